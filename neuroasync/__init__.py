@@ -1,0 +1,1 @@
+"""An asyncio-native runtime for spiking neural networks without layer synchronization."""

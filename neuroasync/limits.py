@@ -1,0 +1,55 @@
+"""Every bound in one place, with what it costs in memory at its default.
+
+Limits are checked before anything is allocated. A caller who needs more passes a larger
+limit where the function takes one.
+"""
+
+from typing import Final
+
+MAX_BUNDLE_BYTES: Final = 256 * 2**20
+"""Largest bundle that is read. Decoding needs about twice that."""
+
+MAX_NEURONS: Final = 2**24
+"""Neurons of a network. A session holds 64 bytes a neuron: 1 GiB at this bound."""
+
+MAX_INPUTS: Final = 2**24
+"""Size of the flattened input. A session holds 8 bytes for each: 128 MiB at this bound."""
+
+MAX_POPULATIONS: Final = 4096
+"""Populations of a network; each is a coroutine with its queue (some 2 KiB)."""
+
+MAX_CONNECTIONS: Final = 16384
+"""Connections of a network; each has a row of 200 bytes."""
+
+MAX_DIMENSIONS: Final = 8
+"""Dimensions of a shape."""
+
+MAX_NAME_CHARS: Final = 128
+"""Characters in the name of a population or a class."""
+
+MAX_META_ENTRIES: Final = 1024
+"""Entries in a bundle's ``meta`` map."""
+
+MAX_TEXT_CHARS: Final = 65536
+"""Characters in one text value of a bundle."""
+
+MAX_GOLDEN: Final = 256
+"""Golden samples in a bundle."""
+
+MAX_TIME_US: Final = 2**53
+"""Largest time, delay or timestep, in µs (285 years): exact as a float64, too."""
+
+MAX_SPIKE_FILE_BYTES: Final = 2**31
+"""Largest spike file or recording, counted in its unpacked arrays."""
+
+MAX_PASSES: Final = 10_000_000
+"""Passes of one sample: a stray late event must not cost years of empty bins."""
+
+MAX_FORWARD_STEPS: Final = 1_000_000
+"""Forward steps of one pass; only a loop without refractoriness comes near it."""
+
+MAX_QUEUED_EVENTS: Final = 1_000_000
+"""Input events that a session holds before ``send`` waits; 16 bytes each, 16 MB."""
+
+MAX_TAP_ITEMS: Final = 1024
+"""Groups of spikes that a tap holds for a slow reader; older ones are dropped and counted."""
