@@ -1,6 +1,6 @@
 """Connections as plain data: dense, conv2d and sparse weights between two populations."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Final, TypeAlias
 
 import numpy as np
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync.errors import ModelError
 
-__all__ = ["INPUT", "Connection", "Conv2d", "Dense", "Sparse", "check_connection"]
+__all__ = ["INPUT", "Connection", "Conv2d", "Dense", "Sparse", "check_connection", "same_fields"]
 
 INPUT: Final = "input"
 """Source name of the network's input."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Dense:
     """Every source neuron reaches every target neuron.
 
@@ -34,8 +34,14 @@ class Dense:
     bias: NDArray[np.float32] | None = None
     delay_us: int = 0
 
+    def __eq__(self, other: object) -> bool:
+        """Same values in every field; arrays by shape and content."""
+        return same_fields(self, other) if type(other) is type(self) else NotImplemented
 
-@dataclass(frozen=True, slots=True)
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Conv2d:
     """A 2-d convolution (cross-correlation, as in torch) between populations of shape [c, h, w].
 
@@ -58,8 +64,14 @@ class Conv2d:
     bias: NDArray[np.float32] | None = None
     delay_us: int = 0
 
+    def __eq__(self, other: object) -> bool:
+        """Same values in every field; arrays by shape and content."""
+        return same_fields(self, other) if type(other) is type(self) else NotImplemented
 
-@dataclass(frozen=True, slots=True)
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sparse:
     """Listed synapses only, compressed by source (CSR).
 
@@ -82,8 +94,26 @@ class Sparse:
     bias: NDArray[np.float32] | None = None
     delay_us: int = 0
 
+    def __eq__(self, other: object) -> bool:
+        """Same values in every field; arrays by shape and content."""
+        return same_fields(self, other) if type(other) is type(self) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
+
 
 Connection: TypeAlias = Dense | Conv2d | Sparse
+
+
+def same_fields(one: object, other: object) -> bool:
+    """Whether two instances of one dataclass hold the same values, arrays by content."""
+    for f in fields(one):  # type: ignore[arg-type]
+        a, b = getattr(one, f.name), getattr(other, f.name)
+        if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+            if a is None or b is None or not np.array_equal(a, b):
+                return False
+        elif a != b:
+            return False
+    return True
 
 
 def check_connection(
@@ -104,7 +134,9 @@ def check_connection(
     for end, name in (("source", c.source), ("target", c.target)):
         if name not in shapes or (end == "target" and name == INPUT):
             known = [n for n in shapes if end == "source" or n != INPUT]
-            raise ModelError(f"{where}.{end}: {name!r:.80} is unknown, expected one of {known}")
+            raise ModelError(
+                f"{where}.{end}: {name!r:.80} is unknown, expected one of {known!s:.200}"
+            )
     delay = c.delay_us
     if type(delay) is not int or not 0 <= delay <= limits.MAX_TIME_US:
         raise ModelError(f"{where}.delay_us: {delay!r:.80}, expected µs from 0")
@@ -130,13 +162,10 @@ def check_connection(
     return replace(c, bias=_values(f"{where}.bias", c.bias, (channels,), ""))
 
 
-def _checked_dense(
-    where: str, c: Dense, source: tuple[int, ...], target: tuple[int, ...]
-) -> Dense:
+def _checked_dense(where: str, c: Dense, source: tuple[int, ...], target: tuple[int, ...]) -> Dense:
     expected = (int(np.prod(target)), int(np.prod(source)))
     hint = (
-        f" (target {c.target!r} has {expected[0]} neurons, "
-        f"source {c.source!r} has {expected[1]})"
+        f" (target {c.target!r} has {expected[0]} neurons, source {c.source!r} has {expected[1]})"
     )
     return replace(c, weight=_values(f"{where}.weight", c.weight, expected, hint))
 
@@ -189,15 +218,16 @@ def _checked_sparse(where: str, c: Sparse, sources: int, targets: int) -> Sparse
 def _values(
     where: str, values: NDArray[np.float32], shape: tuple[int, ...], hint: str
 ) -> NDArray[np.float32]:
-    if np.shape(values) != shape:
-        raise ModelError(f"{where}: shape {np.shape(values)}, expected {shape}{hint}")
-    try:
-        array = np.array(values, np.float32, order="C")
-    except (OverflowError, TypeError, ValueError) as error:
-        raise ModelError(f"{where}: expected float32 values") from error
+    found = np.asarray(values)
+    if found.dtype.kind not in "fiu":
+        raise ModelError(f"{where}: {found.dtype} values, expected float32")
+    if found.shape != shape:
+        raise ModelError(f"{where}: shape {found.shape}, expected {shape}{hint}")
+    with np.errstate(all="ignore"):  # what does not fit becomes inf, and is refused below
+        array = np.array(found, np.float32, order="C")
     if not np.isfinite(array).all():
-        at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ModelError(f"{where}[{', '.join(map(str, at))}]: {array[at]}, expected a finite value")
+        at = np.argwhere(~np.isfinite(array))[0].tolist()
+        raise ModelError(f"{where}{at}: {array[tuple(at)]}, expected a finite value")
     array.flags.writeable = False
     return array
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync import limits
-from neuroasync.connections import INPUT, Connection, check_connection
+from neuroasync.connections import INPUT, Connection, check_connection, same_fields
 from neuroasync.errors import ModelError
 
 __all__ = ["LIF", "Model", "Population"]
@@ -20,7 +20,7 @@ __all__ = ["LIF", "Model", "Population"]
 RESETS: Final = ("zero", "subtract")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LIF:
     """Parameters of leaky integrate-and-fire neurons.
 
@@ -39,6 +39,12 @@ class LIF:
     reset: Literal["zero", "subtract"] = "zero"
     refractory: bool = True
     sync_threshold: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        """Same values in every field; arrays by shape and content."""
+        return same_fields(self, other) if type(other) is type(self) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # holds arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +96,19 @@ class Model:
         _count("connections", len(self.connections), limits.MAX_CONNECTIONS)
         checked = tuple(_checked_population(k, p) for k, p in enumerate(self.populations))
         names = [p.name for p in checked]
+        seen: set[str] = set()
         for k, name in enumerate(names):
-            if name in names[:k]:
-                raise ModelError(f"populations[{k}].name: {name!r} is used twice; expected a new name")
+            if name in seen:
+                raise ModelError(
+                    f"populations[{k}].name: {name!r} is used twice; expected a new name"
+                )
+            seen.add(name)
         if (total := sum(p.size for p in checked)) > limits.MAX_NEURONS:
             raise ModelError(f"populations: {total} neurons, the limit is {limits.MAX_NEURONS}")
         if self.output not in names:
-            raise ModelError(f"output: {self.output!r} is no population; expected one of {names}")
+            raise ModelError(
+                f"output: {self.output!r:.80} is no population; expected one of {names!s:.200}"
+            )
         object.__setattr__(self, "populations", checked)
         shapes = {INPUT: tuple(self.input_shape)} | {p.name: p.shape for p in checked}
         connections = tuple(
@@ -138,7 +150,7 @@ class Model:
             if population.name == name:
                 return k
         names = [p.name for p in self.populations]
-        raise ModelError(f"no population {name!r}; expected one of {names}")
+        raise ModelError(f"no population {name!r:.80}; expected one of {names!s:.200}")
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -148,12 +160,14 @@ class Model:
         earlier, or to itself). What only those reach has rank 0.
         """
         order = {INPUT: -1} | {p.name: k for k, p in enumerate(self.populations)}
-        rank = {p.name: 0 for p in self.populations} | {INPUT: -1}
-        for population in self.populations:
-            for c in self.connections:
-                forward = c.target == population.name and order[c.source] < order[c.target]
-                if forward and c.delay_us == 0:
-                    rank[population.name] = max(rank[population.name], rank[c.source] + 1)
+        forward: dict[str, list[str]] = {p.name: [] for p in self.populations}
+        for c in self.connections:
+            if c.delay_us == 0 and order[c.source] < order[c.target]:
+                forward[c.target].append(c.source)
+        rank = {INPUT: -1}
+        for population in self.populations:  # every forward source comes before its target
+            sources = forward[population.name]
+            rank[population.name] = max((rank[s] + 1 for s in sources), default=0)
         return tuple(rank[p.name] for p in self.populations)
 
 
@@ -164,7 +178,7 @@ def check_int(where: str, value: object, low: int, high: int) -> None:
 
 
 def check_shape(where: str, shape: object, max_size: int) -> None:
-    """Raise ModelError unless ``shape`` is a tuple of positive ints of at most ``max_size`` cells."""
+    """Raise ModelError unless ``shape`` is a tuple of positive ints, ``max_size`` cells at most."""
     if not isinstance(shape, tuple) or not 1 <= len(shape) <= limits.MAX_DIMENSIONS:
         raise ModelError(
             f"{where}: {shape!r:.80}, expected 1 to {limits.MAX_DIMENSIONS} dimensions"
@@ -175,6 +189,14 @@ def check_shape(where: str, shape: object, max_size: int) -> None:
         raise ModelError(f"{where}: {shape} has {math.prod(shape)} cells, the limit is {max_size}")
 
 
+def check_text(where: str, text: object, max_chars: int) -> None:
+    """Raise ModelError unless ``text`` is a str of 1 to ``max_chars`` that UTF-8 can encode."""
+    if not isinstance(text, str) or not 1 <= len(text) <= max_chars:
+        raise ModelError(f"{where}: {text!r:.80}, expected text of 1 to {max_chars} characters")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ModelError(f"{where}: {text!r:.80}, expected text that UTF-8 can encode")
+
+
 def _count(where: str, found: int, limit: int) -> None:
     if not 1 <= found <= limit:
         raise ModelError(f"{where}: {found} of them, expected 1 to {limit}")
@@ -183,11 +205,9 @@ def _count(where: str, found: int, limit: int) -> None:
 def _checked_population(k: int, population: Population) -> Population:
     where = f"populations[{k}]"
     name = population.name
-    if not isinstance(name, str) or not 0 < len(name) <= limits.MAX_NAME_CHARS or name == INPUT:
-        raise ModelError(
-            f"{where}.name: {name!r:.80}, expected 1 to {limits.MAX_NAME_CHARS} characters, "
-            f"and not {INPUT!r}"
-        )
+    if name == INPUT:
+        raise ModelError(f"{where}.name: {INPUT!r} is the network's input; expected another name")
+    check_text(f"{where}.name", name, limits.MAX_NAME_CHARS)
     check_shape(f"{where}.shape", population.shape, limits.MAX_NEURONS)
     neuron, at = population.neuron, f"{where}.neuron"
     if neuron.reset not in RESETS:
@@ -212,19 +232,17 @@ def _positive(
     shape: tuple[int, ...],
     valid: Callable[[NDArray[np.float64]], NDArray[np.bool_]],
 ) -> float | NDArray[np.float32]:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.ndarray | np.generic):
+    number = isinstance(value, int | float | np.ndarray | np.generic)
+    if not number or np.asarray(value).dtype.kind not in "fiu":
         raise ModelError(f"{where}: {value!r:.80}, expected a number or an array of {shape}")
     scalar = not isinstance(value, np.ndarray)
-    try:
-        array = np.asarray(value, np.float64 if scalar else np.float32, order="C")
-    except (OverflowError, TypeError, ValueError) as error:
-        raise ModelError(f"{where}: {value!r:.80}, expected a number above 0") from error
-    if not scalar and array.shape != shape:
-        raise ModelError(f"{where}: shape {array.shape}, expected {shape}")
-    if not np.all(valid(array.astype(np.float64))):
-        raise ModelError(f"{where}: {value!r:.80}, expected above 0 (and not NaN)")
+    with np.errstate(all="ignore"):  # what does not fit becomes inf or NaN, and is refused below
+        array = np.array(value, np.float64 if scalar else np.float32, order="C")
+        if not scalar and array.shape != shape:
+            raise ModelError(f"{where}: shape {array.shape}, expected {shape}")
+        if not np.all(valid(array.astype(np.float64))):
+            raise ModelError(f"{where}: {value!r:.80}, expected above 0 (and not NaN)")
     if scalar:
         return float(array)
-    array = array.copy()
     array.flags.writeable = False
-    return array
+    return array.astype(np.float32, copy=False)
