@@ -189,10 +189,12 @@ def check_shape(where: str, shape: object, max_size: int) -> None:
         raise ModelError(f"{where}: {shape} has {math.prod(shape)} cells, the limit is {max_size}")
 
 
-def check_text(where: str, text: object, max_chars: int) -> None:
-    """Raise ModelError unless ``text`` is a str of 1 to ``max_chars`` that UTF-8 can encode."""
-    if not isinstance(text, str) or not 1 <= len(text) <= max_chars:
-        raise ModelError(f"{where}: {text!r:.80}, expected text of 1 to {max_chars} characters")
+def check_text(where: str, text: object, max_chars: int, min_chars: int = 1) -> None:
+    """Raise ModelError unless ``text`` is a str of that length that UTF-8 can encode."""
+    if not isinstance(text, str) or not min_chars <= len(text) <= max_chars:
+        raise ModelError(
+            f"{where}: {text!r:.80}, expected text of {min_chars} to {max_chars} characters"
+        )
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise ModelError(f"{where}: {text!r:.80}, expected text that UTF-8 can encode")
 
