@@ -1,0 +1,280 @@
+"""The forward passes of one sample as a resumable state machine.
+
+What a pass does happens here, by calling kernels; an engine decides only *when* to take the
+next step::
+
+    forward.open_pass(t_us, index)              # step 0: decay, bias, input
+    while True:
+        for p in forward.reached():             # who must integrate before the next step
+            forward.admit(p, forward.integrate(p))
+        if forward.stopped() or not forward.next_step():
+            break
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.decision import Decision, Progress
+from neuroasync.errors import ForwardStepLimitError, PolicyError
+from neuroasync.kernels import layout as lay
+from neuroasync.kernels.advance import start_late_step
+from neuroasync.kernels.arrivals import note_delayed, open_group, reached_populations
+from neuroasync.kernels.decide import leader, should_stop
+from neuroasync.kernels.fire import evaluate, integrate, late_population, list_late, start_pass
+from neuroasync.kernels.order import MASK
+from neuroasync.kernels.pending import admit, choose, take
+from neuroasync.policies import PendingSpikes
+from neuroasync.settings import RunSettings
+from neuroasync.state import State
+from neuroasync.wiring import Wiring
+
+__all__ = ["Forward"]
+
+
+class Forward:
+    """One sample's passes, step by step.
+
+    Args:
+        wiring: the network.
+        settings: how it is run.
+
+    Attributes:
+        state: membrane potentials, pending spikes, votes, counters.
+    """
+
+    def __init__(self, wiring: Wiring, settings: RunSettings) -> None:
+        self.wiring = wiring
+        self.settings = settings
+        self.state = State(wiring, settings)
+        self._asks_rule = self.state.arrays.settings[lay.RULE] != lay.QUIET
+        self._custom = self.state.arrays.settings[lay.POLICY] == lay.CUSTOM
+
+    def begin(self, seed: int) -> None:
+        """Start a new sample that runs with ``seed``."""
+        self.state.reset(seed)
+        self._is_stopped = False
+
+    @property
+    def passes(self) -> int:
+        """Passes begun."""
+        return int(self.state.arrays.control[lay.PASS]) + 1
+
+    @property
+    def step(self) -> int:
+        """Forward step of the pass; 0 is its input group."""
+        return int(self.state.arrays.control[lay.STEP])
+
+    @property
+    def time_us(self) -> int:
+        """Virtual time of the pass, µs."""
+        return int(self.state.arrays.control[lay.TIME])
+
+    def next_pass_us(self, event_us: int | None) -> int | None:
+        """Virtual time of the next pass, if its next input event is at ``event_us``.
+
+        With a timestep that is its next multiple, events or not. Without, it is the next time
+        at which an event or a delayed spike arrives; None if neither does.
+        """
+        if timestep := self.wiring.model.timestep_us:
+            return self.passes * timestep
+        a = self.state.arrays
+        times = [] if event_us is None else [event_us]
+        if in_flight := int(a.control[lay.DUE]):
+            times.append(int(a.due[lay.DUE_AT, :in_flight].min()))
+        return min(times, default=None)
+
+    def open_pass(self, t_us: int, index: NDArray[np.int64]) -> None:
+        """Begin the pass at ``t_us``: decay, bias, and its input group, which is step 0.
+
+        Args:
+            t_us: virtual time, µs.
+            index: i64[events], flattened input indices in (time, index) order.
+        """
+        self._make_room(index.size + int(self.state.arrays.control[lay.DUE]))
+        a, w = self.state.arrays, self.wiring.wires
+        decays = a.control[lay.PASS] >= 0
+        if decays and (interval := t_us - int(a.control[lay.TIME])) != a.control[lay.INTERVAL]:
+            self.state.set_interval(interval)
+        a.control[lay.PASS] += 1
+        a.control[lay.TIME] = t_us
+        start_pass(
+            decays, w.populations, w.connections, w.weights, a.decay, a.potential, a.marks,
+            a.peaks, a.peak_steps, a.control[lay.PASS],
+        )  # fmt: skip
+        open_group(index, w.populations, a.due, a.group, a.pending, a.slots, a.control, a.settings)
+        self._note_delayed()
+
+    def reached(self) -> list[int]:
+        """Positions of the populations that the group has a connection to, ascending."""
+        a, w = self.state.arrays, self.wiring.wires
+        reached_populations(w.populations, w.connections, w.links, a.group, a.control, a.reached)
+        return [p for p, is_reached in enumerate(a.reached.tolist()) if is_reached]
+
+    def integrate(self, p: int) -> NDArray[np.int64]:
+        """Let population ``p`` integrate the group; return who fires, ascending i64[fired]."""
+        a, w = self.state.arrays, self.wiring.wires
+        n = integrate(
+            p, w.populations, w.connections, w.links, w.weights, w.thresholds, a.potential,
+            a.marks, a.group, a.touched, a.control, a.peaks, a.peak_steps, a.settings, a.fired,
+        )  # fmt: skip
+        return a.fired[:n].copy()
+
+    def admit(self, p: int, fired: NDArray[np.int64]) -> None:
+        """Enter who fired into the pending spikes, and count them; in ascending ``p``."""
+        if fired.size:
+            a, w = self.state.arrays, self.wiring.wires
+            admit(
+                p, fired, fired.size, w.populations, a.potential, a.marks, a.pending, a.rows,
+                a.row_potential, a.votes, a.spikes, a.control, a.settings,
+            )  # fmt: skip
+
+    def stopped(self) -> bool:
+        """Ask the stop rule; once it says stop, the sample is over."""
+        if self._asks_rule and not self._is_stopped:
+            a, rule = self.state.arrays, self.settings.until
+            if callable(rule):
+                self._is_stopped = bool(rule(self.progress()))
+            else:
+                self._is_stopped = bool(should_stop(a.votes, a.control, a.settings))
+        return self._is_stopped
+
+    def next_step(self) -> bool:
+        """Take the next forward step's group, or let neurons fire late; False ends the pass.
+
+        After it, those that :meth:`reached` names must integrate.
+
+        Raises:
+            ForwardStepLimitError: the pass took ``max_forward_steps`` already.
+            PolicyError: a policy of the user's returned an impossible order.
+        """
+        waiting = int(self.state.arrays.control[lay.PENDING])
+        self._make_room(waiting)
+        a, w = self.state.arrays, self.wiring.wires
+        if not waiting:
+            return self._fire_late()
+        self._check_limit()
+        if self._custom:
+            n = self._ask_policy()
+        else:
+            n = choose(
+                w.populations, a.potential, a.pending, a.keys, a.chosen, a.control, a.settings,
+                self.state.noise,
+            )  # fmt: skip
+        take(
+            a.chosen, n, w.populations, a.marks, a.pending, a.group, a.slots, a.control,
+            a.settings,
+        )  # fmt: skip
+        self._note_delayed()
+        return True
+
+    def progress(self) -> Progress:
+        """Where the sample stands."""
+        a = self.state.arrays
+        label, control = int(leader(a.votes)), a.control
+        return Progress(
+            votes=a.votes[lay.VOTES],
+            label=None if label < 0 else label,
+            t_us=self.time_us,
+            passes=self.passes,
+            steps=int(control[lay.STEPS]),
+            rounds=int(control[lay.ROUNDS]),
+            spikes=int(control[lay.SPIKES]),
+        )
+
+    def decision(self, wall_s: float, classes: tuple[str, ...] | None = None) -> Decision:
+        """What the sample has come to."""
+        a, progress = self.state.arrays, self.progress()
+        control, label = a.control, progress.label
+        first = tuple(
+            int(control[c]) for c in (lay.FIRST_VOTE_SPIKES, lay.FIRST_VOTE, lay.FIRST_VOTE_ROUNDS)
+        )
+        names = [p.name for p in self.wiring.model.populations]
+        return Decision(
+            label=label,
+            class_name=None if label is None or classes is None else classes[label],
+            votes=progress.votes.copy(),
+            stopped=self._is_stopped,
+            t_us=progress.t_us if progress.passes else -1,
+            passes=progress.passes,
+            steps=progress.steps,
+            rounds=progress.rounds,
+            spikes=dict(zip(names, a.spikes.tolist(), strict=True)),
+            input_events=int(control[lay.INPUTS]),
+            synops=int(control[lay.SYNOPS]),
+            first_spike=(first[0], first[1], first[2]) if first[1] >= 0 else None,
+            undelivered=int(control[lay.DUE]),
+            wall_s=wall_s,
+        )
+
+    def _fire_late(self) -> bool:
+        """Let the lowest-ranked population fire that nothing reached and that is above threshold."""
+        a, w = self.state.arrays, self.wiring.wires
+        p = late_population(w.populations, w.thresholds, a.potential, a.marks, a.control)
+        if p < 0:
+            return False
+        self._check_limit()
+        start_late_step(a.control)
+        n = list_late(p, w.populations, w.thresholds, a.potential, a.marks, a.control, a.touched)
+        n = evaluate(
+            p, n, w.populations, w.thresholds, a.potential, a.marks, a.touched, a.control,
+            a.peaks, a.peak_steps, a.settings, 0.0, a.fired, 0,
+        )  # fmt: skip
+        self.admit(p, a.fired[:n])
+        return True
+
+    def _note_delayed(self) -> None:
+        if self.wiring.fan_delayed:
+            a, w = self.state.arrays, self.wiring.wires
+            note_delayed(w.populations, w.connections, w.links, a.due, a.group, a.control)
+
+    def _make_room(self, group: int) -> None:
+        a = self.state.arrays
+        control, n = a.control, a.potential.shape[1]
+        if (
+            a.rows.shape[1] - control[lay.ROWS] < n
+            or a.slots.shape[1] - control[lay.SLOTS] < group
+            or a.group.shape[1] < group
+            or a.pending.shape[1] < n + group
+            or a.due.shape[1] - control[lay.DUE] < group * self.wiring.fan_delayed
+        ):
+            self.state.make_room(group)
+
+    def _check_limit(self) -> None:
+        control, limit = self.state.arrays.control, self.settings.max_forward_steps
+        if control[lay.STEP] >= limit:
+            name = self.wiring.model.populations[int(control[lay.LAST_OWNER])].name
+            raise ForwardStepLimitError(
+                f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
+                f"max_forward_steps = {limit}; population {name!r} was the last to fire. "
+                "Raise the limit, or make the populations of the loop refractory"
+            )
+
+    def _ask_policy(self) -> int:
+        """Let the user's policy choose; write it to the state; return how many."""
+        a = self.state.arrays
+        k = int(a.control[lay.PENDING])
+        origin, owner = a.pending[lay.ORIGIN, :k].copy(), a.pending[lay.OWNER, :k].copy()
+        is_input = owner == len(self.wiring.model.populations)
+        neuron = np.where(is_input, 0, origin)
+        pending = PendingSpikes(
+            neuron=a.pending[lay.KEY, :k].copy(),
+            population=owner,
+            momentum=np.where(is_input, np.float32(0), a.potential[lay.MOMENTUM, neuron]),
+            arrival=a.pending[lay.ARRIVAL, :k].copy(),
+            multiplicity=np.where(is_input, 1, a.marks[lay.WAITING, neuron]).astype(np.int64),
+            seed=int(a.settings[lay.SEED]) & MASK,
+            pass_index=self.passes - 1,
+            step=self.step + 1,
+        )
+        wanted = min(k, self.settings.group_size)
+        policy = self.settings.policy
+        answer = np.asarray(policy.order(pending, self.settings.group_size))  # type: ignore[union-attr]  # _custom holds
+        chosen = answer[:wanted]
+        valid = chosen.ndim == 1 and chosen.dtype.kind in "iu" and chosen.size == wanted
+        if not valid or chosen.min() < 0 or chosen.max() >= k or np.unique(chosen).size < wanted:
+            raise PolicyError(
+                f"{type(policy).__name__}.order returned {answer!r:.120}, "
+                f"expected {wanted} distinct positions from 0 to {k - 1}"
+            )
+        a.chosen[:wanted] = chosen
+        return wanted

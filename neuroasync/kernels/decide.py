@@ -1,0 +1,42 @@
+"""Votes and stop rules."""
+
+from numba import njit
+
+from neuroasync.kernels import layout as lay
+
+__all__ = ["leader", "should_stop"]
+
+
+@njit(cache=True, nogil=True)
+def leader(votes):
+    """Class with the most votes; ties to who reached its count first, then the lower; or -1."""
+    best = -1
+    for c in range(votes.shape[1]):
+        count = votes[lay.VOTES, c]
+        if count == 0:
+            continue
+        if best < 0 or count > votes[lay.VOTES, best]:
+            best = c
+        elif count == votes[lay.VOTES, best] and votes[lay.LATEST, c] < votes[lay.LATEST, best]:
+            best = c
+    return best
+
+
+@njit(cache=True, nogil=True)
+def should_stop(votes, control, settings):
+    """Whether the stop rule says stop now."""
+    rule, argument = settings[lay.RULE], settings[lay.RULE_ARGUMENT]
+    if rule == lay.QUIET or rule == lay.CALLABLE or control[lay.FIRST_VOTE] < 0:
+        return False
+    if rule == lay.STEPS_AFTER:
+        return control[lay.STEPS] - control[lay.FIRST_VOTE] >= argument
+    first, second = 0, 0
+    for c in range(votes.shape[1]):
+        count = votes[lay.VOTES, c]
+        if count > first:
+            first, second = count, first
+        elif count > second:
+            second = count
+    if rule == lay.VOTE_COUNT:
+        return first >= argument
+    return first - second >= argument

@@ -1,0 +1,73 @@
+"""How a network is to be run: order, group size, input mode, stop rule, limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from neuroasync import limits
+from neuroasync.decision import Progress, StopRule, Until, parse_until
+from neuroasync.policies import LayerSync, Policy, make_policy
+
+__all__ = ["InputMode", "RunSettings", "check_seed"]
+
+InputMode: TypeAlias = Literal["prioritised", "queued"]
+"""Whether a pass's input is delivered first, or queues with all other spikes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How a network is to be run.
+
+    Attributes:
+        policy: which pending spikes go next.
+        group_size: F, how many pending spikes one forward step may deliver, from 1.
+        input: ``"prioritised"``: a pass's input is delivered first, as one group;
+            ``"queued"``: each input event waits with all other spikes.
+        until: the stop rule.
+        max_forward_steps: bound on the forward steps of a pass.
+
+    Raises:
+        PolicyError, StopRuleError, ValueError: one of them is not valid.
+    """
+
+    policy: Policy = field(default_factory=LayerSync)
+    group_size: int = 1
+    input: InputMode = "prioritised"
+    until: StopRule | Callable[[Progress], bool] = field(default_factory=StopRule)
+    max_forward_steps: int = limits.MAX_FORWARD_STEPS
+
+    def __post_init__(self) -> None:
+        """Check what has a range."""
+        make_policy(self.policy)
+        for name, value in (
+            ("group_size", self.group_size),
+            ("max_forward_steps", self.max_forward_steps),
+        ):
+            if type(value) is not int or not 1 <= value < 2**62:
+                raise ValueError(f"{name}: {value!r:.80}, expected an integer from 1")
+        if self.input not in ("prioritised", "queued"):
+            raise ValueError(f"input: {self.input!r:.80}, expected 'prioritised' or 'queued'")
+
+    def with_changes(
+        self,
+        policy: str | Policy | None = None,
+        group_size: int | None = None,
+        input: InputMode | None = None,  # noqa: A002  # the field's own word
+        until: Until | None = None,
+        max_forward_steps: int | None = None,
+    ) -> "RunSettings":
+        """These settings with what is not None replaced."""
+        return RunSettings(
+            self.policy if policy is None else make_policy(policy),
+            self.group_size if group_size is None else group_size,
+            self.input if input is None else input,
+            self.until if until is None else parse_until(until),
+            self.max_forward_steps if max_forward_steps is None else max_forward_steps,
+        )
+
+
+def check_seed(seed: object) -> int:
+    """Return ``seed``, or raise ValueError unless it is an int of 64 bits, unsigned."""
+    if type(seed) is not int or not 0 <= seed < 2**64:
+        raise ValueError(f"seed: {seed!r:.80}, expected an integer from 0 to 2**64 - 1")
+    return seed
