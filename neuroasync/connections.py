@@ -1,5 +1,6 @@
 """Connections as plain data: dense, conv2d and sparse weights between two populations."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Final, TypeAlias
 
@@ -131,6 +132,27 @@ def check_connection(
         ModelError: it does not fit its populations.
     """
     c = connection
+    if not isinstance(c, Dense | Conv2d | Sparse):
+        raise ModelError(f"{where}: {type(c).__name__}, expected Dense, Conv2d or Sparse")
+    _check_ends_and_delay(where, c, shapes, timestep_us)
+    source, target = shapes[c.source], shapes[c.target]
+    channels = math.prod(target)
+    match c:
+        case Dense():
+            c = _checked_dense(where, c, source, target)
+        case Conv2d():
+            c = _checked_conv2d(where, c, source, target)
+            channels = target[0]
+        case Sparse():
+            c = _checked_sparse(where, c, math.prod(source), math.prod(target))
+    if c.bias is None:
+        return c
+    return replace(c, bias=_values(f"{where}.bias", c.bias, (channels,), ""))
+
+
+def _check_ends_and_delay(
+    where: str, c: Connection, shapes: dict[str, tuple[int, ...]], timestep_us: int
+) -> None:
     for end, name in (("source", c.source), ("target", c.target)):
         if name not in shapes or (end == "target" and name == INPUT):
             known = [n for n in shapes if end == "source" or n != INPUT]
@@ -144,26 +166,10 @@ def check_connection(
         raise ModelError(
             f"{where}.delay_us: {delay}, expected a multiple of timestep_us = {timestep_us}"
         )
-    source, target = shapes[c.source], shapes[c.target]
-    match c:
-        case Dense():
-            c = _checked_dense(where, c, source, target)
-            channels = int(np.prod(target))
-        case Conv2d():
-            c = _checked_conv2d(where, c, source, target)
-            channels = target[0]
-        case Sparse():
-            c = _checked_sparse(where, c, int(np.prod(source)), int(np.prod(target)))
-            channels = int(np.prod(target))
-        case _:
-            raise ModelError(f"{where}: {type(c).__name__}, expected Dense, Conv2d or Sparse")
-    if c.bias is None:
-        return c
-    return replace(c, bias=_values(f"{where}.bias", c.bias, (channels,), ""))
 
 
 def _checked_dense(where: str, c: Dense, source: tuple[int, ...], target: tuple[int, ...]) -> Dense:
-    expected = (int(np.prod(target)), int(np.prod(source)))
+    expected = (math.prod(target), math.prod(source))
     hint = (
         f" (target {c.target!r} has {expected[0]} neurons, source {c.source!r} has {expected[1]})"
     )
