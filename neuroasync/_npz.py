@@ -30,6 +30,9 @@ _CHUNK: Final = 2**16
 _MOST: Final = 2 * _CHUNK
 """Most bytes that zipfile reads at once: bounds a directory of a million forged entries."""
 
+_MAX_HEADER: Final = 1024
+"""Bytes of an array's header; numpy's have 118 here."""
+
 _HEADER: Final = re.compile(
     rb"\{'descr': '([^']{1,8})', 'fortran_order': False, "
     rb"'shape': \(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\), \} *\n"
@@ -175,7 +178,10 @@ def _read_array(
         start = stream.read(10)
         if start[:8] != b"\x93NUMPY\x01\x00" or len(start) < 10:
             raise error(f"{name}: {start[:8]!r}, expected a numpy array of format 1.0")
-        header = stream.read(int.from_bytes(start[8:], "little"))
+        length = int.from_bytes(start[8:], "little")
+        if length > _MAX_HEADER:
+            raise error(f"{name}: header of {length} bytes, expected at most {_MAX_HEADER}")
+        header = stream.read(length)
         dtype, shape = _parsed_header(header, name, field, error)
         expected = math.prod(shape) * dtype.itemsize
         found = entry.file_size - len(start) - len(header)
