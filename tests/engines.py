@@ -1,0 +1,208 @@
+"""Runs a sample through both engines, and returns what the oracle returns."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+
+import numpy as np
+import oracle
+from numpy.typing import NDArray
+from oracle import Result
+
+from neuroasync.decision import Decision, Progress, parse_until
+from neuroasync.errors import ForwardStepLimitError
+from neuroasync.forward import Forward
+from neuroasync.kernels import layout as lay
+from neuroasync.kernels.advance import advance
+from neuroasync.kernels.decide import leader
+from neuroasync.model import Model
+from neuroasync.policies import Policy
+from neuroasync.settings import RunSettings
+from neuroasync.spikes import SpikeTrain
+from neuroasync.state import State
+from neuroasync.wiring import Wiring
+
+__all__ = ["advanced", "compiled", "events_of", "oracle_result", "stepwise", "stepwise_decision"]
+
+
+def stepwise(
+    model: Model,
+    train: SpikeTrain,
+    policy: Policy,
+    group_size: int = 1,
+    input_mode: str = "prioritised",
+    seed: int = 0,
+    until: str | Callable[[Progress], bool] = "quiet",
+    duration_us: int | None = None,
+    max_forward_steps: int = 1_000_000,
+) -> Result:
+    """Run one sample by :class:`Forward`."""
+    settings = RunSettings(policy, group_size, input_mode, parse_until(until), max_forward_steps)
+    forward = Forward(Wiring(model), settings)
+    decision = stepwise_decision(forward, train, seed, duration_us)
+    result = _result(forward.state, decision.stopped)
+    _agrees(result, decision, model)
+    return result
+
+
+def stepwise_decision(
+    forward: Forward, train: SpikeTrain, seed: int = 0, duration_us: int | None = None
+) -> Decision:
+    """Start a sample and take every step of it."""
+    model = forward.wiring.model
+    forward.state.keep = True
+    forward.begin(seed)
+    t_us, index = events_of(train)
+    last, at = _last_pass(model, t_us, duration_us), 0
+    while True:
+        t = forward.next_pass_us(int(t_us[at]) if at < t_us.size else None)
+        if t is None or t > last:
+            break
+        stop = int(np.searchsorted(t_us, t + max(model.timestep_us, 1)))
+        forward.open_pass(t, index[at:stop])
+        at = stop
+        if _step_through(forward):
+            break
+    forward.state.flush()
+    return forward.decision(0.0)
+
+
+def compiled(
+    model: Model,
+    train: SpikeTrain,
+    policy: Policy,
+    group_size: int = 1,
+    input_mode: str = "prioritised",
+    seed: int = 0,
+    until: str = "quiet",
+    duration_us: int | None = None,
+    max_forward_steps: int = 1_000_000,
+    work: int = 2**60,
+    log: int | None = None,
+) -> Result:
+    """Run one sample by ``advance``.
+
+    Args:
+        model, train, policy, group_size, input_mode, seed, until, duration_us,
+        max_forward_steps: as in :func:`stepwise`.
+        work: after how many synaptic operations ``advance`` is to come up for air.
+        log: room in its arrays beyond one step's need; None leaves what the state has.
+    """
+    settings = RunSettings(policy, group_size, input_mode, parse_until(until), max_forward_steps)
+    state = State(Wiring(model), settings)
+    state.keep = True
+    state.reset(seed)
+    if log is not None:
+        _shrink(state, log)
+    return advanced(state, train, duration_us, work)
+
+
+def advanced(
+    state: State, train: SpikeTrain, duration_us: int | None = None, work: int = 2**60
+) -> Result:
+    """Call ``advance`` until it is done with a sample that ``state`` was reset for."""
+    t_us, index = events_of(train)
+    end_us = _last_pass(state.wiring.model, t_us, duration_us)
+    while True:
+        a = state.arrays
+        why = advance(state.wiring.wires, a, t_us, index, end_us, state.noise, 0.0, work)
+        if why == lay.DONE:
+            break
+        if why == lay.NEEDS_DECAY:
+            state.set_interval(int(a.control[lay.INTERVAL]))
+        elif why == lay.NEEDS_ROOM:
+            state.make_room(t_us.size + int(a.control[lay.PENDING] + a.control[lay.DUE]))
+        elif why == lay.STEP_LIMIT:
+            raise ForwardStepLimitError
+    state.flush()
+    return _result(state, bool(state.arrays.control[lay.PHASE] == lay.STOPPED))
+
+
+def oracle_result(*args: object, **kwargs: object) -> Result | None:
+    """What the oracle says; None where a pass does not end."""
+    try:
+        return oracle.run(*args, **kwargs)
+    except ForwardStepLimitError:
+        return None
+
+
+def events_of(train: SpikeTrain) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Times and indices in (time, index) order."""
+    order = np.lexsort((train.index, train.t_us))
+    return train.t_us[order], train.index[order]
+
+
+def _last_pass(model: Model, t_us: NDArray[np.int64], duration_us: int | None) -> int:
+    if duration_us is not None:
+        return duration_us - 1
+    return int(t_us[-1]) if t_us.size else -1
+
+
+def _step_through(forward: Forward) -> bool:
+    """Finish the pass; return whether the sample was stopped."""
+    while True:
+        for p in forward.reached():
+            forward.admit(p, forward.integrate(p))
+        if forward.stopped():
+            return True
+        if not forward.next_step():
+            return False
+
+
+def _shrink(state: State, log: int) -> None:
+    """Leave the state as little room as it may start with."""
+    a, n = state.arrays, state.arrays.potential.shape[1]
+    state.arrays = a._replace(
+        pending=a.pending[:, : n + log].copy(),
+        keys=a.keys[: n + log].copy(),
+        chosen=a.chosen[: n + log].copy(),
+        group=a.group[:, :log].copy(),
+        due=a.due[:, :log].copy(),
+        rows=a.rows[:, : n + log].copy(),
+        row_potential=a.row_potential[: n + log].copy(),
+        slots=a.slots[:, :log].copy(),
+    )
+
+
+def _result(state: State, stopped: bool) -> Result:
+    a, control = state.arrays, state.arrays.control.tolist()
+    rows, slots = _columns(state.row_blocks), _columns(state.slot_blocks)
+    label = int(leader(a.votes))
+    first = tuple(
+        control[c] for c in (lay.FIRST_VOTE_SPIKES, lay.FIRST_VOTE, lay.FIRST_VOTE_ROUNDS)
+    )
+    return Result(
+        rows=[row[:4] for row in rows],
+        groups=[
+            (*at, tuple(slot[2:] for slot in group))
+            for at, group in groupby(slots, key=lambda slot: slot[:2])
+        ],
+        v=tuple(a.potential[lay.V]),
+        m=tuple(a.potential[lay.MOMENTUM]),
+        votes=a.votes[lay.VOTES].tolist(),
+        label=None if label < 0 else label,
+        stopped=stopped,
+        t_us=control[lay.TIME] if control[lay.PASS] >= 0 else -1,
+        passes=control[lay.PASS] + 1,
+        steps=control[lay.STEPS],
+        rounds=control[lay.ROUNDS],
+        synops=control[lay.SYNOPS],
+        input_events=control[lay.INPUTS],
+        first_spike=first if first[1] >= 0 else None,
+        undelivered=control[lay.DUE],
+    )
+
+
+def _columns(blocks: list[NDArray[np.int64]]) -> Iterator[tuple[int, ...]]:
+    for block in blocks:
+        yield from map(tuple, block.T.tolist())
+
+
+def _agrees(result: Result, decision: Decision, model: Model) -> None:
+    """The decision reports what the state holds."""
+    names = ("label", "stopped", "t_us", "passes", "steps", "rounds", "synops", "input_events")
+    for name in (*names, "first_spike", "undelivered"):
+        assert getattr(decision, name) == getattr(result, name), name
+    assert decision.votes.tolist() == result.votes
+    fired = np.bincount([row[3] for row in result.rows], minlength=model.size)
+    parts = np.split(fired, model.starts[1:-1])
+    assert list(decision.spikes.values()) == [int(part.sum()) for part in parts]
