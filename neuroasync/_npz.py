@@ -87,7 +87,7 @@ def read_arrays(
     """
     with open_bounded(source, max_bytes, error) as (file, _):
         try:
-            with zipfile.ZipFile(_Gate(file)) as archive:  # type: ignore[arg-type]
+            with zipfile.ZipFile(_Gate(file)) as archive:
                 entries = _entries(archive, fields, max_bytes, error)
                 return {
                     name: _read_array(archive, entries[name], name, field, error)

@@ -56,7 +56,7 @@ def nodes(tree):
 
 
 def restructured(body: bytes, rng: random.Random):
-    """A packed body with an entry dropped, doubled, renamed, of another type, or with a lie in it."""
+    """A body with an entry dropped, doubled, renamed, of another type, or with a lie in it."""
     body = msgpack.unpackb(body)
     places = list(nodes(body))
     container, key = rng.choice(places)
