@@ -20,7 +20,14 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.advance import start_late_step
 from neuroasync.kernels.arrivals import note_delayed, open_group, reached_populations
 from neuroasync.kernels.decide import leader, should_stop
-from neuroasync.kernels.fire import evaluate, integrate, late_population, list_late, start_pass
+from neuroasync.kernels.fire import (
+    evaluate,
+    gather_current,
+    integrate,
+    late_population,
+    list_late,
+    start_pass,
+)
 from neuroasync.kernels.order import MASK
 from neuroasync.kernels.pending import admit, choose, take
 from neuroasync.policies import PendingSpikes
@@ -48,11 +55,18 @@ class Forward:
         self.state = State(wiring, settings)
         self._asks_rule = self.state.arrays.settings[lay.RULE] != lay.QUIET
         self._custom = self.state.arrays.settings[lay.POLICY] == lay.CUSTOM
+        self.begin(0)
 
     def begin(self, seed: int) -> None:
         """Start a new sample that runs with ``seed``."""
         self.state.reset(seed)
         self._is_stopped = False
+        self._late = -1
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the stop rule has ended the sample."""
+        return self._is_stopped
 
     @property
     def passes(self) -> int:
@@ -95,6 +109,7 @@ class Forward:
         decays = a.control[lay.PASS] >= 0
         if decays and (interval := t_us - int(a.control[lay.TIME])) != a.control[lay.INTERVAL]:
             self.state.set_interval(interval)
+        self._late = -1
         a.control[lay.PASS] += 1
         a.control[lay.TIME] = t_us
         start_pass(
@@ -105,7 +120,12 @@ class Forward:
         self._note_delayed()
 
     def reached(self) -> list[int]:
-        """Positions of the populations that the group has a connection to, ascending."""
+        """Positions of the populations that must integrate before the next step, ascending.
+
+        Those that the group has a connection to; or the one that fires late.
+        """
+        if self._late >= 0:
+            return [self._late]
         a, w = self.state.arrays, self.wiring.wires
         reached_populations(w.populations, w.connections, w.links, a.group, a.control, a.reached)
         return [p for p, is_reached in enumerate(a.reached.tolist()) if is_reached]
@@ -113,11 +133,41 @@ class Forward:
     def integrate(self, p: int) -> NDArray[np.int64]:
         """Let population ``p`` integrate the group; return who fires, ascending i64[fired]."""
         a, w = self.state.arrays, self.wiring.wires
-        n = integrate(
-            p, w.populations, w.connections, w.links, w.weights, w.thresholds, a.potential,
-            a.marks, a.group, a.touched, a.control, a.peaks, a.peak_steps, a.settings, a.fired,
-        )  # fmt: skip
+        if p == self._late:
+            n = list_late(
+                p, w.populations, w.thresholds, a.potential, a.marks, a.control, a.touched
+            )
+            n = evaluate(
+                p, n, w.populations, w.thresholds, a.potential, a.marks, a.touched, a.control,
+                a.peaks, a.peak_steps, a.settings, 0.0, a.fired, 0,
+            )  # fmt: skip
+        else:
+            n = integrate(
+                p, w.populations, w.connections, w.links, w.weights, w.thresholds, a.potential,
+                a.marks, a.group, a.touched, a.control, a.peaks, a.peak_steps, a.settings, a.fired,
+            )  # fmt: skip
         return a.fired[:n].copy()
+
+    def current(self, p: int) -> NDArray[np.float32]:
+        """Take what the group brings to population ``p``: f32[n], summed in slot order."""
+        a, w = self.state.arrays, self.wiring.wires
+        gather_current(
+            p, w.populations, w.connections, w.links, w.weights, a.potential, a.marks, a.group,
+            a.control, a.touched,
+        )  # fmt: skip
+        start, stop = w.populations[p, lay.START], w.populations[p, lay.STOP]
+        current = a.potential[lay.CURRENT, start:stop].copy()
+        a.potential[lay.CURRENT, start:stop] = 0
+        return current
+
+    def group(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The group being delivered: i64[slots] origins and multiplicities, in slot order.
+
+        An origin is a network-wide neuron index, or N + a flattened input index.
+        """
+        a = self.state.arrays
+        n = int(a.control[lay.GROUP])
+        return a.group[lay.ORIGIN, :n].copy(), a.group[lay.COUNT, :n].copy()
 
     def admit(self, p: int, fired: NDArray[np.int64]) -> None:
         """Enter who fired into the pending spikes, and count them; in ascending ``p``."""
@@ -149,9 +199,10 @@ class Forward:
         """
         waiting = int(self.state.arrays.control[lay.PENDING])
         self._make_room(waiting)
+        self._late = -1
         a, w = self.state.arrays, self.wiring.wires
         if not waiting:
-            return self._fire_late()
+            return self._start_late_step()
         self._check_limit()
         if self._custom:
             n = self._ask_policy()
@@ -206,20 +257,15 @@ class Forward:
             wall_s=wall_s,
         )
 
-    def _fire_late(self) -> bool:
-        """Let the lowest-ranked population fire that nothing reached and that is above threshold."""
+    def _start_late_step(self) -> bool:
+        """Open a step in which neurons fire that nothing reached and that are above threshold."""
         a, w = self.state.arrays, self.wiring.wires
         p = late_population(w.populations, w.thresholds, a.potential, a.marks, a.control)
         if p < 0:
             return False
         self._check_limit()
         start_late_step(a.control)
-        n = list_late(p, w.populations, w.thresholds, a.potential, a.marks, a.control, a.touched)
-        n = evaluate(
-            p, n, w.populations, w.thresholds, a.potential, a.marks, a.touched, a.control,
-            a.peaks, a.peak_steps, a.settings, 0.0, a.fired, 0,
-        )  # fmt: skip
-        self.admit(p, a.fired[:n])
+        self._late = int(p)
         return True
 
     def _note_delayed(self) -> None:

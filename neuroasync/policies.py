@@ -103,7 +103,7 @@ class OrderingPolicy(Protocol):
 
 Policy: TypeAlias = LayerSync | Random | Momentum | Fifo | OrderingPolicy
 
-_BUILT_IN: Final = {"layer-sync": LayerSync, "random": Random, "momentum": Momentum, "fifo": Fifo}
+_BUILT_IN: Final[dict[str, type[LayerSync | Random | Momentum | Fifo]]] = {"layer-sync": LayerSync, "random": Random, "momentum": Momentum, "fifo": Fifo}
 
 
 def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:

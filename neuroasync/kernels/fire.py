@@ -166,7 +166,7 @@ def gather_current(
 
 @njit(cache=True, nogil=True)
 def _carries(row, c, via):
-    """Whether connection ``c`` takes part: the one a delayed spike comes by, or any without delay."""
+    """Whether ``c`` takes part: it is the one the spike comes by, or any without delay."""
     return c == via if via >= 0 else row[lay.DELAY] == 0
 
 
@@ -223,10 +223,11 @@ def evaluate(
                 peak_steps[now, i] = -2
         else:
             v[i] = charge
-            if peaks.shape[0] and ready and peak_steps[now, i] != -2:
-                if first or peak_steps[now, i] == -1 or charge > peaks[now, i]:
-                    peaks[now, i] = charge
-                    peak_steps[now, i] = control[lay.STEP]
+            # A site of the trainer: the highest potential that left the neuron silent.
+            known = peaks.shape[0] and peak_steps[now, i] != -2
+            if known and ready and (first or peak_steps[now, i] == -1 or charge > peaks[now, i]):
+                peaks[now, i] = charge
+                peak_steps[now, i] = control[lay.STEP]
     return n_fired
 
 

@@ -1,0 +1,86 @@
+"""The coroutine of a population, and the protocol for one of your own."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neuroasync.forward import Forward
+from neuroasync.model import Population
+from neuroasync.queue import SpikeQueue
+
+__all__ = ["Fired", "Inbox", "PopulationCoroutine", "SpikeEvents", "run_population"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeEvents:
+    """One delivered group, as a population of your own receives it.
+
+    Attributes:
+        sample: number of the sample in the session, from 0.
+        pass_index: of the pass, from 0; a new pass clears refractoriness.
+        step: forward step of the pass; 0 is its input.
+        t_us: virtual time, µs.
+        origin: i64[slots], network-wide index of the neuron that fired, or N + the flattened
+            input index of an event; all of the group, in slot order.
+        count: i64[slots], how many times it fired.
+        current: f32[n], what the group brings to each neuron of this population: its weights
+            times counts, summed in slot order.
+    """
+
+    sample: int
+    pass_index: int
+    step: int
+    t_us: int
+    origin: NDArray[np.int64]
+    count: NDArray[np.int64]
+    current: NDArray[np.float32]
+
+
+Inbox: TypeAlias = SpikeQueue[SpikeEvents]
+Fired: TypeAlias = SpikeQueue[ArrayLike]
+
+
+class PopulationCoroutine(Protocol):
+    """A population of your own: receives spike events, and reports who fired.
+
+    It is started once for each session, and ends when the session does::
+
+        async def gate(inbox: Inbox, fired: Fired, population: Population) -> None:
+            async for events in inbox:
+                allowed = await ask_some_service(events.current)
+                await fired.put(np.flatnonzero(allowed))
+
+    For each group taken from ``inbox`` it puts one report into ``fired``: the positions, within
+    the population, of the neurons that fire now (an empty list if none does). It may await
+    whatever it likes in between; the pass waits, other sessions go on. What it raises is raised
+    from the decision, as :class:`~neuroasync.PopulationError`. When a decision is cancelled, so
+    is the coroutine; a new one is started for the next sample.
+    """
+
+    def __call__(self, inbox: Inbox, fired: Fired, population: Population, /) -> Awaitable[None]:
+        """Run until the inbox is closed."""
+        ...
+
+
+async def run_population(
+    forward: Forward, p: int, inbox: SpikeQueue[int], fired: SpikeQueue[NDArray[np.int64]]
+) -> None:
+    """Integrate each group announced in ``inbox``, and put who fired into ``fired``.
+
+    Cancellation: safe at every ``await``; no spike is held while this coroutine is suspended.
+
+    Args:
+        forward: the sample's passes, which hold the group and the population's state.
+        p: position of the population.
+        inbox: forward steps whose group reaches the population.
+        fired: network-wide indices of who fired, ascending; one report for each step.
+    """
+    while True:
+        await inbox.readable()
+        await fired.writable()
+        # No await from here on: taking, integrating and handing on are one step.
+        inbox.pop()
+        fired.push(forward.integrate(p))

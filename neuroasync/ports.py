@@ -1,0 +1,150 @@
+"""How the scheduler reaches a population: resumed directly, or as a task of the event loop."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neuroasync.errors import ClosedError, PopulationError
+from neuroasync.forward import Forward
+from neuroasync.model import Population
+from neuroasync.population import (
+    Fired,
+    Inbox,
+    PopulationCoroutine,
+    SpikeEvents,
+    run_population,
+)
+from neuroasync.queue import SpikeQueue
+
+__all__ = ["DrivenPort", "TaskPort"]
+
+
+class DrivenPort:
+    """A population of neurons, whose coroutine the scheduler resumes itself.
+
+    Args:
+        forward: the sample's passes.
+        p: position of the population.
+    """
+
+    def __init__(self, forward: Forward, p: int) -> None:
+        self._forward = forward
+        self._inbox: SpikeQueue[int] = SpikeQueue(1, driven=True)
+        self._fired: SpikeQueue[NDArray[np.int64]] = SpikeQueue(1, driven=True)
+        self._coroutine = run_population(forward, p, self._inbox, self._fired)
+        self._coroutine.send(None)  # to its first await
+
+    def deliver(self) -> None:
+        """Announce the open group."""
+        self._inbox.push(self._forward.step)
+
+    def collect(self) -> NDArray[np.int64]:
+        """Who fired: network-wide indices i64[fired], ascending."""
+        self._coroutine.send(None)
+        return self._fired.pop()
+
+    def close(self) -> None:
+        """End the coroutine."""
+        self._coroutine.close()
+
+
+class TaskPort:
+    """A population of the user's, whose coroutine is a task of the event loop.
+
+    Args:
+        forward: the sample's passes.
+        p: position of the population.
+        coroutine: what runs in its place.
+        tasks: where the task lives.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        p: int,
+        coroutine: PopulationCoroutine,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        self._forward = forward
+        self._p = p
+        self._population = forward.wiring.model.populations[p]
+        self._start = forward.wiring.model.starts[p]
+        self._inbox: Inbox = SpikeQueue(1)
+        self._fired: Fired = SpikeQueue(1)
+        self._failure: BaseException | None = None
+        self._task = tasks.create_task(
+            self._run(coroutine(self._inbox, self._fired, self._population)),
+            name=f"population {self._population.name}",
+        )
+
+    def deliver(self, sample: int) -> None:
+        """Hand over the open group."""
+        f = self._forward
+        origin, count = f.group()
+        current = f.current(self._p)
+        events = SpikeEvents(sample, f.passes - 1, f.step, f.time_us, origin, count, current)
+        with contextlib.suppress(ClosedError):  # it has ended: collect() says so
+            self._inbox.push(events)
+
+    async def collect(self) -> NDArray[np.int64]:
+        """Wait for the report of who fired: network-wide indices i64[fired], ascending.
+
+        Cancellation: the group stays with the coroutine; :meth:`close` this port.
+
+        Raises:
+            PopulationError: the coroutine raised, ended, or reported nonsense.
+        """
+        try:
+            report = await self._fired.get()
+        except ClosedError:
+            name = self._population.name
+            if self._failure is None:
+                raise PopulationError(
+                    f"population {name!r} ended without reporting who fired"
+                ) from None
+            raise PopulationError(
+                f"population {name!r} raised {type(self._failure).__name__}: {self._failure}"
+            ) from self._failure
+        return self._checked(report) + self._start
+
+    def close(self) -> None:
+        """End the task: it finds its inbox closed, or is cancelled where it waits."""
+        self._inbox.close()
+        self._fired.close()
+        self._task.cancel()
+
+    async def _run(self, running: Awaitable[None]) -> None:
+        # The task never fails: in a task group, one session's error would end all others.
+        try:
+            await running
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # handed on by collect()
+            self._failure = error
+        finally:
+            self._inbox.close()
+            self._fired.close()
+
+    def _checked(self, report: ArrayLike) -> NDArray[np.int64]:
+        fired = np.atleast_1d(np.asarray(report))
+        if fired.size == 0:
+            return np.empty(0, np.int64)
+        size = self._population.size
+        valid = fired.ndim == 1 and fired.dtype.kind in "iu"
+        if not valid or fired.min() < 0 or fired.max() >= size:
+            raise PopulationError(
+                f"population {self._population.name!r} reported {report!r:.120}, "
+                f"expected positions from 0 to {size - 1}"
+            )
+        unique = np.unique(fired).astype(np.int64)
+        if unique.size < fired.size:
+            raise PopulationError(
+                f"population {self._population.name!r} reported a neuron twice: {report!r:.120}"
+            )
+        return unique
+
+

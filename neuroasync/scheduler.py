@@ -1,0 +1,138 @@
+"""The virtual-clock scheduler: drives the population coroutines through a pass."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.errors import ClosedError
+from neuroasync.forward import Forward
+from neuroasync.population import PopulationCoroutine
+from neuroasync.ports import DrivenPort, TaskPort
+from neuroasync.tap import Tap, TappedSpikes
+from neuroasync.turns import Turns
+
+__all__ = ["Scheduler"]
+
+
+class Scheduler:
+    """Runs the passes of one session, one at a time.
+
+    Populations of neurons are resumed directly while they await spike events; those of the user
+    are tasks, which may await anything. After each forward step it lets the event loop run if
+    this turn's time budget, shared with all other sessions of the loop, is spent.
+
+    Args:
+        forward: what a pass does.
+        own: the user's populations, by name.
+        taps: listeners, by position of the population.
+        tasks: where the tasks of the user's populations live.
+        session: number of the session, for taps.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        own: Mapping[str, PopulationCoroutine],
+        taps: Mapping[int, Collection[Tap]],
+        tasks: asyncio.TaskGroup,
+        session: int,
+    ) -> None:
+        self.forward = forward
+        self.sample = 0
+        self._own = own
+        self._taps = taps
+        self._tasks = tasks
+        self._session = session
+        self._turns = Turns.of_running_loop()
+        self._is_closed = False
+        self._driven: dict[int, DrivenPort] = {}
+        self._external: dict[int, TaskPort] = {}
+        self._start_populations()
+
+    async def run_pass(self, t_us: int, index: NDArray[np.int64]) -> bool:
+        """Run the pass at ``t_us`` until nothing is pending; False if the stop rule ended it.
+
+        Cancellation: the pass is left where it is, and the populations without a spike in
+        hand; call :meth:`restart` and begin a new sample.
+
+        Args:
+            t_us: virtual time, µs.
+            index: i64[events], flattened input indices in (time, index) order.
+
+        Raises:
+            PopulationError: a population of the user's failed.
+            ForwardStepLimitError, PolicyError: see :meth:`Forward.next_step`.
+            ClosedError: the session was closed meanwhile.
+        """
+        forward = self.forward
+        forward.open_pass(t_us, index)
+        while True:
+            if self._external:
+                await self._deliver_to_all()
+            else:
+                for p in forward.reached():
+                    port = self._driven[p]
+                    port.deliver()
+                    self._admit(p, port.collect())
+            if forward.stopped():
+                return False
+            if self._turns.spent():
+                await self._turns.pause()
+                self._check_open()
+            if not forward.next_step():
+                return True
+
+    def restart(self) -> None:
+        """Start the user's populations anew, after a cancelled or failed pass."""
+        if self._external:
+            self._end_populations()
+            self._start_populations()
+
+    def close(self) -> None:
+        """End all population coroutines; a pass that is suspended raises ClosedError."""
+        self._is_closed = True
+        self._end_populations()
+
+    async def _deliver_to_all(self) -> None:
+        reached = self.forward.reached()
+        for p in reached:  # the user's populations work on it side by side
+            if p in self._external:
+                self._external[p].deliver(self.sample)
+        reports = {}
+        for p in reached:
+            if p in self._driven:
+                self._driven[p].deliver()
+                reports[p] = self._driven[p].collect()
+            else:
+                reports[p] = await self._external[p].collect()
+                self._check_open()
+        for p in reached:
+            self._admit(p, reports[p])
+
+    def _admit(self, p: int, fired: NDArray[np.int64]) -> None:
+        self.forward.admit(p, fired)
+        if fired.size and (taps := self._taps.get(p)):
+            f = self.forward
+            neurons = fired - f.wiring.model.starts[p]
+            item = TappedSpikes(
+                self._session, self.sample, f.passes - 1, f.step, f.time_us, neurons
+            )
+            for tap in tuple(taps):
+                tap.push(item)
+
+    def _start_populations(self) -> None:
+        for p, population in enumerate(self.forward.wiring.model.populations):
+            if (own := self._own.get(population.name)) is None:
+                self._driven[p] = DrivenPort(self.forward, p)
+            else:
+                self._external[p] = TaskPort(self.forward, p, own, self._tasks)
+
+    def _end_populations(self) -> None:
+        for port in (*self._driven.values(), *self._external.values()):
+            port.close()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClosedError("the session was closed while it was deciding")

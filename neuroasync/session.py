@@ -1,0 +1,276 @@
+"""One stream of events: a state of its own over weights that are shared."""
+
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from neuroasync import limits
+from neuroasync.decision import Decision
+from neuroasync.errors import ClosedError, LimitError, SpikeFileError
+from neuroasync.recording import Recorder
+from neuroasync.scheduler import Scheduler
+from neuroasync.spikes import SpikeTrain
+
+__all__ = ["Events", "Session"]
+
+Events: TypeAlias = SpikeTrain | tuple[ArrayLike, ArrayLike]
+"""A spike train, or its (t_us, index)."""
+
+
+class Session:
+    """One stream of events through a network. Made by :meth:`neuroasync.Network.session`.
+
+    Samples follow each other; each starts from rest, at its own time 0. A session serves one
+    caller at a time. Its memory is that of the network's neurons and the events of one pass.
+
+    Cancellation: safe at every ``await``. The sample that was under way is abandoned, and the
+    next starts from rest.
+
+    Args:
+        scheduler: runs its passes.
+        seed_of: seed of a sample, by its number.
+        classes: names of the output neurons, or None.
+        recorder: what writes down every spike, or None.
+        on_close: called once, when the session is closed.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        seed_of: Callable[[int], int],
+        classes: tuple[str, ...] | None,
+        recorder: Recorder | None,
+        on_close: Callable[["Session"], None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._forward = scheduler.forward
+        self._model = self._forward.wiring.model
+        self._seed_of = seed_of
+        self._classes = classes
+        self._recorder = recorder
+        self._on_close = on_close
+        self._is_closed = False
+        self._is_busy = False
+        self._sample = 0
+        self._begin()
+
+    @property
+    def sample(self) -> int:
+        """Number of the sample that is under way, from 0."""
+        return self._sample
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the stop rule has ended the sample: :meth:`decision` has nothing left to run."""
+        return self._forward.is_stopped
+
+    async def send(self, events: Events) -> None:
+        """Add input events to the sample, and run every pass whose time has come.
+
+        A pass has come once an event of a later one was sent; :meth:`decision` runs the last.
+        Once the stop rule said stop, further events are not read.
+
+        Args:
+            events: not earlier than those sent before.
+
+        Raises:
+            SpikeFileError: the events are not valid for this network. Nothing was accepted.
+            ClosedError: the session is closed.
+        """
+        train = self._checked(events)
+        with _Exclusive(self):
+            self._accept(train)
+            if len(train):
+                await self._run_passes(self._pass_start(self._last_us) - 1)
+
+    async def decision(self, duration_us: int | None = None) -> Decision:
+        """End the sample: run its remaining passes and return what it came to.
+
+        Args:
+            duration_us: length of the sample; passes take place at times before it. Without,
+                the last pass is that of the last event.
+
+        Raises:
+            ValueError: an event came at or after ``duration_us``.
+            ClosedError: the session is closed.
+        """
+        end_us = self._pass_start(self._last_us) if self._last_us >= 0 else -1
+        if duration_us is not None:
+            if type(duration_us) is not int or not self._last_us < duration_us <= 2**53:
+                raise ValueError(
+                    f"duration_us: {duration_us!r:.80}, expected an integer above the time of "
+                    f"the last event, {self._last_us} µs"
+                )
+            end_us = duration_us - 1
+        with _Exclusive(self):
+            self._check_passes(end_us)
+            await self._run_passes(end_us)
+            decision = self._forward.decision(self._wall_s(), self._classes)
+            if self._recorder is not None:
+                self._recorder.add(self._forward, self._read_events(), decision)
+            self._sample += 1
+            self._begin()
+        return decision
+
+    async def decide(self, events: Events, *, duration_us: int | None = None) -> Decision:
+        """Decide on one whole sample: :meth:`send`, then :meth:`decision`.
+
+        Raises:
+            SpikeFileError: the events are not valid for this network.
+            ClosedError: the session is closed.
+        """
+        train = self._checked(events)
+        with _Exclusive(self):
+            self._accept(train)
+        return await self.decision(duration_us)
+
+    async def stream(
+        self, source: AsyncIterable[Events] | Iterable[Events]
+    ) -> AsyncIterator[Decision]:
+        """A decision for each sample that ``source`` yields, as soon as it is made.
+
+        The next sample is taken from the source when the decision before it was taken from
+        here: a slow consumer slows the source, and nothing piles up.
+        """
+        if isinstance(source, AsyncIterable):
+            async for events in source:
+                yield await self.decide(events)
+        else:
+            for events in source:
+                yield await self.decide(events)
+
+    def reset(self) -> None:
+        """Abandon the sample; the next, of the same number, starts from rest."""
+        self._check_open()
+        self._scheduler.restart()
+        self._begin()
+
+    def close(self) -> None:
+        """End the session; a decision that is under way raises ClosedError."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._scheduler.close()
+            self._on_close(self)
+
+    async def __aenter__(self) -> Self:
+        """The session is open already."""
+        self._check_open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _begin(self) -> None:
+        """Start a sample from rest."""
+        self._forward.begin(self._seed_of(self._sample))
+        self._forward.state.keep = self._recorder is not None
+        self._scheduler.sample = self._sample
+        self._t_us = self._index = np.empty(0, np.int64)
+        self._kept: list[SpikeTrain] = []
+        self._last_us = -1
+        self._started: float | None = None
+
+    def _checked(self, events: Events) -> SpikeTrain:
+        self._check_open()
+        train = events if isinstance(events, SpikeTrain) else SpikeTrain(*_pair(events))
+        train.check_indices(self._model.input_size)
+        if len(train) and train.t_us[0] < self._last_us:
+            raise SpikeFileError(
+                f"t_us[0]: {train.t_us[0]}, expected at least {self._last_us}, "
+                "the time of the last event sent"
+            )
+        if len(train):
+            self._check_passes(int(train.t_us[-1]))
+        return train
+
+    def _check_passes(self, end_us: int) -> None:
+        timestep = self._model.timestep_us
+        if timestep and end_us // timestep >= limits.MAX_PASSES:
+            raise LimitError(
+                f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of "
+                f"{timestep} µs; the limit is {limits.MAX_PASSES}"
+            )
+
+    def _accept(self, train: SpikeTrain) -> None:
+        if self._started is None:
+            self._started = time.perf_counter()
+        if len(train):
+            self._last_us = int(train.t_us[-1])
+            if self._recorder is not None:
+                self._kept.append(train)
+            if not self._forward.is_stopped:
+                self._t_us = np.concatenate((self._t_us, train.t_us))
+                self._index = np.concatenate((self._index, train.index))
+
+    async def _run_passes(self, end_us: int) -> None:
+        """Run every pass at a virtual time up to ``end_us``."""
+        forward, width = self._forward, max(self._model.timestep_us, 1)
+        while not forward.is_stopped:
+            time_us = forward.next_pass_us(int(self._t_us[0]) if self._t_us.size else None)
+            if time_us is None or time_us > end_us:
+                return
+            n = int(np.searchsorted(self._t_us, time_us + width))
+            t_us, index = self._t_us[:n], self._index[:n]
+            self._t_us, self._index = self._t_us[n:], self._index[n:]
+            if self._forward.settings.input == "queued":
+                index = index[np.lexsort((index, t_us))]
+            await self._scheduler.run_pass(time_us, index)
+            self._check_open()
+        self._t_us = self._index = np.empty(0, np.int64)
+
+    def _pass_start(self, t_us: int) -> int:
+        """Virtual time of the pass that an event at ``t_us`` belongs to."""
+        return t_us - t_us % max(self._model.timestep_us, 1)
+
+    def _read_events(self) -> SpikeTrain:
+        t_us = np.concatenate([np.empty(0, np.int64), *(k.t_us for k in self._kept)])
+        index = np.concatenate([np.empty(0, np.int64), *(k.index for k in self._kept)])
+        return SpikeTrain(t_us, index)
+
+    def _wall_s(self) -> float:
+        return 0.0 if self._started is None else time.perf_counter() - self._started
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClosedError("the session is closed")
+
+
+class _Exclusive:
+    """One caller at a time; whoever leaves by an exception abandons the sample."""
+
+    def __init__(self, session: Session) -> None:
+        session._check_open()
+        if session._is_busy:
+            raise RuntimeError("the session is deciding for another task; use one session each")
+        self._session = session
+
+    def __enter__(self) -> None:
+        self._session._is_busy = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._session._is_busy = False
+        if kind is not None and not self._session._is_closed:
+            self._session.reset()
+
+
+def _pair(events: tuple[ArrayLike, ArrayLike]) -> tuple[ArrayLike, ArrayLike]:
+    if not isinstance(events, tuple) or len(events) != 2:
+        raise SpikeFileError(
+            f"events: {type(events).__name__}, expected a SpikeTrain or (t_us, index)"
+        )
+    return events

@@ -1,0 +1,106 @@
+"""Taps: what a population fires, as an async iterator."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync import limits
+
+__all__ = ["Tap", "TappedSpikes"]
+
+
+@dataclass(frozen=True, slots=True)
+class TappedSpikes:
+    """Neurons of one population that fired in one forward step.
+
+    Attributes:
+        session: number of the session in its network, from 0.
+        sample: number of the sample in the session, from 0.
+        pass_index: of the pass.
+        step: forward step of the pass.
+        t_us: virtual time, µs.
+        neurons: i64[fired], positions within the population, ascending.
+    """
+
+    session: int
+    sample: int
+    pass_index: int
+    step: int
+    t_us: int
+    neurons: NDArray[np.int64]
+
+
+class Tap:
+    """Spikes of one population as they happen, in all sessions of a network.
+
+    Iterate over it in a task of its own. It listens from when it is made until it is closed, the
+    network is, or nobody holds it any more. A reader that is too slow loses the oldest items,
+    which ``dropped`` counts; it never slows the network.
+
+    Attributes:
+        population: its name.
+        dropped: items lost to a slow reader.
+    """
+
+    def __init__(self, population: str, capacity: int = limits.MAX_TAP_ITEMS) -> None:
+        if type(capacity) is not int or capacity < 1:
+            raise ValueError(f"capacity: {capacity!r:.80}, expected an integer from 1")
+        self.population = population
+        self.dropped = 0
+        self._capacity = capacity
+        self._items: deque[TappedSpikes] = deque()
+        self._arrived: asyncio.Future[None] | None = None
+        self._closed = False
+
+    def push(self, item: TappedSpikes) -> None:
+        """Append ``item``, dropping the oldest if there is no room."""
+        if self._closed:
+            return
+        if len(self._items) >= self._capacity:
+            self._items.popleft()
+            self.dropped += 1
+        self._items.append(item)
+        self._wake()
+
+    def close(self) -> None:
+        """Stop listening; what has arrived can still be read."""
+        self._closed = True
+        self._wake()
+
+    def __aiter__(self) -> Self:
+        """Items until the tap is closed."""
+        return self
+
+    async def __anext__(self) -> TappedSpikes:
+        """The next item. Cancellation: safe; nothing is taken."""
+        while not self._items:
+            if self._closed:
+                raise StopAsyncIteration
+            self._arrived = asyncio.get_running_loop().create_future()
+            try:
+                await self._arrived
+            finally:
+                self._arrived = None
+        return self._items.popleft()
+
+    async def __aenter__(self) -> Self:
+        """Listen until the block ends."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop listening."""
+        self.close()
+
+    def _wake(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
