@@ -151,6 +151,21 @@ class SpikeTrains:
         events = slice(int(self.offsets[k]), int(self.offsets[k + 1]))
         return SpikeTrain(self.t_us[events], self.index[events])
 
+    def take(self, samples: ArrayLike) -> Self:
+        """The samples of these numbers, in this order, as a copy.
+
+        Raises:
+            IndexError: there is no such sample.
+        """
+        chosen = np.atleast_1d(np.asarray(samples, np.int64))
+        if chosen.size and not (0 <= chosen.min() and chosen.max() < len(self)):
+            raise IndexError(f"samples: expected 0 to {len(self) - 1}")
+        starts, sizes = self.offsets[chosen], np.diff(self.offsets)[chosen]
+        offsets = np.concatenate(([0], np.cumsum(sizes)))
+        at = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], sizes)
+        labels = None if self.labels is None else self.labels[chosen]
+        return type(self)(self.t_us[at], self.index[at], offsets, labels, self.shape)
+
     def __iter__(self) -> Iterator[SpikeTrain]:
         """Samples in order."""
         return (self[k] for k in range(len(self)))

@@ -1,0 +1,206 @@
+"""A loaded network in an event loop."""
+
+import asyncio
+import os
+import weakref
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self, TypedDict, Unpack
+
+from neuroasync import limits
+from neuroasync.bundle import Bundle, read_bundle
+from neuroasync.decision import Decision, Until
+from neuroasync.errors import ClosedError
+from neuroasync.forward import Forward
+from neuroasync.kernels.order import sample_seed
+from neuroasync.policies import Policy, make_policy
+from neuroasync.population import PopulationCoroutine
+from neuroasync.recording import Recorder
+from neuroasync.scheduler import Scheduler
+from neuroasync.session import Events, Session
+from neuroasync.settings import InputMode, RunSettings, check_seed
+from neuroasync.tap import Tap
+from neuroasync.wiring import Wiring
+
+__all__ = ["Network", "RunOptions"]
+
+
+class RunOptions(TypedDict, total=False):
+    """How to run: what is left out is as the network has it.
+
+    ``policy`` (a name or a policy), ``group_size`` (F), ``input`` (``"prioritised"`` or
+    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (bound on those of a pass).
+    """
+
+    policy: str | Policy | None
+    group_size: int | None
+    input: InputMode | None
+    until: Until | None
+    max_forward_steps: int | None
+
+
+class Network:
+    """A trained network, to be used inside ``async with``.
+
+    Weights are shared by all sessions; each session has the state of its own stream. Leaving
+    the block closes the sessions and leaves no task behind.
+
+    Args:
+        bundle: the network, and the order it was trained for, which is the default here.
+        populations: coroutines of your own, by the name of the population they stand in for.
+        seed: default seed of the order keys, 64 bits.
+        **options: how to run by default; see :class:`RunOptions`.
+
+    Raises:
+        ModelError: ``populations`` names one that the network does not have.
+        PolicyError, StopRuleError, ValueError: an option is not valid.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        populations: Mapping[str, PopulationCoroutine] | None = None,
+        seed: int = 0,
+        **options: Unpack[RunOptions],
+    ) -> None:
+        self.bundle = bundle
+        self.seed = check_seed(seed)
+        trained = bundle.policy
+        self.settings = RunSettings(
+            make_policy(trained.name, trained.noise), trained.group_size, trained.input
+        ).with_changes(**options)
+        self._own = dict(populations or {})
+        for name in self._own:
+            bundle.model.index(name)
+        self._wiring = Wiring(bundle.model, self._own)
+        self._taps: dict[int, weakref.WeakSet[Tap]] = {}
+        self._sessions: set[Session] = set()
+        self._opened = 0
+        self._tasks: asyncio.TaskGroup | None = None
+
+    @classmethod
+    def load(
+        cls,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        max_bytes: int = limits.MAX_BUNDLE_BYTES,
+        populations: Mapping[str, PopulationCoroutine] | None = None,
+        seed: int = 0,
+        **options: Unpack[RunOptions],
+    ) -> Self:
+        """A network from a bundle's path or bytes.
+
+        Raises:
+            BundleError: the bundle cannot be read; see :func:`neuroasync.read_bundle`.
+        """
+        bundle = read_bundle(source, max_bytes)
+        return cls(bundle, populations=populations, seed=seed, **options)
+
+    async def decide(
+        self,
+        events: Events,
+        *,
+        seed: int | None = None,
+        duration_us: int | None = None,
+        recorder: Recorder | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Decision:
+        """Decide on one sample, from rest. Any number of decisions may run side by side.
+
+        Cancellation: safe at every ``await``; the network is as before.
+
+        Args:
+            events: a spike train, or its (t_us, index).
+            seed: of this sample's order keys; the network's if None. For sample number i of a
+                data set use ``sample_seed(seed, i)``.
+            duration_us: length of the sample; without, it ends with its last event.
+            recorder: writes down every spike.
+            **options: how to run, where other than the network; see :class:`RunOptions`.
+
+        Raises:
+            SpikeFileError: the events are not valid for this network.
+            ForwardStepLimitError: a pass did not end.
+            PopulationError, PolicyError: code of yours failed.
+            ClosedError: outside the network's ``async with`` block.
+        """
+        seed = self.seed if seed is None else check_seed(seed)
+        async with self._open_session(lambda _: seed, recorder, options) as session:
+            return await session.decide(events, duration_us=duration_us)
+
+    def session(
+        self,
+        *,
+        seed: int | None = None,
+        recorder: Recorder | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Session:
+        """A session of its own state, to be used inside ``async with``.
+
+        Its sample number i runs with ``sample_seed(seed, i)``.
+
+        Raises:
+            ClosedError: outside the network's ``async with`` block.
+        """
+        base = self.seed if seed is None else check_seed(seed)
+        return self._open_session(lambda i: sample_seed(base, i), recorder, options)
+
+    def tap(self, population: str, capacity: int = limits.MAX_TAP_ITEMS) -> Tap:
+        """What ``population`` fires from now on, in all sessions, as an async iterator.
+
+        Args:
+            population: its name.
+            capacity: items held for a slow reader, before the oldest are dropped and counted.
+
+        Raises:
+            ModelError: there is no such population.
+            ClosedError: outside the network's ``async with`` block.
+        """
+        self._running()
+        tap = Tap(population, capacity)
+        p = self.bundle.model.index(population)
+        self._taps.setdefault(p, weakref.WeakSet()).add(tap)
+        return tap
+
+    async def __aenter__(self) -> Self:
+        """Open the network in the running event loop."""
+        if self._tasks is not None:
+            raise RuntimeError("the network is open already")
+        self._tasks = await asyncio.TaskGroup().__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close all sessions and taps; wait until no task is left."""
+        tasks = self._running()
+        for session in tuple(self._sessions):
+            session.close()
+        for taps in self._taps.values():
+            for tap in tuple(taps):
+                tap.close()
+        self._taps.clear()
+        self._tasks = None
+        await tasks.__aexit__(kind, error, traceback)
+
+    def _open_session(
+        self, seed_of: Callable[[int], int], recorder: Recorder | None, options: RunOptions
+    ) -> Session:
+        tasks = self._running()
+        settings = self.settings.with_changes(**options) if options else self.settings
+        forward = Forward(self._wiring, settings)
+        scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened)
+        self._opened += 1
+        session = Session(
+            scheduler, seed_of, self.bundle.classes, recorder, self._sessions.discard
+        )
+        self._sessions.add(session)
+        return session
+
+    def _running(self) -> asyncio.TaskGroup:
+        if self._tasks is None:
+            raise ClosedError("the network is not open; use it inside `async with`")
+        return self._tasks
