@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 
 import numpy as np
-import oracle
 from numpy.typing import NDArray
 from oracle import Result
 
@@ -21,7 +20,7 @@ from neuroasync.spikes import SpikeTrain
 from neuroasync.state import State
 from neuroasync.wiring import Wiring
 
-__all__ = ["advanced", "compiled", "events_of", "oracle_result", "stepwise", "stepwise_decision"]
+__all__ = ["advanced", "compiled", "events_of", "stepwise", "take_steps"]
 
 
 def stepwise(
@@ -38,15 +37,12 @@ def stepwise(
     """Run one sample by :class:`Forward`."""
     settings = RunSettings(policy, group_size, input_mode, parse_until(until), max_forward_steps)
     forward = Forward(Wiring(model), settings)
-    decision = stepwise_decision(forward, train, seed, duration_us)
-    result = _result(forward.state, decision.stopped)
-    _agrees(result, decision, model)
-    return result
+    return take_steps(forward, train, seed, duration_us)
 
 
-def stepwise_decision(
+def take_steps(
     forward: Forward, train: SpikeTrain, seed: int = 0, duration_us: int | None = None
-) -> Decision:
+) -> Result:
     """Start a sample and take every step of it."""
     model = forward.wiring.model
     forward.state.keep = True
@@ -63,7 +59,10 @@ def stepwise_decision(
         if _step_through(forward):
             break
     forward.state.flush()
-    return forward.decision(0.0)
+    decision = forward.decision(0.0)
+    result = _result(forward.state, decision.stopped)
+    _agrees(result, decision, model)
+    return result
 
 
 def compiled(
@@ -115,14 +114,6 @@ def advanced(
             raise ForwardStepLimitError
     state.flush()
     return _result(state, bool(state.arrays.control[lay.PHASE] == lay.STOPPED))
-
-
-def oracle_result(*args: object, **kwargs: object) -> Result | None:
-    """What the oracle says; None where a pass does not end."""
-    try:
-        return oracle.run(*args, **kwargs)
-    except ForwardStepLimitError:
-        return None
 
 
 def events_of(train: SpikeTrain) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
