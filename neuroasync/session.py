@@ -111,7 +111,14 @@ class Session:
             await self._run_passes(end_us)
             decision = self._forward.decision(self._wall_s(), self._classes)
             if self._recorder is not None:
-                self._recorder.add(self._forward, self._read_events(), decision)
+                self._recorder.add(
+                    self._forward,
+                    self._read_events(),
+                    decision,
+                    number=self._sample,
+                    seed=self._seed_of(self._sample),
+                    duration_us=duration_us,
+                )
             self._sample += 1
             self._begin()
         return decision
