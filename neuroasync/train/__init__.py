@@ -1,0 +1,29 @@
+"""Training of the runtime's own semantics, by surrogate gradients through its forward steps.
+
+Needs torch (the extra ``train``); the runtime never imports this package.
+"""
+
+from neuroasync.train.batch import Batch, make_batch
+from neuroasync.train.checkpoint import CheckpointError
+from neuroasync.train.config import TrainConfig
+from neuroasync.train.export import export_bundle
+from neuroasync.train.function import Run
+from neuroasync.train.network import SpikingNetwork
+from neuroasync.train.surrogate import Surrogate
+from neuroasync.train.trainer import BatchResult, EpochResult, Fit, evaluate, fit
+
+__all__ = [
+    "Batch",
+    "BatchResult",
+    "CheckpointError",
+    "EpochResult",
+    "Fit",
+    "Run",
+    "SpikingNetwork",
+    "Surrogate",
+    "TrainConfig",
+    "evaluate",
+    "export_bundle",
+    "fit",
+    "make_batch",
+]

@@ -1,0 +1,89 @@
+"""A trained network as a bundle that says how it came to be, with golden samples."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+import neuroasync
+from neuroasync.bundle import Bundle, Golden, Scalar
+from neuroasync.kernels.order import sample_seed
+from neuroasync.spikes import SpikeTrains
+from neuroasync.train.batch import make_batch
+from neuroasync.train.record import Recorder
+from neuroasync.train.trainer import Fit
+
+__all__ = ["export_bundle", "spikes_sha256"]
+
+
+def export_bundle(
+    fit: Fit,
+    samples: SpikeTrains,
+    *,
+    golden: int = 3,
+    classes: Sequence[str] | None = None,
+    meta: Mapping[str, Scalar] | None = None,
+) -> Bundle:
+    """Make a bundle of a finished training.
+
+    Args:
+        fit: the training.
+        samples: the first ``golden`` of them become golden samples: their labels and spikes, by
+            the runtime's compiled loop, in the order trained for.
+        golden: how many.
+        classes: a distinct label for each output neuron.
+        meta: what else is to be said, data set and licence for example; it wins over what the
+            training says of itself.
+
+    Raises:
+        BundleError: the parts do not fit each other.
+    """
+    said: dict[str, Scalar] = {f"train.{k}": v for k, v in fit.config.to_dict().items()}
+    said |= {
+        "method": "surrogate gradients through the forward steps, peak rule",
+        "neuroasync": getattr(neuroasync, "__version__", None),
+        "numpy": np.__version__,
+        "torch": str(torch.__version__),
+        "parameters": fit.model.parameters,
+    }
+    if fit.history:
+        last = fit.history[-1]
+        said |= {
+            "train_loss": last.loss,
+            "train_accuracy": last.accuracy,
+            "train_spikes_per_sample": last.spikes,
+            "validation_accuracy": last.validation_accuracy,
+            "validation_spikes_per_sample": last.validation_spikes,
+        }
+    return Bundle(
+        fit.model,
+        None if classes is None else tuple(classes),
+        fit.config.policy_spec,
+        _golden_samples(fit, samples, min(golden, len(samples))),
+        said | dict(meta or {}),
+    )
+
+
+def spikes_sha256(rows: np.ndarray) -> bytes:  # type: ignore[type-arg]
+    """SHA-256 of spikes in firing order, i64[spikes, 3] of (pass, step, neuron), little-endian."""
+    return hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).digest()
+
+
+def _golden_samples(fit: Fit, samples: SpikeTrains, n: int) -> tuple[Golden, ...]:
+    # A golden sample has no duration: it ends with its last event's bin, as everywhere.
+    recorder = Recorder(fit.model, threads=1)
+    seeds = [sample_seed(fit.config.seed, i) for i in range(n)]
+    batch = make_batch(fit.model, samples, range(n), seeds)
+    weights = recorder.wiring.wires.weights
+    record = recorder.run(weights, batch, fit.config.run_settings, keep=False)
+    return tuple(
+        Golden(
+            samples[i],
+            fit.config.policy_spec,
+            seeds[i],
+            None if (label := int(record.labels[i])) < 0 else label,
+            spikes_sha256(rows),
+        )
+        for i, rows in enumerate(record.rows())
+    )

@@ -1,0 +1,314 @@
+"""The walk over a record in reverse: gradients of one sample, added into a flat buffer.
+
+**The peak rule.** A spike is a step function of the membrane potential, so training replaces its
+derivative by a surrogate, at *sites*. Each neuron has, in each pass:
+
+- a site at each evaluation in which it fired;
+- or, if it did not fire, one site at its highest silent evaluation (if nothing reached it: when
+  its population was first evaluated; see ``sites`` for a population that never was).
+
+What a site is paid is the adjoint of its spike:
+
+- A spike that fired is paid exactly, by its delivery: the weights times the adjoints of the
+  potentials that they were added to. A refractory target lost the current and pays nothing.
+- A silent site is paid as if its spike had been delivered, with zero current, to each target at
+  the target's own next site of the pass (of a later pass, over a connection with a delay).
+
+Both also get the gradient of the neuron's spike counts, which are what losses look at. The reset
+path is detached. Under layer-sync, on a layered network, this is exactly ordinary
+layer-synchronous backpropagation through time with a surrogate: every neuron has one site a pass,
+which all sites of the layer before precede. In any other order it stays what a spike a little
+earlier or later would have done, and nothing is paid that the order forbids.
+
+Source: the surrogate at the highest potential of a pass is ours; backpropagation through the
+forward steps is that of Koopman et al., arXiv 2408.05098.
+"""
+
+import numpy as np
+from numba import njit
+
+from neuroasync.kernels import layout as lay
+from neuroasync.kernels.fire import _window
+from neuroasync.train.kernels.sites import bucket_sites, first_steps
+from neuroasync.train.kernels.surrogate import derivative
+
+__all__ = ["backward_samples"]
+
+_FAST = {"reassoc", "contract", "nsz"}
+"""Sums may be vectorised. Their order is the same in every run on a machine."""
+
+# rows of f32 scratch
+_V = 0
+"""Adjoint of the potential."""
+_LIVE = 1
+"""The same where the neuron is not refractory, else 0."""
+_SPIKE = 2
+"""Adjoint of each spike that is pending until the delivery visited last."""
+_PAID = 3
+"""What the site visited now is paid."""
+_SCRATCH = 4
+
+
+@njit(cache=True, nogil=True)
+def backward_samples(
+    wires, owner, by_rank, lags, decays, decay_of, rows, row_potential, slots, ends, peaks,
+    peak_steps, grad_votes, grad_spikes, output, kind, slope, grad,
+):  # fmt: skip
+    """Add the gradient of the samples of a chunk into ``grad``.
+
+    Args:
+        wires: the network; see ``neuroasync.kernels.layout``.
+        owner: i32[N], population of each neuron.
+        by_rank: i64[P], populations by ascending (rank, declaration).
+        lags: i64[C], delay of each connection in passes.
+        decays: f32[D, N], decay factors of each interval that occurs.
+        decay_of: i64[S, T], the row of ``decays`` for the interval before each pass.
+        rows, row_potential, slots, ends, peaks, peak_steps: the record; see ``forward``.
+        grad_votes: f32[S, T, classes], of the loss by the output's spikes in each pass.
+        grad_spikes: f32[S, T, P], of the loss by each population's spikes in each pass.
+        output: position of the output population.
+        kind, slope: of the surrogate.
+        grad: f32[..], laid out as the weights; added to.
+    """
+    neurons, count = owner.size, by_rank.size
+    ring = 1 + (lags.max() if lags.size else 0)
+    work = np.empty((_SCRATCH, neurons), np.float32)
+    paid_at = np.empty((ring, neurons), np.float32)
+    delayed = np.empty((ring, neurons), np.float32)
+    written = np.empty((ring, count), np.bool_)
+    fires = np.zeros(neurons, np.float32)
+    sites = np.empty(neurons, np.int64)
+    first = np.empty(count, np.int64)
+    after = np.empty(count, np.int64)
+    starts = np.empty(64, np.int64)
+    row0, slot0 = 0, 0
+    for k in range(ends.shape[1]):
+        row1, slot1 = ends[1, k], ends[2, k]
+        work[:] = 0
+        paid_at[:] = 0
+        delayed[:] = 0
+        written[:] = False
+        for now in range(ends[0, k] - 1, -1, -1):
+            row, slot, steps = row1, slot1, 1
+            while row > row0 and rows[lay.PASS_, row - 1] == now:
+                row -= 1
+            while slot > slot0 and slots[lay.PASS_, slot - 1] == now:
+                slot -= 1
+            if row < row1:
+                steps = max(steps, rows[lay.STEP_, row1 - 1] + 1)
+            if slot < slot1:
+                steps = max(steps, slots[lay.STEP_, slot1 - 1] + 1)
+            if starts.size < steps + 1:
+                starts = np.empty(2 * steps + 1, np.int64)
+            first_steps(
+                wires.populations, wires.connections, wires.links, owner, by_rank, rows, row, row1,
+                slots, slot, slot1, steps, first, after,
+            )  # fmt: skip
+            bucket_sites(wires.populations, first, peak_steps[k, now], steps, starts, sites)
+            _pass(
+                now, steps, ring, wires.populations, wires.connections, wires.links,
+                wires.weights, wires.thresholds, owner, by_rank, lags, rows, row_potential, row,
+                row1, slots, slot, slot1, peaks[k, now], grad_votes[k, now], grad_spikes[k, now],
+                output, kind, slope, grad, work, paid_at, delayed, written, fires, starts, sites,
+                first, after,
+            )  # fmt: skip
+            if now:
+                work[_V] *= decays[decay_of[k, now]]
+            row1, slot1 = row, slot
+        row0, slot0 = ends[1, k], ends[2, k]
+
+
+@njit(cache=True, nogil=True)
+def _pass(
+    now, steps, ring, populations, connections, links, weights, thresholds, owner, by_rank, lags,
+    rows, row_potential, row0, row1, slots, slot0, slot1, peaks, grad_votes, grad_spikes, output,
+    kind, slope, grad, work, paid_at, delayed, written, fires, starts, sites, first, after,
+):  # fmt: skip
+    """Walk one pass in reverse, from the adjoint of the potential at its end to before its bias."""
+    v, live, spike, paid = work[_V], work[_LIVE], work[_SPIKE], work[_PAID]
+    here = now % ring
+    paid_at[here] = 0
+    written[here] = False
+    live[:] = v
+    for r in range(row0, row1):
+        i = rows[lay.NEURON_, r]
+        fires[i] += np.float32(1.0)
+        if rows[lay.BECAME_REFRACTORY, r]:
+            live[i] = 0
+    begin, out_begin = row0, populations[output, lay.START]
+    _never_evaluated(
+        steps, now, ring, populations, connections, links, weights, thresholds, by_rank, lags,
+        peaks, grad_votes, grad_spikes, output, kind, slope, work, paid_at, written, first, after,
+    )  # fmt: skip
+    for step in range(steps - 1, -1, -1):
+        row0, slot = row1, slot1
+        while row0 > begin and rows[lay.STEP_, row0 - 1] == step:
+            row0 -= 1
+        while slot > slot0 and slots[lay.STEP_, slot - 1] == step:
+            slot -= 1
+        # What every site of the step is paid, before any of them counts as visited.
+        for r in range(row0, row1):
+            i = rows[lay.NEURON_, r]
+            paid[i] = grad_spikes[owner[i]] + spike[i] + delayed[here, i] / fires[i]
+            if owner[i] == output:
+                paid[i] += grad_votes[i - out_begin]
+        for j in range(starts[step], starts[step + 1]):
+            i = sites[j]
+            p = owner[i]
+            paid[i] = grad_spikes[p] + _silent(
+                i - populations[p, lay.START], p, now, ring, populations, connections, links,
+                weights, lags, paid_at, written,
+            )  # fmt: skip
+            if p == output:
+                paid[i] += grad_votes[i - out_begin]
+        for r in range(row0, row1):
+            i = rows[lay.NEURON_, r]
+            p = owner[i]
+            g = paid[i] * derivative(kind, slope, row_potential[r] - thresholds[i])
+            if populations[p, lay.SUBTRACT]:
+                g += v[i]
+            v[i], live[i], paid_at[here, i], written[here, p] = g, g, g, True
+        for j in range(starts[step], starts[step + 1]):
+            i = sites[j]
+            g = v[i] + paid[i] * derivative(kind, slope, peaks[i] - thresholds[i])
+            v[i], live[i], paid_at[here, i], written[here, owner[i]] = g, g, g, True
+        for s in range(slot, slot1):
+            _deliver(
+                now, ring, slots[lay.SLOT_ORIGIN, s], slots[lay.SLOT_VIA, s],
+                np.float32(slots[lay.SLOT_COUNT, s]), populations, connections, links, weights,
+                owner, lags, grad, live, spike, delayed,
+            )  # fmt: skip
+        if step and slot == slot1:
+            _never_evaluated(
+                step, now, ring, populations, connections, links, weights, thresholds, by_rank,
+                lags, peaks, grad_votes, grad_spikes, output, kind, slope, work, paid_at, written,
+                first, after,
+            )  # fmt: skip
+        row1, slot1 = row0, slot
+    for c in range(connections.shape[0]):
+        if connections[c, lay.BIAS] >= 0:
+            target = connections[c, lay.TARGET]
+            start, stop = populations[target, lay.START], populations[target, lay.STOP]
+            at = connections[c, lay.BIAS]
+            grad[at : at + stop - start] += v[start:stop]
+    fires[:] = 0
+    delayed[here] = 0
+
+
+@njit(cache=True, nogil=True)
+def _never_evaluated(
+    step, now, ring, populations, connections, links, weights, thresholds, by_rank, lags, peaks,
+    grad_votes, grad_spikes, output, kind, slope, work, paid_at, written, first, after,
+):  # fmt: skip
+    """Visit the populations that were never evaluated and whose silence belongs after ``step``."""
+    v, live, paid, here = work[_V], work[_LIVE], work[_PAID], now % ring
+    for p in by_rank[::-1]:
+        if first[p] >= 0 or after[p] != step or populations[p, lay.SYNC] > 0:
+            continue
+        start, stop = populations[p, lay.START], populations[p, lay.STOP]
+        for i in range(start, stop):
+            paid[i] = grad_spikes[p] + _silent(
+                i - start, p, now, ring, populations, connections, links, weights, lags, paid_at,
+                written,
+            )  # fmt: skip
+            if p == output:
+                paid[i] += grad_votes[i - start]
+        for i in range(start, stop):
+            g = v[i] + paid[i] * derivative(kind, slope, peaks[i] - thresholds[i])
+            v[i], live[i], paid_at[here, i] = g, g, g
+        written[here, p] = True
+
+
+@njit(cache=True, nogil=True)
+def _silent(source, p, now, ring, populations, connections, links, weights, lags, paid_at, written):
+    """What a silent site is paid by the later sites of its targets."""
+    paid = np.float32(0.0)
+    for j in range(populations[p, lay.OUT_START], populations[p, lay.OUT_STOP]):
+        c = links[j]
+        target, there = connections[c, lay.TARGET], (now + lags[c]) % ring
+        if written[there, target]:
+            start, stop = populations[target, lay.START], populations[target, lay.STOP]
+            paid += _weighted(connections[c], source, links, weights, paid_at[there, start:stop])
+    return paid
+
+
+@njit(cache=True, nogil=True)
+def _deliver(
+    now, ring, origin, via, count, populations, connections, links, weights, owner, lags, grad,
+    live, spike, delayed,
+):  # fmt: skip
+    """Undo the delivery of one spike event: gradients of its weights, and of the spike itself."""
+    neurons, p = owner.size, populations.shape[0] - 1
+    if origin < neurons:
+        p = owner[origin]
+    source, paid = origin - populations[p, lay.START], np.float32(0.0)
+    for j in range(populations[p, lay.OUT_START], populations[p, lay.OUT_STOP]):
+        c = links[j]
+        if (c != via) if via >= 0 else (lags[c] > 0):
+            continue
+        target = connections[c, lay.TARGET]
+        g = live[populations[target, lay.START] : populations[target, lay.STOP]]
+        _credit(connections[c], source, links, count, g, grad)
+        if p < populations.shape[0] - 1:
+            paid += _weighted(connections[c], source, links, weights, g)
+    if origin < neurons:
+        if via < 0:
+            spike[origin] = paid
+        else:
+            delayed[(now - lags[via]) % ring, origin] += paid * count
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _weighted(row, source, links, weights, g):
+    """Sum over the targets of one source of its weight times ``g`` (f32[targets])."""
+    total = np.float32(0.0)
+    if row[lay.KIND] == lay.DENSE:
+        at = row[lay.WEIGHT] + source * g.size
+        line = weights[at : at + g.size]
+        for i in range(g.size):
+            total += line[i] * g[i]
+        return total
+    if row[lay.KIND] == lay.SPARSE:
+        at = row[lay.INDPTR] + source
+        for k in range(links[at], links[at + 1]):
+            total += weights[row[lay.WEIGHT] + k] * g[links[row[lay.INDICES] + k]]
+        return total
+    y, x, first_y, last_y, first_x, last_x = _window(row, source)
+    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
+    size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
+    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
+    for out in range(row[lay.CHANNELS_OUT]):
+        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * size
+        for oy in range(first_y, last_y + 1):
+            line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
+            taps = kernel + (y - oy * stride_y) * row[lay.KERNEL_X]
+            for ox in range(first_x, last_x + 1):
+                total += weights[taps + x - ox * stride_x] * g[line + ox]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _credit(row, source, links, count, g, grad):
+    """Add ``count * g`` (f32[targets]) to the gradients of one source's weights."""
+    if row[lay.KIND] == lay.DENSE:
+        at = row[lay.WEIGHT] + source * g.size
+        line = grad[at : at + g.size]
+        for i in range(g.size):
+            line[i] += count * g[i]
+        return
+    if row[lay.KIND] == lay.SPARSE:
+        at = row[lay.INDPTR] + source
+        for k in range(links[at], links[at + 1]):
+            grad[row[lay.WEIGHT] + k] += count * g[links[row[lay.INDICES] + k]]
+        return
+    y, x, first_y, last_y, first_x, last_x = _window(row, source)
+    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
+    size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
+    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
+    for out in range(row[lay.CHANNELS_OUT]):
+        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * size
+        for oy in range(first_y, last_y + 1):
+            line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
+            taps = kernel + (y - oy * stride_y) * row[lay.KERNEL_X]
+            for ox in range(first_x, last_x + 1):
+                grad[taps + x - ox * stride_x] += count * g[line + ox]
