@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
 
 
 import numpy as np
@@ -77,7 +76,7 @@ class TaskPort:
         self._fired: Fired = SpikeQueue(1)
         self._failure: BaseException | None = None
         self._task = tasks.create_task(
-            self._run(coroutine(self._inbox, self._fired, self._population)),
+            self._run(coroutine),
             name=f"population {self._population.name}",
         )
 
@@ -117,10 +116,10 @@ class TaskPort:
         self._fired.close()
         self._task.cancel()
 
-    async def _run(self, running: Awaitable[None]) -> None:
+    async def _run(self, coroutine: PopulationCoroutine) -> None:
         # The task never fails: in a task group, one session's error would end all others.
         try:
-            await running
+            await coroutine(self._inbox, self._fired, self._population)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # handed on by collect()

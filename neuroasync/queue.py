@@ -30,7 +30,7 @@ class SpikeQueue(Generic[Item]):
         self.capacity = capacity
         self._driven = driven
         self._items: deque[Item] = deque()
-        self._changed: asyncio.Future[None] | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
 
     def __len__(self) -> int:
@@ -119,15 +119,17 @@ class SpikeQueue(Generic[Item]):
         if self._driven:
             await _resumed_by_scheduler()
             return
-        self._changed = asyncio.get_running_loop().create_future()
+        changed = asyncio.get_running_loop().create_future()
+        self._waiting.add(changed)
         try:
-            await self._changed
+            await changed
         finally:
-            self._changed = None
+            self._waiting.discard(changed)
 
     def _wake(self) -> None:
-        if self._changed is not None and not self._changed.done():
-            self._changed.set_result(None)
+        for changed in self._waiting:
+            if not changed.done():
+                changed.set_result(None)
 
 
 @types.coroutine

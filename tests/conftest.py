@@ -1,0 +1,22 @@
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest_asyncio
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every async test runs on each event loop that we support."""
+    if sys.platform == "win32":
+        return {"asyncio": asyncio.new_event_loop}
+    import uvloop
+
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest_asyncio.fixture
+async def no_leaks() -> AsyncIterator[None]:
+    """The test leaves no task behind."""
+    before = asyncio.all_tasks()
+    yield
+    assert asyncio.all_tasks() - before - {asyncio.current_task()} == set()

@@ -1,0 +1,28 @@
+"""Small networks and samples for the tests of the asyncio ring."""
+
+import numpy as np
+
+from neuroasync import LIF, Bundle, Dense, Model, PolicySpec, Population, SpikeTrain
+from neuroasync.encoders import uniforms
+
+
+def chain(sizes=(12, 8, 8, 4), policy="random", group_size=2, seed=0, gain=24) -> Bundle:
+    """A layered network of dyadic weights that fires well."""
+    names = ["input", *(f"hidden{k}" for k in range(1, len(sizes) - 1)), "output"]
+    populations = tuple(
+        Population(name, (size,), LIF(tau_mem_us=5000.0, v_threshold=0.5))
+        for name, size in zip(names[1:], sizes[1:], strict=True)
+    )
+    connections = []
+    for k in range(len(sizes) - 1):
+        draws = uniforms(seed + k, sizes[k + 1] * sizes[k]).reshape(sizes[k + 1], sizes[k])
+        weight = (np.round((draws - 0.35) * 2 * gain) / 64).astype(np.float32)
+        connections.append(Dense(names[k], names[k + 1], weight))
+    model = Model(1000, (sizes[0],), populations, tuple(connections), "output")
+    return Bundle(model, policy=PolicySpec(policy, group_size))
+
+
+def sample(events=60, inputs=12, duration_us=8000, seed=7) -> SpikeTrain:
+    """Events at times and indices computed from a seed."""
+    t_us = np.sort((uniforms(seed, events) * duration_us).astype(np.int64))
+    return SpikeTrain(t_us, (uniforms(seed + 1, events) * inputs).astype(np.int64))

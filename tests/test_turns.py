@@ -1,0 +1,86 @@
+import asyncio
+
+import pytest
+
+from neuroasync import turns
+from neuroasync.turns import Turns
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until the test moves it."""
+
+    class Clock:
+        now = 100.0
+
+        def perf_counter(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(turns, "time", clock)
+    return clock
+
+
+async def test_a_turn_is_spent_once_its_budget_has_passed(clock):
+    t = Turns.of_running_loop()
+    assert not t.spent()
+    clock.now += turns.BUDGET_S / 2
+    assert not t.spent()
+    clock.now += turns.BUDGET_S
+    assert t.spent()
+
+
+async def test_sessions_share_one_budget_and_take_turns_in_order(clock, no_leaks):
+    t = Turns.of_running_loop()
+    order = []
+
+    async def session(name):
+        for step in range(3):
+            while t.spent():
+                await t.pause()
+            order.append((name, step))
+            clock.now += 2 * turns.BUDGET_S  # each step uses the whole turn
+
+    await asyncio.gather(*(session(name) for name in "abc"))
+    assert sorted(order) == [(name, step) for name in "abc" for step in range(3)]
+    assert "".join(name for name, _ in order) == "aabcabcbc"  # who waits longest goes first
+
+
+async def test_another_task_of_the_loop_runs_between_two_turns(clock, no_leaks):
+    t = Turns.of_running_loop()
+    beats = 0
+
+    async def heartbeat():
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0)
+            beats += 1
+
+    heart = asyncio.create_task(heartbeat())
+    for expected in range(20):
+        assert beats >= expected
+        clock.now += 2 * turns.BUDGET_S
+        t.spent()
+        await t.pause()
+    heart.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await heart
+
+
+async def test_a_cancelled_pause_passes_its_turn_on(clock, no_leaks):
+    t = Turns.of_running_loop()
+    t.spent()
+    first = asyncio.create_task(t.pause())
+    second = asyncio.create_task(t.pause())
+    await asyncio.sleep(0)
+    first.cancel()
+    async with asyncio.timeout(1):
+        await second
+    assert first.cancelled()
+
+
+def test_each_loop_has_turns_of_its_own():
+    async def turns_of_loop():
+        return Turns.of_running_loop()
+
+    assert asyncio.run(turns_of_loop()) is not asyncio.run(turns_of_loop())
