@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import neuroasync
 from neuroasync.bundle import Bundle, Golden, Scalar
@@ -65,7 +66,7 @@ def export_bundle(
     )
 
 
-def spikes_sha256(rows: np.ndarray) -> bytes:  # type: ignore[type-arg]
+def spikes_sha256(rows: NDArray[np.int64]) -> bytes:
     """SHA-256 of spikes in firing order, i64[spikes, 3] of (pass, step, neuron), little-endian."""
     return hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).digest()
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroasync.connections import Connection, Conv2d, Dense, Sparse
@@ -88,7 +89,7 @@ class SpikingNetwork(nn.Module):
     def batch(
         self,
         trains: SpikeTrains,
-        samples: Sequence[int],
+        samples: Sequence[int] | NDArray[np.int64],
         seeds: Sequence[int],
         duration_us: int | None = None,
         dropout: float = 0.0,
@@ -154,9 +155,9 @@ def _device(name: Device) -> torch.device:
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 
-def _tensor(values: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def _tensor(values: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(np.array(values, np.float32))
 
 
-def _array(parameter: Tensor) -> np.ndarray:  # type: ignore[type-arg]
+def _array(parameter: Tensor) -> NDArray[np.float32]:
     return parameter.detach().cpu().numpy().copy()

@@ -9,6 +9,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -157,7 +158,7 @@ class Recorder:
         samples = len(batch)
         bounds = [samples * k // _CHUNKS for k in range(_CHUNKS + 1)]
         idle = self._idle.setdefault(settings, [])
-        for start, stop in zip(bounds, bounds[1:], strict=False):
+        for start, stop in pairwise(bounds):
             if start < stop:
                 chunk = idle.pop() if idle else _Chunk(self.wiring, settings)
                 chunk.open(slice(start, stop), batch.timesteps if keep else 0, self.model.size)
@@ -247,6 +248,8 @@ class Recorder:
         timestep, shape = self.model.timestep_us, (len(batch), batch.timesteps)
         if timestep:
             return self.wiring.decay(timestep)[None], np.zeros(shape, np.int64)
+        if not shape[0] * shape[1]:
+            return np.ones((1, self.model.size), np.float32), np.zeros(shape, np.int64)
         intervals = np.zeros(shape, np.int64)
         for k in range(len(batch)):
             times = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])

@@ -31,7 +31,8 @@ def penalty_factor(step: int, steps: int, off_until: float = 0.1, full_from: flo
     Args:
         step: from 0.
         steps: of the whole training.
-        off_until, full_from: parts of it, 0 to 1.
+        off_until: part of it, 0 to 1, without penalty.
+        full_from: part of it from which on the penalty is full.
     """
     done = step / steps
     if done < off_until:

@@ -108,7 +108,8 @@ def fit(
         train: samples with labels.
         config: the recipe.
         validation: samples with labels, decided after each epoch.
-        on_batch, on_epoch: called with what came out; an exception ends the training.
+        on_batch: called with what came out; an exception ends the training.
+        on_epoch: the same, after the checkpoint.
         checkpoint: file that says after each epoch where the training stands.
         resume: go on from that file, which must be of the same training.
         threads: how many may run at once on the CPU; None for as many as there are cores.
@@ -195,7 +196,7 @@ class _Loop:
             sums += measured * which.size
             if on_batch is not None:
                 on_batch(BatchResult(epoch, batch, batches, *measured.tolist()))
-        checked = self._validate(validation) if validation is not None else (None, None)
+        checked = self._validate(validation)
         loss, accuracy, spikes = (sums / samples).tolist()
         name = str(getattr(settings.policy, "name", ""))
         seconds = time.perf_counter() - began
@@ -250,7 +251,9 @@ class _Loop:
         correct = float((run.labels == labels).sum()) / which.size
         return np.array([value, correct, float(run.spikes.detach().sum()) / which.size])
 
-    def _validate(self, trains: SpikeTrains) -> tuple[float, float]:
+    def _validate(self, trains: SpikeTrains | None) -> tuple[float | None, float | None]:
+        if trains is None:
+            return None, None
         config = self.config
         settings = config.run_settings
         labels, spikes = evaluate(self.network, trains, settings, config.seed, config.duration_us)

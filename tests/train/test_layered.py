@@ -1,0 +1,156 @@
+"""Under layer-sync, a layered network trains like any other framework's: plain BPTT."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import conv2d
+
+from neuroasync.connections import Conv2d, Dense
+from neuroasync.model import LIF, Model, Population
+from neuroasync.policies import LayerSync, Random
+from neuroasync.settings import RunSettings
+from neuroasync.spikes import SpikeTrain, SpikeTrains
+from neuroasync.train import SpikingNetwork
+
+TIMESTEPS, SAMPLES = 6, 5
+
+
+class ArctanSpike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return grad / (1 + (1.5 * x) ** 2)
+
+
+def plain_bptt(x, layers, threshold, decay, is_subtract):
+    """Ordinary LIF layers over [T, B, ...]: output spikes [T, B, classes], all spikes by layer."""
+    potentials = [0.0] * len(layers)
+    outputs, counts = [], []
+    for now in x:
+        totals = []
+        for k, layer in enumerate(layers):
+            v = decay * potentials[k] + layer(now)
+            now = ArctanSpike.apply(v - threshold)
+            fired = now.detach()
+            potentials[k] = v - threshold * fired if is_subtract else v * (1 - fired)
+            totals.append(now.flatten(1).sum(1))
+        outputs.append(now)
+        counts.append(torch.stack(totals, 1))
+    return torch.stack(outputs), torch.stack(counts)
+
+
+def dense_model(rng, sizes, threshold, tau, has_bias, reset):
+    lif = LIF(tau_mem_us=tau, v_threshold=threshold, reset=reset)
+    names = ["input", *(f"layer{k}" for k in range(1, len(sizes)))]
+    connections = [
+        Dense(a, b, dyadic(rng, (n, m)), dyadic(rng, (n,)) if has_bias else None)
+        for (a, m), (b, n) in pairwise(zip(names, sizes, strict=True))
+    ]
+    populations = [Population(b, (n,), lif) for b, n in zip(names[1:], sizes[1:], strict=True)]
+    return Model(1000, (sizes[0],), tuple(populations), tuple(connections), names[-1])
+
+
+def dyadic(rng, shape, scale=24):
+    return (np.round(rng.normal(size=shape) * scale) / 64).astype(np.float32)
+
+
+def samples(rng, shape, rate):
+    """The same input as events and as counts [T, B, *shape]; some bins are empty."""
+    counts = rng.poisson(rate, (TIMESTEPS, SAMPLES, math.prod(shape)))
+    counts[1] = 0
+    counts[:, 0] = 0  # a silent sample
+    counts[-1, :, 0] = 1  # that is as long as the others
+    trains = []
+    for b in range(SAMPLES):
+        t, i = np.nonzero(counts[:, b])
+        times = counts[t, b, i]
+        trains.append(SpikeTrain(np.repeat(t, times) * 1000, np.repeat(i, times)))
+    x = torch.from_numpy(counts.reshape(TIMESTEPS, SAMPLES, *shape)).double()
+    return SpikeTrains.from_trains(trains, shape), x
+
+
+def check_same(model, layers, parameters, data, x, how, seed):
+    """Outputs equal; gradients of the same loss within 1e-5 of the largest."""
+    network = SpikingNetwork(model, device="cpu")
+    run = network(network.batch(data, range(SAMPLES), range(SAMPLES)), how)
+    lif = model.populations[0].neuron
+    decay = float(np.float32(math.exp(-1000 / lif.tau_mem_us)))
+    votes, spikes = plain_bptt(x, layers, lif.v_threshold, decay, lif.reset == "subtract")
+    votes, spikes = votes.transpose(0, 1), spikes.transpose(0, 1)
+    assert torch.equal(run.votes.double(), votes)
+    assert torch.equal(run.spikes.double(), spikes)
+    generator = torch.Generator().manual_seed(seed)
+    a, b = (torch.randn(y.shape, generator=generator) for y in (votes, spikes))
+    ((run.votes * a).sum() + (run.spikes * b).sum()).backward()
+    ((votes * a).sum() + (spikes * b).sum()).backward()
+    mine = [w.grad for w in network.weights] + [w.grad for w in network.biases.values()]
+    assert parameters[0].grad.abs().max() > 0
+    for found, parameter in zip(mine, parameters, strict=True):
+        expected = parameter.grad
+        assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+    return float(spikes.detach().sum())
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("tau", [math.inf, 9491.0, 700.0])
+@pytest.mark.parametrize("threshold", [0.25, 1.0, 3.0])
+def test_layer_sync_training_of_dense_layers_is_plain_bptt(threshold, tau, has_bias, reset):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        model = dense_model(rng, (10, 9, 8, 7, 4), threshold, tau, has_bias, reset)
+        data, x = samples(rng, (10,), 0.3)
+        weights = [torch.tensor(c.weight, dtype=torch.float64) for c in model.connections]
+        parameters = [w.requires_grad_() for w in weights]
+        biases = [torch.zeros(len(w), dtype=torch.float64) for w in weights]
+        if has_bias:
+            biases = [torch.tensor(c.bias).double().requires_grad_() for c in model.connections]
+            parameters = weights + biases
+        layers = [lambda s, w=w, b=b: s @ w.T + b for w, b in zip(weights, biases, strict=True)]
+        how = RunSettings(LayerSync(), 1 + seed)
+        check_same(model, layers, parameters, data, x, how, seed)
+
+
+@pytest.mark.parametrize("policy", [LayerSync(), Random()])
+def test_any_order_with_groups_as_large_as_the_network_is_plain_bptt(policy):
+    rng = np.random.default_rng(0)
+    model = dense_model(rng, (10, 9, 8, 7, 4), 0.25, 9491.0, False, "zero")
+    data, x = samples(rng, (10,), 0.3)
+    weights = [torch.tensor(c.weight).double().requires_grad_() for c in model.connections]
+    layers = [lambda s, w=w: s @ w.T for w in weights]
+    assert check_same(model, layers, weights, data, x, RunSettings(policy, 28), 0) > 50
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_layer_sync_training_of_convolutions_is_plain_bptt(reset):
+    rng = np.random.default_rng(1)
+    lif = LIF(tau_mem_us=5000.0, v_threshold=0.5, reset=reset)
+    populations = (
+        Population("features", (3, 4, 5), lif),
+        Population("more", (2, 3, 3), lif),
+        Population("output", (4,), lif),
+    )
+    connections = (
+        Conv2d("input", "features", dyadic(rng, (3, 2, 3, 3)), (2, 2), (1, 1)),
+        Conv2d("features", "more", dyadic(rng, (2, 3, 2, 3))),
+        Dense("more", "output", dyadic(rng, (4, 18))),
+    )
+    model = Model(1000, (2, 7, 10), populations, connections, "output")
+    data, x = samples(rng, (2, 7, 10), 0.3)
+    parameters = [nn.Parameter(torch.tensor(c.weight).double()) for c in connections]
+    first, second, last = parameters
+    layers = [
+        lambda s: conv2d(s, first, stride=2, padding=1),
+        lambda s: conv2d(s, second),
+        lambda s: s.flatten(1) @ last.T,
+    ]
+    assert check_same(model, layers, parameters, data, x, RunSettings(), 0) > 50
