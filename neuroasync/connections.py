@@ -184,7 +184,7 @@ def _checked_conv2d(
             raise ModelError(f"{where}.{end}: {name!r} has shape {shape}, expected [c, h, w]")
     for key, pair, low in (("stride", c.stride, 1), ("padding", c.padding, 0)):
         ok = isinstance(pair, tuple) and len(pair) == 2
-        if not ok or any(type(v) is not int or not low <= v <= 2**20 for v in pair):
+        if not ok or any(type(v) is not int or not low <= v < 2**20 for v in pair):
             raise ModelError(f"{where}.{key}: {pair!r:.80}, expected two integers from {low}")
     if np.ndim(c.weight) != 4:
         raise ModelError(

@@ -22,6 +22,7 @@ def open_group(index, populations, due, group, pending, slots, control, settings
     inputs = populations.shape[0] - 1
     first = populations[inputs, lay.START]
     control[lay.STEP] = 0
+    control[lay.LAST_OWNER] = -1
     control[lay.SERIAL] += 1
     control[lay.INPUTS] += index.size
     n = 0

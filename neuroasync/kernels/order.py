@@ -8,7 +8,16 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-__all__ = ["MASK", "mix", "mix_int", "neuron_key", "sample_seed", "step_prefix", "uniform"]
+__all__ = [
+    "MASK",
+    "mix",
+    "mix_int",
+    "neuron_key",
+    "order_key",
+    "sample_seed",
+    "step_prefix",
+    "uniform",
+]
 
 MASK: Final = 2**64 - 1
 _G: Final = 0x9E3779B97F4A7C15
@@ -56,6 +65,18 @@ def mix_int(z: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
     return z ^ (z >> 31)
+
+
+def order_key(seed: int, pass_index: int, step: int, neuron: int) -> int:
+    """Key of a neuron's pending spike at a selection: the random order ascends by it.
+
+    ``pass_index`` and ``step`` count from 0; the i-th queued input event of a pass has the
+    neurons of the network + i for its ``neuron``.
+    """
+    h = mix_int(seed + _G)
+    h = mix_int(h + _G * (pass_index + 1))
+    h = mix_int(h + _G * (step + 1))
+    return mix_int(h + _G * (neuron + 1))
 
 
 def sample_seed(seed: int, sample: int) -> int:
