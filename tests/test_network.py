@@ -1,0 +1,231 @@
+import asyncio
+import contextlib
+
+import numpy as np
+import pytest
+from networks import chain, sample
+
+import neuroasync as na
+from neuroasync.forward import Forward
+from neuroasync.settings import RunSettings
+
+BUNDLE, SAMPLE = chain(), sample()
+
+
+def decide_by_the_state_machine(bundle, train, seed=0):
+    """The same sample without an event loop."""
+    settings = RunSettings(na.Random(), bundle.policy.group_size)
+    forward = Forward(na.network.Wiring(bundle.model), settings)
+    forward.begin(seed)
+    for t_us in range(0, int(train.t_us[-1]) + 1, 1000):
+        inside = (train.t_us >= t_us) & (train.t_us < t_us + 1000)
+        forward.open_pass(t_us, train.index[inside])
+        while True:
+            for p in forward.reached():
+                forward.admit(p, forward.integrate(p))
+            if not forward.next_step():
+                break
+    return forward.decision(0.0)
+
+
+async def test_a_decision_is_what_the_state_machine_says(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        decision = await network.decide(SAMPLE)
+    assert decision == decide_by_the_state_machine(BUNDLE, SAMPLE)
+    assert decision.total_spikes > 50
+
+
+async def test_decisions_side_by_side_equal_those_one_after_the_other(no_leaks):
+    samples = [sample(seed=2 * k) for k in range(12)]
+    async with na.Network(BUNDLE) as network:
+        alone = [await network.decide(s, seed=k) for k, s in enumerate(samples)]
+        together = await asyncio.gather(
+            *(network.decide(s, seed=k) for k, s in enumerate(samples))
+        )
+    assert together == alone
+
+
+async def test_other_tasks_of_the_loop_do_not_change_a_decision(no_leaks):
+    async def nuisance():
+        while True:
+            await asyncio.sleep(0)
+
+    async with na.Network(BUNDLE) as network:
+        expected = await network.decide(SAMPLE)
+        others = [asyncio.create_task(nuisance()) for _ in range(5)]
+        try:
+            assert await network.decide(SAMPLE) == expected
+        finally:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+
+async def test_the_bundle_s_own_order_is_the_default_and_can_be_replaced(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        assert network.settings.policy == na.Random()
+        assert network.settings.group_size == 2
+        default = await network.decide(SAMPLE)
+        assert await network.decide(SAMPLE, policy="random", group_size=2) == default
+        layered = await network.decide(SAMPLE, policy=na.LayerSync(), group_size=100)
+        assert layered.rounds == layered.steps < default.steps
+
+
+async def test_the_same_seed_gives_the_same_decision_and_another_another_order(no_leaks):
+    async with na.Network(BUNDLE, seed=5) as network:
+        first, again = await network.decide(SAMPLE), await network.decide(SAMPLE)
+        others = [await network.decide(SAMPLE, seed=s) for s in range(6)]
+    assert first == again
+    assert len({d.steps for d in others} | {d.synops for d in others}) > 2
+
+
+async def test_a_stop_rule_ends_the_sample_early_and_stops_reading(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        whole = await network.decide(SAMPLE)
+        early = await network.decide(SAMPLE, until="first-spike")
+    assert early.stopped
+    assert not whole.stopped
+    assert early.votes.sum() >= 1
+    assert early.total_spikes < whole.total_spikes
+    assert early.input_events < whole.input_events
+    assert early.first_spike == (early.total_spikes, early.steps, early.rounds)
+
+
+async def test_a_stop_rule_of_your_own_sees_the_progress(no_leaks):
+    seen = []
+
+    def until(progress: na.Progress) -> bool:
+        seen.append(progress.steps)
+        return progress.spikes >= 20
+
+    async with na.Network(BUNDLE) as network:
+        decision = await network.decide(SAMPLE, until=until)
+    assert decision.stopped
+    assert decision.total_spikes >= 20
+    assert seen == sorted(seen)
+
+
+async def test_an_empty_sample_has_no_pass_and_no_label(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        decision = await network.decide(([], []))
+        silent = await network.decide(([], []), duration_us=3000)
+    assert (decision.passes, decision.label, decision.t_us) == (0, None, -1)
+    assert (silent.passes, silent.label, silent.t_us) == (3, None, 2000)
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        (([0], [12]), r"index\[0\]: 12, expected 0 to 11"),
+        (([5, 4], [0, 0]), r"t_us\[1\]: 4"),
+        (([0.5], [0]), "t_us"),
+        ([0], r"events: list, expected a SpikeTrain or \(t_us, index\)"),
+    ],
+)
+async def test_events_that_do_not_fit_are_refused_with_the_place(events, message, no_leaks):
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(na.SpikeFileError, match=message):
+            await network.decide(events)
+
+
+async def test_a_stray_late_event_does_not_cost_years_of_empty_bins(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(na.LimitError, match="the limit is 10000000"):
+            await network.decide(([2**52], [0]))
+
+
+async def test_a_closed_network_says_how_to_open_it(no_leaks):
+    network = na.Network(BUNDLE)
+    with pytest.raises(na.ClosedError, match="use it inside `async with`"):
+        await network.decide(SAMPLE)
+    async with network:
+        await network.decide(SAMPLE)
+    with pytest.raises(na.ClosedError):
+        network.tap("hidden1")
+
+
+async def test_a_network_can_be_opened_again(no_leaks):
+    network = na.Network(BUNDLE)
+    async with network:
+        first = await network.decide(SAMPLE)
+    async with network:
+        assert await network.decide(SAMPLE) == first
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"policy": "fastest"}, na.PolicyError),
+        ({"policy": object()}, na.PolicyError),
+        ({"until": "votes(0)"}, na.StopRuleError),
+        ({"group_size": 0}, ValueError),
+        ({"input": "first"}, ValueError),
+        ({"seed": -1}, ValueError),
+    ],
+)
+def test_options_out_of_range_are_refused_at_once(options, error):
+    with pytest.raises(error):
+        na.Network(BUNDLE, **options)
+
+
+def slow_down(monkeypatch):
+    """Let every forward step be the end of its turn, so that a decision suspends often."""
+    monkeypatch.setattr(na.turns.Turns, "spent", lambda self: True)
+
+
+@pytest.mark.parametrize("ticks", range(40))
+async def test_a_cancelled_decision_leaves_the_network_usable(ticks, monkeypatch, no_leaks):
+    slow_down(monkeypatch)
+    async with na.Network(BUNDLE) as network:
+        expected = await network.decide(SAMPLE)
+        attempt = asyncio.create_task(network.decide(SAMPLE))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attempt
+        assert not network._sessions
+        assert await network.decide(SAMPLE) == expected
+
+
+async def test_leaving_the_block_ends_decisions_that_are_under_way(monkeypatch, no_leaks):
+    slow_down(monkeypatch)
+    async with na.Network(BUNDLE) as network:
+        attempts = [asyncio.create_task(network.decide(SAMPLE)) for _ in range(3)]
+        await asyncio.sleep(0)
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert [type(r) for r in results] == [na.ClosedError] * 3
+
+
+async def test_an_error_in_the_block_comes_out_as_it_is(no_leaks):
+    with pytest.raises(KeyError, match="mine"):
+        async with na.Network(BUNDLE) as network:
+            await network.decide(SAMPLE)
+            raise KeyError("mine")
+
+
+async def test_a_pass_that_does_not_end_names_who_kept_firing(no_leaks):
+    loop = na.Model(
+        1000,
+        (1,),
+        (na.Population("clock", (1,), na.LIF(v_threshold=0.5, refractory=False)),),
+        (
+            na.Dense("input", "clock", np.ones((1, 1), np.float32)),
+            na.Dense("clock", "clock", np.ones((1, 1), np.float32)),
+        ),
+        "clock",
+    )
+    async with na.Network(na.Bundle(loop), max_forward_steps=50) as network:
+        with pytest.raises(na.ForwardStepLimitError, match="population 'clock' was the last"):
+            await network.decide(([0], [0]))
+
+
+def test_asyncio_and_uvloop_give_the_same_decision():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def decide():
+        async with na.Network(BUNDLE) as network:
+            return await network.decide(SAMPLE)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(decide()) == asyncio.run(decide())

@@ -1,0 +1,133 @@
+import asyncio
+import contextlib
+
+import numpy as np
+import pytest
+from networks import chain, sample
+
+import neuroasync as na
+
+BUNDLE, SAMPLE = chain(), sample()
+
+
+async def copy_of_hidden2(inbox: na.Inbox, fired: na.Fired, population: na.Population) -> None:
+    """Neurons of the user's own that do what the network's would."""
+    v, blocked, last = np.zeros(population.size, np.float32), None, None
+    decay = np.float32(np.exp(-1000 / 5000.0))
+    async for events in inbox:
+        if (events.sample, events.pass_index) != last:
+            fresh = last is None or last[0] != events.sample
+            passes = 0 if fresh else events.pass_index - last[1]
+            v = np.zeros_like(v) if fresh else v
+            for _ in range(passes):
+                v *= decay
+            blocked, last = np.zeros(v.size, bool), (events.sample, events.pass_index)
+        v[~blocked] += events.current[~blocked]
+        fires = (v > 0.5) & ~blocked
+        v[fires] = 0
+        blocked |= fires
+        await asyncio.sleep(0)  # real I/O would be awaited here
+        await fired.put(np.flatnonzero(fires))
+
+
+async def test_a_population_of_your_own_can_stand_in_for_neurons(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        expected = await network.decide(SAMPLE)
+    async with na.Network(BUNDLE, populations={"hidden2": copy_of_hidden2}) as network:
+        assert await network.decide(SAMPLE) == expected
+        async with network.session() as session:
+            assert (await session.decide(SAMPLE)).spikes == (
+                await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
+            ).spikes
+
+
+async def test_while_it_awaits_other_decisions_go_on(no_leaks):
+    answer = asyncio.Event()
+
+    async def waits(inbox, fired, population):
+        async for _ in inbox:
+            await answer.wait()
+            await fired.put([])
+
+    async with na.Network(BUNDLE, populations={"hidden2": waits}) as network:
+        blocked = asyncio.create_task(network.decide(SAMPLE))
+        async with na.Network(BUNDLE) as other:
+            await other.decide(SAMPLE)
+        assert not blocked.done()
+        answer.set()
+        assert (await blocked).spikes["output"] == 0
+
+
+async def raises(inbox, fired, population):
+    async for _ in inbox:
+        raise ConnectionError("the service is gone")
+
+
+async def ends(inbox, fired, population):
+    await inbox.get()
+
+
+async def reports_too_high(inbox, fired, population):
+    async for _ in inbox:
+        await fired.put([8])
+
+
+async def reports_twice(inbox, fired, population):
+    async for _ in inbox:
+        await fired.put([1, 1])
+
+
+async def reports_numbers(inbox, fired, population):
+    async for _ in inbox:
+        await fired.put([0.5])
+
+
+@pytest.mark.parametrize(
+    ("population", "message"),
+    [
+        (raises, "population 'hidden2' raised ConnectionError: the service is gone"),
+        (ends, "population 'hidden2' ended without reporting who fired"),
+        (reports_too_high, r"population 'hidden2' reported \[8\], expected positions from 0 to 7"),
+        (reports_twice, "population 'hidden2' reported a neuron twice"),
+        (reports_numbers, r"population 'hidden2' reported \[0.5\]"),
+    ],
+)
+async def test_what_goes_wrong_in_it_is_raised_from_the_decision(population, message, no_leaks):
+    async with na.Network(BUNDLE, populations={"hidden2": population}) as network:
+        for _ in range(2):  # the second time on new coroutines
+            with pytest.raises(na.PopulationError, match=message):
+                await network.decide(SAMPLE)
+
+
+@pytest.mark.parametrize("ticks", range(0, 40, 2))
+async def test_cancelling_while_it_holds_a_group_leaves_the_session_usable(ticks, no_leaks):
+    async with (
+        na.Network(BUNDLE, populations={"hidden2": copy_of_hidden2}) as network,
+        network.session() as session,
+    ):
+        expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
+        attempt = asyncio.create_task(session.decide(SAMPLE))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attempt
+        if session.sample == 0:
+            assert await session.decide(SAMPLE) == expected
+
+
+def test_a_population_that_the_network_does_not_have_is_refused():
+    with pytest.raises(na.ModelError, match="no population 'hidden7'"):
+        na.Network(BUNDLE, populations={"hidden7": ends})
+
+
+async def test_leaving_the_block_ends_a_population_that_waits_for_ever(no_leaks):
+    async def hangs(inbox, fired, population):
+        await asyncio.get_running_loop().create_future()
+
+    async with na.Network(BUNDLE, populations={"hidden2": hangs}) as network:
+        attempt = asyncio.create_task(network.decide(SAMPLE))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    with pytest.raises(na.ClosedError):
+        await attempt

@@ -1,0 +1,161 @@
+import asyncio
+import contextlib
+
+import numpy as np
+import pytest
+from networks import chain, sample
+
+import neuroasync as na
+
+BUNDLE = chain()
+SAMPLES = [sample(seed=k) for k in range(5)]
+
+
+async def test_a_session_s_samples_run_with_the_seeds_of_a_data_set(no_leaks):
+    async with na.Network(BUNDLE, seed=3) as network, network.session() as session:
+        for k, train in enumerate(SAMPLES):
+            expected = await network.decide(train, seed=na.sample_seed(3, k))
+            assert await session.decide(train) == expected
+        assert session.sample == 5
+
+
+@pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
+@pytest.mark.parametrize("chunk", [1, 7, 60])
+async def test_sending_in_pieces_gives_the_decision_of_the_whole(chunk, input_mode, no_leaks):
+    train = SAMPLES[0]
+    async with (
+        na.Network(BUNDLE, input=input_mode) as network,
+        network.session() as session,
+    ):
+        expected = await network.decide(train, seed=na.sample_seed(0, 0))
+        for at in range(0, len(train), chunk):
+            await session.send((train.t_us[at : at + chunk], train.index[at : at + chunk]))
+        assert await session.decision() == expected
+
+
+async def test_a_pass_runs_as_soon_as_an_event_of_a_later_one_is_sent(no_leaks):
+    async with (
+        na.Network(BUNDLE) as network,
+        network.session() as session,
+        network.tap("hidden1") as tap,
+    ):
+        await session.send(([0] * 12, list(range(12))))
+        assert not tap._items
+        await session.send(([1500], [0]))
+        assert {spikes.t_us for spikes in tap._items} == {0}
+
+
+async def test_once_decided_a_session_reads_no_further_input(no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE, until="first-spike") as network, network.session() as session:
+        sent = 0
+        while not session.is_decided:
+            await session.send((train.t_us[sent : sent + 1], train.index[sent : sent + 1]))
+            sent += 1
+        await session.send((train.t_us[sent:], train.index[sent:]))
+        decision = await session.decision()
+    assert decision.stopped
+    assert decision.input_events < sent < len(train)
+
+
+async def test_a_stream_gives_one_decision_for_each_sample_of_its_source(no_leaks):
+    async def source():
+        for train in SAMPLES:
+            await asyncio.sleep(0)
+            yield train
+
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        streamed = [decision async for decision in session.stream(source())]
+        async with network.session() as other:
+            assert [d async for d in other.stream(SAMPLES)] == streamed
+    assert len(streamed) == 5
+
+
+async def test_a_slow_consumer_slows_the_source(no_leaks):
+    taken = 0
+
+    async def source():
+        nonlocal taken
+        for train in SAMPLES:
+            taken += 1
+            yield train
+
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        decisions = session.stream(source())
+        for expected in (1, 2, 3):
+            await anext(decisions)
+            assert taken == expected
+        await decisions.aclose()
+
+
+async def test_events_that_go_back_in_time_are_refused_and_nothing_accepted_is_lost(no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await network.decide(train, seed=na.sample_seed(0, 0))
+        await session.send(train)
+        with pytest.raises(na.SpikeFileError, match=r"expected at least \d+, the time of the last"):
+            await session.send(([0], [0]))
+        assert await session.decision() == expected
+
+
+async def test_a_duration_before_the_last_event_is_refused_and_nothing_is_lost(no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        await session.send(train)
+        with pytest.raises(ValueError, match="duration_us: 5, expected an integer above"):
+            await session.decision(duration_us=5)
+        assert (await session.decision(duration_us=20_000)).passes == 20
+
+
+async def test_reset_abandons_the_sample(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await session.decide(SAMPLES[0])
+        session.reset()
+        async with network.session() as other:
+            await other.send(SAMPLES[1])
+            other.reset()
+            assert await other.decide(SAMPLES[0]) == expected
+
+
+async def test_a_session_serves_one_caller_at_a_time(monkeypatch, no_leaks):
+    monkeypatch.setattr(na.turns.Turns, "spent", lambda self: True)
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        first = asyncio.create_task(session.decide(SAMPLES[0]))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="use one session each"):
+            await session.decide(SAMPLES[1])
+        await first
+
+
+@pytest.mark.parametrize("ticks", range(0, 60, 3))
+async def test_a_cancelled_sample_is_abandoned_and_the_next_starts_from_rest(
+    ticks, monkeypatch, no_leaks
+):
+    monkeypatch.setattr(na.turns.Turns, "spent", lambda self: True)
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
+        attempt = asyncio.create_task(session.decide(SAMPLES[0]))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attempt
+        if session.sample == 0:
+            assert await session.decide(SAMPLES[0]) == expected
+
+
+async def test_a_closed_session_refuses(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        async with network.session() as session:
+            pass
+        with pytest.raises(na.ClosedError, match="the session is closed"):
+            await session.decide(SAMPLES[0])
+        with pytest.raises(na.ClosedError):
+            session.reset()
+
+
+async def test_sessions_share_the_weights(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        one, other = network.session(), network.session()
+        weights = one._forward.wiring.wires.weights
+        assert np.shares_memory(weights, other._forward.wiring.wires.weights)
