@@ -74,7 +74,8 @@ class TaskPort:
         self._start = forward.wiring.model.starts[p]
         self._inbox: Inbox = SpikeQueue(1)
         self._fired: Fired = SpikeQueue(1)
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
+        self._is_closed = False
         self._task = tasks.create_task(
             self._run(coroutine),
             name=f"population {self._population.name}",
@@ -100,6 +101,8 @@ class TaskPort:
         try:
             report = await self._fired.get()
         except ClosedError:
+            if self._is_closed:
+                raise ClosedError("the session was closed while it was deciding") from None
             name = self._population.name
             if self._failure is None:
                 raise PopulationError(
@@ -111,7 +114,8 @@ class TaskPort:
         return self._checked(report) + self._start
 
     def close(self) -> None:
-        """End the task: it finds its inbox closed, or is cancelled where it waits."""
+        """Cancel the task; a :meth:`collect` that waits raises ClosedError."""
+        self._is_closed = True
         self._inbox.close()
         self._fired.close()
         self._task.cancel()

@@ -151,8 +151,13 @@ class Session:
                 yield await self.decide(events)
 
     def reset(self) -> None:
-        """Abandon the sample; the next, of the same number, starts from rest."""
-        self._check_open()
+        """Abandon the sample; the next, of the same number, starts from rest.
+
+        Raises:
+            RuntimeError: the session is deciding.
+            ClosedError: the session is closed.
+        """
+        self._check_free()
         self._scheduler.restart()
         self._begin()
 
@@ -188,7 +193,7 @@ class Session:
         self._started: float | None = None
 
     def _checked(self, events: Events) -> SpikeTrain:
-        self._check_open()
+        self._check_free()
         train = events if isinstance(events, SpikeTrain) else SpikeTrain(*_pair(events))
         train.check_indices(self._model.input_size)
         if len(train) and train.t_us[0] < self._last_us:
@@ -251,14 +256,17 @@ class Session:
         if self._is_closed:
             raise ClosedError("the session is closed")
 
+    def _check_free(self) -> None:
+        self._check_open()
+        if self._is_busy:
+            raise RuntimeError("the session is deciding for another task; use one session each")
+
 
 class _Exclusive:
-    """One caller at a time; whoever leaves by an exception abandons the sample."""
+    """While it lasts the session is busy; whoever leaves by an exception abandons the sample."""
 
     def __init__(self, session: Session) -> None:
-        session._check_open()
-        if session._is_busy:
-            raise RuntimeError("the session is deciding for another task; use one session each")
+        session._check_free()
         self._session = session
 
     def __enter__(self) -> None:
