@@ -79,7 +79,7 @@ class _EventRecord(torch.autograd.Function):
         return votes, spikes, labels
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_votes: Tensor, grad_spikes: Tensor, _: Tensor) -> Any:
         _ = ctx.saved_tensors
         grad = ctx.recorder.backward(

@@ -28,14 +28,11 @@ import numpy as np
 from numba import njit
 
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.fire import _window
+from neuroasync.train.kernels.products import add_outer, add_weighted
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
 from neuroasync.train.kernels.surrogate import derivative
 
 __all__ = ["backward_samples"]
-
-_FAST = {"reassoc", "contract", "nsz"}
-"""Sums may be vectorised. Their order is the same in every run on a machine."""
 
 # rows of f32 scratch
 _V = 0
@@ -76,7 +73,6 @@ def backward_samples(
     paid_at = np.empty((ring, neurons), np.float32)
     delayed = np.empty((ring, neurons), np.float32)
     written = np.empty((ring, count), np.bool_)
-    fires = np.zeros(neurons, np.float32)
     sites = np.empty(neurons, np.int64)
     first = np.empty(count, np.int64)
     after = np.empty(count, np.int64)
@@ -109,7 +105,7 @@ def backward_samples(
                 now, steps, ring, wires.populations, wires.connections, wires.links,
                 wires.weights, wires.thresholds, owner, by_rank, lags, rows, row_potential, row,
                 row1, slots, slot, slot1, peaks[k, now], grad_votes[k, now], grad_spikes[k, now],
-                output, kind, slope, grad, work, paid_at, delayed, written, fires, starts, sites,
+                output, kind, slope, grad, work, paid_at, delayed, written, starts, sites,
                 first, after,
             )  # fmt: skip
             if now:
@@ -122,7 +118,7 @@ def backward_samples(
 def _pass(
     now, steps, ring, populations, connections, links, weights, thresholds, owner, by_rank, lags,
     rows, row_potential, row0, row1, slots, slot0, slot1, peaks, grad_votes, grad_spikes, output,
-    kind, slope, grad, work, paid_at, delayed, written, fires, starts, sites, first, after,
+    kind, slope, grad, work, paid_at, delayed, written, starts, sites, first, after,
 ):  # fmt: skip
     """Walk one pass in reverse, from the adjoint of the potential at its end to before its bias."""
     v, live, spike, paid = work[_V], work[_LIVE], work[_SPIKE], work[_PAID]
@@ -132,7 +128,6 @@ def _pass(
     live[:] = v
     for r in range(row0, row1):
         i = rows[lay.NEURON_, r]
-        fires[i] += np.float32(1.0)
         if rows[lay.BECAME_REFRACTORY, r]:
             live[i] = 0
     begin, out_begin = row0, populations[output, lay.START]
@@ -149,18 +144,18 @@ def _pass(
         # What every site of the step is paid, before any of them counts as visited.
         for r in range(row0, row1):
             i = rows[lay.NEURON_, r]
-            paid[i] = grad_spikes[owner[i]] + spike[i] + delayed[here, i] / fires[i]
+            paid[i] = grad_spikes[owner[i]] + spike[i] + delayed[here, i]
             if owner[i] == output:
                 paid[i] += grad_votes[i - out_begin]
-        for j in range(starts[step], starts[step + 1]):
-            i = sites[j]
-            p = owner[i]
-            paid[i] = grad_spikes[p] + _silent(
-                i - populations[p, lay.START], p, now, ring, populations, connections, links,
-                weights, lags, paid_at, written,
+        j = starts[step]
+        while j < starts[step + 1]:  # sites of one population at a time
+            p, begun = owner[sites[j]], j
+            while j < starts[step + 1] and owner[sites[j]] == p:
+                j += 1
+            _pay_silent(
+                p, sites[begun:j], now, ring, populations, connections, links, weights, lags,
+                grad_votes, grad_spikes, output, paid_at, written, paid,
             )  # fmt: skip
-            if p == output:
-                paid[i] += grad_votes[i - out_begin]
         for r in range(row0, row1):
             i = rows[lay.NEURON_, r]
             p = owner[i]
@@ -172,11 +167,14 @@ def _pass(
             i = sites[j]
             g = v[i] + paid[i] * derivative(kind, slope, peaks[i] - thresholds[i])
             v[i], live[i], paid_at[here, i], written[here, owner[i]] = g, g, g, True
-        for s in range(slot, slot1):
+        s = slot
+        while s < slot1:  # slots of one origin population at a time
+            p, via, begun = _source(slots, s, owner), slots[lay.SLOT_VIA, s], s
+            while s < slot1 and slots[lay.SLOT_VIA, s] == via and _source(slots, s, owner) == p:
+                s += 1
             _deliver(
-                now, ring, slots[lay.SLOT_ORIGIN, s], slots[lay.SLOT_VIA, s],
-                np.float32(slots[lay.SLOT_COUNT, s]), populations, connections, links, weights,
-                owner, lags, grad, live, spike, delayed,
+                now, ring, p, via, slots[lay.SLOT_ORIGIN, begun:s], slots[lay.SLOT_COUNT, begun:s],
+                populations, connections, links, weights, lags, grad, live, spike, delayed,
             )  # fmt: skip
         if step and slot == slot1:
             _never_evaluated(
@@ -191,7 +189,6 @@ def _pass(
             start, stop = populations[target, lay.START], populations[target, lay.STOP]
             at = connections[c, lay.BIAS]
             grad[at : at + stop - start] += v[start:stop]
-    fires[:] = 0
     delayed[here] = 0
 
 
@@ -206,13 +203,10 @@ def _never_evaluated(
         if first[p] >= 0 or after[p] != step or populations[p, lay.SYNC] > 0:
             continue
         start, stop = populations[p, lay.START], populations[p, lay.STOP]
-        for i in range(start, stop):
-            paid[i] = grad_spikes[p] + _silent(
-                i - start, p, now, ring, populations, connections, links, weights, lags, paid_at,
-                written,
-            )  # fmt: skip
-            if p == output:
-                paid[i] += grad_votes[i - start]
+        _pay_silent(
+            p, np.arange(start, stop), now, ring, populations, connections, links, weights, lags,
+            grad_votes, grad_spikes, output, paid_at, written, paid,
+        )  # fmt: skip
         for i in range(start, stop):
             g = v[i] + paid[i] * derivative(kind, slope, peaks[i] - thresholds[i])
             v[i], live[i], paid_at[here, i] = g, g, g
@@ -220,95 +214,55 @@ def _never_evaluated(
 
 
 @njit(cache=True, nogil=True)
-def _silent(source, p, now, ring, populations, connections, links, weights, lags, paid_at, written):
-    """What a silent site is paid by the later sites of its targets."""
-    paid = np.float32(0.0)
+def _source(slots, s, owner):
+    """Position of the population that a slot comes from; P is the input."""
+    origin = slots[lay.SLOT_ORIGIN, s]
+    return owner[origin] if origin < owner.size else -1
+
+
+@njit(cache=True, nogil=True)
+def _pay_silent(
+    p, sites, now, ring, populations, connections, links, weights, lags, grad_votes, grad_spikes,
+    output, paid_at, written, paid,
+):  # fmt: skip
+    """Write what silent sites of one population are paid: by the loss, and by later sites."""
+    first = populations[p, lay.START]
+    for i in sites:
+        paid[i] = grad_spikes[p]
+        if p == output:
+            paid[i] += grad_votes[i - first]
     for j in range(populations[p, lay.OUT_START], populations[p, lay.OUT_STOP]):
         c = links[j]
         target, there = connections[c, lay.TARGET], (now + lags[c]) % ring
         if written[there, target]:
             start, stop = populations[target, lay.START], populations[target, lay.STOP]
-            paid += _weighted(connections[c], source, links, weights, paid_at[there, start:stop])
-    return paid
+            add_weighted(
+                connections[c], sites, first, links, weights, paid_at[there, start:stop], paid
+            )
 
 
 @njit(cache=True, nogil=True)
 def _deliver(
-    now, ring, origin, via, count, populations, connections, links, weights, owner, lags, grad,
-    live, spike, delayed,
+    now, ring, p, via, origins, counts, populations, connections, links, weights, lags, grad, live,
+    spike, delayed,
 ):  # fmt: skip
-    """Undo the delivery of one spike event: gradients of its weights, and of the spike itself."""
-    neurons, p = owner.size, populations.shape[0] - 1
-    if origin < neurons:
-        p = owner[origin]
-    source, paid = origin - populations[p, lay.START], np.float32(0.0)
+    """Undo the delivery of spikes of one population: of their weights, and of the spikes."""
+    first = populations[p, lay.START]
+    if p >= 0 and via < 0:
+        for origin in origins:
+            spike[origin] = 0
     for j in range(populations[p, lay.OUT_START], populations[p, lay.OUT_STOP]):
         c = links[j]
         if (c != via) if via >= 0 else (lags[c] > 0):
             continue
         target = connections[c, lay.TARGET]
         g = live[populations[target, lay.START] : populations[target, lay.STOP]]
-        _credit(connections[c], source, links, count, g, grad)
-        if p < populations.shape[0] - 1:
-            paid += _weighted(connections[c], source, links, weights, g)
-    if origin < neurons:
-        if via < 0:
-            spike[origin] = paid
-        else:
-            delayed[(now - lags[via]) % ring, origin] += paid * count
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def _weighted(row, source, links, weights, g):
-    """Sum over the targets of one source of its weight times ``g`` (f32[targets])."""
-    total = np.float32(0.0)
-    if row[lay.KIND] == lay.DENSE:
-        at = row[lay.WEIGHT] + source * g.size
-        line = weights[at : at + g.size]
-        for i in range(g.size):
-            total += line[i] * g[i]
-        return total
-    if row[lay.KIND] == lay.SPARSE:
-        at = row[lay.INDPTR] + source
-        for k in range(links[at], links[at + 1]):
-            total += weights[row[lay.WEIGHT] + k] * g[links[row[lay.INDICES] + k]]
-        return total
-    y, x, first_y, last_y, first_x, last_x = _window(row, source)
-    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
-    size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
-    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
-    for out in range(row[lay.CHANNELS_OUT]):
-        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * size
-        for oy in range(first_y, last_y + 1):
-            line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
-            taps = kernel + (y - oy * stride_y) * row[lay.KERNEL_X]
-            for ox in range(first_x, last_x + 1):
-                total += weights[taps + x - ox * stride_x] * g[line + ox]
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _credit(row, source, links, count, g, grad):
-    """Add ``count * g`` (f32[targets]) to the gradients of one source's weights."""
-    if row[lay.KIND] == lay.DENSE:
-        at = row[lay.WEIGHT] + source * g.size
-        line = grad[at : at + g.size]
-        for i in range(g.size):
-            line[i] += count * g[i]
-        return
-    if row[lay.KIND] == lay.SPARSE:
-        at = row[lay.INDPTR] + source
-        for k in range(links[at], links[at + 1]):
-            grad[row[lay.WEIGHT] + k] += count * g[links[row[lay.INDICES] + k]]
-        return
-    y, x, first_y, last_y, first_x, last_x = _window(row, source)
-    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
-    size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
-    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
-    for out in range(row[lay.CHANNELS_OUT]):
-        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * size
-        for oy in range(first_y, last_y + 1):
-            line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
-            taps = kernel + (y - oy * stride_y) * row[lay.KERNEL_X]
-            for ox in range(first_x, last_x + 1):
-                grad[taps + x - ox * stride_x] += count * g[line + ox]
+        add_outer(connections[c], origins, counts, first, links, g, grad)
+        if p >= 0 and via < 0:
+            add_weighted(connections[c], origins, first, links, weights, g, spike)
+        elif p >= 0:
+            there = delayed[(now - lags[c]) % ring]
+            for k in range(origins.size):
+                if k == 0 or origins[k] != origins[k - 1]:  # else delivered apart, arrived together
+                    one = origins[k : k + 1]
+                    add_weighted(connections[c], one, first, links, weights, g, there)
