@@ -11,7 +11,7 @@ from neuroasync import limits
 from neuroasync.bundle import Bundle
 from neuroasync.decision import StopRule
 from neuroasync.errors import RecordingError
-from neuroasync.policies import Fifo, LayerSync, Momentum, Random, policy_name
+from neuroasync.policies import Momentum, own_policy, policy_name
 from neuroasync.settings import InputMode, RunSettings
 
 __all__ = ["CUSTOM", "MAX_INFO_BYTES", "RunInfo", "dump_info", "parse_info", "run_info"]
@@ -119,7 +119,7 @@ def run_info(bundle: Bundle, settings: RunSettings) -> RunInfo:
     return RunInfo(
         bundle=bundle.digest.hex(),
         policy=policy_name(policy),
-        own_policy=not isinstance(policy, LayerSync | Random | Momentum | Fifo),
+        own_policy=own_policy(policy) is not None,
         noise=float(policy.noise) if isinstance(policy, Momentum) else 0.0,
         group_size=settings.group_size,
         input=settings.input,

@@ -109,6 +109,7 @@ class Decision:
         input_events: input events read.
         synops: synaptic operations, one per target of each delivered spike.
         first_spike: (spikes, steps, rounds) when the output first fired, or None.
+        first_led: (spikes, steps, rounds) when a class first led the votes, by class.
         undelivered: spikes in flight when the sample ended.
         wall_s: wall time from the first event's delivery to the decision, s.
     """
@@ -125,6 +126,7 @@ class Decision:
     input_events: int
     synops: int
     first_spike: tuple[int, int, int] | None
+    first_led: dict[int, tuple[int, int, int]]
     undelivered: int
     wall_s: float
 
@@ -144,4 +146,4 @@ class Decision:
     def _key(self) -> tuple[object, ...]:
         counted = (self.passes, self.steps, self.rounds, self.synops, self.input_events)
         ends = (self.label, self.stopped, self.t_us, self.first_spike, self.undelivered)
-        return (*ends, *counted, self.votes.tolist(), self.spikes)
+        return (*ends, *counted, self.votes.tolist(), self.spikes, self.first_led)

@@ -14,8 +14,9 @@ next step::
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync._choice import choose_by_policy, choose_recorded
 from neuroasync.decision import Decision, Progress
-from neuroasync.errors import ForwardStepLimitError, PolicyError
+from neuroasync.errors import ForwardStepLimitError, ReplayError
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.advance import start_late_step
 from neuroasync.kernels.arrivals import note_delayed, open_group, reached_populations
@@ -28,9 +29,8 @@ from neuroasync.kernels.fire import (
     list_late,
     start_pass,
 )
-from neuroasync.kernels.order import MASK
 from neuroasync.kernels.pending import admit, choose, take
-from neuroasync.policies import PendingSpikes
+from neuroasync.policies import own_policy
 from neuroasync.settings import RunSettings
 from neuroasync.state import State
 from neuroasync.wiring import Wiring
@@ -53,8 +53,8 @@ class Forward:
         self.wiring = wiring
         self.settings = settings
         self.state = State(wiring, settings)
+        self._own_policy = own_policy(settings.policy)
         self._asks_rule = self.state.arrays.settings[lay.RULE] != lay.QUIET
-        self._custom = self.state.arrays.settings[lay.POLICY] == lay.CUSTOM
         self.begin(0)
 
     def begin(self, seed: int) -> None:
@@ -104,7 +104,7 @@ class Forward:
             t_us: virtual time, µs.
             index: i64[events], flattened input indices in (time, index) order.
         """
-        self._make_room(index.size + int(self.state.arrays.control[lay.DUE]))
+        self.state.ensure_room(index.size + int(self.state.arrays.control[lay.DUE]))
         a, w = self.state.arrays, self.wiring.wires
         decays = a.control[lay.PASS] >= 0
         if decays and (interval := t_us - int(a.control[lay.TIME])) != a.control[lay.INTERVAL]:
@@ -197,25 +197,30 @@ class Forward:
             ForwardStepLimitError: the pass took ``max_forward_steps`` already.
             PolicyError: a policy of the user's returned an impossible order.
         """
-        waiting = int(self.state.arrays.control[lay.PENDING])
-        self._make_room(waiting)
-        self._late = -1
-        a, w = self.state.arrays, self.wiring.wires
-        if not waiting:
+        if not self._begin_step():
             return self._start_late_step()
-        self._check_limit()
-        if self._custom:
-            n = self._ask_policy()
+        a, w = self.state.arrays, self.wiring.wires
+        if self._own_policy is not None:
+            n = choose_by_policy(self.state, self._own_policy, self.settings.group_size)
         else:
             n = choose(
                 w.populations, a.potential, a.pending, a.keys, a.chosen, a.control, a.settings,
                 self.state.noise,
             )  # fmt: skip
-        take(
-            a.chosen, n, w.populations, a.marks, a.pending, a.group, a.slots, a.control,
-            a.settings,
-        )  # fmt: skip
-        self._note_delayed()
+        self._take(n)
+        return True
+
+    def take_recorded(self, keys: NDArray[np.int64]) -> bool:
+        """Like :meth:`next_step`, but take the pending spikes with ``keys``, in this order.
+
+        Raises:
+            ReplayError: one of them is not pending, or some are and none is named.
+        """
+        if not self._begin_step():
+            if keys.size:
+                raise ReplayError(f"the recording delivers {keys.size} spikes; none is pending")
+            return self._start_late_step()
+        self._take(choose_recorded(self.state, keys))
         return True
 
     def progress(self) -> Progress:
@@ -236,9 +241,8 @@ class Forward:
         """What the sample has come to."""
         a, progress = self.state.arrays, self.progress()
         control, label = a.control, progress.label
-        first = tuple(
-            int(control[c]) for c in (lay.FIRST_VOTE_SPIKES, lay.FIRST_VOTE, lay.FIRST_VOTE_ROUNDS)
-        )
+        at = a.votes[[lay.LED_SPIKES, lay.LED_STEPS, lay.LED_ROUNDS]].T.tolist()
+        led = {c: (spikes, steps, rounds) for c, (spikes, steps, rounds) in enumerate(at) if spikes}
         names = [p.name for p in self.wiring.model.populations]
         return Decision(
             label=label,
@@ -252,10 +256,29 @@ class Forward:
             spikes=dict(zip(names, a.spikes.tolist(), strict=True)),
             input_events=int(control[lay.INPUTS]),
             synops=int(control[lay.SYNOPS]),
-            first_spike=(first[0], first[1], first[2]) if first[1] >= 0 else None,
+            first_led=led,
+            first_spike=min(led.values(), default=None),
             undelivered=int(control[lay.DUE]),
             wall_s=wall_s,
         )
+
+    def _begin_step(self) -> int:
+        """Make room for the next step; return how many spikes are pending."""
+        waiting = int(self.state.arrays.control[lay.PENDING])
+        self.state.ensure_room(waiting)
+        self._late = -1
+        if waiting:
+            self._check_limit()
+        return waiting
+
+    def _take(self, n: int) -> None:
+        """Make the ``n`` chosen spikes the group."""
+        a, w = self.state.arrays, self.wiring.wires
+        take(
+            a.chosen, n, w.populations, a.marks, a.pending, a.group, a.slots, a.control,
+            a.settings,
+        )  # fmt: skip
+        self._note_delayed()
 
     def _start_late_step(self) -> bool:
         """Open a step in which neurons fire that nothing reached and that are above threshold."""
@@ -273,54 +296,15 @@ class Forward:
             a, w = self.state.arrays, self.wiring.wires
             note_delayed(w.populations, w.connections, w.links, a.due, a.group, a.control)
 
-    def _make_room(self, group: int) -> None:
-        a = self.state.arrays
-        control, n = a.control, a.potential.shape[1]
-        if (
-            a.rows.shape[1] - control[lay.ROWS] < n
-            or a.slots.shape[1] - control[lay.SLOTS] < group
-            or a.group.shape[1] < group
-            or a.pending.shape[1] < n + group
-            or a.due.shape[1] - control[lay.DUE] < group * self.wiring.fan_delayed
-        ):
-            self.state.make_room(group)
-
     def _check_limit(self) -> None:
         control, limit = self.state.arrays.control, self.settings.max_forward_steps
         if control[lay.STEP] >= limit:
-            name = self.wiring.model.populations[int(control[lay.LAST_OWNER])].name
+            owner, who = int(control[lay.LAST_OWNER]), "no population fired: the input is queued"
+            if owner >= 0:
+                name = self.wiring.model.populations[owner].name
+                who = f"population {name!r} was the last to fire"
             raise ForwardStepLimitError(
                 f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
-                f"max_forward_steps = {limit}; population {name!r} was the last to fire. "
+                f"max_forward_steps = {limit}; {who}. "
                 "Raise the limit, or make the populations of the loop refractory"
             )
-
-    def _ask_policy(self) -> int:
-        """Let the user's policy choose; write it to the state; return how many."""
-        a = self.state.arrays
-        k = int(a.control[lay.PENDING])
-        origin, owner = a.pending[lay.ORIGIN, :k].copy(), a.pending[lay.OWNER, :k].copy()
-        is_input = owner == len(self.wiring.model.populations)
-        neuron = np.where(is_input, 0, origin)
-        pending = PendingSpikes(
-            neuron=a.pending[lay.KEY, :k].copy(),
-            population=owner,
-            momentum=np.where(is_input, np.float32(0), a.potential[lay.MOMENTUM, neuron]),
-            arrival=a.pending[lay.ARRIVAL, :k].copy(),
-            multiplicity=np.where(is_input, 1, a.marks[lay.WAITING, neuron]).astype(np.int64),
-            seed=int(a.settings[lay.SEED]) & MASK,
-            pass_index=self.passes - 1,
-            step=self.step + 1,
-        )
-        wanted = min(k, self.settings.group_size)
-        policy = self.settings.policy
-        answer = np.asarray(policy.order(pending, self.settings.group_size))  # type: ignore[union-attr]  # _custom holds
-        chosen = answer[:wanted]
-        valid = chosen.ndim == 1 and chosen.dtype.kind in "iu" and chosen.size == wanted
-        if not valid or chosen.min() < 0 or chosen.max() >= k or np.unique(chosen).size < wanted:
-            raise PolicyError(
-                f"{type(policy).__name__}.order returned {answer!r:.120}, "
-                f"expected {wanted} distinct positions from 0 to {k - 1}"
-            )
-        a.chosen[:wanted] = chosen
-        return wanted

@@ -21,6 +21,7 @@ __all__ = [
     "Policy",
     "Random",
     "make_policy",
+    "own_policy",
     "policy_name",
 ]
 
@@ -103,7 +104,12 @@ class OrderingPolicy(Protocol):
 
 Policy: TypeAlias = LayerSync | Random | Momentum | Fifo | OrderingPolicy
 
-_BUILT_IN: Final[dict[str, type[LayerSync | Random | Momentum | Fifo]]] = {"layer-sync": LayerSync, "random": Random, "momentum": Momentum, "fifo": Fifo}
+_BUILT_IN: Final[dict[str, type[LayerSync | Random | Momentum | Fifo]]] = {
+    "layer-sync": LayerSync,
+    "random": Random,
+    "momentum": Momentum,
+    "fifo": Fifo,
+}
 
 
 def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
@@ -124,6 +130,11 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
         f"policy {policy!r:.80}: expected one of {list(_BUILT_IN)}, or an object with "
         "order(pending, group_size)"
     )
+
+
+def own_policy(policy: Policy) -> OrderingPolicy | None:
+    """The policy, if it is one of the user's; None for a built-in one."""
+    return None if type(policy) in _BUILT_IN.values() else policy  # type: ignore[return-value]
 
 
 def policy_name(policy: Policy) -> str:

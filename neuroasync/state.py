@@ -55,7 +55,7 @@ class State:
             rows=np.zeros((6, log), np.int64),
             row_potential=np.zeros(log, np.float32),
             slots=np.zeros((6, log), np.int64),
-            votes=np.zeros((2, classes), np.int64),
+            votes=np.zeros((5, classes), np.int64),
             spikes=np.zeros(populations, np.int64),
             touched=np.zeros(n, np.int64),
             fired=np.zeros(n, np.int64),
@@ -111,6 +111,19 @@ class State:
         """Use the decay factors of ``interval_us`` µs between passes."""
         self.arrays.control[lay.INTERVAL] = interval_us
         self.arrays.decay[:] = self.wiring.decay(interval_us)
+
+    def ensure_room(self, group: int) -> None:
+        """Make room if one more step, that delivers ``group`` spike events, needs it."""
+        a = self.arrays
+        control, n = a.control, a.potential.shape[1]
+        if (
+            a.rows.shape[1] - control[lay.ROWS] < n
+            or a.slots.shape[1] - control[lay.SLOTS] < group
+            or a.group.shape[1] < group
+            or a.pending.shape[1] < n + group
+            or a.due.shape[1] - control[lay.DUE] < group * self.wiring.fan_delayed
+        ):
+            self.make_room(group)
 
     def make_room(self, group: int) -> None:
         """Let one more step deliver ``group`` spike events: empty the logs, grow what is short."""

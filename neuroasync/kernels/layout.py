@@ -19,7 +19,7 @@ group      i64[5, K]               scratch: the group being delivered
 due        i64[5, D]               state: spikes in flight on delayed connections
 rows       i64[6, R]               log: a column per spike fired
 slots      i64[6, R]               log: a column per spike event delivered
-votes      i64[2, classes]         state: votes and when the latest came
+votes      i64[5, classes]         state: votes, when the latest came, when it first led
 spikes     i64[P]                  counters: spikes of each population
 control    i64[21]                 state: counters of the sample
 settings   i64[10]                 what the caller chose
@@ -131,6 +131,10 @@ SLOT_VIA: Final = 5
 # votes
 VOTES: Final = 0
 LATEST: Final = 1
+LED_SPIKES: Final = 2
+"""Spikes, forward steps and rounds when the class first led; no spikes: it never did."""
+LED_STEPS: Final = 3
+LED_ROUNDS: Final = 4
 
 # control
 PASS: Final = 0
@@ -157,7 +161,7 @@ CURSOR: Final = 17
 """Next input event to read."""
 PHASE: Final = 18
 LAST_OWNER: Final = 19
-"""Population that fired last, for the error that names who kept firing."""
+"""Population that fired last in this pass, or -1: for the error that names who kept firing."""
 INTERVAL: Final = 20
 """The interval in µs that ``decay`` is for."""
 CONTROL_COLUMNS: Final = 21

@@ -46,6 +46,10 @@ def admit(
             cls = i - populations[p, lay.START]
             votes[lay.VOTES, cls] += 1
             votes[lay.LATEST, cls] = control[lay.SERIAL]
+            if votes[lay.LED_SPIKES, cls] == 0 and _leads(votes, cls):
+                votes[lay.LED_SPIKES, cls] = control[lay.SPIKES] + k + 1
+                votes[lay.LED_STEPS, cls] = control[lay.STEPS]
+                votes[lay.LED_ROUNDS, cls] = control[lay.ROUNDS]
             if control[lay.FIRST_VOTE] < 0:
                 control[lay.FIRST_VOTE] = control[lay.STEPS]
                 control[lay.FIRST_VOTE_ROUNDS] = control[lay.ROUNDS]
@@ -54,6 +58,15 @@ def admit(
         control[lay.LAST_OWNER] = p
         control[lay.SPIKES] += n
         spikes[p] += n
+
+
+@njit(cache=True, nogil=True)
+def _leads(votes, cls):
+    """Whether ``cls``, which has the latest vote, leads: a tie is the other's, who came first."""
+    for c in range(votes.shape[1]):
+        if c != cls and votes[lay.VOTES, c] >= votes[lay.VOTES, cls]:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,84 @@
+"""Who goes next where no kernel decides it: by a policy of the user's, or by a recording."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neuroasync.errors import PolicyError, ReplayError
+from neuroasync.kernels import layout as lay
+from neuroasync.kernels.order import MASK
+from neuroasync.policies import OrderingPolicy, PendingSpikes
+from neuroasync.state import State
+
+__all__ = ["choose_by_policy", "choose_recorded"]
+
+
+def choose_by_policy(state: State, policy: OrderingPolicy, group_size: int) -> int:
+    """Let the user's policy choose; write it to the state; return how many.
+
+    Raises:
+        PolicyError: the policy returned an impossible order.
+    """
+    pending = _pending(state)
+    k = pending.neuron.size
+    wanted = min(k, group_size)
+    answer = policy.order(pending, group_size)
+    chosen = _positions(answer, wanted, k)
+    if chosen is None:
+        raise PolicyError(
+            f"{type(policy).__name__}.order returned {answer!r:.120}, "
+            f"expected {wanted} distinct positions from 0 to {k - 1}"
+        )
+    state.arrays.chosen[:wanted] = chosen
+    return wanted
+
+
+def choose_recorded(state: State, keys: NDArray[np.int64]) -> int:
+    """Choose the pending spikes with ``keys``, in this order; return how many.
+
+    Raises:
+        ReplayError: one of them is not pending, or is named twice, or none is named.
+    """
+    a = state.arrays
+    k = int(a.control[lay.PENDING])
+    at = {key: position for position, key in enumerate(a.pending[lay.KEY, :k].tolist())}
+    if not keys.size:
+        raise ReplayError(f"{k} spikes are pending; the recording delivers none of them")
+    for slot, key in enumerate(keys.tolist()):
+        if key not in at:
+            raise ReplayError(
+                f"slot {slot}: the recording delivers neuron {key}, whose spike is not pending"
+            )
+        a.chosen[slot] = at.pop(key)
+    return keys.size
+
+
+def _positions(answer: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] | None:
+    """The first ``wanted`` positions of a policy's answer, or None if they are no such thing."""
+    try:
+        positions = np.asarray(answer)
+    except ValueError:  # lists of different lengths, for one
+        return None
+    if positions.ndim != 1 or positions.dtype.kind not in "iu" or positions.size < wanted:
+        return None
+    chosen = positions[:wanted]
+    inside = chosen.min() >= 0 and chosen.max() < below
+    return chosen.astype(np.int64) if inside and np.unique(chosen).size == wanted else None
+
+
+def _pending(state: State) -> PendingSpikes:
+    """What a policy of the user's is shown."""
+    a = state.arrays
+    k = int(a.control[lay.PENDING])
+    origin, owner = a.pending[lay.ORIGIN, :k].copy(), a.pending[lay.OWNER, :k].copy()
+    is_input = owner == len(state.wiring.model.populations)
+    neuron = np.where(is_input, 0, origin)
+    return PendingSpikes(
+        neuron=a.pending[lay.KEY, :k].copy(),
+        population=owner,
+        momentum=np.where(is_input, np.float32(0), a.potential[lay.MOMENTUM, neuron]),
+        arrival=a.pending[lay.ARRIVAL, :k].copy(),
+        multiplicity=np.where(is_input, 1, a.marks[lay.WAITING, neuron]).astype(np.int64),
+        seed=int(a.settings[lay.SEED]) & MASK,
+        pass_index=int(a.control[lay.PASS]),
+        step=int(a.control[lay.STEP]) + 1,
+    )
