@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import neuroasync
 from neuroasync.bundle import Bundle, Golden, Scalar
 from neuroasync.kernels.order import sample_seed
 from neuroasync.spikes import SpikeTrains
@@ -43,7 +43,7 @@ def export_bundle(
     said: dict[str, Scalar] = {f"train.{k}": v for k, v in fit.config.to_dict().items()}
     said |= {
         "method": "surrogate gradients through the forward steps, peak rule",
-        "neuroasync": getattr(neuroasync, "__version__", None),
+        "neuroasync": _version(),
         "numpy": np.__version__,
         "torch": str(torch.__version__),
         "parameters": fit.model.parameters,
@@ -69,6 +69,13 @@ def export_bundle(
 def spikes_sha256(rows: NDArray[np.int64]) -> bytes:
     """SHA-256 of spikes in firing order, i64[spikes, 3] of (pass, step, neuron), little-endian."""
     return hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).digest()
+
+
+def _version() -> str | None:
+    try:
+        return version("neuroasync")
+    except PackageNotFoundError:  # a source tree that is not installed
+        return None
 
 
 def _golden_samples(fit: Fit, samples: SpikeTrains, n: int) -> tuple[Golden, ...]:

@@ -50,7 +50,9 @@ def run_record(
     """
     if torch.is_grad_enabled() and weights.requires_grad:
         return Run(
-            *_EventRecord.apply(weights, recorder, batch, settings, surrogate, dropout)
+            *_EventRecord.apply(  # type: ignore[no-untyped-call]
+                weights, recorder, batch, settings, surrogate, dropout
+            )
         )
     record = recorder.run(weights.detach().numpy(), batch, settings, dropout, keep=False)
     return Run(*(torch.from_numpy(a) for a in (record.votes, record.spikes, record.labels)))

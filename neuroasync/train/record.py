@@ -186,6 +186,7 @@ class Recorder:
         Returns:
             f32[..], laid out as the weights.
         """
+        kind, slope = surrogate[0], np.float32(surrogate[1])
         decays, decay_of = self._decays(record.batch)
         size = record.wires.weights.size
         output = self.model.index(self.model.output)
@@ -198,7 +199,7 @@ class Recorder:
             backward_samples(
                 record.wires, self._owner, self._by_rank, self._lags, decays, decay_of[at],
                 a.rows, a.row_potential, a.slots, chunk.ends, chunk.peaks, chunk.peak_steps,
-                grad_votes[at], grad_spikes[at], output, *surrogate, chunk.grad,
+                grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad,
             )  # fmt: skip
 
         self._each(walk, record.chunks)

@@ -3,7 +3,8 @@
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -130,7 +131,8 @@ def fit(
             raise ValueError("resume: expected a checkpoint to go on from")
         loop.load(load_checkpoint(checkpoint, config.to_dict(), start))
     while len(loop.history) < config.epochs:
-        result = loop.epoch(validation, on_batch)
+        with _one_torch_thread():
+            result = loop.epoch(validation, on_batch)
         if checkpoint is not None:
             save_checkpoint(checkpoint, loop.state(start))
         if on_epoch is not None:
@@ -161,6 +163,17 @@ def evaluate(
         spikes += run.spikes.sum((0, 1), dtype=torch.float64).cpu().numpy()
     nothing = np.zeros(0, np.int64)
     return np.concatenate([nothing, *labels]), spikes / max(1, len(trains))
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Keep torch's own threads from competing with the kernels' for loss and optimiser."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Loop:

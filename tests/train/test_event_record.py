@@ -1,15 +1,20 @@
 """The event record against the plain torch formulation in float64: spikes and gradients."""
 
+from itertools import pairwise
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import models, spike_trains
 
+from neuroasync.connections import Dense
 from neuroasync.errors import ForwardStepLimitError
+from neuroasync.model import LIF, Model, Population
 from neuroasync.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.settings import RunSettings
-from neuroasync.spikes import SpikeTrains
+from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.train import Surrogate, make_batch
 from neuroasync.train.dense import run_dense
 from neuroasync.train.function import run_record
@@ -68,7 +73,7 @@ def check_same(model, batch, how, surrogate, dropout=0.0, direction=0):
 
 
 EXAMPLES = settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -90,3 +95,103 @@ def test_gradients_without_refractoriness_are_those_of_plain_torch(case, directi
 @given(case=runs(recurrent=False, refractory=True), dropout=st.sampled_from([0.3, 1.0]))
 def test_gradients_with_refractory_dropout_are_those_of_plain_torch(case, dropout):
     check_same(*case, Surrogate(), dropout)
+
+
+def test_a_record_that_outgrows_its_logs_is_grown_without_loss():
+    rng = np.random.default_rng(0)
+    lif = LIF(v_threshold=0.05)
+    sizes, names = (40, 60, 60, 10), ("input", "a", "b", "c")
+    populations = tuple(Population(n, (k,), lif) for n, k in zip(names[1:], sizes[1:], strict=True))
+    connections = tuple(
+        Dense(names[k], names[k + 1], rng.integers(-32, 64, (sizes[k + 1], sizes[k])) / 64)
+        for k in range(3)
+    )
+    model = Model(1000, (40,), populations, connections, "c")
+    t_us = np.repeat(np.arange(40) * 1000, 100)
+    trains = [SpikeTrain(t_us, rng.integers(0, 40, t_us.size)) for _ in range(3)]
+    data = SpikeTrains.from_trains(trains, (40,))
+    how = RunSettings(Random(), 3)
+    batch = make_batch(model, data, [0, 1, 2] * 8, range(24))
+    recorder = Recorder(model, threads=2)
+    weights = recorder.wiring.wires.weights
+    rows, total = [], np.zeros(weights.size)
+    for k in range(24):
+        one = make_batch(model, data, [k % 3], [k])
+        record = recorder.run(weights, one, how)
+        votes, spikes = np.ones_like(record.votes), np.zeros_like(record.spikes)
+        total += recorder.backward(record, votes, spikes, (0, 1.5))
+        rows += [record.rows()[0].copy()]
+        del record
+    recorder = Recorder(model, threads=2)
+    record = recorder.run(weights, batch, how)
+    assert sum(len(r) for r in rows[:3]) > 2 * 2048 + 130  # what a chunk's log holds at first
+    assert all(np.array_equal(a, b) for a, b in zip(rows, record.rows(), strict=True))
+    votes, spikes = np.ones_like(record.votes), np.zeros_like(record.spikes)
+    found = recorder.backward(record, votes, spikes, (0, 1.5))
+    assert np.abs(found - total).max() <= 1e-5 * np.abs(total).max()
+
+
+def test_two_records_of_one_network_do_not_disturb_each_other():
+    rng = np.random.default_rng(0)
+    connection = Dense("input", "a", rng.integers(-64, 64, (6, 8)) / 64)
+    model = Model(1000, (8,), (Population("a", (6,)),), (connection,), "a")
+    trains = [
+        SpikeTrain(np.sort(rng.integers(0, 3000, 30)), rng.integers(0, 8, 30)) for _ in range(2)
+    ]
+    data = SpikeTrains.from_trains(trains, (8,))
+    recorder, how = Recorder(model, threads=1), RunSettings()
+    weights = torch.from_numpy(recorder.wiring.wires.weights.copy()).requires_grad_()
+    alone = []
+    for k in range(2):
+        out = run_record(weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate())
+        alone.append(torch.autograd.grad(out.votes.sum(), weights)[0])
+    outs = [
+        run_record(weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate())
+        for k in range(2)
+    ]
+    together = torch.autograd.grad(sum(out.votes.sum() for out in outs), weights)[0]
+    assert torch.allclose(together, alone[0] + alone[1])
+
+
+def test_changing_the_weights_in_place_before_the_walk_back_is_noticed():
+    connection = Dense("input", "a", np.ones((1, 1)))
+    model = Model(1000, (1,), (Population("a", (1,)),), (connection,), "a")
+    data = SpikeTrains.from_trains([SpikeTrain(np.array([0]), np.array([0]))], (1,))
+    recorder = Recorder(model, threads=1)
+    weights = torch.from_numpy(recorder.wiring.wires.weights.copy()).requires_grad_()
+    batch = make_batch(model, data, [0], [0])
+    out = run_record(weights, recorder, batch, RunSettings(), Surrogate())
+    with torch.no_grad():
+        weights += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.votes.sum().backward()
+
+
+def test_batches_put_events_in_order_and_end_where_the_runtime_does():
+    model = Model(
+        1000, (9,), (Population("a", (1,)),), (Dense("input", "a", np.ones((1, 9))),), "a"
+    )
+    trains = [
+        SpikeTrain(np.array([0, 0, 2500]), np.array([5, 2, 1])),
+        SpikeTrain(np.array([], int), np.array([], int)),
+    ]
+    data = SpikeTrains.from_trains(trains, (9,))
+    batch = make_batch(model, data, [1, 0], [7, 8])
+    assert batch.index.tolist() == [2, 5, 1]
+    assert batch.offsets.tolist() == [0, 0, 3]
+    assert batch.passes.tolist() == [0, 3]
+    assert make_batch(model, data, [1, 0], [7, 8], duration_us=2000).passes.tolist() == [2, 2]
+    assert make_batch(model, data, [0], [7], duration_us=2000).index.tolist() == [2, 5]
+
+
+def test_input_dropout_drops_that_part_of_the_events_and_no_passes():
+    model = Model(
+        1000, (9,), (Population("a", (1,)),), (Dense("input", "a", np.ones((1, 9))),), "a"
+    )
+    train = SpikeTrain(np.sort(np.arange(4000) % 5000), np.zeros(4000, int))
+    data = SpikeTrains.from_trains([train] * 2, (9,))
+    batch = make_batch(model, data, [0, 1], [7, 8], dropout=0.25)
+    assert len(batch.index) == pytest.approx(6000, rel=0.03)
+    assert batch.passes.tolist() == [4, 4]
+    first, second = (batch.t_us[a:b].tolist() for a, b in pairwise(batch.offsets))
+    assert first != second

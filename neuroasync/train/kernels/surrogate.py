@@ -11,7 +11,6 @@ number   derivative                     source
 ======== ============================== =====================================================
 """
 
-import math
 from typing import Final
 
 import numpy as np
@@ -26,13 +25,14 @@ SIGMOID: Final = 2
 
 @njit(cache=True, nogil=True)
 def derivative(kind, slope, x):
-    """Surrogate derivative (float32) at ``x`` above threshold."""
+    """Surrogate derivative at ``x`` above threshold; all float32."""
+    one = np.float32(1.0)
     if kind == ARCTAN:
         scaled = slope * x
-        return np.float32(1.0 / (1.0 + scaled * scaled))
+        return one / (one + scaled * scaled)
     if kind == FAST_SIGMOID:
-        scaled = 1.0 + slope * abs(x)
-        return np.float32(1.0 / (scaled * scaled))
+        scaled = one + slope * abs(x)
+        return one / (scaled * scaled)
     # exp of what is not positive cannot overflow; the derivative is even.
-    e = math.exp(-abs(slope * x))
-    return np.float32(slope * e / ((1.0 + e) * (1.0 + e)))
+    e = np.exp(-abs(slope * x))
+    return slope * e / ((one + e) * (one + e))

@@ -1,0 +1,87 @@
+"""Losses, schedules and surrogates, by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from neuroasync.train import Surrogate
+from neuroasync.train.kernels.surrogate import derivative
+from neuroasync.train.losses import spike_penalty, vote_loss
+from neuroasync.train.schedule import learning_rate_factor, penalty_factor
+
+# One sample, two classes, three passes: votes so far are (1, 0), (1, 0), (1, 2).
+VOTES = torch.tensor([[[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]]])
+LABEL, ALL = torch.tensor([0]), torch.tensor([3])
+
+
+def nll(right, wrong):
+    return math.log(1 + math.exp(wrong - right))
+
+
+def test_accumulated_loss_is_the_mean_over_the_votes_so_far():
+    expected = (nll(0.5, 0) + nll(0.5, 0) + nll(0.5, 1)) / 3
+    assert float(vote_loss(VOTES, LABEL, ALL, "accumulated", 0.5)) == pytest.approx(expected)
+
+
+def test_timestep_loss_is_the_mean_over_each_pass_alone():
+    expected = (nll(2, 0) + nll(0, 0) + nll(0, 4)) / 3
+    assert float(vote_loss(VOTES, LABEL, ALL, "timestep", 2.0)) == pytest.approx(expected)
+
+
+def test_final_loss_looks_at_the_end():
+    assert float(vote_loss(VOTES, LABEL, ALL, "final", 1.0)) == pytest.approx(nll(1, 2))
+
+
+def test_passes_that_a_sample_does_not_have_do_not_count():
+    votes = VOTES.repeat(2, 1, 1)
+    votes[1, 2] = 0
+    labels, passes = torch.tensor([0, 0]), torch.tensor([3, 1])
+    expected = ((nll(1, 0) + nll(1, 0) + nll(1, 2)) / 3 + nll(1, 0)) / 2
+    assert float(vote_loss(votes, labels, passes, "accumulated", 1.0)) == pytest.approx(expected)
+
+
+def test_spike_penalty_is_the_squared_excess_of_each_hidden_population():
+    # Spikes per pass: (8, 2, 9) in a sample of 2 passes; (6, 7, 9) in one of 1. Target 6.
+    spikes = torch.tensor([[[10.0, 1, 9], [6, 3, 9]], [[6, 7, 9], [0, 0, 0]]])
+    expected = ((8 - 6) ** 2 + 0 + 0 + (7 - 6) ** 2) / 2
+    assert float(spike_penalty(spikes, torch.tensor([2, 1]), [0, 1], 6.0)) == expected
+
+
+def test_learning_rate_rises_then_falls_to_nothing():
+    factors = [learning_rate_factor(step, 25, 0.2) for step in range(26)]
+    assert factors[:5] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert factors[5] == 1.0
+    assert factors[15] == pytest.approx(0.5)
+    assert factors[25] == pytest.approx(0.0)
+
+
+def test_learning_rate_without_warm_up_starts_at_its_highest():
+    assert learning_rate_factor(0, 10, 0.0) == 1.0
+
+
+def test_spike_penalty_is_off_then_ramps_then_stays():
+    factors = [penalty_factor(step, 20) for step in (0, 1, 2, 5, 8, 19)]
+    assert factors == pytest.approx([0, 0, 0, 0.5, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("surrogate", "expected"),
+    [
+        (Surrogate("arctan", 2.0), 1 / (1 + 4 * 0.25)),
+        (Surrogate("fast-sigmoid", 2.0), 1 / (1 + 2 * 0.5) ** 2),
+        (Surrogate("sigmoid", 2.0), 2 * math.exp(-1) / (1 + math.exp(-1)) ** 2),
+    ],
+)
+def test_surrogates_have_their_textbook_values(surrogate, expected):
+    kind, slope = surrogate.code
+    for x in (0.5, -0.5):
+        assert float(surrogate.derivative(torch.tensor(x))) == pytest.approx(expected)
+        assert derivative(kind, np.float32(slope), np.float32(x)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("name", "slope"), [("step", 1.0), ("arctan", 0.0), ("arctan", math.inf)])
+def test_an_impossible_surrogate_is_refused(name, slope):
+    with pytest.raises(ValueError, match="surrogate"):
+        Surrogate(name, slope)
