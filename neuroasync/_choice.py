@@ -45,9 +45,9 @@ def choose_recorded(state: State, keys: NDArray[np.int64]) -> int:
         raise ReplayError(f"{k} spikes are pending; the recording delivers none of them")
     for slot, key in enumerate(keys.tolist()):
         if key not in at:
-            raise ReplayError(
-                f"slot {slot}: the recording delivers neuron {key}, whose spike is not pending"
-            )
+            n = state.wiring.model.size
+            who = f"neuron {key}" if key < n else f"input event {key - n} of the pass"
+            raise ReplayError(f"slot {slot}: the recording delivers {who}, which is not pending")
         a.chosen[slot] = at.pop(key)
     return keys.size
 

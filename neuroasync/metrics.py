@@ -1,0 +1,154 @@
+"""What a run cost and how good it was: the field's numbers, with one definition each."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from neuroasync.decision import Decision
+
+__all__ = ["Moment", "Summary", "summarise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happens in a sample: means over the samples in which it does.
+
+    Attributes:
+        spikes: of all populations, up to then.
+        steps: forward steps.
+        rounds: rounds of at most F deliveries.
+    """
+
+    spikes: float
+    steps: float
+    rounds: float
+
+
+_Counts: TypeAlias = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Decisions, summarised. What has no value, for want of labels or of samples, is None.
+
+    A decision is made when the stop rule says stop, or when the sample ends.
+
+    Attributes:
+        samples: how many.
+        accuracy: share of samples whose label is right; those without a label are wrong.
+        undecided: samples without a label.
+        spikes_per_sample: mean; input events are no spikes.
+        spikes_per_neuron: the same, divided by the number of neurons.
+        spikes_by_population: mean per sample of each population.
+        steps_per_sample, rounds_per_sample, synops_per_sample: means. A synaptic operation is
+            one target of one delivered spike.
+        to_decision: at the decision; over samples with a label.
+        to_first: at the first spike of the output; over samples that have one.
+        to_first_correct: when the right class first led the votes; over samples where it did.
+        latency_p50_ms, latency_p99_ms: wall time of a decision, from the delivery of its first
+            event.
+    """
+
+    samples: int
+    accuracy: float | None
+    undecided: int
+    spikes_per_sample: float | None
+    spikes_per_neuron: float | None
+    spikes_by_population: dict[str, float]
+    steps_per_sample: float | None
+    rounds_per_sample: float | None
+    synops_per_sample: float | None
+    to_decision: Moment | None
+    to_first: Moment | None
+    to_first_correct: Moment | None
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As one flat map: ``rounds_to_decision``, ``latency_ms: {"p50", "p99"}``."""
+        flat: dict[str, Any] = {
+            "samples": self.samples,
+            "accuracy": self.accuracy,
+            "undecided": self.undecided,
+            "spikes_per_sample": self.spikes_per_sample,
+            "spikes_per_neuron": self.spikes_per_neuron,
+            "spikes_by_population": dict(self.spikes_by_population),
+            "steps_per_sample": self.steps_per_sample,
+            "rounds_per_sample": self.rounds_per_sample,
+        }
+        for name in ("to_decision", "to_first", "to_first_correct"):
+            moment = getattr(self, name)
+            for unit in ("rounds", "steps", "spikes"):
+                flat[f"{unit}_{name}"] = None if moment is None else getattr(moment, unit)
+        flat["synops_per_sample"] = self.synops_per_sample
+        flat["latency_ms"] = {"p50": self.latency_p50_ms, "p99": self.latency_p99_ms}
+        return flat
+
+
+def summarise(
+    decisions: Sequence[Decision],
+    targets: Sequence[int] | None = None,
+    *,
+    neurons: int | None = None,
+) -> Summary:
+    """Summarise the decisions of a run.
+
+    Args:
+        decisions: one per sample.
+        targets: the right class of each, if known.
+        neurons: of the network; without, ``spikes_per_neuron`` is None.
+
+    Raises:
+        ValueError: there are more or fewer targets than decisions.
+    """
+    if targets is not None and len(targets) != len(decisions):
+        raise ValueError(f"targets: {len(targets)}, expected {len(decisions)}, one per decision")
+    spikes = _mean([d.total_spikes for d in decisions])
+    names = list(decisions[0].spikes) if decisions else []
+    latency = [1e3 * d.wall_s for d in decisions]
+    p50, p99 = np.percentile(latency, (50, 99)).tolist() if latency else (None, None)
+    right = None
+    correct: list[_Counts | None] = []
+    if targets is not None:
+        pairs = list(zip(decisions, targets, strict=True))
+        right = _mean([d.label == target for d, target in pairs])
+        correct = [d.first_led.get(target) for d, target in pairs]
+    return Summary(
+        samples=len(decisions),
+        accuracy=right,
+        undecided=sum(d.label is None for d in decisions),
+        spikes_per_sample=spikes,
+        spikes_per_neuron=None if spikes is None or not neurons else spikes / neurons,
+        spikes_by_population={
+            n: math.fsum(d.spikes[n] for d in decisions) / len(decisions) for n in names
+        },
+        steps_per_sample=_mean([d.steps for d in decisions]),
+        rounds_per_sample=_mean([d.rounds for d in decisions]),
+        synops_per_sample=_mean([d.synops for d in decisions]),
+        to_decision=_moment([_at_the_end(d) for d in decisions]),
+        to_first=_moment([d.first_spike for d in decisions]),
+        to_first_correct=_moment(correct),
+        latency_p50_ms=p50,
+        latency_p99_ms=p99,
+    )
+
+
+def _at_the_end(decision: Decision) -> _Counts | None:
+    if decision.label is None:
+        return None
+    return decision.total_spikes, decision.steps, decision.rounds
+
+
+def _moment(counts: Sequence[_Counts | None]) -> Moment | None:
+    known = [count for count in counts if count is not None]
+    if not known:
+        return None
+    spikes, steps, rounds = (math.fsum(column) / len(known) for column in zip(*known, strict=True))
+    return Moment(spikes, steps, rounds)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None

@@ -1,0 +1,168 @@
+"""Run a recording again: in its recorded order, by its policy; and golden samples by theirs."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync._run_info import CUSTOM
+from neuroasync._sample_replay import SampleReplay
+from neuroasync.bundle import Bundle
+from neuroasync.decision import Decision, StopRule, parse_until
+from neuroasync.errors import RecordingError
+from neuroasync.forward import Forward
+from neuroasync.policies import LayerSync, make_policy
+from neuroasync.recording import Recorder, Recording
+from neuroasync.sample import run_sample
+from neuroasync.settings import RunSettings
+from neuroasync.spikes import SpikeTrain
+from neuroasync.wiring import Wiring
+
+__all__ = ["GoldenResult", "pass_times", "replay", "rerun", "verify"]
+
+_NO_LIMIT: Final = 2**62 - 1
+"""Of forward steps: a replay takes none that the recording does not have."""
+
+
+def replay(recording: Recording, bundle: Bundle) -> int:
+    """Run every sample again, delivering exactly what was delivered, in the recorded order.
+
+    Works for every policy and stop rule, also the user's own. Populations that were coroutines
+    of the user's fire as recorded; all others must fire what the recording has.
+
+    Returns:
+        The number of spikes that fired as recorded: all of them.
+
+    Raises:
+        ReplayError: a spike, a delivery or a count differs; names the first.
+        RecordingError: the recording is of another bundle.
+    """
+    forward = _forward(recording, bundle)
+    for k in range(len(recording)):
+        SampleReplay(recording, forward, k).run()
+    return recording.neuron.size
+
+
+def pass_times(recording: Recording, bundle: Bundle, k: int) -> NDArray[np.int64]:
+    """Virtual time of each pass of sample ``k``, i64[passes], found by replaying it.
+
+    Raises:
+        ReplayError: as :func:`replay`.
+        RecordingError: the recording is of another bundle, or has no such sample.
+    """
+    return SampleReplay(recording, _forward(recording, bundle), k).run()
+
+
+def rerun(recording: Recording, bundle: Bundle) -> Recording:
+    """Run every sample again by its policy, seed and stop rule; a recording of that.
+
+    ``compare(recording, rerun(recording, bundle))`` is None where orders are computed here as
+    they were computed there.
+
+    Raises:
+        RecordingError: the recording is of another bundle, or the policy, the stop rule or a
+            population was the user's own.
+        ForwardStepLimitError, LimitError: see :func:`neuroasync.sample.run_sample`.
+    """
+    info = recording.info
+    _check_bundle(recording, bundle)
+    if info.own_policy or info.until == CUSTOM or info.own_populations:
+        raise RecordingError(
+            "the recording was made with a policy, stop rule or population of your own, "
+            "which are not in it; replay it instead"
+        )
+    settings = RunSettings(
+        make_policy(info.policy, info.noise),
+        info.group_size,
+        info.input,
+        parse_until(info.until),
+        info.max_forward_steps,
+    )
+    recorder, forward = Recorder(bundle, settings), Forward(Wiring(bundle.model), settings)
+    for k in range(len(recording)):
+        target = int(recording.target[k])
+        _record_sample(
+            recorder.for_sample(int(recording.number[k]), None if target < 0 else target),
+            forward,
+            recording.events(k),
+            int(recording.seed[k]),
+            recording.duration(k),
+        )
+    return recorder.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenResult:
+    """What a golden sample gave here, and what it must give.
+
+    Attributes:
+        number: position in the bundle's ``golden``.
+        label, expected_label: the decision; None for no label.
+        digest, expected_digest: of the recording, 32 bytes.
+        spikes: how many fired here.
+    """
+
+    number: int
+    label: int | None
+    expected_label: int | None
+    digest: bytes
+    expected_digest: bytes
+    spikes: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether both are as they must be."""
+        return self.digest == self.expected_digest and self.label == self.expected_label
+
+
+def verify(bundle: Bundle) -> list[GoldenResult]:
+    """Run the golden samples of ``bundle`` here and now."""
+    results, wiring = [], Wiring(bundle.model)
+    for number, golden in enumerate(bundle.golden):
+        spec = golden.policy
+        settings = RunSettings(make_policy(spec.name, spec.noise), spec.group_size, spec.input)
+        recorder = Recorder(bundle, settings)
+        forward = Forward(wiring, settings)
+        decision = _record_sample(recorder, forward, golden.events, golden.seed, None)
+        recording = recorder.finish()
+        results.append(
+            GoldenResult(
+                number,
+                decision.label,
+                golden.label,
+                recording.digest,
+                golden.spikes_sha256,
+                recording.neuron.size,
+            )
+        )
+    return results
+
+
+def _record_sample(
+    recorder: Recorder,
+    forward: Forward,
+    events: SpikeTrain,
+    seed: int,
+    duration_us: int | None,
+) -> Decision:
+    forward.state.keep = True
+    decision = run_sample(forward, events, seed, duration_us)
+    recorder.add(forward, events, decision, number=0, seed=seed, duration_us=duration_us)
+    return decision
+
+
+def _check_bundle(recording: Recording, bundle: Bundle) -> None:
+    if recording.info.bundle != bundle.digest.hex():
+        raise RecordingError(
+            f"the recording is of the network with digest {recording.info.bundle}, "
+            f"the bundle has {bundle.digest.hex()}"
+        )
+
+
+def _forward(recording: Recording, bundle: Bundle) -> Forward:
+    """What replays the recording: any policy and stop rule will do, as none is asked."""
+    _check_bundle(recording, bundle)
+    info = recording.info
+    settings = RunSettings(LayerSync(), info.group_size, info.input, StopRule(), _NO_LIMIT)
+    return Forward(Wiring(bundle.model, info.own_populations), settings)
