@@ -158,6 +158,7 @@ def _result(state: State, stopped: bool) -> Result:
     a, control = state.arrays, state.arrays.control.tolist()
     rows, slots = _columns(state.row_blocks), _columns(state.slot_blocks)
     label = int(leader(a.votes))
+    led = a.votes[[lay.LED_SPIKES, lay.LED_STEPS, lay.LED_ROUNDS]].T.tolist()
     first = tuple(
         control[c] for c in (lay.FIRST_VOTE_SPIKES, lay.FIRST_VOTE, lay.FIRST_VOTE_ROUNDS)
     )
@@ -179,6 +180,7 @@ def _result(state: State, stopped: bool) -> Result:
         synops=control[lay.SYNOPS],
         input_events=control[lay.INPUTS],
         first_spike=first if first[1] >= 0 else None,
+        first_led={c: tuple(at) for c, at in enumerate(led) if at[0]},
         undelivered=control[lay.DUE],
     )
 
@@ -191,7 +193,7 @@ def _columns(blocks: list[NDArray[np.int64]]) -> Iterator[tuple[int, ...]]:
 def _agrees(result: Result, decision: Decision, model: Model) -> None:
     """The decision reports what the state holds."""
     names = ("label", "stopped", "t_us", "passes", "steps", "rounds", "synops", "input_events")
-    for name in (*names, "first_spike", "undelivered"):
+    for name in (*names, "first_spike", "first_led", "undelivered"):
         assert getattr(decision, name) == getattr(result, name), name
     assert decision.votes.tolist() == result.votes
     fired = np.bincount([row[3] for row in result.rows], minlength=model.size)

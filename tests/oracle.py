@@ -22,7 +22,8 @@ Where the contract is silent, this is what was decided:
   Without it the last pass is that of the last event, so that an empty sample has none.
 * ``timestep_us = 0``: passes happen at the times of events and of due spikes.
 * Noise is added to the momentum in float64.
-* Spikes on their way over a delayed connection are delivered one by one, in the stated order.
+* Spikes on their way over a delayed connection are delivered one by one, in the stated order;
+  those that a neuron sent twice in one pass, in the order in which they were selected.
 """
 
 import math
@@ -55,8 +56,8 @@ class Result:
             the i-th queued event; its multiplicity; the connection that it was delayed on, or -1.
         v: f32[N] after the last pass.
         m: f32[N], the momentum: v at the latest spike, before reset.
-        votes, label, stopped, t_us, passes, steps, rounds, synops, input_events, first_spike:
-            see Decision.
+        votes, label, stopped, t_us, passes, steps, rounds, synops, input_events, first_spike,
+            first_led: see Decision.
         undelivered: spike events in flight at the end, one per connection with a delay.
     """
 
@@ -74,6 +75,7 @@ class Result:
     synops: int = 0
     input_events: int = 0
     first_spike: tuple[int, int, int] | None = None
+    first_led: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     undelivered: int = 0
 
 
@@ -211,7 +213,7 @@ class Oracle:
         first = self.model.size
         slots = [(first + i, first + i, n, -1) for i, n in sorted(Counter(now).items())]
         group = [x for _, i, n, _ in slots for x in self.over_undelayed(INPUT, i - first, n)]
-        for _, k, i, n in sorted(self.due.pop(t, [])):
+        for _, k, i, n in sorted(self.due.pop(t, []), key=lambda spike: spike[:3]):
             origin = self.origin(self.model.connections[k].source, i)
             slots.append((origin, origin, n, k))
             group.append((k, i, n))
@@ -343,7 +345,10 @@ class Oracle:
                 self.votes[local] += 1
                 self.when[local, self.votes[local]] = at
                 r = self.result
-                r.first_spike = r.first_spike or (len(r.rows), r.steps, r.rounds)
+                now = (len(r.rows), r.steps, r.rounds)
+                r.first_spike = r.first_spike or now
+                if self.label() == local:
+                    r.first_led.setdefault(local, now)
 
     def label(self) -> int | None:
         """Class with the most votes; ties to that which had them first, then to the lower."""

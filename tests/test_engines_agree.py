@@ -41,7 +41,7 @@ class HeaviestFirst:
 
     def order(self, pending, group_size):
         score = pending.momentum * pending.multiplicity + pending.population
-        hashed = (pending.neuron * 7919 + pending.seed + pending.pass_index + pending.step) % 5
+        hashed = (pending.neuron * 7919 + pending.seed % 5 + pending.pass_index + pending.step) % 5
         return np.lexsort((pending.neuron, hashed, -score))[:group_size]
 
 

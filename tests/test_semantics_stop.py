@@ -215,3 +215,11 @@ def test_the_first_output_spike_is_dated_in_spikes_steps_and_rounds(run):
     )
     result = run(model, events((0, 0)), FIFO, 2)
     assert result.first_spike == (4, 2, 2)
+
+
+@in_every_engine
+def test_each_class_that_led_is_dated_when_it_first_did(run):
+    # votes by pass: 1-0, 1-1, 1-2, 2-2: class 0 leads from pass 0, class 1 from pass 2.
+    # Each vote is a spike; each pass delivers one, in a step and a round.
+    result = run(voters(3), votes_for(0, 1, 1, 0), FIFO)
+    assert result.first_led == {0: (1, 0, 0), 1: (3, 2, 2)}
