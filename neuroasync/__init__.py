@@ -24,7 +24,7 @@ from neuroasync.errors import (
     SpikeFileError,
     StopRuleError,
 )
-from neuroasync.kernels.order import sample_seed
+from neuroasync.kernels.order import order_key, sample_seed
 from neuroasync.model import LIF, Model, Population
 from neuroasync.network import Network
 from neuroasync.policies import (
@@ -82,6 +82,7 @@ __all__ = [
     "Tap",
     "TappedSpikes",
     "dump_bundle",
+    "order_key",
     "read_bundle",
     "read_spikes",
     "sample_seed",

@@ -60,13 +60,12 @@ class Forward:
     def begin(self, seed: int) -> None:
         """Start a new sample that runs with ``seed``."""
         self.state.reset(seed)
-        self._is_stopped = False
         self._late = -1
 
     @property
     def is_stopped(self) -> bool:
         """Whether the stop rule has ended the sample."""
-        return self._is_stopped
+        return bool(self.state.arrays.control[lay.PHASE] == lay.STOPPED)
 
     @property
     def passes(self) -> int:
@@ -180,13 +179,12 @@ class Forward:
 
     def stopped(self) -> bool:
         """Ask the stop rule; once it says stop, the sample is over."""
-        if self._asks_rule and not self._is_stopped:
-            a, rule = self.state.arrays, self.settings.until
-            if callable(rule):
-                self._is_stopped = bool(rule(self.progress()))
-            else:
-                self._is_stopped = bool(should_stop(a.votes, a.control, a.settings))
-        return self._is_stopped
+        if not self._asks_rule:
+            return False
+        a, rule = self.state.arrays, self.settings.until
+        if rule(self.progress()) if callable(rule) else should_stop(a.votes, a.control, a.settings):
+            a.control[lay.PHASE] = lay.STOPPED
+        return self.is_stopped
 
     def next_step(self) -> bool:
         """Take the next forward step's group, or let neurons fire late; False ends the pass.
@@ -223,6 +221,20 @@ class Forward:
         self._take(choose_recorded(self.state, keys))
         return True
 
+    def check_limit(self) -> None:
+        """Raise ForwardStepLimitError if the pass took ``max_forward_steps`` already."""
+        control, limit = self.state.arrays.control, self.settings.max_forward_steps
+        if control[lay.STEP] >= limit:
+            owner, who = int(control[lay.LAST_OWNER]), "no population fired: the input is queued"
+            if owner >= 0:
+                name = self.wiring.model.populations[owner].name
+                who = f"population {name!r} was the last to fire"
+            raise ForwardStepLimitError(
+                f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
+                f"max_forward_steps = {limit}; {who}. "
+                "Raise the limit, or make the populations of the loop refractory"
+            )
+
     def progress(self) -> Progress:
         """Where the sample stands."""
         a = self.state.arrays
@@ -248,7 +260,7 @@ class Forward:
             label=label,
             class_name=None if label is None or classes is None else classes[label],
             votes=progress.votes.copy(),
-            stopped=self._is_stopped,
+            stopped=self.is_stopped,
             t_us=progress.t_us if progress.passes else -1,
             passes=progress.passes,
             steps=progress.steps,
@@ -268,7 +280,7 @@ class Forward:
         self.state.ensure_room(waiting)
         self._late = -1
         if waiting:
-            self._check_limit()
+            self.check_limit()
         return waiting
 
     def _take(self, n: int) -> None:
@@ -286,7 +298,7 @@ class Forward:
         p = late_population(w.populations, w.thresholds, a.potential, a.marks, a.control)
         if p < 0:
             return False
-        self._check_limit()
+        self.check_limit()
         start_late_step(a.control)
         self._late = int(p)
         return True
@@ -295,16 +307,3 @@ class Forward:
         if self.wiring.fan_delayed:
             a, w = self.state.arrays, self.wiring.wires
             note_delayed(w.populations, w.connections, w.links, a.due, a.group, a.control)
-
-    def _check_limit(self) -> None:
-        control, limit = self.state.arrays.control, self.settings.max_forward_steps
-        if control[lay.STEP] >= limit:
-            owner, who = int(control[lay.LAST_OWNER]), "no population fired: the input is queued"
-            if owner >= 0:
-                name = self.wiring.model.populations[owner].name
-                who = f"population {name!r} was the last to fire"
-            raise ForwardStepLimitError(
-                f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
-                f"max_forward_steps = {limit}; {who}. "
-                "Raise the limit, or make the populations of the loop refractory"
-            )

@@ -18,7 +18,7 @@ from neuroasync.population import PopulationCoroutine
 from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
 from neuroasync.session import Events, Session
-from neuroasync.settings import InputMode, RunSettings, check_seed
+from neuroasync.settings import Engine, InputMode, RunSettings, check_seed
 from neuroasync.tap import Tap
 from neuroasync.wiring import Wiring
 
@@ -29,7 +29,8 @@ class RunOptions(TypedDict, total=False):
     """How to run: what is left out is as the network has it.
 
     ``policy`` (a name or a policy), ``group_size`` (F), ``input`` (``"prioritised"`` or
-    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (bound on those of a pass).
+    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (bound on those of a pass),
+    ``engine`` (``"auto"``, ``"coroutines"`` or ``"compiled"``).
     """
 
     policy: str | Policy | None
@@ -37,6 +38,7 @@ class RunOptions(TypedDict, total=False):
     input: InputMode | None
     until: Until | None
     max_forward_steps: int | None
+    engine: Engine | None
 
 
 class Network:

@@ -1,13 +1,16 @@
 """The virtual-clock scheduler: drives the population coroutines through a pass."""
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.compiled import advance_sample, can_compile
 from neuroasync.errors import ClosedError
 from neuroasync.forward import Forward
+from neuroasync.kernels import layout as lay
 from neuroasync.population import PopulationCoroutine
 from neuroasync.ports import DrivenPort, TaskPort
 from neuroasync.tap import Tap, TappedSpikes
@@ -51,21 +54,41 @@ class Scheduler:
         self._external: dict[int, TaskPort] = {}
         self._start_populations()
 
-    async def run_pass(self, t_us: int, index: NDArray[np.int64]) -> bool:
-        """Run the pass at ``t_us`` until nothing is pending; False if the stop rule ended it.
+    async def run(
+        self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int
+    ) -> int:
+        """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
 
         Cancellation: the pass is left where it is, and the populations without a spike in
         hand; call :meth:`restart` and begin a new sample.
 
         Args:
-            t_us: virtual time, µs.
-            index: i64[events], flattened input indices in (time, index) order.
+            t_us: i64[events], ascending.
+            index: i64[events], flattened input indices, ascending within a time.
+            end_us: virtual time, µs.
+
+        Returns:
+            How many of the events were read.
 
         Raises:
             PopulationError: a population of the user's failed.
             ForwardStepLimitError, PolicyError: see :meth:`Forward.next_step`.
             ClosedError: the session was closed meanwhile.
+            ValueError: the compiled engine was asked for and does not apply.
         """
+        if self._compiles():
+            return await self._run_compiled(t_us, index, end_us)
+        forward, width, read = self.forward, max(self.forward.wiring.model.timestep_us, 1), 0
+        while not forward.is_stopped:
+            time_us = forward.next_pass_us(int(t_us[read]) if read < t_us.size else None)
+            if time_us is None or time_us > end_us:
+                break
+            first, read = read, int(np.searchsorted(t_us, time_us + width))
+            await self._run_pass(time_us, index[first:read])
+        return read
+
+    async def _run_pass(self, t_us: int, index: NDArray[np.int64]) -> None:
+        """Run the pass at ``t_us`` until nothing is pending or the stop rule says stop."""
         forward = self.forward
         forward.open_pass(t_us, index)
         while True:
@@ -77,12 +100,42 @@ class Scheduler:
                     port.deliver()
                     self._admit(p, port.collect())
             if forward.stopped():
-                return False
+                return
             if self._turns.spent():
-                await self._turns.pause()
-                self._check_open()
+                await self._pause()
             if not forward.next_step():
-                return True
+                return
+
+    async def _run_compiled(
+        self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int
+    ) -> int:
+        control = self.forward.state.arrays.control
+        control[lay.CURSOR] = 0
+        while True:
+            if self._turns.spent():
+                await self._pause()
+            synops, began = int(control[lay.SYNOPS]), time.perf_counter()
+            if advance_sample(self.forward, t_us, index, end_us, self._turns.work()):
+                return int(control[lay.CURSOR])
+            seconds = time.perf_counter() - began
+            self._turns.measured(int(control[lay.SYNOPS]) - synops, seconds)
+
+    def _compiles(self) -> bool:
+        """Whether the compiled engine runs the next passes."""
+        engine = self.forward.settings.engine
+        if engine == "coroutines":
+            return False
+        tapped = any(len(taps) for taps in self._taps.values())
+        if not tapped and can_compile(self.forward):
+            return True
+        if engine == "auto":
+            return False
+        why = "a tap" if tapped else "a policy, stop rule or population of your own"
+        raise ValueError(f"engine: 'compiled' has no coroutines for {why}; use 'auto'")
+
+    async def _pause(self) -> None:
+        await self._turns.pause()
+        self._check_open()
 
     def restart(self) -> None:
         """Start the user's populations anew, after a cancelled or failed pass."""

@@ -226,19 +226,15 @@ class Session:
 
     async def _run_passes(self, end_us: int) -> None:
         """Run every pass at a virtual time up to ``end_us``."""
-        forward, width = self._forward, max(self._model.timestep_us, 1)
-        while not forward.is_stopped:
-            time_us = forward.next_pass_us(int(self._t_us[0]) if self._t_us.size else None)
-            if time_us is None or time_us > end_us:
-                return
-            n = int(np.searchsorted(self._t_us, time_us + width))
-            t_us, index = self._t_us[:n], self._index[:n]
-            self._t_us, self._index = self._t_us[n:], self._index[n:]
-            if self._forward.settings.input == "queued":
-                index = index[np.lexsort((index, t_us))]
-            await self._scheduler.run_pass(time_us, index)
+        if not self._forward.is_stopped:
+            if self._forward.settings.input == "queued":  # (time, index) order is of the essence
+                order = np.lexsort((self._index, self._t_us))
+                self._index = self._index[order]
+            read = await self._scheduler.run(self._t_us, self._index, end_us)
             self._check_open()
-        self._t_us = self._index = np.empty(0, np.int64)
+            self._t_us, self._index = self._t_us[read:], self._index[read:]
+        if self._forward.is_stopped:
+            self._t_us = self._index = np.empty(0, np.int64)
 
     def _pass_start(self, t_us: int) -> int:
         """Virtual time of the pass that an event at ``t_us`` belongs to."""

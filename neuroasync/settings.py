@@ -8,10 +8,13 @@ from neuroasync import limits
 from neuroasync.decision import Progress, StopRule, Until, parse_until
 from neuroasync.policies import LayerSync, Policy, make_policy
 
-__all__ = ["InputMode", "RunSettings", "check_seed"]
+__all__ = ["Engine", "InputMode", "RunSettings", "check_seed"]
 
 InputMode: TypeAlias = Literal["prioritised", "queued"]
 """Whether a pass's input is delivered first, or queues with all other spikes."""
+
+Engine: TypeAlias = Literal["auto", "coroutines", "compiled"]
+"""What runs a pass: a coroutine for each population, or one kernel; the results are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,9 @@ class RunSettings:
             ``"queued"``: each input event waits with all other spikes.
         until: the stop rule.
         max_forward_steps: bound on the forward steps of a pass.
+        engine: ``"compiled"`` runs whole passes in one kernel, ``"coroutines"`` each population
+            in a coroutine; ``"auto"`` is the former wherever nobody looks at or replaces a
+            single population, the order or the stop rule.
 
     Raises:
         PolicyError, StopRuleError, ValueError: one of them is not valid.
@@ -35,6 +41,7 @@ class RunSettings:
     input: InputMode = "prioritised"
     until: StopRule | Callable[[Progress], bool] = field(default_factory=StopRule)
     max_forward_steps: int = limits.MAX_FORWARD_STEPS
+    engine: Engine = "auto"
 
     def __post_init__(self) -> None:
         """Check what has a range."""
@@ -47,6 +54,10 @@ class RunSettings:
                 raise ValueError(f"{name}: {value!r:.80}, expected an integer from 1")
         if self.input not in ("prioritised", "queued"):
             raise ValueError(f"input: {self.input!r:.80}, expected 'prioritised' or 'queued'")
+        if self.engine not in ("auto", "coroutines", "compiled"):
+            raise ValueError(
+                f"engine: {self.engine!r:.80}, expected 'auto', 'coroutines' or 'compiled'"
+            )
 
     def with_changes(
         self,
@@ -55,6 +66,7 @@ class RunSettings:
         input: InputMode | None = None,  # noqa: A002  # the field's own word
         until: Until | None = None,
         max_forward_steps: int | None = None,
+        engine: Engine | None = None,
     ) -> "RunSettings":
         """These settings with what is not None replaced."""
         return RunSettings(
@@ -63,6 +75,7 @@ class RunSettings:
             self.input if input is None else input,
             self.until if until is None else parse_until(until),
             self.max_forward_steps if max_forward_steps is None else max_forward_steps,
+            self.engine if engine is None else engine,
         )
 
 

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 __all__ = ["Turns"]
 
 BUDGET_S: Final = 1e-3
+_LEAST_WORK: Final = 2000
 
 
 class Turns:
@@ -27,6 +28,7 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._deadline = 0.0
         self._is_open = False
+        self._rate = 1e8
 
     @classmethod
     def of_running_loop(cls) -> "Turns":
@@ -44,6 +46,16 @@ class Turns:
                 return True
             self._open()
         return time.perf_counter() > self._deadline
+
+    def work(self) -> int:
+        """How many synaptic operations fit into what is left of this turn's budget, at a guess."""
+        left = self._deadline - time.perf_counter()
+        return max(_LEAST_WORK, int(left * self._rate))
+
+    def measured(self, work: int, seconds: float) -> None:
+        """Learn how fast this machine is: ``work`` synaptic operations took ``seconds``."""
+        if seconds > 0 and work >= _LEAST_WORK:
+            self._rate += (work / seconds - self._rate) / 8
 
     async def pause(self) -> None:
         """Let the event loop run, and wait for a turn. Cancellation: safe."""

@@ -160,6 +160,7 @@ async def test_a_network_can_be_opened_again(no_leaks):
         ({"until": "votes(0)"}, na.StopRuleError),
         ({"group_size": 0}, ValueError),
         ({"input": "first"}, ValueError),
+        ({"engine": "fast"}, ValueError),
         ({"seed": -1}, ValueError),
     ],
 )
@@ -168,15 +169,17 @@ def test_options_out_of_range_are_refused_at_once(options, error):
         na.Network(BUNDLE, **options)
 
 
-def slow_down(monkeypatch):
-    """Let every forward step be the end of its turn, so that a decision suspends often."""
+@pytest.fixture(params=["coroutines", "compiled"])
+def engine(request, monkeypatch):
+    """Each engine, with a turn that ends after every forward step, so that it suspends often."""
     monkeypatch.setattr(na.turns.Turns, "spent", lambda self: True)
+    monkeypatch.setattr(na.turns.Turns, "work", lambda self: 1)
+    return request.param
 
 
 @pytest.mark.parametrize("ticks", range(40))
-async def test_a_cancelled_decision_leaves_the_network_usable(ticks, monkeypatch, no_leaks):
-    slow_down(monkeypatch)
-    async with na.Network(BUNDLE) as network:
+async def test_a_cancelled_decision_leaves_the_network_usable(ticks, engine, no_leaks):
+    async with na.Network(BUNDLE, engine=engine) as network:
         expected = await network.decide(SAMPLE)
         attempt = asyncio.create_task(network.decide(SAMPLE))
         for _ in range(ticks):
@@ -188,9 +191,8 @@ async def test_a_cancelled_decision_leaves_the_network_usable(ticks, monkeypatch
         assert await network.decide(SAMPLE) == expected
 
 
-async def test_leaving_the_block_ends_decisions_that_are_under_way(monkeypatch, no_leaks):
-    slow_down(monkeypatch)
-    async with na.Network(BUNDLE) as network:
+async def test_leaving_the_block_ends_decisions_that_are_under_way(engine, no_leaks):
+    async with na.Network(BUNDLE, engine=engine) as network:
         attempts = [asyncio.create_task(network.decide(SAMPLE)) for _ in range(3)]
         await asyncio.sleep(0)
     results = await asyncio.gather(*attempts, return_exceptions=True)

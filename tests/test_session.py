@@ -117,9 +117,16 @@ async def test_reset_abandons_the_sample(no_leaks):
             assert await other.decide(SAMPLES[0]) == expected
 
 
-async def test_a_session_serves_one_caller_at_a_time(monkeypatch, no_leaks):
+@pytest.fixture(params=["coroutines", "compiled"])
+def engine(request, monkeypatch):
+    """Each engine, with a turn that ends after every forward step, so that it suspends often."""
     monkeypatch.setattr(na.turns.Turns, "spent", lambda self: True)
-    async with na.Network(BUNDLE) as network, network.session() as session:
+    monkeypatch.setattr(na.turns.Turns, "work", lambda self: 1)
+    return request.param
+
+
+async def test_a_session_serves_one_caller_at_a_time(engine, no_leaks):
+    async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
         first = asyncio.create_task(session.decide(SAMPLES[0]))
         await asyncio.sleep(0)
         with pytest.raises(RuntimeError, match="use one session each"):
@@ -129,10 +136,9 @@ async def test_a_session_serves_one_caller_at_a_time(monkeypatch, no_leaks):
 
 @pytest.mark.parametrize("ticks", range(0, 60, 3))
 async def test_a_cancelled_sample_is_abandoned_and_the_next_starts_from_rest(
-    ticks, monkeypatch, no_leaks
+    ticks, engine, no_leaks
 ):
-    monkeypatch.setattr(na.turns.Turns, "spent", lambda self: True)
-    async with na.Network(BUNDLE) as network, network.session() as session:
+    async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
         expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
         attempt = asyncio.create_task(session.decide(SAMPLES[0]))
         for _ in range(ticks):

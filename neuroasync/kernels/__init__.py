@@ -3,6 +3,7 @@
 The coroutine engine calls them one by one; the compiled engine and the trainer call
 :func:`neuroasync.kernels.advance.advance`, which is made of the same functions.
 
+    jit        the decorator of them all
     layout     which column of which array holds what
     order      counter-based order keys
     sorting    heaps of positions

@@ -3,7 +3,6 @@
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from neuroasync.kernels import layout as lay
@@ -16,6 +15,7 @@ from neuroasync.kernels.fire import (
     list_late,
     start_pass,
 )
+from neuroasync.kernels.jit import kernel
 from neuroasync.kernels.pending import admit, choose, take
 
 __all__ = ["Arrays", "Wires", "advance", "next_pass_time", "start_late_step"]
@@ -59,7 +59,7 @@ class Arrays(NamedTuple):
     peak_steps: NDArray[np.int32]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def advance(wires, arrays, t_us, index, end_us, noise, dropout, work):
     """Run passes until the sample ends, its stop rule says stop, or something is needed.
 
@@ -165,7 +165,7 @@ def advance(wires, arrays, t_us, index, end_us, noise, dropout, work):
     return lay.DONE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def next_pass_time(t_us, due, control, timestep):
     """Virtual time of the next pass, or -1 if nothing calls for one."""
     if timestep > 0:
@@ -179,7 +179,7 @@ def next_pass_time(t_us, due, control, timestep):
     return time
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def start_late_step(control):
     """Open a forward step that delivers nothing, for neurons that fire late."""
     control[lay.STEP] += 1

@@ -1,15 +1,15 @@
 """What arrives at the start of a pass: input events, and spikes whose delay ends."""
 
 import numpy as np
-from numba import njit
 
 from neuroasync.kernels import layout as lay
+from neuroasync.kernels.jit import kernel
 from neuroasync.kernels.pending import log_group
 
 __all__ = ["note_delayed", "open_group", "reached_populations"]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def open_group(index, populations, due, group, pending, slots, control, settings):
     """Make step 0 of a pass: its input events and the spikes due now, as one group.
 
@@ -45,7 +45,7 @@ def open_group(index, populations, due, group, pending, slots, control, settings
     log_group(group, slots, control)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _put(group, at, origin, owner, count, via):
     group[lay.KEY, at] = origin
     group[lay.ORIGIN, at] = origin
@@ -54,7 +54,7 @@ def _put(group, at, origin, owner, count, via):
     group[lay.VIA, at] = via
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _take_due(populations, due, group, n, control):
     """Append what is due now to the group by (time fired, connection, neuron); return its size."""
     inputs = populations.shape[0] - 1
@@ -84,7 +84,7 @@ def _take_due(populations, due, group, n, control):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _later(group, s, due, k):
     """Whether slot ``s`` (its key holds the time it fired) goes after entry ``k``."""
     if group[lay.KEY, s] != due[lay.FIRED_AT, k]:
@@ -94,7 +94,7 @@ def _later(group, s, due, k):
     return group[lay.ORIGIN, s] > due[lay.DUE_ORIGIN, k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def note_delayed(populations, connections, links, due, group, control):
     """Note the group's spikes as in flight on every connection with a delay that they have."""
     for s in range(control[lay.GROUP]):
@@ -113,7 +113,7 @@ def note_delayed(populations, connections, links, due, group, control):
                 control[lay.DUE] = at + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reached_populations(populations, connections, links, group, control, reached):
     """Mark in ``reached`` i64[P] the populations that the group has a connection to."""
     reached[:] = 0

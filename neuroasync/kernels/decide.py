@@ -1,13 +1,12 @@
 """Votes and stop rules."""
 
-from numba import njit
-
 from neuroasync.kernels import layout as lay
+from neuroasync.kernels.jit import kernel
 
 __all__ = ["leader", "should_stop"]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def leader(votes):
     """Class with the most votes; ties to who reached its count first, then the lower; or -1."""
     best = -1
@@ -15,14 +14,16 @@ def leader(votes):
         count = votes[lay.VOTES, c]
         if count == 0:
             continue
-        if best < 0 or count > votes[lay.VOTES, best]:
-            best = c
-        elif count == votes[lay.VOTES, best] and votes[lay.LATEST, c] < votes[lay.LATEST, best]:
+        if (
+            best < 0
+            or count > votes[lay.VOTES, best]
+            or (count == votes[lay.VOTES, best] and votes[lay.LATEST, c] < votes[lay.LATEST, best])
+        ):
             best = c
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def should_stop(votes, control, settings):
     """Whether the stop rule says stop now."""
     rule, argument = settings[lay.RULE], settings[lay.RULE_ARGUMENT]

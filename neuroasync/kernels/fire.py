@@ -4,9 +4,9 @@ Source: the forward step of Koopman et al., arXiv 2408.05098; the order of sums 
 """
 
 import numpy as np
-from numba import njit
 
 from neuroasync.kernels import layout as lay
+from neuroasync.kernels.jit import kernel
 from neuroasync.kernels.order import neuron_key, step_prefix, uniform
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 _DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def start_pass(
     decays, populations, connections, weights, decay, potential, marks, peaks, peak_steps, at
 ):
@@ -53,7 +53,7 @@ def start_pass(
         peak_steps[at, :] = -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _dense(start, size, offset, weights, count, current):
     # Slices with a plain index: LLVM turns this into vector instructions, offsets it would not.
     times, row = np.float32(count), weights[offset : offset + size]
@@ -62,7 +62,7 @@ def _dense(start, size, offset, weights, count, current):
         sums[i] += row[i] * times
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _touch(target, count, marks, touched, n):
     marks[lay.RECEIVED, target] += count
     if marks[lay.TOUCHED, target] == 0:
@@ -72,7 +72,7 @@ def _touch(target, count, marks, touched, n):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sparse(row, source, start, links, weights, count, current, marks, touched, n):
     """Deliver over one row of a CSR; return how many are touched."""
     indptr = row[lay.INDPTR] + source
@@ -83,7 +83,7 @@ def _sparse(row, source, start, links, weights, count, current, marks, touched, 
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _window(row, source):
     """Padded (y, x) of a convolution's source, and the first and last output (y, x) it reaches."""
     place = source % (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
@@ -97,7 +97,7 @@ def _window(row, source):
     return y, x, first_y, last_y, first_x, last_x
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _conv2d(row, source, start, weights, count, current, marks, touched, n):
     """Deliver to the receptive fields that hold the source; return how many are touched."""
     y, x, first_y, last_y, first_x, last_x = _window(row, source)
@@ -116,7 +116,7 @@ def _conv2d(row, source, start, weights, count, current, marks, touched, n):
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fan_out(row, links, size, source):
     """How many targets one source of a connection has."""
     if row[lay.KIND] == lay.DENSE:
@@ -128,7 +128,7 @@ def fan_out(row, links, size, source):
     return row[lay.CHANNELS_OUT] * max(0, last_y - first_y + 1) * max(0, last_x - first_x + 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather_current(
     p, populations, connections, links, weights, potential, marks, group, control, touched
 ):
@@ -164,13 +164,13 @@ def gather_current(
     return -1 if full else n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _carries(row, c, via):
     """Whether ``c`` takes part: it is the one the spike comes by, or any without delay."""
     return c == via if via >= 0 else row[lay.DELAY] == 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def evaluate(
     p, n, populations, thresholds, potential, marks, touched, control, peaks, peak_steps, settings,
     dropout, fired, n_fired,
@@ -231,7 +231,7 @@ def evaluate(
     return n_fired
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _drops(dropout, settings, control, neuron):
     """Whether this spike leaves its neuron non-refractory."""
     if dropout <= 0.0:
@@ -241,7 +241,7 @@ def _drops(dropout, settings, control, neuron):
     return uniform(neuron_key(prefix, neuron)) < dropout
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def integrate(
     p, populations, connections, links, weights, thresholds, potential, marks, group, touched,
     control, peaks, peak_steps, settings, fired,
@@ -256,7 +256,7 @@ def integrate(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def late_population(populations, thresholds, potential, marks, control):
     """Lowest-ranked population with a neuron above threshold that nothing reached, or -1."""
     best, now = -1, control[lay.PASS]
@@ -273,7 +273,7 @@ def late_population(populations, thresholds, potential, marks, control):
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def list_late(p, populations, thresholds, potential, marks, control, touched):
     """List the neurons of ``p`` that fire late in ``touched``; return how many."""
     n, now = 0, control[lay.PASS]

@@ -6,7 +6,8 @@ Source: the finaliser is that of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)
 from typing import Final
 
 import numpy as np
-from numba import njit
+
+from neuroasync.kernels.jit import kernel
 
 __all__ = [
     "MASK",
@@ -31,7 +32,7 @@ _S40: Final = np.uint64(40)
 _ONE: Final = np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mix(z):
     """Scramble 64 bits."""
     z = (z ^ (z >> _S30)) * _MUL1
@@ -39,7 +40,7 @@ def mix(z):
     return z ^ (z >> _S31)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def step_prefix(seed, pass_index, step):
     """Hash of all that the keys of one forward step share."""
     h = mix(np.uint64(seed) + _GOLDEN)
@@ -47,13 +48,13 @@ def step_prefix(seed, pass_index, step):
     return mix(h + _GOLDEN * (np.uint64(step) + _ONE))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def neuron_key(prefix, neuron):
     """``order_key(seed, pass, step, neuron)``, given :func:`step_prefix` of the first three."""
     return mix(prefix + _GOLDEN * (np.uint64(neuron) + _ONE))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def uniform(key):
     """A key as a float64 in [0, 1), a multiple of 2**-24."""
     return np.float64(key >> _S40) / 16777216.0

@@ -1,9 +1,9 @@
 """The pending spikes: admit who fired, choose who goes next, take them as a group."""
 
 import numpy as np
-from numba import njit
 
 from neuroasync.kernels import layout as lay
+from neuroasync.kernels.jit import kernel
 from neuroasync.kernels.order import neuron_key, step_prefix, uniform
 from neuroasync.kernels.sorting import smallest
 
@@ -13,7 +13,7 @@ _SIGN = np.uint64(1 << 63)
 _ALL = np.uint64(2**64 - 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def admit(
     p, fired, n, populations, potential, marks, pending, rows, row_potential, votes, spikes,
     control, settings,
@@ -60,7 +60,7 @@ def admit(
         spikes[p] += n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _leads(votes, cls):
     """Whether ``cls``, which has the latest vote, leads: a tie is the other's, who came first."""
     for c in range(votes.shape[1]):
@@ -69,14 +69,14 @@ def _leads(votes, cls):
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ascending(value):
     """A float64 as 64 bits that sort like it."""
     bits = np.float64(value).view(np.uint64)
     return bits ^ _ALL if bits & _SIGN else bits | _SIGN
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def choose(populations, potential, pending, keys, chosen, control, settings, noise):
     """Write the positions of the pending spikes that go next to ``chosen``, in policy order.
 
@@ -114,7 +114,7 @@ def choose(populations, potential, pending, keys, chosen, control, settings, noi
     return wanted
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _layer_keys(populations, pending, keys, n):
     """Key 0 for all pending spikes of the lowest-ranked population, 1 for others; how many."""
     best = pending[lay.OWNER, 0]
@@ -131,7 +131,7 @@ def _layer_keys(populations, pending, keys, n):
     return wanted
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def take(chosen, n, populations, marks, pending, group, slots, control, settings):
     """Move the ``n`` chosen spikes from the pending set to the group, in that order.
 
@@ -166,7 +166,7 @@ def take(chosen, n, populations, marks, pending, group, slots, control, settings
     log_group(group, slots, control)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def log_group(group, slots, control):
     """Append the group to the log of what was delivered."""
     for s in range(control[lay.GROUP]):

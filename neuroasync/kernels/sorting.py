@@ -1,11 +1,11 @@
 """Bounded heaps of positions: the F smallest of n in O(n log F), in order, without allocation."""
 
-from numba import njit
+from neuroasync.kernels.jit import kernel
 
 __all__ = ["smallest"]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sift_down(heap, size, keys, ties, at):
     """Restore the max-heap of positions below ``at``."""
     while True:
@@ -19,12 +19,12 @@ def _sift_down(heap, size, keys, ties, at):
         at = largest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _less(keys, ties, a, b):
     return keys[a] < keys[b] or (keys[a] == keys[b] and ties[a] < ties[b])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def smallest(keys, ties, n, k, heap):
     """Write the positions of the ``k`` smallest of ``n`` to ``heap[:k]``, ascending.
 
