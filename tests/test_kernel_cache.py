@@ -14,8 +14,14 @@ def run_copy(package: Path, code: str) -> str:
         "NUMBA_CACHE_DIR": str(package.parent / "cache"),
     }
     done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env=env,
+        cwd=package.parent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
@@ -26,10 +32,7 @@ def test_a_kernel_in_another_file_that_changes_is_compiled_anew(tmp_path):
         package,
         ignore=shutil.ignore_patterns("__pycache__", "data"),
     )
-    code = (
-        "import numpy as np; from neuroasync.kernels.order import step_prefix\n"
-        "from neuroasync.kernels import order, outer; print(outer.outer(np.uint64(1)))"
-    )
+    code = "from neuroasync.kernels.outer import outer; print(outer(1))"
     (package / "kernels" / "inner.py").write_text(
         "from neuroasync.kernels.jit import kernel\n\n@kernel\ndef inner(x):\n    return x + 1\n"
     )
@@ -40,4 +43,4 @@ def test_a_kernel_in_another_file_that_changes_is_compiled_anew(tmp_path):
     before = run_copy(package, code)
     inner = package / "kernels" / "inner.py"
     inner.write_text(inner.read_text().replace("x + 1", "x + 7"))
-    assert (float(before), float(run_copy(package, code))) == (2, 8)
+    assert (before, run_copy(package, code)) == ("2", "8")

@@ -12,13 +12,9 @@ def leader(votes):
     best = -1
     for c in range(votes.shape[1]):
         count = votes[lay.VOTES, c]
-        if count == 0:
-            continue
-        if (
-            best < 0
-            or count > votes[lay.VOTES, best]
-            or (count == votes[lay.VOTES, best] and votes[lay.LATEST, c] < votes[lay.LATEST, best])
-        ):
+        ties = best >= 0 and count == votes[lay.VOTES, best]
+        ahead = best < 0 or count > votes[lay.VOTES, best]
+        if count and (ahead or (ties and votes[lay.LATEST, c] < votes[lay.LATEST, best])):
             best = c
     return best
 
