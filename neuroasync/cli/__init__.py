@@ -1,0 +1,5 @@
+"""The command line: ``neuroasync``."""
+
+from neuroasync.cli.app import main
+
+__all__ = ["main"]

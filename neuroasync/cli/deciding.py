@@ -1,0 +1,104 @@
+"""Samples of a spike file through the asyncio runtime, one after the other."""
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from neuroasync.bundle import Bundle
+from neuroasync.cli.guard import CliError
+from neuroasync.decision import Decision
+from neuroasync.errors import NeuroasyncError
+from neuroasync.kernels.order import sample_seed
+from neuroasync.network import Network
+from neuroasync.recording import Recorder
+from neuroasync.spikes import SpikeTrains
+
+__all__ = ["check_fit", "decide_samples", "run_in_loop", "targets_of"]
+
+T = TypeVar("T")
+
+
+def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run ``main`` in an event loop of its own: uvloop's, where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+def check_fit(bundle: Bundle, spikes: SpikeTrains) -> None:
+    """Raise CliError unless the network reads such input and knows its labels."""
+    reads = bundle.model.input_shape
+    if math.prod(spikes.shape) != math.prod(reads):
+        raise CliError(
+            f"the events have an input of shape {spikes.shape}, the network reads {reads}"
+        )
+    outputs = bundle.model.populations[bundle.model.index(bundle.model.output)].size
+    if spikes.labels is not None and spikes.labels.size and spikes.labels.max() >= outputs:
+        raise CliError(
+            f"the events have labels up to {spikes.labels.max()}, the network has classes "
+            f"0 to {outputs - 1}"
+        )
+
+
+def targets_of(spikes: SpikeTrains, numbers: range) -> list[int] | None:
+    """The right classes of these samples, where the file has them."""
+    if spikes.labels is None:
+        return None
+    labels: list[int] = spikes.labels[numbers.start : numbers.stop].tolist()
+    return labels
+
+
+async def decide_samples(
+    network: Network,
+    spikes: SpikeTrains,
+    numbers: range,
+    seed: int,
+    recorder: Recorder | None = None,
+    on_decision: Callable[[int], None] = lambda done: None,
+) -> list[Decision]:
+    """Decide on samples ``numbers``, each with ``sample_seed(seed, number)``.
+
+    One decision is made beforehand and thrown away, so that loading compiled kernels is in
+    nobody's latency. Opens and closes ``network``.
+
+    Cancellation: safe between samples and within; nothing is left behind.
+
+    Args:
+        network: not open yet.
+        spikes: of the whole file.
+        numbers: of the samples in it.
+        seed: 64 bits.
+        recorder: takes every sample, or None.
+        on_decision: called with the number of decisions made so far.
+    """
+    decisions: list[Decision] = []
+    failure: NeuroasyncError | None = None
+    async with network:
+        try:
+            for number in numbers[:1]:
+                await network.decide(spikes[number], seed=sample_seed(seed, number))
+            for number in numbers:
+                decisions.append(
+                    await network.decide(
+                        spikes[number],
+                        seed=sample_seed(seed, number),
+                        recorder=_recorder_of(recorder, number, spikes),
+                    )
+                )
+                on_decision(len(decisions))
+                await asyncio.sleep(0)  # a short decision never suspends: let Ctrl-C in
+        except NeuroasyncError as error:
+            failure = error  # outside the block, where no task group wraps it
+    if failure is not None:
+        raise failure
+    return decisions
+
+
+def _recorder_of(recorder: Recorder | None, number: int, spikes: SpikeTrains) -> Recorder | None:
+    if recorder is None:
+        return None
+    labels = spikes.labels
+    return recorder.for_sample(number, None if labels is None else int(labels[number]))

@@ -1,0 +1,47 @@
+"""A small network, its input, and a way to call the command line in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_files import Files, golden_bundle, some_trains
+from typer.testing import CliRunner, Result
+
+from neuroasync import write_bundle, write_spikes
+from neuroasync.cli.app import app
+from neuroasync.shipped import NETWORKS
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    write_bundle(golden_bundle(), tmp_path / "net.nab")
+    write_spikes(some_trains(), tmp_path / "events.npz")
+    return Files(tmp_path / "net.nab", tmp_path / "events.npz", tmp_path)
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
+    """Call the command line with these arguments; it may fail, but not by a traceback."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*args: object) -> Result:
+        result = CliRunner().invoke(app, [str(arg) for arg in args])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small networks in the place of the shipped ones."""
+    folder = tmp_path_factory.mktemp("shipped")
+    for k, name in enumerate(NETWORKS):
+        policy = "layer-sync" if name.startswith("layered") else "random"
+        write_bundle(golden_bundle(seed=k, policy=policy), folder / f"digits-{name}.nab")
+    write_spikes(some_trains(), folder / "digits-test-rate.npz")
+    monkeypatch.setattr("neuroasync.shipped._FOLDER", folder)
+    return folder

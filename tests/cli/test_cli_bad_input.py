@@ -1,0 +1,152 @@
+"""Bad input of any kind: one line on stderr, exit code 2, nothing written."""
+
+import os
+
+import numpy as np
+import pytest
+from cli_files import golden_bundle, some_trains
+from networks import chain
+
+from neuroasync import LIF, Bundle, Dense, Model, Population, write_bundle, write_spikes
+
+
+def refused(result, files, before):
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    assert lines[0].isprintable()
+    assert files.listing() == before
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ((), "missing command"),
+        (("walk",), "no such command 'walk'"),
+        (("run",), "missing argument"),
+        (("run", "net.nab"), "missing argument"),
+        (("run", "no.nab", "events.npz"), "'no.nab': No such file"),
+        (("run", "net.nab", "no.npz"), "'no.npz': No such file"),
+        (("run", "events.npz", "net.nab"), "events.npz"),
+        (("run", "net.nab", "net.nab"), "net.nab"),
+        (("run", ".", "events.npz"), "expected a regular file"),
+        (("run", "a\0b", "events.npz"), "null"),
+        (("run", "net.nab", "events.npz", "--policy", "best"), "--policy"),
+        (("run", "net.nab", "events.npz", "--group-size", "0"), "--group-size"),
+        (("run", "net.nab", "events.npz", "--group-size", "x"), "--group-size"),
+        (("run", "net.nab", "events.npz", "--input", "last"), "--input"),
+        (("run", "net.nab", "events.npz", "--seed", "-1"), "--seed"),
+        (("run", "net.nab", "events.npz", "--seed", str(2**64)), "--seed"),
+        (("run", "net.nab", "events.npz", "--until", "margin(0)"), "until: 'margin(0)', expected"),
+        (("run", "net.nab", "events.npz", "--until", "soon"), "until: 'soon', expected quiet"),
+        (("run", "net.nab", "events.npz", "--samples", "3"), "expected A:B"),
+        (("run", "net.nab", "events.npz", "--samples", "a:b"), "expected A:B"),
+        (("run", "net.nab", "events.npz", "--samples", "-1:2"), "--samples"),
+        (("run", "net.nab", "events.npz", "--samples", "0:7"), "the file has 6 samples"),
+        (("run", "net.nab", "events.npz", "--samples", "3:3"), "expected A < B"),
+        (("run", "net.nab", "events.npz", "--samples", "4:2"), "expected A < B"),
+        (("run", "net.nab", "events.npz", "--max-forward-steps", "0"), "--max-forward-steps"),
+        (("run", "net.nab", "events.npz", "--record", "no/where.npz"), "there is no folder 'no'"),
+        (("run", "net.nab", "events.npz", "--record", "."), "expected a regular file"),
+        (("run", "net.nab", "events.npz", "--loud"), "--loud"),
+        (("inspect", "no.nab"), "No such file"),
+        (("inspect", "events.npz"), "events.npz"),
+        (("verify", "no.nab"), "No such file"),
+        (("replay", "no.npz", "--bundle", "net.nab"), "No such file"),
+        (("replay", "events.npz", "--bundle", "net.nab"), "events.npz"),
+        (("replay", "events.npz"), "--bundle"),
+        (("explain", "no.npz", "--bundle", "net.nab", "--spike", "0"), "No such file"),
+        (("train", "mnist", "--recipe", "layered"), "mnist"),
+        (("train", "digits", "--recipe", "magic"), "--recipe"),
+        (("train", "digits", "--recipe", "layered", "--epochs", "0"), "--epochs"),
+        (("train", "digits", "--recipe", "layered", "-o", "no/net.nab"), "there is no folder"),
+        (("train", "digits", "--recipe", "layered", "--resume"), "--checkpoint"),
+        (("encode", "digits", "--part", "all"), "--part"),
+        (("encode", "digits", "-o", "no/x.npz"), "there is no folder"),
+        (("demo", "--samples", "0:100000"), "--samples"),
+        (("demo", "--out", "net.nab"), "expected a folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(cli, files, shipped, args, says):
+    before = files.listing()
+    assert says in refused(cli(*args), files, before)
+
+
+def test_a_damaged_bundle_is_refused(cli, files):
+    data = bytearray(files.net.read_bytes())
+    data[-40] ^= 1
+    files.net.write_bytes(data)
+    refused(cli("run", files.net, files.events), files, files.listing())
+
+
+def test_events_of_another_input_are_refused(cli, files):
+    write_bundle(chain(sizes=(11, 8, 4)), files.net)
+    line = refused(cli("run", files.net, files.events), files, files.listing())
+    assert "input of shape (12,), the network reads (11,)" in line
+
+
+def test_labels_of_classes_that_the_network_lacks_are_refused(cli, files):
+    write_spikes(some_trains(labels=(0, 1, 2, 3, 4, 0)), files.events)
+    line = refused(cli("run", files.net, files.events), files, files.listing())
+    assert "labels up to 4, the network has classes 0 to 3" in line
+
+
+def test_a_file_without_samples_is_refused(cli, files):
+    write_spikes(some_trains()[0:0], files.events)
+    line = refused(cli("run", files.net, files.events, "--json"), files, files.listing())
+    assert "no samples" in line
+
+
+def loop() -> Bundle:
+    """Two neurons that excite each other forever."""
+    both = np.full((2, 2), 2, np.float32)
+    neurons = Population("pair", (2,), LIF(refractory=False))
+    wires = (Dense("input", "pair", both), Dense("pair", "pair", both))
+    return Bundle(Model(1000, (2,), (neurons,), wires, "pair"))
+
+
+def test_a_pass_that_does_not_end_is_said_and_nothing_recorded(cli, files):
+    write_bundle(loop(), files.net)
+    write_spikes(type(some_trains())([0], [0], [0, 1], None, (2,)), files.events)
+    result = cli("run", files.net, files.events, "--max-forward-steps", 50, "--record", "out.npz")
+    line = refused(result, files, files.listing())
+    assert "max_forward_steps = 50" in line
+    assert "'pair'" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_a_folder_without_permission_is_refused_before_the_run(cli, files):
+    closed = files.folder / "closed"
+    closed.mkdir(mode=0o500)
+    result = cli("run", files.net, files.events, "--record", closed / "out.npz")
+    assert "not writable" in refused(result, files, files.listing())
+
+
+def test_a_failed_write_leaves_what_was_there(cli, files, monkeypatch):
+    out = files.folder / "out.npz"
+    out.write_bytes(b"before")
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fails)
+    refused(cli("run", files.net, files.events, "--record", out), files, files.listing())
+    assert out.read_bytes() == b"before"
+
+
+def test_a_bundle_without_golden_samples_cannot_be_verified(cli, files):
+    write_bundle(chain(), files.net)
+    line = refused(cli("verify", files.net), files, files.listing())
+    assert "no golden samples" in line
+
+
+def test_a_recording_of_another_network_is_refused(cli, files):
+    out = files.folder / "run.npz"
+    assert cli("run", files.net, files.events, "--record", out).exit_code == 0
+    write_bundle(golden_bundle(seed=5), files.net)
+    before = files.listing()
+    refused(cli("replay", out, "--bundle", files.net), files, before)
+    refused(cli("explain", out, "--bundle", files.net, "--spike", 0), files, before)

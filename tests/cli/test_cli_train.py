@@ -1,0 +1,96 @@
+"""``train`` and ``encode``."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+from cli_files import golden_bundle
+
+from neuroasync import read_bundle, read_spikes
+from neuroasync.datasets import load_digits
+
+
+@pytest.fixture
+def recipes(monkeypatch):
+    """Instead of a training: keeps how it was called, and reports progress twice."""
+    calls = []
+
+    def train_digits(recipe, *, on_progress, **options):
+        calls.append((recipe, options))
+        on_progress(0, 1, 0, 2, 2.3, 0.1, 50.0)
+        on_progress(0, 1, 1, 2, 1.3, 0.6, 40.0)
+        return golden_bundle()
+
+    pytest.importorskip("torch")
+    module = SimpleNamespace(train_digits=train_digits)
+    monkeypatch.setitem(sys.modules, "neuroasync.train.recipes", module)
+    return calls
+
+
+def test_train_hands_its_options_to_the_recipe_and_writes_the_bundle(cli, files, recipes):
+    result = cli(
+        "train", "digits", "--recipe", "queued", "-o", "mine.nab", "--coding", "latency",
+        "--epochs", 3, "--seed", 9, "--checkpoint", "c.ckpt", "--resume", "--device", "cpu",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    ((recipe, options),) = recipes
+    assert recipe == "queued"
+    assert str(options.pop("checkpoint")) == "c.ckpt"
+    assert options == {
+        "coding": "latency", "epochs": 3, "seed": 9, "resume": True, "device": "cpu",
+    }  # fmt: skip
+    assert read_bundle(files.folder / "mine.nab") == golden_bundle()
+    assert golden_bundle().digest.hex() in result.stdout
+
+
+def test_train_names_its_output_after_the_recipe(cli, files, recipes):
+    assert cli("train", "digits", "--recipe", "layered-paper").exit_code == 0
+    assert (files.folder / "digits-layered-paper.nab").exists()
+
+
+def test_an_output_that_cannot_be_written_ends_it_before_the_training(cli, recipes):
+    result = cli("train", "digits", "--recipe", "layered", "-o", "no/where.nab")
+    assert result.exit_code == 2
+    assert recipes == []
+
+
+def test_what_a_recipe_refuses_is_one_line(cli, files, monkeypatch):
+    pytest.importorskip("torch")
+
+    def refuses(*_, **__):
+        raise ValueError("device: no CUDA device\nhere")
+
+    module = SimpleNamespace(train_digits=refuses)
+    monkeypatch.setitem(sys.modules, "neuroasync.train.recipes", module)
+    result = cli("train", "digits", "--recipe", "layered", "--device", "cuda")
+    assert (result.exit_code, result.stderr) == (2, "error: device: no CUDA device here\n")
+    assert files.listing() == {"net.nab", "events.npz"}
+
+
+def test_without_torch_training_says_what_to_install(cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = cli("train", "digits", "--recipe", "layered")
+    assert result.exit_code == 2
+    assert result.stderr == "error: training needs torch: pip install 'neuroasync[train]'\n"
+
+
+@pytest.mark.parametrize(("coding", "part"), [("rate", "test"), ("latency", "validation")])
+def test_encode_writes_that_part_of_the_digits(cli, files, coding, part):
+    pytest.importorskip("sklearn")
+    result = cli("encode", "digits", "--coding", coding, "--part", part)
+    assert result.exit_code == 0
+    written = read_spikes(files.folder / f"digits-{part}-{coding}.npz")
+    assert written == getattr(load_digits(coding), part)
+    again = files.folder / "again.npz"
+    cli("encode", "digits", "--coding", coding, "--part", part, "-o", again)
+    assert again.read_bytes() == (files.folder / f"digits-{part}-{coding}.npz").read_bytes()
+
+
+def test_encode_without_scikit_learn_says_what_to_install(cli, files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    result = cli("encode", "digits")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: the digits come with scikit-learn: pip install 'neuroasync[data]'\n"
+    )
