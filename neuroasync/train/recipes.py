@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.bundle import Bundle
+from neuroasync.bundle import Bundle, Scalar
 from neuroasync.connections import INPUT, Dense
 from neuroasync.datasets.digits import TIMESTEP_US, Coding, load_digits
 from neuroasync.model import LIF, Model, Population
@@ -126,7 +126,7 @@ def train_digits(
         },
     )
     stop = choose_until(bundle, digits.validation, seed, _STOP_LOSS)
-    chosen_rule = {
+    chosen_rule: dict[str, Scalar] = {
         "until": stop.until,
         "until_validation_accuracy": stop.accuracy,
         "until_validation_rounds": stop.rounds,
