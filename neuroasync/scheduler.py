@@ -183,8 +183,10 @@ class Scheduler:
                 self._external[p] = TaskPort(self.forward, p, own, self._tasks)
 
     def _end_populations(self) -> None:
-        for port in (*self._driven.values(), *self._external.values()):
-            port.close()
+        for driven in self._driven.values():
+            driven.close()
+        for external in self._external.values():
+            external.close()
 
     def _check_open(self) -> None:
         if self._is_closed:

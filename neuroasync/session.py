@@ -3,10 +3,10 @@
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from neuroasync import limits
 from neuroasync.decision import Decision
@@ -194,7 +194,7 @@ class Session:
 
     def _checked(self, events: Events) -> SpikeTrain:
         self._check_free()
-        train = events if isinstance(events, SpikeTrain) else SpikeTrain(*_pair(events))
+        train = _as_train(events)
         train.check_indices(self._model.input_size)
         if len(train) and train.t_us[0] < self._last_us:
             raise SpikeFileError(
@@ -279,9 +279,11 @@ class _Exclusive:
             self._session.reset()
 
 
-def _pair(events: tuple[ArrayLike, ArrayLike]) -> tuple[ArrayLike, ArrayLike]:
+def _as_train(events: Events) -> SpikeTrain:
+    if isinstance(events, SpikeTrain):
+        return events
     if not isinstance(events, tuple) or len(events) != 2:
         raise SpikeFileError(
             f"events: {type(events).__name__}, expected a SpikeTrain or (t_us, index)"
         )
-    return events
+    return SpikeTrain(cast("NDArray[np.int64]", events[0]), cast("NDArray[np.int64]", events[1]))

@@ -20,7 +20,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     """
     dispatcher = njit(cache=True, nogil=True)(function)
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if not hasattr(kept, "_source_stamp"):  # another numba: slower to start, but never wrong
+    if kept is None or not hasattr(kept, "_source_stamp"):  # another numba: slower to start, but never wrong
         return njit(nogil=True)(function)
     folder = Path(function.__code__.co_filename).parent
     kept._source_stamp = (kept._source_stamp, _digest(Path(__file__).parent), _digest(folder))
