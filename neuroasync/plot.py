@@ -122,8 +122,8 @@ def decision_latency(curves: Sequence[LatencyCurve], title: str) -> Figure:
     axis.set_xticks(_ROUNDS, [str(rounds) for rounds in _ROUNDS])
     axis.set_xticks([], minor=True)
     axis.set_ylim(0, 103)
-    latest = max((r for c in curves for r in (*c.first_output, *c.stopped)), default=1)
-    axis.set_xlim(0, latest * 1.1)
+    known = [r for c in curves for r in (*c.first_output, *c.stopped)] or [0, 1]
+    axis.set_xlim(0.8 * min(known), 1.1 * max(known))
     axis.grid(alpha=0.3)
     axis.set_title(title, fontsize=11)
     figure.legend(
@@ -193,7 +193,9 @@ def _latency_legend(curves: Sequence[LatencyCurve]) -> list[Line2D]:
         label = f"{curve.label}, stops at {curve.rule}"
         handles.append(Line2D([], [], color=colour, marker=marker, markersize=4.5, label=label))
     handles.append(Line2D([], [], linestyle="--", color="0.35", label="first output spike"))
-    handles.append(Line2D([], [], color="0.35", label="stop rule (others ran on)"))
+    handles.append(
+        Line2D([], [], color="0.35", label="stop rule (samples it never stops are missing)")
+    )
     return handles
 
 
@@ -203,4 +205,4 @@ def _cumulative(
     """The steps of a share that rises at each of ``rounds``, in percent."""
     x = np.sort(np.asarray(rounds, np.float64))
     y = 100 * np.arange(1, x.size + 1) / max(samples, 1)
-    return np.concatenate(([0.0], x)), np.concatenate(([0.0], y))
+    return np.concatenate((x[:1], x)), np.concatenate(([0.0][: x.size], y))

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from neuroasync.bundle import Bundle
 from neuroasync.cli.guard import CliError
 from neuroasync.decision import Decision
-from neuroasync.errors import NeuroasyncError
 from neuroasync.kernels.order import sample_seed
 from neuroasync.network import Network
 from neuroasync.recording import Recorder
@@ -75,25 +74,15 @@ async def decide_samples(
         on_decision: called with the number of decisions made so far.
     """
     decisions: list[Decision] = []
-    failure: NeuroasyncError | None = None
     async with network:
-        try:
-            for number in numbers[:1]:
-                await network.decide(spikes[number], seed=sample_seed(seed, number))
-            for number in numbers:
-                decisions.append(
-                    await network.decide(
-                        spikes[number],
-                        seed=sample_seed(seed, number),
-                        recorder=_recorder_of(recorder, number, spikes),
-                    )
-                )
-                on_decision(len(decisions))
-                await asyncio.sleep(0)  # a short decision never suspends: let Ctrl-C in
-        except NeuroasyncError as error:
-            failure = error  # outside the block, where no task group wraps it
-    if failure is not None:
-        raise failure
+        for number in numbers[:1]:
+            await network.decide(spikes[number], seed=sample_seed(seed, number))
+        for number in numbers:
+            own_seed, view = sample_seed(seed, number), _recorder_of(recorder, number, spikes)
+            decision = await network.decide(spikes[number], seed=own_seed, recorder=view)
+            decisions.append(decision)
+            on_decision(len(decisions))
+            await asyncio.sleep(0)  # a short decision never suspends: let Ctrl-C in
     return decisions
 
 

@@ -18,7 +18,7 @@ from neuroasync.network import Network
 from neuroasync.recording import Recorder, Recording
 from neuroasync.spikes import SpikeTrains
 
-__all__ = ["PICTURES", "RasterOf", "load_plot", "save_pictures"]
+__all__ = ["PICTURES", "RasterOf", "decided_at", "load_plot", "save_pictures", "steps_of"]
 
 PICTURES: Final = ("raster.png", "decision-latency.png")
 
@@ -74,11 +74,9 @@ def _raster(plot: ModuleType, of: RasterOf) -> object:
     for policy in PolicyName:
         row = replace(own, policy=policy.value)
         whole, stopped = _recorded(of, row), _recorded(of, replace(row, until=rule))
-        starts = _pass_starts(whole)
-        decided = int(stopped.steps[0] + stopped.passes[0]) - 1 if stopped.stopped[0] else None
         title = f"{policy.value}: {whole.spikes[0]} spikes, {whole.rounds[0]} rounds"
-        step = starts[whole.pass_] + whole.step
-        panels.append(plot.RasterPanel(title, step, whole.neuron, starts, decided))
+        starts, step = steps_of(whole)
+        panels.append(plot.RasterPanel(title, step, whole.neuron, starts, decided_at(stopped)))
     labels = of.spikes.labels
     what = "" if labels is None else f", a {labels[of.number]}"
     title = f"Test digit {of.number}{what}: one network, four orders, F = {own.group_size}"
@@ -94,12 +92,24 @@ def _recorded(of: RasterOf, row: Row) -> Recording:
     return recorder.finish()
 
 
-def _pass_starts(recording: Recording) -> NDArray[np.int64]:
-    """Forward step of the sample with which each pass begins, its input counting as one."""
+def steps_of(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Forward steps counted through the one sample, the input of each pass as one.
+
+    Returns:
+        i64[passes], with which each pass begins, and i64[spikes], in which each spike fired.
+    """
     steps = np.zeros(int(recording.passes[0]), np.int64)
     np.maximum.at(steps, recording.delivered_pass, recording.delivered_step)
     np.maximum.at(steps, recording.pass_, recording.step)
-    return np.concatenate(([0], np.cumsum(steps + 1)[:-1])).astype(np.int64)
+    starts = np.cumsum(steps + 1) - (steps + 1)
+    return starts, starts[recording.pass_] + recording.step
+
+
+def decided_at(recording: Recording) -> int | None:
+    """The step, counted so, in which the stop rule ended the one sample."""
+    if not recording.stopped[0]:
+        return None
+    return int(recording.steps[0] + recording.passes[0]) - 1
 
 
 def _latency(plot: ModuleType, results: Sequence[Result]) -> object:

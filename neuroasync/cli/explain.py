@@ -18,7 +18,7 @@ SpikeOption = Annotated[
         metavar="ROW",
         min=0,
         show_default=False,
-        help="Row of the spike in the recording's arrays, from 0. Required.",
+        help="Row of the spike in the recording's arrays, from 0.",
     ),
 ]
 

@@ -73,7 +73,7 @@ BundlePath = Annotated[
 BundleOption = Annotated[
     Path,
     typer.Option(
-        "--bundle", metavar="BUNDLE", help="The network that was recorded, a .nab file. Required.",
+        "--bundle", metavar="BUNDLE", help="The network that was recorded, a .nab file.",
         show_default=False,
     ),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import RenderableType
+from rich.table import Table
 
 from neuroasync import limits
 from neuroasync.cli.deciding import check_fit, decide_samples, run_in_loop, targets_of
@@ -32,7 +32,7 @@ from neuroasync.recording import Recorder
 from neuroasync.recording_file import write_recording
 from neuroasync.settings import RunSettings
 
-__all__ = ["describe_run", "run"]
+__all__ = ["run"]
 
 _LINES: Final = {
     "accuracy": ("accuracy", "%"),
@@ -75,7 +75,6 @@ def run(
 
     \b
     Examples:
-      neuroasync run net.nab test.npz
       neuroasync run net.nab test.npz --policy random --group-size 8 --until "margin(3)"
       neuroasync run net.nab test.npz --samples 0:10 --record run.npz
       neuroasync run net.nab test.npz --json
@@ -83,30 +82,25 @@ def run(
     Each sample starts from rest. The same files, options and seed give the same spikes on
     every machine.
     """  # noqa: D301  # \b keeps the examples' lines
-    network_bundle, spikes = load_bundle(bundle), load_spikes(events)
-    check_fit(network_bundle, spikes)
+    net, spikes = load_bundle(bundle), load_spikes(events)
+    check_fit(net, spikes)
     numbers = chosen_samples(samples, len(spikes))
     network = Network(
-        network_bundle, seed=seed, policy=policy and policy.value, group_size=group_size,
+        net, seed=seed, policy=policy and policy.value, group_size=group_size,
         input=mode_of(input_mode), until=until, max_forward_steps=max_forward_steps,
     )  # fmt: skip
     if record is not None:
         check_output(record)
-    recorder = None if record is None else Recorder(network_bundle, network.settings)
+    recorder = None if record is None else Recorder(net, network.settings)
     with progress("deciding", len(numbers)) as tick:
         decisions = run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, tick))
     if recorder is not None and record is not None:
         write_recording(recorder.finish(), record)
-    summary = summarise(decisions, targets_of(spikes, numbers), neurons=network_bundle.model.size)
-    if json:
-        say_json(summary.to_json())
-    else:
-        say(*describe_run(network.settings, summary, record))
+    summary = summarise(decisions, targets_of(spikes, numbers), neurons=net.model.size)
+    say_json(summary.to_json()) if json else say(_described(network.settings, summary, record))
 
 
-def describe_run(
-    settings: RunSettings, summary: Summary, record: Path | None
-) -> list[RenderableType]:
+def _described(settings: RunSettings, summary: Summary, record: Path | None) -> Table:
     """The summary of a run as a table, and how it was run."""
     found = summary.to_json()
     how = (
@@ -120,4 +114,4 @@ def describe_run(
     pairs.append(("latency", f"{p50} median, {p99} 99th percentile (wall time of a decision)"))
     if record is not None:
         pairs.append(("recorded in", record))
-    return [facts(pairs)]
+    return facts(pairs)

@@ -40,7 +40,7 @@ RecipeOption = Annotated[
         "--recipe", show_default=False,
         help="layered-paper: layer by layer, as in the paper; layered: layer by layer, with "
         "memory and a spike penalty; unlayered: the same, then in the order it runs in; "
-        "queued: for input that waits with all other spikes. Required.",
+        "queued: for input that waits with all other spikes.",
     ),
 ]  # fmt: skip
 OutputOption = Annotated[
@@ -111,8 +111,7 @@ def train(
       neuroasync train digits --recipe queued --checkpoint run.ckpt
       neuroasync train digits --recipe queued --checkpoint run.ckpt --resume
 
-    Ctrl-C ends it; with a checkpoint, --resume goes on and ends with the same bits. Needs torch:
-    pip install 'neuroasync[train]'
+    After Ctrl-C, --resume goes on from the checkpoint and ends with the same bits.
     """  # noqa: D301  # \b keeps the examples' lines
     path = output or Path(f"{dataset.value}-{recipe.value}.nab")
     check_output(path)
