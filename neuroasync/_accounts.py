@@ -1,6 +1,7 @@
 """Accounts of single spikes: where the charge came from."""
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -112,16 +113,22 @@ class SpikeAccount:
         return None
 
 
-class _Arrivals(NamedTuple):
-    """What reached one neuron, in order."""
+class _Arrival(NamedTuple):
+    """What reached a neuron: which delivery, over which connection, with which weight."""
 
-    slot: NDArray[np.int64]
-    connection: NDArray[np.int64]
-    weight: NDArray[np.float64]
+    slot: int
+    connection: int
+    weight: float
 
 
 class _Neuron(NamedTuple):
-    """A neuron, and what its potential is subject to."""
+    """A neuron, and all that its potential is subject to.
+
+    Attributes:
+        spikes: positions of its rows in the sample.
+        arrivals: what reached it, in order; ``when`` has the (pass, step) of each.
+        left: what the reset after each spike left; empty where that is always 0.
+    """
 
     place: Place
     threshold: float
@@ -129,6 +136,10 @@ class _Neuron(NamedTuple):
     refractory: bool
     bias: float
     decay: NDArray[np.float64]
+    spikes: list[int]
+    arrivals: list[_Arrival]
+    when: list[tuple[int, int]]
+    left: list[float]
 
 
 class Accounts:
@@ -156,18 +167,13 @@ class Accounts:
         self._origin = recording.delivered_origin[slots]
         self._count = recording.delivered_count[slots]
         self._via = recording.delivered_connection[slots]
+        self._neurons: dict[int, _Neuron] = {}
 
     def account(self, row: int) -> SpikeAccount:
         """The account of the spike in ``row`` of the recording."""
         at = row - self._first
-        i = int(self._neuron[at])
-        neuron, arrivals = self._describe(i), self._arrivals(i)
-        own = np.flatnonzero(self._neuron[: at + 1] == i).tolist()
-        left, found = 0.0, []
-        for before, this in zip([None, *own], own, strict=False):
-            found = self._contributions(neuron, arrivals, before, this, left)
-            potential = math.fsum(c.value for c in found)
-            left = potential - neuron.threshold if neuron.subtracts else 0.0
+        neuron = self._look_up(int(self._neuron[at]))
+        found = self._contributions(neuron, bisect_left(neuron.spikes, at))
         return SpikeAccount(
             row=row,
             sample=self._k,
@@ -180,6 +186,14 @@ class Accounts:
             contributions=tuple(sorted(found, key=lambda c: -c.value)),
         )
 
+    def _look_up(self, i: int) -> _Neuron:
+        if i not in self._neurons:
+            neuron = self._neurons[i] = self._describe(i)
+            for nth in range(len(neuron.spikes) if neuron.subtracts else 0):
+                potential = math.fsum(c.value for c in self._contributions(neuron, nth))
+                neuron.left.append(potential - neuron.threshold)
+        return self._neurons[i]
+
     def _describe(self, i: int) -> _Neuron:
         name, position = self._info.place(i)
         p = self._model.index(name)
@@ -187,6 +201,7 @@ class Accounts:
         threshold = lif.v_threshold
         if not isinstance(threshold, float):
             threshold = threshold.ravel()[position]
+        arrivals = self._arrivals(i)
         return _Neuron(
             place=Place(name, position),
             threshold=float(np.float32(threshold)),
@@ -194,9 +209,13 @@ class Accounts:
             refractory=lif.refractory,
             bias=bias_of(self._model, p, position),
             decay=decay_factors(self._model, p, position, self._times),
+            spikes=np.flatnonzero(self._neuron == i).tolist(),
+            arrivals=arrivals,
+            when=[(int(self._d_pass[a.slot]), int(self._d_step[a.slot])) for a in arrivals],
+            left=[],
         )
 
-    def _arrivals(self, i: int) -> _Arrivals:
+    def _arrivals(self, i: int) -> list[_Arrival]:
         """All that was delivered to neuron ``i`` over a synapse that is not 0."""
         name, position = self._info.place(i)
         sizes = {p.name: p.size for p in self._model.populations} | {INPUT: self._info.inputs}
@@ -213,42 +232,45 @@ class Accounts:
         slot, connection, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
         order = np.lexsort((connection, slot))
         order = order[weight[order] != 0]
-        return _Arrivals(slot[order], connection[order], weight[order])
+        columns = (slot[order].tolist(), connection[order].tolist(), weight[order].tolist())
+        return [_Arrival(*arrival) for arrival in zip(*columns, strict=True)]
 
-    def _contributions(
-        self, neuron: _Neuron, arrivals: _Arrivals, before: int | None, this: int, left: float
-    ) -> list[Contribution]:
-        """What a potential is made of that began after spike ``before`` left ``left`` of it."""
-        now = int(self._pass[this])
-        begin = (-1, -1) if before is None else (int(self._pass[before]), int(self._step[before]))
-        first = begin[0] if before is not None else 0
+    def _contributions(self, neuron: _Neuron, nth: int) -> list[Contribution]:
+        """What the potential at its ``nth`` spike is made of, since the spike before that."""
+        now, step = self._when(neuron.spikes[nth])
+        begin = self._when(neuron.spikes[nth - 1]) if nth else (-1, -1)
+        first = max(begin[0], 0)
         # kept[q - first]: what is left in pass `now` of a potential in pass q
-        kept = np.append(np.cumprod(neuron.decay[first + 1 : now + 1][::-1])[::-1], 1.0)
+        kept = np.append(np.cumprod(neuron.decay[first + 1 : now + 1][::-1])[::-1], 1.0).tolist()
         found = []
-        if left and before is not None:
-            value = left * float(kept[0])
-            own = self._first + before
+        if nth and neuron.left and (left := neuron.left[nth - 1]):
+            own = self._first + neuron.spikes[nth - 1]
+            value = left * kept[0]
             found.append(Contribution(value, "reset", neuron.place, left, 1, *begin, row=own))
         for q in range(begin[0] + 1, now + 1) if neuron.bias else ():
-            value = neuron.bias * float(kept[q - first])
+            value = neuron.bias * kept[q - first]
             found.append(Contribution(value, "bias", neuron.place, neuron.bias, 1, q, 0))
-        end = (now, int(self._step[this]))
-        for slot, c, weight in zip(*(column.tolist() for column in arrivals), strict=True):
-            at = (int(self._d_pass[slot]), int(self._d_step[slot]))
-            lost = neuron.refractory and at[0] == begin[0]
-            if begin < at <= end and not lost:
-                value = weight * int(self._count[slot]) * float(kept[at[0] - first])
-                found.append(self._delivered(slot, c, weight, value))
+        # A refractory neuron loses what comes in the rest of the pass that it fired in.
+        since = (begin[0] + 1, -1) if neuron.refractory else begin
+        span = bisect_right(neuron.when, since), bisect_right(neuron.when, (now, step))
+        found += [
+            self._delivered(arrival, kept[self._d_pass[arrival.slot] - first])
+            for arrival in neuron.arrivals[slice(*span)]
+        ]
         return found
 
-    def _delivered(self, slot: int, c: int, weight: float, value: float) -> Contribution:
+    def _when(self, at: int) -> tuple[int, int]:
+        return int(self._pass[at]), int(self._step[at])
+
+    def _delivered(self, arrival: _Arrival, kept: float) -> Contribution:
+        slot, c, weight = arrival
         origin, delay = int(self._origin[slot]), self._model.connections[c].delay_us
         at = int(self._d_pass[slot]), int(self._d_step[slot])
         row = None
         if origin < self._info.neurons:
             row = self._row_of(origin, *at, delay)
-        source = Place(*self._info.place(origin))
-        count = int(self._count[slot])
+        source, count = Place(*self._info.place(origin)), int(self._count[slot])
+        value = weight * count * kept
         return Contribution(value, "spike", source, weight, count, *at, delay_us=delay, row=row)
 
     def _row_of(self, origin: int, pass_index: int, step: int, delay_us: int) -> int | None:
