@@ -6,6 +6,7 @@ chunks, so that no bit depends on the number of threads.
 """
 
 import os
+import sys
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -123,7 +124,7 @@ class Recorder:
         check_trainable(model)
         self.model = model
         self.wiring = Wiring(model)
-        self.threads = min(_CHUNKS, threads or len(os.sched_getaffinity(0)))
+        self.threads = min(_CHUNKS, threads or _cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._idle: dict[RunSettings, list[_Chunk]] = {}
         sizes = [p.size for p in model.populations]
@@ -258,6 +259,13 @@ class Recorder:
         distinct, rows = np.unique(intervals, return_inverse=True)
         table = np.stack([self.wiring.decay(int(interval)) for interval in distinct])
         return table, rows.reshape(shape).astype(np.int64)
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system says; else all."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _grown(array: NDArray[Any], room: int) -> NDArray[Any]:
