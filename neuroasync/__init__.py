@@ -42,6 +42,7 @@ from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.tap import Tap, TappedSpikes
 
 __all__ = [
+    "LIF",
     "Bundle",
     "BundleError",
     "ClosedError",
@@ -53,7 +54,6 @@ __all__ = [
     "ForwardStepLimitError",
     "Golden",
     "Inbox",
-    "LIF",
     "LayerSync",
     "LimitError",
     "Model",

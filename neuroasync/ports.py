@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.forward import Forward
-from neuroasync.model import Population
 from neuroasync.population import (
     Fired,
     Inbox,
@@ -149,5 +147,3 @@ class TaskPort:
                 f"population {self._population.name!r} reported a neuron twice: {report!r:.120}"
             )
         return unique
-
-

@@ -54,9 +54,7 @@ class Scheduler:
         self._external: dict[int, TaskPort] = {}
         self._start_populations()
 
-    async def run(
-        self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int
-    ) -> int:
+    async def run(self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int) -> int:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
 
         Cancellation: the pass is left where it is, and the populations without a spike in

@@ -158,7 +158,7 @@ class SpikeTrains:
             IndexError: there is no such sample.
         """
         chosen = np.atleast_1d(np.asarray(samples, np.int64))
-        if chosen.size and not (0 <= chosen.min() and chosen.max() < len(self)):
+        if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self)):
             raise IndexError(f"samples: expected 0 to {len(self) - 1}")
         starts, sizes = self.offsets[chosen], np.diff(self.offsets)[chosen]
         offsets = np.concatenate(([0], np.cumsum(sizes)))

@@ -8,7 +8,7 @@ turn, first come, first served.
 import asyncio
 import time
 from collections import deque
-from typing import Final
+from typing import ClassVar, Final
 from weakref import WeakKeyDictionary
 
 __all__ = ["Turns"]
@@ -20,7 +20,7 @@ _LEAST_WORK: Final = 2000
 class Turns:
     """The turns of one event loop. Get it by :meth:`of_running_loop`."""
 
-    _by_loop: "WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]" = WeakKeyDictionary()
+    _by_loop: ClassVar["WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]"] = WeakKeyDictionary()
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._call_soon = loop.call_soon

@@ -39,9 +39,7 @@ async def test_decisions_side_by_side_equal_those_one_after_the_other(no_leaks):
     samples = [sample(seed=2 * k) for k in range(12)]
     async with na.Network(BUNDLE) as network:
         alone = [await network.decide(s, seed=k) for k, s in enumerate(samples)]
-        together = await asyncio.gather(
-            *(network.decide(s, seed=k) for k, s in enumerate(samples))
-        )
+        together = await asyncio.gather(*(network.decide(s, seed=k) for k, s in enumerate(samples)))
     assert together == alone
 
 

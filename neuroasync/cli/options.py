@@ -15,6 +15,8 @@ __all__ = [
     "BundlePath",
     "Coding",
     "DatasetArgument",
+    "EngineName",
+    "EngineOption",
     "EventsPath",
     "GroupSizeOption",
     "InputName",
@@ -39,6 +41,14 @@ class PolicyName(StrEnum):
     RANDOM = "random"
     MOMENTUM = "momentum"
     FIFO = "fifo"
+
+
+class EngineName(StrEnum):
+    """What runs a pass."""
+
+    AUTO = "auto"
+    COROUTINES = "coroutines"
+    COMPILED = "compiled"
 
 
 class InputName(StrEnum):
@@ -124,6 +134,15 @@ UntilOption = Annotated[
         "after the first output spike.",
     ),
 ]  # fmt: skip
+EngineOption = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="What runs a pass: a coroutine for each population, or one compiled kernel. The "
+        "spikes are the same. Default: auto, the latter.",
+        show_default=False,
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option(

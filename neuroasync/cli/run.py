@@ -11,6 +11,8 @@ from neuroasync.cli.deciding import check_fit, decide_samples, run_in_loop, targ
 from neuroasync.cli.inputs import load_bundle, load_spikes
 from neuroasync.cli.options import (
     BundlePath,
+    EngineName,
+    EngineOption,
     EventsPath,
     GroupSizeOption,
     InputOption,
@@ -68,6 +70,7 @@ def run(
     until: UntilOption = "quiet",
     samples: SamplesOption = None,
     max_forward_steps: MaxForwardStepsOption = limits.MAX_FORWARD_STEPS,
+    engine: EngineOption = EngineName.AUTO,
     record: RecordOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -88,6 +91,7 @@ def run(
     network = Network(
         net, seed=seed, policy=policy and policy.value, group_size=group_size,
         input=mode_of(input_mode), until=until, max_forward_steps=max_forward_steps,
+        engine=engine.value,
     )  # fmt: skip
     if record is not None:
         check_output(record)

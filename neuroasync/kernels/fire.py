@@ -19,7 +19,7 @@ __all__ = [
     "start_pass",
 ]
 
-_DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
+DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
 
 
 @kernel
@@ -84,7 +84,7 @@ def _sparse(row, source, start, links, weights, count, current, marks, touched, 
 
 
 @kernel
-def _window(row, source):
+def window(row, source):
     """Padded (y, x) of a convolution's source, and the first and last output (y, x) it reaches."""
     place = source % (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
     y = place // row[lay.WIDTH_IN] + (row[lay.PADDING] >> 20)
@@ -100,7 +100,7 @@ def _window(row, source):
 @kernel
 def _conv2d(row, source, start, weights, count, current, marks, touched, n):
     """Deliver to the receptive fields that hold the source; return how many are touched."""
-    y, x, first_y, last_y, first_x, last_x = _window(row, source)
+    y, x, first_y, last_y, first_x, last_x = window(row, source)
     stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
     kernel_x = row[lay.KERNEL_X]
     kernel_size = row[lay.KERNEL_Y] * kernel_x
@@ -124,7 +124,7 @@ def fan_out(row, links, size, source):
     if row[lay.KIND] == lay.SPARSE:
         at = row[lay.INDPTR] + source
         return links[at + 1] - links[at]
-    _, _, first_y, last_y, first_x, last_x = _window(row, source)
+    _, _, first_y, last_y, first_x, last_x = window(row, source)
     return row[lay.CHANNELS_OUT] * max(0, last_y - first_y + 1) * max(0, last_x - first_x + 1)
 
 
@@ -236,7 +236,7 @@ def _drops(dropout, settings, control, neuron):
     """Whether this spike leaves its neuron non-refractory."""
     if dropout <= 0.0:
         return False
-    seed = np.uint64(settings[lay.SEED]) ^ _DROPOUT_STREAM
+    seed = np.uint64(settings[lay.SEED]) ^ DROPOUT_STREAM
     prefix = step_prefix(seed, control[lay.PASS], control[lay.STEP])
     return uniform(neuron_key(prefix, neuron)) < dropout
 

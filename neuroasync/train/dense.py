@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from neuroasync.errors import ForwardStepLimitError
-from neuroasync.kernels.fire import _DROPOUT_STREAM
+from neuroasync.kernels.fire import DROPOUT_STREAM
 from neuroasync.policies import LayerSync
 from neuroasync.settings import RunSettings
 from neuroasync.train.batch import Batch
@@ -272,7 +272,7 @@ class _Passes:
         """Whose spike would leave it non-refractory: bool[B, N]."""
         if self._dropout <= 0:
             return torch.zeros_like(now.reached)
-        seeds = self._tables.seeds ^ signed(int(_DROPOUT_STREAM))
+        seeds = self._tables.seeds ^ signed(int(DROPOUT_STREAM))
         keys = neuron_keys(step_prefix(seeds, now.index, step), self._tables.neurons)
         return uniform(keys) < self._dropout
 

@@ -30,7 +30,7 @@ OnProgress = Callable[[int, int, int, int, float, float, float], None]
 """Called with epoch, epochs, batch, batches, loss, accuracy, spikes per sample."""
 
 _SIZES: Final = (64, 64, 64, 64, 10)
-_STOP_LOSS: Final = 0.005
+_STOP_LOSS: Final = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,5 +47,5 @@ def test_run_has_the_options_of_the_issue():
     names = {name for p in group().commands["run"].params for name in p.opts}
     assert names >= {
         "--policy", "--group-size", "--input", "--seed", "--until", "--samples",
-        "--max-forward-steps", "--record", "--json",
+        "--max-forward-steps", "--engine", "--record", "--json",
     }  # fmt: skip

@@ -25,9 +25,9 @@ forward steps is that of Koopman et al., arXiv 2408.05098.
 """
 
 import numpy as np
-from numba import njit
 
 from neuroasync.kernels import layout as lay
+from neuroasync.kernels.jit import kernel
 from neuroasync.train.kernels.products import add_outer, add_weighted
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
 from neuroasync.train.kernels.surrogate import derivative
@@ -46,7 +46,7 @@ _PAID = 3
 _SCRATCH = 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def backward_samples(
     wires, owner, by_rank, lags, decays, decay_of, rows, row_potential, slots, ends, peaks,
     peak_steps, grad_votes, grad_spikes, output, kind, slope, grad,
@@ -114,7 +114,7 @@ def backward_samples(
         row0, slot0 = ends[1, k], ends[2, k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pass(
     now, steps, ring, populations, connections, links, weights, thresholds, owner, by_rank, lags,
     rows, row_potential, row0, row1, slots, slot0, slot1, peaks, grad_votes, grad_spikes, output,
@@ -192,7 +192,7 @@ def _pass(
     delayed[here] = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _never_evaluated(
     step, now, ring, populations, connections, links, weights, thresholds, by_rank, lags, peaks,
     grad_votes, grad_spikes, output, kind, slope, work, paid_at, written, first, after,
@@ -213,14 +213,14 @@ def _never_evaluated(
         written[here, p] = True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _source(slots, s, owner):
     """Position of the population that a slot comes from; P is the input."""
     origin = slots[lay.SLOT_ORIGIN, s]
     return owner[origin] if origin < owner.size else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pay_silent(
     p, sites, now, ring, populations, connections, links, weights, lags, grad_votes, grad_spikes,
     output, paid_at, written, paid,
@@ -241,7 +241,7 @@ def _pay_silent(
             )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _deliver(
     now, ring, p, via, origins, counts, populations, connections, links, weights, lags, grad, live,
     spike, delayed,

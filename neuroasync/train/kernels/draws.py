@@ -4,8 +4,8 @@ Draws are computed from counters, not drawn, so that a resumed training has the 
 """
 
 import numpy as np
-from numba import njit
 
+from neuroasync.kernels.jit import kernel
 from neuroasync.kernels.order import neuron_key, step_prefix, uniform
 
 __all__ = ["gather", "shuffle_keys"]
@@ -14,7 +14,7 @@ _SHUFFLE = np.uint64(0x8CB92BA72F3D8DD7)
 _DROP = np.uint64(0xA0761D6478BD642F)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def shuffle_keys(seed, epoch, n):
     """Keys u64[n] whose ascending order is the order of the samples in an epoch."""
     prefix = step_prefix(seed ^ _SHUFFLE, epoch, 0)
@@ -24,7 +24,7 @@ def shuffle_keys(seed, epoch, n):
     return keys
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def gather(t_us, index, offsets, which, seeds, before_us, dropout, to_t, to_i, to_offsets, times):
     """Copy the events of some samples.
 

@@ -1,18 +1,18 @@
 """The runtime's own loop over the samples of a chunk, keeping the record of each."""
 
 import numpy as np
-from numba import njit
 
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.advance import Arrays, advance
 from neuroasync.kernels.decide import leader
+from neuroasync.kernels.jit import kernel
 
 __all__ = ["forward_samples"]
 
 _ALL_OF_IT = np.int64(2**62)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def forward_samples(
     wires, arrays, k, resumes, t_us, index, offsets, end_us, seeds, noise, dropout, peaks,
     peak_steps, ends, owner, votes, spikes, labels,
@@ -72,7 +72,7 @@ def forward_samples(
     return k, lay.DONE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reset(potential, marks, totals, counts, control, settings, seed):
     """Begin a new sample; the logs and the decay factors stay."""
     potential[:] = 0

@@ -3,18 +3,20 @@
 Sums over targets may be vectorised; their order is the same in every run on a machine.
 """
 
+from functools import partial
+
 import numpy as np
-from numba import njit
 
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.fire import _window
+from neuroasync.kernels.fire import window
+from neuroasync.kernels.jit import kernel
 
 __all__ = ["add_outer", "add_weighted"]
 
 _FAST = {"reassoc", "contract", "nsz"}
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@partial(kernel, fastmath=_FAST)
 def _dot(a, b):
     total = np.float32(0.0)
     for i in range(a.size):
@@ -22,7 +24,7 @@ def _dot(a, b):
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_weighted(row, sources, first, links, weights, g, out):
     """Add to ``out[s]`` the sum over the targets of each source ``s`` of its weight times ``g``.
 
@@ -50,7 +52,7 @@ def add_weighted(row, sources, first, links, weights, g, out):
             out[s] += _conv2d_weighted(row, s - first, weights, g)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add_outer(row, sources, counts, first, links, g, grad):
     """Add ``counts[k] * g`` to the gradients of the weights of each source ``sources[k]``.
 
@@ -77,9 +79,9 @@ def add_outer(row, sources, counts, first, links, g, grad):
             _conv2d_outer(row, sources[k] - first, np.float32(counts[k]), g, grad)
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@partial(kernel, fastmath=_FAST)
 def _conv2d_weighted(row, source, weights, g):
-    y, x, first_y, last_y, first_x, last_x = _window(row, source)
+    y, x, first_y, last_y, first_x, last_x = window(row, source)
     stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
     size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
     channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
@@ -94,9 +96,9 @@ def _conv2d_weighted(row, source, weights, g):
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _conv2d_outer(row, source, count, g, grad):
-    y, x, first_y, last_y, first_x, last_x = _window(row, source)
+    y, x, first_y, last_y, first_x, last_x = window(row, source)
     stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
     size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
     channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])

@@ -1,13 +1,12 @@
 """Where the neurons of a pass have their surrogate sites, before the pass is walked in reverse."""
 
-from numba import njit
-
 from neuroasync.kernels import layout as lay
+from neuroasync.kernels.jit import kernel
 
 __all__ = ["bucket_sites", "first_steps"]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def first_steps(
     populations, connections, links, owner, by_rank, rows, row0, row1, slots, slot0, slot1, steps,
     first, after,
@@ -42,7 +41,7 @@ def first_steps(
     _note_late(by_rank, owner, rows, row0, row1, slots, slot0, slot1, first, after)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _note_late(by_rank, owner, rows, row0, row1, slots, slot0, slot1, first, after):
     s, steps = slot0, after[0]
     for r in range(row0, row1):
@@ -60,7 +59,7 @@ def _note_late(by_rank, owner, rows, row0, row1, slots, slot0, slot1, first, aft
                 after[before] = step
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bucket_sites(populations, first, peak_steps, steps, starts, sites):
     """Sort the silent sites of a pass by step (a counting sort).
 

@@ -14,7 +14,8 @@ number   derivative                     source
 from typing import Final
 
 import numpy as np
-from numba import njit
+
+from neuroasync.kernels.jit import kernel
 
 __all__ = ["ARCTAN", "FAST_SIGMOID", "SIGMOID", "derivative"]
 
@@ -23,7 +24,7 @@ FAST_SIGMOID: Final = 1
 SIGMOID: Final = 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def derivative(kind, slope, x):
     """Surrogate derivative at ``x`` above threshold; all float32."""
     one = np.float32(1.0)
