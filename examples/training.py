@@ -1,0 +1,31 @@
+"""Train a small network for momentum order, export it, load it, decide: needs the extra `train`."""
+
+import asyncio
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import neuroasync
+from neuroasync.datasets import load_digits
+from neuroasync.train import TrainConfig, export_bundle, fit
+from neuroasync.train.recipes import layered_model
+
+EPOCHS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+
+
+async def accuracy(path: Path, samples: neuroasync.SpikeTrains) -> float:
+    async with neuroasync.Network.load(path) as network:
+        decisions = [await network.decide(train) for train in samples]
+    right = [d.label == label for d, label in zip(decisions, samples.labels, strict=True)]
+    return sum(right) / len(right)
+
+
+digits = load_digits()
+model = layered_model((64, 32, 10), (8, 8), timestep_us=1000, decay=0.9, v_threshold=1.0)
+config = TrainConfig(policy="momentum", group_size=8, epochs=EPOCHS)
+fitted = fit(model, digits.train, config)
+with TemporaryDirectory() as folder:
+    path = Path(folder) / "small.nab"
+    neuroasync.write_bundle(export_bundle(fitted, digits.validation), path)
+    right = asyncio.run(accuracy(path, digits.validation))
+print(f"validation accuracy after {EPOCHS} epochs: {100 * right:.0f} %")

@@ -1,0 +1,51 @@
+"""Every example runs, and prints what it should; so does the code in the README."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+EXPECTED = {
+    "decide.py": r"first guess: \d after \d+ spikes\n(decided: \d after \d+ rounds\n){5}",
+    "own_population.py": r"decided: \d; the last vote came before 5000 µs: True\n",
+    "own_policy.py": r"fifo: (3[4-9]|40) of 40 right\nnewest-first: (3[4-9]|40) of 40 right\n",
+    "training.py": r"validation accuracy after 2 epochs: [3-9]\d %\n",
+}
+
+
+def run(*arguments: str | Path) -> str:
+    env = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_is_tested():
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_an_example_prints_what_it_should(name):
+    arguments = ["2"] if name == "training.py" else []
+    assert re.fullmatch(EXPECTED[name], run(ROOT / "examples" / name, *arguments))
+
+
+def test_the_embedding_example_of_the_readme_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    embedding = next(block for block in blocks if "asyncio.run(main())" in block)
+    (tmp_path / "embedding.py").write_text(embedding, "utf-8")
+    first, *others = run(tmp_path / "embedding.py").splitlines()
+    assert re.fullmatch(r"\d \d+ rounds, \d+ spikes", first)
+    assert len(others) == 5
