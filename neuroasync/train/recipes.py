@@ -31,6 +31,8 @@ OnProgress = Callable[[int, int, int, int, float, float, float], None]
 
 _SIZES: Final = (64, 64, 64, 64, 10)
 _STOP_LOSS: Final = 0.0
+_DRAWS: Final = 4
+"""Encodings of each training image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Recipe:
     config: TrainConfig
 
 
-_LAYERED: Final = TrainConfig(policy="layer-sync", penalty_target=5.0)
+_LAYERED: Final = TrainConfig(epochs=18, policy="layer-sync", penalty_target=5.0)
 
 RECIPES: Final = {
     "layered-paper": Recipe(
@@ -98,7 +100,7 @@ def train_digits(
     config = replace(chosen.config, seed=seed, device=device)
     if epochs is not None:
         config = replace(config, epochs=epochs)
-    digits = load_digits(coding)
+    digits = load_digits(coding, _DRAWS)
 
     def on_batch(batch: BatchResult) -> None:
         if on_progress is not None:
@@ -123,6 +125,7 @@ def train_digits(
             "dataset_credit": "E. Alpaydin and C. Kaynak (1998), doi 10.24432/C50P49",
             "recipe": recipe,
             "coding": coding,
+            "encodings_per_training_image": _DRAWS,
         },
     )
     stop = choose_until(bundle, digits.validation, seed, _STOP_LOSS)
