@@ -14,9 +14,7 @@ class NewestFirst:
 
     name = "newest-first"
 
-    def order(
-        self, pending: neuroasync.PendingSpikes, group_size: int
-    ) -> NDArray[np.int64]:
+    def order(self, pending: neuroasync.PendingSpikes, group_size: int) -> NDArray[np.int64]:
         return np.lexsort((pending.neuron, -pending.arrival))
 
 
