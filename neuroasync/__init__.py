@@ -36,6 +36,8 @@ from neuroasync.policies import (
     Random,
 )
 from neuroasync.population import Fired, Inbox, SpikeEvents
+from neuroasync.recording import Recorder, Recording
+from neuroasync.recording_file import read_recording, write_recording
 from neuroasync.session import Session
 from neuroasync.spike_file import read_spikes, write_spikes
 from neuroasync.spikes import SpikeTrain, SpikeTrains
@@ -69,6 +71,8 @@ __all__ = [
     "PopulationError",
     "Progress",
     "Random",
+    "Recorder",
+    "Recording",
     "RecordingError",
     "ReplayError",
     "Session",
@@ -84,9 +88,11 @@ __all__ = [
     "dump_bundle",
     "order_key",
     "read_bundle",
+    "read_recording",
     "read_spikes",
     "sample_seed",
     "write_bundle",
+    "write_recording",
     "write_spikes",
 ]
 

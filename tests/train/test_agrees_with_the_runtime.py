@@ -1,0 +1,86 @@
+"""The trainer's forward pass and the coroutine runtime fire the same spikes, in the same steps."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import dyadic, models, spike_trains
+from test_reference_vectors import CASES, TIMESTEP_US, model_of, train_of
+
+import neuroasync as na
+from neuroasync.policies import make_policy
+from neuroasync.recording import Recorder
+from neuroasync.settings import RunSettings
+from neuroasync.train import make_batch
+from neuroasync.train.record import Recorder as TrainRecorder
+
+POLICIES = ["layer-sync", "random", "momentum", "fifo"]
+
+
+def trainer_rows(model, train, run_settings, seed, duration_us=None):
+    """(pass, step, neuron) of each spike in the trainer's forward pass."""
+    trains = na.SpikeTrains.from_trains([train], model.input_shape)
+    recorder = TrainRecorder(model, threads=1)
+    batch = make_batch(model, trains, [0], [seed], duration_us)
+    record = recorder.run(recorder.wiring.wires.weights, batch, run_settings, keep=False)
+    return record.rows()[0].tolist()
+
+
+def runtime_rows(model, train, run_settings, seed, duration_us=None):
+    """The same in an event loop, with a coroutine for each population."""
+
+    async def decide():
+        options = {
+            "policy": run_settings.policy,
+            "group_size": run_settings.group_size,
+            "input": run_settings.input,
+            "max_forward_steps": run_settings.max_forward_steps,
+        }
+        async with na.Network(na.Bundle(model), engine="coroutines", **options) as network:
+            recorder = Recorder(network.bundle, network.settings)
+            await network.decide(train, seed=seed, duration_us=duration_us, recorder=recorder)
+            return recorder.finish()
+
+    recording = asyncio.run(decide())
+    return np.stack((recording.pass_, recording.step, recording.neuron), 1).tolist()
+
+
+def rows_or_error(run, *arguments):
+    try:
+        return run(*arguments)
+    except na.ForwardStepLimitError:
+        return "did not end"
+
+
+@given(data=st.data(), policy=st.sampled_from(POLICIES), seed=st.integers(0, 2**64 - 1))
+@settings(max_examples=150, deadline=None)
+def test_trainer_and_runtime_fire_the_same_spikes(data, policy, seed):
+    model = data.draw(models(weights=dyadic()).filter(_can_be_trained))
+    train = data.draw(spike_trains(model))
+    run_settings = RunSettings(
+        make_policy(policy),
+        data.draw(st.integers(1, 64)),
+        data.draw(st.sampled_from(["prioritised", "queued"])),
+        max_forward_steps=200,
+    )
+    arguments = (model, train, run_settings, seed)
+    assert rows_or_error(trainer_rows, *arguments) == rows_or_error(runtime_rows, *arguments)
+
+
+def _can_be_trained(model):
+    return model.timestep_us > 0 or not any(c.delay_us for c in model.connections)
+
+
+@pytest.mark.parametrize("run", [trainer_rows, runtime_rows])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["id"]))
+def test_both_fire_the_spikes_of_the_reference_implementation(case, run):
+    policy = {"layer_sync": "layer-sync", "momentum": "momentum"}[case["policy"]]
+    counts = np.array(case["expect"]["spike_counts"])
+    run_settings = RunSettings(make_policy(policy), case["F"])
+    rows = run(model_of(case), train_of(case), run_settings, 0, len(counts) * TIMESTEP_US)
+    found = np.zeros_like(counts)
+    for pass_index, _, neuron in rows:
+        found[pass_index, neuron] += 1
+    assert found.tolist() == counts.tolist()
