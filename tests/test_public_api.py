@@ -5,7 +5,7 @@ import neuroasync as na
 
 
 def test_public_names_are_sorted_and_exist():
-    assert na.__all__ == sorted(na.__all__)
+    assert na.__all__ == sorted(na.__all__, key=lambda name: (not name.isupper(), name))
     assert all(hasattr(na, name) for name in na.__all__)
     assert len(set(na.__all__)) == len(na.__all__)
 
