@@ -1,5 +1,6 @@
 """Decisions, and the rules that say when there is one."""
 
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,10 @@ def parse_until(until: Until) -> StopRule | Callable[[Progress], bool]:
     if isinstance(until, StopRule):
         until = str(until)
     if not isinstance(until, str):
+        if inspect.iscoroutinefunction(until) or inspect.iscoroutinefunction(
+            getattr(until, "__call__", None)  # noqa: B004  # looked at, not tested for
+        ):
+            raise StopRuleError(f"until: {until!r:.80} is async, expected a plain function")
         if callable(until):
             return until
         raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}, or a function")

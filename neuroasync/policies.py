@@ -124,7 +124,8 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
         if policy in _BUILT_IN:
             return _BUILT_IN[policy]()
         raise PolicyError(f"policy {policy!r:.80} is unknown, expected one of {list(_BUILT_IN)}")
-    if isinstance(policy, (*_BUILT_IN.values(), OrderingPolicy)):
+    is_own = isinstance(policy, OrderingPolicy) and not isinstance(policy, type)
+    if type(policy) in _BUILT_IN.values() or is_own:
         return policy
     raise PolicyError(
         f"policy {policy!r:.80}: expected one of {list(_BUILT_IN)}, or an object with "

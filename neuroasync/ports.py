@@ -80,7 +80,13 @@ class TaskPort:
         )
 
     def deliver(self, sample: int) -> None:
-        """Hand over the open group."""
+        """Hand over the open group.
+
+        Raises:
+            PopulationError: the coroutine has reported on it already.
+        """
+        if self._fired:
+            raise self._out_of_turn()
         f = self._forward
         origin, count = f.group()
         current = f.current(self._p)
@@ -109,6 +115,8 @@ class TaskPort:
             raise PopulationError(
                 f"population {name!r} raised {type(self._failure).__name__}: {self._failure}"
             ) from self._failure
+        if self._inbox:
+            raise self._out_of_turn()
         return self._checked(report) + self._start
 
     def close(self) -> None:
@@ -130,11 +138,20 @@ class TaskPort:
             self._inbox.close()
             self._fired.close()
 
+    def _out_of_turn(self) -> PopulationError:
+        return PopulationError(
+            f"population {self._population.name!r} reported who fired before it took the group, "
+            "expected one report after each group taken"
+        )
+
     def _checked(self, report: ArrayLike) -> NDArray[np.int64]:
-        fired = np.atleast_1d(np.asarray(report))
+        size = self._population.size
+        try:
+            fired = np.atleast_1d(np.asarray(report))
+        except ValueError:  # lists of different lengths, for one
+            fired = np.zeros(1)
         if fired.size == 0:
             return np.empty(0, np.int64)
-        size = self._population.size
         valid = fired.ndim == 1 and fired.dtype.kind in "iu"
         if not valid or fired.min() < 0 or fired.max() >= size:
             raise PopulationError(

@@ -123,7 +123,7 @@ class Scheduler:
         engine = self.forward.settings.engine
         if engine == "coroutines":
             return False
-        tapped = any(len(taps) for taps in self._taps.values())
+        tapped = any(not tap.is_closed for taps in self._taps.values() for tap in taps)
         if not tapped and can_compile(self.forward):
             return True
         if engine == "auto":

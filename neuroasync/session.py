@@ -95,19 +95,12 @@ class Session:
                 the last pass is that of the last event.
 
         Raises:
-            ValueError: an event came at or after ``duration_us``.
+            ValueError: an event came at or after ``duration_us``; the sample goes on.
             ClosedError: the session is closed.
         """
-        end_us = self._pass_start(self._last_us) if self._last_us >= 0 else -1
-        if duration_us is not None:
-            if type(duration_us) is not int or not self._last_us < duration_us <= 2**53:
-                raise ValueError(
-                    f"duration_us: {duration_us!r:.80}, expected an integer above the time of "
-                    f"the last event, {self._last_us} µs"
-                )
-            end_us = duration_us - 1
+        self._check_free()
+        end_us = self._end_us(self._last_us, duration_us)
         with _Exclusive(self):
-            self._check_passes(end_us)
             await self._run_passes(end_us)
             decision = self._forward.decision(self._wall_s(), self._classes)
             if self._recorder is not None:
@@ -127,10 +120,12 @@ class Session:
         """Decide on one whole sample: :meth:`send`, then :meth:`decision`.
 
         Raises:
-            SpikeFileError: the events are not valid for this network.
+            SpikeFileError: the events are not valid for this network. Nothing was accepted.
+            ValueError: an event comes at or after ``duration_us``. Nothing was accepted.
             ClosedError: the session is closed.
         """
         train = self._checked(events)
+        self._end_us(int(train.t_us[-1]) if len(train) else self._last_us, duration_us)
         with _Exclusive(self):
             self._accept(train)
         return await self.decision(duration_us)
@@ -204,6 +199,19 @@ class Session:
         if len(train):
             self._check_passes(int(train.t_us[-1]))
         return train
+
+    def _end_us(self, last_us: int, duration_us: int | None) -> int:
+        """Passes take place up to this time, if the last event is at ``last_us`` (-1: none)."""
+        if duration_us is None:
+            return self._pass_start(last_us) if last_us >= 0 else -1
+        if type(duration_us) is not int or not last_us < duration_us <= limits.MAX_TIME_US:
+            above = f"the time of the last event, {last_us} µs" if last_us >= 0 else "-1"
+            raise ValueError(
+                f"duration_us: {duration_us!r:.80}, expected an integer above {above}, "
+                f"and at most {limits.MAX_TIME_US}"
+            )
+        self._check_passes(duration_us - 1)
+        return duration_us - 1
 
     def _check_passes(self, end_us: int) -> None:
         timestep = self._model.timestep_us

@@ -38,9 +38,9 @@ class TappedSpikes:
 class Tap:
     """Spikes of one population as they happen, in all sessions of a network.
 
-    Iterate over it in a task of its own. It listens from when it is made until it is closed, the
-    network is, or nobody holds it any more. A reader that is too slow loses the oldest items,
-    which ``dropped`` counts; it never slows the network.
+    Iterate over it in a task of its own; several tasks share its items. It listens from when it
+    is made until it is closed, the network is, or nobody holds it any more. A reader that is too
+    slow loses the oldest items, which ``dropped`` counts; it never slows the network.
 
     Attributes:
         population: its name.
@@ -54,8 +54,13 @@ class Tap:
         self.dropped = 0
         self._capacity = capacity
         self._items: deque[TappedSpikes] = deque()
-        self._arrived: asyncio.Future[None] | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has stopped listening."""
+        return self._closed
 
     def push(self, item: TappedSpikes) -> None:
         """Append ``item``, dropping the oldest if there is no room."""
@@ -81,11 +86,12 @@ class Tap:
         while not self._items:
             if self._closed:
                 raise StopAsyncIteration
-            self._arrived = asyncio.get_running_loop().create_future()
+            arrived = asyncio.get_running_loop().create_future()
+            self._waiting.add(arrived)
             try:
-                await self._arrived
+                await arrived
             finally:
-                self._arrived = None
+                self._waiting.discard(arrived)
         return self._items.popleft()
 
     async def __aenter__(self) -> Self:
@@ -102,5 +108,6 @@ class Tap:
         self.close()
 
     def _wake(self) -> None:
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
+        for arrived in self._waiting:
+            if not arrived.done():
+                arrived.set_result(None)

@@ -22,9 +22,8 @@ class Turns:
 
     _by_loop: ClassVar["WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]"] = WeakKeyDictionary()
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._call_soon = loop.call_soon
-        self._create_future = loop.create_future
+    def __init__(self) -> None:
+        # No reference to the loop: it is the weak key that this is kept by.
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._deadline = 0.0
         self._is_open = False
@@ -36,7 +35,7 @@ class Turns:
         loop = asyncio.get_running_loop()
         turns = cls._by_loop.get(loop)
         if turns is None:
-            turns = cls._by_loop[loop] = cls(loop)
+            turns = cls._by_loop[loop] = cls()
         return turns
 
     def spent(self) -> bool:
@@ -59,7 +58,7 @@ class Turns:
 
     async def pause(self) -> None:
         """Let the event loop run, and wait for a turn. Cancellation: safe."""
-        turn = self._create_future()
+        turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         if not self._is_open:
             self._open()
@@ -69,7 +68,7 @@ class Turns:
     def _open(self) -> None:
         self._is_open = True
         self._deadline = time.perf_counter() + BUDGET_S
-        self._call_soon(self._close)
+        asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:
         """At the next turn of the loop: hand it to whoever waits longest."""

@@ -229,3 +229,29 @@ def test_asyncio_and_uvloop_give_the_same_decision():
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(decide()) == asyncio.run(decide())
+
+
+def test_an_async_stop_rule_is_refused_as_it_would_always_say_stop():
+    async def rule(progress):
+        return False
+
+    class Rule:
+        async def __call__(self, progress):
+            return False
+
+    for until in (rule, Rule()):
+        with pytest.raises(na.StopRuleError, match="is async, expected a plain function"):
+            na.Network(BUNDLE, until=until)
+
+
+def test_a_policy_without_an_order_of_its_own_is_refused():
+    class Mine(na.LayerSync):
+        pass
+
+    class Own:
+        def order(self, pending, group_size):
+            return []
+
+    for policy in (Mine(), Own):  # a class, not a policy
+        with pytest.raises(na.PolicyError, match="or an object with order"):
+            na.Network(BUNDLE, policy=policy)

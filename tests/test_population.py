@@ -131,3 +131,32 @@ async def test_leaving_the_block_ends_a_population_that_waits_for_ever(no_leaks)
             await asyncio.sleep(0)
     with pytest.raises(na.ClosedError):
         await attempt
+
+
+async def test_a_report_before_the_group_was_taken_is_refused(no_leaks):
+    async def hasty(inbox, fired, population):
+        while True:
+            await inbox.readable()
+            await fired.put([0])
+            await asyncio.sleep(0)
+            inbox.pop()
+
+    async def twice(inbox, fired, population):
+        async for _ in inbox:
+            await fired.put([0])
+            await fired.put([0])
+
+    for population in (hasty, twice):
+        async with na.Network(BUNDLE, populations={"hidden2": population}) as network:
+            with pytest.raises(na.PopulationError, match="'hidden2' reported who fired before it"):
+                await network.decide(SAMPLE)
+
+
+async def test_a_report_that_is_no_array_is_refused(no_leaks):
+    async def ragged(inbox, fired, population):
+        async for _ in inbox:
+            await fired.put([[1], [2, 3]])
+
+    async with na.Network(BUNDLE, populations={"hidden2": ragged}) as network:
+        with pytest.raises(na.PopulationError, match=r"reported \[\[1\], \[2, 3\]\], expected"):
+            await network.decide(SAMPLE)

@@ -165,3 +165,17 @@ async def test_sessions_share_the_weights(no_leaks):
         one, other = network.session(), network.session()
         weights = one._forward.wiring.wires.weights
         assert np.shares_memory(weights, other._forward.wiring.wires.weights)
+
+
+@pytest.mark.parametrize("duration_us", [5, 2.5, 2**53])
+async def test_a_refused_duration_leaves_the_sample_as_it_was(duration_us, no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await network.decide(train, seed=na.sample_seed(0, 0))
+        with pytest.raises((ValueError, na.LimitError)):
+            await session.decide(train, duration_us=duration_us)
+        assert session.sample == 0
+        await session.send(train)
+        with pytest.raises((ValueError, na.LimitError)):
+            await session.decision(duration_us=duration_us)
+        assert await session.decision() == expected

@@ -71,3 +71,22 @@ async def test_tapped_neurons_are_positions_in_the_population(no_leaks):
         async for spikes in tap:
             votes[spikes.neurons] += 1
     assert votes.tolist() == decision.votes.tolist()
+
+
+async def test_two_readers_of_a_tap_share_its_items(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        tap = network.tap("output")
+        readers = [asyncio.create_task(anext(tap)) for _ in range(2)]
+        await asyncio.sleep(0)
+        await network.decide(SAMPLE)
+        async with asyncio.timeout(5):
+            seen = await asyncio.gather(*readers)
+    assert seen[0].step != seen[1].step or seen[0].pass_index != seen[1].pass_index
+
+
+async def test_a_closed_tap_no_longer_keeps_the_compiled_engine_away(no_leaks):
+    async with na.Network(BUNDLE, engine="compiled") as network:
+        async with network.tap("output") as tap:
+            pass
+        assert (await network.decide(SAMPLE)).spikes["output"] > 0
+        assert tap.is_closed

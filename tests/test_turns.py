@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -84,3 +86,15 @@ def test_each_loop_has_turns_of_its_own():
         return Turns.of_running_loop()
 
     assert asyncio.run(turns_of_loop()) is not asyncio.run(turns_of_loop())
+
+
+def test_the_turns_of_a_loop_do_not_keep_it_alive():
+    async def loop_that_took_turns():
+        t = Turns.of_running_loop()
+        t.spent()
+        await t.pause()
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = asyncio.run(loop_that_took_turns())
+    gc.collect()
+    assert loop() is None
