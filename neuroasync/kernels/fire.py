@@ -11,7 +11,6 @@ from neuroasync.kernels.order import neuron_key, step_prefix, uniform
 
 __all__ = [
     "evaluate",
-    "fan_out",
     "gather_current",
     "integrate",
     "late_population",
@@ -51,15 +50,6 @@ def start_pass(
     if peaks.shape[0]:
         peaks[at, :] = v
         peak_steps[at, :] = -1
-
-
-@kernel
-def _dense(start, size, offset, weights, count, current):
-    # Slices with a plain index: LLVM turns this into vector instructions, offsets it would not.
-    times, row = np.float32(count), weights[offset : offset + size]
-    sums = current[start : start + size]
-    for i in range(size):
-        sums[i] += row[i] * times
 
 
 @kernel
@@ -103,29 +93,17 @@ def _conv2d(row, source, start, weights, count, current, marks, touched, n):
     y, x, first_y, last_y, first_x, last_x = window(row, source)
     stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
     kernel_x = row[lay.KERNEL_X]
-    kernel_size = row[lay.KERNEL_Y] * kernel_x
+    plane_size = row[lay.KERNEL_Y] * kernel_x
     channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
     for out in range(row[lay.CHANNELS_OUT]):
-        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * kernel_size
+        plane = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * plane_size
         for oy in range(first_y, last_y + 1):
             line = start + (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
-            taps = kernel + (y - oy * stride_y) * kernel_x
+            taps = plane + (y - oy * stride_y) * kernel_x
             for ox in range(first_x, last_x + 1):
                 current[line + ox] += weights[taps + x - ox * stride_x] * np.float32(count)
                 n = _touch(line + ox, count, marks, touched, n)
     return n
-
-
-@kernel
-def fan_out(row, links, size, source):
-    """How many targets one source of a connection has."""
-    if row[lay.KIND] == lay.DENSE:
-        return size
-    if row[lay.KIND] == lay.SPARSE:
-        at = row[lay.INDPTR] + source
-        return links[at + 1] - links[at]
-    _, _, first_y, last_y, first_x, last_x = window(row, source)
-    return row[lay.CHANNELS_OUT] * max(0, last_y - first_y + 1) * max(0, last_x - first_x + 1)
 
 
 @kernel
@@ -138,36 +116,67 @@ def gather_current(
         How many neurons are listed in ``touched``, or -1 where all of the population are
         reached (by a dense connection).
     """
-    start = populations[p, lay.START]
-    size = populations[p, lay.STOP] - start
-    current = potential[lay.CURRENT]
-    n, full = 0, False
+    start, stop = populations[p, lay.START], populations[p, lay.STOP]
+    size, sums = stop - start, potential[lay.CURRENT, start:stop]
+    counts_received = populations[p, lay.SYNC] > 0
+    n, full, synops = 0, False, 0
     for s in range(control[lay.GROUP]):
         owner, count, via = group[lay.OWNER, s], group[lay.COUNT, s], group[lay.VIA, s]
         source = group[lay.ORIGIN, s] - populations[owner, lay.START]
         for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
-            row = connections[links[j]]
-            if row[lay.TARGET] != p or not _carries(row, links[j], via):
+            c = links[j]
+            if connections[c, lay.TARGET] != p or not _carries(connections, c, via):
                 continue
-            control[lay.SYNOPS] += fan_out(row, links, size, source) * count
-            if row[lay.KIND] == lay.DENSE:
-                _dense(start, size, row[lay.WEIGHT] + source * size, weights, count, current)
-                if populations[p, lay.SYNC] > 0:
-                    marks[lay.RECEIVED, start : start + size] += np.int32(count)
+            if connections[c, lay.KIND] == lay.DENSE:
+                # Plain indices into slices: LLVM turns this loop into vector instructions.
+                at, times = connections[c, lay.WEIGHT] + source * size, np.float32(count)
+                row = weights[at : at + size]
+                for i in range(size):
+                    sums[i] += row[i] * times
+                if counts_received:
+                    marks[lay.RECEIVED, start:stop] += np.int32(count)
                 full = True
-            elif row[lay.KIND] == lay.SPARSE:
-                n = _sparse(row, source, start, links, weights, count, current, marks, touched, n)
-            else:
-                n = _conv2d(row, source, start, weights, count, current, marks, touched, n)
+                synops += size * count
+                continue
+            n, targets = _scatter(
+                connections[c], source, start, links, weights, count, potential[lay.CURRENT],
+                marks, touched, n,
+            )  # fmt: skip
+            synops += targets * count
+    control[lay.SYNOPS] += synops
     for i in range(n):
         marks[lay.TOUCHED, touched[i]] = 0
     return -1 if full else n
 
 
 @kernel
-def _carries(row, c, via):
+def _scatter(row, source, start, links, weights, count, current, marks, touched, n):
+    """Deliver over a sparse or convolutional connection.
+
+    Returns:
+        How many are touched now, and how many targets the source has.
+    """
+    if row[lay.KIND] == lay.SPARSE:
+        n = _sparse(row, source, start, links, weights, count, current, marks, touched, n)
+    else:
+        n = _conv2d(row, source, start, weights, count, current, marks, touched, n)
+    return n, _fan_out(row, links, source)
+
+
+@kernel
+def _fan_out(row, links, source):
+    """How many targets one source of a sparse or convolutional connection has."""
+    if row[lay.KIND] == lay.SPARSE:
+        at = row[lay.INDPTR] + source
+        return links[at + 1] - links[at]
+    _, _, first_y, last_y, first_x, last_x = window(row, source)
+    return row[lay.CHANNELS_OUT] * max(0, last_y - first_y + 1) * max(0, last_x - first_x + 1)
+
+
+@kernel
+def _carries(connections, c, via):
     """Whether ``c`` takes part: it is the one the spike comes by, or any without delay."""
-    return c == via if via >= 0 else row[lay.DELAY] == 0
+    return c == via if via >= 0 else connections[c, lay.DELAY] == 0
 
 
 @kernel
