@@ -136,10 +136,9 @@ class Scheduler:
         self._check_open()
 
     def restart(self) -> None:
-        """Start the user's populations anew, after a cancelled or failed pass."""
-        if self._external:
-            self._end_populations()
-            self._start_populations()
+        """Start the populations anew, after a cancelled or failed pass."""
+        self._end_populations()
+        self._start_populations()
 
     def close(self) -> None:
         """End all population coroutines; a pass that is suspended raises ClosedError."""

@@ -6,6 +6,7 @@ import pytest
 from networks import chain, sample
 
 import neuroasync as na
+from neuroasync.forward import Forward
 
 BUNDLE = chain()
 SAMPLES = [sample(seed=k) for k in range(5)]
@@ -179,3 +180,18 @@ async def test_a_refused_duration_leaves_the_sample_as_it_was(duration_us, no_le
         with pytest.raises((ValueError, na.LimitError)):
             await session.decision(duration_us=duration_us)
         assert await session.decision() == expected
+
+
+async def test_a_session_survives_an_error_in_the_middle_of_a_population(monkeypatch, no_leaks):
+    def out_of_memory(self, p):
+        raise MemoryError
+
+    async with (
+        na.Network(BUNDLE, engine="coroutines") as network,
+        network.session() as session,
+    ):
+        expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            patch.setattr(Forward, "integrate", out_of_memory)
+            await session.decide(SAMPLES[0])
+        assert await session.decide(SAMPLES[0]) == expected
