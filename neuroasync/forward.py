@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from neuroasync._choice import choose_by_policy, choose_recorded
 from neuroasync.decision import Decision, Progress
-from neuroasync.errors import ForwardStepLimitError, ReplayError
+from neuroasync.errors import ForwardStepLimitError, ReplayError, StopRuleError
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.advance import start_late_step
 from neuroasync.kernels.arrivals import note_delayed, open_group, reached_populations
@@ -178,11 +178,23 @@ class Forward:
             )  # fmt: skip
 
     def stopped(self) -> bool:
-        """Ask the stop rule; once it says stop, the sample is over."""
+        """Ask the stop rule; once it says stop, the sample is over.
+
+        Raises:
+            StopRuleError: a function of the user's returned something else than a bool.
+        """
         if not self._asks_rule:
             return False
         a, rule = self.state.arrays, self.settings.until
-        if rule(self.progress()) if callable(rule) else should_stop(a.votes, a.control, a.settings):
+        if callable(rule):
+            says_stop = rule(self.progress())
+            if not isinstance(says_stop, bool | np.bool_):
+                raise StopRuleError(
+                    f"the stop rule {rule!r:.80} returned {says_stop!r:.80}, expected True or False"
+                )
+        else:
+            says_stop = should_stop(a.votes, a.control, a.settings)
+        if says_stop:
             a.control[lay.PHASE] = lay.STOPPED
         return self.is_stopped
 

@@ -20,6 +20,8 @@ from neuroasync.scheduler import Scheduler
 from neuroasync.session import Events, Session
 from neuroasync.settings import Engine, InputMode, RunSettings, check_seed
 from neuroasync.tap import Tap
+from neuroasync.turns import Turns
+from neuroasync.warm import warm_up
 from neuroasync.wiring import Wiring
 
 __all__ = ["Network", "RunOptions"]
@@ -123,10 +125,15 @@ class Network:
         Raises:
             SpikeFileError: the events are not valid for this network.
             ForwardStepLimitError: a pass did not end.
-            PopulationError, PolicyError: code of yours failed.
+            PopulationError: a population of yours failed.
+            PolicyError, StopRuleError: a policy or stop rule of yours answered nonsense. What it
+                raises comes out as it is.
             ClosedError: outside the network's ``async with`` block.
         """
         seed = self.seed if seed is None else check_seed(seed)
+        self._running()
+        if (turns := Turns.of_running_loop()).spent():  # making a session takes time, too
+            await turns.pause()
         async with self._open_session(lambda _: seed, recorder, options) as session:
             return await session.decide(events, duration_us=duration_us)
 
@@ -147,8 +154,14 @@ class Network:
         base = self.seed if seed is None else check_seed(seed)
         return self._open_session(lambda i: sample_seed(base, i), recorder, options)
 
+    def recorder(self, **options: Unpack[RunOptions]) -> Recorder:
+        """A recorder for decisions and sessions that run with the same ``options``."""
+        return Recorder(self.bundle, self.settings.with_changes(**options))
+
     def tap(self, population: str, capacity: int = limits.MAX_TAP_ITEMS) -> Tap:
         """What ``population`` fires from now on, in all sessions, as an async iterator.
+
+        While a tap is open, passes run in the coroutine engine.
 
         Args:
             population: its name.
@@ -165,9 +178,13 @@ class Network:
         return tap
 
     async def __aenter__(self) -> Self:
-        """Open the network in the running event loop."""
+        """Open the network in the running event loop, which goes on while kernels are made ready.
+
+        Cancellation: safe; the network is not open.
+        """
         if self._tasks is not None:
             raise RuntimeError("the network is open already")
+        await asyncio.to_thread(warm_up, self._wiring, self.settings)
         self._tasks = await asyncio.TaskGroup().__aenter__()
         return self
 

@@ -52,7 +52,6 @@ class Scheduler:
         self._is_closed = False
         self._driven: dict[int, DrivenPort] = {}
         self._external: dict[int, TaskPort] = {}
-        self._start_populations()
 
     async def run(self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int) -> int:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
@@ -74,8 +73,12 @@ class Scheduler:
             ClosedError: the session was closed meanwhile.
             ValueError: the compiled engine was asked for and does not apply.
         """
+        if self._turns.spent():
+            await self._pause()
         if self._compiles():
             return await self._run_compiled(t_us, index, end_us)
+        if not self._driven and not self._external:
+            self._start_populations()
         forward, width, read = self.forward, max(self.forward.wiring.model.timestep_us, 1), 0
         while not forward.is_stopped:
             time_us = forward.next_pass_us(int(t_us[read]) if read < t_us.size else None)
@@ -110,13 +113,13 @@ class Scheduler:
         control = self.forward.state.arrays.control
         control[lay.CURSOR] = 0
         while True:
-            if self._turns.spent():
-                await self._pause()
             synops, began = int(control[lay.SYNOPS]), time.perf_counter()
             if advance_sample(self.forward, t_us, index, end_us, self._turns.work()):
                 return int(control[lay.CURSOR])
             seconds = time.perf_counter() - began
             self._turns.measured(int(control[lay.SYNOPS]) - synops, seconds)
+            if self._turns.spent():
+                await self._pause()
 
     def _compiles(self) -> bool:
         """Whether the compiled engine runs the next passes."""
@@ -136,9 +139,8 @@ class Scheduler:
         self._check_open()
 
     def restart(self) -> None:
-        """Start the populations anew, after a cancelled or failed pass."""
+        """End the populations after a cancelled or failed pass; the next pass starts others."""
         self._end_populations()
-        self._start_populations()
 
     def close(self) -> None:
         """End all population coroutines; a pass that is suspended raises ClosedError."""
@@ -184,6 +186,8 @@ class Scheduler:
             driven.close()
         for external in self._external.values():
             external.close()
+        self._driven.clear()
+        self._external.clear()
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -255,3 +255,58 @@ def test_a_policy_without_an_order_of_its_own_is_refused():
     for policy in (Mine(), Own):  # a class, not a policy
         with pytest.raises(na.PolicyError, match="or an object with order"):
             na.Network(BUNDLE, policy=policy)
+
+
+def test_a_stop_rule_that_is_async_is_refused_at_once():
+    async def until(progress):
+        return True
+
+    with pytest.raises(na.StopRuleError, match="is async, expected a plain function"):
+        na.Network(BUNDLE, until=until)
+
+
+async def test_a_stop_rule_that_answers_nonsense_is_named(no_leaks):
+    async with na.Network(BUNDLE, until=lambda progress: "no") as network:
+        with pytest.raises(na.StopRuleError, match="returned 'no', expected True or False"):
+            await network.decide(SAMPLE)
+        assert (await network.decide(SAMPLE, until="quiet")).total_spikes > 0
+
+
+def test_a_policy_class_instead_of_a_policy_is_refused_at_once():
+    class Mine:
+        def order(self, pending, group_size):
+            return np.arange(pending.neuron.size)
+
+    with pytest.raises(na.PolicyError, match="expected one of"):
+        na.Network(BUNDLE, policy=Mine)
+
+
+async def test_a_recorder_of_the_network_fits_decisions_with_the_same_options(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        recorder = network.recorder(policy="fifo", group_size=3)
+        decision = await network.decide(SAMPLE, policy="fifo", group_size=3, recorder=recorder)
+    assert recorder.finish().spikes.tolist() == [decision.total_spikes]
+
+
+@pytest.mark.parametrize("engine_name", ["auto", "coroutines"])
+def test_kernels_are_made_ready_while_the_loop_goes_on(engine_name, monkeypatch):
+    from neuroasync import warm
+
+    monkeypatch.setattr(warm, "_ready", set())
+
+    async def open_beside_a_heartbeat():
+        beats = 0
+
+        async def heartbeat():
+            nonlocal beats
+            while True:
+                await asyncio.sleep(0)
+                beats += 1
+
+        heart = asyncio.create_task(heartbeat())
+        async with na.Network(BUNDLE, engine=engine_name):
+            heart.cancel()
+        return beats
+
+    assert asyncio.run(open_beside_a_heartbeat()) > 0
+    assert len(warm._ready) == 1
