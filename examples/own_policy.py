@@ -20,7 +20,7 @@ class NewestFirst:
 
 async def main() -> None:
     samples = shipped_spikes()
-    async with neuroasync.Network(shipped_bundle("unlayered")) as network:
+    async with neuroasync.Network(shipped_bundle("layered-paper")) as network:
         for policy in (neuroasync.Fifo(), NewestFirst()):
             decisions = [await network.decide(train, policy=policy) for train in samples[:40]]
             right = sum(

@@ -129,7 +129,11 @@ def read_bundle(source: Source, max_bytes: int = limits.MAX_BUNDLE_BYTES) -> Bun
         data = source if isinstance(source, bytes) else file.read(size + 1)
     if len(data) != size:
         raise BundleError(f"{source!r}: {size} bytes at first, then {len(data)}; it is changing")
-    network = _checked_network(decode(data))
+    try:
+        outer = decode(data)
+    except BundleError as error:
+        raise BundleError(f"this is no bundle, or it is damaged: {error}") from error
+    network = _checked_network(outer)
     try:
         body = decode(network)
     except BundleError as error:

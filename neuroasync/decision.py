@@ -86,8 +86,6 @@ def parse_until(until: Until) -> StopRule | Callable[[Progress], bool]:
             getattr(until, "__call__", None)  # noqa: B004  # looked at, not tested for
         ):
             raise StopRuleError(f"until: {until!r:.80} is async, expected a plain function")
-        if inspect.iscoroutinefunction(until):
-            raise StopRuleError(f"until: {until!r:.80} is async, expected a plain function")
         if callable(until):
             return until
         raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}, or a function")

@@ -49,7 +49,7 @@ MAX_FORWARD_STEPS: Final = 1_000_000
 """Forward steps of one pass; only a loop without refractoriness comes near it."""
 
 MAX_QUEUED_EVENTS: Final = 1_000_000
-"""Input events that a session holds before ``send`` waits; 16 bytes each, 16 MB."""
+"""Input events that a session holds for the pass to come; 16 bytes each, 16 MB."""
 
 MAX_TAP_ITEMS: Final = 1024
 """Groups of spikes that a tap holds for a slow reader; older ones are dropped and counted."""

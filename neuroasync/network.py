@@ -82,6 +82,7 @@ class Network:
         self._sessions: set[Session] = set()
         self._opened = 0
         self._tasks: asyncio.TaskGroup | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
     def load(
@@ -186,6 +187,7 @@ class Network:
             raise RuntimeError("the network is open already")
         await asyncio.to_thread(warm_up, self._wiring, self.settings)
         self._tasks = await asyncio.TaskGroup().__aenter__()
+        self._loop = asyncio.get_running_loop()
         return self
 
     async def __aexit__(
@@ -202,7 +204,7 @@ class Network:
             for tap in tuple(taps):
                 tap.close()
         self._taps.clear()
-        self._tasks = None
+        self._tasks = self._loop = None
         # The group's own tasks never fail. What the block raised is not shown to it: it would
         # come out wrapped in an ExceptionGroup.
         await tasks.__aexit__(None, None, None)
@@ -222,4 +224,6 @@ class Network:
     def _running(self) -> asyncio.TaskGroup:
         if self._tasks is None:
             raise ClosedError("the network is not open; use it inside `async with`")
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError("the network is open in another event loop; open one in each")
         return self._tasks

@@ -1,6 +1,6 @@
 """Pictures: who fires when under which order, and how soon samples are decided.
 
-Needs matplotlib: ``pip install 'neuroasync[viz]'``. Figures are drawn off screen; no window is
+Needs matplotlib, the extra ``viz``. Figures are drawn off screen; no window is
 opened and no global state of matplotlib is touched.
 """
 

@@ -7,10 +7,12 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync import limits
 from neuroasync.compiled import advance_sample, can_compile
-from neuroasync.errors import ClosedError
+from neuroasync.errors import ClosedError, LimitError
 from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
+from neuroasync.kernels.advance import work_so_far
 from neuroasync.population import PopulationCoroutine
 from neuroasync.ports import DrivenPort, TaskPort
 from neuroasync.tap import Tap, TappedSpikes
@@ -70,6 +72,7 @@ class Scheduler:
         Raises:
             PopulationError: a population of the user's failed.
             ForwardStepLimitError, PolicyError: see :meth:`Forward.next_step`.
+            LimitError: the sample took too many passes.
             ClosedError: the session was closed meanwhile.
             ValueError: the compiled engine was asked for and does not apply.
         """
@@ -85,6 +88,7 @@ class Scheduler:
             if time_us is None or time_us > end_us:
                 break
             first, read = read, int(np.searchsorted(t_us, time_us + width))
+            self._check_passes()
             await self._run_pass(time_us, index[first:read])
         return read
 
@@ -110,16 +114,26 @@ class Scheduler:
     async def _run_compiled(
         self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int
     ) -> int:
-        control = self.forward.state.arrays.control
+        forward, neurons = self.forward, self.forward.wiring.model.size
+        control = forward.state.arrays.control
         control[lay.CURSOR] = 0
         while True:
-            synops, began = int(control[lay.SYNOPS]), time.perf_counter()
-            if advance_sample(self.forward, t_us, index, end_us, self._turns.work()):
+            before, began = int(work_so_far(control, neurons)), time.perf_counter()
+            if advance_sample(forward, t_us, index, end_us, self._turns.work()):
                 return int(control[lay.CURSOR])
             seconds = time.perf_counter() - began
-            self._turns.measured(int(control[lay.SYNOPS]) - synops, seconds)
+            self._turns.measured(int(work_so_far(control, neurons)) - before, seconds)
+            self._check_passes()
             if self._turns.spent():
                 await self._pause()
+
+    def _check_passes(self) -> None:
+        """Without a timestep, spikes on delayed connections may call for passes without end."""
+        if self.forward.passes > limits.MAX_PASSES:
+            raise LimitError(
+                f"the sample took {self.forward.passes} passes by t = {self.forward.time_us} µs; "
+                f"the limit is {limits.MAX_PASSES}"
+            )
 
     def _compiles(self) -> bool:
         """Whether the compiled engine runs the next passes."""

@@ -196,6 +196,11 @@ class Session:
                 f"t_us[0]: {train.t_us[0]}, expected at least {self._last_us}, "
                 "the time of the last event sent"
             )
+        if self._t_us.size > limits.MAX_QUEUED_EVENTS:
+            raise LimitError(
+                f"{self._t_us.size} events wait for one pass; the limit is "
+                f"{limits.MAX_QUEUED_EVENTS}. End the sample by decision()"
+            )
         if len(train):
             self._check_passes(int(train.t_us[-1]))
         return train

@@ -19,7 +19,7 @@ def outer(**changes) -> bytes:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", r"^byte 0: 0 bytes left, expected 1$"),
+        (b"", r"damaged: byte 0: 0 bytes left, expected 1$"),
         (b"\x90", r"^format: expected a map with format 'neuroasync-bundle'; this is no bundle$"),
         (outer(format="other"), r"^format: expected a map with format"),
         (outer(format="gone"), r"^format: expected a map with format"),
@@ -35,7 +35,7 @@ def outer(**changes) -> bytes:
         (outer(network=b""), r"^sha256: the network does not have this digest"),
         (seal(b""), r"^network: byte 0: 0 bytes left, expected 1$"),
         (seal(b"\x80\x00"), r"^network: byte 1: 1 more, expected the end$"),
-        (outer() + b"\x00", r"^byte \d+: 1 more, expected the end$"),
+        (outer() + b"\x00", r"damaged: byte \d+: 1 more, expected the end$"),
         (seal(b"\x90"), r"^bundle: a list, expected a map$"),
     ],
 )

@@ -195,3 +195,43 @@ async def test_a_session_survives_an_error_in_the_middle_of_a_population(monkeyp
             patch.setattr(Forward, "integrate", out_of_memory)
             await session.decide(SAMPLES[0])
         assert await session.decide(SAMPLES[0]) == expected
+
+
+async def test_events_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks):
+    monkeypatch.setattr(na.limits, "MAX_QUEUED_EVENTS", 100)
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        await session.send(([0] * 101, [0] * 101))
+        with pytest.raises(na.LimitError, match="101 events wait for one pass; the limit is 100"):
+            await session.send(([0], [0]))
+        assert (await session.decision()).input_events == 101
+
+
+@pytest.mark.parametrize("engine_name", ["coroutines", "compiled"])
+async def test_a_delayed_loop_without_timesteps_does_not_run_for_years(
+    engine_name, monkeypatch, no_leaks
+):
+    monkeypatch.setattr(na.limits, "MAX_PASSES", 50)
+    monkeypatch.setattr(na.turns.Turns, "work", lambda self: 1)
+    one = np.ones((1, 1), np.float32)
+    loop = na.Model(
+        0,
+        (1,),
+        (na.Population("clock", (1,), na.LIF(v_threshold=0.5)),),
+        (na.Dense("input", "clock", one), na.Dense("clock", "clock", one, delay_us=1)),
+        "clock",
+    )
+    async with na.Network(na.Bundle(loop), engine=engine_name) as network:
+        with pytest.raises(na.LimitError, match="the limit is 50"):
+            await network.decide(([0], [0]), duration_us=2**50)
+
+
+def test_a_network_that_is_open_in_another_loop_says_so():
+    async def decide(network):
+        await network.decide(SAMPLES[0])
+
+    async def main():
+        async with na.Network(BUNDLE) as network:
+            with pytest.raises(RuntimeError, match="open in another event loop"):
+                await asyncio.to_thread(lambda: asyncio.run(decide(network)))
+
+    asyncio.run(main())

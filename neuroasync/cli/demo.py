@@ -23,7 +23,7 @@ from neuroasync.spikes import SpikeTrains
 __all__ = ["demo"]
 
 _FOLDER: Final = Path("neuroasync-demo")
-_RASTER_OF: Final = "unlayered"
+_RASTER_OF: Final = "layered-paper"
 
 OutOption = Annotated[
     Path | None,
@@ -102,5 +102,5 @@ def _pictures(
 ) -> list[RenderableType]:
     """Save the pictures; return what is said of them."""
     if plot is None:
-        return ["For pictures: pip install 'neuroasync[viz]'"]
+        return ["For pictures, install neuroasync with its extra 'viz'."]
     return [facts([("picture", path) for path in save_pictures(plot, folder, of, results)])]

@@ -61,7 +61,7 @@ def encode(
       neuroasync encode digits --coding rate --part test -o digits-test-rate.npz
 
     The same command writes the same bytes on every machine. Needs scikit-learn, which ships
-    the images: pip install 'neuroasync[data]'
+    the images: install neuroasync with its extra 'data'
     """  # noqa: D301  # \b keeps the example's lines
     path = output or Path(f"{dataset.value}-{part.value}-{coding.value}.npz")
     check_output(path)

@@ -8,8 +8,16 @@ from neuroasync.cli.guard import CliError
 __all__ = ["check_folder", "check_output"]
 
 
-def check_output(path: Path) -> None:
-    """Raise CliError if a file can surely not be written at ``path``. Writes nothing."""
+def check_output(path: Path, *inputs: Path) -> None:
+    """Raise CliError if a file can surely not be written at ``path``. Writes nothing.
+
+    Args:
+        path: where to.
+        inputs: files that the command reads, which it must not write over.
+    """
+    for other in inputs:
+        if path == other or (path.exists() and other.exists() and path.samefile(other)):
+            raise CliError(f"{str(path)!r}: the command reads this file; expected another one")
     if path.exists() and not path.is_file():
         raise CliError(f"{str(path)!r}: expected a regular file; cannot be written")
     _check_parent(path, path.parent)

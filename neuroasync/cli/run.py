@@ -85,6 +85,8 @@ def run(
     Each sample starts from rest. The same files, options and seed give the same spikes on
     every machine.
     """  # noqa: D301  # \b keeps the examples' lines
+    if record is not None:
+        check_output(record, bundle, events)
     net, spikes = load_bundle(bundle), load_spikes(events)
     check_fit(net, spikes)
     numbers = chosen_samples(samples, len(spikes))
@@ -93,8 +95,6 @@ def run(
         input=mode_of(input_mode), until=until, max_forward_steps=max_forward_steps,
         engine=engine.value,
     )  # fmt: skip
-    if record is not None:
-        check_output(record)
     recorder = None if record is None else Recorder(net, network.settings)
     with progress("deciding", len(numbers)) as tick:
         decisions = run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, tick))

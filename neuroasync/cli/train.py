@@ -116,7 +116,7 @@ def train(
     path = output or Path(f"{dataset.value}-{recipe.value}.nab")
     check_output(path)
     if checkpoint is not None:
-        check_output(checkpoint)
+        check_output(checkpoint, path)
     elif resume:
         raise CliError("--resume: expected a --checkpoint FILE to go on from")
     train_digits = _trainer()
@@ -137,7 +137,7 @@ def train(
 def _trainer() -> Callable[..., Bundle]:
     """The recipes; they import torch."""
     if importlib.util.find_spec("torch") is None:
-        raise CliError("training needs torch: pip install 'neuroasync[train]'")
+        raise CliError("training needs torch: install neuroasync with its extra 'train'")
     from neuroasync.train.recipes import train_digits
 
     return train_digits

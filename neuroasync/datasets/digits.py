@@ -52,7 +52,7 @@ def load_digits(coding: Coding = "rate", draws: int = 1) -> Digits:
         from sklearn.datasets import load_digits as load
     except ImportError as error:
         raise ImportError(
-            "the digits come with scikit-learn: pip install 'neuroasync[data]'"
+            "the digits come with scikit-learn: install neuroasync with its extra 'data'"
         ) from error
     images, labels = load(return_X_y=True)
     values = np.asarray(images, np.float64).reshape(-1, 8, 8) / 16

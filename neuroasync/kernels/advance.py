@@ -18,8 +18,10 @@ from neuroasync.kernels.fire import (
 from neuroasync.kernels.jit import kernel
 from neuroasync.kernels.pending import admit, choose, take
 
-__all__ = ["Arrays", "Wires", "advance", "next_pass_time", "start_late_step"]
+__all__ = ["Arrays", "Wires", "advance", "next_pass_time", "start_late_step", "work_so_far"]
 
+_NEURONS_A_SYNOP: Final = 4
+"""How many neurons decay in the time of a synaptic operation, or so."""
 _STEP_COST: Final = 64
 """What a forward step costs besides its synaptic operations, in synaptic operations."""
 
@@ -87,7 +89,7 @@ def advance(wires, arrays, t_us, index, end_us, noise, dropout, work):
         votes, spikes, touched, fired, reached, control, settings, peaks, peak_steps,
     ) = arrays  # fmt: skip
     neurons, timestep = potential.shape[1], settings[lay.TIMESTEP]
-    spent = control[lay.SYNOPS] + _STEP_COST * control[lay.SERIAL]
+    spent = work_so_far(control, neurons)
     while control[lay.PHASE] != lay.STOPPED:
         opens = control[lay.PHASE] == lay.BETWEEN_PASSES
         late, n, first, last = -1, 0, control[lay.CURSOR], control[lay.CURSOR]
@@ -160,9 +162,16 @@ def advance(wires, arrays, t_us, index, end_us, noise, dropout, work):
             )  # fmt: skip
         if should_stop(votes, control, settings):
             control[lay.PHASE] = lay.STOPPED
-        if control[lay.SYNOPS] + _STEP_COST * control[lay.SERIAL] - spent > work:
+        if work_so_far(control, neurons) - spent > work:
             return lay.BUDGET_SPENT
     return lay.DONE
+
+
+@kernel
+def work_so_far(control, neurons):
+    """What the sample has cost so far: its steps and passes, too, in synaptic operations."""
+    passes = (control[lay.PASS] + 1) * (neurons // _NEURONS_A_SYNOP)
+    return control[lay.SYNOPS] + _STEP_COST * control[lay.SERIAL] + passes
 
 
 @kernel

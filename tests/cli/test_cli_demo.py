@@ -102,7 +102,9 @@ def test_without_matplotlib_there_is_one_line_of_advice(cli, files, monkeypatch)
     monkeypatch.delattr("neuroasync.plot", raising=False)
     result = cli("demo", "--samples", "0:1")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1] == "For pictures: pip install 'neuroasync[viz]'"
+    assert (
+        result.stdout.splitlines()[-1] == "For pictures, install neuroasync with its extra 'viz'."
+    )
     assert not (files.folder / "neuroasync-demo").exists()
 
 

@@ -96,3 +96,12 @@ def test_a_row_that_the_recording_lacks_is_refused(cli, files, recorded):
     result = cli("explain", recorded, "--bundle", files.net, "--spike", 10**9)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "the recording has rows 0 to" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["net.nab", "events.npz", "./net.nab"])
+def test_a_recording_never_overwrites_what_it_is_made_of(cli, files, name):
+    before = (files.folder / name).read_bytes()
+    result = cli("run", files.net, files.events, "--record", name)
+    assert result.exit_code == 2
+    assert "the command reads this file; expected another one" in result.stderr
+    assert (files.folder / name).read_bytes() == before

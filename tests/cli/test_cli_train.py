@@ -72,7 +72,9 @@ def test_without_torch_training_says_what_to_install(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     result = cli("train", "digits", "--recipe", "layered")
     assert result.exit_code == 2
-    assert result.stderr == "error: training needs torch: pip install 'neuroasync[train]'\n"
+    assert (
+        result.stderr == "error: training needs torch: install neuroasync with its extra 'train'\n"
+    )
 
 
 @pytest.mark.parametrize(("coding", "part"), [("rate", "test"), ("latency", "validation")])
@@ -92,5 +94,5 @@ def test_encode_without_scikit_learn_says_what_to_install(cli, files, monkeypatc
     result = cli("encode", "digits")
     assert result.exit_code == 2
     assert result.stderr == (
-        "error: the digits come with scikit-learn: pip install 'neuroasync[data]'\n"
+        "error: the digits come with scikit-learn: install neuroasync with its extra 'data'\n"
     )
