@@ -237,13 +237,9 @@ class Forward:
         """Raise ForwardStepLimitError if the pass took ``max_forward_steps`` already."""
         control, limit = self.state.arrays.control, self.settings.max_forward_steps
         if control[lay.STEP] >= limit:
-            owner, who = int(control[lay.LAST_OWNER]), "no population fired: the input is queued"
-            if owner >= 0:
-                name = self.wiring.model.populations[owner].name
-                who = f"population {name!r} was the last to fire"
             raise ForwardStepLimitError(
                 f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
-                f"max_forward_steps = {limit}; {who}. "
+                f"max_forward_steps = {limit}; {self.state.last_to_fire()}. "
                 "Raise the limit, or make the populations of the loop refractory"
             )
 

@@ -20,7 +20,7 @@ from neuroasync.forward import Forward
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
 
-__all__ = ["Recorder", "Recording", "RunInfo"]
+__all__ = ["Recorder", "Recording", "RunInfo", "rows_digest"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -159,12 +159,17 @@ class Recording:
 
     def _digest(self, rows: slice) -> bytes:
         table = np.stack((self.pass_[rows], self.step[rows], self.neuron[rows]), axis=1)
-        return hashlib.sha256(np.ascontiguousarray(table, "<i8").tobytes()).digest()
+        return rows_digest(table)
 
     def _checked(self, k: int) -> int:
         if not 0 <= k < len(self):
             raise RecordingError(f"sample {k}: the recording has samples 0 to {len(self) - 1}")
         return k
+
+
+def rows_digest(rows: NDArray[np.int64]) -> bytes:
+    """SHA-256 of spikes in firing order, i64[spikes, 3] of (pass, step, neuron), little-endian."""
+    return hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).digest()
 
 
 def _span(samples: NDArray[np.int64], k: int) -> slice:

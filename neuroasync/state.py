@@ -11,7 +11,7 @@ from neuroasync.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.settings import RunSettings
 from neuroasync.wiring import Wiring
 
-__all__ = ["State"]
+__all__ = ["State", "grown"]
 
 _CODES: Final = {
     LayerSync: lay.LAYER_SYNC,
@@ -131,15 +131,22 @@ class State:
         self.flush()
         n = a.potential.shape[1]
         due = int(a.control[lay.DUE]) + group * self.wiring.fan_delayed
-        pending = _grown(a.pending, n + group)
+        pending = grown(a.pending, n + group)
         self.arrays = a._replace(
             pending=pending,
-            keys=_grown(a.keys, pending.shape[1]),
-            chosen=_grown(a.chosen, pending.shape[1]),
-            group=_grown(a.group, max(group, pending.shape[1])),
-            due=_grown(a.due, due),
-            slots=_grown(a.slots, group),
+            keys=grown(a.keys, pending.shape[1]),
+            chosen=grown(a.chosen, pending.shape[1]),
+            group=grown(a.group, max(group, pending.shape[1])),
+            due=grown(a.due, due),
+            slots=grown(a.slots, group),
         )
+
+    def last_to_fire(self) -> str:
+        """Who fired last, in words, for the error that names what did not end."""
+        owner = int(self.arrays.control[lay.LAST_OWNER])
+        if owner < 0:
+            return "no population fired: the input is queued"
+        return f"population {self.wiring.model.populations[owner].name!r} was the last to fire"
 
     def flush(self) -> None:
         """Empty the logs of spikes and deliveries, into the blocks if they are kept."""
@@ -153,10 +160,10 @@ class State:
         a.control[lay.SLOTS] = 0
 
 
-def _grown(array: NDArray[Any], room: int) -> NDArray[Any]:
-    """The array, or a larger copy if its last axis is shorter than ``room``."""
+def grown(array: NDArray[Any], room: int) -> NDArray[Any]:
+    """The array, or a copy at least twice as long if its last axis is shorter than ``room``."""
     if array.shape[-1] >= room:
         return array
-    grown = np.zeros((*array.shape[:-1], max(room, 2 * array.shape[-1])), array.dtype)
-    grown[..., : array.shape[-1]] = array
-    return grown
+    longer = np.zeros((*array.shape[:-1], max(room, 2 * array.shape[-1])), array.dtype)
+    longer[..., : array.shape[-1]] = array
+    return longer

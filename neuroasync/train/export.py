@@ -1,21 +1,20 @@
 """A trained network as a bundle that says how it came to be, with golden samples."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from neuroasync.bundle import Bundle, Golden, Scalar
 from neuroasync.kernels.order import sample_seed
+from neuroasync.recording import rows_digest
 from neuroasync.spikes import SpikeTrains
 from neuroasync.train.batch import make_batch
 from neuroasync.train.record import Recorder
 from neuroasync.train.trainer import Fit
 
-__all__ = ["export_bundle", "spikes_sha256"]
+__all__ = ["export_bundle"]
 
 
 def export_bundle(
@@ -66,11 +65,6 @@ def export_bundle(
     )
 
 
-def spikes_sha256(rows: NDArray[np.int64]) -> bytes:
-    """SHA-256 of spikes in firing order, i64[spikes, 3] of (pass, step, neuron), little-endian."""
-    return hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).digest()
-
-
 def _version() -> str | None:
     try:
         return version("neuroasync")
@@ -91,7 +85,7 @@ def _golden_samples(fit: Fit, samples: SpikeTrains, n: int) -> tuple[Golden, ...
             fit.config.policy_spec,
             seeds[i],
             None if (label := int(record.labels[i])) < 0 else label,
-            spikes_sha256(rows),
+            rows_digest(rows),
         )
         for i, rows in enumerate(record.rows())
     )

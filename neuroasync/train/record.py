@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.advance import Wires
 from neuroasync.model import Model
 from neuroasync.settings import RunSettings
-from neuroasync.state import State
+from neuroasync.state import State, grown
 from neuroasync.train.batch import Batch
 from neuroasync.train.kernels.backward import backward_samples
 from neuroasync.train.kernels.forward import forward_samples
@@ -92,14 +92,14 @@ class _Chunk:
         room = max(a.pending.shape[1], n + need)
         due = int(a.control[lay.DUE]) + need * self.state.wiring.fan_delayed
         self.state.arrays = a._replace(
-            rows=_grown(a.rows, rows),
-            row_potential=_grown(a.row_potential, max(rows, 0)),
-            slots=_grown(a.slots, int(a.control[lay.SLOTS]) + need),
-            pending=_grown(a.pending, room),
-            keys=_grown(a.keys, room),
-            chosen=_grown(a.chosen, room),
-            group=_grown(a.group, room),
-            due=_grown(a.due, due),
+            rows=grown(a.rows, rows),
+            row_potential=grown(a.row_potential, max(rows, 0)),
+            slots=grown(a.slots, int(a.control[lay.SLOTS]) + need),
+            pending=grown(a.pending, room),
+            keys=grown(a.keys, room),
+            chosen=grown(a.chosen, room),
+            group=grown(a.group, room),
+            due=grown(a.due, due),
         )
 
     def sample_rows(self) -> Iterable[NDArray[np.int64]]:
@@ -235,12 +235,11 @@ class Recorder:
                 arriving = int(events[k + 1] - events[k]) + int(control[lay.DUE])
                 chunk.grow(max(arriving, int(control[lay.PENDING])))
             elif why == lay.STEP_LIMIT:
-                name = self.model.populations[int(control[lay.LAST_OWNER])].name
                 raise ForwardStepLimitError(
                     f"sample {at.start + k} of the batch, pass {control[lay.PASS]}: did not end "
                     f"within max_forward_steps = {record.settings.max_forward_steps}; "
-                    f"population {name!r} was the last to fire. Raise the limit, or make the "
-                    "populations of the loop refractory"
+                    f"{state.last_to_fire()}. Raise the limit, or make the populations of the "
+                    "loop refractory"
                 )
             else:
                 return
@@ -266,12 +265,3 @@ def _cores() -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _grown(array: NDArray[Any], room: int) -> NDArray[Any]:
-    """The array, or a copy at least twice as long if its last axis is shorter than ``room``."""
-    if array.shape[-1] >= room:
-        return array
-    grown = np.zeros((*array.shape[:-1], max(room, 2 * array.shape[-1])), array.dtype)
-    grown[..., : array.shape[-1]] = array
-    return grown
