@@ -57,21 +57,21 @@ def footprint(model: Model) -> Footprint:
     )
 
 
-def connection_sparsity(model: Model) -> float | None:
+def connection_sparsity(model: Model) -> float:
     """Share of zeros among the weights of ``model``: 0 is fully connected, 1 is no synapse.
 
     A convolution counts its kernel once. A sparse connection counts as the matrix that it stands
     for, so that a pruned network is as sparse in either form.
 
     Returns:
-        From 0 to 1, not rounded; None where the model has no weights.
+        From 0 to 1, not rounded.
     """
     weights = non_zero = 0
     for c in model.connections:
         ends = (shape_of(model, c.source), shape_of(model, c.target))
         weights += math.prod(map(math.prod, ends)) if isinstance(c, Sparse) else c.weight.size
         non_zero += int(np.count_nonzero(c.weight))
-    return 1 - non_zero / weights if weights else None
+    return (weights - non_zero) / weights
 
 
 def _own_values(neuron: LIF) -> int:

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neuroasync.metrics import AnytimeCurve, StopPoint
-from neuroasync.plot._canvas import COLOURS, HATCHES, LINES, MARKERS, new_figure
+from neuroasync.metrics.anytime import Unit
+from neuroasync.plot._canvas import COLOURS, HATCHES, LINES, MARKERS, count_axis, new_figure
 
 __all__ = ["AnytimeRun", "plot_anytime", "plot_density"]
 
-_AXES: Final = {
+_AXES: Final[dict[Unit, str]] = {
     "spikes": "spikes of the network, at most",
     "steps": "forward steps, at most",
     "rounds": "rounds (deliveries of up to F spikes), at most",
@@ -68,7 +69,9 @@ def plot_density(runs: Mapping[str, Mapping[str, float]], title: str) -> Figure:
 
 
 def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
-    """Accuracy, had every sample to answer within a budget; larger marks are stop rules.
+    """Accuracy, had every sample to answer within a budget; numbered marks are stop rules.
+
+    A mark stands at the mean of what its samples spent.
 
     Args:
         runs: at least one; all of one unit.
@@ -83,6 +86,7 @@ def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
     (unit,) = units
     figure = new_figure(8, 4.8)
     axis = figure.subplots()
+    rules = list(dict.fromkeys(point.rule for run in runs for point in run.points))
     for k, run in enumerate(runs):
         colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
         axis.plot(
@@ -91,25 +95,32 @@ def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
             markevery=0.12, markersize=4,
         )  # fmt: skip
         for point in run.points:
-            _mark(axis, point, unit, colour, marker)
+            _mark(axis, point, unit, f"{1 + rules.index(point.rule)}", colour, marker)
+    for number, rule in enumerate(rules, 1):
+        axis.plot([], [], "ko", markersize=9, markerfacecolor="white", label=f"{number}: {rule}")
     axis.set_xlabel(_AXES[unit])
     axis.set_ylabel("right, % of all samples")
-    axis.set_xscale("symlog", linthresh=2, linscale=0.3)
-    axis.set_xlim(left=0)
-    axis.set_ylim(0, 103)
+    count_axis(axis)
+    axis.set_xlim(0, 1.1 * max(1, *(run.curve.budget[-1] for run in runs)))
+    axis.set_ylim(0, 105)
     _finish(axis, title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
-def _mark(axis: Axes, point: StopPoint, unit: str, colour: str, marker: str) -> None:
-    """A stop rule, at the mean of what its samples spent; nothing without samples."""
-    spent, accuracy = getattr(point, unit), point.accuracy
-    if accuracy is None:
+def _mark(axis: Axes, point: StopPoint, unit: Unit, number: str, colour: str, marker: str) -> None:
+    """A stop rule's number in the marker of its run; nothing without samples."""
+    spent, accuracy = point.mean(unit), point.accuracy
+    if spent is None or accuracy is None:
         return
-    at = (float(spent.mean()), 100 * accuracy)
-    axis.plot(*at, linestyle="", marker=marker, markersize=9, color=colour, markeredgecolor="black")
-    axis.annotate(point.rule, at, (6, -11), textcoords="offset points", fontsize=7.5)
+    axis.plot(
+        spent, 100 * accuracy, linestyle="", marker=marker, markersize=12, color=colour,
+        markeredgecolor="black",
+    )  # fmt: skip
+    axis.annotate(
+        number, (spent, 100 * accuracy), ha="center", va="center", color="white", fontsize=8,
+        fontweight="bold",
+    )  # fmt: skip
 
 
 def _finish(axis: Axes, title: str) -> None:

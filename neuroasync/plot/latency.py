@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from neuroasync.plot._canvas import COLOURS, HATCHES, MARKERS, new_figure
+from neuroasync.plot._canvas import COLOURS, HATCHES, MARKERS, count_axis, new_figure
 
 __all__ = ["LatencyCurve", "decision_latency", "plot_latency"]
 
-_ROUNDS: Final = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 _UNITS: Final = {"rounds": "rounds (deliveries of up to F spikes)", "steps": "forward steps"}
 
 
@@ -50,9 +49,7 @@ def decision_latency(curves: Sequence[LatencyCurve], title: str) -> Figure:
             )  # fmt: skip
     axis.set_xlabel("rounds (deliveries of up to F spikes) since the sample's first event")
     axis.set_ylabel("samples decided, %")
-    axis.set_xscale("symlog", linthresh=2, linscale=0.3)
-    axis.set_xticks(_ROUNDS, [str(rounds) for rounds in _ROUNDS])
-    axis.set_xticks([], minor=True)
+    count_axis(axis)
     axis.set_ylim(0, 103)
     known = [r for c in curves for r in (*c.first_output, *c.stopped)] or [0, 1]
     axis.set_xlim(0.8 * min(known), 1.1 * max(known))
