@@ -53,6 +53,7 @@ def test_a_summary_holds_means_as_they_are_defined():
         "spikes_per_sample": 4.0,  # (8 + 4 + 0) / 3
         "spikes_per_neuron": 0.5,
         "spikes_by_population": {"a": 3.0, "b": 1.0},
+        "passes_per_sample": 1.0,
         "steps_per_sample": 6.0,  # (10 + 6 + 2) / 3
         "rounds_per_sample": 7.0,  # (12 + 6 + 3) / 3
         "rounds_to_decision": 9.0,  # the two that have a label: (12 + 6) / 2
