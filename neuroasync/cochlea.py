@@ -149,7 +149,7 @@ def _filtered(block: Floats, rate: int, frame: int) -> Floats:
     """f64[frames, sounds, 32] of f64[time, sounds]: one step of the filters for each time."""
     centres = centre_frequencies()
     widths = [1.019 * erb_hz(f) for f in centres]
-    turns = np.array([round(f / rate * _TURN) for f in centres])  # phases a sample
+    turns = np.array([int(_rounded(f / rate, _TURN) * _TURN) for f in centres])  # phases a sample
     gain = np.array([_rounded(1 - math.exp(-2 * math.pi * b / rate), 2**24) for b in widths])
     leak = _rounded(1 - math.exp(-(10**6) / (rate * _LEAK_US)), 2**24)
     cosine = np.array([_rounded(math.cos(2 * math.pi * k / _TURN), 2**14) for k in range(_TURN)])

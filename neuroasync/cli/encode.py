@@ -101,4 +101,5 @@ def encode(
         raise CliError(str(error)) from error
     write_spikes(spikes, path)
     about = [("written", path), ("samples", len(spikes)), ("events", f"{len(spikes.t_us):,}")]
-    say(facts([*about, ("data", f"{loaded.title}; {loaded.credit}; {loaded.licence}")]))
+    whose = [("data", loaded.title), ("credit", loaded.credit), ("licence", loaded.licence)]
+    say(facts([*about, *whose]))
