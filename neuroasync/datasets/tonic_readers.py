@@ -54,17 +54,8 @@ class _Set:
 
 _DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _ZIFFERN: Final = (
-    "null",
-    "eins",
-    "zwei",
-    "drei",
-    "vier",
-    "fünf",
-    "sechs",
-    "sieben",
-    "acht",
-    "neun",
-)
+    "null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun",
+)  # fmt: skip
 
 TONIC_SETS: Final = {
     "nmnist": _Set("NMNIST", "", True, About(
