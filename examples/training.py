@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import neuroasync
-from neuroasync.datasets import load_digits
+from neuroasync.datasets import load_dataset
 from neuroasync.train import TrainConfig, export_bundle, fit
 from neuroasync.train.recipes import layered_model
 
@@ -20,7 +20,7 @@ async def accuracy(path: Path, samples: neuroasync.SpikeTrains) -> float:
     return sum(right) / len(right)
 
 
-digits = load_digits()
+digits = load_dataset("digits")
 model = layered_model((64, 32, 10), (8, 8), timestep_us=1000, decay=0.9, v_threshold=1.0)
 config = TrainConfig(policy="momentum", group_size=8, epochs=EPOCHS)
 fitted = fit(model, digits.train, config)

@@ -16,7 +16,8 @@ import numpy as np
 
 from neuroasync.bundle import Bundle, Scalar
 from neuroasync.connections import INPUT, Dense
-from neuroasync.datasets.digits import TIMESTEP_US, Coding, load_digits
+from neuroasync.datasets import load_dataset
+from neuroasync.datasets.images import Coding
 from neuroasync.model import LIF, Model, Population
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
@@ -92,7 +93,6 @@ def train_digits(
     Raises:
         ValueError: the recipe is unknown, or an argument is out of range.
         CheckpointError: the checkpoint cannot be used.
-        ImportError: scikit-learn, which ships the digits, is not installed.
     """
     if recipe not in RECIPES:
         raise ValueError(f"recipe: {recipe!r:.80}, expected one of {list(RECIPES)}")
@@ -100,7 +100,7 @@ def train_digits(
     config = replace(chosen.config, seed=seed, device=device)
     if epochs is not None:
         config = replace(config, epochs=epochs)
-    digits = load_digits(coding, _DRAWS)
+    digits = load_dataset("digits", coding=coding, draws=_DRAWS)
 
     def on_batch(batch: BatchResult) -> None:
         if on_progress is not None:
@@ -108,7 +108,9 @@ def train_digits(
             on_progress(*done, batch.loss, batch.accuracy, batch.spikes)
 
     fitted = fit(
-        layered_model(_SIZES, (8, 8), TIMESTEP_US, chosen.decay, chosen.v_threshold),
+        layered_model(
+            _SIZES, digits.input_shape, digits.timestep_us, chosen.decay, chosen.v_threshold
+        ),
         digits.train,
         config,
         validation=digits.validation,
@@ -119,10 +121,10 @@ def train_digits(
     bundle = export_bundle(
         fitted,
         digits.validation,
-        classes=[str(k) for k in range(10)],
+        classes=list(digits.classes),
         meta={
-            "dataset": "Optical Recognition of Handwritten Digits (UCI), test part; CC BY 4.0",
-            "dataset_credit": "E. Alpaydin and C. Kaynak (1998), doi 10.24432/C50P49",
+            "dataset": f"{digits.title}; {digits.licence}",
+            "dataset_credit": digits.credit,
             "recipe": recipe,
             "coding": coding,
             "encodings_per_training_image": _DRAWS,
