@@ -1,14 +1,25 @@
 """What a question comes to: lines of figures, a baseline, and what was checked."""
 
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from bench.pairing import Quantiles, Timings
 
-__all__ = ["Answer", "CheckError", "Line", "Question", "Scale", "Unavailable", "expect_same", "lines_of"]
+__all__ = [
+    "Answer",
+    "CheckError",
+    "Line",
+    "Question",
+    "Scale",
+    "Unavailable",
+    "add_figures",
+    "expect_same",
+    "lines_of",
+    "scaled",
+]
 
 
 class CheckError(Exception):
@@ -93,11 +104,22 @@ def lines_of(timings: Timings, baseline: str, unit_s: float = 1e-3) -> list[Line
     """A line for each contender: its quantiles in units of ``unit_s`` seconds, its ratio."""
     lines = []
     for name in timings.names:
-        q, ratios = timings.quantiles(name), timings.ratios(name, baseline)
-        scaled = Quantiles(q.n, q.p50 / unit_s, q.p90 / unit_s, q.p99 / unit_s, q.max / unit_s)
+        ratios = timings.ratios(name, baseline)
         low, high = np.quantile(ratios, (0.1, 0.9)).tolist()
-        lines.append(Line(name, scaled, float(np.median(ratios)), (low, high)))
+        values = scaled(timings.quantiles(name), unit_s)
+        lines.append(Line(name, values, float(np.median(ratios)), (low, high)))
     return lines
+
+
+def scaled(values: Quantiles, unit: float) -> Quantiles:
+    """The quantiles in another unit, of the size ``unit`` in the present one."""
+    p50, p90, p99, largest = (v / unit for v in (values.p50, values.p90, values.p99, values.max))
+    return Quantiles(values.n, p50, p90, p99, largest)
+
+
+def add_figures(line: Line, figures: dict[str, float], target: str = "") -> Line:
+    """The line with more figures, and a target if one is given."""
+    return replace(line, figures=line.figures | figures, target=target or line.target)
 
 
 def expect_same(what: str, outcomes: dict[str, Iterable[object]]) -> str:
