@@ -139,4 +139,5 @@ def expect_same(what: str, outcomes: dict[str, Iterable[object]]) -> str:
         for k, (a, b) in enumerate(zip(expected, found, strict=True)):
             if a != b:
                 raise CheckError(f"{what}: call {k}: {first} has {a}, {name} has {b}")
-    return f"{what}: same in {len(expected)} calls of {', '.join(outcomes)}"
+    who = ", ".join(outcomes) if len(outcomes) <= 4 else f"each of {len(outcomes)}"
+    return f"{what}: same in {len(expected)} calls of {who}"

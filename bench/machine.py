@@ -29,7 +29,7 @@ def describe() -> dict[str, str]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "machine.json")
-        command = [sys.executable, "-m", "pyperf", "collect_metadata", "-q", "-o", path]
+        command = [sys.executable, "-m", "pyperf", "collect_metadata", "-o", path]
         subprocess.run(command, check=True, capture_output=True)
         metadata = pyperf.Benchmark.load(path).get_metadata()
     known = {key: str(metadata[key]) for key in _KEYS if key in metadata}

@@ -32,7 +32,8 @@ def save(run: dict[str, Any], folder: Path) -> Path:
 def print_answer(answer: Answer, console: Console) -> None:
     """Print the table of an answer, what was checked, and its notes."""
     names = list(dict.fromkeys(name for line in answer.lines for name in line.figures))
-    table = Table(title=f"{answer.name}: {answer.question}", title_justify="left", box=None)
+    console.print(f"{answer.name}: {answer.question}", style="bold", highlight=False)
+    table = Table(box=None)
     table.add_column("")
     for column in ("n", "p50", "p90", "p99", "max", "ratio", "p10-p90", *names):
         table.add_column(column, justify="right")

@@ -17,7 +17,7 @@ from neuroasync.spikes import SpikeTrains
 
 __all__ = ["ask"]
 
-_DECIDE = """
+_DECIDE = """\
 import asyncio, sys, neuroasync
 async def main():
     async with neuroasync.Network.load(sys.argv[1]) as network:
@@ -25,6 +25,7 @@ async def main():
         print(decision.label, decision.total_spikes, decision.steps)
 asyncio.run(main())
 """
+_HOW = ("--processes=1", "--values=3", "--warmups=1", "--loops=1", "--inherit-environ=PYTHONPATH")
 _PYTHON = "python"
 _LIBRARIES = "import numpy, numba"
 _IMPORT = "import neuroasync"
@@ -38,15 +39,16 @@ async def ask(scale: Scale) -> Answer:
     except ModuleNotFoundError:
         raise Unavailable("start: pyperf is not installed; the extra `bench` has it") from None
     bundle, trains = as_bundle(dense_stack()), samples(1)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
         write_bundle(bundle, folder / "net.nab")
         write_spikes(SpikeTrains.from_trains(trains, bundle.model.input_shape), folder / "in.npz")
-        decide = [_DECIDE, str(folder / "net.nab"), str(folder / "in.npz")]
+        (folder / "first.py").write_text(_DECIDE)
+        decide = [str(folder / name) for name in ("first.py", "net.nab", "in.npz")]
         commands = {
-            _PYTHON: ["pass"],
-            _LIBRARIES: [_LIBRARIES],
-            _IMPORT: [_IMPORT],
+            _PYTHON: ["-c", "pass"],
+            _LIBRARIES: ["-c", _LIBRARIES],
+            _IMPORT: ["-c", _IMPORT],
             _FIRST: decide,
         }
         async with Network(bundle) as network:
@@ -72,7 +74,7 @@ async def ask(scale: Scale) -> Answer:
 
 def _check(decide: list[str], expected: str) -> str:
     """Run the command once for its result; its kernels are on disk afterwards."""
-    command = [sys.executable, "-c", *decide]
+    command = [sys.executable, *decide]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
     if done.stdout.strip() != expected:
         raise CheckError(f"first decision: {done.stdout.strip()!r}, here it is {expected!r}")
@@ -87,9 +89,8 @@ def _time(command: list[str], path: Path) -> float:
     """Median seconds of the command, of three runs."""
     import pyperf
 
-    how = ["--processes=1", "--values=3", "--warmups=1", "--loops=1", "--inherit-environ=PYTHONPATH"]
-    call = [sys.executable, "-m", "pyperf", "command", "-q", *how, "-o", str(path)]
-    call += ["--", sys.executable, "-c", *command]
+    call = [sys.executable, "-m", "pyperf", "command", "-q", *_HOW, "-o", str(path)]
+    call += ["--", sys.executable, *command]
     subprocess.run(call, check=True, capture_output=True, env=_environment())
     return float(pyperf.Benchmark.load(str(path)).median())
 
