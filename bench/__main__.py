@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench.answer import Answer, CheckError, Question, Scale, Unavailable
+from bench.answer import Answer, CheckError, Question, Scale
 from bench.machine import describe
 from bench.pairing import run_in_loop
 from bench.plots import draw
@@ -39,25 +39,33 @@ QUICK: Final = Scale(rounds=5, calls=20, seconds=1.0, quick=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
+    """Run the command line; return the exit status: 1 if a check failed or a package is missing."""
     asked = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
-    machine, answers = describe(), []
-    for name in asked.only or QUESTIONS:
-        try:
-            answer: Answer = run_in_loop(QUESTIONS[name](QUICK if asked.quick else FULL))
-        except Unavailable as missing:
-            console.print(f"{name}: left out: {missing}\n", markup=False)
-            continue
-        except CheckError as error:
-            print(f"{name}: {error}", file=sys.stderr)
-            return 1
-        print_answer(answer, console)
-        answers.append(answer)
-    path = save(as_json(answers, machine), asked.out)
-    for written in (path, *draw(answers, path.parent, path.stem)):
-        console.print(f"wrote {written}", highlight=False)
+    try:
+        machine = describe()
+        answers = _ask(asked.only or list(QUESTIONS), QUICK if asked.quick else FULL, console)
+        path = save(as_json(answers, machine), asked.out)
+        for written in (path, *draw(answers, path.parent, path.stem)):
+            console.print(f"wrote {written}", highlight=False)
+    except ModuleNotFoundError as missing:
+        print(f"{missing}: pip install -c constraints.txt -e '.[bench]'", file=sys.stderr)
+        return 1
+    except CheckError as error:
+        print(f"results differ: {error}", file=sys.stderr)
+        return 1
     return 0
+
+
+def _ask(names: Sequence[str], scale: Scale, console: Console) -> list[Answer]:
+    answers = []
+    for name in names:
+        try:
+            answers.append(run_in_loop(QUESTIONS[name](scale)))
+        except CheckError as error:
+            raise CheckError(f"{name}: {error}") from error
+        print_answer(answers[-1], console)
+    return answers
 
 
 def _parser() -> argparse.ArgumentParser:

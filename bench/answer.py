@@ -1,6 +1,6 @@
 """What a question comes to: lines of figures, a baseline, and what was checked."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -14,7 +14,6 @@ __all__ = [
     "Line",
     "Question",
     "Scale",
-    "Unavailable",
     "add_figures",
     "expect_same",
     "lines_of",
@@ -24,10 +23,6 @@ __all__ = [
 
 class CheckError(Exception):
     """Two ways to compute the same did not come to the same: figures would mean nothing."""
-
-
-class Unavailable(Exception):  # noqa: N818  # no error: the run goes on without this question
-    """The question cannot be asked here; says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +117,7 @@ def add_figures(line: Line, figures: dict[str, float], target: str = "") -> Line
     return replace(line, figures=line.figures | figures, target=target or line.target)
 
 
-def expect_same(what: str, outcomes: dict[str, Iterable[object]]) -> str:
+def expect_same(what: str, outcomes: Mapping[str, Iterable[object]]) -> str:
     """Say that all outcomes are the same.
 
     Args:

@@ -11,7 +11,6 @@ from bench.limit import LimitResult
 from neuroasync import Bundle, Decision, Network, Session, SpikeTrain
 from neuroasync.forward import Forward
 from neuroasync.sample import run_sample
-from neuroasync.settings import RunSettings
 from neuroasync.wiring import Wiring
 
 __all__ = ["Counts", "bare_decider", "counts", "open_session", "recorded", "session_decider"]
@@ -56,11 +55,7 @@ def bare_decider(
     bundle: Bundle, trains: Sequence[SpikeTrain], seed_of: Callable[[int], int], **options: Any
 ) -> Callable[[int], Decision]:
     """The same without an event loop."""
-    policy = bundle.policy
-    settings = RunSettings().with_changes(
-        **{"policy": policy.name, "group_size": policy.group_size, "input": policy.input} | options
-    )
-    forward = Forward(Wiring(bundle.model), settings)
+    forward = Forward(Wiring(bundle.model), Network(bundle, **options).settings)
     return lambda k: run_sample(forward, trains[k % len(trains)], seed_of(k))
 
 

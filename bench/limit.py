@@ -27,9 +27,10 @@ _POLICIES: Final = {"layer-sync": 0, "random": 1, "momentum": 2, "fifo": 3}
 _COUNTERS: Final = ("steps", "rounds", "synops", "spikes", "delivered", "label")
 _SCALARS: Final = ("layers", "inputs", "timestep_us", "policy", "group_size", "subtract")
 _ARRAYS: Final = (
-    "size start stride offset weight decay threshold v momentum current refractory neuron layer "
-    "key chosen group group_layer times present arrived reached votes latest rows slots"
-).split()
+    "size", "start", "stride", "offset", "weight", "decay", "threshold", "v", "momentum",
+    "current", "refractory", "neuron", "layer", "key", "chosen", "group", "group_layer", "times",
+    "present", "arrived", "reached", "votes", "latest", "rows", "slots",
+)  # fmt: skip
 
 
 class _Net(ctypes.Structure):
@@ -188,7 +189,7 @@ def _scratch(model: Model, room: int) -> dict[str, NDArray[np.generic]]:
     layers, neurons, inputs = len(model.populations), model.size, model.input_size
     classes = model.populations[-1].size
     padded = sum(-(-p.size // _LANES) * _LANES for p in model.populations)
-    shapes = {
+    shapes: dict[str, tuple[type[np.generic], int | tuple[int, ...]]] = {
         **dict.fromkeys(("v", "momentum", "current"), (np.float32, padded)),
         "refractory": (np.int32, padded),
         **dict.fromkeys(("neuron", "layer", "chosen"), (np.int32, neurons + 1)),

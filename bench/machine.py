@@ -12,7 +12,9 @@ import neuroasync
 
 __all__ = ["describe"]
 
-_PACKAGES: Final = "numpy numba uvloop torch snntorch norse spikingjelly sinabs pyperf".split()
+_PACKAGES: Final = (
+    "numpy", "numba", "uvloop", "torch", "snntorch", "norse", "spikingjelly", "sinabs", "pyperf",
+)  # fmt: skip
 _KEYS: Final = (
     "cpu_model_name", "cpu_count", "cpu_affinity", "cpu_freq", "cpu_config", "load_avg_1min",
     "platform", "python_version", "python_compiler",

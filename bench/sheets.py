@@ -4,6 +4,7 @@ Each population is a square sheet. A spike fires the neuron at its own place in 
 weakly inhibits others, so that the same events cause the same spikes whatever the sheet's size.
 """
 
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -28,9 +29,7 @@ def conv_sheets(side: int) -> Model:
     weight = np.full((1, 1, 3, 3), _WEAK, np.float32)
     weight[0, 0, 1, 1] = _STRONG
     names = _names()
-    connections = tuple(
-        Conv2d(a, b, weight, padding=(1, 1)) for a, b in zip(names, names[1:], strict=False)
-    )
+    connections = tuple(Conv2d(a, b, weight, padding=(1, 1)) for a, b in pairwise(names))
     return _model((1, side, side), connections)
 
 
@@ -38,7 +37,7 @@ def sparse_sheets(side: int) -> Model:
     """The same with 16 targets a neuron: its own place, and 15 anywhere in the sheet."""
     rng, size, names = np.random.default_rng(5), side * side, _names()
     connections = []
-    for a, b in zip(names, names[1:], strict=False):
+    for a, b in pairwise(names):
         # A random step from one target to the next keeps them distinct and ascending.
         steps = rng.integers(1, size // _FAN_OUT + 1, (size, _FAN_OUT))
         own = np.arange(size)[:, None]

@@ -29,10 +29,10 @@ async def ask(scale: Scale) -> Answer:
 
         contenders = [Contender(_BASELINE, one_by_one)]
         if hasattr(network, "decide_all"):
-            for workers in sorted({1, os.cpu_count() or 1}):
-                contenders.append(
-                    Contender(f"decide_all, workers={workers}", _all(network, trains, workers))
-                )
+            contenders += [
+                Contender(f"decide_all, workers={workers}", _all(network, trains, workers))
+                for workers in sorted({1, os.cpu_count() or 1})
+            ]
         else:
             notes = ("decide_all: left out, this version does not have it",)
         timings = await take_turns(contenders, 3 if scale.quick else 10, 1)

@@ -27,7 +27,7 @@ async def ask(scale: Scale) -> Answer:
             for size, side in _SIDES.items():
                 bundle = as_bundle(make(side), "momentum", GROUP_SIZE)
                 for where in ("clustered", "spread"):
-                    trains = sheet_samples(side, where, 4)  # type: ignore[arg-type]
+                    trains = sheet_samples(side, where, 4)
                     name = f"{kind}, {size} neurons, {where}"
                     session = await open_session(stack, bundle)
                     contenders.append(Contender(name, session_decider(session, trains)))

@@ -21,6 +21,8 @@ from neuroasync import Bundle, Network, Session, SpikeTrain
 __all__ = ["ask"]
 
 _MODELS = {"dense": dense_stack, "conv": conv_stack}
+_STATM = Path("/proc/self/statm")
+_WAYS = ("tracemalloc", "RSS") if _STATM.exists() else ("tracemalloc",)
 _BYTES_A_NEURON = 16
 """Membrane potential, momentum, refractory mark, reached mark: 4 bytes each."""
 
@@ -54,7 +56,7 @@ async def _memory(name: str, many: int) -> list[Line]:
     """
     lines, loop = [], asyncio.get_running_loop()
     state = _MODELS[name]().size * _BYTES_A_NEURON
-    for how in ("tracemalloc", "RSS"):
+    for how in _WAYS:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
             grown = await loop.run_in_executor(process, _measure, name, many, how == "tracemalloc")
         figures = {"bytes": grown / many, "neuron state": float(state)}
@@ -88,7 +90,7 @@ async def _growth(bundle: Bundle, half: SpikeTrain, many: int, traced: bool) -> 
 
 def _resident() -> int:
     """Bytes of this process in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(_STATM.read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.answer import Answer, CheckError, Line, Scale, Unavailable, scaled
+from bench.answer import Answer, CheckError, Line, Scale, scaled
 from bench.pairing import quantiles
 from bench.reference import as_bundle, dense_stack, samples
 from neuroasync import Network, write_bundle, write_spikes
@@ -34,10 +34,6 @@ _FIRST = "second start to first decision"
 
 async def ask(scale: Scale) -> Answer:
     """Time commands by pyperf, which isolates and times processes; turns are taken in rounds."""
-    try:
-        import pyperf  # noqa: F401
-    except ModuleNotFoundError:
-        raise Unavailable("start: pyperf is not installed; the extra `bench` has it") from None
     bundle, trains = as_bundle(dense_stack()), samples(1)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
