@@ -27,9 +27,12 @@ def draw(answers: list[Answer], folder: Path, stem: str) -> list[Path]:
         drawn.sort(key=lambda line: line.figures[figure_name])
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.add_subplot(xscale="log", yscale="log")
-        for quantile in ("p50", "p99"):
-            xs = [line.figures[figure_name] for line in drawn]
-            axes.plot(xs, [getattr(line.values, quantile) for line in drawn], "o-", label=quantile)
+        for kind in dict.fromkeys(map(_kind, drawn)):
+            alike = [line for line in drawn if _kind(line) == kind]
+            xs = [line.figures[figure_name] for line in alike]
+            for quantile, style in (("p50", "o-"), ("p99", "o:")):
+                ys = [getattr(line.values, quantile) for line in alike]
+                axes.plot(xs, ys, style, label=f"{kind} {quantile}")
         for line in drawn:
             axes.annotate(_label(line), (line.figures[figure_name], _p50(line)), fontsize=7)
         axes.set(xlabel=title, ylabel=f"{answer.unit} a decision", title=answer.question)
@@ -43,6 +46,11 @@ def draw(answers: list[Answer], folder: Path, stem: str) -> list[Path]:
 
 def _p50(line: Line) -> float:
     return line.values.p50 if line.values else 0.0
+
+
+def _kind(line: Line) -> str:
+    """Word that the line has in common with those it is joined to: ``dense``, not ``64``."""
+    return next(word for word in line.name.split() if not word.isdigit())
 
 
 def _label(line: Line) -> str:
