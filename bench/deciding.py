@@ -11,6 +11,7 @@ from bench.limit import LimitResult
 from neuroasync import Bundle, Decision, Network, Session, SpikeTrain
 from neuroasync.forward import Forward
 from neuroasync.sample import run_sample
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 __all__ = ["Counts", "bare_decider", "counts", "open_session", "recorded", "session_decider"]
@@ -55,7 +56,8 @@ def bare_decider(
     bundle: Bundle, trains: Sequence[SpikeTrain], seed_of: Callable[[int], int], **options: Any
 ) -> Callable[[int], Decision]:
     """The same without an event loop."""
-    forward = Forward(Wiring(bundle.model), Network(bundle, **options).settings)
+    plan = Plan(Wiring(bundle.model), Network(bundle, **options).settings)
+    forward = Forward(plan)
     return lambda k: run_sample(forward, trains[k % len(trains)], seed_of(k))
 
 
