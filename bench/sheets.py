@@ -2,6 +2,7 @@
 
 Each population is a square sheet. A spike fires the neuron at its own place in the next sheet and
 weakly inhibits others, so that the same events cause the same spikes whatever the sheet's size.
+Ten output neurons read the last sheet.
 """
 
 from itertools import pairwise
@@ -73,5 +74,9 @@ def _names() -> list[str]:
 
 def _model(shape: tuple[int, ...], connections: tuple[Conv2d, ...] | tuple[Sparse, ...]) -> Model:
     neuron = LIF(tau_mem_us=float(TIMESTEP_US), v_threshold=1.0)
-    populations = tuple(Population(name, shape, neuron) for name in _names()[1:])
-    return Model(TIMESTEP_US, shape, populations, connections, _names()[-1])
+    sheets = tuple(Population(name, shape, neuron) for name in _names()[1:])
+    size = shape[1] * shape[2]
+    ones, classes = np.ones(size, np.float32), np.arange(size) % 10
+    readout = Sparse(_names()[-1], "output", np.arange(size + 1), classes, ones)
+    populations = (*sheets, Population("output", (10,), neuron))
+    return Model(TIMESTEP_US, shape, populations, (*connections, readout), "output")

@@ -229,26 +229,26 @@ class Forward:
 
     def decision(self, wall_s: float, classes: tuple[str, ...] | None = None) -> Decision:
         """What the sample has come to."""
-        progress, control = self.progress(), self.state.control
-        label, model = progress.label, self.plan.wiring.model
-        at = self.state.votes[lay.LED_SPIKES :].T.tolist()
-        led = {c: (spikes, steps, rounds) for c, (spikes, steps, rounds) in enumerate(at) if spikes}
-        names = [p.name for p in model.populations]
+        votes, control = self.state.votes, self.state.control.tolist()
+        label = int(leader(votes))
+        led, moments = np.flatnonzero(votes[lay.LED_SPIKES]), votes[lay.LED_SPIKES :].T
+        first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
+        passes = control[lay.PASS] + 1
         return Decision(
-            label=label,
-            class_name=None if label is None or classes is None else classes[label],
-            votes=progress.votes.copy(),
-            stopped=self.is_stopped,
-            t_us=progress.t_us if progress.passes else -1,
-            passes=progress.passes,
-            steps=progress.steps,
-            rounds=progress.rounds,
-            spikes=dict(zip(names, self.state.spikes.tolist(), strict=True)),
-            input_events=int(control[lay.INPUTS]),
-            synops=int(control[lay.SYNOPS]),
-            first_led=led,
-            first_spike=min(led.values(), default=None),
-            undelivered=int(control[lay.DUE]),
+            label=None if label < 0 else label,
+            class_name=None if label < 0 or classes is None else classes[label],
+            votes=votes[lay.VOTES].copy(),
+            stopped=control[lay.PHASE] == lay.STOPPED,
+            t_us=control[lay.TIME] if passes else -1,
+            passes=passes,
+            steps=control[lay.STEPS],
+            rounds=control[lay.ROUNDS],
+            spikes=dict(zip(self.plan.names, self.state.spikes.tolist(), strict=True)),
+            input_events=control[lay.INPUTS],
+            synops=control[lay.SYNOPS],
+            first_led=first_led,
+            first_spike=min(first_led.values(), default=None),
+            undelivered=control[lay.DUE],
             wall_s=wall_s,
         )
 

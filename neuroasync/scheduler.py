@@ -113,9 +113,10 @@ class Scheduler:
         forward, turns = self.forward, self._turns
         while True:
             before, began = forward.work, time.perf_counter()
-            if forward.advance(end_us, turns.work()):
-                return
+            is_done = forward.advance(end_us, turns.work())
             turns.measured(forward.work - before, time.perf_counter() - began)
+            if is_done:
+                return
             if turns.spent():
                 await self._pause()
 

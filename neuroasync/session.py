@@ -270,10 +270,10 @@ class Session:
                 self._index = self._index[order]
             read = await self._scheduler.run(self._t_us, self._index, end_us)
             self._check_open()
-            # A copy: a slice would keep all that was read.
-            self._t_us, self._index = self._t_us[read:].copy(), self._index[read:].copy()
-        if self._forward.is_stopped or not self._t_us.size:
-            self._t_us = self._index = _NONE
+            if read == self._t_us.size or self._forward.is_stopped:
+                self._t_us = self._index = _NONE
+            elif read:  # a copy: a slice would keep all that was read
+                self._t_us, self._index = self._t_us[read:].copy(), self._index[read:].copy()
 
     def _pass_start(self, t_us: int) -> int:
         """Virtual time of the pass that an event at ``t_us`` belongs to."""

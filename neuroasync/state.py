@@ -43,6 +43,7 @@ class Plan:
             ``kernels.layout``.
         is_built_in: whether kernels alone can run it: the order and the stop rule are built in,
             and no population is the user's.
+        names: of the populations.
         size: of a session's memory, in words of 8 bytes.
         idle: workspaces that no pass needs at the moment.
     """
@@ -69,6 +70,7 @@ class Plan:
             and not populations[:, lay.EXTERNAL].any()
         )
         self.idle: list[Workspace] = []
+        self.names = tuple(p.name for p in wiring.model.populations)
         self._places = np.zeros(lay.SESSION_END - lay.SETTINGS, np.int64)
         self.size = self._lay_out(populations, dropout)
         self._place(lay.SETTINGS, self.settings.ctypes.data)
@@ -132,12 +134,16 @@ class State:
             and ``slot_blocks`` (i64[6, S]), or there are none.
         workspace: while a pass is under way, else None.
         context: what kernels are called with while there is a workspace.
+        control: i64[..], counters.
     """
 
     __slots__ = (
+        "_address",
         "_due",
+        "_is_fresh",
         "_memory",
         "context",
+        "control",
         "keep",
         "plan",
         "row_blocks",
@@ -152,14 +158,11 @@ class State:
         self.slot_blocks: list[NDArray[np.int64]] | None = None
         self.workspace: Workspace | None = None
         self.context = _NO_CONTEXT
-        self._memory = np.zeros(plan.size, np.int64)
-        self._memory[lay.PASS] = -1
         self._due: NDArray[np.int64] | None = None
-
-    @property
-    def control(self) -> NDArray[np.int64]:
-        """i64[..]."""
-        return self._memory[: lay.CONTROL_COLUMNS]
+        self._memory = np.zeros(plan.size, np.int64)
+        self._address: int = self._memory.ctypes.data
+        self.control = self._memory[: lay.CONTROL_COLUMNS]
+        self.reset(0)
 
     @property
     def votes(self) -> NDArray[np.int64]:
@@ -206,30 +209,36 @@ class State:
 
     def reset(self, seed: int) -> None:
         """Start a new sample that runs with ``seed`` (64 bits)."""
-        if self._memory[lay.PHASE] not in _CLEAN:
+        control = self.control
+        if control[lay.PHASE] not in _CLEAN:
             self.workspace = None  # it was abandoned in the middle of a pass
         if self.keep:
             self.row_blocks, self.slot_blocks = [], []
-        begin(self.attach().context, seed - 2**64 if seed >= 2**63 else seed)
-        self.detach()
+        # The rest is for the kernel, once there is a workspace.
+        control[lay.SEED] = seed - 2**64 if seed >= 2**63 else seed
+        control[lay.PHASE], control[lay.PASS] = lay.BETWEEN_PASSES, -1
+        self._is_fresh = True
 
     def attach(self) -> Workspace:
         """The workspace of the pass that is under way, or about to begin."""
         if self.workspace is None:
             self.workspace = workspace = self.plan.workspace()
             self.context = context = workspace.context
-            context[lay.SESSION] = self._memory.ctypes.data
+            context[lay.SESSION] = self._address
             if self.plan.wiring.fan_delayed:
                 context[lay.DUE_], context[lay.DUE_ROOM] = self.due.ctypes.data, self.due.shape[1]
         if self.keep:
             self.workspace.start_logs()
+        if self._is_fresh:
+            self._is_fresh = False
+            begin(self.context, self.control[lay.SEED])
         return self.workspace
 
     def detach(self) -> None:
         """Give the workspace to whoever needs one, unless a pass or a log is under way in it."""
         if self.workspace is None or self.keep or self.workspace.has_logs:
             return
-        if self._memory[lay.PHASE] in _CLEAN:
+        if self.control[lay.PHASE] in _CLEAN:
             if len(self.plan.idle) < _MOST_IDLE:
                 self.plan.idle.append(self.workspace)
             self.workspace, self.context = None, _NO_CONTEXT

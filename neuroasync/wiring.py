@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from neuroasync.kernels import layout as lay
 from neuroasync.model import Model, Population
 
 __all__ = ["Wires", "Wiring"]
+
+_SYNOPS: Final = 2**16
+"""About how many synaptic operations are done before looking at the work that is left."""
 
 
 class Wires(NamedTuple):
@@ -120,6 +123,8 @@ class Wiring:
             targets = {model.connections[c].target for c in leaving}
             rows[k, lay.APART] = len(targets) == len(leaving)
             rows[k, lay.OUT_START], rows[k, lay.OUT_STOP] = at, at + len(leaving)
+            fan_out = sum(self._fan_out(model.connections[c]) for c in leaving)
+            rows[k, lay.AT_ONCE] = max(1, _SYNOPS // max(1, fan_out))
             rows[k, lay.DELAYED] = any(model.connections[c].delay_us for c in leaving)
             at += len(leaving)
         starts = model.starts
@@ -140,6 +145,14 @@ class Wiring:
         rows[-1, lay.STOP] = starts[-1] + model.input_size
         rows[-1, lay.RANK] = -1
         return rows
+
+    def _fan_out(self, c: Connection) -> int:
+        """The most targets that a source of the connection has."""
+        if isinstance(c, Sparse):
+            return int(np.diff(c.indptr).max(initial=0))
+        if isinstance(c, Conv2d):
+            return c.weight.shape[0] * math.prod(c.weight.shape[2:])
+        return c.weight.shape[0]
 
     def _connection_row(self, c: Connection, packer: "_Packer") -> NDArray[np.int64]:
         row = np.zeros(lay.CONNECTION_COLUMNS, np.int64)

@@ -21,11 +21,9 @@ from neuroasync.kernels.memory import (
     received_of,
     touched_of,
 )
+from neuroasync.kernels.vectors import add_rows
 
 __all__ = ["carries", "deliver", "touch", "window"]
-
-_ROWS = 4
-"""Rows of a dense connection that are added at once: their sums stay in registers."""
 
 
 @kernel
@@ -46,7 +44,8 @@ def deliver(c, limit):
     while s < n:
         owner, via, e = group[lay.OWNER, s], group[lay.VIA, s], s + 1
         if via < 0 and populations[owner, lay.APART]:
-            while e < min(n, s + _ROWS) and group[lay.OWNER, e] == owner and group[lay.VIA, e] < 0:
+            most = min(n, s + populations[owner, lay.AT_ONCE])
+            while e < most and group[lay.OWNER, e] == owner and group[lay.VIA, e] < 0:
                 e += 1
         first = populations[owner, lay.START]
         for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
@@ -82,30 +81,18 @@ def carries(connections, k, via):
 def _dense(c, k, p, first, s, e):
     """Add the rows of slots ``s`` to ``e`` of a dense connection; return synaptic operations."""
     populations, group = populations_of(c), group_of(c)
-    start = populations[p, lay.START]
+    start, room = populations[p, lay.START], c[lay.GROUP_ROOM]
     size = populations[p, lay.STOP] - start
-    base = c[lay.WEIGHTS] + 4 * connections_of(c)[k, lay.WEIGHT]
-    sums = f32_at(c[lay.CURRENT] + 4 * start, size)
-    stride = 4 * size
-    if e - s == _ROWS:
-        a = f32_at(base + stride * (group[lay.ORIGIN, s] - first), size)
-        b = f32_at(base + stride * (group[lay.ORIGIN, s + 1] - first), size)
-        d = f32_at(base + stride * (group[lay.ORIGIN, s + 2] - first), size)
-        f = f32_at(base + stride * (group[lay.ORIGIN, s + 3] - first), size)
-        ta, tb = np.float32(group[lay.COUNT, s]), np.float32(group[lay.COUNT, s + 1])
-        td, tf = np.float32(group[lay.COUNT, s + 2]), np.float32(group[lay.COUNT, s + 3])
-        for i in range(size):
-            sums[i] = (((sums[i] + a[i] * ta) + b[i] * tb) + d[i] * td) + f[i] * tf
-    else:
-        for q in range(s, e):
-            row = f32_at(base + stride * (group[lay.ORIGIN, q] - first), size)
-            times = np.float32(group[lay.COUNT, q])
-            for i in range(size):
-                sums[i] += row[i] * times
-    synops = 0
+    rows = c[lay.WEIGHTS] + 4 * (connections_of(c)[k, lay.WEIGHT] - size * first)
+    at = c[lay.GROUP_] + 8 * s
+    add_rows(
+        c[lay.CURRENT] + 4 * start, rows, size, at + 8 * room * lay.ORIGIN,
+        at + 8 * room * lay.COUNT, e - s,
+    )  # fmt: skip
+    count = 0
     for q in range(s, e):
-        synops += size * group[lay.COUNT, q]
-    return synops
+        count += group[lay.COUNT, q]
+    return size * count
 
 
 @kernel

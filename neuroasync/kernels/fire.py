@@ -26,10 +26,12 @@ from neuroasync.kernels.memory import (
     received_of,
     thresholds_of,
     touched_of,
+    trailing_zeros,
     uniform_of,
 )
 from neuroasync.kernels.order import neuron_key, step_prefix, uniform
 from neuroasync.kernels.sorting import sort
+from neuroasync.kernels.vectors import LANES, charge
 
 __all__ = ["evaluate", "late_population", "start_pass", "touch_late"]
 
@@ -147,32 +149,27 @@ def _all_alike(c, p):
     freshen(c, p)
     populations, control = populations_of(c), control_of(c)
     start, stop = populations[p, lay.START], populations[p, lay.STOP]
-    v, current = potentials_of(c)[start:stop], current_of(c)[start:stop]
-    marks, threshold = marks_of(c)[start:stop], uniform_of(c)[p, lay.THRESHOLD]
+    threshold, fires = uniform_of(c)[p, lay.THRESHOLD], start
+    v, current = c[lay.SESSION] + c[lay.V_AT], c[lay.CURRENT]
+    marks = c[lay.SESSION] + c[lay.MARKS_AT]
     now, pass_mark = np.int32(control[lay.NOW]), np.int32(control[lay.PASS_MARK])
-    sample_mark, one, two = np.int32(control[lay.SAMPLE_MARK]), np.int32(1), np.int32(2)
-    none = np.int32(0)
-    fires = none
-    # No branch and no call in here: LLVM turns this loop into vector instructions.
-    for i in range(v.size):
-        mark = marks[i]
-        locked = mark & one if mark >= pass_mark else none
-        kept = mark & two if mark >= sample_mark else none
-        charge = v[i] if locked else v[i] + current[i]
-        current[i] = np.float32(0.0)
-        v[i] = charge
-        marks[i] = now | kept | locked
-        fires |= (one if charge > threshold else none) & ~locked
-    if not fires:
-        return 0
-    fired, momenta, n = fired_of(c)[start:stop], momenta_of(c)[start:stop], 0
-    for i in range(v.size):
-        if v[i] > threshold and not marks[i] & one:
-            fired[n] = start + i
-            n += 1
-            momenta[i] = v[i]
-            _reset(c, p, start + i, threshold)
-    return n
+    sample_mark = np.int32(control[lay.SAMPLE_MARK])
+    fired, momenta, potentials = fired_of(c), momenta_of(c), potentials_of(c)
+    first = start
+    while first < stop:
+        at = 4 * first
+        bits = charge(
+            v + at, current + at, marks + at, threshold, now, pass_mark, sample_mark, stop - first
+        )
+        while bits:
+            i = first + trailing_zeros(bits)
+            bits &= bits - np.uint64(1)
+            fired[fires] = i
+            fires += 1
+            momenta[i] = potentials[i]
+            _reset(c, p, i, threshold)
+        first += LANES
+    return fires - start
 
 
 @kernel

@@ -10,7 +10,7 @@ The network is shared by all sessions, and never written:
 =============== =================== ==========================================================
 array           type                one column or row per
 =============== =================== ==========================================================
-populations     i64[P + 1, 15]      population; the last row is the input
+populations     i64[P + 1, 16]      population; the last row is the input
 connections     i64[C, 18]          connection, in declared order
 links           i64[..]             connections leaving each population; CSR of sparse ones
 weights         f32[..]             weights, source-major for dense ones; biases
@@ -143,7 +143,9 @@ EVEN: Final = 12
 BIASED: Final = 13
 APART: Final = 14
 """1 where no two connections that leave the population have the same target."""
-POPULATION_COLUMNS: Final = 15
+AT_ONCE: Final = 15
+"""Spikes of the population that are delivered before looking at the work that is left."""
+POPULATION_COLUMNS: Final = 16
 
 BLOCK: Final = 16
 """Neurons that decay together; blocks do not reach over the end of a population."""
@@ -290,7 +292,9 @@ WORK: Final = 30
 """What the session has cost so far, in synaptic operations, or what takes as long."""
 NEEDED: Final = 31
 """How many spike events there must be room for, when a kernel returned ``NEEDS_ROOM``."""
-CONTROL_COLUMNS: Final = 32
+TOP: Final = 32
+"""The most votes that a class has."""
+CONTROL_COLUMNS: Final = 33
 
 # settings
 POLICY: Final = 0

@@ -89,7 +89,7 @@ def f32_at(address, n):
 
 @kernel
 def populations_of(c):
-    """i64[P + 1, 15]."""
+    """i64[P + 1, 16]."""
     rows = c[lay.POPULATION_COUNT] + 1
     return carray(_pointer(c[lay.POPULATIONS]), (rows, lay.POPULATION_COLUMNS), np.int64)
 
@@ -155,7 +155,7 @@ def knobs_of(c):
 
 @kernel
 def control_of(c):
-    """i64[32]."""
+    """i64[33]."""
     return carray(_pointer(c[lay.SESSION] + c[lay.CONTROL_AT]), lay.CONTROL_COLUMNS, np.int64)
 
 

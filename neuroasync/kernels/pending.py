@@ -88,7 +88,10 @@ def _vote(c, fired, start):
         cls = fired[k] - start
         votes[lay.VOTES, cls] += 1
         votes[lay.LATEST, cls] = control[lay.SERIAL]
-        if votes[lay.LED_SPIKES, cls] == 0 and _leads(votes, cls):
+        # Who draws level does not lead: the other came first.
+        leads = votes[lay.VOTES, cls] > control[lay.TOP]
+        control[lay.TOP] = max(control[lay.TOP], votes[lay.VOTES, cls])
+        if leads and votes[lay.LED_SPIKES, cls] == 0:
             votes[lay.LED_SPIKES, cls] = control[lay.SPIKES] + k + 1
             votes[lay.LED_STEPS, cls] = control[lay.STEPS]
             votes[lay.LED_ROUNDS, cls] = control[lay.ROUNDS]
@@ -96,15 +99,6 @@ def _vote(c, fired, start):
             control[lay.FIRST_VOTE] = control[lay.STEPS]
             control[lay.FIRST_VOTE_ROUNDS] = control[lay.ROUNDS]
             control[lay.FIRST_VOTE_SPIKES] = control[lay.SPIKES] + k + 1
-
-
-@kernel
-def _leads(votes, cls):
-    """Whether ``cls``, which has the latest vote, leads: a tie is the other's, who came first."""
-    for other in range(votes.shape[1]):
-        if other != cls and votes[lay.VOTES, other] >= votes[lay.VOTES, cls]:
-            return False
-    return True
 
 
 @kernel

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from neuroasync.kernels.jit import kernel
 
 __all__ = ["smallest", "sort"]
@@ -34,16 +36,21 @@ def smallest(keys, ties, n, k, out):
 
 @kernel
 def _by_insertion(keys, ties, n, k, out):
-    size = 0
+    size, last = 0, np.uint64(0)
     for i in range(n):
-        if size == k and not _less(keys, ties, i, out[k - 1]):
-            continue
-        at = size if size < k else k - 1
+        key = keys[i]
+        if size == k:
+            if key > last or (key == last and ties[i] > ties[out[k - 1]]):
+                continue
+            at = k - 1
+        else:
+            at = size
+            size += 1
         while at > 0 and _less(keys, ties, i, out[at - 1]):
             out[at] = out[at - 1]
             at -= 1
         out[at] = i
-        size += size < k
+        last = keys[out[size - 1]]
 
 
 @kernel
