@@ -13,6 +13,7 @@ from neuroasync.connections import Dense
 from neuroasync.model import LIF, Model, Population
 from neuroasync.policies import make_policy
 from neuroasync.spikes import SpikeTrain, SpikeTrains
+from neuroasync.topology import parse_topology, same_topology
 from neuroasync.train import CheckpointError, SpikingNetwork, TrainConfig, export_bundle, fit
 
 CONFIG = TrainConfig(
@@ -186,6 +187,16 @@ def test_an_exported_bundle_says_how_it_came_to_be(expected, train):
         rows = np.array([(p, s, n) for p, s, _, n in result.rows], "<i8")
         assert hashlib.sha256(rows.tobytes()).digest() == golden.spikes_sha256
         assert result.label == golden.label
+
+
+def test_an_exported_bundle_keeps_the_text_that_its_network_was_made_from(train):
+    text = "timestep_us=1000 decay=0.9; input 1x3x4; a c3k3p1; b d3; a -> a delay_us=1000"
+    config = TrainConfig.from_dict(CONFIG.to_dict() | {"epochs": 1})
+    fitted = fit(parse_topology(text), train, config)
+    bundle = read_bundle(dump_bundle(export_bundle(fitted, train, topology=text)))
+    assert same_topology(parse_topology(bundle.meta["topology"]), bundle.model)
+    with pytest.raises(ValueError, match="topology: it describes another network"):
+        export_bundle(fitted, train, topology=text.replace("delay_us=1000", "delay_us=2000"))
 
 
 @pytest.mark.parametrize(
