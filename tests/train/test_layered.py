@@ -1,6 +1,7 @@
 """Under layer-sync, a layered network trains like any other framework's: plain BPTT."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from neuroasync.model import LIF, Model, Population
 from neuroasync.policies import LayerSync, Random
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain, SpikeTrains
+from neuroasync.topology import parse_topology
 from neuroasync.train import SpikingNetwork
 
 TIMESTEPS, SAMPLES = 6, 5
@@ -153,4 +155,37 @@ def test_layer_sync_training_of_convolutions_is_plain_bptt(reset):
         lambda s: conv2d(s, second),
         lambda s: s.flatten(1) @ last.T,
     ]
+    assert check_same(model, layers, parameters, data, x, RunSettings(), 0) > 50
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_a_recurrent_connection_of_one_timestep_is_a_frameworks_recurrent_layer(reset):
+    rng = np.random.default_rng(2)
+    text = """
+    timestep_us=1000 decay=0.9 v_threshold=0.5
+    input  10
+    hidden d9
+    output d4
+    hidden -> hidden delay_us=1000
+    """
+    described = parse_topology(f"reset={reset}\n{text}")
+    connections = [replace(c, weight=dyadic(rng, c.weight.shape)) for c in described.connections]
+    model = replace(described, connections=tuple(connections))
+    data, x = samples(rng, (10,), 0.3)
+    parameters = [torch.tensor(c.weight).double().requires_grad_() for c in connections]
+    first, last, loop = parameters
+
+    class Hidden:
+        before = torch.zeros(SAMPLES, 9, dtype=torch.float64)
+
+        def __call__(self, s):
+            return s @ first.T + self.before @ loop.T
+
+    hidden = Hidden()
+
+    def output(s):
+        hidden.before = s  # the spikes that the next timestep gets
+        return s @ last.T
+
+    layers = [hidden, output]
     assert check_same(model, layers, parameters, data, x, RunSettings(), 0) > 50
