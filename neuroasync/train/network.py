@@ -119,11 +119,10 @@ class SpikingNetwork(nn.Module):
         return replace(self.model, connections=tuple(connections))
 
     @torch.no_grad()
-    def reset_parameters(self, gain: float, seed: int) -> None:
-        """Draw new weights, Xavier uniform; biases become 0.
+    def reset_parameters(self, seed: int) -> None:
+        """Draw new weights, Xavier uniform: within sqrt(6 / (fan in + fan out)); biases become 0.
 
         Args:
-            gain: factor of the bound sqrt(6 / (fan in + fan out)).
             seed: of the generator.
 
         Source:
@@ -132,7 +131,7 @@ class SpikingNetwork(nn.Module):
         """
         generator = torch.Generator().manual_seed(seed & (2**63 - 1))
         for c, weight in zip(self.model.connections, self.weights, strict=True):
-            bound = gain * math.sqrt(6 / max(sum(_fans(self.model, c)), 1e-9))
+            bound = math.sqrt(6 / max(sum(_fans(self.model, c)), 1e-9))
             drawn = torch.rand(weight.shape, generator=generator)
             weight.copy_((2 * drawn - 1) * bound)
         for bias in self.biases.values():

@@ -162,16 +162,9 @@ def test_callbacks_hear_of_each_batch_and_epoch(model, train):
     assert all(math.isfinite(b.loss) and 0 <= b.accuracy <= 1 for b in batches)
 
 
-def test_without_a_gain_training_begins_with_the_models_own_weights(model, train, expected):
-    config = TrainConfig.from_dict(CONFIG.to_dict() | {"init_gain": None, "epochs": 0})
+def test_without_a_rate_training_begins_with_the_models_own_weights(model, train, expected):
+    config = TrainConfig.from_dict(CONFIG.to_dict() | {"init_rate": None, "epochs": 0})
     assert weights(fit(expected.model, train, config)) == weights(expected)
-
-
-def test_weights_start_within_the_xavier_bound(model):
-    network = SpikingNetwork(model, device="cpu")
-    network.reset_parameters(gain=2.0, seed=0)
-    bound = 2 * math.sqrt(6 / (12 + 16))
-    assert 0.9 * bound < float(network.weights[0].detach().abs().max()) <= bound
 
 
 def test_an_exported_bundle_says_how_it_came_to_be(expected, train):
@@ -213,7 +206,8 @@ def test_an_exported_bundle_keeps_the_text_that_its_network_was_made_from(train)
         ("input", "last"),
         ("momentum_noise", 0.5),
         ("refractory_dropout", -0.1),
-        ("init_gain", math.inf),
+        ("init_rate", math.inf),
+        ("init_rate", 0.0),
         ("duration_us", 0),
         ("seed", -1),
         ("device", "tpu"),
