@@ -75,11 +75,8 @@ def _is_close(found: float, rate: float) -> bool:
 def _scale(network: SpikingNetwork, batch: Batch, p: int, rate: float) -> None:
     """Scale the weights into population ``p``."""
     name = network.model.populations[p].name
-    weights = [
-        weight
-        for c, weight in zip(network.model.connections, network.weights, strict=True)
-        if c.target == name
-    ]
+    parts = zip(network.model.connections, network.parts(network.values), strict=True)
+    weights = [weight for c, (weight, _) in parts if c.target == name]
     drawn = [weight.clone() for weight in weights]
 
     def apply(factor: float) -> None:

@@ -193,7 +193,7 @@ class _Loop:
         self.network = SpikingNetwork(model, surrogate, config.device, threads)
         if config.init_rate is not None:
             self._start(config.init_rate)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr)
+        self.optimizer = torch.optim.Adam([self.network.values], config.lr, fused=True)
         labels = np.zeros(0) if train.labels is None else train.labels
         self._labels = torch.from_numpy(labels.copy()).to(self.network.device)
         output = model.index(model.output)

@@ -94,7 +94,8 @@ def check_same(model, layers, parameters, data, x, how, seed):
     a, b = (torch.randn(y.shape, generator=generator) for y in (votes, spikes))
     ((run.votes * a).sum() + (run.spikes * b).sum()).backward()
     ((votes * a).sum() + (spikes * b).sum()).backward()
-    mine = [w.grad for w in network.weights] + [w.grad for w in network.biases.values()]
+    weights, biases = zip(*network.parts(network.values.grad), strict=True)
+    mine = [*weights, *(bias for bias in biases if bias is not None)]
     assert parameters[0].grad.abs().max() > 0
     for found, parameter in zip(mine, parameters, strict=True):
         expected = parameter.grad
