@@ -122,6 +122,7 @@ def _pass(
 ):  # fmt: skip
     """Walk one pass in reverse, from the adjoint of the potential at its end to before its bias."""
     v, live, spike, paid = work[_V], work[_LIVE], work[_SPIKE], work[_PAID]
+    vias, origins = slots[lay.SLOT_VIA], slots[lay.SLOT_ORIGIN]
     here = now % ring
     paid_at[here] = 0
     written[here] = False
@@ -169,11 +170,13 @@ def _pass(
             v[i], live[i], paid_at[here, i], written[here, owner[i]] = g, g, g, True
         s = slot
         while s < slot1:  # slots of one origin population at a time
-            p, via, begun = _source(slots, s, owner), slots[lay.SLOT_VIA, s], s
-            while s < slot1 and slots[lay.SLOT_VIA, s] == via and _source(slots, s, owner) == p:
+            begun, via = s, vias[s]
+            p = owner[origins[s]] if origins[s] < owner.size else -1
+            first_origin, last_origin = populations[p, lay.START], populations[p, lay.STOP] - 1
+            while s < slot1 and vias[s] == via and first_origin <= origins[s] <= last_origin:
                 s += 1
             _deliver(
-                now, ring, p, via, slots[lay.SLOT_ORIGIN, begun:s], slots[lay.SLOT_COUNT, begun:s],
+                now, ring, p, via, origins[begun:s], slots[lay.SLOT_COUNT, begun:s],
                 populations, connections, links, weights, lags, grad, live, spike, delayed,
             )  # fmt: skip
         if step and slot == slot1:
@@ -211,13 +214,6 @@ def _never_evaluated(
             g = v[i] + paid[i] * derivative(kind, slope, peaks[i] - thresholds[i])
             v[i], live[i], paid_at[here, i] = g, g, g
         written[here, p] = True
-
-
-@kernel
-def _source(slots, s, owner):
-    """Position of the population that a slot comes from; P is the input."""
-    origin = slots[lay.SLOT_ORIGIN, s]
-    return owner[origin] if origin < owner.size else -1
 
 
 @kernel
