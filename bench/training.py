@@ -103,7 +103,7 @@ def neuroasync_step(task: Task, model: Model) -> Step:
         batch = network.batch(samples, range(len(samples)), range(len(samples)))
         optimizer.zero_grad()
         run = network(batch, RunSettings(Random(), GROUP_SIZE))
-        _loss(run.votes, samples).backward()
+        _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return run.votes.detach().sum(1), _by_connection(network.values.grad, model)
 
@@ -121,7 +121,7 @@ def dense_step(task: Task, model: Model) -> Step:
         batch = make_batch(model, samples, range(len(samples)), range(len(samples)))
         optimizer.zero_grad()
         run = run_dense(weights, wiring, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
-        _loss(run.votes, samples).backward()
+        _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return run.votes.detach().sum(1), _by_connection(weights.grad, model)
 
@@ -159,7 +159,7 @@ def snntorch_step(task: Task, model: Model) -> Step:
                 spikes, potentials[k] = neuron(layer(spikes), potentials[k])
             votes.append(spikes)
         out = torch.stack(votes, 1)
-        _loss(out, samples).backward()
+        _loss(out, samples).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return out.detach().sum(1), [
             layer.weight.grad for layer in layers if layer.weight.grad is not None
@@ -185,9 +185,11 @@ def _by_connection(flat: Tensor | None, model: Model) -> list[Tensor]:
     """Gradients of dense connections out of the flat layout, which has sources first."""
     if flat is None:
         return []
-    shapes = [c.weight.shape for c in model.connections]
-    parts = flat[: sum(a * b for a, b in shapes)].split([a * b for a, b in shapes])
-    return [p.view(b, a).t() for p, (a, b) in zip(parts, shapes, strict=True)]
+    found, at = [], 0
+    for c in model.connections:
+        found.append(flat[at : at + c.weight.size].view(c.weight.shape[::-1]).t())
+        at += c.weight.size
+    return found
 
 
 def _work(name: str, task: Task, pipe: Connection) -> None:

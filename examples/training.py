@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import neuroasync
-from neuroasync.datasets import load_digits
+from neuroasync.datasets import load_dataset
 from neuroasync.train import TrainConfig, export_bundle, fit
 
 EPOCHS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
@@ -19,7 +19,7 @@ async def accuracy(path: Path, samples: neuroasync.SpikeTrains) -> float:
     return sum(right) / len(right)
 
 
-digits = load_digits()
+digits = load_dataset("digits")
 topology = """
 timestep_us=1000 decay=0.9 v_threshold=1.0
 input  8x8

@@ -13,6 +13,7 @@ from neuroasync.decision import Decision, Progress, StopRule
 from neuroasync.errors import (
     BundleError,
     ClosedError,
+    DatasetError,
     ForwardStepLimitError,
     LimitError,
     ModelError,
@@ -50,6 +51,7 @@ __all__ = [
     "BundleError",
     "ClosedError",
     "Conv2d",
+    "DatasetError",
     "Decision",
     "Dense",
     "Fifo",

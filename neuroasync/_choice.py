@@ -28,7 +28,7 @@ def choose_by_policy(state: State, policy: OrderingPolicy, group_size: int) -> i
             f"{type(policy).__name__}.order returned {answer!r:.120}, "
             f"expected {wanted} distinct positions from 0 to {k - 1}"
         )
-    state.arrays.chosen[:wanted] = chosen
+    state.attach().chosen[:wanted] = chosen
     return wanted
 
 
@@ -38,17 +38,16 @@ def choose_recorded(state: State, keys: NDArray[np.int64]) -> int:
     Raises:
         ReplayError: one of them is not pending, or is named twice, or none is named.
     """
-    a = state.arrays
-    k = int(a.control[lay.PENDING])
-    at = {key: position for position, key in enumerate(a.pending[lay.KEY, :k].tolist())}
+    k, workspace = int(state.control[lay.PENDING]), state.attach()
+    at = {key: position for position, key in enumerate(workspace.pending[lay.KEY, :k].tolist())}
     if not keys.size:
         raise ReplayError(f"{k} spikes are pending; the recording delivers none of them")
     for slot, key in enumerate(keys.tolist()):
         if key not in at:
-            n = state.wiring.model.size
+            n = state.plan.wiring.model.size
             who = f"neuron {key}" if key < n else f"input event {key - n} of the pass"
             raise ReplayError(f"slot {slot}: the recording delivers {who}, which is not pending")
-        a.chosen[slot] = at.pop(key)
+        workspace.chosen[slot] = at.pop(key)
     return keys.size
 
 
@@ -67,18 +66,20 @@ def _positions(answer: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] 
 
 def _pending(state: State) -> PendingSpikes:
     """What a policy of the user's is shown."""
-    a = state.arrays
-    k = int(a.control[lay.PENDING])
-    origin, owner = a.pending[lay.ORIGIN, :k].copy(), a.pending[lay.OWNER, :k].copy()
-    is_input = owner == len(state.wiring.model.populations)
+    control, pending = state.control, state.attach().pending
+    k = int(control[lay.PENDING])
+    origin, owner = pending[lay.ORIGIN, :k].copy(), pending[lay.OWNER, :k].copy()
+    is_input = owner == len(state.plan.wiring.model.populations)
     neuron = np.where(is_input, 0, origin)
+    waiting = state.waiting
+    count = np.ones(k, np.int64) if waiting is None else waiting[neuron].astype(np.int64)
     return PendingSpikes(
-        neuron=a.pending[lay.KEY, :k].copy(),
+        neuron=pending[lay.KEY, :k].copy(),
         population=owner,
-        momentum=np.where(is_input, np.float32(0), a.potential[lay.MOMENTUM, neuron]),
-        arrival=a.pending[lay.ARRIVAL, :k].copy(),
-        multiplicity=np.where(is_input, 1, a.marks[lay.WAITING, neuron]).astype(np.int64),
-        seed=int(a.settings[lay.SEED]) & MASK,
-        pass_index=int(a.control[lay.PASS]),
-        step=int(a.control[lay.STEP]) + 1,
+        momentum=np.where(is_input, np.float32(0), state.momentum[neuron]),
+        arrival=pending[lay.ARRIVAL, :k].copy(),
+        multiplicity=np.where(is_input, 1, count),
+        seed=int(control[lay.SEED]) & MASK,
+        pass_index=int(control[lay.PASS]),
+        step=int(control[lay.STEP]) + 1,
     )

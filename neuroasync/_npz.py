@@ -11,7 +11,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
@@ -69,7 +69,11 @@ class Field:
 
 
 def read_arrays(
-    source: Source, fields: Mapping[str, Field], max_bytes: int, error: type[NeuroasyncError]
+    source: Source,
+    fields: Mapping[str, Field],
+    max_bytes: int,
+    error: type[NeuroasyncError],
+    skipped: Collection[str] = (),
 ) -> dict[str, NDArray[Any]]:
     """Read exactly the arrays of ``fields``, and nothing else.
 
@@ -78,6 +82,7 @@ def read_arrays(
         fields: name and type of each array; another one in the file is an error.
         max_bytes: limit for the file, and for the sum of its unpacked arrays.
         error: class of every error.
+        skipped: names of arrays that the file may have, too; they are not unpacked.
 
     Returns:
         Read-only arrays; without the optional ones that the file lacks.
@@ -88,7 +93,7 @@ def read_arrays(
     with open_bounded(source, max_bytes, error) as (file, _):
         try:
             with zipfile.ZipFile(_Gate(file)) as archive:
-                entries = _entries(archive, fields, max_bytes, error)
+                entries = _entries(archive, fields, max_bytes, error, skipped)
                 return {
                     name: _read_array(archive, entries[name], name, field, error)
                     for name, field in fields.items()
@@ -144,11 +149,14 @@ def _entries(
     fields: Mapping[str, Field],
     max_bytes: int,
     error: type[NeuroasyncError],
+    skipped: Collection[str],
 ) -> dict[str, zipfile.ZipInfo]:
     """Find the entry of each field; check names, methods and the declared sizes."""
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         name = entry.filename.removesuffix(".npy")
+        if name in skipped and name != entry.filename:
+            continue
         if name not in fields or name == entry.filename:
             known = [f"{field}.npy" for field in fields]
             raise error(f"{entry.filename!r:.80}: unknown, expected one of {known}")

@@ -72,7 +72,8 @@ class RecordingLog:
 def sample_arrays(state: State, events: SpikeTrain, decision: Decision) -> dict[str, Any]:
     """What a recording holds of the sample that has just ended in ``state``."""
     state.flush()
-    row, slot = _joined(state.row_blocks), _joined(state.slot_blocks)
+    row = _joined(state.row_blocks, lay.ROW_COLUMNS)
+    slot = _joined(state.slot_blocks, lay.SLOT_COLUMNS)
     return {
         "pass_": row[lay.PASS_],
         "step": row[lay.STEP_],
@@ -103,5 +104,5 @@ def own_populations(wiring: Wiring) -> tuple[str, ...]:
     return tuple(p.name for p, own in zip(wiring.model.populations, is_own, strict=True) if own)
 
 
-def _joined(blocks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    return np.concatenate([np.empty((6, 0), np.int64), *blocks], axis=1)
+def _joined(blocks: list[NDArray[np.int64]] | None, columns: int) -> NDArray[np.int64]:
+    return np.concatenate([np.empty((columns, 0), np.int64), *(blocks or [])], axis=1)

@@ -3,11 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync import limits
+from neuroasync._choice import choose_recorded
+from neuroasync.decision import Progress
 from neuroasync.errors import ReplayError
 from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
+from neuroasync.policies import LayerSync
 from neuroasync.recording import Recording
-from neuroasync.sample import sample_passes
+from neuroasync.sample import end_of, feed_sample
+from neuroasync.settings import RunSettings
+from neuroasync.state import Plan, State
+from neuroasync.wiring import Wiring
 
 __all__ = ["SampleReplay"]
 
@@ -17,13 +24,18 @@ class SampleReplay:
 
     Args:
         recording: whose deliveries are made again.
-        forward: of its network; its policy and stop rule are not asked.
+        wiring: its network.
         k: position of the sample.
     """
 
-    def __init__(self, recording: Recording, forward: Forward, k: int) -> None:
+    def __init__(self, recording: Recording, wiring: Wiring, k: int) -> None:
         self._recording = recording
-        self._forward = forward
+        # The order, the stop rule and the limit of forward steps are the recording's.
+        info, most = recording.info, limits.MOST_FORWARD_STEPS
+        settings = RunSettings(
+            LayerSync(), info.group_size, info.input, self._stops_here, max_forward_steps=most
+        )
+        self._forward = Forward(Plan(wiring, settings, is_replay=True), self._choose)
         self._k = k
         rows, slots = recording.rows_of(k), recording.deliveries_of(k)
         self._fired = _Cursor(recording.pass_[rows], recording.step[rows])
@@ -46,58 +58,57 @@ class SampleReplay:
         """
         recording, forward, k = self._recording, self._forward, self._k
         times: list[int] = []
-        forward.begin(int(recording.seed[k]))
-        for t_us, index in sample_passes(forward, recording.events(k), recording.duration(k)):
-            if forward.passes == recording.passes[k]:
-                raise self._error(f"a pass at {t_us} µs follows; the recording has none")
-            forward.open_pass(t_us, index)
-            times.append(t_us)
-            if not self._finish_pass():
-                break
+        events = recording.events(k)
+        feed_sample(forward, events, int(recording.seed[k]))
+        end_us = end_of(events, recording.duration(k))
+        while (reached := forward.proceed(end_us)) is not None:
+            if forward.step == 0:
+                self._check_pass_over(forward.passes - 1)
+                times.append(forward.time_us)
+            self._check_group()
+            self._check_fired(self._integrate(reached))
+        if not forward.is_stopped:
+            self._check_pass_over(forward.passes)
         self._check_end(found := np.array(times, np.int64))
         return found
 
-    def _finish_pass(self) -> bool:
-        """Take the pass's steps; return False where the recording was stopped."""
-        while True:
-            self._check_group()
-            self._check_fired(self._integrate())
-            if self._stopped_here():
-                return False
-            if not self._take_step():
-                return True
-
-    def _take_step(self) -> bool:
-        """Deliver what the recording delivers next; return False where the pass ends."""
-        forward = self._forward
-        now = self._delivered.upto(forward.passes - 1, forward.step + 1)
+    def _choose(self, state: State) -> int:
+        """Choose what the recording delivers next."""
+        now = self._delivered.upto(self._forward.passes - 1, self._forward.step + 1)
         try:
-            return forward.take_recorded(self._slots[0, now])
+            return choose_recorded(state, self._slots[0, now])
         except ReplayError as error:
-            raise self._error(str(error), forward.step + 1) from None
+            raise self._error(str(error), self._forward.step + 1) from None
 
-    def _integrate(self) -> NDArray[np.int64]:
+    def _integrate(self, reached: tuple[int, ...]) -> NDArray[np.int64]:
         """Let all that are reached integrate; the user's populations fire as recorded."""
         forward = self._forward
-        populations = forward.wiring.wires.populations
+        populations = forward.plan.wiring.wires.populations
         found = [np.empty(0, np.int64)]
-        for p in forward.reached():
+        for p in reached:
             if populations[p, lay.EXTERNAL]:
                 forward.current(p)
                 fired = self._neuron[self._fired.upto(forward.passes - 1, forward.step)]
                 start, stop = populations[p, lay.START], populations[p, lay.STOP]
-                fired = fired[(fired >= start) & (fired < stop)]
+                forward.report(p, fired[(fired >= start) & (fired < stop)])
             else:
-                fired = forward.integrate(p)
-            forward.admit(p, fired)
-            found.append(fired)
+                forward.integrate(p)
+            found.append(forward.fired(p))
         return np.concatenate(found)
+
+    def _check_pass_over(self, passes: int) -> None:
+        """Compare what the passes before this one delivered, and how many there are."""
+        left = self._delivered.upto(passes - 1, limits.MAX_TIME_US)
+        if missing := left.stop - left.start:
+            raise self._error(f"the recording delivers {missing} spikes more in pass {passes - 1}")
+        if self._forward.passes > self._recording.passes[self._k]:
+            raise self._error(f"a pass at {self._forward.time_us} µs; the recording has none")
 
     def _check_group(self) -> None:
         """Compare what is being delivered."""
-        a = self._forward.state.arrays
-        n = int(a.control[lay.GROUP])
-        found = a.group[[lay.KEY, lay.ORIGIN, lay.COUNT, lay.VIA], :n]
+        n = int(self._forward.state.control[lay.GROUP])
+        group = self._forward.state.attach().group
+        found = group[[lay.KEY, lay.ORIGIN, lay.COUNT, lay.VIA], :n]
         now = self._delivered.take(self._forward.passes - 1, self._forward.step)
         expected = self._slots[:, now]
         if np.array_equal(found, expected):
@@ -145,13 +156,13 @@ class SampleReplay:
         if not np.array_equal(times[recording.pass_[rows]], recording.time_us[rows]):
             raise self._error("passes were not at the times that the recording has")
 
-    def _stopped_here(self) -> bool:
+    def _stops_here(self, progress: Progress) -> bool:
+        """Whether the recording was stopped where the sample stands."""
         recording, k = self._recording, self._k
-        steps = self._forward.state.arrays.control[lay.STEPS]
         return bool(
             recording.stopped[k]
-            and self._forward.passes == recording.passes[k]
-            and steps == recording.steps[k]
+            and progress.passes == recording.passes[k]
+            and progress.steps == recording.steps[k]
         )
 
     def _told_slot(self, group: NDArray[np.int64], slot: int) -> str:

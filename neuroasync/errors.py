@@ -6,6 +6,7 @@
     ├── ModelError (ValueError)        a network description that cannot be run
     │   └── BundleError                a bundle that cannot be trusted or read
     ├── SpikeFileError (ValueError)    a spike file, or spike events, that break the rules
+    ├── DatasetError (ValueError)      a data set whose files are missing or mangled
     ├── RecordingError (ValueError)    a recording that cannot be read or does not fit its bundle
     │   └── ReplayError                a replay whose spikes differ from its recording
     ├── PolicyError (ValueError)       an ordering policy that is unknown or answered nonsense
@@ -21,6 +22,7 @@ What a caller passes wrongly in code (a negative group size, say) is an ordinary
 __all__ = [
     "BundleError",
     "ClosedError",
+    "DatasetError",
     "ForwardStepLimitError",
     "LimitError",
     "ModelError",
@@ -48,6 +50,10 @@ class BundleError(ModelError):
 
 class SpikeFileError(NeuroasyncError, ValueError):
     """A spike file or a spike train is damaged or breaks the rules of its format."""
+
+
+class DatasetError(NeuroasyncError, ValueError):
+    """A file of a data set is missing or mangled; the message names it and how to get it."""
 
 
 class RecordingError(NeuroasyncError, ValueError):

@@ -10,7 +10,8 @@ MAX_BUNDLE_BYTES: Final = 256 * 2**20
 """Largest bundle that is read. Decoding needs about twice that."""
 
 MAX_NEURONS: Final = 2**24
-"""Neurons of a network. A session holds 64 bytes a neuron: 1 GiB at this bound."""
+"""Neurons of a network. A session holds 13 to 33 bytes a neuron, and 150
+while it is deciding: 2.5 GiB at this bound."""
 
 MAX_INPUTS: Final = 2**24
 """Size of the flattened input. A session holds 8 bytes for each: 128 MiB at this bound."""
@@ -47,6 +48,9 @@ MAX_PASSES: Final = 10_000_000
 
 MAX_FORWARD_STEPS: Final = 1_000_000
 """Forward steps of one pass; only a loop without refractoriness comes near it."""
+
+MOST_FORWARD_STEPS: Final = 2**27
+"""What ``max_forward_steps`` can be: kernels number the groups of a pass in 32 bits."""
 
 MAX_QUEUED_EVENTS: Final = 1_000_000
 """Input events that a session holds for the pass to come; 16 bytes each, 16 MB."""

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import Final, Self, TypedDict, Unpack
 
 from neuroasync import limits
 from neuroasync.bundle import Bundle, read_bundle
@@ -19,12 +20,15 @@ from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
 from neuroasync.session import Events, Session
 from neuroasync.settings import Engine, InputMode, RunSettings, check_seed
+from neuroasync.state import Plan
 from neuroasync.tap import Tap
 from neuroasync.turns import Turns
 from neuroasync.warm import warm_up
 from neuroasync.wiring import Wiring
 
 __all__ = ["Network", "RunOptions"]
+
+_MOST_PLANS: Final = 16
 
 
 class RunOptions(TypedDict, total=False):
@@ -78,6 +82,7 @@ class Network:
         for name in self._own:
             bundle.model.index(name)
         self._wiring = Wiring(bundle.model, self._own)
+        self._plans: deque[Plan] = deque(maxlen=_MOST_PLANS)
         self._taps: dict[int, weakref.WeakSet[Tap]] = {}
         self._sessions: set[Session] = set()
         self._opened = 0
@@ -185,7 +190,7 @@ class Network:
         """
         if self._tasks is not None:
             raise RuntimeError("the network is open already")
-        await asyncio.to_thread(warm_up, self._wiring, self.settings)
+        await asyncio.to_thread(warm_up, self._plan(self.settings))
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._loop = asyncio.get_running_loop()
         return self
@@ -214,12 +219,20 @@ class Network:
     ) -> Session:
         tasks = self._running()
         settings = self.settings.with_changes(**options) if options else self.settings
-        forward = Forward(self._wiring, settings)
+        forward = Forward(self._plan(settings))
         scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened)
         self._opened += 1
         session = Session(scheduler, seed_of, self.bundle.classes, recorder, self._sessions.discard)
         self._sessions.add(session)
         return session
+
+    def _plan(self, settings: RunSettings) -> Plan:
+        """What sessions with these settings share; the latest ones are kept."""
+        for plan in self._plans:
+            if plan.run is settings or plan.run == settings:
+                return plan
+        self._plans.append(plan := Plan(self._wiring, settings))
+        return plan
 
     def _running(self) -> asyncio.TaskGroup:
         if self._tasks is None:

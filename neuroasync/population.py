@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.forward import Forward
+from neuroasync.kernels.fire import evaluate
 from neuroasync.model import Population
-from neuroasync.queue import SpikeQueue
+from neuroasync.queue import DrivenInbox, SpikeQueue
 
 __all__ = ["Fired", "Inbox", "PopulationCoroutine", "SpikeEvents", "run_population"]
 
@@ -65,22 +66,18 @@ class PopulationCoroutine(Protocol):
         ...
 
 
-async def run_population(
-    forward: Forward, p: int, inbox: SpikeQueue[int], fired: SpikeQueue[NDArray[np.int64]]
-) -> None:
-    """Integrate each group announced in ``inbox``, and put who fired into ``fired``.
+async def run_population(forward: Forward, p: int, inbox: DrivenInbox) -> None:
+    """Integrate each group that reaches the population, and say who fires.
 
-    Cancellation: safe at every ``await``; no spike is held while this coroutine is suspended.
+    Cancellation: safe at its ``await``; no spike is held while this coroutine is suspended.
 
     Args:
         forward: the sample's passes, which hold the group and the population's state.
         p: position of the population.
-        inbox: forward steps whose group reaches the population.
-        fired: network-wide indices of who fired, ascending; one report for each step.
+        inbox: ready when a group has reached the population.
     """
+    state = forward.state
     while True:
-        await inbox.readable()
-        await fired.writable()
+        await inbox
         # No await from here on: taking, integrating and handing on are one step.
-        inbox.pop()
-        fired.push(forward.integrate(p))
+        evaluate(state.context, p)

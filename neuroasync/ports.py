@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,7 @@ from neuroasync.population import (
     SpikeEvents,
     run_population,
 )
-from neuroasync.queue import SpikeQueue
+from neuroasync.queue import DrivenInbox, SpikeQueue
 
 __all__ = ["DrivenPort", "TaskPort"]
 
@@ -26,23 +27,15 @@ class DrivenPort:
     Args:
         forward: the sample's passes.
         p: position of the population.
+
+    Attributes:
+        resume: lets it integrate the group that has reached it.
     """
 
     def __init__(self, forward: Forward, p: int) -> None:
-        self._forward = forward
-        self._inbox: SpikeQueue[int] = SpikeQueue(1, driven=True)
-        self._fired: SpikeQueue[NDArray[np.int64]] = SpikeQueue(1, driven=True)
-        self._coroutine = run_population(forward, p, self._inbox, self._fired)
-        self._coroutine.send(None)  # to its first await
-
-    def deliver(self) -> None:
-        """Announce the open group."""
-        self._inbox.push(self._forward.step)
-
-    def collect(self) -> NDArray[np.int64]:
-        """Who fired: network-wide indices i64[fired], ascending."""
-        self._coroutine.send(None)
-        return self._fired.pop()
+        self._coroutine = run_population(forward, p, DrivenInbox())
+        self.resume: Callable[[None], object] = self._coroutine.send
+        self.resume(None)  # to its first await
 
     def close(self) -> None:
         """End the coroutine."""
@@ -68,8 +61,8 @@ class TaskPort:
     ) -> None:
         self._forward = forward
         self._p = p
-        self._population = forward.wiring.model.populations[p]
-        self._start = forward.wiring.model.starts[p]
+        self._population = forward.plan.wiring.model.populations[p]
+        self._start = forward.plan.wiring.model.starts[p]
         self._inbox: Inbox = SpikeQueue(1)
         self._fired: Fired = SpikeQueue(1)
         self._failure: Exception | None = None

@@ -1,18 +1,17 @@
-"""The bounded queue that a population awaits: wait for data and for room, then move.
+"""What a population awaits: a bounded queue, or, if the scheduler resumes it, its inbox.
 
-Waiting and moving are apart on purpose. Whoever waits is empty-handed, so cancellation cannot
-lose a spike; whoever moves does not suspend.
+In the queue, waiting and moving are apart on purpose. Whoever waits is empty-handed, so
+cancellation cannot lose a spike; whoever moves does not suspend.
 """
 
 import asyncio
-import types
 from collections import deque
 from collections.abc import Generator
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from neuroasync.errors import ClosedError
 
-__all__ = ["SpikeQueue"]
+__all__ = ["DrivenInbox", "SpikeQueue"]
 
 Item = TypeVar("Item")
 
@@ -22,13 +21,10 @@ class SpikeQueue(Generic[Item]):
 
     Args:
         capacity: most items held, from 1.
-        driven: its coroutines are resumed by the scheduler, which knows when there is something
-            to do, and not by the event loop. A round trip then costs 0.5 µs instead of 8.
     """
 
-    def __init__(self, capacity: int = 1, *, driven: bool = False) -> None:
+    def __init__(self, capacity: int = 1) -> None:
         self.capacity = capacity
-        self._driven = driven
         self._items: deque[Item] = deque()
         self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
@@ -116,9 +112,6 @@ class SpikeQueue(Generic[Item]):
         self._wake()
 
     async def _wait(self) -> None:
-        if self._driven:
-            await _resumed_by_scheduler()
-            return
         changed = asyncio.get_running_loop().create_future()
         self._waiting.add(changed)
         try:
@@ -132,6 +125,18 @@ class SpikeQueue(Generic[Item]):
                 changed.set_result(None)
 
 
-@types.coroutine
-def _resumed_by_scheduler() -> Generator[None, None, None]:
-    yield
+class DrivenInbox:
+    """The inbox of a population that the scheduler resumes itself: one group of spike events.
+
+    The group stands in the session's memory, where the scheduler has delivered it; awaiting the
+    inbox waits until there is one. No future and no event loop is involved: a round trip through
+    two asyncio queues takes 8 µs, this 0.3.
+    """
+
+    __slots__ = ()
+    _waits: ClassVar = (None,)
+
+    def __await__(self) -> Generator[None, None, None]:
+        """Suspend once. Cancellation: safe; nothing is held."""
+        # Any iterator will do, and this one is made and run in C.
+        return iter(self._waits)  # type: ignore[return-value]

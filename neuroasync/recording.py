@@ -239,14 +239,14 @@ class Recorder:
             ValueError: it is of another network, or was run in another way, than recorded here.
             LimitError: the recording would be larger than ``max_bytes``. It stays as it was.
         """
-        if forward.settings != self.settings or forward.wiring.model != self.bundle.model:
+        if forward.plan.run != self.settings or forward.plan.wiring.model != self.bundle.model:
             raise ValueError("the sample ran with another network or settings than its recorder's")
         number = number if self._number is None else self._number
         target = -1 if self._target is None else self._target
         duration = -1 if duration_us is None else duration_us
         named = {"number": number, "target": target, "seed": seed, "duration_us": duration}
         arrays = sample_arrays(forward.state, events, decision)
-        self._log.add(arrays | named, own_populations(forward.wiring))
+        self._log.add(arrays | named, own_populations(forward.plan.wiring))
 
     def finish(self) -> Recording:
         """The recording of all samples so far, by number; more may follow."""

@@ -1,7 +1,6 @@
 """Run a recording again: in its recorded order, by its policy; and golden samples by theirs."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +8,18 @@ from numpy.typing import NDArray
 from neuroasync._run_info import CUSTOM
 from neuroasync._sample_replay import SampleReplay
 from neuroasync.bundle import Bundle
-from neuroasync.decision import Decision, StopRule, parse_until
+from neuroasync.decision import Decision, parse_until
 from neuroasync.errors import RecordingError
 from neuroasync.forward import Forward
-from neuroasync.policies import LayerSync, make_policy
+from neuroasync.policies import make_policy
 from neuroasync.recording import Recorder, Recording
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 __all__ = ["GoldenResult", "pass_times", "replay", "rerun", "verify"]
-
-_NO_LIMIT: Final = 2**62 - 1
-"""Of forward steps: a replay takes none that the recording does not have."""
 
 
 def replay(recording: Recording, bundle: Bundle) -> int:
@@ -38,9 +35,9 @@ def replay(recording: Recording, bundle: Bundle) -> int:
         ReplayError: a spike, a delivery or a count differs; names the first.
         RecordingError: the recording is of another bundle.
     """
-    forward = _forward(recording, bundle)
+    wiring = _wiring(recording, bundle)
     for k in range(len(recording)):
-        SampleReplay(recording, forward, k).run()
+        SampleReplay(recording, wiring, k).run()
     return recording.neuron.size
 
 
@@ -51,7 +48,7 @@ def pass_times(recording: Recording, bundle: Bundle, k: int) -> NDArray[np.int64
         ReplayError: as :func:`replay`.
         RecordingError: the recording is of another bundle, or has no such sample.
     """
-    return SampleReplay(recording, _forward(recording, bundle), k).run()
+    return SampleReplay(recording, _wiring(recording, bundle), k).run()
 
 
 def rerun(recording: Recording, bundle: Bundle) -> Recording:
@@ -79,7 +76,8 @@ def rerun(recording: Recording, bundle: Bundle) -> Recording:
         parse_until(info.until),
         info.max_forward_steps,
     )
-    recorder, forward = Recorder(bundle, settings), Forward(Wiring(bundle.model), settings)
+    recorder, plan = Recorder(bundle, settings), Plan(Wiring(bundle.model), settings)
+    forward = Forward(plan)
     for k in range(len(recording)):
         target = int(recording.target[k])
         _record_sample(
@@ -123,7 +121,7 @@ def verify(bundle: Bundle) -> list[GoldenResult]:
         spec = golden.policy
         settings = RunSettings(make_policy(spec.name, spec.noise), spec.group_size, spec.input)
         recorder = Recorder(bundle, settings)
-        forward = Forward(wiring, settings)
+        forward = Forward(Plan(wiring, settings))
         decision = _record_sample(recorder, forward, golden.events, golden.seed, None)
         recording = recorder.finish()
         results.append(
@@ -160,9 +158,7 @@ def _check_bundle(recording: Recording, bundle: Bundle) -> None:
         )
 
 
-def _forward(recording: Recording, bundle: Bundle) -> Forward:
-    """What replays the recording: any policy and stop rule will do, as none is asked."""
+def _wiring(recording: Recording, bundle: Bundle) -> Wiring:
+    """The network, with the populations that were the user's."""
     _check_bundle(recording, bundle)
-    info = recording.info
-    settings = RunSettings(LayerSync(), info.group_size, info.input, StopRule(), _NO_LIMIT)
-    return Forward(Wiring(bundle.model, info.own_populations), settings)
+    return Wiring(bundle.model, recording.info.own_populations)

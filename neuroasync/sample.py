@@ -1,9 +1,6 @@
 """One sample without an event loop: what replays, golden samples and tests run."""
 
-from collections.abc import Iterator
-
 import numpy as np
-from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.decision import Decision
@@ -11,7 +8,7 @@ from neuroasync.errors import LimitError
 from neuroasync.forward import Forward
 from neuroasync.spikes import SpikeTrain
 
-__all__ = ["run_sample", "sample_passes"]
+__all__ = ["end_of", "feed_sample", "run_sample"]
 
 
 def run_sample(
@@ -29,47 +26,38 @@ def run_sample(
         SpikeFileError: an event is not one of the network's inputs.
         LimitError: the sample has too many passes.
         ForwardStepLimitError: a pass did not end.
-        PolicyError: a policy of the user's failed.
+        PolicyError, StopRuleError: a policy or rule of the user's failed.
     """
-    events.check_indices(forward.wiring.model.input_size)
-    forward.begin(seed)
-    for t_us, index in sample_passes(forward, events, duration_us):
-        forward.open_pass(t_us, index)
-        while True:
-            for p in forward.reached():
-                forward.admit(p, forward.integrate(p))
-            if forward.stopped() or not forward.next_step():
-                break
-        if forward.is_stopped:
-            break
-    return forward.decision(0.0)
+    end_us = end_of(events, duration_us)
+    timestep = forward.plan.wiring.model.timestep_us
+    if timestep and end_us // timestep >= limits.MAX_PASSES:
+        raise LimitError(f"a sample of {end_us} µs; the limit is {limits.MAX_PASSES} passes")
+    feed_sample(forward, events, seed)
+    if forward.plan.is_built_in:
+        forward.advance(end_us)
+    else:
+        while (reached := forward.proceed(end_us)) is not None:
+            for p in reached:
+                forward.integrate(p)
+    decision = forward.decision(0.0)
+    forward.leave()
+    return decision
 
 
-def sample_passes(
-    forward: Forward, events: SpikeTrain, duration_us: int | None = None
-) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Virtual time and input of each pass of a sample.
-
-    Run each by ``forward`` before asking for the next: what is in flight decides when that is.
+def feed_sample(forward: Forward, events: SpikeTrain, seed: int) -> None:
+    """Begin a sample, and give it its events in (time, index) order.
 
     Raises:
-        LimitError: the sample has too many passes.
+        SpikeFileError: an event is not one of the network's inputs.
     """
-    timestep = forward.wiring.model.timestep_us
+    events.check_indices(forward.plan.wiring.model.input_size)
+    forward.begin(seed)
     order = np.lexsort((events.index, events.t_us))
-    t_us, index = events.t_us[order], events.index[order]
-    end_us = int(t_us[-1]) if t_us.size else -1
+    forward.feed(events.t_us[order], events.index[order])
+
+
+def end_of(events: SpikeTrain, duration_us: int | None) -> int:
+    """Passes of a sample take place at virtual times up to this one, µs."""
     if duration_us is not None:
-        end_us = duration_us - 1
-    at = 0
-    while True:
-        time_us = forward.next_pass_us(int(t_us[at]) if at < t_us.size else None)
-        if time_us is None or time_us > end_us:
-            return
-        if forward.passes >= limits.MAX_PASSES or (
-            timestep and end_us // timestep >= limits.MAX_PASSES
-        ):
-            raise LimitError(f"a sample of {end_us} µs; the limit is {limits.MAX_PASSES} passes")
-        stop = int(np.searchsorted(t_us, time_us + max(timestep, 1)))
-        yield time_us, index[at:stop]
-        at = stop
+        return duration_us - 1
+    return int(events.t_us[-1]) if len(events) else -1

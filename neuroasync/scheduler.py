@@ -2,23 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync import limits
-from neuroasync.compiled import advance_sample, can_compile
-from neuroasync.errors import ClosedError, LimitError
-from neuroasync.forward import Forward
+from neuroasync.errors import ClosedError
+from neuroasync.forward import Forward, positions
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import work_so_far
+from neuroasync.kernels.advance import proceed
 from neuroasync.population import PopulationCoroutine
 from neuroasync.ports import DrivenPort, TaskPort
 from neuroasync.tap import Tap, TappedSpikes
 from neuroasync.turns import Turns
 
 __all__ = ["Scheduler"]
+
+_NO_DRIVEN: Final[dict[int, DrivenPort]] = {}
+_NO_EXTERNAL: Final[dict[int, TaskPort]] = {}
 
 
 class Scheduler:
@@ -36,6 +38,20 @@ class Scheduler:
         session: number of the session, for taps.
     """
 
+    __slots__ = (
+        "_driven",
+        "_external",
+        "_is_closed",
+        "_own",
+        "_resumes",
+        "_session",
+        "_taps",
+        "_tasks",
+        "_turns",
+        "forward",
+        "sample",
+    )
+
     def __init__(
         self,
         forward: Forward,
@@ -52,8 +68,9 @@ class Scheduler:
         self._session = session
         self._turns = Turns.of_running_loop()
         self._is_closed = False
-        self._driven: dict[int, DrivenPort] = {}
-        self._external: dict[int, TaskPort] = {}
+        self._driven = _NO_DRIVEN
+        self._external = _NO_EXTERNAL
+        self._resumes: dict[int, tuple[Callable[[None], object], ...]] = {}
 
     async def run(self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int) -> int:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
@@ -71,79 +88,96 @@ class Scheduler:
 
         Raises:
             PopulationError: a population of the user's failed.
-            ForwardStepLimitError, PolicyError: see :meth:`Forward.next_step`.
-            LimitError: the sample took too many passes.
+            ForwardStepLimitError, LimitError, PolicyError: see :meth:`Forward.proceed`.
             ClosedError: the session was closed meanwhile.
             ValueError: the compiled engine was asked for and does not apply.
         """
         if self._turns.spent():
             await self._pause()
-        if self._compiles():
-            return await self._run_compiled(t_us, index, end_us)
-        if not self._driven and not self._external:
-            self._start_populations()
-        forward, width, read = self.forward, max(self.forward.wiring.model.timestep_us, 1), 0
-        while not forward.is_stopped:
-            time_us = forward.next_pass_us(int(t_us[read]) if read < t_us.size else None)
-            if time_us is None or time_us > end_us:
-                break
-            first, read = read, int(np.searchsorted(t_us, time_us + width))
-            self._check_passes()
-            await self._run_pass(time_us, index[first:read])
+        compiles = self._compiles()
+        self.forward.feed(t_us, index)
+        if compiles:
+            await self._run_compiled(end_us)
+        else:
+            if not self._driven and not self._external:
+                self._start_populations()
+            if self._external:
+                await self._run_side_by_side(end_us)
+            else:
+                await self._run_driven(end_us)
+        read = self.forward.read
+        self.forward.leave()
         return read
 
-    async def _run_pass(self, t_us: int, index: NDArray[np.int64]) -> None:
-        """Run the pass at ``t_us`` until nothing is pending or the stop rule says stop."""
-        forward = self.forward
-        forward.open_pass(t_us, index)
+    async def _run_compiled(self, end_us: int) -> None:
+        forward, turns = self.forward, self._turns
         while True:
-            if self._external:
-                await self._deliver_to_all()
+            before, began = forward.work, time.perf_counter()
+            if forward.advance(end_us, turns.work()):
+                return
+            turns.measured(forward.work - before, time.perf_counter() - began)
+            if turns.spent():
+                await self._pause()
+
+    async def _run_driven(self, end_us: int) -> None:
+        """Resume the populations as groups reach them."""
+        forward, turns, clock = self.forward, self._turns, time.perf_counter
+        context, resumes = forward.state.context, self._resumes
+        work = turns.work()
+        while True:
+            why = proceed(context, end_us, work)
+            if why >= 0:
+                if why not in resumes:
+                    resumes[why] = self._resumes_of(positions(why))
+                for resume in resumes[why]:
+                    resume(None)
+                if self._taps:
+                    self._show(positions(why))
+            elif why == lay.MANY:
+                reached = forward.reached()
+                for resume in self._resumes_of(reached):
+                    resume(None)
+                self._show(reached)
+            elif not forward.serve(why) and why == lay.DONE:
+                return
+            if clock() > turns.deadline:
+                await self._pause()
+                work = turns.work()
+
+    async def _run_side_by_side(self, end_us: int) -> None:
+        """Deliver to populations of the user's, which work at the same time, and to the others."""
+        forward, turns = self.forward, self._turns
+        while True:
+            why = proceed(forward.state.context, end_us, turns.work())
+            if why >= 0 or why == lay.MANY:
+                reached = forward.reached()
+                await self._deliver(reached)
+                self._show(reached)
+            elif not forward.serve(why) and why == lay.DONE:
+                return
+            if turns.spent():
+                await self._pause()
+
+    async def _deliver(self, reached: tuple[int, ...]) -> None:
+        for p in reached:
+            if p in self._external:
+                self._external[p].deliver(self.sample)
+        for p in reached:
+            if p in self._external:
+                self.forward.report(p, await self._external[p].collect())
+                self._check_open()
             else:
-                for p in forward.reached():
-                    port = self._driven[p]
-                    port.deliver()
-                    self._admit(p, port.collect())
-            if forward.stopped():
-                return
-            if self._turns.spent():
-                await self._pause()
-            if not forward.next_step():
-                return
-
-    async def _run_compiled(
-        self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int
-    ) -> int:
-        forward, neurons = self.forward, self.forward.wiring.model.size
-        control = forward.state.arrays.control
-        control[lay.CURSOR] = 0
-        while True:
-            before, began = int(work_so_far(control, neurons)), time.perf_counter()
-            if advance_sample(forward, t_us, index, end_us, self._turns.work()):
-                return int(control[lay.CURSOR])
-            seconds = time.perf_counter() - began
-            self._turns.measured(int(work_so_far(control, neurons)) - before, seconds)
-            self._check_passes()
-            if self._turns.spent():
-                await self._pause()
-
-    def _check_passes(self) -> None:
-        """Without a timestep, spikes on delayed connections may call for passes without end."""
-        if self.forward.passes > limits.MAX_PASSES:
-            raise LimitError(
-                f"the sample took {self.forward.passes} passes by t = {self.forward.time_us} µs; "
-                f"the limit is {limits.MAX_PASSES}"
-            )
+                self._driven[p].resume(None)
 
     def _compiles(self) -> bool:
         """Whether the compiled engine runs the next passes."""
-        engine = self.forward.settings.engine
-        if engine == "coroutines":
+        run = self.forward.plan.run
+        if run.engine == "coroutines":
             return False
         tapped = any(not tap.is_closed for taps in self._taps.values() for tap in taps)
-        if not tapped and can_compile(self.forward):
+        if not tapped and self.forward.plan.is_built_in:
             return True
-        if engine == "auto":
+        if run.engine == "auto":
             return False
         why = "a tap" if tapped else "a policy, stop rule or population of your own"
         raise ValueError(f"engine: 'compiled' has no coroutines for {why}; use 'auto'")
@@ -161,35 +195,26 @@ class Scheduler:
         self._is_closed = True
         self._end_populations()
 
-    async def _deliver_to_all(self) -> None:
-        reached = self.forward.reached()
-        for p in reached:  # the user's populations work on it side by side
-            if p in self._external:
-                self._external[p].deliver(self.sample)
-        reports = {}
-        for p in reached:
-            if p in self._driven:
-                self._driven[p].deliver()
-                reports[p] = self._driven[p].collect()
-            else:
-                reports[p] = await self._external[p].collect()
-                self._check_open()
-        for p in reached:
-            self._admit(p, reports[p])
+    def _resumes_of(self, reached: tuple[int, ...]) -> tuple[Callable[[None], object], ...]:
+        return tuple(self._driven[p].resume for p in reached)
 
-    def _admit(self, p: int, fired: NDArray[np.int64]) -> None:
-        self.forward.admit(p, fired)
-        if fired.size and (taps := self._taps.get(p)):
-            f = self.forward
-            neurons = fired - f.wiring.model.starts[p]
-            item = TappedSpikes(
-                self._session, self.sample, f.passes - 1, f.step, f.time_us, neurons
-            )
-            for tap in tuple(taps):
-                tap.push(item)
+    def _show(self, reached: tuple[int, ...]) -> None:
+        """Show what fired to whoever listens."""
+        f = self.forward
+        for p in reached:
+            if not (taps := self._taps.get(p)):
+                continue
+            if (fired := f.fired(p)).size:
+                neurons = fired - f.plan.wiring.model.starts[p]
+                item = TappedSpikes(
+                    self._session, self.sample, f.passes - 1, f.step, f.time_us, neurons
+                )
+                for tap in tuple(taps):
+                    tap.push(item)
 
     def _start_populations(self) -> None:
-        for p, population in enumerate(self.forward.wiring.model.populations):
+        self._driven, self._external = {}, {}
+        for p, population in enumerate(self.forward.plan.wiring.model.populations):
             if (own := self._own.get(population.name)) is None:
                 self._driven[p] = DrivenPort(self.forward, p)
             else:
@@ -200,8 +225,7 @@ class Scheduler:
             driven.close()
         for external in self._external.values():
             external.close()
-        self._driven.clear()
-        self._external.clear()
+        self._driven, self._external, self._resumes = _NO_DRIVEN, _NO_EXTERNAL, {}
 
     def _check_open(self) -> None:
         if self._is_closed:

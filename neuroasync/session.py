@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Self, TypeAlias, cast
+from typing import Final, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,8 @@ from neuroasync.scheduler import Scheduler
 from neuroasync.spikes import SpikeTrain
 
 __all__ = ["Events", "Session"]
+
+_NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
 
 Events: TypeAlias = SpikeTrain | tuple[ArrayLike, ArrayLike]
 """A spike train, or its (t_us, index)."""
@@ -38,6 +40,25 @@ class Session:
         on_close: called once, when the session is closed.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_classes",
+        "_forward",
+        "_index",
+        "_is_busy",
+        "_is_closed",
+        "_kept",
+        "_last_us",
+        "_model",
+        "_on_close",
+        "_recorder",
+        "_sample",
+        "_scheduler",
+        "_seed_of",
+        "_started",
+        "_t_us",
+    )
+
     def __init__(
         self,
         scheduler: Scheduler,
@@ -48,7 +69,7 @@ class Session:
     ) -> None:
         self._scheduler = scheduler
         self._forward = scheduler.forward
-        self._model = self._forward.wiring.model
+        self._model = self._forward.plan.wiring.model
         self._seed_of = seed_of
         self._classes = classes
         self._recorder = recorder
@@ -179,11 +200,11 @@ class Session:
 
     def _begin(self) -> None:
         """Start a sample from rest."""
-        self._forward.begin(self._seed_of(self._sample))
         self._forward.state.keep = self._recorder is not None
+        self._forward.begin(self._seed_of(self._sample))
         self._scheduler.sample = self._sample
-        self._t_us = self._index = np.empty(0, np.int64)
-        self._kept: list[SpikeTrain] = []
+        self._t_us = self._index = _NONE
+        self._kept: tuple[SpikeTrain, ...] = ()
         self._last_us = -1
         self._started: float | None = None
 
@@ -232,22 +253,27 @@ class Session:
         if len(train):
             self._last_us = int(train.t_us[-1])
             if self._recorder is not None:
-                self._kept.append(train)
-            if not self._forward.is_stopped:
+                self._kept = (*self._kept, train)
+            if self._forward.is_stopped:
+                return
+            if self._t_us.size:
                 self._t_us = np.concatenate((self._t_us, train.t_us))
                 self._index = np.concatenate((self._index, train.index))
+            else:
+                self._t_us, self._index = train.t_us, train.index
 
     async def _run_passes(self, end_us: int) -> None:
         """Run every pass at a virtual time up to ``end_us``."""
         if not self._forward.is_stopped:
-            if self._forward.settings.input == "queued":  # (time, index) order is of the essence
+            if self._forward.plan.run.input == "queued":  # (time, index) order is of the essence
                 order = np.lexsort((self._index, self._t_us))
                 self._index = self._index[order]
             read = await self._scheduler.run(self._t_us, self._index, end_us)
             self._check_open()
-            self._t_us, self._index = self._t_us[read:], self._index[read:]
-        if self._forward.is_stopped:
-            self._t_us = self._index = np.empty(0, np.int64)
+            # A copy: a slice would keep all that was read.
+            self._t_us, self._index = self._t_us[read:].copy(), self._index[read:].copy()
+        if self._forward.is_stopped or not self._t_us.size:
+            self._t_us = self._index = _NONE
 
     def _pass_start(self, t_us: int) -> int:
         """Virtual time of the pass that an event at ``t_us`` belongs to."""

@@ -46,12 +46,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         """Check what has a range."""
         make_policy(self.policy)
-        for name, value in (
-            ("group_size", self.group_size),
-            ("max_forward_steps", self.max_forward_steps),
-        ):
-            if type(value) is not int or not 1 <= value < 2**62:
-                raise ValueError(f"{name}: {value!r:.80}, expected an integer from 1")
+        _check_count("group_size", self.group_size, 2**62)
+        _check_count("max_forward_steps", self.max_forward_steps, limits.MOST_FORWARD_STEPS)
         if self.input not in ("prioritised", "queued"):
             raise ValueError(f"input: {self.input!r:.80}, expected 'prioritised' or 'queued'")
         if self.engine not in ("auto", "coroutines", "compiled"):
@@ -77,6 +73,11 @@ class RunSettings:
             self.max_forward_steps if max_forward_steps is None else max_forward_steps,
             self.engine if engine is None else engine,
         )
+
+
+def _check_count(name: str, value: object, most: int) -> None:
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"{name}: {value!r:.80}, expected an integer from 1 to {most}")
 
 
 def check_seed(seed: object) -> int:

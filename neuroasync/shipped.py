@@ -1,6 +1,6 @@
 """The trained networks and test samples that ship with the package.
 
-Handwritten digits, 8 x 8: see :mod:`neuroasync.datasets.digits` for the data and its licence.
+Handwritten digits, 8 x 8: see :mod:`neuroasync.datasets` for the data.
 The samples are its test part, encoded; no network has seen them in training.
 """
 

@@ -1,17 +1,20 @@
-"""The state of one sample in a network: what kernels write."""
+"""The state of one session in a network: what kernels write, in one piece of memory."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync import limits
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import Arrays
+from neuroasync.kernels.advance import begin
+from neuroasync.kernels.decay import freshen_all
 from neuroasync.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.settings import RunSettings
 from neuroasync.wiring import Wiring
+from neuroasync.workspace import Workspace, grown
 
-__all__ = ["State", "grown"]
+__all__ = ["Plan", "State"]
 
 _CODES: Final = {
     LayerSync: lay.LAYER_SYNC,
@@ -19,151 +22,278 @@ _CODES: Final = {
     Momentum: lay.MOMENTUM_ORDER,
     Fifo: lay.FIFO,
 }
+_CLEAN: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
+"""Phases in which nothing of a session is in its workspace, except logs."""
+_MOST_IDLE: Final = 4
+_NO_CONTEXT: Final = np.zeros(0, np.int64)
 
 
-class State:
-    """Membrane potentials, pending spikes, spikes in flight, votes and counters of one sample.
+class Plan:
+    """What all sessions share that run one network in one way.
 
     Args:
         wiring: the network.
         settings: how it is run.
-        peaks: passes to keep training's potentials for; 0 for none.
+        dropout: probability that a spike leaves its neuron non-refractory (training only).
+        is_replay: whether a recording says who goes next.
 
     Attributes:
-        arrays: what kernels read and write; columns are documented in ``kernels.layout``.
-        keep: whether the logs of spikes and deliveries are kept in ``row_blocks`` (i64[6, R])
-            and ``slot_blocks`` (i64[6, R]), or dropped when full.
+        run: how it is run.
+        settings, knobs: i64[..] and f64[..], packed; columns are documented in
+            ``kernels.layout``.
+        is_built_in: whether kernels alone can run it: the order and the stop rule are built in,
+            and no population is the user's.
+        size: of a session's memory, in words of 8 bytes.
+        idle: workspaces that no pass needs at the moment.
     """
 
-    def __init__(self, wiring: Wiring, settings: RunSettings, peaks: int = 0) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        settings: RunSettings,
+        *,
+        dropout: float = 0.0,
+        is_replay: bool = False,
+    ) -> None:
         self.wiring = wiring
-        self.keep = False
-        self.row_blocks: list[NDArray[np.int64]] = []
-        self.slot_blocks: list[NDArray[np.int64]] = []
-        n, populations = wiring.model.size, len(wiring.model.populations)
-        classes = wiring.model.populations[wiring.model.index(wiring.model.output)].size
-        room, log = n + 64, n + 2048
-        self.arrays = Arrays(
-            decay=np.ones(n, np.float32),
-            potential=np.zeros((3, n), np.float32),
-            marks=np.zeros((5, n), np.int32),
-            pending=np.zeros((4, room), np.int64),
-            keys=np.zeros(room, np.uint64),
-            chosen=np.zeros(room, np.int64),
-            group=np.zeros((5, room), np.int64),
-            due=np.zeros((5, room if wiring.fan_delayed else 0), np.int64),
-            rows=np.zeros((6, log), np.int64),
-            row_potential=np.zeros(log, np.float32),
-            slots=np.zeros((6, log), np.int64),
-            votes=np.zeros((5, classes), np.int64),
-            spikes=np.zeros(populations, np.int64),
-            touched=np.zeros(n, np.int64),
-            fired=np.zeros(n, np.int64),
-            reached=np.zeros(populations, np.int64),
-            control=np.zeros(lay.CONTROL_COLUMNS, np.int64),
-            settings=self._packed_settings(settings),
-            peaks=np.zeros((peaks, n if peaks else 0), np.float32),
-            peak_steps=np.zeros((peaks, n if peaks else 0), np.int32),
+        self.run = settings
+        self.settings = _packed(wiring, settings)
+        if is_replay:
+            self.settings[lay.POLICY] = lay.CUSTOM
+        noise = settings.policy.noise if isinstance(settings.policy, Momentum) else 0.0
+        self.knobs = np.array([noise, dropout], np.float64)
+        populations = wiring.wires.populations[:-1]
+        self.is_built_in = (
+            self.settings[lay.POLICY] != lay.CUSTOM
+            and self.settings[lay.RULE] != lay.CALLABLE
+            and not populations[:, lay.EXTERNAL].any()
         )
-        self.reset(0)
+        self.idle: list[Workspace] = []
+        self._places = np.zeros(lay.SESSION_END - lay.SETTINGS, np.int64)
+        self.size = self._lay_out(populations, dropout)
+        self._place(lay.SETTINGS, self.settings.ctypes.data)
+        self._place(lay.KNOBS, self.knobs.ctypes.data)
+
+    def workspace(self) -> Workspace:
+        """A workspace, idle or new, that knows how to run."""
+        if self.idle:
+            return self.idle.pop()
+        workspace = Workspace(self.wiring)
+        workspace.context[lay.SETTINGS : lay.SESSION_END] = self._places
+        return workspace
+
+    def at(self, column: int) -> int:
+        """Where in a session's memory something is, in bytes; -1 if it is not needed."""
+        return int(self._places[column - lay.SETTINGS])
+
+    def _place(self, column: int, value: int) -> None:
+        self._places[column - lay.SETTINGS] = value
+
+    def _lay_out(self, populations: NDArray[np.int64], dropout: float) -> int:
+        """Give each part of a session's memory its place; return the words of all."""
+        model = self.wiring.model
+        n, count = model.size, len(model.populations)
+        classes = model.populations[model.index(model.output)].size
+        ring = 0 if model.timestep_us else _ring_room(n)
+        fires_again = (populations[:, lay.REFRACTORY] == 0) | (populations[:, lay.EXTERNAL] == 1)
+        parts = (
+            (lay.CONTROL_AT, True, 8 * lay.CONTROL_COLUMNS),
+            (lay.VOTES_AT, True, 8 * lay.VOTE_COLUMNS * classes),
+            (lay.SPIKES_AT, True, 8 * count),
+            (lay.V_AT, True, 4 * n),
+            (lay.MOMENTUM_AT, True, 4 * n),
+            (lay.MARKS_AT, True, 4 * n),
+            (lay.CLOCKS_AT, True, 8 * self.wiring.blocks),
+            (lay.RECEIVED_AT, bool((populations[:, lay.SYNC] > 0).any()), 4 * n),
+            (lay.WAITING_AT, bool(fires_again.any()) or dropout > 0, 4 * n),
+            (lay.LISTED_AT, bool(populations[:, lay.LATE].any()), 8 * n),
+            (lay.RING_AT, ring > 0, 8 * ring + 4 * ring * count),
+        )
+        words = 0
+        for column, is_needed, size in parts:
+            self._place(column, 8 * words if is_needed else -1)
+            words += -(-size // 8) if is_needed else 0
+        self._place(lay.RING_ROOM, ring)
+        return words
+
+
+class State:
+    """Membrane potentials, spikes in flight, votes and counters of one session.
+
+    Between passes that is all there is of it; while one is under way, :attr:`workspace` is its
+    own. The logs of a sample whose spikes are kept, too, are in there.
+
+    Args:
+        plan: the network, and how it is run.
+
+    Attributes:
+        plan: the network, and how it is run.
+        keep: whether the logs of spikes and deliveries are kept in ``row_blocks`` (i64[5, R])
+            and ``slot_blocks`` (i64[6, S]), or there are none.
+        workspace: while a pass is under way, else None.
+        context: what kernels are called with while there is a workspace.
+    """
+
+    __slots__ = (
+        "_due",
+        "_memory",
+        "context",
+        "keep",
+        "plan",
+        "row_blocks",
+        "slot_blocks",
+        "workspace",
+    )
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.keep = False
+        self.row_blocks: list[NDArray[np.int64]] | None = None
+        self.slot_blocks: list[NDArray[np.int64]] | None = None
+        self.workspace: Workspace | None = None
+        self.context = _NO_CONTEXT
+        self._memory = np.zeros(plan.size, np.int64)
+        self._memory[lay.PASS] = -1
+        self._due: NDArray[np.int64] | None = None
 
     @property
-    def noise(self) -> float:
-        """λ of the momentum order."""
-        return self._noise
+    def control(self) -> NDArray[np.int64]:
+        """i64[..]."""
+        return self._memory[: lay.CONTROL_COLUMNS]
 
-    def _packed_settings(self, settings: RunSettings) -> NDArray[np.int64]:
-        self._noise = settings.policy.noise if isinstance(settings.policy, Momentum) else 0.0
-        model = self.wiring.model
-        packed = np.zeros(lay.SETTINGS_COLUMNS, np.int64)
-        packed[lay.POLICY] = _CODES.get(type(settings.policy), lay.CUSTOM)
-        packed[lay.GROUP_SIZE] = settings.group_size
-        packed[lay.QUEUED] = settings.input == "queued"
-        rule = settings.until
-        packed[lay.RULE] = lay.CALLABLE
-        if not callable(rule):
-            packed[lay.RULE], packed[lay.RULE_ARGUMENT] = rule.code
-        packed[lay.MAX_STEPS] = settings.max_forward_steps
-        packed[lay.OUTPUT] = model.index(model.output)
-        packed[lay.TIMESTEP] = model.timestep_us
-        packed[lay.FAN_DELAYED] = self.wiring.fan_delayed
-        return packed
+    @property
+    def votes(self) -> NDArray[np.int64]:
+        """i64[5, classes]."""
+        start, stop = self.plan.at(lay.VOTES_AT) // 8, self.plan.at(lay.SPIKES_AT) // 8
+        return self._memory[start:stop].reshape(lay.VOTE_COLUMNS, -1)
+
+    @property
+    def spikes(self) -> NDArray[np.int64]:
+        """i64[P]."""
+        start = self.plan.at(lay.SPIKES_AT) // 8
+        return self._memory[start : start + len(self.plan.wiring.model.populations)]
+
+    @property
+    def potential(self) -> NDArray[np.float32]:
+        """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`settle`."""
+        return self._floats(lay.V_AT)
+
+    @property
+    def momentum(self) -> NDArray[np.float32]:
+        """Momenta f32[N]; of neurons that nothing reached, see :meth:`settle`."""
+        return self._floats(lay.MOMENTUM_AT)
+
+    @property
+    def waiting(self) -> NDArray[np.int32] | None:
+        """Pending spikes of each neuron, i32[N]; None where one is the most."""
+        at = self.plan.at(lay.WAITING_AT)
+        if at < 0:
+            return None
+        return self._memory.view(np.int32)[at // 4 : at // 4 + self.plan.wiring.model.size]
+
+    @property
+    def due(self) -> NDArray[np.int64]:
+        """Spikes in flight i64[5, D]."""
+        if self._due is None:
+            room = self.plan.wiring.model.size if self.plan.wiring.fan_delayed else 0
+            self._due = np.zeros((lay.DUE_COLUMNS, room), np.int64)
+        return self._due
+
+    @property
+    def nbytes(self) -> int:
+        """Of its arrays, without those of a workspace."""
+        return self._memory.nbytes + (0 if self._due is None else self._due.nbytes)
 
     def reset(self, seed: int) -> None:
         """Start a new sample that runs with ``seed`` (64 bits)."""
-        a = self.arrays
-        a.potential[:] = 0
-        a.marks[:] = 0
-        a.marks[lay.FIRED] = -1
-        a.marks[lay.REACHED] = -1
-        a.votes[:] = 0
-        a.spikes[:] = 0
-        a.control[:] = 0
-        a.control[lay.PASS] = -1
-        a.control[lay.FIRST_VOTE] = -1
-        a.control[lay.LAST_OWNER] = -1
-        a.settings[lay.SEED] = seed - 2**64 if seed >= 2**63 else seed
-        self.row_blocks.clear()
-        self.slot_blocks.clear()
-        self.set_interval(self.wiring.model.timestep_us)
+        if self._memory[lay.PHASE] not in _CLEAN:
+            self.workspace = None  # it was abandoned in the middle of a pass
+        if self.keep:
+            self.row_blocks, self.slot_blocks = [], []
+        begin(self.attach().context, seed - 2**64 if seed >= 2**63 else seed)
+        self.detach()
 
-    def set_interval(self, interval_us: int) -> None:
-        """Use the decay factors of ``interval_us`` µs between passes."""
-        self.arrays.control[lay.INTERVAL] = interval_us
-        self.arrays.decay[:] = self.wiring.decay(interval_us)
+    def attach(self) -> Workspace:
+        """The workspace of the pass that is under way, or about to begin."""
+        if self.workspace is None:
+            self.workspace = workspace = self.plan.workspace()
+            self.context = context = workspace.context
+            context[lay.SESSION] = self._memory.ctypes.data
+            if self.plan.wiring.fan_delayed:
+                context[lay.DUE_], context[lay.DUE_ROOM] = self.due.ctypes.data, self.due.shape[1]
+        if self.keep:
+            self.workspace.start_logs()
+        return self.workspace
 
-    def ensure_room(self, group: int) -> None:
-        """Make room if one more step, that delivers ``group`` spike events, needs it."""
-        a = self.arrays
-        control, n = a.control, a.potential.shape[1]
-        if (
-            a.rows.shape[1] - control[lay.ROWS] < n
-            or a.slots.shape[1] - control[lay.SLOTS] < group
-            or a.group.shape[1] < group
-            or a.pending.shape[1] < n + group
-            or a.due.shape[1] - control[lay.DUE] < group * self.wiring.fan_delayed
-        ):
-            self.make_room(group)
+    def detach(self) -> None:
+        """Give the workspace to whoever needs one, unless a pass or a log is under way in it."""
+        if self.workspace is None or self.keep or self.workspace.has_logs:
+            return
+        if self._memory[lay.PHASE] in _CLEAN:
+            if len(self.plan.idle) < _MOST_IDLE:
+                self.plan.idle.append(self.workspace)
+            self.workspace, self.context = None, _NO_CONTEXT
 
-    def make_room(self, group: int) -> None:
-        """Let one more step deliver ``group`` spike events: empty the logs, grow what is short."""
-        a = self.arrays
-        self.flush()
-        n = a.potential.shape[1]
-        due = int(a.control[lay.DUE]) + group * self.wiring.fan_delayed
-        pending = grown(a.pending, n + group)
-        self.arrays = a._replace(
-            pending=pending,
-            keys=grown(a.keys, pending.shape[1]),
-            chosen=grown(a.chosen, pending.shape[1]),
-            group=grown(a.group, max(group, pending.shape[1])),
-            due=grown(a.due, due),
-            slots=grown(a.slots, group),
-        )
+    def settle(self) -> None:
+        """Bring all neurons up to the latest pass, also those that nothing reached since."""
+        freshen_all(self.attach().context)
+
+    def make_room(self) -> None:
+        """Make the room that a kernel asked for: empty the logs, grow what is short."""
+        workspace, control = self.attach(), self.control
+        needed = int(control[lay.NEEDED])
+        if self.row_blocks is not None:
+            self.flush()
+        workspace.make_room(control)
+        if workspace.has_logs:
+            workspace.grow_logs(0, needed)
+        if fan := self.plan.wiring.fan_delayed:
+            self._due = grown(self.due, int(control[lay.DUE]) + needed * fan)
+            workspace.context[lay.DUE_] = self._due.ctypes.data
+            workspace.context[lay.DUE_ROOM] = self._due.shape[1]
 
     def last_to_fire(self) -> str:
         """Who fired last, in words, for the error that names what did not end."""
-        owner = int(self.arrays.control[lay.LAST_OWNER])
+        owner = int(self.control[lay.LAST_OWNER])
         if owner < 0:
             return "no population fired: the input is queued"
-        return f"population {self.wiring.model.populations[owner].name!r} was the last to fire"
+        name = self.plan.wiring.model.populations[owner].name
+        return f"population {name!r} was the last to fire"
 
     def flush(self) -> None:
-        """Empty the logs of spikes and deliveries, into the blocks if they are kept."""
-        a = self.arrays
-        if self.keep:
-            if rows := int(a.control[lay.ROWS]):
-                self.row_blocks.append(a.rows[:, :rows].copy())
-            if slots := int(a.control[lay.SLOTS]):
-                self.slot_blocks.append(a.slots[:, :slots].copy())
-        a.control[lay.ROWS] = 0
-        a.control[lay.SLOTS] = 0
+        """Empty the logs of spikes and deliveries, into the blocks."""
+        control, workspace = self.control, self.workspace
+        if workspace is None or self.row_blocks is None or self.slot_blocks is None:
+            return
+        if rows := int(control[lay.ROWS]):
+            self.row_blocks.append(workspace.rows[:, :rows].copy())
+        if slots := int(control[lay.SLOTS]):
+            self.slot_blocks.append(workspace.slots[:, :slots].copy())
+        control[lay.ROWS] = control[lay.SLOTS] = 0
+
+    def _floats(self, column: int) -> NDArray[np.float32]:
+        start = self.plan.at(column) // 4
+        return self._memory.view(np.float32)[start : start + self.plan.wiring.model.size]
 
 
-def grown(array: NDArray[Any], room: int) -> NDArray[Any]:
-    """The array, or a copy at least twice as long if its last axis is shorter than ``room``."""
-    if array.shape[-1] >= room:
-        return array
-    longer = np.zeros((*array.shape[:-1], max(room, 2 * array.shape[-1])), array.dtype)
-    longer[..., : array.shape[-1]] = array
-    return longer
+def _packed(wiring: Wiring, settings: RunSettings) -> NDArray[np.int64]:
+    model = wiring.model
+    packed = np.zeros(lay.SETTINGS_COLUMNS, np.int64)
+    packed[lay.POLICY] = _CODES.get(type(settings.policy), lay.CUSTOM)
+    packed[lay.GROUP_SIZE] = settings.group_size
+    packed[lay.QUEUED] = settings.input == "queued"
+    rule = settings.until
+    packed[lay.RULE] = lay.CALLABLE
+    if not callable(rule):
+        packed[lay.RULE], packed[lay.RULE_ARGUMENT] = rule.code
+    packed[lay.MAX_STEPS] = settings.max_forward_steps
+    packed[lay.OUTPUT] = model.index(model.output)
+    packed[lay.TIMESTEP] = model.timestep_us
+    packed[lay.FAN_DELAYED] = wiring.fan_delayed
+    packed[lay.MAX_PASSES] = limits.MAX_PASSES
+    return packed
+
+
+def _ring_room(neurons: int) -> int:
+    """How many passes' decay a session remembers: more where bringing all up to date costs more."""
+    return min(4096, max(32, neurons // 64))

@@ -18,14 +18,18 @@ _LEAST_WORK: Final = 2000
 
 
 class Turns:
-    """The turns of one event loop. Get it by :meth:`of_running_loop`."""
+    """The turns of one event loop. Get it by :meth:`of_running_loop`.
+
+    Attributes:
+        deadline: of the turn that is open, by ``time.perf_counter``.
+    """
 
     _by_loop: ClassVar["WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]"] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         # No reference to the loop: it is the weak key that this is kept by.
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._deadline = 0.0
+        self.deadline = 0.0
         self._is_open = False
         self._rate = 1e8
 
@@ -44,11 +48,11 @@ class Turns:
             if self._waiting:
                 return True
             self._open()
-        return time.perf_counter() > self._deadline
+        return time.perf_counter() > self.deadline
 
     def work(self) -> int:
         """How many synaptic operations fit into what is left of this turn's budget, at a guess."""
-        left = self._deadline - time.perf_counter()
+        left = self.deadline - time.perf_counter()
         return max(_LEAST_WORK, int(left * self._rate))
 
     def measured(self, work: int, seconds: float) -> None:
@@ -63,11 +67,11 @@ class Turns:
         if not self._is_open:
             self._open()
         await turn
-        self._deadline = time.perf_counter() + BUDGET_S
+        self.deadline = time.perf_counter() + BUDGET_S
 
     def _open(self) -> None:
         self._is_open = True
-        self._deadline = time.perf_counter() + BUDGET_S
+        self.deadline = time.perf_counter() + BUDGET_S
         asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:

@@ -2,16 +2,29 @@
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.connections import INPUT, Connection, Conv2d, Dense, Sparse
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import Wires
 from neuroasync.model import Model, Population
 
-__all__ = ["Wiring"]
+__all__ = ["Wires", "Wiring"]
+
+
+class Wires(NamedTuple):
+    """The packed network. Columns: see ``kernels.layout``."""
+
+    populations: NDArray[np.int64]
+    connections: NDArray[np.int64]
+    links: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    thresholds: NDArray[np.float32]
+    factors: NDArray[np.float32]
+    taus: NDArray[np.float64]
+    uniform: NDArray[np.float32]
 
 
 class Wiring:
@@ -26,6 +39,8 @@ class Wiring:
         model: the network.
         wires: the arrays; columns are documented in ``kernels.layout``.
         fan_delayed: the most connections with a delay that leave one population.
+        blocks: into how many its neurons are divided.
+        context: where kernels find the network; the rest of it is 0.
     """
 
     def __init__(self, model: Model, external: Iterable[str] = ()) -> None:
@@ -37,27 +52,32 @@ class Wiring:
         packer = _Packer([c for leaving in out for c in leaving])
         rows = [self._connection_row(c, packer) for c in model.connections]
         connections = np.array(rows, np.int64).reshape(-1, lay.CONNECTION_COLUMNS)
+        is_even = all(_is_even(p) for p in model.populations)
+        factors = self.decay(model.timestep_us)
+        thresholds = np.concatenate([_per_neuron(p) for p in model.populations])
+        starts = np.array(model.starts[:-1])
         self.wires = Wires(
             populations=self._population_rows(out, external),
             connections=connections,
             links=np.concatenate(packer.links),
             weights=np.concatenate([*packer.weights, np.zeros(1, np.float32)]),
-            thresholds=np.concatenate([_per_neuron(p) for p in model.populations]),
+            thresholds=thresholds,
+            factors=factors[:0] if is_even else factors,
+            taus=_taus(model, is_even),
+            uniform=np.stack([thresholds[starts], factors[starts]], axis=1),
         )
         self.fan_delayed = max(
             sum(model.connections[c].delay_us > 0 for c in leaving) for leaving in out
         )
-        self._decays: dict[int, NDArray[np.float32]] = {}
+        self.blocks = sum(-(-p.size // lay.BLOCK) for p in model.populations)
+        self.context = self._context()
 
     def decay(self, interval_us: int) -> NDArray[np.float32]:
         """Decay factors f32[N] for ``interval_us`` between two passes.
 
         Computed in float64 by ``math.exp``, once per distinct time constant, and rounded once:
-        numpy's own ``exp`` gives other bits on other processors. Only the factors of the
-        model's own timestep are kept.
+        numpy's own ``exp`` gives other bits on other processors.
         """
-        if (kept := self._decays.get(interval_us)) is not None:
-            return kept
         parts = []
         for population in self.model.populations:
             tau = population.neuron.tau_mem_us
@@ -68,17 +88,37 @@ class Wiring:
                 distinct, inverse = np.unique(tau.ravel(), return_inverse=True)
                 factors = [math.exp(-interval_us / float(t)) for t in distinct]
                 parts.append(np.array(factors).astype(np.float32)[inverse])
-        decay = np.concatenate(parts)
-        if interval_us == self.model.timestep_us:
-            self._decays[interval_us] = decay
-        return decay
+        return np.concatenate(parts)
+
+    def _context(self) -> NDArray[np.int64]:
+        context = np.zeros(lay.CONTEXT_COLUMNS, np.int64)
+        model, wires = self.model, self.wires
+        for column, array in (
+            (lay.POPULATIONS, wires.populations),
+            (lay.CONNECTIONS, wires.connections),
+            (lay.LINKS, wires.links),
+            (lay.WEIGHTS, wires.weights),
+            (lay.THRESHOLDS, wires.thresholds),
+            (lay.FACTORS, wires.factors),
+            (lay.TAUS, wires.taus),
+            (lay.UNIFORM, wires.uniform),
+        ):
+            context[column] = array.ctypes.data
+        output = model.populations[model.index(model.output)]
+        context[lay.NEURONS], context[lay.BLOCKS] = model.size, self.blocks
+        context[lay.POPULATION_COUNT] = len(model.populations)
+        context[lay.CONNECTION_COUNT] = len(model.connections)
+        context[lay.CLASSES], context[lay.CELLS] = output.size, model.input_size
+        return context
 
     def _population_rows(self, out: list[list[int]], external: frozenset[str]) -> NDArray[np.int64]:
         model = self.model
         rows = np.zeros((len(model.populations) + 1, lay.POPULATION_COLUMNS), np.int64)
         biased = {c.target for c in model.connections if c.bias is not None}
-        at = 0
+        at = block = 0
         for k, leaving in enumerate(out):
+            targets = {model.connections[c].target for c in leaving}
+            rows[k, lay.APART] = len(targets) == len(leaving)
             rows[k, lay.OUT_START], rows[k, lay.OUT_STOP] = at, at + len(leaving)
             rows[k, lay.DELAYED] = any(model.connections[c].delay_us for c in leaving)
             at += len(leaving)
@@ -93,6 +133,9 @@ class Wiring:
             may_be_above = neuron.reset == "subtract" or population.name in biased
             rows[k, lay.LATE] = may_be_above and neuron.sync_threshold == 0 and not mine
             rows[k, lay.EXTERNAL] = mine
+            rows[k, lay.EVEN], rows[k, lay.BIASED] = _is_even(population), population.name in biased
+            rows[k, lay.FIRST_BLOCK] = block
+            block += -(-population.size // lay.BLOCK)
         rows[-1, lay.START] = starts[-1]
         rows[-1, lay.STOP] = starts[-1] + model.input_size
         rows[-1, lay.RANK] = -1
@@ -168,3 +211,18 @@ def _per_neuron(population: Population) -> NDArray[np.float32]:
     if isinstance(threshold, float):
         return np.full(population.size, threshold, np.float32)
     return threshold.ravel()
+
+
+def _is_even(population: Population) -> bool:
+    """Whether all neurons have the same threshold and time constant."""
+    neuron = population.neuron
+    return isinstance(neuron.v_threshold, float) and isinstance(neuron.tau_mem_us, float)
+
+
+def _taus(model: Model, is_even: bool) -> NDArray[np.float64]:
+    """Time constants: of each population, its first neuron's; then, if they differ, of all."""
+    each = [
+        np.broadcast_to(np.asarray(p.neuron.tau_mem_us, np.float64).ravel(), p.size)
+        for p in model.populations
+    ]
+    return np.concatenate([[tau[0] for tau in each], *([] if is_even else each)])

@@ -8,16 +8,14 @@ from numpy.typing import NDArray
 from oracle import Result
 
 from neuroasync.decision import Decision, Progress, parse_until
-from neuroasync.errors import ForwardStepLimitError
 from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import advance
 from neuroasync.kernels.decide import leader
 from neuroasync.model import Model
 from neuroasync.policies import Policy
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import State
+from neuroasync.state import Plan, State
 from neuroasync.wiring import Wiring
 
 __all__ = ["advanced", "compiled", "events_of", "stepwise", "take_steps"]
@@ -36,7 +34,7 @@ def stepwise(
 ) -> Result:
     """Run one sample by :class:`Forward`."""
     settings = RunSettings(policy, group_size, input_mode, parse_until(until), max_forward_steps)
-    forward = Forward(Wiring(model), settings)
+    forward = Forward(Plan(Wiring(model), settings))
     return take_steps(forward, train, seed, duration_us)
 
 
@@ -44,21 +42,14 @@ def take_steps(
     forward: Forward, train: SpikeTrain, seed: int = 0, duration_us: int | None = None
 ) -> Result:
     """Start a sample and take every step of it."""
-    model = forward.wiring.model
+    model = forward.plan.wiring.model
     forward.state.keep = True
     forward.begin(seed)
     t_us, index = events_of(train)
-    last, at = _last_pass(model, t_us, duration_us), 0
-    while True:
-        t = forward.next_pass_us(int(t_us[at]) if at < t_us.size else None)
-        if t is None or t > last:
-            break
-        stop = int(np.searchsorted(t_us, t + max(model.timestep_us, 1)))
-        forward.open_pass(t, index[at:stop])
-        at = stop
-        if _step_through(forward):
-            break
-    forward.state.flush()
+    forward.feed(t_us, index)
+    while (reached := forward.proceed(_last_pass(model, t_us, duration_us))) is not None:
+        for p in reached:
+            forward.integrate(p)
     decision = forward.decision(0.0)
     result = _result(forward.state, decision.stopped)
     _agrees(result, decision, model)
@@ -87,33 +78,24 @@ def compiled(
         log: room in its arrays beyond one step's need; None leaves what the state has.
     """
     settings = RunSettings(policy, group_size, input_mode, parse_until(until), max_forward_steps)
-    state = State(Wiring(model), settings)
-    state.keep = True
-    state.reset(seed)
+    forward = Forward(Plan(Wiring(model), settings))
+    forward.state.keep = True
+    forward.begin(seed)
     if log is not None:
-        _shrink(state, log)
-    return advanced(state, train, duration_us, work)
+        _shrink(forward.state, log)
+    return advanced(forward, train, duration_us, work)
 
 
 def advanced(
-    state: State, train: SpikeTrain, duration_us: int | None = None, work: int = 2**60
+    forward: Forward, train: SpikeTrain, duration_us: int | None = None, work: int = 2**60
 ) -> Result:
-    """Call ``advance`` until it is done with a sample that ``state`` was reset for."""
+    """Call ``advance`` until it is done with a sample that ``forward`` has begun."""
     t_us, index = events_of(train)
-    end_us = _last_pass(state.wiring.model, t_us, duration_us)
-    while True:
-        a = state.arrays
-        why = advance(state.wiring.wires, a, t_us, index, end_us, state.noise, 0.0, work)
-        if why == lay.DONE:
-            break
-        if why == lay.NEEDS_DECAY:
-            state.set_interval(int(a.control[lay.INTERVAL]))
-        elif why == lay.NEEDS_ROOM:
-            state.make_room(t_us.size + int(a.control[lay.PENDING] + a.control[lay.DUE]))
-        elif why == lay.STEP_LIMIT:
-            raise ForwardStepLimitError
-    state.flush()
-    return _result(state, bool(state.arrays.control[lay.PHASE] == lay.STOPPED))
+    forward.feed(t_us, index)
+    end_us = _last_pass(forward.plan.wiring.model, t_us, duration_us)
+    while not forward.advance(end_us, work):
+        pass
+    return _result(forward.state, forward.is_stopped)
 
 
 def events_of(train: SpikeTrain) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -128,37 +110,26 @@ def _last_pass(model: Model, t_us: NDArray[np.int64], duration_us: int | None) -
     return int(t_us[-1]) if t_us.size else -1
 
 
-def _step_through(forward: Forward) -> bool:
-    """Finish the pass; return whether the sample was stopped."""
-    while True:
-        for p in forward.reached():
-            forward.admit(p, forward.integrate(p))
-        if forward.stopped():
-            return True
-        if not forward.next_step():
-            return False
-
-
 def _shrink(state: State, log: int) -> None:
     """Leave the state as little room as it may start with."""
-    a, n = state.arrays, state.arrays.potential.shape[1]
-    state.arrays = a._replace(
-        pending=a.pending[:, : n + log].copy(),
-        keys=a.keys[: n + log].copy(),
-        chosen=a.chosen[: n + log].copy(),
-        group=a.group[:, :log].copy(),
-        due=a.due[:, :log].copy(),
-        rows=a.rows[:, : n + log].copy(),
-        row_potential=a.row_potential[: n + log].copy(),
-        slots=a.slots[:, :log].copy(),
-    )
+    workspace, n = state.attach(), state.plan.wiring.model.size
+    for column, of, room in (
+        (lay.PENDING_, lay.PENDING_ROOM, n + log),
+        (lay.GROUP_, lay.GROUP_ROOM, log),
+        (lay.ROWS_, lay.ROWS_ROOM, n + log),
+        (lay.SLOTS_, lay.SLOTS_ROOM, log + 1),
+    ):
+        workspace._hold(column, workspace._arrays[column][:, :room].copy())
+        workspace.context[of] = room
 
 
 def _result(state: State, stopped: bool) -> Result:
-    a, control = state.arrays, state.arrays.control.tolist()
+    state.flush()
+    state.settle()
+    votes, control = state.votes, state.control.tolist()
     rows, slots = _columns(state.row_blocks), _columns(state.slot_blocks)
-    label = int(leader(a.votes))
-    led = a.votes[[lay.LED_SPIKES, lay.LED_STEPS, lay.LED_ROUNDS]].T.tolist()
+    label = int(leader(votes))
+    led = votes[[lay.LED_SPIKES, lay.LED_STEPS, lay.LED_ROUNDS]].T.tolist()
     first = tuple(
         control[c] for c in (lay.FIRST_VOTE_SPIKES, lay.FIRST_VOTE, lay.FIRST_VOTE_ROUNDS)
     )
@@ -168,9 +139,9 @@ def _result(state: State, stopped: bool) -> Result:
             (*at, tuple(slot[2:] for slot in group))
             for at, group in groupby(slots, key=lambda slot: slot[:2])
         ],
-        v=tuple(a.potential[lay.V]),
-        m=tuple(a.potential[lay.MOMENTUM]),
-        votes=a.votes[lay.VOTES].tolist(),
+        v=tuple(state.potential),
+        m=tuple(state.momentum),
+        votes=votes[lay.VOTES].tolist(),
         label=None if label < 0 else label,
         stopped=stopped,
         t_us=control[lay.TIME] if control[lay.PASS] >= 0 else -1,
@@ -185,8 +156,8 @@ def _result(state: State, stopped: bool) -> Result:
     )
 
 
-def _columns(blocks: list[NDArray[np.int64]]) -> Iterator[tuple[int, ...]]:
-    for block in blocks:
+def _columns(blocks: list[NDArray[np.int64]] | None) -> Iterator[tuple[int, ...]]:
+    for block in blocks or []:
         yield from map(tuple, block.T.tolist())
 
 

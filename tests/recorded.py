@@ -16,6 +16,7 @@ from neuroasync.recording import Recorder, Recording
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 
@@ -41,7 +42,7 @@ def moderate(max_examples):
 
 def record(bundle, samples, run, duration_us=None, targets=None):
     """Run each of ``samples`` with its position as number and seed; return the recording."""
-    recorder, forward = Recorder(bundle, run), Forward(Wiring(bundle.model), run)
+    recorder, forward = Recorder(bundle, run), Forward(Plan(Wiring(bundle.model), run))
     for k, events in enumerate(samples):
         forward.state.keep = True
         decision = run_sample(forward, events, k, duration_us)

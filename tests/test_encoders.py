@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from neuroasync.encoders import encode_latency, encode_rate, uniforms
+from neuroasync.encoders import encode_delta, encode_latency, encode_rate, uniforms
+
+SIGNALS = hnp.arrays(
+    np.int64, st.tuples(st.integers(1, 20), st.just(3)), elements=st.integers(-50, 50)
+)
 
 
 def test_a_latency_code_spikes_earlier_for_larger_values_and_never_for_zero():
@@ -52,3 +59,58 @@ def test_no_timesteps_are_refused():
 def test_uniforms_are_those_of_splitmix64():
     # The first output of SplitMix64 with seed 0 is 0xE220A8397B1DCDAF.
     assert uniforms(0, 1)[0] == (0xE220A8397B1DCDAF >> 11) / 2**53
+
+
+def test_a_rate_code_draws_by_the_samples_number_not_by_its_place():
+    values = np.linspace(0, 1, 24).reshape(4, 6)
+    together = encode_rate(values, 5, 1000, seed=9)
+    assert encode_rate(values[[3, 1]], 5, 1000, seed=9, numbers=[3, 1]) == together.take([3, 1])
+    with pytest.raises(ValueError, match=r"numbers: shape \(1,\), expected \(4,\)"):
+        encode_rate(values, 5, 1000, seed=9, numbers=[3])
+
+
+def test_a_delta_code_spikes_when_a_signal_has_moved_by_the_threshold():
+    signal = [[10, 0], [12, 0], [13, 2], [7, 2], [8, 2]]
+    trains = encode_delta([signal], threshold=3, timestep_us=100, labels=[4])
+    # Input 0: +2 is not enough; +3 sends one; from 13 to 7 is twice 3; +1 is not enough.
+    # Input 1 moves by 2 only. Rows: off 0, off 1, on 0, on 1.
+    assert trains[0].t_us.tolist() == [200, 300, 300]
+    assert trains[0].index.tolist() == [2, 0, 0]
+    assert (trains.shape, trains.labels.tolist()) == ((2, 2), [4])
+
+
+def test_a_delta_code_waits_at_what_it_sent_not_at_what_it_saw():
+    # 2.5 sends two thresholds of 1 and waits at 2: 3 is one more, 2.1 is none.
+    trains = encode_delta([[[0.0], [2.5], [2.1], [3.0]]], threshold=1, timestep_us=1)
+    assert trains[0].t_us.tolist() == [1, 1, 3]
+    assert trains[0].index.tolist() == [1, 1, 1]
+
+
+@given(signals=st.lists(SIGNALS, min_size=1, max_size=3), threshold=st.integers(1, 9))
+def test_what_a_delta_code_sent_stays_within_a_threshold_of_the_signal(signals, threshold):
+    trains = encode_delta(signals, threshold, timestep_us=10)
+    assert trains.shape == (2, 3)
+    for signal, train in zip(signals, trains, strict=True):
+        moves = np.zeros((len(signal), 6), np.int64)
+        np.add.at(moves, (train.t_us // 10, train.index), 1)
+        sent = signal[0] + threshold * np.cumsum(moves[:, 3:] - moves[:, :3], axis=0)
+        assert np.all(np.abs(signal - sent) < threshold)
+        assert not np.any((moves[:, :3] > 0) & (moves[:, 3:] > 0))
+
+
+@pytest.mark.parametrize(
+    ("signals", "threshold", "timestep_us", "message"),
+    [
+        ([[[0]]], 0, 1, "threshold 0, timestep_us 1: expected above 0 and from 1"),
+        ([[[0]]], float("nan"), 1, "threshold nan"),
+        ([[[0]]], 1, 0, "timestep_us 0"),
+        ([], 1, 1, "signals: shapes"),
+        ([[1, 2]], 1, 1, r"signals: shapes \[\(2,\)\], expected \[timesteps, ...\] alike"),
+        ([[[0]], [[0, 1]]], 1, 1, "signals: shapes"),
+        ([np.zeros((0, 2))], 1, 1, "signals: shapes"),
+        ([[[float("inf")]]], 1, 1, "signals: expected finite values"),
+    ],
+)
+def test_what_a_delta_code_cannot_encode_is_refused(signals, threshold, timestep_us, message):
+    with pytest.raises(ValueError, match=message):
+        encode_delta(signals, threshold, timestep_us)

@@ -19,6 +19,7 @@ from neuroasync.forward import Forward
 from neuroasync.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 STEP_LIMIT = 40
@@ -181,7 +182,7 @@ def test_large_groups_make_every_policy_layer_sync_on_a_layered_network(
 def test_a_sample_leaves_nothing_behind_for_the_next(run, data):
     rule = parse_until(run["until"])
     how = RunSettings(run["policy"], run["group_size"], run["input_mode"], rule, STEP_LIMIT)
-    forward = Forward(Wiring(run["model"]), how)
+    forward = Forward(Plan(Wiring(run["model"]), how))
     before = {"forward": forward, "train": data.draw(busy_trains(run["model"])), "seed": 1}
     outcome(take_steps, before)
     sample = {key: run[key] for key in ("train", "seed", "duration_us")}

@@ -50,3 +50,12 @@ def test_the_embedding_example_of_the_readme_runs(tmp_path):
     first, *others = run(tmp_path / "embedding.py").splitlines()
     assert re.fullmatch(r"\d \d+ rounds, \d+ spikes", first)
     assert len(others) == 5
+
+
+def test_the_metrics_example_of_the_readme_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    (tmp_path / "measuring.py").write_text(next(b for b in blocks if "anytime_curve" in b), "utf-8")
+    numbers, energy = run(tmp_path / "measuring.py").splitlines()
+    assert re.fullmatch(r"(0\.\d+ ){2}\d+\.\d+", numbers)
+    assert energy.startswith("about ")
+    assert energy.endswith(" pJ on Loihi, without memory access, static power")

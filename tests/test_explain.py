@@ -14,31 +14,29 @@ from neuroasync.connections import Dense
 from neuroasync.errors import RecordingError
 from neuroasync.explain import Place, explain
 from neuroasync.forward import Forward
-from neuroasync.kernels import layout as lay
 from neuroasync.model import LIF, Model, Population
-from neuroasync.policies import Fifo, LayerSync
+from neuroasync.policies import Fifo
 from neuroasync.recording import Recorder
-from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 
 def potentials(recording, bundle):
     """Potential at each spike, just before its reset, as the state machine has it."""
     found = []
-    run = RunSettings(LayerSync(), recording.info.group_size, recording.info.input)
     for k in range(len(recording)):
-        forward = Forward(Wiring(bundle.model), run)
-        integrate = forward.integrate
+        replay = SampleReplay(recording, Wiring(bundle.model), k)
+        integrate = replay._integrate
 
-        def noted(p, forward=forward, integrate=integrate):
-            fired = integrate(p)
-            found.extend(forward.state.arrays.potential[lay.MOMENTUM, fired].tolist())
+        def noted(reached, replay=replay, integrate=integrate):
+            fired = integrate(reached)
+            found.extend(replay._forward.state.momentum[fired].tolist())
             return fired
 
-        forward.integrate = noted
-        SampleReplay(recording, forward, k).run()
+        replay._integrate = noted
+        replay.run()
     return found
 
 
@@ -199,19 +197,19 @@ def test_a_row_that_is_not_there_is_refused(row):
 
 def test_a_population_of_the_users_is_not_explained():
     bundle, run = relay(), RunSettings(Fifo(), 1)
-    forward, recorder = Forward(Wiring(bundle.model, ["hidden"]), run), Recorder(bundle, run)
+    forward, recorder = Forward(Plan(Wiring(bundle.model, ["hidden"]), run)), Recorder(bundle, run)
     forward.state.keep = True
-    integrate = forward.integrate
-
-    def of_mine(p):
-        if p == 1:
-            return integrate(p)
-        forward.current(p)
-        return np.array([1])  # it fires whatever comes
-
-    forward.integrate = of_mine
     events = SpikeTrain([0], [0])
-    recorder.add(forward, events, run_sample(forward, events), number=0, seed=0)
+    forward.begin(0)
+    forward.feed(events.t_us, events.index)
+    while (reached := forward.proceed(0)) is not None:
+        for p in reached:
+            if p == 0:
+                forward.current(p)
+                forward.report(p, np.array([1]))  # it fires whatever comes
+            else:
+                forward.integrate(p)
+    recorder.add(forward, events, forward.decision(0.0), number=0, seed=0)
     recording = recorder.finish()
     with pytest.raises(RecordingError, match=r"^row 0: hidden\[1\] is of a population of your own"):
         explain(recording, bundle, 0)

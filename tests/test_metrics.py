@@ -15,6 +15,7 @@ from neuroasync.policies import Fifo, make_policy
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 
@@ -52,6 +53,7 @@ def test_a_summary_holds_means_as_they_are_defined():
         "spikes_per_sample": 4.0,  # (8 + 4 + 0) / 3
         "spikes_per_neuron": 0.5,
         "spikes_by_population": {"a": 3.0, "b": 1.0},
+        "passes_per_sample": 1.0,
         "steps_per_sample": 6.0,  # (10 + 6 + 2) / 3
         "rounds_per_sample": 7.0,  # (12 + 6 + 3) / 3
         "rounds_to_decision": 9.0,  # the two that have a label: (12 + 6) / 2
@@ -94,7 +96,7 @@ def test_targets_may_be_numpys():
 
 def test_who_led_when_is_noted_at_the_spike_that_brought_the_lead():
     events = SpikeTrain([0, 0, 1000], [0, 1, 1])
-    found = run_sample(Forward(Wiring(relay().model), RunSettings(Fifo(), 1)), events)
+    found = run_sample(Forward(Plan(Wiring(relay().model), RunSettings(Fifo(), 1))), events)
     # out[0] and out[1] fire in one step: a tie, which the lower index leads. Class 1 leads with
     # its second vote, the 6th spike, in the first step of pass 1, the 5th in all.
     assert relay_recording().step.tolist() == [0, 0, 2, 2, 0, 1]
@@ -119,7 +121,7 @@ def test_who_led_when_follows_from_the_rows(made):
             leader = min(range(info.classes), key=lambda c: (-votes[c], reached[c]))
             led.setdefault(leader, spikes)
         run = RunSettings(make_policy(info.policy, info.noise), info.group_size, info.input)
-        forward = Forward(Wiring(bundle.model), run)
+        forward = Forward(Plan(Wiring(bundle.model), run))
         found = run_sample(forward, recording.events(k), k, recording.duration(k))
         assert {c: at[0] for c, at in found.first_led.items()} == led
 

@@ -8,6 +8,8 @@ from networks import chain, sample
 import neuroasync as na
 from neuroasync.forward import Forward
 from neuroasync.settings import RunSettings
+from neuroasync.state import Plan
+from neuroasync.wiring import Wiring
 
 BUNDLE, SAMPLE = chain(), sample()
 
@@ -15,16 +17,12 @@ BUNDLE, SAMPLE = chain(), sample()
 def decide_by_the_state_machine(bundle, train, seed=0):
     """The same sample without an event loop."""
     settings = RunSettings(na.Random(), bundle.policy.group_size)
-    forward = Forward(na.network.Wiring(bundle.model), settings)
+    forward = Forward(Plan(Wiring(bundle.model), settings))
     forward.begin(seed)
-    for t_us in range(0, int(train.t_us[-1]) + 1, 1000):
-        inside = (train.t_us >= t_us) & (train.t_us < t_us + 1000)
-        forward.open_pass(t_us, train.index[inside])
-        while True:
-            for p in forward.reached():
-                forward.admit(p, forward.integrate(p))
-            if not forward.next_step():
-                break
+    forward.feed(train.t_us, train.index)
+    while (reached := forward.proceed(int(train.t_us[-1]))) is not None:
+        for p in reached:
+            forward.integrate(p)
     return forward.decision(0.0)
 
 

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from neuroasync.errors import ClosedError
-from neuroasync.queue import SpikeQueue
+from neuroasync.queue import DrivenInbox, SpikeQueue
 
 
 def test_items_come_out_in_the_order_they_went_in():
@@ -78,11 +78,19 @@ async def test_a_cancelled_put_puts_nothing(no_leaks):
     assert len(queue) == 0
 
 
-def test_a_driven_queue_waits_without_an_event_loop():
-    queue = SpikeQueue(1, driven=True)
-    waiting = queue.get()
+def test_a_driven_inbox_waits_without_an_event_loop():
+    groups = []
+
+    async def population(inbox):
+        for number in range(2):
+            await inbox
+            groups.append(number)
+
+    waiting = population(DrivenInbox())
     assert waiting.send(None) is None
-    queue.push("spike")
-    with pytest.raises(StopIteration) as done:
+    assert groups == []
+    assert waiting.send(None) is None
+    assert groups == [0]
+    with pytest.raises(StopIteration):
         waiting.send(None)
-    assert done.value.value == "spike"
+    assert groups == [0, 1]

@@ -21,6 +21,7 @@ from neuroasync.recording_file import read_recording, write_recording
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 
@@ -69,7 +70,7 @@ def test_the_digest_is_of_pass_step_and_neuron_row_by_row():
 
 def test_samples_stand_by_number_whatever_ended_first():
     run = RunSettings(Fifo(), 1)
-    recorder, forward = Recorder(relay(), run), Forward(Wiring(relay().model), run)
+    recorder, forward = Recorder(relay(), run), Forward(Plan(Wiring(relay().model), run))
     recorder = Recorder(relay(), run)
     for number in (2, 0, 1):
         events = SpikeTrain([0] * number, [1] * number)
@@ -84,7 +85,7 @@ def test_samples_stand_by_number_whatever_ended_first():
 
 
 def test_a_sample_that_ran_in_another_way_is_refused():
-    forward = Forward(Wiring(relay().model), RunSettings(Fifo(), 2))
+    forward = Forward(Plan(Wiring(relay().model), RunSettings(Fifo(), 2)))
     forward.state.keep = True
     events = SpikeTrain([], [])
     decision = run_sample(forward, events)
@@ -94,7 +95,7 @@ def test_a_sample_that_ran_in_another_way_is_refused():
 
 def test_a_recording_that_grows_too_large_is_refused_and_stays_as_it_was():
     run = RunSettings(Fifo(), 1)
-    recorder, forward = Recorder(relay(), run, 300), Forward(Wiring(relay().model), run)
+    recorder, forward = Recorder(relay(), run, 300), Forward(Plan(Wiring(relay().model), run))
     forward.state.keep = True
     decision = run_sample(forward, SpikeTrain([0], [1]))
     recorder.add(forward, SpikeTrain([0], [1]), decision, number=0, seed=0)

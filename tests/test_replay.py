@@ -26,9 +26,10 @@ from neuroasync.model import LIF, Model, Population
 from neuroasync.policies import Fifo, LayerSync, Random
 from neuroasync.recording import Recorder
 from neuroasync.replay import pass_times, replay, rerun, verify
-from neuroasync.sample import run_sample, sample_passes
+from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 
@@ -144,7 +145,7 @@ def test_a_delivery_of_what_is_not_pending_is_told():
         ("label", [0], "label 1 at the end of the sample; the recording has 0"),
         ("rounds", [7], "rounds 6 at the end of the sample; the recording has 7"),
         ("synops", [11], "synops 12 at the end of the sample; the recording has 11"),
-        ("duration_us", [3000], "a pass at 2000 µs follows; the recording has none"),
+        ("duration_us", [3000], "a pass at 2000 µs; the recording has none"),
         ("passes", [3], "passes 2 at the end of the sample; the recording has 3"),
     ],
 )
@@ -174,21 +175,18 @@ def test_a_stop_rule_and_a_policy_of_the_users_replay_but_do_not_rerun():
 
 def test_a_population_of_the_users_fires_as_recorded():
     bundle, run = relay(), RunSettings(Fifo(), 1)
-    forward, recorder = Forward(Wiring(bundle.model, ["hidden"]), run), Recorder(bundle, run)
+    forward, recorder = Forward(Plan(Wiring(bundle.model, ["hidden"]), run)), Recorder(bundle, run)
     forward.state.keep = True
     events = SpikeTrain([0, 1000], [0, 1])
     forward.begin(0)
-    for t_us, index in sample_passes(forward, events):
-        forward.open_pass(t_us, index)
-        while True:
-            for p in forward.reached():
-                if p == 0:
-                    forward.current(p)
-                    forward.admit(p, np.array([0, 1]))  # it fires whatever comes
-                else:
-                    forward.admit(p, forward.integrate(p))
-            if not forward.next_step():
-                break
+    forward.feed(events.t_us, events.index)
+    while (reached := forward.proceed(1000)) is not None:
+        for p in reached:
+            if p == 0:
+                forward.current(p)
+                forward.report(p, np.array([0, 1]))  # it fires whatever comes
+            else:
+                forward.integrate(p)
     recorder.add(forward, events, forward.decision(0.0), number=0, seed=0)
     recording = recorder.finish()
     assert recording.info.own_populations == ("hidden",)
@@ -247,7 +245,7 @@ def test_golden_samples_hold_or_not():
 
 
 def test_a_sample_of_too_many_passes_is_refused_before_the_first():
-    forward = Forward(Wiring(relay().model), RunSettings(LayerSync()))
+    forward = Forward(Plan(Wiring(relay().model), RunSettings(LayerSync())))
     with pytest.raises(LimitError, match="the limit is 10000000 passes"):
         run_sample(forward, SpikeTrain([2**52], [0]))
     assert forward.passes == 0

@@ -6,7 +6,6 @@ import pytest
 from networks import chain, sample
 
 import neuroasync as na
-from neuroasync.forward import Forward
 
 BUNDLE = chain()
 SAMPLES = [sample(seed=k) for k in range(5)]
@@ -164,8 +163,8 @@ async def test_a_closed_session_refuses(no_leaks):
 async def test_sessions_share_the_weights(no_leaks):
     async with na.Network(BUNDLE) as network:
         one, other = network.session(), network.session()
-        weights = one._forward.wiring.wires.weights
-        assert np.shares_memory(weights, other._forward.wiring.wires.weights)
+        weights = one._forward.plan.wiring.wires.weights
+        assert np.shares_memory(weights, other._forward.plan.wiring.wires.weights)
 
 
 @pytest.mark.parametrize("duration_us", [5, 2.5, 2**53])
@@ -183,7 +182,7 @@ async def test_a_refused_duration_leaves_the_sample_as_it_was(duration_us, no_le
 
 
 async def test_a_session_survives_an_error_in_the_middle_of_a_population(monkeypatch, no_leaks):
-    def out_of_memory(self, p):
+    def out_of_memory(context, p):
         raise MemoryError
 
     async with (
@@ -192,7 +191,7 @@ async def test_a_session_survives_an_error_in_the_middle_of_a_population(monkeyp
     ):
         expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
         with monkeypatch.context() as patch, pytest.raises(MemoryError):
-            patch.setattr(Forward, "integrate", out_of_memory)
+            patch.setattr("neuroasync.population.evaluate", out_of_memory)
             await session.decide(SAMPLES[0])
         assert await session.decide(SAMPLES[0]) == expected
 

@@ -2,19 +2,24 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neuroasync.cli.guard import CliError
-from neuroasync.cli.options import Coding, DatasetArgument
+from neuroasync.cli.options import Coding
 from neuroasync.cli.output import facts, say
 from neuroasync.cli.paths import check_output
-from neuroasync.datasets import load_digits
+from neuroasync.datasets import DATASETS, load_dataset
 from neuroasync.spike_file import write_spikes
 from neuroasync.spikes import SpikeTrains
 
 __all__ = ["encode"]
+
+if TYPE_CHECKING:
+    SetName = StrEnum
+else:
+    SetName = StrEnum("SetName", {name: name for name in DATASETS})
 
 
 class Part(StrEnum):
@@ -25,50 +30,76 @@ class Part(StrEnum):
     TEST = "test"
 
 
-CodingOption = Annotated[
-    Coding,
-    typer.Option(
-        "--coding",
-        help="rate: in each of 10 timesteps a pixel spikes with probability value / 16; "
-        "latency: it spikes once, the brighter the earlier.",
+SetArgument = Annotated[
+    SetName,
+    typer.Argument(
+        metavar="NAME", show_default=False,
+        help="digits, mnist: images; nmnist-small, spoken-digits, braille: recordings that ship, "
+        "in part; nmnist, shd, dvs-gesture: read by Tonic (extra 'data'), need --data.",
     ),
-]
+]  # fmt: skip
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", show_default=False,
+        help="Folder with the files of the set, or for Tonic, which downloads what is missing. "
+        "Default: what NEUROASYNC_DATA names; without, what ships.",
+    ),
+]  # fmt: skip
+CodingOption = Annotated[
+    Coding | None,
+    typer.Option(
+        "--coding", show_default=False,
+        help="For images. rate: in each of 10 timesteps a pixel spikes with the probability that "
+        "its brightness is; latency: it spikes once, the brighter the earlier. Default: rate for "
+        "digits, latency for mnist.",
+    ),
+]  # fmt: skip
 PartOption = Annotated[
     Part,
     typer.Option(
-        "--part", help="Of the fixed split: 1,197 to train, 240 to validate, 360 to test."
+        "--part",
+        help="Of the fixed split: train and validation are the training file's, of which a fifth "
+        "validates.",
     ),
 ]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="OUT.npz", show_default=False,
-        help="Spike file to write. Default: digits-PART-CODING.npz, here.",
+        help="Spike file to write. Default: NAME-PART.npz, or NAME-PART-CODING.npz, here.",
     ),
 ]  # fmt: skip
 
 
 def encode(
-    dataset: DatasetArgument,
-    coding: CodingOption = Coding.RATE,
+    dataset: SetArgument,
+    data: DataOption = None,
+    coding: CodingOption = None,
     part: PartOption = Part.TEST,
     output: OutputOption = None,
 ) -> None:
-    """Encode a data set as a spike file for `neuroasync run`.
+    """Write a part of a data set as a spike file for `neuroasync run`.
 
     \b
-    Example:
+    Examples:
       neuroasync encode digits --coding rate --part test -o digits-test-rate.npz
+      neuroasync encode spoken-digits --part validation
+      neuroasync encode nmnist --data ~/tonic --part test
 
-    The same command writes the same bytes on every machine. Needs scikit-learn, which ships
-    the images: install neuroasync with its extra 'data'
-    """  # noqa: D301  # \b keeps the example's lines
-    path = output or Path(f"{dataset.value}-{part.value}-{coding.value}.npz")
+    The same command writes the same bytes on every machine.
+    """  # noqa: D301  # \b keeps the examples' lines
+    suffix = "" if coding is None else f"-{coding.value}"
+    path = output or Path(f"{dataset.value}-{part.value}{suffix}.npz")
     check_output(path)
     try:
-        digits = load_digits(coding.value)
-    except ImportError as error:
+        loaded = load_dataset(
+            dataset.value, data_dir=data, coding=None if coding is None else coding.value
+        )
+        spikes: SpikeTrains = getattr(loaded, part.value)
+    except (ImportError, ValueError) as error:
         raise CliError(str(error)) from error
-    spikes: SpikeTrains = getattr(digits, part.value)
     write_spikes(spikes, path)
-    say(facts([("written", path), ("samples", len(spikes)), ("events", f"{len(spikes.t_us):,}")]))
+    about = [("written", path), ("samples", len(spikes)), ("events", f"{len(spikes.t_us):,}")]
+    whose = [("data", loaded.title), ("credit", loaded.credit), ("licence", loaded.licence)]
+    say(facts([*about, *whose]))

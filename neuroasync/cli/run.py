@@ -1,7 +1,7 @@
 """``neuroasync run``: decide on the samples of a spike file."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -27,7 +27,16 @@ from neuroasync.cli.options import (
 )
 from neuroasync.cli.output import facts, progress, say, say_json, shown
 from neuroasync.cli.paths import check_output
-from neuroasync.metrics import Summary, summarise
+from neuroasync.metrics import (
+    Summary,
+    Workload,
+    connection_sparsity,
+    counted_workload,
+    footprint,
+    summarise,
+    workload,
+)
+from neuroasync.model import Model
 from neuroasync.network import Network
 from neuroasync.policies import policy_name
 from neuroasync.recording import Recorder
@@ -98,10 +107,37 @@ def run(
     recorder = None if record is None else Recorder(net, network.settings)
     with progress("deciding", len(numbers)) as tick:
         decisions = run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, tick))
-    if recorder is not None and record is not None:
-        write_recording(recorder.finish(), record)
+    recording = None if recorder is None else recorder.finish()
+    if recording is not None and record is not None:
+        write_recording(recording, record)
     summary = summarise(decisions, targets_of(spikes, numbers), neurons=net.model.size)
-    say_json(summary.to_json()) if json else say(_described(network.settings, summary, record))
+    if json:
+        part = spikes[numbers.start : numbers.stop]
+        if recording is None:
+            work = counted_workload(decisions, net.model, part)
+        else:
+            work = workload(recording, net)
+        say_json(summary.to_json() | _neurobench(net.model, work))
+    else:
+        say(_described(network.settings, summary, record))
+
+
+def _neurobench(model: Model, work: Workload) -> dict[str, Any]:
+    """NeuroBench's metrics under its names; null is what only a recording (--record) can tell."""
+    return {
+        "stopped": work.stopped,
+        "neurobench": {
+            "footprint": footprint(model).total,
+            "parameter_count": model.parameters,
+            "connection_sparsity": connection_sparsity(model),
+            "activation_sparsity": work.activation_sparsity,
+            "synaptic_operations": {
+                "effective_macs": work.effective_macs,
+                "effective_acs": work.effective_acs,
+                "dense": work.dense,
+            },
+        },
+    }
 
 
 def _described(settings: RunSettings, summary: Summary, record: Path | None) -> Table:

@@ -1,5 +1,10 @@
-"""Data sets of real recordings, as spike trains."""
+"""Data sets of real recordings, as spike trains, behind one interface.
 
-from neuroasync.datasets.digits import Digits, load_digits
+:func:`load_dataset` gives any of them by name as a :class:`Dataset`; ``neuroasync.datasets.files``
+says what ships, and which files are read from a folder of yours.
+"""
 
-__all__ = ["Digits", "load_digits"]
+from neuroasync.datasets.dataset import Dataset
+from neuroasync.datasets.load import DATASETS, load_dataset
+
+__all__ = ["DATASETS", "Dataset", "load_dataset"]

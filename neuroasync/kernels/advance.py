@@ -1,185 +1,235 @@
-"""The whole loop of a sample, made of the same kernels that the coroutine engine calls."""
+"""The forward pass as a state machine, which both engines run.
 
-from typing import Final, NamedTuple
+:func:`proceed` does all but let populations integrate: it opens passes, chooses and delivers, and
+returns when a group has reached its populations. The coroutine engine then resumes theirs, which
+call :func:`~neuroasync.kernels.fire.evaluate`; the compiled engine, :func:`advance`, does that
+itself.
+"""
+
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.arrivals import note_delayed, open_group, reached_populations
+from neuroasync.kernels.arrivals import note_delayed, open_group
 from neuroasync.kernels.decide import should_stop
-from neuroasync.kernels.fire import (
-    evaluate,
-    gather_current,
-    late_population,
-    list_late,
-    start_pass,
-)
+from neuroasync.kernels.deliver import deliver
+from neuroasync.kernels.fire import evaluate, late_population, start_pass, touch_late
 from neuroasync.kernels.jit import kernel
+from neuroasync.kernels.memory import (
+    control_of,
+    counts_of,
+    due_of,
+    input_times,
+    populations_of,
+    settings_of,
+    spikes_of,
+    votes_of,
+    waiting_of,
+)
 from neuroasync.kernels.pending import admit, choose, take
 
-__all__ = ["Arrays", "Wires", "advance", "next_pass_time", "start_late_step", "work_so_far"]
+__all__ = ["MOST_IN_A_MASK", "advance", "begin", "proceed", "take_chosen"]
 
-_NEURONS_A_SYNOP: Final = 4
-"""How many neurons decay in the time of a synaptic operation, or so."""
+MOST_IN_A_MASK: Final = 62
 _STEP_COST: Final = 64
-"""What a forward step costs besides its synaptic operations, in synaptic operations."""
-
-
-class Wires(NamedTuple):
-    """What sessions share: the packed network. Columns: see ``layout``."""
-
-    populations: NDArray[np.int64]
-    connections: NDArray[np.int64]
-    links: NDArray[np.int64]
-    weights: NDArray[np.float32]
-    thresholds: NDArray[np.float32]
-
-
-class Arrays(NamedTuple):
-    """State and scratch of one session. Columns: see ``layout``."""
-
-    decay: NDArray[np.float32]
-    potential: NDArray[np.float32]
-    marks: NDArray[np.int32]
-    pending: NDArray[np.int64]
-    keys: NDArray[np.uint64]
-    chosen: NDArray[np.int64]
-    group: NDArray[np.int64]
-    due: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    row_potential: NDArray[np.float32]
-    slots: NDArray[np.int64]
-    votes: NDArray[np.int64]
-    spikes: NDArray[np.int64]
-    touched: NDArray[np.int64]
-    fired: NDArray[np.int64]
-    reached: NDArray[np.int64]
-    control: NDArray[np.int64]
-    settings: NDArray[np.int64]
-    peaks: NDArray[np.float32]
-    peak_steps: NDArray[np.int32]
+"""What a pass or a forward step costs besides its synaptic operations, in these."""
 
 
 @kernel
-def advance(wires, arrays, t_us, index, end_us, noise, dropout, work):
-    """Run passes until the sample ends, its stop rule says stop, or something is needed.
+def begin(c, seed):
+    """Start a sample from rest. Neurons notice when they are next reached."""
+    control = control_of(c)
+    votes_of(c)[:] = 0
+    spikes_of(c)[:] = 0
+    clock, mark, work = control[lay.CLOCK], control[lay.NOW], control[lay.WORK]
+    control[:] = 0
+    control[lay.PASS] = -1
+    control[lay.FIRST_VOTE] = -1
+    control[lay.LAST_OWNER] = -1
+    control[lay.SEED] = seed
+    control[lay.CLOCK] = clock
+    control[lay.RING_CLOCK] = clock
+    control[lay.SAMPLE_CLOCK] = clock + 1
+    control[lay.NOW] = mark + lay.MARK
+    control[lay.SAMPLE_MARK] = control[lay.NOW]
+    control[lay.PASS_MARK] = control[lay.NOW]
+    control[lay.WORK] = work
+    populations = populations_of(c)
+    for p in range(c[lay.POPULATION_COUNT]):
+        if populations[p, lay.EXTERNAL]:  # its neurons are never reached here
+            waiting_of(c)[populations[p, lay.START] : populations[p, lay.STOP]] = 0
 
-    Calling it again goes on where it returned.
+
+@kernel
+def proceed(c, end_us, work):
+    """Go on to where populations are to integrate, or something is needed.
 
     Args:
-        wires: the network.
-        arrays: the session's state.
-        t_us: i64[events], ascending.
-        index: i64[events], flattened input indices, ascending within a time.
+        c: the context.
         end_us: passes at virtual times up to this one take place.
-        noise: λ of the momentum order.
-        dropout: probability that a spike leaves its neuron non-refractory (training only).
         work: about how many synaptic operations may be spent before returning.
 
     Returns:
-        Why: ``DONE``, ``BUDGET_SPENT``, ``NEEDS_DECAY`` (for the interval now in
-        ``control[INTERVAL]``), ``NEEDS_ROOM`` (an array or log is full), ``STEP_LIMIT``.
+        The populations that are to integrate: bit p of a mask for population p, or ``MANY``; they
+        may be none. Or one of ``DONE``, ``BUDGET_SPENT``, ``NEEDS_ROOM``, ``NEEDS_CHOICE``,
+        ``NEEDS_RULE``, ``STEP_LIMIT``, ``PASS_LIMIT``. Calling it again goes on where it returned.
     """
-    # Every array is a local of this one loop: numba counts references whenever a tuple is
-    # passed on, which would cost more than the arithmetic.
-    populations, connections, links, weights, thresholds = wires
-    (
-        decay, potential, marks, pending, keys, chosen, group, due, rows, row_potential, slots,
-        votes, spikes, touched, fired, reached, control, settings, peaks, peak_steps,
-    ) = arrays  # fmt: skip
-    neurons, timestep = potential.shape[1], settings[lay.TIMESTEP]
-    spent = work_so_far(control, neurons)
-    while control[lay.PHASE] != lay.STOPPED:
-        opens = control[lay.PHASE] == lay.BETWEEN_PASSES
-        late, n, first, last = -1, 0, control[lay.CURSOR], control[lay.CURSOR]
-        if opens:
-            time = next_pass_time(t_us, due, control, timestep)
-            if time < 0 or time > end_us:
+    control = control_of(c)
+    limit = control[lay.WORK] + work
+    while True:
+        phase = control[lay.PHASE]
+        if phase == lay.DELIVERING:
+            if not deliver(c, limit):
+                return lay.BUDGET_SPENT
+            control[lay.PHASE] = lay.INTEGRATING
+            return _reached(c)
+        if phase == lay.STOPPED:
+            return lay.DONE
+        if phase == lay.INTEGRATING:
+            _admit_all(c)
+            if should_stop(c):
+                control[lay.PHASE] = lay.STOPPED
                 return lay.DONE
-            while last < t_us.size and t_us[last] < time + max(timestep, 1):
-                last += 1
-            n = last - first + control[lay.DUE]
-        else:
-            n = control[lay.PENDING]
-        if not (
-            rows.shape[1] - control[lay.ROWS] >= neurons
-            and slots.shape[1] - control[lay.SLOTS] >= n
-            and due.shape[1] - control[lay.DUE] >= n * settings[lay.FAN_DELAYED]
-            and group.shape[1] >= n
-            and pending.shape[1] >= neurons + n
-        ):
-            return lay.NEEDS_ROOM
-        if opens:
-            decays = control[lay.PASS] >= 0
-            if decays and control[lay.INTERVAL] != time - control[lay.TIME]:
-                control[lay.INTERVAL] = time - control[lay.TIME]
-                return lay.NEEDS_DECAY
-            control[lay.PASS] += 1
-            control[lay.TIME] = time
-            control[lay.CURSOR] = last
-            control[lay.PHASE] = lay.IN_PASS
-            start_pass(
-                decays, populations, connections, weights, decay, potential, marks, peaks,
-                peak_steps, control[lay.PASS],
-            )  # fmt: skip
-            open_group(
-                index[first:last], populations, due, group, pending, slots, control, settings
-            )
-        elif n > 0:
-            if control[lay.STEP] >= settings[lay.MAX_STEPS]:
-                return lay.STEP_LIMIT
-            n = choose(populations, potential, pending, keys, chosen, control, settings, noise)
-            take(chosen, n, populations, marks, pending, group, slots, control, settings)
-        else:
-            late = late_population(populations, thresholds, potential, marks, control)
-            if late < 0:
-                control[lay.PHASE] = lay.BETWEEN_PASSES
-                continue
-            if control[lay.STEP] >= settings[lay.MAX_STEPS]:
-                return lay.STEP_LIMIT
-            start_late_step(control)
-        if settings[lay.FAN_DELAYED]:
-            note_delayed(populations, connections, links, due, group, control)
-        reached_populations(populations, connections, links, group, control, reached)
-        for p in range(reached.size):
-            if p == late:
-                n = list_late(p, populations, thresholds, potential, marks, control, touched)
-            elif reached[p]:
-                n = gather_current(
-                    p, populations, connections, links, weights, potential, marks, group, control,
-                    touched,
-                )  # fmt: skip
-            else:
-                continue
-            n = evaluate(
-                p, n, populations, thresholds, potential, marks, touched, control, peaks,
-                peak_steps, settings, dropout, fired, 0,
-            )  # fmt: skip
-            admit(
-                p, fired, n, populations, potential, marks, pending, rows, row_potential, votes,
-                spikes, control, settings,
-            )  # fmt: skip
-        if should_stop(votes, control, settings):
-            control[lay.PHASE] = lay.STOPPED
-        if work_so_far(control, neurons) - spent > work:
+            control[lay.PHASE] = lay.CHOOSING
+            if settings_of(c)[lay.RULE] == lay.CALLABLE:
+                return lay.NEEDS_RULE
+        if control[lay.WORK] > limit:
             return lay.BUDGET_SPENT
-    return lay.DONE
+        why = _choose_group(c)
+        if why == lay.DONE:
+            control[lay.PHASE] = lay.BETWEEN_PASSES
+            why = _open_pass(c, end_us)
+        if why < 0:
+            return why
+        _open_step(c)
 
 
 @kernel
-def work_so_far(control, neurons):
-    """What the sample has cost so far: its steps and passes, too, in synaptic operations."""
-    passes = (control[lay.PASS] + 1) * (neurons // _NEURONS_A_SYNOP)
-    return control[lay.SYNOPS] + _STEP_COST * control[lay.SERIAL] + passes
+def _reached(c):
+    """The populations that the group reaches, as a mask."""
+    reaches, mask = counts_of(c)[lay.REACHES], 0
+    if reaches.size > MOST_IN_A_MASK:
+        return lay.MANY
+    for p in range(reaches.size):
+        mask |= reaches[p] << p
+    return mask
 
 
 @kernel
-def next_pass_time(t_us, due, control, timestep):
+def _admit_all(c):
+    """Enter who fired in this step, in ascending (population, neuron) order."""
+    reaches = counts_of(c)[lay.REACHES]
+    for p in range(reaches.size):
+        if reaches[p]:
+            admit(c, p)
+
+
+@kernel
+def _open_step(c):
+    """A group was made: it is to be delivered."""
+    control = control_of(c)
+    note_delayed(c)
+    control[lay.SLOT] = 0
+    control[lay.PHASE] = lay.DELIVERING
+    control[lay.WORK] += _STEP_COST
+
+
+@kernel
+def _lacks_room(c, needed):
+    """Whether there is no room for a step of ``needed`` spike events; notes how many they are."""
+    control, neurons = control_of(c), c[lay.NEURONS]
+    control[lay.NEEDED] = needed
+    return (
+        c[lay.GROUP_ROOM] < needed
+        or c[lay.PENDING_ROOM] - control[lay.HEAD] < control[lay.PENDING] + needed + neurons
+        or c[lay.DUE_ROOM] - control[lay.DUE] < needed * settings_of(c)[lay.FAN_DELAYED]
+        or (c[lay.ROWS_ROOM] > 0 and c[lay.ROWS_ROOM] - control[lay.ROWS] < neurons)
+        or (c[lay.SLOTS_ROOM] > 0 and c[lay.SLOTS_ROOM] - control[lay.SLOTS] < needed)
+    )
+
+
+@kernel
+def _clear_counts(c):
+    counts_of(c)[:] = 0
+
+
+@kernel
+def _choose_group(c):
+    """Make the pass's next group; ``DONE`` if the pass is over, or none has begun."""
+    control, settings = control_of(c), settings_of(c)
+    if control[lay.PHASE] != lay.CHOOSING:
+        return lay.DONE
+    n, late = control[lay.PENDING], -1
+    if n == 0:
+        late = late_population(c)
+        if late < 0:
+            return lay.DONE
+    if control[lay.STEP] >= settings[lay.MAX_STEPS]:
+        return lay.STEP_LIMIT
+    if _lacks_room(c, n):
+        return lay.NEEDS_ROOM
+    if late >= 0:
+        _start_late_step(c, late)
+    elif settings[lay.POLICY] == lay.CUSTOM:
+        return lay.NEEDS_CHOICE
+    else:
+        _clear_counts(c)
+        take(c, choose(c))
+    return 0
+
+
+@kernel
+def _start_late_step(c, p):
+    """Open a forward step that delivers nothing: neurons of ``p`` fire late."""
+    control = control_of(c)
+    _clear_counts(c)
+    control[lay.STEP] += 1
+    control[lay.STEPS] += 1
+    control[lay.SERIAL] += 1
+    control[lay.NOW] += lay.MARK
+    control[lay.GROUP] = 0
+    touch_late(c, p)
+
+
+@kernel
+def take_chosen(c, n):
+    """Deliver next the ``n`` pending spikes at the positions ``chosen``, after ``NEEDS_CHOICE``."""
+    _clear_counts(c)
+    take(c, n)
+    _open_step(c)
+
+
+@kernel
+def _open_pass(c, end_us):
+    """Begin the next pass; ``DONE`` if there is none up to ``end_us``."""
+    control, settings, t_us = control_of(c), settings_of(c), input_times(c)
+    timestep = settings[lay.TIMESTEP]
+    time = _next_pass_time(c, t_us, timestep)
+    if time < 0 or time > end_us:
+        return lay.DONE
+    if control[lay.PASS] + 1 >= settings[lay.MAX_PASSES]:
+        return lay.PASS_LIMIT
+    first = control[lay.CURSOR]
+    last, end = first, time + max(timestep, 1)
+    while last < t_us.size and t_us[last] < end:
+        last += 1
+    if _lacks_room(c, last - first + control[lay.DUE]):
+        return lay.NEEDS_ROOM
+    _clear_counts(c)
+    start_pass(c, time)
+    control[lay.CURSOR] = last
+    open_group(c, first, last)
+    return 0
+
+
+@kernel
+def _next_pass_time(c, t_us, timestep):
     """Virtual time of the next pass, or -1 if nothing calls for one."""
+    control = control_of(c)
     if timestep > 0:
         return (control[lay.PASS] + 1) * timestep
-    time = np.int64(-1)
+    time, due = np.int64(-1), due_of(c)
     if control[lay.CURSOR] < t_us.size:
         time = t_us[control[lay.CURSOR]]
     for k in range(control[lay.DUE]):
@@ -189,9 +239,16 @@ def next_pass_time(t_us, due, control, timestep):
 
 
 @kernel
-def start_late_step(control):
-    """Open a forward step that delivers nothing, for neurons that fire late."""
-    control[lay.STEP] += 1
-    control[lay.STEPS] += 1
-    control[lay.SERIAL] += 1
-    control[lay.GROUP] = 0
+def advance(c, end_us, work):
+    """Run passes until the sample ends, its stop rule says stop, or something is needed.
+
+    Arguments are those of :func:`proceed`, and so is what it returns, but for populations.
+    """
+    control, counts, limit = control_of(c), counts_of(c), control_of(c)[lay.WORK] + work
+    while True:
+        why = proceed(c, end_us, limit - control[lay.WORK])
+        if why < 0 and why != lay.MANY:
+            return why
+        for p in range(counts.shape[1]):
+            if counts[lay.REACHES, p]:
+                evaluate(c, p)

@@ -4,45 +4,112 @@ import numpy as np
 
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.jit import kernel
+from neuroasync.kernels.memory import (
+    connections_of,
+    control_of,
+    due_of,
+    group_of,
+    i64_at,
+    input_bits,
+    input_index,
+    pending_of,
+    populations_of,
+    settings_of,
+    trailing_zeros,
+)
 from neuroasync.kernels.pending import log_group
 
-__all__ = ["note_delayed", "open_group", "reached_populations"]
+__all__ = ["note_delayed", "open_group"]
+
+_ONE = np.uint64(1)
 
 
 @kernel
-def open_group(index, populations, due, group, pending, slots, control, settings):
-    """Make step 0 of a pass: its input events and the spikes due now, as one group.
+def open_group(c, first, last):
+    """Make step 0 of a pass: input events ``first`` to ``last`` and the spikes due now, one group.
 
-    With queued input, the events join the pending spikes instead.
-
-    Args:
-        index: i64[events], input indices of the pass in (time, index) order.
-        populations, due, group, pending, slots, control, settings: see ``layout``.
+    With queued input, the events join the pending spikes instead, in the order that they have.
     """
-    inputs = populations.shape[0] - 1
-    first = populations[inputs, lay.START]
+    control = control_of(c)
     control[lay.STEP] = 0
     control[lay.LAST_OWNER] = -1
     control[lay.SERIAL] += 1
-    control[lay.INPUTS] += index.size
+    control[lay.INPUTS] += last - first
     n = 0
-    if settings[lay.QUEUED]:
-        for k in range(index.size):
-            at = control[lay.PENDING] + k
-            pending[lay.KEY, at] = first + k
-            pending[lay.ORIGIN, at] = first + index[k]
-            pending[lay.ARRIVAL, at] = -1
-            pending[lay.OWNER, at] = inputs
-        control[lay.PENDING] += index.size
+    if settings_of(c)[lay.QUEUED]:
+        _queue(c, first, last)
     else:
-        for i in np.sort(index):
-            if n and group[lay.ORIGIN, n - 1] == first + i:
-                group[lay.COUNT, n - 1] += 1
-                continue
-            _put(group, n, first + i, inputs, 1, -1)
-            n += 1
-    control[lay.GROUP] = _take_due(populations, due, group, n, control)
-    log_group(group, slots, control)
+        n = _in_order(c, first, last)
+    control[lay.GROUP] = _take_due(c, n)
+    log_group(c)
+
+
+@kernel
+def _queue(c, first, last):
+    control, pending, index = control_of(c), pending_of(c), input_index(c)
+    inputs = c[lay.POPULATION_COUNT]
+    start = populations_of(c)[inputs, lay.START]
+    for k in range(last - first):
+        at = control[lay.HEAD] + control[lay.PENDING] + k
+        pending[lay.KEY, at] = start + k
+        pending[lay.ORIGIN, at] = start + index[first + k]
+        pending[lay.ARRIVAL, at] = -1
+        pending[lay.OWNER, at] = inputs
+    control[lay.PENDING] += last - first
+
+
+@kernel
+def _in_order(c, first, last):
+    """Put the events into the group by ascending index, equal ones as one; return how many."""
+    group, index, n = group_of(c), input_index(c), last - first
+    inputs = c[lay.POPULATION_COUNT]
+    start, ascends = populations_of(c)[inputs, lay.START], True
+    for k in range(first + 1, last):
+        ascends = ascends and index[k] > index[k - 1]
+    if not ascends:
+        bits = input_bits(c)
+        if 4 * n < bits.size or not _distinct(c, bits, first, last):
+            return _by_sorting(c, first, last)
+        at = 0
+        for word in range(bits.size):
+            left = bits[word]
+            bits[word] = 0
+            while left:
+                _put(group, at, start + 64 * word + trailing_zeros(left), inputs, 1, -1)
+                left &= left - _ONE
+                at += 1
+        return at
+    for k in range(n):
+        _put(group, k, start + index[first + k], inputs, 1, -1)
+    return n
+
+
+@kernel
+def _distinct(c, bits, first, last):
+    """Set the bit of each event's index, unless two have the same one: then none is set."""
+    index = input_index(c)
+    for k in range(first, last):
+        i = np.uint64(index[k])
+        bit = _ONE << (i & np.uint64(63))
+        if bits[i >> np.uint64(6)] & bit:
+            for j in range(first, k):
+                bits[index[j] >> 6] = 0
+            return False
+        bits[i >> np.uint64(6)] |= bit
+    return True
+
+
+@kernel
+def _by_sorting(c, first, last):
+    group, inputs, n = group_of(c), c[lay.POPULATION_COUNT], 0
+    start = populations_of(c)[inputs, lay.START]
+    for i in np.sort(input_index(c)[first:last]):
+        if n and group[lay.ORIGIN, n - 1] == start + i:
+            group[lay.COUNT, n - 1] += 1
+            continue
+        _put(group, n, start + i, inputs, 1, -1)
+        n += 1
+    return n
 
 
 @kernel
@@ -55,20 +122,23 @@ def _put(group, at, origin, owner, count, via):
 
 
 @kernel
-def _take_due(populations, due, group, n, control):
+def _take_due(c, n):
     """Append what is due now to the group by (time fired, connection, neuron); return its size."""
-    inputs = populations.shape[0] - 1
+    control, populations = control_of(c), populations_of(c)
+    if control[lay.DUE] == 0:
+        return n
+    due, group, inputs = due_of(c), group_of(c), c[lay.POPULATION_COUNT]
     kept, first = 0, n
     for k in range(control[lay.DUE]):
         if due[lay.DUE_AT, k] != control[lay.TIME]:
-            for r in range(due.shape[0]):
+            for r in range(lay.DUE_COLUMNS):
                 due[r, kept] = due[r, k]
             kept += 1
             continue
         # Entries stand in the order they were noted: insertion from the end moves few.
         at = n
         while at > first and _later(group, at - 1, due, k):
-            for r in range(group.shape[0]):
+            for r in range(lay.GROUP_COLUMNS):
                 group[r, at] = group[r, at - 1]
             at -= 1
         origin = due[lay.DUE_ORIGIN, k]
@@ -95,8 +165,12 @@ def _later(group, s, due, k):
 
 
 @kernel
-def note_delayed(populations, connections, links, due, group, control):
+def note_delayed(c):
     """Note the group's spikes as in flight on every connection with a delay that they have."""
+    if settings_of(c)[lay.FAN_DELAYED] == 0:
+        return
+    control, populations, connections = control_of(c), populations_of(c), connections_of(c)
+    group, due, links = group_of(c), due_of(c), i64_at(c[lay.LINKS], 1)
     for s in range(control[lay.GROUP]):
         owner = group[lay.OWNER, s]
         if group[lay.VIA, s] >= 0 or populations[owner, lay.DELAYED] == 0:
@@ -111,17 +185,3 @@ def note_delayed(populations, connections, links, due, group, control):
                 due[lay.DUE_ORIGIN, at] = group[lay.ORIGIN, s]
                 due[lay.DUE_COUNT, at] = group[lay.COUNT, s]
                 control[lay.DUE] = at + 1
-
-
-@kernel
-def reached_populations(populations, connections, links, group, control, reached):
-    """Mark in ``reached`` i64[P] the populations that the group has a connection to."""
-    reached[:] = 0
-    for s in range(control[lay.GROUP]):
-        owner, via = group[lay.OWNER, s], group[lay.VIA, s]
-        if via >= 0:
-            reached[connections[via, lay.TARGET]] = 1
-            continue
-        for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
-            if connections[links[j], lay.DELAY] == 0:
-                reached[connections[links[j], lay.TARGET]] = 1

@@ -2,6 +2,7 @@
 
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.jit import kernel
+from neuroasync.kernels.memory import control_of, settings_of, votes_of
 
 __all__ = ["leader", "should_stop"]
 
@@ -20,16 +21,18 @@ def leader(votes):
 
 
 @kernel
-def should_stop(votes, control, settings):
+def should_stop(c):
     """Whether the stop rule says stop now."""
+    settings, control = settings_of(c), control_of(c)
     rule, argument = settings[lay.RULE], settings[lay.RULE_ARGUMENT]
     if rule == lay.QUIET or rule == lay.CALLABLE or control[lay.FIRST_VOTE] < 0:
         return False
     if rule == lay.STEPS_AFTER:
         return control[lay.STEPS] - control[lay.FIRST_VOTE] >= argument
+    votes = votes_of(c)
     first, second = 0, 0
-    for c in range(votes.shape[1]):
-        count = votes[lay.VOTES, c]
+    for cls in range(votes.shape[1]):
+        count = votes[lay.VOTES, cls]
         if count > first:
             first, second = count, first
         elif count > second:

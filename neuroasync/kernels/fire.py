@@ -1,294 +1,297 @@
-"""Decay, bias, integrate and fire, late firing: what happens to membrane potentials.
+"""Bias, integrate and fire, late firing: what happens to membrane potentials.
 
-Source: the forward step of Koopman et al., arXiv 2408.05098; the order of sums is ours.
+Source: the forward step of Koopman et al., arXiv 2408.05098.
 """
 
 import numpy as np
 
 from neuroasync.kernels import layout as lay
+from neuroasync.kernels.decay import freshen, freshen_all, freshen_block, note_interval
+from neuroasync.kernels.deliver import flags, touch
 from neuroasync.kernels.jit import kernel
+from neuroasync.kernels.memory import (
+    connections_of,
+    control_of,
+    counts_of,
+    current_of,
+    f32_at,
+    fired_of,
+    knobs_of,
+    listed_of,
+    marks_of,
+    momenta_of,
+    peaks_of,
+    populations_of,
+    potentials_of,
+    received_of,
+    thresholds_of,
+    touched_of,
+    uniform_of,
+)
 from neuroasync.kernels.order import neuron_key, step_prefix, uniform
+from neuroasync.kernels.sorting import sort
 
-__all__ = [
-    "evaluate",
-    "gather_current",
-    "integrate",
-    "late_population",
-    "list_late",
-    "start_pass",
-]
+__all__ = ["evaluate", "late_population", "start_pass", "touch_late"]
 
 DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
 
 
 @kernel
-def start_pass(
-    decays, populations, connections, weights, decay, potential, marks, peaks, peak_steps, at
-):
-    """Apply decay and bias to every neuron, and note where potentials stand.
+def start_pass(c, time):
+    """Begin the pass at virtual time ``time``: decay is now due, refractoriness over, bias added.
 
-    Args:
-        decays: whether time has passed since a pass before this one.
-        populations, connections, weights, decay, potential, marks: see ``layout``.
-        peaks, peak_steps: f32 and i32[passes, N], written for the trainer; [0, 0] otherwise.
-        at: their row, the index of the pass.
+    The populations without a bias are left as they are: they decay when they are reached.
     """
-    v = potential[lay.V]
-    if decays:
-        for i in range(v.size):
-            v[i] *= decay[i]
-    for c in range(connections.shape[0]):
-        bias = connections[c, lay.BIAS]
-        if bias >= 0:
-            target = connections[c, lay.TARGET]
-            start = populations[target, lay.START]
-            for i in range(populations[target, lay.STOP] - start):
-                v[start + i] += weights[bias + i]
-    for p in range(populations.shape[0] - 1):
-        if populations[p, lay.SYNC] > 0:
-            marks[lay.RECEIVED, populations[p, lay.START] : populations[p, lay.STOP]] = 0
-    if peaks.shape[0]:
-        peaks[at, :] = v
-        peak_steps[at, :] = -1
+    control, populations = control_of(c), populations_of(c)
+    if control[lay.PASS] >= 0:
+        note_interval(c, time - control[lay.TIME])
+    if control[lay.NOW] >= lay.MARK_LIMIT:
+        _number_anew(c)
+    control[lay.CLOCK] += 1
+    control[lay.NOW] += lay.MARK
+    control[lay.PASS_MARK] = control[lay.NOW]
+    control[lay.PASS] += 1
+    control[lay.TIME] = time
+    if c[lay.PEAKS]:
+        freshen_all(c)
+    for p in range(c[lay.POPULATION_COUNT]):
+        if populations[p, lay.BIASED]:
+            _add_biases(c, p)
+    if c[lay.PEAKS]:
+        peaks, peak_steps = peaks_of(c)
+        peaks[control[lay.PASS], :] = potentials_of(c)
+        peak_steps[control[lay.PASS], :] = -1
 
 
 @kernel
-def _touch(target, count, marks, touched, n):
-    marks[lay.RECEIVED, target] += count
-    if marks[lay.TOUCHED, target] == 0:
-        marks[lay.TOUCHED, target] = 1
-        touched[n] = target
-        return n + 1
-    return n
+def _number_anew(c):
+    """Count groups from 1 again, before their marks leave 32 bits."""
+    marks, control = marks_of(c), control_of(c)
+    control[lay.PASS_MARK] = control[lay.NOW] + lay.MARK
+    for i in range(marks.size):
+        marks[i] = np.int32(flags(np.int64(marks[i]), control))
+    control[lay.SAMPLE_MARK] = 0
+    control[lay.NOW] = 0
 
 
 @kernel
-def _sparse(row, source, start, links, weights, count, current, marks, touched, n):
-    """Deliver over one row of a CSR; return how many are touched."""
-    indptr = row[lay.INDPTR] + source
-    for k in range(links[indptr], links[indptr + 1]):
-        target = start + links[row[lay.INDICES] + k]
-        current[target] += weights[row[lay.WEIGHT] + k] * np.float32(count)
-        n = _touch(target, count, marks, touched, n)
-    return n
-
-
-@kernel
-def window(row, source):
-    """Padded (y, x) of a convolution's source, and the first and last output (y, x) it reaches."""
-    place = source % (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
-    y = place // row[lay.WIDTH_IN] + (row[lay.PADDING] >> 20)
-    x = place % row[lay.WIDTH_IN] + (row[lay.PADDING] & 0xFFFFF)
-    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
-    first_y = max(0, (y - row[lay.KERNEL_Y] + stride_y) // stride_y)
-    first_x = max(0, (x - row[lay.KERNEL_X] + stride_x) // stride_x)
-    last_y = min(row[lay.HEIGHT_OUT] - 1, y // stride_y)
-    last_x = min(row[lay.WIDTH_OUT] - 1, x // stride_x)
-    return y, x, first_y, last_y, first_x, last_x
-
-
-@kernel
-def _conv2d(row, source, start, weights, count, current, marks, touched, n):
-    """Deliver to the receptive fields that hold the source; return how many are touched."""
-    y, x, first_y, last_y, first_x, last_x = window(row, source)
-    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
-    kernel_x = row[lay.KERNEL_X]
-    plane_size = row[lay.KERNEL_Y] * kernel_x
-    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
-    for out in range(row[lay.CHANNELS_OUT]):
-        plane = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * plane_size
-        for oy in range(first_y, last_y + 1):
-            line = start + (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
-            taps = plane + (y - oy * stride_y) * kernel_x
-            for ox in range(first_x, last_x + 1):
-                current[line + ox] += weights[taps + x - ox * stride_x] * np.float32(count)
-                n = _touch(line + ox, count, marks, touched, n)
-    return n
-
-
-@kernel
-def gather_current(
-    p, populations, connections, links, weights, potential, marks, group, control, touched
-):
-    """Sum what the group brings to population ``p``, in slot order, into its current.
-
-    Returns:
-        How many neurons are listed in ``touched``, or -1 where all of the population are
-        reached (by a dense connection).
-    """
+def _add_biases(c, p):
+    freshen(c, p)
+    populations, connections = populations_of(c), connections_of(c)
     start, stop = populations[p, lay.START], populations[p, lay.STOP]
-    size, sums = stop - start, potential[lay.CURRENT, start:stop]
-    counts_received = populations[p, lay.SYNC] > 0
-    n, full, synops = 0, False, 0
-    for s in range(control[lay.GROUP]):
-        owner, count, via = group[lay.OWNER, s], group[lay.COUNT, s], group[lay.VIA, s]
-        source = group[lay.ORIGIN, s] - populations[owner, lay.START]
-        for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
-            c = links[j]
-            if connections[c, lay.TARGET] != p or not _carries(connections, c, via):
-                continue
-            if connections[c, lay.KIND] == lay.DENSE:
-                # Plain indices into slices: LLVM turns this loop into vector instructions.
-                at, times = connections[c, lay.WEIGHT] + source * size, np.float32(count)
-                row = weights[at : at + size]
-                for i in range(size):
-                    sums[i] += row[i] * times
-                if counts_received:
-                    marks[lay.RECEIVED, start:stop] += np.int32(count)
-                full = True
-                synops += size * count
-                continue
-            n, targets = _scatter(
-                connections[c], source, start, links, weights, count, potential[lay.CURRENT],
-                marks, touched, n,
-            )  # fmt: skip
-            synops += targets * count
-    control[lay.SYNOPS] += synops
-    for i in range(n):
-        marks[lay.TOUCHED, touched[i]] = 0
-    return -1 if full else n
+    v = potentials_of(c)[start:stop]
+    for k in range(connections.shape[0]):
+        at = connections[k, lay.BIAS]
+        if at >= 0 and connections[k, lay.TARGET] == p:
+            biases = f32_at(c[lay.WEIGHTS] + 4 * at, v.size)
+            for i in range(v.size):
+                v[i] += biases[i]
+    control_of(c)[lay.WORK] += v.size // 4
+    if populations[p, lay.LATE]:
+        thresholds = thresholds_of(c)
+        for i in range(start, stop):
+            if v[i - start] > thresholds[i]:
+                _list(c, i)
 
 
 @kernel
-def _scatter(row, source, start, links, weights, count, current, marks, touched, n):
-    """Deliver over a sparse or convolutional connection.
+def _list(c, neuron):
+    """Note that the neuron may be above threshold with nothing to reach it."""
+    marks, control = marks_of(c), control_of(c)
+    mark = np.int64(marks[neuron])
+    now = flags(mark, control)
+    if now & lay.LISTED_BIT:
+        return
+    listed_of(c)[control[lay.LISTED]] = neuron
+    control[lay.LISTED] += 1
+    if mark < control[lay.SAMPLE_MARK]:
+        mark = control[lay.SAMPLE_MARK]
+    elif mark < control[lay.PASS_MARK]:
+        mark &= ~np.int64(lay.REFRACTORY_BIT)
+    marks[neuron] = np.int32(mark | lay.LISTED_BIT)
+
+
+@kernel
+def evaluate(c, p):
+    """Let the neurons of ``p`` that were reached integrate their current, and fire.
+
+    Who fires is in ``fired``, from the start of the population on, ascending.
 
     Returns:
-        How many are touched now, and how many targets the source has.
+        How many fire; also ``counts[FIRES, p]``.
     """
-    if row[lay.KIND] == lay.SPARSE:
-        n = _sparse(row, source, start, links, weights, count, current, marks, touched, n)
+    populations, counts = populations_of(c), counts_of(c)
+    n, start = counts[lay.TOUCHES, p], populations[p, lay.START]
+    if n >= 0:
+        n = _some(c, p, n)
+        if n > 1:
+            sort(fired_of(c)[start : start + n])
+    elif c[lay.PEAKS] == 0 and populations[p, lay.EVEN]:
+        n = _all_alike(c, p)
     else:
-        n = _conv2d(row, source, start, weights, count, current, marks, touched, n)
-    return n, _fan_out(row, links, source)
+        touched, control = touched_of(c), control_of(c)
+        counts[lay.TOUCHES, p] = 0
+        marks = marks_of(c)
+        for i in range(start, populations[p, lay.STOP]):
+            mark = np.int64(marks[i])
+            marks[i] = np.int32(control[lay.NOW] | flags(mark, control))
+            touched[i] = i
+        n = _some(c, p, populations[p, lay.STOP] - start)
+    counts[lay.FIRES, p] = n
+    return n
 
 
 @kernel
-def _fan_out(row, links, source):
-    """How many targets one source of a sparse or convolutional connection has."""
-    if row[lay.KIND] == lay.SPARSE:
-        at = row[lay.INDPTR] + source
-        return links[at + 1] - links[at]
-    _, _, first_y, last_y, first_x, last_x = window(row, source)
-    return row[lay.CHANNELS_OUT] * max(0, last_y - first_y + 1) * max(0, last_x - first_x + 1)
+def _all_alike(c, p):
+    """Evaluate all of a population whose neurons have one threshold."""
+    freshen(c, p)
+    populations, control = populations_of(c), control_of(c)
+    start, stop = populations[p, lay.START], populations[p, lay.STOP]
+    v, current = potentials_of(c)[start:stop], current_of(c)[start:stop]
+    marks, threshold = marks_of(c)[start:stop], uniform_of(c)[p, lay.THRESHOLD]
+    now, pass_mark = np.int32(control[lay.NOW]), np.int32(control[lay.PASS_MARK])
+    sample_mark, one, two = np.int32(control[lay.SAMPLE_MARK]), np.int32(1), np.int32(2)
+    none = np.int32(0)
+    fires = none
+    # No branch and no call in here: LLVM turns this loop into vector instructions.
+    for i in range(v.size):
+        mark = marks[i]
+        locked = mark & one if mark >= pass_mark else none
+        kept = mark & two if mark >= sample_mark else none
+        charge = v[i] if locked else v[i] + current[i]
+        current[i] = np.float32(0.0)
+        v[i] = charge
+        marks[i] = now | kept | locked
+        fires |= (one if charge > threshold else none) & ~locked
+    if not fires:
+        return 0
+    fired, momenta, n = fired_of(c)[start:stop], momenta_of(c)[start:stop], 0
+    for i in range(v.size):
+        if v[i] > threshold and not marks[i] & one:
+            fired[n] = start + i
+            n += 1
+            momenta[i] = v[i]
+            _reset(c, p, start + i, threshold)
+    return n
 
 
 @kernel
-def _carries(connections, c, via):
-    """Whether ``c`` takes part: it is the one the spike comes by, or any without delay."""
-    return c == via if via >= 0 else connections[c, lay.DELAY] == 0
-
-
-@kernel
-def evaluate(
-    p, n, populations, thresholds, potential, marks, touched, control, peaks, peak_steps, settings,
-    dropout, fired, n_fired,
-):  # fmt: skip
-    """Let the neurons that the group reached integrate their current, and fire.
-
-    Args:
-        p: the population.
-        n: what :func:`gather_current` returned.
-        populations, thresholds, potential, marks, control, settings: see ``layout``.
-        touched: i64[>= n], sorted here.
-        peaks: f32[passes, N], highest potential that left a neuron silent, for the trainer.
-        peak_steps: i32[passes, N], the step of that; -1 not reached, -2 fired.
-        dropout: probability that a spike leaves its neuron non-refractory (training only).
-        fired: i64[..], who fires is appended, ascending.
-        n_fired: how many are there already.
-
-    Returns:
-        How many are there now.
-    """
-    start = populations[p, lay.START]
-    if n < 0:
-        n = populations[p, lay.STOP] - start
-        for i in range(n):
-            touched[i] = start + i
-    elif n > 1:
-        touched[:n].sort()
-    v, momentum, current = potential[lay.V], potential[lay.MOMENTUM], potential[lay.CURRENT]
-    refractory, subtract = populations[p, lay.REFRACTORY], populations[p, lay.SUBTRACT]
-    sync, now = populations[p, lay.SYNC], np.int32(control[lay.PASS])
+def _some(c, p, n):
+    """Evaluate the ``n`` neurons of ``p`` that are listed in ``touched``."""
+    populations, control = populations_of(c), control_of(c)
+    start, sync = populations[p, lay.START], populations[p, lay.SYNC]
+    first, is_even = populations[p, lay.FIRST_BLOCK], populations[p, lay.EVEN] != 0
+    v, current, marks, momenta = potentials_of(c), current_of(c), marks_of(c), momenta_of(c)
+    touched, fired, thresholds = touched_of(c), fired_of(c), thresholds_of(c)
+    threshold, fires = np.float32(0.0), 0
+    if is_even:
+        threshold = uniform_of(c)[p, lay.THRESHOLD]
     for k in range(n):
-        i = touched[k]
+        i = touched[start + k]
+        freshen_block(c, p, first + (i - start) // lay.BLOCK)
         charge = current[i]
         current[i] = np.float32(0.0)
-        first = marks[lay.REACHED, i] != now
-        marks[lay.REACHED, i] = now
-        if marks[lay.FIRED, i] == now:
+        if marks[i] & lay.REFRACTORY_BIT:
             continue
         charge += v[i]
-        ready = sync == 0 or marks[lay.RECEIVED, i] >= sync
-        threshold = thresholds[i]
+        v[i] = charge
+        if not is_even:
+            threshold = thresholds[i]
+        ready = sync == 0 or received_of(c)[i] >= sync
         if ready and charge > threshold:
-            momentum[i] = charge
-            v[i] = charge - threshold if subtract else np.float32(0.0)
-            if refractory and not _drops(dropout, settings, control, i):
-                marks[lay.FIRED, i] = now
-            fired[n_fired] = i
-            n_fired += 1
-            if peaks.shape[0]:
-                peak_steps[now, i] = -2
-        else:
-            v[i] = charge
-            # A site of the trainer: the highest potential that left the neuron silent.
-            known = peaks.shape[0] and peak_steps[now, i] != -2
-            if known and ready and (first or peak_steps[now, i] == -1 or charge > peaks[now, i]):
-                peaks[now, i] = charge
-                peak_steps[now, i] = control[lay.STEP]
-    return n_fired
+            momenta[i] = charge
+            _reset(c, p, i, threshold)
+            fired[start + fires] = i
+            fires += 1
+            if c[lay.PEAKS]:
+                peaks_of(c)[1][control[lay.PASS], i] = -2
+        elif ready and c[lay.PEAKS]:
+            _note_peak(c, i, charge)
+    return fires
 
 
 @kernel
-def _drops(dropout, settings, control, neuron):
+def _reset(c, p, neuron, threshold):
+    """What firing does to the neuron, whose potential is its momentum."""
+    populations, v, marks = populations_of(c), potentials_of(c), marks_of(c)
+    v[neuron] = v[neuron] - threshold if populations[p, lay.SUBTRACT] else np.float32(0.0)
+    if populations[p, lay.LATE] and v[neuron] > threshold:
+        _list(c, neuron)
+    if populations[p, lay.REFRACTORY] and not _drops(c, neuron):
+        marks[neuron] |= np.int32(lay.REFRACTORY_BIT)
+
+
+@kernel
+def _drops(c, neuron):
     """Whether this spike leaves its neuron non-refractory."""
+    dropout = knobs_of(c)[lay.DROPOUT]
     if dropout <= 0.0:
         return False
-    seed = np.uint64(settings[lay.SEED]) ^ DROPOUT_STREAM
+    control = control_of(c)
+    seed = np.uint64(control[lay.SEED]) ^ DROPOUT_STREAM
     prefix = step_prefix(seed, control[lay.PASS], control[lay.STEP])
     return uniform(neuron_key(prefix, neuron)) < dropout
 
 
 @kernel
-def integrate(
-    p, populations, connections, links, weights, thresholds, potential, marks, group, touched,
-    control, peaks, peak_steps, settings, fired,
-):  # fmt: skip
-    """Let population ``p`` integrate the group; write who fires to ``fired``, return how many."""
-    n = gather_current(
-        p, populations, connections, links, weights, potential, marks, group, control, touched
-    )
-    return evaluate(
-        p, n, populations, thresholds, potential, marks, touched, control, peaks, peak_steps,
-        settings, 0.0, fired, 0,
-    )  # fmt: skip
+def _note_peak(c, neuron, charge):
+    """A site of the trainer: the highest potential of the pass that left the neuron silent."""
+    control = control_of(c)
+    peaks, steps = peaks_of(c)
+    at = control[lay.PASS]
+    if steps[at, neuron] != -2 and (steps[at, neuron] == -1 or charge > peaks[at, neuron]):
+        peaks[at, neuron] = charge
+        steps[at, neuron] = control[lay.STEP]
 
 
 @kernel
-def late_population(populations, thresholds, potential, marks, control):
-    """Lowest-ranked population with a neuron above threshold that nothing reached, or -1."""
-    best, now = -1, control[lay.PASS]
-    for p in range(populations.shape[0] - 1):
-        if populations[p, lay.LATE] == 0:
+def late_population(c):
+    """Lowest-ranked population with a neuron above threshold that nothing reached, or -1.
+
+    Neurons that are above threshold no more leave the list.
+    """
+    control, best, kept = control_of(c), -1, 0
+    if control[lay.LISTED] == 0:
+        return best
+    listed, marks, populations = listed_of(c), marks_of(c), populations_of(c)
+    for k in range(control[lay.LISTED]):
+        i = listed[k]
+        p = _owner(populations, i)
+        block = (i - populations[p, lay.START]) // lay.BLOCK
+        freshen_block(c, p, populations[p, lay.FIRST_BLOCK] + block)
+        if potentials_of(c)[i] <= thresholds_of(c)[i]:
+            marks[i] &= ~np.int32(lay.LISTED_BIT)
             continue
-        if best >= 0 and populations[p, lay.RANK] >= populations[best, lay.RANK]:
-            continue
-        for i in range(populations[p, lay.START], populations[p, lay.STOP]):
-            above = potential[lay.V, i] > thresholds[i]
-            if above and marks[lay.REACHED, i] != now:
+        listed[kept] = i
+        kept += 1
+        if marks[i] < control[lay.PASS_MARK]:
+            rank = populations[p, lay.RANK]
+            if (
+                best < 0
+                or rank < populations[best, lay.RANK]
+                or (rank == populations[best, lay.RANK] and p < best)
+            ):
                 best = p
-                break
+    control[lay.LISTED] = kept
     return best
 
 
 @kernel
-def list_late(p, populations, thresholds, potential, marks, control, touched):
-    """List the neurons of ``p`` that fire late in ``touched``; return how many."""
-    n, now = 0, control[lay.PASS]
-    for i in range(populations[p, lay.START], populations[p, lay.STOP]):
-        above = potential[lay.V, i] > thresholds[i]
-        if above and marks[lay.REACHED, i] != now:
-            touched[n] = i
-            n += 1
-    return n
+def _owner(populations, neuron):
+    p = 0
+    while populations[p, lay.STOP] <= neuron:
+        p += 1
+    return p
+
+
+@kernel
+def touch_late(c, p):
+    """Reach, with nothing, the neurons of ``p`` that fire late."""
+    control, populations = control_of(c), populations_of(c)
+    listed, marks = listed_of(c), marks_of(c)
+    counts_of(c)[lay.REACHES, p] = 1
+    for k in range(control[lay.LISTED]):
+        i = listed[k]
+        inside = populations[p, lay.START] <= i < populations[p, lay.STOP]
+        if inside and marks[i] < control[lay.PASS_MARK]:
+            touch(c, p, i, 0)

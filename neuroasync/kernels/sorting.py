@@ -1,8 +1,64 @@
-"""Bounded heaps of positions: the F smallest of n in O(n log F), in order, without allocation."""
+"""The F smallest of n, in order, and short lists in order; without allocation."""
+
+from typing import Final
 
 from neuroasync.kernels.jit import kernel
 
-__all__ = ["smallest"]
+__all__ = ["smallest", "sort"]
+
+_FEW: Final = 16
+"""Up to here an insertion beats a heap."""
+
+
+@kernel
+def _less(keys, ties, a, b):
+    return keys[a] < keys[b] or (keys[a] == keys[b] and ties[a] < ties[b])
+
+
+@kernel
+def smallest(keys, ties, n, k, out):
+    """Write the positions of the ``k`` smallest of ``n`` to ``out[:k]``, ascending.
+
+    Args:
+        keys: u64[>= n], compared first.
+        ties: i64[>= n], distinct, compared where keys are equal.
+        n: how many there are.
+        k: how many are wanted, at most n.
+        out: i64[>= k], overwritten.
+    """
+    if k <= _FEW:
+        _by_insertion(keys, ties, n, k, out)
+    else:
+        _by_heap(keys, ties, n, k, out)
+
+
+@kernel
+def _by_insertion(keys, ties, n, k, out):
+    size = 0
+    for i in range(n):
+        if size == k and not _less(keys, ties, i, out[k - 1]):
+            continue
+        at = size if size < k else k - 1
+        while at > 0 and _less(keys, ties, i, out[at - 1]):
+            out[at] = out[at - 1]
+            at -= 1
+        out[at] = i
+        size += size < k
+
+
+@kernel
+def _by_heap(keys, ties, n, k, heap):
+    for i in range(k):
+        heap[i] = i
+    for at in range(k // 2 - 1, -1, -1):
+        _sift_down(heap, k, keys, ties, at)
+    for i in range(k, n):
+        if _less(keys, ties, i, heap[0]):
+            heap[0] = i
+            _sift_down(heap, k, keys, ties, 0)
+    for end in range(k - 1, 0, -1):
+        heap[0], heap[end] = heap[end], heap[0]
+        _sift_down(heap, end, keys, ties, 0)
 
 
 @kernel
@@ -20,29 +76,14 @@ def _sift_down(heap, size, keys, ties, at):
 
 
 @kernel
-def _less(keys, ties, a, b):
-    return keys[a] < keys[b] or (keys[a] == keys[b] and ties[a] < ties[b])
-
-
-@kernel
-def smallest(keys, ties, n, k, heap):
-    """Write the positions of the ``k`` smallest of ``n`` to ``heap[:k]``, ascending.
-
-    Args:
-        keys: u64[>= n], compared first.
-        ties: i64[>= n], distinct, compared where keys are equal.
-        n: how many there are.
-        k: how many are wanted, at most n.
-        heap: i64[>= k], overwritten.
-    """
-    for i in range(k):
-        heap[i] = i
-    for at in range(k // 2 - 1, -1, -1):
-        _sift_down(heap, k, keys, ties, at)
-    for i in range(k, n):
-        if _less(keys, ties, i, heap[0]):
-            heap[0] = i
-            _sift_down(heap, k, keys, ties, 0)
-    for end in range(k - 1, 0, -1):
-        heap[0], heap[end] = heap[end], heap[0]
-        _sift_down(heap, end, keys, ties, 0)
+def sort(values):
+    """Sort i64[n] in place."""
+    if values.size > 2 * _FEW:
+        values.sort()
+        return
+    for i in range(1, values.size):
+        value, at = values[i], i
+        while at > 0 and values[at - 1] > value:
+            values[at] = values[at - 1]
+            at -= 1
+        values[at] = value

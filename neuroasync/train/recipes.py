@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from neuroasync.bundle import Bundle, Scalar
-from neuroasync.datasets.digits import TIMESTEP_US, Coding, load_digits
+from neuroasync.datasets import load_dataset
+from neuroasync.datasets.images import Coding
 from neuroasync.topology import parse_topology
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
@@ -46,7 +47,7 @@ class Recipe:
 
 def _layers(decay: float, v_threshold: float) -> str:
     """The one network, with other neurons: a decay of 0 is no memory between timesteps."""
-    settings = f"timestep_us={TIMESTEP_US} decay={decay} v_threshold={v_threshold}"
+    settings = f"timestep_us=1000 decay={decay} v_threshold={v_threshold}"
     return f"{settings}; {_LAYERS}"
 
 
@@ -93,7 +94,6 @@ def train_digits(
     Raises:
         ValueError: the recipe is unknown, or an argument is out of range.
         CheckpointError: the checkpoint cannot be used.
-        ImportError: scikit-learn, which ships the digits, is not installed.
     """
     if recipe not in RECIPES:
         raise ValueError(f"recipe: {recipe!r:.80}, expected one of {list(RECIPES)}")
@@ -101,7 +101,7 @@ def train_digits(
     config = replace(chosen.config, seed=seed, device=device)
     if epochs is not None:
         config = replace(config, epochs=epochs)
-    digits = load_digits(coding, _DRAWS)
+    digits = load_dataset("digits", coding=coding, draws=_DRAWS)
 
     def on_batch(batch: BatchResult) -> None:
         if on_progress is not None:
@@ -120,11 +120,11 @@ def train_digits(
     bundle = export_bundle(
         fitted,
         digits.validation,
-        classes=[str(k) for k in range(10)],
+        classes=list(digits.classes),
         topology=chosen.topology,
         meta={
-            "dataset": "Optical Recognition of Handwritten Digits (UCI), test part; CC BY 4.0",
-            "dataset_credit": "E. Alpaydin and C. Kaynak (1998), doi 10.24432/C50P49",
+            "dataset": f"{digits.title}; {digits.licence}",
+            "dataset_credit": digits.credit,
             "recipe": recipe,
             "coding": coding,
             "encodings_per_training_image": _DRAWS,

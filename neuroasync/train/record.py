@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import Wires
 from neuroasync.model import Model
 from neuroasync.settings import RunSettings
-from neuroasync.state import State, grown
+from neuroasync.state import Plan, State
 from neuroasync.train.batch import Batch
 from neuroasync.train.kernels.backward import backward_samples
 from neuroasync.train.kernels.forward import forward_samples
-from neuroasync.wiring import Wiring
+from neuroasync.wiring import Wires, Wiring
 
 __all__ = ["Record", "Recorder", "check_trainable"]
 
@@ -67,44 +66,44 @@ class Record:
 class _Chunk:
     """State, logs and gradient buffer of some samples; used again for later batches."""
 
-    def __init__(self, wiring: Wiring, settings: RunSettings) -> None:
-        self.state = State(wiring, settings)
+    def __init__(self, plan: Plan) -> None:
+        self.state = State(plan)
         self.peaks = np.zeros((0, 0, 0), np.float32)
         self.peak_steps = np.zeros((0, 0, 0), np.int32)
         self.ends = np.zeros((3, 0), np.int64)
         self.samples = slice(0, 0)
         self.grad = np.zeros(0, np.float32)
 
-    def open(self, samples: slice, passes: int, neurons: int) -> None:
+    def open(self, samples: slice, passes: int, neurons: int, wires: Wires) -> None:
         """Make room for the peaks of ``samples``; none are kept if ``passes`` is 0."""
         shape = (samples.stop - samples.start, passes, neurons if passes else 0)
         if self.peaks.shape != shape:
             self.peaks, self.peak_steps = np.empty(shape, np.float32), np.empty(shape, np.int32)
         self.samples = samples
         self.ends = np.zeros((3, shape[0]), np.int64)
-        control = self.state.arrays.control
+        self.state.keep = True
+        context = self.state.attach().context
+        context[lay.WEIGHTS] = wires.weights.ctypes.data
+        context[lay.PEAK_PASSES] = passes
+        context[lay.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
+        control = self.state.control
         control[lay.ROWS] = control[lay.SLOTS] = 0
 
-    def grow(self, need: int) -> None:
-        """Double what is short for a group of ``need`` spike events; nothing logged is lost."""
-        a, n = self.state.arrays, self.state.arrays.potential.shape[1]
-        rows = int(a.control[lay.ROWS]) + n
-        room = max(a.pending.shape[1], n + need)
-        due = int(a.control[lay.DUE]) + need * self.state.wiring.fan_delayed
-        self.state.arrays = a._replace(
-            rows=grown(a.rows, rows),
-            row_potential=grown(a.row_potential, max(rows, 0)),
-            slots=grown(a.slots, int(a.control[lay.SLOTS]) + need),
-            pending=grown(a.pending, room),
-            keys=grown(a.keys, room),
-            chosen=grown(a.chosen, room),
-            group=grown(a.group, room),
-            due=grown(a.due, due),
-        )
+    def peak_places(self) -> NDArray[np.int64]:
+        """Addresses of the peaks and their steps, and the bytes of a sample in each."""
+        size = self.peaks[0].nbytes if self.peaks.size else 0
+        return np.array([self.peaks.ctypes.data, self.peak_steps.ctypes.data, size], np.int64)
+
+    def grow(self) -> None:
+        """Make the room that a kernel asked for; nothing logged is lost."""
+        control, workspace = self.state.control, self.state.attach()
+        needed, neurons = int(control[lay.NEEDED]), self.state.plan.wiring.model.size
+        workspace.grow_logs(int(control[lay.ROWS]) + neurons, int(control[lay.SLOTS]) + needed)
+        self.state.make_room()
 
     def sample_rows(self) -> Iterable[NDArray[np.int64]]:
         """(pass, step, neuron) of each spike of each sample."""
-        rows = self.state.arrays.rows[[lay.PASS_, lay.STEP_, lay.NEURON_]].T
+        rows = self.state.attach().rows[[lay.PASS_, lay.STEP_, lay.NEURON_]].T
         starts = [0, *self.ends[1, :-1].tolist()]
         return (rows[a:b] for a, b in zip(starts, self.ends[1].tolist(), strict=True))
 
@@ -126,7 +125,7 @@ class Recorder:
         self.wiring = Wiring(model)
         self.threads = min(_CHUNKS, threads or _cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
-        self._idle: dict[RunSettings, list[_Chunk]] = {}
+        self._idle: dict[tuple[RunSettings, float], list[_Chunk]] = {}
         sizes = [p.size for p in model.populations]
         self._owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         ranked = sorted((rank, p) for p, rank in enumerate(model.ranks))
@@ -158,15 +157,17 @@ class Recorder:
         record = Record(batch, self.model, self.wiring.wires._replace(weights=weights), settings)
         samples = len(batch)
         bounds = [samples * k // _CHUNKS for k in range(_CHUNKS + 1)]
-        idle = self._idle.setdefault(settings, [])
+        plan = Plan(self.wiring, settings, dropout=dropout)
+        idle = self._idle.setdefault((settings, dropout), [])
         for start, stop in pairwise(bounds):
             if start < stop:
-                chunk = idle.pop() if idle else _Chunk(self.wiring, settings)
-                chunk.open(slice(start, stop), batch.timesteps if keep else 0, self.model.size)
+                chunk = idle.pop() if idle else _Chunk(plan)
+                passes = batch.timesteps if keep else 0
+                chunk.open(slice(start, stop), passes, self.model.size, record.wires)
                 record.chunks.append(chunk)
         # Once nothing refers to the record, the next batch may have its chunks.
         weakref.finalize(record, idle.extend, list(record.chunks))
-        self._each(lambda chunk: self._forward(record, chunk, dropout), record.chunks)
+        self._each(lambda chunk: self._forward(record, chunk), record.chunks)
         return record
 
     def backward(
@@ -196,11 +197,11 @@ class Recorder:
             if chunk.grad.size != size:
                 chunk.grad = np.empty(size, np.float32)
             chunk.grad[:] = 0
-            a, at = chunk.state.arrays, chunk.samples
+            logs, at = chunk.state.attach(), chunk.samples
             backward_samples(
-                record.wires, self._owner, self._by_rank, self._lags, decays, decay_of[at],
-                a.rows, a.row_potential, a.slots, chunk.ends, chunk.peaks, chunk.peak_steps,
-                grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad,
+                *record.wires[:5], self._owner, self._by_rank, self._lags, decays, decay_of[at],
+                logs.rows, logs.row_potential, logs.slots, chunk.ends, chunk.peaks,
+                chunk.peak_steps, grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad,
             )  # fmt: skip
 
         self._each(walk, record.chunks)
@@ -217,23 +218,19 @@ class Recorder:
         for _ in self._pool.map(work, chunks):
             pass
 
-    def _forward(self, record: Record, chunk: _Chunk, dropout: float) -> None:
+    def _forward(self, record: Record, chunk: _Chunk) -> None:
         batch, at, state = record.batch, chunk.samples, chunk.state
-        events = batch.offsets[at.start : at.stop + 1]
+        events = np.array([batch.t_us.ctypes.data, batch.index.ctypes.data], np.int64)
         k, resumes = 0, False
         while True:
             k, why = forward_samples(
-                record.wires, state.arrays, k, resumes, batch.t_us, batch.index, events,
-                batch.end_us[at], batch.seeds[at], state.noise, dropout, chunk.peaks,
-                chunk.peak_steps, chunk.ends, self._owner, record.votes[at], record.spikes[at],
-                record.labels[at],
+                state.context, k, resumes, events, batch.end_us[at], batch.seeds[at],
+                batch.offsets[at.start : at.stop + 1], chunk.peak_places(), chunk.ends,
+                self._owner, record.votes[at], record.spikes[at], record.labels[at],
             )  # fmt: skip
-            control, resumes = state.arrays.control, True
-            if why == lay.NEEDS_DECAY:
-                state.set_interval(int(control[lay.INTERVAL]))
-            elif why == lay.NEEDS_ROOM:
-                arriving = int(events[k + 1] - events[k]) + int(control[lay.DUE])
-                chunk.grow(max(arriving, int(control[lay.PENDING])))
+            control, resumes = state.control, True
+            if why == lay.NEEDS_ROOM:
+                chunk.grow()
             elif why == lay.STEP_LIMIT:
                 raise ForwardStepLimitError(
                     f"sample {at.start + k} of the batch, pass {control[lay.PASS]}: did not end "

@@ -10,6 +10,7 @@ from cli_files import SAMPLES, golden_bundle, some_trains
 from neuroasync import write_bundle, write_spikes
 from neuroasync.cli.deciding import run_in_loop
 from neuroasync.kernels.order import sample_seed
+from neuroasync.metrics import connection_sparsity, footprint, workload
 from neuroasync.network import Network
 from neuroasync.recording_file import read_recording
 
@@ -59,6 +60,29 @@ def test_the_numbers_are_those_of_the_runtime(cli, files):
         "synops_per_sample": [d.synops for d in decisions],
     }.items():
         assert found[key] == pytest.approx(np.mean(values))
+
+
+def test_json_has_neurobenchs_metrics_and_a_recording_makes_them_exact(cli, files):
+    out = files.folder / "run.npz"
+    common = ("run", files.net, files.events, "--until", "votes(2)", "--json")
+    counted = json.loads(cli(*common).stdout)
+    recorded = json.loads(cli(*common, "--record", out).stdout)
+    model = golden_bundle().model
+    found = recorded["neurobench"]
+    assert found["parameter_count"] == model.parameters
+    assert found["footprint"] == footprint(model).total
+    assert found["connection_sparsity"] == connection_sparsity(model)
+    exact = workload(read_recording(out), golden_bundle())
+    assert recorded["stopped"] == counted["stopped"] == exact.stopped > 0
+    assert found["activation_sparsity"] == exact.activation_sparsity
+    assert found["synaptic_operations"] == {
+        "effective_macs": exact.effective_macs,
+        "effective_acs": exact.effective_acs,
+        "dense": exact.dense,
+    }
+    # Some index has two events in a bin: that is not for counts alone to tell apart.
+    operations = {"effective_macs": None, "effective_acs": None, "dense": exact.dense}
+    assert counted["neurobench"] == found | {"synaptic_operations": operations}
 
 
 def test_without_labels_there_is_no_accuracy(cli, files):

@@ -1,13 +1,16 @@
 """``train`` and ``encode``."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from cli_files import golden_bundle
 
 from neuroasync import read_bundle, read_spikes
-from neuroasync.datasets import load_digits
+from neuroasync.datasets import load_dataset
+
+SOUNDS = Path(__file__).parent.parent / "data" / "sounds"
 
 
 @pytest.fixture
@@ -79,20 +82,47 @@ def test_without_torch_training_says_what_to_install(cli, monkeypatch):
 
 @pytest.mark.parametrize(("coding", "part"), [("rate", "test"), ("latency", "validation")])
 def test_encode_writes_that_part_of_the_digits(cli, files, coding, part):
-    pytest.importorskip("sklearn")
     result = cli("encode", "digits", "--coding", coding, "--part", part)
     assert result.exit_code == 0
     written = read_spikes(files.folder / f"digits-{part}-{coding}.npz")
-    assert written == getattr(load_digits(coding), part)
+    assert written == getattr(load_dataset("digits", coding=coding), part)
     again = files.folder / "again.npz"
     cli("encode", "digits", "--coding", coding, "--part", part, "-o", again)
     assert again.read_bytes() == (files.folder / f"digits-{part}-{coding}.npz").read_bytes()
 
 
-def test_encode_without_scikit_learn_says_what_to_install(cli, files, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    result = cli("encode", "digits")
+@pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
+def test_encode_writes_what_ships_of_each_set(cli, files, monkeypatch, name):
+    monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
+    result = cli("encode", name, "--part", "validation")
+    assert (result.exit_code, result.stderr) == (0, "")
+    dataset = load_dataset(name)
+    assert read_spikes(files.folder / f"{name}-validation.npz") == dataset.validation
+    assert dataset.licence in result.stdout
+
+
+def test_encode_reads_a_folder_and_says_what_it_lacks(cli, files):
+    result = cli("encode", "spoken-digits", "--data", SOUNDS, "-o", "two.npz")
+    assert result.exit_code == 0
+    assert len(read_spikes(files.folder / "two.npz")) == 2
+    result = cli("encode", "mnist", "--data", SOUNDS)
     assert result.exit_code == 2
-    assert result.stderr == (
-        "error: the digits come with scikit-learn: install neuroasync with its extra 'data'\n"
-    )
+    assert "mnist_train.npz': there is no such file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("braille", "--coding", "rate"), "braille has spikes of its own"),
+        (("shd", "--data", "."), "shd is read by Tonic: install neuroasync with its extra 'data'"),
+        (("cifar",), "'cifar' is not one of 'digits', 'mnist', "),
+    ],
+)
+def test_what_encode_refuses_is_one_line(cli, files, monkeypatch, args, said):
+    monkeypatch.setitem(sys.modules, "tonic.datasets", None)
+    result = cli("encode", *args)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert files.listing() == {"net.nab", "events.npz"}

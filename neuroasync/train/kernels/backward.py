@@ -48,13 +48,15 @@ _SCRATCH = 4
 
 @kernel
 def backward_samples(
-    wires, owner, by_rank, lags, decays, decay_of, rows, row_potential, slots, ends, peaks,
-    peak_steps, grad_votes, grad_spikes, output, kind, slope, grad,
+    populations, connections, links, weights, thresholds, owner, by_rank, lags, decays, decay_of,
+    rows, row_potential, slots, ends, peaks, peak_steps, grad_votes, grad_spikes, output, kind,
+    slope, grad,
 ):  # fmt: skip
     """Add the gradient of the samples of a chunk into ``grad``.
 
     Args:
-        wires: the network; see ``neuroasync.kernels.layout``.
+        populations, connections, links, weights, thresholds: the network; see
+            ``neuroasync.kernels.layout``.
         owner: i32[N], population of each neuron.
         by_rank: i64[P], populations by ascending (rank, declaration).
         lags: i64[C], delay of each connection in passes.
@@ -97,13 +99,13 @@ def backward_samples(
             if starts.size < steps + 1:
                 starts = np.empty(2 * steps + 1, np.int64)
             first_steps(
-                wires.populations, wires.connections, wires.links, owner, by_rank, rows, row, row1,
+                populations, connections, links, owner, by_rank, rows, row, row1,
                 slots, slot, slot1, steps, first, after,
             )  # fmt: skip
-            bucket_sites(wires.populations, first, peak_steps[k, now], steps, starts, sites)
+            bucket_sites(populations, first, peak_steps[k, now], steps, starts, sites)
             _pass(
-                now, steps, ring, wires.populations, wires.connections, wires.links,
-                wires.weights, wires.thresholds, owner, by_rank, lags, rows, row_potential, row,
+                now, steps, ring, populations, connections, links,
+                weights, thresholds, owner, by_rank, lags, rows, row_potential, row,
                 row1, slots, slot, slot1, peaks[k, now], grad_votes[k, now], grad_spikes[k, now],
                 output, kind, slope, grad, work, paid_at, delayed, written, starts, sites,
                 first, after,

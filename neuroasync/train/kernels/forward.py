@@ -3,32 +3,33 @@
 import numpy as np
 
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import Arrays, advance
+from neuroasync.kernels.advance import advance, begin
 from neuroasync.kernels.decide import leader
 from neuroasync.kernels.jit import kernel
+from neuroasync.kernels.memory import control_of, populations_of, rows_of, settings_of, votes_of
 
 __all__ = ["forward_samples"]
 
-_ALL_OF_IT = np.int64(2**62)
+_ALL_OF_IT = np.int64(2**60)
 
 
 @kernel
 def forward_samples(
-    wires, arrays, k, resumes, t_us, index, offsets, end_us, seeds, noise, dropout, peaks,
-    peak_steps, ends, owner, votes, spikes, labels,
-):  # fmt: skip
+    c, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, votes, spikes, labels
+):
     """Run samples from ``k`` on, until the chunk ends or something is needed.
 
     Args:
-        wires, arrays: of the runtime; the logs of all samples stand one after the other.
+        c: the runtime's context; the logs of all samples stand one after the other.
         k: sample of the chunk to begin with.
         resumes: whether it has begun already, and goes on where it returned.
-        t_us, index: i64[events], by (time, index) within a sample.
-        offsets: i64[S + 1], where each sample's events begin.
+        events: i64[2], addresses of the events' times and indices, by (time, index) within a
+            sample.
         end_us: i64[S], passes up to this time take place.
         seeds: u64[S].
-        noise, dropout: as in ``advance``.
-        peaks, peak_steps: f32 and i32[S, T, N], or [S, 0, 0] if they are not wanted.
+        offsets: i64[S + 1], where each sample's events begin.
+        peaks: i64[3], addresses of f32 and i32[S, T, N], and the bytes of a sample in each; 0
+            if they are not wanted.
         ends: i64[3, S], written: passes of each sample, and where its rows and slots end.
         owner: i32[N], population of each neuron.
         votes: f32[S, T, classes], written: spikes of the output in each pass.
@@ -38,53 +39,32 @@ def forward_samples(
     Returns:
         The sample that needs something, or S; and what ``advance`` returned.
     """
-    (
-        decay, potential, marks, pending, keys, chosen, group, due, rows, row_potential, slots,
-        totals, counts, touched, fired, reached, control, settings, _, _,
-    ) = arrays  # fmt: skip
-    start = wires.populations[settings[lay.OUTPUT], lay.START]
+    control, output = control_of(c), settings_of(c)[lay.OUTPUT]
+    start = populations_of(c)[output, lay.START]
     while k < seeds.size:
+        c[lay.T_US] = events[0] + 8 * offsets[k]
+        c[lay.INDEX] = events[1] + 8 * offsets[k]
+        c[lay.EVENTS] = offsets[k + 1] - offsets[k]
+        if peaks[2]:
+            c[lay.PEAKS] = peaks[0] + k * peaks[2]
+            c[lay.PEAK_STEPS] = peaks[1] + k * peaks[2]
         if not resumes:
-            _reset(potential, marks, totals, counts, control, settings, seeds[k])
+            in_rows, in_slots = control[lay.ROWS], control[lay.SLOTS]
+            begin(c, np.int64(seeds[k]))
+            control[lay.ROWS], control[lay.SLOTS] = in_rows, in_slots
         resumes = False
-        why = advance(
-            wires,
-            Arrays(
-                decay, potential, marks, pending, keys, chosen, group, due, rows, row_potential,
-                slots, totals, counts, touched, fired, reached, control, settings, peaks[k],
-                peak_steps[k],
-            ),
-            t_us[offsets[k] : offsets[k + 1]], index[offsets[k] : offsets[k + 1]], end_us[k],
-            noise, dropout, _ALL_OF_IT,
-        )  # fmt: skip
+        why = advance(c, end_us[k], _ALL_OF_IT)
         if why != lay.DONE:
             return k, why
         ends[0, k] = control[lay.PASS] + 1
         ends[1, k] = control[lay.ROWS]
         ends[2, k] = control[lay.SLOTS]
-        labels[k] = leader(totals)
+        labels[k] = leader(votes_of(c))
+        rows, _ = rows_of(c)
         for r in range(ends[1, k - 1] if k else 0, ends[1, k]):
             now, i = rows[lay.PASS_, r], rows[lay.NEURON_, r]
             spikes[k, now, owner[i]] += np.float32(1.0)
-            if owner[i] == settings[lay.OUTPUT]:
+            if owner[i] == output:
                 votes[k, now, i - start] += np.float32(1.0)
         k += 1
     return k, lay.DONE
-
-
-@kernel
-def _reset(potential, marks, totals, counts, control, settings, seed):
-    """Begin a new sample; the logs and the decay factors stay."""
-    potential[:] = 0
-    marks[:] = 0
-    marks[lay.FIRED] = -1
-    marks[lay.REACHED] = -1
-    totals[:] = 0
-    counts[:] = 0
-    interval, rows, slots = control[lay.INTERVAL], control[lay.ROWS], control[lay.SLOTS]
-    control[:] = 0
-    control[lay.INTERVAL], control[lay.ROWS], control[lay.SLOTS] = interval, rows, slots
-    control[lay.PASS] = -1
-    control[lay.FIRST_VOTE] = -1
-    control[lay.LAST_OWNER] = -1
-    settings[lay.SEED] = np.int64(seed)

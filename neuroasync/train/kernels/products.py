@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.fire import window
+from neuroasync.kernels.deliver import window
 from neuroasync.kernels.jit import kernel
 
 __all__ = ["add_outer", "add_weighted"]

@@ -1,4 +1,4 @@
-"""What a run cost and how good it was: the field's numbers, with one definition each."""
+"""How good a run was and what it took, from its decisions."""
 
 import math
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from neuroasync.decision import Decision
+from neuroasync.model import Model
 
-__all__ = ["Moment", "Summary", "summarise"]
+__all__ = ["Moment", "Summary", "spike_density", "summarise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Summary:
         accuracy: share of samples whose label is right; those without a label are wrong.
         undecided: samples without a label.
         spikes_per_sample: mean; input events are no spikes.
-        spikes_per_neuron: the same, divided by the number of neurons.
+        spikes_per_neuron: the same, divided by the number of neurons: the spike density.
         spikes_by_population: mean per sample of each population.
-        steps_per_sample, rounds_per_sample, synops_per_sample: means. A synaptic operation is
-            one target of one delivered spike.
+        passes_per_sample, steps_per_sample, rounds_per_sample, synops_per_sample: means. A
+            synaptic operation is one target of one delivered spike.
         to_decision: at the decision; over samples with a label.
         to_first: at the first spike of the output; over samples that have one.
         to_first_correct: when the right class first led the votes; over samples where it did.
@@ -58,6 +59,7 @@ class Summary:
     spikes_per_sample: float | None
     spikes_per_neuron: float | None
     spikes_by_population: dict[str, float]
+    passes_per_sample: float | None
     steps_per_sample: float | None
     rounds_per_sample: float | None
     synops_per_sample: float | None
@@ -76,6 +78,7 @@ class Summary:
             "spikes_per_sample": self.spikes_per_sample,
             "spikes_per_neuron": self.spikes_per_neuron,
             "spikes_by_population": dict(self.spikes_by_population),
+            "passes_per_sample": self.passes_per_sample,
             "steps_per_sample": self.steps_per_sample,
             "rounds_per_sample": self.rounds_per_sample,
         }
@@ -125,6 +128,7 @@ def summarise(
         spikes_by_population={
             n: math.fsum(d.spikes[n] for d in decisions) / len(decisions) for n in names
         },
+        passes_per_sample=_mean([d.passes for d in decisions]),
         steps_per_sample=_mean([d.steps for d in decisions]),
         rounds_per_sample=_mean([d.rounds for d in decisions]),
         synops_per_sample=_mean([d.synops for d in decisions]),
@@ -134,6 +138,17 @@ def summarise(
         latency_p50_ms=p50,
         latency_p99_ms=p99,
     )
+
+
+def spike_density(summary: Summary, model: Model) -> dict[str, float]:
+    """Spike density of each population: mean spikes of one of its neurons in a sample.
+
+    Args:
+        summary: of a run of the network; that of no samples gives an empty map.
+        model: the network.
+    """
+    sizes = {p.name: p.size for p in model.populations}
+    return {name: spikes / sizes[name] for name, spikes in summary.spikes_by_population.items()}
 
 
 def _at_the_end(decision: Decision) -> _Counts | None:

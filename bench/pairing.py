@@ -1,0 +1,135 @@
+"""Paired timing: contenders take turns in one run, so that a noisy machine hits all alike.
+
+pyperf runs one benchmark after the other, each in processes of its own: it can neither interleave
+contenders nor await one inside a running event loop, and it keeps means, no percentiles.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from types import CoroutineType
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Contender", "Quantiles", "Timings", "quantiles", "run_in_loop", "take_turns"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Something to be timed.
+
+    Attributes:
+        name: unique among those it is paired with.
+        run: does the work of call number k, counted from 0, and returns what it came to; plain
+            or async. All contenders do the same work at the same k.
+    """
+
+    name: str
+    run: Callable[[int], object | Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Of n values, nearest rank from above: p99 of 100 values is the 99th."""
+
+    n: int
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, eq=False)
+class Timings:
+    """What the contenders took.
+
+    Attributes:
+        names: of the contenders.
+        seconds: f64[contenders, rounds, calls].
+        outcomes: what each contender's calls returned, in order of k.
+    """
+
+    names: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    outcomes: dict[str, list[Any]]
+
+    def quantiles(self, name: str) -> Quantiles:
+        """Seconds of a call of ``name``."""
+        return quantiles(self.seconds[self.names.index(name)])
+
+    def mean(self, name: str) -> float:
+        """Mean seconds of a call of ``name``: for rates."""
+        return float(self.seconds[self.names.index(name)].mean())
+
+    def ratios(self, name: str, baseline: str) -> NDArray[np.float64]:
+        """How many times the baseline's time ``name`` took, f64[rounds]; report the median.
+
+        Of a round's calls the median counts: one that the machine interrupted would outweigh
+        all others. What the contender itself does to its tail is in its quantiles.
+        """
+        typical: NDArray[np.float64] = np.median(self.seconds, axis=2)
+        ratio: NDArray[np.float64] = (
+            typical[self.names.index(name)] / typical[self.names.index(baseline)]
+        )
+        return ratio
+
+
+def quantiles(values: NDArray[np.float64] | Sequence[float]) -> Quantiles:
+    """Quantiles of at least one value."""
+    flat = np.sort(np.asarray(values, np.float64).ravel())
+    ranks = [int(np.ceil(q * flat.size)) - 1 for q in (0.5, 0.9, 0.99, 1.0)]
+    p50, p90, p99, largest = (float(flat[max(rank, 0)]) for rank in ranks)
+    return Quantiles(flat.size, p50, p90, p99, largest)
+
+
+async def take_turns(
+    contenders: Sequence[Contender], rounds: int, calls: int, *, warmup: int = 1
+) -> Timings:
+    """Time the contenders in rounds; each makes ``calls`` calls in each, in turns.
+
+    Several calls a turn, because the first finds the caches as another contender left them.
+    Turns are shuffled, because who comes after whom would else be the same in every round.
+
+    Args:
+        contenders: with different names.
+        rounds: that are timed.
+        calls: of each contender in each round, timed one by one.
+        warmup: rounds before, not timed.
+    """
+    shuffled = random.Random(0)
+    seconds = np.zeros((len(contenders), rounds, calls))
+    outcomes: dict[str, list[Any]] = {c.name: [] for c in contenders}
+    for r in range(-warmup, rounds):
+        turns = list(enumerate(contenders))
+        shuffled.shuffle(turns)
+        first = (r + warmup) * calls
+        for c, contender in turns:
+            run, kept = contender.run, outcomes[contender.name]
+            for k in range(calls):
+                began = time.perf_counter()
+                outcome = run(first + k)
+                if isinstance(outcome, CoroutineType):
+                    outcome = await outcome
+                took = time.perf_counter() - began
+                kept.append(outcome)
+                if r >= 0:
+                    seconds[c, r, k] = took
+            await asyncio.sleep(0)  # the turn's time budget is the next contender's, whole
+    return Timings(tuple(c.name for c in contenders), seconds, outcomes)
+
+
+def run_in_loop(main: Coroutine[Any, Any, T], loop: str = "uvloop") -> T:
+    """Run ``main`` in a new event loop, ``"uvloop"`` or ``"asyncio"``."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    if loop == "uvloop":
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main)

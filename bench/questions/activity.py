@@ -1,0 +1,65 @@
+"""How does the cost follow the activity?"""
+
+from contextlib import AsyncExitStack
+
+import numpy as np
+
+from bench.answer import Answer, Scale, add_figures, expect_same, lines_of
+from bench.deciding import bare_decider, counts, open_session, session_decider
+from bench.limit import Limit, compiler
+from bench.pairing import Contender, take_turns
+from bench.reference import TIMESTEPS, as_bundle, dense_stack, samples
+from neuroasync import SpikeTrain, sample_seed
+
+__all__ = ["ask"]
+
+_EVENTS = (1, 15, 50, 150, 500, 1500)
+"""A timestep."""
+_BASELINE = "150 events a timestep"
+
+
+async def ask(scale: Scale) -> Answer:
+    """Time the reference network on quiet to busy input."""
+    scale = scale.fewer(2)
+    bundle, contenders, events = as_bundle(dense_stack()), [], {}
+    expected = {}
+    async with AsyncExitStack() as stack:
+        for count in _EVENTS:
+            name, trains = f"{count} events a timestep", samples(10, count)
+            events[name] = count * TIMESTEPS
+            session = await open_session(stack, bundle)
+            contenders.append(Contender(name, session_decider(session, trains)))
+            bare = bare_decider(bundle, trains, lambda k: sample_seed(0, k))
+            expected[name] = [counts(bare(k)) for k in range(scale.calls)]
+            if compiler():
+                contenders.append(_in_c(name, Limit(bundle.model, "random", 8), trains))
+        timings = await take_turns(contenders, scale.rounds, scale.calls)
+    lines, agreed = [], 0
+    for line in lines_of(timings, _BASELINE):
+        if line.name not in events:
+            continue
+        found, in_c = [counts(o) for o in timings.outcomes[line.name]], f"{line.name} in C"
+        expect_same(line.name, {"bare": expected[line.name], "session": found[: scale.calls]})
+        figures = {
+            "events": float(events[line.name]),
+            "spikes": float(np.mean([c.spikes for c in found])),
+            "synops": float(np.mean([c.synops for c in found])),
+        }
+        if in_c in timings.names:
+            rival = [counts(o) for o in timings.outcomes[in_c]]
+            expect_same(line.name, {"session": found, "C loop": rival})
+            figures["times C"] = float(np.median(timings.ratios(line.name, in_c)))
+        agreed += len(found)
+        lines.append(add_figures(line, figures))
+    return Answer(
+        "activity",
+        "How does the cost of a decision follow the number of input events?",
+        "ms",
+        _BASELINE,
+        tuple(lines),
+        (f"sessions, bare loop and C loop: same label, votes, spikes in {agreed} decisions",),
+    )
+
+
+def _in_c(name: str, limit: Limit, trains: list[SpikeTrain]) -> Contender:
+    return Contender(f"{name} in C", lambda k: limit.decide(trains[k % 10], sample_seed(0, k)))

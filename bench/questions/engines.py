@@ -1,0 +1,82 @@
+"""How far are the engines from what the hardware can do?"""
+
+from contextlib import AsyncExitStack
+
+import numpy as np
+
+from bench.answer import Answer, CheckError, Scale, add_figures, expect_same, lines_of
+from bench.deciding import bare_decider, counts, open_session, recorded, session_decider
+from bench.limit import Limit, compiler
+from bench.pairing import Contender, Timings, take_turns
+from bench.reference import EVENTS, TIMESTEPS, as_bundle, dense_stack, samples
+from neuroasync import Bundle, SpikeTrain, sample_seed
+
+__all__ = ["ask", "check_rows"]
+
+_TARGETS = {"compiled session": "<= 1.5", "coroutines session": "<= 5"}
+
+
+async def ask(scale: Scale) -> Answer:
+    """Time whole decisions on the reference case, random order, F = 8, until quiet, batch 1."""
+    bundle, trains = as_bundle(dense_stack()), samples(10)
+    checks, contenders = [], []
+    baseline = "bare, no loop"
+    if compiler():
+        limit = Limit(bundle.model, bundle.policy.name, bundle.policy.group_size)
+        checks.append(await check_rows(bundle, trains[:3], limit))
+        contenders.append(
+            Contender("C loop", lambda k: limit.decide(trains[k % 10], sample_seed(0, k)))
+        )
+        baseline = "C loop"
+    async with AsyncExitStack() as stack:
+        for engine in ("compiled", "coroutines"):
+            session = await open_session(stack, bundle, engine=engine)
+            contenders.append(Contender(f"{engine} session", session_decider(session, trains)))
+        bare = bare_decider(bundle, trains, lambda k: sample_seed(0, k))
+        contenders.append(Contender("bare, no loop", bare))
+        timings = await take_turns(contenders, scale.rounds, scale.calls)
+    decided = {name: [counts(o) for o in found] for name, found in timings.outcomes.items()}
+    checks.append(expect_same("label, votes, steps, rounds, synops, spikes", decided))
+    lines = [
+        add_figures(line, _rates(timings, line.name), _TARGETS.get(line.name, ""))
+        for line in lines_of(timings, baseline)
+    ]
+    return Answer(
+        "engines",
+        "How many times the cost of a C loop does a decision on the reference case take?",
+        "ms",
+        baseline,
+        tuple(lines),
+        tuple(checks),
+        () if compiler() else ("no C compiler: the C loop is left out",),
+    )
+
+
+async def check_rows(bundle: Bundle, trains: list[SpikeTrain], limit: Limit) -> str:
+    """Compare every spike and every delivery of the C loop with a recording of ours.
+
+    Raises:
+        CheckError: they differ.
+    """
+    rows = 0
+    for k, train in enumerate(trains):
+        limit.decide(train, k)
+        fired, delivered = await recorded(bundle, train, k)
+        same = np.array_equal(fired, limit.fired()) and np.array_equal(delivered, limit.delivered())
+        if not same:
+            raise CheckError(f"sample {k}: the C loop fires or delivers other spikes than ours")
+        rows += len(fired) + len(delivered)
+    return f"C loop: {rows} spikes fired and delivered, same as recorded, in order"
+
+
+def _rates(timings: Timings, name: str) -> dict[str, float]:
+    """Means over all decisions, by the mean wall time."""
+    found, seconds = [counts(o) for o in timings.outcomes[name]], timings.mean(name)
+    steps, synops = (float(np.mean([getattr(c, f) for c in found])) for f in ("steps", "synops"))
+    return {
+        "spikes": float(np.mean([c.spikes for c in found])),
+        "steps": steps,
+        "steps/s": steps / seconds,
+        "synops/s": synops / seconds,
+        "input events/s": EVENTS * TIMESTEPS / seconds,
+    }

@@ -1,0 +1,100 @@
+"""What do layer-synchronous frameworks take for the same spikes?"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.answer import Answer, Scale, expect_same, lines_of
+from bench.deciding import open_session, session_decider
+from bench.pairing import Contender, take_turns
+from bench.peers import PEERS, Peer, installed
+from bench.reference import as_bundle, dense_stack, frames, samples
+from neuroasync import Bundle, Network, SpikeTrain
+
+__all__ = ["ask"]
+
+_OURS = "neuroasync, layer-sync"
+
+
+async def ask(scale: Scale) -> Answer:
+    """Time a sample of the reference case, batch 1, one thread; check the spikes of each layer."""
+    scale = scale.fewer(4)
+    model, trains = dense_stack(), samples(10)
+    layered, binned = as_bundle(model, "layer-sync"), [frames(train) for train in trains]
+    spikes = {_OURS: [await _our_spikes(layered, train) for train in trains]}
+    weights = [c.weight for c in model.connections]
+    contenders, notes = [], ["other frameworks get frames that were binned beforehand"]
+    with _one_thread():
+        for name, (package, make) in PEERS.items():
+            if not installed(name):
+                notes.append(f"{name}: left out, {package} is not installed")
+                continue
+            run, inputs = make(weights), binned
+            if name != "numpy loop":
+                run, inputs = _inferring(run), _tensors(binned)
+            spikes[name] = [_layer_spikes(run(x)) for x in inputs]
+            contenders.append(Contender(name, _votes(run, inputs)))
+        async with AsyncExitStack() as stack:
+            for name, bundle in ((_OURS, layered), ("neuroasync, random", as_bundle(model))):
+                session = await open_session(stack, bundle)
+                contenders.append(Contender(name, session_decider(session, trains)))
+            timings = await take_turns(contenders, scale.rounds, scale.calls)
+    return Answer(
+        "frameworks",
+        "How many times the cost of neuroasync do layer-synchronous frameworks take?",
+        "ms",
+        _OURS,
+        tuple(lines_of(timings, _OURS)),
+        (expect_same("spikes of each layer", spikes),),
+        tuple(notes),
+    )
+
+
+async def _our_spikes(bundle: Bundle, train: SpikeTrain) -> tuple[int, ...]:
+    async with Network(bundle) as network:
+        return tuple((await network.decide(train)).spikes.values())
+
+
+def _layer_spikes(spikes: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(int(layer.sum()) for layer in spikes)
+
+
+def _votes(run: Peer, inputs: list[Any]) -> Callable[[int], object]:
+    return lambda k: run(inputs[k % len(inputs)])[-1].sum(0)
+
+
+def _inferring(run: Peer) -> Peer:
+    import torch
+
+    def inferring(x: Any) -> Sequence[Any]:
+        with torch.inference_mode():
+            return run(x)
+
+    return inferring
+
+
+def _tensors(binned: list[NDArray[np.float32]]) -> list[Any]:
+    import torch
+
+    return [torch.from_numpy(x) for x in binned]
+
+
+class _one_thread:  # noqa: N801  # reads as a statement
+    """While it lasts, torch computes on one thread, if it is there."""
+
+    def __enter__(self) -> None:
+        self._threads = 0
+        if installed("torch loop"):
+            import torch
+
+            self._threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        if self._threads:
+            import torch
+
+            torch.set_num_threads(self._threads)

@@ -1,0 +1,69 @@
+"""What do order, group size and stop rule cost?"""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.answer import Answer, Scale, add_figures, expect_same, lines_of
+from bench.deciding import bare_decider, counts, open_session, session_decider
+from bench.pairing import Contender, take_turns
+from bench.reference import GROUP_SIZE, as_bundle, dense_stack, samples
+from neuroasync import sample_seed
+
+__all__ = ["ask"]
+
+_BASELINE = "layer-sync, F = 8, quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    policy: str
+    group_size: int = GROUP_SIZE
+    until: str = "quiet"
+
+    def __str__(self) -> str:
+        return f"{self.policy}, F = {self.group_size}, {self.until}"
+
+
+_CASES = (
+    *(_Case(p, f) for p in ("layer-sync", "random", "momentum", "fifo") for f in (1, 8, 32)),
+    *(
+        _Case(p, until=u)
+        for p in ("layer-sync", "random")
+        for u in ("first-spike", "votes(3)", "margin(2)")
+    ),
+)
+
+
+async def ask(scale: Scale) -> Answer:
+    """Time the reference case in every order, F = 1, 8, 32, and with early decisions."""
+    scale = scale.fewer(2)
+    model, trains = dense_stack(), samples(10)
+    contenders, other = [], {}
+    async with AsyncExitStack() as stack:
+        for case in _CASES:
+            bundle = as_bundle(model, case.policy, case.group_size)
+            session = await open_session(stack, bundle, until=case.until)
+            contenders.append(Contender(str(case), session_decider(session, trains)))
+            bare = bare_decider(bundle, trains, lambda k: sample_seed(0, k), until=case.until)
+            other[str(case)] = [counts(bare(k)) for k in range(scale.calls)]
+        timings = await take_turns(contenders, scale.rounds, scale.calls)
+    lines, agreed = [], 0
+    for line in lines_of(timings, _BASELINE):
+        found = [counts(o) for o in timings.outcomes[line.name]]
+        expect_same(line.name, {"bare": other[line.name], "session": found[: scale.calls]})
+        agreed += scale.calls
+        means = {f: float(np.mean([getattr(c, f) for c in found])) for f in _FIGURES}
+        lines.append(add_figures(line, means))
+    return Answer(
+        "policies",
+        "What do orders, group sizes and early decisions cost against a layer at a time?",
+        "ms",
+        _BASELINE,
+        tuple(lines),
+        (f"session and bare loop: same label, votes, steps, spikes in {agreed} decisions",),
+    )
+
+
+_FIGURES = ("spikes", "steps", "rounds")

@@ -1,0 +1,70 @@
+"""How does the cost grow with the network?"""
+
+from contextlib import AsyncExitStack
+
+import numpy as np
+
+from bench.answer import Answer, Scale, add_figures, expect_same, lines_of
+from bench.deciding import bare_decider, counts, open_session, session_decider
+from bench.limit import Limit, compiler, fits
+from bench.pairing import Contender, take_turns
+from bench.reference import INPUTS, as_bundle, conv_stack, dense_stack, samples, synapses
+from neuroasync import sample_seed
+
+__all__ = ["ask"]
+
+_WIDTHS = (64, 128, 192, 256, 332)
+"""Of the three hidden layers; the last makes 1.0 M synapses."""
+_BASELINE = "dense 64"
+
+
+async def ask(scale: Scale) -> Answer:
+    """Time dense stacks of growing width and a convolutional network on the same input."""
+    scale = scale.fewer(4)
+    trains = samples(10)
+    models = {f"dense {w}": dense_stack((INPUTS, w, w, w, 10)) for w in _WIDTHS}
+    models["conv 2x34x34"] = conv_stack()
+    contenders, checks = [], []
+    async with AsyncExitStack() as stack:
+        for name, model in models.items():
+            session = await open_session(stack, as_bundle(model))
+            contenders.append(Contender(name, session_decider(session, trains)))
+            if fits(model) and compiler():
+                contenders.append(_in_c(name, Limit(model, "random", 8)))
+        timings = await take_turns(contenders, scale.rounds, scale.calls)
+    for name, model in models.items():
+        other, rival = f"{name} in C", [counts(o) for o in timings.outcomes.get(f"{name} in C", ())]
+        if not rival:
+            bare = bare_decider(as_bundle(model), trains, lambda k: sample_seed(0, k))
+            other, rival = "bare loop", [counts(bare(k)) for k in range(scale.calls)]
+        found = [counts(o) for o in timings.outcomes[name]][: len(rival)]
+        checks.append(expect_same("label, votes, steps, spikes", {name: found, other: rival}))
+    lines = []
+    for line in lines_of(timings, _BASELINE):
+        if line.name not in models:
+            continue
+        spent = float(np.mean([counts(o).synops for o in timings.outcomes[line.name]]))
+        figures = {
+            "synapses": float(synapses(models[line.name])),
+            "neurons": float(models[line.name].size),
+            "spikes": float(np.mean([counts(o).spikes for o in timings.outcomes[line.name]])),
+            "ns/synop": timings.mean(line.name) * 1e9 / spent,
+        }
+        if (in_c := f"{line.name} in C") in timings.names:
+            figures["times C"] = float(np.median(timings.ratios(line.name, in_c)))
+        lines.append(add_figures(line, figures))
+    return Answer(
+        "sizes",
+        "How does the cost of a decision grow with the network, at the same input?",
+        "ms",
+        _BASELINE,
+        tuple(lines),
+        tuple(checks),
+    )
+
+
+def _in_c(name: str, limit: Limit) -> Contender:
+    trains = samples(10)
+    return Contender(
+        f"{name} in C", lambda k: limit.decide(trains[k % len(trains)], sample_seed(0, k))
+    )

@@ -1,0 +1,67 @@
+"""Answers as tables for people and as one JSON file a run."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.answer import Answer, Line
+
+__all__ = ["as_json", "print_answer", "save"]
+
+_FORMAT = 1
+
+
+def as_json(answers: list[Answer], machine: dict[str, str]) -> dict[str, Any]:
+    """A run as plain data; ratios are medians of per-round ratios."""
+    return {"format": _FORMAT, "machine": machine, "answers": [asdict(a) for a in answers]}
+
+
+def save(run: dict[str, Any], folder: Path) -> Path:
+    """Write the run to a new file in ``folder``, named by its date."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = str(run["machine"]["date"]).replace(":", "").partition("+")[0]
+    path = folder / f"{stamp}.json"
+    path.write_text(json.dumps(run, indent=1) + "\n")
+    return path
+
+
+def print_answer(answer: Answer, console: Console) -> None:
+    """Print the table of an answer, what was checked, and its notes."""
+    names = list(dict.fromkeys(name for line in answer.lines for name in line.figures))
+    console.print(f"{answer.name}: {answer.question}", style="bold", highlight=False)
+    table = Table(box=None)
+    table.add_column("")
+    for column in ("n", "p50", "p90", "p99", "max", "ratio", "p10-p90", *names):
+        table.add_column(column, justify="right")
+    table.add_column("target")
+    for line in answer.lines:
+        table.add_row(line.name, *_cells(line), *(_figure(line, f) for f in names), line.target)
+    console.print(table)
+    console.print(f"  {answer.unit}; ratio: to {answer.baseline}", highlight=False)
+    for check in answer.checks:
+        console.print(f"  checked: {check}", highlight=False, markup=False)
+    for note in answer.notes:
+        console.print(f"  note: {note}", highlight=False, markup=False)
+    console.print()
+
+
+def _cells(line: Line) -> list[str]:
+    q = line.values
+    times = [""] * 5 if q is None else [str(q.n), *map(_short, (q.p50, q.p90, q.p99, q.max))]
+    spread = line.ratio_spread
+    span = "" if spread is None else f"{spread[0]:.2f}-{spread[1]:.2f}"
+    return [*times, "" if line.ratio is None else f"{line.ratio:.2f}", span]
+
+
+def _figure(line: Line, name: str) -> str:
+    return _short(line.figures[name]) if name in line.figures else ""
+
+
+def _short(value: float) -> str:
+    if abs(value) >= 1e6:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

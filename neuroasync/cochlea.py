@@ -1,0 +1,174 @@
+"""A cochlea-like filter bank: spike trains from sound.
+
+1. A gammatone filter for each of 32 channels, 100 to 3,600 Hz, at equal distances on the
+   ERB-rate scale; of its output the envelope. A gammatone of order 4 is four equal low-pass
+   filters about a shifted frequency: the sound is multiplied by the channel's carrier, and what
+   comes down to 0 Hz passes four leaky integrators.
+2. A fifth leaky integrator (5 ms), read every 2 ms.
+3. Level in dB, from 40 dB below the recording's loudest (as silence) up.
+4. Delta code: a channel's "on" neuron spikes for each 3 dB up, its "off" neuron for each 3 dB down.
+
+The same sound gives the same spikes on every machine: coefficients, carriers and levels are
+rounded to multiples of a power of two, which leaves no room for the last bit of a ``cos``; what
+remains are additions, multiplications and square roots of single numbers, which IEEE 754 fixes.
+
+Sources:
+    R. D. Patterson et al., "Complex sounds and auditory images" (1992): gammatone, b = 1.019 ERB.
+    B. R. Glasberg and B. C. J. Moore, Hearing Research 47:103-138 (1990): ERB, ERB-rate scale.
+    V. Hohmann, Acta Acustica 88:433-442 (2002): gammatone as a cascade, and its envelope.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neuroasync.encoders import encode_delta
+from neuroasync.spikes import SpikeTrains
+
+__all__ = [
+    "CHANNELS",
+    "FRAME_US",
+    "centre_frequencies",
+    "encode_sound",
+    "erb_hz",
+    "levels",
+    "sound_envelopes",
+]
+
+CHANNELS: Final = 32
+FRAME_US: Final = 2000
+_LOWEST_HZ: Final = 100.0
+_HIGHEST_HZ: Final = 3600.0
+_LEAK_US: Final = 5000
+_FLOOR_DB: Final = 40.0
+_STEP_DB: Final = 3.0
+_GRAINS: Final = 8
+"""Parts of a step that a level is counted in."""
+
+_ORDER: Final = 4
+_TURN: Final = 2**16
+"""Phases of a carrier."""
+
+_BATCH: Final = 64
+"""Sounds that are filtered side by side."""
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+def encode_sound(
+    sounds: Sequence[ArrayLike], sample_rate_hz: int, labels: ArrayLike | None = None
+) -> SpikeTrains:
+    """Spike trains of the filter bank, as the module describes it.
+
+    Args:
+        sounds: one i16[samples] a recording, mono; their lengths may differ.
+        sample_rate_hz: from 8000, a multiple of 500 (a frame is 2 ms).
+        labels: [recordings], classes.
+
+    Returns:
+        Spike trains of shape (2, 32): polarity (0 off, 1 on), channel. Times are multiples of
+        2 ms: a frame's events stand at its end.
+
+    Raises:
+        ValueError: there is no recording, one is not mono int16, or the rate does not fit.
+    """
+    silence = np.zeros((1, CHANNELS), np.int64)
+    signals = [
+        np.concatenate([silence, levels(envelope)])
+        for envelope in sound_envelopes(sounds, sample_rate_hz)
+    ]
+    return encode_delta(signals, _GRAINS, FRAME_US, labels)
+
+
+def erb_hz(frequency_hz: float) -> float:
+    """Equivalent rectangular bandwidth of the auditory filter, Hz. Source: Glasberg and Moore."""
+    return 24.7 * (4.37e-3 * frequency_hz + 1)
+
+
+def centre_frequencies() -> list[float]:
+    """Of the channels, Hz, ascending: equal distances on the ERB-rate scale.
+
+    Source:
+        Glasberg and Moore: ERB-rate = 21.4 log10(0.00437 f + 1).
+    """
+    low, high = (21.4 * math.log10(4.37e-3 * f + 1) for f in (_LOWEST_HZ, _HIGHEST_HZ))
+    rates = [low + (high - low) * k / (CHANNELS - 1) for k in range(CHANNELS)]
+    return [(10 ** (rate / 21.4) - 1) / 4.37e-3 for rate in rates]
+
+
+def sound_envelopes(sounds: Sequence[ArrayLike], sample_rate_hz: int) -> list[Floats]:
+    """Envelope of each channel at the end of each frame, for each recording: f64[frames, 32].
+
+    A tone of amplitude A at a channel's centre comes to A / 2. The last frame is filled up with
+    silence.
+
+    Raises:
+        ValueError: a recording is not mono int16, or the rate does not fit.
+    """
+    if sample_rate_hz < 8000 or sample_rate_hz % 500:
+        raise ValueError(f"sample_rate_hz: {sample_rate_hz}, expected from 8000, a multiple of 500")
+    waves = [np.asarray(sound) for sound in sounds]
+    for k, wave in enumerate(waves):
+        if wave.dtype != np.int16 or wave.ndim != 1:
+            found = f"{wave.dtype} of shape {wave.shape}"
+            raise ValueError(f"sounds[{k}]: {found}, expected int16 in one dimension")
+    frame = sample_rate_hz * FRAME_US // 10**6
+    found_envelopes: list[Floats] = [np.zeros((0, CHANNELS))] * len(waves)
+    # Sounds of like length side by side: little is filled up.
+    order = sorted(range(len(waves)), key=lambda k: waves[k].size)
+    for start in range(0, len(order), _BATCH):
+        batch = order[start : start + _BATCH]
+        frames = -(-waves[batch[-1]].size // frame)
+        block = np.zeros((frames * frame, len(batch)))
+        for column, k in enumerate(batch):
+            block[: waves[k].size, column] = waves[k]
+        read = _filtered(block, sample_rate_hz, frame)
+        for column, k in enumerate(batch):
+            found_envelopes[k] = read[: -(-waves[k].size // frame), column].copy()
+    return found_envelopes
+
+
+def levels(envelope: Floats) -> NDArray[np.int64]:
+    """Level above the floor in eighths of 3 dB: i64[frames, 32], 0 for whatever lies below.
+
+    The floor is 40 dB below the largest value, so the gain of the recording does not matter.
+    """
+    peak = envelope.max(initial=0.0)
+    if peak == 0:
+        return np.zeros(envelope.shape, np.int64)
+    grain_db = _STEP_DB / _GRAINS
+    count = int(_FLOOR_DB / grain_db)
+    table = [_rounded(10 ** ((k * grain_db - _FLOOR_DB) / 20), 2**30) for k in range(1, count + 1)]
+    return np.searchsorted(peak * np.array(table), envelope, side="right").astype(np.int64)
+
+
+def _filtered(block: Floats, rate: int, frame: int) -> Floats:
+    """f64[frames, sounds, 32] of f64[time, sounds]: one step of the filters for each time."""
+    centres = centre_frequencies()
+    widths = [1.019 * erb_hz(f) for f in centres]
+    turns = np.array([int(_rounded(f / rate, _TURN) * _TURN) for f in centres])  # phases a sample
+    gain = np.array([_rounded(1 - math.exp(-2 * math.pi * b / rate), 2**24) for b in widths])
+    leak = _rounded(1 - math.exp(-(10**6) / (rate * _LEAK_US)), 2**24)
+    cosine = np.array([_rounded(math.cos(2 * math.pi * k / _TURN), 2**14) for k in range(_TURN)])
+    state = np.zeros((_ORDER, 2, block.shape[1], CHANNELS))  # in phase, and a quarter turn behind
+    smooth = np.zeros(state.shape[2:])
+    read = np.empty((len(block) // frame, *smooth.shape))
+    for t, sound in enumerate(block):
+        phase = (turns * t) % _TURN
+        carrier = cosine[np.stack([phase, (phase + _TURN // 4) % _TURN])]
+        moved = carrier[:, None, :] * sound[:, None]
+        for stage in state:
+            stage += gain * (moved - stage)
+            moved = stage
+        squares = moved * moved
+        smooth += leak * (np.sqrt(squares[0] + squares[1]) - smooth)
+        if t % frame == frame - 1:
+            read[t // frame] = smooth
+    return read
+
+
+def _rounded(value: float, parts: int) -> float:
+    return round(value * parts) / parts

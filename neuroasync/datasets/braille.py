@@ -1,0 +1,62 @@
+"""Braille letters felt by a robot's fingertip, turned to spikes by a delta code."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from neuroasync._npz import Field
+from neuroasync.datasets.dataset import About, Dataset, of_two_files
+from neuroasync.datasets.files import (
+    checked_labels,
+    checked_offsets,
+    read_file,
+    refuse,
+    shipped_arrays,
+)
+from neuroasync.encoders import encode_delta
+from neuroasync.spikes import SpikeTrains
+
+__all__ = ["load_braille"]
+
+_BRAILLE: Final = About(
+    name="braille",
+    title="Tactile Braille Letters",
+    classes=("space", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    input_shape=(2, 12),
+    timestep_us=25_000,
+    licence="CC BY 4.0",
+    credit="S. F. Müller-Cleve et al. (2022), doi 10.5281/zenodo.6556273",
+)
+_TAXEL_US: Final = 25_000
+_TAXEL_STEP: Final = 2
+"""Threshold of the delta code, in the sensor's units; its noise is about 1."""
+
+
+def load_braille(folder: Path | None) -> Dataset:
+    """27 Braille letters felt by a robot's fingertip: 12 taxels, 76 or 77 values at 40 Hz.
+
+    The whole set ships: 918 samples to train and to validate, 216 to test. A taxel spikes
+    whenever it has moved by 2 of its units (the raw value is from 0 to 255).
+    """
+    return of_two_files(_BRAILLE, (_part(folder, "train"), _part(folder, "test")))
+
+
+def _part(folder: Path | None, part: str) -> SpikeTrains:
+    name = f"braille_{part}.npz"
+    fields = {"taxels": Field("|u1", 2), "offsets": Field("<i8"), "labels": Field("|u1")}
+    source = "https://doi.org/10.5281/zenodo.6556273"
+    skipped = ("meta", "repetition", "class_names")
+    arrays = (
+        shipped_arrays(name, fields)
+        if folder is None
+        else read_file(folder, name, fields, skipped, source)
+    )
+    path = name if folder is None else folder / name
+    taxels = arrays["taxels"]
+    offsets = checked_offsets(arrays["offsets"], len(taxels), path)
+    labels = checked_labels(arrays["labels"], 27, len(offsets) - 1, path)
+    if taxels.shape[1] != 12 or np.any(np.diff(offsets) < 1):
+        refuse(path, f"taxels: {taxels.shape[1]} a row, expected 12, and no empty sample")
+    signals = np.split(taxels, offsets[1:-1])
+    return encode_delta(signals, _TAXEL_STEP, _TAXEL_US, labels)

@@ -1,0 +1,213 @@
+"""One data set: its three parts as spike trains, and what one must know of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self, TypeAlias
+
+import numpy as np
+
+from neuroasync.datasets.folds import Ints, Split, hold_out
+from neuroasync.spikes import SpikeTrains
+
+__all__ = ["About", "Dataset", "Encode", "Samples", "join", "of_two_files"]
+
+Encode: TypeAlias = Callable[[Ints, int], SpikeTrains]
+"""Gives the samples of these numbers under this draw (0, 1, ...) of the code."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a set before any sample is read; see :class:`Dataset`."""
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    timestep_us: int
+    licence: str
+    credit: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """All samples of a set, by number, encoded when they are asked for.
+
+    Attributes:
+        labels: i64[samples], classes.
+        encode: gives some of them.
+        group: i64[samples], index into ``groups``; None where the set has none.
+        groups: names of who made the samples: speakers, say.
+    """
+
+    labels: Ints
+    encode: Encode
+    group: Ints | None = None
+    groups: tuple[str, ...] = ()
+
+    @property
+    def strata(self) -> Ints:
+        """i64[samples]: what the parts of a split shall have alike, class and group."""
+        if self.group is None:
+            return self.labels
+        return self.labels * len(self.groups) + self.group
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set. A part is encoded when it is first asked for, and kept.
+
+    Attributes:
+        about: what the properties of the same names tell.
+        samples: all of them, by number.
+        split: the numbers of each part.
+        draws: how many times each training sample is encoded.
+    """
+
+    about: About
+    samples: Samples
+    split: Split
+    draws: int = 1
+
+    @cached_property
+    def train(self) -> SpikeTrains:
+        """To learn from: every sample once a draw, the draws one after the other.
+
+        Raises:
+            DatasetError: a sample cannot be read or is mangled, as in each part.
+        """
+        numbers = self.split.train
+        return join([self.samples.encode(numbers, draw) for draw in range(self.draws)])
+
+    @cached_property
+    def validation(self) -> SpikeTrains:
+        """To choose by; held out of the set's training file."""
+        return self.samples.encode(self.split.validation, 0)
+
+    @cached_property
+    def test(self) -> SpikeTrains:
+        """For measuring, never for training or for choosing."""
+        return self.samples.encode(self.split.test, 0)
+
+    @property
+    def name(self) -> str:
+        """As :func:`~neuroasync.datasets.load_dataset` takes it."""
+        return self.about.name
+
+    @property
+    def title(self) -> str:
+        """As its authors call it."""
+        return self.about.title
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by label."""
+        return self.about.classes
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of the events; polarity comes first (0 off, 1 on), then y, x or the channel."""
+        return self.about.input_shape
+
+    @property
+    def timestep_us(self) -> int:
+        """A timestep to begin with, µs. The events are not binned to it."""
+        return self.about.timestep_us
+
+    @property
+    def licence(self) -> str:
+        """Of the samples."""
+        return self.about.licence
+
+    @property
+    def credit(self) -> str:
+        """Whom to name."""
+        return self.about.credit
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Who made the samples (speakers, say), by name; empty where nobody is told apart."""
+        return self.samples.groups
+
+    @cached_property
+    def duration_us(self) -> int:
+        """End of the longest train or validation sample, µs, in whole timesteps."""
+        last = max(int(part.t_us.max(initial=0)) for part in (self.train, self.validation))
+        return (last // self.timestep_us + 1) * self.timestep_us
+
+    def fold(self, k: int, folds: int = 5, seed: int = 0) -> Self:
+        """For cross-validation: fold ``k`` of the train and validation samples validates.
+
+        The folds are stratified by class (and group); the test part stays as it is.
+
+        Args:
+            k: from 0 to ``folds - 1``.
+            folds: from 2.
+            seed: 64 bits; decides who is in which fold.
+
+        Raises:
+            ValueError: an argument is out of range.
+        """
+        if not 0 <= k < folds:
+            raise ValueError(f"k: {k}, expected 0 to {folds - 1}")
+        return replace(self, split=self.split.fold(k, folds, self.samples.strata, seed))
+
+    def leave_out(self, group: str) -> Self:
+        """For the harder test: ``group`` is unknown in training, and alone in the test part.
+
+        The others' train and validation samples are split anew, by the set's own rule.
+
+        Args:
+            group: one of ``groups``.
+
+        Raises:
+            ValueError: there is no such group, or it has no test sample.
+        """
+        if self.samples.group is None or group not in self.groups:
+            known = ", ".join(self.groups) or "none: the set tells nobody apart"
+            raise ValueError(f"group: {group!r:.80}, expected one of: {known}")
+        of_group = self.samples.group == self.groups.index(group)
+        pool = np.sort(np.concatenate([self.split.train, self.split.validation]))
+        test = self.split.test[of_group[self.split.test]]
+        if not test.size:
+            raise ValueError(f"group: {group!r} has no sample in the test part")
+        pool = pool[~of_group[pool]]
+        return replace(self, split=hold_out(pool, test, self.samples.strata))
+
+
+def join(parts: list[SpikeTrains]) -> SpikeTrains:
+    """The samples of all parts, in order; the parts have labels, and one shape."""
+    if len(parts) == 1:
+        return parts[0]
+    sizes = np.concatenate([np.diff(part.offsets) for part in parts])
+    labels = [part.labels for part in parts if part.labels is not None]
+    return SpikeTrains(
+        np.concatenate([part.t_us for part in parts]),
+        np.concatenate([part.index for part in parts]),
+        np.concatenate(([0], np.cumsum(sizes))),
+        np.concatenate(labels),
+        parts[0].shape,
+    )
+
+
+def of_two_files(
+    about: About,
+    parts: tuple[SpikeTrains, SpikeTrains],
+    group: Ints | None = None,
+    groups: tuple[str, ...] = (),
+) -> Dataset:
+    """A set whose events are all there already.
+
+    Args:
+        about: the set.
+        parts: what its training file has, and its test file; both have labels.
+        group: i64[samples], index into ``groups``, of the first part, then of the second.
+        groups: names.
+    """
+    spikes = join(list(parts))
+    labels = np.zeros(0, np.int64) if spikes.labels is None else spikes.labels
+    samples = Samples(labels, lambda chosen, _: spikes.take(chosen), group=group, groups=groups)
+    numbers = np.arange(len(spikes))
+    first_test = len(parts[0])
+    split = hold_out(numbers[:first_test], numbers[first_test:], samples.strata)
+    return Dataset(about, samples, split)

@@ -1,0 +1,119 @@
+"""Images, whose pixels are encoded to spikes: the digits and MNIST."""
+
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync._npz import Field
+from neuroasync.datasets.dataset import About, Dataset, Samples, join
+from neuroasync.datasets.files import Arrays, checked_labels, read_file, refuse, shipped_arrays
+from neuroasync.datasets.folds import Ints, Split, hold_out
+from neuroasync.encoders import encode_latency, encode_rate, uniforms
+from neuroasync.spikes import SpikeTrains
+
+__all__ = ["Coding", "load_digits", "load_mnist"]
+
+Coding: TypeAlias = Literal["rate", "latency"]
+"""``"rate"``: in each of 10 timesteps of 1 ms a pixel spikes with the probability that its value
+is, from 0 to 1; ``"latency"``: it spikes once, the brighter the earlier."""
+
+_TIMESTEPS: Final = 10
+_TIMESTEP_US: Final = 1000
+_CODING_SEED: Final = 5098
+_SPLIT_SEED: Final = 2408
+_DIGITS_TEST: Final = 360
+_DIGITS_VALIDATION: Final = 240
+_BATCH: Final = 1000
+"""Images that are encoded at once: bounds what lies in between."""
+
+_MNIST_TRAIN: Final = 60_000
+"""Images of MNIST's own training file; those of its test file are numbered from here."""
+
+_FIELDS: Final = {"images": Field("|u1", 3), "labels": Field("|u1")}
+
+_DIGITS: Final = About(
+    name="digits",
+    title="Optical Recognition of Handwritten Digits (UCI), test part",
+    classes=tuple("0123456789"),
+    input_shape=(8, 8),
+    timestep_us=_TIMESTEP_US,
+    licence="CC BY 4.0",
+    credit="E. Alpaydin and C. Kaynak (1998), doi 10.24432/C50P49",
+)
+_MNIST: Final = About(
+    name="mnist",
+    title="MNIST database of handwritten digits",
+    classes=tuple("0123456789"),
+    input_shape=(28, 28),
+    timestep_us=_TIMESTEP_US,
+    licence="CC BY-SA 3.0",
+    credit="Y. LeCun, C. Cortes and C. J. C. Burges",
+)
+
+
+def load_digits(coding: Coding, draws: int) -> Dataset:
+    """1,797 images of 8 x 8, the whole set ships: 1,197 to train, 240 to validate, 360 to test.
+
+    It comes as one file; the split is ours, and fixed.
+    """
+    arrays = shipped_arrays("digits.npz", _FIELDS)
+    labels = checked_labels(arrays["labels"], 10, len(arrays["images"]), "digits.npz")
+    values = arrays["images"] / 16
+    order = np.argsort(uniforms(_SPLIT_SEED, len(values)), kind="stable")
+    first_test = len(values) - _DIGITS_TEST
+    split = Split(*np.split(order, [first_test - _DIGITS_VALIDATION, first_test]))
+    samples = _samples(values, labels, np.arange(len(values)), coding)
+    return Dataset(_DIGITS, samples, split, draws)
+
+
+def load_mnist(folder: Path | None, coding: Coding, draws: int) -> Dataset:
+    """Images of 28 x 28.
+
+    The first 1,000 images of the training file and the first 300 of the test file ship; with a
+    folder, all that its files have. A rate code makes some 1,000 events of an image, 16 bytes each.
+    """
+    train, test = (_mnist_file(folder, part) for part in ("train", "test"))
+    labels = np.concatenate([train["labels"], test["labels"]]).astype(np.int64)
+    first_test = len(train["labels"])
+    numbers = np.arange(len(labels))
+    # An image keeps its number, the seed of its coding, however many are read before it.
+    seeds = np.where(numbers < first_test, numbers, numbers - first_test + _MNIST_TRAIN)
+    values = np.concatenate([train["images"], test["images"]])
+    samples = _samples(values, labels, seeds, coding)
+    split = hold_out(numbers[:first_test], numbers[first_test:], labels)
+    return Dataset(_MNIST, samples, split, draws)
+
+
+def _mnist_file(folder: Path | None, part: str) -> Arrays:
+    name = f"mnist_{part}.npz"
+    if folder is None:
+        arrays = shipped_arrays(name, _FIELDS)
+    else:
+        source = "http://yann.lecun.com/exdb/mnist (and mirrors of it)"
+        arrays = read_file(folder, name, _FIELDS, ("meta", "first_index"), source)
+    path = name if folder is None else folder / name
+    shape = arrays["images"].shape
+    if shape[1:] != (28, 28) or not shape[0]:
+        refuse(path, f"images: shape {shape}, expected [samples, 28, 28], one at least")
+    checked_labels(arrays["labels"], 10, shape[0], path)
+    return arrays
+
+
+def _samples(values: NDArray[np.generic], labels: Ints, seeds: Ints, coding: Coding) -> Samples:
+    """Images as samples. ``values`` is f64, from 0 to 1, or u1, from 0 to 255."""
+    scale = 255 if values.dtype == np.uint8 else 1
+
+    def encode(numbers: Ints, draw: int) -> SpikeTrains:
+        batches = [numbers[k : k + _BATCH] for k in range(0, max(len(numbers), 1), _BATCH)]
+        return join([encode_batch(batch, draw) for batch in batches])
+
+    def encode_batch(numbers: Ints, draw: int) -> SpikeTrains:
+        images = np.asarray(values[numbers], np.float64) / scale
+        if coding == "latency":
+            return encode_latency(images, _TIMESTEPS, _TIMESTEP_US, labels[numbers])
+        seed = _CODING_SEED + draw
+        return encode_rate(images, _TIMESTEPS, _TIMESTEP_US, seed, labels[numbers], seeds[numbers])
+
+    return Samples(labels, encode)

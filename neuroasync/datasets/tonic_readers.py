@@ -1,0 +1,195 @@
+"""Data sets that Tonic reads: N-MNIST, Spiking Heidelberg Digits, DVS128 Gesture.
+
+Tonic (https://tonic.readthedocs.io, GPL-3.0) is not part of neuroasync; the extra ``data`` installs
+it. It looks for a set in a folder of the set's name within ``data_dir``, and downloads it there if
+it is missing. Events are read when a part is asked for, and held in memory at 16 bytes each: 4 GB
+for all of N-MNIST's training samples, 1 GB for those of SHD.
+"""
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.datasets.dataset import About, Dataset, Samples
+from neuroasync.datasets.files import DATA_VARIABLE
+from neuroasync.datasets.folds import Ints, hold_out
+from neuroasync.errors import DatasetError
+from neuroasync.spikes import SpikeTrain, SpikeTrains
+
+__all__ = ["TONIC_SETS", "EventReader", "load_tonic", "of_readers"]
+
+
+class EventReader(Protocol):
+    """What a data set of Tonic's is: samples of (events, class) by number.
+
+    ``events`` is a structured array with the fields ``t`` (µs), ``x``, ``p`` and, for cameras,
+    ``y``, in any order and of any integer type, or bool for ``p``.
+    """
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, at: int, /) -> tuple[NDArray[Any], Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """How Tonic names a set.
+
+    Attributes:
+        reader: class of ``tonic.datasets``.
+        grouped_by: attribute that tells who made each sample; "" if none does.
+        any_clock: time 0 is a sample's first event, not the clock's.
+        about: the set.
+    """
+
+    reader: str
+    grouped_by: str
+    any_clock: bool
+    about: About
+
+
+_DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_ZIFFERN: Final = (
+    "null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun",
+)  # fmt: skip
+
+TONIC_SETS: Final = {
+    "nmnist": _Set("NMNIST", "", True, About(
+        name="nmnist",
+        title="N-MNIST",
+        classes=tuple("0123456789"),
+        input_shape=(2, 34, 34),
+        timestep_us=10_000,
+        licence="CC BY-SA 4.0",
+        credit="G. Orchard, A. Jayawant, G. K. Cohen and N. Thakor, Front. Neurosci. 9:437 (2015)",
+    )),
+    "shd": _Set("SHD", "speaker", False, About(
+        name="shd",
+        title="Spiking Heidelberg Digits",
+        classes=(*_DIGITS, *_ZIFFERN),
+        input_shape=(700,),
+        timestep_us=10_000,
+        licence="CC BY 4.0",
+        credit="B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS 33:2744 (2022)",
+    )),
+    "dvs-gesture": _Set("DVSGesture", "users", True, About(
+        name="dvs-gesture",
+        title="DVS128 Gesture",
+        classes=(
+            "hand clapping", "right hand wave", "left hand wave", "right arm clockwise",
+            "right arm counter clockwise", "left arm clockwise", "left arm counter clockwise",
+            "arm roll", "air drums", "air guitar", "other gestures",
+        ),
+        input_shape=(2, 128, 128),
+        timestep_us=20_000,
+        licence="CC BY 4.0",
+        credit="A. Amir et al., A Low Power, Fully Event-Based Gesture Recognition System (2017)",
+    )),
+}  # fmt: skip
+
+
+def load_tonic(name: str, folder: Path | None) -> Dataset:
+    """One of ``TONIC_SETS``, by Tonic's reader.
+
+    Raises:
+        ImportError: Tonic is not installed.
+        DatasetError: no folder is named, or Tonic cannot read or download the set.
+    """
+    chosen = TONIC_SETS[name]
+    if folder is None:
+        raise DatasetError(
+            f"{name}: does not ship; name the folder where Tonic finds it, or may download it to "
+            f"(data_dir, or the environment variable {DATA_VARIABLE})"
+        )
+    try:
+        reader = getattr(importlib.import_module("tonic.datasets"), chosen.reader)
+    except ImportError as error:
+        raise ImportError(
+            f"{name} is read by Tonic: install neuroasync with its extra 'data'"
+        ) from error
+    try:
+        train, test = reader(str(folder), train=True), reader(str(folder), train=False)
+    except Exception as error:  # a download's, an archive's, h5py's: whatever Tonic let through
+        raise DatasetError(
+            f"{str(folder)!r}: Tonic can neither read nor download {chosen.reader} there: "
+            f"{str(error) or type(error).__name__:.200}"
+        ) from error
+    return of_readers(chosen.about, train, test, chosen.grouped_by, chosen.any_clock)
+
+
+def of_readers(
+    about: About, train: EventReader, test: EventReader, grouped_by: str, any_clock: bool
+) -> Dataset:
+    """The data set of two readers. Nothing but classes is read yet.
+
+    Args:
+        about: the set; what lies outside of its shape or classes is an error.
+        train: the training samples, of which some will validate.
+        test: the test samples.
+        grouped_by: attribute of the readers, one value a sample, by which ``leave_out`` tells
+            them apart; "" if there is none.
+        any_clock: count a sample's time from its first event.
+
+    Raises:
+        DatasetError: a class is out of range.
+    """
+    readers, first_test = (train, test), len(train)
+    labels = np.concatenate([_labels(about, reader) for reader in readers])
+    group, groups = _groups(readers, grouped_by)
+
+    def encode(chosen: Ints, _draw: int) -> SpikeTrains:
+        trains = []
+        for k in chosen.tolist():
+            reader, at = (train, k) if k < first_test else (test, k - first_test)
+            trains.append(_spike_train(about, reader, at, any_clock))
+        return SpikeTrains.from_trains(trains, about.input_shape, labels[chosen])
+
+    samples = Samples(labels, encode, group=group, groups=groups)
+    numbers = np.arange(len(labels))
+    split = hold_out(numbers[:first_test], numbers[first_test:], samples.strata)
+    return Dataset(about, samples, split)
+
+
+def _labels(about: About, reader: EventReader) -> Ints:
+    """Of every sample: as Tonic lists them where it does, else sample by sample."""
+    listed: Sequence[Any] = getattr(reader, "targets", ())
+    found = listed if len(listed) else [reader[k][1] for k in range(len(reader))]
+    labels = np.asarray(found, np.int64)
+    if labels.shape != (len(reader),) or not np.all((labels >= 0) & (labels < len(about.classes))):
+        raise DatasetError(
+            f"{about.name}: classes {np.unique(labels)!s:.80} of {labels.size} samples, "
+            f"expected 0 to {len(about.classes) - 1} of {len(reader)}"
+        )
+    return labels
+
+
+def _groups(
+    readers: tuple[EventReader, EventReader], by: str
+) -> tuple[Ints | None, tuple[str, ...]]:
+    if not by:
+        return None, ()
+    whose = np.concatenate([np.asarray(getattr(reader, by), np.int64) for reader in readers])
+    names, group = np.unique(whose, return_inverse=True)
+    return group.astype(np.int64), tuple(map(str, names.tolist()))
+
+
+def _spike_train(about: About, reader: EventReader, at: int, any_clock: bool) -> SpikeTrain:
+    try:
+        events, _ = reader[at]
+        t_us = events["t"].astype(np.int64)
+        axes = ("p", "y", "x")[-len(about.input_shape) :]
+        where = [events[axis].astype(np.int64) for axis in axes]
+        if any_clock and t_us.size:
+            t_us = t_us - t_us.min()
+        index = np.ravel_multi_index(tuple(where), about.input_shape)
+        order = np.argsort(t_us, kind="stable")  # some recordings step back by a few µs
+        return SpikeTrain(t_us[order], index[order])
+    except Exception as error:  # a damaged file makes each reader fail in its own way
+        raise DatasetError(
+            f"{about.name}: sample {at} of {type(reader).__name__}: "
+            f"{str(error) or type(error).__name__:.200}"
+        ) from error

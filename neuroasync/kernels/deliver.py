@@ -1,0 +1,208 @@
+"""Delivery: what a group of spike events adds to the current of its targets.
+
+Source: the forward step of Koopman et al., arXiv 2408.05098; the order of sums, which is that of
+the group's slots, is ours.
+"""
+
+import numpy as np
+
+from neuroasync.kernels import layout as lay
+from neuroasync.kernels.jit import kernel
+from neuroasync.kernels.memory import (
+    connections_of,
+    control_of,
+    counts_of,
+    current_of,
+    f32_at,
+    group_of,
+    i64_at,
+    marks_of,
+    populations_of,
+    received_of,
+    touched_of,
+)
+
+__all__ = ["carries", "deliver", "touch", "window"]
+
+_ROWS = 4
+"""Rows of a dense connection that are added at once: their sums stay in registers."""
+
+
+@kernel
+def deliver(c, limit):
+    """Add what the group brings to the current of its targets, and list who they are.
+
+    Args:
+        c: the context.
+        limit: of ``control[WORK]``; beyond it, what is left is for the next call.
+
+    Returns:
+        Whether all of the group is delivered.
+    """
+    control, populations = control_of(c), populations_of(c)
+    group, connections, counts = group_of(c), connections_of(c), counts_of(c)
+    links = i64_at(c[lay.LINKS], 1)
+    n, s = control[lay.GROUP], control[lay.SLOT]
+    while s < n:
+        owner, via, e = group[lay.OWNER, s], group[lay.VIA, s], s + 1
+        if via < 0 and populations[owner, lay.APART]:
+            while e < min(n, s + _ROWS) and group[lay.OWNER, e] == owner and group[lay.VIA, e] < 0:
+                e += 1
+        first = populations[owner, lay.START]
+        for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
+            k = links[j]
+            if not carries(connections, k, via):
+                continue
+            p = connections[k, lay.TARGET]
+            counts[lay.REACHES, p] = 1
+            if connections[k, lay.KIND] == lay.DENSE and populations[p, lay.SYNC] == 0:
+                counts[lay.TOUCHES, p] = -1
+                synops = _dense(c, k, p, first, s, e)
+            else:
+                synops = 0
+                for q in range(s, e):
+                    synops += _scatter(c, k, p, group[lay.ORIGIN, q] - first, group[lay.COUNT, q])
+            control[lay.SYNOPS] += synops
+            control[lay.WORK] += synops
+        s = e
+        if control[lay.WORK] > limit and s < n:
+            control[lay.SLOT] = s
+            return False
+    control[lay.SLOT] = n
+    return True
+
+
+@kernel
+def carries(connections, k, via):
+    """Whether ``k`` takes part: it is the one the spike comes by, or any without delay."""
+    return k == via if via >= 0 else connections[k, lay.DELAY] == 0
+
+
+@kernel
+def _dense(c, k, p, first, s, e):
+    """Add the rows of slots ``s`` to ``e`` of a dense connection; return synaptic operations."""
+    populations, group = populations_of(c), group_of(c)
+    start = populations[p, lay.START]
+    size = populations[p, lay.STOP] - start
+    base = c[lay.WEIGHTS] + 4 * connections_of(c)[k, lay.WEIGHT]
+    sums = f32_at(c[lay.CURRENT] + 4 * start, size)
+    stride = 4 * size
+    if e - s == _ROWS:
+        a = f32_at(base + stride * (group[lay.ORIGIN, s] - first), size)
+        b = f32_at(base + stride * (group[lay.ORIGIN, s + 1] - first), size)
+        d = f32_at(base + stride * (group[lay.ORIGIN, s + 2] - first), size)
+        f = f32_at(base + stride * (group[lay.ORIGIN, s + 3] - first), size)
+        ta, tb = np.float32(group[lay.COUNT, s]), np.float32(group[lay.COUNT, s + 1])
+        td, tf = np.float32(group[lay.COUNT, s + 2]), np.float32(group[lay.COUNT, s + 3])
+        for i in range(size):
+            sums[i] = (((sums[i] + a[i] * ta) + b[i] * tb) + d[i] * td) + f[i] * tf
+    else:
+        for q in range(s, e):
+            row = f32_at(base + stride * (group[lay.ORIGIN, q] - first), size)
+            times = np.float32(group[lay.COUNT, q])
+            for i in range(size):
+                sums[i] += row[i] * times
+    synops = 0
+    for q in range(s, e):
+        synops += size * group[lay.COUNT, q]
+    return synops
+
+
+@kernel
+def _scatter(c, k, p, source, count):
+    """Deliver one spike event neuron by neuron; return synaptic operations."""
+    kind = connections_of(c)[k, lay.KIND]
+    if kind == lay.SPARSE:
+        return count * _sparse(c, k, p, source, count)
+    if kind == lay.CONV2D:
+        return count * _conv2d(c, k, p, source, count)
+    populations, current = populations_of(c), current_of(c)
+    start, size = populations[p, lay.START], populations[p, lay.STOP] - populations[p, lay.START]
+    row = f32_at(c[lay.WEIGHTS] + 4 * (connections_of(c)[k, lay.WEIGHT] + source * size), size)
+    times = np.float32(count)
+    for i in range(size):
+        current[start + i] += row[i] * times
+        touch(c, p, start + i, count)
+    return count * size
+
+
+@kernel
+def _sparse(c, k, p, source, count):
+    """Deliver over one row of a CSR; return how many targets it has."""
+    row, current = connections_of(c)[k], current_of(c)
+    start, times = populations_of(c)[p, lay.START], np.float32(count)
+    indptr = i64_at(c[lay.LINKS] + 8 * (row[lay.INDPTR] + source), 2)
+    first, n = indptr[0], indptr[1] - indptr[0]
+    targets = i64_at(c[lay.LINKS] + 8 * (row[lay.INDICES] + first), n)
+    weights = f32_at(c[lay.WEIGHTS] + 4 * (row[lay.WEIGHT] + first), n)
+    for i in range(n):
+        current[start + targets[i]] += weights[i] * times
+        touch(c, p, start + targets[i], count)
+    return n
+
+
+@kernel
+def window(row, source):
+    """Padded (y, x) of a convolution's source, and the first and last output (y, x) it reaches."""
+    place = source % (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
+    y = place // row[lay.WIDTH_IN] + (row[lay.PADDING] >> 20)
+    x = place % row[lay.WIDTH_IN] + (row[lay.PADDING] & 0xFFFFF)
+    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
+    first_y = max(0, (y - row[lay.KERNEL_Y] + stride_y) // stride_y)
+    first_x = max(0, (x - row[lay.KERNEL_X] + stride_x) // stride_x)
+    last_y = min(row[lay.HEIGHT_OUT] - 1, y // stride_y)
+    last_x = min(row[lay.WIDTH_OUT] - 1, x // stride_x)
+    return y, x, first_y, last_y, first_x, last_x
+
+
+@kernel
+def _conv2d(c, k, p, source, count):
+    """Deliver to the receptive fields that hold the source; return how many they are."""
+    row, current, times = connections_of(c)[k], current_of(c), np.float32(count)
+    y, x, first_y, last_y, first_x, last_x = window(row, source)
+    if last_y < first_y or last_x < first_x:
+        return 0
+    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
+    kernel_x = row[lay.KERNEL_X]
+    plane_size = row[lay.KERNEL_Y] * kernel_x
+    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
+    start = populations_of(c)[p, lay.START]
+    for out in range(row[lay.CHANNELS_OUT]):
+        plane = (out * row[lay.CHANNELS_IN] + channel) * plane_size
+        weights = f32_at(c[lay.WEIGHTS] + 4 * (row[lay.WEIGHT] + plane), plane_size)
+        for oy in range(first_y, last_y + 1):
+            line = start + (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
+            taps = (y - oy * stride_y) * kernel_x
+            for ox in range(first_x, last_x + 1):
+                current[line + ox] += weights[taps + x - ox * stride_x] * times
+                touch(c, p, line + ox, count)
+    return row[lay.CHANNELS_OUT] * (last_y - first_y + 1) * (last_x - first_x + 1)
+
+
+@kernel
+def touch(c, p, neuron, count):
+    """Note that something reaches a neuron of ``p`` in this step: so many spikes."""
+    marks, control = marks_of(c), control_of(c)
+    mark, now = np.int64(marks[neuron]), control[lay.NOW]
+    if c[lay.RECEIVED_AT] >= 0:
+        received = received_of(c)
+        if mark < control[lay.PASS_MARK]:
+            received[neuron] = 0
+        received[neuron] += np.int32(count)
+    if mark < now:
+        marks[neuron] = np.int32(now | flags(mark, control))
+        counts = counts_of(c)
+        n = counts[lay.TOUCHES, p]
+        if n >= 0:
+            touched_of(c)[populations_of(c)[p, lay.START] + n] = neuron
+            counts[lay.TOUCHES, p] = n + 1
+
+
+@kernel
+def flags(mark, control):
+    """What of a mark's flags still holds."""
+    if mark >= control[lay.PASS_MARK]:
+        return mark & (lay.REFRACTORY_BIT | lay.LISTED_BIT)
+    if mark >= control[lay.SAMPLE_MARK]:
+        return mark & lay.LISTED_BIT
+    return np.int64(0)

@@ -1,0 +1,99 @@
+"""What a sample had spent, and whom its votes stood for, after each forward step."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.errors import RecordingError
+from neuroasync.recording import Recording
+
+__all__ = ["UNITS", "Trajectory", "check_targets", "trajectories"]
+
+UNITS: Final = ("spikes", "steps", "rounds")
+"""What can be spent."""
+
+
+class Trajectory(NamedTuple):
+    """A sample after nothing, after each input group, and after each forward step.
+
+    Attributes:
+        spikes, steps, rounds: i64[moments], spent so far; they never fall.
+        label: i64[moments], the class that leads; -1 for none.
+        votes: i64[moments], of that class.
+        margin: i64[moments], its lead over the second.
+    """
+
+    spikes: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    rounds: NDArray[np.int64]
+    label: NDArray[np.int64]
+    votes: NDArray[np.int64]
+    margin: NDArray[np.int64]
+
+
+def trajectories(recording: Recording) -> list[Trajectory]:
+    """The trajectory of each sample.
+
+    Raises:
+        RecordingError: samples were, or could have been, stopped early; or a right class is
+            not known.
+    """
+    if recording.info.until != "quiet":
+        raise RecordingError(
+            f"recorded until {recording.info.until!r}, expected 'quiet': record whole samples, "
+            "what an earlier stop would have given is worked out from them"
+        )
+    check_targets(recording)
+    return [_trajectory(recording, k) for k in range(len(recording))]
+
+
+def check_targets(recording: Recording) -> None:
+    """Raise RecordingError unless the right class of every sample is known."""
+    if (unknown := recording.target < 0).any():
+        raise RecordingError(
+            f"target[{int(np.argmax(unknown))}]: not known, expected the right class of every "
+            "sample: record with for_sample(number, target)"
+        )
+
+
+def _trajectory(recording: Recording, k: int) -> Trajectory:
+    rows, slots = recording.rows_of(k), recording.deliveries_of(k)
+    fired = np.stack((recording.pass_[rows], recording.step[rows]), axis=1)
+    delivered = np.stack((recording.delivered_pass[slots], recording.delivered_step[slots]), axis=1)
+    moments, at = np.unique(np.concatenate((fired, delivered)), axis=0, return_inverse=True)
+    at = at.reshape(-1)
+    is_step = moments[:, 1] > 0
+    pending = np.bincount(at[len(fired) :], minlength=len(moments))
+    rounds = np.where(is_step, -(-pending // recording.info.group_size), 0)
+    spent = (np.bincount(at[: len(fired)], minlength=len(moments)), is_step, rounds)
+    spikes, steps, rounds = (np.concatenate(([0], np.cumsum(count))) for count in spent)
+    standing = _standing(recording, rows, 1 + at[: len(fired)], 1 + len(moments))
+    return Trajectory(spikes, steps, rounds, *standing)
+
+
+def _standing(
+    recording: Recording, rows: slice, moment: NDArray[np.int64], moments: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Label, votes and margin after each moment, i64[moments]; ``moment`` is of each row."""
+    info = recording.info
+    names = [name for name, _ in info.populations]
+    before = sum(size for _, size in info.populations[: names.index(info.output)])
+    neuron = recording.neuron[rows] - before
+    is_vote = (neuron >= 0) & (neuron < info.classes)
+    at = np.concatenate(([0], moment[is_vote]))
+    standing = [(-1, 0, 0)]
+    counts: dict[int, int] = {}
+    leader, best, second = -1, (0, 0, 0), 0
+    for c, when in zip(neuron[is_vote].tolist(), at[1:].tolist(), strict=True):
+        counts[c] = count = counts.get(c, 0) + 1
+        # A tie is of who reached the count in an earlier step, then of the lower index.
+        rank = (count, -when, -c)
+        if count <= best[0]:
+            second = max(second, count)
+        if rank > best:
+            leader, best = c, rank
+        standing.append((leader, best[0], best[0] - second))
+    latest = np.searchsorted(at, np.arange(moments), side="right") - 1
+    label, votes, margin = np.array(standing, np.int64)[latest].T
+    return label, votes, margin

@@ -1,0 +1,86 @@
+"""Pictures show the numbers that they are given, and tell runs apart without colour."""
+
+import numpy as np
+import pytest
+
+from neuroasync.metrics import AnytimeCurve, StopPoint
+
+plot = pytest.importorskip("neuroasync.plot")
+
+PNG = b"\x89PNG"
+
+
+def curve(unit="rounds"):
+    return AnytimeCurve(unit, np.array([0, 2, 5]), np.array([0, 0.5, 0.75]), np.array([0, 0.5, 1]))
+
+
+def point(rule="margin(2)", spent=(1, 3)):
+    counts = np.array(spent, np.int64)
+    ones = np.ones(counts.size, np.int64)
+    return StopPoint(rule, ones, ones, ones.astype(bool), 10 * counts, counts, counts)
+
+
+def test_density_bars_are_as_high_as_the_densities():
+    runs = {"layer-sync": {"hidden": 2.0, "output": 0.5}, "random": {"hidden": 1.0}}
+    (axis,) = plot.plot_density(runs, "title").axes
+    heights = [bar.get_height() for bars in axis.containers for bar in bars]
+    assert heights == [2.0, 0.5, 1.0, 0.0]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["hidden", "output"]
+    assert len({bars[0].get_hatch() for bars in axis.containers}) == 2
+    lefts = [bar.get_x() for bars in axis.containers for bar in bars]
+    assert len(set(lefts)) == 4, "bars stand beside each other"
+
+
+def test_anytime_curves_hold_until_the_next_budget_and_points_stand_at_means():
+    run = plot.AnytimeRun("random", curve(), [point()])
+    (axis,) = plot.plot_anytime([run], "title").axes
+    line, mark, legend = axis.lines
+    assert line.get_xydata().tolist() == [[0, 0], [2, 50], [5, 75]]
+    assert line.get_drawstyle() == "steps-post"
+    assert mark.get_xydata().tolist() == [[2, 100]]
+    assert [text.get_text() for text in axis.texts] == ["1"]
+    assert legend.get_label() == "1: margin(2)"
+    assert "rounds" in axis.get_xlabel()
+
+
+def test_runs_differ_in_line_and_marker():
+    runs = [plot.AnytimeRun(str(k), curve()) for k in range(4)]
+    (axis,) = plot.plot_anytime(runs, "title").axes
+    assert len({line.get_linestyle() for line in axis.lines}) == 4
+    assert len({line.get_marker() for line in axis.lines}) == 4
+
+
+def test_a_rule_of_no_samples_has_no_mark():
+    run = plot.AnytimeRun("random", curve(), [point(spent=())])
+    (axis,) = plot.plot_anytime([run], "title").axes
+    assert len(axis.texts) == 0
+
+
+def test_latency_boxes_span_the_middle_half():
+    (axis,) = plot.plot_latency({"a": range(101), "none": []}, "rounds", "title").axes
+    box = axis.patches[0].get_path().vertices[:, 0]
+    assert (box.min(), box.max()) == (25, 75)
+    assert [tick.get_text() for tick in axis.get_yticklabels()] == ["a", "none"]
+
+
+def test_a_run_is_needed_and_runs_of_one_unit():
+    with pytest.raises(ValueError, match=r"^runs: none"):
+        plot.plot_density({}, "title")
+    with pytest.raises(ValueError, match=r"^runs: none"):
+        plot.plot_latency({}, "rounds", "title")
+    with pytest.raises(ValueError, match=r"^unit: 'ms', expected one of rounds, steps"):
+        plot.plot_latency({"a": [1]}, "ms", "title")
+    mixed = [plot.AnytimeRun("a", curve("steps")), plot.AnytimeRun("b", curve("rounds"))]
+    with pytest.raises(ValueError, match=r"^runs: of units \['rounds', 'steps'\]"):
+        plot.plot_anytime(mixed, "title")
+
+
+def test_every_picture_can_be_saved(tmp_path):
+    figures = (
+        plot.plot_density({"a": {"hidden": 1.0}}, "title"),
+        plot.plot_anytime([plot.AnytimeRun("a", curve(), [point()])], "title"),
+        plot.plot_latency({"a": [1, 2]}, "steps", "title"),
+    )
+    for k, figure in enumerate(figures):
+        plot.save_png(figure, tmp_path / f"{k}.png")
+        assert (tmp_path / f"{k}.png").read_bytes().startswith(PNG)

@@ -1,0 +1,20 @@
+import pytest
+
+from neuroasync.datasets import load_dataset
+from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
+
+
+@pytest.mark.parametrize("coding", ["rate", "latency"])
+def test_the_shipped_samples_are_the_test_part(coding):
+    assert shipped_spikes(coding) == load_dataset("digits", coding=coding).test
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_shipped_network_says_how_it_came_to_be(name):
+    bundle = shipped_bundle(name)
+    assert bundle.meta["recipe"] == name
+    assert bundle.meta["validation_accuracy"] > 0.9
+    assert {"dataset", "dataset_credit", "coding", "torch", "numpy", "until"} <= set(bundle.meta)
+    sizes = [p.size for p in bundle.model.populations]
+    assert (bundle.model.input_size, sizes) == (64, [64, 64, 64, 10])
+    assert len(bundle.golden) == 3
