@@ -28,6 +28,7 @@ import numpy as np
 
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.jit import kernel
+from neuroasync.kernels.memory import f32_at, i64_at
 from neuroasync.train.kernels.products import add_outer, add_weighted
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
 from neuroasync.train.kernels.surrogate import derivative
@@ -69,6 +70,12 @@ def backward_samples(
         kind, slope: of the surrogate.
         grad: f32[..], laid out as the weights; added to.
     """
+    # Arrays by their addresses: else threads wait for each other to count references to them.
+    populations, connections = _unowned(populations), _unowned(connections)
+    rows, slots, links = _unowned(rows), _unowned(slots), _unowned(links)
+    weights = f32_at(weights.ctypes.data, weights.size)
+    thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
+    grad = f32_at(grad.ctypes.data, grad.size)
     neurons, count = owner.size, by_rank.size
     ring = 1 + (lags.max() if lags.size else 0)
     work = np.empty((_SCRATCH, neurons), np.float32)
@@ -114,6 +121,12 @@ def backward_samples(
                 work[_V] *= decays[decay_of[k, now]]
             row1, slot1 = row, slot
         row0, slot0 = ends[1, k], ends[2, k]
+
+
+@kernel
+def _unowned(array):
+    """An i64 array of the caller's, without a count of references to it."""
+    return i64_at(array.ctypes.data, array.size).reshape(array.shape)
 
 
 @kernel
