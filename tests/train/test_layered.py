@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, linear
 
 from neuroasync.connections import Conv2d, Dense
 from neuroasync.model import LIF, Model, Population
@@ -134,7 +134,8 @@ def test_any_order_with_groups_as_large_as_the_network_is_plain_bptt(policy):
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
-def test_layer_sync_training_of_convolutions_is_plain_bptt(reset):
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_layer_sync_training_of_convolutions_is_plain_bptt(has_bias, reset):
     rng = np.random.default_rng(1)
     lif = LIF(tau_mem_us=5000.0, v_threshold=0.5, reset=reset)
     populations = (
@@ -142,19 +143,23 @@ def test_layer_sync_training_of_convolutions_is_plain_bptt(reset):
         Population("more", (2, 3, 3), lif),
         Population("output", (4,), lif),
     )
+    # Below 0: what nothing reaches stays silent. If it fired, it would do so after its layer.
+    biases = [-abs(dyadic(rng, (n,), 4)) if has_bias else None for n in (3, 2, 4)]
     connections = (
-        Conv2d("input", "features", dyadic(rng, (3, 2, 3, 3)), (2, 2), (1, 1)),
-        Conv2d("features", "more", dyadic(rng, (2, 3, 2, 3))),
-        Dense("more", "output", dyadic(rng, (4, 18))),
+        Conv2d("input", "features", dyadic(rng, (3, 2, 3, 3)), (2, 2), (1, 1), biases[0]),
+        Conv2d("features", "more", dyadic(rng, (2, 3, 2, 3)), bias=biases[1]),
+        Dense("more", "output", dyadic(rng, (4, 18)), biases[2]),
     )
     model = Model(1000, (2, 7, 10), populations, connections, "output")
     data, x = samples(rng, (2, 7, 10), 0.3)
-    parameters = [nn.Parameter(torch.tensor(c.weight).double()) for c in connections]
-    first, second, last = parameters
+    values = [c.weight for c in connections] + [bias for bias in biases if bias is not None]
+    parameters = [nn.Parameter(torch.tensor(value).double()) for value in values]
+    first, second, last, *added = parameters
+    one, two, three = added or [None] * 3
     layers = [
-        lambda s: conv2d(s, first, stride=2, padding=1),
-        lambda s: conv2d(s, second),
-        lambda s: s.flatten(1) @ last.T,
+        lambda s: conv2d(s, first, one, stride=2, padding=1),
+        lambda s: conv2d(s, second, two),
+        lambda s: linear(s.flatten(1), last, three),
     ]
     assert check_same(model, layers, parameters, data, x, RunSettings(), 0) > 50
 
