@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 import neuroasync
 from neuroasync.datasets import load_dataset
 from neuroasync.train import TrainConfig, export_bundle, fit
-from neuroasync.train.recipes import layered_model
 
 EPOCHS = int(sys.argv[1]) if len(sys.argv) > 1 else 10
 
@@ -21,11 +20,18 @@ async def accuracy(path: Path, samples: neuroasync.SpikeTrains) -> float:
 
 
 digits = load_dataset("digits")
-model = layered_model((64, 32, 10), (8, 8), timestep_us=1000, decay=0.9, v_threshold=1.0)
+topology = """
+timestep_us=1000 decay=0.9 v_threshold=1.0
+input  8x8
+hidden d32
+output d10
+"""
+model = neuroasync.parse_topology(topology)
 config = TrainConfig(policy="momentum", group_size=8, epochs=EPOCHS)
 fitted = fit(model, digits.train, config)
 with TemporaryDirectory() as folder:
     path = Path(folder) / "small.nab"
-    neuroasync.write_bundle(export_bundle(fitted, digits.validation), path)
+    bundle = export_bundle(fitted, digits.validation, topology=topology)
+    neuroasync.write_bundle(bundle, path)
     right = asyncio.run(accuracy(path, digits.validation))
 print(f"validation accuracy after {EPOCHS} epochs: {100 * right:.0f} %")

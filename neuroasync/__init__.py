@@ -43,6 +43,7 @@ from neuroasync.session import Session
 from neuroasync.spike_file import read_spikes, write_spikes
 from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.tap import Tap, TappedSpikes
+from neuroasync.topology import parse_topology
 
 __all__ = [
     "LIF",
@@ -89,6 +90,7 @@ __all__ = [
     "TappedSpikes",
     "dump_bundle",
     "order_key",
+    "parse_topology",
     "read_bundle",
     "read_recording",
     "read_spikes",

@@ -13,6 +13,7 @@ shrinks towards one dense layer without delay, bias or leak.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from hypothesis import strategies as st
@@ -212,13 +213,34 @@ def _more_connections(draw, on: _Features, shapes) -> list[Connection]:
     ]
     if not pairs:
         return []
-    kinds = [k for k in on.kinds if k != "conv2d"] or ["dense"]
     extra = []
     for source, target in draw(st.lists(st.sampled_from(pairs), max_size=3)):
-        kind = draw(st.sampled_from(kinds))
         ends = (shapes[source], shapes[target])
-        extra.append(draw(_flat_connection(on, kind, source, target, *ends)))
+        windows = _windows(*ends) if "conv2d" in on.kinds else []
+        kinds = [k for k in on.kinds if k != "conv2d" or windows] or ["dense"]
+        kind = draw(st.sampled_from(kinds))
+        if kind == "conv2d":
+            window, channels = draw(st.sampled_from(windows)), shapes[target][0]
+            extra.append(draw(_kernel(on, source, target, shapes[source][0], channels, window)))
+        else:
+            extra.append(draw(_flat_connection(on, kind, source, target, *ends)))
     return extra
+
+
+def _windows(source: tuple[int, ...], target: tuple[int, ...]):
+    """(kernel, stride, padding) of convolutions that fit between two shapes, (y, x) each."""
+    if len(source) != 3 or len(target) != 3:
+        return []
+    fits = [
+        [
+            (kernel, stride, padding)
+            for kernel, stride, padding in product((1, 2, 3), (1, 2), (0, 1, 2))
+            if kernel <= source[1 + a] + 2 * padding
+            and (source[1 + a] + 2 * padding - kernel) // stride + 1 == target[1 + a]
+        ]
+        for a in (0, 1)
+    ]
+    return [tuple(zip(y, x, strict=True)) for y, x in product(*fits)]
 
 
 @st.composite
@@ -245,10 +267,18 @@ def _convolution(draw, on: _Features, source, target, source_shape):
         kernel, stride, padding = [1, 1], (1, 1), (0, 0)
         extents = source_shape[1:]
     channels = draw(st.integers(1, min(3, on.max_neurons // (extents[0] * extents[1]))))
-    weight = draw(_arrays(on.weights, (channels, source_shape[0], *kernel)))
-    bias, delay = draw(_biases(on, channels)), draw(_delays(on))
-    conv = Conv2d(source, target, weight, stride, padding, bias, delay)
+    window = (tuple(kernel), stride, padding)
+    conv = draw(_kernel(on, source, target, source_shape[0], channels, window))
     return conv, (channels, *extents)
+
+
+@st.composite
+def _kernel(draw, on: _Features, source, target, into, out, window):
+    """A convolution of ``into`` channels to ``out``."""
+    kernel, stride, padding = window
+    weight = draw(_arrays(on.weights, (out, into, *kernel)))
+    bias, delay = draw(_biases(on, out)), draw(_delays(on))
+    return Conv2d(source, target, weight, stride, padding, bias, delay)
 
 
 def _biases(on: _Features, size: int):

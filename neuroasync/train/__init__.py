@@ -9,6 +9,7 @@ from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
 from neuroasync.train.function import Run
 from neuroasync.train.network import SpikingNetwork
+from neuroasync.train.start import firing_rates, start_firing
 from neuroasync.train.surrogate import Surrogate
 from neuroasync.train.trainer import BatchResult, EpochResult, Fit, evaluate, fit
 
@@ -24,6 +25,8 @@ __all__ = [
     "TrainConfig",
     "evaluate",
     "export_bundle",
+    "firing_rates",
     "fit",
     "make_batch",
+    "start_firing",
 ]

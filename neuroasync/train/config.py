@@ -39,7 +39,8 @@ class TrainConfig:
         refractory_dropout: probability that a spike leaves its neuron non-refractory.
         input_dropout: probability that an input event is dropped.
         momentum_noise: λ of the momentum order.
-        init_gain: of the Xavier uniform initialisation; None keeps the model's own weights.
+        init_rate: spikes per neuron and pass that every population begins with, above 0, see
+            ``start_firing``; None keeps the model's own weights.
         duration_us: end every sample here, µs; None ends each with its last event's bin.
         seed: of initialisation, shuffling, orders and dropout.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -65,7 +66,7 @@ class TrainConfig:
     refractory_dropout: float = 0.0
     input_dropout: float = 0.0
     momentum_noise: float = 0.0
-    init_gain: float | None = 1.0
+    init_rate: float | None = 0.05
     duration_us: int | None = None
     seed: int = 0
     device: Device = "auto"
@@ -80,8 +81,10 @@ class TrainConfig:
             _check_number(name, getattr(self, name), math.inf)
         for name in ("warmup", "refractory_dropout", "input_dropout"):
             _check_number(name, getattr(self, name), 1.0)
-        if self.init_gain is not None:
-            _check_number("init_gain", self.init_gain, math.inf)
+        if self.init_rate is not None:
+            _check_number("init_rate", self.init_rate, math.inf)
+            if self.init_rate == 0:
+                raise ValueError("init_rate: 0, expected a number above 0, or None")
         if self.duration_us is not None:
             _check_int("duration_us", self.duration_us, 1)
         if self.loss not in _LOSSES:

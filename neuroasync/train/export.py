@@ -10,6 +10,7 @@ from neuroasync.bundle import Bundle, Golden, Scalar
 from neuroasync.kernels.order import sample_seed
 from neuroasync.recording import rows_digest
 from neuroasync.spikes import SpikeTrains
+from neuroasync.topology import parse_topology, same_topology
 from neuroasync.train.batch import make_batch
 from neuroasync.train.record import Recorder
 from neuroasync.train.trainer import Fit
@@ -23,6 +24,7 @@ def export_bundle(
     *,
     golden: int = 3,
     classes: Sequence[str] | None = None,
+    topology: str | None = None,
     meta: Mapping[str, Scalar] | None = None,
 ) -> Bundle:
     """Make a bundle of a finished training.
@@ -33,11 +35,14 @@ def export_bundle(
             the runtime's compiled loop, in the order trained for.
         golden: how many.
         classes: a distinct label for each output neuron.
+        topology: the text that the network was made from, to be kept in the meta as ``topology``.
         meta: what else is to be said, data set and licence for example; it wins over what the
             training says of itself.
 
     Raises:
         BundleError: the parts do not fit each other.
+        ModelError: ``topology`` cannot be read.
+        ValueError: ``topology`` describes another network.
     """
     said: dict[str, Scalar] = {f"train.{k}": v for k, v in fit.config.to_dict().items()}
     said |= {
@@ -47,6 +52,10 @@ def export_bundle(
         "torch": str(torch.__version__),
         "parameters": fit.model.parameters,
     }
+    if topology is not None:
+        if not same_topology(parse_topology(topology), fit.model):
+            raise ValueError("topology: it describes another network than the trained one")
+        said["topology"] = topology
     if fit.history:
         last = fit.history[-1]
         said |= {

@@ -1,4 +1,7 @@
-"""A network as a torch module: one parameter for each connection's weight and bias."""
+"""A network as a torch module: all its weights and biases are one parameter.
+
+One, because most of what torch does for a parameter costs the same however small it is.
+"""
 
 import math
 from collections.abc import Sequence
@@ -31,6 +34,9 @@ class SpikingNetwork(nn.Module):
     On the CPU they are the runtime's kernels themselves, with an event record; on a GPU a plain
     torch formulation (``train.dense``).
 
+    Attributes:
+        values: f32[..], the parameter; :meth:`parts` has each connection's.
+
     Args:
         model: populations, connections and the weights to begin with.
         surrogate: derivative in place of the spike's.
@@ -54,14 +60,8 @@ class SpikingNetwork(nn.Module):
         self.model = model
         self.surrogate = surrogate or Surrogate()
         self.device = _device(device)
-        self.weights = nn.ParameterList(nn.Parameter(_tensor(c.weight)) for c in model.connections)
-        self.biases = nn.ParameterDict(
-            {
-                str(k): nn.Parameter(_tensor(c.bias))
-                for k, c in enumerate(model.connections)
-                if c.bias is not None
-            }
-        )
+        self.values = nn.Parameter(torch.from_numpy(_flat(model)))
+        self.register_buffer("_spread", _spread(model), persistent=False)
         self._recorder = Recorder(model, threads)
         self.to(self.device)
 
@@ -99,31 +99,40 @@ class SpikingNetwork(nn.Module):
 
     def packed(self) -> Tensor:
         """All weights and biases, f32[..], as the kernels have them (``Wires.weights``)."""
-        parts = []
-        for k, (c, weight) in enumerate(zip(self.model.connections, self.weights, strict=True)):
-            parts.append((weight.t() if isinstance(c, Dense) else weight).reshape(-1))
-            if c.bias is not None:
-                bias = self.biases[str(k)]
-                if isinstance(c, Conv2d):
-                    target = self.model.populations[self.model.index(c.target)]
-                    bias = bias.repeat_interleave(math.prod(target.shape[1:]))
-                parts.append(bias)
-        return torch.cat([*parts, parts[0].new_zeros(1)])
+        spread = self.get_buffer("_spread")
+        return self.values.index_select(0, spread) if spread.numel() else self.values
+
+    def parts(self, flat: Tensor) -> list[tuple[Tensor, Tensor | None]]:
+        """Weight and bias of each connection, in their shapes, as views of ``flat``.
+
+        Args:
+            flat: laid out as ``values``: these, detached, or their gradient.
+        """
+        found, at = [], 0
+        for c in self.model.connections:
+            shape = c.weight.shape[::-1] if isinstance(c, Dense) else c.weight.shape
+            weight = flat[at : at + c.weight.size].view(shape)
+            at += c.weight.size
+            biases = 0 if c.bias is None else c.bias.size
+            bias = flat[at : at + biases] if biases else None
+            at += biases
+            found.append((weight.t() if isinstance(c, Dense) else weight, bias))
+        return found
 
     def to_model(self) -> Model:
         """The network as it is now."""
-        connections = []
-        for k, (c, weight) in enumerate(zip(self.model.connections, self.weights, strict=True)):
-            bias = None if c.bias is None else _array(self.biases[str(k)])
-            connections.append(replace(c, weight=_array(weight), bias=bias))
-        return replace(self.model, connections=tuple(connections))
+        parts = zip(self.model.connections, self.parts(self.values), strict=True)
+        connections = tuple(
+            replace(c, weight=_array(weight), bias=None if bias is None else _array(bias))
+            for c, (weight, bias) in parts
+        )
+        return replace(self.model, connections=connections)
 
     @torch.no_grad()
-    def reset_parameters(self, gain: float, seed: int) -> None:
-        """Draw new weights, Xavier uniform; biases become 0.
+    def reset_parameters(self, seed: int) -> None:
+        """Draw new weights, Xavier uniform: within sqrt(6 / (fan in + fan out)); biases become 0.
 
         Args:
-            gain: factor of the bound sqrt(6 / (fan in + fan out)).
             seed: of the generator.
 
         Source:
@@ -131,12 +140,38 @@ class SpikingNetwork(nn.Module):
             networks, AISTATS 2010, equation 16.
         """
         generator = torch.Generator().manual_seed(seed & (2**63 - 1))
-        for c, weight in zip(self.model.connections, self.weights, strict=True):
-            bound = gain * math.sqrt(6 / max(sum(_fans(self.model, c)), 1e-9))
+        self.values.zero_()
+        parts = zip(self.model.connections, self.parts(self.values), strict=True)
+        for c, (weight, _) in parts:
+            bound = math.sqrt(6 / max(sum(_fans(self.model, c)), 1e-9))
             drawn = torch.rand(weight.shape, generator=generator)
             weight.copy_((2 * drawn - 1) * bound)
-        for bias in self.biases.values():
-            bias.zero_()
+
+
+def _flat(model: Model) -> NDArray[np.float32]:
+    """Weights and biases as the kernels have them, but one bias for a channel, and 0 at the end."""
+    parts = []
+    for c in model.connections:
+        parts.append((c.weight.T if isinstance(c, Dense) else c.weight).ravel())
+        if c.bias is not None:
+            parts.append(c.bias)
+    return np.concatenate([*parts, np.zeros(1, np.float32)])
+
+
+def _spread(model: Model) -> Tensor:
+    """Where the kernels' values stand among the flat ones; empty if these are the same."""
+    if not any(isinstance(c, Conv2d) and c.bias is not None for c in model.connections):
+        return torch.zeros(0, dtype=torch.int64)
+    parts, at = [], 0
+    for c in model.connections:
+        parts.append(np.arange(at, at + c.weight.size))
+        at += c.weight.size
+        if c.bias is not None:
+            target = model.populations[model.index(c.target)]
+            times = target.size // c.bias.size
+            parts.append(np.repeat(np.arange(at, at + c.bias.size), times))
+            at += c.bias.size
+    return torch.from_numpy(np.concatenate([*parts, [at]]))
 
 
 def _fans(model: Model, c: Connection) -> tuple[float, float]:
@@ -153,10 +188,6 @@ def _device(name: Device) -> torch.device:
     if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not has_cuda):
         raise ValueError(f"device: {name!r:.80}, expected 'auto' or 'cpu', or 'cuda' if torch has")
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
-
-
-def _tensor(values: NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(np.array(values, np.float32))
 
 
 def _array(parameter: Tensor) -> NDArray[np.float32]:

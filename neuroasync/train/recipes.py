@@ -6,31 +6,27 @@ keeps firing sparse. The others share one recipe of ours and differ in the order
 half of the training runs in.
 """
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from neuroasync.bundle import Bundle, Scalar
-from neuroasync.connections import INPUT, Dense
 from neuroasync.datasets import load_dataset
 from neuroasync.datasets.images import Coding
-from neuroasync.model import LIF, Model, Population
+from neuroasync.topology import parse_topology
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
 from neuroasync.train.network import Device
 from neuroasync.train.stopping import choose_until
 from neuroasync.train.trainer import BatchResult, fit
 
-__all__ = ["RECIPES", "OnProgress", "Recipe", "layered_model", "train_digits"]
+__all__ = ["RECIPES", "OnProgress", "Recipe", "train_digits"]
 
 OnProgress = Callable[[int, int, int, int, float, float, float], None]
 """Called with epoch, epochs, batch, batches, loss, accuracy, spikes per sample."""
 
-_SIZES: Final = (64, 64, 64, 64, 10)
+_LAYERS: Final = "input 8x8; hidden1 d64; hidden2 d64; hidden3 d64; output d10"
 _STOP_LOSS: Final = 0.0
 _DRAWS: Final = 4
 """Encodings of each training image."""
@@ -41,27 +37,32 @@ class Recipe:
     """How a digit bundle is made.
 
     Attributes:
-        decay: factor of the membrane potential in a timestep; 0 is no memory.
-        v_threshold: of all neurons.
+        topology: of the network; see ``neuroasync.topology``.
         config: the training.
     """
 
-    decay: float
-    v_threshold: float
+    topology: str
     config: TrainConfig
+
+
+def _layers(decay: float, v_threshold: float) -> str:
+    """The one network, with other neurons: a decay of 0 is no memory between timesteps."""
+    settings = f"timestep_us=1000 decay={decay} v_threshold={v_threshold}"
+    return f"{settings}; {_LAYERS}"
 
 
 _LAYERED: Final = TrainConfig(epochs=18, policy="layer-sync", penalty_target=5.0)
 
 RECIPES: Final = {
     "layered-paper": Recipe(
-        0.0,
-        0.3,
+        _layers(decay=0.0, v_threshold=0.3),
         replace(_LAYERED, loss="timestep", vote_scale=1.0, penalty=0.0),
     ),
-    "layered": Recipe(0.9, 1.0, _LAYERED),
-    "unlayered": Recipe(0.9, 1.0, replace(_LAYERED, policy="random")),
-    "queued": Recipe(0.9, 1.0, replace(_LAYERED, policy="momentum", input="queued")),
+    "layered": Recipe(_layers(decay=0.9, v_threshold=1.0), _LAYERED),
+    "unlayered": Recipe(_layers(decay=0.9, v_threshold=1.0), replace(_LAYERED, policy="random")),
+    "queued": Recipe(
+        _layers(decay=0.9, v_threshold=1.0), replace(_LAYERED, policy="momentum", input="queued")
+    ),
 }
 
 
@@ -108,9 +109,7 @@ def train_digits(
             on_progress(*done, batch.loss, batch.accuracy, batch.spikes)
 
     fitted = fit(
-        layered_model(
-            _SIZES, digits.input_shape, digits.timestep_us, chosen.decay, chosen.v_threshold
-        ),
+        parse_topology(chosen.topology),
         digits.train,
         config,
         validation=digits.validation,
@@ -122,6 +121,7 @@ def train_digits(
         fitted,
         digits.validation,
         classes=list(digits.classes),
+        topology=chosen.topology,
         meta={
             "dataset": f"{digits.title}; {digits.licence}",
             "dataset_credit": digits.credit,
@@ -138,37 +138,3 @@ def train_digits(
         "until_validation_spikes": stop.spikes,
     }
     return replace(bundle, meta={**bundle.meta, **chosen_rule})
-
-
-def layered_model(
-    sizes: tuple[int, ...],
-    input_shape: tuple[int, ...],
-    timestep_us: int,
-    decay: float,
-    v_threshold: float,
-) -> Model:
-    """A stack of dense populations with weights 0: hidden1, hidden2, .., output.
-
-    Args:
-        sizes: of the input and of each population.
-        input_shape: of the input, of ``sizes[0]`` cells.
-        timestep_us: µs.
-        decay: factor of the membrane potential in a timestep, 0 to 1; 0 is no memory.
-        v_threshold: of all neurons.
-    """
-    # Far below the timestep, exp(-timestep / tau) is 0 in float32.
-    tau = timestep_us / 200 if decay == 0 else math.inf
-    if 0 < decay < 1:
-        tau = -timestep_us / math.log(decay)
-    names = [INPUT, *(f"hidden{k}" for k in range(1, len(sizes) - 1)), "output"]
-    neuron = LIF(tau_mem_us=tau, v_threshold=v_threshold)
-    return Model(
-        timestep_us,
-        input_shape,
-        tuple(Population(n, (s,), neuron) for n, s in zip(names[1:], sizes[1:], strict=True)),
-        tuple(
-            Dense(names[k], names[k + 1], np.zeros((sizes[k + 1], sizes[k]), np.float32))
-            for k in range(len(sizes) - 1)
-        ),
-        "output",
-    )

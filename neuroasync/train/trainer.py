@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from typing import Final
 
 import numpy as np
 import torch
@@ -22,9 +23,13 @@ from neuroasync.train.kernels.draws import shuffle_keys
 from neuroasync.train.losses import spike_penalty, vote_loss
 from neuroasync.train.network import SpikingNetwork
 from neuroasync.train.schedule import learning_rate_factor, penalty_factor
+from neuroasync.train.start import start_firing
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["BatchResult", "EpochResult", "Fit", "evaluate", "fit"]
+
+_START_SAMPLES: Final = 64
+"""Samples that the first weights are measured on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def fit(
     ``threads`` is, and whether or not the training was interrupted and resumed.
 
     Args:
-        model: the network; its weights count only with ``init_gain=None``.
+        model: the network; its weights count only with ``init_rate=None``.
         train: samples with labels.
         config: the recipe.
         validation: samples with labels, decided after each epoch.
@@ -186,21 +191,26 @@ class _Loop:
         self.history: list[EpochResult] = []
         surrogate = Surrogate(config.surrogate, config.surrogate_slope)
         self.network = SpikingNetwork(model, surrogate, config.device, threads)
-        if config.init_gain is not None:
-            self.network.reset_parameters(config.init_gain, config.seed)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), config.lr)
+        if config.init_rate is not None:
+            self._start(config.init_rate)
+        self.optimizer = torch.optim.Adam([self.network.values], config.lr, fused=True)
         labels = np.zeros(0) if train.labels is None else train.labels
         self._labels = torch.from_numpy(labels.copy()).to(self.network.device)
         output = model.index(model.output)
         self._hidden = [p for p in range(len(model.populations)) if p != output]
+
+    def _start(self, rate: float) -> None:
+        order, config = self._order(0)[:_START_SAMPLES], self.config
+        seeds = [sample_seed(config.seed, i) for i in order.tolist()]
+        batch = self.network.batch(self.train, order, seeds, config.duration_us)
+        start_firing(self.network, batch, rate, config.seed)
 
     def epoch(
         self, validation: SpikeTrains | None, on_batch: Callable[[BatchResult], None] | None
     ) -> EpochResult:
         began, epoch = time.perf_counter(), len(self.history)
         config, samples, batches = self.config, len(self.train), self._batches
-        keys = shuffle_keys(np.uint64(config.seed), epoch, samples)
-        order = np.argsort(keys, kind="stable")
+        order = self._order(epoch)
         settings = config.settings(epoch)
         sums = np.zeros(3)
         for batch in range(batches):
@@ -231,6 +241,11 @@ class _Loop:
         self.network.load_state_dict(state["parameters"])  # type: ignore[arg-type]
         self.optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
         self.history = [EpochResult(**entry) for entry in state["history"]]  # type: ignore[attr-defined]
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """Samples as they come in an epoch."""
+        keys = shuffle_keys(np.uint64(self.config.seed), epoch, len(self.train))
+        return np.argsort(keys, kind="stable")
 
     @property
     def _batches(self) -> int:

@@ -33,7 +33,7 @@ def gradients(model, times, at, duration_us=None):
     data = SpikeTrains.from_trains([SpikeTrain(np.array(times), np.zeros(len(times), int))], (1,))
     run = network(network.batch(data, [0], [0], duration_us), RunSettings(Random(), 1))
     run.votes[0, at, 0].backward()
-    return [float(w.grad) for w in network.weights]
+    return [float(weight) for weight, _ in network.parts(network.values.grad)]
 
 
 def test_a_spike_that_fired_is_paid_by_its_delivery():

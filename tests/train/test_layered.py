@@ -1,19 +1,21 @@
 """Under layer-sync, a layered network trains like any other framework's: plain BPTT."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, linear
 
 from neuroasync.connections import Conv2d, Dense
 from neuroasync.model import LIF, Model, Population
 from neuroasync.policies import LayerSync, Random
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain, SpikeTrains
+from neuroasync.topology import parse_topology
 from neuroasync.train import SpikingNetwork
 
 TIMESTEPS, SAMPLES = 6, 5
@@ -92,7 +94,8 @@ def check_same(model, layers, parameters, data, x, how, seed):
     a, b = (torch.randn(y.shape, generator=generator) for y in (votes, spikes))
     ((run.votes * a).sum() + (run.spikes * b).sum()).backward()
     ((votes * a).sum() + (spikes * b).sum()).backward()
-    mine = [w.grad for w in network.weights] + [w.grad for w in network.biases.values()]
+    weights, biases = zip(*network.parts(network.values.grad), strict=True)
+    mine = [*weights, *(bias for bias in biases if bias is not None)]
     assert parameters[0].grad.abs().max() > 0
     for found, parameter in zip(mine, parameters, strict=True):
         expected = parameter.grad
@@ -131,7 +134,8 @@ def test_any_order_with_groups_as_large_as_the_network_is_plain_bptt(policy):
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
-def test_layer_sync_training_of_convolutions_is_plain_bptt(reset):
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_layer_sync_training_of_convolutions_is_plain_bptt(has_bias, reset):
     rng = np.random.default_rng(1)
     lif = LIF(tau_mem_us=5000.0, v_threshold=0.5, reset=reset)
     populations = (
@@ -139,18 +143,55 @@ def test_layer_sync_training_of_convolutions_is_plain_bptt(reset):
         Population("more", (2, 3, 3), lif),
         Population("output", (4,), lif),
     )
+    # Below 0: what nothing reaches stays silent. If it fired, it would do so after its layer.
+    biases = [-abs(dyadic(rng, (n,), 4)) if has_bias else None for n in (3, 2, 4)]
     connections = (
-        Conv2d("input", "features", dyadic(rng, (3, 2, 3, 3)), (2, 2), (1, 1)),
-        Conv2d("features", "more", dyadic(rng, (2, 3, 2, 3))),
-        Dense("more", "output", dyadic(rng, (4, 18))),
+        Conv2d("input", "features", dyadic(rng, (3, 2, 3, 3)), (2, 2), (1, 1), biases[0]),
+        Conv2d("features", "more", dyadic(rng, (2, 3, 2, 3)), bias=biases[1]),
+        Dense("more", "output", dyadic(rng, (4, 18)), biases[2]),
     )
     model = Model(1000, (2, 7, 10), populations, connections, "output")
     data, x = samples(rng, (2, 7, 10), 0.3)
-    parameters = [nn.Parameter(torch.tensor(c.weight).double()) for c in connections]
-    first, second, last = parameters
+    values = [c.weight for c in connections] + [bias for bias in biases if bias is not None]
+    parameters = [nn.Parameter(torch.tensor(value).double()) for value in values]
+    first, second, last, *added = parameters
+    one, two, three = added or [None] * 3
     layers = [
-        lambda s: conv2d(s, first, stride=2, padding=1),
-        lambda s: conv2d(s, second),
-        lambda s: s.flatten(1) @ last.T,
+        lambda s: conv2d(s, first, one, stride=2, padding=1),
+        lambda s: conv2d(s, second, two),
+        lambda s: linear(s.flatten(1), last, three),
     ]
+    assert check_same(model, layers, parameters, data, x, RunSettings(), 0) > 50
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_a_recurrent_connection_of_one_timestep_is_a_frameworks_recurrent_layer(reset):
+    rng = np.random.default_rng(2)
+    text = """
+    timestep_us=1000 decay=0.9 v_threshold=0.5
+    input  10
+    hidden d9
+    output d4
+    hidden -> hidden delay_us=1000
+    """
+    described = parse_topology(f"reset={reset}\n{text}")
+    connections = [replace(c, weight=dyadic(rng, c.weight.shape)) for c in described.connections]
+    model = replace(described, connections=tuple(connections))
+    data, x = samples(rng, (10,), 0.3)
+    parameters = [torch.tensor(c.weight).double().requires_grad_() for c in connections]
+    first, last, loop = parameters
+
+    class Hidden:
+        before = torch.zeros(SAMPLES, 9, dtype=torch.float64)
+
+        def __call__(self, s):
+            return s @ first.T + self.before @ loop.T
+
+    hidden = Hidden()
+
+    def output(s):
+        hidden.before = s  # the spikes that the next timestep gets
+        return s @ last.T
+
+    layers = [hidden, output]
     assert check_same(model, layers, parameters, data, x, RunSettings(), 0) > 50

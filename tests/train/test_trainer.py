@@ -13,6 +13,7 @@ from neuroasync.connections import Dense
 from neuroasync.model import LIF, Model, Population
 from neuroasync.policies import make_policy
 from neuroasync.spikes import SpikeTrain, SpikeTrains
+from neuroasync.topology import parse_topology, same_topology
 from neuroasync.train import CheckpointError, SpikingNetwork, TrainConfig, export_bundle, fit
 
 CONFIG = TrainConfig(
@@ -161,16 +162,9 @@ def test_callbacks_hear_of_each_batch_and_epoch(model, train):
     assert all(math.isfinite(b.loss) and 0 <= b.accuracy <= 1 for b in batches)
 
 
-def test_without_a_gain_training_begins_with_the_models_own_weights(model, train, expected):
-    config = TrainConfig.from_dict(CONFIG.to_dict() | {"init_gain": None, "epochs": 0})
+def test_without_a_rate_training_begins_with_the_models_own_weights(model, train, expected):
+    config = TrainConfig.from_dict(CONFIG.to_dict() | {"init_rate": None, "epochs": 0})
     assert weights(fit(expected.model, train, config)) == weights(expected)
-
-
-def test_weights_start_within_the_xavier_bound(model):
-    network = SpikingNetwork(model, device="cpu")
-    network.reset_parameters(gain=2.0, seed=0)
-    bound = 2 * math.sqrt(6 / (12 + 16))
-    assert 0.9 * bound < float(network.weights[0].detach().abs().max()) <= bound
 
 
 def test_an_exported_bundle_says_how_it_came_to_be(expected, train):
@@ -188,6 +182,16 @@ def test_an_exported_bundle_says_how_it_came_to_be(expected, train):
         assert result.label == golden.label
 
 
+def test_an_exported_bundle_keeps_the_text_that_its_network_was_made_from(train):
+    text = "timestep_us=1000 decay=0.9; input 1x3x4; a c3k3p1; b d3; a -> a delay_us=1000"
+    config = TrainConfig.from_dict(CONFIG.to_dict() | {"epochs": 1})
+    fitted = fit(parse_topology(text), train, config)
+    bundle = read_bundle(dump_bundle(export_bundle(fitted, train, topology=text)))
+    assert same_topology(parse_topology(bundle.meta["topology"]), bundle.model)
+    with pytest.raises(ValueError, match="topology: it describes another network"):
+        export_bundle(fitted, train, topology=text.replace("delay_us=1000", "delay_us=2000"))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -202,7 +206,8 @@ def test_an_exported_bundle_says_how_it_came_to_be(expected, train):
         ("input", "last"),
         ("momentum_noise", 0.5),
         ("refractory_dropout", -0.1),
-        ("init_gain", math.inf),
+        ("init_rate", math.inf),
+        ("init_rate", 0.0),
         ("duration_us", 0),
         ("seed", -1),
         ("device", "tpu"),

@@ -28,6 +28,7 @@ import numpy as np
 
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.jit import kernel
+from neuroasync.kernels.memory import f32_at, i64_at
 from neuroasync.train.kernels.products import add_outer, add_weighted
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
 from neuroasync.train.kernels.surrogate import derivative
@@ -69,6 +70,12 @@ def backward_samples(
         kind, slope: of the surrogate.
         grad: f32[..], laid out as the weights; added to.
     """
+    # Arrays by their addresses: else threads wait for each other to count references to them.
+    populations, connections = _unowned(populations), _unowned(connections)
+    rows, slots, links = _unowned(rows), _unowned(slots), _unowned(links)
+    weights = f32_at(weights.ctypes.data, weights.size)
+    thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
+    grad = f32_at(grad.ctypes.data, grad.size)
     neurons, count = owner.size, by_rank.size
     ring = 1 + (lags.max() if lags.size else 0)
     work = np.empty((_SCRATCH, neurons), np.float32)
@@ -117,6 +124,12 @@ def backward_samples(
 
 
 @kernel
+def _unowned(array):
+    """An i64 array of the caller's, without a count of references to it."""
+    return i64_at(array.ctypes.data, array.size).reshape(array.shape)
+
+
+@kernel
 def _pass(
     now, steps, ring, populations, connections, links, weights, thresholds, owner, by_rank, lags,
     rows, row_potential, row0, row1, slots, slot0, slot1, peaks, grad_votes, grad_spikes, output,
@@ -124,6 +137,7 @@ def _pass(
 ):  # fmt: skip
     """Walk one pass in reverse, from the adjoint of the potential at its end to before its bias."""
     v, live, spike, paid = work[_V], work[_LIVE], work[_SPIKE], work[_PAID]
+    vias, origins = slots[lay.SLOT_VIA], slots[lay.SLOT_ORIGIN]
     here = now % ring
     paid_at[here] = 0
     written[here] = False
@@ -171,11 +185,13 @@ def _pass(
             v[i], live[i], paid_at[here, i], written[here, owner[i]] = g, g, g, True
         s = slot
         while s < slot1:  # slots of one origin population at a time
-            p, via, begun = _source(slots, s, owner), slots[lay.SLOT_VIA, s], s
-            while s < slot1 and slots[lay.SLOT_VIA, s] == via and _source(slots, s, owner) == p:
+            begun, via = s, vias[s]
+            p = owner[origins[s]] if origins[s] < owner.size else -1
+            first_origin, last_origin = populations[p, lay.START], populations[p, lay.STOP] - 1
+            while s < slot1 and vias[s] == via and first_origin <= origins[s] <= last_origin:
                 s += 1
             _deliver(
-                now, ring, p, via, slots[lay.SLOT_ORIGIN, begun:s], slots[lay.SLOT_COUNT, begun:s],
+                now, ring, p, via, origins[begun:s], slots[lay.SLOT_COUNT, begun:s],
                 populations, connections, links, weights, lags, grad, live, spike, delayed,
             )  # fmt: skip
         if step and slot == slot1:
@@ -213,13 +229,6 @@ def _never_evaluated(
             g = v[i] + paid[i] * derivative(kind, slope, peaks[i] - thresholds[i])
             v[i], live[i], paid_at[here, i] = g, g, g
         written[here, p] = True
-
-
-@kernel
-def _source(slots, s, owner):
-    """Position of the population that a slot comes from; P is the input."""
-    origin = slots[lay.SLOT_ORIGIN, s]
-    return owner[origin] if origin < owner.size else -1
 
 
 @kernel

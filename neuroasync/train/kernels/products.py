@@ -1,6 +1,9 @@
 """Weights times adjoints, and adjoints times spikes, over each kind of connection.
 
-Sums over targets may be vectorised; their order is the same in every run on a machine.
+Sums over targets may be vectorised; their order is the same in every run on a machine. Inner
+loops index whole arrays, by unsigned numbers: a slice for each source would count references to
+the array, atomically, and threads would wait for each other at that; a signed index might be
+negative, which LLVM does not vectorise.
 """
 
 from functools import partial
@@ -17,11 +20,12 @@ _FAST = {"reassoc", "contract", "nsz"}
 
 
 @partial(kernel, fastmath=_FAST)
-def _dot(a, b):
-    total = np.float32(0.0)
-    for i in range(a.size):
-        total += a[i] * b[i]
-    return total
+def _dense_weighted(begin, sources, weights, g, out):
+    for s in sources:
+        total, at = np.float32(0.0), np.uint64(begin + s * g.size)
+        for i in range(g.size):
+            total += weights[at + np.uint64(i)] * g[i]
+        out[s] += total
 
 
 @kernel
@@ -37,10 +41,7 @@ def add_weighted(row, sources, first, links, weights, g, out):
         out: f32[N].
     """
     if row[lay.KIND] == lay.DENSE:
-        size = g.size
-        begin = row[lay.WEIGHT] - first * size
-        for s in sources:
-            out[s] += _dot(weights[begin + s * size : begin + (s + 1) * size], g)
+        _dense_weighted(row[lay.WEIGHT] - first * g.size, sources, weights, g, out)
     elif row[lay.KIND] == lay.SPARSE:
         for s in sources:
             total, at = np.float32(0.0), row[lay.INDPTR] + s - first
@@ -65,10 +66,9 @@ def add_outer(row, sources, counts, first, links, g, grad):
         size = g.size
         begin = row[lay.WEIGHT] - first * size
         for k in range(sources.size):
-            at, times = begin + sources[k] * size, np.float32(counts[k])
-            line = grad[at : at + size]
+            at, times = np.uint64(begin + sources[k] * size), np.float32(counts[k])
             for i in range(size):
-                line[i] += times * g[i]
+                grad[at + np.uint64(i)] += times * g[i]
     elif row[lay.KIND] == lay.SPARSE:
         for k in range(sources.size):
             at, times = row[lay.INDPTR] + sources[k] - first, np.float32(counts[k])

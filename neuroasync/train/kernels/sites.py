@@ -27,11 +27,15 @@ def first_steps(
     first[:] = -1
     after[:] = steps
     left, neurons = first.size, owner.size
+    latest_p, latest_via = -1, -1
     for s in range(slot0, slot1):
         if left == 0:
             break
         via, origin = slots[lay.SLOT_VIA, s], slots[lay.SLOT_ORIGIN, s]
         p = owner[origin] if origin < neurons else first.size
+        if p == latest_p and via == latest_via:
+            continue  # reaches what the slot before it did
+        latest_p, latest_via = p, via
         for j in range(populations[p, lay.OUT_START], populations[p, lay.OUT_STOP]):
             row = connections[links[j]]
             carried = links[j] == via if via >= 0 else row[lay.DELAY] == 0

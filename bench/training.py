@@ -1,0 +1,182 @@
+"""What does a training step cost, in time and memory, beside plain dense formulations of it?
+
+A step is what the optimiser sees: events to tensors, forward, loss, backward, Adam. Contenders,
+all on the same samples, weights, loss and number of threads:
+
+- ``neuroasync``: the event record, as ``fit`` runs it, in random order;
+- ``dense``: ``neuroasync.train.dense``, the same forward steps and the same gradient in plain
+  torch, float32, on the CPU: whole network, all samples, one forward step after the other, and
+  all of it twice, since only a pass that is over tells where its sites are;
+- ``snntorch``: a layer-synchronous step of the same network in snnTorch, if it is installed:
+  another computation, and what one would use instead.
+
+Each runs in a process of its own; rounds go around the processes, so that what else the machine
+does falls on all of them. Memory is the high-water mark of resident memory in the measured steps,
+over the same process before the first of them (libraries, samples and compiled code loaded).
+
+::
+
+    python -m bench.training [--quick] [--json] [--threads N]
+"""
+
+import argparse
+import ctypes
+import gc
+import importlib.util
+import json
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from bench.training_steps import GROUP_SIZE, STEPS, TIMESTEPS, Task
+
+__all__ = ["TARGETS", "check_same", "main", "measure", "report"]
+
+TARGETS: Final = {
+    ("dense", "time_ratio"): 8.0,
+    ("dense", "memory_ratio"): 3.0,
+    ("snntorch", "time_ratio"): 1.0,
+}
+"""What the event record should save: the least ratio of a contender's cost to its own."""
+
+
+def _work(name: str, task: Task, pipe: Connection) -> None:
+    """A contender's process: gets ready, then runs a step whenever asked."""
+    torch.set_num_threads(task.threads)
+    model, samples = task.model(), task.samples(task.batch_size)
+    STEPS[name](task, model)(samples.take(np.arange(1)))  # compiles, loads, and is thrown away
+    step = STEPS[name](task, model)
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins here
+    idle = _status_bytes("VmRSS")
+    votes, gradients = step(samples)
+    pipe.send((votes.numpy(), [g.numpy().copy() for g in gradients]))
+    while pipe.recv():
+        began = time.perf_counter()
+        step(samples)
+        pipe.send(time.perf_counter() - began)
+    pipe.send(_status_bytes("VmHWM") - idle)
+
+
+def _status_bytes(key: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
+
+
+def measure(task: Task, rounds: int) -> dict[str, dict[str, float]]:
+    """Figures of each contender: seconds of a step, extra bytes, and ratios to ``neuroasync``.
+
+    Raises:
+        RuntimeError: the event record and plain torch do not vote alike, or their gradients differ.
+    """
+    # Else the idle threads of one process spin for a while, at the cost of the others.
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    context = multiprocessing.get_context("spawn")
+    names = [n for n in STEPS if n != "snntorch" or importlib.util.find_spec("snntorch")]
+    pipes, processes, first = {}, [], {}
+    for name in names:
+        pipes[name], theirs = context.Pipe()
+        processes.append(context.Process(target=_work, args=(name, task, theirs), daemon=True))
+        processes[-1].start()
+        theirs.close()
+        first[name] = pipes[name].recv()
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            seconds[name].append(pipe.recv())
+    extra = {}
+    for name, pipe in pipes.items():
+        pipe.send(False)
+        extra[name] = pipe.recv()
+    for process in processes:
+        process.join()
+    check_same(first["neuroasync"], first["dense"])
+    ours = seconds["neuroasync"]
+    return {
+        name: {
+            "p50_s": statistics.median(seconds[name]),
+            "min_s": min(seconds[name]),
+            "extra_bytes": extra[name],
+            "time_ratio": statistics.median(
+                a / b for a, b in zip(seconds[name], ours, strict=True)
+            ),
+            "memory_ratio": extra[name] / max(1, extra["neuroasync"]),
+            "votes_per_sample": float(first[name][0].sum()) / task.batch_size,
+        }
+        for name in names
+    }
+
+
+def check_same(record: tuple[Any, Any], dense: tuple[Any, Any]) -> None:
+    """Compare the votes and gradients of a first step.
+
+    Raises:
+        RuntimeError: votes differ, or a gradient by more than 1e-4 of the largest.
+    """
+    if not np.array_equal(record[0], dense[0]):
+        raise RuntimeError("votes differ between the event record and plain torch")
+    for found, expected in zip(record[1], dense[1], strict=True):
+        worst = np.abs(found - expected).max()
+        if worst > 1e-4 * np.abs(expected).max():
+            raise RuntimeError(f"gradients differ by {worst} between the event record and torch")
+
+
+def report(
+    task: Task,
+    found: dict[str, dict[str, float]],
+    targets: Mapping[tuple[str, str], float] = TARGETS,
+) -> str:
+    """A table of one task, with targets and whether they were met."""
+    layers = "-".join(map(str, task.layers))
+    lines = [
+        f"batch {task.batch_size}, {layers}, {TIMESTEPS} timesteps, {task.events} events each, "
+        f"F = {GROUP_SIZE}, threads: {task.threads}",
+        f"{'':11}{'p50 ms':>9}{'min ms':>9}{'time':>8}{'extra MB':>10}{'memory':>8}  targets",
+    ]
+    for name, line in found.items():
+        checks = [
+            f"{key.split('_')[0]} {'met' if line[key] >= least else 'MISSED'} (>= {least:g}x)"
+            for (whose, key), least in targets.items()
+            if whose == name
+        ]
+        lines.append(
+            f"{name:11}{1e3 * line['p50_s']:9.1f}{1e3 * line['min_s']:9.1f}"
+            f"{line['time_ratio']:7.1f}x{line['extra_bytes'] / 2**20:10.1f}"
+            f"{line['memory_ratio']:7.1f}x  {', '.join(checks)}"
+        )
+    return "\n".join([*lines, "same votes and gradients: neuroasync, dense"])
+
+
+def main() -> None:
+    """Measure, and print a table, or with ``--json`` a line of JSON, for each batch size."""
+    parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--quick", action="store_true", help="a small task, a few rounds")
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each batch size")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    options = parser.parse_args()
+    tasks = [Task(64, threads=options.threads), Task(256, threads=options.threads)]
+    if options.quick:
+        tasks = [Task(8, (200, 16, 16, 4), 20, options.threads)]
+    for task in tasks:
+        found = measure(task, 3 if options.quick else 15)
+        if options.json:
+            about = {"torch": torch.__version__, "numpy": np.__version__}
+            print(json.dumps({"task": asdict(task), "versions": about, "found": found}))
+        else:
+            print(report(task, found, {} if options.quick else TARGETS), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

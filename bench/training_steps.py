@@ -1,0 +1,159 @@
+"""The contenders of ``bench.training``: one training step each, and the task that all have."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroasync import Model, SpikeTrains, parse_topology
+from neuroasync.policies import Random
+from neuroasync.settings import RunSettings
+from neuroasync.train import SpikingNetwork, make_batch, start_firing
+from neuroasync.train.dense import run_dense
+from neuroasync.train.losses import vote_loss
+from neuroasync.wiring import Wiring
+
+__all__ = ["GROUP_SIZE", "STEPS", "TIMESTEPS", "Step", "Task"]
+
+TIMESTEPS: Final = 10
+DECAY: Final = 0.9
+RATE: Final = 0.05
+LR: Final = 1e-4
+GROUP_SIZE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is measured: ``layers`` of neurons, input first, and input events per timestep."""
+
+    batch_size: int
+    layers: tuple[int, ...] = (2312, 64, 64, 64, 10)
+    events: int = 150
+    threads: int = 1
+
+    def model(self) -> Model:
+        """The network, with dyadic weights: sums are exact, so contenders fire the same spikes."""
+        inputs, *sizes = self.layers
+        stack = "; ".join(f"p{k} d{size}" for k, size in enumerate(sizes))
+        text = f"timestep_us=1000 decay={DECAY}; input {inputs}; {stack}"
+        network = SpikingNetwork(parse_topology(text), device="cpu", threads=self.threads)
+        samples = self.samples(32)
+        start_firing(network, make_batch(network.model, samples, range(32), range(32)), RATE, 0)
+        with torch.no_grad():
+            network.values.copy_((network.values * 4096).round() / 4096)
+        return network.to_model()
+
+    def samples(self, number: int) -> SpikeTrains:
+        """Random input, the same each time: Poisson numbers of distinct inputs a timestep."""
+        rng = np.random.default_rng(2408)
+        frames = rng.random((number * TIMESTEPS, self.layers[0])) < self.events / self.layers[0]
+        frame, index = np.nonzero(frames)
+        offsets = np.searchsorted(frame, TIMESTEPS * np.arange(number + 1))
+        labels = rng.integers(0, self.layers[-1], number)
+        return SpikeTrains(frame % TIMESTEPS * 1000, index, offsets, labels, (self.layers[0],))
+
+
+Step = Callable[[SpikeTrains], tuple[Tensor, list[Tensor]]]
+"""Runs one step; returns the votes of each sample, and the gradient of each weight [out, in]."""
+
+
+def neuroasync_step(task: Task, model: Model) -> Step:
+    """The event record; torch itself gets one thread, as in ``fit``."""
+    torch.set_num_threads(1)
+    network = SpikingNetwork(model, device="cpu", threads=task.threads)
+    optimizer = torch.optim.Adam([network.values], LR, fused=True)
+
+    def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
+        batch = network.batch(samples, range(len(samples)), range(len(samples)))
+        optimizer.zero_grad()
+        run = network(batch, RunSettings(Random(), GROUP_SIZE))
+        _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return run.votes.detach().sum(1), _by_connection(network.values.grad, model)
+
+    return step
+
+
+def dense_step(task: Task, model: Model) -> Step:
+    """The same forward steps and gradient in plain torch."""
+    wiring = Wiring(model)
+    weights = torch.from_numpy(wiring.wires.weights.copy()).requires_grad_()
+    surrogate = SpikingNetwork(model, device="cpu", threads=1).surrogate
+    optimizer = torch.optim.Adam([weights], LR, fused=True)
+
+    def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
+        batch = make_batch(model, samples, range(len(samples)), range(len(samples)))
+        optimizer.zero_grad()
+        run = run_dense(weights, wiring, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
+        _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return run.votes.detach().sum(1), _by_connection(weights.grad, model)
+
+    return step
+
+
+def snntorch_step(task: Task, model: Model) -> Step:
+    """Layer-synchronous layers of snnTorch, with its arctangent surrogate."""
+    import snntorch
+
+    layers = [
+        torch.nn.Linear(a, b, bias=False)
+        for a, b in zip(task.layers[:-1], task.layers[1:], strict=True)
+    ]
+    for layer, connection in zip(layers, model.connections, strict=True):
+        layer.weight.data = torch.from_numpy(connection.weight.copy())
+    neurons = [
+        snntorch.Leaky(
+            beta=DECAY, spike_grad=snntorch.surrogate.atan(alpha=3.0), reset_mechanism="zero",
+            reset_delay=False,
+        )
+        for _ in layers
+    ]  # fmt: skip
+    optimizer = torch.optim.Adam([layer.weight for layer in layers], LR, fused=True)
+
+    def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
+        frames = torch.zeros(TIMESTEPS, len(samples), task.layers[0])
+        sample = np.repeat(np.arange(len(samples)), np.diff(samples.offsets))
+        frames[np.array(samples.t_us // 1000), sample, np.array(samples.index)] = 1.0
+        optimizer.zero_grad()
+        potentials = [neuron.init_leaky() for neuron in neurons]
+        votes = []
+        for spikes in frames:
+            for k, (layer, neuron) in enumerate(zip(layers, neurons, strict=True)):
+                spikes, potentials[k] = neuron(layer(spikes), potentials[k])
+            votes.append(spikes)
+        out = torch.stack(votes, 1)
+        _loss(out, samples).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return out.detach().sum(1), [
+            layer.weight.grad for layer in layers if layer.weight.grad is not None
+        ]
+
+    return step
+
+
+STEPS: Final[dict[str, Callable[[Task, Model], Step]]] = {
+    "neuroasync": neuroasync_step,
+    "dense": dense_step,
+    "snntorch": snntorch_step,
+}
+
+
+def _loss(votes: Tensor, samples: SpikeTrains) -> Tensor:
+    labels = torch.from_numpy(np.array(samples.labels))
+    passes = torch.full((len(samples),), votes.shape[1])
+    return vote_loss(votes, labels, passes, "accumulated", 0.5)
+
+
+def _by_connection(flat: Tensor | None, model: Model) -> list[Tensor]:
+    """Gradients of dense connections out of the flat layout, which has sources first."""
+    if flat is None:
+        return []
+    found, at = [], 0
+    for c in model.connections:
+        found.append(flat[at : at + c.weight.size].view(c.weight.shape[::-1]).t())
+        at += c.weight.size
+    return found
