@@ -11,9 +11,9 @@ from neuroasync._choice import choose_by_policy
 from neuroasync.decision import Decision, Progress
 from neuroasync.errors import ForwardStepLimitError, LimitError, StopRuleError
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import MOST_IN_A_MASK, advance, proceed, take_chosen
+from neuroasync.kernels.advance import MOST_IN_A_MASK
 from neuroasync.kernels.decide import leader
-from neuroasync.kernels.fire import evaluate
+from neuroasync.kernels.entry import advance, evaluate, proceed, take_chosen
 from neuroasync.policies import own_policy
 from neuroasync.settings import RunSettings
 from neuroasync.state import Plan, State
@@ -81,18 +81,16 @@ class Forward:
         """How many of the events at hand were read."""
         return int(self.state.control[lay.CURSOR])
 
-    def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the sample these events, in place of those at hand; return the kernels' context.
+    def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
+        """Give the sample these events, in place of those at hand.
 
         Args:
             t_us: i64[events], ascending.
             index: i64[events], flattened input indices; with queued input ascending within a
                 time.
         """
-        workspace = self.state.attach()
-        workspace.feed(t_us, index)
+        self.state.attach().feed(t_us, index)
         self.state.control[lay.CURSOR] = 0
-        return workspace.context
 
     def leave(self) -> None:
         """Give up what is needed only while passes are under way."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.forward import Forward
-from neuroasync.kernels.fire import evaluate
+from neuroasync.kernels.entry import evaluate
 from neuroasync.model import Population
 from neuroasync.queue import DrivenInbox, SpikeQueue
 

@@ -45,15 +45,17 @@ def run_sample(
 
 
 def feed_sample(forward: Forward, events: SpikeTrain, seed: int) -> None:
-    """Begin a sample, and give it its events in (time, index) order.
+    """Begin a sample, and give it its events; queued ones in (time, index) order.
 
     Raises:
         SpikeFileError: an event is not one of the network's inputs.
     """
     events.check_indices(forward.plan.wiring.model.input_size)
     forward.begin(seed)
-    order = np.lexsort((events.index, events.t_us))
-    forward.feed(events.t_us[order], events.index[order])
+    index = events.index
+    if forward.plan.run.input == "queued":
+        index = index[np.lexsort((index, events.t_us))]
+    forward.feed(events.t_us, index)
 
 
 def end_of(events: SpikeTrain, duration_us: int | None) -> int:

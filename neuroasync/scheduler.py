@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neuroasync.errors import ClosedError
 from neuroasync.forward import Forward, positions
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import proceed
+from neuroasync.kernels.entry import proceed
 from neuroasync.population import PopulationCoroutine
 from neuroasync.ports import DrivenPort, TaskPort
 from neuroasync.tap import Tap, TappedSpikes

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import begin
-from neuroasync.kernels.decay import freshen_all
+from neuroasync.kernels.entry import begin, freshen_all
 from neuroasync.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.settings import RunSettings
 from neuroasync.wiring import Wiring
@@ -25,7 +24,7 @@ _CODES: Final = {
 _CLEAN: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
 """Phases in which nothing of a session is in its workspace, except logs."""
 _MOST_IDLE: Final = 4
-_NO_CONTEXT: Final = np.zeros(0, np.int64)
+_NO_CONTEXT: Final = 0
 
 
 class Plan:
@@ -133,7 +132,7 @@ class State:
         keep: whether the logs of spikes and deliveries are kept in ``row_blocks`` (i64[5, R])
             and ``slot_blocks`` (i64[6, S]), or there are none.
         workspace: while a pass is under way, else None.
-        context: what kernels are called with while there is a workspace.
+        context: what kernels are called with while there is a workspace: an address.
         control: i64[..], counters.
     """
 
@@ -223,7 +222,7 @@ class State:
         """The workspace of the pass that is under way, or about to begin."""
         if self.workspace is None:
             self.workspace = workspace = self.plan.workspace()
-            self.context = context = workspace.context
+            self.context, context = workspace.address, workspace.context
             context[lay.SESSION] = self._address
             if self.plan.wiring.fan_delayed:
                 context[lay.DUE_], context[lay.DUE_ROOM] = self.due.ctypes.data, self.due.shape[1]
@@ -245,7 +244,7 @@ class State:
 
     def settle(self) -> None:
         """Bring all neurons up to the latest pass, also those that nothing reached since."""
-        freshen_all(self.attach().context)
+        freshen_all(self.attach().address)
 
     def make_room(self) -> None:
         """Make the room that a kernel asked for: empty the logs, grow what is short."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from neuroasync.forward import Forward
-from neuroasync.kernels.advance import take_chosen
+from neuroasync.kernels.entry import take_chosen
 from neuroasync.state import Plan
 
 __all__ = ["warm_up"]

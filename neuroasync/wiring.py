@@ -150,9 +150,8 @@ class Wiring:
         """The most targets that a source of the connection has."""
         if isinstance(c, Sparse):
             return int(np.diff(c.indptr).max(initial=0))
-        if isinstance(c, Conv2d):
-            return c.weight.shape[0] * math.prod(c.weight.shape[2:])
-        return c.weight.shape[0]
+        kernel = math.prod(c.weight.shape[2:]) if isinstance(c, Conv2d) else 1
+        return int(c.weight.shape[0]) * kernel
 
     def _connection_row(self, c: Connection, packer: "_Packer") -> NDArray[np.int64]:
         row = np.zeros(lay.CONNECTION_COLUMNS, np.int64)

@@ -21,12 +21,14 @@ class Workspace:
 
     Attributes:
         wiring: the network.
-        context: what kernels are called with.
+        context: where kernels find everything.
+        address: of the context, which is what they are called with.
     """
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
         self.context = wiring.context.copy()
+        self.address: int = self.context.ctypes.data
         self._arrays: dict[int, NDArray[Any]] = {}
         n, populations = wiring.model.size, len(wiring.model.populations)
         room = n + 64
@@ -98,12 +100,12 @@ class Workspace:
         Raises:
             ValueError: they are no contiguous arrays of one length.
         """
-        for array in (t_us, index):
-            if array.dtype != np.int64 or not array.flags.c_contiguous or array.shape != t_us.shape:
-                raise ValueError("events: expected two contiguous int64 arrays of one length")
-        self._hold(lay.T_US, t_us)
-        self._hold(lay.INDEX, index)
-        self.context[lay.EVENTS] = t_us.size
+        if t_us.dtype != index.dtype or t_us.dtype != np.int64 or t_us.size != index.size:
+            raise ValueError("events: expected two int64 arrays of one length")
+        if not (t_us.flags.c_contiguous and index.flags.c_contiguous):
+            raise ValueError("events: expected contiguous arrays")
+        self._events = t_us, index
+        self.context[lay.T_US : lay.EVENTS + 1] = t_us.ctypes.data, index.ctypes.data, t_us.size
 
     def start_logs(self) -> None:
         """Log spikes and deliveries from now on."""

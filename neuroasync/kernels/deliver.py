@@ -40,7 +40,7 @@ def deliver(c, limit):
     control, populations = control_of(c), populations_of(c)
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
     links = i64_at(c[lay.LINKS], 1)
-    n, s = control[lay.GROUP], control[lay.SLOT]
+    n, s, done = control[lay.GROUP], control[lay.SLOT], 0
     while s < n:
         owner, via, e = group[lay.OWNER, s], group[lay.VIA, s], s + 1
         if via < 0 and populations[owner, lay.APART]:
@@ -61,14 +61,14 @@ def deliver(c, limit):
                 synops = 0
                 for q in range(s, e):
                     synops += _scatter(c, k, p, group[lay.ORIGIN, q] - first, group[lay.COUNT, q])
-            control[lay.SYNOPS] += synops
-            control[lay.WORK] += synops
+            done += synops
         s = e
-        if control[lay.WORK] > limit and s < n:
-            control[lay.SLOT] = s
-            return False
-    control[lay.SLOT] = n
-    return True
+        if control[lay.WORK] + done > limit:
+            break
+    control[lay.SLOT] = s
+    control[lay.SYNOPS] += done
+    control[lay.WORK] += done
+    return s == n
 
 
 @kernel

@@ -155,6 +155,7 @@ def _all_alike(c, p):
     now, pass_mark = np.int32(control[lay.NOW]), np.int32(control[lay.PASS_MARK])
     sample_mark = np.int32(control[lay.SAMPLE_MARK])
     fired, momenta, potentials = fired_of(c), momenta_of(c), potentials_of(c)
+    subtracts, may_list, locks = _resets(c, p)
     first = start
     while first < stop:
         at = 4 * first
@@ -167,7 +168,7 @@ def _all_alike(c, p):
             fired[fires] = i
             fires += 1
             momenta[i] = potentials[i]
-            _reset(c, p, i, threshold)
+            _reset(c, i, threshold, subtracts, may_list, locks)
         first += LANES
     return fires - start
 
@@ -183,6 +184,7 @@ def _some(c, p, n):
     threshold, fires = np.float32(0.0), 0
     if is_even:
         threshold = uniform_of(c)[p, lay.THRESHOLD]
+    subtracts, may_list, locks = _resets(c, p)
     for k in range(n):
         i = touched[start + k]
         freshen_block(c, p, first + (i - start) // lay.BLOCK)
@@ -197,7 +199,7 @@ def _some(c, p, n):
         ready = sync == 0 or received_of(c)[i] >= sync
         if ready and charge > threshold:
             momenta[i] = charge
-            _reset(c, p, i, threshold)
+            _reset(c, i, threshold, subtracts, may_list, locks)
             fired[start + fires] = i
             fires += 1
             if c[lay.PEAKS]:
@@ -208,26 +210,30 @@ def _some(c, p, n):
 
 
 @kernel
-def _reset(c, p, neuron, threshold):
+def _resets(c, p):
+    """What firing does to neurons of ``p``: subtracts, may leave them above threshold, locks."""
+    row = populations_of(c)[p]
+    return row[lay.SUBTRACT] != 0, row[lay.LATE] != 0, row[lay.REFRACTORY] != 0
+
+
+@kernel
+def _reset(c, neuron, threshold, subtracts, may_list, locks):
     """What firing does to the neuron, whose potential is its momentum."""
-    populations, v, marks = populations_of(c), potentials_of(c), marks_of(c)
-    v[neuron] = v[neuron] - threshold if populations[p, lay.SUBTRACT] else np.float32(0.0)
-    if populations[p, lay.LATE] and v[neuron] > threshold:
+    v = potentials_of(c)
+    v[neuron] = v[neuron] - threshold if subtracts else np.float32(0.0)
+    if may_list and v[neuron] > threshold:
         _list(c, neuron)
-    if populations[p, lay.REFRACTORY] and not _drops(c, neuron):
-        marks[neuron] |= np.int32(lay.REFRACTORY_BIT)
+    if locks and not (knobs_of(c)[lay.DROPOUT] > 0.0 and _drops(c, neuron)):
+        marks_of(c)[neuron] |= np.int32(lay.REFRACTORY_BIT)
 
 
 @kernel
 def _drops(c, neuron):
     """Whether this spike leaves its neuron non-refractory."""
-    dropout = knobs_of(c)[lay.DROPOUT]
-    if dropout <= 0.0:
-        return False
     control = control_of(c)
     seed = np.uint64(control[lay.SEED]) ^ DROPOUT_STREAM
     prefix = step_prefix(seed, control[lay.PASS], control[lay.STEP])
-    return uniform(neuron_key(prefix, neuron)) < dropout
+    return uniform(neuron_key(prefix, neuron)) < knobs_of(c)[lay.DROPOUT]
 
 
 @kernel

@@ -74,8 +74,8 @@ def _adder(registers: int, *, is_masked: bool) -> Any:
     """An intrinsic that adds rows to ``registers`` * 16 sums, or to fewer than 16."""
 
     @intrinsic
-    def add(typing_context, sums, rows, stride, origins, counts, n, columns):  # type: ignore[no-untyped-def]
-        def build(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def add(typing_context, sums, rows, stride, origins, counts, n, columns):
+        def build(context, builder, signature, arguments):
             sums, rows, stride, origins, counts, n, columns = arguments
             mask = _first(builder, columns) if is_masked else None
             offsets = [_I64(4 * LANES * r) for r in range(registers)]
@@ -135,10 +135,8 @@ def _charger(*, is_masked: bool) -> Any:
     """An intrinsic that lets 16 neurons integrate, or the first ``n`` of them."""
 
     @intrinsic
-    def charge_lanes(  # type: ignore[no-untyped-def]
-        typing_context, v, current, marks, threshold, now, pass_mark, sample_mark, n
-    ):
-        def build(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def charge_lanes(typing_context, v, current, marks, threshold, now, pass_mark, sample_mark, n):
+        def build(context, builder, signature, arguments):
             v, current, marks, threshold, now, pass_mark, sample_mark, n = arguments
             mask = _first(builder, n) if is_masked else None
             before = _load(builder, _FLOATS, v, mask)

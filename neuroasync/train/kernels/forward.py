@@ -6,7 +6,14 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.advance import advance, begin
 from neuroasync.kernels.decide import leader
 from neuroasync.kernels.jit import kernel
-from neuroasync.kernels.memory import control_of, populations_of, rows_of, settings_of, votes_of
+from neuroasync.kernels.memory import (
+    control_of,
+    i64_at,
+    populations_of,
+    rows_of,
+    settings_of,
+    votes_of,
+)
 
 __all__ = ["forward_samples"]
 
@@ -15,12 +22,12 @@ _ALL_OF_IT = np.int64(2**60)
 
 @kernel
 def forward_samples(
-    c, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, votes, spikes, labels
+    context, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, votes, spikes, labels
 ):
     """Run samples from ``k`` on, until the chunk ends or something is needed.
 
     Args:
-        c: the runtime's context; the logs of all samples stand one after the other.
+        context: address of the runtime's; the logs of all samples stand one after the other.
         k: sample of the chunk to begin with.
         resumes: whether it has begun already, and goes on where it returned.
         events: i64[2], addresses of the events' times and indices, by (time, index) within a
@@ -39,6 +46,7 @@ def forward_samples(
     Returns:
         The sample that needs something, or S; and what ``advance`` returned.
     """
+    c = i64_at(context, lay.CONTEXT_COLUMNS)
     control, output = control_of(c), settings_of(c)[lay.OUTPUT]
     start = populations_of(c)[output, lay.START]
     while k < seeds.size:
