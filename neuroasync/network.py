@@ -4,47 +4,35 @@ import asyncio
 import os
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Final, Self, TypedDict, Unpack
+from typing import Final, Self, Unpack
 
 from neuroasync import limits
+from neuroasync._data_set import Samples, decide_beside_the_loop, decide_in_turn, recorders
 from neuroasync.bundle import Bundle, read_bundle
-from neuroasync.decision import Decision, Until
+from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
 from neuroasync.forward import Forward
 from neuroasync.kernels.order import sample_seed
-from neuroasync.policies import Policy, make_policy
+from neuroasync.many import ManySamples, cores
+from neuroasync.policies import make_policy
 from neuroasync.population import PopulationCoroutine
 from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
 from neuroasync.session import Events, Session
-from neuroasync.settings import Engine, InputMode, RunSettings, check_seed
+from neuroasync.settings import RunOptions, RunSettings, check_seed
+from neuroasync.spikes import SpikeTrain
 from neuroasync.state import Plan
 from neuroasync.tap import Tap
 from neuroasync.turns import Turns
 from neuroasync.warm import warm_up
 from neuroasync.wiring import Wiring
 
-__all__ = ["Network", "RunOptions"]
+__all__ = ["Network"]
 
 _MOST_PLANS: Final = 16
-
-
-class RunOptions(TypedDict, total=False):
-    """How to run: what is left out is as the network has it.
-
-    ``policy`` (a name or a policy), ``group_size`` (F), ``input`` (``"prioritised"`` or
-    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (bound on those of a pass),
-    ``engine`` (``"auto"``, ``"coroutines"`` or ``"compiled"``).
-    """
-
-    policy: str | Policy | None
-    group_size: int | None
-    input: InputMode | None
-    until: Until | None
-    max_forward_steps: int | None
-    engine: Engine | None
 
 
 class Network:
@@ -143,6 +131,77 @@ class Network:
         async with self._open_session(lambda _: seed, recorder, options) as session:
             return await session.decide(events, duration_us=duration_us)
 
+    async def decide_all(
+        self,
+        samples: Samples,
+        *,
+        seed: int | None = None,
+        first: int = 0,
+        workers: int | None = None,
+        duration_us: int | None = None,
+        recorder: Recorder | None = None,
+        on_decision: Callable[[int], None] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> list[Decision]:
+        """Decide on each sample of a data set, from rest, on all cores.
+
+        Threads run the compiled engine beside the event loop, which goes on. Where that does
+        not apply (``engine="coroutines"``, a tap, or a policy, stop rule or population of your
+        own), the samples are decided on one after the other, in the loop. The decisions are the
+        same whatever the number of workers.
+
+        Cancellation: samples that are under way are finished first, and thrown away.
+
+        Args:
+            samples: the data set.
+            seed: sample number i runs with ``sample_seed(seed, i)``; the network's if None.
+            first: number of the first sample.
+            workers: threads; None for as many as there are cores.
+            duration_us: length of each sample; without, it ends with its last event.
+            recorder: writes down every spike, and the labels of ``samples`` as targets.
+            on_decision: called in the loop with the number of decisions made so far.
+            **options: how to run, where other than the network; see :class:`RunOptions`.
+
+        Raises:
+            ValueError: ``workers`` is no integer from 1.
+            SpikeFileError: events of a sample are not valid for this network.
+            ForwardStepLimitError, LimitError: a pass or sample did not end.
+            ClosedError: outside the network's ``async with`` block.
+        """
+        self._running()
+        if workers is not None and (type(workers) is not int or workers < 1):
+            raise ValueError(f"workers: {workers!r:.80}, expected an integer from 1")
+        settings = self.settings.with_changes(**options) if options else self.settings
+        base, plan = self.seed if seed is None else check_seed(seed), self._plan(settings)
+        recorder_of = None if recorder is None else recorders(recorder, samples, first)
+        if not plan.is_built_in or settings.engine == "coroutines" or self._is_tapped():
+
+            def decide(number: int, events: SpikeTrain) -> Awaitable[Decision]:
+                return self.decide(
+                    events,
+                    seed=sample_seed(base, number),
+                    duration_us=duration_us,
+                    recorder=recorder_of and recorder_of(number),
+                    **options,
+                )
+
+            return await decide_in_turn(decide, samples, first, on_decision)
+        loop, told = asyncio.get_running_loop(), None
+        if on_decision is not None:
+            told = partial(_tell, loop, on_decision)
+        job = ManySamples(
+            plan,
+            samples,
+            base,
+            min(workers or cores(), max(len(samples), 1)),
+            first=first,
+            duration_us=duration_us,
+            classes=self.bundle.classes,
+            recorder_of=recorder_of,
+            on_decision=told,
+        )
+        return await decide_beside_the_loop(job)
+
     def session(
         self,
         *,
@@ -226,6 +285,9 @@ class Network:
         self._sessions.add(session)
         return session
 
+    def _is_tapped(self) -> bool:
+        return any(not tap.is_closed for taps in self._taps.values() for tap in taps)
+
     def _plan(self, settings: RunSettings) -> Plan:
         """What sessions with these settings share; the latest ones are kept."""
         for plan in self._plans:
@@ -240,3 +302,8 @@ class Network:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("the network is open in another event loop; open one in each")
         return self._tasks
+
+
+def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[int], None], done: int) -> None:
+    """From a thread: call ``listener`` in the loop."""
+    loop.call_soon_threadsafe(listener, done)

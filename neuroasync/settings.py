@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict
 
 from neuroasync import limits
 from neuroasync.decision import Progress, StopRule, Until, parse_until
 from neuroasync.policies import LayerSync, Policy, make_policy
 
-__all__ = ["Engine", "InputMode", "RunSettings", "check_seed"]
+__all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
 
 InputMode: TypeAlias = Literal["prioritised", "queued"]
 """Whether a pass's input is delivered first, or queues with all other spikes."""
@@ -73,6 +73,22 @@ class RunSettings:
             self.max_forward_steps if max_forward_steps is None else max_forward_steps,
             self.engine if engine is None else engine,
         )
+
+
+class RunOptions(TypedDict, total=False):
+    """How to run: what is left out is as the network has it.
+
+    ``policy`` (a name or a policy), ``group_size`` (F), ``input`` (``"prioritised"`` or
+    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (bound on those of a pass),
+    ``engine`` (``"auto"``, ``"coroutines"`` or ``"compiled"``).
+    """
+
+    policy: str | Policy | None
+    group_size: int | None
+    input: InputMode | None
+    until: Until | None
+    max_forward_steps: int | None
+    engine: Engine | None
 
 
 def _check_count(name: str, value: object, most: int) -> None:

@@ -77,8 +77,10 @@ class Plan:
 
     def workspace(self) -> Workspace:
         """A workspace, idle or new, that knows how to run."""
-        if self.idle:
-            return self.idle.pop()
+        try:
+            return self.idle.pop()  # not asked for first: several threads may be here
+        except IndexError:
+            pass
         workspace = Workspace(self.wiring)
         workspace.context[lay.SETTINGS : lay.SESSION_END] = self._places
         return workspace

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from neuroasync.bundle import Bundle
 from neuroasync.cli.guard import CliError
 from neuroasync.decision import Decision
-from neuroasync.kernels.order import sample_seed
 from neuroasync.network import Network
 from neuroasync.recording import Recorder
 from neuroasync.spikes import SpikeTrains
@@ -58,12 +57,11 @@ async def decide_samples(
     recorder: Recorder | None = None,
     on_decision: Callable[[int], None] = lambda done: None,
 ) -> list[Decision]:
-    """Decide on samples ``numbers``, each with ``sample_seed(seed, number)``.
+    """Decide on samples ``numbers``, each with ``sample_seed(seed, number)``, on all cores.
 
-    One decision is made beforehand and thrown away, so that loading compiled kernels is in
-    nobody's latency. Opens and closes ``network``.
+    Opens and closes ``network``.
 
-    Cancellation: safe between samples and within; nothing is left behind.
+    Cancellation: safe; nothing is left behind.
 
     Args:
         network: not open yet.
@@ -73,21 +71,11 @@ async def decide_samples(
         recorder: takes every sample, or None.
         on_decision: called with the number of decisions made so far.
     """
-    decisions: list[Decision] = []
     async with network:
-        for number in numbers[:1]:
-            await network.decide(spikes[number], seed=sample_seed(seed, number))
-        for number in numbers:
-            own_seed, view = sample_seed(seed, number), _recorder_of(recorder, number, spikes)
-            decision = await network.decide(spikes[number], seed=own_seed, recorder=view)
-            decisions.append(decision)
-            on_decision(len(decisions))
-            await asyncio.sleep(0)  # a short decision never suspends: let Ctrl-C in
-    return decisions
-
-
-def _recorder_of(recorder: Recorder | None, number: int, spikes: SpikeTrains) -> Recorder | None:
-    if recorder is None:
-        return None
-    labels = spikes.labels
-    return recorder.for_sample(number, None if labels is None else int(labels[number]))
+        return await network.decide_all(
+            spikes[numbers.start : numbers.stop],
+            seed=seed,
+            first=numbers.start,
+            recorder=recorder,
+            on_decision=on_decision,
+        )

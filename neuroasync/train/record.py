@@ -5,8 +5,6 @@ many threads as there are (kernels release the GIL). Gradients are summed in the
 chunks, so that no bit depends on the number of threads.
 """
 
-import os
-import sys
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.kernels import layout as lay
+from neuroasync.many import cores
 from neuroasync.model import Model
 from neuroasync.settings import RunSettings
 from neuroasync.state import Plan, State
@@ -123,7 +122,7 @@ class Recorder:
         check_trainable(model)
         self.model = model
         self.wiring = Wiring(model)
-        self.threads = min(_CHUNKS, threads or _cores())
+        self.threads = min(_CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._idle: dict[tuple[RunSettings, float], list[_Chunk]] = {}
         sizes = [p.size for p in model.populations]
@@ -255,10 +254,3 @@ class Recorder:
         distinct, rows = np.unique(intervals, return_inverse=True)
         table = np.stack([self.wiring.decay(int(interval)) for interval in distinct])
         return table, rows.reshape(shape).astype(np.int64)
-
-
-def _cores() -> int:
-    """Cores that this process may use, where the system says; else all."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,0 +1,55 @@
+"""A data set from an event loop: in threads beside it, or sample by sample within."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from neuroasync.decision import Decision
+from neuroasync.many import ManySamples
+from neuroasync.recording import Recorder
+from neuroasync.spikes import SpikeTrain, SpikeTrains
+
+__all__ = ["Samples", "decide_beside_the_loop", "decide_in_turn", "recorders"]
+
+Samples: TypeAlias = SpikeTrains | Sequence[SpikeTrain]
+"""A data set; ``SpikeTrains`` may know the labels."""
+
+
+async def decide_beside_the_loop(job: ManySamples) -> list[Decision]:
+    """Run ``job`` in threads. Cancellation: samples that are under way are finished first."""
+    work = asyncio.get_running_loop().run_in_executor(None, job.run)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        job.stop()
+        with contextlib.suppress(Exception):
+            await work
+        raise
+
+
+async def decide_in_turn(
+    decide: Callable[[int, SpikeTrain], Awaitable[Decision]],
+    samples: Samples,
+    first: int,
+    on_decision: Callable[[int], None] | None,
+) -> list[Decision]:
+    """Decide on one sample after the other. Cancellation: safe at every ``await``."""
+    decisions: list[Decision] = []
+    for number, events in enumerate(samples, first):
+        decisions.append(await decide(number, events))
+        if on_decision is not None:
+            on_decision(len(decisions))
+        await asyncio.sleep(0)  # a short decision never suspends
+    return decisions
+
+
+def recorders(recorder: Recorder, samples: Samples, first: int) -> Callable[[int], Recorder]:
+    """The recorder of each sample, by number; it knows the label if the data set does."""
+    labels = samples.labels if isinstance(samples, SpikeTrains) else None
+
+    def recorder_of(number: int) -> Recorder:
+        target = None if labels is None else int(labels[number - first])
+        return recorder.for_sample(number, target)
+
+    return recorder_of
