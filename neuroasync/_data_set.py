@@ -17,7 +17,7 @@ Samples: TypeAlias = SpikeTrains | Sequence[SpikeTrain]
 
 
 async def decide_beside_the_loop(job: ManySamples) -> list[Decision]:
-    """Run ``job`` in threads. Cancellation: samples that are under way are finished first."""
+    """Run ``job`` in threads. Cancellation: waits until they have ended, some 10 ms."""
     work = asyncio.get_running_loop().run_in_executor(None, job.run)
     try:
         return await asyncio.shield(work)

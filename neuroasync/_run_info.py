@@ -79,6 +79,8 @@ class RunInfo:
         sizes = [size for _, size in self.populations]
         _check(all(type(n) is int and n > 0 for n in sizes), "populations", self.populations)
         _check(0 < sum(sizes) <= limits.MAX_NEURONS, "populations", self.populations)
+        most = limits.MOST_FORWARD_STEPS
+        _check(self.max_forward_steps <= most, "max_forward_steps", self.max_forward_steps)
         _check(self.inputs <= limits.MAX_INPUTS, "inputs", self.inputs)
         names = [name for name, _ in self.populations]
         _check(all(type(name) is str for name in names), "populations", self.populations)

@@ -66,6 +66,7 @@ class ManySamples:
         self._decisions: dict[int, Decision] = {}
         self._errors: dict[int, Exception] = {}
         self._next = 0
+        self._is_stopped = False
         self._lock = threading.Lock()
 
     def run(self) -> list[Decision]:
@@ -82,13 +83,12 @@ class ManySamples:
         return [self._decisions[k] for k in range(len(self._decisions))]
 
     def stop(self) -> None:
-        """Let no thread begin another sample."""
-        with self._lock:
-            self._next = len(self._trains)
+        """Let all threads end soon, whatever they are at."""
+        self._is_stopped = True
 
     def _take(self) -> int | None:
         with self._lock:
-            if self._next >= len(self._trains):
+            if self._is_stopped or self._next >= len(self._trains):
                 return None
             self._next += 1
             return self._next - 1
@@ -99,10 +99,12 @@ class ManySamples:
         while (k := self._take()) is not None:
             try:
                 decision = self._decide(forward, k)
+            except _StoppedError:
+                return
             except Exception as error:  # raised by run(), unless an earlier sample has one, too
                 with self._lock:
                     self._errors[k] = error
-                self.stop()
+                    self._next = len(self._trains)  # those before it may have one, too
                 return
             with self._lock:
                 self._decisions[k] = decision
@@ -112,7 +114,7 @@ class ManySamples:
     def _decide(self, forward: Forward, k: int) -> Decision:
         train, seed = self._trains[k], sample_seed(self._seed, self._first + k)
         began = time.perf_counter()
-        decision = run_sample(forward, train, seed, self._duration_us)
+        decision = run_sample(forward, train, seed, self._duration_us, self._check)
         label = decision.label
         name = None if label is None or self._classes is None else self._classes[label]
         decision = replace(decision, class_name=name, wall_s=time.perf_counter() - began)
@@ -128,3 +130,11 @@ class ManySamples:
                     duration_us=self._duration_us,
                 )
         return decision
+
+    def _check(self) -> None:
+        if self._is_stopped:
+            raise _StoppedError
+
+
+class _StoppedError(Exception):
+    """The sample is wanted no more."""

@@ -1,5 +1,8 @@
 """One sample without an event loop: what replays, golden samples and tests run."""
 
+from collections.abc import Callable
+from typing import Final
+
 import numpy as np
 
 from neuroasync import limits
@@ -11,8 +14,16 @@ from neuroasync.spikes import SpikeTrain
 __all__ = ["end_of", "feed_sample", "run_sample"]
 
 
+_BREATH: Final = 10_000_000
+"""Synaptic operations between two questions whether to go on: some 10 ms."""
+
+
 def run_sample(
-    forward: Forward, events: SpikeTrain, seed: int = 0, duration_us: int | None = None
+    forward: Forward,
+    events: SpikeTrain,
+    seed: int = 0,
+    duration_us: int | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Decision:
     """Run one sample to its end; its wall time is reported as 0.
 
@@ -21,6 +32,7 @@ def run_sample(
         events: the whole input.
         seed: of the sample's order keys.
         duration_us: length of the sample; without, it ends with its last event.
+        check: called now and then; what it raises abandons the sample.
 
     Raises:
         SpikeFileError: an event is not one of the network's inputs.
@@ -34,11 +46,13 @@ def run_sample(
         raise LimitError(f"a sample of {end_us} µs; the limit is {limits.MAX_PASSES} passes")
     feed_sample(forward, events, seed)
     if forward.plan.is_built_in:
-        forward.advance(end_us)
+        while not forward.advance(end_us, _BREATH):
+            check()
     else:
         while (reached := forward.proceed(end_us)) is not None:
             for p in reached:
                 forward.integrate(p)
+            check()
     decision = forward.decision(0.0)
     forward.leave()
     return decision

@@ -16,6 +16,7 @@ from neuroasync.policies import Fifo, make_policy
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 UNITS = ("spikes", "steps", "rounds")
@@ -190,7 +191,7 @@ def rerun(bundle, recording, k, until):
     info = recording.info
     policy = make_policy(info.policy, info.noise)
     settings = RunSettings(policy, info.group_size, info.input, until, info.max_forward_steps)
-    forward = Forward(Wiring(bundle.model), settings)
+    forward = Forward(Plan(Wiring(bundle.model), settings))
     return run_sample(forward, recording.events(k), int(recording.seed[k]), recording.duration(k))
 
 

@@ -98,7 +98,7 @@ async def test_a_cancelled_data_set_leaves_the_network_usable(no_leaks):
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True])
 async def test_nonsense_for_workers_is_refused(workers, no_leaks):
     async with na.Network(BUNDLE) as network:
-        with pytest.raises(ValueError, match="^workers: "):
+        with pytest.raises(ValueError, match=r"^workers: "):
             await network.decide_all(data_set(1), workers=workers)
 
 

@@ -30,6 +30,7 @@ from neuroasync.model import LIF, Model, Population
 from neuroasync.policies import Fifo, Random
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
+from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 FIFO = RunSettings(Fifo(), 1)
@@ -191,7 +192,7 @@ def test_what_counts_alone_can_tell_is_exact(data, model):
         exact = workload(record(bundle, trains, run), bundle)
     except ForwardStepLimitError:
         return
-    forward = Forward(Wiring(model), run)
+    forward = Forward(Plan(Wiring(model), run))
     decisions = [run_sample(forward, train, k) for k, train in enumerate(trains)]
     counted = counted_workload(decisions, model, iter(trains)).to_json()
     known = {name: value for name, value in counted.items() if value is not None}
@@ -201,13 +202,13 @@ def test_what_counts_alone_can_tell_is_exact(data, model):
 
 def test_counts_alone_do_not_tell_what_they_cannot():
     bundle = relay()  # has weights of 0
-    forward = Forward(Wiring(bundle.model), FIFO)
+    forward = Forward(Plan(Wiring(bundle.model), FIFO))
     train = events((0, 0), (0, 1))
     found = counted_workload([run_sample(forward, train)], bundle.model, [train])
     assert (found.effective_acs, found.effective_macs) == (None, None)
     assert found.activation_sparsity == 0.0
     looser = network([population("a", refractory=False)], [dense(INPUT, "a", 1.0)])
-    forward = Forward(Wiring(looser), FIFO)
+    forward = Forward(Plan(Wiring(looser), FIFO))
     train = events((0, 0))
     found = counted_workload([run_sample(forward, train)], looser, [train])
     assert found.activation_sparsity is None
@@ -264,7 +265,7 @@ def _pruned(c):
 @moderate(30)
 def test_density_times_neurons_is_all_spikes(made):
     bundle, recording = made
-    forward = Forward(Wiring(bundle.model), FIFO)
+    forward = Forward(Plan(Wiring(bundle.model), FIFO))
     decisions = []
     for k in range(len(recording)):
         try:

@@ -58,4 +58,5 @@ async def ask(scale: Scale) -> Answer:
 
 
 def _activity(decision: Decision) -> tuple[int, int]:
-    return decision.input_events, decision.total_spikes
+    """Input events, and spikes of the sheets: the readout is small, and others decide on it."""
+    return decision.input_events, decision.total_spikes - decision.spikes["output"]

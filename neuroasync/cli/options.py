@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from neuroasync import limits
 from neuroasync.cli.guard import CliError
 from neuroasync.settings import InputMode
 
@@ -162,7 +163,7 @@ SamplesOption = Annotated[
 MaxForwardStepsOption = Annotated[
     int,
     typer.Option(
-        "--max-forward-steps", metavar="N", min=1, max=2**62 - 1,
+        "--max-forward-steps", metavar="N", min=1, max=limits.MOST_FORWARD_STEPS,
         help="End with an error if a pass takes more forward steps: a loop without "
         "refractoriness may feed itself.",
     ),

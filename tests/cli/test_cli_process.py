@@ -62,7 +62,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(files, record):
     before = files.listing()
     terminal, stderr = os.openpty()  # on a terminal, the progress bar says when it has begun
     process = subprocess.Popen(
-        [*CLI, "run", "net.nab", "events.npz", "--max-forward-steps", str(2**60), *record],
+        [*CLI, "run", "net.nab", "events.npz", "--max-forward-steps", str(2**27), *record],
         cwd=files.folder, stdout=subprocess.PIPE, stderr=stderr, text=True,
     )  # fmt: skip
     os.close(stderr)
