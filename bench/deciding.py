@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from bench.limit import LimitResult
 from neuroasync import Bundle, Decision, Network, Session, SpikeTrain
 from neuroasync.forward import Forward
-from neuroasync.sample import run_sample
+from neuroasync.kernels import layout as lay
+from neuroasync.kernels.decide import leader
 from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
@@ -28,8 +29,10 @@ class Counts(NamedTuple):
     spikes: int
 
 
-def counts(result: Decision | LimitResult) -> Counts:
+def counts(result: Decision | LimitResult | Counts) -> Counts:
     """The counts of a decision, of ours or of the C loop's."""
+    if isinstance(result, Counts):
+        return result
     if isinstance(result, LimitResult):
         votes, spikes = result.votes, result.spikes
     else:
@@ -54,11 +57,30 @@ def session_decider(
 
 def bare_decider(
     bundle: Bundle, trains: Sequence[SpikeTrain], seed_of: Callable[[int], int], **options: Any
-) -> Callable[[int], Decision]:
-    """The same without an event loop."""
+) -> Callable[[int], Counts]:
+    """The engine alone, called as the C loop is: events in, counts out, and no event loop."""
     plan = Plan(Wiring(bundle.model), Network(bundle, **options).settings)
     forward = Forward(plan)
-    return lambda k: run_sample(forward, trains[k % len(trains)], seed_of(k))
+
+    def decide(k: int) -> Counts:
+        train = trains[k % len(trains)]
+        forward.begin(seed_of(k))
+        forward.feed(train.t_us, train.index)
+        forward.advance(int(train.t_us[-1]))
+        forward.leave()
+        state = forward.state
+        control, votes = state.control.tolist(), state.votes
+        label = int(leader(votes))
+        return Counts(
+            None if label < 0 else label,
+            tuple(votes[lay.VOTES].tolist()),
+            control[lay.STEPS],
+            control[lay.ROUNDS],
+            control[lay.SYNOPS],
+            control[lay.SPIKES],
+        )
+
+    return decide
 
 
 async def recorded(

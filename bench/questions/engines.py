@@ -13,14 +13,14 @@ from neuroasync import Bundle, SpikeTrain, sample_seed
 
 __all__ = ["ask", "check_rows"]
 
-_TARGETS = {"compiled session": "<= 1.5", "coroutines session": "<= 5"}
+_TARGETS = {"compiled engine": "<= 1.5", "coroutines session": "<= 5"}
 
 
 async def ask(scale: Scale) -> Answer:
     """Time whole decisions on the reference case, random order, F = 8, until quiet, batch 1."""
     bundle, trains = as_bundle(dense_stack()), samples(10)
     checks, contenders = [], []
-    baseline = "bare, no loop"
+    baseline = "compiled engine"
     if compiler():
         limit = Limit(bundle.model, bundle.policy.name, bundle.policy.group_size)
         checks.append(await check_rows(bundle, trains[:3], limit))
@@ -33,7 +33,7 @@ async def ask(scale: Scale) -> Answer:
             session = await open_session(stack, bundle, engine=engine)
             contenders.append(Contender(f"{engine} session", session_decider(session, trains)))
         bare = bare_decider(bundle, trains, lambda k: sample_seed(0, k))
-        contenders.append(Contender("bare, no loop", bare))
+        contenders.append(Contender("compiled engine", bare))
         timings = await take_turns(contenders, scale.rounds, scale.calls)
     decided = {name: [counts(o) for o in found] for name, found in timings.outcomes.items()}
     checks.append(expect_same("label, votes, steps, rounds, synops, spikes", decided))
