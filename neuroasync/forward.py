@@ -18,7 +18,7 @@ from neuroasync.policies import own_policy
 from neuroasync.settings import RunSettings
 from neuroasync.state import Plan, State
 
-__all__ = ["UNBOUNDED", "Forward", "positions"]
+__all__ = ["UNBOUNDED", "Forward", "decision_of", "positions"]
 
 UNBOUNDED: Final = 2**60
 """Of work: do not come up for air."""
@@ -227,28 +227,35 @@ class Forward:
 
     def decision(self, wall_s: float, classes: tuple[str, ...] | None = None) -> Decision:
         """What the sample has come to."""
-        votes, control = self.state.votes, self.state.control.tolist()
-        label = int(leader(votes))
-        led, moments = np.flatnonzero(votes[lay.LED_SPIKES]), votes[lay.LED_SPIKES :].T
-        first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
-        passes = control[lay.PASS] + 1
-        return Decision(
-            label=None if label < 0 else label,
-            class_name=None if label < 0 or classes is None else classes[label],
-            votes=votes[lay.VOTES].copy(),
-            stopped=control[lay.PHASE] == lay.STOPPED,
-            t_us=control[lay.TIME] if passes else -1,
-            passes=passes,
-            steps=control[lay.STEPS],
-            rounds=control[lay.ROUNDS],
-            spikes=dict(zip(self.plan.names, self.state.spikes.tolist(), strict=True)),
-            input_events=control[lay.INPUTS],
-            synops=control[lay.SYNOPS],
-            first_led=first_led,
-            first_spike=min(first_led.values(), default=None),
-            undelivered=control[lay.DUE],
-            wall_s=wall_s,
-        )
+        return decision_of(self.plan, self.state.head, wall_s, classes)
+
+
+def decision_of(
+    plan: Plan, head: NDArray[np.int64], wall_s: float, classes: tuple[str, ...] | None
+) -> Decision:
+    """What a sample came to, from the head of its session's memory: i64[plan.head]."""
+    control, votes, spikes = plan.parts(head)
+    numbers, label = control.tolist(), int(leader(votes))
+    led, moments = np.flatnonzero(votes[lay.LED_SPIKES]), votes[lay.LED_SPIKES :].T
+    first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
+    passes = numbers[lay.PASS] + 1
+    return Decision(
+        label=None if label < 0 else label,
+        class_name=None if label < 0 or classes is None else classes[label],
+        votes=votes[lay.VOTES].copy(),
+        stopped=numbers[lay.PHASE] == lay.STOPPED,
+        t_us=numbers[lay.TIME] if passes else -1,
+        passes=passes,
+        steps=numbers[lay.STEPS],
+        rounds=numbers[lay.ROUNDS],
+        spikes=dict(zip(plan.names, spikes.tolist(), strict=True)),
+        input_events=numbers[lay.INPUTS],
+        synops=numbers[lay.SYNOPS],
+        first_led=first_led,
+        first_spike=min(first_led.values(), default=None),
+        undelivered=numbers[lay.DUE],
+        wall_s=wall_s,
+    )
 
 
 def positions(mask: int) -> tuple[int, ...]:

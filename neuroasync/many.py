@@ -4,19 +4,27 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Final
+
+import numpy as np
 
 from neuroasync.decision import Decision
-from neuroasync.forward import Forward
+from neuroasync.errors import NeuroasyncError
+from neuroasync.forward import Forward, decision_of
+from neuroasync.kernels.many import advance_samples
 from neuroasync.kernels.order import sample_seed
 from neuroasync.recording import Recorder
-from neuroasync.sample import run_sample
+from neuroasync.sample import BREATH, check_passes, end_of, run_sample
 from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.state import Plan
 
 __all__ = ["ManySamples", "cores"]
+
+_MOST_AT_ONCE: Final = 32
+"""Samples in one kernel call."""
 
 
 def cores() -> int:
@@ -65,6 +73,8 @@ class ManySamples:
         self._on_decision = on_decision
         self._decisions: dict[int, Decision] = {}
         self._errors: dict[int, Exception] = {}
+        # Small enough that no thread has nothing to do for long.
+        self._chunk = max(1, min(_MOST_AT_ONCE, len(trains) // (4 * workers)))
         self._next = 0
         self._is_stopped = False
         self._lock = threading.Lock()
@@ -86,50 +96,76 @@ class ManySamples:
         """Let all threads end soon, whatever they are at."""
         self._is_stopped = True
 
-    def _take(self) -> int | None:
+    def _take(self) -> range:
+        """The next samples to decide on; none if there are none left, or it is stopped."""
         with self._lock:
-            if self._is_stopped or self._next >= len(self._trains):
-                return None
-            self._next += 1
-            return self._next - 1
+            first = self._next
+            stop = min(first + self._chunk, len(self._trains))
+            if not self._is_stopped:
+                self._next = max(first, stop)
+                return range(first, stop)
+            return range(0)
 
     def _work(self) -> None:
         forward = Forward(self._plan)
         forward.state.keep = self._recorder_of is not None
-        while (k := self._take()) is not None:
+        decide = self._decide_together if self._recorder_of is None else self._decide_and_record
+        while samples := self._take():
+            done = samples.start
             try:
-                decision = self._decide(forward, k)
+                for k, decision in decide(forward, samples):
+                    done = k + 1
+                    with self._lock:
+                        self._decisions[k] = decision
+                        if self._on_decision is not None:
+                            self._on_decision(len(self._decisions))
             except _StoppedError:
                 return
             except Exception as error:  # raised by run(), unless an earlier sample has one, too
                 with self._lock:
-                    self._errors[k] = error
-                    self._next = len(self._trains)  # those before it may have one, too
+                    self._errors[done] = error
+                    self._next = len(self._trains)
                 return
-            with self._lock:
-                self._decisions[k] = decision
-                if self._on_decision is not None:
-                    self._on_decision(len(self._decisions))
 
-    def _decide(self, forward: Forward, k: int) -> Decision:
-        train, seed = self._trains[k], sample_seed(self._seed, self._first + k)
-        began = time.perf_counter()
-        decision = run_sample(forward, train, seed, self._duration_us, self._check)
-        label = decision.label
-        name = None if label is None or self._classes is None else self._classes[label]
-        decision = replace(decision, class_name=name, wall_s=time.perf_counter() - began)
-        if self._recorder_of is not None:
-            recorder = self._recorder_of(self._first + k)
-            with self._lock:
-                recorder.add(
-                    forward,
-                    train,
-                    decision,
-                    number=self._first + k,
-                    seed=seed,
-                    duration_us=self._duration_us,
-                )
-        return decision
+    def _decide_and_record(
+        self, forward: Forward, samples: range
+    ) -> Iterator[tuple[int, Decision]]:
+        """One by one."""
+        for k in samples:
+            train, seed = self._trains[k], self._seed_of(k)
+            began = time.perf_counter()
+            decision = run_sample(forward, train, seed, self._duration_us, self._check)
+            label, wall_s = decision.label, time.perf_counter() - began
+            name = None if label is None or self._classes is None else self._classes[label]
+            decision = replace(decision, class_name=name, wall_s=wall_s)
+            if self._recorder_of is not None:
+                number, duration = self._first + k, self._duration_us
+                recorder = self._recorder_of(number)
+                with self._lock:
+                    recorder.add(
+                        forward, train, decision, number=number, seed=seed, duration_us=duration
+                    )
+            yield k, decision
+
+    def _decide_together(self, forward: Forward, samples: range) -> Iterator[tuple[int, Decision]]:
+        """In one kernel call, if all goes well."""
+        trains = [self._trains[k] for k in samples]
+        plan = self._plan
+        for k, train in zip(samples, trains, strict=True):
+            try:
+                train.check_indices(plan.wiring.model.input_size)
+                check_passes(plan, end_of(train, self._duration_us))
+            except Exception:
+                # Those before it are decided on, so that the first error is the one that is told.
+                if k > samples.start:
+                    yield from self._decide_together(forward, range(samples.start, k))
+                raise
+        batch = _Batch(plan, trains, [self._seed_of(k) for k in samples], self._duration_us)
+        for n, decision in enumerate(batch.run(forward, self._check, self._classes)):
+            yield samples[n], decision
+
+    def _seed_of(self, k: int) -> int:
+        return sample_seed(self._seed, self._first + k)
 
     def _check(self) -> None:
         if self._is_stopped:
@@ -138,3 +174,50 @@ class ManySamples:
 
 class _StoppedError(Exception):
     """The sample is wanted no more."""
+
+
+class _Batch:
+    """Samples for one kernel call."""
+
+    def __init__(
+        self, plan: Plan, trains: list[SpikeTrain], seeds: list[int], duration_us: int | None
+    ) -> None:
+        index = [train.index for train in trains]
+        if plan.run.input == "queued":  # (time, index) order is of the essence
+            index = [t.index[np.lexsort((t.index, t.t_us))] for t in trains]
+        self._plan = plan
+        self._t_us = np.concatenate([train.t_us for train in trains])
+        self._index = np.concatenate(index)
+        self._offsets = np.cumsum([0, *(len(train) for train in trains)], dtype=np.int64)
+        self._seeds = np.array(seeds, np.uint64).view(np.int64)
+        self._end_us = np.array([end_of(train, duration_us) for train in trains], np.int64)
+
+    def run(
+        self,
+        forward: Forward,
+        check: Callable[[], None],
+        classes: tuple[str, ...] | None,
+    ) -> Iterator[Decision]:
+        """Decide on all of them; those before one that fails are told first."""
+        size = self._seeds.size
+        heads = np.zeros((size, self._plan.head), np.int64)
+        cycles = np.zeros(size, np.int64)
+        began, k, resumes, failure = time.perf_counter(), 0, False, None
+        while k < size and failure is None:
+            forward.state.attach()
+            k, why = advance_samples(
+                forward.state.context, k, resumes, self._t_us, self._index, self._offsets,
+                self._seeds, self._end_us, BREATH, heads, cycles,
+            )  # fmt: skip
+            resumes = True
+            check()
+            try:
+                forward.serve(why)
+            except NeuroasyncError as error:
+                failure = error
+        seconds = (time.perf_counter() - began) / max(int(cycles[: k + 1].sum()), 1)
+        for n in range(k):
+            yield decision_of(self._plan, heads[n], cycles[n] * seconds, classes)
+        if failure is not None:
+            raise failure
+        forward.leave()

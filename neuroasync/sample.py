@@ -10,11 +10,12 @@ from neuroasync.decision import Decision
 from neuroasync.errors import LimitError
 from neuroasync.forward import Forward
 from neuroasync.spikes import SpikeTrain
+from neuroasync.state import Plan
 
-__all__ = ["end_of", "feed_sample", "run_sample"]
+__all__ = ["BREATH", "check_passes", "end_of", "feed_sample", "run_sample"]
 
 
-_BREATH: Final = 10_000_000
+BREATH: Final = 10_000_000
 """Synaptic operations between two questions whether to go on: some 10 ms."""
 
 
@@ -41,12 +42,10 @@ def run_sample(
         PolicyError, StopRuleError: a policy or rule of the user's failed.
     """
     end_us = end_of(events, duration_us)
-    timestep = forward.plan.wiring.model.timestep_us
-    if timestep and end_us // timestep >= limits.MAX_PASSES:
-        raise LimitError(f"a sample of {end_us} µs; the limit is {limits.MAX_PASSES} passes")
+    check_passes(forward.plan, end_us)
     feed_sample(forward, events, seed)
     if forward.plan.is_built_in:
-        while not forward.advance(end_us, _BREATH):
+        while not forward.advance(end_us, BREATH):
             check()
     else:
         while (reached := forward.proceed(end_us)) is not None:
@@ -77,3 +76,10 @@ def end_of(events: SpikeTrain, duration_us: int | None) -> int:
     if duration_us is not None:
         return duration_us - 1
     return int(events.t_us[-1]) if len(events) else -1
+
+
+def check_passes(plan: Plan, end_us: int) -> None:
+    """Raise LimitError for a sample of too many passes, where that can be told beforehand."""
+    timestep = plan.wiring.model.timestep_us
+    if timestep and end_us // timestep >= limits.MAX_PASSES:
+        raise LimitError(f"a sample of {end_us} µs; the limit is {limits.MAX_PASSES} passes")

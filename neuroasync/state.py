@@ -44,6 +44,7 @@ class Plan:
             and no population is the user's.
         names: of the populations.
         size: of a session's memory, in words of 8 bytes.
+        head: of its control, votes and spikes, with which it begins.
         idle: workspaces that no pass needs at the moment.
     """
 
@@ -72,8 +73,21 @@ class Plan:
         self.names = tuple(p.name for p in wiring.model.populations)
         self._places = np.zeros(lay.SESSION_END - lay.SETTINGS, np.int64)
         self.size = self._lay_out(populations, dropout)
+        self._votes_at, self._spikes_at = self.at(lay.VOTES_AT) // 8, self.at(lay.SPIKES_AT) // 8
+        self.head = self._spikes_at + len(self.names)
         self._place(lay.SETTINGS, self.settings.ctypes.data)
         self._place(lay.KNOBS, self.knobs.ctypes.data)
+
+    def parts(
+        self, head: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Control i64[..], votes i64[5, classes] and spikes i64[P] in the head of a memory."""
+        votes, spikes = self._votes_at, self._spikes_at
+        return (
+            head[: lay.CONTROL_COLUMNS],
+            head[votes:spikes].reshape(lay.VOTE_COLUMNS, -1),
+            head[spikes : self.head],
+        )
 
     def workspace(self) -> Workspace:
         """A workspace, idle or new, that knows how to run."""
@@ -166,16 +180,19 @@ class State:
         self.reset(0)
 
     @property
+    def head(self) -> NDArray[np.int64]:
+        """Control, votes and spikes: i64[plan.head]."""
+        return self._memory[: self.plan.head]
+
+    @property
     def votes(self) -> NDArray[np.int64]:
         """i64[5, classes]."""
-        start, stop = self.plan.at(lay.VOTES_AT) // 8, self.plan.at(lay.SPIKES_AT) // 8
-        return self._memory[start:stop].reshape(lay.VOTE_COLUMNS, -1)
+        return self.plan.parts(self._memory)[1]
 
     @property
     def spikes(self) -> NDArray[np.int64]:
         """i64[P]."""
-        start = self.plan.at(lay.SPIKES_AT) // 8
-        return self._memory[start : start + len(self.plan.wiring.model.populations)]
+        return self.plan.parts(self._memory)[2]
 
     @property
     def potential(self) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from neuroasync.kernels.memory import (
     i64_at,
     marks_of,
     populations_of,
+    prefetch,
     received_of,
     touched_of,
 )
@@ -122,6 +123,13 @@ def _sparse(c, k, p, source, count):
     first, n = indptr[0], indptr[1] - indptr[0]
     targets = i64_at(c[lay.LINKS] + 8 * (row[lay.INDICES] + first), n)
     weights = f32_at(c[lay.WEIGHTS] + 4 * (row[lay.WEIGHT] + first), n)
+    # In a large network none of this is in a cache: ask for all of it at once.
+    marks, v = c[lay.SESSION] + c[lay.MARKS_AT], c[lay.SESSION] + c[lay.V_AT]
+    for i in range(n):
+        at = 4 * (start + targets[i])
+        prefetch(c[lay.CURRENT] + at)
+        prefetch(marks + at)
+        prefetch(v + at)
     for i in range(n):
         current[start + targets[i]] += weights[i] * times
         touch(c, p, start + targets[i], count)

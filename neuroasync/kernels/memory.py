@@ -35,6 +35,7 @@ __all__ = [
     "pending_of",
     "populations_of",
     "potentials_of",
+    "prefetch",
     "received_of",
     "ring_of",
     "rows_of",
@@ -60,6 +61,23 @@ def _pointer(typing_context, address):
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), build
+
+
+@intrinsic
+def prefetch(typing_context, address):
+    """Have the memory at an address at hand soon."""
+
+    def build(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        kinds = [cgutils.voidptr_t, *[ir.IntType(32)] * 3]
+        hint = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0"
+        )
+        # For writing, to stay, data.
+        builder.call(hint, [pointer, *(ir.IntType(32)(value) for value in (1, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), build
 
 
 @intrinsic
