@@ -111,6 +111,7 @@ class Wiring:
         context[lay.NEURONS], context[lay.BLOCKS] = model.size, self.blocks
         context[lay.POPULATION_COUNT] = len(model.populations)
         context[lay.CONNECTION_COUNT] = len(model.connections)
+        context[lay.SPARSE_COUNT] = sum(isinstance(c, Sparse) for c in model.connections)
         context[lay.CLASSES], context[lay.CELLS] = output.size, model.input_size
         return context
 

@@ -41,6 +41,8 @@ def deliver(c, limit):
     control, populations = control_of(c), populations_of(c)
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
     links = i64_at(c[lay.LINKS], 1)
+    if c[lay.SPARSE_COUNT] and control[lay.SLOT] == 0:
+        _ask_for_rows(c)
     n, s, done = control[lay.GROUP], control[lay.SLOT], 0
     while s < n:
         owner, via, e = group[lay.OWNER, s], group[lay.VIA, s], s + 1
@@ -70,6 +72,29 @@ def deliver(c, limit):
     control[lay.SYNOPS] += done
     control[lay.WORK] += done
     return s == n
+
+
+@kernel
+def _ask_for_rows(c):
+    """Have the rows of sparse connections at hand soon, all of the group's at once."""
+    group, populations, connections = group_of(c), populations_of(c), connections_of(c)
+    links = i64_at(c[lay.LINKS], 1)
+    for reads in range(2):
+        for s in range(control_of(c)[lay.GROUP]):
+            owner = group[lay.OWNER, s]
+            for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
+                k = links[j]
+                if connections[k, lay.KIND] != lay.SPARSE:
+                    continue
+                source = group[lay.ORIGIN, s] - populations[owner, lay.START]
+                place = connections[k, lay.INDPTR] + source
+                if reads == 0:
+                    prefetch(c[lay.LINKS] + 8 * place)
+                else:
+                    first = links[place]
+                    prefetch(c[lay.LINKS] + 8 * (connections[k, lay.INDICES] + first))
+                    prefetch(c[lay.LINKS] + 8 * (connections[k, lay.INDICES] + first + 8))
+                    prefetch(c[lay.WEIGHTS] + 4 * (connections[k, lay.WEIGHT] + first))
 
 
 @kernel

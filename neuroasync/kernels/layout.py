@@ -119,7 +119,9 @@ PEAK_PASSES: Final = 50
 T_US: Final = 51
 INDEX: Final = 52
 EVENTS: Final = 53
-CONTEXT_COLUMNS: Final = 54
+SPARSE_COUNT: Final = 54
+"""Of the network: how many connections are sparse."""
+CONTEXT_COLUMNS: Final = 55
 
 # populations
 START: Final = 0
