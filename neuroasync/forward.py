@@ -15,7 +15,6 @@ from neuroasync.kernels.advance import MOST_IN_A_MASK
 from neuroasync.kernels.decide import leader
 from neuroasync.kernels.entry import advance, evaluate, proceed, take_chosen
 from neuroasync.policies import own_policy
-from neuroasync.settings import RunSettings
 from neuroasync.state import Plan, State
 
 __all__ = ["UNBOUNDED", "Forward", "decision_of", "positions"]
@@ -45,7 +44,7 @@ class Forward:
     def __init__(self, plan: Plan, choose: Callable[[State], int] | None = None) -> None:
         self.plan = plan
         self.state = State(plan)
-        self._choose = choose or _chooser(plan.run)
+        self._choose = choose
 
     def begin(self, seed: int) -> None:
         """Start a new sample that runs with ``seed``."""
@@ -147,7 +146,8 @@ class Forward:
             self.state.make_room()
             return True
         if why == lay.NEEDS_CHOICE:
-            take_chosen(self.state.context, self._choose(self.state))
+            choose = self._choose or self._choose_by_policy
+            take_chosen(self.state.context, choose(self.state))
             return True
         if why == lay.NEEDS_RULE:
             self._ask()
@@ -197,6 +197,13 @@ class Forward:
         n = int(self.state.control[lay.GROUP])
         group = self.state.attach().group
         return group[lay.ORIGIN, :n].copy(), group[lay.COUNT, :n].copy()
+
+    def _choose_by_policy(self, state: State) -> int:
+        """Choose who goes next where no kernel does."""
+        policy = own_policy(self.plan.run.policy)
+        if policy is None:
+            raise RuntimeError("this order is the kernels' to choose")
+        return choose_by_policy(state, policy, self.plan.run.group_size)
 
     def _ask(self) -> None:
         """Ask a stop rule of the user's; it may end the sample."""
@@ -261,15 +268,3 @@ def decision_of(
 def positions(mask: int) -> tuple[int, ...]:
     """The bits that are set, ascending."""
     return tuple(p for p in range(MOST_IN_A_MASK) if mask >> p & 1)
-
-
-def _chooser(settings: RunSettings) -> Callable[[State], int]:
-    """What chooses who goes next where no kernel does."""
-    policy = own_policy(settings.policy)
-
-    def choose(state: State) -> int:
-        if policy is None:
-            raise RuntimeError("this order is the kernels' to choose")
-        return choose_by_policy(state, policy, settings.group_size)
-
-    return choose

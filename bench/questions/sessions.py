@@ -15,7 +15,7 @@ import numpy as np
 from bench.answer import Answer, Line, Scale, add_figures, expect_same, lines_of
 from bench.deciding import counts, session_decider
 from bench.pairing import Contender, run_in_loop, take_turns
-from bench.reference import as_bundle, conv_stack, dense_stack, samples
+from bench.reference import TIMESTEP_US, TIMESTEPS, as_bundle, conv_stack, dense_stack, samples
 from neuroasync import Bundle, Network, Session, SpikeTrain
 
 __all__ = ["ask"]
@@ -67,7 +67,9 @@ async def _memory(name: str, many: int) -> list[Line]:
 
 def _measure(name: str, many: int, traced: bool) -> int:
     train = samples(1)[0]
-    half = SpikeTrain(train.t_us[: len(train) // 2], train.index[: len(train) // 2])
+    # The first event of a timestep runs the one before it, and then waits for the others.
+    read = int(np.searchsorted(train.t_us, TIMESTEP_US * (TIMESTEPS // 2))) + 1
+    half = SpikeTrain(train.t_us[:read], train.index[:read])
     return run_in_loop(_growth(as_bundle(_MODELS[name](), "momentum"), half, many, traced))
 
 
@@ -81,8 +83,8 @@ async def _growth(bundle: Bundle, half: SpikeTrain, many: int, traced: bool) -> 
         if traced:
             tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0] if traced else _resident()
-        for _ in range(many):
-            session = await stack.enter_async_context(network.session())
+        sessions = [network.session() for _ in range(many)]  # the network closes them
+        for session in sessions:
             await session.send(half)
         gc.collect()
         return (tracemalloc.get_traced_memory()[0] if traced else _resident()) - before
