@@ -38,8 +38,13 @@ async def ask(scale: Scale) -> Answer:
             spikes[name] = [_layer_spikes(run(x)) for x in inputs]
             contenders.append(Contender(name, _votes(run, inputs)))
         async with AsyncExitStack() as stack:
-            for name, bundle in ((_OURS, layered), ("neuroasync, random", as_bundle(model))):
-                session = await open_session(stack, bundle)
+            for name, bundle, engine in (
+                (_OURS, layered, "auto"),
+                ("the same, coroutines", layered, "coroutines"),
+                ("neuroasync, random", as_bundle(model), "auto"),
+                ("random, coroutines", as_bundle(model), "coroutines"),
+            ):
+                session = await open_session(stack, bundle, engine=engine)
                 contenders.append(Contender(name, session_decider(session, trains)))
             timings = await take_turns(contenders, scale.rounds, scale.calls)
     return Answer(
