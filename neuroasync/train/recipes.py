@@ -51,7 +51,7 @@ def _layers(decay: float, v_threshold: float) -> str:
     return f"{settings}; {_LAYERS}"
 
 
-_LAYERED: Final = TrainConfig(epochs=18, policy="layer-sync", penalty_target=5.0)
+_LAYERED: Final = TrainConfig(epochs=24, policy="layer-sync", penalty_target=5.0, init_rate=0.1)
 
 RECIPES: Final = {
     "layered-paper": Recipe(
