@@ -2,23 +2,42 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from neuroasync.decision import Decision
+from neuroasync.errors import SpikeFileError
 from neuroasync.many import ManySamples
 from neuroasync.recording import Recorder
+from neuroasync.session import Events, as_train
 from neuroasync.spikes import SpikeTrain, SpikeTrains
 
-__all__ = ["Samples", "decide_beside_the_loop", "decide_in_turn", "recorders"]
+__all__ = ["Samples", "checked", "decide_beside_the_loop", "decide_in_turn", "recorders"]
 
 Samples: TypeAlias = SpikeTrains | Sequence[SpikeTrain]
 """A data set; ``SpikeTrains`` may know the labels."""
 
 
+def checked(samples: Samples | Iterable[Events]) -> Samples:
+    """The samples, each as a spike train.
+
+    Raises:
+        SpikeFileError: they are no data set.
+    """
+    if isinstance(samples, SpikeTrains):
+        return samples
+    if isinstance(samples, SpikeTrain | str | bytes) or not isinstance(samples, Iterable):
+        kind = type(samples).__name__
+        raise SpikeFileError(f"samples: {kind}, expected SpikeTrains or several spike trains")
+    return [as_train(events) for events in samples]
+
+
 async def decide_beside_the_loop(job: ManySamples) -> list[Decision]:
-    """Run ``job`` in threads. Cancellation: waits until they have ended, some 10 ms."""
-    work = asyncio.get_running_loop().run_in_executor(None, job.run)
+    """Run ``job`` in threads of its own. Cancellation: waits until they end, some 10 ms."""
+    executor = ThreadPoolExecutor(1, "neuroasync")
+    work = asyncio.get_running_loop().run_in_executor(executor, job.run)
+    executor.shutdown(wait=False)
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

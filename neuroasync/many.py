@@ -12,12 +12,13 @@ from typing import Final
 import numpy as np
 
 from neuroasync.decision import Decision
-from neuroasync.errors import NeuroasyncError
+from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.forward import Forward, decision_of
+from neuroasync.kernels import layout as lay
 from neuroasync.kernels.many import advance_samples
 from neuroasync.kernels.order import sample_seed
 from neuroasync.recording import Recorder
-from neuroasync.sample import BREATH, check_passes, end_of, run_sample
+from neuroasync.sample import BREATH, check_duration, check_passes, end_of, run_sample
 from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.state import Plan
 
@@ -25,6 +26,7 @@ __all__ = ["ManySamples", "cores"]
 
 _MOST_AT_ONCE: Final = 32
 """Samples in one kernel call."""
+_NO_EVENTS: Final = np.empty(0, np.int64)
 
 
 def cores() -> int:
@@ -77,20 +79,33 @@ class ManySamples:
         self._chunk = max(1, min(_MOST_AT_ONCE, len(trains) // (4 * workers)))
         self._next = 0
         self._is_stopped = False
+        self._ended = threading.Event()
         self._lock = threading.Lock()
 
     def run(self) -> list[Decision]:
         """All decisions, in the order of the samples.
 
         Raises:
-            SpikeFileError, ForwardStepLimitError, LimitError: of the first sample that has one.
+            ValueError, SpikeFileError, ForwardStepLimitError, LimitError: of the first sample
+                that has one.
+            ClosedError: it was stopped.
         """
-        with ThreadPoolExecutor(self._workers, "neuroasync") as pool:
-            for worker in [pool.submit(self._work) for _ in range(self._workers)]:
-                worker.result()
+        try:
+            _warm_up(self._plan)
+            with ThreadPoolExecutor(self._workers, "neuroasync") as pool:
+                for worker in [pool.submit(self._work) for _ in range(self._workers)]:
+                    worker.result()
+        finally:
+            self._ended.set()
         if self._errors:
             raise self._errors[min(self._errors)]
+        if self._is_stopped:
+            raise ClosedError("the network was closed while it was deciding")
         return [self._decisions[k] for k in range(len(self._decisions))]
+
+    def join(self) -> None:
+        """Wait until no thread is left."""
+        self._ended.wait()
 
     def stop(self) -> None:
         """Let all threads end soon, whatever they are at."""
@@ -133,6 +148,8 @@ class ManySamples:
         """One by one."""
         for k in samples:
             train, seed = self._trains[k], self._seed_of(k)
+            if self._duration_us is not None:
+                check_duration(self._duration_us, int(train.t_us[-1]) if len(train) else -1)
             began = time.perf_counter()
             decision = run_sample(forward, train, seed, self._duration_us, self._check)
             label, wall_s = decision.label, time.perf_counter() - began
@@ -154,6 +171,9 @@ class ManySamples:
         for k, train in zip(samples, trains, strict=True):
             try:
                 train.check_indices(plan.wiring.model.input_size)
+                if self._duration_us is not None:
+                    last_us = int(train.t_us[-1]) if len(train) else -1
+                    check_duration(self._duration_us, last_us)
                 check_passes(plan, end_of(train, self._duration_us))
             except Exception:
                 # Those before it are decided on, so that the first error is the one that is told.
@@ -172,6 +192,12 @@ class ManySamples:
             raise _StoppedError
 
 
+def _warm_up(plan: Plan) -> None:
+    """Have the kernel ready, so that loading it is in no sample's time."""
+    for _ in _Batch(plan, [], [], None).run(Forward(plan), lambda: None, None):
+        raise RuntimeError("no sample came to a decision")
+
+
 class _StoppedError(Exception):
     """The sample is wanted no more."""
 
@@ -186,8 +212,8 @@ class _Batch:
         if plan.run.input == "queued":  # (time, index) order is of the essence
             index = [t.index[np.lexsort((t.index, t.t_us))] for t in trains]
         self._plan = plan
-        self._t_us = np.concatenate([train.t_us for train in trains])
-        self._index = np.concatenate(index)
+        self._t_us = np.concatenate([_NO_EVENTS, *(train.t_us for train in trains)])
+        self._index = np.concatenate([_NO_EVENTS, *index])
         self._offsets = np.cumsum([0, *(len(train) for train in trains)], dtype=np.int64)
         self._seeds = np.array(seeds, np.uint64).view(np.int64)
         self._end_us = np.array([end_of(train, duration_us) for train in trains], np.int64)
@@ -203,7 +229,7 @@ class _Batch:
         heads = np.zeros((size, self._plan.head), np.int64)
         cycles = np.zeros(size, np.int64)
         began, k, resumes, failure = time.perf_counter(), 0, False, None
-        while k < size and failure is None:
+        while failure is None:
             forward.state.attach()
             k, why = advance_samples(
                 forward.state.context, k, resumes, self._t_us, self._index, self._offsets,
@@ -211,6 +237,8 @@ class _Batch:
             )  # fmt: skip
             resumes = True
             check()
+            if why == lay.DONE:
+                break
             try:
                 forward.serve(why)
             except NeuroasyncError as error:

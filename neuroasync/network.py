@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Self, Unpack
 
 from neuroasync import limits
-from neuroasync._data_set import Samples, decide_beside_the_loop, decide_in_turn, recorders
+from neuroasync._data_set import Samples, checked, decide_beside_the_loop, decide_in_turn, recorders
 from neuroasync.bundle import Bundle, read_bundle
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
@@ -33,6 +33,7 @@ from neuroasync.wiring import Wiring
 __all__ = ["Network"]
 
 _MOST_PLANS: Final = 16
+_MOST_WORKERS: Final = 64
 
 
 class Network:
@@ -73,6 +74,7 @@ class Network:
         self._plans: deque[Plan] = deque(maxlen=_MOST_PLANS)
         self._taps: dict[int, weakref.WeakSet[Tap]] = {}
         self._sessions: set[Session] = set()
+        self._jobs: set[ManySamples] = set()
         self._opened = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -160,17 +162,26 @@ class Network:
             duration_us: length of each sample; without, it ends with its last event.
             recorder: writes down every spike, and the labels of ``samples`` as targets.
             on_decision: called in the loop with the number of decisions made so far.
+                ``wall_s`` of a decision is its share, by cycles, of the time of its chunk.
             **options: how to run, where other than the network; see :class:`RunOptions`.
 
         Raises:
-            ValueError: ``workers`` is no integer from 1.
+            ValueError: an argument is out of range, or an event comes at or after
+                ``duration_us``.
             SpikeFileError: events of a sample are not valid for this network.
             ForwardStepLimitError, LimitError: a pass or sample did not end.
             ClosedError: outside the network's ``async with`` block.
         """
         self._running()
-        if workers is not None and (type(workers) is not int or workers < 1):
-            raise ValueError(f"workers: {workers!r:.80}, expected an integer from 1")
+        for name, value, least in (
+            ("workers", 1 if workers is None else workers, 1),
+            ("first", first, 0),
+        ):
+            if type(value) is not int or not least <= value < limits.MAX_TIME_US:
+                raise ValueError(f"{name}: {value!r:.80}, expected an integer from {least}")
+        if on_decision is not None and not callable(on_decision):
+            raise ValueError(f"on_decision: {on_decision!r:.80}, expected a function")
+        samples = checked(samples)
         settings = self.settings.with_changes(**options) if options else self.settings
         base, plan = self.seed if seed is None else check_seed(seed), self._plan(settings)
         recorder_of = None if recorder is None else recorders(recorder, samples, first)
@@ -193,14 +204,18 @@ class Network:
             plan,
             samples,
             base,
-            min(workers or cores(), max(len(samples), 1)),
+            min(workers or cores(), max(len(samples), 1), _MOST_WORKERS),
             first=first,
             duration_us=duration_us,
             classes=self.bundle.classes,
             recorder_of=recorder_of,
             on_decision=told,
         )
-        return await decide_beside_the_loop(job)
+        self._jobs.add(job)
+        try:
+            return await decide_beside_the_loop(job)
+        finally:
+            self._jobs.discard(job)
 
     def session(
         self,
@@ -264,11 +279,15 @@ class Network:
         tasks = self._running()
         for session in tuple(self._sessions):
             session.close()
+        for job in self._jobs:
+            job.stop()
         for taps in self._taps.values():
             for tap in tuple(taps):
                 tap.close()
         self._taps.clear()
         self._tasks = self._loop = None
+        for job in tuple(self._jobs):
+            await asyncio.to_thread(job.join)
         # The group's own tasks never fail. What the block raised is not shown to it: it would
         # come out wrapped in an ExceptionGroup.
         await tasks.__aexit__(None, None, None)

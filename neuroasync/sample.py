@@ -12,7 +12,7 @@ from neuroasync.forward import Forward
 from neuroasync.spikes import SpikeTrain
 from neuroasync.state import Plan
 
-__all__ = ["BREATH", "check_passes", "end_of", "feed_sample", "run_sample"]
+__all__ = ["BREATH", "check_duration", "check_passes", "end_of", "feed_sample", "run_sample"]
 
 
 BREATH: Final = 10_000_000
@@ -82,4 +82,22 @@ def check_passes(plan: Plan, end_us: int) -> None:
     """Raise LimitError for a sample of too many passes, where that can be told beforehand."""
     timestep = plan.wiring.model.timestep_us
     if timestep and end_us // timestep >= limits.MAX_PASSES:
-        raise LimitError(f"a sample of {end_us} µs; the limit is {limits.MAX_PASSES} passes")
+        raise LimitError(
+            f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of {timestep} µs; "
+            f"the limit is {limits.MAX_PASSES} passes"
+        )
+
+
+def check_duration(duration_us: int, last_us: int) -> None:
+    """Raise ValueError unless a sample can last so long.
+
+    Args:
+        duration_us: its length, µs.
+        last_us: time of its last event; -1 if it has none.
+    """
+    if type(duration_us) is not int or not last_us < duration_us <= limits.MAX_TIME_US:
+        above = f"the time of the last event, {last_us} µs" if last_us >= 0 else "-1"
+        raise ValueError(
+            f"duration_us: {duration_us!r:.80}, expected an integer above {above}, "
+            f"and at most {limits.MAX_TIME_US}"
+        )

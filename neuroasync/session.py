@@ -12,10 +12,11 @@ from neuroasync import limits
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError, LimitError, SpikeFileError
 from neuroasync.recording import Recorder
+from neuroasync.sample import check_duration
 from neuroasync.scheduler import Scheduler
 from neuroasync.spikes import SpikeTrain
 
-__all__ = ["Events", "Session"]
+__all__ = ["Events", "Session", "as_train"]
 
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
 
@@ -204,13 +205,13 @@ class Session:
         self._forward.begin(self._seed_of(self._sample))
         self._scheduler.sample = self._sample
         self._t_us = self._index = _NONE
-        self._kept: tuple[SpikeTrain, ...] = ()
+        self._kept: list[SpikeTrain] | None = None
         self._last_us = -1
         self._started: float | None = None
 
     def _checked(self, events: Events) -> SpikeTrain:
         self._check_free()
-        train = _as_train(events)
+        train = as_train(events)
         train.check_indices(self._model.input_size)
         if len(train) and train.t_us[0] < self._last_us:
             raise SpikeFileError(
@@ -230,12 +231,7 @@ class Session:
         """Passes take place up to this time, if the last event is at ``last_us`` (-1: none)."""
         if duration_us is None:
             return self._pass_start(last_us) if last_us >= 0 else -1
-        if type(duration_us) is not int or not last_us < duration_us <= limits.MAX_TIME_US:
-            above = f"the time of the last event, {last_us} µs" if last_us >= 0 else "-1"
-            raise ValueError(
-                f"duration_us: {duration_us!r:.80}, expected an integer above {above}, "
-                f"and at most {limits.MAX_TIME_US}"
-            )
+        check_duration(duration_us, last_us)
         self._check_passes(duration_us - 1)
         return duration_us - 1
 
@@ -253,7 +249,8 @@ class Session:
         if len(train):
             self._last_us = int(train.t_us[-1])
             if self._recorder is not None:
-                self._kept = (*self._kept, train)
+                self._kept = self._kept or []
+                self._kept.append(train)
             if self._forward.is_stopped:
                 return
             if self._t_us.size:
@@ -280,8 +277,8 @@ class Session:
         return t_us - t_us % max(self._model.timestep_us, 1)
 
     def _read_events(self) -> SpikeTrain:
-        t_us = np.concatenate([np.empty(0, np.int64), *(k.t_us for k in self._kept)])
-        index = np.concatenate([np.empty(0, np.int64), *(k.index for k in self._kept)])
+        t_us = np.concatenate([np.empty(0, np.int64), *(k.t_us for k in self._kept or ())])
+        index = np.concatenate([np.empty(0, np.int64), *(k.index for k in self._kept or ())])
         return SpikeTrain(t_us, index)
 
     def _wall_s(self) -> float:
@@ -318,7 +315,8 @@ class _Exclusive:
             self._session.reset()
 
 
-def _as_train(events: Events) -> SpikeTrain:
+def as_train(events: Events) -> SpikeTrain:
+    """A spike train from either form. Raises SpikeFileError if it is none."""
     if isinstance(events, SpikeTrain):
         return events
     if not isinstance(events, tuple) or len(events) != 2:

@@ -105,3 +105,39 @@ async def test_nonsense_for_workers_is_refused(workers, no_leaks):
 async def test_no_samples_are_no_decisions(no_leaks):
     async with na.Network(BUNDLE) as network:
         assert await network.decide_all([]) == []
+
+
+@pytest.mark.parametrize("engine", ["auto", "coroutines"])
+@pytest.mark.parametrize("duration_us", [0, -1, 5000, 10_000.0, "x"])
+async def test_a_duration_that_ends_before_the_events_is_refused(engine, duration_us, no_leaks):
+    train = na.SpikeTrain([0, 9000], [0, 1])
+    async with na.Network(BUNDLE, engine=engine) as network:
+        with pytest.raises(ValueError, match=r"^duration_us: "):
+            await network.decide_all([train], duration_us=duration_us)
+
+
+@pytest.mark.parametrize("engine", ["auto", "coroutines"])
+async def test_samples_may_be_pairs_and_come_one_by_one(engine, no_leaks):
+    pairs = [([0, 10], [0, 1]), ([5], [1])]
+    async with na.Network(BUNDLE, engine=engine) as network:
+        expected = await one_by_one(network, pairs)
+        assert await network.decide_all(pair for pair in pairs) == expected
+        for nonsense in (na.SpikeTrain([0], [0]), "abc", [1, 2], 5):
+            with pytest.raises(na.SpikeFileError):
+                await network.decide_all(nonsense)
+
+
+async def test_leaving_the_block_ends_what_is_under_way(no_leaks):
+    samples = [train for _ in range(200) for train in data_set(40)]
+    async with na.Network(BUNDLE) as network:
+        attempt = asyncio.create_task(network.decide_all(samples))
+        await asyncio.sleep(0)
+    with pytest.raises(na.ClosedError):
+        await attempt
+
+
+@pytest.mark.parametrize("first", [-1, 1.5, True, "a"])
+async def test_nonsense_for_the_first_number_is_refused(first, no_leaks):
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(ValueError, match=r"^first: "):
+            await network.decide_all([], first=first)
