@@ -113,7 +113,7 @@ class Forward:
             StopRuleError: a stop rule of the user's returned something else than a bool.
         """
         while True:
-            why = int(proceed(self.state.context, end_us, work))
+            why = int(proceed(self.state.attach().address, end_us, work))
             if why >= 0:
                 return positions(why)
             if why == lay.MANY:
@@ -132,7 +132,7 @@ class Forward:
             ForwardStepLimitError, LimitError: as :meth:`proceed`.
         """
         while True:
-            why = int(advance(self.state.context, end_us, work))
+            why = int(advance(self.state.attach().address, end_us, work))
             if not self.serve(why):
                 return why == lay.DONE
 

@@ -10,17 +10,17 @@ MAX_BUNDLE_BYTES: Final = 256 * 2**20
 """Largest bundle that is read. Decoding needs about twice that."""
 
 MAX_NEURONS: Final = 2**24
-"""Neurons of a network. A session holds 13 to 33 bytes a neuron, and 150
-while it is deciding: 2.5 GiB at this bound."""
+"""Neurons of a network. A session holds 13 to 69 bytes a neuron, and up to 300
+more while a pass is under way: 6 GiB at this bound."""
 
 MAX_INPUTS: Final = 2**24
-"""Size of the flattened input. A session holds 8 bytes for each: 128 MiB at this bound."""
+"""Size of the flattened input. A pass that is under way takes a bit for each: 2 MiB."""
 
 MAX_POPULATIONS: Final = 4096
-"""Populations of a network; each is a coroutine with its queue (some 2 KiB)."""
+"""Populations of a network; each may be a coroutine (some 1 KiB)."""
 
 MAX_CONNECTIONS: Final = 16384
-"""Connections of a network; each has a row of 200 bytes."""
+"""Connections of a network; each has a row of 144 bytes."""
 
 MAX_DIMENSIONS: Final = 8
 """Dimensions of a shape."""

@@ -231,11 +231,10 @@ class _Batch:
         began, k, resumes, failure = time.perf_counter(), 0, False, None
         while failure is None:
             forward.state.attach()
-            k, why = advance_samples(
+            k, why, resumes = advance_samples(
                 forward.state.context, k, resumes, self._t_us, self._index, self._offsets,
                 self._seeds, self._end_us, BREATH, heads, cycles,
             )  # fmt: skip
-            resumes = True
             check()
             if why == lay.DONE:
                 break
@@ -243,6 +242,8 @@ class _Batch:
                 forward.serve(why)
             except NeuroasyncError as error:
                 failure = error
+        if not cycles.any():  # a processor without a counter: each takes the same
+            cycles[:] = 1
         seconds = (time.perf_counter() - began) / max(int(cycles[: k + 1].sum()), 1)
         for n in range(k):
             yield decision_of(self._plan, heads[n], cycles[n] * seconds, classes)

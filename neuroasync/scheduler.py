@@ -19,6 +19,8 @@ from neuroasync.turns import Turns
 
 __all__ = ["Scheduler"]
 
+_MOST_SETS: Final = 1024
+"""Of populations that are reached together: for so many, what resumes them is remembered."""
 _NO_DRIVEN: Final[dict[int, DrivenPort]] = {}
 _NO_EXTERNAL: Final[dict[int, TaskPort]] = {}
 
@@ -129,6 +131,8 @@ class Scheduler:
             why = proceed(context, end_us, work)
             if why >= 0:
                 if why not in resumes:
+                    if len(resumes) >= _MOST_SETS:
+                        resumes.clear()
                     resumes[why] = self._resumes_of(positions(why))
                 for resume in resumes[why]:
                     resume(None)
@@ -139,8 +143,11 @@ class Scheduler:
                 for resume in self._resumes_of(reached):
                     resume(None)
                 self._show(reached)
-            elif not forward.serve(why) and why == lay.DONE:
-                return
+            elif not forward.serve(why):
+                if why == lay.DONE:
+                    return
+            else:
+                self._check_open()  # what was served may have been a function of the user's
             if clock() > turns.deadline:
                 await self._pause()
                 work = turns.work()
@@ -154,8 +161,11 @@ class Scheduler:
                 reached = forward.reached()
                 await self._deliver(reached)
                 self._show(reached)
-            elif not forward.serve(why) and why == lay.DONE:
-                return
+            elif not forward.serve(why):
+                if why == lay.DONE:
+                    return
+            else:
+                self._check_open()
             if turns.spent():
                 await self._pause()
 

@@ -229,7 +229,8 @@ class State:
         """Start a new sample that runs with ``seed`` (64 bits)."""
         control = self.control
         if control[lay.PHASE] not in _CLEAN:
-            self.workspace = None  # it was abandoned in the middle of a pass
+            # It was abandoned in the middle of a pass: the workspace is not clean.
+            self.workspace, self.context = None, _NO_CONTEXT
         if self.keep:
             self.row_blocks, self.slot_blocks = [], []
         # The rest is for the kernel, once there is a workspace.
@@ -257,6 +258,7 @@ class State:
         if self.workspace is None or self.keep or self.workspace.has_logs:
             return
         if self.control[lay.PHASE] in _CLEAN:
+            self.workspace.forget_events()
             if len(self.plan.idle) < _MOST_IDLE:
                 self.plan.idle.append(self.workspace)
             self.workspace, self.context = None, _NO_CONTEXT

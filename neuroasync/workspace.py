@@ -104,7 +104,7 @@ class Workspace:
             raise ValueError("events: expected two int64 arrays of one length")
         if not (t_us.flags.c_contiguous and index.flags.c_contiguous):
             raise ValueError("events: expected contiguous arrays")
-        self._events = t_us, index
+        self._events: tuple[NDArray[np.int64], ...] = t_us, index
         self.context[lay.T_US : lay.EVENTS + 1] = t_us.ctypes.data, index.ctypes.data, t_us.size
 
     def start_logs(self) -> None:
@@ -138,13 +138,10 @@ class Workspace:
         self.context[lay.PENDING_ROOM] = room
         self.context[lay.GROUP_ROOM] = self.group.shape[1]
 
-    def keep_peaks(self, peaks: NDArray[np.float32], steps: NDArray[np.int32]) -> None:
-        """For the trainer: note the highest silent potentials in f32 and i32[T, N]."""
-        self._hold(lay.PEAKS, peaks)
-        self._hold(lay.PEAK_STEPS, steps)
-        self.context[lay.PEAK_PASSES] = peaks.shape[0]
-        if not peaks.size:
-            self.context[lay.PEAKS] = 0
+    def forget_events(self) -> None:
+        """Let go of the input events."""
+        self._events = ()
+        self.context[lay.EVENTS] = 0
 
     def _hold(self, column: int, array: NDArray[Any]) -> None:
         """Keep an array alive, and tell kernels where it is."""

@@ -43,13 +43,14 @@ def begin(c, seed):
     votes_of(c)[:] = 0
     spikes_of(c)[:] = 0
     clock, mark, work = control[lay.CLOCK], control[lay.NOW], control[lay.WORK]
+    sweep = control[lay.SWEEP]
     control[:] = 0
     control[lay.PASS] = -1
     control[lay.FIRST_VOTE] = -1
     control[lay.LAST_OWNER] = -1
     control[lay.SEED] = seed
     control[lay.CLOCK] = clock
-    control[lay.RING_CLOCK] = clock
+    control[lay.SWEEP] = sweep
     control[lay.SAMPLE_CLOCK] = clock + 1
     control[lay.NOW] = mark + lay.MARK
     control[lay.SAMPLE_MARK] = control[lay.NOW]

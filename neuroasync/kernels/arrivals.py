@@ -135,33 +135,63 @@ def _take_due(c, n):
                 due[r, kept] = due[r, k]
             kept += 1
             continue
-        # Entries stand in the order they were noted: insertion from the end moves few.
-        at = n
-        while at > first and _later(group, at - 1, due, k):
-            for r in range(lay.GROUP_COLUMNS):
-                group[r, at] = group[r, at - 1]
-            at -= 1
         origin = due[lay.DUE_ORIGIN, k]
         owner = inputs
         while populations[owner, lay.START] > origin:
             owner -= 1
-        _put(group, at, origin, owner, due[lay.DUE_COUNT, k], due[lay.CONNECTION, k])
-        group[lay.KEY, at] = due[lay.FIRED_AT, k]
+        _put(group, n, origin, owner, due[lay.DUE_COUNT, k], due[lay.CONNECTION, k])
+        group[lay.KEY, n] = due[lay.FIRED_AT, k]
         n += 1
     control[lay.DUE] = kept
+    control[lay.WORK] += 16 * (n - first)
+    _sort_slots(group, first, n - first)
     for s in range(first, n):
         group[lay.KEY, s] = group[lay.ORIGIN, s]
     return n
 
 
 @kernel
-def _later(group, s, due, k):
-    """Whether slot ``s`` (its key holds the time it fired) goes after entry ``k``."""
-    if group[lay.KEY, s] != due[lay.FIRED_AT, k]:
-        return group[lay.KEY, s] > due[lay.FIRED_AT, k]
-    if group[lay.VIA, s] != due[lay.CONNECTION, k]:
-        return group[lay.VIA, s] > due[lay.CONNECTION, k]
-    return group[lay.ORIGIN, s] > due[lay.DUE_ORIGIN, k]
+def _sort_slots(group, first, n):
+    """Sort ``n`` slots by (time fired, which their key holds, connection, neuron): a heap sort."""
+    ordered = True
+    for s in range(first + 1, first + n):
+        ordered = ordered and not _later(group, s - 1, s)
+    if ordered:
+        return
+    for at in range(n // 2 - 1, -1, -1):
+        _sift_down(group, first, n, at)
+    for end in range(n - 1, 0, -1):
+        _swap(group, first, first + end)
+        _sift_down(group, first, end, 0)
+
+
+@kernel
+def _sift_down(group, first, n, at):
+    while True:
+        latest = at
+        for child in (2 * at + 1, 2 * at + 2):
+            if child < n and _later(group, first + child, first + latest):
+                latest = child
+        if latest == at:
+            return
+        _swap(group, first + at, first + latest)
+        at = latest
+
+
+@kernel
+def _swap(group, a, b):
+    for r in range(lay.GROUP_COLUMNS):
+        group[r, a], group[r, b] = group[r, b], group[r, a]
+
+
+@kernel
+def _later(group, a, b):
+    """Whether slot ``a`` goes after slot ``b``."""
+    if group[lay.KEY, a] != group[lay.KEY, b]:
+        return group[lay.KEY, a] > group[lay.KEY, b]
+    if group[lay.VIA, a] != group[lay.VIA, b]:
+        return group[lay.VIA, a] > group[lay.VIA, b]
+    return group[lay.ORIGIN, a] > group[lay.ORIGIN, b]
 
 
 @kernel

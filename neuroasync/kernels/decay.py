@@ -34,7 +34,7 @@ def freshen_block(c, p, b):
     """Bring block ``b``, of population ``p``, up to the present pass."""
     clocks, control = clocks_of(c), control_of(c)
     then, now = clocks[b], control[lay.CLOCK]
-    if then == now:
+    if then == now and then >= control[lay.SAMPLE_CLOCK]:
         return
     clocks[b] = now
     populations = populations_of(c)
@@ -60,7 +60,7 @@ def freshen(c, p):
     if not agree:
         for b in range(first, last):
             freshen_block(c, p, b)
-    elif then < now:
+    elif then < now or then < control[lay.SAMPLE_CLOCK]:
         for b in range(first, last):
             clocks[b] = now
         if then < control[lay.SAMPLE_CLOCK]:
@@ -131,10 +131,8 @@ def note_interval(c, interval_us):
         return
     control = control_of(c)
     ring, intervals = ring_of(c)
+    _freshen_some(c, c[lay.BLOCKS] // (ring.shape[0] - 2) + 1)
     clock, room = control[lay.CLOCK], ring.shape[0]
-    if clock - control[lay.RING_CLOCK] >= room - 1:
-        _freshen_what_is_awake(c)
-        control[lay.RING_CLOCK] = clock
     taus, at = taus_of(c), (clock + 1) % room
     intervals[at] = interval_us
     for p in range(ring.shape[1]):
@@ -142,12 +140,21 @@ def note_interval(c, interval_us):
 
 
 @kernel
-def _freshen_what_is_awake(c):
-    """Bring every block up to date that is not at rest."""
+def _freshen_some(c, n):
+    """Bring the next ``n`` blocks up to date that are not at rest, so that none falls too far back.
+
+    Blocks take turns: each has its own before the ring forgets a pass that it has not decayed by.
+    """
     clocks, control, populations = clocks_of(c), control_of(c), populations_of(c)
-    for p in range(c[lay.POPULATION_COUNT]):
-        first = populations[p, lay.FIRST_BLOCK]
-        size = populations[p, lay.STOP] - populations[p, lay.START]
-        for b in range(first, first + (size + lay.BLOCK - 1) // lay.BLOCK):
-            if clocks[b] >= control[lay.SAMPLE_CLOCK]:
-                freshen_block(c, p, b)
+    p = 0
+    for _ in range(min(n, clocks.size)):
+        b = control[lay.SWEEP]
+        control[lay.SWEEP] = b + 1 if b + 1 < clocks.size else 0
+        if clocks[b] < control[lay.SAMPLE_CLOCK]:
+            continue
+        if b < populations[p, lay.FIRST_BLOCK]:
+            p = 0
+        while p + 1 < c[lay.POPULATION_COUNT] and populations[p + 1, lay.FIRST_BLOCK] <= b:
+            p += 1
+        freshen_block(c, p, b)
+        control[lay.WORK] += lay.BLOCK

@@ -16,7 +16,7 @@ links           i64[..]             connections leaving each population; CSR of 
 weights         f32[..]             weights, source-major for dense ones; biases
 thresholds      f32[N]              neuron
 factors         f32[N] or f32[0]    neuron: decay over a timestep; where time constants differ
-taus            f64[P] or f64[N]    population, or neuron where time constants differ: µs
+taus            f64[P] or f64[P+N]  population, then neuron where time constants differ: µs
 uniform         f32[P, 2]           population: threshold, and decay over a timestep
 =============== =================== ==========================================================
 
@@ -281,8 +281,8 @@ SEED: Final = 21
 CLOCK: Final = 22
 """Passes of the session, over all its samples; the next, its value when the sample began."""
 SAMPLE_CLOCK: Final = 23
-RING_CLOCK: Final = 24
-"""The pass at which all blocks were last brought up to date."""
+SWEEP: Final = 24
+"""The block that is next to be brought up to date without being reached."""
 NOW: Final = 25
 """Mark of the group; the next two, its value when the pass and the sample began."""
 PASS_MARK: Final = 26

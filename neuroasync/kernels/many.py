@@ -37,15 +37,16 @@ def advance_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, wo
         offsets: i64[S + 1], where each sample's events begin.
         seeds: i64[S].
         end_us: i64[S], passes at virtual times up to this one take place.
-        work: about how many synaptic operations a sample may take before this returns.
+        work: about how many synaptic operations may be spent before returning.
         heads: i64[S, W], written: the first words of the session's memory after each sample.
         cycles: i64[S], added to: what each took.
 
     Returns:
-        The sample that needs something, or S; and what ``advance`` returned.
+        The sample to go on with, or S; what ``advance`` returned; whether that sample has begun.
     """
     c, why = i64_at(context, lay.CONTEXT_COLUMNS), lay.DONE
     memory = i64_at(c[lay.SESSION], heads.shape[1])
+    limit = memory[lay.WORK] + work
     while k < seeds.size:
         began = _cycles()
         c[lay.T_US] = t_us.ctypes.data + 8 * offsets[k]
@@ -54,10 +55,12 @@ def advance_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, wo
         if not resumes:
             begin(c, seeds[k])
         resumes = False
-        why = advance(c, end_us[k], work)
+        why = advance(c, end_us[k], limit - memory[lay.WORK])
         cycles[k] += _cycles() - began
         if why != lay.DONE:
-            return k, why
+            return k, why, True
         heads[k, :] = memory
         k += 1
-    return k, why
+        if memory[lay.WORK] > limit and k < seeds.size:
+            return k, lay.BUDGET_SPENT, False
+    return k, why, False

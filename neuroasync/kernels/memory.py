@@ -27,7 +27,6 @@ __all__ = [
     "input_times",
     "keys_of",
     "knobs_of",
-    "links_of",
     "listed_of",
     "marks_of",
     "momenta_of",
@@ -49,7 +48,6 @@ __all__ = [
     "uniform_of",
     "votes_of",
     "waiting_of",
-    "weights_of",
 ]
 
 
@@ -117,18 +115,6 @@ def connections_of(c):
     """i64[C, 18]."""
     rows = c[lay.CONNECTION_COUNT]
     return carray(_pointer(c[lay.CONNECTIONS]), (rows, lay.CONNECTION_COLUMNS), np.int64)
-
-
-@kernel
-def links_of(c):
-    """i64[..]; its end is not known here."""
-    return carray(_pointer(c[lay.LINKS]), 1, np.int64)
-
-
-@kernel
-def weights_of(c):
-    """f32[..]; its end is not known here."""
-    return carray(_pointer(c[lay.WEIGHTS]), 1, np.float32)
 
 
 @kernel
