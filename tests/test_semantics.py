@@ -137,6 +137,22 @@ def test_delayed_spikes_come_after_the_input_by_time_fired_connection_and_neuron
 
 
 @in_every_engine
+def test_what_a_neuron_sent_twice_in_a_pass_is_due_in_the_order_in_which_it_was_selected(run):
+    # Neurons 0 to 2 fire at once; fifo takes 0 first. Then 1 makes it fire again, and 2 while
+    # that spike waits: 0 is selected once with one spike, then with two.
+    model = network(
+        [population("a", 3, refractory=False), population("c", v_threshold=99.0)],
+        [
+            dense(INPUT, "a", [[2]] * 3),
+            dense("a", "a", [[0, 2, 2], [0] * 3, [0] * 3]),
+            dense("a", "c", [[1] * 3], delay_us=1 * MS),
+        ],
+    )
+    result = run(model, events((0, 0)), FIFO, duration_us=1 * MS + 1)
+    assert opening(result, at=1) == [(0, 1, 2), (0, 2, 2), (1, 1, 2), (2, 1, 2)]
+
+
+@in_every_engine
 def test_what_is_due_after_the_last_pass_is_dropped_and_counted(run):
     model = network(
         [population("a"), population("b")],

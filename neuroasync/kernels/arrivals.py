@@ -123,11 +123,14 @@ def _put(group, at, origin, owner, count, via):
 
 @kernel
 def _take_due(c, n):
-    """Append what is due now to the group by (time fired, connection, neuron); return its size."""
-    control, populations = control_of(c), populations_of(c)
+    """Append what is due now to the group by (time fired, connection, neuron); return its size.
+
+    What one neuron sent over a connection at one time stays in the order in which it was selected.
+    """
+    control = control_of(c)
     if control[lay.DUE] == 0:
         return n
-    due, group, inputs = due_of(c), group_of(c), c[lay.POPULATION_COUNT]
+    due, group = due_of(c), group_of(c)
     kept, first = 0, n
     for k in range(control[lay.DUE]):
         if due[lay.DUE_AT, k] != control[lay.TIME]:
@@ -135,11 +138,8 @@ def _take_due(c, n):
                 due[r, kept] = due[r, k]
             kept += 1
             continue
-        origin = due[lay.DUE_ORIGIN, k]
-        owner = inputs
-        while populations[owner, lay.START] > origin:
-            owner -= 1
-        _put(group, n, origin, owner, due[lay.DUE_COUNT, k], due[lay.CONNECTION, k])
+        # Until they are sorted, key and owner hold what else they are sorted by.
+        _put(group, n, due[lay.DUE_ORIGIN, k], n, due[lay.DUE_COUNT, k], due[lay.CONNECTION, k])
         group[lay.KEY, n] = due[lay.FIRED_AT, k]
         n += 1
     control[lay.DUE] = kept
@@ -147,12 +147,21 @@ def _take_due(c, n):
     _sort_slots(group, first, n - first)
     for s in range(first, n):
         group[lay.KEY, s] = group[lay.ORIGIN, s]
+        group[lay.OWNER, s] = _owner(c, group[lay.ORIGIN, s])
     return n
 
 
 @kernel
+def _owner(c, origin):
+    populations, owner = populations_of(c), c[lay.POPULATION_COUNT]
+    while populations[owner, lay.START] > origin:
+        owner -= 1
+    return owner
+
+
+@kernel
 def _sort_slots(group, first, n):
-    """Sort ``n`` slots by (time fired, which their key holds, connection, neuron): a heap sort."""
+    """Sort ``n`` slots by (time fired, connection, neuron, place): a heap sort."""
     ordered = True
     for s in range(first + 1, first + n):
         ordered = ordered and not _later(group, s - 1, s)
@@ -191,7 +200,9 @@ def _later(group, a, b):
         return group[lay.KEY, a] > group[lay.KEY, b]
     if group[lay.VIA, a] != group[lay.VIA, b]:
         return group[lay.VIA, a] > group[lay.VIA, b]
-    return group[lay.ORIGIN, a] > group[lay.ORIGIN, b]
+    if group[lay.ORIGIN, a] != group[lay.ORIGIN, b]:
+        return group[lay.ORIGIN, a] > group[lay.ORIGIN, b]
+    return group[lay.OWNER, a] > group[lay.OWNER, b]
 
 
 @kernel
