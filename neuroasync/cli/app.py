@@ -52,7 +52,7 @@ def commands(_version: VersionOption = False) -> None:
     First look:
       neuroasync demo
     A network of your own:
-      neuroasync train digits --recipe unlayered -o mine.nab
+      neuroasync train digits --recipe unlayered-random -o mine.nab
       neuroasync encode digits --part test -o test.npz
       neuroasync run mine.nab test.npz --policy momentum --until "margin(3)"
 

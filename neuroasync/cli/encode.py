@@ -2,25 +2,19 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from neuroasync.cli.guard import CliError
-from neuroasync.cli.options import Coding
+from neuroasync.cli.options import Coding, DataOption, SetName
 from neuroasync.cli.output import facts, say
 from neuroasync.cli.paths import check_output
-from neuroasync.datasets import DATASETS, load_dataset
+from neuroasync.datasets import load_dataset
 from neuroasync.spike_file import write_spikes
 from neuroasync.spikes import SpikeTrains
 
 __all__ = ["encode"]
-
-if TYPE_CHECKING:
-    SetName = StrEnum
-else:
-    SetName = StrEnum("SetName", {name: name for name in DATASETS})
-
 
 class Part(StrEnum):
     """A part of the fixed split."""
@@ -36,14 +30,6 @@ SetArgument = Annotated[
         metavar="NAME", show_default=False,
         help="digits, mnist: images; nmnist-small, spoken-digits, braille: recordings that ship, "
         "in part; nmnist, shd, dvs-gesture: read by Tonic (extra 'data'), need --data.",
-    ),
-]  # fmt: skip
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", metavar="DIR", show_default=False,
-        help="Folder with the files of the set, or for Tonic, which downloads what is missing. "
-        "Default: what NEUROASYNC_DATA names; without, what ships.",
     ),
 ]  # fmt: skip
 CodingOption = Annotated[

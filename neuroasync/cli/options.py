@@ -3,19 +3,20 @@
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neuroasync import limits
 from neuroasync.cli.guard import CliError
+from neuroasync.datasets import DATASETS
 from neuroasync.settings import InputMode
 
 __all__ = [
     "BundleOption",
     "BundlePath",
     "Coding",
-    "DatasetArgument",
+    "DataOption",
     "EngineName",
     "EngineOption",
     "EventsPath",
@@ -29,6 +30,7 @@ __all__ = [
     "RecordingPath",
     "SamplesOption",
     "SeedOption",
+    "SetName",
     "UntilOption",
     "chosen_samples",
     "mode_of",
@@ -66,18 +68,20 @@ class Coding(StrEnum):
     LATENCY = "latency"
 
 
-class DatasetName(StrEnum):
-    """A data set that can be had without a download."""
+if TYPE_CHECKING:
+    SetName = StrEnum
+else:
+    SetName = StrEnum("SetName", {name: name for name in DATASETS})
 
-    DIGITS = "digits"
 
-
-DatasetArgument = Annotated[
-    DatasetName,
-    typer.Argument(
-        metavar="DATASET", help="digits: 1,797 handwritten digits of 8 x 8.", show_default=False
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", show_default=False,
+        help="Folder with the files of the set, or for Tonic, which downloads what is missing. "
+        "Default: what NEUROASYNC_DATA names; without, what ships.",
     ),
-]
+]  # fmt: skip
 BundlePath = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="Trained network, a .nab file.", show_default=False)
 ]

@@ -1,29 +1,50 @@
 """``neuroasync train``: train a network by one of the recipes."""
 
 import importlib.util
-from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from neuroasync.bundle import Bundle, write_bundle
+from neuroasync.bundle import write_bundle
 from neuroasync.cli.guard import CliError
-from neuroasync.cli.options import Coding, DatasetArgument
+from neuroasync.cli.options import Coding, DataOption, InputName, SetName, mode_of
 from neuroasync.cli.output import Ticker, facts, progress, say
+from neuroasync.cli.own_data import (
+    TopologyOption,
+    TrainFileOption,
+    ValidationFileOption,
+    check_source,
+    own_files,
+)
 from neuroasync.cli.paths import check_output
+from neuroasync.datasets import Dataset, load_dataset
 
-__all__ = ["train"]
+if TYPE_CHECKING:
+    from neuroasync.train import BatchResult
+    from neuroasync.train.recipes import Recipe
+
+__all__ = ["check_torch", "train"]
 
 
-class Recipe(StrEnum):
+class RecipeName(StrEnum):
     """How a network is trained."""
 
     LAYERED_PAPER = "layered-paper"
     LAYERED = "layered"
-    UNLAYERED = "unlayered"
-    QUEUED = "queued"
+    UNLAYERED_RANDOM = "unlayered-random"
+    UNLAYERED_MOMENTUM = "unlayered-momentum"
+
+
+_NAMES: Final = {
+    ("digits", RecipeName.UNLAYERED_RANDOM, InputName.PRIORITISED): "unlayered",
+    ("digits", RecipeName.UNLAYERED_MOMENTUM, InputName.QUEUED): "queued",
+}
+"""Names of shipped networks, which their meta calls their recipe: the commands that made them
+shall give the same bytes."""
 
 
 class Device(StrEnum):
@@ -34,30 +55,45 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+SetArgument = Annotated[
+    SetName | None,
+    typer.Argument(
+        metavar="[DATASET]", show_default=False,
+        help="One of the data sets, see `neuroasync encode`. Default: files of your own, --train.",
+    ),
+]  # fmt: skip
 RecipeOption = Annotated[
-    Recipe,
+    RecipeName,
     typer.Option(
         "--recipe", show_default=False,
         help="layered-paper: layer by layer, as in the paper; layered: layer by layer, with "
-        "memory and a spike penalty; unlayered: the same, then in the order it runs in; "
-        "queued: for input that waits with all other spikes.",
+        "memory and a spike penalty; unlayered-random, unlayered-momentum: the same, then in "
+        "the order it runs in.",
     ),
 ]  # fmt: skip
+InputOption = Annotated[
+    InputName,
+    typer.Option(
+        "--input",
+        help="What an unlayered recipe trains for. prioritised: a timestep's input goes first; "
+        "queued: it waits with all other spikes.",
+    ),
+]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="OUT.nab", show_default=False,
-        help="Bundle to write. Default: digits-RECIPE.nab, here.",
+        help="Bundle to write. Default: DATASET-RECIPE.nab, here.",
     ),
 ]  # fmt: skip
 CodingOption = Annotated[
-    Coding,
+    Coding | None,
     typer.Option(
-        "--coding",
+        "--coding", show_default=False,
         help="How a pixel becomes spikes: more often (rate) or earlier (latency), the brighter "
-        "it is.",
+        "it is. Default: rate for digits, latency for mnist.",
     ),
-]
+]  # fmt: skip
 EpochsOption = Annotated[
     int | None,
     typer.Option(
@@ -93,10 +129,15 @@ DeviceOption = Annotated[
 
 
 def train(
-    dataset: DatasetArgument,
     recipe: RecipeOption,
+    dataset: SetArgument = None,
+    input: InputOption = InputName.PRIORITISED,  # noqa: A002  # names the option
     output: OutputOption = None,
-    coding: CodingOption = Coding.RATE,
+    data: DataOption = None,
+    coding: CodingOption = None,
+    train: TrainFileOption = None,
+    validation: ValidationFileOption = None,
+    topology: TopologyOption = None,
     epochs: EpochsOption = None,
     seed: TrainSeedOption = 0,
     checkpoint: CheckpointOption = None,
@@ -107,26 +148,39 @@ def train(
 
     \b
     Examples:
-      neuroasync train digits --recipe unlayered -o mine.nab
-      neuroasync train digits --recipe queued --checkpoint run.ckpt
-      neuroasync train digits --recipe queued --checkpoint run.ckpt --resume
+      neuroasync train digits --recipe unlayered-random -o mine.nab
+      neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt
+      neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt --resume
+      neuroasync train --train my.npz --recipe unlayered-random --topology \\
+        "timestep_us=1000; input 64; hidden d32; output d10"
 
     After Ctrl-C, --resume goes on from the checkpoint and ends with the same bits.
     """  # noqa: D301  # \b keeps the examples' lines
-    path = output or Path(f"{dataset.value}-{recipe.value}.nab")
+    own = own_files(train, validation, None)
+    check_source(dataset, own, topology, data, coding)
+    name = "own" if dataset is None else dataset.value
+    path = output or Path(f"{name}-{recipe.value}.nab")
     check_output(path)
     if checkpoint is not None:
         check_output(checkpoint, path)
     elif resume:
         raise CliError("--resume: expected a --checkpoint FILE to go on from")
-    train_digits = _trainer()
+    check_torch()
+    from neuroasync.train.by_recipe import train_dataset
+
     with progress("training", 1) as tick:
         try:
-            bundle = train_digits(
-                recipe.value, coding=coding.value, epochs=epochs, seed=seed,
-                checkpoint=checkpoint, resume=resume, device=device.value,
-                on_progress=_shown_on(tick),
-            )  # fmt: skip
+            made_by = _recipe(name, topology, recipe, input, {"seed": seed, "device": device.value})
+            if epochs is not None:
+                made_by = replace(made_by, config=replace(made_by.config, epochs=epochs))
+            bundle = train_dataset(
+                own.load(made_by.topology) if own is not None else _load(name, data, coding),
+                made_by,
+                name=_NAMES.get((name, recipe, input), recipe.value),
+                checkpoint=checkpoint,
+                resume=resume,
+                on_batch=partial(_show, tick),
+            )
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
     write_bundle(bundle, path)
@@ -134,29 +188,40 @@ def train(
     say(facts([*about, *bundle.meta.items()]))
 
 
-def _trainer() -> Callable[..., Bundle]:
-    """The recipes; they import torch."""
+def check_torch() -> None:
+    """Raise CliError unless torch is installed."""
     if importlib.util.find_spec("torch") is None:
         raise CliError("training needs torch: install neuroasync with its extra 'train'")
-    from neuroasync.train.recipes import train_digits
-
-    return train_digits
 
 
-def _shown_on(tick: Ticker) -> Callable[..., None]:
-    def on_progress(
-        epoch: int,
-        epochs: int,
-        batch: int,
-        batches: int,
-        loss: float,
-        accuracy: float,
-        spikes_per_sample: float,
-    ) -> None:
-        note = (
-            f"epoch {epoch + 1}/{epochs}, loss {loss:.3f}, accuracy {accuracy:.0%}, "
-            f"{spikes_per_sample:.0f} spikes a sample"
-        )
-        tick(epoch * batches + batch + 1, note, epochs * batches)
+def _recipe(
+    name: str, topology: str | None, recipe: RecipeName, mode: InputName, changes: dict[str, Any]
+) -> "Recipe":
+    """The recipe of that name for a data set, or for a network of one's own."""
+    from neuroasync.train.recipes import RECIPES, for_input, own_recipes
 
-    return on_progress
+    recipes = RECIPES[name] if topology is None else own_recipes(topology)
+    chosen = recipes[recipe.value]
+    if mode is InputName.QUEUED and chosen.config.policy == "layer-sync":
+        raise CliError(f"--input queued: goes with an unlayered recipe, not with {recipe.value}")
+    changed = replace(chosen, config=replace(chosen.config, **changes))
+    return for_input(changed, mode_of(mode) or "prioritised")
+
+
+def _load(name: str, data: Path | None, coding: Coding | None) -> Dataset:
+    from neuroasync.train.recipes import DRAWS
+
+    return load_dataset(
+        name,
+        data_dir=data,
+        coding=None if coding is None else coding.value,
+        draws=DRAWS.get(name, 1),
+    )
+
+
+def _show(tick: Ticker, batch: "BatchResult", epochs: int) -> None:
+    note = (
+        f"epoch {batch.epoch + 1}/{epochs}, loss {batch.loss:.3f}, accuracy {batch.accuracy:.0%}, "
+        f"{batch.spikes:.0f} spikes a sample"
+    )
+    tick(batch.epoch * batch.batches + batch.batch + 1, note, epochs * batch.batches)

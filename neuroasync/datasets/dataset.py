@@ -62,12 +62,14 @@ class Dataset:
         samples: all of them, by number.
         split: the numbers of each part.
         draws: how many times each training sample is encoded.
+        coding: how its pixels become spikes; None where its samples are spikes already.
     """
 
     about: About
     samples: Samples
     split: Split
     draws: int = 1
+    coding: str | None = None
 
     @cached_property
     def train(self) -> SpikeTrains:
@@ -148,9 +150,40 @@ class Dataset:
         Raises:
             ValueError: an argument is out of range.
         """
-        if not 0 <= k < folds:
-            raise ValueError(f"k: {k}, expected 0 to {folds - 1}")
+        _check_fold(k, folds)
         return replace(self, split=self.split.fold(k, folds, self.samples.strata, seed))
+
+    def rotate(self, k: int, folds: int = 5, seed: int = 0) -> Self:
+        """For cross-validated measuring: fold ``k`` of the train and validation samples is tested.
+
+        The others are split anew into those that train and those that validate, by the set's own
+        rule. The folds are stratified; the set's own test part is in none of them, and not used.
+
+        Args:
+            k: from 0 to ``folds - 1``.
+            folds: from 2.
+            seed: 64 bits; decides who is in which fold.
+
+        Raises:
+            ValueError: an argument is out of range.
+        """
+        _check_fold(k, folds)
+        return replace(self, split=self.split.rotate(k, folds, self.samples.strata, seed))
+
+    def at_most(self, train: int | None = None, measured: int | None = None) -> Self:
+        """A smaller set, its classes (and groups) in their proportions.
+
+        Args:
+            train: samples to learn from, at most; None for all.
+            measured: samples to validate and as many to test, at most; None for all.
+
+        Raises:
+            ValueError: a number is not above 0.
+        """
+        for name, most in (("train", train), ("measured", measured)):
+            if most is not None and most < 1:
+                raise ValueError(f"{name}: {most}, expected a number from 1, or None")
+        return replace(self, split=self.split.at_most(train, measured, self.samples.strata))
 
     def leave_out(self, group: str) -> Self:
         """For the harder test: ``group`` is unknown in training, and alone in the test part.
@@ -173,6 +206,11 @@ class Dataset:
             raise ValueError(f"group: {group!r} has no sample in the test part")
         pool = pool[~of_group[pool]]
         return replace(self, split=hold_out(pool, test, self.samples.strata))
+
+
+def _check_fold(k: int, folds: int) -> None:
+    if not 0 <= k < folds:
+        raise ValueError(f"k: {k}, expected 0 to {folds - 1}")
 
 
 def join(parts: list[SpikeTrains]) -> SpikeTrains:

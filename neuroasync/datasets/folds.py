@@ -37,6 +37,19 @@ class Split:
         held = stratified_folds(strata[pool], folds, seed) == k
         return type(self)(pool[~held], pool[held], self.test)
 
+    def rotate(self, k: int, folds: int, strata: Ints, seed: int) -> "Split":
+        """Another split of the train and validation samples alone: fold ``k`` is the test part."""
+        held = self.fold(k, folds, strata, seed)
+        return hold_out(held.train, held.validation, strata)
+
+    def at_most(self, train: int | None, measured: int | None, strata: Ints) -> Self:
+        """At most so many samples in each part, each stratum with its share."""
+        return type(self)(
+            _thinned(self.train, train, strata),
+            _thinned(self.validation, measured, strata),
+            _thinned(self.test, measured, strata),
+        )
+
 
 def hold_out(pool: Ints, test: Ints, strata: Ints) -> Split:
     """The default split: a fifth of ``pool``, stratified, validates."""
@@ -64,3 +77,11 @@ def stratified_folds(strata: Ints, folds: int, seed: int) -> Ints:
     fold = np.empty(len(strata), np.int64)
     fold[np.lexsort((uniforms(seed, len(strata)), strata))] = np.arange(len(strata)) % folds
     return fold
+
+
+def _thinned(part: Ints, most: int | None, strata: Ints) -> Ints:
+    """``most`` of the samples, evenly from those in the order of their strata."""
+    if most is None or most >= part.size:
+        return part
+    in_order = np.argsort(strata[part], kind="stable")
+    return part[np.sort(in_order[np.arange(most) * part.size // most])]

@@ -65,7 +65,7 @@ def load_digits(coding: Coding, draws: int) -> Dataset:
     first_test = len(values) - _DIGITS_TEST
     split = Split(*np.split(order, [first_test - _DIGITS_VALIDATION, first_test]))
     samples = _samples(values, labels, np.arange(len(values)), coding)
-    return Dataset(_DIGITS, samples, split, draws)
+    return Dataset(_DIGITS, samples, split, draws, coding)
 
 
 def load_mnist(folder: Path | None, coding: Coding, draws: int) -> Dataset:
@@ -83,7 +83,7 @@ def load_mnist(folder: Path | None, coding: Coding, draws: int) -> Dataset:
     values = np.concatenate([train["images"], test["images"]])
     samples = _samples(values, labels, seeds, coding)
     split = hold_out(numbers[:first_test], numbers[first_test:], labels)
-    return Dataset(_MNIST, samples, split, draws)
+    return Dataset(_MNIST, samples, split, draws, coding)
 
 
 def _mnist_file(folder: Path | None, part: str) -> Arrays:

@@ -1,40 +1,48 @@
-"""The recipes of the shipped digit bundles, and what makes a bundle by one.
+"""How the networks of each data set are trained: a table.
 
-``layered-paper`` follows the kind of recipe of Koopman et al., arXiv 2408.05098, for layered
-training: no memory between timesteps, a low threshold, a loss for each timestep, nothing that
-keeps firing sparse. The others share one recipe of ours and differ in the order that the second
-half of the training runs in.
+A *recipe* is a network's text and a training. Each data set has four, the *trainings* of the
+study: ``layered-paper`` follows the kind of recipe of Koopman et al., arXiv 2408.05098, for
+layered training: no memory between timesteps, a low threshold, a loss for each timestep, nothing
+that keeps firing sparse. The others share one recipe of ours and differ in the order that the
+second half of the training runs in: layer-sync throughout (``layered``), random or momentum order.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-from neuroasync.bundle import Bundle, Scalar
-from neuroasync.datasets import load_dataset
-from neuroasync.datasets.images import Coding
-from neuroasync.topology import parse_topology
+from neuroasync.settings import InputMode
 from neuroasync.train.config import TrainConfig
-from neuroasync.train.export import export_bundle
-from neuroasync.train.network import Device
-from neuroasync.train.stopping import choose_until
-from neuroasync.train.trainer import BatchResult, fit
 
-__all__ = ["RECIPES", "OnProgress", "Recipe", "train_digits"]
+__all__ = [
+    "DRAWS",
+    "RECIPES",
+    "TRAININGS",
+    "Recipe",
+    "Recipes",
+    "Training",
+    "for_input",
+    "own_recipes",
+    "recipes_of",
+]
 
-OnProgress = Callable[[int, int, int, int, float, float, float], None]
-"""Called with epoch, epochs, batch, batches, loss, accuracy, spikes per sample."""
+Training: TypeAlias = Literal["layered-paper", "layered", "unlayered-random", "unlayered-momentum"]
 
-_LAYERS: Final = "input 8x8; hidden1 d64; hidden2 d64; hidden3 d64; output d10"
-_STOP_LOSS: Final = 0.0
-_DRAWS: Final = 4
-"""Encodings of each training image."""
+TRAININGS: Final[tuple[Training, ...]] = (
+    "layered-paper",
+    "layered",
+    "unlayered-random",
+    "unlayered-momentum",
+)
+
+_PAPER: Final = "decay=0.0 v_threshold=0.3"
+"""Neurons of the paper's kind: without memory between timesteps, easily excited."""
+_OURS: Final = "decay=0.9 v_threshold=1.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a digit bundle is made.
+    """How a network is made.
 
     Attributes:
         topology: of the network; see ``neuroasync.topology``.
@@ -45,96 +53,66 @@ class Recipe:
     config: TrainConfig
 
 
-def _layers(decay: float, v_threshold: float) -> str:
-    """The one network, with other neurons: a decay of 0 is no memory between timesteps."""
-    settings = f"timestep_us=1000 decay={decay} v_threshold={v_threshold}"
-    return f"{settings}; {_LAYERS}"
+Recipes: TypeAlias = Mapping[Training, Recipe]
+"""The four recipes of a data set."""
 
 
-_LAYERED: Final = TrainConfig(epochs=24, policy="layer-sync", penalty_target=5.0, init_rate=0.1)
-
-RECIPES: Final = {
-    "layered-paper": Recipe(
-        _layers(decay=0.0, v_threshold=0.3),
-        replace(_LAYERED, loss="timestep", vote_scale=1.0, penalty=0.0),
-    ),
-    "layered": Recipe(_layers(decay=0.9, v_threshold=1.0), _LAYERED),
-    "unlayered": Recipe(_layers(decay=0.9, v_threshold=1.0), replace(_LAYERED, policy="random")),
-    "queued": Recipe(
-        _layers(decay=0.9, v_threshold=1.0), replace(_LAYERED, policy="momentum", input="queued")
-    ),
-}
-
-
-def train_digits(
-    recipe: str,
-    *,
-    coding: Coding = "rate",
-    epochs: int | None = None,
-    seed: int = 0,
-    checkpoint: str | os.PathLike[str] | None = None,
-    resume: bool = False,
-    device: Device = "auto",
-    on_progress: OnProgress | None = None,
-) -> Bundle:
-    """Train on the digits by a recipe, choose a stop rule on the validation part, export.
-
-    The same arguments and build of torch give the same bundle, to the byte.
+def recipes_of(paper: str, ours: str, config: TrainConfig) -> Recipes:
+    """Four recipes of one training.
 
     Args:
-        recipe: one of ``RECIPES``.
-        coding: of the digits.
-        epochs: the recipe's own number if None.
-        seed: of everything that is drawn.
-        checkpoint: file that says after each epoch where the training stands.
-        resume: go on from that file.
-        device: where to train.
-        on_progress: called after each batch.
-
-    Raises:
-        ValueError: the recipe is unknown, or an argument is out of range.
-        CheckpointError: the checkpoint cannot be used.
+        paper: text of the network of ``layered-paper``.
+        ours: text of that of the others.
+        config: training of ``layered``; its order is layer-sync.
     """
-    if recipe not in RECIPES:
-        raise ValueError(f"recipe: {recipe!r:.80}, expected one of {list(RECIPES)}")
-    chosen = RECIPES[recipe]
-    config = replace(chosen.config, seed=seed, device=device)
-    if epochs is not None:
-        config = replace(config, epochs=epochs)
-    digits = load_dataset("digits", coding=coding, draws=_DRAWS)
-
-    def on_batch(batch: BatchResult) -> None:
-        if on_progress is not None:
-            done = (batch.epoch, config.epochs, batch.batch, batch.batches)
-            on_progress(*done, batch.loss, batch.accuracy, batch.spikes)
-
-    fitted = fit(
-        parse_topology(chosen.topology),
-        digits.train,
-        config,
-        validation=digits.validation,
-        on_batch=on_batch,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
-    bundle = export_bundle(
-        fitted,
-        digits.validation,
-        classes=list(digits.classes),
-        topology=chosen.topology,
-        meta={
-            "dataset": f"{digits.title}; {digits.licence}",
-            "dataset_credit": digits.credit,
-            "recipe": recipe,
-            "coding": coding,
-            "encodings_per_training_image": _DRAWS,
-        },
-    )
-    stop = choose_until(bundle, digits.validation, seed, _STOP_LOSS)
-    chosen_rule: dict[str, Scalar] = {
-        "until": stop.until,
-        "until_validation_accuracy": stop.accuracy,
-        "until_validation_rounds": stop.rounds,
-        "until_validation_spikes": stop.spikes,
+    as_paper = replace(config, loss="timestep", vote_scale=1.0, penalty=0.0)
+    return {
+        "layered-paper": Recipe(paper, as_paper),
+        "layered": Recipe(ours, config),
+        "unlayered-random": Recipe(ours, replace(config, policy="random")),
+        "unlayered-momentum": Recipe(ours, replace(config, policy="momentum")),
     }
-    return replace(bundle, meta={**bundle.meta, **chosen_rule})
+
+
+def own_recipes(topology: str) -> Recipes:
+    """Recipes for a network of one's own.
+
+    Args:
+        topology: its text; what it says of neurons, it says of single populations, not of all.
+    """
+    return recipes_of(f"{_PAPER}; {topology}", f"{_OURS}; {topology}", _OWN)
+
+
+def for_input(recipe: Recipe, mode: InputMode) -> Recipe:
+    """The recipe for a network that will run with its input so; a layered one stays as it is."""
+    if recipe.config.policy == "layer-sync":
+        return recipe
+    return replace(recipe, config=replace(recipe.config, input=mode))
+
+
+def _stack(timestep_us: int, inputs: str, classes: int, config: TrainConfig) -> Recipes:
+    """Recipes for three populations of 64 and an output."""
+    layers = f"input {inputs}; hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}"
+    paper, ours = (f"timestep_us={timestep_us} {family}; {layers}" for family in (_PAPER, _OURS))
+    return recipes_of(paper, ours, config)
+
+
+_DIGITS: Final = TrainConfig(epochs=24, policy="layer-sync", penalty_target=5.0, init_rate=0.1)
+_OWN: Final = replace(_DIGITS, epochs=60)
+_EVENTS: Final = replace(_DIGITS, epochs=60, batch_size=32)
+_LARGE: Final = replace(_DIGITS, epochs=12)
+
+RECIPES: Final[Mapping[str, Recipes]] = {
+    "digits": _stack(1_000, "8x8", 10, _DIGITS),
+    "mnist": _stack(1_000, "28x28", 10, _DIGITS),
+    "nmnist-small": _stack(10_000, "2x34x34", 10, _EVENTS),
+    "spoken-digits": _stack(10_000, "2x32", 10, _EVENTS),
+    "braille": _stack(25_000, "2x12", 27, _EVENTS),
+    "nmnist": _stack(10_000, "2x34x34", 10, _LARGE),
+    "shd": _stack(10_000, "700", 20, _LARGE),
+    "dvs-gesture": _stack(20_000, "2x128x128", 11, _EVENTS),
+}
+"""Recipes by data set."""
+
+DRAWS: Final[Mapping[str, int]] = {"digits": 4}
+"""Encodings of each training image, where it is more than one."""

@@ -1,18 +1,17 @@
 """Choosing a stop rule on validation data, in the runtime that will use it."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from neuroasync.bundle import Bundle
-from neuroasync.kernels.order import sample_seed
+from neuroasync.metrics import StopPoint, stop_points
 from neuroasync.network import Network
+from neuroasync.recording import Recording
 from neuroasync.spikes import SpikeTrains
 
-__all__ = ["CANDIDATES", "StopChoice", "choose_until"]
+__all__ = ["CANDIDATES", "StopChoice", "best_rule", "choose_until"]
 
 CANDIDATES: Final = (
     "first-spike",
@@ -45,32 +44,30 @@ def choose_until(bundle: Bundle, validation: SpikeTrains, seed: int, loss: float
 
     Args:
         bundle: the trained network.
-        validation: samples with labels, which were not trained on.
+        validation: samples with labels, one at least, which were not trained on.
         seed: sample i runs with ``sample_seed(seed, i)``.
         loss: of accuracy, 0 to 1.
     """
-    quiet, *others = asyncio.run(_try_all(bundle, validation, seed, ("quiet", *CANDIDATES)))
-    good = [choice for choice in others if choice.accuracy >= quiet.accuracy - loss]
-    return min((quiet, *good), key=lambda choice: choice.rounds)
+    recording = asyncio.run(_recorded(bundle, validation, seed))
+    best = best_rule(stop_points(recording, ("quiet", *CANDIDATES)), loss)
+    accuracy, rounds, spikes = best.accuracy, best.mean("rounds"), best.mean("spikes")
+    return StopChoice(best.rule, accuracy or 0.0, rounds or 0.0, spikes or 0.0)
 
 
-async def _try_all(
-    bundle: Bundle, trains: SpikeTrains, seed: int, rules: Iterable[str]
-) -> list[StopChoice]:
-    choices = []
+def best_rule(points: Sequence[StopPoint], loss: float) -> StopPoint:
+    """That of the fewest rounds, among those which cost at most ``loss`` of accuracy.
+
+    Args:
+        points: of some samples, ``quiet`` first; of equals, the first is taken.
+        loss: of the accuracy of ``quiet``, 0 to 1.
+    """
+    least = (points[0].accuracy or 0.0) - loss
+    good = [point for point in points if (point.accuracy or 0.0) >= least]
+    return min(good, key=lambda point: point.mean("rounds") or 0.0)
+
+
+async def _recorded(bundle: Bundle, trains: SpikeTrains, seed: int) -> Recording:
     async with Network(bundle) as network:
-        for until in rules:
-            decisions = [
-                await network.decide(train, seed=sample_seed(seed, i), until=until)
-                for i, train in enumerate(trains)
-            ]
-            correct = np.array([-1 if d.label is None else d.label for d in decisions])
-            choices.append(
-                StopChoice(
-                    until,
-                    float(np.mean(correct == trains.labels)),
-                    float(np.mean([d.rounds for d in decisions])),
-                    float(np.mean([d.total_spikes for d in decisions])),
-                )
-            )
-    return choices
+        recorder = network.recorder()
+        await network.decide_all(trains, seed=seed, recorder=recorder)
+    return recorder.finish()

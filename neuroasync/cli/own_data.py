@@ -1,0 +1,80 @@
+"""Options for spike files and a network of the user's own, in the place of a data set."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neuroasync.cli.guard import CliError
+from neuroasync.datasets.own import OwnFiles
+
+__all__ = [
+    "TestFileOption",
+    "TopologyOption",
+    "TrainFileOption",
+    "ValidationFileOption",
+    "check_source",
+    "own_files",
+]
+
+TrainFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--train", metavar="FILE", show_default=False,
+        help="Spike file with labels to learn from. Default: a DATASET.",
+    ),
+]  # fmt: skip
+ValidationFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--validation", metavar="FILE", show_default=False,
+        help="Spike file with labels to choose by. Default: a fifth of --train.",
+    ),
+]  # fmt: skip
+TestFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--test", metavar="FILE", show_default=False,
+        help="Spike file with labels to measure on. Default: a DATASET.",
+    ),
+]  # fmt: skip
+TopologyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--topology", metavar="TEXT", show_default=False,
+        help="The network for --train: 'timestep_us=1000; input 64; hidden d32; output d10'; "
+        "`python -c 'help(\"neuroasync.topology\")'` has the language. Decay and threshold are "
+        "the recipe's, unless a population has its own. Default: the one for the DATASET.",
+    ),
+]  # fmt: skip
+
+
+def own_files(train: Path | None, validation: Path | None, test: Path | None) -> OwnFiles | None:
+    """The files that are named; None if there are none.
+
+    Raises:
+        CliError: ``--train`` is missing.
+    """
+    if train is None and (validation is not None or test is not None):
+        raise CliError("--validation, --test: expected --train FILE with them")
+    if train is None:
+        return None
+    return OwnFiles(
+        train=str(train),
+        validation=None if validation is None else str(validation),
+        test=None if test is None else str(test),
+    )
+
+
+def check_source(
+    dataset: object, own: OwnFiles | None, topology: str | None, data: object, coding: object
+) -> None:
+    """Raise CliError unless either a data set or files of one's own are named, in full."""
+    if own is None and topology is not None:
+        raise CliError("--topology: expected --train FILE with it")
+    if (own is None) == (not dataset):
+        raise CliError("expected either a DATASET, or --train FILE and --topology TEXT")
+    if own is not None and topology is None:
+        raise CliError("--train: expected --topology TEXT with it")
+    if own is not None and (data is not None or coding is not None):
+        raise CliError("--data, --coding: they go with a DATASET, not with files of your own")

@@ -1,0 +1,145 @@
+"""What a study is, as plain data: its cases, its seeds, its grid of runs."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from neuroasync.datasets.images import Coding
+from neuroasync.datasets.own import OwnFiles
+from neuroasync.settings import InputMode, RunSettings
+from neuroasync.train.recipes import TRAININGS, Recipe, Recipes, Training, for_input
+
+__all__ = ["GROUP_SIZE", "Case", "Grid", "Mode", "Plan"]
+
+GROUP_SIZE: Final = 8
+"""F of what the report shows, where it shows one: what networks are trained for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way to run a network."""
+
+    policy: str
+    group_size: int
+    input: InputMode
+
+    def __post_init__(self) -> None:
+        """Check it as the runtime would."""
+        RunSettings(group_size=self.group_size, input=self.input)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The modes that each network runs in: all combinations."""
+
+    policies: tuple[str, ...] = ("layer-sync", "random", "momentum", "fifo")
+    group_sizes: tuple[int, ...] = (1, 8, 32)
+    inputs: tuple[InputMode, ...] = ("prioritised", "queued")
+
+    def __iter__(self) -> Iterator[Mode]:
+        """Mode by mode, in the order in which results are listed."""
+        for mode in self.inputs:
+            for group_size in self.group_sizes:
+                for policy in self.policies:
+                    yield Mode(policy, group_size, mode)
+
+    def __len__(self) -> int:
+        """Number of modes."""
+        return len(self.policies) * len(self.group_sizes) * len(self.inputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One question: a data set, networks for it, and how their input comes.
+
+    Attributes:
+        name: of letters, digits, ``-``, ``.`` and ``_``; files are called by it.
+        dataset: a name of ``neuroasync.datasets``; of files of one's own, what to call them.
+        recipes: network and training by the trainings' names; one that is not there is not run.
+        input: how the input of unlayered networks comes, in training and in what the report
+            shows; their recipes' own ``input`` does not count.
+        coding: of images; None for the data set's default.
+        draws: encodings of each training image.
+        folds: seed s is measured on fold s of so many of the training file; 0 leaves every seed
+            with the set's own test part.
+        most_train: training samples, at most; None for all.
+        most_measured: validation samples, and test samples, at most; None for all.
+        grid: the modes that each network runs in.
+        files: the samples, where they are files of one's own.
+
+    Raises:
+        ValueError: the name has other characters, a training is unknown or there is none.
+    """
+
+    name: str
+    dataset: str
+    recipes: Recipes
+    input: InputMode = "prioritised"
+    coding: Coding | None = None
+    draws: int = 1
+    folds: int = 0
+    most_train: int | None = None
+    most_measured: int | None = None
+    grid: Grid = field(default_factory=Grid)
+    files: OwnFiles | None = None
+
+    def __post_init__(self) -> None:
+        """Check the name and the trainings."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", self.name):
+            raise ValueError(f"name: {self.name!r:.80}, expected letters, digits, '-', '.', '_'")
+        unknown = [name for name in self.recipes if name not in TRAININGS]
+        if unknown or not self.recipes:
+            raise ValueError(f"{self.name}: recipes {unknown}, expected some of {list(TRAININGS)}")
+
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        """Those that it has a recipe for, in the order in which they are compared."""
+        return tuple(name for name in TRAININGS if name in self.recipes)
+
+    def recipe(self, training: Training) -> Recipe:
+        """The recipe as it is trained: for this case's input."""
+        return for_input(self.recipes[training], self.input)
+
+    def own_mode(self, training: Training, group_size: int = GROUP_SIZE) -> Mode:
+        """The order that a training is meant for."""
+        config = self.recipe(training).config
+        return Mode(config.policy, group_size, config.input)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A study: every case with every seed.
+
+    Attributes:
+        cases: of different names.
+        seeds: of training, of the fold, and of the order keys.
+        data_dir: folder of data sets; None for what ships.
+
+    Raises:
+        ValueError: a name or seed occurs twice, or there is none.
+    """
+
+    cases: tuple[Case, ...]
+    seeds: tuple[int, ...]
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that nothing would overwrite anything."""
+        for what, values in (("cases", [case.name for case in self.cases]), ("seeds", self.seeds)):
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"{what}: {values!r:.80}, expected some, all different")
+
+    @property
+    def networks(self) -> list[tuple[Case, Training, int]]:
+        """All that are trained, in order."""
+        return [
+            (case, training, seed)
+            for case in self.cases
+            for seed in self.seeds
+            for training in case.trainings
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """All that determines the results, but for the samples themselves."""
+        return asdict(self)

@@ -1,0 +1,59 @@
+"""The samples of a case."""
+
+import hashlib
+
+import numpy as np
+
+from neuroasync.datasets import Dataset, load_dataset
+from neuroasync.errors import DatasetError
+from neuroasync.study.case import Case
+from neuroasync.train.recipes import Recipe
+
+__all__ = ["Samples", "samples_digest"]
+
+
+class Samples:
+    """The data set of one case; each seed has a split of its own where the set is small.
+
+    Args:
+        case: the case.
+        data_dir: folder of data sets, or None.
+
+    Raises:
+        ValueError, ImportError: the data set cannot be loaded; see ``load_dataset`` and
+            ``OwnFiles.load``.
+    """
+
+    def __init__(self, case: Case, data_dir: str | None) -> None:
+        self._case = case
+        recipe: Recipe = next(iter(case.recipes.values()))
+        if case.files is not None:
+            self._all = case.files.load(recipe.topology)
+        else:
+            self._all = load_dataset(
+                case.dataset, data_dir=data_dir, coding=case.coding, draws=case.draws
+            )
+
+    def of_seed(self, seed: int) -> Dataset:
+        """The parts that ``seed`` trains, chooses and is measured on.
+
+        Raises:
+            DatasetError: there is nothing to measure on.
+        """
+        case, dataset = self._case, self._all
+        if case.folds:
+            dataset = dataset.rotate(seed % case.folds, case.folds, seed // case.folds)
+        dataset = dataset.at_most(case.most_train, case.most_measured)
+        if not dataset.split.test.size or not dataset.split.validation.size:
+            raise DatasetError(f"{case.name}: no samples to test or to validate on")
+        return dataset
+
+
+def samples_digest(dataset: Dataset) -> str:
+    """SHA-256 (hex) of all samples of the three parts, labels and order included."""
+    digest = hashlib.sha256()
+    for part in (dataset.train, dataset.validation, dataset.test):
+        labels = np.zeros(0, np.int64) if part.labels is None else part.labels
+        for values in (part.t_us, part.index, part.offsets, labels):
+            digest.update(np.ascontiguousarray(values, "<i8").data)
+    return digest.hexdigest()

@@ -1,0 +1,141 @@
+"""A whole study: train, measure, report; interrupted, it goes on where it was."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from neuroasync.bundle import Bundle, read_bundle, write_bundle
+from neuroasync.datasets import Dataset
+from neuroasync.study.case import Case, Plan
+from neuroasync.study.data import Samples, samples_digest
+from neuroasync.study.folder import Folder, StudyError
+from neuroasync.study.measuring import Subject, measure
+from neuroasync.study.records import Measured
+from neuroasync.study.report import write_report
+from neuroasync.study.results import results_text
+from neuroasync.train.by_recipe import train_dataset
+from neuroasync.train.recipes import Training
+from neuroasync.train.trainer import BatchResult
+
+__all__ = ["OnProgress", "run_study"]
+
+OnProgress: TypeAlias = Callable[[float, str], None]
+"""Called with the part of the study that is done, 0 to 1, and what it is at."""
+
+_TRAINING: Final = 0.7
+"""Part of a network's time that its training takes, roughly."""
+_PACKAGES: Final = ("neuroasync", "numpy", "numba", "torch")
+
+
+def run_study(plan: Plan, out: Path, on_progress: OnProgress | None = None) -> list[Measured]:
+    """Train and measure all networks of a study, and report; what is done is not done again.
+
+    The same plan, data and versions give the same ``results.json``, to the byte (on one kind of
+    machine), interrupted or not.
+
+    Args:
+        plan: the study.
+        out: its folder; see ``neuroasync.study.folder``.
+        on_progress: told how far it is; what it raises ends the study.
+
+    Raises:
+        StudyError: the folder is of another study, or two engines disagree.
+        ValueError, ImportError: a data set cannot be loaded, or a recipe does not fit it.
+        FloatingPointError: a training went astray.
+    """
+    study = _Study(plan, Folder(out, plan, _versions()), on_progress or (lambda *_: None))
+    found = study.run()
+    study.folder.write_text(out / "results.json", results_text(found))
+    write_report(plan, study.folder, found)
+    return found
+
+
+class _Study:
+    """A study under way."""
+
+    def __init__(self, plan: Plan, folder: Folder, on_progress: OnProgress) -> None:
+        self.plan, self.folder, self._on_progress = plan, folder, on_progress
+        self._done = 0
+
+    def run(self) -> list[Measured]:
+        """All networks, in order."""
+        found: list[Measured] = []
+        latest: tuple[Case, Samples] | None = None
+        for case, training, seed in self.plan.networks:
+            if latest is None or latest[0] is not case:
+                latest = case, Samples(case, self.plan.data_dir)
+            found.append(self._network(case, training, seed, latest[1].of_seed(seed)))
+            self._done += 1
+        return found
+
+    def _network(self, case: Case, training: Training, seed: int, dataset: Dataset) -> Measured:
+        name = f"{case.name}-{training}-{seed}"
+        self._tell(0.0, name)
+        digest = samples_digest(dataset)
+        if (known := self.folder.measured(name)) is not None:
+            if known.network.samples_digest != digest:
+                raise StudyError(f"{name}: was measured on other samples; use a new folder")
+            return known
+        subject = Subject(
+            case=case,
+            training=training,
+            seed=seed,
+            bundle=self._trained(case, training, seed, dataset, digest),
+            dataset=dataset,
+            versions=_versions(),
+            keep_recordings=seed == self.plan.seeds[0],
+        )
+
+        def on_mode(done: int) -> None:
+            self._tell(_TRAINING + (1 - _TRAINING) * done / len(case.grid), f"{name}: running")
+
+        measured = measure(subject, self.folder, on_mode)
+        self.folder.keep(measured)
+        return measured
+
+    def _trained(
+        self, case: Case, training: Training, seed: int, dataset: Dataset, digest: str
+    ) -> Bundle:
+        """The network, trained now or in an earlier run."""
+        name = f"{case.name}-{training}-{seed}"
+        path, checkpoint = self.folder.bundle(name), self.folder.checkpoint(name)
+        if path.exists():
+            bundle = read_bundle(path)
+            if bundle.meta.get("samples_sha256") != digest:
+                raise StudyError(f"{name}: was trained on other samples; use a new folder")
+        else:
+            recipe = case.recipe(training)
+
+            def on_batch(batch: BatchResult, epochs: int) -> None:
+                part = (batch.epoch * batch.batches + batch.batch + 1) / (epochs * batch.batches)
+                self._tell(_TRAINING * part, f"{name}: training, accuracy {batch.accuracy:.0%}")
+
+            bundle = train_dataset(
+                dataset,
+                replace(recipe, config=replace(recipe.config, seed=seed)),
+                name=training,
+                checkpoint=checkpoint,
+                resume=checkpoint.exists(),
+                on_batch=on_batch,
+                meta={"case": case.name, "samples_sha256": digest},
+            )
+            write_bundle(bundle, path)
+        checkpoint.unlink(missing_ok=True)
+        return bundle
+
+    def _tell(self, part: float, what: str) -> None:
+        self._on_progress((self._done + part) / len(self.plan.networks), what)
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a source tree that is not installed
+        return "unknown"

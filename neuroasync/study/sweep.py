@@ -1,0 +1,114 @@
+"""One network in one mode, in the asyncio runtime."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+
+from neuroasync.decision import Decision
+from neuroasync.metrics import StopPoint, stop_points
+from neuroasync.network import Network
+from neuroasync.recording import Recording
+from neuroasync.spikes import SpikeTrains
+from neuroasync.study.case import Mode
+from neuroasync.study.folder import StudyError
+from neuroasync.study.rules import LOSSES, rules_for
+from neuroasync.train.stopping import best_rule
+
+__all__ = ["Sweep", "record", "sweep"]
+
+_TWICE: Final = 3
+"""Samples that the coroutine engine decides on once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What came of one mode.
+
+    Attributes:
+        mode: how the network ran.
+        recording: of the held-out samples, until quiet.
+        points: where each rule ends them, ``quiet`` first.
+        validation: the same of the validation samples.
+        best: positions of the rules that were chosen by ``validation``, for each of ``LOSSES``.
+        decisions: of whole samples, and of samples under the first of ``best``.
+        checked: decisions that the coroutine engine made with the same spikes.
+    """
+
+    mode: Mode
+    recording: Recording
+    points: tuple[StopPoint, ...]
+    validation: tuple[StopPoint, ...]
+    best: tuple[int, ...]
+    decisions: tuple[Sequence[Decision], Sequence[Decision]]
+    checked: int
+
+
+async def sweep(
+    network: Network, mode: Mode, validation: SpikeTrains, test: SpikeTrains, seed: int
+) -> Sweep:
+    """Run an open network in one mode, and judge every stop rule there.
+
+    Cancellation: safe; nothing is left behind.
+
+    Args:
+        network: open in this event loop.
+        mode: how to run it.
+        validation: samples to choose a rule by.
+        test: held-out samples.
+        seed: sample i runs with ``sample_seed(seed, i)``.
+
+    Raises:
+        StudyError: the engines disagree, or a rule ends a sample elsewhere than its recording
+            says.
+        LimitError: a pass did not end, or the samples do not fit into a recording.
+    """
+    tried, _ = await record(network, mode, validation, seed)
+    rules = rules_for(tried)
+    candidates = stop_points(tried, rules)
+    best = tuple(rules.index(best_rule(candidates, loss).rule) for loss in LOSSES)
+    recording, whole = await record(network, mode, test, seed)
+    points = stop_points(recording, rules)
+    chosen = points[best[0]]
+    stopped = await network.decide_all(test, seed=seed, until=chosen.rule, **asdict(mode))
+    _check_point(chosen, stopped, mode)
+    checked = await _check_engines(network, mode, recording, test, seed)
+    return Sweep(mode, recording, points, candidates, best, (whole, stopped), checked)
+
+
+async def record(
+    network: Network, mode: Mode, samples: SpikeTrains, seed: int, engine: str = "auto"
+) -> tuple[Recording, list[Decision]]:
+    """Run whole samples, and write down every spike."""
+    recorder = network.recorder(engine=engine, **asdict(mode))
+    decisions = await network.decide_all(
+        samples, seed=seed, recorder=recorder, engine=engine, **asdict(mode)
+    )
+    return recorder.finish(), decisions
+
+
+def _check_point(point: StopPoint, decisions: Sequence[Decision], mode: Mode) -> None:
+    """Raise StudyError unless a rule did what was worked out from the recording."""
+    found = [(-1 if d.label is None else d.label, d.total_spikes, d.rounds) for d in decisions]
+    expected = np.stack((point.label, point.spikes, point.rounds), axis=1)
+    if (wrong := (np.array(found).reshape(-1, 3) != expected).any(axis=1)).any():
+        at = int(np.argmax(wrong))
+        raise StudyError(
+            f"{point.rule} under {mode}: sample {at} came to (label, spikes, rounds) {found[at]}, "
+            f"its recording says {tuple(expected[at].tolist())}; this is a defect of neuroasync"
+        )
+
+
+async def _check_engines(
+    network: Network, mode: Mode, recording: Recording, samples: SpikeTrains, seed: int
+) -> int:
+    """Run the first samples with a coroutine for each population, too; how many that are."""
+    again, _ = await record(network, mode, samples[:_TWICE], seed, "coroutines")
+    for k in range(len(again)):
+        if again.sample_digest(k) != recording.sample_digest(k):
+            raise StudyError(
+                f"{mode}: the engines fire other spikes in sample {k}; this is a defect of "
+                "neuroasync"
+            )
+    return len(again)

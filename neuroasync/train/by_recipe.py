@@ -1,0 +1,92 @@
+"""From a data set and a recipe to a bundle."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from neuroasync.bundle import Bundle, Scalar
+from neuroasync.datasets import Dataset
+from neuroasync.topology import parse_topology
+from neuroasync.train.export import export_bundle
+from neuroasync.train.recipes import Recipe
+from neuroasync.train.stopping import choose_until
+from neuroasync.train.trainer import BatchResult, fit
+
+__all__ = ["OnBatch", "train_dataset"]
+
+OnBatch: TypeAlias = Callable[[BatchResult, int], None]
+"""Called with how a batch went, and the number of epochs there will be."""
+
+_STOP_LOSS: Final = 0.0
+
+
+def train_dataset(
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    name: str,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    on_batch: OnBatch | None = None,
+    meta: Mapping[str, Scalar] | None = None,
+) -> Bundle:
+    """Train on a data set by a recipe, choose a stop rule on the validation part, export.
+
+    The same arguments and build of torch give the same bundle, to the byte.
+
+    Args:
+        dataset: of which the train and validation parts are read.
+        recipe: the network and its training.
+        name: of the recipe, for the bundle's meta.
+        checkpoint: file that says after each epoch where the training stands.
+        resume: go on from that file.
+        on_batch: called after each batch.
+        meta: what else the bundle shall say of itself.
+
+    Raises:
+        ValueError: the network does not fit the data.
+        CheckpointError: the checkpoint cannot be used.
+        FloatingPointError: the loss is no longer finite.
+    """
+    config = recipe.config
+
+    def report(batch: BatchResult) -> None:
+        if on_batch is not None:
+            on_batch(batch, config.epochs)
+
+    fitted = fit(
+        parse_topology(recipe.topology),
+        dataset.train,
+        config,
+        validation=dataset.validation,
+        on_batch=report,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+    bundle = export_bundle(
+        fitted,
+        dataset.validation,
+        classes=list(dataset.classes),
+        topology=recipe.topology,
+        meta={**_origin(dataset), "recipe": name, **(meta or {})},
+    )
+    stop = choose_until(bundle, dataset.validation, config.seed, _STOP_LOSS)
+    chosen_rule: dict[str, Scalar] = {
+        "until": stop.until,
+        "until_validation_accuracy": stop.accuracy,
+        "until_validation_rounds": stop.rounds,
+        "until_validation_spikes": stop.spikes,
+    }
+    return replace(bundle, meta={**bundle.meta, **chosen_rule})
+
+
+def _origin(dataset: Dataset) -> dict[str, Scalar]:
+    """What the bundle says of the data."""
+    said: dict[str, Scalar] = {"dataset": "; ".join(filter(None, (dataset.title, dataset.licence)))}
+    if dataset.credit:
+        said["dataset_credit"] = dataset.credit
+    if dataset.coding is not None:
+        said["coding"] = dataset.coding
+        said["encodings_per_training_image"] = dataset.draws
+    return said
