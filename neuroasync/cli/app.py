@@ -13,6 +13,7 @@ from neuroasync.cli.inspect import inspect
 from neuroasync.cli.output import say
 from neuroasync.cli.replay import replay
 from neuroasync.cli.run import run
+from neuroasync.cli.study import study
 from neuroasync.cli.train import train
 from neuroasync.cli.verify import verify
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: it can be read, searched and piped everywhere
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (demo, run, train, encode, inspect, verify, replay, explain):
+for command in (demo, study, run, train, encode, inspect, verify, replay, explain):
     app.command()(command)
 
 
@@ -51,6 +52,8 @@ def commands(_version: VersionOption = False) -> None:
     \b
     First look:
       neuroasync demo
+    What asynchrony does to trained networks, measured:
+      neuroasync study --quick
     A network of your own:
       neuroasync train digits --recipe unlayered-random -o mine.nab
       neuroasync encode digits --part test -o test.npz

@@ -6,9 +6,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from neuroasync.bundle import Bundle
 from neuroasync.cli.deciding import decide_samples, run_in_loop
 from neuroasync.cli.demo_rows import Result, Row, own_row, stop_rule
@@ -18,7 +15,7 @@ from neuroasync.network import Network
 from neuroasync.recording import Recorder, Recording
 from neuroasync.spikes import SpikeTrains
 
-__all__ = ["PICTURES", "RasterOf", "decided_at", "load_plot", "save_pictures", "steps_of"]
+__all__ = ["PICTURES", "RasterOf", "load_plot", "save_pictures"]
 
 PICTURES: Final = ("raster.png", "decision-latency.png")
 
@@ -75,8 +72,8 @@ def _raster(plot: ModuleType, of: RasterOf) -> object:
         row = replace(own, policy=policy.value)
         whole, stopped = _recorded(of, row), _recorded(of, replace(row, until=rule))
         title = f"{policy.value}: {whole.spikes[0]} spikes, {whole.rounds[0]} rounds"
-        starts, step = steps_of(whole)
-        panels.append(plot.RasterPanel(title, step, whole.neuron, starts, decided_at(stopped)))
+        starts, step = plot.steps_of(whole)
+        panels.append(plot.RasterPanel(title, step, whole.neuron, starts, plot.decided_at(stopped)))
     labels = of.spikes.labels
     what = "" if labels is None else f", a {labels[of.number]}"
     title = f"Test digit {of.number}{what}: one network, four orders, F = {own.group_size}"
@@ -90,26 +87,6 @@ def _recorded(of: RasterOf, row: Row) -> Recording:
     numbers = range(of.number, of.number + 1)
     run_in_loop(decide_samples(network, of.spikes, numbers, of.seed, recorder))
     return recorder.finish()
-
-
-def steps_of(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Forward steps counted through the one sample, the input of each pass as one.
-
-    Returns:
-        i64[passes], with which each pass begins, and i64[spikes], in which each spike fired.
-    """
-    steps = np.zeros(int(recording.passes[0]), np.int64)
-    np.maximum.at(steps, recording.delivered_pass, recording.delivered_step)
-    np.maximum.at(steps, recording.pass_, recording.step)
-    starts = np.cumsum(steps + 1) - (steps + 1)
-    return starts, starts[recording.pass_] + recording.step
-
-
-def decided_at(recording: Recording) -> int | None:
-    """The step, counted so, in which the stop rule ended the one sample."""
-    if not recording.stopped[0]:
-        return None
-    return int(recording.steps[0] + recording.passes[0]) - 1
 
 
 def _latency(plot: ModuleType, results: Sequence[Result]) -> object:

@@ -16,6 +16,7 @@ from neuroasync.spikes import SpikeTrains
 
 __all__ = ["encode"]
 
+
 class Part(StrEnum):
     """A part of the fixed split."""
 

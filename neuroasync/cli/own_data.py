@@ -13,7 +13,7 @@ __all__ = [
     "TopologyOption",
     "TrainFileOption",
     "ValidationFileOption",
-    "check_source",
+    "check_own",
     "own_files",
 ]
 
@@ -66,15 +66,20 @@ def own_files(train: Path | None, validation: Path | None, test: Path | None) ->
     )
 
 
-def check_source(
-    dataset: object, own: OwnFiles | None, topology: str | None, data: object, coding: object
-) -> None:
-    """Raise CliError unless either a data set or files of one's own are named, in full."""
+def check_own(own: OwnFiles | None, topology: str | None, *, dataset: object, data: object) -> None:
+    """Raise CliError unless files of one's own come with a network, and with no data set.
+
+    Args:
+        own: the files, if there are any.
+        topology: text of the network, if there is one.
+        dataset: what the user said of data sets; nothing if it is false.
+        data: their folder, or None.
+    """
     if own is None and topology is not None:
         raise CliError("--topology: expected --train FILE with it")
-    if (own is None) == (not dataset):
-        raise CliError("expected either a DATASET, or --train FILE and --topology TEXT")
     if own is not None and topology is None:
         raise CliError("--train: expected --topology TEXT with it")
-    if own is not None and (data is not None or coding is not None):
-        raise CliError("--data, --coding: they go with a DATASET, not with files of your own")
+    if own is not None and dataset:
+        raise CliError("--train: expected no DATASET beside files of your own")
+    if own is not None and data is not None:
+        raise CliError("--data: goes with a DATASET, not with files of your own")

@@ -17,7 +17,7 @@ from neuroasync.cli.own_data import (
     TopologyOption,
     TrainFileOption,
     ValidationFileOption,
-    check_source,
+    check_own,
     own_files,
 )
 from neuroasync.cli.paths import check_output
@@ -157,7 +157,11 @@ def train(
     After Ctrl-C, --resume goes on from the checkpoint and ends with the same bits.
     """  # noqa: D301  # \b keeps the examples' lines
     own = own_files(train, validation, None)
-    check_source(dataset, own, topology, data, coding)
+    check_own(own, topology, dataset=dataset, data=data)
+    if own is None and dataset is None:
+        raise CliError("expected a DATASET, or --train FILE and --topology TEXT")
+    if own is not None and coding is not None:
+        raise CliError("--coding: goes with a DATASET, not with files of your own")
     name = "own" if dataset is None else dataset.value
     path = output or Path(f"{name}-{recipe.value}.nab")
     check_output(path)

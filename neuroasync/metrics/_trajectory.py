@@ -59,11 +59,13 @@ def check_targets(recording: Recording) -> None:
 
 def _trajectory(recording: Recording, k: int) -> Trajectory:
     rows, slots = recording.rows_of(k), recording.deliveries_of(k)
-    fired = np.stack((recording.pass_[rows], recording.step[rows]), axis=1)
-    delivered = np.stack((recording.delivered_pass[slots], recording.delivered_step[slots]), axis=1)
-    moments, at = np.unique(np.concatenate((fired, delivered)), axis=0, return_inverse=True)
-    at = at.reshape(-1)
-    is_step = moments[:, 1] > 0
+    # A moment is one number, pass after pass: rows of two would be sorted much more slowly.
+    last = (recording.step[rows], recording.delivered_step[slots])
+    stride = 1 + max(int(step.max(initial=0)) for step in last)
+    fired = recording.pass_[rows] * stride + recording.step[rows]
+    delivered = recording.delivered_pass[slots] * stride + recording.delivered_step[slots]
+    moments, at = np.unique(np.concatenate((fired, delivered)), return_inverse=True)
+    is_step = moments % stride > 0
     pending = np.bincount(at[len(fired) :], minlength=len(moments))
     rounds = np.where(is_step, -(-pending // recording.info.group_size), 0)
     spent = (np.bincount(at[: len(fired)], minlength=len(moments)), is_step, rounds)

@@ -12,7 +12,7 @@ from neuroasync.metrics import AnytimeCurve, StopPoint
 from neuroasync.metrics.anytime import Unit
 from neuroasync.plot._canvas import COLOURS, HATCHES, LINES, MARKERS, count_axis, new_figure
 
-__all__ = ["AnytimeRun", "plot_anytime", "plot_density"]
+__all__ = ["AnytimeRun", "plot_anytime", "plot_density", "plot_group_sizes"]
 
 _AXES: Final[dict[Unit, str]] = {
     "spikes": "spikes of the network, at most",
@@ -103,6 +103,40 @@ def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
     count_axis(axis)
     axis.set_xlim(0, 1.1 * max(1, *(run.curve.budget[-1] for run in runs)))
     axis.set_ylim(0, 105)
+    _finish(axis, title)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def plot_group_sizes(
+    runs: Mapping[str, Sequence[tuple[int, float, float | None]]], title: str
+) -> Figure:
+    """Accuracy over the group size F.
+
+    Args:
+        runs: at least one, by its label; each has F, accuracy from 0 to 1, and the accuracy's
+            standard error or None, by ascending F.
+        title: of the picture.
+
+    Raises:
+        ValueError: there are no runs.
+    """
+    if not runs:
+        raise ValueError("runs: none, expected at least one")
+    figure = new_figure(8, 4.5)
+    axis = figure.subplots()
+    for k, (label, points) in enumerate(runs.items()):
+        sizes, accuracy, errors = zip(*points, strict=True)
+        axis.errorbar(
+            sizes, [100 * a for a in accuracy], [100 * (e or 0.0) for e in errors], label=label,
+            color=COLOURS[k % len(COLOURS)], linestyle=LINES[k % len(LINES)], capsize=3,
+            marker=MARKERS[k % len(MARKERS)], markersize=5,
+        )  # fmt: skip
+    ticks = sorted({size for points in runs.values() for size, *_ in points})
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(ticks, [str(size) for size in ticks])
+    axis.set_xlabel("group size F: spikes that one forward step delivers, at most")
+    axis.set_ylabel("right, % of all samples")
     _finish(axis, title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure

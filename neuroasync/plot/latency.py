@@ -13,7 +13,11 @@ from neuroasync.plot._canvas import COLOURS, HATCHES, MARKERS, count_axis, new_f
 
 __all__ = ["LatencyCurve", "decision_latency", "plot_latency"]
 
-_UNITS: Final = {"rounds": "rounds (deliveries of up to F spikes)", "steps": "forward steps"}
+_UNITS: Final = {
+    "rounds": "rounds (deliveries of up to F spikes)",
+    "steps": "forward steps",
+    "ms": "wall time, ms,",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def decision_latency(curves: Sequence[LatencyCurve], title: str) -> Figure:
 
 
 def plot_latency(
-    runs: Mapping[str, Sequence[int]], unit: Literal["rounds", "steps"], title: str
+    runs: Mapping[str, Sequence[float]], unit: Literal["rounds", "steps", "ms"], title: str
 ) -> Figure:
     """Distribution of decision latency, several runs below each other.
 

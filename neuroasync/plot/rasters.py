@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from neuroasync.plot._canvas import COLOURS, MARKERS, new_figure
+from neuroasync.recording import Recording
 
-__all__ = ["RasterPanel", "raster"]
+__all__ = ["RasterPanel", "decided_at", "raster", "steps_of"]
 
 _OUTPUT_COLOUR: Final = "#000000"
 _DECIDED_COLOUR: Final = "#C00000"
@@ -68,6 +69,26 @@ def raster(
         frameon=False, fontsize=8,
     )  # fmt: skip
     return figure
+
+
+def steps_of(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Forward steps counted through the one sample, the input of each pass as one.
+
+    Returns:
+        i64[passes], with which each pass begins, and i64[spikes], in which each spike fired.
+    """
+    steps = np.zeros(int(recording.passes[0]), np.int64)
+    np.maximum.at(steps, recording.delivered_pass, recording.delivered_step)
+    np.maximum.at(steps, recording.pass_, recording.step)
+    starts = np.cumsum(steps + 1) - (steps + 1)
+    return starts, starts[recording.pass_] + recording.step
+
+
+def decided_at(recording: Recording) -> int | None:
+    """The step, counted so, in which the stop rule ended the one sample."""
+    if not recording.stopped[0]:
+        return None
+    return int(recording.steps[0] + recording.passes[0]) - 1
 
 
 def _draw_panel(

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from neuroasync.datasets.images import Coding
 from neuroasync.datasets.own import OwnFiles
-from neuroasync.settings import InputMode, RunSettings
+from neuroasync.policies import make_policy
+from neuroasync.settings import InputMode, RunOptions, RunSettings
 from neuroasync.train.recipes import TRAININGS, Recipe, Recipes, Training, for_input
 
 __all__ = ["GROUP_SIZE", "Case", "Grid", "Mode", "Plan"]
@@ -26,7 +27,12 @@ class Mode:
 
     def __post_init__(self) -> None:
         """Check it as the runtime would."""
-        RunSettings(group_size=self.group_size, input=self.input)
+        RunSettings(make_policy(self.policy), self.group_size, self.input)
+
+    @property
+    def options(self) -> RunOptions:
+        """As the runtime takes it."""
+        return {"policy": self.policy, "group_size": self.group_size, "input": self.input}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,10 @@ class Case:
         """Check the name and the trainings."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", self.name):
             raise ValueError(f"name: {self.name!r:.80}, expected letters, digits, '-', '.', '_'")
+        own = [self.own_mode(name) for name in self.recipes if name in TRAININGS]
+        shown = [Mode(policy, GROUP_SIZE, self.input) for policy in self.grid.policies]
+        if missing := [mode for mode in (*own, *shown) if mode not in list(self.grid)]:
+            raise ValueError(f"{self.name}: grid without {missing[0]}, which the report shows")
         unknown = [name for name in self.recipes if name not in TRAININGS]
         if unknown or not self.recipes:
             raise ValueError(f"{self.name}: recipes {unknown}, expected some of {list(TRAININGS)}")

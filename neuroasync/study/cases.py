@@ -1,6 +1,6 @@
 """The cases of ``neuroasync study``: one for each data set, in full and quick."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 

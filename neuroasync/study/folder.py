@@ -13,12 +13,13 @@
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from neuroasync._atomic import atomic_file
 from neuroasync.errors import NeuroasyncError
-from neuroasync.study.case import Plan
+from neuroasync.study.case import Mode, Plan
 from neuroasync.study.records import Measured
 
 __all__ = ["Folder", "StudyError"]
@@ -84,6 +85,23 @@ class Folder:
         """How long a network took."""
         return self.root / "networks" / f"{name}.timings.json"
 
+    def wall_ms(self, name: str, mode: Mode) -> list[float]:
+        """Wall times of a network's decisions in one mode under the chosen rule, ms.
+
+        Raises:
+            StudyError: they are missing or damaged.
+        """
+        path = self.timings(name)
+        try:
+            return next(row["chosen"] for row in self.read(path) if _mode_of(row) == mode)
+        except (KeyError, TypeError, ValueError, StopIteration) as error:
+            raise StudyError(f"{str(path)!r}: damaged; remove the folder") from error
+
+    def all_timings(self, found: Sequence[Measured]) -> dict[str, Any]:
+        """Wall times of every network's decisions, by its name."""
+        names = [measured.network.name for measured in found]
+        return {name: self.read(self.timings(name)) for name in names}
+
     def measured(self, name: str) -> Measured | None:
         """What was measured of a network, if that is done.
 
@@ -124,6 +142,10 @@ class Folder:
 
     def _measured(self, name: str) -> Path:
         return self.root / "networks" / f"{name}.json"
+
+
+def _mode_of(row: Any) -> Mode:
+    return Mode(row["policy"], row["group_size"], row["input"])
 
 
 def _check_same(path: Path, found: Any, expected: Any) -> None:

@@ -22,7 +22,7 @@ from neuroasync.metrics import (
 from neuroasync.metrics._trajectory import UNITS
 from neuroasync.network import Network
 from neuroasync.recording_file import write_recording
-from neuroasync.study.case import GROUP_SIZE, Case, Mode
+from neuroasync.study.case import GROUP_SIZE, Case
 from neuroasync.study.data import samples_digest
 from neuroasync.study.folder import Folder
 from neuroasync.study.records import (
@@ -86,9 +86,7 @@ def measure(subject: Subject, folder: Folder, on_mode: Callable[[int], None]) ->
     return asyncio.run(_measure(subject, folder, on_mode))
 
 
-async def _measure(
-    subject: Subject, folder: Folder, on_mode: Callable[[int], None]
-) -> Measured:
+async def _measure(subject: Subject, folder: Folder, on_mode: Callable[[int], None]) -> Measured:
     dataset, seed = subject.dataset, subject.seed
     runs: list[Run] = []
     outcomes: list[Outcome] = []
@@ -102,12 +100,12 @@ async def _measure(
             outcomes += [Outcome.of(mode, found.points[k]) for k in (0, found.best[0])]
             if mode.group_size == GROUP_SIZE and mode.input == subject.case.input:
                 curves += _curves(found)
+                if subject.keep_recordings:
+                    await _keep_one_sample(subject, network, folder, found)
             wall_ms.append(_wall_ms(found))
             checked += found.checked
             on_mode(done)
         agreement = await _agreement(subject, network, folder)
-        if subject.keep_recordings:
-            await _keep_one_sample(subject, network, folder)
     folder.write_json(folder.timings(subject.name), wall_ms)
     target = [] if dataset.test.labels is None else dataset.test.labels.tolist()
     return Measured(_describe(subject, agreement, checked), target, runs, outcomes, curves)
@@ -121,18 +119,16 @@ def _runs(subject: Subject, found: Sweep) -> list[Run]:
         k: summarise(decisions, targets, neurons=neurons)
         for k, decisions in zip((0, found.best[0]), found.decisions, strict=True)
     }
-    return [
-        _run(subject, found, k, counted.get(k)) for k in range(len(found.points))
-    ]
+    return [_run(subject, found, k, counted.get(k)) for k in range(len(found.points))]
 
 
 def _run(subject: Subject, found: Sweep, k: int, counted: Summary | None) -> Run:
     point, tried = found.points[k], found.validation[k]
     labelled = point.label >= 0
-    to_decision = {
+    to_decision: dict[str, Any] = {
         f"{unit}_to_decision": _mean(getattr(point, unit)[labelled]) for unit in UNITS
     }
-    per_sample = {f"{unit}_per_sample": point.mean(unit) or 0.0 for unit in UNITS}
+    per_sample: dict[str, Any] = {f"{unit}_per_sample": point.mean(unit) for unit in UNITS}
     return Run(
         case=subject.case.name,
         dataset=subject.case.dataset,
@@ -173,9 +169,7 @@ def _counted(subject: Subject, summary: Summary | None) -> dict[str, Any]:
 
 
 def _curves(found: Sweep) -> list[Curve]:
-    return [
-        Curve.of(found.mode, anytime_curve(found.recording, unit, BUDGETS)) for unit in UNITS
-    ]
+    return [Curve.of(found.mode, anytime_curve(found.recording, unit, BUDGETS)) for unit in UNITS]
 
 
 def _wall_ms(found: Sweep) -> dict[str, object]:
@@ -194,17 +188,22 @@ async def _agreement(subject: Subject, network: Network, folder: Folder) -> Agre
     trainer = SpikingNetwork(subject.bundle.model, device="cpu")
     settings = subject.case.recipe(subject.training).config.run_settings
     labels, _ = evaluate(trainer, test, settings, seed)
-    both = zip(labels.tolist(), (-1 if d.label is None else d.label for d in decisions), strict=True)
+    both = zip(
+        labels.tolist(), (-1 if d.label is None else d.label for d in decisions), strict=True
+    )
     differ = [(k, one, other) for k, (one, other) in enumerate(both) if one != other]
     return Agreement(len(decisions), len(decisions) - len(differ), differ)
 
 
-async def _keep_one_sample(subject: Subject, network: Network, folder: Folder) -> None:
-    """Recordings of the first held-out sample, whole and under the chosen rule, by order."""
-    for policy in subject.case.grid.policies:
-        mode = Mode(policy, GROUP_SIZE, subject.case.input)
-        recording, _ = await record(network, mode, subject.dataset.test[:1], subject.seed)
-        write_recording(recording, folder.recording(f"{subject.name}-{policy}"))
+async def _keep_one_sample(
+    subject: Subject, network: Network, folder: Folder, found: Sweep
+) -> None:
+    """Recordings of the first held-out sample in one order: whole, and under the chosen rule."""
+    one, policy = subject.dataset.test[:1], found.mode.policy
+    rule = found.points[found.best[0]].rule
+    for until, suffix in (("quiet", ""), (rule, "-stopped")):
+        recording, _ = await record(network, found.mode, one, subject.seed, until=until)
+        write_recording(recording, folder.recording(f"{subject.name}-{policy}{suffix}"))
 
 
 def _describe(subject: Subject, agreement: Agreement, checked: int) -> NetworkRecord:

@@ -12,9 +12,19 @@ import numpy as np
 
 from neuroasync.metrics import AnytimeCurve, StopPoint
 from neuroasync.metrics.anytime import Unit
+from neuroasync.settings import InputMode
 from neuroasync.study.case import Mode
 
-__all__ = ["BUDGETS", "Agreement", "Curve", "Measured", "NetworkRecord", "Outcome", "Run", "mean_curve"]
+__all__ = [
+    "BUDGETS",
+    "Agreement",
+    "Curve",
+    "Measured",
+    "NetworkRecord",
+    "Outcome",
+    "Run",
+    "mean_curve",
+]
 
 BUDGETS: Final = (0, *sorted({round(2 ** (k / 8)) for k in range(8 * 16 + 1)}))
 """What samples may spend in anytime curves: eight values an octave, up to 65,536."""
@@ -54,7 +64,7 @@ class Run:
     seed: int
     policy: str
     group_size: int
-    input: str
+    input: InputMode
     until: str
     chosen: bool
     chosen_within_a_point: bool
@@ -81,6 +91,11 @@ class Run:
     bundle_digest: str
     config: str
     versions: dict[str, str]
+
+    @property
+    def mode(self) -> Mode:
+        """How it ran."""
+        return Mode(self.policy, self.group_size, self.input)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +263,9 @@ class Measured:
 def mean_curve(curves: Sequence[Curve]) -> AnytimeCurve:
     """The mean of curves of one unit."""
     length = max(len(curve.accuracy) for curve in curves)
-    rows = [curve.accuracy + [curve.accuracy[-1]] * (length - len(curve.accuracy)) for curve in curves]
+    rows = [
+        curve.accuracy + [curve.accuracy[-1]] * (length - len(curve.accuracy)) for curve in curves
+    ]
     accuracy = np.mean(rows, axis=0)
     budget = np.array(BUDGETS[:length], np.int64)
     return AnytimeCurve(curves[0].unit, budget, accuracy, np.zeros(length))

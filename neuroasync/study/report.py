@@ -1,4 +1,64 @@
-"""stub"""
+"""The report of a study: words, tables and pictures, in Markdown and in HTML."""
+
+from collections.abc import Sequence
+from typing import Final
+
 from neuroasync.study.case import Plan
+from neuroasync.study.document import Block, Heading, Paragraph, to_html, to_markdown
 from neuroasync.study.folder import Folder
-def write_report(plan, folder, found): pass
+from neuroasync.study.network_tables import agreement_table, recipe_table
+from neuroasync.study.overview import overview
+from neuroasync.study.pictures import case_pictures
+from neuroasync.study.records import Measured
+from neuroasync.study.statistics import CaseResults
+from neuroasync.study.tables import case_tables
+from neuroasync.study.words import answers
+
+__all__ = ["write_report"]
+
+_TITLE: Final = "What asynchrony does to trained networks"
+
+
+def write_report(plan: Plan, folder: Folder, found: Sequence[Measured]) -> None:
+    """Draw the pictures, and write ``report.md`` and ``report.html``.
+
+    Args:
+        plan: the study.
+        folder: where to; recordings and wall times are read from it.
+        found: all that was measured.
+    """
+    cases = [
+        CaseResults(case, [m for m in found if m.network.case == case.name]) for case in plan.cases
+    ]
+    blocks: list[Block] = [Heading(1, _TITLE), Paragraph(_how(plan)), *overview(cases)]
+    for results in cases:
+        blocks += [Heading(2, results.case.name), Paragraph(_data(results))]
+        for question, answer in answers(results):
+            blocks += [Heading(3, question), Paragraph(answer)]
+        blocks += [Heading(3, "Numbers"), *case_tables(results)]
+        blocks += [Heading(3, "Pictures"), *case_pictures(results, folder)]
+    blocks += [Heading(2, "Networks"), agreement_table(cases), recipe_table(cases)]
+    folder.write_text(folder.root / "report.md", to_markdown(blocks))
+    folder.write_text(folder.root / "report.html", to_html(blocks, _TITLE))
+
+
+def _how(plan: Plan) -> str:
+    seeds = len(plan.seeds)
+    return (
+        f"Every network was trained with {seeds} seed{'s' * (seeds > 1)}, and run on held-out "
+        "samples in the asyncio runtime. ± is one standard error over seeds. Stop rules were "
+        "chosen on validation samples, under the order they were then used in: the fewest rounds "
+        "without a loss of accuracy. A difference is called clear if it is more than twice its "
+        "standard error, both over seeds and over samples. A round delivers up to F spikes. "
+        "results.json has every run, recordings/ one sample under each order."
+    )
+
+
+def _data(results: CaseResults) -> str:
+    case = results.case
+    folds = f"seed s is measured on fold s of {case.folds} of the training file"
+    where = folds if case.folds else "every seed is measured on the test part"
+    return (
+        f"Data set: {case.dataset}; {where}. Unlayered networks are trained for input that "
+        f"{'is queued with all other spikes' if case.input == 'queued' else 'goes first'}."
+    )

@@ -49,6 +49,7 @@ def run_study(plan: Plan, out: Path, on_progress: OnProgress | None = None) -> l
     study = _Study(plan, Folder(out, plan, _versions()), on_progress or (lambda *_: None))
     found = study.run()
     study.folder.write_text(out / "results.json", results_text(found))
+    study.folder.write_json(out / "timings.json", study.folder.all_timings(found))
     write_report(plan, study.folder, found)
     return found
 

@@ -1,7 +1,7 @@
 """One network in one mode, in the asyncio runtime."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from neuroasync.decision import Decision
 from neuroasync.metrics import StopPoint, stop_points
 from neuroasync.network import Network
 from neuroasync.recording import Recording
+from neuroasync.settings import Engine, RunOptions
 from neuroasync.spikes import SpikeTrains
 from neuroasync.study.case import Mode
 from neuroasync.study.folder import StudyError
@@ -71,20 +72,26 @@ async def sweep(
     recording, whole = await record(network, mode, test, seed)
     points = stop_points(recording, rules)
     chosen = points[best[0]]
-    stopped = await network.decide_all(test, seed=seed, until=chosen.rule, **asdict(mode))
+    until: RunOptions = {**mode.options, "until": chosen.rule}
+    stopped = await network.decide_all(test, seed=seed, **until)
     _check_point(chosen, stopped, mode)
     checked = await _check_engines(network, mode, recording, test, seed)
     return Sweep(mode, recording, points, candidates, best, (whole, stopped), checked)
 
 
 async def record(
-    network: Network, mode: Mode, samples: SpikeTrains, seed: int, engine: str = "auto"
+    network: Network,
+    mode: Mode,
+    samples: SpikeTrains,
+    seed: int,
+    *,
+    until: str = "quiet",
+    engine: Engine = "auto",
 ) -> tuple[Recording, list[Decision]]:
-    """Run whole samples, and write down every spike."""
-    recorder = network.recorder(engine=engine, **asdict(mode))
-    decisions = await network.decide_all(
-        samples, seed=seed, recorder=recorder, engine=engine, **asdict(mode)
-    )
+    """Run samples, and write down every spike."""
+    options: RunOptions = {**mode.options, "until": until, "engine": engine}
+    recorder = network.recorder(**options)
+    decisions = await network.decide_all(samples, seed=seed, recorder=recorder, **options)
     return recorder.finish(), decisions
 
 
@@ -104,7 +111,7 @@ async def _check_engines(
     network: Network, mode: Mode, recording: Recording, samples: SpikeTrains, seed: int
 ) -> int:
     """Run the first samples with a coroutine for each population, too; how many that are."""
-    again, _ = await record(network, mode, samples[:_TWICE], seed, "coroutines")
+    again, _ = await record(network, mode, samples[:_TWICE], seed, engine="coroutines")
     for k in range(len(again)):
         if again.sample_digest(k) != recording.sample_digest(k):
             raise StudyError(

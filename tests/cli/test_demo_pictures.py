@@ -6,8 +6,9 @@ from cli_files import golden_bundle, some_trains
 
 from neuroasync import Network
 from neuroasync.cli.deciding import decide_samples, run_in_loop
-from neuroasync.cli.demo_pictures import decided_at, steps_of
 from neuroasync.recording import Recorder
+
+plot = pytest.importorskip("neuroasync.plot")
 
 POLICIES = ("layer-sync", "random", "momentum", "fifo")
 
@@ -23,27 +24,26 @@ def recorded(policy, until):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_steps_are_counted_through_the_passes(policy):
     recording = recorded(policy, "quiet")
-    starts, step = steps_of(recording)
+    starts, step = plot.steps_of(recording)
     assert starts[0] == 0
     assert (np.diff(starts) >= 1).all()
     assert (np.diff(step) >= 0).all(), "rows are in firing order"
     assert step.max() < recording.steps[0] + recording.passes[0]
     assert (np.searchsorted(starts, step, "right") - 1 == recording.pass_).all()
-    assert decided_at(recording) is None
+    assert plot.decided_at(recording) is None
 
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_the_mark_stands_where_the_deciding_spike_fired(policy):
     stopped, whole = recorded(policy, "votes(2)"), recorded(policy, "quiet")
-    _, step = steps_of(stopped)
-    assert decided_at(stopped) == step[-1]
+    _, step = plot.steps_of(stopped)
+    assert plot.decided_at(stopped) == step[-1]
     same = whole.step[: step.size] == stopped.step
     assert same.all()
-    assert (steps_of(whole)[1][: step.size] == step).all()
+    assert (plot.steps_of(whole)[1][: step.size] == step).all()
 
 
 def test_curves_rise_by_a_sample_at_each_decision():
-    plot = pytest.importorskip("neuroasync.plot")
     curve = plot.LatencyCurve("net", [3, 1], [4], "margin(2)", 2)
     (axis,) = plot.decision_latency([curve], "title").axes
     first, rule = (line.get_xydata().tolist() for line in axis.lines)
@@ -52,7 +52,6 @@ def test_curves_rise_by_a_sample_at_each_decision():
 
 
 def test_nothing_to_draw_is_drawn_as_nothing():
-    plot = pytest.importorskip("neuroasync.plot")
     curve = plot.LatencyCurve("net", [], [], "margin(2)", 0)
     plot.decision_latency([curve], "title")
     nothing = np.zeros(0, np.int64)

@@ -1,0 +1,137 @@
+"""The first page of a report: all cases side by side."""
+
+from collections.abc import Sequence
+
+from neuroasync.study.case import GROUP_SIZE, Mode
+from neuroasync.study.document import Block, Paragraph, Table
+from neuroasync.study.fair import UNLAYERED, FairRow, fair_rows, layer_sync_price
+from neuroasync.study.records import Run
+from neuroasync.study.statistics import CaseResults
+from neuroasync.study.wording import mode_name, percent, points, share
+from neuroasync.train.recipes import Training
+
+__all__ = ["overview"]
+
+
+def overview(cases: Sequence[CaseResults]) -> list[Block]:
+    """The three questions over all cases: a table each, and where it matters in words."""
+    paper: list[CaseResults] = [results for results in cases if "layered-paper" in results]
+    blocks: list[Block] = []
+    if paper:
+        blocks += [_problem(paper), _cure(paper)]
+    rows = [
+        (results, row)
+        for results in cases
+        for training in UNLAYERED
+        for row in fair_rows(results, training)
+    ]
+    if rows:
+        blocks += [_fair(rows), *map(Paragraph, _where(rows))]
+    return blocks
+
+
+def _problem(cases: Sequence[CaseResults]) -> Table:
+    policies = list(dict.fromkeys(p for results in cases for p in results.case.grid.policies))
+    rows = []
+    for results in cases:
+        own = results.case.own_mode("layered-paper")
+        cells = []
+        for policy in policies:
+            mode = Mode(policy, GROUP_SIZE, results.case.input)
+            lost = results.difference(("layered-paper", mode), ("layered-paper", own))
+            accuracy = percent(results.accuracy("layered-paper", mode))
+            is_home = policy == own.policy
+            cells.append(accuracy if is_home else f"{accuracy} ({points(lost.over_seeds)})")
+        rows.append([results.case.name, *cells])
+    return Table(
+        f"The problem: accuracy of layered-paper, %, and points lost to layer-sync; "
+        f"F = {GROUP_SIZE}, until quiet",
+        ["case", *policies],
+        rows,
+    )
+
+
+def _cure(cases: Sequence[CaseResults]) -> Table:
+    rows = [
+        _cured(results, training)
+        for results in cases
+        for training in UNLAYERED
+        if training in results
+    ]
+    return Table(
+        "The cure: unlayered networks in the order trained for, beside layered-paper under "
+        "layer-sync; stopped by the rule that was chosen on validation samples",
+        [
+            "case, training", "layered-paper, %", f"F = {GROUP_SIZE}, %", "of its spikes",
+            "F = 1, %", "stopped, %", "of the rounds", "of layered-paper's rounds",
+        ],
+        rows,
+    )  # fmt: skip
+
+
+def _cured(results: CaseResults, training: Training) -> list[str]:
+    paper: Training = "layered-paper"
+    mode, home = results.case.own_mode(training), results.case.own_mode(paper)
+    single = results.case.own_mode(training, 1)
+    has_single = single in list(results.case.grid)
+    rounds = results.mean(training, mode, _rounds, chosen=True)
+    return [
+        f"{results.case.name}, {training}",
+        percent(results.accuracy(paper, home)),
+        percent(results.accuracy(training, mode)),
+        share(results.mean(training, mode, _spikes), results.mean(paper, home, _spikes)),
+        percent(results.accuracy(training, single) if has_single else None),
+        percent(results.accuracy(training, mode, chosen=True)),
+        share(rounds, results.mean(training, mode, _rounds)),
+        share(rounds, results.mean(paper, home, _rounds)),
+    ]
+
+
+def _fair(rows: Sequence[tuple[CaseResults, FairRow]]) -> Table:
+    cells = []
+    for results, row in rows:
+        price = layer_sync_price(results, row.training)
+        cells.append(
+            [
+                f"{results.case.name}, {row.training}, {mode_name(row.mode, with_size=True)}",
+                percent(results.accuracy("layered", row.mode)),
+                percent(results.accuracy(row.training, row.mode)),
+                points(row.added.over_seeds),
+                points(row.added.over_samples),
+                "yes" if row.added.is_clear else "no",
+                "-" if price is None else points(price.over_seeds),
+            ]
+        )
+    return Table(
+        "The fair question: what training for an order adds to the same recipe trained layer by "
+        "layer (layered), both run in that order, in points of accuracy; and what it adds or "
+        "costs under layer-sync",
+        [
+            "case, training, order", "layered, %", "unlayered, %", "over seeds", "over samples",
+            "clear", "under layer-sync",
+        ],
+        cells,
+    )  # fmt: skip
+
+
+def _where(rows: Sequence[tuple[CaseResults, FairRow]]) -> list[str]:
+    """Where it matters, where it does not, and where it costs."""
+    groups: dict[str, list[str]] = {
+        "It clearly adds accuracy in": [],
+        "It clearly costs accuracy in": [],
+        "No clear difference in": [],
+    }
+    adds, costs, neither = groups.values()
+    for results, row in rows:
+        name = f"{results.case.name} ({mode_name(row.mode, with_size=True)})"
+        gained = row.added.over_seeds.value > 0
+        (neither if not row.added.is_clear else adds if gained else costs).append(name)
+    return [f"{said}: {'; '.join(names)}." for said, names in groups.items() if names]
+
+
+def _spikes(run: Run) -> float:
+    return run.spikes_per_sample
+
+
+def _rounds(run: Run) -> float:
+    return run.rounds_per_sample
