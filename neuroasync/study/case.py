@@ -11,7 +11,7 @@ from neuroasync.policies import make_policy
 from neuroasync.settings import InputMode, RunOptions, RunSettings
 from neuroasync.train.recipes import TRAININGS, Recipe, Recipes, Training, for_input
 
-__all__ = ["GROUP_SIZE", "Case", "Grid", "Mode", "Plan"]
+__all__ = ["GROUP_SIZE", "Case", "Grid", "Mode", "Plan", "network_name"]
 
 GROUP_SIZE: Final = 8
 """F of what the report shows, where it shows one: what networks are trained for."""
@@ -153,3 +153,8 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """All that determines the results, but for the samples themselves."""
         return asdict(self)
+
+
+def network_name(case: Case, training: Training, seed: int) -> str:
+    """What the files of a network are called."""
+    return f"{case.name}-{training}-{seed}"

@@ -1,6 +1,7 @@
 """The samples of a case."""
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,7 +10,20 @@ from neuroasync.errors import DatasetError
 from neuroasync.study.case import Case
 from neuroasync.train.recipes import Recipe
 
-__all__ = ["Samples", "samples_digest"]
+__all__ = ["Samples", "SeedSamples"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeedSamples:
+    """The samples of one seed.
+
+    Attributes:
+        dataset: its parts are trained on, chosen by and measured on.
+        digest: SHA-256 (hex) of all of them, labels and order included.
+    """
+
+    dataset: Dataset
+    digest: str
 
 
 class Samples:
@@ -26,6 +40,7 @@ class Samples:
 
     def __init__(self, case: Case, data_dir: str | None) -> None:
         self._case = case
+        self._latest: tuple[int, SeedSamples] | None = None
         recipe: Recipe = next(iter(case.recipes.values()))
         if case.files is not None:
             self._all = case.files.load(recipe.topology)
@@ -34,12 +49,18 @@ class Samples:
                 case.dataset, data_dir=data_dir, coding=case.coding, draws=case.draws
             )
 
-    def of_seed(self, seed: int) -> Dataset:
-        """The parts that ``seed`` trains, chooses and is measured on.
+    def of_seed(self, seed: int) -> SeedSamples:
+        """Those of a seed; the latest are kept, for the trainings come one after the other.
 
         Raises:
             DatasetError: there is nothing to measure on.
         """
+        if self._latest is None or self._latest[0] != seed:
+            dataset = self._split(seed)
+            self._latest = seed, SeedSamples(dataset, _digest(dataset))
+        return self._latest[1]
+
+    def _split(self, seed: int) -> Dataset:
         case, dataset = self._case, self._all
         if case.folds:
             dataset = dataset.rotate(seed % case.folds, case.folds, seed // case.folds)
@@ -49,8 +70,7 @@ class Samples:
         return dataset
 
 
-def samples_digest(dataset: Dataset) -> str:
-    """SHA-256 (hex) of all samples of the three parts, labels and order included."""
+def _digest(dataset: Dataset) -> str:
     digest = hashlib.sha256()
     for part in (dataset.train, dataset.validation, dataset.test):
         labels = np.zeros(0, np.int64) if part.labels is None else part.labels

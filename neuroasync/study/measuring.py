@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.bundle import Bundle
-from neuroasync.datasets import Dataset
 from neuroasync.metrics import (
     CMOS_45NM,
     LOIHI,
@@ -22,8 +21,8 @@ from neuroasync.metrics import (
 from neuroasync.metrics._trajectory import UNITS
 from neuroasync.network import Network
 from neuroasync.recording_file import write_recording
-from neuroasync.study.case import GROUP_SIZE, Case
-from neuroasync.study.data import samples_digest
+from neuroasync.study.case import GROUP_SIZE, Case, network_name
+from neuroasync.study.data import SeedSamples
 from neuroasync.study.folder import Folder
 from neuroasync.study.records import (
     BUDGETS,
@@ -51,7 +50,7 @@ class Subject:
     Attributes:
         case, training, seed: which network.
         bundle: it.
-        dataset: of which the validation and test parts are run.
+        samples: of which the validation and test parts are run.
         versions: of what all is made with.
         keep_recordings: whether the folder is to have recordings of it.
     """
@@ -60,14 +59,14 @@ class Subject:
     training: Training
     seed: int
     bundle: Bundle
-    dataset: Dataset
+    samples: SeedSamples
     versions: dict[str, str]
     keep_recordings: bool
 
     @property
     def name(self) -> str:
         """What its files are called."""
-        return f"{self.case.name}-{self.training}-{self.seed}"
+        return network_name(self.case, self.training, self.seed)
 
 
 def measure(subject: Subject, folder: Folder, on_mode: Callable[[int], None]) -> Measured:
@@ -87,7 +86,7 @@ def measure(subject: Subject, folder: Folder, on_mode: Callable[[int], None]) ->
 
 
 async def _measure(subject: Subject, folder: Folder, on_mode: Callable[[int], None]) -> Measured:
-    dataset, seed = subject.dataset, subject.seed
+    dataset, seed = subject.samples.dataset, subject.seed
     runs: list[Run] = []
     outcomes: list[Outcome] = []
     curves: list[Curve] = []
@@ -180,7 +179,7 @@ def _wall_ms(found: Sweep) -> dict[str, object]:
 
 async def _agreement(subject: Subject, network: Network, folder: Folder) -> Agreement:
     """The trainer's decisions beside the runtime's, in the order trained for."""
-    test, seed = subject.dataset.test, subject.seed
+    test, seed = subject.samples.dataset.test, subject.seed
     mode = subject.case.own_mode(subject.training)
     recording, decisions = await record(network, mode, test, seed)
     if subject.keep_recordings:
@@ -199,7 +198,7 @@ async def _keep_one_sample(
     subject: Subject, network: Network, folder: Folder, found: Sweep
 ) -> None:
     """Recordings of the first held-out sample in one order: whole, and under the chosen rule."""
-    one, policy = subject.dataset.test[:1], found.mode.policy
+    one, policy = subject.samples.dataset.test[:1], found.mode.policy
     rule = found.points[found.best[0]].rule
     for until, suffix in (("quiet", ""), (rule, "-stopped")):
         recording, _ = await record(network, found.mode, one, subject.seed, until=until)
@@ -207,7 +206,7 @@ async def _keep_one_sample(
 
 
 def _describe(subject: Subject, agreement: Agreement, checked: int) -> NetworkRecord:
-    case, dataset, bundle = subject.case, subject.dataset, subject.bundle
+    case, dataset, bundle = subject.case, subject.samples.dataset, subject.bundle
     recipe = case.recipe(subject.training)
     accuracy = bundle.meta.get("validation_accuracy")
     return NetworkRecord(
@@ -227,7 +226,7 @@ def _describe(subject: Subject, agreement: Agreement, checked: int) -> NetworkRe
             "validation": len(dataset.validation),
             "test": len(dataset.test),
         },
-        samples_digest=samples_digest(dataset),
+        samples_digest=subject.samples.digest,
         validation_accuracy=accuracy if isinstance(accuracy, float) else None,
         agreement=agreement,
         checked_by_coroutines=checked,

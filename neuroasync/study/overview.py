@@ -115,18 +115,23 @@ def _fair(rows: Sequence[tuple[CaseResults, FairRow]]) -> Table:
 
 
 def _where(rows: Sequence[tuple[CaseResults, FairRow]]) -> list[str]:
-    """Where it matters, where it does not, and where it costs."""
-    groups: dict[str, list[str]] = {
-        "It clearly adds accuracy in": [],
-        "It clearly costs accuracy in": [],
-        "No clear difference in": [],
+    """Where it matters, where it costs, and where neither can be told."""
+    groups: dict[str, dict[str, list[str]]] = {
+        "It clearly adds accuracy in": {},
+        "It clearly costs accuracy in": {},
+        "No clear difference in": {},
     }
     adds, costs, neither = groups.values()
     for results, row in rows:
-        name = f"{results.case.name} ({mode_name(row.mode, with_size=True)})"
         gained = row.added.over_seeds.value > 0
-        (neither if not row.added.is_clear else adds if gained else costs).append(name)
-    return [f"{said}: {'; '.join(names)}." for said, names in groups.items() if names]
+        group = neither if not row.added.is_clear else adds if gained else costs
+        sizes = group.setdefault(f"{results.case.name} ({mode_name(row.mode)})", [])
+        sizes.append(str(row.mode.group_size))
+    return [
+        f"{said}: " + "; ".join(f"{n} at F = {', '.join(at)}" for n, at in group.items()) + "."
+        for said, group in groups.items()
+        if group
+    ]
 
 
 def _spikes(run: Run) -> float:

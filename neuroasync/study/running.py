@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from neuroasync.bundle import Bundle, read_bundle, write_bundle
-from neuroasync.datasets import Dataset
-from neuroasync.study.case import Case, Plan
-from neuroasync.study.data import Samples, samples_digest
+from neuroasync.study.case import Case, Plan, network_name
+from neuroasync.study.data import Samples, SeedSamples
 from neuroasync.study.folder import Folder, StudyError
 from neuroasync.study.measuring import Subject, measure
 from neuroasync.study.records import Measured
@@ -46,7 +45,8 @@ def run_study(plan: Plan, out: Path, on_progress: OnProgress | None = None) -> l
         ValueError, ImportError: a data set cannot be loaded, or a recipe does not fit it.
         FloatingPointError: a training went astray.
     """
-    study = _Study(plan, Folder(out, plan, _versions()), on_progress or (lambda *_: None))
+    versions = _versions()
+    study = _Study(plan, Folder(out, plan, versions), versions, on_progress or (lambda *_: None))
     found = study.run()
     study.folder.write_text(out / "results.json", results_text(found))
     study.folder.write_json(out / "timings.json", study.folder.all_timings(found))
@@ -57,8 +57,11 @@ def run_study(plan: Plan, out: Path, on_progress: OnProgress | None = None) -> l
 class _Study:
     """A study under way."""
 
-    def __init__(self, plan: Plan, folder: Folder, on_progress: OnProgress) -> None:
-        self.plan, self.folder, self._on_progress = plan, folder, on_progress
+    def __init__(
+        self, plan: Plan, folder: Folder, versions: dict[str, str], on_progress: OnProgress
+    ) -> None:
+        self.plan, self.folder = plan, folder
+        self._versions, self._on_progress = versions, on_progress
         self._done = 0
 
     def run(self) -> list[Measured]:
@@ -72,21 +75,20 @@ class _Study:
             self._done += 1
         return found
 
-    def _network(self, case: Case, training: Training, seed: int, dataset: Dataset) -> Measured:
-        name = f"{case.name}-{training}-{seed}"
+    def _network(self, case: Case, training: Training, seed: int, samples: SeedSamples) -> Measured:
+        name = network_name(case, training, seed)
         self._tell(0.0, name)
-        digest = samples_digest(dataset)
         if (known := self.folder.measured(name)) is not None:
-            if known.network.samples_digest != digest:
+            if known.network.samples_digest != samples.digest:
                 raise StudyError(f"{name}: was measured on other samples; use a new folder")
             return known
         subject = Subject(
             case=case,
             training=training,
             seed=seed,
-            bundle=self._trained(case, training, seed, dataset, digest),
-            dataset=dataset,
-            versions=_versions(),
+            bundle=self._trained(case, training, seed, samples),
+            samples=samples,
+            versions=self._versions,
             keep_recordings=seed == self.plan.seeds[0],
         )
 
@@ -97,35 +99,36 @@ class _Study:
         self.folder.keep(measured)
         return measured
 
-    def _trained(
-        self, case: Case, training: Training, seed: int, dataset: Dataset, digest: str
-    ) -> Bundle:
+    def _trained(self, case: Case, training: Training, seed: int, samples: SeedSamples) -> Bundle:
         """The network, trained now or in an earlier run."""
-        name = f"{case.name}-{training}-{seed}"
+        name = network_name(case, training, seed)
         path, checkpoint = self.folder.bundle(name), self.folder.checkpoint(name)
-        if path.exists():
-            bundle = read_bundle(path)
-            if bundle.meta.get("samples_sha256") != digest:
-                raise StudyError(f"{name}: was trained on other samples; use a new folder")
-        else:
-            recipe = case.recipe(training)
-
-            def on_batch(batch: BatchResult, epochs: int) -> None:
-                part = (batch.epoch * batch.batches + batch.batch + 1) / (epochs * batch.batches)
-                self._tell(_TRAINING * part, f"{name}: training, accuracy {batch.accuracy:.0%}")
-
-            bundle = train_dataset(
-                dataset,
-                replace(recipe, config=replace(recipe.config, seed=seed)),
-                name=training,
-                checkpoint=checkpoint,
-                resume=checkpoint.exists(),
-                on_batch=on_batch,
-                meta={"case": case.name, "samples_sha256": digest},
-            )
-            write_bundle(bundle, path)
+        if not path.exists():
+            write_bundle(self._train(case, training, seed, samples), path)
         checkpoint.unlink(missing_ok=True)
+        bundle = read_bundle(path)
+        if bundle.meta.get("samples_sha256") != samples.digest:
+            raise StudyError(f"{name}: was trained on other samples; use a new folder")
         return bundle
+
+    def _train(self, case: Case, training: Training, seed: int, samples: SeedSamples) -> Bundle:
+        """Train it, from its checkpoint if there is one."""
+        name, recipe = network_name(case, training, seed), case.recipe(training)
+        checkpoint = self.folder.checkpoint(name)
+
+        def on_batch(batch: BatchResult, epochs: int) -> None:
+            part = (batch.epoch * batch.batches + batch.batch + 1) / (epochs * batch.batches)
+            self._tell(_TRAINING * part, f"{name}: training, accuracy {batch.accuracy:.0%}")
+
+        return train_dataset(
+            samples.dataset,
+            replace(recipe, config=replace(recipe.config, seed=seed)),
+            name=training,
+            checkpoint=checkpoint,
+            resume=checkpoint.exists(),
+            on_batch=on_batch,
+            meta={"case": case.name, "samples_sha256": samples.digest},
+        )
 
     def _tell(self, part: float, what: str) -> None:
         self._on_progress((self._done + part) / len(self.plan.networks), what)
