@@ -100,23 +100,30 @@ def for_input(recipe: Recipe, mode: InputMode) -> Recipe:
     return replace(recipe, config=replace(recipe.config, input=mode))
 
 
-def _stack(timestep_us: int, inputs: str, classes: int, config: TrainConfig) -> Recipes:
-    """Recipes for three populations of 64 and an output."""
+def _stack(
+    timestep_us: int, inputs: str, classes: int, config: TrainConfig, family: str = _OURS
+) -> Recipes:
+    """Recipes for three populations of 64 and an output; ``family`` is our kind of neurons."""
     layers = f"input {inputs}; hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}"
     ours = f"{layers} {VOTING}; hidden1 -> output; hidden2 -> output"
     settings = f"timestep_us={timestep_us}"
-    return recipes_of(f"{settings} {_PAPER}; {layers}", f"{settings} {_OURS}; {ours}", config)
+    return recipes_of(f"{settings} {_PAPER}; {layers}", f"{settings} {family}; {ours}", config)
 
 
 _DIGITS: Final = TrainConfig(
-    epochs=24, policy="layer-sync", penalty_target=5.0, init_rate=0.1, surrogate_slope=3.0
+    epochs=24,
+    policy="layer-sync",
+    penalty_target=5.0,
+    init_rate=0.1,
+    surrogate_slope=3.0,
+    input_dropout=0.1,
 )
 _OWN: Final = replace(_DIGITS, epochs=60)
 _EVENTS: Final = replace(_DIGITS, epochs=20, batch_size=32, input_dropout=0.2)
 _LARGE: Final = replace(_EVENTS, epochs=12, batch_size=64)
 
 RECIPES: Final[Mapping[str, Recipes]] = {
-    "digits": _stack(1_000, "8x8", 10, _DIGITS),
+    "digits": _stack(1_000, "8x8", 10, _DIGITS, "decay=0.95 v_threshold=1.0"),
     "mnist": _stack(1_000, "28x28", 10, _LARGE),
     "nmnist-small": _stack(20_000, "2x34x34", 10, _EVENTS),
     "spoken-digits": _stack(10_000, "2x32", 10, _EVENTS),
