@@ -5,7 +5,7 @@ import typer
 
 from neuroasync.cli.app import app
 
-COMMANDS = ("demo", "run", "train", "encode", "inspect", "verify", "replay", "explain")
+COMMANDS = ("demo", "study", "run", "train", "encode", "inspect", "verify", "replay", "explain")
 
 
 def group():
