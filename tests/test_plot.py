@@ -80,8 +80,8 @@ def test_a_run_is_needed_and_runs_of_one_unit():
         plot.plot_density({}, "title")
     with pytest.raises(ValueError, match=r"^runs: none"):
         plot.plot_latency({}, "rounds", "title")
-    with pytest.raises(ValueError, match=r"^unit: 'ms', expected one of rounds, steps"):
-        plot.plot_latency({"a": [1]}, "ms", "title")
+    with pytest.raises(ValueError, match=r"^unit: 'hours', expected one of rounds, steps, ms"):
+        plot.plot_latency({"a": [1]}, "hours", "title")
     mixed = [plot.AnytimeRun("a", curve("steps")), plot.AnytimeRun("b", curve("rounds"))]
     with pytest.raises(ValueError, match=r"^runs: of units \['rounds', 'steps'\]"):
         plot.plot_anytime(mixed, "title")

@@ -6,7 +6,7 @@ from typing import Final
 
 from neuroasync.datasets.own import OwnFiles
 from neuroasync.study.case import Case
-from neuroasync.train.recipes import DRAWS, RECIPES, own_recipes
+from neuroasync.train.recipes import DRAWS, RECIPES, Recipe, own_recipes
 
 __all__ = ["CASES", "DEFAULT", "QUICK", "own_case", "quickly"]
 
@@ -43,13 +43,7 @@ _QUICK_MEASURED: Final = 150
 def quickly(case: Case) -> Case:
     """The case with fewer samples and epochs."""
     epochs = _QUICK_EPOCHS.get(case.dataset, _QUICK_EPOCHS_ELSE)
-    recipes = {
-        name: replace(
-            recipe,
-            config=replace(recipe.config, epochs=min(epochs, recipe.config.epochs)),
-        )
-        for name, recipe in case.recipes.items()
-    }
+    recipes = {name: _shorter(recipe, epochs) for name, recipe in case.recipes.items()}
     return replace(
         case,
         recipes=recipes,
@@ -57,6 +51,16 @@ def quickly(case: Case) -> Case:
         most_train=_QUICK_TRAIN,
         most_measured=_QUICK_MEASURED,
     )
+
+
+def _shorter(recipe: Recipe, epochs: int) -> Recipe:
+    """At most so many epochs, the same part of them under layer-sync."""
+    config = recipe.config
+    fewer = min(epochs, config.epochs)
+    layered = config.layered_epochs
+    if layered is not None:
+        layered = round(layered * fewer / max(config.epochs, 1))
+    return replace(recipe, config=replace(config, epochs=fewer, layered_epochs=layered))
 
 
 def own_case(files: OwnFiles, topology: str) -> Case:

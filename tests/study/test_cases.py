@@ -1,5 +1,6 @@
 """The tables of cases: each can be run."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ def fits(one, dataset):
     """Every network of the case reads the samples and has their classes."""
     for training in one.trainings:
         model = parse_topology(one.recipe(training).topology)
-        assert model.input_shape == dataset.input_shape
+        assert math.prod(model.input_shape) == math.prod(dataset.input_shape)
         assert model.populations[-1].size == len(dataset.classes)
 
 
@@ -61,6 +62,14 @@ def test_a_quick_case_has_fewer_samples_and_epochs_and_the_same_networks():
         for training, recipe in CASES[name].recipes.items():
             assert one.recipes[training].topology == recipe.topology
             assert one.recipes[training].config.epochs <= recipe.config.epochs
+
+
+def test_quick_keeps_the_part_of_the_epochs_that_is_layered():
+    own = case(OWN)
+    config = replace(own.recipes["layered"].config, epochs=60, layered_epochs=15)
+    recipe = replace(own.recipes["layered"], config=config)
+    quick = quickly(case(OWN, recipes={"layered": recipe})).recipes["layered"].config
+    assert (quick.epochs, quick.layered_epochs) == (20, 5)
 
 
 def test_a_small_set_is_measured_on_another_fold_with_each_seed():
