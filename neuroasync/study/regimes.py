@@ -23,7 +23,7 @@ _ONE: Final = 10_000
 """µs of a timestep: one for the whole sample."""
 _FIVE: Final = 2_000
 _DENSE: Final = TrainConfig(
-    epochs=8,
+    epochs=12,
     policy="layer-sync",
     layered_epochs=0,
     surrogate_slope=3.0,
@@ -67,8 +67,8 @@ def _mnist(name: str, mode: InputMode, timestep_us: int, layers: str, config: Tr
         recipes=compared,
         input=mode,
         coding="latency",
-        most_train=16_000,
-        most_measured=1_000,
+        most_train=8_000,
+        most_measured=600,
         grid=Grid(group_sizes=(1, 8), inputs=tuple(dict.fromkeys((mode, "prioritised")))),
     )
 
