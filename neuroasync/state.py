@@ -24,6 +24,11 @@ _CODES: Final = {
 _CLEAN: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
 """Phases in which nothing of a session is in its workspace, except logs."""
 _MOST_IDLE: Final = 4
+_LINE: Final = 8
+"""Words of a cache line: of 16 neurons' potentials, which come to rest and decay together."""
+_ALIGNED_FROM: Final = 4096
+"""Neurons of a network that is not in a cache: a block of theirs that lies across two lines costs
+twice as much. Of smaller ones many sessions are open, and each is to be small."""
 _NO_CONTEXT: Final = 0
 
 
@@ -128,6 +133,8 @@ class Plan:
         )
         words = 0
         for column, is_needed, size in parts:
+            if n >= _ALIGNED_FROM and column in (lay.V_AT, lay.MOMENTUM_AT, lay.MARKS_AT):
+                words += -words % _LINE
             self._place(column, 8 * words if is_needed else -1)
             words += -(-size // 8) if is_needed else 0
         self._place(lay.RING_ROOM, ring)
@@ -174,7 +181,7 @@ class State:
         self.workspace: Workspace | None = None
         self.context = _NO_CONTEXT
         self._due: NDArray[np.int64] | None = None
-        self._memory = np.zeros(plan.size, np.int64)
+        self._memory = _zeros(plan)
         self._address: int = self._memory.ctypes.data
         self.control = self._memory[: lay.CONTROL_COLUMNS]
         self.reset(0)
@@ -303,6 +310,15 @@ class State:
     def _floats(self, column: int) -> NDArray[np.float32]:
         start = self.plan.at(column) // 4
         return self._memory.view(np.float32)[start : start + self.plan.wiring.model.size]
+
+
+def _zeros(plan: Plan) -> NDArray[np.int64]:
+    """A session's memory, from the start of a cache line on if its parts are to be at such."""
+    if plan.wiring.model.size < _ALIGNED_FROM:
+        return np.zeros(plan.size, np.int64)
+    memory = np.zeros(plan.size + _LINE - 1, np.int64)
+    skipped = -memory.ctypes.data // 8 % _LINE
+    return memory[skipped : skipped + plan.size]
 
 
 def _packed(wiring: Wiring, settings: RunSettings) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from neuroasync.connections import Dense
+from neuroasync.connections import Dense, Sparse
 from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.sorting import smallest, sort
@@ -145,3 +145,31 @@ def test_a_forward_step_that_is_interrupted_goes_on_where_it_was(work):
         whole = compiled(model, train, policy, 64)
         assert compiled(model, train, policy, 64, work=work) == whole
         assert len(whole.rows) > 500
+
+
+def test_a_network_that_is_not_in_a_cache_does_what_the_contract_says():
+    rng, n, inputs, fan_out = np.random.default_rng(3), 2501, 200, 6
+
+    def links(source, target, size):
+        targets = [np.sort(rng.choice(n, fan_out, replace=False)) for _ in range(size)]
+        weights = (rng.integers(-16, 96, size * fan_out) / 64).astype(np.float32)
+        return Sparse(
+            source, target, np.arange(size + 1) * fan_out, np.concatenate(targets), weights
+        )
+
+    populations = tuple(Population(name, (n,), LIF(2000.0, 0.75)) for name in "ab")
+    connections = (links("input", "a", inputs), links("a", "b", n), links("b", "a", n))
+    model = Model(1000, (inputs,), populations, connections, "b")
+    train = SpikeTrain(np.repeat(np.arange(4) * 1000, 30), rng.integers(0, inputs, 120))
+    expected = oracle.run(model, train, Momentum(), 8)
+    assert expected.steps > 20
+    assert stepwise(model, train, Momentum(), 8) == expected
+    assert compiled(model, train, Momentum(), 8) == expected
+
+
+def test_what_comes_to_rest_together_is_on_one_cache_line_in_a_large_network():
+    populations = (Population("a", (5000,), LIF(2000.0, 0.75)),)
+    model = Model(1000, (1,), populations, (Dense("input", "a", np.ones((5000, 1))),), "a")
+    plan = Plan(Wiring(model), RunSettings(Momentum()))
+    session = Forward(plan).state
+    assert session.potential.ctypes.data % 64 == session.momentum.ctypes.data % 64 == 0

@@ -149,12 +149,16 @@ def _sparse(c, k, p, source, count):
     targets = i64_at(c[lay.LINKS] + 8 * (row[lay.INDICES] + first), n)
     weights = f32_at(c[lay.WEIGHTS] + 4 * (row[lay.WEIGHT] + first), n)
     # In a large network none of this is in a cache: ask for all of it at once.
-    marks, v = c[lay.SESSION] + c[lay.MARKS_AT], c[lay.SESSION] + c[lay.V_AT]
+    session = c[lay.SESSION]
+    marks, v, m = session + c[lay.MARKS_AT], session + c[lay.V_AT], session + c[lay.MOMENTUM_AT]
+    clocks = session + c[lay.CLOCKS_AT] + 8 * populations_of(c)[p, lay.FIRST_BLOCK]
     for i in range(n):
         at = 4 * (start + targets[i])
         prefetch(c[lay.CURRENT] + at)
         prefetch(marks + at)
         prefetch(v + at)
+        prefetch(m + at)
+        prefetch(clocks + 8 * (targets[i] // lay.BLOCK))
     for i in range(n):
         current[start + targets[i]] += weights[i] * times
         touch(c, p, start + targets[i], count)

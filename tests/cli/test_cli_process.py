@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 from cli_files import SAMPLES, some_trains
@@ -52,6 +53,34 @@ def test_a_run_imports_nothing_heavy(files):
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+INTERRUPTED = """\
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except BaseException:
+    pass
+raise SystemExit(7)
+"""
+"""What is imported and interrupted, and keeps that to itself."""
+
+
+@posix
+@pytest.mark.parametrize(("before", "code"), [("", 130), ("signal(SIGINT, SIG_IGN); ", 7)])
+def test_ctrl_c_is_quiet_while_libraries_are_imported_unless_it_is_ignored(tmp_path, before, code):
+    (tmp_path / "numba.py").write_text(INTERRUPTED)
+    command = f"from signal import *; {before}from neuroasync_cli import main; main()"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    result = subprocess.run(
+        [sys.executable, "-c", command], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
+
+
+def test_the_command_is_the_one_that_is_quiet_from_its_start():
+    [command] = entry_points(group="console_scripts", name="neuroasync")
+    assert command.value == "neuroasync_cli:main"
 
 
 @posix
