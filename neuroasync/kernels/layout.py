@@ -303,7 +303,8 @@ POLICY: Final = 0
 GROUP_SIZE: Final = 1
 QUEUED: Final = 2
 RULE: Final = 3
-RULE_ARGUMENT: Final = 4
+ARGUMENTS: Final = 4
+"""How many arguments the stop rule has; they follow the settings."""
 MAX_STEPS: Final = 5
 OUTPUT: Final = 6
 TIMESTEP: Final = 7

@@ -10,6 +10,7 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.jit import kernel
 
 __all__ = [
+    "arguments_of",
     "chosen_of",
     "clocks_of",
     "connections_of",
@@ -149,6 +150,13 @@ def uniform_of(c):
 def settings_of(c):
     """i64[10]."""
     return carray(_pointer(c[lay.SETTINGS]), lay.SETTINGS_COLUMNS, np.int64)
+
+
+@kernel
+def arguments_of(c):
+    """i64[settings[ARGUMENTS]]: of the stop rule."""
+    start = c[lay.SETTINGS] + 8 * lay.SETTINGS_COLUMNS
+    return carray(_pointer(start), settings_of(c)[lay.ARGUMENTS], np.int64)
 
 
 @kernel
