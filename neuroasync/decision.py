@@ -72,7 +72,8 @@ _CODES: Final = {
 }
 _LEAST: Final = {"votes": 1, "margin": 1, "steps": 0}
 _EXPECTED: Final = (
-    "quiet, first-spike, votes(k), margin(k), margin(k,..) with a lead for each pass, or steps(n)"
+    "quiet, first-spike, votes(k), margin(k), margin(k,..) with a lead for each pass, steps(n) "
+    "or, in a calibrated network, confidence(p)"
 )
 
 
@@ -96,6 +97,8 @@ def parse_until(until: Until) -> StopRule | Callable[[Progress], bool]:
         raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}, or a function")
     if until in ("quiet", "first-spike"):
         return StopRule(until)
+    if until.startswith("confidence"):
+        raise StopRuleError(f"until: {until!r:.80} stands for a rule only in a calibrated network")
     match = re.fullmatch(r"(votes|margin|steps)\(([0-9]{1,9}(?:, ?[0-9]{1,9})*)\)", until)
     if match is not None:
         rule = StopRule(match[1], tuple(map(int, match[2].split(","))))
