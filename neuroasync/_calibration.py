@@ -51,17 +51,13 @@ class Calibration:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        for name, low, high in (
-            ("accuracy", 0.0, 1.0),
-            ("error", 0.0, self.accuracy),
-            ("measured", self.accuracy, 1.0),
-        ):
+        if type(self.accuracy) is not float or not 0 < self.accuracy < 1:
+            raise BundleError(f"accuracy: {self.accuracy!r:.80}, expected a number between 0 and 1")
+        for name, low, high in (("error", 0, self.accuracy), ("measured", self.accuracy, 1)):
             value = getattr(self, name)
             if type(value) not in (int, float) or not low <= value <= high:
                 raise BundleError(f"{name}: {value!r:.80}, expected a number from {low} to {high}")
             object.__setattr__(self, name, float(value))
-        if not 0 < self.accuracy < 1:
-            raise BundleError(f"accuracy: {self.accuracy}, expected a number between 0 and 1")
         with located():
             check_int("samples", self.samples, 1, 2**53)
         if not isinstance(self.leads, tuple) or not 1 <= len(self.leads) <= limits.MAX_LEADS:

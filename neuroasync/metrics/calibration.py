@@ -56,7 +56,11 @@ class Walk(NamedTuple):
     right: NDArray[np.int64]
 
     def boldest(self, least: int) -> tuple[tuple[int, ...], int]:
-        """Leads of the last rule before one that decides less than ``least`` right; its number."""
+        """Leads of the last rule before one that is right too seldom, and how often it is right.
+
+        Args:
+            least: how often a rule must be right; whole samples must be.
+        """
         fails = self.right < least
         k = int(np.argmax(fails)) if fails.any() else fails.size
         c = (int(self.at[k - 1]) if k < fails.size else self.most * self.passes) - 1
