@@ -128,6 +128,7 @@ class Decision:
         first_led: (spikes, steps, rounds) when a class first led the votes, by class.
         undelivered: spikes in flight when the sample ended.
         wall_s: wall time from the first event's delivery to the decision, s.
+        is_final: the sample is over; else it goes on, see :meth:`neuroasync.Session.watch`.
     """
 
     label: int | None
@@ -145,6 +146,7 @@ class Decision:
     first_led: dict[int, tuple[int, int, int]]
     undelivered: int
     wall_s: float
+    is_final: bool = True
 
     @property
     def total_spikes(self) -> int:
@@ -162,4 +164,4 @@ class Decision:
     def _key(self) -> tuple[object, ...]:
         counted = (self.passes, self.steps, self.rounds, self.synops, self.input_events)
         ends = (self.label, self.stopped, self.t_us, self.first_spike, self.undelivered)
-        return (*ends, *counted, self.votes.tolist(), self.spikes, self.first_led)
+        return (self.is_final, *ends, *counted, self.votes.tolist(), self.spikes, self.first_led)

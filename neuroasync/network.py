@@ -12,6 +12,7 @@ from typing import Final, Self, Unpack
 from neuroasync import limits
 from neuroasync._confidence import settled
 from neuroasync._data_set import Samples, checked, decide_beside_the_loop, decide_in_turn, recorders
+from neuroasync._inlet import Events
 from neuroasync.bundle import Bundle, read_bundle
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
@@ -22,7 +23,7 @@ from neuroasync.policies import make_policy
 from neuroasync.population import PopulationCoroutine
 from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
-from neuroasync.session import Events, Session
+from neuroasync.session import Session
 from neuroasync.settings import RunOptions, RunSettings, check_seed
 from neuroasync.spikes import SpikeTrain
 from neuroasync.state import Plan

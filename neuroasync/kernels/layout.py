@@ -296,7 +296,9 @@ NEEDED: Final = 31
 """How many spike events there must be room for, when a kernel returned ``NEEDS_ROOM``."""
 TOP: Final = 32
 """The most votes that a class has."""
-CONTROL_COLUMNS: Final = 33
+WATCHED: Final = 33
+"""0 if nobody watches the sample; else 2 + the leading class that was shown last (-1: none)."""
+CONTROL_COLUMNS: Final = 34
 
 # settings
 POLICY: Final = 0
@@ -357,3 +359,5 @@ NEEDS_RULE: Final = -7
 """A stop rule that is no kernel has to be asked."""
 MANY: Final = -8
 """More populations than a mask has bits; see ``counts[REACHES]``."""
+NEW_LEADER: Final = -9
+"""Another class leads than was shown to who watches."""

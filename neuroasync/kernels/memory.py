@@ -167,7 +167,7 @@ def knobs_of(c):
 
 @kernel
 def control_of(c):
-    """i64[33]."""
+    """i64[34]."""
     return carray(_pointer(c[lay.SESSION] + c[lay.CONTROL_AT]), lay.CONTROL_COLUMNS, np.int64)
 
 
