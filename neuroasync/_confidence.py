@@ -12,7 +12,7 @@ from neuroasync.settings import RunOptions, RunSettings
 
 __all__ = ["settled"]
 
-_HOW = "make one by `neuroasync calibrate` or `neuroasync.metrics.calibrate`"
+_HOW = "calibrate it by `neuroasync calibrate` or `neuroasync.metrics.calibrate`"
 
 
 def settled(bundle: Bundle, settings: RunSettings, options: RunOptions) -> RunSettings:
@@ -47,7 +47,7 @@ def _calibration(bundle: Bundle, settings: RunSettings, until: Until) -> Calibra
         known = ", or ".join(dict.fromkeys(_told(c.policy) for c in bundle.calibration))
         raise StopRuleError(
             f"until: {until!r}, the bundle is calibrated for {known:.200}; this runs under "
-            f"{'a policy of your own' if spec is None else _told(spec)}; {_HOW} for it"
+            f"{'a policy of your own' if spec is None else _told(spec)}; {_HOW} for that"
         )
     for calibration in fit:
         if calibration.accuracy == float(match[1]):

@@ -58,7 +58,7 @@ def test_the_walk_does_not_go_on_behind_a_rule_that_fails():
 def test_the_walk_counts_what_each_of_its_rules_decides_right(made, targets):
     _, recording = made
     classes, samples = recording.info.classes, len(recording)
-    target = np.array([targets >> k & 1 for k in range(samples)]) % classes
+    target = np.array([targets >> k & 1 for k in range(samples)], np.int64) % classes
     recording = replace(recording, target=target)
     if not samples:
         return
@@ -303,7 +303,7 @@ async def test_a_promise_by_default_is_not_stretched_to_other_orders(no_leaks):
 
 
 async def test_without_a_calibration_confidence_says_how_to_make_one():
-    with pytest.raises(na.StopRuleError, match="the bundle has none; make one by `neuroasync cal"):
+    with pytest.raises(na.StopRuleError, match="the bundle has none; calibrate it by `neuroasy"):
         na.Network(relay(), until="confidence(0.9)")
     with pytest.raises(na.StopRuleError, match="stands for a rule only in a calibrated network"):
         stop_points(whole(), ["confidence(0.9)"])

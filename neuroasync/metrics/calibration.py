@@ -31,7 +31,10 @@ from neuroasync.errors import RecordingError
 from neuroasync.metrics._trajectory import Trajectory, trajectories
 from neuroasync.recording import Recording
 
-__all__ = ["calibrate"]
+__all__ = ["PROMISES", "calibrate"]
+
+PROMISES: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
+"""What is promised where nothing else is asked for."""
 
 _DOUBT: Final = 0.05
 """Share of calibrations that may break their promise."""
@@ -71,7 +74,9 @@ class Walk(NamedTuple):
         return (*[lead + 1] * (self.passes - 1 - late), lead), int(self.right[k - 1])
 
 
-def calibrate(recording: Recording, accuracies: Iterable[float]) -> tuple[Calibration, ...]:
+def calibrate(
+    recording: Recording, accuracies: Iterable[float] | None = None
+) -> tuple[Calibration, ...]:
     """Leads at which the network may stop, for each accuracy that is to be promised.
 
     Give them to a bundle, ``dataclasses.replace(bundle, calibration=...)``; there,
@@ -83,7 +88,8 @@ def calibrate(recording: Recording, accuracies: Iterable[float]) -> tuple[Calibr
     Args:
         recording: of whole validation samples (``until="quiet"``), not of those trained on, whose
             right classes are known, run as the network is to be run.
-        accuracies: to promise, each between 0 and 1.
+        accuracies: to promise, each between 0 and 1; None for those of ``PROMISES`` that whole
+            samples have.
 
     Raises:
         RecordingError: the recording is of another kind, of no samples, or of a policy or
@@ -99,6 +105,8 @@ def calibrate(recording: Recording, accuracies: Iterable[float]) -> tuple[Calibr
         raise RecordingError("no samples, expected validation samples")
     walk = walk_of(known, recording.target)
     policy = PolicySpec(info.policy, info.group_size, info.input, info.noise)
+    if accuracies is None:
+        accuracies = [p for p in PROMISES if _least_right(p, samples) <= walk.right[0]]
     found = []
     for accuracy in accuracies:
         least = _least_right(accuracy, samples)

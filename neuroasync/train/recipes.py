@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from neuroasync.bundle import Bundle, Scalar
+from neuroasync.bundle import Bundle
 from neuroasync.datasets import load_dataset
 from neuroasync.datasets.images import Coding
 from neuroasync.topology import parse_topology
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
 from neuroasync.train.network import Device
-from neuroasync.train.stopping import choose_until
+from neuroasync.train.stopping import with_stop_rules
 from neuroasync.train.trainer import BatchResult, fit
 
 __all__ = ["RECIPES", "OnProgress", "Recipe", "train_digits"]
@@ -77,7 +77,7 @@ def train_digits(
     device: Device = "auto",
     on_progress: OnProgress | None = None,
 ) -> Bundle:
-    """Train on the digits by a recipe, choose a stop rule on the validation part, export.
+    """Train on the digits by a recipe, choose and calibrate stop rules on the validation part.
 
     The same arguments and build of torch give the same bundle, to the byte.
 
@@ -130,11 +130,4 @@ def train_digits(
             "encodings_per_training_image": _DRAWS,
         },
     )
-    stop = choose_until(bundle, digits.validation, seed, _STOP_LOSS)
-    chosen_rule: dict[str, Scalar] = {
-        "until": stop.until,
-        "until_validation_accuracy": stop.accuracy,
-        "until_validation_rounds": stop.rounds,
-        "until_validation_spikes": stop.spikes,
-    }
-    return replace(bundle, meta={**bundle.meta, **chosen_rule})
+    return with_stop_rules(bundle, digits.validation, seed, _STOP_LOSS)

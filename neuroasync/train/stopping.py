@@ -1,24 +1,28 @@
-"""Choosing a stop rule on validation data, in the runtime that will use it."""
+"""Stop rules for a trained network, by validation samples that the runtime has run once."""
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
-from neuroasync.bundle import Bundle
-from neuroasync.kernels.order import sample_seed
+from neuroasync.bundle import Bundle, Scalar
+from neuroasync.decision import StopRule
+from neuroasync.metrics import calibrate, stop_points
+from neuroasync.metrics._trajectory import trajectories
+from neuroasync.metrics.calibration import walk_of
 from neuroasync.network import Network
+from neuroasync.recording import Recording
 from neuroasync.spikes import SpikeTrains
 
-__all__ = ["CANDIDATES", "StopChoice", "choose_until"]
+__all__ = ["CANDIDATES", "StopChoice", "choose_until", "with_stop_rules"]
 
 CANDIDATES: Final = (
     "first-spike",
     *(f"{rule}({k})" for k in range(2, 9) for rule in ("votes", "margin")),
 )
-"""Rules that are tried, beside ``quiet``."""
+"""Rules that are tried, beside ``quiet`` and a lead that falls from pass to pass."""
+_MOST_SAMPLES: Final = 1000
+"""So many tell rules apart to a point or two, and their recording fits in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +42,53 @@ class StopChoice:
     spikes: float
 
 
-def choose_until(bundle: Bundle, validation: SpikeTrains, seed: int, loss: float) -> StopChoice:
-    """The rule of the fewest rounds that costs at most ``loss`` of the accuracy of ``quiet``.
+def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: float) -> Bundle:
+    """The bundle with a stop rule in its meta, ``until``, and calibrations for ``confidence(p)``.
 
     Samples run in the bundle's own order, so this tells nothing about others.
 
     Args:
         bundle: the trained network.
-        validation: samples with labels, which were not trained on.
+        validation: samples with labels, which were not trained on; the first 1,000 are used.
         seed: sample i runs with ``sample_seed(seed, i)``.
+        loss: of accuracy, 0 to 1, that the rule may cost.
+    """
+    recording = asyncio.run(_record(bundle, validation[:_MOST_SAMPLES], seed))
+    chosen = choose_until(recording, loss)
+    said: dict[str, Scalar] = {
+        "until": chosen.until,
+        "until_validation_accuracy": chosen.accuracy,
+        "until_validation_rounds": chosen.rounds,
+        "until_validation_spikes": chosen.spikes,
+    }
+    return replace(bundle, meta={**bundle.meta, **said}, calibration=calibrate(recording))
+
+
+def choose_until(recording: Recording, loss: float) -> StopChoice:
+    """The rule of the fewest rounds that costs at most ``loss`` of the accuracy of ``quiet``.
+
+    Args:
+        recording: of whole samples whose right classes are known, at least one.
         loss: of accuracy, 0 to 1.
     """
-    quiet, *others = asyncio.run(_try_all(bundle, validation, seed, ("quiet", *CANDIDATES)))
-    good = [choice for choice in others if choice.accuracy >= quiet.accuracy - loss]
-    return min((quiet, *good), key=lambda choice: choice.rounds)
+    walk, samples = walk_of(trajectories(recording), recording.target), len(recording)
+    least = math.ceil(int(walk.right[0]) - loss * samples - 1e-9)
+    falling = StopRule("margin", walk.boldest(max(least, 0))[0])
+    points = stop_points(recording, ("quiet", *CANDIDATES, falling))
+    right = [int((point.label == point.target).sum()) for point in points]
+    good = [point for point, n in zip(points, right, strict=True) if n >= least]
+    best = min(good, key=lambda point: int(point.rounds.sum()))
+    return StopChoice(
+        best.rule,
+        float((best.label == best.target).mean()),
+        float(best.rounds.mean()),
+        float(best.spikes.mean()),
+    )
 
 
-async def _try_all(
-    bundle: Bundle, trains: SpikeTrains, seed: int, rules: Iterable[str]
-) -> list[StopChoice]:
-    choices = []
-    async with Network(bundle) as network:
-        for until in rules:
-            decisions = [
-                await network.decide(train, seed=sample_seed(seed, i), until=until)
-                for i, train in enumerate(trains)
-            ]
-            correct = np.array([-1 if d.label is None else d.label for d in decisions])
-            choices.append(
-                StopChoice(
-                    until,
-                    float(np.mean(correct == trains.labels)),
-                    float(np.mean([d.rounds for d in decisions])),
-                    float(np.mean([d.total_spikes for d in decisions])),
-                )
-            )
-    return choices
+async def _record(bundle: Bundle, samples: SpikeTrains, seed: int) -> Recording:
+    network = Network(bundle)
+    recorder = network.recorder()
+    async with network:
+        await network.decide_all(samples, seed=seed, recorder=recorder)
+    return recorder.finish()
