@@ -59,7 +59,7 @@ def calibrate(
     seed: SeedOption = 0,
     samples: SamplesOption = None,
 ) -> None:
-    """Measure how early a network may stop and stay right, for --until.
+    """Measure how early a network may stop and still be right.
 
     \b
     Examples:
