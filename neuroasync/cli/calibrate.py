@@ -25,7 +25,7 @@ from neuroasync.cli.options import (
     chosen_samples,
     mode_of,
 )
-from neuroasync.cli.output import facts, progress, say, table
+from neuroasync.cli.output import facts, progress, say, short_rule, table
 from neuroasync.cli.paths import check_output
 from neuroasync.network import Network
 
@@ -113,12 +113,8 @@ def calibrations(found: Iterable[Calibration]) -> Table:
     rows = [
         (
             f"confidence({c.accuracy})", f"{c.error:.3f}", f"{c.measured:.3f}", f"{c.samples:,}",
-            c.policy.name, c.policy.group_size, c.policy.input, _short(c.until),
+            c.policy.name, c.policy.group_size, c.policy.input, short_rule(c.until),
         )
         for c in found
     ]  # fmt: skip
     return table(titles, rows, numbers=(1, 2, 3, 5))
-
-
-def _short(rule: str) -> str:
-    return rule if len(rule) <= 32 else f"{rule[:28]}..)"

@@ -16,7 +16,17 @@ from rich.table import Table
 
 from neuroasync.cli.guard import one_line
 
-__all__ = ["Ticker", "facts", "progress", "say", "say_json", "say_text", "shown", "table"]
+__all__ = [
+    "Ticker",
+    "facts",
+    "progress",
+    "say",
+    "say_json",
+    "say_text",
+    "short_rule",
+    "shown",
+    "table",
+]
 
 _MAX_WIDTH: Final = 100
 _REFRESH_S: Final = 0.1
@@ -56,6 +66,12 @@ def say_text(text: str) -> None:
     for line in text.splitlines():
         indent = line[: len(line) - len(line.lstrip())]
         _write(f"{indent}{one_line(line)}\n")
+
+
+def short_rule(rule: str) -> str:
+    """A stop rule in a cell: of leads for many passes the first and the last."""
+    leads = rule.split(",")
+    return rule if len(leads) < 4 else f"{leads[0]},..,{leads[-1]}"
 
 
 def table(
