@@ -21,6 +21,7 @@ from neuroasync.wiring import Wiring
 
 UNITS = ("spikes", "steps", "rounds")
 RULES = ("quiet", "first-spike", "votes(2)", "margin(1)", "margin(2)", "steps(0)", "steps(2)")
+RULES += ("margin(0,1)", "margin(2,1)", "margin(1,0)", "margin(3,0,1)")
 ALL = st.sampled_from(UNITS)
 
 
@@ -72,7 +73,7 @@ def test_a_step_that_was_not_paid_for_in_full_does_not_count():
 
 def test_stop_points_say_where_each_sample_would_have_ended():
     first, quiet, margin = stop_points(
-        two_samples(), ["first-spike", "quiet", StopRule("margin", 1)]
+        two_samples(), ["first-spike", "quiet", StopRule("margin", (1,))]
     )
     assert (first.rule, first.stopped.tolist()) == ("first-spike", [True, False])
     assert (first.label.tolist(), first.accuracy) == ([0, -1], 0.0)

@@ -12,7 +12,7 @@ from neuroasync.datasets.own import own_dataset
 from neuroasync.metrics import StopPoint
 from neuroasync.train.by_recipe import train_dataset
 from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, own_recipes
-from neuroasync.train.stopping import best_rule, choose_until
+from neuroasync.train.stopping import best_rule, with_stop_rules
 
 
 def some(samples):
@@ -62,11 +62,7 @@ def test_a_bundle_of_images_says_how_they_were_coded():
     assert bundle.meta["coding"] == "latency"
     assert bundle.meta["encodings_per_training_image"] == 2
     assert bundle.meta["dataset_credit"] == digits.credit
-    choice = choose_until(bundle, digits.validation, 0, 0.0)
-    assert (choice.until, choice.rounds) == (
-        bundle.meta["until"],
-        bundle.meta["until_validation_rounds"],
-    )
+    assert with_stop_rules(bundle, digits.validation, 0, 0.0).meta == bundle.meta
 
 
 def test_progress_tells_the_batches_and_the_epochs_there_will_be():
