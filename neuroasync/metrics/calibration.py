@@ -13,7 +13,7 @@ little can change any more, is what the walk tries first.
 
 Source:
     Angelopoulos, Bates, Candès, Jordan and Lei, Learn then Test: Calibrating Predictive Algorithms
-    to Achieve Risk Control, arXiv 2110.01052 (fixed-sequence testing, section 2). Clopper and
+    to Achieve Risk Control, arXiv 2110.01052 (with fixed-sequence testing). Clopper and
     Pearson, The use of confidence or fiducial limits, Biometrika 26, 1934. Wald, Sequential
     Analysis, 1947.
 """
