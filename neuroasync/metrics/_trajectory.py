@@ -66,14 +66,16 @@ def _trajectory(recording: Recording, k: int) -> Trajectory:
     stride = 1 + max(int(step.max(initial=0)) for step in last)
     fired = recording.pass_[rows] * stride + recording.step[rows]
     delivered = recording.delivered_pass[slots] * stride + recording.delivered_step[slots]
-    moments, at = np.unique(np.concatenate((fired, delivered)), return_inverse=True)
+    # A pass has an input group even if nothing is in it, and a rule is asked after it.
+    begun = np.arange(recording.passes[k]) * stride
+    moments, at = np.unique(np.concatenate((fired, delivered, begun)), return_inverse=True)
     is_step = moments % stride > 0
-    pending = np.bincount(at[len(fired) :], minlength=len(moments))
+    pending = np.bincount(at[len(fired) : len(fired) + len(delivered)], minlength=len(moments))
     rounds = np.where(is_step, -(-pending // recording.info.group_size), 0)
     spent = (np.bincount(at[: len(fired)], minlength=len(moments)), is_step, rounds)
     spikes, steps, rounds = (np.concatenate(([0], np.cumsum(count))) for count in spent)
     standing = _standing(recording, rows, 1 + at[: len(fired)], 1 + len(moments))
-    pass_ = np.concatenate(([-1], moments[:, 0]))
+    pass_ = np.concatenate(([-1], moments // stride))
     return Trajectory(pass_, spikes, steps, rounds, *standing)
 
 
