@@ -117,7 +117,8 @@ def calibrate(
             )
         leads, right = walk.boldest(least)
         error = max(accuracy - lower_bound(least, samples), 0.0)
-        found.append(Calibration(accuracy, error, right / samples, samples, leads, policy))
+        measured = max(right / samples, accuracy)  # as floats, 70 of 100 is less than 0.1 * 7
+        found.append(Calibration(accuracy, error, measured, samples, leads, policy))
     return tuple(found)
 
 
