@@ -1,6 +1,8 @@
 """``until="confidence(p)"``: the stop rule that a bundle was calibrated to."""
 
+import math
 import re
+from collections.abc import Collection
 
 from neuroasync._calibration import Calibration
 from neuroasync._golden import PolicySpec
@@ -15,12 +17,20 @@ __all__ = ["settled"]
 _HOW = "calibrate it by `neuroasync calibrate` or `neuroasync.metrics.calibrate`"
 
 
-def settled(bundle: Bundle, settings: RunSettings, options: RunOptions) -> RunSettings:
+def settled(
+    bundle: Bundle, settings: RunSettings, options: RunOptions, own: Collection[str]
+) -> RunSettings:
     """``settings`` with what is in ``options``, ``confidence(p)`` as the rule it stands for.
+
+    Args:
+        bundle: the network.
+        settings: how it is run otherwise.
+        options: what is other than there.
+        own: names of populations that a coroutine of the user's stands in for.
 
     Raises:
         StopRuleError: the bundle is not calibrated for that p, under this order, group size and
-            input mode.
+            input mode, with its own populations.
         PolicyError, StopRuleError, ValueError: an option is not valid.
     """
     until = options.get("until")
@@ -28,16 +38,23 @@ def settled(bundle: Bundle, settings: RunSettings, options: RunOptions) -> RunSe
         return settings.with_changes(**options)
     others: RunOptions = {**options, "until": None}
     settings = settings.with_changes(**others)
-    found = _calibration(bundle, settings, until)
+    found = _calibration(bundle, settings, until, own)
     return settings.with_changes(until=StopRule("margin", found.leads))
 
 
-def _calibration(bundle: Bundle, settings: RunSettings, until: Until) -> Calibration:
-    match = re.fullmatch(r"confidence\(([0-9]?\.[0-9]{1,15})\)", str(until))
-    if match is None:
+def _calibration(
+    bundle: Bundle, settings: RunSettings, until: Until, own: Collection[str]
+) -> Calibration:
+    accuracy = _accuracy(str(until))
+    if accuracy is None:
         raise StopRuleError(
             f"until: {until!r:.80}, expected confidence(p) with p between 0 and 1, such as "
             "confidence(0.95)"
+        )
+    if own:
+        raise StopRuleError(
+            f"until: {until!r} holds for the network's own populations; a coroutine of "
+            f"yours stands in for {', '.join(map(repr, own)):.200}. Give margin(..) instead"
         )
     if not bundle.calibration:
         raise StopRuleError(f"until: {until!r} needs a calibration, the bundle has none; {_HOW}")
@@ -50,12 +67,22 @@ def _calibration(bundle: Bundle, settings: RunSettings, until: Until) -> Calibra
             f"{'a policy of your own' if spec is None else _told(spec)}; {_HOW} for that"
         )
     for calibration in fit:
-        if calibration.accuracy == float(match[1]):
+        if calibration.accuracy == accuracy:
             return calibration
     known = ", ".join(f"confidence({c.accuracy})" for c in fit)
     raise StopRuleError(
         f"until: {until!r}, the bundle is calibrated for {known}; {_HOW} for others"
     )
+
+
+def _accuracy(until: str) -> float | None:
+    """The p of ``confidence(p)``; None if it is not a number between 0 and 1."""
+    match = re.fullmatch(r"confidence\(([^()]{1,30})\)", until)
+    try:
+        accuracy = float(match[1]) if match else math.nan
+    except ValueError:
+        return None
+    return accuracy if 0 < accuracy < 1 else None
 
 
 def _spec(settings: RunSettings) -> PolicySpec | None:

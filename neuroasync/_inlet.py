@@ -63,7 +63,7 @@ class Inlet:
         if self.t_us.size > limits.MAX_QUEUED_EVENTS:
             raise LimitError(
                 f"{self.t_us.size} events wait for one pass; the limit is "
-                f"{limits.MAX_QUEUED_EVENTS}. End the sample by decision()"
+                f"{limits.MAX_QUEUED_EVENTS}. This sample takes no more; send fewer for one pass"
             )
         if len(train):
             self._check_passes(int(train.t_us[-1]))

@@ -92,9 +92,14 @@ class Forward:
         self.state.control[lay.CURSOR] = 0
 
     def watch(self) -> None:
-        """Let passes end, until the sample ends, where another class leads than was shown."""
-        self.state.attach()
+        """Let passes end, until the sample ends, where another class leads than was shown.
+
+        A sample that pauses there, in the middle of a pass, keeps its workspace; one that waits
+        for events has none.
+        """
+        self.state.attach()  # a new sample's counters are cleared
         self.state.control[lay.WATCHED] = 1
+        self.state.detach()
 
     def take_news(self) -> bool:
         """Whether another class leads than was shown; it counts as shown from now on."""

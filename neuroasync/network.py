@@ -46,7 +46,8 @@ class Network:
 
     Args:
         bundle: the network, and the order it was trained for, which is the default here.
-        populations: coroutines of your own, by the name of the population they stand in for.
+        populations: coroutines of your own, by the name of the population they stand in for. What
+            the bundle was calibrated to, ``confidence(p)``, does not hold with them.
         seed: default seed of the order keys, 64 bits.
         **options: how to run by default; see :class:`RunOptions`.
 
@@ -70,10 +71,10 @@ class Network:
         default = RunSettings(
             make_policy(trained.name, trained.noise), trained.group_size, trained.input
         )
-        self.settings = settled(bundle, default, options)
         self._own = dict(populations or {})
         for name in self._own:
             bundle.model.index(name)
+        self.settings = settled(bundle, default, options, self._own)
         self._wiring = Wiring(bundle.model, self._own)
         self._plans: deque[Plan] = deque(maxlen=_MOST_PLANS)
         self._taps: dict[int, weakref.WeakSet[Tap]] = {}
@@ -314,7 +315,7 @@ class Network:
             return self.settings
         if options.get("until") is None:
             options = {**options, "until": self._until}
-        return settled(self.bundle, self.settings, options)
+        return settled(self.bundle, self.settings, options, self._own)
 
     def _is_tapped(self) -> bool:
         return any(not tap.is_closed for taps in self._taps.values() for tap in taps)

@@ -93,6 +93,8 @@ class Session:
 
         Raises:
             SpikeFileError: the events are not valid for this network. Nothing was accepted.
+            LimitError: too many wait for one pass, or the sample would have too many passes.
+                Nothing was accepted.
             ClosedError: the session is closed.
         """
         self._check_free()
@@ -110,6 +112,7 @@ class Session:
 
         Raises:
             ValueError: an event came at or after ``duration_us``; the sample goes on.
+            LimitError: the sample has too many passes.
             ClosedError: the session is closed.
         """
         self._check_free()
@@ -123,6 +126,7 @@ class Session:
 
         Raises:
             SpikeFileError: the events are not valid for this network. Nothing was accepted.
+            LimitError: as of :meth:`send`. Nothing was accepted.
             ValueError: an event comes at or after ``duration_us``. Nothing was accepted.
             ClosedError: the session is closed.
         """
@@ -150,11 +154,13 @@ class Session:
 
         Args:
             events: the whole sample, or an async source of its parts, each not earlier than those
-                before.
+                before. Once the stop rule said stop, the source is read no further; it is the
+                caller's to close.
             duration_us: length of the sample; without, it ends with its last event.
 
         Raises:
             SpikeFileError: events are not valid for this network.
+            LimitError: too many events wait for one pass, or the sample has too many passes.
             ValueError: an event comes at or after ``duration_us``.
             RuntimeError: the session was used for something else meanwhile.
             ClosedError: the session is closed.
@@ -163,13 +169,15 @@ class Session:
         watch = self._watch = object()
         self._forward.watch()
         try:
-            if isinstance(events, AsyncIterable):
+            if not isinstance(events, AsyncIterable):
+                self._accept_part(events, watch, duration_us)
+            elif not self._forward.is_stopped:
                 async for part in events:
                     self._accept_part(part, watch, duration_us)
                     while await self._run_to_news(self._inlet.come_us(), watch):
                         yield self._provisional()
-            else:
-                self._accept_part(events, watch, duration_us)
+                    if self._forward.is_stopped:
+                        break
             end_us = self._inlet.end_us(duration_us)
             while await self._run_to_news(end_us, watch):
                 yield self._provisional()
@@ -307,10 +315,11 @@ class _Exclusive:
     """While it lasts the session is busy; whoever leaves by an exception abandons the sample."""
 
     def __init__(self, session: Session, watch: object | None = None) -> None:
-        session._check_free(watch)
         self._session = session
+        self._watch = watch
 
     def __enter__(self) -> None:
+        self._session._check_free(self._watch)
         self._session._is_busy = True
 
     def __exit__(

@@ -28,9 +28,9 @@ def trajectory(*moments):
     return Trajectory(pass_, pass_, pass_, pass_, label, margin, margin)
 
 
-def calibration(accuracy=0.9, leads=(2, 1), policy=None):
+def calibration(accuracy=0.9, leads=(2, 1), policy=None, error=0.05):
     policy = na.PolicySpec("fifo", 1) if policy is None else policy
-    return na.Calibration(accuracy, 0.05, 0.95, 100, leads, policy)
+    return na.Calibration(accuracy, error, 0.95, 100, leads, policy)
 
 
 # The walk
@@ -191,6 +191,16 @@ def test_more_than_whole_samples_have_cannot_be_promised():
         calibrate(replace(recording, target=np.array([1, 0, 1, 1])), [0.9])
 
 
+@pytest.mark.parametrize("accuracy", [0.7, 0.1 * 7, 0.7 + 1e-12])
+def test_just_as_many_as_promised_are_enough_whatever_floats_say(accuracy):
+    (found,) = calibrate(
+        replace(whole(100), target=(np.arange(100) < 70).astype(np.int64)), [accuracy]
+    )
+    assert (found.accuracy, found.measured, found.samples) == (accuracy, accuracy, 100)
+    known = replace(relay(), policy=found.policy, calibration=(found,))
+    assert str(na.Network(known, until=f"confidence({accuracy})").settings.until) == found.until
+
+
 @pytest.mark.parametrize("accuracy", [0.0, 1.0, math.nan, 1, "0.9", True])
 def test_an_accuracy_is_between_nothing_and_all(accuracy):
     with pytest.raises(ValueError, match=r"^accuracies: .*expected numbers between 0 and 1"):
@@ -278,6 +288,11 @@ async def test_confidence_is_the_rule_that_the_bundle_was_calibrated_to(no_leaks
         ),
         ({"until": "confidence(95)"}, r"expected confidence\(p\) with p between 0 and 1"),
         ({"until": "confidence"}, r"expected confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence()"}, r"expected confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence(p)"}, r"expected confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence(nan)"}, r"expected confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence(0.9"}, r"expected confidence\(p\) with p between 0 and 1"),
+        ({"until": f"confidence(0.{'9' * 40})"}, r"expected confidence\(p\) with p between 0 and"),
         (
             {"until": "confidence(0.9)", "policy": "random"},
             "for fifo, F = 1, prioritised input; th",
@@ -300,6 +315,31 @@ async def test_a_promise_by_default_is_not_stretched_to_other_orders(no_leaks):
         with pytest.raises(na.StopRuleError, match="this runs under random, F = 1"):
             network.session(policy="random")
         network.session(policy="random", until="quiet").close()
+
+
+@pytest.mark.parametrize("accuracy", [1e-05, 0.1 * 7, 5e-324, 0.12345678901234567])
+def test_every_accuracy_is_understood_as_it_is_printed(accuracy):
+    known = replace(confident(), calibration=(calibration(accuracy, error=0.0),))
+    for written in (accuracy, f"{accuracy:.17e}"):
+        network = na.Network(known, until=f"confidence({written})")
+        assert str(network.settings.until) == "margin(2,1)"
+
+
+async def test_a_promise_is_not_stretched_to_populations_of_the_user(no_leaks):
+    async def silent(inbox, fired, population):
+        async for _ in inbox:
+            await fired.put([])
+
+    name = relay().model.populations[0].name
+    message = rf"the network's own populations; a coroutine of yours stands in for '{name}'\. Give"
+    with pytest.raises(na.StopRuleError, match=message):
+        na.Network(confident(), populations={name: silent}, until="confidence(0.9)")
+    async with na.Network(confident(), populations={name: silent}) as network:
+        with pytest.raises(na.StopRuleError, match=message):
+            await network.decide(SpikeTrain([], []), until="confidence(0.9)")
+        with pytest.raises(na.StopRuleError, match=message):
+            network.session(until="confidence(0.9)")
+        network.session(until="margin(2,1)").close()
 
 
 async def test_without_a_calibration_confidence_says_how_to_make_one():

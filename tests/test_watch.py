@@ -121,6 +121,63 @@ async def test_parts_from_a_source_give_the_decision_of_the_whole(input_mode, no
                 assert [told(d) for d in await watched(other, source(parts))] == expected
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_once_the_rule_said_stop_the_source_is_read_no_further(engine, no_leaks):
+    pulled = []
+
+    async def source():
+        for part in range(len(SAMPLE)):
+            pulled.append(int(SAMPLE.t_us[part]))
+            yield SAMPLE.t_us[part : part + 1], SAMPLE.index[part : part + 1]
+        await asyncio.Event().wait()  # a sensor that goes silent, and never ends
+
+    run = {"engine": engine, "until": "first-spike"}
+    async with na.Network(BUNDLE, **run) as network, network.session() as session:
+        expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
+        parts = source()
+        *_, decision = await watched(session, parts)
+        assert decision == expected
+        # A pass runs once an event of a later one was sent: that one is the last.
+        later = np.flatnonzero(SAMPLE.t_us >= decision.t_us + BUNDLE.model.timestep_us)
+        assert len(pulled) == later[0] + 1 < len(SAMPLE)
+        assert parts.ag_frame is not None  # open: it is the caller's to close
+        await parts.aclose()
+
+
+async def test_a_sample_that_had_stopped_before_reads_nothing_of_a_source(no_leaks):
+    async def source():
+        raise AssertionError("read")
+        yield SAMPLE
+
+    async with na.Network(BUNDLE, until="first-spike") as network, network.session() as session:
+        await session.send(SAMPLE)
+        assert session.is_decided
+        assert (await watched(session, source()))[-1].stopped
+
+
+async def test_watchers_that_wait_for_their_first_part_hold_no_workspace(no_leaks):
+    go = asyncio.Event()
+
+    async def source():
+        await go.wait()
+        yield SAMPLE
+
+    async with na.Network(BUNDLE) as network:
+        expected = told(await network.decide(SAMPLE, seed=na.sample_seed(0, 0)))
+        sessions = [network.session() for _ in range(20)]
+        waiting = [asyncio.create_task(watched(session, source())) for session in sessions]
+        await asyncio.sleep(0)
+        states = [session._forward.state for session in sessions]
+        assert [state.workspace for state in states] == [None] * 20
+        assert len(states[0].plan.idle) == 1  # the one that all of them began in
+        go.set()
+        decisions = await asyncio.gather(*waiting)
+        assert [told(of_sample[-1]) for of_sample in decisions] == [expected] * 20
+        assert all(not of_sample[0].is_final for of_sample in decisions)
+        for session in sessions:
+            session.close()
+
+
 async def test_what_was_sent_before_is_part_of_the_sample_and_its_leader_is_told(no_leaks):
     early, late = (SAMPLE.t_us < 5000), (SAMPLE.t_us >= 5000)
     async with na.Network(BUNDLE) as network, network.session() as session:
@@ -203,6 +260,19 @@ async def test_bad_parts_and_durations_are_refused_and_the_next_sample_is_from_r
             await watched(session, SAMPLE, duration_us=5)
         expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0), duration_us=20_000)
         assert (await watched(session, SAMPLE, duration_us=20_000))[-1] == expected
+
+
+async def test_parts_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks):
+    monkeypatch.setattr(na.limits, "MAX_QUEUED_EVENTS", 2)
+
+    async def source():
+        for _ in range(4):
+            yield [0], [0]
+
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        message = "^3 events wait for one pass; the limit is 2. This sample takes no more; send few"
+        with pytest.raises(na.LimitError, match=message):
+            await watched(session, source())
 
 
 async def test_an_error_in_the_middle_comes_out_and_abandons_the_sample(no_leaks):

@@ -8,6 +8,11 @@ that decides too few samples right; the rule before it is taken. In such a fixed
 test may use the full level, as if it were the only one. So the binomial bound of a single rule
 holds for the one that is taken, and all samples both choose and measure.
 
+How many passes and which largest lead the walk has, the samples say. It is still part of one that
+is fixed, over ``limits.MAX_LEADS`` passes and from any lead down: the further rules of that one ask
+passes or leads that no sample has, so they change nothing on these samples, and the first to fail
+is the same. What is taken comes before it in the fixed walk, too.
+
 That a lead of fixed height is a good place to stop is Wald's; that it may be lower late, when
 little can change any more, is what the walk tries first.
 
@@ -31,7 +36,7 @@ from neuroasync.errors import RecordingError
 from neuroasync.metrics._trajectory import Trajectory, trajectories
 from neuroasync.recording import Recording
 
-__all__ = ["PROMISES", "calibrate"]
+__all__ = ["PROMISES", "Walk", "calibrate", "lower_bound", "walk_of"]
 
 PROMISES: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
 """What is promised where nothing else is asked for."""
@@ -117,7 +122,8 @@ def calibrate(
             )
         leads, right = walk.boldest(least)
         error = max(accuracy - lower_bound(least, samples), 0.0)
-        found.append(Calibration(accuracy, error, right / samples, samples, leads, policy))
+        measured = max(right / samples, accuracy)  # as floats, 70 of 100 is less than 0.1 * 7
+        found.append(Calibration(accuracy, error, measured, samples, leads, policy))
     return tuple(found)
 
 
@@ -128,18 +134,18 @@ def walk_of(known: Sequence[Trajectory], target: NDArray[np.int64]) -> Walk:
         known: the samples' trajectories, at least one.
         target: i64[samples], the right classes.
     """
-    passes = min(max(1 + int(t.pass_[-1]) for t in known), limits.MAX_LEADS)
+    last = max(int(t.pass_[-1]) for t in known)
+    passes = min(max(1 + last, 1), limits.MAX_LEADS)
     most = max(int(t.margin.max()) for t in known)
     changes = [
-        _changes(t, cls, max(passes, 1), most)
-        for t, cls in zip(known, target.tolist(), strict=True)
+        _changes(t, cls, passes, most) for t, cls in zip(known, target.tolist(), strict=True)
     ]
     whole = sum(int(t.label[-1] == cls) for t, cls in zip(known, target.tolist(), strict=True))
     at, change = np.concatenate(changes, axis=1)
     rules, which = np.unique(at, return_inverse=True)
     by_rule = np.bincount(which.reshape(-1), change, rules.size).astype(np.int64)
     right = whole + np.concatenate(([0], np.cumsum(by_rule)))
-    return Walk(max(passes, 1), most, rules, right)
+    return Walk(passes, most, rules, right)
 
 
 def _changes(t: Trajectory, target: int, passes: int, most: int) -> NDArray[np.int64]:
