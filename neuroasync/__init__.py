@@ -2,6 +2,7 @@
 
 from neuroasync.bundle import (
     Bundle,
+    Calibration,
     Golden,
     PolicySpec,
     dump_bundle,
@@ -49,6 +50,7 @@ __all__ = [
     "LIF",
     "Bundle",
     "BundleError",
+    "Calibration",
     "ClosedError",
     "Conv2d",
     "DatasetError",

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
+from neuroasync._inlet import Events, as_train
 from neuroasync.decision import Decision
 from neuroasync.errors import SpikeFileError
 from neuroasync.many import ManySamples
 from neuroasync.recording import Recorder
-from neuroasync.session import Events, as_train
 from neuroasync.spikes import SpikeTrain, SpikeTrains
 
 __all__ = ["Samples", "checked", "decide_beside_the_loop", "decide_in_turn", "recorders"]

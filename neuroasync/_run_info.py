@@ -68,7 +68,9 @@ class RunInfo:
         _check(digits and set(self.bundle) <= set("0123456789abcdef"), "bundle", self.bundle)
         for name in ("policy", "until", "output"):
             value = getattr(self, name)
-            _check(isinstance(value, str) and 0 < len(value) <= limits.MAX_NAME_CHARS, name, value)
+            # A stop rule may have a lead for each pass.
+            most = limits.MAX_TEXT_CHARS if name == "until" else limits.MAX_NAME_CHARS
+            _check(isinstance(value, str) and 0 < len(value) <= most, name, value)
         _check(type(self.own_policy) is bool, "own_policy", self.own_policy)
         _check(self.own_policy or self.policy in _POLICIES, "policy", self.policy)
         _check(type(self.noise) is float and 0 <= self.noise <= 2**53, "noise", self.noise)

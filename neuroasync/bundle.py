@@ -19,6 +19,9 @@ The body is a map, its keys in any order, of which the first five are required::
     golden        [{"events": {"t_us": array, "index": array}, "policy": name, "group_size",
                     "input"?, "noise"?, "seed", "label", "spikes_sha256"}, ..]; label nil: none
     meta          {text: text | int | float | bool | nil}
+    calibration   [{"accuracy", "error", "measured", "samples", "leads": [int, ..],
+                    "policy": as above}, ..]: what "confidence(accuracy)" stands for and promises;
+                    see ``Calibration``
 
 An array is ``{"dtype": "<f4" | "<i8", "shape": [..], "data": bin}``, C order. What is written is
 canonical: keys in the order above, ``meta`` sorted, what has its default left out.
@@ -37,6 +40,12 @@ import msgpack
 from neuroasync import limits
 from neuroasync._atomic import atomic_file
 from neuroasync._bounded import Source, open_bounded
+from neuroasync._calibration import (
+    Calibration,
+    calibration_map,
+    check_calibrations,
+    read_calibration,
+)
 from neuroasync._fields import as_list, as_map, located
 from neuroasync._golden import (
     Golden,
@@ -53,6 +62,7 @@ from neuroasync.model import Model, check_int, check_text
 
 __all__ = [
     "Bundle",
+    "Calibration",
     "Golden",
     "PolicySpec",
     "Scalar",
@@ -63,6 +73,7 @@ __all__ = [
 
 _FORMAT: Final = "neuroasync-bundle"
 _VERSION: Final = 1
+_OPTIONAL: Final = ("classes", "policy", "golden", "meta", "calibration")
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -77,6 +88,7 @@ class Bundle:
         policy: what the network was trained for, and so the default at run time.
         golden: samples with the digests of the recordings that they must give.
         meta: where it comes from: data set, method, accuracy, seed, versions. Not to be changed.
+        calibration: what ``until="confidence(p)"`` stands for.
 
     Raises:
         BundleError: the parts do not fit each other; says where.
@@ -87,6 +99,7 @@ class Bundle:
     policy: PolicySpec = field(default_factory=PolicySpec)
     golden: tuple[Golden, ...] = ()
     meta: Mapping[str, Scalar] = field(default_factory=dict)
+    calibration: tuple[Calibration, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what the parts cannot know of each other."""
@@ -99,6 +112,8 @@ class Bundle:
             _check_golden(self.golden, self.model.input_size, outputs)
             object.__setattr__(self, "meta", dict(self.meta))
             _check_meta(self.meta)
+            object.__setattr__(self, "calibration", tuple(self.calibration))
+            check_calibrations(self.calibration)
 
     @cached_property
     def digest(self) -> bytes:
@@ -193,11 +208,13 @@ def _body_map(bundle: Bundle) -> dict[str, Any]:
         body["golden"] = [golden_map(golden) for golden in bundle.golden]
     if bundle.meta:
         body["meta"] = dict(sorted(bundle.meta.items()))
+    if bundle.calibration:
+        body["calibration"] = [calibration_map(entry) for entry in bundle.calibration]
     return body
 
 
 def _read_body(value: object) -> Bundle:
-    body = as_map("", value, MODEL_KEYS, ("classes", "policy", "golden", "meta"))
+    body = as_map("", value, MODEL_KEYS, _OPTIONAL)
     model = read_model(body)
     classes = None
     if "classes" in body:
@@ -206,7 +223,11 @@ def _read_body(value: object) -> Bundle:
     entries = as_list("golden", body.get("golden", []))
     golden = tuple(read_golden(f"golden[{k}]", entry) for k, entry in enumerate(entries))
     meta = as_map("meta", body.get("meta", {}), (), None)
-    return Bundle(model, classes, policy, golden, meta)
+    entries = as_list("calibration", body.get("calibration", []))
+    calibration = tuple(
+        read_calibration(f"calibration[{k}]", entry) for k, entry in enumerate(entries)
+    )
+    return Bundle(model, classes, policy, golden, meta, calibration)
 
 
 def _check_classes(classes: tuple[str, ...], outputs: int) -> None:

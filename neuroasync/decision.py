@@ -9,10 +9,11 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync import limits
 from neuroasync.errors import StopRuleError
 from neuroasync.kernels import layout as lay
 
-__all__ = ["Decision", "Progress", "StopRule", "Until", "parse_until"]
+__all__ = ["Decision", "Progress", "StopRule", "Until", "parse_until", "short_rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +42,23 @@ class StopRule:
 
     Attributes:
         name: ``quiet``, ``first-spike``, ``votes``, ``margin`` or ``steps``.
-        argument: k of votes and margin, n of steps; 0 otherwise.
+        arguments: (k,) of votes; the leads of margin, one per pass, of which the last holds for
+            all later passes and 0 is never; (n,) of steps; () otherwise.
     """
 
     name: str = "quiet"
-    argument: int = 0
+    arguments: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        """As it is written: ``margin(3)``."""
-        return f"{self.name}({self.argument})" if self.name in _LEAST else self.name
+        """As it is written: ``margin(3)``, ``margin(4,4,3)``."""
+        return f"{self.name}({','.join(map(str, self.arguments))})" if self.arguments else self.name
 
     @property
-    def code(self) -> tuple[int, int]:
-        """Number and argument that the kernels know it by."""
+    def code(self) -> tuple[int, tuple[int, ...]]:
+        """Number and arguments that the kernels know it by."""
         if self.name == "first-spike":
-            return lay.VOTE_COUNT, 1
-        return _CODES[self.name], self.argument
+            return lay.VOTE_COUNT, (1,)
+        return _CODES[self.name], self.arguments
 
 
 Until: TypeAlias = str | StopRule | Callable[[Progress], bool]
@@ -69,7 +71,10 @@ _CODES: Final = {
     "steps": lay.STEPS_AFTER,
 }
 _LEAST: Final = {"votes": 1, "margin": 1, "steps": 0}
-_EXPECTED: Final = "quiet, first-spike, votes(k), margin(k) or steps(n)"
+_EXPECTED: Final = (
+    "quiet, first-spike, votes(k), margin(k), margin(k,..) with a lead for each pass, steps(n) "
+    "or, in a calibrated network, confidence(p)"
+)
 
 
 def parse_until(until: Until) -> StopRule | Callable[[Progress], bool]:
@@ -77,7 +82,8 @@ def parse_until(until: Until) -> StopRule | Callable[[Progress], bool]:
 
     Raises:
         StopRuleError: it is not one of ``quiet``, ``first-spike``, ``votes(k)``, ``margin(k)``,
-            ``steps(n)`` (k from 1, n from 0), nor callable.
+            ``margin(k,..)``, ``steps(n)`` (k from 1, leads of single passes and n from 0), nor
+            callable; or it has more leads than ``limits.MAX_LEADS``.
     """
     if isinstance(until, StopRule):
         until = str(until)
@@ -91,10 +97,21 @@ def parse_until(until: Until) -> StopRule | Callable[[Progress], bool]:
         raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}, or a function")
     if until in ("quiet", "first-spike"):
         return StopRule(until)
-    match = re.fullmatch(r"(votes|margin|steps)\((\d{1,9})\)", until)
-    if match is None or int(match[2]) < _LEAST[match[1]]:
-        raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}")
-    return StopRule(match[1], int(match[2]))
+    if until.startswith("confidence"):
+        raise StopRuleError(f"until: {until!r:.80} stands for a rule only in a calibrated network")
+    match = re.fullmatch(r"(votes|margin|steps)\(([0-9]{1,9}(?:, ?[0-9]{1,9})*)\)", until)
+    if match is not None:
+        rule = StopRule(match[1], tuple(map(int, match[2].split(","))))
+        most = limits.MAX_LEADS if rule.name == "margin" else 1
+        if len(rule.arguments) <= most and max(rule.arguments) >= _LEAST[rule.name]:
+            return rule
+    raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}")
+
+
+def short_rule(rule: str) -> str:
+    """A stop rule in a cell: of leads for many passes the first and the last."""
+    leads = rule.split(",")
+    return rule if len(leads) < 4 else f"{leads[0]},..,{leads[-1]}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,6 +134,7 @@ class Decision:
         first_led: (spikes, steps, rounds) when a class first led the votes, by class.
         undelivered: spikes in flight when the sample ended.
         wall_s: wall time from the first event's delivery to the decision, s.
+        is_final: the sample is over; else it goes on, see :meth:`neuroasync.Session.watch`.
     """
 
     label: int | None
@@ -134,6 +152,7 @@ class Decision:
     first_led: dict[int, tuple[int, int, int]]
     undelivered: int
     wall_s: float
+    is_final: bool = True
 
     @property
     def total_spikes(self) -> int:
@@ -151,4 +170,4 @@ class Decision:
     def _key(self) -> tuple[object, ...]:
         counted = (self.passes, self.steps, self.rounds, self.synops, self.input_events)
         ends = (self.label, self.stopped, self.t_us, self.first_spike, self.undelivered)
-        return (*ends, *counted, self.votes.tolist(), self.spikes, self.first_led)
+        return (self.is_final, *ends, *counted, self.votes.tolist(), self.spikes, self.first_led)

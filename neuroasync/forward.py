@@ -91,6 +91,20 @@ class Forward:
         self.state.attach().feed(t_us, index)
         self.state.control[lay.CURSOR] = 0
 
+    def watch(self) -> None:
+        """Let passes end, until the sample ends, where another class leads than was shown."""
+        self.state.attach()
+        self.state.control[lay.WATCHED] = 1
+
+    def take_news(self) -> bool:
+        """Whether another class leads than was shown; it counts as shown from now on."""
+        control = self.state.control
+        now = 2 + int(leader(self.state.votes))
+        if self.is_stopped or control[lay.WATCHED] in (0, now):
+            return False
+        control[lay.WATCHED] = now
+        return True
+
     def leave(self) -> None:
         """Give up what is needed only while passes are under way."""
         self.state.detach()
@@ -128,13 +142,15 @@ class Forward:
     def advance(self, end_us: int, work: int = UNBOUNDED) -> bool:
         """Run all passes up to ``end_us`` by kernels alone; return whether that is done.
 
+        It is if another class leads, too, while somebody watches.
+
         Raises:
             ForwardStepLimitError, LimitError: as :meth:`proceed`.
         """
         while True:
             why = int(advance(self.state.attach().address, end_us, work))
             if not self.serve(why):
-                return why == lay.DONE
+                return why != lay.BUDGET_SPENT
 
     def serve(self, why: int) -> bool:
         """Do what ``proceed`` or ``advance`` returned for; return whether it is to go on.

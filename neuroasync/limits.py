@@ -37,6 +37,12 @@ MAX_TEXT_CHARS: Final = 65536
 MAX_GOLDEN: Final = 256
 """Golden samples in a bundle."""
 
+MAX_LEADS: Final = 4096
+"""Leads of a margin rule, one for each pass; 8 bytes each."""
+
+MAX_CALIBRATIONS: Final = 64
+"""Calibrations in a bundle."""
+
 MAX_TIME_US: Final = 2**53
 """Largest time, delay or timestep, in µs (285 years): exact as a float64, too."""
 

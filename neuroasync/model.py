@@ -243,7 +243,8 @@ def _positive(
         if not scalar and array.shape != shape:
             raise ModelError(f"{where}: shape {array.shape}, expected {shape}")
         if not np.all(valid(array.astype(np.float64))):
-            raise ModelError(f"{where}: {value!r:.80}, expected above 0 (and not NaN)")
+            found = " ".join(repr(value).split())  # an array's takes several lines
+            raise ModelError(f"{where}: {found:.80}, expected above 0 (and not NaN)")
     if scalar:
         return float(array)
     array.flags.writeable = False

@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Final, Self, Unpack
 
 from neuroasync import limits
+from neuroasync._confidence import settled
 from neuroasync._data_set import Samples, checked, decide_beside_the_loop, decide_in_turn, recorders
+from neuroasync._inlet import Events
 from neuroasync.bundle import Bundle, read_bundle
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
@@ -21,7 +23,7 @@ from neuroasync.policies import make_policy
 from neuroasync.population import PopulationCoroutine
 from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
-from neuroasync.session import Events, Session
+from neuroasync.session import Session
 from neuroasync.settings import RunOptions, RunSettings, check_seed
 from neuroasync.spikes import SpikeTrain
 from neuroasync.state import Plan
@@ -64,9 +66,11 @@ class Network:
         self.bundle = bundle
         self.seed = check_seed(seed)
         trained = bundle.policy
-        self.settings = RunSettings(
+        self._until = options.get("until")
+        default = RunSettings(
             make_policy(trained.name, trained.noise), trained.group_size, trained.input
-        ).with_changes(**options)
+        )
+        self.settings = settled(bundle, default, options)
         self._own = dict(populations or {})
         for name in self._own:
             bundle.model.index(name)
@@ -182,7 +186,7 @@ class Network:
         if on_decision is not None and not callable(on_decision):
             raise ValueError(f"on_decision: {on_decision!r:.80}, expected a function")
         samples = checked(samples)
-        settings = self.settings.with_changes(**options) if options else self.settings
+        settings = self._settings(options)
         base, plan = self.seed if seed is None else check_seed(seed), self._plan(settings)
         recorder_of = None if recorder is None else recorders(recorder, samples, first)
         if not plan.is_built_in or settings.engine == "coroutines" or self._is_tapped():
@@ -236,7 +240,7 @@ class Network:
 
     def recorder(self, **options: Unpack[RunOptions]) -> Recorder:
         """A recorder for decisions and sessions that run with the same ``options``."""
-        return Recorder(self.bundle, self.settings.with_changes(**options))
+        return Recorder(self.bundle, self._settings(options))
 
     def tap(self, population: str, capacity: int = limits.MAX_TAP_ITEMS) -> Tap:
         """What ``population`` fires from now on, in all sessions, as an async iterator.
@@ -296,13 +300,21 @@ class Network:
         self, seed_of: Callable[[int], int], recorder: Recorder | None, options: RunOptions
     ) -> Session:
         tasks = self._running()
-        settings = self.settings.with_changes(**options) if options else self.settings
+        settings = self._settings(options)
         forward = Forward(self._plan(settings))
         scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened)
         self._opened += 1
         session = Session(scheduler, seed_of, self.bundle.classes, recorder, self._sessions.discard)
         self._sessions.add(session)
         return session
+
+    def _settings(self, options: RunOptions) -> RunSettings:
+        """How to run with ``options``; the default rule is looked up again: orders differ in it."""
+        if not options:
+            return self.settings
+        if options.get("until") is None:
+            options = {**options, "until": self._until}
+        return settled(self.bundle, self.settings, options)
 
     def _is_tapped(self) -> bool:
         return any(not tap.is_closed for taps in self._taps.values() for tap in taps)

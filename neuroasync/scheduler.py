@@ -144,7 +144,7 @@ class Scheduler:
                     resume(None)
                 self._show(reached)
             elif not forward.serve(why):
-                if why == lay.DONE:
+                if why != lay.BUDGET_SPENT:
                     return
             else:
                 self._check_open()  # what was served may have been a function of the user's
@@ -162,7 +162,7 @@ class Scheduler:
                 await self._deliver(reached)
                 self._show(reached)
             elif not forward.serve(why):
-                if why == lay.DONE:
+                if why != lay.BUDGET_SPENT:
                     return
             else:
                 self._check_open()

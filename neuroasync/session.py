@@ -1,27 +1,19 @@
 """One stream of events: a state of its own over weights that are shared."""
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
-from typing import Final, Self, TypeAlias, cast
+from typing import Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from neuroasync import limits
+from neuroasync._inlet import Events, Inlet
 from neuroasync.decision import Decision
-from neuroasync.errors import ClosedError, LimitError, SpikeFileError
+from neuroasync.errors import ClosedError
 from neuroasync.recording import Recorder
-from neuroasync.sample import check_duration
 from neuroasync.scheduler import Scheduler
 from neuroasync.spikes import SpikeTrain
 
-__all__ = ["Events", "Session", "as_train"]
-
-_NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
-
-Events: TypeAlias = SpikeTrain | tuple[ArrayLike, ArrayLike]
-"""A spike train, or its (t_us, index)."""
+__all__ = ["Session"]
 
 
 class Session:
@@ -45,19 +37,16 @@ class Session:
         "__weakref__",
         "_classes",
         "_forward",
-        "_index",
+        "_inlet",
         "_is_busy",
         "_is_closed",
-        "_kept",
-        "_last_us",
-        "_model",
         "_on_close",
         "_recorder",
         "_sample",
         "_scheduler",
         "_seed_of",
         "_started",
-        "_t_us",
+        "_watch",
     )
 
     def __init__(
@@ -70,7 +59,9 @@ class Session:
     ) -> None:
         self._scheduler = scheduler
         self._forward = scheduler.forward
-        self._model = self._forward.plan.wiring.model
+        plan = self._forward.plan
+        # With queued input, (time, index) order is of the essence.
+        self._inlet = Inlet(plan.wiring.model, plan.run.input == "queued", recorder is not None)
         self._seed_of = seed_of
         self._classes = classes
         self._recorder = recorder
@@ -78,6 +69,7 @@ class Session:
         self._is_closed = False
         self._is_busy = False
         self._sample = 0
+        self._watch: object | None = None
         self._begin()
 
     @property
@@ -103,11 +95,11 @@ class Session:
             SpikeFileError: the events are not valid for this network. Nothing was accepted.
             ClosedError: the session is closed.
         """
-        train = self._checked(events)
+        self._check_free()
+        train = self._inlet.checked(events)
         with _Exclusive(self):
             self._accept(train)
-            if len(train):
-                await self._run_passes(self._pass_start(self._last_us) - 1)
+            await self._run_passes(self._inlet.come_us())
 
     async def decision(self, duration_us: int | None = None) -> Decision:
         """End the sample: run its remaining passes and return what it came to.
@@ -121,22 +113,10 @@ class Session:
             ClosedError: the session is closed.
         """
         self._check_free()
-        end_us = self._end_us(self._last_us, duration_us)
+        end_us = self._inlet.end_us(duration_us)
         with _Exclusive(self):
             await self._run_passes(end_us)
-            decision = self._forward.decision(self._wall_s(), self._classes)
-            if self._recorder is not None:
-                self._recorder.add(
-                    self._forward,
-                    self._read_events(),
-                    decision,
-                    number=self._sample,
-                    seed=self._seed_of(self._sample),
-                    duration_us=duration_us,
-                )
-            self._sample += 1
-            self._begin()
-        return decision
+            return self._finish(duration_us)
 
     async def decide(self, events: Events, *, duration_us: int | None = None) -> Decision:
         """Decide on one whole sample: :meth:`send`, then :meth:`decision`.
@@ -146,11 +126,57 @@ class Session:
             ValueError: an event comes at or after ``duration_us``. Nothing was accepted.
             ClosedError: the session is closed.
         """
-        train = self._checked(events)
-        self._end_us(int(train.t_us[-1]) if len(train) else self._last_us, duration_us)
+        self._check_free()
+        train = self._inlet.checked(events)
+        end_us = self._inlet.end_us(duration_us, train)
         with _Exclusive(self):
             self._accept(train)
-        return await self.decision(duration_us)
+            await self._run_passes(end_us)
+            return self._finish(duration_us)
+
+    async def watch(
+        self, events: Events | AsyncIterable[Events], *, duration_us: int | None = None
+    ) -> AsyncGenerator[Decision, None]:
+        """Decide on one sample, and tell on the way each time that another class leads.
+
+        Provisional decisions (``is_final`` is False) say where the sample stands after the input
+        group or forward step that brought a new leader, in the middle of a pass, too. The last
+        decision is that of :meth:`decide`. The sample waits while a decision is looked at, and so
+        does the source: a slow consumer piles nothing up. ``wall_s`` counts that, too.
+
+        Whatever ends the iteration before its last decision abandons the sample: an error, a
+        cancellation, ``aclose()``; and so does any other call, after a ``break`` for instance.
+        The session can be used at once.
+
+        Args:
+            events: the whole sample, or an async source of its parts, each not earlier than those
+                before.
+            duration_us: length of the sample; without, it ends with its last event.
+
+        Raises:
+            SpikeFileError: events are not valid for this network.
+            ValueError: an event comes at or after ``duration_us``.
+            RuntimeError: the session was used for something else meanwhile.
+            ClosedError: the session is closed.
+        """
+        self._check_free()
+        watch = self._watch = object()
+        self._forward.watch()
+        try:
+            if isinstance(events, AsyncIterable):
+                async for part in events:
+                    self._accept_part(part, watch, duration_us)
+                    while await self._run_to_news(self._inlet.come_us(), watch):
+                        yield self._provisional()
+            else:
+                self._accept_part(events, watch, duration_us)
+            end_us = self._inlet.end_us(duration_us)
+            while await self._run_to_news(end_us, watch):
+                yield self._provisional()
+            yield self._finish(duration_us)
+        finally:
+            if self._watch is watch and not self._is_closed:
+                self._abandon()
 
     async def stream(
         self, source: AsyncIterable[Events] | Iterable[Events]
@@ -175,8 +201,7 @@ class Session:
             ClosedError: the session is closed.
         """
         self._check_free()
-        self._scheduler.restart()
-        self._begin()
+        self._abandon()
 
     def close(self) -> None:
         """End the session; a decision that is under way raises ClosedError."""
@@ -204,82 +229,57 @@ class Session:
         self._forward.state.keep = self._recorder is not None
         self._forward.begin(self._seed_of(self._sample))
         self._scheduler.sample = self._sample
-        self._t_us = self._index = _NONE
-        self._kept: list[SpikeTrain] | None = None
-        self._last_us = -1
+        self._inlet.begin()
+        self._watch = None
         self._started: float | None = None
 
-    def _checked(self, events: Events) -> SpikeTrain:
-        self._check_free()
-        train = as_train(events)
-        train.check_indices(self._model.input_size)
-        if len(train) and train.t_us[0] < self._last_us:
-            raise SpikeFileError(
-                f"t_us[0]: {train.t_us[0]}, expected at least {self._last_us}, "
-                "the time of the last event sent"
+    def _finish(self, duration_us: int | None) -> Decision:
+        """The decision, once all passes have run; the next sample begins."""
+        decision = self._forward.decision(self._wall_s(), self._classes)
+        if self._recorder is not None:
+            self._recorder.add(
+                self._forward,
+                self._inlet.train(),
+                decision,
+                number=self._sample,
+                seed=self._seed_of(self._sample),
+                duration_us=duration_us,
             )
-        if self._t_us.size > limits.MAX_QUEUED_EVENTS:
-            raise LimitError(
-                f"{self._t_us.size} events wait for one pass; the limit is "
-                f"{limits.MAX_QUEUED_EVENTS}. End the sample by decision()"
-            )
-        if len(train):
-            self._check_passes(int(train.t_us[-1]))
-        return train
+        self._sample += 1
+        self._begin()
+        return decision
 
-    def _end_us(self, last_us: int, duration_us: int | None) -> int:
-        """Passes take place up to this time, if the last event is at ``last_us`` (-1: none)."""
-        if duration_us is None:
-            return self._pass_start(last_us) if last_us >= 0 else -1
-        check_duration(duration_us, last_us)
-        self._check_passes(duration_us - 1)
-        return duration_us - 1
+    def _provisional(self) -> Decision:
+        return replace(self._forward.decision(self._wall_s(), self._classes), is_final=False)
 
-    def _check_passes(self, end_us: int) -> None:
-        timestep = self._model.timestep_us
-        if timestep and end_us // timestep >= limits.MAX_PASSES:
-            raise LimitError(
-                f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of "
-                f"{timestep} µs; the limit is {limits.MAX_PASSES}"
-            )
+    def _abandon(self) -> None:
+        self._scheduler.restart()
+        self._begin()
 
     def _accept(self, train: SpikeTrain) -> None:
         if self._started is None:
             self._started = time.perf_counter()
-        if len(train):
-            self._last_us = int(train.t_us[-1])
-            if self._recorder is not None:
-                self._kept = self._kept or []
-                self._kept.append(train)
-            if self._forward.is_stopped:
-                return
-            if self._t_us.size:
-                self._t_us = np.concatenate((self._t_us, train.t_us))
-                self._index = np.concatenate((self._index, train.index))
-            else:
-                self._t_us, self._index = train.t_us, train.index
+        self._inlet.accept(train, not self._forward.is_stopped)
+
+    def _accept_part(self, events: Events, watch: object, duration_us: int | None) -> None:
+        self._check_free(watch)
+        train = self._inlet.checked(events)
+        self._inlet.end_us(duration_us, train)
+        self._accept(train)
+
+    async def _run_to_news(self, end_us: int, watch: object) -> bool:
+        """Run passes up to ``end_us``, or until another class leads; return whether one does."""
+        with _Exclusive(self, watch):
+            await self._run_passes(end_us)
+            return self._forward.take_news()
 
     async def _run_passes(self, end_us: int) -> None:
         """Run every pass at a virtual time up to ``end_us``."""
-        if not self._forward.is_stopped:
-            if self._forward.plan.run.input == "queued":  # (time, index) order is of the essence
-                order = np.lexsort((self._index, self._t_us))
-                self._index = self._index[order]
-            read = await self._scheduler.run(self._t_us, self._index, end_us)
+        if end_us >= 0 and not self._forward.is_stopped:
+            inlet = self._inlet
+            read = await self._scheduler.run(inlet.t_us, inlet.index, end_us)
             self._check_open()
-            if read == self._t_us.size or self._forward.is_stopped:
-                self._t_us = self._index = _NONE
-            elif read:  # a copy: a slice would keep all that was read
-                self._t_us, self._index = self._t_us[read:].copy(), self._index[read:].copy()
-
-    def _pass_start(self, t_us: int) -> int:
-        """Virtual time of the pass that an event at ``t_us`` belongs to."""
-        return t_us - t_us % max(self._model.timestep_us, 1)
-
-    def _read_events(self) -> SpikeTrain:
-        t_us = np.concatenate([np.empty(0, np.int64), *(k.t_us for k in self._kept or ())])
-        index = np.concatenate([np.empty(0, np.int64), *(k.index for k in self._kept or ())])
-        return SpikeTrain(t_us, index)
+            inlet.drop(inlet.t_us.size if self._forward.is_stopped else read)
 
     def _wall_s(self) -> float:
         return 0.0 if self._started is None else time.perf_counter() - self._started
@@ -288,17 +288,26 @@ class Session:
         if self._is_closed:
             raise ClosedError("the session is closed")
 
-    def _check_free(self) -> None:
+    def _check_free(self, watch: object | None = None) -> None:
+        """Raise unless the session can be used; by another than who watches its sample, end that.
+
+        Args:
+            watch: what :meth:`watch` knows its sample by; None for all other calls.
+        """
         self._check_open()
         if self._is_busy:
             raise RuntimeError("the session is deciding for another task; use one session each")
+        if self._watch is not watch:
+            if watch is not None:
+                raise RuntimeError("the session was used for something else; the sample is lost")
+            self._abandon()
 
 
 class _Exclusive:
     """While it lasts the session is busy; whoever leaves by an exception abandons the sample."""
 
-    def __init__(self, session: Session) -> None:
-        session._check_free()
+    def __init__(self, session: Session, watch: object | None = None) -> None:
+        session._check_free(watch)
         self._session = session
 
     def __enter__(self) -> None:
@@ -312,15 +321,4 @@ class _Exclusive:
     ) -> None:
         self._session._is_busy = False
         if kind is not None and not self._session._is_closed:
-            self._session.reset()
-
-
-def as_train(events: Events) -> SpikeTrain:
-    """A spike train from either form. Raises SpikeFileError if it is none."""
-    if isinstance(events, SpikeTrain):
-        return events
-    if not isinstance(events, tuple) or len(events) != 2:
-        raise SpikeFileError(
-            f"events: {type(events).__name__}, expected a SpikeTrain or (t_us, index)"
-        )
-    return SpikeTrain(cast("NDArray[np.int64]", events[0]), cast("NDArray[np.int64]", events[1]))
+            self._session._abandon()

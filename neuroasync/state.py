@@ -43,8 +43,8 @@ class Plan:
 
     Attributes:
         run: how it is run.
-        settings, knobs: i64[..] and f64[..], packed; columns are documented in
-            ``kernels.layout``.
+        settings, knobs: i64[..], with the stop rule's arguments behind its columns, and
+            f64[..]; columns are documented in ``kernels.layout``.
         is_built_in: whether kernels alone can run it: the order and the stop rule are built in,
             and no population is the user's.
         names: of the populations.
@@ -323,14 +323,14 @@ def _zeros(plan: Plan) -> NDArray[np.int64]:
 
 def _packed(wiring: Wiring, settings: RunSettings) -> NDArray[np.int64]:
     model = wiring.model
-    packed = np.zeros(lay.SETTINGS_COLUMNS, np.int64)
+    rule = settings.until
+    code, arguments = (lay.CALLABLE, ()) if callable(rule) else rule.code
+    packed = np.zeros(lay.SETTINGS_COLUMNS + len(arguments), np.int64)
+    packed[lay.RULE], packed[lay.ARGUMENTS] = code, len(arguments)
+    packed[lay.SETTINGS_COLUMNS :] = arguments
     packed[lay.POLICY] = _CODES.get(type(settings.policy), lay.CUSTOM)
     packed[lay.GROUP_SIZE] = settings.group_size
     packed[lay.QUEUED] = settings.input == "queued"
-    rule = settings.until
-    packed[lay.RULE] = lay.CALLABLE
-    if not callable(rule):
-        packed[lay.RULE], packed[lay.RULE_ARGUMENT] = rule.code
     packed[lay.MAX_STEPS] = settings.max_forward_steps
     packed[lay.OUTPUT] = model.index(model.output)
     packed[lay.TIMESTEP] = model.timestep_us

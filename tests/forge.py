@@ -13,7 +13,7 @@ import zipfile
 import msgpack
 import numpy as np
 
-from neuroasync.bundle import Bundle, Golden, PolicySpec, dump_bundle
+from neuroasync.bundle import Bundle, Calibration, Golden, PolicySpec, dump_bundle
 from neuroasync.connections import Conv2d, Dense, Sparse
 from neuroasync.model import LIF, Model, Population
 from neuroasync.spikes import SpikeTrain, SpikeTrains
@@ -73,7 +73,11 @@ def rich_bundle() -> Bundle:
     )
     meta = {"data_set": "forged", "accuracy": 0.5, "seed": 3, "note": None, "final": True}
     policy = PolicySpec("random", 4, "queued")
-    return Bundle(model, ("cat", "dog", "fish"), policy, golden, meta)
+    calibration = (
+        Calibration(0.9, 0.04, 0.925, 200, (3, 2), policy),
+        Calibration(0.9, 0.0, 1.0, 2**53, (0, 5), PolicySpec("momentum", 1, "queued", 0.5)),
+    )
+    return Bundle(model, ("cat", "dog", "fish"), policy, golden, meta, calibration)
 
 
 def some_spikes() -> SpikeTrains:

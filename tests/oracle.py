@@ -368,8 +368,9 @@ def stop_rule(until: str | Callable[[Progress], bool]) -> Callable[[Progress], b
     """The rules as functions of what has been voted for until now."""
     if not isinstance(until, str):
         return until
-    name, _, argument = until.rstrip(")").partition("(")
-    n = int(argument or 0)
+    name, _, arguments = until.rstrip(")").partition("(")
+    numbers = [int(number) for number in arguments.split(",") if number]
+    n = numbers[0] if numbers else 0
     first_at: list[int] = []
 
     def steps_after_first(p: Progress) -> bool:
@@ -379,7 +380,8 @@ def stop_rule(until: str | Callable[[Progress], bool]) -> Callable[[Progress], b
 
     def leads(p: Progress) -> bool:
         *_, second, most = sorted([0, *p.votes.tolist()])
-        return most - second >= n
+        lead = numbers[min(p.passes, len(numbers)) - 1]
+        return lead > 0 and most - second >= lead
 
     return {
         "quiet": lambda p: False,

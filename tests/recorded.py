@@ -29,7 +29,7 @@ class NewestFirst:
 
 BUILT_IN = (LayerSync(), Random(), Momentum(), Momentum(noise=0.5), Fifo())
 POLICIES = (*BUILT_IN, NewestFirst())
-RULES = ("quiet", "quiet", "first-spike", "votes(2)", "margin(2)", "steps(1)")
+RULES = ("quiet", "quiet", "first-spike", "votes(2)", "margin(2)", "margin(3,1,2)", "steps(1)")
 
 
 def moderate(max_examples):

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import BUILT_IN, moderate, record, recordings, relay, relay_recording
+from tiny import dense, network, population
 
+from neuroasync.bundle import Bundle
 from neuroasync.decision import StopRule, parse_until
 from neuroasync.errors import RecordingError, StopRuleError
 from neuroasync.forward import Forward
@@ -21,6 +23,7 @@ from neuroasync.wiring import Wiring
 
 UNITS = ("spikes", "steps", "rounds")
 RULES = ("quiet", "first-spike", "votes(2)", "margin(1)", "margin(2)", "steps(0)", "steps(2)")
+RULES += ("margin(0,1)", "margin(2,1)", "margin(1,0)", "margin(3,0,1)")
 ALL = st.sampled_from(UNITS)
 
 
@@ -72,7 +75,7 @@ def test_a_step_that_was_not_paid_for_in_full_does_not_count():
 
 def test_stop_points_say_where_each_sample_would_have_ended():
     first, quiet, margin = stop_points(
-        two_samples(), ["first-spike", "quiet", StopRule("margin", 1)]
+        two_samples(), ["first-spike", "quiet", StopRule("margin", (1,))]
     )
     assert (first.rule, first.stopped.tolist()) == ("first-spike", [True, False])
     assert (first.label.tolist(), first.accuracy) == ([0, -1], 0.0)
@@ -85,6 +88,21 @@ def test_stop_points_say_where_each_sample_would_have_ended():
         [1, -1],
         [5, 1],
     )
+
+
+def test_a_rule_is_asked_at_the_begin_of_a_pass_even_if_nothing_is_delivered_there():
+    """Step 1 delivers input 0, out[0] fires; step 2 delivers that. Pass 1 begins with its input
+    queued: a lead of 1, which was too little in pass 0, is enough before any step.
+    """
+    synapses = dense("input", "out", [[2, 0], [0, 2]])
+    model = network([population("out", 2)], [synapses], inputs=2, timestep_us=1000)
+    trains = [SpikeTrain([0, 1000], [0, 1])]
+    recording = record(Bundle(model), trains, RunSettings(Fifo(), 8, "queued"), targets=[0])
+    (point,) = stop_points(recording, ["margin(2,1)"])
+    assert (point.steps.tolist(), point.rounds.tolist(), point.spikes.tolist()) == ([2], [2], [1])
+    run = RunSettings(Fifo(), 8, "queued", parse_until("margin(2,1)"))
+    stopped = run_sample(Forward(Plan(Wiring(model), run)), trains[0], 0)
+    assert (stopped.steps, stopped.rounds, stopped.total_spikes) == (2, 2, 1)
 
 
 def test_no_samples_have_empty_curves():

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import pickle
+from dataclasses import replace
 
 import msgpack
 import numpy as np
@@ -37,7 +38,7 @@ def test_any_model_survives_a_bundle(model):
 def test_everything_in_a_bundle_survives():
     written, read = rich_bundle(), read_bundle(dump_bundle(rich_bundle()))
     assert read == written
-    for name in ("model", "classes", "policy", "golden", "meta"):
+    for name in ("model", "classes", "policy", "golden", "meta", "calibration"):
         assert getattr(read, name) == getattr(written, name)
     assert [type(v) for v in read.meta.values()] == [float, str, bool, type(None), int]
 
@@ -52,7 +53,7 @@ def test_the_same_network_twice_is_the_same_file(tmp_path):
 def test_the_order_of_meta_does_not_matter():
     bundle = rich_bundle()
     turned = dict(reversed(bundle.meta.items()))
-    again = Bundle(bundle.model, bundle.classes, bundle.policy, bundle.golden, turned)
+    again = replace(bundle, meta=turned)
     assert dump_bundle(again) == dump_bundle(bundle)
 
 
@@ -77,13 +78,14 @@ def test_keys_are_read_in_any_order():
 
 def test_what_is_optional_may_be_missing_or_at_its_default():
     body = body_of(rich_bundle())
-    for key in ("classes", "policy", "golden", "meta"):
+    for key in ("classes", "policy", "golden", "meta", "calibration"):
         del body[key]
     del body["populations"][2]["neuron"]["sync_threshold"]
     del body["connections"][3]["delay_us"]
     bare = read_bundle(seal(pack(body)))
     assert (bare.classes, bare.policy, bare.golden, bare.meta) == (None, PolicySpec(), (), {})
-    body["golden"], body["meta"] = [], {}
+    assert bare.calibration == ()
+    body["golden"], body["meta"], body["calibration"] = [], {}, []
     body["policy"] = {"name": "layer-sync", "group_size": 1, "input": "prioritised", "noise": 0}
     body["populations"][2]["neuron"]["sync_threshold"] = 0
     body["connections"][3]["delay_us"] = 0
@@ -93,6 +95,7 @@ def test_what_is_optional_may_be_missing_or_at_its_default():
 def test_a_whole_number_will_do_for_a_float():
     body = body_of(rich_bundle())
     body["populations"][2]["neuron"]["v_threshold"] = 1
+    body["calibration"][1]["error"], body["calibration"][1]["measured"] = 0, 1
     assert read_bundle(seal(pack(body))) == rich_bundle()
 
 

@@ -63,6 +63,7 @@ def set_in(*path_and_value):
 NAN = struct.pack("<f", math.nan)
 CONV = ("connections", 0)
 EVENTS = ("golden", 0, "events")
+FIRST = ("calibration", 0)
 NEURON = ("populations", 0, "neuron")
 
 
@@ -182,6 +183,22 @@ NEURON = ("populations", 0, "neuron")
         (
             set_in(*EVENTS, "index", "data", struct.pack("<3q", 0, 16, 8)),
             r"^golden\[0\].events.index\[1\]: 16, expected 0 to 15, the network's inputs$",
+        ),
+        (set_in("calibration", {}), r"^calibration: a map, expected a list$"),
+        (set_in("calibration", 1, 7), r"^calibration\[1\]: an integer, expected a map$"),
+        (set_in(*FIRST, "error", "gone"), r"^calibration\[0\].error: missing$"),
+        (set_in(*FIRST, "bound", 1), r"^calibration\[0\].bound: unknown key, expected one of"),
+        (set_in(*FIRST, "accuracy", True), r"^calibration\[0\].accuracy: True, expected a number"),
+        (set_in(*FIRST, "error", math.nan), r"^calibration\[0\].error: nan, expected a number fr"),
+        (set_in(*FIRST, "samples", 1.0), r"^calibration\[0\].samples: 1.0, expected an integer "),
+        (set_in(*FIRST, "leads", 3), r"^calibration\[0\].leads: an integer, expected a list$"),
+        (set_in(*FIRST, "leads", [b""]), r"^calibration\[0\].leads\[0\]: <memory.*, expected an"),
+        (set_in(*FIRST, "policy", "name", 1), r"^calibration\[0\].policy.name: 1, expected one of"),
+        (
+            set_in(
+                "calibration", 1, "policy", {"name": "random", "group_size": 4, "input": "queued"}
+            ),
+            r"^calibration\[1\].accuracy: 0.9 is promised twice for one policy; expected another$",
         ),
         (set_in("meta", []), r"^meta: a list, expected a map$"),
         (set_in("meta", "a", []), r"^meta\['a'\]: \[\], expected text, a number, a bool or nil$"),

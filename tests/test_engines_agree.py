@@ -25,6 +25,7 @@ from neuroasync.wiring import Wiring
 STEP_LIMIT = 40
 POLICIES = (LayerSync(), Random(), Momentum(), Momentum(noise=0.5), Fifo())
 RULES = ("quiet", "quiet", "quiet", "first-spike", "votes(2)", "margin(2)", "steps(0)", "steps(2)")
+RULES += ("margin(0,1)", "margin(3,2,1)")
 EXCITING = dyadic(-16, 64)
 FLOATS = st.floats(-0.25, 1.0, width=32).map(lambda w: w if abs(w) > 1e-30 else 0.0)
 SEEDS = st.integers(0, 2**64 - 1)

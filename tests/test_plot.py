@@ -56,6 +56,18 @@ def test_a_rule_of_no_samples_has_no_mark():
     assert len(axis.texts) == 0
 
 
+def test_accuracy_over_group_sizes_has_its_errors():
+    runs = {"random": [(1, 0.5, 0.05), (8, 0.75, None)], "fifo": [(1, 0.25, 0.0), (8, 0.5, 0.1)]}
+    (axis,) = plot.plot_group_sizes(runs, "title").axes
+    drawn = [bars.lines[0].get_xydata().tolist() for bars in axis.containers]
+    assert drawn == [[[1, 50], [8, 75]], [[1, 25], [8, 50]]]
+    (errors,) = axis.containers[0].lines[2]
+    assert [segment[:, 1].tolist() for segment in errors.get_segments()] == [[45, 55], [75, 75]]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["1", "8"]
+    with pytest.raises(ValueError, match="runs: none, expected at least one"):
+        plot.plot_group_sizes({}, "title")
+
+
 def test_latency_boxes_span_the_middle_half():
     (axis,) = plot.plot_latency({"a": range(101), "none": []}, "rounds", "title").axes
     box = axis.patches[0].get_path().vertices[:, 0]
@@ -68,8 +80,8 @@ def test_a_run_is_needed_and_runs_of_one_unit():
         plot.plot_density({}, "title")
     with pytest.raises(ValueError, match=r"^runs: none"):
         plot.plot_latency({}, "rounds", "title")
-    with pytest.raises(ValueError, match=r"^unit: 'ms', expected one of rounds, steps"):
-        plot.plot_latency({"a": [1]}, "ms", "title")
+    with pytest.raises(ValueError, match=r"^unit: 'hours', expected one of rounds, steps, ms"):
+        plot.plot_latency({"a": [1]}, "hours", "title")
     mixed = [plot.AnytimeRun("a", curve("steps")), plot.AnytimeRun("b", curve("rounds"))]
     with pytest.raises(ValueError, match=r"^runs: of units \['rounds', 'steps'\]"):
         plot.plot_anytime(mixed, "title")

@@ -94,6 +94,10 @@ CLOSE = votes_for(0, 1, 1, 0, 0, 0, 0)
         ("margin(1)", 1, 0, 0),
         ("margin(2)", 6, 5, 0),  # 4-2
         ("margin(3)", 7, 6, 0),
+        ("margin(0,1)", 3, 2, 1),  # never in pass 0; 1-2 in pass 2
+        ("margin(2,0,1,9)", 3, 2, 1),
+        ("margin(2,2,2,2,1)", 5, 4, 0),  # 3-2
+        ("margin(4,4,4,3)", 7, 6, 0),  # the last holds for all later passes
         ("steps(0)", 1, 0, 0),
         ("steps(1)", 1, 1, 0),  # after the step that delivered the output's own spike
         ("steps(3)", 3, 3, 1),
@@ -109,7 +113,7 @@ def test_stop_rules_are_asked_after_the_input_group_and_after_each_step(
 
 
 @in_every_engine
-@pytest.mark.parametrize("until", ["votes(9)", "margin(9)", "steps(9)"])
+@pytest.mark.parametrize("until", ["votes(9)", "margin(9)", "steps(9)", "margin(9,1,0)"])
 def test_a_rule_that_is_never_met_leaves_the_sample_to_its_end(run, until):
     result = run(voters(), CLOSE, FIFO, until=until)
     assert (result.stopped, result.passes) == (False, 7)

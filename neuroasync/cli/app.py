@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from neuroasync import __version__
+from neuroasync.cli.calibrate import calibrate
 from neuroasync.cli.demo import demo
 from neuroasync.cli.encode import encode
 from neuroasync.cli.explain import explain
@@ -27,7 +28,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: it can be read, searched and piped everywhere
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (demo, study, run, train, encode, inspect, verify, replay, explain):
+for command in (
+    demo, study, run, train, calibrate, encode, inspect, verify, replay, explain,
+):  # fmt: skip
     app.command()(command)
 
 

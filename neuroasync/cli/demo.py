@@ -41,7 +41,7 @@ def demo(
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare four trained networks under every order, on test digits.
+    """Compare four trained networks under every order, on digits.
 
     \b
     Examples:

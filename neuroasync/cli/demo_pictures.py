@@ -11,6 +11,7 @@ from neuroasync.cli.deciding import decide_samples, run_in_loop
 from neuroasync.cli.demo_rows import Result, Row, own_row, stop_rule
 from neuroasync.cli.guard import CliError
 from neuroasync.cli.options import PolicyName
+from neuroasync.decision import short_rule
 from neuroasync.network import Network
 from neuroasync.recording import Recorder, Recording
 from neuroasync.spikes import SpikeTrains
@@ -99,7 +100,7 @@ def _latency(plot: ModuleType, results: Sequence[Result]) -> object:
                 label=f"{result.network}: {row.policy}, F = {row.group_size}{queued}",
                 first_output=[f[2] for f in first if f is not None],
                 stopped=[d.rounds for d in result.decisions if d.stopped],
-                rule=row.until,
+                rule=short_rule(row.until),
                 samples=len(result.decisions),
             )
         )

@@ -9,6 +9,7 @@ from rich.text import Text
 from neuroasync.bundle import Bundle
 from neuroasync.cli.demo_rows import Result
 from neuroasync.cli.output import shown, table
+from neuroasync.decision import short_rule
 
 __all__ = ["FOOTNOTE", "network_table"]
 
@@ -45,7 +46,8 @@ def network_table(name: str, bundle: Bundle, results: Sequence[Result]) -> list[
 def _cells(result: Result, found: Mapping[str, Any]) -> tuple[object, ...]:
     row = result.row
     return (
-        row.policy, row.group_size, "queued" if row.input == "queued" else "first", row.until,
+        row.policy, row.group_size, "queued" if row.input == "queued" else "first",
+        short_rule(row.until),
         shown(found["accuracy"], "%").removesuffix(" %"), found["undecided"],
         shown(found["spikes_per_sample"]), shown(found["steps_per_sample"]),
         shown(found["rounds_per_sample"]), shown(found["spikes_to_first"]),

@@ -66,7 +66,7 @@ def encode(
     part: PartOption = Part.TEST,
     output: OutputOption = None,
 ) -> None:
-    """Write a part of a data set as a spike file for `neuroasync run`.
+    """Write a part of a data set as a spike file, for `run`.
 
     \b
     Examples:

@@ -24,7 +24,7 @@ SpikeOption = Annotated[
 
 
 def explain(recording: RecordingPath, bundle: BundleOption, spike: SpikeOption) -> None:
-    """Say why a spike happened: whose charge it was, back to the input.
+    """Say why a spike happened: whose charge, back to the input.
 
     \b
     Examples:

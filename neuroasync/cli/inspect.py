@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from neuroasync.bundle import Bundle
+from neuroasync.cli.calibrate import calibrations
 from neuroasync.cli.inputs import load_bundle
 from neuroasync.cli.options import BundlePath
 from neuroasync.cli.output import facts, say, shown, table
@@ -30,6 +31,8 @@ def inspect(bundle: BundlePath) -> None:
         "",
         _connections(network),
     )
+    if network.calibration:
+        say("", calibrations(network.calibration))
     if network.meta:
         say("", facts([("meta", ""), *network.meta.items()]))
 

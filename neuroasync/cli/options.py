@@ -135,8 +135,9 @@ UntilOption = Annotated[
     typer.Option(
         "--until", metavar="RULE",
         help="When to stop. quiet: everything is integrated; first-spike: the output fired; "
-        "votes(k): a class has k votes; margin(k): it leads by k; steps(n): n forward steps "
-        "after the first output spike.",
+        "votes(k): a class has k votes; margin(k): it leads by k; margin(k,..): by k in the "
+        "first timestep, and so on; steps(n): n forward steps after the first output spike; "
+        "confidence(p): as early as keeps the accuracy p, if the bundle is calibrated for it.",
     ),
 ]  # fmt: skip
 EngineOption = Annotated[

@@ -81,7 +81,7 @@ def study(
     topology: TopologyOption = None,
     output: OutOption = Path("neuroasync-study"),
 ) -> None:
-    """Train layered and unlayered networks, run them under every order, and report.
+    """Train networks, run them under every order, and report.
 
     \b
     Examples:

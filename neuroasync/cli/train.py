@@ -22,6 +22,7 @@ from neuroasync.cli.own_data import (
 )
 from neuroasync.cli.paths import check_output
 from neuroasync.datasets import Dataset, load_dataset
+from neuroasync.datasets.own import OwnFiles
 
 if TYPE_CHECKING:
     from neuroasync.train import BatchResult
@@ -158,17 +159,10 @@ def train(
     """  # noqa: D301  # \b keeps the examples' lines
     own = own_files(train, validation, None)
     check_own(own, topology, dataset=dataset, data=data)
-    if own is None and dataset is None:
-        raise CliError("expected a DATASET, or --train FILE and --topology TEXT")
-    if own is not None and coding is not None:
-        raise CliError("--coding: goes with a DATASET, not with files of your own")
+    _check_source(dataset, own, coding)
     name = "own" if dataset is None else dataset.value
     path = output or Path(f"{name}-{recipe.value}.nab")
-    check_output(path)
-    if checkpoint is not None:
-        check_output(checkpoint, path)
-    elif resume:
-        raise CliError("--resume: expected a --checkpoint FILE to go on from")
+    _check_files(path, checkpoint, resume)
     check_torch()
     from neuroasync.train.by_recipe import train_dataset
 
@@ -190,6 +184,23 @@ def train(
     write_bundle(bundle, path)
     about = [("written", path), ("digest (sha256)", bundle.digest.hex())]
     say(facts([*about, *bundle.meta.items()]))
+
+
+def _check_source(dataset: SetName | None, own: OwnFiles | None, coding: Coding | None) -> None:
+    """Raise CliError unless there is something to train on, and a coding only for images."""
+    if own is None and dataset is None:
+        raise CliError("expected a DATASET, or --train FILE and --topology TEXT")
+    if own is not None and coding is not None:
+        raise CliError("--coding: goes with a DATASET, not with files of your own")
+
+
+def _check_files(path: Path, checkpoint: Path | None, resume: bool) -> None:
+    """Raise CliError if what is to be written can surely not be."""
+    check_output(path)
+    if checkpoint is not None:
+        check_output(checkpoint, path)
+    elif resume:
+        raise CliError("--resume: expected a --checkpoint FILE to go on from")
 
 
 def check_torch() -> None:

@@ -12,7 +12,7 @@ __all__ = ["verify"]
 
 
 def verify(bundle: BundlePath) -> int:
-    """Run a bundle's golden samples here, now, and compare every spike.
+    """Run a bundle's golden samples, here, and compare every spike.
 
     \b
     Example:

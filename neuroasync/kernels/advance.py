@@ -12,7 +12,7 @@ import numpy as np
 
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.arrivals import note_delayed, open_group
-from neuroasync.kernels.decide import should_stop
+from neuroasync.kernels.decide import leader, should_stop
 from neuroasync.kernels.deliver import deliver
 from neuroasync.kernels.fire import evaluate, late_population, start_pass, touch_late
 from neuroasync.kernels.jit import kernel
@@ -74,7 +74,8 @@ def proceed(c, end_us, work):
     Returns:
         The populations that are to integrate: bit p of a mask for population p, or ``MANY``; they
         may be none. Or one of ``DONE``, ``BUDGET_SPENT``, ``NEEDS_ROOM``, ``NEEDS_CHOICE``,
-        ``NEEDS_RULE``, ``STEP_LIMIT``, ``PASS_LIMIT``. Calling it again goes on where it returned.
+        ``NEEDS_RULE``, ``NEW_LEADER``, ``STEP_LIMIT``, ``PASS_LIMIT``. Calling it again goes on
+        where it returned.
     """
     control = control_of(c)
     limit = control[lay.WORK] + work
@@ -95,6 +96,8 @@ def proceed(c, end_us, work):
             control[lay.PHASE] = lay.CHOOSING
             if settings_of(c)[lay.RULE] == lay.CALLABLE:
                 return lay.NEEDS_RULE
+        if control[lay.WATCHED] and control[lay.WATCHED] != 2 + leader(votes_of(c)):
+            return lay.NEW_LEADER
         if control[lay.WORK] > limit:
             return lay.BUDGET_SPENT
         why = _choose_group(c)

@@ -2,7 +2,7 @@
 
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.jit import kernel
-from neuroasync.kernels.memory import control_of, settings_of, votes_of
+from neuroasync.kernels.memory import arguments_of, control_of, settings_of, votes_of
 
 __all__ = ["leader", "should_stop"]
 
@@ -23,12 +23,12 @@ def leader(votes):
 @kernel
 def should_stop(c):
     """Whether the stop rule says stop now."""
-    settings, control = settings_of(c), control_of(c)
-    rule, argument = settings[lay.RULE], settings[lay.RULE_ARGUMENT]
+    rule, control = settings_of(c)[lay.RULE], control_of(c)
     if rule == lay.QUIET or rule == lay.CALLABLE or control[lay.FIRST_VOTE] < 0:
         return False
+    arguments = arguments_of(c)
     if rule == lay.STEPS_AFTER:
-        return control[lay.STEPS] - control[lay.FIRST_VOTE] >= argument
+        return control[lay.STEPS] - control[lay.FIRST_VOTE] >= arguments[0]
     votes = votes_of(c)
     first, second = 0, 0
     for cls in range(votes.shape[1]):
@@ -38,5 +38,6 @@ def should_stop(c):
         elif count > second:
             second = count
     if rule == lay.VOTE_COUNT:
-        return first >= argument
-    return first - second >= argument
+        return first >= arguments[0]
+    lead = arguments[min(control[lay.PASS], arguments.size - 1)]
+    return lead > 0 and first - second >= lead

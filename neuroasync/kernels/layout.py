@@ -296,14 +296,17 @@ NEEDED: Final = 31
 """How many spike events there must be room for, when a kernel returned ``NEEDS_ROOM``."""
 TOP: Final = 32
 """The most votes that a class has."""
-CONTROL_COLUMNS: Final = 33
+WATCHED: Final = 33
+"""0 if nobody watches the sample; else 2 + the leading class that was shown last (-1: none)."""
+CONTROL_COLUMNS: Final = 34
 
 # settings
 POLICY: Final = 0
 GROUP_SIZE: Final = 1
 QUEUED: Final = 2
 RULE: Final = 3
-RULE_ARGUMENT: Final = 4
+ARGUMENTS: Final = 4
+"""How many arguments the stop rule has; they follow the settings."""
 MAX_STEPS: Final = 5
 OUTPUT: Final = 6
 TIMESTEP: Final = 7
@@ -356,3 +359,5 @@ NEEDS_RULE: Final = -7
 """A stop rule that is no kernel has to be asked."""
 MANY: Final = -8
 """More populations than a mask has bits; see ``counts[REACHES]``."""
+NEW_LEADER: Final = -9
+"""Another class leads than was shown to who watches."""

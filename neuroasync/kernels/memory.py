@@ -10,6 +10,7 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.jit import kernel
 
 __all__ = [
+    "arguments_of",
     "chosen_of",
     "clocks_of",
     "connections_of",
@@ -152,6 +153,13 @@ def settings_of(c):
 
 
 @kernel
+def arguments_of(c):
+    """i64[settings[ARGUMENTS]]: of the stop rule."""
+    start = c[lay.SETTINGS] + 8 * lay.SETTINGS_COLUMNS
+    return carray(_pointer(start), settings_of(c)[lay.ARGUMENTS], np.int64)
+
+
+@kernel
 def knobs_of(c):
     """f64[2]."""
     return carray(_pointer(c[lay.KNOBS]), lay.KNOB_COLUMNS, np.float64)
@@ -159,7 +167,7 @@ def knobs_of(c):
 
 @kernel
 def control_of(c):
-    """i64[33]."""
+    """i64[34]."""
     return carray(_pointer(c[lay.SESSION] + c[lay.CONTROL_AT]), lay.CONTROL_COLUMNS, np.int64)
 
 

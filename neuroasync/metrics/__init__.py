@@ -7,9 +7,11 @@
 - :func:`estimate_energy`: joules of a chip, from such counts.
 - :func:`anytime_curve`, :func:`stop_points`, :func:`risk_coverage`: how good an earlier answer
   would have been, from a recording.
+- :func:`calibrate`: how early a network may stop if it is to stay right, from such a recording.
 """
 
 from neuroasync.metrics.anytime import AnytimeCurve, StopPoint, anytime_curve, stop_points
+from neuroasync.metrics.calibration import calibrate
 from neuroasync.metrics.energy import (
     CMOS_45NM,
     LOIHI,
@@ -37,6 +39,7 @@ __all__ = [
     "Summary",
     "Workload",
     "anytime_curve",
+    "calibrate",
     "connection_sparsity",
     "counted_workload",
     "estimate_energy",

@@ -18,12 +18,14 @@ class Trajectory(NamedTuple):
     """A sample after nothing, after each input group, and after each forward step.
 
     Attributes:
+        pass_: i64[moments], ascending; -1 for nothing.
         spikes, steps, rounds: i64[moments], spent so far; they never fall.
         label: i64[moments], the class that leads; -1 for none.
         votes: i64[moments], of that class.
         margin: i64[moments], its lead over the second.
     """
 
+    pass_: NDArray[np.int64]
     spikes: NDArray[np.int64]
     steps: NDArray[np.int64]
     rounds: NDArray[np.int64]
@@ -64,14 +66,17 @@ def _trajectory(recording: Recording, k: int) -> Trajectory:
     stride = 1 + max(int(step.max(initial=0)) for step in last)
     fired = recording.pass_[rows] * stride + recording.step[rows]
     delivered = recording.delivered_pass[slots] * stride + recording.delivered_step[slots]
-    moments, at = np.unique(np.concatenate((fired, delivered)), return_inverse=True)
+    # A pass has an input group even if nothing is in it, and a rule is asked after it.
+    begun = np.arange(recording.passes[k]) * stride
+    moments, at = np.unique(np.concatenate((fired, delivered, begun)), return_inverse=True)
     is_step = moments % stride > 0
-    pending = np.bincount(at[len(fired) :], minlength=len(moments))
+    pending = np.bincount(at[len(fired) : len(fired) + len(delivered)], minlength=len(moments))
     rounds = np.where(is_step, -(-pending // recording.info.group_size), 0)
     spent = (np.bincount(at[: len(fired)], minlength=len(moments)), is_step, rounds)
     spikes, steps, rounds = (np.concatenate(([0], np.cumsum(count))) for count in spent)
     standing = _standing(recording, rows, 1 + at[: len(fired)], 1 + len(moments))
-    return Trajectory(spikes, steps, rounds, *standing)
+    pass_ = np.concatenate(([-1], moments // stride))
+    return Trajectory(pass_, spikes, steps, rounds, *standing)
 
 
 def _standing(

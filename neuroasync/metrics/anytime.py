@@ -161,12 +161,14 @@ def _is_met(t: Trajectory, rule: StopRule) -> NDArray[np.bool_]:
         case "first-spike":
             met = voted
         case "votes":
-            met = t.votes >= rule.argument
+            met = t.votes >= rule.arguments[0]
         case "margin":
-            met = t.margin >= rule.argument
+            leads = np.array(rule.arguments)
+            lead = leads[np.clip(t.pass_, 0, leads.size - 1)]
+            met = (lead > 0) & (t.margin >= lead)
         case "steps":
             first = t.steps[np.argmax(voted)]
-            met = voted & (t.steps - first >= rule.argument)
+            met = voted & (t.steps - first >= rule.arguments[0])
         case _:
             met = np.zeros_like(voted)
     return met

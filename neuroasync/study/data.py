@@ -39,7 +39,7 @@ class Samples:
     """
 
     def __init__(self, case: Case, data_dir: str | None) -> None:
-        self._case = case
+        self.case = case
         self._latest: tuple[int, SeedSamples] | None = None
         recipe: Recipe = next(iter(case.recipes.values()))
         if case.files is not None:
@@ -61,7 +61,7 @@ class Samples:
         return self._latest[1]
 
     def _split(self, seed: int) -> Dataset:
-        case, dataset = self._case, self._all
+        case, dataset = self.case, self._all
         if case.folds:
             dataset = dataset.rotate(seed % case.folds, case.folds, seed // case.folds)
         dataset = dataset.at_most(case.most_train, case.most_measured)

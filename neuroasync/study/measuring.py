@@ -123,7 +123,7 @@ def _runs(subject: Subject, found: Sweep) -> list[Run]:
 
 def _run(subject: Subject, found: Sweep, k: int, counted: Summary | None) -> Run:
     point, tried = found.points[k], found.validation[k]
-    labelled = point.label >= 0
+    labelled, promise = point.label >= 0, found.promises.get(point.rule)
     to_decision: dict[str, Any] = {
         f"{unit}_to_decision": _mean(getattr(point, unit)[labelled]) for unit in UNITS
     }
@@ -137,6 +137,8 @@ def _run(subject: Subject, found: Sweep, k: int, counted: Summary | None) -> Run
         until=point.rule,
         chosen=k == found.best[0],
         chosen_within_a_point=k == found.best[1],
+        promised=None if promise is None else promise.accuracy,
+        promised_error=None if promise is None else promise.error,
         samples=point.label.size,
         accuracy=point.accuracy or 0.0,
         undecided=int((~labelled).sum()),

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from neuroasync.study.case import GROUP_SIZE, Mode
+from neuroasync.study.deadline import DeadlineRow, deadline_rows, whole_mode
 from neuroasync.study.document import Block, Paragraph, Table
 from neuroasync.study.fair import UNLAYERED, FairRow, fair_rows, layer_sync_price
 from neuroasync.study.records import Run
 from neuroasync.study.statistics import CaseResults
-from neuroasync.study.wording import mode_name, percent, points, share
+from neuroasync.study.wording import counted, mode_name, percent, points, share
 from neuroasync.train.recipes import Training
 
 __all__ = ["overview"]
@@ -27,6 +28,9 @@ def overview(cases: Sequence[CaseResults]) -> list[Block]:
     ]
     if rows:
         blocks += [_fair(rows), *map(Paragraph, _where(rows))]
+    in_time = [(results, row) for results in cases for row in deadline_rows(results)]
+    if in_time:
+        blocks.append(_deadline(in_time))
     return blocks
 
 
@@ -112,6 +116,27 @@ def _fair(rows: Sequence[tuple[CaseResults, FairRow]]) -> Table:
         ],
         cells,
     )  # fmt: skip
+
+
+def _deadline(rows: Sequence[tuple[CaseResults, DeadlineRow]]) -> Table:
+    cells = []
+    for results, row in rows:
+        whole = whole_mode(results)
+        cells.append(
+            [
+                f"{results.case.name}, {row.training}, {mode_name(row.mode, with_size=True)}",
+                percent(results.accuracy("layered", whole)),
+                counted(results.mean("layered", whole, _rounds)),
+                percent(row.accuracy),
+                counted(row.rounds),
+            ]
+        )
+    return Table(
+        "In half the rounds: decisions by the rule that was best on validation samples, among "
+        "those that take at most half the rounds of layered under layer-sync until quiet",
+        ["case, training, order", "layered, %", "its rounds", "in half of them, %", "rounds"],
+        cells,
+    )
 
 
 def _where(rows: Sequence[tuple[CaseResults, FairRow]]) -> list[str]:

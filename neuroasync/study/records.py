@@ -39,6 +39,8 @@ class Run:
         policy, group_size, input, until: how it ran.
         chosen: of all rules, it took the fewest rounds on the validation samples without any
             loss of accuracy there; ``chosen_within_a_point``: at a loss of one point at most.
+        promised, promised_error: the accuracy that ``confidence(p)`` promises with this rule in
+            this mode, and how much lower it may be; None of rules without a promise.
         samples: how many were decided.
         accuracy: part of them that was decided correctly, 0 to 1.
         undecided: samples without a label.
@@ -68,6 +70,8 @@ class Run:
     until: str
     chosen: bool
     chosen_within_a_point: bool
+    promised: float | None
+    promised_error: float | None
     samples: int
     accuracy: float
     undecided: int

@@ -1,25 +1,45 @@
 """The stop rules of the study."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from neuroasync.bundle import Calibration
+from neuroasync.metrics import calibrate
 from neuroasync.recording import Recording
-from neuroasync.train.stopping import CANDIDATES
+from neuroasync.train.stopping import CANDIDATES, falling_lead
 
-__all__ = ["LOSSES", "rules_for"]
+__all__ = ["FIXED", "LOSSES", "Rules", "rules_for"]
 
-_FIXED: Final = ("quiet", *CANDIDATES, *(f"steps({n})" for n in (1, 2, 5, 10, 20, 50)))
+FIXED: Final = ("quiet", *CANDIDATES, *(f"steps({n})" for n in (1, 2, 5, 10, 20, 50)))
+"""Rules that are the same for all networks, ``quiet`` first."""
 
 LOSSES: Final = (0.0, 0.01)
 """Accuracy that a chosen rule may cost on the validation samples: nothing, or one point."""
 
 
-def rules_for(validation: Recording) -> tuple[str, ...]:
-    """All rules that are judged in one mode, ``quiet`` first.
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is judged in one mode.
 
-    This is where a rule that is fitted to the validation samples joins the others.
+    Attributes:
+        names: how the rules are written, all different, ``quiet`` first.
+        promises: what is promised of some of them; of two promises, the higher one.
+    """
+
+    names: tuple[str, ...]
+    promises: Mapping[str, Calibration]
+
+
+def rules_for(validation: Recording) -> Rules:
+    """The fixed rules, and those that are fitted to the validation samples in that mode.
+
+    Fitted are a lead that falls from pass to pass, for each of ``LOSSES``, and what
+    ``confidence(p)`` would stand for.
 
     Args:
         validation: recording of the validation samples in that mode, until quiet.
     """
-    del validation  # the fixed rules are not fitted to anything
-    return _FIXED
+    falling = [falling_lead(validation, loss) for loss in LOSSES]
+    promises = {c.until: c for c in sorted(calibrate(validation), key=lambda c: c.accuracy)}
+    return Rules(tuple(dict.fromkeys((*FIXED, *falling, *promises))), promises)

@@ -46,7 +46,11 @@ def run_study(plan: Plan, out: Path, on_progress: OnProgress | None = None) -> l
         FloatingPointError: a training went astray.
     """
     versions = _versions()
-    study = _Study(plan, Folder(out, plan, versions), versions, on_progress or (lambda *_: None))
+    # Read before the folder is made: a file that is missing leaves nothing behind.
+    first = Samples(plan.cases[0], plan.data_dir)
+    first.of_seed(plan.seeds[0])
+    folder = Folder(out, plan, versions)
+    study = _Study(plan, folder, versions, first, on_progress or (lambda *_: None))
     found = study.run()
     study.folder.write_text(out / "results.json", results_text(found))
     study.folder.write_json(out / "timings.json", study.folder.all_timings(found))
@@ -58,20 +62,24 @@ class _Study:
     """A study under way."""
 
     def __init__(
-        self, plan: Plan, folder: Folder, versions: dict[str, str], on_progress: OnProgress
+        self,
+        plan: Plan,
+        folder: Folder,
+        versions: dict[str, str],
+        samples: Samples,
+        on_progress: OnProgress,
     ) -> None:
-        self.plan, self.folder = plan, folder
+        self.plan, self.folder, self._samples = plan, folder, samples
         self._versions, self._on_progress = versions, on_progress
         self._done = 0
 
     def run(self) -> list[Measured]:
         """All networks, in order."""
         found: list[Measured] = []
-        latest: tuple[Case, Samples] | None = None
         for case, training, seed in self.plan.networks:
-            if latest is None or latest[0] is not case:
-                latest = case, Samples(case, self.plan.data_dir)
-            found.append(self._network(case, training, seed, latest[1].of_seed(seed)))
+            if self._samples.case is not case:
+                self._samples = Samples(case, self.plan.data_dir)
+            found.append(self._network(case, training, seed, self._samples.of_seed(seed)))
             self._done += 1
         return found
 

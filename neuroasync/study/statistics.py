@@ -80,6 +80,10 @@ class CaseResults:
         """The runs until quiet, or with the chosen rule, of every seed."""
         return [_run(m, mode, chosen=chosen) for m in self.networks(training)]
 
+    def by_rule(self, training: Training, mode: Mode) -> list[list[Run]]:
+        """The runs with every rule, of every seed."""
+        return [[run for run in m.runs if run.mode == mode] for m in self.networks(training)]
+
     def mean(
         self,
         training: Training,

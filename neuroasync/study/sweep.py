@@ -1,11 +1,12 @@
 """One network in one mode, in the asyncio runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from neuroasync.bundle import Calibration
 from neuroasync.decision import Decision
 from neuroasync.metrics import StopPoint, stop_points
 from neuroasync.network import Network
@@ -32,6 +33,7 @@ class Sweep:
         recording: of the held-out samples, until quiet.
         points: where each rule ends them, ``quiet`` first.
         validation: the same of the validation samples.
+        promises: what is promised of some rules, by ``validation``.
         best: positions of the rules that were chosen by ``validation``, for each of ``LOSSES``.
         decisions: of whole samples, and of samples under the first of ``best``.
         checked: decisions that the coroutine engine made with the same spikes.
@@ -41,6 +43,7 @@ class Sweep:
     recording: Recording
     points: tuple[StopPoint, ...]
     validation: tuple[StopPoint, ...]
+    promises: Mapping[str, Calibration]
     best: tuple[int, ...]
     decisions: tuple[Sequence[Decision], Sequence[Decision]]
     checked: int
@@ -67,16 +70,17 @@ async def sweep(
     """
     tried, _ = await record(network, mode, validation, seed)
     rules = rules_for(tried)
-    candidates = stop_points(tried, rules)
-    best = tuple(rules.index(best_rule(candidates, loss).rule) for loss in LOSSES)
+    candidates = stop_points(tried, rules.names)
+    best = tuple(rules.names.index(best_rule(candidates, loss).rule) for loss in LOSSES)
     recording, whole = await record(network, mode, test, seed)
-    points = stop_points(recording, rules)
+    points = stop_points(recording, rules.names)
     chosen = points[best[0]]
     until: RunOptions = {**mode.options, "until": chosen.rule}
     stopped = await network.decide_all(test, seed=seed, **until)
     _check_point(chosen, stopped, mode)
     checked = await _check_engines(network, mode, recording, test, seed)
-    return Sweep(mode, recording, points, candidates, best, (whole, stopped), checked)
+    decisions = (whole, stopped)
+    return Sweep(mode, recording, points, candidates, rules.promises, best, decisions, checked)
 
 
 async def record(

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
+from neuroasync.decision import short_rule
 from neuroasync.metrics import LOIHI
 from neuroasync.study.case import GROUP_SIZE, Case, Mode
 from neuroasync.study.document import Table
+from neuroasync.study.promises import promise_table
 from neuroasync.study.records import Run
+from neuroasync.study.rules import FIXED
 from neuroasync.study.statistics import CaseResults, Mean
 from neuroasync.study.wording import counted, mode_name, percent, points
 from neuroasync.train.recipes import Training
@@ -34,6 +37,7 @@ def case_tables(results: CaseResults) -> list[Table]:
         _group_sizes(results),
         _differences(results),
         _rules(results),
+        promise_table(results),
         _moments(results),
         _densities(results),
     ]
@@ -140,7 +144,7 @@ def _rules(results: CaseResults) -> Table:
         mode = results.case.own_mode(training)
         for measured in results.networks(training):
             for run in measured.runs:
-                if run.mode == mode:
+                if run.mode == mode and run.until in FIXED:
                     by_rule.setdefault(run.until, {}).setdefault(training, []).append(run)
     rows = []
     for rule, runs in by_rule.items():
@@ -151,7 +155,9 @@ def _rules(results: CaseResults) -> Table:
             cells += [percent(Mean.of(accuracy)), counted(Mean.of(rounds))]
         rows.append([rule, *cells])
     columns = [f"{training}: {what}" for training in trainings for what in ("right, %", "rounds")]
-    return Table("Every stop rule, each network in the order trained for", ["rule", *columns], rows)
+    return Table(
+        "Every fixed stop rule, each network in the order trained for", ["rule", *columns], rows
+    )
 
 
 def _moments(results: CaseResults) -> Table:
@@ -201,4 +207,4 @@ def _input(case: Case) -> str:
 
 def _rule_names(runs: Sequence[Run]) -> str:
     """The rules that the seeds have chosen."""
-    return ", ".join(dict.fromkeys(run.until for run in runs))
+    return ", ".join(dict.fromkeys(short_rule(run.until) for run in runs))

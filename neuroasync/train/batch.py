@@ -95,7 +95,17 @@ def make_batch(
 
 
 def in_order(trains: SpikeTrains) -> SpikeTrains:
-    """The same samples with their events in (time, index) order, in which batches have them."""
+    """The same samples with their events in (time, index) order, in which batches have them.
+
+    Returns:
+        ``trains`` itself, if they have them so already.
+    """
+    same_time = trains.t_us[1:] == trains.t_us[:-1]
+    falls = same_time & (trains.index[1:] < trains.index[:-1])
+    begins = trains.offsets[1:-1]
+    falls[begins[(begins > 0) & (begins < len(trains.t_us))] - 1] = False  # of another sample
+    if not falls.any():
+        return trains
     sample = np.repeat(np.arange(len(trains)), np.diff(trains.offsets))
     order = np.lexsort((trains.index, trains.t_us, sample))
     return replace(trains, t_us=trains.t_us[order], index=trains.index[order])

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, TypeAlias
 
 from neuroasync.bundle import Bundle, Scalar
@@ -10,7 +9,7 @@ from neuroasync.datasets import Dataset
 from neuroasync.topology import parse_topology
 from neuroasync.train.export import export_bundle
 from neuroasync.train.recipes import Recipe
-from neuroasync.train.stopping import choose_until
+from neuroasync.train.stopping import with_stop_rules
 from neuroasync.train.trainer import BatchResult, fit
 
 __all__ = ["OnBatch", "train_dataset"]
@@ -31,7 +30,7 @@ def train_dataset(
     on_batch: OnBatch | None = None,
     meta: Mapping[str, Scalar] | None = None,
 ) -> Bundle:
-    """Train on a data set by a recipe, choose a stop rule on the validation part, export.
+    """Train by a recipe, choose and calibrate stop rules on validation samples, export.
 
     The same arguments and build of torch give the same bundle, to the byte.
 
@@ -71,14 +70,7 @@ def train_dataset(
         topology=recipe.topology,
         meta={**_origin(dataset), "recipe": name, **(meta or {})},
     )
-    stop = choose_until(bundle, dataset.validation, config.seed, _STOP_LOSS)
-    chosen_rule: dict[str, Scalar] = {
-        "until": stop.until,
-        "until_validation_accuracy": stop.accuracy,
-        "until_validation_rounds": stop.rounds,
-        "until_validation_spikes": stop.spikes,
-    }
-    return replace(bundle, meta={**bundle.meta, **chosen_rule})
+    return with_stop_rules(bundle, dataset.validation, config.seed, _STOP_LOSS)
 
 
 def _origin(dataset: Dataset) -> dict[str, Scalar]:

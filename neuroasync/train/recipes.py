@@ -5,6 +5,10 @@ study: ``layered-paper`` follows the kind of recipe of Koopman et al., arXiv 240
 layered training: no memory between timesteps, a low threshold, a loss for each timestep, nothing
 that keeps firing sparse. The others share one recipe of ours and differ in the order that the
 second half of the training runs in: layer-sync throughout (``layered``), random or momentum order.
+
+In ours, membrane potentials last from timestep to timestep; a penalty keeps firing sparse; every
+population reaches the output, past those behind it; and an output neuron may fire again within a
+pass, so that its votes say how sure it is.
 """
 
 from collections.abc import Mapping
@@ -18,6 +22,7 @@ __all__ = [
     "DRAWS",
     "RECIPES",
     "TRAININGS",
+    "VOTING",
     "Recipe",
     "Recipes",
     "Training",
@@ -38,6 +43,9 @@ TRAININGS: Final[tuple[Training, ...]] = (
 _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons of the paper's kind: without memory between timesteps, easily excited."""
 _OURS: Final = "decay=0.9 v_threshold=1.0"
+
+VOTING: Final = "refractory=false reset=subtract"
+"""An output whose neurons may vote more than once in a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,9 @@ def recipes_of(paper: str, ours: str, config: TrainConfig) -> Recipes:
         ours: text of that of the others.
         config: training of ``layered``; its order is layer-sync.
     """
-    as_paper = replace(config, loss="timestep", vote_scale=1.0, penalty=0.0)
+    as_paper = replace(
+        config, loss="timestep", vote_scale=1.0, penalty=0.0, input_dropout=0.0, surrogate_slope=1.5
+    )
     return {
         "layered-paper": Recipe(paper, as_paper),
         "layered": Recipe(ours, config),
@@ -90,25 +100,35 @@ def for_input(recipe: Recipe, mode: InputMode) -> Recipe:
     return replace(recipe, config=replace(recipe.config, input=mode))
 
 
-def _stack(timestep_us: int, inputs: str, classes: int, config: TrainConfig) -> Recipes:
-    """Recipes for three populations of 64 and an output."""
+def _stack(
+    timestep_us: int, inputs: str, classes: int, config: TrainConfig, family: str = _OURS
+) -> Recipes:
+    """Recipes for three populations of 64 and an output; ``family`` is our kind of neurons."""
     layers = f"input {inputs}; hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}"
-    paper, ours = (f"timestep_us={timestep_us} {family}; {layers}" for family in (_PAPER, _OURS))
-    return recipes_of(paper, ours, config)
+    ours = f"{layers} {VOTING}; hidden1 -> output; hidden2 -> output"
+    settings = f"timestep_us={timestep_us}"
+    return recipes_of(f"{settings} {_PAPER}; {layers}", f"{settings} {family}; {ours}", config)
 
 
-_DIGITS: Final = TrainConfig(epochs=24, policy="layer-sync", penalty_target=5.0, init_rate=0.1)
+_DIGITS: Final = TrainConfig(
+    epochs=24,
+    policy="layer-sync",
+    penalty_target=5.0,
+    init_rate=0.1,
+    surrogate_slope=3.0,
+    input_dropout=0.1,
+)
 _OWN: Final = replace(_DIGITS, epochs=60)
-_EVENTS: Final = replace(_DIGITS, epochs=60, batch_size=32)
-_LARGE: Final = replace(_DIGITS, epochs=12)
+_EVENTS: Final = replace(_DIGITS, epochs=20, batch_size=32, input_dropout=0.2)
+_LARGE: Final = replace(_EVENTS, epochs=12, batch_size=64)
 
 RECIPES: Final[Mapping[str, Recipes]] = {
-    "digits": _stack(1_000, "8x8", 10, _DIGITS),
-    "mnist": _stack(1_000, "28x28", 10, _DIGITS),
-    "nmnist-small": _stack(10_000, "2x34x34", 10, _EVENTS),
+    "digits": _stack(1_000, "8x8", 10, _DIGITS, "decay=0.95 v_threshold=1.0"),
+    "mnist": _stack(1_000, "28x28", 10, _LARGE),
+    "nmnist-small": _stack(20_000, "2x34x34", 10, _EVENTS),
     "spoken-digits": _stack(10_000, "2x32", 10, _EVENTS),
     "braille": _stack(25_000, "2x12", 27, _EVENTS),
-    "nmnist": _stack(10_000, "2x34x34", 10, _LARGE),
+    "nmnist": _stack(20_000, "2x34x34", 10, _LARGE),
     "shd": _stack(10_000, "700", 20, _LARGE),
     "dvs-gesture": _stack(20_000, "2x128x128", 11, _EVENTS),
 }

@@ -1,57 +1,75 @@
-"""Choosing a stop rule on validation data, in the runtime that will use it."""
+"""Stop rules for a trained network, by validation samples that the runtime has run once."""
 
 import asyncio
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
-from neuroasync.bundle import Bundle
-from neuroasync.metrics import StopPoint, stop_points
+from neuroasync.bundle import Bundle, Scalar
+from neuroasync.decision import StopRule
+from neuroasync.metrics import StopPoint, calibrate, stop_points
+from neuroasync.metrics._trajectory import trajectories
+from neuroasync.metrics.calibration import walk_of
 from neuroasync.network import Network
 from neuroasync.recording import Recording
 from neuroasync.spikes import SpikeTrains
 
-__all__ = ["CANDIDATES", "StopChoice", "best_rule", "choose_until"]
+__all__ = ["CANDIDATES", "best_rule", "choose_until", "falling_lead", "with_stop_rules"]
 
 CANDIDATES: Final = (
     "first-spike",
     *(f"{rule}({k})" for k in range(2, 9) for rule in ("votes", "margin")),
 )
-"""Rules that are tried, beside ``quiet``."""
+"""Rules that are tried, beside ``quiet`` and a lead that falls from pass to pass."""
+_MOST_SAMPLES: Final = 1000
+"""So many tell rules apart to a point or two, and their recording fits in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class StopChoice:
-    """A stop rule, and what it came to on the data that it was chosen on.
-
-    Attributes:
-        until: the rule.
-        accuracy: part of the samples that was decided correctly, 0 to 1.
-        rounds: per sample.
-        spikes: per sample.
-    """
-
-    until: str
-    accuracy: float
-    rounds: float
-    spikes: float
-
-
-def choose_until(bundle: Bundle, validation: SpikeTrains, seed: int, loss: float) -> StopChoice:
-    """The rule of the fewest rounds that costs at most ``loss`` of the accuracy of ``quiet``.
+def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: float) -> Bundle:
+    """The bundle with a stop rule in its meta, ``until``, and calibrations for ``confidence(p)``.
 
     Samples run in the bundle's own order, so this tells nothing about others.
 
     Args:
         bundle: the trained network.
-        validation: samples with labels, one at least, which were not trained on.
+        validation: samples with labels, one at least, which were not trained on; the first 1,000
+            are used.
         seed: sample i runs with ``sample_seed(seed, i)``.
+        loss: of accuracy, 0 to 1, that the rule may cost.
+    """
+    recording = asyncio.run(_record(bundle, validation[:_MOST_SAMPLES], seed))
+    chosen = choose_until(recording, loss)
+    said: dict[str, Scalar] = {
+        "until": chosen.rule,
+        "until_validation_accuracy": chosen.accuracy,
+        "until_validation_rounds": chosen.mean("rounds"),
+        "until_validation_spikes": chosen.mean("spikes"),
+    }
+    return replace(bundle, meta={**bundle.meta, **said}, calibration=calibrate(recording))
+
+
+def choose_until(recording: Recording, loss: float) -> StopPoint:
+    """The rule of the fewest rounds that costs at most ``loss`` of the accuracy of ``quiet``.
+
+    Args:
+        recording: of whole samples whose right classes are known, at least one.
         loss: of accuracy, 0 to 1.
     """
-    recording = asyncio.run(_recorded(bundle, validation, seed))
-    best = best_rule(stop_points(recording, ("quiet", *CANDIDATES)), loss)
-    accuracy, rounds, spikes = best.accuracy, best.mean("rounds"), best.mean("spikes")
-    return StopChoice(best.rule, accuracy or 0.0, rounds or 0.0, spikes or 0.0)
+    rules = ("quiet", *CANDIDATES, falling_lead(recording, loss))
+    return best_rule(stop_points(recording, rules), loss)
+
+
+def falling_lead(recording: Recording, loss: float) -> str:
+    """The boldest lead that falls from pass to pass and costs at most ``loss``, as a rule.
+
+    Args:
+        recording: of whole samples whose right classes are known, at least one.
+        loss: of accuracy, 0 to 1.
+    """
+    walk = walk_of(trajectories(recording), recording.target)
+    least = _least(int(walk.right[0]), loss, len(recording))
+    return str(StopRule("margin", walk.boldest(least)[0]))
 
 
 def best_rule(points: Sequence[StopPoint], loss: float) -> StopPoint:
@@ -61,13 +79,20 @@ def best_rule(points: Sequence[StopPoint], loss: float) -> StopPoint:
         points: of some samples, ``quiet`` first; of equals, the first is taken.
         loss: of the accuracy of ``quiet``, 0 to 1.
     """
-    least = (points[0].accuracy or 0.0) - loss
-    good = [point for point in points if (point.accuracy or 0.0) >= least]
-    return min(good, key=lambda point: point.mean("rounds") or 0.0)
+    right = [int((point.label == point.target).sum()) for point in points]
+    least = _least(right[0], loss, points[0].target.size)
+    good = [point for point, n in zip(points, right, strict=True) if n >= least]
+    return min(good, key=lambda point: int(point.rounds.sum()))
 
 
-async def _recorded(bundle: Bundle, trains: SpikeTrains, seed: int) -> Recording:
-    async with Network(bundle) as network:
-        recorder = network.recorder()
-        await network.decide_all(trains, seed=seed, recorder=recorder)
+def _least(right: int, loss: float, samples: int) -> int:
+    """How many samples must be right, where whole samples are ``right`` times."""
+    return max(math.ceil(right - loss * samples - 1e-9), 0)
+
+
+async def _record(bundle: Bundle, samples: SpikeTrains, seed: int) -> Recording:
+    network = Network(bundle)
+    recorder = network.recorder()
+    async with network:
+        await network.decide_all(samples, seed=seed, recorder=recorder)
     return recorder.finish()

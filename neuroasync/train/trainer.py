@@ -130,6 +130,7 @@ def fit(
         if trains is not None:
             _check_data(name, trains, model)
     loop = _Loop(model, in_order(train), config, threads)
+    checked = None if validation is None else in_order(validation)
     start = fingerprint(model, train) if checkpoint is not None else ""
     if resume:
         if checkpoint is None:
@@ -137,7 +138,7 @@ def fit(
         loop.load(load_checkpoint(checkpoint, config.to_dict(), start))
     while len(loop.history) < config.epochs:
         with _one_torch_thread():
-            result = loop.epoch(validation, on_batch)
+            result = loop.epoch(checked, on_batch)
         if checkpoint is not None:
             save_checkpoint(checkpoint, loop.state(start))
         if on_epoch is not None:
@@ -159,6 +160,7 @@ def evaluate(
     Returns:
         i64[samples], the decisions, -1 for none; and f64[P], spikes per sample of each population.
     """
+    trains = in_order(trains)  # once, not for each batch
     labels, spikes = [], np.zeros(len(network.model.populations))
     for start in range(0, len(trains), batch_size):
         which = range(start, min(start + batch_size, len(trains)))

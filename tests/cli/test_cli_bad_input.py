@@ -9,6 +9,9 @@ from networks import chain
 
 from neuroasync import LIF, Bundle, Dense, Model, Population, write_bundle, write_spikes
 
+OWN = ("study", "--train", "events.npz")
+NETWORK = "timestep_us=1000; input 12; output d4"
+
 
 def refused(result, files, before):
     assert result.exit_code == 2
@@ -59,7 +62,43 @@ def refused(result, files, before):
         (("replay", "events.npz", "--bundle", "net.nab"), "events.npz"),
         (("replay", "events.npz"), "--bundle"),
         (("explain", "no.npz", "--bundle", "net.nab", "--spike", "0"), "No such file"),
-        (("train", "mnist", "--recipe", "layered"), "mnist"),
+        (("train", "cifar", "--recipe", "layered"), "'cifar' is not one of 'digits', 'mnist', "),
+        (("train", "--recipe", "layered"), "expected a DATASET, or --train FILE and --topology"),
+        (("train", "mnist", "--recipe", "layered", "--data", "no"), "data_dir: 'no', expected a"),
+        (("train", "digits", "--recipe", "layered", "--input", "queued"), "--input queued: goes"),
+        (("train", "digits", "--recipe", "layered", "--input", "last"), "--input"),
+        (("train", "--train", "events.npz", "--recipe", "layered"), "expected --topology TEXT"),
+        (
+            ("train", "digits", "--train", "events.npz", "--topology", "t", "--recipe", "layered"),
+            "expected no DATASET beside files of your own",
+        ),
+        (("study", "cifar"), "'cifar' is not one of 'digits', 'mnist', "),
+        (("study", "--seeds", "0"), "--seeds"),
+        (("study", "--data", "no"), "data_dir: 'no', expected a folder"),
+        (("study", "-o", "net.nab"), "expected a folder"),
+        (("study", "-o", "no/where"), "there is no folder 'no'"),
+        (("study", "-o", "."), "is not empty and has no study.json"),
+        (("study", "--regimes", "digits"), "--regimes: expected neither a DATASET nor --quick"),
+        (("study", "--regimes", "--quick"), "--regimes: expected neither a DATASET nor --quick"),
+        (("study", "--topology", "input 3"), "--topology: expected --train FILE with it"),
+        (("study", "--train", "events.npz"), "--train: expected --topology TEXT with it"),
+        (("study", "--test", "events.npz"), "--validation, --test: expected --train FILE"),
+        (("study", "--validation", "events.npz"), "--validation, --test: expected --train FILE"),
+        ((*OWN, "--topology", "input 3"), "--train: expected --test FILE with it"),
+        ((*OWN, "--test", "no.npz", "--topology", NETWORK), "'no.npz': No such file"),
+        ((*OWN, "--test", "events.npz", "--topology", "input 3"), "timestep_us is missing"),
+        (
+            (*OWN, "--test", "events.npz", "--topology", f"decay=0.5; {NETWORK}"),
+            "decay is set twice",
+        ),
+        (
+            (*OWN, "--test", "events.npz", "--topology", NETWORK, "--data", "."),
+            "--data: goes with a DATASET",
+        ),
+        (
+            (*OWN, "--test", "events.npz", "--topology", NETWORK, "digits"),
+            "expected no DATASET beside files of your own",
+        ),
         (("train", "digits", "--recipe", "magic"), "--recipe"),
         (("train", "digits", "--recipe", "layered", "--epochs", "0"), "--epochs"),
         (("train", "digits", "--recipe", "layered", "-o", "no/net.nab"), "there is no folder"),

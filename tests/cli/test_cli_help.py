@@ -5,7 +5,10 @@ import typer
 
 from neuroasync.cli.app import app
 
-COMMANDS = ("demo", "run", "train", "encode", "inspect", "verify", "replay", "explain")
+COMMANDS = (
+    "demo", "study", "run", "train", "calibrate", "encode", "inspect", "verify", "replay",
+    "explain",
+)  # fmt: skip
 
 
 def group():

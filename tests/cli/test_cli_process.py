@@ -94,13 +94,17 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(files, record):
     process = subprocess.Popen(
         [*CLI, "run", "net.nab", "events.npz", "--max-forward-steps", str(2**27), *record],
         cwd=files.folder, stdout=subprocess.PIPE, stderr=stderr, text=True,
+        preexec_fn=_heed_ctrl_c,
     )  # fmt: skip
     os.close(stderr)
     shown = b""
-    while b"deciding" not in shown:
-        shown += os.read(terminal, 4096)
-    process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=60)
+    try:
+        while b"deciding" not in shown:
+            shown += os.read(terminal, 4096)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     shown += _rest(terminal)
     assert process.returncode == 130
     assert stdout == ""
@@ -137,6 +141,11 @@ def test_a_full_disk_under_stdout_is_one_line(files):
         )  # fmt: skip
     assert result.returncode == 2
     assert result.stderr == "error: output: No space left on device\n"
+
+
+def _heed_ctrl_c() -> None:
+    """A shell lets what it starts in the background ignore Ctrl-C, and so all that this starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _rest(terminal: int) -> bytes:

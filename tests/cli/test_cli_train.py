@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from cli_files import golden_bundle
 
-from neuroasync import read_bundle, read_spikes
+from neuroasync import parse_topology, read_bundle, read_spikes
 from neuroasync.datasets import load_dataset
+
+pytest.importorskip("torch")
+
+from neuroasync.train import BatchResult
 
 SOUNDS = Path(__file__).parent.parent / "data" / "sounds"
 
@@ -18,31 +21,29 @@ def recipes(monkeypatch):
     """Instead of a training: keeps how it was called, and reports progress twice."""
     calls = []
 
-    def train_digits(recipe, *, on_progress, **options):
-        calls.append((recipe, options))
-        on_progress(0, 1, 0, 2, 2.3, 0.1, 50.0)
-        on_progress(0, 1, 1, 2, 1.3, 0.6, 40.0)
+    def train_dataset(dataset, recipe, *, on_batch, **options):
+        calls.append((dataset, recipe, options))
+        on_batch(BatchResult(0, 0, 2, 2.3, 0.1, 50.0), 1)
+        on_batch(BatchResult(0, 1, 2, 1.3, 0.6, 40.0), 1)
         return golden_bundle()
 
-    pytest.importorskip("torch")
-    module = SimpleNamespace(train_digits=train_digits)
-    monkeypatch.setitem(sys.modules, "neuroasync.train.recipes", module)
+    monkeypatch.setattr("neuroasync.train.by_recipe.train_dataset", train_dataset)
     return calls
 
 
 def test_train_hands_its_options_to_the_recipe_and_writes_the_bundle(cli, files, recipes):
     result = cli(
-        "train", "digits", "--recipe", "queued", "-o", "mine.nab", "--coding", "latency",
-        "--epochs", 3, "--seed", 9, "--checkpoint", "c.ckpt", "--resume", "--device", "cpu",
+        "train", "digits", "--recipe", "unlayered-momentum", "--input", "queued", "-o", "mine.nab",
+        "--coding", "latency", "--epochs", 3, "--seed", 9, "--checkpoint", "c.ckpt", "--resume",
+        "--device", "cpu",
     )  # fmt: skip
     assert result.exit_code == 0
     assert result.stderr == ""
-    ((recipe, options),) = recipes
-    assert recipe == "queued"
-    assert str(options.pop("checkpoint")) == "c.ckpt"
-    assert options == {
-        "coding": "latency", "epochs": 3, "seed": 9, "resume": True, "device": "cpu",
-    }  # fmt: skip
+    ((dataset, recipe, options),) = recipes
+    assert (dataset.name, dataset.coding, dataset.draws) == ("digits", "latency", 4)
+    assert (recipe.config.policy, recipe.config.input) == ("momentum", "queued")
+    assert (recipe.config.epochs, recipe.config.seed, recipe.config.device) == (3, 9, "cpu")
+    assert options == {"name": "queued", "checkpoint": Path("c.ckpt"), "resume": True}
     assert read_bundle(files.folder / "mine.nab") == golden_bundle()
     assert golden_bundle().digest.hex() in result.stdout
 
@@ -52,6 +53,45 @@ def test_train_names_its_output_after_the_recipe(cli, files, recipes):
     assert (files.folder / "digits-layered-paper.nab").exists()
 
 
+@pytest.mark.parametrize(
+    ("args", "name"),
+    [
+        (("digits", "--recipe", "unlayered-random"), "unlayered"),
+        (("digits", "--recipe", "unlayered-random", "--input", "queued"), "unlayered-random"),
+        (("digits", "--recipe", "unlayered-momentum"), "unlayered-momentum"),
+        (("digits", "--recipe", "layered"), "layered"),
+        (("braille", "--recipe", "unlayered-random"), "unlayered-random"),
+    ],
+)
+def test_a_bundle_calls_its_recipe_by_name_and_the_shipped_ones_as_they_do(
+    cli, files, recipes, args, name
+):
+    assert cli("train", *args).exit_code == 0
+    assert recipes[0][2]["name"] == name
+
+
+@pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
+def test_train_takes_each_data_set_that_ships(cli, files, recipes, monkeypatch, name):
+    monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
+    assert cli("train", name, "--recipe", "layered").exit_code == 0
+    ((dataset, recipe, _),) = recipes
+    assert dataset.name == name
+    assert parse_topology(recipe.topology).input_shape == dataset.input_shape
+    assert (files.folder / f"{name}-layered.nab").exists()
+
+
+def test_train_takes_files_of_ones_own(cli, files, recipes):
+    topology = "timestep_us=1000; input 12; output d4"
+    own = ("--train", files.events, "--topology", topology)
+    assert cli("train", *own, "--recipe", "layered").exit_code == 0
+    assert cli("train", *own, "--validation", files.events, "--recipe", "layered").exit_code == 0
+    (first, recipe, _), (second, *_) = recipes
+    assert recipe.topology.endswith(topology)
+    assert len(first.validation) + len(first.train) == 6
+    assert second.validation == second.train == read_spikes(files.events)
+    assert (files.folder / "own-layered.nab").exists()
+
+
 def test_an_output_that_cannot_be_written_ends_it_before_the_training(cli, recipes):
     result = cli("train", "digits", "--recipe", "layered", "-o", "no/where.nab")
     assert result.exit_code == 2
@@ -59,13 +99,10 @@ def test_an_output_that_cannot_be_written_ends_it_before_the_training(cli, recip
 
 
 def test_what_a_recipe_refuses_is_one_line(cli, files, monkeypatch):
-    pytest.importorskip("torch")
-
     def refuses(*_, **__):
         raise ValueError("device: no CUDA device\nhere")
 
-    module = SimpleNamespace(train_digits=refuses)
-    monkeypatch.setitem(sys.modules, "neuroasync.train.recipes", module)
+    monkeypatch.setattr("neuroasync.train.by_recipe.train_dataset", refuses)
     result = cli("train", "digits", "--recipe", "layered", "--device", "cuda")
     assert (result.exit_code, result.stderr) == (2, "error: device: no CUDA device here\n")
     assert files.listing() == {"net.nab", "events.npz"}

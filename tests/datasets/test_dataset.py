@@ -93,3 +93,32 @@ def test_only_a_group_of_the_set_can_be_left_out(spoken, digits):
 def test_what_does_not_go_with_the_set_is_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         load_dataset(name, **options)
+
+
+def test_rotated_folds_test_each_training_sample_once_and_never_the_own_test_part(spoken):
+    folds = [spoken.rotate(k) for k in range(5)]
+    tested = np.concatenate([fold.split.test for fold in folds])
+    pool = np.concatenate([spoken.split.train, spoken.split.validation])
+    assert np.array_equal(np.sort(tested), np.sort(pool))
+    for fold in folds:
+        parts = np.concatenate([fold.split.train, fold.split.validation, fold.split.test])
+        assert np.array_equal(np.sort(parts), np.sort(pool))
+        rest = len(fold.split.train) + len(fold.split.validation)
+        assert len(fold.split.validation) == pytest.approx(rest / 5, abs=1)
+    assert not np.array_equal(spoken.rotate(0, seed=1).split.test, folds[0].split.test)
+    with pytest.raises(ValueError, match="k: 5, expected 0 to 4"):
+        spoken.rotate(5)
+
+
+def test_a_smaller_set_keeps_the_proportions_of_its_classes(spoken):
+    small = spoken.at_most(train=100, measured=50)
+    assert [len(part) for part in (small.train, small.validation, small.test)] == [100, 50, 50]
+    for name in ("train", "validation", "test"):
+        chosen, whole = getattr(small.split, name), getattr(spoken.split, name)
+        assert set(chosen) <= set(whole)
+        assert np.all(np.diff(np.searchsorted(whole, chosen)) > 0), "in their order"
+        counts = np.bincount(spoken.samples.labels[chosen])
+        assert counts.max() - counts.min() <= 2
+    assert spoken.at_most(train=10_000, measured=10_000).split.train is spoken.split.train
+    with pytest.raises(ValueError, match="measured: 0, expected a number from 1, or None"):
+        spoken.at_most(measured=0)

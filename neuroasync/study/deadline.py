@@ -1,0 +1,67 @@
+"""What networks have decided by half the rounds that the layered one takes under layer-sync."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from neuroasync.study.case import GROUP_SIZE, Mode
+from neuroasync.study.fair import UNLAYERED
+from neuroasync.study.records import Run
+from neuroasync.study.statistics import CaseResults, Mean
+from neuroasync.train.recipes import Training
+
+__all__ = ["DeadlineRow", "deadline_rows", "whole_mode"]
+
+_CONTROL: Training = "layered"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineRow:
+    """A network that has to answer by the deadline.
+
+    Attributes:
+        training: how it was trained.
+        mode: how it ran.
+        accuracy: on held-out samples, by the rule that was chosen on validation samples.
+        rounds: that it took there.
+    """
+
+    training: Training
+    mode: Mode
+    accuracy: Mean
+    rounds: Mean
+
+
+def whole_mode(results: CaseResults) -> Mode:
+    """The mode that the deadline is half of, until quiet: layer-sync, with the case's input."""
+    return Mode("layer-sync", GROUP_SIZE, results.case.input)
+
+
+def deadline_rows(results: CaseResults) -> Iterator[DeadlineRow]:
+    """The layered network under layer-sync, then each unlayered one in its own order.
+
+    A seed's rule is that of the best accuracy on validation samples, among those that take at most
+    half the rounds there; a network without any is left out.
+    """
+    if _CONTROL not in results:
+        return
+    whole = whole_mode(results)
+    limits = [run.validation_rounds / 2 for run in results.runs(_CONTROL, whole)]
+    own = [(training, results.case.own_mode(training)) for training in UNLAYERED]
+    for training, mode in [(_CONTROL, whole), *own]:
+        if training in results:
+            best = [
+                _best(runs, limit)
+                for runs, limit in zip(results.by_rule(training, mode), limits, strict=True)
+            ]
+            met = [run for run in best if run is not None]
+            if len(met) == len(best):
+                accuracy = Mean.of(run.accuracy for run in met)
+                rounds = Mean.of(run.rounds_per_sample for run in met)
+                yield DeadlineRow(training, mode, accuracy, rounds)
+
+
+def _best(runs: list[Run], limit: float) -> Run | None:
+    in_time = [run for run in runs if run.validation_rounds <= limit]
+    return max(
+        in_time, key=lambda run: (run.validation_accuracy, -run.validation_rounds), default=None
+    )
