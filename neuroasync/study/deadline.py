@@ -46,18 +46,18 @@ def deadline_rows(results: CaseResults) -> Iterator[DeadlineRow]:
         return
     whole = whole_mode(results)
     limits = [run.validation_rounds / 2 for run in results.runs(_CONTROL, whole)]
-    own = [(training, results.case.own_mode(training)) for training in UNLAYERED]
+    known = [training for training in UNLAYERED if training in results]
+    own = [(training, results.case.own_mode(training)) for training in known]
     for training, mode in [(_CONTROL, whole), *own]:
-        if training in results:
-            best = [
-                _best(runs, limit)
-                for runs, limit in zip(results.by_rule(training, mode), limits, strict=True)
-            ]
-            met = [run for run in best if run is not None]
-            if len(met) == len(best):
-                accuracy = Mean.of(run.accuracy for run in met)
-                rounds = Mean.of(run.rounds_per_sample for run in met)
-                yield DeadlineRow(training, mode, accuracy, rounds)
+        best = [
+            _best(runs, limit)
+            for runs, limit in zip(results.by_rule(training, mode), limits, strict=True)
+        ]
+        met = [run for run in best if run is not None]
+        if len(met) == len(best):
+            accuracy = Mean.of(run.accuracy for run in met)
+            rounds = Mean.of(run.rounds_per_sample for run in met)
+            yield DeadlineRow(training, mode, accuracy, rounds)
 
 
 def _best(runs: list[Run], limit: float) -> Run | None:
