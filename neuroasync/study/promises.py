@@ -1,12 +1,13 @@
 """What ``confidence(p)`` promises, beside what held-out samples had."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from neuroasync.study.document import Table
 from neuroasync.study.records import Run
 from neuroasync.study.statistics import CaseResults, Mean
-from neuroasync.study.wording import counted, percent, points
+from neuroasync.study.wording import counted, input_name, percent, points
 from neuroasync.train.recipes import Training
 
 __all__ = ["Promise", "promise_table"]
@@ -35,7 +36,7 @@ class Promise:
     def is_not_refuted(self) -> bool:
         """Whether they had that, less twice the binomial standard error of their number."""
         least = max(self.accuracy - self.error, 0.0)
-        return self.run.accuracy >= least - 2 * (least * (1 - least) / self.run.samples) ** 0.5
+        return self.run.accuracy >= least - 2 * math.sqrt(least * (1 - least) / self.run.samples)
 
 
 def promise_table(results: CaseResults) -> Table:
@@ -43,10 +44,11 @@ def promise_table(results: CaseResults) -> Table:
     rows = [row for training in results.case.trainings for row in _rows(results, training)]
     return Table(
         "Calibrated on validation samples: confidence(p), each network in the order trained for, "
-        "over the seeds that could promise it. In 95 of 100 calibrations the accuracy is at most "
-        "the stated error lower. Held: seeds whose accuracy on held-out samples is not below the "
-        "promise less that error; not refuted: seeds where it is not below that by more than "
-        "twice the binomial standard error of the held-out samples",
+        f"input {input_name(results.case.input)}, over the seeds that could promise it. In 95 of "
+        "100 calibrations the accuracy is at most the stated error lower. Held: seeds whose "
+        "accuracy on held-out samples is not below the promise less that error; not refuted: "
+        "seeds where it is not below that by more than twice the binomial standard error of the "
+        "held-out samples",
         [
             "training", "promised, %", "seeds", "stated error, points", "held out, %",
             "less promised", "held", "not refuted", "rounds",
@@ -74,7 +76,7 @@ def _rows(results: CaseResults, training: Training) -> Iterator[list[str]]:
 
 
 def _promises(results: CaseResults, training: Training) -> Iterator[Promise]:
-    for runs in results.by_rule(training, results.case.own_mode(training)):
+    for runs in results.by_rule(training, results.case.shown_mode(training)):
         for run in runs:
             if run.promised is not None and run.promised_error is not None:
                 yield Promise(run.promised, run.promised_error, run)

@@ -50,7 +50,7 @@ def test_a_row_says_over_how_many_seeds_it_is():
         for seed, runs in enumerate(seeds)
     ]
     case = SimpleNamespace(
-        trainings=("layered",), own_mode=lambda training: RANDOM, shown_mode=lambda training: RANDOM
+        input="prioritised", trainings=("layered",), shown_mode=lambda training: RANDOM
     )
     table = promise_table(CaseResults(case, found))
     assert table.columns[2] == "seeds"
