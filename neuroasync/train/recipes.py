@@ -3,8 +3,9 @@
 A *recipe* is a network's text and a training. Each data set has four, the *trainings* of the
 study: ``layered-paper`` follows the kind of recipe of Koopman et al., arXiv 2408.05098, for
 layered training: no memory between timesteps, a low threshold, a loss for each timestep, nothing
-that keeps firing sparse. The others share one recipe of ours and differ in the order that the
-second half of the training runs in: layer-sync throughout (``layered``), random or momentum order.
+that keeps firing sparse. The others share one recipe of ours and differ in the order that the part
+of the training that is not layered (half, unless a recipe says otherwise) runs in: layer-sync
+throughout (``layered``), random or momentum order.
 
 In ours, membrane potentials last from timestep to timestep; a penalty keeps firing sparse; every
 population reaches the output, past those behind it; and an output neuron may fire again within a
