@@ -127,7 +127,7 @@ RECIPES: Final[Mapping[str, Recipes]] = {
     "digits": _stack(1_000, "8x8", 10, _DIGITS, "decay=0.95 v_threshold=1.0"),
     "mnist": _stack(1_000, "28x28", 10, _LARGE),
     "nmnist-small": _stack(20_000, "2x34x34", 10, _EVENTS),
-    "spoken-digits": _stack(10_000, "2x32", 10, _EVENTS),
+    "spoken-digits": _stack(10_000, "2x32", 10, replace(_EVENTS, penalty_target=4.0)),
     "braille": _stack(25_000, "2x12", 27, _EVENTS),
     "nmnist": _stack(20_000, "2x34x34", 10, _LARGE),
     "shd": _stack(10_000, "700", 20, _LARGE),
