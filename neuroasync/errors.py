@@ -16,6 +16,9 @@
     ├── ClosedError                    something was used after it was closed
     └── PopulationError                a population of the user's failed or broke the protocol
 
+The tools' errors are under the same root and live with them, for the core knows neither:
+``neuroasync.study.StudyError`` and ``neuroasync.train.CheckpointError``, both ValueErrors.
+
 What a caller passes wrongly in code (a negative group size, say) is an ordinary ``ValueError``.
 """
 

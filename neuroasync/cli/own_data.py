@@ -7,6 +7,7 @@ import typer
 
 from neuroasync.cli.guard import CliError
 from neuroasync.datasets.own import OwnFiles
+from neuroasync.errors import DatasetError
 
 __all__ = [
     "TestFileOption",
@@ -53,17 +54,20 @@ def own_files(train: Path | None, validation: Path | None, test: Path | None) ->
     """The files that are named; None if there are none.
 
     Raises:
-        CliError: ``--train`` is missing.
+        CliError: ``--train`` is missing, or one of the others is the same file.
     """
     if train is None and (validation is not None or test is not None):
         raise CliError("--validation, --test: expected --train FILE with them")
     if train is None:
         return None
-    return OwnFiles(
-        train=str(train),
-        validation=None if validation is None else str(validation),
-        test=None if test is None else str(test),
-    )
+    try:
+        return OwnFiles(
+            train=str(train),
+            validation=None if validation is None else str(validation),
+            test=None if test is None else str(test),
+        )
+    except ValueError as error:  # a path with a null character, too
+        raise CliError(f"--{error}" if isinstance(error, DatasetError) else str(error)) from error
 
 
 def check_own(own: OwnFiles | None, topology: str | None, *, dataset: object, data: object) -> None:

@@ -1,5 +1,6 @@
 """A data set of the user's own, from spike files."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,23 @@ class OwnFiles:
         train: samples to learn from.
         validation: samples to choose by; without, a fifth of ``train`` is held out.
         test: samples to measure on, if there are any.
+
+    Raises:
+        DatasetError: ``train`` is one of the others, too.
     """
 
     train: str
     validation: str | None = None
     test: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that nothing is learned from that is chosen by or measured on."""
+        for part, path in (("validation", self.validation), ("test", self.test)):
+            if path is not None and os.path.realpath(path) == os.path.realpath(self.train):
+                raise DatasetError(
+                    f"{part}: {path!r} is the same file as train, {self.train!r}; expected "
+                    "samples that are not learned from"
+                )
 
     def load(self, topology: str) -> Dataset:
         """The files as a data set for a network.

@@ -75,7 +75,8 @@ class Case:
         files: the samples, where they are files of one's own.
 
     Raises:
-        ValueError: the name has other characters, a training is unknown or there is none.
+        ValueError: the name has other characters, a training is unknown or there is none, a
+            recipe is for another F than the report shows, or the grid lacks a mode it shows.
     """
 
     name: str
@@ -91,9 +92,15 @@ class Case:
     files: OwnFiles | None = None
 
     def __post_init__(self) -> None:
-        """Check the name and the trainings."""
+        """Check the name, the trainings and the grid."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", self.name):
             raise ValueError(f"name: {self.name!r:.80}, expected letters, digits, '-', '.', '_'")
+        for name, recipe in self.recipes.items():
+            if (size := recipe.config.group_size) != GROUP_SIZE:
+                raise ValueError(
+                    f"{self.name}: recipes[{name!r}].config.group_size: {size}, expected "
+                    f"{GROUP_SIZE}, which the report shows"
+                )
         own = [self.own_mode(name) for name in self.recipes if name in TRAININGS]
         shown = [Mode(policy, GROUP_SIZE, self.input) for policy in self.grid.policies]
         if missing := [mode for mode in (*own, *shown) if mode not in list(self.grid)]:
@@ -112,9 +119,13 @@ class Case:
         return for_input(self.recipes[training], self.input)
 
     def own_mode(self, training: Training, group_size: int = GROUP_SIZE) -> Mode:
-        """The order that a training is meant for."""
+        """The mode that a training is meant for; a layered one always has its input first."""
         config = self.recipe(training).config
         return Mode(config.policy, group_size, config.input)
+
+    def shown_mode(self, training: Training, group_size: int = GROUP_SIZE) -> Mode:
+        """The order that a training is meant for, with its input as it comes in this case."""
+        return Mode(self.recipe(training).config.policy, group_size, self.input)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +138,8 @@ class Plan:
         data_dir: folder of data sets; None for what ships.
 
     Raises:
-        ValueError: a name or seed occurs twice, or there is none.
+        ValueError: a name or seed occurs twice, or there is none; or a case has fewer folds than
+            there are seeds.
     """
 
     cases: tuple[Case, ...]
@@ -135,10 +147,17 @@ class Plan:
     data_dir: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that nothing would overwrite anything."""
+        """Check that nothing would overwrite anything, nor be counted twice."""
         for what, values in (("cases", [case.name for case in self.cases]), ("seeds", self.seeds)):
             if not values or len(set(values)) != len(values):
                 raise ValueError(f"{what}: {values!r:.80}, expected some, all different")
+        for case in self.cases:
+            # Else a sample is measured twice, and differences count it as two.
+            if 0 < case.folds < len(self.seeds):
+                raise ValueError(
+                    f"seeds: {len(self.seeds)}, but {case.name} has {case.folds} folds, one for "
+                    f"each seed; expected {case.folds} seeds at most"
+                )
 
     @property
     def networks(self) -> list[tuple[Case, Training, int]]:

@@ -44,16 +44,20 @@ _QUICK_MEASURED: Final = 150
 
 
 def quickly(case: Case) -> Case:
-    """The case with fewer samples and epochs."""
+    """The case with fewer samples and epochs; with none more than it has."""
     epochs = _QUICK_EPOCHS.get(case.dataset, _QUICK_EPOCHS_ELSE)
     recipes = {name: _shorter(recipe, epochs) for name, recipe in case.recipes.items()}
     return replace(
         case,
         recipes=recipes,
-        draws=_QUICK_DRAWS.get(case.dataset, 1),
-        most_train=_QUICK_TRAIN,
-        most_measured=_QUICK_MEASURED,
+        draws=min(case.draws, _QUICK_DRAWS.get(case.dataset, 1)),
+        most_train=_at_most(case.most_train, _QUICK_TRAIN),
+        most_measured=_at_most(case.most_measured, _QUICK_MEASURED),
     )
+
+
+def _at_most(known: int | None, most: int) -> int:
+    return most if known is None else min(known, most)
 
 
 def _shorter(recipe: Recipe, epochs: int) -> Recipe:

@@ -60,6 +60,14 @@ class Samples:
             self._latest = seed, SeedSamples(dataset, _digest(dataset))
         return self._latest[1]
 
+    def check(self, seed: int) -> None:
+        """Split the samples for a seed, without reading them.
+
+        Raises:
+            DatasetError: there is nothing to measure on.
+        """
+        self._split(seed)
+
     def _split(self, seed: int) -> Dataset:
         case, dataset = self.case, self._all
         if case.folds:

@@ -1,28 +1,26 @@
-"""What networks have decided by half the rounds that the layered one takes under layer-sync."""
+"""What networks decide in half the rounds, on average, of the layered one under layer-sync."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from neuroasync.study.case import GROUP_SIZE, Mode
-from neuroasync.study.fair import UNLAYERED
+from neuroasync.study.fair import CONTROL, UNLAYERED
 from neuroasync.study.records import Run
 from neuroasync.study.statistics import CaseResults, Mean
 from neuroasync.train.recipes import Training
 
 __all__ = ["DeadlineRow", "deadline_rows", "whole_mode"]
 
-_CONTROL: Training = "layered"
-
 
 @dataclass(frozen=True, slots=True)
 class DeadlineRow:
-    """A network that has to answer by the deadline.
+    """A network whose samples take at most so many rounds on average; single ones may take more.
 
     Attributes:
         training: how it was trained.
         mode: how it ran.
         accuracy: on held-out samples, by the rule that was chosen on validation samples.
-        rounds: that it took there.
+        rounds: that it took there, on average.
     """
 
     training: Training
@@ -32,23 +30,21 @@ class DeadlineRow:
 
 
 def whole_mode(results: CaseResults) -> Mode:
-    """The mode that the deadline is half of, until quiet: layer-sync, with the case's input."""
+    """The mode whose rounds until quiet are halved: layer-sync, with the case's input."""
     return Mode("layer-sync", GROUP_SIZE, results.case.input)
 
 
 def deadline_rows(results: CaseResults) -> Iterator[DeadlineRow]:
-    """The layered network under layer-sync, then each unlayered one in its own order.
+    """The layered network under layer-sync, then it and each unlayered one in the latter's order.
 
     A seed's rule is that of the best accuracy on validation samples, among those that take at most
-    half the rounds there; a network without any is left out.
+    half the rounds there on average; a network without any is left out.
     """
-    if _CONTROL not in results:
+    if CONTROL not in results:
         return
     whole = whole_mode(results)
-    limits = [run.validation_rounds / 2 for run in results.runs(_CONTROL, whole)]
-    known = [training for training in UNLAYERED if training in results]
-    own = [(training, results.case.own_mode(training)) for training in known]
-    for training, mode in [(_CONTROL, whole), *own]:
+    limits = [run.validation_rounds / 2 for run in results.runs(CONTROL, whole)]
+    for training, mode in _compared(results, whole):
         best = [
             _best(runs, limit)
             for runs, limit in zip(results.by_rule(training, mode), limits, strict=True)
@@ -58,6 +54,16 @@ def deadline_rows(results: CaseResults) -> Iterator[DeadlineRow]:
             accuracy = Mean.of(run.accuracy for run in met)
             rounds = Mean.of(run.rounds_per_sample for run in met)
             yield DeadlineRow(training, mode, accuracy, rounds)
+
+
+def _compared(results: CaseResults, whole: Mode) -> list[tuple[Training, Mode]]:
+    """All that is compared, once each: what is trained for an order, and the same recipe there."""
+    compared: list[tuple[Training, Mode]] = [(CONTROL, whole)]
+    for training in UNLAYERED:
+        if training in results:
+            own = results.case.own_mode(training)
+            compared += [(CONTROL, own), (training, own)]
+    return list(dict.fromkeys(compared))
 
 
 def _best(runs: list[Run], limit: float) -> Run | None:

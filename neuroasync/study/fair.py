@@ -8,10 +8,11 @@ from neuroasync.study.case import GROUP_SIZE, Mode
 from neuroasync.study.statistics import CaseResults, Difference
 from neuroasync.train.recipes import Training
 
-__all__ = ["UNLAYERED", "FairRow", "fair_rows", "layer_sync_price"]
+__all__ = ["CONTROL", "UNLAYERED", "FairRow", "fair_rows", "layer_sync_price"]
 
 UNLAYERED: Final[tuple[Training, ...]] = ("unlayered-random", "unlayered-momentum")
-_CONTROL: Final[Training] = "layered"
+CONTROL: Final[Training] = "layered"
+"""The same recipe, trained layer by layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,16 @@ class FairRow:
 
 def fair_rows(results: CaseResults, training: Training) -> Iterator[FairRow]:
     """A row for each group size; none if one of the two trainings is not in the case."""
-    if training not in results or _CONTROL not in results:
+    if training not in results or CONTROL not in results:
         return
     for size in results.case.grid.group_sizes:
         mode = results.case.own_mode(training, size)
-        yield FairRow(training, mode, results.difference((training, mode), (_CONTROL, mode)))
+        yield FairRow(training, mode, results.difference((training, mode), (CONTROL, mode)))
 
 
 def layer_sync_price(results: CaseResults, training: Training) -> Difference | None:
     """The same difference under layer-sync, which the unlayered network is not meant for."""
-    if training not in results or _CONTROL not in results:
+    if training not in results or CONTROL not in results:
         return None
     mode = Mode("layer-sync", GROUP_SIZE, results.case.input)
-    return results.difference((training, mode), (_CONTROL, mode))
+    return results.difference((training, mode), (CONTROL, mode))

@@ -50,19 +50,19 @@ class Folder:
         # Through JSON and back: tuples become lists, as they will be read.
         expected = json.loads(json.dumps(described))
         path = root / "study.json"
-        if path.exists():
-            _check_same(path, self.read(path), expected)
-        elif root.exists() and any(root.iterdir()):
-            raise StudyError(
-                f"{str(root)!r}: is not empty and has no study.json; expected a new folder, or "
-                "that of the study that is to go on"
-            )
         try:
+            if is_known := path.exists():
+                _check_same(path, self.read(path), expected)
+            elif root.exists() and any(root.iterdir()):
+                raise StudyError(
+                    f"{str(root)!r}: is not empty and has no study.json; expected a new folder, or "
+                    "that of the study that is to go on"
+                )
             for name in ("bundles", "checkpoints", "networks", "recordings", "pictures"):
                 (root / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StudyError(f"{str(root)!r}: {error.strerror or error}") from error
-        if not path.exists():
+        if not is_known:
             self.write_json(path, expected)
 
     def bundle(self, name: str) -> Path:
@@ -92,10 +92,15 @@ class Folder:
             StudyError: they are missing or damaged.
         """
         path = self.timings(name)
+        rows = self.read(path)
         try:
-            return next(row["chosen"] for row in self.read(path) if _mode_of(row) == mode)
+            return next(row["chosen"] for row in rows if _mode_of(row) == mode)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
-            raise StudyError(f"{str(path)!r}: damaged; remove the folder") from error
+            measured = str(self._measured(name))
+            raise StudyError(
+                f"{str(path)!r}: damaged; remove {measured!r} to measure that network anew, which "
+                "writes both"
+            ) from error
 
     def all_timings(self, found: Sequence[Measured]) -> dict[str, Any]:
         """Wall times of every network's decisions, by its name."""
@@ -111,8 +116,9 @@ class Folder:
         path = self._measured(name)
         if not path.exists():
             return None
+        value = self.read(path)
         try:
-            return Measured.from_json(self.read(path))
+            return Measured.from_json(value)
         except (KeyError, TypeError, ValueError) as error:
             raise StudyError(f"{str(path)!r}: damaged; remove it to measure anew") from error
 

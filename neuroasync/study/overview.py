@@ -6,7 +6,6 @@ from neuroasync.study.case import GROUP_SIZE, Mode
 from neuroasync.study.deadline import DeadlineRow, deadline_rows, whole_mode
 from neuroasync.study.document import Block, Paragraph, Table
 from neuroasync.study.fair import UNLAYERED, FairRow, fair_rows, layer_sync_price
-from neuroasync.study.records import Run
 from neuroasync.study.statistics import CaseResults
 from neuroasync.study.wording import counted, mode_name, percent, points, share
 from neuroasync.train.recipes import Training
@@ -38,14 +37,8 @@ def _problem(cases: Sequence[CaseResults]) -> Table:
     policies = list(dict.fromkeys(p for results in cases for p in results.case.grid.policies))
     rows = []
     for results in cases:
-        own = results.case.own_mode("layered-paper")
-        cells = []
-        for policy in policies:
-            mode = Mode(policy, GROUP_SIZE, results.case.input)
-            lost = results.difference(("layered-paper", mode), ("layered-paper", own))
-            accuracy = percent(results.accuracy("layered-paper", mode))
-            is_home = policy == own.policy
-            cells.append(accuracy if is_home else f"{accuracy} ({points(lost.over_seeds)})")
+        known = results.case.grid.policies
+        cells = [_lost(results, policy) if policy in known else "-" for policy in policies]
         rows.append([results.case.name, *cells])
     return Table(
         f"The problem: accuracy of layered-paper, %, and points lost to layer-sync; "
@@ -53,6 +46,17 @@ def _problem(cases: Sequence[CaseResults]) -> Table:
         ["case", *policies],
         rows,
     )
+
+
+def _lost(results: CaseResults, policy: str) -> str:
+    """Accuracy of layered-paper in one order, and in another than its own what that costs."""
+    paper: Training = "layered-paper"
+    home, mode = results.case.shown_mode(paper), Mode(policy, GROUP_SIZE, results.case.input)
+    accuracy = percent(results.accuracy(paper, mode))
+    if mode == home:
+        return accuracy
+    lost = results.difference((paper, mode), (paper, home))
+    return f"{accuracy} ({points(lost.over_seeds)})"
 
 
 def _cure(cases: Sequence[CaseResults]) -> Table:
@@ -75,19 +79,19 @@ def _cure(cases: Sequence[CaseResults]) -> Table:
 
 def _cured(results: CaseResults, training: Training) -> list[str]:
     paper: Training = "layered-paper"
-    mode, home = results.case.own_mode(training), results.case.own_mode(paper)
+    mode, home = results.case.own_mode(training), results.case.shown_mode(paper)
     single = results.case.own_mode(training, 1)
     has_single = single in list(results.case.grid)
-    rounds = results.mean(training, mode, _rounds, chosen=True)
+    rounds = results.rounds(training, mode, chosen=True)
     return [
         f"{results.case.name}, {training}",
         percent(results.accuracy(paper, home)),
         percent(results.accuracy(training, mode)),
-        share(results.mean(training, mode, _spikes), results.mean(paper, home, _spikes)),
+        share(results.spikes(training, mode), results.spikes(paper, home)),
         percent(results.accuracy(training, single) if has_single else None),
         percent(results.accuracy(training, mode, chosen=True)),
-        share(rounds, results.mean(training, mode, _rounds)),
-        share(rounds, results.mean(paper, home, _rounds)),
+        share(rounds, results.rounds(training, mode)),
+        share(rounds, results.rounds(paper, home)),
     ]
 
 
@@ -126,14 +130,15 @@ def _deadline(rows: Sequence[tuple[CaseResults, DeadlineRow]]) -> Table:
             [
                 f"{results.case.name}, {row.training}, {mode_name(row.mode, with_size=True)}",
                 percent(results.accuracy("layered", whole)),
-                counted(results.mean("layered", whole, _rounds)),
+                counted(results.rounds("layered", whole)),
                 percent(row.accuracy),
                 counted(row.rounds),
             ]
         )
     return Table(
-        "In half the rounds: decisions by the rule that was best on validation samples, among "
-        "those that take at most half the rounds of layered under layer-sync until quiet",
+        "In half the rounds, on average: decisions by the rule that was best on validation "
+        "samples, among those whose mean number of rounds there is at most half of what layered "
+        "takes under layer-sync until quiet (a single sample may take more)",
         ["case, training, order", "layered, %", "its rounds", "in half of them, %", "rounds"],
         cells,
     )
@@ -157,11 +162,3 @@ def _where(rows: Sequence[tuple[CaseResults, FairRow]]) -> list[str]:
         for said, group in groups.items()
         if group
     ]
-
-
-def _spikes(run: Run) -> float:
-    return run.spikes_per_sample
-
-
-def _rounds(run: Run) -> float:
-    return run.rounds_per_sample

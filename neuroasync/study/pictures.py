@@ -68,7 +68,7 @@ def _lines(results: CaseResults) -> Iterator[tuple[str, Training, Mode]]:
     """What is compared in a picture: networks in their own order, and layered ones in random."""
     case = results.case
     for training in case.trainings:
-        modes = [case.own_mode(training)]
+        modes = [case.shown_mode(training)]
         if modes[0].policy == "layer-sync" and "random" in case.grid.policies:
             modes.append(Mode("random", GROUP_SIZE, case.input))
         for mode in modes:

@@ -1,4 +1,4 @@
-"""The regimes: cases that differ in one thing each, to find where training for an order matters.
+"""The regimes: cases around one another, to find where training for an order matters.
 
 MNIST in a latency code, a spike a pixel within 10 ms: how the input comes (first, queued), in how
 many timesteps, how much fires, and through what network. A table: add a :class:`Case` to it, and
@@ -6,7 +6,14 @@ many timesteps, how much fires, and through what network. A table: add a :class:
 
 In a single timestep a refractory output has one vote, and whoever fires first decides. So the
 outputs here may fire again and their reset subtracts. Populations are connected to the output past
-those behind them, so that depth does not cost the gradient; *plain* networks have neither.
+those behind them, so that depth does not cost the gradient; *plain* networks have neither, which
+is two differences at once.
+
+The hidden neurons of ``queued-1-sparse`` and ``queued-1-dense`` may fire again, too: there is a
+single timestep, in whose only pass input comes bit by bit, and a hidden neuron that fires once
+cannot take back what it said of the first of it. So these two differ in that, too, from
+``first-1-...``, ``queued-5-...``, ``queued-1-dense-plain`` and ``queued-1-dense-deep``, whose
+hidden neurons fire once a pass; beside those, what an order adds may come of either.
 """
 
 from dataclasses import replace

@@ -12,6 +12,7 @@ from neuroasync.study.pictures import case_pictures
 from neuroasync.study.records import Measured
 from neuroasync.study.statistics import CaseResults
 from neuroasync.study.tables import case_tables
+from neuroasync.study.wording import input_name
 from neuroasync.study.words import answers
 
 __all__ = ["write_report"]
@@ -59,6 +60,6 @@ def _data(results: CaseResults) -> str:
     folds = f"seed s is measured on fold s of {case.folds} of the training file"
     where = folds if case.folds else "every seed is measured on the test part"
     return (
-        f"Data set: {case.dataset}; {where}. Unlayered networks are trained for input that "
-        f"{'is queued with all other spikes' if case.input == 'queued' else 'goes first'}."
+        f"Data set: {case.dataset}; {where}. Unlayered networks are trained with input "
+        f"{input_name(case.input)}, and all are shown with that where nothing else is said."
     )

@@ -49,6 +49,7 @@ def run_study(plan: Plan, out: Path, on_progress: OnProgress | None = None) -> l
     # Read before the folder is made: a file that is missing leaves nothing behind.
     first = Samples(plan.cases[0], plan.data_dir)
     first.of_seed(plan.seeds[0])
+    _check_samples(plan)
     folder = Folder(out, plan, versions)
     study = _Study(plan, folder, versions, first, on_progress or (lambda *_: None))
     found = study.run()
@@ -140,6 +141,16 @@ class _Study:
 
     def _tell(self, part: float, what: str) -> None:
         self._on_progress((self._done + part) / len(self.plan.networks), what)
+
+
+def _check_samples(plan: Plan) -> None:
+    """Look at each data set once, lest one that is missing is told after hours of training."""
+    known = set()
+    for case in plan.cases[1:]:  # the first one is read anyway
+        what = (case.dataset, case.files, case.coding, case.draws, case.folds)
+        if what not in known:
+            known.add(what)
+            Samples(case, plan.data_dir).check(plan.seeds[0])
 
 
 def _versions() -> dict[str, str]:

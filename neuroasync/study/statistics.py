@@ -101,6 +101,16 @@ class CaseResults:
         """Mean accuracy, 0 to 1."""
         return Mean.of(run.accuracy for run in self.runs(training, mode, chosen=chosen))
 
+    def spikes(self, training: Training, mode: Mode, *, chosen: bool = False) -> Mean:
+        """Mean number of spikes of a sample."""
+        runs = self.runs(training, mode, chosen=chosen)
+        return Mean.of(run.spikes_per_sample for run in runs)
+
+    def rounds(self, training: Training, mode: Mode, *, chosen: bool = False) -> Mean:
+        """Mean number of rounds of a sample."""
+        runs = self.runs(training, mode, chosen=chosen)
+        return Mean.of(run.rounds_per_sample for run in runs)
+
     def difference(
         self, one: tuple[Training, Mode], other: tuple[Training, Mode], *, chosen: bool = False
     ) -> Difference:
@@ -114,7 +124,8 @@ class CaseResults:
         ]
         rows = [[a - b for a, b in zip(right, wrong, strict=True)] for right, wrong in pairs]
         by_seed = [math.fsum(row) / len(row) for row in rows]
-        # Folds have no sample in common; else each seed was measured on the same ones.
+        # Folds have no sample in common, and a plan has at most a seed for each; else each seed
+        # was measured on the same ones.
         lists = (
             [[value] for row in rows for value in row]
             if self.case.folds

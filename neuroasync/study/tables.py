@@ -6,22 +6,22 @@ from typing import Final
 
 from neuroasync.decision import short_rule
 from neuroasync.metrics import LOIHI
-from neuroasync.study.case import GROUP_SIZE, Case, Mode
+from neuroasync.study.case import GROUP_SIZE, Mode
 from neuroasync.study.document import Table
+from neuroasync.study.fair import UNLAYERED
 from neuroasync.study.promises import promise_table
 from neuroasync.study.records import Run
 from neuroasync.study.rules import FIXED
 from neuroasync.study.statistics import CaseResults, Mean
-from neuroasync.study.wording import counted, mode_name, percent, points
+from neuroasync.study.wording import counted, input_name, mode_name, percent, points
 from neuroasync.train.recipes import Training
 
 __all__ = ["case_tables", "mean_density"]
 
-_UNLAYERED: Final[tuple[Training, ...]] = ("unlayered-random", "unlayered-momentum")
 _LAYERED: Final[tuple[Training, ...]] = ("layered", "layered-paper")
-_SPIKES, _STEPS, _ROUNDS = map(
-    attrgetter, ("spikes_per_sample", "steps_per_sample", "rounds_per_sample")
-)
+_SPENT: Final = (
+    "spikes_per_sample", "steps_per_sample", "rounds_per_sample", "rounds_to_decision",
+)  # fmt: skip
 _MOMENTS: Final = tuple(
     f"{unit}_to_{what}"
     for what in ("first", "first_correct")
@@ -52,8 +52,8 @@ def _shown(results: CaseResults) -> Iterator[tuple[Training, Mode]]:
 
 
 def _own(results: CaseResults, training: Training, mode: Mode) -> str:
-    trained_for = results.case.own_mode(training).policy == mode.policy
-    return f"{training}, {mode.policy}" + (" (its own)" if trained_for else "")
+    is_own = results.case.shown_mode(training) == mode
+    return f"{training}, {mode.policy}" + (" (its own)" if is_own else "")
 
 
 def _orders(results: CaseResults) -> Table:
@@ -61,21 +61,18 @@ def _orders(results: CaseResults) -> Table:
     for training, mode in _shown(results):
         whole = [
             percent(results.accuracy(training, mode)),
-            *(
-                counted(results.mean(training, mode, value))
-                for value in (_SPIKES, _STEPS, _ROUNDS, attrgetter("rounds_to_decision"))
-            ),
+            *(counted(results.mean(training, mode, attrgetter(name))) for name in _SPENT),
         ]
         stopped = [
             percent(results.accuracy(training, mode, chosen=True)),
-            counted(results.mean(training, mode, _SPIKES, chosen=True)),
-            counted(results.mean(training, mode, _ROUNDS, chosen=True)),
+            counted(results.spikes(training, mode, chosen=True)),
+            counted(results.rounds(training, mode, chosen=True)),
             _rule_names(results.runs(training, mode, chosen=True)),
         ]
         rows.append([_own(results, training, mode), *whole, *stopped])
     return Table(
-        f"Every order, F = {GROUP_SIZE}, input {_input(results.case)}: until quiet, and stopped by "
-        "the rule that was chosen on validation samples",
+        f"Every order, F = {GROUP_SIZE}, input {input_name(results.case.input)}: until quiet, and "
+        "stopped by the rule that was chosen on validation samples",
         [
             "training, order", "right, %", "spikes", "steps", "rounds", "rounds to decision",
             "stopped: right, %", "spikes", "rounds", "rule",
@@ -91,7 +88,7 @@ def _everywhere(results: CaseResults) -> Table:
         for how in grid.inputs:
             modes = [Mode(policy, GROUP_SIZE, how) for policy in grid.policies]
             cells = [percent(results.accuracy(training, mode)) for mode in modes]
-            rows.append([f"{training}, input {'queued' if how == 'queued' else 'first'}", *cells])
+            rows.append([f"{training}, input {input_name(how)}", *cells])
     title = f"Accuracy, %: input first and queued, F = {GROUP_SIZE}, until quiet"
     return Table(title, ["training", *grid.policies], rows)
 
@@ -104,13 +101,15 @@ def _group_sizes(results: CaseResults) -> Table:
             for size in sizes
         ]
         rows.append([_own(results, training, mode), *cells])
-    title = f"Accuracy, %, over the group size F, input {_input(results.case)}, until quiet"
+    title = (
+        f"Accuracy, %, over the group size F, input {input_name(results.case.input)}, until quiet"
+    )
     return Table(title, ["training, order", *(f"F = {size}" for size in sizes)], rows)
 
 
 def _differences(results: CaseResults) -> Table:
     rows = []
-    for one in _UNLAYERED:
+    for one in UNLAYERED:
         for other in _LAYERED:
             if one in results and other in results:
                 rows += list(_pair(results, one, other))
@@ -137,11 +136,11 @@ def _pair(results: CaseResults, one: Training, other: Training) -> Iterator[list
 
 
 def _rules(results: CaseResults) -> Table:
-    """Every rule in each training's own mode."""
+    """Every rule in the order that each training is meant for."""
     trainings = results.case.trainings
     by_rule: dict[str, dict[Training, list[Run]]] = {}
     for training in trainings:
-        mode = results.case.own_mode(training)
+        mode = results.case.shown_mode(training)
         for measured in results.networks(training):
             for run in measured.runs:
                 if run.mode == mode and run.until in FIXED:
@@ -156,7 +155,10 @@ def _rules(results: CaseResults) -> Table:
         rows.append([rule, *cells])
     columns = [f"{training}: {what}" for training in trainings for what in ("right, %", "rounds")]
     return Table(
-        "Every fixed stop rule, each network in the order trained for", ["rule", *columns], rows
+        "Every fixed stop rule, each network in the order trained for, input "
+        f"{input_name(results.case.input)}",
+        ["rule", *columns],
+        rows,
     )
 
 
@@ -199,10 +201,6 @@ def mean_density(results: CaseResults, training: Training, mode: Mode) -> dict[s
 
 def _energy_nj(run: Run) -> float | None:
     return None if run.energy_pj is None else run.energy_pj[LOIHI.name] / 1e3
-
-
-def _input(case: Case) -> str:
-    return "queued" if case.input == "queued" else "first"
 
 
 def _rule_names(runs: Sequence[Run]) -> str:

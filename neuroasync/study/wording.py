@@ -1,9 +1,10 @@
 """How numbers are written in the report."""
 
+from neuroasync.settings import InputMode
 from neuroasync.study.case import Mode
 from neuroasync.study.statistics import Mean
 
-__all__ = ["counted", "mode_name", "percent", "points", "share"]
+__all__ = ["counted", "input_name", "mode_name", "percent", "points", "share"]
 
 _ORDERS = {"layer-sync": "layer-sync", "random": "random order", "momentum": "momentum order"}
 
@@ -30,11 +31,18 @@ def share(part: Mean | None, whole: Mean | None) -> str:
     return f"{100 * part.value / whole.value:.0f} %"
 
 
+def input_name(mode: InputMode) -> str:
+    """How input comes: ``first``, before other spikes, or ``queued`` with them."""
+    return "queued" if mode == "queued" else "first"
+
+
 def mode_name(mode: Mode, *, with_size: bool = False) -> str:
     """``random order``, or ``random order, F = 8``, and whether input is queued."""
     name = _ORDERS.get(mode.policy, f"{mode.policy} order")
     size = f", F = {mode.group_size}" if with_size else ""
-    return f"{name}{size}" + (", input queued" if mode.input == "queued" else "")
+    return f"{name}{size}" + (
+        "" if mode.input == "prioritised" else f", input {input_name(mode.input)}"
+    )
 
 
 def _scaled(mean: Mean | None, factor: float, sign: str, digits: int) -> str:

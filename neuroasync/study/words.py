@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from neuroasync.study.case import GROUP_SIZE, Mode
 from neuroasync.study.fair import UNLAYERED, fair_rows, layer_sync_price
-from neuroasync.study.records import Run
 from neuroasync.study.statistics import CaseResults, Difference
 from neuroasync.study.wording import counted, mode_name, percent, points, share
 from neuroasync.train.recipes import Training
@@ -28,8 +27,8 @@ def _problem(results: CaseResults) -> Iterator[str]:
     if paper not in results:
         return
     case = results.case
-    home = case.own_mode(paper)
-    spikes = counted(results.mean(paper, home, _spikes))
+    home = case.shown_mode(paper)
+    spikes = counted(results.spikes(paper, home))
     yield (
         f"Trained by the paper's kind of recipe, a layered network decides "
         f"{percent(results.accuracy(paper, home))} % of the samples correctly under layer-sync, "
@@ -42,7 +41,7 @@ def _problem(results: CaseResults) -> Iterator[str]:
             yield (
                 f"In {mode_name(mode)} it has {percent(results.accuracy(paper, mode))} %: "
                 f"{points(lost.over_seeds)} points{_clear(lost)}, with "
-                f"{counted(results.mean(paper, mode, _spikes))} spikes."
+                f"{counted(results.spikes(paper, mode))} spikes."
             )
 
 
@@ -58,11 +57,9 @@ def _cured(results: CaseResults, training: Training) -> Iterator[str]:
     accuracy = percent(results.accuracy(training, mode))
     yield f"{training} has {accuracy} % in {mode_name(mode, with_size=True)}."
     if "layered-paper" in results:
-        home = case.own_mode("layered-paper")
+        home = case.shown_mode("layered-paper")
         gain = results.difference((training, mode), ("layered-paper", home))
-        spent = share(
-            results.mean(training, mode, _spikes), results.mean("layered-paper", home, _spikes)
-        )
+        spent = share(results.spikes(training, mode), results.spikes("layered-paper", home))
         yield (
             f"That is {points(gain.over_seeds)} points to layered-paper under layer-sync, with "
             f"{spent} of its spikes."
@@ -71,7 +68,7 @@ def _cured(results: CaseResults, training: Training) -> Iterator[str]:
     if 1 in case.grid.group_sizes:
         yield f"Spike by spike (F = 1) it has {percent(results.accuracy(training, single))} %."
     loss = results.accuracy(training, mode, chosen=True), results.accuracy(training, mode)
-    rounds = [results.mean(training, mode, _rounds, chosen=chosen) for chosen in (True, False)]
+    rounds = [results.rounds(training, mode, chosen=chosen) for chosen in (True, False)]
     yield (
         f"Stopped by the rule chosen on validation samples, it has {percent(loss[0])} % after "
         f"{counted(rounds[0])} of {counted(rounds[1])} rounds ({share(*rounds)})."
@@ -100,11 +97,3 @@ def _verdict(found: Difference) -> str:
 
 def _clear(found: Difference) -> str:
     return "" if found.is_clear else " (not a clear difference)"
-
-
-def _spikes(run: Run) -> float:
-    return run.spikes_per_sample
-
-
-def _rounds(run: Run) -> float:
-    return run.rounds_per_sample

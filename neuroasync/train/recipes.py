@@ -3,8 +3,9 @@
 A *recipe* is a network's text and a training. Each data set has four, the *trainings* of the
 study: ``layered-paper`` follows the kind of recipe of Koopman et al., arXiv 2408.05098, for
 layered training: no memory between timesteps, a low threshold, a loss for each timestep, nothing
-that keeps firing sparse. The others share one recipe of ours and differ in the order that the
-second half of the training runs in: layer-sync throughout (``layered``), random or momentum order.
+that keeps firing sparse. The others share one recipe of ours and differ in the order that the part
+of the training that is not layered (half, unless a recipe says otherwise) runs in: layer-sync
+throughout (``layered``), random or momentum order.
 
 In ours, membrane potentials last from timestep to timestep; a penalty keeps firing sparse; every
 population reaches the output, past those behind it; and an output neuron may fire again within a
@@ -126,7 +127,7 @@ RECIPES: Final[Mapping[str, Recipes]] = {
     "digits": _stack(1_000, "8x8", 10, _DIGITS, "decay=0.95 v_threshold=1.0"),
     "mnist": _stack(1_000, "28x28", 10, _LARGE),
     "nmnist-small": _stack(20_000, "2x34x34", 10, _EVENTS),
-    "spoken-digits": _stack(10_000, "2x32", 10, _EVENTS),
+    "spoken-digits": _stack(10_000, "2x32", 10, replace(_EVENTS, penalty_target=4.0)),
     "braille": _stack(25_000, "2x12", 27, _EVENTS),
     "nmnist": _stack(20_000, "2x34x34", 10, _LARGE),
     "shd": _stack(10_000, "700", 20, _LARGE),

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_files import golden_bundle
+from cli_files import golden_bundle, some_trains
 
-from neuroasync import parse_topology, read_bundle, read_spikes
+from neuroasync import parse_topology, read_bundle, read_spikes, write_spikes
 from neuroasync.datasets import load_dataset
 
 pytest.importorskip("torch")
@@ -83,12 +83,14 @@ def test_train_takes_each_data_set_that_ships(cli, files, recipes, monkeypatch, 
 def test_train_takes_files_of_ones_own(cli, files, recipes):
     topology = "timestep_us=1000; input 12; output d4"
     own = ("--train", files.events, "--topology", topology)
+    write_spikes(some_trains(labels=(3, 2, 1, 0, 1, 2)), files.folder / "chosen-by.npz")
     assert cli("train", *own, "--recipe", "layered").exit_code == 0
-    assert cli("train", *own, "--validation", files.events, "--recipe", "layered").exit_code == 0
+    assert cli("train", *own, "--validation", "chosen-by.npz", "--recipe", "layered").exit_code == 0
     (first, recipe, _), (second, *_) = recipes
     assert recipe.topology.endswith(topology)
     assert len(first.validation) + len(first.train) == 6
-    assert second.validation == second.train == read_spikes(files.events)
+    assert second.train == read_spikes(files.events)
+    assert second.validation == read_spikes(files.folder / "chosen-by.npz")
     assert (files.folder / "own-layered.nab").exists()
 
 

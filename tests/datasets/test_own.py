@@ -27,6 +27,17 @@ def test_parts_are_the_files_in_order(tmp_path):
     assert (dataset.timestep_us, dataset.input_shape) == (2000, (3,))
 
 
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_the_file_that_is_learned_from_is_not_one_to_choose_by_or_measure_on(tmp_path, part):
+    write_spikes(some(8), tmp_path / "train.npz")
+    (tmp_path / "link.npz").symlink_to(tmp_path / "train.npz")
+    train = str(tmp_path / "train.npz")
+    for same in (train, str(tmp_path / "x" / ".." / "train.npz"), str(tmp_path / "link.npz")):
+        with pytest.raises(DatasetError, match=rf"^{part}: '.*' is the same file as train, '.*tr"):
+            OwnFiles(train=train, **{part: same})
+    OwnFiles(train=train, validation="other.npz", test="other.npz")
+
+
 def test_without_a_validation_file_a_fifth_is_held_out():
     dataset = own_dataset("mine", some(20), test=some(5), timestep_us=1000, classes=4)
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (16, 4, 5)

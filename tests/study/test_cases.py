@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from studies import GRID, case, files
+from studies import CONFIG, GRID, NETWORK, case, files
 
 from neuroasync import parse_topology
 from neuroasync.datasets import DATASETS, load_dataset
@@ -14,6 +14,7 @@ from neuroasync.study import Grid, Mode, Plan
 from neuroasync.study.cases import CASES, DEFAULT, QUICK, own_case, quickly
 from neuroasync.study.data import Samples
 from neuroasync.study.regimes import REGIMES
+from neuroasync.train.recipes import Recipe
 
 OWN = OwnFiles(train="train.npz", test="test.npz")
 TONIC = ("nmnist", "shd", "dvs-gesture")
@@ -64,6 +65,17 @@ def test_a_quick_case_has_fewer_samples_and_epochs_and_the_same_networks():
             assert one.recipes[training].config.epochs <= recipe.config.epochs
 
 
+def test_a_quick_case_is_in_nothing_larger():
+    for one in CASES.values():
+        quick = quickly(one)
+        assert quick.draws <= one.draws
+        assert quick.most_train <= (one.most_train or quick.most_train)
+        assert quick.most_measured <= (one.most_measured or quick.most_measured)
+    assert quickly(CASES["dvs-gesture"]).most_measured == 100
+    small = quickly(case(OWN, most_train=8, most_measured=4, draws=1))
+    assert (small.most_train, small.most_measured, small.draws) == (8, 4, 1)
+
+
 def test_quick_keeps_the_part_of_the_epochs_that_is_layered():
     own = case(OWN)
     config = replace(own.recipes["layered"].config, epochs=60, layered_epochs=15)
@@ -100,6 +112,10 @@ def test_a_case_without_anything_to_measure_on_is_refused(tmp_path):
     [
         ({"name": "a/b"}, "name: 'a/b', expected letters"),
         ({"recipes": {}}, r"task: recipes \[\], expected some of"),
+        (
+            {"recipes": {"layered": Recipe(NETWORK, replace(CONFIG, group_size=4))}},
+            r"task: recipes\['layered'\]\.config\.group_size: 4, expected 8, which the report",
+        ),
         ({"grid": Grid(group_sizes=(1,))}, "task: grid without .* which the report shows"),
         ({"grid": Grid(inputs=("queued",))}, "task: grid without .* which the report shows"),
     ],
@@ -114,6 +130,23 @@ def test_a_plan_in_which_files_would_overwrite_each_other_is_refused():
         Plan((case(OWN), case(OWN)), (0,))
     with pytest.raises(ValueError, match=r"seeds: \(1, 1\), expected some, all different"):
         Plan((case(OWN),), (1, 1))
+
+
+def test_more_seeds_than_folds_are_refused_for_a_sample_would_count_twice():
+    says = "^seeds: 3, but task has 2 folds, one for each seed; expected 2 seeds at most$"
+    with pytest.raises(ValueError, match=says):
+        Plan((case(OWN, folds=2),), (0, 1, 2))
+    Plan((case(OWN, folds=2),), (0, 1))
+    Plan((case(OWN),), (0, 1, 2))
+
+
+def test_a_layered_network_is_shown_with_the_input_of_its_case_and_trained_with_input_first():
+    one = case(OWN, input="queued")
+    assert one.own_mode("layered") == Mode("layer-sync", 8, "prioritised")
+    assert one.shown_mode("layered", 1) == Mode("layer-sync", 1, "queued")
+    for training in ("unlayered-random", "unlayered-momentum"):
+        assert one.shown_mode(training) == one.own_mode(training)
+        assert one.shown_mode(training).input == "queued"
 
 
 def test_a_mode_is_one_of_the_runtime():

@@ -1,4 +1,4 @@
-"""Who has decided by half the rounds, worked out by hand."""
+"""What is decided in half the rounds on average, worked out by hand."""
 
 from types import SimpleNamespace
 
@@ -63,6 +63,23 @@ def test_the_best_rule_on_validation_samples_in_half_the_rounds_decides():
 )
 def test_without_a_deadline_or_a_rule_in_time_there_is_no_row(found):
     assert list(deadline_rows(found)) == []
+
+
+def test_the_layered_network_is_beside_the_unlayered_one_in_the_order_of_the_latter():
+    control = [run(RANDOM, "quiet", 0.9, 40.0, 0.9), run(RANDOM, "votes(2)", 0.6, 12.0, 0.61)]
+    rows = list(
+        deadline_rows(
+            results(
+                layered=LAYERED + control, unlayered_random=UNLAYERED, unlayered_momentum=UNLAYERED
+            )
+        )
+    )
+    assert [(row.training, row.mode, row.accuracy.value) for row in rows] == [
+        ("layered", WHOLE, 0.55),
+        ("layered", RANDOM, 0.61),
+        ("unlayered-random", RANDOM, 0.81),
+        ("unlayered-momentum", RANDOM, 0.81),
+    ], "one mode, so one row of the layered network there"
 
 
 def test_the_deadline_comes_from_layer_sync_with_the_input_of_the_case():

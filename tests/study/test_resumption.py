@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from studies import files, plan, results_of
 
+from neuroasync.errors import SpikeFileError
 from neuroasync.study import StudyError, run_study
 
 
@@ -100,6 +101,21 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(finished, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_data_set_that_is_missing_is_told_before_anything_is_trained(tmp_path):
+    own = files(tmp_path)
+    (first,) = plan(own).cases
+    missing = replace(first, name="later", files=replace(own, test=str(tmp_path / "none.npz")))
+    told = []
+    with pytest.raises(SpikeFileError, match=r"none\.npz"):
+        run_study(
+            replace(plan(own), cases=(first, missing)),
+            tmp_path / "out",
+            lambda part, what: told.append(what),
+        )
+    assert told == []
+    assert not (tmp_path / "out").exists()
+
+
 def test_other_samples_under_the_same_names_are_refused(tmp_path):
     (tmp_path / "samples").mkdir()
     own = files(tmp_path / "samples")
@@ -115,10 +131,37 @@ def test_other_samples_under_the_same_names_are_refused(tmp_path):
         run_study(study, tmp_path / "out")
 
 
-@pytest.mark.parametrize("text", ["{", "{}", "[1]"])
-def test_a_damaged_file_says_which_one_it_is(finished, tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "cannot be read"),
+        ("{}", "damaged; remove it to measure anew"),
+        ("[1]", "damaged; remove it to measure anew"),
+    ],
+)
+def test_a_damaged_file_says_which_one_it_is(finished, tmp_path, text, says):
     shutil.copytree(finished.folder, tmp_path / "out")
     damaged = tmp_path / "out" / "networks" / "task-layered-1.json"
     damaged.write_text(text)
-    with pytest.raises(StudyError, match=r"task-layered-1\.json"):
+    with pytest.raises(StudyError, match=rf"task-layered-1\.json': .*{says}"):
+        run_study(finished.plan, tmp_path / "out")
+
+
+def test_damaged_timings_are_mended_by_measuring_that_network_anew(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "out")
+    timings = tmp_path / "out" / "networks" / "task-layered-1.timings.json"
+    timings.write_text("[]")
+    says = (
+        r"layered-1\.timings\.json': damaged; remove '.*/networks/task-layered-1\.json' to measure"
+    )
+    with pytest.raises(StudyError, match=says):
+        run_study(finished.plan, tmp_path / "out")
+    (tmp_path / "out" / "networks" / "task-layered-1.json").unlink()
+    run_study(finished.plan, tmp_path / "out")
+    assert results_of(tmp_path / "out") == results_of(finished.folder)
+
+
+def test_a_folder_that_is_a_file_is_refused(finished, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(StudyError, match=r"/out': Not a directory$"):
         run_study(finished.plan, tmp_path / "out")
