@@ -12,6 +12,7 @@ __all__ = ["UNITS", "Trajectory", "check_targets", "trajectories"]
 
 UNITS: Final = ("spikes", "steps", "rounds")
 """What can be spent."""
+_KEPT_AS: Final = "_trajectories"
 
 
 class Trajectory(NamedTuple):
@@ -34,8 +35,8 @@ class Trajectory(NamedTuple):
     margin: NDArray[np.int64]
 
 
-def trajectories(recording: Recording) -> list[Trajectory]:
-    """The trajectory of each sample.
+def trajectories(recording: Recording) -> tuple[Trajectory, ...]:
+    """The trajectory of each sample, worked out once for a recording, which does not change.
 
     Raises:
         RecordingError: samples were, or could have been, stopped early; or a right class is
@@ -47,7 +48,11 @@ def trajectories(recording: Recording) -> list[Trajectory]:
             "what an earlier stop would have given is worked out from them"
         )
     check_targets(recording)
-    return [_trajectory(recording, k) for k in range(len(recording))]
+    known: tuple[Trajectory, ...] | None = vars(recording).get(_KEPT_AS)
+    if known is None:
+        known = tuple(_trajectory(recording, k) for k in range(len(recording)))
+        vars(recording)[_KEPT_AS] = known  # as a cached property would be
+    return known
 
 
 def check_targets(recording: Recording) -> None:

@@ -141,7 +141,7 @@ def _rule(rule: str | StopRule) -> StopRule:
     return parsed
 
 
-def _stop_point(recording: Recording, known: list[Trajectory], rule: StopRule) -> StopPoint:
+def _stop_point(recording: Recording, known: Sequence[Trajectory], rule: StopRule) -> StopPoint:
     met = [_is_met(t, rule) for t in known]
     stopped = np.array([m.any() for m in met], np.bool_)
     at = [int(np.argmax(m)) if m.any() else m.size - 1 for m in met]

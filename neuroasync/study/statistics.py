@@ -67,6 +67,7 @@ class CaseResults:
         self.case = case
         self._found = {(m.network.training, m.network.seed): m for m in found}
         self.seeds = list(dict.fromkeys(m.network.seed for m in found))
+        self._runs: dict[tuple[str, int], dict[Mode, list[Run]]] = {}
 
     def __contains__(self, training: Training) -> bool:
         """Whether the case has such networks."""
@@ -78,11 +79,14 @@ class CaseResults:
 
     def runs(self, training: Training, mode: Mode, *, chosen: bool = False) -> list[Run]:
         """The runs until quiet, or with the chosen rule, of every seed."""
-        return [_run(m, mode, chosen=chosen) for m in self.networks(training)]
+        return [
+            next(run for run in runs if (run.chosen if chosen else run.until == "quiet"))
+            for runs in self.by_rule(training, mode)
+        ]
 
     def by_rule(self, training: Training, mode: Mode) -> list[list[Run]]:
         """The runs with every rule, of every seed."""
-        return [[run for run in m.runs if run.mode == mode] for m in self.networks(training)]
+        return [self._in_mode(measured, mode) for measured in self.networks(training)]
 
     def mean(
         self,
@@ -134,9 +138,11 @@ class CaseResults:
         by_sample = [math.fsum(values) / len(values) for values in map(list, lists)]
         return Difference(Mean.of(by_seed), Mean.of(by_sample))
 
-
-def _run(measured: Measured, mode: Mode, *, chosen: bool) -> Run:
-    for run in measured.runs:
-        if run.mode == mode and (run.chosen if chosen else run.until == "quiet"):
-            return run
-    raise KeyError(f"{measured.network.name}: no run in {mode}")
+    def _in_mode(self, measured: Measured, mode: Mode) -> list[Run]:
+        """The runs of a network in one mode; all are sorted by mode when first asked for."""
+        network = measured.network.training, measured.network.seed
+        if network not in self._runs:
+            by_mode = self._runs[network] = {}
+            for run in measured.runs:
+                by_mode.setdefault(run.mode, []).append(run)
+        return self._runs[network].get(mode, [])
