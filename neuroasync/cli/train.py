@@ -5,7 +5,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,14 +38,6 @@ class RecipeName(StrEnum):
     LAYERED = "layered"
     UNLAYERED_RANDOM = "unlayered-random"
     UNLAYERED_MOMENTUM = "unlayered-momentum"
-
-
-_NAMES: Final = {
-    ("digits", RecipeName.UNLAYERED_RANDOM, InputName.PRIORITISED): "unlayered",
-    ("digits", RecipeName.UNLAYERED_MOMENTUM, InputName.QUEUED): "queued",
-}
-"""Names of shipped networks, which their meta calls their recipe: the commands that made them
-shall give the same bytes."""
 
 
 class Device(StrEnum):
@@ -174,7 +166,7 @@ def train(
             bundle = train_dataset(
                 own.load(made_by.topology) if own is not None else _load(name, data, coding),
                 made_by,
-                name=_NAMES.get((name, recipe, input), recipe.value),
+                name=recipe.value,
                 checkpoint=checkpoint,
                 resume=resume,
                 on_batch=partial(_show, tick),

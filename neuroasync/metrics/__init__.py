@@ -7,11 +7,12 @@
 - :func:`estimate_energy`: joules of a chip, from such counts.
 - :func:`anytime_curve`, :func:`stop_points`, :func:`risk_coverage`: how good an earlier answer
   would have been, from a recording.
-- :func:`calibrate`: how early a network may stop if it is to stay right, from such a recording.
+- :func:`calibrate`, :func:`boldest_lead`: how early a network may stop if it is to stay right, from
+  such a recording; the former with a promise.
 """
 
 from neuroasync.metrics.anytime import AnytimeCurve, StopPoint, anytime_curve, stop_points
-from neuroasync.metrics.calibration import calibrate
+from neuroasync.metrics.calibration import boldest_lead, calibrate
 from neuroasync.metrics.energy import (
     CMOS_45NM,
     LOIHI,
@@ -39,6 +40,7 @@ __all__ = [
     "Summary",
     "Workload",
     "anytime_curve",
+    "boldest_lead",
     "calibrate",
     "connection_sparsity",
     "counted_workload",

@@ -13,6 +13,7 @@ __all__ = ["UNITS", "Trajectory", "check_targets", "trajectories"]
 UNITS: Final = ("spikes", "steps", "rounds")
 """What can be spent."""
 _KEPT_AS: Final = "_trajectories"
+"""Where a recording keeps them: recordings compare by value and have no hash to find them by."""
 
 
 class Trajectory(NamedTuple):

@@ -32,11 +32,12 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.bundle import Calibration, PolicySpec
+from neuroasync.decision import StopRule
 from neuroasync.errors import RecordingError
 from neuroasync.metrics._trajectory import Trajectory, trajectories
 from neuroasync.recording import Recording
 
-__all__ = ["PROMISES", "Walk", "calibrate", "lower_bound", "walk_of"]
+__all__ = ["PROMISES", "Walk", "boldest_lead", "calibrate", "lower_bound", "walk_of"]
 
 PROMISES: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
 """What is promised where nothing else is asked for."""
@@ -125,6 +126,22 @@ def calibrate(
         measured = max(right / samples, accuracy)  # as floats, 70 of 100 is less than 0.1 * 7
         found.append(Calibration(accuracy, error, measured, samples, leads, policy))
     return tuple(found)
+
+
+def boldest_lead(recording: Recording, least: int) -> StopRule:
+    """The last lead of the walk that decides enough samples right, as a rule.
+
+    Unlike what :func:`calibrate` gives, it promises nothing of other samples.
+
+    Args:
+        recording: of whole samples whose right classes are known, at least one.
+        least: how many of them must be right; at most as many as whole samples are.
+
+    Raises:
+        RecordingError: the recording is of another kind.
+    """
+    walk = walk_of(trajectories(recording), recording.target)
+    return StopRule("margin", walk.boldest(least)[0])
 
 
 def walk_of(known: Sequence[Trajectory], target: NDArray[np.int64]) -> Walk:

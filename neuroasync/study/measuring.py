@@ -92,6 +92,7 @@ async def _measure(subject: Subject, folder: Folder, on_mode: Callable[[int], No
     curves: list[Curve] = []
     wall_ms: list[dict[str, object]] = []
     checked = 0
+    own: Sweep | None = None
     async with Network(subject.bundle, seed=seed) as network:
         for done, mode in enumerate(subject.case.grid, 1):
             found = await sweep(network, mode, dataset.validation, dataset.test, seed)
@@ -103,11 +104,16 @@ async def _measure(subject: Subject, folder: Folder, on_mode: Callable[[int], No
                     await _keep_one_sample(subject, network, folder, found)
             wall_ms.append(_wall_ms(found))
             checked += found.checked
+            if mode == subject.case.own_mode(subject.training):
+                own = found
             on_mode(done)
-        agreement = await _agreement(subject, network, folder)
+    if own is None:
+        raise ValueError(f"{subject.name}: the grid lacks the order it was trained for")
+    if subject.keep_recordings:
+        write_recording(own.recording, folder.recording(f"{subject.name}-own"))
     folder.write_json(folder.timings(subject.name), wall_ms)
-    target = [] if dataset.test.labels is None else dataset.test.labels.tolist()
-    return Measured(_describe(subject, agreement, checked), target, runs, outcomes, curves)
+    network_record = _describe(subject, _agreement(subject, own), checked)
+    return Measured(network_record, own.points[0].target.tolist(), runs, outcomes, curves)
 
 
 def _runs(subject: Subject, found: Sweep) -> list[Run]:
@@ -174,26 +180,19 @@ def _curves(found: Sweep) -> list[Curve]:
 
 
 def _wall_ms(found: Sweep) -> dict[str, object]:
-    """Wall times of the decisions, ms: until quiet, and under the chosen rule."""
+    """Wall times of decisions, ms: until quiet, recorded; under the chosen rule, not recorded."""
     whole, chosen = ([1e3 * d.wall_s for d in decisions] for decisions in found.decisions)
     return {**asdict(found.mode), "quiet": whole, "chosen": chosen}
 
 
-async def _agreement(subject: Subject, network: Network, folder: Folder) -> Agreement:
+def _agreement(subject: Subject, own: Sweep) -> Agreement:
     """The trainer's decisions beside the runtime's, in the order trained for."""
-    test, seed = subject.samples.dataset.test, subject.seed
-    mode = subject.case.own_mode(subject.training)
-    recording, decisions = await record(network, mode, test, seed)
-    if subject.keep_recordings:
-        write_recording(recording, folder.recording(f"{subject.name}-own"))
     trainer = SpikingNetwork(subject.bundle.model, device="cpu")
     settings = subject.case.recipe(subject.training).config.run_settings
-    labels, _ = evaluate(trainer, test, settings, seed)
-    both = zip(
-        labels.tolist(), (-1 if d.label is None else d.label for d in decisions), strict=True
-    )
+    labels, _ = evaluate(trainer, subject.samples.dataset.test, settings, subject.seed)
+    both = zip(labels.tolist(), own.points[0].label.tolist(), strict=True)
     differ = [(k, one, other) for k, (one, other) in enumerate(both) if one != other]
-    return Agreement(len(decisions), len(decisions) - len(differ), differ)
+    return Agreement(labels.size, labels.size - len(differ), differ)
 
 
 async def _keep_one_sample(

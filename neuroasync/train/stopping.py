@@ -7,10 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from neuroasync.bundle import Bundle, Scalar
-from neuroasync.decision import StopRule
-from neuroasync.metrics import StopPoint, calibrate, stop_points
-from neuroasync.metrics._trajectory import trajectories
-from neuroasync.metrics.calibration import walk_of
+from neuroasync.metrics import StopPoint, boldest_lead, calibrate, stop_points
 from neuroasync.network import Network
 from neuroasync.recording import Recording
 from neuroasync.spikes import SpikeTrains
@@ -67,9 +64,8 @@ def falling_lead(recording: Recording, loss: float) -> str:
         recording: of whole samples whose right classes are known, at least one.
         loss: of accuracy, 0 to 1.
     """
-    walk = walk_of(trajectories(recording), recording.target)
-    least = _least(int(walk.right[0]), loss, len(recording))
-    return str(StopRule("margin", walk.boldest(least)[0]))
+    right = int((recording.label == recording.target).sum())
+    return str(boldest_lead(recording, _least(right, loss, len(recording))))
 
 
 def best_rule(points: Sequence[StopPoint], loss: float) -> StopPoint:
