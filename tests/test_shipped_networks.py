@@ -9,10 +9,13 @@ def test_the_shipped_samples_are_the_test_part(coding):
     assert shipped_spikes(coding) == load_dataset("digits", coding=coding).test
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_shipped_network_says_how_it_came_to_be(name):
+RECIPES = ("layered-paper", "layered", "unlayered-random", "unlayered-momentum")
+
+
+@pytest.mark.parametrize(("name", "recipe"), zip(NETWORKS, RECIPES, strict=True))
+def test_a_shipped_network_says_how_it_came_to_be(name, recipe):
     bundle = shipped_bundle(name)
-    assert bundle.meta["recipe"] == name
+    assert bundle.meta["recipe"] == recipe
     assert bundle.meta["validation_accuracy"] > 0.9
     assert {"dataset", "dataset_credit", "coding", "torch", "numpy", "until"} <= set(bundle.meta)
     sizes = [p.size for p in bundle.model.populations]
