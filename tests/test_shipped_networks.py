@@ -12,7 +12,7 @@ def test_the_shipped_samples_are_the_test_part(coding):
 RECIPES = ("layered-paper", "layered", "unlayered-random", "unlayered-momentum")
 
 
-@pytest.mark.parametrize(("name", "recipe"), zip(NETWORKS, RECIPES, strict=True))
+@pytest.mark.parametrize(("name", "recipe"), list(zip(NETWORKS, RECIPES, strict=True)))
 def test_a_shipped_network_says_how_it_came_to_be(name, recipe):
     bundle = shipped_bundle(name)
     assert bundle.meta["recipe"] == recipe
