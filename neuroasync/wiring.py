@@ -15,6 +15,8 @@ __all__ = ["Wires", "Wiring"]
 
 _SYNOPS: Final = 2**16
 """About how many synaptic operations are done before looking at the work that is left."""
+_FAR_FROM: Final = 2**16
+"""Neurons whose state, 16 bytes each, fills a core's own cache."""
 
 
 class Wires(NamedTuple):
@@ -111,7 +113,7 @@ class Wiring:
         context[lay.NEURONS], context[lay.BLOCKS] = model.size, self.blocks
         context[lay.POPULATION_COUNT] = len(model.populations)
         context[lay.CONNECTION_COUNT] = len(model.connections)
-        context[lay.SPARSE_COUNT] = sum(isinstance(c, Sparse) for c in model.connections)
+        context[lay.IS_FAR] = model.size >= _FAR_FROM
         context[lay.CLASSES], context[lay.CELLS] = output.size, model.input_size
         return context
 

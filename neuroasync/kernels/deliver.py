@@ -4,6 +4,8 @@ Source: the forward step of Koopman et al., arXiv 2408.05098; the order of sums,
 the group's slots, is ours.
 """
 
+from typing import Final
+
 import numpy as np
 
 from neuroasync.kernels import layout as lay
@@ -26,6 +28,11 @@ from neuroasync.kernels.vectors import add_rows
 
 __all__ = ["carries", "deliver", "touch", "window"]
 
+_AHEAD: Final = 16
+"""Slots whose targets are asked for at once: more would push each other out of the cache."""
+_LINE: Final = 16
+"""Neurons of one cache line."""
+
 
 @kernel
 def deliver(c, limit):
@@ -41,10 +48,13 @@ def deliver(c, limit):
     control, populations = control_of(c), populations_of(c)
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
     links = i64_at(c[lay.LINKS], 1)
-    if c[lay.SPARSE_COUNT] and control[lay.SLOT] == 0:
-        _ask_for_rows(c)
     n, s, done = control[lay.GROUP], control[lay.SLOT], 0
+    asked = s if c[lay.IS_FAR] else n
     while s < n:
+        if s >= asked:
+            asked = min(n, s + _AHEAD)
+            _ask_for_rows(c, s, asked)
+            _ask_for_windows(c, s, asked)
         owner, via, e = group[lay.OWNER, s], group[lay.VIA, s], s + 1
         if via < 0 and populations[owner, lay.APART]:
             most = min(n, s + populations[owner, lay.AT_ONCE])
@@ -75,18 +85,18 @@ def deliver(c, limit):
 
 
 @kernel
-def _ask_for_rows(c):
-    """Have the rows of sparse connections at hand soon, all of the group's at once."""
+def _ask_for_rows(c, s, e):
+    """Have the rows of sparse connections at hand soon that slots ``s`` to ``e`` go by."""
     group, populations, connections = group_of(c), populations_of(c), connections_of(c)
     links = i64_at(c[lay.LINKS], 1)
     for reads in range(2):
-        for s in range(control_of(c)[lay.GROUP]):
-            owner = group[lay.OWNER, s]
+        for q in range(s, e):
+            owner = group[lay.OWNER, q]
             for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
                 k = links[j]
                 if connections[k, lay.KIND] != lay.SPARSE:
                     continue
-                source = group[lay.ORIGIN, s] - populations[owner, lay.START]
+                source = group[lay.ORIGIN, q] - populations[owner, lay.START]
                 place = connections[k, lay.INDPTR] + source
                 if reads == 0:
                     prefetch(c[lay.LINKS] + 8 * place)
@@ -95,6 +105,41 @@ def _ask_for_rows(c):
                     prefetch(c[lay.LINKS] + 8 * (connections[k, lay.INDICES] + first))
                     prefetch(c[lay.LINKS] + 8 * (connections[k, lay.INDICES] + first + 8))
                     prefetch(c[lay.WEIGHTS] + 4 * (connections[k, lay.WEIGHT] + first))
+
+
+@kernel
+def _ask_for_windows(c, s, e):
+    """Have the receptive fields at hand soon that slots ``s`` to ``e`` reach by convolutions."""
+    group, populations, connections = group_of(c), populations_of(c), connections_of(c)
+    links = i64_at(c[lay.LINKS], 1)
+    for q in range(s, e):
+        owner = group[lay.OWNER, q]
+        source = group[lay.ORIGIN, q] - populations[owner, lay.START]
+        for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
+            row = connections[links[j]]
+            if row[lay.KIND] != lay.CONV2D:
+                continue
+            p = row[lay.TARGET]
+            _, _, first_y, last_y, first_x, last_x = window(row, source)
+            for out in range(row[lay.CHANNELS_OUT]):
+                for oy in range(first_y, last_y + 1):
+                    line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
+                    for ox in range(first_x, last_x + 1, _LINE):
+                        _ask_for(c, p, line + ox)
+                    _ask_for(c, p, line + last_x)
+
+
+@kernel
+def _ask_for(c, p, target):
+    """Have what a delivery and a firing need of a neuron at hand soon."""
+    session = c[lay.SESSION]
+    at = 4 * (populations_of(c)[p, lay.START] + target)
+    prefetch(c[lay.CURRENT] + at)
+    prefetch(session + c[lay.MARKS_AT] + at)
+    prefetch(session + c[lay.V_AT] + at)
+    prefetch(session + c[lay.MOMENTUM_AT] + at)
+    block = populations_of(c)[p, lay.FIRST_BLOCK] + target // lay.BLOCK
+    prefetch(session + c[lay.CLOCKS_AT] + 8 * block)
 
 
 @kernel
@@ -148,17 +193,9 @@ def _sparse(c, k, p, source, count):
     first, n = indptr[0], indptr[1] - indptr[0]
     targets = i64_at(c[lay.LINKS] + 8 * (row[lay.INDICES] + first), n)
     weights = f32_at(c[lay.WEIGHTS] + 4 * (row[lay.WEIGHT] + first), n)
-    # In a large network none of this is in a cache: ask for all of it at once.
-    session = c[lay.SESSION]
-    marks, v, m = session + c[lay.MARKS_AT], session + c[lay.V_AT], session + c[lay.MOMENTUM_AT]
-    clocks = session + c[lay.CLOCKS_AT] + 8 * populations_of(c)[p, lay.FIRST_BLOCK]
-    for i in range(n):
-        at = 4 * (start + targets[i])
-        prefetch(c[lay.CURRENT] + at)
-        prefetch(marks + at)
-        prefetch(v + at)
-        prefetch(m + at)
-        prefetch(clocks + 8 * (targets[i] // lay.BLOCK))
+    if c[lay.IS_FAR]:
+        for i in range(n):  # targets may be anywhere: ask for all of them first
+            _ask_for(c, p, targets[i])
     for i in range(n):
         current[start + targets[i]] += weights[i] * times
         touch(c, p, start + targets[i], count)

@@ -119,8 +119,9 @@ PEAK_PASSES: Final = 50
 T_US: Final = 51
 INDEX: Final = 52
 EVENTS: Final = 53
-SPARSE_COUNT: Final = 54
-"""Of the network: how many connections are sparse."""
+IS_FAR: Final = 54
+"""Of the network: 1 if its state is too large for a core's own cache, so that a delivery asks for
+what it will need ahead of time."""
 CONTEXT_COLUMNS: Final = 55
 
 # populations
