@@ -21,6 +21,7 @@ from neuroasync.errors import (
     NeuroasyncError,
     PolicyError,
     PopulationError,
+    QueueFullError,
     RecordingError,
     ReplayError,
     SpikeFileError,
@@ -38,6 +39,7 @@ from neuroasync.policies import (
     Random,
 )
 from neuroasync.population import Fired, Inbox, SpikeEvents
+from neuroasync.queue import BoundedQueue
 from neuroasync.recording import Recorder, Recording
 from neuroasync.recording_file import read_recording, write_recording
 from neuroasync.session import Session
@@ -48,6 +50,7 @@ from neuroasync.topology import parse_topology
 
 __all__ = [
     "LIF",
+    "BoundedQueue",
     "Bundle",
     "BundleError",
     "Calibration",
@@ -75,6 +78,7 @@ __all__ = [
     "Population",
     "PopulationError",
     "Progress",
+    "QueueFullError",
     "Random",
     "Recorder",
     "Recording",

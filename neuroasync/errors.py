@@ -12,7 +12,8 @@
     ├── PolicyError (ValueError)       an ordering policy that is unknown or answered nonsense
     ├── StopRuleError (ValueError)     a stop rule that cannot be parsed
     ├── LimitError                     a bound of ``neuroasync.limits`` was reached
-    │   └── ForwardStepLimitError      one pass took more forward steps than allowed
+    │   ├── ForwardStepLimitError      one pass took more forward steps than allowed
+    │   └── QueueFullError             something was sent to a full queue that refuses it
     ├── ClosedError                    something was used after it was closed
     └── PopulationError                a population of the user's failed or broke the protocol
 
@@ -32,6 +33,7 @@ __all__ = [
     "NeuroasyncError",
     "PolicyError",
     "PopulationError",
+    "QueueFullError",
     "RecordingError",
     "ReplayError",
     "SpikeFileError",
@@ -81,6 +83,10 @@ class LimitError(NeuroasyncError):
 
 class ForwardStepLimitError(LimitError):
     """A pass did not end within its limit of forward steps; names who kept firing."""
+
+
+class QueueFullError(LimitError):
+    """There is no room in a bounded queue, and nothing may be dropped."""
 
 
 class ClosedError(NeuroasyncError):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from neuroasync.forward import Forward
 from neuroasync.kernels.entry import evaluate
 from neuroasync.model import Population
-from neuroasync.queue import DrivenInbox, SpikeQueue
+from neuroasync.queue import BoundedQueue, DrivenInbox
 
 __all__ = ["Fired", "Inbox", "PopulationCoroutine", "SpikeEvents", "run_population"]
 
@@ -40,8 +40,8 @@ class SpikeEvents:
     current: NDArray[np.float32]
 
 
-Inbox: TypeAlias = SpikeQueue[SpikeEvents]
-Fired: TypeAlias = SpikeQueue[ArrayLike]
+Inbox: TypeAlias = BoundedQueue[SpikeEvents]
+Fired: TypeAlias = BoundedQueue[ArrayLike]
 
 
 class PopulationCoroutine(Protocol):

@@ -16,7 +16,7 @@ from neuroasync.population import (
     SpikeEvents,
     run_population,
 )
-from neuroasync.queue import DrivenInbox, SpikeQueue
+from neuroasync.queue import BoundedQueue, DrivenInbox
 
 __all__ = ["DrivenPort", "TaskPort"]
 
@@ -63,8 +63,8 @@ class TaskPort:
         self._p = p
         self._population = forward.plan.wiring.model.populations[p]
         self._start = forward.plan.wiring.model.starts[p]
-        self._inbox: Inbox = SpikeQueue(1)
-        self._fired: Fired = SpikeQueue(1)
+        self._inbox: Inbox = BoundedQueue(1)
+        self._fired: Fired = BoundedQueue(1)
         self._failure: Exception | None = None
         self._is_closed = False
         self._task = tasks.create_task(

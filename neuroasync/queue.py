@@ -1,4 +1,4 @@
-"""What a population awaits: a bounded queue, or, if the scheduler resumes it, its inbox.
+"""The queue that everything awaits which waits for data; or, if the scheduler resumes it, an inbox.
 
 In the queue, waiting and moving are apart on purpose. Whoever waits is empty-handed, so
 cancellation cannot lose a spike; whoever moves does not suspend.
@@ -7,24 +7,52 @@ cancellation cannot lose a spike; whoever moves does not suspend.
 import asyncio
 from collections import deque
 from collections.abc import Generator
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
-from neuroasync.errors import ClosedError
+from neuroasync.errors import ClosedError, QueueFullError
 
-__all__ = ["DrivenInbox", "SpikeQueue"]
+__all__ = ["BoundedQueue", "DrivenInbox", "WhenFull", "check_when_full"]
 
 Item = TypeVar("Item")
 
+WhenFull: TypeAlias = Literal["block", "drop-oldest", "drop-newest", "error"]
+"""What becomes of an item for which there is no room: its sender waits, the oldest that is held
+makes room, it is dropped, or its sender gets an error."""
 
-class SpikeQueue(Generic[Item]):
-    """A bounded first-in, first-out queue with one producer and one consumer.
+_WAYS: Final = get_args(WhenFull)
+
+
+class BoundedQueue(Generic[Item]):
+    """A bounded first-in, first-out queue, for any number of producers and consumers of one loop.
+
+    Every item that was sent is counted once: ``sent == accepted + dropped + refused``.
 
     Args:
         capacity: most items held, from 1.
+        when_full: ``"block"``: :meth:`put` waits for room; ``"drop-oldest"``: the oldest item
+            held makes room; ``"drop-newest"``: the item is dropped; ``"error"``: it is refused,
+            with :class:`~neuroasync.QueueFullError`.
+
+    Attributes:
+        capacity: most items held.
+        when_full: what becomes of an item for which there is no room.
+        accepted: items that were taken, or are held.
+        dropped: items that nobody will get.
+        refused: items whose sender got an error.
+
+    Raises:
+        ValueError: an argument is none of these.
     """
 
-    def __init__(self, capacity: int = 1) -> None:
+    __slots__ = ("_closed", "_items", "_waiting", "accepted", "capacity", "dropped", "refused",
+                 "when_full")  # fmt: skip
+
+    def __init__(self, capacity: int = 1, when_full: WhenFull = "block") -> None:
+        if type(capacity) is not int or capacity < 1:
+            raise ValueError(f"capacity: {capacity!r:.80}, expected an integer from 1")
         self.capacity = capacity
+        self.when_full = check_when_full(when_full)
+        self.accepted = self.dropped = self.refused = 0
         self._items: deque[Item] = deque()
         self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
@@ -32,6 +60,11 @@ class SpikeQueue(Generic[Item]):
     def __len__(self) -> int:
         """Items held."""
         return len(self._items)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more items."""
+        return self._closed
 
     async def readable(self) -> None:
         """Wait until there is an item.
@@ -60,17 +93,30 @@ class SpikeQueue(Generic[Item]):
             await self._wait()
 
     def push(self, item: Item) -> None:
-        """Append ``item``.
+        """Append ``item``, without waiting.
 
         Raises:
-            ValueError: there is no room; await :meth:`writable` first.
+            QueueFullError: there is no room, and neither this item nor another may be dropped;
+                await :meth:`writable` first.
             ClosedError: the queue is closed.
         """
         if self._closed:
             raise ClosedError("the queue is closed")
         if len(self._items) >= self.capacity:
-            raise ValueError(f"the queue is full ({self.capacity}); await writable() first")
+            if self.when_full == "drop-newest":
+                self.dropped += 1
+                return
+            if self.when_full != "drop-oldest":
+                self.refused += 1
+                raise QueueFullError(
+                    f"the queue is full ({self.capacity}); await writable() first, or make it "
+                    "with when_full='drop-oldest' or 'drop-newest'"
+                )
+            self._items.popleft()
+            self.accepted -= 1
+            self.dropped += 1
         self._items.append(item)
+        self.accepted += 1
         self._wake()
 
     def pop(self) -> Item:
@@ -91,11 +137,19 @@ class SpikeQueue(Generic[Item]):
         return self.pop()
 
     async def put(self, item: Item) -> None:
-        """Wait for room and append ``item``. Cancellation: safe; if it raises, nothing was put."""
-        await self.writable()
+        """Append ``item``; wait for room first if the queue is to block.
+
+        Cancellation: safe; if it raises, nothing was put.
+
+        Raises:
+            QueueFullError: there is no room, and ``when_full`` is ``"error"``.
+            ClosedError: the queue is closed.
+        """
+        if self.when_full == "block":
+            await self.writable()
         self.push(item)
 
-    def __aiter__(self) -> "SpikeQueue[Item]":
+    def __aiter__(self) -> "BoundedQueue[Item]":
         """Items until the queue is closed."""
         return self
 
@@ -123,6 +177,13 @@ class SpikeQueue(Generic[Item]):
         for changed in self._waiting:
             if not changed.done():
                 changed.set_result(None)
+
+
+def check_when_full(when_full: WhenFull) -> WhenFull:
+    """Return it, or raise ValueError unless it is one of the four ways."""
+    if when_full not in _WAYS:
+        raise ValueError(f"when_full: {when_full!r:.80}, expected one of {', '.join(_WAYS)}")
+    return when_full
 
 
 class DrivenInbox:

@@ -1,7 +1,5 @@
 """Taps: what a population fires, as an async iterator."""
 
-import asyncio
-from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.queue import BoundedQueue
 
 __all__ = ["Tap", "TappedSpikes"]
 
@@ -44,38 +43,30 @@ class Tap:
 
     Attributes:
         population: its name.
-        dropped: items lost to a slow reader.
     """
 
     def __init__(self, population: str, capacity: int = limits.MAX_TAP_ITEMS) -> None:
-        if type(capacity) is not int or capacity < 1:
-            raise ValueError(f"capacity: {capacity!r:.80}, expected an integer from 1")
         self.population = population
-        self.dropped = 0
-        self._capacity = capacity
-        self._items: deque[TappedSpikes] = deque()
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._closed = False
+        self._items: BoundedQueue[TappedSpikes] = BoundedQueue(capacity, "drop-oldest")
+
+    @property
+    def dropped(self) -> int:
+        """Items lost to a slow reader."""
+        return self._items.dropped
 
     @property
     def is_closed(self) -> bool:
         """Whether it has stopped listening."""
-        return self._closed
+        return self._items.is_closed
 
     def push(self, item: TappedSpikes) -> None:
         """Append ``item``, dropping the oldest if there is no room."""
-        if self._closed:
-            return
-        if len(self._items) >= self._capacity:
-            self._items.popleft()
-            self.dropped += 1
-        self._items.append(item)
-        self._wake()
+        if not self._items.is_closed:
+            self._items.push(item)
 
     def close(self) -> None:
         """Stop listening; what has arrived can still be read."""
-        self._closed = True
-        self._wake()
+        self._items.close()
 
     def __aiter__(self) -> Self:
         """Items until the tap is closed."""
@@ -83,16 +74,7 @@ class Tap:
 
     async def __anext__(self) -> TappedSpikes:
         """The next item. Cancellation: safe; nothing is taken."""
-        while not self._items:
-            if self._closed:
-                raise StopAsyncIteration
-            arrived = asyncio.get_running_loop().create_future()
-            self._waiting.add(arrived)
-            try:
-                await arrived
-            finally:
-                self._waiting.discard(arrived)
-        return self._items.popleft()
+        return await self._items.__anext__()
 
     async def __aenter__(self) -> Self:
         """Listen until the block ends."""
@@ -106,8 +88,3 @@ class Tap:
     ) -> None:
         """Stop listening."""
         self.close()
-
-    def _wake(self) -> None:
-        for arrived in self._waiting:
-            if not arrived.done():
-                arrived.set_result(None)
