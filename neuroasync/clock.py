@@ -113,7 +113,8 @@ class RealTimeClock:
     async def sleep_until(self, t_us: int) -> None:
         """Wait until it is ``t_us``. Cancellation: safe."""
         while (left_us := t_us - self.now_us()) > 0:
-            await asyncio.sleep(left_us / (_US * self.speed))
+            # Once is not enough: uvloop's timers may be early.
+            await asyncio.sleep(left_us / (_US * self.speed))  # noqa: ASYNC110
 
 
 class ManualClock:
@@ -155,4 +156,3 @@ async def _settle() -> None:
     """Let all that is ready run; a pass may take several turns of the loop."""
     for _ in range(_TURNS):
         await asyncio.sleep(0)
-
