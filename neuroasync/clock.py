@@ -112,9 +112,9 @@ class RealTimeClock:
 
     async def sleep_until(self, t_us: int) -> None:
         """Wait until it is ``t_us``. Cancellation: safe."""
-        while (left_us := t_us - self.now_us()) > 0:
-            # Once is not enough: uvloop's timers may be early.
-            await asyncio.sleep(left_us / (_US * self.speed))  # noqa: ASYNC110
+        # Once is not enough: uvloop's timers may be early.
+        while (left_us := t_us - self.now_us()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left_us / (_US * self.speed))
 
 
 class ManualClock:

@@ -50,7 +50,8 @@ def _how(plan: Plan) -> str:
         "samples in the asyncio runtime. ± is one standard error over seeds. Stop rules were "
         "chosen on validation samples, under the order they were then used in: the most "
         "accurate one in half of the rounds. A difference is called clear if it is more than "
-        "twice its standard error, both over seeds and over samples. A round delivers up to F spikes. "
+        "twice its standard error, both over seeds and over samples. A round delivers up to F "
+        "spikes. "
         "results.json has every run, recordings/ one sample under each order."
     )
 
