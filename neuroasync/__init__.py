@@ -24,6 +24,7 @@ from neuroasync.errors import (
     QueueFullError,
     RecordingError,
     ReplayError,
+    SnapshotError,
     SpikeFileError,
     StopRuleError,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "RecordingError",
     "ReplayError",
     "Session",
+    "SnapshotError",
     "Sparse",
     "SpikeEvents",
     "SpikeFileError",
