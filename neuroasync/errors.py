@@ -11,6 +11,7 @@
     ├── DatasetError (ValueError)      a data set whose files are missing or mangled
     ├── RecordingError (ValueError)    a recording that cannot be read or does not fit its bundle
     │   └── ReplayError                a replay whose spikes differ from its recording
+    ├── SnapshotError (ValueError)     a snapshot that cannot be read or does not fit its session
     ├── PolicyError (ValueError)       an ordering policy that is unknown or answered nonsense
     ├── StopRuleError (ValueError)     a stop rule that cannot be parsed
     ├── LimitError                     a bound of ``neuroasync.limits`` was reached
@@ -39,6 +40,7 @@ __all__ = [
     "QueueFullError",
     "RecordingError",
     "ReplayError",
+    "SnapshotError",
     "SourceError",
     "SpikeFileError",
     "StopRuleError",
@@ -79,6 +81,10 @@ class RecordingError(NeuroasyncError, ValueError):
 
 class ReplayError(RecordingError):
     """A replay fired another spike than the recording, which the message names."""
+
+
+class SnapshotError(NeuroasyncError, ValueError):
+    """A snapshot is damaged, or is of another network or way to run it than the session."""
 
 
 class PolicyError(NeuroasyncError, ValueError):
