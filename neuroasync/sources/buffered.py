@@ -54,6 +54,9 @@ class Buffered(Generic[Item]):
                 except QueueFullError:
                     counts.refused += size(item)
                     raise
+                except asyncio.CancelledError:
+                    counts.dropped += size(item)
+                    raise
                 counts.dropped += 0 if lost is None else size(lost)
         except Exception as error:
             self._error = error

@@ -1,7 +1,7 @@
 """Recordings of event cameras as a source.
 
 Faery (https://aestream.github.io/faery, the extra ``camera``) reads the files: AEDAT4, Prophesee
-``.raw`` (EVT 2, 2.1 and 3) and ``.dat``, and Event Stream ``.es``.
+``.raw`` (EVT 2 and 3) and ``.dat``, and Event Stream ``.es``.
 """
 
 import os
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.errors import NeuroasyncError, SourceError
+from neuroasync.errors import SourceError
 from neuroasync.sources.plane import Plane
 from neuroasync.sources.source import Source
 from neuroasync.sources.threads import ThreadedItems
@@ -87,6 +87,9 @@ class CameraFileSource(Source):
     ``counts.outside``. For its own pace, or N times that, read it through
     :class:`~neuroasync.sources.Paced`.
 
+    Damaged files are refused, but for one kind: there are AEDAT4 files, damaged in their headers,
+    at which Faery 0.7 ends the whole process.
+
     Args:
         recording: path of a file, or what Faery makes of one and you have filtered, say
             ``faery.events_stream_from_file(path).remove_off_events()``.
@@ -138,7 +141,7 @@ class CameraFileSource(Source):
             for packet in stream:
                 for start in range(0, len(packet), limits.MAX_PART_EVENTS):
                     yield self._part(packet[start : start + limits.MAX_PART_EVENTS], view)
-        except NeuroasyncError:
+        except SourceError:
             raise
         except BaseException as error:
             # Faery raises plain Exceptions, and a panic of its decoders is not even one of them.

@@ -4,8 +4,9 @@ The packets are those of :mod:`neuroasync.sources.spif`.
 """
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
-from typing import Any, Final
+import socket
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from neuroasync.sources.times import Stamps, ascending
 from neuroasync.spikes import SpikeTrain
 
 __all__ = ["UdpSource", "send_udp"]
+
+_Protocol = TypeVar("_Protocol", bound=asyncio.DatagramProtocol)
 
 _WAYS: Final = ("drop-oldest", "drop-newest", "error")
 
@@ -43,7 +46,7 @@ class UdpSource(Source):
             :class:`~neuroasync.sources.Plane`.
         host: address to listen on.
         port: port to listen on; 0 for any that is free, see :attr:`address`.
-        clock: of the session that reads; None for real time from when the source opens.
+        clock: of the session that reads; None for real time from the first packet on.
         tolerance_us: by how much packets may overtake each other, µs.
         capacity: packets that wait for the reader.
         when_full: what to do with one for which there is no room: ``"drop-oldest"``,
@@ -92,10 +95,9 @@ class UdpSource(Source):
     async def _open(self) -> None:
         if self._clock is None:
             self._clock = RealTimeClock()
-        loop = asyncio.get_running_loop()
         try:
-            self._transport, _ = await loop.create_datagram_endpoint(
-                lambda: _Listener(self), local_addr=self._where
+            self._transport, _ = await _endpoint(
+                self._where, lambda made, address: made.bind(address), lambda: _Listener(self)
             )
         except OSError as error:
             host, port = self._where
@@ -199,9 +201,10 @@ async def send_udp(
         SourceError: the address cannot be sent to.
     """
     plane = _addressable(shape)
-    loop = asyncio.get_running_loop()
     try:
-        transport, sender = await loop.create_datagram_endpoint(_Sender, remote_addr=(host, port))
+        transport, sender = await _endpoint(
+            (host, port), lambda made, address: made.connect(address), _Sender
+        )
     except OSError as error:
         raise SourceError(f"udp {host}:{port}: {error}; cannot send there") from error
     sent = 0
@@ -236,6 +239,27 @@ class _Sender(asyncio.DatagramProtocol):
         """Wait until the socket takes more; others have their turn in any case."""
         await asyncio.sleep(0)
         await self._free.wait()
+
+
+async def _endpoint(
+    where: tuple[str, int],
+    attach: Callable[[socket.socket, Any], None],
+    protocol: Callable[[], _Protocol],
+) -> tuple[asyncio.DatagramTransport, _Protocol]:
+    """An endpoint on a socket of our own: of one that cannot be had, uvloop leaves a handle."""
+    loop = asyncio.get_running_loop()
+    host, port = where
+    family, kind, number, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM))[
+        0
+    ]
+    made = socket.socket(family, kind, number)
+    try:
+        made.setblocking(False)
+        attach(made, address)
+        return await loop.create_datagram_endpoint(protocol, sock=made)
+    except BaseException:
+        made.close()
+        raise
 
 
 async def _each(

@@ -1,6 +1,6 @@
 """Events from a websocket, as a client."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from neuroasync import limits
 from neuroasync.errors import MessageError, SourceError, SpikeFileError
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WebsocketSource"]
 
+_CLOSE_TIMEOUT_S: Final = 1.0
+
 
 class WebsocketSource(Source):
     """Connects to a websocket server that sends events; needs the extra ``websocket``.
@@ -21,6 +23,7 @@ class WebsocketSource(Source):
     stream. One that breaks the format, names an input that the network does not have, or goes
     back in time is skipped whole, and counted in ``counts.malformed``; one above ``max_bytes``
     breaks the connection off. A slow reader makes the server wait: some 16 messages are read ahead.
+    Closing takes up to a second if the server does not answer, or has sent more than that.
 
     Args:
         uri: of the server, ``ws://..`` or ``wss://..``.
@@ -53,7 +56,9 @@ class WebsocketSource(Source):
                 f"{self._uri}: needs websockets; install neuroasync with its extra 'websocket'"
             ) from error
         try:
-            self._connection = await connect(self._uri, max_size=self._max_bytes)
+            self._connection = await connect(
+                self._uri, max_size=self._max_bytes, close_timeout=_CLOSE_TIMEOUT_S
+            )
         except (OSError, InvalidHandshake, InvalidURI) as error:
             raise SourceError(f"{self._uri}: {error}; cannot connect") from error
 
