@@ -9,7 +9,9 @@ from neuroasync.bundle import (
     read_bundle,
     write_bundle,
 )
+from neuroasync.clock import Clock, ManualClock, RealTimeClock, VirtualClock
 from neuroasync.connections import Conv2d, Dense, Sparse
+from neuroasync.counts import Counts
 from neuroasync.decision import Decision, Progress, StopRule
 from neuroasync.errors import (
     BundleError,
@@ -48,6 +50,7 @@ from neuroasync.spike_file import read_spikes, write_spikes
 from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.tap import Tap, TappedSpikes
 from neuroasync.topology import parse_topology
+from neuroasync.windows import Window, parse_window
 
 __all__ = [
     "LIF",
@@ -55,8 +58,10 @@ __all__ = [
     "Bundle",
     "BundleError",
     "Calibration",
+    "Clock",
     "ClosedError",
     "Conv2d",
+    "Counts",
     "DatasetError",
     "Decision",
     "Dense",
@@ -67,6 +72,7 @@ __all__ = [
     "Inbox",
     "LayerSync",
     "LimitError",
+    "ManualClock",
     "Model",
     "ModelError",
     "Momentum",
@@ -81,6 +87,7 @@ __all__ = [
     "Progress",
     "QueueFullError",
     "Random",
+    "RealTimeClock",
     "Recorder",
     "Recording",
     "RecordingError",
@@ -96,9 +103,12 @@ __all__ = [
     "StopRuleError",
     "Tap",
     "TappedSpikes",
+    "VirtualClock",
+    "Window",
     "dump_bundle",
     "order_key",
     "parse_topology",
+    "parse_window",
     "read_bundle",
     "read_recording",
     "read_spikes",

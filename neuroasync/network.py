@@ -14,6 +14,8 @@ from neuroasync._confidence import settled
 from neuroasync._data_set import Samples, checked, decide_beside_the_loop, decide_in_turn, recorders
 from neuroasync._inlet import Events
 from neuroasync.bundle import Bundle, read_bundle
+from neuroasync.clock import Clock, VirtualClock
+from neuroasync.counts import Counts
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
 from neuroasync.forward import Forward
@@ -49,6 +51,8 @@ class Network:
         populations: coroutines of your own, by the name of the population they stand in for. What
             the bundle was calibrated to, ``confidence(p)``, does not hold with them.
         seed: default seed of the order keys, 64 bits.
+        clock: what the passes of streams go by: a :class:`~neuroasync.RealTimeClock`, for one; a
+            :class:`~neuroasync.VirtualClock` if None, by which they take place as soon as they can.
         **options: how to run by default; see :class:`RunOptions`.
 
     Raises:
@@ -62,10 +66,13 @@ class Network:
         *,
         populations: Mapping[str, PopulationCoroutine] | None = None,
         seed: int = 0,
+        clock: Clock | None = None,
         **options: Unpack[RunOptions],
     ) -> None:
         self.bundle = bundle
         self.seed = check_seed(seed)
+        self.clock: Clock = VirtualClock() if clock is None else clock
+        self._counts = Counts()
         trained = bundle.policy
         self._until = options.get("until")
         default = RunSettings(
@@ -92,6 +99,7 @@ class Network:
         max_bytes: int = limits.MAX_BUNDLE_BYTES,
         populations: Mapping[str, PopulationCoroutine] | None = None,
         seed: int = 0,
+        clock: Clock | None = None,
         **options: Unpack[RunOptions],
     ) -> Self:
         """A network from a bundle's path or bytes.
@@ -100,7 +108,21 @@ class Network:
             BundleError: the bundle cannot be read; see :func:`neuroasync.read_bundle`.
         """
         bundle = read_bundle(source, max_bytes)
-        return cls(bundle, populations=populations, seed=seed, **options)
+        return cls(bundle, populations=populations, seed=seed, clock=clock, **options)
+
+    @property
+    def counts(self) -> Counts:
+        """What all its sessions have taken, refused and lost so far; ``decide`` uses one, too."""
+        total = Counts()
+        total.add(self._counts)
+        for session in self._sessions:
+            total.add(session.counts)
+        return total
+
+    @property
+    def open_sessions(self) -> int:
+        """Sessions that are open, those of a ``decide`` under way included."""
+        return len(self._sessions)
 
     async def decide(
         self,
@@ -305,9 +327,15 @@ class Network:
         forward = Forward(self._plan(settings))
         scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened)
         self._opened += 1
-        session = Session(scheduler, seed_of, self.bundle, recorder, self._sessions.discard)
+        session = Session(
+            scheduler, seed_of, self.bundle, self.clock, recorder, self._close_session
+        )
         self._sessions.add(session)
         return session
+
+    def _close_session(self, session: Session) -> None:
+        self._counts.add(session.counts)
+        self._sessions.discard(session)
 
     def _settings(self, options: RunOptions) -> RunSettings:
         """How to run with ``options``; the default rule is looked up again: orders differ in it."""

@@ -119,15 +119,24 @@ class BoundedQueue(Generic[Item]):
         self.accepted += 1
         self._wake()
 
-    def pop(self) -> Item:
-        """Take the oldest item.
+    def first(self) -> Item:
+        """The oldest item, which stays.
 
         Raises:
             ValueError: there is none; await :meth:`readable` first.
         """
         if not self._items:
             raise ValueError("the queue is empty; await readable() first")
-        item = self._items.popleft()
+        return self._items[0]
+
+    def pop(self) -> Item:
+        """Take the oldest item.
+
+        Raises:
+            ValueError: there is none; await :meth:`readable` first.
+        """
+        item = self.first()
+        self._items.popleft()
         self._wake()
         return item
 

@@ -38,6 +38,9 @@ class Scheduler:
         taps: listeners, by position of the population.
         tasks: where the tasks of the user's populations live.
         session: number of the session, for taps.
+
+    Attributes:
+        tasks: where the session's tasks live.
     """
 
     __slots__ = (
@@ -48,10 +51,10 @@ class Scheduler:
         "_resumes",
         "_session",
         "_taps",
-        "_tasks",
         "_turns",
         "forward",
         "sample",
+        "tasks",
     )
 
     def __init__(
@@ -66,7 +69,7 @@ class Scheduler:
         self.sample = 0
         self._own = own
         self._taps = taps
-        self._tasks = tasks
+        self.tasks = tasks
         self._session = session
         self._turns = Turns.of_running_loop()
         self._is_closed = False
@@ -229,7 +232,7 @@ class Scheduler:
             if (own := self._own.get(population.name)) is None:
                 self._driven[p] = DrivenPort(self.forward, p)
             else:
-                self._external[p] = TaskPort(self.forward, p, own, self._tasks)
+                self._external[p] = TaskPort(self.forward, p, own, self.tasks)
 
     def _end_populations(self) -> None:
         for driven in self._driven.values():

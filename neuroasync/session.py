@@ -1,19 +1,24 @@
 """One stream of events: a state of its own over weights that are shared."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from neuroasync._inlet import Events, Inlet
+from neuroasync._inlet import Events, Inlet, event_count
 from neuroasync.bundle import Bundle
+from neuroasync.clock import Clock, VirtualClock
+from neuroasync.counts import Counts
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
 from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
 from neuroasync.snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.spikes import SpikeTrain
+from neuroasync.streaming import Late, Pace, Parts, cut_stream, pace_stream
+from neuroasync.windows import Cutter, Window, parse_window
 
 __all__ = ["Session"]
 
@@ -31,13 +36,18 @@ class Session:
         scheduler: runs its passes.
         seed_of: seed of a sample, by its number.
         bundle: the network's.
+        clock: what the passes of its streams go by.
         recorder: what writes down every spike, or None.
         on_close: called once, when the session is closed.
+
+    Attributes:
+        counts: what it has taken, refused and lost so far.
     """
 
     __slots__ = (
         "__weakref__",
         "_bundle",
+        "_clock",
         "_forward",
         "_inlet",
         "_is_busy",
@@ -49,6 +59,7 @@ class Session:
         "_seed_of",
         "_started",
         "_watch",
+        "counts",
     )
 
     def __init__(
@@ -56,6 +67,7 @@ class Session:
         scheduler: Scheduler,
         seed_of: Callable[[int], int],
         bundle: Bundle,
+        clock: Clock,
         recorder: Recorder | None,
         on_close: Callable[["Session"], None],
     ) -> None:
@@ -66,6 +78,8 @@ class Session:
         self._inlet = Inlet(plan.wiring.model, plan.run.input == "queued", recorder is not None)
         self._seed_of = seed_of
         self._bundle = bundle
+        self._clock = clock
+        self.counts = Counts()
         self._recorder = recorder
         self._on_close = on_close
         self._is_closed = False
@@ -100,7 +114,7 @@ class Session:
             ClosedError: the session is closed.
         """
         self._check_free()
-        train = self._inlet.checked(events)
+        train = self._checked(events)
         with _Exclusive(self):
             self._accept(train)
             await self._run_passes(self._inlet.come_us())
@@ -133,8 +147,7 @@ class Session:
             ClosedError: the session is closed.
         """
         self._check_free()
-        train = self._inlet.checked(events)
-        end_us = self._inlet.end_us(duration_us, train)
+        train, end_us = self._checked_whole(events, duration_us)
         with _Exclusive(self):
             self._accept(train)
             await self._run_passes(end_us)
@@ -189,19 +202,57 @@ class Session:
                 self._abandon()
 
     async def stream(
-        self, source: AsyncIterable[Events] | Iterable[Events]
-    ) -> AsyncIterator[Decision]:
-        """A decision for each sample that ``source`` yields, as soon as it is made.
+        self,
+        source: AsyncIterable[Events] | Iterable[Events],
+        *,
+        window: str | Window | None = None,
+        late: Late = "merge",
+    ) -> AsyncGenerator[Decision, None]:
+        """A decision for each sample of a stream, as soon as it is made.
 
-        The next sample is taken from the source when the decision before it was taken from
-        here: a slow consumer slows the source, and nothing piles up.
+        Without a window, each part that the source yields is a sample. With one, the parts are an
+        endless stream of events, which is cut into samples; as soon as the stop rule has decided
+        on one, its decision is here, and the rest of its window is not read. Then passes take
+        place at their time by the network's clock, if that is not the virtual one: see
+        ``late``, and :attr:`counts`.
+
+        The next part is taken from the source when the decisions before it were taken from here,
+        or, by a clock, when few parts wait: a slow consumer slows the source, and nothing piles
+        up. Whatever ends the iteration before the source does abandons the sample.
+
+        Args:
+            source: of samples, or of parts, each not earlier than those before.
+            window: where samples end, see :mod:`neuroasync.windows`: ``"time(us)"``,
+                ``"events(n)"``, ``"silence(us)"`` or ``"decided"``.
+            late: what becomes of events that come after their pass has begun: ``"drop"``,
+                ``"merge"`` (the next pass takes them) or ``"stretch"`` (so it does, and all
+                events behind them are moved by as much).
+
+        Raises:
+            ValueError: ``window`` or ``late`` is none of these.
+            SpikeFileError: events are not valid for this network, or go back in time.
+            LimitError: too many events wait for one pass, or a sample has too many passes.
+            ClosedError: the session is closed.
         """
-        if isinstance(source, AsyncIterable):
-            async for events in source:
-                yield await self.decide(events)
+        if window is None:
+            async for part in Parts(source):
+                yield await self.decide(part)
+            return
+        timestep_us, clock = self._forward.plan.wiring.model.timestep_us, self._clock
+        cutter = Cutter(parse_window(window), timestep_us)
+        pace = Pace(clock, timestep_us, late, self.counts)
+        self.reset()
+        if isinstance(clock, VirtualClock):
+            decisions = cut_stream(self, source, cutter)
         else:
-            for events in source:
-                yield await self.decide(events)
+            decisions = pace_stream(self, source, cutter, pace, self._scheduler.tasks)
+        try:
+            async with aclosing(decisions):
+                async for decision in decisions:
+                    yield decision
+        finally:
+            if not self._is_closed and not self._is_busy:
+                self._abandon()
 
     async def advance(self, t_us: int) -> None:
         """Run every pass before ``t_us``: no event of an earlier time will be sent any more.
@@ -333,6 +384,7 @@ class Session:
                 duration_us=duration_us,
             )
         self._sample += 1
+        self.counts.decisions += 1
         self._begin()
         return decision
 
@@ -343,16 +395,28 @@ class Session:
         self._scheduler.restart()
         self._begin()
 
+    def _checked(self, events: Events) -> SpikeTrain:
+        """The events, if they may follow what was sent; else they are refused, and counted."""
+        return self._checked_whole(events, None)[0]
+
+    def _checked_whole(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
+        """So, and the time up to which passes take place if they are the sample's last."""
+        try:
+            train = self._inlet.checked(events)
+            return train, self._inlet.end_us(duration_us, train)
+        except Exception:
+            self.counts.refused += event_count(events)
+            raise
+
     def _accept(self, train: SpikeTrain) -> None:
         if self._started is None:
             self._started = time.perf_counter()
+        self.counts.events += len(train)
         self._inlet.accept(train, not self._forward.is_stopped)
 
     def _accept_part(self, events: Events, watch: object, duration_us: int | None) -> None:
         self._check_free(watch)
-        train = self._inlet.checked(events)
-        self._inlet.end_us(duration_us, train)
-        self._accept(train)
+        self._accept(self._checked_whole(events, duration_us)[0])
 
     async def _run_to_news(self, end_us: int, watch: object) -> bool:
         """Run passes up to ``end_us``, or until another class leads; return whether one does."""
