@@ -53,11 +53,19 @@ class Network:
         seed: default seed of the order keys, 64 bits.
         clock: what the passes of streams go by: a :class:`~neuroasync.RealTimeClock`, for one; a
             :class:`~neuroasync.VirtualClock` if None, by which they take place as soon as they can.
+        patience_s: how long a population of yours may take to report on a group, s, before its
+            decision fails with an error that says what it waits for; None: for ever.
         **options: how to run by default; see :class:`RunOptions`.
 
     Raises:
         ModelError: ``populations`` names one that the network does not have.
         PolicyError, StopRuleError, ValueError: an option is not valid.
+
+    Attributes:
+        bundle: the network.
+        clock: what the passes of streams go by.
+        seed: default seed of the order keys.
+        settings: how to run by default.
     """
 
     def __init__(
@@ -67,12 +75,14 @@ class Network:
         populations: Mapping[str, PopulationCoroutine] | None = None,
         seed: int = 0,
         clock: Clock | None = None,
+        patience_s: float | None = limits.PATIENCE_S,
         **options: Unpack[RunOptions],
     ) -> None:
         self.bundle = bundle
         self.seed = check_seed(seed)
         self.clock: Clock = VirtualClock() if clock is None else clock
         self._counts = Counts()
+        self._patience_s = _checked_patience(patience_s)
         trained = bundle.policy
         self._until = options.get("until")
         default = RunSettings(
@@ -100,6 +110,7 @@ class Network:
         populations: Mapping[str, PopulationCoroutine] | None = None,
         seed: int = 0,
         clock: Clock | None = None,
+        patience_s: float | None = limits.PATIENCE_S,
         **options: Unpack[RunOptions],
     ) -> Self:
         """A network from a bundle's path or bytes.
@@ -108,7 +119,14 @@ class Network:
             BundleError: the bundle cannot be read; see :func:`neuroasync.read_bundle`.
         """
         bundle = read_bundle(source, max_bytes)
-        return cls(bundle, populations=populations, seed=seed, clock=clock, **options)
+        return cls(
+            bundle,
+            populations=populations,
+            seed=seed,
+            clock=clock,
+            patience_s=patience_s,
+            **options,
+        )
 
     @property
     def counts(self) -> Counts:
@@ -325,7 +343,7 @@ class Network:
         tasks = self._running()
         settings = self._settings(options)
         forward = Forward(self._plan(settings))
-        scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened)
+        scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened, self._patience_s)
         self._opened += 1
         session = Session(
             scheduler, seed_of, self.bundle, self.clock, recorder, self._close_session
@@ -362,6 +380,12 @@ class Network:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("the network is open in another event loop; open one in each")
         return self._tasks
+
+
+def _checked_patience(patience_s: float | None) -> float | None:
+    if patience_s is not None and not (isinstance(patience_s, int | float) and patience_s >= 0):
+        raise ValueError(f"patience_s: {patience_s!r:.80}, expected a number from 0, or None")
+    return patience_s
 
 
 def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[int], None], done: int) -> None:

@@ -66,6 +66,11 @@ class BoundedQueue(Generic[Item]):
         """Whether it takes no more items."""
         return self._closed
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for an item, or for room."""
+        return len(self._waiting) > 0
+
     async def readable(self) -> None:
         """Wait until there is an item.
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.errors import ClosedError
+from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.forward import Forward, positions
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.entry import proceed
@@ -38,6 +38,7 @@ class Scheduler:
         taps: listeners, by position of the population.
         tasks: where the tasks of the user's populations live.
         session: number of the session, for taps.
+        patience_s: how long a population of the user's may take to report, s; None: for ever.
 
     Attributes:
         tasks: where the session's tasks live.
@@ -48,6 +49,7 @@ class Scheduler:
         "_external",
         "_is_closed",
         "_own",
+        "_patience_s",
         "_resumes",
         "_session",
         "_taps",
@@ -64,6 +66,7 @@ class Scheduler:
         taps: Mapping[int, Collection[Tap]],
         tasks: asyncio.TaskGroup,
         session: int,
+        patience_s: float | None,
     ) -> None:
         self.forward = forward
         self.sample = 0
@@ -71,6 +74,7 @@ class Scheduler:
         self._taps = taps
         self.tasks = tasks
         self._session = session
+        self._patience_s = patience_s
         self._turns = Turns.of_running_loop()
         self._is_closed = False
         self._driven = _NO_DRIVEN
@@ -178,10 +182,23 @@ class Scheduler:
                 self._external[p].deliver(self.sample)
         for p in reached:
             if p in self._external:
-                self.forward.report(p, await self._external[p].collect())
+                self.forward.report(p, await self._collect(p, reached))
                 self._check_open()
             else:
                 self._driven[p].resume(None)
+
+    async def _collect(self, p: int, reached: tuple[int, ...]) -> NDArray[np.int64]:
+        """The report of population ``p``; whoever waits for what cannot come is named."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await self._external[p].collect()
+        except TimeoutError as error:
+            ports = [self._external[q] for q in reached if q in self._external and q >= p]
+            waiting = [port.waits_for() for port in ports if not port.has_reported]
+            raise PopulationError(
+                f"no report for {self._patience_s:g} s of who fired at t = "
+                f"{self.forward.time_us} µs: {'; '.join(waiting)}"
+            ) from error
 
     def _compiles(self) -> bool:
         """Whether the compiled engine runs the next passes."""
