@@ -11,6 +11,7 @@ from typing import Final, Self, Unpack
 
 from neuroasync import limits
 from neuroasync._confidence import settled
+from neuroasync._course import Course
 from neuroasync._data_set import Samples, checked, decide_beside_the_loop, decide_in_turn, recorders
 from neuroasync._inlet import Events
 from neuroasync.bundle import Bundle, read_bundle
@@ -95,9 +96,10 @@ class Network:
         self._wiring = Wiring(bundle.model, self._own)
         self._plans: deque[Plan] = deque(maxlen=_MOST_PLANS)
         self._taps: dict[int, weakref.WeakSet[Tap]] = {}
-        self._sessions: set[Session] = set()
+        self._sessions: set[Course] = set()
         self._jobs: set[ManySamples] = set()
         self._opened = 0
+        self._on_close = self._close_session  # one for all sessions
         self._tasks: asyncio.TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -175,7 +177,7 @@ class Network:
         self._running()
         if (turns := Turns.of_running_loop()).spent():  # making a session takes time, too
             await turns.pause()
-        async with self._open_session(lambda _: seed, recorder, options) as session:
+        async with self._open_session(seed, True, recorder, options) as session:
             return await session.decide(events, duration_us=duration_us)
 
     async def decide_all(
@@ -277,7 +279,7 @@ class Network:
             ClosedError: outside the network's ``async with`` block.
         """
         base = self.seed if seed is None else check_seed(seed)
-        return self._open_session(lambda i: sample_seed(base, i), recorder, options)
+        return self._open_session(base, False, recorder, options)
 
     def recorder(self, **options: Unpack[RunOptions]) -> Recorder:
         """A recorder for decisions and sessions that run with the same ``options``."""
@@ -338,7 +340,7 @@ class Network:
         await tasks.__aexit__(None, None, None)
 
     def _open_session(
-        self, seed_of: Callable[[int], int], recorder: Recorder | None, options: RunOptions
+        self, seed: int, is_one_sample: bool, recorder: Recorder | None, options: RunOptions
     ) -> Session:
         tasks = self._running()
         settings = self._settings(options)
@@ -346,12 +348,12 @@ class Network:
         scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened, self._patience_s)
         self._opened += 1
         session = Session(
-            scheduler, seed_of, self.bundle, self.clock, recorder, self._close_session
+            scheduler, seed, is_one_sample, self.bundle, self.clock, recorder, self._on_close
         )
         self._sessions.add(session)
         return session
 
-    def _close_session(self, session: Session) -> None:
+    def _close_session(self, session: Course) -> None:
         self._counts.add(session.counts)
         self._sessions.discard(session)
 

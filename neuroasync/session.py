@@ -1,20 +1,14 @@
 """One stream of events: a state of its own over weights that are shared."""
 
-import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from neuroasync._inlet import Events, Inlet, event_count
-from neuroasync.bundle import Bundle
-from neuroasync.clock import Clock, VirtualClock
-from neuroasync.counts import Counts
+from neuroasync._course import Course, Exclusive
+from neuroasync._inlet import Events
+from neuroasync.clock import VirtualClock
 from neuroasync.decision import Decision
-from neuroasync.errors import ClosedError
-from neuroasync.recording import Recorder
-from neuroasync.scheduler import Scheduler
 from neuroasync.snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.spikes import SpikeTrain
 from neuroasync.streaming import Late, Pace, Parts, cut_stream, pace_stream
@@ -23,7 +17,7 @@ from neuroasync.windows import Cutter, Window, parse_window
 __all__ = ["Session"]
 
 
-class Session:
+class Session(Course):
     """One stream of events through a network. Made by :meth:`neuroasync.Network.session`.
 
     Samples follow each other; each starts from rest, at its own time 0. A session serves one
@@ -32,61 +26,11 @@ class Session:
     Cancellation: safe at every ``await``. The sample that was under way is abandoned, and the
     next starts from rest.
 
-    Args:
-        scheduler: runs its passes.
-        seed_of: seed of a sample, by its number.
-        bundle: the network's.
-        clock: what the passes of its streams go by.
-        recorder: what writes down every spike, or None.
-        on_close: called once, when the session is closed.
-
     Attributes:
         counts: what it has taken, refused and lost so far.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_bundle",
-        "_clock",
-        "_forward",
-        "_inlet",
-        "_is_busy",
-        "_is_closed",
-        "_on_close",
-        "_recorder",
-        "_sample",
-        "_scheduler",
-        "_seed_of",
-        "_started",
-        "_watch",
-        "counts",
-    )
-
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        seed_of: Callable[[int], int],
-        bundle: Bundle,
-        clock: Clock,
-        recorder: Recorder | None,
-        on_close: Callable[["Session"], None],
-    ) -> None:
-        self._scheduler = scheduler
-        self._forward = scheduler.forward
-        plan = self._forward.plan
-        # With queued input, (time, index) order is of the essence.
-        self._inlet = Inlet(plan.wiring.model, plan.run.input == "queued", recorder is not None)
-        self._seed_of = seed_of
-        self._bundle = bundle
-        self._clock = clock
-        self.counts = Counts()
-        self._recorder = recorder
-        self._on_close = on_close
-        self._is_closed = False
-        self._is_busy = False
-        self._sample = 0
-        self._watch: object | None = None
-        self._begin()
+    __slots__ = ()
 
     @property
     def sample(self) -> int:
@@ -115,7 +59,7 @@ class Session:
         """
         self._check_free()
         train = self._checked(events)
-        with _Exclusive(self):
+        with Exclusive(self):
             self._accept(train)
             await self._run_passes(self._inlet.come_us())
 
@@ -133,7 +77,7 @@ class Session:
         """
         self._check_free()
         end_us = self._inlet.end_us(duration_us)
-        with _Exclusive(self):
+        with Exclusive(self):
             await self._run_passes(end_us)
             return self._finish(duration_us)
 
@@ -148,7 +92,7 @@ class Session:
         """
         self._check_free()
         train, end_us = self._checked_whole(events, duration_us)
-        with _Exclusive(self):
+        with Exclusive(self):
             self._accept(train)
             await self._run_passes(end_us)
             return self._finish(duration_us)
@@ -270,7 +214,7 @@ class Session:
         """
         self._check_free()
         end_us = self._inlet.advanced_us(t_us)
-        with _Exclusive(self):
+        with Exclusive(self):
             await self._run_passes(end_us)
             self._inlet.last_us = max(self._inlet.last_us, t_us - 1)
 
@@ -341,13 +285,6 @@ class Session:
         self._check_free()
         self._abandon()
 
-    def close(self) -> None:
-        """End the session; a decision that is under way raises ClosedError."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._scheduler.close()
-            self._on_close(self)
-
     async def __aenter__(self) -> Self:
         """The session is open already."""
         self._check_open()
@@ -361,116 +298,3 @@ class Session:
     ) -> None:
         """Close it."""
         self.close()
-
-    def _begin(self) -> None:
-        """Start a sample from rest."""
-        self._forward.state.keep = self._recorder is not None
-        self._forward.begin(self._seed_of(self._sample))
-        self._scheduler.sample = self._sample
-        self._inlet.begin()
-        self._watch = None
-        self._started: float | None = None
-
-    def _finish(self, duration_us: int | None) -> Decision:
-        """The decision, once all passes have run; the next sample begins."""
-        decision = self._forward.decision(self._wall_s(), self._bundle.classes)
-        if self._recorder is not None:
-            self._recorder.add(
-                self._forward,
-                self._inlet.train(),
-                decision,
-                number=self._sample,
-                seed=self._seed_of(self._sample),
-                duration_us=duration_us,
-            )
-        self._sample += 1
-        self.counts.decisions += 1
-        self._begin()
-        return decision
-
-    def _provisional(self) -> Decision:
-        return replace(self._forward.decision(self._wall_s(), self._bundle.classes), is_final=False)
-
-    def _abandon(self) -> None:
-        self._scheduler.restart()
-        self._begin()
-
-    def _checked(self, events: Events) -> SpikeTrain:
-        """The events, if they may follow what was sent; else they are refused, and counted."""
-        return self._checked_whole(events, None)[0]
-
-    def _checked_whole(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
-        """So, and the time up to which passes take place if they are the sample's last."""
-        try:
-            train = self._inlet.checked(events)
-            return train, self._inlet.end_us(duration_us, train)
-        except Exception:
-            self.counts.refused += event_count(events)
-            raise
-
-    def _accept(self, train: SpikeTrain) -> None:
-        if self._started is None:
-            self._started = time.perf_counter()
-        self.counts.events += len(train)
-        self._inlet.accept(train, not self._forward.is_stopped)
-
-    def _accept_part(self, events: Events, watch: object, duration_us: int | None) -> None:
-        self._check_free(watch)
-        self._accept(self._checked_whole(events, duration_us)[0])
-
-    async def _run_to_news(self, end_us: int, watch: object) -> bool:
-        """Run passes up to ``end_us``, or until another class leads; return whether one does."""
-        with _Exclusive(self, watch):
-            await self._run_passes(end_us)
-            return self._forward.take_news()
-
-    async def _run_passes(self, end_us: int) -> None:
-        """Run every pass at a virtual time up to ``end_us``."""
-        if end_us >= 0 and not self._forward.is_stopped:
-            inlet = self._inlet
-            read = await self._scheduler.run(inlet.t_us, inlet.index, end_us)
-            self._check_open()
-            inlet.drop(inlet.t_us.size if self._forward.is_stopped else read)
-
-    def _wall_s(self) -> float:
-        return 0.0 if self._started is None else time.perf_counter() - self._started
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise ClosedError("the session is closed")
-
-    def _check_free(self, watch: object | None = None) -> None:
-        """Raise unless the session can be used; by another than who watches its sample, end that.
-
-        Args:
-            watch: what :meth:`watch` knows its sample by; None for all other calls.
-        """
-        self._check_open()
-        if self._is_busy:
-            raise RuntimeError("the session is deciding for another task; use one session each")
-        if self._watch is not watch:
-            if watch is not None:
-                raise RuntimeError("the session was used for something else; the sample is lost")
-            self._abandon()
-
-
-class _Exclusive:
-    """While it lasts the session is busy; whoever leaves by an exception abandons the sample."""
-
-    def __init__(self, session: Session, watch: object | None = None) -> None:
-        self._session = session
-        self._watch = watch
-
-    def __enter__(self) -> None:
-        self._session._check_free(self._watch)
-        self._session._is_busy = True
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._session._is_busy = False
-        if kind is not None and not self._session._is_closed:
-            self._session._abandon()
