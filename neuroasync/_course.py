@@ -1,5 +1,6 @@
 """What a session's samples go through: accepted, run, decided, abandoned; not its public face."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,8 @@ from neuroasync.scheduler import Scheduler
 from neuroasync.spikes import SpikeTrain
 
 __all__ = ["Course", "Exclusive"]
+
+_log = logging.getLogger("neuroasync.session")
 
 
 class Course:
@@ -87,6 +90,7 @@ class Course:
         if not self._is_closed:
             self._is_closed = True
             self._scheduler.close()
+            _log.debug("closed: %s", self.counts, extra=self._where())
             self._on_close(self)
 
     def _begin(self) -> None:
@@ -134,9 +138,15 @@ class Course:
         try:
             train = self._inlet.checked(events)
             return train, self._inlet.end_us(duration_us, train)
-        except Exception:
-            self.counts.refused += event_count(events)
+        except Exception as error:
+            count = event_count(events)
+            self.counts.refused += count
+            _log.debug("refused %d events: %s", count, error, extra=self._where(refused=count))
             raise
+
+    def _where(self, **fields: int) -> dict[str, int]:
+        """What a log record says of where it comes from."""
+        return {"session": self._scheduler.session, "sample": self._sample, **fields}
 
     def _accept(self, train: SpikeTrain) -> None:
         if self._started is None:

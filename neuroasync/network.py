@@ -1,6 +1,7 @@
 """A loaded network in an event loop."""
 
 import asyncio
+import logging
 import os
 import weakref
 from collections import deque
@@ -37,6 +38,7 @@ from neuroasync.wiring import Wiring
 
 __all__ = ["Network"]
 
+_log = logging.getLogger("neuroasync.network")
 _MOST_PLANS: Final = 16
 _MOST_WORKERS: Final = 64
 
@@ -314,6 +316,7 @@ class Network:
         await asyncio.to_thread(warm_up, self._plan(self.settings))
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._loop = asyncio.get_running_loop()
+        _log.info("opened: %s", self._name, extra={"network": self._name})
         return self
 
     async def __aexit__(
@@ -338,6 +341,7 @@ class Network:
         # The group's own tasks never fail. What the block raised is not shown to it: it would
         # come out wrapped in an ExceptionGroup.
         await tasks.__aexit__(None, None, None)
+        _log.info("closed: %s, %s", self._name, self.counts, extra={"network": self._name})
 
     def _open_session(
         self, seed: int, is_one_sample: bool, recorder: Recorder | None, options: RunOptions
@@ -352,6 +356,11 @@ class Network:
         )
         self._sessions.add(session)
         return session
+
+    @property
+    def _name(self) -> str:
+        sizes = [population.size for population in self.bundle.model.populations]
+        return "-".join(map(str, (self.bundle.model.input_size, *sizes)))
 
     def _close_session(self, session: Course) -> None:
         self._counts.add(session.counts)

@@ -41,6 +41,7 @@ class Scheduler:
         patience_s: how long a population of the user's may take to report, s; None: for ever.
 
     Attributes:
+        session: number of the session.
         tasks: where the session's tasks live.
     """
 
@@ -51,11 +52,11 @@ class Scheduler:
         "_own",
         "_patience_s",
         "_resumes",
-        "_session",
         "_taps",
         "_turns",
         "forward",
         "sample",
+        "session",
         "tasks",
     )
 
@@ -73,7 +74,7 @@ class Scheduler:
         self._own = own
         self._taps = taps
         self.tasks = tasks
-        self._session = session
+        self.session = session
         self._patience_s = patience_s
         self._turns = Turns.of_running_loop()
         self._is_closed = False
@@ -238,7 +239,7 @@ class Scheduler:
             if (fired := f.fired(p)).size:
                 neurons = fired - f.plan.wiring.model.starts[p]
                 item = TappedSpikes(
-                    self._session, self.sample, f.passes - 1, f.step, f.time_us, neurons
+                    self.session, self.sample, f.passes - 1, f.step, f.time_us, neurons
                 )
                 for tap in tuple(taps):
                     tap.push(item)
