@@ -107,7 +107,7 @@ async def test_a_session_that_is_busy_watched_or_recording_says_so():
         async with network.session() as session:
             watching = session.watch(SAMPLE)
             await anext(watching)
-            with pytest.raises(RuntimeError, match=r"^the session is deciding; take a snapshot bet"):
+            with pytest.raises(RuntimeError, match=r"^the session is deciding; take a snapshot b"):
                 session.snapshot()
             await watching.aclose()
         async with network.session(recorder=network.recorder()) as session:
