@@ -75,4 +75,4 @@ MAX_QUEUED_PACKETS: Final = 256
 rule 512 bytes each."""
 
 MAX_PART_EVENTS: Final = 65_536
-"""Events in one part of a source that reads a file; 16 bytes each, 1 MiB."""
+"""Events in one part of a source, where more have come; 16 bytes each, 1 MiB."""

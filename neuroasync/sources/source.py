@@ -27,6 +27,7 @@ class Source(ABC):
     def __init__(self) -> None:
         self.counts = SourceCounts()
         self._is_open = False
+        self._is_read = False
         self._is_closed = False
 
     def __aiter__(self) -> Self:
@@ -34,11 +35,17 @@ class Source(ABC):
         return self
 
     async def __anext__(self) -> SpikeTrain:
-        """The next part."""
+        """The next part. Raises RuntimeError if another task waits for it."""
         if self._is_closed:
             raise StopAsyncIteration
-        await self._ensure_open()
-        part = await self._next()
+        if self._is_read:
+            raise RuntimeError("another task reads the source; use one source each, or one queue")
+        self._is_read = True
+        try:
+            await self._ensure_open()
+            part = await self._next()
+        finally:
+            self._is_read = False
         if part is None:
             raise StopAsyncIteration
         self.counts.accepted += len(part)

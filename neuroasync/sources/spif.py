@@ -67,18 +67,17 @@ def parse_packet(data: bytes, plane: Plane) -> Packet:
         if words.size % 2:
             raise MessageError(f"packet: {len(data)} bytes, expected 8 for each event")
         words, stamps = words[::2], words[1::2]
-    if ((words & _NO_STAMP) != (words[0] & _NO_STAMP)).any():
+    if ((words ^ words[0]) & _NO_STAMP).any():
         raise MessageError("packet: events with and without timestamps, expected one kind")
-    x = ((words >> 16) & (MAX_EXTENT - 1)).astype(np.int64)
-    y = (words & (MAX_EXTENT - 1)).astype(np.int64)
-    sees = plane.sees(x, y)
-    if not sees.all():
-        at = int(np.argmin(sees))
+    x, y = (words >> 16) & (MAX_EXTENT - 1), words & (MAX_EXTENT - 1)
+    if x.max() >= plane.width or y.max() >= plane.height:
+        at = int(np.argmax((x >= plane.width) | (y >= plane.height)))
         raise MessageError(
             f"packet: event {at} at x = {x[at]}, y = {y[at]}, expected below {plane.width} and "
             f"{plane.height}"
         )
-    return Packet(plane.index(x, y, (words >> 15) & 1), stamps)
+    index = plane.index(x.astype(np.int64), y.astype(np.int64), (words >> 15) & 1)
+    return Packet(index, stamps)
 
 
 def format_packets(

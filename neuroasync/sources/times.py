@@ -51,7 +51,8 @@ class Stamps:
             i64[events], ascending, and how many were moved up for it; None if they are refused.
         """
         wide = stamps.astype(np.int64)
-        since_first = np.cumsum(_signed(np.diff(wide, prepend=wide[0])))
+        since_first = np.zeros(wide.size, np.int64)
+        np.cumsum(_signed(wide[1:] - wide[:-1]), out=since_first[1:])
         if (np.maximum.accumulate(since_first) - since_first).max() > self._tolerance_us:
             return None
         first, span_us = int(wide[0]), int(since_first.max())
@@ -79,4 +80,4 @@ class Stamps:
 
 def _signed(difference: NDArray[np.int64] | int) -> NDArray[np.int64] | int:
     """The difference of two stamps, if it is the shorter way around."""
-    return (difference + _WRAP // 2) % _WRAP - _WRAP // 2
+    return (difference + _WRAP // 2 & _WRAP - 1) - _WRAP // 2

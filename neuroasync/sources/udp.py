@@ -37,7 +37,7 @@ _WAYS: Final = ("drop-oldest", "drop-newest", "error")
 
 
 class UdpSource(Source):
-    """Listens on a UDP port; each packet is a part.
+    """Listens on a UDP port; a part is what has arrived since the one before.
 
     Times are those of ``clock``. A packet without timestamps has the time of its arrival. With
     timestamps, the first event of all has the time of its arrival, and the others follow it as the
@@ -113,11 +113,20 @@ class UdpSource(Source):
 
     async def _next(self) -> SpikeTrain | None:
         try:
-            return await self._queue.get()
+            await self._queue.readable()
         except ClosedError:
             if self._error is not None:
                 raise self._error from None
             return None
+        waiting, events = [self._queue.pop()], 0
+        while self._queue and (events := events + len(waiting[-1])) < limits.MAX_PART_EVENTS:
+            waiting.append(self._queue.pop())
+        if len(waiting) == 1:
+            return waiting[0]
+        return SpikeTrain(
+            np.concatenate([part.t_us for part in waiting]),
+            np.concatenate([part.index for part in waiting]),
+        )
 
     async def _close(self) -> None:
         self._queue.close()

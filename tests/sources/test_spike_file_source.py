@@ -1,6 +1,8 @@
 """Spike files as one stream."""
 
 import asyncio
+import contextlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +11,12 @@ from streams import all_of, part
 import neuroasync as na
 from neuroasync import limits
 from neuroasync.clock import VirtualClock
-from neuroasync.shipped import shipped_file
+from neuroasync.shipped import shipped_bundle
 from neuroasync.sources import Paced, SourceCounts, SpikeFileSource
+
+
+def shipped_path():
+    return Path(na.__file__).parent / "data" / "digits-test-rate.npz"
 
 
 @pytest.fixture
@@ -57,14 +63,30 @@ async def test_parts_are_bounded(tmp_path, monkeypatch):
 
 
 async def test_what_ships_is_the_same_through_a_source():
-    with shipped_file("digits-test-rate.npz") as file:
-        spikes = na.read_spikes(file)
-        async with Paced(SpikeFileSource(file, period_us=10_000), VirtualClock()) as source:
-            found = [p async for p in source]
+    spikes = na.read_spikes(shipped_path())
+    async with Paced(SpikeFileSource(shipped_path(), period_us=10_000), VirtualClock()) as source:
+        found = [p async for p in source]
     t_us = np.concatenate([p.t_us for p in found])
     starts = np.repeat(np.arange(len(spikes)) * 10_000, np.diff(spikes.offsets))
     assert np.array_equal(t_us, spikes.t_us + starts)
     assert np.array_equal(np.concatenate([p.index for p in found]), spikes.index)
+
+
+async def test_cut_into_windows_of_a_period_each_sample_is_decided_as_by_itself():
+    samples = na.read_spikes(shipped_path())[:20]
+    async with na.Network(shipped_bundle("unlayered")) as network:
+        expected = [
+            await network.decide(train, seed=na.sample_seed(0, k), duration_us=10_000)
+            for k, train in enumerate(samples)
+        ]
+        async with (
+            network.session() as session,
+            SpikeFileSource(shipped_path(), period_us=10_000) as source,
+        ):
+            decisions = session.stream(source, window="time(10000)")
+            async with contextlib.aclosing(decisions):
+                found = [await anext(decisions) for _ in range(20)]
+    assert found == expected
 
 
 @pytest.mark.parametrize("ticks", range(4))

@@ -6,9 +6,12 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from streams import all_of, each, part
 
 import neuroasync as na
+from neuroasync import limits
 from neuroasync.clock import ManualClock
 from neuroasync.sources import SourceCounts, UdpSource, send_udp
 
@@ -23,6 +26,16 @@ def word(x, y, flag=1):
 def sender():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         yield made
+
+
+async def take(source, events):
+    """The next so many events, in however many parts they come, as (t in µs, index)."""
+    found = []
+    async with asyncio.timeout(10):
+        while len(found) < events:
+            part = await anext(source)
+            found += zip(part.t_us.tolist(), part.index.tolist(), strict=True)
+    return found
 
 
 async def settled(source, packets):
@@ -43,8 +56,7 @@ async def test_what_is_sent_arrives_with_its_times(no_leaks):
     async with UdpSource(SHAPE, clock=ManualClock()) as source:
         sent = await send_udp([part((0, 3), (5, 31)), part((9, 0))], SHAPE, *source.address)
         assert sent == 3
-        assert await anext(source) == part((0, 3), (5, 31))
-        assert await anext(source) == part((9, 0))
+        assert await take(source, 3) == [(0, 3), (5, 31), (9, 0)]
         assert source.counts == SourceCounts(accepted=3)
 
 
@@ -53,7 +65,7 @@ async def test_packets_without_timestamps_have_the_time_of_their_arrival():
     async with UdpSource(SHAPE, clock=clock) as source:
         await clock.advance(700)
         await send_udp([part((5, 1), (6, 2))], SHAPE, *source.address, timestamps=False)
-        assert await anext(source) == part((700, 1), (700, 2))
+        assert await take(source, 2) == [(700, 1), (700, 2)]
         await clock.advance(50)
         await send_udp([part((0, 3))], SHAPE, *source.address, timestamps=False)
         assert await anext(source) == part((750, 3))
@@ -64,8 +76,7 @@ async def test_timestamps_count_from_the_arrival_of_the_first():
     async with UdpSource(SHAPE, clock=clock) as source:
         await clock.advance(10_000)
         await send_udp(each(part((2**32 - 1, 1)), part((2**32 + 8, 2))), SHAPE, *source.address)
-        assert await anext(source) == part((10_000, 1))
-        assert await anext(source) == part((10_009, 2))
+        assert await take(source, 2) == [(10_000, 1), (10_009, 2)]
 
 
 async def test_packets_with_and_without_timestamps_may_take_turns(sender):
@@ -73,7 +84,7 @@ async def test_packets_with_and_without_timestamps_may_take_turns(sender):
     async with UdpSource(SHAPE, clock=clock) as source:
         sender.sendto(word(1, 0, flag=0) + struct.pack("<I", 50), source.address)
         sender.sendto(word(1, 0, flag=0) + struct.pack("<I", 900), source.address)
-        assert [(await anext(source)).t_us.tolist() for _ in range(2)] == [[0], [850]]
+        assert await take(source, 2) == [(0, 1), (850, 1)]
         await clock.advance(100)
         sender.sendto(word(2, 0), source.address)
         assert await anext(source) == part((850, 2))
@@ -95,8 +106,7 @@ async def test_malformed_packets_are_counted_and_skipped(sender, no_leaks):
             word(3, 3),
         ):
             sender.sendto(data, source.address)
-        assert await anext(source) == part((0, 1))
-        assert await anext(source) == part((0, 15))
+        assert await take(source, 2) == [(0, 1), (0, 15)]
         assert source.counts == SourceCounts(accepted=2, malformed=7)
 
 
@@ -108,7 +118,7 @@ async def test_a_slow_reader_loses_what_was_chosen_and_it_is_counted(when_full, 
         for k in range(10):
             sender.sendto(word(k, 0), source.address)
         await settled(source, 10)
-        assert [int((await anext(source)).index[0]) for _ in range(3)] == kept
+        assert [index for _, index in await take(source, 3)] == kept
         assert source.counts == SourceCounts(accepted=3, dropped=7)
 
 
@@ -117,7 +127,7 @@ async def test_a_slow_reader_that_is_to_get_an_error_gets_it_after_what_was_acce
         for k in range(10):
             sender.sendto(word(k, 0), source.address)
         await settled(source, 10)
-        assert [int((await anext(source)).index[0]) for _ in range(3)] == [0, 1, 2]
+        assert [index for _, index in await take(source, 3)] == [0, 1, 2]
         with pytest.raises(na.QueueFullError):
             await anext(source)
         assert source.counts == SourceCounts(accepted=3, refused=7)
@@ -130,6 +140,15 @@ async def test_what_waits_when_a_source_is_closed_is_dropped(sender):
         await settled(source, 3)
     assert source.counts == SourceCounts(dropped=3)
     assert await all_of(source) == []
+
+
+async def test_what_has_arrived_comes_as_one_part_up_to_a_bound(sender, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_PART_EVENTS", 4)
+    async with UdpSource(SHAPE, clock=ManualClock()) as source:
+        for k in range(10):
+            sender.sendto(word(k % 4, 0), source.address)
+        await settled(source, 10)
+        assert [len(await anext(source)) for _ in range(3)] == [4, 4, 2]
 
 
 async def test_closing_ends_a_reader_that_waits(no_leaks):
@@ -162,7 +181,7 @@ async def test_what_piled_up_behind_a_busy_loop_is_taken_at_once_and_counted(sen
             sender.sendto(word(k % 10, 0), source.address)
         for _ in range(20):
             await asyncio.sleep(0)
-        assert [int((await anext(source)).index[0]) for _ in range(3)] == [7, 8, 9]
+        assert [index for _, index in await take(source, 3)] == [7, 8, 9]
         assert source.counts == SourceCounts(accepted=3, dropped=197)
 
 
@@ -205,11 +224,55 @@ async def test_what_cannot_be_sent_is_refused():
         await send_udp([part((0, 3))], SHAPE, "256.1.1.1", 9)
 
 
+near_packets = st.lists(
+    st.sampled_from([word(0, 0), word(3, 3, flag=0), word(4, 0), b"\0\0\0\1", b"\xff" * 4, b"x"]),
+    max_size=6,
+).map(b"".join)
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=40) | near_packets, st.integers(0, 10**6)), max_size=20),
+    st.sampled_from(["drop-oldest", "drop-newest", "error"]),
+)
+def test_whatever_arrives_is_counted_and_what_is_accepted_ascends(packets, when_full):
+    clock = Ticking()
+    source = UdpSource(SHAPE, clock=clock, capacity=3, when_full=when_full)
+    for data, us in packets:
+        clock.t_us += us
+        source._take(data)
+    held = [source._queue.pop() for _ in range(len(source._queue))]
+    t_us = [t for p in held for t in p.t_us.tolist()]
+    assert t_us == sorted(t_us)
+    assert all(p.index.max() < 32 for p in held)
+    lost = source.counts.dropped + source.counts.refused
+    assert len(held) + lost + source.counts.malformed >= len(packets)
+    assert (source.counts.refused == 0) or when_full == "error"
+
+
+class Ticking:
+    """A clock that stands still unless it is told."""
+
+    t_us = 0
+
+    def now_us(self):
+        return self.t_us
+
+
+async def test_two_tasks_do_not_share_a_source(no_leaks):
+    async with UdpSource(SHAPE) as source, asyncio.TaskGroup() as tasks:
+        reader = tasks.create_task(all_of(source))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match=r"^another task reads the source; "):
+            await anext(source)
+        await source.aclose()
+    assert reader.result() == []
+
+
 async def test_a_thousand_packets_all_arrive_and_in_order():
     times = np.arange(0, 64_000, 1)
     events = na.SpikeTrain(times, times % 32)
     async with UdpSource(SHAPE, clock=ManualClock(), capacity=2000) as source:
         assert await send_udp([events], SHAPE, *source.address) == 64_000
-        found = [await anext(source) for _ in range(1000)]
-    assert np.array_equal(np.concatenate([p.t_us for p in found]), times)
+        found = await take(source, 64_000)
+    assert [t_us for t_us, _ in found] == times.tolist()
     assert source.counts == SourceCounts(accepted=64_000)
