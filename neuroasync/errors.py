@@ -6,6 +6,8 @@
     ├── ModelError (ValueError)        a network description that cannot be run
     │   └── BundleError                a bundle that cannot be trusted or read
     ├── SpikeFileError (ValueError)    a spike file, or spike events, that break the rules
+    ├── MessageError (ValueError)      a message of a stream that breaks the rules of its format
+    ├── SourceError                    a source that cannot be opened, or that broke off
     ├── DatasetError (ValueError)      a data set whose files are missing or mangled
     ├── RecordingError (ValueError)    a recording that cannot be read or does not fit its bundle
     │   └── ReplayError                a replay whose spikes differ from its recording
@@ -30,6 +32,7 @@ __all__ = [
     "DatasetError",
     "ForwardStepLimitError",
     "LimitError",
+    "MessageError",
     "ModelError",
     "NeuroasyncError",
     "PolicyError",
@@ -38,6 +41,7 @@ __all__ = [
     "RecordingError",
     "ReplayError",
     "SnapshotError",
+    "SourceError",
     "SpikeFileError",
     "StopRuleError",
 ]
@@ -57,6 +61,14 @@ class BundleError(ModelError):
 
 class SpikeFileError(NeuroasyncError, ValueError):
     """A spike file or a spike train is damaged or breaks the rules of its format."""
+
+
+class MessageError(NeuroasyncError, ValueError):
+    """A message is no JSON or MessagePack, or not what was expected; the text names the field."""
+
+
+class SourceError(NeuroasyncError):
+    """A source of events cannot be opened, or broke off; the text names it and says why."""
 
 
 class DatasetError(NeuroasyncError, ValueError):

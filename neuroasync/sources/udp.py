@@ -1,0 +1,280 @@
+"""Events over UDP: a source that listens, and a sender.
+
+The packets are those of :mod:`neuroasync.sources.spif`.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync import limits
+from neuroasync.clock import Clock, RealTimeClock
+from neuroasync.errors import ClosedError, MessageError, QueueFullError, SourceError
+from neuroasync.queue import BoundedQueue, WhenFull
+from neuroasync.sources.plane import Plane
+from neuroasync.sources.source import Source
+from neuroasync.sources.spif import MAX_EXTENT, format_packets, parse_packet
+from neuroasync.sources.times import Stamps, ascending
+from neuroasync.spikes import SpikeTrain
+
+__all__ = ["UdpSource", "send_udp"]
+
+_Protocol = TypeVar("_Protocol", bound=asyncio.DatagramProtocol)
+
+_WAYS: Final = ("drop-oldest", "drop-newest", "error")
+
+
+class UdpSource(Source):
+    """Listens on a UDP port; each packet is a part.
+
+    Times are those of ``clock``. A packet without timestamps has the time of its arrival. With
+    timestamps, the first event of all has the time of its arrival, and the others follow it as the
+    sender's clock says. Packets that overtake each other by up to ``tolerance_us`` are taken: their
+    events are moved up to the latest time handed on, and counted in ``counts.late``. A packet that
+    breaks the format, names a pixel that the network does not have, or goes back further in time
+    is skipped whole, and counted in ``counts.malformed``.
+
+    Nobody can make a sender over UDP wait, and what the operating system drops before it gets
+    here is not seen.
+
+    Args:
+        shape: of the network's input: (2, H, W), (1, H, W), (H, W) or (N,); see
+            :class:`~neuroasync.sources.Plane`.
+        host: address to listen on.
+        port: port to listen on; 0 for any that is free, see :attr:`address`.
+        clock: of the session that reads; None for real time from the first packet on.
+        tolerance_us: by how much packets may overtake each other, µs.
+        capacity: packets that wait for the reader.
+        when_full: what to do with one for which there is no room: ``"drop-oldest"``,
+            ``"drop-newest"``, or ``"error"``: reading then ends with QueueFullError, after what
+            was accepted before.
+
+    Raises:
+        ValueError: an argument is none of these.
+        SourceError: on opening, if the port cannot be listened on; while reading, if the socket
+            broke.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        clock: Clock | None = None,
+        tolerance_us: int = 1000,
+        capacity: int = limits.MAX_QUEUED_PACKETS,
+        when_full: WhenFull = "drop-oldest",
+    ) -> None:
+        super().__init__()
+        self._plane = _addressable(shape)
+        if when_full not in _WAYS:
+            raise ValueError(f"when_full: {when_full!r:.80}, expected one of {', '.join(_WAYS)}")
+        if type(tolerance_us) is not int or not 0 <= tolerance_us < 2**31:
+            raise ValueError(f"tolerance_us: {tolerance_us!r:.80}, expected 0 to 2**31 - 1")
+        self._where = (host, port)
+        self._clock = clock
+        self._stamps = Stamps(tolerance_us)
+        self._queue: BoundedQueue[SpikeTrain] = BoundedQueue(capacity, when_full)
+        self._latest_us = 0
+        self._error: Exception | None = None
+        self._transport: asyncio.DatagramTransport | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that it listens on, once it is open."""
+        if self._transport is None:
+            return self._where
+        host, port = self._transport.get_extra_info("sockname")[:2]
+        return host, port
+
+    async def _open(self) -> None:
+        if self._clock is None:
+            self._clock = RealTimeClock()
+        try:
+            self._transport, _ = await _endpoint(
+                self._where, lambda made, address: made.bind(address), lambda: _Listener(self)
+            )
+        except OSError as error:
+            host, port = self._where
+            raise SourceError(f"udp {host}:{port}: {error}; cannot listen there") from error
+
+    async def _next(self) -> SpikeTrain | None:
+        try:
+            return await self._queue.get()
+        except ClosedError:
+            if self._error is not None:
+                raise self._error from None
+            return None
+
+    async def _close(self) -> None:
+        self._queue.close()
+        while len(self._queue):
+            self.counts.dropped += len(self._queue.pop())
+        if self._transport is not None:
+            self._transport.close()
+
+    def _take(self, data: bytes) -> None:
+        """A packet has arrived."""
+        if self._clock is None:
+            return
+        try:
+            packet = parse_packet(data, self._plane)
+        except MessageError:
+            self.counts.malformed += 1
+            return
+        t_us = self._times(packet.stamps, packet.index.size, self._clock.now_us())
+        if t_us is None:
+            self.counts.malformed += 1
+            return
+        self._latest_us = int(t_us[-1])
+        try:
+            lost = self._queue.push(SpikeTrain(t_us, packet.index))
+        except (ClosedError, QueueFullError) as error:
+            self.counts.refused += packet.index.size
+            if isinstance(error, QueueFullError):
+                self._fail(error)
+        else:
+            self.counts.dropped += 0 if lost is None else len(lost)
+
+    def _times(
+        self, stamps: NDArray[np.uint32] | None, events: int, now_us: int
+    ) -> NDArray[np.int64] | None:
+        if stamps is None:
+            t_us, late = np.full(events, now_us, np.int64), 0
+        elif (placed := self._stamps.place(stamps, now_us)) is None:
+            return None
+        else:
+            t_us, late = placed
+        # Where packets with and without timestamps come in turns.
+        t_us, behind = ascending(t_us, self._latest_us)
+        self.counts.late += max(late, behind)
+        return t_us
+
+    def _fail(self, error: Exception) -> None:
+        """Nothing more is taken; the reader gets the error after what was."""
+        self._error = error
+        self._queue.close()
+
+
+class _Listener(asyncio.DatagramProtocol):
+    def __init__(self, source: UdpSource) -> None:
+        self._source = source
+
+    def datagram_received(self, data: bytes, _: Any) -> None:
+        self._source._take(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:
+            self._source._fail(SourceError(f"udp: {error}; the socket broke"))
+
+
+async def send_udp(
+    parts: AsyncIterable[SpikeTrain] | Iterable[SpikeTrain],
+    shape: tuple[int, ...],
+    host: str,
+    port: int,
+    *,
+    timestamps: bool = True,
+) -> int:
+    """Send events over UDP, as fast as they come: pace them by :func:`neuroasync.sources.paced`.
+
+    Cancellation: safe; the socket is closed.
+
+    Args:
+        parts: what to send, in one stream.
+        shape: of the input that the indices are of.
+        host: where to.
+        port: where to.
+        timestamps: send times, too; the low 32 bits of them.
+
+    Returns:
+        Number of events sent.
+
+    Raises:
+        ValueError: the shape cannot be sent.
+        SpikeFileError: an index is not one of the shape's.
+        SourceError: the address cannot be sent to.
+    """
+    plane = _addressable(shape)
+    try:
+        transport, sender = await _endpoint(
+            (host, port), lambda made, address: made.connect(address), _Sender
+        )
+    except OSError as error:
+        raise SourceError(f"udp {host}:{port}: {error}; cannot send there") from error
+    sent = 0
+    try:
+        async for part in _each(parts):
+            part.check_indices(plane.size)
+            for data, events in format_packets(
+                part.index, part.t_us if timestamps else None, plane
+            ):
+                transport.sendto(data)
+                await sender.writable()
+                sent += events
+    finally:
+        transport.close()
+    return sent
+
+
+class _Sender(asyncio.DatagramProtocol):
+    """Knows whether the socket takes more."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Event()
+        self._free.set()
+
+    def pause_writing(self) -> None:
+        self._free.clear()
+
+    def resume_writing(self) -> None:
+        self._free.set()
+
+    async def writable(self) -> None:
+        """Wait until the socket takes more; others have their turn in any case."""
+        await asyncio.sleep(0)
+        await self._free.wait()
+
+
+async def _endpoint(
+    where: tuple[str, int],
+    attach: Callable[[socket.socket, Any], None],
+    protocol: Callable[[], _Protocol],
+) -> tuple[asyncio.DatagramTransport, _Protocol]:
+    """An endpoint on a socket of our own: of one that cannot be had, uvloop leaves a handle."""
+    loop = asyncio.get_running_loop()
+    host, port = where
+    family, kind, number, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM))[
+        0
+    ]
+    made = socket.socket(family, kind, number)
+    try:
+        made.setblocking(False)
+        attach(made, address)
+        return await loop.create_datagram_endpoint(protocol, sock=made)
+    except BaseException:
+        made.close()
+        raise
+
+
+async def _each(
+    parts: AsyncIterable[SpikeTrain] | Iterable[SpikeTrain],
+) -> AsyncIterable[SpikeTrain]:
+    if isinstance(parts, AsyncIterable):
+        async for part in parts:
+            yield part
+    else:
+        for part in parts:
+            yield part
+
+
+def _addressable(shape: tuple[int, ...]) -> Plane:
+    plane = Plane.of(shape)
+    if max(plane.height, plane.width) > MAX_EXTENT:
+        raise ValueError(f"shape: {shape}, expected at most {MAX_EXTENT} rows and columns")
+    return plane
