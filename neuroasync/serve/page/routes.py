@@ -2,11 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -28,6 +28,9 @@ _MOST_AT_ONCE: Final = 8
 """Traces that are made at a time; who comes then is told to come again."""
 
 
+_Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
 class _Refusal(Exception):
     """An answer that is an error."""
 
@@ -36,10 +39,18 @@ class _Refusal(Exception):
         self.status = status
 
 
-def page_routes(network: Network) -> list[BaseRoute]:
+def page_routes(
+    network: Network, *, knows: Callable[[HTTPConnection], bool] = lambda request: True
+) -> list[BaseRoute]:
     """The live page and what it asks for: ``/``, ``/page/..``, ``/about`` and ``/trace``.
 
     They are for an app that has ``network`` open while it serves.
+
+    Args:
+        network: what the page shows.
+        knows: says whether a request may see the network, by its token for one. The page shows
+            what it was opened with, ``/?token=TOKEN``, as ``Authorization: Bearer TOKEN``. Its own
+            files, which tell nothing of the network, are open to all.
 
     Raises:
         SpikeFileError: the shipped samples are damaged.
@@ -47,13 +58,19 @@ def page_routes(network: Network) -> list[BaseRoute]:
     told = _json(200, about(network))
     tracer = _Tracer(network)
 
+    def guarded(answer: _Endpoint) -> _Endpoint:
+        async def guard(request: Request) -> Response:
+            return await answer(request) if knows(request) else _unknown()
+
+        return guard
+
     async def tell(request: Request) -> Response:
         return told
 
     return [
         *asset_routes(),
-        Route("/about", tell, methods=["GET"]),
-        Route("/trace", tracer.answer, methods=["POST"]),
+        Route("/about", guarded(tell), methods=["GET"]),
+        Route("/trace", guarded(tracer.answer), methods=["POST"]),
     ]
 
 
@@ -155,6 +172,13 @@ async def _body(request: Request) -> bytes:
             raise _Refusal(413, f"a body above {MAX_TRACE_BYTES} bytes; send a smaller sample")
         parts.append(part)
     return b"".join(parts)
+
+
+def _unknown() -> Response:
+    said = "token: missing or wrong, expected the page to be opened as /?token=TOKEN"
+    answer = _json(401, {"error": said})
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def _json(status: int, value: dict[str, Any]) -> Response:

@@ -2,15 +2,16 @@
 
 import { imageOf } from "./strokes.js";
 import { listSamples, showEvents } from "./input.js";
-import { Lane, rowOf } from "./lane.js";
+import { Lane, made, rowOf } from "./lane.js";
 import { Pad } from "./pad.js";
 import { Player } from "./player.js";
 import { fetchAbout } from "./server.js";
-import { UNITS, shortRule, verdict } from "./words.js";
+import { UNITS, capital, shortRule, verdict } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PLAY = "M4 3l9 5-9 5z";
 const PAUSE = "M4 3h3v10H4zM9 3h3v10H9z";
+const LIVE_MS = 120; // between two looks at a drawing that grows
 const START_WITH = 3; // of the samples: something to look at before anybody has drawn
 
 class Page {
@@ -20,6 +21,8 @@ class Page {
     this.question = null;
     this.said = "";
     this.isNew = false;
+    this.isLive = false;
+    this.lookedAt = 0;
     this.lanes = this._lanes();
     this._setUpTime();
     this._setUpInput();
@@ -44,8 +47,17 @@ class Page {
     this.question = { body: { ...body, seed }, label };
     this.said = "";
     this.isNew = true;
-    for (const lane of this.lanes) lane.trace = null;
+    this.isLive = false;
     for (const lane of this.lanes) lane.ask(this.question);
+  }
+
+  /** Look at a drawing that grows, if the server is done with the last look. */
+  look() {
+    const now = performance.now();
+    if (now - this.lookedAt < LIVE_MS || this.lanes.some((lane) => lane.isAsking)) return;
+    this.ask(this._drawn(), null);
+    this.lookedAt = now;
+    this.isLive = true;
   }
 
   show() {
@@ -58,6 +70,7 @@ class Page {
     Object.assign($("slider"), { max: player.extent, value: player.position });
     $("slider").setAttribute("aria-valuetext", `${one} ${player.position} of ${player.extent}`);
     $("where").textContent = `${player.position} of ${player.extent} ${many}`;
+    this._glance(view);
     $("play-text").textContent = player.isPlaying ? "Pause" : "Play";
     $("play-icon").setAttribute("d", player.isPlaying ? PAUSE : PLAY);
     this._announce();
@@ -88,7 +101,8 @@ class Page {
     }
     this._total();
     player.setExtent(Math.max(0, ...traces.map((trace) => trace.total(player.unit))));
-    if (this.isNew && traces.length === lanes.length) {
+    if (this.isLive) player.seek(player.extent);
+    else if (this.isNew && !lanes.some((lane) => lane.isAsking)) {
       this.isNew = false;
       player.restart();
     }
@@ -129,6 +143,19 @@ class Page {
     $("verdict").textContent = verdict(lanes, about);
   }
 
+  /** What each lane makes of the drawing, beside the pad. */
+  _glance(view) {
+    const texts = this.lanes.map((lane) => lane.glance(view));
+    $("glance").hidden = texts.every((text) => !text);
+    $("glance").replaceChildren(
+      ...this.lanes.map(({ name }, k) => {
+        const pair = made("div", "", "");
+        pair.append(made("dt", "", capital(name)), made("dd", "", texts[k] || "–"));
+        return pair;
+      }),
+    );
+  }
+
   /** Say a lane's decision once, when time has come to it. */
   _announce() {
     const { player, lanes } = this;
@@ -136,7 +163,7 @@ class Page {
       ({ trace }) => trace?.length && trace.isOver(player.unit, player.position),
     );
     const text = over.map((lane) => lane.verdict()).join(". ");
-    if (text === this.said) return;
+    if (this.isLive || text === this.said) return;
     this.said = text;
     $("announce").textContent = text;
   }
@@ -147,8 +174,9 @@ class Page {
     $("back").addEventListener("click", () => player.step(-1));
     $("step").addEventListener("click", () => player.step(1));
     $("slider").addEventListener("input", (event) => {
+      const wanted = Number(event.target.value); // pausing shows where time stands, here, too
       player.pause();
-      player.seek(Number(event.target.value));
+      player.seek(wanted);
     });
     $("speed").addEventListener("change", (event) => {
       player.perSecond = Number(event.target.value);
@@ -172,7 +200,12 @@ class Page {
       this.pad = new Pad($("pad"), $("pad-hint"));
       this.pad.addEventListener("stroke", () => {
         unchecked();
-        this.ask({ image: imageOf(this.pad.strokes, about.drawing) }, null);
+        this.ask(this._drawn(), null);
+      });
+      this.pad.addEventListener("draw", () => {
+        unchecked();
+        this.player.pause();
+        this.look();
       });
       $("clear").addEventListener("click", () => this.pad.clear());
     } else {
@@ -191,6 +224,10 @@ class Page {
     $("origin").textContent =
       `Network ${about.digest.slice(0, 12)}, trained for ${about.trained_for.policy}, ` +
       `F = ${about.trained_for.group_size}. What you see is what “run” gives: the same spikes.`;
+  }
+
+  _drawn() {
+    return { image: imageOf(this.pad.strokes, this.about.drawing) };
   }
 
   _setUpKeys() {

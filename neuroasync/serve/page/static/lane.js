@@ -19,7 +19,8 @@ export class Lane extends EventTarget {
     this.name = `lane ${name}`;
     this.about = about;
     this.trace = null;
-    this._question = null;
+    this._question = null; // the latest
+    this._label = null; // of what is shown
     this._asking = null;
     this.element = template.content.firstElementChild.cloneNode(true);
     this._find = (selector) => this.element.querySelector(selector);
@@ -27,6 +28,11 @@ export class Lane extends EventTarget {
     this._setTitle(name);
     this._fillOptions(name, options);
     this._layOut();
+  }
+
+  /** Whether an answer is still to come. */
+  get isAsking() {
+    return this._asking !== null;
   }
 
   /** Run `question`, a sample and its seed, as the options say; the latest question wins. */
@@ -37,10 +43,13 @@ export class Lane extends EventTarget {
     try {
       const told = await fetchTrace({ ...question.body, ...this.options() }, asking.signal);
       if (this._asking !== asking) return;
+      this._asking = null;
       this.trace = new Trace(told, this.about);
+      this._label = question.label;
       this._trouble("");
     } catch (error) {
       if (this._asking !== asking || error.name === "AbortError") return;
+      this._asking = null;
       if (!(error instanceof ServerError)) throw error;
       this.trace = null;
       this._trouble(error.message);
@@ -76,6 +85,17 @@ export class Lane extends EventTarget {
     });
     this._showVotes(trace, moment);
     if (!view.isPlaying) this._describe(view);
+  }
+
+  /** The decision, or who leads, in a word; "" where there is nothing to tell. */
+  glance({ unit, position }) {
+    const { trace, about } = this;
+    if (!trace?.length) return "";
+    if (trace.isOver(unit, position)) {
+      return trace.decision.label === null ? "nothing" : about.classes[trace.decision.label];
+    }
+    const leader = trace.leaderAt(trace.momentAt(unit, position));
+    return leader < 0 ? "…" : `${about.classes[leader]}?`;
   }
 
   /** What the lane says aloud once it has decided. */
@@ -159,7 +179,10 @@ export class Lane extends EventTarget {
       grid.append(element);
       return element;
     };
-    if (row.kind === "head") return;
+    if (row.kind === "head") {
+      put(made("span", "axis", "timestep")).style.alignSelf = "end";
+      return;
+    }
     if (row.kind === "axis") {
       this._axis = put(made("span", "axis", "rounds"));
       return;
@@ -169,7 +192,7 @@ export class Lane extends EventTarget {
       return;
     }
     const name = put(made("span", "pop", row.name));
-    name.append(made("small", "", counted(row.size, row.kind === "input" ? "line" : "neuron")));
+    name.append(made("small", "", counted(row.size, row.kind === "input" ? "cell" : "neuron")));
     this._counts.set(row.p ?? "input", put(made("span", "count", "")));
   }
 
@@ -181,10 +204,9 @@ export class Lane extends EventTarget {
     names.append(...this._names);
     this._votes = classes.map((name) => {
       const item = made("li", "", "");
-      item.append(
-        made("span", "visually-hidden", `${name}:`), made("span", "bar none", ""),
-        made("span", "value", "0"), made("span", "lead", ""),
-      );
+      const scale = made("span", "scale", "");
+      scale.append(made("span", "bar none", ""), made("span", "lead", ""));
+      item.append(made("span", "visually-hidden", `${name}:`), made("span", "value", "0"), scale);
       return item;
     });
     const votes = put(made("ol", "votes", ""));
@@ -198,7 +220,7 @@ export class Lane extends EventTarget {
     const most = Math.max(1, ...(trace ? trace.decision.votes : []));
     const leader = trace ? trace.leaderAt(moment) : -1;
     this._votes.forEach((item, c) => {
-      const [, bar, value, lead] = item.children;
+      const [bar, value, lead] = [".bar", ".value", ".lead"].map((of) => item.querySelector(of));
       bar.style.width = `${(100 * votes[c]) / most}%`;
       bar.classList.toggle("none", votes[c] === 0);
       value.textContent = votes[c];
@@ -222,7 +244,7 @@ export class Lane extends EventTarget {
     const [before, strong, after] = standing(this.trace, this.about, view.unit, view.position);
     const isOver = this.trace.isOver(view.unit, view.position);
     line.classList.toggle("is-over", isOver);
-    const end = isOver ? judged(this.trace, this.about, this._question.label) : "";
+    const end = isOver ? judged(this.trace, this.about, this._label) : "";
     line.replaceChildren(before, made("strong", isOver ? "done" : "", strong), after + end);
   }
 

@@ -2,12 +2,12 @@
 
 import { inks, prepared } from "./canvas.js";
 
-const LEAST_SLOT = 5; // px that a round or step is wide, at least: else the raster scrolls
+const LEAST_SLOT = 3; // px that a round or step is wide, at least: else the raster scrolls
 const FEWEST_SLOTS = 16;
 const MARGIN = 0.5; // slots, for marks that stand on the border
 const LOOKAHEAD = 0.15; // of the window stays free ahead of the playhead
 
-/** The slots [from, to) of time that are shown, for a plot `width` px wide. */
+/** The time [from, to] that is shown, for a plot `width` px wide. */
 export function windowOf(width, extent, position) {
   const slots = Math.max(FEWEST_SLOTS, Math.min(extent, Math.floor(width / LEAST_SLOT)));
   const ahead = Math.ceil(slots * LOOKAHEAD);
@@ -24,7 +24,9 @@ export function windowOf(width, extent, position) {
 export function drawRaster(canvas, trace, rows, view) {
   const { context, width, height } = prepared(canvas);
   if (!width || !trace) return;
-  const { from, to } = windowOf(width, view.extent, view.position);
+  // A lane that is over stays where its decision can be seen.
+  const position = Math.min(view.position, trace.total(view.unit));
+  const { from, to } = windowOf(width, view.extent, position);
   const ink = inks();
   const x = (place) => ((place - from) / (to - from)) * width;
   const plot = { context, width, height, ink, x, rows, from, to, trace, ...view };
@@ -68,7 +70,7 @@ function drawPasses({ context, ink, x, rows, trace, unit, last, from, to }) {
     if (m > last || place < from || place > to) return;
     context.fillStyle = ink.line;
     context.fillRect(Math.round(x(place)), top, 1, bottom - top);
-    const label = pass || x(place) < 0 ? `${pass + 1}` : "timestep 1";
+    const label = `${pass + 1}`;
     if (x(place) < free) return;
     context.fillStyle = ink.muted;
     context.fillText(label, x(place) + 2, top - 4);

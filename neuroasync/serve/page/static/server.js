@@ -2,6 +2,8 @@
 
 export class ServerError extends Error {}
 
+const token = new URLSearchParams(location.search).get("token");
+
 export function fetchAbout() {
   return ask("about");
 }
@@ -16,10 +18,12 @@ export function fetchTrace(question, signal) {
   });
 }
 
-async function ask(path, options) {
+async function ask(path, options = {}) {
+  const headers = { ...options.headers };
+  if (token !== null) headers.Authorization = `Bearer ${token}`;
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ServerError("The server does not answer. Is it still running?");

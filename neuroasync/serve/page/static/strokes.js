@@ -6,6 +6,7 @@
 
 const GRAIN = 4; // samples across a cell: the 8 x 8 digits are counts of 4 x 4 pixels, too
 const HALVINGS = 9;
+const FLAT = 0.35; // lower drawings, a dash for one, are not stretched
 
 /** Values from 0 to 1, rows of columns; all 0 without strokes. `drawing` is as /about tells it. */
 export function imageOf(strokes, drawing) {
@@ -66,7 +67,7 @@ function boxOf(points) {
 }
 
 /** Scaled so that what the pen covers fills the box, and put into its middle; in cells. */
-function fitted(segments, radius, { height, width, box, centre }) {
+function fitted(segments, radius, { height, width, box, widest }) {
   const found = boxOf(segments.flatMap(([ax, ay, bx, by]) => [[ax, ay], [bx, by]]));
   const room = (side) => Math.max(side - 2 * radius, 0.1);
   let sy = Math.min(
@@ -74,10 +75,9 @@ function fitted(segments, radius, { height, width, box, centre }) {
     room(box * width) / Math.max(found.width, 1e-9),
   );
   let sx = sy;
-  if (centre === "box" && found.height > 0.35 * found.width) {
-    // The 8 x 8 digits fill all rows; a wide one is made narrower, and leaves a margin.
+  if (widest !== null && found.height > FLAT * found.width) {
     sy = room(box * height) / found.height;
-    sx = Math.min(sy, room(0.875 * width) / Math.max(found.width, 1e-9));
+    sx = Math.min(sy, room(widest * width) / Math.max(found.width, 1e-9));
   }
   const x = width / 2 - sx * (found.left + found.width / 2);
   const y = height / 2 - sy * (found.top + found.height / 2);

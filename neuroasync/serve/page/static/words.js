@@ -59,6 +59,6 @@ export function verdict(lanes, about) {
   return `${first}; they disagree: ${named(a.label)} (${nameA}), ${named(b.label)} (${nameB}).`;
 }
 
-function capital(text) {
+export function capital(text) {
   return text[0].toUpperCase() + text.slice(1);
 }
