@@ -9,8 +9,10 @@ if live.CHROMIUM is None:
     pytest.skip("no Chromium here: `apt-get install chromium`", allow_module_level=True)
 
 from live_page import THREE, draw, opened, opened_with_trouble, served  # noqa: E402
+from networks import chain, sample  # noqa: E402
 from playwright.sync_api import expect  # noqa: E402
 
+import neuroasync as na  # noqa: E402
 from neuroasync.shipped import shipped_bundle  # noqa: E402
 
 STILL = {"reduced_motion": "reduce"}
@@ -333,6 +335,24 @@ def test_text_is_easy_to_read_in_light_and_dark(browser, address, scheme):
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = int(re.findall(r"\d+", background)[0])
         assert brightness > 240 if scheme == "light" else brightness < 40
+
+
+def test_a_network_whose_input_is_no_image_shows_its_golden_samples(browser):
+    bundle = chain()
+    golden = (na.Golden(sample()), na.Golden(sample(seed=9)))
+    with (
+        served(na.Bundle(bundle.model, golden=golden)) as address,
+        opened(browser, address, **STILL) as page,
+    ):
+        expect(page.locator("#pad")).to_be_hidden()
+        names = page.locator(".sample span").all_inner_texts()
+        assert names == ["golden sample 0", "golden sample 1"]
+        decisions(page)
+        page.locator("input[name=sample]").nth(0).check()
+        expect(page.locator("#seen-text")).to_have_text("60 events in 8 timesteps")
+        assert "which is right" not in page.locator("#lanes").inner_text()
+    with served(bundle) as address, opened(browser, address, **STILL) as page:
+        expect(page.locator("#seen-text")).to_contain_text("no golden samples")
 
 
 def test_a_raster_that_is_too_long_scrolls_with_time(browser, layered):

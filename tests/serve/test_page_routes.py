@@ -83,7 +83,7 @@ async def test_the_seed_and_the_number_decide_on_random_order():
 
 
 async def test_what_is_left_out_is_as_the_network_has_it():
-    async with client(shipped_bundle("queued")) as (http, network):
+    async with client(shipped_bundle("queued")) as (http, _):
         told = (await http.post("/trace", json={"events": as_json(shipped_spikes()[0])})).json()
     run = {"policy": "momentum", "group_size": 8, "until": "quiet", "input": "queued"}
     assert told["run"] == {**run, "seed": 0, "number": 0}

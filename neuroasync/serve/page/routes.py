@@ -31,7 +31,7 @@ _MOST_AT_ONCE: Final = 8
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """An answer that is an error."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -91,7 +91,7 @@ class _Tracer:
                 body = await _body(request)
                 asked = await asyncio.to_thread(read_request, body, self._network.bundle)
                 return await self._trace(asked)
-        except _Refusal as refusal:
+        except _RefusedError as refusal:
             return _json(refusal.status, {"error": str(refusal)})
         except ClosedError as error:
             return _json(503, {"error": str(error)})
@@ -101,7 +101,7 @@ class _Tracer:
     @asynccontextmanager
     async def _room(self) -> AsyncIterator[None]:
         if self._busy >= _MOST_AT_ONCE:
-            raise _Refusal(503, f"{_MOST_AT_ONCE} traces are being made; ask again in a second")
+            raise _RefusedError(503, f"{_MOST_AT_ONCE} traces are being made; ask again")
         self._busy += 1
         try:
             yield
@@ -169,7 +169,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > MAX_TRACE_BYTES:
-            raise _Refusal(413, f"a body above {MAX_TRACE_BYTES} bytes; send a smaller sample")
+            raise _RefusedError(413, f"a body above {MAX_TRACE_BYTES} bytes; send a smaller sample")
         parts.append(part)
     return b"".join(parts)
 

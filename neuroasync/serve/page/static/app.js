@@ -218,6 +218,10 @@ class Page {
         this.ask(sampleBody(sample), sample.label);
       });
     }
+    if (!about.drawing && !about.samples.length) {
+      $("seen-text").textContent =
+        "The input of this network cannot be drawn, and its bundle has no golden samples.";
+    }
     $("seed").addEventListener("change", () => {
       if (this.question) this.ask(this.question.body, this.question.label);
     });

@@ -221,7 +221,7 @@ export class Lane extends EventTarget {
     const leader = trace ? trace.leaderAt(moment) : -1;
     this._votes.forEach((item, c) => {
       const [bar, value, lead] = [".bar", ".value", ".lead"].map((of) => item.querySelector(of));
-      bar.style.width = `${(100 * votes[c]) / most}%`;
+      bar.style.setProperty("--share", votes[c] / most);
       bar.classList.toggle("none", votes[c] === 0);
       value.textContent = votes[c];
       lead.textContent = c === leader ? "leads" : "";
@@ -234,7 +234,7 @@ export class Lane extends EventTarget {
     const line = this._find(".decision");
     line.classList.toggle("done", false);
     if (!this.trace) {
-      line.textContent = this._question ? "" : "Draw, or choose a sample.";
+      line.textContent = this._question ? "" : "No sample yet.";
       return;
     }
     if (!this.trace.length) {
@@ -307,5 +307,5 @@ export function rowOf(cells, tag) {
 function ruleText(rule, about) {
   if (rule === "quiet") return "when quiet";
   const text = shortRule(rule);
-  return rule === about.chosen_until ? `${text}, as chosen` : text;
+  return rule === about.chosen_until ? `chosen: ${text}` : text; // on validation samples
 }

@@ -35,10 +35,10 @@ export function drawRaster(canvas, trace, rows, view) {
   drawSteps(plot);
   drawRows(plot);
   drawPasses(plot);
+  drawNow(plot);
   drawInputs(plot);
   drawSpikes(plot);
   drawAxis(plot);
-  drawNow(plot);
 }
 
 /** Forward steps that take several rounds are shaded: so long everyone waits. */
@@ -150,11 +150,13 @@ function drawNow({ context, ink, x, width, rows, trace, unit, position, last }) 
   if (!isOver) return;
   // A flag, so that nobody has to tell the line by its colour.
   const label = trace.decision.stopped ? "decided" : "quiet";
-  context.font = `600 ${context.font}`;
+  const { font } = context;
+  context.font = `600 ${font}`;
   const wide = context.measureText(label).width + 8;
   const left = at + wide > width ? at - wide : at;
   context.fillRect(left, top - 16, wide, 15);
   context.fillStyle = ink.paper;
   context.textBaseline = "alphabetic";
   context.fillText(label, left + 4, top - 5);
+  context.font = font;
 }
