@@ -1,0 +1,1 @@
+"""``neuroasync serve``: a network behind HTTP and websockets, with a live page."""
