@@ -87,6 +87,27 @@ class Inlet:
         """Passes up to this time have all their events; -1: none."""
         return self._pass_start(self.last_us) - 1 if self.last_us >= 0 else -1
 
+    def advanced_us(self, t_us: int) -> int:
+        """Passes up to this time take place if nothing comes before ``t_us``; -1: none.
+
+        Raises:
+            ValueError: something was sent that comes later, or a sample cannot last so long.
+            LimitError: the sample would have too many passes.
+        """
+        if type(t_us) is not int or not max(self.last_us, 0) <= t_us <= limits.MAX_TIME_US:
+            raise ValueError(
+                f"t_us: {t_us!r:.80}, expected an integer from {max(self.last_us, 0)}, the time of "
+                f"the last event sent, to {limits.MAX_TIME_US}"
+            )
+        self._check_passes(t_us)
+        return self._pass_start(t_us) - 1
+
+    def restore(self, waiting: SpikeTrain, last_us: int) -> None:
+        """Hold these events, as after a last event at ``last_us``."""
+        self.begin()
+        self.accept(waiting, True)
+        self.last_us = last_us
+
     def accept(self, train: SpikeTrain, is_wanted: bool) -> None:
         """Take what was checked; if it is not wanted, nobody will read it."""
         if not len(train):

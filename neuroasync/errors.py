@@ -6,9 +6,12 @@
     ├── ModelError (ValueError)        a network description that cannot be run
     │   └── BundleError                a bundle that cannot be trusted or read
     ├── SpikeFileError (ValueError)    a spike file, or spike events, that break the rules
+    ├── MessageError (ValueError)      a message of a stream that breaks the rules of its format
+    ├── SourceError                    a source that cannot be opened, or that broke off
     ├── DatasetError (ValueError)      a data set whose files are missing or mangled
     ├── RecordingError (ValueError)    a recording that cannot be read or does not fit its bundle
     │   └── ReplayError                a replay whose spikes differ from its recording
+    ├── SnapshotError (ValueError)     a snapshot that cannot be read or does not fit its session
     ├── PolicyError (ValueError)       an ordering policy that is unknown or answered nonsense
     ├── StopRuleError (ValueError)     a stop rule that cannot be parsed
     ├── LimitError                     a bound of ``neuroasync.limits`` was reached
@@ -29,6 +32,7 @@ __all__ = [
     "DatasetError",
     "ForwardStepLimitError",
     "LimitError",
+    "MessageError",
     "ModelError",
     "NeuroasyncError",
     "PolicyError",
@@ -36,6 +40,8 @@ __all__ = [
     "QueueFullError",
     "RecordingError",
     "ReplayError",
+    "SnapshotError",
+    "SourceError",
     "SpikeFileError",
     "StopRuleError",
 ]
@@ -57,6 +63,14 @@ class SpikeFileError(NeuroasyncError, ValueError):
     """A spike file or a spike train is damaged or breaks the rules of its format."""
 
 
+class MessageError(NeuroasyncError, ValueError):
+    """A message is no JSON or MessagePack, or not what was expected; the text names the field."""
+
+
+class SourceError(NeuroasyncError):
+    """A source of events cannot be opened, or broke off; the text names it and says why."""
+
+
 class DatasetError(NeuroasyncError, ValueError):
     """A file of a data set is missing or mangled; the message names it and how to get it."""
 
@@ -67,6 +81,10 @@ class RecordingError(NeuroasyncError, ValueError):
 
 class ReplayError(RecordingError):
     """A replay fired another spike than the recording, which the message names."""
+
+
+class SnapshotError(NeuroasyncError, ValueError):
+    """A snapshot is damaged, or is of another network or way to run it than the session."""
 
 
 class PolicyError(NeuroasyncError, ValueError):

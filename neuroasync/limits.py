@@ -63,3 +63,6 @@ MAX_QUEUED_EVENTS: Final = 1_000_000
 
 MAX_TAP_ITEMS: Final = 1024
 """Groups of spikes that a tap holds for a slow reader; older ones are dropped and counted."""
+
+MAX_MESSAGE_BYTES: Final = 2**20
+"""Largest message of a stream, in bytes: some 260,000 events as JSON; 30 MB while it is read."""

@@ -305,7 +305,7 @@ class Network:
         forward = Forward(self._plan(settings))
         scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened)
         self._opened += 1
-        session = Session(scheduler, seed_of, self.bundle.classes, recorder, self._sessions.discard)
+        session = Session(scheduler, seed_of, self.bundle, recorder, self._sessions.discard)
         self._sessions.add(session)
         return session
 

@@ -92,8 +92,11 @@ class BoundedQueue(Generic[Item]):
                 raise ClosedError("the queue is closed")
             await self._wait()
 
-    def push(self, item: Item) -> None:
+    def push(self, item: Item) -> Item | None:
         """Append ``item``, without waiting.
+
+        Returns:
+            The item that was dropped for want of room, ``item`` or the oldest; None if none was.
 
         Raises:
             QueueFullError: there is no room, and neither this item nor another may be dropped;
@@ -102,22 +105,24 @@ class BoundedQueue(Generic[Item]):
         """
         if self._closed:
             raise ClosedError("the queue is closed")
+        oldest = None
         if len(self._items) >= self.capacity:
             if self.when_full == "drop-newest":
                 self.dropped += 1
-                return
+                return item
             if self.when_full != "drop-oldest":
                 self.refused += 1
                 raise QueueFullError(
                     f"the queue is full ({self.capacity}); await writable() first, or make it "
                     "with when_full='drop-oldest' or 'drop-newest'"
                 )
-            self._items.popleft()
+            oldest = self._items.popleft()
             self.accepted -= 1
             self.dropped += 1
         self._items.append(item)
         self.accepted += 1
         self._wake()
+        return oldest
 
     def pop(self) -> Item:
         """Take the oldest item.
@@ -136,10 +141,13 @@ class BoundedQueue(Generic[Item]):
         await self.readable()
         return self.pop()
 
-    async def put(self, item: Item) -> None:
+    async def put(self, item: Item) -> Item | None:
         """Append ``item``; wait for room first if the queue is to block.
 
         Cancellation: safe; if it raises, nothing was put.
+
+        Returns:
+            As :meth:`push`.
 
         Raises:
             QueueFullError: there is no room, and ``when_full`` is ``"error"``.
@@ -147,7 +155,7 @@ class BoundedQueue(Generic[Item]):
         """
         if self.when_full == "block":
             await self.writable()
-        self.push(item)
+        return self.push(item)
 
     def __aiter__(self) -> "BoundedQueue[Item]":
         """Items until the queue is closed."""

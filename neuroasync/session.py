@@ -7,10 +7,12 @@ from types import TracebackType
 from typing import Self
 
 from neuroasync._inlet import Events, Inlet
+from neuroasync.bundle import Bundle
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
 from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
+from neuroasync.snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.spikes import SpikeTrain
 
 __all__ = ["Session"]
@@ -28,14 +30,14 @@ class Session:
     Args:
         scheduler: runs its passes.
         seed_of: seed of a sample, by its number.
-        classes: names of the output neurons, or None.
+        bundle: the network's.
         recorder: what writes down every spike, or None.
         on_close: called once, when the session is closed.
     """
 
     __slots__ = (
         "__weakref__",
-        "_classes",
+        "_bundle",
         "_forward",
         "_inlet",
         "_is_busy",
@@ -53,7 +55,7 @@ class Session:
         self,
         scheduler: Scheduler,
         seed_of: Callable[[int], int],
-        classes: tuple[str, ...] | None,
+        bundle: Bundle,
         recorder: Recorder | None,
         on_close: Callable[["Session"], None],
     ) -> None:
@@ -63,7 +65,7 @@ class Session:
         # With queued input, (time, index) order is of the essence.
         self._inlet = Inlet(plan.wiring.model, plan.run.input == "queued", recorder is not None)
         self._seed_of = seed_of
-        self._classes = classes
+        self._bundle = bundle
         self._recorder = recorder
         self._on_close = on_close
         self._is_closed = False
@@ -201,6 +203,83 @@ class Session:
             for events in source:
                 yield await self.decide(events)
 
+    async def advance(self, t_us: int) -> None:
+        """Run every pass before ``t_us``: no event of an earlier time will be sent any more.
+
+        For streams in which time goes by without events: spikes that were in flight arrive, and a
+        stop rule may be met.
+
+        Args:
+            t_us: time of the sample, µs, from that of the last event on.
+
+        Raises:
+            ValueError: it is before the last event sent, or too late for a sample.
+            LimitError: the sample would have too many passes.
+            ClosedError: the session is closed.
+        """
+        self._check_free()
+        end_us = self._inlet.advanced_us(t_us)
+        with _Exclusive(self):
+            await self._run_passes(end_us)
+            self._inlet.last_us = max(self._inlet.last_us, t_us - 1)
+
+    def snapshot(self) -> bytes:
+        """All that the session holds, to go on with elsewhere: MessagePack, see ``files``.
+
+        The sample under way is in it, spikes in flight and events that wait for their pass, too.
+        :meth:`restore` goes on with it, spike for spike.
+
+        Raises:
+            RuntimeError: the session is deciding, somebody watches its sample, or it records.
+            ClosedError: the session is closed.
+        """
+        self._check_open()
+        if self._is_busy or self._watch is not None:
+            raise RuntimeError("the session is deciding; take a snapshot between two calls")
+        if self._recorder is not None:
+            raise RuntimeError(
+                "a session that records has no snapshot: a recording is in one piece"
+            )
+        inlet = self._inlet
+        waiting = SpikeTrain(inlet.t_us, inlet.index)
+        return dump_snapshot(
+            self._forward, self._bundle.digest, self._sample, inlet.last_us, waiting
+        )
+
+    def restore(self, snapshot: bytes) -> None:
+        """Go on where another session was, of the same network and run in the same way.
+
+        The sample that is under way here is abandoned. Later samples run with the seeds of this
+        session, by their numbers.
+
+        Args:
+            snapshot: what :meth:`snapshot` returned.
+
+        Raises:
+            SnapshotError: it is damaged, or of another network or way to run it. Nothing changed.
+            RuntimeError: the session is deciding, or it records.
+            ClosedError: the session is closed.
+        """
+        self._check_free()
+        if self._recorder is not None:
+            raise RuntimeError("a session that records cannot go on with another's sample")
+        read = read_snapshot(snapshot, self._forward, self._bundle.digest)
+        self._abandon()
+        restore_state(self._forward, read)
+        self._sample = self._scheduler.sample = read.sample
+        self._inlet.restore(read.waiting, read.last_us)
+
+    def skip(self) -> None:
+        """Abandon the sample, and leave it out: its number is used up.
+
+        Raises:
+            RuntimeError: the session is deciding.
+            ClosedError: the session is closed.
+        """
+        self._check_free()
+        self._sample += 1
+        self._abandon()
+
     def reset(self) -> None:
         """Abandon the sample; the next, of the same number, starts from rest.
 
@@ -243,7 +322,7 @@ class Session:
 
     def _finish(self, duration_us: int | None) -> Decision:
         """The decision, once all passes have run; the next sample begins."""
-        decision = self._forward.decision(self._wall_s(), self._classes)
+        decision = self._forward.decision(self._wall_s(), self._bundle.classes)
         if self._recorder is not None:
             self._recorder.add(
                 self._forward,
@@ -258,7 +337,7 @@ class Session:
         return decision
 
     def _provisional(self) -> Decision:
-        return replace(self._forward.decision(self._wall_s(), self._classes), is_final=False)
+        return replace(self._forward.decision(self._wall_s(), self._bundle.classes), is_final=False)
 
     def _abandon(self) -> None:
         self._scheduler.restart()

@@ -1,6 +1,6 @@
 """The state of one session in a network: what kernels write, in one piece of memory."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ _ALIGNED_FROM: Final = 4096
 """Neurons of a network that is not in a cache: a block of theirs that lies across two lines costs
 twice as much. Of smaller ones many sessions are open, and each is to be small."""
 _NO_CONTEXT: Final = 0
+
+_Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 
 
 class Plan:
@@ -204,20 +206,19 @@ class State:
     @property
     def potential(self) -> NDArray[np.float32]:
         """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`settle`."""
-        return self._floats(lay.V_AT)
+        return self.part(lay.V_AT, np.float32, self.plan.wiring.model.size)
 
     @property
     def momentum(self) -> NDArray[np.float32]:
         """Momenta f32[N]; of neurons that nothing reached, see :meth:`settle`."""
-        return self._floats(lay.MOMENTUM_AT)
+        return self.part(lay.MOMENTUM_AT, np.float32, self.plan.wiring.model.size)
 
     @property
     def waiting(self) -> NDArray[np.int32] | None:
         """Pending spikes of each neuron, i32[N]; None where one is the most."""
-        at = self.plan.at(lay.WAITING_AT)
-        if at < 0:
+        if self.plan.at(lay.WAITING_AT) < 0:
             return None
-        return self._memory.view(np.int32)[at // 4 : at // 4 + self.plan.wiring.model.size]
+        return self.part(lay.WAITING_AT, np.int32, self.plan.wiring.model.size)
 
     @property
     def due(self) -> NDArray[np.int64]:
@@ -274,6 +275,16 @@ class State:
         """Bring all neurons up to the latest pass, also those that nothing reached since."""
         freshen_all(self.attach().address)
 
+    def fly(self, due: NDArray[np.int64]) -> None:
+        """Let these spikes be in flight, i64[5, D], and no others."""
+        workspace = self.attach()
+        self._due = grown(self.due, due.shape[1])
+        self._due[:, : due.shape[1]] = due
+        self.control[lay.DUE] = due.shape[1]
+        if self.plan.wiring.fan_delayed:
+            workspace.context[lay.DUE_] = self._due.ctypes.data
+            workspace.context[lay.DUE_ROOM] = self._due.shape[1]
+
     def make_room(self) -> None:
         """Make the room that a kernel asked for: empty the logs, grow what is short."""
         workspace, control = self.attach(), self.control
@@ -307,9 +318,10 @@ class State:
             self.slot_blocks.append(workspace.slots[:, :slots].copy())
         control[lay.ROWS] = control[lay.SLOTS] = 0
 
-    def _floats(self, column: int) -> NDArray[np.float32]:
-        start = self.plan.at(column) // 4
-        return self._memory.view(np.float32)[start : start + self.plan.wiring.model.size]
+    def part(self, column: int, dtype: type[_Number], size: int) -> NDArray[_Number]:
+        """A part of its memory that the plan has a place for: [size]."""
+        first = self.plan.at(column)
+        return self._memory.view(np.uint8)[first : first + size * dtype().nbytes].view(dtype)
 
 
 def _zeros(plan: Plan) -> NDArray[np.int64]:

@@ -103,8 +103,8 @@ def test_a_driven_inbox_waits_without_an_event_loop():
 )
 async def test_a_full_queue_drops_what_it_was_told_to_and_counts_it(when_full, held, dropped):
     queue = BoundedQueue(2, when_full)
-    for item in range(5):
-        await queue.put(item)
+    lost = [await queue.put(item) for item in range(5)]
+    assert [item for item in lost if item is not None] == dropped
     assert (queue.accepted, queue.dropped, queue.refused) == (2, len(dropped), 0)
     queue.close()
     assert [item async for item in queue] == held

@@ -42,7 +42,7 @@ async def test_a_pass_runs_as_soon_as_an_event_of_a_later_one_is_sent(no_leaks):
         await session.send(([0] * 12, list(range(12))))
         assert not tap._items
         await session.send(([1500], [0]))
-        assert {spikes.t_us for spikes in tap._items} == {0}
+        assert {spikes.t_us for spikes in tap._items._items} == {0}
 
 
 async def test_once_decided_a_session_reads_no_further_input(no_leaks):

@@ -9,13 +9,13 @@ from neuroasync.metrics import calibrate
 from neuroasync.recording import Recording
 from neuroasync.train.stopping import CANDIDATES, falling_lead
 
-__all__ = ["FIXED", "LOSSES", "Rules", "rules_for"]
+__all__ = ["A_POINT", "FIXED", "Rules", "rules_for"]
 
 FIXED: Final = ("quiet", *CANDIDATES, *(f"steps({n})" for n in (1, 2, 5, 10, 20, 50)))
 """Rules that are the same for all networks, ``quiet`` first."""
 
-LOSSES: Final = (0.0, 0.01)
-"""Accuracy that a chosen rule may cost on the validation samples: nothing, or one point."""
+A_POINT: Final = 0.01
+"""Accuracy that a chosen rule may cost on the validation samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,12 @@ class Rules:
 def rules_for(validation: Recording) -> Rules:
     """The fixed rules, and those that are fitted to the validation samples in that mode.
 
-    Fitted are a lead that falls from pass to pass, for each of ``LOSSES``, and what
+    Fitted are a lead that falls from pass to pass, without a loss and with ``A_POINT``, and what
     ``confidence(p)`` would stand for.
 
     Args:
         validation: recording of the validation samples in that mode, until quiet.
     """
-    falling = [falling_lead(validation, loss) for loss in LOSSES]
+    falling = [falling_lead(validation, loss) for loss in (0.0, A_POINT)]
     promises = {c.until: c for c in sorted(calibrate(validation), key=lambda c: c.accuracy)}
     return Rules(tuple(dict.fromkeys((*FIXED, *falling, *promises))), promises)

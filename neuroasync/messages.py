@@ -1,0 +1,147 @@
+"""Messages of a stream: events one way, decisions the other, as JSON text or MessagePack.
+
+Events, in a message from whoever has them::
+
+    {"t_us": [0, 140, 900], "index": [3, 17, 3], "end": true}
+
+``t_us`` are times in µs since the sample's time 0, ascending, also from message to message;
+``index`` flattened input indices, as many. Both may be left out, but not one of them. ``end``
+closes the sample (default: false). ``provisional`` asks for provisional decisions of the sample,
+too (default: false).
+
+Decisions, in a message to them::
+
+    {"sample": 0, "label": 4, "class_name": "4", "votes": [0, 0, 0, 0, 7, 0, 0, 0, 0, 1],
+     "spikes": 181, "rounds": 37, "latency_ms": 1.52, "final": true}
+
+``label`` and ``class_name`` are null where there is none. The same maps are written in JSON or in
+MessagePack; text is JSON, binary is MessagePack.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+
+from neuroasync import limits
+from neuroasync.decision import Decision
+from neuroasync.errors import MessageError, SpikeFileError
+from neuroasync.spikes import SpikeTrain
+
+__all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
+
+_Time: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_TIME_US)]
+_Index: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=limits.MAX_INPUTS)]
+
+
+@dataclass(frozen=True, slots=True)
+class EventMessage:
+    """What a message says.
+
+    Attributes:
+        events: maybe none.
+        end: whether they are the sample's last.
+        provisional: whether provisional decisions are asked for.
+    """
+
+    events: SpikeTrain
+    end: bool = False
+    provisional: bool = False
+
+
+class _Events(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    t_us: list[_Time] | None = None
+    index: list[_Index] | None = None
+    end: bool = False
+    provisional: bool = False
+
+
+class _Decision(msgspec.Struct):
+    sample: int
+    label: int | None
+    class_name: str | None
+    votes: list[int]
+    spikes: int
+    rounds: int
+    latency_ms: float
+    final: bool
+
+
+# Typed decoders refuse whatever does not belong at the first byte of it: they build no nested
+# lists, and allocate nothing for a length that is only declared.
+_FROM_JSON: Final = msgspec.json.Decoder(_Events)
+_FROM_MSGPACK: Final = msgspec.msgpack.Decoder(_Events)
+
+
+def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> EventMessage:
+    """Read a message with events; nothing in it is trusted.
+
+    Args:
+        data: JSON if text, MessagePack if binary.
+        max_bytes: largest message that is read.
+
+    Raises:
+        MessageError: it is too large, damaged, or breaks the rules of the format.
+    """
+    if len(data) > max_bytes:
+        raise MessageError(f"message: {len(data)} bytes, the limit is {max_bytes}")
+    try:
+        found = (_FROM_JSON if isinstance(data, str) else _FROM_MSGPACK).decode(data)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise MessageError(_told(error)) from error
+    if (found.t_us is None) != (found.index is None):
+        there, missing = ("t_us", "index") if found.index is None else ("index", "t_us")
+        raise MessageError(f"{missing}: missing, expected as many as in {there}")
+    try:
+        events = SpikeTrain(found.t_us or [], found.index or [])  # type: ignore[arg-type]
+    except SpikeFileError as error:
+        raise MessageError(str(error)) from error
+    return EventMessage(events, found.end, found.provisional)
+
+
+def format_events(message: EventMessage, *, binary: bool = False) -> str | bytes:
+    """Write a message with events, for :func:`parse_events`: MessagePack if ``binary``, or JSON."""
+    events = message.events
+    return _written(
+        _Events(events.t_us.tolist(), events.index.tolist(), message.end, message.provisional),
+        binary,
+    )
+
+
+def format_decision(
+    decision: Decision, sample: int, latency_ms: float, *, binary: bool = False
+) -> str | bytes:
+    """Write a message with a decision: MessagePack if ``binary``, or JSON.
+
+    Args:
+        decision: final, or provisional.
+        sample: number of the sample in its stream, from 0.
+        latency_ms: how long it took, ms; by whose clock is the sender's to say.
+        binary: write MessagePack.
+    """
+    return _written(
+        _Decision(
+            sample=sample,
+            label=decision.label,
+            class_name=decision.class_name,
+            votes=decision.votes.tolist(),
+            spikes=decision.total_spikes,
+            rounds=decision.rounds,
+            latency_ms=round(latency_ms, 3),
+            final=decision.is_final,
+        ),
+        binary,
+    )
+
+
+def _written(message: msgspec.Struct, binary: bool) -> str | bytes:
+    if binary:
+        return msgspec.msgpack.encode(message)
+    return msgspec.json.encode(message).decode()
+
+
+def _told(error: Exception) -> str:
+    """An error of the decoder in our words: the field first, then what was wrong with it."""
+    what, _, field = str(error).partition(" - at `$")
+    field = field.strip("`").lstrip(".") or "message"
+    return f"{field}: {what[:1].lower()}{what[1:]}"
