@@ -204,7 +204,6 @@ export class Lane extends EventTarget {
   _say(view) {
     this._axis.textContent = view.unit;
     const line = this._find(".decision");
-    line.classList.toggle("done", false);
     if (!this.trace) {
       line.textContent = this._question ? "" : "No sample yet.";
       return;
