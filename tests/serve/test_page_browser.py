@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 live = pytest.importorskip("live_page", reason="needs playwright and the extra 'serve'")
@@ -335,6 +336,39 @@ def test_text_is_easy_to_read_in_light_and_dark(browser, address, scheme):
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         brightness = int(re.findall(r"\d+", background)[0])
         assert brightness > 240 if scheme == "light" else brightness < 40
+
+
+def test_a_drawing_is_made_like_the_images_of_the_data_set(browser, address):
+    strokes = {
+        "three": [THREE],
+        "small": [[(0.1 * x, 0.1 * y) for x, y in THREE]],
+        "one": [[(0.5, 0.1), (0.5, 0.9)]],
+        "wide": [[(0.0, 0.3), (1.0, 0.3), (0.0, 0.9), (1.0, 0.9)]],
+        "dash": [[(0.1, 0.5), (0.9, 0.5)]],
+        "dot": [[(0.5, 0.5)]],
+        "nothing": [],
+    }
+    with opened(browser, address, **STILL) as page:
+        images = page.evaluate(
+            "async (of) => { const { imageOf } = await import('/page/strokes.js');"
+            "const { drawing } = await (await fetch('/about')).json();"
+            "return Object.fromEntries(Object.entries(of).map(([k, s]) => "
+            "[k, imageOf(s, drawing)])); }",
+            strokes,
+        )
+    arrays = {name: np.array(image) for name, image in images.items()}
+    assert all(a.shape == (8, 8) and 0 <= a.min() <= a.max() <= 1 for a in arrays.values())
+    assert np.array_equal(arrays["three"], arrays["small"])
+    for name in ("three", "one", "wide"):
+        rows = arrays[name].sum(axis=1)
+        assert (rows > 0.3).all()
+        assert abs(arrays[name].mean() - 20 / 64) < 0.03
+        columns = np.flatnonzero(arrays[name].sum(axis=0) > 0.3)
+        assert columns[0] + columns[-1] == 7  # in the middle
+    assert arrays["wide"][:, [0, 7]].sum() == 0
+    assert arrays["dash"][[0, 7]].sum() == 0
+    assert arrays["dot"].sum() > 1
+    assert not arrays["nothing"].any()
 
 
 def test_a_network_whose_input_is_no_image_shows_its_golden_samples(browser):

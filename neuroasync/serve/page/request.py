@@ -29,7 +29,7 @@ MAX_TRACE_BYTES: Final = 2**20
 MAX_TRACE_EVENTS: Final = 20_000
 """Input events of a sample that is traced."""
 
-MAX_TRACE_PASSES: Final = 10_000
+MAX_TRACE_PASSES: Final = 1000
 """Timesteps of a sample that is traced."""
 
 MAX_TRACE_STEPS: Final = 20_000

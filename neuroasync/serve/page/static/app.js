@@ -1,11 +1,12 @@
 // The page: one input, two lanes, one time.
 
-import { imageOf } from "./strokes.js";
+import { made, rowOf } from "./dom.js";
 import { listSamples, showEvents } from "./input.js";
-import { Lane, made, rowOf } from "./lane.js";
+import { Lane } from "./lane.js";
 import { Pad } from "./pad.js";
 import { Player } from "./player.js";
 import { fetchAbout } from "./server.js";
+import { imageOf } from "./strokes.js";
 import { UNITS, capital, shortRule, verdict } from "./words.js";
 
 const $ = (id) => document.getElementById(id);

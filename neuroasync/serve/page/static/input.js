@@ -1,7 +1,7 @@
 // What the lanes are given: a drawing or a sample, and how it looks as events.
 
 import { paintCells } from "./canvas.js";
-import { made } from "./lane.js";
+import { made } from "./dom.js";
 import { counted } from "./words.js";
 
 const MOST_FRAMES = 20;

@@ -1,8 +1,10 @@
 // One run of the sample: how it is run, its raster, its votes, its decision.
 
+import { made, rowOf } from "./dom.js";
 import { drawRaster } from "./raster.js";
 import { ServerError, fetchTrace } from "./server.js";
 import { Trace } from "./trace.js";
+import { Votes } from "./votes.js";
 import { counted, judged, shortRule, standing } from "./words.js";
 
 const OWN_RULE = "own";
@@ -83,7 +85,7 @@ export class Lane extends EventTarget {
       const count = this._counts.get(p);
       if (count) count.textContent = counted(spikes, name === this.about.output ? "vote" : "spike");
     });
-    this._showVotes(trace, moment);
+    this._votes?.show(trace, moment);
     if (!view.isPlaying) this._describe(view);
   }
 
@@ -166,6 +168,7 @@ export class Lane extends EventTarget {
     }
     this._rows = rows;
     this._counts = new Map();
+    this._votes = null; // where there are too many classes to list
     const grid = this._find(".raster");
     grid.style.gridTemplateRows = rows.map(({ height }) => `${height}px`).join(" ");
     grid.style.setProperty("--rows", `${line}px`);
@@ -188,7 +191,9 @@ export class Lane extends EventTarget {
       return;
     }
     if (row.kind === "output" && isNamed) {
-      this._listVotes(put);
+      this._votes = new Votes(this.about);
+      put(this._votes.names);
+      put(this._votes.list);
       return;
     }
     const name = put(made("span", "pop", row.name));
@@ -196,43 +201,9 @@ export class Lane extends EventTarget {
     this._counts.set(row.p ?? "input", put(made("span", "count", "")));
   }
 
-  _listVotes(put) {
-    const { classes, output } = this.about;
-    this._names = classes.map((name) => made("li", "", name));
-    const names = put(made("ul", "names", ""));
-    names.setAttribute("aria-hidden", "true"); // the list of votes names them, too
-    names.append(...this._names);
-    this._votes = classes.map((name) => {
-      const item = made("li", "", "");
-      const scale = made("span", "scale", "");
-      scale.append(made("span", "bar none", ""), made("span", "lead", ""));
-      item.append(made("span", "visually-hidden", `${name}:`), made("span", "value", "0"), scale);
-      return item;
-    });
-    const votes = put(made("ol", "votes", ""));
-    votes.setAttribute("aria-label", `Votes so far (${output})`);
-    votes.append(...this._votes);
-  }
-
-  _showVotes(trace, moment) {
-    if (!this._votes) return;
-    const votes = trace ? trace.votesAt(moment) : this.about.classes.map(() => 0);
-    const most = Math.max(1, ...(trace ? trace.decision.votes : []));
-    const leader = trace ? trace.leaderAt(moment) : -1;
-    this._votes.forEach((item, c) => {
-      const [bar, value, lead] = [".bar", ".value", ".lead"].map((of) => item.querySelector(of));
-      bar.style.setProperty("--share", votes[c] / most);
-      bar.classList.toggle("none", votes[c] === 0);
-      value.textContent = votes[c];
-      lead.textContent = c === leader ? "leads" : "";
-      for (const element of [item, this._names[c]]) element.classList.toggle("leads", c === leader);
-    });
-  }
-
   _say(view) {
     this._axis.textContent = view.unit;
     const line = this._find(".decision");
-    line.classList.toggle("done", false);
     if (!this.trace) {
       line.textContent = this._question ? "" : "No sample yet.";
       return;
@@ -282,26 +253,6 @@ export class Lane extends EventTarget {
     trouble.hidden = !message;
     trouble.textContent = message;
   }
-}
-
-export function made(tag, classes, text) {
-  const element = document.createElement(tag);
-  if (classes) element.className = classes;
-  element.textContent = text;
-  return element;
-}
-
-/** A table row whose first cell heads it. */
-export function rowOf(cells, tag) {
-  const row = document.createElement("tr");
-  row.append(
-    ...cells.map((text, k) => {
-      const cell = made(k ? tag : "th", "", text);
-      if (cell.tagName === "TH") cell.scope = tag === "th" ? "col" : "row";
-      return cell;
-    }),
-  );
-  return row;
 }
 
 function ruleText(rule, about) {

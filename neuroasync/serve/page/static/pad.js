@@ -16,11 +16,12 @@ export class Pad extends EventTarget {
     this._canvas = canvas;
     this._hint = hint;
     this._drawing = null; // the stroke that grows
+    this._pointer = null; // that draws it; another finger does not
     this._cursor = null; // of the keys: [x, y]
     canvas.addEventListener("pointerdown", (event) => this._down(event));
     canvas.addEventListener("pointermove", (event) => this._move(event));
-    canvas.addEventListener("pointerup", () => this._up());
-    canvas.addEventListener("pointercancel", () => this._up());
+    canvas.addEventListener("pointerup", (event) => this._up(event));
+    canvas.addEventListener("pointercancel", (event) => this._up(event));
     canvas.addEventListener("keydown", (event) => this._key(event));
     canvas.addEventListener("focus", () => this._focus());
     canvas.addEventListener("blur", () => this._blur());
@@ -29,7 +30,7 @@ export class Pad extends EventTarget {
 
   clear() {
     this.strokes = [];
-    this._drawing = null;
+    this._drawing = this._pointer = null;
     this.paint();
     this.dispatchEvent(new Event("clear"));
   }
@@ -73,22 +74,22 @@ export class Pad extends EventTarget {
 
   _down(event) {
     if (event.button !== 0 || this._drawing) return;
+    this._pointer = event.pointerId;
     this._canvas.setPointerCapture(event.pointerId);
     this._cursor = null;
     this._begin(this._at(event));
   }
 
   _move(event) {
-    if (!this._drawing || this._cursor) return;
+    if (!this._drawing || event.pointerId !== this._pointer) return;
     // A fast pen has several positions in one event; its strokes are rounder for them.
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) this._drawing.push(this._at(each));
     this._grown();
   }
 
-  _up() {
-    if (!this._drawing || this._cursor) return;
-    this._end();
+  _up(event) {
+    if (this._drawing && event.pointerId === this._pointer) this._end();
   }
 
   _begin(point) {
@@ -103,7 +104,7 @@ export class Pad extends EventTarget {
   }
 
   _end() {
-    this._drawing = null;
+    this._drawing = this._pointer = null;
     this.paint();
     this.dispatchEvent(new Event("stroke"));
   }

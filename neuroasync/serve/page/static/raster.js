@@ -41,16 +41,16 @@ export function drawRaster(canvas, trace, rows, view) {
   drawAxis(plot);
 }
 
-/** Forward steps that take several rounds are shaded: so long everyone waits. */
-function drawSteps({ context, ink, x, trace, unit, last, rows, from, to }) {
+/** Forward steps that take several rounds are shaded, also while they last: so long all wait. */
+function drawSteps({ context, ink, x, trace, unit, position, last, rows, from, to }) {
   if (unit !== "rounds") return;
   const { rounds, step } = trace.moments;
   const [top, bottom] = [rows[0].height, rows.at(-1).top];
   context.fillStyle = ink.band;
-  for (let m = 1; m <= last; m++) {
-    const span = rounds[m] - rounds[m - 1];
-    if (!step[m] || span < 2 || rounds[m] < from || rounds[m - 1] > to) continue;
-    const [left, right] = [x(rounds[m - 1]) + 1, x(rounds[m]) - 1];
+  for (let m = 1; m <= Math.min(last + 1, trace.length - 1); m++) {
+    const [begin, end] = [rounds[m - 1], rounds[m]];
+    if (!step[m] || end - begin < 2 || end < from || begin > to || begin >= position) continue;
+    const [left, right] = [x(begin) + 1, x(Math.min(end, position)) - 1];
     context.fillRect(left, top, Math.max(1, right - left), bottom - top);
   }
 }

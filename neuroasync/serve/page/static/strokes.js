@@ -11,7 +11,7 @@ const FLAT = 0.35; // lower drawings, a dash for one, are not stretched
 /** Values from 0 to 1, rows of columns; all 0 without strokes. `drawing` is as /about tells it. */
 export function imageOf(strokes, drawing) {
   const { height, width, ink, centre } = drawing;
-  const segments = segmentsOf(strokes);
+  const segments = sheared(segmentsOf(strokes), drawing.upright);
   if (!segments.length) return blank(height, width);
   let radius = (drawing.pen * height) / 2;
   if (ink !== null) {
@@ -57,6 +57,29 @@ function segmentsOf(strokes) {
     });
   }
   return segments;
+}
+
+/** With a share of the slant taken away: the sets were written more upright than one draws. */
+function sheared(segments, share) {
+  let [length, x, y] = [0, 0, 0];
+  const parts = segments.map(([ax, ay, bx, by]) => {
+    // A dot weighs a little, so that dots alone have a middle, too.
+    const part = [Math.hypot(bx - ax, by - ay) + 1e-6, (ax + bx) / 2, (ay + by) / 2];
+    length += part[0];
+    x += part[0] * part[1];
+    y += part[0] * part[2];
+    return part;
+  });
+  const middle = y / length;
+  let [across, down] = [0, 0];
+  for (const [weight, mx, my] of parts) {
+    across += weight * (mx - x / length) * (my - middle);
+    down += weight * (my - middle) ** 2;
+  }
+  const slant = down ? (share * across) / down : 0;
+  return segments.map(([ax, ay, bx, by]) => [
+    ax - slant * (ay - middle), ay, bx - slant * (by - middle), by,
+  ]);
 }
 
 function boxOf(points) {
