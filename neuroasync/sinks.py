@@ -21,8 +21,8 @@ from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
 from neuroasync.messages import format_decision
 from neuroasync.queue import WhenFull
-from neuroasync.sources.buffered import buffered_items
-from neuroasync.sources.counts import Counts
+from neuroasync.sources.buffered import buffered_items, closed_after
+from neuroasync.sources.source_counts import SourceCounts
 
 __all__ = ["JsonLines", "Sink", "WebsocketSink", "pump"]
 
@@ -36,7 +36,7 @@ async def pump(
     *,
     capacity: int = 64,
     when_full: WhenFull = "block",
-) -> Counts:
+) -> SourceCounts:
     """Give each decision to ``sink``, in order, until there are no more.
 
     Decisions are made while the sink is still at work on those before. Up to ``capacity`` of them
@@ -46,7 +46,8 @@ async def pump(
     Cancellation: safe; no task is left behind. Decisions that wait are lost.
 
     Args:
-        decisions: a stream of them; the caller's to close.
+        decisions: a stream of them; closed in the end if it is an async generator, as those of a
+            session are.
         sink: where they go.
         capacity: decisions that wait for the sink.
         when_full: what to do with one for which there is no room.
@@ -60,7 +61,10 @@ async def pump(
             waited.
         Exception: what ``decisions`` or ``sink`` raises.
     """
-    async with buffered_items(decisions, capacity, when_full, _one) as waiting:
+    async with (
+        closed_after(decisions),
+        buffered_items(decisions, capacity, when_full, _one) as waiting,
+    ):
         async for decision in waiting:
             done = sink(decision)
             if inspect.isawaitable(done):

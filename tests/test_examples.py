@@ -16,6 +16,10 @@ EXPECTED = {
     "decide.py": r"first guess: \d after \d+ spikes\n(decided: \d after \d+ rounds\n){5}",
     "own_population.py": r"decided: \d; the last vote came before 5000 µs: True\n",
     "own_policy.py": r"fifo: (1\d|2\d) of 40 right\nnewest-first: (1\d|2\d|3\d) of 40 right\n",
+    "replay_camera.py": r"( *\d+ ms: (top|bottom) (left|right), \d+ spikes\n){20}"
+    r"29589 events; .*\n",
+    "sensor_gateway.py": r"(\{\"sample\":.*\}\n)+"
+    r"events: [1-9]\d* accepted \+ [1-9]\d* dropped \+ 0 refused\n= (\d+) of \2 sent\n",
     "training.py": r"validation accuracy after 2 epochs: [3-9]\d %\n",
 }
 

@@ -13,10 +13,10 @@ async iterable in a task of its own, so that a slow reader does not hold it up.
 
 from neuroasync.sources.buffered import Buffered, buffered
 from neuroasync.sources.camera_files import CameraFileSource, CameraStream, View
-from neuroasync.sources.counts import Counts
 from neuroasync.sources.paced import Paced
 from neuroasync.sources.plane import Plane
 from neuroasync.sources.source import Source
+from neuroasync.sources.source_counts import SourceCounts
 from neuroasync.sources.spike_files import SpikeFileSource
 from neuroasync.sources.udp import UdpSource, send_udp
 from neuroasync.sources.websocket import WebsocketSource
@@ -25,10 +25,10 @@ __all__ = [
     "Buffered",
     "CameraFileSource",
     "CameraStream",
-    "Counts",
     "Paced",
     "Plane",
     "Source",
+    "SourceCounts",
     "SpikeFileSource",
     "UdpSource",
     "View",

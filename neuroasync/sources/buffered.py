@@ -1,16 +1,19 @@
 """Read a stream in a task of its own, so that a slow reader does not hold it up."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, Self, TypeVar
 
+from neuroasync._inlet import Events
 from neuroasync.errors import ClosedError, QueueFullError
 from neuroasync.queue import BoundedQueue, WhenFull
-from neuroasync.sources.counts import Counts
+from neuroasync.sources.source_counts import SourceCounts
 from neuroasync.spikes import SpikeTrain
+from neuroasync.streaming import Parts
 
-__all__ = ["Buffered", "buffered", "buffered_items"]
+__all__ = ["Buffered", "buffered", "buffered_items", "closed_after"]
 
 Item = TypeVar("Item")
 
@@ -25,7 +28,7 @@ class Buffered(Generic[Item]):
     """
 
     def __init__(self, queue: BoundedQueue[Item], size: Callable[[Item], int]) -> None:
-        self.counts = Counts()
+        self.counts = SourceCounts()
         self._queue = queue
         self._size = size
         self._error: Exception | None = None
@@ -77,7 +80,7 @@ class Buffered(Generic[Item]):
 
 @asynccontextmanager
 async def buffered(
-    source: AsyncIterable[SpikeTrain], capacity: int = 64, when_full: WhenFull = "block"
+    source: AsyncIterable[Events], capacity: int = 64, when_full: WhenFull = "block"
 ) -> AsyncIterator[Buffered[SpikeTrain]]:
     """Read ``source``, any async iterable of parts, in a task of its own while the block lasts.
 
@@ -86,13 +89,27 @@ async def buffered(
     dropped, or, with ``"error"``, reading ends with QueueFullError. ``counts`` tells.
 
     What the source raises, the reader gets after the parts that came before it; at the end of the
-    block if it did not read so far. No task is left behind. Who made the source closes it.
+    block if it did not read so far. No task is left behind. An async generator is closed with the
+    block; any other source by who made it.
 
     Raises:
         ValueError: ``capacity`` or ``when_full`` is not valid.
     """
-    async with buffered_items(source, capacity, when_full, len) as parts:
+    async with (
+        closed_after(source),
+        buffered_items(Parts(source), capacity, when_full, len) as parts,
+    ):
         yield parts
+
+
+@asynccontextmanager
+async def closed_after(source: object) -> AsyncGenerator[None, None]:
+    """Close ``source`` at the end if it is an async generator: nobody else may know it."""
+    try:
+        yield
+    finally:
+        if inspect.isasyncgen(source):
+            await source.aclose()
 
 
 @asynccontextmanager

@@ -1,14 +1,17 @@
 """Hold the parts of any stream back until their time has come."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+import inspect
+from collections.abc import AsyncIterable
 from typing import Final
 
 import numpy as np
 
 from neuroasync import limits
+from neuroasync._inlet import Events
 from neuroasync.clock import Clock
 from neuroasync.sources.source import Source
 from neuroasync.spikes import SpikeTrain
+from neuroasync.streaming import Parts
 
 __all__ = ["Paced"]
 
@@ -29,7 +32,7 @@ class Paced(Source):
 
     Args:
         source: parts whose times ascend. If it is a :class:`~neuroasync.sources.Source`, it is
-            opened and closed with this one.
+            opened and closed with this one; an async generator is closed with it.
         clock: what to wait for.
         every_us: longest part, µs; from 1.
 
@@ -38,13 +41,13 @@ class Paced(Source):
     """
 
     def __init__(
-        self, source: AsyncIterable[SpikeTrain], clock: Clock, *, every_us: int = 1000
+        self, source: AsyncIterable[Events], clock: Clock, *, every_us: int = 1000
     ) -> None:
         super().__init__()
         if type(every_us) is not int or not 1 <= every_us <= limits.MAX_TIME_US:
             raise ValueError(f"every_us: {every_us!r:.80}, expected an integer from 1")
         self._source = source
-        self._parts: AsyncIterator[SpikeTrain] = aiter(source)
+        self._parts = Parts(source)
         self._clock = clock
         self._every_us = every_us
         self._part = SpikeTrain(_NONE, _NONE)
@@ -72,5 +75,5 @@ class Paced(Source):
         return SpikeTrain(t_us[start:stop], self._part.index[start:stop])
 
     async def _close(self) -> None:
-        if isinstance(self._source, Source):
+        if isinstance(self._source, Source) or inspect.isasyncgen(self._source):
             await self._source.aclose()

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from neuroasync.errors import ClosedError
-from neuroasync.sources.counts import Counts
+from neuroasync.sources.source_counts import SourceCounts
 from neuroasync.spikes import SpikeTrain
 
 __all__ = ["Source"]
@@ -25,7 +25,7 @@ class Source(ABC):
     """
 
     def __init__(self) -> None:
-        self.counts = Counts()
+        self.counts = SourceCounts()
         self._is_open = False
         self._is_closed = False
 

@@ -4,6 +4,7 @@ The packets are those of :mod:`neuroasync.sources.spif`.
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any, Final, TypeVar
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync._inlet import Events
 from neuroasync.clock import Clock, RealTimeClock
 from neuroasync.errors import ClosedError, MessageError, QueueFullError, SourceError
 from neuroasync.queue import BoundedQueue, WhenFull
@@ -20,10 +22,16 @@ from neuroasync.sources.source import Source
 from neuroasync.sources.spif import MAX_EXTENT, format_packets, parse_packet
 from neuroasync.sources.times import Stamps, ascending
 from neuroasync.spikes import SpikeTrain
+from neuroasync.streaming import Parts
 
 __all__ = ["UdpSource", "send_udp"]
 
 _Protocol = TypeVar("_Protocol", bound=asyncio.DatagramProtocol)
+
+_PACKETS_A_TURN: Final = 64
+"""Some 1 ms of the event loop."""
+
+_MOST_BYTES: Final = 2**16
 
 _WAYS: Final = ("drop-oldest", "drop-newest", "error")
 
@@ -97,7 +105,7 @@ class UdpSource(Source):
             self._clock = RealTimeClock()
         try:
             self._transport, _ = await _endpoint(
-                self._where, lambda made, address: made.bind(address), lambda: _Listener(self)
+                self._where, socket.socket.bind, lambda made: _Listener(self, made)
             )
         except OSError as error:
             host, port = self._where
@@ -162,11 +170,21 @@ class UdpSource(Source):
 
 
 class _Listener(asyncio.DatagramProtocol):
-    def __init__(self, source: UdpSource) -> None:
+    """Takes all packets that are there.
+
+    Asyncio hands over one for each turn of the event loop. What piles up behind it in a busy
+    loop, the operating system would drop, and nobody would count it.
+    """
+
+    def __init__(self, source: UdpSource, listening: socket.socket) -> None:
         self._source = source
+        self._socket = listening
 
     def datagram_received(self, data: bytes, _: Any) -> None:
         self._source._take(data)
+        with contextlib.suppress(OSError):  # BlockingIOError: there are no more
+            for _ in range(_PACKETS_A_TURN):
+                self._source._take(self._socket.recv(_MOST_BYTES))
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None:
@@ -174,14 +192,14 @@ class _Listener(asyncio.DatagramProtocol):
 
 
 async def send_udp(
-    parts: AsyncIterable[SpikeTrain] | Iterable[SpikeTrain],
+    parts: AsyncIterable[Events] | Iterable[Events],
     shape: tuple[int, ...],
     host: str,
     port: int,
     *,
     timestamps: bool = True,
 ) -> int:
-    """Send events over UDP, as fast as they come: pace them by :func:`neuroasync.sources.paced`.
+    """Send events over UDP, as fast as they come; :class:`~neuroasync.sources.Paced` paces them.
 
     Cancellation: safe; the socket is closed.
 
@@ -203,13 +221,13 @@ async def send_udp(
     plane = _addressable(shape)
     try:
         transport, sender = await _endpoint(
-            (host, port), lambda made, address: made.connect(address), _Sender
+            (host, port), socket.socket.connect, lambda _: _Sender()
         )
     except OSError as error:
         raise SourceError(f"udp {host}:{port}: {error}; cannot send there") from error
     sent = 0
     try:
-        async for part in _each(parts):
+        async for part in Parts(parts):
             part.check_indices(plane.size)
             for data, events in format_packets(
                 part.index, part.t_us if timestamps else None, plane
@@ -244,7 +262,7 @@ class _Sender(asyncio.DatagramProtocol):
 async def _endpoint(
     where: tuple[str, int],
     attach: Callable[[socket.socket, Any], None],
-    protocol: Callable[[], _Protocol],
+    protocol: Callable[[socket.socket], _Protocol],
 ) -> tuple[asyncio.DatagramTransport, _Protocol]:
     """An endpoint on a socket of our own: of one that cannot be had, uvloop leaves a handle."""
     loop = asyncio.get_running_loop()
@@ -256,21 +274,10 @@ async def _endpoint(
     try:
         made.setblocking(False)
         attach(made, address)
-        return await loop.create_datagram_endpoint(protocol, sock=made)
+        return await loop.create_datagram_endpoint(lambda: protocol(made), sock=made)
     except BaseException:
         made.close()
         raise
-
-
-async def _each(
-    parts: AsyncIterable[SpikeTrain] | Iterable[SpikeTrain],
-) -> AsyncIterable[SpikeTrain]:
-    if isinstance(parts, AsyncIterable):
-        async for part in parts:
-            yield part
-    else:
-        for part in parts:
-            yield part
 
 
 def _addressable(shape: tuple[int, ...]) -> Plane:

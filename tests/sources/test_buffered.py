@@ -6,7 +6,7 @@ import pytest
 from streams import all_of, each, part
 
 import neuroasync as na
-from neuroasync.sources import Counts, buffered
+from neuroasync.sources import SourceCounts, buffered
 
 
 class Pushed:
@@ -40,7 +40,7 @@ NUMBERED = [part((k, k), (k, k)) for k in range(6)]
 async def test_everything_comes_through_in_order(no_leaks):
     async with buffered(each(*NUMBERED), 2) as parts:
         assert [p async for p in parts] == NUMBERED
-    assert parts.counts == Counts(accepted=12)
+    assert parts.counts == SourceCounts(accepted=12)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ async def test_a_slow_reader_does_not_hold_the_source_up(when_full, kept, no_lea
     async with buffered(stream, 2, when_full) as parts:
         await read_out(stream)
         assert [await anext(parts), await anext(parts)] == kept
-        assert parts.counts == Counts(accepted=4, dropped=8)
+        assert parts.counts == SourceCounts(accepted=4, dropped=8)
     assert stream.is_closed
 
 
@@ -62,7 +62,7 @@ async def test_a_source_that_is_to_wait_waits(no_leaks):
             await asyncio.sleep(0)
         assert stream.left == NUMBERED[3:]  # two wait, one is under way
         assert await anext(parts) == NUMBERED[0]
-    assert parts.counts == Counts(accepted=2, dropped=4)
+    assert parts.counts == SourceCounts(accepted=2, dropped=4)
 
 
 async def test_where_a_full_buffer_is_an_error_the_reader_gets_it_last(no_leaks):
@@ -75,7 +75,7 @@ async def test_where_a_full_buffer_is_an_error_the_reader_gets_it_last(no_leaks)
             async for p in parts:
                 found.append(p)  # noqa: PERF401  # up to the error
         assert found == NUMBERED[:2]
-    assert parts.counts == Counts(accepted=4, refused=2)
+    assert parts.counts == SourceCounts(accepted=4, refused=2)
 
 
 async def test_what_the_source_raises_comes_after_what_it_gave(no_leaks):
@@ -91,7 +91,7 @@ async def test_what_the_source_raised_is_not_lost_on_a_reader_who_left(no_leaks)
         async with buffered(each(NUMBERED[0], na.SourceError("broke off"))) as parts:
             await anext(parts)
             await asyncio.sleep(0)
-    assert parts.counts == Counts(accepted=2)
+    assert parts.counts == SourceCounts(accepted=2)
 
 
 async def test_what_the_block_raises_goes_before_what_the_source_raised(no_leaks):
@@ -139,6 +139,21 @@ async def test_leaving_waits_for_a_source_that_takes_its_time_even_if_cancelled(
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
+
+
+async def test_an_async_generator_is_closed_with_the_block(no_leaks):
+    stream = each(*NUMBERED)
+    async with buffered(stream, 1) as parts:
+        await anext(parts)
+    assert [p async for p in stream] == []
+
+
+async def test_parts_may_be_pairs_of_arrays(no_leaks):
+    async with buffered(each(([0, 1], [2, 3]), ([5], [0]))) as parts:
+        assert await all_of(parts) == [(0, 2), (1, 3), (5, 0)]
+    with pytest.raises(na.SpikeFileError, match=r"^events: str, expected a SpikeTrain or \(t_us, "):
+        async with buffered(each("events")) as parts:
+            await anext(parts)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from streams import all_of
 
 import neuroasync as na
 from neuroasync import limits
-from neuroasync.sources import CameraFileSource, Counts, View
+from neuroasync.sources import CameraFileSource, SourceCounts, View
 
 CAMERA = Path(__file__).parents[1] / "data" / "camera"
 DVS = CAMERA / "dvs.es"
@@ -63,14 +63,14 @@ async def test_the_middle_is_seen_binned_as_far_as_it_fits():
     source = CameraFileSource(Recording(corners, sensor=(9, 6)), (1, 2, 2))
     # Bins of 3 x 3 from x = 1: columns 0 and 7, 8 are outside, no row is.
     assert await all_of(source) == [(0, 0), (0, 0), (0, 0), (0, 3), (0, 3), (0, 3)]
-    assert source.counts == Counts(accepted=6, outside=1)
+    assert source.counts == SourceCounts(accepted=6, outside=1)
 
 
 async def test_a_view_is_what_the_network_sees():
     events = [(0, x, 3, True) for x in range(8)]
     source = CameraFileSource(Recording(events), (2, 1, 2), view=View(x=3, y=2, binning=2))
     assert await all_of(source) == [(0, 2), (0, 2), (0, 3), (0, 3)]
-    assert source.counts == Counts(accepted=4, outside=4)
+    assert source.counts == SourceCounts(accepted=4, outside=4)
 
 
 async def test_times_that_go_back_are_moved_up_and_counted():
@@ -79,7 +79,7 @@ async def test_times_that_go_back_are_moved_up_and_counted():
     )
     source = CameraFileSource(recording, (6, 8))
     assert await all_of(source) == [(0, 0), (200, 1), (200, 2), (300, 3)]
-    assert source.counts == Counts(accepted=4, late=1)
+    assert source.counts == SourceCounts(accepted=4, late=1)
 
 
 async def test_the_es_recording_is_read_whole():

@@ -7,7 +7,7 @@ from streams import all_of, each, part
 
 import neuroasync as na
 from neuroasync.clock import ManualClock, VirtualClock
-from neuroasync.sources import Counts, Paced, Source
+from neuroasync.sources import Paced, Source, SourceCounts
 
 
 class Listed(Source):
@@ -42,7 +42,7 @@ async def test_each_part_comes_at_the_time_of_its_last_event(no_leaks):
         assert len(found) == 2
         await clock.advance(1)
     assert found[2:] == [part((5000, 5))]
-    assert source.counts == Counts(accepted=5)
+    assert source.counts == SourceCounts(accepted=5)
 
 
 async def test_with_a_virtual_clock_nothing_waits_and_nothing_is_lost():
@@ -57,10 +57,10 @@ async def test_a_slow_reader_is_told_how_much_came_late():
     assert len(await anext(source, None) if not await clock.advance(10) else part()) == 2
     await clock.advance(3090)
     assert await anext(source) == part((2000, 3), (2100, 4))
-    assert source.counts == Counts(accepted=4)
+    assert source.counts == SourceCounts(accepted=4)
     await clock.advance(6901)
     assert await anext(source) == part((9000, 5))
-    assert source.counts == Counts(accepted=5, late=1)
+    assert source.counts == SourceCounts(accepted=5, late=1)
 
 
 async def test_parts_are_cut_as_told():

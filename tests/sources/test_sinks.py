@@ -16,7 +16,7 @@ from websockets.asyncio.server import serve
 import neuroasync as na
 from neuroasync.shipped import shipped_bundle, shipped_spikes
 from neuroasync.sinks import JsonLines, WebsocketSink, pump
-from neuroasync.sources import Counts
+from neuroasync.sources import SourceCounts
 
 BASE = na.Decision(
     label=0,
@@ -46,7 +46,7 @@ FIVE = [decision(k) for k in range(5)]
 
 async def test_a_function_gets_each_decision_in_order(no_leaks):
     found = []
-    assert await pump(each(*FIVE), found.append) == Counts(accepted=5)
+    assert await pump(each(*FIVE), found.append) == SourceCounts(accepted=5)
     assert found == FIVE
 
 
@@ -57,7 +57,7 @@ async def test_an_async_function_is_waited_for(no_leaks):
         await asyncio.sleep(0)
         found.append(decision)
 
-    assert await pump(each(*FIVE), sink) == Counts(accepted=5)
+    assert await pump(each(*FIVE), sink) == SourceCounts(accepted=5)
     assert found == FIVE
 
 
@@ -96,7 +96,7 @@ async def test_a_slow_sink_loses_what_was_chosen_and_it_is_counted(when_full, fo
     sink = Slow()
     counts = await pump(all_made(FIVE, sink), sink, capacity=2, when_full=when_full)
     assert sink.found == found
-    assert counts == Counts(accepted=3, dropped=2)
+    assert counts == SourceCounts(accepted=3, dropped=2)
 
 
 async def test_a_slow_sink_makes_decisions_wait_unless_told_otherwise(no_leaks):
@@ -113,7 +113,7 @@ async def test_a_slow_sink_makes_decisions_wait_unless_told_otherwise(no_leaks):
             await asyncio.sleep(0)
         assert len(made) == 3  # one in the sink, one waits, one is under way
         sink.may_go_on.set()
-    assert pumping.result() == Counts(accepted=5)
+    assert pumping.result() == SourceCounts(accepted=5)
     assert sink.found == [0, 1, 2, 3, 4]
 
 
@@ -146,6 +146,16 @@ async def test_what_the_stream_raises_comes_after_what_it_gave(no_leaks):
     with pytest.raises(na.ClosedError):
         await pump(each(*FIVE[:2], na.ClosedError("closed")), found.append)
     assert found == FIVE[:2]
+
+
+async def test_a_stream_of_decisions_is_closed_in_the_end(no_leaks):
+    def sink(decision):
+        raise OSError
+
+    decisions = each(*FIVE)
+    with pytest.raises(OSError, match=r"^$"):
+        await pump(decisions, sink)
+    assert [d async for d in decisions] == []
 
 
 @pytest.mark.parametrize("ticks", range(6))

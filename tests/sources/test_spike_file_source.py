@@ -10,7 +10,7 @@ import neuroasync as na
 from neuroasync import limits
 from neuroasync.clock import VirtualClock
 from neuroasync.shipped import shipped_file
-from neuroasync.sources import Counts, Paced, SpikeFileSource
+from neuroasync.sources import Paced, SourceCounts, SpikeFileSource
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def path(tmp_path):
 async def test_samples_follow_each_other_a_period_apart(path):
     async with SpikeFileSource(path, period_us=100) as source:
         assert await all_of(source) == [(0, 1), (40, 2), (207, 3)]
-        assert source.counts == Counts(accepted=3)
+        assert source.counts == SourceCounts(accepted=3)
 
 
 async def test_a_file_of_one_sample_needs_no_period(tmp_path):

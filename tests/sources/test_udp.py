@@ -10,7 +10,7 @@ from streams import all_of, each, part
 
 import neuroasync as na
 from neuroasync.clock import ManualClock
-from neuroasync.sources import Counts, UdpSource, send_udp
+from neuroasync.sources import SourceCounts, UdpSource, send_udp
 
 SHAPE = (2, 4, 4)
 
@@ -45,7 +45,7 @@ async def test_what_is_sent_arrives_with_its_times(no_leaks):
         assert sent == 3
         assert await anext(source) == part((0, 3), (5, 31))
         assert await anext(source) == part((9, 0))
-        assert source.counts == Counts(accepted=3)
+        assert source.counts == SourceCounts(accepted=3)
 
 
 async def test_packets_without_timestamps_have_the_time_of_their_arrival():
@@ -77,7 +77,7 @@ async def test_packets_with_and_without_timestamps_may_take_turns(sender):
         await clock.advance(100)
         sender.sendto(word(2, 0), source.address)
         assert await anext(source) == part((850, 2))
-        assert source.counts == Counts(accepted=3, late=1)
+        assert source.counts == SourceCounts(accepted=3, late=1)
 
 
 async def test_malformed_packets_are_counted_and_skipped(sender, no_leaks):
@@ -97,7 +97,7 @@ async def test_malformed_packets_are_counted_and_skipped(sender, no_leaks):
             sender.sendto(data, source.address)
         assert await anext(source) == part((0, 1))
         assert await anext(source) == part((0, 15))
-        assert source.counts == Counts(accepted=2, malformed=7)
+        assert source.counts == SourceCounts(accepted=2, malformed=7)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ async def test_a_slow_reader_loses_what_was_chosen_and_it_is_counted(when_full, 
             sender.sendto(word(k, 0), source.address)
         await settled(source, 10)
         assert [int((await anext(source)).index[0]) for _ in range(3)] == kept
-        assert source.counts == Counts(accepted=3, dropped=7)
+        assert source.counts == SourceCounts(accepted=3, dropped=7)
 
 
 async def test_a_slow_reader_that_is_to_get_an_error_gets_it_after_what_was_accepted(sender):
@@ -120,7 +120,7 @@ async def test_a_slow_reader_that_is_to_get_an_error_gets_it_after_what_was_acce
         assert [int((await anext(source)).index[0]) for _ in range(3)] == [0, 1, 2]
         with pytest.raises(na.QueueFullError):
             await anext(source)
-        assert source.counts == Counts(accepted=3, refused=7)
+        assert source.counts == SourceCounts(accepted=3, refused=7)
 
 
 async def test_what_waits_when_a_source_is_closed_is_dropped(sender):
@@ -128,7 +128,7 @@ async def test_what_waits_when_a_source_is_closed_is_dropped(sender):
         for k in range(3):
             sender.sendto(word(k, 0), source.address)
         await settled(source, 3)
-    assert source.counts == Counts(dropped=3)
+    assert source.counts == SourceCounts(dropped=3)
     assert await all_of(source) == []
 
 
@@ -154,6 +154,16 @@ async def test_a_cancelled_reader_loses_nothing(ticks, sender, no_leaks):
         except asyncio.CancelledError:
             found = await anext(source)
         assert found == part((0, 1))
+
+
+async def test_what_piled_up_behind_a_busy_loop_is_taken_at_once_and_counted(sender):
+    async with UdpSource((10,), clock=ManualClock(), capacity=3) as source:
+        for k in range(200):
+            sender.sendto(word(k % 10, 0), source.address)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [int((await anext(source)).index[0]) for _ in range(3)] == [7, 8, 9]
+        assert source.counts == SourceCounts(accepted=3, dropped=197)
 
 
 async def test_a_port_that_is_taken_is_named():
@@ -202,4 +212,4 @@ async def test_a_thousand_packets_all_arrive_and_in_order():
         assert await send_udp([events], SHAPE, *source.address) == 64_000
         found = [await anext(source) for _ in range(1000)]
     assert np.array_equal(np.concatenate([p.t_us for p in found]), times)
-    assert source.counts == Counts(accepted=64_000)
+    assert source.counts == SourceCounts(accepted=64_000)

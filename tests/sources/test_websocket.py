@@ -10,7 +10,7 @@ from websockets.asyncio.server import serve
 
 import neuroasync as na
 from neuroasync.messages import EventMessage, format_events
-from neuroasync.sources import Counts, WebsocketSource
+from neuroasync.sources import SourceCounts, WebsocketSource
 
 
 @asynccontextmanager
@@ -38,7 +38,7 @@ async def test_json_and_msgpack_come_as_parts_until_the_end(no_leaks):
     sent = [message((0, 1), (5, 2)), message((5, 3), end=True, binary=True), message((9, 9))]
     async with server(*sent) as uri, WebsocketSource(uri, 10) as source:
         assert [p async for p in source] == [part((0, 1), (5, 2)), part((5, 3))]
-        assert source.counts == Counts(accepted=3)
+        assert source.counts == SourceCounts(accepted=3)
 
 
 async def test_a_server_that_closes_ends_the_stream(no_leaks):
@@ -61,7 +61,7 @@ async def test_malformed_messages_are_counted_and_skipped(no_leaks):
     ]
     async with server(*sent) as uri, WebsocketSource(uri, 10) as source:
         assert await all_of(source) == [(7, 1), (7, 9)]
-        assert source.counts == Counts(accepted=2, malformed=7)
+        assert source.counts == SourceCounts(accepted=2, malformed=7)
 
 
 async def test_a_connection_that_breaks_off_is_named(no_leaks):
@@ -135,7 +135,7 @@ async def test_a_slow_reader_makes_the_server_wait(no_leaks):
         async with WebsocketSource(f"ws://127.0.0.1:{port}", 10) as source:
             await is_full.wait()
             assert sent < 1000
-            assert source.counts == Counts()
+            assert source.counts == SourceCounts()
 
 
 @pytest.mark.parametrize("inputs", [0, -1, 1.5, True, 2**24 + 1])

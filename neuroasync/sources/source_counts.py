@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Counts"]
+__all__ = ["SourceCounts"]
 
 
 @dataclass(slots=True)
-class Counts:
+class SourceCounts:
     """What became of what arrived; it goes on counting while the source or sink is at work.
 
     All but ``malformed`` count events of a source, decisions of a sink. Every event that arrived
