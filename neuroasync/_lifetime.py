@@ -17,13 +17,13 @@ from neuroasync.counts import Counts
 from neuroasync.errors import ClosedError
 from neuroasync.forward import Forward
 from neuroasync.many import ManySamples
+from neuroasync.plan import Plan
 from neuroasync.policies import make_policy
 from neuroasync.population import PopulationCoroutine
 from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
 from neuroasync.session import Session
 from neuroasync.settings import RunOptions, RunSettings, check_seed
-from neuroasync.state import Plan
 from neuroasync.tap import Tap
 from neuroasync.warm import warm_up
 from neuroasync.wiring import Wiring

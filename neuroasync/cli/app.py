@@ -14,6 +14,7 @@ from neuroasync.cli.inspect import inspect
 from neuroasync.cli.output import say
 from neuroasync.cli.replay import replay
 from neuroasync.cli.run import run
+from neuroasync.cli.serve import serve
 from neuroasync.cli.study import study
 from neuroasync.cli.train import train
 from neuroasync.cli.verify import verify
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (
-    demo, study, run, train, calibrate, encode, inspect, verify, replay, explain,
+    demo, study, run, serve, train, calibrate, encode, inspect, verify, replay, explain,
 ):  # fmt: skip
     app.command()(command)
 

@@ -6,8 +6,8 @@ import typer
 from neuroasync.cli.app import app
 
 COMMANDS = (
-    "demo", "study", "run", "train", "calibrate", "encode", "inspect", "verify", "replay",
-    "explain",
+    "demo", "study", "run", "serve", "train", "calibrate", "encode", "inspect", "verify",
+    "replay", "explain",
 )  # fmt: skip
 
 

@@ -1,0 +1,46 @@
+"""An app around a small network, and its counts."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from counts import Counts
+from networks import chain, sample
+
+from neuroasync import Bundle, Decision, Network, SpikeTrain
+from neuroasync.serve import ServerLimits, create_app
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    return chain()
+
+
+@pytest.fixture
+def trains() -> list[SpikeTrain]:
+    return [sample(seed=k) for k in range(12)]
+
+
+@pytest_asyncio.fixture
+async def network(bundle: Bundle) -> AsyncIterator[Network]:
+    async with Network(bundle) as network:
+        yield network
+
+
+@pytest.fixture
+def make_app(network: Network) -> Callable[..., Any]:
+    """An app with these options of limits, and others of ``create_app`` as they are."""
+
+    def make(when_full: str = "block", token: str | None = None, **limits: Any):
+        app = create_app(network, limits=ServerLimits(**limits), when_full=when_full, token=token)
+        app.state.counts = Counts(app.state.service)
+        return app
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def expected(network: Network, trains: list[SpikeTrain]) -> list[Decision]:
+    """What ``run`` gives for the samples, with seed 5."""
+    return await network.decide_all(trains, seed=5)
