@@ -39,9 +39,9 @@ _WAYS: Final = ("drop-oldest", "drop-newest", "error")
 class UdpSource(Source):
     """Listens on a UDP port; a part is what has arrived since the one before.
 
-    Times are those of ``clock``. A packet without timestamps has the time of its arrival. With
-    timestamps, the first event of all has the time of its arrival, and the others follow it as the
-    sender's clock says. Packets that overtake each other by up to ``tolerance_us`` are taken: their
+    A packet without timestamps has the time of its arrival, by ``clock``. With timestamps, the
+    first event of all has the time of its arrival, and the others follow it as the sender's clock
+    says. Packets that overtake each other by up to ``tolerance_us`` are taken: their
     events are moved up to the latest time handed on, and counted in ``counts.late``. A packet that
     breaks the format, names a pixel that the network does not have, or goes back further in time
     is skipped whole, and counted in ``counts.malformed``.
@@ -54,7 +54,7 @@ class UdpSource(Source):
             :class:`~neuroasync.sources.Plane`.
         host: address to listen on.
         port: port to listen on; 0 for any that is free, see :attr:`address`.
-        clock: of the session that reads; None for real time from the first packet on.
+        clock: whose time it is; None for real time, from the first packet on.
         tolerance_us: by how much packets may overtake each other, µs.
         capacity: packets that wait for the reader.
         when_full: what to do with one for which there is no room: ``"drop-oldest"``,
