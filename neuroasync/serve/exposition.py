@@ -26,7 +26,9 @@ class _Counts(Collector):
                 f"neuroasync_{family.name}", family.help, labels=[family.label] * bool(family.label)
             )
             for value in family.values:
-                metric.add_metric([value] * bool(family.label), self._tally.total(family.name, value))
+                metric.add_metric(
+                    [value] * bool(family.label), self._tally.total(family.name, value)
+                )
             yield metric
         buckets, seconds = self._tally.buckets()
         yield HistogramMetricFamily(

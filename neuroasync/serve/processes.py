@@ -131,7 +131,11 @@ class _Processes:
 
 
 def _run_worker(
-    options: ServerOptions, listener: socket.socket, cells: "memoryview", worker: int, pipe: Connection
+    options: ServerOptions,
+    listener: socket.socket,
+    cells: "memoryview",
+    worker: int,
+    pipe: Connection,
 ) -> None:
     """A worker process."""
     tally = Tally(memoryview(cells).cast("B").cast("d"), worker)
