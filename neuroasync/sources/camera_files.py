@@ -100,8 +100,9 @@ class CameraFileSource(Source):
 
     Raises:
         ValueError: the shape is none of these.
-        SourceError: while reading, if the file is missing or damaged, the extra is, or the
-            network has more pixels than the camera.
+        SourceError: while reading, if the file is missing or damaged, or the network has more
+            pixels than the camera.
+        ImportError: while reading, if Faery is not installed.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class CameraFileSource(Source):
             for packet in stream:
                 for start in range(0, len(packet), limits.MAX_PART_EVENTS):
                     yield self._part(packet[start : start + limits.MAX_PART_EVENTS], view)
-        except SourceError:
+        except (ImportError, SourceError):
             raise
         except BaseException as error:
             # Faery raises plain Exceptions, and a panic of its decoders is not even one of them.
@@ -156,9 +157,8 @@ class CameraFileSource(Source):
         try:
             import faery
         except ImportError as error:
-            raise SourceError(
-                f"{self._recording!s}: camera files are read by Faery; install neuroasync with its "
-                "extra 'camera'"
+            raise ImportError(
+                "recordings of cameras are read by Faery: install neuroasync with its extra 'camera'"
             ) from error
         path = Path(self._recording)
         if not path.is_file():

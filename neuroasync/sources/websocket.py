@@ -34,6 +34,7 @@ class WebsocketSource(Source):
         ValueError: ``inputs`` is out of range.
         SourceError: on opening, if there is no connection to be had; while reading, if it broke
             off.
+        ImportError: on opening, if websockets is not installed.
     """
 
     def __init__(self, uri: str, inputs: int, *, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> None:
@@ -52,8 +53,8 @@ class WebsocketSource(Source):
             from websockets.asyncio.client import connect
             from websockets.exceptions import InvalidHandshake, InvalidURI
         except ImportError as error:
-            raise SourceError(
-                f"{self._uri}: needs websockets; install neuroasync with its extra 'websocket'"
+            raise ImportError(
+                "WebsocketSource needs websockets: install neuroasync with its extra 'websocket'"
             ) from error
         try:
             self._connection = await connect(
