@@ -18,7 +18,8 @@ from neuroasync.sources.plane import Plane
 from neuroasync.sources.source import Source
 from neuroasync.sources.source_counts import SourceCounts
 from neuroasync.sources.spike_files import SpikeFileSource
-from neuroasync.sources.udp import UdpSource, send_udp
+from neuroasync.sources.udp import UdpSource
+from neuroasync.sources.udp_sender import send_udp
 from neuroasync.sources.websocket import WebsocketSource
 
 __all__ = [

@@ -158,7 +158,7 @@ class CameraFileSource(Source):
             import faery
         except ImportError as error:
             raise ImportError(
-                "recordings of cameras are read by Faery: install neuroasync with its extra 'camera'"
+                "camera files are read by Faery: install neuroasync with its extra 'camera'"
             ) from error
         path = Path(self._recording)
         if not path.is_file():

@@ -1,4 +1,4 @@
-"""Events over UDP: a source that listens, and a sender.
+"""Events over UDP: a source that listens.
 
 The packets are those of :mod:`neuroasync.sources.spif`.
 """
@@ -6,27 +6,22 @@ The packets are those of :mod:`neuroasync.sources.spif`.
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterable, Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync._inlet import Events
 from neuroasync.clock import Clock, RealTimeClock
 from neuroasync.errors import ClosedError, MessageError, QueueFullError, SourceError
 from neuroasync.queue import BoundedQueue, WhenFull
-from neuroasync.sources.plane import Plane
+from neuroasync.sources.endpoints import addressable, checked_port, open_endpoint
 from neuroasync.sources.source import Source
-from neuroasync.sources.spif import MAX_EXTENT, format_packets, parse_packet
+from neuroasync.sources.spif import parse_packet
 from neuroasync.sources.times import Stamps, ascending
 from neuroasync.spikes import SpikeTrain
-from neuroasync.streaming import Parts
 
-__all__ = ["UdpSource", "send_udp"]
-
-_Protocol = TypeVar("_Protocol", bound=asyncio.DatagramProtocol)
+__all__ = ["UdpSource"]
 
 _PACKETS_A_TURN: Final = 64
 """Some 1 ms of the event loop."""
@@ -79,12 +74,12 @@ class UdpSource(Source):
         when_full: WhenFull = "drop-oldest",
     ) -> None:
         super().__init__()
-        self._plane = _addressable(shape)
+        self._plane = addressable(shape)
         if when_full not in _WAYS:
             raise ValueError(f"when_full: {when_full!r:.80}, expected one of {', '.join(_WAYS)}")
         if type(tolerance_us) is not int or not 0 <= tolerance_us < 2**31:
             raise ValueError(f"tolerance_us: {tolerance_us!r:.80}, expected 0 to 2**31 - 1")
-        self._where = (host, port)
+        self._where = (host, checked_port(port))
         self._clock = clock
         self._stamps = Stamps(tolerance_us)
         self._queue: BoundedQueue[SpikeTrain] = BoundedQueue(capacity, when_full)
@@ -104,7 +99,7 @@ class UdpSource(Source):
         if self._clock is None:
             self._clock = RealTimeClock()
         try:
-            self._transport, _ = await _endpoint(
+            self._transport, _ = await open_endpoint(
                 self._where, socket.socket.bind, lambda made: _Listener(self, made)
             )
         except OSError as error:
@@ -198,99 +193,3 @@ class _Listener(asyncio.DatagramProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None:
             self._source._fail(SourceError(f"udp: {error}; the socket broke"))
-
-
-async def send_udp(
-    parts: AsyncIterable[Events] | Iterable[Events],
-    shape: tuple[int, ...],
-    host: str,
-    port: int,
-    *,
-    timestamps: bool = True,
-) -> int:
-    """Send events over UDP, as fast as they come; :class:`~neuroasync.sources.Paced` paces them.
-
-    Cancellation: safe; the socket is closed.
-
-    Args:
-        parts: what to send, in one stream.
-        shape: of the input that the indices are of.
-        host: where to.
-        port: where to.
-        timestamps: send times, too; the low 32 bits of them.
-
-    Returns:
-        Number of events sent.
-
-    Raises:
-        ValueError: the shape cannot be sent.
-        SpikeFileError: an index is not one of the shape's.
-        SourceError: the address cannot be sent to.
-    """
-    plane = _addressable(shape)
-    try:
-        transport, sender = await _endpoint(
-            (host, port), socket.socket.connect, lambda _: _Sender()
-        )
-    except OSError as error:
-        raise SourceError(f"udp {host}:{port}: {error}; cannot send there") from error
-    sent = 0
-    try:
-        async for part in Parts(parts):
-            part.check_indices(plane.size)
-            for data, events in format_packets(
-                part.index, part.t_us if timestamps else None, plane
-            ):
-                transport.sendto(data)
-                await sender.writable()
-                sent += events
-    finally:
-        transport.close()
-    return sent
-
-
-class _Sender(asyncio.DatagramProtocol):
-    """Knows whether the socket takes more."""
-
-    def __init__(self) -> None:
-        self._free = asyncio.Event()
-        self._free.set()
-
-    def pause_writing(self) -> None:
-        self._free.clear()
-
-    def resume_writing(self) -> None:
-        self._free.set()
-
-    async def writable(self) -> None:
-        """Wait until the socket takes more; others have their turn in any case."""
-        await asyncio.sleep(0)
-        await self._free.wait()
-
-
-async def _endpoint(
-    where: tuple[str, int],
-    attach: Callable[[socket.socket, Any], None],
-    protocol: Callable[[socket.socket], _Protocol],
-) -> tuple[asyncio.DatagramTransport, _Protocol]:
-    """An endpoint on a socket of our own: of one that cannot be had, uvloop leaves a handle."""
-    loop = asyncio.get_running_loop()
-    host, port = where
-    family, kind, number, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM))[
-        0
-    ]
-    made = socket.socket(family, kind, number)
-    try:
-        made.setblocking(False)
-        attach(made, address)
-        return await loop.create_datagram_endpoint(lambda: protocol(made), sock=made)
-    except BaseException:
-        made.close()
-        raise
-
-
-def _addressable(shape: tuple[int, ...]) -> Plane:
-    plane = Plane.of(shape)
-    if max(plane.height, plane.width) > MAX_EXTENT:
-        raise ValueError(f"shape: {shape}, expected at most {MAX_EXTENT} rows and columns")
-    return plane

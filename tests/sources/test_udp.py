@@ -209,12 +209,19 @@ async def test_a_source_that_was_closed_is_not_opened_again():
             r"^when_full: 'block', expected one of drop-oldest, drop-newest, er",
         ),
         ({"tolerance_us": -1}, r"^tolerance_us: -1, expected 0 to 2\*\*31 - 1$"),
+        ({"port": 65_536}, r"^port: 65536, expected 0 to 65535$"),
         ({"capacity": 0}, r"^capacity: 0, expected an integer from 1$"),
     ],
 )
 def test_a_source_says_what_it_cannot_be(change, message):
     with pytest.raises(ValueError, match=message):
         UdpSource(**({"shape": SHAPE} | change))
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "no such host", "x" * 64 + ".org"])
+async def test_a_host_that_is_none_is_named(host, no_leaks):
+    with pytest.raises(na.SourceError, match=rf"^udp {host}:0: .*; cannot listen there$"):
+        await anext(UdpSource(SHAPE, host))
 
 
 async def test_what_cannot_be_sent_is_refused():

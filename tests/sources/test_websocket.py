@@ -115,7 +115,8 @@ async def test_a_cancelled_reader_loses_nothing(ticks, no_leaks):
         assert source.counts.accepted + len(await all_of(source)) == 3
 
 
-async def test_a_slow_reader_makes_the_server_wait(no_leaks):
+async def test_a_slow_reader_makes_the_server_wait(no_leaks, monkeypatch):
+    monkeypatch.setattr("neuroasync.sources.websocket._CLOSE_TIMEOUT_S", 0.05)
     sent, is_full = 0, asyncio.Event()
 
     async def handler(connection):
