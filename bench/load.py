@@ -14,6 +14,7 @@ import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, cast
 
 import msgspec
@@ -245,9 +246,8 @@ async def _connect(load: Load) -> list[Client]:
     loop, clients = asyncio.get_running_loop(), []
     for number in range(load.first, load.first + load.connections):
         path = f"/stream?seed={number}{load.query}"
-        _, client = await loop.create_connection(
-            lambda path=path, number=number: Client(path, Outcome(number)), load.host, load.port
-        )
+        make = partial(Client, path, Outcome(number))
+        _, client = await loop.create_connection(make, load.host, load.port)
         await client.opened
         clients.append(client)
     return clients

@@ -86,7 +86,7 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     if len(data) > max_bytes:
         raise MessageError(f"message: {len(data)} bytes, the limit is {max_bytes}")
     try:
-        found = (_FROM_JSON if isinstance(data, str) else _FROM_MSGPACK).decode(data)
+        found = _FROM_JSON.decode(data) if isinstance(data, str) else _FROM_MSGPACK.decode(data)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise MessageError(_told(error)) from error
     if (found.t_us is None) != (found.index is None):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from neuroasync.decision import Decision
@@ -112,6 +112,7 @@ class Connection:
     async def _take(self, data: str | bytes, arrived_s: float) -> None:
         """Hand a message to the intake, and tell at once what will get no decision."""
         is_binary = not isinstance(data, str)
+        self._tally.add("messages")
         try:
             message = parse_events(data, self._limits.message_bytes)
         except MessageError as error:
@@ -121,6 +122,7 @@ class Connection:
             await self._socket.send(format_notice(notice))
             return
         self._malformed = 0
+        self._tally.add("events", len(message.events))
         is_provisional = self._is_provisional or message.provisional
         notices = await self._intake.take(message, arrived_s, is_binary, is_provisional)
         for notice in notices:
@@ -185,7 +187,7 @@ class Connection:
         """As :meth:`_decision`; tells each time that another class leads, too."""
         arrived_s = 0.0
 
-        async def parts() -> AsyncIterator[SpikeTrain]:
+        async def parts() -> AsyncGenerator[SpikeTrain, None]:
             nonlocal arrived_s
             while (part := await self._intake.part(sample)) is not None:
                 arrived_s = part.arrived_s
@@ -194,12 +196,14 @@ class Connection:
                 raise _RefusedError
 
         with contextlib.suppress(_RefusedError):
-            async with contextlib.aclosing(parts()) as source:
-                async with contextlib.aclosing(self._session.watch(source)) as decisions:
-                    async for decision in decisions:
-                        if decision.is_final:
-                            return decision, arrived_s
-                        await self._tell(sample, decision, time.perf_counter() - arrived_s)
+            async with (
+                contextlib.aclosing(parts()) as source,
+                contextlib.aclosing(self._session.watch(source)) as decisions,
+            ):
+                async for decision in decisions:
+                    if decision.is_final:
+                        return decision, arrived_s
+                    await self._tell(sample, decision, time.perf_counter() - arrived_s)
         return None
 
     async def _answer(self, sample: Sample, decision: Decision, arrived_s: float) -> None:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 from neuroasync.queue import WhenFull
 from neuroasync.serve.app import create_app
@@ -118,7 +119,7 @@ class _Processes:
         running = {process.sentinel: process for process in self._processes}
         while running:
             for sentinel in wait(list(running)):
-                process = running.pop(sentinel)  # type: ignore[call-overload]
+                process = running.pop(cast(int, sentinel))
                 process.join()
                 if not self._is_ending:
                     self._end()
@@ -131,7 +132,7 @@ class _Processes:
 
 
 def _run_worker(
-    options: ServerOptions, listener: socket.socket, cells: "memoryview", worker: int, pipe: Connection
+    options: ServerOptions, listener: socket.socket, cells: Any, worker: int, pipe: Connection
 ) -> None:
     """A worker process."""
     tally = Tally(memoryview(cells).cast("B").cast("d"), worker)

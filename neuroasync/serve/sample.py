@@ -58,9 +58,7 @@ class Sample:
         "is_admitted", "is_binary", "is_provisional", "is_settled", "is_whole", "number", "parts",
     )  # fmt: skip
 
-    def __init__(
-        self, number: int, is_binary: bool, is_provisional: bool, most_parts: int
-    ) -> None:
+    def __init__(self, number: int, is_binary: bool, is_provisional: bool, most_parts: int) -> None:
         self.number = number
         self.is_binary = is_binary
         self.is_provisional = is_provisional

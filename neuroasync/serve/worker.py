@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -30,7 +30,8 @@ class _Websocket(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         """Run the app for this connection."""
-        self.scope.setdefault("extensions", {})[CUT_EXTENSION] = self.transport.abort
+        extensions = cast("dict[str, object]", self.scope["extensions"])
+        extensions[CUT_EXTENSION] = self.transport.abort
         try:
             await super().run_asgi()
         finally:
@@ -109,7 +110,7 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        ours = {signal.SIGTERM: self.handle_exit, signal.SIGINT: self.handle_exit}
+        ours: dict[int, Any] = {signal.SIGTERM: self.handle_exit, signal.SIGINT: self.handle_exit}
         if multiprocessing.parent_process() is not None:
             ours[signal.SIGINT] = signal.SIG_IGN  # a terminal sends it to all; the parent tells us
         before = {number: signal.signal(number, handler) for number, handler in ours.items()}

@@ -54,7 +54,8 @@ async def test_block_stops_reading_the_connection(make_app, trains, expected, no
 
 
 @pytest.mark.parametrize(
-    ("when_full", "lost"), [("drop-newest", {3, 4, 5}), ("drop-oldest", {1, 2, 3}), ("error", {3, 4, 5})]
+    ("when_full", "lost"),
+    [("drop-newest", {3, 4, 5}), ("drop-oldest", {1, 2, 3}), ("error", {3, 4, 5})],
 )
 async def test_whole_samples_are_dropped_or_refused_and_the_client_is_told(
     make_app, trains, expected, when_full, lost, no_leaks
