@@ -97,6 +97,7 @@ def _routes(service: Service) -> list[BaseRoute]:
     async def metrics(request: Request) -> Response:
         if not service.knows(request):
             return _unknown(service, _remote(request))
+        service.count_tasks()
         return Response(exposition(service.tally), media_type=CONTENT_TYPE)
 
     return [

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from neuroasync.queue import WhenFull
 from neuroasync.serve.app import create_app
@@ -20,6 +20,9 @@ from neuroasync.serve.tally import Tally
 from neuroasync.serve.worker import serve_app
 
 __all__ = ["ServerOptions", "serve"]
+
+_SOCKET_BYTES: Final = 2**16
+"""What the system may buffer of a connection, each way; Linux doubles it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,9 @@ def _bound(family: int, address: tuple[object, ...], shares: bool = False) -> so
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit them; without, the system may buffer megabytes of each.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BYTES)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         if shares:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:

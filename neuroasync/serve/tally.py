@@ -64,6 +64,7 @@ FAMILIES: Final = (
     Family("messages_malformed", "counter", "Messages that break the format."),
     Family("messages_delayed", "counter", "Messages that waited: their client is over its rate."),
     Family("sessions_open", "gauge", "Connections with a session."),
+    Family("tasks", "gauge", "Tasks of the event loops: two a session, and some in all."),
     Family("sessions", "counter", "Connections that got a session."),
     Family(
         "connections_refused", "counter", "Connections and requests that were turned away.",
@@ -112,6 +113,10 @@ class Tally:
     def add(self, name: str, amount: float = 1, value: str = "") -> None:
         """Add to one number of a family."""
         self._cells[self._first + _SLOTS[name, value]] += amount
+
+    def set(self, name: str, amount: float) -> None:
+        """Set this worker's part of a gauge."""
+        self._cells[self._first + _SLOTS[name, ""]] = amount
 
     def latency(self, seconds: float) -> None:
         """Add one decision's latency to the histogram."""
