@@ -60,6 +60,8 @@ class Plan:
         workers: of the server.
         seconds: of each load.
         search_s: of each load while the rate is looked for.
+        rest_s: how long to look whether anything of clients is left; connections that linger are
+            cut after 5 s.
         rate: samples a second of all connections, where it is not to be looked for.
     """
 
@@ -70,6 +72,7 @@ class Plan:
     workers: int = 2
     seconds: float = 60.0
     search_s: float = 5.0
+    rest_s: float = 8.0
     rate: float | None = None
 
     def served(self, *options: str) -> Served:
@@ -208,12 +211,12 @@ def _hostile(
 ) -> Answer:
     with plan.served("--send-timeout", "1") as server:
         clients.run(server.port, rate / 4, min(1.0, plan.seconds))  # what is opened once, is
-        files, tasks = _at_rest(server)
+        files, tasks = _at_rest(server, plan.rest_s)
         frames = sample_frames(spikes)
         harassing = pool.submit(harass, server.port, frames, plan.seconds, 0)
         outcomes = clients.run(server.port, rate / 4, plan.seconds)
         done = harassing.result()
-        files_after, tasks_after = _at_rest(server)
+        files_after, tasks_after = _at_rest(server, plan.rest_s, files, tasks)
         counts = server.counts()
     _check_answered(outcomes)
     _check_equal(plan, outcomes, spikes)
@@ -323,16 +326,27 @@ def _check_books(counts: dict[str, float], outcomes: Sequence[Outcome]) -> None:
         raise CheckError(f"samples: {counts['samples_sent']} sent, {settled} settled")
 
 
-def _at_rest(server: Served) -> tuple[int, float]:
-    """Open files and tasks of a server that all clients have left."""
-    deadline_s = time.monotonic() + 30
-    while (counts := server.counts())["sessions_open"] or counts["samples_open"]:
-        if time.monotonic() > deadline_s:
-            raise CheckError(f"{counts['sessions_open']:.0f} sessions are still open")
-        time.sleep(0.1)
-    time.sleep(6)  # connections that linger are cut after 5 s
-    counts = server.counts()
-    return server.files(), counts["tasks"]
+def _at_rest(server: Served, rest_s: float, files: int = 0, tasks: float = 0) -> tuple[int, float]:
+    """Open files and tasks of a server that all clients have left; least of some looks.
+
+    Args:
+        server: maybe still noticing that they have left.
+        rest_s: how long to look.
+        files: no need to look longer once there are no more than these, and
+        tasks: than these.
+    """
+    deadline_s, least_files, least_tasks = time.monotonic() + rest_s, 10**9, 1e9
+    while time.monotonic() < deadline_s:
+        counts = server.counts()
+        if not counts["sessions_open"] and not counts["samples_open"]:
+            least_files = min(least_files, server.files())
+            least_tasks = min(least_tasks, counts["tasks"])
+            if files and least_files <= files and least_tasks <= tasks:
+                break
+        time.sleep(0.2)
+    if least_files == 10**9:
+        raise CheckError(f"{counts['sessions_open']:.0f} sessions are still open")
+    return least_files, least_tasks
 
 
 @contextmanager
