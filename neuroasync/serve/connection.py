@@ -39,10 +39,16 @@ class Connection:
         socket: accepted.
         session: open; the connection's own.
         options: how its samples run.
+        remote: address of the client, for the log.
     """
 
     def __init__(
-        self, service: Service, socket: Socket, session: Session, options: StreamOptions
+        self,
+        service: Service,
+        socket: Socket,
+        session: Session,
+        options: StreamOptions,
+        remote: str,
     ) -> None:
         self._service = service
         self._tally = service.tally
@@ -58,7 +64,7 @@ class Connection:
         self._reader: asyncio.Task[None] | None = None
         self._farewell: tuple[int, str] | None = None
         self._last_notices: tuple[Notice, ...] = ()
-        self._about: dict[str, object] = {}
+        self._about: dict[str, object] = {"remote": remote}
 
     async def run(self) -> None:
         """Serve until the client goes, or is sent away.
@@ -66,8 +72,7 @@ class Connection:
         Cancellation: safe; what was under way is counted as accepted with the client gone if it
         had come whole, and as refused if not.
         """
-        number = self._service.opened(self)
-        self._about = {"session": number, "remote": self._socket.remote}
+        self._about["session"] = self._service.opened(self)
         log.info("connected", extra=self._about)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -93,10 +98,13 @@ class Connection:
 
     async def _read(self) -> None:
         """The reader."""
+        reading = self._service.reading
         try:
             while self._malformed < self._limits.malformed_in_a_row:
                 data = await self._socket.receive()
                 arrived_s = time.perf_counter()
+                if reading.is_taken():
+                    await reading.pause()
                 if delay_s := self._pace.delay_s():
                     self._tally.add("messages_delayed")
                     await asyncio.sleep(delay_s)

@@ -12,6 +12,7 @@ from neuroasync.queue import WhenFull, check_when_full
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.room import Room
 from neuroasync.serve.tally import Tally
+from neuroasync.turns import Turns
 
 if TYPE_CHECKING:
     from neuroasync.serve.connection import Connection
@@ -32,6 +33,8 @@ class Service:
         tally: counts, maybe shared with other workers.
 
     Attributes:
+        reading: the time that all connections may spend in a turn of the event loop with reading,
+            which is as much as sessions may with deciding: however much comes, both go on.
         room: for samples and events that wait, of all connections.
         is_draining: no new work is taken.
     """
@@ -51,6 +54,7 @@ class Service:
         self.when_full: WhenFull = check_when_full(when_full)
         self.tally = tally
         self.room = Room(limits.server_waiting_samples, limits.server_waiting_events)
+        self.reading = Turns()
         self.is_draining = False
         self._token = None if token is None else token.encode()
         self._connections: set[Connection] = set()

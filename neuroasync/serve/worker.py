@@ -9,42 +9,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from neuroasync.serve.limits import ServerLimits
+from neuroasync.serve.protocol import WebsocketProtocol
 from neuroasync.serve.service import Service
-from neuroasync.serve.socket import CUT_EXTENSION
 
 __all__ = ["serve_app"]
 
 log: Final = logging.getLogger("neuroasync.serve")
-_LINGER_S: Final = 5.0
-
-
-class _Websocket(WebSocketsSansIOProtocol):
-    """A connection that can be cut, and that no client can keep open by not reading."""
-
-    async def run_asgi(self) -> None:
-        """Run the app for this connection."""
-        extensions = cast("dict[str, object]", self.scope["extensions"])
-        extensions[CUT_EXTENSION] = self.transport.abort
-        try:
-            await super().run_asgi()
-        finally:
-            self._cut_later()
-
-    def keepalive_timeout(self) -> None:
-        """The client does not answer pings any more."""
-        super().keepalive_timeout()
-        self._cut_later()
-
-    def _cut_later(self) -> None:
-        """Until a transport's buffer is empty, closing it has no effect."""
-        self.loop.call_later(_LINGER_S, self.transport.abort)
 
 
 class _Server(uvicorn.Server):
@@ -149,7 +125,7 @@ def serve_app(
     """
     config = uvicorn.Config(
         app,
-        ws=_Websocket,
+        ws=WebsocketProtocol,
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,  # takes some 100 KB a connection, and most of the time
         log_config=None,

@@ -46,6 +46,9 @@ class Websocket:
         self.was_cut = True
         self.vanish()
 
+    def is_full(self) -> bool:
+        return not self._reads.is_set()
+
     def vanish(self) -> None:
         """The client goes without a word."""
         self._gone = True
@@ -103,7 +106,7 @@ async def connect(
         "client": ("test", 1),
         "subprotocols": [],
         "extensions": {"websocket.http.response": {}}
-        | ({"neuroasync.cut": socket.cut} if cuttable else {}),
+        | ({"neuroasync.line": socket} if cuttable else {}),
         "app": app,
     }
     socket._to_app.put_nowait({"type": "websocket.connect"})
