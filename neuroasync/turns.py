@@ -20,7 +20,10 @@ _MOST_CALLED: Final = 64
 
 
 class Turns:
-    """The turns of one event loop. Get it by :meth:`of_running_loop`.
+    """The turns of one event loop. Those that sessions share are :meth:`of_running_loop`.
+
+    Args:
+        budget_s: how long a turn may last.
 
     Attributes:
         deadline: of the turn that is open, by ``time.perf_counter``.
@@ -28,7 +31,8 @@ class Turns:
 
     _by_loop: ClassVar["WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]"] = WeakKeyDictionary()
 
-    def __init__(self) -> None:
+    def __init__(self, budget_s: float = BUDGET_S) -> None:
+        self._budget_s = budget_s
         # No reference to the loop: it is the weak key that this is kept by.
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._called_in_vain: list[asyncio.Future[None]] = []
@@ -81,7 +85,7 @@ class Turns:
             await turn
             now = time.perf_counter()
             if not self._came:
-                self.deadline = now + BUDGET_S
+                self.deadline = now + self._budget_s
             if now <= self.deadline:
                 self._came += 1
                 return
@@ -89,7 +93,7 @@ class Turns:
 
     def _open(self) -> None:
         self._is_open = True
-        self.deadline = time.perf_counter() + BUDGET_S
+        self.deadline = time.perf_counter() + self._budget_s
         asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:

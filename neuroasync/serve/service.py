@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Service"]
 
 log: Final = logging.getLogger("neuroasync.serve")
+_READING_S: Final = 2e-3
+"""In a turn of the event loop, for all connections; sessions have 1 ms to decide. However much
+comes, decisions are made; and as what is dropped has to be read first, reading has more time."""
 
 
 class Service:
@@ -33,8 +36,7 @@ class Service:
         tally: counts, maybe shared with other workers.
 
     Attributes:
-        reading: the time that all connections may spend in a turn of the event loop with reading,
-            which is as much as sessions may with deciding: however much comes, both go on.
+        reading: the time that all connections may spend with reading in a turn of the event loop.
         room: for samples and events that wait, of all connections.
         is_draining: no new work is taken.
     """
@@ -54,7 +56,7 @@ class Service:
         self.when_full: WhenFull = check_when_full(when_full)
         self.tally = tally
         self.room = Room(limits.server_waiting_samples, limits.server_waiting_events)
-        self.reading = Turns()
+        self.reading = Turns(_READING_S)
         self.is_draining = False
         self._token = None if token is None else token.encode()
         self._connections: set[Connection] = set()
