@@ -14,6 +14,7 @@ import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, cast
 
 import msgspec
@@ -135,7 +136,7 @@ class Client(asyncio.Protocol):
         self.due_s: list[float] = []
         self._path = path
         self._buffer = bytearray()
-        self._is_open = False
+        self._is_open = self._is_leaving = False
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -172,6 +173,13 @@ class Client(asyncio.Protocol):
         self.outcome.sent += 1
         self.transport.write(data)
 
+    def leave(self) -> None:
+        """Close the connection."""
+        self._is_leaving = True
+        if self.lost.done():
+            return
+        self.transport.write(frame(struct.pack("!H", 1000), _CLOSE))
+
     def data_received(self, data: bytes) -> None:
         """Note what the server says."""
         buffer = self._buffer
@@ -202,7 +210,7 @@ class Client(asyncio.Protocol):
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == _BINARY:
             self._note(_DECODER.decode(payload), time.monotonic())
-        elif opcode == _CLOSE:
+        elif opcode == _CLOSE and not self._is_leaving:
             self.outcome.code = int.from_bytes(payload[:2], "big")
             self.transport.write(frame(payload[:2], _CLOSE))
         elif opcode == 0x89:
@@ -234,7 +242,7 @@ async def _run(load: Load, frames: Sequence[bytes]) -> list[Outcome]:
             break
         await asyncio.sleep(0.05)
     for client in clients:
-        client.transport.write(frame(struct.pack("!H", 1000), _CLOSE))
+        client.leave()
     await asyncio.wait([client.lost for client in clients], timeout=_SETTLE_S)
     for client in clients:
         client.transport.abort()
@@ -245,9 +253,8 @@ async def _connect(load: Load) -> list[Client]:
     loop, clients = asyncio.get_running_loop(), []
     for number in range(load.first, load.first + load.connections):
         path = f"/stream?seed={number}{load.query}"
-        _, client = await loop.create_connection(
-            lambda path=path, number=number: Client(path, Outcome(number)), load.host, load.port
-        )
+        make = partial(Client, path, Outcome(number))
+        _, client = await loop.create_connection(make, load.host, load.port)
         await client.opened
         clients.append(client)
     return clients

@@ -115,7 +115,7 @@ class Network(Lifetime):
         """
         seed = self.seed if seed is None else check_seed(seed)
         self._running()
-        if (turns := Turns.of_running_loop()).spent():  # making a session takes time, too
+        if (turns := Turns.of_running_loop()).is_taken():  # making a session takes time, too
             await turns.pause()
         async with self._open_session(seed, True, recorder, options) as session:
             return await session.decide(events, duration_us=duration_us)

@@ -102,7 +102,7 @@ class Scheduler:
             ClosedError: the session was closed meanwhile.
             ValueError: the compiled engine was asked for and does not apply.
         """
-        if self._turns.spent():
+        if self._turns.is_taken():
             await self._pause()
         compiles = self._compiles()
         self.forward.feed(t_us, index)

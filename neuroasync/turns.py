@@ -15,10 +15,15 @@ __all__ = ["Turns"]
 
 BUDGET_S: Final = 1e-3
 _LEAST_WORK: Final = 2000
+_MOST_CALLED: Final = 64
+"""Sessions that are called up for one turn: short ones share it, one after the other."""
 
 
 class Turns:
-    """The turns of one event loop. Get it by :meth:`of_running_loop`.
+    """The turns of one event loop. Those that sessions share are :meth:`of_running_loop`.
+
+    Args:
+        budget_s: how long a turn may last.
 
     Attributes:
         deadline: of the turn that is open, by ``time.perf_counter``.
@@ -26,9 +31,13 @@ class Turns:
 
     _by_loop: ClassVar["WeakKeyDictionary[asyncio.AbstractEventLoop, Turns]"] = WeakKeyDictionary()
 
-    def __init__(self) -> None:
+    def __init__(self, budget_s: float = BUDGET_S) -> None:
+        self._budget_s = budget_s
         # No reference to the loop: it is the weak key that this is kept by.
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._called_in_vain: list[asyncio.Future[None]] = []
+        self._most_called = 1
+        self._came = 0
         self.deadline = 0.0
         self._is_open = False
         self._rate = 1e8
@@ -45,10 +54,14 @@ class Turns:
     def spent(self) -> bool:
         """Whether this turn of the loop has used its budget. Opens a turn if none is."""
         if not self._is_open:
-            if self._waiting:
+            if self._waiting or self._called_in_vain:
                 return True
             self._open()
         return time.perf_counter() > self.deadline
+
+    def is_taken(self) -> bool:
+        """Whether who comes now has to wait: for those who came before, or for the budget."""
+        return bool(self._waiting or self._called_in_vain) or self.spent()
 
     def work(self) -> int:
         """How many synaptic operations fit into what is left of this turn's budget, at a guess."""
@@ -62,24 +75,41 @@ class Turns:
 
     async def pause(self) -> None:
         """Let the event loop run, and wait for a turn. Cancellation: safe."""
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        if not self._is_open:
-            self._open()
-        await turn
-        self.deadline = time.perf_counter() + BUDGET_S
+        loop = asyncio.get_running_loop()
+        line: deque[asyncio.Future[None]] | list[asyncio.Future[None]] = self._waiting
+        while True:
+            turn = loop.create_future()
+            line.append(turn)
+            if not self._is_open:
+                self._open()
+            await turn
+            now = time.perf_counter()
+            if not self._came:
+                self.deadline = now + self._budget_s
+            if now <= self.deadline:
+                self._came += 1
+                return
+            line = self._called_in_vain  # those before have used it up: back to the front
 
     def _open(self) -> None:
         self._is_open = True
-        self.deadline = time.perf_counter() + BUDGET_S
+        self.deadline = time.perf_counter() + self._budget_s
         asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:
-        """At the next turn of the loop: hand it to whoever waits longest."""
+        """At the next turn of the loop: call up those who wait longest, as many as may fit in."""
         self._is_open = False
-        while self._waiting:
+        # One more than came in last time, if there were more; twice as many if all did.
+        in_vain = bool(self._called_in_vain)
+        self._most_called = min(_MOST_CALLED, self._came + 1 if in_vain else 2 * self._most_called)
+        self._came = 0
+        self._waiting.extendleft(reversed(self._called_in_vain))
+        self._called_in_vain.clear()
+        called = 0
+        while self._waiting and called < self._most_called:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-                self._open()
-                return
+                called += 1
+        if called:
+            self._open()

@@ -26,3 +26,11 @@ def sample(events=60, inputs=12, duration_us=8000, seed=7) -> SpikeTrain:
     """Events at times and indices computed from a seed."""
     t_us = np.sort((uniforms(seed, events) * duration_us).astype(np.int64))
     return SpikeTrain(t_us, (uniforms(seed + 1, events) * inputs).astype(np.int64))
+
+
+def loop() -> Bundle:
+    """Two neurons that excite each other forever."""
+    both = np.full((2, 2), 2, np.float32)
+    neurons = Population("pair", (2,), LIF(refractory=False))
+    wires = (Dense("input", "pair", both), Dense("pair", "pair", both))
+    return Bundle(Model(1000, (2,), (neurons,), wires, "pair"))

@@ -101,6 +101,13 @@ AllWaitingOption = Annotated[
         help="Samples that wait, of all connections.",
     ),
 ]  # fmt: skip
+SendTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--send-timeout", metavar="SECONDS", min=0.001, max=3600,
+        help="How long an answer waits for a client that does not read, before it is cut off.",
+    ),
+]  # fmt: skip
 
 
 def serve(
@@ -116,8 +123,9 @@ def serve(
     max_rate: RateOption = 1000.0,
     max_waiting: WaitingOption = 8,
     max_waiting_in_all: AllWaitingOption = 4096,
+    send_timeout: SendTimeoutOption = 10.0,
 ) -> None:
-    """Serve a network: a websocket at /stream, POST /decide, /health, /metrics.
+    """Serve a network over websockets and HTTP.
 
     \b
     Examples:
@@ -145,6 +153,7 @@ def serve(
         messages_per_s=max_rate,
         waiting_samples=max_waiting,
         server_waiting_samples=max_waiting_in_all,
+        send_timeout_s=send_timeout,
     )
     options = ServerOptions(bundle, host, port, workers, limits, when_full.value, token, grace)
     try:

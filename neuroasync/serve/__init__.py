@@ -10,7 +10,7 @@ sample n of a data set does in ``neuroasync run``, whatever became of those befo
 the address says how: ``policy``, ``group_size``, ``until``, ``input``, ``seed``, and
 ``provisional=1`` to be told each time that another class leads.
 
-``sent == accepted + dropped + refused`` holds for the counts of ``/metrics`` once no sample is open.
+The counts of ``/metrics`` add up: sent == accepted + dropped + refused, once no sample is open.
 """
 
 from neuroasync.serve.app import create_app

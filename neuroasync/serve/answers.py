@@ -1,4 +1,4 @@
-"""What is answered where there is no decision, and how much of a malformed message is understood."""
+"""What is answered where there is no decision; and what is understood of a malformed message."""
 
 from typing import Final
 
@@ -45,7 +45,9 @@ def ends_sample(data: str | bytes) -> bool:
     It is if it says so; and if it cannot be read at all, so that the next message begins anew.
     """
     try:
-        return (_END_OF_JSON if isinstance(data, str) else _END_OF_MSGPACK).decode(data).end
+        if isinstance(data, str):
+            return _END_OF_JSON.decode(data).end
+        return _END_OF_MSGPACK.decode(data).end
     except (msgspec.MsgspecError, UnicodeError):
         return True
 

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from neuroasync.bundle import Bundle
@@ -28,6 +29,7 @@ from neuroasync.serve.tally import Tally
 __all__ = ["create_app"]
 
 _BAD_OPTIONS: Final = 1008
+_TRY_AGAIN: Final = 1013
 
 
 def create_app(
@@ -81,9 +83,6 @@ def create_app(
 
 
 def _routes(service: Service) -> list[BaseRoute]:
-    async def stream(websocket: WebSocket) -> None:
-        await _stream(service, websocket)
-
     async def decide(request: Request) -> Response:
         if not service.knows(request):
             return _unknown(service, _remote(request))
@@ -97,44 +96,56 @@ def _routes(service: Service) -> list[BaseRoute]:
     async def metrics(request: Request) -> Response:
         if not service.knows(request):
             return _unknown(service, _remote(request))
+        service.count_tasks()
         return Response(exposition(service.tally), media_type=CONTENT_TYPE)
 
     return [
-        WebSocketRoute("/stream", stream),
+        WebSocketRoute("/stream", _Stream(service)),
         Route("/decide", decide, methods=["POST"]),
         Route("/health", health),
         Route("/metrics", metrics),
     ]
 
 
-async def _stream(service: Service, websocket: WebSocket) -> None:
-    """Serve one websocket, unless it is turned away."""
-    remote = _remote(websocket)
-    if not service.knows(websocket):
-        await websocket.send_denial_response(_unknown(service, remote))
-        return
-    for reason, applies, said in (
-        ("draining", service.is_draining, "the server is shutting down"),
-        ("sessions", service.is_full(), "there are as many sessions as there may be"),
-    ):
-        if applies:
-            service.refuse(reason, remote)
-            await websocket.send_denial_response(_unavailable(said))
+class _Stream:
+    """The websocket's route, as an ASGI app."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one websocket, unless it is turned away."""
+        service, websocket = self._service, WebSocket(scope, receive, send)
+        remote = _remote(websocket)
+        if not service.knows(websocket):
+            await websocket.send_denial_response(_unknown(service, remote))
             return
-    await websocket.accept()
-    socket = Socket(websocket, service.limits.send_timeout_s)
-    with contextlib.suppress(GoneError):
+        for reason, applies, said in (
+            ("draining", service.is_draining, "the server is shutting down"),
+            ("sessions", service.is_full(), "there are as many sessions as there may be"),
+        ):
+            if applies:
+                service.refuse(reason, remote)
+                await websocket.send_denial_response(_unavailable(said))
+                return
+        await websocket.accept()
+        socket = Socket(scope, receive, send, service.limits.send_timeout_s)
+        with contextlib.suppress(GoneError):
+            await self._serve(socket, websocket.query_params.multi_items(), remote)
+
+    async def _serve(self, socket: Socket, query: list[tuple[str, str]], remote: str) -> None:
+        service = self._service
         try:
-            options = parse_query(websocket.query_params.multi_items())
+            options = parse_query(query)
             session = service.network.session(seed=options.seed, **options.run)
         except ClosedError as error:
-            await _turn_away(socket, 1013, str(error))  # try again later
+            await _turn_away(socket, _TRY_AGAIN, str(error))
         except (QueryError, NeuroasyncError, ValueError) as error:
             service.refuse("options", remote)
             await _turn_away(socket, _BAD_OPTIONS, str(error))
         else:
             async with session:
-                await Connection(service, socket, session, options).run()
+                await Connection(service, socket, session, options, remote).run()
 
 
 async def _turn_away(socket: Socket, code: int, error: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from neuroasync.decision import Decision
@@ -39,10 +39,16 @@ class Connection:
         socket: accepted.
         session: open; the connection's own.
         options: how its samples run.
+        remote: address of the client, for the log.
     """
 
     def __init__(
-        self, service: Service, socket: Socket, session: Session, options: StreamOptions
+        self,
+        service: Service,
+        socket: Socket,
+        session: Session,
+        options: StreamOptions,
+        remote: str,
     ) -> None:
         self._service = service
         self._tally = service.tally
@@ -58,7 +64,7 @@ class Connection:
         self._reader: asyncio.Task[None] | None = None
         self._farewell: tuple[int, str] | None = None
         self._last_notices: tuple[Notice, ...] = ()
-        self._about: dict[str, object] = {}
+        self._about: dict[str, object] = {"remote": remote}
 
     async def run(self) -> None:
         """Serve until the client goes, or is sent away.
@@ -66,8 +72,7 @@ class Connection:
         Cancellation: safe; what was under way is counted as accepted with the client gone if it
         had come whole, and as refused if not.
         """
-        number = self._service.opened(self)
-        self._about = {"session": number, "remote": self._socket.remote}
+        self._about["session"] = self._service.opened(self)
         log.info("connected", extra=self._about)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -93,10 +98,13 @@ class Connection:
 
     async def _read(self) -> None:
         """The reader."""
+        reading = self._service.reading
         try:
             while self._malformed < self._limits.malformed_in_a_row:
                 data = await self._socket.receive()
                 arrived_s = time.perf_counter()
+                if reading.is_taken():
+                    await reading.pause()
                 if delay_s := self._pace.delay_s():
                     self._tally.add("messages_delayed")
                     await asyncio.sleep(delay_s)
@@ -112,6 +120,7 @@ class Connection:
     async def _take(self, data: str | bytes, arrived_s: float) -> None:
         """Hand a message to the intake, and tell at once what will get no decision."""
         is_binary = not isinstance(data, str)
+        self._tally.add("messages")
         try:
             message = parse_events(data, self._limits.message_bytes)
         except MessageError as error:
@@ -121,6 +130,7 @@ class Connection:
             await self._socket.send(format_notice(notice))
             return
         self._malformed = 0
+        self._tally.add("events", len(message.events))
         is_provisional = self._is_provisional or message.provisional
         notices = await self._intake.take(message, arrived_s, is_binary, is_provisional)
         for notice in notices:
@@ -185,7 +195,7 @@ class Connection:
         """As :meth:`_decision`; tells each time that another class leads, too."""
         arrived_s = 0.0
 
-        async def parts() -> AsyncIterator[SpikeTrain]:
+        async def parts() -> AsyncGenerator[SpikeTrain, None]:
             nonlocal arrived_s
             while (part := await self._intake.part(sample)) is not None:
                 arrived_s = part.arrived_s
@@ -194,12 +204,14 @@ class Connection:
                 raise _RefusedError
 
         with contextlib.suppress(_RefusedError):
-            async with contextlib.aclosing(parts()) as source:
-                async with contextlib.aclosing(self._session.watch(source)) as decisions:
-                    async for decision in decisions:
-                        if decision.is_final:
-                            return decision, arrived_s
-                        await self._tell(sample, decision, time.perf_counter() - arrived_s)
+            async with (
+                contextlib.aclosing(parts()) as source,
+                contextlib.aclosing(self._session.watch(source)) as decisions,
+            ):
+                async for decision in decisions:
+                    if decision.is_final:
+                        return decision, arrived_s
+                    await self._tell(sample, decision, time.perf_counter() - arrived_s)
         return None
 
     async def _answer(self, sample: Sample, decision: Decision, arrived_s: float) -> None:

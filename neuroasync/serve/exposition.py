@@ -22,13 +22,11 @@ class _Counts(Collector):
         """The families, and the histogram."""
         for family in FAMILIES:
             kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
-            metric = kind(
-                f"neuroasync_{family.name}", family.help, labels=[family.label] * bool(family.label)
-            )
+            labels = [family.label] if family.label else []
+            metric = kind(f"neuroasync_{family.name}", family.help, labels=labels)
             for value in family.values:
-                metric.add_metric(
-                    [value] * bool(family.label), self._tally.total(family.name, value)
-                )
+                count = self._tally.total(family.name, value)
+                metric.add_metric([value] if labels else [], count)
             yield metric
         buckets, seconds = self._tally.buckets()
         yield HistogramMetricFamily(

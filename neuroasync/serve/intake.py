@@ -32,7 +32,8 @@ class Intake:
     """
 
     __slots__ = (
-        "_current", "_limits", "_open", "_queue", "_room", "_server", "_tally", "_when_full", "sent",
+        "_current", "_limits", "_open", "_queue", "_room", "_server", "_tally", "_when_full",
+        "sent",
     )  # fmt: skip
 
     def __init__(
@@ -53,8 +54,7 @@ class Intake:
     async def take(
         self, message: EventMessage, arrived_s: float, is_binary: bool, is_provisional: bool
     ) -> tuple[Notice, ...]:
-        """Hand a message to its sample; wait for room first if samples are neither dropped nor
-        refused.
+        """Hand a message to its sample, once there is room or has been made.
 
         Cancellation: safe; the message is lost, and :meth:`end` or :meth:`abandon` settles its
         sample.

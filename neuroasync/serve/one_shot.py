@@ -1,5 +1,6 @@
 """``POST /decide``: one sample, one decision."""
 
+import contextlib
 import time
 from typing import Final
 
@@ -104,10 +105,12 @@ def _message(body: bytes, is_binary: bool, service: Service) -> EventMessage:
     service.tally.add("messages")
     try:
         data = body if is_binary else body.decode()
-        return parse_events(data, service.limits.message_bytes)
+        message = parse_events(data, service.limits.message_bytes)
     except (MessageError, UnicodeDecodeError) as error:
         service.tally.add("messages_malformed")
         raise _AnswerError(400, str(error), "malformed") from error
+    service.tally.add("events", len(message.events))
+    return message
 
 
 async def _take(service: Service, events: int) -> None:
@@ -131,10 +134,11 @@ def _answer(service: Service, decision: Decision, latency_s: float, binary: bool
 
 async def _body(request: Request, limit: int) -> bytes:
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise _AnswerError(413, f"message: more than {limit} bytes, the limit")
+    async with contextlib.aclosing(request.stream()) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > limit:
+                raise _AnswerError(413, f"message: more than {limit} bytes, the limit")
     return bytes(body)
 
 

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType
+from typing import Any, Final, cast
 
 from neuroasync.queue import WhenFull
 from neuroasync.serve.app import create_app
@@ -19,6 +20,9 @@ from neuroasync.serve.tally import Tally
 from neuroasync.serve.worker import serve_app
 
 __all__ = ["ServerOptions", "serve"]
+
+_SOCKET_BYTES: Final = 2**16
+"""What the system may buffer of a connection, each way; Linux doubles it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class _Processes:
         running = {process.sentinel: process for process in self._processes}
         while running:
             for sentinel in wait(list(running)):
-                process = running.pop(sentinel)  # type: ignore[call-overload]
+                process = running.pop(cast(int, sentinel))
                 process.join()
                 if not self._is_ending:
                     self._end()
@@ -131,11 +135,7 @@ class _Processes:
 
 
 def _run_worker(
-    options: ServerOptions,
-    listener: socket.socket,
-    cells: "memoryview",
-    worker: int,
-    pipe: Connection,
+    options: ServerOptions, listener: socket.socket, cells: Any, worker: int, pipe: Connection
 ) -> None:
     """A worker process."""
     tally = Tally(memoryview(cells).cast("B").cast("d"), worker)
@@ -180,6 +180,9 @@ def _bound(family: int, address: tuple[object, ...], shares: bool = False) -> so
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit them; without, the system may buffer megabytes of each.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BYTES)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         if shares:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:

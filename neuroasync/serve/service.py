@@ -12,6 +12,7 @@ from neuroasync.queue import WhenFull, check_when_full
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.room import Room
 from neuroasync.serve.tally import Tally
+from neuroasync.turns import Turns
 
 if TYPE_CHECKING:
     from neuroasync.serve.connection import Connection
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Service"]
 
 log: Final = logging.getLogger("neuroasync.serve")
+_READING_S: Final = 2e-3
+"""In a turn of the event loop, for all connections; sessions have 1 ms to decide. However much
+comes, decisions are made; and as what is dropped has to be read first, reading has more time."""
 
 
 class Service:
@@ -32,6 +36,7 @@ class Service:
         tally: counts, maybe shared with other workers.
 
     Attributes:
+        reading: the time that all connections may spend with reading in a turn of the event loop.
         room: for samples and events that wait, of all connections.
         is_draining: no new work is taken.
     """
@@ -51,6 +56,7 @@ class Service:
         self.when_full: WhenFull = check_when_full(when_full)
         self.tally = tally
         self.room = Room(limits.server_waiting_samples, limits.server_waiting_events)
+        self.reading = Turns(_READING_S)
         self.is_draining = False
         self._token = None if token is None else token.encode()
         self._connections: set[Connection] = set()
@@ -92,6 +98,7 @@ class Service:
         self._connections.discard(connection)
         self.tally.add("sessions_open", -1)
         self._rest()
+        asyncio.get_running_loop().call_soon(self.count_tasks)
 
     def began(self) -> None:
         """Take note of a one-shot request; :meth:`ended` when it has been answered."""
@@ -117,6 +124,10 @@ class Service:
             connection.drain()
         await self._idle.wait()
         log.info("drained", extra={"sessions": 0})
+
+    def count_tasks(self) -> None:
+        """Bring the number of tasks up to date. It takes time: not once a message."""
+        self.tally.set("tasks", len(asyncio.all_tasks()))
 
     def _rest(self) -> None:
         if not self._connections and not self._requests:

@@ -1,15 +1,25 @@
 """A websocket as the rest of the server sees it: messages in, answers out, gone or not."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import Final, Protocol
 
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
-__all__ = ["CUT_EXTENSION", "GoneError", "Socket"]
+__all__ = ["LINE_EXTENSION", "GoneError", "Line", "Socket"]
 
-CUT_EXTENSION = "neuroasync.cut"
-"""Of the ASGI scope: what cuts the connection, where the server of this package runs the app."""
+LINE_EXTENSION: Final = "neuroasync.line"
+"""Of the ASGI scope: a :class:`Line`, where the server of this package runs the app."""
+
+
+class Line(Protocol):
+    """What is below a websocket, of which ASGI knows nothing."""
+
+    def cut(self) -> None:
+        """End the connection, without waiting for anything."""
+
+    def is_full(self) -> bool:
+        """Whether an answer would have to wait for the client to read."""
 
 
 class GoneError(Exception):
@@ -17,32 +27,25 @@ class GoneError(Exception):
 
 
 class Socket:
-    """An accepted websocket.
+    """An accepted websocket. It speaks ASGI itself: another layer would cost at every message.
 
     Args:
-        websocket: accepted.
+        scope, receive, send: of ASGI.
         send_timeout_s: how long an answer waits for the client to read, by the loop's clock.
 
     Attributes:
         is_slow: the client was cut off because it did not read.
     """
 
-    __slots__ = ("_cut", "_receive", "_send", "_send_timeout_s", "_websocket", "is_slow")
+    __slots__ = ("_is_closed", "_line", "_receive", "_send", "_send_timeout_s", "is_slow")
 
-    def __init__(self, websocket: WebSocket, send_timeout_s: float) -> None:
-        self._websocket = websocket
-        self._receive = websocket.receive
-        self._send = websocket.send
+    def __init__(self, scope: Scope, receive: Receive, send: Send, send_timeout_s: float) -> None:
+        self._receive = receive
+        self._send = send
         self._send_timeout_s = send_timeout_s
-        extension: dict[str, Any] = websocket.scope.get("extensions") or {}
-        self._cut: Callable[[], None] | None = extension.get(CUT_EXTENSION)
+        self._line: Line | None = (scope.get("extensions") or {}).get(LINE_EXTENSION)
+        self._is_closed = False
         self.is_slow = False
-
-    @property
-    def remote(self) -> str:
-        """Address of the client."""
-        client = self._websocket.client
-        return "" if client is None else f"{client.host}:{client.port}"
 
     async def receive(self) -> str | bytes:
         """Wait for a message. Cancellation: safe; nothing is taken.
@@ -50,10 +53,11 @@ class Socket:
         Raises:
             GoneError: there will be none.
         """
-        if self._websocket.client_state is not WebSocketState.CONNECTED:
+        if self._is_closed:
             raise GoneError
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
+            self._is_closed = True
             raise GoneError
         text: str | None = message.get("text")
         if text is not None:
@@ -64,7 +68,7 @@ class Socket:
     async def send(self, data: str | bytes) -> None:
         """Send a message; wait while the client does not read those before.
 
-        Cancellation: safe; the message may have been sent.
+        Cancellation: safe; the message was sent, or nothing of it.
 
         Raises:
             GoneError: the client has gone; or it did not read for too long, and is cut off.
@@ -81,17 +85,22 @@ class Socket:
         # The protocol has 123 bytes for a reason.
         short = reason.encode()[:123].decode(errors="ignore")
         await self._sent({"type": "websocket.close", "code": code, "reason": short})
+        self._is_closed = True
 
-    async def _sent(self, message: dict[str, Any]) -> None:
-        if self.is_slow or self._websocket.application_state is not WebSocketState.CONNECTED:
+    async def _sent(self, message: Message) -> None:
+        if self._is_closed:
             raise GoneError
         try:
-            async with asyncio.timeout(self._send_timeout_s):
+            if self._line is not None and not self._line.is_full():
                 await self._send(message)
+            else:
+                async with asyncio.timeout(self._send_timeout_s):
+                    await self._send(message)
         except TimeoutError:
-            self.is_slow = True
-            if self._cut is not None:
-                self._cut()
+            self.is_slow = self._is_closed = True
+            if self._line is not None:
+                self._line.cut()
             raise GoneError from None
         except (WebSocketDisconnect, OSError):
+            self._is_closed = True
             raise GoneError from None

@@ -4,7 +4,6 @@ Each worker adds to a row of its own, so nobody waits for anybody; whoever is as
 numbers sums the rows. A row is plain doubles, which count exactly up to 2**53.
 """
 
-from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,7 +54,7 @@ FAMILIES: Final = (
             "draining",
         ),
     ),
-    Family("samples_open", "gauge", "Samples sent that are none of accepted, dropped, refused yet."),
+    Family("samples_open", "gauge", "Samples sent that are not accepted, dropped or refused yet."),
     Family("samples_waiting", "gauge", "Samples that wait for the one before: the queue depth."),
     Family("events_waiting", "gauge", "Input events that no pass has read."),
     Family("decisions", "counter", "Decisions made; provisional ones are not among them."),
@@ -65,6 +64,7 @@ FAMILIES: Final = (
     Family("messages_malformed", "counter", "Messages that break the format."),
     Family("messages_delayed", "counter", "Messages that waited: their client is over its rate."),
     Family("sessions_open", "gauge", "Connections with a session."),
+    Family("tasks", "gauge", "Tasks of the event loops: two a session, and some in all."),
     Family("sessions", "counter", "Connections that got a session."),
     Family(
         "connections_refused", "counter", "Connections and requests that were turned away.",
@@ -104,13 +104,19 @@ class Tally:
 
     __slots__ = ("_cells", "_first")
 
-    def __init__(self, cells: memoryview | None = None, worker: int = 0) -> None:
-        self._cells = memoryview(array("d", bytes(8 * self.SIZE))) if cells is None else cells
+    def __init__(self, cells: "memoryview[float] | None" = None, worker: int = 0) -> None:
+        if cells is None:
+            cells = memoryview(bytearray(8 * self.SIZE)).cast("d")
+        self._cells = cells
         self._first = worker * self.SIZE
 
     def add(self, name: str, amount: float = 1, value: str = "") -> None:
         """Add to one number of a family."""
         self._cells[self._first + _SLOTS[name, value]] += amount
+
+    def set(self, name: str, amount: float) -> None:
+        """Set this worker's part of a gauge."""
+        self._cells[self._first + _SLOTS[name, ""]] = amount
 
     def latency(self, seconds: float) -> None:
         """Add one decision's latency to the histogram."""

@@ -9,41 +9,18 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from neuroasync.serve.limits import ServerLimits
+from neuroasync.serve.protocol import WebsocketProtocol
 from neuroasync.serve.service import Service
-from neuroasync.serve.socket import CUT_EXTENSION
 
 __all__ = ["serve_app"]
 
 log: Final = logging.getLogger("neuroasync.serve")
-_LINGER_S: Final = 5.0
-
-
-class _Websocket(WebSocketsSansIOProtocol):
-    """A connection that can be cut, and that no client can keep open by not reading."""
-
-    async def run_asgi(self) -> None:
-        """Run the app for this connection."""
-        self.scope.setdefault("extensions", {})[CUT_EXTENSION] = self.transport.abort
-        try:
-            await super().run_asgi()
-        finally:
-            self._cut_later()
-
-    def keepalive_timeout(self) -> None:
-        """The client does not answer pings any more."""
-        super().keepalive_timeout()
-        self._cut_later()
-
-    def _cut_later(self) -> None:
-        """Until a transport's buffer is empty, closing it has no effect."""
-        self.loop.call_later(_LINGER_S, self.transport.abort)
 
 
 class _Server(uvicorn.Server):
@@ -109,7 +86,7 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        ours = {signal.SIGTERM: self.handle_exit, signal.SIGINT: self.handle_exit}
+        ours: dict[int, Any] = {signal.SIGTERM: self.handle_exit, signal.SIGINT: self.handle_exit}
         if multiprocessing.parent_process() is not None:
             ours[signal.SIGINT] = signal.SIG_IGN  # a terminal sends it to all; the parent tells us
         before = {number: signal.signal(number, handler) for number, handler in ours.items()}
@@ -148,7 +125,7 @@ def serve_app(
     """
     config = uvicorn.Config(
         app,
-        ws=_Websocket,
+        ws=WebsocketProtocol,
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,  # takes some 100 KB a connection, and most of the time
         log_config=None,

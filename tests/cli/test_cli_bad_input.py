@@ -2,12 +2,11 @@
 
 import os
 
-import numpy as np
 import pytest
 from cli_files import golden_bundle, some_trains
-from networks import chain
+from networks import chain, loop
 
-from neuroasync import LIF, Bundle, Dense, Model, Population, write_bundle, write_spikes
+from neuroasync import write_bundle, write_spikes
 
 OWN = ("study", "--train", "events.npz")
 NETWORK = "timestep_us=1000; input 12; output d4"
@@ -147,14 +146,6 @@ def test_a_file_without_samples_is_refused(cli, files):
     write_spikes(some_trains()[0:0], files.events)
     line = refused(cli("run", files.net, files.events, "--json"), files, files.listing())
     assert "no samples" in line
-
-
-def loop() -> Bundle:
-    """Two neurons that excite each other forever."""
-    both = np.full((2, 2), 2, np.float32)
-    neurons = Population("pair", (2,), LIF(refractory=False))
-    wires = (Dense("input", "pair", both), Dense("pair", "pair", both))
-    return Bundle(Model(1000, (2,), (neurons,), wires, "pair"))
 
 
 def test_a_pass_that_does_not_end_is_said_and_nothing_recorded(cli, files):

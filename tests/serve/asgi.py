@@ -13,7 +13,7 @@ from neuroasync import SpikeTrain
 from neuroasync.messages import EventMessage, format_events
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The websocket was denied, with this status."""
 
 
@@ -45,6 +45,9 @@ class Websocket:
         """The server cuts the connection."""
         self.was_cut = True
         self.vanish()
+
+    def is_full(self) -> bool:
+        return not self._reads.is_set()
 
     def vanish(self) -> None:
         """The client goes without a word."""
@@ -86,7 +89,11 @@ class Websocket:
 
 @contextlib.asynccontextmanager
 async def connect(
-    app: Starlette, query: str = "", headers: dict[str, str] | None = None, path: str = "/stream"
+    app: Starlette,
+    query: str = "",
+    headers: dict[str, str] | None = None,
+    path: str = "/stream",
+    cuttable: bool = True,
 ) -> AsyncIterator[Websocket]:
     """A websocket; the client goes at the end of the block, and the app's task must end, too."""
     socket = Websocket()
@@ -98,7 +105,8 @@ async def connect(
         "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
         "client": ("test", 1),
         "subprotocols": [],
-        "extensions": {"websocket.http.response": {}, "neuroasync.cut": socket.cut},
+        "extensions": {"websocket.http.response": {}}
+        | ({"neuroasync.line": socket} if cuttable else {}),
         "app": app,
     }
     socket._to_app.put_nowait({"type": "websocket.connect"})
@@ -106,7 +114,7 @@ async def connect(
     try:
         first = await socket._from_app.get()
         if first["type"] == "websocket.http.response.start":
-            raise Refused(first["status"])
+            raise RefusedError(first["status"])
         assert first["type"] == "websocket.accept"
         yield socket
     finally:

@@ -1,7 +1,9 @@
 """A websocket from end to end, but for the socket: answers are those of ``run``."""
 
+import itertools
+
 import pytest
-from asgi import Refused, connect, until
+from asgi import RefusedError, connect, until
 
 from neuroasync import SpikeTrain
 from neuroasync.messages import EventMessage, format_events
@@ -10,10 +12,7 @@ from neuroasync.messages import EventMessage, format_events
 def cut(train, at):
     """The parts of a sample before and after these positions."""
     bounds = [0, *at, len(train)]
-    return [
-        SpikeTrain(train.t_us[a:b], train.index[a:b])
-        for a, b in zip(bounds, bounds[1:], strict=False)
-    ]
+    return [SpikeTrain(train.t_us[a:b], train.index[a:b]) for a, b in itertools.pairwise(bounds)]
 
 
 def same(answer, decision):
@@ -245,7 +244,7 @@ async def test_without_the_token_nobody_gets_in(make_app, trains, no_leaks):
         ("token=open%20sesame", {"Authorization": "Bearer wrong"}),
         ("", {"Authorization": "Basic open sesame"}), ("token=", {}),
     ):  # fmt: skip
-        with pytest.raises(Refused, match="401"):
+        with pytest.raises(RefusedError, match="401"):
             async with connect(app, query, headers):
                 pass
     assert app.state.counts.of("connections_refused") == {"token": 6}
@@ -263,7 +262,7 @@ async def test_one_session_too_many_is_refused_until_another_leaves(make_app, no
     app = make_app(sessions=2)
     async with connect(app):
         async with connect(app):
-            with pytest.raises(Refused, match="503"):
+            with pytest.raises(RefusedError, match="503"):
                 async with connect(app):
                     pass
         async with connect(app):

@@ -1,0 +1,107 @@
+"""The command ``neuroasync serve`` as a process: started, looked at from outside, and ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+__all__ = ["Served"]
+
+_PATIENCE_S: Final = 120.0
+
+
+class Served:
+    """A server that runs while the block lasts.
+
+    Args:
+        bundle: path of the network.
+        *options: of the command.
+
+    Attributes:
+        port: where it listens, at 127.0.0.1.
+    """
+
+    def __init__(self, bundle: Path, *options: str) -> None:
+        command = [sys.executable, "-m", "neuroasync", "serve", str(bundle), "--port", "0"]
+        self._process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if "http://" not in line:
+            raise RuntimeError(f"the server did not start: {line!r}, {self._process.wait()}")
+        self.port = int(line.partition("http://")[2].partition(":")[2].split(",")[0])
+
+    def __enter__(self) -> Self:
+        """It listens already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End it, whatever its state."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def end(self) -> tuple[int, float]:
+        """Send SIGTERM; return the exit code, and how many seconds it took to come."""
+        began = time.monotonic()
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(_PATIENCE_S), time.monotonic() - began
+
+    def counts(self) -> dict[str, float]:
+        """``/metrics``: ``samples_accepted{outcome="answered"}`` without the prefix, and so on.
+
+        A family's sum is there under its own name, too, without ``_total``.
+        """
+        url = f"http://127.0.0.1:{self.port}/metrics"
+        with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:
+            lines = answer.read().decode().splitlines()
+        found: dict[str, float] = {}
+        for line in lines:
+            if line.startswith("#"):
+                continue
+            name, value = line.rsplit(" ", 1)
+            name = name.removeprefix("neuroasync_")
+            found[name] = float(value)
+            family = name.partition("{")[0].removesuffix("_total")
+            if family != name and "_bucket" not in family:
+                found[family] = found.get(family, 0.0) + float(value)
+        return found
+
+    def rss_mb(self) -> float:
+        """Resident memory of all its processes, MB."""
+        return sum(_status_kb(pid, "VmRSS") for pid in self._pids()) / 1024
+
+    def files(self) -> int:
+        """Open files of all its processes."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._pids())
+
+    def cpu_s(self) -> float:
+        """Processor time of all its processes so far, s."""
+        ticks = 0
+        for pid in self._pids():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _pids(self) -> list[int]:
+        own = self._process.pid
+        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+        return [own, *map(int, children)]
+
+
+def _status_kb(pid: int, key: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{key}:")), 0)

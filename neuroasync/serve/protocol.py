@@ -1,0 +1,182 @@
+"""Websockets under uvicorn, by the library, with a short way for the messages that are usual.
+
+What decides how many samples a server takes is what a message costs. The library reads frames in
+Python, with a generator and some objects for each; here a frame that is whole, masked and a message
+by itself is read in place, and an answer is written in one piece. All else is left to the library:
+the handshake, fragments, pings, closing, and whatever breaks the protocol.
+"""
+
+from typing import Any, Final, cast
+
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Opcode
+from websockets.protocol import State
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # built without its extension
+    from websockets.utils import apply_mask
+
+from neuroasync.serve.socket import LINE_EXTENSION
+
+__all__ = ["WebsocketProtocol"]
+
+_LINGER_S: Final = 5.0
+_MOST_UNREAD: Final = 16
+"""Messages that are taken apart before the app asks for them; the rest stay bytes."""
+_FIN: Final = 0x80
+_TEXT: Final = _FIN | Opcode.TEXT
+_BINARY: Final = _FIN | Opcode.BINARY
+
+
+class WebsocketProtocol(WebSocketsSansIOProtocol):
+    """A connection that is cheap by the message, and that no client can keep open by not reading.
+
+    The app finds it in its scope, as ``socket.Line``.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._unread = bytearray()
+        self._needed = 0
+        self._is_fragmented = False
+        # With an extension, frames are more than they seem.
+        self._by_library = self.config.ws_per_message_deflate
+
+    def cut(self) -> None:
+        """End the connection, without waiting for anything."""
+        self.transport.abort()
+
+    def is_full(self) -> bool:
+        """Whether an answer would have to wait for the client to read."""
+        return not self.writable.is_set()
+
+    async def run_asgi(self) -> None:
+        """Run the app for this connection."""
+        extensions = cast("dict[str, object]", self.scope["extensions"])
+        extensions[LINE_EXTENSION] = self
+        try:
+            await super().run_asgi()
+        finally:
+            self._cut_later()
+
+    def keepalive_timeout(self) -> None:
+        """The client does not answer pings any more."""
+        super().keepalive_timeout()
+        self._cut_later()
+
+    def data_received(self, data: bytes) -> None:
+        """Read frames; those of the handshake and of what follows it too soon are the library's."""
+        if self._by_library or not self.handshake_complete:
+            self._by_library |= self.handshake_initiated
+            super().data_received(data)
+            return
+        self._unread += data
+        if len(self._unread) >= self._needed:
+            self._read()
+
+    async def receive(self) -> Any:
+        """The app's next message."""
+        if self.queue.empty():
+            if self._unread and len(self._unread) >= self._needed:
+                self._read()
+            if self.read_paused and self.queue.qsize() < _MOST_UNREAD:
+                self.read_paused = False
+                self.transport.resume_reading()
+        return await self.queue.get()
+
+    async def send(self, message: Any) -> None:
+        """Send what the app says. Cancellation: safe; the message was sent, or nothing of it."""
+        if message["type"] != "websocket.send" or not self.handshake_complete:
+            await super().send(message)
+            return
+        if not self.writable.is_set():
+            await self.writable.wait()
+        if self.disconnected:
+            raise ClientDisconnected
+        if self.close_sent or self._by_library or self.conn.state is not State.OPEN:
+            await super().send(message)
+            return
+        text = message.get("text")
+        if text is None:
+            self.transport.write(_frame(_BINARY, message["bytes"]))
+        else:
+            self.transport.write(_frame(_TEXT, text.encode()))
+
+    def _read(self) -> None:
+        """Take frames from what has come, as far as they are whole and the app is not behind."""
+        data, at = bytes(self._unread), 0
+        self._unread.clear()
+        self._needed = 0
+        while at < len(data) and self.queue.qsize() < _MOST_UNREAD:
+            span = self._span(data, at)
+            if span is None:
+                super().data_received(data[at:])
+                return
+            payload, end = span
+            if end > len(data):
+                self._needed = end - at
+                break
+            if not self._take(data, at, payload, end):
+                super().data_received(data[at:end])
+                if self._by_library or self.close_sent or self.transport.is_closing():
+                    return
+            at = end
+        self._unread += data[at:]
+        if self.queue.qsize() >= _MOST_UNREAD and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _span(self, data: bytes, at: int) -> tuple[int, int] | None:
+        """Where the payload of the frame at ``at`` begins, and where it ends.
+
+        None from where on all is left to the library, which says what is wrong with it.
+        """
+        have = len(data) - at
+        if have < 2:
+            return at, at + 2
+        length, payload = data[at + 1] & 0x7F, at + 6
+        if not data[at + 1] & 0x80:
+            length = self.config.ws_max_size + 1  # not masked
+        elif length >= 126:
+            size = 2 if length == 126 else 8
+            payload += size
+            if have < 2 + size:
+                return payload, payload
+            length = int.from_bytes(data[at + 2 : at + 2 + size], "big")
+        if length > self.config.ws_max_size:
+            self._by_library = True
+            return None
+        return payload, payload + length
+
+    def _take(self, data: bytes, at: int, payload: int, end: int) -> bool:
+        """Hand a frame to the app, if it is a message by itself; return whether it was."""
+        kind = data[at]
+        if kind not in (_TEXT, _BINARY) or self._is_fragmented:
+            if kind & 0x0F <= Opcode.BINARY:
+                self._is_fragmented = not kind & _FIN
+            return False
+        message = apply_mask(data[payload:end], data[payload - 4 : payload])
+        if kind == _BINARY:
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
+            return True
+        try:
+            self.queue.put_nowait({"type": "websocket.receive", "text": message.decode()})
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def _cut_later(self) -> None:
+        """Until a transport's buffer is empty, closing it has no effect."""
+        self.loop.call_later(_LINGER_S, self.transport.abort)
+
+
+def _frame(kind: int, payload: bytes) -> bytes:
+    """A server's frame, unmasked."""
+    n = len(payload)
+    if n < 126:
+        return bytes((kind, n)) + payload
+    if n < 2**16:
+        return bytes((kind, 126)) + n.to_bytes(2, "big") + payload
+    return bytes((kind, 127)) + n.to_bytes(8, "big") + payload
