@@ -30,6 +30,8 @@ WindowName: TypeAlias = Literal["time", "events", "silence", "decided"]
 NEVER: Final = limits.MAX_TIME_US + 1
 """Later than any event, µs."""
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
+_MOST_AT_ONCE: Final = 4096
+"""Events that are looked at for a silence among them, however many wait."""
 _EXPECTED: Final = "time(us), events(n), silence(us), with integers from 1, or decided"
 
 
@@ -99,6 +101,7 @@ class Cutter:
         self._window = window
         self._timestep_us = max(timestep_us, 1)
         self._t_us = self._index = _NONE
+        self._room = 0  # of the arrays that these two are the ends of
         self._count = self._latest_us = self._reached_us = 0
 
     @property
@@ -132,6 +135,7 @@ class Cutter:
         self.last_us = int(train.t_us[-1])
         self._t_us = np.concatenate((self._t_us, train.t_us))
         self._index = np.concatenate((self._index, train.index))
+        self._room = self._t_us.size
 
     def next(self, limit_us: int, is_decided: bool) -> Cut | None:
         """What is to be done next; None: nothing, until more events come or time goes by.
@@ -171,10 +175,14 @@ class Cutter:
 
     def _take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The first events that wait, at times of the sample."""
-        t_us, index = self._t_us[:count] - self._start(), self._index[:count]
-        if count:  # copies: slices would keep all that was read
+        t_us, index = self._t_us[:count] - self._start(), self._index[:count].copy()
+        if count:
             self._latest_us = int(self._t_us[count - 1])
-            self._t_us, self._index = self._t_us[count:].copy(), self._index[count:].copy()
+            self._t_us, self._index = self._t_us[count:], self._index[count:]
+        if 2 * self._t_us.size < self._room:  # slices keep all that was read; a copy each time
+            # would be one of all that waits for every few events that are taken
+            self._t_us, self._index = self._t_us.copy(), self._index.copy()
+            self._room = self._t_us.size
         return t_us, index
 
     def _start(self) -> int:
@@ -194,14 +202,13 @@ class Cutter:
         length, start = self._window.argument, self._start()
         end = start + length
         t_us, index = self._take(self._before(min(end, limit_us)))
-        if self._t_us.size and self._t_us[0] >= end:
-            if (self._t_us[0] - end) // length >= limits.MAX_PASSES:
-                raise LimitError(
-                    f"the next event, at {self._t_us[0]} µs, comes more than {limits.MAX_PASSES} "
-                    f"windows of {length} µs after {end} µs"
-                )
-        elif limit_us < end or limit_us == NEVER:
+        if limit_us < end or (limit_us == NEVER and not self._t_us.size):
             return Cut(SpikeTrain(t_us, index)) if t_us.size else None
+        if limit_us == NEVER and (self._t_us[0] - end) // length >= limits.MAX_PASSES:
+            raise LimitError(
+                f"the next event, at {self._t_us[0]} µs, comes more than {limits.MAX_PASSES} "
+                f"windows of {length} µs after {end} µs"
+            )
         cut = self._end(t_us, index, length)
         self.start_us = end
         return cut
@@ -216,10 +223,12 @@ class Cutter:
 
     def _by_silence(self, limit_us: int) -> Cut | None:
         here = self._before(limit_us)
-        times = np.concatenate(([self._latest_us], self._t_us[: here + 1]))
+        seen = min(here, _MOST_AT_ONCE)
+        times = np.concatenate(([self._latest_us], self._t_us[:seen]))
         gaps = np.flatnonzero(np.diff(times) >= self._window.argument)
-        t_us, index = self._take(min(int(gaps[0]), here) if gaps.size else here)
-        if gaps.size or self._latest_us + self._window.argument <= limit_us < NEVER:
+        t_us, index = self._take(int(gaps[0]) if gaps.size else seen)
+        is_silent = seen == here and self._latest_us + self._window.argument <= limit_us < NEVER
+        if gaps.size or is_silent:
             return self._end(t_us, index, self._silence_ends_us())
         return Cut(SpikeTrain(t_us, index)) if t_us.size else None
 

@@ -59,6 +59,32 @@ def test_by_a_clock_silence_ends_a_window_when_it_is_over():
     assert cutter.is_idle
 
 
+@pytest.mark.parametrize("window", ["time(5000)", "silence(4500)"])
+def test_by_a_clock_a_window_ends_at_its_time_though_it_is_known_what_comes_next(window):
+    cutter = Cutter(na.parse_window(window), 1000)
+    cutter.feed(na.SpikeTrain(np.array([500, 20_000]), np.array([0, 0])))
+    assert cutter.next(1000, False).events.t_us.tolist() == [500]
+    assert cutter.next(4000, False) is None
+    assert cutter.next(5000, False).ends
+
+
+def test_what_waits_is_not_copied_for_every_event_that_is_taken():
+    copied = 0
+
+    class Counted(np.ndarray):
+        def copy(self, *args, **kwargs):
+            nonlocal copied
+            copied += self.size
+            return super().copy(*args, **kwargs)
+
+    cutter = Cutter(na.parse_window("events(1)"), 1000)
+    cutter.feed(na.SpikeTrain(np.arange(1000), np.zeros(1000, np.int64)))
+    cutter._t_us, cutter._index = cutter._t_us.view(Counted), cutter._index.view(Counted)
+    for _ in range(1000):
+        assert cutter.next(NEVER, False).ends
+    assert copied < 4000
+
+
 def test_what_is_ahead_of_the_clock_waits():
     assert cuts("time(5000)", [100, 900, 1000], limit_us=1000, end=False) == [
         ([100, 900], None, False)
