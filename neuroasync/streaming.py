@@ -269,7 +269,8 @@ async def pace_stream(
             limit_us = await pace.tick()
             while parts and cutter.last_us < limit_us:  # what is ahead of the clock waits
                 cutter.feed(pace.placed(parts.pop()))
-            if parts.is_closed and not parts:  # its end is that of its last event, whenever that is noticed
+            # The stream's end is that of its last event, whenever that is noticed.
+            if parts.is_closed and not parts:
                 limit_us = max(min(limit_us, cutter.last_us + 1), pace.done_us)
             async for decision in follower.follow(limit_us):
                 yield decision
