@@ -17,7 +17,7 @@ from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
 from neuroasync.spikes import SpikeTrain
 
-__all__ = ["Course", "Exclusive"]
+__all__ = ["Course", "Exclusive", "Held"]
 
 _log = logging.getLogger("neuroasync.session")
 
@@ -158,6 +158,29 @@ class Course:
         self._check_free(watch)
         self._accept(self._checked_whole(events, duration_us)[0])
 
+    async def _send(self, events: Events, holder: object | None = None) -> None:
+        self._check_free(holder)
+        train = self._checked(events)
+        with Exclusive(self, holder):
+            self._accept(train)
+            await self._run_passes(self._inlet.come_us())
+
+    async def _advance(self, t_us: int, holder: object | None = None) -> None:
+        self._check_free(holder)
+        end_us = self._inlet.advanced_us(t_us)
+        with Exclusive(self, holder):
+            await self._run_passes(end_us)
+            self._inlet.last_us = max(self._inlet.last_us, t_us - 1)
+
+    async def _decision(
+        self, duration_us: int | None = None, holder: object | None = None
+    ) -> Decision:
+        self._check_free(holder)
+        end_us = self._inlet.end_us(duration_us)
+        with Exclusive(self, holder):
+            await self._run_passes(end_us)
+            return self._finish(duration_us)
+
     async def _run_to_news(self, end_us: int, watch: object) -> bool:
         """Run passes up to ``end_us``, or until another class leads; return whether one does."""
         with Exclusive(self, watch):
@@ -183,7 +206,7 @@ class Course:
         """Raise unless the session can be used; by another than who watches its sample, end that.
 
         Args:
-            watch: what :meth:`watch` knows its sample by; None for all other calls.
+            watch: what a watch or a stream knows its sample by; None for all other calls.
         """
         self._check_open()
         if self._is_busy:
@@ -192,6 +215,51 @@ class Course:
             if watch is not None:
                 raise RuntimeError("the session was used for something else; the sample is lost")
             self._abandon()
+
+
+class Held:
+    """A session as its stream has it: any other call to the session takes it away.
+
+    Then what the stream asks for next is refused, and leaving the stream changes nothing.
+
+    Args:
+        course: the session, whose sample is abandoned.
+
+    Raises:
+        RuntimeError: the session is deciding.
+        ClosedError: it is closed.
+    """
+
+    def __init__(self, course: Course) -> None:
+        course._check_free()
+        course._abandon()
+        course._watch = self
+        self._course = course
+        self.counts = course.counts
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the stop rule has ended the sample."""
+        return self._course._forward.is_stopped
+
+    async def send(self, events: Events) -> None:
+        """See :meth:`neuroasync.Session.send`."""
+        await self._course._send(events, self)
+
+    async def advance(self, t_us: int) -> None:
+        """See :meth:`neuroasync.Session.advance`."""
+        await self._course._advance(t_us, self)
+
+    async def decision(self, duration_us: int | None = None) -> Decision:
+        """See :meth:`neuroasync.Session.decision`; the next sample is the stream's, too."""
+        decision = await self._course._decision(duration_us, self)
+        self._course._watch = self
+        return decision
+
+    def leave(self) -> None:
+        """Abandon the sample, if it is still the stream's."""
+        if self._course._watch is self and not self._course._is_closed:
+            self._course._abandon()
 
 
 class Exclusive:

@@ -2,7 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+)
 from typing import Final, Literal, Protocol, Self, TypeAlias, get_args
 
 import numpy as np
@@ -22,6 +30,9 @@ Late: TypeAlias = Literal["drop", "merge", "stretch"]
 """What becomes of an event that comes after its pass has begun. ``"drop"``: it is left out;
 ``"merge"``: the next pass takes it; ``"stretch"``: so does it, and all events behind it are moved
 by as much, so that the time between them stays."""
+
+StartTask: TypeAlias = Callable[[Coroutine[None, None, None], str], asyncio.Task[None]]
+"""Starts a task of this name."""
 
 _MOST_PARTS: Final = 64
 """Parts of a stream that wait for the clock; then its source waits."""
@@ -92,11 +103,12 @@ class _Follower:
         self._cutter = cutter
         self._is_told = False
 
-    async def follow(self, limit_us: int) -> AsyncIterator[Decision]:
-        """Do all that can be done before ``limit_us``."""
+    async def follow(self, limit_us: int) -> Decision | None:
+        """Go on to the next decision; None: all is done that can be before ``limit_us``."""
         while (cut := self._cutter.next(limit_us, self._is_decided())) is not None:
             if (decision := await self._do(cut)) is not None:
-                yield decision
+                return decision
+        return None
 
     async def reach(self, limit_us: int) -> Decision | None:
         """Run the passes before ``limit_us``, for nothing earlier will come."""
@@ -148,7 +160,7 @@ async def cut_stream(
     follower = _Follower(session, cutter)
     async for part in Parts(source):
         cutter.feed(part)
-        async for decision in follower.follow(NEVER):
+        while (decision := await follower.follow(NEVER)) is not None:
             yield decision
     if (last := await follower.end()) is not None:
         yield last
@@ -236,7 +248,7 @@ async def pace_stream(
     source: AsyncIterable[Events] | Iterable[Events],
     cutter: Cutter,
     pace: Pace,
-    tasks: asyncio.TaskGroup,
+    start: StartTask,
 ) -> AsyncGenerator[Decision, None]:
     """Decide on each sample of a stream, its passes at their time.
 
@@ -249,14 +261,16 @@ async def pace_stream(
         source: parts of the stream, each not earlier than those before.
         cutter: where samples end.
         pace: the stream's time.
-        tasks: where the task lives that reads the source.
+        start: starts the task that reads the source; it ends with the session at the latest.
     """
     parts: BoundedQueue[SpikeTrain] = BoundedQueue(_MOST_PARTS)
-    failures: list[Exception] = []
-    reader = tasks.create_task(_read(source, parts, failures), name="reader of a stream")
+    failures: list[BaseException] = []
+    reader = start(_read(source, parts, failures), "reader of a stream")
     follower = _Follower(session, cutter)
     try:
         while not (parts.is_closed and not parts and not cutter.waits):
+            if failures and isinstance(failures[0], ClosedError):  # no pass will take place
+                break
             if cutter.is_idle:
                 try:
                     await parts.readable()
@@ -269,9 +283,9 @@ async def pace_stream(
             limit_us = await pace.tick()
             while parts and cutter.last_us < limit_us:  # what is ahead of the clock waits
                 cutter.feed(pace.placed(parts.pop()))
-            if parts.is_closed and not parts:  # its end is that of its last event, whenever that is noticed
+            if parts.is_closed and not parts:  # its end is its last event, whenever it is noticed
                 limit_us = max(min(limit_us, cutter.last_us + 1), pace.done_us)
-            async for decision in follower.follow(limit_us):
+            while (decision := await follower.follow(limit_us)) is not None:
                 yield decision
             if (early := await follower.reach(limit_us)) is not None:
                 yield early
@@ -288,7 +302,7 @@ async def pace_stream(
 async def _read(
     source: AsyncIterable[Events] | Iterable[Events],
     parts: BoundedQueue[SpikeTrain],
-    failures: list[Exception],
+    failures: list[BaseException],
 ) -> None:
     # The task never fails: in a task group, one stream's error would end all sessions.
     try:
@@ -296,6 +310,11 @@ async def _read(
             await parts.put(part)
     except ClosedError:  # nobody reads any more
         pass
+    except asyncio.CancelledError as error:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            failures.append(ClosedError("the session was closed while a stream was read"))
+            raise
+        failures.append(error)  # the source was, not this task
     except Exception as error:  # raised by whoever reads
         failures.append(error)
     finally:
