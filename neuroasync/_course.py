@@ -136,7 +136,7 @@ class Course:
     def _checked_whole(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
         """So, and the time up to which passes take place if they are the sample's last."""
         try:
-            train = self._inlet.checked(events)
+            train = self._inlet.checked(events, self._forward.begun_us)
             return train, self._inlet.end_us(duration_us, train)
         except Exception as error:
             count = event_count(events)
