@@ -242,9 +242,19 @@ class Held:
         """Whether the stop rule has ended the sample."""
         return self._course._forward.is_stopped
 
+    def check(self, train: SpikeTrain) -> None:
+        """Raise SpikeFileError unless the network has such inputs."""
+        train.check_indices(self._course._bundle.model.input_size)
+
     async def send(self, events: Events) -> None:
         """See :meth:`neuroasync.Session.send`."""
         await self._course._send(events, self)
+
+    async def leave_out(self, count: int) -> None:
+        """Take events that no pass reads. Cancellation: safe."""
+        self._course._check_free(self)
+        self.counts.events += count
+        await self._course._scheduler.give_way()
 
     async def advance(self, t_us: int) -> None:
         """See :meth:`neuroasync.Session.advance`."""

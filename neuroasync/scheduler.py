@@ -103,8 +103,7 @@ class Scheduler:
             ClosedError: the session was closed meanwhile.
             ValueError: the compiled engine was asked for and does not apply.
         """
-        if self._turns.spent():
-            await self._pause()
+        await self.give_way()
         compiles = self._compiles()
         self.forward.feed(t_us, index)
         if compiles:
@@ -214,6 +213,15 @@ class Scheduler:
             return False
         why = "a tap" if tapped else "a policy, stop rule or population of your own"
         raise ValueError(f"engine: 'compiled' has no coroutines for {why}; use 'auto'")
+
+    async def give_way(self) -> None:
+        """Let the event loop run if this turn's budget is spent. Cancellation: safe.
+
+        Raises:
+            ClosedError: the session was closed meanwhile.
+        """
+        if self._turns.spent():
+            await self._pause()
 
     async def _pause(self) -> None:
         await self._turns.pause()

@@ -19,7 +19,7 @@ from neuroasync._inlet import Events, as_train
 from neuroasync.clock import Clock
 from neuroasync.counts import Counts
 from neuroasync.decision import Decision
-from neuroasync.errors import ClosedError
+from neuroasync.errors import ClosedError, SpikeFileError
 from neuroasync.queue import BoundedQueue
 from neuroasync.spikes import SpikeTrain
 from neuroasync.windows import NEVER, Cut, Cutter
@@ -52,8 +52,16 @@ class Streamed(Protocol):
         """Whether the stop rule has ended the sample."""
         ...
 
+    def check(self, train: SpikeTrain) -> None:
+        """Raise SpikeFileError unless the network has such inputs."""
+        ...
+
     async def send(self, events: Events) -> None:
         """Add input events to the sample."""
+        ...
+
+    async def leave_out(self, count: int) -> None:
+        """Take events that no pass reads."""
         ...
 
     async def advance(self, t_us: int) -> None:
@@ -103,6 +111,19 @@ class _Follower:
         self._cutter = cutter
         self._is_told = False
 
+    def feed(self, train: SpikeTrain) -> None:
+        """Take further events of the stream.
+
+        Raises:
+            SpikeFileError: they are not valid for the network, or go back in time.
+        """
+        try:
+            self._session.check(train)
+            self._cutter.feed(train)
+        except SpikeFileError:
+            self._session.counts.refused += len(train)
+            raise
+
     async def follow(self, limit_us: int) -> Decision | None:
         """Go on to the next decision; None: all is done that can be before ``limit_us``."""
         while (cut := self._cutter.next(limit_us, self._is_decided())) is not None:
@@ -116,6 +137,8 @@ class _Follower:
         if start is None or self._is_told or limit_us <= start:
             return None
         await self._session.advance(limit_us - start)
+        if self._cutter.ends_when_decided:
+            return await self.follow(limit_us)
         return await self._tell_early()
 
     async def end(self) -> Decision | None:
@@ -133,7 +156,7 @@ class _Follower:
             if cut.reached_us is not None:
                 await self._session.advance(cut.reached_us)
         else:
-            self._session.counts.events += len(cut.events)
+            await self._session.leave_out(len(cut.events))
         if not cut.ends:
             return await self._tell_early()
         told, self._is_told = self._is_told, False
@@ -159,7 +182,7 @@ async def cut_stream(
     """
     follower = _Follower(session, cutter)
     async for part in Parts(source):
-        cutter.feed(part)
+        follower.feed(part)
         while (decision := await follower.follow(NEVER)) is not None:
             yield decision
     if (last := await follower.end()) is not None:
@@ -282,7 +305,7 @@ async def pace_stream(
                 pace.resume(int(parts.first().t_us[0]))
             limit_us = await pace.tick()
             while parts and cutter.last_us < limit_us:  # what is ahead of the clock waits
-                cutter.feed(pace.placed(parts.pop()))
+                follower.feed(pace.placed(parts.pop()))
             if parts.is_closed and not parts:  # its end is its last event, whenever it is noticed
                 limit_us = max(min(limit_us, cutter.last_us + 1), pace.done_us)
             while (decision := await follower.follow(limit_us)) is not None:

@@ -326,3 +326,57 @@ async def test_a_source_that_is_cancelled_has_not_ended(no_leaks):
         await clock.advance(1000)
         with pytest.raises(asyncio.CancelledError):
             await reading
+
+
+async def test_a_decision_comes_with_the_pass_that_makes_it(no_leaks):
+    clock = na.ManualClock()
+    async with na.Network(RELAY, clock=clock, until="votes(2)") as network:
+        stream = Stream(network, clock, Feed(), window="decided")
+        stream.feed.give(0)
+        await settle()
+        await clock.advance(1100)
+        stream.feed.give(1100)
+        await clock.advance(899)
+        assert stream.votes == []
+        await clock.advance(1)
+        assert stream.votes == [(2000, 2)]
+        stream.feed.end()
+        await settle()
+        await stream.ended()
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (([3, 4], [0, 0]), r"^t_us\[0\]: 3, expected at least 5"),
+        (([9, 9], [0, 7]), r"index\[1\]: 7"),
+    ],
+)
+async def test_what_a_stream_refuses_is_counted_also_once_its_window_is_decided(part, message):
+    async with na.Network(RELAY, until="first-spike") as network, network.session() as session:
+        stream = session.stream([([0, 1000], [0, 0]), ([1000], [0]), part], window="time(9000)")
+        if part[0][0] < 5:
+            stream = session.stream([([0, 5], [0, 0]), part], window="time(9000)")
+        with pytest.raises(na.SpikeFileError, match=message):
+            _ = [decision async for decision in stream]
+        assert session.counts.refused == 2
+
+
+async def test_what_is_not_read_lets_the_event_loop_run(no_leaks):
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with na.Network(RELAY, until="first-spike") as network, network.session() as session:
+        other = asyncio.create_task(others())
+        parts = (([k], [0]) for k in range(3000))
+        found = [d async for d in session.stream(parts, window="time(100000)")]
+        other.cancel()
+        assert len(found) == 1
+        assert turns > 3
+        with pytest.raises(asyncio.CancelledError):
+            await other
