@@ -9,9 +9,10 @@ from neuroasync._course import Course, Exclusive, Held
 from neuroasync._inlet import Events
 from neuroasync.clock import VirtualClock
 from neuroasync.decision import Decision
+from neuroasync.pace import Late, Pace
 from neuroasync.snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.spikes import SpikeTrain
-from neuroasync.streaming import Late, Pace, Parts, cut_stream, pace_stream
+from neuroasync.streaming import Parts, cut_stream, pace_stream
 from neuroasync.windows import Cutter, Window, parse_window
 
 __all__ = ["Session"]
