@@ -380,3 +380,17 @@ async def test_what_is_not_read_lets_the_event_loop_run(no_leaks):
         assert turns > 3
         with pytest.raises(asyncio.CancelledError):
             await other
+
+
+async def test_a_clock_that_two_advance_does_not_go_back():
+    clock = na.ManualClock()
+
+    async def woken():
+        await clock.sleep_until(1000)
+        await clock.advance(5000)
+
+    other = asyncio.create_task(woken())
+    await settle()
+    await clock.advance(2000)
+    await other
+    assert clock.now_us() == 6000
