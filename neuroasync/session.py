@@ -209,7 +209,9 @@ class Session(Course):
         await self._advance(t_us)
 
     def snapshot(self) -> bytes:
-        """All that the session holds, to go on with elsewhere: MessagePack, see :mod:`neuroasync.snapshot`.
+        """All that the session holds, to go on with elsewhere, as MessagePack.
+
+        The format is that of :mod:`neuroasync.snapshot`.
 
         The sample under way is in it, spikes in flight and events that wait for their pass, too.
         :meth:`restore` goes on with it, spike for spike.
