@@ -19,6 +19,7 @@ from bench.questions import (
     lateness,
     many,
     neurons,
+    pace,
     policies,
     sessions,
     sizes,
@@ -31,7 +32,8 @@ __all__ = ["QUESTIONS", "main"]
 QUESTIONS: Final[dict[str, Question]] = {
     module.__name__.rpartition(".")[2]: module.ask
     for module in (
-        engines, frameworks, policies, sizes, neurons, activity, lateness, sessions, start, many,
+        engines, frameworks, policies, sizes, neurons, activity, lateness, pace, sessions, start,
+        many,
     )
 }  # fmt: skip
 FULL: Final = Scale(rounds=50, calls=40, seconds=10.0)

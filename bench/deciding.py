@@ -12,7 +12,7 @@ from neuroasync import Bundle, Decision, Network, Session, SpikeTrain
 from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.decide import leader
-from neuroasync.state import Plan
+from neuroasync.plan import Plan
 from neuroasync.wiring import Wiring
 
 __all__ = ["Counts", "bare_decider", "counts", "open_session", "recorded", "session_decider"]

@@ -1,4 +1,4 @@
-"""A population of your own: it asks a service before it lets a vote count."""
+"""A population of your own: it asks a service over the network before it lets a vote count."""
 
 import asyncio
 
@@ -10,35 +10,54 @@ from neuroasync.shipped import shipped_bundle, shipped_spikes
 CURFEW_US = 5_000
 
 
-async def ask_service(t_us: int) -> bool:
-    """Stands for real I/O: a database, a robot, another machine."""
-    await asyncio.sleep(0)
-    return t_us < CURFEW_US
+async def serve_curfew(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """The service: a line with a time in, a line with yes or no out. Yours is elsewhere."""
+    while line := await reader.readline():
+        writer.write(b"yes\n" if int(line) < CURFEW_US else b"no\n")
+        await writer.drain()
+    writer.close()
 
 
-async def supervised_output(
-    inbox: neuroasync.Inbox, fired: neuroasync.Fired, population: neuroasync.Population
-) -> None:
-    """Neurons without leak that may only fire while the service allows it."""
-    v = np.zeros(population.size, np.float32)
-    sample = 0
-    async for events in inbox:
-        if events.sample != sample:
-            sample, v = events.sample, np.zeros_like(v)
-        v += events.current
-        fires = v > population.neuron.v_threshold
-        if not await ask_service(events.t_us):
-            fires[:] = False
-        v[fires] = 0
-        await fired.put(np.flatnonzero(fires))
+class SupervisedOutput:
+    """Neurons without leak that may fire only while the service allows it."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    async def __call__(
+        self, inbox: neuroasync.Inbox, fired: neuroasync.Fired, population: neuroasync.Population
+    ) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        v, sample = np.zeros(population.size, np.float32), 0
+        try:
+            async for events in inbox:
+                if events.sample != sample:
+                    sample, v = events.sample, np.zeros_like(v)
+                v += events.current
+                fires = v > population.neuron.v_threshold
+                if fires.any() and not await self.is_allowed(reader, writer, events.t_us):
+                    fires[:] = False
+                v[fires] = 0
+                await fired.put(np.flatnonzero(fires))
+        finally:
+            writer.close()
+
+    async def is_allowed(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t_us: int
+    ) -> bool:
+        async with asyncio.timeout(10):  # a service that is silent must not hold the sample
+            writer.write(b"%d\n" % t_us)
+            return await reader.readline() == b"yes\n"
 
 
 async def main() -> None:
     samples = shipped_spikes()
+    server = await asyncio.start_server(serve_curfew, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
     network = neuroasync.Network(
-        shipped_bundle("unlayered"), populations={"output": supervised_output}
+        shipped_bundle("unlayered"), populations={"output": SupervisedOutput(port)}
     )
-    async with network, network.tap("output") as votes:
+    async with server, network, network.tap("output") as votes:
         decision = await network.decide(samples[0])
         votes.close()
         times = [vote.t_us async for vote in votes]

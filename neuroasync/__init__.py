@@ -9,7 +9,9 @@ from neuroasync.bundle import (
     read_bundle,
     write_bundle,
 )
+from neuroasync.clock import Clock, ManualClock, RealTimeClock, VirtualClock
 from neuroasync.connections import Conv2d, Dense, Sparse
+from neuroasync.counts import Counts
 from neuroasync.decision import Decision, Progress, StopRule
 from neuroasync.errors import (
     BundleError,
@@ -50,6 +52,7 @@ from neuroasync.spike_file import read_spikes, write_spikes
 from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.tap import Tap, TappedSpikes
 from neuroasync.topology import parse_topology
+from neuroasync.windows import Window, parse_window
 
 __all__ = [
     "LIF",
@@ -57,8 +60,10 @@ __all__ = [
     "Bundle",
     "BundleError",
     "Calibration",
+    "Clock",
     "ClosedError",
     "Conv2d",
+    "Counts",
     "DatasetError",
     "Decision",
     "Dense",
@@ -69,6 +74,7 @@ __all__ = [
     "Inbox",
     "LayerSync",
     "LimitError",
+    "ManualClock",
     "MessageError",
     "Model",
     "ModelError",
@@ -84,6 +90,7 @@ __all__ = [
     "Progress",
     "QueueFullError",
     "Random",
+    "RealTimeClock",
     "Recorder",
     "Recording",
     "RecordingError",
@@ -100,9 +107,12 @@ __all__ = [
     "StopRuleError",
     "Tap",
     "TappedSpikes",
+    "VirtualClock",
+    "Window",
     "dump_bundle",
     "order_key",
     "parse_topology",
+    "parse_window",
     "read_bundle",
     "read_recording",
     "read_spikes",

@@ -11,7 +11,7 @@ from neuroasync.model import Model
 from neuroasync.sample import check_duration
 from neuroasync.spikes import SpikeTrain
 
-__all__ = ["Events", "Inlet", "as_train"]
+__all__ = ["Events", "Inlet", "as_train", "event_count"]
 
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
 
@@ -159,3 +159,15 @@ def as_train(events: Events) -> SpikeTrain:
             f"events: {type(events).__name__}, expected a SpikeTrain or (t_us, index)"
         )
     return SpikeTrain(cast("NDArray[np.int64]", events[0]), cast("NDArray[np.int64]", events[1]))
+
+
+def event_count(events: object) -> int:
+    """How many events somebody meant to send, where that can be told; else 0."""
+    if isinstance(events, SpikeTrain):
+        return len(events)
+    if not isinstance(events, tuple) or not events:
+        return 0
+    try:
+        return int(np.size(events[0]))
+    except ValueError:  # lists of different lengths, for one
+        return 0

@@ -9,11 +9,12 @@ from neuroasync.decision import Progress
 from neuroasync.errors import ReplayError
 from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
+from neuroasync.plan import Plan
 from neuroasync.policies import LayerSync
 from neuroasync.recording import Recording
 from neuroasync.sample import end_of, feed_sample
 from neuroasync.settings import RunSettings
-from neuroasync.state import Plan, State
+from neuroasync.state import State
 from neuroasync.wiring import Wiring
 
 __all__ = ["SampleReplay"]

@@ -7,6 +7,7 @@ rounds them to milliseconds. Here whoever waits stands in a heap, by (time, orde
 import asyncio
 import heapq
 import math
+import time
 from itertools import count
 from typing import Final, Protocol
 
@@ -105,16 +106,17 @@ class RealTimeClock:
 
     def now_us(self) -> int:
         """Time since it was first read, µs, times the speed."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()  # not the loop's: uvloop's stands still while callbacks run
         if self._began is None:
             self._began = now
         return int((now - self._began) * _US * self.speed)
 
     async def sleep_until(self, t_us: int) -> None:
         """Wait until it is ``t_us``. Cancellation: safe."""
-        # Once is not enough: uvloop's timers may be early.
+        # In whole milliseconds, which both loops round to: uvloop rounds down, too, and would
+        # come back at once, again and again. Still its timers may be early.
         while (left_us := t_us - self.now_us()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(left_us / (_US * self.speed))
+            await asyncio.sleep(math.ceil(left_us / self.speed / 1000) / 1000)
 
 
 class ManualClock:

@@ -14,8 +14,9 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.advance import MOST_IN_A_MASK
 from neuroasync.kernels.decide import leader
 from neuroasync.kernels.entry import advance, evaluate, proceed, take_chosen
+from neuroasync.plan import Plan
 from neuroasync.policies import own_policy
-from neuroasync.state import Plan, State
+from neuroasync.state import State
 
 __all__ = ["UNBOUNDED", "Forward", "decision_of", "positions"]
 

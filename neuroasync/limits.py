@@ -64,5 +64,15 @@ MAX_QUEUED_EVENTS: Final = 1_000_000
 MAX_TAP_ITEMS: Final = 1024
 """Groups of spikes that a tap holds for a slow reader; older ones are dropped and counted."""
 
+PATIENCE_S: Final = 60.0
+"""How long a decision waits for a population of the user's to report on a group, s."""
+
 MAX_MESSAGE_BYTES: Final = 2**20
 """Largest message of a stream, in bytes: some 260,000 events as JSON; 30 MB while it is read."""
+
+MAX_QUEUED_PACKETS: Final = 256
+"""Packets of a UDP source that wait for their reader: up to 64 KiB each, 64 MiB altogether; as a
+rule 512 bytes each."""
+
+MAX_PART_EVENTS: Final = 65_536
+"""Events in one part of a source, where more have come; 16 bytes each, 1 MiB."""

@@ -17,10 +17,10 @@ from neuroasync.forward import Forward, decision_of
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.many import advance_samples
 from neuroasync.kernels.order import sample_seed
+from neuroasync.plan import Plan
 from neuroasync.recording import Recorder
 from neuroasync.sample import BREATH, check_duration, check_passes, end_of, run_sample
 from neuroasync.spikes import SpikeTrain, SpikeTrains
-from neuroasync.state import Plan
 
 __all__ = ["ManySamples", "cores"]
 

@@ -18,10 +18,13 @@ Decisions, in a message to them::
 MessagePack; text is JSON, binary is MessagePack.
 """
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeAlias
+from functools import cache
+from typing import Annotated, Any, NamedTuple
 
-import msgspec
+import msgpack
 
 from neuroasync import limits
 from neuroasync.decision import Decision
@@ -29,9 +32,6 @@ from neuroasync.errors import MessageError, SpikeFileError
 from neuroasync.spikes import SpikeTrain
 
 __all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
-
-_Time: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_TIME_US)]
-_Index: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=limits.MAX_INPUTS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +49,46 @@ class EventMessage:
     provisional: bool = False
 
 
-class _Events(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    t_us: list[_Time] | None = None
-    index: list[_Index] | None = None
-    end: bool = False
-    provisional: bool = False
+class _Decoders(NamedTuple):
+    """What reads messages, and what it raises.
+
+    Typed decoders refuse whatever does not belong at the first byte of it: they build no nested
+    lists, and allocate nothing for a length that is only declared.
+    """
+
+    from_json: Callable[[str], Any]
+    from_msgpack: Callable[[bytes], Any]
+    errors: tuple[type[Exception], ...]
 
 
-class _Decision(msgspec.Struct):
-    sample: int
-    label: int | None
-    class_name: str | None
-    votes: list[int]
-    spikes: int
-    rounds: int
-    latency_ms: float
-    final: bool
+@cache
+def _decoders() -> _Decoders:
+    """Made when the first message is read: msgspec is no part of a base install.
 
-
-# Typed decoders refuse whatever does not belong at the first byte of it: they build no nested
-# lists, and allocate nothing for a length that is only declared.
-_FROM_JSON: Final = msgspec.json.Decoder(_Events)
-_FROM_MSGPACK: Final = msgspec.msgpack.Decoder(_Events)
+    Raises:
+        ImportError: msgspec is not installed; the message says how to get it.
+    """
+    try:
+        import msgspec
+    except ImportError as error:
+        raise ImportError(
+            "messages are read by msgspec, which is not installed; it comes with the extras "
+            "serve and websocket: pip install 'neuroasync[websocket]'"
+        ) from error
+    time = Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_TIME_US)]
+    index = Annotated[int, msgspec.Meta(ge=0, lt=limits.MAX_INPUTS)]
+    fields = [
+        ("t_us", list[time] | None, None),
+        ("index", list[index] | None, None),
+        ("end", bool, False),
+        ("provisional", bool, False),
+    ]
+    message = msgspec.defstruct("Events", fields, forbid_unknown_fields=True)
+    return _Decoders(
+        msgspec.json.Decoder(message).decode,
+        msgspec.msgpack.Decoder(message).decode,
+        (msgspec.MsgspecError, UnicodeError),
+    )
 
 
 def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> EventMessage:
@@ -82,12 +100,14 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
 
     Raises:
         MessageError: it is too large, damaged, or breaks the rules of the format.
+        ImportError: msgspec is not installed; it comes with the extras ``serve`` and ``websocket``.
     """
     if len(data) > max_bytes:
         raise MessageError(f"message: {len(data)} bytes, the limit is {max_bytes}")
+    decoders = _decoders()
     try:
-        found = _FROM_JSON.decode(data) if isinstance(data, str) else _FROM_MSGPACK.decode(data)
-    except (msgspec.MsgspecError, UnicodeError) as error:
+        found = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
+    except decoders.errors as error:
         raise MessageError(_told(error)) from error
     if (found.t_us is None) != (found.index is None):
         there, missing = ("t_us", "index") if found.index is None else ("index", "t_us")
@@ -102,10 +122,12 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
 def format_events(message: EventMessage, *, binary: bool = False) -> str | bytes:
     """Write a message with events, for :func:`parse_events`: MessagePack if ``binary``, or JSON."""
     events = message.events
-    return _written(
-        _Events(events.t_us.tolist(), events.index.tolist(), message.end, message.provisional),
-        binary,
-    )
+    fields: dict[str, object] = {"t_us": events.t_us.tolist(), "index": events.index.tolist()}
+    if message.end:
+        fields["end"] = True
+    if message.provisional:
+        fields["provisional"] = True
+    return _written(fields, binary)
 
 
 def format_decision(
@@ -120,24 +142,24 @@ def format_decision(
         binary: write MessagePack.
     """
     return _written(
-        _Decision(
-            sample=sample,
-            label=decision.label,
-            class_name=decision.class_name,
-            votes=decision.votes.tolist(),
-            spikes=decision.total_spikes,
-            rounds=decision.rounds,
-            latency_ms=round(latency_ms, 3),
-            final=decision.is_final,
-        ),
+        {
+            "sample": sample,
+            "label": decision.label,
+            "class_name": decision.class_name,
+            "votes": decision.votes.tolist(),
+            "spikes": decision.total_spikes,
+            "rounds": decision.rounds,
+            "latency_ms": round(latency_ms, 3),
+            "final": decision.is_final,
+        },
         binary,
     )
 
 
-def _written(message: msgspec.Struct, binary: bool) -> str | bytes:
+def _written(fields: dict[str, object], binary: bool) -> str | bytes:
     if binary:
-        return msgspec.msgpack.encode(message)
-    return msgspec.json.encode(message).decode()
+        return bytes(msgpack.packb(fields))
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def _told(error: Exception) -> str:

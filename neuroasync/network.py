@@ -3,42 +3,33 @@
 import asyncio
 import os
 import weakref
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from types import TracebackType
 from typing import Final, Self, Unpack
 
 from neuroasync import limits
-from neuroasync._confidence import settled
 from neuroasync._data_set import Samples, checked, decide_beside_the_loop, decide_in_turn, recorders
 from neuroasync._inlet import Events
-from neuroasync.bundle import Bundle, read_bundle
+from neuroasync._lifetime import Lifetime
+from neuroasync.bundle import read_bundle
+from neuroasync.clock import Clock
 from neuroasync.decision import Decision
-from neuroasync.errors import ClosedError
-from neuroasync.forward import Forward
 from neuroasync.kernels.order import sample_seed
 from neuroasync.many import ManySamples, cores
-from neuroasync.policies import make_policy
 from neuroasync.population import PopulationCoroutine
 from neuroasync.recording import Recorder
-from neuroasync.scheduler import Scheduler
 from neuroasync.session import Session
-from neuroasync.settings import RunOptions, RunSettings, check_seed
+from neuroasync.settings import RunOptions, check_seed
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.tap import Tap
 from neuroasync.turns import Turns
-from neuroasync.warm import warm_up
-from neuroasync.wiring import Wiring
 
 __all__ = ["Network"]
 
-_MOST_PLANS: Final = 16
 _MOST_WORKERS: Final = 64
 
 
-class Network:
+class Network(Lifetime):
     """A trained network, to be used inside ``async with``.
 
     Weights are shared by all sessions; each session has the state of its own stream. Leaving
@@ -49,40 +40,22 @@ class Network:
         populations: coroutines of your own, by the name of the population they stand in for. What
             the bundle was calibrated to, ``confidence(p)``, does not hold with them.
         seed: default seed of the order keys, 64 bits.
+        clock: what the passes of streams go by: a :class:`~neuroasync.RealTimeClock`, for one; a
+            :class:`~neuroasync.VirtualClock` if None, by which they take place as soon as they can.
+        patience_s: how long a population of yours may take to report on a group, s, before its
+            decision fails with an error that says what it waits for; None: for ever.
         **options: how to run by default; see :class:`RunOptions`.
 
     Raises:
         ModelError: ``populations`` names one that the network does not have.
         PolicyError, StopRuleError, ValueError: an option is not valid.
-    """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        *,
-        populations: Mapping[str, PopulationCoroutine] | None = None,
-        seed: int = 0,
-        **options: Unpack[RunOptions],
-    ) -> None:
-        self.bundle = bundle
-        self.seed = check_seed(seed)
-        trained = bundle.policy
-        self._until = options.get("until")
-        default = RunSettings(
-            make_policy(trained.name, trained.noise), trained.group_size, trained.input
-        )
-        self._own = dict(populations or {})
-        for name in self._own:
-            bundle.model.index(name)
-        self.settings = settled(bundle, default, options, self._own)
-        self._wiring = Wiring(bundle.model, self._own)
-        self._plans: deque[Plan] = deque(maxlen=_MOST_PLANS)
-        self._taps: dict[int, weakref.WeakSet[Tap]] = {}
-        self._sessions: set[Session] = set()
-        self._jobs: set[ManySamples] = set()
-        self._opened = 0
-        self._tasks: asyncio.TaskGroup | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+    Attributes:
+        bundle: the network.
+        clock: what the passes of streams go by.
+        seed: default seed of the order keys.
+        settings: how to run by default.
+    """
 
     @classmethod
     def load(
@@ -92,6 +65,8 @@ class Network:
         max_bytes: int = limits.MAX_BUNDLE_BYTES,
         populations: Mapping[str, PopulationCoroutine] | None = None,
         seed: int = 0,
+        clock: Clock | None = None,
+        patience_s: float | None = limits.PATIENCE_S,
         **options: Unpack[RunOptions],
     ) -> Self:
         """A network from a bundle's path or bytes.
@@ -100,7 +75,14 @@ class Network:
             BundleError: the bundle cannot be read; see :func:`neuroasync.read_bundle`.
         """
         bundle = read_bundle(source, max_bytes)
-        return cls(bundle, populations=populations, seed=seed, **options)
+        return cls(
+            bundle,
+            populations=populations,
+            seed=seed,
+            clock=clock,
+            patience_s=patience_s,
+            **options,
+        )
 
     async def decide(
         self,
@@ -135,7 +117,7 @@ class Network:
         self._running()
         if (turns := Turns.of_running_loop()).is_taken():  # making a session takes time, too
             await turns.pause()
-        async with self._open_session(lambda _: seed, recorder, options) as session:
+        async with self._open_session(seed, True, recorder, options) as session:
             return await session.decide(events, duration_us=duration_us)
 
     async def decide_all(
@@ -237,7 +219,7 @@ class Network:
             ClosedError: outside the network's ``async with`` block.
         """
         base = self.seed if seed is None else check_seed(seed)
-        return self._open_session(lambda i: sample_seed(base, i), recorder, options)
+        return self._open_session(base, False, recorder, options)
 
     def recorder(self, **options: Unpack[RunOptions]) -> Recorder:
         """A recorder for decisions and sessions that run with the same ``options``."""
@@ -261,79 +243,6 @@ class Network:
         p = self.bundle.model.index(population)
         self._taps.setdefault(p, weakref.WeakSet()).add(tap)
         return tap
-
-    async def __aenter__(self) -> Self:
-        """Open the network in the running event loop, which goes on while kernels are made ready.
-
-        Cancellation: safe; the network is not open.
-        """
-        if self._tasks is not None:
-            raise RuntimeError("the network is open already")
-        await asyncio.to_thread(warm_up, self._plan(self.settings))
-        self._tasks = await asyncio.TaskGroup().__aenter__()
-        self._loop = asyncio.get_running_loop()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close all sessions and taps; wait until no task is left."""
-        tasks = self._running()
-        for session in tuple(self._sessions):
-            session.close()
-        for job in self._jobs:
-            job.stop()
-        for taps in self._taps.values():
-            for tap in tuple(taps):
-                tap.close()
-        self._taps.clear()
-        self._tasks = self._loop = None
-        for job in tuple(self._jobs):
-            await asyncio.to_thread(job.join)
-        # The group's own tasks never fail. What the block raised is not shown to it: it would
-        # come out wrapped in an ExceptionGroup.
-        await tasks.__aexit__(None, None, None)
-
-    def _open_session(
-        self, seed_of: Callable[[int], int], recorder: Recorder | None, options: RunOptions
-    ) -> Session:
-        tasks = self._running()
-        settings = self._settings(options)
-        forward = Forward(self._plan(settings))
-        scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened)
-        self._opened += 1
-        session = Session(scheduler, seed_of, self.bundle, recorder, self._sessions.discard)
-        self._sessions.add(session)
-        return session
-
-    def _settings(self, options: RunOptions) -> RunSettings:
-        """How to run with ``options``; the default rule is looked up again: orders differ in it."""
-        if not options:
-            return self.settings
-        if options.get("until") is None:
-            options = {**options, "until": self._until}
-        return settled(self.bundle, self.settings, options, self._own)
-
-    def _is_tapped(self) -> bool:
-        return any(not tap.is_closed for taps in self._taps.values() for tap in taps)
-
-    def _plan(self, settings: RunSettings) -> Plan:
-        """What sessions with these settings share; the latest ones are kept."""
-        for plan in self._plans:
-            if plan.run is settings or plan.run == settings:
-                return plan
-        self._plans.append(plan := Plan(self._wiring, settings))
-        return plan
-
-    def _running(self) -> asyncio.TaskGroup:
-        if self._tasks is None:
-            raise ClosedError("the network is not open; use it inside `async with`")
-        if asyncio.get_running_loop() is not self._loop:
-            raise RuntimeError("the network is open in another event loop; open one in each")
-        return self._tasks
 
 
 def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[int], None], done: int) -> None:

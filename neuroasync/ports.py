@@ -112,6 +112,26 @@ class TaskPort:
             raise self._out_of_turn()
         return self._checked(report) + self._start
 
+    @property
+    def has_reported(self) -> bool:
+        """Whether a report is there that was not collected."""
+        return len(self._fired) > 0
+
+    def waits_for(self) -> str:
+        """What the coroutine waits for, in words."""
+        name = self._population.name
+        if self._inbox.is_awaited:
+            return (
+                f"population {name!r} waits for its next group, but has not reported who fired on "
+                "the one it took"
+            )
+        # The task's own coroutine awaits the user's.
+        frame = getattr(getattr(self._task.get_coro(), "cr_await", None), "cr_frame", None)
+        if frame is None:
+            return f"population {name!r} waits for something"
+        code = frame.f_code
+        return f"population {name!r} waits in {code.co_name} ({code.co_filename}:{frame.f_lineno})"
+
     def close(self) -> None:
         """Cancel the task; a :meth:`collect` that waits raises ClosedError."""
         self._is_closed = True

@@ -66,6 +66,11 @@ class BoundedQueue(Generic[Item]):
         """Whether it takes no more items."""
         return self._closed
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for an item, or for room."""
+        return len(self._waiting) > 0
+
     async def readable(self) -> None:
         """Wait until there is an item.
 
@@ -124,15 +129,24 @@ class BoundedQueue(Generic[Item]):
         self._wake()
         return oldest
 
-    def pop(self) -> Item:
-        """Take the oldest item.
+    def first(self) -> Item:
+        """The oldest item, which stays.
 
         Raises:
             ValueError: there is none; await :meth:`readable` first.
         """
         if not self._items:
             raise ValueError("the queue is empty; await readable() first")
-        item = self._items.popleft()
+        return self._items[0]
+
+    def pop(self) -> Item:
+        """Take the oldest item.
+
+        Raises:
+            ValueError: there is none; await :meth:`readable` first.
+        """
+        item = self.first()
+        self._items.popleft()
         self._wake()
         return item
 

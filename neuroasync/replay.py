@@ -11,12 +11,12 @@ from neuroasync.bundle import Bundle
 from neuroasync.decision import Decision, parse_until
 from neuroasync.errors import RecordingError
 from neuroasync.forward import Forward
+from neuroasync.plan import Plan
 from neuroasync.policies import make_policy
 from neuroasync.recording import Recorder, Recording
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 __all__ = ["GoldenResult", "pass_times", "replay", "rerun", "verify"]

@@ -9,8 +9,8 @@ from neuroasync import limits
 from neuroasync.decision import Decision
 from neuroasync.errors import LimitError
 from neuroasync.forward import Forward
+from neuroasync.plan import Plan
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 
 __all__ = ["BREATH", "check_duration", "check_passes", "end_of", "feed_sample", "run_sample"]
 

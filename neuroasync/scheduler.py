@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.errors import ClosedError
+from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.forward import Forward, positions
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.entry import proceed
@@ -38,6 +38,11 @@ class Scheduler:
         taps: listeners, by position of the population.
         tasks: where the tasks of the user's populations live.
         session: number of the session, for taps.
+        patience_s: how long a population of the user's may take to report, s; None: for ever.
+
+    Attributes:
+        session: number of the session.
+        tasks: where the session's tasks live.
     """
 
     __slots__ = (
@@ -45,13 +50,14 @@ class Scheduler:
         "_external",
         "_is_closed",
         "_own",
+        "_patience_s",
         "_resumes",
-        "_session",
         "_taps",
-        "_tasks",
         "_turns",
         "forward",
         "sample",
+        "session",
+        "tasks",
     )
 
     def __init__(
@@ -61,13 +67,15 @@ class Scheduler:
         taps: Mapping[int, Collection[Tap]],
         tasks: asyncio.TaskGroup,
         session: int,
+        patience_s: float | None,
     ) -> None:
         self.forward = forward
         self.sample = 0
         self._own = own
         self._taps = taps
-        self._tasks = tasks
-        self._session = session
+        self.tasks = tasks
+        self.session = session
+        self._patience_s = patience_s
         self._turns = Turns.of_running_loop()
         self._is_closed = False
         self._driven = _NO_DRIVEN
@@ -175,10 +183,23 @@ class Scheduler:
                 self._external[p].deliver(self.sample)
         for p in reached:
             if p in self._external:
-                self.forward.report(p, await self._external[p].collect())
+                self.forward.report(p, await self._collect(p, reached))
                 self._check_open()
             else:
                 self._driven[p].resume(None)
+
+    async def _collect(self, p: int, reached: tuple[int, ...]) -> NDArray[np.int64]:
+        """The report of population ``p``; whoever waits for what cannot come is named."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await self._external[p].collect()
+        except TimeoutError as error:
+            ports = [self._external[q] for q in reached if q in self._external and q >= p]
+            waiting = [port.waits_for() for port in ports if not port.has_reported]
+            raise PopulationError(
+                f"no report for {self._patience_s:g} s of who fired at t = "
+                f"{self.forward.time_us} µs: {'; '.join(waiting)}"
+            ) from error
 
     def _compiles(self) -> bool:
         """Whether the compiled engine runs the next passes."""
@@ -218,7 +239,7 @@ class Scheduler:
             if (fired := f.fired(p)).size:
                 neurons = fired - f.plan.wiring.model.starts[p]
                 item = TappedSpikes(
-                    self._session, self.sample, f.passes - 1, f.step, f.time_us, neurons
+                    self.session, self.sample, f.passes - 1, f.step, f.time_us, neurons
                 )
                 for tap in tuple(taps):
                     tap.push(item)
@@ -229,7 +250,7 @@ class Scheduler:
             if (own := self._own.get(population.name)) is None:
                 self._driven[p] = DrivenPort(self.forward, p)
             else:
-                self._external[p] = TaskPort(self.forward, p, own, self._tasks)
+                self._external[p] = TaskPort(self.forward, p, own, self.tasks)
 
     def _end_populations(self) -> None:
         for driven in self._driven.values():

@@ -1,24 +1,23 @@
 """One stream of events: a state of its own over weights that are shared."""
 
-import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
-from dataclasses import replace
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from neuroasync._inlet import Events, Inlet
-from neuroasync.bundle import Bundle
+from neuroasync._course import Course, Exclusive
+from neuroasync._inlet import Events
+from neuroasync.clock import VirtualClock
 from neuroasync.decision import Decision
-from neuroasync.errors import ClosedError
-from neuroasync.recording import Recorder
-from neuroasync.scheduler import Scheduler
 from neuroasync.snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.spikes import SpikeTrain
+from neuroasync.streaming import Late, Pace, Parts, cut_stream, pace_stream
+from neuroasync.windows import Cutter, Window, parse_window
 
 __all__ = ["Session"]
 
 
-class Session:
+class Session(Course):
     """One stream of events through a network. Made by :meth:`neuroasync.Network.session`.
 
     Samples follow each other; each starts from rest, at its own time 0. A session serves one
@@ -27,52 +26,11 @@ class Session:
     Cancellation: safe at every ``await``. The sample that was under way is abandoned, and the
     next starts from rest.
 
-    Args:
-        scheduler: runs its passes.
-        seed_of: seed of a sample, by its number.
-        bundle: the network's.
-        recorder: what writes down every spike, or None.
-        on_close: called once, when the session is closed.
+    Attributes:
+        counts: what it has taken, refused and lost so far.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_bundle",
-        "_forward",
-        "_inlet",
-        "_is_busy",
-        "_is_closed",
-        "_on_close",
-        "_recorder",
-        "_sample",
-        "_scheduler",
-        "_seed_of",
-        "_started",
-        "_watch",
-    )
-
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        seed_of: Callable[[int], int],
-        bundle: Bundle,
-        recorder: Recorder | None,
-        on_close: Callable[["Session"], None],
-    ) -> None:
-        self._scheduler = scheduler
-        self._forward = scheduler.forward
-        plan = self._forward.plan
-        # With queued input, (time, index) order is of the essence.
-        self._inlet = Inlet(plan.wiring.model, plan.run.input == "queued", recorder is not None)
-        self._seed_of = seed_of
-        self._bundle = bundle
-        self._recorder = recorder
-        self._on_close = on_close
-        self._is_closed = False
-        self._is_busy = False
-        self._sample = 0
-        self._watch: object | None = None
-        self._begin()
+    __slots__ = ()
 
     @property
     def sample(self) -> int:
@@ -100,8 +58,8 @@ class Session:
             ClosedError: the session is closed.
         """
         self._check_free()
-        train = self._inlet.checked(events)
-        with _Exclusive(self):
+        train = self._checked(events)
+        with Exclusive(self):
             self._accept(train)
             await self._run_passes(self._inlet.come_us())
 
@@ -119,7 +77,7 @@ class Session:
         """
         self._check_free()
         end_us = self._inlet.end_us(duration_us)
-        with _Exclusive(self):
+        with Exclusive(self):
             await self._run_passes(end_us)
             return self._finish(duration_us)
 
@@ -133,9 +91,8 @@ class Session:
             ClosedError: the session is closed.
         """
         self._check_free()
-        train = self._inlet.checked(events)
-        end_us = self._inlet.end_us(duration_us, train)
-        with _Exclusive(self):
+        train, end_us = self._checked_whole(events, duration_us)
+        with Exclusive(self):
             self._accept(train)
             await self._run_passes(end_us)
             return self._finish(duration_us)
@@ -189,19 +146,57 @@ class Session:
                 self._abandon()
 
     async def stream(
-        self, source: AsyncIterable[Events] | Iterable[Events]
-    ) -> AsyncIterator[Decision]:
-        """A decision for each sample that ``source`` yields, as soon as it is made.
+        self,
+        source: AsyncIterable[Events] | Iterable[Events],
+        *,
+        window: str | Window | None = None,
+        late: Late = "merge",
+    ) -> AsyncGenerator[Decision, None]:
+        """A decision for each sample of a stream, as soon as it is made.
 
-        The next sample is taken from the source when the decision before it was taken from
-        here: a slow consumer slows the source, and nothing piles up.
+        Without a window, each part that the source yields is a sample. With one, the parts are an
+        endless stream of events, which is cut into samples; as soon as the stop rule has decided
+        on one, its decision is here, and the rest of its window is not read. Then passes take
+        place at their time by the network's clock, if that is not the virtual one: see
+        ``late``, and :attr:`counts`.
+
+        The next part is taken from the source when the decisions before it were taken from here,
+        or, by a clock, when few parts wait: a slow consumer slows the source, and nothing piles
+        up. Whatever ends the iteration before the source does abandons the sample.
+
+        Args:
+            source: of samples, or of parts, each not earlier than those before.
+            window: where samples end, see :mod:`neuroasync.windows`: ``"time(us)"``,
+                ``"events(n)"``, ``"silence(us)"`` or ``"decided"``.
+            late: what becomes of events that come after their pass has begun: ``"drop"``,
+                ``"merge"`` (the next pass takes them) or ``"stretch"`` (so it does, and all
+                events behind them are moved by as much).
+
+        Raises:
+            ValueError: ``window`` or ``late`` is none of these.
+            SpikeFileError: events are not valid for this network, or go back in time.
+            LimitError: too many events wait for one pass, or a sample has too many passes.
+            ClosedError: the session is closed.
         """
-        if isinstance(source, AsyncIterable):
-            async for events in source:
-                yield await self.decide(events)
+        if window is None:
+            async for part in Parts(source):
+                yield await self.decide(part)
+            return
+        timestep_us, clock = self._forward.plan.wiring.model.timestep_us, self._clock
+        cutter = Cutter(parse_window(window), timestep_us)
+        pace = Pace(clock, timestep_us, late, self.counts)
+        self.reset()
+        if isinstance(clock, VirtualClock):
+            decisions = cut_stream(self, source, cutter)
         else:
-            for events in source:
-                yield await self.decide(events)
+            decisions = pace_stream(self, source, cutter, pace, self._scheduler.tasks)
+        try:
+            async with aclosing(decisions):
+                async for decision in decisions:
+                    yield decision
+        finally:
+            if not self._is_closed and not self._is_busy:
+                self._abandon()
 
     async def advance(self, t_us: int) -> None:
         """Run every pass before ``t_us``: no event of an earlier time will be sent any more.
@@ -219,7 +214,7 @@ class Session:
         """
         self._check_free()
         end_us = self._inlet.advanced_us(t_us)
-        with _Exclusive(self):
+        with Exclusive(self):
             await self._run_passes(end_us)
             self._inlet.last_us = max(self._inlet.last_us, t_us - 1)
 
@@ -290,13 +285,6 @@ class Session:
         self._check_free()
         self._abandon()
 
-    def close(self) -> None:
-        """End the session; a decision that is under way raises ClosedError."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._scheduler.close()
-            self._on_close(self)
-
     async def __aenter__(self) -> Self:
         """The session is open already."""
         self._check_open()
@@ -310,103 +298,3 @@ class Session:
     ) -> None:
         """Close it."""
         self.close()
-
-    def _begin(self) -> None:
-        """Start a sample from rest."""
-        self._forward.state.keep = self._recorder is not None
-        self._forward.begin(self._seed_of(self._sample))
-        self._scheduler.sample = self._sample
-        self._inlet.begin()
-        self._watch = None
-        self._started: float | None = None
-
-    def _finish(self, duration_us: int | None) -> Decision:
-        """The decision, once all passes have run; the next sample begins."""
-        decision = self._forward.decision(self._wall_s(), self._bundle.classes)
-        if self._recorder is not None:
-            self._recorder.add(
-                self._forward,
-                self._inlet.train(),
-                decision,
-                number=self._sample,
-                seed=self._seed_of(self._sample),
-                duration_us=duration_us,
-            )
-        self._sample += 1
-        self._begin()
-        return decision
-
-    def _provisional(self) -> Decision:
-        return replace(self._forward.decision(self._wall_s(), self._bundle.classes), is_final=False)
-
-    def _abandon(self) -> None:
-        self._scheduler.restart()
-        self._begin()
-
-    def _accept(self, train: SpikeTrain) -> None:
-        if self._started is None:
-            self._started = time.perf_counter()
-        self._inlet.accept(train, not self._forward.is_stopped)
-
-    def _accept_part(self, events: Events, watch: object, duration_us: int | None) -> None:
-        self._check_free(watch)
-        train = self._inlet.checked(events)
-        self._inlet.end_us(duration_us, train)
-        self._accept(train)
-
-    async def _run_to_news(self, end_us: int, watch: object) -> bool:
-        """Run passes up to ``end_us``, or until another class leads; return whether one does."""
-        with _Exclusive(self, watch):
-            await self._run_passes(end_us)
-            return self._forward.take_news()
-
-    async def _run_passes(self, end_us: int) -> None:
-        """Run every pass at a virtual time up to ``end_us``."""
-        if end_us >= 0 and not self._forward.is_stopped:
-            inlet = self._inlet
-            read = await self._scheduler.run(inlet.t_us, inlet.index, end_us)
-            self._check_open()
-            inlet.drop(inlet.t_us.size if self._forward.is_stopped else read)
-
-    def _wall_s(self) -> float:
-        return 0.0 if self._started is None else time.perf_counter() - self._started
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise ClosedError("the session is closed")
-
-    def _check_free(self, watch: object | None = None) -> None:
-        """Raise unless the session can be used; by another than who watches its sample, end that.
-
-        Args:
-            watch: what :meth:`watch` knows its sample by; None for all other calls.
-        """
-        self._check_open()
-        if self._is_busy:
-            raise RuntimeError("the session is deciding for another task; use one session each")
-        if self._watch is not watch:
-            if watch is not None:
-                raise RuntimeError("the session was used for something else; the sample is lost")
-            self._abandon()
-
-
-class _Exclusive:
-    """While it lasts the session is busy; whoever leaves by an exception abandons the sample."""
-
-    def __init__(self, session: Session, watch: object | None = None) -> None:
-        self._session = session
-        self._watch = watch
-
-    def __enter__(self) -> None:
-        self._session._check_free(self._watch)
-        self._session._is_busy = True
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._session._is_busy = False
-        if kind is not None and not self._session._is_closed:
-            self._session._abandon()

@@ -187,6 +187,8 @@ def _charge(state: State, snapshot: Snapshot) -> None:
     # All have decayed until now, and none is at rest.
     control[lay.SAMPLE_CLOCK] = control[lay.CLOCK]
     state.part(lay.CLOCKS_AT, np.int64, wiring.blocks)[:] = control[lay.CLOCK]
+    if state.waiting is not None:  # what a sample left here that was stopped in a pass
+        state.waiting[:] = 0
     # Who is above threshold may fire with nothing to reach it.
     late = np.zeros(wiring.model.size, bool)
     for row in wiring.wires.populations[:-1]:
@@ -254,8 +256,8 @@ def _checked(fields: Mapping[str, Any], forward: Forward) -> Snapshot:
 def _counters(value: object, forward: Forward) -> dict[str, int]:
     found = as_map("counters", value, tuple(_COUNTERS))
     for name in _COUNTERS:
-        least = -(2**63) if name == "seed" else -1
-        _integer(f"counters.{name}", found[name], least, _MOST)
+        least, most = (-(2**63), 2**63 - 1) if name == "seed" else (-1, _MOST)
+        _integer(f"counters.{name}", found[name], least, most)
     if found["phase"] not in _PHASES:
         raise SnapshotError(f"counters.phase: {found['phase']}, expected one of {list(_PHASES)}")
     _integer("counters.passes", found["passes"], -1, limits.MAX_PASSES - 1)
@@ -288,11 +290,11 @@ def _due(value: object, forward: Forward, time_us: int) -> NDArray[np.int64]:
         if not (
             first <= origin < stop
             and 1 <= count <= 2**31
-            and 0 <= fired_us <= time_us < due_us <= limits.MAX_TIME_US
+            and 0 <= fired_us <= time_us < due_us == fired_us + model.connections[at].delay_us
         ):
             raise SnapshotError(
                 f"due[{k}]: {due[:, k].tolist()}, expected a spike of {source!r} that fired by "
-                f"{time_us} µs and is due later"
+                f"{time_us} µs and is due later, by the connection's delay"
             )
     return due
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from neuroasync.forward import Forward
 from neuroasync.kernels.entry import take_chosen
-from neuroasync.state import Plan
+from neuroasync.plan import Plan
 
 __all__ = ["warm_up"]
 

@@ -12,10 +12,11 @@ from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.decide import leader
 from neuroasync.model import Model
+from neuroasync.plan import Plan
 from neuroasync.policies import Policy
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan, State
+from neuroasync.state import State
 from neuroasync.wiring import Wiring
 
 __all__ = ["advanced", "compiled", "events_of", "stepwise", "take_steps"]

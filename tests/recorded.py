@@ -11,12 +11,12 @@ from neuroasync.decision import parse_until
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.forward import Forward
 from neuroasync.model import LIF, Model, Population
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.recording import Recorder, Recording
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 

@@ -14,11 +14,11 @@ from neuroasync.decision import StopRule, parse_until
 from neuroasync.errors import RecordingError, StopRuleError
 from neuroasync.forward import Forward
 from neuroasync.metrics import anytime_curve, risk_coverage, stop_points, summarise
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, make_policy
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 UNITS = ("spikes", "steps", "rounds")

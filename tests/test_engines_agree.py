@@ -16,10 +16,10 @@ from strategies import dyadic, models, spike_trains
 from neuroasync.decision import parse_until
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.forward import Forward
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 STEP_LIMIT = 40

@@ -12,9 +12,14 @@ ROOT = Path(__file__).parents[1]
 
 EXPECTED = {
     "by_hand.py": r"left, .*, 1 under way\nreplayed 3 spikes, all the same\noutput(.|\n)*",
+    "compare_orders.py": r"order +right +spikes +rounds\n(\S+ +\d+% +\d+ +\d+\n){4}wrote .*\n",
     "decide.py": r"first guess: \d after \d+ spikes\n(decided: \d after \d+ rounds\n){5}",
     "own_population.py": r"decided: \d; the last vote came before 5000 µs: True\n",
     "own_policy.py": r"fifo: (1\d|2\d) of 40 right\nnewest-first: (1\d|2\d|3\d) of 40 right\n",
+    "replay_camera.py": r"( *\d+ ms: (top|bottom) (left|right), \d+ spikes\n){20}"
+    r"29589 events; .*\n",
+    "sensor_gateway.py": r"(\{\"sample\":.*\}\n)+"
+    r"events: [1-9]\d* accepted \+ [1-9]\d* dropped \+ 0 refused\n= (\d+) of \2 sent\n",
     "training.py": r"validation accuracy after 2 epochs: [3-9]\d %\n",
 }
 
@@ -38,9 +43,10 @@ def test_every_example_is_tested():
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_an_example_prints_what_it_should(name):
-    arguments = ["2"] if name == "training.py" else []
-    assert re.fullmatch(EXPECTED[name], run(ROOT / "examples" / name, *arguments))
+def test_an_example_prints_what_it_should(name, tmp_path):
+    arguments = {"training.py": "2", "compare_orders.py": tmp_path / "orders.png"}
+    given = [arguments[name]] if name in arguments else []
+    assert re.fullmatch(EXPECTED[name], run(ROOT / "examples" / name, *given))
 
 
 def test_the_embedding_example_of_the_readme_runs(tmp_path):

@@ -15,11 +15,11 @@ from neuroasync.errors import RecordingError
 from neuroasync.explain import Place, explain
 from neuroasync.forward import Forward
 from neuroasync.model import LIF, Model, Population
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo
 from neuroasync.recording import Recorder
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 

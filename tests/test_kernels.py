@@ -16,10 +16,10 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.sorting import smallest, sort
 from neuroasync.kernels.vectors import add_rows, charge
 from neuroasync.model import LIF, Model, Population
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 

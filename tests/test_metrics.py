@@ -11,11 +11,11 @@ from recorded import BUILT_IN, moderate, recordings, relay, relay_recording
 from neuroasync.decision import Decision
 from neuroasync.forward import Forward
 from neuroasync.metrics import Moment, summarise
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, make_policy
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 

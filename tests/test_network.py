@@ -7,8 +7,8 @@ from networks import chain, sample
 
 import neuroasync as na
 from neuroasync.forward import Forward
+from neuroasync.plan import Plan
 from neuroasync.settings import RunSettings
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 BUNDLE, SAMPLE = chain(), sample()

@@ -160,3 +160,36 @@ async def test_a_report_that_is_no_array_is_refused(no_leaks):
     async with na.Network(BUNDLE, populations={"hidden2": ragged}) as network:
         with pytest.raises(na.PopulationError, match=r"reported \[\[1\], \[2, 3\]\], expected"):
             await network.decide(SAMPLE)
+
+
+async def awaits_what_never_comes(inbox, fired, population):
+    await inbox.get()
+    await asyncio.Event().wait()
+
+
+async def takes_twice(inbox, fired, population):
+    await inbox.get()
+    await inbox.get()
+
+
+@pytest.mark.parametrize(
+    ("population", "waits"),
+    [
+        (awaits_what_never_comes, r"waits in awaits_what_never_comes \(.*\.py:\d+\)$"),
+        (takes_twice, r"waits for its next group, but has not reported who fired on the one it t"),
+    ],
+)
+async def test_a_wait_for_what_cannot_come_names_who_waits_for_what(population, waits, no_leaks):
+    own = {"hidden2": population}
+    async with na.Network(BUNDLE, populations=own, patience_s=0) as network:
+        with pytest.raises(
+            na.PopulationError,
+            match=rf"^no report for 0 s of who fired at t = \d+ µs: population 'hidden2' {waits}",
+        ):
+            await network.decide(SAMPLE)
+
+
+@pytest.mark.parametrize("patience_s", [-1, "1", float("nan")])
+async def test_a_patience_that_is_none_is_refused(patience_s):
+    with pytest.raises(ValueError, match=r"^patience_s: .*, expected a number from 0, or None"):
+        na.Network(BUNDLE, patience_s=patience_s)

@@ -15,13 +15,13 @@ from test_mutations import damaged
 from neuroasync.comparison import compare
 from neuroasync.errors import LimitError, RecordingError
 from neuroasync.forward import Forward
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, LayerSync, Random
 from neuroasync.recording import Recorder, Recording
 from neuroasync.recording_file import read_recording, write_recording
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 

@@ -23,13 +23,13 @@ from neuroasync.connections import Dense
 from neuroasync.errors import LimitError, RecordingError, ReplayError
 from neuroasync.forward import Forward
 from neuroasync.model import LIF, Model, Population
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, LayerSync, Random
 from neuroasync.recording import Recorder
 from neuroasync.replay import pass_times, replay, rerun, verify
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 

@@ -107,7 +107,7 @@ async def test_a_session_that_is_busy_watched_or_recording_says_so():
         async with network.session() as session:
             watching = session.watch(SAMPLE)
             await anext(watching)
-            with pytest.raises(RuntimeError, match=r"^the session is deciding; take a snapshot bet"):
+            with pytest.raises(RuntimeError, match=r"^the session is deciding; take a snapshot b"):
                 session.snapshot()
             await watching.aclose()
         async with network.session(recorder=network.recorder()) as session:
@@ -177,3 +177,36 @@ def test_damage_is_refused_or_harmless(data):
                 return
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_a_session_of_any_seed_can_be_restored(seed):
+    async with na.Network(BUNDLE) as network, network.session(seed=seed) as session:
+        await session.send(SAMPLE)
+        data = session.snapshot()
+        session.restore(data)
+        assert session.snapshot() == data
+
+
+async def test_a_sample_that_was_stopped_in_a_pass_leaves_nothing_to_what_is_restored():
+    lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5, refractory=False)
+    model = na.Model(
+        1000,
+        (1,),
+        (na.Population("pair", (2,), lif), na.Population("output", (1,), lif)),
+        (
+            na.Dense("input", "pair", np.ones((2, 1), np.float32)),
+            na.Dense("pair", "output", np.ones((1, 2), np.float32)),
+        ),
+        "output",
+    )
+    bundle = na.Bundle(model, policy=na.PolicySpec("fifo", 1))
+    first, rest = ([0, 1000], [0, 0]), ([2000], [0])
+    async with na.Network(bundle, until="votes(5)") as network, network.session() as session:
+        await session.send(first)
+        data = session.snapshot()
+        expected = await continued(session, rest)
+        # One of the pair's spikes is pending when the rule says stop.
+        assert (await session.decide(([0, 1000, 2000], [0, 0, 0]))).stopped
+        session.restore(data)
+        assert await continued(session, rest) == expected

@@ -86,7 +86,7 @@ def test_both_engines_tell_the_leaders_of_the_recording(made, rule):
             found = []
             for k, (events, duration_us) in enumerate(zip(samples, durations, strict=True)):
                 seed = int(recording.seed[k])
-                async with network._open_session(lambda _, s=seed: s, None, {}) as session:
+                async with network._open_session(seed, True, None, {}) as session:
                     decisions = await watched(session, events, duration_us=duration_us)
                     expected = await session.decide(events, duration_us=duration_us)
                     assert decisions[-1] == expected

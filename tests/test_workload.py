@@ -27,10 +27,10 @@ from neuroasync.metrics import (
 )
 from neuroasync.metrics._fan_out import fan_out, shape_of
 from neuroasync.model import LIF, Model, Population
+from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, Random
 from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
-from neuroasync.state import Plan
 from neuroasync.wiring import Wiring
 
 FIFO = RunSettings(Fifo(), 1)

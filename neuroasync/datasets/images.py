@@ -11,9 +11,9 @@ from neuroasync.datasets.dataset import About, Dataset, Samples, join
 from neuroasync.datasets.files import Arrays, checked_labels, read_file, refuse, shipped_arrays
 from neuroasync.datasets.folds import Ints, Split, hold_out
 from neuroasync.encoders import encode_latency, encode_rate, uniforms
-from neuroasync.spikes import SpikeTrains
+from neuroasync.spikes import SpikeTrain, SpikeTrains
 
-__all__ = ["Coding", "load_digits", "load_mnist"]
+__all__ = ["Coding", "encode_image", "load_digits", "load_mnist"]
 
 Coding: TypeAlias = Literal["rate", "latency"]
 """``"rate"``: in each of 10 timesteps of 1 ms a pixel spikes with the probability that its value
@@ -86,6 +86,23 @@ def load_mnist(folder: Path | None, coding: Coding, draws: int) -> Dataset:
     return Dataset(_MNIST, samples, split, draws, coding)
 
 
+def encode_image(
+    values: NDArray[np.float64], coding: Coding, number: int = 0, draw: int = 0
+) -> SpikeTrain:
+    """One image as the sets' own are encoded.
+
+    Args:
+        values: f64[height, width], from 0 to 1.
+        coding: how cells become spikes.
+        number: of the image in its set, from 0, which the rate code draws by.
+        draw: of the code, from 0.
+
+    Raises:
+        ValueError: a value is not in 0..1.
+    """
+    return _encoded(values[None], coding, draw, np.array([number]))[0]
+
+
 def _mnist_file(folder: Path | None, part: str) -> Arrays:
     name = f"mnist_{part}.npz"
     if folder is None:
@@ -111,9 +128,15 @@ def _samples(values: NDArray[np.generic], labels: Ints, seeds: Ints, coding: Cod
 
     def encode_batch(numbers: Ints, draw: int) -> SpikeTrains:
         images = np.asarray(values[numbers], np.float64) / scale
-        if coding == "latency":
-            return encode_latency(images, _TIMESTEPS, _TIMESTEP_US, labels[numbers])
-        seed = _CODING_SEED + draw
-        return encode_rate(images, _TIMESTEPS, _TIMESTEP_US, seed, labels[numbers], seeds[numbers])
+        return _encoded(images, coding, draw, seeds[numbers], labels[numbers])
 
     return Samples(labels, encode)
+
+
+def _encoded(
+    images: NDArray[np.float64], coding: Coding, draw: int, seeds: Ints, labels: Ints | None = None
+) -> SpikeTrains:
+    """Images, f64[samples, height, width], as spikes."""
+    if coding == "latency":
+        return encode_latency(images, _TIMESTEPS, _TIMESTEP_US, labels)
+    return encode_rate(images, _TIMESTEPS, _TIMESTEP_US, _CODING_SEED + draw, labels, seeds)

@@ -9,11 +9,11 @@ outputs here may fire again and their reset subtracts. Populations are connected
 those behind them, so that depth does not cost the gradient; *plain* networks have neither, which
 is two differences at once.
 
-The hidden neurons of ``queued-1-sparse`` and ``queued-1-dense`` may fire again, too: there is a
-single timestep, in whose only pass input comes bit by bit, and a hidden neuron that fires once
-cannot take back what it said of the first of it. So these two differ in that, too, from
-``first-1-...``, ``queued-5-...``, ``queued-1-dense-plain`` and ``queued-1-dense-deep``, whose
-hidden neurons fire once a pass; beside those, what an order adds may come of either.
+The hidden neurons of ``queued-1-sparse`` and ``queued-1-dense``, ``-shallow`` and ``-direct`` may
+fire again, too: there is a single timestep, in whose only pass input comes bit by bit, and a hidden
+neuron that fires once cannot take back what it said of the first of it. So these differ in that,
+too, from ``first-1-...``, ``queued-5-...``, ``queued-1-dense-plain`` and ``queued-1-dense-deep``,
+whose hidden neurons fire once a pass; beside those, what an order adds may come of either.
 """
 
 from dataclasses import replace
@@ -54,6 +54,9 @@ def _plain(populations: int) -> str:
     return "; ".join([*hidden, "output d10"])
 
 
+_DIRECT: Final = "input -> output"
+"""In random order a hidden spike waits among all the input that waits: an output that the input
+reaches, too, need not wait for it."""
 _RECURRENT: Final = "hidden3 -> hidden3"
 _CONVOLUTIONAL: Final = (
     f"conv1 c6k5s2p2; conv2 c12k3s2p1; hidden d64; output d10 {VOTING}; conv2 -> output"
@@ -89,6 +92,8 @@ REGIMES: Final = (
     _mnist("first-1-dense-deep-plain", "prioritised", _ONE, _plain(6), _DENSE),
     _mnist("queued-1-sparse", "queued", _ONE, _stack(3, _AGAIN), _SPARSE),
     _mnist("queued-1-dense", "queued", _ONE, _stack(3, _AGAIN), _DENSE),
+    _mnist("queued-1-dense-shallow", "queued", _ONE, _stack(1, _AGAIN), _DENSE),
+    _mnist("queued-1-dense-direct", "queued", _ONE, f"{_stack(3, _AGAIN)}; {_DIRECT}", _DENSE),
     _mnist("queued-1-dense-plain", "queued", _ONE, _plain(3), _DENSE),
     _mnist("queued-1-dense-deep", "queued", _ONE, _stack(6), _DENSE),
     _mnist("queued-5-sparse", "queued", _FIVE, _stack(3), _SPARSE),

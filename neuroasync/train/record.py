@@ -18,8 +18,9 @@ from neuroasync.errors import ForwardStepLimitError
 from neuroasync.kernels import layout as lay
 from neuroasync.many import cores
 from neuroasync.model import Model
+from neuroasync.plan import Plan
 from neuroasync.settings import RunSettings
-from neuroasync.state import Plan, State
+from neuroasync.state import State
 from neuroasync.train.batch import Batch
 from neuroasync.train.kernels.backward import backward_samples
 from neuroasync.train.kernels.forward import forward_samples

@@ -1,6 +1,8 @@
 """Messages of a stream: what is accepted, what is refused and how that is said."""
 
+import contextlib
 import json
+from dataclasses import replace
 
 import msgpack
 import numpy as np
@@ -61,21 +63,21 @@ def test_a_message_may_only_end_the_sample_or_ask_for_provisional_decisions(bina
     [
         ([], r"^message: expected `object`, got `array`$"),
         (5, r"^message: expected `object`, got `int`$"),
-        (None, r"^message: expected `object`, got `null`$"),
+        (None, r"^message: expected `object`, got `(null|None)`$"),
         ({"ends": True}, r"^message: object contains unknown field `ends`$"),
         ({"t_us": [1]}, r"^index: missing, expected as many as in t_us$"),
         ({"index": [1]}, r"^t_us: missing, expected as many as in index$"),
         ({"t_us": [1, 2], "index": [1]}, r"^index: 1 events, expected 2 as in t_us$"),
         ({"t_us": [2, 1], "index": [1, 1]}, r"^t_us\[1\]: 1 after 2, expected ascending"),
-        ({"t_us": [-1], "index": [1]}, r"^t_us\[\.\.\.\]: expected `int` >= 0$"),
-        ({"t_us": [2**53 + 1], "index": [1]}, r"^t_us\[\.\.\.\]: expected `int` <= 9007199254740992$"),
-        ({"t_us": [1], "index": [2**24]}, r"^index\[\.\.\.\]: expected `int` <= 16777215$"),
-        ({"t_us": [2**63], "index": [1]}, r"^t_us\[\.\.\.\]: expected `int` <= 9007199254740992$"),
-        ({"t_us": [0.5], "index": [1]}, r"^t_us\[\.\.\.\]: expected `int`, got `float`$"),
-        ({"t_us": ["1"], "index": [1]}, r"^t_us\[\.\.\.\]: expected `int`, got `str`$"),
-        ({"t_us": [True], "index": [1]}, r"^t_us\[\.\.\.\]: expected `int`, got `bool`$"),
-        ({"t_us": [None], "index": [1]}, r"^t_us\[\.\.\.\]: expected `int`, got `null`$"),
-        ({"t_us": [[1]], "index": [1]}, r"^t_us\[\.\.\.\]: expected `int`, got `array`$"),
+        ({"t_us": [-1], "index": [1]}, r"^t_us\[0\]: expected `int` >= 0$"),
+        ({"t_us": [2**53 + 1], "index": [1]}, r"^t_us\[0\]: expected `int` <= 9007199254740992$"),
+        ({"t_us": [1], "index": [2**24]}, r"^index\[0\]: expected `int` <= 16777215$"),
+        ({"t_us": [2**63], "index": [1]}, r"^t_us\[0\]: expected `int` <= 9007199254740992$"),
+        ({"t_us": [0.5], "index": [1]}, r"^t_us\[0\]: expected `int`, got `float`$"),
+        ({"t_us": ["1"], "index": [1]}, r"^t_us\[0\]: expected `int`, got `str`$"),
+        ({"t_us": [True], "index": [1]}, r"^t_us\[0\]: expected `int`, got `bool`$"),
+        ({"t_us": [None], "index": [1]}, r"^t_us\[0\]: expected `int`, got `(null|None)`$"),
+        ({"t_us": [[1]], "index": [1]}, r"^t_us\[0\]: expected `int`, got `array`$"),
         ({"t_us": {"0": 1}, "index": [1]}, r"^t_us: expected `array \| null`, got `object`$"),
         ({"end": 1}, r"^end: expected `bool`, got `int`$"),
         ({"end": "true"}, r"^end: expected `bool`, got `str`$"),
@@ -147,12 +149,10 @@ near_messages = st.fixed_dictionaries(
 
 
 def accepted_or_refused(data):
-    try:
+    with contextlib.suppress(MessageError):
         message = parse_events(data)
-    except MessageError as error:
-        assert str(error)
-    else:
         assert isinstance(message, EventMessage)
+        assert len(message.events.t_us) == len(message.events.index)
 
 
 @given(st.text() | near_messages.map(json.dumps) | json_values.map(json.dumps))
@@ -177,7 +177,8 @@ def test_a_message_with_a_few_bytes_changed_is_accepted_or_refused(value, data):
 
 
 events = st.lists(
-    st.tuples(st.integers(0, limits.MAX_TIME_US), st.integers(0, limits.MAX_INPUTS - 1)), max_size=20
+    st.tuples(st.integers(0, limits.MAX_TIME_US), st.integers(0, limits.MAX_INPUTS - 1)),
+    max_size=20,
 ).map(lambda pairs: SpikeTrain(sorted(t for t, _ in pairs), [i for _, i in pairs]))
 
 
@@ -205,8 +206,6 @@ def test_a_decision_is_written_with_its_keys_in_their_order(binary):
 
 
 def test_a_decision_without_a_label_has_nulls():
-    from dataclasses import replace
-
     none = replace(DECISION, label=None, class_name=None, is_final=False)
     found = json.loads(format_decision(none, 0, 0.0))
     assert (found["label"], found["class_name"], found["final"]) == (None, None, False)

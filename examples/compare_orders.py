@@ -1,0 +1,56 @@
+"""What an order does to a network: the same digits under four of them, as a table and a picture.
+
+Needs the extra ``viz``. Saves ``orders.png``, or what the first argument names. To be read, and
+run, from top to bottom.
+"""
+
+import asyncio
+import sys
+
+import numpy as np
+
+import neuroasync
+from neuroasync import plot
+from neuroasync.shipped import shipped_bundle, shipped_spikes
+
+ORDERS = "layer-sync", "random", "momentum", "fifo"
+
+# A network that was trained a layer at a time, and digits that it has not seen.
+bundle = shipped_bundle("layered-paper")
+samples = shipped_spikes()
+
+
+async def record(policy: str, first: int = 0, count: int = 100) -> neuroasync.Recording:
+    """Every spike of so many samples, under one order, one spike at a time."""
+    async with neuroasync.Network(bundle, policy=policy, group_size=1) as network:
+        recorder = network.recorder()
+        chosen = samples[first : first + count]
+        await network.decide_all(chosen, first=first, recorder=recorder)
+    return recorder.finish()
+
+
+recordings = {policy: asyncio.run(record(policy)) for policy in ORDERS}
+
+# %% How much of its accuracy is left, and what it spends.
+print(f"{'order':<11}{'right':>6}{'spikes':>8}{'rounds':>8}")
+for policy, recording in recordings.items():
+    right = np.mean(recording.label == recording.target)
+    spikes, rounds = np.mean(recording.spikes), np.mean(recording.rounds)
+    print(f"{policy:<11}{right:>6.0%}{spikes:>8.0f}{rounds:>8.0f}")
+
+# %% Who fires when, in the first digit that layer-sync gets right and momentum does not.
+layer_sync, momentum = recordings["layer-sync"], recordings["momentum"]
+lost = (layer_sync.label == layer_sync.target) & (momentum.label != momentum.target)
+number = int(np.flatnonzero(lost)[0])
+panels = []
+for policy in ORDERS:
+    recording = asyncio.run(record(policy, number, 1))
+    starts, step = plot.steps_of(recording)
+    name = f"{policy}: decides for {recording.label[0]}"
+    panels.append(plot.RasterPanel(name, step, recording.neuron, starts, None))
+title = f"Digit {number} is a {layer_sync.target[number]}: one network, four orders, F = 1"
+populations = [(p.name, p.size) for p in bundle.model.populations]
+figure = plot.raster(panels, populations, bundle.model.output, title, "decided")
+path = sys.argv[1] if len(sys.argv) > 1 else "orders.png"
+plot.save_png(figure, path)
+print(f"wrote {path}")

@@ -1,0 +1,216 @@
+"""What a session's samples go through: accepted, run, decided, abandoned; not its public face."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+
+from neuroasync._inlet import Events, Inlet, event_count
+from neuroasync.bundle import Bundle
+from neuroasync.clock import Clock
+from neuroasync.counts import Counts
+from neuroasync.decision import Decision
+from neuroasync.errors import ClosedError
+from neuroasync.kernels.order import sample_seed
+from neuroasync.recording import Recorder
+from neuroasync.scheduler import Scheduler
+from neuroasync.spikes import SpikeTrain
+
+__all__ = ["Course", "Exclusive"]
+
+_log = logging.getLogger("neuroasync.session")
+
+
+class Course:
+    """Samples that follow each other, each from rest, one caller at a time.
+
+    Args:
+        scheduler: runs its passes.
+        seed: of its samples.
+        is_one_sample: whether there is one sample, and the seed is its own.
+        bundle: the network's.
+        clock: what the passes of its streams go by.
+        recorder: what writes down every spike, or None.
+        on_close: called once, when it is closed.
+
+    Attributes:
+        counts: what it has taken, refused and lost so far.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_bundle",
+        "_clock",
+        "_forward",
+        "_inlet",
+        "_is_busy",
+        "_is_closed",
+        "_is_one_sample",
+        "_on_close",
+        "_recorder",
+        "_sample",
+        "_scheduler",
+        "_seed",
+        "_started",
+        "_watch",
+        "counts",
+    )
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        seed: int,
+        is_one_sample: bool,
+        bundle: Bundle,
+        clock: Clock,
+        recorder: Recorder | None,
+        on_close: Callable[["Course"], None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._forward = scheduler.forward
+        plan = self._forward.plan
+        # With queued input, (time, index) order is of the essence.
+        self._inlet = Inlet(plan.wiring.model, plan.run.input == "queued", recorder is not None)
+        self._seed = seed
+        self._is_one_sample = is_one_sample
+        self._bundle = bundle
+        self._clock = clock
+        self.counts = Counts()
+        self._recorder = recorder
+        self._on_close = on_close
+        self._is_closed = False
+        self._is_busy = False
+        self._sample = 0
+        self._watch: object | None = None
+        self._begin()
+
+    def close(self) -> None:
+        """End the session; a decision that is under way raises ClosedError."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._scheduler.close()
+            _log.debug("closed: %s", self.counts, extra=self._where())
+            self._on_close(self)
+
+    def _begin(self) -> None:
+        """Start a sample from rest."""
+        self._forward.state.keep = self._recorder is not None
+        self._forward.begin(self._sample_seed())
+        self._scheduler.sample = self._sample
+        self._inlet.begin()
+        self._watch = None
+        self._started: float | None = None
+
+    def _sample_seed(self) -> int:
+        return self._seed if self._is_one_sample else sample_seed(self._seed, self._sample)
+
+    def _finish(self, duration_us: int | None) -> Decision:
+        """The decision, once all passes have run; the next sample begins."""
+        decision = self._forward.decision(self._wall_s(), self._bundle.classes)
+        if self._recorder is not None:
+            self._recorder.add(
+                self._forward,
+                self._inlet.train(),
+                decision,
+                number=self._sample,
+                seed=self._sample_seed(),
+                duration_us=duration_us,
+            )
+        self._sample += 1
+        self.counts.decisions += 1
+        self._begin()
+        return decision
+
+    def _provisional(self) -> Decision:
+        return replace(self._forward.decision(self._wall_s(), self._bundle.classes), is_final=False)
+
+    def _abandon(self) -> None:
+        self._scheduler.restart()
+        self._begin()
+
+    def _checked(self, events: Events) -> SpikeTrain:
+        """The events, if they may follow what was sent; else they are refused, and counted."""
+        return self._checked_whole(events, None)[0]
+
+    def _checked_whole(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
+        """So, and the time up to which passes take place if they are the sample's last."""
+        try:
+            train = self._inlet.checked(events)
+            return train, self._inlet.end_us(duration_us, train)
+        except Exception as error:
+            count = event_count(events)
+            self.counts.refused += count
+            _log.debug("refused %d events: %s", count, error, extra=self._where(refused=count))
+            raise
+
+    def _where(self, **fields: int) -> dict[str, int]:
+        """What a log record says of where it comes from."""
+        return {"session": self._scheduler.session, "sample": self._sample, **fields}
+
+    def _accept(self, train: SpikeTrain) -> None:
+        if self._started is None:
+            self._started = time.perf_counter()
+        self.counts.events += len(train)
+        self._inlet.accept(train, not self._forward.is_stopped)
+
+    def _accept_part(self, events: Events, watch: object, duration_us: int | None) -> None:
+        self._check_free(watch)
+        self._accept(self._checked_whole(events, duration_us)[0])
+
+    async def _run_to_news(self, end_us: int, watch: object) -> bool:
+        """Run passes up to ``end_us``, or until another class leads; return whether one does."""
+        with Exclusive(self, watch):
+            await self._run_passes(end_us)
+            return self._forward.take_news()
+
+    async def _run_passes(self, end_us: int) -> None:
+        """Run every pass at a virtual time up to ``end_us``."""
+        if end_us >= 0 and not self._forward.is_stopped:
+            inlet = self._inlet
+            read = await self._scheduler.run(inlet.t_us, inlet.index, end_us)
+            self._check_open()
+            inlet.drop(inlet.t_us.size if self._forward.is_stopped else read)
+
+    def _wall_s(self) -> float:
+        return 0.0 if self._started is None else time.perf_counter() - self._started
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClosedError("the session is closed")
+
+    def _check_free(self, watch: object | None = None) -> None:
+        """Raise unless the session can be used; by another than who watches its sample, end that.
+
+        Args:
+            watch: what :meth:`watch` knows its sample by; None for all other calls.
+        """
+        self._check_open()
+        if self._is_busy:
+            raise RuntimeError("the session is deciding for another task; use one session each")
+        if self._watch is not watch:
+            if watch is not None:
+                raise RuntimeError("the session was used for something else; the sample is lost")
+            self._abandon()
+
+
+class Exclusive:
+    """While it lasts it is busy; whoever leaves by an exception abandons the sample."""
+
+    def __init__(self, course: Course, watch: object | None = None) -> None:
+        self._course = course
+        self._watch = watch
+
+    def __enter__(self) -> None:
+        self._course._check_free(self._watch)
+        self._course._is_busy = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._course._is_busy = False
+        if kind is not None and not self._course._is_closed:
+            self._course._abandon()

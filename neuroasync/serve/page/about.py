@@ -1,0 +1,81 @@
+"""What the page must know of the network before it can show anything."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from neuroasync.bundle import Bundle
+from neuroasync.decision import StopRule
+from neuroasync.network import Network
+from neuroasync.policies import policy_name
+from neuroasync.serve.page.drawing import drawing_of, is_digits
+from neuroasync.serve.page.request import POLICIES
+from neuroasync.shipped import shipped_spikes
+from neuroasync.spikes import SpikeTrain
+
+__all__ = ["about"]
+
+_RULES: Final = ("quiet", "first-spike", "margin(1)", "margin(3)", "votes(3)", "steps(4)")
+_MOST_SAMPLES: Final = 10
+_MOST_EVENTS: Final = 20_000
+"""Of all samples together; some 15 bytes of JSON each."""
+
+
+def about(network: Network) -> dict[str, Any]:
+    """The network, how it runs unless told otherwise, and samples to begin with."""
+    bundle, settings = network.bundle, network.settings
+    model, drawing = bundle.model, drawing_of(bundle)
+    chosen = bundle.meta.get("until")
+    until = str(settings.until) if isinstance(settings.until, StopRule) else None
+    rules = dict.fromkeys([rule for rule in (chosen, until) if isinstance(rule, str)])
+    return {
+        "digest": bundle.digest.hex(),
+        "populations": [{"name": p.name, "size": p.size} for p in model.populations],
+        "output": model.output,
+        "classes": _classes(bundle),
+        "input": {"shape": list(model.input_shape), "size": model.input_size},
+        "timestep_us": model.timestep_us,
+        "trained_for": {"policy": bundle.policy.name, "group_size": bundle.policy.group_size},
+        "default": {
+            "policy": policy_name(settings.policy),
+            "group_size": settings.group_size,
+            "input": settings.input,
+            "until": until,
+        },
+        "chosen_until": chosen if isinstance(chosen, str) else None,
+        "policies": list(POLICIES),
+        "until": list(dict.fromkeys([*_RULES, *rules])),
+        "drawing": None if drawing is None else drawing.to_json(),
+        "samples": list(_samples(bundle)),
+    }
+
+
+def _classes(bundle: Bundle) -> list[str]:
+    outputs = bundle.model.populations[bundle.model.index(bundle.model.output)].size
+    return list(bundle.classes or map(str, range(outputs)))
+
+
+def _samples(bundle: Bundle) -> Iterator[dict[str, Any]]:
+    """Test digits that no network has seen, the first of each class; else golden samples."""
+    if is_digits(bundle):
+        spikes = shipped_spikes("latency" if bundle.meta.get("coding") == "latency" else "rate")
+        labels = np.empty(0, np.int64) if spikes.labels is None else spikes.labels
+        for label in range(10):
+            number = int(np.argmax(labels == label))
+            yield _sample(f"test digit {number}", number, str(label), spikes[number])
+        return
+    room = _MOST_EVENTS
+    for k, golden in enumerate(bundle.golden[:_MOST_SAMPLES]):
+        if len(golden.events) <= room:
+            room -= len(golden.events)
+            yield _sample(f"golden sample {k}", 0, None, golden.events)
+
+
+def _sample(name: str, number: int, label: str | None, events: SpikeTrain) -> dict[str, Any]:
+    return {
+        "name": name,
+        "number": number,
+        "label": label,
+        "events": {"t_us": events.t_us.tolist(), "index": events.index.tolist()},
+    }

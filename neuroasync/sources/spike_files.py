@@ -1,0 +1,72 @@
+"""Spike files as a source."""
+
+import os
+from collections.abc import Generator
+
+from neuroasync import limits
+from neuroasync.errors import SpikeFileError
+from neuroasync.sources.source import Source
+from neuroasync.sources.threads import ThreadedItems
+from neuroasync.spike_file import read_spikes
+from neuroasync.spikes import SpikeTrain
+
+__all__ = ["SpikeFileSource"]
+
+
+class SpikeFileSource(Source):
+    """The samples of a spike file as one stream, as fast as it is read.
+
+    Sample number k begins at ``k * period_us``. The file is read whole, in a thread, with the
+    first part that is asked for. For its own pace, or N times that, read it through
+    :class:`~neuroasync.sources.Paced`. For a decision on each sample, there is no need of a
+    source: ``session.stream(read_spikes(path))``.
+
+    Args:
+        path: of the file.
+        period_us: from the begin of a sample to that of the next, µs. Needed unless the file has
+            but one.
+        max_bytes: as of :func:`neuroasync.read_spikes`.
+
+    Raises:
+        ValueError: ``period_us`` is out of range.
+        SpikeFileError: while reading, if the file is missing, damaged or too large, or a sample
+            is longer than the period.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        period_us: int | None = None,
+        max_bytes: int = limits.MAX_SPIKE_FILE_BYTES,
+    ) -> None:
+        super().__init__()
+        if period_us is not None and (
+            type(period_us) is not int or not 1 <= period_us <= limits.MAX_TIME_US
+        ):
+            raise ValueError(f"period_us: {period_us!r:.80}, expected an integer from 1")
+        self._path = os.fspath(path)
+        self._period_us = period_us
+        self._max_bytes = max_bytes
+        self._parts = ThreadedItems(self._read)
+
+    async def _next(self) -> SpikeTrain | None:
+        return await self._parts.next()
+
+    async def _close(self) -> None:
+        await self._parts.close()
+
+    def _read(self) -> Generator[SpikeTrain, None, None]:
+        spikes = read_spikes(self._path, self._max_bytes)
+        longest_us = int(spikes.t_us.max(initial=0)) + 1
+        period_us = self._period_us or longest_us
+        if longest_us > period_us or (len(spikes) > 1 and self._period_us is None):
+            raise SpikeFileError(
+                f"{self._path!r}: {len(spikes)} samples of up to {longest_us} µs; give "
+                f"period_us, from {longest_us}, to read them as one stream"
+            )
+        for number, sample in enumerate(spikes):
+            t_us = sample.t_us + number * period_us
+            for start in range(0, len(sample), limits.MAX_PART_EVENTS):
+                part = slice(start, start + limits.MAX_PART_EVENTS)
+                yield SpikeTrain(t_us[part], sample.index[part])

@@ -1,0 +1,99 @@
+"""Events from a websocket, as a client."""
+
+from typing import TYPE_CHECKING, Final
+
+from neuroasync import limits
+from neuroasync.errors import MessageError, SourceError, SpikeFileError
+from neuroasync.messages import EventMessage, parse_events
+from neuroasync.sources.source import Source
+from neuroasync.spikes import SpikeTrain
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+__all__ = ["WebsocketSource"]
+
+_CLOSE_TIMEOUT_S: Final = 1.0
+
+
+class WebsocketSource(Source):
+    """Connects to a websocket server that sends events; needs the extra ``websocket``.
+
+    Messages are those of :mod:`neuroasync.messages`, one part each; ``"end": true`` ends the
+    stream. One that breaks the format, names an input that the network does not have, or goes
+    back in time is skipped whole, and counted in ``counts.malformed``; one above ``max_bytes``
+    breaks the connection off. A slow reader makes the server wait: some 16 messages are read ahead.
+    Closing takes up to a second if the server does not answer, or has sent more than that.
+
+    Args:
+        uri: of the server, ``ws://..`` or ``wss://..``.
+        inputs: of the network, ``model.input_size``.
+        max_bytes: largest message that is read.
+
+    Raises:
+        ValueError: ``inputs`` is out of range.
+        SourceError: on opening, if there is no connection to be had; while reading, if it broke
+            off.
+        ImportError: on opening, if websockets is not installed.
+    """
+
+    def __init__(self, uri: str, inputs: int, *, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> None:
+        super().__init__()
+        self._uri = uri
+        if type(inputs) is not int or not 1 <= inputs <= limits.MAX_INPUTS:
+            raise ValueError(f"inputs: {inputs!r:.80}, expected 1 to {limits.MAX_INPUTS}")
+        self._inputs = inputs
+        self._max_bytes = max_bytes
+        self._latest_us = 0
+        self._has_ended = False
+        self._connection: ClientConnection | None = None
+
+    async def _open(self) -> None:
+        try:
+            from websockets.asyncio.client import connect
+            from websockets.exceptions import InvalidHandshake, InvalidURI
+        except ImportError as error:
+            raise ImportError(
+                "WebsocketSource needs websockets: install neuroasync with its extra 'websocket'"
+            ) from error
+        try:
+            self._connection = await connect(
+                self._uri, max_size=self._max_bytes, close_timeout=_CLOSE_TIMEOUT_S
+            )
+        except (OSError, InvalidHandshake, InvalidURI) as error:
+            raise SourceError(f"{self._uri}: {error}; cannot connect") from error
+
+    async def _next(self) -> SpikeTrain | None:
+        from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+
+        while not self._has_ended and self._connection is not None:
+            try:
+                data = await self._connection.recv()
+            except ConnectionClosedOK:
+                break
+            except ConnectionClosedError as error:
+                raise SourceError(f"{self._uri}: {error}; the connection broke off") from error
+            if (message := self._checked(data)) is not None:
+                self._has_ended = message.end
+                return message.events
+        return None
+
+    async def _close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    def _checked(self, data: str | bytes) -> EventMessage | None:
+        """The message, if it may follow those before."""
+        try:
+            message = parse_events(data, self._max_bytes)
+            message.events.check_indices(self._inputs)
+        except (MessageError, SpikeFileError):
+            self.counts.malformed += 1
+            return None
+        t_us = message.events.t_us
+        if t_us.size:
+            if t_us[0] < self._latest_us:
+                self.counts.malformed += 1
+                return None
+            self._latest_us = int(t_us[-1])
+        return message

@@ -1,0 +1,249 @@
+"""Windows: where an endless stream of events is cut into samples.
+
+================= ==========================================================================
+``time(us)``      one sample after the other of so many µs, silent ones too, from the one on that
+                  holds the first event; they begin at multiples of their length
+``events(n)``     n events each
+``silence(us)``   until so long nothing comes; the silence still belongs to the sample
+``decided``       until the stop rule says stop; the next event begins the next
+================= ==========================================================================
+
+But for ``time``, a window begins with the timestep of its first event. A sample starts from rest at
+its own time 0, and whatever is in flight when it ends is dropped, and counted by its decision.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync import limits
+from neuroasync.errors import LimitError, SpikeFileError
+from neuroasync.spikes import SpikeTrain
+
+__all__ = ["NEVER", "Cut", "Cutter", "Window", "WindowName", "parse_window"]
+
+WindowName: TypeAlias = Literal["time", "events", "silence", "decided"]
+
+NEVER: Final = limits.MAX_TIME_US + 1
+"""Later than any event, µs."""
+_NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
+_MOST_AT_ONCE: Final = 4096
+"""Events that are looked at for a silence among them, however many wait."""
+_EXPECTED: Final = "time(us), events(n), silence(us), with integers from 1, or decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rule that says where a sample of a stream ends.
+
+    Attributes:
+        name: of the rule.
+        argument: its µs or events; 0 of ``decided``.
+    """
+
+    name: WindowName
+    argument: int = 0
+
+    def __str__(self) -> str:
+        """As it is written: ``time(100000)``."""
+        return f"{self.name}({self.argument})" if self.argument else self.name
+
+
+def parse_window(window: str | Window) -> Window:
+    """A window from how it is written.
+
+    Raises:
+        ValueError: it is none of ``time(us)``, ``events(n)``, ``silence(us)`` and ``decided``.
+    """
+    match = re.fullmatch(r"(time|events|silence)\(([0-9]{1,15})\)|decided", str(window))
+    if not isinstance(window, str | Window) or match is None or (match[2] and not int(match[2])):
+        raise ValueError(f"window: {window!r:.80}, expected {_EXPECTED}")
+    names: dict[str | None, WindowName] = {"time": "time", "events": "events", "silence": "silence"}
+    return Window(names.get(match[1], "decided"), int(match[2] or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What is to be done next with the sample that is under way, in this order.
+
+    Attributes:
+        events: to be sent, at times of the sample.
+        reached_us: no earlier event will come; None: who knows.
+        ends: the sample is over.
+        duration_us: its length; None: it ends with its last event.
+    """
+
+    events: SpikeTrain
+    reached_us: int | None = None
+    ends: bool = False
+    duration_us: int | None = None
+
+
+class Cutter:
+    """Cuts a stream of events into samples.
+
+    Args:
+        window: where.
+        timestep_us: of the network; 0: it is driven by events.
+
+    Attributes:
+        last_us: time of the last event that it was fed, µs; -1: none.
+        start_us: time 0 of the sample that is under way, in the stream's time, µs; None: no sample
+            is under way.
+    """
+
+    def __init__(self, window: Window, timestep_us: int) -> None:
+        self.last_us = -1
+        self.start_us: int | None = None
+        self._window = window
+        self._timestep_us = max(timestep_us, 1)
+        self._t_us = self._index = _NONE
+        self._room = 0  # of the arrays that these two are the ends of
+        self._count = self._latest_us = self._reached_us = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether events wait for their time."""
+        return self._t_us.size > 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no sample is under way, and no event waits."""
+        return self.start_us is None and not self.waits
+
+    @property
+    def ends_when_decided(self) -> bool:
+        """Whether it is the stop rule that ends a window."""
+        return self._window.name == "decided"
+
+    def feed(self, train: SpikeTrain) -> None:
+        """Take further events of the stream.
+
+        Raises:
+            SpikeFileError: they go back in time. Nothing was taken.
+        """
+        if not len(train):
+            return
+        if train.t_us[0] < self.last_us:
+            raise SpikeFileError(
+                f"t_us[0]: {train.t_us[0]}, expected at least {self.last_us}, the time of the "
+                "last event of the stream"
+            )
+        self.last_us = int(train.t_us[-1])
+        self._t_us = np.concatenate((self._t_us, train.t_us))
+        self._index = np.concatenate((self._index, train.index))
+        self._room = self._t_us.size
+
+    def next(self, limit_us: int, is_decided: bool) -> Cut | None:
+        """What is to be done next; None: nothing, until more events come or time goes by.
+
+        Args:
+            limit_us: stream time before which all events were fed, and those from which on wait.
+            is_decided: whether the stop rule has ended the sample that is under way.
+
+        Raises:
+            LimitError: the next event comes after too many silent windows.
+        """
+        if self.start_us is None:
+            if not self._t_us.size or self._t_us[0] >= limit_us:
+                return None
+            self._open(int(self._t_us[0]))
+        match self._window.name:
+            case "time":
+                return self._by_time(limit_us)
+            case "events":
+                return self._by_events(limit_us)
+            case "silence":
+                return self._by_silence(limit_us)
+            case "decided":
+                return self._by_decision(limit_us, is_decided)
+
+    def close(self) -> Cut | None:
+        """End the sample that is under way, if there is one: the stream is over."""
+        if self.start_us is None:
+            return None
+        durations = {"time": self._window.argument, "silence": self._silence_ends_us()}
+        return self._end(_NONE, _NONE, durations.get(self._window.name))
+
+    def _open(self, t_us: int) -> None:
+        unit = self._window.argument if self._window.name == "time" else self._timestep_us
+        self.start_us = self._reached_us = t_us - t_us % unit
+        self._count, self._latest_us = 0, t_us
+
+    def _take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first events that wait, at times of the sample."""
+        t_us, index = self._t_us[:count] - self._start(), self._index[:count].copy()
+        if count:
+            self._latest_us = int(self._t_us[count - 1])
+            self._t_us, self._index = self._t_us[count:], self._index[count:]
+        if 2 * self._t_us.size < self._room:  # slices keep all that was read; a copy each time
+            # would be one of all that waits for every few events that are taken
+            self._t_us, self._index = self._t_us.copy(), self._index.copy()
+            self._room = self._t_us.size
+        return t_us, index
+
+    def _start(self) -> int:
+        return 0 if self.start_us is None else self.start_us
+
+    def _before(self, t_us: int) -> int:
+        """How many of the events that wait come before ``t_us``."""
+        return int(np.searchsorted(self._t_us, t_us))
+
+    def _end(
+        self, t_us: NDArray[np.int64], index: NDArray[np.int64], duration_us: int | None
+    ) -> Cut:
+        self.start_us = None
+        return Cut(SpikeTrain(t_us, index), ends=True, duration_us=duration_us)
+
+    def _by_time(self, limit_us: int) -> Cut | None:
+        length, start = self._window.argument, self._start()
+        end = start + length
+        t_us, index = self._take(self._before(min(end, limit_us)))
+        if limit_us < end or (limit_us == NEVER and not self._t_us.size):
+            return Cut(SpikeTrain(t_us, index)) if t_us.size else None
+        if limit_us == NEVER and (self._t_us[0] - end) // length >= limits.MAX_PASSES:
+            raise LimitError(
+                f"the next event, at {self._t_us[0]} µs, comes more than {limits.MAX_PASSES} "
+                f"windows of {length} µs after {end} µs"
+            )
+        cut = self._end(t_us, index, length)
+        self.start_us = end
+        return cut
+
+    def _by_events(self, limit_us: int) -> Cut | None:
+        left = self._window.argument - self._count
+        t_us, index = self._take(min(left, self._before(limit_us)))
+        self._count += t_us.size
+        if t_us.size == left:
+            return self._end(t_us, index, None)
+        return Cut(SpikeTrain(t_us, index)) if t_us.size else None
+
+    def _by_silence(self, limit_us: int) -> Cut | None:
+        here = self._before(limit_us)
+        seen = min(here, _MOST_AT_ONCE)
+        times = np.concatenate(([self._latest_us], self._t_us[:seen]))
+        gaps = np.flatnonzero(np.diff(times) >= self._window.argument)
+        t_us, index = self._take(int(gaps[0]) if gaps.size else seen)
+        is_silent = seen == here and self._latest_us + self._window.argument <= limit_us < NEVER
+        if gaps.size or is_silent:
+            return self._end(t_us, index, self._silence_ends_us())
+        return Cut(SpikeTrain(t_us, index)) if t_us.size else None
+
+    def _silence_ends_us(self) -> int:
+        return self._latest_us - self._start() + self._window.argument
+
+    def _by_decision(self, limit_us: int, is_decided: bool) -> Cut | None:
+        """A timestep at a time: what comes after the decision is of the next sample."""
+        if is_decided:
+            return self._end(_NONE, _NONE, None)
+        if not self._before(limit_us):
+            return None
+        first = int(self._t_us[0])
+        begins = first - (first - self._start()) % self._timestep_us
+        if begins > self._reached_us:
+            self._reached_us = begins
+            return Cut(SpikeTrain(_NONE, _NONE), reached_us=begins - self._start())
+        return Cut(SpikeTrain(*self._take(self._before(min(begins + self._timestep_us, limit_us)))))

@@ -1,0 +1,197 @@
+"""Recordings of real cameras, through Faery, and streams made by hand."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import faery
+import numpy as np
+import pytest
+from streams import all_of
+
+import neuroasync as na
+from neuroasync import limits
+from neuroasync.sources import CameraFileSource, SourceCounts, View
+
+CAMERA = Path(__file__).parents[1] / "data" / "camera"
+DVS = CAMERA / "dvs.es"
+EVT2 = CAMERA / "evt2.raw"
+SENSOR = (640, 480)
+
+EVENT = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
+
+
+class Recording:
+    """What Faery makes of a file, by hand."""
+
+    def __init__(self, *packets, sensor=(8, 6)):
+        self.packets = packets
+        self.sensor = sensor
+        self.ended_in = None
+
+    def dimensions(self):
+        return self.sensor
+
+    def __iter__(self):
+        try:
+            for packet in self.packets:
+                if isinstance(packet, BaseException):
+                    raise packet
+                yield np.array(packet, EVENT)
+        finally:
+            self.ended_in = threading.current_thread()
+
+
+async def read(source):
+    async with source:
+        parts = [p async for p in source]
+    t_us = np.concatenate([np.zeros(0, np.int64), *(p.t_us for p in parts)])
+    return t_us, np.concatenate([np.zeros(0, np.int64), *(p.index for p in parts)])
+
+
+async def test_x_y_and_polarity_become_the_index_in_the_order_of_the_shape():
+    recording = Recording([(1000, 3, 2, False), (1000, 3, 2, True)], [(1600, 7, 5, True)])
+    source = CameraFileSource(recording, (2, 6, 8))
+    assert await all_of(source) == [(0, 19), (0, 67), (600, 95)]
+    assert await all_of(CameraFileSource(recording, (6, 8))) == [(0, 19), (0, 19), (600, 47)]
+
+
+async def test_the_middle_is_seen_binned_as_far_as_it_fits():
+    corners = [
+        (0, x, y, False) for x, y in ((0, 1), (1, 1), (2, 0), (2, 1), (5, 4), (6, 4), (5, 5))
+    ]
+    source = CameraFileSource(Recording(corners, sensor=(9, 6)), (1, 2, 2))
+    # Bins of 3 x 3 from x = 1: columns 0 and 7, 8 are outside, no row is.
+    assert await all_of(source) == [(0, 0), (0, 0), (0, 0), (0, 3), (0, 3), (0, 3)]
+    assert source.counts == SourceCounts(accepted=6, outside=1)
+
+
+async def test_a_view_is_what_the_network_sees():
+    events = [(0, x, 3, True) for x in range(8)]
+    source = CameraFileSource(Recording(events), (2, 1, 2), view=View(x=3, y=2, binning=2))
+    assert await all_of(source) == [(0, 2), (0, 2), (0, 3), (0, 3)]
+    assert source.counts == SourceCounts(accepted=4, outside=4)
+
+
+async def test_times_that_go_back_are_moved_up_and_counted():
+    recording = Recording(
+        [(100, 0, 0, True), (300, 1, 0, True)], [(200, 2, 0, True), (400, 3, 0, 1)]
+    )
+    source = CameraFileSource(recording, (6, 8))
+    assert await all_of(source) == [(0, 0), (200, 1), (200, 2), (300, 3)]
+    assert source.counts == SourceCounts(accepted=4, late=1)
+
+
+async def test_the_es_recording_is_read_whole():
+    t_us, index = await read(CameraFileSource(DVS, (2, 240, 320)))
+    events = faery.events_stream_from_file(DVS).to_array()
+    assert len(events) == 29_589
+    assert np.array_equal(t_us, events["t"].astype(np.int64) - int(events["t"][0]))
+    flat = np.ravel_multi_index((events["on"].astype(int), events["y"], events["x"]), (2, 240, 320))
+    assert np.array_equal(index, flat)
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("cut.aedat4", {}),
+        ("cut.es", {}),
+        ("cut2.raw", {"version": "evt2"}),
+        ("cut3.raw", {"version": "evt3"}),
+        ("cut.dat", {"version": "dat2"}),
+    ],
+)
+async def test_every_format_of_the_same_recording_gives_the_same_events(name, more, tmp_path):
+    expected = await read(CameraFileSource(EVT2, (2, 48, 64), sensor=SENSOR))
+    assert expected[0].size == 15_959
+    written = faery.events_stream_from_file(EVT2, dimensions_fallback=SENSOR)
+    written.to_file(tmp_path / name, **more)
+    found = await read(CameraFileSource(tmp_path / name, (2, 48, 64)))
+    assert np.array_equal(found[0], expected[0])
+    # Of one time, a format may have its own order.
+    order, expected_order = np.lexsort(found[::-1]), np.lexsort(expected[::-1])
+    assert np.array_equal(found[1][order], expected[1][expected_order])
+
+
+async def test_parts_are_bounded(monkeypatch):
+    monkeypatch.setattr(limits, "MAX_PART_EVENTS", 2)
+    source = CameraFileSource(Recording([(k, 0, 0, True) for k in range(5)]), (6, 8))
+    assert [len(p) async for p in source] == [2, 2, 1]
+
+
+async def test_a_stream_that_was_filtered_is_read_as_it_is():
+    stream = faery.events_stream_from_file(DVS).remove_off_events()
+    _, index = await read(CameraFileSource(stream, (2, 240, 320)))
+    assert index.size > 10_000
+    assert index.min() >= 240 * 320
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("empty.es", b""),
+        ("other.es", b"something else entirely"),
+        ("other.aedat4", b"#!AER-DAT4.0\r\n" + b"\xff" * 200),
+        ("cut.aedat4", b"#!AER-DAT4.0\r\n\x10"),
+        ("other.dat", b"% Version 9\n" + b"\xff" * 20),
+        ("other.raw", b"% evt 9.0\n" + b"\xff" * 20),
+        ("panic.raw", b"% evt 2.1\n" + b"\xff" * 80),  # Faery does not know it, and panics
+        ("unknown.xyz", b"data"),
+    ],
+)
+async def test_a_file_that_is_none_is_named(name, data, tmp_path):
+    (tmp_path / name).write_bytes(data)
+    async with CameraFileSource(tmp_path / name, (2, 4, 4)) as source:
+        with pytest.raises(na.SourceError, match=rf"{name}.*cannot be read"):
+            await all_of(source)
+
+
+async def test_a_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(na.SourceError, match=r"missing\.es'?: no such file$"):
+        await anext(CameraFileSource(tmp_path / "missing.es", (2, 4, 4)))
+
+
+async def test_a_network_with_more_pixels_than_the_camera_is_refused():
+    with pytest.raises(
+        na.SourceError, match=r"the sensor has 8 x 6 pixels, the network 8 x 7; exp"
+    ):
+        await anext(CameraFileSource(Recording(), (7, 8)))
+
+
+async def test_a_decoder_that_fails_half_way_says_so_after_what_it_gave():
+    source = CameraFileSource(Recording([(0, 1, 1, True)], OSError("bad block")), (6, 8))
+    assert await anext(source) is not None
+    with pytest.raises(na.SourceError, match=r"bad block; cannot be read$"):
+        await anext(source)
+
+
+async def test_the_event_loop_goes_on_while_a_file_is_decoded(no_leaks):
+    may_go_on = threading.Event()
+
+    class Slow(Recording):
+        def __iter__(self):
+            may_go_on.wait(10)
+            yield np.array([(0, 1, 1, True)], EVENT)
+
+    async with CameraFileSource(Slow(), (6, 8)) as source, asyncio.TaskGroup() as tasks:
+        reader = tasks.create_task(anext(source))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not reader.done()
+        may_go_on.set()
+        assert len(await reader) == 1
+
+
+async def test_leaving_early_ends_the_decoder(no_leaks):
+    recording = Recording(*([(k, 1, 1, True)] for k in range(100)))
+    async with CameraFileSource(recording, (6, 8)) as source:
+        await anext(source)
+        assert recording.ended_in is None
+    assert recording.ended_in not in (None, threading.main_thread())
+
+
+@pytest.mark.parametrize("field", ["x", "y", "binning"])
+@pytest.mark.parametrize("value", [-1, 1.5, True, 2**16])
+def test_a_view_says_what_it_cannot_be(field, value):
+    with pytest.raises(ValueError, match=rf"^{field}: .*, expected [01] to 65535$"):
+        View(**{field: value})

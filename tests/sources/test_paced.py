@@ -1,0 +1,105 @@
+"""Parts are held back until their time has come."""
+
+import asyncio
+
+import pytest
+from streams import all_of, each, part
+
+import neuroasync as na
+from neuroasync.clock import ManualClock, VirtualClock
+from neuroasync.sources import Paced, Source, SourceCounts
+
+
+class Listed(Source):
+    """Parts of a list."""
+
+    def __init__(self, *parts):
+        super().__init__()
+        self.parts = list(parts)
+
+    async def _next(self):
+        await asyncio.sleep(0)
+        return self.parts.pop(0) if self.parts else None
+
+
+async def collect(source, into):
+    async for found in source:
+        into.append(found)  # one by one
+
+
+async def test_each_part_comes_at_the_time_of_its_last_event(no_leaks):
+    clock, found = ManualClock(), []
+    source = Paced(each(part((0, 1), (999, 2), (1000, 3), (1400, 4)), part((5000, 5))), clock)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(collect(source, found))
+        await clock.advance(998)
+        assert found == []
+        await clock.advance(1)
+        assert found == [part((0, 1), (999, 2))]
+        await clock.advance(401)
+        assert found[1:] == [part((1000, 3), (1400, 4))]
+        await clock.advance(3599)
+        assert len(found) == 2
+        await clock.advance(1)
+    assert found[2:] == [part((5000, 5))]
+    assert source.counts == SourceCounts(accepted=5)
+
+
+async def test_with_a_virtual_clock_nothing_waits_and_nothing_is_lost():
+    parts = [part((0, 1), (10**9, 2)), part(), part((10**12, 3))]
+    source = Paced(each(*parts), VirtualClock())
+    assert await all_of(source) == [(0, 1), (10**9, 2), (10**12, 3)]
+
+
+async def test_a_slow_reader_is_told_how_much_came_late():
+    clock = ManualClock()
+    source = Paced(each(part((0, 1), (10, 2), (2000, 3), (2100, 4), (9000, 5))), clock)
+    assert len(await anext(source, None) if not await clock.advance(10) else part()) == 2
+    await clock.advance(3090)
+    assert await anext(source) == part((2000, 3), (2100, 4))
+    assert source.counts == SourceCounts(accepted=4)
+    await clock.advance(6901)
+    assert await anext(source) == part((9000, 5))
+    assert source.counts == SourceCounts(accepted=5, late=1)
+
+
+async def test_parts_are_cut_as_told():
+    source = Paced(each(part(*((t, t) for t in range(0, 100, 10)))), VirtualClock(), every_us=50)
+    assert [len(p) async for p in source] == [5, 5]
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_a_cancelled_reader_loses_nothing_of_a_source(ticks, no_leaks):
+    clock, found = ManualClock(), []
+    source = Paced(Listed(part((0, 1), (1500, 2)), part((3000, 3))), clock)
+    reader = asyncio.create_task(collect(source, found))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    reader.cancel()
+    await asyncio.wait([reader])
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(collect(source, found))
+        await clock.advance(3000)
+    assert found == [part((0, 1)), part((1500, 2)), part((3000, 3))]
+
+
+async def test_it_opens_and_closes_the_source_it_reads():
+    inner = Listed(part((0, 1)), part((1, 1)))
+    async with Paced(inner, VirtualClock()) as source:
+        assert inner._is_open
+        await anext(source)
+    assert await all_of(inner) == []
+    assert inner.parts == [part((1, 1))]
+
+
+async def test_what_the_source_raises_comes_out():
+    source = Paced(each(part((0, 1)), na.SourceError("broke off")), VirtualClock())
+    assert await anext(source) == part((0, 1))
+    with pytest.raises(na.SourceError, match=r"^broke off$"):
+        await anext(source)
+
+
+@pytest.mark.parametrize("every_us", [0, -1, 1.5, True, None])
+def test_a_length_out_of_range_is_refused(every_us):
+    with pytest.raises(ValueError, match=r"^every_us: .*, expected an integer from 1$"):
+        Paced(each(), VirtualClock(), every_us=every_us)

@@ -1,0 +1,285 @@
+"""A source on a real loopback socket."""
+
+import asyncio
+import socket
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streams import all_of, each, part
+
+import neuroasync as na
+from neuroasync import limits
+from neuroasync.clock import ManualClock
+from neuroasync.sources import SourceCounts, UdpSource, send_udp
+
+SHAPE = (2, 4, 4)
+
+
+def word(x, y, flag=1):
+    return struct.pack("<I", flag << 31 | x << 16 | y)
+
+
+@pytest.fixture
+def sender():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        yield made
+
+
+async def take(source, events):
+    """The next so many events, in however many parts they come, as (t in µs, index)."""
+    found = []
+    async with asyncio.timeout(10):
+        while len(found) < events:
+            part = await anext(source)
+            found += zip(part.t_us.tolist(), part.index.tolist(), strict=True)
+    return found
+
+
+async def settled(source, packets):
+    """Wait until the source has dealt with so many packets, by handing the loop on to others."""
+    async with asyncio.timeout(10):
+        while dealt_with(source) < packets:
+            await asyncio.sleep(0)
+
+
+def dealt_with(source):
+    """Packets of one event each."""
+    counts = source.counts
+    lost = counts.dropped + counts.refused + counts.malformed
+    return counts.accepted + lost + len(source._queue)
+
+
+async def test_what_is_sent_arrives_with_its_times(no_leaks):
+    async with UdpSource(SHAPE, clock=ManualClock()) as source:
+        sent = await send_udp([part((0, 3), (5, 31)), part((9, 0))], SHAPE, *source.address)
+        assert sent == 3
+        assert await take(source, 3) == [(0, 3), (5, 31), (9, 0)]
+        assert source.counts == SourceCounts(accepted=3)
+
+
+async def test_packets_without_timestamps_have_the_time_of_their_arrival():
+    clock = ManualClock()
+    async with UdpSource(SHAPE, clock=clock) as source:
+        await clock.advance(700)
+        await send_udp([part((5, 1), (6, 2))], SHAPE, *source.address, timestamps=False)
+        assert await take(source, 2) == [(700, 1), (700, 2)]
+        await clock.advance(50)
+        await send_udp([part((0, 3))], SHAPE, *source.address, timestamps=False)
+        assert await anext(source) == part((750, 3))
+
+
+async def test_timestamps_count_from_the_arrival_of_the_first():
+    clock = ManualClock()
+    async with UdpSource(SHAPE, clock=clock) as source:
+        await clock.advance(10_000)
+        await send_udp(each(part((2**32 - 1, 1)), part((2**32 + 8, 2))), SHAPE, *source.address)
+        assert await take(source, 2) == [(10_000, 1), (10_009, 2)]
+
+
+async def test_packets_with_and_without_timestamps_may_take_turns(sender):
+    clock = ManualClock()
+    async with UdpSource(SHAPE, clock=clock) as source:
+        sender.sendto(word(1, 0, flag=0) + struct.pack("<I", 50), source.address)
+        sender.sendto(word(1, 0, flag=0) + struct.pack("<I", 900), source.address)
+        assert await take(source, 2) == [(0, 1), (850, 1)]
+        await clock.advance(100)
+        sender.sendto(word(2, 0), source.address)
+        assert await anext(source) == part((850, 2))
+        assert source.counts == SourceCounts(accepted=3, late=1)
+
+
+async def test_malformed_packets_are_counted_and_skipped(sender, no_leaks):
+    async with UdpSource(SHAPE, clock=ManualClock(), tolerance_us=10) as source:
+        stamped = word(1, 0, flag=0)
+        for data in (
+            b"",
+            b"abc",
+            word(4, 0),
+            word(0, 0) + stamped,
+            stamped,
+            stamped + struct.pack("<I", 1000),
+            stamped + struct.pack("<I", 989),
+            b"\xff" * 1400,
+            word(3, 3),
+        ):
+            sender.sendto(data, source.address)
+        assert await take(source, 2) == [(0, 1), (0, 15)]
+        assert source.counts == SourceCounts(accepted=2, malformed=7)
+
+
+@pytest.mark.parametrize(
+    ("when_full", "kept"), [("drop-oldest", [7, 8, 9]), ("drop-newest", [0, 1, 2])]
+)
+async def test_a_slow_reader_loses_what_was_chosen_and_it_is_counted(when_full, kept, sender):
+    async with UdpSource((10,), clock=ManualClock(), capacity=3, when_full=when_full) as source:
+        for k in range(10):
+            sender.sendto(word(k, 0), source.address)
+        await settled(source, 10)
+        assert [index for _, index in await take(source, 3)] == kept
+        assert source.counts == SourceCounts(accepted=3, dropped=7)
+
+
+async def test_a_slow_reader_that_is_to_get_an_error_gets_it_after_what_was_accepted(sender):
+    async with UdpSource((10,), clock=ManualClock(), capacity=3, when_full="error") as source:
+        for k in range(10):
+            sender.sendto(word(k, 0), source.address)
+        await settled(source, 10)
+        assert [index for _, index in await take(source, 3)] == [0, 1, 2]
+        with pytest.raises(na.QueueFullError):
+            await anext(source)
+        assert source.counts == SourceCounts(accepted=3, refused=7)
+
+
+async def test_what_waits_when_a_source_is_closed_is_dropped(sender):
+    async with UdpSource(SHAPE, clock=ManualClock()) as source:
+        for k in range(3):
+            sender.sendto(word(k, 0), source.address)
+        await settled(source, 3)
+    assert source.counts == SourceCounts(dropped=3)
+    assert await all_of(source) == []
+
+
+async def test_what_has_arrived_comes_as_one_part_up_to_a_bound(sender, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_PART_EVENTS", 4)
+    async with UdpSource(SHAPE, clock=ManualClock()) as source:
+        for k in range(10):
+            sender.sendto(word(k % 4, 0), source.address)
+        await settled(source, 10)
+        assert [len(await anext(source)) for _ in range(3)] == [4, 4, 2]
+
+
+async def test_closing_ends_a_reader_that_waits(no_leaks):
+    source = UdpSource(SHAPE)
+    async with source, asyncio.TaskGroup() as tasks:
+        reader = tasks.create_task(all_of(source))
+        await asyncio.sleep(0)
+        await source.aclose()
+    assert reader.result() == []
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_a_cancelled_reader_loses_nothing(ticks, sender, no_leaks):
+    async with UdpSource(SHAPE, clock=ManualClock()) as source:
+        reader = asyncio.create_task(anext(source))
+        sender.sendto(word(1, 0), source.address)
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        reader.cancel()
+        try:
+            found = await reader
+        except asyncio.CancelledError:
+            found = await anext(source)
+        assert found == part((0, 1))
+
+
+async def test_what_piled_up_behind_a_busy_loop_is_taken_at_once_and_counted(sender):
+    async with UdpSource((10,), clock=ManualClock(), capacity=3) as source:
+        for k in range(200):
+            sender.sendto(word(k % 10, 0), source.address)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert [index for _, index in await take(source, 3)] == [7, 8, 9]
+        assert source.counts == SourceCounts(accepted=3, dropped=197)
+
+
+async def test_a_port_that_is_taken_is_named():
+    async with UdpSource(SHAPE) as first:
+        host, port = first.address
+        with pytest.raises(na.SourceError, match=rf"^udp {host}:{port}: .*; cannot listen there$"):
+            await anext(UdpSource(SHAPE, host, port))
+
+
+async def test_a_source_that_was_closed_is_not_opened_again():
+    async with UdpSource(SHAPE) as source:
+        pass
+    with pytest.raises(na.ClosedError, match=r"^the source is closed; make another$"):
+        await source.__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"shape": (3, 4, 4)}, r"^shape: \(3, 4, 4\), expected that of the network's input"),
+        ({"shape": (40_000,)}, r"^shape: \(40000,\), expected at most 32768 rows and columns$"),
+        (
+            {"when_full": "block"},
+            r"^when_full: 'block', expected one of drop-oldest, drop-newest, er",
+        ),
+        ({"tolerance_us": -1}, r"^tolerance_us: -1, expected 0 to 2\*\*31 - 1$"),
+        ({"port": 65_536}, r"^port: 65536, expected 0 to 65535$"),
+        ({"capacity": 0}, r"^capacity: 0, expected an integer from 1$"),
+    ],
+)
+def test_a_source_says_what_it_cannot_be(change, message):
+    with pytest.raises(ValueError, match=message):
+        UdpSource(**({"shape": SHAPE} | change))
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "no such host", "x" * 64 + ".org"])
+async def test_a_host_that_is_none_is_named(host, no_leaks):
+    with pytest.raises(na.SourceError, match=rf"^udp {host}:0: .*; cannot listen there$"):
+        await anext(UdpSource(SHAPE, host))
+
+
+async def test_what_cannot_be_sent_is_refused():
+    with pytest.raises(na.SpikeFileError, match=r"^index\[0\]: 32, expected 0 to 31"):
+        await send_udp([part((0, 32))], SHAPE, "127.0.0.1", 9)
+    with pytest.raises(na.SourceError, match=r"^udp 256\.1\.1\.1:9: .*; cannot send there$"):
+        await send_udp([part((0, 3))], SHAPE, "256.1.1.1", 9)
+
+
+near_packets = st.lists(
+    st.sampled_from([word(0, 0), word(3, 3, flag=0), word(4, 0), b"\0\0\0\1", b"\xff" * 4, b"x"]),
+    max_size=6,
+).map(b"".join)
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=40) | near_packets, st.integers(0, 10**6)), max_size=20),
+    st.sampled_from(["drop-oldest", "drop-newest", "error"]),
+)
+def test_whatever_arrives_is_counted_and_what_is_accepted_ascends(packets, when_full):
+    clock = Ticking()
+    source = UdpSource(SHAPE, clock=clock, capacity=3, when_full=when_full)
+    for data, us in packets:
+        clock.t_us += us
+        source._take(data)
+    held = [source._queue.pop() for _ in range(len(source._queue))]
+    t_us = [t for p in held for t in p.t_us.tolist()]
+    assert t_us == sorted(t_us)
+    assert all(p.index.max() < 32 for p in held)
+    lost = source.counts.dropped + source.counts.refused
+    assert len(held) + lost + source.counts.malformed >= len(packets)
+    assert (source.counts.refused == 0) or when_full == "error"
+
+
+class Ticking:
+    """A clock that stands still unless it is told."""
+
+    t_us = 0
+
+    def now_us(self):
+        return self.t_us
+
+
+async def test_two_tasks_do_not_share_a_source(no_leaks):
+    async with UdpSource(SHAPE) as source, asyncio.TaskGroup() as tasks:
+        reader = tasks.create_task(all_of(source))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match=r"^another task reads the source; "):
+            await anext(source)
+        await source.aclose()
+    assert reader.result() == []
+
+
+async def test_a_thousand_packets_all_arrive_and_in_order():
+    times = np.arange(0, 64_000, 1)
+    events = na.SpikeTrain(times, times % 32)
+    async with UdpSource(SHAPE, clock=ManualClock(), capacity=2000) as source:
+        assert await send_udp([events], SHAPE, *source.address) == 64_000
+        found = await take(source, 64_000)
+    assert [t_us for t_us, _ in found] == times.tolist()
+    assert source.counts == SourceCounts(accepted=64_000)

@@ -1,0 +1,145 @@
+"""A client of a real websocket server, on the loopback."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import msgpack
+import pytest
+from streams import all_of, part
+from websockets.asyncio.server import serve
+
+import neuroasync as na
+from neuroasync.messages import EventMessage, format_events
+from neuroasync.sources import SourceCounts, WebsocketSource
+
+
+@asynccontextmanager
+async def server(*messages, then_close=None):
+    """Sends the messages to each client; then closes with a code, or waits for the client to."""
+
+    async def handler(connection):
+        for message in messages:
+            await connection.send(message)
+        if then_close is not None:
+            await connection.close(then_close)
+        else:
+            await connection.wait_closed()
+
+    async with serve(handler, "127.0.0.1", 0) as listening:
+        host, port = listening.sockets[0].getsockname()[:2]
+        yield f"ws://{host}:{port}"
+
+
+def message(*pairs, end=False, binary=False):
+    return format_events(EventMessage(part(*pairs), end), binary=binary)
+
+
+async def test_json_and_msgpack_come_as_parts_until_the_end(no_leaks):
+    sent = [message((0, 1), (5, 2)), message((5, 3), end=True, binary=True), message((9, 9))]
+    async with server(*sent) as uri, WebsocketSource(uri, 10) as source:
+        assert [p async for p in source] == [part((0, 1), (5, 2)), part((5, 3))]
+        assert source.counts == SourceCounts(accepted=3)
+
+
+async def test_a_server_that_closes_ends_the_stream(no_leaks):
+    async with server(message((0, 1)), then_close=1000) as uri, WebsocketSource(uri, 10) as source:
+        assert await all_of(source) == [(0, 1)]
+        assert await all_of(source) == []
+
+
+async def test_malformed_messages_are_counted_and_skipped(no_leaks):
+    sent = [
+        "{",
+        '{"t_us": [1], "index": [1, 2]}',
+        b"\xc1",
+        msgpack.packb({"t_us": ["1"], "index": [1]}),
+        message((7, 1)),
+        message((7, 10)),
+        message((6, 1)),
+        "[]",
+        message((7, 9), end=True),
+    ]
+    async with server(*sent) as uri, WebsocketSource(uri, 10) as source:
+        assert await all_of(source) == [(7, 1), (7, 9)]
+        assert source.counts == SourceCounts(accepted=2, malformed=7)
+
+
+async def test_a_connection_that_breaks_off_is_named(no_leaks):
+    async with server(message((0, 1)), then_close=1011) as uri, WebsocketSource(uri, 10) as source:
+        assert await anext(source) == part((0, 1))
+        with pytest.raises(na.SourceError, match=rf"^{uri}: .*1011.*; the connection broke off$"):
+            await anext(source)
+
+
+async def test_a_message_above_the_limit_breaks_the_connection_off(no_leaks):
+    sent = message(*((0, 1) for _ in range(1000)))
+    async with server(sent) as uri, WebsocketSource(uri, 10, max_bytes=1000) as source:
+        with pytest.raises(na.SourceError, match=r"1009 \(message too big\).*broke off$"):
+            await anext(source)
+
+
+async def test_where_nobody_listens_says_so(no_leaks):
+    async with server() as uri:
+        pass
+    with pytest.raises(na.SourceError, match=rf"^{uri}: .*; cannot connect$"):
+        await anext(WebsocketSource(uri, 10))
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1/", "ws://", "127.0.0.1", ""])
+async def test_what_is_no_address_of_a_websocket_is_refused(uri):
+    with pytest.raises(na.SourceError, match=r"; cannot connect$"):
+        await anext(WebsocketSource(uri, 10))
+
+
+async def test_a_server_that_is_none_is_refused(no_leaks):
+    async def answer(reader, writer):
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(na.SourceError, match=r"HTTP 404; cannot connect$"):
+            await anext(WebsocketSource(f"ws://127.0.0.1:{port}", 10))
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 2, 5])
+async def test_a_cancelled_reader_loses_nothing(ticks, no_leaks):
+    sent = [message((k, k), end=k == 2) for k in range(3)]
+    async with server(*sent) as uri, WebsocketSource(uri, 10) as source:
+        reader = asyncio.create_task(all_of(source))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.wait([reader])
+        assert source.counts.accepted + len(await all_of(source)) == 3
+
+
+async def test_a_slow_reader_makes_the_server_wait(no_leaks, monkeypatch):
+    monkeypatch.setattr("neuroasync.sources.websocket._CLOSE_TIMEOUT_S", 0.05)
+    sent, is_full = 0, asyncio.Event()
+
+    async def handler(connection):
+        nonlocal sent
+        big = message(*((0, 1) for _ in range(10_000)))
+        while True:
+            try:
+                async with asyncio.timeout(0.05):
+                    await connection.send(big)
+            except TimeoutError:
+                is_full.set()
+                return
+            sent += 1
+
+    async with serve(handler, "127.0.0.1", 0, compression=None) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        async with WebsocketSource(f"ws://127.0.0.1:{port}", 10) as source:
+            await is_full.wait()
+            assert sent < 1000
+            assert source.counts == SourceCounts()
+
+
+@pytest.mark.parametrize("inputs", [0, -1, 1.5, True, 2**24 + 1])
+def test_a_number_of_inputs_out_of_range_is_refused(inputs):
+    with pytest.raises(ValueError, match=r"^inputs: .*, expected 1 to 16777216$"):
+        WebsocketSource("ws://127.0.0.1", inputs)

@@ -1,0 +1,262 @@
+"""Streams by a clock: passes at their time, late events, silence. No test waits for the wall."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from networks import chain, sample
+
+import neuroasync as na
+
+BUNDLE = chain()
+LIF = na.LIF(tau_mem_us=np.inf, v_threshold=0.5)
+ONE = np.ones((1, 1), np.float32)
+RELAY = na.Bundle(
+    na.Model(
+        1000, (1,), (na.Population("output", (1,), LIF),), (na.Dense("input", "output", ONE),),
+        "output",
+    )
+)  # fmt: skip
+"""Fires once a pass in which an event comes."""
+
+
+class Feed:
+    """A source that yields what it is given, when it is given it."""
+
+    def __init__(self):
+        self._parts = na.BoundedQueue(1000)
+
+    def give(self, *times):
+        self._parts.push((list(times), [0] * len(times)))
+
+    def end(self):
+        self._parts.close()
+
+    def __aiter__(self):
+        return self._parts
+
+
+class Stream:
+    """A stream of RELAY, read in a task of its own, by a clock that the test moves."""
+
+    def __init__(self, network, clock, feed, **options):
+        self.decisions, self.clock, self.feed = [], clock, feed
+        self.session = network.session()
+        self._task = asyncio.create_task(self._read(options))
+
+    async def _read(self, options):
+        async with self.session as session:
+            async for decision in session.stream(self.feed, **options):
+                self.decisions.append((self.clock.now_us(), decision))
+
+    @property
+    def votes(self):
+        return [(t_us, int(d.votes[0])) for t_us, d in self.decisions]
+
+    @property
+    def counts(self):
+        return self.session.counts
+
+    async def ended(self):
+        await self._task
+
+
+async def opened(clock, bundle=RELAY, **options):
+    network = na.Network(bundle, clock=clock)
+    await network.__aenter__()
+    feed = Feed()
+    return network, Stream(network, clock, feed, **options)
+
+
+async def settle():
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_passes_take_place_once_their_timestep_is_over(no_leaks):
+    clock = na.ManualClock()
+    network, stream = await opened(clock, window="time(3000)")
+    stream.feed.give(0)  # at clock time 0: the stream's time begins
+    await settle()
+    stream.feed.give(1200, 2500)
+    await clock.advance(2999)
+    assert stream.votes == []
+    await clock.advance(1)
+    assert stream.votes == [(3000, 3)]
+    await clock.advance(6000)
+    assert stream.votes == [(3000, 3), (6000, 0), (9000, 0)]
+    stream.feed.end()
+    await clock.advance(3000)
+    await stream.ended()
+    assert stream.counts == na.Counts(events=3, decisions=4)
+    await network.__aexit__(None, None, None)
+
+
+async def test_the_streams_time_begins_with_its_first_event(no_leaks):
+    clock = na.ManualClock()
+    await clock.advance(777)
+    network, stream = await opened(clock, window="silence(2000)")
+    stream.feed.give(1_000_000)
+    await settle()
+    await clock.advance(1999)
+    assert stream.votes == []
+    await clock.advance(1)
+    assert stream.votes == [(2777, 1)]
+    stream.feed.end()
+    await settle()
+    await stream.ended()
+    await network.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("late", "accepted", "votes"),
+    [
+        # Passes before 3000 have begun when 500, 600, 2900 and 3100 come.
+        ("drop", 3, [2, 1]),  # 0; 3100
+        ("merge", 6, [2, 1]),  # 0; all four in the pass at 3000
+        ("stretch", 6, [3, 1]),  # 0; 3000 and 3100; 5400 and 5600
+    ],
+)
+async def test_late_events_are_dropped_merged_or_stretch_the_stream(
+    late, accepted, votes, no_leaks
+):
+    clock = na.ManualClock()
+    network, stream = await opened(clock, window="silence(4000)", late=late)
+    stream.feed.give(0)
+    await settle()
+    await clock.advance(3000)
+    stream.feed.give(500, 600, 2900, 3100)
+    await clock.advance(1500)
+    stream.feed.give(11_000)
+    await clock.advance(20_000)
+    stream.feed.end()
+    await clock.advance(20_000)
+    await stream.ended()
+    assert [count for _, count in stream.votes] == votes
+    assert stream.counts == na.Counts(events=accepted, late=3, dropped=6 - accepted, decisions=2)
+    await network.__aexit__(None, None, None)
+
+
+async def test_a_pass_that_begins_too_late_is_a_missed_deadline(no_leaks):
+    clock = na.ManualClock()
+    network, stream = await opened(clock, window="time(10000)")
+    stream.feed.give(0)
+    await settle()
+    clock._now_us = 5300  # the loop was held
+    await clock.advance(0)
+    assert stream.counts.missed_deadlines == 4  # due at 1000, 2000, 3000, 4000; 5000 is in time
+    stream.feed.end()
+    await clock.advance(10_000)
+    await stream.ended()
+    await network.__aexit__(None, None, None)
+
+
+async def test_spikes_in_flight_arrive_in_silence_and_may_decide(no_leaks):
+    model = na.Model(
+        1000, (1,), (na.Population("slow", (1,), LIF), na.Population("output", (1,), LIF)),
+        (na.Dense("input", "slow", ONE), na.Dense("slow", "output", ONE, delay_us=4000)), "output",
+    )  # fmt: skip
+    clock = na.ManualClock()
+    network = na.Network(na.Bundle(model), clock=clock, until="first-spike")
+    async with network:
+        stream = Stream(network, clock, Feed(), window="time(100000)")
+        stream.feed.give(0)
+        await settle()
+        await clock.advance(4999)
+        assert stream.votes == []
+        await clock.advance(1)
+        assert stream.votes == [(5000, 1)]
+        stream.feed.end()
+        await clock.advance(100_000)
+        await stream.ended()
+
+
+async def test_what_is_ahead_of_the_clock_waits_and_so_does_its_source(no_leaks):
+    given = []
+
+    async def source():
+        for k in range(1000):
+            given.append(k)
+            yield [1000 * k], [0]
+
+    clock = na.ManualClock()
+    async with na.Network(RELAY, clock=clock) as network, network.session() as session:
+        stream = session.stream(source(), window="time(10000)")
+        first = asyncio.create_task(anext(stream))
+        await settle()
+        await clock.advance(9000)
+        assert len(given) < 100
+        await clock.advance(1000)
+        assert (await first).votes[0] == 10
+        assert len(given) < 100
+        await stream.aclose()
+        await settle()
+
+
+async def test_an_error_of_the_source_comes_out_of_the_stream(no_leaks):
+    async def source():
+        yield [0], [0]
+        raise OSError("unplugged")
+
+    for clock in (na.ManualClock(), na.VirtualClock()):
+        async with na.Network(RELAY, clock=clock) as network, network.session() as session:
+            stream = session.stream(source(), window="time(5000)")
+            reading = asyncio.create_task(anext(stream))
+            await settle()
+            if isinstance(clock, na.ManualClock):
+                await clock.advance(1000)
+            with pytest.raises(OSError, match="unplugged"):
+                await reading
+
+
+@pytest.mark.parametrize("ticks", range(1, 12))
+async def test_a_cancelled_stream_leaves_nothing_behind(ticks, no_leaks):
+    clock = na.ManualClock()
+    network, stream = await opened(clock, window="time(3000)")
+    stream.feed.give(0, 100)
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    stream._task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stream.ended()
+    assert not network.open_sessions
+    await network.__aexit__(None, None, None)
+
+
+async def test_by_a_real_clock_a_stream_comes_to_the_same_as_without(no_leaks):
+    train = sample(events=100, duration_us=20_000)
+
+    async def source():
+        yield train
+
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = [d async for d in session.stream(source(), window="time(5000)")]
+    clock = na.RealTimeClock(speed=1000.0)
+    async with na.Network(BUNDLE, clock=clock) as network, network.session() as session:
+        assert [d async for d in session.stream(source(), window="time(5000)")] == expected
+        assert session.counts.late == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": "weekly"}, r"^window: 'weekly', expected time\(us\)"),
+        ({"window": "decided", "late": "skip"}, r"^late: 'skip', expected 'drop', 'merge' or"),
+    ],
+)
+async def test_an_unknown_window_or_way_is_refused(options, message):
+    async with na.Network(RELAY) as network, network.session() as session:
+        with pytest.raises(ValueError, match=message):
+            await anext(session.stream([], **options))
+
+
+async def test_refused_events_are_counted(no_leaks):
+    async with na.Network(RELAY) as network:
+        async with network.session() as session:
+            with pytest.raises(na.SpikeFileError):
+                await session.send(([0, 1], [0, 7]))
+            await session.send(([5], [0]))
+            with pytest.raises(na.SpikeFileError):
+                await session.send(([1], [0]))
+            assert session.counts == na.Counts(events=1, refused=3)
+        assert network.counts == na.Counts(events=1, refused=3)
