@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import urllib.request
 from collections.abc import AsyncIterator
 
@@ -39,24 +40,22 @@ async def visit(address: str) -> None:
     with await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/") as answer:
         print("GET /:", answer.read().decode().strip())
     samples = shipped_spikes()
-    async with websockets.connect(f"ws://{address}/digits/stream?policy=momentum") as socket:
+    async with websockets.connect(f"ws://{address}/digits/stream?policy=momentum") as client:
         for sample in samples[:3]:
             message = {"t_us": sample.t_us.tolist(), "index": sample.index.tolist(), "end": True}
-            await socket.send(json.dumps(message))
-            decision = json.loads(await socket.recv())
+            await client.send(json.dumps(message))
+            decision = json.loads(await client.recv())
             print(decision["class_name"], "after", decision["rounds"], "rounds")
 
 
 async def main() -> None:
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        host, port = server.servers[0].sockets[0].getsockname()
-        await visit(f"{host}:{port}")
-        await digits.state.service.drain()  # answer what was accepted, before connections close
-        server.should_exit = True
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve([listener]))
+            await visit("{}:{}".format(*listener.getsockname()))
+            await digits.state.service.drain()  # what was accepted is answered, then all closed
+            server.should_exit = True
 
 
 asyncio.run(main())
