@@ -20,6 +20,7 @@ EXPECTED = {
     r"29589 events; .*\n",
     "sensor_gateway.py": r"(\{\"sample\":.*\}\n)+"
     r"events: [1-9]\d* accepted \+ [1-9]\d* dropped \+ 0 refused\n= (\d+) of \2 sent\n",
+    "starlette_app.py": r"GET /: hello\n(\d after \d+ rounds\n){3}",
     "training.py": r"validation accuracy after 2 epochs: [3-9]\d %\n",
 }
 

@@ -21,6 +21,7 @@ from neuroasync.serve.connection import Connection
 from neuroasync.serve.exposition import CONTENT_TYPE, exposition
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.one_shot import decide_once
+from neuroasync.serve.page import page_routes
 from neuroasync.serve.query import QueryError, parse_query
 from neuroasync.serve.service import Service
 from neuroasync.serve.socket import GoneError, Socket
@@ -40,7 +41,10 @@ def create_app(
     token: str | None = None,
     tally: Tally | None = None,
 ) -> Starlette:
-    """An app that serves a network: ``/stream``, ``/decide``, ``/health`` and ``/metrics``.
+    """An app that serves a network.
+
+    Routes: ``/stream``, a websocket; ``POST /decide``; ``/health``, with status 503 once no new
+    work is taken; ``/metrics``; and the live page at ``/``.
 
     A network that is passed is yours: open it (``async with network``) in the event loop that
     runs the app, before the first request and until the last, in your own app's lifespan for
@@ -57,7 +61,7 @@ def create_app(
             not read; ``"drop-oldest"``, ``"drop-newest"``, ``"error"``: it, or the oldest of its
             connection that waits, is dropped or refused, and the client told.
         token: what clients must show, as ``Authorization: Bearer`` or as ``?token=``. ``/health``
-            is open to all.
+            and the files of the live page are open to all.
         tally: counts, to be shared with other processes; None for counts of its own.
 
     Raises:
@@ -104,6 +108,7 @@ def _routes(service: Service) -> list[BaseRoute]:
         Route("/decide", decide, methods=["POST"]),
         Route("/health", health),
         Route("/metrics", metrics),
+        *page_routes(service.network, knows=service.knows),
     ]
 
 

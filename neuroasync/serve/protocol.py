@@ -28,6 +28,11 @@ _MOST_UNREAD: Final = 16
 _FIN: Final = 0x80
 _TEXT: Final = _FIN | Opcode.TEXT
 _BINARY: Final = _FIN | Opcode.BINARY
+_CONTROL: Final = frozenset(_FIN | kind for kind in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
+_KINDS: Final = _CONTROL | {
+    fin | kind for fin in (0, _FIN) for kind in (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
+}
+"""First bytes of frames."""
 
 
 class WebsocketProtocol(WebSocketsSansIOProtocol):
@@ -93,9 +98,9 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             return
         if not self.writable.is_set():
             await self.writable.wait()
-        if self.disconnected:
+        if self.disconnected or self.close_sent:  # maybe by the library
             raise ClientDisconnected
-        if self.close_sent or self._by_library or self.conn.state is not State.OPEN:
+        if self._by_library or self.conn.state is not State.OPEN:
             await super().send(message)
             return
         text = message.get("text")
@@ -120,8 +125,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
                 break
             if not self._take(data, at, payload, end):
                 super().data_received(data[at:end])
-                if self._by_library or self.close_sent or self.transport.is_closing():
-                    return
+            if self.close_sent or self.transport.is_closing():
+                return
             at = end
         self._unread += data[at:]
         if self.queue.qsize() >= _MOST_UNREAD and not self.read_paused:
@@ -137,9 +142,11 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         if have < 2:
             return at, at + 2
         length, payload = data[at + 1] & 0x7F, at + 6
-        if not data[at + 1] & 0x80:
-            length = self.config.ws_max_size + 1  # not masked
-        elif length >= 126:
+        is_masked = data[at + 1] & 0x80
+        if not is_masked or data[at] not in _KINDS or (data[at] in _CONTROL and length > 125):
+            self._by_library = True
+            return None
+        if length >= 126:
             size = 2 if length == 126 else 8
             payload += size
             if have < 2 + size:
@@ -164,7 +171,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         try:
             self.queue.put_nowait({"type": "websocket.receive", "text": message.decode()})
         except UnicodeDecodeError:
-            return False
+            self.conn.send_close(1007)  # as the library does, but without a line in the log
+            self.handle_parser_exception()
         return True
 
     def _cut_later(self) -> None:

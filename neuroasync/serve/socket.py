@@ -4,7 +4,6 @@ import asyncio
 from typing import Final, Protocol
 
 from starlette.types import Message, Receive, Scope, Send
-from starlette.websockets import WebSocketDisconnect
 
 __all__ = ["LINE_EXTENSION", "GoneError", "Line", "Socket"]
 
@@ -101,6 +100,6 @@ class Socket:
             if self._line is not None:
                 self._line.cut()
             raise GoneError from None
-        except (WebSocketDisconnect, OSError):
+        except (OSError, RuntimeError):  # the latter by uvicorn itself, after it has closed
             self._is_closed = True
             raise GoneError from None

@@ -1,0 +1,61 @@
+"""A network inside a Starlette app, beside ordinary routes: one visitor comes, then it ends."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import urllib.request
+from collections.abc import AsyncIterator
+
+import uvicorn
+import websockets
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+import neuroasync
+from neuroasync.serve import ServerLimits, create_app
+from neuroasync.shipped import shipped_bundle, shipped_spikes
+
+network = neuroasync.Network(shipped_bundle("unlayered"), until="margin(3)")
+digits = create_app(network, limits=ServerLimits(sessions=100), when_full="drop-oldest")
+
+
+async def greet(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello\n")
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async with network:  # opened and closed by the app that has it
+        yield
+
+
+app = Starlette(routes=[Route("/", greet), Mount("/digits", digits)], lifespan=lifespan)
+
+
+async def visit(address: str) -> None:
+    """An ordinary request, and three samples over a websocket."""
+    with await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/") as answer:
+        print("GET /:", answer.read().decode().strip())
+    samples = shipped_spikes()
+    async with websockets.connect(f"ws://{address}/digits/stream?policy=momentum") as client:
+        for sample in samples[:3]:
+            message = {"t_us": sample.t_us.tolist(), "index": sample.index.tolist(), "end": True}
+            await client.send(json.dumps(message))
+            decision = json.loads(await client.recv())
+            print(decision["class_name"], "after", decision["rounds"], "rounds")
+
+
+async def main() -> None:
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve([listener]))
+            await visit("{}:{}".format(*listener.getsockname()))
+            await digits.state.service.drain()  # what was accepted is answered, then all closed
+            server.should_exit = True
+
+
+asyncio.run(main())
