@@ -1,4 +1,7 @@
-"""A network inside a Starlette app, beside ordinary routes: one visitor comes, then it ends."""
+"""A network inside a Starlette app, beside ordinary routes: one visitor comes, then it ends.
+
+Needs the extra ``serve``.
+"""
 
 import asyncio
 import contextlib

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Collection
+from typing import Final
 
 from neuroasync._calibration import Calibration
 from neuroasync._golden import PolicySpec
@@ -15,6 +16,7 @@ from neuroasync.settings import RunOptions, RunSettings
 __all__ = ["settled"]
 
 _HOW = "calibrate it by `neuroasync calibrate` or `neuroasync.metrics.calibrate`"
+_OPTIONS: Final = tuple(RunOptions.__annotations__)
 
 
 def settled(
@@ -32,7 +34,11 @@ def settled(
         StopRuleError: the bundle is not calibrated for that p, under this order, group size and
             input mode, with its own populations.
         PolicyError, StopRuleError, ValueError: an option is not valid.
+        TypeError: there is no such option.
     """
+    for name in options:
+        if name not in _OPTIONS:
+            raise TypeError(f"{name!r:.80}: no such option, expected one of {', '.join(_OPTIONS)}")
     until = options.get("until")
     if not isinstance(until, str) or not until.startswith("confidence"):
         return settings.with_changes(**options)

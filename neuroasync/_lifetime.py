@@ -12,7 +12,7 @@ from neuroasync import limits
 from neuroasync._confidence import settled
 from neuroasync._course import Course
 from neuroasync.bundle import Bundle
-from neuroasync.clock import Clock, VirtualClock
+from neuroasync.clock import Clock, VirtualClock, check_clock
 from neuroasync.counts import Counts
 from neuroasync.errors import ClosedError
 from neuroasync.forward import Forward
@@ -49,7 +49,7 @@ class Lifetime:
     ) -> None:
         self.bundle = bundle
         self.seed = check_seed(seed)
-        self.clock: Clock = VirtualClock() if clock is None else clock
+        self.clock: Clock = VirtualClock() if clock is None else check_clock(clock)
         self._counts = Counts()
         self._patience_s = _checked_patience(patience_s)
         trained = bundle.policy

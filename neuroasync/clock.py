@@ -11,7 +11,7 @@ import time
 from itertools import count
 from typing import Final, Protocol
 
-__all__ = ["Clock", "ManualClock", "RealTimeClock", "VirtualClock"]
+__all__ = ["Clock", "ManualClock", "RealTimeClock", "VirtualClock", "check_clock"]
 
 _US: Final = 1_000_000
 _TURNS: Final = 16
@@ -28,6 +28,14 @@ class Clock(Protocol):
     async def sleep_until(self, t_us: int) -> None:
         """Wait until it is ``t_us``. Cancellation: safe."""
         ...
+
+
+def check_clock(clock: Clock) -> Clock:
+    """Return it, or raise TypeError if it is none, or the class of one."""
+    is_made = not isinstance(clock, type)
+    if not (is_made and hasattr(clock, "now_us") and hasattr(clock, "sleep_until")):
+        raise TypeError(f"clock: {clock!r:.80}, expected a clock, such as RealTimeClock()")
+    return clock
 
 
 class _Sleepers:

@@ -18,7 +18,7 @@ class Counts:
         late: events that came after their pass had begun, whatever became of them.
         dropped: of the late ones, those that were dropped.
         decisions: samples that were decided.
-        missed_deadlines: passes that began more than a timestep after their time.
+        missed_deadlines: passes that began a timestep or more after their time.
     """
 
     events: int = 0

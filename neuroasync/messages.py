@@ -166,4 +166,10 @@ def _told(error: Exception) -> str:
     """An error of the decoder in our words: the field first, then what was wrong with it."""
     what, _, field = str(error).partition(" - at `$")
     field = field.strip("`").lstrip(".") or "message"
-    return f"{field}: {what[:1].lower()}{what[1:]}"
+    if what.startswith("Input data was truncated"):
+        what = "empty, or cut short"
+    elif "unknown field" in what:
+        what = f"o{what[1:]}, expected t_us, index, end or provisional"
+    elif what[1:2].islower():
+        what = what[:1].lower() + what[1:]
+    return f"{field}: {what}"

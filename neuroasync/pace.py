@@ -5,6 +5,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from neuroasync import limits
 from neuroasync.clock import Clock
 from neuroasync.counts import Counts
 from neuroasync.spikes import SpikeTrain
@@ -30,21 +31,27 @@ class Pace:
         timestep_us: of the network; 0: it is driven by events.
         late: what becomes of events that come after their pass has begun.
         counts: where they are counted.
+        slack_us: how much later than their timestep's end passes are due, µs.
 
     Attributes:
         done_us: passes before this time, µs, have begun.
 
     Raises:
-        ValueError: ``late`` is none of the three.
+        ValueError: ``late`` is none of the three, or ``slack_us`` is negative.
     """
 
-    def __init__(self, clock: Clock, timestep_us: int, late: Late, counts: Counts) -> None:
+    def __init__(
+        self, clock: Clock, timestep_us: int, late: Late, counts: Counts, slack_us: int = 0
+    ) -> None:
+        if type(slack_us) is not int or not 0 <= slack_us <= limits.MAX_TIME_US:
+            raise ValueError(f"slack_us: {slack_us!r:.80}, expected an integer from 0")
         if late not in get_args(Late):
             raise ValueError(f"late: {late!r:.80}, expected 'drop', 'merge' or 'stretch'")
         self._clock = clock
         self._tick_us = timestep_us or _TICK_US
         self._late = late
         self._counts = counts
+        self._slack_us = slack_us
         self._offset_us: int | None = None
         self._shift_us = 0
         self.done_us = 0
@@ -52,7 +59,7 @@ class Pace:
     def resume(self, first_us: int) -> None:
         """An event is here, and nothing was under way until now: no pass can have missed it."""
         if self._offset_us is None:
-            self._offset_us = self._clock.now_us() - first_us
+            self._offset_us = self._clock.now_us() - first_us + self._slack_us
         self.done_us = max(self.done_us, self._floor(first_us + self._shift_us))
 
     async def tick(self) -> int:

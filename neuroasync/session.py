@@ -8,7 +8,7 @@ from typing import Self
 from neuroasync._course import Course, Exclusive, Held
 from neuroasync._inlet import Events
 from neuroasync.clock import VirtualClock
-from neuroasync.decision import Decision
+from neuroasync.decision import Decision, StopRule
 from neuroasync.pace import Late, Pace
 from neuroasync.snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.spikes import SpikeTrain
@@ -144,6 +144,7 @@ class Session(Course):
         *,
         window: str | Window | None = None,
         late: Late = "merge",
+        slack_us: int = 0,
     ) -> AsyncGenerator[Decision, None]:
         """A decision for each sample of a stream, as soon as it is made.
 
@@ -165,21 +166,32 @@ class Session(Course):
             late: what becomes of events that come after their pass has begun: ``"drop"``,
                 ``"merge"`` (the next pass takes them) or ``"stretch"`` (so it does, and all
                 events behind them are moved by as much).
+            slack_us: by a clock, how much later passes take place, µs: for events that do not
+                all come equally soon, as over a network, or with timesteps of a millisecond.
 
         Raises:
-            ValueError: ``window`` or ``late`` is none of these.
+            ValueError: ``window`` or ``late`` is none of these; ``slack_us`` is negative; the
+                window is ``decided``, and the stop rule never stops.
             SpikeFileError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
             RuntimeError: the session was used for something else meanwhile.
             ClosedError: the session is closed.
         """
         if window is None:
+            if late != "merge" or slack_us:
+                raise ValueError("late, slack_us: of streams with a window; give one, too")
             async for part in Parts(source):
                 yield await self.decide(part)
             return
-        timestep_us, clock = self._forward.plan.wiring.model.timestep_us, self._clock
+        plan, clock = self._forward.plan, self._clock
+        timestep_us = plan.wiring.model.timestep_us
         cutter = Cutter(parse_window(window), timestep_us)
-        pace = Pace(clock, timestep_us, late, self.counts)
+        if cutter.ends_when_decided and plan.run.until == StopRule("quiet"):
+            raise ValueError(
+                "window: 'decided' never ends with until='quiet'; give a stop rule, such as "
+                "until='margin(3)'"
+            )
+        pace = Pace(clock, timestep_us, late, self.counts, slack_us)
         held = Held(self)
         if isinstance(clock, VirtualClock):
             decisions = cut_stream(held, source, cutter)

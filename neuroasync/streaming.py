@@ -75,8 +75,13 @@ class Parts:
         self._coming: AsyncIterator[Events] | None = None
         if isinstance(source, AsyncIterable):
             self._coming = aiter(source)
-        else:
+        elif isinstance(source, Iterable):
             self._ready = iter(source)
+        else:
+            raise TypeError(
+                f"source: {type(source).__name__}, expected an iterable, or async iterable, of "
+                "spike trains; put a single one into a list"
+            )
 
     def __aiter__(self) -> Self:
         """Iterate."""

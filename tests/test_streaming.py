@@ -241,7 +241,7 @@ async def test_by_a_real_clock_a_stream_comes_to_the_same_as_without(no_leaks):
     ("options", "message"),
     [
         ({"window": "weekly"}, r"^window: 'weekly', expected time\(us\)"),
-        ({"window": "decided", "late": "skip"}, r"^late: 'skip', expected 'drop', 'merge' or"),
+        ({"window": "time(1)", "late": "skip"}, r"^late: 'skip', expected 'drop', 'merge' or"),
     ],
 )
 async def test_an_unknown_window_or_way_is_refused(options, message):
@@ -394,3 +394,50 @@ async def test_a_clock_that_two_advance_does_not_go_back():
     await clock.advance(2000)
     await other
     assert clock.now_us() == 6000
+
+
+async def test_slack_makes_passes_later_so_that_jitter_is_not_late(no_leaks):
+    for slack_us, late in ((0, 1), (2000, 0)):
+        clock = na.ManualClock()
+        network = na.Network(RELAY, clock=clock)
+        async with network:
+            stream = Stream(network, clock, Feed(), window="silence(5000)", slack_us=slack_us)
+            stream.feed.give(0)
+            await settle()
+            await clock.advance(2500)
+            stream.feed.give(1900)  # 600 µs on the way; its pass is due at 2000
+            await clock.advance(20_000)
+            stream.feed.end()
+            await clock.advance(20_000)
+            await stream.ended()
+        assert (stream.counts.late, stream.votes[0][1]) == (late, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "source", "error", "message"),
+    [
+        ({"window": "decided"}, [], ValueError, r"^window: 'decided' never ends with until='qu"),
+        ({"late": "drop"}, [], ValueError, r"^late, slack_us: of streams with a window"),
+        ({"slack_us": -1, "window": "time(1)"}, [], ValueError, r"^slack_us: -1, expected an int"),
+        ({"window": "time(1)"}, sample(), TypeError, r"^source: SpikeTrain, expected an iterable"),
+        ({}, 5, TypeError, r"^source: int, expected an iterable"),
+    ],
+)
+async def test_a_stream_that_cannot_be_says_why(options, source, error, message):
+    async with na.Network(RELAY) as network, network.session() as session:
+        with pytest.raises(error, match=message):
+            await anext(session.stream(source, **options))
+
+
+@pytest.mark.parametrize("clock", [10, na.RealTimeClock])
+def test_what_is_no_clock_is_refused(clock):
+    with pytest.raises(TypeError, match=r"^clock: .*, expected a clock, such as RealTimeClock\(\)"):
+        na.Network(RELAY, clock=clock)
+
+
+async def test_an_option_that_there_is_not_is_refused_with_those_there_are():
+    with pytest.raises(TypeError, match=r"^'untill': no such option, expected one of policy, gro"):
+        na.Network(RELAY, untill="quiet")
+    async with na.Network(RELAY) as network:
+        with pytest.raises(TypeError, match=r"^'untill': no such option, expected one of policy"):
+            await network.decide(sample(), untill="quiet")

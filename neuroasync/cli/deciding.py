@@ -29,7 +29,9 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
 def check_fit(bundle: Bundle, spikes: SpikeTrains) -> None:
     """Raise CliError unless the network reads such input and knows its labels."""
     reads = bundle.model.input_shape
-    if math.prod(spikes.shape) != math.prod(reads):
+    found, read = (tuple(n for n in shape if n > 1) for shape in (spikes.shape, reads))
+    is_flat = len(found) <= 1 or len(read) <= 1  # says nothing of rows and columns
+    if math.prod(found) != math.prod(read) or not (is_flat or found == read):
         raise CliError(
             f"the events have an input of shape {spikes.shape}, the network reads {reads}"
         )

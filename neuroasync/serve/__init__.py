@@ -13,7 +13,12 @@ the address says how: ``policy``, ``group_size``, ``until``, ``input``, ``seed``
 The counts of ``/metrics`` add up: sent == accepted + dropped + refused, once no sample is open.
 """
 
-from neuroasync.serve.app import create_app
-from neuroasync.serve.limits import ServerLimits
+try:
+    from neuroasync.serve.app import create_app
+    from neuroasync.serve.limits import ServerLimits
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"serving needs {error.name}: install neuroasync with its extra 'serve'", name=error.name
+    ) from error
 
 __all__ = ["ServerLimits", "create_app"]

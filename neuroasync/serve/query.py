@@ -74,7 +74,7 @@ def _seed(text: str | None) -> int | None:
 
 def _integer(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 20):
-        raise QueryError(f"{name}: {text!r:.80}, expected an integer")
+        raise QueryError(f"{name}: {text!r:.80}, expected an integer from 0")
     return int(text)
 
 

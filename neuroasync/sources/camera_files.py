@@ -4,11 +4,12 @@ Faery (https://aestream.github.io/faery, the extra ``camera``) reads the files: 
 ``.raw`` (EVT 2 and 3) and ``.dat``, and Event Stream ``.es``.
 """
 
+import asyncio
 import os
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from neuroasync.sources.times import ascending
 from neuroasync.spikes import SpikeTrain
 
 __all__ = ["CameraFileSource", "CameraStream", "View"]
+
+
+_SUFFIXES: Final = (".aedat4", ".dat", ".es", ".raw")
 
 
 class CameraStream(Protocol):
@@ -100,9 +104,9 @@ class CameraFileSource(Source):
 
     Raises:
         ValueError: the shape is none of these.
-        SourceError: while reading, if the file is missing or damaged, or the network has more
-            pixels than the camera.
-        ImportError: while reading, if Faery is not installed.
+        SourceError: on opening, if the file is missing; while reading, if it is damaged, or the
+            network has more pixels than the camera.
+        ImportError: on opening, if Faery is not installed.
     """
 
     def __init__(
@@ -121,6 +125,10 @@ class CameraFileSource(Source):
         self._start_us: int | None = None
         self._latest_us = 0
         self._parts = ThreadedItems(self._read)
+
+    async def _open(self) -> None:
+        if isinstance(self._recording, str | os.PathLike):
+            await asyncio.to_thread(_check_readable, Path(self._recording))
 
     async def _next(self) -> SpikeTrain | None:
         found = await self._parts.next()
@@ -154,15 +162,9 @@ class CameraFileSource(Source):
     def _stream(self) -> CameraStream:
         if not isinstance(self._recording, str | os.PathLike):
             return self._recording
-        try:
-            import faery
-        except ImportError as error:
-            raise ImportError(
-                "camera files are read by Faery: install neuroasync with its extra 'camera'"
-            ) from error
+        import faery
+
         path = Path(self._recording)
-        if not path.is_file():
-            raise SourceError(f"{str(path)!r}: no such file")
         known = {} if self._sensor is None else {"dimensions_fallback": self._sensor}
         stream: CameraStream = faery.events_stream_from_file(path, **known)
         return stream
@@ -181,3 +183,17 @@ class CameraFileSource(Source):
         sees = self._plane.sees(x, y)
         index = self._plane.index(x[sees], y[sees], packet["on"][sees])
         return SpikeTrain(t_us[sees], index), late, int(np.count_nonzero(~sees))
+
+
+def _check_readable(path: Path) -> None:
+    """Raise ImportError without Faery, or SourceError if there is no such file."""
+    try:
+        import faery  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "camera files are read by Faery: install neuroasync with its extra 'camera'"
+        ) from error
+    if path.suffix.lower() not in _SUFFIXES:
+        raise SourceError(f"{str(path)!r}: expected one of {', '.join(_SUFFIXES)}")
+    if not path.is_file():
+        raise SourceError(f"{str(path)!r}: no such file")

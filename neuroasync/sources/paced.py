@@ -8,7 +8,7 @@ import numpy as np
 
 from neuroasync import limits
 from neuroasync._inlet import Events
-from neuroasync.clock import Clock
+from neuroasync.clock import Clock, check_clock
 from neuroasync.sources.source import Source
 from neuroasync.spikes import SpikeTrain
 from neuroasync.streaming import Parts
@@ -48,7 +48,7 @@ class Paced(Source):
             raise ValueError(f"every_us: {every_us!r:.80}, expected an integer from 1")
         self._source = source
         self._parts = Parts(source)
-        self._clock = clock
+        self._clock = check_clock(clock)
         self._every_us = every_us
         self._part = SpikeTrain(_NONE, _NONE)
         self._at = 0

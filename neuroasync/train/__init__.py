@@ -3,6 +3,13 @@
 Needs torch (the extra ``train``); the runtime never imports this package.
 """
 
+try:
+    import torch as _torch  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"training needs {error.name}: install neuroasync with its extra 'train'", name=error.name
+    ) from error
+
 from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.checkpoint import CheckpointError
 from neuroasync.train.config import TrainConfig

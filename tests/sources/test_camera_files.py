@@ -136,7 +136,6 @@ async def test_a_stream_that_was_filtered_is_read_as_it_is():
         ("other.dat", b"% Version 9\n" + b"\xff" * 20),
         ("other.raw", b"% evt 9.0\n" + b"\xff" * 20),
         ("panic.raw", b"% evt 2.1\n" + b"\xff" * 80),  # Faery does not know it, and panics
-        ("unknown.xyz", b"data"),
     ],
 )
 async def test_a_file_that_is_none_is_named(name, data, tmp_path):
@@ -144,6 +143,13 @@ async def test_a_file_that_is_none_is_named(name, data, tmp_path):
     async with CameraFileSource(tmp_path / name, (2, 4, 4)) as source:
         with pytest.raises(na.SourceError, match=rf"{name}.*cannot be read"):
             await all_of(source)
+
+
+async def test_a_file_of_another_kind_is_refused_with_the_ones_there_are(tmp_path):
+    (tmp_path / "readme.md").write_bytes(b"data")
+    with pytest.raises(na.SourceError, match=r"readme\.md': expected one of \.aedat4, \.dat, \.es"):
+        async with CameraFileSource(tmp_path / "readme.md", (2, 4, 4)):
+            pass
 
 
 async def test_a_file_that_is_missing_is_named(tmp_path):

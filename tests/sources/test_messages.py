@@ -64,7 +64,10 @@ def test_a_message_may_only_end_the_sample_or_ask_for_provisional_decisions(bina
         ([], r"^message: expected `object`, got `array`$"),
         (5, r"^message: expected `object`, got `int`$"),
         (None, r"^message: expected `object`, got `(null|None)`$"),
-        ({"ends": True}, r"^message: object contains unknown field `ends`$"),
+        (
+            {"ends": True},
+            r"^message: object contains unknown field `ends`, expected t_us, index, end or p",
+        ),
         ({"t_us": [1]}, r"^index: missing, expected as many as in t_us$"),
         ({"index": [1]}, r"^t_us: missing, expected as many as in index$"),
         ({"t_us": [1, 2], "index": [1]}, r"^index: 1 events, expected 2 as in t_us$"),
