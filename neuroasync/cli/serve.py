@@ -122,7 +122,7 @@ def serve(
     max_message_bytes: MessageBytesOption = 2**20,
     max_rate: RateOption = 1000.0,
     max_waiting: WaitingOption = 8,
-    max_waiting_in_all: AllWaitingOption = 4096,
+    max_waiting_in_all: AllWaitingOption = 1024,
     send_timeout: SendTimeoutOption = 10.0,
 ) -> None:
     """Serve a network over websockets and HTTP.

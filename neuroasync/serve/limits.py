@@ -23,7 +23,8 @@ class ServerLimits:
         waiting_samples: samples of one connection that wait for the one that is under way.
         waiting_events: events of one connection that no pass has read; 16 bytes each, 1 MB. A
             message with more is refused.
-        server_waiting_samples: as ``waiting_samples``, of all connections of a worker.
+        server_waiting_samples: as ``waiting_samples``, of all connections of a worker. Under too
+            much load, those that wait are most of the latency.
         server_waiting_events: as ``waiting_events``, of all connections of a worker; 64 MB.
         send_timeout_s: how long an answer waits for a client that does not read, before its
             connection is cut. Some 64 KB of answers wait with it, besides the system's buffers.
@@ -38,7 +39,7 @@ class ServerLimits:
     messages_per_s: float = 1000.0
     waiting_samples: int = 8
     waiting_events: int = 2**16
-    server_waiting_samples: int = 4096
+    server_waiting_samples: int = 1024
     server_waiting_events: int = 2**22
     send_timeout_s: float = 10.0
     malformed_in_a_row: int = 8

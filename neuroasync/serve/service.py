@@ -98,7 +98,6 @@ class Service:
         self._connections.discard(connection)
         self.tally.add("sessions_open", -1)
         self._rest()
-        asyncio.get_running_loop().call_soon(self.count_tasks)
 
     def began(self) -> None:
         """Take note of a one-shot request; :meth:`ended` when it has been answered."""
@@ -126,7 +125,7 @@ class Service:
         log.info("drained", extra={"sessions": 0})
 
     def count_tasks(self) -> None:
-        """Bring the number of tasks up to date. It takes time: not once a message."""
+        """Bring the number of tasks up to date."""
         self.tally.set("tasks", len(asyncio.all_tasks()))
 
     def _rest(self) -> None:

@@ -123,6 +123,11 @@ def serve_app(
     Returns:
         Whether all that was accepted has been answered.
     """
+    service: Service = app.state.service
+
+    async def tick() -> None:
+        service.count_tasks()
+
     config = uvicorn.Config(
         app,
         ws=WebsocketProtocol,
@@ -133,7 +138,9 @@ def serve_app(
         server_header=False,
         lifespan="on",
         timeout_graceful_shutdown=1,
+        callback_notify=tick,
+        timeout_notify=1,
     )
-    server = _Server(config, app.state.service, grace_s, on_ready)
+    server = _Server(config, service, grace_s, on_ready)
     server.run([listener])
     return server.is_clean
