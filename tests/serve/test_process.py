@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import msgspec
@@ -138,4 +139,5 @@ def test_a_client_that_reads_nothing_is_cut_off_and_leaves_no_file(bundle):
         assert counts['connections_cut_total{reason="slow-reader"}'] == 1
         assert counts["sessions_open"] == counts["samples_open"] == 0
         client.close()
-        assert server.files() <= before
+        # The connection that asked for the counts takes a moment to close, too.
+        assert any(server.files() <= before or time.sleep(0.01) for _ in range(1000))
