@@ -12,12 +12,13 @@ from neuroasync.clock import Clock
 from neuroasync.counts import Counts
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError
+from neuroasync.kernels import layout as lay
 from neuroasync.kernels.order import sample_seed
 from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
 from neuroasync.spikes import SpikeTrain
 
-__all__ = ["Course", "Exclusive"]
+__all__ = ["Course", "Exclusive", "Held"]
 
 _log = logging.getLogger("neuroasync.session")
 
@@ -43,6 +44,7 @@ class Course:
         "_bundle",
         "_clock",
         "_forward",
+        "_holder",
         "_inlet",
         "_is_busy",
         "_is_closed",
@@ -53,7 +55,6 @@ class Course:
         "_scheduler",
         "_seed",
         "_started",
-        "_watch",
         "counts",
     )
 
@@ -82,7 +83,7 @@ class Course:
         self._is_closed = False
         self._is_busy = False
         self._sample = 0
-        self._watch: object | None = None
+        self._holder: object | None = None
         self._begin()
 
     def close(self) -> None:
@@ -99,7 +100,7 @@ class Course:
         self._forward.begin(self._sample_seed())
         self._scheduler.sample = self._sample
         self._inlet.begin()
-        self._watch = None
+        self._holder = None
         self._started: float | None = None
 
     def _sample_seed(self) -> int:
@@ -136,7 +137,7 @@ class Course:
     def _checked_whole(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
         """So, and the time up to which passes take place if they are the sample's last."""
         try:
-            train = self._inlet.checked(events)
+            train = self._inlet.checked(events, self._forward.begun_us)
             return train, self._inlet.end_us(duration_us, train)
         except Exception as error:
             count = event_count(events)
@@ -158,6 +159,29 @@ class Course:
         self._check_free(watch)
         self._accept(self._checked_whole(events, duration_us)[0])
 
+    async def _send(self, events: Events, holder: object | None = None) -> None:
+        self._check_free(holder)
+        train = self._checked(events)
+        with Exclusive(self, holder):
+            self._accept(train)
+            await self._run_passes(self._inlet.come_us())
+
+    async def _advance(self, t_us: int, holder: object | None = None) -> None:
+        self._check_free(holder)
+        end_us = self._inlet.advanced_us(t_us)
+        with Exclusive(self, holder):
+            await self._run_passes(end_us)
+            self._inlet.last_us = max(self._inlet.last_us, t_us - 1)
+
+    async def _decision(
+        self, duration_us: int | None = None, holder: object | None = None
+    ) -> Decision:
+        self._check_free(holder)
+        end_us = self._inlet.end_us(duration_us)
+        with Exclusive(self, holder):
+            await self._run_passes(end_us)
+            return self._finish(duration_us)
+
     async def _run_to_news(self, end_us: int, watch: object) -> bool:
         """Run passes up to ``end_us``, or until another class leads; return whether one does."""
         with Exclusive(self, watch):
@@ -175,6 +199,19 @@ class Course:
     def _wall_s(self) -> float:
         return 0.0 if self._started is None else time.perf_counter() - self._started
 
+    def _check_portable(self) -> None:
+        """Raise RuntimeError if what belongs to the sample is not all in the session."""
+        if self._recorder is not None:
+            raise RuntimeError(
+                "a session that records has no snapshot, nor goes on with one: a recording is in "
+                "one piece"
+            )
+        if self._forward.plan.wiring.wires.populations[:-1, lay.EXTERNAL].any():
+            raise RuntimeError(
+                "a session with a population of yours has no snapshot, nor goes on with one: what "
+                "yours holds is not in it"
+            )
+
     def _check_open(self) -> None:
         if self._is_closed:
             raise ClosedError("the session is closed")
@@ -183,15 +220,70 @@ class Course:
         """Raise unless the session can be used; by another than who watches its sample, end that.
 
         Args:
-            watch: what :meth:`watch` knows its sample by; None for all other calls.
+            watch: what a watch or a stream knows its sample by; None for all other calls.
         """
         self._check_open()
         if self._is_busy:
             raise RuntimeError("the session is deciding for another task; use one session each")
-        if self._watch is not watch:
+        if self._holder is not watch:
             if watch is not None:
                 raise RuntimeError("the session was used for something else; the sample is lost")
             self._abandon()
+
+
+class Held:
+    """A session as its stream has it: any other call to the session takes it away.
+
+    Then what the stream asks for next is refused, and leaving the stream changes nothing.
+
+    Args:
+        course: the session, whose sample is abandoned.
+
+    Raises:
+        RuntimeError: the session is deciding.
+        ClosedError: it is closed.
+    """
+
+    def __init__(self, course: Course) -> None:
+        course._check_free()
+        course._abandon()
+        course._holder = self
+        self._course = course
+        self.counts = course.counts
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the stop rule has ended the sample."""
+        return self._course._forward.is_stopped
+
+    def check(self, train: SpikeTrain) -> None:
+        """Raise SpikeFileError unless the network has such inputs."""
+        train.check_indices(self._course._bundle.model.input_size)
+
+    async def send(self, events: Events) -> None:
+        """See :meth:`neuroasync.Session.send`."""
+        await self._course._send(events, self)
+
+    async def leave_out(self, count: int) -> None:
+        """Take events that no pass reads. Cancellation: safe."""
+        self._course._check_free(self)
+        self.counts.events += count
+        await self._course._scheduler.give_way()
+
+    async def advance(self, t_us: int) -> None:
+        """See :meth:`neuroasync.Session.advance`."""
+        await self._course._advance(t_us, self)
+
+    async def decision(self, duration_us: int | None = None) -> Decision:
+        """See :meth:`neuroasync.Session.decision`; the next sample is the stream's, too."""
+        decision = await self._course._decision(duration_us, self)
+        self._course._holder = self
+        return decision
+
+    def leave(self) -> None:
+        """Abandon the sample, if it is still the stream's."""
+        if self._course._holder is self and not self._course._is_closed:
+            self._course._abandon()
 
 
 class Exclusive:
@@ -199,10 +291,10 @@ class Exclusive:
 
     def __init__(self, course: Course, watch: object | None = None) -> None:
         self._course = course
-        self._watch = watch
+        self._holder = watch
 
     def __enter__(self) -> None:
-        self._course._check_free(self._watch)
+        self._course._check_free(self._holder)
         self._course._is_busy = True
 
     def __exit__(

@@ -46,11 +46,16 @@ class Inlet:
         self._kept: list[SpikeTrain] = []
         self.last_us = -1
 
-    def checked(self, events: Events) -> SpikeTrain:
+    def checked(self, events: Events, begun_us: int = 0) -> SpikeTrain:
         """``events`` as a spike train that may follow what was sent.
 
+        Args:
+            events: a spike train, or its (t_us, index).
+            begun_us: the passes of all events before this time have begun.
+
         Raises:
-            SpikeFileError: they are not valid for this network, or go back in time.
+            SpikeFileError: they are not valid for this network, go back in time, or come after
+                their pass.
             LimitError: too many wait for one pass, or the sample would have too many.
         """
         train = as_train(events)
@@ -59,6 +64,11 @@ class Inlet:
             raise SpikeFileError(
                 f"t_us[0]: {train.t_us[0]}, expected at least {self.last_us}, "
                 "the time of the last event sent"
+            )
+        if len(train) and train.t_us[0] < begun_us:
+            raise SpikeFileError(
+                f"t_us[0]: {train.t_us[0]}, expected at least {begun_us}: the passes before have "
+                "taken place"
             )
         if self.t_us.size > limits.MAX_QUEUED_EVENTS:
             raise LimitError(

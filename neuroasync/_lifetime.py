@@ -115,11 +115,13 @@ class Lifetime:
                 tap.close()
         self._taps.clear()
         self._tasks = self._loop = None
-        for job in tuple(self._jobs):
-            await asyncio.to_thread(job.join)
-        # The group's own tasks never fail. What the block raised is not shown to it: it would
-        # come out wrapped in an ExceptionGroup.
-        await tasks.__aexit__(None, None, None)
+        try:
+            for job in tuple(self._jobs):
+                await asyncio.to_thread(job.join)
+        finally:
+            # The group's own tasks never fail. What the block raised is not shown to it: it would
+            # come out wrapped in an ExceptionGroup.
+            await tasks.__aexit__(None, None, None)
         _log.info("closed: %s, %s", self._name, self.counts, extra={"network": self._name})
 
     def _open_session(

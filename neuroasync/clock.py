@@ -150,7 +150,7 @@ class ManualClock:
             self._now_us = max(self._now_us, t_us)
             self._sleepers.wake()
             await _settle()
-        self._now_us = end_us
+        self._now_us = max(self._now_us, end_us)  # another may have advanced it meanwhile
         await _settle()
 
 

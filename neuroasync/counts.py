@@ -9,7 +9,8 @@ __all__ = ["Counts"]
 class Counts:
     """Counters; each only grows.
 
-    ``events + refused + dropped`` is all that was sent.
+    ``events + refused + dropped`` is all that was taken from its senders; what a stream had read
+    ahead when it was left is not.
 
     Attributes:
         events: input events that were accepted.

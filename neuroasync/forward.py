@@ -72,6 +72,14 @@ class Forward:
         return int(self.state.control[lay.TIME])
 
     @property
+    def begun_us(self) -> int:
+        """Passes take no more events from before this time, µs; 0 also if none will be read."""
+        if self.is_stopped or not self.passes:
+            return 0
+        timestep_us = self.plan.wiring.model.timestep_us
+        return self.passes * timestep_us if timestep_us else self.time_us + 1
+
+    @property
     def work(self) -> int:
         """What the session has cost so far, in synaptic operations, or what takes as long."""
         return int(self.state.control[lay.WORK])

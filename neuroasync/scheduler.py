@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Final
 
 import numpy as np
@@ -42,7 +42,6 @@ class Scheduler:
 
     Attributes:
         session: number of the session.
-        tasks: where the session's tasks live.
     """
 
     __slots__ = (
@@ -52,12 +51,13 @@ class Scheduler:
         "_own",
         "_patience_s",
         "_resumes",
+        "_started",
         "_taps",
+        "_tasks",
         "_turns",
         "forward",
         "sample",
         "session",
-        "tasks",
     )
 
     def __init__(
@@ -73,7 +73,8 @@ class Scheduler:
         self.sample = 0
         self._own = own
         self._taps = taps
-        self.tasks = tasks
+        self._tasks = tasks
+        self._started: tuple[asyncio.Task[None], ...] = ()
         self.session = session
         self._patience_s = patience_s
         self._turns = Turns.of_running_loop()
@@ -102,8 +103,7 @@ class Scheduler:
             ClosedError: the session was closed meanwhile.
             ValueError: the compiled engine was asked for and does not apply.
         """
-        if self._turns.is_taken():
-            await self._pause()
+        await self.give_way()
         compiles = self._compiles()
         self.forward.feed(t_us, index)
         if compiles:
@@ -214,6 +214,15 @@ class Scheduler:
         why = "a tap" if tapped else "a policy, stop rule or population of your own"
         raise ValueError(f"engine: 'compiled' has no coroutines for {why}; use 'auto'")
 
+    async def give_way(self) -> None:
+        """Wait for a turn, if others wait or this one's budget is spent. Cancellation: safe.
+
+        Raises:
+            ClosedError: the session was closed meanwhile.
+        """
+        if self._turns.is_taken():
+            await self._pause()
+
     async def _pause(self) -> None:
         await self._turns.pause()
         self._check_open()
@@ -222,10 +231,18 @@ class Scheduler:
         """End the populations after a cancelled or failed pass; the next pass starts others."""
         self._end_populations()
 
+    def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        """Start a task that is cancelled when the session is closed; it must not fail."""
+        task = self._tasks.create_task(work, name=name)
+        self._started = (*(other for other in self._started if not other.done()), task)
+        return task
+
     def close(self) -> None:
-        """End all population coroutines; a pass that is suspended raises ClosedError."""
+        """End all tasks and population coroutines; a suspended pass raises ClosedError."""
         self._is_closed = True
         self._end_populations()
+        for task in self._started:
+            task.cancel()
 
     def _resumes_of(self, reached: tuple[int, ...]) -> tuple[Callable[[None], object], ...]:
         return tuple(self._driven[p].resume for p in reached)
@@ -250,7 +267,7 @@ class Scheduler:
             if (own := self._own.get(population.name)) is None:
                 self._driven[p] = DrivenPort(self.forward, p)
             else:
-                self._external[p] = TaskPort(self.forward, p, own, self.tasks)
+                self._external[p] = TaskPort(self.forward, p, own, self._tasks)
 
     def _end_populations(self) -> None:
         for driven in self._driven.values():

@@ -5,13 +5,14 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from neuroasync._course import Course, Exclusive
+from neuroasync._course import Course, Exclusive, Held
 from neuroasync._inlet import Events
 from neuroasync.clock import VirtualClock
 from neuroasync.decision import Decision
+from neuroasync.pace import Late, Pace
 from neuroasync.snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.spikes import SpikeTrain
-from neuroasync.streaming import Late, Pace, Parts, cut_stream, pace_stream
+from neuroasync.streaming import Parts, cut_stream, pace_stream
 from neuroasync.windows import Cutter, Window, parse_window
 
 __all__ = ["Session"]
@@ -57,11 +58,7 @@ class Session(Course):
                 Nothing was accepted.
             ClosedError: the session is closed.
         """
-        self._check_free()
-        train = self._checked(events)
-        with Exclusive(self):
-            self._accept(train)
-            await self._run_passes(self._inlet.come_us())
+        await self._send(events)
 
     async def decision(self, duration_us: int | None = None) -> Decision:
         """End the sample: run its remaining passes and return what it came to.
@@ -75,11 +72,7 @@ class Session(Course):
             LimitError: the sample has too many passes.
             ClosedError: the session is closed.
         """
-        self._check_free()
-        end_us = self._inlet.end_us(duration_us)
-        with Exclusive(self):
-            await self._run_passes(end_us)
-            return self._finish(duration_us)
+        return await self._decision(duration_us)
 
     async def decide(self, events: Events, *, duration_us: int | None = None) -> Decision:
         """Decide on one whole sample: :meth:`send`, then :meth:`decision`.
@@ -125,7 +118,7 @@ class Session(Course):
             ClosedError: the session is closed.
         """
         self._check_free()
-        watch = self._watch = object()
+        watch = self._holder = object()
         self._forward.watch()
         try:
             if not isinstance(events, AsyncIterable):
@@ -142,7 +135,7 @@ class Session(Course):
                 yield self._provisional()
             yield self._finish(duration_us)
         finally:
-            if self._watch is watch and not self._is_closed:
+            if self._holder is watch and not self._is_closed:
                 self._abandon()
 
     async def stream(
@@ -162,7 +155,8 @@ class Session(Course):
 
         The next part is taken from the source when the decisions before it were taken from here,
         or, by a clock, when few parts wait: a slow consumer slows the source, and nothing piles
-        up. Whatever ends the iteration before the source does abandons the sample.
+        up. The sample that was under way is abandoned, and so is that of the stream by whatever
+        ends the iteration before the source does, any other call to the session included.
 
         Args:
             source: of samples, or of parts, each not earlier than those before.
@@ -176,6 +170,7 @@ class Session(Course):
             ValueError: ``window`` or ``late`` is none of these.
             SpikeFileError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
+            RuntimeError: the session was used for something else meanwhile.
             ClosedError: the session is closed.
         """
         if window is None:
@@ -185,18 +180,17 @@ class Session(Course):
         timestep_us, clock = self._forward.plan.wiring.model.timestep_us, self._clock
         cutter = Cutter(parse_window(window), timestep_us)
         pace = Pace(clock, timestep_us, late, self.counts)
-        self.reset()
+        held = Held(self)
         if isinstance(clock, VirtualClock):
-            decisions = cut_stream(self, source, cutter)
+            decisions = cut_stream(held, source, cutter)
         else:
-            decisions = pace_stream(self, source, cutter, pace, self._scheduler.tasks)
+            decisions = pace_stream(held, source, cutter, pace, self._scheduler.start)
         try:
             async with aclosing(decisions):
                 async for decision in decisions:
                     yield decision
         finally:
-            if not self._is_closed and not self._is_busy:
-                self._abandon()
+            held.leave()
 
     async def advance(self, t_us: int) -> None:
         """Run every pass before ``t_us``: no event of an earlier time will be sent any more.
@@ -212,29 +206,31 @@ class Session(Course):
             LimitError: the sample would have too many passes.
             ClosedError: the session is closed.
         """
-        self._check_free()
-        end_us = self._inlet.advanced_us(t_us)
-        with Exclusive(self):
-            await self._run_passes(end_us)
-            self._inlet.last_us = max(self._inlet.last_us, t_us - 1)
+        await self._advance(t_us)
 
     def snapshot(self) -> bytes:
-        """All that the session holds, to go on with elsewhere: MessagePack, see ``files``.
+        """All that the session holds, to go on with elsewhere, as MessagePack.
+
+        The format is that of :mod:`neuroasync.snapshot`.
 
         The sample under way is in it, spikes in flight and events that wait for their pass, too.
         :meth:`restore` goes on with it, spike for spike.
 
         Raises:
-            RuntimeError: the session is deciding, somebody watches its sample, or it records.
+            RuntimeError: the session is deciding, somebody watches its sample, or a stream with a
+                window is under way; or it records, or runs a population of yours: a recording is
+                in one piece, and what yours holds is in no snapshot.
             ClosedError: the session is closed.
         """
         self._check_open()
-        if self._is_busy or self._watch is not None:
-            raise RuntimeError("the session is deciding; take a snapshot between two calls")
-        if self._recorder is not None:
+        if isinstance(self._holder, Held):
             raise RuntimeError(
-                "a session that records has no snapshot: a recording is in one piece"
+                "a stream is under way, and events that wait in its window are in no snapshot; "
+                "leave the stream first"
             )
+        if self._is_busy or self._holder is not None:
+            raise RuntimeError("the session is deciding; take a snapshot between two calls")
+        self._check_portable()
         inlet = self._inlet
         waiting = SpikeTrain(inlet.t_us, inlet.index)
         return dump_snapshot(
@@ -252,12 +248,11 @@ class Session(Course):
 
         Raises:
             SnapshotError: it is damaged, or of another network or way to run it. Nothing changed.
-            RuntimeError: the session is deciding, or it records.
+            RuntimeError: the session is deciding; or it records, or runs a population of yours.
             ClosedError: the session is closed.
         """
         self._check_free()
-        if self._recorder is not None:
-            raise RuntimeError("a session that records cannot go on with another's sample")
+        self._check_portable()
         read = read_snapshot(snapshot, self._forward, self._bundle.digest)
         self._abandon()
         restore_state(self._forward, read)

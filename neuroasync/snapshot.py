@@ -9,7 +9,7 @@ A map, its keys in this order::
     sample      number of the sample that is under way
     last_us     time of its last event that was sent, µs; -1: none
     waiting     {"t_us": array, "index": array}, events that no pass has read
-    counters    {name: int}, see ``_COUNTERS``
+    counters    {name: int}, see ``_COUNTERS``; pass: number of the latest, -1: none
     votes       array i64[5, classes], columns as in ``kernels.layout``
     spikes      array i64[populations]
     potential   array f32[neurons], as the latest pass left them
@@ -50,7 +50,7 @@ _KEYS: Final = (
     "spikes", "potential", "momentum", "due",
 )  # fmt: skip
 _COUNTERS: Final = {
-    "passes": lay.PASS,
+    "pass": lay.PASS,
     "step": lay.STEP,
     "time_us": lay.TIME,
     "groups": lay.SERIAL,
@@ -175,7 +175,7 @@ def restore_state(forward: Forward, snapshot: Snapshot) -> None:
         state.control[column] = snapshot.counters[name]
     state.votes[:], state.spikes[:] = snapshot.votes, snapshot.spikes
     state.fly(snapshot.due)
-    if snapshot.counters["passes"] >= 0:
+    if snapshot.counters["pass"] >= 0:
         _charge(state, snapshot)
     forward.leave()
 
@@ -260,13 +260,13 @@ def _counters(value: object, forward: Forward) -> dict[str, int]:
         _integer(f"counters.{name}", found[name], least, most)
     if found["phase"] not in _PHASES:
         raise SnapshotError(f"counters.phase: {found['phase']}, expected one of {list(_PHASES)}")
-    _integer("counters.passes", found["passes"], -1, limits.MAX_PASSES - 1)
+    _integer("counters.pass", found["pass"], -1, limits.MAX_PASSES - 1)
     _integer("counters.time_us", found["time_us"], 0, limits.MAX_TIME_US)
     _integer("counters.last_owner", found["last_owner"], -1, len(forward.plan.names) - 1)
     timestep = forward.plan.wiring.model.timestep_us
-    if timestep and found["time_us"] != max(found["passes"], 0) * timestep:
+    if timestep and found["time_us"] != max(found["pass"], 0) * timestep:
         raise SnapshotError(
-            f"counters.time_us: {found['time_us']}, expected {max(found['passes'], 0) * timestep}"
+            f"counters.time_us: {found['time_us']}, expected {max(found['pass'], 0) * timestep}"
         )
     return found
 

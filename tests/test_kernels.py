@@ -18,6 +18,7 @@ from neuroasync.kernels.vectors import add_rows, charge
 from neuroasync.model import LIF, Model, Population
 from neuroasync.plan import Plan
 from neuroasync.policies import Fifo, LayerSync, Momentum, Random
+from neuroasync.sample import run_sample
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
 from neuroasync.wiring import Wiring
@@ -173,3 +174,21 @@ def test_what_comes_to_rest_together_is_on_one_cache_line_in_a_large_network():
     plan = Plan(Wiring(model), RunSettings(Momentum()))
     session = Forward(plan).state
     assert session.potential.ctypes.data % 64 == session.momentum.ctypes.data % 64 == 0
+
+
+def test_work_is_that_of_rows_however_often_their_spike_came():
+    lif = LIF(tau_mem_us=np.inf, v_threshold=1e6)
+    weight = np.ones((100, 1), np.float32)
+    for connection in (
+        Dense("input", "output", weight),
+        Sparse("input", "output", np.array([0, 100]), np.arange(100), weight.ravel()),
+    ):
+        model = Model(1000, (1,), (Population("output", (100,), lif),), (connection,), "output")
+        costs = []
+        for events in (1, 10_000):
+            forward = Forward(Plan(Wiring(model), RunSettings()))
+            train = SpikeTrain(np.zeros(events, np.int64), np.zeros(events, np.int64))
+            decision = run_sample(forward, train)
+            assert decision.synops == 100 * events
+            costs.append(forward.work)
+        assert costs[0] == costs[1]

@@ -234,3 +234,23 @@ def test_a_network_that_is_open_in_another_loop_says_so():
                 await asyncio.to_thread(lambda: asyncio.run(decide(network)))
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("timestep_us", [1000, 0])
+async def test_an_event_whose_pass_has_taken_place_is_refused(timestep_us):
+    lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5)
+    one = np.ones((1, 1), np.float32)
+    model = na.Model(
+        timestep_us,
+        (1,),
+        (na.Population("output", (1,), lif),),
+        (na.Dense("input", "output", one),),
+        "output",
+    )
+    async with na.Network(na.Bundle(model)) as network, network.session() as session:
+        await session.send(([1999], [0]))
+        await session.advance(2000)
+        with pytest.raises(na.SpikeFileError, match=r"^t_us\[0\]: 1999, expected at least 2000: "):
+            await session.send(([1999], [0]))
+        await session.send(([2000], [0]))
+        assert (await session.decision()).votes[0] == 2

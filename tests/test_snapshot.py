@@ -113,8 +113,21 @@ async def test_a_session_that_is_busy_watched_or_recording_says_so():
         async with network.session(recorder=network.recorder()) as session:
             with pytest.raises(RuntimeError, match=r"^a session that records has no snapshot"):
                 session.snapshot()
-            with pytest.raises(RuntimeError, match=r"^a session that records cannot go on"):
+            with pytest.raises(RuntimeError, match=r"^a session that records has no snapshot"):
                 session.restore(b"")
+
+
+async def test_what_a_population_of_your_own_holds_is_in_no_snapshot():
+    async def silent(inbox, fired, population):
+        async for _ in inbox:
+            await fired.put([])
+
+    async with (
+        na.Network(BUNDLE, populations={"hidden2": silent}) as network,
+        network.session() as session,
+    ):
+        with pytest.raises(RuntimeError, match=r"^a session with a population of yours has no sn"):
+            session.snapshot()
 
 
 async def test_a_snapshot_says_what_it_does_not_fit():

@@ -260,3 +260,137 @@ async def test_refused_events_are_counted(no_leaks):
                 await session.send(([1], [0]))
             assert session.counts == na.Counts(events=1, refused=3)
         assert network.counts == na.Counts(events=1, refused=3)
+
+
+async def ticking(parts=1000):
+    """An event each timestep."""
+    for k in range(parts):
+        yield [1000 * k], [0]
+
+
+async def test_a_stream_that_somebody_still_holds_does_not_keep_the_network_open(no_leaks):
+    clock, source = na.ManualClock(), ticking()
+    async with asyncio.timeout(10):
+        async with na.Network(RELAY, clock=clock) as network, network.session() as session:
+            stream = session.stream(source, window="events(2)")
+            first = asyncio.create_task(anext(stream))
+            await settle()
+            await clock.advance(2000)
+            assert (await first).votes[0] == 2
+        with pytest.raises(na.ClosedError):
+            await anext(stream)
+    await source.aclose()
+
+
+async def test_leaving_the_network_ends_a_stream_that_waits_for_its_source(no_leaks):
+    async with asyncio.timeout(10):
+        async with na.Network(RELAY, clock=na.ManualClock()) as network:
+            stream = network.session().stream(na.BoundedQueue(), window="events(2)")
+            waiting = asyncio.create_task(anext(stream))
+            await settle()
+        with pytest.raises(na.ClosedError, match=r"^the session was closed while a stream was re"):
+            await waiting
+
+
+async def test_a_stream_that_is_finalised_late_leaves_the_next_sample_alone(no_leaks):
+    async with na.Network(RELAY) as network, network.session() as session:
+        async for _ in session.stream(ticking(), window="events(2)"):
+            break  # the event loop closes it when it comes to that
+        await session.send(([0, 1000, 2000], [0, 0, 0]))
+        await settle()
+        assert (await session.decision()).input_events == 3
+
+
+async def test_a_stream_whose_session_is_used_for_something_else_says_so(no_leaks):
+    async with na.Network(RELAY) as network, network.session() as session:
+        stream = session.stream(ticking(), window="events(3)")
+        await anext(stream)
+        with pytest.raises(RuntimeError, match=r"^a stream is under way, and events that wait in"):
+            session.snapshot()
+        assert (await session.decide(([0], [0]))).input_events == 1
+        await session.send(([0, 1000], [0, 0]))
+        with pytest.raises(RuntimeError, match=r"^the session was used for something else"):
+            await anext(stream)
+        assert (await session.decision()).input_events == 2
+
+
+async def test_a_source_that_is_cancelled_has_not_ended(no_leaks):
+    async def source():
+        yield [0], [0]
+        raise asyncio.CancelledError  # as by a task of its own that it waits for
+
+    clock = na.ManualClock()
+    async with na.Network(RELAY, clock=clock) as network, network.session() as session:
+        reading = asyncio.create_task(anext(session.stream(source(), window="events(2)")))
+        await settle()
+        await clock.advance(1000)
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+
+async def test_a_decision_comes_with_the_pass_that_makes_it(no_leaks):
+    clock = na.ManualClock()
+    async with na.Network(RELAY, clock=clock, until="votes(2)") as network:
+        stream = Stream(network, clock, Feed(), window="decided")
+        stream.feed.give(0)
+        await settle()
+        await clock.advance(1100)
+        stream.feed.give(1100)
+        await clock.advance(899)
+        assert stream.votes == []
+        await clock.advance(1)
+        assert stream.votes == [(2000, 2)]
+        stream.feed.end()
+        await settle()
+        await stream.ended()
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (([3, 4], [0, 0]), r"^t_us\[0\]: 3, expected at least 5"),
+        (([9, 9], [0, 7]), r"index\[1\]: 7"),
+    ],
+)
+async def test_what_a_stream_refuses_is_counted_also_once_its_window_is_decided(part, message):
+    async with na.Network(RELAY, until="first-spike") as network, network.session() as session:
+        stream = session.stream([([0, 1000], [0, 0]), ([1000], [0]), part], window="time(9000)")
+        if part[0][0] < 5:
+            stream = session.stream([([0, 5], [0, 0]), part], window="time(9000)")
+        with pytest.raises(na.SpikeFileError, match=message):
+            _ = [decision async for decision in stream]
+        assert session.counts.refused == 2
+
+
+async def test_what_is_not_read_lets_the_event_loop_run(no_leaks):
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with na.Network(RELAY, until="first-spike") as network, network.session() as session:
+        other = asyncio.create_task(others())
+        parts = (([k], [0]) for k in range(3000))
+        found = [d async for d in session.stream(parts, window="time(100000)")]
+        other.cancel()
+        assert len(found) == 1
+        assert turns > 3
+        with pytest.raises(asyncio.CancelledError):
+            await other
+
+
+async def test_a_clock_that_two_advance_does_not_go_back():
+    clock = na.ManualClock()
+
+    async def woken():
+        await clock.sleep_until(1000)
+        await clock.advance(5000)
+
+    other = asyncio.create_task(woken())
+    await settle()
+    await clock.advance(2000)
+    await other
+    assert clock.now_us() == 6000

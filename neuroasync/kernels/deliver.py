@@ -48,7 +48,7 @@ def deliver(c, limit):
     control, populations = control_of(c), populations_of(c)
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
     links = i64_at(c[lay.LINKS], 1)
-    n, s, done = control[lay.GROUP], control[lay.SLOT], 0
+    n, s, synops, work = control[lay.GROUP], control[lay.SLOT], 0, 0
     asked = s if c[lay.IS_FAR] else n
     while s < n:
         if s >= asked:
@@ -69,18 +69,20 @@ def deliver(c, limit):
             counts[lay.REACHES, p] = 1
             if connections[k, lay.KIND] == lay.DENSE and populations[p, lay.SYNC] == 0:
                 counts[lay.TOUCHES, p] = -1
-                synops = _dense(c, k, p, first, s, e)
+                synops += _dense(c, k, p, first, s, e)
+                work += (populations[p, lay.STOP] - populations[p, lay.START]) * (e - s)
             else:
-                synops = 0
                 for q in range(s, e):
-                    synops += _scatter(c, k, p, group[lay.ORIGIN, q] - first, group[lay.COUNT, q])
-            done += synops
+                    source, count = group[lay.ORIGIN, q] - first, group[lay.COUNT, q]
+                    targets = _scatter(c, k, p, source, count)
+                    synops += targets * count
+                    work += targets
         s = e
-        if control[lay.WORK] + done > limit:
+        if control[lay.WORK] + work > limit:
             break
     control[lay.SLOT] = s
-    control[lay.SYNOPS] += done
-    control[lay.WORK] += done
+    control[lay.SYNOPS] += synops
+    control[lay.WORK] += work  # a row takes as long however often its spike came
     return s == n
 
 
@@ -168,12 +170,12 @@ def _dense(c, k, p, first, s, e):
 
 @kernel
 def _scatter(c, k, p, source, count):
-    """Deliver one spike event neuron by neuron; return synaptic operations."""
+    """Deliver one spike event neuron by neuron; return how many targets it has."""
     kind = connections_of(c)[k, lay.KIND]
     if kind == lay.SPARSE:
-        return count * _sparse(c, k, p, source, count)
+        return _sparse(c, k, p, source, count)
     if kind == lay.CONV2D:
-        return count * _conv2d(c, k, p, source, count)
+        return _conv2d(c, k, p, source, count)
     populations, current = populations_of(c), current_of(c)
     start, size = populations[p, lay.START], populations[p, lay.STOP] - populations[p, lay.START]
     row = f32_at(c[lay.WEIGHTS] + 4 * (connections_of(c)[k, lay.WEIGHT] + source * size), size)
@@ -181,7 +183,7 @@ def _scatter(c, k, p, source, count):
     for i in range(size):
         current[start + i] += row[i] * times
         touch(c, p, start + i, count)
-    return count * size
+    return size
 
 
 @kernel
