@@ -80,6 +80,10 @@ class Service:
         self.tally.add("connections_refused", 1, reason)
         log.info("refused: %s", reason, extra={"reason": reason, "remote": remote})
 
+    def is_blocked(self) -> bool:
+        """Whether all who are still connected do not read what they are answered."""
+        return not self._requests and all(c.is_blocked for c in self._connections)
+
     def is_full(self) -> bool:
         """Whether there are as many sessions as there may be."""
         return self.tally.total("sessions_open") >= self.limits.sessions

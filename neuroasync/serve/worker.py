@@ -34,7 +34,7 @@ class _Server(uvicorn.Server):
         on_ready: called once it listens.
 
     Attributes:
-        is_clean: all that was accepted has been answered.
+        is_clean: all that was accepted has been answered, but for clients that do not read.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class _Server(uvicorn.Server):
             async with self._draining:
                 await self._service.drain()
         except TimeoutError:
-            self.is_clean = False
+            self.is_clean = self._service.is_blocked()
             log.warning("ended before all was answered", extra={"grace_s": self._grace_s})
         await super().shutdown(sockets)
 

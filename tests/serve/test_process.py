@@ -1,5 +1,6 @@
 """The command as a process, with real sockets: what it prints, how it ends, and its promises."""
 
+import contextlib
 import os
 import select
 import signal
@@ -21,6 +22,9 @@ from neuroasync import SpikeTrains, write_bundle, write_spikes
 from neuroasync.messages import EventMessage, format_events
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+
+NOTHING = frame(b'{"end": true}', 0x81)
+"""A whole sample, without events."""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,19 @@ def test_a_signal_ends_it_with_0_and_not_a_word(bundle, number, workers):
     finally:
         process.kill()
     assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_client_that_reads_nothing_does_not_spoil_the_end(bundle):
+    with (
+        Served(bundle, "--grace", "2", "--max-rate", "100000") as server,
+        _silent_client(server.port) as client,
+    ):
+        client.setblocking(False)
+        while server.counts()["samples_waiting"] < 8:
+            with contextlib.suppress(BlockingIOError):
+                client.send(NOTHING * 1000)
+        code, seconds = server.end()
+        assert (code, seconds < 2) == (0, True)
 
 
 def test_a_worker_that_dies_ends_the_server_with_an_error(bundle):
@@ -121,23 +138,27 @@ def test_a_message_that_is_too_large_closes_its_connection_with_1009(bundle):
 
 
 def test_a_client_that_reads_nothing_is_cut_off_and_leaves_no_file(bundle):
-    nothing = frame(b'{"end": true}', 0x81)
     with Served(bundle, "--send-timeout", "0.2", "--max-rate", "100000") as server:
         server.counts()
         before = server.files()
-        client = socket.create_connection(("127.0.0.1", server.port))
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.sendall(
-            b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        client.settimeout(60)
+        client = _silent_client(server.port)
         with pytest.raises(ConnectionError):
             while True:
-                client.sendall(nothing * 1000)
+                client.sendall(NOTHING * 1000)
         counts = server.counts()
         assert counts['connections_cut_total{reason="slow-reader"}'] == 1
         assert counts["sessions_open"] == counts["samples_open"] == 0
         client.close()
         # The connection that asked for the counts takes a moment to close, too.
         assert any(server.files() <= before or time.sleep(0.01) for _ in range(1000))
+
+
+def _silent_client(port):
+    client = socket.create_connection(("127.0.0.1", port))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.sendall(
+        b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    client.settimeout(60)
+    return client
