@@ -24,9 +24,9 @@ def harass(port: int, frames: Sequence[bytes], seconds: float, seed: int) -> dic
     silent = [_Silent(port) for _ in range(3)]
     while time.monotonic() < end_s:
         for way in _WAYS:
+            done[_name(way)] += 1
             with contextlib.suppress(OSError), _connected(port) as client:
                 way(client, frames, rng)
-                done[_name(way)] += 1
         for k, mute in enumerate(silent):
             if not mute.send():
                 mute.close()

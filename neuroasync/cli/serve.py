@@ -119,10 +119,10 @@ def serve(
     token: TokenOption = None,
     grace: GraceOption = 10.0,
     max_sessions: SessionsOption = 2048,
-    max_message_bytes: MessageBytesOption = 2**20,
+    max_message_bytes: MessageBytesOption = 2**18,
     max_rate: RateOption = 1000.0,
     max_waiting: WaitingOption = 8,
-    max_waiting_in_all: AllWaitingOption = 4096,
+    max_waiting_in_all: AllWaitingOption = 1024,
     send_timeout: SendTimeoutOption = 10.0,
 ) -> None:
     """Serve a network over websockets and HTTP.

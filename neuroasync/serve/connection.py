@@ -88,6 +88,11 @@ class Connection:
             self._service.closed(self)
             log.info("disconnected", extra=self._about | {"samples": self._intake.sent})
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an answer waits for the client to read."""
+        return self._socket.is_blocked
+
     def drain(self) -> None:
         """Read no more; what has come whole is answered, then the connection is closed."""
         if self._reader is not None and not self._reader.done():

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from neuroasync import limits
-
 __all__ = ["ServerLimits"]
 
 _MOST = 2**31 - 1
@@ -16,14 +14,16 @@ class ServerLimits:
     Attributes:
         sessions: connections at a time, of all workers; one more is refused with status 503.
             Each costs some 40 KB, and what a session of the network takes.
-        message_bytes: of one message. A message of this size costs some 30 times as much while
-            it is read. A larger one closes its connection with code 1009.
+        message_bytes: of one message. While it is read, which takes some 5 ms, it costs 30 times
+            as much; before, each connection may hold one. A larger one closes its connection with
+            code 1009.
         messages_per_s: read from one connection, on average; as many may come at once. A faster
             client is made to wait.
         waiting_samples: samples of one connection that wait for the one that is under way.
         waiting_events: events of one connection that no pass has read; 16 bytes each, 1 MB. A
             message with more is refused.
-        server_waiting_samples: as ``waiting_samples``, of all connections of a worker.
+        server_waiting_samples: as ``waiting_samples``, of all connections of a worker. Under too
+            much load, those that wait are most of the latency.
         server_waiting_events: as ``waiting_events``, of all connections of a worker; 64 MB.
         send_timeout_s: how long an answer waits for a client that does not read, before its
             connection is cut. Some 64 KB of answers wait with it, besides the system's buffers.
@@ -34,11 +34,11 @@ class ServerLimits:
     """
 
     sessions: int = 2048
-    message_bytes: int = limits.MAX_MESSAGE_BYTES
+    message_bytes: int = 2**18
     messages_per_s: float = 1000.0
     waiting_samples: int = 8
     waiting_events: int = 2**16
-    server_waiting_samples: int = 4096
+    server_waiting_samples: int = 1024
     server_waiting_events: int = 2**22
     send_timeout_s: float = 10.0
     malformed_in_a_row: int = 8

@@ -23,8 +23,9 @@ from neuroasync.serve.socket import LINE_EXTENSION
 __all__ = ["WebsocketProtocol"]
 
 _LINGER_S: Final = 5.0
-_MOST_UNREAD: Final = 16
-"""Messages that are taken apart before the app asks for them; the rest stay bytes."""
+_MOST_AHEAD: Final = 16
+_MOST_BYTES_AHEAD: Final = 2**16
+"""Messages that are taken apart before the app asks for them, and their bytes; the rest waits."""
 _FIN: Final = 0x80
 _TEXT: Final = _FIN | Opcode.TEXT
 _BINARY: Final = _FIN | Opcode.BINARY
@@ -45,6 +46,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(*args, **options)
         self._unread = bytearray()
         self._needed = 0
+        self._bytes_ahead = 0
+        self._was_heard = False
         self._is_fragmented = False
         # With an extension, frames are more than they seem.
         self._by_library = self.config.ws_per_message_deflate
@@ -66,13 +69,23 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         finally:
             self._cut_later()
 
+    def send_keepalive_ping(self) -> None:
+        """Ask whether the client is still there."""
+        self._was_heard = False
+        super().send_keepalive_ping()
+
     def keepalive_timeout(self) -> None:
-        """The client does not answer pings any more."""
+        """No answer came. It may wait behind messages that were not read yet."""
+        if self._was_heard or self.read_paused:
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+            return
         super().keepalive_timeout()
         self._cut_later()
 
     def data_received(self, data: bytes) -> None:
         """Read frames; those of the handshake and of what follows it too soon are the library's."""
+        self._was_heard = True
         if self._by_library or not self.handshake_complete:
             self._by_library |= self.handshake_initiated
             super().data_received(data)
@@ -84,9 +97,10 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     async def receive(self) -> Any:
         """The app's next message."""
         if self.queue.empty():
+            self._bytes_ahead = 0
             if self._unread and len(self._unread) >= self._needed:
                 self._read()
-            if self.read_paused and self.queue.qsize() < _MOST_UNREAD:
+            if self.read_paused and not self._is_ahead():
                 self.read_paused = False
                 self.transport.resume_reading()
         return await self.queue.get()
@@ -114,7 +128,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         data, at = bytes(self._unread), 0
         self._unread.clear()
         self._needed = 0
-        while at < len(data) and self.queue.qsize() < _MOST_UNREAD:
+        while at < len(data) and not self._is_ahead():
             span = self._span(data, at)
             if span is None:
                 super().data_received(data[at:])
@@ -129,7 +143,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
                 return
             at = end
         self._unread += data[at:]
-        if self.queue.qsize() >= _MOST_UNREAD and not self.read_paused:
+        if self._is_ahead() and not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
 
@@ -164,6 +178,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             if kind & 0x0F <= Opcode.BINARY:
                 self._is_fragmented = not kind & _FIN
             return False
+        self._bytes_ahead += end - at
         message = apply_mask(data[payload:end], data[payload - 4 : payload])
         if kind == _BINARY:
             self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
@@ -174,6 +189,9 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.conn.send_close(1007)  # as the library does, but without a line in the log
             self.handle_parser_exception()
         return True
+
+    def _is_ahead(self) -> bool:
+        return self.queue.qsize() >= _MOST_AHEAD or self._bytes_ahead >= _MOST_BYTES_AHEAD
 
     def _cut_later(self) -> None:
         """Until a transport's buffer is empty, closing it has no effect."""

@@ -80,6 +80,10 @@ class Service:
         self.tally.add("connections_refused", 1, reason)
         log.info("refused: %s", reason, extra={"reason": reason, "remote": remote})
 
+    def is_blocked(self) -> bool:
+        """Whether all who are still connected do not read what they are answered."""
+        return not self._requests and all(c.is_blocked for c in self._connections)
+
     def is_full(self) -> bool:
         """Whether there are as many sessions as there may be."""
         return self.tally.total("sessions_open") >= self.limits.sessions
@@ -98,7 +102,6 @@ class Service:
         self._connections.discard(connection)
         self.tally.add("sessions_open", -1)
         self._rest()
-        asyncio.get_running_loop().call_soon(self.count_tasks)
 
     def began(self) -> None:
         """Take note of a one-shot request; :meth:`ended` when it has been answered."""
@@ -126,7 +129,7 @@ class Service:
         log.info("drained", extra={"sessions": 0})
 
     def count_tasks(self) -> None:
-        """Bring the number of tasks up to date. It takes time: not once a message."""
+        """Bring the number of tasks up to date."""
         self.tally.set("tasks", len(asyncio.all_tasks()))
 
     def _rest(self) -> None:

@@ -34,9 +34,11 @@ class Socket:
 
     Attributes:
         is_slow: the client was cut off because it did not read.
+        is_blocked: an answer waits for the client to read.
     """
 
-    __slots__ = ("_is_closed", "_line", "_receive", "_send", "_send_timeout_s", "is_slow")
+    __slots__ = ("_is_closed", "_line", "_receive", "_send", "_send_timeout_s",
+                 "is_blocked", "is_slow")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, send_timeout_s: float) -> None:
         self._receive = receive
@@ -44,7 +46,7 @@ class Socket:
         self._send_timeout_s = send_timeout_s
         self._line: Line | None = (scope.get("extensions") or {}).get(LINE_EXTENSION)
         self._is_closed = False
-        self.is_slow = False
+        self.is_slow = self.is_blocked = False
 
     async def receive(self) -> str | bytes:
         """Wait for a message. Cancellation: safe; nothing is taken.
@@ -93,8 +95,10 @@ class Socket:
             if self._line is not None and not self._line.is_full():
                 await self._send(message)
             else:
+                self.is_blocked = True
                 async with asyncio.timeout(self._send_timeout_s):
                     await self._send(message)
+                self.is_blocked = False
         except TimeoutError:
             self.is_slow = self._is_closed = True
             if self._line is not None:

@@ -1,11 +1,13 @@
 """The command as a process, with real sockets: what it prints, how it ends, and its promises."""
 
+import contextlib
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import httpx
 import msgspec
@@ -19,8 +21,10 @@ from bench.serving import Plan, measure
 from neuroasync import SpikeTrains, write_bundle, write_spikes
 from neuroasync.messages import EventMessage, format_events
 
-posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-pytestmark = posix
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+
+NOTHING = frame(b'{"end": true}', 0x81)
+"""A whole sample, without events."""
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +40,10 @@ def ask(port, train, query=""):
         return msgspec.json.decode(client.recv(timeout=30))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_promise_is_kept_at_a_tiny_size(bundle, tmp_path, workers):
+def test_every_promise_is_kept_at_a_tiny_size(bundle, tmp_path):
     events = tmp_path / "events.npz"
     write_spikes(SpikeTrains.from_trains([sample(seed=k) for k in range(6)], (12,)), events)
-    plan = Plan(bundle, events, 8, 2, workers, seconds=0.5, search_s=0.2, rest_s=2.0, rate=100.0)
+    plan = Plan(bundle, events, 8, 2, 2, seconds=0.5, search_s=0.2, rest_s=2.0, rate=100.0)
     answers = measure(plan)
     assert [a.name for a in answers] == ["hold", "overload", "hostile", "end"]
     assert all(a.checks for a in answers)
@@ -63,6 +66,19 @@ def test_a_signal_ends_it_with_0_and_not_a_word(bundle, number, workers):
     finally:
         process.kill()
     assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_client_that_reads_nothing_does_not_spoil_the_end(bundle):
+    with (
+        Served(bundle, "--grace", "2", "--max-rate", "100000") as server,
+        _silent_client(server.port) as client,
+    ):
+        client.setblocking(False)
+        while server.counts()["samples_waiting"] < 8:
+            with contextlib.suppress(BlockingIOError):
+                client.send(NOTHING * 1000)
+        code, seconds = server.end()
+        assert (code, seconds < 2) == (0, True)
 
 
 def test_a_worker_that_dies_ends_the_server_with_an_error(bundle):
@@ -122,22 +138,27 @@ def test_a_message_that_is_too_large_closes_its_connection_with_1009(bundle):
 
 
 def test_a_client_that_reads_nothing_is_cut_off_and_leaves_no_file(bundle):
-    nothing = frame(b'{"end": true}', 0x81)
     with Served(bundle, "--send-timeout", "0.2", "--max-rate", "100000") as server:
         server.counts()
         before = server.files()
-        client = socket.create_connection(("127.0.0.1", server.port))
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.sendall(
-            b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        client.settimeout(60)
+        client = _silent_client(server.port)
         with pytest.raises(ConnectionError):
             while True:
-                client.sendall(nothing * 1000)
+                client.sendall(NOTHING * 1000)
         counts = server.counts()
         assert counts['connections_cut_total{reason="slow-reader"}'] == 1
         assert counts["sessions_open"] == counts["samples_open"] == 0
         client.close()
-        assert server.files() <= before
+        # The connection that asked for the counts takes a moment to close, too.
+        assert any(server.files() <= before or time.sleep(0.01) for _ in range(1000))
+
+
+def _silent_client(port):
+    client = socket.create_connection(("127.0.0.1", port))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.sendall(
+        b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    client.settimeout(60)
+    return client

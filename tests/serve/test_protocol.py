@@ -5,6 +5,8 @@ import itertools
 import struct
 from typing import NamedTuple
 
+import pytest
+from clock_loop import run
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from uvicorn import Config
@@ -82,6 +84,20 @@ async def echo(scope, receive, send):
             scope["lost"].append(message)
 
 
+def connected(app, protocol_class=WebsocketProtocol, **options):
+    """A protocol of ``app`` to which a client has sent its request."""
+    config = Config(
+        app, ws_max_size=MOST, ws_per_message_deflate=False, log_config=None, lifespan="off",
+        **({"ws_ping_interval": None} | options),
+    )  # fmt: skip
+    config.load()
+    config.loaded_app = app
+    protocol, transport = protocol_class(config, ServerState(), {}), Transport()
+    protocol.connection_made(transport)
+    protocol.data_received(REQUEST)
+    return protocol, transport
+
+
 async def outcome(protocol_class, chunks, in_haste=False):
     """What the app sees, what the client gets, and whether the connection is closed."""
     seen = []
@@ -89,16 +105,7 @@ async def outcome(protocol_class, chunks, in_haste=False):
     async def app(scope, receive, send):
         await echo(scope | {"seen": seen, "lost": []}, receive, send)
 
-    config = Config(
-        app, ws_max_size=MOST, ws_per_message_deflate=False, log_config=None, lifespan="off",
-        ws_ping_interval=None,
-    )  # fmt: skip
-    config.load()
-    config.loaded_app = app
-    protocol = protocol_class(config, ServerState(), {})
-    transport = Transport()
-    protocol.connection_made(transport)
-    protocol.data_received(REQUEST)
+    protocol, transport = connected(app, protocol_class)
     if not in_haste:
         await _rest()
     for chunk in chunks:
@@ -229,3 +236,53 @@ async def test_what_comes_before_the_app_has_accepted_is_left_to_the_library():
     frames = b"".join(framed(Opcode.BINARY, bytes([k])) for k in range(40))
     found = await outcome(WebsocketProtocol, [frames[:100], frames[100:]], in_haste=True)
     assert found.seen == found.echoed == [bytes([k]) for k in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("heard", "paused", "is_closed"),
+    [(False, False, True), (True, False, False), (False, True, False)],
+)
+def test_a_client_is_given_up_only_if_it_could_have_been_heard(heard, paused, is_closed):
+    """What answers a ping may wait behind what has not been read yet."""
+
+    async def main():
+        async def app(scope, receive, send):
+            await receive()
+            await send({"type": "websocket.accept"})
+            if not paused:
+                await receive()
+            await asyncio.sleep(100)
+
+        protocol, transport = connected(app, ws_ping_interval=20.0, ws_ping_timeout=20.0)
+        await _rest()
+        await asyncio.sleep(30)
+        if heard:
+            protocol.data_received(framed(Opcode.BINARY, b"x"))
+        if paused:
+            protocol.data_received(framed(Opcode.BINARY, b"x") * 20)
+        await asyncio.sleep(40)
+        assert transport.is_closed is is_closed
+        protocol.connection_lost(None)
+        await asyncio.sleep(100)
+
+    run(main())
+
+
+async def test_what_a_blocked_app_does_not_read_stays_out_of_memory():
+    accepted = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await accepted.wait()
+
+    protocol, transport = connected(app)
+    await _rest()
+    sent = 0
+    while not transport.is_paused:
+        protocol.data_received(framed(Opcode.BINARY, bytes(30_000)))
+        sent += 1
+    assert sent == 3
+    assert protocol.queue.qsize() == 3
+    accepted.set()
+    await _rest()
