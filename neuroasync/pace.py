@@ -70,7 +70,8 @@ class Pace:
         if missed := (limit_us - due_us) // self._tick_us:
             if not self._counts.missed_deadlines:
                 behind_us = limit_us - due_us
-                _log.warning(
+                # No warning: with timesteps of a millisecond, timers alone will do it.
+                _log.info(
                     "a pass began %d µs late; further ones are only counted",
                     behind_us,
                     extra={"behind_us": behind_us},

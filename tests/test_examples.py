@@ -59,6 +59,15 @@ def test_the_embedding_example_of_the_readme_runs(tmp_path):
     assert len(others) == 5
 
 
+def test_the_stream_example_of_the_readme_runs(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    (tmp_path / "streaming.py").write_text(next(b for b in blocks if "Paced" in b), "utf-8")
+    lines = run(tmp_path / "streaming.py").splitlines()
+    expected = re.compile(r"\d Counts\(events=\d+, refused=0, .*\)")
+    assert len(lines) == 5
+    assert all(expected.fullmatch(line) for line in lines)
+
+
 def test_the_metrics_example_of_the_readme_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
     (tmp_path / "measuring.py").write_text(next(b for b in blocks if "anytime_curve" in b), "utf-8")
