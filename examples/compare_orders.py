@@ -20,9 +20,11 @@ bundle = shipped_bundle("layered-paper")
 samples = shipped_spikes()
 
 
-async def record(policy: str, first: int = 0, count: int = 100) -> neuroasync.Recording:
+async def record(
+    policy: str, first: int = 0, count: int = 100, until: str = "quiet"
+) -> neuroasync.Recording:
     """Every spike of so many samples, under one order, one spike at a time."""
-    async with neuroasync.Network(bundle, policy=policy, group_size=1) as network:
+    async with neuroasync.Network(bundle, policy=policy, group_size=1, until=until) as network:
         recorder = network.recorder()
         chosen = samples[first : first + count]
         await network.decide_all(chosen, first=first, recorder=recorder)
@@ -46,11 +48,13 @@ panels = []
 for policy in ORDERS:
     recording = asyncio.run(record(policy, number, 1))
     starts, step = plot.steps_of(recording)
-    name = f"{policy}: decides for {recording.label[0]}"
-    panels.append(plot.RasterPanel(name, step, recording.neuron, starts, None))
+    early = asyncio.run(record(policy, number, 1, until="margin(3)"))
+    name = f"{policy}: {early.label[0]} after {early.rounds[0]} of {recording.rounds[0]} rounds"
+    decided = plot.decided_at(early)
+    panels.append(plot.RasterPanel(name, step, recording.neuron, starts, decided))
 title = f"Digit {number} is a {layer_sync.target[number]}: one network, four orders, F = 1"
 populations = [(p.name, p.size) for p in bundle.model.populations]
-figure = plot.raster(panels, populations, bundle.model.output, title, "decided")
+figure = plot.raster(panels, populations, bundle.model.output, title, "decided: margin(3)")
 path = sys.argv[1] if len(sys.argv) > 1 else "orders.png"
 plot.save_png(figure, path)
 print(f"wrote {path}")

@@ -56,7 +56,11 @@ async def decide_in_turn(
     """Decide on one sample after the other. Cancellation: safe at every ``await``."""
     decisions: list[Decision] = []
     for number, events in enumerate(samples, first):
-        decisions.append(await decide(number, events))
+        try:
+            decisions.append(await decide(number, events))
+        except Exception as error:
+            error.add_note(f"in sample {number}")
+            raise
         if on_decision is not None:
             on_decision(len(decisions))
         await asyncio.sleep(0)  # a short decision never suspends

@@ -98,7 +98,9 @@ class ManySamples:
         finally:
             self._ended.set()
         if self._errors:
-            raise self._errors[min(self._errors)]
+            first = min(self._errors)
+            self._errors[first].add_note(f"in sample {self._first + first}")
+            raise self._errors[first]
         if self._is_stopped:
             raise ClosedError("the network was closed while it was deciding")
         return [self._decisions[k] for k in range(len(self._decisions))]
