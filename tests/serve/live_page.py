@@ -85,7 +85,7 @@ def opened(browser: Browser, address: str, path: str = "/", **options: object) -
         page.goto(address + path)
         page.wait_for_selector("main[aria-busy=false]")
         yield page
-        assert said == []
+        assert said == [], said
         assert [url for url in asked if not url.startswith(address + "/")] == []
 
 

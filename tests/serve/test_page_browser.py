@@ -1,5 +1,6 @@
 """The live page in Chromium, as a person uses it."""
 
+import contextlib
 import re
 
 import numpy as np
@@ -56,7 +57,9 @@ def decisions(page):
 def ink_of(canvas):
     """How many pixels of a canvas are drawn on."""
     return canvas.evaluate(
-        "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "c => { const copy = new OffscreenCanvas(c.width, c.height).getContext('2d');"
+        "copy.drawImage(c, 0, 0);"
+        "const d = copy.getImageData(0, 0, c.width, c.height).data;"
         "let n = 0; for (let k = 3; k < d.length; k += 4) n += d[k] > 0; return n; }"
     )
 
@@ -122,6 +125,71 @@ def test_a_growing_drawing_is_looked_at_before_the_pen_is_up(browser, address):
         expect(events).not_to_have_text(re.compile("^205 events"))
         expect(lane(page, "A").locator(".decision")).to_have_text(DECIDED)
         page.mouse.up()
+
+
+def nothing_is_shown(page):
+    """The page is as before the first sample."""
+    expect(page.locator("#seen-text")).to_have_text("Nothing yet.")
+    expect(page.locator("#frames canvas")).to_have_count(0)
+    expect(page.locator("#where")).to_have_text("0 of 0 rounds")
+    expect(page.locator("#play-text")).to_have_text("Play")
+    expect(page.locator("#glance")).to_be_hidden()
+    expect(page.locator("#verdict")).to_have_text("")
+    for name in "AB":
+        assert ink_of(lane(page, name).locator(".plot")) == 0
+        expect(lane(page, name).locator(".plot")).to_have_attribute("aria-label", "No run yet")
+        values = lane(page, name).locator(".votes .value").all_inner_texts()
+        assert set(values) == {"0"}
+        counts = lane(page, name).locator(".count").all_inner_texts()
+        assert {text.split()[0] for text in counts} == {"0"}
+    cells = page.locator("#totals-body td").all_inner_texts()
+    assert set(cells) == {""}
+
+
+@pytest.mark.parametrize("way", ["button", "key"])
+def test_clear_leaves_nothing_that_could_go_on(browser, address, way):
+    with opened(browser, address) as page:
+        draw(page, THREE)
+        expect(page.locator("#play-text")).to_have_text("Pause")
+        if way == "button":
+            page.locator("#clear").click()
+        else:
+            page.keyboard.press("c")
+        nothing_is_shown(page)
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.locator("#seed").fill("7")
+        page.locator("#seed").press("Enter")
+        lane(page, "A").get_by_label("Order, lane A").select_option("fifo")
+        page.locator("#play").click()
+        nothing_is_shown(page)
+        for line in page.locator(".decision").all_inner_texts():
+            assert line == "No sample yet."
+        assert asked == []
+        page.emulate_media(reduced_motion="reduce")
+        draw(page, THREE)
+        assert [digit for digit, _, _ in decisions(page)] == ["3", "3"]
+
+
+def test_clear_lets_go_of_a_chosen_sample_too(browser, address):
+    with opened(browser, address, **STILL) as page:
+        decisions(page)
+        page.locator("#clear").click()
+        nothing_is_shown(page)
+        expect(page.locator("input[name=sample]:checked")).to_have_count(0)
+
+
+def test_nothing_of_the_last_sample_is_left_once_the_server_is_gone(browser):
+    with contextlib.ExitStack() as server:
+        address = server.enter_context(served(shipped_bundle("unlayered")))
+        with opened_with_trouble(browser, address, **STILL) as page:
+            decisions(page)
+            server.close()
+            page.locator("input[name=sample]").nth(5).check()
+            for name in "AB":
+                trouble = lane(page, name).locator(".trouble")
+                expect(trouble).to_have_text("The server does not answer. Is it still running?")
+            nothing_is_shown(page)
 
 
 def test_two_orders_differ_in_rounds_on_the_same_sample(browser, layered):
@@ -230,7 +298,8 @@ def test_everything_works_without_a_mouse(browser, address):
         expect(page.locator("input[name=sample]:checked")).to_have_attribute(
             "aria-label", re.compile(r"^test digit \d+, a 1$")
         )
-        expect(lane(page, "B").locator(".decision")).to_contain_text("which is right")
+        for name in "AB":
+            expect(lane(page, name).locator(".decision")).to_have_text(re.compile("^decided: 1 "))
         page.keyboard.press("0")
         expect(page.locator("#where")).to_have_text(re.compile(r"^0 of "))
         page.keyboard.press("l")
@@ -242,6 +311,8 @@ def test_everything_works_without_a_mouse(browser, address):
         expect(page.locator("#play-text")).to_have_text("Play")  # at the end
         page.keyboard.press("c")
         assert page.locator("#pad-hint").is_visible()
+        nothing_is_shown(page)
+        page.keyboard.press("Space")  # the sample that was cleared
         tab_to("[data-option=policy]")
         page.keyboard.press("ArrowDown")
         expect(page.locator("#totals-head")).to_contain_text("A: random")

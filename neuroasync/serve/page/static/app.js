@@ -19,7 +19,8 @@ class Page {
   constructor(about) {
     this.about = about;
     this.player = new Player();
-    this.question = null;
+    this.question = null; // the latest: {body, label}
+    this.events = null; // that the network got
     this.said = "";
     this.isNew = false;
     this.isLive = false;
@@ -31,7 +32,7 @@ class Page {
     this.player.addEventListener("change", () => this.show());
     addEventListener("inks", () => {
       this.pad?.paint();
-      if (this.events) showEvents(this._seen(), this.events, about);
+      this._showEvents();
       this.show();
     });
     this.show();
@@ -50,6 +51,16 @@ class Page {
     this.isNew = true;
     this.isLive = false;
     for (const lane of this.lanes) lane.ask(this.question);
+  }
+
+  /** Back to how the page is before anything is drawn or chosen. */
+  clear() {
+    this.pad?.clear();
+    uncheckSamples();
+    this.question = null;
+    this.isNew = this.isLive = false;
+    for (const lane of this.lanes) lane.clear();
+    this._traced();
   }
 
   /** Look at a drawing that grows, if the server is done with the last look. */
@@ -96,10 +107,8 @@ class Page {
   _traced() {
     const { player, lanes } = this;
     const traces = lanes.map(({ trace }) => trace).filter((trace) => trace);
-    if (traces.length) {
-      this.events = traces[0].told.events;
-      showEvents(this._seen(), this.events, this.about);
-    }
+    this.events = traces[0]?.told.events ?? null;
+    this._showEvents();
     this._total();
     player.setExtent(Math.max(0, ...traces.map((trace) => trace.total(player.unit))));
     if (this.isLive) player.seek(player.extent);
@@ -109,8 +118,8 @@ class Page {
     }
   }
 
-  _seen() {
-    return { text: $("seen-text"), frames: $("frames") };
+  _showEvents() {
+    showEvents({ text: $("seen-text"), frames: $("frames") }, this.events, this.about);
   }
 
   _total() {
@@ -193,22 +202,19 @@ class Page {
 
   _setUpInput() {
     const { about } = this;
-    const unchecked = () => {
-      for (const radio of document.querySelectorAll("input[name=sample]")) radio.checked = false;
-    };
     if (about.drawing) {
       $("drawing").hidden = false;
       this.pad = new Pad($("pad"), $("pad-hint"));
       this.pad.addEventListener("stroke", () => {
-        unchecked();
+        uncheckSamples();
         this.ask(this._drawn(), null);
       });
       this.pad.addEventListener("draw", () => {
-        unchecked();
+        uncheckSamples();
         this.player.pause();
         this.look();
       });
-      $("clear").addEventListener("click", () => this.pad.clear());
+      $("clear").addEventListener("click", () => this.clear());
     } else {
       $("samples-legend").textContent = "Choose a sample";
     }
@@ -243,7 +249,7 @@ class Page {
       l: () => player.step(1),
       0: () => player.step(-player.position),
       e: () => player.step(player.extent),
-      c: () => this.pad?.clear(),
+      c: () => this.clear(),
     };
     addEventListener("keydown", (event) => {
       const isTyping = event.target.matches?.("input[type=number], input[type=text], select");
@@ -254,6 +260,10 @@ class Page {
       action();
     });
   }
+}
+
+function uncheckSamples() {
+  for (const radio of document.querySelectorAll("input[name=sample]")) radio.checked = false;
 }
 
 function sampleBody({ events, number }) {

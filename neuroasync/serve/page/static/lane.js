@@ -60,6 +60,14 @@ export class Lane extends EventTarget {
     this.dispatchEvent(new Event("traced"));
   }
 
+  /** As before the first question. */
+  clear() {
+    this._asking?.abort();
+    this._asking = this._question = this.trace = null;
+    this._trouble("");
+    this._tabulate();
+  }
+
   options() {
     const value = (name) => this._find(`[data-option="${name}"]`).value;
     const until = value("until");
@@ -221,7 +229,10 @@ export class Lane extends EventTarget {
 
   /** The raster in words, for who does not see it. */
   _describe(view) {
-    if (!this.trace) return;
+    if (!this.trace) {
+      this._canvas.setAttribute("aria-label", "No run yet");
+      return;
+    }
     const moment = this.trace.momentAt(view.unit, view.position);
     const parts = this.about.populations.map(
       ({ name }, p) => `${name} ${this.trace.spikesUpTo(moment, p)}`,
