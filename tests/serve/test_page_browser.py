@@ -1,6 +1,7 @@
 """The live page in Chromium, as a person uses it."""
 
 import contextlib
+import itertools
 import re
 
 import numpy as np
@@ -298,8 +299,9 @@ def test_everything_works_without_a_mouse(browser, address):
         expect(page.locator("input[name=sample]:checked")).to_have_attribute(
             "aria-label", re.compile(r"^test digit \d+, a 1$")
         )
+        right = re.compile(r"^decided: 1 .*, which is right$")
         for name in "AB":
-            expect(lane(page, name).locator(".decision")).to_have_text(re.compile("^decided: 1 "))
+            expect(lane(page, name).locator(".decision")).to_have_text(right)
         page.keyboard.press("0")
         expect(page.locator("#where")).to_have_text(re.compile(r"^0 of "))
         page.keyboard.press("l")
@@ -355,6 +357,57 @@ def test_on_a_wide_screen_the_lanes_stand_side_by_side(browser, address):
         a, b = (lane(page, name).locator(".plot").bounding_box() for name in "AB")
         assert a["y"] == b["y"]
         assert a["x"] + a["width"] < b["x"]
+
+
+def test_the_lanes_stay_level_whatever_one_of_them_says(browser, address):
+    def tops():
+        return [
+            {lane(page, name).locator(part).bounding_box()["y"] for name in "AB"}
+            for part in (".lane-title", ".decision", ".plot", ".as-table")
+        ]
+
+    options = {"viewport": {"width": 1280, "height": 900}, **STILL}
+    with opened_with_trouble(browser, address, **options) as page:
+        decisions(page)
+        assert [len(top) for top in tops()] == [1, 1, 1, 1]
+        lane(page, "A").get_by_label("Stop, lane A").select_option("own")
+        rule = lane(page, "A").get_by_label("Own stop rule, lane A")
+        expect(rule).to_be_visible()
+        assert [len(top) for top in tops()] == [1, 1, 1, 1]
+        rule.fill("soon")
+        rule.press("Enter")
+        expect(lane(page, "A").locator(".trouble")).to_be_visible()
+        assert [len(top) for top in tops()] == [1, 1, 1, 1]
+        lane(page, "B").locator("summary").click()
+        assert [len(top) for top in tops()] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_names_and_sizes_of_small_populations_have_room(browser, width):
+    names = ("hidden", "a_population_with_a_rather_long_name", "small", "output")
+    sizes = (2, 2, 40, 1000, 2)
+    populations = tuple(map(na.Population, names, ((size,) for size in sizes[1:])))
+    connections = tuple(
+        na.Dense(source, target, np.ones((sizes[k + 1], sizes[k]), np.float32))
+        for k, (source, target) in enumerate(zip(("input", *names), names, strict=False))
+    )
+    bundle = na.Bundle(
+        na.Model(1000, (2,), populations, connections, "output"),
+        golden=(na.Golden(na.SpikeTrain([0], [0])),),
+        classes=("left", "right"),
+    )
+    viewport = {"width": width, "height": 800}
+    with (
+        served(bundle) as address,
+        opened(browser, address, viewport=viewport, **STILL) as page,
+    ):
+        expect(page.locator("#totals-body td")).to_have_count(12)
+        for name in "AB":
+            texts = lane(page, name).locator(".raster > .axis, .pop, .names").all()
+            boxes = sorted((text.bounding_box() for text in texts), key=lambda box: box["y"])
+            assert len(boxes) == 7
+            for above, below in itertools.pairwise(boxes):
+                assert above["y"] + above["height"] <= below["y"]
 
 
 def test_nothing_moves_by_itself_where_motion_is_not_wanted(browser, address):

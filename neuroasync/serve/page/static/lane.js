@@ -12,6 +12,7 @@ const MOST_NAMED_CLASSES = 32;
 const MOST_PASSES_IN_TABLE = 24;
 const HEAD = 20; // px, as are the heights below
 const AXIS = 24;
+const LOWEST = 44; // a name, and a size that may take two lines
 const TALLEST = 60;
 
 /** Dispatches "traced" when another trace, or none, is there; `trace` is null where it failed. */
@@ -157,7 +158,7 @@ export class Lane extends EventTarget {
     const hidden = populations.flatMap(({ name, size }, p) => (name === output ? [] : [{ p, name, size }]));
     const isNamed = classes.length <= MOST_NAMED_CLASSES;
     const line = classes.length <= 12 ? 17 : 14;
-    const tall = (size) => Math.round(Math.min(TALLEST, Math.max(24, size)));
+    const tall = (size) => Math.round(Math.min(TALLEST, Math.max(LOWEST, size)));
     const rows = [
       { kind: "head", height: HEAD },
       { kind: "input", name: "input", size: input.size, height: tall(input.size) },
@@ -204,8 +205,9 @@ export class Lane extends EventTarget {
       put(this._votes.list);
       return;
     }
-    const name = put(made("span", "pop", row.name));
-    name.append(made("small", "", counted(row.size, row.kind === "input" ? "cell" : "neuron")));
+    const name = put(made("span", "pop", ""));
+    name.title = row.name; // where it is cut off
+    name.append(made("b", "", row.name), made("small", "", counted(row.size, row.kind === "input" ? "cell" : "neuron")));
     this._counts.set(row.p ?? "input", put(made("span", "count", "")));
   }
 
