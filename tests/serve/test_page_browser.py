@@ -1,8 +1,13 @@
 """The live page in Chromium, as a person uses it."""
 
+import asyncio
 import contextlib
+import dataclasses
 import itertools
+import json
 import re
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,6 +21,7 @@ from networks import chain, sample  # noqa: E402
 from playwright.sync_api import expect  # noqa: E402
 
 import neuroasync as na  # noqa: E402
+from neuroasync.replay import verify  # noqa: E402
 from neuroasync.shipped import shipped_bundle  # noqa: E402
 
 STILL = {"reduced_motion": "reduce"}
@@ -448,7 +454,13 @@ def test_the_token_that_the_page_was_opened_with_is_shown(browser):
         with opened(browser, address, "/?token=s3cret", **STILL) as page:
             assert decisions(page)[0][0] == "3"
         with opened_with_trouble(browser, address) as page:
+            errors = []
+            page.on("pageerror", lambda error: errors.append(error))
+            page.reload()
             expect(page.locator("#trouble")).to_contain_text("opened as /?token=TOKEN")
+            expect(page.locator("main")).to_have_attribute("aria-busy", "false")
+            assert page.locator("button:visible, input:visible, select:visible").count() == 0
+            assert errors == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -509,8 +521,35 @@ def test_a_network_whose_input_is_no_image_shows_its_golden_samples(browser):
         page.locator("input[name=sample]").nth(0).check()
         expect(page.locator("#seen-text")).to_have_text("60 events in 8 timesteps")
         assert "which is right" not in page.locator("#lanes").inner_text()
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_a_network_with_nothing_to_show_says_what_to_do_and_has_no_dead_controls(browser, width):
+    viewport = {"width": width, "height": 900}
+    with served(chain()) as address, opened(browser, address, viewport=viewport) as page:
+        said = page.locator("#empty")
+        for what in ("cannot be drawn", "golden sample", "POST /trace", "/stream"):
+            expect(said).to_contain_text(what)
+        assert page.locator("button:visible, input:visible, select:visible").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(CONTRAST) == []
+        body = re.search(r"\{\"events.*\}\}", said.inner_text())[0]
+        answer = page.request.post(f"{address}/trace", data=json.loads(body))
+        assert answer.json()["decision"]["input_events"] == 2
+
+
+def test_the_recipe_for_a_golden_sample_gives_one_that_holds_and_is_shown(browser, tmp_path):
+    with served(chain()) as address, opened(browser, address, **STILL) as page:
+        recipe = textwrap.indent(page.locator("#recipe").inner_text(), "    ")
+    names = {"na": na, "dataclasses": dataclasses}
+    exec(f"async def make(bundle, events, path):\n{recipe}", names)
+    with ThreadPoolExecutor(1) as other:  # playwright has a loop in this thread
+        making = names["make"](chain(), sample(), tmp_path / "golden.nab")
+        other.submit(asyncio.run, making).result()
+    bundle = na.read_bundle(tmp_path / "golden.nab")
+    assert [result.holds for result in verify(bundle)] == [True]
     with served(bundle) as address, opened(browser, address, **STILL) as page:
-        expect(page.locator("#seen-text")).to_contain_text("no golden samples")
+        decisions(page)
 
 
 def test_a_raster_that_is_too_long_scrolls_with_time(browser, layered):

@@ -5,7 +5,7 @@ import { listSamples, showEvents } from "./input.js";
 import { Lane } from "./lane.js";
 import { Pad } from "./pad.js";
 import { Player } from "./player.js";
-import { fetchAbout } from "./server.js";
+import { ServerError, fetchAbout } from "./server.js";
 import { imageOf } from "./strokes.js";
 import { UNITS, capital, shortRule, verdict } from "./words.js";
 
@@ -225,10 +225,6 @@ class Page {
         this.ask(sampleBody(sample), sample.label);
       });
     }
-    if (!about.drawing && !about.samples.length) {
-      $("seen-text").textContent =
-        "The input of this network cannot be drawn, and its bundle has no golden samples.";
-    }
     $("seed").addEventListener("change", () => {
       if (this.question) this.ask(this.question.body, this.question.label);
     });
@@ -271,11 +267,17 @@ function sampleBody({ events, number }) {
 }
 
 try {
-  new Page(await fetchAbout());
+  const about = await fetchAbout();
+  if (about.drawing || about.samples.length) {
+    for (const part of document.querySelectorAll("[data-works]")) part.hidden = false;
+    new Page(about);
+  } else {
+    $("empty").hidden = false;
+  }
 } catch (error) {
   $("trouble").hidden = false;
   $("trouble").textContent = error.message;
-  throw error;
+  if (!(error instanceof ServerError)) throw error; // a bug of the page belongs on the console
 } finally {
   $("main").setAttribute("aria-busy", "false");
 }
