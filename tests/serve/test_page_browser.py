@@ -446,6 +446,48 @@ def test_a_rule_of_ones_own_is_taken_or_explained_in_its_lane(browser, address):
         expect(lane(page, "B").locator(".decision")).to_have_text(DECIDED)
 
 
+@pytest.mark.parametrize("wrong", ["-1", "2.5", "", "9007199254740992"])
+def test_what_is_no_seed_is_refused_beside_its_box_and_not_run(browser, address, wrong):
+    with opened(browser, address, **STILL) as page:
+        found = decisions(page)
+        asked = []
+        page.on("request", lambda request: asked.append(request.post_data_json))
+        box, trouble = page.locator("#seed"), page.locator("#seed-trouble")
+        box.fill(wrong)
+        box.press("Tab")
+        expect(trouble).to_have_text(f"seed: '{wrong}', expected an integer from 0 to 2**53 - 1")
+        expect(box).to_have_attribute("aria-invalid", "true")
+        nothing_is_shown(page)
+        draw(page, THREE)
+        lane(page, "B").get_by_label("Order, lane B").select_option("fifo")
+        nothing_is_shown(page)
+        page.locator("input[name=sample]").nth(3).check()
+        nothing_is_shown(page)
+        assert asked == []
+        lane(page, "B").get_by_label("Order, lane B").select_option("momentum")
+        box.fill("0")
+        box.press("Tab")
+        expect(trouble).to_be_hidden()
+        assert decisions(page) == found
+        box.fill("9007199254740991")
+        box.press("Tab")
+        expect(page.locator("main")).to_have_attribute("aria-busy", "false")
+        decisions(page)
+        assert {body["seed"] for body in asked} == {0, 2**53 - 1}
+
+
+@pytest.mark.parametrize(("wrong", "named"), [("0", "0"), ("2.5", "2.5"), ("", "''")])
+def test_what_is_no_group_size_is_refused_as_the_library_does(browser, address, wrong, named):
+    with opened_with_trouble(browser, address, **STILL) as page:
+        decisions(page)
+        box = lane(page, "A").get_by_label("F, lane A")
+        box.fill(wrong)
+        box.press("Tab")
+        expect(lane(page, "A").locator(".trouble")).to_have_text(
+            f"group_size: {named}, expected an integer from 1 to {2**62}"
+        )
+
+
 def test_the_token_that_the_page_was_opened_with_is_shown(browser):
     def knows(request):
         return request.headers.get("authorization") == "Bearer s3cret"

@@ -45,12 +45,16 @@ class Page {
 
   /** Run a sample in both lanes; `label` is what it is known to be, or null. */
   ask(body, label) {
-    const seed = Math.max(0, Math.floor(Number($("seed").value) || 0));
-    this.question = { body: { ...body, seed }, label };
+    this.question = { body, label };
+    const seed = this._seed();
+    if (seed === null) {
+      this._empty();
+      return;
+    }
     this.said = "";
     this.isNew = true;
     this.isLive = false;
-    for (const lane of this.lanes) lane.ask(this.question);
+    for (const lane of this.lanes) lane.ask({ body: { ...body, seed }, label });
   }
 
   /** Back to how the page is before anything is drawn or chosen. */
@@ -58,9 +62,7 @@ class Page {
     this.pad?.clear();
     uncheckSamples();
     this.question = null;
-    this.isNew = this.isLive = false;
-    for (const lane of this.lanes) lane.clear();
-    this._traced();
+    this._empty();
   }
 
   /** Look at a drawing that grows, if the server is done with the last look. */
@@ -102,6 +104,25 @@ class Page {
       $("lanes").append(lane.element);
       return lane;
     });
+  }
+
+  _empty() {
+    this.isNew = this.isLive = false;
+    for (const lane of this.lanes) lane.clear();
+    this._traced();
+  }
+
+  /** What the box says; null, and the reason beside it, where that is no seed. */
+  _seed() {
+    const [box, trouble] = [$("seed"), $("seed-trouble")];
+    const seed = box.value === "" ? NaN : Number(box.value);
+    const isSeed = Number.isSafeInteger(seed) && seed >= 0;
+    box.setAttribute("aria-invalid", String(!isSeed));
+    trouble.hidden = isSeed;
+    trouble.textContent = isSeed
+      ? ""
+      : `seed: '${box.value}', expected an integer from 0 to 2**53 - 1`;
+    return isSeed ? seed : null;
   }
 
   _traced() {
@@ -227,6 +248,7 @@ class Page {
     }
     $("seed").addEventListener("change", () => {
       if (this.question) this.ask(this.question.body, this.question.label);
+      else this._seed();
     });
     $("origin").textContent =
       `Network ${about.digest.slice(0, 12)}, trained for ${about.trained_for.policy}, ` +

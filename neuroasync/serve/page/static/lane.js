@@ -71,10 +71,10 @@ export class Lane extends EventTarget {
 
   options() {
     const value = (name) => this._find(`[data-option="${name}"]`).value;
-    const until = value("until");
+    const [until, groupSize] = [value("until"), value("group_size")];
     return {
       policy: value("policy"),
-      group_size: Number(value("group_size")),
+      group_size: groupSize === "" ? "" : Number(groupSize), // the server refuses ""
       until: until === OWN_RULE ? value("own").trim() : until,
       input: value("input"),
     };
