@@ -77,7 +77,7 @@ class RunInfo:
         _check(self.input in ("prioritised", "queued"), "input", self.input)
         for name in ("group_size", "max_forward_steps", "inputs"):
             value = getattr(self, name)
-            _check(type(value) is int and 1 <= value < 2**62, name, value)
+            _check(type(value) is int and 1 <= value <= 2**62, name, value)
         sizes = [size for _, size in self.populations]
         _check(all(type(n) is int and n > 0 for n in sizes), "populations", self.populations)
         _check(0 < sum(sizes) <= limits.MAX_NEURONS, "populations", self.populations)

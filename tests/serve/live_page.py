@@ -83,9 +83,9 @@ def opened(browser: Browser, address: str, path: str = "/", **options: object) -
         page.on("pageerror", lambda error: said.append(f"error: {error}"))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(address + path)
-        page.wait_for_selector("main[aria-busy=false]")
+        page.wait_for_selector("main[aria-busy=false]", state="attached")
         yield page
-        assert said == []
+        assert said == [], said
         assert [url for url in asked if not url.startswith(address + "/")] == []
 
 
@@ -96,7 +96,7 @@ def opened_with_trouble(browser: Browser, address: str, **options: object) -> It
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.goto(address)
-        page.wait_for_selector("main[aria-busy=false]")
+        page.wait_for_selector("main[aria-busy=false]", state="attached")
         yield page
 
 

@@ -1,6 +1,13 @@
 """The live page in Chromium, as a person uses it."""
 
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import json
 import re
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -14,6 +21,7 @@ from networks import chain, sample  # noqa: E402
 from playwright.sync_api import expect  # noqa: E402
 
 import neuroasync as na  # noqa: E402
+from neuroasync.replay import verify  # noqa: E402
 from neuroasync.shipped import shipped_bundle  # noqa: E402
 
 STILL = {"reduced_motion": "reduce"}
@@ -56,7 +64,9 @@ def decisions(page):
 def ink_of(canvas):
     """How many pixels of a canvas are drawn on."""
     return canvas.evaluate(
-        "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "c => { const copy = new OffscreenCanvas(c.width, c.height).getContext('2d');"
+        "copy.drawImage(c, 0, 0);"
+        "const d = copy.getImageData(0, 0, c.width, c.height).data;"
         "let n = 0; for (let k = 3; k < d.length; k += 4) n += d[k] > 0; return n; }"
     )
 
@@ -122,6 +132,71 @@ def test_a_growing_drawing_is_looked_at_before_the_pen_is_up(browser, address):
         expect(events).not_to_have_text(re.compile("^205 events"))
         expect(lane(page, "A").locator(".decision")).to_have_text(DECIDED)
         page.mouse.up()
+
+
+def nothing_is_shown(page):
+    """The page is as before the first sample."""
+    expect(page.locator("#seen-text")).to_have_text("Nothing yet.")
+    expect(page.locator("#frames canvas")).to_have_count(0)
+    expect(page.locator("#where")).to_have_text("0 of 0 rounds")
+    expect(page.locator("#play-text")).to_have_text("Play")
+    expect(page.locator("#glance")).to_be_hidden()
+    expect(page.locator("#verdict")).to_have_text("")
+    for name in "AB":
+        assert ink_of(lane(page, name).locator(".plot")) == 0
+        expect(lane(page, name).locator(".plot")).to_have_attribute("aria-label", "No run yet")
+        values = lane(page, name).locator(".votes .value").all_inner_texts()
+        assert set(values) == {"0"}
+        counts = lane(page, name).locator(".count").all_inner_texts()
+        assert {text.split()[0] for text in counts} == {"0"}
+    cells = page.locator("#totals-body td").all_inner_texts()
+    assert set(cells) == {""}
+
+
+@pytest.mark.parametrize("way", ["button", "key"])
+def test_clear_leaves_nothing_that_could_go_on(browser, address, way):
+    with opened(browser, address) as page:
+        draw(page, THREE)
+        expect(page.locator("#play-text")).to_have_text("Pause")
+        if way == "button":
+            page.locator("#clear").click()
+        else:
+            page.keyboard.press("c")
+        nothing_is_shown(page)
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.locator("#seed").fill("7")
+        page.locator("#seed").press("Enter")
+        lane(page, "A").get_by_label("Order, lane A").select_option("fifo")
+        page.locator("#play").click()
+        nothing_is_shown(page)
+        for line in page.locator(".decision").all_inner_texts():
+            assert line == "No sample yet."
+        assert asked == []
+        page.emulate_media(reduced_motion="reduce")
+        draw(page, THREE)
+        assert [digit for digit, _, _ in decisions(page)] == ["3", "3"]
+
+
+def test_clear_lets_go_of_a_chosen_sample_too(browser, address):
+    with opened(browser, address, **STILL) as page:
+        decisions(page)
+        page.locator("#clear").click()
+        nothing_is_shown(page)
+        expect(page.locator("input[name=sample]:checked")).to_have_count(0)
+
+
+def test_nothing_of_the_last_sample_is_left_once_the_server_is_gone(browser):
+    with contextlib.ExitStack() as server:
+        address = server.enter_context(served(shipped_bundle("unlayered")))
+        with opened_with_trouble(browser, address, **STILL) as page:
+            decisions(page)
+            server.close()
+            page.locator("input[name=sample]").nth(5).check()
+            for name in "AB":
+                trouble = lane(page, name).locator(".trouble")
+                expect(trouble).to_have_text("The server does not answer. Is it still running?")
+            nothing_is_shown(page)
 
 
 def test_two_orders_differ_in_rounds_on_the_same_sample(browser, layered):
@@ -230,7 +305,9 @@ def test_everything_works_without_a_mouse(browser, address):
         expect(page.locator("input[name=sample]:checked")).to_have_attribute(
             "aria-label", re.compile(r"^test digit \d+, a 1$")
         )
-        expect(lane(page, "B").locator(".decision")).to_contain_text("which is right")
+        right = re.compile(r"^decided: 1 .*, which is right$")
+        for name in "AB":
+            expect(lane(page, name).locator(".decision")).to_have_text(right)
         page.keyboard.press("0")
         expect(page.locator("#where")).to_have_text(re.compile(r"^0 of "))
         page.keyboard.press("l")
@@ -242,6 +319,8 @@ def test_everything_works_without_a_mouse(browser, address):
         expect(page.locator("#play-text")).to_have_text("Play")  # at the end
         page.keyboard.press("c")
         assert page.locator("#pad-hint").is_visible()
+        nothing_is_shown(page)
+        page.keyboard.press("Space")  # the sample that was cleared
         tab_to("[data-option=policy]")
         page.keyboard.press("ArrowDown")
         expect(page.locator("#totals-head")).to_contain_text("A: random")
@@ -286,6 +365,57 @@ def test_on_a_wide_screen_the_lanes_stand_side_by_side(browser, address):
         assert a["x"] + a["width"] < b["x"]
 
 
+def test_the_lanes_stay_level_whatever_one_of_them_says(browser, address):
+    def tops():
+        return [
+            {lane(page, name).locator(part).bounding_box()["y"] for name in "AB"}
+            for part in (".lane-title", ".decision", ".plot", ".as-table")
+        ]
+
+    options = {"viewport": {"width": 1280, "height": 900}, **STILL}
+    with opened_with_trouble(browser, address, **options) as page:
+        decisions(page)
+        assert [len(top) for top in tops()] == [1, 1, 1, 1]
+        lane(page, "A").get_by_label("Stop, lane A").select_option("own")
+        rule = lane(page, "A").get_by_label("Own stop rule, lane A")
+        expect(rule).to_be_visible()
+        assert [len(top) for top in tops()] == [1, 1, 1, 1]
+        rule.fill("soon")
+        rule.press("Enter")
+        expect(lane(page, "A").locator(".trouble")).to_be_visible()
+        assert [len(top) for top in tops()] == [1, 1, 1, 1]
+        lane(page, "B").locator("summary").click()
+        assert [len(top) for top in tops()] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_names_and_sizes_of_small_populations_have_room(browser, width):
+    names = ("hidden", "a_population_with_a_rather_long_name", "small", "output")
+    sizes = (2, 2, 40, 1000, 2)
+    populations = tuple(map(na.Population, names, ((size,) for size in sizes[1:])))
+    connections = tuple(
+        na.Dense(source, target, np.ones((sizes[k + 1], sizes[k]), np.float32))
+        for k, (source, target) in enumerate(zip(("input", *names), names, strict=False))
+    )
+    bundle = na.Bundle(
+        na.Model(1000, (2,), populations, connections, "output"),
+        golden=(na.Golden(na.SpikeTrain([0], [0])),),
+        classes=("left", "right"),
+    )
+    viewport = {"width": width, "height": 800}
+    with (
+        served(bundle) as address,
+        opened(browser, address, viewport=viewport, **STILL) as page,
+    ):
+        expect(page.locator("#totals-body td")).to_have_count(12)
+        for name in "AB":
+            texts = lane(page, name).locator(".raster > .axis, .pop, .names").all()
+            boxes = sorted((text.bounding_box() for text in texts), key=lambda box: box["y"])
+            assert len(boxes) == 7
+            for above, below in itertools.pairwise(boxes):
+                assert above["y"] + above["height"] <= below["y"]
+
+
 def test_nothing_moves_by_itself_where_motion_is_not_wanted(browser, address):
     with opened(browser, address, **STILL) as page:
         page.evaluate(
@@ -316,6 +446,48 @@ def test_a_rule_of_ones_own_is_taken_or_explained_in_its_lane(browser, address):
         expect(lane(page, "B").locator(".decision")).to_have_text(DECIDED)
 
 
+@pytest.mark.parametrize("wrong", ["-1", "2.5", "", "9007199254740992"])
+def test_what_is_no_seed_is_refused_beside_its_box_and_not_run(browser, address, wrong):
+    with opened(browser, address, **STILL) as page:
+        found = decisions(page)
+        asked = []
+        page.on("request", lambda request: asked.append(request.post_data_json))
+        box, trouble = page.locator("#seed"), page.locator("#seed-trouble")
+        box.fill(wrong)
+        box.press("Tab")
+        expect(trouble).to_have_text(f"seed: '{wrong}', expected an integer from 0 to 2**53 - 1")
+        expect(box).to_have_attribute("aria-invalid", "true")
+        nothing_is_shown(page)
+        draw(page, THREE)
+        lane(page, "B").get_by_label("Order, lane B").select_option("fifo")
+        nothing_is_shown(page)
+        page.locator("input[name=sample]").nth(3).check()
+        nothing_is_shown(page)
+        assert asked == []
+        lane(page, "B").get_by_label("Order, lane B").select_option("momentum")
+        box.fill("0")
+        box.press("Tab")
+        expect(trouble).to_be_hidden()
+        assert decisions(page) == found
+        box.fill("9007199254740991")
+        box.press("Tab")
+        expect(page.locator("main")).to_have_attribute("aria-busy", "false")
+        decisions(page)
+        assert {body["seed"] for body in asked} == {0, 2**53 - 1}
+
+
+@pytest.mark.parametrize(("wrong", "named"), [("0", "0"), ("2.5", "2.5"), ("", "''")])
+def test_what_is_no_group_size_is_refused_as_the_library_does(browser, address, wrong, named):
+    with opened_with_trouble(browser, address, **STILL) as page:
+        decisions(page)
+        box = lane(page, "A").get_by_label("F, lane A")
+        box.fill(wrong)
+        box.press("Tab")
+        expect(lane(page, "A").locator(".trouble")).to_have_text(
+            f"group_size: {named}, expected an integer from 1 to {2**62}"
+        )
+
+
 def test_the_token_that_the_page_was_opened_with_is_shown(browser):
     def knows(request):
         return request.headers.get("authorization") == "Bearer s3cret"
@@ -324,7 +496,13 @@ def test_the_token_that_the_page_was_opened_with_is_shown(browser):
         with opened(browser, address, "/?token=s3cret", **STILL) as page:
             assert decisions(page)[0][0] == "3"
         with opened_with_trouble(browser, address) as page:
+            errors = []
+            page.on("pageerror", lambda error: errors.append(error))
+            page.reload()
             expect(page.locator("#trouble")).to_contain_text("opened as /?token=TOKEN")
+            expect(page.locator("main")).to_have_attribute("aria-busy", "false")
+            assert page.locator("button:visible, input:visible, select:visible").count() == 0
+            assert errors == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -385,8 +563,35 @@ def test_a_network_whose_input_is_no_image_shows_its_golden_samples(browser):
         page.locator("input[name=sample]").nth(0).check()
         expect(page.locator("#seen-text")).to_have_text("60 events in 8 timesteps")
         assert "which is right" not in page.locator("#lanes").inner_text()
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_a_network_with_nothing_to_show_says_what_to_do_and_has_no_dead_controls(browser, width):
+    viewport = {"width": width, "height": 900}
+    with served(chain()) as address, opened(browser, address, viewport=viewport) as page:
+        said = page.locator("#empty")
+        for what in ("cannot be drawn", "golden sample", "POST /trace", "/stream"):
+            expect(said).to_contain_text(what)
+        assert page.locator("button:visible, input:visible, select:visible").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert page.evaluate(CONTRAST) == []
+        body = re.search(r"\{\"events.*\}\}", said.inner_text())[0]
+        answer = page.request.post(f"{address}/trace", data=json.loads(body))
+        assert answer.json()["decision"]["input_events"] == 2
+
+
+def test_the_recipe_for_a_golden_sample_gives_one_that_holds_and_is_shown(browser, tmp_path):
+    with served(chain()) as address, opened(browser, address, **STILL) as page:
+        recipe = textwrap.indent(page.locator("#recipe").inner_text(), "    ")
+    names = {"na": na, "dataclasses": dataclasses}
+    exec(f"async def make(bundle, events, path):\n{recipe}", names)
+    with ThreadPoolExecutor(1) as other:  # playwright has a loop in this thread
+        making = names["make"](chain(), sample(), tmp_path / "golden.nab")
+        other.submit(asyncio.run, making).result()
+    bundle = na.read_bundle(tmp_path / "golden.nab")
+    assert [result.holds for result in verify(bundle)] == [True]
     with served(bundle) as address, opened(browser, address, **STILL) as page:
-        expect(page.locator("#seen-text")).to_contain_text("no golden samples")
+        decisions(page)
 
 
 def test_a_raster_that_is_too_long_scrolls_with_time(browser, layered):

@@ -209,7 +209,6 @@ BAD = {
     "policy": ({"events": EVENTS, "policy": "lifo"}, r"^policy 'lifo' is unknown, expected one of"),
     "policy type": ({"events": EVENTS, "policy": 1}, r"^policy: 1, expected text"),
     "F": ({"events": EVENTS, "group_size": 0}, r"^group_size: 0, expected an integer from 1"),
-    "F type": ({"events": EVENTS, "group_size": "8"}, r"^group_size: '8', expected an integer"),
     "rule": ({"events": EVENTS, "until": "soon"}, r"^until: 'soon', expected quiet, "),
     "input": ({"events": EVENTS, "input": "last"}, r"^input: 'last', expected 'prioritised' or"),
     "seed": ({"events": EVENTS, "seed": -1}, r"^seed: -1, expected an integer from 0 to 2\*\*53"),
@@ -227,6 +226,33 @@ async def test_a_bad_question_is_answered_with_what_would_be_right(name):
     assert answer.status_code == 400
     assert re.match(message, answer.json()["error"]), answer.json()
     assert after.status_code == 200
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, 8.0, True, "8", "", [1], {}, 2**62 + 1])
+async def test_a_group_size_is_judged_as_the_library_judges_it(value):
+    async with client(shipped_bundle("unlayered")) as (http, network):
+        with pytest.raises(ValueError, match=r"^group_size: ") as refusal:
+            await network.decide(shipped_spikes()[0], group_size=value)
+        answer = await http.post("/trace", json={"events": EVENTS, "group_size": value})
+    assert answer.status_code == 400
+    assert answer.json() == {"error": str(refusal.value)}
+
+
+@pytest.mark.parametrize("name", ["group_size", "policy", "seed", "events", "image"])
+def test_a_field_nested_as_deep_as_json_is_read_is_explained(name):
+    bundle = shipped_bundle("unlayered")
+    for depth in range(500, 1100):
+        body = {"events": EVENTS, name: 0} if name != "image" else {"image": 0}
+        raw = json.dumps(body).replace(f'"{name}": {json.dumps(body[name])}', f'"{name}": @')
+        with pytest.raises(ValueError, match=rf"^({name}: |the body is nested too deeply)"):
+            read_request(raw.replace("@", "[" * depth + "]" * depth).encode(), bundle)
+
+
+async def test_the_largest_group_size_is_taken():
+    async with client(shipped_bundle("unlayered")) as (http, _):
+        answer = await http.post("/trace", json={"events": EVENTS, "group_size": 2**62})
+    assert answer.status_code == 200
+    assert answer.json()["run"]["group_size"] == 2**62
 
 
 @settings(max_examples=300, deadline=None)

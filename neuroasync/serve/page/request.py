@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from neuroasync.bundle import Bundle
 from neuroasync.datasets.images import encode_image
 from neuroasync.serve.page.drawing import drawing_of
-from neuroasync.settings import RunOptions, check_seed
+from neuroasync.settings import RunOptions, RunSettings, check_seed
 from neuroasync.spikes import SpikeTrain
 
 __all__ = [
@@ -106,14 +106,13 @@ def _integer(name: str, value: object) -> int:
     return value
 
 
-def _option(name: str, value: object) -> str | int:
-    """Its type; what it may be the network says."""
-    if name == "group_size" and type(value) is int:
+def _option(name: str, value: Any) -> str | int:
+    """The group size, checked; or a text, and what it may be the network says."""
+    if name == "group_size":
+        return RunSettings(group_size=value).group_size
+    if isinstance(value, str):
         return value
-    if name != "group_size" and isinstance(value, str):
-        return value
-    expected = "an integer" if name == "group_size" else "text"
-    raise ValueError(f"{name}: {value!r:.80}, expected {expected}")
+    raise ValueError(f"{name}: {value!r:.80}, expected text")
 
 
 def _events(value: object, bundle: Bundle) -> SpikeTrain:

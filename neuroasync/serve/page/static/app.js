@@ -5,7 +5,7 @@ import { listSamples, showEvents } from "./input.js";
 import { Lane } from "./lane.js";
 import { Pad } from "./pad.js";
 import { Player } from "./player.js";
-import { fetchAbout } from "./server.js";
+import { ServerError, fetchAbout } from "./server.js";
 import { imageOf } from "./strokes.js";
 import { UNITS, capital, shortRule, verdict } from "./words.js";
 
@@ -19,7 +19,8 @@ class Page {
   constructor(about) {
     this.about = about;
     this.player = new Player();
-    this.question = null;
+    this.question = null; // the latest: {body, label}
+    this.events = null; // that the network got
     this.said = "";
     this.isNew = false;
     this.isLive = false;
@@ -31,7 +32,7 @@ class Page {
     this.player.addEventListener("change", () => this.show());
     addEventListener("inks", () => {
       this.pad?.paint();
-      if (this.events) showEvents(this._seen(), this.events, about);
+      this._showEvents();
       this.show();
     });
     this.show();
@@ -44,12 +45,24 @@ class Page {
 
   /** Run a sample in both lanes; `label` is what it is known to be, or null. */
   ask(body, label) {
-    const seed = Math.max(0, Math.floor(Number($("seed").value) || 0));
-    this.question = { body: { ...body, seed }, label };
+    this.question = { body, label };
+    const seed = this._seed();
+    if (seed === null) {
+      this._empty();
+      return;
+    }
     this.said = "";
     this.isNew = true;
     this.isLive = false;
-    for (const lane of this.lanes) lane.ask(this.question);
+    for (const lane of this.lanes) lane.ask({ body: { ...body, seed }, label });
+  }
+
+  /** Back to how the page is before anything is drawn or chosen. */
+  clear() {
+    this.pad?.clear();
+    uncheckSamples();
+    this.question = null;
+    this._empty();
   }
 
   /** Look at a drawing that grows, if the server is done with the last look. */
@@ -93,13 +106,30 @@ class Page {
     });
   }
 
+  _empty() {
+    this.isNew = this.isLive = false;
+    for (const lane of this.lanes) lane.clear();
+    this._traced();
+  }
+
+  /** What the box says; null, and the reason beside it, where that is no seed. */
+  _seed() {
+    const [box, trouble] = [$("seed"), $("seed-trouble")];
+    const seed = box.value === "" ? NaN : Number(box.value);
+    const isSeed = Number.isSafeInteger(seed) && seed >= 0;
+    box.setAttribute("aria-invalid", String(!isSeed));
+    trouble.hidden = isSeed;
+    trouble.textContent = isSeed
+      ? ""
+      : `seed: '${box.value}', expected an integer from 0 to 2**53 - 1`;
+    return isSeed ? seed : null;
+  }
+
   _traced() {
     const { player, lanes } = this;
     const traces = lanes.map(({ trace }) => trace).filter((trace) => trace);
-    if (traces.length) {
-      this.events = traces[0].told.events;
-      showEvents(this._seen(), this.events, this.about);
-    }
+    this.events = traces[0]?.told.events ?? null;
+    this._showEvents();
     this._total();
     player.setExtent(Math.max(0, ...traces.map((trace) => trace.total(player.unit))));
     if (this.isLive) player.seek(player.extent);
@@ -109,8 +139,8 @@ class Page {
     }
   }
 
-  _seen() {
-    return { text: $("seen-text"), frames: $("frames") };
+  _showEvents() {
+    showEvents({ text: $("seen-text"), frames: $("frames") }, this.events, this.about);
   }
 
   _total() {
@@ -193,22 +223,19 @@ class Page {
 
   _setUpInput() {
     const { about } = this;
-    const unchecked = () => {
-      for (const radio of document.querySelectorAll("input[name=sample]")) radio.checked = false;
-    };
     if (about.drawing) {
       $("drawing").hidden = false;
       this.pad = new Pad($("pad"), $("pad-hint"));
       this.pad.addEventListener("stroke", () => {
-        unchecked();
+        uncheckSamples();
         this.ask(this._drawn(), null);
       });
       this.pad.addEventListener("draw", () => {
-        unchecked();
+        uncheckSamples();
         this.player.pause();
         this.look();
       });
-      $("clear").addEventListener("click", () => this.pad.clear());
+      $("clear").addEventListener("click", () => this.clear());
     } else {
       $("samples-legend").textContent = "Choose a sample";
     }
@@ -219,12 +246,9 @@ class Page {
         this.ask(sampleBody(sample), sample.label);
       });
     }
-    if (!about.drawing && !about.samples.length) {
-      $("seen-text").textContent =
-        "The input of this network cannot be drawn, and its bundle has no golden samples.";
-    }
     $("seed").addEventListener("change", () => {
       if (this.question) this.ask(this.question.body, this.question.label);
+      else this._seed();
     });
     $("origin").textContent =
       `Network ${about.digest.slice(0, 12)}, trained for ${about.trained_for.policy}, ` +
@@ -243,7 +267,7 @@ class Page {
       l: () => player.step(1),
       0: () => player.step(-player.position),
       e: () => player.step(player.extent),
-      c: () => this.pad?.clear(),
+      c: () => this.clear(),
     };
     addEventListener("keydown", (event) => {
       const isTyping = event.target.matches?.("input[type=number], input[type=text], select");
@@ -256,16 +280,26 @@ class Page {
   }
 }
 
+function uncheckSamples() {
+  for (const radio of document.querySelectorAll("input[name=sample]")) radio.checked = false;
+}
+
 function sampleBody({ events, number }) {
   return { events, number };
 }
 
 try {
-  new Page(await fetchAbout());
+  const about = await fetchAbout();
+  if (about.drawing || about.samples.length) {
+    for (const part of document.querySelectorAll("[data-works]")) part.hidden = false;
+    new Page(about);
+  } else {
+    $("empty").hidden = false;
+  }
 } catch (error) {
   $("trouble").hidden = false;
   $("trouble").textContent = error.message;
-  throw error;
+  if (!(error instanceof ServerError)) throw error; // a bug of the page belongs on the console
 } finally {
   $("main").setAttribute("aria-busy", "false");
 }

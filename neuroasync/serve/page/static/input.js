@@ -52,8 +52,14 @@ export function listSamples(list, about, chosen) {
   });
 }
 
-/** The events of a sample, timestep by timestep. */
+/** The events of a sample, timestep by timestep; null if there is none. */
 export function showEvents({ text, frames }, events, about) {
+  if (!events) {
+    text.textContent = "Nothing yet.";
+    frames.replaceChildren();
+    frames.setAttribute("aria-label", "No events yet");
+    return;
+  }
   const shape = imageShape(about.input);
   const step = about.timestep_us;
   const last = events.t_us.at(-1) ?? 0;

@@ -12,6 +12,7 @@ const MOST_NAMED_CLASSES = 32;
 const MOST_PASSES_IN_TABLE = 24;
 const HEAD = 20; // px, as are the heights below
 const AXIS = 24;
+const LOWEST = 44; // a name, and a size that may take two lines
 const TALLEST = 60;
 
 /** Dispatches "traced" when another trace, or none, is there; `trace` is null where it failed. */
@@ -60,12 +61,20 @@ export class Lane extends EventTarget {
     this.dispatchEvent(new Event("traced"));
   }
 
+  /** As before the first question. */
+  clear() {
+    this._asking?.abort();
+    this._asking = this._question = this.trace = null;
+    this._trouble("");
+    this._tabulate();
+  }
+
   options() {
     const value = (name) => this._find(`[data-option="${name}"]`).value;
-    const until = value("until");
+    const [until, groupSize] = [value("until"), value("group_size")];
     return {
       policy: value("policy"),
-      group_size: Number(value("group_size")),
+      group_size: groupSize === "" ? "" : Number(groupSize), // the server refuses ""
       until: until === OWN_RULE ? value("own").trim() : until,
       input: value("input"),
     };
@@ -149,7 +158,7 @@ export class Lane extends EventTarget {
     const hidden = populations.flatMap(({ name, size }, p) => (name === output ? [] : [{ p, name, size }]));
     const isNamed = classes.length <= MOST_NAMED_CLASSES;
     const line = classes.length <= 12 ? 17 : 14;
-    const tall = (size) => Math.round(Math.min(TALLEST, Math.max(24, size)));
+    const tall = (size) => Math.round(Math.min(TALLEST, Math.max(LOWEST, size)));
     const rows = [
       { kind: "head", height: HEAD },
       { kind: "input", name: "input", size: input.size, height: tall(input.size) },
@@ -196,8 +205,9 @@ export class Lane extends EventTarget {
       put(this._votes.list);
       return;
     }
-    const name = put(made("span", "pop", row.name));
-    name.append(made("small", "", counted(row.size, row.kind === "input" ? "cell" : "neuron")));
+    const name = put(made("span", "pop", ""));
+    name.title = row.name; // where it is cut off
+    name.append(made("b", "", row.name), made("small", "", counted(row.size, row.kind === "input" ? "cell" : "neuron")));
     this._counts.set(row.p ?? "input", put(made("span", "count", "")));
   }
 
@@ -221,7 +231,10 @@ export class Lane extends EventTarget {
 
   /** The raster in words, for who does not see it. */
   _describe(view) {
-    if (!this.trace) return;
+    if (!this.trace) {
+      this._canvas.setAttribute("aria-label", "No run yet");
+      return;
+    }
     const moment = this.trace.momentAt(view.unit, view.position);
     const parts = this.about.populations.map(
       ({ name }, p) => `${name} ${this.trace.spikesUpTo(moment, p)}`,

@@ -6,7 +6,7 @@ const PEN = 0.085; // of the pad's side
 const STRIDE = 0.05; // of the pad's side, for a key
 
 /**
- * Dispatches "stroke" when one has ended, "draw" while one grows, and "clear".
+ * Dispatches "stroke" when one has ended, and "draw" while one grows.
  * `strokes` are lists of [x, y] from 0 to 1.
  */
 export class Pad extends EventTarget {
@@ -32,7 +32,6 @@ export class Pad extends EventTarget {
     this.strokes = [];
     this._drawing = this._pointer = null;
     this.paint();
-    this.dispatchEvent(new Event("clear"));
   }
 
   paint() {

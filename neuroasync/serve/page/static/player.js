@@ -57,6 +57,7 @@ export class Player extends EventTarget {
   setExtent(extent) {
     const wasAtEnd = this.position >= this.extent && this.extent > 0;
     this.extent = extent;
+    if (!extent) this.isPlaying = false;
     this.seek(wasAtEnd && !this.isPlaying ? extent : this.position);
   }
 
