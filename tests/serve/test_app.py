@@ -31,7 +31,10 @@ async def test_it_can_be_mounted_beside_others(bundle, network, trains, expected
         app = Starlette(
             routes=[Mount("/a", create_app(network)), Mount("/b", create_app(other))],
         )
-        async with connect(app, "seed=5", path="/a/stream") as a, connect(app, path="/b/stream") as b:
+        async with (
+            connect(app, "seed=5", path="/a/stream") as a,
+            connect(app, path="/b/stream") as b,
+        ):
             for socket in (a, b):
                 socket.send_sample(trains[0])
             same(await a.receive(), expected[0])
