@@ -24,11 +24,11 @@ import uvloop
 from neuroasync.messages import EventMessage, format_events
 from neuroasync.spikes import SpikeTrains
 
-__all__ = ["Client", "Load", "Outcome", "frame", "run_load", "sample_frames"]
+__all__ = ["Client", "Load", "Outcome", "frame", "run_load", "sample_frames", "samples_of"]
 
 _BINARY: Final = 0x82
 _CLOSE: Final = 0x88
-_SETTLE_S: Final = 20.0
+_SETTLE_S: Final = 60.0
 
 
 class Answer(msgspec.Struct):

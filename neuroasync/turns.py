@@ -37,6 +37,7 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._called_in_vain: list[asyncio.Future[None]] = []
         self._most_called = 1
+        self._called = 0
         self._came = 0
         self.deadline = 0.0
         self._is_open = False
@@ -61,7 +62,7 @@ class Turns:
 
     def is_taken(self) -> bool:
         """Whether who comes now has to wait: for those who came before, or for the budget."""
-        return bool(self._waiting or self._called_in_vain) or self.spent()
+        return bool(self._called or self._waiting or self._called_in_vain) or self.spent()
 
     def work(self) -> int:
         """How many synaptic operations fit into what is left of this turn's budget, at a guess."""
@@ -82,7 +83,10 @@ class Turns:
             line.append(turn)
             if not self._is_open:
                 self._open()
-            await turn
+            try:
+                await turn
+            finally:
+                self._called -= turn.done() and not turn.cancelled()
             now = time.perf_counter()
             if not self._came:
                 self.deadline = now + self._budget_s
@@ -111,5 +115,6 @@ class Turns:
             if not turn.done():
                 turn.set_result(None)
                 called += 1
+        self._called += called
         if called:
             self._open()

@@ -48,6 +48,48 @@ async def test_sessions_share_one_budget_and_take_turns_in_order(clock, no_leaks
     assert "".join(name for name, _ in order) == "aabcabcbc"  # who waits longest goes first
 
 
+async def test_short_sessions_share_a_turn_one_after_the_other(clock, no_leaks):
+    t = Turns.of_running_loop()
+    turn, order = 0, []
+
+    async def session(name):
+        await t.pause()
+        order.append((turn, name))
+        clock.now += turns.BUDGET_S * 0.3
+
+    async def count_turns():
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    await asyncio.gather(*(session(name) for name in range(40)))
+    counting.cancel()
+    assert [name for _, name in order] == list(range(40))  # whoever is called in vain keeps its place
+    taken = [at for at, _ in order]
+    sizes = [taken.count(at) for at in sorted(set(taken))]
+    assert max(sizes) == 4  # as many as the budget has room for
+    assert sizes[2:-1] == [4] * len(sizes[2:-1])
+
+
+async def test_who_comes_does_not_overtake_who_waits(clock, no_leaks):
+    t = Turns.of_running_loop()
+    order = []
+
+    async def session(name):
+        if t.is_taken():
+            await t.pause()
+        order.append(name)
+        clock.now += 2 * turns.BUDGET_S
+
+    first = [asyncio.create_task(session(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    later = [asyncio.create_task(session(name)) for name in "de"]
+    await asyncio.gather(*first, *later)
+    assert "".join(order) == "abcde"
+
+
 async def test_another_task_of_the_loop_runs_between_two_turns(clock, no_leaks):
     t = Turns.of_running_loop()
     beats = 0

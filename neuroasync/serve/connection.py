@@ -10,11 +10,12 @@ from typing import Final
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError, MessageError, NeuroasyncError, SpikeFileError
 from neuroasync.messages import format_decision, parse_events
-from neuroasync.serve.answers import ends_sample, format_notice
+from neuroasync.serve.answers import format_notice
+from neuroasync.serve.glance import glance
 from neuroasync.serve.intake import Intake
 from neuroasync.serve.pace import Pace
 from neuroasync.serve.query import StreamOptions
-from neuroasync.serve.sample import Notice, Sample
+from neuroasync.serve.sample import Notice, Part, Sample
 from neuroasync.serve.service import Service
 from neuroasync.serve.socket import GoneError, Socket
 from neuroasync.session import Session
@@ -59,7 +60,7 @@ class Connection:
         self._limits = limits
         self._intake = Intake(limits, service.when_full, service.room, service.tally)
         self._pace = Pace(limits.messages_per_s, asyncio.get_running_loop().time)
-        self._malformed = 0
+        self._unreadable = self._malformed = 0
         self._has_left = False
         self._reader: asyncio.Task[None] | None = None
         self._farewell: tuple[int, str] | None = None
@@ -95,17 +96,15 @@ class Connection:
 
     def drain(self) -> None:
         """Read no more; what has come whole is answered, then the connection is closed."""
-        if self._reader is not None and not self._reader.done():
-            self._farewell = (_GOING_AWAY, "the server is shutting down")
+        if self._farewell is None and not self._has_left:
             self._tally.add("connections_cut", 1, "draining")
-            self._reader.cancel()
-            self._last_notices += self._intake.end()
+            self._stop_reading("draining", _GOING_AWAY, "the server is shutting down")
 
     async def _read(self) -> None:
         """The reader."""
         reading = self._service.reading
         try:
-            while self._malformed < self._limits.malformed_in_a_row:
+            while self._farewell is None:
                 data = await self._socket.receive()
                 arrived_s = time.perf_counter()
                 if reading.is_taken():
@@ -116,29 +115,22 @@ class Connection:
                 await self._take(data, arrived_s)
         except GoneError:
             self._leave()
-            return
-        reason = f"{self._malformed} malformed messages in a row"
-        self._farewell = (_BAD_CLIENT, reason)
-        self._cut("malformed")
-        self._last_notices += self._intake.end()
 
     async def _take(self, data: str | bytes, arrived_s: float) -> None:
         """Hand a message to the intake, and tell at once what will get no decision."""
-        is_binary = not isinstance(data, str)
         self._tally.add("messages")
         try:
-            message = parse_events(data, self._limits.message_bytes)
+            seen = glance(data, self._limits.message_bytes)
         except MessageError as error:
-            self._malformed += 1
-            self._tally.add("messages_malformed")
-            notice = self._intake.malformed(str(error), ends_sample(data), is_binary)
+            notice = self._intake.unreadable(str(error), not isinstance(data, str))
             await self._socket.send(format_notice(notice))
+            self._unreadable += 1
+            self._count_malformed(self._unreadable)
             return
-        self._malformed = 0
-        self._tally.add("events", len(message.events))
-        is_provisional = self._is_provisional or message.provisional
-        notices = await self._intake.take(message, arrived_s, is_binary, is_provisional)
-        for notice in notices:
+        self._unreadable = 0
+        self._tally.add("events", seen.events)
+        is_provisional = self._is_provisional or seen.provisional
+        for notice in await self._intake.take(data, seen, arrived_s, is_provisional):
             await self._socket.send(format_notice(notice))
 
     async def _decide_all(self) -> None:
@@ -162,6 +154,10 @@ class Connection:
         notice: Notice | None = None
         try:
             found = await self._decision(sample)
+        except MessageError as error:
+            notice = self._intake.malformed(sample, str(error))
+            self._malformed += 1
+            self._count_malformed(self._malformed)
         except SpikeFileError as error:
             notice = self._intake.invalid(sample, str(error))
         except ClosedError:
@@ -186,10 +182,10 @@ class Connection:
             return await self._watched(sample)
         arrived_s = 0.0
         while (part := await intake.part(sample)) is not None:
-            arrived_s = part.arrived_s
+            arrived_s, events = part.arrived_s, self._events(part)
             if sample.is_whole and not len(sample.parts):
-                return await session.decide(part.events), arrived_s
-            await session.send(part.events)
+                return await session.decide(events), arrived_s
+            await session.send(events)
             if session.is_decided:
                 break
         if sample.is_settled:
@@ -204,7 +200,7 @@ class Connection:
             nonlocal arrived_s
             while (part := await self._intake.part(sample)) is not None:
                 arrived_s = part.arrived_s
-                yield part.events
+                yield self._events(part)
             if sample.is_settled:
                 raise _RefusedError
 
@@ -218,6 +214,26 @@ class Connection:
                         return decision, arrived_s
                     await self._tell(sample, decision, time.perf_counter() - arrived_s)
         return None
+
+    def _events(self, part: Part) -> SpikeTrain:
+        """What a message brings. Raises MessageError if it breaks the format."""
+        events = parse_events(part.data, self._limits.message_bytes).events
+        self._malformed = 0
+        return events
+
+    def _count_malformed(self, in_a_row: int) -> None:
+        """After too many in a row, read no more."""
+        self._tally.add("messages_malformed")
+        if in_a_row >= self._limits.malformed_in_a_row and self._farewell is None:
+            self._cut("malformed")
+            self._stop_reading("malformed", _BAD_CLIENT, f"{in_a_row} malformed messages in a row")
+
+    def _stop_reading(self, reason: str, code: int, said: str) -> None:
+        """What has come whole is still decided on; then the connection is closed."""
+        self._farewell = (code, said)
+        self._last_notices += self._intake.end(reason, said)
+        if self._reader is not None:
+            self._reader.cancel()
 
     async def _answer(self, sample: Sample, decision: Decision, arrived_s: float) -> None:
         latency_s = time.perf_counter() - arrived_s

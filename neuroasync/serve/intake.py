@@ -6,8 +6,8 @@ connection and of the server, and given back when the part goes on, or its sampl
 """
 
 from neuroasync.errors import ClosedError
-from neuroasync.messages import EventMessage
 from neuroasync.queue import BoundedQueue, WhenFull
+from neuroasync.serve.glance import Glance
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.room import Room
 from neuroasync.serve.sample import Notice, Part, Sample
@@ -15,7 +15,7 @@ from neuroasync.serve.tally import Tally
 
 __all__ = ["Intake"]
 
-_SHUTTING_DOWN = "the server is shutting down"
+_BYTES_AN_EVENT = 16
 
 
 class Intake:
@@ -52,7 +52,7 @@ class Intake:
     # The reader's side.
 
     async def take(
-        self, message: EventMessage, arrived_s: float, is_binary: bool, is_provisional: bool
+        self, data: str | bytes, seen: Glance, arrived_s: float, is_provisional: bool
     ) -> tuple[Notice, ...]:
         """Hand a message to its sample, once there is room or has been made.
 
@@ -62,36 +62,42 @@ class Intake:
         Returns:
             What there is to tell about samples that were dropped or refused.
         """
-        sample = self._current or self._begin(is_binary, is_provisional)
+        sample = self._current or self._begin(not isinstance(data, str), is_provisional)
         notices: tuple[Notice, ...] = ()
         if not sample.is_settled:
-            notices = await self._admit(sample, Part(message.events, arrived_s), message.end)
-        if message.end:
+            cost = max(1, seen.events, len(data) // _BYTES_AN_EVENT)
+            notices = await self._admit(sample, Part(data, arrived_s, cost), seen.end)
+        if seen.end:
             self._current = None
         return notices
 
-    def malformed(self, error: str, ends: bool, is_binary: bool) -> Notice:
-        """Refuse the sample to which a message belongs that breaks the format.
+    def unreadable(self, error: str, is_binary: bool) -> Notice:
+        """Refuse the sample to which a message belongs that cannot be read.
+
+        Nobody knows whether it would have been its sample's last; the next one begins another.
 
         Args:
             error: what is wrong with it.
-            ends: whether the message is its sample's last.
             is_binary: the message's kind, which is the answer's if it begins a sample.
         """
         sample = self._current or self._begin(is_binary, False)
-        if ends:
-            self._current = None
+        self._current = None
         if sample.is_settled:
             return Notice(None, error, False, is_binary)
         return self._refuse(sample, "malformed", error)
 
-    def end(self) -> tuple[Notice, ...]:
-        """Take no more messages. What is whole still gets its decision, what is not is refused."""
+    def end(self, reason: str, error: str) -> tuple[Notice, ...]:
+        """Take no more messages. What is whole still gets its decision, what is not is refused.
+
+        Args:
+            reason: to count it by.
+            error: to tell the client.
+        """
         self._queue.close()
         sample, self._current = self._current, None
         if sample is None or sample.is_settled:
             return ()
-        return (self._refuse(sample, "draining", _SHUTTING_DOWN),)
+        return (self._refuse(sample, reason, error),)
 
     def abandon(self) -> None:
         """The client has gone: settle all samples, and give all room back. May be called twice."""
@@ -140,6 +146,10 @@ class Intake:
         """Count a sample as accepted, though it cannot be decided on."""
         self._settle(sample, "samples_accepted", "failed")
         return Notice(sample.number, error, False, sample.is_binary)
+
+    def malformed(self, sample: Sample, error: str) -> Notice:
+        """Refuse a sample with a message that breaks the format."""
+        return self._refuse(sample, "malformed", error)
 
     def invalid(self, sample: Sample, error: str) -> Notice:
         """Refuse a sample with events that the network does not read."""

@@ -20,8 +20,8 @@ class ServerLimits:
         messages_per_s: read from one connection, on average; as many may come at once. A faster
             client is made to wait.
         waiting_samples: samples of one connection that wait for the one that is under way.
-        waiting_events: events of one connection that no pass has read; 16 bytes each, 1 MB. A
-            message with more is refused.
+        waiting_events: events of one connection that wait in messages, or 16 bytes of a message
+            for one if that is more; 1 MB. A message with more is refused.
         server_waiting_samples: as ``waiting_samples``, of all connections of a worker. Under too
             much load, those that wait are most of the latency.
         server_waiting_events: as ``waiting_events``, of all connections of a worker; 64 MB.

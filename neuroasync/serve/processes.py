@@ -21,7 +21,7 @@ from neuroasync.serve.worker import serve_app
 
 __all__ = ["ServerOptions", "serve"]
 
-_SOCKET_BYTES: Final = 2**16
+_SOCKET_BYTES: Final = 2**15
 """What the system may buffer of a connection, each way; Linux doubles it."""
 
 

@@ -3,26 +3,23 @@
 from typing import NamedTuple
 
 from neuroasync.queue import BoundedQueue
-from neuroasync.spikes import SpikeTrain
 
 __all__ = ["Notice", "Part", "Sample"]
 
 
 class Part(NamedTuple):
-    """What one message brings to its sample.
+    """A message of a sample, as it came.
 
     Attributes:
-        events: maybe none.
+        data: JSON if text, MessagePack if binary.
         arrived_s: when it came, by ``time.perf_counter``.
+        cost: events that it takes room for: as many as it has, or one for 16 bytes if that is
+            more. A message without events is not free either.
     """
 
-    events: SpikeTrain
+    data: str | bytes
     arrived_s: float
-
-    @property
-    def cost(self) -> int:
-        """Events that it takes room for. A message without events is not free either."""
-        return len(self.events) or 1
+    cost: int
 
 
 class Notice(NamedTuple):

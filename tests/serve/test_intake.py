@@ -2,13 +2,12 @@
 
 import asyncio
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroasync import ClosedError, SpikeTrain
-from neuroasync.messages import EventMessage
+from neuroasync import ClosedError
+from neuroasync.serve.glance import Glance
 from neuroasync.serve.intake import Intake
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.room import Room
@@ -21,7 +20,8 @@ WAYS = ("block", "drop-oldest", "drop-newest", "error")
 
 
 def message(events, end):
-    return EventMessage(SpikeTrain(np.arange(events), np.zeros(events, np.int64)), end)
+    """What is known of a message, and what is not looked at."""
+    return "", Glance(events, end, False), 0.0, False
 
 
 def total(tally, name):
@@ -45,7 +45,7 @@ class Books:
             return
 
         async def take():
-            self.told[c] += await self.intakes[c].take(message(events, end), 0.0, False, False)
+            self.told[c] += await self.intakes[c].take(*message(events, end))
 
         self.readers[c] = asyncio.create_task(take())
 
@@ -122,7 +122,7 @@ async def step(books, what, c, events, end):
     elif what == "work":
         await books.work(c)
     elif what == "malformed" and is_free and not intake._queue.is_closed:
-        books.told[c].append(intake.malformed("wrong", end, False))
+        books.told[c].append(intake.unreadable("wrong", False))
     elif what == "invalid" and books.under_way[c] is not None:
         if not books.under_way[c].is_settled:
             books.told[c].append(intake.invalid(books.under_way[c], "outside"))
@@ -133,14 +133,14 @@ async def step(books, what, c, events, end):
     elif what == "end" and events < 3:
         if reader is not None:
             reader.cancel()
-        books.told[c] += intake.end()
+        books.told[c] += intake.end("draining", "over")
 
 
 async def test_the_oldest_make_room_one_after_the_other():
     intake = Intake(LIMITS, "drop-oldest", Room(9, 99), Tally())
     for _ in range(2):
-        assert await intake.take(message(8, True), 0.0, False, False) == ()
-    notices = await intake.take(message(20, True), 0.0, False, False)
+        assert await intake.take(*message(8, True)) == ()
+    notices = await intake.take(*message(20, True))
     assert [(n.sample, n.is_dropped) for n in notices] == [(0, True), (1, True)]
     assert (await intake.sample()).number == 2
 
@@ -148,33 +148,33 @@ async def test_the_oldest_make_room_one_after_the_other():
 async def test_the_newest_is_dropped_and_those_before_stay():
     intake = Intake(LIMITS, "drop-newest", Room(9, 99), Tally())
     for _ in range(2):
-        await intake.take(message(8, True), 0.0, False, False)
+        await intake.take(*message(8, True))
     for n in (2, 3):
-        [notice] = await intake.take(message(8, True), 0.0, False, False)
+        [notice] = await intake.take(*message(8, True))
         assert (notice.sample, notice.is_dropped) == (n, True)
     assert [(await intake.sample()).number for _ in range(2)] == [0, 1]
 
 
 async def test_a_sample_without_room_for_its_own_next_part_is_the_oldest_that_makes_room():
     intake = Intake(LIMITS, "drop-oldest", Room(9, 99), Tally())
-    await intake.take(message(15, False), 0.0, False, False)
-    [notice] = await intake.take(message(15, False), 0.0, False, False)
+    await intake.take(*message(15, False))
+    [notice] = await intake.take(*message(15, False))
     assert (notice.sample, notice.is_dropped) == (0, True)
-    assert await intake.take(message(15, True), 0.0, False, False) == ()  # the rest of it
-    assert await intake.take(message(15, True), 0.0, False, False) == ()
+    assert await intake.take(*message(15, True)) == ()  # the rest of it
+    assert await intake.take(*message(15, True)) == ()
     assert (await intake.sample()).number == 1
 
 
 @pytest.mark.parametrize("when_full", WAYS)
 async def test_after_the_end_what_is_whole_can_still_be_taken(when_full):
     intake = Intake(LIMITS, when_full, Room(9, 99), Tally())
-    await intake.take(message(5, True), 0.0, False, False)
-    await intake.take(message(5, False), 0.0, False, False)
-    [notice] = intake.end()
+    await intake.take(*message(5, True))
+    await intake.take(*message(5, False))
+    [notice] = intake.end("draining", "over")
     assert (notice.sample, notice.is_dropped) == (1, False)
     sample = await intake.sample()
     assert (sample.number, sample.is_whole) == (0, True)
-    assert len((await intake.part(sample)).events) == 5
+    assert (await intake.part(sample)).cost == 5
     assert await intake.part(sample) is None
     with pytest.raises(ClosedError):
         await intake.sample()

@@ -16,8 +16,9 @@ import websockets.sync.client
 from networks import chain, sample
 
 from bench.load import frame
+from bench.promises import Plan
 from bench.served import Served
-from bench.serving import Plan, measure
+from bench.serving import measure
 from neuroasync import SpikeTrains, write_bundle, write_spikes
 from neuroasync.messages import EventMessage, format_events
 

@@ -1,12 +1,14 @@
 """A websocket from end to end, but for the socket: answers are those of ``run``."""
 
 import itertools
+import re
 
 import pytest
 from asgi import RefusedError, connect, until
 
-from neuroasync import SpikeTrain
+from neuroasync import MessageError, SpikeTrain
 from neuroasync.messages import EventMessage, format_events
+from neuroasync.serve.glance import glance
 
 
 def cut(train, at):
@@ -235,6 +237,63 @@ async def test_too_many_malformed_messages_in_a_row_close_the_connection(
     same(decided, expected[2])
     assert app.state.counts.of("connections_cut") == {"malformed": 1}
     app.state.counts.check_at_rest()
+
+
+async def test_messages_that_can_be_read_but_are_wrong_count_too(make_app, trains, no_leaks):
+    app = make_app(malformed_in_a_row=3)
+    wrong = '{"t_us": [5, 1], "index": [0, 0], "end": true}'
+    async with connect(app) as socket:
+        for message in (wrong, wrong, "unreadable"):
+            socket.send(message)
+            assert "error" in await socket.receive()
+        socket.send(wrong)
+        got = [await socket.receive() for _ in range(2)]
+    assert got[0]["sample"] == 3
+    assert got[1] == {"close": 1008, "reason": "3 malformed messages in a row"}
+    assert app.state.counts.sum("messages_malformed") == 4
+    app.state.counts.check_at_rest()
+
+
+async def test_an_open_sample_ends_with_a_connection_that_is_closed_for_the_one_before(
+    make_app, trains, no_leaks
+):
+    app = make_app(malformed_in_a_row=1)
+    async with connect(app) as socket:
+        socket.send('{"t_us": [5, 1], "index": [0, 0], "end": true}')
+        socket.send_sample(cut(trains[0], (30,))[0], end=False)
+        got = [await socket.receive() for _ in range(3)]
+    assert [a.get("sample") for a in got] == [0, 1, None]
+    assert got[1]["error"] == got[2]["reason"] == "1 malformed messages in a row"
+    app.state.counts.check_at_rest()
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("events", [0, 1, 2, 15, 16, 300, 70_000])
+def test_a_glance_knows_how_many_events_there_are(events, binary):
+    train = SpikeTrain(list(range(events)), [0] * events)
+    for end in (False, True):
+        data = format_events(EventMessage(train, end, not end), binary=binary)
+        assert glance(data, 2**20) == (events, end, not end)
+
+
+@pytest.mark.parametrize(
+    ("data", "events"),
+    [("{}", 0), ('{"t_us": [ ], "index": []}', 0), ('{"t_us": null}', 0), (b"\x80", 0),
+     ('{"t_us": "x"}', 0), (b"\x81\xa4t_us\xa1x", 0), ('{"more": [1, 2, [3]]}', 0)],
+)  # fmt: skip
+def test_a_glance_takes_what_it_can_pass_over(data, events):
+    assert glance(data, 100) == (events, False, False)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [("{", "message: "), ("[]", "message: expected `object`"), (b"\xc1", "message: "),
+     ('{"end": 1}', "end: expected `bool`"), (b"\x81\xa4t_us\xdd\xff\xff\xff\xff", "message: "),
+     ("\ud800", "message: "), (" " * 101, "message: 101 bytes, the limit is 100")],
+)  # fmt: skip
+def test_what_a_glance_cannot_read_is_told_as_by_who_reads_it_all(data, says):
+    with pytest.raises(MessageError, match=f"^{re.escape(says)}"):
+        glance(data, 100)
 
 
 async def test_without_the_token_nobody_gets_in(make_app, trains, no_leaks):
