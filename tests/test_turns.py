@@ -66,7 +66,9 @@ async def test_short_sessions_share_a_turn_one_after_the_other(clock, no_leaks):
     counting = asyncio.create_task(count_turns())
     await asyncio.gather(*(session(name) for name in range(40)))
     counting.cancel()
-    assert [name for _, name in order] == list(range(40))  # whoever is called in vain keeps its place
+    assert [name for _, name in order] == list(
+        range(40)
+    )  # whoever is called in vain keeps its place
     taken = [at for at, _ in order]
     sizes = [taken.count(at) for at in sorted(set(taken))]
     assert max(sizes) == 4  # as many as the budget has room for
