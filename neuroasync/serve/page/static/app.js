@@ -1,13 +1,14 @@
 // The page: one input, two lanes, one time.
 
-import { made, rowOf } from "./dom.js";
+import { made } from "./dom.js";
 import { listSamples, showEvents } from "./input.js";
 import { Lane } from "./lane.js";
 import { Pad } from "./pad.js";
 import { Player } from "./player.js";
 import { ServerError, fetchAbout } from "./server.js";
 import { imageOf } from "./strokes.js";
-import { UNITS, capital, shortRule, verdict } from "./words.js";
+import { showTotals } from "./totals.js";
+import { UNITS, capital } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PLAY = "M4 3l9 5-9 5z";
@@ -130,7 +131,8 @@ class Page {
     const traces = lanes.map(({ trace }) => trace).filter((trace) => trace);
     this.events = traces[0]?.told.events ?? null;
     this._showEvents();
-    this._total();
+    const table = { sentence: $("verdict"), head: $("totals-head"), body: $("totals-body") };
+    showTotals(table, lanes, this.about);
     player.setExtent(Math.max(0, ...traces.map((trace) => trace.total(player.unit))));
     if (this.isLive) player.seek(player.extent);
     else if (this.isNew && !lanes.some((lane) => lane.isAsking)) {
@@ -141,37 +143,6 @@ class Page {
 
   _showEvents() {
     showEvents({ text: $("seen-text"), frames: $("frames") }, this.events, this.about);
-  }
-
-  _total() {
-    const { lanes, about } = this;
-    const head = lanes.map(({ name, trace }) =>
-      trace ? `${name.at(-1)}: ${trace.run.policy}, F = ${trace.run.group_size}` : name.at(-1),
-    );
-    $("totals-head").replaceChildren(rowOf(["", ...head], "th"));
-    const named = ({ label }) => (label === null ? "nothing" : about.classes[label]);
-    const rows = [
-      ["decision", named],
-      ["stop rule", ({ until }) => shortRule(until)],
-      ["rounds of F", (d) => d.rounds],
-      ["forward steps", (d) => d.steps],
-      ["spikes", (d) => d.spikes],
-      ["synaptic operations", (d) => d.synops],
-    ];
-    $("totals-body").replaceChildren(
-      ...rows.map(([title, of]) => {
-        const values = lanes.map(({ trace }) => (trace ? of(trace.decision) : ""));
-        const texts = values.map((value) => value.toLocaleString("en"));
-        const row = rowOf([title, ...texts], "td");
-        if (values.every((value) => typeof value === "number")) {
-          values.forEach((value, k) =>
-            row.children[k + 1].classList.toggle("less", value < Math.max(...values)),
-          );
-        }
-        return row;
-      }),
-    );
-    $("verdict").textContent = verdict(lanes, about);
   }
 
   /** What each lane makes of the drawing, beside the pad. */
