@@ -176,7 +176,7 @@ class Connection:
             await self._socket.send(format_notice(notice))
         elif found is not None:
             decision, arrived_s = found
-            sample.is_whole = True  # what may still come of it is of no consequence
+            self._intake.decided(sample)
             await self._answer(sample, decision, arrived_s)
             self._intake.accepted(sample, "answered")
 
