@@ -100,6 +100,11 @@ class Connection:
             self._tally.add("connections_cut", 1, "draining")
             self._stop_reading("draining", _GOING_AWAY, "the server is shutting down")
 
+    def cut(self) -> None:
+        """End at once. What is under way is counted as that of a client that has gone."""
+        self._socket.cut()
+        self._leave()
+
     async def _read(self) -> None:
         """The reader."""
         reading = self._service.reading
@@ -171,7 +176,7 @@ class Connection:
             await self._socket.send(format_notice(notice))
         elif found is not None:
             decision, arrived_s = found
-            sample.is_whole = True  # what may still come of it is of no consequence
+            self._intake.decided(sample)
             await self._answer(sample, decision, arrived_s)
             self._intake.accepted(sample, "answered")
 

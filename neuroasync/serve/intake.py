@@ -64,7 +64,7 @@ class Intake:
         """
         sample = self._current or self._begin(not isinstance(data, str), is_provisional)
         notices: tuple[Notice, ...] = ()
-        if not sample.is_settled:
+        if not sample.is_over:
             cost = max(1, seen.events, len(data) // _BYTES_AN_EVENT)
             notices = await self._admit(sample, Part(data, arrived_s, cost), seen.end)
         if seen.end:
@@ -82,7 +82,7 @@ class Intake:
         """
         sample = self._current or self._begin(is_binary, False)
         self._current = None
-        if sample.is_settled:
+        if sample.is_over:
             return Notice(None, error, False, is_binary)
         return self._refuse(sample, "malformed", error)
 
@@ -95,7 +95,7 @@ class Intake:
         """
         self._queue.close()
         sample, self._current = self._current, None
-        if sample is None or sample.is_settled:
+        if sample is None or sample.is_over:
             return ()
         return (self._refuse(sample, reason, error),)
 
@@ -104,7 +104,7 @@ class Intake:
         self._queue.close()
         self._current = None
         for sample in tuple(self._open):
-            if sample.is_whole:
+            if sample.is_whole or sample.is_over:
                 self.accepted(sample, "client-gone")
             else:
                 self._settle(sample, "samples_refused", "unfinished")
@@ -124,7 +124,7 @@ class Intake:
         while True:
             await self._queue.readable()
             sample = self._pop()
-            if not sample.is_settled:
+            if not sample.is_over:
                 return sample
 
     async def part(self, sample: Sample) -> Part | None:
@@ -138,8 +138,12 @@ class Intake:
             return None
         return self._pop_part(sample)
 
+    def decided(self, sample: Sample) -> None:
+        """A sample has its decision, which is still to be told: pass over what comes of it."""
+        self._close(sample)
+
     def accepted(self, sample: Sample, outcome: str) -> None:
-        """Count a sample as accepted. Further messages of it are not looked at."""
+        """Count a sample as accepted."""
         self._settle(sample, "samples_accepted", outcome)
 
     def failed(self, sample: Sample, error: str) -> Notice:
@@ -179,7 +183,7 @@ class Intake:
                 await self._take(samples, events)
             else:
                 notices = self._make_room(sample, samples, events)
-            if sample.is_settled:  # by the worker, while this waited; or for want of room
+            if sample.is_over:  # by the worker, while this waited; or for want of room
                 if self._when_full == "block":
                     self._give(samples, events)
                 return notices
@@ -225,6 +229,10 @@ class Intake:
         self._open.discard(sample)
         self._tally.add(family, 1, value)
         self._tally.add("samples_open", -1)
+        self._close(sample)
+
+    def _close(self, sample: Sample) -> None:
+        sample.is_over = True
         sample.parts.close()
         while len(sample.parts):
             self._pop_part(sample)

@@ -48,11 +48,13 @@ class Sample:
         parts: what waits for the session; closed once all has come.
         is_admitted: its first part was given room.
         is_whole: its last part was given room.
-        is_settled: what became of it has been counted, and it takes no room any more.
+        is_over: what may still come of it is passed over: it is decided, or settled.
+        is_settled: what became of it has been counted.
     """
 
     __slots__ = (
-        "is_admitted", "is_binary", "is_provisional", "is_settled", "is_whole", "number", "parts",
+        "is_admitted", "is_binary", "is_over", "is_provisional", "is_settled", "is_whole", "number",
+        "parts",
     )  # fmt: skip
 
     def __init__(self, number: int, is_binary: bool, is_provisional: bool, most_parts: int) -> None:
@@ -60,4 +62,4 @@ class Sample:
         self.is_binary = is_binary
         self.is_provisional = is_provisional
         self.parts: BoundedQueue[Part] = BoundedQueue(most_parts)
-        self.is_admitted = self.is_whole = self.is_settled = False
+        self.is_admitted = self.is_whole = self.is_over = self.is_settled = False

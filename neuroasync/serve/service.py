@@ -80,6 +80,11 @@ class Service:
         self.tally.add("connections_refused", 1, reason)
         log.info("refused: %s", reason, extra={"reason": reason, "remote": remote})
 
+    def cut(self) -> None:
+        """End all connections at once."""
+        for connection in tuple(self._connections):
+            connection.cut()
+
     def is_blocked(self) -> bool:
         """Whether all who are still connected do not read what they are answered."""
         return not self._requests and all(c.is_blocked for c in self._connections)

@@ -88,6 +88,13 @@ class Socket:
         await self._sent({"type": "websocket.close", "code": code, "reason": short})
         self._is_closed = True
 
+    def cut(self) -> None:
+        """End the connection without waiting for the client, where the server can."""
+        self.is_slow = self.is_blocked
+        self._is_closed = True
+        if self._line is not None:
+            self._line.cut()
+
     async def _sent(self, message: Message) -> None:
         if self._is_closed:
             raise GoneError
@@ -100,9 +107,7 @@ class Socket:
                     await self._send(message)
                 self.is_blocked = False
         except TimeoutError:
-            self.is_slow = self._is_closed = True
-            if self._line is not None:
-                self._line.cut()
+            self.cut()
             raise GoneError from None
         except (OSError, RuntimeError):  # the latter by uvicorn itself, after it has closed
             self._is_closed = True

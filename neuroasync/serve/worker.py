@@ -70,7 +70,9 @@ class _Server(uvicorn.Server):
                 await self._service.drain()
         except TimeoutError:
             self.is_clean = self._service.is_blocked()
-            log.warning("ended before all was answered", extra={"grace_s": self._grace_s})
+            self._service.cut()
+            if not self.is_clean:
+                log.warning("ended before all was answered", extra={"grace_s": self._grace_s})
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

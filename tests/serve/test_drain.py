@@ -78,6 +78,30 @@ async def test_nothing_new_is_taken_while_draining(make_app, trains, no_leaks):
     app.state.counts.check_at_rest()
 
 
+@pytest.mark.parametrize("when_full", ["block", "drop-oldest", "error"])
+async def test_an_early_decision_that_waits_to_be_told_is_told_once(
+    make_app, trains, when_full, no_leaks
+):
+    app = make_app(when_full, waiting_events=40)
+    first, second, third = cut(trains[0], (30, 45))
+    async with connect(app, "until=first-spike") as socket:
+        socket.stall()
+        socket.send_sample(first, end=False)
+        await until(lambda: app.state.counts.sum("decisions") == 1)
+        for part in (second, third, second):  # more than there is room for
+            socket.send_sample(part, end=False)
+        await until(lambda: socket.unread_by_app == 0)
+        draining = asyncio.create_task(app.state.service.drain())
+        await asyncio.sleep(0)
+        socket.read_on()
+        answers = [await socket.receive() for _ in range(2)]
+        assert answers[0]["final"]
+        assert answers[1]["close"] == 1001
+        await draining
+    assert app.state.counts.of("samples_accepted") == {"answered": 1}
+    app.state.counts.check_at_rest()
+
+
 async def test_draining_an_idle_server_ends_at_once_and_may_be_asked_for_twice(make_app, no_leaks):
     service = make_app().state.service
     async with asyncio.timeout(20):

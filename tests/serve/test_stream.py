@@ -239,6 +239,26 @@ async def test_too_many_malformed_messages_in_a_row_close_the_connection(
     app.state.counts.check_at_rest()
 
 
+async def test_a_provisional_sample_may_be_malformed_or_invalid_too(
+    make_app, trains, expected, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5&provisional=1") as socket:
+        first, second = cut(trains[0], (30,))
+        for wrong in ('{"t_us": [9000, 1], "index": [0, 0]}', '{"t_us": [9000], "index": [12]}'):
+            socket.send_sample(first, end=False)
+            socket.send(wrong)
+            socket.send_sample(second)
+            while "error" not in (answer := await socket.receive()):
+                assert not answer["final"]
+        socket.send_sample(trains[2])
+        while not (answer := await socket.receive())["final"]:
+            pass
+        same(answer, expected[2])
+    assert app.state.counts.of("samples_refused") == {"malformed": 1, "invalid": 1}
+    app.state.counts.check_at_rest()
+
+
 async def test_messages_that_can_be_read_but_are_wrong_count_too(make_app, trains, no_leaks):
     app = make_app(malformed_in_a_row=3)
     wrong = '{"t_us": [5, 1], "index": [0, 0], "end": true}'
