@@ -186,7 +186,9 @@ def _end(
     grace_s = 10.0
     with plan.served("--grace", str(grace_s)) as server:
         running = clients.start(server.port, rate, plan.seconds + 60)
-        while server.counts()["decisions"] < 2 * plan.connections:
+        while (counts := server.counts())["sessions_open"] < plan.connections or (
+            counts["decisions"] < 2 * plan.connections
+        ):
             time.sleep(0.1)
         time.sleep(min(2.0, plan.seconds))
         code, seconds = server.end()
