@@ -159,6 +159,7 @@ def _comes(is_so):
 
 
 def _silent_client(port):
+    """A client whose websocket is open, and that reads no more."""
     client = socket.create_connection(("127.0.0.1", port))
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.sendall(
@@ -166,4 +167,8 @@ def _silent_client(port):
         b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     client.settimeout(60)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += client.recv(1)
+    assert answer.startswith(b"HTTP/1.1 101 ")
     return client
