@@ -44,7 +44,7 @@ def ask(port, train, query=""):
 def test_every_promise_is_kept_at_a_tiny_size(bundle, tmp_path):
     events = tmp_path / "events.npz"
     write_spikes(SpikeTrains.from_trains([sample(seed=k) for k in range(6)], (12,)), events)
-    plan = Plan(bundle, events, 8, 2, 2, seconds=0.5, search_s=0.2, rest_s=2.0, rate=100.0)
+    plan = Plan(bundle, events, 8, 2, 2, seconds=0.5, search_s=0.2, rest_s=7.0, rate=100.0)
     answers = measure(plan)
     assert [a.name for a in answers] == ["hold", "overload", "hostile", "end"]
     assert all(a.checks for a in answers)
