@@ -5,7 +5,6 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Final, Self, Unpack
 
 from neuroasync import limits
@@ -98,12 +97,7 @@ class Lifetime:
         _log.info("opened: %s", self._name, extra={"network": self._name})
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close all sessions and taps; wait until no task is left."""
         tasks = self._running()
         for session in tuple(self._sessions):

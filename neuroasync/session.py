@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
-from types import TracebackType
 from typing import Self
 
 from neuroasync._course import Course, Exclusive, Held
@@ -297,11 +296,6 @@ class Session(Course):
         self._check_open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close it."""
         self.close()

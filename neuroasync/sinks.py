@@ -14,7 +14,6 @@ import inspect
 import os
 import threading
 from collections.abc import AsyncIterable, Awaitable, Callable
-from types import TracebackType
 from typing import Protocol, Self, TextIO, TypeAlias
 
 from neuroasync.decision import Decision
@@ -140,12 +139,7 @@ class JsonLines:
         await asyncio.to_thread(self._open)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close it."""
         await asyncio.to_thread(self._close)
 

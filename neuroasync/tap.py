@@ -1,7 +1,6 @@
 """Taps: what a population fires, as an async iterator."""
 
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -80,11 +79,6 @@ class Tap:
         """Listen until the block ends."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop listening."""
         self.close()

@@ -1,7 +1,6 @@
 """What all sources have in common: parts of a stream, one after the other, until they end."""
 
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Self
 
 from neuroasync.errors import ClosedError
@@ -65,12 +64,7 @@ class Source(ABC):
         await self._ensure_open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close it."""
         await self.aclose()
 
