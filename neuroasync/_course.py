@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
+from typing import Final
 
+from neuroasync import limits
 from neuroasync._inlet import Events, Inlet, event_count
 from neuroasync.bundle import Bundle
 from neuroasync.clock import Clock
@@ -18,9 +20,10 @@ from neuroasync.recording import Recorder
 from neuroasync.scheduler import Scheduler
 from neuroasync.spikes import SpikeTrain
 
-__all__ = ["Course", "Exclusive", "Held"]
+__all__ = ["Course", "Exclusive"]
 
 _log = logging.getLogger("neuroasync.session")
+_MOST_SILENT_PASSES: Final = limits.MAX_PASSES // 2
 
 
 class Course:
@@ -107,7 +110,7 @@ class Course:
         return self._seed if self._is_one_sample else sample_seed(self._seed, self._sample)
 
     def _finish(self, duration_us: int | None) -> Decision:
-        """The decision, once all passes have run; the next sample begins."""
+        """The decision, once all passes have run; the next sample begins, unless windows carry."""
         decision = self._forward.decision(self._wall_s(), self._bundle.classes)
         if self._recorder is not None:
             self._recorder.add(
@@ -120,7 +123,10 @@ class Course:
             )
         self._sample += 1
         self.counts.decisions += 1
-        self._begin()
+        if self._forward.carries:
+            self._forward.hush()
+        else:
+            self._begin()
         return decision
 
     def _provisional(self) -> Decision:
@@ -179,8 +185,25 @@ class Course:
         self._check_free(holder)
         end_us = self._inlet.end_us(duration_us)
         with Exclusive(self, holder):
-            await self._run_passes(end_us)
+            if not self._forward.is_decided:
+                await self._run_passes(end_us)
             return self._finish(duration_us)
+
+    async def _carry(self, after_us: int, holder: object) -> None:
+        """Begin the next sample where the network then is, so long after this one's time 0."""
+        self._check_free(holder)
+        seed, timestep_us = self._sample_seed(), self._forward.plan.wiring.model.timestep_us
+        with Exclusive(self, holder):
+            await self._run_passes(self._inlet.end_us(None))  # then all is read
+            while after_us:  # a long silence may have more passes than a sample can have
+                most_us = _MOST_SILENT_PASSES * max(timestep_us, 1)
+                part_us = min(after_us, max(most_us, self._forward.begun_us))
+                await self._run_passes(part_us - 1)
+                self._forward.carry(seed, part_us)
+                self._inlet.begin()
+                after_us -= part_us
+        self._scheduler.sample = self._sample
+        self._started = None
 
     async def _run_to_news(self, end_us: int, watch: object) -> bool:
         """Run passes up to ``end_us``, or until another class leads; return whether one does."""
@@ -229,61 +252,6 @@ class Course:
             if watch is not None:
                 raise RuntimeError("the session was used for something else; the sample is lost")
             self._abandon()
-
-
-class Held:
-    """A session as its stream has it: any other call to the session takes it away.
-
-    Then what the stream asks for next is refused, and leaving the stream changes nothing.
-
-    Args:
-        course: the session, whose sample is abandoned.
-
-    Raises:
-        RuntimeError: the session is deciding.
-        ClosedError: it is closed.
-    """
-
-    def __init__(self, course: Course) -> None:
-        course._check_free()
-        course._abandon()
-        course._holder = self
-        self._course = course
-        self.counts = course.counts
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the stop rule has ended the sample."""
-        return self._course._forward.is_stopped
-
-    def check(self, train: SpikeTrain) -> None:
-        """Raise SpikeFileError unless the network has such inputs."""
-        train.check_indices(self._course._bundle.model.input_size)
-
-    async def send(self, events: Events) -> None:
-        """See :meth:`neuroasync.Session.send`."""
-        await self._course._send(events, self)
-
-    async def leave_out(self, count: int) -> None:
-        """Take events that no pass reads. Cancellation: safe."""
-        self._course._check_free(self)
-        self.counts.events += count
-        await self._course._scheduler.give_way()
-
-    async def advance(self, t_us: int) -> None:
-        """See :meth:`neuroasync.Session.advance`."""
-        await self._course._advance(t_us, self)
-
-    async def decision(self, duration_us: int | None = None) -> Decision:
-        """See :meth:`neuroasync.Session.decision`; the next sample is the stream's, too."""
-        decision = await self._course._decision(duration_us, self)
-        self._course._holder = self
-        return decision
-
-    def leave(self) -> None:
-        """Abandon the sample, if it is still the stream's."""
-        if self._course._holder is self and not self._course._is_closed:
-            self._course._abandon()
 
 
 class Exclusive:

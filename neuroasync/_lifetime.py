@@ -11,11 +11,12 @@ from neuroasync import limits
 from neuroasync._confidence import settled
 from neuroasync._course import Course
 from neuroasync.bundle import Bundle
-from neuroasync.clock import Clock, VirtualClock, check_clock
+from neuroasync.clock import Clock, RealTimeClock, VirtualClock, check_clock
 from neuroasync.counts import Counts
 from neuroasync.errors import ClosedError
 from neuroasync.forward import Forward
 from neuroasync.many import ManySamples
+from neuroasync.patience import check_patience
 from neuroasync.plan import Plan
 from neuroasync.policies import make_policy
 from neuroasync.population import PopulationCoroutine
@@ -50,7 +51,10 @@ class Lifetime:
         self.seed = check_seed(seed)
         self.clock: Clock = VirtualClock() if clock is None else check_clock(clock)
         self._counts = Counts()
-        self._patience_s = _checked_patience(patience_s)
+        # By a virtual clock an hour is over at once, and what populations wait for is not.
+        is_virtual = isinstance(self.clock, VirtualClock)
+        self._waits_by: Clock = RealTimeClock() if is_virtual else self.clock
+        self._patience_s = check_patience(patience_s)
         trained = bundle.policy
         self._until = options.get("until")
         default = RunSettings(
@@ -124,7 +128,9 @@ class Lifetime:
         tasks = self._running()
         settings = self._settings(options)
         forward = Forward(self._plan(settings))
-        scheduler = Scheduler(forward, self._own, self._taps, tasks, self._opened, self._patience_s)
+        scheduler = Scheduler(
+            forward, self._own, self._taps, tasks, self._opened, self._waits_by, self._patience_s
+        )
         self._opened += 1
         session = Session(
             scheduler, seed, is_one_sample, self.bundle, self.clock, recorder, self._on_close
@@ -166,9 +172,3 @@ class Lifetime:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("the network is open in another event loop; open one in each")
         return self._tasks
-
-
-def _checked_patience(patience_s: float | None) -> float | None:
-    if patience_s is not None and not (isinstance(patience_s, int | float) and patience_s >= 0):
-        raise ValueError(f"patience_s: {patience_s!r:.80}, expected a number from 0, or None")
-    return patience_s

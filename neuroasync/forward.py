@@ -14,11 +14,12 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.advance import MOST_IN_A_MASK
 from neuroasync.kernels.decide import leader
 from neuroasync.kernels.entry import advance, evaluate, proceed, take_chosen
+from neuroasync.outcome import decision_of, progress_of
 from neuroasync.plan import Plan
 from neuroasync.policies import own_policy
 from neuroasync.state import State
 
-__all__ = ["UNBOUNDED", "Forward", "decision_of", "positions"]
+__all__ = ["UNBOUNDED", "Forward", "positions"]
 
 UNBOUNDED: Final = 2**60
 """Of work: do not come up for air."""
@@ -40,16 +41,48 @@ class Forward:
         state: membrane potentials, pending spikes, votes, counters.
     """
 
-    __slots__ = ("_choose", "plan", "state")
+    __slots__ = ("_choose", "_told", "plan", "state")
 
     def __init__(self, plan: Plan, choose: Callable[[State], int] | None = None) -> None:
         self.plan = plan
         self.state = State(plan)
         self._choose = choose
+        self._told: NDArray[np.int64] | None = None
 
     def begin(self, seed: int) -> None:
-        """Start a new sample that runs with ``seed``."""
+        """Start a new sample, from rest, that runs with ``seed``."""
+        self._told = None
         self.state.reset(seed)
+
+    def go_on(self) -> None:
+        """Let the sample that has just begun go on when the stop rule says stop."""
+        self.state.attach()  # a new sample's counters are cleared
+        self.state.control[lay.CARRIES] = 1
+        self.state.detach()
+
+    def carry(self, seed: int, shift_us: int) -> None:
+        """Start a new sample where this one is, between two passes; ``shift_us`` is its time 0.
+
+        Membrane potentials stay, and so do spikes in flight; votes and counters begin anew.
+        """
+        self._told = None
+        self.state.carry(seed, shift_us)
+        self.state.detach()
+
+    def hush(self) -> None:
+        """Ask the stop rule no more in this sample, which was decided."""
+        self._told = None
+        self.state.control[lay.TOLD] = 1
+
+    @property
+    def carries(self) -> bool:
+        """Whether the sample goes on after its decision; see :meth:`go_on`."""
+        return bool(self.state.control[lay.CARRIES])
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the stop rule has said stop, and the decision was not told yet."""
+        return self.is_stopped or self._told is not None
 
     @property
     def is_stopped(self) -> bool:
@@ -182,6 +215,9 @@ class Forward:
         if why == lay.NEEDS_RULE:
             self._ask()
             return True
+        if why == lay.DECIDED:
+            self._told = self.state.head.copy()
+            return True
         if why == lay.STEP_LIMIT:
             raise ForwardStepLimitError(
                 f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
@@ -245,54 +281,20 @@ class Forward:
             raise StopRuleError(
                 f"the stop rule {rule!r:.80} returned {says_stop!r:.80}, expected True or False"
             )
-        if says_stop:
+        if says_stop and self.carries:
+            self.state.control[lay.TOLD] = 1
+            self._told = self.state.head.copy()
+        elif says_stop:
             self.state.control[lay.PHASE] = lay.STOPPED
 
     def progress(self) -> Progress:
         """Where the sample stands."""
-        votes, control = self.state.votes, self.state.control
-        label = int(leader(votes))
-        return Progress(
-            votes=votes[lay.VOTES],
-            label=None if label < 0 else label,
-            t_us=self.time_us,
-            passes=self.passes,
-            steps=int(control[lay.STEPS]),
-            rounds=int(control[lay.ROUNDS]),
-            spikes=int(control[lay.SPIKES]),
-        )
+        return progress_of(self.plan, self.state.head)
 
     def decision(self, wall_s: float, classes: tuple[str, ...] | None = None) -> Decision:
-        """What the sample has come to."""
-        return decision_of(self.plan, self.state.head, wall_s, classes)
-
-
-def decision_of(
-    plan: Plan, head: NDArray[np.int64], wall_s: float, classes: tuple[str, ...] | None
-) -> Decision:
-    """What a sample came to, from the head of its session's memory: i64[plan.head]."""
-    control, votes, spikes = plan.parts(head)
-    numbers, label = control.tolist(), int(leader(votes))
-    led, moments = np.flatnonzero(votes[lay.LED_SPIKES]), votes[lay.LED_SPIKES :].T
-    first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
-    passes = numbers[lay.PASS] + 1
-    return Decision(
-        label=None if label < 0 else label,
-        class_name=None if label < 0 or classes is None else classes[label],
-        votes=votes[lay.VOTES].copy(),
-        stopped=numbers[lay.PHASE] == lay.STOPPED,
-        t_us=numbers[lay.TIME] if passes else -1,
-        passes=passes,
-        steps=numbers[lay.STEPS],
-        rounds=numbers[lay.ROUNDS],
-        spikes=dict(zip(plan.names, spikes.tolist(), strict=True)),
-        input_events=numbers[lay.INPUTS],
-        synops=numbers[lay.SYNOPS],
-        first_led=first_led,
-        first_spike=min(first_led.values(), default=None),
-        undelivered=numbers[lay.DUE],
-        wall_s=wall_s,
-    )
+        """What the sample has come to; if it goes on, when the stop rule said stop."""
+        head = self.state.head if self._told is None else self._told
+        return decision_of(self.plan, head, wall_s, classes)
 
 
 def positions(mask: int) -> tuple[int, ...]:

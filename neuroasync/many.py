@@ -13,10 +13,11 @@ import numpy as np
 
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError, NeuroasyncError
-from neuroasync.forward import Forward, decision_of
+from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.many import advance_samples
 from neuroasync.kernels.order import sample_seed
+from neuroasync.outcome import decision_of
 from neuroasync.plan import Plan
 from neuroasync.recording import Recorder
 from neuroasync.sample import BREATH, check_duration, check_passes, end_of, run_sample

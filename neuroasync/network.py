@@ -40,8 +40,10 @@ class Network(Lifetime):
         populations: coroutines of your own, by the name of the population they stand in for. What
             the bundle was calibrated to, ``confidence(p)``, does not hold with them.
         seed: default seed of the order keys, 64 bits.
-        clock: what the passes of streams go by: a :class:`~neuroasync.RealTimeClock`, for one; a
-            :class:`~neuroasync.VirtualClock` if None, by which they take place as soon as they can.
+        clock: what the passes of streams go by, and ``patience_s``: a
+            :class:`~neuroasync.RealTimeClock`, for one. If None, a
+            :class:`~neuroasync.VirtualClock`, by which passes take place as soon as they can, and
+            patience is wall time.
         patience_s: how long a population of yours may take to report on a group, s, before its
             decision fails with an error that says what it waits for; None: for ever.
         **options: how to run by default; see :class:`RunOptions`.

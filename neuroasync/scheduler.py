@@ -8,10 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.clock import Clock
 from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.forward import Forward, positions
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.entry import proceed
+from neuroasync.patience import Patience
 from neuroasync.population import PopulationCoroutine
 from neuroasync.ports import DrivenPort, TaskPort
 from neuroasync.tap import Tap, TappedSpikes
@@ -38,6 +40,7 @@ class Scheduler:
         taps: listeners, by position of the population.
         tasks: where the tasks of the user's populations live.
         session: number of the session, for taps.
+        clock: what ``patience_s`` goes by.
         patience_s: how long a population of the user's may take to report, s; None: for ever.
 
     Attributes:
@@ -49,7 +52,7 @@ class Scheduler:
         "_external",
         "_is_closed",
         "_own",
-        "_patience_s",
+        "_patience",
         "_resumes",
         "_started",
         "_taps",
@@ -67,6 +70,7 @@ class Scheduler:
         taps: Mapping[int, Collection[Tap]],
         tasks: asyncio.TaskGroup,
         session: int,
+        clock: Clock,
         patience_s: float | None,
     ) -> None:
         self.forward = forward
@@ -76,7 +80,7 @@ class Scheduler:
         self._tasks = tasks
         self._started: tuple[asyncio.Task[None], ...] = ()
         self.session = session
-        self._patience_s = patience_s
+        self._patience = None if patience_s is None else Patience(clock, patience_s, self.start)
         self._turns = Turns.of_running_loop()
         self._is_closed = False
         self._driven = _NO_DRIVEN
@@ -190,14 +194,16 @@ class Scheduler:
 
     async def _collect(self, p: int, reached: tuple[int, ...]) -> NDArray[np.int64]:
         """The report of population ``p``; whoever waits for what cannot come is named."""
+        if self._patience is None:
+            return await self._external[p].collect()
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with self._patience.limit():
                 return await self._external[p].collect()
         except TimeoutError as error:
             ports = [self._external[q] for q in reached if q in self._external and q >= p]
             waiting = [port.waits_for() for port in ports if not port.has_reported]
             raise PopulationError(
-                f"no report for {self._patience_s:g} s of who fired at t = "
+                f"no report for {self._patience.limit_s:g} s of who fired at t = "
                 f"{self.forward.time_us} µs: {'; '.join(waiting)}"
             ) from error
 

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import Self
 
-from neuroasync._course import Course, Exclusive, Held
+from neuroasync._course import Course, Exclusive
+from neuroasync._held import Held
 from neuroasync._inlet import Events
 from neuroasync.clock import VirtualClock
 from neuroasync.decision import Decision, StopRule
@@ -40,7 +41,7 @@ class Session(Course):
     @property
     def is_decided(self) -> bool:
         """Whether the stop rule has ended the sample: :meth:`decision` has nothing left to run."""
-        return self._forward.is_stopped
+        return self._forward.is_decided
 
     async def send(self, events: Events) -> None:
         """Add input events to the sample, and run every pass whose time has come.
@@ -142,16 +143,17 @@ class Session(Course):
         source: AsyncIterable[Events] | Iterable[Events],
         *,
         window: str | Window | None = None,
+        carry: bool | None = None,
         late: Late = "merge",
         slack_us: int = 0,
     ) -> AsyncGenerator[Decision, None]:
         """A decision for each sample of a stream, as soon as it is made.
 
         Without a window, each part that the source yields is a sample. With one, the parts are an
-        endless stream of events, which is cut into samples; as soon as the stop rule has decided
-        on one, its decision is here, and the rest of its window is not read. Then passes take
-        place at their time by the network's clock, if that is not the virtual one: see
-        ``late``, and :attr:`counts`.
+        endless stream of events, which is cut into samples. As soon as the stop rule has decided
+        on one, its decision is here; the rest of its window is not read, unless windows carry.
+        Passes take place at their time by the network's clock, if that is not the virtual one:
+        see ``late``, and :attr:`counts`.
 
         The next part is taken from the source when the decisions before it were taken from here,
         or, by a clock, when few parts wait: a slow consumer slows the source, and nothing piles
@@ -162,6 +164,11 @@ class Session(Course):
             source: of samples, or of parts, each not earlier than those before.
             window: where samples end, see :mod:`neuroasync.windows`: ``"time(us)"``,
                 ``"events(n)"``, ``"silence(us)"`` or ``"decided"``.
+            carry: whether the network runs on from window to window, and in between: membrane
+                potentials stay, and spikes in flight arrive, for windows only say which votes
+                are of which sample. False: each starts from rest, as samples do that a network
+                is trained with, and what is in flight when one ends is dropped, and counted by
+                its decision. None: it does if the network has connections with a delay.
             late: what becomes of events that come after their pass has begun: ``"drop"``,
                 ``"merge"`` (the next pass takes them) or ``"stretch"`` (so it does, and all
                 events behind them are moved by as much).
@@ -170,28 +177,35 @@ class Session(Course):
 
         Raises:
             ValueError: ``window`` or ``late`` is none of these; ``slack_us`` is negative; the
-                window is ``decided``, and the stop rule never stops.
+                window is ``decided``, and the stop rule never stops; windows carry, and this one
+                is not whole timesteps, or the session records.
             SpikeFileError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
             RuntimeError: the session was used for something else meanwhile.
             ClosedError: the session is closed.
         """
         if window is None:
-            if late != "merge" or slack_us:
-                raise ValueError("late, slack_us: of streams with a window; give one, too")
+            if late != "merge" or slack_us or carry:
+                raise ValueError("carry, late, slack_us: of streams with a window; give one, too")
             async for part in Parts(source):
                 yield await self.decide(part)
             return
         plan, clock = self._forward.plan, self._clock
         timestep_us = plan.wiring.model.timestep_us
-        cutter = Cutter(parse_window(window), timestep_us)
+        carries = plan.wiring.fan_delayed > 0 if carry is None else carry
+        if carries and self._recorder is not None:
+            raise ValueError(
+                "carry: a session that records has its samples start from rest, for that is how a "
+                "recording is run again; give carry=False"
+            )
+        cutter = Cutter(parse_window(window), timestep_us, carries)
         if cutter.ends_when_decided and plan.run.until == StopRule("quiet"):
             raise ValueError(
                 "window: 'decided' never ends with until='quiet'; give a stop rule, such as "
                 "until='margin(3)'"
             )
         pace = Pace(clock, timestep_us, late, self.counts, slack_us)
-        held = Held(self)
+        held = Held(self, carries)
         if isinstance(clock, VirtualClock):
             decisions = cut_stream(held, source, cutter)
         else:

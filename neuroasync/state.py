@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.kernels import layout as lay
-from neuroasync.kernels.entry import begin, freshen_all
+from neuroasync.kernels.entry import begin, carry, freshen_all
 from neuroasync.plan import ALIGNED_FROM, LINE, Plan
 from neuroasync.workspace import Workspace, grown
 
@@ -119,9 +119,14 @@ class State:
         if self.keep:
             self.row_blocks, self.slot_blocks = [], []
         # The rest is for the kernel, once there is a workspace.
-        control[lay.SEED] = seed - 2**64 if seed >= 2**63 else seed
+        control[lay.SEED] = _signed(seed)
         control[lay.PHASE], control[lay.PASS] = lay.BETWEEN_PASSES, -1
+        control[lay.CARRIES] = control[lay.TOLD] = 0
         self._is_fresh = True
+
+    def carry(self, seed: int, shift_us: int) -> None:
+        """Start a new sample where this one is, between two passes; ``shift_us`` is its time 0."""
+        carry(self.attach().address, _signed(seed), shift_us)
 
     def attach(self) -> Workspace:
         """The workspace of the pass that is under way, or about to begin."""
@@ -199,6 +204,11 @@ class State:
         """A part of its memory that the plan has a place for: [size]."""
         first = self.plan.at(column)
         return self._memory.view(np.uint8)[first : first + size * dtype().nbytes].view(dtype)
+
+
+def _signed(seed: int) -> int:
+    """64 bits as a signed integer."""
+    return seed - 2**64 if seed >= 2**63 else seed
 
 
 def _zeros(plan: Plan) -> NDArray[np.int64]:

@@ -5,26 +5,22 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
-    Callable,
-    Coroutine,
     Iterable,
     Iterator,
 )
-from typing import Final, Protocol, Self, TypeAlias
+from typing import Final, Protocol, Self
 
 from neuroasync._inlet import Events, as_train
 from neuroasync.counts import Counts
 from neuroasync.decision import Decision
 from neuroasync.errors import ClosedError, SpikeFileError
 from neuroasync.pace import Pace
+from neuroasync.patience import StartTask
 from neuroasync.queue import BoundedQueue
 from neuroasync.spikes import SpikeTrain
 from neuroasync.windows import NEVER, Cut, Cutter
 
 __all__ = ["Parts", "Streamed", "cut_stream", "pace_stream"]
-
-StartTask: TypeAlias = Callable[[Coroutine[None, None, None], str], asyncio.Task[None]]
-"""Starts a task of this name."""
 
 _MOST_PARTS: Final = 64
 """Parts of a stream that wait for the clock; then its source waits."""
@@ -34,10 +30,11 @@ class Streamed(Protocol):
     """What a stream needs of its session."""
 
     counts: Counts
+    carries: bool
 
     @property
     def is_decided(self) -> bool:
-        """Whether the stop rule has ended the sample."""
+        """Whether the stop rule has made a decision that was not taken yet."""
         ...
 
     def check(self, train: SpikeTrain) -> None:
@@ -57,7 +54,11 @@ class Streamed(Protocol):
         ...
 
     async def decision(self, duration_us: int | None = None) -> Decision:
-        """End the sample."""
+        """End the sample; if it goes on, with its votes until then."""
+        ...
+
+    async def carry(self, after_us: int) -> None:
+        """Begin the next sample where the network then is, so long after this one's time 0."""
         ...
 
 
@@ -103,6 +104,7 @@ class _Follower:
         self._session = session
         self._cutter = cutter
         self._is_told = False
+        self._start_us: int | None = None  # time 0 of the session's sample
 
     def feed(self, train: SpikeTrain) -> None:
         """Take further events of the stream.
@@ -127,8 +129,9 @@ class _Follower:
     async def reach(self, limit_us: int) -> Decision | None:
         """Run the passes before ``limit_us``, for nothing earlier will come."""
         start = self._cutter.start_us
-        if start is None or self._is_told or limit_us <= start:
+        if start is None or limit_us <= start or (self._is_told and not self._session.carries):
             return None
+        await self._begin_at(start)
         await self._session.advance(limit_us - start)
         if self._cutter.ends_when_decided:
             return await self.follow(limit_us)
@@ -142,8 +145,15 @@ class _Follower:
     def _is_decided(self) -> bool:
         return self._session.is_decided and not self._is_told
 
+    async def _begin_at(self, start_us: int) -> None:
+        """Let the session's sample be that which begins at ``start_us``."""
+        if self._session.carries and self._start_us not in (None, start_us):
+            await self._session.carry(start_us - self._start_us)
+        self._start_us = start_us
+
     async def _do(self, cut: Cut) -> Decision | None:
-        if not self._is_told:
+        await self._begin_at(cut.start_us)
+        if not self._is_told or self._session.carries:
             if len(cut.events):
                 await self._session.send(cut.events)
             if cut.reached_us is not None:
@@ -156,7 +166,7 @@ class _Follower:
         return None if told else await self._session.decision(cut.duration_us)
 
     async def _tell_early(self) -> Decision | None:
-        """The decision as soon as the stop rule has made it; the rest of the window is not read."""
+        """The decision as soon as the stop rule has made it."""
         if not self._is_decided() or self._cutter.ends_when_decided:
             return None
         self._is_told = True

@@ -33,6 +33,7 @@ def warm_up(plan: Plan) -> None:
         forward.proceed(-1)
         forward.integrate(0)
         take_chosen(forward.state.context, 0)
+    forward.carry(0, 0)
     forward.begin(0)
     forward.decision(0.0)
     _ready.add(engine)

@@ -8,8 +8,12 @@
 ``decided``       until the stop rule says stop; the next event begins the next
 ================= ==========================================================================
 
-But for ``time``, a window begins with the timestep of its first event. A sample starts from rest at
-its own time 0, and whatever is in flight when it ends is dropped, and counted by its decision.
+But for ``time``, a window begins with the timestep of its first event. Either each sample starts
+from rest at its own time 0, and whatever is in flight when it ends is dropped, and counted by its
+decision; or windows *carry*: the network runs on, also between them, and a window only says which
+votes are of which sample. Such a window is whole timesteps, for no pass is of two samples: that of
+``events`` ends with the timestep of its n-th event, that of ``decided`` with the one in which the
+stop rule said stop, and that of ``silence`` with the last that is over when the silence is.
 """
 
 import re
@@ -70,12 +74,14 @@ class Cut:
     """What is to be done next with the sample that is under way, in this order.
 
     Attributes:
+        start_us: time 0 of the sample, in the stream's time, µs.
         events: to be sent, at times of the sample.
         reached_us: no earlier event will come; None: who knows.
         ends: the sample is over.
         duration_us: its length; None: it ends with its last event.
     """
 
+    start_us: int
     events: SpikeTrain
     reached_us: int | None = None
     ends: bool = False
@@ -88,6 +94,10 @@ class Cutter:
     Args:
         window: where.
         timestep_us: of the network; 0: it is driven by events.
+        carries: whether the network runs on from window to window.
+
+    Raises:
+        ValueError: windows carry, and this one is not whole timesteps.
 
     Attributes:
         last_us: time of the last event that it was fed, µs; -1: none.
@@ -95,10 +105,13 @@ class Cutter:
             is under way.
     """
 
-    def __init__(self, window: Window, timestep_us: int) -> None:
+    def __init__(self, window: Window, timestep_us: int, carries: bool = False) -> None:
+        if carries:
+            _check_whole(window, timestep_us)
         self.last_us = -1
         self.start_us: int | None = None
         self._window = window
+        self._carries = carries
         self._timestep_us = max(timestep_us, 1)
         self._t_us = self._index = _NONE
         self._room = 0  # of the arrays that these two are the ends of
@@ -166,7 +179,8 @@ class Cutter:
         if self.start_us is None:
             return None
         durations = {"time": self._window.argument, "silence": self._silence_ends_us()}
-        return self._end(_NONE, _NONE, durations.get(self._window.name))
+        latest = self._step_after(self._latest_us) if self._carries else None
+        return self._end(_NONE, _NONE, durations.get(self._window.name, latest))
 
     def _open(self, t_us: int) -> None:
         unit = self._window.argument if self._window.name == "time" else self._timestep_us
@@ -195,15 +209,23 @@ class Cutter:
     def _end(
         self, t_us: NDArray[np.int64], index: NDArray[np.int64], duration_us: int | None
     ) -> Cut:
-        self.start_us = None
-        return Cut(SpikeTrain(t_us, index), ends=True, duration_us=duration_us)
+        start_us, self.start_us = self._start(), None
+        return Cut(start_us, SpikeTrain(t_us, index), ends=True, duration_us=duration_us)
+
+    def _go_on(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> Cut | None:
+        return Cut(self._start(), SpikeTrain(t_us, index)) if t_us.size else None
+
+    def _step_after(self, t_us: int) -> int:
+        """End of the timestep of ``t_us``, a time of the stream, as a time of the sample."""
+        past = t_us - self._start()
+        return past - past % self._timestep_us + self._timestep_us
 
     def _by_time(self, limit_us: int) -> Cut | None:
         length, start = self._window.argument, self._start()
         end = start + length
         t_us, index = self._take(self._before(min(end, limit_us)))
         if limit_us < end or (limit_us == NEVER and not self._t_us.size):
-            return Cut(SpikeTrain(t_us, index)) if t_us.size else None
+            return self._go_on(t_us, index)
         if limit_us == NEVER and (self._t_us[0] - end) // length >= limits.MAX_PASSES:
             raise LimitError(
                 f"the next event, at {self._t_us[0]} µs, comes more than {limits.MAX_PASSES} "
@@ -214,12 +236,20 @@ class Cutter:
         return cut
 
     def _by_events(self, limit_us: int) -> Cut | None:
-        left = self._window.argument - self._count
-        t_us, index = self._take(min(left, self._before(limit_us)))
+        left, here = max(self._window.argument - self._count, 0), self._before(limit_us)
+        if here < left or not self._carries:
+            t_us, index = self._take(min(left, here))
+            self._count += t_us.size
+            return self._end(t_us, index, None) if here >= left else self._go_on(t_us, index)
+        # It has its events; those of the last one's timestep are its own, too.
+        last_us = int(self._t_us[left - 1]) if left else self._latest_us
+        duration_us = self._step_after(last_us)
+        end = self._start() + duration_us
+        t_us, index = self._take(self._before(min(end, limit_us)))
         self._count += t_us.size
-        if t_us.size == left:
-            return self._end(t_us, index, None)
-        return Cut(SpikeTrain(t_us, index)) if t_us.size else None
+        if end <= limit_us < NEVER or (self._t_us.size and limit_us == NEVER):
+            return self._end(t_us, index, duration_us)
+        return self._go_on(t_us, index)
 
     def _by_silence(self, limit_us: int) -> Cut | None:
         here = self._before(limit_us)
@@ -230,20 +260,41 @@ class Cutter:
         is_silent = seen == here and self._latest_us + self._window.argument <= limit_us < NEVER
         if gaps.size or is_silent:
             return self._end(t_us, index, self._silence_ends_us())
-        return Cut(SpikeTrain(t_us, index)) if t_us.size else None
+        return self._go_on(t_us, index)
 
     def _silence_ends_us(self) -> int:
-        return self._latest_us - self._start() + self._window.argument
+        ends = self._latest_us - self._start() + self._window.argument
+        return ends - ends % self._timestep_us if self._carries else ends
 
     def _by_decision(self, limit_us: int, is_decided: bool) -> Cut | None:
         """A timestep at a time: what comes after the decision is of the next sample."""
         if is_decided:
-            return self._end(_NONE, _NONE, None)
+            return self._end(_NONE, _NONE, self._decided_by(limit_us) if self._carries else None)
         if not self._before(limit_us):
             return None
         first = int(self._t_us[0])
         begins = first - (first - self._start()) % self._timestep_us
         if begins > self._reached_us:
             self._reached_us = begins
-            return Cut(SpikeTrain(_NONE, _NONE), reached_us=begins - self._start())
-        return Cut(SpikeTrain(*self._take(self._before(min(begins + self._timestep_us, limit_us)))))
+            reached_us = begins - self._start()
+            return Cut(self._start(), SpikeTrain(_NONE, _NONE), reached_us=reached_us)
+        return self._go_on(*self._take(self._before(min(begins + self._timestep_us, limit_us))))
+
+    def _decided_by(self, limit_us: int) -> int:
+        """How long the sample is that the stop rule has just ended: all timesteps that are over."""
+        if limit_us == NEVER:
+            return self._reached_us - self._start()
+        passed_us = min(limit_us, int(self._t_us[0])) if self._t_us.size else limit_us
+        return passed_us - (passed_us - self._start()) % self._timestep_us - self._start()
+
+
+def _check_whole(window: Window, timestep_us: int) -> None:
+    if window.name == "time" and timestep_us and window.argument % timestep_us:
+        raise ValueError(
+            f"window: {window}, expected a multiple of the timestep, {timestep_us} µs: windows "
+            "carry, and no pass is of two samples"
+        )
+    if window.name == "silence" and window.argument < timestep_us:
+        raise ValueError(
+            f"window: {window}, expected at least the timestep, {timestep_us} µs: windows carry"
+        )

@@ -189,7 +189,39 @@ async def test_a_wait_for_what_cannot_come_names_who_waits_for_what(population, 
             await network.decide(SAMPLE)
 
 
-@pytest.mark.parametrize("patience_s", [-1, "1", float("nan")])
+@pytest.mark.parametrize("patience_s", [-1, "1", float("nan"), float("inf")])
 async def test_a_patience_that_is_none_is_refused(patience_s):
     with pytest.raises(ValueError, match=r"^patience_s: .*, expected a number from 0, or None"):
         na.Network(BUNDLE, patience_s=patience_s)
+
+
+async def test_patience_goes_by_the_clock_of_the_network(no_leaks):
+    """By a clock that a test moves, an hour is over at once, and no sooner than it says."""
+    clock, own = na.ManualClock(), {"hidden2": awaits_what_never_comes}
+    async with na.Network(BUNDLE, populations=own, clock=clock, patience_s=3600) as network:
+        deciding = asyncio.create_task(network.decide(SAMPLE))
+        await clock.advance(0)
+        await clock.advance(3_599_000_000)
+        assert not deciding.done()
+        await clock.advance(1_000_000)
+        with pytest.raises(na.PopulationError, match=r"^no report for 3600 s of who fired"):
+            await deciding
+
+
+async def test_patience_is_for_each_wait_anew(no_leaks):
+    clock, waits = na.ManualClock(), 0
+
+    async def slow(inbox, fired, population):
+        nonlocal waits
+        async for _ in inbox:
+            waits += 1
+            await clock.sleep_until(clock.now_us() + 700_000)
+            await fired.put([])
+
+    own = {"hidden2": slow}
+    async with na.Network(BUNDLE, populations=own, clock=clock, patience_s=1) as network:
+        deciding = asyncio.create_task(network.decide(SAMPLE))
+        while not deciding.done():
+            await clock.advance(100_000)
+        assert (await deciding).spikes["hidden2"] == 0
+        assert waits > 2

@@ -417,7 +417,7 @@ async def test_slack_makes_passes_later_so_that_jitter_is_not_late(no_leaks):
     ("options", "source", "error", "message"),
     [
         ({"window": "decided"}, [], ValueError, r"^window: 'decided' never ends with until='qu"),
-        ({"late": "drop"}, [], ValueError, r"^late, slack_us: of streams with a window"),
+        ({"late": "drop"}, [], ValueError, r"^carry, late, slack_us: of streams with a"),
         ({"slack_us": -1, "window": "time(1)"}, [], ValueError, r"^slack_us: -1, expected an int"),
         ({"window": "time(1)"}, sample(), TypeError, r"^source: SpikeTrain, expected an iterable"),
         ({}, 5, TypeError, r"^source: int, expected an iterable"),

@@ -29,7 +29,7 @@ from neuroasync.kernels.memory import (
 )
 from neuroasync.kernels.pending import admit, choose, take
 
-__all__ = ["MOST_IN_A_MASK", "advance", "begin", "proceed", "take_chosen"]
+__all__ = ["MOST_IN_A_MASK", "advance", "begin", "carry", "proceed", "take_chosen"]
 
 MOST_IN_A_MASK: Final = 62
 _STEP_COST: Final = 64
@@ -63,6 +63,28 @@ def begin(c, seed):
 
 
 @kernel
+def carry(c, seed, shift_us):
+    """Start a sample where the one before is, between two passes: ``shift_us`` is its time 0.
+
+    Potentials and spikes in flight stay; votes and counters begin anew.
+    """
+    control, due = control_of(c), due_of(c)
+    votes_of(c)[:] = 0
+    spikes_of(c)[:] = 0
+    for column in (
+        lay.SERIAL, lay.ROUNDS, lay.STEPS, lay.SYNOPS, lay.SPIKES, lay.INPUTS,
+        lay.FIRST_VOTE_ROUNDS, lay.FIRST_VOTE_SPIKES, lay.TOP, lay.TOLD,
+    ):  # fmt: skip
+        control[column] = 0
+    control[lay.PASS] = control[lay.FIRST_VOTE] = control[lay.LAST_OWNER] = -1
+    control[lay.SEED] = seed
+    control[lay.TIME] -= shift_us
+    for k in range(control[lay.DUE]):
+        due[lay.DUE_AT, k] -= shift_us
+        due[lay.FIRED_AT, k] -= shift_us
+
+
+@kernel
 def proceed(c, end_us, work):
     """Go on to where populations are to integrate, or something is needed.
 
@@ -74,8 +96,8 @@ def proceed(c, end_us, work):
     Returns:
         The populations that are to integrate: bit p of a mask for population p, or ``MANY``; they
         may be none. Or one of ``DONE``, ``BUDGET_SPENT``, ``NEEDS_ROOM``, ``NEEDS_CHOICE``,
-        ``NEEDS_RULE``, ``NEW_LEADER``, ``STEP_LIMIT``, ``PASS_LIMIT``. Calling it again goes on
-        where it returned.
+        ``NEEDS_RULE``, ``NEW_LEADER``, ``DECIDED``, ``STEP_LIMIT``, ``PASS_LIMIT``. Calling it
+        again goes on where it returned.
     """
     control = control_of(c)
     limit = control[lay.WORK] + work
@@ -90,11 +112,14 @@ def proceed(c, end_us, work):
             return lay.DONE
         if phase == lay.INTEGRATING:
             _admit_all(c)
+            control[lay.PHASE] = lay.CHOOSING
             if should_stop(c):
+                if control[lay.CARRIES]:
+                    control[lay.TOLD] = 1
+                    return lay.DECIDED
                 control[lay.PHASE] = lay.STOPPED
                 return lay.DONE
-            control[lay.PHASE] = lay.CHOOSING
-            if settings_of(c)[lay.RULE] == lay.CALLABLE:
+            if settings_of(c)[lay.RULE] == lay.CALLABLE and control[lay.TOLD] == 0:
                 return lay.NEEDS_RULE
         if control[lay.WATCHED] and control[lay.WATCHED] != 2 + leader(votes_of(c)):
             return lay.NEW_LEADER

@@ -26,6 +26,8 @@ def should_stop(c):
     rule, control = settings_of(c)[lay.RULE], control_of(c)
     if rule == lay.QUIET or rule == lay.CALLABLE or control[lay.FIRST_VOTE] < 0:
         return False
+    if control[lay.TOLD]:
+        return False
     arguments = arguments_of(c)
     if rule == lay.STEPS_AFTER:
         return control[lay.STEPS] - control[lay.FIRST_VOTE] >= arguments[0]

@@ -10,10 +10,10 @@ from neuroasync.kernels import layout as lay
 from neuroasync.kernels.jit import kernel
 from neuroasync.kernels.memory import i64_at
 
-__all__ = ["advance", "begin", "evaluate", "freshen_all", "proceed", "take_chosen"]
+__all__ = ["advance", "begin", "carry", "evaluate", "freshen_all", "proceed", "take_chosen"]
 
 _advance, _begin, _proceed = machine.advance, machine.begin, machine.proceed
-_take_chosen = machine.take_chosen
+_carry, _take_chosen = machine.carry, machine.take_chosen
 _evaluate = fire.evaluate
 _freshen_all = decay.freshen_all
 
@@ -22,6 +22,12 @@ _freshen_all = decay.freshen_all
 def begin(context, seed):
     """See :func:`neuroasync.kernels.advance.begin`."""
     _begin(i64_at(context, lay.CONTEXT_COLUMNS), seed)
+
+
+@kernel
+def carry(context, seed, shift_us):
+    """See :func:`neuroasync.kernels.advance.carry`."""
+    _carry(i64_at(context, lay.CONTEXT_COLUMNS), seed, shift_us)
 
 
 @kernel

@@ -45,7 +45,7 @@ def start_pass(c, time):
     The populations without a bias are left as they are: they decay when they are reached.
     """
     control, populations = control_of(c), populations_of(c)
-    if control[lay.PASS] >= 0:
+    if control[lay.PASS] >= 0 or control[lay.CARRIES]:
         note_interval(c, time - control[lay.TIME])
     if control[lay.NOW] >= lay.MARK_LIMIT:
         _number_anew(c)

@@ -299,7 +299,11 @@ TOP: Final = 32
 """The most votes that a class has."""
 WATCHED: Final = 33
 """0 if nobody watches the sample; else 2 + the leading class that was shown last (-1: none)."""
-CONTROL_COLUMNS: Final = 34
+CARRIES: Final = 34
+"""1 if the next sample goes on where this one is: then the stop rule ends the decision only."""
+TOLD: Final = 35
+"""1 once nobody asks the stop rule any more, though the sample goes on."""
+CONTROL_COLUMNS: Final = 36
 
 # settings
 POLICY: Final = 0
@@ -362,3 +366,5 @@ MANY: Final = -8
 """More populations than a mask has bits; see ``counts[REACHES]``."""
 NEW_LEADER: Final = -9
 """Another class leads than was shown to who watches."""
+DECIDED: Final = -10
+"""The stop rule said stop, and the sample goes on all the same."""

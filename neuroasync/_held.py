@@ -1,0 +1,78 @@
+"""A session as its stream has it."""
+
+from neuroasync._course import Course
+from neuroasync._inlet import Events
+from neuroasync.decision import Decision
+from neuroasync.spikes import SpikeTrain
+
+__all__ = ["Held"]
+
+
+class Held:
+    """A session as its stream has it: any other call to the session takes it away.
+
+    Then what the stream asks for next is refused, and leaving the stream changes nothing.
+
+    Args:
+        course: the session, whose sample is abandoned.
+        carries: whether each sample goes on where the one before is, not from rest.
+
+    Attributes:
+        carries: this.
+        counts: the session's.
+
+    Raises:
+        RuntimeError: the session is deciding.
+        ClosedError: it is closed.
+    """
+
+    def __init__(self, course: Course, carries: bool) -> None:
+        course._check_free()
+        course._abandon()
+        if carries:
+            course._forward.go_on()
+        course._holder = self
+        self._course = course
+        self.carries = carries
+        self.counts = course.counts
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the stop rule has made a decision that was not taken yet."""
+        return self._course._forward.is_decided
+
+    def check(self, train: SpikeTrain) -> None:
+        """Raise SpikeFileError unless the network has such inputs."""
+        train.check_indices(self._course._bundle.model.input_size)
+
+    async def send(self, events: Events) -> None:
+        """See :meth:`neuroasync.Session.send`."""
+        await self._course._send(events, self)
+
+    async def leave_out(self, count: int) -> None:
+        """Take events that no pass reads. Cancellation: safe."""
+        self._course._check_free(self)
+        self.counts.events += count
+        await self._course._scheduler.give_way()
+
+    async def advance(self, t_us: int) -> None:
+        """See :meth:`neuroasync.Session.advance`."""
+        await self._course._advance(t_us, self)
+
+    async def decision(self, duration_us: int | None = None) -> Decision:
+        """See :meth:`neuroasync.Session.decision`; the next sample is the stream's, too."""
+        decision = await self._course._decision(duration_us, self)
+        self._course._holder = self
+        return decision
+
+    async def carry(self, after_us: int) -> None:
+        """Begin the next sample where the network then is, so long after this one's time 0, µs.
+
+        All passes before it take place first.
+        """
+        await self._course._carry(after_us, self)
+
+    def leave(self) -> None:
+        """Abandon the sample, if it is still the stream's."""
+        if self._course._holder is self and not self._course._is_closed:
+            self._course._abandon()
