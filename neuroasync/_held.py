@@ -3,7 +3,9 @@
 from neuroasync._course import Course
 from neuroasync._inlet import Events
 from neuroasync.decision import Decision
+from neuroasync.follower import Follower
 from neuroasync.spikes import SpikeTrain
+from neuroasync.stream_state import StreamState
 
 __all__ = ["Held"]
 
@@ -14,27 +16,32 @@ class Held:
     Then what the stream asks for next is refused, and leaving the stream changes nothing.
 
     Args:
-        course: the session, whose sample is abandoned.
+        course: the session.
         carries: whether each sample goes on where the one before is, not from rest.
+        state: of the stream that the session was restored with, to go on with; None: it begins,
+            and the session's sample is abandoned.
 
     Attributes:
         carries: this.
         counts: the session's.
+        follower: the stream's.
 
     Raises:
         RuntimeError: the session is deciding.
         ClosedError: it is closed.
     """
 
-    def __init__(self, course: Course, carries: bool) -> None:
-        course._check_free()
-        course._abandon()
-        if carries:
-            course._forward.go_on()
+    def __init__(self, course: Course, carries: bool, state: StreamState | None) -> None:
+        course._check_free(state)
+        if state is None:
+            course._abandon()
+            if carries:
+                course._forward.go_on()
         course._holder = self
         self._course = course
         self.carries = carries
         self.counts = course.counts
+        self.follower: Follower | None = None
 
     @property
     def is_decided(self) -> bool:

@@ -62,6 +62,15 @@ class Pace:
             self._offset_us = self._clock.now_us() - first_us + self._slack_us
         self.done_us = max(self.done_us, self._floor(first_us + self._shift_us))
 
+    def save(self) -> tuple[int, int]:
+        """``done_us``, -1 if no event has come yet; and by how much the stream was moved, µs."""
+        return -1 if self._offset_us is None else self.done_us, self._shift_us
+
+    def restore(self, done_us: int, shift_us: int) -> None:
+        """Go on now where another was."""
+        self._offset_us = self._clock.now_us() - done_us + self._slack_us
+        self.done_us, self._shift_us = self._floor(done_us), shift_us
+
     async def tick(self) -> int:
         """Wait until the next pass is due; return the time before which passes are due."""
         offset_us, due_us = self._offset_us or 0, self.done_us + self._tick_us

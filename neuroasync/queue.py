@@ -139,6 +139,10 @@ class BoundedQueue(Generic[Item]):
             raise ValueError("the queue is empty; await readable() first")
         return self._items[0]
 
+    def waiting(self) -> tuple[Item, ...]:
+        """What waits to be read, the next first; all of it stays."""
+        return tuple(self._items)
+
     def pop(self) -> Item:
         """Take the oldest item.
 

@@ -8,12 +8,15 @@ from neuroasync._course import Course, Exclusive
 from neuroasync._held import Held
 from neuroasync._inlet import Events
 from neuroasync.clock import VirtualClock
+from neuroasync.cutter import Cutter
 from neuroasync.decision import Decision, StopRule
+from neuroasync.follower import Follower
 from neuroasync.pace import Late, Pace
 from neuroasync.snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.spikes import SpikeTrain
+from neuroasync.stream_state import StreamState
 from neuroasync.streaming import Parts, cut_stream, pace_stream
-from neuroasync.windows import Cutter, Window, parse_window
+from neuroasync.windows import Window, parse_window
 
 __all__ = ["Session"]
 
@@ -178,7 +181,8 @@ class Session(Course):
         Raises:
             ValueError: ``window`` or ``late`` is none of these; ``slack_us`` is negative; the
                 window is ``decided``, and the stop rule never stops; windows carry, and this one
-                is not whole timesteps, or the session records.
+                is not whole timesteps, or the session records; or the session was restored with
+                a stream of another window.
             SpikeFileError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
             RuntimeError: the session was used for something else meanwhile.
@@ -205,11 +209,15 @@ class Session(Course):
                 "until='margin(3)'"
             )
         pace = Pace(clock, timestep_us, late, self.counts, slack_us)
-        held = Held(self, carries)
+        state = self._holder if isinstance(self._holder, StreamState) else None
+        if state is not None:
+            state.check(cutter.window, carries)
+        held = Held(self, carries, state)
+        held.follower = follower = Follower(held, cutter, pace, state)
         if isinstance(clock, VirtualClock):
-            decisions = cut_stream(held, source, cutter)
+            decisions = cut_stream(follower, source)
         else:
-            decisions = pace_stream(held, source, cutter, pace, self._scheduler.start)
+            decisions = pace_stream(follower, source, self._scheduler.start)
         try:
             async with aclosing(decisions):
                 async for decision in decisions:
@@ -238,35 +246,38 @@ class Session(Course):
 
         The format is that of :mod:`neuroasync.snapshot`.
 
-        The sample under way is in it, spikes in flight and events that wait for their pass, too.
-        :meth:`restore` goes on with it, spike for spike.
+        The sample under way is in it, spikes in flight and events that wait for their pass, too;
+        and of a stream with a window, which may go on meanwhile, all that was taken from its
+        source. :meth:`restore` goes on with it, spike for spike.
 
         Raises:
-            RuntimeError: the session is deciding, somebody watches its sample, or a stream with a
-                window is under way; or it records, or runs a population of yours: a recording is
-                in one piece, and what yours holds is in no snapshot.
+            RuntimeError: the session is deciding, or somebody watches its sample; or it records,
+                or runs a population of yours: a recording is in one piece, and what yours holds
+                is in no snapshot.
             ClosedError: the session is closed.
         """
         self._check_open()
-        if isinstance(self._holder, Held):
-            raise RuntimeError(
-                "a stream is under way, and events that wait in its window are in no snapshot; "
-                "leave the stream first"
-            )
-        if self._is_busy or self._holder is not None:
+        holder, stream = self._holder, None
+        if isinstance(holder, Held) and holder.follower is not None:
+            stream = holder.follower.save()
+        elif isinstance(holder, StreamState):
+            stream = holder
+        if self._is_busy or (holder is not None and stream is None):
             raise RuntimeError("the session is deciding; take a snapshot between two calls")
         self._check_portable()
         inlet = self._inlet
         waiting = SpikeTrain(inlet.t_us, inlet.index)
         return dump_snapshot(
-            self._forward, self._bundle.digest, self._sample, inlet.last_us, waiting
+            self._forward, self._bundle.digest, self._sample, inlet.last_us, waiting, stream
         )
 
     def restore(self, snapshot: bytes) -> None:
         """Go on where another session was, of the same network and run in the same way.
 
         The sample that is under way here is abandoned. Later samples run with the seeds of this
-        session, by their numbers.
+        session, by their numbers. If it was taken from a stream with a window, :meth:`stream` with
+        that window goes on with it, given the rest of its source; by a clock, from now on. Any
+        other call abandons it.
 
         Args:
             snapshot: what :meth:`snapshot` returned.
@@ -283,6 +294,7 @@ class Session(Course):
         restore_state(self._forward, read)
         self._sample = self._scheduler.sample = read.sample
         self._inlet.restore(read.waiting, read.last_us)
+        self._holder = read.stream
 
     def skip(self) -> None:
         """Abandon the sample, and leave it out: its number is used up.

@@ -3,18 +3,20 @@
 A map, its keys in this order::
 
     format      "neuroasync-session"
-    version     1
+    version     2
     bundle      bin32, digest of the network
     run         how it runs: policy, noise, group_size, input, until, max_forward_steps
     sample      number of the sample that is under way
     last_us     time of its last event that was sent, µs; -1: none
     waiting     {"t_us": array, "index": array}, events that no pass has read
-    counters    {name: int}, see ``_COUNTERS``; pass: number of the latest, -1: none
+    counters    {name: int}, see ``_COUNTERS``; pass: number of the latest, -1: none; times are
+                below 0 where windows carry and it was of the window before
     votes       array i64[5, classes], columns as in ``kernels.layout``
     spikes      array i64[populations]
     potential   array f32[neurons], as the latest pass left them
     momentum    array f32[neurons]
     due         array i64[5, D], spikes in flight, columns as in ``kernels.layout``
+    stream      nil, or what a stream with a window holds, see ``stream_state``
 
 It says nothing of weights, and little of how this version keeps a session in memory. What was
 changed on the way is refused; what fits, but was made up, gives a session that nobody's events
@@ -40,14 +42,21 @@ from neuroasync.policies import Momentum, policy_name
 from neuroasync.settings import RunSettings
 from neuroasync.spikes import SpikeTrain
 from neuroasync.state import State
+from neuroasync.stream_state import (
+    StreamState,
+    dump_stream,
+    dump_train,
+    read_stream,
+    read_train,
+)
 
 __all__ = ["Snapshot", "dump_snapshot", "read_snapshot", "restore_state"]
 
 _FORMAT: Final = "neuroasync-session"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _KEYS: Final = (
     "format", "version", "bundle", "run", "sample", "last_us", "waiting", "counters", "votes",
-    "spikes", "potential", "momentum", "due",
+    "spikes", "potential", "momentum", "due", "stream",
 )  # fmt: skip
 _COUNTERS: Final = {
     "pass": lay.PASS,
@@ -66,9 +75,16 @@ _COUNTERS: Final = {
     "last_owner": lay.LAST_OWNER,
     "seed": lay.SEED,
     "phase": lay.PHASE,
+    "carries": lay.CARRIES,
+    "told": lay.TOLD,
 }
 """Counters of the sample, and where they stand in a session's memory."""
 _MOST: Final = 2**62
+_BOUNDS: Final = {
+    "time_us": (-limits.MAX_TIME_US, limits.MAX_TIME_US),
+    "carries": (0, 1),
+    "told": (0, 1),
+}
 _PHASES: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
 
 _Run: TypeAlias = dict[str, str | int | float]
@@ -87,6 +103,7 @@ class Snapshot:
         spikes: i64[populations].
         potential, momentum: f32[neurons].
         due: i64[5, D], spikes in flight.
+        stream: what it holds, if the sample was that of a stream with a window.
     """
 
     sample: int
@@ -98,10 +115,16 @@ class Snapshot:
     potential: NDArray[np.float32]
     momentum: NDArray[np.float32]
     due: NDArray[np.int64]
+    stream: StreamState | None
 
 
 def dump_snapshot(
-    forward: Forward, digest: bytes, sample: int, last_us: int, waiting: SpikeTrain
+    forward: Forward,
+    digest: bytes,
+    sample: int,
+    last_us: int,
+    waiting: SpikeTrain,
+    stream: StreamState | None,
 ) -> bytes:
     """The bytes of a session that is between two passes, or whose sample was stopped.
 
@@ -111,6 +134,7 @@ def dump_snapshot(
         sample: number of the sample that is under way.
         last_us: time of its last event that was sent, µs; -1: none.
         waiting: its events that no pass has read.
+        stream: what it holds, if the sample is that of a stream with a window.
     """
     state = forward.state
     state.settle()
@@ -122,16 +146,14 @@ def dump_snapshot(
         "run": _run_of(forward.plan.run),
         "sample": sample,
         "last_us": last_us,
-        "waiting": {
-            "t_us": array_map(waiting.t_us, "<i8"),
-            "index": array_map(waiting.index, "<i8"),
-        },
+        "waiting": dump_train(waiting),
         "counters": {name: int(control[column]) for name, column in _COUNTERS.items()},
         "votes": array_map(state.votes, "<i8"),
         "spikes": array_map(state.spikes, "<i8"),
         "potential": array_map(state.potential, "<f4"),
         "momentum": array_map(state.momentum, "<f4"),
         "due": array_map(state.due[:, : int(control[lay.DUE])], "<i8"),
+        "stream": None if stream is None else dump_stream(stream),
     }
     forward.leave()
     return bytes(msgpack.packb(fields))
@@ -175,7 +197,7 @@ def restore_state(forward: Forward, snapshot: Snapshot) -> None:
         state.control[column] = snapshot.counters[name]
     state.votes[:], state.spikes[:] = snapshot.votes, snapshot.spikes
     state.fly(snapshot.due)
-    if snapshot.counters["pass"] >= 0:
+    if snapshot.counters["pass"] >= 0 or snapshot.counters["carries"]:
         _charge(state, snapshot)
     forward.leave()
 
@@ -226,11 +248,7 @@ def _check_run(found: object, expected: _Run) -> None:
 def _checked(fields: Mapping[str, Any], forward: Forward) -> Snapshot:
     model = forward.plan.wiring.model
     counters = _counters(fields["counters"], forward)
-    waiting = as_map("waiting", fields["waiting"], ("t_us", "index"))
-    train = SpikeTrain(
-        as_array("waiting.t_us", waiting["t_us"], "<i8"),
-        as_array("waiting.index", waiting["index"], "<i8"),
-    )
+    train = read_train("waiting", fields["waiting"])
     train.check_indices(model.input_size)
     if len(train) > limits.MAX_QUEUED_EVENTS:
         raise SnapshotError(
@@ -239,6 +257,9 @@ def _checked(fields: Mapping[str, Any], forward: Forward) -> Snapshot:
     last_us = _integer("last_us", fields["last_us"], -1, limits.MAX_TIME_US)
     if len(train) and not counters["time_us"] <= train.t_us[0] <= train.t_us[-1] <= last_us:
         raise SnapshotError("waiting.t_us: expected times from the latest pass to the last event")
+    stream = None if fields["stream"] is None else read_stream(fields["stream"], model)
+    if bool(counters["carries"]) != (stream is not None and stream.carries):
+        raise SnapshotError("counters.carries: expected what stream.carries says")
     classes = model.populations[model.index(model.output)].size
     return Snapshot(
         sample=_integer("sample", fields["sample"], 0, _MOST),
@@ -250,24 +271,24 @@ def _checked(fields: Mapping[str, Any], forward: Forward) -> Snapshot:
         potential=_floats("potential", fields["potential"], model.size),
         momentum=_floats("momentum", fields["momentum"], model.size),
         due=_due(fields["due"], forward, counters["time_us"]),
+        stream=stream,
     )
 
 
 def _counters(value: object, forward: Forward) -> dict[str, int]:
     found = as_map("counters", value, tuple(_COUNTERS))
     for name in _COUNTERS:
-        least, most = (-(2**63), 2**63 - 1) if name == "seed" else (-1, _MOST)
+        least, most = (-(2**63), 2**63 - 1) if name == "seed" else _BOUNDS.get(name, (-1, _MOST))
         _integer(f"counters.{name}", found[name], least, most)
     if found["phase"] not in _PHASES:
         raise SnapshotError(f"counters.phase: {found['phase']}, expected one of {list(_PHASES)}")
     _integer("counters.pass", found["pass"], -1, limits.MAX_PASSES - 1)
-    _integer("counters.time_us", found["time_us"], 0, limits.MAX_TIME_US)
     _integer("counters.last_owner", found["last_owner"], -1, len(forward.plan.names) - 1)
     timestep = forward.plan.wiring.model.timestep_us
-    if timestep and found["time_us"] != max(found["pass"], 0) * timestep:
-        raise SnapshotError(
-            f"counters.time_us: {found['time_us']}, expected {max(found['pass'], 0) * timestep}"
-        )
+    time_us, expected_us = found["time_us"], max(found["pass"], 0) * timestep
+    is_carried = found["carries"] and found["pass"] < 0
+    if time_us > 0 if is_carried else time_us < 0 or (timestep and time_us != expected_us):
+        raise SnapshotError(f"counters.time_us: {time_us}, expected {expected_us}")
     return found
 
 
@@ -290,7 +311,11 @@ def _due(value: object, forward: Forward, time_us: int) -> NDArray[np.int64]:
         if not (
             first <= origin < stop
             and 1 <= count <= 2**31
-            and 0 <= fired_us <= time_us < due_us == fired_us + model.connections[at].delay_us
+            and -limits.MAX_TIME_US
+            <= fired_us
+            <= time_us
+            < due_us
+            == fired_us + model.connections[at].delay_us
         ):
             raise SnapshotError(
                 f"due[{k}]: {due[:, k].tolist()}, expected a spike of {source!r} that fired by "

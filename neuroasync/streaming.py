@@ -1,65 +1,19 @@
-"""Endless streams through a session: cut into samples, as fast as can be or by a clock."""
+"""Endless streams through a session: as fast as can be, or by a clock."""
 
 import asyncio
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Iterable,
-    Iterator,
-)
-from typing import Final, Protocol, Self
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Self
 
 from neuroasync._inlet import Events, as_train
-from neuroasync.counts import Counts
+from neuroasync.cutter import NEVER
 from neuroasync.decision import Decision
-from neuroasync.errors import ClosedError, SpikeFileError
-from neuroasync.pace import Pace
+from neuroasync.errors import ClosedError
+from neuroasync.follower import Follower
 from neuroasync.patience import StartTask
 from neuroasync.queue import BoundedQueue
 from neuroasync.spikes import SpikeTrain
-from neuroasync.windows import NEVER, Cut, Cutter
 
-__all__ = ["Parts", "Streamed", "cut_stream", "pace_stream"]
-
-_MOST_PARTS: Final = 64
-"""Parts of a stream that wait for the clock; then its source waits."""
-
-
-class Streamed(Protocol):
-    """What a stream needs of its session."""
-
-    counts: Counts
-    carries: bool
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the stop rule has made a decision that was not taken yet."""
-        ...
-
-    def check(self, train: SpikeTrain) -> None:
-        """Raise SpikeFileError unless the network has such inputs."""
-        ...
-
-    async def send(self, events: Events) -> None:
-        """Add input events to the sample."""
-        ...
-
-    async def leave_out(self, count: int) -> None:
-        """Take events that no pass reads."""
-        ...
-
-    async def advance(self, t_us: int) -> None:
-        """Run every pass before ``t_us``."""
-        ...
-
-    async def decision(self, duration_us: int | None = None) -> Decision:
-        """End the sample; if it goes on, with its votes until then."""
-        ...
-
-    async def carry(self, after_us: int) -> None:
-        """Begin the next sample where the network then is, so long after this one's time 0."""
-        ...
+__all__ = ["Parts", "cut_stream", "pace_stream"]
 
 
 class Parts:
@@ -97,93 +51,19 @@ class Parts:
         raise StopAsyncIteration
 
 
-class _Follower:
-    """Does with the session what the cutter says; each sample is decided once, and early."""
-
-    def __init__(self, session: Streamed, cutter: Cutter) -> None:
-        self._session = session
-        self._cutter = cutter
-        self._is_told = False
-        self._start_us: int | None = None  # time 0 of the session's sample
-
-    def feed(self, train: SpikeTrain) -> None:
-        """Take further events of the stream.
-
-        Raises:
-            SpikeFileError: they are not valid for the network, or go back in time.
-        """
-        try:
-            self._session.check(train)
-            self._cutter.feed(train)
-        except SpikeFileError:
-            self._session.counts.refused += len(train)
-            raise
-
-    async def follow(self, limit_us: int) -> Decision | None:
-        """Go on to the next decision; None: all is done that can be before ``limit_us``."""
-        while (cut := self._cutter.next(limit_us, self._is_decided())) is not None:
-            if (decision := await self._do(cut)) is not None:
-                return decision
-        return None
-
-    async def reach(self, limit_us: int) -> Decision | None:
-        """Run the passes before ``limit_us``, for nothing earlier will come."""
-        start = self._cutter.start_us
-        if start is None or limit_us <= start or (self._is_told and not self._session.carries):
-            return None
-        await self._begin_at(start)
-        await self._session.advance(limit_us - start)
-        if self._cutter.ends_when_decided:
-            return await self.follow(limit_us)
-        return await self._tell_early()
-
-    async def end(self) -> Decision | None:
-        """End the sample that is under way: the stream is over."""
-        cut = self._cutter.close()
-        return None if cut is None else await self._do(cut)
-
-    def _is_decided(self) -> bool:
-        return self._session.is_decided and not self._is_told
-
-    async def _begin_at(self, start_us: int) -> None:
-        """Let the session's sample be that which begins at ``start_us``."""
-        if self._session.carries and self._start_us not in (None, start_us):
-            await self._session.carry(start_us - self._start_us)
-        self._start_us = start_us
-
-    async def _do(self, cut: Cut) -> Decision | None:
-        await self._begin_at(cut.start_us)
-        if not self._is_told or self._session.carries:
-            if len(cut.events):
-                await self._session.send(cut.events)
-            if cut.reached_us is not None:
-                await self._session.advance(cut.reached_us)
-        else:
-            await self._session.leave_out(len(cut.events))
-        if not cut.ends:
-            return await self._tell_early()
-        told, self._is_told = self._is_told, False
-        return None if told else await self._session.decision(cut.duration_us)
-
-    async def _tell_early(self) -> Decision | None:
-        """The decision as soon as the stop rule has made it."""
-        if not self._is_decided() or self._cutter.ends_when_decided:
-            return None
-        self._is_told = True
-        return await self._session.decision()
-
-
 async def cut_stream(
-    session: Streamed, source: AsyncIterable[Events] | Iterable[Events], cutter: Cutter
+    follower: Follower, source: AsyncIterable[Events] | Iterable[Events]
 ) -> AsyncGenerator[Decision, None]:
     """Decide on each sample of a stream, as fast as its parts come.
 
     Args:
-        session: of the network, between two samples.
-        source: parts of the stream, each not earlier than those before.
-        cutter: where samples end.
+        follower: of the stream, from its beginning or from a snapshot on.
+        source: its parts, or the rest of them, each not earlier than those before.
     """
-    follower = _Follower(session, cutter)
+    while follower.ahead:
+        follower.feed(follower.ahead.pop())
+    while (decision := await follower.follow(NEVER)) is not None:
+        yield decision
     async for part in Parts(source):
         follower.feed(part)
         while (decision := await follower.follow(NEVER)) is not None:
@@ -193,10 +73,8 @@ async def cut_stream(
 
 
 async def pace_stream(
-    session: Streamed,
+    follower: Follower,
     source: AsyncIterable[Events] | Iterable[Events],
-    cutter: Cutter,
-    pace: Pace,
     start: StartTask,
 ) -> AsyncGenerator[Decision, None]:
     """Decide on each sample of a stream, its passes at their time.
@@ -206,16 +84,13 @@ async def pace_stream(
     ahead of the clock wait, and so does the source.
 
     Args:
-        session: of the network, between two samples.
-        source: parts of the stream, each not earlier than those before.
-        cutter: where samples end.
-        pace: the stream's time.
+        follower: of the stream, from its beginning or from a snapshot on.
+        source: its parts, or the rest of them, each not earlier than those before.
         start: starts the task that reads the source; it ends with the session at the latest.
     """
-    parts: BoundedQueue[SpikeTrain] = BoundedQueue(_MOST_PARTS)
+    parts, cutter, pace = follower.ahead, follower.cutter, follower.pace
     failures: list[BaseException] = []
     reader = start(_read(source, parts, failures), "reader of a stream")
-    follower = _Follower(session, cutter)
     try:
         while not (parts.is_closed and not parts and not cutter.waits):
             if failures and isinstance(failures[0], ClosedError):  # no pass will take place
@@ -234,11 +109,11 @@ async def pace_stream(
                 follower.feed(pace.placed(parts.pop()))
             if parts.is_closed and not parts:  # its end is its last event, whenever it is noticed
                 limit_us = max(min(limit_us, cutter.last_us + 1), pace.done_us)
+            pace.done_us = limit_us
             while (decision := await follower.follow(limit_us)) is not None:
                 yield decision
             if (early := await follower.reach(limit_us)) is not None:
                 yield early
-            pace.done_us = limit_us
         if failures:
             raise failures[0]
         if (last := await follower.end()) is not None:
@@ -255,8 +130,12 @@ async def _read(
 ) -> None:
     # The task never fails: in a task group, one stream's error would end all sessions.
     try:
-        async for part in Parts(source):
-            await parts.put(part)
+        coming = Parts(source)
+        while True:
+            await parts.writable()  # first: what was taken is in the queue, and in a snapshot
+            parts.push(await anext(coming))
+    except StopAsyncIteration:
+        pass
     except ClosedError:  # nobody reads any more
         pass
     except asyncio.CancelledError as error:

@@ -57,13 +57,13 @@ async def test_without_delays_windows_start_from_rest_unless_they_are_told_to_ca
 async def test_the_rule_ends_a_decision_and_the_network_runs_on(engine, no_leaks):
     """The first window is decided at once; what it does not count arrives all the same."""
     parts = [at(0, 1000, 2000, 3000), at(9000)]
-    async with na.Network(relay(), engine=engine, until="first-spike") as network:
-        async with network.session() as session:
-            stream = session.stream(parts, window="time(6000)")
-            found = [(int(d.votes[0]), d.t_us, d.stopped) async for d in stream]
-            # Spikes arrive at 5, 6, 7 and 8 ms, and at 14 ms, when the stream is over.
-            assert found == [(1, 5000, True), (1, 0, True)]
-            assert session.counts == na.Counts(events=5, decisions=2)
+    network = na.Network(relay(), engine=engine, until="first-spike")
+    async with network, network.session() as session:
+        stream = session.stream(parts, window="time(6000)")
+        found = [(int(d.votes[0]), d.t_us, d.stopped) async for d in stream]
+        # Spikes arrive at 5, 6, 7 and 8 ms, and at 14 ms, when the stream is over.
+        assert found == [(1, 5000, True), (1, 0, True)]
+        assert session.counts == na.Counts(events=5, decisions=2)
 
 
 async def test_until_decided_a_window_ends_with_its_timestep(no_leaks):
@@ -95,13 +95,11 @@ async def test_a_long_silence_is_no_sample_of_too_many_passes(no_leaks, monkeypa
 
 
 async def test_events_of_a_timestep_are_of_one_window(no_leaks):
-    found = []
     async with na.Network(relay(0)) as network, network.session() as session:
         stream = session.stream(
             [at(0, 100), at(200, 1000), at(5500)], window="events(2)", carry=True
         )
-        async for decision in stream:
-            found.append((decision.input_events, decision.passes))
+        found = [(d.input_events, d.passes) async for d in stream]
     assert found == [(3, 1), (2, 5)]
 
 
@@ -120,17 +118,19 @@ async def test_windows_that_carry_are_whole_timesteps(window, message):
 
 
 async def test_what_records_does_not_carry():
-    async with na.Network(relay()) as network:
-        async with network.session(recorder=network.recorder()) as session:
-            with pytest.raises(ValueError, match="^carry: a session that records has its samples"):
-                await anext(session.stream([at(0)], window="time(1000)"))
-            stream = session.stream([at(0)], window="time(1000)", carry=False)
-            assert [d.undelivered async for d in stream] == [1]
+    async with (
+        na.Network(relay()) as network,
+        network.session(recorder=network.recorder()) as session,
+    ):
+        with pytest.raises(ValueError, match=r"^carry: a session that records has its samples"):
+            await anext(session.stream([at(0)], window="time(1000)"))
+        stream = session.stream([at(0)], window="time(1000)", carry=False)
+        assert [d.undelivered async for d in stream] == [1]
 
 
 async def test_carry_is_of_streams_with_a_window():
     async with na.Network(relay()) as network, network.session() as session:
-        with pytest.raises(ValueError, match="^carry, late, slack_us: of streams with a window"):
+        with pytest.raises(ValueError, match=r"^carry, late, slack_us: of streams with a window"):
             await anext(session.stream([at(0)], carry=True))
 
 
@@ -155,8 +155,8 @@ async def test_by_a_clock_passes_without_input_are_on_time(no_leaks):
 
         async def read():
             async with network.session() as session:
-                async for decision in session.stream(feed, window="time(3000)"):
-                    found.append((clock.now_us(), decision.label))
+                stream = session.stream(feed, window="time(3000)")
+                found.extend([(clock.now_us(), d.label) async for d in stream])
 
         reading = asyncio.create_task(read())
         feed.push(at(0))
@@ -271,10 +271,9 @@ async def test_by_a_clock_windows_that_carry_come_to_the_same(window, no_leaks):
     bundle, train = chain(), sample(events=100, duration_us=100_000)
 
     async def found(clock):
-        async with na.Network(bundle, clock=clock, until="votes(4)") as network:
-            async with network.session() as session:
-                stream = session.stream([train], window=window, carry=True)
-                return [d async for d in stream]
+        network = na.Network(bundle, clock=clock, until="votes(4)")
+        async with network, network.session() as session:
+            return [d async for d in session.stream([train], window=window, carry=True)]
 
     decisions = await found(na.VirtualClock())
     assert len(decisions) > 3

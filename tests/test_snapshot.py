@@ -153,7 +153,7 @@ async def snapshot_fields():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, r"^version: 2, this reader knows version 1$"),
+        ({"version": 1}, r"^version: 1, this reader knows version 2$"),
         ({"format": "x"}, r"^format: expected a map with format 'neuroasync-session'"),
         ({"sample": -1}, r"^sample: -1, expected an integer from 0"),
         ({"last_us": 3}, r"^waiting\.t_us: expected times from the latest pass to the last"),

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from networks import chain, sample
 
 import neuroasync as na
-from neuroasync.windows import NEVER, Cutter
+from neuroasync.cutter import NEVER, Cutter
 
 BUNDLE = chain()
 

@@ -1,0 +1,182 @@
+"""Snapshots of streams with a window: another session goes on, decision for decision."""
+
+import asyncio
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import chain, sample
+from strategies import models
+
+import neuroasync as na
+
+BUNDLE = chain()
+TRAIN = sample(events=120, duration_us=60_000)
+WINDOWS = ["time(5000)", "events(9)", "silence(2000)", "decided"]
+
+
+class Source:
+    """Parts of a train; what was taken stays taken."""
+
+    def __init__(self, train, at):
+        self._parts = [
+            (train.t_us[k : k + at], train.index[k : k + at]) for k in range(0, len(train), at)
+        ]
+        self.taken = 0
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self.taken == len(self._parts):
+            raise StopAsyncIteration
+        self.taken += 1
+        return self._parts[self.taken - 1]
+
+
+async def moved(network, make_source, after, **options):
+    """All decisions as they are, and those of a stream that moves house after so many."""
+    async with network.session(seed=3) as session:
+        expected = [d async for d in session.stream(make_source(), **options)]
+    source = make_source()
+    async with network.session(seed=3) as session:
+        stream = session.stream(source, **options)
+        found = [await anext(stream) for _ in range(min(after, len(expected)))]
+        data = session.snapshot()
+        await stream.aclose()
+    async with network.session(seed=3) as session:
+        session.restore(data)
+        assert session.snapshot() == data
+        found += [d async for d in session.stream(source, **options)]
+    return expected, found
+
+
+@pytest.mark.parametrize("carry", [False, True])
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("at", [1, 7, 120])
+async def test_a_stream_goes_on_in_another_session(window, carry, at, no_leaks):
+    async with na.Network(BUNDLE, until="votes(4)") as network:
+        for after in range(12):
+            expected, found = await moved(
+                network, lambda: Source(TRAIN, at), after, window=window, carry=carry
+            )
+            assert found == expected
+            assert len(expected) > 2
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    data=st.data(),
+    model=models(refractory=True, max_populations=3, max_neurons=6),
+    window=st.sampled_from(["time(2)", "events(1)", "events(4)", "silence(3)"]),
+    carry=st.booleans(),
+    policy=st.sampled_from(["random", "momentum"]),
+    rule=st.sampled_from(["quiet", "first-spike"]),
+)
+def test_any_stream_goes_on_spike_for_spike(data, model, window, carry, policy, rule):
+    unit = model.timestep_us or 100
+    name, argument = window.rstrip(")").split("(")
+    window = f"{name}({int(argument) * (1 if name == 'events' else unit)})"
+    event = st.tuples(st.integers(0, 5 * unit), st.integers(0, model.input_size - 1))
+    gaps, index = np.array(data.draw(st.lists(event, min_size=1, max_size=20))).T
+    train = na.SpikeTrain(np.cumsum(gaps), index)
+    after, at = data.draw(st.integers(0, 6)), data.draw(st.integers(1, 6))
+
+    async def run():
+        network = na.Network(na.Bundle(model), policy=policy, group_size=2, until=rule)
+        async with network:
+            return await moved(
+                network, lambda: Source(train, at), after, window=window, carry=carry
+            )
+
+    expected, found = asyncio.run(run())
+    assert found == expected
+
+
+@pytest.mark.parametrize("carry", [False, True])
+@pytest.mark.parametrize("window", WINDOWS)
+async def test_by_a_clock_too_what_waits_for_it_is_in_the_snapshot(window, carry, no_leaks):
+    async with na.Network(BUNDLE, until="votes(4)") as network, network.session(seed=3) as session:
+        expected = [d async for d in session.stream(Source(TRAIN, 3), window=window, carry=carry)]
+    clock, source, found = na.ManualClock(), Source(TRAIN, 3), []
+
+    async def read(session):
+        found.extend([d async for d in session.stream(source, window=window, carry=carry)])
+
+    async def read_on(session):
+        async for decision in session.stream(source, window=window, carry=carry):
+            found.append(decision)  # noqa: PERF401  # each as soon as it is here
+
+    async with na.Network(BUNDLE, clock=clock, until="votes(4)") as network:
+        async with network.session(seed=3) as session:
+            reading = asyncio.create_task(read_on(session))
+            for _ in range(31):
+                await clock.advance(1000)
+            data = session.snapshot()
+            reading.cancel()
+            await asyncio.wait([reading])
+        await clock.advance(500_000)  # nobody was there
+        async with network.session(seed=3) as session:
+            session.restore(data)
+            assert session.snapshot() == data
+            reading = asyncio.create_task(read(session))
+            for _ in range(100):
+                await clock.advance(1000)
+            await reading
+            assert session.counts.missed_deadlines == session.counts.late == 0
+    assert found == expected
+
+
+async def test_what_was_restored_is_a_stream_of_its_window_or_nothing(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        async with network.session() as session:
+            stream = session.stream(Source(TRAIN, 7), window="events(9)")
+            await anext(stream)
+            data = session.snapshot()
+            await stream.aclose()
+        async with network.session() as session:
+            session.restore(data)
+            with pytest.raises(
+                ValueError,
+                match=r"^window: 'events\(8\)', carry=False, but the session was restored with a "
+                r"stream of 'events\(9\)', carry=False; reset\(\) it to begin anew$",
+            ):
+                await anext(session.stream([], window="events(8)"))
+            session.restore(data)
+            assert session.sample == 1
+            expected = await session.decide(TRAIN)  # abandons the stream
+            session.reset()
+            await session.stream([], window="events(8)").aclose()
+        async with network.session() as session:
+            session.skip()
+            assert await session.decide(TRAIN) == expected
+
+
+async def damaged(change):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        stream = session.stream(Source(TRAIN, 50), window="events(9)")
+        await anext(stream)
+        fields = msgpack.unpackb(session.snapshot())
+        await stream.aclose()
+        change(fields)
+        session.restore(msgpack.packb(fields))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f["stream"].pop("ahead"), r"stream\.ahead: missing"),
+        (lambda f: f["stream"].update(window="weekly"), r"^stream\.window: 'weekly', expected"),
+        (lambda f: f["stream"].update(carries=1), r"^stream\.carries: 1, expected true or false"),
+        (lambda f: f["stream"].update(carries=True), r"^counters\.carries: expected what stream"),
+        (lambda f: f["stream"]["counters"].update(count=-2), r"^stream\.counters\.count: -2"),
+        (lambda f: f["stream"]["counters"].update(last_us=3), r"^stream\.waiting\.t_us: expected"),
+        (lambda f: f["stream"].update(ahead=[{}] * 65), r"^stream\.ahead: 65 parts, expected at"),
+        (lambda f: f.update(stream=5), r"stream: an integer, expected a map"),
+    ],
+)
+async def test_a_damaged_stream_is_refused(change, message):
+    with pytest.raises(na.SnapshotError, match=message):
+        await damaged(change)
