@@ -13,7 +13,7 @@ from neuroasync.bundle import Bundle
 from neuroasync.clock import Clock
 from neuroasync.counts import Counts
 from neuroasync.decision import Decision
-from neuroasync.errors import ClosedError
+from neuroasync.errors import ClosedError, LimitError
 from neuroasync.kernels import layout as lay
 from neuroasync.kernels.order import sample_seed
 from neuroasync.recording import Recorder
@@ -23,7 +23,8 @@ from neuroasync.spikes import SpikeTrain
 __all__ = ["Course", "Exclusive"]
 
 _log = logging.getLogger("neuroasync.session")
-_MOST_SILENT_PASSES: Final = limits.MAX_PASSES // 2
+_MOST_SILENT_PASSES: Final = 10_000
+"""Between two windows, before it is looked whether there is anything left to do."""
 
 
 class Course:
@@ -195,13 +196,22 @@ class Course:
         seed, timestep_us = self._sample_seed(), self._forward.plan.wiring.model.timestep_us
         with Exclusive(self, holder):
             await self._run_passes(self._inlet.end_us(None))  # then all is read
-            while after_us:  # a long silence may have more passes than a sample can have
-                most_us = _MOST_SILENT_PASSES * max(timestep_us, 1)
-                part_us = min(after_us, max(most_us, self._forward.begun_us))
+            self._inlet.begin()
+            while not self._forward.doze(after_us):
+                if timestep_us and after_us // timestep_us > limits.MAX_PASSES:
+                    raise LimitError(
+                        f"the next window begins {after_us // timestep_us} timesteps after the one "
+                        "before, and the network has something to do in each; the limit is "
+                        f"{limits.MAX_PASSES}"
+                    )
+                some_us = _MOST_SILENT_PASSES * (timestep_us or 1000)
+                part_us = min(after_us, max(some_us, self._forward.begun_us))
                 await self._run_passes(part_us - 1)
                 self._forward.carry(seed, part_us)
-                self._inlet.begin()
                 after_us -= part_us
+                if not after_us:
+                    break
+            self._forward.carry(seed, after_us)
         self._scheduler.sample = self._sample
         self._started = None
 

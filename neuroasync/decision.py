@@ -132,7 +132,8 @@ class Decision:
         synops: synaptic operations, one per target of each delivered spike.
         first_spike: (spikes, steps, rounds) when the output first fired, or None.
         first_led: (spikes, steps, rounds) when a class first led the votes, by class.
-        undelivered: spikes in flight when the sample ended.
+        undelivered: spikes in flight when the sample ended, which are dropped; or arrive in the
+            next one, where windows carry.
         wall_s: wall time from the first event's delivery to the decision, s.
         is_final: the sample is over; else it goes on, see :meth:`neuroasync.Session.watch`.
     """

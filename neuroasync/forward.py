@@ -69,6 +69,20 @@ class Forward:
         self.state.carry(seed, shift_us)
         self.state.detach()
 
+    def doze(self, end_us: int) -> bool:
+        """Let all passes before ``end_us`` go by at once, if they would do nothing but decay.
+
+        Returns:
+            Whether they did: no spike is in flight, and nothing fires by itself.
+        """
+        control, wiring = self.state.control, self.plan.wiring
+        timestep_us, biased = wiring.model.timestep_us, wiring.wires.populations[:, lay.BIASED]
+        if control[lay.DUE] or (timestep_us and (control[lay.LISTED] or biased.any())):
+            return False
+        if timestep_us:
+            control[lay.CLOCK] += max(end_us // timestep_us - self.passes, 0)
+        return True
+
     def hush(self) -> None:
         """Ask the stop rule no more in this sample, which was decided."""
         self._told = None

@@ -20,7 +20,8 @@ class SpikeEvents:
     """One delivered group, as a population of your own receives it.
 
     Attributes:
-        sample: number of the sample in the session, from 0.
+        sample: number of the sample in the session, from 0; another one starts from rest, but
+            in a stream whose windows carry.
         pass_index: of the pass, from 0; a new pass clears refractoriness.
         step: forward step of the pass; 0 is its input.
         t_us: virtual time, µs.

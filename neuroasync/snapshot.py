@@ -9,8 +9,8 @@ A map, its keys in this order::
     sample      number of the sample that is under way
     last_us     time of its last event that was sent, µs; -1: none
     waiting     {"t_us": array, "index": array}, events that no pass has read
-    counters    {name: int}, see ``_COUNTERS``; pass: number of the latest, -1: none; times are
-                below 0 where windows carry and it was of the window before
+    counters    {name: int}, see ``_snapshot_checks``; pass: number of the latest, -1: none; its
+                time is below 0 where windows carry, and it was of the one before
     votes       array i64[5, classes], columns as in ``kernels.layout``
     spikes      array i64[populations]
     potential   array f32[neurons], as the latest pass left them
@@ -32,9 +32,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync._fields import array_map, as_array, as_map
+from neuroasync._fields import array_map, as_map
 from neuroasync._packed import decode
-from neuroasync.connections import INPUT
+from neuroasync._snapshot_checks import (
+    COUNTERS,
+    MOST,
+    checked_counters,
+    checked_due,
+    counts,
+    floats,
+    integer,
+)
 from neuroasync.errors import BundleError, SnapshotError, SpikeFileError
 from neuroasync.forward import Forward
 from neuroasync.kernels import layout as lay
@@ -58,35 +66,6 @@ _KEYS: Final = (
     "format", "version", "bundle", "run", "sample", "last_us", "waiting", "counters", "votes",
     "spikes", "potential", "momentum", "due", "stream",
 )  # fmt: skip
-_COUNTERS: Final = {
-    "pass": lay.PASS,
-    "step": lay.STEP,
-    "time_us": lay.TIME,
-    "groups": lay.SERIAL,
-    "rounds": lay.ROUNDS,
-    "steps": lay.STEPS,
-    "synops": lay.SYNOPS,
-    "spikes": lay.SPIKES,
-    "inputs": lay.INPUTS,
-    "first_vote": lay.FIRST_VOTE,
-    "first_vote_rounds": lay.FIRST_VOTE_ROUNDS,
-    "first_vote_spikes": lay.FIRST_VOTE_SPIKES,
-    "most_votes": lay.TOP,
-    "last_owner": lay.LAST_OWNER,
-    "seed": lay.SEED,
-    "phase": lay.PHASE,
-    "carries": lay.CARRIES,
-    "told": lay.TOLD,
-}
-"""Counters of the sample, and where they stand in a session's memory."""
-_MOST: Final = 2**62
-_BOUNDS: Final = {
-    "time_us": (-limits.MAX_TIME_US, limits.MAX_TIME_US),
-    "carries": (0, 1),
-    "told": (0, 1),
-}
-_PHASES: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
-
 _Run: TypeAlias = dict[str, str | int | float]
 
 
@@ -147,7 +126,7 @@ def dump_snapshot(
         "sample": sample,
         "last_us": last_us,
         "waiting": dump_train(waiting),
-        "counters": {name: int(control[column]) for name, column in _COUNTERS.items()},
+        "counters": {name: int(control[column]) for name, column in COUNTERS.items()},
         "votes": array_map(state.votes, "<i8"),
         "spikes": array_map(state.spikes, "<i8"),
         "potential": array_map(state.potential, "<f4"),
@@ -193,7 +172,7 @@ def restore_state(forward: Forward, snapshot: Snapshot) -> None:
     forward.begin(snapshot.counters["seed"] % 2**64)
     state = forward.state
     state.attach()
-    for name, column in _COUNTERS.items():
+    for name, column in COUNTERS.items():
         state.control[column] = snapshot.counters[name]
     state.votes[:], state.spikes[:] = snapshot.votes, snapshot.spikes
     state.fly(snapshot.due)
@@ -247,14 +226,14 @@ def _check_run(found: object, expected: _Run) -> None:
 
 def _checked(fields: Mapping[str, Any], forward: Forward) -> Snapshot:
     model = forward.plan.wiring.model
-    counters = _counters(fields["counters"], forward)
+    counters = checked_counters(fields["counters"], forward.plan)
     train = read_train("waiting", fields["waiting"])
     train.check_indices(model.input_size)
     if len(train) > limits.MAX_QUEUED_EVENTS:
         raise SnapshotError(
             f"waiting: {len(train)} events, expected at most {limits.MAX_QUEUED_EVENTS}"
         )
-    last_us = _integer("last_us", fields["last_us"], -1, limits.MAX_TIME_US)
+    last_us = integer("last_us", fields["last_us"], -1, limits.MAX_TIME_US)
     if len(train) and not counters["time_us"] <= train.t_us[0] <= train.t_us[-1] <= last_us:
         raise SnapshotError("waiting.t_us: expected times from the latest pass to the last event")
     stream = None if fields["stream"] is None else read_stream(fields["stream"], model)
@@ -262,83 +241,14 @@ def _checked(fields: Mapping[str, Any], forward: Forward) -> Snapshot:
         raise SnapshotError("counters.carries: expected what stream.carries says")
     classes = model.populations[model.index(model.output)].size
     return Snapshot(
-        sample=_integer("sample", fields["sample"], 0, _MOST),
+        sample=integer("sample", fields["sample"], 0, MOST),
         last_us=last_us,
         waiting=train,
         counters=counters,
-        votes=_counts("votes", fields["votes"], (lay.VOTE_COLUMNS, classes)),
-        spikes=_counts("spikes", fields["spikes"], (len(model.populations),)),
-        potential=_floats("potential", fields["potential"], model.size),
-        momentum=_floats("momentum", fields["momentum"], model.size),
-        due=_due(fields["due"], forward, counters["time_us"]),
+        votes=counts("votes", fields["votes"], (lay.VOTE_COLUMNS, classes)),
+        spikes=counts("spikes", fields["spikes"], (len(model.populations),)),
+        potential=floats("potential", fields["potential"], model.size),
+        momentum=floats("momentum", fields["momentum"], model.size),
+        due=checked_due(fields["due"], forward.plan, counters["time_us"]),
         stream=stream,
     )
-
-
-def _counters(value: object, forward: Forward) -> dict[str, int]:
-    found = as_map("counters", value, tuple(_COUNTERS))
-    for name in _COUNTERS:
-        least, most = (-(2**63), 2**63 - 1) if name == "seed" else _BOUNDS.get(name, (-1, _MOST))
-        _integer(f"counters.{name}", found[name], least, most)
-    if found["phase"] not in _PHASES:
-        raise SnapshotError(f"counters.phase: {found['phase']}, expected one of {list(_PHASES)}")
-    _integer("counters.pass", found["pass"], -1, limits.MAX_PASSES - 1)
-    _integer("counters.last_owner", found["last_owner"], -1, len(forward.plan.names) - 1)
-    timestep = forward.plan.wiring.model.timestep_us
-    time_us, expected_us = found["time_us"], max(found["pass"], 0) * timestep
-    is_carried = found["carries"] and found["pass"] < 0
-    if time_us > 0 if is_carried else time_us < 0 or (timestep and time_us != expected_us):
-        raise SnapshotError(f"counters.time_us: {time_us}, expected {expected_us}")
-    return found
-
-
-def _due(value: object, forward: Forward, time_us: int) -> NDArray[np.int64]:
-    """Spikes in flight, if the network can have sent them."""
-    model = forward.plan.wiring.model
-    due = as_array("due", value, "<i8")
-    if due.ndim != 2 or due.shape[0] != lay.DUE_COLUMNS:
-        raise SnapshotError(f"due: shape {list(due.shape)}, expected [{lay.DUE_COLUMNS}, n]")
-    if due.shape[1] > limits.MAX_QUEUED_EVENTS:
-        raise SnapshotError(f"due: {due.shape[1]}, expected at most {limits.MAX_QUEUED_EVENTS}")
-    for k, (due_us, fired_us, at, origin, count) in enumerate(due.T.tolist()):
-        if not 0 <= at < len(model.connections) or not model.connections[at].delay_us:
-            raise SnapshotError(f"due[{k}]: connection {at}, expected one with a delay")
-        source = model.connections[at].source
-        if source == INPUT:
-            first, stop = model.size, model.size + model.input_size
-        else:
-            first, stop = model.starts[model.index(source) :][:2]
-        if not (
-            first <= origin < stop
-            and 1 <= count <= 2**31
-            and -limits.MAX_TIME_US
-            <= fired_us
-            <= time_us
-            < due_us
-            == fired_us + model.connections[at].delay_us
-        ):
-            raise SnapshotError(
-                f"due[{k}]: {due[:, k].tolist()}, expected a spike of {source!r} that fired by "
-                f"{time_us} µs and is due later, by the connection's delay"
-            )
-    return due
-
-
-def _integer(where: str, value: object, least: int, most: int) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise SnapshotError(f"{where}: {value!r:.80}, expected an integer from {least} to {most}")
-    return value
-
-
-def _counts(where: str, value: object, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    array = as_array(where, value, "<i8")
-    if array.shape != shape or array.min(initial=0) < -1 or array.max(initial=0) > _MOST:
-        raise SnapshotError(f"{where}: expected counts of shape {list(shape)}")
-    return array
-
-
-def _floats(where: str, value: object, size: int) -> NDArray[np.float32]:
-    array = as_array(where, value, "<f4")
-    if array.shape != (size,):
-        raise SnapshotError(f"{where}: shape {list(array.shape)}, expected [{size}]")
-    return array

@@ -103,6 +103,17 @@ async def test_events_of_a_timestep_are_of_one_window(no_leaks):
     assert found == [(3, 1), (2, 5)]
 
 
+async def test_a_year_of_silence_costs_nothing(no_leaks):
+    year_us, tau = 31_536_000_000_000, na.LIF(tau_mem_us=1e15, v_threshold=0.5)
+    bundle = relay(3000, weight=0.3, lif=tau)
+    assert await votes(bundle, [at(0), at(year_us)], "silence(5000)", True) == [0, 1]
+    # Only a network that has something to do in each of its timesteps says that it cannot.
+    wire = na.Dense("input", "output", ONE, np.ones(1, np.float32) / 64, delay_us=1000)
+    model = na.Model(1000, (1,), (na.Population("output", (1,), LIF),), (wire,), "output")
+    with pytest.raises(na.LimitError, match=r"^the next window begins 31536000000 timesteps after"):
+        await votes(na.Bundle(model), [at(0), at(year_us)], "silence(5000)", True)
+
+
 @pytest.mark.parametrize(
     ("window", "message"),
     [
