@@ -12,9 +12,10 @@ from recorded import BUILT_IN, moderate, record, recordings, relay
 
 import neuroasync as na
 from neuroasync.datasets import load_dataset
-from neuroasync.metrics import calibrate, stop_points
+from neuroasync.decision import StopRule
+from neuroasync.metrics import calibrate, slowest_lead, stop_points
 from neuroasync.metrics._trajectory import Trajectory, trajectories
-from neuroasync.metrics.calibration import lower_bound, walk_of
+from neuroasync.metrics.calibration import lower_bound, right_of, walk_of
 from neuroasync.policies import Fifo
 from neuroasync.replay import rerun
 from neuroasync.settings import RunSettings
@@ -40,7 +41,7 @@ def test_leads_fall_in_the_latest_pass_first():
     # Right is 0. The first sample leads by 1 for the wrong class in pass 0, then by 2 for the
     # right one in pass 1; the second leads by 1 for the right class in both.
     known = [trajectory((0, 1, 1), (1, 0, 2)), trajectory((0, 0, 1), (1, 0, 1))]
-    walk = walk_of(known, np.array([0, 0]))
+    walk = walk_of(known, right_of(known, np.array([0, 0])))
     # Rules: 0 margin(3,2), 1 margin(2), 2 margin(2,1), 3 margin(1): only that one is wrong once.
     assert (walk.passes, walk.most) == (2, 2)
     assert walk.boldest(2) == ((2, 1), 2)
@@ -49,8 +50,34 @@ def test_leads_fall_in_the_latest_pass_first():
 
 def test_the_walk_does_not_go_on_behind_a_rule_that_fails():
     # Right is 0: a lead of 2 is wrong, a lead of 1, earlier, is right again.
-    walk = walk_of([trajectory((0, 0, 1), (1, 1, 2), (2, 0, 3))], np.array([0]))
+    known = [trajectory((0, 0, 1), (1, 1, 2), (2, 0, 3))]
+    walk = walk_of(known, right_of(known, np.array([0])))
     assert walk.boldest(1) == ((3, 3, 2), 1)  # in pass 2 only; next would be pass 1
+
+
+@given(
+    made=recordings(policies=BUILT_IN, rules=("quiet",)),
+    share=st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]),
+)
+@moderate(60)
+def test_the_slowest_lead_is_the_first_that_takes_no_more_than_its_share(made, share):
+    _, recording = made
+    recording = replace(recording, target=np.zeros(len(recording), np.int64))
+    if not len(recording):
+        return
+    runs = trajectories(recording)
+    walk = walk_of(runs, [t.rounds for t in runs])
+    tried = [str(StopRule("margin", walk.leads(c))) for c in range(walk.most * walk.passes)]
+    rounds = [int(p.rounds.sum()) for p in stop_points(recording, ["quiet", *tried])]
+    assert rounds == sorted(rounds, reverse=True)
+    found = str(slowest_lead(recording, share))
+    meet = [k for k, spent in enumerate(rounds) if spent <= share * rounds[0]]
+    if meet and meet[0]:
+        assert found == tried[meet[0] - 1]
+    elif meet:
+        assert int(stop_points(recording, [found])[0].rounds.sum()) == rounds[0]
+    else:
+        assert int(stop_points(recording, [found])[0].rounds.sum()) == rounds[-1]
 
 
 @given(made=recordings(policies=BUILT_IN, rules=("quiet",)), targets=st.integers(0, 2**16))
@@ -62,7 +89,8 @@ def test_the_walk_counts_what_each_of_its_rules_decides_right(made, targets):
     recording = replace(recording, target=target)
     if not samples:
         return
-    walk, known = walk_of(trajectories(recording), target), []
+    runs = trajectories(recording)
+    walk, known = walk_of(runs, right_of(runs, target)), []
     for c in range(walk.most * walk.passes):
         fallen, late = divmod(c, walk.passes)
         lead = walk.most - fallen
@@ -70,8 +98,8 @@ def test_the_walk_counts_what_each_of_its_rules_decides_right(made, targets):
         known.append(f"margin({','.join(map(str, leads))})")
     points = stop_points(recording, ["quiet", *known])
     right = [int((p.label == target).sum()) for p in points]
-    counted = walk.right[np.searchsorted(walk.at, np.arange(len(known)), side="right")]
-    assert [walk.right[0], *counted] == right
+    counted = walk.total[np.searchsorted(walk.at, np.arange(len(known)), side="right")]
+    assert [walk.total[0], *counted] == right
     for least in range(right[0] + 1):
         failing = next((k for k, n in enumerate(right) if n < least), len(right))
         leads, found = walk.boldest(least)
@@ -142,8 +170,9 @@ def test_the_accuracy_promised_is_the_accuracy_on_fresh_samples(accuracy, sample
     least = math.ceil(accuracy * samples)
     error = accuracy - lower_bound(least, samples)
     for _ in range(300):
-        walk = walk_of(drawn(rng, samples), np.zeros(samples, np.int64))
-        if walk.right[0] < least:  # refused
+        runs = drawn(rng, samples)
+        walk = walk_of(runs, right_of(runs, np.zeros(samples, np.int64)))
+        if walk.total[0] < least:  # refused
             continue
         shares.append(share_right(walk.boldest(least)[0]))
         kept.append(shares[-1] >= accuracy - error)
@@ -154,8 +183,8 @@ def test_the_accuracy_promised_is_the_accuracy_on_fresh_samples(accuracy, sample
 
 def test_whole_samples_have_their_share_by_arithmetic():
     known = drawn(np.random.default_rng(1), 4000)
-    walk = walk_of(known, np.zeros(4000, np.int64))
-    assert walk.right[0] / 4000 == pytest.approx(share_right((99,)), abs=0.02)
+    walk = walk_of(known, right_of(known, np.zeros(4000, np.int64)))
+    assert walk.total[0] / 4000 == pytest.approx(share_right((99,)), abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["unlayered", "queued"])

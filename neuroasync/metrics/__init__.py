@@ -8,11 +8,12 @@
 - :func:`anytime_curve`, :func:`stop_points`, :func:`risk_coverage`: how good an earlier answer
   would have been, from a recording.
 - :func:`calibrate`, :func:`boldest_lead`: how early a network may stop if it is to stay right, from
-  such a recording; the former with a promise.
+  such a recording; the former with a promise. :func:`slowest_lead`: how late, if it is to spend no
+  more than a share of its rounds.
 """
 
 from neuroasync.metrics.anytime import AnytimeCurve, StopPoint, anytime_curve, stop_points
-from neuroasync.metrics.calibration import boldest_lead, calibrate
+from neuroasync.metrics.calibration import boldest_lead, calibrate, slowest_lead
 from neuroasync.metrics.energy import (
     CMOS_45NM,
     LOIHI,
@@ -47,6 +48,7 @@ __all__ = [
     "estimate_energy",
     "footprint",
     "risk_coverage",
+    "slowest_lead",
     "spike_density",
     "stop_points",
     "summarise",

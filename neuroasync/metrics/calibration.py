@@ -37,7 +37,16 @@ from neuroasync.errors import RecordingError
 from neuroasync.metrics._trajectory import Trajectory, trajectories
 from neuroasync.recording import Recording
 
-__all__ = ["PROMISES", "Walk", "boldest_lead", "calibrate", "lower_bound", "walk_of"]
+__all__ = [
+    "PROMISES",
+    "Walk",
+    "boldest_lead",
+    "calibrate",
+    "lower_bound",
+    "right_of",
+    "slowest_lead",
+    "walk_of",
+]
 
 PROMISES: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
 """What is promised where nothing else is asked for."""
@@ -54,15 +63,21 @@ class Walk(NamedTuple):
         passes: T, for which leads are asked; the last lead holds for all later ones.
         most: K, the largest lead seen. Rule number c, from 0 to K·T - 1, asks for a lead of
             K - c // T in the latest 1 + c % T passes, and for one more before.
-        at: i64[changes], the rules that decide another number of samples right than the one
-            before, ascending.
-        right: i64[changes + 1], samples decided right: before the first change, then by each.
+        at: i64[changes], the rules that come to another total than the one before, ascending.
+        total: i64[changes + 1], of samples decided right, for one, or of rounds: of whole samples,
+            then by each rule of ``at``.
     """
 
     passes: int
     most: int
     at: NDArray[np.int64]
-    right: NDArray[np.int64]
+    total: NDArray[np.int64]
+
+    def leads(self, c: int) -> tuple[int, ...]:
+        """Those that rule number ``c`` asks for, pass by pass."""
+        fallen, late = divmod(c, self.passes)
+        lead = self.most - fallen
+        return (*[lead + 1] * (self.passes - 1 - late), lead)
 
     def boldest(self, least: int) -> tuple[tuple[int, ...], int]:
         """Leads of the last rule before one that is right too seldom, and how often it is right.
@@ -70,14 +85,12 @@ class Walk(NamedTuple):
         Args:
             least: how often a rule must be right; whole samples must be.
         """
-        fails = self.right < least
+        fails = self.total < least
         k = int(np.argmax(fails)) if fails.any() else fails.size
         c = (int(self.at[k - 1]) if k < fails.size else self.most * self.passes) - 1
         if c < 0:
-            return (self.most + 1,), int(self.right[0])
-        fallen, late = divmod(c, self.passes)
-        lead = self.most - fallen
-        return (*[lead + 1] * (self.passes - 1 - late), lead), int(self.right[k - 1])
+            return (self.most + 1,), int(self.total[0])
+        return self.leads(c), int(self.total[k - 1])
 
 
 def calibrate(
@@ -109,16 +122,16 @@ def calibrate(
     known, samples = trajectories(recording), len(recording)
     if not samples:
         raise RecordingError("no samples, expected validation samples")
-    walk = walk_of(known, recording.target)
+    walk = walk_of(known, right_of(known, recording.target))
     policy = PolicySpec(info.policy, info.group_size, info.input, info.noise)
     if accuracies is None:
-        accuracies = [p for p in PROMISES if _least_right(p, samples) <= walk.right[0]]
+        accuracies = [p for p in PROMISES if _least_right(p, samples) <= walk.total[0]]
     found = []
     for accuracy in accuracies:
         least = _least_right(accuracy, samples)
-        if walk.right[0] < least:
+        if walk.total[0] < least:
             raise ValueError(
-                f"accuracies: {accuracy}, expected at most {walk.right[0] / samples:.4g}, the "
+                f"accuracies: {accuracy}, expected at most {walk.total[0] / samples:.4g}, the "
                 "accuracy of whole samples; no early stop can keep more"
             )
         leads, right = walk.boldest(least)
@@ -140,44 +153,71 @@ def boldest_lead(recording: Recording, least: int) -> StopRule:
     Raises:
         RecordingError: the recording is of another kind.
     """
-    walk = walk_of(trajectories(recording), recording.target)
-    return StopRule("margin", walk.boldest(least)[0])
+    known = trajectories(recording)
+    return StopRule("margin", walk_of(known, right_of(known, recording.target)).boldest(least)[0])
 
 
-def walk_of(known: Sequence[Trajectory], target: NDArray[np.int64]) -> Walk:
+def slowest_lead(recording: Recording, share: float) -> StopRule:
+    """The first lead of the walk that takes at most this share of the rounds, as a rule.
+
+    It is chosen by what it costs alone, so it is not the one that was lucky with these samples; and
+    of all that cost as much, it is the most cautious.
+
+    Args:
+        recording: of whole samples whose right classes are known, at least one.
+        share: of the rounds of whole samples, from 0 to 1; if no lead takes so few, it is the last.
+
+    Raises:
+        RecordingError: the recording is of another kind.
+    """
+    known = trajectories(recording)
+    walk = walk_of(known, [t.rounds for t in known])
+    meets = np.flatnonzero(walk.total <= share * walk.total[0])
+    last = walk.most * walk.passes - 1
+    if not meets.size or last < 0:
+        return StopRule("margin", walk.leads(last) if last >= 0 else (1,))
+    k = int(meets[0])
+    return StopRule("margin", walk.leads(int(walk.at[k - 1])) if k else (walk.most + 1,))
+
+
+def walk_of(known: Sequence[Trajectory], values: Sequence[NDArray[np.int64]]) -> Walk:
     """Try all rules on samples.
 
     Args:
         known: the samples' trajectories, at least one.
-        target: i64[samples], the right classes.
+        values: i64[moments] of each, what is totalled: that of the moment at which it is stopped.
     """
     last = max(int(t.pass_[-1]) for t in known)
     passes = min(max(1 + last, 1), limits.MAX_LEADS)
     most = max(int(t.margin.max()) for t in known)
-    changes = [
-        _changes(t, cls, passes, most) for t, cls in zip(known, target.tolist(), strict=True)
-    ]
-    whole = sum(int(t.label[-1] == cls) for t, cls in zip(known, target.tolist(), strict=True))
+    pairs = list(zip(known, values, strict=True))
+    changes = [_changes(t, value, passes, most) for t, value in pairs]
+    whole = sum(int(value[-1]) for _, value in pairs)
     at, change = np.concatenate(changes, axis=1)
     rules, which = np.unique(at, return_inverse=True)
     by_rule = np.bincount(which.reshape(-1), change, rules.size).astype(np.int64)
-    right = whole + np.concatenate(([0], np.cumsum(by_rule)))
-    return Walk(passes, most, rules, right)
+    total = whole + np.concatenate(([0], np.cumsum(by_rule)))
+    return Walk(passes, most, rules, total)
 
 
-def _changes(t: Trajectory, target: int, passes: int, most: int) -> NDArray[np.int64]:
+def right_of(known: Sequence[Trajectory], target: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """1 where the label of a sample is right, i64[moments] of each."""
+    pairs = zip(known, target.tolist(), strict=True)
+    return [(t.label == cls).astype(np.int64) for t, cls in pairs]
+
+
+def _changes(t: Trajectory, value: NDArray[np.int64], passes: int, most: int) -> NDArray[np.int64]:
     """Rules that are the first to stop a sample earlier, and what that changes.
 
     Returns:
-        i64[2, changes]: number of the rule, ascending; change in the sample's being right.
+        i64[2, changes]: number of the rule, ascending; change in the sample's value.
     """
     from_end = passes - 1 - np.clip(t.pass_, 0, passes - 1)
     # The first rule that would stop here; where nobody leads, none does.
     rule = np.where(t.margin > 0, (most - t.margin) * passes + from_end, most * passes)
     before = np.minimum.accumulate(np.concatenate(([most * passes], rule[:-1])))
     stops = np.flatnonzero(rule < before)[::-1]
-    right = (t.label == target).astype(np.int64)
-    return np.stack((rule[stops], np.diff(right[stops], prepend=right[-1])))
+    return np.stack((rule[stops], np.diff(value[stops], prepend=value[-1])))
 
 
 def _least_right(accuracy: float, samples: int) -> int:

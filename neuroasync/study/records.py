@@ -37,9 +37,9 @@ class Run:
     Attributes:
         case, dataset, training, seed: which network.
         policy, group_size, input, until: how it ran.
-        chosen: on the validation samples it was right most often, of all rules that took at most
-            half of the rounds there; ``chosen_within_a_point``: it took the fewest rounds at a
-            loss of one point at most.
+        chosen: of leads that fall from pass to pass, it is the most cautious that took less than
+            half of the rounds on the validation samples; ``chosen_within_a_point``: of all rules,
+            it took the fewest rounds there at a loss of one point at most.
         promised, promised_error: the accuracy that ``confidence(p)`` promises with this rule in
             this mode, and how much lower it may be; None of rules without a promise.
         samples: how many were decided.

@@ -48,10 +48,10 @@ def _how(plan: Plan) -> str:
     return (
         f"Every network was trained with {seeds} seed{'s' * (seeds > 1)}, and run on held-out "
         "samples in the asyncio runtime. ± is one standard error over seeds. Stop rules were "
-        "chosen on validation samples, under the order they were then used in: the most "
-        "accurate one in half of the rounds. A difference is called clear if it is more than "
-        "twice its standard error, both over seeds and over samples. A round delivers up to F "
-        "spikes. "
+        "chosen on validation samples, under the order they were then used in: the most cautious "
+        "lead, falling from pass to pass, in a little less than half of the rounds. A difference "
+        "is called clear if it is more than twice its standard error, both over seeds and over "
+        "samples. A round delivers up to F spikes. "
         "results.json has every run, recordings/ one sample under each order."
     )
 

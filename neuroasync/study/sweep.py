@@ -16,7 +16,7 @@ from neuroasync.spikes import SpikeTrains
 from neuroasync.study.case import Mode
 from neuroasync.study.folder import StudyError
 from neuroasync.study.rules import A_POINT, rules_for
-from neuroasync.train.stopping import best_in_half, best_rule
+from neuroasync.train.stopping import best_rule
 
 __all__ = ["Sweep", "record", "sweep"]
 
@@ -34,8 +34,8 @@ class Sweep:
         points: where each rule ends them, ``quiet`` first.
         validation: the same of the validation samples.
         promises: what is promised of some rules, by ``validation``.
-        best: positions of the rules that were chosen by ``validation``: in half of the rounds, and
-            at a loss of a point at most.
+        best: positions of the rules that were chosen by ``validation``: for half of the rounds,
+            and for a loss of a point at most.
         decisions: of whole samples, and of samples under the first of ``best``.
         checked: decisions that the coroutine engine made with the same spikes.
     """
@@ -72,8 +72,8 @@ async def sweep(
     tried, _ = await record(network, mode, validation, seed)
     rules = rules_for(tried)
     candidates = stop_points(tried, rules.names)
-    in_half, within = best_in_half(candidates), best_rule(candidates, A_POINT)
-    best = rules.names.index(in_half.rule), rules.names.index(within.rule)
+    within = best_rule(candidates, A_POINT)
+    best = rules.names.index(rules.in_half), rules.names.index(within.rule)
     recording, whole = await record(network, mode, test, seed)
     points = stop_points(recording, rules.names)
     chosen = points[best[0]]

@@ -14,7 +14,6 @@ from neuroasync.spikes import SpikeTrains
 
 __all__ = [
     "CANDIDATES",
-    "best_in_half",
     "best_rule",
     "choose_until",
     "falling_lead",
@@ -86,24 +85,6 @@ def best_rule(points: Sequence[StopPoint], loss: float) -> StopPoint:
     least = _least(right[0], loss, points[0].target.size)
     good = [point for point, n in zip(points, right, strict=True) if n >= least]
     return min(good, key=lambda point: int(point.rounds.sum()))
-
-
-def best_in_half(points: Sequence[StopPoint]) -> StopPoint:
-    """That which is right most often, among those which take at most half of the rounds.
-
-    Of equals it is the most cautious one: few samples tell rules apart badly, and that of the
-    fewest rounds is the one that was lucky.
-
-    Args:
-        points: of some samples, ``quiet`` first.
-    """
-    whole = int(points[0].rounds.sum())
-    spent = [int(point.rounds.sum()) for point in points]
-    in_half = [k for k, rounds in enumerate(spent) if 2 * rounds <= whole]
-    if not in_half:
-        return points[min(range(len(points)), key=lambda k: spent[k])]
-    right = [int((point.label == point.target).sum()) for point in points]
-    return points[max(in_half, key=lambda k: (right[k], spent[k]))]
 
 
 def _least(right: int, loss: float, samples: int) -> int:

@@ -60,12 +60,10 @@ def test_one_rule_is_chosen_in_each_mode_in_half_of_the_rounds_and_one_within_a_
             tried = [run for run in runs if (run["config"], *how(run)) == mode]
             quiet = next(run for run in tried if run["until"] == "quiet")
             best = next(run for run in tried if run[flag])
-            if flag == "chosen":
-                half = quiet["validation_rounds"] / 2
-                good = [run for run in tried if run["validation_rounds"] <= half]
-                assert best in good
-                most = max(run["validation_accuracy"] for run in good)
-                assert best["validation_accuracy"] == most
+            if flag == "chosen":  # some output never leads, or not before half of the rounds
+                assert best["until"].startswith("margin(")
+                is_in_half = 2 * best["validation_rounds"] <= quiet["validation_rounds"]
+                assert is_in_half or best["until"] == "margin(1)"
             else:
                 least = quiet["validation_accuracy"] - 0.01
                 good = [run for run in tried if run["validation_accuracy"] >= least]

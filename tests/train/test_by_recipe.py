@@ -12,7 +12,7 @@ from neuroasync.datasets.own import own_dataset
 from neuroasync.metrics import StopPoint
 from neuroasync.train.by_recipe import train_dataset
 from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, own_recipes
-from neuroasync.train.stopping import best_in_half, best_rule, with_stop_rules
+from neuroasync.train.stopping import best_rule, with_stop_rules
 
 
 def some(samples):
@@ -95,16 +95,3 @@ def test_the_best_rule_has_the_fewest_rounds_within_the_loss(loss, rule):
         point("margin(4)", 4, 40),
     ]
     assert best_rule(points, loss).rule == rule
-
-
-@pytest.mark.parametrize(
-    ("points", "rule"),
-    [
-        ([("quiet", 4, 90), ("votes(2)", 3, 10), ("votes(3)", 3, 45), ("votes(4)", 4, 46)], 2),
-        ([("quiet", 4, 90), ("votes(2)", 2, 10), ("margin(2)", 3, 9)], 2),
-        ([("quiet", 4, 2), ("votes(2)", 4, 2)], 0),
-    ],
-)
-def test_in_half_of_the_rounds_the_best_is_right_most_often_then_the_most_cautious(points, rule):
-    points = [point(*p) for p in points]
-    assert best_in_half(points) is points[rule]
