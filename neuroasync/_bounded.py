@@ -10,10 +10,22 @@ from typing import BinaryIO, TypeAlias
 
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["Source", "open_bounded"]
+__all__ = ["Source", "naming", "open_bounded"]
 
 Source: TypeAlias = str | os.PathLike[str] | bytes
 """Where data comes from: a path, or the bytes themselves."""
+
+
+@contextmanager
+def naming(source: Source) -> Iterator[None]:
+    """Whatever is wrong with the file that is read inside, the error begins with its path."""
+    try:
+        yield
+    except NeuroasyncError as error:
+        name = "" if isinstance(source, bytes) else repr(os.fspath(source))
+        if str(error).startswith(name):
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 @contextmanager

@@ -39,7 +39,7 @@ import msgpack
 
 from neuroasync import limits
 from neuroasync._atomic import atomic_file
-from neuroasync._bounded import Source, open_bounded
+from neuroasync._bounded import Source, naming, open_bounded
 from neuroasync._calibration import (
     Calibration,
     calibration_map,
@@ -140,20 +140,21 @@ def read_bundle(source: Source, max_bytes: int = limits.MAX_BUNDLE_BYTES) -> Bun
         BundleError: the file is missing, damaged, too large, or describes a network that cannot
             be run. The message says where and what was expected.
     """
-    with open_bounded(source, max_bytes, BundleError) as (file, size):
-        data = source if isinstance(source, bytes) else file.read(size + 1)
-    if len(data) != size:
-        raise BundleError(f"{source!r}: {size} bytes at first, then {len(data)}; it is changing")
-    try:
-        outer = decode(data)
-    except BundleError as error:
-        raise BundleError(f"this is no bundle, or it is damaged: {error}") from error
-    network = _checked_network(outer)
-    try:
-        body = decode(network)
-    except BundleError as error:
-        raise BundleError(f"network: {error}") from error
-    return _read_body(body)
+    with naming(source):
+        with open_bounded(source, max_bytes, BundleError) as (file, size):
+            data = source if isinstance(source, bytes) else file.read(size + 1)
+        if len(data) != size:
+            raise BundleError(f"{size} bytes at first, then {len(data)}; it is changing")
+        try:
+            outer = decode(data)
+        except BundleError as error:
+            raise BundleError(f"this is no bundle, or it is damaged: {error}") from error
+        network = _checked_network(outer)
+        try:
+            body = decode(network)
+        except BundleError as error:
+            raise BundleError(f"network: {error}") from error
+        return _read_body(body)
 
 
 def dump_bundle(bundle: Bundle) -> bytes:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from neuroasync import limits
-from neuroasync._bounded import Source
+from neuroasync._bounded import Source, naming
 from neuroasync._npz import Field, read_arrays, write_arrays
 from neuroasync._recording_checks import DELIVERIES, INPUT, ROWS, SAMPLES
 from neuroasync._run_info import dump_info, parse_info
@@ -39,10 +39,11 @@ def read_recording(source: Source, max_bytes: int = limits.MAX_SPIKE_FILE_BYTES)
         RecordingError: the file is missing, damaged, too large, or its arrays do not fit each
             other.
     """
-    arrays = read_arrays(source, _FIELDS, max_bytes, RecordingError)
-    info = parse_info(arrays.pop("info").tobytes())
-    arrays["pass_"] = arrays.pop("pass")
-    return Recording(info, **arrays)
+    with naming(source):
+        arrays = read_arrays(source, _FIELDS, max_bytes, RecordingError)
+        info = parse_info(arrays.pop("info").tobytes())
+        arrays["pass_"] = arrays.pop("pass")
+        return Recording(info, **arrays)
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:

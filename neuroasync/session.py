@@ -196,6 +196,8 @@ class Session(Course):
             return
         plan, clock = self._forward.plan, self._clock
         timestep_us = plan.wiring.model.timestep_us
+        if carry not in (None, True, False):
+            raise ValueError(f"carry: {carry!r:.80}, expected True, False or None")
         carries = plan.wiring.fan_delayed > 0 if carry is None else carry
         if carries and self._recorder is not None:
             raise ValueError(

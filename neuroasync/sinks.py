@@ -55,11 +55,19 @@ async def pump(
         How many the sink took (``accepted``), and how many were lost (``dropped``).
 
     Raises:
+        TypeError: ``decisions`` cannot be iterated over, or ``sink`` is no function.
         ValueError: ``capacity`` or ``when_full`` is not valid.
         QueueFullError: there was no room, and ``when_full`` is ``"error"``; the sink has got what
             waited.
         Exception: what ``decisions`` or ``sink`` raises.
     """
+    if not isinstance(decisions, AsyncIterable):
+        raise TypeError(
+            f"decisions: {type(decisions).__name__}, expected an async iterable of decisions, such "
+            "as session.stream(source)"
+        )
+    if not callable(sink):
+        raise TypeError(f"sink: {sink!r:.80}, expected a function of a decision")
     async with (
         closed_after(decisions),
         buffered_items(decisions, capacity, when_full, _one) as waiting,

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from neuroasync import limits
-from neuroasync._bounded import Source
+from neuroasync._bounded import Source, naming
 from neuroasync._npz import Field, read_arrays, write_arrays
 from neuroasync.errors import SpikeFileError
 from neuroasync.spikes import SpikeTrains
@@ -38,19 +38,20 @@ def read_spikes(source: Source, max_bytes: int = limits.MAX_SPIKE_FILE_BYTES) ->
     Raises:
         SpikeFileError: the file is missing, damaged, too large, or breaks the rules of the format.
     """
-    arrays = read_arrays(source, _FIELDS, max_bytes, SpikeFileError)
-    shape = arrays["shape"]
-    if not 1 <= shape.size <= limits.MAX_DIMENSIONS:
-        raise SpikeFileError(
-            f"shape: {shape.size} dimensions, expected 1 to {limits.MAX_DIMENSIONS}"
+    with naming(source):
+        arrays = read_arrays(source, _FIELDS, max_bytes, SpikeFileError)
+        shape = arrays["shape"]
+        if not 1 <= shape.size <= limits.MAX_DIMENSIONS:
+            raise SpikeFileError(
+                f"shape: {shape.size} dimensions, expected 1 to {limits.MAX_DIMENSIONS}"
+            )
+        return SpikeTrains(
+            arrays["t_us"],
+            arrays["index"],
+            arrays["offsets"],
+            arrays.get("labels"),
+            tuple(shape.tolist()),
         )
-    return SpikeTrains(
-        arrays["t_us"],
-        arrays["index"],
-        arrays["offsets"],
-        arrays.get("labels"),
-        tuple(shape.tolist()),
-    )
 
 
 def write_spikes(spikes: SpikeTrains, path: str | os.PathLike[str]) -> None:

@@ -10,10 +10,9 @@ from rich.table import Table
 
 from neuroasync import metrics
 from neuroasync._calibration import with_calibrations
-from neuroasync.bundle import Calibration, write_bundle
+from neuroasync.bundle import Calibration, read_bundle, write_bundle
 from neuroasync.cli.deciding import check_fit, decide_samples, run_in_loop
 from neuroasync.cli.guard import CliError
-from neuroasync.cli.inputs import load_bundle, load_spikes
 from neuroasync.cli.options import (
     BundlePath,
     EventsPath,
@@ -29,6 +28,7 @@ from neuroasync.cli.output import facts, progress, say, table
 from neuroasync.cli.paths import check_output
 from neuroasync.decision import short_rule
 from neuroasync.network import Network
+from neuroasync.spike_file import read_spikes
 
 __all__ = ["calibrate", "calibrations"]
 
@@ -73,7 +73,7 @@ def calibrate(
     kind: the accuracy is at most `error` lower, in 95 of 100 calibrations.
     """  # noqa: D301  # \b keeps the examples' lines
     check_output(output, bundle, events)
-    net, spikes = load_bundle(bundle), load_spikes(events)
+    net, spikes = read_bundle(bundle), read_spikes(events)
     check_fit(net, spikes)
     if spikes.labels is None:
         raise CliError(f"{str(events)!r}: has no labels; expected the right class of every sample")

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from neuroasync.cli.inputs import load_bundle, load_recording
+from neuroasync.bundle import read_bundle
 from neuroasync.cli.options import BundleOption, RecordingPath
 from neuroasync.cli.output import say_text
 from neuroasync.explain import explain as explain_spike
+from neuroasync.recording_file import read_recording
 
 __all__ = ["explain"]
 
@@ -34,7 +35,7 @@ def explain(recording: RecordingPath, bundle: BundleOption, spike: SpikeOption) 
     Shows what the neuron's membrane potential was made of, largest part first, and then the
     chain: the spike that gave most, what gave most to that one, and so on.
     """  # noqa: D301  # \b keeps the examples' lines
-    recorded, network = load_recording(recording), load_bundle(bundle)
+    recorded, network = read_recording(recording), read_bundle(bundle)
     found = explain_spike(recorded, network, spike)
     number = recorded.number[recorded.sample[spike]]
     say_text(f"row {spike}, sample {number}\n{found}")

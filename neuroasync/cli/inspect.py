@@ -4,9 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from neuroasync.bundle import Bundle
+from neuroasync.bundle import Bundle, read_bundle
 from neuroasync.cli.calibrate import calibrations
-from neuroasync.cli.inputs import load_bundle
 from neuroasync.cli.options import BundlePath
 from neuroasync.cli.output import facts, say, shown, table
 from neuroasync.connections import Connection, Conv2d, Dense
@@ -23,7 +22,7 @@ def inspect(bundle: BundlePath) -> None:
 
     Nothing in it is executed. Reading it checks its digest and every field.
     """  # noqa: D301  # \b keeps the example's lines
-    network = load_bundle(bundle)
+    network = read_bundle(bundle)
     say(
         facts([("file", bundle), *_overview(network, bundle.stat().st_size)]),
         "",

@@ -1,12 +1,13 @@
 """``neuroasync replay``: run a recording again, spike by spike."""
 
+from neuroasync.bundle import read_bundle
 from neuroasync.cli.guard import NO, report
-from neuroasync.cli.inputs import load_bundle, load_recording
 from neuroasync.cli.options import BundleOption, RecordingPath
 from neuroasync.cli.output import facts, say
 from neuroasync.comparison import compare
 from neuroasync.errors import ReplayError
 from neuroasync.recording import Recording
+from neuroasync.recording_file import read_recording
 from neuroasync.replay import replay as replay_recording
 from neuroasync.replay import rerun
 
@@ -24,7 +25,7 @@ def replay(recording: RecordingPath, bundle: BundleOption) -> int:
     First every delivery in its recorded order; then, where policy and stop rule are built in,
     once more by policy and seed. The exit code is 1 if a spike differs.
     """  # noqa: D301  # \b keeps the examples' lines
-    recorded, network = load_recording(recording), load_bundle(bundle)
+    recorded, network = read_recording(recording), read_bundle(bundle)
     try:
         spikes = replay_recording(recorded, network)
     except ReplayError as error:

@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 
 from neuroasync import limits
+from neuroasync.bundle import read_bundle
 from neuroasync.cli.deciding import check_fit, decide_samples, run_in_loop, targets_of
-from neuroasync.cli.inputs import load_bundle, load_spikes
 from neuroasync.cli.options import (
     BundlePath,
     EngineName,
@@ -42,6 +42,7 @@ from neuroasync.policies import policy_name
 from neuroasync.recording import Recorder
 from neuroasync.recording_file import write_recording
 from neuroasync.settings import RunSettings
+from neuroasync.spike_file import read_spikes
 
 __all__ = ["run"]
 
@@ -96,7 +97,7 @@ def run(
     """  # noqa: D301  # \b keeps the examples' lines
     if record is not None:
         check_output(record, bundle, events)
-    net, spikes = load_bundle(bundle), load_spikes(events)
+    net, spikes = read_bundle(bundle), read_spikes(events)
     check_fit(net, spikes)
     numbers = chosen_samples(samples, len(spikes))
     network = Network(

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from neuroasync.bundle import read_bundle
 from neuroasync.cli.guard import NO, CliError
-from neuroasync.cli.inputs import load_bundle
 from neuroasync.cli.options import BundlePath
 from neuroasync.cli.output import say_text
 
@@ -136,7 +136,7 @@ def serve(
     explained by `python -m pydoc neuroasync.serve`.
     """  # noqa: D301  # \b keeps the examples' lines
     _check_installed()
-    load_bundle(bundle)
+    read_bundle(bundle)
     if token == "":
         raise CliError("--token: empty, expected some characters")
     if workers > 1 and sys.platform == "win32":

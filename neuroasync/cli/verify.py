@@ -1,8 +1,7 @@
 """``neuroasync verify``: is the network that runs here the one that was trained?"""
 
-from neuroasync.bundle import Bundle
+from neuroasync.bundle import Bundle, read_bundle
 from neuroasync.cli.guard import NO, CliError
-from neuroasync.cli.inputs import load_bundle
 from neuroasync.cli.options import BundlePath
 from neuroasync.cli.output import say, table
 from neuroasync.replay import GoldenResult
@@ -21,7 +20,7 @@ def verify(bundle: BundlePath) -> int:
     A golden sample is an input with the digest of all spikes that it must give. The exit code
     is 1 if one fails.
     """  # noqa: D301  # \b keeps the example's lines
-    network = load_bundle(bundle)
+    network = read_bundle(bundle)
     if not network.golden:
         raise CliError(f"{str(bundle)!r}: has no golden samples; nothing to verify")
     results = verify_golden(network)
