@@ -1,5 +1,7 @@
 """A network while it is open: its sessions, taps, tasks and threads; not its public face."""
 
+from __future__ import annotations  # signatures that help() shows as they are written
+
 import asyncio
 import logging
 import weakref

@@ -1,5 +1,7 @@
 """A loaded network in an event loop."""
 
+from __future__ import annotations  # signatures that help() shows as they are written
+
 import asyncio
 import os
 import weakref

@@ -1,5 +1,7 @@
 """One stream of events: a state of its own over weights that are shared."""
 
+from __future__ import annotations  # signatures that help() shows as they are written
+
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import Self
