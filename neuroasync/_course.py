@@ -23,12 +23,14 @@ from neuroasync.spikes import SpikeTrain
 __all__ = ["Course", "Exclusive"]
 
 _log = logging.getLogger("neuroasync.session")
-_MOST_SILENT_PASSES: Final = 10_000
+_SILENT_PASSES: Final = 10_000
 """Between two windows, before it is looked whether there is anything left to do."""
+_DECAYS: Final = 2_000_000
+"""Of neurons, one after the other, before the event loop runs again: a millisecond or so."""
 
 
 class Course:
-    """Samples that follow each other, each from rest, one caller at a time.
+    """Samples that follow each other, one caller at a time; each from rest, unless windows carry.
 
     Args:
         scheduler: runs its passes.
@@ -125,7 +127,7 @@ class Course:
         self._sample += 1
         self.counts.decisions += 1
         if self._forward.carries:
-            self._forward.hush()
+            self._forward.take_decision()
         else:
             self._begin()
         return decision
@@ -193,27 +195,46 @@ class Course:
     async def _carry(self, after_us: int, holder: object) -> None:
         """Begin the next sample where the network then is, so long after this one's time 0."""
         self._check_free(holder)
-        seed, timestep_us = self._sample_seed(), self._forward.plan.wiring.model.timestep_us
         with Exclusive(self, holder):
             await self._run_passes(self._inlet.end_us(None))  # then all is read
             self._inlet.begin()
-            while not self._forward.doze(after_us):
-                if timestep_us and after_us // timestep_us > limits.MAX_PASSES:
-                    raise LimitError(
-                        f"the next window begins {after_us // timestep_us} timesteps after the one "
-                        "before, and the network has something to do in each; the limit is "
-                        f"{limits.MAX_PASSES}"
-                    )
-                some_us = _MOST_SILENT_PASSES * (timestep_us or 1000)
-                part_us = min(after_us, max(some_us, self._forward.begun_us))
-                await self._run_passes(part_us - 1)
-                self._forward.carry(seed, part_us)
-                after_us -= part_us
-                if not after_us:
-                    break
-            self._forward.carry(seed, after_us)
+            await self._run_idly(after_us)
+            self._forward.carry(self._sample_seed(), after_us)
         self._scheduler.sample = self._sample
         self._started = None
+
+    async def _run_idly(self, until_us: int) -> None:
+        """Run every pass before ``until_us``, without input; where only decay is left, skip them.
+
+        Raises:
+            LimitError: there are too many, and each has something to do.
+        """
+        forward, timestep_us = self._forward, self._forward.plan.wiring.model.timestep_us
+        at_us, first = forward.begun_us, forward.passes
+        while not forward.is_idle:
+            if at_us >= until_us:
+                return
+            if forward.passes - first > limits.MAX_PASSES:
+                raise LimitError(
+                    "the network has something to do at all times, and the next window begins "
+                    f"more than {limits.MAX_PASSES} passes after the one before"
+                )
+            at_us = min(at_us + _SILENT_PASSES * (timestep_us or 1000), until_us)
+            await self._run_passes(at_us - 1)
+        if not timestep_us:
+            return
+        left = until_us // timestep_us - forward.passes
+        some = max(_DECAYS // forward.plan.wiring.model.size, 1)
+        while left > 0 and forward.doze(min(some, left)):
+            left -= some
+            await self._scheduler.give_way()
+        forward.leave()
+
+    async def _pass_by(self, t_us: int, holder: object) -> None:
+        """Run every pass before ``t_us``, between two windows that carry."""
+        self._check_free(holder)
+        with Exclusive(self, holder):
+            await self._run_passes(t_us - 1)
 
     async def _run_to_news(self, end_us: int, watch: object) -> bool:
         """Run passes up to ``end_us``, or until another class leads; return whether one does."""

@@ -72,6 +72,15 @@ class Held:
         self._course._holder = self
         return decision
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether passes without input would do nothing but decay."""
+        return self._course._forward.is_idle
+
+    async def pass_by(self, t_us: int) -> None:
+        """Run every pass before ``t_us``, which is after the sample's window."""
+        await self._course._pass_by(t_us, self)
+
     async def carry(self, after_us: int) -> None:
         """Begin the next sample where the network then is, so long after this one's time 0, µs.
 

@@ -32,14 +32,14 @@ COUNTERS: Final = {
     "seed": lay.SEED,
     "phase": lay.PHASE,
     "carries": lay.CARRIES,
-    "told": lay.TOLD,
+    "is_decided": lay.IS_DECIDED,
 }
 """Counters of the sample, and where they stand in a session's memory."""
 MOST: Final = 2**62
 _BOUNDS: Final = {
     "time_us": (-limits.MAX_TIME_US, limits.MAX_TIME_US),
     "carries": (0, 1),
-    "told": (0, 1),
+    "is_decided": (0, 1),
 }
 _PHASES: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
 
@@ -52,7 +52,8 @@ def checked_counters(value: object, plan: Plan) -> dict[str, int]:
         integer(f"counters.{name}", found[name], least, most)
     if found["phase"] not in _PHASES:
         raise SnapshotError(f"counters.phase: {found['phase']}, expected one of {list(_PHASES)}")
-    integer("counters.pass", found["pass"], -1, limits.MAX_PASSES - 1)
+    if not found["is_decided"]:
+        integer("counters.pass", found["pass"], -1, limits.MAX_PASSES - 1)
     integer("counters.last_owner", found["last_owner"], -1, len(plan.names) - 1)
     timestep = plan.wiring.model.timestep_us
     time_us, passes = found["time_us"], found["pass"] + 1

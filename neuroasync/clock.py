@@ -43,9 +43,14 @@ class _Sleepers:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._room = 64
         self._asked = count()
 
     def add(self, t_us: int) -> asyncio.Future[None]:
+        if len(self._heap) >= self._room:  # who was cancelled stands in it until it is its time
+            self._heap = [sleeper for sleeper in self._heap if not sleeper[2].done()]
+            heapq.heapify(self._heap)
+            self._room = max(2 * len(self._heap), 64)
         woken = asyncio.get_running_loop().create_future()
         heapq.heappush(self._heap, (t_us, next(self._asked), woken))
         return woken

@@ -76,6 +76,7 @@ class Cutter:
         last_us: time of the last event that it was fed, µs; -1: none.
         start_us: time 0 of the sample that is under way, in the stream's time, µs; None: no sample
             is under way.
+        passed_us: stream time before which all passes have taken place, by a clock.
     """
 
     def __init__(self, window: Window, timestep_us: int, carries: bool = False) -> None:
@@ -84,6 +85,7 @@ class Cutter:
         self.last_us = -1
         self.start_us: int | None = None
         self.window = window
+        self.passed_us = 0
         self._carries = carries
         self._timestep_us = max(timestep_us, 1)
         self._t_us = self._index = _NONE
@@ -171,7 +173,9 @@ class Cutter:
         if self.start_us is None:
             return None
         durations = {"time": self.window.argument, "silence": self._silence_ends_us()}
-        latest = self._step_after(self._latest_us) if self._carries else None
+        latest = None
+        if self._carries:
+            latest = max(self._step_after(self._latest_us), self._passed())
         return self._end(_NONE, _NONE, durations.get(self.window.name, latest))
 
     def _open(self, t_us: int) -> None:
@@ -193,6 +197,11 @@ class Cutter:
 
     def _start(self) -> int:
         return 0 if self.start_us is None else self.start_us
+
+    def _passed(self) -> int:
+        """What has gone by of the sample, by a clock: whole timesteps."""
+        past = self.passed_us - self._start()
+        return past - past % self._timestep_us
 
     def _before(self, t_us: int) -> int:
         """How many of the events that wait come before ``t_us``."""
@@ -275,6 +284,6 @@ class Cutter:
     def _decided_by(self, limit_us: int) -> int:
         """How long the sample is that the stop rule has just ended: all timesteps that are over."""
         if limit_us == NEVER:
-            return self._reached_us - self._start()
+            return max(self._reached_us - self._start(), self._passed())
         passed_us = min(limit_us, int(self._t_us[0])) if self._t_us.size else limit_us
         return passed_us - (passed_us - self._start()) % self._timestep_us - self._start()

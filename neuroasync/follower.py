@@ -30,6 +30,11 @@ class Streamed(Protocol):
         """Raise SpikeFileError unless the network has such inputs."""
         ...
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether passes without input would do nothing but decay."""
+        ...
+
     async def send(self, events: Events) -> None:
         """Add input events to the sample."""
         ...
@@ -44,6 +49,10 @@ class Streamed(Protocol):
 
     async def decision(self, duration_us: int | None = None) -> Decision:
         """End the sample; if it goes on, with its votes until then."""
+        ...
+
+    async def pass_by(self, t_us: int) -> None:
+        """Run every pass before ``t_us``, which is after the sample's window."""
         ...
 
     async def carry(self, after_us: int) -> None:
@@ -100,6 +109,7 @@ class Follower:
         done_us = state.cutter.last_us if state.done_us < 0 else state.done_us
         if done_us >= 0:
             self.pace.restore(done_us, state.shift_us)
+            self.cutter.passed_us = max(state.done_us, 0)
         for part in state.ahead:
             self.ahead.push(part)
 
@@ -126,13 +136,23 @@ class Follower:
     async def reach(self, limit_us: int) -> Decision | None:
         """Run the passes before ``limit_us``, for nothing earlier will come."""
         start = self.cutter.start_us
-        if start is None or limit_us <= start or (self._is_told and not self._session.carries):
+        if start is None:
+            if self.runs_on and self._start_us is not None:
+                await self._session.pass_by(limit_us - self._start_us)
+            return None
+        if limit_us <= start or (self._is_told and not self._session.carries):
             return None
         await self._begin_at(start)
         await self._session.advance(limit_us - start)
+        self.cutter.passed_us = limit_us
         if self.cutter.ends_when_decided:
             return await self.follow(limit_us)
         return await self._tell_early()
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether the network has something to do between windows, without input."""
+        return self._session.carries and self._start_us is not None and not self._session.is_idle
 
     async def end(self) -> Decision | None:
         """End the sample that is under way: the stream is over."""
@@ -150,7 +170,10 @@ class Follower:
 
     async def _do(self, cut: Cut) -> Decision | None:
         await self._begin_at(cut.start_us)
-        if not self._is_told or self._session.carries:
+        told = self._is_told
+        if cut.ends:  # now: what takes a snapshot while this waits must not see the next one told
+            self._is_told = False
+        if not told or self._session.carries:
             if len(cut.events):
                 await self._session.send(cut.events)
             if cut.reached_us is not None:
@@ -159,7 +182,6 @@ class Follower:
             await self._session.leave_out(len(cut.events))
         if not cut.ends:
             return await self._tell_early()
-        told, self._is_told = self._is_told, False
         return None if told else await self._session.decision(cut.duration_us)
 
     async def _tell_early(self) -> Decision | None:

@@ -41,17 +41,17 @@ class Forward:
         state: membrane potentials, pending spikes, votes, counters.
     """
 
-    __slots__ = ("_choose", "_told", "plan", "state")
+    __slots__ = ("_choose", "_decided", "plan", "state")
 
     def __init__(self, plan: Plan, choose: Callable[[State], int] | None = None) -> None:
         self.plan = plan
         self.state = State(plan)
         self._choose = choose
-        self._told: NDArray[np.int64] | None = None
+        self._decided: NDArray[np.int64] | None = None
 
     def begin(self, seed: int) -> None:
         """Start a new sample, from rest, that runs with ``seed``."""
-        self._told = None
+        self._decided = None
         self.state.reset(seed)
 
     def go_on(self) -> None:
@@ -65,28 +65,35 @@ class Forward:
 
         Membrane potentials stay, and so do spikes in flight; votes and counters begin anew.
         """
-        self._told = None
+        self._decided = None
         self.state.carry(seed, shift_us)
         self.state.detach()
 
-    def doze(self, end_us: int) -> bool:
-        """Let all passes before ``end_us`` go by at once, if they would do nothing but decay.
+    @property
+    def is_idle(self) -> bool:
+        """Whether passes without input would do nothing but decay: nothing is in flight, either."""
+        control, wiring = self.state.control, self.plan.wiring
+        biased = wiring.wires.populations[:, lay.BIASED]
+        fires = wiring.model.timestep_us and (control[lay.LISTED] or biased.any())
+        return not (control[lay.DUE] or fires)
+
+    def doze(self, passes: int) -> bool:
+        """Let so many passes go by at once, while :attr:`is_idle`; for timesteps only.
 
         Returns:
-            Whether they did: no spike is in flight, and nothing fires by itself.
+            Whether they changed anything. If not, no further ones would.
         """
-        control, wiring = self.state.control, self.plan.wiring
-        timestep_us, biased = wiring.model.timestep_us, wiring.wires.populations[:, lay.BIASED]
-        if control[lay.DUE] or (timestep_us and (control[lay.LISTED] or biased.any())):
-            return False
-        if timestep_us:
-            control[lay.CLOCK] += max(end_us // timestep_us - self.passes, 0)
-        return True
+        state = self.state
+        state.settle()
+        before = state.potential.copy()
+        state.control[lay.CLOCK] += passes
+        state.settle()
+        return not np.array_equal(before, state.potential)
 
-    def hush(self) -> None:
-        """Ask the stop rule no more in this sample, which was decided."""
-        self._told = None
-        self.state.control[lay.TOLD] = 1
+    def take_decision(self) -> None:
+        """The sample goes on after its decision, and the stop rule is asked no more."""
+        self._decided = None
+        self.state.control[lay.IS_DECIDED] = 1
 
     @property
     def carries(self) -> bool:
@@ -96,7 +103,7 @@ class Forward:
     @property
     def is_decided(self) -> bool:
         """Whether the stop rule has said stop, and the decision was not told yet."""
-        return self.is_stopped or self._told is not None
+        return self.is_stopped or self._decided is not None
 
     @property
     def is_stopped(self) -> bool:
@@ -230,7 +237,7 @@ class Forward:
             self._ask()
             return True
         if why == lay.DECIDED:
-            self._told = self.state.head.copy()
+            self._decided = self.state.head.copy()
             return True
         if why == lay.STEP_LIMIT:
             raise ForwardStepLimitError(
@@ -296,8 +303,8 @@ class Forward:
                 f"the stop rule {rule!r:.80} returned {says_stop!r:.80}, expected True or False"
             )
         if says_stop and self.carries:
-            self.state.control[lay.TOLD] = 1
-            self._told = self.state.head.copy()
+            self.state.control[lay.IS_DECIDED] = 1
+            self._decided = self.state.head.copy()
         elif says_stop:
             self.state.control[lay.PHASE] = lay.STOPPED
 
@@ -307,7 +314,7 @@ class Forward:
 
     def decision(self, wall_s: float, classes: tuple[str, ...] | None = None) -> Decision:
         """What the sample has come to; if it goes on, when the stop rule said stop."""
-        head = self.state.head if self._told is None else self._told
+        head = self.state.head if self._decided is None else self._decided
         return decision_of(self.plan, head, wall_s, classes)
 
 

@@ -39,7 +39,7 @@ def decision_of(
         label=None if label < 0 else label,
         class_name=None if label < 0 or classes is None else classes[label],
         votes=votes[lay.VOTES].copy(),
-        stopped=numbers[lay.PHASE] == lay.STOPPED or numbers[lay.TOLD] == 1,
+        stopped=numbers[lay.PHASE] == lay.STOPPED or numbers[lay.IS_DECIDED] == 1,
         t_us=numbers[lay.TIME] if passes else -1,
         passes=passes,
         steps=numbers[lay.STEPS],

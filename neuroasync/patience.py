@@ -1,11 +1,11 @@
 """How long a session waits for populations of the user's, by a clock."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
+from neuroasync import limits
 from neuroasync.clock import Clock
 
 __all__ = ["Patience", "StartTask", "check_patience"]
@@ -14,6 +14,7 @@ StartTask: TypeAlias = Callable[[Coroutine[None, None, None], str], asyncio.Task
 """Starts a task of this name, which ends with the session at the latest."""
 
 _US: Final = 1_000_000
+_MOST_S: Final = limits.MAX_TIME_US // _US
 
 
 class Patience:
@@ -65,7 +66,9 @@ class Patience:
 
 def check_patience(patience_s: float | None) -> float | None:
     """Return it, or raise ValueError unless it is a number of seconds, or None for no end."""
-    is_number = isinstance(patience_s, int | float) and 0 <= patience_s < math.inf
+    is_number = isinstance(patience_s, int | float) and 0 <= patience_s <= _MOST_S
     if patience_s is not None and not is_number:
-        raise ValueError(f"patience_s: {patience_s!r:.80}, expected a number from 0, or None")
+        raise ValueError(
+            f"patience_s: {patience_s!r:.80}, expected a number from 0 to {_MOST_S}, or None"
+        )
     return patience_s

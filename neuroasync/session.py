@@ -26,7 +26,8 @@ __all__ = ["Session"]
 class Session(Course):
     """One stream of events through a network. Made by :meth:`neuroasync.Network.session`.
 
-    Samples follow each other; each starts from rest, at its own time 0. A session serves one
+    Samples follow each other; each starts from rest, at its own time 0, but for those of a stream
+    whose windows carry. A session serves one
     caller at a time. Its memory is that of the network's neurons and the events of one pass.
 
     Cancellation: safe at every ``await``. The sample that was under way is abandoned, and the
@@ -41,7 +42,7 @@ class Session(Course):
     @property
     def sample(self) -> int:
         """Number of the sample that is under way, from 0."""
-        return self._sample
+        return self._scheduler.sample
 
     @property
     def is_decided(self) -> bool:
@@ -184,7 +185,7 @@ class Session(Course):
             ValueError: ``window`` or ``late`` is none of these; ``slack_us`` is negative; the
                 window is ``decided``, and the stop rule never stops; windows carry, and this one
                 is not whole timesteps, or the session records; or the session was restored with
-                a stream of another window.
+                a stream of another window, or one that goes by a clock.
             SpikeFileError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
             RuntimeError: the session was used for something else meanwhile.
@@ -198,7 +199,7 @@ class Session(Course):
             return
         plan, clock = self._forward.plan, self._clock
         timestep_us = plan.wiring.model.timestep_us
-        if carry not in (None, True, False):
+        if carry is not None and not isinstance(carry, bool):
             raise ValueError(f"carry: {carry!r:.80}, expected True, False or None")
         carries = plan.wiring.fan_delayed > 0 if carry is None else carry
         if carries and self._recorder is not None:
@@ -215,7 +216,7 @@ class Session(Course):
         pace = Pace(clock, timestep_us, late, self.counts, slack_us)
         state = self._holder if isinstance(self._holder, StreamState) else None
         if state is not None:
-            state.check(cutter.window, carries)
+            state.check(cutter.window, carries, not isinstance(clock, VirtualClock))
         held = Held(self, carries, state)
         held.follower = follower = Follower(held, cutter, pace, state)
         if isinstance(clock, VirtualClock):
@@ -280,8 +281,8 @@ class Session(Course):
 
         The sample that is under way here is abandoned. Later samples run with the seeds of this
         session, by their numbers. If it was taken from a stream with a window, :meth:`stream` with
-        that window goes on with it, given the rest of its source; by a clock, from now on. Any
-        other call abandons it.
+        that window goes on with it, given the rest of its source; by a clock, if it went by one,
+        from now on. Any other call abandons it.
 
         Args:
             snapshot: what :meth:`snapshot` returned.
@@ -296,7 +297,9 @@ class Session(Course):
         read = read_snapshot(snapshot, self._forward, self._bundle.digest)
         self._abandon()
         restore_state(self._forward, read)
-        self._sample = self._scheduler.sample = read.sample
+        self._sample = read.sample
+        # A window that carries goes on after its decision; then that is the number of the next.
+        self._scheduler.sample = read.sample - read.counters["is_decided"]
         self._inlet.restore(read.waiting, read.last_us)
         self._holder = read.stream
 

@@ -121,7 +121,7 @@ class State:
         # The rest is for the kernel, once there is a workspace.
         control[lay.SEED] = _signed(seed)
         control[lay.PHASE], control[lay.PASS] = lay.BETWEEN_PASSES, -1
-        control[lay.CARRIES] = control[lay.TOLD] = 0
+        control[lay.CARRIES] = control[lay.IS_DECIDED] = 0
         self._is_fresh = True
 
     def carry(self, seed: int, shift_us: int) -> None:

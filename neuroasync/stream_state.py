@@ -53,8 +53,13 @@ class StreamState:
     shift_us: int
     ahead: tuple[SpikeTrain, ...]
 
-    def check(self, window: Window, carries: bool) -> None:
+    def check(self, window: Window, carries: bool, has_clock: bool) -> None:
         """Raise ValueError unless a stream of this kind goes on with it."""
+        if self.done_us >= 0 and not has_clock:
+            raise ValueError(
+                "clock: the session was restored with a stream that goes by a clock; open the "
+                "network with one, such as RealTimeClock()"
+            )
         if (self.window, self.carries) != (str(window), carries):
             raise ValueError(
                 f"window: {str(window)!r}, carry={carries}, but the session was restored with a "

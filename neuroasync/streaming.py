@@ -94,8 +94,8 @@ async def pace_stream(
     try:
         while not (parts.is_closed and not parts and not cutter.waits):
             if failures and isinstance(failures[0], ClosedError):  # no pass will take place
-                break
-            if cutter.is_idle:
+                raise failures[0]
+            if cutter.is_idle and not follower.runs_on:
                 try:
                     await parts.readable()
                 except ClosedError:
@@ -107,13 +107,15 @@ async def pace_stream(
             limit_us = await pace.tick()
             while parts and cutter.last_us < limit_us:  # what is ahead of the clock waits
                 follower.feed(pace.placed(parts.pop()))
-            if parts.is_closed and not parts:  # its end is its last event, whenever it is noticed
-                limit_us = max(min(limit_us, cutter.last_us + 1), pace.done_us)
+            if parts.is_closed and not parts and cutter.last_us < limit_us:
+                break  # its end is its last event, whenever it is noticed
             pace.done_us = limit_us
             while (decision := await follower.follow(limit_us)) is not None:
                 yield decision
             if (early := await follower.reach(limit_us)) is not None:
                 yield early
+        while (decision := await follower.follow(NEVER)) is not None:
+            yield decision
         if failures:
             raise failures[0]
         if (last := await follower.end()) is not None:

@@ -86,7 +86,7 @@ async def test_between_two_windows_votes_are_nobodys(no_leaks):
 
 
 async def test_a_long_silence_is_no_sample_of_too_many_passes(no_leaks, monkeypatch):
-    monkeypatch.setattr("neuroasync._course._MOST_SILENT_PASSES", 10)
+    monkeypatch.setattr("neuroasync._course._SILENT_PASSES", 10)
     tau = na.LIF(tau_mem_us=100_000.0, v_threshold=0.5)
     bundle = relay(3000, weight=0.4, lif=tau)
     # 0.4 * exp(-t / 100 ms) + 0.4 > 0.5 up to 138 ms after the event before.
@@ -103,15 +103,51 @@ async def test_events_of_a_timestep_are_of_one_window(no_leaks):
     assert found == [(3, 1), (2, 5)]
 
 
-async def test_a_year_of_silence_costs_nothing(no_leaks):
-    year_us, tau = 31_536_000_000_000, na.LIF(tau_mem_us=1e15, v_threshold=0.5)
-    bundle = relay(3000, weight=0.3, lif=tau)
-    assert await votes(bundle, [at(0), at(year_us)], "silence(5000)", True) == [0, 1]
-    # Only a network that has something to do in each of its timesteps says that it cannot.
-    wire = na.Dense("input", "output", ONE, np.ones(1, np.float32) / 64, delay_us=1000)
-    model = na.Model(1000, (1,), (na.Population("output", (1,), LIF),), (wire,), "output")
-    with pytest.raises(na.LimitError, match=r"^the next window begins 31536000000 timesteps after"):
-        await votes(na.Bundle(model), [at(0), at(year_us)], "silence(5000)", True)
+YEAR_US = 31_536_000_000_000
+
+
+@pytest.mark.parametrize("timestep_us", [0, 1000])
+async def test_a_year_of_silence_costs_nothing(timestep_us, no_leaks):
+    bundle = relay(3000, timestep_us, weight=0.3, lif=na.LIF(tau_mem_us=1e15, v_threshold=0.5))
+    assert await votes(bundle, [at(0), at(YEAR_US)], "silence(5000)", True) == [0, 1]
+    bundle = relay(3000, timestep_us, weight=0.3, lif=na.LIF(tau_mem_us=1e9, v_threshold=0.5))
+    assert await votes(bundle, [at(0), at(YEAR_US)], "silence(5000)", True) == [0, 0]
+
+
+def busy(timestep_us, bias=0.0, again=0.0):
+    """Has something to do at all times: by a bias, or a spike that comes back after 1 ms."""
+    wires = (
+        na.Dense("input", "output", ONE, np.full(1, bias, np.float32), delay_us=1000),
+        na.Dense("output", "output", ONE * np.float32(again), delay_us=1000),
+    )
+    output = na.Population("output", (1,), LIF)
+    return na.Bundle(na.Model(timestep_us, (1,), (output,), wires, "output"))
+
+
+@pytest.mark.parametrize("bundle", [busy(1000, bias=1 / 64), busy(0, again=1.0)])
+async def test_a_network_that_never_rests_cannot_sleep_for_a_year(bundle, no_leaks, monkeypatch):
+    monkeypatch.setattr("neuroasync.limits.MAX_PASSES", 30_000)
+    with pytest.raises(na.LimitError, match=r"^the network has something to do at all times, and"):
+        await votes(bundle, [at(0), at(YEAR_US)], "silence(5000)", True)
+    # A silence that can be run through is.
+    assert await votes(bundle, [at(0), at(20_000_000)], "silence(5000)", True)
+
+
+async def test_between_two_windows_times_are_those_of_the_earlier_one(no_leaks, monkeypatch):
+    """However long it takes: a tap shows when, and the stop rule is not asked."""
+    monkeypatch.setattr("neuroasync._course._SILENT_PASSES", 7)
+    asked = []
+
+    def never(progress):
+        asked.append(progress.t_us)
+        return False
+
+    async with na.Network(busy(1000, again=1.0), until=never) as network:
+        stream = streamed(network, [at(0), at(1_000_000)], "silence(5000)")
+        _, ((*spikes, _),) = await tapped(network, stream)
+    times = [t_us for k, t_us, _ in spikes if k == 0]
+    assert times == list(range(1000, 1_000_000, 1000))
+    assert max(asked) < 5000
 
 
 @pytest.mark.parametrize(
@@ -177,8 +213,9 @@ async def test_by_a_clock_passes_without_input_are_on_time(no_leaks):
         feed.close()
         await clock.advance(20_000)
         await reading
-    # The pass of 5 ms, of the second window, takes place once its timestep is over.
-    assert found == [(3000, None), (6000, 0), (9000, None), (11_000, None)]  # the stream ends
+    # The pass of 5 ms, of the second window, takes place once its timestep is over; then the
+    # stream ends.
+    assert found == [(3000, None), (6000, 0), (9000, None), (11_000, None)]
 
 
 def spans(window, times, timestep_us):
@@ -289,3 +326,64 @@ async def test_by_a_clock_windows_that_carry_come_to_the_same(window, no_leaks):
     decisions = await found(na.VirtualClock())
     assert len(decisions) > 3
     assert await found(na.RealTimeClock(speed=1000.0)) == decisions
+
+
+@pytest.mark.parametrize("window", ["events(5)", "decided", "silence(3000)", "time(7000)"])
+@pytest.mark.parametrize("timestep_us", [0, 1000])
+async def test_by_a_clock_a_stream_may_end_long_after_its_last_event(window, timestep_us, no_leaks):
+    clock = na.ManualClock()
+    feed: na.BoundedQueue[tuple[np.ndarray, np.ndarray]] = na.BoundedQueue(10)
+    network = na.Network(relay(2000, timestep_us), clock=clock, until="votes(3)")
+    async with network, network.session() as session:
+        reading = asyncio.create_task(
+            asyncio.wait_for(collected(session.stream(feed, window=window, carry=True)), 10)
+        )
+        feed.push(at(0, 1000))
+        for _ in range(50):
+            await clock.advance(1000)
+        feed.close()
+        await clock.advance(1000)
+        assert sum(int(d.votes[0]) for d in await reading) == 2
+
+
+async def collected(stream):
+    return [d async for d in stream]
+
+
+async def test_by_a_clock_a_spike_arrives_on_time_between_windows_too(no_leaks):
+    clock = na.ManualClock()
+    feed: na.BoundedQueue[tuple[np.ndarray, np.ndarray]] = na.BoundedQueue(10)
+    async with na.Network(relay(8000), clock=clock) as network, network.session() as session:
+        tap = network.tap("output")
+        reading = asyncio.create_task(collected(session.stream(feed, window="silence(2000)")))
+        feed.push(at(0))
+        await clock.advance(0)
+        for _ in range(8):
+            await clock.advance(1000)
+        feed.push(at(8500))  # of the pass that the spike comes in; it begins a window there
+        await clock.advance(1000)
+        item = await asyncio.wait_for(anext(tap), 10)
+        assert (item.sample, item.t_us) == (1, 0)
+        for _ in range(8):
+            await clock.advance(1000)
+        item = await asyncio.wait_for(anext(tap), 10)
+        assert (item.sample, item.t_us) == (1, 8000)  # its window is over
+        feed.close()
+        await clock.advance(1000)
+        assert [int(d.votes[0]) for d in await reading] == [0, 1]
+
+
+async def test_by_a_clock_the_last_event_of_a_window_begins_no_other(no_leaks):
+    clock = na.RealTimeClock(speed=1000.0)
+    for carry in (False, True):
+        network = na.Network(relay(0), clock=clock)
+        async with network, network.session() as session:
+            stream = session.stream([at(0, 2999)], window="time(3000)", carry=carry)
+            assert [int(d.votes[0]) for d in await collected(stream)] == [2]
+
+
+@pytest.mark.parametrize("carry", ["yes", 1, 0, []])
+async def test_carry_is_yes_or_no(carry):
+    async with na.Network(relay()) as network, network.session() as session:
+        with pytest.raises(ValueError, match=r"^carry: .*, expected True, False or None"):
+            await anext(session.stream([at(0)], window="time(1000)", carry=carry))

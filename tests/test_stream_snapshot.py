@@ -1,6 +1,7 @@
 """Snapshots of streams with a window: another session goes on, decision for decision."""
 
 import asyncio
+import contextlib
 
 import msgpack
 import numpy as np
@@ -30,6 +31,7 @@ class Source:
         return self
 
     async def __anext__(self):
+        await asyncio.sleep(0)
         if self.taken == len(self._parts):
             raise StopAsyncIteration
         self.taken += 1
@@ -180,3 +182,90 @@ async def damaged(change):
 async def test_a_damaged_stream_is_refused(change, message):
     with pytest.raises(na.SnapshotError, match=message):
         await damaged(change)
+
+
+@pytest.mark.parametrize("carry", [False, True])
+async def test_a_snapshot_from_another_task_while_others_are_busy_loses_no_decision(
+    carry, no_leaks
+):
+    """Whenever it can be taken, what is found before and after is all there is."""
+    options = {"window": "time(3000)", "carry": carry}
+    async with na.Network(BUNDLE, until="first-spike") as network:
+
+        async def busy():
+            async with network.session() as other:
+                while True:
+                    await other.decide(TRAIN)
+
+        async with network.session(seed=3) as session:
+            expected = [d async for d in session.stream(Source(TRAIN, 2), **options)]
+        others = [asyncio.create_task(busy()) for _ in range(4)]
+        source, found, snapshots = Source(TRAIN, 2), [], []
+
+        async def read(session):
+            async for decision in session.stream(source, **options):
+                found.append(decision)  # noqa: PERF401  # each as soon as it is here
+
+        async with network.session(seed=3) as session:
+            reading = asyncio.create_task(read(session))
+            while not reading.done():
+                await asyncio.sleep(0)
+                with contextlib.suppress(RuntimeError):  # it is deciding
+                    snapshots.append((source.taken, len(found), session.snapshot()))
+            await reading
+        for other in others:
+            other.cancel()
+        await asyncio.wait(others)
+        assert found == expected
+        assert len(snapshots) > 5
+        for taken, before, data in snapshots[:: max(len(snapshots) // 40, 1)]:
+            rest = Source(TRAIN, 2)
+            rest.taken = taken
+            async with network.session(seed=3) as session:
+                session.restore(data)
+                after = [d async for d in session.stream(rest, **options)]
+            # What was told, but not taken yet, is in neither.
+            assert after == expected[len(expected) - len(after) :]
+            assert len(expected) - 1 <= before + len(after) <= len(expected)
+
+
+async def test_a_stream_by_a_clock_goes_on_by_a_clock(no_leaks):
+    clock = na.ManualClock()
+    async with na.Network(BUNDLE, clock=clock) as network, network.session() as session:
+        feed: na.BoundedQueue[tuple[np.ndarray, np.ndarray]] = na.BoundedQueue(10)
+        reading = asyncio.create_task(anext(session.stream(feed, window="time(5000)")))
+        feed.push((TRAIN.t_us, TRAIN.index))
+        await clock.advance(1000)
+        await clock.advance(1000)
+        data = session.snapshot()
+        reading.cancel()
+        await asyncio.wait([reading])
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        session.restore(data)
+        with pytest.raises(ValueError, match=r"^clock: the session was restored with a stream th"):
+            await anext(session.stream([], window="time(5000)"))
+
+
+async def test_what_is_left_of_a_window_that_was_decided_keeps_its_number(no_leaks):
+    async with na.Network(BUNDLE, until="first-spike") as network:
+        async with network.session(seed=3) as session:
+            source = Source(TRAIN, 7)
+            stream = session.stream(source, window="time(30000)", carry=True)
+            await anext(stream)
+            data, taken = session.snapshot(), source.taken
+            assert session.sample == 0
+            tap = network.tap("output")
+            decisions = [d async for d in stream]
+            tap.close()
+            expected = [(item.sample, item.t_us) async for item in tap]
+        async with network.session(seed=3) as session:
+            session.restore(data)
+            assert session.sample == 0
+            source = Source(TRAIN, 7)
+            source.taken = taken
+            tap = network.tap("output")
+            stream = session.stream(source, window="time(30000)", carry=True)
+            assert [d async for d in stream] == decisions
+            tap.close()
+            assert [(item.sample, item.t_us) async for item in tap] == expected
+    assert {k for k, _ in expected} == {0, 1}

@@ -73,7 +73,7 @@ def carry(c, seed, shift_us):
     spikes_of(c)[:] = 0
     for column in (
         lay.SERIAL, lay.ROUNDS, lay.STEPS, lay.SYNOPS, lay.SPIKES, lay.INPUTS,
-        lay.FIRST_VOTE_ROUNDS, lay.FIRST_VOTE_SPIKES, lay.TOP, lay.TOLD,
+        lay.FIRST_VOTE_ROUNDS, lay.FIRST_VOTE_SPIKES, lay.TOP, lay.IS_DECIDED,
     ):  # fmt: skip
         control[column] = 0
     control[lay.PASS] = control[lay.FIRST_VOTE] = control[lay.LAST_OWNER] = -1
@@ -115,11 +115,11 @@ def proceed(c, end_us, work):
             control[lay.PHASE] = lay.CHOOSING
             if should_stop(c):
                 if control[lay.CARRIES]:
-                    control[lay.TOLD] = 1
+                    control[lay.IS_DECIDED] = 1
                     return lay.DECIDED
                 control[lay.PHASE] = lay.STOPPED
                 return lay.DONE
-            if settings_of(c)[lay.RULE] == lay.CALLABLE and control[lay.TOLD] == 0:
+            if settings_of(c)[lay.RULE] == lay.CALLABLE and control[lay.IS_DECIDED] == 0:
                 return lay.NEEDS_RULE
         if control[lay.WATCHED] and control[lay.WATCHED] != 2 + leader(votes_of(c)):
             return lay.NEW_LEADER
@@ -237,7 +237,7 @@ def _open_pass(c, end_us):
     time = _next_pass_time(c, t_us, timestep)
     if time < 0 or time > end_us:
         return lay.DONE
-    if control[lay.PASS] + 1 >= settings[lay.MAX_PASSES]:
+    if control[lay.PASS] + 1 >= settings[lay.MAX_PASSES] and control[lay.IS_DECIDED] == 0:
         return lay.PASS_LIMIT
     first = control[lay.CURSOR]
     last, end = first, time + max(timestep, 1)

@@ -26,7 +26,7 @@ def should_stop(c):
     rule, control = settings_of(c)[lay.RULE], control_of(c)
     if rule == lay.QUIET or rule == lay.CALLABLE or control[lay.FIRST_VOTE] < 0:
         return False
-    if control[lay.TOLD]:
+    if control[lay.IS_DECIDED]:
         return False
     arguments = arguments_of(c)
     if rule == lay.STEPS_AFTER:

@@ -301,8 +301,8 @@ WATCHED: Final = 33
 """0 if nobody watches the sample; else 2 + the leading class that was shown last (-1: none)."""
 CARRIES: Final = 34
 """1 if the next sample goes on where this one is: then the stop rule ends the decision only."""
-TOLD: Final = 35
-"""1 once nobody asks the stop rule any more, though the sample goes on."""
+IS_DECIDED: Final = 35
+"""1 once it has said stop; it is not asked any more, though the sample goes on."""
 CONTROL_COLUMNS: Final = 36
 
 # settings

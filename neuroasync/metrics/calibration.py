@@ -168,8 +168,11 @@ def slowest_lead(recording: Recording, share: float) -> StopRule:
         share: of the rounds of whole samples, from 0 to 1; if no lead takes so few, it is the last.
 
     Raises:
+        ValueError: the share is out of range.
         RecordingError: the recording is of another kind.
     """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share: {share!r:.80}, expected a number from 0 to 1")
     known = trajectories(recording)
     walk = walk_of(known, [t.rounds for t in known])
     meets = np.flatnonzero(walk.total <= share * walk.total[0])

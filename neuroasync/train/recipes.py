@@ -111,16 +111,16 @@ def _stack(
     return recipes_of(f"{settings} {_PAPER}; {layers}", f"{settings} {family}; {ours}", config)
 
 
-_DIGITS: Final = TrainConfig(
-    epochs=24,
+_OWN: Final = TrainConfig(
+    epochs=60,
     policy="layer-sync",
     penalty_target=5.0,
     init_rate=0.1,
     surrogate_slope=3.0,
     input_dropout=0.1,
 )
-_OWN: Final = replace(_DIGITS, epochs=60)
-_EVENTS: Final = replace(_DIGITS, epochs=20, batch_size=32, input_dropout=0.2)
+_DIGITS: Final = replace(_OWN, epochs=24, loss="final", penalty_target=7.0)
+_EVENTS: Final = replace(_OWN, epochs=20, batch_size=32, input_dropout=0.2)
 _LARGE: Final = replace(_EVENTS, epochs=12, batch_size=64)
 
 RECIPES: Final[Mapping[str, Recipes]] = {
@@ -135,5 +135,5 @@ RECIPES: Final[Mapping[str, Recipes]] = {
 }
 """Recipes by data set."""
 
-DRAWS: Final[Mapping[str, int]] = {"digits": 4}
+DRAWS: Final[Mapping[str, int]] = {"digits": 8}
 """Encodings of each training image, where it is more than one."""
