@@ -10,7 +10,11 @@ from neuroasync.train.recipes import Training
 
 __all__ = ["CONTROL", "UNLAYERED", "FairRow", "fair_rows", "layer_sync_price"]
 
-UNLAYERED: Final[tuple[Training, ...]] = ("unlayered-random", "unlayered-momentum")
+UNLAYERED: Final[tuple[Training, ...]] = (
+    "unlayered-random",
+    "unlayered-momentum",
+    "unlayered-fifo",
+)
 CONTROL: Final[Training] = "layered"
 """The same recipe, trained layer by layer."""
 

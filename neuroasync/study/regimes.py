@@ -63,14 +63,21 @@ _CONVOLUTIONAL: Final = (
 )
 
 
+_WITH_FIFO: Final = ("first-5-sparse", "first-1-dense", "queued-5-sparse", "queued-1-dense")
+"""Regimes that a network is trained for in fifo order, too."""
+
+
 def _mnist(name: str, mode: InputMode, timestep_us: int, layers: str, config: TrainConfig) -> Case:
     image = "1x28x28" if layers.startswith("conv") else "28x28"
     common = f"timestep_us={timestep_us} decay={{}} v_threshold={{}}; input {image}; {layers}"
     recipes = recipes_of(common.format(0.0, 0.3), common.format(0.9, 1.0), config)
     # The question is what an order adds to the same recipe.
     compared: dict[Training, Recipe] = {
-        name: recipe for name, recipe in recipes.items() if name != "layered-paper"
+        training: recipe for training, recipe in recipes.items() if training != "layered-paper"
     }
+    if name in _WITH_FIFO:
+        ours = compared["layered"]
+        compared["unlayered-fifo"] = replace(ours, config=replace(config, policy="fifo"))
     return Case(
         name=name,
         dataset="mnist",

@@ -1,11 +1,12 @@
 """How the networks of each data set are trained: a table.
 
-A *recipe* is a network's text and a training. Each data set has four, the *trainings* of the
-study: ``layered-paper`` follows the kind of recipe of Koopman et al., arXiv 2408.05098, for
-layered training: no memory between timesteps, a low threshold, a loss for each timestep, nothing
-that keeps firing sparse. The others share one recipe of ours and differ in the order that the part
-of the training that is not layered (half, unless a recipe says otherwise) runs in: layer-sync
-throughout (``layered``), random or momentum order.
+A *recipe* is a network's text and a training. Each data set has four of the *trainings* of the
+study; some of its regimes have the fifth, ``unlayered-fifo``, too. ``layered-paper`` follows the
+kind of recipe of Koopman et al., arXiv 2408.05098, for layered training: no memory between
+timesteps, a low threshold, a loss for each timestep, nothing that keeps firing sparse. The others
+share one recipe of ours and differ in the order that the part of the training that is not layered
+(half, unless a recipe says otherwise) runs in: layer-sync throughout (``layered``), random,
+momentum or fifo order.
 
 In ours, membrane potentials last from timestep to timestep; a penalty keeps firing sparse; every
 population reaches the output, past those behind it; and an output neuron may fire again within a
@@ -32,13 +33,16 @@ __all__ = [
     "recipes_of",
 ]
 
-Training: TypeAlias = Literal["layered-paper", "layered", "unlayered-random", "unlayered-momentum"]
+Training: TypeAlias = Literal[
+    "layered-paper", "layered", "unlayered-random", "unlayered-momentum", "unlayered-fifo"
+]
 
 TRAININGS: Final[tuple[Training, ...]] = (
     "layered-paper",
     "layered",
     "unlayered-random",
     "unlayered-momentum",
+    "unlayered-fifo",
 )
 
 _PAPER: Final = "decay=0.0 v_threshold=0.3"
