@@ -29,7 +29,7 @@ def short(recipe, **changes):
 
 
 def test_every_data_set_has_the_four_trainings():
-    assert all(tuple(recipes) == TRAININGS for recipes in RECIPES.values())
+    assert all(tuple(recipes) == TRAININGS[:4] for recipes in RECIPES.values())
 
 
 def test_only_unlayered_recipes_are_trained_for_queued_input():
