@@ -86,7 +86,7 @@ def test_a_drawn_three_is_shown_as_events_spikes_and_a_decision(browser, address
         for name, (_, rounds, spikes) in zip("AB", found, strict=True):
             counts = lane(page, name).locator(".count").all_inner_texts()
             numbers = [int(text.split()[0]) for text in counts]
-            assert all(number > 10 for number in numbers)
+            assert all(number > 3 for number in numbers)
             values = lane(page, name).locator(".votes .value").all_inner_texts()
             assert sum(numbers[1:]) + sum(map(int, values)) == spikes > 50
             assert rounds > 5
@@ -259,7 +259,7 @@ def test_who_leads_is_written_and_not_only_coloured(browser, address):
         decisions(page)
         page.locator("#slider").fill("8")
         line = lane(page, "A").locator(".decision")
-        expect(line).to_have_text(re.compile(r"^3 leads with \d+ votes, \d+ ahead$"))
+        expect(line).to_have_text(re.compile(r"^3 leads with \d+ votes, (\d+ ahead|level, but first)$"))
         leads = lane(page, "A").locator(".votes li", has_text="leads")
         expect(leads).to_have_count(1)
         assert leads.inner_text().split()[0] == "3:"
