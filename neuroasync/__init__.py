@@ -43,11 +43,12 @@ from neuroasync.policies import (
     PendingSpikes,
     Random,
 )
-from neuroasync.population import Fired, Inbox, SpikeEvents
+from neuroasync.population import Fired, Inbox, PopulationCoroutine, SpikeEvents
 from neuroasync.queue import BoundedQueue
 from neuroasync.recording import Recorder, Recording
 from neuroasync.recording_file import read_recording, write_recording
 from neuroasync.session import Session
+from neuroasync.settings import RunOptions
 from neuroasync.spike_file import read_spikes, write_spikes
 from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.tap import Tap, TappedSpikes
@@ -86,6 +87,7 @@ __all__ = [
     "PolicyError",
     "PolicySpec",
     "Population",
+    "PopulationCoroutine",
     "PopulationError",
     "Progress",
     "QueueFullError",
@@ -95,6 +97,7 @@ __all__ = [
     "Recording",
     "RecordingError",
     "ReplayError",
+    "RunOptions",
     "Session",
     "SnapshotError",
     "SourceError",

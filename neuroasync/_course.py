@@ -175,6 +175,16 @@ class Course:
             self._accept(train)
             await self._run_passes(self._inlet.come_us())
 
+    async def _decide(
+        self, events: Events, duration_us: int | None = None, holder: object | None = None
+    ) -> Decision:
+        self._check_free(holder)
+        train, end_us = self._checked_whole(events, duration_us)
+        with Exclusive(self, holder):
+            self._accept(train)
+            await self._run_passes(end_us)
+            return self._finish(duration_us)
+
     async def _advance(self, t_us: int, holder: object | None = None) -> None:
         self._check_free(holder)
         end_us = self._inlet.advanced_us(t_us)

@@ -66,6 +66,12 @@ class Held:
         """See :meth:`neuroasync.Session.advance`."""
         await self._course._advance(t_us, self)
 
+    async def decide(self, events: Events) -> Decision:
+        """See :meth:`neuroasync.Session.decide`; the next sample is the stream's, too."""
+        decision = await self._course._decide(events, None, self)
+        self._course._holder = self
+        return decision
+
     async def decision(self, duration_us: int | None = None) -> Decision:
         """See :meth:`neuroasync.Session.decision`; the next sample is the stream's, too."""
         decision = await self._course._decision(duration_us, self)

@@ -49,6 +49,10 @@ class Lifetime:
         patience_s: float | None = limits.PATIENCE_S,
         **options: Unpack[RunOptions],
     ) -> None:
+        if not isinstance(bundle, Bundle):
+            raise TypeError(
+                f"bundle: {type(bundle).__name__}, expected a Bundle; Network.load(path) reads one"
+            )
         self.bundle = bundle
         self.seed = check_seed(seed)
         self.clock: Clock = VirtualClock() if clock is None else check_clock(clock)
@@ -62,9 +66,7 @@ class Lifetime:
         default = RunSettings(
             make_policy(trained.name, trained.noise), trained.group_size, trained.input
         )
-        self._own = dict(populations or {})
-        for name in self._own:
-            bundle.model.index(name)
+        self._own = _checked_own(bundle, {} if populations is None else populations)
         self.settings = settled(bundle, default, options, self._own)
         self._wiring = Wiring(bundle.model, self._own)
         self._plans: deque[Plan] = deque(maxlen=_MOST_PLANS)
@@ -174,3 +176,19 @@ class Lifetime:
         if asyncio.get_running_loop() is not self._loop:
             raise RuntimeError("the network is open in another event loop; open one in each")
         return self._tasks
+
+
+def _checked_own(
+    bundle: Bundle, populations: Mapping[str, PopulationCoroutine]
+) -> dict[str, PopulationCoroutine]:
+    """Populations of the user's, each in the place of one that the network has."""
+    if not isinstance(populations, Mapping):
+        raise TypeError(
+            f"populations: {type(populations).__name__}, expected coroutine functions by the names "
+            "of populations"
+        )
+    for name, own in populations.items():
+        bundle.model.index(name)
+        if not callable(own):
+            raise TypeError(f"populations[{name!r}]: {own!r:.80}, expected a coroutine function")
+    return dict(populations)

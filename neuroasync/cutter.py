@@ -117,6 +117,11 @@ class Cutter:
         return self._t_us.size > 0
 
     @property
+    def first_us(self) -> int:
+        """Time of the first event that waits, µs."""
+        return int(self._t_us[0])
+
+    @property
     def is_idle(self) -> bool:
         """Whether no sample is under way, and no event waits."""
         return self.start_us is None and not self.waits

@@ -51,6 +51,7 @@ class Network(Lifetime):
         **options: how to run by default; see :class:`RunOptions`.
 
     Raises:
+        TypeError: ``bundle`` is none, or ``populations`` are no coroutine functions by name.
         ModelError: ``populations`` names one that the network does not have.
         PolicyError, StopRuleError, ValueError: an option is not valid.
 

@@ -35,6 +35,7 @@ class Pace:
 
     Attributes:
         done_us: passes before this time, µs, have begun.
+        shift_us: by how much the stream was moved since events came late, µs.
 
     Raises:
         ValueError: ``late`` is none of the three, or ``slack_us`` is negative.
@@ -53,23 +54,30 @@ class Pace:
         self._counts = counts
         self._slack_us = slack_us
         self._offset_us: int | None = None
-        self._shift_us = 0
+        self._has_begun = False
+        self.shift_us = 0
         self.done_us = 0
 
-    def resume(self, first_us: int) -> None:
-        """An event is here, and nothing was under way until now: no pass can have missed it."""
+    @property
+    def is_anchored(self) -> bool:
+        """Whether it is known which time of the stream it is."""
+        return self._offset_us is not None
+
+    def resume(self, t_us: int) -> None:
+        """An event is here, of this time, and no pass can have missed it."""
         if self._offset_us is None:
-            self._offset_us = self._clock.now_us() - first_us + self._slack_us
-        self.done_us = max(self.done_us, self._floor(first_us + self._shift_us))
+            self._offset_us = self._clock.now_us() - t_us + self._slack_us
+        self._has_begun = True
+        self.done_us = max(self.done_us, self._floor(t_us))
 
     def save(self) -> tuple[int, int]:
         """``done_us``, -1 if no event has come yet; and by how much the stream was moved, µs."""
-        return -1 if self._offset_us is None else self.done_us, self._shift_us
+        return self.done_us if self._has_begun else -1, self.shift_us
 
     def restore(self, done_us: int, shift_us: int) -> None:
-        """Go on now where another was."""
-        self._offset_us = self._clock.now_us() - done_us + self._slack_us
-        self.done_us, self._shift_us = self._floor(done_us), shift_us
+        """Go on where another was; the next event says which time of the stream it is."""
+        self._has_begun = True
+        self.done_us, self.shift_us = self._floor(done_us), shift_us
 
     async def tick(self) -> int:
         """Wait until the next pass is due; return the time before which passes are due."""
@@ -90,7 +98,7 @@ class Pace:
 
     def placed(self, part: SpikeTrain) -> SpikeTrain:
         """The part at the times at which its events take part; late ones are counted."""
-        t_us = part.t_us + self._shift_us
+        t_us = part.t_us + self.shift_us
         late = int(np.searchsorted(t_us, self.done_us))
         if not late:
             return SpikeTrain(t_us, part.index)
@@ -108,8 +116,8 @@ class Pace:
             self._counts.dropped += late
             return SpikeTrain(t_us[late:], part.index[late:])
         if self._late == "stretch":
-            self._shift_us += behind_us
-            return SpikeTrain(part.t_us + self._shift_us, part.index)
+            self.shift_us += behind_us
+            return SpikeTrain(part.t_us + self.shift_us, part.index)
         return SpikeTrain(np.maximum(t_us, self.done_us), part.index)
 
     def _floor(self, t_us: int) -> int:

@@ -167,9 +167,10 @@ class TaskPort:
             return np.empty(0, np.int64)
         valid = fired.ndim == 1 and fired.dtype.kind in "iu"
         if not valid or fired.min() < 0 or fired.max() >= size:
+            hint = ", as of np.flatnonzero(..)" if fired.dtype == np.bool_ else ""
             raise PopulationError(
                 f"population {self._population.name!r} reported {report!r:.120}, "
-                f"expected positions from 0 to {size - 1}"
+                f"expected positions from 0 to {size - 1}{hint}"
             )
         unique = np.unique(fired).astype(np.int64)
         if unique.size < fired.size:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import Self
 
-from neuroasync._course import Course, Exclusive
+from neuroasync._course import Course
 from neuroasync._held import Held
 from neuroasync._inlet import Events
 from neuroasync.clock import VirtualClock
@@ -89,12 +89,7 @@ class Session(Course):
             ValueError: an event comes at or after ``duration_us``. Nothing was accepted.
             ClosedError: the session is closed.
         """
-        self._check_free()
-        train, end_us = self._checked_whole(events, duration_us)
-        with Exclusive(self):
-            self._accept(train)
-            await self._run_passes(end_us)
-            return self._finish(duration_us)
+        return await self._decide(events, duration_us)
 
     async def watch(
         self, events: Events | AsyncIterable[Events], *, duration_us: int | None = None
@@ -172,9 +167,10 @@ class Session(Course):
                 ``"events(n)"``, ``"silence(us)"`` or ``"decided"``.
             carry: whether the network runs on from window to window, and in between: membrane
                 potentials stay, and spikes in flight arrive, for windows only say which votes
-                are of which sample. False: each starts from rest, as samples do that a network
-                is trained with, and what is in flight when one ends is dropped, and counted by
-                its decision. None: it does if the network has connections with a delay.
+                are of which sample; those that come between two are of neither. False: each
+                starts from rest, as samples do that a network is trained with, and what is in
+                flight when one ends is dropped, and counted by its decision. None: it does if
+                the network has connections with a delay.
             late: what becomes of events that come after their pass has begun: ``"drop"``,
                 ``"merge"`` (the next pass takes them) or ``"stretch"`` (so it does, and all
                 events behind them are moved by as much).
@@ -194,8 +190,14 @@ class Session(Course):
         if window is None:
             if late != "merge" or slack_us or carry:
                 raise ValueError("carry, late, slack_us: of streams with a window; give one, too")
-            async for part in Parts(source):
-                yield await self.decide(part)
+            if isinstance(self._holder, StreamState):
+                self._holder.check(None, False, True)
+            held = Held(self, False, None)
+            try:
+                async for part in Parts(source):
+                    yield await held.decide(part)
+            finally:
+                held.leave()
             return
         plan, clock = self._forward.plan, self._clock
         timestep_us = plan.wiring.model.timestep_us
@@ -281,8 +283,9 @@ class Session(Course):
 
         The sample that is under way here is abandoned. Later samples run with the seeds of this
         session, by their numbers. If it was taken from a stream with a window, :meth:`stream` with
-        that window goes on with it, given the rest of its source; by a clock, if it went by one,
-        from now on. Any other call abandons it.
+        that window goes on with it, given the rest of its source: what had not been taken from it
+        yet. By a clock, if it went by one, the next event says which time of the stream it is. Any
+        other call abandons it.
 
         Args:
             snapshot: what :meth:`snapshot` returned.

@@ -4,6 +4,11 @@ A map, its keys in this order::
 
     format      "neuroasync-session"
     version     2
+    sha256      bin32, of what follows
+    session     bin, the MessagePack of another map
+
+and that one::
+
     bundle      bin32, digest of the network
     run         how it runs: policy, noise, group_size, input, until, max_forward_steps
     sample      number of the sample that is under way
@@ -23,6 +28,7 @@ changed on the way is refused; what fits, but was made up, gives a session that 
 could have led to, and no worse.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -63,7 +69,7 @@ __all__ = ["Snapshot", "dump_snapshot", "read_snapshot", "restore_state"]
 _FORMAT: Final = "neuroasync-session"
 _VERSION: Final = 2
 _KEYS: Final = (
-    "format", "version", "bundle", "run", "sample", "last_us", "waiting", "counters", "votes",
+    "bundle", "run", "sample", "last_us", "waiting", "counters", "votes",
     "spikes", "potential", "momentum", "due", "stream",
 )  # fmt: skip
 _Run: TypeAlias = dict[str, str | int | float]
@@ -119,8 +125,6 @@ def dump_snapshot(
     state.settle()
     control = state.control
     fields: dict[str, Any] = {
-        "format": _FORMAT,
-        "version": _VERSION,
         "bundle": digest,
         "run": _run_of(forward.plan.run),
         "sample": sample,
@@ -135,7 +139,9 @@ def dump_snapshot(
         "stream": None if stream is None else dump_stream(stream),
     }
     forward.leave()
-    return bytes(msgpack.packb(fields))
+    session = msgpack.packb(fields)
+    checked = {"sha256": hashlib.sha256(session).digest(), "session": session}
+    return bytes(msgpack.packb({"format": _FORMAT, "version": _VERSION, **checked}))
 
 
 def read_snapshot(data: bytes, forward: Forward, digest: bytes) -> Snapshot:
@@ -152,13 +158,19 @@ def read_snapshot(data: bytes, forward: Forward, digest: bytes) -> Snapshot:
     if not isinstance(data, bytes):
         raise SnapshotError(f"snapshot: {type(data).__name__}, expected bytes")
     try:
-        fields = decode(data)
-        if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
+        outer = decode(data)
+        if not isinstance(outer, dict) or outer.get("format") != _FORMAT:
             raise SnapshotError(f"format: expected a map with format {_FORMAT!r}; no snapshot")
-        if type(fields.get("version")) is not int or fields["version"] != _VERSION:
-            found = fields.get("version")
+        if type(outer.get("version")) is not int or outer["version"] != _VERSION:
+            found = outer.get("version")
             raise SnapshotError(f"version: {found!r:.80}, this reader knows version {_VERSION}")
-        fields = as_map("", fields, _KEYS)
+        outer = as_map("", outer, ("format", "version", "sha256", "session"))
+        session = outer["session"]
+        if not isinstance(session, memoryview):
+            raise SnapshotError("session: expected binary data")
+        if outer["sha256"] != memoryview(hashlib.sha256(session).digest()):
+            raise SnapshotError("sha256: not that of the session; the snapshot was changed")
+        fields = as_map("", decode(session), _KEYS)
         if not isinstance(fields["bundle"], memoryview) or fields["bundle"] != digest:
             raise SnapshotError("bundle: the snapshot is of another network than the session")
         _check_run(fields["run"], _run_of(forward.plan.run))

@@ -53,16 +53,17 @@ class StreamState:
     shift_us: int
     ahead: tuple[SpikeTrain, ...]
 
-    def check(self, window: Window, carries: bool, has_clock: bool) -> None:
+    def check(self, window: Window | None, carries: bool, has_clock: bool) -> None:
         """Raise ValueError unless a stream of this kind goes on with it."""
         if self.done_us >= 0 and not has_clock:
             raise ValueError(
                 "clock: the session was restored with a stream that goes by a clock; open the "
                 "network with one, such as RealTimeClock()"
             )
-        if (self.window, self.carries) != (str(window), carries):
+        given = None if window is None else str(window)
+        if (self.window, self.carries) != (given, carries):
             raise ValueError(
-                f"window: {str(window)!r}, carry={carries}, but the session was restored with a "
+                f"window: {given!r}, carry={carries}, but the session was restored with a "
                 f"stream of {self.window!r}, carry={self.carries}; reset() it to begin anew"
             )
 

@@ -95,7 +95,9 @@ async def pace_stream(
         while not (parts.is_closed and not parts and not cutter.waits):
             if failures and isinstance(failures[0], ClosedError):  # no pass will take place
                 raise failures[0]
-            if cutter.is_idle and not follower.runs_on:
+            if not pace.is_anchored and cutter.waits:
+                pace.resume(cutter.first_us)
+            elif not pace.is_anchored or (cutter.is_idle and not follower.runs_on):
                 try:
                     await parts.readable()
                 except ClosedError:
@@ -103,7 +105,7 @@ async def pace_stream(
                 if not len(parts.first()):
                     parts.pop()
                     continue
-                pace.resume(int(parts.first().t_us[0]))
+                pace.resume(int(parts.first().t_us[0]) + pace.shift_us)
             limit_us = await pace.tick()
             while parts and cutter.last_us < limit_us:  # what is ahead of the clock waits
                 follower.feed(pace.placed(parts.pop()))

@@ -315,3 +315,16 @@ def test_kernels_are_made_ready_while_the_loop_goes_on(engine_name, monkeypatch)
 
     assert asyncio.run(open_beside_a_heartbeat()) > 0
     assert len(warm._ready) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bundle": "x.nab"}, r"^bundle: str, expected a Bundle; Network\.load\(path\) reads one$"),
+        ({"populations": [1]}, r"^populations: list, expected coroutine functions by the names of"),
+        ({"populations": {"output": 3}}, r"^populations\['output'\]: 3, expected a coroutine fun"),
+    ],
+)
+def test_a_network_of_the_wrong_things_says_so(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        na.Network(**{"bundle": chain(), **arguments})

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import chain, sample
+from seals import sealed, unsealed
 from strategies import models, spike_trains
 
 import neuroasync as na
@@ -147,14 +148,12 @@ async def test_a_snapshot_says_what_it_does_not_fit():
 async def snapshot_fields():
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(SAMPLE)
-        return network, session._forward, msgpack.unpackb(session.snapshot())
+        return session._forward, unsealed(session.snapshot())
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, r"^version: 1, this reader knows version 2$"),
-        ({"format": "x"}, r"^format: expected a map with format 'neuroasync-session'"),
         ({"sample": -1}, r"^sample: -1, expected an integer from 0"),
         ({"last_us": 3}, r"^waiting\.t_us: expected times from the latest pass to the last"),
         ({"potential": b""}, r"potential: binary data, expected a map"),
@@ -163,24 +162,49 @@ async def snapshot_fields():
     ],
 )
 async def test_a_changed_snapshot_is_refused(change, message):
-    _, forward, fields = await snapshot_fields()
-    data = msgpack.packb({**fields, **change})
+    forward, fields = await snapshot_fields()
     with pytest.raises(na.SnapshotError, match=message):
-        read_snapshot(data, forward, BUNDLE.digest)
+        read_snapshot(sealed({**fields, **change}), forward, BUNDLE.digest)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 1}, r"^version: 1, this reader knows version 2$"),
+        ({"format": "x"}, r"^format: expected a map with format 'neuroasync-session'"),
+        ({"sha256": bytes(32)}, r"^sha256: not that of the session; the snapshot was changed$"),
+        ({"session": 3}, r"^session: expected binary data"),
+    ],
+)
+async def test_what_is_no_snapshot_is_refused(change, message):
+    forward, fields = await snapshot_fields()
+    with pytest.raises(na.SnapshotError, match=message):
+        read_snapshot(sealed(fields, **change), forward, BUNDLE.digest)
+
+
+async def test_any_byte_that_is_changed_is_noticed():
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        await session.send(SAMPLE)
+        snapshot = session.snapshot()
+        for at in range(len(snapshot)):
+            damaged = bytearray(snapshot)
+            damaged[at] ^= 0x10
+            with pytest.raises(na.SnapshotError):
+                session.restore(bytes(damaged))
 
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_damage_is_refused_or_harmless(data):
+def test_what_was_made_up_is_refused_or_harmless(data):
     async def run():
         async with na.Network(BUNDLE) as network, network.session() as session:
             await session.send(SAMPLE)
-            snapshot = bytearray(session.snapshot())
+            snapshot = bytearray(msgpack.packb(unsealed(session.snapshot())))
             for _ in range(data.draw(st.integers(1, 3))):
                 at = data.draw(st.integers(0, len(snapshot) - 1))
                 snapshot[at] = data.draw(st.integers(0, 255))
             try:
-                session.restore(bytes(snapshot))
+                session.restore(sealed(bytes(snapshot)))
             except na.SnapshotError:
                 return
             try:

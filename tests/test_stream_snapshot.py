@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 
-import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import chain, sample
+from seals import sealed, unsealed
 from strategies import models
 
 import neuroasync as na
@@ -146,6 +146,10 @@ async def test_what_was_restored_is_a_stream_of_its_window_or_nothing(no_leaks):
                 r"stream of 'events\(9\)', carry=False; reset\(\) it to begin anew$",
             ):
                 await anext(session.stream([], window="events(8)"))
+            with pytest.raises(
+                ValueError, match=r"^window: None, carry=False, but the session was"
+            ):
+                await anext(session.stream([TRAIN]))
             session.restore(data)
             assert session.sample == 1
             expected = await session.decide(TRAIN)  # abandons the stream
@@ -160,10 +164,10 @@ async def damaged(change):
     async with na.Network(BUNDLE) as network, network.session() as session:
         stream = session.stream(Source(TRAIN, 50), window="events(9)")
         await anext(stream)
-        fields = msgpack.unpackb(session.snapshot())
+        fields = unsealed(session.snapshot())
         await stream.aclose()
         change(fields)
-        session.restore(msgpack.packb(fields))
+        session.restore(sealed(fields))
 
 
 @pytest.mark.parametrize(
@@ -269,3 +273,56 @@ async def test_what_is_left_of_a_window_that_was_decided_keeps_its_number(no_lea
             tap.close()
             assert [(item.sample, item.t_us) async for item in tap] == expected
     assert {k for k, _ in expected} == {0, 1}
+
+
+async def test_after_a_pause_the_next_event_says_which_time_it_is(no_leaks):
+    """A sensor goes on while nobody listens: then decisions are on time again at once."""
+    clock, found = na.ManualClock(), []
+    lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5)
+    wire = na.Dense("input", "output", np.ones((1, 1), np.float32))
+    relay = na.Bundle(
+        na.Model(1000, (1,), (na.Population("output", (1,), lif),), (wire,), "output")
+    )
+
+    async def read(session, feed):
+        async for decision in session.stream(feed, window="time(2000)", late="drop"):
+            found.append((clock.now_us(), int(decision.votes[0])))  # noqa: PERF401
+
+    async with na.Network(relay, clock=clock) as network:
+        feed = na.BoundedQueue(10)
+        async with network.session() as session:
+            reading = asyncio.create_task(read(session, feed))
+            feed.push(([0], [0]))
+            await clock.advance(0)
+            for _ in range(3):
+                await clock.advance(1000)
+            data = session.snapshot()
+            reading.cancel()
+            await asyncio.wait([reading])
+        await clock.advance(6500)
+        feed = na.BoundedQueue(10)
+        async with network.session() as session:
+            session.restore(data)
+            reading = asyncio.create_task(read(session, feed))
+            await clock.advance(500)
+            feed.push(([10_000], [0]))  # the sensor's clock went on
+            await clock.advance(0)
+            for _ in range(3):
+                await clock.advance(1000)
+            assert session.counts == na.Counts(events=1, decisions=5)
+            feed.close()
+            await clock.advance(1000)
+            await reading
+    # Silent windows are decided as soon as it is known that they were; then each at its end.
+    assert found[:2] == [(2000, 1), (11_000, 0)]
+    assert found[-2:] == [(12_000, 1), (14_000, 0)]
+
+
+async def test_a_stream_of_samples_notices_another_user(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        stream = session.stream([TRAIN] * 3)
+        await anext(stream)
+        await session.send(([0, 500], [1, 2]))
+        with pytest.raises(RuntimeError, match=r"^the session was used for something else"):
+            await anext(stream)
+        assert (await session.decision()).input_events == 2

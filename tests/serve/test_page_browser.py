@@ -258,8 +258,9 @@ def test_who_leads_is_written_and_not_only_coloured(browser, address):
     with opened(browser, address, **STILL) as page:
         decisions(page)
         page.locator("#slider").fill("8")
+        lead = r"^3 leads with \d+ votes, (\d+ ahead|level, but first)$"
         line = lane(page, "A").locator(".decision")
-        expect(line).to_have_text(re.compile(r"^3 leads with \d+ votes, (\d+ ahead|level, but first)$"))
+        expect(line).to_have_text(re.compile(lead))
         leads = lane(page, "A").locator(".votes li", has_text="leads")
         expect(leads).to_have_count(1)
         assert leads.inner_text().split()[0] == "3:"
