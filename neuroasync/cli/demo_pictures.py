@@ -79,7 +79,7 @@ def _raster(plot: ModuleType, of: RasterOf) -> object:
     what = "" if labels is None else f", a {labels[of.number]}"
     title = f"Test digit {of.number}{what}: one network, four orders, F = {own.group_size}"
     populations = [(p.name, p.size) for p in model.populations]
-    return plot.raster(panels, populations, model.output, title, f"decided: {rule}")
+    return plot.raster(panels, populations, model.output, title, f"decided: {short_rule(rule)}")
 
 
 def _recorded(of: RasterOf, row: Row) -> Recording:
