@@ -80,7 +80,9 @@ class Scheduler:
         self._tasks = tasks
         self._started: tuple[asyncio.Task[None], ...] = ()
         self.session = session
-        self._patience = None if patience_s is None else Patience(clock, patience_s, self.start)
+        self._patience = (
+            Patience(clock, patience_s, self.start) if own and patience_s is not None else None
+        )
         self._turns = Turns.of_running_loop()
         self._is_closed = False
         self._driven = _NO_DRIVEN
