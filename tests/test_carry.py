@@ -387,3 +387,56 @@ async def test_carry_is_yes_or_no(carry):
     async with na.Network(relay()) as network, network.session() as session:
         with pytest.raises(ValueError, match=r"^carry: .*, expected True, False or None"):
             await anext(session.stream([at(0)], window="time(1000)", carry=carry))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    data=st.data(),
+    model=models(refractory=True, max_populations=3, max_neurons=6),
+    window=st.sampled_from(["time(2)", "time(7)", "events(1)", "events(4)", "silence(3)"]),
+    carry=st.booleans(),
+    rule=st.sampled_from(["quiet", "first-spike"]),
+)
+def test_by_a_clock_any_stream_comes_to_the_same(data, model, window, carry, rule):
+    """Also with a pause in the middle, in which another session takes it over."""
+    unit = model.timestep_us or 1000
+    name, argument = window.rstrip(")").split("(")
+    window = f"{name}({int(argument) * (1 if name == 'events' else unit)})"
+    event = st.tuples(st.integers(0, 5 * unit), st.integers(0, model.input_size - 1))
+    gaps, index = np.array(data.draw(st.lists(event, min_size=1, max_size=15))).T
+    t_us, size = np.cumsum(gaps), data.draw(st.integers(1, 5))
+    parts = [(t_us[k : k + size], index[k : k + size]) for k in range(0, t_us.size, size)]
+    pause = data.draw(st.integers(0, 40))
+    options = {"window": window, "carry": carry}
+
+    async def check():
+        bundle = na.Bundle(model)
+        async with na.Network(bundle, until=rule) as network, network.session() as session:
+            expected = await collected(session.stream(parts, **options))
+        clock, source, found = na.ManualClock(), iter(parts), []
+
+        async def read(session):
+            async for decision in session.stream(source, **options):
+                found.append(decision)  # noqa: PERF401  # each as soon as it is here
+
+        async def run(session, ticks):
+            reading = asyncio.create_task(read(session))
+            for _ in range(ticks):
+                if reading.done():
+                    break
+                await clock.advance(unit)
+            return reading
+
+        async with na.Network(bundle, clock=clock, until=rule) as network:
+            async with network.session() as session:
+                reading = await run(session, pause)
+                done, snapshot = reading.done(), session.snapshot()
+                reading.cancel()
+                await asyncio.wait([reading])
+            if not done:
+                async with network.session() as session:
+                    session.restore(snapshot)
+                    await (await run(session, 300))
+        assert found == expected
+
+    asyncio.run(check())
