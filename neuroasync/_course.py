@@ -164,8 +164,8 @@ class Course:
         self.counts.events += len(train)
         self._inlet.accept(train, not self._forward.is_stopped)
 
-    def _accept_part(self, events: Events, watch: object, duration_us: int | None) -> None:
-        self._check_free(watch)
+    def _accept_part(self, events: Events, holder: object, duration_us: int | None) -> None:
+        self._check_free(holder)
         self._accept(self._checked_whole(events, duration_us)[0])
 
     async def _send(self, events: Events, holder: object | None = None) -> None:
@@ -246,9 +246,9 @@ class Course:
         with Exclusive(self, holder):
             await self._run_passes(t_us - 1)
 
-    async def _run_to_news(self, end_us: int, watch: object) -> bool:
+    async def _run_to_news(self, end_us: int, holder: object) -> bool:
         """Run passes up to ``end_us``, or until another class leads; return whether one does."""
-        with Exclusive(self, watch):
+        with Exclusive(self, holder):
             await self._run_passes(end_us)
             return self._forward.take_news()
 
@@ -280,17 +280,17 @@ class Course:
         if self._is_closed:
             raise ClosedError("the session is closed")
 
-    def _check_free(self, watch: object | None = None) -> None:
-        """Raise unless the session can be used; by another than who watches its sample, end that.
+    def _check_free(self, holder: object | None = None) -> None:
+        """Raise unless the session can be used; by another than who holds its sample, end that.
 
         Args:
-            watch: what a watch or a stream knows its sample by; None for all other calls.
+            holder: what a watch or a stream knows its sample by; None for all other calls.
         """
         self._check_open()
         if self._is_busy:
             raise RuntimeError("the session is deciding for another task; use one session each")
-        if self._holder is not watch:
-            if watch is not None:
+        if self._holder is not holder:
+            if holder is not None:
                 raise RuntimeError("the session was used for something else; the sample is lost")
             self._abandon()
 
@@ -298,9 +298,9 @@ class Course:
 class Exclusive:
     """While it lasts it is busy; whoever leaves by an exception abandons the sample."""
 
-    def __init__(self, course: Course, watch: object | None = None) -> None:
+    def __init__(self, course: Course, holder: object | None = None) -> None:
         self._course = course
-        self._holder = watch
+        self._holder = holder
 
     def __enter__(self) -> None:
         self._course._check_free(self._holder)

@@ -57,6 +57,7 @@ from neuroasync._golden import (
 )
 from neuroasync._model_codec import MODEL_KEYS, model_map, read_model
 from neuroasync._packed import MAX_ITEMS, decode
+from neuroasync._sealed import Seal
 from neuroasync.errors import BundleError
 from neuroasync.model import Model, check_int, check_text
 
@@ -71,8 +72,7 @@ __all__ = [
     "write_bundle",
 ]
 
-_FORMAT: Final = "neuroasync-bundle"
-_VERSION: Final = 1
+_SEAL: Final = Seal("bundle", "neuroasync-bundle", 1, "network", BundleError)
 _OPTIONAL: Final = ("classes", "policy", "golden", "meta", "calibration")
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -149,7 +149,7 @@ def read_bundle(source: Source, max_bytes: int = limits.MAX_BUNDLE_BYTES) -> Bun
             outer = decode(data)
         except BundleError as error:
             raise BundleError(f"this is no bundle, or it is damaged: {error}") from error
-        network = _checked_network(outer)
+        network = _SEAL.open(outer)
         try:
             body = decode(network)
         except BundleError as error:
@@ -164,8 +164,7 @@ def dump_bundle(bundle: Bundle) -> bytes:
         BundleError: the network is larger than MessagePack can hold (4 GiB).
     """
     network = _pack(_body_map(bundle))
-    digest = hashlib.sha256(network).digest()
-    return _pack({"format": _FORMAT, "version": _VERSION, "sha256": digest, "network": network})
+    return _pack(_SEAL.close(network))
 
 
 def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
@@ -181,23 +180,6 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
     data = dump_bundle(bundle)
     with atomic_file(path, BundleError) as file:
         file.write(data)
-
-
-def _checked_network(outer: object) -> memoryview:
-    """Return the body's bytes once format, version and digest are right."""
-    if not isinstance(outer, dict) or outer.get("format") != _FORMAT:
-        raise BundleError(f"format: expected a map with format {_FORMAT!r}; this is no bundle")
-    version = outer.get("version")
-    if type(version) is not int or version != _VERSION:
-        raise BundleError(f"version: {version!r:.80}, this reader knows version {_VERSION}")
-    fields = as_map("", outer, ("format", "version", "sha256", "network"))
-    for key in ("sha256", "network"):
-        if not isinstance(fields[key], memoryview):
-            raise BundleError(f"{key}: expected binary data")
-    network: memoryview = fields["network"]
-    if hashlib.sha256(network).digest() != fields["sha256"]:
-        raise BundleError("sha256: the network does not have this digest; the file is damaged")
-    return network
 
 
 def _body_map(bundle: Bundle) -> dict[str, Any]:

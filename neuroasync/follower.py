@@ -83,7 +83,6 @@ class Follower:
         self._session = session
         self._is_told = False
         self._start_us: int | None = None  # time 0 of the session's sample
-
         if state is not None:
             self._restore(state)
 

@@ -28,7 +28,6 @@ changed on the way is refused; what fits, but was made up, gives a session that 
 could have led to, and no worse.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -40,6 +39,7 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync._fields import array_map, as_map
 from neuroasync._packed import decode
+from neuroasync._sealed import Seal
 from neuroasync._snapshot_checks import (
     COUNTERS,
     MOST,
@@ -66,8 +66,7 @@ from neuroasync.stream_state import (
 
 __all__ = ["Snapshot", "dump_snapshot", "read_snapshot", "restore_state"]
 
-_FORMAT: Final = "neuroasync-session"
-_VERSION: Final = 2
+_SEAL: Final = Seal("snapshot", "neuroasync-session", 2, "session", SnapshotError)
 _KEYS: Final = (
     "bundle", "run", "sample", "last_us", "waiting", "counters", "votes",
     "spikes", "potential", "momentum", "due", "stream",
@@ -139,9 +138,7 @@ def dump_snapshot(
         "stream": None if stream is None else dump_stream(stream),
     }
     forward.leave()
-    session = msgpack.packb(fields)
-    checked = {"sha256": hashlib.sha256(session).digest(), "session": session}
-    return bytes(msgpack.packb({"format": _FORMAT, "version": _VERSION, **checked}))
+    return bytes(msgpack.packb(_SEAL.close(msgpack.packb(fields))))
 
 
 def read_snapshot(data: bytes, forward: Forward, digest: bytes) -> Snapshot:
@@ -158,19 +155,7 @@ def read_snapshot(data: bytes, forward: Forward, digest: bytes) -> Snapshot:
     if not isinstance(data, bytes):
         raise SnapshotError(f"snapshot: {type(data).__name__}, expected bytes")
     try:
-        outer = decode(data)
-        if not isinstance(outer, dict) or outer.get("format") != _FORMAT:
-            raise SnapshotError(f"format: expected a map with format {_FORMAT!r}; no snapshot")
-        if type(outer.get("version")) is not int or outer["version"] != _VERSION:
-            found = outer.get("version")
-            raise SnapshotError(f"version: {found!r:.80}, this reader knows version {_VERSION}")
-        outer = as_map("", outer, ("format", "version", "sha256", "session"))
-        session = outer["session"]
-        if not isinstance(session, memoryview):
-            raise SnapshotError("session: expected binary data")
-        if outer["sha256"] != memoryview(hashlib.sha256(session).digest()):
-            raise SnapshotError("sha256: not that of the session; the snapshot was changed")
-        fields = as_map("", decode(session), _KEYS)
+        fields = as_map("", decode(_SEAL.open(decode(data))), _KEYS)
         if not isinstance(fields["bundle"], memoryview) or fields["bundle"] != digest:
             raise SnapshotError("bundle: the snapshot is of another network than the session")
         _check_run(fields["run"], _run_of(forward.plan.run))

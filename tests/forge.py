@@ -42,6 +42,19 @@ def seal(network: bytes) -> bytes:
     return pack({"format": "neuroasync-bundle", "version": 1, "sha256": digest, "network": network})
 
 
+def unsealed(snapshot: bytes) -> dict:
+    """What is in a snapshot: what a session held."""
+    return msgpack.unpackb(msgpack.unpackb(snapshot)["session"])
+
+
+def sealed(session: dict | bytes, changes: dict | None = None) -> bytes:
+    """A snapshot around ``session``, with the right digest; then with ``changes``."""
+    data = session if isinstance(session, bytes) else msgpack.packb(session)
+    fields = {"format": "neuroasync-session", "version": 2}
+    fields |= {"sha256": hashlib.sha256(data).digest(), "session": data}
+    return msgpack.packb(fields | (changes or {}))
+
+
 def body_of(bundle: Bundle) -> dict:
     """The body of a bundle as plain, changeable maps and lists."""
     return msgpack.unpackb(msgpack.unpackb(dump_bundle(bundle))["network"])

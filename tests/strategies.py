@@ -137,6 +137,22 @@ def spike_trains(
     )
 
 
+@st.composite
+def streams(draw: st.DrawFn, model: Model, window: str, *, max_events: int = 20):
+    """A window whose argument, unless it counts events, is in timesteps; and a stream for it.
+
+    Returns:
+        The window as it is written, in µs, and a spike train of at least one event; its events
+        are up to five timesteps apart.
+    """
+    unit = model.timestep_us or 500
+    name, argument = window.rstrip(")").split("(")
+    event = st.tuples(st.integers(0, 5 * unit), st.integers(0, model.input_size - 1))
+    gaps, index = np.array(draw(st.lists(event, min_size=1, max_size=max_events))).T
+    in_us = f"{name}({int(argument) * (1 if name == 'events' else unit)})"
+    return in_us, SpikeTrain(np.cumsum(gaps), index)
+
+
 def _neurons(leak, per_neuron, refractory, reset, sync_threshold):
     def lif(shape):
         numbers = st.sampled_from((np.inf, *TAUS_US) if leak else (np.inf,))

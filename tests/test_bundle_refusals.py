@@ -31,7 +31,10 @@ def outer(**changes) -> bytes:
         (outer(sha256="gone"), r"^sha256: missing$"),
         (outer(network="gone"), r"^network: missing$"),
         (outer(network="x"), r"^network: expected binary data$"),
-        (outer(sha256=b""), r"^sha256: the network does not have this digest; the file is damaged"),
+        (
+            outer(sha256=b""),
+            r"^sha256: the network does not have this digest; the bundle is damaged",
+        ),
         (outer(network=b""), r"^sha256: the network does not have this digest"),
         (seal(b""), r"^network: byte 0: 0 bytes left, expected 1$"),
         (seal(b"\x80\x00"), r"^network: byte 1: 1 more, expected the end$"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import chain, sample
-from strategies import models
+from strategies import models, streams
 
 import neuroasync as na
 
@@ -273,12 +273,8 @@ async def streamed(network, parts, window, **options):
 )
 def test_windows_that_carry_are_one_long_run(data, model, window, policy, queued, rule):
     """Whatever the windows, parts, engine and stop rule: the spikes are those of one sample."""
-    unit = model.timestep_us or 100
-    name, argument = window.rstrip(")").split("(")
-    window = f"{name}({int(argument) * (1 if name == 'events' else unit)})"
-    event = st.tuples(st.integers(0, 5 * unit), st.integers(0, model.input_size - 1))
-    gaps, index = np.array(data.draw(st.lists(event, min_size=1, max_size=25))).T
-    t_us = np.cumsum(gaps)
+    window, train = data.draw(streams(model, window, max_events=25))
+    t_us, index = train.t_us, train.index
     cuts = sorted(data.draw(st.lists(st.integers(0, t_us.size), max_size=5)))
     parts = [
         (t_us[first:stop], index[first:stop])
@@ -400,12 +396,11 @@ async def test_carry_is_yes_or_no(carry):
 def test_by_a_clock_any_stream_comes_to_the_same(data, model, window, carry, rule):
     """Also with a pause in the middle, in which another session takes it over."""
     unit = model.timestep_us or 1000
-    name, argument = window.rstrip(")").split("(")
-    window = f"{name}({int(argument) * (1 if name == 'events' else unit)})"
-    event = st.tuples(st.integers(0, 5 * unit), st.integers(0, model.input_size - 1))
-    gaps, index = np.array(data.draw(st.lists(event, min_size=1, max_size=15))).T
-    t_us, size = np.cumsum(gaps), data.draw(st.integers(1, 5))
-    parts = [(t_us[k : k + size], index[k : k + size]) for k in range(0, t_us.size, size)]
+    window, train = data.draw(streams(model, window, max_events=15))
+    size = data.draw(st.integers(1, 5))
+    parts = [
+        (train.t_us[k : k + size], train.index[k : k + size]) for k in range(0, len(train), size)
+    ]
     pause = data.draw(st.integers(0, 40))
     options = {"window": window, "carry": carry}
 

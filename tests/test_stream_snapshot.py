@@ -5,11 +5,11 @@ import contextlib
 
 import numpy as np
 import pytest
+from forge import sealed, unsealed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import chain, sample
-from seals import sealed, unsealed
-from strategies import models
+from strategies import models, streams
 
 import neuroasync as na
 
@@ -78,12 +78,7 @@ async def test_a_stream_goes_on_in_another_session(window, carry, at, no_leaks):
     rule=st.sampled_from(["quiet", "first-spike"]),
 )
 def test_any_stream_goes_on_spike_for_spike(data, model, window, carry, policy, rule):
-    unit = model.timestep_us or 100
-    name, argument = window.rstrip(")").split("(")
-    window = f"{name}({int(argument) * (1 if name == 'events' else unit)})"
-    event = st.tuples(st.integers(0, 5 * unit), st.integers(0, model.input_size - 1))
-    gaps, index = np.array(data.draw(st.lists(event, min_size=1, max_size=20))).T
-    train = na.SpikeTrain(np.cumsum(gaps), index)
+    window, train = data.draw(streams(model, window))
     after, at = data.draw(st.integers(0, 6)), data.draw(st.integers(1, 6))
 
     async def run():
