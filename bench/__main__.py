@@ -8,32 +8,32 @@ from typing import Final
 
 from rich.console import Console
 
-from bench.answer import Answer, CheckError, Question, Scale
-from bench.machine import describe
-from bench.pairing import run_in_loop
+from bench.environment import describe
+from bench.paired_timing import run_in_loop
 from bench.plots import draw
 from bench.questions import (
     activity,
+    all_cores,
     engines,
+    event_loop_lateness,
     frameworks,
-    lateness,
-    many,
-    neurons,
-    pace,
+    idle_neurons,
     policies,
+    real_time_passes,
     sessions,
     sizes,
-    start,
+    startup,
 )
 from bench.report import as_json, print_answer, save
+from bench.result import Answer, CheckError, Question, Scale
 
 __all__ = ["QUESTIONS", "main"]
 
 QUESTIONS: Final[dict[str, Question]] = {
     module.__name__.rpartition(".")[2]: module.ask
     for module in (
-        engines, frameworks, policies, sizes, neurons, activity, lateness, pace, sessions, start,
-        many,
+        engines, frameworks, policies, sizes, idle_neurons, activity,
+        event_loop_lateness, real_time_passes, sessions, startup, all_cores,
     )
 }  # fmt: skip
 FULL: Final = Scale(rounds=50, calls=40, seconds=10.0)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.answer import Answer, Line
+from bench.result import Answer, Line
 
 __all__ = ["draw"]
 

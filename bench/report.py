@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.answer import Answer, Line
+from bench.result import Answer, Line
 
 __all__ = ["as_json", "print_answer", "save"]
 

@@ -28,10 +28,10 @@ from typing import Final
 
 from rich.console import Console
 
-from bench.answer import Answer, CheckError
-from bench.machine import describe
-from bench.promises import PROMISES, Clients, Plan, latency
+from bench.environment import describe
 from bench.report import as_json, print_answer, save
+from bench.result import Answer, CheckError
+from bench.server_guarantees import PROMISES, Clients, LoadPlan, latency
 from neuroasync import read_spikes
 from neuroasync.shipped import shipped_file
 
@@ -41,7 +41,7 @@ _HELD_MS: Final = 250.0
 """A rate is held if 99 of 100 decisions come within this time of when their sample was due."""
 
 
-def measure(plan: Plan, console: Console | None = None) -> list[Answer]:
+def measure(plan: LoadPlan, console: Console | None = None) -> list[Answer]:
     """Find the rate, then look at the four promises.
 
     Raises:
@@ -68,7 +68,7 @@ def _is_held(answer: Answer) -> bool:
     return values is not None and values.p99 <= _HELD_MS
 
 
-def _held_rate(plan: Plan, clients: Clients, console: Console | None) -> float:
+def _held_rate(plan: LoadPlan, clients: Clients, console: Console | None) -> float:
     """Samples a second that are just held: a fifth more are not."""
     held, rate = 0.0, 1000.0
     with plan.served() as server:
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shipped_file("digits-unlayered.nab") as bundle,
         shipped_file("digits-test-rate.npz") as events,
     ):
-        plan = Plan(
+        plan = LoadPlan(
             asked.bundle or bundle,
             asked.events or events,
             connections=50 if asked.quick else 1000,

@@ -4,7 +4,8 @@ A step is what the optimiser sees: events to tensors, forward, loss, backward, A
 all on the same samples, weights, loss and number of threads:
 
 - ``neuroasync``: the event record, as ``fit`` runs it, in random order;
-- ``dense``: ``neuroasync.train.dense``, the same forward steps and the same gradient in plain
+- ``dense``: ``neuroasync.train.torch_engine.forward``, the same forward steps and the same
+gradient in plain
   torch, float32, on the CPU: whole network, all samples, one forward step after the other, and
   all of it twice, since only a pass that is over tells where its sites are;
 - ``snntorch``: a layer-synchronous step of the same network in snnTorch, if it is installed:

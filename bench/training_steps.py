@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from neuroasync import Model, SpikeTrains, parse_topology
-from neuroasync.policies import Random
-from neuroasync.settings import RunSettings
-from neuroasync.train import SpikingNetwork, make_batch, start_firing
-from neuroasync.train.dense import run_dense
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.policies import Random
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.train import SpikingNetwork, make_batch, scale_to_firing_rate
 from neuroasync.train.losses import vote_loss
-from neuroasync.wiring import Wiring
+from neuroasync.train.torch_engine.forward import run_dense
 
 __all__ = ["GROUP_SIZE", "STEPS", "TIMESTEPS", "Step", "Task"]
 
@@ -41,7 +41,9 @@ class Task:
         text = f"timestep_us=1000 decay={DECAY}; input {inputs}; {stack}"
         network = SpikingNetwork(parse_topology(text), device="cpu", threads=self.threads)
         samples = self.samples(32)
-        start_firing(network, make_batch(network.model, samples, range(32), range(32)), RATE, 0)
+        scale_to_firing_rate(
+            network, make_batch(network.model, samples, range(32), range(32)), RATE, 0
+        )
         with torch.no_grad():
             network.values.copy_((network.values * 4096).round() / 4096)
         return network.to_model()
@@ -79,7 +81,7 @@ def neuroasync_step(task: Task, model: Model) -> Step:
 
 def dense_step(task: Task, model: Model) -> Step:
     """The same forward steps and gradient in plain torch."""
-    wiring = Wiring(model)
+    wiring = PackedNetwork(model)
     weights = torch.from_numpy(wiring.wires.weights.copy()).requires_grad_()
     surrogate = SpikingNetwork(model, device="cpu", threads=1).surrogate
     optimizer = torch.optim.Adam([weights], LR, fused=True)

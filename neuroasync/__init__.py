@@ -1,18 +1,33 @@
 """An asyncio-native runtime for spiking neural networks without layer synchronization."""
 
-from neuroasync.bundle import (
+from neuroasync.core.engine.decision import Decision, Progress, StopRule
+from neuroasync.core.engine.policies import (
+    Fifo,
+    LayerSync,
+    Momentum,
+    OrderingPolicy,
+    PendingSpikes,
+    Random,
+)
+from neuroasync.core.engine.run_settings import RunOptions
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.window import Window, parse_window
+from neuroasync.core.formats.bundle import (
     Bundle,
     Calibration,
-    Golden,
+    GoldenSample,
     PolicySpec,
     dump_bundle,
     read_bundle,
     write_bundle,
 )
-from neuroasync.clock import Clock, ManualClock, RealTimeClock, VirtualClock
-from neuroasync.connections import Conv2d, Dense, Sparse
-from neuroasync.counts import Counts
-from neuroasync.decision import Decision, Progress, StopRule
+from neuroasync.core.formats.spike_file import read_spikes, write_spikes
+from neuroasync.core.kernels.order_keys import order_key, sample_seed
+from neuroasync.core.model.connections import Conv2d, Dense, Sparse
+from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.topology import parse_topology
+from neuroasync.core.recording.file import read_recording, write_recording
+from neuroasync.core.recording.recording import Recorder, Recording
 from neuroasync.errors import (
     BundleError,
     ClosedError,
@@ -32,28 +47,13 @@ from neuroasync.errors import (
     SpikeFileError,
     StopRuleError,
 )
-from neuroasync.kernels.order import order_key, sample_seed
-from neuroasync.model import LIF, Model, Population
-from neuroasync.network import Network
-from neuroasync.policies import (
-    Fifo,
-    LayerSync,
-    Momentum,
-    OrderingPolicy,
-    PendingSpikes,
-    Random,
-)
-from neuroasync.population import Fired, Inbox, PopulationCoroutine, SpikeEvents
-from neuroasync.queue import BoundedQueue
-from neuroasync.recording import Recorder, Recording
-from neuroasync.recording_file import read_recording, write_recording
-from neuroasync.session import Session
-from neuroasync.settings import RunOptions
-from neuroasync.spike_file import read_spikes, write_spikes
-from neuroasync.spikes import SpikeTrain, SpikeTrains
-from neuroasync.tap import Tap, TappedSpikes
-from neuroasync.topology import parse_topology
-from neuroasync.windows import Window, parse_window
+from neuroasync.runtime.bounded_queue import BoundedQueue
+from neuroasync.runtime.clock import Clock, ManualClock, RealTimeClock, VirtualClock
+from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.network import Network
+from neuroasync.runtime.populations.coroutine import Fired, Inbox, PopulationCoroutine, SpikeEvents
+from neuroasync.runtime.session import Session
+from neuroasync.runtime.tap import Tap, TappedSpikes
 
 __all__ = [
     "LIF",
@@ -71,7 +71,7 @@ __all__ = [
     "Fifo",
     "Fired",
     "ForwardStepLimitError",
-    "Golden",
+    "GoldenSample",
     "Inbox",
     "LayerSync",
     "LimitError",

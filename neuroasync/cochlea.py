@@ -25,8 +25,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.encoders import encode_delta
-from neuroasync.spikes import SpikeTrains
 
 __all__ = [
     "CHANNELS",

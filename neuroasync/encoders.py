@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroasync.kernels.order import sample_seed
-from neuroasync.spikes import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.kernels.order_keys import sample_seed
 
 __all__ = ["encode_delta", "encode_latency", "encode_rate", "uniforms"]
 

@@ -64,7 +64,7 @@ MAX_QUEUED_EVENTS: Final = 1_000_000
 MAX_TAP_ITEMS: Final = 1024
 """Groups of spikes that a tap holds for a slow reader; older ones are dropped and counted."""
 
-PATIENCE_S: Final = 60.0
+REPORT_TIMEOUT_S: Final = 60.0
 """How long a decision waits for a population of the user's to report on a group, s."""
 
 MAX_MESSAGE_BYTES: Final = 2**20

@@ -27,9 +27,9 @@ from typing import Annotated, Any, NamedTuple
 import msgpack
 
 from neuroasync import limits
-from neuroasync.decision import Decision
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import MessageError, SpikeFileError
-from neuroasync.spikes import SpikeTrain
 
 __all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
 

@@ -11,9 +11,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
-from neuroasync.bundle import Bundle, read_bundle
-from neuroasync.spike_file import read_spikes
-from neuroasync.spikes import SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.formats.bundle import Bundle, read_bundle
+from neuroasync.core.formats.spike_file import read_spikes
 
 __all__ = ["NETWORKS", "shipped_bundle", "shipped_file", "shipped_spikes"]
 

@@ -16,12 +16,12 @@ import threading
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Protocol, Self, TextIO, TypeAlias
 
-from neuroasync.decision import Decision
+from neuroasync.core.engine.decision import Decision
 from neuroasync.errors import ClosedError
 from neuroasync.messages import format_decision
-from neuroasync.queue import WhenFull
+from neuroasync.runtime.bounded_queue import WhenFull
 from neuroasync.sources.buffered import buffered_items, closed_after
-from neuroasync.sources.source_counts import SourceCounts
+from neuroasync.sources.counts import SourceCounts
 
 __all__ = ["JsonLines", "Sink", "WebsocketSink", "pump"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.paths import ROOT
 
 EXPECTED = {
     "by_hand.py": r"left, .*, 1 under way\nreplayed 3 spikes, all the same\noutput(.|\n)*",

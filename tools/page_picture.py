@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from playwright.sync_api import expect
+from tests.serve.live_page import THREE, chromium, draw, opened, served
 
 from neuroasync.shipped import shipped_bundle
-from tests.serve.live_page import THREE, chromium, draw, opened, served
 
 ROUND = 48
 

@@ -13,8 +13,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 import neuroasync
-from neuroasync._npz import write_arrays
 from neuroasync.cochlea import encode_sound
+from neuroasync.core.formats.npz import write_arrays
 from neuroasync.datasets.nmnist import load_nmnist_small
 from neuroasync.datasets.packed_events import pack
 from neuroasync.errors import DatasetError

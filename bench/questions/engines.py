@@ -4,11 +4,11 @@ from contextlib import AsyncExitStack
 
 import numpy as np
 
-from bench.answer import Answer, CheckError, Scale, add_figures, expect_same, lines_of
-from bench.deciding import bare_decider, counts, open_session, recorded, session_decider
-from bench.limit import Limit, compiler
-from bench.pairing import Contender, Timings, take_turns
-from bench.reference import EVENTS, TIMESTEPS, as_bundle, dense_stack, samples
+from bench.c_baseline import Limit, compiler
+from bench.paired_timing import Contender, Timings, take_turns
+from bench.reference_networks import EVENTS, TIMESTEPS, as_bundle, dense_stack, samples
+from bench.result import Answer, CheckError, Scale, add_figures, expect_same, lines_of
+from bench.runners import bare_decider, counts, open_session, recorded, session_decider
 from neuroasync import Bundle, SpikeTrain, sample_seed
 
 __all__ = ["ask", "check_rows"]

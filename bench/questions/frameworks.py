@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.answer import Answer, Scale, expect_same, lines_of
-from bench.deciding import open_session, session_decider
-from bench.pairing import Contender, take_turns
-from bench.peers import PEERS, Peer, installed
-from bench.reference import as_bundle, dense_stack, frames, samples
+from bench.other_frameworks import PEERS, Peer, installed
+from bench.paired_timing import Contender, take_turns
+from bench.reference_networks import as_bundle, dense_stack, frames, samples
+from bench.result import Answer, Scale, expect_same, lines_of
+from bench.runners import open_session, session_decider
 from neuroasync import Bundle, Network, SpikeTrain
 
 __all__ = ["ask"]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.answer import Answer, Scale, add_figures, expect_same, lines_of
-from bench.deciding import bare_decider, counts, open_session, session_decider
-from bench.pairing import Contender, take_turns
-from bench.reference import GROUP_SIZE, as_bundle, dense_stack, samples
+from bench.paired_timing import Contender, take_turns
+from bench.reference_networks import GROUP_SIZE, as_bundle, dense_stack, samples
+from bench.result import Answer, Scale, add_figures, expect_same, lines_of
+from bench.runners import bare_decider, counts, open_session, session_decider
 from neuroasync import sample_seed
 
 __all__ = ["ask"]

@@ -12,10 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.answer import Answer, Line, Scale, add_figures, expect_same, lines_of
-from bench.deciding import counts, session_decider
-from bench.pairing import Contender, run_in_loop, take_turns
-from bench.reference import TIMESTEP_US, TIMESTEPS, as_bundle, conv_stack, dense_stack, samples
+from bench.paired_timing import Contender, run_in_loop, take_turns
+from bench.reference_networks import (
+    TIMESTEP_US,
+    TIMESTEPS,
+    as_bundle,
+    conv_stack,
+    dense_stack,
+    samples,
+)
+from bench.result import Answer, Line, Scale, add_figures, expect_same, lines_of
+from bench.runners import counts, session_decider
 from neuroasync import Bundle, Network, Session, SpikeTrain
 
 __all__ = ["ask"]

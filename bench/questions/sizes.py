@@ -4,11 +4,11 @@ from contextlib import AsyncExitStack
 
 import numpy as np
 
-from bench.answer import Answer, Scale, add_figures, expect_same, lines_of
-from bench.deciding import bare_decider, counts, open_session, session_decider
-from bench.limit import Limit, compiler, fits
-from bench.pairing import Contender, take_turns
-from bench.reference import INPUTS, as_bundle, conv_stack, dense_stack, samples, synapses
+from bench.c_baseline import Limit, compiler, fits
+from bench.paired_timing import Contender, take_turns
+from bench.reference_networks import INPUTS, as_bundle, conv_stack, dense_stack, samples, synapses
+from bench.result import Answer, Scale, add_figures, expect_same, lines_of
+from bench.runners import bare_decider, counts, open_session, session_decider
 from neuroasync import sample_seed
 
 __all__ = ["ask"]

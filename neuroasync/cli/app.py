@@ -5,19 +5,19 @@ from typing import Annotated
 import typer
 
 from neuroasync import __version__
-from neuroasync.cli.calibrate import calibrate
-from neuroasync.cli.demo import demo
-from neuroasync.cli.encode import encode
-from neuroasync.cli.explain import explain
-from neuroasync.cli.guard import Commands
-from neuroasync.cli.inspect import inspect
+from neuroasync.cli.commands.calibrate import calibrate
+from neuroasync.cli.commands.demo.command import demo
+from neuroasync.cli.commands.encode import encode
+from neuroasync.cli.commands.explain import explain
+from neuroasync.cli.commands.inspect import inspect
+from neuroasync.cli.commands.replay import replay
+from neuroasync.cli.commands.run import run
+from neuroasync.cli.commands.serve import serve
+from neuroasync.cli.commands.study import study
+from neuroasync.cli.commands.train import train
+from neuroasync.cli.commands.verify import verify
+from neuroasync.cli.exit_codes import Commands
 from neuroasync.cli.output import say
-from neuroasync.cli.replay import replay
-from neuroasync.cli.run import run
-from neuroasync.cli.serve import serve
-from neuroasync.cli.study import study
-from neuroasync.cli.train import train
-from neuroasync.cli.verify import verify
 
 __all__ = ["app", "main"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neuroasync import limits
-from neuroasync.cli.guard import CliError
+from neuroasync.cli.exit_codes import CliError
+from neuroasync.core.engine.run_settings import InputMode
 from neuroasync.datasets import DATASETS
-from neuroasync.settings import InputMode
 
 __all__ = [
     "BundleOption",

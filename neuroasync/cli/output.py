@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from neuroasync.cli.guard import one_line
+from neuroasync.cli.exit_codes import one_line
 
 __all__ = ["Ticker", "facts", "progress", "say", "say_json", "say_text", "shown", "table"]
 

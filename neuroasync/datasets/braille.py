@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync._npz import Field
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.formats.npz import Field
 from neuroasync.datasets.dataset import About, Dataset, of_two_files
 from neuroasync.datasets.files import (
     checked_labels,
@@ -15,7 +16,6 @@ from neuroasync.datasets.files import (
     shipped_arrays,
 )
 from neuroasync.encoders import encode_delta
-from neuroasync.spikes import SpikeTrains
 
 __all__ = ["load_braille"]
 

@@ -7,8 +7,8 @@ from typing import Self, TypeAlias
 
 import numpy as np
 
+from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.datasets.folds import Ints, Split, hold_out
-from neuroasync.spikes import SpikeTrains
 
 __all__ = ["About", "Dataset", "Encode", "Samples", "join", "of_two_files"]
 

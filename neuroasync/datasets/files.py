@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync._npz import Field, read_arrays
+from neuroasync.core.formats.npz import Field, read_arrays
 from neuroasync.datasets.folds import Ints
 from neuroasync.errors import DatasetError
 

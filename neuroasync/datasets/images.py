@@ -6,12 +6,12 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync._npz import Field
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.formats.npz import Field
 from neuroasync.datasets.dataset import About, Dataset, Samples, join
 from neuroasync.datasets.files import Arrays, checked_labels, read_file, refuse, shipped_arrays
 from neuroasync.datasets.folds import Ints, Split, hold_out
 from neuroasync.encoders import encode_latency, encode_rate, uniforms
-from neuroasync.spikes import SpikeTrain, SpikeTrains
 
 __all__ = ["Coding", "encode_image", "load_digits", "load_mnist"]
 

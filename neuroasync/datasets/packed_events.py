@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync._npz import Field
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.formats.npz import Field
 from neuroasync.datasets.files import Arrays
-from neuroasync.spikes import SpikeTrains
 
 __all__ = ["PACKED_FIELDS", "pack", "unpack"]
 

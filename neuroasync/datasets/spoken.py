@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync._npz import Field
 from neuroasync.cochlea import encode_sound
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.formats.npz import Field
 from neuroasync.datasets.dataset import About, Dataset, Samples, of_two_files
 from neuroasync.datasets.files import (
     Arrays,
@@ -18,7 +19,6 @@ from neuroasync.datasets.files import (
 )
 from neuroasync.datasets.folds import Ints, hold_out
 from neuroasync.datasets.packed_events import PACKED_FIELDS, unpack
-from neuroasync.spikes import SpikeTrains
 
 __all__ = ["load_spoken_digits"]
 

@@ -15,11 +15,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.datasets.dataset import About, Dataset, Samples
 from neuroasync.datasets.files import DATA_VARIABLE
 from neuroasync.datasets.folds import Ints, hold_out
 from neuroasync.errors import DatasetError
-from neuroasync.spikes import SpikeTrain, SpikeTrains
 
 __all__ = ["TONIC_SETS", "EventReader", "load_tonic", "of_readers"]
 

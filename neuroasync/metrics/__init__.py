@@ -22,8 +22,8 @@ from neuroasync.metrics.energy import (
     EnergyEstimate,
     estimate_energy,
 )
-from neuroasync.metrics.selective import RiskCoverage, risk_coverage
-from neuroasync.metrics.static import Footprint, connection_sparsity, footprint
+from neuroasync.metrics.footprint import Footprint, connection_sparsity, footprint
+from neuroasync.metrics.risk_coverage import RiskCoverage, risk_coverage
 from neuroasync.metrics.summary import Moment, Summary, spike_density, summarise
 from neuroasync.metrics.workload import Workload, counted_workload, workload
 

@@ -13,10 +13,10 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.decision import StopRule, parse_until
+from neuroasync.core.engine.decision import StopRule, parse_stop_rule
+from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import StopRuleError
-from neuroasync.metrics._trajectory import UNITS, Trajectory, trajectories
-from neuroasync.recording import Recording
+from neuroasync.metrics.trajectory import UNITS, Trajectory, trajectories
 
 __all__ = ["AnytimeCurve", "StopPoint", "Unit", "anytime_curve", "stop_points"]
 
@@ -133,7 +133,7 @@ def stop_points(recording: Recording, rules: Iterable[str | StopRule]) -> tuple[
 
 
 def _rule(rule: str | StopRule) -> StopRule:
-    parsed = parse_until(rule)
+    parsed = parse_stop_rule(rule)
     if not isinstance(parsed, StopRule):
         raise StopRuleError(
             f"rules: {rule!r:.80} is a function, expected a built-in rule; for your own, run it"

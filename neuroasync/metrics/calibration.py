@@ -31,11 +31,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.bundle import Calibration, PolicySpec
-from neuroasync.decision import StopRule
+from neuroasync.core.engine.decision import StopRule
+from neuroasync.core.formats.bundle import Calibration, PolicySpec
+from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import RecordingError
-from neuroasync.metrics._trajectory import Trajectory, trajectories
-from neuroasync.recording import Recording
+from neuroasync.metrics.trajectory import Trajectory, trajectories
 
 __all__ = [
     "PROMISES",

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from neuroasync.decision import Decision
-from neuroasync.model import Model
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.model.model import Model
 
 __all__ = ["Moment", "Summary", "spike_density", "summarise"]
 

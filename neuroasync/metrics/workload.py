@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.bundle import Bundle
-from neuroasync.connections import INPUT, Connection
-from neuroasync.decision import Decision
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.connections import INPUT, Connection
+from neuroasync.core.model.model import Model
+from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import RecordingError
-from neuroasync.metrics._fan_out import fan_out
-from neuroasync.model import Model
-from neuroasync.recording import Recording
-from neuroasync.spikes import SpikeTrain
+from neuroasync.metrics.fan_out import fan_out
 
 __all__ = ["Workload", "counted_workload", "workload"]
 

@@ -4,7 +4,7 @@ Needs matplotlib, the extra ``viz``. Figures are drawn off screen; no window is
 opened and no global state of matplotlib is touched.
 """
 
-from neuroasync.plot._canvas import save_png
+from neuroasync.plot.canvas import save_png
 from neuroasync.plot.costs import AnytimeRun, plot_anytime, plot_density, plot_group_sizes
 from neuroasync.plot.latency import LatencyCurve, decision_latency, plot_latency
 from neuroasync.plot.rasters import RasterPanel, decided_at, raster, steps_of

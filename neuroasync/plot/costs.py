@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from neuroasync.metrics import AnytimeCurve, StopPoint
 from neuroasync.metrics.anytime import Unit
-from neuroasync.plot._canvas import COLOURS, HATCHES, LINES, MARKERS, count_axis, new_figure
+from neuroasync.plot.canvas import COLOURS, HATCHES, LINES, MARKERS, count_axis, new_figure
 
 __all__ = ["AnytimeRun", "plot_anytime", "plot_density", "plot_group_sizes"]
 

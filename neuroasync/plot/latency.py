@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from neuroasync.plot._canvas import COLOURS, HATCHES, MARKERS, count_axis, new_figure
+from neuroasync.plot.canvas import COLOURS, HATCHES, MARKERS, count_axis, new_figure
 
 __all__ = ["LatencyCurve", "decision_latency", "plot_latency"]
 

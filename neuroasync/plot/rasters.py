@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from neuroasync.plot._canvas import COLOURS, MARKERS, new_figure
-from neuroasync.recording import Recording
+from neuroasync.core.recording.recording import Recording
+from neuroasync.plot.canvas import COLOURS, MARKERS, new_figure
 
 __all__ = ["RasterPanel", "decided_at", "raster", "steps_of"]
 

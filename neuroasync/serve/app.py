@@ -12,20 +12,20 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from neuroasync.bundle import Bundle
+from neuroasync.core.formats.bundle import Bundle
 from neuroasync.errors import ClosedError, NeuroasyncError
-from neuroasync.network import Network
-from neuroasync.queue import WhenFull
-from neuroasync.serve.answers import format_error
-from neuroasync.serve.connection import Connection
-from neuroasync.serve.exposition import CONTENT_TYPE, exposition
+from neuroasync.runtime.bounded_queue import WhenFull
+from neuroasync.runtime.network import Network
+from neuroasync.serve.connection.connection import Connection
+from neuroasync.serve.connection.websocket import GoneError, Socket
+from neuroasync.serve.decide_endpoint import decide_once
+from neuroasync.serve.error_messages import format_error
 from neuroasync.serve.limits import ServerLimits
-from neuroasync.serve.one_shot import decide_once
+from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.page import page_routes
-from neuroasync.serve.query import QueryError, parse_query
-from neuroasync.serve.service import Service
-from neuroasync.serve.socket import GoneError, Socket
-from neuroasync.serve.tally import Tally
+from neuroasync.serve.prometheus import CONTENT_TYPE, exposition
+from neuroasync.serve.query_params import QueryError, parse_query
+from neuroasync.serve.server_state import ServerState
 
 __all__ = ["create_app"]
 
@@ -39,7 +39,7 @@ def create_app(
     limits: ServerLimits | None = None,
     when_full: WhenFull = "block",
     token: str | None = None,
-    tally: Tally | None = None,
+    tally: ServerMetrics | None = None,
 ) -> Starlette:
     """An app that serves a network.
 
@@ -74,7 +74,9 @@ def create_app(
     elif not isinstance(network, Network):
         network = Network.load(network)
     opened = network
-    service = Service(opened, limits or ServerLimits(), when_full, token, tally or Tally())
+    service = ServerState(
+        opened, limits or ServerLimits(), when_full, token, tally or ServerMetrics()
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -86,7 +88,7 @@ def create_app(
     return app
 
 
-def _routes(service: Service) -> list[BaseRoute]:
+def _routes(service: ServerState) -> list[BaseRoute]:
     async def decide(request: Request) -> Response:
         if not service.knows(request):
             return _unknown(service, _remote(request))
@@ -115,7 +117,7 @@ def _routes(service: Service) -> list[BaseRoute]:
 class _Stream:
     """The websocket's route, as an ASGI app."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: ServerState) -> None:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,7 +160,7 @@ async def _turn_away(socket: Socket, code: int, error: str) -> None:
     await socket.close(code, error)
 
 
-def _unknown(service: Service, remote: str) -> Response:
+def _unknown(service: ServerState, remote: str) -> Response:
     service.refuse("token", remote)
     said = "token: missing or wrong, expected Authorization: Bearer TOKEN or ?token=TOKEN"
     return JSONResponse({"error": said}, 401, {"www-authenticate": "Bearer"})

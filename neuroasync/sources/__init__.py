@@ -11,12 +11,12 @@ it could not hand on is in its ``counts``::
 async iterable in a task of its own, so that a slow reader does not hold it up.
 """
 
+from neuroasync.sources.base import Source
 from neuroasync.sources.buffered import Buffered, buffered
 from neuroasync.sources.camera_files import CameraFileSource, CameraStream, View
+from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.paced import Paced
-from neuroasync.sources.plane import Plane
-from neuroasync.sources.source import Source
-from neuroasync.sources.source_counts import SourceCounts
+from neuroasync.sources.pixel_grid import PixelGrid
 from neuroasync.sources.spike_files import SpikeFileSource
 from neuroasync.sources.udp import UdpSource
 from neuroasync.sources.udp_sender import send_udp
@@ -27,7 +27,7 @@ __all__ = [
     "CameraFileSource",
     "CameraStream",
     "Paced",
-    "Plane",
+    "PixelGrid",
     "Source",
     "SourceCounts",
     "SpikeFileSource",

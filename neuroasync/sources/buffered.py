@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from contextlib import asynccontextmanager
 from typing import Generic, Self, TypeVar
 
-from neuroasync._inlet import Events
+from neuroasync.core.events.input_buffer import Events
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ClosedError, QueueFullError
-from neuroasync.queue import BoundedQueue, WhenFull
-from neuroasync.sources.source_counts import SourceCounts
-from neuroasync.spikes import SpikeTrain
-from neuroasync.streaming import Parts
+from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
+from neuroasync.runtime.streams.stream import ChunkIterator
+from neuroasync.sources.counts import SourceCounts
 
 __all__ = ["Buffered", "buffered", "buffered_items", "closed_after"]
 
@@ -97,7 +97,7 @@ async def buffered(
     """
     async with (
         closed_after(source),
-        buffered_items(Parts(source), capacity, when_full, len) as parts,
+        buffered_items(ChunkIterator(source), capacity, when_full, len) as parts,
     ):
         yield parts
 

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import SourceError
-from neuroasync.sources.plane import Plane
-from neuroasync.sources.source import Source
-from neuroasync.sources.threads import ThreadedItems
-from neuroasync.sources.times import ascending
-from neuroasync.spikes import SpikeTrain
+from neuroasync.sources.base import Source
+from neuroasync.sources.pixel_grid import PixelGrid
+from neuroasync.sources.timestamps import ascending
+from neuroasync.sources.worker_thread import ThreadedItems
 
 __all__ = ["CameraFileSource", "CameraStream", "View"]
 
@@ -64,7 +64,7 @@ class View:
                 raise ValueError(f"{name}: {value!r:.80}, expected {least} to {2**16 - 1}")
 
     @classmethod
-    def centred(cls, sensor: tuple[int, int], plane: Plane) -> "View":
+    def centred(cls, sensor: tuple[int, int], plane: PixelGrid) -> "View":
         """The middle of a sensor (width, height), with the coarsest binning that fits into it.
 
         Raises:
@@ -98,7 +98,7 @@ class CameraFileSource(Source):
         recording: path of a file, or what Faery makes of one and you have filtered, say
             ``faery.events_stream_from_file(path).remove_off_events()``.
         shape: of the network's input: (2, H, W), (1, H, W) or (H, W); see
-            :class:`~neuroasync.sources.Plane`.
+            :class:`~neuroasync.sources.PixelGrid`.
         view: which pixels the network sees; None for the middle, binned as far as it fits.
         sensor: width and height of the camera, where a ``.raw`` or ``.dat`` file does not say.
 
@@ -119,7 +119,7 @@ class CameraFileSource(Source):
     ) -> None:
         super().__init__()
         self._recording = recording
-        self._plane = Plane.of(shape)
+        self._plane = PixelGrid.of(shape)
         self._view = view
         self._sensor = sensor
         self._start_us: int | None = None

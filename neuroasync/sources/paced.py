@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 
 from neuroasync import limits
-from neuroasync._inlet import Events
-from neuroasync.clock import Clock, check_clock
-from neuroasync.sources.source import Source
-from neuroasync.spikes import SpikeTrain
-from neuroasync.streaming import Parts
+from neuroasync.core.events.input_buffer import Events
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.runtime.clock import Clock, check_clock
+from neuroasync.runtime.streams.stream import ChunkIterator
+from neuroasync.sources.base import Source
 
 __all__ = ["Paced"]
 
@@ -47,7 +47,7 @@ class Paced(Source):
         if type(every_us) is not int or not 1 <= every_us <= limits.MAX_TIME_US:
             raise ValueError(f"every_us: {every_us!r:.80}, expected an integer from 1")
         self._source = source
-        self._parts = Parts(source)
+        self._parts = ChunkIterator(source)
         self._clock = check_clock(clock)
         self._every_us = every_us
         self._part = SpikeTrain(_NONE, _NONE)

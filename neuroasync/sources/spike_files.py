@@ -4,11 +4,11 @@ import os
 from collections.abc import Generator
 
 from neuroasync import limits
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.formats.spike_file import read_spikes
 from neuroasync.errors import SpikeFileError
-from neuroasync.sources.source import Source
-from neuroasync.sources.threads import ThreadedItems
-from neuroasync.spike_file import read_spikes
-from neuroasync.spikes import SpikeTrain
+from neuroasync.sources.base import Source
+from neuroasync.sources.worker_thread import ThreadedItems
 
 __all__ = ["SpikeFileSource"]
 

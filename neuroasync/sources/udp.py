@@ -1,6 +1,6 @@
 """Events over UDP: a source that listens.
 
-The packets are those of :mod:`neuroasync.sources.spif`.
+The packets are those of :mod:`neuroasync.sources.spif_packets`.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.clock import Clock, RealTimeClock
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ClosedError, MessageError, QueueFullError, SourceError
-from neuroasync.queue import BoundedQueue, WhenFull
-from neuroasync.sources.endpoints import addressable, checked_port, open_endpoint
-from neuroasync.sources.source import Source
-from neuroasync.sources.spif import parse_packet
-from neuroasync.sources.times import Stamps, ascending
-from neuroasync.spikes import SpikeTrain
+from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
+from neuroasync.runtime.clock import Clock, RealTimeClock
+from neuroasync.sources.base import Source
+from neuroasync.sources.spif_packets import parse_packet
+from neuroasync.sources.timestamps import Stamps, ascending
+from neuroasync.sources.udp_address import addressable, checked_port, open_endpoint
 
 __all__ = ["UdpSource"]
 
@@ -46,7 +46,7 @@ class UdpSource(Source):
 
     Args:
         shape: of the network's input: (2, H, W), (1, H, W), (H, W) or (N,); see
-            :class:`~neuroasync.sources.Plane`.
+            :class:`~neuroasync.sources.PixelGrid`.
         host: address to listen on.
         port: port to listen on; 0 for any that is free, see :attr:`address`.
         clock: whose time it is; None for real time, from the first packet on.

@@ -1,17 +1,17 @@
 """Events over UDP: a sender.
 
-The packets are those of :mod:`neuroasync.sources.spif`.
+The packets are those of :mod:`neuroasync.sources.spif_packets`.
 """
 
 import asyncio
 import socket
 from collections.abc import AsyncIterable, Iterable
 
-from neuroasync._inlet import Events
+from neuroasync.core.events.input_buffer import Events
 from neuroasync.errors import SourceError
-from neuroasync.sources.endpoints import addressable, checked_port, open_endpoint
-from neuroasync.sources.spif import format_packets
-from neuroasync.streaming import Parts
+from neuroasync.runtime.streams.stream import ChunkIterator
+from neuroasync.sources.spif_packets import format_packets
+from neuroasync.sources.udp_address import addressable, checked_port, open_endpoint
 
 __all__ = ["send_udp"]
 
@@ -52,7 +52,7 @@ async def send_udp(
         raise SourceError(f"udp {host}:{port}: {error}; cannot send there") from error
     sent = 0
     try:
-        async for part in Parts(parts):
+        async for part in ChunkIterator(parts):
             part.check_indices(plane.size)
             for data, events in format_packets(
                 part.index, part.t_us if timestamps else None, plane

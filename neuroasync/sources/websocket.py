@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING, Final
 
 from neuroasync import limits
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import MessageError, SourceError, SpikeFileError
 from neuroasync.messages import EventMessage, parse_events
-from neuroasync.sources.source import Source
-from neuroasync.spikes import SpikeTrain
+from neuroasync.sources.base import Source
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

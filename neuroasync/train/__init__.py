@@ -10,15 +10,15 @@ except ModuleNotFoundError as error:
         f"training needs {error.name}: install neuroasync with its extra 'train'", name=error.name
     ) from error
 
+from neuroasync.train.autograd_function import Run
 from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.checkpoint import CheckpointError
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
-from neuroasync.train.function import Run
-from neuroasync.train.network import SpikingNetwork
-from neuroasync.train.start import firing_rates, start_firing
+from neuroasync.train.module import SpikingNetwork
 from neuroasync.train.surrogate import Surrogate
-from neuroasync.train.trainer import BatchResult, EpochResult, Fit, evaluate, fit
+from neuroasync.train.training_loop import BatchResult, EpochResult, Fit, evaluate, fit
+from neuroasync.train.weight_init import firing_rates, scale_to_firing_rate
 
 __all__ = [
     "Batch",
@@ -35,5 +35,5 @@ __all__ = [
     "firing_rates",
     "fit",
     "make_batch",
-    "start_firing",
+    "scale_to_firing_rate",
 ]

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
-from neuroasync.model import Model
-from neuroasync.spikes import SpikeTrains
-from neuroasync.train.kernels.draws import gather
+from neuroasync.train.kernels.random_draws import gather
 
 __all__ = ["Batch", "in_order", "make_batch"]
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from neuroasync._atomic import atomic_file
-from neuroasync.bundle import Bundle
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.formats.atomic_write import atomic_file
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.model import Model
 from neuroasync.errors import NeuroasyncError
-from neuroasync.model import Model
-from neuroasync.spikes import SpikeTrains
 
 __all__ = ["CheckpointError", "fingerprint", "load_checkpoint", "save_checkpoint"]
 

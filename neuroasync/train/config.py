@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from neuroasync.bundle import PolicySpec
-from neuroasync.policies import LayerSync, Momentum, make_policy
-from neuroasync.settings import InputMode, RunSettings, check_seed
+from neuroasync.core.engine.policies import LayerSync, Momentum, make_policy
+from neuroasync.core.engine.run_settings import InputMode, RunSettings, check_seed
+from neuroasync.core.formats.bundle import PolicySpec
 from neuroasync.train.losses import LossKind
-from neuroasync.train.network import Device
+from neuroasync.train.module import Device
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["TrainConfig"]
@@ -40,7 +40,7 @@ class TrainConfig:
         input_dropout: probability that an input event is dropped.
         momentum_noise: λ of the momentum order.
         init_rate: spikes per neuron and pass that every population begins with, above 0, see
-            ``start_firing``; None keeps the model's own weights.
+            ``scale_to_firing_rate``; None keeps the model's own weights.
         duration_us: end every sample here, µs; None ends each with its last event's bin.
         seed: of initialisation, shuffling, orders and dropout.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.

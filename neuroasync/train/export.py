@@ -6,14 +6,14 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import torch
 
-from neuroasync.bundle import Bundle, Golden, Scalar
-from neuroasync.kernels.order import sample_seed
-from neuroasync.recording import rows_digest
-from neuroasync.spikes import SpikeTrains
-from neuroasync.topology import parse_topology, same_topology
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.formats.bundle import Bundle, GoldenSample, Scalar
+from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.topology import parse_topology, same_topology
+from neuroasync.core.recording.recording import rows_digest
 from neuroasync.train.batch import make_batch
-from neuroasync.train.record import Recorder
-from neuroasync.train.trainer import Fit
+from neuroasync.train.event_record import EventRecordRunner
+from neuroasync.train.training_loop import Fit
 
 __all__ = ["export_bundle"]
 
@@ -81,15 +81,15 @@ def _version() -> str | None:
         return None
 
 
-def _golden_samples(fit: Fit, samples: SpikeTrains, n: int) -> tuple[Golden, ...]:
+def _golden_samples(fit: Fit, samples: SpikeTrains, n: int) -> tuple[GoldenSample, ...]:
     # A golden sample has no duration: it ends with its last event's bin, as everywhere.
-    recorder = Recorder(fit.model, threads=1)
+    recorder = EventRecordRunner(fit.model, threads=1)
     seeds = [sample_seed(fit.config.seed, i) for i in range(n)]
     batch = make_batch(fit.model, samples, range(n), seeds)
     weights = recorder.wiring.wires.weights
     record = recorder.run(weights, batch, fit.config.run_settings, keep=False)
     return tuple(
-        Golden(
+        GoldenSample(
             samples[i],
             fit.config.policy_spec,
             seeds[i],

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
-from neuroasync.settings import InputMode
+from neuroasync.core.engine.run_settings import InputMode
 from neuroasync.train.config import TrainConfig
 
 __all__ = [
@@ -58,7 +58,7 @@ class Recipe:
     """How a network is made.
 
     Attributes:
-        topology: of the network; see ``neuroasync.topology``.
+        topology: of the network; see ``neuroasync.core.model.topology``.
         config: the training.
     """
 

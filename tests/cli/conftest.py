@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_files import Files, golden_bundle, some_trains
 from typer.testing import CliRunner, Result
 
 from neuroasync import write_bundle, write_spikes
 from neuroasync.cli.app import app
 from neuroasync.shipped import NETWORKS
+from tests.helpers.cli_files import Files, golden_bundle, some_trains
 
 Invoke = Callable[..., Result]
 

@@ -1,14 +1,13 @@
 """Sets read from a folder: what comes of them, and what is said of bad files."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from neuroasync import DatasetError, SpikeTrain
 from neuroasync.datasets import load_dataset
+from tests.helpers.paths import DATA
 
-SOUNDS = Path(__file__).parent.parent / "data" / "sounds"
+SOUNDS = DATA / "sounds"
 
 
 def nmnist(samples=10):

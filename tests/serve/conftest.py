@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from counts import Counts
-from networks import chain, sample
 
 from neuroasync import Bundle, Decision, Network, SpikeTrain
 from neuroasync.serve import ServerLimits, create_app
+from tests.helpers.server_counts import Counts
+from tests.helpers.small_networks import chain, sample
 
 
 @pytest.fixture(scope="session")

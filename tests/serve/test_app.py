@@ -4,14 +4,14 @@ import dataclasses
 
 import httpx
 import pytest
-from asgi import connect
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from test_stream import same
 
 from neuroasync import BundleError, ClosedError, Network, write_bundle
 from neuroasync.serve import ServerLimits, create_app
-from neuroasync.serve.pace import Pace
+from neuroasync.serve.connection.rate_limit import TokenBucket
+from tests.helpers.asgi_client import connect
+from tests.serve.connection.test_stream import same
 
 
 async def test_a_bundle_is_opened_and_closed_with_the_app(bundle, tmp_path, trains, no_leaks):
@@ -87,7 +87,7 @@ def test_limits_are_checked(field, value):
 
 def test_a_pace_lets_a_seconds_worth_come_at_once_and_then_one_at_a_time():
     now_s = 7.0
-    pace = Pace(4, lambda: now_s)
+    pace = TokenBucket(4, lambda: now_s)
     assert [pace.delay_s() for _ in range(4)] == [0.0] * 4
     assert pace.delay_s() == 0.25
     now_s += 0.25
@@ -98,6 +98,6 @@ def test_a_pace_lets_a_seconds_worth_come_at_once_and_then_one_at_a_time():
 
 def test_less_than_one_a_second_is_a_pace_too():
     now_s = 0.0
-    pace = Pace(0.5, lambda: now_s)
+    pace = TokenBucket(0.5, lambda: now_s)
     assert pace.delay_s() == 0.0
     assert pace.delay_s() == 2.0

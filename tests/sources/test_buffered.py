@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from streams import all_of, each, part
 
 import neuroasync as na
 from neuroasync.sources import SourceCounts, buffered
+from tests.helpers.event_streams import all_of, each, part
 
 
 class Pushed:

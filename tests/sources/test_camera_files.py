@@ -2,18 +2,18 @@
 
 import asyncio
 import threading
-from pathlib import Path
 
 import faery
 import numpy as np
 import pytest
-from streams import all_of
 
 import neuroasync as na
 from neuroasync import limits
 from neuroasync.sources import CameraFileSource, SourceCounts, View
+from tests.helpers.event_streams import all_of
+from tests.helpers.paths import DATA
 
-CAMERA = Path(__file__).parents[1] / "data" / "camera"
+CAMERA = DATA / "camera"
 DVS = CAMERA / "dvs.es"
 EVT2 = CAMERA / "evt2.raw"
 SENSOR = (640, 480)

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from streams import all_of, each, part
 
 import neuroasync as na
-from neuroasync.clock import ManualClock, VirtualClock
+from neuroasync.runtime.clock import ManualClock, VirtualClock
 from neuroasync.sources import Paced, Source, SourceCounts
+from tests.helpers.event_streams import all_of, each, part
 
 
 class Listed(Source):

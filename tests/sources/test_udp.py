@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streams import all_of, each, part
 
 import neuroasync as na
 from neuroasync import limits
-from neuroasync.clock import ManualClock
+from neuroasync.runtime.clock import ManualClock
 from neuroasync.sources import SourceCounts, UdpSource, send_udp
+from tests.helpers.event_streams import all_of, each, part
 
 SHAPE = (2, 4, 4)
 

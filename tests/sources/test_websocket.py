@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager
 
 import msgpack
 import pytest
-from streams import all_of, part
 from websockets.asyncio.server import serve
 
 import neuroasync as na
 from neuroasync.messages import EventMessage, format_events
 from neuroasync.sources import SourceCounts, WebsocketSource
+from tests.helpers.event_streams import all_of, part
 
 
 @asynccontextmanager

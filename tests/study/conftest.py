@@ -9,18 +9,17 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
-from studies import files, plan
-
-from neuroasync.datasets.own import OwnFiles
-from neuroasync.study import Plan, run_study
-from neuroasync.study.records import Measured
+from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.study import StudyPlan, run_study
+from neuroasync.study.results.records import Measured
+from tests.helpers.small_studies import files, plan
 
 
 @dataclass(frozen=True)
 class Finished:
     """A study that has ended: its plan, its folder, its samples, and what it returned."""
 
-    plan: Plan
+    plan: StudyPlan
     folder: Path
     own: OwnFiles
     found: list[Measured]

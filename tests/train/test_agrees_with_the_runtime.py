@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import dyadic, models, spike_trains
-from test_reference_vectors import CASES, TIMESTEP_US, model_of, train_of
 
 import neuroasync as na
-from neuroasync.policies import make_policy
-from neuroasync.recording import Recorder
-from neuroasync.settings import RunSettings
+from neuroasync.core.engine.policies import make_policy
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.recording.recording import Recorder
 from neuroasync.train import make_batch
-from neuroasync.train.record import Recorder as TrainRecorder
+from neuroasync.train.event_record import EventRecordRunner
+from tests.helpers.strategies import dyadic, models, spike_trains
+from tests.semantics.test_reference_vectors import CASES, TIMESTEP_US, model_of, train_of
 
 POLICIES = ["layer-sync", "random", "momentum", "fifo"]
 
@@ -22,7 +22,7 @@ POLICIES = ["layer-sync", "random", "momentum", "fifo"]
 def trainer_rows(model, train, run_settings, seed, duration_us=None):
     """(pass, step, neuron) of each spike in the trainer's forward pass."""
     trains = na.SpikeTrains.from_trains([train], model.input_shape)
-    recorder = TrainRecorder(model, threads=1)
+    recorder = EventRecordRunner(model, threads=1)
     batch = make_batch(model, trains, [0], [seed], duration_us)
     record = recorder.run(recorder.wiring.wires.weights, batch, run_settings, keep=False)
     return record.rows()[0].tolist()

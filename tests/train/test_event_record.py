@@ -7,18 +7,18 @@ import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from strategies import models, spike_trains
 
-from neuroasync.connections import Dense
+from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.model.connections import Dense
+from neuroasync.core.model.model import LIF, Model, Population
 from neuroasync.errors import ForwardStepLimitError
-from neuroasync.model import LIF, Model, Population
-from neuroasync.policies import Fifo, LayerSync, Momentum, Random
-from neuroasync.settings import RunSettings
-from neuroasync.spikes import SpikeTrain, SpikeTrains
 from neuroasync.train import Surrogate, make_batch
-from neuroasync.train.dense import run_dense
-from neuroasync.train.function import run_record
-from neuroasync.train.record import Recorder
+from neuroasync.train.autograd_function import run_record
+from neuroasync.train.event_record import EventRecordRunner
+from neuroasync.train.torch_engine.forward import run_dense
+from tests.helpers.strategies import models, spike_trains
 
 SURROGATES = [Surrogate(), Surrogate("fast-sigmoid", 2.0), Surrogate("sigmoid", 4.0)]
 POLICIES = [LayerSync(), Random(), Momentum(), Momentum(noise=0.5), Fifo()]
@@ -43,7 +43,7 @@ def runs(draw, **features):
 
 def both(model, batch, how, surrogate, dropout=0.0, direction=0):
     """Outputs and gradient of a random loss, by the event record and by plain torch."""
-    recorder = Recorder(model, threads=1)
+    recorder = EventRecordRunner(model, threads=1)
     flat = recorder.wiring.wires.weights
     results = []
     for run, dtype, extra in (
@@ -112,7 +112,7 @@ def test_a_record_that_outgrows_its_logs_is_grown_without_loss():
     data = SpikeTrains.from_trains(trains, (40,))
     how = RunSettings(Random(), 3)
     batch = make_batch(model, data, [0, 1, 2] * 8, range(24))
-    recorder = Recorder(model, threads=2)
+    recorder = EventRecordRunner(model, threads=2)
     weights = recorder.wiring.wires.weights
     rows, total = [], np.zeros(weights.size)
     for k in range(24):
@@ -122,7 +122,7 @@ def test_a_record_that_outgrows_its_logs_is_grown_without_loss():
         total += recorder.backward(record, votes, spikes, (0, 1.5))
         rows += [record.rows()[0].copy()]
         del record
-    recorder = Recorder(model, threads=2)
+    recorder = EventRecordRunner(model, threads=2)
     record = recorder.run(weights, batch, how)
     assert sum(len(r) for r in rows[:3]) > 2 * 2048 + 130  # what a chunk's log holds at first
     assert all(np.array_equal(a, b) for a, b in zip(rows, record.rows(), strict=True))
@@ -139,7 +139,7 @@ def test_two_records_of_one_network_do_not_disturb_each_other():
         SpikeTrain(np.sort(rng.integers(0, 3000, 30)), rng.integers(0, 8, 30)) for _ in range(2)
     ]
     data = SpikeTrains.from_trains(trains, (8,))
-    recorder, how = Recorder(model, threads=1), RunSettings()
+    recorder, how = EventRecordRunner(model, threads=1), RunSettings()
     weights = torch.from_numpy(recorder.wiring.wires.weights.copy()).requires_grad_()
     alone = []
     for k in range(2):
@@ -157,7 +157,7 @@ def test_changing_the_weights_in_place_before_the_walk_back_is_noticed():
     connection = Dense("input", "a", np.ones((1, 1)))
     model = Model(1000, (1,), (Population("a", (1,)),), (connection,), "a")
     data = SpikeTrains.from_trains([SpikeTrain(np.array([0]), np.array([0]))], (1,))
-    recorder = Recorder(model, threads=1)
+    recorder = EventRecordRunner(model, threads=1)
     weights = torch.from_numpy(recorder.wiring.wires.weights.copy()).requires_grad_()
     batch = make_batch(model, data, [0], [0])
     out = run_record(weights, recorder, batch, RunSettings(), Surrogate())

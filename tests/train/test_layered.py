@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d, linear
 
-from neuroasync.connections import Conv2d, Dense
-from neuroasync.model import LIF, Model, Population
-from neuroasync.policies import LayerSync, Random
-from neuroasync.settings import RunSettings
-from neuroasync.spikes import SpikeTrain, SpikeTrains
-from neuroasync.topology import parse_topology
+from neuroasync.core.engine.policies import LayerSync, Random
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.model.connections import Conv2d, Dense
+from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.topology import parse_topology
 from neuroasync.train import SpikingNetwork
 
 TIMESTEPS, SAMPLES = 6, 5

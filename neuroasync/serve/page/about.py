@@ -5,14 +5,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from neuroasync.bundle import Bundle
-from neuroasync.decision import StopRule
-from neuroasync.network import Network
-from neuroasync.policies import policy_name
+from neuroasync.core.engine.decision import StopRule
+from neuroasync.core.engine.policies import policy_name
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.runtime.network import Network
 from neuroasync.serve.page.drawing import drawing_of, is_digits
 from neuroasync.serve.page.request import POLICIES
 from neuroasync.shipped import shipped_spikes
-from neuroasync.spikes import SpikeTrain
 
 __all__ = ["about"]
 

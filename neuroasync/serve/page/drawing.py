@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, cast
 
-from neuroasync.bundle import Bundle
+from neuroasync.core.formats.bundle import Bundle
 from neuroasync.datasets.images import Coding
 
 __all__ = ["Drawing", "drawing_of", "is_digits"]

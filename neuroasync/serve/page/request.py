@@ -8,11 +8,11 @@ from typing import Any, Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.bundle import Bundle
+from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_seed
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.formats.bundle import Bundle
 from neuroasync.datasets.images import encode_image
 from neuroasync.serve.page.drawing import drawing_of
-from neuroasync.settings import RunOptions, RunSettings, check_seed
-from neuroasync.spikes import SpikeTrain
 
 __all__ = [
     "MAX_TRACE_BYTES",

@@ -10,17 +10,17 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from neuroasync.decision import Decision
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.policies import policy_name
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.recording.recording import Recorder
 from neuroasync.errors import ClosedError, NeuroasyncError
-from neuroasync.kernels.order import sample_seed
-from neuroasync.network import Network
-from neuroasync.policies import policy_name
-from neuroasync.recording import Recorder
+from neuroasync.runtime.network import Network
 from neuroasync.serve.page.about import about
 from neuroasync.serve.page.assets import HEADERS, asset_routes
 from neuroasync.serve.page.request import MAX_TRACE_BYTES, TraceRequest, read_request
-from neuroasync.serve.trace import trace_of
-from neuroasync.settings import RunSettings
+from neuroasync.serve.page.trace import trace_of
 
 __all__ = ["page_routes"]
 

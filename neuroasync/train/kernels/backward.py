@@ -26,10 +26,10 @@ forward steps is that of Koopman et al., arXiv 2408.05098.
 
 import numpy as np
 
-from neuroasync.kernels import layout as lay
-from neuroasync.kernels.jit import kernel
-from neuroasync.kernels.memory import f32_at, i64_at
-from neuroasync.train.kernels.products import add_outer, add_weighted
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.array_views import f32_at, i64_at
+from neuroasync.core.kernels.jit import kernel
+from neuroasync.train.kernels.accumulate import add_outer, add_weighted
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
 from neuroasync.train.kernels.surrogate import derivative
 
@@ -57,7 +57,7 @@ def backward_samples(
 
     Args:
         populations, connections, links, weights, thresholds: the network; see
-            ``neuroasync.kernels.layout``.
+            ``neuroasync.core.kernels.layout``.
         owner: i32[N], population of each neuron.
         by_rank: i64[P], populations by ascending (rank, declaration).
         lags: i64[C], delay of each connection in passes.

@@ -2,11 +2,8 @@
 
 import numpy as np
 
-from neuroasync.kernels import layout as lay
-from neuroasync.kernels.advance import advance, begin
-from neuroasync.kernels.decide import leader
-from neuroasync.kernels.jit import kernel
-from neuroasync.kernels.memory import (
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.array_views import (
     control_of,
     i64_at,
     populations_of,
@@ -14,6 +11,9 @@ from neuroasync.kernels.memory import (
     settings_of,
     votes_of,
 )
+from neuroasync.core.kernels.forward_pass import advance, begin
+from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.voting import leader
 
 __all__ = ["forward_samples"]
 

@@ -1,7 +1,7 @@
 """Where the neurons of a pass have their surrogate sites, before the pass is walked in reverse."""
 
-from neuroasync.kernels import layout as lay
-from neuroasync.kernels.jit import kernel
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.jit import kernel
 
 __all__ = ["bucket_sites", "first_steps"]
 
@@ -14,7 +14,7 @@ def first_steps(
     """Say when each population was first evaluated in a pass, or where its silence belongs.
 
     Args:
-        populations, connections, links, rows, slots: see ``neuroasync.kernels.layout``.
+        populations, connections, links, rows, slots: see ``neuroasync.core.kernels.layout``.
         owner: i32[N], population of each neuron.
         by_rank: i64[P], populations by ascending (rank, declaration).
         row0, row1, slot0, slot1: the pass's part of ``rows`` and ``slots``.
@@ -71,7 +71,7 @@ def bucket_sites(populations, first, peak_steps, steps, starts, sites):
     population with a sync threshold it is none.
 
     Args:
-        populations: see ``neuroasync.kernels.layout``.
+        populations: see ``neuroasync.core.kernels.layout``.
         first: i64[P], see :func:`first_steps`.
         peak_steps: i32[N], of the pass.
         steps: forward steps of the pass.

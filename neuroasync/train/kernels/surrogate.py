@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.kernels.jit import kernel
+from neuroasync.core.kernels.jit import kernel
 
 __all__ = ["ARCTAN", "FAST_SIGMOID", "SIGMOID", "derivative"]
 

@@ -1,0 +1,133 @@
+"""How late is everybody else on an event loop that decides at full load?"""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from bench.paired_timing import quantiles, run_in_loop
+from bench.reference_networks import as_bundle, dense_stack, samples
+from bench.result import Answer, Line, Scale, expect_same, scaled
+from bench.runners import Counts, counts
+from neuroasync import Bundle, Network, SpikeTrain, sample_seed
+
+__all__ = ["ask"]
+
+_BEAT_S = 1e-3
+_SESSIONS = 20
+_STRETCH_S = 2.5
+_SIZES = {
+    "0.02 M synapses": (200, 64, 64, 10),
+    "1 M synapses": (2312, 332, 332, 332, 10),
+    "10 M synapses": (2312, 1740, 1740, 1740, 10),
+}
+
+
+class _Measured(NamedTuple):
+    """Seconds that each beat was late; decisions made, in all and per second."""
+
+    idle: list[float]
+    busy: list[float]
+    decisions: int
+    rate: float
+
+
+async def ask(scale: Scale) -> Answer:
+    """Measure a heartbeat every 1 ms beside 20 sessions that decide without a break.
+
+    Idle and busy stretches alternate in one run: the idle ones show what the loop's timers and
+    the machine do by themselves. A beat keeps its due time however late those before it were.
+    """
+    lines: list[Line] = []
+    decisions = 0
+    for loop in ("asyncio", "uvloop"):
+        for size, sizes in _SIZES.items():
+            bundle = as_bundle(dense_stack(sizes))
+            trains = samples(10, min(150, sizes[0] // 2), sizes[0])
+            # A loop of its own, in a thread of its own: this one is running.
+            main = _measure(bundle, trains, scale.seconds)
+            found = await asyncio.to_thread(run_in_loop, main, loop)
+            decisions += found.decisions
+            idle, busy = (scaled(quantiles(late), 1e-3) for late in (found.idle, found.busy))
+            lines.append(Line(f"{loop}, {size}, idle", idle, 1.0))
+            figures = {"decisions/s": found.rate, "p99 beyond idle": busy.p99 - idle.p99}
+            ratio = busy.p99 / max(idle.p99, 1e-6)
+            name = f"{loop}, {size}, busy"
+            lines.append(Line(name, busy, ratio, target="p99 <= 3 ms", figures=figures))
+    return Answer(
+        "lateness",
+        "How late does a heartbeat of 1 ms come beside 20 sessions that never rest?",
+        "ms",
+        "the idle loop of the line above",
+        tuple(lines),
+        (f"{decisions} decisions under load: each of a session's first ones as alone",),
+        ("ratios are of p99; uvloop's timers have a resolution of 1 ms, and may be early",),
+    )
+
+
+async def _measure(bundle: Bundle, trains: list[SpikeTrain], seconds: float) -> "_Measured":
+    """Count how late beats are, idle and busy, each for ``seconds`` in all."""
+    idle: list[float] = []
+    busy: list[float] = []
+    stretch, took, made = min(seconds, _STRETCH_S), 0.0, 0
+    async with Network(bundle) as network:
+        alone = [
+            counts(await network.decide(t, seed=sample_seed(0, k))) for k, t in enumerate(trains)
+        ]
+        for _ in range(max(1, round(seconds / stretch))):
+            idle += await _beats(stretch)
+            over = asyncio.Event()
+            began = time.monotonic()
+            running = [
+                asyncio.create_task(_decide(network, trains, over)) for _ in range(_SESSIONS)
+            ]
+            busy += await _beats(stretch)
+            over.set()
+            decided = await asyncio.gather(*running)
+            took += time.monotonic() - began
+            for n, first in decided:
+                made += n
+                expect_same("decisions", {"alone": alone[: len(first)], "under load": first})
+    return _Measured(idle, busy, made, made / took)
+
+
+async def _decide(
+    network: Network, trains: list[SpikeTrain], over: asyncio.Event
+) -> tuple[int, list[Counts]]:
+    """Decide without a break until it is over, at least once; how often, and the first ones.
+
+    The others are dropped, as an app would: a heap that grows calls for full garbage collections,
+    of some 60 ms each where torch is loaded.
+    """
+    made, first = 0, list[Counts]()
+    async with network.session() as session:
+        while not (made and over.is_set()):
+            decision = await session.decide(trains[made % len(trains)])
+            made += 1
+            if made <= len(trains):
+                first.append(counts(decision))
+    return made, first
+
+
+async def _beats(seconds: float) -> list[float]:
+    """How late each beat of ``seconds`` was, s: from its due time to when the loop got to it.
+
+    One call serves all beats that are due, so that being late once does not add up. Time is the
+    system's: uvloop's own clock stands still while callbacks run.
+    """
+    loop, late = asyncio.get_running_loop(), list[float]()
+    beats, over = int(seconds / _BEAT_S), loop.create_future()
+    begin = time.monotonic() + _BEAT_S
+
+    def beat() -> None:
+        now = time.monotonic()
+        late.append(now - (begin + len(late) * _BEAT_S))
+        while len(late) < beats and (due := begin + len(late) * _BEAT_S) <= now:
+            late.append(now - due)
+        if len(late) < beats:
+            loop.call_at(begin + len(late) * _BEAT_S, beat)
+        else:
+            over.set_result(None)
+
+    loop.call_at(begin, beat)
+    await over
+    return late

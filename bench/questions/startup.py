@@ -1,0 +1,106 @@
+"""How soon is a new process ready?"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.paired_timing import quantiles
+from bench.reference_networks import as_bundle, dense_stack, samples
+from bench.result import Answer, CheckError, Line, Scale, scaled
+from neuroasync import Network, write_bundle, write_spikes
+from neuroasync.core.events.spike_train import SpikeTrains
+
+__all__ = ["ask"]
+
+_DECIDE = """\
+import asyncio, sys, neuroasync
+async def main():
+    async with neuroasync.Network.load(sys.argv[1]) as network:
+        decision = await network.decide(neuroasync.read_spikes(sys.argv[2])[0])
+        print(decision.label, decision.total_spikes, decision.steps)
+asyncio.run(main())
+"""
+_HOW = ("--processes=1", "--values=3", "--warmups=1", "--loops=1", "--inherit-environ=PYTHONPATH")
+_PYTHON = "python"
+_LIBRARIES = "import numpy, numba"
+_IMPORT = "import neuroasync"
+_FIRST = "second start to first decision"
+
+
+async def ask(scale: Scale) -> Answer:
+    """Time commands by pyperf, which isolates and times processes; turns are taken in rounds."""
+    bundle, trains = as_bundle(dense_stack()), samples(1)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write_bundle(bundle, folder / "net.nab")
+        write_spikes(SpikeTrains.from_trains(trains, bundle.model.input_shape), folder / "in.npz")
+        (folder / "first.py").write_text(_DECIDE)
+        decide = [str(folder / name) for name in ("first.py", "net.nab", "in.npz")]
+        commands = {
+            _PYTHON: ["-c", "pass"],
+            _LIBRARIES: ["-c", _LIBRARIES],
+            _IMPORT: ["-c", _IMPORT],
+            _FIRST: decide,
+        }
+        async with Network(bundle) as network:
+            here = await network.decide(trains[0])
+        check = _check(decide, f"{here.label} {here.total_spikes} {here.steps}")
+        rounds = 2 if scale.quick else 10
+        seconds = np.array([_round(commands, folder, r) for r in range(rounds)])
+    times = dict(zip(commands, seconds.T, strict=True))
+    beyond = times[_IMPORT] - times[_LIBRARIES]
+    lines = [_line(label, found, times[_PYTHON]) for label, found in times.items()]
+    lines[-1] = _line(_FIRST, times[_FIRST], times[_PYTHON], "<= 1000 ms")
+    lines.append(_line("neuroasync beyond numpy and numba", beyond, None, "<= 150 ms"))
+    return Answer(
+        "start",
+        "How long do importing, and deciding for the first time, take in a new process?",
+        "ms",
+        _PYTHON,
+        tuple(lines),
+        (check,),
+        ("kernels were compiled before: this is a second start",),
+    )
+
+
+def _check(decide: list[str], expected: str) -> str:
+    """Run the command once for its result; its kernels are on disk afterwards."""
+    command = [sys.executable, *decide]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
+    if done.stdout.strip() != expected:
+        raise CheckError(f"first decision: {done.stdout.strip()!r}, here it is {expected!r}")
+    return f"first decision in a new process: label, spikes, steps {expected}, same as here"
+
+
+def _round(commands: dict[str, list[str]], folder: Path, number: int) -> list[float]:
+    return [_time(command, folder / f"{number}-{k}") for k, command in enumerate(commands.values())]
+
+
+def _time(command: list[str], path: Path) -> float:
+    """Median seconds of the command, of three runs."""
+    import pyperf
+
+    call = [sys.executable, "-m", "pyperf", "command", "-q", *_HOW, "-o", str(path)]
+    call += ["--", sys.executable, *command]
+    subprocess.run(call, check=True, capture_output=True, env=_environment())
+    return float(pyperf.Benchmark.load(str(path)).median())
+
+
+def _environment() -> dict[str, str]:
+    """With the checkout's package first on the path, as here."""
+    import neuroasync
+
+    return os.environ | {"PYTHONPATH": str(Path(neuroasync.__file__).parents[1])}
+
+
+def _line(name: str, seconds: Any, baseline: Any, target: str = "") -> Line:
+    values = scaled(quantiles(seconds), 1e-3)
+    if baseline is None:
+        return Line(name, values, target=target)
+    low, ratio, high = np.quantile(seconds / baseline, (0.1, 0.5, 0.9)).tolist()
+    return Line(name, values, ratio, (low, high), target)

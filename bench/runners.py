@@ -1,0 +1,96 @@
+"""neuroasync as it is timed: sessions in a running loop, and samples without a loop."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.c_baseline import LimitResult
+from neuroasync import Bundle, Decision, Network, Session, SpikeTrain
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.voting import leader
+
+__all__ = ["Counts", "bare_decider", "counts", "open_session", "recorded", "session_decider"]
+
+
+class Counts(NamedTuple):
+    """What two deciders must agree on; spikes and votes to the last one."""
+
+    label: int | None
+    votes: tuple[int, ...]
+    steps: int
+    rounds: int
+    synops: int
+    spikes: int
+
+
+def counts(result: Decision | LimitResult | Counts) -> Counts:
+    """The counts of a decision, of ours or of the C loop's."""
+    if isinstance(result, Counts):
+        return result
+    if isinstance(result, LimitResult):
+        votes, spikes = result.votes, result.spikes
+    else:
+        votes, spikes = tuple(result.votes.tolist()), result.total_spikes
+    return Counts(result.label, votes, result.steps, result.rounds, result.synops, spikes)
+
+
+async def open_session(
+    stack: AsyncExitStack, bundle: Bundle, seed: int = 0, **options: Any
+) -> Session:
+    """A session as a user has it; sample number k runs with ``sample_seed(seed, k)``."""
+    network = await stack.enter_async_context(Network(bundle, seed=seed, **options))
+    return await stack.enter_async_context(network.session())
+
+
+def session_decider(
+    session: Session, trains: Sequence[SpikeTrain]
+) -> Callable[[int], Awaitable[Decision]]:
+    """Call k decides on sample ``k % len(trains)``; it must be the session's k-th."""
+    return lambda k: session.decide(trains[k % len(trains)])
+
+
+def bare_decider(
+    bundle: Bundle, trains: Sequence[SpikeTrain], seed_of: Callable[[int], int], **options: Any
+) -> Callable[[int], Counts]:
+    """The engine alone, called as the C loop is: events in, counts out, and no event loop."""
+    plan = ExecutionPlan(PackedNetwork(bundle.model), Network(bundle, **options).settings)
+    forward = Simulator(plan)
+
+    def decide(k: int) -> Counts:
+        train = trains[k % len(trains)]
+        forward.begin(seed_of(k))
+        forward.feed(train.t_us, train.index)
+        forward.advance(int(train.t_us[-1]))
+        forward.leave()
+        state = forward.state
+        control, votes = state.control.tolist(), state.votes
+        label = int(leader(votes))
+        return Counts(
+            None if label < 0 else label,
+            tuple(votes[lay.VOTES].tolist()),
+            control[lay.STEPS],
+            control[lay.ROUNDS],
+            control[lay.SYNOPS],
+            control[lay.SPIKES],
+        )
+
+    return decide
+
+
+async def recorded(
+    bundle: Bundle, train: SpikeTrain, seed: int, **options: Any
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Who fired, and what was delivered but input, in order; i64[.., 3] of (pass, step, neuron)."""
+    async with Network(bundle, **options) as network:
+        recorder = network.recorder()
+        await network.decide(train, seed=seed, recorder=recorder)
+    log = recorder.finish()
+    fired = np.stack((log.pass_, log.step, log.neuron), axis=1)
+    slots = np.stack((log.delivered_pass, log.delivered_step, log.delivered_neuron), axis=1)
+    return fired, slots[log.delivered_step > 0]

@@ -1,0 +1,64 @@
+"""What must be true of every answer, and of the counts of server and clients."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import uvloop
+
+from bench.load_generator import Outcome, samples_of
+from bench.result import CheckError
+from neuroasync import Network, SpikeTrains
+
+__all__ = ["check_answered", "check_books", "check_equal", "check_settled"]
+
+
+def check_answered(outcomes: Sequence[Outcome]) -> None:
+    """Raise CheckError unless every sample has one answer."""
+    for o in outcomes:
+        if o.answered != o.sent or o.twice:
+            raise CheckError(
+                f"connection {o.number}: {o.sent} samples sent, {o.answered} answered, "
+                f"{o.twice} answered twice"
+            )
+
+
+def check_equal(bundle: Path, outcomes: Sequence[Outcome], spikes: SpikeTrains) -> None:
+    """Raise CheckError unless every decision is the one that ``run`` gives."""
+
+    async def check() -> None:
+        async with Network.load(bundle) as network:
+            for o in outcomes:
+                if not o.sent:
+                    continue
+                decisions = await network.decide_all(samples_of(o, spikes), seed=o.number)
+                for n, found in o.decided.items():
+                    d = decisions[n]
+                    if found != (d.label, tuple(d.votes.tolist()), d.total_spikes, d.rounds):
+                        raise CheckError(f"connection {o.number}, sample {n}: {found}, run: {d}")
+
+    uvloop.run(check())
+
+
+def check_books(counts: Mapping[str, float], outcomes: Sequence[Outcome]) -> None:
+    """Raise CheckError unless server and clients count the same, and it adds up."""
+    theirs = {
+        "samples_sent": sum(o.sent for o in outcomes),
+        "samples_accepted": sum(len(o.decided) for o in outcomes),
+        "samples_dropped": sum(len(o.dropped) for o in outcomes),
+        "samples_refused": sum(len(o.refused) for o in outcomes),
+        "decisions": sum(len(o.decided) for o in outcomes),
+        "samples_open": 0,
+        "samples_waiting": 0,
+        "events_waiting": 0,
+    }
+    for name, expected in theirs.items():
+        if counts[name] != expected:
+            raise CheckError(f"{name}: the server counts {counts[name]}, the clients {expected}")
+    check_settled(counts)
+
+
+def check_settled(counts: Mapping[str, float]) -> None:
+    """Raise CheckError unless the server's own counts add up."""
+    settled = sum(counts[f"samples_{k}"] for k in ("accepted", "dropped", "refused"))
+    if counts["samples_sent"] != settled:
+        raise CheckError(f"samples: {counts['samples_sent']} sent, {settled} settled")

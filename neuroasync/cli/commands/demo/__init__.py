@@ -1,0 +1,1 @@
+"""The demo: shipped networks under every policy, as a table and figures."""

@@ -1,0 +1,1 @@
+"""Ring 0: what a forward pass computes. Synchronous; numpy and numba only."""

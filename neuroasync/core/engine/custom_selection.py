@@ -1,0 +1,85 @@
+"""Who goes next where no kernel decides it: by a policy of the user's, or by a recording."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neuroasync.core.engine.network_state import NetworkState
+from neuroasync.core.engine.policies import OrderingPolicy, PendingSpikes
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.order_keys import MASK
+from neuroasync.errors import PolicyError, ReplayError
+
+__all__ = ["choose_by_policy", "choose_recorded"]
+
+
+def choose_by_policy(state: NetworkState, policy: OrderingPolicy, group_size: int) -> int:
+    """Let the user's policy choose; write it to the state; return how many.
+
+    Raises:
+        PolicyError: the policy returned an impossible order.
+    """
+    pending = _pending(state)
+    k = pending.neuron.size
+    wanted = min(k, group_size)
+    answer = policy.order(pending, group_size)
+    chosen = _positions(answer, wanted, k)
+    if chosen is None:
+        raise PolicyError(
+            f"{type(policy).__name__}.order returned {answer!r:.120}, "
+            f"expected {wanted} distinct positions from 0 to {k - 1}"
+        )
+    state.attach().chosen[:wanted] = chosen
+    return wanted
+
+
+def choose_recorded(state: NetworkState, keys: NDArray[np.int64]) -> int:
+    """Choose the pending spikes with ``keys``, in this order; return how many.
+
+    Raises:
+        ReplayError: one of them is not pending, or is named twice, or none is named.
+    """
+    k, workspace = int(state.control[lay.PENDING]), state.attach()
+    at = {key: position for position, key in enumerate(workspace.pending[lay.KEY, :k].tolist())}
+    if not keys.size:
+        raise ReplayError(f"{k} spikes are pending; the recording delivers none of them")
+    for slot, key in enumerate(keys.tolist()):
+        if key not in at:
+            n = state.plan.wiring.model.size
+            who = f"neuron {key}" if key < n else f"input event {key - n} of the pass"
+            raise ReplayError(f"slot {slot}: the recording delivers {who}, which is not pending")
+        workspace.chosen[slot] = at.pop(key)
+    return keys.size
+
+
+def _positions(answer: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] | None:
+    """The first ``wanted`` positions of a policy's answer, or None if they are no such thing."""
+    try:
+        positions = np.asarray(answer)
+    except ValueError:  # lists of different lengths, for one
+        return None
+    if positions.ndim != 1 or positions.dtype.kind not in "iu" or positions.size < wanted:
+        return None
+    chosen = positions[:wanted]
+    inside = chosen.min() >= 0 and chosen.max() < below
+    return chosen.astype(np.int64) if inside and np.unique(chosen).size == wanted else None
+
+
+def _pending(state: NetworkState) -> PendingSpikes:
+    """What a policy of the user's is shown."""
+    control, pending = state.control, state.attach().pending
+    k = int(control[lay.PENDING])
+    origin, owner = pending[lay.ORIGIN, :k].copy(), pending[lay.OWNER, :k].copy()
+    is_input = owner == len(state.plan.wiring.model.populations)
+    neuron = np.where(is_input, 0, origin)
+    waiting = state.waiting
+    count = np.ones(k, np.int64) if waiting is None else waiting[neuron].astype(np.int64)
+    return PendingSpikes(
+        neuron=pending[lay.KEY, :k].copy(),
+        population=owner,
+        momentum=np.where(is_input, np.float32(0), state.momentum[neuron]),
+        arrival=pending[lay.ARRIVAL, :k].copy(),
+        multiplicity=np.where(is_input, 1, count),
+        seed=int(control[lay.SEED]) & MASK,
+        pass_index=int(control[lay.PASS]),
+        step=int(control[lay.STEP]) + 1,
+    )

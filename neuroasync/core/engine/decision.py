@@ -1,0 +1,174 @@
+"""Decisions, and the rules that say when there is one."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync import limits
+from neuroasync.core.kernels import layout as lay
+from neuroasync.errors import StopRuleError
+
+__all__ = ["Decision", "Progress", "StopRule", "StopRuleLike", "parse_stop_rule", "short_rule"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a stop rule of your own may look at, after the input group and after each step.
+
+    Attributes:
+        votes: i64[classes], output spikes so far. Not to be kept or changed.
+        label: class that leads now, or None.
+        t_us: virtual time of the pass, µs.
+        passes, steps, rounds, spikes: so far in the sample.
+    """
+
+    votes: NDArray[np.int64]
+    label: int | None
+    t_us: int
+    passes: int
+    steps: int
+    rounds: int
+    spikes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """A built-in stop rule.
+
+    Attributes:
+        name: ``quiet``, ``first-spike``, ``votes``, ``margin`` or ``steps``.
+        arguments: (k,) of votes; the leads of margin, one per pass, of which the last holds for
+            all later passes and 0 is never; (n,) of steps; () otherwise.
+    """
+
+    name: str = "quiet"
+    arguments: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        """As it is written: ``margin(3)``, ``margin(4,4,3)``."""
+        return f"{self.name}({','.join(map(str, self.arguments))})" if self.arguments else self.name
+
+    @property
+    def code(self) -> tuple[int, tuple[int, ...]]:
+        """Number and arguments that the kernels know it by."""
+        if self.name == "first-spike":
+            return lay.VOTE_COUNT, (1,)
+        return _CODES[self.name], self.arguments
+
+
+StopRuleLike: TypeAlias = str | StopRule | Callable[[Progress], bool]
+"""When to stop: a rule, how it is written, or a function that says when."""
+
+_CODES: Final = {
+    "quiet": lay.QUIET,
+    "votes": lay.VOTE_COUNT,
+    "margin": lay.MARGIN,
+    "steps": lay.STEPS_AFTER,
+}
+_LEAST: Final = {"votes": 1, "margin": 1, "steps": 0}
+_EXPECTED: Final = (
+    "quiet, first-spike, votes(k), margin(k), margin(k,..) with a lead for each pass, steps(n) "
+    "or, in a calibrated network, confidence(p)"
+)
+
+
+def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool]:
+    """A stop rule from how it is written.
+
+    Raises:
+        StopRuleError: it is not one of ``quiet``, ``first-spike``, ``votes(k)``, ``margin(k)``,
+            ``margin(k,..)``, ``steps(n)`` (k from 1, leads of single passes and n from 0), nor
+            callable; or it has more leads than ``limits.MAX_LEADS``.
+    """
+    if isinstance(until, StopRule):
+        until = str(until)
+    if not isinstance(until, str):
+        if inspect.iscoroutinefunction(until) or inspect.iscoroutinefunction(
+            getattr(until, "__call__", None)  # noqa: B004  # looked at, not tested for
+        ):
+            raise StopRuleError(f"until: {until!r:.80} is async, expected a plain function")
+        if callable(until):
+            return until
+        raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}, or a function")
+    if until in ("quiet", "first-spike"):
+        return StopRule(until)
+    if until.startswith("confidence"):
+        raise StopRuleError(f"until: {until!r:.80} stands for a rule only in a calibrated network")
+    match = re.fullmatch(r"(votes|margin|steps)\(([0-9]{1,9}(?:, ?[0-9]{1,9})*)\)", until)
+    if match is not None:
+        rule = StopRule(match[1], tuple(map(int, match[2].split(","))))
+        most = limits.MAX_LEADS if rule.name == "margin" else 1
+        if len(rule.arguments) <= most and max(rule.arguments) >= _LEAST[rule.name]:
+            return rule
+    raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}")
+
+
+def short_rule(rule: str) -> str:
+    """A stop rule in a cell: of leads for many passes the first and the last."""
+    leads = rule.split(",")
+    return rule if len(leads) < 4 else f"{leads[0]},..,{leads[-1]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What a sample came to, and what it took.
+
+    Attributes:
+        label: index of the class that was decided for, or None if the output never fired.
+        class_name: its name, where the bundle has class names.
+        votes: i64[classes], output spikes.
+        stopped: whether the stop rule ended the sample before it was quiet.
+        t_us: virtual time of the last pass, µs; -1 if there was none.
+        passes: passes begun.
+        steps: forward steps.
+        rounds: rounds of at most F deliveries.
+        spikes: spikes of each population, by name.
+        input_events: input events read.
+        synops: synaptic operations, one per target of each delivered spike.
+        first_spike: (spikes, steps, rounds) when the output first fired, or None.
+        first_led: (spikes, steps, rounds) when a class first led the votes, by class.
+        undelivered: spikes in flight when the sample ended, which are dropped; or arrive in the
+            next one, where windows carry.
+        wall_s: wall time from the first event's delivery to the decision, s.
+        is_final: the sample is over; else it goes on, see :meth:`neuroasync.Session.watch`.
+    """
+
+    label: int | None
+    class_name: str | None
+    votes: NDArray[np.int64]
+    stopped: bool
+    t_us: int
+    passes: int
+    steps: int
+    rounds: int
+    spikes: dict[str, int]
+    input_events: int
+    synops: int
+    first_spike: tuple[int, int, int] | None
+    first_led: dict[int, tuple[int, int, int]]
+    undelivered: int
+    wall_s: float
+    is_final: bool = True
+
+    @property
+    def total_spikes(self) -> int:
+        """Spikes of all populations."""
+        return sum(self.spikes.values())
+
+    def __eq__(self, other: object) -> bool:
+        """Everything but the wall time is the same."""
+        if not isinstance(other, Decision):
+            return NotImplemented
+        return self._key() == other._key()
+
+    __hash__ = None  # type: ignore[assignment]  # holds an array
+
+    def _key(self) -> tuple[object, ...]:
+        counted = (self.passes, self.steps, self.rounds, self.synops, self.input_events)
+        ends = (self.label, self.stopped, self.t_us, self.first_spike, self.undelivered)
+        return (self.is_final, *ends, *counted, self.votes.tolist(), self.spikes, self.first_led)

@@ -1,0 +1,159 @@
+"""What all sessions share that run one network in one way, and where in a memory each part is."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync import limits
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.scratch_buffers import ScratchBuffers
+from neuroasync.core.kernels import layout as lay
+
+__all__ = ["ALIGNED_FROM", "LINE", "ExecutionPlan"]
+
+_CODES: Final = {
+    LayerSync: lay.LAYER_SYNC,
+    Random: lay.RANDOM,
+    Momentum: lay.MOMENTUM_ORDER,
+    Fifo: lay.FIFO,
+}
+LINE: Final = 8
+"""Words of a cache line: of 16 neurons' potentials, which come to rest and decay together."""
+ALIGNED_FROM: Final = 4096
+"""Neurons of a network that is not in a cache: a block of theirs that lies across two lines costs
+twice as much. Of smaller ones many sessions are open, and each is to be small."""
+
+
+class ExecutionPlan:
+    """What all sessions share that run one network in one way.
+
+    Args:
+        wiring: the network.
+        settings: how it is run.
+        dropout: probability that a spike leaves its neuron non-refractory (training only).
+        is_replay: whether a recording says who goes next.
+
+    Attributes:
+        run: how it is run.
+        settings, knobs: i64[..], with the stop rule's arguments behind its columns, and
+            f64[..]; columns are documented in ``kernels.layout``.
+        is_built_in: whether kernels alone can run it: the order and the stop rule are built in,
+            and no population is the user's.
+        names: of the populations.
+        size: of a session's memory, in words of 8 bytes.
+        head: of its control, votes and spikes, with which it begins.
+        idle: workspaces that no pass needs at the moment.
+    """
+
+    def __init__(
+        self,
+        wiring: PackedNetwork,
+        settings: RunSettings,
+        *,
+        dropout: float = 0.0,
+        is_replay: bool = False,
+    ) -> None:
+        self.wiring = wiring
+        self.run = settings
+        self.settings = _packed(wiring, settings)
+        if is_replay:
+            self.settings[lay.POLICY] = lay.CUSTOM
+        noise = settings.policy.noise if isinstance(settings.policy, Momentum) else 0.0
+        self.knobs = np.array([noise, dropout], np.float64)
+        populations = wiring.wires.populations[:-1]
+        self.is_built_in = (
+            self.settings[lay.POLICY] != lay.CUSTOM
+            and self.settings[lay.RULE] != lay.CALLABLE
+            and not populations[:, lay.EXTERNAL].any()
+        )
+        self.idle: list[ScratchBuffers] = []
+        self.names = tuple(p.name for p in wiring.model.populations)
+        self._places = np.zeros(lay.SESSION_END - lay.SETTINGS, np.int64)
+        self.size = self._lay_out(populations, dropout)
+        self._votes_at, self._spikes_at = self.at(lay.VOTES_AT) // 8, self.at(lay.SPIKES_AT) // 8
+        self.head = self._spikes_at + len(self.names)
+        self._place(lay.SETTINGS, self.settings.ctypes.data)
+        self._place(lay.KNOBS, self.knobs.ctypes.data)
+
+    def parts(
+        self, head: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Control i64[..], votes i64[5, classes] and spikes i64[P] in the head of a memory."""
+        votes, spikes = self._votes_at, self._spikes_at
+        return (
+            head[: lay.CONTROL_COLUMNS],
+            head[votes:spikes].reshape(lay.VOTE_COLUMNS, -1),
+            head[spikes : self.head],
+        )
+
+    def workspace(self) -> ScratchBuffers:
+        """A workspace, idle or new, that knows how to run."""
+        try:
+            return self.idle.pop()  # not asked for first: several threads may be here
+        except IndexError:
+            pass
+        workspace = ScratchBuffers(self.wiring)
+        workspace.context[lay.SETTINGS : lay.SESSION_END] = self._places
+        return workspace
+
+    def at(self, column: int) -> int:
+        """Where in a session's memory something is, in bytes; -1 if it is not needed."""
+        return int(self._places[column - lay.SETTINGS])
+
+    def _place(self, column: int, value: int) -> None:
+        self._places[column - lay.SETTINGS] = value
+
+    def _lay_out(self, populations: NDArray[np.int64], dropout: float) -> int:
+        """Give each part of a session's memory its place; return the words of all."""
+        model = self.wiring.model
+        n, count = model.size, len(model.populations)
+        classes = model.populations[model.index(model.output)].size
+        ring = 0 if model.timestep_us else _ring_room(n)
+        fires_again = (populations[:, lay.REFRACTORY] == 0) | (populations[:, lay.EXTERNAL] == 1)
+        parts = (
+            (lay.CONTROL_AT, True, 8 * lay.CONTROL_COLUMNS),
+            (lay.VOTES_AT, True, 8 * lay.VOTE_COLUMNS * classes),
+            (lay.SPIKES_AT, True, 8 * count),
+            (lay.V_AT, True, 4 * n),
+            (lay.MOMENTUM_AT, True, 4 * n),
+            (lay.MARKS_AT, True, 4 * n),
+            (lay.CLOCKS_AT, True, 8 * self.wiring.blocks),
+            (lay.RECEIVED_AT, bool((populations[:, lay.SYNC] > 0).any()), 4 * n),
+            (lay.WAITING_AT, bool(fires_again.any()) or dropout > 0, 4 * n),
+            (lay.LISTED_AT, bool(populations[:, lay.LATE].any()), 8 * n),
+            (lay.RING_AT, ring > 0, 8 * ring + 4 * ring * count),
+        )
+        words = 0
+        for column, is_needed, size in parts:
+            if n >= ALIGNED_FROM and column in (lay.V_AT, lay.MOMENTUM_AT, lay.MARKS_AT):
+                words += -words % LINE
+            self._place(column, 8 * words if is_needed else -1)
+            words += -(-size // 8) if is_needed else 0
+        self._place(lay.RING_ROOM, ring)
+        return words
+
+
+def _packed(wiring: PackedNetwork, settings: RunSettings) -> NDArray[np.int64]:
+    model = wiring.model
+    rule = settings.until
+    code, arguments = (lay.CALLABLE, ()) if callable(rule) else rule.code
+    packed = np.zeros(lay.SETTINGS_COLUMNS + len(arguments), np.int64)
+    packed[lay.RULE], packed[lay.ARGUMENTS] = code, len(arguments)
+    packed[lay.SETTINGS_COLUMNS :] = arguments
+    packed[lay.POLICY] = _CODES.get(type(settings.policy), lay.CUSTOM)
+    packed[lay.GROUP_SIZE] = settings.group_size
+    packed[lay.QUEUED] = settings.input == "queued"
+    packed[lay.MAX_STEPS] = settings.max_forward_steps
+    packed[lay.OUTPUT] = model.index(model.output)
+    packed[lay.TIMESTEP] = model.timestep_us
+    packed[lay.FAN_DELAYED] = wiring.fan_delayed
+    packed[lay.MAX_PASSES] = limits.MAX_PASSES
+    return packed
+
+
+def _ring_room(neurons: int) -> int:
+    """How many passes' decay a session remembers: more where bringing all up to date costs more."""
+    return min(4096, max(32, neurons // 64))

@@ -1,0 +1,220 @@
+"""The state of one session in a network: what kernels write, in one piece of memory."""
+
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionPlan
+from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.entry_points import begin, carry, freshen_all
+
+__all__ = ["NetworkState"]
+
+_CLEAN: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
+"""Phases in which nothing of a session is in its workspace, except logs."""
+_MOST_IDLE: Final = 4
+_NO_CONTEXT: Final = 0
+
+_Number = TypeVar("_Number", np.int32, np.int64, np.float32)
+
+
+class NetworkState:
+    """Membrane potentials, spikes in flight, votes and counters of one session.
+
+    Between passes that is all there is of it; while one is under way, :attr:`workspace` is its
+    own. The logs of a sample whose spikes are kept, too, are in there.
+
+    Args:
+        plan: the network, and how it is run.
+
+    Attributes:
+        plan: the network, and how it is run.
+        keep: whether the logs of spikes and deliveries are kept in ``row_blocks`` (i64[5, R])
+            and ``slot_blocks`` (i64[6, S]), or there are none.
+        workspace: while a pass is under way, else None.
+        context: what kernels are called with while there is a workspace: an address.
+        control: i64[..], counters.
+    """
+
+    __slots__ = (
+        "_address",
+        "_due",
+        "_is_fresh",
+        "_memory",
+        "context",
+        "control",
+        "keep",
+        "plan",
+        "row_blocks",
+        "slot_blocks",
+        "workspace",
+    )
+
+    def __init__(self, plan: ExecutionPlan) -> None:
+        self.plan = plan
+        self.keep = False
+        self.row_blocks: list[NDArray[np.int64]] | None = None
+        self.slot_blocks: list[NDArray[np.int64]] | None = None
+        self.workspace: ScratchBuffers | None = None
+        self.context = _NO_CONTEXT
+        self._due: NDArray[np.int64] | None = None
+        self._memory = _zeros(plan)
+        self._address: int = self._memory.ctypes.data
+        self.control = self._memory[: lay.CONTROL_COLUMNS]
+        self.reset(0)
+
+    @property
+    def head(self) -> NDArray[np.int64]:
+        """Control, votes and spikes: i64[plan.head]."""
+        return self._memory[: self.plan.head]
+
+    @property
+    def votes(self) -> NDArray[np.int64]:
+        """i64[5, classes]."""
+        return self.plan.parts(self._memory)[1]
+
+    @property
+    def spikes(self) -> NDArray[np.int64]:
+        """i64[P]."""
+        return self.plan.parts(self._memory)[2]
+
+    @property
+    def potential(self) -> NDArray[np.float32]:
+        """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`settle`."""
+        return self.part(lay.V_AT, np.float32, self.plan.wiring.model.size)
+
+    @property
+    def momentum(self) -> NDArray[np.float32]:
+        """Momenta f32[N]; of neurons that nothing reached, see :meth:`settle`."""
+        return self.part(lay.MOMENTUM_AT, np.float32, self.plan.wiring.model.size)
+
+    @property
+    def waiting(self) -> NDArray[np.int32] | None:
+        """Pending spikes of each neuron, i32[N]; None where one is the most."""
+        if self.plan.at(lay.WAITING_AT) < 0:
+            return None
+        return self.part(lay.WAITING_AT, np.int32, self.plan.wiring.model.size)
+
+    @property
+    def due(self) -> NDArray[np.int64]:
+        """Spikes in flight i64[5, D]."""
+        if self._due is None:
+            room = self.plan.wiring.model.size if self.plan.wiring.fan_delayed else 0
+            self._due = np.zeros((lay.DUE_COLUMNS, room), np.int64)
+        return self._due
+
+    @property
+    def nbytes(self) -> int:
+        """Of its arrays, without those of a workspace."""
+        return self._memory.nbytes + (0 if self._due is None else self._due.nbytes)
+
+    def reset(self, seed: int) -> None:
+        """Start a new sample that runs with ``seed`` (64 bits)."""
+        control = self.control
+        if control[lay.PHASE] not in _CLEAN:
+            # It was abandoned in the middle of a pass: the workspace is not clean.
+            self.workspace, self.context = None, _NO_CONTEXT
+        if self.keep:
+            self.row_blocks, self.slot_blocks = [], []
+        # The rest is for the kernel, once there is a workspace.
+        control[lay.SEED] = _signed(seed)
+        control[lay.PHASE], control[lay.PASS] = lay.BETWEEN_PASSES, -1
+        control[lay.CARRIES] = control[lay.IS_DECIDED] = 0
+        self._is_fresh = True
+
+    def carry(self, seed: int, shift_us: int) -> None:
+        """Start a new sample where this one is, between two passes; ``shift_us`` is its time 0."""
+        carry(self.attach().address, _signed(seed), shift_us)
+
+    def attach(self) -> ScratchBuffers:
+        """The workspace of the pass that is under way, or about to begin."""
+        if self.workspace is None:
+            self.workspace = workspace = self.plan.workspace()
+            self.context, context = workspace.address, workspace.context
+            context[lay.SESSION] = self._address
+            if self.plan.wiring.fan_delayed:
+                context[lay.DUE_], context[lay.DUE_ROOM] = self.due.ctypes.data, self.due.shape[1]
+        if self.keep:
+            self.workspace.start_logs()
+        if self._is_fresh:
+            self._is_fresh = False
+            begin(self.context, self.control[lay.SEED])
+        return self.workspace
+
+    def detach(self) -> None:
+        """Give the workspace to whoever needs one, unless a pass or a log is under way in it."""
+        if self.workspace is None or self.keep or self.workspace.has_logs:
+            return
+        if self.control[lay.PHASE] in _CLEAN:
+            self.workspace.forget_events()
+            if len(self.plan.idle) < _MOST_IDLE:
+                self.plan.idle.append(self.workspace)
+            self.workspace, self.context = None, _NO_CONTEXT
+
+    def settle(self) -> None:
+        """Bring all neurons up to the latest pass, also those that nothing reached since."""
+        freshen_all(self.attach().address)
+
+    def set_in_flight(self, due: NDArray[np.int64]) -> None:
+        """Let these spikes be in flight, i64[5, D], and no others."""
+        workspace = self.attach()
+        self._due = grown(self.due, due.shape[1])
+        self._due[:, : due.shape[1]] = due
+        self.control[lay.DUE] = due.shape[1]
+        if self.plan.wiring.fan_delayed:
+            workspace.context[lay.DUE_] = self._due.ctypes.data
+            workspace.context[lay.DUE_ROOM] = self._due.shape[1]
+
+    def make_room(self) -> None:
+        """Make the room that a kernel asked for: empty the logs, grow what is short."""
+        workspace, control = self.attach(), self.control
+        needed = int(control[lay.NEEDED])
+        if self.row_blocks is not None:
+            self.flush()
+        workspace.make_room(control)
+        if workspace.has_logs:
+            workspace.grow_logs(0, needed)
+        if fan := self.plan.wiring.fan_delayed:
+            self._due = grown(self.due, int(control[lay.DUE]) + needed * fan)
+            workspace.context[lay.DUE_] = self._due.ctypes.data
+            workspace.context[lay.DUE_ROOM] = self._due.shape[1]
+
+    def last_to_fire(self) -> str:
+        """Who fired last, in words, for the error that names what did not end."""
+        owner = int(self.control[lay.LAST_OWNER])
+        if owner < 0:
+            return "no population fired: the input is queued"
+        name = self.plan.wiring.model.populations[owner].name
+        return f"population {name!r} was the last to fire"
+
+    def flush(self) -> None:
+        """Empty the logs of spikes and deliveries, into the blocks."""
+        control, workspace = self.control, self.workspace
+        if workspace is None or self.row_blocks is None or self.slot_blocks is None:
+            return
+        if rows := int(control[lay.ROWS]):
+            self.row_blocks.append(workspace.rows[:, :rows].copy())
+        if slots := int(control[lay.SLOTS]):
+            self.slot_blocks.append(workspace.slots[:, :slots].copy())
+        control[lay.ROWS] = control[lay.SLOTS] = 0
+
+    def part(self, column: int, dtype: type[_Number], size: int) -> NDArray[_Number]:
+        """A part of its memory that the plan has a place for: [size]."""
+        first = self.plan.at(column)
+        return self._memory.view(np.uint8)[first : first + size * dtype().nbytes].view(dtype)
+
+
+def _signed(seed: int) -> int:
+    """64 bits as a signed integer."""
+    return seed - 2**64 if seed >= 2**63 else seed
+
+
+def _zeros(plan: ExecutionPlan) -> NDArray[np.int64]:
+    """A session's memory, from the start of a cache line on if its parts are to be at such."""
+    if plan.wiring.model.size < ALIGNED_FROM:
+        return np.zeros(plan.size, np.int64)
+    memory = np.zeros(plan.size + LINE - 1, np.int64)
+    skipped = -memory.ctypes.data // 8 % LINE
+    return memory[skipped : skipped + plan.size]

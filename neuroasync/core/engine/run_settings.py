@@ -1,0 +1,103 @@
+"""How a network is to be run: order, group size, input mode, stop rule, limits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypedDict
+
+from neuroasync import limits
+from neuroasync.core.engine.decision import Progress, StopRule, StopRuleLike, parse_stop_rule
+from neuroasync.core.engine.policies import LayerSync, Policy, make_policy
+
+__all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
+
+InputMode: TypeAlias = Literal["prioritised", "queued"]
+"""Whether a pass's input is delivered first, or queues with all other spikes."""
+
+Engine: TypeAlias = Literal["auto", "coroutines", "compiled"]
+"""What runs a pass: a coroutine for each population, or one kernel; the results are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How a network is to be run.
+
+    Attributes:
+        policy: which pending spikes go next.
+        group_size: F, how many pending spikes one forward step may deliver, from 1.
+        input: ``"prioritised"``: a pass's input is delivered first, as one group;
+            ``"queued"``: each input event waits with all other spikes.
+        until: the stop rule.
+        max_forward_steps: bound on the forward steps of a pass.
+        engine: ``"compiled"`` runs whole passes in one kernel, ``"coroutines"`` each population
+            in a coroutine; ``"auto"`` is the former wherever nobody looks at or replaces a
+            single population, the order or the stop rule.
+
+    Raises:
+        PolicyError, StopRuleError, ValueError: one of them is not valid.
+    """
+
+    policy: Policy = field(default_factory=LayerSync)
+    group_size: int = 1
+    input: InputMode = "prioritised"
+    until: StopRule | Callable[[Progress], bool] = field(default_factory=StopRule)
+    max_forward_steps: int = limits.MAX_FORWARD_STEPS
+    engine: Engine = "auto"
+
+    def __post_init__(self) -> None:
+        """Check what has a range."""
+        make_policy(self.policy)
+        _check_count("group_size", self.group_size, 2**62)
+        _check_count("max_forward_steps", self.max_forward_steps, limits.MOST_FORWARD_STEPS)
+        if self.input not in ("prioritised", "queued"):
+            raise ValueError(f"input: {self.input!r:.80}, expected 'prioritised' or 'queued'")
+        if self.engine not in ("auto", "coroutines", "compiled"):
+            raise ValueError(
+                f"engine: {self.engine!r:.80}, expected 'auto', 'coroutines' or 'compiled'"
+            )
+
+    def with_changes(
+        self,
+        policy: str | Policy | None = None,
+        group_size: int | None = None,
+        input: InputMode | None = None,  # noqa: A002  # the field's own word
+        until: StopRuleLike | None = None,
+        max_forward_steps: int | None = None,
+        engine: Engine | None = None,
+    ) -> "RunSettings":
+        """These settings with what is not None replaced."""
+        return RunSettings(
+            self.policy if policy is None else make_policy(policy),
+            self.group_size if group_size is None else group_size,
+            self.input if input is None else input,
+            self.until if until is None else parse_stop_rule(until),
+            self.max_forward_steps if max_forward_steps is None else max_forward_steps,
+            self.engine if engine is None else engine,
+        )
+
+
+class RunOptions(TypedDict, total=False):
+    """How to run: what is left out is as the network has it.
+
+    ``policy`` (a name or a policy), ``group_size`` (F), ``input`` (``"prioritised"`` or
+    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (bound on those of a pass),
+    ``engine`` (``"auto"``, ``"coroutines"`` or ``"compiled"``).
+    """
+
+    policy: str | Policy | None
+    group_size: int | None
+    input: InputMode | None
+    until: StopRuleLike | None
+    max_forward_steps: int | None
+    engine: Engine | None
+
+
+def _check_count(name: str, value: object, most: int) -> None:
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"{name}: {value!r:.80}, expected an integer from 1 to {most}")
+
+
+def check_seed(seed: object) -> int:
+    """Return ``seed``, or raise ValueError unless it is an int of 64 bits, unsigned."""
+    if type(seed) is not int or not 0 <= seed < 2**64:
+        raise ValueError(f"seed: {seed!r:.80}, expected an integer from 0 to 2**64 - 1")
+    return seed

@@ -1,0 +1,327 @@
+"""One sample's passes as a resumable state machine, without asyncio, clock or I/O."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync import limits
+from neuroasync.core.engine.custom_selection import choose_by_policy
+from neuroasync.core.engine.decision import Decision, Progress
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.network_state import NetworkState
+from neuroasync.core.engine.policies import own_policy
+from neuroasync.core.engine.readout import decision_of, progress_of
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.entry_points import advance, evaluate, run_to_delivery, take_chosen
+from neuroasync.core.kernels.forward_pass import MOST_IN_A_MASK
+from neuroasync.core.kernels.voting import leader
+from neuroasync.errors import ForwardStepLimitError, LimitError, StopRuleError
+
+__all__ = ["UNBOUNDED", "Simulator", "positions"]
+
+UNBOUNDED: Final = 2**60
+"""Of work: do not come up for air."""
+
+
+class Simulator:
+    """One sample's passes, step by step.
+
+    :meth:`run_to_delivery` goes on to where populations are to integrate; then
+    :meth:`integrate` lets
+    each of them, in ascending order; and so on until it returns None.
+
+    Args:
+        plan: the network, and how it is run.
+        choose: writes who goes next to the workspace's ``chosen``, and returns how many; for
+            replays. Without, the policy chooses.
+
+    Attributes:
+        plan: the network, and how it is run.
+        state: membrane potentials, pending spikes, votes, counters.
+    """
+
+    __slots__ = ("_choose", "_decided", "plan", "state")
+
+    def __init__(
+        self, plan: ExecutionPlan, choose: Callable[[NetworkState], int] | None = None
+    ) -> None:
+        self.plan = plan
+        self.state = NetworkState(plan)
+        self._choose = choose
+        self._decided: NDArray[np.int64] | None = None
+
+    def begin(self, seed: int) -> None:
+        """Start a new sample, from rest, that runs with ``seed``."""
+        self._decided = None
+        self.state.reset(seed)
+
+    def enable_carry_over(self) -> None:
+        """Let the sample that has just begun go on when the stop rule says stop."""
+        self.state.attach()  # a new sample's counters are cleared
+        self.state.control[lay.CARRIES] = 1
+        self.state.detach()
+
+    def carry(self, seed: int, shift_us: int) -> None:
+        """Start a new sample where this one is, between two passes; ``shift_us`` is its time 0.
+
+        Membrane potentials stay, and so do spikes in flight; votes and counters begin anew.
+        """
+        self._decided = None
+        self.state.carry(seed, shift_us)
+        self.state.detach()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether passes without input would do nothing but decay: nothing is in flight, either."""
+        control, wiring = self.state.control, self.plan.wiring
+        biased = wiring.wires.populations[:, lay.BIASED]
+        fires = wiring.model.timestep_us and (control[lay.LISTED] or biased.any())
+        return not (control[lay.DUE] or fires)
+
+    def skip_idle_passes(self, passes: int) -> bool:
+        """Let so many passes go by at once, while :attr:`is_idle`; for timesteps only.
+
+        Returns:
+            Whether they changed anything. If not, no further ones would.
+        """
+        state = self.state
+        state.settle()
+        before = state.potential.copy()
+        state.control[lay.CLOCK] += passes
+        state.settle()
+        return not np.array_equal(before, state.potential)
+
+    def take_decision(self) -> None:
+        """The sample goes on after its decision, and the stop rule is asked no more."""
+        self._decided = None
+        self.state.control[lay.IS_DECIDED] = 1
+
+    @property
+    def carries(self) -> bool:
+        """Whether the sample goes on after its decision; see :meth:`enable_carry_over`."""
+        return bool(self.state.control[lay.CARRIES])
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the stop rule has said stop, and the decision was not told yet."""
+        return self.is_stopped or self._decided is not None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the stop rule has ended the sample."""
+        return bool(self.state.control[lay.PHASE] == lay.STOPPED)
+
+    @property
+    def passes(self) -> int:
+        """Passes begun."""
+        return int(self.state.control[lay.PASS]) + 1
+
+    @property
+    def step(self) -> int:
+        """Forward step of the pass; 0 is its input group."""
+        return int(self.state.control[lay.STEP])
+
+    @property
+    def time_us(self) -> int:
+        """Virtual time of the pass, µs."""
+        return int(self.state.control[lay.TIME])
+
+    @property
+    def watermark_us(self) -> int:
+        """Passes take no more events from before this time, µs; 0 also if none will be read."""
+        if self.is_stopped or not self.passes:
+            return 0
+        timestep_us = self.plan.wiring.model.timestep_us
+        return self.passes * timestep_us if timestep_us else self.time_us + 1
+
+    @property
+    def work(self) -> int:
+        """What the session has cost so far, in synaptic operations, or what takes as long."""
+        return int(self.state.control[lay.WORK])
+
+    @property
+    def read(self) -> int:
+        """How many of the events at hand were read."""
+        return int(self.state.control[lay.CURSOR])
+
+    def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
+        """Give the sample these events, in place of those at hand.
+
+        Args:
+            t_us: i64[events], ascending.
+            index: i64[events], flattened input indices; with queued input ascending within a
+                time.
+        """
+        self.state.attach().feed(t_us, index)
+        self.state.control[lay.CURSOR] = 0
+
+    def watch(self) -> None:
+        """Let passes end, until the sample ends, where another class leads than was shown.
+
+        A sample that pauses there, in the middle of a pass, keeps its workspace; one that waits
+        for events has none.
+        """
+        self.state.attach()  # a new sample's counters are cleared
+        self.state.control[lay.WATCHED] = 1
+        self.state.detach()
+
+    def poll_new_leader(self) -> bool:
+        """Whether another class leads than was shown; it counts as shown from now on."""
+        control = self.state.control
+        now = 2 + int(leader(self.state.votes))
+        if self.is_stopped or control[lay.WATCHED] in (0, now):
+            return False
+        control[lay.WATCHED] = now
+        return True
+
+    def leave(self) -> None:
+        """Give up what is needed only while passes are under way."""
+        self.state.detach()
+
+    def run_to_delivery(self, end_us: int, work: int = UNBOUNDED) -> tuple[int, ...] | None:
+        """Go on to where populations are to integrate.
+
+        Args:
+            end_us: passes at virtual times up to this one take place.
+            work: about how many synaptic operations may be spent before returning.
+
+        Returns:
+            Positions of the populations, ascending; there may be none. Or None: the sample has
+            no pass left to run, or was stopped, or the work is done.
+
+        Raises:
+            ForwardStepLimitError: a pass took ``max_forward_steps`` already.
+            LimitError: the sample took too many passes.
+            PolicyError: a policy of the user's returned an impossible order.
+            StopRuleError: a stop rule of the user's returned something else than a bool.
+        """
+        while True:
+            why = int(run_to_delivery(self.state.attach().address, end_us, work))
+            if why >= 0:
+                return positions(why)
+            if why == lay.MANY:
+                return self.reached()
+            if not self.serve(why):
+                return None
+
+    def reached(self) -> tuple[int, ...]:
+        """Positions of the populations that the group has reached, ascending."""
+        return tuple(np.flatnonzero(self.state.attach().counts[lay.REACHES]).tolist())
+
+    def advance(self, end_us: int, work: int = UNBOUNDED) -> bool:
+        """Run all passes up to ``end_us`` by kernels alone; return whether that is done.
+
+        It is if another class leads, too, while somebody watches.
+
+        Raises:
+            ForwardStepLimitError, LimitError: as :meth:`run_to_delivery`.
+        """
+        while True:
+            why = int(advance(self.state.attach().address, end_us, work))
+            if not self.serve(why):
+                return why != lay.BUDGET_SPENT
+
+    def serve(self, why: int) -> bool:
+        """Do what ``run_to_delivery`` or ``advance`` returned for; return whether it is to go on.
+
+        Raises:
+            ForwardStepLimitError, LimitError, PolicyError, StopRuleError: as
+            :meth:`run_to_delivery`.
+        """
+        if why == lay.NEEDS_ROOM:
+            self.state.make_room()
+            return True
+        if why == lay.NEEDS_CHOICE:
+            choose = self._choose or self._choose_by_policy
+            take_chosen(self.state.context, choose(self.state))
+            return True
+        if why == lay.NEEDS_RULE:
+            self._ask()
+            return True
+        if why == lay.DECIDED:
+            self._decided = self.state.head.copy()
+            return True
+        if why == lay.STEP_LIMIT:
+            raise ForwardStepLimitError(
+                f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
+                f"max_forward_steps = {self.plan.run.max_forward_steps}; "
+                f"{self.state.last_to_fire()}. "
+                "Raise the limit, or make the populations of the loop refractory"
+            )
+        if why == lay.PASS_LIMIT:
+            raise LimitError(
+                f"the sample took {self.passes} passes by t = {self.time_us} µs; "
+                f"the limit is {limits.MAX_PASSES}"
+            )
+        return False
+
+    def integrate(self, p: int) -> None:
+        """Let population ``p`` integrate the group, and say who fires."""
+        evaluate(self.state.context, p)
+
+    def fired(self, p: int) -> NDArray[np.int64]:
+        """Who of population ``p`` fired in this step: i64[fired], network-wide, ascending."""
+        workspace, start = self.state.attach(), self.plan.wiring.model.starts[p]
+        return workspace.fired[start : start + int(workspace.counts[lay.FIRES, p])].copy()
+
+    def report(self, p: int, fired: NDArray[np.int64]) -> None:
+        """Say who of a population of the user's fires: i64[fired], network-wide, ascending."""
+        workspace, start = self.state.attach(), self.plan.wiring.model.starts[p]
+        workspace.fired[start : start + fired.size] = fired
+        workspace.counts[lay.FIRES, p] = fired.size
+
+    def current(self, p: int) -> NDArray[np.float32]:
+        """Take what the group brings to population ``p``: f32[n], summed in slot order."""
+        starts = self.plan.wiring.model.starts
+        mine = self.state.attach().current[starts[p] : starts[p + 1]]
+        current = mine.copy()
+        mine[:] = 0
+        return current
+
+    def group(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The group being delivered: i64[slots] origins and multiplicities, in slot order.
+
+        An origin is a network-wide neuron index, or N + a flattened input index.
+        """
+        n = int(self.state.control[lay.GROUP])
+        group = self.state.attach().group
+        return group[lay.ORIGIN, :n].copy(), group[lay.COUNT, :n].copy()
+
+    def _choose_by_policy(self, state: NetworkState) -> int:
+        """Choose who goes next where no kernel does."""
+        policy = own_policy(self.plan.run.policy)
+        if policy is None:
+            raise RuntimeError("this order is the kernels' to choose")
+        return choose_by_policy(state, policy, self.plan.run.group_size)
+
+    def _ask(self) -> None:
+        """Ask a stop rule of the user's; it may end the sample."""
+        rule = self.plan.run.until
+        if not callable(rule):
+            raise RuntimeError("this stop rule is the kernels' to ask")
+        says_stop = rule(self.progress())
+        if not isinstance(says_stop, bool | np.bool_):
+            raise StopRuleError(
+                f"the stop rule {rule!r:.80} returned {says_stop!r:.80}, expected True or False"
+            )
+        if says_stop and self.carries:
+            self.state.control[lay.IS_DECIDED] = 1
+            self._decided = self.state.head.copy()
+        elif says_stop:
+            self.state.control[lay.PHASE] = lay.STOPPED
+
+    def progress(self) -> Progress:
+        """Where the sample stands."""
+        return progress_of(self.plan, self.state.head)
+
+    def decision(self, wall_s: float, classes: tuple[str, ...] | None = None) -> Decision:
+        """What the sample has come to; if it goes on, when the stop rule said stop."""
+        head = self.state.head if self._decided is None else self._decided
+        return decision_of(self.plan, head, wall_s, classes)
+
+
+def positions(mask: int) -> tuple[int, ...]:
+    """The bits that are set, ascending."""
+    return tuple(p for p in range(MOST_IN_A_MASK) if mask >> p & 1)

@@ -1,0 +1,1 @@
+"""The input as data: spike trains, windows, segments."""

@@ -1,0 +1,153 @@
+"""Models as the plain maps that a bundle holds, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.core.formats.field_checks import (
+    array_map,
+    as_array,
+    as_list,
+    as_map,
+    as_text,
+    located,
+)
+from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
+from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.errors import BundleError
+
+__all__ = ["MODEL_KEYS", "model_map", "read_model"]
+
+MODEL_KEYS = ("timestep_us", "input", "populations", "connections", "output")
+
+_NEURON_KEYS = ("model", "tau_mem_us", "v_threshold", "reset", "refractory")
+
+_CONNECTION_KEYS = {
+    "dense": ("weight",),
+    "conv2d": ("weight", "stride", "padding"),
+    "sparse": ("indptr", "indices", "weight"),
+}
+"""What each kind has beyond source, target, kind, bias and delay."""
+
+
+def model_map(model: Model) -> dict[str, Any]:
+    """Return ``model`` as maps, lists and scalars, in a fixed order, defaults left out."""
+    return {
+        "timestep_us": model.timestep_us,
+        "input": {"shape": list(model.input_shape)},
+        "populations": [_population_map(p) for p in model.populations],
+        "connections": [_connection_map(c) for c in model.connections],
+        "output": model.output,
+    }
+
+
+def read_model(body: Mapping[str, Any]) -> Model:
+    """Return the model in ``body``, which has all of ``MODEL_KEYS``.
+
+    Raises:
+        BundleError: something is missing, unknown, of the wrong type or inconsistent.
+    """
+    given = as_map("input", body["input"], ("shape",))
+    populations = as_list("populations", body["populations"])
+    connections = as_list("connections", body["connections"])
+    with located():
+        return Model(
+            body["timestep_us"],
+            tuple(as_list("input.shape", given["shape"])),
+            tuple(_population(f"populations[{k}]", p) for k, p in enumerate(populations)),
+            tuple(_connection(f"connections[{k}]", c) for k, c in enumerate(connections)),
+            as_text("output", body["output"]),
+        )
+
+
+def _population_map(population: Population) -> dict[str, Any]:
+    neuron = population.neuron
+    fields = {
+        "model": "lif",
+        "tau_mem_us": _number_map(neuron.tau_mem_us),
+        "v_threshold": _number_map(neuron.v_threshold),
+        "reset": neuron.reset,
+        "refractory": neuron.refractory,
+    }
+    if neuron.sync_threshold:
+        fields["sync_threshold"] = neuron.sync_threshold
+    return {"name": population.name, "shape": list(population.shape), "neuron": fields}
+
+
+def _population(where: str, value: object) -> Population:
+    fields = as_map(where, value, ("name", "shape", "neuron"))
+    at = f"{where}.neuron"
+    neuron = as_map(at, fields["neuron"], _NEURON_KEYS, ("sync_threshold",))
+    if neuron["model"] != "lif":
+        raise BundleError(f"{at}.model: {neuron['model']!r:.80}, expected 'lif'")
+    lif = LIF(
+        _number(f"{at}.tau_mem_us", neuron["tau_mem_us"]),
+        _number(f"{at}.v_threshold", neuron["v_threshold"]),
+        neuron["reset"],
+        neuron["refractory"],
+        neuron.get("sync_threshold", 0),
+    )
+    return Population(
+        as_text(f"{where}.name", fields["name"]),
+        tuple(as_list(f"{where}.shape", fields["shape"])),
+        lif,
+    )
+
+
+def _number_map(value: float | NDArray[np.float32]) -> Any:
+    return array_map(value, "<f4") if isinstance(value, np.ndarray) else value
+
+
+def _number(where: str, value: Any) -> Any:
+    """Return an array where ``value`` is a map of one; Model checks everything else."""
+    if isinstance(value, dict):
+        return as_array(where, value, "<f4")
+    if not isinstance(value, int | float):
+        raise BundleError(f"{where}: {value!r:.80}, expected a number or an array")
+    return value
+
+
+def _connection_map(c: Connection) -> dict[str, Any]:
+    fields: dict[str, Any] = {"source": c.source, "target": c.target, "kind": c.kind}
+    match c:
+        case Conv2d():
+            fields |= {"weight": array_map(c.weight, "<f4")}
+            fields |= {"stride": list(c.stride), "padding": list(c.padding)}
+        case Sparse():
+            fields |= {"indptr": array_map(c.indptr, "<i8")}
+            fields |= {"indices": array_map(c.indices, "<i8")}
+            fields |= {"weight": array_map(c.weight, "<f4")}
+        case Dense():
+            fields |= {"weight": array_map(c.weight, "<f4")}
+    if c.bias is not None:
+        fields["bias"] = array_map(c.bias, "<f4")
+    if c.delay_us:
+        fields["delay_us"] = c.delay_us
+    return fields
+
+
+def _connection(where: str, value: object) -> Connection:
+    kind = as_text(f"{where}.kind", as_map(where, value, ("kind",), None)["kind"])
+    if kind not in _CONNECTION_KEYS:
+        known = list(_CONNECTION_KEYS)
+        raise BundleError(f"{where}.kind: {kind!r:.80}, expected one of {known}")
+    keys = ("source", "target", "kind", *_CONNECTION_KEYS[kind])
+    fields = as_map(where, value, keys, ("bias", "delay_us"))
+    source = as_text(f"{where}.source", fields["source"])
+    target = as_text(f"{where}.target", fields["target"])
+    weight = as_array(f"{where}.weight", fields["weight"], "<f4")
+    bias = None
+    if "bias" in fields:
+        bias = as_array(f"{where}.bias", fields["bias"], "<f4")
+    delay_us = fields.get("delay_us", 0)
+    if kind == "dense":
+        return Dense(source, target, weight, bias, delay_us)
+    if kind == "sparse":
+        indptr = as_array(f"{where}.indptr", fields["indptr"], "<i8")
+        indices = as_array(f"{where}.indices", fields["indices"], "<i8")
+        return Sparse(source, target, indptr, indices, weight, bias, delay_us)
+    stride = tuple(as_list(f"{where}.stride", fields["stride"]))
+    padding = tuple(as_list(f"{where}.padding", fields["padding"]))
+    return Conv2d(source, target, weight, stride, padding, bias, delay_us)

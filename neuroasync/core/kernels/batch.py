@@ -1,0 +1,66 @@
+"""Samples one after the other, with no Python in between for whose lock threads would wait."""
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.array_views import i64_at
+from neuroasync.core.kernels.forward_pass import advance, begin
+from neuroasync.core.kernels.jit import kernel
+
+__all__ = ["advance_samples"]
+
+
+@intrinsic
+def _cycles(typing_context):
+    """The processor's cycle counter; 0 where it has none that may be read."""
+
+    def build(context, builder, signature, arguments):
+        counter = builder.module.declare_intrinsic(
+            "llvm.readcyclecounter", (), ir.FunctionType(ir.IntType(64), ())
+        )
+        return builder.call(counter, ())
+
+    return types.int64(), build
+
+
+@kernel
+def advance_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, work, heads, cycles):
+    """Run samples from ``k`` on until all are done, or something is needed.
+
+    Args:
+        context: an address.
+        k: the sample to begin with.
+        resumes: whether it has begun already, and goes on where it returned.
+        t_us, index: i64[events] of all samples, as a workspace takes them.
+        offsets: i64[S + 1], where each sample's events begin.
+        seeds: i64[S].
+        end_us: i64[S], passes at virtual times up to this one take place.
+        work: about how many synaptic operations may be spent before returning.
+        heads: i64[S, W], written: the first words of the session's memory after each sample.
+        cycles: i64[S], added to: what each took.
+
+    Returns:
+        The sample to go on with, or S; what ``advance`` returned; whether that sample has begun.
+    """
+    c, why = i64_at(context, lay.CONTEXT_COLUMNS), lay.DONE
+    memory = i64_at(c[lay.SESSION], heads.shape[1])
+    limit = memory[lay.WORK] + work
+    while k < seeds.size:
+        began = _cycles()
+        c[lay.T_US] = t_us.ctypes.data + 8 * offsets[k]
+        c[lay.INDEX] = index.ctypes.data + 8 * offsets[k]
+        c[lay.EVENTS] = offsets[k + 1] - offsets[k]
+        if not resumes:
+            begin(c, seeds[k])
+        resumes = False
+        why = advance(c, end_us[k], limit - memory[lay.WORK])
+        cycles[k] += _cycles() - began
+        if why != lay.DONE:
+            return k, why, True
+        heads[k, :] = memory
+        k += 1
+        if memory[lay.WORK] > limit and k < seeds.size:
+            return k, lay.BUDGET_SPENT, False
+    return k, why, False

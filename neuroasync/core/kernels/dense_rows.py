@@ -1,0 +1,192 @@
+"""The two inner loops of dense connections, in vector registers, which numba's own loops miss.
+
+A dense connection adds one row of weights for each spike event of a group. What limits that is
+memory traffic, so the sums stay in registers while all rows of a tile of columns pass by. Then
+all of the population integrates, 16 neurons at a time. Each sum is taken in the order of the
+group's slots, with one rounding for each operation: the results are those of plain loops, to the
+bit, on any processor.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from neuroasync.core.kernels.jit import kernel
+
+__all__ = ["LANES", "add_rows", "charge"]
+
+LANES: Final = 16
+_REGISTERS: Final = 4
+_F32: Final = ir.FloatType()
+_I32: Final = ir.IntType(32)
+_I64: Final = ir.IntType(64)
+_FLOATS: Final = ir.VectorType(_F32, LANES)
+_INTS: Final = ir.VectorType(_I32, LANES)
+_MASK: Final = ir.VectorType(ir.IntType(1), LANES)
+_NAMES: Final = {_FLOATS: "v16f32", _INTS: "v16i32"}
+
+
+def _load(builder: Any, kind: Any, address: Any, mask: Any) -> Any:
+    pointer = builder.inttoptr(address, kind.as_pointer())
+    if mask is None:
+        return builder.load(pointer, align=4)
+    load = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(kind, [kind.as_pointer(), _I32, _MASK, kind]),
+        f"llvm.masked.load.{_NAMES[kind]}.p0",
+    )
+    return builder.call(load, [pointer, _I32(4), mask, kind(None)])
+
+
+def _store(builder: Any, value: Any, address: Any, mask: Any) -> None:
+    kind = value.type
+    pointer = builder.inttoptr(address, kind.as_pointer())
+    if mask is None:
+        builder.store(value, pointer, align=4)
+        return
+    store = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [kind, kind.as_pointer(), _I32, _MASK]),
+        f"llvm.masked.store.{_NAMES[kind]}.p0",
+    )
+    builder.call(store, [value, pointer, _I32(4), mask])
+
+
+def _splat(builder: Any, value: Any) -> Any:
+    """The value in every lane."""
+    kind = ir.VectorType(value.type, LANES)
+    one = builder.insert_element(kind(ir.Undefined), value, _I32(0))
+    zeros = ir.Constant(_INTS, [0] * LANES)
+    return builder.shuffle_vector(one, kind(ir.Undefined), zeros)
+
+
+def _first(builder: Any, n: Any) -> Any:
+    """A mask of the first ``n`` lanes."""
+    lanes = ir.Constant(ir.VectorType(_I64, LANES), list(range(LANES)))
+    return builder.icmp_signed("<", lanes, _splat(builder, n))
+
+
+def _adder(registers: int, *, is_masked: bool) -> Any:
+    """An intrinsic that adds rows to ``registers`` * 16 sums, or to fewer than 16."""
+
+    @intrinsic
+    def add(typing_context, sums, rows, stride, origins, counts, n, columns):
+        def build(context, builder, signature, arguments):
+            sums, rows, stride, origins, counts, n, columns = arguments
+            mask = _first(builder, columns) if is_masked else None
+            offsets = [_I64(4 * LANES * r) for r in range(registers)]
+            kept = [cgutils.alloca_once(builder, _FLOATS) for _ in offsets]
+            for offset, register in zip(offsets, kept, strict=True):
+                sums_there = _load(builder, _FLOATS, builder.add(sums, offset), mask)
+                builder.store(sums_there, register)
+            with cgutils.for_range(builder, n, intp=_I64) as loop:
+                at = builder.mul(loop.index, _I64(8))
+                pointer = _I64.as_pointer()
+                origin = builder.load(builder.inttoptr(builder.add(origins, at), pointer))
+                count = builder.load(builder.inttoptr(builder.add(counts, at), pointer))
+                times = _splat(builder, builder.sitofp(count, _F32))
+                row = builder.add(rows, builder.mul(origin, stride))
+                for offset, register in zip(offsets, kept, strict=True):
+                    weights = _load(builder, _FLOATS, builder.add(row, offset), mask)
+                    term = builder.fmul(weights, times)
+                    builder.store(builder.fadd(builder.load(register), term), register)
+            for offset, register in zip(offsets, kept, strict=True):
+                _store(builder, builder.load(register), builder.add(sums, offset), mask)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 7), build
+
+    return add
+
+
+_add_tile: Final = _adder(_REGISTERS, is_masked=False)
+_add_strip: Final = _adder(1, is_masked=False)
+_add_rest: Final = _adder(1, is_masked=True)
+
+
+@kernel
+def add_rows(sums, rows, columns, origins, counts, n):
+    """Add ``n`` rows of a matrix, each times its count, to sums, row after row.
+
+    Args:
+        sums: address of f32[columns].
+        rows: address of f32[.., columns]: where the row of origin 0 would stand.
+        columns: how many.
+        origins: address of i64[n], the rows.
+        counts: address of i64[n].
+        n: how many.
+    """
+    at, stride = np.int64(0), 4 * columns
+    while columns - at >= LANES * _REGISTERS:
+        _add_tile(sums + 4 * at, rows + 4 * at, stride, origins, counts, n, 0)
+        at += LANES * _REGISTERS
+    while columns - at >= LANES:
+        _add_strip(sums + 4 * at, rows + 4 * at, stride, origins, counts, n, 0)
+        at += LANES
+    if at < columns:
+        _add_rest(sums + 4 * at, rows + 4 * at, stride, origins, counts, n, columns - at)
+
+
+def _charger(*, is_masked: bool) -> Any:
+    """An intrinsic that lets 16 neurons integrate, or the first ``n`` of them."""
+
+    @intrinsic
+    def charge_lanes(typing_context, v, current, marks, threshold, now, pass_mark, sample_mark, n):
+        def build(context, builder, signature, arguments):
+            v, current, marks, threshold, now, pass_mark, sample_mark, n = arguments
+            mask = _first(builder, n) if is_masked else None
+            before = _load(builder, _FLOATS, v, mask)
+            mark = _load(builder, _INTS, marks, mask)
+            none, one = _INTS(None), ir.Constant(_INTS, [1] * LANES)
+            two = ir.Constant(_INTS, [2] * LANES)
+
+            def since(start: Any) -> Any:
+                return builder.icmp_signed(">=", mark, _splat(builder, start))
+
+            is_locked = builder.icmp_signed("!=", builder.and_(mark, one), none)
+            is_locked = builder.and_(since(pass_mark), is_locked)
+            charged = builder.fadd(before, _load(builder, _FLOATS, current, mask))
+            after = builder.select(is_locked, before, charged)
+            kept = builder.select(since(sample_mark), builder.and_(mark, two), none)
+            locked = builder.select(is_locked, one, none)
+            mark = builder.or_(builder.or_(_splat(builder, now), kept), locked)
+            _store(builder, after, v, mask)
+            _store(builder, _FLOATS(None), current, mask)
+            _store(builder, mark, marks, mask)
+            fires = builder.fcmp_ordered(">", after, _splat(builder, threshold))
+            fires = builder.and_(fires, builder.not_(is_locked))
+            if mask is not None:
+                fires = builder.and_(fires, mask)
+            return builder.zext(builder.bitcast(fires, ir.IntType(LANES)), _I64)
+
+        places, kinds = [types.int64] * 3, [types.int32] * 3
+        return types.uint64(*places, types.float32, *kinds, types.int64), build
+
+    return charge_lanes
+
+
+_charge_all: Final = _charger(is_masked=False)
+_charge_first: Final = _charger(is_masked=True)
+
+
+@kernel
+def charge(v, current, marks, threshold, now, pass_mark, sample_mark, n):
+    """Let up to 16 neurons integrate their current, which becomes 0; refractory ones lose it.
+
+    Args:
+        v, current: addresses of f32[n].
+        marks: address of i32[n].
+        threshold: f32.
+        now, pass_mark, sample_mark: i32, of the control.
+        n: how many neurons.
+
+    Returns:
+        A u64, bit i for neuron i: those above threshold that are not refractory.
+    """
+    if n >= LANES:
+        return _charge_all(v, current, marks, threshold, now, pass_mark, sample_mark, n)
+    return _charge_first(v, current, marks, threshold, now, pass_mark, sample_mark, n)

@@ -1,0 +1,1 @@
+"""Recordings of every spike of a run."""

@@ -1,0 +1,1 @@
+"""Snapshots of sessions and of their streams."""

@@ -1,0 +1,54 @@
+"""What it would bring to answer only where the votes are clear."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.core.recording.recording import Recording
+from neuroasync.metrics.trajectory import check_targets
+
+__all__ = ["RiskCoverage", "risk_coverage"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RiskCoverage:
+    """Error among the samples that are answered, against how many are.
+
+    Attributes:
+        margin: i64[thresholds], descending; a sample is answered if its label leads by
+            as many votes.
+        coverage: f64[thresholds], share of samples that are answered; ascending.
+        risk: f64[thresholds], share of errors among those.
+    """
+
+    margin: NDArray[np.int64]
+    coverage: NDArray[np.float64]
+    risk: NDArray[np.float64]
+
+
+def risk_coverage(recording: Recording) -> RiskCoverage:
+    """The risk-coverage curve of a recording, with the margin of the votes as confidence.
+
+    Samples without a label are never answered.
+
+    Args:
+        recording: of samples whose right classes are known, stopped early or not.
+
+    Raises:
+        RecordingError: some right class is not known.
+
+    Source:
+        El-Yaniv and Wiener, On the foundations of noise-free selective classification, Journal of
+        Machine Learning Research 11, 2010.
+    """
+    check_targets(recording)
+    answered = recording.label >= 0
+    votes = np.sort(recording.votes[answered], axis=1)
+    second = votes[:, -2] if votes.shape[1] > 1 else 0
+    lead = votes[:, -1] - second
+    wrong = recording.label[answered] != recording.target[answered]
+    margin, at = np.unique(-lead, return_inverse=True)
+    count = np.cumsum(np.bincount(at, minlength=margin.size))
+    errors = np.cumsum(np.bincount(at, wrong, margin.size))
+    return RiskCoverage(-margin, count / max(len(recording), 1), errors / np.maximum(count, 1))

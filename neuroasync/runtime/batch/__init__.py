@@ -1,0 +1,1 @@
+"""Data sets, decided in threads beside the event loop."""

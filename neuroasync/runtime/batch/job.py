@@ -1,0 +1,267 @@
+"""Many samples at once: threads around the GIL, which the kernels release."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.readout import decision_of
+from neuroasync.core.engine.run_sample import (
+    BREATH,
+    check_duration,
+    check_passes,
+    end_of,
+    run_sample,
+)
+from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.batch import advance_samples
+from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.recording.recording import Recorder
+from neuroasync.errors import ClosedError, NeuroasyncError
+
+__all__ = ["BatchJob", "cores"]
+
+_MOST_AT_ONCE: Final = 32
+"""Samples in one kernel call."""
+_NO_EVENTS: Final = np.empty(0, np.int64)
+
+
+def cores() -> int:
+    """Cores that this process may use, where the system says; else all."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class BatchJob:
+    """Decides on samples, each from rest; no result depends on how many threads do it.
+
+    Args:
+        plan: the network, and how it is run; of kernels alone.
+        trains: the samples.
+        seed: 64 bits; the sample with number i runs with ``sample_seed(seed, i)``.
+        workers: threads, from 1.
+        first: number of the first sample.
+        duration_us: length of each sample; without, it ends with its last event.
+        classes: names of the output neurons, or None.
+        recorder_of: the recorder of a sample, by its number; None for none.
+        on_decision: called in some thread, with the number of decisions made so far.
+    """
+
+    def __init__(
+        self,
+        plan: ExecutionPlan,
+        trains: SpikeTrains | Sequence[SpikeTrain],
+        seed: int,
+        workers: int,
+        *,
+        first: int = 0,
+        duration_us: int | None = None,
+        classes: tuple[str, ...] | None = None,
+        recorder_of: Callable[[int], Recorder] | None = None,
+        on_decision: Callable[[int], object] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._trains = trains
+        self._seed = seed
+        self._workers = workers
+        self._first = first
+        self._duration_us = duration_us
+        self._classes = classes
+        self._recorder_of = recorder_of
+        self._on_decision = on_decision
+        self._decisions: dict[int, Decision] = {}
+        self._errors: dict[int, Exception] = {}
+        # Small enough that no thread has nothing to do for long.
+        self._chunk = max(1, min(_MOST_AT_ONCE, len(trains) // (4 * workers)))
+        self._next = 0
+        self._is_stopped = False
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+
+    def run(self) -> list[Decision]:
+        """All decisions, in the order of the samples.
+
+        Raises:
+            ValueError, SpikeFileError, ForwardStepLimitError, LimitError: of the first sample
+                that has one.
+            ClosedError: it was stopped.
+        """
+        try:
+            _warm_up(self._plan)
+            with ThreadPoolExecutor(self._workers, "neuroasync") as pool:
+                for worker in [pool.submit(self._work) for _ in range(self._workers)]:
+                    worker.result()
+        finally:
+            self._ended.set()
+        if self._errors:
+            first = min(self._errors)
+            self._errors[first].add_note(f"in sample {self._first + first}")
+            raise self._errors[first]
+        if self._is_stopped:
+            raise ClosedError("the network was closed while it was deciding")
+        return [self._decisions[k] for k in range(len(self._decisions))]
+
+    def join(self) -> None:
+        """Wait until no thread is left."""
+        self._ended.wait()
+
+    def stop(self) -> None:
+        """Let all threads end soon, whatever they are at."""
+        self._is_stopped = True
+
+    def _take(self) -> range:
+        """The next samples to decide on; none if there are none left, or it is stopped."""
+        with self._lock:
+            first = self._next
+            stop = min(first + self._chunk, len(self._trains))
+            if not self._is_stopped:
+                self._next = max(first, stop)
+                return range(first, stop)
+            return range(0)
+
+    def _work(self) -> None:
+        forward = Simulator(self._plan)
+        forward.state.keep = self._recorder_of is not None
+        decide = self._decide_together if self._recorder_of is None else self._decide_and_record
+        while samples := self._take():
+            done = samples.start
+            try:
+                for k, decision in decide(forward, samples):
+                    done = k + 1
+                    with self._lock:
+                        self._decisions[k] = decision
+                        if self._on_decision is not None:
+                            self._on_decision(len(self._decisions))
+            except _StoppedError:
+                return
+            except Exception as error:  # raised by run(), unless an earlier sample has one, too
+                with self._lock:
+                    self._errors[done] = error
+                    self._next = len(self._trains)
+                return
+
+    def _decide_and_record(
+        self, forward: Simulator, samples: range
+    ) -> Iterator[tuple[int, Decision]]:
+        """One by one."""
+        for k in samples:
+            train, seed = self._trains[k], self._seed_of(k)
+            if self._duration_us is not None:
+                check_duration(self._duration_us, int(train.t_us[-1]) if len(train) else -1)
+            began = time.perf_counter()
+            decision = run_sample(forward, train, seed, self._duration_us, self._check)
+            label, wall_s = decision.label, time.perf_counter() - began
+            name = None if label is None or self._classes is None else self._classes[label]
+            decision = replace(decision, class_name=name, wall_s=wall_s)
+            if self._recorder_of is not None:
+                number, duration = self._first + k, self._duration_us
+                recorder = self._recorder_of(number)
+                with self._lock:
+                    recorder.add(
+                        forward, train, decision, number=number, seed=seed, duration_us=duration
+                    )
+            yield k, decision
+
+    def _decide_together(
+        self, forward: Simulator, samples: range
+    ) -> Iterator[tuple[int, Decision]]:
+        """In one kernel call, if all goes well."""
+        trains = [self._trains[k] for k in samples]
+        plan = self._plan
+        for k, train in zip(samples, trains, strict=True):
+            try:
+                train.check_indices(plan.wiring.model.input_size)
+                if self._duration_us is not None:
+                    last_us = int(train.t_us[-1]) if len(train) else -1
+                    check_duration(self._duration_us, last_us)
+                check_passes(plan, end_of(train, self._duration_us))
+            except Exception:
+                # Those before it are decided on, so that the first error is the one that is told.
+                if k > samples.start:
+                    yield from self._decide_together(forward, range(samples.start, k))
+                raise
+        batch = _Batch(plan, trains, [self._seed_of(k) for k in samples], self._duration_us)
+        for n, decision in enumerate(batch.run(forward, self._check, self._classes)):
+            yield samples[n], decision
+
+    def _seed_of(self, k: int) -> int:
+        return sample_seed(self._seed, self._first + k)
+
+    def _check(self) -> None:
+        if self._is_stopped:
+            raise _StoppedError
+
+
+def _warm_up(plan: ExecutionPlan) -> None:
+    """Have the kernel ready, so that loading it is in no sample's time."""
+    for _ in _Batch(plan, [], [], None).run(Simulator(plan), lambda: None, None):
+        raise RuntimeError("no sample came to a decision")
+
+
+class _StoppedError(Exception):
+    """The sample is wanted no more."""
+
+
+class _Batch:
+    """Samples for one kernel call."""
+
+    def __init__(
+        self,
+        plan: ExecutionPlan,
+        trains: list[SpikeTrain],
+        seeds: list[int],
+        duration_us: int | None,
+    ) -> None:
+        index = [train.index for train in trains]
+        if plan.run.input == "queued":  # (time, index) order is of the essence
+            index = [t.index[np.lexsort((t.index, t.t_us))] for t in trains]
+        self._plan = plan
+        self._t_us = np.concatenate([_NO_EVENTS, *(train.t_us for train in trains)])
+        self._index = np.concatenate([_NO_EVENTS, *index])
+        self._offsets = np.cumsum([0, *(len(train) for train in trains)], dtype=np.int64)
+        self._seeds = np.array(seeds, np.uint64).view(np.int64)
+        self._end_us = np.array([end_of(train, duration_us) for train in trains], np.int64)
+
+    def run(
+        self,
+        forward: Simulator,
+        check: Callable[[], None],
+        classes: tuple[str, ...] | None,
+    ) -> Iterator[Decision]:
+        """Decide on all of them; those before one that fails are told first."""
+        size = self._seeds.size
+        heads = np.zeros((size, self._plan.head), np.int64)
+        cycles = np.zeros(size, np.int64)
+        began, k, resumes, failure = time.perf_counter(), 0, False, None
+        while failure is None:
+            forward.state.attach()
+            k, why, resumes = advance_samples(
+                forward.state.context, k, resumes, self._t_us, self._index, self._offsets,
+                self._seeds, self._end_us, BREATH, heads, cycles,
+            )  # fmt: skip
+            check()
+            if why == lay.DONE:
+                break
+            try:
+                forward.serve(why)
+            except NeuroasyncError as error:
+                failure = error
+        if not cycles.any():  # a processor without a counter: each takes the same
+            cycles[:] = 1
+        seconds = (time.perf_counter() - began) / max(int(cycles[: k + 1].sum()), 1)
+        for n in range(k):
+            yield decision_of(self._plan, heads[n], cycles[n] * seconds, classes)
+        if failure is not None:
+            raise failure
+        forward.leave()

@@ -1,0 +1,1 @@
+"""Populations that run as coroutines."""

@@ -1,0 +1,1 @@
+"""Streams of events that are segmented into samples."""

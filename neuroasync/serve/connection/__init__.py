@@ -1,0 +1,1 @@
+"""One websocket connection: its messages, samples and decisions."""

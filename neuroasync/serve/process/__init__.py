@@ -1,0 +1,1 @@
+"""Server processes: a supervisor and its workers."""

@@ -1,0 +1,1 @@
+"""What a study measures: cases, modes, regimes and stop rules."""

@@ -1,0 +1,75 @@
+"""The cases of ``neuroasync study``: one for each data set, in full and quick."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.study.design.case import Case
+from neuroasync.train.recipes import DRAWS, RECIPES, Recipe, own_recipes
+
+__all__ = ["CASES", "DEFAULT", "QUICK", "own_case", "quickly"]
+
+_FOLDS: Final = {"digits": 5, "nmnist-small": 5, "braille": 5}
+"""Sets so small that every seed is measured on another fold."""
+_MOST_TRAIN: Final = {"mnist": 8000}
+"""So many tell what is asked here, in a sixth of the time."""
+_MOST_MEASURED: Final = {"mnist": 1000, "nmnist": 1000, "shd": 500, "dvs-gesture": 100}
+"""Recordings of more would be large: 56 bytes an input event."""
+
+CASES: Final[Mapping[str, Case]] = {
+    name: Case(
+        name=name,
+        dataset=name,
+        recipes=recipes,
+        draws=DRAWS.get(name, 1),
+        folds=_FOLDS.get(name, 0),
+        most_train=_MOST_TRAIN.get(name),
+        most_measured=_MOST_MEASURED.get(name),
+    )
+    for name, recipes in RECIPES.items()
+}
+"""The case of each data set."""
+
+DEFAULT: Final = ("digits", "mnist", "nmnist-small", "spoken-digits", "braille")
+"""Data sets that are studied if none is named: those that ship, in part or whole."""
+QUICK: Final = ("digits", "nmnist-small", "mnist")
+"""The same, for a quick study."""
+
+_QUICK_EPOCHS: Final = {"digits": 16}
+_QUICK_DRAWS: Final = {"digits": 2}
+_QUICK_EPOCHS_ELSE: Final = 20
+_QUICK_TRAIN: Final = 1200
+_QUICK_MEASURED: Final = 150
+
+
+def quickly(case: Case) -> Case:
+    """The case with fewer samples and epochs; with none more than it has."""
+    epochs = _QUICK_EPOCHS.get(case.dataset, _QUICK_EPOCHS_ELSE)
+    recipes = {name: _shorter(recipe, epochs) for name, recipe in case.recipes.items()}
+    return replace(
+        case,
+        recipes=recipes,
+        draws=min(case.draws, _QUICK_DRAWS.get(case.dataset, 1)),
+        most_train=_at_most(case.most_train, _QUICK_TRAIN),
+        most_measured=_at_most(case.most_measured, _QUICK_MEASURED),
+    )
+
+
+def _at_most(known: int | None, most: int) -> int:
+    return most if known is None else min(known, most)
+
+
+def _shorter(recipe: Recipe, epochs: int) -> Recipe:
+    """At most so many epochs, the same part of them under layer-sync."""
+    config = recipe.config
+    fewer = min(epochs, config.epochs)
+    layered = config.layered_epochs
+    if layered is not None:
+        layered = round(layered * fewer / max(config.epochs, 1))
+    return replace(recipe, config=replace(config, epochs=fewer, layered_epochs=layered))
+
+
+def own_case(files: OwnFiles, topology: str) -> Case:
+    """The case of files of one's own."""
+    return Case(name="own", dataset="own", recipes=own_recipes(topology), files=files)

@@ -1,0 +1,1 @@
+"""Presenting a study: tables, figures and documents."""

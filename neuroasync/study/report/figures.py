@@ -1,0 +1,146 @@
+"""The pictures of a report."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from neuroasync.core.recording.file import read_recording
+from neuroasync.metrics import StopPoint
+from neuroasync.metrics.anytime import Unit
+from neuroasync.plot import (
+    AnytimeRun,
+    RasterPanel,
+    decided_at,
+    plot_anytime,
+    plot_density,
+    plot_group_sizes,
+    plot_latency,
+    raster,
+    save_png,
+    steps_of,
+)
+from neuroasync.study.design.case import GROUP_SIZE, Mode
+from neuroasync.study.report.document import Picture
+from neuroasync.study.report.number_format import mode_name
+from neuroasync.study.report.tables import mean_density
+from neuroasync.study.results.output_folder import Folder
+from neuroasync.study.results.records import mean_curve
+from neuroasync.study.results.statistics import CaseResults
+from neuroasync.train.recipes import Training
+
+__all__ = ["case_pictures"]
+
+_UNITS: Final[tuple[Unit, ...]] = ("steps", "rounds", "spikes")
+_WALL: Final = "decision latency in wall time; differs from one run to the next"
+
+
+def case_pictures(results: CaseResults, folder: Folder) -> list[Picture]:
+    """Draw all pictures of a case, write them into the folder, and say what they are."""
+    drawn = []
+    for name, text, figure in _figures(results, folder):
+        path = folder.picture(f"{results.case.name}-{name}")
+        save_png(figure, path)
+        drawn.append(Picture(f"pictures/{path.name}", f"{results.case.name}: {text}"))
+    return drawn
+
+
+def _figures(results: CaseResults, folder: Folder) -> Iterator[tuple[str, str, Figure]]:
+    """Name, description and figure of each."""
+    name = results.case.name
+    for unit in _UNITS:
+        yield f"accuracy-{unit}", f"accuracy against {unit} spent", _anytime(results, unit)
+    text = "decision latency in rounds, with the chosen stop rule"
+    yield "latency-rounds", text, plot_latency(_rounds(results), "rounds", f"{name}: {text}")
+    yield "latency-ms", _WALL, plot_latency(_wall_ms(results, folder), "ms", f"{name}: {_WALL}")
+    text = "spike density by population, whole samples"
+    density = {label: mean_density(results, t, mode) for label, t, mode in _lines(results)}
+    yield "density", text, plot_density(density, f"{name}: {text}")
+    text = "accuracy over the group size F, whole samples"
+    yield "group-sizes", text, plot_group_sizes(_over_sizes(results), f"{name}: {text}")
+    for training in results.case.trainings:
+        text = f"one sample under each order, {training}"
+        yield f"raster-{training}", text, _raster(results, training, folder)
+
+
+def _lines(results: CaseResults) -> Iterator[tuple[str, Training, Mode]]:
+    """What is compared in a picture: networks in their own order, and layered ones in random."""
+    case = results.case
+    for training in case.trainings:
+        modes = [case.shown_mode(training)]
+        if modes[0].policy == "layer-sync" and "random" in case.grid.policies:
+            modes.append(Mode("random", GROUP_SIZE, case.input))
+        for mode in modes:
+            yield f"{training}, {mode_name(mode)}", training, mode
+
+
+def _anytime(results: CaseResults, unit: Unit) -> Figure:
+    runs = []
+    for label, training, mode in _lines(results):
+        curves = [
+            curve
+            for measured in results.networks(training)
+            for curve in measured.curves
+            if (curve.mode, curve.unit) == (mode, unit)
+        ]
+        if curves:
+            point = _chosen_point(results, training, mode)
+            runs.append(AnytimeRun(label, mean_curve(curves), [point]))
+    title = f"{results.case.name}: accuracy had every sample to answer, F = {GROUP_SIZE}"
+    return plot_anytime(runs, title)
+
+
+def _chosen_point(results: CaseResults, training: Training, mode: Mode) -> StopPoint:
+    """Where the chosen rules end the samples of all seeds."""
+    found = results.networks(training)
+    outcomes = [measured.outcome(mode, chosen=True) for measured in found]
+    columns = {
+        name: np.concatenate([np.array(getattr(outcome, name)) for outcome in outcomes])
+        for name in ("label", "stopped", "spikes", "steps", "rounds")
+    }
+    target = np.concatenate([np.array(measured.target) for measured in found])
+    return StopPoint("the chosen stop rule", target, **columns)
+
+
+def _rounds(results: CaseResults) -> dict[str, list[float]]:
+    return {
+        label: [float(r) for m in results.networks(t) for r in m.outcome(mode, chosen=True).rounds]
+        for label, t, mode in _lines(results)
+    }
+
+
+def _wall_ms(results: CaseResults, folder: Folder) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for label, training, mode in _lines(results):
+        for measured in results.networks(training):
+            times = folder.wall_ms(measured.network.name, mode)
+            found.setdefault(label, []).extend(times)
+    return found
+
+
+def _over_sizes(
+    results: CaseResults,
+) -> dict[str, list[tuple[int, float, float | None]]]:
+    found = {}
+    for label, training, mode in _lines(results):
+        points = []
+        for size in results.case.grid.group_sizes:
+            mean = results.accuracy(training, Mode(mode.policy, size, mode.input))
+            points.append((size, mean.value, mean.error))
+        found[label] = points
+    return found
+
+
+def _raster(results: CaseResults, training: Training, folder: Folder) -> Figure:
+    first = results.networks(training)[0].network
+    panels = []
+    for policy in results.case.grid.policies:
+        whole = read_recording(folder.recording(f"{first.name}-{policy}"))
+        stopped = read_recording(folder.recording(f"{first.name}-{policy}-stopped"))
+        starts, step = steps_of(whole)
+        title = f"{policy}: {whole.spikes[0]} spikes, {whole.rounds[0]} rounds"
+        panels.append(RasterPanel(title, step, whole.neuron, starts, decided_at(stopped)))
+    title = f"{first.name}: held-out sample 0, of class {whole.target[0]}"
+    info = whole.info
+    return raster(panels, info.populations, info.output, title, "decided: the chosen stop rule")

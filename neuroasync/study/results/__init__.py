@@ -1,0 +1,1 @@
+"""What a study measured: records, statistics and files."""

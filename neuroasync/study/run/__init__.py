@@ -1,0 +1,1 @@
+"""Running a study: samples, trainings and measurements."""

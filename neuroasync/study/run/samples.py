@@ -1,0 +1,87 @@
+"""The samples of a case."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuroasync.datasets import Dataset, load_dataset
+from neuroasync.errors import DatasetError
+from neuroasync.study.design.case import Case
+from neuroasync.train.recipes import Recipe
+
+__all__ = ["Samples", "SeedSamples"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeedSamples:
+    """The samples of one seed.
+
+    Attributes:
+        dataset: its parts are trained on, chosen by and measured on.
+        digest: SHA-256 (hex) of all of them, labels and order included.
+    """
+
+    dataset: Dataset
+    digest: str
+
+
+class Samples:
+    """The data set of one case; each seed has a split of its own where the set is small.
+
+    Args:
+        case: the case.
+        data_dir: folder of data sets, or None.
+
+    Raises:
+        ValueError, ImportError: the data set cannot be loaded; see ``load_dataset`` and
+            ``OwnFiles.load``.
+    """
+
+    def __init__(self, case: Case, data_dir: str | None) -> None:
+        self.case = case
+        self._latest: tuple[int, SeedSamples] | None = None
+        recipe: Recipe = next(iter(case.recipes.values()))
+        if case.files is not None:
+            self._all = case.files.load(recipe.topology)
+        else:
+            self._all = load_dataset(
+                case.dataset, data_dir=data_dir, coding=case.coding, draws=case.draws
+            )
+
+    def of_seed(self, seed: int) -> SeedSamples:
+        """Those of a seed; the latest are kept, for the trainings come one after the other.
+
+        Raises:
+            DatasetError: there is nothing to measure on.
+        """
+        if self._latest is None or self._latest[0] != seed:
+            dataset = self._split(seed)
+            self._latest = seed, SeedSamples(dataset, _digest(dataset))
+        return self._latest[1]
+
+    def check(self, seed: int) -> None:
+        """Split the samples for a seed, without reading them.
+
+        Raises:
+            DatasetError: there is nothing to measure on.
+        """
+        self._split(seed)
+
+    def _split(self, seed: int) -> Dataset:
+        case, dataset = self.case, self._all
+        if case.folds:
+            dataset = dataset.rotate(seed % case.folds, case.folds, seed // case.folds)
+        dataset = dataset.at_most(case.most_train, case.most_measured)
+        if not dataset.split.test.size or not dataset.split.validation.size:
+            raise DatasetError(f"{case.name}: no samples to test or to validate on")
+        return dataset
+
+
+def _digest(dataset: Dataset) -> str:
+    digest = hashlib.sha256()
+    for part in (dataset.train, dataset.validation, dataset.test):
+        labels = np.zeros(0, np.int64) if part.labels is None else part.labels
+        for values in (part.t_us, part.index, part.offsets, labels):
+            digest.update(np.ascontiguousarray(values, "<i8").data)
+    return digest.hexdigest()

@@ -1,0 +1,93 @@
+"""The event record as a differentiable function of the weights."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.train.batch import Batch
+from neuroasync.train.event_record import EventRecordRunner
+from neuroasync.train.surrogate import Surrogate
+
+__all__ = ["Run", "run_record"]
+
+
+class Run(NamedTuple):
+    """What a batch of B samples came to.
+
+    Attributes:
+        votes: f32[B, T, classes], spikes of the output population in each pass; differentiable.
+        spikes: f32[B, T, P], spikes of each population in each pass; differentiable.
+        labels: i64[B], decisions; -1 for none.
+    """
+
+    votes: Tensor
+    spikes: Tensor
+    labels: Tensor
+
+
+def run_record(
+    weights: Tensor,
+    recorder: EventRecordRunner,
+    batch: Batch,
+    settings: RunSettings,
+    surrogate: Surrogate,
+    dropout: float = 0.0,
+) -> Run:
+    """Run a batch through the runtime's kernels; gradients follow the peak rule.
+
+    Args:
+        weights: f32[..] on the CPU, laid out as ``PackedArrays.weights``.
+        recorder: of the network.
+        batch: the samples.
+        settings: order, group size, input.
+        surrogate: derivative in place of the spike's.
+        dropout: probability that a spike leaves its neuron non-refractory.
+
+    Raises:
+        ForwardStepLimitError: a pass took more steps than the settings allow.
+    """
+    if torch.is_grad_enabled() and weights.requires_grad:
+        return Run(
+            *_EventRecord.apply(  # type: ignore[no-untyped-call]
+                weights, recorder, batch, settings, surrogate, dropout
+            )
+        )
+    record = recorder.run(weights.detach().numpy(), batch, settings, dropout, keep=False)
+    return Run(*(torch.from_numpy(a) for a in (record.votes, record.spikes, record.labels)))
+
+
+class _EventRecord(torch.autograd.Function):
+    """Forward: the runtime's kernels. Backward: ``train.kernels.backward``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        weights: Tensor,
+        recorder: EventRecordRunner,
+        batch: Batch,
+        settings: RunSettings,
+        surrogate: Surrogate,
+        dropout: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.save_for_backward(weights)  # so that torch notices a change in place
+        ctx.recorder, ctx.surrogate = recorder, surrogate
+        ctx.record = recorder.run(weights.detach().numpy(), batch, settings, dropout)
+        votes, spikes, labels = (
+            torch.from_numpy(a) for a in (ctx.record.votes, ctx.record.spikes, ctx.record.labels)
+        )
+        ctx.mark_non_differentiable(labels)
+        return votes, spikes, labels
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_votes: Tensor, grad_spikes: Tensor, _: Tensor) -> Any:
+        _ = ctx.saved_tensors
+        grad = ctx.recorder.backward(
+            ctx.record,
+            grad_votes.contiguous().numpy(),
+            grad_spikes.contiguous().numpy(),
+            ctx.surrogate.code,
+        )
+        return torch.from_numpy(grad), None, None, None, None, None

@@ -1,0 +1,262 @@
+"""Event records: forward passes of a batch by the runtime's kernels, and the walk back.
+
+Samples run in a fixed number of chunks, each with its own state, logs and gradient buffer, on as
+many threads as there are (kernels release the GIL). Gradients are summed in the order of the
+chunks, so that no bit depends on the number of threads.
+"""
+
+import weakref
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.network_state import NetworkState
+from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.model.model import Model
+from neuroasync.errors import ForwardStepLimitError
+from neuroasync.runtime.batch.job import cores
+from neuroasync.train.batch import Batch
+from neuroasync.train.kernels.backward import backward_samples
+from neuroasync.train.kernels.forward import forward_samples
+
+__all__ = ["EventRecord", "EventRecordRunner", "check_trainable"]
+
+_CHUNKS: Final = 8
+"""Threads that a batch can use. Each costs one more buffer as large as the weights."""
+
+
+def check_trainable(model: Model) -> None:
+    """Raise ValueError for networks that the trainer cannot handle."""
+    if model.timestep_us == 0 and any(c.delay_us for c in model.connections):
+        raise ValueError("timestep_us: 0 together with delays; training needs a timestep for them")
+
+
+class EventRecord:
+    """What happened in a batch's forward passes: what the backward walk reads.
+
+    Attributes:
+        votes: f32[B, T, classes], spikes of the output in each pass.
+        spikes: f32[B, T, P], spikes of each population in each pass.
+        labels: i64[B], decisions; -1 for none.
+    """
+
+    def __init__(
+        self, batch: Batch, model: Model, wires: PackedArrays, settings: RunSettings
+    ) -> None:
+        self.batch = batch
+        self.wires = wires
+        self.settings = settings
+        samples, passes = len(batch), batch.timesteps
+        classes = model.populations[model.index(model.output)].size
+        self.votes = np.zeros((samples, passes, classes), np.float32)
+        self.spikes = np.zeros((samples, passes, len(model.populations)), np.float32)
+        self.labels = np.zeros(samples, np.int64)
+        self.chunks: list[_Chunk] = []
+
+    def rows(self) -> list[NDArray[np.int64]]:
+        """Spikes of each sample in firing order: i64[spikes, 3] of (pass, step, neuron)."""
+        return [rows for chunk in self.chunks for rows in chunk.sample_rows()]
+
+
+class _Chunk:
+    """State, logs and gradient buffer of some samples; used again for later batches."""
+
+    def __init__(self, plan: ExecutionPlan) -> None:
+        self.state = NetworkState(plan)
+        self.peaks = np.zeros((0, 0, 0), np.float32)
+        self.peak_steps = np.zeros((0, 0, 0), np.int32)
+        self.ends = np.zeros((3, 0), np.int64)
+        self.samples = slice(0, 0)
+        self.grad = np.zeros(0, np.float32)
+
+    def open(self, samples: slice, passes: int, neurons: int, wires: PackedArrays) -> None:
+        """Make room for the peaks of ``samples``; none are kept if ``passes`` is 0."""
+        shape = (samples.stop - samples.start, passes, neurons if passes else 0)
+        if self.peaks.shape != shape:
+            self.peaks, self.peak_steps = np.empty(shape, np.float32), np.empty(shape, np.int32)
+        self.samples = samples
+        self.ends = np.zeros((3, shape[0]), np.int64)
+        self.state.keep = True
+        context = self.state.attach().context
+        context[lay.WEIGHTS] = wires.weights.ctypes.data
+        context[lay.PEAK_PASSES] = passes
+        context[lay.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
+        control = self.state.control
+        control[lay.ROWS] = control[lay.SLOTS] = 0
+
+    def peak_places(self) -> NDArray[np.int64]:
+        """Addresses of the peaks and their steps, and the bytes of a sample in each."""
+        size = self.peaks[0].nbytes if self.peaks.size else 0
+        return np.array([self.peaks.ctypes.data, self.peak_steps.ctypes.data, size], np.int64)
+
+    def grow(self) -> None:
+        """Make the room that a kernel asked for; nothing logged is lost."""
+        control, workspace = self.state.control, self.state.attach()
+        needed, neurons = int(control[lay.NEEDED]), self.state.plan.wiring.model.size
+        workspace.grow_logs(int(control[lay.ROWS]) + neurons, int(control[lay.SLOTS]) + needed)
+        self.state.make_room()
+
+    def sample_rows(self) -> Iterable[NDArray[np.int64]]:
+        """(pass, step, neuron) of each spike of each sample."""
+        rows = self.state.attach().rows[[lay.PASS_, lay.STEP_, lay.NEURON_]].T
+        starts = [0, *self.ends[1, :-1].tolist()]
+        return (rows[a:b] for a, b in zip(starts, self.ends[1].tolist(), strict=True))
+
+
+class EventRecordRunner:
+    """Runs batches of one network under one set of settings.
+
+    Args:
+        model: the network; its weights do not matter.
+        threads: how many may run at once; None for as many as there are cores to use.
+
+    Raises:
+        ValueError: the network cannot be trained.
+    """
+
+    def __init__(self, model: Model, threads: int | None = None) -> None:
+        check_trainable(model)
+        self.model = model
+        self.wiring = PackedNetwork(model)
+        self.threads = min(_CHUNKS, threads or cores())
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        self._idle: dict[tuple[RunSettings, float], list[_Chunk]] = {}
+        sizes = [p.size for p in model.populations]
+        self._owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        ranked = sorted((rank, p) for p, rank in enumerate(model.ranks))
+        self._by_rank = np.array([p for _, p in ranked], np.int64)
+        timestep = max(model.timestep_us, 1)
+        self._lags = np.array([c.delay_us // timestep for c in model.connections], np.int64)
+
+    def run(
+        self,
+        weights: NDArray[np.float32],
+        batch: Batch,
+        settings: RunSettings,
+        dropout: float = 0.0,
+        keep: bool = True,
+    ) -> EventRecord:
+        """Run the forward passes of a batch.
+
+        Args:
+            weights: f32[..], laid out as ``PackedArrays.weights``; not to be changed while the
+            record
+                is in use.
+            batch: the samples.
+            settings: order, group size, input; the stop rule must be ``quiet``.
+            dropout: probability that a spike leaves its neuron non-refractory.
+            keep: whether :meth:`backward` will be called.
+
+        Raises:
+            ForwardStepLimitError: a pass took more steps than the settings allow.
+        """
+        record = EventRecord(
+            batch, self.model, self.wiring.wires._replace(weights=weights), settings
+        )
+        samples = len(batch)
+        bounds = [samples * k // _CHUNKS for k in range(_CHUNKS + 1)]
+        plan = ExecutionPlan(self.wiring, settings, dropout=dropout)
+        idle = self._idle.setdefault((settings, dropout), [])
+        for start, stop in pairwise(bounds):
+            if start < stop:
+                chunk = idle.pop() if idle else _Chunk(plan)
+                passes = batch.timesteps if keep else 0
+                chunk.open(slice(start, stop), passes, self.model.size, record.wires)
+                record.chunks.append(chunk)
+        # Once nothing refers to the record, the next batch may have its chunks.
+        weakref.finalize(record, idle.extend, list(record.chunks))
+        self._each(lambda chunk: self._forward(record, chunk), record.chunks)
+        return record
+
+    def backward(
+        self,
+        record: EventRecord,
+        grad_votes: NDArray[np.float32],
+        grad_spikes: NDArray[np.float32],
+        surrogate: tuple[int, float],
+    ) -> NDArray[np.float32]:
+        """Gradient of the loss by the weights, by the peak rule; see ``kernels.backward``.
+
+        Args:
+            record: of a forward run that was kept.
+            grad_votes: f32[B, T, classes], gradient by ``record.votes``.
+            grad_spikes: f32[B, T, P], gradient by ``record.spikes``.
+            surrogate: its number and slope.
+
+        Returns:
+            f32[..], laid out as the weights.
+        """
+        kind, slope = surrogate[0], np.float32(surrogate[1])
+        decays, decay_of = self._decays(record.batch)
+        size = record.wires.weights.size
+        output = self.model.index(self.model.output)
+
+        def walk(chunk: _Chunk) -> None:
+            if chunk.grad.size != size:
+                chunk.grad = np.empty(size, np.float32)
+            chunk.grad[:] = 0
+            logs, at = chunk.state.attach(), chunk.samples
+            backward_samples(
+                *record.wires[:5], self._owner, self._by_rank, self._lags, decays, decay_of[at],
+                logs.rows, logs.row_potential, logs.slots, chunk.ends, chunk.peaks,
+                chunk.peak_steps, grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad,
+            )  # fmt: skip
+
+        self._each(walk, record.chunks)
+        total = np.zeros(size, np.float32)
+        for chunk in record.chunks:
+            total += chunk.grad
+        return total
+
+    def _each(self, work: Callable[["_Chunk"], None], chunks: list["_Chunk"]) -> None:
+        if self._pool is None:
+            for chunk in chunks:
+                work(chunk)
+            return
+        for _ in self._pool.map(work, chunks):
+            pass
+
+    def _forward(self, record: EventRecord, chunk: _Chunk) -> None:
+        batch, at, state = record.batch, chunk.samples, chunk.state
+        events = np.array([batch.t_us.ctypes.data, batch.index.ctypes.data], np.int64)
+        k, resumes = 0, False
+        while True:
+            k, why = forward_samples(
+                state.context, k, resumes, events, batch.end_us[at], batch.seeds[at],
+                batch.offsets[at.start : at.stop + 1], chunk.peak_places(), chunk.ends,
+                self._owner, record.votes[at], record.spikes[at], record.labels[at],
+            )  # fmt: skip
+            control, resumes = state.control, True
+            if why == lay.NEEDS_ROOM:
+                chunk.grow()
+            elif why == lay.STEP_LIMIT:
+                raise ForwardStepLimitError(
+                    f"sample {at.start + k} of the batch, pass {control[lay.PASS]}: did not end "
+                    f"within max_forward_steps = {record.settings.max_forward_steps}; "
+                    f"{state.last_to_fire()}. Raise the limit, or make the populations of the "
+                    "loop refractory"
+                )
+            else:
+                return
+
+    def _decays(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Decay factors f32[D, N], and the row i64[B, T] for the interval before each pass."""
+        timestep, shape = self.model.timestep_us, (len(batch), batch.timesteps)
+        if timestep:
+            return self.wiring.decay(timestep)[None], np.zeros(shape, np.int64)
+        if not shape[0] * shape[1]:
+            return np.ones((1, self.model.size), np.float32), np.zeros(shape, np.int64)
+        intervals = np.zeros(shape, np.int64)
+        for k in range(len(batch)):
+            times = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])
+            intervals[k, 1 : times.size] = np.diff(times)
+        distinct, rows = np.unique(intervals, return_inverse=True)
+        table = np.stack([self.wiring.decay(int(interval)) for interval in distinct])
+        return table, rows.reshape(shape).astype(np.int64)

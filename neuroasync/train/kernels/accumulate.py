@@ -1,0 +1,111 @@
+"""Weights times adjoints, and adjoints times spikes, over each kind of connection.
+
+Sums over targets may be vectorised; their order is the same in every run on a machine. Inner
+loops index whole arrays, by unsigned numbers: a slice for each source would count references to
+the array, atomically, and threads would wait for each other at that; a signed index might be
+negative, which LLVM does not vectorise.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.synapses import window
+
+__all__ = ["add_outer", "add_weighted"]
+
+_FAST = {"reassoc", "contract", "nsz"}
+
+
+@partial(kernel, fastmath=_FAST)
+def _dense_weighted(begin, sources, weights, g, out):
+    for s in sources:
+        total, at = np.float32(0.0), np.uint64(begin + s * g.size)
+        for i in range(g.size):
+            total += weights[at + np.uint64(i)] * g[i]
+        out[s] += total
+
+
+@kernel
+def add_weighted(row, sources, first, links, weights, g, out):
+    """Add to ``out[s]`` the sum over the targets of each source ``s`` of its weight times ``g``.
+
+    Args:
+        row: i64[..], the connection; see ``neuroasync.core.kernels.layout``.
+        sources: i64[K], network-wide.
+        first: the first neuron of their population.
+        links, weights: see ``neuroasync.core.kernels.layout``.
+        g: f32[targets].
+        out: f32[N].
+    """
+    if row[lay.KIND] == lay.DENSE:
+        _dense_weighted(row[lay.WEIGHT] - first * g.size, sources, weights, g, out)
+    elif row[lay.KIND] == lay.SPARSE:
+        for s in sources:
+            total, at = np.float32(0.0), row[lay.INDPTR] + s - first
+            for k in range(links[at], links[at + 1]):
+                total += weights[row[lay.WEIGHT] + k] * g[links[row[lay.INDICES] + k]]
+            out[s] += total
+    else:
+        for s in sources:
+            out[s] += _conv2d_weighted(row, s - first, weights, g)
+
+
+@kernel
+def add_outer(row, sources, counts, first, links, g, grad):
+    """Add ``counts[k] * g`` to the gradients of the weights of each source ``sources[k]``.
+
+    Args:
+        row, sources, first, links, g: as for :func:`add_weighted`.
+        counts: i64[K], spikes of each source.
+        grad: f32[..], laid out as the weights.
+    """
+    if row[lay.KIND] == lay.DENSE:
+        size = g.size
+        begin = row[lay.WEIGHT] - first * size
+        for k in range(sources.size):
+            at, times = np.uint64(begin + sources[k] * size), np.float32(counts[k])
+            for i in range(size):
+                grad[at + np.uint64(i)] += times * g[i]
+    elif row[lay.KIND] == lay.SPARSE:
+        for k in range(sources.size):
+            at, times = row[lay.INDPTR] + sources[k] - first, np.float32(counts[k])
+            for i in range(links[at], links[at + 1]):
+                grad[row[lay.WEIGHT] + i] += times * g[links[row[lay.INDICES] + i]]
+    else:
+        for k in range(sources.size):
+            _conv2d_outer(row, sources[k] - first, np.float32(counts[k]), g, grad)
+
+
+@partial(kernel, fastmath=_FAST)
+def _conv2d_weighted(row, source, weights, g):
+    y, x, first_y, last_y, first_x, last_x = window(row, source)
+    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
+    size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
+    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
+    total = np.float32(0.0)
+    for out in range(row[lay.CHANNELS_OUT]):
+        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * size
+        for oy in range(first_y, last_y + 1):
+            line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
+            taps = kernel + (y - oy * stride_y) * row[lay.KERNEL_X]
+            for ox in range(first_x, last_x + 1):
+                total += weights[taps + x - ox * stride_x] * g[line + ox]
+    return total
+
+
+@kernel
+def _conv2d_outer(row, source, count, g, grad):
+    y, x, first_y, last_y, first_x, last_x = window(row, source)
+    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
+    size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
+    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
+    for out in range(row[lay.CHANNELS_OUT]):
+        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * size
+        for oy in range(first_y, last_y + 1):
+            line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
+            taps = kernel + (y - oy * stride_y) * row[lay.KERNEL_X]
+            for ox in range(first_x, last_x + 1):
+                grad[taps + x - ox * stride_x] += count * g[line + ox]

@@ -1,0 +1,1 @@
+"""The reference trainer in plain torch, for any device."""

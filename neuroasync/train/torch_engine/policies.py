@@ -1,0 +1,101 @@
+"""Ordering policies in torch, for many samples at once: the same keys as the kernels'.
+
+Order keys are of 64 bits without sign; here they are int64, whose additions and products wrap
+alike, and are compared with the sign bit flipped.
+"""
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from neuroasync.core.engine.policies import Fifo, Momentum, Policy
+from neuroasync.core.kernels.order_keys import MASK
+
+__all__ = ["chosen", "neuron_keys", "rank_of", "signed", "step_prefix", "uniform"]
+
+
+def signed(value: int) -> int:
+    """64 bits as a signed integer."""
+    value &= MASK
+    return value - 2**64 if value >= 2**63 else value
+
+
+_G: Final = signed(0x9E3779B97F4A7C15)
+_MUL1: Final = signed(0xBF58476D1CE4E5B9)
+_MUL2: Final = signed(0x94D049BB133111EB)
+_SIGN: Final = -(2**63)
+
+
+def _shifted(z: Tensor, bits: int) -> Tensor:
+    """Logical shift to the right."""
+    mask: int = (1 << (64 - bits)) - 1
+    return (z >> bits) & mask
+
+
+def _mix(z: Tensor) -> Tensor:
+    z = (z ^ _shifted(z, 30)) * _MUL1
+    z = (z ^ _shifted(z, 27)) * _MUL2
+    return z ^ _shifted(z, 31)
+
+
+def step_prefix(seeds: Tensor, pass_index: int, step: int) -> Tensor:
+    """What the keys of one forward step share: i64[B], from seeds i64[B]."""
+    h = _mix(seeds + _G)
+    h = _mix(h + signed(_G * (pass_index + 1)))
+    return _mix(h + signed(_G * (step + 1)))
+
+
+def neuron_keys(prefix: Tensor, neurons: int) -> Tensor:
+    """Order keys i64[B, neurons] of neurons 0 to ``neurons - 1``."""
+    of_neuron = torch.arange(1, neurons + 1, device=prefix.device) * _G
+    return _mix(prefix[:, None] + of_neuron)
+
+
+def uniform(keys: Tensor) -> Tensor:
+    """Keys as f64 in [0, 1), multiples of 2**-24."""
+    return _shifted(keys, 40).to(torch.float64) / 2**24
+
+
+def rank_of(keys: Tensor, pending: Tensor, *, is_unsigned: bool = False) -> Tensor:
+    """Position of each pending spike in ascending order of keys, ties by index: i64[B, K].
+
+    Args:
+        keys: [B, K], integers or floats.
+        pending: bool[B, K]; the others come after.
+        is_unsigned: whether keys are 64 bits without sign.
+    """
+    keys = keys ^ _SIGN if is_unsigned else keys
+    order = torch.argsort(keys, dim=1, stable=True)
+    absent = (~pending).to(torch.int8).gather(1, order)
+    order = order.gather(1, torch.argsort(absent, dim=1, stable=True))
+    places = torch.arange(keys.shape[1], device=keys.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, order, places)
+
+
+def chosen(
+    policy: Policy,
+    group_size: int,
+    pending: Tensor,
+    prefix: Tensor,
+    arrival: Tensor,
+    momentum: Tensor,
+) -> Tensor:
+    """Which pending spikes go next, under any built-in order but layer-sync: bool[B, N + E].
+
+    Args:
+        policy: the order.
+        group_size: F.
+        pending: bool[B, N + E], of neurons and queued input events.
+        prefix: i64[B], of the forward step that is being chosen.
+        arrival: i64[B, N], step in which each neuron's spike fired.
+        momentum: [B, N], membrane potential at each neuron's spike.
+    """
+    events = arrival.new_zeros(len(pending), pending.shape[1] - arrival.shape[1])
+    if isinstance(policy, Fifo):
+        return rank_of(torch.cat([arrival, events - 1], 1), pending) < group_size
+    drawn = neuron_keys(prefix, pending.shape[1])
+    if isinstance(policy, Momentum):
+        m = torch.cat([momentum.double(), events.double()], 1)
+        return rank_of(-(m + policy.noise * uniform(drawn)), pending) < group_size
+    return rank_of(drawn, pending, is_unsigned=True) < group_size

@@ -1,0 +1,81 @@
+"""Connections in torch, for many samples at once: what a group of spikes brings to its targets."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.model.connections import INPUT, Conv2d, Dense
+
+__all__ = ["Link", "links_of"]
+
+
+class Link:
+    """One connection.
+
+    Args:
+        wiring: the network.
+        c: position of the connection.
+        flat: all weights, laid out as ``PackedArrays.weights``.
+
+    Attributes:
+        source, target: their neurons in the whole network; inputs come after all neurons.
+        target_population: its position.
+        lag: delay in passes.
+        bias: [targets], or None.
+    """
+
+    def __init__(self, wiring: PackedNetwork, c: int, flat: Tensor) -> None:
+        model, connection = wiring.model, wiring.model.connections[c]
+        row = wiring.wires.connections[c]
+        bounds = list(pairwise([*model.starts, model.starts[-1] + model.input_size]))
+        self.target_population = model.index(connection.target)
+        is_input = connection.source == INPUT
+        self.source = slice(*bounds[-1 if is_input else model.index(connection.source)])
+        self.target = slice(*bounds[self.target_population])
+        self.lag = connection.delay_us // max(model.timestep_us, 1)
+        sources, targets = (s.stop - s.start for s in (self.source, self.target))
+        start, size = int(row[lay.WEIGHT]), connection.weight.size
+        values, at = flat[start : start + size], int(row[lay.BIAS])
+        self.bias = flat[at : at + targets] if at >= 0 else None
+        self._shape: tuple[int, ...] = ()
+        if isinstance(connection, Conv2d):
+            population = model.populations[model.index(connection.source)] if not is_input else None
+            self._shape = model.input_shape if population is None else population.shape
+            self._stride, self._padding = connection.stride, connection.padding
+            self._weight = values.view(connection.weight.shape)
+            self._synapses = torch.ones_like(self._weight)
+        elif isinstance(connection, Dense):
+            self._weight = values.view(sources, targets)
+            self._synapses = torch.ones_like(self._weight)
+        else:
+            indptr = torch.from_numpy(connection.indptr.copy()).to(flat.device)
+            indices = torch.from_numpy(connection.indices.copy()).to(flat.device)
+            source = torch.repeat_interleave(
+                torch.arange(sources, device=flat.device), indptr.diff()
+            )
+            empty = flat.new_zeros(sources, targets)
+            self._weight = empty.index_put((source, indices), values)
+            self._synapses = empty.index_put((source, indices), torch.ones_like(values))
+
+    def current(self, spikes: Tensor) -> Tensor:
+        """What ``spikes`` [B, sources] bring to the targets: [B, targets]."""
+        return self._apply(spikes, self._weight)
+
+    def received(self, spikes: Tensor) -> Tensor:
+        """How many of ``spikes`` [B, sources] each target has a synapse to: [B, targets]."""
+        return self._apply(spikes, self._synapses)
+
+    def _apply(self, spikes: Tensor, weight: Tensor) -> Tensor:
+        if not self._shape:
+            return spikes @ weight
+        planes = spikes.reshape(-1, *self._shape)
+        return conv2d(planes, weight, None, self._stride, self._padding).flatten(1)
+
+
+def links_of(wiring: PackedNetwork, flat: Tensor) -> list[Link]:
+    """All connections, in declared order."""
+    return [Link(wiring, c, flat) for c in range(len(wiring.model.connections))]

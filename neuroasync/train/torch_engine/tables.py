@@ -1,0 +1,138 @@
+"""What the plain torch formulation looks up: the network's columns and a batch's input."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.kernels import layout as lay
+from neuroasync.train.autograd_function import Run
+from neuroasync.train.batch import Batch
+
+__all__ = ["Tables"]
+
+
+class Tables:
+    """A network and a batch as tensors on one device.
+
+    Args:
+        wiring: the network.
+        batch: the samples.
+        device: of the tensors.
+        dtype: of potentials.
+
+    Attributes:
+        samples, neurons, timesteps: B, N, T.
+        bounds: first neuron of each population, and the one after its last.
+        output: the same of the output population.
+        by_rank: populations by ascending (rank, declaration).
+        owner: i64[N], population of each neuron.
+        thresholds: [N].
+        subtract, refractory, late: bool[N].
+        sync: [N], the sync thresholds.
+        seeds: i64[B]; passes: i64[B].
+    """
+
+    def __init__(
+        self, wiring: PackedNetwork, batch: Batch, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        model, rows = wiring.model, wiring.wires.populations[:-1]
+        self.wiring, self._batch, self._device, self._dtype = wiring, batch, device, dtype
+        self.samples, self.timesteps, self.neurons = len(batch), batch.timesteps, model.size
+        self.bounds = [(int(r[lay.START]), int(r[lay.STOP])) for r in rows]
+        self.output = self.bounds[model.index(model.output)]
+        ranked = sorted((rank, p) for p, rank in enumerate(model.ranks))
+        self.by_rank = [p for _, p in ranked]
+        sizes = rows[:, lay.STOP] - rows[:, lay.START]
+
+        def spread(column: int) -> Tensor:
+            return torch.from_numpy(np.repeat(rows[:, column], sizes)).to(device)
+
+        self.owner = torch.from_numpy(np.repeat(np.arange(len(rows)), sizes)).to(device)
+        self.thresholds = self._values(wiring.wires.thresholds)
+        self.subtract, self.refractory = spread(lay.SUBTRACT) > 0, spread(lay.REFRACTORY) > 0
+        self.late, self.sync = spread(lay.LATE) > 0, spread(lay.SYNC)
+        self.seeds = torch.from_numpy(batch.seeds.view(np.int64).copy()).to(device)
+        self.passes = torch.from_numpy(batch.passes.copy()).to(device)
+        self._times = self._pass_times()
+
+    def decays(self, t: int) -> Tensor:
+        """Factors [B or 1, N] for the interval before pass ``t``."""
+        if timestep := self.wiring.model.timestep_us:
+            return self._values(self.wiring.decay(timestep)[None])
+        intervals = np.maximum(self._times[:, t] - self._times[:, t - 1], 0)
+        return self._values(np.stack([self.wiring.decay(int(i)) for i in intervals]))
+
+    def input_group(self, t: int, is_queued: bool) -> tuple[Tensor, Tensor]:
+        """Input of pass ``t``: the group [B, N + I], or who queues, bool[B, E]."""
+        self._origin, present = self._events_of(t)
+        everyone = self.gathered_input(t, present)
+        if is_queued:
+            everyone = torch.zeros_like(everyone)
+        else:
+            present = torch.zeros_like(present)
+        nobody = everyone.new_zeros(self.samples, self.neurons)
+        return torch.cat([nobody, everyone], 1), present
+
+    def gathered_input(self, t: int, chosen: Tensor) -> Tensor:
+        """How often each input occurs among the chosen events of pass ``t``: [B, I]."""
+        counts = torch.zeros(
+            self.samples, self.wiring.model.input_size, dtype=self._dtype, device=self._device
+        )
+        return counts.scatter_add_(1, self._origin, chosen.to(self._dtype))
+
+    def first_layer(self, pending: Tensor) -> Tensor:
+        """Pending spikes of the lowest-ranked population that has any: bool[B, N + E]."""
+        n = self.neurons
+        queued = pending[:, n:].any(1, keepdim=True)
+        chosen, found = torch.zeros_like(pending), queued
+        chosen[:, n:] = queued
+        for p in self.by_rank:
+            start, stop = self.bounds[p]
+            has = pending[:, start:stop].any(1, keepdim=True)
+            chosen[:, start:stop] = has & ~found
+            found = found | has
+        return chosen
+
+    def nothing(self) -> Run:
+        """What a batch without passes comes to."""
+        start, stop = self.output
+        votes = torch.zeros(self.samples, 0, stop - start, dtype=self._dtype, device=self._device)
+        spikes = votes.new_zeros(self.samples, 0, len(self.bounds))
+        return Run(votes, spikes, torch.full_like(self.passes, -1))
+
+    def _values(self, values: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(np.array(values)).to(self._device, self._dtype)
+
+    def _pass_times(self) -> NDArray[np.int64]:
+        """Virtual time of each pass, i64[B, T], where there is no timestep."""
+        batch = self._batch
+        times = np.zeros((self.samples, self.timesteps), np.int64)
+        for k in range(self.samples):
+            distinct = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])
+            if not self.wiring.model.timestep_us:
+                times[k, : distinct.size] = distinct
+        return times
+
+    def _events_of(self, t: int) -> tuple[Tensor, Tensor]:
+        """Input indices i64[B, E] of pass ``t``, and which of these places are taken."""
+        batch, timestep = self._batch, self.wiring.model.timestep_us
+        found = []
+        for k in range(self.samples):
+            events = slice(batch.offsets[k], batch.offsets[k + 1])
+            t_us = batch.t_us[events]
+            if timestep:
+                mine = t_us // timestep == t
+            else:
+                mine = (t_us == self._times[k, t]) & (t < batch.passes[k])
+            found.append(batch.index[events][mine])
+        most = max((len(index) for index in found), default=0)
+        origin = np.zeros((self.samples, most), np.int64)
+        present = np.zeros((self.samples, most), bool)
+        for k, index in enumerate(found):
+            origin[k, : index.size], present[k, : index.size] = index, True
+        return (
+            torch.from_numpy(origin).to(self._device),
+            torch.from_numpy(present).to(self._device),
+        )

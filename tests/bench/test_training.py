@@ -1,0 +1,48 @@
+"""The training benchmark: what it times is the same computation, and a missed target shows."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.helpers.paths import ROOT
+
+pytest.importorskip("torch")
+
+from bench.training import check_same, report
+from bench.training_steps import Task
+
+
+def line(seconds, extra, of):
+    ratios = {"time_ratio": seconds / of[0], "memory_ratio": extra / of[1]}
+    return {"p50_s": seconds, "min_s": seconds, "extra_bytes": extra, **ratios}
+
+
+def test_a_quick_run_measures_every_contender_and_checks_them():
+    arguments = [sys.executable, "-m", "bench.training", "--quick", "--json", "--threads", "1"]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["found"]
+    assert {"neuroasync", "dense"} <= set(found)
+    assert found["neuroasync"]["votes_per_sample"] == found["dense"]["votes_per_sample"] > 0
+    assert all(figures["min_s"] > 0 <= figures["extra_bytes"] for figures in found.values())
+    assert found["neuroasync"]["time_ratio"] == found["neuroasync"]["memory_ratio"] == 1
+
+
+def test_a_missed_target_shows_in_the_table():
+    ours = (0.1, 2**20)
+    figures = {"neuroasync": line(*ours, ours), "dense": line(0.9, 2 * 2**20, ours)}
+    *_, neuroasync, dense, _ = report(Task(64), figures).splitlines()
+    assert "met" not in neuroasync
+    assert dense.endswith("9.0x       2.0    2.0x  time met (>= 8x), memory MISSED (>= 3x)")
+
+
+def test_contenders_that_compute_something_else_are_not_compared():
+    votes, gradient = np.array([[1.0, 2.0]]), np.array([[0.5, -1.0]])
+    check_same((votes, [gradient]), (votes, [gradient + 5e-5]))
+    with pytest.raises(RuntimeError, match="votes differ"):
+        check_same((votes, [gradient]), (votes + 1, [gradient]))
+    with pytest.raises(RuntimeError, match=r"gradients differ by 0\.01"):
+        check_same((votes, [gradient]), (votes, [gradient + 0.01]))

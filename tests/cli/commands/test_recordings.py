@@ -1,0 +1,107 @@
+"""``verify``, ``replay``, ``explain``: what a recording and a golden sample are good for."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from neuroasync import write_bundle
+from neuroasync.core.recording.file import read_recording, write_recording
+from tests.helpers.cli_files import SAMPLES, golden_bundle
+
+
+@pytest.fixture
+def recorded(cli, files):
+    out = files.folder / "run.npz"
+    result = cli(
+        "run", files.net, files.events, "--policy", "random", "--group-size", 2, "--input",
+        "queued", "--until", "margin(3)", "--record", out,
+    )  # fmt: skip
+    assert result.exit_code == 0
+    return out
+
+
+def test_a_bundle_that_fires_as_recorded_is_verified(cli, files):
+    result = cli("verify", files.net)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "all 1 hold" in result.stdout
+    assert golden_bundle().digest.hex() in result.stdout
+
+
+def test_a_golden_sample_that_fails_is_shown_and_the_code_is_1(cli, files):
+    bundle = golden_bundle()
+    good, bad = bundle.golden[0], replace(bundle.golden[0], spikes_sha256=bytes(32))
+    write_bundle(replace(bundle, golden=(good, bad)), files.net)
+    result = cli("verify", files.net)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert "1 of 2 fail" in result.stdout
+    assert "not 000000000000" in result.stdout
+
+
+def test_another_label_than_the_golden_one_fails(cli, files):
+    bundle = golden_bundle()
+    right = bundle.golden[0].label
+    bad = replace(bundle.golden[0], label=None if right is not None else 0)
+    write_bundle(replace(bundle, golden=(bad,)), files.net)
+    assert cli("verify", files.net).exit_code == 1
+
+
+def test_a_recording_replays(cli, files, recorded):
+    result = cli("replay", recorded, "--bundle", files.net)
+    assert (result.exit_code, result.stderr) == (0, "")
+    recording = read_recording(recorded)
+    assert f"{SAMPLES} samples under random, F = 2, queued input, until margin(3)" in result.stdout
+    assert f"the same {recording.neuron.size:,} spikes" in result.stdout
+    assert recording.digest.hex() in result.stdout
+
+
+def test_a_changed_recording_does_not_replay(cli, files, recorded):
+    recording = read_recording(recorded)
+    last = recording.number.size - 1
+    rows = recording.rows_of(last)
+    neuron = recording.neuron.copy()
+    at = rows.stop - 1
+    output = sum(size for _, size in recording.info.populations) - 1
+    neuron[at] = output if neuron[at] != output else output - 1
+    write_recording(replace(recording, neuron=neuron), recorded)
+    result = cli("replay", recorded, "--bundle", files.net)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert re.fullmatch(r"error: [^\n]+\n", result.stderr)
+
+
+def test_another_order_than_the_policys_is_told(cli, files, recorded):
+    recording = read_recording(recorded)
+    other = replace(recording, seed=recording.seed + np.uint64(1))
+    write_recording(other, recorded)
+    result = cli("replay", recorded, "--bundle", files.net)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: by policy and seed, another order: sample ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_spike_is_explained_back_to_the_input(cli, files, recorded):
+    recording = read_recording(recorded)
+    starts = np.cumsum([0, *(size for _, size in recording.info.populations)])
+    row = int(np.argmax(recording.neuron >= starts[-2]))
+    result = cli("explain", recorded, "--bundle", files.net, "--spike", row)
+    assert (result.exit_code, result.stderr) == (0, "")
+    sample = recording.number[recording.sample[row]]
+    assert result.stdout.startswith(f"row {row}, sample {sample}\noutput[")
+    assert result.stdout.splitlines()[-1].startswith("because of input[")
+
+
+def test_a_row_that_the_recording_lacks_is_refused(cli, files, recorded):
+    result = cli("explain", recorded, "--bundle", files.net, "--spike", 10**9)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the recording has rows 0 to" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["net.nab", "events.npz", "./net.nab"])
+def test_a_recording_never_overwrites_what_it_is_made_of(cli, files, name):
+    before = (files.folder / name).read_bytes()
+    result = cli("run", files.net, files.events, "--record", name)
+    assert result.exit_code == 2
+    assert "the command reads this file; expected another one" in result.stderr
+    assert (files.folder / name).read_bytes() == before

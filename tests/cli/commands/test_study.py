@@ -1,0 +1,124 @@
+"""``study``: what is asked for is what is run."""
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("matplotlib")
+
+from neuroasync import write_spikes
+from neuroasync.cli.exit_codes import Commands
+from neuroasync.study import run_study
+from neuroasync.study.design.builtin_cases import CASES, DEFAULT, QUICK
+from neuroasync.study.design.regimes import REGIMES
+from tests.helpers.cli_files import some_trains
+
+TOPOLOGY = "timestep_us=1000; input 12; hidden d6; output d4"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Instead of a study: keeps which one was asked for, and says that it is half done."""
+    plans = []
+
+    def kept(plan, out, on_progress):
+        plans.append((plan, out))
+        on_progress(0.5, "half")
+
+    monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
+    monkeypatch.setattr("neuroasync.study.run_study", kept)
+    return plans
+
+
+@pytest.mark.parametrize(
+    ("args", "names", "seeds"),
+    [
+        ((), DEFAULT, 3),
+        (("--quick",), QUICK, 2),
+        (("braille", "digits", "--seeds", "5"), ("braille", "digits"), 5),
+        (("spoken-digits", "--quick", "--seeds", "1"), ("spoken-digits",), 1),
+        (("--regimes",), tuple(case.name for case in REGIMES), 3),
+    ],
+)
+def test_the_cases_and_seeds_that_are_asked_for_are_run(cli, files, asked, args, names, seeds):
+    result = cli("study", *args)
+    assert (result.exit_code, result.stderr) == (0, "")
+    ((plan, out),) = asked
+    assert tuple(case.name for case in plan.cases) == tuple(names)
+    assert plan.seeds == tuple(range(seeds))
+    assert plan.data_dir is None
+    assert str(out) == "neuroasync-study"
+    assert "neuroasync-study/report.html" in result.stdout
+
+
+def test_quick_is_fewer_epochs_and_samples_and_else_the_whole(cli, files, asked):
+    cli("study", "digits", "-o", "out")
+    cli("study", "digits", "--quick", "-o", "out")
+    whole, quick = (plan.cases[0] for plan, _ in asked)
+    assert whole == CASES["digits"]
+    assert quick.most_measured < 360
+    assert quick.recipes["layered"].config.epochs < whole.recipes["layered"].config.epochs
+
+
+def test_a_folder_of_data_is_named_by_option_or_environment(cli, files, asked, monkeypatch):
+    assert cli("study", "mnist", "--data", ".").exit_code == 0
+    monkeypatch.setenv("NEUROASYNC_DATA", str(files.folder))
+    assert cli("study", "mnist").exit_code == 0
+    assert [plan.data_dir for plan, _ in asked] == [str(files.folder.resolve())] * 2
+
+
+def test_files_of_ones_own_are_studied_to_the_end(cli, files, monkeypatch):
+    def shorter(plan, out, on_progress):
+        (case,) = plan.cases
+        config = replace(case.recipes["layered"].config, epochs=1, device="cpu")
+        recipe = replace(case.recipes["layered"], config=config)
+        small = replace(case, recipes={"layered": recipe})
+        return run_study(replace(plan, cases=(small,)), out, on_progress)
+
+    monkeypatch.setattr("neuroasync.study.run_study", shorter)
+    write_spikes(some_trains(labels=(3, 2, 1, 0, 1, 2)), files.folder / "test.npz")
+    args = ("--train", files.events, "--test", "test.npz", "--topology", TOPOLOGY)
+    result = cli("study", *args, "--validation", "test.npz", "--seeds", "1", "-o", "out")
+    assert (result.exit_code, result.stderr) == (0, "")
+    results = json.loads((files.folder / "out" / "results.json").read_text())
+    assert [network["name"] for network in results["networks"]] == ["own-layered-0"]
+    assert "## own" in (files.folder / "out" / "report.md").read_text()
+    again = cli("study", *args, "--seeds", "1", "-o", "out")
+    assert again.exit_code == 2
+    assert "of another study; it differs in study.cases[0].files.validation" in again.stderr
+
+
+def test_ctrl_c_ends_it_with_130(monkeypatch, tmp_path):
+    from neuroasync.cli.app import app
+
+    def interrupted(plan, out, on_progress):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neuroasync.study.run_study", interrupted)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["neuroasync", "study", "--quick"])
+    assert issubclass(app.info.cls, Commands)
+    with pytest.raises(SystemExit) as ended:
+        app()
+    assert ended.value.code == 130
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("torch", "error: training needs torch: install neuroasync with its extra 'train'\n"),
+        (
+            "neuroasync.plot",
+            "error: the report's pictures need matplotlib: install neuroasync with its extra "
+            "'viz'\n",
+        ),
+    ],
+)
+def test_without_an_extra_it_says_what_to_install(cli, files, monkeypatch, module, says):
+    monkeypatch.setitem(sys.modules, module, None)
+    result = cli("study", "--quick")
+    assert (result.exit_code, result.stderr) == (2, says)
+    assert files.listing() == {"net.nab", "events.npz"}

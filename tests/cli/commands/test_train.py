@@ -1,0 +1,157 @@
+"""``train`` and ``encode``."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from neuroasync import parse_topology, read_bundle, read_spikes, write_spikes
+from neuroasync.datasets import load_dataset
+from tests.helpers.cli_files import golden_bundle, some_trains
+from tests.helpers.paths import DATA
+
+pytest.importorskip("torch")
+
+from neuroasync.train import BatchResult
+
+SOUNDS = DATA / "sounds"
+
+
+@pytest.fixture
+def recipes(monkeypatch):
+    """Instead of a training: keeps how it was called, and reports progress twice."""
+    calls = []
+
+    def train_dataset(dataset, recipe, *, on_batch, **options):
+        calls.append((dataset, recipe, options))
+        on_batch(BatchResult(0, 0, 2, 2.3, 0.1, 50.0), 1)
+        on_batch(BatchResult(0, 1, 2, 1.3, 0.6, 40.0), 1)
+        return golden_bundle()
+
+    monkeypatch.setattr("neuroasync.train.recipe_training.train_dataset", train_dataset)
+    return calls
+
+
+def test_train_hands_its_options_to_the_recipe_and_writes_the_bundle(cli, files, recipes):
+    result = cli(
+        "train", "digits", "--recipe", "unlayered-momentum", "--input", "queued", "-o", "mine.nab",
+        "--coding", "latency", "--epochs", 3, "--seed", 9, "--checkpoint", "c.ckpt", "--resume",
+        "--device", "cpu",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    ((dataset, recipe, options),) = recipes
+    assert (dataset.name, dataset.coding, dataset.draws) == ("digits", "latency", 8)
+    assert (recipe.config.policy, recipe.config.input) == ("momentum", "queued")
+    assert (recipe.config.epochs, recipe.config.seed, recipe.config.device) == (3, 9, "cpu")
+    assert options == {"name": "unlayered-momentum", "checkpoint": Path("c.ckpt"), "resume": True}
+    assert read_bundle(files.folder / "mine.nab") == golden_bundle()
+    assert golden_bundle().digest.hex() in result.stdout
+
+
+def test_train_names_its_output_after_the_recipe(cli, files, recipes):
+    assert cli("train", "digits", "--recipe", "layered-paper").exit_code == 0
+    assert (files.folder / "digits-layered-paper.nab").exists()
+
+
+@pytest.mark.parametrize("recipe", ["layered", "unlayered-random", "unlayered-momentum"])
+def test_a_bundle_calls_its_recipe_by_name(cli, files, recipes, recipe):
+    assert cli("train", "digits", "--recipe", recipe).exit_code == 0
+    assert recipes[0][2]["name"] == recipe
+
+
+@pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
+def test_train_takes_each_data_set_that_ships(cli, files, recipes, monkeypatch, name):
+    monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
+    assert cli("train", name, "--recipe", "layered").exit_code == 0
+    ((dataset, recipe, _),) = recipes
+    assert dataset.name == name
+    assert parse_topology(recipe.topology).input_shape == dataset.input_shape
+    assert (files.folder / f"{name}-layered.nab").exists()
+
+
+def test_train_takes_files_of_ones_own(cli, files, recipes):
+    topology = "timestep_us=1000; input 12; output d4"
+    own = ("--train", files.events, "--topology", topology)
+    write_spikes(some_trains(labels=(3, 2, 1, 0, 1, 2)), files.folder / "chosen-by.npz")
+    assert cli("train", *own, "--recipe", "layered").exit_code == 0
+    assert cli("train", *own, "--validation", "chosen-by.npz", "--recipe", "layered").exit_code == 0
+    (first, recipe, _), (second, *_) = recipes
+    assert recipe.topology.endswith(topology)
+    assert len(first.validation) + len(first.train) == 6
+    assert second.train == read_spikes(files.events)
+    assert second.validation == read_spikes(files.folder / "chosen-by.npz")
+    assert (files.folder / "own-layered.nab").exists()
+
+
+def test_an_output_that_cannot_be_written_ends_it_before_the_training(cli, recipes):
+    result = cli("train", "digits", "--recipe", "layered", "-o", "no/where.nab")
+    assert result.exit_code == 2
+    assert recipes == []
+
+
+def test_what_a_recipe_refuses_is_one_line(cli, files, monkeypatch):
+    def refuses(*_, **__):
+        raise ValueError("device: no CUDA device\nhere")
+
+    monkeypatch.setattr("neuroasync.train.recipe_training.train_dataset", refuses)
+    result = cli("train", "digits", "--recipe", "layered", "--device", "cuda")
+    assert (result.exit_code, result.stderr) == (2, "error: device: no CUDA device here\n")
+    assert files.listing() == {"net.nab", "events.npz"}
+
+
+def test_without_torch_training_says_what_to_install(cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = cli("train", "digits", "--recipe", "layered")
+    assert result.exit_code == 2
+    assert (
+        result.stderr == "error: training needs torch: install neuroasync with its extra 'train'\n"
+    )
+
+
+@pytest.mark.parametrize(("coding", "part"), [("rate", "test"), ("latency", "validation")])
+def test_encode_writes_that_part_of_the_digits(cli, files, coding, part):
+    result = cli("encode", "digits", "--coding", coding, "--part", part)
+    assert result.exit_code == 0
+    written = read_spikes(files.folder / f"digits-{part}-{coding}.npz")
+    assert written == getattr(load_dataset("digits", coding=coding), part)
+    again = files.folder / "again.npz"
+    cli("encode", "digits", "--coding", coding, "--part", part, "-o", again)
+    assert again.read_bytes() == (files.folder / f"digits-{part}-{coding}.npz").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
+def test_encode_writes_what_ships_of_each_set(cli, files, monkeypatch, name):
+    monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
+    result = cli("encode", name, "--part", "validation")
+    assert (result.exit_code, result.stderr) == (0, "")
+    dataset = load_dataset(name)
+    assert read_spikes(files.folder / f"{name}-validation.npz") == dataset.validation
+    assert dataset.licence in result.stdout
+
+
+def test_encode_reads_a_folder_and_says_what_it_lacks(cli, files):
+    result = cli("encode", "spoken-digits", "--data", SOUNDS, "-o", "two.npz")
+    assert result.exit_code == 0
+    assert len(read_spikes(files.folder / "two.npz")) == 2
+    result = cli("encode", "mnist", "--data", SOUNDS)
+    assert result.exit_code == 2
+    assert "mnist_train.npz': there is no such file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("braille", "--coding", "rate"), "braille has spikes of its own"),
+        (("shd", "--data", "."), "shd is read by Tonic: install neuroasync with its extra 'data'"),
+        (("cifar",), "'cifar' is not one of 'digits', 'mnist', "),
+    ],
+)
+def test_what_encode_refuses_is_one_line(cli, files, monkeypatch, args, said):
+    monkeypatch.setitem(sys.modules, "tonic.datasets", None)
+    result = cli("encode", *args)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert files.listing() == {"net.nab", "events.npz"}

@@ -1,0 +1,198 @@
+"""Bad input of any kind: one line on stderr, exit code 2, nothing written."""
+
+import os
+
+import pytest
+
+from neuroasync import write_bundle, write_spikes
+from tests.helpers.cli_files import golden_bundle, some_trains
+from tests.helpers.small_networks import chain, loop
+
+OWN = ("study", "--train", "events.npz")
+NETWORK = "timestep_us=1000; input 12; output d4"
+
+
+def refused(result, files, before):
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    assert lines[0].isprintable()
+    assert files.listing() == before
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ((), "missing command"),
+        (("walk",), "no such command 'walk'"),
+        (("run",), "missing argument"),
+        (("run", "net.nab"), "missing argument"),
+        (("run", "no.nab", "events.npz"), "'no.nab': No such file"),
+        (("run", "net.nab", "no.npz"), "'no.npz': No such file"),
+        (("run", "events.npz", "net.nab"), "events.npz"),
+        (("run", "net.nab", "net.nab"), "net.nab"),
+        (("run", ".", "events.npz"), "expected a regular file"),
+        (("run", "a\0b", "events.npz"), "null"),
+        (("run", "net.nab", "events.npz", "--policy", "best"), "--policy"),
+        (("run", "net.nab", "events.npz", "--group-size", "0"), "--group-size"),
+        (("run", "net.nab", "events.npz", "--group-size", "x"), "--group-size"),
+        (("run", "net.nab", "events.npz", "--input", "last"), "--input"),
+        (("run", "net.nab", "events.npz", "--seed", "-1"), "--seed"),
+        (("run", "net.nab", "events.npz", "--seed", str(2**64)), "--seed"),
+        (("run", "net.nab", "events.npz", "--until", "margin(0)"), "until: 'margin(0)', expected"),
+        (("run", "net.nab", "events.npz", "--until", "soon"), "until: 'soon', expected quiet"),
+        (("run", "net.nab", "events.npz", "--samples", "3"), "expected A:B"),
+        (("run", "net.nab", "events.npz", "--samples", "a:b"), "expected A:B"),
+        (("run", "net.nab", "events.npz", "--samples", "-1:2"), "--samples"),
+        (("run", "net.nab", "events.npz", "--samples", "0:7"), "the file has 6 samples"),
+        (("run", "net.nab", "events.npz", "--samples", "3:3"), "expected A < B"),
+        (("run", "net.nab", "events.npz", "--samples", "4:2"), "expected A < B"),
+        (("run", "net.nab", "events.npz", "--max-forward-steps", "0"), "--max-forward-steps"),
+        (("run", "net.nab", "events.npz", "--record", "no/where.npz"), "there is no folder 'no'"),
+        (("run", "net.nab", "events.npz", "--record", "."), "expected a regular file"),
+        (("run", "net.nab", "events.npz", "--loud"), "--loud"),
+        (("inspect", "no.nab"), "No such file"),
+        (("inspect", "events.npz"), "events.npz"),
+        (("verify", "no.nab"), "No such file"),
+        (("serve", "no.nab"), "'no.nab': No such file"),
+        (("serve", "net.nab", "--port", "70000"), "--port"),
+        (("serve", "net.nab", "--when-full", "wait"), "--when-full"),
+        (("serve", "net.nab", "--workers", "0"), "--workers"),
+        (("serve", "net.nab", "--token", ""), "--token: empty, expected some characters"),
+        (("serve", "net.nab", "--host", "192.0.2.1"), "192.0.2.1:8000: Cannot assign"),
+        (("replay", "no.npz", "--bundle", "net.nab"), "No such file"),
+        (("replay", "events.npz", "--bundle", "net.nab"), "events.npz"),
+        (("replay", "events.npz"), "--bundle"),
+        (("explain", "no.npz", "--bundle", "net.nab", "--spike", "0"), "No such file"),
+        (("train", "cifar", "--recipe", "layered"), "'cifar' is not one of 'digits', 'mnist', "),
+        (("train", "--recipe", "layered"), "expected a DATASET, or --train FILE and --topology"),
+        (("train", "mnist", "--recipe", "layered", "--data", "no"), "data_dir: 'no', expected a"),
+        (("train", "digits", "--recipe", "layered", "--input", "queued"), "--input queued: goes"),
+        (("train", "digits", "--recipe", "layered", "--input", "last"), "--input"),
+        (("train", "--train", "events.npz", "--recipe", "layered"), "expected --topology TEXT"),
+        (
+            ("train", "digits", "--train", "events.npz", "--topology", "t", "--recipe", "layered"),
+            "expected no DATASET beside files of your own",
+        ),
+        (("study", "cifar"), "'cifar' is not one of 'digits', 'mnist', "),
+        (("study", "--seeds", "0"), "--seeds"),
+        (("study", "braille", "--seeds", "6"), "seeds: 6, but braille has 5 folds, one for each"),
+        (("study", "--data", "no"), "data_dir: 'no', expected a folder"),
+        (("study", "-o", "net.nab"), "expected a folder"),
+        (("study", "-o", "no/where"), "there is no folder 'no'"),
+        (("study", "-o", "."), "is not empty and has no study.json"),
+        (("study", "--regimes", "digits"), "--regimes: expected neither a DATASET nor --quick"),
+        (("study", "--regimes", "--quick"), "--regimes: expected neither a DATASET nor --quick"),
+        (("study", "--topology", "input 3"), "--topology: expected --train FILE with it"),
+        (("study", "--train", "events.npz"), "--train: expected --topology TEXT with it"),
+        (("study", "--test", "events.npz"), "--validation, --test: expected --train FILE"),
+        (("study", "--validation", "events.npz"), "--validation, --test: expected --train FILE"),
+        ((*OWN, "--topology", "input 3"), "--train: expected --test FILE with it"),
+        (
+            (*OWN, "--test", "./events.npz", "--topology", NETWORK),
+            "--test: 'events.npz' is the same file as train, 'events.npz'; expected samples that",
+        ),
+        (
+            (*OWN, "--validation", "events.npz", "--test", "other.npz", "--topology", NETWORK),
+            "--validation: 'events.npz' is the same file as train",
+        ),
+        ((*OWN, "--test", "a\0b", "--topology", NETWORK), "null"),
+        ((*OWN, "--test", "no.npz", "--topology", NETWORK), "'no.npz': No such file"),
+        ((*OWN, "--test", "other.npz", "--topology", "input 3"), "timestep_us is missing"),
+        (
+            (*OWN, "--test", "other.npz", "--topology", f"decay=0.5; {NETWORK}"),
+            "decay is set twice",
+        ),
+        (
+            (*OWN, "--test", "other.npz", "--topology", NETWORK, "--data", "."),
+            "--data: goes with a DATASET",
+        ),
+        (
+            (*OWN, "--test", "other.npz", "--topology", NETWORK, "digits"),
+            "expected no DATASET beside files of your own",
+        ),
+        (("train", "digits", "--recipe", "magic"), "--recipe"),
+        (("train", "digits", "--recipe", "layered", "--epochs", "0"), "--epochs"),
+        (("train", "digits", "--recipe", "layered", "-o", "no/net.nab"), "there is no folder"),
+        (("train", "digits", "--recipe", "layered", "--resume"), "--checkpoint"),
+        (("encode", "digits", "--part", "all"), "--part"),
+        (("encode", "digits", "-o", "no/x.npz"), "there is no folder"),
+        (("demo", "--samples", "0:100000"), "--samples"),
+        (("demo", "--out", "net.nab"), "expected a folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(cli, files, shipped, args, says):
+    before = files.listing()
+    assert says in refused(cli(*args), files, before)
+
+
+def test_a_damaged_bundle_is_refused(cli, files):
+    data = bytearray(files.net.read_bytes())
+    data[-40] ^= 1
+    files.net.write_bytes(data)
+    refused(cli("run", files.net, files.events), files, files.listing())
+
+
+def test_events_of_another_input_are_refused(cli, files):
+    write_bundle(chain(sizes=(11, 8, 4)), files.net)
+    line = refused(cli("run", files.net, files.events), files, files.listing())
+    assert "input of shape (12,), the network reads (11,)" in line
+
+
+def test_labels_of_classes_that_the_network_lacks_are_refused(cli, files):
+    write_spikes(some_trains(labels=(0, 1, 2, 3, 4, 0)), files.events)
+    line = refused(cli("run", files.net, files.events), files, files.listing())
+    assert "labels up to 4, the network has classes 0 to 3" in line
+
+
+def test_a_file_without_samples_is_refused(cli, files):
+    write_spikes(some_trains()[0:0], files.events)
+    line = refused(cli("run", files.net, files.events, "--json"), files, files.listing())
+    assert "no samples" in line
+
+
+def test_a_pass_that_does_not_end_is_said_and_nothing_recorded(cli, files):
+    write_bundle(loop(), files.net)
+    write_spikes(type(some_trains())([0], [0], [0, 1], None, (2,)), files.events)
+    result = cli("run", files.net, files.events, "--max-forward-steps", 50, "--record", "out.npz")
+    line = refused(result, files, files.listing())
+    assert "max_forward_steps = 50" in line
+    assert "'pair'" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
+def test_a_folder_without_permission_is_refused_before_the_run(cli, files):
+    closed = files.folder / "closed"
+    closed.mkdir(mode=0o500)
+    result = cli("run", files.net, files.events, "--record", closed / "out.npz")
+    assert "not writable" in refused(result, files, files.listing())
+
+
+def test_a_failed_write_leaves_what_was_there(cli, files, monkeypatch):
+    out = files.folder / "out.npz"
+    out.write_bytes(b"before")
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fails)
+    refused(cli("run", files.net, files.events, "--record", out), files, files.listing())
+    assert out.read_bytes() == b"before"
+
+
+def test_a_bundle_without_golden_samples_cannot_be_verified(cli, files):
+    write_bundle(chain(), files.net)
+    line = refused(cli("verify", files.net), files, files.listing())
+    assert "no golden samples" in line
+
+
+def test_a_recording_of_another_network_is_refused(cli, files):
+    out = files.folder / "run.npz"
+    assert cli("run", files.net, files.events, "--record", out).exit_code == 0
+    write_bundle(golden_bundle(seed=5), files.net)
+    before = files.listing()
+    refused(cli("replay", out, "--bundle", files.net), files, before)
+    refused(cli("explain", out, "--bundle", files.net, "--spike", 0), files, before)

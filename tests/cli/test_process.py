@@ -1,0 +1,159 @@
+"""The command line as a process of its own: exit codes, signals, pipes, what it imports."""
+
+import os
+import signal
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import pytest
+
+from neuroasync import write_bundle, write_spikes
+from tests.cli.test_bad_input import loop
+from tests.helpers.cli_files import SAMPLES, some_trains
+
+CLI = (sys.executable, "-m", "neuroasync")
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
+
+
+def run_cli(*args, **options):
+    options = {"capture_output": True, "text": True, "timeout": 120} | options
+    return subprocess.run([*CLI, *map(str, args)], **options)
+
+
+def test_a_run_as_a_process(files):
+    result = run_cli("run", files.net, files.events)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert str(SAMPLES) in result.stdout
+
+
+def test_a_usage_error_as_a_process(files):
+    result = run_cli("run", files.net)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: missing argument 'EVENTS.npz' (see --help)\n"
+
+
+def test_the_version_is_one_line():
+    result = run_cli("--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("neuroasync")
+    assert result.stdout.count("\n") == 1
+
+
+def test_a_run_imports_nothing_heavy(files):
+    code = (
+        "import sys\n"
+        "from neuroasync.cli import main\n"
+        f"sys.argv = ['neuroasync', 'run', {str(files.net)!r}, {str(files.events)!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'torch', 'matplotlib', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+INTERRUPTED = """\
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except BaseException:
+    pass
+raise SystemExit(7)
+"""
+"""What is imported and interrupted, and keeps that to itself."""
+
+
+@posix
+@pytest.mark.parametrize(("handler", "code"), [("default_int_handler", 130), ("SIG_IGN", 7)])
+def test_ctrl_c_is_quiet_during_imports_unless_it_is_ignored(tmp_path, handler, code):
+    (tmp_path / "numba.py").write_text(INTERRUPTED)
+    handled = f"from signal import *; signal(SIGINT, {handler})"
+    command = f"{handled}; from neuroasync_cli import main; main()"
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    result = subprocess.run(
+        [sys.executable, "-c", command], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
+
+
+def test_the_command_is_the_one_that_is_quiet_from_its_start():
+    [command] = entry_points(group="console_scripts", name="neuroasync")
+    assert command.value == "neuroasync_cli:main"
+
+
+@posix
+@pytest.mark.parametrize("record", [(), ("--record", "out.npz")])
+def test_ctrl_c_ends_with_130_and_leaves_nothing(files, record):
+    write_bundle(loop(), files.net)  # a pass that does not end
+    write_spikes(type(some_trains())([0], [0], [0, 1], None, (2,)), files.events)
+    before = files.listing()
+    terminal, stderr = os.openpty()  # on a terminal, the progress bar says when it has begun
+    process = subprocess.Popen(
+        [*CLI, "run", "net.nab", "events.npz", "--max-forward-steps", str(2**27), *record],
+        cwd=files.folder, stdout=subprocess.PIPE, stderr=stderr, text=True,
+        preexec_fn=_heed_ctrl_c,
+    )  # fmt: skip
+    os.close(stderr)
+    shown = b""
+    try:
+        while b"deciding" not in shown:
+            shown += os.read(terminal, 4096)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    shown += _rest(terminal)
+    assert process.returncode == 130
+    assert stdout == ""
+    assert b"Traceback" not in shown
+    assert b"error" not in shown
+    assert files.listing() == before
+
+
+@posix
+def test_a_reader_that_goes_away_ends_it_quietly(files):
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = run_cli(
+        "run", files.net, files.events, capture_output=False, stdout=writer,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (141, "")
+
+
+@posix
+def test_a_closed_stdout_is_no_error(files):
+    command = f'"{sys.executable}" -m neuroasync run "{files.net}" "{files.events}" >&-'
+    result = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_under_stdout_is_one_line(files):
+    with open("/dev/full", "w") as full:
+        result = run_cli(
+            "run", files.net, files.events, capture_output=False, stdout=full,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr == "error: output: No space left on device\n"
+
+
+def _heed_ctrl_c() -> None:
+    """A shell lets what it starts in the background ignore Ctrl-C, and so all that this starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _rest(terminal: int) -> bytes:
+    read = b""
+    try:
+        while part := os.read(terminal, 4096):
+            read += part
+    except OSError:  # how a terminal says that its other end was closed
+        pass
+    os.close(terminal)
+    return read

@@ -1,0 +1,214 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neuroasync as na
+from neuroasync.core.events.segmenter import NEVER, Segmenter
+from tests.helpers.small_networks import chain, sample
+
+BUNDLE = chain()
+
+
+def cuts(window, times, timestep_us=1000, limit_us=NEVER, end=True):
+    """(times of the events, duration or None, whether it ends) of each cut."""
+    cutter = Segmenter(na.parse_window(window), timestep_us)
+    cutter.feed(na.SpikeTrain(np.array(times, np.int64), np.zeros(len(times), np.int64)))
+    found = []
+    while (cut := cutter.next(limit_us, False)) is not None:
+        found.append((cut.events.t_us.tolist(), cut.duration_us, cut.ends))
+    if end and (cut := cutter.close()) is not None:
+        found.append((cut.events.t_us.tolist(), cut.duration_us, cut.ends))
+    return found
+
+
+def test_windows_by_time_follow_each_other_silent_ones_too():
+    assert cuts("time(5000)", [7000, 8000, 10_000, 21_000]) == [
+        ([2000, 3000], 5000, True),
+        ([0], 5000, True),
+        ([], 5000, True),
+        ([1000], None, False),
+        ([], 5000, True),
+    ]
+
+
+def test_windows_by_events_begin_with_a_timestep():
+    assert cuts("events(2)", [1500, 1600, 1700, 9900, 9950]) == [
+        ([500, 600], None, True),
+        ([700, 8900], None, True),
+        ([950], None, False),
+        ([], None, True),
+    ]
+
+
+def test_windows_by_silence_last_as_long_as_it():
+    assert cuts("silence(3000)", [0, 2999, 5998, 8998, 8999]) == [
+        ([0, 2999, 5998], 8998, True),
+        ([998, 999], None, False),
+        ([], 3999, True),
+    ]
+
+
+def test_by_a_clock_silence_ends_a_window_when_it_is_over():
+    cutter = Segmenter(na.parse_window("silence(3000)"), 1000)
+    cutter.feed(na.SpikeTrain(np.array([500]), np.array([0])))
+    assert cutter.next(1000, False).events.t_us.tolist() == [500]
+    assert cutter.next(3000, False) is None
+    cut = cutter.next(3500, False)
+    assert (cut.ends, cut.duration_us) == (True, 3500)
+    assert cutter.is_idle
+
+
+@pytest.mark.parametrize("window", ["time(5000)", "silence(4500)"])
+def test_by_a_clock_a_window_ends_at_its_time_though_it_is_known_what_comes_next(window):
+    cutter = Segmenter(na.parse_window(window), 1000)
+    cutter.feed(na.SpikeTrain(np.array([500, 20_000]), np.array([0, 0])))
+    assert cutter.next(1000, False).events.t_us.tolist() == [500]
+    assert cutter.next(4000, False) is None
+    assert cutter.next(5000, False).ends
+
+
+def test_what_waits_is_not_copied_for_every_event_that_is_taken():
+    copied = 0
+
+    class Counted(np.ndarray):
+        def copy(self, *args, **kwargs):
+            nonlocal copied
+            copied += self.size
+            return super().copy(*args, **kwargs)
+
+    cutter = Segmenter(na.parse_window("events(1)"), 1000)
+    cutter.feed(na.SpikeTrain(np.arange(1000), np.zeros(1000, np.int64)))
+    cutter._t_us, cutter._index = cutter._t_us.view(Counted), cutter._index.view(Counted)
+    for _ in range(1000):
+        assert cutter.next(NEVER, False).ends
+    assert copied < 4000
+
+
+def test_what_is_ahead_of_the_clock_waits():
+    assert cuts("time(5000)", [100, 900, 1000], limit_us=1000, end=False) == [
+        ([100, 900], None, False)
+    ]
+
+
+@pytest.mark.parametrize(
+    "window", ["", "time", "time()", "time(0)", "time(-1)", "time(1.5)", "decided(1)", "events(x)",
+               3, None, "time(1)\n"],
+)  # fmt: skip
+def test_what_is_no_window_is_refused_with_the_ones_there_are(window):
+    with pytest.raises(ValueError, match=r"expected time\(us\), events\(n\), silence\(us\), with"):
+        na.parse_window(window)
+
+
+@pytest.mark.parametrize("text", ["time(5)", "events(3)", "silence(7)", "decided"])
+def test_a_window_is_written_as_it_is_read(text):
+    assert str(na.parse_window(text)) == text
+    assert na.parse_window(na.parse_window(text)) == na.parse_window(text)
+
+
+def test_an_event_after_too_many_silent_windows_is_refused():
+    with pytest.raises(na.LimitError, match=r"^the next event, at 1000000000 µs, comes more than"):
+        cuts("time(10)", [0, 10**9])
+
+
+def test_a_stream_does_not_go_back():
+    cutter = Segmenter(na.parse_window("decided"), 1000)
+    cutter.feed(na.SpikeTrain(np.array([500]), np.array([0])))
+    with pytest.raises(na.SpikeFileError, match=r"^t_us\[0\]: 499, expected at least 500, the tim"):
+        cutter.feed(na.SpikeTrain(np.array([499]), np.array([0])))
+
+
+@settings(deadline=None)
+@given(
+    gaps=st.lists(st.integers(0, 5000), min_size=1, max_size=30),
+    pieces=st.lists(st.integers(0, 10), max_size=10),
+    window=st.sampled_from(["time(4000)", "time(500)", "events(1)", "events(4)", "silence(2500)"]),
+    timestep=st.sampled_from([0, 1, 1000]),
+)
+def test_every_event_is_in_one_window_whatever_the_parts(gaps, pieces, window, timestep):
+    times = np.cumsum(gaps)
+    index = np.arange(times.size)
+    edges = np.clip(np.cumsum([0, *pieces]), 0, times.size).tolist()
+
+    def seen(edges):
+        cutter, windows, current = Segmenter(na.parse_window(window), timestep), [], []
+        for first, stop in zip(edges, [*edges[1:], times.size], strict=True):
+            cutter.feed(na.SpikeTrain(times[first:stop], index[first:stop]))
+            while (cut := cutter.next(NEVER, False)) is not None:
+                current += cut.events.index.tolist()
+                if cut.ends:
+                    windows.append((current, cut.duration_us))
+                    current = []
+        if (cut := cutter.close()) is not None:
+            windows.append((current, cut.duration_us))
+        return windows
+
+    whole = seen([0])
+    assert seen(edges) == whole
+    assert [i for members, _ in whole for i in members] == index.tolist()
+
+
+async def endless(train, at=7):
+    """A spike train in parts of ``at`` events."""
+    for k in range(0, len(train), at):
+        yield train.t_us[k : k + at], train.index[k : k + at]
+
+
+@pytest.mark.parametrize("at", [1, 7, 100])
+async def test_a_window_is_decided_as_the_sample_it_is(at, no_leaks):
+    train = sample(events=200, duration_us=40_000)
+    async with na.Network(BUNDLE) as network:
+        async with network.session(seed=5) as session:
+            found = [d async for d in session.stream(endless(train, at), window="time(10000)")]
+            assert session.counts == na.Counts(events=200, decisions=4)
+        async with network.session(seed=5) as session:
+            expected = []
+            for start in range(0, 40_000, 10_000):
+                first, stop = np.searchsorted(train.t_us, [start, start + 10_000])
+                events = train.t_us[first:stop] - start, train.index[first:stop]
+                expected.append(await session.decide(events, duration_us=10_000))
+    assert found == expected
+
+
+async def test_a_decided_window_ends_and_the_next_event_begins_another(no_leaks):
+    train = sample(events=200, duration_us=40_000)
+    async with na.Network(BUNDLE, until="votes(2)") as network, network.session() as session:
+        found = [d async for d in session.stream(endless(train), window="decided")]
+    assert len(found) > 2
+    assert all(d.stopped and d.votes.max() == 2 for d in found[:-1])
+    assert sum(d.input_events for d in found) == 200  # each is read by one sample
+
+
+async def test_an_early_decision_does_not_wait_for_the_end_of_its_window(no_leaks):
+    train = sample(events=400, duration_us=40_000)
+    taken = []
+
+    async def watched():
+        async for part in endless(train, 1):
+            taken.append(int(part[0][0]))
+            yield part
+
+    async with na.Network(BUNDLE, until="first-spike") as network, network.session() as session:
+        stream = session.stream(watched(), window="time(20000)")
+        decisions = [(decision.stopped, taken[-1]) async for decision in stream]
+    assert [stopped for stopped, _ in decisions] == [True, True]
+    assert decisions[0][1] < 20_000 <= decisions[1][1] < 40_000
+
+
+async def test_leaving_a_stream_early_leaves_a_session_at_rest(no_leaks):
+    train = sample(events=200, duration_us=40_000)
+    async with na.Network(BUNDLE) as network:
+        async with network.session() as session:
+            expected = await session.decide(train)
+        async with network.session() as session:
+            stream = session.stream(endless(train), window="events(50)")
+            await anext(stream)
+            await stream.aclose()
+            session.skip()
+        async with network.session() as session:
+            stream = session.stream(endless(train), window="events(500)")
+            with pytest.raises(StopAsyncIteration):
+                for _ in range(3):
+                    await anext(stream)
+        async with network.session() as session:
+            assert await session.decide(train) == expected

@@ -1,0 +1,127 @@
+"""Code that is kept on disk: fresh, quick to load, and never in the way."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+import neuroasync
+
+INNER = (
+    "from neuroasync.core.kernels.jit import kernel\n\n@kernel\ndef inner(x):\n    return x + 1\n"
+)
+OUTER = """\
+from neuroasync.core.kernels.inner import inner
+from neuroasync.core.kernels.jit import kernel
+
+@kernel
+def outer(x):
+    return inner(x)
+"""
+CALL = "from neuroasync.core.kernels.outer import outer; print(outer(1))"
+COUNT = (
+    "; print(sum(outer._cache_hits.values()), 'numba.np.arraymath' in __import__('sys').modules)"
+)
+KEPT = "2\n1 False"
+"""What ``CALL + COUNT`` prints: the result, code that was kept, and no compiler library loaded."""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A copy of the package with a kernel that calls another."""
+    package = tmp_path / "neuroasync"
+    shutil.copytree(
+        Path(neuroasync.__file__).parent,
+        package,
+        ignore=shutil.ignore_patterns("__pycache__", "data"),
+    )
+    (package / "core" / "kernels" / "inner.py").write_text(INNER)
+    (package / "core" / "kernels" / "outer.py").write_text(OUTER)
+    return package
+
+
+def run_copy(package: Path, code: str, cache: str = "cache") -> str:
+    """What ``code`` prints with the copied package, and a kernel cache beside it."""
+    env = os.environ | {
+        "PYTHONPATH": str(package.parent),
+        "NUMBA_CACHE_DIR": str(package.parent / cache),
+        "XDG_CACHE_HOME": str(package.parent / cache),  # where numba goes if all else fails
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=env,
+        cwd=package.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def kept_files(package: Path, ending: str) -> list[Path]:
+    return sorted((package.parent / "cache").rglob(f"outer.outer-*.{ending}"))
+
+
+def test_a_kernel_in_another_file_that_changes_is_compiled_anew(package):
+    before = run_copy(package, CALL)
+    inner = package / "core" / "kernels" / "inner.py"
+    inner.write_text(inner.read_text().replace("x + 1", "x + 7"))
+    assert (before, run_copy(package, CALL)) == ("2", "8")
+
+
+def test_kept_code_runs_without_what_only_compiling_needs(package):
+    run_copy(package, CALL)
+    assert run_copy(package, CALL + COUNT) == KEPT
+
+
+def test_kernels_that_only_kernels_call_leave_no_files_until_they_are_compiled(package):
+    run_copy(package, "import neuroasync.core.kernels.outer")
+    assert not (package.parent / "cache").exists()
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", [b"", b"\x80\x05 not a pickle", None])
+def test_damaged_files_are_compiled_anew_and_mended(package, ending, damage):
+    run_copy(package, CALL)
+    [path] = kept_files(package, ending)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] if damage is None else damage)
+    assert run_copy(package, CALL) == "2"
+    assert run_copy(package, CALL + COUNT) == KEPT
+
+
+def test_files_that_name_a_class_which_has_gone_are_compiled_anew(package):
+    run_copy(package, CALL)
+    [index] = kept_files(package, "nbi")
+    gone = b"cneuroasync.kernels.layout\nContext\n."
+    index.write_bytes(pickle.dumps(numba.__version__, protocol=-1) + gone)
+    assert run_copy(package, CALL) == "2"
+    assert run_copy(package, CALL + COUNT) == KEPT
+
+
+def test_where_nothing_can_be_written_kernels_run_all_the_same(package):
+    (package.parent / "file").touch()
+    (package / "core" / "kernels" / "__pycache__").touch()
+    assert run_copy(package, CALL, cache="file/cache") == "2"
+
+
+def test_who_has_loaded_kept_code_can_compile_linear_algebra(package):
+    code = """
+import numba, numpy as np
+from neuroasync.core.kernels.outer import outer
+
+@numba.njit
+def squares(a):
+    return np.dot(a, a) + np.linalg.norm(a)
+
+print(outer(1), outer(1.5), squares(np.array([3.0, 4.0])))
+"""
+    pytest.importorskip("scipy")
+    run_copy(package, CALL)
+    assert run_copy(package, code) == "2 2.5 30.0"

@@ -1,0 +1,194 @@
+"""What kernels do behind the contract's back must not show: same bits, any size, any number."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
+from neuroasync.core.engine.run_sample import run_sample
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.dense_rows import add_rows, charge
+from neuroasync.core.kernels.selection import smallest, sort
+from neuroasync.core.model.connections import Dense, Sparse
+from neuroasync.core.model.model import LIF, Model, Population
+from tests.helpers import reference_simulator as oracle
+from tests.helpers.engine_runners import advanced, compiled, stepwise
+
+
+@settings(deadline=None)
+@given(
+    keys=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3), min_size=1, max_size=150),
+    data=st.data(),
+)
+def test_the_smallest_are_the_first_of_all_in_order(keys, data):
+    n = len(keys)
+    k = data.draw(st.integers(1, n))
+    ties = np.array(data.draw(st.permutations(range(n))), np.int64)
+    out = np.zeros(n, np.int64)
+    smallest(np.array(keys, np.uint64), ties, n, k, out)
+    assert out[:k].tolist() == sorted(range(n), key=lambda i: (keys[i], ties[i]))[:k]
+
+
+@settings(deadline=None)
+@given(values=st.lists(st.integers(-5, 2**40), max_size=80))
+def test_short_and_long_lists_are_sorted(values):
+    array = np.array(values, np.int64)
+    sort(array)
+    assert array.tolist() == sorted(values)
+
+
+@pytest.mark.parametrize("columns", [1, 10, 15, 16, 17, 63, 64, 65, 80, 144, 200])
+def test_rows_are_added_in_order_to_the_bit_and_nowhere_else(columns):
+    rng = np.random.default_rng(columns)
+    rows = rng.normal(size=(9, columns)).astype(np.float32)
+    origins, counts = rng.integers(0, 9, 13), rng.integers(1, 4, 13)
+    sums = np.full(columns + 16, np.float32(0.3))
+    expected = sums.copy()
+    for origin, count in zip(origins, counts, strict=True):
+        expected[:columns] += rows[origin] * np.float32(count)
+    places = (a.ctypes.data for a in (origins, counts))
+    add_rows(sums.ctypes.data, rows.ctypes.data, columns, *places, 13)
+    assert_array_equal(sums, expected)
+
+
+@pytest.mark.parametrize("n", [1, 5, 15, 16])
+def test_lanes_integrate_fire_and_keep_their_marks(n):
+    rng = np.random.default_rng(n)
+    v, current = rng.normal(size=(2, 32)).astype(np.float32)
+    marks = rng.choice([4, 6, 12, 13, 14, 15, 17, 19], 32).astype(np.int32)
+    before = v.copy(), current.copy(), marks.copy()
+    now, pass_mark, sample_mark = np.int32(20), np.int32(16), np.int32(8)
+    places = (a.ctypes.data for a in (v, current, marks))
+    bits = charge(*places, np.float32(0.5), now, pass_mark, sample_mark, n)
+    for i in range(32):
+        charged, mark = before[0][i], before[2][i]
+        locked = mark >= pass_mark and mark & 1
+        if i >= n:  # untouched
+            assert (v[i], current[i], marks[i]) == tuple(array[i] for array in before)
+            continue
+        if not locked:
+            charged += before[1][i]
+        kept = mark & 2 if mark >= sample_mark else 0
+        assert (v[i], current[i], marks[i]) == (charged, 0, now | kept | bool(locked))
+        assert bool(bits >> i & 1) == (charged > np.float32(0.5) and not locked)
+
+
+def chain_of(count, timestep_us=1000, tau_us=2000.0, size=2):
+    """``count`` populations in a row, and a weak loop from the last to the first."""
+    names = ["input", *(f"p{k}" for k in range(count))]
+    neuron = LIF(tau_mem_us=tau_us, v_threshold=1.0)
+    weight = np.full((size, size), 0.75, np.float32)
+    connections = [Dense(a, b, weight) for a, b in itertools.pairwise(names)]
+    connections.append(Dense(names[-1], "p0", np.full((size, size), 0.25, np.float32)))
+    populations = tuple(Population(name, (size,), neuron) for name in names[1:])
+    return Model(timestep_us, (size,), populations, tuple(connections), names[-1])
+
+
+@pytest.mark.parametrize("policy", [LayerSync(), Random(), Momentum(), Fifo()])
+def test_more_populations_than_a_mask_has_bits(policy):
+    model = chain_of(70)
+    train = SpikeTrain([0, 0, 1500, 1500], [0, 1, 0, 1])
+    expected = oracle.run(model, train, policy, 3, "prioritised", 5)
+    assert expected.rows
+    assert {row[3] for row in expected.rows} >= {138, 139}
+    assert stepwise(model, train, policy, 3, seed=5) == expected
+    assert compiled(model, train, policy, 3, seed=5) == expected
+
+
+def test_more_passes_than_are_remembered_decay_one_after_the_other():
+    model = chain_of(2, timestep_us=0)
+    rng = np.random.default_rng(3)
+    t_us = np.cumsum(rng.integers(1, 900, 400))
+    # The first input fires rarely: its targets are looked at after long waits.
+    train = SpikeTrain(t_us, (rng.random(400) < 0.05).astype(np.int64))
+    expected = oracle.run(model, train, Random(), 1, "prioritised", 0)
+    assert compiled(model, train, Random(), 1) == expected
+    assert stepwise(model, train, Random(), 1) == expected
+
+
+def test_groups_are_numbered_anew_without_a_trace():
+    model = chain_of(3)
+    train = SpikeTrain(np.arange(0, 40_000, 500), np.arange(80) % 2)
+    forward = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings(Random(), 1)))
+    forward.state.keep = True
+    expected = compiled(model, train, Random(), 1)
+    for near in (4, 40, 400, 0):
+        forward.state.control[lay.NOW] = lay.MARK_LIMIT - near
+        forward.begin(0)
+        assert advanced(forward, train) == expected
+        assert forward.state.control[lay.NOW] < lay.MARK_LIMIT // 2
+
+
+@pytest.mark.parametrize("work", [0, 1, 50, 1000])
+def test_a_forward_step_that_is_interrupted_goes_on_where_it_was(work):
+    rng = np.random.default_rng(1)
+    names = ["input", "a", "b"]
+    neuron = LIF(tau_mem_us=3000.0, v_threshold=1.0)
+    weights = [rng.integers(-8, 24, shape) / 64 for shape in ((600, 300), (400, 600))]
+    model = Model(
+        1000,
+        (300,),
+        (Population("a", (600,), neuron), Population("b", (400,), neuron)),
+        tuple(Dense(names[k], names[k + 1], w.astype(np.float32)) for k, w in enumerate(weights)),
+        "b",
+    )
+    train = SpikeTrain(np.sort(rng.integers(0, 4000, 600)), rng.integers(0, 300, 600))
+    for policy in (LayerSync(), Random()):
+        whole = compiled(model, train, policy, 64)
+        assert compiled(model, train, policy, 64, work=work) == whole
+        assert len(whole.rows) > 500
+
+
+def test_a_network_that_is_not_in_a_cache_does_what_the_contract_says():
+    rng, n, inputs, fan_out = np.random.default_rng(3), 2501, 200, 6
+
+    def links(source, target, size):
+        targets = [np.sort(rng.choice(n, fan_out, replace=False)) for _ in range(size)]
+        weights = (rng.integers(-16, 96, size * fan_out) / 64).astype(np.float32)
+        return Sparse(
+            source, target, np.arange(size + 1) * fan_out, np.concatenate(targets), weights
+        )
+
+    populations = tuple(Population(name, (n,), LIF(2000.0, 0.75)) for name in "ab")
+    connections = (links("input", "a", inputs), links("a", "b", n), links("b", "a", n))
+    model = Model(1000, (inputs,), populations, connections, "b")
+    train = SpikeTrain(np.repeat(np.arange(4) * 1000, 30), rng.integers(0, inputs, 120))
+    expected = oracle.run(model, train, Momentum(), 8)
+    assert expected.steps > 20
+    assert stepwise(model, train, Momentum(), 8) == expected
+    assert compiled(model, train, Momentum(), 8) == expected
+
+
+def test_what_comes_to_rest_together_is_on_one_cache_line_in_a_large_network():
+    populations = (Population("a", (5000,), LIF(2000.0, 0.75)),)
+    model = Model(1000, (1,), populations, (Dense("input", "a", np.ones((5000, 1))),), "a")
+    plan = ExecutionPlan(PackedNetwork(model), RunSettings(Momentum()))
+    session = Simulator(plan).state
+    assert session.potential.ctypes.data % 64 == session.momentum.ctypes.data % 64 == 0
+
+
+def test_work_is_that_of_rows_however_often_their_spike_came():
+    lif = LIF(tau_mem_us=np.inf, v_threshold=1e6)
+    weight = np.ones((100, 1), np.float32)
+    for connection in (
+        Dense("input", "output", weight),
+        Sparse("input", "output", np.array([0, 100]), np.arange(100), weight.ravel()),
+    ):
+        model = Model(1000, (1,), (Population("output", (100,), lif),), (connection,), "output")
+        costs = []
+        for events in (1, 10_000):
+            forward = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings()))
+            train = SpikeTrain(np.zeros(events, np.int64), np.zeros(events, np.int64))
+            decision = run_sample(forward, train)
+            assert decision.synops == 100 * events
+            costs.append(forward.work)
+        assert costs[0] == costs[1]

@@ -1,0 +1,188 @@
+"""The text of a network: what it says is what is built; what is wrong with it is said where."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import neuroasync as na
+from neuroasync import ModelError, parse_topology
+from neuroasync.core.model.topology import same_topology
+from neuroasync.shipped import NETWORKS, shipped_bundle
+
+STACK = """
+timestep_us=1000 decay=0.5 v_threshold=2
+input  2x34x34
+conv1  c8k5s2p1             # floor((34 + 2 - 5) / 2) + 1 = 16
+conv2  c16k3x2s3x1          # floor((16 - 3) / 3) + 1 = 5 by 16 - 2 + 1 = 15
+hidden d64 v_threshold=0.5 reset=subtract refractory=false sync_threshold=2 tau_mem_us=7e3
+output d10
+conv1 -> output
+hidden -> hidden delay_us=2000
+hidden -> conv2
+conv1->conv1 k3p1 delay_us=1000
+"""
+
+
+def test_a_text_says_shapes_neurons_and_connections():
+    model = parse_topology(STACK)
+    assert (model.timestep_us, model.input_shape, model.output) == (1000, (2, 34, 34), "output")
+    shapes = {p.name: p.shape for p in model.populations}
+    expected = {"conv1": (8, 16, 16), "conv2": (16, 5, 15), "hidden": (64,), "output": (10,)}
+    assert list(shapes.items()) == list(expected.items())
+    default = na.LIF(tau_mem_us=1000 / math.log(2), v_threshold=2.0)
+    own = na.LIF(7000.0, 0.5, "subtract", False, 2)
+    assert [p.neuron for p in model.populations] == [default, default, own, default]
+    found = [(c.kind, c.source, c.target, c.weight.shape, c.delay_us) for c in model.connections]
+    assert found == [
+        ("conv2d", "input", "conv1", (8, 2, 5, 5), 0),
+        ("conv2d", "conv1", "conv2", (16, 8, 3, 2), 0),
+        ("dense", "conv2", "hidden", (64, 1200), 0),
+        ("dense", "hidden", "output", (10, 64), 0),
+        ("dense", "conv1", "output", (10, 2048), 0),
+        ("dense", "hidden", "hidden", (64, 64), 2000),
+        ("dense", "hidden", "conv2", (1200, 64), 0),
+        ("conv2d", "conv1", "conv1", (8, 8, 3, 3), 1000),
+    ]
+    assert (model.connections[1].stride, model.connections[1].padding) == ((3, 1), (0, 0))
+    assert model.ranks == (0, 1, 2, 3)
+    assert not any(c.weight.any() for c in model.connections)
+
+
+def test_lines_and_semicolons_are_the_same():
+    lines = [line.split("#")[0] for line in STACK.splitlines()]
+    assert parse_topology(";".join(lines)) == parse_topology(STACK)
+
+
+def test_a_decay_is_what_a_timestep_leaves_of_the_potential():
+    def factor(decay):
+        model = parse_topology(f"timestep_us=1000 decay={decay}; input 1; a d1")
+        return np.float32(math.exp(-1000 / model.populations[0].neuron.tau_mem_us))
+
+    assert [factor(d) for d in ("0", "0.25", "0.9", "1")] == [
+        0, np.float32(0.25), np.float32(0.9), 1,
+    ]  # fmt: skip
+
+
+def test_a_populations_own_leak_takes_the_place_of_the_common_one():
+    text = "timestep_us=10 {}; input 1; a d1 {}; b d1"
+    for common, own, expected in (
+        ("tau_mem_us=5", "decay=1", [math.inf, 5.0]),
+        ("decay=1", "tau_mem_us=5", [5.0, math.inf]),
+    ):
+        model = parse_topology(text.format(common, own))
+        assert [p.neuron.tau_mem_us for p in model.populations] == expected
+
+
+def test_the_shipped_networks_are_those_of_their_recipes():
+    recipes = pytest.importorskip("neuroasync.train.recipes").RECIPES["digits"]
+    for name, recipe in zip(NETWORKS, recipes.values(), strict=True):
+        assert same_topology(parse_topology(recipe.topology), shipped_bundle(name).model)
+
+
+def test_other_weights_are_the_same_topology_and_other_delays_are_not():
+    def model(delay_us, weight, bias=None):
+        loop = na.Dense("a", "a", np.full((2, 2), weight), bias, delay_us)
+        forward = na.Dense("input", "a", np.full((2, 1), weight))
+        return na.Model(1000, (1,), (na.Population("a", (2,)),), (forward, loop), "a")
+
+    described = parse_topology("timestep_us=1000; input 1; a d2; a -> a delay_us=1000")
+    assert same_topology(described, model(1000, 3.0))
+    assert not same_topology(described, model(0, 3.0))
+    assert not same_topology(described, model(1000, 3.0, np.zeros(2)))
+
+
+@st.composite
+def texts(draw):
+    """A text with all that the language has, and how many connections it says."""
+    step = draw(st.sampled_from([0, 1, 1000]))
+    lines = [f"timestep_us={step}", f"input {draw(st.sampled_from(['1x8x8', '2x9x7']))}"]
+    size = st.integers(1, 9)
+    kernel = st.sampled_from(["k1", "k2s2", "k3s1x2p1", "k3s2p1"])
+    convolutions = draw(st.lists(st.tuples(size, kernel), max_size=2))
+    dense = draw(st.lists(size, min_size=1, max_size=3))
+    forms = [f"c{channels}{window}" for channels, window in convolutions]
+    forms += [f"d{neurons}" for neurons in dense]
+    names = [f"p{k}" for k in range(len(forms))]
+    lines += [f"{name} {form}" for name, form in zip(names, forms, strict=True)]
+    ends = st.tuples(st.sampled_from(["input", *names]), st.sampled_from(names))
+    arrows = draw(st.lists(ends, max_size=4))
+    lines += [f"{a} -> {b} delay_us={draw(st.integers(0, 3)) * step}" for a, b in arrows]
+    return "\n".join(lines), len(names) + len(arrows)
+
+
+@given(texts())
+def test_any_text_gives_a_network_that_a_bundle_keeps(case):
+    text, connections = case
+    model = parse_topology(text)
+    assert len(model.connections) == connections
+    kept = na.read_bundle(na.dump_bundle(na.Bundle(model, meta={"topology": text})))
+    assert parse_topology(kept.meta["topology"]) == kept.model
+
+
+@given(st.text("abc0159dkspx=->#;. \n", max_size=60))
+def test_any_text_is_a_network_or_an_error_of_its_own(text):
+    try:
+        model = parse_topology("timestep_us=10\ninput 1x3x3\n" + text)
+    except ModelError:
+        return
+    assert model.populations
+
+
+START = "timestep_us=1000\ninput 2x8x8\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "topology: timestep_us is missing; expected settings first"),
+        ("decay=0.5; input 1; a d1", "topology: timestep_us is missing"),
+        ("timestep_us=1000", "topology: no populations; expected some, as in 'output d10'"),
+        ("timestep_us=1; a d5", "line 1, 'a d5': expected the input first"),
+        ("timestep_us=1.5; input 1; a d1", "timestep_us=1.5, expected an integer from 0"),
+        ("timestep_us=1 timestep_us=2", "timestep_us is set twice"),
+        ("timestep_us=1; timestep_us=2", "timestep_us is set twice"),
+        ("timestep_us=1 decay=0.5 tau_mem_us=3", "decay and tau_mem_us are both set"),
+        ("timestep_us=1 decay=0.5; tau_mem_us=3", "decay and tau_mem_us are both set"),
+        ("timestep_us=0 decay=0.5", "decay=0.5, expected tau_mem_us: there is no timestep"),
+        ("timestep_us=1 decay=1.5", "decay=1.5, expected a number from 0 to 1"),
+        ("timestep_us=1 decay=nan", "decay=nan, expected a number from 0 to 1"),
+        ("timestep_us=1; input 8by8", "expected a size or a shape, as in"),
+        ("timestep_us=1; input 0x3", "line 1, 'input 0x3'[0]: 0, expected an integer from 1"),
+        ("timestep_us=1; input 9 delay_us=1", "setting 'delay_us' has no place here"),
+        (START + "input 3", "line 3, 'input 3': a second input; expected one"),
+        (START + "d64", "line 3, 'd64': expected a name, then d64 (64 neurons) or c8k5s2p1"),
+        (START + "a 64", "line 3, 'a 64': '64', expected d64 (64 neurons)"),
+        (START + "a c8", "'c8', expected d64"),
+        (START + "a d0", "line 3, 'a d0'[0]: 0, expected an integer from 1"),
+        (START + "a d5; a d6", "line 3, 'a d6': 'a' is used twice"),
+        (START + "a d5 rate=3", "setting 'rate' has no place here, expected some of decay, tau"),
+        (START + "a d5 v_threshold=0", "v_threshold=0, expected a number above 0"),
+        (START + "a d5 reset=none", "reset=none, expected zero or subtract"),
+        (START + "a d5 refractory=1", "refractory=1, expected true or false"),
+        (START + "a d5 tau_mem_us=-3", "tau_mem_us=-3, expected a number above 0, or inf"),
+        (START + "a d5; b c3k3", "'b c3k3': a convolution of 'a', which has shape 5; expected"),
+        (START + "a c3k11p1", "a kernel of 11x11, expected at most 10x10: 'input' with its"),
+        (START + "a c3k3s0", "a kernel or stride of 0, expected 1 or more"),
+        (START + "a d5; a -> b", "'a -> b': 'b' is unknown here, expected one of ['a']"),
+        (START + "a d5; a -> input", "'input' is unknown here, expected one of ['a']"),
+        (START + "a d5; a -> a 3", "'3', expected nothing (dense) or a kernel, as in 'k3s2p1'"),
+        (START + "a d5; a -> a -> a", "expected an arrow between two names"),
+        (START + "a d5; a ->", "expected an arrow between two names"),
+        (START + "a d5; a -> a delay_us=1500", "delay_us=1500, expected a multiple of"),
+        (START + "a d5; a -> a; b d5", "'b d5': stands too late; expected settings, the input"),
+        (START + "a d5; decay=0.5", "'decay=0.5': stands too late"),
+        (START + "a d5; input -> a k3", "gives planes of 6x6, expected 'a' (5) to fit"),
+        (START + "a c3k3; b c2k3p1; input -> b k3s2", "planes of 3x3, expected 'b' (2x6x6) to"),
+        (START + "a d999999999", "expected an integer from 1 to 16777216"),
+        (START + "a d9999999", "1279999872 weights so far, expected at most 67108864"),
+        ("#" * 70_000, "topology: expected a text of at most 65536 characters"),
+        (7, "topology: expected a text"),
+    ],
+)  # fmt: skip
+def test_an_error_says_which_item_is_wrong_and_what_would_be_right(text, message):
+    with pytest.raises(ModelError) as caught:
+        parse_topology(text)
+    assert message in str(caught.value)

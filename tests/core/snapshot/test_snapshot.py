@@ -1,0 +1,252 @@
+import asyncio
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neuroasync as na
+from neuroasync.core.snapshot.session_snapshot import read_snapshot
+from tests.helpers.malformed_files import sealed, unsealed
+from tests.helpers.small_networks import chain, sample
+from tests.helpers.strategies import models, spike_trains
+
+BUNDLE, SAMPLE = chain(), sample()
+
+
+def parts(train, at):
+    return na.SpikeTrain(train.t_us[:at], train.index[:at]), na.SpikeTrain(
+        train.t_us[at:], train.index[at:]
+    )
+
+
+async def halves(network, at, train=SAMPLE):
+    """What a session comes to as a whole, and by way of a snapshot after ``at`` events."""
+    first, rest = parts(train, at)
+    async with network.session(seed=3) as whole:
+        expected = await whole.decide(train)
+    async with network.session(seed=3) as before:
+        await before.send(first)
+        data = before.snapshot()
+        kept = await continued(before, rest)
+    async with network.session(seed=3) as after:
+        after.restore(data)
+        assert after.snapshot() == data
+        return expected, kept, await continued(after, rest)
+
+
+async def continued(session, rest):
+    await session.send(rest)
+    return await session.decision()
+
+
+@pytest.mark.parametrize("at", [0, 1, 20, 59, 60])
+async def test_a_restored_session_goes_on_as_if_nothing_had_happened(at, no_leaks):
+    async with na.Network(BUNDLE) as network:
+        expected, kept, restored = await halves(network, at)
+    assert expected == kept == restored
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    data=st.data(),
+    model=models(refractory=True),
+    policy=st.sampled_from(("layer-sync", "random", "momentum", "fifo")),
+    mode=st.sampled_from(("prioritised", "queued")),
+    until=st.sampled_from(("quiet", "votes(2)", "margin(2)")),
+)
+def test_any_network_goes_on_from_a_snapshot_spike_for_spike(data, model, policy, mode, until):
+    train = data.draw(spike_trains(model))
+    at = data.draw(st.integers(0, len(train)))
+    bundle = na.Bundle(model, policy=na.PolicySpec(policy, 2))
+
+    async def run():
+        async with na.Network(bundle, input=mode, until=until) as network:
+            return await halves(network, at, train)
+
+    expected, kept, restored = asyncio.run(run())
+    assert expected == kept == restored
+
+
+async def test_later_samples_run_with_their_own_seeds(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session(seed=3) as session:
+        decisions = [await session.decide(SAMPLE) for _ in range(3)]
+        async with network.session(seed=3) as other:
+            await other.decide(SAMPLE)
+            data = other.snapshot()
+        async with network.session(seed=3) as other:
+            other.restore(data)
+            assert other.sample == 1
+            assert [await other.decide(SAMPLE) for _ in range(2)] == decisions[1:]
+
+
+async def test_spikes_in_flight_are_kept():
+    lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5)
+    one = np.ones((1, 1), np.float32)
+    model = na.Model(
+        1000,
+        (1,),
+        (na.Population("slow", (1,), lif), na.Population("output", (1,), lif)),
+        (na.Dense("input", "slow", one), na.Dense("slow", "output", one, delay_us=3000)),
+        "output",
+    )
+    async with na.Network(na.Bundle(model)) as network:
+        async with network.session() as session:
+            await session.send(([0], [0]))
+            await session.advance(1000)
+            data = session.snapshot()
+        async with network.session() as session:
+            session.restore(data)
+            decision = await session.decision(duration_us=4000)
+    assert decision.spikes == {"slow": 1, "output": 1}
+    assert decision.first_spike == (2, 1, 1)
+
+
+async def test_a_session_that_is_busy_watched_or_recording_says_so():
+    async with na.Network(BUNDLE) as network:
+        async with network.session() as session:
+            watching = session.watch(SAMPLE)
+            await anext(watching)
+            with pytest.raises(RuntimeError, match=r"^the session is deciding; take a snapshot b"):
+                session.snapshot()
+            await watching.aclose()
+        async with network.session(recorder=network.recorder()) as session:
+            with pytest.raises(RuntimeError, match=r"^a session that records has no snapshot"):
+                session.snapshot()
+            with pytest.raises(RuntimeError, match=r"^a session that records has no snapshot"):
+                session.restore(b"")
+
+
+async def test_what_a_population_of_your_own_holds_is_in_no_snapshot():
+    async def silent(inbox, fired, population):
+        async for _ in inbox:
+            await fired.put([])
+
+    async with (
+        na.Network(BUNDLE, populations={"hidden2": silent}) as network,
+        network.session() as session,
+    ):
+        with pytest.raises(RuntimeError, match=r"^a session with a population of yours has no sn"):
+            session.snapshot()
+
+
+async def test_a_snapshot_says_what_it_does_not_fit():
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        data = session.snapshot()
+        async with network.session(policy="fifo") as other:
+            with pytest.raises(na.SnapshotError, match=r"^run\.policy: 'random', but this session"):
+                other.restore(data)
+    async with na.Network(chain(seed=9)) as network, network.session() as session:
+        await session.send(SAMPLE)
+        before = session.snapshot()
+        with pytest.raises(na.SnapshotError, match=r"^bundle: the snapshot is of another network"):
+            session.restore(data)
+        assert session.snapshot() == before
+
+
+async def snapshot_fields():
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        await session.send(SAMPLE)
+        return session._forward, unsealed(session.snapshot())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sample": -1}, r"^sample: -1, expected an integer from 0"),
+        ({"last_us": 3}, r"^waiting\.t_us: expected times from the latest pass to the last"),
+        ({"potential": b""}, r"potential: binary data, expected a map"),
+        ({"due": {"dtype": "<i8", "shape": [4, 0], "data": b""}}, r"^due: shape \[4, 0\], exp"),
+        ({"more": 1}, r"more: unknown key"),
+    ],
+)
+async def test_a_changed_snapshot_is_refused(change, message):
+    forward, fields = await snapshot_fields()
+    with pytest.raises(na.SnapshotError, match=message):
+        read_snapshot(sealed({**fields, **change}), forward, BUNDLE.digest)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 1}, r"^version: 1, this reader knows version 2$"),
+        ({"format": "x"}, r"^format: expected a map with format 'neuroasync-session'"),
+        (
+            {"sha256": bytes(32)},
+            r"^sha256: the session does not have this digest; the snapshot is damaged$",
+        ),
+        ({"session": 3}, r"^session: expected binary data"),
+    ],
+)
+async def test_what_is_no_snapshot_is_refused(change, message):
+    forward, fields = await snapshot_fields()
+    with pytest.raises(na.SnapshotError, match=message):
+        read_snapshot(sealed(fields, change), forward, BUNDLE.digest)
+
+
+async def test_any_byte_that_is_changed_is_noticed():
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        await session.send(SAMPLE)
+        snapshot = session.snapshot()
+        for at in range(len(snapshot)):
+            damaged = bytearray(snapshot)
+            damaged[at] ^= 0x10
+            with pytest.raises(na.SnapshotError):
+                session.restore(bytes(damaged))
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_what_was_made_up_is_refused_or_harmless(data):
+    async def run():
+        async with na.Network(BUNDLE) as network, network.session() as session:
+            await session.send(SAMPLE)
+            snapshot = bytearray(msgpack.packb(unsealed(session.snapshot())))
+            for _ in range(data.draw(st.integers(1, 3))):
+                at = data.draw(st.integers(0, len(snapshot) - 1))
+                snapshot[at] = data.draw(st.integers(0, 255))
+            try:
+                session.restore(sealed(bytes(snapshot)))
+            except na.SnapshotError:
+                return
+            try:
+                await session.send(([SAMPLE.t_us[-1]], [0]))
+                await session.decision()
+            except (na.LimitError, na.SpikeFileError):
+                return
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_a_session_of_any_seed_can_be_restored(seed):
+    async with na.Network(BUNDLE) as network, network.session(seed=seed) as session:
+        await session.send(SAMPLE)
+        data = session.snapshot()
+        session.restore(data)
+        assert session.snapshot() == data
+
+
+async def test_a_sample_that_was_stopped_in_a_pass_leaves_nothing_to_what_is_restored():
+    lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5, refractory=False)
+    model = na.Model(
+        1000,
+        (1,),
+        (na.Population("pair", (2,), lif), na.Population("output", (1,), lif)),
+        (
+            na.Dense("input", "pair", np.ones((2, 1), np.float32)),
+            na.Dense("pair", "output", np.ones((1, 2), np.float32)),
+        ),
+        "output",
+    )
+    bundle = na.Bundle(model, policy=na.PolicySpec("fifo", 1))
+    first, rest = ([0, 1000], [0, 0]), ([2000], [0])
+    async with na.Network(bundle, until="votes(5)") as network, network.session() as session:
+        await session.send(first)
+        data = session.snapshot()
+        expected = await continued(session, rest)
+        # One of the pair's spikes is pending when the rule says stop.
+        assert (await session.decide(([0, 1000, 2000], [0, 0, 0]))).stopped
+        session.restore(data)
+        assert await continued(session, rest) == expected

@@ -1,0 +1,46 @@
+"""A small network with a golden sample, and its input."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from neuroasync import Bundle, GoldenSample, Network, SpikeTrains
+from neuroasync.cli.decide_samples import decide_samples, run_in_loop
+from neuroasync.core.recording.recording import Recorder
+from tests.helpers.small_networks import chain, sample
+
+SAMPLES = 6
+
+
+class Files(NamedTuple):
+    net: Path
+    events: Path
+    folder: Path
+
+    def listing(self) -> set[str]:
+        """Names of everything in the folder."""
+        return {path.name for path in self.folder.iterdir()}
+
+
+def some_trains(labels=(0, 1, 2, 3, 0, 1), **options) -> SpikeTrains:
+    trains = [sample(seed=k, **options) for k in range(SAMPLES)]
+    return SpikeTrains.from_trains(trains, (12,), labels)
+
+
+def golden_bundle(**options) -> Bundle:
+    """A network with one golden sample and some meta."""
+    bundle = chain(**options)
+    network = Network(bundle)
+    recorder = Recorder(bundle, network.settings)
+    trains = some_trains()
+    run_in_loop(decide_samples(network, trains, range(1), 0, recorder))
+    recording = recorder.finish()
+    label = int(recording.label[0])
+    golden = GoldenSample(
+        trains[0],
+        bundle.policy,
+        int(recording.seed[0]),
+        None if label < 0 else label,
+        recording.sample_digest(0),
+    )
+    return replace(bundle, golden=(golden,), meta={"until": "margin(2)", "coding": "rate"})

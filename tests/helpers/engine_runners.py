@@ -1,0 +1,177 @@
+"""Runs a sample through both engines, and returns what the oracle returns."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.core.engine.decision import Decision, Progress, parse_stop_rule
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.network_state import NetworkState
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.policies import Policy
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.voting import leader
+from neuroasync.core.model.model import Model
+from tests.helpers.reference_simulator import Result
+
+__all__ = ["advanced", "compiled", "events_of", "stepwise", "take_steps"]
+
+
+def stepwise(
+    model: Model,
+    train: SpikeTrain,
+    policy: Policy,
+    group_size: int = 1,
+    input_mode: str = "prioritised",
+    seed: int = 0,
+    until: str | Callable[[Progress], bool] = "quiet",
+    duration_us: int | None = None,
+    max_forward_steps: int = 1_000_000,
+) -> Result:
+    """Run one sample by :class:`Simulator`."""
+    settings = RunSettings(
+        policy, group_size, input_mode, parse_stop_rule(until), max_forward_steps
+    )
+    forward = Simulator(ExecutionPlan(PackedNetwork(model), settings))
+    return take_steps(forward, train, seed, duration_us)
+
+
+def take_steps(
+    forward: Simulator, train: SpikeTrain, seed: int = 0, duration_us: int | None = None
+) -> Result:
+    """Start a sample and take every step of it."""
+    model = forward.plan.wiring.model
+    forward.state.keep = True
+    forward.begin(seed)
+    t_us, index = events_of(train)
+    forward.feed(t_us, index)
+    while (reached := forward.run_to_delivery(_last_pass(model, t_us, duration_us))) is not None:
+        for p in reached:
+            forward.integrate(p)
+    decision = forward.decision(0.0)
+    result = _result(forward.state, decision.stopped)
+    _agrees(result, decision, model)
+    return result
+
+
+def compiled(
+    model: Model,
+    train: SpikeTrain,
+    policy: Policy,
+    group_size: int = 1,
+    input_mode: str = "prioritised",
+    seed: int = 0,
+    until: str = "quiet",
+    duration_us: int | None = None,
+    max_forward_steps: int = 1_000_000,
+    work: int = 2**60,
+    log: int | None = None,
+) -> Result:
+    """Run one sample by ``advance``.
+
+    Args:
+        model, train, policy, group_size, input_mode, seed, until, duration_us,
+        max_forward_steps: as in :func:`stepwise`.
+        work: after how many synaptic operations ``advance`` is to come up for air.
+        log: room in its arrays beyond one step's need; None leaves what the state has.
+    """
+    settings = RunSettings(
+        policy, group_size, input_mode, parse_stop_rule(until), max_forward_steps
+    )
+    forward = Simulator(ExecutionPlan(PackedNetwork(model), settings))
+    forward.state.keep = True
+    forward.begin(seed)
+    if log is not None:
+        _shrink(forward.state, log)
+    return advanced(forward, train, duration_us, work)
+
+
+def advanced(
+    forward: Simulator, train: SpikeTrain, duration_us: int | None = None, work: int = 2**60
+) -> Result:
+    """Call ``advance`` until it is done with a sample that ``forward`` has begun."""
+    t_us, index = events_of(train)
+    forward.feed(t_us, index)
+    end_us = _last_pass(forward.plan.wiring.model, t_us, duration_us)
+    while not forward.advance(end_us, work):
+        pass
+    return _result(forward.state, forward.is_stopped)
+
+
+def events_of(train: SpikeTrain) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Times and indices in (time, index) order."""
+    order = np.lexsort((train.index, train.t_us))
+    return train.t_us[order], train.index[order]
+
+
+def _last_pass(model: Model, t_us: NDArray[np.int64], duration_us: int | None) -> int:
+    if duration_us is not None:
+        return duration_us - 1
+    return int(t_us[-1]) if t_us.size else -1
+
+
+def _shrink(state: NetworkState, log: int) -> None:
+    """Leave the state as little room as it may start with."""
+    workspace, n = state.attach(), state.plan.wiring.model.size
+    for column, of, room in (
+        (lay.PENDING_, lay.PENDING_ROOM, n + log),
+        (lay.GROUP_, lay.GROUP_ROOM, log),
+        (lay.ROWS_, lay.ROWS_ROOM, n + log),
+        (lay.SLOTS_, lay.SLOTS_ROOM, log + 1),
+    ):
+        workspace._hold(column, workspace._arrays[column][:, :room].copy())
+        workspace.context[of] = room
+
+
+def _result(state: NetworkState, stopped: bool) -> Result:
+    state.flush()
+    state.settle()
+    votes, control = state.votes, state.control.tolist()
+    rows, slots = _columns(state.row_blocks), _columns(state.slot_blocks)
+    label = int(leader(votes))
+    led = votes[[lay.LED_SPIKES, lay.LED_STEPS, lay.LED_ROUNDS]].T.tolist()
+    first = tuple(
+        control[c] for c in (lay.FIRST_VOTE_SPIKES, lay.FIRST_VOTE, lay.FIRST_VOTE_ROUNDS)
+    )
+    return Result(
+        rows=[row[:4] for row in rows],
+        groups=[
+            (*at, tuple(slot[2:] for slot in group))
+            for at, group in groupby(slots, key=lambda slot: slot[:2])
+        ],
+        v=tuple(state.potential),
+        m=tuple(state.momentum),
+        votes=votes[lay.VOTES].tolist(),
+        label=None if label < 0 else label,
+        stopped=stopped,
+        t_us=control[lay.TIME] if control[lay.PASS] >= 0 else -1,
+        passes=control[lay.PASS] + 1,
+        steps=control[lay.STEPS],
+        rounds=control[lay.ROUNDS],
+        synops=control[lay.SYNOPS],
+        input_events=control[lay.INPUTS],
+        first_spike=first if first[1] >= 0 else None,
+        first_led={c: tuple(at) for c, at in enumerate(led) if at[0]},
+        undelivered=control[lay.DUE],
+    )
+
+
+def _columns(blocks: list[NDArray[np.int64]] | None) -> Iterator[tuple[int, ...]]:
+    for block in blocks or []:
+        yield from map(tuple, block.T.tolist())
+
+
+def _agrees(result: Result, decision: Decision, model: Model) -> None:
+    """The decision reports what the state holds."""
+    names = ("label", "stopped", "t_us", "passes", "steps", "rounds", "synops", "input_events")
+    for name in (*names, "first_spike", "first_led", "undelivered"):
+        assert getattr(decision, name) == getattr(result, name), name
+    assert decision.votes.tolist() == result.votes
+    fired = np.bincount([row[3] for row in result.rows], minlength=model.size)
+    parts = np.split(fired, model.starts[1:-1])
+    assert list(decision.spikes.values()) == [int(part.sum()) for part in parts]

@@ -1,0 +1,410 @@
+"""What a forward pass does, said once more: slowly, in scalars, from the text of the contract.
+
+Nothing here is shared with the engines but the model's plain data. Arithmetic is float32 scalar
+by scalar, so that it agrees to the bit with whatever keeps to the order of sums.
+
+Where the contract is silent, this is what was decided:
+
+* The input group is step 0 of its pass and does not count in ``steps``; selections and late
+  firing do. A late step takes no rounds.
+* Every neuron that nothing reached in this pass is considered for late firing. Firing late marks
+  it as reached, so that it fires late once per pass at most.
+* Populations of the same rank go one at a time, that declared first before the others, under
+  layer synchronization and for late firing; their spikes ascend by neuron.
+* A neuron that fires while its spike is still pending (``refractory=False``) is one spike event of
+  a higher multiplicity: it keeps its arrival, takes its latest momentum, is one slot, is delivered
+  with weight * multiplicity, and counts so often in synaptic operations and sync_threshold.
+* ``sync_threshold`` counts spikes per synapse; so do synaptic operations.
+* Each bias is added to ``v`` by itself, in declared order of the connections.
+* The decay factor is ``float32(math.exp(-dt / tau))``.
+* Queued events of one time and index are separate events; prioritised ones are one slot.
+* A pass happens at the start of its bin. ``duration_us`` limits passes to t < duration_us.
+  Without it the last pass is that of the last event, so that an empty sample has none.
+* ``timestep_us = 0``: passes happen at the times of events and of due spikes.
+* Noise is added to the momentum in float64.
+* Spikes on their way over a delayed connection are delivered one by one, in the stated order;
+  those that a neuron sent twice in one pass, in the order in which they were selected.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neuroasync.core.engine.decision import Progress
+from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, PendingSpikes, Policy, Random
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
+from neuroasync.core.model.model import Model
+from neuroasync.errors import ForwardStepLimitError
+
+f32 = np.float32
+Row = tuple[int, int, int, int]
+Slot = tuple[int, int, int, int]
+
+
+@dataclass
+class Result:
+    """What an engine made of one sample; all engines return the same.
+
+    Attributes:
+        rows: (pass, step, time in µs, neuron) of each spike, in the order in which they fired.
+        groups: (pass, step, slots) of each group with slots in it. A slot is (key, origin, count,
+            via): the neuron twice, N + the input index for input, but with N + i for the key of
+            the i-th queued event; its multiplicity; the connection that it was delayed on, or -1.
+        v: f32[N] after the last pass.
+        m: f32[N], the momentum: v at the latest spike, before reset.
+        votes, label, stopped, t_us, passes, steps, rounds, synops, input_events, first_spike,
+            first_led: see Decision.
+        undelivered: spike events in flight at the end, one per connection with a delay.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    groups: list[tuple[int, int, tuple[Slot, ...]]] = field(default_factory=list)
+    v: tuple[float, ...] = ()
+    m: tuple[float, ...] = ()
+    votes: list[int] = field(default_factory=list)
+    label: int | None = None
+    stopped: bool = False
+    t_us: int = -1
+    passes: int = 0
+    steps: int = 0
+    rounds: int = 0
+    synops: int = 0
+    input_events: int = 0
+    first_spike: tuple[int, int, int] | None = None
+    first_led: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    undelivered: int = 0
+
+
+@dataclass
+class Pending:
+    """A spike event that waits: of a neuron, or (population P) of an input index."""
+
+    source: str
+    index: int
+    population: int
+    momentum: np.float32
+    arrival: int
+    count: int = 1
+
+    def columns(self) -> tuple[int, np.float32, int, int]:
+        """As in PendingSpikes."""
+        return self.population, self.momentum, self.arrival, self.count
+
+
+def order_key(seed: int, pass_index: int, step: int, neuron: int) -> int:
+    golden, wrap = 0x9E3779B97F4A7C15, 2**64
+    h = mix((seed + golden) % wrap)
+    h = mix((h + golden * (pass_index + 1)) % wrap)
+    h = mix((h + golden * (step + 1)) % wrap)
+    return mix((h + golden * (neuron + 1)) % wrap)
+
+
+def mix(z: int) -> int:
+    z ^= z >> 30
+    z = z * 0xBF58476D1CE4E5B9 % 2**64
+    z ^= z >> 27
+    z = z * 0x94D049BB133111EB % 2**64
+    return z ^ z >> 31
+
+
+def sample_seed(seed: int, sample: int) -> int:
+    return mix((seed + 0x9E3779B97F4A7C15 * (sample + 1)) % 2**64)
+
+
+def synapses(c: Connection, shapes: dict[str, tuple[int, ...]], i: int) -> Iterator[tuple]:
+    """(target, weight) of each synapse of source neuron ``i``."""
+    if isinstance(c, Dense):
+        yield from enumerate(c.weight[:, i])
+    elif isinstance(c, Conv2d):
+        channel, y, x = np.unravel_index(i, shapes[c.source])
+        for o, ty, tx in np.ndindex(*shapes[c.target]):
+            ky = y + c.padding[0] - ty * c.stride[0]
+            kx = x + c.padding[1] - tx * c.stride[1]
+            if 0 <= ky < c.weight.shape[2] and 0 <= kx < c.weight.shape[3]:
+                target = np.ravel_multi_index((o, ty, tx), shapes[c.target])
+                yield int(target), c.weight[o, channel, ky, kx]
+    else:
+        for k in range(c.indptr[i], c.indptr[i + 1]):
+            yield int(c.indices[k]), c.weight[k]
+
+
+class Oracle:
+    """One sample's run."""
+
+    def __init__(
+        self,
+        model: Model,
+        policy: Policy,
+        group_size: int,
+        queued: bool,
+        seed: int,
+        until: Callable[[Progress], bool],
+        max_forward_steps: int,
+    ) -> None:
+        self.model, self.policy, self.group_size, self.queued = model, policy, group_size, queued
+        self.seed, self.until, self.max_forward_steps = seed, until, max_forward_steps
+        self.shapes = {INPUT: model.input_shape} | {p.name: p.shape for p in model.populations}
+        self.start = dict(zip(self.shapes, (0, *model.starts), strict=False))
+        self.home = [k for k, p in enumerate(model.populations) for _ in range(p.size)]
+        self.threshold = self.per_neuron("v_threshold", f32)
+        self.tau = self.per_neuron("tau_mem_us", float)
+        self.v, self.m = [f32(0)] * model.size, [f32(0)] * model.size
+        self.due: dict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
+        self.votes = [0] * model.populations[model.index(model.output)].size
+        self.when: dict[tuple[int, int], tuple[int, int]] = {}
+        self.result = Result()
+
+    def per_neuron(self, name: str, cast: Callable[[float], float]) -> list[float]:
+        values = [(p, getattr(p.neuron, name)) for p in self.model.populations]
+        return [cast(x) for p, value in values for x in np.broadcast_to(value, p.shape).flat]
+
+    def run(self, train: SpikeTrain, duration_us: int | None) -> Result:
+        events = sorted(zip(train.t_us.tolist(), train.index.tolist(), strict=True))
+        r, previous = self.result, None
+        while not r.stopped and (t := self.next_time(events, previous, duration_us)) is not None:
+            self.decay(t, previous)
+            now = [i for time, i in events if self.bin(time) == t]
+            r.t_us, r.passes, r.input_events = t, r.passes + 1, r.input_events + len(now)
+            r.stopped = self.forward_pass(t, now)
+            previous = t
+        r.undelivered = sum(len(spikes) for spikes in self.due.values())
+        r.v, r.m, r.votes, r.label = tuple(self.v), tuple(self.m), self.votes, self.label()
+        return r
+
+    def bin(self, time: int) -> int:
+        width = self.model.timestep_us
+        return time // width * width if width else time
+
+    def next_time(
+        self, events: list[tuple[int, int]], previous: int | None, duration_us: int | None
+    ) -> int | None:
+        end = duration_us
+        if end is None:
+            end = self.bin(events[-1][0]) + 1 if events else 0
+        if self.model.timestep_us:
+            t = 0 if previous is None else previous + self.model.timestep_us
+        else:
+            times = {time for time, _ in events} | set(self.due)
+            t = min((x for x in times if previous is None or x > previous), default=end)
+        return t if t < end else None
+
+    def decay(self, t: int, previous: int | None) -> None:
+        if previous is not None:
+            for j, tau in enumerate(self.tau):
+                self.v[j] *= f32(math.exp(-(t - previous) / tau))
+
+    def forward_pass(self, t: int, now: list[int]) -> bool:
+        """Return whether the stop rule ended the sample."""
+        self.step = 0
+        self.refractory, self.reached = set(), set()
+        self.received: Counter[int] = Counter()
+        self.pending: dict[int, Pending] = {}
+        self.add_bias()
+        if self.queued:
+            for i, index in enumerate(now):
+                input_population = len(self.model.populations)
+                key = self.model.size + i
+                self.pending[key] = Pending(INPUT, index, input_population, f32(0), -1)
+            now = []
+        first = self.model.size
+        slots = [(first + i, first + i, n, -1) for i, n in sorted(Counter(now).items())]
+        group = [x for _, i, n, _ in slots for x in self.over_undelayed(INPUT, i - first, n)]
+        for _, k, i, n in sorted(self.due.pop(t, []), key=lambda spike: spike[:3]):
+            origin = self.origin(self.model.connections[k].source, i)
+            slots.append((origin, origin, n, k))
+            group.append((k, i, n))
+        self.note_group(slots)
+        self.deliver(group)
+        while not self.stop_now():
+            if self.pending:
+                self.next_step()
+                self.deliver(self.select())
+            elif late := self.late():
+                self.next_step()
+                self.reached.update(late)
+                self.fire(late)
+            else:
+                return False
+        return True
+
+    def add_bias(self) -> None:
+        for c in self.model.connections:
+            if c.bias is not None:
+                shape = self.shapes[c.target]
+                bias = c.bias[:, None, None] if isinstance(c, Conv2d) else c.bias.reshape(shape)
+                for j, b in enumerate(np.broadcast_to(bias, shape).flat):
+                    self.v[self.start[c.target] + j] += b
+
+    def next_step(self) -> None:
+        if self.step == self.max_forward_steps:
+            raise ForwardStepLimitError
+        self.step += 1
+        self.result.steps += 1
+
+    def origin(self, source: str, i: int) -> int:
+        return i + (self.model.size if source == INPUT else self.start[source])
+
+    def note_group(self, slots: list[Slot]) -> None:
+        if slots:
+            self.result.groups.append((self.result.passes - 1, self.step, tuple(slots)))
+
+    def over_undelayed(self, source: str, i: int, count: int) -> list[tuple[int, int, int]]:
+        """What a spike is delivered over now; over what has a delay it is noted as due."""
+        now, t = [], self.result.t_us
+        for k, c in enumerate(self.model.connections):
+            if c.source == source and c.delay_us:
+                self.due[t + c.delay_us].append((t, k, i, count))
+            elif c.source == source:
+                now.append((k, i, count))
+        return now
+
+    def select(self) -> list[tuple[int, int, int]]:
+        """Take the policy's first F spikes from the pending ones; all of a layer's if in sync."""
+        slots = self.order()
+        if not isinstance(self.policy, LayerSync):
+            slots = slots[: self.group_size]
+        self.result.rounds += math.ceil(len(slots) / self.group_size)
+        taken = [self.pending.pop(slot) for slot in slots]
+        origins = [self.origin(p.source, p.index) for p in taken]
+        counts = [p.count for p in taken]
+        self.note_group(list(zip(slots, origins, counts, [-1] * len(slots), strict=True)))
+        return [x for p in taken for x in self.over_undelayed(p.source, p.index, p.count)]
+
+    def order(self) -> list[int]:
+        pending = self.pending
+        if isinstance(self.policy, LayerSync):
+            ranks = (*self.model.ranks, -1)
+            first = min((ranks[p.population], p.population) for p in pending.values())[1]
+            return sorted(s for s, p in pending.items() if p.population == first)
+        if isinstance(self.policy, Random):
+            return sorted(pending, key=lambda s: (self.key(s), s))
+        if isinstance(self.policy, Momentum):
+            noise = self.policy.noise
+            m = {
+                s: float(p.momentum) + noise * ((self.key(s) >> 40) / 2**24)
+                for s, p in pending.items()
+            }
+            return sorted(pending, key=lambda s: (-m[s], s))
+        if isinstance(self.policy, Fifo):
+            return sorted(pending, key=lambda s: (pending[s].arrival, s))
+        slots = sorted(pending)
+        columns = zip(*[(s, *pending[s].columns()) for s in slots], strict=True)
+        dtypes = (np.int64, np.int64, f32, np.int64, np.int64)
+        arrays = [np.array(x, d) for x, d in zip(columns, dtypes, strict=True)]
+        spikes = PendingSpikes(*arrays, self.seed, self.result.passes - 1, self.step)
+        return [slots[k] for k in self.policy.order(spikes, self.group_size)]
+
+    def key(self, neuron: int) -> int:
+        return order_key(self.seed, self.result.passes - 1, self.step, neuron)
+
+    def deliver(self, group: list[tuple[int, int, int]]) -> None:
+        """Sum the currents of (connection, source index, count), integrate, fire."""
+        current: dict[int, np.float32] = {}
+        for k, i, count in group:
+            c = self.model.connections[k]
+            for target, weight in synapses(c, self.shapes, i):
+                j = self.start[c.target] + target
+                current[j] = current.get(j, f32(0)) + weight * f32(count)
+                self.received[j] += count
+                self.result.synops += count
+        self.reached.update(current)
+        for j in current:
+            if j not in self.refractory:
+                self.v[j] += current[j]
+        self.fire(sorted(j for j in current if self.may_fire(j)))
+
+    def may_fire(self, j: int) -> bool:
+        needed = self.model.populations[self.home[j]].neuron.sync_threshold
+        above = self.v[j] > self.threshold[j]
+        return above and j not in self.refractory and self.received[j] >= needed
+
+    def late(self) -> list[int]:
+        able = [j for j in range(self.model.size) if j not in self.reached and self.may_fire(j)]
+        first = min(((self.model.ranks[self.home[j]], self.home[j]) for j in able), default=None)
+        return [j for j in able if (self.model.ranks[self.home[j]], self.home[j]) == first]
+
+    def fire(self, neurons: list[int]) -> None:
+        at = (self.result.passes - 1, self.step)
+        for j in neurons:
+            population = self.model.populations[self.home[j]]
+            m, local = self.v[j], j - self.start[population.name]
+            self.m[j] = m
+            self.v[j] = f32(0) if population.neuron.reset == "zero" else m - self.threshold[j]
+            if population.neuron.refractory:
+                self.refractory.add(j)
+            spike = Pending(population.name, local, self.home[j], m, self.step)
+            if j in self.pending:
+                spike.arrival, spike.count = self.pending[j].arrival, self.pending[j].count + 1
+            self.pending[j] = spike
+            self.result.rows.append((*at, self.result.t_us, j))
+            if population.name == self.model.output:
+                self.votes[local] += 1
+                self.when[local, self.votes[local]] = at
+                r = self.result
+                now = (len(r.rows), r.steps, r.rounds)
+                r.first_spike = r.first_spike or now
+                if self.label() == local:
+                    r.first_led.setdefault(local, now)
+
+    def label(self) -> int | None:
+        """Class with the most votes; ties to that which had them first, then to the lower."""
+        voted = [k for k, n in enumerate(self.votes) if n]
+        at = self.when
+        return min(voted, key=lambda k: (-self.votes[k], at[k, self.votes[k]], k), default=None)
+
+    def stop_now(self) -> bool:
+        r = self.result
+        votes = np.array(self.votes, np.int64)
+        return self.until(
+            Progress(votes, self.label(), r.t_us, r.passes, r.steps, r.rounds, len(r.rows))
+        )
+
+
+def stop_rule(until: str | Callable[[Progress], bool]) -> Callable[[Progress], bool]:
+    """The rules as functions of what has been voted for until now."""
+    if not isinstance(until, str):
+        return until
+    name, _, arguments = until.rstrip(")").partition("(")
+    numbers = [int(number) for number in arguments.split(",") if number]
+    n = numbers[0] if numbers else 0
+    first_at: list[int] = []
+
+    def steps_after_first(p: Progress) -> bool:
+        if p.votes.any() and not first_at:
+            first_at.append(p.steps)
+        return bool(first_at) and p.steps - first_at[0] >= n
+
+    def leads(p: Progress) -> bool:
+        *_, second, most = sorted([0, *p.votes.tolist()])
+        lead = numbers[min(p.passes, len(numbers)) - 1]
+        return lead > 0 and most - second >= lead
+
+    return {
+        "quiet": lambda p: False,
+        "first-spike": lambda p: p.votes.any(),
+        "votes": lambda p: p.votes.max() >= n,
+        "margin": leads,
+        "steps": steps_after_first,
+    }[name]
+
+
+def run(
+    model: Model,
+    train: SpikeTrain,
+    policy: Policy,
+    group_size: int = 1,
+    input_mode: str = "prioritised",
+    seed: int = 0,
+    until: str | Callable[[Progress], bool] = "quiet",
+    duration_us: int | None = None,
+    max_forward_steps: int = 1_000_000,
+) -> Result:
+    """Run one sample by the letter of the contract."""
+    queued = input_mode == "queued"
+    rule = stop_rule(until)
+    oracle = Oracle(model, policy, group_size, queued, seed, rule, max_forward_steps)
+    return oracle.run(train, duration_us)

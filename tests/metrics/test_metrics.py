@@ -1,0 +1,136 @@
+"""Summaries of runs, against numbers worked out by hand."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.policies import Fifo, make_policy
+from neuroasync.core.engine.run_sample import run_sample
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.metrics import Moment, summarise
+from tests.helpers.recordings import BUILT_IN, moderate, recordings, relay, relay_recording
+
+
+def decision(label, spikes, steps, rounds, synops, first_led, wall_s) -> Decision:
+    return Decision(
+        label=label,
+        class_name=None,
+        votes=np.zeros(2, np.int64),
+        stopped=False,
+        t_us=0,
+        passes=1,
+        steps=steps,
+        rounds=rounds,
+        spikes=spikes,
+        input_events=0,
+        synops=synops,
+        first_spike=min(first_led.values(), default=None),
+        first_led=first_led,
+        undelivered=0,
+        wall_s=wall_s,
+    )
+
+
+RIGHT = decision(1, {"a": 6, "b": 2}, 10, 12, 100, {0: (3, 4, 5), 1: (7, 8, 9)}, 0.001)
+WRONG = decision(0, {"a": 3, "b": 1}, 6, 6, 50, {0: (2, 2, 2)}, 0.003)
+SILENT = decision(None, {"a": 0, "b": 0}, 2, 3, 30, {}, 0.002)
+
+
+def test_a_summary_holds_means_as_they_are_defined():
+    found = summarise([RIGHT, WRONG, SILENT], [1, 1, 1], neurons=8).to_json()
+    assert found == {
+        "samples": 3,
+        "accuracy": pytest.approx(1 / 3),  # without a label is wrong
+        "undecided": 1,
+        "spikes_per_sample": 4.0,  # (8 + 4 + 0) / 3
+        "spikes_per_neuron": 0.5,
+        "spikes_by_population": {"a": 3.0, "b": 1.0},
+        "passes_per_sample": 1.0,
+        "steps_per_sample": 6.0,  # (10 + 6 + 2) / 3
+        "rounds_per_sample": 7.0,  # (12 + 6 + 3) / 3
+        "rounds_to_decision": 9.0,  # the two that have a label: (12 + 6) / 2
+        "steps_to_decision": 8.0,
+        "spikes_to_decision": 6.0,
+        "rounds_to_first": 3.5,  # (5 + 2) / 2
+        "steps_to_first": 3.0,
+        "spikes_to_first": 2.5,
+        "rounds_to_first_correct": 9.0,  # class 1 led in the first sample only
+        "steps_to_first_correct": 8.0,
+        "spikes_to_first_correct": 7.0,
+        "synops_per_sample": 60.0,
+        "latency_ms": {"p50": 2.0, "p99": pytest.approx(2.98)},
+    }
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_without_targets_there_is_no_accuracy():
+    summary = summarise([RIGHT, WRONG])
+    assert (summary.accuracy, summary.to_first_correct, summary.spikes_per_neuron) == (None,) * 3
+    assert summary.to_first == Moment(2.5, 3.0, 3.5)
+
+
+def test_no_samples_have_no_means():
+    found = summarise([], [], neurons=8).to_json()
+    assert found.pop("samples") == found.pop("undecided") == 0
+    assert found.pop("spikes_by_population") == {}
+    assert found.pop("latency_ms") == {"p50": None, "p99": None}
+    assert set(found.values()) == {None}
+
+
+def test_targets_must_be_as_many_as_decisions():
+    with pytest.raises(ValueError, match=r"^targets: 1, expected 2"):
+        summarise([RIGHT, WRONG], [1])
+
+
+def test_targets_may_be_numpys():
+    assert summarise([RIGHT], np.array([1])).to_first_correct == Moment(7.0, 8.0, 9.0)
+
+
+def test_who_led_when_is_noted_at_the_spike_that_brought_the_lead():
+    events = SpikeTrain([0, 0, 1000], [0, 1, 1])
+    found = run_sample(
+        Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(Fifo(), 1))), events
+    )
+    # out[0] and out[1] fire in one step: a tie, which the lower index leads. Class 1 leads with
+    # its second vote, the 6th spike, in the first step of pass 1, the 5th in all.
+    assert relay_recording().step.tolist() == [0, 0, 2, 2, 0, 1]
+    assert found.first_led == {0: (3, 2, 2), 1: (6, 5, 5)}
+    assert found.first_spike == (3, 2, 2)
+
+
+@given(made=recordings(policies=BUILT_IN, rules=("quiet",)))
+@moderate(60)
+def test_who_led_when_follows_from_the_rows(made):
+    bundle, recording = made
+    info = recording.info
+    for k in range(len(recording)):
+        rows = recording.rows_of(k)
+        led, votes, reached = {}, np.zeros(info.classes, int), np.zeros(info.classes, int)
+        for spikes, row in enumerate(range(rows.start, rows.stop), 1):
+            name, position = info.place(int(recording.neuron[row]))
+            if name != info.output:
+                continue
+            votes[position] += 1
+            reached[position] = spikes
+            leader = min(range(info.classes), key=lambda c: (-votes[c], reached[c]))
+            led.setdefault(leader, spikes)
+        run = RunSettings(make_policy(info.policy, info.noise), info.group_size, info.input)
+        forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), run))
+        found = run_sample(forward, recording.events(k), k, recording.duration(k))
+        assert {c: at[0] for c, at in found.first_led.items()} == led
+
+
+def test_percentiles_are_of_all_samples():
+    found = [decision(0, {"a": 1}, 1, 1, 1, {}, k / 1000) for k in range(101)]
+    summary = summarise(found)
+    assert summary.latency_p50_ms == pytest.approx(50.0)
+    assert summary.latency_p99_ms == pytest.approx(99.0)
+    assert not math.isnan(summary.latency_p50_ms)

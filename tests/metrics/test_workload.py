@@ -1,0 +1,285 @@
+"""Footprint, sparsity and synaptic operations against plain matrices, and the runtime's counts."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.policies import Fifo, Random
+from neuroasync.core.engine.run_sample import run_sample
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Sparse
+from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.errors import ForwardStepLimitError, RecordingError
+from neuroasync.explain.synapses import weights_to
+from neuroasync.metrics import (
+    Workload,
+    connection_sparsity,
+    counted_workload,
+    footprint,
+    spike_density,
+    summarise,
+    workload,
+)
+from neuroasync.metrics.fan_out import fan_out, shape_of
+from tests.helpers.hand_networks import MS, dense, events, network, population, sparse
+from tests.helpers.recordings import (
+    BUILT_IN,
+    busy_trains,
+    moderate,
+    record,
+    recordings,
+    relay,
+    relay_recording,
+)
+from tests.helpers.strategies import dyadic, models
+
+FIFO = RunSettings(Fifo(), 1)
+
+
+def matrix(model, c):
+    """Weights [source, target] of a connection, synapse by synapse."""
+    sources, targets = (math.prod(shape_of(model, name)) for name in (c.source, c.target))
+    every = np.arange(sources)
+    return np.stack([weights_to(model, c, every, j) for j in range(targets)], axis=1)
+
+
+def in_full(recording, model):
+    """Effective ACs and MACs of all samples: each connection's input vector, pass by pass."""
+    r, operations = recording, [0, 0]
+    for number, c in enumerate(model.connections):
+        start = model.size if c.source == INPUT else model.starts[model.index(c.source)]
+        weights = matrix(model, c) != 0
+        for k in range(len(r)):
+            for at in range(int(r.passes[k])):
+                vector = np.zeros(weights.shape[0], int)
+                mine = (r.delivered_sample == k) & (r.delivered_pass == at)
+                for slot in np.flatnonzero(mine):
+                    source = r.delivered_origin[slot] - start
+                    by = number if c.delay_us else -1
+                    if 0 <= source < vector.size and r.delivered_connection[slot] == by:
+                        vector[source] += r.delivered_count[slot]
+                operations[int((vector > 1).any())] += int((vector > 0) @ weights.sum(axis=1))
+    return operations
+
+
+def test_the_relay_by_hand():
+    # Three input events of 2 targets each, in two passes. Spikes: hidden[0], hidden[1] (2 targets
+    # each), out[0], out[1], then hidden[1], out[1]: outputs have none. So 6 + 6 = 12.
+    # Not 0 are: input to hidden, one each: 3; hidden[0] to out: 1; hidden[1] to out: 2, twice.
+    # 5 cells of 8 are active: pass 0 has four neurons that fire, pass 1 two.
+    found = workload(relay_recording(), relay())
+    assert found == Workload(
+        samples=1, stopped=0, passes=2.0, activation_sparsity=0.25, synops=12.0,
+        effective_acs=8.0, effective_macs=0.0, dense=2 * (4 + 4),
+    )  # fmt: skip
+    assert json.loads(json.dumps(found.to_json())) == found.to_json()
+
+
+def test_an_input_of_two_events_is_one_operation_of_a_multiply_accumulate():
+    model = network([population("a", 3)], [dense(INPUT, "a", [[1, 1], [1, 0], [1, 1]])], inputs=2)
+    bundle = Bundle(model)
+    found = workload(record(bundle, [events((0, 0), (1, 0), (2, 1), (MS, 1))], FIFO), bundle)
+    # Pass 0: input (2, 1), 3 + 2 weights, graded. Pass 1: input (0, 1), 2 weights.
+    assert (found.effective_macs, found.effective_acs) == (5, 2)
+    assert (found.synops, found.dense) == (4 * 3, 2 * 6)
+
+
+def test_a_neuron_that_fires_twice_in_a_pass_is_one_cell_and_one_input():
+    # Queued and spike by spike: a fires at each of the two events; b gets a's spikes.
+    populations = [population("a", v_threshold=0.5, refractory=False), population("b")]
+    model = network(populations, [dense(INPUT, "a", 1.0), dense("a", "b", 0.25)])
+    bundle, train = Bundle(model), events((0, 0), (1, 0))
+    recording = record(bundle, [train], RunSettings(Fifo(), 1, "queued"))
+    assert recording.neuron.tolist() == [0, 0]
+    found = workload(recording, bundle)
+    assert found.activation_sparsity == 0.5  # a fired, b did not
+    assert (found.effective_macs, found.effective_acs, found.synops) == (2, 0, 4)
+
+
+def test_a_delayed_spike_is_an_input_of_the_pass_in_which_it_arrives():
+    model = network(
+        [population("a", v_threshold=0.5), population("b")],
+        [dense(INPUT, "a", 1.0), dense("a", "b", 0.25, delay_us=MS), dense("a", "b", 0.0)],
+    )
+    bundle = Bundle(model)
+    recording = record(bundle, [events((0, 0), (MS, 0))], FIFO)
+    found = workload(recording, bundle)
+    # Two inputs; a's first spike arrives in pass 1, its second is dropped; over the connection
+    # without delay both arrive, for nothing.
+    assert (found.effective_acs, found.synops, found.dense) == (3, 5, 6)
+
+
+def test_a_stopped_sample_counts_what_ran():
+    bundle = relay()
+    stopped = record(bundle, [events((0, 0), (0, 1), (MS, 1))], RunSettings(Fifo(), 1))
+    assert workload(stopped, bundle).stopped == 0
+    rule = RunSettings(Fifo(), 1).with_changes(until="first-spike")
+    found = workload(record(bundle, [events((0, 0), (0, 1), (MS, 1))], rule), bundle)
+    # It ends in pass 0 when hidden[1] has been delivered: no output spike was.
+    assert (found.stopped, found.passes, found.dense) == (1, 1, 8)
+    assert (found.effective_acs, found.synops, found.activation_sparsity) == (5, 8, 0.0)
+
+
+def test_nothing_ran_has_no_means():
+    bundle = relay()
+    nothing = workload(record(bundle, [], FIFO), bundle)
+    assert nothing == Workload(0, 0, *[None] * 6)
+    assert counted_workload([], bundle.model, []) == nothing
+
+
+def test_a_recording_of_another_network_is_refused():
+    other = Bundle(network([population("a", 4)], [dense(INPUT, "a", np.ones((4, 2)))], inputs=2))
+    with pytest.raises(RecordingError, match=r"^the recording is of the network with digest"):
+        workload(relay_recording(), other)
+
+
+@given(made=recordings())
+@moderate(60)
+def test_operations_are_those_of_the_input_vectors(made):
+    bundle, recording = made
+    found, samples = workload(recording, bundle), max(len(recording), 1)
+    acs, macs = in_full(recording, bundle.model)
+    assert ((found.effective_acs or 0) * samples, (found.effective_macs or 0) * samples) == (
+        pytest.approx(acs), pytest.approx(macs),
+    )  # fmt: skip
+    dense_ = sum(_dense(bundle.model, c) for c in bundle.model.connections)
+    assert (found.dense or 0) * samples == pytest.approx(dense_ * recording.passes.sum())
+
+
+def _dense(model, c):
+    """Weights times inputs; of a convolution, taps that lie over an input."""
+    if not isinstance(c, Conv2d):
+        return math.prod(shape_of(model, c.source)) * math.prod(shape_of(model, c.target))
+    ones = Conv2d(c.source, c.target, np.ones_like(c.weight), c.stride, c.padding)
+    return int(np.count_nonzero(matrix(model, ones)))
+
+
+@given(model=models(dyadic()))
+@moderate(60)
+def test_fan_out_is_that_of_every_synapse(model):
+    for c in model.connections:
+        found = fan_out(model, c)
+        assert found.effective.tolist() == np.count_nonzero(matrix(model, c), axis=1).tolist()
+        assert (found.synapses >= found.effective).all()
+        assert found.synapses.sum() <= found.dense == _dense(model, c)
+
+
+no_zeros = st.integers(1, 64).map(lambda k: k / 64)
+
+
+@given(data=st.data(), model=models(no_zeros, refractory=True))
+@moderate(60)
+def test_without_zeros_and_repeats_operations_are_the_runtimes(data, model):
+    # Distinct (time, index) events: at most one of an index in a bin.
+    train = data.draw(busy_trains(model))
+    unit = max(model.timestep_us, 1)
+    _, kept = np.unique(np.stack((train.t_us // unit, train.index)), axis=1, return_index=True)
+    kept = np.sort(kept)
+    train = type(train)(train.t_us[kept], train.index[kept])
+    bundle = Bundle(model)
+    recording = record(bundle, [train], RunSettings(Random(), 2))
+    found = workload(recording, bundle)
+    assert found.effective_acs == recording.synops[0] == found.synops
+    assert found.effective_macs == 0
+
+
+@given(data=st.data(), model=models(st.one_of(no_zeros, dyadic(-8, 8))))
+@moderate(80)
+def test_what_counts_alone_can_tell_is_exact(data, model):
+    bundle, run = Bundle(model), RunSettings(Random(), 2, max_forward_steps=60)
+    trains = [data.draw(busy_trains(model)) for _ in range(2)]
+    try:
+        exact = workload(record(bundle, trains, run), bundle)
+    except ForwardStepLimitError:
+        return
+    forward = Simulator(ExecutionPlan(PackedNetwork(model), run))
+    decisions = [run_sample(forward, train, k) for k, train in enumerate(trains)]
+    counted = counted_workload(decisions, model, iter(trains)).to_json()
+    known = {name: value for name, value in counted.items() if value is not None}
+    assert known == {name: exact.to_json()[name] for name in known}
+    assert {"samples", "passes", "synops", "dense"} <= set(known)
+
+
+def test_counts_alone_do_not_tell_what_they_cannot():
+    bundle = relay()  # has weights of 0
+    forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), FIFO))
+    train = events((0, 0), (0, 1))
+    found = counted_workload([run_sample(forward, train)], bundle.model, [train])
+    assert (found.effective_acs, found.effective_macs) == (None, None)
+    assert found.activation_sparsity == 0.0
+    looser = network([population("a", refractory=False)], [dense(INPUT, "a", 1.0)])
+    forward = Simulator(ExecutionPlan(PackedNetwork(looser), FIFO))
+    train = events((0, 0))
+    found = counted_workload([run_sample(forward, train)], looser, [train])
+    assert found.activation_sparsity is None
+
+
+def test_there_is_one_input_for_each_decision():
+    with pytest.raises(ValueError, match=r"^events: 1 samples, expected 0, one per decision"):
+        counted_workload([], relay().model, [events((0, 0))])
+
+
+def test_a_footprint_by_hand():
+    neuron = LIF(tau_mem_us=np.full(3, 100.0), v_threshold=0.5)
+    model = Model(
+        MS, (2,), (Population("a", (3,), neuron), Population("b", (2,))),
+        (
+            Dense(INPUT, "a", np.zeros((3, 2)), bias=np.ones(3)),
+            sparse("a", "b", 3, [(0, 1, 0.5), (2, 0, 0.25)]),
+        ),
+        "b",
+    )  # fmt: skip
+    found = footprint(model)
+    assert found.weights == 4 * (6 + 3 + 2)
+    assert found.indices == 8 * (4 + 2)  # indptr of 3 sources, 2 indices, int64
+    assert found.neurons == 4 * (3 + 1 + 2)  # three time constants and a threshold; one of each
+    assert found.state == 4 * 5
+    assert found.total == 44 + 48 + 24 + 20
+    # 6 zeros of 6, and 2 synapses of 6 possible ones: 10 of 12 are none.
+    assert connection_sparsity(model) == pytest.approx(10 / 12)
+
+
+def test_a_connection_without_synapses_is_all_sparsity():
+    unconnected = network([population("a")], [sparse(INPUT, "a", 1, [])])
+    assert connection_sparsity(unconnected) == 1.0
+
+
+@given(model=models(dyadic(-2, 2), kinds=("dense",), delays=False, bias=False))
+@moderate(40)
+def test_a_pruned_network_is_as_sparse_in_either_form(model):
+    pruned = tuple(_pruned(c) for c in model.connections)
+    other = Model(model.timestep_us, model.input_shape, model.populations, pruned, model.output)
+    assert connection_sparsity(other) == connection_sparsity(model)
+    assert [fan_out(other, c).dense for c in pruned] == [
+        fan_out(model, c).dense for c in model.connections
+    ]
+
+
+def _pruned(c):
+    source, target = np.nonzero(c.weight.T)
+    indptr = np.searchsorted(source, np.arange(c.weight.shape[1] + 1))
+    return Sparse(c.source, c.target, indptr, target, c.weight[target, source])
+
+
+@given(made=recordings(policies=BUILT_IN, rules=("quiet",)))
+@moderate(30)
+def test_density_times_neurons_is_all_spikes(made):
+    bundle, recording = made
+    forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), FIFO))
+    decisions = []
+    for k in range(len(recording)):
+        try:
+            decisions.append(run_sample(forward, recording.events(k)))
+        except ForwardStepLimitError:
+            return
+    density = spike_density(summarise(decisions), bundle.model)
+    total = sum(density[p.name] * p.size for p in bundle.model.populations) if density else 0
+    assert total * len(decisions) == pytest.approx(sum(d.total_spikes for d in decisions))

@@ -1,0 +1,143 @@
+"""Deciding on a whole data set: the same decisions, whatever does it."""
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+import neuroasync as na
+from tests.helpers.small_networks import chain
+
+BUNDLE = chain()
+INPUTS = BUNDLE.model.input_size
+
+
+def data_set(size, seed=0):
+    rng = np.random.default_rng(seed)
+    trains = [
+        na.SpikeTrain(np.sort(rng.integers(0, 8000, 60)), rng.integers(0, INPUTS, 60))
+        for _ in range(size)
+    ]
+    return na.SpikeTrains.from_trains(trains, BUNDLE.model.input_shape, rng.integers(0, 4, size))
+
+
+async def one_by_one(network, samples, seed=0, first=0, **options):
+    return [
+        await network.decide(train, seed=na.sample_seed(seed, i), **options)
+        for i, train in enumerate(samples, first)
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, None])
+@pytest.mark.parametrize("options", [{}, {"policy": "momentum", "until": "margin(2)"}])
+async def test_the_decisions_are_those_of_decide_whatever_the_workers(workers, options, no_leaks):
+    samples = data_set(23)
+    async with na.Network(BUNDLE) as network:
+        expected = await one_by_one(network, samples, 7, 5, **options)
+        found = await network.decide_all(samples, seed=7, first=5, workers=workers, **options)
+    assert found == expected
+    assert len({d.total_spikes for d in found}) > 1
+
+
+async def test_what_no_kernel_can_run_is_decided_in_turn(no_leaks):
+    samples = data_set(4)
+
+    def after_ten(progress):
+        return progress.spikes >= 10
+
+    async with na.Network(BUNDLE) as network:
+        for options in ({"until": after_ten}, {"engine": "coroutines"}):
+            expected = await one_by_one(network, samples, **options)
+            assert await network.decide_all(samples, **options) == expected
+
+
+async def test_a_recording_of_all_is_that_of_each(no_leaks):
+    samples = data_set(9)
+    async with na.Network(BUNDLE) as network:
+        together, apart = network.recorder(), network.recorder()
+        await network.decide_all(samples, workers=3, recorder=together)
+        for i, train in enumerate(samples):
+            view = apart.for_sample(i, int(samples.labels[i]))
+            await network.decide(train, seed=na.sample_seed(0, i), recorder=view)
+    assert together.finish() == apart.finish()
+
+
+async def test_progress_is_told_in_the_loop(no_leaks):
+    told = []
+    async with na.Network(BUNDLE) as network:
+        mine = threading.get_ident()
+        await network.decide_all(
+            data_set(6), on_decision=lambda done: told.append((done, threading.get_ident()))
+        )
+        await asyncio.sleep(0)
+    assert told == [(done, mine) for done in range(1, 7)]
+
+
+async def test_the_first_bad_sample_is_named_by_its_error(no_leaks):
+    good = data_set(3)
+    bad = na.SpikeTrain([0], [INPUTS])
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(na.SpikeFileError):
+            await network.decide_all([*good, bad, *good], workers=2)
+        assert len(await network.decide_all(good)) == 3
+
+
+async def test_a_cancelled_data_set_leaves_the_network_usable(no_leaks):
+    samples = data_set(40)
+    async with na.Network(BUNDLE) as network:
+        attempt = asyncio.create_task(network.decide_all(samples))
+        await asyncio.sleep(0)
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+        few = data_set(3)
+        assert await network.decide_all(few) == await one_by_one(network, few)
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
+async def test_nonsense_for_workers_is_refused(workers, no_leaks):
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(ValueError, match=r"^workers: "):
+            await network.decide_all(data_set(1), workers=workers)
+
+
+async def test_no_samples_are_no_decisions(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        assert await network.decide_all([]) == []
+
+
+@pytest.mark.parametrize("engine", ["auto", "coroutines"])
+@pytest.mark.parametrize("duration_us", [0, -1, 5000, 10_000.0, "x"])
+async def test_a_duration_that_ends_before_the_events_is_refused(engine, duration_us, no_leaks):
+    train = na.SpikeTrain([0, 9000], [0, 1])
+    async with na.Network(BUNDLE, engine=engine) as network:
+        with pytest.raises(ValueError, match=r"^duration_us: "):
+            await network.decide_all([train], duration_us=duration_us)
+
+
+@pytest.mark.parametrize("engine", ["auto", "coroutines"])
+async def test_samples_may_be_pairs_and_come_one_by_one(engine, no_leaks):
+    pairs = [([0, 10], [0, 1]), ([5], [1])]
+    async with na.Network(BUNDLE, engine=engine) as network:
+        expected = await one_by_one(network, pairs)
+        assert await network.decide_all(pair for pair in pairs) == expected
+        for nonsense in (na.SpikeTrain([0], [0]), "abc", [1, 2], 5):
+            with pytest.raises(na.SpikeFileError):
+                await network.decide_all(nonsense)
+
+
+async def test_leaving_the_block_ends_what_is_under_way(no_leaks):
+    samples = [train for _ in range(200) for train in data_set(40)]
+    async with na.Network(BUNDLE) as network:
+        attempt = asyncio.create_task(network.decide_all(samples))
+        await asyncio.sleep(0)
+    with pytest.raises(na.ClosedError):
+        await attempt
+
+
+@pytest.mark.parametrize("first", [-1, 1.5, True, "a"])
+async def test_nonsense_for_the_first_number_is_refused(first, no_leaks):
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(ValueError, match=r"^first: "):
+            await network.decide_all([], first=first)

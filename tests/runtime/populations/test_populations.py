@@ -1,0 +1,229 @@
+import asyncio
+import contextlib
+
+import numpy as np
+import pytest
+
+import neuroasync as na
+from tests.helpers.small_networks import chain, sample
+
+BUNDLE, SAMPLE = chain(), sample()
+
+
+async def copy_of_hidden2(inbox: na.Inbox, fired: na.Fired, population: na.Population) -> None:
+    """Neurons of the user's own that do what the network's would."""
+    v, blocked, last = np.zeros(population.size, np.float32), None, None
+    decay = np.float32(np.exp(-1000 / 5000.0))
+    async for events in inbox:
+        if (events.sample, events.pass_index) != last:
+            fresh = last is None or last[0] != events.sample
+            passes = 0 if fresh else events.pass_index - last[1]
+            v = np.zeros_like(v) if fresh else v
+            for _ in range(passes):
+                v *= decay
+            blocked, last = np.zeros(v.size, bool), (events.sample, events.pass_index)
+        v[~blocked] += events.current[~blocked]
+        fires = (v > 0.5) & ~blocked
+        v[fires] = 0
+        blocked |= fires
+        await asyncio.sleep(0)  # real I/O would be awaited here
+        await fired.put(np.flatnonzero(fires))
+
+
+async def test_a_population_of_your_own_can_stand_in_for_neurons(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        expected = await network.decide(SAMPLE)
+    async with na.Network(BUNDLE, populations={"hidden2": copy_of_hidden2}) as network:
+        assert await network.decide(SAMPLE) == expected
+        async with network.session() as session:
+            assert (await session.decide(SAMPLE)).spikes == (
+                await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
+            ).spikes
+
+
+async def test_while_it_awaits_other_decisions_go_on(no_leaks):
+    answer = asyncio.Event()
+
+    async def waits(inbox, fired, population):
+        async for _ in inbox:
+            await answer.wait()
+            await fired.put([])
+
+    async with na.Network(BUNDLE, populations={"hidden2": waits}) as network:
+        blocked = asyncio.create_task(network.decide(SAMPLE))
+        async with na.Network(BUNDLE) as other:
+            await other.decide(SAMPLE)
+        assert not blocked.done()
+        answer.set()
+        assert (await blocked).spikes["output"] == 0
+
+
+async def raises(inbox, fired, population):
+    async for _ in inbox:
+        raise ConnectionError("the service is gone")
+
+
+async def ends(inbox, fired, population):
+    await inbox.get()
+
+
+async def reports_too_high(inbox, fired, population):
+    async for _ in inbox:
+        await fired.put([8])
+
+
+async def reports_twice(inbox, fired, population):
+    async for _ in inbox:
+        await fired.put([1, 1])
+
+
+async def reports_numbers(inbox, fired, population):
+    async for _ in inbox:
+        await fired.put([0.5])
+
+
+@pytest.mark.parametrize(
+    ("population", "message"),
+    [
+        (raises, "population 'hidden2' raised ConnectionError: the service is gone"),
+        (ends, "population 'hidden2' ended without reporting who fired"),
+        (reports_too_high, r"population 'hidden2' reported \[8\], expected positions from 0 to 7"),
+        (reports_twice, "population 'hidden2' reported a neuron twice"),
+        (reports_numbers, r"population 'hidden2' reported \[0.5\]"),
+    ],
+)
+async def test_what_goes_wrong_in_it_is_raised_from_the_decision(population, message, no_leaks):
+    async with na.Network(BUNDLE, populations={"hidden2": population}) as network:
+        for _ in range(2):  # the second time on new coroutines
+            with pytest.raises(na.PopulationError, match=message):
+                await network.decide(SAMPLE)
+
+
+@pytest.mark.parametrize("ticks", range(0, 40, 2))
+async def test_cancelling_while_it_holds_a_group_leaves_the_session_usable(ticks, no_leaks):
+    async with (
+        na.Network(BUNDLE, populations={"hidden2": copy_of_hidden2}) as network,
+        network.session() as session,
+    ):
+        expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
+        attempt = asyncio.create_task(session.decide(SAMPLE))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attempt
+        if session.sample == 0:
+            assert await session.decide(SAMPLE) == expected
+
+
+def test_a_population_that_the_network_does_not_have_is_refused():
+    with pytest.raises(na.ModelError, match="no population 'hidden7'"):
+        na.Network(BUNDLE, populations={"hidden7": ends})
+
+
+async def test_leaving_the_block_ends_a_population_that_waits_for_ever(no_leaks):
+    async def hangs(inbox, fired, population):
+        await asyncio.get_running_loop().create_future()
+
+    async with na.Network(BUNDLE, populations={"hidden2": hangs}) as network:
+        attempt = asyncio.create_task(network.decide(SAMPLE))
+        for _ in range(5):
+            await asyncio.sleep(0)
+    with pytest.raises(na.ClosedError):
+        await attempt
+
+
+async def test_a_report_before_the_group_was_taken_is_refused(no_leaks):
+    async def hasty(inbox, fired, population):
+        while True:
+            await inbox.readable()
+            await fired.put([0])
+            await asyncio.sleep(0)
+            inbox.pop()
+
+    async def twice(inbox, fired, population):
+        async for _ in inbox:
+            await fired.put([0])
+            await fired.put([0])
+
+    for population in (hasty, twice):
+        async with na.Network(BUNDLE, populations={"hidden2": population}) as network:
+            with pytest.raises(na.PopulationError, match="'hidden2' reported who fired before it"):
+                await network.decide(SAMPLE)
+
+
+async def test_a_report_that_is_no_array_is_refused(no_leaks):
+    async def ragged(inbox, fired, population):
+        async for _ in inbox:
+            await fired.put([[1], [2, 3]])
+
+    async with na.Network(BUNDLE, populations={"hidden2": ragged}) as network:
+        with pytest.raises(na.PopulationError, match=r"reported \[\[1\], \[2, 3\]\], expected"):
+            await network.decide(SAMPLE)
+
+
+async def awaits_what_never_comes(inbox, fired, population):
+    await inbox.get()
+    await asyncio.Event().wait()
+
+
+async def takes_twice(inbox, fired, population):
+    await inbox.get()
+    await inbox.get()
+
+
+@pytest.mark.parametrize(
+    ("population", "waits"),
+    [
+        (awaits_what_never_comes, r"waits in awaits_what_never_comes \(.*\.py:\d+\)$"),
+        (takes_twice, r"waits for its next group, but has not reported who fired on the one it t"),
+    ],
+)
+async def test_a_wait_for_what_cannot_come_names_who_waits_for_what(population, waits, no_leaks):
+    own = {"hidden2": population}
+    async with na.Network(BUNDLE, populations=own, report_timeout_s=0) as network:
+        with pytest.raises(
+            na.PopulationError,
+            match=rf"^no report for 0 s of who fired at t = \d+ µs: population 'hidden2' {waits}",
+        ):
+            await network.decide(SAMPLE)
+
+
+@pytest.mark.parametrize("report_timeout_s", [-1, "1", float("nan"), float("inf"), 1e308, 10**400])
+async def test_a_patience_that_is_none_is_refused(report_timeout_s):
+    with pytest.raises(
+        ValueError, match=r"^report_timeout_s: .*, expected a number from 0 to 9007199254"
+    ):
+        na.Network(BUNDLE, report_timeout_s=report_timeout_s)
+
+
+async def test_patience_goes_by_the_clock_of_the_network(no_leaks):
+    """By a clock that a test moves, an hour is over at once, and no sooner than it says."""
+    clock, own = na.ManualClock(), {"hidden2": awaits_what_never_comes}
+    async with na.Network(BUNDLE, populations=own, clock=clock, report_timeout_s=3600) as network:
+        deciding = asyncio.create_task(network.decide(SAMPLE))
+        await clock.advance(0)
+        await clock.advance(3_599_000_000)
+        assert not deciding.done()
+        await clock.advance(1_000_000)
+        with pytest.raises(na.PopulationError, match=r"^no report for 3600 s of who fired"):
+            await deciding
+
+
+async def test_patience_is_for_each_wait_anew(no_leaks):
+    clock, waits = na.ManualClock(), 0
+
+    async def slow(inbox, fired, population):
+        nonlocal waits
+        async for _ in inbox:
+            waits += 1
+            await clock.sleep_until(clock.now_us() + 700_000)
+            await fired.put([])
+
+    own = {"hidden2": slow}
+    async with na.Network(BUNDLE, populations=own, clock=clock, report_timeout_s=1) as network:
+        deciding = asyncio.create_task(network.decide(SAMPLE))
+        while not deciding.done():
+            await clock.advance(100_000)
+        assert (await deciding).spikes["hidden2"] == 0
+        assert waits > 2

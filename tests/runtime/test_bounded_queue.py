@@ -1,0 +1,154 @@
+import asyncio
+
+import pytest
+
+import neuroasync as na
+from neuroasync.errors import ClosedError
+from neuroasync.runtime.bounded_queue import BoundedQueue, DirectInbox
+
+
+def test_items_come_out_in_the_order_they_went_in():
+    queue = BoundedQueue(3)
+    for item in (1, 2, 3):
+        queue.push(item)
+    assert [queue.pop() for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_full_queue_refuses_and_keeps_what_it_holds():
+    queue = BoundedQueue(1)
+    queue.push("kept")
+    with pytest.raises(na.QueueFullError, match=r"^the queue is full \(1\); await writable\(\) fi"):
+        queue.push("refused")
+    assert queue.pop() == "kept"
+
+
+def test_an_empty_queue_says_what_to_await():
+    with pytest.raises(ValueError, match=r"the queue is empty; await readable\(\) first"):
+        BoundedQueue(1).pop()
+
+
+async def test_put_waits_for_room_and_get_for_an_item(no_leaks):
+    queue = BoundedQueue(1)
+    received = []
+
+    async def consume():
+        async for item in queue:
+            received.append(item)  # noqa: PERF401  # the loop is what is tested
+
+    consumer = asyncio.create_task(consume())
+    for item in range(5):
+        await queue.put(item)
+    queue.close()
+    await consumer
+    assert received == [0, 1, 2, 3, 4]
+
+
+async def test_what_was_put_before_closing_can_still_be_taken():
+    queue = BoundedQueue(2)
+    queue.push(1)
+    queue.close()
+    assert [item async for item in queue] == [1]
+    with pytest.raises(ClosedError):
+        await queue.put(2)
+    with pytest.raises(ClosedError):
+        queue.push(2)
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_a_cancelled_get_takes_nothing(ticks, no_leaks):
+    queue = BoundedQueue(1)
+    waiting = asyncio.create_task(queue.get())
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    queue.push("spike")
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert queue.pop() == "spike"
+
+
+async def test_a_cancelled_put_puts_nothing(no_leaks):
+    queue = BoundedQueue(1)
+    queue.push("first")
+    waiting = asyncio.create_task(queue.put("second"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert queue.pop() == "first"
+    assert len(queue) == 0
+
+
+def test_a_driven_inbox_waits_without_an_event_loop():
+    groups = []
+
+    async def population(inbox):
+        for number in range(2):
+            await inbox
+            groups.append(number)
+
+    waiting = population(DirectInbox())
+    assert waiting.send(None) is None
+    assert groups == []
+    assert waiting.send(None) is None
+    assert groups == [0]
+    with pytest.raises(StopIteration):
+        waiting.send(None)
+    assert groups == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("when_full", "held", "dropped"),
+    [("drop-oldest", [3, 4], [0, 1, 2]), ("drop-newest", [0, 1], [2, 3, 4])],
+)
+async def test_a_full_queue_drops_what_it_was_told_to_and_counts_it(when_full, held, dropped):
+    queue = BoundedQueue(2, when_full)
+    lost = [await queue.put(item) for item in range(5)]
+    assert [item for item in lost if item is not None] == dropped
+    assert (queue.accepted, queue.dropped, queue.refused) == (2, len(dropped), 0)
+    queue.close()
+    assert [item async for item in queue] == held
+
+
+async def test_a_queue_that_is_to_refuse_does_not_wait():
+    queue = BoundedQueue(1, "error")
+    await queue.put("kept")
+    with pytest.raises(na.QueueFullError):
+        await queue.put("refused")
+    assert (queue.accepted, queue.dropped, queue.refused) == (1, 0, 1)
+    assert await queue.get() == "kept"
+
+
+async def test_several_producers_and_consumers_share_a_queue(no_leaks):
+    queue, got = BoundedQueue(2), []
+
+    async def produce(numbers):
+        for number in numbers:
+            await queue.put(number)
+
+    async def consume():
+        async for number in queue:
+            got.append(number)  # noqa: PERF401  # the loop is what is tested
+
+    async with asyncio.TaskGroup() as tasks:
+        consumers = [tasks.create_task(consume()) for _ in range(3)]
+        async with asyncio.TaskGroup() as producers:
+            for first in (0, 100, 200):
+                producers.create_task(produce(range(first, first + 50)))
+        queue.close()
+    assert all(task.done() for task in consumers)
+    assert sorted(got) == [*range(50), *range(100, 150), *range(200, 250)]
+    assert queue.accepted == 150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0,), r"^capacity: 0, expected an integer from 1$"),
+        ((2.5,), r"^capacity: 2.5, expected an integer from 1$"),
+        ((1, "drop"), r"^when_full: 'drop', expected one of block, drop-oldest, drop-newest, err"),
+    ],
+)
+def test_a_queue_says_what_it_cannot_be(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BoundedQueue(*arguments)

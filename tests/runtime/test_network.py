@@ -1,0 +1,330 @@
+import asyncio
+import contextlib
+
+import numpy as np
+import pytest
+
+import neuroasync as na
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.simulator import Simulator
+from tests.helpers.small_networks import chain, sample
+
+BUNDLE, SAMPLE = chain(), sample()
+
+
+def decide_by_the_state_machine(bundle, train, seed=0):
+    """The same sample without an event loop."""
+    settings = RunSettings(na.Random(), bundle.policy.group_size)
+    forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), settings))
+    forward.begin(seed)
+    forward.feed(train.t_us, train.index)
+    while (reached := forward.run_to_delivery(int(train.t_us[-1]))) is not None:
+        for p in reached:
+            forward.integrate(p)
+    return forward.decision(0.0)
+
+
+async def test_a_decision_is_what_the_state_machine_says(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        decision = await network.decide(SAMPLE)
+    assert decision == decide_by_the_state_machine(BUNDLE, SAMPLE)
+    assert decision.total_spikes > 50
+
+
+async def test_decisions_side_by_side_equal_those_one_after_the_other(no_leaks):
+    samples = [sample(seed=2 * k) for k in range(12)]
+    async with na.Network(BUNDLE) as network:
+        alone = [await network.decide(s, seed=k) for k, s in enumerate(samples)]
+        together = await asyncio.gather(*(network.decide(s, seed=k) for k, s in enumerate(samples)))
+    assert together == alone
+
+
+async def test_other_tasks_of_the_loop_do_not_change_a_decision(no_leaks):
+    async def nuisance():
+        while True:
+            await asyncio.sleep(0)
+
+    async with na.Network(BUNDLE) as network:
+        expected = await network.decide(SAMPLE)
+        others = [asyncio.create_task(nuisance()) for _ in range(5)]
+        try:
+            assert await network.decide(SAMPLE) == expected
+        finally:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+
+async def test_the_bundle_s_own_order_is_the_default_and_can_be_replaced(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        assert network.settings.policy == na.Random()
+        assert network.settings.group_size == 2
+        default = await network.decide(SAMPLE)
+        assert await network.decide(SAMPLE, policy="random", group_size=2) == default
+        layered = await network.decide(SAMPLE, policy=na.LayerSync(), group_size=100)
+        assert layered.rounds == layered.steps < default.steps
+
+
+async def test_the_same_seed_gives_the_same_decision_and_another_another_order(no_leaks):
+    async with na.Network(BUNDLE, seed=5) as network:
+        first, again = await network.decide(SAMPLE), await network.decide(SAMPLE)
+        others = [await network.decide(SAMPLE, seed=s) for s in range(6)]
+    assert first == again
+    assert len({d.steps for d in others} | {d.synops for d in others}) > 2
+
+
+async def test_a_stop_rule_ends_the_sample_early_and_stops_reading(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        whole = await network.decide(SAMPLE)
+        early = await network.decide(SAMPLE, until="first-spike")
+    assert early.stopped
+    assert not whole.stopped
+    assert early.votes.sum() >= 1
+    assert early.total_spikes < whole.total_spikes
+    assert early.input_events < whole.input_events
+    assert early.first_spike == (early.total_spikes, early.steps, early.rounds)
+
+
+async def test_a_stop_rule_of_your_own_sees_the_progress(no_leaks):
+    seen = []
+
+    def until(progress: na.Progress) -> bool:
+        seen.append(progress.steps)
+        return progress.spikes >= 20
+
+    async with na.Network(BUNDLE) as network:
+        decision = await network.decide(SAMPLE, until=until)
+    assert decision.stopped
+    assert decision.total_spikes >= 20
+    assert seen == sorted(seen)
+
+
+async def test_an_empty_sample_has_no_pass_and_no_label(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        decision = await network.decide(([], []))
+        silent = await network.decide(([], []), duration_us=3000)
+    assert (decision.passes, decision.label, decision.t_us) == (0, None, -1)
+    assert (silent.passes, silent.label, silent.t_us) == (3, None, 2000)
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        (([0], [12]), r"index\[0\]: 12, expected 0 to 11"),
+        (([5, 4], [0, 0]), r"t_us\[1\]: 4"),
+        (([0.5], [0]), "t_us"),
+        ([0], r"events: list, expected a SpikeTrain or \(t_us, index\)"),
+    ],
+)
+async def test_events_that_do_not_fit_are_refused_with_the_place(events, message, no_leaks):
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(na.SpikeFileError, match=message):
+            await network.decide(events)
+
+
+async def test_a_stray_late_event_does_not_cost_years_of_empty_bins(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(na.LimitError, match="the limit is 10000000"):
+            await network.decide(([2**52], [0]))
+
+
+async def test_a_closed_network_says_how_to_open_it(no_leaks):
+    network = na.Network(BUNDLE)
+    with pytest.raises(na.ClosedError, match="use it inside `async with`"):
+        await network.decide(SAMPLE)
+    async with network:
+        await network.decide(SAMPLE)
+    with pytest.raises(na.ClosedError):
+        network.tap("hidden1")
+
+
+async def test_a_network_can_be_opened_again(no_leaks):
+    network = na.Network(BUNDLE)
+    async with network:
+        first = await network.decide(SAMPLE)
+    async with network:
+        assert await network.decide(SAMPLE) == first
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"policy": "fastest"}, na.PolicyError),
+        ({"policy": object()}, na.PolicyError),
+        ({"until": "votes(0)"}, na.StopRuleError),
+        ({"until": "votes(1,2)"}, na.StopRuleError),
+        ({"until": "steps(1,2)"}, na.StopRuleError),
+        ({"until": "margin(0,0)"}, na.StopRuleError),
+        ({"until": "margin(1,)"}, na.StopRuleError),
+        ({"until": "margin(1,-1)"}, na.StopRuleError),
+        ({"until": f"margin({'1,' * 4096}1)"}, na.StopRuleError),
+        ({"until": na.StopRule("margin")}, na.StopRuleError),
+        ({"group_size": 0}, ValueError),
+        ({"input": "first"}, ValueError),
+        ({"engine": "fast"}, ValueError),
+        ({"seed": -1}, ValueError),
+    ],
+)
+def test_options_out_of_range_are_refused_at_once(options, error):
+    with pytest.raises(error):
+        na.Network(BUNDLE, **options)
+
+
+@pytest.fixture(params=["coroutines", "compiled"])
+def engine(request, monkeypatch):
+    """Each engine, with a turn that ends after every forward step, so that it suspends often."""
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "spent", lambda self: True)
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
+    return request.param
+
+
+@pytest.mark.parametrize("ticks", range(40))
+async def test_a_cancelled_decision_leaves_the_network_usable(ticks, engine, no_leaks):
+    async with na.Network(BUNDLE, engine=engine) as network:
+        expected = await network.decide(SAMPLE)
+        attempt = asyncio.create_task(network.decide(SAMPLE))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attempt
+        assert not network._sessions
+        assert await network.decide(SAMPLE) == expected
+
+
+async def test_leaving_the_block_ends_decisions_that_are_under_way(engine, no_leaks):
+    async with na.Network(BUNDLE, engine=engine) as network:
+        attempts = [asyncio.create_task(network.decide(SAMPLE)) for _ in range(3)]
+        await asyncio.sleep(0)
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert [type(r) for r in results] == [na.ClosedError] * 3
+
+
+async def test_an_error_in_the_block_comes_out_as_it_is(no_leaks):
+    with pytest.raises(KeyError, match="mine"):
+        async with na.Network(BUNDLE) as network:
+            await network.decide(SAMPLE)
+            raise KeyError("mine")
+
+
+async def test_a_pass_that_does_not_end_names_who_kept_firing(no_leaks):
+    loop = na.Model(
+        1000,
+        (1,),
+        (na.Population("clock", (1,), na.LIF(v_threshold=0.5, refractory=False)),),
+        (
+            na.Dense("input", "clock", np.ones((1, 1), np.float32)),
+            na.Dense("clock", "clock", np.ones((1, 1), np.float32)),
+        ),
+        "clock",
+    )
+    async with na.Network(na.Bundle(loop), max_forward_steps=50) as network:
+        with pytest.raises(na.ForwardStepLimitError, match="population 'clock' was the last"):
+            await network.decide(([0], [0]))
+
+
+def test_asyncio_and_uvloop_give_the_same_decision():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def decide():
+        async with na.Network(BUNDLE) as network:
+            return await network.decide(SAMPLE)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(decide()) == asyncio.run(decide())
+
+
+def test_an_async_stop_rule_is_refused_as_it_would_always_say_stop():
+    async def rule(progress):
+        return False
+
+    class Rule:
+        async def __call__(self, progress):
+            return False
+
+    for until in (rule, Rule()):
+        with pytest.raises(na.StopRuleError, match="is async, expected a plain function"):
+            na.Network(BUNDLE, until=until)
+
+
+def test_a_policy_without_an_order_of_its_own_is_refused():
+    class Mine(na.LayerSync):
+        pass
+
+    class Own:
+        def order(self, pending, group_size):
+            return []
+
+    for policy in (Mine(), Own):  # a class, not a policy
+        with pytest.raises(na.PolicyError, match="or an object with order"):
+            na.Network(BUNDLE, policy=policy)
+
+
+def test_a_stop_rule_that_is_async_is_refused_at_once():
+    async def until(progress):
+        return True
+
+    with pytest.raises(na.StopRuleError, match="is async, expected a plain function"):
+        na.Network(BUNDLE, until=until)
+
+
+async def test_a_stop_rule_that_answers_nonsense_is_named(no_leaks):
+    async with na.Network(BUNDLE, until=lambda progress: "no") as network:
+        with pytest.raises(na.StopRuleError, match="returned 'no', expected True or False"):
+            await network.decide(SAMPLE)
+        assert (await network.decide(SAMPLE, until="quiet")).total_spikes > 0
+
+
+def test_a_policy_class_instead_of_a_policy_is_refused_at_once():
+    class Mine:
+        def order(self, pending, group_size):
+            return np.arange(pending.neuron.size)
+
+    with pytest.raises(na.PolicyError, match="expected one of"):
+        na.Network(BUNDLE, policy=Mine)
+
+
+async def test_a_recorder_of_the_network_fits_decisions_with_the_same_options(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        recorder = network.recorder(policy="fifo", group_size=3)
+        decision = await network.decide(SAMPLE, policy="fifo", group_size=3, recorder=recorder)
+    assert recorder.finish().spikes.tolist() == [decision.total_spikes]
+
+
+@pytest.mark.parametrize("engine_name", ["auto", "coroutines"])
+def test_kernels_are_made_ready_while_the_loop_goes_on(engine_name, monkeypatch):
+    from neuroasync.core.engine import warm_up
+
+    monkeypatch.setattr(warm_up, "_ready", set())
+
+    async def open_beside_a_heartbeat():
+        beats = 0
+
+        async def heartbeat():
+            nonlocal beats
+            while True:
+                await asyncio.sleep(0)
+                beats += 1
+
+        heart = asyncio.create_task(heartbeat())
+        async with na.Network(BUNDLE, engine=engine_name):
+            heart.cancel()
+        return beats
+
+    assert asyncio.run(open_beside_a_heartbeat()) > 0
+    assert len(warm_up._ready) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"bundle": "x.nab"}, r"^bundle: str, expected a Bundle; Network\.load\(path\) reads one$"),
+        ({"populations": [1]}, r"^populations: list, expected coroutine functions by the names of"),
+        ({"populations": {"output": 3}}, r"^populations\['output'\]: 3, expected a coroutine fun"),
+    ],
+)
+def test_a_network_of_the_wrong_things_says_so(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        na.Network(**{"bundle": chain(), **arguments})

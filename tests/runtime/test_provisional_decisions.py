@@ -1,0 +1,293 @@
+"""Provisional decisions: each new leader as it comes to lead, then the decision itself."""
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import neuroasync as na
+from neuroasync.core.engine.decision import parse_stop_rule
+from neuroasync.core.engine.policies import Fifo, make_policy
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.errors import ForwardStepLimitError
+from neuroasync.metrics.trajectory import trajectories
+from tests.helpers.recordings import BUILT_IN, record, recordings, relay
+from tests.helpers.small_networks import chain, sample
+
+BUNDLE = chain()
+SAMPLE = sample()
+RELAYED = na.SpikeTrain([0, 0, 1000], [0, 1, 1])
+ENGINES = ("coroutines", "compiled")
+
+
+def told(decision):
+    spent = (decision.total_spikes, decision.steps, decision.rounds)
+    return (-1 if decision.label is None else decision.label, *spent, decision.is_final)
+
+
+async def watched(session, events, **options):
+    return [decision async for decision in session.watch(events, **options)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_each_new_leader_is_told_in_the_middle_of_a_pass(engine, no_leaks):
+    # As in test_anytime: class 0 leads at step 2 after 4 spikes, class 1 at step 5 after 6.
+    run = {"policy": "fifo", "group_size": 1, "engine": engine}
+    async with na.Network(relay(), **run) as network, network.session() as session:
+        decisions = await watched(session, RELAYED)
+        assert [told(d) for d in decisions] == [
+            (0, 4, 2, 2, False),
+            (1, 6, 5, 5, False),
+            (1, 6, 6, 6, True),
+        ]
+        assert [d.votes.tolist() for d in decisions] == [[1, 1], [1, 2], [1, 2]]
+        assert decisions[-1] == await session.decide(RELAYED)
+        assert decisions[0] != replace(decisions[0], is_final=True)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_leader_at_which_the_rule_stops_is_told_once(engine, no_leaks):
+    run = {"policy": "fifo", "group_size": 1, "engine": engine}
+    run |= {"until": "first-spike"}
+    async with na.Network(relay(), **run) as network, network.session() as session:
+        assert [told(d) for d in await watched(session, RELAYED)] == [(0, 4, 2, 2, True)]
+        assert [told(d) for d in await watched(session, ([], []))] == [(-1, 0, 0, 0, True)]
+
+
+async def test_a_rule_of_the_user_is_asked_before_a_leader_is_told(no_leaks):
+    run = {"policy": "fifo", "group_size": 1, "until": lambda progress: progress.label == 1}
+    async with na.Network(relay(), **run) as network, network.session() as session:
+        labels = [(d.label, d.is_final) for d in await watched(session, RELAYED)]
+        assert labels == [(0, False), (1, True)]
+
+
+@given(
+    made=recordings(policies=BUILT_IN, rules=("quiet",)),
+    rule=st.sampled_from(("quiet", "margin(2)", "margin(9,2,1)", "steps(1)")),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_both_engines_tell_the_leaders_of_the_recording(made, rule):
+    bundle, recording = made
+    info = recording.info
+    known = replace(recording, target=np.zeros(len(recording), np.int64))
+    policy = make_policy(info.policy, info.noise)
+    run = RunSettings(policy, info.group_size, info.input, parse_stop_rule(rule), 60)
+    samples = [recording.events(k) for k in range(len(recording))]
+    durations = [recording.duration(k) for k in range(len(recording))]
+
+    async def all_told(engine):
+        options = {"policy": policy, "group_size": run.group_size, "input": run.input}
+        options |= {"until": rule, "max_forward_steps": 60, "engine": engine}
+        async with na.Network(bundle, **options) as network:
+            found = []
+            for k, (events, duration_us) in enumerate(zip(samples, durations, strict=True)):
+                seed = int(recording.seed[k])
+                async with network._open_session(seed, True, None, {}) as session:
+                    decisions = await watched(session, events, duration_us=duration_us)
+                    expected = await session.decide(events, duration_us=duration_us)
+                    assert decisions[-1] == expected
+                    found.append([told(d) for d in decisions])
+            return found
+
+    told_by = [asyncio.run(all_told(engine)) for engine in ENGINES]
+    assert told_by[0] == told_by[1]
+    for t, of_sample in zip(trajectories(known), told_by[0], strict=True):
+        changes = np.flatnonzero(np.diff(t.label)) + 1
+        leaders = [(t.label[k], t.spikes[k], t.steps[k], t.rounds[k], False) for k in changes]
+        *provisional, final = of_sample
+        reached = [
+            at for at in leaders if at[2] < final[2] or (at[2] == final[2] and rule == "quiet")
+        ]
+        assert provisional[: len(reached)] == reached
+        assert leaders[: len(provisional)] == provisional
+
+
+@pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
+async def test_parts_from_a_source_give_the_decision_of_the_whole(input_mode, no_leaks):
+    async def source(parts):
+        for at in range(0, len(SAMPLE), parts):
+            await asyncio.sleep(0)
+            yield SAMPLE.t_us[at : at + parts], SAMPLE.index[at : at + parts]
+
+    async with na.Network(BUNDLE, input=input_mode) as network, network.session() as session:
+        expected = [told(d) for d in await watched(session, SAMPLE)]
+        assert len(expected) >= 2
+        for parts in (1, 7, 100):
+            async with network.session() as other:
+                assert [told(d) for d in await watched(other, source(parts))] == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_once_the_rule_said_stop_the_source_is_read_no_further(engine, no_leaks):
+    pulled = []
+
+    async def source():
+        for part in range(len(SAMPLE)):
+            pulled.append(int(SAMPLE.t_us[part]))
+            yield SAMPLE.t_us[part : part + 1], SAMPLE.index[part : part + 1]
+        await asyncio.Event().wait()  # a sensor that goes silent, and never ends
+
+    run = {"engine": engine, "until": "first-spike"}
+    async with na.Network(BUNDLE, **run) as network, network.session() as session:
+        expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
+        parts = source()
+        *_, decision = await watched(session, parts)
+        assert decision == expected
+        # A pass runs once an event of a later one was sent: that one is the last.
+        later = np.flatnonzero(SAMPLE.t_us >= decision.t_us + BUNDLE.model.timestep_us)
+        assert len(pulled) == later[0] + 1 < len(SAMPLE)
+        assert parts.ag_frame is not None  # open: it is the caller's to close
+        await parts.aclose()
+
+
+async def test_a_sample_that_had_stopped_before_reads_nothing_of_a_source(no_leaks):
+    async def source():
+        raise AssertionError("read")
+        yield SAMPLE
+
+    async with na.Network(BUNDLE, until="first-spike") as network, network.session() as session:
+        await session.send(SAMPLE)
+        assert session.is_decided
+        assert (await watched(session, source()))[-1].stopped
+
+
+async def test_watchers_that_wait_for_their_first_part_hold_no_workspace(no_leaks):
+    go = asyncio.Event()
+
+    async def source():
+        await go.wait()
+        yield SAMPLE
+
+    async with na.Network(BUNDLE) as network:
+        expected = told(await network.decide(SAMPLE, seed=na.sample_seed(0, 0)))
+        sessions = [network.session() for _ in range(20)]
+        waiting = [asyncio.create_task(watched(session, source())) for session in sessions]
+        await asyncio.sleep(0)
+        states = [session._forward.state for session in sessions]
+        assert [state.workspace for state in states] == [None] * 20
+        assert len(states[0].plan.idle) == 1  # the one that all of them began in
+        go.set()
+        decisions = await asyncio.gather(*waiting)
+        assert [told(of_sample[-1]) for of_sample in decisions] == [expected] * 20
+        assert all(not of_sample[0].is_final for of_sample in decisions)
+        for session in sessions:
+            session.close()
+
+
+async def test_what_was_sent_before_is_part_of_the_sample_and_its_leader_is_told(no_leaks):
+    early, late = (SAMPLE.t_us < 5000), (SAMPLE.t_us >= 5000)
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await watched(session, SAMPLE)
+        async with network.session() as other:
+            await other.send((SAMPLE.t_us[early], SAMPLE.index[early]))
+            decisions = await watched(other, (SAMPLE.t_us[late], SAMPLE.index[late]))
+        assert decisions[-1] == expected[-1]
+        assert not decisions[0].is_final
+        assert decisions[0].passes == 4  # the fifth waits for an event of a later one
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_slow_consumer_pauses_the_sample_and_nobody_else(engine, no_leaks):
+    async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
+        expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
+        watch = session.watch(SAMPLE)
+        first = await anext(watch)
+        assert await network.decide(SAMPLE, seed=na.sample_seed(0, 0)) == expected
+        assert first.steps == first.first_spike[1] < expected.steps
+        rest = [decision async for decision in watch]
+        assert rest[-1] == expected
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("end", ["break", "aclose"])
+async def test_who_looks_away_abandons_the_sample_and_the_session_goes_on(engine, end, no_leaks):
+    async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
+        expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
+        watch = session.watch(SAMPLE)
+        async for _ in watch:
+            break
+        if end == "aclose":
+            await watch.aclose()
+        assert (await session.decide(SAMPLE), session.sample) == (expected, 1)
+        await asyncio.sleep(0)
+
+
+async def test_a_watch_whose_session_was_used_otherwise_says_so(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        watch = session.watch(SAMPLE)
+        await anext(watch)
+        expected = await session.decide(SAMPLE)
+        with pytest.raises(RuntimeError, match="used for something else; the sample is lost"):
+            await anext(watch)
+        session.reset()
+        assert (await watched(session, SAMPLE))[-1].passes == expected.passes
+
+
+async def test_closing_the_session_ends_its_watch(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        watch = session.watch(SAMPLE)
+        await anext(watch)
+        session.close()
+        with pytest.raises(na.ClosedError):
+            await anext(watch)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("ticks", range(0, 40, 3))
+async def test_a_cancelled_watch_leaves_the_session_usable(engine, ticks, monkeypatch, no_leaks):
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "spent", lambda self: True)
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
+    async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
+        attempt = asyncio.create_task(watched(session, SAMPLE))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attempt
+        seed = na.sample_seed(0, session.sample)
+        assert await session.decide(SAMPLE) == await network.decide(SAMPLE, seed=seed)
+
+
+async def test_bad_parts_and_durations_are_refused_and_the_next_sample_is_from_rest(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        with pytest.raises(na.SpikeFileError):
+            await watched(session, ([0], [12]))
+        with pytest.raises(ValueError, match="duration_us: 5, expected an integer above"):
+            await watched(session, SAMPLE, duration_us=5)
+        expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0), duration_us=20_000)
+        assert (await watched(session, SAMPLE, duration_us=20_000))[-1] == expected
+
+
+async def test_parts_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks):
+    monkeypatch.setattr(na.limits, "MAX_QUEUED_EVENTS", 2)
+
+    async def source():
+        for _ in range(4):
+            yield [0], [0]
+
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        message = "^3 events wait for one pass; the limit is 2. This sample takes no more; send few"
+        with pytest.raises(na.LimitError, match=message):
+            await watched(session, source())
+
+
+async def test_an_error_in_the_middle_comes_out_and_abandons_the_sample(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session(max_forward_steps=1) as session:
+        with pytest.raises(ForwardStepLimitError):
+            await watched(session, SAMPLE)
+        assert session.sample == 0
+
+
+async def test_a_watched_sample_is_recorded_as_any_other(no_leaks):
+    async with na.Network(relay(), policy="fifo", group_size=1) as network:
+        recorder = network.recorder()
+        async with network.session(recorder=recorder) as session:
+            await watched(session, RELAYED)
+    recording = recorder.finish()
+    expected = record(relay(), [RELAYED], RunSettings(Fifo(), 1))
+    assert recording.digest == expected.digest
+    assert recording.delivered_origin.tolist() == expected.delivered_origin.tolist()

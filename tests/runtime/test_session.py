@@ -1,0 +1,256 @@
+import asyncio
+import contextlib
+
+import numpy as np
+import pytest
+
+import neuroasync as na
+from tests.helpers.small_networks import chain, sample
+
+BUNDLE = chain()
+SAMPLES = [sample(seed=k) for k in range(5)]
+
+
+async def test_a_session_s_samples_run_with_the_seeds_of_a_data_set(no_leaks):
+    async with na.Network(BUNDLE, seed=3) as network, network.session() as session:
+        for k, train in enumerate(SAMPLES):
+            expected = await network.decide(train, seed=na.sample_seed(3, k))
+            assert await session.decide(train) == expected
+        assert session.sample == 5
+
+
+@pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
+@pytest.mark.parametrize("chunk", [1, 7, 60])
+async def test_sending_in_pieces_gives_the_decision_of_the_whole(chunk, input_mode, no_leaks):
+    train = SAMPLES[0]
+    async with (
+        na.Network(BUNDLE, input=input_mode) as network,
+        network.session() as session,
+    ):
+        expected = await network.decide(train, seed=na.sample_seed(0, 0))
+        for at in range(0, len(train), chunk):
+            await session.send((train.t_us[at : at + chunk], train.index[at : at + chunk]))
+        assert await session.decision() == expected
+
+
+async def test_a_pass_runs_as_soon_as_an_event_of_a_later_one_is_sent(no_leaks):
+    async with (
+        na.Network(BUNDLE) as network,
+        network.session() as session,
+        network.tap("hidden1") as tap,
+    ):
+        await session.send(([0] * 12, list(range(12))))
+        assert not tap._items
+        await session.send(([1500], [0]))
+        assert {spikes.t_us for spikes in tap._items._items} == {0}
+
+
+async def test_once_decided_a_session_reads_no_further_input(no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE, until="first-spike") as network, network.session() as session:
+        sent = 0
+        while not session.is_decided:
+            await session.send((train.t_us[sent : sent + 1], train.index[sent : sent + 1]))
+            sent += 1
+        await session.send((train.t_us[sent:], train.index[sent:]))
+        decision = await session.decision()
+    assert decision.stopped
+    assert decision.input_events < sent < len(train)
+
+
+async def test_a_stream_gives_one_decision_for_each_sample_of_its_source(no_leaks):
+    async def source():
+        for train in SAMPLES:
+            await asyncio.sleep(0)
+            yield train
+
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        streamed = [decision async for decision in session.stream(source())]
+        async with network.session() as other:
+            assert [d async for d in other.stream(SAMPLES)] == streamed
+    assert len(streamed) == 5
+
+
+async def test_a_slow_consumer_slows_the_source(no_leaks):
+    taken = 0
+
+    async def source():
+        nonlocal taken
+        for train in SAMPLES:
+            taken += 1
+            yield train
+
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        decisions = session.stream(source())
+        for expected in (1, 2, 3):
+            await anext(decisions)
+            assert taken == expected
+        await decisions.aclose()
+
+
+async def test_events_that_go_back_in_time_are_refused_and_nothing_accepted_is_lost(no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await network.decide(train, seed=na.sample_seed(0, 0))
+        await session.send(train)
+        with pytest.raises(na.SpikeFileError, match=r"expected at least \d+, the time of the last"):
+            await session.send(([0], [0]))
+        assert await session.decision() == expected
+
+
+async def test_a_duration_before_the_last_event_is_refused_and_nothing_is_lost(no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        await session.send(train)
+        with pytest.raises(ValueError, match="duration_us: 5, expected an integer above"):
+            await session.decision(duration_us=5)
+        assert (await session.decision(duration_us=20_000)).passes == 20
+
+
+async def test_reset_abandons_the_sample(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await session.decide(SAMPLES[0])
+        session.reset()
+        async with network.session() as other:
+            await other.send(SAMPLES[1])
+            other.reset()
+            assert await other.decide(SAMPLES[0]) == expected
+
+
+@pytest.fixture(params=["coroutines", "compiled"])
+def engine(request, monkeypatch):
+    """Each engine, with a turn that ends after every forward step, so that it suspends often."""
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "spent", lambda self: True)
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
+    return request.param
+
+
+async def test_a_session_serves_one_caller_at_a_time(engine, no_leaks):
+    async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
+        first = asyncio.create_task(session.decide(SAMPLES[0]))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="use one session each"):
+            await session.decide(SAMPLES[1])
+        await first
+
+
+@pytest.mark.parametrize("ticks", range(0, 60, 3))
+async def test_a_cancelled_sample_is_abandoned_and_the_next_starts_from_rest(
+    ticks, engine, no_leaks
+):
+    async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
+        expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
+        attempt = asyncio.create_task(session.decide(SAMPLES[0]))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await attempt
+        if session.sample == 0:
+            assert await session.decide(SAMPLES[0]) == expected
+
+
+async def test_a_closed_session_refuses(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        async with network.session() as session:
+            pass
+        with pytest.raises(na.ClosedError, match="the session is closed"):
+            await session.decide(SAMPLES[0])
+        with pytest.raises(na.ClosedError):
+            session.reset()
+
+
+async def test_sessions_share_the_weights(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        one, other = network.session(), network.session()
+        weights = one._forward.plan.wiring.wires.weights
+        assert np.shares_memory(weights, other._forward.plan.wiring.wires.weights)
+
+
+@pytest.mark.parametrize("duration_us", [5, 2.5, 2**53])
+async def test_a_refused_duration_leaves_the_sample_as_it_was(duration_us, no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await network.decide(train, seed=na.sample_seed(0, 0))
+        with pytest.raises((ValueError, na.LimitError)):
+            await session.decide(train, duration_us=duration_us)
+        assert session.sample == 0
+        await session.send(train)
+        with pytest.raises((ValueError, na.LimitError)):
+            await session.decision(duration_us=duration_us)
+        assert await session.decision() == expected
+
+
+async def test_a_session_survives_an_error_in_the_middle_of_a_population(monkeypatch, no_leaks):
+    def out_of_memory(context, p):
+        raise MemoryError
+
+    async with (
+        na.Network(BUNDLE, engine="coroutines") as network,
+        network.session() as session,
+    ):
+        expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            patch.setattr("neuroasync.runtime.populations.coroutine.evaluate", out_of_memory)
+            await session.decide(SAMPLES[0])
+        assert await session.decide(SAMPLES[0]) == expected
+
+
+async def test_events_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks):
+    monkeypatch.setattr(na.limits, "MAX_QUEUED_EVENTS", 100)
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        await session.send(([0] * 101, [0] * 101))
+        with pytest.raises(na.LimitError, match="101 events wait for one pass; the limit is 100"):
+            await session.send(([0], [0]))
+        assert (await session.decision()).input_events == 101
+
+
+@pytest.mark.parametrize("engine_name", ["coroutines", "compiled"])
+async def test_a_delayed_loop_without_timesteps_does_not_run_for_years(
+    engine_name, monkeypatch, no_leaks
+):
+    monkeypatch.setattr(na.limits, "MAX_PASSES", 50)
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
+    one = np.ones((1, 1), np.float32)
+    loop = na.Model(
+        0,
+        (1,),
+        (na.Population("clock", (1,), na.LIF(v_threshold=0.5)),),
+        (na.Dense("input", "clock", one), na.Dense("clock", "clock", one, delay_us=1)),
+        "clock",
+    )
+    async with na.Network(na.Bundle(loop), engine=engine_name) as network:
+        with pytest.raises(na.LimitError, match="the limit is 50"):
+            await network.decide(([0], [0]), duration_us=2**50)
+
+
+def test_a_network_that_is_open_in_another_loop_says_so():
+    async def decide(network):
+        await network.decide(SAMPLES[0])
+
+    async def main():
+        async with na.Network(BUNDLE) as network:
+            with pytest.raises(RuntimeError, match="open in another event loop"):
+                await asyncio.to_thread(lambda: asyncio.run(decide(network)))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("timestep_us", [1000, 0])
+async def test_an_event_whose_pass_has_taken_place_is_refused(timestep_us):
+    lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5)
+    one = np.ones((1, 1), np.float32)
+    model = na.Model(
+        timestep_us,
+        (1,),
+        (na.Population("output", (1,), lif),),
+        (na.Dense("input", "output", one),),
+        "output",
+    )
+    async with na.Network(na.Bundle(model)) as network, network.session() as session:
+        await session.send(([1999], [0]))
+        await session.advance(2000)
+        with pytest.raises(na.SpikeFileError, match=r"^t_us\[0\]: 1999, expected at least 2000: "):
+            await session.send(([1999], [0]))
+        await session.send(([2000], [0]))
+        assert (await session.decision()).votes[0] == 2

@@ -1,0 +1,144 @@
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+from neuroasync.runtime import time_slice
+from neuroasync.runtime.time_slice import TimeSlice
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until the test moves it."""
+
+    class Clock:
+        now = 100.0
+
+        def perf_counter(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(time_slice, "time", clock)
+    return clock
+
+
+async def test_a_turn_is_spent_once_its_budget_has_passed(clock):
+    t = TimeSlice.of_running_loop()
+    assert not t.spent()
+    clock.now += time_slice.BUDGET_S / 2
+    assert not t.spent()
+    clock.now += time_slice.BUDGET_S
+    assert t.spent()
+
+
+async def test_sessions_share_one_budget_and_take_turns_in_order(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    order = []
+
+    async def session(name):
+        for step in range(3):
+            while t.spent():
+                await t.pause()
+            order.append((name, step))
+            clock.now += 2 * time_slice.BUDGET_S  # each step uses the whole turn
+
+    await asyncio.gather(*(session(name) for name in "abc"))
+    assert sorted(order) == [(name, step) for name in "abc" for step in range(3)]
+    assert "".join(name for name, _ in order) == "aabcabcbc"  # who waits longest goes first
+
+
+async def test_short_sessions_share_a_turn_one_after_the_other(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    turn, order = 0, []
+
+    async def session(name):
+        await t.pause()
+        order.append((turn, name))
+        clock.now += time_slice.BUDGET_S * 0.3
+
+    async def count_turns():
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    await asyncio.gather(*(session(name) for name in range(40)))
+    counting.cancel()
+    assert [name for _, name in order] == list(
+        range(40)
+    )  # whoever is called in vain keeps its place
+    taken = [at for at, _ in order]
+    sizes = [taken.count(at) for at in sorted(set(taken))]
+    assert max(sizes) == 4  # as many as the budget has room for
+    assert sizes[2:-1] == [4] * len(sizes[2:-1])
+
+
+async def test_who_comes_does_not_overtake_who_waits(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    order = []
+
+    async def session(name):
+        if t.is_taken():
+            await t.pause()
+        order.append(name)
+        clock.now += 2 * time_slice.BUDGET_S
+
+    first = [asyncio.create_task(session(name)) for name in "abc"]
+    await asyncio.sleep(0)
+    later = [asyncio.create_task(session(name)) for name in "de"]
+    await asyncio.gather(*first, *later)
+    assert "".join(order) == "abcde"
+
+
+async def test_another_task_of_the_loop_runs_between_two_turns(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    beats = 0
+
+    async def heartbeat():
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0)
+            beats += 1
+
+    heart = asyncio.create_task(heartbeat())
+    for expected in range(20):
+        assert beats >= expected
+        clock.now += 2 * time_slice.BUDGET_S
+        t.spent()
+        await t.pause()
+    heart.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await heart
+
+
+async def test_a_cancelled_pause_passes_its_turn_on(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    t.spent()
+    first = asyncio.create_task(t.pause())
+    second = asyncio.create_task(t.pause())
+    await asyncio.sleep(0)
+    first.cancel()
+    async with asyncio.timeout(1):
+        await second
+    assert first.cancelled()
+
+
+def test_each_loop_has_turns_of_its_own():
+    async def turns_of_loop():
+        return TimeSlice.of_running_loop()
+
+    assert asyncio.run(turns_of_loop()) is not asyncio.run(turns_of_loop())
+
+
+def test_the_turns_of_a_loop_do_not_keep_it_alive():
+    async def loop_that_took_turns():
+        t = TimeSlice.of_running_loop()
+        t.spent()
+        await t.pause()
+        return weakref.ref(asyncio.get_running_loop())
+
+    loop = asyncio.run(loop_that_took_turns())
+    gc.collect()
+    assert loop() is None

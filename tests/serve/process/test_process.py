@@ -1,0 +1,174 @@
+"""The command as a process, with real sockets: what it prints, how it ends, and its promises."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import msgspec
+import pytest
+import websockets.sync.client
+
+from bench.load_generator import frame
+from bench.server_guarantees import LoadPlan
+from bench.server_process import Served
+from bench.serving import measure
+from neuroasync import SpikeTrains, write_bundle, write_spikes
+from neuroasync.messages import EventMessage, format_events
+from tests.helpers.small_networks import chain, sample
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+
+NOTHING = frame(b'{"end": true}', 0x81)
+"""A whole sample, without events."""
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    path = tmp_path_factory.mktemp("served") / "net.nab"
+    write_bundle(chain(), path)
+    return path
+
+
+def ask(port, train, query=""):
+    with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/stream{query}") as client:
+        client.send(format_events(EventMessage(train, True)))
+        return msgspec.json.decode(client.recv(timeout=30))
+
+
+def test_every_promise_is_kept_at_a_tiny_size(bundle, tmp_path):
+    events = tmp_path / "events.npz"
+    write_spikes(SpikeTrains.from_trains([sample(seed=k) for k in range(6)], (12,)), events)
+    plan = LoadPlan(bundle, events, 8, 2, 2, seconds=0.5, search_s=0.2, rest_s=7.0, rate=100.0)
+    answers = measure(plan)
+    assert [a.name for a in answers] == ["hold", "overload", "hostile", "end"]
+    assert all(a.checks for a in answers)
+    hold = answers[0].lines[0]
+    assert hold.figures["samples"] == hold.values.n == 50
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_signal_ends_it_with_0_and_not_a_word(bundle, number, workers):
+    command = [sys.executable, "-m", "neuroasync", "serve", str(bundle), "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--workers", workers], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("serving net.nab at http://127.0.0.1:")
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_client_that_reads_nothing_does_not_spoil_the_end(bundle):
+    with (
+        Served(bundle, "--grace", "2", "--max-rate", "100000") as server,
+        _silent_client(server.port) as client,
+    ):
+        client.setblocking(False)
+        while server.counts()["samples_waiting"] < 8:
+            with contextlib.suppress(BlockingIOError):
+                client.send(NOTHING * 1000)
+        code, _ = server.end()
+        assert code == 0
+
+
+def test_a_worker_that_dies_ends_the_server_with_an_error(bundle):
+    with Served(bundle, "--workers", "2") as server:
+        os.kill(server._pids()[-1], signal.SIGKILL)
+        assert server._process.wait(60) == 1
+
+
+def test_workers_end_when_their_parent_is_killed(bundle):
+    with Served(bundle, "--workers", "2") as server:
+        _, *workers = server._pids()
+        server._process.kill()
+        server._process.wait()
+        for pid in workers:
+            _wait_for_end(pid)
+
+
+def _wait_for_end(pid):
+    watched = os.pidfd_open(pid)
+    try:
+        assert select.select([watched], [], [], 30)[0], "the process does not end"
+    finally:
+        os.close(watched)
+
+
+def test_an_address_in_use_is_one_line(bundle):
+    with Served(bundle, "--workers", "2") as server:
+        for workers in ("1", "2"):
+            done = subprocess.run(
+                [sys.executable, "-m", "neuroasync", "serve", str(bundle), "--port",
+                 str(server.port), "--workers", workers],
+                capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert done.returncode == 2
+            assert done.stderr == f"error: 127.0.0.1:{server.port}: Address already in use\n"
+
+
+def test_the_environment_may_say_the_token(bundle, monkeypatch):
+    monkeypatch.setenv("NEUROASYNC_TOKEN", "secret")
+    with Served(bundle) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        assert httpx.post(f"{url}/decide", content="{}").status_code == 401
+        assert httpx.post(f"{url}/decide?token=secret", content="{}").status_code == 200
+        with pytest.raises(websockets.exceptions.InvalidStatus, match="401"):
+            ask(server.port, sample())
+        assert ask(server.port, sample(), "?token=secret")["sample"] == 0
+
+
+def test_a_message_that_is_too_large_closes_its_connection_with_1009(bundle):
+    with (
+        Served(bundle, "--max-message-bytes", "1000") as server,
+        websockets.sync.client.connect(f"ws://127.0.0.1:{server.port}/stream") as client,
+    ):
+        client.send(b"x" * 1001)
+        with pytest.raises(websockets.exceptions.ConnectionClosedError, match="1009"):
+            client.recv(timeout=30)
+
+
+def test_a_client_that_reads_nothing_is_cut_off_and_leaves_no_file(bundle):
+    with Served(bundle, "--send-timeout", "0.2", "--max-rate", "100000") as server:
+        server.counts()
+        before = server.files()
+        with _silent_client(server.port) as client, pytest.raises(ConnectionError):
+            while True:
+                client.sendall(NOTHING * 1000)
+        # The client knows before the server is through; and who asks for counts is connected, too.
+        assert _comes(lambda: server.counts()["sessions_open"] == 0)
+        counts = server.counts()
+        assert counts['connections_cut_total{reason="slow-reader"}'] == 1
+        assert counts["samples_open"] == 0
+        assert _comes(lambda: server.files() <= before)
+
+
+def _comes(is_so):
+    """Whether that is so within some time that only a dead server would take."""
+    return any(is_so() or time.sleep(0.01) for _ in range(3000))
+
+
+def _silent_client(port):
+    """A client whose websocket is open, and that reads no more."""
+    client = socket.create_connection(("127.0.0.1", port))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.sendall(
+        b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    client.settimeout(60)
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += client.recv(1)
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    return client

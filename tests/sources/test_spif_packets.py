@@ -1,0 +1,123 @@
+"""Packets: what is accepted, and what is refused."""
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroasync import MessageError
+from neuroasync.sources import PixelGrid
+from neuroasync.sources.spif_packets import format_packets, parse_packet
+
+PLANE = PixelGrid(2, 3, 5)
+NO_STAMP = 1 << 31
+
+
+def word(x, y, polarity=0, flag=0):
+    return flag | x << 16 | polarity << 15 | y
+
+
+def packed(*words):
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+def test_an_event_is_read_as_spiffer_and_aestream_write_it():
+    found = parse_packet(b"\x02\x80\x04\x00" + b"\x15\xcd\x5b\x07", PLANE)
+    assert found.index.tolist() == [(1 * 3 + 2) * 5 + 4]
+    assert found.stamps.tolist() == [123456789]
+
+
+def test_events_may_come_without_timestamps():
+    found = parse_packet(packed(word(1, 0, 0, NO_STAMP), word(0, 2, 1, NO_STAMP)), PLANE)
+    assert found.index.tolist() == [1, 25]
+    assert found.stamps is None
+
+
+def test_where_there_is_one_channel_polarity_makes_no_difference():
+    data = packed(word(1, 2, 0, NO_STAMP), word(1, 2, 1, NO_STAMP))
+    assert parse_packet(data, PixelGrid(1, 3, 5)).index.tolist() == [11, 11]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", r"^packet: 0 bytes, expected 4 or 8 for each event$"),
+        (b"\0" * 7, r"^packet: 7 bytes, expected 4 or 8 for each event$"),
+        (packed(word(1, 1)), r"^packet: 4 bytes, expected 8 for each event$"),
+        (packed(word(1, 1), 5, word(1, 1)), r"^packet: 12 bytes, expected 8 for each event$"),
+        (
+            packed(word(1, 1), 5, word(1, 1, 0, NO_STAMP), 5),
+            r"^packet: events with and without timestamps, expected one kind$",
+        ),
+        (
+            packed(word(1, 1, 0, NO_STAMP), word(1, 1)),
+            r"^packet: events with and without timestamps, expected one kind$",
+        ),
+        (
+            packed(word(4, 2), 5, word(5, 2), 5),
+            r"^packet: event 1 at x = 5, y = 2, expected below 5 and 3$",
+        ),
+        (packed(word(0, 3, 0, NO_STAMP)), r"^packet: event 0 at x = 0, y = 3, expected below 5 a"),
+    ],
+)
+def test_what_breaks_the_format_is_refused(data, said):
+    with pytest.raises(MessageError, match=said):
+        parse_packet(data, PLANE)
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_accepted_or_refused(data):
+    try:
+        found = parse_packet(data, PLANE)
+    except MessageError:
+        return
+    assert found.index.min() >= 0
+    assert found.index.max() < PLANE.size
+    assert found.index.size * (4 if found.stamps is None else 8) == len(data)
+
+
+@given(st.integers(1, 2), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.data())
+def test_what_is_written_is_read_as_it_was(channels, height, width, stamped, data):
+    plane = PixelGrid(channels, height, width)
+    index = np.array(data.draw(st.lists(st.integers(0, plane.size - 1), max_size=300)), np.int64)
+    t_us = np.arange(2**32 - 20, 2**32 - 20 + index.size) if stamped else None
+    found = [(parse_packet(d, plane), n) for d, n in format_packets(index, t_us, plane)]
+    assert [p.index.size for p, _ in found] == [n for _, n in found]
+    assert [i for p, _ in found for i in p.index.tolist()] == index.tolist()
+    if stamped:
+        stamps = [s for p, _ in found for s in p.stamps.tolist()]
+        assert stamps == (t_us % 2**32).tolist()
+
+
+def test_packets_are_of_512_bytes_at_most():
+    index = np.zeros(130, np.int64)
+    assert [n for _, n in format_packets(index, None, PLANE)] == [128, 2]
+    assert [n for _, n in format_packets(index, np.arange(130), PLANE)] == [64, 64, 2]
+
+
+@pytest.mark.parametrize(
+    ("shape", "plane"),
+    [
+        ((2, 3, 5), PixelGrid(2, 3, 5)),
+        ((1, 3, 5), PixelGrid(1, 3, 5)),
+        ((3, 5), PixelGrid(1, 3, 5)),
+        ((7,), PixelGrid(1, 1, 7)),
+    ],
+)
+def test_a_plane_is_that_of_the_shape(shape, plane):
+    assert PixelGrid.of(shape) == plane
+
+
+@pytest.mark.parametrize("shape", [(), (3, 4, 5), (2, 2, 4, 4), (2, 0, 5), [2, 3, 5], (2, 3.0, 5)])
+def test_a_plane_says_what_it_cannot_be(shape):
+    with pytest.raises(ValueError, match=r"^shape: .*expected that of the network's input: \(2, H"):
+        PixelGrid.of(shape)
+
+
+def test_the_index_is_the_c_order_of_the_shape():
+    polarity, y, x = np.indices((2, 3, 5)).reshape(3, -1)
+    index = PLANE.index(x, y, polarity)
+    assert index.tolist() == list(range(30))
+    assert [a.tolist() for a in PLANE.pixels(index)] == [a.tolist() for a in (x, y, polarity)]

@@ -1,0 +1,107 @@
+"""Spike files as one stream."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import neuroasync as na
+from neuroasync import limits
+from neuroasync.runtime.clock import VirtualClock
+from neuroasync.shipped import shipped_bundle
+from neuroasync.sources import Paced, SourceCounts, SpikeFileSource
+from tests.helpers.event_streams import all_of, part
+
+
+def shipped_path():
+    return Path(na.__file__).parent / "data" / "digits-test-rate.npz"
+
+
+@pytest.fixture
+def path(tmp_path):
+    trains = [part((0, 1), (40, 2)), part(), part((7, 3))]
+    na.write_spikes(na.SpikeTrains.from_trains(trains, (4,)), tmp_path / "spikes.npz")
+    return tmp_path / "spikes.npz"
+
+
+async def test_samples_follow_each_other_a_period_apart(path):
+    async with SpikeFileSource(path, period_us=100) as source:
+        assert await all_of(source) == [(0, 1), (40, 2), (207, 3)]
+        assert source.counts == SourceCounts(accepted=3)
+
+
+async def test_a_file_of_one_sample_needs_no_period(tmp_path):
+    trains = na.SpikeTrains.from_trains([part((5, 1), (40, 2))], (4,))
+    na.write_spikes(trains, tmp_path / "one.npz")
+    assert await all_of(SpikeFileSource(tmp_path / "one.npz")) == [(5, 1), (40, 2)]
+
+
+@pytest.mark.parametrize("period_us", [None, 40])
+async def test_a_file_of_samples_that_do_not_fit_says_which_period_would(path, period_us):
+    with pytest.raises(
+        na.SpikeFileError, match=r"spikes.npz': 3 samples of up to 41 µs; give period_us, from 41, "
+    ):
+        await anext(SpikeFileSource(path, period_us=period_us))
+
+
+async def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "bad.npz").write_bytes(b"no")
+    for name in ("bad.npz", "missing.npz"):
+        async with SpikeFileSource(tmp_path / name) as source:
+            with pytest.raises(na.SpikeFileError):
+                await anext(source)
+
+
+async def test_parts_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_PART_EVENTS", 100)
+    train = na.SpikeTrain(np.arange(250), np.arange(250) % 4)
+    na.write_spikes(na.SpikeTrains.from_trains([train], (4,)), tmp_path / "long.npz")
+    async with SpikeFileSource(tmp_path / "long.npz") as source:
+        assert [len(p) async for p in source] == [100, 100, 50]
+
+
+async def test_what_ships_is_the_same_through_a_source():
+    spikes = na.read_spikes(shipped_path())
+    async with Paced(SpikeFileSource(shipped_path(), period_us=10_000), VirtualClock()) as source:
+        found = [p async for p in source]
+    t_us = np.concatenate([p.t_us for p in found])
+    starts = np.repeat(np.arange(len(spikes)) * 10_000, np.diff(spikes.offsets))
+    assert np.array_equal(t_us, spikes.t_us + starts)
+    assert np.array_equal(np.concatenate([p.index for p in found]), spikes.index)
+
+
+async def test_cut_into_windows_of_a_period_each_sample_is_decided_as_by_itself():
+    samples = na.read_spikes(shipped_path())[:20]
+    async with na.Network(shipped_bundle("unlayered")) as network:
+        expected = [
+            await network.decide(train, seed=na.sample_seed(0, k), duration_us=10_000)
+            for k, train in enumerate(samples)
+        ]
+        async with (
+            network.session() as session,
+            SpikeFileSource(shipped_path(), period_us=10_000) as source,
+        ):
+            decisions = session.stream(source, window="time(10000)")
+            async with contextlib.aclosing(decisions):
+                found = [await anext(decisions) for _ in range(20)]
+    assert found == expected
+
+
+@pytest.mark.parametrize("ticks", range(4))
+async def test_a_cancelled_reader_loses_nothing(ticks, path, no_leaks):
+    async with SpikeFileSource(path, period_us=100) as source:
+        reader = asyncio.create_task(anext(source))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        reader.cancel()
+        await asyncio.wait([reader])
+        found = [] if reader.cancelled() else reader.result().index.tolist()
+        assert found + [i for _, i in await all_of(source)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("period_us", [0, -1, 1.5, True])
+def test_a_period_out_of_range_is_refused(period_us, path):
+    with pytest.raises(ValueError, match=r"^period_us: .*, expected an integer from 1$"):
+        SpikeFileSource(path, period_us=period_us)

@@ -1,0 +1,129 @@
+"""Timestamps of 32 bits become times that ascend."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroasync import limits
+from neuroasync.sources.timestamps import Stamps, ascending
+
+WRAP = 2**32
+
+
+def u32(*stamps):
+    return np.array([s % WRAP for s in stamps], np.uint32)
+
+
+def placed(stamps, *values, arrived_us=0):
+    found = stamps.place(u32(*values), arrived_us)
+    return None if found is None else (found[0].tolist(), found[1])
+
+
+def test_times_that_go_back_are_moved_up_and_counted():
+    t_us, late = ascending(np.array([5, 3, 9, 8, 9]), 4)
+    assert (t_us.tolist(), late) == ([5, 5, 9, 9, 9], 2)
+
+
+def test_the_first_stamp_is_the_time_of_its_arrival_and_the_others_follow():
+    stamps = Stamps(1000)
+    assert placed(stamps, 70, 71, 90, arrived_us=500) == ([500, 501, 520], 0)
+    assert placed(stamps, 100, arrived_us=90_000) == ([530], 0)
+
+
+def test_stamps_wrap_around_within_a_packet_and_between_packets():
+    stamps = Stamps(1000)
+    assert placed(stamps, WRAP - 2, WRAP + 1) == ([0, 3], 0)
+    assert placed(stamps, WRAP + 2_000_000_000) == ([2_000_000_002], 0)
+    assert placed(stamps, WRAP + 4_000_000_000) == ([4_000_000_002], 0)
+    assert placed(stamps, 2 * WRAP + 1) == ([WRAP + 3], 0)
+
+
+def test_packets_may_overtake_each_other_by_the_tolerance():
+    stamps = Stamps(100)
+    assert placed(stamps, 1000) == ([0], 0)
+    assert placed(stamps, 900, 1010) == ([0, 10], 1)
+    assert placed(stamps, 909) is None
+    assert placed(stamps, 910, 1005, 1009) == ([10, 10, 10], 3)
+    assert placed(stamps, 1020, 919) is None
+    assert placed(stamps, 1020) == ([20], 0)
+
+
+def test_what_goes_back_by_less_than_a_second_is_never_taken_for_a_restart():
+    stamps = Stamps(100)
+    placed(stamps, 10_000_000)
+    for k in range(5):
+        assert placed(stamps, 9_100_000 + k) is None
+    assert placed(stamps, 10_000_001) == ([1], 0)
+
+
+def test_after_a_restart_one_packet_is_lost_and_time_goes_on_as_the_clock_says():
+    stamps = Stamps(100)
+    assert placed(stamps, 50_000_000, arrived_us=0) == ([0], 0)
+    assert placed(stamps, 10, 12, arrived_us=5_000) is None
+    assert placed(stamps, 11, 30, arrived_us=6_000) == ([6_000, 6_019], 0)
+    assert placed(stamps, 31, arrived_us=6_020) == ([6_020], 0)
+
+
+def test_one_packet_from_far_ahead_does_not_stop_the_stream():
+    stamps = Stamps(100)
+    assert placed(stamps, 0) == ([0], 0)
+    assert placed(stamps, 2**31 - 1) == ([2**31 - 1], 0)
+    assert placed(stamps, 10, arrived_us=10) is None
+    assert placed(stamps, 20, arrived_us=20) == ([2**31 - 1], 0)
+    assert placed(stamps, 25, arrived_us=25) == ([2**31 + 4], 0)
+
+
+def test_a_single_stray_old_packet_does_not_look_like_a_restart():
+    stamps = Stamps(100)
+    placed(stamps, 50_000_000)
+    assert placed(stamps, 1_000) is None
+    assert placed(stamps, 50_000_010) == ([10], 0)
+    assert placed(stamps, 1_050) is None
+    assert placed(stamps, 50_000_020) == ([20], 0)
+
+
+def test_time_ends_where_a_time_cannot_be_written():
+    stamps = Stamps(0)
+    assert placed(stamps, 0, arrived_us=limits.MAX_TIME_US) == ([limits.MAX_TIME_US], 0)
+    assert placed(stamps, 1) is None
+
+
+packets = st.lists(st.integers(0, WRAP - 1), min_size=1, max_size=6)
+
+
+@given(st.lists(st.tuples(packets, st.integers(0, 10**9)), max_size=8), st.integers(0, 2**31 - 1))
+def test_whatever_comes_is_refused_or_ascends(sent, tolerance_us):
+    stamps, latest = Stamps(tolerance_us), 0
+    for packet, arrived_us in sent:
+        found = stamps.place(np.array(packet, np.uint32), arrived_us)
+        if found is not None:
+            t_us, late = found
+            assert len(t_us) == len(packet)
+            assert t_us[0] >= latest
+            assert (np.diff(t_us) >= 0).all()
+            assert 0 <= late <= len(packet)
+            latest = int(t_us[-1])
+
+
+@given(
+    st.integers(0, WRAP - 1),
+    st.lists(st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=4), min_size=1, max_size=6),
+)
+def test_an_orderly_device_keeps_its_time_however_often_it_wraps(first, packets):
+    steps = [step for packet in packets for step in packet]
+    device = first + np.cumsum([0, *steps[1:]])
+    ends = np.cumsum([len(packet) for packet in packets])
+    stamps, found = Stamps(0), []
+    for part in np.split(device, ends[:-1]):
+        t_us, late = stamps.place((part % WRAP).astype(np.uint32), 0)
+        assert late == 0
+        found += t_us.tolist()
+    assert found == (device - first).tolist()
+
+
+@pytest.mark.parametrize("gap_us", [1, 2**30, 2**31 - 1])
+def test_a_quiet_device_may_be_quiet_for_half_a_wrap(gap_us):
+    stamps = Stamps(0)
+    placed(stamps, 123)
+    assert placed(stamps, 123 + gap_us) == ([gap_us], 0)

@@ -1,0 +1,214 @@
+"""Messages of a stream: what is accepted, what is refused and how that is said."""
+
+import contextlib
+import json
+from dataclasses import replace
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroasync import MessageError, SpikeTrain, limits
+from neuroasync.core.engine.decision import Decision
+from neuroasync.messages import EventMessage, format_decision, format_events, parse_events
+
+DECISION = Decision(
+    label=2,
+    class_name="two",
+    votes=np.array([0, 1, 5]),
+    stopped=True,
+    t_us=9000,
+    passes=10,
+    steps=40,
+    rounds=41,
+    spikes={"hidden": 100, "output": 6},
+    input_events=50,
+    synops=5000,
+    first_spike=(1, 2, 3),
+    first_led={2: (1, 2, 3)},
+    undelivered=0,
+    wall_s=0.25,
+)
+
+
+def written(value, binary):
+    return msgpack.packb(value) if binary else json.dumps(value)
+
+
+either = pytest.mark.parametrize("binary", [False, True], ids=["json", "msgpack"])
+
+
+@either
+def test_a_message_with_events_says_what_it_says(binary):
+    message = parse_events(
+        written({"t_us": [0, 140, 140], "index": [3, 17, 0], "end": True}, binary)
+    )
+    assert message == EventMessage(SpikeTrain([0, 140, 140], [3, 17, 0]), end=True)
+    assert not message.provisional
+
+
+@either
+def test_a_message_may_only_end_the_sample_or_ask_for_provisional_decisions(binary):
+    assert parse_events(written({"end": True}, binary)) == EventMessage(SpikeTrain([], []), True)
+    asking = parse_events(written({"provisional": True, "t_us": [], "index": []}, binary))
+    assert asking == EventMessage(SpikeTrain([], []), provisional=True)
+    assert parse_events(written({}, binary)) == EventMessage(SpikeTrain([], []))
+
+
+@either
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([], r"^message: expected `object`, got `array`$"),
+        (5, r"^message: expected `object`, got `int`$"),
+        (None, r"^message: expected `object`, got `(null|None)`$"),
+        (
+            {"ends": True},
+            r"^message: object contains unknown field `ends`, expected t_us, index, end or p",
+        ),
+        ({"t_us": [1]}, r"^index: missing, expected as many as in t_us$"),
+        ({"index": [1]}, r"^t_us: missing, expected as many as in index$"),
+        ({"t_us": [1, 2], "index": [1]}, r"^index: 1 events, expected 2 as in t_us$"),
+        ({"t_us": [2, 1], "index": [1, 1]}, r"^t_us\[1\]: 1 after 2, expected ascending"),
+        ({"t_us": [-1], "index": [1]}, r"^t_us\[0\]: expected `int` >= 0$"),
+        ({"t_us": [2**53 + 1], "index": [1]}, r"^t_us\[0\]: expected `int` <= 9007199254740992$"),
+        ({"t_us": [1], "index": [2**24]}, r"^index\[0\]: expected `int` <= 16777215$"),
+        ({"t_us": [2**63], "index": [1]}, r"^t_us\[0\]: expected `int` <= 9007199254740992$"),
+        ({"t_us": [0.5], "index": [1]}, r"^t_us\[0\]: expected `int`, got `float`$"),
+        ({"t_us": ["1"], "index": [1]}, r"^t_us\[0\]: expected `int`, got `str`$"),
+        ({"t_us": [True], "index": [1]}, r"^t_us\[0\]: expected `int`, got `bool`$"),
+        ({"t_us": [None], "index": [1]}, r"^t_us\[0\]: expected `int`, got `(null|None)`$"),
+        ({"t_us": [[1]], "index": [1]}, r"^t_us\[0\]: expected `int`, got `array`$"),
+        ({"t_us": {"0": 1}, "index": [1]}, r"^t_us: expected `array \| null`, got `object`$"),
+        ({"end": 1}, r"^end: expected `bool`, got `int`$"),
+        ({"end": "true"}, r"^end: expected `bool`, got `str`$"),
+    ],
+)
+def test_what_breaks_the_format_is_refused_by_the_name_of_its_field(value, said, binary):
+    with pytest.raises(MessageError, match=said):
+        parse_events(written(value, binary))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "nul", '{"t_us": [NaN], "index": [1]}', '{"t_us": [1e400], "index": [0]}',
+     '{"t_us": [1' + "0" * 5000 + '], "index": [0]}', '{"end": true} {}', "\ud800", '{"\ud800": 1}',
+     "[" * 100_000, '{"t_us": ' + "[" * 100_000],
+)  # fmt: skip
+def test_text_that_is_no_json_message_is_refused(text):
+    with pytest.raises(MessageError):
+        parse_events(text)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"\x81",
+        b"\x91" * 100_000,
+        b"\x81\xa4t_us" + b"\xdd\xff\xff\xff\xff" * 10_000,
+        b"\x81\xa4t_us\xdd\x7f\xff\xff\xff",
+        b"\xdf\xff\xff\xff\xff",
+        msgpack.packb({"t_us": [msgpack.ExtType(1, b"1")], "index": [1]}),
+        msgpack.packb({"t_us": [msgpack.Timestamp(1)], "index": [1]}),
+        msgpack.packb({"t_us": b"\0\0", "index": b"\0\0"}),
+        msgpack.packb({1: [1], 2: [1]}),
+        msgpack.packb({"end": True}) + b"\0",
+        msgpack.packb({"t_us": [float("nan")], "index": [0]}),
+    ],
+)
+def test_bytes_that_are_no_message_are_refused(data):
+    with pytest.raises(MessageError):
+        parse_events(data)
+
+
+@either
+def test_a_message_above_the_limit_is_not_looked_at(binary):
+    data = written({"t_us": [0] * 1000, "index": [0] * 1000}, binary)
+    assert parse_events(data, max_bytes=len(data)).events.t_us.size == 1000
+    with pytest.raises(MessageError, match=rf"^message: {len(data)} bytes, the limit is 100$"):
+        parse_events(data, max_bytes=100)
+    assert limits.MAX_MESSAGE_BYTES == 2**20
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+near_messages = st.fixed_dictionaries(
+    {},
+    optional={
+        "t_us": st.lists(st.integers(-2, 2**64 - 1) | json_values, max_size=5) | json_values,
+        "index": st.lists(st.integers(-2, 2**25), max_size=5) | json_values,
+        "end": st.booleans() | json_values,
+        "provisional": st.booleans(),
+        "other": json_values,
+    },
+)
+
+
+def accepted_or_refused(data):
+    with contextlib.suppress(MessageError):
+        message = parse_events(data)
+        assert isinstance(message, EventMessage)
+        assert len(message.events.t_us) == len(message.events.index)
+
+
+@given(st.text() | near_messages.map(json.dumps) | json_values.map(json.dumps))
+def test_any_text_is_accepted_or_refused(text):
+    accepted_or_refused(text)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_accepted_or_refused(data):
+    accepted_or_refused(data)
+
+
+@given(near_messages, st.data())
+def test_a_message_with_a_few_bytes_changed_is_accepted_or_refused(value, data):
+    try:
+        packed = bytearray(msgpack.packb(value, unicode_errors="replace"))
+    except (OverflowError, ValueError):
+        return  # MessagePack has no such integers
+    for at in data.draw(st.lists(st.integers(0, len(packed) - 1), max_size=3)):
+        packed[at] = data.draw(st.integers(0, 255))
+    accepted_or_refused(bytes(packed))
+
+
+events = st.lists(
+    st.tuples(st.integers(0, limits.MAX_TIME_US), st.integers(0, limits.MAX_INPUTS - 1)),
+    max_size=20,
+).map(lambda pairs: SpikeTrain(sorted(t for t, _ in pairs), [i for _, i in pairs]))
+
+
+@given(st.builds(EventMessage, events, st.booleans(), st.booleans()), st.booleans())
+def test_what_is_written_is_read_as_it_was(message, binary):
+    data = format_events(message, binary=binary)
+    assert isinstance(data, bytes if binary else str)
+    assert parse_events(data) == message
+
+
+@either
+def test_a_decision_is_written_with_its_keys_in_their_order(binary):
+    data = format_decision(DECISION, 7, 1.52349, binary=binary)
+    found = msgpack.unpackb(data) if binary else json.loads(data)
+    assert list(found.items()) == [
+        ("sample", 7),
+        ("label", 2),
+        ("class_name", "two"),
+        ("votes", [0, 1, 5]),
+        ("spikes", 106),
+        ("rounds", 41),
+        ("latency_ms", 1.523),
+        ("final", True),
+    ]
+
+
+def test_a_decision_without_a_label_has_nulls():
+    none = replace(DECISION, label=None, class_name=None, is_final=False)
+    found = json.loads(format_decision(none, 0, 0.0))
+    assert (found["label"], found["class_name"], found["final"]) == (None, None, False)

@@ -1,0 +1,245 @@
+"""Where decisions go."""
+
+import asyncio
+import io
+import json
+import threading
+from dataclasses import replace
+
+import msgpack
+import numpy as np
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+
+import neuroasync as na
+from neuroasync.shipped import shipped_bundle, shipped_spikes
+from neuroasync.sinks import JsonLines, WebsocketSink, pump
+from neuroasync.sources import SourceCounts
+from tests.helpers.event_streams import each
+
+BASE = na.Decision(
+    label=0,
+    class_name=None,
+    votes=np.array([1, 0]),
+    stopped=False,
+    t_us=0,
+    passes=1,
+    steps=1,
+    rounds=1,
+    spikes={"output": 1},
+    input_events=1,
+    synops=1,
+    first_spike=None,
+    first_led={},
+    undelivered=0,
+    wall_s=0.5,
+)
+
+
+def decision(label, **changes):
+    return replace(BASE, label=label, **changes)
+
+
+FIVE = [decision(k) for k in range(5)]
+
+
+async def test_a_function_gets_each_decision_in_order(no_leaks):
+    found = []
+    assert await pump(each(*FIVE), found.append) == SourceCounts(accepted=5)
+    assert found == FIVE
+
+
+async def test_an_async_function_is_waited_for(no_leaks):
+    found = []
+
+    async def sink(decision):
+        await asyncio.sleep(0)
+        found.append(decision)
+
+    assert await pump(each(*FIVE), sink) == SourceCounts(accepted=5)
+    assert found == FIVE
+
+
+async def test_a_queue_takes_what_it_has_room_for(no_leaks):
+    queue = na.BoundedQueue(2, "drop-oldest")
+    await pump(each(*FIVE), queue.put)
+    queue.close()
+    assert [d async for d in queue] == FIVE[3:]
+    assert queue.dropped == 3
+
+
+class Slow:
+    """A sink that waits until it may go on."""
+
+    def __init__(self):
+        self.found = []
+        self.may_go_on = asyncio.Event()
+
+    async def __call__(self, decision):
+        await self.may_go_on.wait()
+        self.found.append(decision.label)
+
+
+async def all_made(decisions, sink):
+    """Yield them; once all are made, the sink may go on."""
+    for made in decisions:
+        yield made
+        await asyncio.sleep(0)
+    sink.may_go_on.set()
+
+
+@pytest.mark.parametrize(
+    ("when_full", "found"), [("drop-oldest", [0, 3, 4]), ("drop-newest", [0, 1, 2])]
+)
+async def test_a_slow_sink_loses_what_was_chosen_and_it_is_counted(when_full, found, no_leaks):
+    sink = Slow()
+    counts = await pump(all_made(FIVE, sink), sink, capacity=2, when_full=when_full)
+    assert sink.found == found
+    assert counts == SourceCounts(accepted=3, dropped=2)
+
+
+async def test_a_slow_sink_makes_decisions_wait_unless_told_otherwise(no_leaks):
+    sink, made = Slow(), []
+
+    async def source():
+        for one in FIVE:
+            made.append(one)
+            yield one
+
+    async with asyncio.TaskGroup() as tasks:
+        pumping = tasks.create_task(pump(source(), sink, capacity=1))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(made) == 3  # one in the sink, one waits, one is under way
+        sink.may_go_on.set()
+    assert pumping.result() == SourceCounts(accepted=5)
+    assert sink.found == [0, 1, 2, 3, 4]
+
+
+async def test_a_slow_sink_where_that_is_an_error(no_leaks):
+    sink = Slow()
+
+    async def source():
+        for one in FIVE:
+            if one.label == 2:  # one is in the sink, one waits
+                sink.may_go_on.set()
+            yield one
+            await asyncio.sleep(0)
+
+    with pytest.raises(na.QueueFullError):
+        await pump(source(), sink, capacity=1, when_full="error")
+    assert sink.found == [0, 1]
+
+
+async def test_what_a_sink_raises_ends_it(no_leaks):
+    def sink(decision):
+        if decision.label == 2:
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match=r"^disk full$"):
+        await pump(each(*FIVE), sink)
+
+
+async def test_what_the_stream_raises_comes_after_what_it_gave(no_leaks):
+    found = []
+    with pytest.raises(na.ClosedError):
+        await pump(each(*FIVE[:2], na.ClosedError("closed")), found.append)
+    assert found == FIVE[:2]
+
+
+async def test_a_stream_of_decisions_is_closed_in_the_end(no_leaks):
+    def sink(decision):
+        raise OSError
+
+    decisions = each(*FIVE)
+    with pytest.raises(OSError, match=r"^$"):
+        await pump(decisions, sink)
+    assert [d async for d in decisions] == []
+
+
+@pytest.mark.parametrize("ticks", range(6))
+async def test_a_cancelled_pump_leaves_no_task_behind(ticks, no_leaks):
+    pumping = asyncio.create_task(pump(each(*FIVE), Slow()))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    pumping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pumping
+
+
+async def test_a_file_gets_a_line_for_each_decision(tmp_path, no_leaks):
+    decisions = [decision(1), decision(1, is_final=False), decision(None)]
+    async with JsonLines(tmp_path / "out.jsonl") as sink:
+        await pump(each(*decisions), sink)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(d["sample"], d["label"], d["final"]) for d in lines] == [
+        (0, 1, True),
+        (1, 1, False),
+        (1, None, True),
+    ]
+    assert lines[0]["latency_ms"] == 500.0
+
+
+async def test_a_line_can_be_read_as_soon_as_it_is_written(tmp_path):
+    async with JsonLines(tmp_path / "out.jsonl") as sink:
+        await sink(decision(3))
+        assert json.loads((tmp_path / "out.jsonl").read_text())["label"] == 3
+
+
+async def test_a_stream_gets_lines_and_stays_open(no_leaks):
+    stream = io.StringIO()
+    async with JsonLines(stream) as sink:
+        await pump(each(*FIVE), sink)
+    assert stream.getvalue().count("\n") == 5
+
+
+async def test_a_stream_that_blocks_does_not_hold_the_loop_up(no_leaks):
+    may_go_on = threading.Event()
+
+    class Blocking(io.StringIO):
+        def write(self, text):
+            may_go_on.wait(10)
+            return super().write(text)
+
+    async with JsonLines(Blocking()) as sink, asyncio.TaskGroup() as tasks:
+        writing = tasks.create_task(sink(decision(0)))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not writing.done()
+        may_go_on.set()
+
+
+async def test_a_file_that_cannot_be_written_says_so(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        async with JsonLines(tmp_path / "missing" / "out.jsonl"):
+            pass
+    with pytest.raises(na.ClosedError, match=r"^the file is not open; use the sink in an async w"):
+        await JsonLines(tmp_path / "out.jsonl")(decision(0))
+
+
+@pytest.mark.parametrize("binary", [False, True])
+async def test_a_websocket_gets_a_message_for_each_decision(binary, no_leaks):
+    async def handler(connection):
+        await pump(each(*FIVE), WebsocketSink(connection, binary=binary))
+
+    async with serve(handler, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        async with connect(f"ws://127.0.0.1:{port}") as client:
+            got = [data async for data in client]
+    found = [msgpack.unpackb(d) if binary else json.loads(d) for d in got]
+    assert [(d["sample"], d["label"]) for d in found] == [(k, k) for k in range(5)]
+
+
+async def test_decisions_of_a_real_stream_come_out_as_they_were_made(tmp_path, no_leaks):
+    samples = shipped_spikes()[:6]
+    async with na.Network(shipped_bundle("unlayered")) as network:
+        expected = [
+            await network.decide(train, seed=na.sample_seed(0, k))
+            for k, train in enumerate(samples)
+        ]
+        async with network.session() as session, JsonLines(tmp_path / "out.jsonl") as sink:
+            await pump(session.stream(samples), sink)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["votes"] for line in lines] == [d.votes.tolist() for d in expected]
+    assert [line["class_name"] for line in lines] == [d.class_name for d in expected]
