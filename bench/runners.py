@@ -12,7 +12,7 @@ from neuroasync import Bundle, Decision, Network, Session, SpikeTrain
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Control, Votes
 from neuroasync.core.kernels.voting import leader
 
 __all__ = ["Counts", "bare_decider", "counts", "open_session", "recorded", "session_decider"]
@@ -73,11 +73,11 @@ def bare_decider(
         label = int(leader(votes))
         return Counts(
             None if label < 0 else label,
-            tuple(votes[lay.VOTES].tolist()),
-            control[lay.STEPS],
-            control[lay.ROUNDS],
-            control[lay.SYNOPS],
-            control[lay.SPIKES],
+            tuple(votes[Votes.COUNT].tolist()),
+            control[Control.STEPS],
+            control[Control.ROUNDS],
+            control[Control.SYNOPS],
+            control[Control.SPIKES],
         )
 
     return decide

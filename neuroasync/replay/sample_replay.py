@@ -13,7 +13,7 @@ from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_sample import end_of, feed_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Control, Group, Populations
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import ReplayError
 
@@ -87,10 +87,10 @@ class SampleReplay:
         populations = forward.plan.wiring.wires.populations
         found = [np.empty(0, np.int64)]
         for p in reached:
-            if populations[p, lay.EXTERNAL]:
+            if populations[p, Populations.CUSTOM]:
                 forward.current(p)
                 fired = self._neuron[self._fired.upto(forward.passes - 1, forward.step)]
-                start, stop = populations[p, lay.START], populations[p, lay.STOP]
+                start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
                 forward.report(p, fired[(fired >= start) & (fired < stop)])
             else:
                 forward.integrate(p)
@@ -107,9 +107,9 @@ class SampleReplay:
 
     def _check_group(self) -> None:
         """Compare what is being delivered."""
-        n = int(self._forward.state.control[lay.GROUP])
+        n = int(self._forward.state.control[Control.GROUP])
         group = self._forward.state.attach().group
-        found = group[[lay.KEY, lay.ORIGIN, lay.COUNT, lay.VIA], :n]
+        found = group[[Group.KEY, Group.ORIGIN, Group.MULTIPLICITY, Group.CONNECTION], :n]
         now = self._delivered.take(self._forward.passes - 1, self._forward.step)
         expected = self._slots[:, now]
         if np.array_equal(found, expected):

@@ -12,7 +12,7 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.input_buffer import Events, InputBuffer, event_count
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Populations
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recording import Recorder
 from neuroasync.errors import ClosedError, LimitError
@@ -272,7 +272,7 @@ class SampleRunner:
                 "a session that records has no snapshot, nor goes on with one: a recording is in "
                 "one piece"
             )
-        if self._forward.plan.wiring.wires.populations[:-1, lay.EXTERNAL].any():
+        if self._forward.plan.wiring.wires.populations[:-1, Populations.CUSTOM].any():
             raise RuntimeError(
                 "a session with a population of yours has no snapshot, nor goes on with one: what "
                 "yours holds is not in it"

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.engine.simulator import Simulator, positions
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.entry_points import run_to_delivery
+from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine
@@ -154,13 +154,13 @@ class Scheduler:
                     resume(None)
                 if self._taps:
                     self._show(positions(why))
-            elif why == lay.MANY:
+            elif why == Interrupt.MANY_POPULATIONS:
                 reached = forward.reached()
                 for resume in self._resumes_of(reached):
                     resume(None)
                 self._show(reached)
             elif not forward.serve(why):
-                if why != lay.BUDGET_SPENT:
+                if why != Interrupt.BUDGET_SPENT:
                     return
             else:
                 self._check_open()  # what was served may have been a function of the user's
@@ -173,12 +173,12 @@ class Scheduler:
         forward, turns = self.forward, self._turns
         while True:
             why = run_to_delivery(forward.state.context, end_us, turns.work())
-            if why >= 0 or why == lay.MANY:
+            if why >= 0 or why == Interrupt.MANY_POPULATIONS:
                 reached = forward.reached()
                 await self._deliver(reached)
                 self._show(reached)
             elif not forward.serve(why):
-                if why != lay.BUDGET_SPENT:
+                if why != Interrupt.BUDGET_SPENT:
                     return
             else:
                 self._check_open()

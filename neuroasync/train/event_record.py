@@ -18,7 +18,7 @@ from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Context, Control, Interrupt, SpikeLog
 from neuroasync.core.model.model import Model
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.runtime.batch.job import cores
@@ -85,11 +85,11 @@ class _Chunk:
         self.ends = np.zeros((3, shape[0]), np.int64)
         self.state.keep = True
         context = self.state.attach().context
-        context[lay.WEIGHTS] = wires.weights.ctypes.data
-        context[lay.PEAK_PASSES] = passes
-        context[lay.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
+        context[Context.WEIGHTS] = wires.weights.ctypes.data
+        context[Context.PEAK_PASSES] = passes
+        context[Context.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
         control = self.state.control
-        control[lay.ROWS] = control[lay.SLOTS] = 0
+        control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
     def peak_places(self) -> NDArray[np.int64]:
         """Addresses of the peaks and their steps, and the bytes of a sample in each."""
@@ -99,13 +99,15 @@ class _Chunk:
     def grow(self) -> None:
         """Make the room that a kernel asked for; nothing logged is lost."""
         control, workspace = self.state.control, self.state.attach()
-        needed, neurons = int(control[lay.NEEDED]), self.state.plan.wiring.model.size
-        workspace.grow_logs(int(control[lay.ROWS]) + neurons, int(control[lay.SLOTS]) + needed)
+        needed, neurons = int(control[Control.NEEDED_CAPACITY]), self.state.plan.wiring.model.size
+        workspace.grow_logs(
+            int(control[Control.SPIKE_LOG]) + neurons, int(control[Control.DELIVERY_LOG]) + needed
+        )
         self.state.make_room()
 
     def sample_rows(self) -> Iterable[NDArray[np.int64]]:
         """(pass, step, neuron) of each spike of each sample."""
-        rows = self.state.attach().rows[[lay.PASS_, lay.STEP_, lay.NEURON_]].T
+        rows = self.state.attach().rows[[SpikeLog.PASS, SpikeLog.STEP, SpikeLog.NEURON]].T
         starts = [0, *self.ends[1, :-1].tolist()]
         return (rows[a:b] for a, b in zip(starts, self.ends[1].tolist(), strict=True))
 
@@ -234,12 +236,12 @@ class EventRecordRunner:
                 self._owner, record.votes[at], record.spikes[at], record.labels[at],
             )  # fmt: skip
             control, resumes = state.control, True
-            if why == lay.NEEDS_ROOM:
+            if why == Interrupt.NEEDS_ROOM:
                 chunk.grow()
-            elif why == lay.STEP_LIMIT:
+            elif why == Interrupt.STEP_LIMIT:
                 raise ForwardStepLimitError(
-                    f"sample {at.start + k} of the batch, pass {control[lay.PASS]}: did not end "
-                    f"within max_forward_steps = {record.settings.max_forward_steps}; "
+                    f"sample {at.start + k} of the batch, pass {control[Control.PASS]}: "
+                    f"did not end within max_forward_steps = {record.settings.max_forward_steps}; "
                     f"{state.last_to_fire()}. Raise the limit, or make the populations of the "
                     "loop refractory"
                 )

@@ -14,7 +14,7 @@ from neuroasync.core.engine.policies import Policy
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Context, Control, Votes
 from neuroasync.core.kernels.voting import leader
 from neuroasync.core.model.model import Model
 from tests.helpers.reference_simulator import Result
@@ -119,10 +119,10 @@ def _shrink(state: NetworkState, log: int) -> None:
     """Leave the state as little room as it may start with."""
     workspace, n = state.attach(), state.plan.wiring.model.size
     for column, of, room in (
-        (lay.PENDING_, lay.PENDING_ROOM, n + log),
-        (lay.GROUP_, lay.GROUP_ROOM, log),
-        (lay.ROWS_, lay.ROWS_ROOM, n + log),
-        (lay.SLOTS_, lay.SLOTS_ROOM, log + 1),
+        (Context.PENDING, Context.PENDING_CAPACITY, n + log),
+        (Context.GROUP, Context.GROUP_CAPACITY, log),
+        (Context.SPIKE_LOG, Context.SPIKE_LOG_CAPACITY, n + log),
+        (Context.DELIVERY_LOG, Context.DELIVERY_LOG_CAPACITY, log + 1),
     ):
         workspace._hold(column, workspace._arrays[column][:, :room].copy())
         workspace.context[of] = room
@@ -134,9 +134,10 @@ def _result(state: NetworkState, stopped: bool) -> Result:
     votes, control = state.votes, state.control.tolist()
     rows, slots = _columns(state.row_blocks), _columns(state.slot_blocks)
     label = int(leader(votes))
-    led = votes[[lay.LED_SPIKES, lay.LED_STEPS, lay.LED_ROUNDS]].T.tolist()
+    led = votes[[Votes.LED_SPIKES, Votes.LED_STEPS, Votes.LED_ROUNDS]].T.tolist()
     first = tuple(
-        control[c] for c in (lay.FIRST_VOTE_SPIKES, lay.FIRST_VOTE, lay.FIRST_VOTE_ROUNDS)
+        control[c]
+        for c in (Control.FIRST_VOTE_SPIKES, Control.FIRST_VOTE, Control.FIRST_VOTE_ROUNDS)
     )
     return Result(
         rows=[row[:4] for row in rows],
@@ -146,18 +147,18 @@ def _result(state: NetworkState, stopped: bool) -> Result:
         ],
         v=tuple(state.potential),
         m=tuple(state.momentum),
-        votes=votes[lay.VOTES].tolist(),
+        votes=votes[Votes.COUNT].tolist(),
         label=None if label < 0 else label,
         stopped=stopped,
-        t_us=control[lay.TIME] if control[lay.PASS] >= 0 else -1,
-        passes=control[lay.PASS] + 1,
-        steps=control[lay.STEPS],
-        rounds=control[lay.ROUNDS],
-        synops=control[lay.SYNOPS],
-        input_events=control[lay.INPUTS],
+        t_us=control[Control.TIME] if control[Control.PASS] >= 0 else -1,
+        passes=control[Control.PASS] + 1,
+        steps=control[Control.STEPS],
+        rounds=control[Control.ROUNDS],
+        synops=control[Control.SYNOPS],
+        input_events=control[Control.INPUTS],
         first_spike=first if first[1] >= 0 else None,
         first_led={c: tuple(at) for c, at in enumerate(led) if at[0]},
-        undelivered=control[lay.DUE],
+        undelivered=control[Control.IN_FLIGHT],
     )
 
 

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.policies import OrderingPolicy, PendingSpikes
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Control, Pending
 from neuroasync.core.kernels.order_keys import MASK
 from neuroasync.errors import PolicyError, ReplayError
 
@@ -38,8 +38,8 @@ def choose_recorded(state: NetworkState, keys: NDArray[np.int64]) -> int:
     Raises:
         ReplayError: one of them is not pending, or is named twice, or none is named.
     """
-    k, workspace = int(state.control[lay.PENDING]), state.attach()
-    at = {key: position for position, key in enumerate(workspace.pending[lay.KEY, :k].tolist())}
+    k, workspace = int(state.control[Control.PENDING]), state.attach()
+    at = {key: position for position, key in enumerate(workspace.pending[Pending.KEY, :k].tolist())}
     if not keys.size:
         raise ReplayError(f"{k} spikes are pending; the recording delivers none of them")
     for slot, key in enumerate(keys.tolist()):
@@ -67,19 +67,19 @@ def _positions(answer: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] 
 def _pending(state: NetworkState) -> PendingSpikes:
     """What a policy of the user's is shown."""
     control, pending = state.control, state.attach().pending
-    k = int(control[lay.PENDING])
-    origin, owner = pending[lay.ORIGIN, :k].copy(), pending[lay.OWNER, :k].copy()
+    k = int(control[Control.PENDING])
+    origin, owner = pending[Pending.ORIGIN, :k].copy(), pending[Pending.OWNER, :k].copy()
     is_input = owner == len(state.plan.wiring.model.populations)
     neuron = np.where(is_input, 0, origin)
     waiting = state.waiting
     count = np.ones(k, np.int64) if waiting is None else waiting[neuron].astype(np.int64)
     return PendingSpikes(
-        neuron=pending[lay.KEY, :k].copy(),
+        neuron=pending[Pending.KEY, :k].copy(),
         population=owner,
         momentum=np.where(is_input, np.float32(0), state.momentum[neuron]),
-        arrival=pending[lay.ARRIVAL, :k].copy(),
+        arrival=pending[Pending.ARRIVAL, :k].copy(),
         multiplicity=np.where(is_input, 1, count),
-        seed=int(control[lay.SEED]) & MASK,
-        pass_index=int(control[lay.PASS]),
-        step=int(control[lay.STEP]) + 1,
+        seed=int(control[Control.SEED]) & MASK,
+        pass_index=int(control[Control.PASS]),
+        step=int(control[Control.STEP]) + 1,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import RuleCode
 from neuroasync.errors import StopRuleError
 
 __all__ = ["Decision", "Progress", "StopRule", "StopRuleLike", "parse_stop_rule", "short_rule"]
@@ -57,7 +57,7 @@ class StopRule:
     def code(self) -> tuple[int, tuple[int, ...]]:
         """Number and arguments that the kernels know it by."""
         if self.name == "first-spike":
-            return lay.VOTE_COUNT, (1,)
+            return RuleCode.VOTES, (1,)
         return _CODES[self.name], self.arguments
 
 
@@ -65,10 +65,10 @@ StopRuleLike: TypeAlias = str | StopRule | Callable[[Progress], bool]
 """When to stop: a rule, how it is written, or a function that says when."""
 
 _CODES: Final = {
-    "quiet": lay.QUIET,
-    "votes": lay.VOTE_COUNT,
-    "margin": lay.MARGIN,
-    "steps": lay.STEPS_AFTER,
+    "quiet": RuleCode.QUIET,
+    "votes": RuleCode.VOTES,
+    "margin": RuleCode.MARGIN,
+    "steps": RuleCode.STEPS,
 }
 _LEAST: Final = {"votes": 1, "margin": 1, "steps": 0}
 _EXPECTED: Final = (

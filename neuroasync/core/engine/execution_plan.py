@@ -10,15 +10,23 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import (
+    Context,
+    Control,
+    PolicyCode,
+    Populations,
+    RuleCode,
+    Settings,
+    Votes,
+)
 
 __all__ = ["ALIGNED_FROM", "LINE", "ExecutionPlan"]
 
 _CODES: Final = {
-    LayerSync: lay.LAYER_SYNC,
-    Random: lay.RANDOM,
-    Momentum: lay.MOMENTUM_ORDER,
-    Fifo: lay.FIFO,
+    LayerSync: PolicyCode.LAYER_SYNC,
+    Random: PolicyCode.RANDOM,
+    Momentum: PolicyCode.MOMENTUM,
+    Fifo: PolicyCode.FIFO,
 }
 LINE: Final = 8
 """Words of a cache line: of 16 neurons' potentials, which come to rest and decay together."""
@@ -60,23 +68,26 @@ class ExecutionPlan:
         self.run = settings
         self.settings = _packed(wiring, settings)
         if is_replay:
-            self.settings[lay.POLICY] = lay.CUSTOM
+            self.settings[Settings.POLICY] = PolicyCode.CUSTOM
         noise = settings.policy.noise if isinstance(settings.policy, Momentum) else 0.0
         self.knobs = np.array([noise, dropout], np.float64)
         populations = wiring.wires.populations[:-1]
         self.is_built_in = (
-            self.settings[lay.POLICY] != lay.CUSTOM
-            and self.settings[lay.RULE] != lay.CALLABLE
-            and not populations[:, lay.EXTERNAL].any()
+            self.settings[Settings.POLICY] != PolicyCode.CUSTOM
+            and self.settings[Settings.STOP_RULE] != RuleCode.CALLABLE
+            and not populations[:, Populations.CUSTOM].any()
         )
         self.idle: list[ScratchBuffers] = []
         self.names = tuple(p.name for p in wiring.model.populations)
-        self._places = np.zeros(lay.SESSION_END - lay.SETTINGS, np.int64)
+        self._places = np.zeros(Context.SESSION_END - Context.SETTINGS, np.int64)
         self.size = self._lay_out(populations, dropout)
-        self._votes_at, self._spikes_at = self.at(lay.VOTES_AT) // 8, self.at(lay.SPIKES_AT) // 8
+        self._votes_at, self._spikes_at = (
+            self.at(Context.VOTES_AT) // 8,
+            self.at(Context.SPIKES_AT) // 8,
+        )
         self.head = self._spikes_at + len(self.names)
-        self._place(lay.SETTINGS, self.settings.ctypes.data)
-        self._place(lay.KNOBS, self.knobs.ctypes.data)
+        self._place(Context.SETTINGS, self.settings.ctypes.data)
+        self._place(Context.FLOAT_SETTINGS, self.knobs.ctypes.data)
 
     def parts(
         self, head: NDArray[np.int64]
@@ -84,8 +95,8 @@ class ExecutionPlan:
         """Control i64[..], votes i64[5, classes] and spikes i64[P] in the head of a memory."""
         votes, spikes = self._votes_at, self._spikes_at
         return (
-            head[: lay.CONTROL_COLUMNS],
-            head[votes:spikes].reshape(lay.VOTE_COLUMNS, -1),
+            head[: len(Control)],
+            head[votes:spikes].reshape(len(Votes), -1),
             head[spikes : self.head],
         )
 
@@ -96,15 +107,15 @@ class ExecutionPlan:
         except IndexError:
             pass
         workspace = ScratchBuffers(self.wiring)
-        workspace.context[lay.SETTINGS : lay.SESSION_END] = self._places
+        workspace.context[Context.SETTINGS : Context.SESSION_END] = self._places
         return workspace
 
     def at(self, column: int) -> int:
         """Where in a session's memory something is, in bytes; -1 if it is not needed."""
-        return int(self._places[column - lay.SETTINGS])
+        return int(self._places[column - Context.SETTINGS])
 
     def _place(self, column: int, value: int) -> None:
-        self._places[column - lay.SETTINGS] = value
+        self._places[column - Context.SETTINGS] = value
 
     def _lay_out(self, populations: NDArray[np.int64], dropout: float) -> int:
         """Give each part of a session's memory its place; return the words of all."""
@@ -112,45 +123,59 @@ class ExecutionPlan:
         n, count = model.size, len(model.populations)
         classes = model.populations[model.index(model.output)].size
         ring = 0 if model.timestep_us else _ring_room(n)
-        fires_again = (populations[:, lay.REFRACTORY] == 0) | (populations[:, lay.EXTERNAL] == 1)
+        fires_again = (populations[:, Populations.REFRACTORY] == 0) | (
+            populations[:, Populations.CUSTOM] == 1
+        )
         parts = (
-            (lay.CONTROL_AT, True, 8 * lay.CONTROL_COLUMNS),
-            (lay.VOTES_AT, True, 8 * lay.VOTE_COLUMNS * classes),
-            (lay.SPIKES_AT, True, 8 * count),
-            (lay.V_AT, True, 4 * n),
-            (lay.MOMENTUM_AT, True, 4 * n),
-            (lay.MARKS_AT, True, 4 * n),
-            (lay.CLOCKS_AT, True, 8 * self.wiring.blocks),
-            (lay.RECEIVED_AT, bool((populations[:, lay.SYNC] > 0).any()), 4 * n),
-            (lay.WAITING_AT, bool(fires_again.any()) or dropout > 0, 4 * n),
-            (lay.LISTED_AT, bool(populations[:, lay.LATE].any()), 8 * n),
-            (lay.RING_AT, ring > 0, 8 * ring + 4 * ring * count),
+            (Context.CONTROL_AT, True, 8 * len(Control)),
+            (Context.VOTES_AT, True, 8 * len(Votes) * classes),
+            (Context.SPIKES_AT, True, 8 * count),
+            (Context.V_AT, True, 4 * n),
+            (Context.MOMENTUM_AT, True, 4 * n),
+            (Context.LAST_GROUP_AT, True, 4 * n),
+            (Context.CLOCKS_AT, True, 8 * self.wiring.blocks),
+            (
+                Context.RECEIVED_AT,
+                bool((populations[:, Populations.SYNC_THRESHOLD] > 0).any()),
+                4 * n,
+            ),
+            (Context.MULTIPLICITY_AT, bool(fires_again.any()) or dropout > 0, 4 * n),
+            (
+                Context.SUPRATHRESHOLD_AT,
+                bool(populations[:, Populations.FIRES_SPONTANEOUSLY].any()),
+                8 * n,
+            ),
+            (Context.RING_AT, ring > 0, 8 * ring + 4 * ring * count),
         )
         words = 0
         for column, is_needed, size in parts:
-            if n >= ALIGNED_FROM and column in (lay.V_AT, lay.MOMENTUM_AT, lay.MARKS_AT):
+            if n >= ALIGNED_FROM and column in (
+                Context.V_AT,
+                Context.MOMENTUM_AT,
+                Context.LAST_GROUP_AT,
+            ):
                 words += -words % LINE
             self._place(column, 8 * words if is_needed else -1)
             words += -(-size // 8) if is_needed else 0
-        self._place(lay.RING_ROOM, ring)
+        self._place(Context.RING_CAPACITY, ring)
         return words
 
 
 def _packed(wiring: PackedNetwork, settings: RunSettings) -> NDArray[np.int64]:
     model = wiring.model
     rule = settings.until
-    code, arguments = (lay.CALLABLE, ()) if callable(rule) else rule.code
-    packed = np.zeros(lay.SETTINGS_COLUMNS + len(arguments), np.int64)
-    packed[lay.RULE], packed[lay.ARGUMENTS] = code, len(arguments)
-    packed[lay.SETTINGS_COLUMNS :] = arguments
-    packed[lay.POLICY] = _CODES.get(type(settings.policy), lay.CUSTOM)
-    packed[lay.GROUP_SIZE] = settings.group_size
-    packed[lay.QUEUED] = settings.input == "queued"
-    packed[lay.MAX_STEPS] = settings.max_forward_steps
-    packed[lay.OUTPUT] = model.index(model.output)
-    packed[lay.TIMESTEP] = model.timestep_us
-    packed[lay.FAN_DELAYED] = wiring.fan_delayed
-    packed[lay.MAX_PASSES] = limits.MAX_PASSES
+    code, arguments = (RuleCode.CALLABLE, ()) if callable(rule) else rule.code
+    packed = np.zeros(len(Settings) + len(arguments), np.int64)
+    packed[Settings.STOP_RULE], packed[Settings.RULE_ARGUMENTS] = code, len(arguments)
+    packed[len(Settings) :] = arguments
+    packed[Settings.POLICY] = _CODES.get(type(settings.policy), PolicyCode.CUSTOM)
+    packed[Settings.GROUP_SIZE] = settings.group_size
+    packed[Settings.QUEUED] = settings.input == "queued"
+    packed[Settings.MAX_STEPS] = settings.max_forward_steps
+    packed[Settings.OUTPUT] = model.index(model.output)
+    packed[Settings.TIMESTEP_US] = model.timestep_us
+    packed[Settings.MAX_DELAYED_FAN_OUT] = wiring.fan_delayed
+    packed[Settings.MAX_PASSES] = limits.MAX_PASSES
     return packed
 
 

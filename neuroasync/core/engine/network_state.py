@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionPlan
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.entry_points import begin, carry, freshen_all
+from neuroasync.core.kernels.layout import Context, Control, InFlight, Phase
 
 __all__ = ["NetworkState"]
 
-_CLEAN: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
+_CLEAN: Final = (Phase.BETWEEN_PASSES, Phase.STOPPED)
 """Phases in which nothing of a session is in its workspace, except logs."""
 _MOST_IDLE: Final = 4
 _NO_CONTEXT: Final = 0
@@ -62,7 +62,7 @@ class NetworkState:
         self._due: NDArray[np.int64] | None = None
         self._memory = _zeros(plan)
         self._address: int = self._memory.ctypes.data
-        self.control = self._memory[: lay.CONTROL_COLUMNS]
+        self.control = self._memory[: len(Control)]
         self.reset(0)
 
     @property
@@ -83,26 +83,26 @@ class NetworkState:
     @property
     def potential(self) -> NDArray[np.float32]:
         """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`settle`."""
-        return self.part(lay.V_AT, np.float32, self.plan.wiring.model.size)
+        return self.part(Context.V_AT, np.float32, self.plan.wiring.model.size)
 
     @property
     def momentum(self) -> NDArray[np.float32]:
         """Momenta f32[N]; of neurons that nothing reached, see :meth:`settle`."""
-        return self.part(lay.MOMENTUM_AT, np.float32, self.plan.wiring.model.size)
+        return self.part(Context.MOMENTUM_AT, np.float32, self.plan.wiring.model.size)
 
     @property
     def waiting(self) -> NDArray[np.int32] | None:
         """Pending spikes of each neuron, i32[N]; None where one is the most."""
-        if self.plan.at(lay.WAITING_AT) < 0:
+        if self.plan.at(Context.MULTIPLICITY_AT) < 0:
             return None
-        return self.part(lay.WAITING_AT, np.int32, self.plan.wiring.model.size)
+        return self.part(Context.MULTIPLICITY_AT, np.int32, self.plan.wiring.model.size)
 
     @property
     def due(self) -> NDArray[np.int64]:
         """Spikes in flight i64[5, D]."""
         if self._due is None:
             room = self.plan.wiring.model.size if self.plan.wiring.fan_delayed else 0
-            self._due = np.zeros((lay.DUE_COLUMNS, room), np.int64)
+            self._due = np.zeros((len(InFlight), room), np.int64)
         return self._due
 
     @property
@@ -113,15 +113,15 @@ class NetworkState:
     def reset(self, seed: int) -> None:
         """Start a new sample that runs with ``seed`` (64 bits)."""
         control = self.control
-        if control[lay.PHASE] not in _CLEAN:
+        if control[Control.PHASE] not in _CLEAN:
             # It was abandoned in the middle of a pass: the workspace is not clean.
             self.workspace, self.context = None, _NO_CONTEXT
         if self.keep:
             self.row_blocks, self.slot_blocks = [], []
         # The rest is for the kernel, once there is a workspace.
-        control[lay.SEED] = _signed(seed)
-        control[lay.PHASE], control[lay.PASS] = lay.BETWEEN_PASSES, -1
-        control[lay.CARRIES] = control[lay.IS_DECIDED] = 0
+        control[Control.SEED] = _signed(seed)
+        control[Control.PHASE], control[Control.PASS] = Phase.BETWEEN_PASSES, -1
+        control[Control.CARRIES] = control[Control.IS_DECIDED] = 0
         self._is_fresh = True
 
     def carry(self, seed: int, shift_us: int) -> None:
@@ -133,21 +133,24 @@ class NetworkState:
         if self.workspace is None:
             self.workspace = workspace = self.plan.workspace()
             self.context, context = workspace.address, workspace.context
-            context[lay.SESSION] = self._address
+            context[Context.SESSION] = self._address
             if self.plan.wiring.fan_delayed:
-                context[lay.DUE_], context[lay.DUE_ROOM] = self.due.ctypes.data, self.due.shape[1]
+                context[Context.IN_FLIGHT], context[Context.IN_FLIGHT_CAPACITY] = (
+                    self.due.ctypes.data,
+                    self.due.shape[1],
+                )
         if self.keep:
             self.workspace.start_logs()
         if self._is_fresh:
             self._is_fresh = False
-            begin(self.context, self.control[lay.SEED])
+            begin(self.context, self.control[Control.SEED])
         return self.workspace
 
     def detach(self) -> None:
         """Give the workspace to whoever needs one, unless a pass or a log is under way in it."""
         if self.workspace is None or self.keep or self.workspace.has_logs:
             return
-        if self.control[lay.PHASE] in _CLEAN:
+        if self.control[Control.PHASE] in _CLEAN:
             self.workspace.forget_events()
             if len(self.plan.idle) < _MOST_IDLE:
                 self.plan.idle.append(self.workspace)
@@ -162,28 +165,28 @@ class NetworkState:
         workspace = self.attach()
         self._due = grown(self.due, due.shape[1])
         self._due[:, : due.shape[1]] = due
-        self.control[lay.DUE] = due.shape[1]
+        self.control[Control.IN_FLIGHT] = due.shape[1]
         if self.plan.wiring.fan_delayed:
-            workspace.context[lay.DUE_] = self._due.ctypes.data
-            workspace.context[lay.DUE_ROOM] = self._due.shape[1]
+            workspace.context[Context.IN_FLIGHT] = self._due.ctypes.data
+            workspace.context[Context.IN_FLIGHT_CAPACITY] = self._due.shape[1]
 
     def make_room(self) -> None:
         """Make the room that a kernel asked for: empty the logs, grow what is short."""
         workspace, control = self.attach(), self.control
-        needed = int(control[lay.NEEDED])
+        needed = int(control[Control.NEEDED_CAPACITY])
         if self.row_blocks is not None:
             self.flush()
         workspace.make_room(control)
         if workspace.has_logs:
             workspace.grow_logs(0, needed)
         if fan := self.plan.wiring.fan_delayed:
-            self._due = grown(self.due, int(control[lay.DUE]) + needed * fan)
-            workspace.context[lay.DUE_] = self._due.ctypes.data
-            workspace.context[lay.DUE_ROOM] = self._due.shape[1]
+            self._due = grown(self.due, int(control[Control.IN_FLIGHT]) + needed * fan)
+            workspace.context[Context.IN_FLIGHT] = self._due.ctypes.data
+            workspace.context[Context.IN_FLIGHT_CAPACITY] = self._due.shape[1]
 
     def last_to_fire(self) -> str:
         """Who fired last, in words, for the error that names what did not end."""
-        owner = int(self.control[lay.LAST_OWNER])
+        owner = int(self.control[Control.LAST_OWNER])
         if owner < 0:
             return "no population fired: the input is queued"
         name = self.plan.wiring.model.populations[owner].name
@@ -194,11 +197,11 @@ class NetworkState:
         control, workspace = self.control, self.workspace
         if workspace is None or self.row_blocks is None or self.slot_blocks is None:
             return
-        if rows := int(control[lay.ROWS]):
+        if rows := int(control[Control.SPIKE_LOG]):
             self.row_blocks.append(workspace.rows[:, :rows].copy())
-        if slots := int(control[lay.SLOTS]):
+        if slots := int(control[Control.DELIVERY_LOG]):
             self.slot_blocks.append(workspace.slots[:, :slots].copy())
-        control[lay.ROWS] = control[lay.SLOTS] = 0
+        control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
     def part(self, column: int, dtype: type[_Number], size: int) -> NDArray[_Number]:
         """A part of its memory that the plan has a place for: [size]."""

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import BLOCK, ConnectionKind, Connections, Context, Populations
 from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense, Sparse
 from neuroasync.core.model.model import Model, Population
 
@@ -56,7 +56,7 @@ class PackedNetwork:
         out = _leaving(model)
         packer = _Packer([c for leaving in out for c in leaving])
         rows = [self._connection_row(c, packer) for c in model.connections]
-        connections = np.array(rows, np.int64).reshape(-1, lay.CONNECTION_COLUMNS)
+        connections = np.array(rows, np.int64).reshape(-1, len(Connections))
         is_even = all(_is_even(p) for p in model.populations)
         factors = self.decay(model.timestep_us)
         thresholds = np.concatenate([_per_neuron(p) for p in model.populations])
@@ -74,7 +74,7 @@ class PackedNetwork:
         self.fan_delayed = max(
             sum(model.connections[c].delay_us > 0 for c in leaving) for leaving in out
         )
-        self.blocks = sum(-(-p.size // lay.BLOCK) for p in model.populations)
+        self.blocks = sum(-(-p.size // BLOCK) for p in model.populations)
         self.context = self._context()
 
     def decay(self, interval_us: int) -> NDArray[np.float32]:
@@ -96,57 +96,62 @@ class PackedNetwork:
         return np.concatenate(parts)
 
     def _context(self) -> NDArray[np.int64]:
-        context = np.zeros(lay.CONTEXT_COLUMNS, np.int64)
+        context = np.zeros(len(Context), np.int64)
         model, wires = self.model, self.wires
         for column, array in (
-            (lay.POPULATIONS, wires.populations),
-            (lay.CONNECTIONS, wires.connections),
-            (lay.LINKS, wires.links),
-            (lay.WEIGHTS, wires.weights),
-            (lay.THRESHOLDS, wires.thresholds),
-            (lay.FACTORS, wires.factors),
-            (lay.TAUS, wires.taus),
-            (lay.UNIFORM, wires.uniform),
+            (Context.POPULATIONS, wires.populations),
+            (Context.CONNECTIONS, wires.connections),
+            (Context.LINKS, wires.links),
+            (Context.WEIGHTS, wires.weights),
+            (Context.THRESHOLDS, wires.thresholds),
+            (Context.FACTORS, wires.factors),
+            (Context.TAUS, wires.taus),
+            (Context.UNIFORM, wires.uniform),
         ):
             context[column] = array.ctypes.data
         output = model.populations[model.index(model.output)]
-        context[lay.NEURONS], context[lay.BLOCKS] = model.size, self.blocks
-        context[lay.POPULATION_COUNT] = len(model.populations)
-        context[lay.CONNECTION_COUNT] = len(model.connections)
-        context[lay.IS_FAR] = model.size >= _FAR_FROM
-        context[lay.CLASSES], context[lay.CELLS] = output.size, model.input_size
+        context[Context.NEURONS], context[Context.BLOCKS] = model.size, self.blocks
+        context[Context.POPULATION_COUNT] = len(model.populations)
+        context[Context.CONNECTION_COUNT] = len(model.connections)
+        context[Context.PREFETCHES] = model.size >= _FAR_FROM
+        context[Context.CLASSES], context[Context.INPUTS] = output.size, model.input_size
         return context
 
     def _population_rows(self, out: list[list[int]], external: frozenset[str]) -> NDArray[np.int64]:
         model = self.model
-        rows = np.zeros((len(model.populations) + 1, lay.POPULATION_COLUMNS), np.int64)
+        rows = np.zeros((len(model.populations) + 1, len(Populations)), np.int64)
         biased = {c.target for c in model.connections if c.bias is not None}
         at = block = 0
         for k, leaving in enumerate(out):
             targets = {model.connections[c].target for c in leaving}
-            rows[k, lay.APART] = len(targets) == len(leaving)
-            rows[k, lay.OUT_START], rows[k, lay.OUT_STOP] = at, at + len(leaving)
+            rows[k, Populations.DISJOINT_TARGETS] = len(targets) == len(leaving)
+            rows[k, Populations.OUT_START], rows[k, Populations.OUT_STOP] = at, at + len(leaving)
             fan_out = sum(self._fan_out(model.connections[c]) for c in leaving)
-            rows[k, lay.AT_ONCE] = max(1, _SYNOPS // max(1, fan_out))
-            rows[k, lay.DELAYED] = any(model.connections[c].delay_us for c in leaving)
+            rows[k, Populations.SPIKES_PER_CHECK] = max(1, _SYNOPS // max(1, fan_out))
+            rows[k, Populations.HAS_DELAYS] = any(model.connections[c].delay_us for c in leaving)
             at += len(leaving)
         starts = model.starts
         for k, population in enumerate(model.populations):
             neuron, mine = population.neuron, population.name in external
-            rows[k, lay.START], rows[k, lay.STOP] = starts[k], starts[k + 1]
-            rows[k, lay.RANK] = model.ranks[k]
-            rows[k, lay.SUBTRACT] = neuron.reset == "subtract"
-            rows[k, lay.REFRACTORY] = neuron.refractory
-            rows[k, lay.SYNC] = neuron.sync_threshold
+            rows[k, Populations.START], rows[k, Populations.STOP] = starts[k], starts[k + 1]
+            rows[k, Populations.RANK] = model.ranks[k]
+            rows[k, Populations.SUBTRACTS] = neuron.reset == "subtract"
+            rows[k, Populations.REFRACTORY] = neuron.refractory
+            rows[k, Populations.SYNC_THRESHOLD] = neuron.sync_threshold
             may_be_above = neuron.reset == "subtract" or population.name in biased
-            rows[k, lay.LATE] = may_be_above and neuron.sync_threshold == 0 and not mine
-            rows[k, lay.EXTERNAL] = mine
-            rows[k, lay.EVEN], rows[k, lay.BIASED] = _is_even(population), population.name in biased
-            rows[k, lay.FIRST_BLOCK] = block
-            block += -(-population.size // lay.BLOCK)
-        rows[-1, lay.START] = starts[-1]
-        rows[-1, lay.STOP] = starts[-1] + model.input_size
-        rows[-1, lay.RANK] = -1
+            rows[k, Populations.FIRES_SPONTANEOUSLY] = (
+                may_be_above and neuron.sync_threshold == 0 and not mine
+            )
+            rows[k, Populations.CUSTOM] = mine
+            rows[k, Populations.HOMOGENEOUS], rows[k, Populations.HAS_BIAS] = (
+                _is_even(population),
+                population.name in biased,
+            )
+            rows[k, Populations.FIRST_BLOCK] = block
+            block += -(-population.size // BLOCK)
+        rows[-1, Populations.START] = starts[-1]
+        rows[-1, Populations.STOP] = starts[-1] + model.input_size
+        rows[-1, Populations.RANK] = -1
         return rows
 
     def _fan_out(self, c: Connection) -> int:
@@ -157,37 +162,48 @@ class PackedNetwork:
         return int(c.weight.shape[0]) * kernel
 
     def _connection_row(self, c: Connection, packer: "_Packer") -> NDArray[np.int64]:
-        row = np.zeros(lay.CONNECTION_COLUMNS, np.int64)
-        row[lay.SOURCE], row[lay.TARGET] = self._order[c.source], self._order[c.target]
-        row[lay.DELAY], row[lay.BIAS] = c.delay_us, -1
+        row = np.zeros(len(Connections), np.int64)
+        row[Connections.SOURCE], row[Connections.TARGET] = (
+            self._order[c.source],
+            self._order[c.target],
+        )
+        row[Connections.DELAY], row[Connections.BIAS] = c.delay_us, -1
         match c:
             case Dense():
-                row[lay.KIND] = lay.DENSE
-                row[lay.WEIGHT] = packer.add_weights(c.weight.T)
+                row[Connections.KIND] = ConnectionKind.DENSE
+                row[Connections.WEIGHT] = packer.add_weights(c.weight.T)
             case Sparse():
-                row[lay.KIND] = lay.SPARSE
-                row[lay.WEIGHT] = packer.add_weights(c.weight)
-                row[lay.INDPTR] = packer.add_links(c.indptr)
-                row[lay.INDICES] = packer.add_links(c.indices)
+                row[Connections.KIND] = ConnectionKind.SPARSE
+                row[Connections.WEIGHT] = packer.add_weights(c.weight)
+                row[Connections.INDPTR] = packer.add_links(c.indptr)
+                row[Connections.INDICES] = packer.add_links(c.indices)
             case Conv2d():
                 self._pack_conv2d(c, row, packer)
         if c.bias is not None:
             bias = c.bias
             if isinstance(c, Conv2d):
                 bias = np.repeat(bias, math.prod(self._shape(c.target)[1:]))
-            row[lay.BIAS] = packer.add_weights(bias)
+            row[Connections.BIAS] = packer.add_weights(bias)
         return row
 
     def _pack_conv2d(self, c: Conv2d, row: NDArray[np.int64], packer: "_Packer") -> None:
-        row[lay.KIND] = lay.CONV2D
-        row[lay.WEIGHT] = packer.add_weights(c.weight)
+        row[Connections.KIND] = ConnectionKind.CONV2D
+        row[Connections.WEIGHT] = packer.add_weights(c.weight)
         channels, height, width = self._shape(c.source)
-        row[lay.CHANNELS_IN], row[lay.HEIGHT_IN], row[lay.WIDTH_IN] = channels, height, width
+        row[Connections.CHANNELS_IN], row[Connections.HEIGHT_IN], row[Connections.WIDTH_IN] = (
+            channels,
+            height,
+            width,
+        )
         channels, height, width = self._shape(c.target)
-        row[lay.CHANNELS_OUT], row[lay.HEIGHT_OUT], row[lay.WIDTH_OUT] = channels, height, width
-        row[lay.KERNEL_Y], row[lay.KERNEL_X] = c.weight.shape[2:]
-        row[lay.STRIDE] = c.stride[0] << 20 | c.stride[1]
-        row[lay.PADDING] = c.padding[0] << 20 | c.padding[1]
+        row[Connections.CHANNELS_OUT], row[Connections.HEIGHT_OUT], row[Connections.WIDTH_OUT] = (
+            channels,
+            height,
+            width,
+        )
+        row[Connections.KERNEL_Y], row[Connections.KERNEL_X] = c.weight.shape[2:]
+        row[Connections.STRIDE] = c.stride[0] << 20 | c.stride[1]
+        row[Connections.PADDING] = c.padding[0] << 20 | c.padding[1]
 
     def _shape(self, name: str) -> tuple[int, ...]:
         if name == INPUT:

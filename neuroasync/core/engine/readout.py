@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.decision import Decision, Progress
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Control, Phase, Votes
 from neuroasync.core.kernels.voting import leader
 
 __all__ = ["decision_of", "progress_of"]
@@ -16,13 +16,13 @@ def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
     control, votes, _ = plan.parts(head)
     label = int(leader(votes))
     return Progress(
-        votes=votes[lay.VOTES],
+        votes=votes[Votes.COUNT],
         label=None if label < 0 else label,
-        t_us=int(control[lay.TIME]),
-        passes=int(control[lay.PASS]) + 1,
-        steps=int(control[lay.STEPS]),
-        rounds=int(control[lay.ROUNDS]),
-        spikes=int(control[lay.SPIKES]),
+        t_us=int(control[Control.TIME]),
+        passes=int(control[Control.PASS]) + 1,
+        steps=int(control[Control.STEPS]),
+        rounds=int(control[Control.ROUNDS]),
+        spikes=int(control[Control.SPIKES]),
     )
 
 
@@ -32,23 +32,23 @@ def decision_of(
     """What a sample came to, from the head of its session's memory: i64[plan.head]."""
     control, votes, spikes = plan.parts(head)
     numbers, label = control.tolist(), int(leader(votes))
-    led, moments = np.flatnonzero(votes[lay.LED_SPIKES]), votes[lay.LED_SPIKES :].T
+    led, moments = np.flatnonzero(votes[Votes.LED_SPIKES]), votes[Votes.LED_SPIKES :].T
     first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
-    passes = numbers[lay.PASS] + 1
+    passes = numbers[Control.PASS] + 1
     return Decision(
         label=None if label < 0 else label,
         class_name=None if label < 0 or classes is None else classes[label],
-        votes=votes[lay.VOTES].copy(),
-        stopped=numbers[lay.PHASE] == lay.STOPPED or numbers[lay.IS_DECIDED] == 1,
-        t_us=numbers[lay.TIME] if passes else -1,
+        votes=votes[Votes.COUNT].copy(),
+        stopped=numbers[Control.PHASE] == Phase.STOPPED or numbers[Control.IS_DECIDED] == 1,
+        t_us=numbers[Control.TIME] if passes else -1,
         passes=passes,
-        steps=numbers[lay.STEPS],
-        rounds=numbers[lay.ROUNDS],
+        steps=numbers[Control.STEPS],
+        rounds=numbers[Control.ROUNDS],
         spikes=dict(zip(plan.names, spikes.tolist(), strict=True)),
-        input_events=numbers[lay.INPUTS],
-        synops=numbers[lay.SYNOPS],
+        input_events=numbers[Control.INPUTS],
+        synops=numbers[Control.SYNOPS],
         first_led=first_led,
         first_spike=min(first_led.values(), default=None),
-        undelivered=numbers[lay.DUE],
+        undelivered=numbers[Control.IN_FLIGHT],
         wall_s=wall_s,
     )

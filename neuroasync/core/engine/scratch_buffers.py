@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Context, Control, DeliveryLog, Group, Pending, SpikeLog
 
 __all__ = ["ScratchBuffers", "grown"]
 
@@ -32,67 +32,67 @@ class ScratchBuffers:
         self._arrays: dict[int, NDArray[Any]] = {}
         n, populations = wiring.model.size, len(wiring.model.populations)
         room = n + 64
-        self._hold(lay.CURRENT, np.zeros(n, np.float32))
-        self._hold(lay.TOUCHED, np.zeros(n, np.int64))
-        self._hold(lay.FIRED, np.zeros(n, np.int64))
-        self._hold(lay.COUNTS, np.zeros((3, populations), np.int64))
-        self._hold(lay.BITS, np.zeros(wiring.model.input_size // 64 + 1, np.uint64))
-        self._hold(lay.PENDING_, np.zeros((lay.PENDING_COLUMNS, room), np.int64))
-        self._hold(lay.KEYS, np.zeros(room, np.uint64))
-        self._hold(lay.CHOSEN, np.zeros(room, np.int64))
-        self._hold(lay.GROUP_, np.zeros((lay.GROUP_COLUMNS, room), np.int64))
-        self.context[lay.PENDING_ROOM] = self.context[lay.GROUP_ROOM] = room
+        self._hold(Context.CURRENT, np.zeros(n, np.float32))
+        self._hold(Context.TOUCHED, np.zeros(n, np.int64))
+        self._hold(Context.FIRED, np.zeros(n, np.int64))
+        self._hold(Context.COUNTS, np.zeros((3, populations), np.int64))
+        self._hold(Context.INPUT_BITS, np.zeros(wiring.model.input_size // 64 + 1, np.uint64))
+        self._hold(Context.PENDING, np.zeros((len(Pending), room), np.int64))
+        self._hold(Context.KEYS, np.zeros(room, np.uint64))
+        self._hold(Context.CHOSEN, np.zeros(room, np.int64))
+        self._hold(Context.GROUP, np.zeros((len(Group), room), np.int64))
+        self.context[Context.PENDING_CAPACITY] = self.context[Context.GROUP_CAPACITY] = room
         self.feed(np.empty(0, np.int64), np.empty(0, np.int64))
 
     @property
     def current(self) -> NDArray[np.float32]:
         """f32[N]."""
-        return self._arrays[lay.CURRENT]
+        return self._arrays[Context.CURRENT]
 
     @property
     def fired(self) -> NDArray[np.int64]:
         """i64[N]."""
-        return self._arrays[lay.FIRED]
+        return self._arrays[Context.FIRED]
 
     @property
     def counts(self) -> NDArray[np.int64]:
         """i64[3, P]."""
-        return self._arrays[lay.COUNTS]
+        return self._arrays[Context.COUNTS]
 
     @property
     def pending(self) -> NDArray[np.int64]:
         """i64[4, K]."""
-        return self._arrays[lay.PENDING_]
+        return self._arrays[Context.PENDING]
 
     @property
     def chosen(self) -> NDArray[np.int64]:
         """i64[K]."""
-        return self._arrays[lay.CHOSEN]
+        return self._arrays[Context.CHOSEN]
 
     @property
     def group(self) -> NDArray[np.int64]:
         """i64[5, K]."""
-        return self._arrays[lay.GROUP_]
+        return self._arrays[Context.GROUP]
 
     @property
     def rows(self) -> NDArray[np.int64]:
         """i64[5, R]."""
-        return self._arrays[lay.ROWS_]
+        return self._arrays[Context.SPIKE_LOG]
 
     @property
     def row_potential(self) -> NDArray[np.float32]:
         """f32[R]."""
-        return self._arrays[lay.ROW_POTENTIAL]
+        return self._arrays[Context.SPIKE_LOG_MOMENTUM]
 
     @property
     def slots(self) -> NDArray[np.int64]:
         """i64[6, S]."""
-        return self._arrays[lay.SLOTS_]
+        return self._arrays[Context.DELIVERY_LOG]
 
     @property
     def has_logs(self) -> bool:
         """Whether spikes and deliveries are logged."""
-        return lay.ROWS_ in self._arrays
+        return Context.SPIKE_LOG in self._arrays
 
     def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
         """The input events at hand: i64[events] each, ascending in time.
@@ -105,7 +105,11 @@ class ScratchBuffers:
         if not (t_us.flags.c_contiguous and index.flags.c_contiguous):
             raise ValueError("events: expected contiguous arrays")
         self._events: tuple[NDArray[np.int64], ...] = t_us, index
-        self.context[lay.T_US : lay.EVENTS + 1] = t_us.ctypes.data, index.ctypes.data, t_us.size
+        self.context[Context.T_US : Context.EVENTS + 1] = (
+            t_us.ctypes.data,
+            index.ctypes.data,
+            t_us.size,
+        )
 
     def start_logs(self) -> None:
         """Log spikes and deliveries from now on."""
@@ -114,34 +118,36 @@ class ScratchBuffers:
 
     def grow_logs(self, rows: int, slots: int) -> None:
         """Make the logs at least this long; what they hold stays."""
-        empty = np.zeros((lay.ROW_COLUMNS, 0), np.int64)
-        self._hold(lay.ROWS_, grown(self._arrays.get(lay.ROWS_, empty), rows))
-        potential = self._arrays.get(lay.ROW_POTENTIAL, np.zeros(0, np.float32))
-        self._hold(lay.ROW_POTENTIAL, grown(potential, self.rows.shape[1]))
-        empty = np.zeros((lay.SLOT_COLUMNS, 0), np.int64)
-        self._hold(lay.SLOTS_, grown(self._arrays.get(lay.SLOTS_, empty), slots))
-        self.context[lay.ROWS_ROOM] = self.rows.shape[1]
-        self.context[lay.SLOTS_ROOM] = self.slots.shape[1]
+        empty = np.zeros((len(SpikeLog), 0), np.int64)
+        self._hold(Context.SPIKE_LOG, grown(self._arrays.get(Context.SPIKE_LOG, empty), rows))
+        potential = self._arrays.get(Context.SPIKE_LOG_MOMENTUM, np.zeros(0, np.float32))
+        self._hold(Context.SPIKE_LOG_MOMENTUM, grown(potential, self.rows.shape[1]))
+        empty = np.zeros((len(DeliveryLog), 0), np.int64)
+        self._hold(
+            Context.DELIVERY_LOG, grown(self._arrays.get(Context.DELIVERY_LOG, empty), slots)
+        )
+        self.context[Context.SPIKE_LOG_CAPACITY] = self.rows.shape[1]
+        self.context[Context.DELIVERY_LOG_CAPACITY] = self.slots.shape[1]
 
     def make_room(self, control: NDArray[np.int64]) -> None:
         """Make room for ``control[NEEDED]`` spike events more; what is pending stays."""
-        needed, waiting = int(control[lay.NEEDED]), int(control[lay.PENDING])
-        if head := int(control[lay.HEAD]):
+        needed, waiting = int(control[Control.NEEDED_CAPACITY]), int(control[Control.PENDING])
+        if head := int(control[Control.HEAD]):
             self.pending[:, :waiting] = self.pending[:, head : head + waiting].copy()
-            control[lay.HEAD] = 0
+            control[Control.HEAD] = 0
         room = waiting + needed + self.wiring.model.size
-        self._hold(lay.PENDING_, grown(self.pending, room))
+        self._hold(Context.PENDING, grown(self.pending, room))
         room = self.pending.shape[1]
-        self._hold(lay.KEYS, grown(self._arrays[lay.KEYS], room))
-        self._hold(lay.CHOSEN, grown(self.chosen, room))
-        self._hold(lay.GROUP_, grown(self.group, max(room, needed)))
-        self.context[lay.PENDING_ROOM] = room
-        self.context[lay.GROUP_ROOM] = self.group.shape[1]
+        self._hold(Context.KEYS, grown(self._arrays[Context.KEYS], room))
+        self._hold(Context.CHOSEN, grown(self.chosen, room))
+        self._hold(Context.GROUP, grown(self.group, max(room, needed)))
+        self.context[Context.PENDING_CAPACITY] = room
+        self.context[Context.GROUP_CAPACITY] = self.group.shape[1]
 
     def forget_events(self) -> None:
         """Let go of the input events."""
         self._events = ()
-        self.context[lay.EVENTS] = 0
+        self.context[Context.EVENTS] = 0
 
     def _hold(self, column: int, array: NDArray[Any]) -> None:
         """Keep an array alive, and tell kernels where it is."""

@@ -13,9 +13,9 @@ from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.policies import own_policy
 from neuroasync.core.engine.readout import decision_of, progress_of
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.entry_points import advance, evaluate, run_to_delivery, take_chosen
 from neuroasync.core.kernels.forward_pass import MOST_IN_A_MASK
+from neuroasync.core.kernels.layout import Control, Counts, Group, Interrupt, Phase, Populations
 from neuroasync.core.kernels.voting import leader
 from neuroasync.errors import ForwardStepLimitError, LimitError, StopRuleError
 
@@ -60,7 +60,7 @@ class Simulator:
     def enable_carry_over(self) -> None:
         """Let the sample that has just begun go on when the stop rule says stop."""
         self.state.attach()  # a new sample's counters are cleared
-        self.state.control[lay.CARRIES] = 1
+        self.state.control[Control.CARRIES] = 1
         self.state.detach()
 
     def carry(self, seed: int, shift_us: int) -> None:
@@ -76,9 +76,9 @@ class Simulator:
     def is_idle(self) -> bool:
         """Whether passes without input would do nothing but decay: nothing is in flight, either."""
         control, wiring = self.state.control, self.plan.wiring
-        biased = wiring.wires.populations[:, lay.BIASED]
-        fires = wiring.model.timestep_us and (control[lay.LISTED] or biased.any())
-        return not (control[lay.DUE] or fires)
+        biased = wiring.wires.populations[:, Populations.HAS_BIAS]
+        fires = wiring.model.timestep_us and (control[Control.SUPRATHRESHOLD] or biased.any())
+        return not (control[Control.IN_FLIGHT] or fires)
 
     def skip_idle_passes(self, passes: int) -> bool:
         """Let so many passes go by at once, while :attr:`is_idle`; for timesteps only.
@@ -89,19 +89,19 @@ class Simulator:
         state = self.state
         state.settle()
         before = state.potential.copy()
-        state.control[lay.CLOCK] += passes
+        state.control[Control.CLOCK] += passes
         state.settle()
         return not np.array_equal(before, state.potential)
 
     def take_decision(self) -> None:
         """The sample goes on after its decision, and the stop rule is asked no more."""
         self._decided = None
-        self.state.control[lay.IS_DECIDED] = 1
+        self.state.control[Control.IS_DECIDED] = 1
 
     @property
     def carries(self) -> bool:
         """Whether the sample goes on after its decision; see :meth:`enable_carry_over`."""
-        return bool(self.state.control[lay.CARRIES])
+        return bool(self.state.control[Control.CARRIES])
 
     @property
     def is_decided(self) -> bool:
@@ -111,22 +111,22 @@ class Simulator:
     @property
     def is_stopped(self) -> bool:
         """Whether the stop rule has ended the sample."""
-        return bool(self.state.control[lay.PHASE] == lay.STOPPED)
+        return bool(self.state.control[Control.PHASE] == Phase.STOPPED)
 
     @property
     def passes(self) -> int:
         """Passes begun."""
-        return int(self.state.control[lay.PASS]) + 1
+        return int(self.state.control[Control.PASS]) + 1
 
     @property
     def step(self) -> int:
         """Forward step of the pass; 0 is its input group."""
-        return int(self.state.control[lay.STEP])
+        return int(self.state.control[Control.STEP])
 
     @property
     def time_us(self) -> int:
         """Virtual time of the pass, µs."""
-        return int(self.state.control[lay.TIME])
+        return int(self.state.control[Control.TIME])
 
     @property
     def watermark_us(self) -> int:
@@ -139,12 +139,12 @@ class Simulator:
     @property
     def work(self) -> int:
         """What the session has cost so far, in synaptic operations, or what takes as long."""
-        return int(self.state.control[lay.WORK])
+        return int(self.state.control[Control.WORK])
 
     @property
     def read(self) -> int:
         """How many of the events at hand were read."""
-        return int(self.state.control[lay.CURSOR])
+        return int(self.state.control[Control.CURSOR])
 
     def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
         """Give the sample these events, in place of those at hand.
@@ -155,7 +155,7 @@ class Simulator:
                 time.
         """
         self.state.attach().feed(t_us, index)
-        self.state.control[lay.CURSOR] = 0
+        self.state.control[Control.CURSOR] = 0
 
     def watch(self) -> None:
         """Let passes end, until the sample ends, where another class leads than was shown.
@@ -164,16 +164,16 @@ class Simulator:
         for events has none.
         """
         self.state.attach()  # a new sample's counters are cleared
-        self.state.control[lay.WATCHED] = 1
+        self.state.control[Control.WATCHED_LEADER] = 1
         self.state.detach()
 
     def poll_new_leader(self) -> bool:
         """Whether another class leads than was shown; it counts as shown from now on."""
         control = self.state.control
         now = 2 + int(leader(self.state.votes))
-        if self.is_stopped or control[lay.WATCHED] in (0, now):
+        if self.is_stopped or control[Control.WATCHED_LEADER] in (0, now):
             return False
-        control[lay.WATCHED] = now
+        control[Control.WATCHED_LEADER] = now
         return True
 
     def leave(self) -> None:
@@ -201,14 +201,14 @@ class Simulator:
             why = int(run_to_delivery(self.state.attach().address, end_us, work))
             if why >= 0:
                 return positions(why)
-            if why == lay.MANY:
+            if why == Interrupt.MANY_POPULATIONS:
                 return self.reached()
             if not self.serve(why):
                 return None
 
     def reached(self) -> tuple[int, ...]:
         """Positions of the populations that the group has reached, ascending."""
-        return tuple(np.flatnonzero(self.state.attach().counts[lay.REACHES]).tolist())
+        return tuple(np.flatnonzero(self.state.attach().counts[Counts.REACHED]).tolist())
 
     def advance(self, end_us: int, work: int = UNBOUNDED) -> bool:
         """Run all passes up to ``end_us`` by kernels alone; return whether that is done.
@@ -221,7 +221,7 @@ class Simulator:
         while True:
             why = int(advance(self.state.attach().address, end_us, work))
             if not self.serve(why):
-                return why != lay.BUDGET_SPENT
+                return why != Interrupt.BUDGET_SPENT
 
     def serve(self, why: int) -> bool:
         """Do what ``run_to_delivery`` or ``advance`` returned for; return whether it is to go on.
@@ -230,27 +230,27 @@ class Simulator:
             ForwardStepLimitError, LimitError, PolicyError, StopRuleError: as
             :meth:`run_to_delivery`.
         """
-        if why == lay.NEEDS_ROOM:
+        if why == Interrupt.NEEDS_ROOM:
             self.state.make_room()
             return True
-        if why == lay.NEEDS_CHOICE:
+        if why == Interrupt.NEEDS_CHOICE:
             choose = self._choose or self._choose_by_policy
             take_chosen(self.state.context, choose(self.state))
             return True
-        if why == lay.NEEDS_RULE:
+        if why == Interrupt.NEEDS_RULE:
             self._ask()
             return True
-        if why == lay.DECIDED:
+        if why == Interrupt.DECIDED:
             self._decided = self.state.head.copy()
             return True
-        if why == lay.STEP_LIMIT:
+        if why == Interrupt.STEP_LIMIT:
             raise ForwardStepLimitError(
                 f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
                 f"max_forward_steps = {self.plan.run.max_forward_steps}; "
                 f"{self.state.last_to_fire()}. "
                 "Raise the limit, or make the populations of the loop refractory"
             )
-        if why == lay.PASS_LIMIT:
+        if why == Interrupt.PASS_LIMIT:
             raise LimitError(
                 f"the sample took {self.passes} passes by t = {self.time_us} µs; "
                 f"the limit is {limits.MAX_PASSES}"
@@ -264,13 +264,13 @@ class Simulator:
     def fired(self, p: int) -> NDArray[np.int64]:
         """Who of population ``p`` fired in this step: i64[fired], network-wide, ascending."""
         workspace, start = self.state.attach(), self.plan.wiring.model.starts[p]
-        return workspace.fired[start : start + int(workspace.counts[lay.FIRES, p])].copy()
+        return workspace.fired[start : start + int(workspace.counts[Counts.FIRED, p])].copy()
 
     def report(self, p: int, fired: NDArray[np.int64]) -> None:
         """Say who of a population of the user's fires: i64[fired], network-wide, ascending."""
         workspace, start = self.state.attach(), self.plan.wiring.model.starts[p]
         workspace.fired[start : start + fired.size] = fired
-        workspace.counts[lay.FIRES, p] = fired.size
+        workspace.counts[Counts.FIRED, p] = fired.size
 
     def current(self, p: int) -> NDArray[np.float32]:
         """Take what the group brings to population ``p``: f32[n], summed in slot order."""
@@ -285,9 +285,9 @@ class Simulator:
 
         An origin is a network-wide neuron index, or N + a flattened input index.
         """
-        n = int(self.state.control[lay.GROUP])
+        n = int(self.state.control[Control.GROUP])
         group = self.state.attach().group
-        return group[lay.ORIGIN, :n].copy(), group[lay.COUNT, :n].copy()
+        return group[Group.ORIGIN, :n].copy(), group[Group.MULTIPLICITY, :n].copy()
 
     def _choose_by_policy(self, state: NetworkState) -> int:
         """Choose who goes next where no kernel does."""
@@ -307,10 +307,10 @@ class Simulator:
                 f"the stop rule {rule!r:.80} returned {says_stop!r:.80}, expected True or False"
             )
         if says_stop and self.carries:
-            self.state.control[lay.IS_DECIDED] = 1
+            self.state.control[Control.IS_DECIDED] = 1
             self._decided = self.state.head.copy()
         elif says_stop:
-            self.state.control[lay.PHASE] = lay.STOPPED
+            self.state.control[Control.PHASE] = Phase.STOPPED
 
     def progress(self) -> Progress:
         """Where the sample stands."""

@@ -4,10 +4,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import i64_at
 from neuroasync.core.kernels.forward_pass import advance, begin
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import Context, Control, Interrupt
 
 __all__ = ["advance_samples"]
 
@@ -44,23 +44,23 @@ def advance_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, wo
     Returns:
         The sample to go on with, or S; what ``advance`` returned; whether that sample has begun.
     """
-    c, why = i64_at(context, lay.CONTEXT_COLUMNS), lay.DONE
-    memory = i64_at(c[lay.SESSION], heads.shape[1])
-    limit = memory[lay.WORK] + work
+    c, why = i64_at(context, len(Context)), Interrupt.DONE
+    memory = i64_at(c[Context.SESSION], heads.shape[1])
+    limit = memory[Control.WORK] + work
     while k < seeds.size:
         began = _cycles()
-        c[lay.T_US] = t_us.ctypes.data + 8 * offsets[k]
-        c[lay.INDEX] = index.ctypes.data + 8 * offsets[k]
-        c[lay.EVENTS] = offsets[k + 1] - offsets[k]
+        c[Context.T_US] = t_us.ctypes.data + 8 * offsets[k]
+        c[Context.INDEX] = index.ctypes.data + 8 * offsets[k]
+        c[Context.EVENTS] = offsets[k + 1] - offsets[k]
         if not resumes:
             begin(c, seeds[k])
         resumes = False
-        why = advance(c, end_us[k], limit - memory[lay.WORK])
+        why = advance(c, end_us[k], limit - memory[Control.WORK])
         cycles[k] += _cycles() - began
-        if why != lay.DONE:
+        if why != Interrupt.DONE:
             return k, why, True
         heads[k, :] = memory
         k += 1
-        if memory[lay.WORK] > limit and k < seeds.size:
-            return k, lay.BUDGET_SPENT, False
+        if memory[Control.WORK] > limit and k < seeds.size:
+            return k, Interrupt.BUDGET_SPENT, False
     return k, why, False

@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import (
     clocks_of,
     control_of,
@@ -25,6 +24,7 @@ from neuroasync.core.kernels.array_views import (
     waiting_of,
 )
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import BLOCK, Context, Control, Populations, Settings, Uniform
 
 __all__ = ["catch_up_decay", "freshen_all", "freshen_block", "note_interval"]
 
@@ -33,14 +33,16 @@ __all__ = ["catch_up_decay", "freshen_all", "freshen_block", "note_interval"]
 def freshen_block(c, p, b):
     """Bring block ``b``, of population ``p``, up to the present pass."""
     clocks, control = clocks_of(c), control_of(c)
-    then, now = clocks[b], control[lay.CLOCK]
-    if then == now and then >= control[lay.SAMPLE_CLOCK]:
+    then, now = clocks[b], control[Control.CLOCK]
+    if then == now and then >= control[Control.SAMPLE_CLOCK]:
         return
     clocks[b] = now
     populations = populations_of(c)
-    start = populations[p, lay.START] + (b - populations[p, lay.FIRST_BLOCK]) * lay.BLOCK
-    stop = min(start + lay.BLOCK, populations[p, lay.STOP])
-    if then < control[lay.SAMPLE_CLOCK]:
+    start = (
+        populations[p, Populations.START] + (b - populations[p, Populations.FIRST_BLOCK]) * BLOCK
+    )
+    stop = min(start + BLOCK, populations[p, Populations.STOP])
+    if then < control[Control.SAMPLE_CLOCK]:
         _rest(c, start, stop)
     else:
         _decay(c, p, start, stop, then, now)
@@ -50,20 +52,20 @@ def freshen_block(c, p, b):
 def catch_up_decay(c, p):
     """Bring all neurons of population ``p`` up to the present pass."""
     clocks, control, populations = clocks_of(c), control_of(c), populations_of(c)
-    start, stop = populations[p, lay.START], populations[p, lay.STOP]
-    first = populations[p, lay.FIRST_BLOCK]
-    last = first + (stop - start + lay.BLOCK - 1) // lay.BLOCK
-    then, now = clocks[first], control[lay.CLOCK]
+    start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
+    first = populations[p, Populations.FIRST_BLOCK]
+    last = first + (stop - start + BLOCK - 1) // BLOCK
+    then, now = clocks[first], control[Control.CLOCK]
     agree = True
     for b in range(first, last):
         agree = agree and clocks[b] == then
     if not agree:
         for b in range(first, last):
             freshen_block(c, p, b)
-    elif then < now or then < control[lay.SAMPLE_CLOCK]:
+    elif then < now or then < control[Control.SAMPLE_CLOCK]:
         for b in range(first, last):
             clocks[b] = now
-        if then < control[lay.SAMPLE_CLOCK]:
+        if then < control[Control.SAMPLE_CLOCK]:
             _rest(c, start, stop)
         else:
             _decay(c, p, start, stop, then, now)
@@ -72,7 +74,7 @@ def catch_up_decay(c, p):
 @kernel
 def freshen_all(c):
     """Bring every neuron up to the present pass."""
-    for p in range(c[lay.POPULATION_COUNT]):
+    for p in range(c[Context.POPULATION_COUNT]):
         catch_up_decay(c, p)
 
 
@@ -80,7 +82,7 @@ def freshen_all(c):
 def _rest(c, start, stop):
     potentials_of(c)[start:stop] = 0
     momenta_of(c)[start:stop] = 0
-    if c[lay.WAITING_AT] >= 0:
+    if c[Context.MULTIPLICITY_AT] >= 0:
         waiting_of(c)[start:stop] = 0
 
 
@@ -88,10 +90,10 @@ def _rest(c, start, stop):
 def _decay(c, p, start, stop, then, now):
     """Multiply in the factors of the passes from ``then + 1`` to ``now``."""
     v, populations = potentials_of(c)[start:stop], populations_of(c)
-    is_even = populations[p, lay.EVEN] != 0
-    if settings_of(c)[lay.TIMESTEP] > 0:
+    is_even = populations[p, Populations.HOMOGENEOUS] != 0
+    if settings_of(c)[Settings.TIMESTEP_US] > 0:
         if is_even:
-            _scale(v, uniform_of(c)[p, lay.FACTOR], now - then)
+            _scale(v, uniform_of(c)[p, Uniform.FACTOR], now - then)
             return
         factors = factors_of(c)[start:stop]
         for i in range(v.size):
@@ -103,7 +105,7 @@ def _decay(c, p, start, stop, then, now):
         if is_even:
             _scale(v, ring[at, p], 1)
             continue
-        taus = taus_of(c)[c[lay.POPULATION_COUNT] :]
+        taus = taus_of(c)[c[Context.POPULATION_COUNT] :]
         for i in range(v.size):
             v[i] *= np.float32(math.exp(-intervals[at] / taus[start + i]))
 
@@ -127,12 +129,12 @@ def note_interval(c, interval_us):
 
     The factors are those of C's ``exp`` in float64, as Python's ``math.exp`` is.
     """
-    if settings_of(c)[lay.TIMESTEP] > 0:
+    if settings_of(c)[Settings.TIMESTEP_US] > 0:
         return
     control = control_of(c)
     ring, intervals = ring_of(c)
-    _freshen_some(c, c[lay.BLOCKS] // (ring.shape[0] - 2) + 1)
-    clock, room = control[lay.CLOCK], ring.shape[0]
+    _freshen_some(c, c[Context.BLOCKS] // (ring.shape[0] - 2) + 1)
+    clock, room = control[Control.CLOCK], ring.shape[0]
     taus, at = taus_of(c), (clock + 1) % room
     intervals[at] = interval_us
     for p in range(ring.shape[1]):
@@ -148,13 +150,15 @@ def _freshen_some(c, n):
     clocks, control, populations = clocks_of(c), control_of(c), populations_of(c)
     p = 0
     for _ in range(min(n, clocks.size)):
-        b = control[lay.SWEEP]
-        control[lay.SWEEP] = b + 1 if b + 1 < clocks.size else 0
-        if clocks[b] < control[lay.SAMPLE_CLOCK]:
+        b = control[Control.SWEEP]
+        control[Control.SWEEP] = b + 1 if b + 1 < clocks.size else 0
+        if clocks[b] < control[Control.SAMPLE_CLOCK]:
             continue
-        if b < populations[p, lay.FIRST_BLOCK]:
+        if b < populations[p, Populations.FIRST_BLOCK]:
             p = 0
-        while p + 1 < c[lay.POPULATION_COUNT] and populations[p + 1, lay.FIRST_BLOCK] <= b:
+        while (
+            p + 1 < c[Context.POPULATION_COUNT] and populations[p + 1, Populations.FIRST_BLOCK] <= b
+        ):
             p += 1
         freshen_block(c, p, b)
-        control[lay.WORK] += lay.BLOCK
+        control[Control.WORK] += BLOCK

@@ -6,9 +6,9 @@ inside, handing on an array that is costs more than most of what is done with it
 
 from neuroasync.core.kernels import decay, integrate_and_fire
 from neuroasync.core.kernels import forward_pass as machine
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import i64_at
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import Context
 
 __all__ = ["advance", "begin", "carry", "evaluate", "freshen_all", "run_to_delivery", "take_chosen"]
 
@@ -21,40 +21,40 @@ _freshen_all = decay.freshen_all
 @kernel
 def begin(context, seed):
     """See :func:`neuroasync.core.kernels.forward_pass.begin`."""
-    _begin(i64_at(context, lay.CONTEXT_COLUMNS), seed)
+    _begin(i64_at(context, len(Context)), seed)
 
 
 @kernel
 def carry(context, seed, shift_us):
     """See :func:`neuroasync.core.kernels.forward_pass.carry`."""
-    _carry(i64_at(context, lay.CONTEXT_COLUMNS), seed, shift_us)
+    _carry(i64_at(context, len(Context)), seed, shift_us)
 
 
 @kernel
 def run_to_delivery(context, end_us, work):
     """See :func:`neuroasync.core.kernels.forward_pass.run_to_delivery`."""
-    return _proceed(i64_at(context, lay.CONTEXT_COLUMNS), end_us, work)
+    return _proceed(i64_at(context, len(Context)), end_us, work)
 
 
 @kernel
 def advance(context, end_us, work):
     """See :func:`neuroasync.core.kernels.forward_pass.advance`."""
-    return _advance(i64_at(context, lay.CONTEXT_COLUMNS), end_us, work)
+    return _advance(i64_at(context, len(Context)), end_us, work)
 
 
 @kernel
 def evaluate(context, p):
     """See :func:`neuroasync.core.kernels.integrate_and_fire.evaluate`."""
-    return _evaluate(i64_at(context, lay.CONTEXT_COLUMNS), p)
+    return _evaluate(i64_at(context, len(Context)), p)
 
 
 @kernel
 def take_chosen(context, n):
     """See :func:`neuroasync.core.kernels.forward_pass.take_chosen`."""
-    _take_chosen(i64_at(context, lay.CONTEXT_COLUMNS), n)
+    _take_chosen(i64_at(context, len(Context)), n)
 
 
 @kernel
 def freshen_all(context):
     """See :func:`neuroasync.core.kernels.decay.freshen_all`."""
-    _freshen_all(i64_at(context, lay.CONTEXT_COLUMNS))
+    _freshen_all(i64_at(context, len(Context)))

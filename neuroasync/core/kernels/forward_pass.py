@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import (
     control_of,
     counts_of,
@@ -32,6 +31,19 @@ from neuroasync.core.kernels.integrate_and_fire import (
     touch_late,
 )
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    GROUP_UNIT,
+    Context,
+    Control,
+    Counts,
+    InFlight,
+    Interrupt,
+    Phase,
+    PolicyCode,
+    Populations,
+    RuleCode,
+    Settings,
+)
 from neuroasync.core.kernels.pending_spikes import choose, enqueue_fired, take
 from neuroasync.core.kernels.synapses import deliver
 from neuroasync.core.kernels.voting import leader, should_stop
@@ -49,24 +61,24 @@ def begin(c, seed):
     control = control_of(c)
     votes_of(c)[:] = 0
     spikes_of(c)[:] = 0
-    clock, mark, work = control[lay.CLOCK], control[lay.NOW], control[lay.WORK]
-    sweep = control[lay.SWEEP]
+    clock, mark, work = control[Control.CLOCK], control[Control.NOW], control[Control.WORK]
+    sweep = control[Control.SWEEP]
     control[:] = 0
-    control[lay.PASS] = -1
-    control[lay.FIRST_VOTE] = -1
-    control[lay.LAST_OWNER] = -1
-    control[lay.SEED] = seed
-    control[lay.CLOCK] = clock
-    control[lay.SWEEP] = sweep
-    control[lay.SAMPLE_CLOCK] = clock + 1
-    control[lay.NOW] = mark + lay.MARK
-    control[lay.SAMPLE_MARK] = control[lay.NOW]
-    control[lay.PASS_MARK] = control[lay.NOW]
-    control[lay.WORK] = work
+    control[Control.PASS] = -1
+    control[Control.FIRST_VOTE] = -1
+    control[Control.LAST_OWNER] = -1
+    control[Control.SEED] = seed
+    control[Control.CLOCK] = clock
+    control[Control.SWEEP] = sweep
+    control[Control.SAMPLE_CLOCK] = clock + 1
+    control[Control.NOW] = mark + GROUP_UNIT
+    control[Control.SAMPLE_MARK] = control[Control.NOW]
+    control[Control.PASS_MARK] = control[Control.NOW]
+    control[Control.WORK] = work
     populations = populations_of(c)
-    for p in range(c[lay.POPULATION_COUNT]):
-        if populations[p, lay.EXTERNAL]:  # its neurons are never reached here
-            waiting_of(c)[populations[p, lay.START] : populations[p, lay.STOP]] = 0
+    for p in range(c[Context.POPULATION_COUNT]):
+        if populations[p, Populations.CUSTOM]:  # its neurons are never reached here
+            waiting_of(c)[populations[p, Populations.START] : populations[p, Populations.STOP]] = 0
 
 
 @kernel
@@ -79,16 +91,17 @@ def carry(c, seed, shift_us):
     votes_of(c)[:] = 0
     spikes_of(c)[:] = 0
     for column in (
-        lay.SERIAL, lay.ROUNDS, lay.STEPS, lay.SYNOPS, lay.SPIKES, lay.INPUTS,
-        lay.FIRST_VOTE_ROUNDS, lay.FIRST_VOTE_SPIKES, lay.TOP, lay.IS_DECIDED,
+        Control.GROUP_NUMBER, Control.ROUNDS, Control.STEPS, Control.SYNOPS, Control.SPIKES,
+        Control.INPUTS,
+        Control.FIRST_VOTE_ROUNDS, Control.FIRST_VOTE_SPIKES, Control.TOP_VOTES, Control.IS_DECIDED,
     ):  # fmt: skip
         control[column] = 0
-    control[lay.PASS] = control[lay.FIRST_VOTE] = control[lay.LAST_OWNER] = -1
-    control[lay.SEED] = seed
-    control[lay.TIME] -= shift_us
-    for k in range(control[lay.DUE]):
-        due[lay.DUE_AT, k] -= shift_us
-        due[lay.FIRED_AT, k] -= shift_us
+    control[Control.PASS] = control[Control.FIRST_VOTE] = control[Control.LAST_OWNER] = -1
+    control[Control.SEED] = seed
+    control[Control.TIME] -= shift_us
+    for k in range(control[Control.IN_FLIGHT]):
+        due[InFlight.DUE_US, k] -= shift_us
+        due[InFlight.FIRED_US, k] -= shift_us
 
 
 @kernel
@@ -107,34 +120,39 @@ def run_to_delivery(c, end_us, work):
         again goes on where it returned.
     """
     control = control_of(c)
-    limit = control[lay.WORK] + work
+    limit = control[Control.WORK] + work
     while True:
-        phase = control[lay.PHASE]
-        if phase == lay.DELIVERING:
+        phase = control[Control.PHASE]
+        if phase == Phase.DELIVERING:
             if not deliver(c, limit):
-                return lay.BUDGET_SPENT
-            control[lay.PHASE] = lay.INTEGRATING
+                return Interrupt.BUDGET_SPENT
+            control[Control.PHASE] = Phase.INTEGRATING
             return _reached(c)
-        if phase == lay.STOPPED:
-            return lay.DONE
-        if phase == lay.INTEGRATING:
+        if phase == Phase.STOPPED:
+            return Interrupt.DONE
+        if phase == Phase.INTEGRATING:
             _admit_all(c)
-            control[lay.PHASE] = lay.CHOOSING
+            control[Control.PHASE] = Phase.CHOOSING
             if should_stop(c):
-                if control[lay.CARRIES]:
-                    control[lay.IS_DECIDED] = 1
-                    return lay.DECIDED
-                control[lay.PHASE] = lay.STOPPED
-                return lay.DONE
-            if settings_of(c)[lay.RULE] == lay.CALLABLE and control[lay.IS_DECIDED] == 0:
-                return lay.NEEDS_RULE
-        if control[lay.WATCHED] and control[lay.WATCHED] != 2 + leader(votes_of(c)):
-            return lay.NEW_LEADER
-        if control[lay.WORK] > limit:
-            return lay.BUDGET_SPENT
+                if control[Control.CARRIES]:
+                    control[Control.IS_DECIDED] = 1
+                    return Interrupt.DECIDED
+                control[Control.PHASE] = Phase.STOPPED
+                return Interrupt.DONE
+            if (
+                settings_of(c)[Settings.STOP_RULE] == RuleCode.CALLABLE
+                and control[Control.IS_DECIDED] == 0
+            ):
+                return Interrupt.NEEDS_RULE
+        if control[Control.WATCHED_LEADER] and control[Control.WATCHED_LEADER] != 2 + leader(
+            votes_of(c)
+        ):
+            return Interrupt.NEW_LEADER
+        if control[Control.WORK] > limit:
+            return Interrupt.BUDGET_SPENT
         why = _choose_group(c)
-        if why == lay.DONE:
-            control[lay.PHASE] = lay.BETWEEN_PASSES
+        if why == Interrupt.DONE:
+            control[Control.PHASE] = Phase.BETWEEN_PASSES
             why = _open_pass(c, end_us)
         if why < 0:
             return why
@@ -144,9 +162,9 @@ def run_to_delivery(c, end_us, work):
 @kernel
 def _reached(c):
     """The populations that the group reaches, as a mask."""
-    reaches, mask = counts_of(c)[lay.REACHES], 0
+    reaches, mask = counts_of(c)[Counts.REACHED], 0
     if reaches.size > MOST_IN_A_MASK:
-        return lay.MANY
+        return Interrupt.MANY_POPULATIONS
     for p in range(reaches.size):
         mask |= reaches[p] << p
     return mask
@@ -155,7 +173,7 @@ def _reached(c):
 @kernel
 def _admit_all(c):
     """Enter who fired in this step, in ascending (population, neuron) order."""
-    reaches = counts_of(c)[lay.REACHES]
+    reaches = counts_of(c)[Counts.REACHED]
     for p in range(reaches.size):
         if reaches[p]:
             enqueue_fired(c, p)
@@ -166,22 +184,30 @@ def _open_step(c):
     """A group was made: it is to be delivered."""
     control = control_of(c)
     note_delayed(c)
-    control[lay.SLOT] = 0
-    control[lay.PHASE] = lay.DELIVERING
-    control[lay.WORK] += _STEP_COST
+    control[Control.SLOT] = 0
+    control[Control.PHASE] = Phase.DELIVERING
+    control[Control.WORK] += _STEP_COST
 
 
 @kernel
 def _lacks_room(c, needed):
     """Whether there is no room for a step of ``needed`` spike events; notes how many they are."""
-    control, neurons = control_of(c), c[lay.NEURONS]
-    control[lay.NEEDED] = needed
+    control, neurons = control_of(c), c[Context.NEURONS]
+    control[Control.NEEDED_CAPACITY] = needed
     return (
-        c[lay.GROUP_ROOM] < needed
-        or c[lay.PENDING_ROOM] - control[lay.HEAD] < control[lay.PENDING] + needed + neurons
-        or c[lay.DUE_ROOM] - control[lay.DUE] < needed * settings_of(c)[lay.FAN_DELAYED]
-        or (c[lay.ROWS_ROOM] > 0 and c[lay.ROWS_ROOM] - control[lay.ROWS] < neurons)
-        or (c[lay.SLOTS_ROOM] > 0 and c[lay.SLOTS_ROOM] - control[lay.SLOTS] < needed)
+        c[Context.GROUP_CAPACITY] < needed
+        or c[Context.PENDING_CAPACITY] - control[Control.HEAD]
+        < control[Control.PENDING] + needed + neurons
+        or c[Context.IN_FLIGHT_CAPACITY] - control[Control.IN_FLIGHT]
+        < needed * settings_of(c)[Settings.MAX_DELAYED_FAN_OUT]
+        or (
+            c[Context.SPIKE_LOG_CAPACITY] > 0
+            and c[Context.SPIKE_LOG_CAPACITY] - control[Control.SPIKE_LOG] < neurons
+        )
+        or (
+            c[Context.DELIVERY_LOG_CAPACITY] > 0
+            and c[Context.DELIVERY_LOG_CAPACITY] - control[Control.DELIVERY_LOG] < needed
+        )
     )
 
 
@@ -194,21 +220,21 @@ def _clear_counts(c):
 def _choose_group(c):
     """Make the pass's next group; ``DONE`` if the pass is over, or none has begun."""
     control, settings = control_of(c), settings_of(c)
-    if control[lay.PHASE] != lay.CHOOSING:
-        return lay.DONE
-    n, late = control[lay.PENDING], -1
+    if control[Control.PHASE] != Phase.CHOOSING:
+        return Interrupt.DONE
+    n, late = control[Control.PENDING], -1
     if n == 0:
         late = late_population(c)
         if late < 0:
-            return lay.DONE
-    if control[lay.STEP] >= settings[lay.MAX_STEPS]:
-        return lay.STEP_LIMIT
+            return Interrupt.DONE
+    if control[Control.STEP] >= settings[Settings.MAX_STEPS]:
+        return Interrupt.STEP_LIMIT
     if _lacks_room(c, n):
-        return lay.NEEDS_ROOM
+        return Interrupt.NEEDS_ROOM
     if late >= 0:
         _start_late_step(c, late)
-    elif settings[lay.POLICY] == lay.CUSTOM:
-        return lay.NEEDS_CHOICE
+    elif settings[Settings.POLICY] == PolicyCode.CUSTOM:
+        return Interrupt.NEEDS_CHOICE
     else:
         _clear_counts(c)
         take(c, choose(c))
@@ -220,11 +246,11 @@ def _start_late_step(c, p):
     """Open a forward step that delivers nothing: neurons of ``p`` fire late."""
     control = control_of(c)
     _clear_counts(c)
-    control[lay.STEP] += 1
-    control[lay.STEPS] += 1
-    control[lay.SERIAL] += 1
-    control[lay.NOW] += lay.MARK
-    control[lay.GROUP] = 0
+    control[Control.STEP] += 1
+    control[Control.STEPS] += 1
+    control[Control.GROUP_NUMBER] += 1
+    control[Control.NOW] += GROUP_UNIT
+    control[Control.GROUP] = 0
     touch_late(c, p)
 
 
@@ -240,21 +266,24 @@ def take_chosen(c, n):
 def _open_pass(c, end_us):
     """Begin the next pass; ``DONE`` if there is none up to ``end_us``."""
     control, settings, t_us = control_of(c), settings_of(c), input_times(c)
-    timestep = settings[lay.TIMESTEP]
+    timestep = settings[Settings.TIMESTEP_US]
     time = _next_pass_time(c, t_us, timestep)
     if time < 0 or time > end_us:
-        return lay.DONE
-    if control[lay.PASS] + 1 >= settings[lay.MAX_PASSES] and control[lay.IS_DECIDED] == 0:
-        return lay.PASS_LIMIT
-    first = control[lay.CURSOR]
+        return Interrupt.DONE
+    if (
+        control[Control.PASS] + 1 >= settings[Settings.MAX_PASSES]
+        and control[Control.IS_DECIDED] == 0
+    ):
+        return Interrupt.PASS_LIMIT
+    first = control[Control.CURSOR]
     last, end = first, time + max(timestep, 1)
     while last < t_us.size and t_us[last] < end:
         last += 1
-    if _lacks_room(c, last - first + control[lay.DUE]):
-        return lay.NEEDS_ROOM
+    if _lacks_room(c, last - first + control[Control.IN_FLIGHT]):
+        return Interrupt.NEEDS_ROOM
     _clear_counts(c)
     start_pass(c, time)
-    control[lay.CURSOR] = last
+    control[Control.CURSOR] = last
     open_group(c, first, last)
     return 0
 
@@ -264,13 +293,13 @@ def _next_pass_time(c, t_us, timestep):
     """Virtual time of the next pass, or -1 if nothing calls for one."""
     control = control_of(c)
     if timestep > 0:
-        return (control[lay.PASS] + 1) * timestep
+        return (control[Control.PASS] + 1) * timestep
     time, due = np.int64(-1), due_of(c)
-    if control[lay.CURSOR] < t_us.size:
-        time = t_us[control[lay.CURSOR]]
-    for k in range(control[lay.DUE]):
-        if time < 0 or due[lay.DUE_AT, k] < time:
-            time = due[lay.DUE_AT, k]
+    if control[Control.CURSOR] < t_us.size:
+        time = t_us[control[Control.CURSOR]]
+    for k in range(control[Control.IN_FLIGHT]):
+        if time < 0 or due[InFlight.DUE_US, k] < time:
+            time = due[InFlight.DUE_US, k]
     return time
 
 
@@ -280,11 +309,11 @@ def advance(c, end_us, work):
 
     Arguments are those of :func:`run_to_delivery`, and so is what it returns, but for populations.
     """
-    control, counts, limit = control_of(c), counts_of(c), control_of(c)[lay.WORK] + work
+    control, counts, limit = control_of(c), counts_of(c), control_of(c)[Control.WORK] + work
     while True:
-        why = run_to_delivery(c, end_us, limit - control[lay.WORK])
-        if why < 0 and why != lay.MANY:
+        why = run_to_delivery(c, end_us, limit - control[Control.WORK])
+        if why < 0 and why != Interrupt.MANY_POPULATIONS:
             return why
         for p in range(counts.shape[1]):
-            if counts[lay.REACHES, p]:
+            if counts[Counts.REACHED, p]:
                 evaluate(c, p)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import (
     connections_of,
     control_of,
@@ -17,6 +16,16 @@ from neuroasync.core.kernels.array_views import (
     trailing_zeros,
 )
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    Connections,
+    Context,
+    Control,
+    Group,
+    InFlight,
+    Pending,
+    Populations,
+    Settings,
+)
 from neuroasync.core.kernels.pending_spikes import log_group
 
 __all__ = ["note_delayed", "open_group"]
@@ -31,39 +40,39 @@ def open_group(c, first, last):
     With queued input, the events join the pending spikes instead, in the order that they have.
     """
     control = control_of(c)
-    control[lay.STEP] = 0
-    control[lay.LAST_OWNER] = -1
-    control[lay.SERIAL] += 1
-    control[lay.INPUTS] += last - first
+    control[Control.STEP] = 0
+    control[Control.LAST_OWNER] = -1
+    control[Control.GROUP_NUMBER] += 1
+    control[Control.INPUTS] += last - first
     n = 0
-    if settings_of(c)[lay.QUEUED]:
+    if settings_of(c)[Settings.QUEUED]:
         _queue(c, first, last)
     else:
         n = _in_order(c, first, last)
-    control[lay.GROUP] = _take_due(c, n)
+    control[Control.GROUP] = _take_due(c, n)
     log_group(c)
 
 
 @kernel
 def _queue(c, first, last):
     control, pending, index = control_of(c), pending_of(c), input_index(c)
-    inputs = c[lay.POPULATION_COUNT]
-    start = populations_of(c)[inputs, lay.START]
+    inputs = c[Context.POPULATION_COUNT]
+    start = populations_of(c)[inputs, Populations.START]
     for k in range(last - first):
-        at = control[lay.HEAD] + control[lay.PENDING] + k
-        pending[lay.KEY, at] = start + k
-        pending[lay.ORIGIN, at] = start + index[first + k]
-        pending[lay.ARRIVAL, at] = -1
-        pending[lay.OWNER, at] = inputs
-    control[lay.PENDING] += last - first
+        at = control[Control.HEAD] + control[Control.PENDING] + k
+        pending[Pending.KEY, at] = start + k
+        pending[Pending.ORIGIN, at] = start + index[first + k]
+        pending[Pending.ARRIVAL, at] = -1
+        pending[Pending.OWNER, at] = inputs
+    control[Control.PENDING] += last - first
 
 
 @kernel
 def _in_order(c, first, last):
     """Put the events into the group by ascending index, equal ones as one; return how many."""
     group, index, n = group_of(c), input_index(c), last - first
-    inputs = c[lay.POPULATION_COUNT]
-    start, ascends = populations_of(c)[inputs, lay.START], True
+    inputs = c[Context.POPULATION_COUNT]
+    start, ascends = populations_of(c)[inputs, Populations.START], True
     for k in range(first + 1, last):
         ascends = ascends and index[k] > index[k - 1]
     if not ascends:
@@ -101,11 +110,11 @@ def _distinct(c, bits, first, last):
 
 @kernel
 def _by_sorting(c, first, last):
-    group, inputs, n = group_of(c), c[lay.POPULATION_COUNT], 0
-    start = populations_of(c)[inputs, lay.START]
+    group, inputs, n = group_of(c), c[Context.POPULATION_COUNT], 0
+    start = populations_of(c)[inputs, Populations.START]
     for i in np.sort(input_index(c)[first:last]):
-        if n and group[lay.ORIGIN, n - 1] == start + i:
-            group[lay.COUNT, n - 1] += 1
+        if n and group[Group.ORIGIN, n - 1] == start + i:
+            group[Group.MULTIPLICITY, n - 1] += 1
             continue
         _put(group, n, start + i, inputs, 1, -1)
         n += 1
@@ -114,11 +123,11 @@ def _by_sorting(c, first, last):
 
 @kernel
 def _put(group, at, origin, owner, count, via):
-    group[lay.KEY, at] = origin
-    group[lay.ORIGIN, at] = origin
-    group[lay.COUNT, at] = count
-    group[lay.OWNER, at] = owner
-    group[lay.VIA, at] = via
+    group[Group.KEY, at] = origin
+    group[Group.ORIGIN, at] = origin
+    group[Group.MULTIPLICITY, at] = count
+    group[Group.OWNER, at] = owner
+    group[Group.CONNECTION, at] = via
 
 
 @kernel
@@ -128,33 +137,40 @@ def _take_due(c, n):
     What one neuron sent over a connection at one time stays in the order in which it was selected.
     """
     control = control_of(c)
-    if control[lay.DUE] == 0:
+    if control[Control.IN_FLIGHT] == 0:
         return n
     due, group = due_of(c), group_of(c)
     kept, first = 0, n
-    for k in range(control[lay.DUE]):
-        if due[lay.DUE_AT, k] != control[lay.TIME]:
-            for r in range(lay.DUE_COLUMNS):
+    for k in range(control[Control.IN_FLIGHT]):
+        if due[InFlight.DUE_US, k] != control[Control.TIME]:
+            for r in range(len(InFlight)):
                 due[r, kept] = due[r, k]
             kept += 1
             continue
         # Until they are sorted, key and owner hold what else they are sorted by.
-        _put(group, n, due[lay.DUE_ORIGIN, k], n, due[lay.DUE_COUNT, k], due[lay.CONNECTION, k])
-        group[lay.KEY, n] = due[lay.FIRED_AT, k]
+        _put(
+            group,
+            n,
+            due[InFlight.ORIGIN, k],
+            n,
+            due[InFlight.MULTIPLICITY, k],
+            due[InFlight.CONNECTION, k],
+        )
+        group[Group.KEY, n] = due[InFlight.FIRED_US, k]
         n += 1
-    control[lay.DUE] = kept
-    control[lay.WORK] += 16 * (n - first)
+    control[Control.IN_FLIGHT] = kept
+    control[Control.WORK] += 16 * (n - first)
     _sort_slots(group, first, n - first)
     for s in range(first, n):
-        group[lay.KEY, s] = group[lay.ORIGIN, s]
-        group[lay.OWNER, s] = _owner(c, group[lay.ORIGIN, s])
+        group[Group.KEY, s] = group[Group.ORIGIN, s]
+        group[Group.OWNER, s] = _owner(c, group[Group.ORIGIN, s])
     return n
 
 
 @kernel
 def _owner(c, origin):
-    populations, owner = populations_of(c), c[lay.POPULATION_COUNT]
-    while populations[owner, lay.START] > origin:
+    populations, owner = populations_of(c), c[Context.POPULATION_COUNT]
+    while populations[owner, Populations.START] > origin:
         owner -= 1
     return owner
 
@@ -189,40 +205,42 @@ def _sift_down(group, first, n, at):
 
 @kernel
 def _swap(group, a, b):
-    for r in range(lay.GROUP_COLUMNS):
+    for r in range(len(Group)):
         group[r, a], group[r, b] = group[r, b], group[r, a]
 
 
 @kernel
 def _later(group, a, b):
     """Whether slot ``a`` goes after slot ``b``."""
-    if group[lay.KEY, a] != group[lay.KEY, b]:
-        return group[lay.KEY, a] > group[lay.KEY, b]
-    if group[lay.VIA, a] != group[lay.VIA, b]:
-        return group[lay.VIA, a] > group[lay.VIA, b]
-    if group[lay.ORIGIN, a] != group[lay.ORIGIN, b]:
-        return group[lay.ORIGIN, a] > group[lay.ORIGIN, b]
-    return group[lay.OWNER, a] > group[lay.OWNER, b]
+    if group[Group.KEY, a] != group[Group.KEY, b]:
+        return group[Group.KEY, a] > group[Group.KEY, b]
+    if group[Group.CONNECTION, a] != group[Group.CONNECTION, b]:
+        return group[Group.CONNECTION, a] > group[Group.CONNECTION, b]
+    if group[Group.ORIGIN, a] != group[Group.ORIGIN, b]:
+        return group[Group.ORIGIN, a] > group[Group.ORIGIN, b]
+    return group[Group.OWNER, a] > group[Group.OWNER, b]
 
 
 @kernel
 def note_delayed(c):
     """Note the group's spikes as in flight on every connection with a delay that they have."""
-    if settings_of(c)[lay.FAN_DELAYED] == 0:
+    if settings_of(c)[Settings.MAX_DELAYED_FAN_OUT] == 0:
         return
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)
-    group, due, links = group_of(c), due_of(c), i64_at(c[lay.LINKS], 1)
-    for s in range(control[lay.GROUP]):
-        owner = group[lay.OWNER, s]
-        if group[lay.VIA, s] >= 0 or populations[owner, lay.DELAYED] == 0:
+    group, due, links = group_of(c), due_of(c), i64_at(c[Context.LINKS], 1)
+    for s in range(control[Control.GROUP]):
+        owner = group[Group.OWNER, s]
+        if group[Group.CONNECTION, s] >= 0 or populations[owner, Populations.HAS_DELAYS] == 0:
             continue
-        for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
-            delay = connections[links[j], lay.DELAY]
+        for j in range(
+            populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
+        ):
+            delay = connections[links[j], Connections.DELAY]
             if delay > 0:
-                at = control[lay.DUE]
-                due[lay.DUE_AT, at] = control[lay.TIME] + delay
-                due[lay.FIRED_AT, at] = control[lay.TIME]
-                due[lay.CONNECTION, at] = links[j]
-                due[lay.DUE_ORIGIN, at] = group[lay.ORIGIN, s]
-                due[lay.DUE_COUNT, at] = group[lay.COUNT, s]
-                control[lay.DUE] = at + 1
+                at = control[Control.IN_FLIGHT]
+                due[InFlight.DUE_US, at] = control[Control.TIME] + delay
+                due[InFlight.FIRED_US, at] = control[Control.TIME]
+                due[InFlight.CONNECTION, at] = links[j]
+                due[InFlight.ORIGIN, at] = group[Group.ORIGIN, s]
+                due[InFlight.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
+                control[Control.IN_FLIGHT] = at + 1

@@ -5,7 +5,6 @@ Source: the forward step of Koopman et al., arXiv 2408.05098.
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import (
     connections_of,
     control_of,
@@ -29,6 +28,20 @@ from neuroasync.core.kernels.array_views import (
 from neuroasync.core.kernels.decay import catch_up_decay, freshen_all, freshen_block, note_interval
 from neuroasync.core.kernels.dense_rows import LANES, charge
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    BLOCK,
+    GROUP_LIMIT,
+    GROUP_UNIT,
+    REFRACTORY_BIT,
+    SUPRATHRESHOLD_BIT,
+    Connections,
+    Context,
+    Control,
+    Counts,
+    FloatSettings,
+    Populations,
+    Uniform,
+)
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.selection import sort
 from neuroasync.core.kernels.synapses import flags, mark_target
@@ -45,51 +58,51 @@ def start_pass(c, time):
     The populations without a bias are left as they are: they decay when they are reached.
     """
     control, populations = control_of(c), populations_of(c)
-    if control[lay.PASS] >= 0 or control[lay.CARRIES]:
-        note_interval(c, time - control[lay.TIME])
-    if control[lay.NOW] >= lay.MARK_LIMIT:
+    if control[Control.PASS] >= 0 or control[Control.CARRIES]:
+        note_interval(c, time - control[Control.TIME])
+    if control[Control.NOW] >= GROUP_LIMIT:
         _number_anew(c)
-    control[lay.CLOCK] += 1
-    control[lay.NOW] += lay.MARK
-    control[lay.PASS_MARK] = control[lay.NOW]
-    control[lay.PASS] += 1
-    control[lay.TIME] = time
-    if c[lay.PEAKS]:
+    control[Control.CLOCK] += 1
+    control[Control.NOW] += GROUP_UNIT
+    control[Control.PASS_MARK] = control[Control.NOW]
+    control[Control.PASS] += 1
+    control[Control.TIME] = time
+    if c[Context.PEAKS]:
         freshen_all(c)
-    for p in range(c[lay.POPULATION_COUNT]):
-        if populations[p, lay.BIASED]:
+    for p in range(c[Context.POPULATION_COUNT]):
+        if populations[p, Populations.HAS_BIAS]:
             _add_biases(c, p)
-    if c[lay.PEAKS]:
+    if c[Context.PEAKS]:
         peaks, peak_steps = peaks_of(c)
-        peaks[control[lay.PASS], :] = potentials_of(c)
-        peak_steps[control[lay.PASS], :] = -1
+        peaks[control[Control.PASS], :] = potentials_of(c)
+        peak_steps[control[Control.PASS], :] = -1
 
 
 @kernel
 def _number_anew(c):
     """Count groups from 1 again, before their marks leave 32 bits."""
     marks, control = marks_of(c), control_of(c)
-    control[lay.PASS_MARK] = control[lay.NOW] + lay.MARK
+    control[Control.PASS_MARK] = control[Control.NOW] + GROUP_UNIT
     for i in range(marks.size):
         marks[i] = np.int32(flags(np.int64(marks[i]), control))
-    control[lay.SAMPLE_MARK] = 0
-    control[lay.NOW] = 0
+    control[Control.SAMPLE_MARK] = 0
+    control[Control.NOW] = 0
 
 
 @kernel
 def _add_biases(c, p):
     catch_up_decay(c, p)
     populations, connections = populations_of(c), connections_of(c)
-    start, stop = populations[p, lay.START], populations[p, lay.STOP]
+    start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
     v = potentials_of(c)[start:stop]
     for k in range(connections.shape[0]):
-        at = connections[k, lay.BIAS]
-        if at >= 0 and connections[k, lay.TARGET] == p:
-            biases = f32_at(c[lay.WEIGHTS] + 4 * at, v.size)
+        at = connections[k, Connections.BIAS]
+        if at >= 0 and connections[k, Connections.TARGET] == p:
+            biases = f32_at(c[Context.WEIGHTS] + 4 * at, v.size)
             for i in range(v.size):
                 v[i] += biases[i]
-    control_of(c)[lay.WORK] += v.size // 4
-    if populations[p, lay.LATE]:
+    control_of(c)[Control.WORK] += v.size // 4
+    if populations[p, Populations.FIRES_SPONTANEOUSLY]:
         thresholds = thresholds_of(c)
         for i in range(start, stop):
             if v[i - start] > thresholds[i]:
@@ -102,15 +115,15 @@ def _list(c, neuron):
     marks, control = marks_of(c), control_of(c)
     mark = np.int64(marks[neuron])
     now = flags(mark, control)
-    if now & lay.LISTED_BIT:
+    if now & SUPRATHRESHOLD_BIT:
         return
-    listed_of(c)[control[lay.LISTED]] = neuron
-    control[lay.LISTED] += 1
-    if mark < control[lay.SAMPLE_MARK]:
-        mark = control[lay.SAMPLE_MARK]
-    elif mark < control[lay.PASS_MARK]:
-        mark &= ~np.int64(lay.REFRACTORY_BIT)
-    marks[neuron] = np.int32(mark | lay.LISTED_BIT)
+    listed_of(c)[control[Control.SUPRATHRESHOLD]] = neuron
+    control[Control.SUPRATHRESHOLD] += 1
+    if mark < control[Control.SAMPLE_MARK]:
+        mark = control[Control.SAMPLE_MARK]
+    elif mark < control[Control.PASS_MARK]:
+        mark &= ~np.int64(REFRACTORY_BIT)
+    marks[neuron] = np.int32(mark | SUPRATHRESHOLD_BIT)
 
 
 @kernel
@@ -123,23 +136,23 @@ def evaluate(c, p):
         How many fire; also ``counts[FIRES, p]``.
     """
     populations, counts = populations_of(c), counts_of(c)
-    n, start = counts[lay.TOUCHES, p], populations[p, lay.START]
+    n, start = counts[Counts.TOUCHED, p], populations[p, Populations.START]
     if n >= 0:
         n = _some(c, p, n)
         if n > 1:
             sort(fired_of(c)[start : start + n])
-    elif c[lay.PEAKS] == 0 and populations[p, lay.EVEN]:
+    elif c[Context.PEAKS] == 0 and populations[p, Populations.HOMOGENEOUS]:
         n = _all_alike(c, p)
     else:
         touched, control = touched_of(c), control_of(c)
-        counts[lay.TOUCHES, p] = 0
+        counts[Counts.TOUCHED, p] = 0
         marks = marks_of(c)
-        for i in range(start, populations[p, lay.STOP]):
+        for i in range(start, populations[p, Populations.STOP]):
             mark = np.int64(marks[i])
-            marks[i] = np.int32(control[lay.NOW] | flags(mark, control))
+            marks[i] = np.int32(control[Control.NOW] | flags(mark, control))
             touched[i] = i
-        n = _some(c, p, populations[p, lay.STOP] - start)
-    counts[lay.FIRES, p] = n
+        n = _some(c, p, populations[p, Populations.STOP] - start)
+    counts[Counts.FIRED, p] = n
     return n
 
 
@@ -148,12 +161,12 @@ def _all_alike(c, p):
     """Evaluate all of a population whose neurons have one threshold."""
     catch_up_decay(c, p)
     populations, control = populations_of(c), control_of(c)
-    start, stop = populations[p, lay.START], populations[p, lay.STOP]
-    threshold, fires = uniform_of(c)[p, lay.THRESHOLD], start
-    v, current = c[lay.SESSION] + c[lay.V_AT], c[lay.CURRENT]
-    marks = c[lay.SESSION] + c[lay.MARKS_AT]
-    now, pass_mark = np.int32(control[lay.NOW]), np.int32(control[lay.PASS_MARK])
-    sample_mark = np.int32(control[lay.SAMPLE_MARK])
+    start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
+    threshold, fires = uniform_of(c)[p, Uniform.THRESHOLD], start
+    v, current = c[Context.SESSION] + c[Context.V_AT], c[Context.CURRENT]
+    marks = c[Context.SESSION] + c[Context.LAST_GROUP_AT]
+    now, pass_mark = np.int32(control[Control.NOW]), np.int32(control[Control.PASS_MARK])
+    sample_mark = np.int32(control[Control.SAMPLE_MARK])
     fired, momenta, potentials = fired_of(c), momenta_of(c), potentials_of(c)
     subtracts, may_list, locks = _resets(c, p)
     first = start
@@ -177,20 +190,23 @@ def _all_alike(c, p):
 def _some(c, p, n):
     """Evaluate the ``n`` neurons of ``p`` that are listed in ``touched``."""
     populations, control = populations_of(c), control_of(c)
-    start, sync = populations[p, lay.START], populations[p, lay.SYNC]
-    first, is_even = populations[p, lay.FIRST_BLOCK], populations[p, lay.EVEN] != 0
+    start, sync = populations[p, Populations.START], populations[p, Populations.SYNC_THRESHOLD]
+    first, is_even = (
+        populations[p, Populations.FIRST_BLOCK],
+        populations[p, Populations.HOMOGENEOUS] != 0,
+    )
     v, current, marks, momenta = potentials_of(c), current_of(c), marks_of(c), momenta_of(c)
     touched, fired, thresholds = touched_of(c), fired_of(c), thresholds_of(c)
     threshold, fires = np.float32(0.0), 0
     if is_even:
-        threshold = uniform_of(c)[p, lay.THRESHOLD]
+        threshold = uniform_of(c)[p, Uniform.THRESHOLD]
     subtracts, may_list, locks = _resets(c, p)
     for k in range(n):
         i = touched[start + k]
-        freshen_block(c, p, first + (i - start) // lay.BLOCK)
+        freshen_block(c, p, first + (i - start) // BLOCK)
         charge = current[i]
         current[i] = np.float32(0.0)
-        if marks[i] & lay.REFRACTORY_BIT:
+        if marks[i] & REFRACTORY_BIT:
             continue
         charge += v[i]
         v[i] = charge
@@ -202,9 +218,9 @@ def _some(c, p, n):
             _reset(c, i, threshold, subtracts, may_list, locks)
             fired[start + fires] = i
             fires += 1
-            if c[lay.PEAKS]:
-                peaks_of(c)[1][control[lay.PASS], i] = -2
-        elif ready and c[lay.PEAKS]:
+            if c[Context.PEAKS]:
+                peaks_of(c)[1][control[Control.PASS], i] = -2
+        elif ready and c[Context.PEAKS]:
             _note_peak(c, i, charge)
     return fires
 
@@ -213,7 +229,11 @@ def _some(c, p, n):
 def _resets(c, p):
     """What firing does to neurons of ``p``: subtracts, may leave them above threshold, locks."""
     row = populations_of(c)[p]
-    return row[lay.SUBTRACT] != 0, row[lay.LATE] != 0, row[lay.REFRACTORY] != 0
+    return (
+        row[Populations.SUBTRACTS] != 0,
+        row[Populations.FIRES_SPONTANEOUSLY] != 0,
+        row[Populations.REFRACTORY] != 0,
+    )
 
 
 @kernel
@@ -223,17 +243,17 @@ def _reset(c, neuron, threshold, subtracts, may_list, locks):
     v[neuron] = v[neuron] - threshold if subtracts else np.float32(0.0)
     if may_list and v[neuron] > threshold:
         _list(c, neuron)
-    if locks and not (knobs_of(c)[lay.DROPOUT] > 0.0 and _drops(c, neuron)):
-        marks_of(c)[neuron] |= np.int32(lay.REFRACTORY_BIT)
+    if locks and not (knobs_of(c)[FloatSettings.REFRACTORY_DROPOUT] > 0.0 and _drops(c, neuron)):
+        marks_of(c)[neuron] |= np.int32(REFRACTORY_BIT)
 
 
 @kernel
 def _drops(c, neuron):
     """Whether this spike leaves its neuron non-refractory."""
     control = control_of(c)
-    seed = np.uint64(control[lay.SEED]) ^ DROPOUT_STREAM
-    prefix = step_prefix(seed, control[lay.PASS], control[lay.STEP])
-    return uniform(neuron_key(prefix, neuron)) < knobs_of(c)[lay.DROPOUT]
+    seed = np.uint64(control[Control.SEED]) ^ DROPOUT_STREAM
+    prefix = step_prefix(seed, control[Control.PASS], control[Control.STEP])
+    return uniform(neuron_key(prefix, neuron)) < knobs_of(c)[FloatSettings.REFRACTORY_DROPOUT]
 
 
 @kernel
@@ -241,10 +261,10 @@ def _note_peak(c, neuron, charge):
     """A site of the trainer: the highest potential of the pass that left the neuron silent."""
     control = control_of(c)
     peaks, steps = peaks_of(c)
-    at = control[lay.PASS]
+    at = control[Control.PASS]
     if steps[at, neuron] != -2 and (steps[at, neuron] == -1 or charge > peaks[at, neuron]):
         peaks[at, neuron] = charge
-        steps[at, neuron] = control[lay.STEP]
+        steps[at, neuron] = control[Control.STEP]
 
 
 @kernel
@@ -254,35 +274,35 @@ def late_population(c):
     Neurons that are above threshold no more leave the list.
     """
     control, best, kept = control_of(c), -1, 0
-    if control[lay.LISTED] == 0:
+    if control[Control.SUPRATHRESHOLD] == 0:
         return best
     listed, marks, populations = listed_of(c), marks_of(c), populations_of(c)
-    for k in range(control[lay.LISTED]):
+    for k in range(control[Control.SUPRATHRESHOLD]):
         i = listed[k]
         p = _owner(populations, i)
-        block = (i - populations[p, lay.START]) // lay.BLOCK
-        freshen_block(c, p, populations[p, lay.FIRST_BLOCK] + block)
+        block = (i - populations[p, Populations.START]) // BLOCK
+        freshen_block(c, p, populations[p, Populations.FIRST_BLOCK] + block)
         if potentials_of(c)[i] <= thresholds_of(c)[i]:
-            marks[i] &= ~np.int32(lay.LISTED_BIT)
+            marks[i] &= ~np.int32(SUPRATHRESHOLD_BIT)
             continue
         listed[kept] = i
         kept += 1
-        if marks[i] < control[lay.PASS_MARK]:
-            rank = populations[p, lay.RANK]
+        if marks[i] < control[Control.PASS_MARK]:
+            rank = populations[p, Populations.RANK]
             if (
                 best < 0
-                or rank < populations[best, lay.RANK]
-                or (rank == populations[best, lay.RANK] and p < best)
+                or rank < populations[best, Populations.RANK]
+                or (rank == populations[best, Populations.RANK] and p < best)
             ):
                 best = p
-    control[lay.LISTED] = kept
+    control[Control.SUPRATHRESHOLD] = kept
     return best
 
 
 @kernel
 def _owner(populations, neuron):
     p = 0
-    while populations[p, lay.STOP] <= neuron:
+    while populations[p, Populations.STOP] <= neuron:
         p += 1
     return p
 
@@ -292,9 +312,9 @@ def touch_late(c, p):
     """Reach, with nothing, the neurons of ``p`` that fire late."""
     control, populations = control_of(c), populations_of(c)
     listed, marks = listed_of(c), marks_of(c)
-    counts_of(c)[lay.REACHES, p] = 1
-    for k in range(control[lay.LISTED]):
+    counts_of(c)[Counts.REACHED, p] = 1
+    for k in range(control[Control.SUPRATHRESHOLD]):
         i = listed[k]
-        inside = populations[p, lay.START] <= i < populations[p, lay.STOP]
-        if inside and marks[i] < control[lay.PASS_MARK]:
+        inside = populations[p, Populations.START] <= i < populations[p, Populations.STOP]
+        if inside and marks[i] < control[Control.PASS_MARK]:
             mark_target(c, p, i, 0)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import (
     chosen_of,
     control_of,
@@ -23,6 +22,22 @@ from neuroasync.core.kernels.array_views import (
     waiting_of,
 )
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    GROUP_UNIT,
+    REFRACTORY_BIT,
+    Context,
+    Control,
+    Counts,
+    DeliveryLog,
+    FloatSettings,
+    Group,
+    Pending,
+    PolicyCode,
+    Populations,
+    Settings,
+    SpikeLog,
+    Votes,
+)
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.selection import smallest
 
@@ -38,30 +53,30 @@ def enqueue_fired(c, p):
 
     A neuron that is still pending fires with a higher multiplicity and keeps its arrival.
     """
-    n = counts_of(c)[lay.FIRES, p]
+    n = counts_of(c)[Counts.FIRED, p]
     if n == 0:
         return
     control, populations = control_of(c), populations_of(c)
-    pending, start, step = pending_of(c), populations[p, lay.START], control[lay.STEP]
+    pending, start, step = pending_of(c), populations[p, Populations.START], control[Control.STEP]
     fired = fired_of(c)[start : start + n]
     for k in range(n):
-        if c[lay.WAITING_AT] >= 0:
+        if c[Context.MULTIPLICITY_AT] >= 0:
             waiting = waiting_of(c)
             waiting[fired[k]] += 1
             if waiting[fired[k]] > 1:
                 continue
-        at = control[lay.HEAD] + control[lay.PENDING]
-        pending[lay.KEY, at] = fired[k]
-        pending[lay.ORIGIN, at] = fired[k]
-        pending[lay.ARRIVAL, at] = step
-        pending[lay.OWNER, at] = p
-        control[lay.PENDING] += 1
-    if c[lay.ROWS_ROOM]:
+        at = control[Control.HEAD] + control[Control.PENDING]
+        pending[Pending.KEY, at] = fired[k]
+        pending[Pending.ORIGIN, at] = fired[k]
+        pending[Pending.ARRIVAL, at] = step
+        pending[Pending.OWNER, at] = p
+        control[Control.PENDING] += 1
+    if c[Context.SPIKE_LOG_CAPACITY]:
         _log_rows(c, fired)
-    if p == settings_of(c)[lay.OUTPUT]:
+    if p == settings_of(c)[Settings.OUTPUT]:
         _vote(c, fired, start)
-    control[lay.LAST_OWNER] = p
-    control[lay.SPIKES] += n
+    control[Control.LAST_OWNER] = p
+    control[Control.SPIKES] += n
     spikes_of(c)[p] += n
 
 
@@ -70,14 +85,14 @@ def _log_rows(c, fired):
     control, marks, momenta = control_of(c), marks_of(c), momenta_of(c)
     rows, row_potential = rows_of(c)
     for k in range(fired.size):
-        at, i = control[lay.ROWS], fired[k]
-        rows[lay.PASS_, at] = control[lay.PASS]
-        rows[lay.STEP_, at] = control[lay.STEP]
-        rows[lay.TIME_, at] = control[lay.TIME]
-        rows[lay.NEURON_, at] = i
-        rows[lay.BECAME_REFRACTORY, at] = marks[i] & lay.REFRACTORY_BIT
+        at, i = control[Control.SPIKE_LOG], fired[k]
+        rows[SpikeLog.PASS, at] = control[Control.PASS]
+        rows[SpikeLog.STEP, at] = control[Control.STEP]
+        rows[SpikeLog.TIME, at] = control[Control.TIME]
+        rows[SpikeLog.NEURON, at] = i
+        rows[SpikeLog.BECAME_REFRACTORY, at] = marks[i] & REFRACTORY_BIT
         row_potential[at] = momenta[i]
-        control[lay.ROWS] = at + 1
+        control[Control.SPIKE_LOG] = at + 1
 
 
 @kernel
@@ -86,19 +101,19 @@ def _vote(c, fired, start):
     control, votes = control_of(c), votes_of(c)
     for k in range(fired.size):
         cls = fired[k] - start
-        votes[lay.VOTES, cls] += 1
-        votes[lay.LATEST, cls] = control[lay.SERIAL]
+        votes[Votes.COUNT, cls] += 1
+        votes[Votes.LATEST, cls] = control[Control.GROUP_NUMBER]
         # Who draws level does not lead: the other came first.
-        leads = votes[lay.VOTES, cls] > control[lay.TOP]
-        control[lay.TOP] = max(control[lay.TOP], votes[lay.VOTES, cls])
-        if leads and votes[lay.LED_SPIKES, cls] == 0:
-            votes[lay.LED_SPIKES, cls] = control[lay.SPIKES] + k + 1
-            votes[lay.LED_STEPS, cls] = control[lay.STEPS]
-            votes[lay.LED_ROUNDS, cls] = control[lay.ROUNDS]
-        if control[lay.FIRST_VOTE] < 0:
-            control[lay.FIRST_VOTE] = control[lay.STEPS]
-            control[lay.FIRST_VOTE_ROUNDS] = control[lay.ROUNDS]
-            control[lay.FIRST_VOTE_SPIKES] = control[lay.SPIKES] + k + 1
+        leads = votes[Votes.COUNT, cls] > control[Control.TOP_VOTES]
+        control[Control.TOP_VOTES] = max(control[Control.TOP_VOTES], votes[Votes.COUNT, cls])
+        if leads and votes[Votes.LED_SPIKES, cls] == 0:
+            votes[Votes.LED_SPIKES, cls] = control[Control.SPIKES] + k + 1
+            votes[Votes.LED_STEPS, cls] = control[Control.STEPS]
+            votes[Votes.LED_ROUNDS, cls] = control[Control.ROUNDS]
+        if control[Control.FIRST_VOTE] < 0:
+            control[Control.FIRST_VOTE] = control[Control.STEPS]
+            control[Control.FIRST_VOTE_ROUNDS] = control[Control.ROUNDS]
+            control[Control.FIRST_VOTE_SPIKES] = control[Control.SPIKES] + k + 1
 
 
 @kernel
@@ -109,30 +124,32 @@ def choose(c):
         How many were chosen: at most the group size, but all of a population under layer-sync.
     """
     control, settings, chosen = control_of(c), settings_of(c), chosen_of(c)
-    n, policy = control[lay.PENDING], settings[lay.POLICY]
-    wanted = min(n, settings[lay.GROUP_SIZE])
-    if policy == lay.FIFO:  # they stand in the order in which they came
+    n, policy = control[Control.PENDING], settings[Settings.POLICY]
+    wanted = min(n, settings[Settings.GROUP_SIZE])
+    if policy == PolicyCode.FIFO:  # they stand in the order in which they came
         for s in range(wanted):
-            chosen[s] = control[lay.HEAD] + s
+            chosen[s] = control[Control.HEAD] + s
         return wanted
-    if policy == lay.LAYER_SYNC:
+    if policy == PolicyCode.LAYER_SYNC:
         return _choose_layer(c, n)
     keys, pending, momenta = keys_of(c), pending_of(c), momenta_of(c)
-    prefix = step_prefix(np.uint64(control[lay.SEED]), control[lay.PASS], control[lay.STEP] + 1)
-    control[lay.WORK] += n
-    if policy == lay.RANDOM:
+    prefix = step_prefix(
+        np.uint64(control[Control.SEED]), control[Control.PASS], control[Control.STEP] + 1
+    )
+    control[Control.WORK] += n
+    if policy == PolicyCode.RANDOM:
         for k in range(n):
-            keys[k] = neuron_key(prefix, pending[lay.KEY, k])
+            keys[k] = neuron_key(prefix, pending[Pending.KEY, k])
     else:
-        noise, inputs = knobs_of(c)[lay.NOISE], c[lay.POPULATION_COUNT]
+        noise, inputs = knobs_of(c)[FloatSettings.NOISE], c[Context.POPULATION_COUNT]
         for k in range(n):
             m = np.float64(0.0)
-            if pending[lay.OWNER, k] != inputs:
-                m = np.float64(momenta[pending[lay.ORIGIN, k]])
+            if pending[Pending.OWNER, k] != inputs:
+                m = np.float64(momenta[pending[Pending.ORIGIN, k]])
             if noise != 0.0:
-                m += noise * uniform(neuron_key(prefix, pending[lay.KEY, k]))
+                m += noise * uniform(neuron_key(prefix, pending[Pending.KEY, k]))
             keys[k] = _ALL - _ascending(m)
-    smallest(keys, pending[lay.KEY], n, wanted, chosen)
+    smallest(keys, pending[Pending.KEY], n, wanted, chosen)
     return wanted
 
 
@@ -148,23 +165,23 @@ def _choose_layer(c, n):
     """All pending spikes of the population of lowest rank, by neuron."""
     pending, populations = pending_of(c), populations_of(c)
     keys, chosen = keys_of(c), chosen_of(c)
-    best = pending[lay.OWNER, 0]
+    best = pending[Pending.OWNER, 0]
     for k in range(1, n):
-        p = pending[lay.OWNER, k]
-        rank, lowest = populations[p, lay.RANK], populations[best, lay.RANK]
+        p = pending[Pending.OWNER, k]
+        rank, lowest = populations[p, Populations.RANK], populations[best, Populations.RANK]
         if rank < lowest or (rank == lowest and p < best):
             best = p
     wanted, ascends, latest = 0, True, np.int64(-1)
     for k in range(n):
-        mine = pending[lay.OWNER, k] == best
+        mine = pending[Pending.OWNER, k] == best
         keys[k] = np.uint64(0) if mine else np.uint64(1)
         if mine:
             chosen[wanted] = k
             wanted += 1
-            ascends = ascends and pending[lay.KEY, k] > latest
-            latest = pending[lay.KEY, k]
+            ascends = ascends and pending[Pending.KEY, k] > latest
+            latest = pending[Pending.KEY, k]
     if not ascends:
-        smallest(keys, pending[lay.KEY], n, wanted, chosen)
+        smallest(keys, pending[Pending.KEY], n, wanted, chosen)
     return wanted
 
 
@@ -176,26 +193,26 @@ def take(c, n):
     """
     control, group, pending = control_of(c), group_of(c), pending_of(c)
     chosen, settings = chosen_of(c), settings_of(c)
-    inputs, size = c[lay.POPULATION_COUNT], settings[lay.GROUP_SIZE]
-    control[lay.STEP] += 1
-    control[lay.STEPS] += 1
-    control[lay.SERIAL] += 1
-    control[lay.NOW] += lay.MARK
-    control[lay.ROUNDS] += (n + size - 1) // size
+    inputs, size = c[Context.POPULATION_COUNT], settings[Settings.GROUP_SIZE]
+    control[Control.STEP] += 1
+    control[Control.STEPS] += 1
+    control[Control.GROUP_NUMBER] += 1
+    control[Control.NOW] += GROUP_UNIT
+    control[Control.ROUNDS] += (n + size - 1) // size
     for s in range(n):
         at = chosen[s]
-        owner, origin = pending[lay.OWNER, at], pending[lay.ORIGIN, at]
-        group[lay.KEY, s] = pending[lay.KEY, at]
-        group[lay.ORIGIN, s] = origin
-        group[lay.OWNER, s] = owner
-        group[lay.COUNT, s] = 1
-        group[lay.VIA, s] = -1
-        if owner != inputs and c[lay.WAITING_AT] >= 0:
+        owner, origin = pending[Pending.OWNER, at], pending[Pending.ORIGIN, at]
+        group[Group.KEY, s] = pending[Pending.KEY, at]
+        group[Group.ORIGIN, s] = origin
+        group[Group.OWNER, s] = owner
+        group[Group.MULTIPLICITY, s] = 1
+        group[Group.CONNECTION, s] = -1
+        if owner != inputs and c[Context.MULTIPLICITY_AT] >= 0:
             waiting = waiting_of(c)
-            group[lay.COUNT, s] = waiting[origin]
+            group[Group.MULTIPLICITY, s] = waiting[origin]
             waiting[origin] = 0
-        pending[lay.OWNER, at] = -1
-    control[lay.GROUP] = n
+        pending[Pending.OWNER, at] = -1
+    control[Control.GROUP] = n
     _close_gaps(c, n)
     log_group(c)
 
@@ -203,43 +220,43 @@ def take(c, n):
 @kernel
 def _close_gaps(c, n):
     """Drop the ``n`` that were taken, whose owner is -1."""
-    control, pending, policy = control_of(c), pending_of(c), settings_of(c)[lay.POLICY]
-    left = control[lay.PENDING] - n
-    if policy == lay.FIFO:
-        control[lay.HEAD] = control[lay.HEAD] + n if left else 0
-    elif policy == lay.RANDOM or policy == lay.MOMENTUM_ORDER:
+    control, pending, policy = control_of(c), pending_of(c), settings_of(c)[Settings.POLICY]
+    left = control[Control.PENDING] - n
+    if policy == PolicyCode.FIFO:
+        control[Control.HEAD] = control[Control.HEAD] + n if left else 0
+    elif policy == PolicyCode.RANDOM or policy == PolicyCode.MOMENTUM:
         # Where they stand is of no account: the last fill the gaps.
         chosen, last = chosen_of(c), left + n - 1
         for s in range(n):
             at = chosen[s]
-            while last >= left and pending[lay.OWNER, last] < 0:
+            while last >= left and pending[Pending.OWNER, last] < 0:
                 last -= 1
             if at < left:
-                for r in range(lay.PENDING_COLUMNS):
+                for r in range(len(Pending)):
                     pending[r, at] = pending[r, last]
                 last -= 1
     else:
         kept = 0
         for k in range(left + n):
-            if pending[lay.OWNER, k] >= 0:
-                for r in range(lay.PENDING_COLUMNS):
+            if pending[Pending.OWNER, k] >= 0:
+                for r in range(len(Pending)):
                     pending[r, kept] = pending[r, k]
                 kept += 1
-    control[lay.PENDING] = left
+    control[Control.PENDING] = left
 
 
 @kernel
 def log_group(c):
     """Append the group to the log of what was delivered, if there is one."""
-    if c[lay.SLOTS_ROOM] == 0:
+    if c[Context.DELIVERY_LOG_CAPACITY] == 0:
         return
     control, group, slots = control_of(c), group_of(c), slots_of(c)
-    for s in range(control[lay.GROUP]):
-        at = control[lay.SLOTS]
-        slots[lay.PASS_, at] = control[lay.PASS]
-        slots[lay.STEP_, at] = control[lay.STEP]
-        slots[lay.SLOT_KEY, at] = group[lay.KEY, s]
-        slots[lay.SLOT_ORIGIN, at] = group[lay.ORIGIN, s]
-        slots[lay.SLOT_COUNT, at] = group[lay.COUNT, s]
-        slots[lay.SLOT_VIA, at] = group[lay.VIA, s]
-        control[lay.SLOTS] = at + 1
+    for s in range(control[Control.GROUP]):
+        at = control[Control.DELIVERY_LOG]
+        slots[DeliveryLog.PASS, at] = control[Control.PASS]
+        slots[DeliveryLog.STEP, at] = control[Control.STEP]
+        slots[DeliveryLog.KEY, at] = group[Group.KEY, s]
+        slots[DeliveryLog.ORIGIN, at] = group[Group.ORIGIN, s]
+        slots[DeliveryLog.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
+        slots[DeliveryLog.CONNECTION, at] = group[Group.CONNECTION, s]
+        control[Control.DELIVERY_LOG] = at + 1

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import (
     connections_of,
     control_of,
@@ -25,6 +24,18 @@ from neuroasync.core.kernels.array_views import (
 )
 from neuroasync.core.kernels.dense_rows import add_rows
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    BLOCK,
+    REFRACTORY_BIT,
+    SUPRATHRESHOLD_BIT,
+    ConnectionKind,
+    Connections,
+    Context,
+    Control,
+    Counts,
+    Group,
+    Populations,
+)
 
 __all__ = ["carries", "deliver", "mark_target", "window"]
 
@@ -47,42 +58,49 @@ def deliver(c, limit):
     """
     control, populations = control_of(c), populations_of(c)
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
-    links = i64_at(c[lay.LINKS], 1)
-    n, s, synops, work = control[lay.GROUP], control[lay.SLOT], 0, 0
-    asked = s if c[lay.IS_FAR] else n
+    links = i64_at(c[Context.LINKS], 1)
+    n, s, synops, work = control[Control.GROUP], control[Control.SLOT], 0, 0
+    asked = s if c[Context.PREFETCHES] else n
     while s < n:
         if s >= asked:
             asked = min(n, s + _AHEAD)
             _prefetch_rows(c, s, asked)
             _ask_for_windows(c, s, asked)
-        owner, via, e = group[lay.OWNER, s], group[lay.VIA, s], s + 1
-        if via < 0 and populations[owner, lay.APART]:
-            most = min(n, s + populations[owner, lay.AT_ONCE])
-            while e < most and group[lay.OWNER, e] == owner and group[lay.VIA, e] < 0:
+        owner, via, e = group[Group.OWNER, s], group[Group.CONNECTION, s], s + 1
+        if via < 0 and populations[owner, Populations.DISJOINT_TARGETS]:
+            most = min(n, s + populations[owner, Populations.SPIKES_PER_CHECK])
+            while e < most and group[Group.OWNER, e] == owner and group[Group.CONNECTION, e] < 0:
                 e += 1
-        first = populations[owner, lay.START]
-        for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
+        first = populations[owner, Populations.START]
+        for j in range(
+            populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
+        ):
             k = links[j]
             if not carries(connections, k, via):
                 continue
-            p = connections[k, lay.TARGET]
-            counts[lay.REACHES, p] = 1
-            if connections[k, lay.KIND] == lay.DENSE and populations[p, lay.SYNC] == 0:
-                counts[lay.TOUCHES, p] = -1
+            p = connections[k, Connections.TARGET]
+            counts[Counts.REACHED, p] = 1
+            if (
+                connections[k, Connections.KIND] == ConnectionKind.DENSE
+                and populations[p, Populations.SYNC_THRESHOLD] == 0
+            ):
+                counts[Counts.TOUCHED, p] = -1
                 synops += _dense(c, k, p, first, s, e)
-                work += (populations[p, lay.STOP] - populations[p, lay.START]) * (e - s)
+                work += (populations[p, Populations.STOP] - populations[p, Populations.START]) * (
+                    e - s
+                )
             else:
                 for q in range(s, e):
-                    source, count = group[lay.ORIGIN, q] - first, group[lay.COUNT, q]
+                    source, count = group[Group.ORIGIN, q] - first, group[Group.MULTIPLICITY, q]
                     targets = _scatter(c, k, p, source, count)
                     synops += targets * count
                     work += targets
         s = e
-        if control[lay.WORK] + work > limit:
+        if control[Control.WORK] + work > limit:
             break
-    control[lay.SLOT] = s
-    control[lay.SYNOPS] += synops
-    control[lay.WORK] += work  # a row takes as long however often its spike came
+    control[Control.SLOT] = s
+    control[Control.SYNOPS] += synops
+    control[Control.WORK] += work  # a row takes as long however often its spike came
     return s == n
 
 
@@ -90,42 +108,48 @@ def deliver(c, limit):
 def _prefetch_rows(c, s, e):
     """Have the rows of sparse connections at hand soon that slots ``s`` to ``e`` go by."""
     group, populations, connections = group_of(c), populations_of(c), connections_of(c)
-    links = i64_at(c[lay.LINKS], 1)
+    links = i64_at(c[Context.LINKS], 1)
     for reads in range(2):
         for q in range(s, e):
-            owner = group[lay.OWNER, q]
-            for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
+            owner = group[Group.OWNER, q]
+            for j in range(
+                populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
+            ):
                 k = links[j]
-                if connections[k, lay.KIND] != lay.SPARSE:
+                if connections[k, Connections.KIND] != ConnectionKind.SPARSE:
                     continue
-                source = group[lay.ORIGIN, q] - populations[owner, lay.START]
-                place = connections[k, lay.INDPTR] + source
+                source = group[Group.ORIGIN, q] - populations[owner, Populations.START]
+                place = connections[k, Connections.INDPTR] + source
                 if reads == 0:
-                    prefetch(c[lay.LINKS] + 8 * place)
+                    prefetch(c[Context.LINKS] + 8 * place)
                 else:
                     first = links[place]
-                    prefetch(c[lay.LINKS] + 8 * (connections[k, lay.INDICES] + first))
-                    prefetch(c[lay.LINKS] + 8 * (connections[k, lay.INDICES] + first + 8))
-                    prefetch(c[lay.WEIGHTS] + 4 * (connections[k, lay.WEIGHT] + first))
+                    prefetch(c[Context.LINKS] + 8 * (connections[k, Connections.INDICES] + first))
+                    prefetch(
+                        c[Context.LINKS] + 8 * (connections[k, Connections.INDICES] + first + 8)
+                    )
+                    prefetch(c[Context.WEIGHTS] + 4 * (connections[k, Connections.WEIGHT] + first))
 
 
 @kernel
 def _ask_for_windows(c, s, e):
     """Have the receptive fields at hand soon that slots ``s`` to ``e`` reach by convolutions."""
     group, populations, connections = group_of(c), populations_of(c), connections_of(c)
-    links = i64_at(c[lay.LINKS], 1)
+    links = i64_at(c[Context.LINKS], 1)
     for q in range(s, e):
-        owner = group[lay.OWNER, q]
-        source = group[lay.ORIGIN, q] - populations[owner, lay.START]
-        for j in range(populations[owner, lay.OUT_START], populations[owner, lay.OUT_STOP]):
+        owner = group[Group.OWNER, q]
+        source = group[Group.ORIGIN, q] - populations[owner, Populations.START]
+        for j in range(
+            populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
+        ):
             row = connections[links[j]]
-            if row[lay.KIND] != lay.CONV2D:
+            if row[Connections.KIND] != ConnectionKind.CONV2D:
                 continue
-            p = row[lay.TARGET]
+            p = row[Connections.TARGET]
             _, _, first_y, last_y, first_x, last_x = window(row, source)
-            for out in range(row[lay.CHANNELS_OUT]):
+            for out in range(row[Connections.CHANNELS_OUT]):
                 for oy in range(first_y, last_y + 1):
-                    line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
+                    line = (out * row[Connections.HEIGHT_OUT] + oy) * row[Connections.WIDTH_OUT]
                     for ox in range(first_x, last_x + 1, _LINE):
                         _ask_for(c, p, line + ox)
                     _ask_for(c, p, line + last_x)
@@ -134,51 +158,56 @@ def _ask_for_windows(c, s, e):
 @kernel
 def _ask_for(c, p, target):
     """Have what a delivery and a firing need of a neuron at hand soon."""
-    session = c[lay.SESSION]
-    at = 4 * (populations_of(c)[p, lay.START] + target)
-    prefetch(c[lay.CURRENT] + at)
-    prefetch(session + c[lay.MARKS_AT] + at)
-    prefetch(session + c[lay.V_AT] + at)
-    prefetch(session + c[lay.MOMENTUM_AT] + at)
-    block = populations_of(c)[p, lay.FIRST_BLOCK] + target // lay.BLOCK
-    prefetch(session + c[lay.CLOCKS_AT] + 8 * block)
+    session = c[Context.SESSION]
+    at = 4 * (populations_of(c)[p, Populations.START] + target)
+    prefetch(c[Context.CURRENT] + at)
+    prefetch(session + c[Context.LAST_GROUP_AT] + at)
+    prefetch(session + c[Context.V_AT] + at)
+    prefetch(session + c[Context.MOMENTUM_AT] + at)
+    block = populations_of(c)[p, Populations.FIRST_BLOCK] + target // BLOCK
+    prefetch(session + c[Context.CLOCKS_AT] + 8 * block)
 
 
 @kernel
 def carries(connections, k, via):
     """Whether ``k`` takes part: it is the one the spike comes by, or any without delay."""
-    return k == via if via >= 0 else connections[k, lay.DELAY] == 0
+    return k == via if via >= 0 else connections[k, Connections.DELAY] == 0
 
 
 @kernel
 def _dense(c, k, p, first, s, e):
     """Add the rows of slots ``s`` to ``e`` of a dense connection; return synaptic operations."""
     populations, group = populations_of(c), group_of(c)
-    start, room = populations[p, lay.START], c[lay.GROUP_ROOM]
-    size = populations[p, lay.STOP] - start
-    rows = c[lay.WEIGHTS] + 4 * (connections_of(c)[k, lay.WEIGHT] - size * first)
-    at = c[lay.GROUP_] + 8 * s
+    start, room = populations[p, Populations.START], c[Context.GROUP_CAPACITY]
+    size = populations[p, Populations.STOP] - start
+    rows = c[Context.WEIGHTS] + 4 * (connections_of(c)[k, Connections.WEIGHT] - size * first)
+    at = c[Context.GROUP] + 8 * s
     add_rows(
-        c[lay.CURRENT] + 4 * start, rows, size, at + 8 * room * lay.ORIGIN,
-        at + 8 * room * lay.COUNT, e - s,
+        c[Context.CURRENT] + 4 * start, rows, size, at + 8 * room * Group.ORIGIN,
+        at + 8 * room * Group.MULTIPLICITY, e - s,
     )  # fmt: skip
     count = 0
     for q in range(s, e):
-        count += group[lay.COUNT, q]
+        count += group[Group.MULTIPLICITY, q]
     return size * count
 
 
 @kernel
 def _scatter(c, k, p, source, count):
     """Deliver one spike event neuron by neuron; return how many targets it has."""
-    kind = connections_of(c)[k, lay.KIND]
-    if kind == lay.SPARSE:
+    kind = connections_of(c)[k, Connections.KIND]
+    if kind == ConnectionKind.SPARSE:
         return _sparse(c, k, p, source, count)
-    if kind == lay.CONV2D:
+    if kind == ConnectionKind.CONV2D:
         return _conv2d(c, k, p, source, count)
     populations, current = populations_of(c), current_of(c)
-    start, size = populations[p, lay.START], populations[p, lay.STOP] - populations[p, lay.START]
-    row = f32_at(c[lay.WEIGHTS] + 4 * (connections_of(c)[k, lay.WEIGHT] + source * size), size)
+    start, size = (
+        populations[p, Populations.START],
+        populations[p, Populations.STOP] - populations[p, Populations.START],
+    )
+    row = f32_at(
+        c[Context.WEIGHTS] + 4 * (connections_of(c)[k, Connections.WEIGHT] + source * size), size
+    )
     times = np.float32(count)
     for i in range(size):
         current[start + i] += row[i] * times
@@ -190,12 +219,12 @@ def _scatter(c, k, p, source, count):
 def _sparse(c, k, p, source, count):
     """Deliver over one row of a CSR; return how many targets it has."""
     row, current = connections_of(c)[k], current_of(c)
-    start, times = populations_of(c)[p, lay.START], np.float32(count)
-    indptr = i64_at(c[lay.LINKS] + 8 * (row[lay.INDPTR] + source), 2)
+    start, times = populations_of(c)[p, Populations.START], np.float32(count)
+    indptr = i64_at(c[Context.LINKS] + 8 * (row[Connections.INDPTR] + source), 2)
     first, n = indptr[0], indptr[1] - indptr[0]
-    targets = i64_at(c[lay.LINKS] + 8 * (row[lay.INDICES] + first), n)
-    weights = f32_at(c[lay.WEIGHTS] + 4 * (row[lay.WEIGHT] + first), n)
-    if c[lay.IS_FAR]:
+    targets = i64_at(c[Context.LINKS] + 8 * (row[Connections.INDICES] + first), n)
+    weights = f32_at(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + first), n)
+    if c[Context.PREFETCHES]:
         for i in range(n):  # targets may be anywhere: ask for all of them first
             _ask_for(c, p, targets[i])
     for i in range(n):
@@ -207,14 +236,14 @@ def _sparse(c, k, p, source, count):
 @kernel
 def window(row, source):
     """Padded (y, x) of a convolution's source, and the first and last output (y, x) it reaches."""
-    place = source % (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
-    y = place // row[lay.WIDTH_IN] + (row[lay.PADDING] >> 20)
-    x = place % row[lay.WIDTH_IN] + (row[lay.PADDING] & 0xFFFFF)
-    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
-    first_y = max(0, (y - row[lay.KERNEL_Y] + stride_y) // stride_y)
-    first_x = max(0, (x - row[lay.KERNEL_X] + stride_x) // stride_x)
-    last_y = min(row[lay.HEIGHT_OUT] - 1, y // stride_y)
-    last_x = min(row[lay.WIDTH_OUT] - 1, x // stride_x)
+    place = source % (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])
+    y = place // row[Connections.WIDTH_IN] + (row[Connections.PADDING] >> 20)
+    x = place % row[Connections.WIDTH_IN] + (row[Connections.PADDING] & 0xFFFFF)
+    stride_y, stride_x = row[Connections.STRIDE] >> 20, row[Connections.STRIDE] & 0xFFFFF
+    first_y = max(0, (y - row[Connections.KERNEL_Y] + stride_y) // stride_y)
+    first_x = max(0, (x - row[Connections.KERNEL_X] + stride_x) // stride_x)
+    last_y = min(row[Connections.HEIGHT_OUT] - 1, y // stride_y)
+    last_x = min(row[Connections.WIDTH_OUT] - 1, x // stride_x)
     return y, x, first_y, last_y, first_x, last_x
 
 
@@ -225,47 +254,47 @@ def _conv2d(c, k, p, source, count):
     y, x, first_y, last_y, first_x, last_x = window(row, source)
     if last_y < first_y or last_x < first_x:
         return 0
-    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
-    kernel_x = row[lay.KERNEL_X]
-    plane_size = row[lay.KERNEL_Y] * kernel_x
-    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
-    start = populations_of(c)[p, lay.START]
-    for out in range(row[lay.CHANNELS_OUT]):
-        plane = (out * row[lay.CHANNELS_IN] + channel) * plane_size
-        weights = f32_at(c[lay.WEIGHTS] + 4 * (row[lay.WEIGHT] + plane), plane_size)
+    stride_y, stride_x = row[Connections.STRIDE] >> 20, row[Connections.STRIDE] & 0xFFFFF
+    kernel_x = row[Connections.KERNEL_X]
+    plane_size = row[Connections.KERNEL_Y] * kernel_x
+    channel = source // (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])
+    start = populations_of(c)[p, Populations.START]
+    for out in range(row[Connections.CHANNELS_OUT]):
+        plane = (out * row[Connections.CHANNELS_IN] + channel) * plane_size
+        weights = f32_at(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + plane), plane_size)
         for oy in range(first_y, last_y + 1):
-            line = start + (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
+            line = start + (out * row[Connections.HEIGHT_OUT] + oy) * row[Connections.WIDTH_OUT]
             taps = (y - oy * stride_y) * kernel_x
             for ox in range(first_x, last_x + 1):
                 current[line + ox] += weights[taps + x - ox * stride_x] * times
                 mark_target(c, p, line + ox, count)
-    return row[lay.CHANNELS_OUT] * (last_y - first_y + 1) * (last_x - first_x + 1)
+    return row[Connections.CHANNELS_OUT] * (last_y - first_y + 1) * (last_x - first_x + 1)
 
 
 @kernel
 def mark_target(c, p, neuron, count):
     """Note that something reaches a neuron of ``p`` in this step: so many spikes."""
     marks, control = marks_of(c), control_of(c)
-    mark, now = np.int64(marks[neuron]), control[lay.NOW]
-    if c[lay.RECEIVED_AT] >= 0:
+    mark, now = np.int64(marks[neuron]), control[Control.NOW]
+    if c[Context.RECEIVED_AT] >= 0:
         received = received_of(c)
-        if mark < control[lay.PASS_MARK]:
+        if mark < control[Control.PASS_MARK]:
             received[neuron] = 0
         received[neuron] += np.int32(count)
     if mark < now:
         marks[neuron] = np.int32(now | flags(mark, control))
         counts = counts_of(c)
-        n = counts[lay.TOUCHES, p]
+        n = counts[Counts.TOUCHED, p]
         if n >= 0:
-            touched_of(c)[populations_of(c)[p, lay.START] + n] = neuron
-            counts[lay.TOUCHES, p] = n + 1
+            touched_of(c)[populations_of(c)[p, Populations.START] + n] = neuron
+            counts[Counts.TOUCHED, p] = n + 1
 
 
 @kernel
 def flags(mark, control):
     """What of a mark's flags still holds."""
-    if mark >= control[lay.PASS_MARK]:
-        return mark & (lay.REFRACTORY_BIT | lay.LISTED_BIT)
-    if mark >= control[lay.SAMPLE_MARK]:
-        return mark & lay.LISTED_BIT
+    if mark >= control[Control.PASS_MARK]:
+        return mark & (REFRACTORY_BIT | SUPRATHRESHOLD_BIT)
+    if mark >= control[Control.SAMPLE_MARK]:
+        return mark & SUPRATHRESHOLD_BIT
     return np.int64(0)

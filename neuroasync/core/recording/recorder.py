@@ -9,7 +9,7 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
 from neuroasync.core.recording.validation import DELIVERIES, INPUT, ROWS, SAMPLES
 from neuroasync.errors import LimitError
 
@@ -72,19 +72,19 @@ class RecordingLog:
 def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -> dict[str, Any]:
     """What a recording holds of the sample that has just ended in ``state``."""
     state.flush()
-    row = _joined(state.row_blocks, lay.ROW_COLUMNS)
-    slot = _joined(state.slot_blocks, lay.SLOT_COLUMNS)
+    row = _joined(state.row_blocks, len(SpikeLog))
+    slot = _joined(state.slot_blocks, len(DeliveryLog))
     return {
-        "pass_": row[lay.PASS_],
-        "step": row[lay.STEP_],
-        "time_us": row[lay.TIME_],
-        "neuron": row[lay.NEURON_],
-        "delivered_pass": slot[lay.PASS_],
-        "delivered_step": slot[lay.STEP_],
-        "delivered_neuron": slot[lay.SLOT_KEY],
-        "delivered_origin": slot[lay.SLOT_ORIGIN],
-        "delivered_count": slot[lay.SLOT_COUNT],
-        "delivered_connection": slot[lay.SLOT_VIA],
+        "pass_": row[SpikeLog.PASS],
+        "step": row[SpikeLog.STEP],
+        "time_us": row[SpikeLog.TIME],
+        "neuron": row[SpikeLog.NEURON],
+        "delivered_pass": slot[SpikeLog.PASS],
+        "delivered_step": slot[SpikeLog.STEP],
+        "delivered_neuron": slot[DeliveryLog.KEY],
+        "delivered_origin": slot[DeliveryLog.ORIGIN],
+        "delivered_count": slot[DeliveryLog.MULTIPLICITY],
+        "delivered_connection": slot[DeliveryLog.CONNECTION],
         "label": -1 if decision.label is None else decision.label,
         "votes": decision.votes,
         "passes": decision.passes,
@@ -100,7 +100,7 @@ def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -
 
 def own_populations(wiring: PackedNetwork) -> tuple[str, ...]:
     """Names of the populations that coroutines of the user's stand in for."""
-    is_own = wiring.wires.populations[:-1, lay.EXTERNAL].tolist()
+    is_own = wiring.wires.populations[:-1, Populations.CUSTOM].tolist()
     return tuple(p.name for p, own in zip(wiring.model.populations, is_own, strict=True) if own)
 
 

@@ -45,7 +45,7 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import array_map, as_map
 from neuroasync.core.formats.strict_msgpack import decode
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import SUPRATHRESHOLD_BIT, Context, Control, Populations, Votes
 from neuroasync.core.snapshot.stream_snapshot import (
     StreamState,
     dump_stream,
@@ -134,7 +134,7 @@ def dump_snapshot(
         "spikes": array_map(state.spikes, "<i8"),
         "potential": array_map(state.potential, "<f4"),
         "momentum": array_map(state.momentum, "<f4"),
-        "due": array_map(state.due[:, : int(control[lay.DUE])], "<i8"),
+        "due": array_map(state.due[:, : int(control[Control.IN_FLIGHT])], "<i8"),
         "stream": None if stream is None else dump_stream(stream),
     }
     forward.leave()
@@ -183,20 +183,22 @@ def _charge(state: NetworkState, snapshot: Snapshot) -> None:
     wiring, control = state.plan.wiring, state.control
     state.potential[:], state.momentum[:] = snapshot.potential, snapshot.momentum
     # All have decayed until now, and none is at rest.
-    control[lay.SAMPLE_CLOCK] = control[lay.CLOCK]
-    state.part(lay.CLOCKS_AT, np.int64, wiring.blocks)[:] = control[lay.CLOCK]
+    control[Control.SAMPLE_CLOCK] = control[Control.CLOCK]
+    state.part(Context.CLOCKS_AT, np.int64, wiring.blocks)[:] = control[Control.CLOCK]
     if state.waiting is not None:  # what a sample left here that was stopped in a pass
         state.waiting[:] = 0
     # Who is above threshold may fire with nothing to reach it.
     late = np.zeros(wiring.model.size, bool)
     for row in wiring.wires.populations[:-1]:
-        late[row[lay.START] : row[lay.STOP]] = row[lay.LATE] != 0
+        late[row[Populations.START] : row[Populations.STOP]] = (
+            row[Populations.FIRES_SPONTANEOUSLY] != 0
+        )
     above = np.flatnonzero(late & (state.potential > wiring.wires.thresholds))
     if above.size:
-        state.part(lay.LISTED_AT, np.int64, wiring.model.size)[: above.size] = above
-        marks = state.part(lay.MARKS_AT, np.int32, wiring.model.size)
-        marks[above] = control[lay.SAMPLE_MARK] | lay.LISTED_BIT
-    control[lay.LISTED] = above.size
+        state.part(Context.SUPRATHRESHOLD_AT, np.int64, wiring.model.size)[: above.size] = above
+        marks = state.part(Context.LAST_GROUP_AT, np.int32, wiring.model.size)
+        marks[above] = control[Control.SAMPLE_MARK] | SUPRATHRESHOLD_BIT
+    control[Control.SUPRATHRESHOLD] = above.size
 
 
 def _run_of(run: RunSettings) -> _Run:
@@ -242,7 +244,7 @@ def _checked(fields: Mapping[str, Any], forward: Simulator) -> Snapshot:
         last_us=last_us,
         waiting=train,
         counters=counters,
-        votes=counts("votes", fields["votes"], (lay.VOTE_COLUMNS, classes)),
+        votes=counts("votes", fields["votes"], (len(Votes), classes)),
         spikes=counts("spikes", fields["spikes"], (len(model.populations),)),
         potential=floats("potential", fields["potential"], model.size),
         momentum=floats("momentum", fields["momentum"], model.size),

@@ -8,31 +8,31 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.formats.field_checks import as_array, as_map
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Control, InFlight, Phase
 from neuroasync.core.model.connections import INPUT
 from neuroasync.errors import SnapshotError
 
 __all__ = ["COUNTERS", "MOST", "checked_counters", "checked_due", "counts", "floats", "integer"]
 
 COUNTERS: Final = {
-    "pass": lay.PASS,
-    "step": lay.STEP,
-    "time_us": lay.TIME,
-    "groups": lay.SERIAL,
-    "rounds": lay.ROUNDS,
-    "steps": lay.STEPS,
-    "synops": lay.SYNOPS,
-    "spikes": lay.SPIKES,
-    "inputs": lay.INPUTS,
-    "first_vote": lay.FIRST_VOTE,
-    "first_vote_rounds": lay.FIRST_VOTE_ROUNDS,
-    "first_vote_spikes": lay.FIRST_VOTE_SPIKES,
-    "most_votes": lay.TOP,
-    "last_owner": lay.LAST_OWNER,
-    "seed": lay.SEED,
-    "phase": lay.PHASE,
-    "carries": lay.CARRIES,
-    "is_decided": lay.IS_DECIDED,
+    "pass": Control.PASS,
+    "step": Control.STEP,
+    "time_us": Control.TIME,
+    "groups": Control.GROUP_NUMBER,
+    "rounds": Control.ROUNDS,
+    "steps": Control.STEPS,
+    "synops": Control.SYNOPS,
+    "spikes": Control.SPIKES,
+    "inputs": Control.INPUTS,
+    "first_vote": Control.FIRST_VOTE,
+    "first_vote_rounds": Control.FIRST_VOTE_ROUNDS,
+    "first_vote_spikes": Control.FIRST_VOTE_SPIKES,
+    "most_votes": Control.TOP_VOTES,
+    "last_owner": Control.LAST_OWNER,
+    "seed": Control.SEED,
+    "phase": Control.PHASE,
+    "carries": Control.CARRIES,
+    "is_decided": Control.IS_DECIDED,
 }
 """Counters of the sample, and where they stand in a session's memory."""
 MOST: Final = 2**62
@@ -41,7 +41,7 @@ _BOUNDS: Final = {
     "carries": (0, 1),
     "is_decided": (0, 1),
 }
-_PHASES: Final = (lay.BETWEEN_PASSES, lay.STOPPED)
+_PHASES: Final = (Phase.BETWEEN_PASSES, Phase.STOPPED)
 
 
 def checked_counters(value: object, plan: ExecutionPlan) -> dict[str, int]:
@@ -70,8 +70,8 @@ def checked_due(value: object, plan: ExecutionPlan, time_us: int) -> NDArray[np.
     """Spikes in flight i64[5, D], if the network can have sent them. Raises SnapshotError."""
     model = plan.wiring.model
     due = as_array("due", value, "<i8")
-    if due.ndim != 2 or due.shape[0] != lay.DUE_COLUMNS:
-        raise SnapshotError(f"due: shape {list(due.shape)}, expected [{lay.DUE_COLUMNS}, n]")
+    if due.ndim != 2 or due.shape[0] != len(InFlight):
+        raise SnapshotError(f"due: shape {list(due.shape)}, expected [{len(InFlight)}, n]")
     if due.shape[1] > limits.MAX_QUEUED_EVENTS:
         raise SnapshotError(f"due: {due.shape[1]}, expected at most {limits.MAX_QUEUED_EVENTS}")
     for k, (due_us, fired_us, at, origin, count) in enumerate(due.T.tolist()):

@@ -23,8 +23,8 @@ from neuroasync.core.engine.run_sample import (
 )
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.batch import advance_samples
+from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recording import Recorder
 from neuroasync.errors import ClosedError, NeuroasyncError
@@ -251,7 +251,7 @@ class _Batch:
                 self._seeds, self._end_us, BREATH, heads, cycles,
             )  # fmt: skip
             check()
-            if why == lay.DONE:
+            if why == Interrupt.DONE:
                 break
             try:
                 forward.serve(why)

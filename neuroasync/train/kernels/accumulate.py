@@ -10,8 +10,8 @@ from functools import partial
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import ConnectionKind, Connections
 from neuroasync.core.kernels.synapses import window
 
 __all__ = ["add_outer", "add_weighted"]
@@ -40,13 +40,15 @@ def add_weighted(row, sources, first, links, weights, g, out):
         g: f32[targets].
         out: f32[N].
     """
-    if row[lay.KIND] == lay.DENSE:
-        _dense_weighted(row[lay.WEIGHT] - first * g.size, sources, weights, g, out)
-    elif row[lay.KIND] == lay.SPARSE:
+    if row[Connections.KIND] == ConnectionKind.DENSE:
+        _dense_weighted(row[Connections.WEIGHT] - first * g.size, sources, weights, g, out)
+    elif row[Connections.KIND] == ConnectionKind.SPARSE:
         for s in sources:
-            total, at = np.float32(0.0), row[lay.INDPTR] + s - first
+            total, at = np.float32(0.0), row[Connections.INDPTR] + s - first
             for k in range(links[at], links[at + 1]):
-                total += weights[row[lay.WEIGHT] + k] * g[links[row[lay.INDICES] + k]]
+                total += (
+                    weights[row[Connections.WEIGHT] + k] * g[links[row[Connections.INDICES] + k]]
+                )
             out[s] += total
     else:
         for s in sources:
@@ -62,18 +64,18 @@ def add_outer(row, sources, counts, first, links, g, grad):
         counts: i64[K], spikes of each source.
         grad: f32[..], laid out as the weights.
     """
-    if row[lay.KIND] == lay.DENSE:
+    if row[Connections.KIND] == ConnectionKind.DENSE:
         size = g.size
-        begin = row[lay.WEIGHT] - first * size
+        begin = row[Connections.WEIGHT] - first * size
         for k in range(sources.size):
             at, times = np.uint64(begin + sources[k] * size), np.float32(counts[k])
             for i in range(size):
                 grad[at + np.uint64(i)] += times * g[i]
-    elif row[lay.KIND] == lay.SPARSE:
+    elif row[Connections.KIND] == ConnectionKind.SPARSE:
         for k in range(sources.size):
-            at, times = row[lay.INDPTR] + sources[k] - first, np.float32(counts[k])
+            at, times = row[Connections.INDPTR] + sources[k] - first, np.float32(counts[k])
             for i in range(links[at], links[at + 1]):
-                grad[row[lay.WEIGHT] + i] += times * g[links[row[lay.INDICES] + i]]
+                grad[row[Connections.WEIGHT] + i] += times * g[links[row[Connections.INDICES] + i]]
     else:
         for k in range(sources.size):
             _conv2d_outer(row, sources[k] - first, np.float32(counts[k]), g, grad)
@@ -82,15 +84,15 @@ def add_outer(row, sources, counts, first, links, g, grad):
 @partial(kernel, fastmath=_FAST)
 def _conv2d_weighted(row, source, weights, g):
     y, x, first_y, last_y, first_x, last_x = window(row, source)
-    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
-    size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
-    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
+    stride_y, stride_x = row[Connections.STRIDE] >> 20, row[Connections.STRIDE] & 0xFFFFF
+    size = row[Connections.KERNEL_Y] * row[Connections.KERNEL_X]
+    channel = source // (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])
     total = np.float32(0.0)
-    for out in range(row[lay.CHANNELS_OUT]):
-        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * size
+    for out in range(row[Connections.CHANNELS_OUT]):
+        kernel = row[Connections.WEIGHT] + (out * row[Connections.CHANNELS_IN] + channel) * size
         for oy in range(first_y, last_y + 1):
-            line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
-            taps = kernel + (y - oy * stride_y) * row[lay.KERNEL_X]
+            line = (out * row[Connections.HEIGHT_OUT] + oy) * row[Connections.WIDTH_OUT]
+            taps = kernel + (y - oy * stride_y) * row[Connections.KERNEL_X]
             for ox in range(first_x, last_x + 1):
                 total += weights[taps + x - ox * stride_x] * g[line + ox]
     return total
@@ -99,13 +101,13 @@ def _conv2d_weighted(row, source, weights, g):
 @kernel
 def _conv2d_outer(row, source, count, g, grad):
     y, x, first_y, last_y, first_x, last_x = window(row, source)
-    stride_y, stride_x = row[lay.STRIDE] >> 20, row[lay.STRIDE] & 0xFFFFF
-    size = row[lay.KERNEL_Y] * row[lay.KERNEL_X]
-    channel = source // (row[lay.HEIGHT_IN] * row[lay.WIDTH_IN])
-    for out in range(row[lay.CHANNELS_OUT]):
-        kernel = row[lay.WEIGHT] + (out * row[lay.CHANNELS_IN] + channel) * size
+    stride_y, stride_x = row[Connections.STRIDE] >> 20, row[Connections.STRIDE] & 0xFFFFF
+    size = row[Connections.KERNEL_Y] * row[Connections.KERNEL_X]
+    channel = source // (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])
+    for out in range(row[Connections.CHANNELS_OUT]):
+        kernel = row[Connections.WEIGHT] + (out * row[Connections.CHANNELS_IN] + channel) * size
         for oy in range(first_y, last_y + 1):
-            line = (out * row[lay.HEIGHT_OUT] + oy) * row[lay.WIDTH_OUT]
-            taps = kernel + (y - oy * stride_y) * row[lay.KERNEL_X]
+            line = (out * row[Connections.HEIGHT_OUT] + oy) * row[Connections.WIDTH_OUT]
+            taps = kernel + (y - oy * stride_y) * row[Connections.KERNEL_X]
             for ox in range(first_x, last_x + 1):
                 grad[taps + x - ox * stride_x] += count * g[line + ox]

@@ -26,9 +26,9 @@ forward steps is that of Koopman et al., arXiv 2408.05098.
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import f32_at, i64_at
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import Connections, DeliveryLog, Populations, SpikeLog
 from neuroasync.train.kernels.accumulate import add_outer, add_weighted
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
 from neuroasync.train.kernels.surrogate import derivative
@@ -95,14 +95,14 @@ def backward_samples(
         written[:] = False
         for now in range(ends[0, k] - 1, -1, -1):
             row, slot, steps = row1, slot1, 1
-            while row > row0 and rows[lay.PASS_, row - 1] == now:
+            while row > row0 and rows[SpikeLog.PASS, row - 1] == now:
                 row -= 1
-            while slot > slot0 and slots[lay.PASS_, slot - 1] == now:
+            while slot > slot0 and slots[DeliveryLog.PASS, slot - 1] == now:
                 slot -= 1
             if row < row1:
-                steps = max(steps, rows[lay.STEP_, row1 - 1] + 1)
+                steps = max(steps, rows[SpikeLog.STEP, row1 - 1] + 1)
             if slot < slot1:
-                steps = max(steps, slots[lay.STEP_, slot1 - 1] + 1)
+                steps = max(steps, slots[DeliveryLog.STEP, slot1 - 1] + 1)
             if starts.size < steps + 1:
                 starts = np.empty(2 * steps + 1, np.int64)
             first_steps(
@@ -137,29 +137,29 @@ def _pass(
 ):  # fmt: skip
     """Walk one pass in reverse, from the adjoint of the potential at its end to before its bias."""
     v, live, spike, paid = work[_V], work[_LIVE], work[_SPIKE], work[_PAID]
-    vias, origins = slots[lay.SLOT_VIA], slots[lay.SLOT_ORIGIN]
+    vias, origins = slots[DeliveryLog.CONNECTION], slots[DeliveryLog.ORIGIN]
     here = now % ring
     paid_at[here] = 0
     written[here] = False
     live[:] = v
     for r in range(row0, row1):
-        i = rows[lay.NEURON_, r]
-        if rows[lay.BECAME_REFRACTORY, r]:
+        i = rows[SpikeLog.NEURON, r]
+        if rows[SpikeLog.BECAME_REFRACTORY, r]:
             live[i] = 0
-    begin, out_begin = row0, populations[output, lay.START]
+    begin, out_begin = row0, populations[output, Populations.START]
     _never_evaluated(
         steps, now, ring, populations, connections, links, weights, thresholds, by_rank, lags,
         peaks, grad_votes, grad_spikes, output, kind, slope, work, paid_at, written, first, after,
     )  # fmt: skip
     for step in range(steps - 1, -1, -1):
         row0, slot = row1, slot1
-        while row0 > begin and rows[lay.STEP_, row0 - 1] == step:
+        while row0 > begin and rows[SpikeLog.STEP, row0 - 1] == step:
             row0 -= 1
-        while slot > slot0 and slots[lay.STEP_, slot - 1] == step:
+        while slot > slot0 and slots[DeliveryLog.STEP, slot - 1] == step:
             slot -= 1
         # What every site of the step is paid, before any of them counts as visited.
         for r in range(row0, row1):
-            i = rows[lay.NEURON_, r]
+            i = rows[SpikeLog.NEURON, r]
             paid[i] = grad_spikes[owner[i]] + spike[i] + delayed[here, i]
             if owner[i] == output:
                 paid[i] += grad_votes[i - out_begin]
@@ -173,10 +173,10 @@ def _pass(
                 grad_votes, grad_spikes, output, paid_at, written, paid,
             )  # fmt: skip
         for r in range(row0, row1):
-            i = rows[lay.NEURON_, r]
+            i = rows[SpikeLog.NEURON, r]
             p = owner[i]
             g = paid[i] * derivative(kind, slope, row_potential[r] - thresholds[i])
-            if populations[p, lay.SUBTRACT]:
+            if populations[p, Populations.SUBTRACTS]:
                 g += v[i]
             v[i], live[i], paid_at[here, i], written[here, p] = g, g, g, True
         for j in range(starts[step], starts[step + 1]):
@@ -187,11 +187,14 @@ def _pass(
         while s < slot1:  # slots of one origin population at a time
             begun, via = s, vias[s]
             p = owner[origins[s]] if origins[s] < owner.size else -1
-            first_origin, last_origin = populations[p, lay.START], populations[p, lay.STOP] - 1
+            first_origin, last_origin = (
+                populations[p, Populations.START],
+                populations[p, Populations.STOP] - 1,
+            )
             while s < slot1 and vias[s] == via and first_origin <= origins[s] <= last_origin:
                 s += 1
             _deliver(
-                now, ring, p, via, origins[begun:s], slots[lay.SLOT_COUNT, begun:s],
+                now, ring, p, via, origins[begun:s], slots[DeliveryLog.MULTIPLICITY, begun:s],
                 populations, connections, links, weights, lags, grad, live, spike, delayed,
             )  # fmt: skip
         if step and slot == slot1:
@@ -202,10 +205,13 @@ def _pass(
             )  # fmt: skip
         row1, slot1 = row0, slot
     for c in range(connections.shape[0]):
-        if connections[c, lay.BIAS] >= 0:
-            target = connections[c, lay.TARGET]
-            start, stop = populations[target, lay.START], populations[target, lay.STOP]
-            at = connections[c, lay.BIAS]
+        if connections[c, Connections.BIAS] >= 0:
+            target = connections[c, Connections.TARGET]
+            start, stop = (
+                populations[target, Populations.START],
+                populations[target, Populations.STOP],
+            )
+            at = connections[c, Connections.BIAS]
             grad[at : at + stop - start] += v[start:stop]
     delayed[here] = 0
 
@@ -218,9 +224,9 @@ def _never_evaluated(
     """Visit the populations that were never evaluated and whose silence belongs after ``step``."""
     v, live, paid, here = work[_V], work[_LIVE], work[_PAID], now % ring
     for p in by_rank[::-1]:
-        if first[p] >= 0 or after[p] != step or populations[p, lay.SYNC] > 0:
+        if first[p] >= 0 or after[p] != step or populations[p, Populations.SYNC_THRESHOLD] > 0:
             continue
-        start, stop = populations[p, lay.START], populations[p, lay.STOP]
+        start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
         _pay_silent(
             p, np.arange(start, stop), now, ring, populations, connections, links, weights, lags,
             grad_votes, grad_spikes, output, paid_at, written, paid,
@@ -237,16 +243,19 @@ def _pay_silent(
     output, paid_at, written, paid,
 ):  # fmt: skip
     """Write what silent sites of one population are paid: by the loss, and by later sites."""
-    first = populations[p, lay.START]
+    first = populations[p, Populations.START]
     for i in sites:
         paid[i] = grad_spikes[p]
         if p == output:
             paid[i] += grad_votes[i - first]
-    for j in range(populations[p, lay.OUT_START], populations[p, lay.OUT_STOP]):
+    for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
         c = links[j]
-        target, there = connections[c, lay.TARGET], (now + lags[c]) % ring
+        target, there = connections[c, Connections.TARGET], (now + lags[c]) % ring
         if written[there, target]:
-            start, stop = populations[target, lay.START], populations[target, lay.STOP]
+            start, stop = (
+                populations[target, Populations.START],
+                populations[target, Populations.STOP],
+            )
             add_weighted(
                 connections[c], sites, first, links, weights, paid_at[there, start:stop], paid
             )
@@ -258,16 +267,16 @@ def _deliver(
     spike, delayed,
 ):  # fmt: skip
     """Undo the delivery of spikes of one population: of their weights, and of the spikes."""
-    first = populations[p, lay.START]
+    first = populations[p, Populations.START]
     if p >= 0 and via < 0:
         for origin in origins:
             spike[origin] = 0
-    for j in range(populations[p, lay.OUT_START], populations[p, lay.OUT_STOP]):
+    for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
         c = links[j]
         if (c != via) if via >= 0 else (lags[c] > 0):
             continue
-        target = connections[c, lay.TARGET]
-        g = live[populations[target, lay.START] : populations[target, lay.STOP]]
+        target = connections[c, Connections.TARGET]
+        g = live[populations[target, Populations.START] : populations[target, Populations.STOP]]
         add_outer(connections[c], origins, counts, first, links, g, grad)
         if p >= 0 and via < 0:
             add_weighted(connections[c], origins, first, links, weights, g, spike)

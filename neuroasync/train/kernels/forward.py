@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.array_views import (
     control_of,
     i64_at,
@@ -13,6 +12,14 @@ from neuroasync.core.kernels.array_views import (
 )
 from neuroasync.core.kernels.forward_pass import advance, begin
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    Context,
+    Control,
+    Interrupt,
+    Populations,
+    Settings,
+    SpikeLog,
+)
 from neuroasync.core.kernels.voting import leader
 
 __all__ = ["forward_samples"]
@@ -46,33 +53,33 @@ def forward_samples(
     Returns:
         The sample that needs something, or S; and what ``advance`` returned.
     """
-    c = i64_at(context, lay.CONTEXT_COLUMNS)
-    control, output = control_of(c), settings_of(c)[lay.OUTPUT]
-    start = populations_of(c)[output, lay.START]
+    c = i64_at(context, len(Context))
+    control, output = control_of(c), settings_of(c)[Settings.OUTPUT]
+    start = populations_of(c)[output, Populations.START]
     while k < seeds.size:
-        c[lay.T_US] = events[0] + 8 * offsets[k]
-        c[lay.INDEX] = events[1] + 8 * offsets[k]
-        c[lay.EVENTS] = offsets[k + 1] - offsets[k]
+        c[Context.T_US] = events[0] + 8 * offsets[k]
+        c[Context.INDEX] = events[1] + 8 * offsets[k]
+        c[Context.EVENTS] = offsets[k + 1] - offsets[k]
         if peaks[2]:
-            c[lay.PEAKS] = peaks[0] + k * peaks[2]
-            c[lay.PEAK_STEPS] = peaks[1] + k * peaks[2]
+            c[Context.PEAKS] = peaks[0] + k * peaks[2]
+            c[Context.PEAK_STEPS] = peaks[1] + k * peaks[2]
         if not resumes:
-            in_rows, in_slots = control[lay.ROWS], control[lay.SLOTS]
+            in_rows, in_slots = control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG]
             begin(c, np.int64(seeds[k]))
-            control[lay.ROWS], control[lay.SLOTS] = in_rows, in_slots
+            control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG] = in_rows, in_slots
         resumes = False
         why = advance(c, end_us[k], _ALL_OF_IT)
-        if why != lay.DONE:
+        if why != Interrupt.DONE:
             return k, why
-        ends[0, k] = control[lay.PASS] + 1
-        ends[1, k] = control[lay.ROWS]
-        ends[2, k] = control[lay.SLOTS]
+        ends[0, k] = control[Control.PASS] + 1
+        ends[1, k] = control[Control.SPIKE_LOG]
+        ends[2, k] = control[Control.DELIVERY_LOG]
         labels[k] = leader(votes_of(c))
         rows, _ = rows_of(c)
         for r in range(ends[1, k - 1] if k else 0, ends[1, k]):
-            now, i = rows[lay.PASS_, r], rows[lay.NEURON_, r]
+            now, i = rows[SpikeLog.PASS, r], rows[SpikeLog.NEURON, r]
             spikes[k, now, owner[i]] += np.float32(1.0)
             if owner[i] == output:
                 votes[k, now, i - start] += np.float32(1.0)
         k += 1
-    return k, lay.DONE
+    return k, Interrupt.DONE

@@ -1,7 +1,7 @@
 """Where the neurons of a pass have their surrogate sites, before the pass is walked in reverse."""
 
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import Connections, DeliveryLog, Populations, SpikeLog
 
 __all__ = ["bucket_sites", "first_steps"]
 
@@ -31,16 +31,16 @@ def first_steps(
     for s in range(slot0, slot1):
         if left == 0:
             break
-        via, origin = slots[lay.SLOT_VIA, s], slots[lay.SLOT_ORIGIN, s]
+        via, origin = slots[DeliveryLog.CONNECTION, s], slots[DeliveryLog.ORIGIN, s]
         p = owner[origin] if origin < neurons else first.size
         if p == latest_p and via == latest_via:
             continue  # reaches what the slot before it did
         latest_p, latest_via = p, via
-        for j in range(populations[p, lay.OUT_START], populations[p, lay.OUT_STOP]):
+        for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
             row = connections[links[j]]
-            carried = links[j] == via if via >= 0 else row[lay.DELAY] == 0
-            if carried and first[row[lay.TARGET]] < 0:
-                first[row[lay.TARGET]] = slots[lay.STEP_, s]
+            carried = links[j] == via if via >= 0 else row[Connections.DELAY] == 0
+            if carried and first[row[Connections.TARGET]] < 0:
+                first[row[Connections.TARGET]] = slots[DeliveryLog.STEP, s]
                 left -= 1
     _note_late(by_rank, owner, rows, row0, row1, slots, slot0, slot1, first, after)
 
@@ -49,10 +49,10 @@ def first_steps(
 def _note_late(by_rank, owner, rows, row0, row1, slots, slot0, slot1, first, after):
     s, steps = slot0, after[0]
     for r in range(row0, row1):
-        step, p = rows[lay.STEP_, r], owner[rows[lay.NEURON_, r]]
-        while s < slot1 and slots[lay.STEP_, s] < step:
+        step, p = rows[SpikeLog.STEP, r], owner[rows[SpikeLog.NEURON, r]]
+        while s < slot1 and slots[DeliveryLog.STEP, s] < step:
             s += 1
-        if step == 0 or (s < slot1 and slots[lay.STEP_, s] == step):
+        if step == 0 or (s < slot1 and slots[DeliveryLog.STEP, s] == step):
             continue  # something was delivered: not a late step
         if first[p] < 0 or step < first[p]:
             first[p] = step
@@ -81,8 +81,8 @@ def bucket_sites(populations, first, peak_steps, steps, starts, sites):
     """
     starts[: steps + 1] = 0
     for p in range(first.size):
-        unreached = first[p] if populations[p, lay.SYNC] == 0 else -1
-        for i in range(populations[p, lay.START], populations[p, lay.STOP]):
+        unreached = first[p] if populations[p, Populations.SYNC_THRESHOLD] == 0 else -1
+        for i in range(populations[p, Populations.START], populations[p, Populations.STOP]):
             step = unreached if peak_steps[i] == -1 else peak_steps[i]
             if step >= 0:
                 starts[step] += 1
@@ -90,8 +90,10 @@ def bucket_sites(populations, first, peak_steps, steps, starts, sites):
         starts[s + 1] += starts[s]
     # Filling from the back leaves each start where it belongs.
     for p in range(first.size - 1, -1, -1):
-        unreached = first[p] if populations[p, lay.SYNC] == 0 else -1
-        for i in range(populations[p, lay.STOP] - 1, populations[p, lay.START] - 1, -1):
+        unreached = first[p] if populations[p, Populations.SYNC_THRESHOLD] == 0 else -1
+        for i in range(
+            populations[p, Populations.STOP] - 1, populations[p, Populations.START] - 1, -1
+        ):
             step = unreached if peak_steps[i] == -1 else peak_steps[i]
             if step >= 0:
                 starts[step] -= 1

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Connections
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense
 
 __all__ = ["Link", "links_of"]
@@ -38,8 +38,8 @@ class Link:
         self.target = slice(*bounds[self.target_population])
         self.lag = connection.delay_us // max(model.timestep_us, 1)
         sources, targets = (s.stop - s.start for s in (self.source, self.target))
-        start, size = int(row[lay.WEIGHT]), connection.weight.size
-        values, at = flat[start : start + size], int(row[lay.BIAS])
+        start, size = int(row[Connections.WEIGHT]), connection.weight.size
+        values, at = flat[start : start + size], int(row[Connections.BIAS])
         self.bias = flat[at : at + targets] if at >= 0 else None
         self._shape: tuple[int, ...] = ()
         if isinstance(connection, Conv2d):

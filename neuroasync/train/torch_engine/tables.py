@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.kernels import layout as lay
+from neuroasync.core.kernels.layout import Populations
 from neuroasync.train.autograd_function import Run
 from neuroasync.train.batch import Batch
 
@@ -40,19 +40,25 @@ class Tables:
         model, rows = wiring.model, wiring.wires.populations[:-1]
         self.wiring, self._batch, self._device, self._dtype = wiring, batch, device, dtype
         self.samples, self.timesteps, self.neurons = len(batch), batch.timesteps, model.size
-        self.bounds = [(int(r[lay.START]), int(r[lay.STOP])) for r in rows]
+        self.bounds = [(int(r[Populations.START]), int(r[Populations.STOP])) for r in rows]
         self.output = self.bounds[model.index(model.output)]
         ranked = sorted((rank, p) for p, rank in enumerate(model.ranks))
         self.by_rank = [p for _, p in ranked]
-        sizes = rows[:, lay.STOP] - rows[:, lay.START]
+        sizes = rows[:, Populations.STOP] - rows[:, Populations.START]
 
         def spread(column: int) -> Tensor:
             return torch.from_numpy(np.repeat(rows[:, column], sizes)).to(device)
 
         self.owner = torch.from_numpy(np.repeat(np.arange(len(rows)), sizes)).to(device)
         self.thresholds = self._values(wiring.wires.thresholds)
-        self.subtract, self.refractory = spread(lay.SUBTRACT) > 0, spread(lay.REFRACTORY) > 0
-        self.late, self.sync = spread(lay.LATE) > 0, spread(lay.SYNC)
+        self.subtract, self.refractory = (
+            spread(Populations.SUBTRACTS) > 0,
+            spread(Populations.REFRACTORY) > 0,
+        )
+        self.late, self.sync = (
+            spread(Populations.FIRES_SPONTANEOUSLY) > 0,
+            spread(Populations.SYNC_THRESHOLD),
+        )
         self.seeds = torch.from_numpy(batch.seeds.view(np.int64).copy()).to(device)
         self.passes = torch.from_numpy(batch.passes.copy()).to(device)
         self._times = self._pass_times()

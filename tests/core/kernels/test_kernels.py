@@ -15,8 +15,8 @@ from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.kernels import layout as lay
 from neuroasync.core.kernels.dense_rows import add_rows, charge
+from neuroasync.core.kernels.layout import GROUP_LIMIT, Control
 from neuroasync.core.kernels.selection import smallest, sort
 from neuroasync.core.model.connections import Dense, Sparse
 from neuroasync.core.model.model import LIF, Model, Population
@@ -122,10 +122,10 @@ def test_groups_are_numbered_anew_without_a_trace():
     forward.state.keep = True
     expected = compiled(model, train, Random(), 1)
     for near in (4, 40, 400, 0):
-        forward.state.control[lay.NOW] = lay.MARK_LIMIT - near
+        forward.state.control[Control.NOW] = GROUP_LIMIT - near
         forward.begin(0)
         assert advanced(forward, train) == expected
-        assert forward.state.control[lay.NOW] < lay.MARK_LIMIT // 2
+        assert forward.state.control[Control.NOW] < GROUP_LIMIT // 2
 
 
 @pytest.mark.parametrize("work", [0, 1, 50, 1000])
