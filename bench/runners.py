@@ -60,15 +60,15 @@ def bare_decider(
 ) -> Callable[[int], Counts]:
     """The engine alone, called as the C loop is: events in, counts out, and no event loop."""
     plan = ExecutionPlan(PackedNetwork(bundle.model), Network(bundle, **options).settings)
-    forward = Simulator(plan)
+    simulator = Simulator(plan)
 
     def decide(k: int) -> Counts:
         train = trains[k % len(trains)]
-        forward.begin(seed_of(k))
-        forward.feed(train.t_us, train.index)
-        forward.advance(int(train.t_us[-1]))
-        forward.leave()
-        state = forward.state
+        simulator.begin(seed_of(k))
+        simulator.feed(train.t_us, train.index)
+        simulator.advance(int(train.t_us[-1]))
+        simulator.leave()
+        state = simulator.state
         control, votes = state.control.tolist(), state.votes
         label = int(leader(votes))
         return Counts(

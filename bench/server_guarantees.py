@@ -183,8 +183,8 @@ def _end(
     plan: LoadPlan, clients: Clients, spikes: SpikeTrains, rate: float, pool: ProcessPoolExecutor
 ) -> Answer:
     del pool
-    grace_s = 10.0
-    with plan.served("--grace", str(grace_s)) as server:
+    shutdown_timeout_s = 10.0
+    with plan.served("--shutdown-timeout", str(shutdown_timeout_s)) as server:
         running = clients.start(server.port, rate, plan.seconds + 60)
         while (counts := server.counts())["sessions_open"] < plan.connections or (
             counts["decisions"] < 2 * plan.connections
@@ -193,8 +193,10 @@ def _end(
         time.sleep(min(2.0, plan.seconds))
         code, seconds = server.end()
         outcomes = [o for future in running for o in future.result()]
-    if code != 0 or seconds > grace_s:
-        raise CheckError(f"end: exit code {code} after {seconds:.1f} s, expected 0 in {grace_s} s")
+    if code != 0 or seconds > shutdown_timeout_s:
+        raise CheckError(
+            f"end: exit code {code} after {seconds:.1f} s, expected 0 in {shutdown_timeout_s} s"
+        )
     check_equal(plan.bundle, outcomes, spikes)
     for o in outcomes:
         if sorted(o.decided) != list(range(len(o.decided))) or o.code != 1001 or o.twice:

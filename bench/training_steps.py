@@ -81,15 +81,15 @@ def neuroasync_step(task: Task, model: Model) -> Step:
 
 def dense_step(task: Task, model: Model) -> Step:
     """The same forward steps and gradient in plain torch."""
-    wiring = PackedNetwork(model)
-    weights = torch.from_numpy(wiring.wires.weights.copy()).requires_grad_()
+    packed = PackedNetwork(model)
+    weights = torch.from_numpy(packed.arrays.weights.copy()).requires_grad_()
     surrogate = SpikingNetwork(model, device="cpu", threads=1).surrogate
     optimizer = torch.optim.Adam([weights], LR, fused=True)
 
     def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
         batch = make_batch(model, samples, range(len(samples)), range(len(samples)))
         optimizer.zero_grad()
-        run = run_dense(weights, wiring, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
+        run = run_dense(weights, packed, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
         _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return run.votes.detach().sum(1), _by_connection(weights.grad, model)

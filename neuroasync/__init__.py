@@ -1,6 +1,6 @@
 """An asyncio-native runtime for spiking neural networks without layer synchronization."""
 
-from neuroasync.core.engine.decision import Decision, Progress, StopRule
+from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.policies import (
     Fifo,
     LayerSync,
@@ -10,6 +10,7 @@ from neuroasync.core.engine.policies import (
     Random,
 )
 from neuroasync.core.engine.run_settings import RunOptions
+from neuroasync.core.engine.stop_rules import Progress, StopRule
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.events.window import Window, parse_window
 from neuroasync.core.formats.bundle import (
@@ -27,7 +28,8 @@ from neuroasync.core.model.connections import Conv2d, Dense, Sparse
 from neuroasync.core.model.model import LIF, Model, Population
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.core.recording.file import read_recording, write_recording
-from neuroasync.core.recording.recording import Recorder, Recording
+from neuroasync.core.recording.recorder import Recorder
+from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import (
     BundleError,
     ClosedError,

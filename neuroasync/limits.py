@@ -55,7 +55,7 @@ MAX_PASSES: Final = 10_000_000
 MAX_FORWARD_STEPS: Final = 1_000_000
 """Forward steps of one pass; only a loop without refractoriness comes near it."""
 
-MOST_FORWARD_STEPS: Final = 2**27
+FORWARD_STEPS_CEILING: Final = 2**27
 """What ``max_forward_steps`` can be: kernels number the groups of a pass in 32 bits."""
 
 MAX_QUEUED_EVENTS: Final = 1_000_000

@@ -9,7 +9,7 @@ from neuroasync.cli.exit_codes import CliError
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.runtime.network import Network
 
 __all__ = ["check_fit", "decide_samples", "run_in_loop", "targets_of"]

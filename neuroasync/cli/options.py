@@ -168,7 +168,7 @@ SamplesOption = Annotated[
 MaxForwardStepsOption = Annotated[
     int,
     typer.Option(
-        "--max-forward-steps", metavar="N", min=1, max=limits.MOST_FORWARD_STEPS,
+        "--max-forward-steps", metavar="N", min=1, max=limits.FORWARD_STEPS_CEILING,
         help="End with an error if a pass takes more forward steps: a loop without "
         "refractoriness may feed itself.",
     ),

@@ -61,14 +61,14 @@ class Dataset:
         about: what the properties of the same names tell.
         samples: all of them, by number.
         split: the numbers of each part.
-        draws: how many times each training sample is encoded.
+        encodings_per_image: how many times each training sample is encoded.
         coding: how its pixels become spikes; None where its samples are spikes already.
     """
 
     about: About
     samples: Samples
     split: Split
-    draws: int = 1
+    encodings_per_image: int = 1
     coding: str | None = None
 
     @cached_property
@@ -79,7 +79,9 @@ class Dataset:
             DatasetError: a sample cannot be read or is mangled, as in each part.
         """
         numbers = self.split.train
-        return join([self.samples.encode(numbers, draw) for draw in range(self.draws)])
+        return join(
+            [self.samples.encode(numbers, draw) for draw in range(self.encodings_per_image)]
+        )
 
     @cached_property
     def validation(self) -> SpikeTrains:

@@ -53,7 +53,7 @@ _MNIST: Final = About(
 )
 
 
-def load_digits(coding: Coding, draws: int) -> Dataset:
+def load_digits(coding: Coding, encodings_per_image: int) -> Dataset:
     """1,797 images of 8 x 8, the whole set ships: 1,197 to train, 240 to validate, 360 to test.
 
     It comes as one file; the split is ours, and fixed.
@@ -65,10 +65,10 @@ def load_digits(coding: Coding, draws: int) -> Dataset:
     first_test = len(values) - _DIGITS_TEST
     split = Split(*np.split(order, [first_test - _DIGITS_VALIDATION, first_test]))
     samples = _samples(values, labels, np.arange(len(values)), coding)
-    return Dataset(_DIGITS, samples, split, draws, coding)
+    return Dataset(_DIGITS, samples, split, encodings_per_image, coding)
 
 
-def load_mnist(folder: Path | None, coding: Coding, draws: int) -> Dataset:
+def load_mnist(folder: Path | None, coding: Coding, encodings_per_image: int) -> Dataset:
     """Images of 28 x 28.
 
     The first 1,000 images of the training file and the first 300 of the test file ship; with a
@@ -83,7 +83,7 @@ def load_mnist(folder: Path | None, coding: Coding, draws: int) -> Dataset:
     values = np.concatenate([train["images"], test["images"]])
     samples = _samples(values, labels, seeds, coding)
     split = hold_out(numbers[:first_test], numbers[first_test:], labels)
-    return Dataset(_MNIST, samples, split, draws, coding)
+    return Dataset(_MNIST, samples, split, encodings_per_image, coding)
 
 
 def encode_image(

@@ -33,7 +33,7 @@ def load_dataset(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     coding: Coding | None = None,
-    draws: int = 1,
+    encodings_per_image: int = 1,
 ) -> Dataset:
     """A data set, split into train, validation and test parts; the split is fixed.
 
@@ -60,7 +60,7 @@ def load_dataset(
             digits need none.
         coding: how pixels become spikes, for images only: ``"rate"`` (the default of digits) or
             ``"latency"`` (that of mnist).
-        draws: how many times each training image is encoded, which the rate code draws anew: a
+        encodings_per_image: encodings of each training image. The rate code draws anew: a
             network then learns the image and not its one encoding.
 
     Raises:
@@ -75,11 +75,14 @@ def load_dataset(
     chosen = coding or _CODINGS.get(name, "rate")
     if chosen not in ("rate", "latency"):
         raise ValueError(f"coding: {coding!r:.80}, expected 'rate' or 'latency'")
-    if draws < 1 or (draws > 1 and name not in _CODINGS):
-        raise ValueError(f"draws: {draws}, expected 1, or more for images (digits, mnist)")
+    if encodings_per_image < 1 or (encodings_per_image > 1 and name not in _CODINGS):
+        raise ValueError(
+            f"encodings_per_image: {encodings_per_image}, expected 1, or more "
+            "for images (digits, mnist)"
+        )
     if name == "digits":
-        return load_digits(chosen, draws)
+        return load_digits(chosen, encodings_per_image)
     folder = data_folder(data_dir)
     if name == "mnist":
-        return load_mnist(folder, chosen, draws)
+        return load_mnist(folder, chosen, encodings_per_image)
     return _RECORDED[name](folder) if name in _RECORDED else load_tonic(name, folder)

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.engine.decision import StopRule, parse_stop_rule
+from neuroasync.core.engine.stop_rules import StopRule, parse_stop_rule
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import StopRuleError
 from neuroasync.metrics.trajectory import UNITS, Trajectory, trajectories

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.engine.decision import StopRule
+from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.formats.bundle import Calibration, PolicySpec
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import RecordingError

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.engine.decision import Decision, parse_stop_rule
+from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import make_policy
 from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.recording.recording import Recorder, Recording
+from neuroasync.core.recording.recorder import Recorder
+from neuroasync.core.recording.recording import Recording
 from neuroasync.core.recording.run_info import CUSTOM
 from neuroasync.errors import RecordingError
 from neuroasync.replay.sample_replay import SampleReplay
@@ -35,9 +37,9 @@ def replay(recording: Recording, bundle: Bundle) -> int:
         ReplayError: a spike, a delivery or a count differs; names the first.
         RecordingError: the recording is of another bundle.
     """
-    wiring = _wiring(recording, bundle)
+    packed = _packed(recording, bundle)
     for k in range(len(recording)):
-        SampleReplay(recording, wiring, k).run()
+        SampleReplay(recording, packed, k).run()
     return recording.neuron.size
 
 
@@ -48,7 +50,7 @@ def pass_times(recording: Recording, bundle: Bundle, k: int) -> NDArray[np.int64
         ReplayError: as :func:`replay`.
         RecordingError: the recording is of another bundle, or has no such sample.
     """
-    return SampleReplay(recording, _wiring(recording, bundle), k).run()
+    return SampleReplay(recording, _packed(recording, bundle), k).run()
 
 
 def rerun(recording: Recording, bundle: Bundle) -> Recording:
@@ -80,12 +82,12 @@ def rerun(recording: Recording, bundle: Bundle) -> Recording:
         Recorder(bundle, settings),
         ExecutionPlan(PackedNetwork(bundle.model), settings),
     )
-    forward = Simulator(plan)
+    simulator = Simulator(plan)
     for k in range(len(recording)):
         target = int(recording.target[k])
         _record_sample(
             recorder.for_sample(int(recording.number[k]), None if target < 0 else target),
-            forward,
+            simulator,
             recording.events(k),
             int(recording.seed[k]),
             recording.duration(k),
@@ -119,13 +121,13 @@ class GoldenResult:
 
 def verify(bundle: Bundle) -> list[GoldenResult]:
     """Run the golden samples of ``bundle`` here and now."""
-    results, wiring = [], PackedNetwork(bundle.model)
+    results, packed = [], PackedNetwork(bundle.model)
     for number, golden in enumerate(bundle.golden):
         spec = golden.policy
         settings = RunSettings(make_policy(spec.name, spec.noise), spec.group_size, spec.input)
         recorder = Recorder(bundle, settings)
-        forward = Simulator(ExecutionPlan(wiring, settings))
-        decision = _record_sample(recorder, forward, golden.events, golden.seed, None)
+        simulator = Simulator(ExecutionPlan(packed, settings))
+        decision = _record_sample(recorder, simulator, golden.events, golden.seed, None)
         recording = recorder.finish()
         results.append(
             GoldenResult(
@@ -142,14 +144,14 @@ def verify(bundle: Bundle) -> list[GoldenResult]:
 
 def _record_sample(
     recorder: Recorder,
-    forward: Simulator,
+    simulator: Simulator,
     events: SpikeTrain,
     seed: int,
     duration_us: int | None,
 ) -> Decision:
-    forward.state.keep = True
-    decision = run_sample(forward, events, seed, duration_us)
-    recorder.add(forward, events, decision, number=0, seed=seed, duration_us=duration_us)
+    simulator.state.keep = True
+    decision = run_sample(simulator, events, seed, duration_us)
+    recorder.add(simulator, events, decision, number=0, seed=seed, duration_us=duration_us)
     return decision
 
 
@@ -161,7 +163,7 @@ def _check_bundle(recording: Recording, bundle: Bundle) -> None:
         )
 
 
-def _wiring(recording: Recording, bundle: Bundle) -> PackedNetwork:
+def _packed(recording: Recording, bundle: Bundle) -> PackedNetwork:
     """The network, with the populations that were the user's."""
     _check_bundle(recording, bundle)
     return PackedNetwork(bundle.model, recording.info.own_populations)

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.engine.custom_selection import choose_recorded
-from neuroasync.core.engine.decision import Progress
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedNetwork
@@ -13,6 +12,7 @@ from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_sample import end_of, feed_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.kernels.layout import Control, Group, Populations
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import ReplayError
@@ -29,14 +29,14 @@ class SampleReplay:
         k: position of the sample.
     """
 
-    def __init__(self, recording: Recording, wiring: PackedNetwork, k: int) -> None:
+    def __init__(self, recording: Recording, packed: PackedNetwork, k: int) -> None:
         self._recording = recording
         # The order, the stop rule and the limit of forward steps are the recording's.
-        info, most = recording.info, limits.MOST_FORWARD_STEPS
+        info, most = recording.info, limits.FORWARD_STEPS_CEILING
         settings = RunSettings(
             LayerSync(), info.group_size, info.input, self._stops_here, max_forward_steps=most
         )
-        self._forward = Simulator(ExecutionPlan(wiring, settings, is_replay=True), self._choose)
+        self._simulator = Simulator(ExecutionPlan(packed, settings, is_replay=True), self._choose)
         self._k = k
         rows, slots = recording.rows_of(k), recording.deliveries_of(k)
         self._fired = _Cursor(recording.pass_[rows], recording.step[rows])
@@ -57,44 +57,44 @@ class SampleReplay:
         Raises:
             ReplayError: at the first spike, delivery or count that differs.
         """
-        recording, forward, k = self._recording, self._forward, self._k
+        recording, simulator, k = self._recording, self._simulator, self._k
         times: list[int] = []
         events = recording.events(k)
-        feed_sample(forward, events, int(recording.seed[k]))
+        feed_sample(simulator, events, int(recording.seed[k]))
         end_us = end_of(events, recording.duration(k))
-        while (reached := forward.run_to_delivery(end_us)) is not None:
-            if forward.step == 0:
-                self._check_pass_over(forward.passes - 1)
-                times.append(forward.time_us)
+        while (reached := simulator.run_to_delivery(end_us)) is not None:
+            if simulator.step == 0:
+                self._check_pass_over(simulator.passes - 1)
+                times.append(simulator.time_us)
             self._check_group()
             self._check_fired(self._integrate(reached))
-        if not forward.is_stopped:
-            self._check_pass_over(forward.passes)
+        if not simulator.is_stopped:
+            self._check_pass_over(simulator.passes)
         self._check_end(found := np.array(times, np.int64))
         return found
 
     def _choose(self, state: NetworkState) -> int:
         """Choose what the recording delivers next."""
-        now = self._delivered.upto(self._forward.passes - 1, self._forward.step + 1)
+        now = self._delivered.upto(self._simulator.passes - 1, self._simulator.step + 1)
         try:
             return choose_recorded(state, self._slots[0, now])
         except ReplayError as error:
-            raise self._error(str(error), self._forward.step + 1) from None
+            raise self._error(str(error), self._simulator.step + 1) from None
 
     def _integrate(self, reached: tuple[int, ...]) -> NDArray[np.int64]:
         """Let all that are reached integrate; the user's populations fire as recorded."""
-        forward = self._forward
-        populations = forward.plan.wiring.wires.populations
+        simulator = self._simulator
+        populations = simulator.plan.packed.arrays.populations
         found = [np.empty(0, np.int64)]
         for p in reached:
             if populations[p, Populations.CUSTOM]:
-                forward.current(p)
-                fired = self._neuron[self._fired.upto(forward.passes - 1, forward.step)]
+                simulator.current(p)
+                fired = self._neuron[self._fired.upto(simulator.passes - 1, simulator.step)]
                 start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
-                forward.report(p, fired[(fired >= start) & (fired < stop)])
+                simulator.report(p, fired[(fired >= start) & (fired < stop)])
             else:
-                forward.integrate(p)
-            found.append(forward.fired(p))
+                simulator.integrate(p)
+            found.append(simulator.fired(p))
         return np.concatenate(found)
 
     def _check_pass_over(self, passes: int) -> None:
@@ -102,15 +102,15 @@ class SampleReplay:
         left = self._delivered.upto(passes - 1, limits.MAX_TIME_US)
         if missing := left.stop - left.start:
             raise self._error(f"the recording delivers {missing} spikes more in pass {passes - 1}")
-        if self._forward.passes > self._recording.passes[self._k]:
-            raise self._error(f"a pass at {self._forward.time_us} µs; the recording has none")
+        if self._simulator.passes > self._recording.passes[self._k]:
+            raise self._error(f"a pass at {self._simulator.time_us} µs; the recording has none")
 
     def _check_group(self) -> None:
         """Compare what is being delivered."""
-        n = int(self._forward.state.control[Control.GROUP])
-        group = self._forward.state.attach().group
+        n = int(self._simulator.state.control[Control.GROUP])
+        group = self._simulator.state.attach().group
         found = group[[Group.KEY, Group.ORIGIN, Group.MULTIPLICITY, Group.CONNECTION], :n]
-        now = self._delivered.take(self._forward.passes - 1, self._forward.step)
+        now = self._delivered.take(self._simulator.passes - 1, self._simulator.step)
         expected = self._slots[:, now]
         if np.array_equal(found, expected):
             return
@@ -122,7 +122,7 @@ class SampleReplay:
 
     def _check_fired(self, found: NDArray[np.int64]) -> None:
         """Compare who fired in this step."""
-        expected = self._neuron[self._fired.take(self._forward.passes - 1, self._forward.step)]
+        expected = self._neuron[self._fired.take(self._simulator.passes - 1, self._simulator.step)]
         if np.array_equal(found, expected):
             return
         shared = min(found.size, expected.size)
@@ -136,7 +136,7 @@ class SampleReplay:
     def _check_end(self, times: NDArray[np.int64]) -> None:
         """Compare what the sample came to."""
         recording, k = self._recording, self._k
-        decision = self._forward.decision(0.0)
+        decision = self._simulator.decision(0.0)
         found = {
             "passes": decision.passes,
             "steps": decision.steps,
@@ -175,10 +175,10 @@ class SampleReplay:
         return f"{self._recording.info.describe(origin)}{times}{over}"
 
     def _error(self, text: str, step: int | None = None) -> ReplayError:
-        forward = self._forward
-        where = f"sample {self._recording.number[self._k]}, pass {forward.passes - 1}"
-        step = forward.step if step is None else step
-        return ReplayError(f"{where}, step {step} (t = {forward.time_us} µs): {text}")
+        simulator = self._simulator
+        where = f"sample {self._recording.number[self._k]}, pass {simulator.passes - 1}"
+        step = simulator.step if step is None else step
+        return ReplayError(f"{where}, step {step} (t = {simulator.time_us} µs): {text}")
 
 
 class _Cursor:

@@ -6,12 +6,11 @@ cancellation cannot lose a spike; whoever moves does not suspend.
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
-from typing import ClassVar, Final, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 from neuroasync.errors import ClosedError, QueueFullError
 
-__all__ = ["BoundedQueue", "DirectInbox", "WhenFull", "check_when_full"]
+__all__ = ["BoundedQueue", "WhenFull", "check_when_full"]
 
 Item = TypeVar("Item")
 
@@ -210,20 +209,3 @@ def check_when_full(when_full: WhenFull) -> WhenFull:
     if when_full not in _WAYS:
         raise ValueError(f"when_full: {when_full!r:.80}, expected one of {', '.join(_WAYS)}")
     return when_full
-
-
-class DirectInbox:
-    """The inbox of a population that the scheduler resumes itself: one group of spike events.
-
-    The group stands in the session's memory, where the scheduler has delivered it; awaiting the
-    inbox waits until there is one. No future and no event loop is involved: a round trip through
-    two asyncio queues takes 8 µs, this 0.3.
-    """
-
-    __slots__ = ()
-    _waits: ClassVar = (None,)
-
-    def __await__(self) -> Generator[None, None, None]:
-        """Suspend once. Cancellation: safe; nothing is held."""
-        # Any iterator will do, and this one is made and run in C.
-        return iter(self._waits)  # type: ignore[return-value]

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Final, Self, Unpack
 
 from neuroasync import limits
+from neuroasync.core.cpu import cores
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions, check_seed
-from neuroasync.core.events.input_buffer import Events
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.core.formats.bundle import read_bundle
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.runtime.batch.decide_all import (
     Samples,
     checked,
@@ -24,7 +24,7 @@ from neuroasync.runtime.batch.decide_all import (
     decide_in_turn,
     recorders,
 )
-from neuroasync.runtime.batch.job import BatchJob, cores
+from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine
@@ -34,7 +34,7 @@ from neuroasync.runtime.time_slice import TimeSlice
 
 __all__ = ["Network"]
 
-_MOST_WORKERS: Final = 64
+_MAX_WORKERS: Final = 64
 
 
 class Network(NetworkLifecycle):
@@ -127,8 +127,8 @@ class Network(NetworkLifecycle):
         """
         seed = self.seed if seed is None else check_seed(seed)
         self._running()
-        if (turns := TimeSlice.of_running_loop()).is_taken():  # making a session takes time, too
-            await turns.pause()
+        if (turns := TimeSlice.of_running_loop()).must_wait():  # making a session takes time, too
+            await turns.wait_turn()
         async with self._open_session(seed, True, recorder, options) as session:
             return await session.decide(events, duration_us=duration_us)
 
@@ -203,7 +203,7 @@ class Network(NetworkLifecycle):
             plan,
             samples,
             base,
-            min(workers or cores(), max(len(samples), 1), _MOST_WORKERS),
+            min(workers or cores(), max(len(samples), 1), _MAX_WORKERS),
             first=first,
             duration_us=duration_us,
             classes=self.bundle.classes,

@@ -17,7 +17,7 @@ from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_s
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.warm_up import warm_up
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, RealTimeClock, VirtualClock, check_clock
@@ -33,7 +33,7 @@ from neuroasync.runtime.tap import Tap
 __all__ = ["NetworkLifecycle"]
 
 _log = logging.getLogger("neuroasync.network")
-_MOST_PLANS: Final = 16
+_MAX_PLANS: Final = 16
 
 
 class NetworkLifecycle:
@@ -68,8 +68,8 @@ class NetworkLifecycle:
         )
         self._own = _checked_own(bundle, {} if populations is None else populations)
         self.settings = settled(bundle, default, options, self._own)
-        self._wiring = PackedNetwork(bundle.model, self._own)
-        self._plans: deque[ExecutionPlan] = deque(maxlen=_MOST_PLANS)
+        self._packed = PackedNetwork(bundle.model, self._own)
+        self._plans: deque[ExecutionPlan] = deque(maxlen=_MAX_PLANS)
         self._taps: dict[int, weakref.WeakSet[Tap]] = {}
         self._sessions: set[SampleRunner] = set()
         self._jobs: set[BatchJob] = set()
@@ -131,9 +131,9 @@ class NetworkLifecycle:
     ) -> Session:
         tasks = self._running()
         settings = self._settings(options)
-        forward = Simulator(self._plan(settings))
+        simulator = Simulator(self._plan(settings))
         scheduler = Scheduler(
-            forward, self._own, self._taps, tasks, self._opened, self._waits_by, self._patience_s
+            simulator, self._own, self._taps, tasks, self._opened, self._waits_by, self._patience_s
         )
         self._opened += 1
         session = Session(
@@ -167,7 +167,7 @@ class NetworkLifecycle:
         for plan in self._plans:
             if plan.run is settings or plan.run == settings:
                 return plan
-        self._plans.append(plan := ExecutionPlan(self._wiring, settings))
+        self._plans.append(plan := ExecutionPlan(self._packed, settings))
         return plan
 
     def _running(self) -> asyncio.TaskGroup:

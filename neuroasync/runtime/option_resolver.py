@@ -5,9 +5,9 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from neuroasync.core.engine.decision import StopRule, StopRuleLike
 from neuroasync.core.engine.policies import Momentum, own_policy, policy_name
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings
+from neuroasync.core.engine.stop_rules import StopRule, StopRuleLike
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.formats.bundle_calibration import Calibration
 from neuroasync.core.formats.bundle_golden import PolicySpec

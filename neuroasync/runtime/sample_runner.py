@@ -9,12 +9,12 @@ from typing import Final
 
 from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.input_buffer import Events, InputBuffer, event_count
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.input_buffer import InputBuffer
+from neuroasync.core.events.spike_train import Events, SpikeTrain, event_count
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.layout import Populations
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError, LimitError
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
@@ -49,7 +49,6 @@ class SampleRunner:
         "__weakref__",
         "_bundle",
         "_clock",
-        "_forward",
         "_holder",
         "_inlet",
         "_is_busy",
@@ -60,6 +59,7 @@ class SampleRunner:
         "_sample",
         "_scheduler",
         "_seed",
+        "_simulator",
         "_started",
         "counts",
     )
@@ -75,11 +75,11 @@ class SampleRunner:
         on_close: Callable[["SampleRunner"], None],
     ) -> None:
         self._scheduler = scheduler
-        self._forward = scheduler.forward
-        plan = self._forward.plan
+        self._simulator = scheduler.simulator
+        plan = self._simulator.plan
         # With queued input, (time, index) order is of the essence.
         self._inlet = InputBuffer(
-            plan.wiring.model, plan.run.input == "queued", recorder is not None
+            plan.packed.model, plan.run.input == "queued", recorder is not None
         )
         self._seed = seed
         self._is_one_sample = is_one_sample
@@ -104,8 +104,8 @@ class SampleRunner:
 
     def _begin(self) -> None:
         """Start a sample from rest."""
-        self._forward.state.keep = self._recorder is not None
-        self._forward.begin(self._sample_seed())
+        self._simulator.state.keep = self._recorder is not None
+        self._simulator.begin(self._sample_seed())
         self._scheduler.sample = self._sample
         self._inlet.begin()
         self._holder = None
@@ -116,10 +116,10 @@ class SampleRunner:
 
     def _finish(self, duration_us: int | None) -> Decision:
         """The decision, once all passes have run; the next sample begins, unless windows carry."""
-        decision = self._forward.decision(self._wall_s(), self._bundle.classes)
+        decision = self._simulator.decision(self._wall_s(), self._bundle.classes)
         if self._recorder is not None:
             self._recorder.add(
-                self._forward,
+                self._simulator,
                 self._inlet.train(),
                 decision,
                 number=self._sample,
@@ -128,14 +128,16 @@ class SampleRunner:
             )
         self._sample += 1
         self.counts.decisions += 1
-        if self._forward.carries:
-            self._forward.take_decision()
+        if self._simulator.carries:
+            self._simulator.take_decision()
         else:
             self._begin()
         return decision
 
     def _provisional(self) -> Decision:
-        return replace(self._forward.decision(self._wall_s(), self._bundle.classes), is_final=False)
+        return replace(
+            self._simulator.decision(self._wall_s(), self._bundle.classes), is_final=False
+        )
 
     def _abandon(self) -> None:
         self._scheduler.restart()
@@ -148,7 +150,7 @@ class SampleRunner:
     def _checked_whole(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
         """So, and the time up to which passes take place if they are the sample's last."""
         try:
-            train = self._inlet.checked(events, self._forward.watermark_us)
+            train = self._inlet.checked(events, self._simulator.watermark_us)
             return train, self._inlet.end_us(duration_us, train)
         except Exception as error:
             count = event_count(events)
@@ -164,7 +166,7 @@ class SampleRunner:
         if self._started is None:
             self._started = time.perf_counter()
         self.counts.events += len(train)
-        self._inlet.accept(train, not self._forward.is_stopped)
+        self._inlet.accept(train, not self._simulator.is_stopped)
 
     def _accept_part(self, events: Events, holder: object, duration_us: int | None) -> None:
         self._check_free(holder)
@@ -200,7 +202,7 @@ class SampleRunner:
         self._check_free(holder)
         end_us = self._inlet.end_us(duration_us)
         with Exclusive(self, holder):
-            if not self._forward.is_decided:
+            if not self._simulator.is_decided:
                 await self._run_passes(end_us)
             return self._finish(duration_us)
 
@@ -211,7 +213,7 @@ class SampleRunner:
             await self._run_passes(self._inlet.end_us(None))  # then all is read
             self._inlet.begin()
             await self._run_idly(after_us)
-            self._forward.carry(self._sample_seed(), after_us)
+            self._simulator.carry(self._sample_seed(), after_us)
         self._scheduler.sample = self._sample
         self._started = None
 
@@ -221,12 +223,12 @@ class SampleRunner:
         Raises:
             LimitError: there are too many, and each has something to do.
         """
-        forward, timestep_us = self._forward, self._forward.plan.wiring.model.timestep_us
-        at_us, first = forward.watermark_us, forward.passes
-        while not forward.is_idle:
+        simulator, timestep_us = self._simulator, self._simulator.plan.packed.model.timestep_us
+        at_us, first = simulator.watermark_us, simulator.passes
+        while not simulator.is_idle:
             if at_us >= until_us:
                 return
-            if forward.passes - first > limits.MAX_PASSES:
+            if simulator.passes - first > limits.MAX_PASSES:
                 raise LimitError(
                     "the network has something to do at all times, and the next window begins "
                     f"more than {limits.MAX_PASSES} passes after the one before"
@@ -235,12 +237,12 @@ class SampleRunner:
             await self._run_passes(at_us - 1)
         if not timestep_us:
             return
-        left = until_us // timestep_us - forward.passes
-        some = max(_DECAYS // forward.plan.wiring.model.size, 1)
-        while left > 0 and forward.skip_idle_passes(min(some, left)):
+        left = until_us // timestep_us - simulator.passes
+        some = max(_DECAYS // simulator.plan.packed.model.size, 1)
+        while left > 0 and simulator.skip_idle_passes(min(some, left)):
             left -= some
             await self._scheduler.yield_if_due()
-        forward.leave()
+        simulator.leave()
 
     async def _pass_by(self, t_us: int, holder: object) -> None:
         """Run every pass before ``t_us``, between two windows that carry."""
@@ -252,15 +254,15 @@ class SampleRunner:
         """Run passes up to ``end_us``, or until another class leads; return whether one does."""
         with Exclusive(self, holder):
             await self._run_passes(end_us)
-            return self._forward.poll_new_leader()
+            return self._simulator.poll_new_leader()
 
     async def _run_passes(self, end_us: int) -> None:
         """Run every pass at a virtual time up to ``end_us``."""
-        if end_us >= 0 and not self._forward.is_stopped:
+        if end_us >= 0 and not self._simulator.is_stopped:
             inlet = self._inlet
             read = await self._scheduler.run(inlet.t_us, inlet.index, end_us)
             self._check_open()
-            inlet.drop(inlet.t_us.size if self._forward.is_stopped else read)
+            inlet.drop(inlet.t_us.size if self._simulator.is_stopped else read)
 
     def _wall_s(self) -> float:
         return 0.0 if self._started is None else time.perf_counter() - self._started
@@ -272,7 +274,7 @@ class SampleRunner:
                 "a session that records has no snapshot, nor goes on with one: a recording is in "
                 "one piece"
             )
-        if self._forward.plan.wiring.wires.populations[:-1, Populations.CUSTOM].any():
+        if self._simulator.plan.packed.arrays.populations[:-1, Populations.CUSTOM].any():
             raise RuntimeError(
                 "a session with a population of yours has no snapshot, nor goes on with one: what "
                 "yours holds is not in it"

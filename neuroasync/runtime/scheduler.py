@@ -21,7 +21,7 @@ from neuroasync.runtime.time_slice import TimeSlice
 
 __all__ = ["Scheduler"]
 
-_MOST_SETS: Final = 1024
+_MAX_SETS: Final = 1024
 """Of populations that are reached together: for so many, what resumes them is remembered."""
 _NO_DRIVEN: Final[dict[int, DirectPopulation]] = {}
 _NO_EXTERNAL: Final[dict[int, TaskPopulation]] = {}
@@ -58,14 +58,14 @@ class Scheduler:
         "_taps",
         "_tasks",
         "_turns",
-        "forward",
         "sample",
         "session",
+        "simulator",
     )
 
     def __init__(
         self,
-        forward: Simulator,
+        simulator: Simulator,
         own: Mapping[str, PopulationCoroutine],
         taps: Mapping[int, Collection[Tap]],
         tasks: asyncio.TaskGroup,
@@ -73,7 +73,7 @@ class Scheduler:
         clock: Clock,
         report_timeout_s: float | None,
     ) -> None:
-        self.forward = forward
+        self.simulator = simulator
         self.sample = 0
         self._own = own
         self._taps = taps
@@ -113,7 +113,7 @@ class Scheduler:
         """
         await self.yield_if_due()
         compiles = self._compiles()
-        self.forward.feed(t_us, index)
+        self.simulator.feed(t_us, index)
         if compiles:
             await self._run_compiled(end_us)
         else:
@@ -123,31 +123,31 @@ class Scheduler:
                 await self._run_side_by_side(end_us)
             else:
                 await self._run_driven(end_us)
-        read = self.forward.read
-        self.forward.leave()
+        read = self.simulator.read
+        self.simulator.leave()
         return read
 
     async def _run_compiled(self, end_us: int) -> None:
-        forward, turns = self.forward, self._turns
+        simulator, turns = self.simulator, self._turns
         while True:
-            before, began = forward.work, time.perf_counter()
-            is_done = forward.advance(end_us, turns.work())
-            turns.measured(forward.work - before, time.perf_counter() - began)
+            before, began = simulator.work, time.perf_counter()
+            is_done = simulator.advance(end_us, turns.work())
+            turns.measured(simulator.work - before, time.perf_counter() - began)
             if is_done:
                 return
-            if turns.spent():
+            if turns.is_exhausted():
                 await self._pause()
 
     async def _run_driven(self, end_us: int) -> None:
         """Resume the populations as groups reach them."""
-        forward, turns, clock = self.forward, self._turns, time.perf_counter
-        context, resumes = forward.state.context, self._resumes
+        simulator, turns, clock = self.simulator, self._turns, time.perf_counter
+        context, resumes = simulator.state.context, self._resumes
         work = turns.work()
         while True:
             why = run_to_delivery(context, end_us, work)
             if why >= 0:
                 if why not in resumes:
-                    if len(resumes) >= _MOST_SETS:
+                    if len(resumes) >= _MAX_SETS:
                         resumes.clear()
                     resumes[why] = self._resumes_of(positions(why))
                 for resume in resumes[why]:
@@ -155,11 +155,11 @@ class Scheduler:
                 if self._taps:
                     self._show(positions(why))
             elif why == Interrupt.MANY_POPULATIONS:
-                reached = forward.reached()
+                reached = simulator.reached()
                 for resume in self._resumes_of(reached):
                     resume(None)
                 self._show(reached)
-            elif not forward.serve(why):
+            elif not simulator.serve(why):
                 if why != Interrupt.BUDGET_SPENT:
                     return
             else:
@@ -170,19 +170,19 @@ class Scheduler:
 
     async def _run_side_by_side(self, end_us: int) -> None:
         """Deliver to populations of the user's, which work at the same time, and to the others."""
-        forward, turns = self.forward, self._turns
+        simulator, turns = self.simulator, self._turns
         while True:
-            why = run_to_delivery(forward.state.context, end_us, turns.work())
+            why = run_to_delivery(simulator.state.context, end_us, turns.work())
             if why >= 0 or why == Interrupt.MANY_POPULATIONS:
-                reached = forward.reached()
+                reached = simulator.reached()
                 await self._deliver(reached)
                 self._show(reached)
-            elif not forward.serve(why):
+            elif not simulator.serve(why):
                 if why != Interrupt.BUDGET_SPENT:
                     return
             else:
                 self._check_open()
-            if turns.spent():
+            if turns.is_exhausted():
                 await self._pause()
 
     async def _deliver(self, reached: tuple[int, ...]) -> None:
@@ -191,7 +191,7 @@ class Scheduler:
                 self._external[p].deliver(self.sample)
         for p in reached:
             if p in self._external:
-                self.forward.report(p, await self._collect(p, reached))
+                self.simulator.report(p, await self._collect(p, reached))
                 self._check_open()
             else:
                 self._driven[p].resume(None)
@@ -208,16 +208,16 @@ class Scheduler:
             waiting = [port.waits_for() for port in ports if not port.has_reported]
             raise PopulationError(
                 f"no report for {self._patience.limit_s:g} s of who fired at t = "
-                f"{self.forward.time_us} µs: {'; '.join(waiting)}"
+                f"{self.simulator.time_us} µs: {'; '.join(waiting)}"
             ) from error
 
     def _compiles(self) -> bool:
         """Whether the compiled engine runs the next passes."""
-        run = self.forward.plan.run
+        run = self.simulator.plan.run
         if run.engine == "coroutines":
             return False
         tapped = any(not tap.is_closed for taps in self._taps.values() for tap in taps)
-        if not tapped and self.forward.plan.is_built_in:
+        if not tapped and self.simulator.plan.is_built_in:
             return True
         if run.engine == "auto":
             return False
@@ -230,11 +230,11 @@ class Scheduler:
         Raises:
             ClosedError: the session was closed meanwhile.
         """
-        if self._turns.is_taken():
+        if self._turns.must_wait():
             await self._pause()
 
     async def _pause(self) -> None:
-        await self._turns.pause()
+        await self._turns.wait_turn()
         self._check_open()
 
     def restart(self) -> None:
@@ -259,12 +259,12 @@ class Scheduler:
 
     def _show(self, reached: tuple[int, ...]) -> None:
         """Show what fired to whoever listens."""
-        f = self.forward
+        f = self.simulator
         for p in reached:
             if not (taps := self._taps.get(p)):
                 continue
             if (fired := f.fired(p)).size:
-                neurons = fired - f.plan.wiring.model.starts[p]
+                neurons = fired - f.plan.packed.model.starts[p]
                 item = TappedSpikes(
                     self.session, self.sample, f.passes - 1, f.step, f.time_us, neurons
                 )
@@ -273,11 +273,11 @@ class Scheduler:
 
     def _start_populations(self) -> None:
         self._driven, self._external = {}, {}
-        for p, population in enumerate(self.forward.plan.wiring.model.populations):
+        for p, population in enumerate(self.simulator.plan.packed.model.populations):
             if (own := self._own.get(population.name)) is None:
-                self._driven[p] = DirectPopulation(self.forward, p)
+                self._driven[p] = DirectPopulation(self.simulator, p)
             else:
-                self._external[p] = TaskPopulation(self.forward, p, own, self._tasks)
+                self._external[p] = TaskPopulation(self.simulator, p, own, self._tasks)
 
     def _end_populations(self) -> None:
         for driven in self._driven.values():

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import Self
 
-from neuroasync.core.engine.decision import Decision, StopRule
-from neuroasync.core.events.input_buffer import Events
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.segmenter import Segmenter
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.core.events.window import Window, parse_window
 from neuroasync.core.snapshot.session_snapshot import dump_snapshot, read_snapshot, restore_state
 from neuroasync.core.snapshot.stream_snapshot import StreamState
@@ -46,13 +46,13 @@ class Session(SampleRunner):
 
     @property
     def is_decided(self) -> bool:
-        """Whether the stop rule has ended the sample: :meth:`decision` has nothing left to run."""
-        return self._forward.is_decided
+        """Whether the stop rule has ended the sample; nothing is left to run then."""
+        return self._simulator.is_decided
 
     async def send(self, events: Events) -> None:
         """Add input events to the sample, and run every pass whose time has come.
 
-        A pass has come once an event of a later one was sent; :meth:`decision` runs the last.
+        A pass has come once an event of a later one was sent; :meth:`finish_sample` runs the last.
         Once the stop rule said stop, further events are not read.
 
         Args:
@@ -66,7 +66,7 @@ class Session(SampleRunner):
         """
         await self._send(events)
 
-    async def decision(self, duration_us: int | None = None) -> Decision:
+    async def finish_sample(self, duration_us: int | None = None) -> Decision:
         """End the sample: run its remaining passes and return what it came to.
 
         Args:
@@ -81,7 +81,7 @@ class Session(SampleRunner):
         return await self._decision(duration_us)
 
     async def decide(self, events: Events, *, duration_us: int | None = None) -> Decision:
-        """Decide on one whole sample: :meth:`send`, then :meth:`decision`.
+        """Decide on one whole sample: :meth:`send`, then :meth:`finish_sample`.
 
         Raises:
             SpikeFileError: the events are not valid for this network. Nothing was accepted.
@@ -120,16 +120,16 @@ class Session(SampleRunner):
         """
         self._check_free()
         watch = self._holder = object()
-        self._forward.watch()
+        self._simulator.watch()
         try:
             if not isinstance(events, AsyncIterable):
                 self._accept_part(events, watch, duration_us)
-            elif not self._forward.is_stopped:
+            elif not self._simulator.is_stopped:
                 async for part in events:
                     self._accept_part(part, watch, duration_us)
                     while await self._run_to_news(self._inlet.ready_until_us(), watch):
                         yield self._provisional()
-                    if self._forward.is_stopped:
+                    if self._simulator.is_stopped:
                         break
             end_us = self._inlet.end_us(duration_us)
             while await self._run_to_news(end_us, watch):
@@ -144,7 +144,7 @@ class Session(SampleRunner):
         source: AsyncIterable[Events] | Iterable[Events],
         *,
         window: str | Window | None = None,
-        carry: bool | None = None,
+        carry_state: bool | None = None,
         late: Late = "merge",
         jitter_buffer_us: int = 0,
     ) -> AsyncGenerator[Decision, None]:
@@ -165,14 +165,14 @@ class Session(SampleRunner):
             source: of samples, or of parts, each not earlier than those before.
             window: where samples end, see :mod:`neuroasync.core.events.window`: ``"time(us)"``,
                 ``"events(n)"``, ``"silence(us)"`` or ``"decided"``.
-            carry: whether the network runs on from window to window, and in between: membrane
+            carry_state: whether the network runs on from window to window, and in between: membrane
                 potentials stay, and spikes in flight arrive, for windows only say which votes
                 are of which sample; those that come between two are of neither. False: each
                 starts from rest, as samples do that a network is trained with, and what is in
                 flight when one ends is dropped, and counted by its decision. None: it does if
                 the network has connections with a delay.
             late: what becomes of events that come after their pass has begun: ``"drop"``,
-                ``"merge"`` (the next pass takes them) or ``"stretch"`` (so it does, and all
+                ``"merge"`` (the next pass takes them) or ``"shift"`` (so it does, and all
                 events behind them are moved by as much).
             jitter_buffer_us: by a clock, how much later passes take place, µs: for events that
             do not
@@ -190,7 +190,7 @@ class Session(SampleRunner):
             ClosedError: the session is closed.
         """
         if window is None:
-            if late != "merge" or jitter_buffer_us or carry:
+            if late != "merge" or jitter_buffer_us or carry_state:
                 raise ValueError(
                     "carry, late, jitter_buffer_us: of streams with a window; give one, too"
                 )
@@ -203,11 +203,11 @@ class Session(SampleRunner):
             finally:
                 held.leave()
             return
-        plan, clock = self._forward.plan, self._clock
-        timestep_us = plan.wiring.model.timestep_us
-        if carry is not None and not isinstance(carry, bool):
-            raise ValueError(f"carry: {carry!r:.80}, expected True, False or None")
-        carries = plan.wiring.fan_delayed > 0 if carry is None else carry
+        plan, clock = self._simulator.plan, self._clock
+        timestep_us = plan.packed.model.timestep_us
+        if carry_state is not None and not isinstance(carry_state, bool):
+            raise ValueError(f"carry: {carry_state!r:.80}, expected True, False or None")
+        carries = plan.packed.fan_delayed > 0 if carry_state is None else carry_state
         if carries and self._recorder is not None:
             raise ValueError(
                 "carry: a session that records has its samples start from rest, for that is how a "
@@ -279,7 +279,7 @@ class Session(SampleRunner):
         inlet = self._inlet
         waiting = SpikeTrain(inlet.t_us, inlet.index)
         return dump_snapshot(
-            self._forward, self._bundle.digest, self._sample, inlet.last_us, waiting, stream
+            self._simulator, self._bundle.digest, self._sample, inlet.last_us, waiting, stream
         )
 
     def restore(self, snapshot: bytes) -> None:
@@ -301,9 +301,9 @@ class Session(SampleRunner):
         """
         self._check_free()
         self._check_portable()
-        read = read_snapshot(snapshot, self._forward, self._bundle.digest)
+        read = read_snapshot(snapshot, self._simulator, self._bundle.digest)
         self._abandon()
-        restore_state(self._forward, read)
+        restore_state(self._simulator, read)
         self._sample = read.sample
         # A window that carries goes on after its decision; then that is the number of the next.
         self._scheduler.sample = read.sample - read.counters["is_decided"]

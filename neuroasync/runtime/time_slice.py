@@ -15,7 +15,7 @@ __all__ = ["TimeSlice"]
 
 BUDGET_S: Final = 1e-3
 _LEAST_WORK: Final = 2000
-_MOST_CALLED: Final = 64
+_MAX_CALLED: Final = 64
 """Sessions that are called up for one turn: short ones share it, one after the other."""
 
 
@@ -38,7 +38,7 @@ class TimeSlice:
         # No reference to the loop: it is the weak key that this is kept by.
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._called_in_vain: list[asyncio.Future[None]] = []
-        self._most_called = 1
+        self._max_called = 1
         self._called = 0
         self._came = 0
         self.deadline = 0.0
@@ -54,7 +54,7 @@ class TimeSlice:
             turns = cls._by_loop[loop] = cls()
         return turns
 
-    def spent(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether this turn of the loop has used its budget. Opens a turn if none is."""
         if not self._is_open:
             if self._waiting or self._called_in_vain:
@@ -62,9 +62,9 @@ class TimeSlice:
             self._open()
         return time.perf_counter() > self.deadline
 
-    def is_taken(self) -> bool:
+    def must_wait(self) -> bool:
         """Whether who comes now has to wait: for those who came before, or for the budget."""
-        return bool(self._called or self._waiting or self._called_in_vain) or self.spent()
+        return bool(self._called or self._waiting or self._called_in_vain) or self.is_exhausted()
 
     def work(self) -> int:
         """How many synaptic operations fit into what is left of this turn's budget, at a guess."""
@@ -76,7 +76,7 @@ class TimeSlice:
         if seconds > 0 and work >= _LEAST_WORK:
             self._rate += (work / seconds - self._rate) / 8
 
-    async def pause(self) -> None:
+    async def wait_turn(self) -> None:
         """Let the event loop run, and wait for a turn. Cancellation: safe."""
         loop = asyncio.get_running_loop()
         line: deque[asyncio.Future[None]] | list[asyncio.Future[None]] = self._waiting
@@ -107,12 +107,12 @@ class TimeSlice:
         self._is_open = False
         # One more than came in last time, if there were more; twice as many if all did.
         unserved = bool(self._called_in_vain)
-        self._most_called = min(_MOST_CALLED, self._came + 1 if unserved else 2 * self._most_called)
+        self._max_called = min(_MAX_CALLED, self._came + 1 if unserved else 2 * self._max_called)
         self._came = 0
         self._waiting.extendleft(reversed(self._called_in_vain))
         self._called_in_vain.clear()
         called = 0
-        while self._waiting and called < self._most_called:
+        while self._waiting and called < self._max_called:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)

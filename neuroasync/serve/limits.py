@@ -19,11 +19,11 @@ class ServerLimits:
             code 1009.
         messages_per_s: read from one connection, on average; as many may come at once. A faster
             client is made to wait.
-        waiting_samples: samples of one connection that wait for the one that is under way.
+        max_queued_samples: samples of one connection that wait for the one that is under way.
         waiting_events: events of one connection that wait in messages, or 16 bytes of a message
             for one if that is more; 1 MB. A message with more is refused.
-        server_waiting_samples: as ``waiting_samples``, of all connections of a worker. Under too
-            much load, those that wait are most of the latency.
+        max_queued_samples_total: as ``max_queued_samples``, of all connections of a worker. Under
+            too much load, those that wait are most of the latency.
         server_waiting_events: as ``waiting_events``, of all connections of a worker; 64 MB.
         send_timeout_s: how long an answer waits for a client that does not read, before its
             connection is cut. Some 64 KB of answers wait with it, besides the system's buffers.
@@ -36,9 +36,9 @@ class ServerLimits:
     sessions: int = 2048
     message_bytes: int = 2**18
     messages_per_s: float = 1000.0
-    waiting_samples: int = 8
+    max_queued_samples: int = 8
     waiting_events: int = 2**16
-    server_waiting_samples: int = 1024
+    max_queued_samples_total: int = 1024
     server_waiting_events: int = 2**22
     send_timeout_s: float = 10.0
     malformed_in_a_row: int = 8
@@ -46,8 +46,8 @@ class ServerLimits:
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in (
-            "sessions", "message_bytes", "waiting_samples", "waiting_events",
-            "server_waiting_samples", "server_waiting_events", "malformed_in_a_row",
+            "sessions", "message_bytes", "max_queued_samples", "waiting_events",
+            "max_queued_samples_total", "server_waiting_events", "malformed_in_a_row",
         ):  # fmt: skip
             value = getattr(self, name)
             if type(value) is not int or not 1 <= value <= _MOST:

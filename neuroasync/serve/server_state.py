@@ -55,7 +55,7 @@ class ServerState:
         self.limits = limits
         self.when_full: WhenFull = check_when_full(when_full)
         self.tally = tally
-        self.room = CapacityLimiter(limits.server_waiting_samples, limits.server_waiting_events)
+        self.room = CapacityLimiter(limits.max_queued_samples_total, limits.server_waiting_events)
         self.reading = TimeSlice(_READING_S)
         self.is_draining = False
         self._token = None if token is None else token.encode()

@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from contextlib import asynccontextmanager
 from typing import Generic, Self, TypeVar
 
-from neuroasync.core.events.input_buffer import Events
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.errors import ClosedError, QueueFullError
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
 from neuroasync.runtime.streams.stream import ChunkIterator

@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 
 from neuroasync import limits
-from neuroasync.core.events.input_buffer import Events
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.runtime.clock import Clock, check_clock
 from neuroasync.runtime.streams.stream import ChunkIterator
 from neuroasync.sources.base import Source

@@ -26,7 +26,7 @@ __all__ = ["UdpSource"]
 _PACKETS_A_TURN: Final = 64
 """Some 1 ms of the event loop."""
 
-_MOST_BYTES: Final = 2**16
+_MAX_BYTES: Final = 2**16
 
 _WAYS: Final = ("drop-oldest", "drop-newest", "error")
 
@@ -188,7 +188,7 @@ class _Listener(asyncio.DatagramProtocol):
         self._source._take(data)
         with contextlib.suppress(OSError):  # BlockingIOError: there are no more
             for _ in range(_PACKETS_A_TURN):
-                self._source._take(self._socket.recv(_MOST_BYTES))
+                self._source._take(self._socket.recv(_MAX_BYTES))
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None:

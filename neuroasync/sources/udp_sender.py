@@ -7,7 +7,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterable, Iterable
 
-from neuroasync.core.events.input_buffer import Events
+from neuroasync.core.events.spike_train import Events
 from neuroasync.errors import SourceError
 from neuroasync.runtime.streams.stream import ChunkIterator
 from neuroasync.sources.spif_packets import format_packets

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
@@ -21,7 +22,6 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.layout import Context, Control, Interrupt, SpikeLog
 from neuroasync.core.model.model import Model
 from neuroasync.errors import ForwardStepLimitError
-from neuroasync.runtime.batch.job import cores
 from neuroasync.train.batch import Batch
 from neuroasync.train.kernels.backward import backward_samples
 from neuroasync.train.kernels.forward import forward_samples
@@ -48,10 +48,10 @@ class EventRecord:
     """
 
     def __init__(
-        self, batch: Batch, model: Model, wires: PackedArrays, settings: RunSettings
+        self, batch: Batch, model: Model, arrays: PackedArrays, settings: RunSettings
     ) -> None:
         self.batch = batch
-        self.wires = wires
+        self.arrays = arrays
         self.settings = settings
         samples, passes = len(batch), batch.timesteps
         classes = model.populations[model.index(model.output)].size
@@ -76,7 +76,7 @@ class _Chunk:
         self.samples = slice(0, 0)
         self.grad = np.zeros(0, np.float32)
 
-    def open(self, samples: slice, passes: int, neurons: int, wires: PackedArrays) -> None:
+    def open(self, samples: slice, passes: int, neurons: int, arrays: PackedArrays) -> None:
         """Make room for the peaks of ``samples``; none are kept if ``passes`` is 0."""
         shape = (samples.stop - samples.start, passes, neurons if passes else 0)
         if self.peaks.shape != shape:
@@ -85,7 +85,7 @@ class _Chunk:
         self.ends = np.zeros((3, shape[0]), np.int64)
         self.state.keep = True
         context = self.state.attach().context
-        context[Context.WEIGHTS] = wires.weights.ctypes.data
+        context[Context.WEIGHTS] = arrays.weights.ctypes.data
         context[Context.PEAK_PASSES] = passes
         context[Context.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
         control = self.state.control
@@ -98,9 +98,9 @@ class _Chunk:
 
     def grow(self) -> None:
         """Make the room that a kernel asked for; nothing logged is lost."""
-        control, workspace = self.state.control, self.state.attach()
-        needed, neurons = int(control[Control.NEEDED_CAPACITY]), self.state.plan.wiring.model.size
-        workspace.grow_logs(
+        control, scratch = self.state.control, self.state.attach()
+        needed, neurons = int(control[Control.NEEDED_CAPACITY]), self.state.plan.packed.model.size
+        scratch.grow_logs(
             int(control[Control.SPIKE_LOG]) + neurons, int(control[Control.DELIVERY_LOG]) + needed
         )
         self.state.make_room()
@@ -126,7 +126,7 @@ class EventRecordRunner:
     def __init__(self, model: Model, threads: int | None = None) -> None:
         check_trainable(model)
         self.model = model
-        self.wiring = PackedNetwork(model)
+        self.packed = PackedNetwork(model)
         self.threads = min(_CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._idle: dict[tuple[RunSettings, float], list[_Chunk]] = {}
@@ -160,17 +160,17 @@ class EventRecordRunner:
             ForwardStepLimitError: a pass took more steps than the settings allow.
         """
         record = EventRecord(
-            batch, self.model, self.wiring.wires._replace(weights=weights), settings
+            batch, self.model, self.packed.arrays._replace(weights=weights), settings
         )
         samples = len(batch)
         bounds = [samples * k // _CHUNKS for k in range(_CHUNKS + 1)]
-        plan = ExecutionPlan(self.wiring, settings, dropout=dropout)
+        plan = ExecutionPlan(self.packed, settings, dropout=dropout)
         idle = self._idle.setdefault((settings, dropout), [])
         for start, stop in pairwise(bounds):
             if start < stop:
                 chunk = idle.pop() if idle else _Chunk(plan)
                 passes = batch.timesteps if keep else 0
-                chunk.open(slice(start, stop), passes, self.model.size, record.wires)
+                chunk.open(slice(start, stop), passes, self.model.size, record.arrays)
                 record.chunks.append(chunk)
         # Once nothing refers to the record, the next batch may have its chunks.
         weakref.finalize(record, idle.extend, list(record.chunks))
@@ -197,7 +197,7 @@ class EventRecordRunner:
         """
         kind, slope = surrogate[0], np.float32(surrogate[1])
         decays, decay_of = self._decays(record.batch)
-        size = record.wires.weights.size
+        size = record.arrays.weights.size
         output = self.model.index(self.model.output)
 
         def walk(chunk: _Chunk) -> None:
@@ -206,7 +206,7 @@ class EventRecordRunner:
             chunk.grad[:] = 0
             logs, at = chunk.state.attach(), chunk.samples
             backward_samples(
-                *record.wires[:5], self._owner, self._by_rank, self._lags, decays, decay_of[at],
+                *record.arrays[:5], self._owner, self._by_rank, self._lags, decays, decay_of[at],
                 logs.rows, logs.row_potential, logs.slots, chunk.ends, chunk.peaks,
                 chunk.peak_steps, grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad,
             )  # fmt: skip
@@ -252,7 +252,7 @@ class EventRecordRunner:
         """Decay factors f32[D, N], and the row i64[B, T] for the interval before each pass."""
         timestep, shape = self.model.timestep_us, (len(batch), batch.timesteps)
         if timestep:
-            return self.wiring.decay(timestep)[None], np.zeros(shape, np.int64)
+            return self.packed.decay(timestep)[None], np.zeros(shape, np.int64)
         if not shape[0] * shape[1]:
             return np.ones((1, self.model.size), np.float32), np.zeros(shape, np.int64)
         intervals = np.zeros(shape, np.int64)
@@ -260,5 +260,5 @@ class EventRecordRunner:
             times = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])
             intervals[k, 1 : times.size] = np.diff(times)
         distinct, rows = np.unique(intervals, return_inverse=True)
-        table = np.stack([self.wiring.decay(int(interval)) for interval in distinct])
+        table = np.stack([self.packed.decay(int(interval)) for interval in distinct])
         return table, rows.reshape(shape).astype(np.int64)

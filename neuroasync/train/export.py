@@ -86,7 +86,7 @@ def _golden_samples(fit: Fit, samples: SpikeTrains, n: int) -> tuple[GoldenSampl
     recorder = EventRecordRunner(fit.model, threads=1)
     seeds = [sample_seed(fit.config.seed, i) for i in range(n)]
     batch = make_batch(fit.model, samples, range(n), seeds)
-    weights = recorder.wiring.wires.weights
+    weights = recorder.packed.arrays.weights
     record = recorder.run(weights, batch, fit.config.run_settings, keep=False)
     return tuple(
         GoldenSample(

@@ -83,7 +83,7 @@ class SpikingNetwork(nn.Module):
         from neuroasync.train.torch_engine.forward import run_dense
 
         return run_dense(
-            self.packed(), self._recorder.wiring, batch, settings, self.surrogate, dropout
+            self.packed(), self._recorder.packed, batch, settings, self.surrogate, dropout
         )
 
     def batch(

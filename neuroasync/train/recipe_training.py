@@ -80,5 +80,5 @@ def _origin(dataset: Dataset) -> dict[str, Scalar]:
         said["dataset_credit"] = dataset.credit
     if dataset.coding is not None:
         said["coding"] = dataset.coding
-        said["encodings_per_training_image"] = dataset.draws
+        said["encodings_per_training_image"] = dataset.encodings_per_image
     return said

@@ -21,7 +21,7 @@ from neuroasync.core.engine.run_settings import InputMode
 from neuroasync.train.config import TrainConfig
 
 __all__ = [
-    "DRAWS",
+    "ENCODINGS_PER_IMAGE",
     "RECIPES",
     "TRAININGS",
     "VOTING",
@@ -139,5 +139,5 @@ RECIPES: Final[Mapping[str, Recipes]] = {
 }
 """Recipes by data set."""
 
-DRAWS: Final[Mapping[str, int]] = {"digits": 8}
+ENCODINGS_PER_IMAGE: Final[Mapping[str, int]] = {"digits": 8}
 """Encodings of each training image, where it is more than one."""

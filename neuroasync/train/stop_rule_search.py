@@ -25,7 +25,7 @@ CANDIDATES: Final = (
     *(f"{rule}({k})" for k in range(2, 9) for rule in ("votes", "margin")),
 )
 """Rules that are tried, beside ``quiet`` and a lead that falls from pass to pass."""
-_MOST_SAMPLES: Final = 1000
+_MAX_SAMPLES: Final = 1000
 """So many tell rules apart to a point or two, and their recording fits in memory."""
 
 
@@ -41,7 +41,7 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
         seed: sample i runs with ``sample_seed(seed, i)``.
         loss: of accuracy, 0 to 1, that the rule may cost.
     """
-    recording = asyncio.run(_record(bundle, validation[:_MOST_SAMPLES], seed))
+    recording = asyncio.run(_record(bundle, validation[:_MAX_SAMPLES], seed))
     chosen = choose_until(recording, loss)
     said: dict[str, Scalar] = {
         "until": chosen.rule,

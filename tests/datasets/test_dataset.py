@@ -15,7 +15,7 @@ def spoken():
 
 
 def test_more_draws_encode_the_training_images_again_and_nothing_else(digits):
-    drawn = load_dataset("digits", draws=3)
+    drawn = load_dataset("digits", encodings_per_image=3)
     assert len(drawn.train) == 3 * 1197
     assert drawn.train[:1197] == digits.train
     assert drawn.train[1197:2394] != digits.train
@@ -44,7 +44,7 @@ def test_folds_validate_each_training_sample_once_and_never_touch_the_test_part(
 
 
 def test_draws_of_one_image_never_train_and_validate():
-    drawn = load_dataset("digits", draws=2).fold(0)
+    drawn = load_dataset("digits", encodings_per_image=2).fold(0)
     assert len(drawn.train) == 2 * len(drawn.split.train)
     assert len(drawn.validation) == len(drawn.split.validation)
     assert not set(drawn.split.train) & set(drawn.split.validation)
@@ -85,8 +85,16 @@ def test_only_a_group_of_the_set_can_be_left_out(spoken, digits):
     [
         ("cifar", {}, r"^name: 'cifar', expected one of digits, mnist, "),
         ("digits", {"coding": "phase"}, "expected 'rate' or 'latency'"),
-        ("digits", {"draws": 0}, "draws: 0, expected 1, or more for images"),
-        ("braille", {"draws": 2}, "draws: 2, expected 1, or more for images"),
+        (
+            "digits",
+            {"encodings_per_image": 0},
+            "encodings_per_image: 0, expected 1, or more for images",
+        ),
+        (
+            "braille",
+            {"encodings_per_image": 2},
+            "encodings_per_image: 2, expected 1, or more for images",
+        ),
         ("braille", {"coding": "rate"}, "braille has spikes of its own"),
     ],
 )

@@ -15,7 +15,7 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.connections import Dense
 from neuroasync.core.model.model import LIF, Model, Population
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import RecordingError
 from neuroasync.explain import Place, explain
 from neuroasync.replay.sample_replay import SampleReplay
@@ -32,7 +32,7 @@ def potentials(recording, bundle):
 
         def noted(reached, replay=replay, integrate=integrate):
             fired = integrate(reached)
-            found.extend(replay._forward.state.momentum[fired].tolist())
+            found.extend(replay._simulator.state.momentum[fired].tolist())
             return fired
 
         replay._integrate = noted
@@ -197,22 +197,22 @@ def test_a_row_that_is_not_there_is_refused(row):
 
 def test_a_population_of_the_users_is_not_explained():
     bundle, run = relay(), RunSettings(Fifo(), 1)
-    forward, recorder = (
+    simulator, recorder = (
         Simulator(ExecutionPlan(PackedNetwork(bundle.model, ["hidden"]), run)),
         Recorder(bundle, run),
     )
-    forward.state.keep = True
+    simulator.state.keep = True
     events = SpikeTrain([0], [0])
-    forward.begin(0)
-    forward.feed(events.t_us, events.index)
-    while (reached := forward.run_to_delivery(0)) is not None:
+    simulator.begin(0)
+    simulator.feed(events.t_us, events.index)
+    while (reached := simulator.run_to_delivery(0)) is not None:
         for p in reached:
             if p == 0:
-                forward.current(p)
-                forward.report(p, np.array([1]))  # it fires whatever comes
+                simulator.current(p)
+                simulator.report(p, np.array([1]))  # it fires whatever comes
             else:
-                forward.integrate(p)
-    recorder.add(forward, events, forward.decision(0.0), number=0, seed=0)
+                simulator.integrate(p)
+    recorder.add(simulator, events, simulator.decision(0.0), number=0, seed=0)
     recording = recorder.finish()
     with pytest.raises(RecordingError, match=r"^row 0: hidden\[1\] is of a population of your own"):
         explain(recording, bundle, 0)

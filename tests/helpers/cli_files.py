@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from neuroasync import Bundle, GoldenSample, Network, SpikeTrains
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from tests.helpers.small_networks import chain, sample
 
 SAMPLES = 6

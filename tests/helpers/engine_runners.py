@@ -6,13 +6,14 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.engine.decision import Decision, Progress, parse_stop_rule
+from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Policy
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.engine.stop_rules import Progress, parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.kernels.layout import Context, Control, Votes
 from neuroasync.core.kernels.voting import leader
@@ -37,24 +38,24 @@ def stepwise(
     settings = RunSettings(
         policy, group_size, input_mode, parse_stop_rule(until), max_forward_steps
     )
-    forward = Simulator(ExecutionPlan(PackedNetwork(model), settings))
-    return take_steps(forward, train, seed, duration_us)
+    simulator = Simulator(ExecutionPlan(PackedNetwork(model), settings))
+    return take_steps(simulator, train, seed, duration_us)
 
 
 def take_steps(
-    forward: Simulator, train: SpikeTrain, seed: int = 0, duration_us: int | None = None
+    simulator: Simulator, train: SpikeTrain, seed: int = 0, duration_us: int | None = None
 ) -> Result:
     """Start a sample and take every step of it."""
-    model = forward.plan.wiring.model
-    forward.state.keep = True
-    forward.begin(seed)
+    model = simulator.plan.packed.model
+    simulator.state.keep = True
+    simulator.begin(seed)
     t_us, index = events_of(train)
-    forward.feed(t_us, index)
-    while (reached := forward.run_to_delivery(_last_pass(model, t_us, duration_us))) is not None:
+    simulator.feed(t_us, index)
+    while (reached := simulator.run_to_delivery(_last_pass(model, t_us, duration_us))) is not None:
         for p in reached:
-            forward.integrate(p)
-    decision = forward.decision(0.0)
-    result = _result(forward.state, decision.stopped)
+            simulator.integrate(p)
+    decision = simulator.decision(0.0)
+    result = _result(simulator.state, decision.stopped)
     _agrees(result, decision, model)
     return result
 
@@ -83,24 +84,24 @@ def compiled(
     settings = RunSettings(
         policy, group_size, input_mode, parse_stop_rule(until), max_forward_steps
     )
-    forward = Simulator(ExecutionPlan(PackedNetwork(model), settings))
-    forward.state.keep = True
-    forward.begin(seed)
+    simulator = Simulator(ExecutionPlan(PackedNetwork(model), settings))
+    simulator.state.keep = True
+    simulator.begin(seed)
     if log is not None:
-        _shrink(forward.state, log)
-    return advanced(forward, train, duration_us, work)
+        _shrink(simulator.state, log)
+    return advanced(simulator, train, duration_us, work)
 
 
 def advanced(
-    forward: Simulator, train: SpikeTrain, duration_us: int | None = None, work: int = 2**60
+    simulator: Simulator, train: SpikeTrain, duration_us: int | None = None, work: int = 2**60
 ) -> Result:
-    """Call ``advance`` until it is done with a sample that ``forward`` has begun."""
+    """Call ``advance`` until it is done with a sample that ``simulator`` has begun."""
     t_us, index = events_of(train)
-    forward.feed(t_us, index)
-    end_us = _last_pass(forward.plan.wiring.model, t_us, duration_us)
-    while not forward.advance(end_us, work):
+    simulator.feed(t_us, index)
+    end_us = _last_pass(simulator.plan.packed.model, t_us, duration_us)
+    while not simulator.advance(end_us, work):
         pass
-    return _result(forward.state, forward.is_stopped)
+    return _result(simulator.state, simulator.is_stopped)
 
 
 def events_of(train: SpikeTrain) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -117,15 +118,15 @@ def _last_pass(model: Model, t_us: NDArray[np.int64], duration_us: int | None) -
 
 def _shrink(state: NetworkState, log: int) -> None:
     """Leave the state as little room as it may start with."""
-    workspace, n = state.attach(), state.plan.wiring.model.size
+    scratch, n = state.attach(), state.plan.packed.model.size
     for column, of, room in (
         (Context.PENDING, Context.PENDING_CAPACITY, n + log),
         (Context.GROUP, Context.GROUP_CAPACITY, log),
         (Context.SPIKE_LOG, Context.SPIKE_LOG_CAPACITY, n + log),
         (Context.DELIVERY_LOG, Context.DELIVERY_LOG_CAPACITY, log + 1),
     ):
-        workspace._hold(column, workspace._arrays[column][:, :room].copy())
-        workspace.context[of] = room
+        scratch._hold(column, scratch._arrays[column][:, :room].copy())
+        scratch.context[of] = room
 
 
 def _result(state: NetworkState, stopped: bool) -> Result:

@@ -4,18 +4,19 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from neuroasync.core.engine.decision import parse_stop_rule
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.connections import Dense
 from neuroasync.core.model.model import LIF, Model, Population
-from neuroasync.core.recording.recording import Recorder, Recording
+from neuroasync.core.recording.recorder import Recorder
+from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import ForwardStepLimitError
 from tests.helpers.strategies import dyadic, models
 
@@ -42,15 +43,15 @@ def moderate(max_examples):
 
 def record(bundle, samples, run, duration_us=None, targets=None):
     """Run each of ``samples`` with its position as number and seed; return the recording."""
-    recorder, forward = (
+    recorder, simulator = (
         Recorder(bundle, run),
         Simulator(ExecutionPlan(PackedNetwork(bundle.model), run)),
     )
     for k, events in enumerate(samples):
-        forward.state.keep = True
-        decision = run_sample(forward, events, k, duration_us)
+        simulator.state.keep = True
+        decision = run_sample(simulator, events, k, duration_us)
         view = recorder.for_sample(k, None if targets is None else targets[k])
-        view.add(forward, events, decision, number=0, seed=k, duration_us=duration_us)
+        view.add(simulator, events, decision, number=0, seed=k, duration_us=duration_us)
     return recorder.finish()
 
 

@@ -33,8 +33,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from neuroasync.core.engine.decision import Progress
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, PendingSpikes, Policy, Random
+from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
 from neuroasync.core.model.model import Model

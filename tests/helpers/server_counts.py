@@ -28,7 +28,7 @@ class Counts:
         for gauge in ("samples_open", "samples_waiting", "events_waiting", "sessions_open"):
             assert self.sum(gauge) == 0, gauge
         room, limits = self._service.room, self._service.limits
-        assert room.samples == limits.server_waiting_samples
+        assert room.samples == limits.max_queued_samples_total
         assert room.events == limits.server_waiting_events
         assert not self._service._connections
         assert not self._service.network._sessions

@@ -15,8 +15,10 @@ def chain(sizes=(12, 8, 8, 4), policy="random", group_size=2, seed=0, gain=24) -
     )
     connections = []
     for k in range(len(sizes) - 1):
-        draws = uniforms(seed + k, sizes[k + 1] * sizes[k]).reshape(sizes[k + 1], sizes[k])
-        weight = (np.round((draws - 0.35) * 2 * gain) / 64).astype(np.float32)
+        encodings_per_image = uniforms(seed + k, sizes[k + 1] * sizes[k]).reshape(
+            sizes[k + 1], sizes[k]
+        )
+        weight = (np.round((encodings_per_image - 0.35) * 2 * gain) / 64).astype(np.float32)
         connections.append(Dense(names[k], names[k + 1], weight))
     model = Model(1000, (sizes[0],), populations, tuple(connections), "output")
     return Bundle(model, policy=PolicySpec(policy, group_size))
@@ -32,5 +34,5 @@ def loop() -> Bundle:
     """Two neurons that excite each other forever."""
     both = np.full((2, 2), 2, np.float32)
     neurons = Population("pair", (2,), LIF(refractory=False))
-    wires = (Dense("input", "pair", both), Dense("pair", "pair", both))
-    return Bundle(Model(1000, (2,), (neurons,), wires, "pair"))
+    arrays = (Dense("input", "pair", both), Dense("pair", "pair", both))
+    return Bundle(Model(1000, (2,), (neurons,), arrays, "pair"))

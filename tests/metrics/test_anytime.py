@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroasync.core.engine.decision import StopRule, parse_stop_rule
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Fifo, make_policy
 from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.engine.stop_rules import StopRule, parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.errors import RecordingError, StopRuleError
@@ -211,8 +211,8 @@ def rerun(bundle, recording, k, until):
     info = recording.info
     policy = make_policy(info.policy, info.noise)
     settings = RunSettings(policy, info.group_size, info.input, until, info.max_forward_steps)
-    forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), settings))
-    return run_sample(forward, recording.events(k), int(recording.seed[k]), recording.duration(k))
+    simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), settings))
+    return run_sample(simulator, recording.events(k), int(recording.seed[k]), recording.duration(k))
 
 
 def test_risk_is_the_error_among_those_whose_votes_are_as_clear():

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neuroasync as na
-from neuroasync.core.engine.decision import StopRule
 from neuroasync.core.engine.policies import Fifo
 from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.datasets import load_dataset
 from neuroasync.metrics import calibrate, slowest_lead, stop_points

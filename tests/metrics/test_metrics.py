@@ -123,8 +123,8 @@ def test_who_led_when_follows_from_the_rows(made):
             leader = min(range(info.classes), key=lambda c: (-votes[c], reached[c]))
             led.setdefault(leader, spikes)
         run = RunSettings(make_policy(info.policy, info.noise), info.group_size, info.input)
-        forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), run))
-        found = run_sample(forward, recording.events(k), k, recording.duration(k))
+        simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), run))
+        found = run_sample(simulator, recording.events(k), k, recording.duration(k))
         assert {c: at[0] for c, at in found.first_led.items()} == led
 
 

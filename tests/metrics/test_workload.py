@@ -200,8 +200,8 @@ def test_what_counts_alone_can_tell_is_exact(data, model):
         exact = workload(record(bundle, trains, run), bundle)
     except ForwardStepLimitError:
         return
-    forward = Simulator(ExecutionPlan(PackedNetwork(model), run))
-    decisions = [run_sample(forward, train, k) for k, train in enumerate(trains)]
+    simulator = Simulator(ExecutionPlan(PackedNetwork(model), run))
+    decisions = [run_sample(simulator, train, k) for k, train in enumerate(trains)]
     counted = counted_workload(decisions, model, iter(trains)).to_json()
     known = {name: value for name, value in counted.items() if value is not None}
     assert known == {name: exact.to_json()[name] for name in known}
@@ -210,15 +210,15 @@ def test_what_counts_alone_can_tell_is_exact(data, model):
 
 def test_counts_alone_do_not_tell_what_they_cannot():
     bundle = relay()  # has weights of 0
-    forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), FIFO))
+    simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), FIFO))
     train = events((0, 0), (0, 1))
-    found = counted_workload([run_sample(forward, train)], bundle.model, [train])
+    found = counted_workload([run_sample(simulator, train)], bundle.model, [train])
     assert (found.effective_acs, found.effective_macs) == (None, None)
     assert found.activation_sparsity == 0.0
     looser = network([population("a", refractory=False)], [dense(INPUT, "a", 1.0)])
-    forward = Simulator(ExecutionPlan(PackedNetwork(looser), FIFO))
+    simulator = Simulator(ExecutionPlan(PackedNetwork(looser), FIFO))
     train = events((0, 0))
-    found = counted_workload([run_sample(forward, train)], looser, [train])
+    found = counted_workload([run_sample(simulator, train)], looser, [train])
     assert found.activation_sparsity is None
 
 
@@ -273,11 +273,11 @@ def _pruned(c):
 @moderate(30)
 def test_density_times_neurons_is_all_spikes(made):
     bundle, recording = made
-    forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), FIFO))
+    simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), FIFO))
     decisions = []
     for k in range(len(recording)):
         try:
-            decisions.append(run_sample(forward, recording.events(k)))
+            decisions.append(run_sample(simulator, recording.events(k)))
         except ForwardStepLimitError:
             return
     density = spike_density(summarise(decisions), bundle.model)

@@ -17,7 +17,7 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle, GoldenSample, PolicySpec
 from neuroasync.core.model.connections import Dense
 from neuroasync.core.model.model import LIF, Model, Population
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import LimitError, RecordingError, ReplayError
 from neuroasync.replay import pass_times, replay, rerun, verify
 from neuroasync.replay.comparison import compare
@@ -175,22 +175,22 @@ def test_a_stop_rule_and_a_policy_of_the_users_replay_but_do_not_rerun():
 
 def test_a_population_of_the_users_fires_as_recorded():
     bundle, run = relay(), RunSettings(Fifo(), 1)
-    forward, recorder = (
+    simulator, recorder = (
         Simulator(ExecutionPlan(PackedNetwork(bundle.model, ["hidden"]), run)),
         Recorder(bundle, run),
     )
-    forward.state.keep = True
+    simulator.state.keep = True
     events = SpikeTrain([0, 1000], [0, 1])
-    forward.begin(0)
-    forward.feed(events.t_us, events.index)
-    while (reached := forward.run_to_delivery(1000)) is not None:
+    simulator.begin(0)
+    simulator.feed(events.t_us, events.index)
+    while (reached := simulator.run_to_delivery(1000)) is not None:
         for p in reached:
             if p == 0:
-                forward.current(p)
-                forward.report(p, np.array([0, 1]))  # it fires whatever comes
+                simulator.current(p)
+                simulator.report(p, np.array([0, 1]))  # it fires whatever comes
             else:
-                forward.integrate(p)
-    recorder.add(forward, events, forward.decision(0.0), number=0, seed=0)
+                simulator.integrate(p)
+    recorder.add(simulator, events, simulator.decision(0.0), number=0, seed=0)
     recording = recorder.finish()
     assert recording.info.own_populations == ("hidden",)
     assert replay(recording, bundle) == 8
@@ -248,10 +248,10 @@ def test_golden_samples_hold_or_not():
 
 
 def test_a_sample_of_too_many_passes_is_refused_before_the_first():
-    forward = Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(LayerSync())))
+    simulator = Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(LayerSync())))
     with pytest.raises(LimitError, match="the limit is 10000000 passes"):
-        run_sample(forward, SpikeTrain([2**52], [0]))
-    assert forward.passes == 0
+        run_sample(simulator, SpikeTrain([2**52], [0]))
+    assert simulator.passes == 0
 
 
 def test_events_between_timestamps_are_none_with_timestep_zero():

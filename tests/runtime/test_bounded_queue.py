@@ -4,7 +4,8 @@ import pytest
 
 import neuroasync as na
 from neuroasync.errors import ClosedError
-from neuroasync.runtime.bounded_queue import BoundedQueue, DirectInbox
+from neuroasync.runtime.bounded_queue import BoundedQueue
+from neuroasync.runtime.populations.coroutine import DirectInbox
 
 
 def test_items_come_out_in_the_order_they_went_in():

@@ -26,9 +26,9 @@ def at(*times):
     return np.array(times, np.int64), np.zeros(len(times), np.int64)
 
 
-async def votes(bundle, parts, window, carry=None, **options):
+async def votes(bundle, parts, window, carry_state=None, **options):
     async with na.Network(bundle, **options) as network, network.session() as session:
-        stream = session.stream(parts, window=window, carry=carry)
+        stream = session.stream(parts, window=window, carry_state=carry_state)
         return [int(d.votes[0]) async for d in stream]
 
 
@@ -97,7 +97,7 @@ async def test_a_long_silence_is_no_sample_of_too_many_passes(no_leaks, monkeypa
 async def test_events_of_a_timestep_are_of_one_window(no_leaks):
     async with na.Network(relay(0)) as network, network.session() as session:
         stream = session.stream(
-            [at(0, 100), at(200, 1000), at(5500)], window="events(2)", carry=True
+            [at(0, 100), at(200, 1000), at(5500)], window="events(2)", carry_state=True
         )
         found = [(d.input_events, d.passes) async for d in stream]
     assert found == [(3, 1), (2, 5)]
@@ -116,12 +116,12 @@ async def test_a_year_of_silence_costs_nothing(timestep_us, no_leaks):
 
 def busy(timestep_us, bias=0.0, again=0.0):
     """Has something to do at all times: by a bias, or a spike that comes back after 1 ms."""
-    wires = (
+    arrays = (
         na.Dense("input", "output", ONE, np.full(1, bias, np.float32), delay_us=1000),
         na.Dense("output", "output", ONE * np.float32(again), delay_us=1000),
     )
     output = na.Population("output", (1,), LIF)
-    return na.Bundle(na.Model(timestep_us, (1,), (output,), wires, "output"))
+    return na.Bundle(na.Model(timestep_us, (1,), (output,), arrays, "output"))
 
 
 @pytest.mark.parametrize("bundle", [busy(1000, bias=1 / 64), busy(0, again=1.0)])
@@ -161,7 +161,7 @@ async def test_windows_that_carry_are_whole_timesteps(window, message):
     async with na.Network(relay()) as network, network.session() as session:
         with pytest.raises(ValueError, match=message):
             await anext(session.stream([at(0)], window=window))
-        assert [d.passes async for d in session.stream([at(0)], window=window, carry=False)]
+        assert [d.passes async for d in session.stream([at(0)], window=window, carry_state=False)]
 
 
 async def test_what_records_does_not_carry():
@@ -171,7 +171,7 @@ async def test_what_records_does_not_carry():
     ):
         with pytest.raises(ValueError, match=r"^carry: a session that records has its samples"):
             await anext(session.stream([at(0)], window="time(1000)"))
-        stream = session.stream([at(0)], window="time(1000)", carry=False)
+        stream = session.stream([at(0)], window="time(1000)", carry_state=False)
         assert [d.undelivered async for d in stream] == [1]
 
 
@@ -180,7 +180,7 @@ async def test_carry_is_of_streams_with_a_window():
         with pytest.raises(
             ValueError, match=r"^carry, late, jitter_buffer_us: of streams with a window"
         ):
-            await anext(session.stream([at(0)], carry=True))
+            await anext(session.stream([at(0)], carry_state=True))
 
 
 async def test_after_a_stream_that_carries_samples_start_from_rest(no_leaks):
@@ -190,7 +190,7 @@ async def test_after_a_stream_that_carries_samples_start_from_rest(no_leaks):
             session.skip()
             expected = await session.decide(train)
         async with network.session() as session:
-            async for _ in session.stream([train], window="time(1000)", carry=True):
+            async for _ in session.stream([train], window="time(1000)", carry_state=True):
                 break
             session.reset()
             assert session.sample == 1
@@ -262,7 +262,7 @@ async def tapped(network, run):
 
 async def streamed(network, parts, window, **options):
     async with network.session(**options) as session:
-        return [d async for d in session.stream(parts, window=window, carry=True)]
+        return [d async for d in session.stream(parts, window=window, carry_state=True)]
 
 
 @settings(deadline=None, max_examples=150)
@@ -320,7 +320,7 @@ async def test_by_a_clock_windows_that_carry_come_to_the_same(window, no_leaks):
     async def found(clock):
         network = na.Network(bundle, clock=clock, until="votes(4)")
         async with network, network.session() as session:
-            return [d async for d in session.stream([train], window=window, carry=True)]
+            return [d async for d in session.stream([train], window=window, carry_state=True)]
 
     decisions = await found(na.VirtualClock())
     assert len(decisions) > 3
@@ -335,7 +335,7 @@ async def test_by_a_clock_a_stream_may_end_long_after_its_last_event(window, tim
     network = na.Network(relay(2000, timestep_us), clock=clock, until="votes(3)")
     async with network, network.session() as session:
         reading = asyncio.create_task(
-            asyncio.wait_for(collected(session.stream(feed, window=window, carry=True)), 10)
+            asyncio.wait_for(collected(session.stream(feed, window=window, carry_state=True)), 10)
         )
         feed.push(at(0, 1000))
         for _ in range(50):
@@ -374,18 +374,18 @@ async def test_by_a_clock_a_spike_arrives_on_time_between_windows_too(no_leaks):
 
 async def test_by_a_clock_the_last_event_of_a_window_begins_no_other(no_leaks):
     clock = na.RealTimeClock(speed=1000.0)
-    for carry in (False, True):
+    for carry_state in (False, True):
         network = na.Network(relay(0), clock=clock)
         async with network, network.session() as session:
-            stream = session.stream([at(0, 2999)], window="time(3000)", carry=carry)
+            stream = session.stream([at(0, 2999)], window="time(3000)", carry_state=carry_state)
             assert [int(d.votes[0]) for d in await collected(stream)] == [2]
 
 
-@pytest.mark.parametrize("carry", ["yes", 1, 0, []])
-async def test_carry_is_yes_or_no(carry):
+@pytest.mark.parametrize("carry_state", ["yes", 1, 0, []])
+async def test_carry_is_yes_or_no(carry_state):
     async with na.Network(relay()) as network, network.session() as session:
         with pytest.raises(ValueError, match=r"^carry: .*, expected True, False or None"):
-            await anext(session.stream([at(0)], window="time(1000)", carry=carry))
+            await anext(session.stream([at(0)], window="time(1000)", carry_state=carry_state))
 
 
 @settings(deadline=None, max_examples=60)
@@ -393,10 +393,10 @@ async def test_carry_is_yes_or_no(carry):
     data=st.data(),
     model=models(refractory=True, max_populations=3, max_neurons=6),
     window=st.sampled_from(["time(2)", "time(7)", "events(1)", "events(4)", "silence(3)"]),
-    carry=st.booleans(),
+    carry_state=st.booleans(),
     rule=st.sampled_from(["quiet", "first-spike"]),
 )
-def test_by_a_clock_any_stream_comes_to_the_same(data, model, window, carry, rule):
+def test_by_a_clock_any_stream_comes_to_the_same(data, model, window, carry_state, rule):
     """Also with a pause in the middle, in which another session takes it over."""
     unit = model.timestep_us or 1000
     window, train = data.draw(streams(model, window, max_events=15))
@@ -405,7 +405,7 @@ def test_by_a_clock_any_stream_comes_to_the_same(data, model, window, carry, rul
         (train.t_us[k : k + size], train.index[k : k + size]) for k in range(0, len(train), size)
     ]
     pause = data.draw(st.integers(0, 40))
-    options = {"window": window, "carry": carry}
+    options = {"window": window, "carry_state": carry_state}
 
     async def check():
         bundle = na.Bundle(model)

@@ -17,13 +17,13 @@ BUNDLE, SAMPLE = chain(), sample()
 def decide_by_the_state_machine(bundle, train, seed=0):
     """The same sample without an event loop."""
     settings = RunSettings(na.Random(), bundle.policy.group_size)
-    forward = Simulator(ExecutionPlan(PackedNetwork(bundle.model), settings))
-    forward.begin(seed)
-    forward.feed(train.t_us, train.index)
-    while (reached := forward.run_to_delivery(int(train.t_us[-1]))) is not None:
+    simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), settings))
+    simulator.begin(seed)
+    simulator.feed(train.t_us, train.index)
+    while (reached := simulator.run_to_delivery(int(train.t_us[-1]))) is not None:
         for p in reached:
-            forward.integrate(p)
-    return forward.decision(0.0)
+            simulator.integrate(p)
+    return simulator.decision(0.0)
 
 
 async def test_a_decision_is_what_the_state_machine_says(no_leaks):
@@ -175,7 +175,7 @@ def test_options_out_of_range_are_refused_at_once(options, error):
 @pytest.fixture(params=["coroutines", "compiled"])
 def engine(request, monkeypatch):
     """Each engine, with a turn that ends after every forward step, so that it suspends often."""
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "spent", lambda self: True)
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
     return request.param
 

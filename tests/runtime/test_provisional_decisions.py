@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import neuroasync as na
-from neuroasync.core.engine.decision import parse_stop_rule
 from neuroasync.core.engine.policies import Fifo, make_policy
 from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.metrics.trajectory import trajectories
 from tests.helpers.recordings import BUILT_IN, record, recordings, relay
@@ -25,8 +25,8 @@ ENGINES = ("coroutines", "compiled")
 
 
 def told(decision):
-    spent = (decision.total_spikes, decision.steps, decision.rounds)
-    return (-1 if decision.label is None else decision.label, *spent, decision.is_final)
+    is_exhausted = (decision.total_spikes, decision.steps, decision.rounds)
+    return (-1 if decision.label is None else decision.label, *is_exhausted, decision.is_final)
 
 
 async def watched(session, events, **options):
@@ -167,8 +167,8 @@ async def test_watchers_that_wait_for_their_first_part_hold_no_workspace(no_leak
         sessions = [network.session() for _ in range(20)]
         waiting = [asyncio.create_task(watched(session, source())) for session in sessions]
         await asyncio.sleep(0)
-        states = [session._forward.state for session in sessions]
-        assert [state.workspace for state in states] == [None] * 20
+        states = [session._simulator.state for session in sessions]
+        assert [state.scratch for state in states] == [None] * 20
         assert len(states[0].plan.idle) == 1  # the one that all of them began in
         go.set()
         decisions = await asyncio.gather(*waiting)
@@ -239,7 +239,7 @@ async def test_closing_the_session_ends_its_watch(no_leaks):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("ticks", range(0, 40, 3))
 async def test_a_cancelled_watch_leaves_the_session_usable(engine, ticks, monkeypatch, no_leaks):
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "spent", lambda self: True)
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
     async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
         attempt = asyncio.create_task(watched(session, SAMPLE))

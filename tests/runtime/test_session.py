@@ -30,7 +30,7 @@ async def test_sending_in_pieces_gives_the_decision_of_the_whole(chunk, input_mo
         expected = await network.decide(train, seed=na.sample_seed(0, 0))
         for at in range(0, len(train), chunk):
             await session.send((train.t_us[at : at + chunk], train.index[at : at + chunk]))
-        assert await session.decision() == expected
+        assert await session.finish_sample() == expected
 
 
 async def test_a_pass_runs_as_soon_as_an_event_of_a_later_one_is_sent(no_leaks):
@@ -53,7 +53,7 @@ async def test_once_decided_a_session_reads_no_further_input(no_leaks):
             await session.send((train.t_us[sent : sent + 1], train.index[sent : sent + 1]))
             sent += 1
         await session.send((train.t_us[sent:], train.index[sent:]))
-        decision = await session.decision()
+        decision = await session.finish_sample()
     assert decision.stopped
     assert decision.input_events < sent < len(train)
 
@@ -95,7 +95,7 @@ async def test_events_that_go_back_in_time_are_refused_and_nothing_accepted_is_l
         await session.send(train)
         with pytest.raises(na.SpikeFileError, match=r"expected at least \d+, the time of the last"):
             await session.send(([0], [0]))
-        assert await session.decision() == expected
+        assert await session.finish_sample() == expected
 
 
 async def test_a_duration_before_the_last_event_is_refused_and_nothing_is_lost(no_leaks):
@@ -103,8 +103,8 @@ async def test_a_duration_before_the_last_event_is_refused_and_nothing_is_lost(n
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(train)
         with pytest.raises(ValueError, match="duration_us: 5, expected an integer above"):
-            await session.decision(duration_us=5)
-        assert (await session.decision(duration_us=20_000)).passes == 20
+            await session.finish_sample(duration_us=5)
+        assert (await session.finish_sample(duration_us=20_000)).passes == 20
 
 
 async def test_reset_abandons_the_sample(no_leaks):
@@ -120,7 +120,7 @@ async def test_reset_abandons_the_sample(no_leaks):
 @pytest.fixture(params=["coroutines", "compiled"])
 def engine(request, monkeypatch):
     """Each engine, with a turn that ends after every forward step, so that it suspends often."""
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "spent", lambda self: True)
+    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
     return request.param
 
@@ -163,8 +163,8 @@ async def test_a_closed_session_refuses(no_leaks):
 async def test_sessions_share_the_weights(no_leaks):
     async with na.Network(BUNDLE) as network:
         one, other = network.session(), network.session()
-        weights = one._forward.plan.wiring.wires.weights
-        assert np.shares_memory(weights, other._forward.plan.wiring.wires.weights)
+        weights = one._simulator.plan.packed.arrays.weights
+        assert np.shares_memory(weights, other._simulator.plan.packed.arrays.weights)
 
 
 @pytest.mark.parametrize("duration_us", [5, 2.5, 2**53])
@@ -177,8 +177,8 @@ async def test_a_refused_duration_leaves_the_sample_as_it_was(duration_us, no_le
         assert session.sample == 0
         await session.send(train)
         with pytest.raises((ValueError, na.LimitError)):
-            await session.decision(duration_us=duration_us)
-        assert await session.decision() == expected
+            await session.finish_sample(duration_us=duration_us)
+        assert await session.finish_sample() == expected
 
 
 async def test_a_session_survives_an_error_in_the_middle_of_a_population(monkeypatch, no_leaks):
@@ -202,7 +202,7 @@ async def test_events_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks
         await session.send(([0] * 101, [0] * 101))
         with pytest.raises(na.LimitError, match="101 events wait for one pass; the limit is 100"):
             await session.send(([0], [0]))
-        assert (await session.decision()).input_events == 101
+        assert (await session.finish_sample()).input_events == 101
 
 
 @pytest.mark.parametrize("engine_name", ["coroutines", "compiled"])
@@ -253,4 +253,4 @@ async def test_an_event_whose_pass_has_taken_place_is_refused(timestep_us):
         with pytest.raises(na.SpikeFileError, match=r"^t_us\[0\]: 1999, expected at least 2000: "):
             await session.send(([1999], [0]))
         await session.send(([2000], [0]))
-        assert (await session.decision()).votes[0] == 2
+        assert (await session.finish_sample()).votes[0] == 2

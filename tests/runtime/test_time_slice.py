@@ -25,11 +25,11 @@ def clock(monkeypatch):
 
 async def test_a_turn_is_spent_once_its_budget_has_passed(clock):
     t = TimeSlice.of_running_loop()
-    assert not t.spent()
+    assert not t.is_exhausted()
     clock.now += time_slice.BUDGET_S / 2
-    assert not t.spent()
+    assert not t.is_exhausted()
     clock.now += time_slice.BUDGET_S
-    assert t.spent()
+    assert t.is_exhausted()
 
 
 async def test_sessions_share_one_budget_and_take_turns_in_order(clock, no_leaks):
@@ -38,8 +38,8 @@ async def test_sessions_share_one_budget_and_take_turns_in_order(clock, no_leaks
 
     async def session(name):
         for step in range(3):
-            while t.spent():
-                await t.pause()
+            while t.is_exhausted():
+                await t.wait_turn()
             order.append((name, step))
             clock.now += 2 * time_slice.BUDGET_S  # each step uses the whole turn
 
@@ -53,7 +53,7 @@ async def test_short_sessions_share_a_turn_one_after_the_other(clock, no_leaks):
     turn, order = 0, []
 
     async def session(name):
-        await t.pause()
+        await t.wait_turn()
         order.append((turn, name))
         clock.now += time_slice.BUDGET_S * 0.3
 
@@ -80,8 +80,8 @@ async def test_who_comes_does_not_overtake_who_waits(clock, no_leaks):
     order = []
 
     async def session(name):
-        if t.is_taken():
-            await t.pause()
+        if t.must_wait():
+            await t.wait_turn()
         order.append(name)
         clock.now += 2 * time_slice.BUDGET_S
 
@@ -106,8 +106,8 @@ async def test_another_task_of_the_loop_runs_between_two_turns(clock, no_leaks):
     for expected in range(20):
         assert beats >= expected
         clock.now += 2 * time_slice.BUDGET_S
-        t.spent()
-        await t.pause()
+        t.is_exhausted()
+        await t.wait_turn()
     heart.cancel()
     with pytest.raises(asyncio.CancelledError):
         await heart
@@ -115,9 +115,9 @@ async def test_another_task_of_the_loop_runs_between_two_turns(clock, no_leaks):
 
 async def test_a_cancelled_pause_passes_its_turn_on(clock, no_leaks):
     t = TimeSlice.of_running_loop()
-    t.spent()
-    first = asyncio.create_task(t.pause())
-    second = asyncio.create_task(t.pause())
+    t.is_exhausted()
+    first = asyncio.create_task(t.wait_turn())
+    second = asyncio.create_task(t.wait_turn())
     await asyncio.sleep(0)
     first.cancel()
     async with asyncio.timeout(1):
@@ -135,8 +135,8 @@ def test_each_loop_has_turns_of_its_own():
 def test_the_turns_of_a_loop_do_not_keep_it_alive():
     async def loop_that_took_turns():
         t = TimeSlice.of_running_loop()
-        t.spent()
-        await t.pause()
+        t.is_exhausted()
+        await t.wait_turn()
         return weakref.ref(asyncio.get_running_loop())
 
     loop = asyncio.run(loop_that_took_turns())

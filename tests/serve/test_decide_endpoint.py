@@ -93,7 +93,7 @@ async def test_more_events_than_may_wait_are_refused(make_app, trains, no_leaks)
 async def test_without_room_a_request_waits_or_is_refused(
     make_app, trains, expected, when_full, no_leaks
 ):
-    app = make_app(when_full, server_waiting_samples=1)
+    app = make_app(when_full, max_queued_samples_total=1)
     async with client(app) as http, connect(app) as socket:
         await stall_with(app, socket, trains, 1)
         await until(lambda: app.state.counts.of("samples_waiting") == {"": 1})

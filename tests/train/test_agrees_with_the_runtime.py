@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import neuroasync as na
 from neuroasync.core.engine.policies import make_policy
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.train import make_batch
 from neuroasync.train.event_record import EventRecordRunner
 from tests.helpers.strategies import dyadic, models, spike_trains
@@ -24,7 +24,7 @@ def trainer_rows(model, train, run_settings, seed, duration_us=None):
     trains = na.SpikeTrains.from_trains([train], model.input_shape)
     recorder = EventRecordRunner(model, threads=1)
     batch = make_batch(model, trains, [0], [seed], duration_us)
-    record = recorder.run(recorder.wiring.wires.weights, batch, run_settings, keep=False)
+    record = recorder.run(recorder.packed.arrays.weights, batch, run_settings, keep=False)
     return record.rows()[0].tolist()
 
 

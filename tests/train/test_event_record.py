@@ -44,11 +44,11 @@ def runs(draw, **features):
 def both(model, batch, how, surrogate, dropout=0.0, direction=0):
     """Outputs and gradient of a random loss, by the event record and by plain torch."""
     recorder = EventRecordRunner(model, threads=1)
-    flat = recorder.wiring.wires.weights
+    flat = recorder.packed.arrays.weights
     results = []
     for run, dtype, extra in (
         (run_record, torch.float32, recorder),
-        (run_dense, torch.float64, recorder.wiring),
+        (run_dense, torch.float64, recorder.packed),
     ):
         weights = torch.from_numpy(flat.copy()).to(dtype).requires_grad_()
         out = run(weights, extra, batch, how, surrogate, dropout)
@@ -113,7 +113,7 @@ def test_a_record_that_outgrows_its_logs_is_grown_without_loss():
     how = RunSettings(Random(), 3)
     batch = make_batch(model, data, [0, 1, 2] * 8, range(24))
     recorder = EventRecordRunner(model, threads=2)
-    weights = recorder.wiring.wires.weights
+    weights = recorder.packed.arrays.weights
     rows, total = [], np.zeros(weights.size)
     for k in range(24):
         one = make_batch(model, data, [k % 3], [k])
@@ -140,7 +140,7 @@ def test_two_records_of_one_network_do_not_disturb_each_other():
     ]
     data = SpikeTrains.from_trains(trains, (8,))
     recorder, how = EventRecordRunner(model, threads=1), RunSettings()
-    weights = torch.from_numpy(recorder.wiring.wires.weights.copy()).requires_grad_()
+    weights = torch.from_numpy(recorder.packed.arrays.weights.copy()).requires_grad_()
     alone = []
     for k in range(2):
         out = run_record(weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate())
@@ -158,7 +158,7 @@ def test_changing_the_weights_in_place_before_the_walk_back_is_noticed():
     model = Model(1000, (1,), (Population("a", (1,)),), (connection,), "a")
     data = SpikeTrains.from_trains([SpikeTrain(np.array([0]), np.array([0]))], (1,))
     recorder = EventRecordRunner(model, threads=1)
-    weights = torch.from_numpy(recorder.wiring.wires.weights.copy()).requires_grad_()
+    weights = torch.from_numpy(recorder.packed.arrays.weights.copy()).requires_grad_()
     batch = make_batch(model, data, [0], [0])
     out = run_record(weights, recorder, batch, RunSettings(), Surrogate())
     with torch.no_grad():

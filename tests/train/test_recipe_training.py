@@ -57,7 +57,9 @@ def test_a_bundle_of_own_samples_says_what_it_was_made_from():
 
 
 def test_a_bundle_of_images_says_how_they_were_coded():
-    digits = load_dataset("digits", coding="latency", draws=2).at_most(train=60, measured=20)
+    digits = load_dataset("digits", coding="latency", encodings_per_image=2).at_most(
+        train=60, measured=20
+    )
     bundle = train_dataset(digits, short(RECIPES["digits"]["layered"]), name="layered")
     assert bundle.meta["coding"] == "latency"
     assert bundle.meta["encodings_per_training_image"] == 2

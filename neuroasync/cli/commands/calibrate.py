@@ -24,7 +24,7 @@ from neuroasync.cli.options import (
 )
 from neuroasync.cli.output import facts, progress, say, table
 from neuroasync.cli.output_paths import check_output
-from neuroasync.core.engine.decision import short_rule
+from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.core.formats.bundle import Calibration, read_bundle, write_bundle
 from neuroasync.core.formats.bundle_calibration import with_calibrations
 from neuroasync.core.formats.spike_file import read_spikes

@@ -32,7 +32,7 @@ from neuroasync.core.formats.bundle import read_bundle
 from neuroasync.core.formats.spike_file import read_spikes
 from neuroasync.core.model.model import Model
 from neuroasync.core.recording.file import write_recording
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.metrics import (
     Summary,
     Workload,

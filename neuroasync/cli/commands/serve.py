@@ -59,10 +59,10 @@ TokenOption = Annotated[
         "set NEUROASYNC_TOKEN: others can see a command line. Default: none is asked for.",
     ),
 ]  # fmt: skip
-GraceOption = Annotated[
+ShutdownTimeoutOption = Annotated[
     float,
     typer.Option(
-        "--grace", metavar="SECONDS", min=0.1, max=3600,
+        "--shutdown-timeout", metavar="SECONDS", min=0.1, max=3600,
         help="After SIGTERM or Ctrl-C: how long to answer what was accepted, then end.",
     ),
 ]  # fmt: skip
@@ -87,17 +87,17 @@ RateOption = Annotated[
         help="Messages a second that are read from one connection; a faster client waits.",
     ),
 ]  # fmt: skip
-WaitingOption = Annotated[
+QueuedSamplesOption = Annotated[
     int,
     typer.Option(
-        "--max-waiting", metavar="N", min=1, max=_MOST,
+        "--max-queued-samples", metavar="N", min=1, max=_MOST,
         help="Samples of one connection that wait for the one that is under way.",
     ),
 ]  # fmt: skip
-AllWaitingOption = Annotated[
+QueuedSamplesTotalOption = Annotated[
     int,
     typer.Option(
-        "--max-waiting-in-all", metavar="N", min=1, max=_MOST,
+        "--max-queued-samples-total", metavar="N", min=1, max=_MOST,
         help="Samples that wait, of all connections.",
     ),
 ]  # fmt: skip
@@ -117,12 +117,12 @@ def serve(
     workers: WorkersOption = 1,
     when_full: FullOption = FullName.BLOCK,
     token: TokenOption = None,
-    grace: GraceOption = 10.0,
+    shutdown_timeout: ShutdownTimeoutOption = 10.0,
     max_sessions: SessionsOption = 2048,
     max_message_bytes: MessageBytesOption = 2**18,
     max_rate: RateOption = 1000.0,
-    max_waiting: WaitingOption = 8,
-    max_waiting_in_all: AllWaitingOption = 1024,
+    max_queued_samples: QueuedSamplesOption = 8,
+    max_queued_samples_total: QueuedSamplesTotalOption = 1024,
     send_timeout: SendTimeoutOption = 10.0,
 ) -> None:
     """Serve a network over websockets and HTTP.
@@ -151,11 +151,13 @@ def serve(
         sessions=max_sessions,
         message_bytes=max_message_bytes,
         messages_per_s=max_rate,
-        waiting_samples=max_waiting,
-        server_waiting_samples=max_waiting_in_all,
+        max_queued_samples=max_queued_samples,
+        max_queued_samples_total=max_queued_samples_total,
         send_timeout_s=send_timeout,
     )
-    options = ServerOptions(bundle, host, port, workers, limits, when_full.value, token, grace)
+    options = ServerOptions(
+        bundle, host, port, workers, limits, when_full.value, token, shutdown_timeout
+    )
     try:
         is_clean = run(options, lambda url: _say_ready(bundle, url, workers))
     except OSError as error:

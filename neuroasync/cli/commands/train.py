@@ -216,13 +216,13 @@ def _recipe(
 
 
 def _load(name: str, data: Path | None, coding: Coding | None) -> Dataset:
-    from neuroasync.train.recipes import DRAWS
+    from neuroasync.train.recipes import ENCODINGS_PER_IMAGE
 
     return load_dataset(
         name,
         data_dir=data,
         coding=None if coding is None else coding.value,
-        draws=DRAWS.get(name, 1),
+        encodings_per_image=ENCODINGS_PER_IMAGE.get(name, 1),
     )
 
 

@@ -38,16 +38,16 @@ def choose_recorded(state: NetworkState, keys: NDArray[np.int64]) -> int:
     Raises:
         ReplayError: one of them is not pending, or is named twice, or none is named.
     """
-    k, workspace = int(state.control[Control.PENDING]), state.attach()
-    at = {key: position for position, key in enumerate(workspace.pending[Pending.KEY, :k].tolist())}
+    k, scratch = int(state.control[Control.PENDING]), state.attach()
+    at = {key: position for position, key in enumerate(scratch.pending[Pending.KEY, :k].tolist())}
     if not keys.size:
         raise ReplayError(f"{k} spikes are pending; the recording delivers none of them")
     for slot, key in enumerate(keys.tolist()):
         if key not in at:
-            n = state.plan.wiring.model.size
+            n = state.plan.packed.model.size
             who = f"neuron {key}" if key < n else f"input event {key - n} of the pass"
             raise ReplayError(f"slot {slot}: the recording delivers {who}, which is not pending")
-        workspace.chosen[slot] = at.pop(key)
+        scratch.chosen[slot] = at.pop(key)
     return keys.size
 
 
@@ -69,7 +69,7 @@ def _pending(state: NetworkState) -> PendingSpikes:
     control, pending = state.control, state.attach().pending
     k = int(control[Control.PENDING])
     origin, owner = pending[Pending.ORIGIN, :k].copy(), pending[Pending.OWNER, :k].copy()
-    is_input = owner == len(state.plan.wiring.model.populations)
+    is_input = owner == len(state.plan.packed.model.populations)
     neuron = np.where(is_input, 0, origin)
     waiting = state.waiting
     count = np.ones(k, np.int64) if waiting is None else waiting[neuron].astype(np.int64)

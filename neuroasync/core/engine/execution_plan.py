@@ -58,27 +58,27 @@ class ExecutionPlan:
 
     def __init__(
         self,
-        wiring: PackedNetwork,
+        packed: PackedNetwork,
         settings: RunSettings,
         *,
         dropout: float = 0.0,
         is_replay: bool = False,
     ) -> None:
-        self.wiring = wiring
+        self.packed = packed
         self.run = settings
-        self.settings = _packed(wiring, settings)
+        self.settings = _packed_settings(packed, settings)
         if is_replay:
             self.settings[Settings.POLICY] = PolicyCode.CUSTOM
         noise = settings.policy.noise if isinstance(settings.policy, Momentum) else 0.0
         self.knobs = np.array([noise, dropout], np.float64)
-        populations = wiring.wires.populations[:-1]
+        populations = packed.arrays.populations[:-1]
         self.is_built_in = (
             self.settings[Settings.POLICY] != PolicyCode.CUSTOM
             and self.settings[Settings.STOP_RULE] != RuleCode.CALLABLE
             and not populations[:, Populations.CUSTOM].any()
         )
         self.idle: list[ScratchBuffers] = []
-        self.names = tuple(p.name for p in wiring.model.populations)
+        self.names = tuple(p.name for p in packed.model.populations)
         self._places = np.zeros(Context.SESSION_END - Context.SETTINGS, np.int64)
         self.size = self._lay_out(populations, dropout)
         self._votes_at, self._spikes_at = (
@@ -100,15 +100,15 @@ class ExecutionPlan:
             head[spikes : self.head],
         )
 
-    def workspace(self) -> ScratchBuffers:
+    def scratch(self) -> ScratchBuffers:
         """A workspace, idle or new, that knows how to run."""
         try:
             return self.idle.pop()  # not asked for first: several threads may be here
         except IndexError:
             pass
-        workspace = ScratchBuffers(self.wiring)
-        workspace.context[Context.SETTINGS : Context.SESSION_END] = self._places
-        return workspace
+        scratch = ScratchBuffers(self.packed)
+        scratch.context[Context.SETTINGS : Context.SESSION_END] = self._places
+        return scratch
 
     def at(self, column: int) -> int:
         """Where in a session's memory something is, in bytes; -1 if it is not needed."""
@@ -119,7 +119,7 @@ class ExecutionPlan:
 
     def _lay_out(self, populations: NDArray[np.int64], dropout: float) -> int:
         """Give each part of a session's memory its place; return the words of all."""
-        model = self.wiring.model
+        model = self.packed.model
         n, count = model.size, len(model.populations)
         classes = model.populations[model.index(model.output)].size
         ring = 0 if model.timestep_us else _ring_room(n)
@@ -133,7 +133,7 @@ class ExecutionPlan:
             (Context.V_AT, True, 4 * n),
             (Context.MOMENTUM_AT, True, 4 * n),
             (Context.LAST_GROUP_AT, True, 4 * n),
-            (Context.CLOCKS_AT, True, 8 * self.wiring.blocks),
+            (Context.CLOCKS_AT, True, 8 * self.packed.blocks),
             (
                 Context.RECEIVED_AT,
                 bool((populations[:, Populations.SYNC_THRESHOLD] > 0).any()),
@@ -161,22 +161,22 @@ class ExecutionPlan:
         return words
 
 
-def _packed(wiring: PackedNetwork, settings: RunSettings) -> NDArray[np.int64]:
-    model = wiring.model
+def _packed_settings(packed: PackedNetwork, settings: RunSettings) -> NDArray[np.int64]:
+    model = packed.model
     rule = settings.until
     code, arguments = (RuleCode.CALLABLE, ()) if callable(rule) else rule.code
-    packed = np.zeros(len(Settings) + len(arguments), np.int64)
-    packed[Settings.STOP_RULE], packed[Settings.RULE_ARGUMENTS] = code, len(arguments)
-    packed[len(Settings) :] = arguments
-    packed[Settings.POLICY] = _CODES.get(type(settings.policy), PolicyCode.CUSTOM)
-    packed[Settings.GROUP_SIZE] = settings.group_size
-    packed[Settings.QUEUED] = settings.input == "queued"
-    packed[Settings.MAX_STEPS] = settings.max_forward_steps
-    packed[Settings.OUTPUT] = model.index(model.output)
-    packed[Settings.TIMESTEP_US] = model.timestep_us
-    packed[Settings.MAX_DELAYED_FAN_OUT] = wiring.fan_delayed
-    packed[Settings.MAX_PASSES] = limits.MAX_PASSES
-    return packed
+    row = np.zeros(len(Settings) + len(arguments), np.int64)
+    row[Settings.STOP_RULE], row[Settings.RULE_ARGUMENTS] = code, len(arguments)
+    row[len(Settings) :] = arguments
+    row[Settings.POLICY] = _CODES.get(type(settings.policy), PolicyCode.CUSTOM)
+    row[Settings.GROUP_SIZE] = settings.group_size
+    row[Settings.QUEUED] = settings.input == "queued"
+    row[Settings.MAX_STEPS] = settings.max_forward_steps
+    row[Settings.OUTPUT] = model.index(model.output)
+    row[Settings.TIMESTEP_US] = model.timestep_us
+    row[Settings.MAX_DELAYED_FAN_OUT] = packed.fan_delayed
+    row[Settings.MAX_PASSES] = limits.MAX_PASSES
+    return row
 
 
 def _ring_room(neurons: int) -> int:

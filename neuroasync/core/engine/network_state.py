@@ -14,7 +14,7 @@ __all__ = ["NetworkState"]
 
 _CLEAN: Final = (Phase.BETWEEN_PASSES, Phase.STOPPED)
 """Phases in which nothing of a session is in its workspace, except logs."""
-_MOST_IDLE: Final = 4
+_MAX_IDLE: Final = 4
 _NO_CONTEXT: Final = 0
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
@@ -23,7 +23,7 @@ _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 class NetworkState:
     """Membrane potentials, spikes in flight, votes and counters of one session.
 
-    Between passes that is all there is of it; while one is under way, :attr:`workspace` is its
+    Between passes that is all there is of it; while one is under way, :attr:`scratch` is its
     own. The logs of a sample whose spikes are kept, too, are in there.
 
     Args:
@@ -48,8 +48,8 @@ class NetworkState:
         "keep",
         "plan",
         "row_blocks",
+        "scratch",
         "slot_blocks",
-        "workspace",
     )
 
     def __init__(self, plan: ExecutionPlan) -> None:
@@ -57,7 +57,7 @@ class NetworkState:
         self.keep = False
         self.row_blocks: list[NDArray[np.int64]] | None = None
         self.slot_blocks: list[NDArray[np.int64]] | None = None
-        self.workspace: ScratchBuffers | None = None
+        self.scratch: ScratchBuffers | None = None
         self.context = _NO_CONTEXT
         self._due: NDArray[np.int64] | None = None
         self._memory = _zeros(plan)
@@ -83,25 +83,25 @@ class NetworkState:
     @property
     def potential(self) -> NDArray[np.float32]:
         """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`settle`."""
-        return self.part(Context.V_AT, np.float32, self.plan.wiring.model.size)
+        return self.part(Context.V_AT, np.float32, self.plan.packed.model.size)
 
     @property
     def momentum(self) -> NDArray[np.float32]:
         """Momenta f32[N]; of neurons that nothing reached, see :meth:`settle`."""
-        return self.part(Context.MOMENTUM_AT, np.float32, self.plan.wiring.model.size)
+        return self.part(Context.MOMENTUM_AT, np.float32, self.plan.packed.model.size)
 
     @property
     def waiting(self) -> NDArray[np.int32] | None:
         """Pending spikes of each neuron, i32[N]; None where one is the most."""
         if self.plan.at(Context.MULTIPLICITY_AT) < 0:
             return None
-        return self.part(Context.MULTIPLICITY_AT, np.int32, self.plan.wiring.model.size)
+        return self.part(Context.MULTIPLICITY_AT, np.int32, self.plan.packed.model.size)
 
     @property
     def due(self) -> NDArray[np.int64]:
         """Spikes in flight i64[5, D]."""
         if self._due is None:
-            room = self.plan.wiring.model.size if self.plan.wiring.fan_delayed else 0
+            room = self.plan.packed.model.size if self.plan.packed.fan_delayed else 0
             self._due = np.zeros((len(InFlight), room), np.int64)
         return self._due
 
@@ -115,7 +115,7 @@ class NetworkState:
         control = self.control
         if control[Control.PHASE] not in _CLEAN:
             # It was abandoned in the middle of a pass: the workspace is not clean.
-            self.workspace, self.context = None, _NO_CONTEXT
+            self.scratch, self.context = None, _NO_CONTEXT
         if self.keep:
             self.row_blocks, self.slot_blocks = [], []
         # The rest is for the kernel, once there is a workspace.
@@ -130,31 +130,31 @@ class NetworkState:
 
     def attach(self) -> ScratchBuffers:
         """The workspace of the pass that is under way, or about to begin."""
-        if self.workspace is None:
-            self.workspace = workspace = self.plan.workspace()
-            self.context, context = workspace.address, workspace.context
+        if self.scratch is None:
+            self.scratch = scratch = self.plan.scratch()
+            self.context, context = scratch.address, scratch.context
             context[Context.SESSION] = self._address
-            if self.plan.wiring.fan_delayed:
+            if self.plan.packed.fan_delayed:
                 context[Context.IN_FLIGHT], context[Context.IN_FLIGHT_CAPACITY] = (
                     self.due.ctypes.data,
                     self.due.shape[1],
                 )
         if self.keep:
-            self.workspace.start_logs()
+            self.scratch.start_logs()
         if self._is_fresh:
             self._is_fresh = False
             begin(self.context, self.control[Control.SEED])
-        return self.workspace
+        return self.scratch
 
     def detach(self) -> None:
         """Give the workspace to whoever needs one, unless a pass or a log is under way in it."""
-        if self.workspace is None or self.keep or self.workspace.has_logs:
+        if self.scratch is None or self.keep or self.scratch.has_logs:
             return
         if self.control[Control.PHASE] in _CLEAN:
-            self.workspace.forget_events()
-            if len(self.plan.idle) < _MOST_IDLE:
-                self.plan.idle.append(self.workspace)
-            self.workspace, self.context = None, _NO_CONTEXT
+            self.scratch.forget_events()
+            if len(self.plan.idle) < _MAX_IDLE:
+                self.plan.idle.append(self.scratch)
+            self.scratch, self.context = None, _NO_CONTEXT
 
     def settle(self) -> None:
         """Bring all neurons up to the latest pass, also those that nothing reached since."""
@@ -162,45 +162,45 @@ class NetworkState:
 
     def set_in_flight(self, due: NDArray[np.int64]) -> None:
         """Let these spikes be in flight, i64[5, D], and no others."""
-        workspace = self.attach()
+        scratch = self.attach()
         self._due = grown(self.due, due.shape[1])
         self._due[:, : due.shape[1]] = due
         self.control[Control.IN_FLIGHT] = due.shape[1]
-        if self.plan.wiring.fan_delayed:
-            workspace.context[Context.IN_FLIGHT] = self._due.ctypes.data
-            workspace.context[Context.IN_FLIGHT_CAPACITY] = self._due.shape[1]
+        if self.plan.packed.fan_delayed:
+            scratch.context[Context.IN_FLIGHT] = self._due.ctypes.data
+            scratch.context[Context.IN_FLIGHT_CAPACITY] = self._due.shape[1]
 
     def make_room(self) -> None:
         """Make the room that a kernel asked for: empty the logs, grow what is short."""
-        workspace, control = self.attach(), self.control
+        scratch, control = self.attach(), self.control
         needed = int(control[Control.NEEDED_CAPACITY])
         if self.row_blocks is not None:
             self.flush()
-        workspace.make_room(control)
-        if workspace.has_logs:
-            workspace.grow_logs(0, needed)
-        if fan := self.plan.wiring.fan_delayed:
+        scratch.make_room(control)
+        if scratch.has_logs:
+            scratch.grow_logs(0, needed)
+        if fan := self.plan.packed.fan_delayed:
             self._due = grown(self.due, int(control[Control.IN_FLIGHT]) + needed * fan)
-            workspace.context[Context.IN_FLIGHT] = self._due.ctypes.data
-            workspace.context[Context.IN_FLIGHT_CAPACITY] = self._due.shape[1]
+            scratch.context[Context.IN_FLIGHT] = self._due.ctypes.data
+            scratch.context[Context.IN_FLIGHT_CAPACITY] = self._due.shape[1]
 
     def last_to_fire(self) -> str:
         """Who fired last, in words, for the error that names what did not end."""
         owner = int(self.control[Control.LAST_OWNER])
         if owner < 0:
             return "no population fired: the input is queued"
-        name = self.plan.wiring.model.populations[owner].name
+        name = self.plan.packed.model.populations[owner].name
         return f"population {name!r} was the last to fire"
 
     def flush(self) -> None:
         """Empty the logs of spikes and deliveries, into the blocks."""
-        control, workspace = self.control, self.workspace
-        if workspace is None or self.row_blocks is None or self.slot_blocks is None:
+        control, scratch = self.control, self.scratch
+        if scratch is None or self.row_blocks is None or self.slot_blocks is None:
             return
         if rows := int(control[Control.SPIKE_LOG]):
-            self.row_blocks.append(workspace.rows[:, :rows].copy())
+            self.row_blocks.append(scratch.rows[:, :rows].copy())
         if slots := int(control[Control.DELIVERY_LOG]):
-            self.slot_blocks.append(workspace.slots[:, :slots].copy())
+            self.slot_blocks.append(scratch.slots[:, :slots].copy())
         control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
     def part(self, column: int, dtype: type[_Number], size: int) -> NDArray[_Number]:
@@ -216,7 +216,7 @@ def _signed(seed: int) -> int:
 
 def _zeros(plan: ExecutionPlan) -> NDArray[np.int64]:
     """A session's memory, from the start of a cache line on if its parts are to be at such."""
-    if plan.wiring.model.size < ALIGNED_FROM:
+    if plan.packed.model.size < ALIGNED_FROM:
         return np.zeros(plan.size, np.int64)
     memory = np.zeros(plan.size + LINE - 1, np.int64)
     skipped = -memory.ctypes.data // 8 % LINE

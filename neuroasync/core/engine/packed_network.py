@@ -42,7 +42,7 @@ class PackedNetwork:
 
     Attributes:
         model: the network.
-        wires: the arrays; columns are documented in ``kernels.layout``.
+        arrays: the arrays; columns are documented in ``kernels.layout``.
         fan_delayed: the most connections with a delay that leave one population.
         blocks: into how many its neurons are divided.
         context: where kernels find the network; the rest of it is 0.
@@ -61,7 +61,7 @@ class PackedNetwork:
         factors = self.decay(model.timestep_us)
         thresholds = np.concatenate([_per_neuron(p) for p in model.populations])
         starts = np.array(model.starts[:-1])
-        self.wires = PackedArrays(
+        self.arrays = PackedArrays(
             populations=self._population_rows(out, external),
             connections=connections,
             links=np.concatenate(packer.links),
@@ -97,16 +97,16 @@ class PackedNetwork:
 
     def _context(self) -> NDArray[np.int64]:
         context = np.zeros(len(Context), np.int64)
-        model, wires = self.model, self.wires
+        model, arrays = self.model, self.arrays
         for column, array in (
-            (Context.POPULATIONS, wires.populations),
-            (Context.CONNECTIONS, wires.connections),
-            (Context.LINKS, wires.links),
-            (Context.WEIGHTS, wires.weights),
-            (Context.THRESHOLDS, wires.thresholds),
-            (Context.FACTORS, wires.factors),
-            (Context.TAUS, wires.taus),
-            (Context.UNIFORM, wires.uniform),
+            (Context.POPULATIONS, arrays.populations),
+            (Context.CONNECTIONS, arrays.connections),
+            (Context.LINKS, arrays.links),
+            (Context.WEIGHTS, arrays.weights),
+            (Context.THRESHOLDS, arrays.thresholds),
+            (Context.FACTORS, arrays.factors),
+            (Context.TAUS, arrays.taus),
+            (Context.UNIFORM, arrays.uniform),
         ):
             context[column] = array.ctypes.data
         output = model.populations[model.index(model.output)]

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.engine.decision import Decision, Progress
+from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.kernels.layout import Control, Phase, Votes
 from neuroasync.core.kernels.voting import leader
 

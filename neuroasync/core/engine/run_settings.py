@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict
 
 from neuroasync import limits
-from neuroasync.core.engine.decision import Progress, StopRule, StopRuleLike, parse_stop_rule
 from neuroasync.core.engine.policies import LayerSync, Policy, make_policy
+from neuroasync.core.engine.stop_rules import Progress, StopRule, StopRuleLike, parse_stop_rule
 
 __all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
 
@@ -47,7 +47,7 @@ class RunSettings:
         """Check what has a range."""
         make_policy(self.policy)
         _check_count("group_size", self.group_size, 2**62)
-        _check_count("max_forward_steps", self.max_forward_steps, limits.MOST_FORWARD_STEPS)
+        _check_count("max_forward_steps", self.max_forward_steps, limits.FORWARD_STEPS_CEILING)
         if self.input not in ("prioritised", "queued"):
             raise ValueError(f"input: {self.input!r:.80}, expected 'prioritised' or 'queued'")
         if self.engine not in ("auto", "coroutines", "compiled"):

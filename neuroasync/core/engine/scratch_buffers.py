@@ -25,18 +25,18 @@ class ScratchBuffers:
         address: of the context, which is what they are called with.
     """
 
-    def __init__(self, wiring: PackedNetwork) -> None:
-        self.wiring = wiring
-        self.context = wiring.context.copy()
+    def __init__(self, packed: PackedNetwork) -> None:
+        self.packed = packed
+        self.context = packed.context.copy()
         self.address: int = self.context.ctypes.data
         self._arrays: dict[int, NDArray[Any]] = {}
-        n, populations = wiring.model.size, len(wiring.model.populations)
+        n, populations = packed.model.size, len(packed.model.populations)
         room = n + 64
         self._hold(Context.CURRENT, np.zeros(n, np.float32))
         self._hold(Context.TOUCHED, np.zeros(n, np.int64))
         self._hold(Context.FIRED, np.zeros(n, np.int64))
         self._hold(Context.COUNTS, np.zeros((3, populations), np.int64))
-        self._hold(Context.INPUT_BITS, np.zeros(wiring.model.input_size // 64 + 1, np.uint64))
+        self._hold(Context.INPUT_BITS, np.zeros(packed.model.input_size // 64 + 1, np.uint64))
         self._hold(Context.PENDING, np.zeros((len(Pending), room), np.int64))
         self._hold(Context.KEYS, np.zeros(room, np.uint64))
         self._hold(Context.CHOSEN, np.zeros(room, np.int64))
@@ -114,7 +114,7 @@ class ScratchBuffers:
     def start_logs(self) -> None:
         """Log spikes and deliveries from now on."""
         if not self.has_logs:
-            self.grow_logs(self.wiring.model.size + _LOG, _LOG)
+            self.grow_logs(self.packed.model.size + _LOG, _LOG)
 
     def grow_logs(self, rows: int, slots: int) -> None:
         """Make the logs at least this long; what they hold stays."""
@@ -135,7 +135,7 @@ class ScratchBuffers:
         if head := int(control[Control.HEAD]):
             self.pending[:, :waiting] = self.pending[:, head : head + waiting].copy()
             control[Control.HEAD] = 0
-        room = waiting + needed + self.wiring.model.size
+        room = waiting + needed + self.packed.model.size
         self._hold(Context.PENDING, grown(self.pending, room))
         room = self.pending.shape[1]
         self._hold(Context.KEYS, grown(self._arrays[Context.KEYS], room))

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.engine.custom_selection import choose_by_policy
-from neuroasync.core.engine.decision import Decision, Progress
+from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.policies import own_policy
 from neuroasync.core.engine.readout import decision_of, progress_of
+from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.kernels.entry_points import advance, evaluate, run_to_delivery, take_chosen
-from neuroasync.core.kernels.forward_pass import MOST_IN_A_MASK
+from neuroasync.core.kernels.forward_pass import MAX_IN_A_MASK
 from neuroasync.core.kernels.layout import Control, Counts, Group, Interrupt, Phase, Populations
 from neuroasync.core.kernels.voting import leader
 from neuroasync.errors import ForwardStepLimitError, LimitError, StopRuleError
@@ -75,9 +76,9 @@ class Simulator:
     @property
     def is_idle(self) -> bool:
         """Whether passes without input would do nothing but decay: nothing is in flight, either."""
-        control, wiring = self.state.control, self.plan.wiring
-        biased = wiring.wires.populations[:, Populations.HAS_BIAS]
-        fires = wiring.model.timestep_us and (control[Control.SUPRATHRESHOLD] or biased.any())
+        control, packed = self.state.control, self.plan.packed
+        biased = packed.arrays.populations[:, Populations.HAS_BIAS]
+        fires = packed.model.timestep_us and (control[Control.SUPRATHRESHOLD] or biased.any())
         return not (control[Control.IN_FLIGHT] or fires)
 
     def skip_idle_passes(self, passes: int) -> bool:
@@ -133,7 +134,7 @@ class Simulator:
         """Passes take no more events from before this time, µs; 0 also if none will be read."""
         if self.is_stopped or not self.passes:
             return 0
-        timestep_us = self.plan.wiring.model.timestep_us
+        timestep_us = self.plan.packed.model.timestep_us
         return self.passes * timestep_us if timestep_us else self.time_us + 1
 
     @property
@@ -263,18 +264,18 @@ class Simulator:
 
     def fired(self, p: int) -> NDArray[np.int64]:
         """Who of population ``p`` fired in this step: i64[fired], network-wide, ascending."""
-        workspace, start = self.state.attach(), self.plan.wiring.model.starts[p]
-        return workspace.fired[start : start + int(workspace.counts[Counts.FIRED, p])].copy()
+        scratch, start = self.state.attach(), self.plan.packed.model.starts[p]
+        return scratch.fired[start : start + int(scratch.counts[Counts.FIRED, p])].copy()
 
     def report(self, p: int, fired: NDArray[np.int64]) -> None:
         """Say who of a population of the user's fires: i64[fired], network-wide, ascending."""
-        workspace, start = self.state.attach(), self.plan.wiring.model.starts[p]
-        workspace.fired[start : start + fired.size] = fired
-        workspace.counts[Counts.FIRED, p] = fired.size
+        scratch, start = self.state.attach(), self.plan.packed.model.starts[p]
+        scratch.fired[start : start + fired.size] = fired
+        scratch.counts[Counts.FIRED, p] = fired.size
 
     def current(self, p: int) -> NDArray[np.float32]:
         """Take what the group brings to population ``p``: f32[n], summed in slot order."""
-        starts = self.plan.wiring.model.starts
+        starts = self.plan.packed.model.starts
         mine = self.state.attach().current[starts[p] : starts[p + 1]]
         current = mine.copy()
         mine[:] = 0
@@ -324,4 +325,4 @@ class Simulator:
 
 def positions(mask: int) -> tuple[int, ...]:
     """The bits that are set, ascending."""
-    return tuple(p for p in range(MOST_IN_A_MASK) if mask >> p & 1)
+    return tuple(p for p in range(MAX_IN_A_MASK) if mask >> p & 1)

@@ -23,17 +23,17 @@ def warm_up(plan: ExecutionPlan) -> None:
     engine = "compiled" if plan.run.engine != "coroutines" and plan.is_built_in else "coroutines"
     if engine in _ready:
         return
-    forward = Simulator(plan)
-    forward.begin(0)
+    simulator = Simulator(plan)
+    simulator.begin(0)
     nothing = np.empty(0, np.int64)
-    forward.feed(nothing, nothing)
+    simulator.feed(nothing, nothing)
     if engine == "compiled":
-        forward.advance(-1)
+        simulator.advance(-1)
     else:
-        forward.run_to_delivery(-1)
-        forward.integrate(0)
-        take_chosen(forward.state.context, 0)
-    forward.carry(0, 0)
-    forward.begin(0)
-    forward.decision(0.0)
+        simulator.run_to_delivery(-1)
+        simulator.integrate(0)
+        take_chosen(simulator.state.context, 0)
+    simulator.carry(0, 0)
+    simulator.begin(0)
+    simulator.decision(0.0)
     _ready.add(engine)

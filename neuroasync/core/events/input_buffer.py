@@ -1,22 +1,18 @@
 """The input of a session's sample: events that wait for their pass, and bounds for all."""
 
-from typing import Final, TypeAlias, cast
+from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.engine.run_sample import check_duration
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError, SpikeFileError
 
-__all__ = ["Events", "InputBuffer", "as_train", "event_count"]
+__all__ = ["InputBuffer", "check_duration"]
 
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
-
-Events: TypeAlias = SpikeTrain | tuple[ArrayLike, ArrayLike]
-"""A spike train, or its (t_us, index)."""
 
 
 class InputBuffer:
@@ -161,24 +157,16 @@ class InputBuffer:
             )
 
 
-def as_train(events: Events) -> SpikeTrain:
-    """A spike train from either form. Raises SpikeFileError if it is none."""
-    if isinstance(events, SpikeTrain):
-        return events
-    if not isinstance(events, tuple) or len(events) != 2:
-        raise SpikeFileError(
-            f"events: {type(events).__name__}, expected a SpikeTrain or (t_us, index)"
+def check_duration(duration_us: int, last_us: int) -> None:
+    """Raise ValueError unless a sample can last so long.
+
+    Args:
+        duration_us: its length, µs.
+        last_us: time of its last event; -1 if it has none.
+    """
+    if type(duration_us) is not int or not last_us < duration_us <= limits.MAX_TIME_US:
+        above = f"the time of the last event, {last_us} µs" if last_us >= 0 else "-1"
+        raise ValueError(
+            f"duration_us: {duration_us!r:.80}, expected an integer above {above}, "
+            f"and at most {limits.MAX_TIME_US}"
         )
-    return SpikeTrain(cast("NDArray[np.int64]", events[0]), cast("NDArray[np.int64]", events[1]))
-
-
-def event_count(events: object) -> int:
-    """How many events somebody meant to send, where that can be told; else 0."""
-    if isinstance(events, SpikeTrain):
-        return len(events)
-    if not isinstance(events, tuple) or not events:
-        return 0
-    try:
-        return int(np.size(events[0]))
-    except ValueError:  # lists of different lengths, for one
-        return 0

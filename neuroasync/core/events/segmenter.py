@@ -16,7 +16,7 @@ __all__ = ["NEVER", "CutterState", "Segment", "Segmenter"]
 NEVER: Final = limits.MAX_TIME_US + 1
 """Later than any event, µs."""
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
-_MOST_AT_ONCE: Final = 4096
+_MAX_AT_ONCE: Final = 4096
 """Events that are looked at for a silence among them, however many wait."""
 
 
@@ -259,7 +259,7 @@ class Segmenter:
 
     def _by_silence(self, limit_us: int) -> Segment | None:
         here = self._before(limit_us)
-        seen = min(here, _MOST_AT_ONCE)
+        seen = min(here, _MAX_AT_ONCE)
         times = np.concatenate(([self._latest_us], self._t_us[:seen]))
         gaps = np.flatnonzero(np.diff(times) >= self.window.argument)
         t_us, index = self._take(int(gaps[0]) if gaps.size else seen)

@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Self, SupportsIndex, overload
+from typing import Final, Self, SupportsIndex, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from neuroasync import limits
 from neuroasync.errors import SpikeFileError
 
-__all__ = ["SpikeTrain", "SpikeTrains"]
+__all__ = ["Events", "SpikeTrain", "SpikeTrains", "as_train", "event_count"]
 
 _INT64_MAX: Final = 2**63 - 1
 
@@ -291,3 +291,30 @@ def _checked_shape(shape: object) -> tuple[int, ...]:
     if (cells := math.prod(shape)) > limits.MAX_INPUTS:
         raise SpikeFileError(f"shape: {shape} has {cells} cells, the limit is {limits.MAX_INPUTS}")
     return shape
+
+
+Events: TypeAlias = SpikeTrain | tuple[ArrayLike, ArrayLike]
+"""A spike train, or its (t_us, index)."""
+
+
+def as_train(events: Events) -> SpikeTrain:
+    """A spike train from either form. Raises SpikeFileError if it is none."""
+    if isinstance(events, SpikeTrain):
+        return events
+    if not isinstance(events, tuple) or len(events) != 2:
+        raise SpikeFileError(
+            f"events: {type(events).__name__}, expected a SpikeTrain or (t_us, index)"
+        )
+    return SpikeTrain(cast("NDArray[np.int64]", events[0]), cast("NDArray[np.int64]", events[1]))
+
+
+def event_count(events: object) -> int:
+    """How many events somebody meant to send, where that can be told; else 0."""
+    if isinstance(events, SpikeTrain):
+        return len(events)
+    if not isinstance(events, tuple) or not events:
+        return 0
+    try:
+        return int(np.size(events[0]))
+    except ValueError:  # lists of different lengths, for one
+        return 0

@@ -18,7 +18,7 @@ __all__ = [
     "with_calibrations",
 ]
 
-_MOST_LEAD: Final = 999_999_999
+_MAX_LEAD: Final = 999_999_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Calibration:
             )
         with located():
             for k, lead in enumerate(self.leads):
-                check_int(f"leads[{k}]", lead, 0, _MOST_LEAD)
+                check_int(f"leads[{k}]", lead, 0, _MAX_LEAD)
         if not any(self.leads):
             raise BundleError("leads: all are 0, expected one that can be met")
         if not isinstance(self.policy, PolicySpec):

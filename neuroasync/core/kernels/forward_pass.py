@@ -48,9 +48,9 @@ from neuroasync.core.kernels.pending_spikes import choose, enqueue_fired, take
 from neuroasync.core.kernels.synapses import deliver
 from neuroasync.core.kernels.voting import leader, should_stop
 
-__all__ = ["MOST_IN_A_MASK", "advance", "begin", "carry", "run_to_delivery", "take_chosen"]
+__all__ = ["MAX_IN_A_MASK", "advance", "begin", "carry", "run_to_delivery", "take_chosen"]
 
-MOST_IN_A_MASK: Final = 62
+MAX_IN_A_MASK: Final = 62
 _STEP_COST: Final = 64
 """What a pass or a forward step costs besides its synaptic operations, in these."""
 
@@ -163,7 +163,7 @@ def run_to_delivery(c, end_us, work):
 def _reached(c):
     """The populations that the group reaches, as a mask."""
     reaches, mask = counts_of(c)[Counts.REACHED], 0
-    if reaches.size > MOST_IN_A_MASK:
+    if reaches.size > MAX_IN_A_MASK:
         return Interrupt.MANY_POPULATIONS
     for p in range(reaches.size):
         mask |= reaches[p] << p

@@ -268,8 +268,8 @@ SpikeLog: Final = _SpikeLog()
 class _DeliveryLog(NamedTuple):
     """Columns of ``deliverylog``."""
 
-    PASS_: int = 0
-    STEP_: int = 1
+    PASS: int = 0
+    STEP: int = 1
     KEY: int = 2
     ORIGIN: int = 3
     MULTIPLICITY: int = 4

@@ -160,13 +160,13 @@ class Model:
         earlier, or to itself). What only those reach has rank 0.
         """
         order = {INPUT: -1} | {p.name: k for k, p in enumerate(self.populations)}
-        forward: dict[str, list[str]] = {p.name: [] for p in self.populations}
+        simulator: dict[str, list[str]] = {p.name: [] for p in self.populations}
         for c in self.connections:
             if c.delay_us == 0 and order[c.source] < order[c.target]:
-                forward[c.target].append(c.source)
+                simulator[c.target].append(c.source)
         rank = {INPUT: -1}
         for population in self.populations:  # every forward source comes before its target
-            sources = forward[population.name]
+            sources = simulator[population.name]
             rank[population.name] = max((rank[s] + 1 for s in sources), default=0)
         return tuple(rank[p.name] for p in self.populations)
 

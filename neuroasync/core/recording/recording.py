@@ -1,26 +1,19 @@
 """Recordings: every spike of a run in firing order, and every delivery."""
 
-import copy
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync import limits
-from neuroasync.core.engine.decision import Decision
-from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.recording.recorder import RecordingLog, own_populations, sample_arrays
-from neuroasync.core.recording.run_info import RunInfo, run_info
+from neuroasync.core.recording.run_info import RunInfo
 from neuroasync.core.recording.validation import check_recording, frozen
 from neuroasync.errors import RecordingError
 
-__all__ = ["Recorder", "Recording", "RunInfo", "rows_digest"]
+__all__ = ["Recording", "RunInfo", "rows_digest"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -175,80 +168,3 @@ def rows_digest(rows: NDArray[np.int64]) -> bytes:
 def _span(samples: NDArray[np.int64], k: int) -> slice:
     start, stop = np.searchsorted(samples, [k, k + 1]).tolist()
     return slice(start, stop)
-
-
-class Recorder:
-    """Writes down what samples do; give it to a network or session, then :meth:`finish`.
-
-    Any number of samples may run side by side: the recording has them by number.
-
-    Args:
-        bundle: the network.
-        settings: how it is run.
-        max_bytes: limit for all that is recorded; a spike takes 40 bytes, a delivery 56.
-
-    Raises:
-        RecordingError: the policy's name is empty or too long.
-    """
-
-    def __init__(
-        self,
-        bundle: Bundle,
-        settings: RunSettings,
-        max_bytes: int = limits.MAX_SPIKE_FILE_BYTES,
-    ) -> None:
-        self.bundle = bundle
-        self.settings = settings
-        self._info = run_info(bundle, settings)
-        self._log = RecordingLog(max_bytes)
-        self._number: int | None = None
-        self._target: int | None = None
-
-    def for_sample(self, number: int, target: int | None = None) -> Self:
-        """A recorder to give to the one run of sample ``number``; it writes into this one.
-
-        Args:
-            number: of the sample in its data set.
-            target: its right class, if that is known.
-        """
-        view = copy.copy(self)
-        view._number, view._target = number, target
-        return view
-
-    def add(
-        self,
-        forward: Simulator,
-        events: SpikeTrain,
-        decision: Decision,
-        *,
-        number: int,
-        seed: int,
-        duration_us: int | None = None,
-    ) -> None:
-        """Take a sample that has just been decided on; engines call this.
-
-        Args:
-            forward: the sample's passes, run with ``forward.state.keep`` on.
-            events: its whole input.
-            decision: what it came to.
-            number: its number, where :meth:`for_sample` has not given one.
-            seed: of its order keys.
-            duration_us: as it was asked for.
-
-        Raises:
-            ValueError: it is of another network, or was run in another way, than recorded here.
-            LimitError: the recording would be larger than ``max_bytes``. It stays as it was.
-        """
-        if forward.plan.run != self.settings or forward.plan.wiring.model != self.bundle.model:
-            raise ValueError("the sample ran with another network or settings than its recorder's")
-        number = number if self._number is None else self._number
-        target = -1 if self._target is None else self._target
-        duration = -1 if duration_us is None else duration_us
-        named = {"number": number, "target": target, "seed": seed, "duration_us": duration}
-        arrays = sample_arrays(forward.state, events, decision)
-        self._log.add(arrays | named, own_populations(forward.plan.wiring))
-
-    def finish(self) -> Recording:
-        """The recording of all samples so far, by number; more may follow."""
-        info = replace(self._info, own_populations=self._log.own)
-        return Recording(info, **self._log.joined(info.classes))

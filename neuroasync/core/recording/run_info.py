@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from neuroasync import limits
-from neuroasync.core.engine.decision import StopRule
 from neuroasync.core.engine.policies import Momentum, own_policy, policy_name
 from neuroasync.core.engine.run_settings import InputMode, RunSettings
+from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.errors import RecordingError
 
@@ -81,7 +81,7 @@ class RunInfo:
         sizes = [size for _, size in self.populations]
         _check(all(type(n) is int and n > 0 for n in sizes), "populations", self.populations)
         _check(0 < sum(sizes) <= limits.MAX_NEURONS, "populations", self.populations)
-        most = limits.MOST_FORWARD_STEPS
+        most = limits.FORWARD_STEPS_CEILING
         _check(self.max_forward_steps <= most, "max_forward_steps", self.max_forward_steps)
         _check(self.inputs <= limits.MAX_INPUTS, "inputs", self.inputs)
         names = [name for name, _ in self.populations]

@@ -103,7 +103,7 @@ class Snapshot:
 
 
 def dump_snapshot(
-    forward: Simulator,
+    simulator: Simulator,
     digest: bytes,
     sample: int,
     last_us: int,
@@ -113,19 +113,19 @@ def dump_snapshot(
     """The bytes of a session that is between two passes, or whose sample was stopped.
 
     Args:
-        forward: its passes.
+        simulator: its passes.
         digest: of the bundle, 32 bytes.
         sample: number of the sample that is under way.
         last_us: time of its last event that was sent, µs; -1: none.
         waiting: its events that no pass has read.
         stream: what it holds, if the sample is that of a stream with a window.
     """
-    state = forward.state
+    state = simulator.state
     state.settle()
     control = state.control
     fields: dict[str, Any] = {
         "bundle": digest,
-        "run": _run_of(forward.plan.run),
+        "run": _run_of(simulator.plan.run),
         "sample": sample,
         "last_us": last_us,
         "waiting": dump_train(waiting),
@@ -137,16 +137,16 @@ def dump_snapshot(
         "due": array_map(state.due[:, : int(control[Control.IN_FLIGHT])], "<i8"),
         "stream": None if stream is None else dump_stream(stream),
     }
-    forward.leave()
+    simulator.leave()
     return bytes(msgpack.packb(_SEAL.close(msgpack.packb(fields))))
 
 
-def read_snapshot(data: bytes, forward: Simulator, digest: bytes) -> Snapshot:
+def read_snapshot(data: bytes, simulator: Simulator, digest: bytes) -> Snapshot:
     """Read a snapshot, for a session of this network that runs in this way. Nothing is changed.
 
     Args:
         data: what :func:`dump_snapshot` returned.
-        forward: the passes of the session that is to go on with it.
+        simulator: the passes of the session that is to go on with it.
         digest: of the session's bundle, 32 bytes.
 
     Raises:
@@ -158,16 +158,16 @@ def read_snapshot(data: bytes, forward: Simulator, digest: bytes) -> Snapshot:
         fields = as_map("", decode(_SEAL.open(decode(data))), _KEYS)
         if not isinstance(fields["bundle"], memoryview) or fields["bundle"] != digest:
             raise SnapshotError("bundle: the snapshot is of another network than the session")
-        _check_run(fields["run"], _run_of(forward.plan.run))
-        return _checked(fields, forward)
+        _check_run(fields["run"], _run_of(simulator.plan.run))
+        return _checked(fields, simulator)
     except (BundleError, SpikeFileError) as error:
         raise SnapshotError(f"this is no snapshot, or it is damaged: {error}") from error
 
 
-def restore_state(forward: Simulator, snapshot: Snapshot) -> None:
+def restore_state(simulator: Simulator, snapshot: Snapshot) -> None:
     """Put a session's passes where the snapshot's were."""
-    forward.begin(snapshot.counters["seed"] % 2**64)
-    state = forward.state
+    simulator.begin(snapshot.counters["seed"] % 2**64)
+    state = simulator.state
     state.attach()
     for name, column in COUNTERS.items():
         state.control[column] = snapshot.counters[name]
@@ -175,28 +175,28 @@ def restore_state(forward: Simulator, snapshot: Snapshot) -> None:
     state.set_in_flight(snapshot.due)
     if snapshot.counters["pass"] >= 0 or snapshot.counters["carries"]:
         _charge(state, snapshot)
-    forward.leave()
+    simulator.leave()
 
 
 def _charge(state: NetworkState, snapshot: Snapshot) -> None:
     """Let the neurons be where the latest pass left them; see ``kernels.fire`` and ``decay``."""
-    wiring, control = state.plan.wiring, state.control
+    packed, control = state.plan.packed, state.control
     state.potential[:], state.momentum[:] = snapshot.potential, snapshot.momentum
     # All have decayed until now, and none is at rest.
     control[Control.SAMPLE_CLOCK] = control[Control.CLOCK]
-    state.part(Context.CLOCKS_AT, np.int64, wiring.blocks)[:] = control[Control.CLOCK]
+    state.part(Context.CLOCKS_AT, np.int64, packed.blocks)[:] = control[Control.CLOCK]
     if state.waiting is not None:  # what a sample left here that was stopped in a pass
         state.waiting[:] = 0
     # Who is above threshold may fire with nothing to reach it.
-    late = np.zeros(wiring.model.size, bool)
-    for row in wiring.wires.populations[:-1]:
+    late = np.zeros(packed.model.size, bool)
+    for row in packed.arrays.populations[:-1]:
         late[row[Populations.START] : row[Populations.STOP]] = (
             row[Populations.FIRES_SPONTANEOUSLY] != 0
         )
-    above = np.flatnonzero(late & (state.potential > wiring.wires.thresholds))
+    above = np.flatnonzero(late & (state.potential > packed.arrays.thresholds))
     if above.size:
-        state.part(Context.SUPRATHRESHOLD_AT, np.int64, wiring.model.size)[: above.size] = above
-        marks = state.part(Context.LAST_GROUP_AT, np.int32, wiring.model.size)
+        state.part(Context.SUPRATHRESHOLD_AT, np.int64, packed.model.size)[: above.size] = above
+        marks = state.part(Context.LAST_GROUP_AT, np.int32, packed.model.size)
         marks[above] = control[Control.SAMPLE_MARK] | SUPRATHRESHOLD_BIT
     control[Control.SUPRATHRESHOLD] = above.size
 
@@ -223,9 +223,9 @@ def _check_run(found: object, expected: _Run) -> None:
             )
 
 
-def _checked(fields: Mapping[str, Any], forward: Simulator) -> Snapshot:
-    model = forward.plan.wiring.model
-    counters = checked_counters(fields["counters"], forward.plan)
+def _checked(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
+    model = simulator.plan.packed.model
+    counters = checked_counters(fields["counters"], simulator.plan)
     train = read_train("waiting", fields["waiting"])
     train.check_indices(model.input_size)
     if len(train) > limits.MAX_QUEUED_EVENTS:
@@ -248,6 +248,6 @@ def _checked(fields: Mapping[str, Any], forward: Simulator) -> Snapshot:
         spikes=counts("spikes", fields["spikes"], (len(model.populations),)),
         potential=floats("potential", fields["potential"], model.size),
         momentum=floats("momentum", fields["momentum"], model.size),
-        due=checked_due(fields["due"], forward.plan, counters["time_us"]),
+        due=checked_due(fields["due"], simulator.plan, counters["time_us"]),
         stream=stream,
     )

@@ -20,9 +20,9 @@ from neuroasync.core.formats.field_checks import array_map, as_array, as_list, a
 from neuroasync.core.model.model import Model
 from neuroasync.errors import SnapshotError
 
-__all__ = ["MOST_AHEAD", "StreamState", "dump_stream", "dump_train", "read_stream", "read_train"]
+__all__ = ["MAX_AHEAD", "StreamState", "dump_stream", "dump_train", "read_stream", "read_train"]
 
-MOST_AHEAD: Final = 64
+MAX_AHEAD: Final = 64
 """Parts of a stream that wait for the clock; then its source waits."""
 
 _CUTTER: Final = ("start_us", "last_us", "count", "latest_us", "reached_us")
@@ -106,8 +106,8 @@ def read_stream(value: object, model: Model) -> StreamState:
     if len(waiting) and not start_us <= waiting.t_us[0] <= waiting.t_us[-1] <= last_us:
         raise SnapshotError("stream.waiting.t_us: expected times from the sample's start on")
     ahead = as_list("stream.ahead", fields["ahead"])
-    if len(ahead) > MOST_AHEAD:
-        raise SnapshotError(f"stream.ahead: {len(ahead)} parts, expected at most {MOST_AHEAD}")
+    if len(ahead) > MAX_AHEAD:
+        raise SnapshotError(f"stream.ahead: {len(ahead)} parts, expected at most {MAX_AHEAD}")
     return StreamState(
         window=window,
         carries=carries,

@@ -55,7 +55,7 @@ def checked_counters(value: object, plan: ExecutionPlan) -> dict[str, int]:
     if not found["is_decided"]:
         integer("counters.pass", found["pass"], -1, limits.MAX_PASSES - 1)
     integer("counters.last_owner", found["last_owner"], -1, len(plan.names) - 1)
-    timestep = plan.wiring.model.timestep_us
+    timestep = plan.packed.model.timestep_us
     time_us, passes = found["time_us"], found["pass"] + 1
     if passes:
         fits = time_us == found["pass"] * timestep if timestep else time_us >= 0
@@ -68,7 +68,7 @@ def checked_counters(value: object, plan: ExecutionPlan) -> dict[str, int]:
 
 def checked_due(value: object, plan: ExecutionPlan, time_us: int) -> NDArray[np.int64]:
     """Spikes in flight i64[5, D], if the network can have sent them. Raises SnapshotError."""
-    model = plan.wiring.model
+    model = plan.packed.model
     due = as_array("due", value, "<i8")
     if due.ndim != 2 or due.shape[0] != len(InFlight):
         raise SnapshotError(f"due: shape {list(due.shape)}, expected [{len(InFlight)}, n]")

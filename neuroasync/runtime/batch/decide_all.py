@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.input_buffer import Events, as_train
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.events.spike_train import Events, SpikeTrain, SpikeTrains, as_train
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import SpikeFileError
 from neuroasync.runtime.batch.job import BatchJob
 

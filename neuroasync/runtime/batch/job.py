@@ -1,7 +1,5 @@
 """Many samples at once: threads around the GIL, which the kernels release."""
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,33 +12,21 @@ import numpy as np
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.readout import decision_of
-from neuroasync.core.engine.run_sample import (
-    BREATH,
-    check_duration,
-    check_passes,
-    end_of,
-    run_sample,
-)
+from neuroasync.core.engine.run_sample import BREATH, check_passes, end_of, run_sample
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.input_buffer import check_duration
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.kernels.batch import advance_samples
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError, NeuroasyncError
 
-__all__ = ["BatchJob", "cores"]
+__all__ = ["BatchJob"]
 
-_MOST_AT_ONCE: Final = 32
+_MAX_AT_ONCE: Final = 32
 """Samples in one kernel call."""
 _NO_EVENTS: Final = np.empty(0, np.int64)
-
-
-def cores() -> int:
-    """Cores that this process may use, where the system says; else all."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class BatchJob:
@@ -83,7 +69,7 @@ class BatchJob:
         self._decisions: dict[int, Decision] = {}
         self._errors: dict[int, Exception] = {}
         # Small enough that no thread has nothing to do for long.
-        self._chunk = max(1, min(_MOST_AT_ONCE, len(trains) // (4 * workers)))
+        self._chunk = max(1, min(_MAX_AT_ONCE, len(trains) // (4 * workers)))
         self._next = 0
         self._is_stopped = False
         self._ended = threading.Event()
@@ -131,13 +117,13 @@ class BatchJob:
             return range(0)
 
     def _work(self) -> None:
-        forward = Simulator(self._plan)
-        forward.state.keep = self._recorder_of is not None
+        simulator = Simulator(self._plan)
+        simulator.state.keep = self._recorder_of is not None
         decide = self._decide_together if self._recorder_of is None else self._decide_and_record
         while samples := self._take():
             done = samples.start
             try:
-                for k, decision in decide(forward, samples):
+                for k, decision in decide(simulator, samples):
                     done = k + 1
                     with self._lock:
                         self._decisions[k] = decision
@@ -152,7 +138,7 @@ class BatchJob:
                 return
 
     def _decide_and_record(
-        self, forward: Simulator, samples: range
+        self, simulator: Simulator, samples: range
     ) -> Iterator[tuple[int, Decision]]:
         """One by one."""
         for k in samples:
@@ -160,7 +146,7 @@ class BatchJob:
             if self._duration_us is not None:
                 check_duration(self._duration_us, int(train.t_us[-1]) if len(train) else -1)
             began = time.perf_counter()
-            decision = run_sample(forward, train, seed, self._duration_us, self._check)
+            decision = run_sample(simulator, train, seed, self._duration_us, self._check)
             label, wall_s = decision.label, time.perf_counter() - began
             name = None if label is None or self._classes is None else self._classes[label]
             decision = replace(decision, class_name=name, wall_s=wall_s)
@@ -169,19 +155,19 @@ class BatchJob:
                 recorder = self._recorder_of(number)
                 with self._lock:
                     recorder.add(
-                        forward, train, decision, number=number, seed=seed, duration_us=duration
+                        simulator, train, decision, number=number, seed=seed, duration_us=duration
                     )
             yield k, decision
 
     def _decide_together(
-        self, forward: Simulator, samples: range
+        self, simulator: Simulator, samples: range
     ) -> Iterator[tuple[int, Decision]]:
         """In one kernel call, if all goes well."""
         trains = [self._trains[k] for k in samples]
         plan = self._plan
         for k, train in zip(samples, trains, strict=True):
             try:
-                train.check_indices(plan.wiring.model.input_size)
+                train.check_indices(plan.packed.model.input_size)
                 if self._duration_us is not None:
                     last_us = int(train.t_us[-1]) if len(train) else -1
                     check_duration(self._duration_us, last_us)
@@ -189,10 +175,10 @@ class BatchJob:
             except Exception:
                 # Those before it are decided on, so that the first error is the one that is told.
                 if k > samples.start:
-                    yield from self._decide_together(forward, range(samples.start, k))
+                    yield from self._decide_together(simulator, range(samples.start, k))
                 raise
         batch = _Batch(plan, trains, [self._seed_of(k) for k in samples], self._duration_us)
-        for n, decision in enumerate(batch.run(forward, self._check, self._classes)):
+        for n, decision in enumerate(batch.run(simulator, self._check, self._classes)):
             yield samples[n], decision
 
     def _seed_of(self, k: int) -> int:
@@ -235,7 +221,7 @@ class _Batch:
 
     def run(
         self,
-        forward: Simulator,
+        simulator: Simulator,
         check: Callable[[], None],
         classes: tuple[str, ...] | None,
     ) -> Iterator[Decision]:
@@ -245,16 +231,16 @@ class _Batch:
         cycles = np.zeros(size, np.int64)
         began, k, resumes, failure = time.perf_counter(), 0, False, None
         while failure is None:
-            forward.state.attach()
+            simulator.state.attach()
             k, why, resumes = advance_samples(
-                forward.state.context, k, resumes, self._t_us, self._index, self._offsets,
+                simulator.state.context, k, resumes, self._t_us, self._index, self._offsets,
                 self._seeds, self._end_us, BREATH, heads, cycles,
             )  # fmt: skip
             check()
             if why == Interrupt.DONE:
                 break
             try:
-                forward.serve(why)
+                simulator.serve(why)
             except NeuroasyncError as error:
                 failure = error
         if not cycles.any():  # a processor without a counter: each takes the same
@@ -264,4 +250,4 @@ class _Batch:
             yield decision_of(self._plan, heads[n], cycles[n] * seconds, classes)
         if failure is not None:
             raise failure
-        forward.leave()
+        simulator.leave()

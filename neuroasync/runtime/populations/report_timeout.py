@@ -14,7 +14,7 @@ StartTask: TypeAlias = Callable[[Coroutine[None, None, None], str], asyncio.Task
 """Starts a task of this name, which ends with the session at the latest."""
 
 _US: Final = 1_000_000
-_MOST_S: Final = limits.MAX_TIME_US // _US
+_MAX_S: Final = limits.MAX_TIME_US // _US
 
 
 class ReportTimeout:
@@ -66,10 +66,10 @@ class ReportTimeout:
 
 def check_report_timeout(report_timeout_s: float | None) -> float | None:
     """Return it, or raise ValueError unless it is a number of seconds, or None for no end."""
-    is_number = isinstance(report_timeout_s, int | float) and 0 <= report_timeout_s <= _MOST_S
+    is_number = isinstance(report_timeout_s, int | float) and 0 <= report_timeout_s <= _MAX_S
     if report_timeout_s is not None and not is_number:
         raise ValueError(
             f"report_timeout_s: {report_timeout_s!r:.80}, expected a number from 0 to "
-            f"{_MOST_S}, or None"
+            f"{_MAX_S}, or None"
         )
     return report_timeout_s

@@ -3,10 +3,9 @@
 from typing import Protocol
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.input_buffer import Events
 from neuroasync.core.events.segmenter import Segment, Segmenter
-from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.snapshot.stream_snapshot import MOST_AHEAD, StreamState
+from neuroasync.core.events.spike_train import Events, SpikeTrain
+from neuroasync.core.snapshot.stream_snapshot import MAX_AHEAD, StreamState
 from neuroasync.errors import SpikeFileError
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.counts import Counts
@@ -79,7 +78,7 @@ class StreamDriver:
     ) -> None:
         self.cutter = cutter
         self.pace = pace
-        self.ahead: BoundedQueue[SpikeTrain] = BoundedQueue(MOST_AHEAD)
+        self.ahead: BoundedQueue[SpikeTrain] = BoundedQueue(MAX_AHEAD)
         self._session = session
         self._is_told = False
         self._start_us: int | None = None  # time 0 of the session's sample

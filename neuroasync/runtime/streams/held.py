@@ -1,8 +1,7 @@
 """A session as its stream has it."""
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.input_buffer import Events
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.driver import StreamDriver
@@ -36,7 +35,7 @@ class Held:
         if state is None:
             course._abandon()
             if carries:
-                course._forward.enable_carry_over()
+                course._simulator.enable_carry_over()
         course._holder = self
         self._course = course
         self.carries = carries
@@ -46,7 +45,7 @@ class Held:
     @property
     def is_decided(self) -> bool:
         """Whether the stop rule has made a decision that was not taken yet."""
-        return self._course._forward.is_decided
+        return self._course._simulator.is_decided
 
     def check(self, train: SpikeTrain) -> None:
         """Raise SpikeFileError unless the network has such inputs."""
@@ -81,7 +80,7 @@ class Held:
     @property
     def is_idle(self) -> bool:
         """Whether passes without input would do nothing but decay."""
-        return self._course._forward.is_idle
+        return self._course._simulator.is_idle
 
     async def pass_by(self, t_us: int) -> None:
         """Run every pass before ``t_us``, which is after the sample's window."""

@@ -5,9 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from typing import Self
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.input_buffer import Events, as_train
 from neuroasync.core.events.segmenter import NEVER
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.populations.report_timeout import StartTask

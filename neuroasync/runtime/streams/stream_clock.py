@@ -12,9 +12,9 @@ from neuroasync.runtime.counts import Counts
 
 __all__ = ["Late", "StreamClock"]
 
-Late: TypeAlias = Literal["drop", "merge", "stretch"]
+Late: TypeAlias = Literal["drop", "merge", "shift"]
 """What becomes of an event that comes after its pass has begun. ``"drop"``: it is left out;
-``"merge"``: the next pass takes it; ``"stretch"``: so does it, and all events behind it are moved
+``"merge"``: the next pass takes it; ``"shift"``: so does it, and all events behind it are moved
 by as much, so that the time between them stays."""
 
 _TICK_US: Final = 1000
@@ -49,7 +49,7 @@ class StreamClock:
                 f"jitter_buffer_us: {jitter_buffer_us!r:.80}, expected an integer from 0"
             )
         if late not in get_args(Late):
-            raise ValueError(f"late: {late!r:.80}, expected 'drop', 'merge' or 'stretch'")
+            raise ValueError(f"late: {late!r:.80}, expected 'drop', 'merge' or 'shift'")
         self._clock = clock
         self._tick_us = timestep_us or _TICK_US
         self._late = late
@@ -117,7 +117,7 @@ class StreamClock:
         if self._late == "drop":
             self._counts.dropped += late
             return SpikeTrain(t_us[late:], part.index[late:])
-        if self._late == "stretch":
+        if self._late == "shift":
             self.shift_us += behind_us
             return SpikeTrain(part.t_us + self.shift_us, part.index)
         return SpikeTrain(np.maximum(t_us, self.done_us), part.index)

@@ -112,8 +112,8 @@ class Connection:
             while self._farewell is None:
                 data = await self._socket.receive()
                 arrived_s = time.perf_counter()
-                if reading.is_taken():
-                    await reading.pause()
+                if reading.must_wait():
+                    await reading.wait_turn()
                 if delay_s := self._pace.delay_s():
                     self._tally.add("messages_delayed")
                     await asyncio.sleep(delay_s)
@@ -195,7 +195,7 @@ class Connection:
                 break
         if sample.is_settled:
             return None
-        return await session.decision(), arrived_s
+        return await session.finish_sample(), arrived_s
 
     async def _watched(self, sample: IncomingSample) -> tuple[Decision, float] | None:
         """As :meth:`_decision`; tells each time that another class leads, too."""

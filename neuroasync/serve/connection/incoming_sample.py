@@ -57,9 +57,9 @@ class IncomingSample:
         "parts",
     )  # fmt: skip
 
-    def __init__(self, number: int, is_binary: bool, is_provisional: bool, most_parts: int) -> None:
+    def __init__(self, number: int, is_binary: bool, is_provisional: bool, max_parts: int) -> None:
         self.number = number
         self.is_binary = is_binary
         self.is_provisional = is_provisional
-        self.parts: BoundedQueue[Part] = BoundedQueue(most_parts)
+        self.parts: BoundedQueue[Part] = BoundedQueue(max_parts)
         self.is_admitted = self.is_whole = self.is_over = self.is_settled = False

@@ -46,9 +46,9 @@ class SampleInbox:
         self._limits = limits
         self._when_full = when_full
         self._server = server
-        self._room = CapacityLimiter(limits.waiting_samples, limits.waiting_events)
+        self._room = CapacityLimiter(limits.max_queued_samples, limits.waiting_events)
         self._tally = tally
-        self._queue: BoundedQueue[IncomingSample] = BoundedQueue(limits.waiting_samples)
+        self._queue: BoundedQueue[IncomingSample] = BoundedQueue(limits.max_queued_samples)
         self._open: set[IncomingSample] = set()
         self._current: IncomingSample | None = None
         self.sent = 0

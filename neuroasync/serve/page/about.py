@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from neuroasync.core.engine.decision import StopRule
 from neuroasync.core.engine.policies import policy_name
+from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.runtime.network import Network
@@ -17,8 +17,8 @@ from neuroasync.shipped import shipped_spikes
 __all__ = ["about"]
 
 _RULES: Final = ("quiet", "first-spike", "margin(1)", "margin(3)", "votes(3)", "steps(4)")
-_MOST_SAMPLES: Final = 10
-_MOST_EVENTS: Final = 20_000
+_MAX_SAMPLES: Final = 10
+_MAX_EVENTS: Final = 20_000
 """Of all samples together; some 15 bytes of JSON each."""
 
 
@@ -65,8 +65,8 @@ def _samples(bundle: Bundle) -> Iterator[dict[str, Any]]:
             number = int(np.argmax(labels == label))
             yield _sample(f"test digit {number}", number, str(label), spikes[number])
         return
-    room = _MOST_EVENTS
-    for k, golden in enumerate(bundle.golden[:_MOST_SAMPLES]):
+    room = _MAX_EVENTS
+    for k, golden in enumerate(bundle.golden[:_MAX_SAMPLES]):
         if len(golden.events) <= room:
             room -= len(golden.events)
             yield _sample(f"golden sample {k}", 0, None, golden.events)

@@ -39,7 +39,7 @@ POLICIES: Final = ("layer-sync", "random", "momentum", "fifo")
 
 _OPTIONS: Final = ("policy", "group_size", "until", "input")
 _KNOWN: Final = ("events", "image", *_OPTIONS, "seed", "number")
-_MOST_NUMBERS: Final = 2**53
+_MAX_NUMBERS: Final = 2**53
 """What JSON's readers agree on."""
 
 
@@ -101,7 +101,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _integer(name: str, value: object) -> int:
-    if type(value) is not int or not 0 <= value < _MOST_NUMBERS:
+    if type(value) is not int or not 0 <= value < _MAX_NUMBERS:
         raise ValueError(f"{name}: {value!r:.80}, expected an integer from 0 to 2**53 - 1")
     return value
 

@@ -14,7 +14,7 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.network import Network
 from neuroasync.serve.page.about import about
@@ -24,7 +24,7 @@ from neuroasync.serve.page.trace import trace_of
 
 __all__ = ["page_routes"]
 
-_MOST_AT_ONCE: Final = 8
+_MAX_AT_ONCE: Final = 8
 """Traces that are made at a time; who comes then is told to come again."""
 
 
@@ -100,8 +100,8 @@ class _Tracer:
 
     @asynccontextmanager
     async def _room(self) -> AsyncIterator[None]:
-        if self._busy >= _MOST_AT_ONCE:
-            raise _RefusedError(503, f"{_MOST_AT_ONCE} traces are being made; ask again")
+        if self._busy >= _MAX_AT_ONCE:
+            raise _RefusedError(503, f"{_MAX_AT_ONCE} traces are being made; ask again")
         self._busy += 1
         try:
             yield

@@ -36,7 +36,7 @@ class ServerOptions:
         workers: processes, from 1.
         limits: of the server; what waits in all is shared out among the workers.
         when_full, token: see :func:`neuroasync.serve.create_app`.
-        grace_s: how long the end may take once a signal has come.
+        shutdown_timeout_s: how long the end may take once a signal has come.
     """
 
     bundle: Path
@@ -46,7 +46,7 @@ class ServerOptions:
     limits: ServerLimits
     when_full: WhenFull
     token: str | None
-    grace_s: float
+    shutdown_timeout_s: float
 
 
 def serve(options: ServerOptions, on_ready: Callable[[str], None]) -> bool:
@@ -80,7 +80,7 @@ def _work(
         options.bundle, limits=options.limits, when_full=options.when_full, token=options.token,
         tally=tally,
     )  # fmt: skip
-    return serve_app(app, listener, options.limits, options.grace_s, on_ready)
+    return serve_app(app, listener, options.limits, options.shutdown_timeout_s, on_ready)
 
 
 class _Processes:
@@ -160,7 +160,7 @@ def _share(limits: ServerLimits, workers: int) -> ServerLimits:
     """Limits of one worker; sessions are counted over all of them."""
     return replace(
         limits,
-        server_waiting_samples=-(-limits.server_waiting_samples // workers),
+        max_queued_samples_total=-(-limits.max_queued_samples_total // workers),
         server_waiting_events=-(-limits.server_waiting_events // workers),
     )
 

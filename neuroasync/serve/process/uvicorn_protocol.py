@@ -23,8 +23,8 @@ from neuroasync.serve.connection.websocket import LINE_EXTENSION
 __all__ = ["WebsocketProtocol"]
 
 _LINGER_S: Final = 5.0
-_MOST_AHEAD: Final = 16
-_MOST_BYTES_AHEAD: Final = 2**16
+_MAX_AHEAD: Final = 16
+_MAX_BYTES_AHEAD: Final = 2**16
 """Messages that are taken apart before the app asks for them, and their bytes; the rest waits."""
 _FIN: Final = 0x80
 _TEXT: Final = _FIN | Opcode.TEXT
@@ -191,7 +191,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         return True
 
     def _is_ahead(self) -> bool:
-        return self.queue.qsize() >= _MOST_AHEAD or self._bytes_ahead >= _MOST_BYTES_AHEAD
+        return self.queue.qsize() >= _MAX_AHEAD or self._bytes_ahead >= _MAX_BYTES_AHEAD
 
     def _cut_later(self) -> None:
         """Until a transport's buffer is empty, closing it has no effect."""

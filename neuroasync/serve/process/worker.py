@@ -30,7 +30,7 @@ class _Server(uvicorn.Server):
     Args:
         config: of uvicorn.
         service: what is drained.
-        grace_s: how long the end may take.
+        shutdown_timeout_s: how long the end may take.
         on_ready: called once it listens.
 
     Attributes:
@@ -41,12 +41,12 @@ class _Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         service: ServerState,
-        grace_s: float,
+        shutdown_timeout_s: float,
         on_ready: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._service = service
-        self._grace_s = grace_s
+        self._grace_s = shutdown_timeout_s
         self._on_ready = on_ready
         self._draining: asyncio.Timeout | None = None
         self.is_clean = True
@@ -72,7 +72,9 @@ class _Server(uvicorn.Server):
             self.is_clean = self._service.is_blocked()
             self._service.cut()
             if not self.is_clean:
-                log.warning("ended before all was answered", extra={"grace_s": self._grace_s})
+                log.warning(
+                    "ended before all was answered", extra={"shutdown_timeout_s": self._grace_s}
+                )
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -114,7 +116,7 @@ def serve_app(
     app: Starlette,
     listener: socket.socket,
     limits: ServerLimits,
-    grace_s: float,
+    shutdown_timeout_s: float,
     on_ready: Callable[[], None],
 ) -> bool:
     """Serve until a signal comes.
@@ -123,7 +125,7 @@ def serve_app(
         app: made by ``create_app``.
         listener: bound.
         limits: as of the app.
-        grace_s: how long the end may take once a signal has come.
+        shutdown_timeout_s: how long the end may take once a signal has come.
         on_ready: called once it listens.
 
     Returns:
@@ -147,6 +149,6 @@ def serve_app(
         callback_notify=tick,
         timeout_notify=1,
     )
-    server = _Server(config, service, grace_s, on_ready)
+    server = _Server(config, service, shutdown_timeout_s, on_ready)
     server.run([listener])
     return server.is_clean

@@ -6,15 +6,15 @@ from typing import Final
 
 from neuroasync.datasets.user_data import OwnFiles
 from neuroasync.study.design.case import Case
-from neuroasync.train.recipes import DRAWS, RECIPES, Recipe, own_recipes
+from neuroasync.train.recipes import ENCODINGS_PER_IMAGE, RECIPES, Recipe, own_recipes
 
 __all__ = ["CASES", "DEFAULT", "QUICK", "own_case", "quickly"]
 
 _FOLDS: Final = {"digits": 5, "nmnist-small": 5, "braille": 5}
 """Sets so small that every seed is measured on another fold."""
-_MOST_TRAIN: Final = {"mnist": 8000}
+_MAX_TRAIN: Final = {"mnist": 8000}
 """So many tell what is asked here, in a sixth of the time."""
-_MOST_MEASURED: Final = {"mnist": 1000, "nmnist": 1000, "shd": 500, "dvs-gesture": 100}
+_MAX_MEASURED: Final = {"mnist": 1000, "nmnist": 1000, "shd": 500, "dvs-gesture": 100}
 """Recordings of more would be large: 56 bytes an input event."""
 
 CASES: Final[Mapping[str, Case]] = {
@@ -22,10 +22,10 @@ CASES: Final[Mapping[str, Case]] = {
         name=name,
         dataset=name,
         recipes=recipes,
-        draws=DRAWS.get(name, 1),
+        encodings_per_image=ENCODINGS_PER_IMAGE.get(name, 1),
         folds=_FOLDS.get(name, 0),
-        most_train=_MOST_TRAIN.get(name),
-        most_measured=_MOST_MEASURED.get(name),
+        max_train=_MAX_TRAIN.get(name),
+        max_measured=_MAX_MEASURED.get(name),
     )
     for name, recipes in RECIPES.items()
 }
@@ -37,7 +37,7 @@ QUICK: Final = ("digits", "nmnist-small", "mnist")
 """The same, for a quick study."""
 
 _QUICK_EPOCHS: Final = {"digits": 16}
-_QUICK_DRAWS: Final = {"digits": 2}
+_QUICK_ENCODINGS: Final = {"digits": 2}
 _QUICK_EPOCHS_ELSE: Final = 20
 _QUICK_TRAIN: Final = 1200
 _QUICK_MEASURED: Final = 150
@@ -50,9 +50,9 @@ def quickly(case: Case) -> Case:
     return replace(
         case,
         recipes=recipes,
-        draws=min(case.draws, _QUICK_DRAWS.get(case.dataset, 1)),
-        most_train=_at_most(case.most_train, _QUICK_TRAIN),
-        most_measured=_at_most(case.most_measured, _QUICK_MEASURED),
+        encodings_per_image=min(case.encodings_per_image, _QUICK_ENCODINGS.get(case.dataset, 1)),
+        max_train=_at_most(case.max_train, _QUICK_TRAIN),
+        max_measured=_at_most(case.max_measured, _QUICK_MEASURED),
     )
 
 

@@ -66,11 +66,11 @@ class Case:
         input: how the input of unlayered networks comes, in training and in what the report
             shows; their recipes' own ``input`` does not count.
         coding: of images; None for the data set's default.
-        draws: encodings of each training image.
+        encodings_per_image: encodings of each training image.
         folds: seed s is measured on fold s of so many of the training file; 0 leaves every seed
             with the set's own test part.
-        most_train: training samples, at most; None for all.
-        most_measured: validation samples, and test samples, at most; None for all.
+        max_train: training samples, at most; None for all.
+        max_measured: validation samples, and test samples, at most; None for all.
         grid: the modes that each network runs in.
         files: the samples, where they are files of one's own.
 
@@ -84,10 +84,10 @@ class Case:
     recipes: Recipes
     input: InputMode = "prioritised"
     coding: Coding | None = None
-    draws: int = 1
+    encodings_per_image: int = 1
     folds: int = 0
-    most_train: int | None = None
-    most_measured: int | None = None
+    max_train: int | None = None
+    max_measured: int | None = None
     grid: Grid = field(default_factory=Grid)
     files: OwnFiles | None = None
 

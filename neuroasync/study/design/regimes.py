@@ -84,8 +84,8 @@ def _mnist(name: str, mode: InputMode, timestep_us: int, layers: str, config: Tr
         recipes=compared,
         input=mode,
         coding="latency",
-        most_train=8_000,
-        most_measured=600,
+        max_train=8_000,
+        max_measured=600,
         grid=Grid(group_sizes=(1, 8), inputs=tuple(dict.fromkeys((mode, "prioritised")))),
     )
 

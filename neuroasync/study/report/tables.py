@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
-from neuroasync.core.engine.decision import short_rule
+from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.metrics import LOIHI
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.design.stop_rules import FIXED

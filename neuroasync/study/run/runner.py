@@ -147,7 +147,7 @@ def _check_samples(plan: StudyPlan) -> None:
     """Look at each data set once, lest one that is missing is told after hours of training."""
     known = set()
     for case in plan.cases[1:]:  # the first one is read anyway
-        what = (case.dataset, case.files, case.coding, case.draws, case.folds)
+        what = (case.dataset, case.files, case.coding, case.encodings_per_image, case.folds)
         if what not in known:
             known.add(what)
             Samples(case, plan.data_dir).check(plan.seeds[0])

@@ -46,7 +46,10 @@ class Samples:
             self._all = case.files.load(recipe.topology)
         else:
             self._all = load_dataset(
-                case.dataset, data_dir=data_dir, coding=case.coding, draws=case.draws
+                case.dataset,
+                data_dir=data_dir,
+                coding=case.coding,
+                encodings_per_image=case.encodings_per_image,
             )
 
     def of_seed(self, seed: int) -> SeedSamples:
@@ -72,7 +75,7 @@ class Samples:
         case, dataset = self.case, self._all
         if case.folds:
             dataset = dataset.rotate(seed % case.folds, case.folds, seed // case.folds)
-        dataset = dataset.at_most(case.most_train, case.most_measured)
+        dataset = dataset.at_most(case.max_train, case.max_measured)
         if not dataset.split.test.size or not dataset.split.validation.size:
             raise DatasetError(f"{case.name}: no samples to test or to validate on")
         return dataset

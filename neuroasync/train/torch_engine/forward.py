@@ -33,7 +33,7 @@ __all__ = ["run_dense"]
 
 def run_dense(
     weights: Tensor,
-    wiring: PackedNetwork,
+    packed: PackedNetwork,
     batch: Batch,
     settings: RunSettings,
     surrogate: Surrogate,
@@ -44,7 +44,7 @@ def run_dense(
     ``weights`` may be on any device, and float64: then potentials are still rounded to float32
     where the runtime rounds them, so that spikes are the same, and gradients are exact.
     """
-    tables = Tables(wiring, batch, weights.device, weights.dtype)
+    tables = Tables(packed, batch, weights.device, weights.dtype)
     with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
         passes = _Passes(weights, tables, settings, surrogate, dropout, None)
         run = passes.run()
@@ -81,7 +81,7 @@ class _Passes:
         dropout: float,
         sites: list[Tensor] | None,
     ) -> None:
-        self._links: list[Link] = links_of(tables.wiring, flat)
+        self._links: list[Link] = links_of(tables.packed, flat)
         self._tables, self._settings = tables, settings
         self._surrogate, self._dropout = surrogate, dropout
         self._known = sites

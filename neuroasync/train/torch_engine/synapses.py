@@ -28,9 +28,9 @@ class Link:
         bias: [targets], or None.
     """
 
-    def __init__(self, wiring: PackedNetwork, c: int, flat: Tensor) -> None:
-        model, connection = wiring.model, wiring.model.connections[c]
-        row = wiring.wires.connections[c]
+    def __init__(self, packed: PackedNetwork, c: int, flat: Tensor) -> None:
+        model, connection = packed.model, packed.model.connections[c]
+        row = packed.arrays.connections[c]
         bounds = list(pairwise([*model.starts, model.starts[-1] + model.input_size]))
         self.target_population = model.index(connection.target)
         is_input = connection.source == INPUT
@@ -76,6 +76,6 @@ class Link:
         return conv2d(planes, weight, None, self._stride, self._padding).flatten(1)
 
 
-def links_of(wiring: PackedNetwork, flat: Tensor) -> list[Link]:
+def links_of(packed: PackedNetwork, flat: Tensor) -> list[Link]:
     """All connections, in declared order."""
-    return [Link(wiring, c, flat) for c in range(len(wiring.model.connections))]
+    return [Link(packed, c, flat) for c in range(len(packed.model.connections))]

@@ -35,10 +35,10 @@ class Tables:
     """
 
     def __init__(
-        self, wiring: PackedNetwork, batch: Batch, device: torch.device, dtype: torch.dtype
+        self, packed: PackedNetwork, batch: Batch, device: torch.device, dtype: torch.dtype
     ) -> None:
-        model, rows = wiring.model, wiring.wires.populations[:-1]
-        self.wiring, self._batch, self._device, self._dtype = wiring, batch, device, dtype
+        model, rows = packed.model, packed.arrays.populations[:-1]
+        self.packed, self._batch, self._device, self._dtype = packed, batch, device, dtype
         self.samples, self.timesteps, self.neurons = len(batch), batch.timesteps, model.size
         self.bounds = [(int(r[Populations.START]), int(r[Populations.STOP])) for r in rows]
         self.output = self.bounds[model.index(model.output)]
@@ -50,7 +50,7 @@ class Tables:
             return torch.from_numpy(np.repeat(rows[:, column], sizes)).to(device)
 
         self.owner = torch.from_numpy(np.repeat(np.arange(len(rows)), sizes)).to(device)
-        self.thresholds = self._values(wiring.wires.thresholds)
+        self.thresholds = self._values(packed.arrays.thresholds)
         self.subtract, self.refractory = (
             spread(Populations.SUBTRACTS) > 0,
             spread(Populations.REFRACTORY) > 0,
@@ -65,10 +65,10 @@ class Tables:
 
     def decays(self, t: int) -> Tensor:
         """Factors [B or 1, N] for the interval before pass ``t``."""
-        if timestep := self.wiring.model.timestep_us:
-            return self._values(self.wiring.decay(timestep)[None])
+        if timestep := self.packed.model.timestep_us:
+            return self._values(self.packed.decay(timestep)[None])
         intervals = np.maximum(self._times[:, t] - self._times[:, t - 1], 0)
-        return self._values(np.stack([self.wiring.decay(int(i)) for i in intervals]))
+        return self._values(np.stack([self.packed.decay(int(i)) for i in intervals]))
 
     def input_group(self, t: int, is_queued: bool) -> tuple[Tensor, Tensor]:
         """Input of pass ``t``: the group [B, N + I], or who queues, bool[B, E]."""
@@ -84,7 +84,7 @@ class Tables:
     def gathered_input(self, t: int, chosen: Tensor) -> Tensor:
         """How often each input occurs among the chosen events of pass ``t``: [B, I]."""
         counts = torch.zeros(
-            self.samples, self.wiring.model.input_size, dtype=self._dtype, device=self._device
+            self.samples, self.packed.model.input_size, dtype=self._dtype, device=self._device
         )
         return counts.scatter_add_(1, self._origin, chosen.to(self._dtype))
 
@@ -117,13 +117,13 @@ class Tables:
         times = np.zeros((self.samples, self.timesteps), np.int64)
         for k in range(self.samples):
             distinct = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])
-            if not self.wiring.model.timestep_us:
+            if not self.packed.model.timestep_us:
                 times[k, : distinct.size] = distinct
         return times
 
     def _events_of(self, t: int) -> tuple[Tensor, Tensor]:
         """Input indices i64[B, E] of pass ``t``, and which of these places are taken."""
-        batch, timestep = self._batch, self.wiring.model.timestep_us
+        batch, timestep = self._batch, self.packed.model.timestep_us
         found = []
         for k in range(self.samples):
             events = slice(batch.offsets[k], batch.offsets[k + 1])

@@ -5,7 +5,7 @@ import pytest
 
 from neuroasync import Network
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from tests.helpers.cli_files import golden_bundle, some_trains
 
 plot = pytest.importorskip("neuroasync.plot")

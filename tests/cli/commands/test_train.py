@@ -41,7 +41,7 @@ def test_train_hands_its_options_to_the_recipe_and_writes_the_bundle(cli, files,
     assert result.exit_code == 0
     assert result.stderr == ""
     ((dataset, recipe, options),) = recipes
-    assert (dataset.name, dataset.coding, dataset.draws) == ("digits", "latency", 8)
+    assert (dataset.name, dataset.coding, dataset.encodings_per_image) == ("digits", "latency", 8)
     assert (recipe.config.policy, recipe.config.input) == ("momentum", "queued")
     assert (recipe.config.epochs, recipe.config.seed, recipe.config.device) == (3, 9, "cpu")
     assert options == {"name": "unlayered-momentum", "checkpoint": Path("c.ckpt"), "resume": True}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neuroasync as na
-from neuroasync.core.recording.recording import Recorder
+from neuroasync.core.recording.recorder import Recorder
 from tests.helpers.small_networks import chain, sample
 from tests.helpers.strategies import any_weight, models, spike_trains
 
@@ -49,7 +49,7 @@ async def test_coming_up_for_air_does_not_change_a_decision(work, monkeypatch, n
     async with na.Network(BUNDLE, engine="compiled") as network:
         expected = await network.decide(SAMPLE)
         monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: work)
-        monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "spent", lambda self: True)
+        monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
         assert await network.decide(SAMPLE) == expected
 
 

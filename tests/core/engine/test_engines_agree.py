@@ -10,12 +10,12 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from neuroasync.core.engine.decision import parse_stop_rule
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ForwardStepLimitError
 from tests.helpers import reference_simulator as oracle
@@ -183,8 +183,8 @@ def test_large_groups_make_every_policy_layer_sync_on_a_layered_network(
 def test_a_sample_leaves_nothing_behind_for_the_next(run, data):
     rule = parse_stop_rule(run["until"])
     how = RunSettings(run["policy"], run["group_size"], run["input_mode"], rule, STEP_LIMIT)
-    forward = Simulator(ExecutionPlan(PackedNetwork(run["model"]), how))
-    before = {"forward": forward, "train": data.draw(busy_trains(run["model"])), "seed": 1}
+    simulator = Simulator(ExecutionPlan(PackedNetwork(run["model"]), how))
+    before = {"simulator": simulator, "train": data.draw(busy_trains(run["model"])), "seed": 1}
     outcome(take_steps, before)
     sample = {key: run[key] for key in ("train", "seed", "duration_us")}
-    assert outcome(take_steps, {"forward": forward} | sample) == outcome(stepwise, run)
+    assert outcome(take_steps, {"simulator": simulator} | sample) == outcome(stepwise, run)

@@ -118,14 +118,14 @@ def test_more_passes_than_are_remembered_decay_one_after_the_other():
 def test_groups_are_numbered_anew_without_a_trace():
     model = chain_of(3)
     train = SpikeTrain(np.arange(0, 40_000, 500), np.arange(80) % 2)
-    forward = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings(Random(), 1)))
-    forward.state.keep = True
+    simulator = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings(Random(), 1)))
+    simulator.state.keep = True
     expected = compiled(model, train, Random(), 1)
     for near in (4, 40, 400, 0):
-        forward.state.control[Control.NOW] = GROUP_LIMIT - near
-        forward.begin(0)
-        assert advanced(forward, train) == expected
-        assert forward.state.control[Control.NOW] < GROUP_LIMIT // 2
+        simulator.state.control[Control.NOW] = GROUP_LIMIT - near
+        simulator.begin(0)
+        assert advanced(simulator, train) == expected
+        assert simulator.state.control[Control.NOW] < GROUP_LIMIT // 2
 
 
 @pytest.mark.parametrize("work", [0, 1, 50, 1000])
@@ -186,9 +186,9 @@ def test_work_is_that_of_rows_however_often_their_spike_came():
         model = Model(1000, (1,), (Population("output", (100,), lif),), (connection,), "output")
         costs = []
         for events in (1, 10_000):
-            forward = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings()))
+            simulator = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings()))
             train = SpikeTrain(np.zeros(events, np.int64), np.zeros(events, np.int64))
-            decision = run_sample(forward, train)
+            decision = run_sample(simulator, train)
             assert decision.synops == 100 * events
-            costs.append(forward.work)
+            costs.append(simulator.work)
         assert costs[0] == costs[1]

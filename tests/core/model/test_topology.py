@@ -85,8 +85,8 @@ def test_the_shipped_networks_are_those_of_their_recipes():
 def test_other_weights_are_the_same_topology_and_other_delays_are_not():
     def model(delay_us, weight, bias=None):
         loop = na.Dense("a", "a", np.full((2, 2), weight), bias, delay_us)
-        forward = na.Dense("input", "a", np.full((2, 1), weight))
-        return na.Model(1000, (1,), (na.Population("a", (2,)),), (forward, loop), "a")
+        simulator = na.Dense("input", "a", np.full((2, 1), weight))
+        return na.Model(1000, (1,), (na.Population("a", (2,)),), (simulator, loop), "a")
 
     described = parse_topology("timestep_us=1000; input 1; a d2; a -> a delay_us=1000")
     assert same_topology(described, model(1000, 3.0))

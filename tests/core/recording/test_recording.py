@@ -17,7 +17,8 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.recording.file import read_recording, write_recording
-from neuroasync.core.recording.recording import Recorder, Recording
+from neuroasync.core.recording.recorder import Recorder
+from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import LimitError, RecordingError
 from neuroasync.replay.comparison import compare
 from tests.core.formats.test_mutated_files import damaged
@@ -70,16 +71,16 @@ def test_the_digest_is_of_pass_step_and_neuron_row_by_row():
 
 def test_samples_stand_by_number_whatever_ended_first():
     run = RunSettings(Fifo(), 1)
-    recorder, forward = (
+    recorder, simulator = (
         Recorder(relay(), run),
         Simulator(ExecutionPlan(PackedNetwork(relay().model), run)),
     )
     recorder = Recorder(relay(), run)
     for number in (2, 0, 1):
         events = SpikeTrain([0] * number, [1] * number)
-        forward.state.keep = True
-        decision = run_sample(forward, events, seed=number)
-        recorder.for_sample(number).add(forward, events, decision, number=0, seed=number)
+        simulator.state.keep = True
+        decision = run_sample(simulator, events, seed=number)
+        recorder.for_sample(number).add(simulator, events, decision, number=0, seed=number)
     r = recorder.finish()
     assert r.number.tolist() == [0, 1, 2]
     assert r.seed.tolist() == [0, 1, 2]
@@ -88,27 +89,27 @@ def test_samples_stand_by_number_whatever_ended_first():
 
 
 def test_a_sample_that_ran_in_another_way_is_refused():
-    forward = Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(Fifo(), 2)))
-    forward.state.keep = True
+    simulator = Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(Fifo(), 2)))
+    simulator.state.keep = True
     events = SpikeTrain([], [])
-    decision = run_sample(forward, events)
+    decision = run_sample(simulator, events)
     with pytest.raises(ValueError, match="another network or settings"):
-        Recorder(relay(), RunSettings(Fifo(), 1)).add(forward, events, decision, number=0, seed=0)
+        Recorder(relay(), RunSettings(Fifo(), 1)).add(simulator, events, decision, number=0, seed=0)
 
 
 def test_a_recording_that_grows_too_large_is_refused_and_stays_as_it_was():
     run = RunSettings(Fifo(), 1)
-    recorder, forward = (
+    recorder, simulator = (
         Recorder(relay(), run, 300),
         Simulator(ExecutionPlan(PackedNetwork(relay().model), run)),
     )
-    forward.state.keep = True
-    decision = run_sample(forward, SpikeTrain([0], [1]))
-    recorder.add(forward, SpikeTrain([0], [1]), decision, number=0, seed=0)
+    simulator.state.keep = True
+    decision = run_sample(simulator, SpikeTrain([0], [1]))
+    recorder.add(simulator, SpikeTrain([0], [1]), decision, number=0, seed=0)
     before = recorder.finish()
     # 2 spikes of 32 bytes, 3 deliveries of 48, an event of 16, votes of 16: 240 (no sample column)
     with pytest.raises(LimitError, match="max_bytes = 300"):
-        recorder.add(forward, SpikeTrain([0], [1]), decision, number=1, seed=0)
+        recorder.add(simulator, SpikeTrain([0], [1]), decision, number=1, seed=0)
     assert recorder.finish() == before
 
 

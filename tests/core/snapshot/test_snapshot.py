@@ -38,7 +38,7 @@ async def halves(network, at, train=SAMPLE):
 
 async def continued(session, rest):
     await session.send(rest)
-    return await session.decision()
+    return await session.finish_sample()
 
 
 @pytest.mark.parametrize("at", [0, 1, 20, 59, 60])
@@ -98,7 +98,7 @@ async def test_spikes_in_flight_are_kept():
             data = session.snapshot()
         async with network.session() as session:
             session.restore(data)
-            decision = await session.decision(duration_us=4000)
+            decision = await session.finish_sample(duration_us=4000)
     assert decision.spikes == {"slow": 1, "output": 1}
     assert decision.first_spike == (2, 1, 1)
 
@@ -148,7 +148,7 @@ async def test_a_snapshot_says_what_it_does_not_fit():
 async def snapshot_fields():
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(SAMPLE)
-        return session._forward, unsealed(session.snapshot())
+        return session._simulator, unsealed(session.snapshot())
 
 
 @pytest.mark.parametrize(
@@ -162,9 +162,9 @@ async def snapshot_fields():
     ],
 )
 async def test_a_changed_snapshot_is_refused(change, message):
-    forward, fields = await snapshot_fields()
+    simulator, fields = await snapshot_fields()
     with pytest.raises(na.SnapshotError, match=message):
-        read_snapshot(sealed({**fields, **change}), forward, BUNDLE.digest)
+        read_snapshot(sealed({**fields, **change}), simulator, BUNDLE.digest)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +180,9 @@ async def test_a_changed_snapshot_is_refused(change, message):
     ],
 )
 async def test_what_is_no_snapshot_is_refused(change, message):
-    forward, fields = await snapshot_fields()
+    simulator, fields = await snapshot_fields()
     with pytest.raises(na.SnapshotError, match=message):
-        read_snapshot(sealed(fields, change), forward, BUNDLE.digest)
+        read_snapshot(sealed(fields, change), simulator, BUNDLE.digest)
 
 
 async def test_any_byte_that_is_changed_is_noticed():
@@ -212,7 +212,7 @@ def test_what_was_made_up_is_refused_or_harmless(data):
                 return
             try:
                 await session.send(([SAMPLE.t_us[-1]], [0]))
-                await session.decision()
+                await session.finish_sample()
             except (na.LimitError, na.SpikeFileError):
                 return
 

@@ -55,14 +55,14 @@ async def moved(network, make_source, after, **options):
     return expected, found
 
 
-@pytest.mark.parametrize("carry", [False, True])
+@pytest.mark.parametrize("carry_state", [False, True])
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("at", [1, 7, 120])
-async def test_a_stream_goes_on_in_another_session(window, carry, at, no_leaks):
+async def test_a_stream_goes_on_in_another_session(window, carry_state, at, no_leaks):
     async with na.Network(BUNDLE, until="votes(4)") as network:
         for after in range(12):
             expected, found = await moved(
-                network, lambda: Source(TRAIN, at), after, window=window, carry=carry
+                network, lambda: Source(TRAIN, at), after, window=window, carry_state=carry_state
             )
             assert found == expected
             assert len(expected) > 2
@@ -73,11 +73,11 @@ async def test_a_stream_goes_on_in_another_session(window, carry, at, no_leaks):
     data=st.data(),
     model=models(refractory=True, max_populations=3, max_neurons=6),
     window=st.sampled_from(["time(2)", "events(1)", "events(4)", "silence(3)"]),
-    carry=st.booleans(),
+    carry_state=st.booleans(),
     policy=st.sampled_from(["random", "momentum"]),
     rule=st.sampled_from(["quiet", "first-spike"]),
 )
-def test_any_stream_goes_on_spike_for_spike(data, model, window, carry, policy, rule):
+def test_any_stream_goes_on_spike_for_spike(data, model, window, carry_state, policy, rule):
     window, train = data.draw(streams(model, window))
     after, at = data.draw(st.integers(0, 6)), data.draw(st.integers(1, 6))
 
@@ -85,25 +85,30 @@ def test_any_stream_goes_on_spike_for_spike(data, model, window, carry, policy, 
         network = na.Network(na.Bundle(model), policy=policy, group_size=2, until=rule)
         async with network:
             return await moved(
-                network, lambda: Source(train, at), after, window=window, carry=carry
+                network, lambda: Source(train, at), after, window=window, carry_state=carry_state
             )
 
     expected, found = asyncio.run(run())
     assert found == expected
 
 
-@pytest.mark.parametrize("carry", [False, True])
+@pytest.mark.parametrize("carry_state", [False, True])
 @pytest.mark.parametrize("window", WINDOWS)
-async def test_by_a_clock_too_what_waits_for_it_is_in_the_snapshot(window, carry, no_leaks):
+async def test_by_a_clock_too_what_waits_for_it_is_in_the_snapshot(window, carry_state, no_leaks):
     async with na.Network(BUNDLE, until="votes(4)") as network, network.session(seed=3) as session:
-        expected = [d async for d in session.stream(Source(TRAIN, 3), window=window, carry=carry)]
+        expected = [
+            d
+            async for d in session.stream(Source(TRAIN, 3), window=window, carry_state=carry_state)
+        ]
     clock, source, found = na.ManualClock(), Source(TRAIN, 3), []
 
     async def read(session):
-        found.extend([d async for d in session.stream(source, window=window, carry=carry)])
+        found.extend(
+            [d async for d in session.stream(source, window=window, carry_state=carry_state)]
+        )
 
     async def read_on(session):
-        async for decision in session.stream(source, window=window, carry=carry):
+        async for decision in session.stream(source, window=window, carry_state=carry_state):
             found.append(decision)  # noqa: PERF401  # each as soon as it is here
 
     async with na.Network(BUNDLE, clock=clock, until="votes(4)") as network:
@@ -183,12 +188,12 @@ async def test_a_damaged_stream_is_refused(change, message):
         await damaged(change)
 
 
-@pytest.mark.parametrize("carry", [False, True])
+@pytest.mark.parametrize("carry_state", [False, True])
 async def test_a_snapshot_from_another_task_while_others_are_busy_loses_no_decision(
-    carry, no_leaks
+    carry_state, no_leaks
 ):
     """Whenever it can be taken, what is found before and after is all there is."""
-    options = {"window": "time(3000)", "carry": carry}
+    options = {"window": "time(3000)", "carry_state": carry_state}
     async with na.Network(BUNDLE, until="first-spike") as network:
 
         async def busy():
@@ -249,7 +254,7 @@ async def test_what_is_left_of_a_window_that_was_decided_keeps_its_number(no_lea
     async with na.Network(BUNDLE, until="first-spike") as network:
         async with network.session(seed=3) as session:
             source = Source(TRAIN, 7)
-            stream = session.stream(source, window="time(30000)", carry=True)
+            stream = session.stream(source, window="time(30000)", carry_state=True)
             await anext(stream)
             data, taken = session.snapshot(), source.taken
             assert session.sample == 0
@@ -263,7 +268,7 @@ async def test_what_is_left_of_a_window_that_was_decided_keeps_its_number(no_lea
             source = Source(TRAIN, 7)
             source.taken = taken
             tap = network.tap("output")
-            stream = session.stream(source, window="time(30000)", carry=True)
+            stream = session.stream(source, window="time(30000)", carry_state=True)
             assert [d async for d in stream] == decisions
             tap.close()
             assert [(item.sample, item.t_us) async for item in tap] == expected
@@ -320,4 +325,4 @@ async def test_a_stream_of_samples_notices_another_user(no_leaks):
         await session.send(([0, 500], [1, 2]))
         with pytest.raises(RuntimeError, match=r"^the session was used for something else"):
             await anext(stream)
-        assert (await session.decision()).input_events == 2
+        assert (await session.finish_sample()).input_events == 2

@@ -114,12 +114,10 @@ async def test_the_streams_time_begins_with_its_first_event(no_leaks):
         # Passes before 3000 have begun when 500, 600, 2900 and 3100 come.
         ("drop", 3, [2, 1]),  # 0; 3100
         ("merge", 6, [2, 1]),  # 0; all four in the pass at 3000
-        ("stretch", 6, [3, 1]),  # 0; 3000 and 3100; 5400 and 5600
+        ("shift", 6, [3, 1]),  # 0; 3000 and 3100; 5400 and 5600
     ],
 )
-async def test_late_events_are_dropped_merged_or_stretch_the_stream(
-    late, accepted, votes, no_leaks
-):
+async def test_late_events_are_dropped_merged_or_shift_the_stream(late, accepted, votes, no_leaks):
     clock = na.ManualClock()
     network, stream = await opened(clock, window="silence(4000)", late=late)
     stream.feed.give(0)
@@ -298,7 +296,7 @@ async def test_a_stream_that_is_finalised_late_leaves_the_next_sample_alone(no_l
             break  # the event loop closes it when it comes to that
         await session.send(([0, 1000, 2000], [0, 0, 0]))
         await settle()
-        assert (await session.decision()).input_events == 3
+        assert (await session.finish_sample()).input_events == 3
 
 
 async def test_a_stream_whose_session_is_used_for_something_else_says_so(no_leaks):
@@ -309,7 +307,7 @@ async def test_a_stream_whose_session_is_used_for_something_else_says_so(no_leak
         await session.send(([0, 1000], [0, 0]))
         with pytest.raises(RuntimeError, match=r"^the session was used for something else"):
             await anext(stream)
-        assert (await session.decision()).input_events == 2
+        assert (await session.finish_sample()).input_events == 2
 
 
 async def test_a_source_that_is_cancelled_has_not_ended(no_leaks):

@@ -34,7 +34,7 @@ async def answers_of(socket, n):
 
 
 async def test_block_stops_reading_the_connection(make_app, trains, expected, no_leaks):
-    app = make_app(waiting_samples=2)
+    app = make_app(max_queued_samples=2)
     async with connect(app, "seed=5") as socket:
         await stall_with(app, socket, trains, 8)
         # One is answered, two wait, one is in the reader's hand: the others are not read.
@@ -60,7 +60,7 @@ async def test_block_stops_reading_the_connection(make_app, trains, expected, no
 async def test_whole_samples_are_dropped_or_refused_and_the_client_is_told(
     make_app, trains, expected, when_full, lost, no_leaks
 ):
-    app = make_app(when_full, waiting_samples=2)
+    app = make_app(when_full, max_queued_samples=2)
     async with connect(app, "seed=5") as socket:
         await stall_with(app, socket, trains, 2)
         await until(lambda: app.state.counts.of("samples_waiting") == {"": 2})
@@ -89,7 +89,7 @@ async def test_whole_samples_are_dropped_or_refused_and_the_client_is_told(
 async def test_a_part_without_room_takes_its_whole_sample_with_it(
     make_app, trains, expected, when_full, no_leaks
 ):
-    app = make_app(when_full, waiting_samples=3, waiting_events=100)
+    app = make_app(when_full, max_queued_samples=3, waiting_events=100)
     first, second = cut(trains[1], (30,))
     async with connect(app, "seed=5") as socket:
         socket.stall()
@@ -136,7 +136,7 @@ async def test_messages_without_events_take_room_too(make_app, trains, no_leaks)
 
 @pytest.mark.parametrize("when_full", ["drop-newest", "drop-oldest", "error"])
 async def test_the_server_has_one_bound_for_all(make_app, trains, expected, when_full, no_leaks):
-    app = make_app(when_full, server_waiting_samples=2)
+    app = make_app(when_full, max_queued_samples_total=2)
     async with connect(app, "seed=5") as full, connect(app, "seed=5") as other:
         await stall_with(app, full, trains, 2)
         await until(lambda: app.state.counts.of("samples_waiting") == {"": 2})
@@ -155,7 +155,7 @@ async def test_the_server_has_one_bound_for_all(make_app, trains, expected, when
 
 
 async def test_blocked_clients_get_the_servers_room_in_turn(make_app, trains, expected, no_leaks):
-    app = make_app(server_waiting_samples=1)
+    app = make_app(max_queued_samples_total=1)
     async with connect(app) as full, connect(app, "seed=5") as b, connect(app, "seed=5") as c:
         await stall_with(app, full, trains, 1)
         await until(lambda: app.state.counts.of("samples_waiting") == {"": 1})
@@ -172,7 +172,7 @@ async def test_blocked_clients_get_the_servers_room_in_turn(make_app, trains, ex
 
 
 async def test_a_sample_that_is_held_open_takes_no_room(make_app, trains, expected, no_leaks):
-    app = make_app(server_waiting_samples=1, server_waiting_events=60)
+    app = make_app(max_queued_samples_total=1, server_waiting_events=60)
     async with connect(app) as slow, connect(app, "seed=5") as other:
         await hold(slow, trains[0], app)
         for n in range(4):

@@ -14,7 +14,7 @@ from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import FAMILIES, ServerMetrics
 
 LIMITS = ServerLimits(
-    waiting_samples=2, waiting_events=20, server_waiting_samples=3, server_waiting_events=30
+    max_queued_samples=2, waiting_events=20, max_queued_samples_total=3, server_waiting_events=30
 )
 WAYS = ("block", "drop-oldest", "drop-newest", "error")
 
@@ -34,7 +34,7 @@ class Books:
 
     def __init__(self, when_full):
         self.tally = ServerMetrics()
-        self.server = CapacityLimiter(LIMITS.server_waiting_samples, LIMITS.server_waiting_events)
+        self.server = CapacityLimiter(LIMITS.max_queued_samples_total, LIMITS.server_waiting_events)
         self.intakes = [SampleInbox(LIMITS, when_full, self.server, self.tally) for _ in range(3)]
         self.readers = [None] * 3
         self.under_way = [None] * 3
@@ -69,11 +69,11 @@ class Books:
     def check(self):
         settled = sum(total(self.tally, f"samples_{k}") for k in ("accepted", "dropped", "refused"))
         assert total(self.tally, "samples_sent") == settled + total(self.tally, "samples_open")
-        assert 0 <= self.server.samples <= LIMITS.server_waiting_samples
+        assert 0 <= self.server.samples <= LIMITS.max_queued_samples_total
         assert 0 <= self.server.events <= LIMITS.server_waiting_events
         assert total(self.tally, "events_waiting") >= 0
         waiting = total(self.tally, "samples_waiting")
-        assert 0 <= waiting <= LIMITS.server_waiting_samples
+        assert 0 <= waiting <= LIMITS.max_queued_samples_total
 
     async def leave(self, c):
         if self.readers[c] is not None:

@@ -36,7 +36,7 @@ async def serving(bundle, when_full="block", **limits):
 def test_a_client_that_does_not_read_is_cut_off_after_its_time(bundle, when_full):
     async def main():
         now = asyncio.get_running_loop().time
-        async with serving(bundle, when_full, send_timeout_s=7.0, waiting_samples=2) as app:
+        async with serving(bundle, when_full, send_timeout_s=7.0, max_queued_samples=2) as app:
             async with connect(app, "seed=5") as other, connect(app) as slow:
                 slow.stall()
                 began_s = now()
@@ -109,7 +109,7 @@ def test_a_client_over_its_rate_is_made_to_wait_and_loses_nothing(bundle):
 async def test_a_client_may_vanish_at_any_time(
     make_app, trains, expected, when_full, ticks, no_leaks
 ):
-    app = make_app(when_full, waiting_samples=2)
+    app = make_app(when_full, max_queued_samples=2)
     async with connect(app, "seed=5") as other:
         async with connect(app) as gone:
             for train in trains[:3]:

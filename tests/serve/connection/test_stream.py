@@ -68,7 +68,7 @@ async def test_passes_run_before_the_sample_ends(make_app, trains, network, no_l
         socket.send_sample(first, end=False)
         await until(lambda: app.state.counts.sum("events_waiting") == 0)
         [session] = network._sessions
-        await until(lambda: session._forward.passes > 1)
+        await until(lambda: session._simulator.passes > 1)
 
 
 async def test_an_early_decision_is_answered_before_the_end_and_the_rest_passed_over(

@@ -273,7 +273,7 @@ async def test_a_large_body_is_refused_before_it_is_read():
 
 
 async def test_more_traces_than_there_may_be_are_told_to_come_again(monkeypatch):
-    monkeypatch.setattr(page, "_MOST_AT_ONCE", 1)
+    monkeypatch.setattr(page, "_MAX_AT_ONCE", 1)
     body = {"events": as_json(shipped_spikes()[0])}
     async with client(shipped_bundle("unlayered")) as (http, _):
         answers = await asyncio.gather(*(http.post("/trace", json=body) for _ in range(4)))

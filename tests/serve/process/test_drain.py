@@ -17,7 +17,7 @@ def client(app):
 async def test_what_was_accepted_is_answered_then_the_connection_is_closed(
     make_app, trains, expected, no_leaks
 ):
-    app = make_app(waiting_samples=3)
+    app = make_app(max_queued_samples=3)
     async with connect(app, "seed=5") as socket:
         socket.stall()
         for train in trains[:8]:
@@ -110,7 +110,7 @@ async def test_draining_an_idle_server_ends_at_once_and_may_be_asked_for_twice(m
 
 
 async def test_a_client_that_is_blocked_by_the_server_is_told(make_app, trains, no_leaks):
-    app = make_app(server_waiting_samples=1)
+    app = make_app(max_queued_samples_total=1)
     async with connect(app) as full, connect(app) as blocked:
         await stall_with(app, full, trains, 1)
         await until(lambda: app.state.counts.of("samples_waiting") == {"": 1})

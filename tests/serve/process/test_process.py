@@ -71,7 +71,7 @@ def test_a_signal_ends_it_with_0_and_not_a_word(bundle, number, workers):
 
 def test_a_client_that_reads_nothing_does_not_spoil_the_end(bundle):
     with (
-        Served(bundle, "--grace", "2", "--max-rate", "100000") as server,
+        Served(bundle, "--shutdown-timeout", "2", "--max-rate", "100000") as server,
         _silent_client(server.port) as client,
     ):
         client.setblocking(False)

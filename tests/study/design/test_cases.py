@@ -68,12 +68,12 @@ def test_a_quick_case_has_fewer_samples_and_epochs_and_the_same_networks():
 def test_a_quick_case_is_in_nothing_larger():
     for one in CASES.values():
         quick = quickly(one)
-        assert quick.draws <= one.draws
-        assert quick.most_train <= (one.most_train or quick.most_train)
-        assert quick.most_measured <= (one.most_measured or quick.most_measured)
-    assert quickly(CASES["dvs-gesture"]).most_measured == 100
-    small = quickly(case(OWN, most_train=8, most_measured=4, draws=1))
-    assert (small.most_train, small.most_measured, small.draws) == (8, 4, 1)
+        assert quick.encodings_per_image <= one.encodings_per_image
+        assert quick.max_train <= (one.max_train or quick.max_train)
+        assert quick.max_measured <= (one.max_measured or quick.max_measured)
+    assert quickly(CASES["dvs-gesture"]).max_measured == 100
+    small = quickly(case(OWN, max_train=8, max_measured=4, encodings_per_image=1))
+    assert (small.max_train, small.max_measured, small.encodings_per_image) == (8, 4, 1)
 
 
 def test_quick_keeps_the_part_of_the_epochs_that_is_layered():

@@ -10,10 +10,11 @@ from neuroasync.cli.commands.demo.runs import Result, Row, own_row, stop_rule
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import PolicyName
-from neuroasync.core.engine.decision import short_rule
+from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.recording.recording import Recorder, Recording
+from neuroasync.core.recording.recorder import Recorder
+from neuroasync.core.recording.recording import Recording
 from neuroasync.runtime.network import Network
 
 __all__ = ["PICTURES", "RasterOf", "load_plot", "save_pictures"]

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from neuroasync.cli.commands.demo.runs import Result
 from neuroasync.cli.output import shown, table
-from neuroasync.core.engine.decision import short_rule
+from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.core.formats.bundle import Bundle
 
 __all__ = ["FOOTNOTE", "network_table"]
