@@ -80,7 +80,7 @@ def test_what_is_done_is_not_done_again(finished):
     [
         ({"seeds": (0, 1, 2)}, r"of another study; it differs in study\.seeds"),
         ({"input": "queued"}, r"study\.cases\[0\]\.input \('prioritised' there, 'queued' now\)"),
-        ({"max_train": 10}, r"study\.cases\[0\]\.most_train \(None there, 10 now\)"),
+        ({"max_train": 10}, r"study\.cases\[0\]\.max_train \(None there, 10 now\)"),
     ],
 )
 def test_another_configuration_in_the_same_folder_is_refused(finished, changes, says):
