@@ -1,1 +1,1 @@
-"""Latency harness: questions about speed, each with a checked result and a baseline beside it."""
+"""Latency benchmarks: questions about speed, each with a checked result and a baseline."""

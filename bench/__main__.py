@@ -1,4 +1,4 @@
-"""``python -m bench``: ask the questions, print tables, save a JSON file and pictures."""
+"""``python -m bench``: answer the questions, print tables, and save a JSON file and figures."""
 
 import argparse
 import sys
@@ -24,31 +24,43 @@ from bench.questions import (
     sizes,
     startup,
 )
-from bench.report import as_json, print_answer, save
-from bench.result import Answer, CheckError, Question, Scale
+from bench.report import as_json, print_result, save
+from bench.result import CheckError, Question, Result, Scale
 
 __all__ = ["QUESTIONS", "main"]
 
 QUESTIONS: Final[dict[str, Question]] = {
-    module.__name__.rpartition(".")[2]: module.ask
-    for module in (
-        engines, frameworks, policies, sizes, idle_neurons, activity,
-        event_loop_lateness, real_time_passes, sessions, startup, all_cores,
-    )
-}  # fmt: skip
+    "engines": engines.measure,
+    "frameworks": frameworks.measure,
+    "policies": policies.measure,
+    "sizes": sizes.measure,
+    "neurons": idle_neurons.measure,
+    "activity": activity.measure,
+    "lateness": event_loop_lateness.measure,
+    "pace": real_time_passes.measure,
+    "sessions": sessions.measure,
+    "start": startup.measure,
+    "many": all_cores.measure,
+}
+"""Each question by the name that ``--only`` takes."""
 FULL: Final = Scale(rounds=50, calls=40, seconds=10.0)
 QUICK: Final = Scale(rounds=5, calls=20, seconds=1.0, quick=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status: 1 if a check failed or a package is missing."""
-    asked = _parser().parse_args(arguments)
+    """Run the command line and return its exit status.
+
+    The status is 1 if a check failed or a package is missing.
+    """
+    options = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
         machine = describe()
-        answers = _ask(asked.only or list(QUESTIONS), QUICK if asked.quick else FULL, console)
-        path = save(as_json(answers, machine), asked.out)
-        for written in (path, *draw(answers, path.parent, path.stem)):
+        results = _measure(
+            options.only or list(QUESTIONS), QUICK if options.quick else FULL, console
+        )
+        path = save(as_json(results, machine), options.out)
+        for written in (path, *draw(results, path.parent, path.stem)):
             console.print(f"wrote {written}", highlight=False)
     except ModuleNotFoundError as missing:
         print(f"{missing}: pip install -c constraints.txt -e '.[bench]'", file=sys.stderr)
@@ -59,24 +71,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ask(names: Sequence[str], scale: Scale, console: Console) -> list[Answer]:
-    answers = []
+def _measure(names: Sequence[str], scale: Scale, console: Console) -> list[Result]:
+    results = []
     for name in names:
         try:
-            answers.append(run_in_loop(QUESTIONS[name](scale)))
+            results.append(run_in_loop(QUESTIONS[name](scale)))
         except CheckError as error:
             raise CheckError(f"{name}: {error}") from error
-        print_answer(answers[-1], console)
-    return answers
+        print_result(results[-1], console)
+    return results
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about a minute: small n, wide tails")
+    parser.add_argument(
+        "--quick", action="store_true", help="run about a minute, with few calls and wide tails"
+    )
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, metavar="QUESTION",
-                        help=f"ask these of {', '.join(QUESTIONS)}")  # fmt: skip
-    results = Path(__file__).parent / "results"
-    parser.add_argument("--out", type=Path, default=results, help="folder of the results")
+                        help=f"measure only these of {', '.join(QUESTIONS)}")  # fmt: skip
+    folder = Path(__file__).parent / "folder"
+    parser.add_argument("--out", type=Path, default=folder, help="folder for the results")
     return parser
 
 

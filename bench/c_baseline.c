@@ -1,8 +1,9 @@
-/* How fast the hardware goes: a forward pass of ours in C, for plain stacks of dense layers.
+/* The C baseline: a forward pass for plain stacks of dense layers.
  *
- * Same semantics as neuroasync, to the bit: layer-sync, random, momentum (no noise) and fifo
+ * It has the semantics of neuroasync, to the bit: layer-sync, random, momentum (no noise) and fifo
  * order, any group size, prioritised input, reset to zero or by subtraction, refractory neurons,
- * late firing, votes. No biases, delays, skips or recurrence. It allocates nothing.
+ * late firing, votes. No biases, delays, skips or recurrence. The loop allocates
+ * nothing.
  *
  * Neurons of a layer are padded to a multiple of LANES; the padding has weight 0 and never fires.
  * Compile without contraction to fused multiply-add: sums must be those of float32, in slot order.
@@ -11,7 +12,7 @@
 #include <string.h>
 
 #define LANES 16
-#define SMALL 16 /* up to this many are chosen by insertion, more by a heap */
+#define SMALL 16 /* up to this many spikes are selected by insertion, more by a heap */
 typedef float f32v __attribute__((vector_size(4 * LANES)));
 typedef int32_t i32v __attribute__((vector_size(4 * LANES)));
 
@@ -36,8 +37,8 @@ typedef struct {
     uint64_t *present;              /* [inputs / 64 + 1], its bits */
     int32_t *arrived, *reached;     /* [layers], by this group; in this pass */
     int64_t *votes, *latest;        /* [classes] */
-    int32_t *rows, *slots;          /* [room, 3] of (pass, step, neuron): fired, delivered */
-    int64_t room;
+    int32_t *rows, *slots;          /* [capacity, 3] of (pass, step, neuron): fired, delivered */
+    int64_t capacity;
 } Net;
 
 static const uint64_t G = 0x9E3779B97F4A7C15u;
@@ -74,7 +75,7 @@ static inline void admit(Net *n, int64_t l, int32_t i, int32_t pass, int32_t ste
     const int64_t at = (*pending)++;
     n->neuron[at] = i;
     n->layer[at] = (int32_t)l;
-    if (counters[SPIKES] < n->room) {
+    if (counters[SPIKES] < n->capacity) {
         int32_t *row = n->rows + 3 * counters[SPIKES];
         row[0] = pass, row[1] = step, row[2] = (int32_t)n->start[l] + i;
     }
@@ -149,7 +150,7 @@ static int64_t choose(Net *n, uint64_t seed_key, int32_t step, int64_t *pending)
     const int64_t all = *pending;
     int64_t k = all < n->group_size ? all : n->group_size;
     if (n->policy == LAYER_SYNC) k = all; /* in a stack one layer is pending, in order */
-    if (n->policy == LAYER_SYNC || n->policy == FIFO) { /* it stands in the order of arrival */
+    if (n->policy == LAYER_SYNC || n->policy == FIFO) { /* the pending set is in the order of arrival */
         memcpy(n->group, n->neuron, k * sizeof(int32_t));
         memcpy(n->group_layer, n->layer, k * sizeof(int32_t));
         memmove(n->neuron, n->neuron + k, (all - k) * sizeof(int32_t));
@@ -162,7 +163,7 @@ static int64_t choose(Net *n, uint64_t seed_key, int32_t step, int64_t *pending)
         for (int64_t i = 0; i < all; i++)
             n->key[i] = mix(prefix + G * (uint64_t)(n->start[n->layer[i]] + n->neuron[i] + 1));
     } else {
-        for (int64_t i = 0; i < all; i++) { /* above a threshold above 0: bits sort as values */
+        for (int64_t i = 0; i < all; i++) { /* momenta exceed a positive threshold, so bits sort as values */
             uint32_t bits;
             memcpy(&bits, n->momentum + n->offset[n->layer[i]] + n->neuron[i], 4);
             n->key[i] = ~(uint64_t)bits;
@@ -184,7 +185,7 @@ static int64_t choose(Net *n, uint64_t seed_key, int32_t step, int64_t *pending)
 }
 
 static void log_slots(Net *n, int32_t pass, int32_t step, int64_t slots, int64_t *counters) {
-    for (int64_t s = 0; s < slots && counters[DELIVERED] + s < n->room; s++) {
+    for (int64_t s = 0; s < slots && counters[DELIVERED] + s < n->capacity; s++) {
         int32_t *slot = n->slots + 3 * (counters[DELIVERED] + s);
         slot[0] = pass, slot[1] = step;
         slot[2] = (int32_t)n->start[n->group_layer[s]] + n->group[s];

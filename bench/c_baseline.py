@@ -1,6 +1,6 @@
-"""The limit: our semantics in a small C loop, what a dense stack costs without Python or asyncio.
+"""The C baseline: a dense stack with the same semantics in a small C loop, without Python.
 
-It is compiled for this very machine at first use and called by ctypes.
+The loop is compiled for this machine at first use and called through ctypes.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from neuroasync import Dense, Model, SpikeTrain
 
-__all__ = ["Limit", "LimitResult", "compiler", "fits"]
+__all__ = ["CLoop", "CLoopResult", "compiler", "fits"]
 
 _LANES: Final = 16
 _FLAGS: Final = ("-O3", "-march=native", "-ffp-contract=off", "-shared", "-fPIC")
@@ -34,18 +34,18 @@ _ARRAYS: Final = (
 
 
 class _Net(ctypes.Structure):
-    """``Net`` of ``c_baseline.c``: numbers, then pointers, in its order."""
+    """``Net`` of ``c_baseline.c``: numbers, then pointers, in the order of the C declaration."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in _SCALARS),
         *((name, ctypes.c_void_p) for name in _ARRAYS),
-        ("room", ctypes.c_int64),
+        ("capacity", ctypes.c_int64),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class LimitResult:
-    """What a sample came to: label (None: no vote) and counts, as in a ``Decision``."""
+class CLoopResult:
+    """Label (None: no vote) and counts of a sample, as in a ``Decision``."""
 
     label: int | None
     votes: tuple[int, ...]
@@ -55,27 +55,27 @@ class LimitResult:
     spikes: int
 
 
-class Limit:
-    """A dense stack, ready to decide in C, until quiet, with prioritised input.
+class CLoop:
+    """A dense stack that the C loop runs until quiet, with prioritised input.
 
     Args:
-        model: of which :func:`fits` is true.
+        model: a model for which :func:`fits` is true.
         policy: ``"layer-sync"``, ``"random"``, ``"momentum"`` or ``"fifo"``.
-        group_size: F.
-        room: spikes of a sample that :meth:`fired` and :meth:`delivered` keep.
+        group_size: the group size F.
+        capacity: maximum number of spikes per sample that :meth:`fired` and :meth:`delivered` keep.
 
     Raises:
-        ValueError: the model is no plain dense stack.
-        RuntimeError: there is no C compiler, or it fails.
+        ValueError: the model is not a plain dense stack.
+        RuntimeError: there is no C compiler, or compiling fails.
     """
 
-    def __init__(self, model: Model, policy: str, group_size: int, room: int = 2**16) -> None:
+    def __init__(self, model: Model, policy: str, group_size: int, capacity: int = 2**16) -> None:
         if not fits(model):
             raise ValueError(
-                "model: expected a plain stack of dense layers; see bench.c_baseline.fits"
+                "model must be a plain stack of dense layers; see bench.c_baseline.fits"
             )
         self._decide = _library().decide
-        self._arrays = _layout(model) | _scratch(model, room)
+        self._arrays = _layout(model) | _scratch(model, capacity)
         self._counters = np.zeros(len(_COUNTERS), np.int64)
         pointers = {name: array.ctypes.data for name, array in self._arrays.items()}
         self._net = _Net(
@@ -85,14 +85,14 @@ class Limit:
             policy=_POLICIES[policy],
             group_size=group_size,
             subtract=model.populations[0].neuron.reset == "subtract",
-            room=room,
+            capacity=capacity,
             **{name: pointers[name] for name in _ARRAYS},
         )
         self._reference = ctypes.byref(self._net)
         self._counters_at = self._counters.ctypes.data
 
-    def decide(self, train: SpikeTrain, seed: int) -> LimitResult:
-        """Decide on one sample from rest; ``seed`` is that of its order keys."""
+    def decide(self, train: SpikeTrain, seed: int) -> CLoopResult:
+        """Decide on one sample from rest; ``seed`` is the seed of its order keys."""
         self._decide(
             self._reference,
             train.t_us.ctypes.data,
@@ -103,28 +103,34 @@ class Limit:
         )
         steps, rounds, synops, spikes, _, label = self._counters.tolist()
         votes = tuple(self._arrays["votes"].tolist())
-        return LimitResult(None if label < 0 else label, votes, steps, rounds, synops, spikes)
+        return CLoopResult(None if label < 0 else label, votes, steps, rounds, synops, spikes)
 
     def fired(self) -> NDArray[np.int64]:
-        """The latest sample's spikes in firing order, i64[spikes, 3] of (pass, step, neuron)."""
+        """Return the spikes of the latest sample in firing order, i64[spikes, 3].
+
+        The columns are pass, step and neuron.
+        """
         return self._logged("rows", "spikes")
 
     def delivered(self) -> NDArray[np.int64]:
-        """What it delivered but input, in slot order, i64[deliveries, 3] likewise."""
+        """Return the spikes delivered (except input) in slot order, i64[deliveries, 3]."""
         return self._logged("slots", "delivered")
 
     def _logged(self, name: str, counter: str) -> NDArray[np.int64]:
         count = int(self._counters[_COUNTERS.index(counter)])
-        if count > self._net.room:
-            raise ValueError(f"{counter}: {count}, expected at most {self._net.room}, the room")
+        if count > self._net.capacity:
+            raise ValueError(
+                f"{counter} must be at most {self._net.capacity}, the log capacity, got {count}"
+            )
         return self._arrays[name][:count].astype(np.int64)
 
 
 def fits(model: Model) -> bool:
-    """Whether the model is what the C loop can run: layers, densely connected, each to the next.
+    """Return whether the C loop can run the model.
 
-    All neurons share a reset and are refractory; time constants and thresholds are numbers;
-    there are no biases and no delays, and input comes in timesteps.
+    It runs stacks of dense layers, each connected to the next, whose neurons share a reset and are
+    refractory. Time constants and thresholds are numbers; biases, delays and event-driven input
+    (``timestep_us`` = 0) are not supported.
     """
     names = ["input", *(p.name for p in model.populations)]
     stack = [(c.source, c.target) for c in model.connections] == list(pairwise(names))
@@ -142,7 +148,7 @@ def fits(model: Model) -> bool:
 
 
 def compiler() -> str | None:
-    """Path of the C compiler, or None if there is none."""
+    """Return the path of the C compiler, or None if there is none."""
     return shutil.which("cc")
 
 
@@ -152,13 +158,13 @@ def _library() -> ctypes.CDLL:
     if cc is None:
         raise RuntimeError("no C compiler: `cc` is not on the path; install one (gcc, clang)")
     with tempfile.TemporaryDirectory() as folder:
-        built = Path(folder) / "limit.so"
+        built = Path(folder) / "c_baseline.so"
         source = Path(__file__).with_name("c_baseline.c")
         command = [cc, *_FLAGS, str(source), "-o", str(built)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
-        library = ctypes.CDLL(str(built))  # stays loaded when its file is gone
+        library = ctypes.CDLL(str(built))  # The library stays loaded after its file is deleted.
     at, number = ctypes.c_void_p, ctypes.c_int64
     library.decide.argtypes = [at, at, at, number, ctypes.c_uint64, at]
     library.decide.restype = None
@@ -184,10 +190,12 @@ def _layout(model: Model) -> dict[str, NDArray[np.generic]]:
         "weight": weight,
         "decay": np.array(decay, np.float32),
         "threshold": np.array([n.v_threshold for n in neurons], np.float32),
-    } | {f"rows of weight {k}": row for k, row in enumerate(rows)}  # kept alive
+    } | {
+        f"rows of weight {k}": row for k, row in enumerate(rows)
+    }  # The dictionary keeps the rows alive.
 
 
-def _scratch(model: Model, room: int) -> dict[str, NDArray[np.generic]]:
+def _scratch(model: Model, capacity: int) -> dict[str, NDArray[np.generic]]:
     layers, neurons, inputs = len(model.populations), model.size, model.input_size
     classes = model.populations[-1].size
     padded = sum(-(-p.size // _LANES) * _LANES for p in model.populations)
@@ -201,13 +209,13 @@ def _scratch(model: Model, room: int) -> dict[str, NDArray[np.generic]]:
         "present": (np.uint64, inputs // 64 + 1),
         **dict.fromkeys(("arrived", "reached"), (np.int32, layers)),
         **dict.fromkeys(("votes", "latest"), (np.int64, classes)),
-        **dict.fromkeys(("rows", "slots"), (np.int32, (room, 3))),
+        **dict.fromkeys(("rows", "slots"), (np.int32, (capacity, 3))),
     }
     return {name: _aligned(shape, dtype) for name, (dtype, shape) in shapes.items()}
 
 
 def _aligned(shape: int | tuple[int, ...], dtype: type[np.generic]) -> NDArray[np.generic]:
-    """Zeros that begin at a multiple of 64 bytes, as vector loads want."""
+    """Return zeros whose address is a multiple of 64 bytes, for aligned vector loads."""
     wanted = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(wanted + 64, np.uint8)
     at = -raw.ctypes.data % 64

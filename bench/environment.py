@@ -1,4 +1,4 @@
-"""What ran the benchmark: machine, versions, commit. What pyperf knows of a machine, it tells."""
+"""The environment of a benchmark: machine (as pyperf describes it), versions and commit."""
 
 import importlib.metadata
 import subprocess
@@ -22,10 +22,10 @@ _KEYS: Final = (
 
 
 def describe() -> dict[str, str]:
-    """Everything that figures should not be read without; what is not known is absent.
+    """Return a description of machine, versions, commit and date; unknown entries are absent.
 
     Raises:
-        ModuleNotFoundError: pyperf is not installed; the extra ``bench`` has it.
+        ModuleNotFoundError: pyperf is not installed; it is part of the extra ``bench``.
     """
     import pyperf
 
@@ -49,7 +49,7 @@ def _versions() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """The checkout's commit, with ``+`` if files differ from it."""
+    """Return the commit of the checkout, followed by ``+`` if files differ from it."""
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
         commit, changes = (

@@ -31,8 +31,8 @@ _CLOSE: Final = 0x88
 _SETTLE_S: Final = 60.0
 
 
-class Answer(msgspec.Struct):
-    """Of a sample: a decision, or why there is none."""
+class Response(msgspec.Struct):
+    """Response to a sample: a decision, or the reason why there is none."""
 
     sample: int | None = None
     label: int | None = None
@@ -44,21 +44,21 @@ class Answer(msgspec.Struct):
     dropped: bool = False
 
 
-_DECODER: Final = msgspec.msgpack.Decoder(Answer)
+_DECODER: Final = msgspec.msgpack.Decoder(Response)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one process does.
+    """The load of one client process.
 
     Attributes:
-        host, port: of the server.
-        connections: how many.
-        first: number of the first connection; connection c has the seed c and begins with sample
-            7 * c of the file, and goes around in it.
-        samples_per_s: of all connections together; they take turns.
-        seconds: how long to send.
-        query: of the address, besides the seed.
+        host, port: address of the server.
+        connections: number of connections.
+        first: number of the first connection. Connection c has the seed c, begins with sample
+            7 * c of the file and wraps around at its end.
+        samples_per_s: rate of all connections together; they take turns.
+        seconds: duration of sending.
+        query: query parameters besides the seed.
     """
 
     host: str
@@ -72,18 +72,18 @@ class Load:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one connection.
+    """The outcome of one connection.
 
     Attributes:
-        number: of the connection, and its seed.
-        sent: samples.
+        number: number of the connection, and its seed.
+        sent: samples sent.
         withheld: samples that were due while the socket was full.
-        decided: (label, votes, spikes, rounds) by sample.
-        latency_ms: from when the sample was due to its decision, of those decided.
-        server_ms: the server's own measure.
-        dropped, refused: samples that were answered so.
-        twice: answers to samples that had been answered.
-        code: why the connection was closed; 0 if it was not, by the server.
+        decided: (label, votes, spikes, rounds) by sample number.
+        latency_ms: time from the due time of each decided sample to its decision.
+        server_ms: the latency that the server reports.
+        dropped, refused: numbers of the samples that were dropped or refused.
+        twice: responses to samples that already had one.
+        code: close code of the server; 0 if the server did not close the connection.
     """
 
     number: int
@@ -99,12 +99,12 @@ class Outcome:
 
     @property
     def answered(self) -> int:
-        """Samples with an answer of any kind."""
+        """Number of samples with a response of any kind."""
         return len(self.decided) + len(self.dropped) + len(self.refused)
 
 
 def frame(payload: bytes, opcode: int = _BINARY) -> bytes:
-    """A client's frame, masked with zeros: such a mask changes nothing."""
+    """Return a websocket frame of a client, masked with zeros, which change nothing."""
     if len(payload) < 126:
         head = struct.pack("!BB", opcode, 0x80 | len(payload))
     elif len(payload) < 2**16:
@@ -115,7 +115,7 @@ def frame(payload: bytes, opcode: int = _BINARY) -> bytes:
 
 
 def sample_frames(spikes: SpikeTrains) -> list[bytes]:
-    """A frame for each sample of a file, whole."""
+    """Return one frame for each sample of a file."""
     frames = []
     for events in spikes:
         payload = format_events(EventMessage(events, end=True), binary=True)
@@ -125,7 +125,7 @@ def sample_frames(spikes: SpikeTrains) -> list[bytes]:
 
 
 class Client(asyncio.Protocol):
-    """One connection: sends frames, and notes the answers."""
+    """One connection, which sends frames and records the responses."""
 
     def __init__(self, path: str, outcome: Outcome) -> None:
         loop = asyncio.get_running_loop()
@@ -140,8 +140,8 @@ class Client(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for a websocket."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop has a class of its own
+        """Send the websocket handshake."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop has its own transport class.
         key = base64.b64encode(os.urandom(16)).decode()
         self.transport.write(
             f"GET {self._path} HTTP/1.1\r\nHost: load\r\nUpgrade: websocket\r\n"
@@ -150,22 +150,22 @@ class Client(asyncio.Protocol):
         )
 
     def pause_writing(self) -> None:
-        """The socket takes no more."""
+        """Withhold samples while the socket is full."""
         self.is_full = True
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Send again once the socket has drained."""
         self.is_full = False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end."""
+        """Complete the futures that wait for this connection."""
         self.is_full = True
         for future in (self.opened, self.lost):
             if not future.done():
                 future.set_result(None)
 
     def send(self, data: bytes, due_s: float) -> None:
-        """Send the next sample, which was due then."""
+        """Send the next sample, or withhold it while the socket is full."""
         if self.is_full:
             self.outcome.withheld += 1
             return
@@ -181,7 +181,7 @@ class Client(asyncio.Protocol):
         self.transport.write(frame(struct.pack("!H", 1000), _CLOSE))
 
     def data_received(self, data: bytes) -> None:
-        """Note what the server says."""
+        """Parse the frames of the server and record them."""
         buffer = self._buffer
         buffer += data
         if not self._is_open:
@@ -216,20 +216,25 @@ class Client(asyncio.Protocol):
         elif opcode == 0x89:
             self.transport.write(frame(payload, 0x8A))
 
-    def _note(self, answer: Answer, now_s: float) -> None:
-        out, n = self.outcome, answer.sample
+    def _note(self, response: Response, now_s: float) -> None:
+        out, n = self.outcome, response.sample
         if n is None or n in out.decided or n in out.dropped or n in out.refused:
             out.twice += 1
-        elif not answer.error:
-            out.decided[n] = (answer.label, tuple(answer.votes), answer.spikes, answer.rounds)
+        elif not response.error:
+            out.decided[n] = (
+                response.label,
+                tuple(response.votes),
+                response.spikes,
+                response.rounds,
+            )
             out.latency_ms.append(1e3 * (now_s - self.due_s[n]))
-            out.server_ms.append(answer.latency_ms)
+            out.server_ms.append(response.latency_ms)
         else:
-            (out.dropped if answer.dropped else out.refused).add(n)
+            (out.dropped if response.dropped else out.refused).add(n)
 
 
 def run_load(load: Load, spikes: SpikeTrains) -> list[Outcome]:
-    """Connect, send on schedule, wait for the answers that are missing, and leave."""
+    """Connect, send on schedule, wait for outstanding responses, and disconnect."""
     return uvloop.run(_run(load, sample_frames(spikes)))
 
 
@@ -261,7 +266,7 @@ async def _connect(load: Load) -> list[Client]:
 
 
 async def _send(load: Load, clients: Sequence[Client], frames: Sequence[bytes]) -> None:
-    """Send on schedule, whatever is answered."""
+    """Send on schedule, whatever the responses are."""
     total, gap_s = round(load.samples_per_s * load.seconds), 1 / load.samples_per_s
     begin_s, n = time.monotonic(), len(clients)
     for i in range(total):
@@ -278,5 +283,5 @@ async def _send(load: Load, clients: Sequence[Client], frames: Sequence[bytes]) 
 
 
 def samples_of(outcome: Outcome, spikes: SpikeTrains) -> SpikeTrains:
-    """What a connection sent."""
+    """Return the samples that a connection sent."""
     return spikes.take((7 * outcome.number + np.arange(outcome.sent)) % len(spikes))

@@ -1,4 +1,4 @@
-"""Clients that vanish, send garbage, or read nothing."""
+"""Misbehaving clients: they vanish, send garbage, or read nothing."""
 
 import contextlib
 import random
@@ -13,11 +13,11 @@ __all__ = ["harass"]
 
 _TEXT: Final = 0x81
 _NOTHING: Final = frame(b'{"end": true}', _TEXT)
-"""A whole sample, without events."""
+"""A complete sample without events."""
 
 
 def harass(port: int, frames: Sequence[bytes], seconds: float, seed: int) -> dict[str, int]:
-    """Connect again and again, and misbehave in turn in each way; return how often in which."""
+    """Connect repeatedly, misbehave in each way in turn, and return the counts by way."""
     rng = random.Random(seed)
     done = dict.fromkeys((*(_name(way) for way in _WAYS), "cut off for not reading"), 0)
     end_s = time.monotonic() + seconds
@@ -61,15 +61,15 @@ def _send_garbage(client: socket.socket, frames: Sequence[bytes], rng: random.Ra
     for _ in range(12):
         client.sendall(frame(rng.randbytes(rng.randrange(200))))
         client.sendall(frame(b'{"t_us": "now", "index": [[[', _TEXT))
-    client.settimeout(0.2)  # a client like this does not answer a close frame
-    while client.recv(65536):  # until the server has had enough
+    client.settimeout(0.2)  # Such a client does not answer a close frame.
+    while client.recv(65536):  # Read until the server closes the connection.
         pass
 
 
 def _break_the_protocol(client: socket.socket, frames: Sequence[bytes], rng: random.Random) -> None:
     del frames
     client.sendall(rng.randbytes(500))
-    client.settimeout(0.2)  # the server may as well wait for the rest of what seems a message
+    client.settimeout(0.2)  # The server may wait for the rest of an incomplete message.
     while client.recv(65536):
         pass
 
@@ -94,7 +94,7 @@ def _connected(port: int) -> socket.socket:
     )
     answer = b""
     while b"\r\n\r\n" not in answer:
-        part = client.recv(1)  # nothing of what follows
+        part = client.recv(1)  # Read nothing beyond the response head.
         if not part:
             raise OSError("no websocket")
         answer += part
@@ -102,7 +102,7 @@ def _connected(port: int) -> socket.socket:
 
 
 class _Silent:
-    """A client that sends samples without events, and never reads."""
+    """A client that sends samples without events and never reads."""
 
     def __init__(self, port: int) -> None:
         self._socket = _connected(port)
@@ -110,7 +110,7 @@ class _Silent:
         self._unsent = b""
 
     def send(self) -> bool:
-        """Send as much as the socket takes; return whether the connection is still there."""
+        """Send as much as the socket accepts; return whether the connection is still open."""
         self._unsent = self._unsent or _NOTHING * 100
         try:
             self._unsent = self._unsent[self._socket.send(self._unsent) :]
@@ -121,5 +121,5 @@ class _Silent:
         return True
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self._socket.close()

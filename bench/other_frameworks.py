@@ -1,7 +1,7 @@
-"""Other frameworks on the same weights: each a function from frames to the spikes of its layers.
+"""Other frameworks with the same weights, as functions from frames to the spikes of each layer.
 
 All are layer-synchronous, with decay 1/2 and reset to zero, in the fastest mode that their
-documentation has for a whole sample. Nothing of a sample is left for the next.
+documentation describes for a whole sample. Every sample starts from rest.
 """
 
 import math
@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from bench.reference_networks import DECAY, THRESHOLD
 
-__all__ = ["PEERS", "Peer", "installed"]
+__all__ = ["FRAMEWORKS", "Framework", "installed"]
 
-Peer: TypeAlias = Callable[[Any], Sequence[Any]]
-"""From a sample's frames (torch f32[T, inputs]; numpy's of numpy) to f32[T, neurons] a layer."""
+Framework: TypeAlias = Callable[[Any], Sequence[Any]]
+"""From the frames of a sample (f32[T, inputs], torch or numpy) to f32[T, neurons] per layer."""
 
 Weights: TypeAlias = Sequence[NDArray[np.float32]]
 """f32[target, source] of each layer."""
 
 
-def _numpy_loop(weights: Weights) -> Peer:
+def _numpy_loop(weights: Weights) -> Framework:
     def run(frames: NDArray[np.float32]) -> Sequence[Any]:
         v = [np.zeros(len(w), np.float32) for w in weights]
         spikes: list[list[Any]] = [[] for _ in weights]
@@ -39,7 +39,7 @@ def _numpy_loop(weights: Weights) -> Peer:
     return run
 
 
-def _torch_loop(weights: Weights) -> Peer:
+def _torch_loop(weights: Weights) -> Framework:
     import torch
 
     tensors = [torch.from_numpy(w.T.copy()) for w in weights]
@@ -58,7 +58,7 @@ def _torch_loop(weights: Weights) -> Peer:
     return run
 
 
-def _snntorch(weights: Weights) -> Peer:
+def _snntorch(weights: Weights) -> Framework:
     import snntorch
     import torch
 
@@ -82,11 +82,11 @@ def _snntorch(weights: Weights) -> Peer:
     return run
 
 
-def _norse(weights: Weights) -> Peer:
+def _norse(weights: Weights) -> Framework:
     import norse.torch as norse
     import torch
 
-    # v += dt / tau (i - v): weights are divided by dt / tau, which is exact.
+    # Norse computes v += dt / tau (i - v), so the weights are divided by dt / tau; this is exact.
     rate = (1 - DECAY) / 1e-3
     parameters = norse.LIFBoxParameters(
         tau_mem_inv=torch.tensor(rate), v_th=torch.tensor(THRESHOLD)
@@ -106,7 +106,7 @@ def _norse(weights: Weights) -> Peer:
     return run
 
 
-def _spikingjelly(weights: Weights) -> Peer:
+def _spikingjelly(weights: Weights) -> Framework:
     from spikingjelly.activation_based import functional, neuron
 
     linears = [_linear(w) for w in weights]
@@ -132,7 +132,7 @@ def _spikingjelly(weights: Weights) -> Peer:
     return run
 
 
-def _sinabs(weights: Weights) -> Peer:
+def _sinabs(weights: Weights) -> Framework:
     import sinabs.layers
     import torch
     from sinabs.activation import MembraneReset, SingleSpike
@@ -168,7 +168,7 @@ def _linear(weight: NDArray[np.float32]) -> Any:
     return linear.eval()
 
 
-PEERS: Final[dict[str, tuple[str, Callable[[Weights], Peer]]]] = {
+FRAMEWORKS: Final[dict[str, tuple[str, Callable[[Weights], Framework]]]] = {
     "numpy loop": ("numpy", _numpy_loop),
     "torch loop": ("torch", _torch_loop),
     "snnTorch": ("snntorch", _snntorch),
@@ -176,10 +176,10 @@ PEERS: Final[dict[str, tuple[str, Callable[[Weights], Peer]]]] = {
     "SpikingJelly, multi-step": ("spikingjelly", _spikingjelly),
     "sinabs, whole sequence": ("sinabs", _sinabs),
 }
-"""Package that each needs, and what makes it."""
+"""For each framework: the package that it needs, and a function that makes a runner."""
 
 
 def installed(name: str) -> bool:
-    """Whether the peer can be made here."""
-    package, _ = PEERS[name]
+    """Return whether the packages of a framework are installed."""
+    package, _ = FRAMEWORKS[name]
     return find_spec(package) is not None and (package == "numpy" or find_spec("torch") is not None)

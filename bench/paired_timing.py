@@ -1,7 +1,7 @@
-"""Paired timing: contenders take turns in one run, so that a noisy machine hits all alike.
+"""Paired timing: contenders take turns in one run, so that noise of the machine affects all alike.
 
-pyperf runs one benchmark after the other, each in processes of its own: it can neither interleave
-contenders nor await one inside a running event loop, and it keeps means, no percentiles.
+pyperf is no substitute: it runs benchmarks one after the other in separate processes, cannot await
+a contender inside a running event loop, and keeps means instead of percentiles.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Contender:
-    """Something to be timed.
+    """A function to time.
 
     Attributes:
-        name: unique among those it is paired with.
-        run: does the work of call number k, counted from 0, and returns what it came to; plain
-            or async. All contenders do the same work at the same k.
+        name: unique name.
+        run: does the work of call number k, counted from 0, and returns its outcome; a plain or
+            async function. All contenders do the same work at the same k.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Of n values, nearest rank from above: p99 of 100 values is the 99th."""
+    """Quantiles of n values by nearest rank: p99 of 100 values is the 99th."""
 
     n: int
     p50: float
@@ -47,12 +47,12 @@ class Quantiles:
 
 @dataclass(frozen=True, eq=False)
 class Timings:
-    """What the contenders took.
+    """The measured times.
 
     Attributes:
-        names: of the contenders.
+        names: names of the contenders.
         seconds: f64[contenders, rounds, calls].
-        outcomes: what each contender's calls returned, in order of k.
+        outcomes: return values of each contender, in order of k.
     """
 
     names: tuple[str, ...]
@@ -60,18 +60,18 @@ class Timings:
     outcomes: dict[str, list[Any]]
 
     def quantiles(self, name: str) -> Quantiles:
-        """Seconds of a call of ``name``."""
+        """Return the quantiles of the seconds that a call of ``name`` took."""
         return quantiles(self.seconds[self.names.index(name)])
 
     def mean(self, name: str) -> float:
-        """Mean seconds of a call of ``name``: for rates."""
+        """Return the mean seconds of a call of ``name``, for rates."""
         return float(self.seconds[self.names.index(name)].mean())
 
     def ratios(self, name: str, baseline: str) -> NDArray[np.float64]:
-        """How many times the baseline's time ``name`` took, f64[rounds]; report the median.
+        """Return the time of ``name`` divided by that of the baseline, f64[rounds].
 
-        Of a round's calls the median counts: one that the machine interrupted would outweigh
-        all others. What the contender itself does to its tail is in its quantiles.
+        Each round contributes the median of its calls: a single call that the machine
+        interrupted would outweigh all others in a mean. Tails are visible in the quantiles.
         """
         typical: NDArray[np.float64] = np.median(self.seconds, axis=2)
         ratio: NDArray[np.float64] = (
@@ -81,7 +81,7 @@ class Timings:
 
 
 def quantiles(values: NDArray[np.float64] | Sequence[float]) -> Quantiles:
-    """Quantiles of at least one value."""
+    """Return the quantiles of at least one value."""
     flat = np.sort(np.asarray(values, np.float64).ravel())
     ranks = [int(np.ceil(q * flat.size)) - 1 for q in (0.5, 0.9, 0.99, 1.0)]
     p50, p90, p99, largest = (float(flat[max(rank, 0)]) for rank in ranks)
@@ -91,16 +91,16 @@ def quantiles(values: NDArray[np.float64] | Sequence[float]) -> Quantiles:
 async def take_turns(
     contenders: Sequence[Contender], rounds: int, calls: int, *, warmup: int = 1
 ) -> Timings:
-    """Time the contenders in rounds; each makes ``calls`` calls in each, in turns.
+    """Time the contenders in rounds, in which each makes ``calls`` calls in a row.
 
-    Several calls a turn, because the first finds the caches as another contender left them.
-    Turns are shuffled, because who comes after whom would else be the same in every round.
+    A turn has several calls because the first finds the caches as another contender left them.
+    The order of turns is shuffled so that it differs from round to round.
 
     Args:
-        contenders: with different names.
-        rounds: that are timed.
-        calls: of each contender in each round, timed one by one.
-        warmup: rounds before, not timed.
+        contenders: contenders with different names.
+        rounds: number of timed rounds.
+        calls: calls of each contender in each round, timed one by one.
+        warmup: number of untimed rounds before.
     """
     shuffled = random.Random(0)
     seconds = np.zeros((len(contenders), rounds, calls))
@@ -120,7 +120,7 @@ async def take_turns(
                 kept.append(outcome)
                 if r >= 0:
                     seconds[c, r, k] = took
-            await asyncio.sleep(0)  # the turn's time budget is the next contender's, whole
+            await asyncio.sleep(0)  # The next contender starts with a fresh time slice.
     return Timings(tuple(c.name for c in contenders), seconds, outcomes)
 
 

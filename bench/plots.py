@@ -1,45 +1,45 @@
-"""Pictures of a run: cost against size, and against activity."""
+"""Figures of a run: cost against network size and against activity."""
 
 from pathlib import Path
 
-from bench.result import Answer, Line
+from bench.result import Line, Result
 
 __all__ = ["draw"]
 
 _AXES = {"sizes": ("synapses", "synapses"), "activity": ("events", "input events a sample")}
-"""The figure along the x axis of each question that is drawn, and its title."""
+"""For each question that is drawn: the figure along the x axis, and the title of that axis."""
 
 
-def draw(answers: list[Answer], folder: Path, stem: str) -> list[Path]:
-    """Draw what can be drawn of ``answers`` to ``{stem}-{question}.svg``.
+def draw(results: list[Result], folder: Path, stem: str) -> list[Path]:
+    """Draw the results that have a figure to ``{stem}-{question}.svg`` and return the paths.
 
     Raises:
-        ModuleNotFoundError: matplotlib is not installed; the extra ``bench`` has it.
+        ModuleNotFoundError: matplotlib is not installed; it is part of the extra ``bench``.
     """
     from matplotlib.figure import Figure
 
     paths = []
-    for answer in answers:
-        if answer.name not in _AXES:
+    for result in results:
+        if result.name not in _AXES:
             continue
-        figure_name, title = _AXES[answer.name]
-        drawn = [line for line in answer.lines if line.values and figure_name in line.figures]
-        drawn.sort(key=lambda line: line.figures[figure_name])
+        figure_name, title = _AXES[result.name]
+        lines = [line for line in result.lines if line.values and figure_name in line.figures]
+        lines.sort(key=lambda line: line.figures[figure_name])
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.add_subplot(xscale="log", yscale="log")
-        for kind in dict.fromkeys(map(_kind, drawn)):
-            alike = [line for line in drawn if _kind(line) == kind]
-            xs = [line.figures[figure_name] for line in alike]
+        for kind in dict.fromkeys(map(_kind, lines)):
+            points = [line for line in lines if _kind(line) == kind]
+            xs = [line.figures[figure_name] for line in points]
             for quantile, style in (("p50", "o-"), ("p99", "o:")):
-                ys = [getattr(line.values, quantile) for line in alike]
+                ys = [getattr(line.values, quantile) for line in points]
                 axes.plot(xs, ys, style, label=f"{kind} {quantile}")
-        for line in drawn:
+        for line in lines:
             axes.annotate(_label(line), (line.figures[figure_name], _p50(line)), fontsize=7)
-        axes.set(xlabel=title, ylabel=f"{answer.unit} a decision", title=answer.question)
+        axes.set(xlabel=title, ylabel=f"{result.unit} a decision", title=result.question)
         axes.title.set_fontsize(9)
         axes.legend()
         axes.grid(alpha=0.3)
-        paths.append(folder / f"{stem}-{answer.name}.svg")
+        paths.append(folder / f"{stem}-{result.name}.svg")
         figure.savefig(paths[-1])
     return paths
 
@@ -49,7 +49,7 @@ def _p50(line: Line) -> float:
 
 
 def _kind(line: Line) -> str:
-    """Word that the line has in common with those it is joined to: ``dense``, not ``64``."""
+    """Return the word that lines of one curve share: ``dense``, not ``64``."""
     return next(word for word in line.name.split() if not word.isdigit())
 
 

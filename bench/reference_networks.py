@@ -1,4 +1,4 @@
-"""Networks and samples that the questions are asked about, computed from seeds.
+"""The networks and samples of the questions, generated from seeds.
 
 All weights are multiples of 1/64, the decay in a timestep is exactly 1/2 and the threshold lies
 off the grid of potentials: sums are exact in float32 in any order, and no potential equals its
@@ -40,9 +40,9 @@ EVENTS: Final = 150
 """Input events in a timestep."""
 GROUP_SIZE: Final = 8
 REFERENCE: Final = (INPUTS, 64, 64, 64, 10)
-"""Sizes of the reference network: some 475 spikes in 70 forward steps at random order, F = 8."""
+"""Sizes of the reference network: about 475 spikes in 70 forward steps, random order, F = 8."""
 DECAY: Final = 0.5
-"""Of the potentials, in a timestep."""
+"""Decay of the membrane potentials per timestep."""
 THRESHOLD: Final = 1 + 2**-17
 
 _TAU_US: Final = TIMESTEP_US / math.log(2)
@@ -50,10 +50,10 @@ _SEED: Final = 2
 # Found by a search over gains and means for 470 spikes of the reference network, spread over
 # its layers; with the shares below, wider layers fire at about the same rates.
 _GAIN: Final = (1.2, 0.9)
-"""Standard deviation of the current of a neuron: in the first layer, in others."""
+"""Standard deviation of the current of a neuron, in the first layer and in the others."""
 _MEAN: Final = (0.2, 0.3)
 _ACTIVE: Final = 0.25
-"""Share of a layer that is taken to fire in a timestep."""
+"""Fraction of a layer that is assumed to fire in a timestep."""
 
 
 def dense_stack(
@@ -61,12 +61,12 @@ def dense_stack(
     reset: Literal["zero", "subtract"] = "zero",
     seed: int = _SEED,
 ) -> Model:
-    """A stack of dense layers that fires well on :func:`samples`.
+    """Return a stack of dense layers that fires at moderate rates on :func:`samples`.
 
     Args:
-        sizes: of the input and of each layer.
-        reset: of all neurons.
-        seed: of the weights.
+        sizes: sizes of the input and of each layer.
+        reset: reset of all neurons.
+        seed: seed of the weights.
     """
     rng = np.random.default_rng(seed)
     names = _names(len(sizes) - 1)
@@ -83,7 +83,7 @@ def dense_stack(
 
 
 def conv_stack() -> Model:
-    """Two convolutions and a dense layer on 2 x 34 x 34 input: 3,618 neurons."""
+    """Return two convolutions and a dense layer on 2 x 34 x 34 input: 3,618 neurons."""
     rng = np.random.default_rng(_SEED)
     shapes = [(2, 34, 34), (8, 17, 17), (16, 9, 9), (10,)]
     names = _names(3)
@@ -103,16 +103,16 @@ def conv_stack() -> Model:
 
 
 def as_bundle(model: Model, policy: str = "random", group_size: int = GROUP_SIZE) -> Bundle:
-    """The network as a user has it."""
+    """Return the network as a bundle with a policy."""
     return Bundle(model, policy=PolicySpec(policy, group_size))
 
 
 def samples(
     count: int, events: int = EVENTS, inputs: int = INPUTS, seed: int = 0
 ) -> list[SpikeTrain]:
-    """Samples of ``TIMESTEPS`` timesteps, each of ``events`` events at distinct random inputs.
+    """Return samples of ``TIMESTEPS`` timesteps, each with ``events`` events at distinct inputs.
 
-    Events come in no order of inputs, as from a sensor.
+    Events are not sorted by input, as those of a sensor.
     """
     rng = np.random.default_rng(seed)
     trains = []
@@ -127,16 +127,16 @@ def samples(
 
 
 def frames(train: SpikeTrain, inputs: int = INPUTS) -> NDArray[np.float32]:
-    """The sample as other frameworks take it: counts, f32[timesteps, inputs]."""
+    """Return the sample as frames for other frameworks: counts, f32[timesteps, inputs]."""
     counts = np.zeros((TIMESTEPS, inputs), np.float32)
     np.add.at(counts, (train.t_us // TIMESTEP_US, train.index), 1)
     return counts
 
 
 def synapses(model: Model) -> int:
-    """Weights of dense and sparse connections, and one for each use of a convolution's.
+    """Return the number of synapses: weights, counted once per use in convolutions.
 
-    Uses at the border, where a kernel hangs over, are counted as well.
+    Uses at the border, where a kernel reaches beyond the input, are counted as well.
     """
     sizes = {p.name: p.size for p in model.populations}
     total = 0
@@ -159,7 +159,7 @@ def _neuron(reset: Literal["zero", "subtract"]) -> LIF:
 def _weights(
     rng: np.random.Generator, layer: int, active: float, shape: tuple[int, ...]
 ) -> NDArray[np.float32]:
-    """Multiples of 1/64 whose sum over ``active`` spikes has the mean and spread of the layer."""
+    """Return multiples of 1/64 whose sum over ``active`` spikes has the layer's mean and spread."""
     kind = min(layer, 1)
     drawn: NDArray[Any] = rng.normal(_MEAN[kind] / active, _GAIN[kind] / math.sqrt(active), shape)
     return (np.round(drawn * 64) / 64).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Answers as tables for people and as one JSON file a run."""
+"""Results as tables and as one JSON file per run."""
 
 import json
 from dataclasses import asdict
@@ -8,20 +8,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.result import Answer, Line
+from bench.result import Line, Result
 
-__all__ = ["as_json", "print_answer", "save"]
+__all__ = ["as_json", "print_result", "save"]
 
 _FORMAT = 1
 
 
-def as_json(answers: list[Answer], machine: dict[str, str]) -> dict[str, Any]:
-    """A run as plain data; ratios are medians of per-round ratios."""
-    return {"format": _FORMAT, "machine": machine, "answers": [asdict(a) for a in answers]}
+def as_json(results: list[Result], machine: dict[str, str]) -> dict[str, Any]:
+    """Return a run as plain data. Ratios are medians of the ratios of each round."""
+    return {"format": _FORMAT, "machine": machine, "answers": [asdict(a) for a in results]}
 
 
 def save(run: dict[str, Any], folder: Path) -> Path:
-    """Write the run to a new file in ``folder``, named by its date."""
+    """Write the run to a new file in ``folder`` whose name is the date, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     stamp = str(run["machine"]["date"]).replace(":", "").partition("+")[0]
     path = folder / f"{stamp}.json"
@@ -29,22 +29,22 @@ def save(run: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def print_answer(answer: Answer, console: Console) -> None:
-    """Print the table of an answer, what was checked, and its notes."""
-    names = list(dict.fromkeys(name for line in answer.lines for name in line.figures))
-    console.print(f"{answer.name}: {answer.question}", style="bold", highlight=False)
+def print_result(result: Result, console: Console) -> None:
+    """Print the table of a result, its checks and its notes."""
+    names = list(dict.fromkeys(name for line in result.lines for name in line.figures))
+    console.print(f"{result.name}: {result.question}", style="bold", highlight=False)
     table = Table(box=None)
     table.add_column("")
     for column in ("n", "p50", "p90", "p99", "max", "ratio", "p10-p90", *names):
         table.add_column(column, justify="right")
     table.add_column("target")
-    for line in answer.lines:
+    for line in result.lines:
         table.add_row(line.name, *_cells(line), *(_figure(line, f) for f in names), line.target)
     console.print(table)
-    console.print(f"  {answer.unit}; ratio: to {answer.baseline}", highlight=False)
-    for check in answer.checks:
+    console.print(f"  {result.unit}; ratios refer to: {result.baseline}", highlight=False)
+    for check in result.checks:
         console.print(f"  checked: {check}", highlight=False, markup=False)
-    for note in answer.notes:
+    for note in result.notes:
         console.print(f"  note: {note}", highlight=False, markup=False)
     console.print()
 

@@ -1,4 +1,4 @@
-"""What a question comes to: lines of figures, a baseline, and what was checked."""
+"""The result of a question: lines of figures, a baseline, and the checks that passed."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,10 +9,10 @@ import numpy as np
 from bench.paired_timing import Quantiles, Timings
 
 __all__ = [
-    "Answer",
     "CheckError",
     "Line",
     "Question",
+    "Result",
     "Scale",
     "add_figures",
     "expect_same",
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class CheckError(Exception):
-    """Two ways to compute the same did not come to the same: figures would mean nothing."""
+    """Two contenders gave different results, so that their times cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,10 @@ class Scale:
     """How much is measured.
 
     Attributes:
-        rounds: paired rounds, at most.
-        calls: of each contender in a round.
-        seconds: of a measurement that runs for a time.
-        quick: whether the smallest sizes will do.
+        rounds: maximum number of paired rounds.
+        calls: calls of each contender per round.
+        seconds: duration of measurements that run for a fixed time.
+        quick: whether to measure only the smallest sizes.
     """
 
     rounds: int
@@ -42,22 +42,22 @@ class Scale:
     quick: bool = False
 
     def fewer(self, divisor: int) -> "Scale":
-        """For calls that take that much longer."""
+        """Return a scale for calls that take ``divisor`` times as long."""
         calls = max(1, self.calls // divisor)
         return Scale(max(3, self.rounds // divisor), calls, self.seconds, self.quick)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One contender's figures.
+    """The figures of one contender.
 
     Attributes:
-        name: what it is.
-        values: its quantiles, in the answer's unit; None for a line of a single figure.
-        ratio: median over rounds of its cost to the baseline's; 1 for the baseline itself.
+        name: name of the contender.
+        values: quantiles in the unit of the result; None for a line of single figures.
+        ratio: median over rounds of its cost divided by the cost of the baseline.
         ratio_spread: 10th and 90th percentile of those per-round ratios.
-        target: the largest ratio or value that is hoped for, in words.
-        figures: whatever else was measured or counted, by name with unit.
+        target: the ratio or value to reach, in words.
+        figures: further measurements and counts, by name with unit.
     """
 
     name: str
@@ -69,17 +69,17 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to one question.
+class Result:
+    """The result of one question.
 
     Attributes:
-        name: of the question, as in ``--only``.
-        question: in words.
-        unit: of the lines' quantiles.
-        baseline: the line that ratios are to.
-        lines: the figures.
-        checks: what was found to be the same, in words. Never empty.
-        notes: what to know when reading, and what was left out.
+        name: name of the question, as in ``--only``.
+        question: the question in words.
+        unit: unit of the quantiles.
+        baseline: name of the line that ratios refer to.
+        lines: the figures of each contender.
+        checks: the checks that passed, in words; never empty.
+        notes: remarks, and contenders that were left out.
     """
 
     name: str
@@ -91,12 +91,12 @@ class Answer:
     notes: tuple[str, ...] = ()
 
 
-Question: TypeAlias = Callable[[Scale], Coroutine[Any, Any, Answer]]
-"""Asked inside a running uvloop loop, unless it opens loops of its own."""
+Question: TypeAlias = Callable[[Scale], Coroutine[Any, Any, Result]]
+"""A coroutine function that runs in a uvloop event loop; it may open further event loops."""
 
 
 def lines_of(timings: Timings, baseline: str, unit_s: float = 1e-3) -> list[Line]:
-    """A line for each contender: its quantiles in units of ``unit_s`` seconds, its ratio."""
+    """Return a line per contender, with quantiles in units of ``unit_s`` seconds and the ratio."""
     lines = []
     for name in timings.names:
         ratios = timings.ratios(name, baseline)
@@ -107,32 +107,32 @@ def lines_of(timings: Timings, baseline: str, unit_s: float = 1e-3) -> list[Line
 
 
 def scaled(values: Quantiles, unit: float) -> Quantiles:
-    """The quantiles in another unit, of the size ``unit`` in the present one."""
+    """Return the quantiles divided by ``unit``."""
     p50, p90, p99, largest = (v / unit for v in (values.p50, values.p90, values.p99, values.max))
     return Quantiles(values.n, p50, p90, p99, largest)
 
 
 def add_figures(line: Line, figures: dict[str, float], target: str = "") -> Line:
-    """The line with more figures, and a target if one is given."""
+    """Return the line with further figures, and with the target if one is given."""
     return replace(line, figures=line.figures | figures, target=target or line.target)
 
 
-def expect_same(what: str, outcomes: Mapping[str, Iterable[object]]) -> str:
-    """Say that all outcomes are the same.
+def expect_same(label: str, outcomes: Mapping[str, Iterable[object]]) -> str:
+    """Check that all outcomes are equal and return a sentence that says so.
 
     Args:
-        what: is the same, in words.
-        outcomes: by who came to them; in the same order.
+        label: what is compared, in words.
+        outcomes: the outcomes of each contender, in the same order.
 
     Raises:
-        CheckError: two differ; says whose, and where.
+        CheckError: two outcomes differ; the message names the contenders and the call.
     """
     (first, expected), *others = ((name, list(values)) for name, values in outcomes.items())
-    for name, found in others:
-        if len(found) != len(expected):
-            raise CheckError(f"{what}: {name} has {len(found)}, {first} has {len(expected)}")
-        for k, (a, b) in enumerate(zip(expected, found, strict=True)):
+    for name, values in others:
+        if len(values) != len(expected):
+            raise CheckError(f"{label}: {name} has {len(values)}, {first} has {len(expected)}")
+        for k, (a, b) in enumerate(zip(expected, values, strict=True)):
             if a != b:
-                raise CheckError(f"{what}: call {k}: {first} has {a}, {name} has {b}")
-    who = ", ".join(outcomes) if len(outcomes) <= 4 else f"each of {len(outcomes)}"
-    return f"{what}: same in {len(expected)} calls of {who}"
+                raise CheckError(f"{label}: call {k}: {first} has {a}, {name} has {b}")
+    names = ", ".join(outcomes) if len(outcomes) <= 4 else f"each of {len(outcomes)}"
+    return f"{label}: same in {len(expected)} calls of {names}"

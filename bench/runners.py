@@ -1,4 +1,4 @@
-"""neuroasync as it is timed: sessions in a running loop, and samples without a loop."""
+"""The contenders of neuroasync: sessions in an event loop, and the bare engine without one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.c_baseline import LimitResult
+from bench.c_baseline import CLoopResult
 from neuroasync import Bundle, Decision, Network, Session, SpikeTrain
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
@@ -19,7 +19,7 @@ __all__ = ["Counts", "bare_decider", "counts", "open_session", "recorded", "sess
 
 
 class Counts(NamedTuple):
-    """What two deciders must agree on; spikes and votes to the last one."""
+    """The counts that two contenders must agree on exactly."""
 
     label: int | None
     votes: tuple[int, ...]
@@ -29,11 +29,11 @@ class Counts(NamedTuple):
     spikes: int
 
 
-def counts(result: Decision | LimitResult | Counts) -> Counts:
-    """The counts of a decision, of ours or of the C loop's."""
+def counts(result: Decision | CLoopResult | Counts) -> Counts:
+    """Return the counts of a decision of neuroasync or of the C loop."""
     if isinstance(result, Counts):
         return result
-    if isinstance(result, LimitResult):
+    if isinstance(result, CLoopResult):
         votes, spikes = result.votes, result.spikes
     else:
         votes, spikes = tuple(result.votes.tolist()), result.total_spikes
@@ -43,7 +43,7 @@ def counts(result: Decision | LimitResult | Counts) -> Counts:
 async def open_session(
     stack: AsyncExitStack, bundle: Bundle, seed: int = 0, **options: Any
 ) -> Session:
-    """A session as a user has it; sample number k runs with ``sample_seed(seed, k)``."""
+    """Open a session as a user would; sample number k runs with ``sample_seed(seed, k)``."""
     network = await stack.enter_async_context(Network(bundle, seed=seed, **options))
     return await stack.enter_async_context(network.session())
 
@@ -51,14 +51,17 @@ async def open_session(
 def session_decider(
     session: Session, trains: Sequence[SpikeTrain]
 ) -> Callable[[int], Awaitable[Decision]]:
-    """Call k decides on sample ``k % len(trains)``; it must be the session's k-th."""
+    """Return a function whose call k decides on sample ``k % len(trains)``.
+
+    Call k must be the k-th decision of the session, so that its seeds match.
+    """
     return lambda k: session.decide(trains[k % len(trains)])
 
 
 def bare_decider(
     bundle: Bundle, trains: Sequence[SpikeTrain], seed_of: Callable[[int], int], **options: Any
 ) -> Callable[[int], Counts]:
-    """The engine alone, called as the C loop is: events in, counts out, and no event loop."""
+    """Return a function that runs the compiled engine alone, without an event loop."""
     plan = ExecutionPlan(PackedNetwork(bundle.model), Network(bundle, **options).settings)
     simulator = Simulator(plan)
 
@@ -86,7 +89,10 @@ def bare_decider(
 async def recorded(
     bundle: Bundle, train: SpikeTrain, seed: int, **options: Any
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Who fired, and what was delivered but input, in order; i64[.., 3] of (pass, step, neuron)."""
+    """Return the spikes fired and the spikes delivered (except input), in order.
+
+    Both are i64[.., 3]: pass, step, neuron.
+    """
     async with Network(bundle, **options) as network:
         recorder = network.recorder()
         await network.decide(train, seed=seed, recorder=recorder)

@@ -1,4 +1,4 @@
-"""What must be true of every answer, and of the counts of server and clients."""
+"""Checks of the responses, and of the counts of server and clients."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +9,11 @@ from bench.load_generator import Outcome, samples_of
 from bench.result import CheckError
 from neuroasync import Network, SpikeTrains
 
-__all__ = ["check_answered", "check_books", "check_equal", "check_settled"]
+__all__ = ["check_all_answered", "check_counts_add_up", "check_counts_agree", "check_decisions"]
 
 
-def check_answered(outcomes: Sequence[Outcome]) -> None:
-    """Raise CheckError unless every sample has one answer."""
+def check_all_answered(outcomes: Sequence[Outcome]) -> None:
+    """Raise CheckError unless every sample has exactly one response."""
     for o in outcomes:
         if o.answered != o.sent or o.twice:
             raise CheckError(
@@ -22,8 +22,8 @@ def check_answered(outcomes: Sequence[Outcome]) -> None:
             )
 
 
-def check_equal(bundle: Path, outcomes: Sequence[Outcome], spikes: SpikeTrains) -> None:
-    """Raise CheckError unless every decision is the one that ``run`` gives."""
+def check_decisions(bundle: Path, outcomes: Sequence[Outcome], spikes: SpikeTrains) -> None:
+    """Raise CheckError unless every decision equals that of ``decide_all``."""
 
     async def check() -> None:
         async with Network.load(bundle) as network:
@@ -39,8 +39,8 @@ def check_equal(bundle: Path, outcomes: Sequence[Outcome], spikes: SpikeTrains) 
     uvloop.run(check())
 
 
-def check_books(counts: Mapping[str, float], outcomes: Sequence[Outcome]) -> None:
-    """Raise CheckError unless server and clients count the same, and it adds up."""
+def check_counts_agree(counts: Mapping[str, float], outcomes: Sequence[Outcome]) -> None:
+    """Raise CheckError unless server and clients agree on all counts and these add up."""
     theirs = {
         "samples_sent": sum(o.sent for o in outcomes),
         "samples_accepted": sum(len(o.decided) for o in outcomes),
@@ -54,11 +54,11 @@ def check_books(counts: Mapping[str, float], outcomes: Sequence[Outcome]) -> Non
     for name, expected in theirs.items():
         if counts[name] != expected:
             raise CheckError(f"{name}: the server counts {counts[name]}, the clients {expected}")
-    check_settled(counts)
+    check_counts_add_up(counts)
 
 
-def check_settled(counts: Mapping[str, float]) -> None:
-    """Raise CheckError unless the server's own counts add up."""
+def check_counts_add_up(counts: Mapping[str, float]) -> None:
+    """Raise CheckError unless the counts of the server add up."""
     settled = sum(counts[f"samples_{k}"] for k in ("accepted", "dropped", "refused"))
     if counts["samples_sent"] != settled:
         raise CheckError(f"samples: {counts['samples_sent']} sent, {settled} settled")

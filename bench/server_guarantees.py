@@ -1,4 +1,4 @@
-"""The four promises of a server: each is a load, what must hold, and what it took."""
+"""The four guarantees of a server, each with a load, its checks and the measured cost."""
 
 import threading
 import time
@@ -12,30 +12,35 @@ from typing import Final
 from bench.load_generator import Load, Outcome, run_load, sample_frames
 from bench.misbehaving_clients import harass
 from bench.paired_timing import Quantiles, quantiles
-from bench.result import Answer, CheckError, Line
-from bench.server_checks import check_answered, check_books, check_equal, check_settled
-from bench.server_process import Served
+from bench.result import CheckError, Line, Result
+from bench.server_checks import (
+    check_all_answered,
+    check_counts_add_up,
+    check_counts_agree,
+    check_decisions,
+)
+from bench.server_process import ServerProcess
 from neuroasync import SpikeTrains
 
-__all__ = ["PROMISES", "Clients", "LoadPlan", "latency"]
+__all__ = ["GUARANTEES", "Clients", "LoadPlan", "latency"]
 
-_UNIT: Final = "ms from when a sample was due to its decision"
+_UNIT: Final = "ms from the due time of a sample to its decision"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """How much is measured.
+    """The amount of load.
 
     Attributes:
-        bundle, events: paths.
-        connections: at a time.
-        clients: processes that they are in.
-        workers: of the server.
-        seconds: of each load.
-        search_s: of each load while the rate is looked for.
-        rest_s: how long to look whether anything of clients is left; connections that linger are
-            cut after 5 s.
-        rate: samples a second of all connections, where it is not to be looked for.
+        bundle, events: paths of the bundle and the spike file.
+        connections: simultaneous connections.
+        clients: number of client processes.
+        workers: number of server processes.
+        seconds: duration of each load.
+        search_s: duration of each load during the search for the sustainable rate.
+        rest_s: how long to wait until the server has released everything of its clients;
+            lingering connections are closed after 5 s.
+        rate: samples per second of all connections together; None to search for it.
     """
 
     bundle: Path
@@ -48,15 +53,17 @@ class LoadPlan:
     rest_s: float = 8.0
     rate: float | None = None
 
-    def served(self, *options: str) -> Served:
-        """A fresh server."""
+    def start_server(self, *options: str) -> ServerProcess:
+        """Start a new server."""
         sessions = str(2 * self.connections)
         workers = str(self.workers)
-        return Served(self.bundle, "--workers", workers, "--max-sessions", sessions, *options)
+        return ServerProcess(
+            self.bundle, "--workers", workers, "--max-sessions", sessions, *options
+        )
 
 
 class Clients:
-    """Processes that put load on a server."""
+    """The client processes that put load on a server."""
 
     def __init__(self, plan: LoadPlan, spikes: SpikeTrains, pool: ProcessPoolExecutor) -> None:
         self._plan = plan
@@ -64,7 +71,7 @@ class Clients:
         self._pool = pool
 
     def start(self, port: int, rate: float, seconds: float) -> "list[Future[list[Outcome]]]":
-        """Begin to send; the outcomes come from all processes."""
+        """Start sending; return a future per process for the outcomes of its connections."""
         plan, n = self._plan, self._plan.clients
         shares = [len(range(k, plan.connections, n)) for k in range(n)]
         loads = [
@@ -76,15 +83,15 @@ class Clients:
         return [self._pool.submit(run_load, load, self._spikes) for load in loads]
 
     def run(self, port: int, rate: float, seconds: float) -> list[Outcome]:
-        """Send, and wait for all that comes of it."""
+        """Send, and return the outcomes of all connections."""
         return [o for future in self.start(port, rate, seconds) for o in future.result()]
 
 
 def _hold(
     plan: LoadPlan, clients: Clients, spikes: SpikeTrains, rate: float, pool: ProcessPoolExecutor
-) -> Answer:
+) -> Result:
     del pool
-    with plan.served() as server, _watched(server) as memory_mb:
+    with plan.start_server() as server, _watched(server) as memory_mb:
         before_s = server.cpu_s()
         outcomes = clients.run(server.port, rate, plan.seconds)
         cpu_s = server.cpu_s() - before_s
@@ -92,18 +99,18 @@ def _hold(
     sent = sum(o.sent for o in outcomes)
     if any(o.withheld or o.dropped or o.refused or o.code for o in outcomes):
         raise CheckError("hold: a sample was withheld, dropped or refused, or a connection closed")
-    check_answered(outcomes)
-    check_equal(plan.bundle, outcomes, spikes)
-    check_books(counts, outcomes)
+    check_all_answered(outcomes)
+    check_decisions(plan.bundle, outcomes, spikes)
+    check_counts_agree(counts, outcomes)
     figures = {
         "samples/s": rate,
         "samples": float(sent),
         "server µs/sample": 1e6 * cpu_s / max(1, sent),
         **_memory(memory_mb),
     }
-    return Answer(
+    return Result(
         "hold",
-        f"{plan.connections} connections at the rate that is just held",
+        f"{plan.connections} connections at the highest sustainable rate",
         _UNIT,
         "",
         (_line("at the rate", outcomes, figures), _server_line(outcomes)),
@@ -113,16 +120,16 @@ def _hold(
 
 def _overload(
     plan: LoadPlan, clients: Clients, spikes: SpikeTrains, rate: float, pool: ProcessPoolExecutor
-) -> Answer:
+) -> Result:
     del pool
     lines, checks = [], []
     for way in ("drop-oldest", "error"):
-        with plan.served("--when-full", way) as server, _watched(server) as memory_mb:
+        with plan.start_server("--when-full", way) as server, _watched(server) as memory_mb:
             outcomes = clients.run(server.port, 2 * rate, plan.seconds)
             counts = server.counts()
-        check_answered(outcomes)
-        check_equal(plan.bundle, outcomes, spikes)
-        check_books(counts, outcomes)
+        check_all_answered(outcomes)
+        check_decisions(plan.bundle, outcomes, spikes)
+        check_counts_agree(counts, outcomes)
         lost = counts["samples_dropped"] + counts["samples_refused"]
         figures = {
             "samples/s": 2 * rate,
@@ -138,17 +145,19 @@ def _overload(
             f"{way}: accepted {counts['samples_accepted']:.0f} + lost {lost:.0f} = sent "
             f"{counts['samples_sent']:.0f}, for server and clients; decisions equal those of run"
         )
-    return Answer(
-        "overload", "twice that rate", _UNIT, "", tuple(lines), tuple(checks),
-        ("withheld: due while the socket was full, and so not sent",),
+    return Result(
+        "overload", "twice the sustainable rate", _UNIT, "", tuple(lines), tuple(checks),
+        ("withheld: samples that were due while the socket was full, and so were not sent",),
     )  # fmt: skip
 
 
 def _hostile(
     plan: LoadPlan, clients: Clients, spikes: SpikeTrains, rate: float, pool: ProcessPoolExecutor
-) -> Answer:
-    with plan.served("--send-timeout", "1") as server:
-        clients.run(server.port, rate / 4, min(1.0, plan.seconds))  # what is opened once, is
+) -> Result:
+    with plan.start_server("--send-timeout", "1") as server:
+        clients.run(
+            server.port, rate / 4, min(1.0, plan.seconds)
+        )  # Open what the server keeps for its whole life.
         files, tasks = _at_rest(server, plan.rest_s)
         frames = sample_frames(spikes)
         harassing = pool.submit(harass, server.port, frames, plan.seconds, 0)
@@ -156,24 +165,24 @@ def _hostile(
         done = harassing.result()
         files_after, tasks_after = _at_rest(server, plan.rest_s, files, tasks)
         counts = server.counts()
-    check_answered(outcomes)
-    check_equal(plan.bundle, outcomes, spikes)
+    check_all_answered(outcomes)
+    check_decisions(plan.bundle, outcomes, spikes)
     if files_after > files or tasks_after > tasks:
         raise CheckError(
             f"hostile: {files_after} open files and {tasks_after} tasks, {files} and {tasks} before"
         )
-    check_settled(counts)
+    check_counts_add_up(counts)
     figures = {"samples/s": rate / 4, "hostile clients": float(sum(done.values()))}
     figures["malformed"] = counts["messages_malformed"]
     figures["slow cut off"] = counts['connections_cut_total{reason="slow-reader"}']
     ways = ", ".join(f"{way} {count}" for way, count in done.items())
-    return Answer(
-        "hostile", "good clients beside hostile ones", _UNIT, "",
+    return Result(
+        "hostile", "well-behaved clients beside misbehaving ones", _UNIT, "",
         (_line("the good ones", outcomes, figures),),
         (
             f"afterwards no session is open; open files {files_after}, before {files}; "
             f"tasks {tasks_after}, before {tasks}",
-            "every sample of the good ones has one decision, that of run",
+            "every sample of well-behaved clients has one decision, equal to that of run",
         ),
         (ways,),
     )  # fmt: skip
@@ -181,10 +190,10 @@ def _hostile(
 
 def _end(
     plan: LoadPlan, clients: Clients, spikes: SpikeTrains, rate: float, pool: ProcessPoolExecutor
-) -> Answer:
+) -> Result:
     del pool
     shutdown_timeout_s = 10.0
-    with plan.served("--shutdown-timeout", str(shutdown_timeout_s)) as server:
+    with plan.start_server("--shutdown-timeout", str(shutdown_timeout_s)) as server:
         running = clients.start(server.port, rate, plan.seconds + 60)
         while (counts := server.counts())["sessions_open"] < plan.connections or (
             counts["decisions"] < 2 * plan.connections
@@ -197,10 +206,10 @@ def _end(
         raise CheckError(
             f"end: exit code {code} after {seconds:.1f} s, expected 0 in {shutdown_timeout_s} s"
         )
-    check_equal(plan.bundle, outcomes, spikes)
+    check_decisions(plan.bundle, outcomes, spikes)
     for o in outcomes:
         if sorted(o.decided) != list(range(len(o.decided))) or o.code != 1001 or o.twice:
-            raise CheckError(f"end: connection {o.number} has a hole, or was closed by {o.code}")
+            raise CheckError(f"end: connection {o.number} has a gap, or was closed with {o.code}")
     decided = sum(len(o.decided) for o in outcomes)
     figures = {
         "exit code": float(code),
@@ -209,25 +218,29 @@ def _end(
         "refused": float(sum(len(o.refused) for o in outcomes)),
         "not read": float(sum(o.sent - o.answered for o in outcomes)),
     }
-    return Answer(
-        "end", "SIGTERM while it is busy", _UNIT, "",
+    return Result(
+        "end", "SIGTERM under load", _UNIT, "",
         (_line("up to the end", outcomes, figures),),
         (
             "exit code 0: all that was accepted was answered; each connection got its decisions "
-            "without a hole, then close code 1001",
+            "without a gap, then close code 1001",
         ),
-        ("not read: sent when the server had stopped reading; it never took them",),
+        ("not read: samples sent after the server had stopped reading",),
     )  # fmt: skip
 
 
-def _at_rest(server: Served, rest_s: float, files: int = 0, tasks: float = 0) -> tuple[int, float]:
-    """Open files and tasks of a server that all clients have left; least of some looks.
+def _at_rest(
+    server: ServerProcess, rest_s: float, files: int = 0, tasks: float = 0
+) -> tuple[int, float]:
+    """Return the open files and tasks of a server after all clients have left.
+
+    The minimum over repeated reads is returned.
 
     Args:
-        server: maybe still noticing that they have left.
-        rest_s: how long to look.
-        files: no need to look longer once there are no more than these, and
-        tasks: than these.
+        server: a server that may still be closing connections.
+        rest_s: maximum time to wait.
+        files: stop early once there are at most this many files, and
+        tasks: at most this many tasks.
     """
     deadline_s, least_files, least_tasks = time.monotonic() + rest_s, 10**9, 1e9
     while time.monotonic() < deadline_s:
@@ -244,8 +257,8 @@ def _at_rest(server: Served, rest_s: float, files: int = 0, tasks: float = 0) ->
 
 
 @contextmanager
-def _watched(server: Served) -> Iterator[list[float]]:
-    """Resident memory of the server, MB, once a second."""
+def _watched(server: ServerProcess) -> Iterator[list[float]]:
+    """Record the resident memory of the server (MB) once per second."""
     memory_mb, over = [server.rss_mb()], threading.Event()
 
     def look() -> None:
@@ -262,13 +275,13 @@ def _watched(server: Served) -> Iterator[list[float]]:
 
 
 def _memory(memory_mb: Sequence[float]) -> dict[str, float]:
-    """At the start, after a third of the time, and at the end."""
+    """Return the memory at the start, after a third of the time, and at the end."""
     third = memory_mb[min(len(memory_mb) - 1, -(-len(memory_mb) // 3))]
     return {"MB at start": memory_mb[0], "MB at 1/3": third, "MB at end": memory_mb[-1]}
 
 
 def latency(outcomes: Sequence[Outcome]) -> Quantiles:
-    """Of all decisions, ms."""
+    """Return the quantiles of the latency of all decisions (ms)."""
     return quantiles([ms for o in outcomes for ms in o.latency_ms])
 
 
@@ -278,7 +291,7 @@ def _line(name: str, outcomes: Sequence[Outcome], figures: dict[str, float]) -> 
 
 def _server_line(outcomes: Sequence[Outcome], name: str = "") -> Line:
     values = quantiles([ms for o in outcomes for ms in o.server_ms])
-    return Line(f"{name} in the server, waiting included".strip(), values)
+    return Line(f"{name} in the server, including the time in the queue".strip(), values)
 
 
-PROMISES: Final = (_hold, _overload, _hostile, _end)
+GUARANTEES: Final = (_hold, _overload, _hostile, _end)

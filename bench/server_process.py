@@ -1,4 +1,4 @@
-"""The command ``neuroasync serve`` as a process: started, looked at from outside, and ended."""
+"""The command ``neuroasync serve`` as a process: start, observe and end it."""
 
 import os
 import signal
@@ -10,20 +10,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-__all__ = ["Served"]
+__all__ = ["ServerProcess"]
 
-_PATIENCE_S: Final = 120.0
+_TIMEOUT_S: Final = 120.0
 
 
-class Served:
-    """A server that runs while the block lasts.
+class ServerProcess:
+    """A server process that runs inside a ``with`` block.
 
     Args:
-        bundle: path of the network.
-        *options: of the command.
+        bundle: path of the bundle.
+        *options: options of the command.
 
     Attributes:
-        port: where it listens, at 127.0.0.1.
+        port: port at 127.0.0.1.
     """
 
     def __init__(self, bundle: Path, *options: str) -> None:
@@ -38,7 +38,7 @@ class Served:
         self.port = int(line.partition("http://")[2].partition(":")[2].split(",")[0])
 
     def __enter__(self) -> Self:
-        """It listens already."""
+        """Return the server, which accepts connections already."""
         return self
 
     def __exit__(
@@ -47,7 +47,7 @@ class Served:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End it, whatever its state."""
+        """Kill the server if it still runs."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -55,19 +55,19 @@ class Served:
             self._process.stdout.close()
 
     def end(self) -> tuple[int, float]:
-        """Send SIGTERM; return the exit code, and how many seconds it took to come."""
+        """Send SIGTERM; return the exit code and the seconds until the process ended."""
         began = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(_PATIENCE_S), time.monotonic() - began
+        return self._process.wait(_TIMEOUT_S), time.monotonic() - began
 
     def counts(self) -> dict[str, float]:
-        """``/metrics``: ``samples_accepted{outcome="answered"}`` without the prefix, and so on.
+        """Return the values of ``/metrics`` by name, without the prefix ``neuroasync_``.
 
-        A family's sum is there under its own name, too, without ``_total``.
+        The sum of each family is added under its name without ``_total``.
         """
         url = f"http://127.0.0.1:{self.port}/metrics"
-        with urllib.request.urlopen(url, timeout=_PATIENCE_S) as answer:
-            lines = answer.read().decode().splitlines()
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
+            lines = response.read().decode().splitlines()
         found: dict[str, float] = {}
         for line in lines:
             if line.startswith("#"):
@@ -81,15 +81,15 @@ class Served:
         return found
 
     def rss_mb(self) -> float:
-        """Resident memory of all its processes, MB."""
+        """Return the resident memory of all processes (MB)."""
         return sum(_status_kb(pid, "VmRSS") for pid in self._pids()) / 1024
 
     def files(self) -> int:
-        """Open files of all its processes."""
+        """Return the number of open files of all processes."""
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._pids())
 
     def cpu_s(self) -> float:
-        """Processor time of all its processes so far, s."""
+        """Return the CPU time of all processes so far (s)."""
         ticks = 0
         for pid in self._pids():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -97,9 +97,9 @@ class Served:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def _pids(self) -> list[int]:
-        own = self._process.pid
-        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
-        return [own, *map(int, children)]
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
 
 
 def _status_kb(pid: int, key: str) -> int:

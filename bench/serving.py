@@ -1,17 +1,16 @@
-"""What does ``neuroasync serve`` hold, and does it keep its promises beyond?
+"""Which rate does ``neuroasync serve`` sustain, and does it keep its guarantees beyond it?
 
-The command runs as a process of its own, on the same cores as its clients. First the rate is
-looked for that it just holds. Then, each with a fresh server:
+The server runs as a separate process on the same cores as its clients. First, the benchmark
+searches for the highest rate that the server sustains. Then it runs, each with a new server:
 
-- ``hold``: at that rate, or what of it is held for so long; every sample gets one decision, the
-  one that ``run`` gives for it;
-- ``overload``: twice that rate, from a server that drops and one that refuses; both sides count
-  the same, and the counts add up;
-- ``hostile``: good clients beside some that vanish, send garbage, or read nothing; nothing of
-  them is left;
-- ``end``: SIGTERM while it is busy; what was accepted is answered.
+- ``hold``: the sustainable rate. Every sample gets exactly one decision, equal to that of ``run``.
+- ``overload``: twice that rate, for a server that drops and one that rejects samples. Server and
+  clients agree on all counts, and the counts add up.
+- ``hostile``: well-behaved clients beside some that vanish, send garbage or read nothing. The
+  server releases everything that these used.
+- ``end``: SIGTERM under load. Every accepted sample is answered.
 
-It stops with an error if one of these does not hold. Times tell about this machine and hour.
+The benchmark stops with an error if one of these does not hold. Times depend on the machine.
 
 ::
 
@@ -29,54 +28,54 @@ from typing import Final
 from rich.console import Console
 
 from bench.environment import describe
-from bench.report import as_json, print_answer, save
-from bench.result import Answer, CheckError
-from bench.server_guarantees import PROMISES, Clients, LoadPlan, latency
+from bench.report import as_json, print_result, save
+from bench.result import CheckError, Result
+from bench.server_guarantees import GUARANTEES, Clients, LoadPlan, latency
 from neuroasync import read_spikes
 from neuroasync.shipped import shipped_file
 
 __all__ = ["main", "measure"]
 
 _HELD_MS: Final = 250.0
-"""A rate is held if 99 of 100 decisions come within this time of when their sample was due."""
+"""A rate is sustained if 99 % of decisions arrive within this time after the due time."""
 
 
-def measure(plan: LoadPlan, console: Console | None = None) -> list[Answer]:
-    """Find the rate, then look at the four promises.
+def measure(plan: LoadPlan, console: Console | None = None) -> list[Result]:
+    """Search for the sustainable rate, then measure the four guarantees.
 
     Raises:
-        CheckError: one is not kept.
+        CheckError: a guarantee does not hold.
     """
     spikes = read_spikes(plan.events)
-    answers = []
+    results = []
     with ProcessPoolExecutor(plan.clients + 1, multiprocessing.get_context("spawn")) as pool:
         clients = Clients(plan, spikes, pool)
         rate = plan.rate or _held_rate(plan, clients, console)
-        for ask in PROMISES:
-            answer = ask(plan, clients, spikes, rate, pool)
-            while answer.name == "hold" and plan.rate is None and not _is_held(answer):
-                rate *= 0.85  # not for so long
-                answer = ask(plan, clients, spikes, rate, pool)
-            answers.append(answer)
+        for measure in GUARANTEES:
+            result = measure(plan, clients, spikes, rate, pool)
+            while result.name == "hold" and plan.rate is None and not _is_held(result):
+                rate *= 0.85  # The rate was sustained for the short search only.
+                result = measure(plan, clients, spikes, rate, pool)
+            results.append(result)
             if console is not None:
-                print_answer(answer, console)
-    return answers
+                print_result(result, console)
+    return results
 
 
-def _is_held(answer: Answer) -> bool:
-    values = answer.lines[0].values
+def _is_held(result: Result) -> bool:
+    values = result.lines[0].values
     return values is not None and values.p99 <= _HELD_MS
 
 
 def _held_rate(plan: LoadPlan, clients: Clients, console: Console | None) -> float:
-    """Samples a second that are just held: a fifth more are not."""
+    """Return the sustainable rate in samples per second: 1.2 times as many are not sustained."""
     held, rate = 0.0, 1000.0
-    with plan.served() as server:
+    with plan.start_server() as server:
         while not held or rate > held:
             p99_ms = latency(clients.run(server.port, rate, plan.search_s)).p99
             if console is not None:
-                told = f"{rate:.0f} samples a second: p99 {p99_ms:.0f} ms"
-                console.print(told, highlight=False)
+                message = f"{rate:.0f} samples a second: p99 {p99_ms:.0f} ms"
+                console.print(message, highlight=False)
             if p99_ms <= _HELD_MS:
                 held, rate = rate, 1.2 * rate
             elif held:
@@ -84,43 +83,49 @@ def _held_rate(plan: LoadPlan, clients: Clients, console: Console | None) -> flo
             else:
                 rate /= 1.2
             if rate < 1:
-                raise CheckError(f"no rate is held: 99 of 100 decisions in {_HELD_MS:.0f} ms")
+                raise CheckError(
+                    f"no rate is sustained with 99 % of decisions within {_HELD_MS:.0f} ms"
+                )
     return held
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status: 1 if a promise is not kept."""
+    """Run the command line and return its exit status: 1 if a guarantee does not hold."""
     parser = argparse.ArgumentParser("python -m bench.serving", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--quick", action="store_true", help="50 connections, 5 s each")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="of the server")
-    parser.add_argument("--rate", type=float, metavar="N", help="samples/s, instead of a search")
+    parser.add_argument("--quick", action="store_true", help="use 50 connections and 5 s per load")
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="number of server processes"
+    )
+    parser.add_argument(
+        "--rate", type=float, metavar="N", help="rate in samples/s; default: search for it"
+    )
     parser.add_argument("--bundle", type=Path, metavar="NET.nab")
     parser.add_argument("--events", type=Path, metavar="EVENTS.npz")
-    results = Path(__file__).parent / "results"
-    parser.add_argument("--out", type=Path, default=results, help="folder of the results")
-    asked = parser.parse_args(arguments)
+    folder = Path(__file__).parent / "folder"
+    parser.add_argument("--out", type=Path, default=folder, help="folder for the results")
+    options = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 200)
     with (
         shipped_file("digits-unlayered.nab") as bundle,
         shipped_file("digits-test-rate.npz") as events,
     ):
         plan = LoadPlan(
-            asked.bundle or bundle,
-            asked.events or events,
-            connections=50 if asked.quick else 1000,
-            workers=asked.workers,
-            seconds=5.0 if asked.quick else 60.0,
-            search_s=2.0 if asked.quick else 5.0,
-            rate=asked.rate,
+            options.bundle or bundle,
+            options.events or events,
+            connections=50 if options.quick else 1000,
+            workers=options.workers,
+            seconds=5.0 if options.quick else 60.0,
+            search_s=2.0 if options.quick else 5.0,
+            rate=options.rate,
         )
         try:
-            answers = measure(plan, console)
+            results = measure(plan, console)
         except CheckError as error:
             print(f"a promise is not kept: {error}", file=sys.stderr)
             return 1
-    run = as_json(answers, describe()) | {"workers": asked.workers}
-    console.print(f"wrote {save(run, asked.out)}", highlight=False)
+    run = as_json(results, describe()) | {"workers": options.workers}
+    console.print(f"wrote {save(run, options.out)}", highlight=False)
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Sheets of neurons of any size with the same activity: bounded fan-out, one spike per event.
+"""Square sheets of neurons of any size with equal activity and bounded fan-out.
 
-Each population is a square sheet. A spike fires the neuron at its own place in the next sheet and
-weakly inhibits others, so that the same events cause the same spikes whatever the sheet's size.
+Each population is a sheet. A spike makes the neuron at the same position of the next sheet fire and
+weakly inhibits others, so that the same events cause the same spikes whatever the size is.
 Ten output neurons read the last sheet.
 """
 
@@ -17,16 +17,16 @@ __all__ = ["EVENTS", "LAYERS", "PATCH", "conv_sheets", "sheet_samples", "sparse_
 
 LAYERS: Final = 4
 PATCH: Final = 16
-"""Side of the smallest sheet, and of the patch that clustered events fall into."""
+"""Side of the smallest sheet, and of the patch that contains clustered events."""
 EVENTS: Final = 32
-"""Distinct input events a timestep."""
+"""Distinct input events per timestep."""
 _FAN_OUT: Final = 16
 _STRONG: Final = 3.0
 _WEAK: Final = -1 / 64
 
 
 def conv_sheets(side: int) -> Model:
-    """``LAYERS`` sheets of ``side`` x ``side`` neurons, each from the one before by 3 x 3."""
+    """Return ``LAYERS`` sheets of ``side`` x ``side`` neurons, connected by 3 x 3 kernels."""
     weight = np.full((1, 1, 3, 3), _WEAK, np.float32)
     weight[0, 0, 1, 1] = _STRONG
     names = _names()
@@ -35,7 +35,7 @@ def conv_sheets(side: int) -> Model:
 
 
 def sparse_sheets(side: int) -> Model:
-    """The same with 16 targets a neuron: its own place, and 15 anywhere in the sheet."""
+    """Return the same with 16 targets per neuron: its own position and 15 random ones."""
     rng, size, names = np.random.default_rng(5), side * side, _names()
     connections = []
     for a, b in pairwise(names):
@@ -53,7 +53,7 @@ def sparse_sheets(side: int) -> Model:
 
 
 def sheet_samples(side: int, where: Literal["clustered", "spread"], count: int) -> list[SpikeTrain]:
-    """Events for a sheet: in one patch (the same for every ``side``), or anywhere."""
+    """Return events in one patch (the same for every ``side``), or anywhere in the sheet."""
     rng, trains = np.random.default_rng(11), []
     for _ in range(count):
         index = []

@@ -1,7 +1,7 @@
-"""What does a training step cost, in time and memory, beside plain dense formulations of it?
+"""What does a training step cost in time and memory, relative to plain dense formulations?
 
-A step is what the optimiser sees: events to tensors, forward, loss, backward, Adam. Contenders,
-all on the same samples, weights, loss and number of threads:
+A step comprises the conversion of events to tensors, the forward pass, the loss, the backward pass
+and Adam. All contenders use the same samples, weights, loss and number of threads:
 
 - ``neuroasync``: the event record, as ``fit`` runs it, in random order;
 - ``dense``: ``neuroasync.train.torch_engine.forward``, the same forward steps and the same
@@ -47,18 +47,18 @@ TARGETS: Final = {
     ("dense", "memory_ratio"): 3.0,
     ("snntorch", "time_ratio"): 1.0,
 }
-"""What the event record should save: the least ratio of a contender's cost to its own."""
+"""Targets: the minimum ratio of the cost of a contender to that of the event record."""
 
 
 def _work(name: str, task: Task, pipe: Connection) -> None:
-    """A contender's process: gets ready, then runs a step whenever asked."""
+    """Run the process of a contender: prepare, then run a step on each request."""
     torch.set_num_threads(task.threads)
     model, samples = task.model(), task.samples(task.batch_size)
-    STEPS[name](task, model)(samples.take(np.arange(1)))  # compiles, loads, and is thrown away
+    STEPS[name](task, model)(samples.take(np.arange(1)))  # Compile and load before measuring.
     step = STEPS[name](task, model)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins here
+    Path("/proc/self/clear_refs").write_text("5")  # Reset the high-water mark of memory.
     idle = _status_bytes("VmRSS")
     votes, gradients = step(samples)
     pipe.send((votes.numpy(), [g.numpy().copy() for g in gradients]))
@@ -75,12 +75,12 @@ def _status_bytes(key: str) -> int:
 
 
 def measure(task: Task, rounds: int) -> dict[str, dict[str, float]]:
-    """Figures of each contender: seconds of a step, extra bytes, and ratios to ``neuroasync``.
+    """Return the figures of each contender: seconds per step, extra bytes, ratios to neuroasync.
 
     Raises:
-        RuntimeError: the event record and plain torch do not vote alike, or their gradients differ.
+        RuntimeError: votes or gradients of the event record and plain torch differ.
     """
-    # Else the idle threads of one process spin for a while, at the cost of the others.
+    # Otherwise idle threads of one process would spin at the expense of the others.
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     context = multiprocessing.get_context("spawn")
     names = [n for n in STEPS if n != "snntorch" or importlib.util.find_spec("snntorch")]
@@ -138,7 +138,7 @@ def report(
     found: dict[str, dict[str, float]],
     targets: Mapping[tuple[str, str], float] = TARGETS,
 ) -> str:
-    """A table of one task, with targets and whether they were met."""
+    """Return a table of one task, with targets and whether they were met."""
     layers = "-".join(map(str, task.layers))
     lines = [
         f"batch {task.batch_size}, {layers}, {TIMESTEPS} timesteps, {task.events} events each, "
@@ -160,10 +160,10 @@ def report(
 
 
 def main() -> None:
-    """Measure, and print a table, or with ``--json`` a line of JSON, for each batch size."""
+    """Measure each batch size and print a table, or a line of JSON with ``--json``."""
     parser = argparse.ArgumentParser(prog="python -m bench.training", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--quick", action="store_true", help="a small task, a few rounds")
+    parser.add_argument("--quick", action="store_true", help="run a small task with few rounds")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each batch size")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The contenders of ``bench.training``: one training step each, and the task that all have."""
+"""The contenders of ``bench.training``: one training step each, and their common task."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ GROUP_SIZE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is measured: ``layers`` of neurons, input first, and input events per timestep."""
+    """A task: sizes of ``layers``, input first, and input events per timestep."""
 
     batch_size: int
     layers: tuple[int, ...] = (2312, 64, 64, 64, 10)
@@ -35,7 +35,7 @@ class Task:
     threads: int = 1
 
     def model(self) -> Model:
-        """The network, with dyadic weights: sums are exact, so contenders fire the same spikes."""
+        """Return the network with dyadic weights, whose sums are exact in any order."""
         inputs, *sizes = self.layers
         stack = "; ".join(f"p{k} d{size}" for k, size in enumerate(sizes))
         text = f"timestep_us=1000 decay={DECAY}; input {inputs}; {stack}"
@@ -49,7 +49,7 @@ class Task:
         return network.to_model()
 
     def samples(self, number: int) -> SpikeTrains:
-        """Random input, the same each time: Poisson numbers of distinct inputs a timestep."""
+        """Return reproducible random input with Poisson numbers of distinct inputs per timestep."""
         rng = np.random.default_rng(2408)
         frames = rng.random((number * TIMESTEPS, self.layers[0])) < self.events / self.layers[0]
         frame, index = np.nonzero(frames)
@@ -59,11 +59,11 @@ class Task:
 
 
 Step = Callable[[SpikeTrains], tuple[Tensor, list[Tensor]]]
-"""Runs one step; returns the votes of each sample, and the gradient of each weight [out, in]."""
+"""A step: from samples to the votes of each sample and the gradient of each weight [out, in]."""
 
 
 def neuroasync_step(task: Task, model: Model) -> Step:
-    """The event record; torch itself gets one thread, as in ``fit``."""
+    """Return a step of the event record; torch itself uses one thread, as in ``fit``."""
     torch.set_num_threads(1)
     network = SpikingNetwork(model, device="cpu", threads=task.threads)
     optimizer = torch.optim.Adam([network.values], LR, fused=True)
@@ -80,7 +80,7 @@ def neuroasync_step(task: Task, model: Model) -> Step:
 
 
 def dense_step(task: Task, model: Model) -> Step:
-    """The same forward steps and gradient in plain torch."""
+    """Return a step with the same forward steps and gradient in plain torch."""
     packed = PackedNetwork(model)
     weights = torch.from_numpy(packed.arrays.weights.copy()).requires_grad_()
     surrogate = SpikingNetwork(model, device="cpu", threads=1).surrogate
@@ -98,7 +98,7 @@ def dense_step(task: Task, model: Model) -> Step:
 
 
 def snntorch_step(task: Task, model: Model) -> Step:
-    """Layer-synchronous layers of snnTorch, with its arctangent surrogate."""
+    """Return a step of layer-synchronous snnTorch with its arctangent surrogate."""
     import snntorch
 
     layers = [
@@ -151,7 +151,7 @@ def _loss(votes: Tensor, samples: SpikeTrains) -> Tensor:
 
 
 def _by_connection(flat: Tensor | None, model: Model) -> list[Tensor]:
-    """Gradients of dense connections out of the flat layout, which has sources first."""
+    """Return the gradients of dense connections, transposed from the flat source-major layout."""
     if flat is None:
         return []
     found, at = [], 0

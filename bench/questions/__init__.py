@@ -1,1 +1,1 @@
-"""The questions, one a module."""
+"""The questions, one per module."""

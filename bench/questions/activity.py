@@ -1,25 +1,25 @@
-"""How does the cost follow the activity?"""
+"""How does the cost depend on the activity?"""
 
 from contextlib import AsyncExitStack
 
 import numpy as np
 
-from bench.c_baseline import Limit, compiler
+from bench.c_baseline import CLoop, compiler
 from bench.paired_timing import Contender, take_turns
 from bench.reference_networks import TIMESTEPS, as_bundle, dense_stack, samples
-from bench.result import Answer, Scale, add_figures, expect_same, lines_of
+from bench.result import Result, Scale, add_figures, expect_same, lines_of
 from bench.runners import bare_decider, counts, open_session, session_decider
 from neuroasync import SpikeTrain, sample_seed
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _EVENTS = (1, 15, 50, 150, 500, 1500)
-"""A timestep."""
+"""Input events per timestep."""
 _BASELINE = "150 events a timestep"
 
 
-async def ask(scale: Scale) -> Answer:
-    """Time the reference network on quiet to busy input."""
+async def measure(scale: Scale) -> Result:
+    """Time the reference network with few to many input events."""
     scale = scale.fewer(2)
     bundle, contenders, events = as_bundle(dense_stack()), [], {}
     expected = {}
@@ -32,7 +32,7 @@ async def ask(scale: Scale) -> Answer:
             bare = bare_decider(bundle, trains, lambda k: sample_seed(0, k))
             expected[name] = [counts(bare(k)) for k in range(scale.calls)]
             if compiler():
-                contenders.append(_in_c(name, Limit(bundle.model, "random", 8), trains))
+                contenders.append(_in_c(name, CLoop(bundle.model, "random", 8), trains))
         timings = await take_turns(contenders, scale.rounds, scale.calls)
     lines, agreed = [], 0
     for line in lines_of(timings, _BASELINE):
@@ -51,9 +51,9 @@ async def ask(scale: Scale) -> Answer:
             figures["times C"] = float(np.median(timings.ratios(line.name, in_c)))
         agreed += len(found)
         lines.append(add_figures(line, figures))
-    return Answer(
+    return Result(
         "activity",
-        "How does the cost of a decision follow the number of input events?",
+        "How does the cost of a decision depend on the number of input events?",
         "ms",
         _BASELINE,
         tuple(lines),
@@ -61,5 +61,5 @@ async def ask(scale: Scale) -> Answer:
     )
 
 
-def _in_c(name: str, limit: Limit, trains: list[SpikeTrain]) -> Contender:
-    return Contender(f"{name} in C", lambda k: limit.decide(trains[k % 10], sample_seed(0, k)))
+def _in_c(name: str, c_loop: CLoop, trains: list[SpikeTrain]) -> Contender:
+    return Contender(f"{name} in C", lambda k: c_loop.decide(trains[k % 10], sample_seed(0, k)))

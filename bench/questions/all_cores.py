@@ -1,21 +1,21 @@
-"""What do more cores bring for a whole data set?"""
+"""How much faster do all cores decide a whole data set?"""
 
 import os
 from typing import Any
 
 from bench.paired_timing import Contender, take_turns
 from bench.reference_networks import as_bundle, dense_stack, samples
-from bench.result import Answer, Scale, add_figures, expect_same, lines_of
+from bench.result import Result, Scale, add_figures, expect_same, lines_of
 from bench.runners import counts
 from neuroasync import Network, SpikeTrains, sample_seed
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _BASELINE = "decide, one by one"
 
 
-async def ask(scale: Scale) -> Answer:
-    """Time a data set on one worker and on all cores, against a loop over ``decide``."""
+async def measure(scale: Scale) -> Result:
+    """Time a data set with one worker and with all cores against a loop over ``decide``."""
     bundle, size = as_bundle(dense_stack()), 100 if scale.quick else 1000
     trains = SpikeTrains.from_trains(samples(size), bundle.model.input_shape)
     notes: tuple[str, ...] = ()
@@ -41,8 +41,8 @@ async def ask(scale: Scale) -> Answer:
         add_figures(line, {"decisions/s": size / timings.mean(line.name)})
         for line in lines_of(timings, _BASELINE)
     ]
-    question = f"What do all cores bring for a data set of {size} samples?"
-    return Answer("many", question, "ms", _BASELINE, tuple(lines), (check,), notes)
+    question = f"How much faster do all cores decide a data set of {size} samples?"
+    return Result("many", question, "ms", _BASELINE, tuple(lines), (check,), notes)
 
 
 def _all(network: Any, trains: SpikeTrains, workers: int) -> Any:

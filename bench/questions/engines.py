@@ -1,31 +1,31 @@
-"""How far are the engines from what the hardware can do?"""
+"""How far are the engines from a plain C loop?"""
 
 from contextlib import AsyncExitStack
 
 import numpy as np
 
-from bench.c_baseline import Limit, compiler
+from bench.c_baseline import CLoop, compiler
 from bench.paired_timing import Contender, Timings, take_turns
 from bench.reference_networks import EVENTS, TIMESTEPS, as_bundle, dense_stack, samples
-from bench.result import Answer, CheckError, Scale, add_figures, expect_same, lines_of
+from bench.result import CheckError, Result, Scale, add_figures, expect_same, lines_of
 from bench.runners import bare_decider, counts, open_session, recorded, session_decider
 from neuroasync import Bundle, SpikeTrain, sample_seed
 
-__all__ = ["ask", "check_rows"]
+__all__ = ["check_rows", "measure"]
 
 _TARGETS = {"compiled engine": "<= 1.5", "coroutines session": "<= 5"}
 
 
-async def ask(scale: Scale) -> Answer:
+async def measure(scale: Scale) -> Result:
     """Time whole decisions on the reference case, random order, F = 8, until quiet, batch 1."""
     bundle, trains = as_bundle(dense_stack()), samples(10)
     checks, contenders = [], []
     baseline = "compiled engine"
     if compiler():
-        limit = Limit(bundle.model, bundle.policy.name, bundle.policy.group_size)
-        checks.append(await check_rows(bundle, trains[:3], limit))
+        c_loop = CLoop(bundle.model, bundle.policy.name, bundle.policy.group_size)
+        checks.append(await check_rows(bundle, trains[:3], c_loop))
         contenders.append(
-            Contender("C loop", lambda k: limit.decide(trains[k % 10], sample_seed(0, k)))
+            Contender("C loop", lambda k: c_loop.decide(trains[k % 10], sample_seed(0, k)))
         )
         baseline = "C loop"
     async with AsyncExitStack() as stack:
@@ -41,7 +41,7 @@ async def ask(scale: Scale) -> Answer:
         add_figures(line, _rates(timings, line.name), _TARGETS.get(line.name, ""))
         for line in lines_of(timings, baseline)
     ]
-    return Answer(
+    return Result(
         "engines",
         "How many times the cost of a C loop does a decision on the reference case take?",
         "ms",
@@ -52,25 +52,27 @@ async def ask(scale: Scale) -> Answer:
     )
 
 
-async def check_rows(bundle: Bundle, trains: list[SpikeTrain], limit: Limit) -> str:
-    """Compare every spike and every delivery of the C loop with a recording of ours.
+async def check_rows(bundle: Bundle, trains: list[SpikeTrain], c_loop: CLoop) -> str:
+    """Compare every spike and every delivery of the C loop with a recording of neuroasync.
 
     Raises:
         CheckError: they differ.
     """
     rows = 0
     for k, train in enumerate(trains):
-        limit.decide(train, k)
+        c_loop.decide(train, k)
         fired, delivered = await recorded(bundle, train, k)
-        same = np.array_equal(fired, limit.fired()) and np.array_equal(delivered, limit.delivered())
+        same = np.array_equal(fired, c_loop.fired()) and np.array_equal(
+            delivered, c_loop.delivered()
+        )
         if not same:
-            raise CheckError(f"sample {k}: the C loop fires or delivers other spikes than ours")
+            raise CheckError(f"sample {k}: the C loop fires or delivers different spikes")
         rows += len(fired) + len(delivered)
     return f"C loop: {rows} spikes fired and delivered, same as recorded, in order"
 
 
 def _rates(timings: Timings, name: str) -> dict[str, float]:
-    """Means over all decisions, by the mean wall time."""
+    """Return means over all decisions, and rates by the mean wall time."""
     found, seconds = [counts(o) for o in timings.outcomes[name]], timings.mean(name)
     steps, synops = (float(np.mean([getattr(c, f) for c in found])) for f in ("steps", "synops"))
     return {

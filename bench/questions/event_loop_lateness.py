@@ -1,4 +1,4 @@
-"""How late is everybody else on an event loop that decides at full load?"""
+"""How late do other callbacks run on an event loop that decides at full load?"""
 
 import asyncio
 import time
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from bench.paired_timing import quantiles, run_in_loop
 from bench.reference_networks import as_bundle, dense_stack, samples
-from bench.result import Answer, Line, Scale, expect_same, scaled
+from bench.result import Line, Result, Scale, expect_same, scaled
 from bench.runners import Counts, counts
 from neuroasync import Bundle, Network, SpikeTrain, sample_seed
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _BEAT_S = 1e-3
 _SESSIONS = 20
@@ -23,7 +23,7 @@ _SIZES = {
 
 
 class _Measured(NamedTuple):
-    """Seconds that each beat was late; decisions made, in all and per second."""
+    """Lateness of each beat (s), and the decisions made in total and per second."""
 
     idle: list[float]
     busy: list[float]
@@ -31,11 +31,11 @@ class _Measured(NamedTuple):
     rate: float
 
 
-async def ask(scale: Scale) -> Answer:
+async def measure(scale: Scale) -> Result:
     """Measure a heartbeat every 1 ms beside 20 sessions that decide without a break.
 
-    Idle and busy stretches alternate in one run: the idle ones show what the loop's timers and
-    the machine do by themselves. A beat keeps its due time however late those before it were.
+    Idle and busy periods alternate in one run: the idle ones show the lateness that the timers of
+    the event loop and the machine cause by themselves. A late beat does not postpone later ones.
     """
     lines: list[Line] = []
     decisions = 0
@@ -43,8 +43,8 @@ async def ask(scale: Scale) -> Answer:
         for size, sizes in _SIZES.items():
             bundle = as_bundle(dense_stack(sizes))
             trains = samples(10, min(150, sizes[0] // 2), sizes[0])
-            # A loop of its own, in a thread of its own: this one is running.
-            main = _measure(bundle, trains, scale.seconds)
+            # The measured event loop runs in another thread, because this one is running.
+            main = _run(bundle, trains, scale.seconds)
             found = await asyncio.to_thread(run_in_loop, main, loop)
             decisions += found.decisions
             idle, busy = (scaled(quantiles(late), 1e-3) for late in (found.idle, found.busy))
@@ -53,19 +53,19 @@ async def ask(scale: Scale) -> Answer:
             ratio = busy.p99 / max(idle.p99, 1e-6)
             name = f"{loop}, {size}, busy"
             lines.append(Line(name, busy, ratio, target="p99 <= 3 ms", figures=figures))
-    return Answer(
+    return Result(
         "lateness",
-        "How late does a heartbeat of 1 ms come beside 20 sessions that never rest?",
+        "How late is a heartbeat of 1 ms beside 20 sessions that decide without a break?",
         "ms",
         "the idle loop of the line above",
         tuple(lines),
-        (f"{decisions} decisions under load: each of a session's first ones as alone",),
-        ("ratios are of p99; uvloop's timers have a resolution of 1 ms, and may be early",),
+        (f"{decisions} decisions under load: the first of each session equal those without",),
+        ("ratios are of p99; timers of uvloop have a resolution of 1 ms and may fire early",),
     )
 
 
-async def _measure(bundle: Bundle, trains: list[SpikeTrain], seconds: float) -> "_Measured":
-    """Count how late beats are, idle and busy, each for ``seconds`` in all."""
+async def _run(bundle: Bundle, trains: list[SpikeTrain], seconds: float) -> "_Measured":
+    """Measure the lateness of beats for ``seconds`` idle and ``seconds`` busy."""
     idle: list[float] = []
     busy: list[float] = []
     stretch, took, made = min(seconds, _STRETCH_S), 0.0, 0
@@ -93,10 +93,10 @@ async def _measure(bundle: Bundle, trains: list[SpikeTrain], seconds: float) -> 
 async def _decide(
     network: Network, trains: list[SpikeTrain], over: asyncio.Event
 ) -> tuple[int, list[Counts]]:
-    """Decide without a break until it is over, at least once; how often, and the first ones.
+    """Decide without a break until ``over`` is set; return the count and the first decisions.
 
-    The others are dropped, as an app would: a heap that grows calls for full garbage collections,
-    of some 60 ms each where torch is loaded.
+    Later decisions are dropped, as an application would do: a growing heap triggers full garbage
+    collections, which take about 60 ms each where torch is loaded.
     """
     made, first = 0, list[Counts]()
     async with network.session() as session:
@@ -109,10 +109,10 @@ async def _decide(
 
 
 async def _beats(seconds: float) -> list[float]:
-    """How late each beat of ``seconds`` was, s: from its due time to when the loop got to it.
+    """Return how late each beat of ``seconds`` was (s), from its due time to its callback.
 
-    One call serves all beats that are due, so that being late once does not add up. Time is the
-    system's: uvloop's own clock stands still while callbacks run.
+    One callback serves all beats that are due, so that one delay is not counted repeatedly. The
+    times come from the system clock, because the clock of uvloop stands still during callbacks.
     """
     loop, late = asyncio.get_running_loop(), list[float]()
     beats, over = int(seconds / _BEAT_S), loop.create_future()

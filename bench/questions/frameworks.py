@@ -1,4 +1,4 @@
-"""What do layer-synchronous frameworks take for the same spikes?"""
+"""How long do layer-synchronous frameworks take for the same spikes?"""
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -7,28 +7,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.other_frameworks import PEERS, Peer, installed
+from bench.other_frameworks import FRAMEWORKS, Framework, installed
 from bench.paired_timing import Contender, take_turns
 from bench.reference_networks import as_bundle, dense_stack, frames, samples
-from bench.result import Answer, Scale, expect_same, lines_of
+from bench.result import Result, Scale, expect_same, lines_of
 from bench.runners import open_session, session_decider
 from neuroasync import Bundle, Network, SpikeTrain
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _OURS = "neuroasync, layer-sync"
 
 
-async def ask(scale: Scale) -> Answer:
+async def measure(scale: Scale) -> Result:
     """Time a sample of the reference case, batch 1, one thread; check the spikes of each layer."""
     scale = scale.fewer(4)
     model, trains = dense_stack(), samples(10)
     layered, binned = as_bundle(model, "layer-sync"), [frames(train) for train in trains]
     spikes = {_OURS: [await _our_spikes(layered, train) for train in trains]}
     weights = [c.weight for c in model.connections]
-    contenders, notes = [], ["other frameworks get frames that were binned beforehand"]
+    contenders, notes = (
+        [],
+        ["other frameworks receive input that was binned into frames beforehand"],
+    )
     with _one_thread():
-        for name, (package, make) in PEERS.items():
+        for name, (package, make) in FRAMEWORKS.items():
             if not installed(name):
                 notes.append(f"{name}: left out, {package} is not installed")
                 continue
@@ -47,9 +50,9 @@ async def ask(scale: Scale) -> Answer:
                 session = await open_session(stack, bundle, engine=engine)
                 contenders.append(Contender(name, session_decider(session, trains)))
             timings = await take_turns(contenders, scale.rounds, scale.calls)
-    return Answer(
+    return Result(
         "frameworks",
-        "How many times the cost of neuroasync do layer-synchronous frameworks take?",
+        "What do layer-synchronous frameworks cost, relative to neuroasync?",
         "ms",
         _OURS,
         tuple(lines_of(timings, _OURS)),
@@ -67,11 +70,11 @@ def _layer_spikes(spikes: Sequence[Any]) -> tuple[int, ...]:
     return tuple(int(layer.sum()) for layer in spikes)
 
 
-def _votes(run: Peer, inputs: list[Any]) -> Callable[[int], object]:
+def _votes(run: Framework, inputs: list[Any]) -> Callable[[int], object]:
     return lambda k: run(inputs[k % len(inputs)])[-1].sum(0)
 
 
-def _inferring(run: Peer) -> Peer:
+def _inferring(run: Framework) -> Framework:
     import torch
 
     def inferring(x: Any) -> Sequence[Any]:
@@ -88,7 +91,7 @@ def _tensors(binned: list[NDArray[np.float32]]) -> list[Any]:
 
 
 class _one_thread:  # noqa: N801  # reads as a statement
-    """While it lasts, torch computes on one thread, if it is there."""
+    """Context in which torch, if installed, computes on one thread."""
 
     def __enter__(self) -> None:
         self._threads = 0

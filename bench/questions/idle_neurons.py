@@ -1,24 +1,25 @@
-"""Do neurons that nothing happens to cost anything?"""
+"""Do idle neurons cost anything?"""
 
 from contextlib import AsyncExitStack
 
 from bench.paired_timing import Contender, take_turns
 from bench.reference_networks import GROUP_SIZE, TIMESTEPS, as_bundle
-from bench.result import Answer, Scale, add_figures, expect_same, lines_of
+from bench.result import Result, Scale, add_figures, expect_same, lines_of
 from bench.runners import open_session, session_decider
 from bench.sparse_sheets import EVENTS, LAYERS, PATCH, conv_sheets, sheet_samples, sparse_sheets
 from neuroasync import Decision
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _SIDES = {"1 k": PATCH, "1 M": 500}
 _BASELINE = "conv, 1 k neurons, clustered"
 
 
-async def ask(scale: Scale) -> Answer:
+async def measure(scale: Scale) -> Result:
     """Time the same activity in 1,024 and in 1,000,000 neurons, in momentum order, F = 8.
 
-    Ratios are to the convolutional network; ``times 1 k`` is to the same kind and placement.
+    Ratios refer to the small convolutional network; ``times 1 k`` refers to the small network with
+    the same kind of connections and the same placement of events.
     """
     scale = scale.fewer(10)
     contenders, found = [], {}
@@ -34,7 +35,7 @@ async def ask(scale: Scale) -> Answer:
         timings = await take_turns(contenders, scale.rounds, scale.calls)
     for name, outcomes in timings.outcomes.items():
         found[name] = [_activity(decision) for decision in outcomes]
-    each = EVENTS * TIMESTEPS  # every event, and a spike of every sheet for it
+    each = EVENTS * TIMESTEPS  # Each event causes one spike in each sheet.
     exact = [(each, each * LAYERS)] * len(found[_BASELINE])
     checks = [expect_same("(input events, spikes)", {"by construction": exact} | found)]
     lines = []
@@ -47,9 +48,9 @@ async def ask(scale: Scale) -> Answer:
         }
         large = line.name != small
         lines.append(add_figures(line, figures, "times 1 k <= 3" if large else ""))
-    return Answer(
+    return Result(
         "neurons",
-        "What does a delivered spike cost among 1 M neurons, against 1 k?",
+        "What does a delivered spike cost among 1 M neurons, relative to 1 k?",
         "ms",
         _BASELINE,
         tuple(lines),
@@ -58,5 +59,5 @@ async def ask(scale: Scale) -> Answer:
 
 
 def _activity(decision: Decision) -> tuple[int, int]:
-    """Input events, and spikes of the sheets: the readout is small, and others decide on it."""
+    """Return the numbers of input events and of spikes in the sheets, without the readout."""
     return decision.input_events, decision.total_spikes - decision.spikes["output"]

@@ -1,4 +1,4 @@
-"""What do order, group size and stop rule cost?"""
+"""What do the policy, the group size and the stop rule cost?"""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ import numpy as np
 
 from bench.paired_timing import Contender, take_turns
 from bench.reference_networks import GROUP_SIZE, as_bundle, dense_stack, samples
-from bench.result import Answer, Scale, add_figures, expect_same, lines_of
+from bench.result import Result, Scale, add_figures, expect_same, lines_of
 from bench.runners import bare_decider, counts, open_session, session_decider
 from neuroasync import sample_seed
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _BASELINE = "layer-sync, F = 8, quiet"
 
@@ -36,8 +36,8 @@ _CASES = (
 )
 
 
-async def ask(scale: Scale) -> Answer:
-    """Time the reference case in every order, F = 1, 8, 32, and with early decisions."""
+async def measure(scale: Scale) -> Result:
+    """Time the reference case under every policy, with F = 1, 8, 32 and with early decisions."""
     scale = scale.fewer(2)
     model, trains = dense_stack(), samples(10)
     contenders, other = [], {}
@@ -56,9 +56,9 @@ async def ask(scale: Scale) -> Answer:
         agreed += scale.calls
         means = {f: float(np.mean([getattr(c, f) for c in found])) for f in _FIGURES}
         lines.append(add_figures(line, means))
-    return Answer(
+    return Result(
         "policies",
-        "What do orders, group sizes and early decisions cost against a layer at a time?",
+        "What do policies, group sizes and early decisions cost, relative to layer-sync?",
         "ms",
         _BASELINE,
         tuple(lines),

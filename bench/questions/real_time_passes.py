@@ -1,4 +1,4 @@
-"""When do the passes of a stream begin, by a real-time clock?"""
+"""How punctually do the passes of a stream begin under a real-time clock?"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,20 +8,20 @@ import numpy as np
 
 from bench.paired_timing import quantiles, run_in_loop
 from bench.reference_networks import TIMESTEP_US, as_bundle, dense_stack
-from bench.result import Answer, CheckError, Line, Scale, scaled
+from bench.result import CheckError, Line, Result, Scale, scaled
 from neuroasync import Bundle, Counts, Network, Progress, RealTimeClock, SpikeTrain
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _EVENTS: Final = 10
-"""A timestep of 1 ms: 10 kHz."""
+"""Events per timestep of 1 ms, that is 10 kHz."""
 _WINDOW_US: Final = 100_000
 _LONGER: Final = 6
-"""A full run lasts a minute."""
+"""Factor on the duration: a full run takes a minute."""
 
 
 class _Measured(NamedTuple):
-    """Seconds that each pass, and each tick of an idle loop, was late; and what was counted."""
+    """Lateness (s) of each pass and of each tick of an idle event loop, and the counts."""
 
     passes: list[float]
     ticks: list[float]
@@ -29,7 +29,7 @@ class _Measured(NamedTuple):
     sent: int
 
 
-async def ask(scale: Scale) -> Answer:
+async def measure(scale: Scale) -> Result:
     """Stream 10 kHz of events through the reference network, a pass every millisecond.
 
     A pass is taken to begin when it has taken its input group, which is when a stop rule is asked
@@ -37,7 +37,7 @@ async def ask(scale: Scale) -> Answer:
     """
     bundle, lines, checks = as_bundle(dense_stack()), [], []
     for loop in ("asyncio", "uvloop"):
-        main = _measure(bundle, _LONGER * scale.seconds)
+        main = _run(bundle, _LONGER * scale.seconds)
         found = await asyncio.to_thread(run_in_loop, main, loop)
         ticks, passes = (scaled(quantiles(late), 1e-3) for late in (found.ticks, found.passes))
         counts = found.counts
@@ -54,9 +54,9 @@ async def ask(scale: Scale) -> Answer:
             f"{loop}: {counts.events} events accepted + {counts.dropped} dropped = {found.sent} "
             f"sent; {counts.late} came late"
         )
-    return Answer(
+    return Result(
         "pace",
-        "How late do the passes of a stream of 10 kHz begin, one every 1 ms?",
+        "How late does each pass begin in a stream of 10 kHz with a pass every 1 ms?",
         "ms",
         "the ticks of the line above",
         tuple(lines),
@@ -65,8 +65,8 @@ async def ask(scale: Scale) -> Answer:
     )
 
 
-async def _measure(bundle: Bundle, seconds: float) -> _Measured:
-    """Stream for ``seconds``, after ticks of the clock alone for a tenth of that."""
+async def _run(bundle: Bundle, seconds: float) -> _Measured:
+    """Measure ticks of the clock alone for a tenth of ``seconds``, then stream for ``seconds``."""
     clock, steps = RealTimeClock(), round(1000 * seconds)
     ticks = []
     first = clock.now_us() // TIMESTEP_US + 1
@@ -83,7 +83,7 @@ async def _measure(bundle: Bundle, seconds: float) -> _Measured:
             await clock.sleep_until(start_us + (k + 1) * TIMESTEP_US)
             t_us = np.sort(rng.integers(0, TIMESTEP_US, _EVENTS)) + k * TIMESTEP_US
             if k == 0:
-                t_us[0] = 0  # the stream's time 0 is this part's arrival
+                t_us[0] = 0  # The arrival of this chunk is time 0 of the stream.
                 watermark_us.append(clock.now_us())
             yield SpikeTrain(t_us, rng.integers(0, bundle.model.input_size, _EVENTS))
 

@@ -1,4 +1,4 @@
-"""What do a thousand open sessions take?"""
+"""What do a thousand open sessions cost?"""
 
 import asyncio
 import gc
@@ -21,11 +21,11 @@ from bench.reference_networks import (
     dense_stack,
     samples,
 )
-from bench.result import Answer, Line, Scale, add_figures, expect_same, lines_of
+from bench.result import Line, Result, Scale, add_figures, expect_same, lines_of
 from bench.runners import counts, session_decider
 from neuroasync import Bundle, Network, Session, SpikeTrain
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _MODELS = {"dense": dense_stack, "conv": conv_stack}
 _STATM = Path("/proc/self/statm")
@@ -34,20 +34,20 @@ _BYTES_A_NEURON = 16
 """Membrane potential, momentum, refractory mark, reached mark: 4 bytes each."""
 
 
-async def ask(scale: Scale) -> Answer:
-    """Hold sessions in the middle of a sample, then let them decide in turns, against one alone."""
+async def measure(scale: Scale) -> Result:
+    """Measure the memory of sessions in the middle of a sample, then their throughput in turns."""
     many, trains = (100 if scale.quick else 1000), samples(10)
     lines, checks = [], []
     for name, make in _MODELS.items():
-        # Momentum order needs no seed: every session comes to the same on the same sample.
+        # Momentum order uses no seed, so that all sessions decide alike on the same sample.
         bundle = as_bundle(make(), "momentum")
         lines += await _memory(name, many)
         speed, check = await _throughput(name, bundle, trains, many, scale.fewer(2))
         lines += speed
         checks.append(check)
-    return Answer(
+    return Result(
         "sessions",
-        f"What do {many} open sessions take, in memory and in turns?",
+        f"What do {many} open sessions cost in memory and in throughput?",
         "µs",
         "one session alone, of the same network",
         tuple(lines),
@@ -57,40 +57,42 @@ async def ask(scale: Scale) -> Answer:
 
 
 async def _memory(name: str, many: int) -> list[Line]:
-    """What each session holds with half of its events sent, by two ways of looking.
+    """Return the memory per session with half of its events sent, measured in two ways.
 
-    Each looks in a process of its own: what was freed before would be used again, unseen.
+    Each way runs in a fresh process: memory that was freed before would be reused unnoticed.
     """
     lines, loop = [], asyncio.get_running_loop()
     state = _MODELS[name]().size * _BYTES_A_NEURON
     for how in _WAYS:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-            grown = await loop.run_in_executor(process, _measure, name, many, how == "tracemalloc")
+            grown = await loop.run_in_executor(process, _run, name, many, how == "tracemalloc")
         figures = {"bytes": grown / many, "neuron state": float(state)}
         label = f"{name}: memory a session, {how}"
         lines.append(Line(label, None, grown / many / state, target="<= 1.5", figures=figures))
     return lines
 
 
-def _measure(name: str, many: int, traced: bool) -> int:
+def _run(name: str, many: int, traced: bool) -> int:
     train = samples(1)[0]
-    # The first event of a timestep runs the one before it, and then waits for the others.
+    # The first event of a timestep runs the previous timestep, then waits for the others.
     read = int(np.searchsorted(train.t_us, TIMESTEP_US * (TIMESTEPS // 2))) + 1
     half = SpikeTrain(train.t_us[:read], train.index[:read])
     return run_in_loop(_growth(as_bundle(_MODELS[name](), "momentum"), half, many, traced))
 
 
 async def _growth(bundle: Bundle, half: SpikeTrain, many: int, traced: bool) -> int:
-    """Bytes by which the process grows when ``many`` sessions open and read half a sample."""
+    """Return the growth of the process (bytes) when ``many`` sessions read half a sample."""
     async with AsyncExitStack() as stack:
         network = await stack.enter_async_context(Network(bundle))
         first = await stack.enter_async_context(network.session())
-        await first.send(half)  # what is made once for all; kept, or its memory would be reused
+        await first.send(
+            half
+        )  # Allocates what sessions share; kept open, or its memory would be reused.
         gc.collect()
         if traced:
             tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0] if traced else _resident()
-        sessions = [network.session() for _ in range(many)]  # the network closes them
+        sessions = [network.session() for _ in range(many)]  # The network closes these sessions.
         for session in sessions:
             await session.send(half)
         gc.collect()
@@ -98,7 +100,7 @@ async def _growth(bundle: Bundle, half: SpikeTrain, many: int, traced: bool) -> 
 
 
 def _resident() -> int:
-    """Bytes of this process in memory."""
+    """Return the resident memory of this process (bytes)."""
     pages = int(_STATM.read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 

@@ -1,24 +1,24 @@
-"""How does the cost grow with the network?"""
+"""How does the cost grow with the size of the network?"""
 
 from contextlib import AsyncExitStack
 
 import numpy as np
 
-from bench.c_baseline import Limit, compiler, fits
+from bench.c_baseline import CLoop, compiler, fits
 from bench.paired_timing import Contender, take_turns
 from bench.reference_networks import INPUTS, as_bundle, conv_stack, dense_stack, samples, synapses
-from bench.result import Answer, Scale, add_figures, expect_same, lines_of
+from bench.result import Result, Scale, add_figures, expect_same, lines_of
 from bench.runners import bare_decider, counts, open_session, session_decider
 from neuroasync import sample_seed
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _WIDTHS = (64, 128, 192, 256, 332)
-"""Of the three hidden layers; the last makes 1.0 M synapses."""
+"""Widths of the three hidden layers; the last gives 1.0 M synapses."""
 _BASELINE = "dense 64"
 
 
-async def ask(scale: Scale) -> Answer:
+async def measure(scale: Scale) -> Result:
     """Time dense stacks of growing width and a convolutional network on the same input."""
     scale = scale.fewer(4)
     trains = samples(10)
@@ -30,7 +30,7 @@ async def ask(scale: Scale) -> Answer:
             session = await open_session(stack, as_bundle(model))
             contenders.append(Contender(name, session_decider(session, trains)))
             if fits(model) and compiler():
-                contenders.append(_in_c(name, Limit(model, "random", 8)))
+                contenders.append(_in_c(name, CLoop(model, "random", 8)))
         timings = await take_turns(contenders, scale.rounds, scale.calls)
     for name, model in models.items():
         other, rival = f"{name} in C", [counts(o) for o in timings.outcomes.get(f"{name} in C", ())]
@@ -53,9 +53,9 @@ async def ask(scale: Scale) -> Answer:
         if (in_c := f"{line.name} in C") in timings.names:
             figures["times C"] = float(np.median(timings.ratios(line.name, in_c)))
         lines.append(add_figures(line, figures))
-    return Answer(
+    return Result(
         "sizes",
-        "How does the cost of a decision grow with the network, at the same input?",
+        "How does the cost of a decision grow with the network for the same input?",
         "ms",
         _BASELINE,
         tuple(lines),
@@ -63,8 +63,8 @@ async def ask(scale: Scale) -> Answer:
     )
 
 
-def _in_c(name: str, limit: Limit) -> Contender:
+def _in_c(name: str, c_loop: CLoop) -> Contender:
     trains = samples(10)
     return Contender(
-        f"{name} in C", lambda k: limit.decide(trains[k % len(trains)], sample_seed(0, k))
+        f"{name} in C", lambda k: c_loop.decide(trains[k % len(trains)], sample_seed(0, k))
     )

@@ -1,4 +1,4 @@
-"""How soon is a new process ready?"""
+"""How long does a new process take to its first decision?"""
 
 import os
 import subprocess
@@ -11,11 +11,11 @@ import numpy as np
 
 from bench.paired_timing import quantiles
 from bench.reference_networks import as_bundle, dense_stack, samples
-from bench.result import Answer, CheckError, Line, Scale, scaled
+from bench.result import CheckError, Line, Result, Scale, scaled
 from neuroasync import Network, write_bundle, write_spikes
 from neuroasync.core.events.spike_train import SpikeTrains
 
-__all__ = ["ask"]
+__all__ = ["measure"]
 
 _DECIDE = """\
 import asyncio, sys, neuroasync
@@ -32,8 +32,8 @@ _IMPORT = "import neuroasync"
 _FIRST = "second start to first decision"
 
 
-async def ask(scale: Scale) -> Answer:
-    """Time commands by pyperf, which isolates and times processes; turns are taken in rounds."""
+async def measure(scale: Scale) -> Result:
+    """Time commands in rounds with pyperf, which isolates and times processes."""
     bundle, trains = as_bundle(dense_stack()), samples(1)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -57,19 +57,19 @@ async def ask(scale: Scale) -> Answer:
     lines = [_line(label, found, times[_PYTHON]) for label, found in times.items()]
     lines[-1] = _line(_FIRST, times[_FIRST], times[_PYTHON], "<= 1000 ms")
     lines.append(_line("neuroasync beyond numpy and numba", beyond, None, "<= 150 ms"))
-    return Answer(
+    return Result(
         "start",
-        "How long do importing, and deciding for the first time, take in a new process?",
+        "How long do the import and the first decision take in a new process?",
         "ms",
         _PYTHON,
         tuple(lines),
         (check,),
-        ("kernels were compiled before: this is a second start",),
+        ("kernels were compiled before, so this is a second start",),
     )
 
 
 def _check(decide: list[str], expected: str) -> str:
-    """Run the command once for its result; its kernels are on disk afterwards."""
+    """Check the decision of the command, which also leaves compiled kernels on disk."""
     command = [sys.executable, *decide]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
     if done.stdout.strip() != expected:
@@ -82,7 +82,7 @@ def _round(commands: dict[str, list[str]], folder: Path, number: int) -> list[fl
 
 
 def _time(command: list[str], path: Path) -> float:
-    """Median seconds of the command, of three runs."""
+    """Return the median seconds of three runs of the command."""
     import pyperf
 
     call = [sys.executable, "-m", "pyperf", "command", "-q", *_HOW, "-o", str(path)]
@@ -92,7 +92,7 @@ def _time(command: list[str], path: Path) -> float:
 
 
 def _environment() -> dict[str, str]:
-    """With the checkout's package first on the path, as here."""
+    """Return the environment with the package of this checkout first on the path."""
     import neuroasync
 
     return os.environ | {"PYTHONPATH": str(Path(neuroasync.__file__).parents[1])}

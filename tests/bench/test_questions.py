@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.c_baseline import Limit, compiler, fits
+from bench.c_baseline import CLoop, compiler, fits
 from bench.paired_timing import Contender, quantiles, take_turns
 from bench.plots import draw
 from bench.questions import activity, engines, idle_neurons
@@ -42,11 +42,11 @@ def test_the_c_loop_fires_and_delivers_the_same_spikes_in_the_same_order(
     # Inputs may repeat within a timestep, which counts as multiplicity.
     t_us = np.sort(rng.integers(0, 5000, events))
     train = SpikeTrain(t_us, rng.integers(0, sizes[0], events))
-    limit = Limit(model, policy, group_size)
-    found = limit.decide(train, seed)
+    c_loop = CLoop(model, policy, group_size)
+    found = c_loop.decide(train, seed)
     fired, delivered = asyncio.run(recorded(as_bundle(model, policy, group_size), train, seed))
-    assert np.array_equal(limit.fired(), fired)
-    assert np.array_equal(limit.delivered(), delivered)
+    assert np.array_equal(c_loop.fired(), fired)
+    assert np.array_equal(c_loop.delivered(), delivered)
     assert (found.spikes, sum(found.votes)) == (
         len(fired),
         int((fired[:, 2] >= model.starts[-2]).sum()),
@@ -57,7 +57,7 @@ def test_the_c_loop_takes_plain_dense_stacks_only():
     assert fits(dense_stack((5, 4, 3)))
     assert not fits(conv_stack())
     with pytest.raises(ValueError, match="plain stack of dense layers"):
-        Limit(conv_stack(), "random", 8)
+        CLoop(conv_stack(), "random", 8)
 
 
 def test_quantiles_are_values_that_occurred():
@@ -95,37 +95,37 @@ def test_frames_hold_every_event_of_its_timestep():
 
 
 @pytest.mark.parametrize("question", [engines, activity], ids=lambda module: module.__name__)
-async def test_an_answer_has_a_baseline_checks_and_figures_that_json_holds(question, tmp_path):
-    answer = await question.ask(TINY)
-    by_name = {line.name: line for line in answer.lines}
-    assert by_name[answer.baseline].ratio == 1.0
-    assert answer.checks
-    for line in answer.lines:
+async def test_a_result_has_a_baseline_checks_and_figures_that_json_can_hold(question, tmp_path):
+    result = await question.measure(TINY)
+    by_name = {line.name: line for line in result.lines}
+    assert by_name[result.baseline].ratio == 1.0
+    assert result.checks
+    for line in result.lines:
         q = line.values
         assert 0 < q.p50 <= q.p90 <= q.p99 <= q.max
         assert line.figures["spikes"] >= 0
-    path = save(as_json([answer], {"date": "2026-01-02T03:04:05+00:00"}), tmp_path)
+    path = save(as_json([result], {"date": "2026-01-02T03:04:05+00:00"}), tmp_path)
     saved = json.loads(path.read_text())
     assert path.name == "2026-01-02T030405.json"
     assert saved["answers"][0]["lines"][0]["values"].keys() == {"n", "p50", "p90", "p99", "max"}
-    assert saved["answers"][0]["checks"] == list(answer.checks)
+    assert saved["answers"][0]["checks"] == list(result.checks)
 
 
 async def test_cost_against_activity_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
-    answer = await activity.ask(TINY)
-    (path,) = draw([answer], tmp_path, "run")
+    result = await activity.measure(TINY)
+    (path,) = draw([result], tmp_path, "run")
     assert path.name == "run-activity.svg"
     drawn = path.read_text()
     assert "input events a sample" in drawn
-    assert all(line.name.partition(" events")[0] in drawn for line in answer.lines)
+    assert all(line.name.partition(" events")[0] in drawn for line in result.lines)
 
 
 async def test_sheets_of_any_size_have_the_same_activity(monkeypatch):
     monkeypatch.setattr(idle_neurons, "_SIDES", {"1 k": 16, "1 M": 40})  # 6,400 neurons will do
-    answer = await idle_neurons.ask(TINY)
-    assert len(answer.lines) == 8
-    assert answer.checks[0].startswith("(input events, spikes): same")
+    result = await idle_neurons.measure(TINY)
+    assert len(result.lines) == 8
+    assert result.checks[0].startswith("(input events, spikes): same")
 
 
 def test_the_machine_is_described():

@@ -16,7 +16,7 @@ import websockets.sync.client
 
 from bench.load_generator import frame
 from bench.server_guarantees import LoadPlan
-from bench.server_process import Served
+from bench.server_process import ServerProcess
 from bench.serving import measure
 from neuroasync import SpikeTrains, write_bundle, write_spikes
 from neuroasync.messages import EventMessage, format_events
@@ -71,7 +71,7 @@ def test_a_signal_ends_it_with_0_and_not_a_word(bundle, number, workers):
 
 def test_a_client_that_reads_nothing_does_not_spoil_the_end(bundle):
     with (
-        Served(bundle, "--shutdown-timeout", "2", "--max-rate", "100000") as server,
+        ServerProcess(bundle, "--shutdown-timeout", "2", "--max-rate", "100000") as server,
         _silent_client(server.port) as client,
     ):
         client.setblocking(False)
@@ -83,13 +83,13 @@ def test_a_client_that_reads_nothing_does_not_spoil_the_end(bundle):
 
 
 def test_a_worker_that_dies_ends_the_server_with_an_error(bundle):
-    with Served(bundle, "--workers", "2") as server:
+    with ServerProcess(bundle, "--workers", "2") as server:
         os.kill(server._pids()[-1], signal.SIGKILL)
         assert server._process.wait(60) == 1
 
 
 def test_workers_end_when_their_parent_is_killed(bundle):
-    with Served(bundle, "--workers", "2") as server:
+    with ServerProcess(bundle, "--workers", "2") as server:
         _, *workers = server._pids()
         server._process.kill()
         server._process.wait()
@@ -106,7 +106,7 @@ def _wait_for_end(pid):
 
 
 def test_an_address_in_use_is_one_line(bundle):
-    with Served(bundle, "--workers", "2") as server:
+    with ServerProcess(bundle, "--workers", "2") as server:
         for workers in ("1", "2"):
             done = subprocess.run(
                 [sys.executable, "-m", "neuroasync", "serve", str(bundle), "--port",
@@ -119,7 +119,7 @@ def test_an_address_in_use_is_one_line(bundle):
 
 def test_the_environment_may_say_the_token(bundle, monkeypatch):
     monkeypatch.setenv("NEUROASYNC_TOKEN", "secret")
-    with Served(bundle) as server:
+    with ServerProcess(bundle) as server:
         url = f"http://127.0.0.1:{server.port}"
         assert httpx.post(f"{url}/decide", content="{}").status_code == 401
         assert httpx.post(f"{url}/decide?token=secret", content="{}").status_code == 200
@@ -130,7 +130,7 @@ def test_the_environment_may_say_the_token(bundle, monkeypatch):
 
 def test_a_message_that_is_too_large_closes_its_connection_with_1009(bundle):
     with (
-        Served(bundle, "--max-message-bytes", "1000") as server,
+        ServerProcess(bundle, "--max-message-bytes", "1000") as server,
         websockets.sync.client.connect(f"ws://127.0.0.1:{server.port}/stream") as client,
     ):
         client.send(b"x" * 1001)
@@ -139,7 +139,7 @@ def test_a_message_that_is_too_large_closes_its_connection_with_1009(bundle):
 
 
 def test_a_client_that_reads_nothing_is_cut_off_and_leaves_no_file(bundle):
-    with Served(bundle, "--send-timeout", "0.2", "--max-rate", "100000") as server:
+    with ServerProcess(bundle, "--send-timeout", "0.2", "--max-rate", "100000") as server:
         server.counts()
         before = server.files()
         with _silent_client(server.port) as client, pytest.raises(ConnectionError):
