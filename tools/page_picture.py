@@ -1,6 +1,6 @@
-"""Take the picture of the live page in the README: ``python -m tools.page_picture docs/page.png``.
+"""Take a screenshot of the live page: ``python -m tools.page_picture PATH.png``.
 
-Needs the extra 'dev' and Chromium; run it at the root of the repository.
+Needs the extra ``dev`` and Chromium. Run it at the root of the repository.
 """
 
 import re
@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from playwright.sync_api import expect
-from tests.serve.live_page import THREE, chromium, draw, opened, served
 
 from neuroasync.shipped import shipped_bundle
+from tests.helpers.live_page import THREE, chromium, draw, opened, served
 
 ROUND = 48
 

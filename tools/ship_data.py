@@ -1,9 +1,9 @@
-"""Make the files of the data sets that ship, in neuroasync/data.
+"""Write the files of the shipped data sets to neuroasync/data.
 
     python tools/ship_data.py DIR
 
-DIR holds the files that the docstring of ``neuroasync.datasets.files`` describes; the digits come
-from scikit-learn. The same input gives the same bytes, with the same zlib.
+DIR holds the files described in the docstring of ``neuroasync.datasets.files``; the digits come
+from scikit-learn. Equal input gives equal bytes with the same version of zlib.
 """
 
 import sys
@@ -22,7 +22,7 @@ from neuroasync.errors import DatasetError
 OUT = Path(neuroasync.__file__).parent / "data"
 MNIST = {"train": 1000, "test": 300}
 NMNIST_TRAIN = 200
-LAST_TAKE = 19
+MAX_TAKE = 19
 
 
 def main(folder: Path) -> None:
@@ -45,8 +45,8 @@ def main(folder: Path) -> None:
 
 
 def ship_sound(part, arrays) -> None:
-    """Spikes of the first takes of the training file, or of all of the test file."""
-    chosen = np.flatnonzero(arrays["take"] <= LAST_TAKE)
+    """Ship the spikes of the first takes of the training file, or of the whole test file."""
+    chosen = np.flatnonzero(arrays["take"] <= MAX_TAKE)
     cuts = arrays["offsets"]
     sounds = [arrays["wav"][cuts[k] : cuts[k + 1]] for k in chosen]
     spikes = encode_sound(sounds, int(arrays["sample_rate"]), arrays["labels"][chosen])
