@@ -69,8 +69,8 @@ def bare_decider(
         train = trains[k % len(trains)]
         simulator.begin(seed_of(k))
         simulator.feed(train.t_us, train.index)
-        simulator.advance(int(train.t_us[-1]))
-        simulator.leave()
+        simulator.run_compiled(int(train.t_us[-1]))
+        simulator.release_scratch()
         state = simulator.state
         control, votes = state.control.tolist(), state.votes
         label = int(leader(votes))

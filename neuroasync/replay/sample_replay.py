@@ -108,7 +108,7 @@ class SampleReplay:
     def _check_group(self) -> None:
         """Compare what is being delivered."""
         n = int(self._simulator.state.control[Control.GROUP])
-        group = self._simulator.state.attach().group
+        group = self._simulator.state.acquire_scratch().group
         found = group[[Group.KEY, Group.ORIGIN, Group.MULTIPLICITY, Group.CONNECTION], :n]
         now = self._delivered.take(self._simulator.passes - 1, self._simulator.step)
         expected = self._slots[:, now]

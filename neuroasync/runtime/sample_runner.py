@@ -213,7 +213,7 @@ class SampleRunner:
             await self._run_passes(self._inlet.end_us(None))  # then all is read
             self._inlet.begin()
             await self._run_idly(after_us)
-            self._simulator.carry(self._sample_seed(), after_us)
+            self._simulator.carry_over(self._sample_seed(), after_us)
         self._scheduler.sample = self._sample
         self._started = None
 
@@ -225,7 +225,7 @@ class SampleRunner:
         """
         simulator, timestep_us = self._simulator, self._simulator.plan.packed.model.timestep_us
         at_us, first = simulator.watermark_us, simulator.passes
-        while not simulator.is_idle:
+        while not simulator.is_quiescent:
             if at_us >= until_us:
                 return
             if simulator.passes - first > limits.MAX_PASSES:
@@ -242,7 +242,7 @@ class SampleRunner:
         while left > 0 and simulator.skip_idle_passes(min(some, left)):
             left -= some
             await self._scheduler.yield_if_due()
-        simulator.leave()
+        simulator.release_scratch()
 
     async def _pass_by(self, t_us: int, holder: object) -> None:
         """Run every pass before ``t_us``, between two windows that carry."""

@@ -123,15 +123,15 @@ class Scheduler:
                 await self._run_side_by_side(end_us)
             else:
                 await self._run_driven(end_us)
-        read = self.simulator.read
-        self.simulator.leave()
+        read = self.simulator.events_consumed
+        self.simulator.release_scratch()
         return read
 
     async def _run_compiled(self, end_us: int) -> None:
         simulator, turns = self.simulator, self._turns
         while True:
             before, began = simulator.work, time.perf_counter()
-            is_done = simulator.advance(end_us, turns.work())
+            is_done = simulator.run_compiled(end_us, turns.work())
             turns.measured(simulator.work - before, time.perf_counter() - began)
             if is_done:
                 return
@@ -159,7 +159,7 @@ class Scheduler:
                 for resume in self._resumes_of(reached):
                     resume(None)
                 self._show(reached)
-            elif not simulator.serve(why):
+            elif not simulator.handle_interrupt(why):
                 if why != Interrupt.BUDGET_SPENT:
                     return
             else:
@@ -177,7 +177,7 @@ class Scheduler:
                 reached = simulator.reached()
                 await self._deliver(reached)
                 self._show(reached)
-            elif not simulator.serve(why):
+            elif not simulator.handle_interrupt(why):
                 if why != Interrupt.BUDGET_SPENT:
                     return
             else:

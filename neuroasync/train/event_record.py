@@ -84,7 +84,7 @@ class _Chunk:
         self.samples = samples
         self.ends = np.zeros((3, shape[0]), np.int64)
         self.state.keep = True
-        context = self.state.attach().context
+        context = self.state.acquire_scratch().context
         context[Context.WEIGHTS] = arrays.weights.ctypes.data
         context[Context.PEAK_PASSES] = passes
         context[Context.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
@@ -98,7 +98,7 @@ class _Chunk:
 
     def grow(self) -> None:
         """Make the room that a kernel asked for; nothing logged is lost."""
-        control, scratch = self.state.control, self.state.attach()
+        control, scratch = self.state.control, self.state.acquire_scratch()
         needed, neurons = int(control[Control.NEEDED_CAPACITY]), self.state.plan.packed.model.size
         scratch.grow_logs(
             int(control[Control.SPIKE_LOG]) + neurons, int(control[Control.DELIVERY_LOG]) + needed
@@ -107,7 +107,7 @@ class _Chunk:
 
     def sample_rows(self) -> Iterable[NDArray[np.int64]]:
         """(pass, step, neuron) of each spike of each sample."""
-        rows = self.state.attach().rows[[SpikeLog.PASS, SpikeLog.STEP, SpikeLog.NEURON]].T
+        rows = self.state.acquire_scratch().rows[[SpikeLog.PASS, SpikeLog.STEP, SpikeLog.NEURON]].T
         starts = [0, *self.ends[1, :-1].tolist()]
         return (rows[a:b] for a, b in zip(starts, self.ends[1].tolist(), strict=True))
 
@@ -204,7 +204,7 @@ class EventRecordRunner:
             if chunk.grad.size != size:
                 chunk.grad = np.empty(size, np.float32)
             chunk.grad[:] = 0
-            logs, at = chunk.state.attach(), chunk.samples
+            logs, at = chunk.state.acquire_scratch(), chunk.samples
             backward_samples(
                 *record.arrays[:5], self._owner, self._by_rank, self._lags, decays, decay_of[at],
                 logs.rows, logs.row_potential, logs.slots, chunk.ends, chunk.peaks,

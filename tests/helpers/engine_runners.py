@@ -99,7 +99,7 @@ def advanced(
     t_us, index = events_of(train)
     simulator.feed(t_us, index)
     end_us = _last_pass(simulator.plan.packed.model, t_us, duration_us)
-    while not simulator.advance(end_us, work):
+    while not simulator.run_compiled(end_us, work):
         pass
     return _result(simulator.state, simulator.is_stopped)
 
@@ -118,7 +118,7 @@ def _last_pass(model: Model, t_us: NDArray[np.int64], duration_us: int | None) -
 
 def _shrink(state: NetworkState, log: int) -> None:
     """Leave the state as little room as it may start with."""
-    scratch, n = state.attach(), state.plan.packed.model.size
+    scratch, n = state.acquire_scratch(), state.plan.packed.model.size
     for column, of, room in (
         (Context.PENDING, Context.PENDING_CAPACITY, n + log),
         (Context.GROUP, Context.GROUP_CAPACITY, log),
@@ -131,7 +131,7 @@ def _shrink(state: NetworkState, log: int) -> None:
 
 def _result(state: NetworkState, stopped: bool) -> Result:
     state.flush()
-    state.settle()
+    state.apply_decay()
     votes, control = state.votes, state.control.tolist()
     rows, slots = _columns(state.row_blocks), _columns(state.slot_blocks)
     label = int(leader(votes))

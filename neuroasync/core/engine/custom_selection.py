@@ -28,7 +28,7 @@ def choose_by_policy(state: NetworkState, policy: OrderingPolicy, group_size: in
             f"{type(policy).__name__}.order returned {answer!r:.120}, "
             f"expected {wanted} distinct positions from 0 to {k - 1}"
         )
-    state.attach().chosen[:wanted] = chosen
+    state.acquire_scratch().chosen[:wanted] = chosen
     return wanted
 
 
@@ -38,7 +38,7 @@ def choose_recorded(state: NetworkState, keys: NDArray[np.int64]) -> int:
     Raises:
         ReplayError: one of them is not pending, or is named twice, or none is named.
     """
-    k, scratch = int(state.control[Control.PENDING]), state.attach()
+    k, scratch = int(state.control[Control.PENDING]), state.acquire_scratch()
     at = {key: position for position, key in enumerate(scratch.pending[Pending.KEY, :k].tolist())}
     if not keys.size:
         raise ReplayError(f"{k} spikes are pending; the recording delivers none of them")
@@ -66,7 +66,7 @@ def _positions(answer: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] 
 
 def _pending(state: NetworkState) -> PendingSpikes:
     """What a policy of the user's is shown."""
-    control, pending = state.control, state.attach().pending
+    control, pending = state.control, state.acquire_scratch().pending
     k = int(control[Control.PENDING])
     origin, owner = pending[Pending.ORIGIN, :k].copy(), pending[Pending.OWNER, :k].copy()
     is_input = owner == len(state.plan.packed.model.populations)

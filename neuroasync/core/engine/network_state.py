@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionPlan
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
-from neuroasync.core.kernels.entry_points import begin, carry, freshen_all
+from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
 from neuroasync.core.kernels.layout import Context, Control, InFlight, Phase
 
 __all__ = ["NetworkState"]
@@ -82,12 +82,12 @@ class NetworkState:
 
     @property
     def potential(self) -> NDArray[np.float32]:
-        """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`settle`."""
+        """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`apply_decay`."""
         return self.part(Context.V_AT, np.float32, self.plan.packed.model.size)
 
     @property
     def momentum(self) -> NDArray[np.float32]:
-        """Momenta f32[N]; of neurons that nothing reached, see :meth:`settle`."""
+        """Momenta f32[N]; of neurons that nothing reached, see :meth:`apply_decay`."""
         return self.part(Context.MOMENTUM_AT, np.float32, self.plan.packed.model.size)
 
     @property
@@ -124,11 +124,11 @@ class NetworkState:
         control[Control.CARRIES] = control[Control.IS_DECIDED] = 0
         self._is_fresh = True
 
-    def carry(self, seed: int, shift_us: int) -> None:
+    def carry_over(self, seed: int, shift_us: int) -> None:
         """Start a new sample where this one is, between two passes; ``shift_us`` is its time 0."""
-        carry(self.attach().address, _signed(seed), shift_us)
+        carry_over(self.acquire_scratch().address, _signed(seed), shift_us)
 
-    def attach(self) -> ScratchBuffers:
+    def acquire_scratch(self) -> ScratchBuffers:
         """The workspace of the pass that is under way, or about to begin."""
         if self.scratch is None:
             self.scratch = scratch = self.plan.scratch()
@@ -146,7 +146,7 @@ class NetworkState:
             begin(self.context, self.control[Control.SEED])
         return self.scratch
 
-    def detach(self) -> None:
+    def release_scratch(self) -> None:
         """Give the workspace to whoever needs one, unless a pass or a log is under way in it."""
         if self.scratch is None or self.keep or self.scratch.has_logs:
             return
@@ -156,13 +156,13 @@ class NetworkState:
                 self.plan.idle.append(self.scratch)
             self.scratch, self.context = None, _NO_CONTEXT
 
-    def settle(self) -> None:
+    def apply_decay(self) -> None:
         """Bring all neurons up to the latest pass, also those that nothing reached since."""
-        freshen_all(self.attach().address)
+        catch_up_decay_of_all(self.acquire_scratch().address)
 
     def set_in_flight(self, due: NDArray[np.int64]) -> None:
         """Let these spikes be in flight, i64[5, D], and no others."""
-        scratch = self.attach()
+        scratch = self.acquire_scratch()
         self._due = grown(self.due, due.shape[1])
         self._due[:, : due.shape[1]] = due
         self.control[Control.IN_FLIGHT] = due.shape[1]
@@ -172,7 +172,7 @@ class NetworkState:
 
     def make_room(self) -> None:
         """Make the room that a kernel asked for: empty the logs, grow what is short."""
-        scratch, control = self.attach(), self.control
+        scratch, control = self.acquire_scratch(), self.control
         needed = int(control[Control.NEEDED_CAPACITY])
         if self.row_blocks is not None:
             self.flush()

@@ -45,7 +45,7 @@ def run_sample(
     check_passes(simulator.plan, end_us)
     feed_sample(simulator, events, seed)
     if simulator.plan.is_built_in:
-        while not simulator.advance(end_us, BREATH):
+        while not simulator.run_compiled(end_us, BREATH):
             check()
     else:
         while (reached := simulator.run_to_delivery(end_us)) is not None:
@@ -53,7 +53,7 @@ def run_sample(
                 simulator.integrate(p)
             check()
     decision = simulator.decision(0.0)
-    simulator.leave()
+    simulator.release_scratch()
     return decision
 
 

@@ -14,7 +14,12 @@ from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.policies import own_policy
 from neuroasync.core.engine.readout import decision_of, progress_of
 from neuroasync.core.engine.stop_rules import Progress
-from neuroasync.core.kernels.entry_points import advance, evaluate, run_to_delivery, take_chosen
+from neuroasync.core.kernels.entry_points import (
+    integrate_and_fire,
+    run_compiled,
+    run_to_delivery,
+    take_chosen,
+)
 from neuroasync.core.kernels.forward_pass import MAX_IN_A_MASK
 from neuroasync.core.kernels.layout import Control, Counts, Group, Interrupt, Phase, Populations
 from neuroasync.core.kernels.voting import leader
@@ -60,21 +65,21 @@ class Simulator:
 
     def enable_carry_over(self) -> None:
         """Let the sample that has just begun go on when the stop rule says stop."""
-        self.state.attach()  # a new sample's counters are cleared
+        self.state.acquire_scratch()  # a new sample's counters are cleared
         self.state.control[Control.CARRIES] = 1
-        self.state.detach()
+        self.state.release_scratch()
 
-    def carry(self, seed: int, shift_us: int) -> None:
+    def carry_over(self, seed: int, shift_us: int) -> None:
         """Start a new sample where this one is, between two passes; ``shift_us`` is its time 0.
 
         Membrane potentials stay, and so do spikes in flight; votes and counters begin anew.
         """
         self._decided = None
-        self.state.carry(seed, shift_us)
-        self.state.detach()
+        self.state.carry_over(seed, shift_us)
+        self.state.release_scratch()
 
     @property
-    def is_idle(self) -> bool:
+    def is_quiescent(self) -> bool:
         """Whether passes without input would do nothing but decay: nothing is in flight, either."""
         control, packed = self.state.control, self.plan.packed
         biased = packed.arrays.populations[:, Populations.HAS_BIAS]
@@ -82,16 +87,16 @@ class Simulator:
         return not (control[Control.IN_FLIGHT] or fires)
 
     def skip_idle_passes(self, passes: int) -> bool:
-        """Let so many passes go by at once, while :attr:`is_idle`; for timesteps only.
+        """Let so many passes go by at once, while :attr:`is_quiescent`; for timesteps only.
 
         Returns:
             Whether they changed anything. If not, no further ones would.
         """
         state = self.state
-        state.settle()
+        state.apply_decay()
         before = state.potential.copy()
         state.control[Control.CLOCK] += passes
-        state.settle()
+        state.apply_decay()
         return not np.array_equal(before, state.potential)
 
     def take_decision(self) -> None:
@@ -143,7 +148,7 @@ class Simulator:
         return int(self.state.control[Control.WORK])
 
     @property
-    def read(self) -> int:
+    def events_consumed(self) -> int:
         """How many of the events at hand were read."""
         return int(self.state.control[Control.CURSOR])
 
@@ -155,7 +160,7 @@ class Simulator:
             index: i64[events], flattened input indices; with queued input ascending within a
                 time.
         """
-        self.state.attach().feed(t_us, index)
+        self.state.acquire_scratch().feed(t_us, index)
         self.state.control[Control.CURSOR] = 0
 
     def watch(self) -> None:
@@ -164,9 +169,9 @@ class Simulator:
         A sample that pauses there, in the middle of a pass, keeps its workspace; one that waits
         for events has none.
         """
-        self.state.attach()  # a new sample's counters are cleared
+        self.state.acquire_scratch()  # a new sample's counters are cleared
         self.state.control[Control.WATCHED_LEADER] = 1
-        self.state.detach()
+        self.state.release_scratch()
 
     def poll_new_leader(self) -> bool:
         """Whether another class leads than was shown; it counts as shown from now on."""
@@ -177,9 +182,9 @@ class Simulator:
         control[Control.WATCHED_LEADER] = now
         return True
 
-    def leave(self) -> None:
+    def release_scratch(self) -> None:
         """Give up what is needed only while passes are under way."""
-        self.state.detach()
+        self.state.release_scratch()
 
     def run_to_delivery(self, end_us: int, work: int = UNBOUNDED) -> tuple[int, ...] | None:
         """Go on to where populations are to integrate.
@@ -199,19 +204,19 @@ class Simulator:
             StopRuleError: a stop rule of the user's returned something else than a bool.
         """
         while True:
-            why = int(run_to_delivery(self.state.attach().address, end_us, work))
-            if why >= 0:
-                return positions(why)
-            if why == Interrupt.MANY_POPULATIONS:
+            reason = int(run_to_delivery(self.state.acquire_scratch().address, end_us, work))
+            if reason >= 0:
+                return positions(reason)
+            if reason == Interrupt.MANY_POPULATIONS:
                 return self.reached()
-            if not self.serve(why):
+            if not self.handle_interrupt(reason):
                 return None
 
     def reached(self) -> tuple[int, ...]:
         """Positions of the populations that the group has reached, ascending."""
-        return tuple(np.flatnonzero(self.state.attach().counts[Counts.REACHED]).tolist())
+        return tuple(np.flatnonzero(self.state.acquire_scratch().counts[Counts.REACHED]).tolist())
 
-    def advance(self, end_us: int, work: int = UNBOUNDED) -> bool:
+    def run_compiled(self, end_us: int, work: int = UNBOUNDED) -> bool:
         """Run all passes up to ``end_us`` by kernels alone; return whether that is done.
 
         It is if another class leads, too, while somebody watches.
@@ -220,38 +225,41 @@ class Simulator:
             ForwardStepLimitError, LimitError: as :meth:`run_to_delivery`.
         """
         while True:
-            why = int(advance(self.state.attach().address, end_us, work))
-            if not self.serve(why):
-                return why != Interrupt.BUDGET_SPENT
+            reason = int(run_compiled(self.state.acquire_scratch().address, end_us, work))
+            if not self.handle_interrupt(reason):
+                return reason != Interrupt.BUDGET_SPENT
 
-    def serve(self, why: int) -> bool:
-        """Do what ``run_to_delivery`` or ``advance`` returned for; return whether it is to go on.
+    def handle_interrupt(self, reason: int) -> bool:
+        """Handle the reason why ``run_to_delivery`` or ``run_compiled`` returned.
+
+        Returns:
+            Whether to call it again.
 
         Raises:
             ForwardStepLimitError, LimitError, PolicyError, StopRuleError: as
             :meth:`run_to_delivery`.
         """
-        if why == Interrupt.NEEDS_ROOM:
+        if reason == Interrupt.NEEDS_ROOM:
             self.state.make_room()
             return True
-        if why == Interrupt.NEEDS_CHOICE:
+        if reason == Interrupt.NEEDS_CHOICE:
             choose = self._choose or self._choose_by_policy
             take_chosen(self.state.context, choose(self.state))
             return True
-        if why == Interrupt.NEEDS_RULE:
+        if reason == Interrupt.NEEDS_RULE:
             self._ask()
             return True
-        if why == Interrupt.DECIDED:
+        if reason == Interrupt.DECIDED:
             self._decided = self.state.head.copy()
             return True
-        if why == Interrupt.STEP_LIMIT:
+        if reason == Interrupt.STEP_LIMIT:
             raise ForwardStepLimitError(
                 f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
                 f"max_forward_steps = {self.plan.run.max_forward_steps}; "
                 f"{self.state.last_to_fire()}. "
                 "Raise the limit, or make the populations of the loop refractory"
             )
-        if why == Interrupt.PASS_LIMIT:
+        if reason == Interrupt.PASS_LIMIT:
             raise LimitError(
                 f"the sample took {self.passes} passes by t = {self.time_us} µs; "
                 f"the limit is {limits.MAX_PASSES}"
@@ -260,23 +268,23 @@ class Simulator:
 
     def integrate(self, p: int) -> None:
         """Let population ``p`` integrate the group, and say who fires."""
-        evaluate(self.state.context, p)
+        integrate_and_fire(self.state.context, p)
 
     def fired(self, p: int) -> NDArray[np.int64]:
         """Who of population ``p`` fired in this step: i64[fired], network-wide, ascending."""
-        scratch, start = self.state.attach(), self.plan.packed.model.starts[p]
+        scratch, start = self.state.acquire_scratch(), self.plan.packed.model.starts[p]
         return scratch.fired[start : start + int(scratch.counts[Counts.FIRED, p])].copy()
 
     def report(self, p: int, fired: NDArray[np.int64]) -> None:
         """Say who of a population of the user's fires: i64[fired], network-wide, ascending."""
-        scratch, start = self.state.attach(), self.plan.packed.model.starts[p]
+        scratch, start = self.state.acquire_scratch(), self.plan.packed.model.starts[p]
         scratch.fired[start : start + fired.size] = fired
         scratch.counts[Counts.FIRED, p] = fired.size
 
     def current(self, p: int) -> NDArray[np.float32]:
         """Take what the group brings to population ``p``: f32[n], summed in slot order."""
         starts = self.plan.packed.model.starts
-        mine = self.state.attach().current[starts[p] : starts[p + 1]]
+        mine = self.state.acquire_scratch().current[starts[p] : starts[p + 1]]
         current = mine.copy()
         mine[:] = 0
         return current
@@ -287,7 +295,7 @@ class Simulator:
         An origin is a network-wide neuron index, or N + a flattened input index.
         """
         n = int(self.state.control[Control.GROUP])
-        group = self.state.attach().group
+        group = self.state.acquire_scratch().group
         return group[Group.ORIGIN, :n].copy(), group[Group.MULTIPLICITY, :n].copy()
 
     def _choose_by_policy(self, state: NetworkState) -> int:

@@ -28,12 +28,12 @@ def warm_up(plan: ExecutionPlan) -> None:
     nothing = np.empty(0, np.int64)
     simulator.feed(nothing, nothing)
     if engine == "compiled":
-        simulator.advance(-1)
+        simulator.run_compiled(-1)
     else:
         simulator.run_to_delivery(-1)
         simulator.integrate(0)
         take_chosen(simulator.state.context, 0)
-    simulator.carry(0, 0)
+    simulator.carry_over(0, 0)
     simulator.begin(0)
     simulator.decision(0.0)
     _ready.add(engine)

@@ -1,7 +1,7 @@
 """Compiled kernels: every arithmetic step of a forward pass, once, for every engine.
 
 entry      what Python calls
-advance    the forward pass as a state machine, which both engines and the trainer run
+forward_pass  the forward pass as a state machine, which both engines and the trainer run
 arrivals   the input group, and spikes in flight on delayed connections
 pending    admit who fired, choose who goes next, take them
 deliver    what a group adds to the current of its targets

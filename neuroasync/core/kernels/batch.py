@@ -5,11 +5,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from neuroasync.core.kernels.array_views import i64_at
-from neuroasync.core.kernels.forward_pass import advance, begin
+from neuroasync.core.kernels.forward_pass import begin, run_compiled
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import Context, Control, Interrupt
 
-__all__ = ["advance_samples"]
+__all__ = ["run_samples"]
 
 
 @intrinsic
@@ -26,7 +26,7 @@ def _cycles(typing_context):
 
 
 @kernel
-def advance_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, work, heads, cycles):
+def run_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, work, heads, cycles):
     """Run samples from ``k`` on until all are done, or something is needed.
 
     Args:
@@ -42,9 +42,9 @@ def advance_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, wo
         cycles: i64[S], added to: what each took.
 
     Returns:
-        The sample to go on with, or S; what ``advance`` returned; whether that sample has begun.
+        The sample to continue with, or S; what ``run_compiled`` returned; whether it has begun.
     """
-    c, why = i64_at(context, len(Context)), Interrupt.DONE
+    c, reason = i64_at(context, len(Context)), Interrupt.DONE
     memory = i64_at(c[Context.SESSION], heads.shape[1])
     limit = memory[Control.WORK] + work
     while k < seeds.size:
@@ -55,12 +55,12 @@ def advance_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, wo
         if not resumes:
             begin(c, seeds[k])
         resumes = False
-        why = advance(c, end_us[k], limit - memory[Control.WORK])
+        reason = run_compiled(c, end_us[k], limit - memory[Control.WORK])
         cycles[k] += _cycles() - began
-        if why != Interrupt.DONE:
-            return k, why, True
+        if reason != Interrupt.DONE:
+            return k, reason, True
         heads[k, :] = memory
         k += 1
         if memory[Control.WORK] > limit and k < seeds.size:
             return k, Interrupt.BUDGET_SPENT, False
-    return k, why, False
+    return k, reason, False

@@ -26,11 +26,11 @@ from neuroasync.core.kernels.array_views import (
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import BLOCK, Context, Control, Populations, Settings, Uniform
 
-__all__ = ["catch_up_decay", "freshen_all", "freshen_block", "note_interval"]
+__all__ = ["catch_up_decay", "catch_up_decay_of_all", "catch_up_decay_of_block", "note_interval"]
 
 
 @kernel
-def freshen_block(c, p, b):
+def catch_up_decay_of_block(c, p, b):
     """Bring block ``b``, of population ``p``, up to the present pass."""
     clocks, control = clocks_of(c), control_of(c)
     then, now = clocks[b], control[Control.CLOCK]
@@ -61,7 +61,7 @@ def catch_up_decay(c, p):
         agree = agree and clocks[b] == then
     if not agree:
         for b in range(first, last):
-            freshen_block(c, p, b)
+            catch_up_decay_of_block(c, p, b)
     elif then < now or then < control[Control.SAMPLE_CLOCK]:
         for b in range(first, last):
             clocks[b] = now
@@ -72,7 +72,7 @@ def catch_up_decay(c, p):
 
 
 @kernel
-def freshen_all(c):
+def catch_up_decay_of_all(c):
     """Bring every neuron up to the present pass."""
     for p in range(c[Context.POPULATION_COUNT]):
         catch_up_decay(c, p)
@@ -133,7 +133,7 @@ def note_interval(c, interval_us):
         return
     control = control_of(c)
     ring, intervals = ring_of(c)
-    _freshen_some(c, c[Context.BLOCKS] // (ring.shape[0] - 2) + 1)
+    _catch_up_decay_of_some(c, c[Context.BLOCKS] // (ring.shape[0] - 2) + 1)
     clock, room = control[Control.CLOCK], ring.shape[0]
     taus, at = taus_of(c), (clock + 1) % room
     intervals[at] = interval_us
@@ -142,7 +142,7 @@ def note_interval(c, interval_us):
 
 
 @kernel
-def _freshen_some(c, n):
+def _catch_up_decay_of_some(c, n):
     """Bring the next ``n`` blocks up to date that are not at rest, so that none falls too far back.
 
     Blocks take turns: each has its own before the ring forgets a pass that it has not decayed by.
@@ -160,5 +160,5 @@ def _freshen_some(c, n):
             p + 1 < c[Context.POPULATION_COUNT] and populations[p + 1, Populations.FIRST_BLOCK] <= b
         ):
             p += 1
-        freshen_block(c, p, b)
+        catch_up_decay_of_block(c, p, b)
         control[Control.WORK] += BLOCK

@@ -1,60 +1,69 @@
-"""What Python calls: kernels, given the address of a context.
+"""The kernels that Python calls, each given the address of a context.
 
-An address costs less to pass than an array, and what is made of it here is not reference-counted:
-inside, handing on an array that is costs more than most of what is done with it.
+Numba unpacks an array argument more slowly than an integer, and it counts references to it: inside
+a kernel, passing on such an array costs more than most of the work done with it. An array made
+from an address inside the kernel is not reference-counted.
 """
 
-from neuroasync.core.kernels import decay, integrate_and_fire
-from neuroasync.core.kernels import forward_pass as machine
 from neuroasync.core.kernels.array_views import i64_at
+from neuroasync.core.kernels.decay import catch_up_decay_of_all as _catch_up_decay_of_all
+from neuroasync.core.kernels.forward_pass import begin as _begin
+from neuroasync.core.kernels.forward_pass import carry_over as _carry_over
+from neuroasync.core.kernels.forward_pass import run_compiled as _run_compiled
+from neuroasync.core.kernels.forward_pass import run_to_delivery as _run_to_delivery
+from neuroasync.core.kernels.forward_pass import take_chosen as _take_chosen
+from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire as _integrate_and_fire
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import Context
 
-__all__ = ["advance", "begin", "carry", "evaluate", "freshen_all", "run_to_delivery", "take_chosen"]
-
-_advance, _begin, _proceed = machine.advance, machine.begin, machine.run_to_delivery
-_carry, _take_chosen = machine.carry, machine.take_chosen
-_evaluate = integrate_and_fire.evaluate
-_freshen_all = decay.freshen_all
+__all__ = [
+    "begin",
+    "carry_over",
+    "catch_up_decay_of_all",
+    "integrate_and_fire",
+    "run_compiled",
+    "run_to_delivery",
+    "take_chosen",
+]
 
 
 @kernel
 def begin(context, seed):
-    """See :func:`neuroasync.core.kernels.forward_pass.begin`."""
+    """Call :func:`neuroasync.core.kernels.forward_pass.begin`."""
     _begin(i64_at(context, len(Context)), seed)
 
 
 @kernel
-def carry(context, seed, shift_us):
-    """See :func:`neuroasync.core.kernels.forward_pass.carry`."""
-    _carry(i64_at(context, len(Context)), seed, shift_us)
+def carry_over(context, seed, shift_us):
+    """Call :func:`neuroasync.core.kernels.forward_pass.carry_over`."""
+    _carry_over(i64_at(context, len(Context)), seed, shift_us)
 
 
 @kernel
 def run_to_delivery(context, end_us, work):
-    """See :func:`neuroasync.core.kernels.forward_pass.run_to_delivery`."""
-    return _proceed(i64_at(context, len(Context)), end_us, work)
+    """Call :func:`neuroasync.core.kernels.forward_pass.run_to_delivery`."""
+    return _run_to_delivery(i64_at(context, len(Context)), end_us, work)
 
 
 @kernel
-def advance(context, end_us, work):
-    """See :func:`neuroasync.core.kernels.forward_pass.advance`."""
-    return _advance(i64_at(context, len(Context)), end_us, work)
+def run_compiled(context, end_us, work):
+    """Call :func:`neuroasync.core.kernels.forward_pass.run_compiled`."""
+    return _run_compiled(i64_at(context, len(Context)), end_us, work)
 
 
 @kernel
-def evaluate(context, p):
-    """See :func:`neuroasync.core.kernels.integrate_and_fire.evaluate`."""
-    return _evaluate(i64_at(context, len(Context)), p)
+def integrate_and_fire(context, p):
+    """Call :func:`neuroasync.core.kernels.integrate_and_fire.integrate_and_fire`."""
+    return _integrate_and_fire(i64_at(context, len(Context)), p)
 
 
 @kernel
 def take_chosen(context, n):
-    """See :func:`neuroasync.core.kernels.forward_pass.take_chosen`."""
+    """Call :func:`neuroasync.core.kernels.forward_pass.take_chosen`."""
     _take_chosen(i64_at(context, len(Context)), n)
 
 
 @kernel
-def freshen_all(context):
-    """See :func:`neuroasync.core.kernels.decay.freshen_all`."""
-    _freshen_all(i64_at(context, len(Context)))
+def catch_up_decay_of_all(context):
+    """Call :func:`neuroasync.core.kernels.decay.catch_up_decay_of_all`."""
+    _catch_up_decay_of_all(i64_at(context, len(Context)))

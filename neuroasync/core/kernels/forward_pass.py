@@ -3,8 +3,8 @@
 :func:`run_to_delivery` does all but let populations integrate: it opens passes, chooses and
 delivers, and
 returns when a group has reached its populations. The coroutine engine then resumes theirs, which
-call :func:`~neuroasync.core.kernels.integrate_and_fire.evaluate`; the compiled engine,
-:func:`advance`, does that
+call :func:`~neuroasync.core.kernels.integrate_and_fire.integrate_and_fire`; the compiled engine,
+:func:`run_compiled`, does that
 itself.
 """
 
@@ -25,10 +25,10 @@ from neuroasync.core.kernels.array_views import (
 )
 from neuroasync.core.kernels.input_delivery import note_delayed, open_group
 from neuroasync.core.kernels.integrate_and_fire import (
-    evaluate,
+    integrate_and_fire,
     late_population,
+    mark_late_targets,
     start_pass,
-    touch_late,
 )
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -48,7 +48,7 @@ from neuroasync.core.kernels.pending_spikes import choose, enqueue_fired, take
 from neuroasync.core.kernels.synapses import deliver
 from neuroasync.core.kernels.voting import leader, should_stop
 
-__all__ = ["MAX_IN_A_MASK", "advance", "begin", "carry", "run_to_delivery", "take_chosen"]
+__all__ = ["MAX_IN_A_MASK", "begin", "carry_over", "run_compiled", "run_to_delivery", "take_chosen"]
 
 MAX_IN_A_MASK: Final = 62
 _STEP_COST: Final = 64
@@ -82,7 +82,7 @@ def begin(c, seed):
 
 
 @kernel
-def carry(c, seed, shift_us):
+def carry_over(c, seed, shift_us):
     """Start a sample where the one before is, between two passes: ``shift_us`` is its time 0.
 
     Potentials and spikes in flight stay; votes and counters begin anew.
@@ -131,7 +131,7 @@ def run_to_delivery(c, end_us, work):
         if phase == Phase.STOPPED:
             return Interrupt.DONE
         if phase == Phase.INTEGRATING:
-            _admit_all(c)
+            _enqueue_all_fired(c)
             control[Control.PHASE] = Phase.CHOOSING
             if should_stop(c):
                 if control[Control.CARRIES]:
@@ -150,12 +150,12 @@ def run_to_delivery(c, end_us, work):
             return Interrupt.NEW_LEADER
         if control[Control.WORK] > limit:
             return Interrupt.BUDGET_SPENT
-        why = _choose_group(c)
-        if why == Interrupt.DONE:
+        reason = _choose_group(c)
+        if reason == Interrupt.DONE:
             control[Control.PHASE] = Phase.BETWEEN_PASSES
-            why = _open_pass(c, end_us)
-        if why < 0:
-            return why
+            reason = _open_pass(c, end_us)
+        if reason < 0:
+            return reason
         _open_step(c)
 
 
@@ -171,7 +171,7 @@ def _reached(c):
 
 
 @kernel
-def _admit_all(c):
+def _enqueue_all_fired(c):
     """Enter who fired in this step, in ascending (population, neuron) order."""
     reaches = counts_of(c)[Counts.REACHED]
     for p in range(reaches.size):
@@ -251,7 +251,7 @@ def _start_late_step(c, p):
     control[Control.GROUP_NUMBER] += 1
     control[Control.NOW] += GROUP_UNIT
     control[Control.GROUP] = 0
-    touch_late(c, p)
+    mark_late_targets(c, p)
 
 
 @kernel
@@ -304,16 +304,16 @@ def _next_pass_time(c, t_us, timestep):
 
 
 @kernel
-def advance(c, end_us, work):
+def run_compiled(c, end_us, work):
     """Run passes until the sample ends, its stop rule says stop, or something is needed.
 
     Arguments are those of :func:`run_to_delivery`, and so is what it returns, but for populations.
     """
     control, counts, limit = control_of(c), counts_of(c), control_of(c)[Control.WORK] + work
     while True:
-        why = run_to_delivery(c, end_us, limit - control[Control.WORK])
-        if why < 0 and why != Interrupt.MANY_POPULATIONS:
-            return why
+        reason = run_to_delivery(c, end_us, limit - control[Control.WORK])
+        if reason < 0 and reason != Interrupt.MANY_POPULATIONS:
+            return reason
         for p in range(counts.shape[1]):
             if counts[Counts.REACHED, p]:
-                evaluate(c, p)
+                integrate_and_fire(c, p)

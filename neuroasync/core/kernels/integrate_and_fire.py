@@ -25,7 +25,12 @@ from neuroasync.core.kernels.array_views import (
     trailing_zeros,
     uniform_of,
 )
-from neuroasync.core.kernels.decay import catch_up_decay, freshen_all, freshen_block, note_interval
+from neuroasync.core.kernels.decay import (
+    catch_up_decay,
+    catch_up_decay_of_all,
+    catch_up_decay_of_block,
+    note_interval,
+)
 from neuroasync.core.kernels.dense_rows import LANES, charge
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -46,7 +51,7 @@ from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.selection import sort
 from neuroasync.core.kernels.synapses import flags, mark_target
 
-__all__ = ["evaluate", "late_population", "start_pass", "touch_late"]
+__all__ = ["integrate_and_fire", "late_population", "mark_late_targets", "start_pass"]
 
 DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
 
@@ -68,7 +73,7 @@ def start_pass(c, time):
     control[Control.PASS] += 1
     control[Control.TIME] = time
     if c[Context.PEAKS]:
-        freshen_all(c)
+        catch_up_decay_of_all(c)
     for p in range(c[Context.POPULATION_COUNT]):
         if populations[p, Populations.HAS_BIAS]:
             _add_biases(c, p)
@@ -127,7 +132,7 @@ def _list(c, neuron):
 
 
 @kernel
-def evaluate(c, p):
+def integrate_and_fire(c, p):
     """Let the neurons of ``p`` that were reached integrate their current, and fire.
 
     Who fires is in ``fired``, from the start of the population on, ascending.
@@ -203,7 +208,7 @@ def _some(c, p, n):
     subtracts, may_list, locks = _resets(c, p)
     for k in range(n):
         i = touched[start + k]
-        freshen_block(c, p, first + (i - start) // BLOCK)
+        catch_up_decay_of_block(c, p, first + (i - start) // BLOCK)
         charge = current[i]
         current[i] = np.float32(0.0)
         if marks[i] & REFRACTORY_BIT:
@@ -281,7 +286,7 @@ def late_population(c):
         i = listed[k]
         p = _owner(populations, i)
         block = (i - populations[p, Populations.START]) // BLOCK
-        freshen_block(c, p, populations[p, Populations.FIRST_BLOCK] + block)
+        catch_up_decay_of_block(c, p, populations[p, Populations.FIRST_BLOCK] + block)
         if potentials_of(c)[i] <= thresholds_of(c)[i]:
             marks[i] &= ~np.int32(SUPRATHRESHOLD_BIT)
             continue
@@ -308,7 +313,7 @@ def _owner(populations, neuron):
 
 
 @kernel
-def touch_late(c, p):
+def mark_late_targets(c, p):
     """Reach, with nothing, the neurons of ``p`` that fire late."""
     control, populations = control_of(c), populations_of(c)
     listed, marks = listed_of(c), marks_of(c)

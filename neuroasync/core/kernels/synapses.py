@@ -65,7 +65,7 @@ def deliver(c, limit):
         if s >= asked:
             asked = min(n, s + _AHEAD)
             _prefetch_rows(c, s, asked)
-            _ask_for_windows(c, s, asked)
+            _prefetch_receptive_fields(c, s, asked)
         owner, via, e = group[Group.OWNER, s], group[Group.CONNECTION, s], s + 1
         if via < 0 and populations[owner, Populations.DISJOINT_TARGETS]:
             most = min(n, s + populations[owner, Populations.SPIKES_PER_CHECK])
@@ -132,7 +132,7 @@ def _prefetch_rows(c, s, e):
 
 
 @kernel
-def _ask_for_windows(c, s, e):
+def _prefetch_receptive_fields(c, s, e):
     """Have the receptive fields at hand soon that slots ``s`` to ``e`` reach by convolutions."""
     group, populations, connections = group_of(c), populations_of(c), connections_of(c)
     links = i64_at(c[Context.LINKS], 1)

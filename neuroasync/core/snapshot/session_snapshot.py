@@ -121,7 +121,7 @@ def dump_snapshot(
         stream: what it holds, if the sample is that of a stream with a window.
     """
     state = simulator.state
-    state.settle()
+    state.apply_decay()
     control = state.control
     fields: dict[str, Any] = {
         "bundle": digest,
@@ -137,7 +137,7 @@ def dump_snapshot(
         "due": array_map(state.due[:, : int(control[Control.IN_FLIGHT])], "<i8"),
         "stream": None if stream is None else dump_stream(stream),
     }
-    simulator.leave()
+    simulator.release_scratch()
     return bytes(msgpack.packb(_SEAL.close(msgpack.packb(fields))))
 
 
@@ -168,14 +168,14 @@ def restore_state(simulator: Simulator, snapshot: Snapshot) -> None:
     """Put a session's passes where the snapshot's were."""
     simulator.begin(snapshot.counters["seed"] % 2**64)
     state = simulator.state
-    state.attach()
+    state.acquire_scratch()
     for name, column in COUNTERS.items():
         state.control[column] = snapshot.counters[name]
     state.votes[:], state.spikes[:] = snapshot.votes, snapshot.spikes
     state.set_in_flight(snapshot.due)
     if snapshot.counters["pass"] >= 0 or snapshot.counters["carries"]:
         _charge(state, snapshot)
-    simulator.leave()
+    simulator.release_scratch()
 
 
 def _charge(state: NetworkState, snapshot: Snapshot) -> None:

@@ -16,7 +16,7 @@ from neuroasync.core.engine.run_sample import BREATH, check_passes, end_of, run_
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.input_buffer import check_duration
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
-from neuroasync.core.kernels.batch import advance_samples
+from neuroasync.core.kernels.batch import run_samples
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder
@@ -231,8 +231,8 @@ class _Batch:
         cycles = np.zeros(size, np.int64)
         began, k, resumes, failure = time.perf_counter(), 0, False, None
         while failure is None:
-            simulator.state.attach()
-            k, why, resumes = advance_samples(
+            simulator.state.acquire_scratch()
+            k, why, resumes = run_samples(
                 simulator.state.context, k, resumes, self._t_us, self._index, self._offsets,
                 self._seeds, self._end_us, BREATH, heads, cycles,
             )  # fmt: skip
@@ -240,7 +240,7 @@ class _Batch:
             if why == Interrupt.DONE:
                 break
             try:
-                simulator.serve(why)
+                simulator.handle_interrupt(why)
             except NeuroasyncError as error:
                 failure = error
         if not cycles.any():  # a processor without a counter: each takes the same
@@ -250,4 +250,4 @@ class _Batch:
             yield decision_of(self._plan, heads[n], cycles[n] * seconds, classes)
         if failure is not None:
             raise failure
-        simulator.leave()
+        simulator.release_scratch()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.kernels.entry_points import evaluate
+from neuroasync.core.kernels.entry_points import integrate_and_fire
 from neuroasync.core.model.model import Population
 from neuroasync.runtime.bounded_queue import BoundedQueue
 
@@ -98,4 +98,4 @@ async def run_population(simulator: Simulator, p: int, inbox: DirectInbox) -> No
     while True:
         await inbox
         # No await from here on: taking, integrating and handing on are one step.
-        evaluate(state.context, p)
+        integrate_and_fire(state.context, p)

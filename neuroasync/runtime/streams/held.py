@@ -80,7 +80,7 @@ class Held:
     @property
     def is_idle(self) -> bool:
         """Whether passes without input would do nothing but decay."""
-        return self._course._simulator.is_idle
+        return self._course._simulator.is_quiescent
 
     async def pass_by(self, t_us: int) -> None:
         """Run every pass before ``t_us``, which is after the sample's window."""

@@ -10,7 +10,7 @@ from neuroasync.core.kernels.array_views import (
     settings_of,
     votes_of,
 )
-from neuroasync.core.kernels.forward_pass import advance, begin
+from neuroasync.core.kernels.forward_pass import begin, run_compiled
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     Context,
@@ -51,7 +51,7 @@ def forward_samples(
         labels: i64[S], written: the decision, or -1.
 
     Returns:
-        The sample that needs something, or S; and what ``advance`` returned.
+        The sample that needs something, or S; and what ``run_compiled`` returned.
     """
     c = i64_at(context, len(Context))
     control, output = control_of(c), settings_of(c)[Settings.OUTPUT]
@@ -68,7 +68,7 @@ def forward_samples(
             begin(c, np.int64(seeds[k]))
             control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG] = in_rows, in_slots
         resumes = False
-        why = advance(c, end_us[k], _ALL_OF_IT)
+        why = run_compiled(c, end_us[k], _ALL_OF_IT)
         if why != Interrupt.DONE:
             return k, why
         ends[0, k] = control[Control.PASS] + 1
