@@ -22,7 +22,7 @@ from neuroasync.serve import ServerLimits, create_app
 from neuroasync.shipped import shipped_bundle, shipped_spikes
 
 network = neuroasync.Network(shipped_bundle("unlayered"), until="margin(3)")
-digits = create_app(network, limits=ServerLimits(sessions=100), when_full="drop-oldest")
+digits = create_app(network, limits=ServerLimits(max_sessions=100), when_full="drop-oldest")
 
 
 async def greet(request: Request) -> PlainTextResponse:
@@ -57,7 +57,7 @@ async def main() -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve([listener]))
             await visit("{}:{}".format(*listener.getsockname()))
-            await digits.state.service.drain()  # what was accepted is answered, then all closed
+            await digits.state.server_state.drain()  # answers all accepted samples
             server.should_exit = True
 
 

@@ -1,16 +1,17 @@
-"""A network behind a websocket: ``neuroasync serve``, or an app within yours (extra ``serve``).
+"""A network behind a websocket: the ``neuroasync serve`` command, or an ASGI app (extra ``serve``).
 
-A client of ``/stream`` sends the parts of its samples, :mod:`neuroasync.messages` says how, and
-gets one decision for each, or is told why there is none::
+A client of ``/stream`` sends its samples in chunks, in the formats of :mod:`neuroasync.messages`.
+For each sample it receives one decision, or a message that explains why there is none::
 
-    {"sample": 3, "error": "index[7]: 64, expected 0 to 63, the network's inputs", "dropped": false}
+    {"sample": 3, "error": "index[7] must be from 0 to 63, got 64", "dropped": false}
 
-Samples are numbered from 0 as they are sent. Sample number n runs with ``sample_seed(seed, n)``, as
-sample n of a data set does in ``neuroasync run``, whatever became of those before. The query of
-the address says how: ``policy``, ``group_size``, ``until``, ``input``, ``seed``, and
-``provisional=1`` to be told each time that another class leads.
+The server numbers samples from 0 in the order in which they are sent. Sample n runs with
+``sample_seed(seed, n)``, as sample n of a data set does in ``neuroasync run``, regardless of the
+outcome of earlier samples. The query of the address selects how samples run: ``policy``,
+``group_size``, ``until``, ``input`` and ``seed``. With ``provisional=1``, the client also receives
+a provisional decision each time another class takes the lead.
 
-The counts of ``/metrics`` add up: sent == accepted + dropped + refused, once no sample is open.
+The counters of ``/metrics`` balance: sent == accepted + dropped + refused, once no sample is open.
 """
 
 try:

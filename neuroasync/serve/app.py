@@ -1,4 +1,4 @@
-"""The ASGI app: a network behind a websocket and a few routes, alone or in another app."""
+"""The ASGI app: a network behind a websocket and HTTP routes, alone or mounted in another app."""
 
 import contextlib
 import os
@@ -18,19 +18,19 @@ from neuroasync.runtime.bounded_queue import WhenFull
 from neuroasync.runtime.network import Network
 from neuroasync.serve.connection.connection import Connection
 from neuroasync.serve.connection.websocket import GoneError, Socket
-from neuroasync.serve.decide_endpoint import decide_once
+from neuroasync.serve.decide_endpoint import answer_decide_request
 from neuroasync.serve.error_messages import format_error
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.page import page_routes
-from neuroasync.serve.prometheus import CONTENT_TYPE, exposition
+from neuroasync.serve.prometheus import CONTENT_TYPE, format_metrics
 from neuroasync.serve.query_params import QueryError, parse_query
 from neuroasync.serve.server_state import ServerState
 
 __all__ = ["create_app"]
 
-_BAD_OPTIONS: Final = 1008
-_TRY_AGAIN: Final = 1013
+_POLICY_VIOLATION: Final = 1008
+_TRY_AGAIN_LATER: Final = 1013
 
 
 def create_app(
@@ -39,131 +39,136 @@ def create_app(
     limits: ServerLimits | None = None,
     when_full: WhenFull = "block",
     token: str | None = None,
-    tally: ServerMetrics | None = None,
+    metrics: ServerMetrics | None = None,
 ) -> Starlette:
-    """An app that serves a network.
+    """Create an app that serves a network.
 
-    Routes: ``/stream``, a websocket; ``POST /decide``; ``/health``, with status 503 once no new
-    work is taken; ``/metrics``; and the live page at ``/``.
+    Routes: ``/stream``, a websocket; ``POST /decide``; ``/health``, which returns status 503 once
+    the server accepts no new work; ``/metrics``; and the live page at ``/``.
 
-    A network that is passed is yours: open it (``async with network``) in the event loop that
-    runs the app, before the first request and until the last, in your own app's lifespan for
-    instance. A bundle, or the path of one, is opened and closed by the app's own lifespan; an app
-    that mounts this one has to enter that: ``async with app.router.lifespan_context(app)``.
+    If you pass a :class:`~neuroasync.Network`, you open it (``async with network``) in the event
+    loop that runs the app, before the first request and until the last one, for example in the
+    lifespan of your app. If you pass a bundle or its path, the lifespan of this app opens and
+    closes the network. An app that mounts this one has to enter this lifespan itself:
+    ``async with app.router.lifespan_context(app)``.
 
-    ``app.state.service.drain()`` takes no new work and waits until all that was accepted is
-    answered. Await it before the server that runs the app closes the connections.
+    ``app.state.server_state.drain()`` stops accepting work and waits until all accepted samples are
+    answered. Await it before the web server closes the connections.
 
     Args:
-        network: or bundle, or the bundle's path.
-        limits: what is taken before clients wait or are refused.
-        when_full: what becomes of a sample for which there is no room: ``"block"``: its client is
-            not read; ``"drop-oldest"``, ``"drop-newest"``, ``"error"``: it, or the oldest of its
-            connection that waits, is dropped or refused, and the client told.
-        token: what clients must show, as ``Authorization: Bearer`` or as ``?token=``. ``/health``
-            and the files of the live page are open to all.
-        tally: counts, to be shared with other processes; None for counts of its own.
+        network: The network, its bundle, or the path of the bundle.
+        limits: Limits for clients. Defaults to ``ServerLimits()``.
+        when_full: What to do with a sample when the queue is full. ``"block"`` stops reading from
+            the client; ``"drop-oldest"`` drops the oldest queued sample of the connection;
+            ``"drop-newest"`` drops the new sample; ``"error"`` refuses the new sample. The client
+            is notified of each dropped or refused sample.
+        token: Token that clients must present, as ``Authorization: Bearer TOKEN`` or as
+            ``?token=TOKEN``. ``/health`` and the static files of the live page need no token.
+        metrics: Counters to share with other processes. Defaults to private counters.
 
     Raises:
-        BundleError: the bundle cannot be read.
-        ValueError: an argument is not valid.
+        BundleError: The bundle cannot be read.
+        ValueError: An argument is invalid.
     """
-    is_ours = not isinstance(network, Network)
+    owns_network = not isinstance(network, Network)
     if isinstance(network, Bundle):
         network = Network(network)
     elif not isinstance(network, Network):
         network = Network.load(network)
-    opened = network
-    service = ServerState(
-        opened, limits or ServerLimits(), when_full, token, tally or ServerMetrics()
+    served = network
+    server_state = ServerState(
+        served, limits or ServerLimits(), when_full, token, metrics or ServerMetrics()
     )
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with opened if is_ours else contextlib.nullcontext():
+        async with served if owns_network else contextlib.nullcontext():
             yield
 
-    app = Starlette(routes=_routes(service), lifespan=lifespan)
-    app.state.service = service
+    app = Starlette(routes=_routes(server_state), lifespan=lifespan)
+    app.state.server_state = server_state
     return app
 
 
-def _routes(service: ServerState) -> list[BaseRoute]:
+def _routes(server_state: ServerState) -> list[BaseRoute]:
     async def decide(request: Request) -> Response:
-        if not service.knows(request):
-            return _unknown(service, _remote(request))
-        return await decide_once(service, request)
+        if not server_state.is_authorized(request):
+            return _unauthorized(server_state, _remote(request))
+        return await answer_decide_request(server_state, request)
 
     async def health(_request: Request) -> Response:
-        if service.is_draining:
+        if server_state.is_draining:
             return JSONResponse({"status": "draining"}, 503)
         return JSONResponse({"status": "ok"})
 
     async def metrics(request: Request) -> Response:
-        if not service.knows(request):
-            return _unknown(service, _remote(request))
-        service.count_tasks()
-        return Response(exposition(service.tally), media_type=CONTENT_TYPE)
+        if not server_state.is_authorized(request):
+            return _unauthorized(server_state, _remote(request))
+        server_state.update_task_count()
+        return Response(format_metrics(server_state.metrics), media_type=CONTENT_TYPE)
 
     return [
-        WebSocketRoute("/stream", _Stream(service)),
+        WebSocketRoute("/stream", _StreamEndpoint(server_state)),
         Route("/decide", decide, methods=["POST"]),
         Route("/health", health),
         Route("/metrics", metrics),
-        *page_routes(service.network, knows=service.knows),
+        *page_routes(server_state.network, is_authorized=server_state.is_authorized),
     ]
 
 
-class _Stream:
-    """The websocket's route, as an ASGI app."""
+class _StreamEndpoint:
+    """The websocket route, as an ASGI app."""
 
-    def __init__(self, service: ServerState) -> None:
-        self._service = service
+    def __init__(self, server_state: ServerState) -> None:
+        self._server_state = server_state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one websocket, unless it is turned away."""
-        service, websocket = self._service, WebSocket(scope, receive, send)
+        """Serve one websocket, or refuse it before accepting it."""
+        server_state, websocket = self._server_state, WebSocket(scope, receive, send)
         remote = _remote(websocket)
-        if not service.knows(websocket):
-            await websocket.send_denial_response(_unknown(service, remote))
+        if not server_state.is_authorized(websocket):
+            await websocket.send_denial_response(_unauthorized(server_state, remote))
             return
-        for reason, applies, said in (
-            ("draining", service.is_draining, "the server is shutting down"),
-            ("sessions", service.is_full(), "there are as many sessions as there may be"),
+        for reason, applies, message in (
+            ("draining", server_state.is_draining, "the server is shutting down"),
+            ("sessions", server_state.is_full(), "the maximum number of sessions is open"),
         ):
             if applies:
-                service.refuse(reason, remote)
-                await websocket.send_denial_response(_unavailable(said))
+                server_state.record_refusal(reason, remote)
+                await websocket.send_denial_response(_unavailable(message))
                 return
         await websocket.accept()
-        socket = Socket(scope, receive, send, service.limits.send_timeout_s)
+        socket = Socket(scope, receive, send, server_state.limits.send_timeout_s)
         with contextlib.suppress(GoneError):
             await self._serve(socket, websocket.query_params.multi_items(), remote)
 
     async def _serve(self, socket: Socket, query: list[tuple[str, str]], remote: str) -> None:
-        service = self._service
+        server_state = self._server_state
         try:
             options = parse_query(query)
-            session = service.network.session(seed=options.seed, **options.run)
+            session = server_state.network.session(seed=options.seed, **options.run)
         except ClosedError as error:
-            await _turn_away(socket, _TRY_AGAIN, str(error))
+            await _close_with_error(socket, _TRY_AGAIN_LATER, str(error))
         except (QueryError, NeuroasyncError, ValueError) as error:
-            service.refuse("options", remote)
-            await _turn_away(socket, _BAD_OPTIONS, str(error))
+            server_state.record_refusal("options", remote)
+            await _close_with_error(socket, _POLICY_VIOLATION, str(error))
         else:
             async with session:
-                await Connection(service, socket, session, options, remote).run()
+                await Connection(server_state, socket, session, options, remote).run()
 
 
-async def _turn_away(socket: Socket, code: int, error: str) -> None:
+async def _close_with_error(socket: Socket, code: int, error: str) -> None:
+    # The close frame holds at most 123 bytes of the error, so a message carries the whole text.
     await socket.send(format_error(error))
     await socket.close(code, error)
 
 
-def _unknown(service: ServerState, remote: str) -> Response:
-    service.refuse("token", remote)
-    said = "token: missing or wrong, expected Authorization: Bearer TOKEN or ?token=TOKEN"
-    return JSONResponse({"error": said}, 401, {"www-authenticate": "Bearer"})
+def _unauthorized(server_state: ServerState, remote: str) -> Response:
+    server_state.record_refusal("token", remote)
+    message = (
+        "the token is missing or wrong; send it as `Authorization: Bearer TOKEN` or `?token=TOKEN`"
+    )
+    return JSONResponse({"error": message}, 401, {"www-authenticate": "Bearer"})
 
 
 def _unavailable(error: str) -> Response:

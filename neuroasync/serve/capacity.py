@@ -1,4 +1,7 @@
-"""Room for samples and events that wait: taken before they are, given back when they go on."""
+"""A capacity limiter for queued samples and events.
+
+Acquire capacity before an item enters a queue, and release it when the item leaves the queue.
+"""
 
 import asyncio
 import contextlib
@@ -7,79 +10,87 @@ from typing import TypeAlias
 
 __all__ = ["CapacityLimiter"]
 
-_Place: TypeAlias = tuple[asyncio.Future[None], int, int]
+_Waiter: TypeAlias = tuple[asyncio.Future[None], int, int]
 
 
 class CapacityLimiter:
-    """Two bounds at once, samples and events, for whoever shares them.
+    """A limiter with two shared bounds: a number of samples and a number of events.
 
-    Who waits is served in the order of arrival, and nobody overtakes: a small sample does not
-    starve a large one.
+    Waiters are served in the order of arrival. No request overtakes an earlier one, so that small
+    samples cannot starve a large one.
 
     Args:
-        samples: most that are in it.
-        events: most that are in it.
+        max_samples: Maximum number of samples at a time.
+        max_events: Maximum number of events at a time.
 
     Attributes:
-        samples, events: free at the moment.
+        free_samples: Number of samples that can be acquired now.
+        free_events: Number of events that can be acquired now.
+        max_events: Maximum number of events at a time.
     """
 
-    __slots__ = ("_waiting", "events", "events_in_all", "samples")
+    __slots__ = ("_waiters", "free_events", "free_samples", "max_events")
 
-    def __init__(self, samples: int, events: int) -> None:
-        self.samples = samples
-        self.events = self.events_in_all = events
-        self._waiting: deque[_Place] = deque()
+    def __init__(self, max_samples: int, max_events: int) -> None:
+        self.free_samples = max_samples
+        self.free_events = self.max_events = max_events
+        self._waiters: deque[_Waiter] = deque()
 
-    def take_now(self, samples: int, events: int) -> bool:
-        """Take room if there is enough and nobody waits for it; return whether it was taken."""
-        if self._waiting or samples > self.samples or events > self.events:
+    def acquire_nowait(self, samples: int, events: int) -> bool:
+        """Acquire capacity if enough is free and nothing waits for it.
+
+        Returns:
+            Whether the capacity was acquired.
+        """
+        if self._waiters or samples > self.free_samples or events > self.free_events:
             return False
-        self.samples -= samples
-        self.events -= events
+        self.free_samples -= samples
+        self.free_events -= events
         return True
 
-    async def take(self, samples: int, events: int) -> None:
-        """Wait until there is room, and take it.
+    async def acquire(self, samples: int, events: int) -> None:
+        """Wait until enough capacity is free, and acquire it.
 
-        Cancellation: safe; nothing is taken.
+        Cancellation: safe. No capacity is acquired.
         """
-        if self.take_now(samples, events):
+        if self.acquire_nowait(samples, events):
             return
         granted = asyncio.get_running_loop().create_future()
-        place: _Place = (granted, samples, events)
-        self._waiting.append(place)
+        waiter: _Waiter = (granted, samples, events)
+        self._waiters.append(waiter)
         try:
             await granted
         except asyncio.CancelledError:
+            # The capacity may have been granted in the same turn of the event loop.
             if granted.done() and not granted.cancelled():
-                self.give(samples, events)
+                self.release(samples, events)
             else:
-                self._leave(place)
+                self._remove(waiter)
             raise
 
-    def give(self, samples: int, events: int) -> None:
-        """Give room back."""
-        self.samples += samples
-        self.events += events
-        if self._waiting:
+    def release(self, samples: int, events: int) -> None:
+        """Return capacity to the limiter."""
+        self.free_samples += samples
+        self.free_events += events
+        if self._waiters:
             self._grant()
 
-    def _leave(self, place: _Place) -> None:
+    def _remove(self, waiter: _Waiter) -> None:
         with contextlib.suppress(ValueError):
-            self._waiting.remove(place)
+            self._waiters.remove(waiter)
+        # The removed waiter may have been the one that held up smaller requests.
         self._grant()
 
     def _grant(self) -> None:
-        """Serve those who wait, in turn, as far as the room goes."""
-        while self._waiting:
-            granted, samples, events = self._waiting[0]
+        """Serve waiters in order, as far as the free capacity allows."""
+        while self._waiters:
+            granted, samples, events = self._waiters[0]
             if granted.cancelled():
-                self._waiting.popleft()
+                self._waiters.popleft()
                 continue
-            if samples > self.samples or events > self.events:
+            if samples > self.free_samples or events > self.free_events:
                 return
-            self._waiting.popleft()
-            self.samples -= samples
-            self.events -= events
+            self._waiters.popleft()
+            self.free_samples -= samples
+            self.free_events -= events
             granted.set_result(None)

@@ -1,4 +1,4 @@
-"""``POST /decide``: one sample, one decision."""
+"""``POST /decide``: one sample in a request, one decision in the response."""
 
 import contextlib
 import time
@@ -9,24 +9,25 @@ from starlette.responses import Response
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.errors import ClosedError, LimitError, MessageError, NeuroasyncError, SpikeFileError
+from neuroasync.errors import ClosedError, LimitError, MessageError, NeuroasyncError
 from neuroasync.messages import EventMessage, format_decision, parse_events
 from neuroasync.serve.error_messages import format_error
-from neuroasync.serve.query_params import QueryError, parse_query
+from neuroasync.serve.query_params import QueryError, StreamOptions, parse_query
 from neuroasync.serve.server_state import ServerState
 
-__all__ = ["decide_once"]
+__all__ = ["answer_decide_request"]
 
-_KINDS: Final = {"application/json": False, "application/msgpack": True}
+_CONTENT_TYPES: Final = {"application/json": False, "application/msgpack": True}
+"""Accepted content types, and whether each is binary."""
 
 
-class _AnswerError(Exception):
-    """There will be no decision.
+class _RequestError(Exception):
+    """A request that gets an error response instead of a decision.
 
     Args:
-        status: of HTTP.
-        error: what is wrong.
-        reason: why the sample was refused, if it was sent.
+        status: HTTP status of the response.
+        error: Explanation for the client.
+        reason: Label of the metric ``samples_refused``, if the sample was counted as sent.
     """
 
     def __init__(self, status: int, error: str, reason: str = "") -> None:
@@ -35,112 +36,122 @@ class _AnswerError(Exception):
         self.reason = reason
 
 
-async def decide_once(service: ServerState, request: Request) -> Response:
-    """Decide on the sample in a request's body.
+async def answer_decide_request(server_state: ServerState, request: Request) -> Response:
+    """Decide the sample in the body of a request.
 
-    It runs as sample 0 of a connection would. Cancellation: safe; nothing is left behind.
+    The sample runs like sample 0 of a connection.
+
+    Cancellation: safe. The sample is counted as refused and its capacity is released.
     """
     content_type = request.headers.get("content-type", "application/json").partition(";")[0]
-    is_binary = _KINDS.get(content_type.strip().lower())
-    service.began()
+    is_binary = _CONTENT_TYPES.get(content_type.strip().lower())
+    server_state.begin_request()
     try:
         if is_binary is None:
-            raise _AnswerError(415, f"content-type: {content_type!r:.80}, expected {_kinds()}")
-        found = await _decided(service, request, is_binary)
-        return _response(200, found, is_binary)
-    except _AnswerError as error:
-        said = format_error(str(error), binary=bool(is_binary))
-        return _response(error.status, said, bool(is_binary))
+            allowed = " or ".join(_CONTENT_TYPES)
+            message = f"the content type must be {allowed}, got {content_type!r:.80}"
+            raise _RequestError(415, message)
+        return _response(200, await _decide_body(server_state, request, is_binary), is_binary)
+    except _RequestError as error:
+        body = format_error(str(error), binary=bool(is_binary))
+        return _response(error.status, body, bool(is_binary))
     finally:
-        service.ended()
+        server_state.end_request()
 
 
-async def _decided(service: ServerState, request: Request, is_binary: bool) -> str | bytes:
-    if service.is_draining:
-        service.refuse("draining", _remote(request))
-        raise _AnswerError(503, "the server is shutting down")
+async def _decide_body(server_state: ServerState, request: Request, is_binary: bool) -> str | bytes:
+    """Return the response body. The sample counts as sent once its body was read."""
+    if server_state.is_draining:
+        server_state.record_refusal("draining", _remote(request))
+        raise _RequestError(503, "the server is shutting down")
     try:
-        options = parse_query(request.query_params.multi_items(), one_shot=True)
+        options = parse_query(request.query_params.multi_items(), allow_provisional=False)
     except QueryError as error:
-        service.refuse("options", _remote(request))
-        raise _AnswerError(400, str(error)) from error
-    body = await _body(request, service.limits.message_bytes)
+        server_state.record_refusal("options", _remote(request))
+        raise _RequestError(400, str(error)) from error
+    body = await _read_body(request, server_state.limits.max_message_bytes)
     arrived_s = time.perf_counter()
-    tally = service.tally
-    tally.add("samples_sent")
-    tally.add("samples_open")
-    family, value = "samples_refused", "unfinished"
+    metrics = server_state.metrics
+    metrics.add("samples_sent")
+    metrics.add("samples_open")
+    # A cancelled request, or a network that closes meanwhile, leaves the sample unfinished.
+    family, label = "samples_refused", "unfinished"
     try:
-        message = _message(body, is_binary, service)
-        seed = service.network.seed if options.seed is None else options.seed
-        await _take(service, len(message.events) or 1)
-        try:
-            decision = await service.network.decide(
-                message.events, seed=sample_seed(seed, 0), **options.run
-            )
-        finally:
-            service.room.give(1, len(message.events) or 1)
-        family, value = "samples_accepted", "answered"
-    except _AnswerError as error:
-        value = error.reason
+        decision = await _decide_message(server_state, body, is_binary, options)
+        family, label = "samples_accepted", "answered"
+    except _RequestError as error:
+        label = error.reason
         raise
-    except SpikeFileError as error:
-        value = "invalid"
-        raise _AnswerError(400, str(error)) from error
     except ClosedError as error:
-        raise _AnswerError(503, str(error)) from error
+        raise _RequestError(503, str(error)) from error
     except LimitError as error:
-        family, value = "samples_accepted", "failed"
-        raise _AnswerError(422, str(error)) from error
-    except (NeuroasyncError, ValueError) as error:  # an option that only the network can judge
-        value = "invalid"
-        raise _AnswerError(400, str(error)) from error
+        family, label = "samples_accepted", "failed"
+        raise _RequestError(422, str(error)) from error
+    except (NeuroasyncError, ValueError) as error:  # wrong events, or options the network refuses
+        label = "invalid"
+        raise _RequestError(400, str(error)) from error
     finally:
-        tally.add("samples_open", -1)
-        tally.add(family, 1, value)
-    return _answer(service, decision, time.perf_counter() - arrived_s, is_binary)
+        metrics.add("samples_open", -1)
+        metrics.add(family, 1, label)
+    return _format_decision(server_state, decision, time.perf_counter() - arrived_s, is_binary)
 
 
-def _message(body: bytes, is_binary: bool, service: ServerState) -> EventMessage:
-    service.tally.add("messages")
+async def _decide_message(
+    server_state: ServerState, body: bytes, is_binary: bool, options: StreamOptions
+) -> Decision:
+    message = _parse_message(body, is_binary, server_state)
+    network = server_state.network
+    seed = network.seed if options.seed is None else options.seed
+    # A sample without events takes capacity, too, so that the number of requests is limited.
+    events = len(message.events) or 1
+    await _acquire_capacity(server_state, events)
+    try:
+        return await network.decide(message.events, seed=sample_seed(seed, 0), **options.run)
+    finally:
+        server_state.capacity.release(1, events)
+
+
+def _parse_message(body: bytes, is_binary: bool, server_state: ServerState) -> EventMessage:
+    server_state.metrics.add("messages")
     try:
         data = body if is_binary else body.decode()
-        message = parse_events(data, service.limits.message_bytes)
+        message = parse_events(data, server_state.limits.max_message_bytes)
     except (MessageError, UnicodeDecodeError) as error:
-        service.tally.add("messages_malformed")
-        raise _AnswerError(400, str(error), "malformed") from error
-    service.tally.add("events", len(message.events))
+        server_state.metrics.add("messages_malformed")
+        raise _RequestError(400, str(error), "malformed") from error
+    server_state.metrics.add("events", len(message.events))
     return message
 
 
-async def _take(service: ServerState, events: int) -> None:
-    """Take room, or wait for it if samples are not to be dropped or refused."""
-    room = service.room
-    if events > room.events_in_all:
-        error = f"t_us: {events} events, the limit is {room.events_in_all}"
-        raise _AnswerError(413, error, "too-large")
-    if service.when_full == "block":
-        await room.take(1, events)
-    elif not room.take_now(1, events):
-        raise _AnswerError(503, "no room: too many samples are waiting", "server-full")
+async def _acquire_capacity(server_state: ServerState, events: int) -> None:
+    """Acquire capacity for a sample. Wait for it only in the mode ``block``."""
+    capacity = server_state.capacity
+    if events > capacity.max_events:
+        error = f"the sample has {events} events; the server accepts at most {capacity.max_events}"
+        raise _RequestError(413, error, "too-large")
+    if server_state.when_full == "block":
+        await capacity.acquire(1, events)
+    elif not capacity.acquire_nowait(1, events):
+        raise _RequestError(503, "the queue of the server is full; try again", "server-full")
 
 
-def _answer(
-    service: ServerState, decision: Decision, latency_s: float, binary: bool
+def _format_decision(
+    server_state: ServerState, decision: Decision, latency_s: float, binary: bool
 ) -> str | bytes:
-    service.tally.add("decisions")
-    service.tally.add("spikes", decision.total_spikes)
-    service.tally.latency(latency_s)
+    server_state.metrics.add("decisions")
+    server_state.metrics.add("spikes", decision.total_spikes)
+    server_state.metrics.observe_latency(latency_s)
     return format_decision(decision, 0, 1e3 * latency_s, binary=binary)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _read_body(request: Request, max_bytes: int) -> bytes:
     body = bytearray()
-    async with contextlib.aclosing(request.stream()) as parts:
-        async for part in parts:
-            body += part
-            if len(body) > limit:
-                raise _AnswerError(413, f"message: more than {limit} bytes, the limit")
+    async with contextlib.aclosing(request.stream()) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            # Checked for each chunk, so that a body above the limit is never held in memory.
+            if len(body) > max_bytes:
+                raise _RequestError(413, f"the body must have at most {max_bytes} bytes")
     return bytes(body)
 
 
@@ -152,7 +163,3 @@ def _response(status: int, body: str | bytes, is_binary: bool) -> Response:
 
 def _remote(request: Request) -> str:
     return "" if request.client is None else f"{request.client.host}:{request.client.port}"
-
-
-def _kinds() -> str:
-    return " or ".join(_KINDS)

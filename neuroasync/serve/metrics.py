@@ -1,7 +1,7 @@
-"""What a server counts: numbers in memory that its worker processes share.
+"""Counters and gauges of a server, in memory that its worker processes share.
 
-Each worker adds to a row of its own, so nobody waits for anybody; whoever is asked for the
-numbers sums the rows. A row is plain doubles, which count exactly up to 2**53.
+Each worker writes only to its own row, so that no lock is needed. A reader sums the rows. A row
+consists of doubles, which count exactly up to 2**53.
 """
 
 from bisect import bisect_left
@@ -9,19 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-__all__ = ["FAMILIES", "LATENCY", "MetricFamily", "ServerMetrics"]
+__all__ = ["FAMILIES", "LATENCY_BUCKETS_S", "MetricFamily", "ServerMetrics"]
 
 
 @dataclass(frozen=True, slots=True)
 class MetricFamily:
-    """Numbers that belong together, one for each value of a label.
+    """Numbers with a common name, one for each value of a label.
 
     Attributes:
-        name: without the ``neuroasync_`` in front.
-        kind: a counter only grows, a gauge goes up and down.
-        help: what is counted.
-        label: its name, or "" for a family of one number.
-        values: of the label.
+        name: Name without the prefix ``neuroasync_``.
+        kind: A counter only grows; a gauge goes up and down.
+        help: Description for Prometheus.
+        label: Name of the label, or "" for a family with a single number.
+        values: Values of the label.
     """
 
     name: str
@@ -32,22 +32,23 @@ class MetricFamily:
 
 
 FAMILIES: Final = (
-    MetricFamily("samples_sent", "counter", "Samples of which a first message came."),
+    MetricFamily("samples_sent", "counter", "Samples whose first message was received."),
     MetricFamily(
         "samples_accepted", "counter",
-        "Samples that came whole and were taken: their decision was answered, nobody was there "
-        "to answer to, or there is none, for the sample reached a limit of the network.",
+        "Samples that were received completely and accepted. Outcome answered: the decision was "
+        "sent; client-gone: the client disconnected first; failed: the sample reached a limit of "
+        "the network or its decision raised an error.",
         "outcome", ("answered", "client-gone", "failed"),
     ),
     MetricFamily(
-        "samples_dropped", "counter", "Samples that were dropped for want of room.",
+        "samples_dropped", "counter", "Samples that were dropped because a queue was full.",
         "reason", ("connection-full", "server-full"),
     ),
     MetricFamily(
         "samples_refused", "counter",
-        "Samples that were not taken: no room, more events than may wait, a message that breaks "
-        "the format, events that the network does not read, a client that left before their "
-        "end, or a server that was shutting down.",
+        "Samples that were refused: a queue was full, a message had more events than fit into the "
+        "queue, a message was malformed, the events did not fit the network, the client left "
+        "before the end of the sample, or the server was shutting down.",
         "reason",
         (
             "connection-full", "server-full", "too-large", "malformed", "invalid", "unfinished",
@@ -55,37 +56,42 @@ FAMILIES: Final = (
         ),
     ),
     MetricFamily(
-        "samples_open", "gauge", "Samples sent that are not accepted, dropped or refused yet."
+        "samples_open", "gauge",
+        "Samples that were sent and are not yet accepted, dropped or refused.",
     ),
     MetricFamily(
-        "samples_waiting", "gauge", "Samples that wait for the one before: the queue depth."
+        "samples_waiting", "gauge",
+        "Queue depth: samples that wait for an earlier sample of their connection.",
     ),
-    MetricFamily("events_waiting", "gauge", "Input events that no pass has read."),
-    MetricFamily("decisions", "counter", "Decisions made; provisional ones are not among them."),
+    MetricFamily("events_waiting", "gauge", "Input events that wait in the queue."),
+    MetricFamily("decisions", "counter", "Final decisions; provisional ones do not count."),
     MetricFamily("spikes", "counter", "Spikes of all decisions."),
-    MetricFamily("events", "counter", "Input events that came."),
-    MetricFamily("messages", "counter", "Messages that came."),
-    MetricFamily("messages_malformed", "counter", "Messages that break the format."),
+    MetricFamily("events", "counter", "Input events received."),
+    MetricFamily("messages", "counter", "Messages received."),
+    MetricFamily("messages_malformed", "counter", "Messages that were malformed."),
     MetricFamily(
-        "messages_delayed", "counter", "Messages that waited: their client is over its rate."
+        "messages_delayed", "counter",
+        "Messages that were delayed because their client exceeded its rate limit.",
     ),
-    MetricFamily("sessions_open", "gauge", "Connections with a session."),
-    MetricFamily("tasks", "gauge", "Tasks of the event loops: two a session, and some in all."),
-    MetricFamily("sessions", "counter", "Connections that got a session."),
+    MetricFamily("sessions_open", "gauge", "Open connections with a session."),
     MetricFamily(
-        "connections_refused", "counter", "Connections and requests that were turned away.",
+        "tasks", "gauge", "Tasks of the event loops: two for each session and a few shared ones."
+    ),
+    MetricFamily("sessions", "counter", "Connections that were given a session."),
+    MetricFamily(
+        "connections_refused", "counter", "Connections and requests that were refused.",
         "reason", ("token", "sessions", "options", "draining"),
     ),
     MetricFamily(
-        "connections_cut", "counter", "Connections that the server ended.",
+        "connections_cut", "counter", "Connections that the server closed.",
         "reason", ("slow-reader", "malformed", "draining"),
     ),
 )  # fmt: skip
 
-LATENCY: Final = (
+LATENCY_BUCKETS_S: Final = (
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
-"""Upper bounds of the latency histogram's buckets, s; one more has no bound."""
+"""Upper bounds of the buckets of the latency histogram, in seconds. One more has no bound."""
 
 _SLOTS: Final = {
     (family.name, value): slot
@@ -93,17 +99,17 @@ _SLOTS: Final = {
         (family, value) for family in FAMILIES for value in family.values
     )
 }
-_BUCKETS: Final = len(_SLOTS)
-_LATENCY_SUM: Final = _BUCKETS + len(LATENCY) + 1
+_FIRST_BUCKET: Final = len(_SLOTS)
+_LATENCY_SUM: Final = _FIRST_BUCKET + len(LATENCY_BUCKETS_S) + 1
 
 
 class ServerMetrics:
-    """The counts of one worker, beside those of the others.
+    """The metrics of one worker, stored next to those of the other workers.
 
     Args:
-        cells: f64[workers * Tally.SIZE], zero at first, in memory that the workers share; None
-            for a single worker.
-        worker: number of this one, from 0.
+        cells: f64[workers * ServerMetrics.SIZE], initially zero, in memory that the workers share.
+            None allocates private memory for a single worker.
+        worker: Number of this worker, from 0.
     """
 
     SIZE: Final = _LATENCY_SUM + 1
@@ -121,25 +127,31 @@ class ServerMetrics:
         self._cells[self._first + _SLOTS[name, value]] += amount
 
     def set(self, name: str, amount: float) -> None:
-        """Set this worker's part of a gauge."""
+        """Set this worker's share of a gauge."""
         self._cells[self._first + _SLOTS[name, ""]] = amount
 
-    def latency(self, seconds: float) -> None:
-        """Add one decision's latency to the histogram."""
-        self._cells[self._first + _BUCKETS + bisect_left(LATENCY, seconds)] += 1
+    def observe_latency(self, seconds: float) -> None:
+        """Add the latency of one decision to the histogram."""
+        bucket = bisect_left(LATENCY_BUCKETS_S, seconds)
+        self._cells[self._first + _FIRST_BUCKET + bucket] += 1
         self._cells[self._first + _LATENCY_SUM] += seconds
 
     def total(self, name: str, value: str = "") -> float:
-        """One number of a family, over all workers."""
+        """Return one number of a family, summed over all workers."""
         return self._sum(_SLOTS[name, value])
 
-    def buckets(self) -> tuple[list[tuple[str, float]], float]:
-        """The histogram over all workers: (upper bound, decisions up to it) each; and the sum."""
-        count, found = 0.0, []
-        for k, bound in enumerate((*map(str, LATENCY), "+Inf")):
-            count += self._sum(_BUCKETS + k)
-            found.append((bound, count))
-        return found, self._sum(_LATENCY_SUM)
+    def latency_histogram(self) -> tuple[list[tuple[str, float]], float]:
+        """Return the latency histogram over all workers.
+
+        Returns:
+            A list of (upper bound, number of decisions up to this bound), and the sum of all
+            latencies in seconds.
+        """
+        count, buckets = 0.0, []
+        for k, bound in enumerate((*map(str, LATENCY_BUCKETS_S), "+Inf")):
+            count += self._sum(_FIRST_BUCKET + k)
+            buckets.append((bound, count))
+        return buckets, self._sum(_LATENCY_SUM)
 
     def _sum(self, slot: int) -> float:
         return float(sum(self._rows(slot)))

@@ -1,4 +1,4 @@
-"""How a connection wants its samples run, from the query of its address."""
+"""Run options of a connection or request, from the query of its address."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,20 +9,22 @@ from neuroasync.core.engine.run_settings import RunOptions, check_seed
 __all__ = ["QueryError", "StreamOptions", "parse_query"]
 
 _BOOLEANS: Final = {"0": False, "false": False, "1": True, "true": True}
+_MAX_DIGITS: Final = 20
+"""A seed is below 2**64, which has 20 digits."""
 
 
 class QueryError(ValueError):
-    """A query that names what there is not, or gives it a value that it cannot have."""
+    """A query with an unknown or repeated parameter, or with an invalid value."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What a query says.
+    """The options that a query selects.
 
     Attributes:
-        run: how to run; what is left out is as the network has it.
-        seed: of the stream; sample number n runs with ``sample_seed(seed, n)``.
-        provisional: tell each time that another class leads.
+        run: How to run samples. Options that are absent default to those of the network.
+        seed: Seed of the stream, or None. Sample n runs with ``sample_seed(seed, n)``.
+        provisional: Whether to send a decision each time another class takes the lead.
     """
 
     run: RunOptions
@@ -30,55 +32,63 @@ class StreamOptions:
     provisional: bool
 
 
-def parse_query(pairs: Iterable[tuple[str, str]], *, one_shot: bool = False) -> StreamOptions:
-    """Read the parameters of a query.
+def parse_query(
+    pairs: Iterable[tuple[str, str]], *, allow_provisional: bool = True
+) -> StreamOptions:
+    """Parse the parameters of a query.
+
+    The network checks the policy, the stop rule and the ranges when it uses them, not this
+    function.
 
     Args:
-        pairs: names and values; ``token`` is not looked at.
-        one_shot: there is nobody to tell provisional decisions to.
+        pairs: Names and values. ``token`` is ignored.
+        allow_provisional: Whether ``provisional`` is a known parameter.
 
     Raises:
-        QueryError: a parameter is unknown, comes twice, or has a value that it cannot have. What
-            only the network can judge (a policy's name, a stop rule) is not looked at.
+        QueryError: A parameter is unknown, appears twice, or has an invalid value.
     """
     known = ["policy", "group_size", "until", "input", "seed"]
-    if not one_shot:
+    if allow_provisional:
         known.append("provisional")
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in pairs:
         if name == "token":
             continue
         if name not in known:
-            raise QueryError(f"{name!r:.80} is unknown, expected {', '.join(known)}")
-        if name in found:
-            raise QueryError(f"{name} is given twice, expected once")
-        found[name] = value
+            raise QueryError(
+                f"unknown parameter {name!r:.80}; known parameters are {', '.join(known)}"
+            )
+        if name in values:
+            raise QueryError(f"parameter `{name}` must appear only once")
+        values[name] = value
     run = RunOptions()
-    if "policy" in found:
-        run["policy"] = found["policy"]
-    if "group_size" in found:
-        run["group_size"] = _integer("group_size", found["group_size"])
-    if "until" in found:
-        run["until"] = found["until"]
-    if "input" in found:
-        run["input"] = found["input"]  # type: ignore[typeddict-item]  # the network checks it
-    return StreamOptions(run, _seed(found.get("seed")), _boolean(found.get("provisional", "0")))
+    if "policy" in values:
+        run["policy"] = values["policy"]
+    if "group_size" in values:
+        run["group_size"] = _parse_integer("group_size", values["group_size"])
+    if "until" in values:
+        run["until"] = values["until"]
+    if "input" in values:
+        run["input"] = values["input"]  # type: ignore[typeddict-item]  # the network checks it
+    provisional = _parse_boolean("provisional", values.get("provisional", "0"))
+    return StreamOptions(run, _parse_seed(values.get("seed")), provisional)
 
 
-def _seed(text: str | None) -> int | None:
+def _parse_seed(text: str | None) -> int | None:
     try:
-        return None if text is None else check_seed(_integer("seed", text))
+        return None if text is None else check_seed(_parse_integer("seed", text))
     except ValueError as error:
         raise QueryError(str(error)) from error
 
 
-def _integer(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 20):
-        raise QueryError(f"{name}: {text!r:.80}, expected an integer from 0")
+def _parse_integer(name: str, text: str) -> int:
+    # The length is checked first, because converting long texts takes quadratic time.
+    if not (len(text) <= _MAX_DIGITS and text.isascii() and text.isdecimal()):
+        raise QueryError(f"`{name}` must be an integer of at least 0, got {text!r:.80}")
     return int(text)
 
 
-def _boolean(text: str) -> bool:
+def _parse_boolean(name: str, text: str) -> bool:
     if text not in _BOOLEANS:
-        raise QueryError(f"provisional: {text!r:.80}, expected 0 or 1")
+        raise QueryError(f"`{name}` must be 0 or 1, got {text!r:.80}")
     return _BOOLEANS[text]

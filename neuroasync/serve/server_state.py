@@ -1,9 +1,9 @@
-"""What all connections of a server share."""
+"""The state that all connections of a server share."""
 
 import asyncio
 import hmac
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from starlette.requests import HTTPConnection
 
@@ -14,31 +14,44 @@ from neuroasync.serve.capacity import CapacityLimiter
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
 
-if TYPE_CHECKING:
-    from neuroasync.serve.connection.connection import Connection
-
-__all__ = ["ServerState"]
+__all__ = ["OpenConnection", "ServerState"]
 
 log: Final = logging.getLogger("neuroasync.serve")
-_READING_S: Final = 2e-3
-"""In a turn of the event loop, for all connections; sessions have 1 ms to decide. However much
-comes, decisions are made; and as what is dropped has to be read first, reading has more time."""
+_READ_SLICE_S: Final = 2e-3
+"""Time for reading in one turn of the event loop, shared by all connections. Sessions have 1 ms for
+decisions, so decisions proceed under any load. Reading gets more time than deciding, because a
+message must be read before it can be dropped."""
+
+
+class OpenConnection(Protocol):
+    """What the server state needs from a connection."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a response waits for the client to read."""
+
+    def drain(self) -> None:
+        """Stop reading, answer complete samples, then close the connection."""
+
+    def abort(self) -> None:
+        """Close the connection immediately."""
 
 
 class ServerState:
-    """A network that is served, its bounds, its counts, and who is connected.
+    """The served network with its limits, metrics and open connections.
 
     Args:
-        network: decides.
-        limits: bounds of this worker.
-        when_full: what becomes of a sample for which there is no room.
-        token: what clients must show, or None.
-        tally: counts, maybe shared with other workers.
+        network: The network that makes the decisions.
+        limits: Limits of this worker process.
+        when_full: What to do with a sample when the queue is full.
+        token: Token that clients must present, or None.
+        metrics: Counters, possibly shared with other worker processes.
 
     Attributes:
-        reading: the time that all connections may spend with reading in a turn of the event loop.
-        room: for samples and events that wait, of all connections.
-        is_draining: no new work is taken.
+        read_slice: Time that all connections together may spend on reading in one turn of the
+            event loop.
+        capacity: Limiter for the queued samples and events of all connections.
+        is_draining: Whether the server has stopped accepting work.
     """
 
     def __init__(
@@ -47,81 +60,86 @@ class ServerState:
         limits: ServerLimits,
         when_full: WhenFull,
         token: str | None,
-        tally: ServerMetrics,
+        metrics: ServerMetrics,
     ) -> None:
-        if token is not None and not token:
-            raise ValueError("token: empty, expected some characters, or None for no token")
+        if token == "":
+            raise ValueError("`token` must not be empty; use None to serve without a token")
         self.network = network
         self.limits = limits
         self.when_full: WhenFull = check_when_full(when_full)
-        self.tally = tally
-        self.room = CapacityLimiter(limits.max_queued_samples_total, limits.server_waiting_events)
-        self.reading = TimeSlice(_READING_S)
+        self.metrics = metrics
+        self.capacity = CapacityLimiter(
+            limits.max_queued_samples_total, limits.max_queued_events_total
+        )
+        self.read_slice = TimeSlice(_READ_SLICE_S)
         self.is_draining = False
         self._token = None if token is None else token.encode()
-        self._connections: set[Connection] = set()
+        self._connections: set[OpenConnection] = set()
         self._requests = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._opened = 0
+        self._connection_count = 0
 
-    def knows(self, request: HTTPConnection) -> bool:
-        """Whether a request or websocket shows the token, if one is needed."""
+    def is_authorized(self, request: HTTPConnection) -> bool:
+        """Return whether a request or websocket presents the token, if the server requires one."""
         if self._token is None:
             return True
         header = request.headers.get("authorization", "")
-        scheme, _, shown = header.partition(" ")
+        scheme, _, presented = header.partition(" ")
         if scheme.lower() != "bearer":
-            shown = request.query_params.get("token", "")
-        return hmac.compare_digest(shown.strip().encode(), self._token)
+            presented = request.query_params.get("token", "")
+        # A comparison in constant time does not reveal how many characters are right.
+        return hmac.compare_digest(presented.strip().encode(), self._token)
 
-    def refuse(self, reason: str, remote: str) -> None:
-        """Count and log that somebody was turned away."""
-        self.tally.add("connections_refused", 1, reason)
+    def record_refusal(self, reason: str, remote: str) -> None:
+        """Count and log a connection or request that was turned away."""
+        self.metrics.add("connections_refused", 1, reason)
         log.info("refused: %s", reason, extra={"reason": reason, "remote": remote})
 
-    def cut(self) -> None:
-        """End all connections at once."""
+    def abort_connections(self) -> None:
+        """Close all connections immediately."""
         for connection in tuple(self._connections):
-            connection.cut()
+            connection.abort()
 
     def is_blocked(self) -> bool:
-        """Whether all who are still connected do not read what they are answered."""
+        """Return whether only clients that do not read their responses are still connected."""
         return not self._requests and all(c.is_blocked for c in self._connections)
 
     def is_full(self) -> bool:
-        """Whether there are as many sessions as there may be."""
-        return self.tally.total("sessions_open") >= self.limits.sessions
+        """Return whether the maximum number of sessions is open."""
+        return self.metrics.total("sessions_open") >= self.limits.max_sessions
 
-    def opened(self, connection: "Connection") -> int:
-        """Take note of a connection; return its number."""
+    def add_connection(self, connection: OpenConnection) -> int:
+        """Register an open connection and return its number."""
         self._connections.add(connection)
         self._idle.clear()
-        self._opened += 1
-        self.tally.add("sessions")
-        self.tally.add("sessions_open")
-        return self._opened - 1
+        self._connection_count += 1
+        self.metrics.add("sessions")
+        self.metrics.add("sessions_open")
+        return self._connection_count - 1
 
-    def closed(self, connection: "Connection") -> None:
-        """A connection has ended."""
+    def remove_connection(self, connection: OpenConnection) -> None:
+        """Remove a connection that has ended."""
         self._connections.discard(connection)
-        self.tally.add("sessions_open", -1)
-        self._rest()
+        self.metrics.add("sessions_open", -1)
+        self._update_idle()
 
-    def began(self) -> None:
-        """Take note of a one-shot request; :meth:`ended` when it has been answered."""
+    def begin_request(self) -> None:
+        """Register a single-sample request. Call :meth:`end_request` once it is answered."""
         self._requests += 1
         self._idle.clear()
 
-    def ended(self) -> None:
-        """A one-shot request has been answered."""
+    def end_request(self) -> None:
+        """Remove a single-sample request that was answered."""
         self._requests -= 1
-        self._rest()
+        self._update_idle()
 
     async def drain(self) -> None:
-        """Take no new work; wait until what was accepted is answered, and all have left.
+        """Stop accepting work and wait until accepted samples are answered and all clients left.
 
-        May be called more than once. Cancellation: safe; no new work is taken.
+        You may call this more than once.
+
+        Cancellation: safe. The server continues to refuse new work.
         """
         self.is_draining = True
         log.info(
@@ -133,10 +151,10 @@ class ServerState:
         await self._idle.wait()
         log.info("drained", extra={"sessions": 0})
 
-    def count_tasks(self) -> None:
-        """Bring the number of tasks up to date."""
-        self.tally.set("tasks", len(asyncio.all_tasks()))
+    def update_task_count(self) -> None:
+        """Set the metric that counts the tasks of the event loop."""
+        self.metrics.set("tasks", len(asyncio.all_tasks()))
 
-    def _rest(self) -> None:
+    def _update_idle(self) -> None:
         if not self._connections and not self._requests:
             self._idle.set()

@@ -1,65 +1,68 @@
-"""A client of the app without sockets: what it sends and gets passes through queues in memory."""
+"""Clients of the server app without sockets: messages pass through queues in memory."""
 
 import asyncio
 import contextlib
+import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import httpx
 import msgspec
 from starlette.applications import Starlette
 
-from neuroasync import SpikeTrain
+from neuroasync import Decision, SpikeTrain
 from neuroasync.messages import EventMessage, format_events
 
 
 class RefusedError(Exception):
-    """The websocket was denied, with this status."""
+    """The server denied the websocket with this status."""
 
 
 class Websocket:
-    """One websocket of an app that runs in a task of its own.
+    """A websocket of an app that runs in its own task.
 
-    ``stall()`` makes it a client that does not read: sends of the app wait.
+    After ``stop_reading()``, sends of the app wait until ``resume_reading()``.
     """
 
     def __init__(self) -> None:
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._reads = asyncio.Event()
-        self._reads.set()
-        self._gone = False
-        self.was_cut = False
+        self._is_reading = asyncio.Event()
+        self._is_reading.set()
+        self._has_left = False
+        self.was_aborted = False
         self.task: asyncio.Task[None]
 
     async def _receive(self) -> dict[str, Any]:
         return await self._to_app.get()
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._reads.wait()
-        if self._gone:
-            raise OSError("the client has gone")
+        await self._is_reading.wait()
+        if self._has_left:
+            raise OSError("the client has left")
         self._from_app.put_nowait(message)
 
-    def cut(self) -> None:
-        """The server cuts the connection."""
-        self.was_cut = True
-        self.vanish()
+    def abort(self) -> None:
+        """Called by the server, as ``RawConnection.abort``."""
+        self.was_aborted = True
+        self.disconnect()
 
     def is_full(self) -> bool:
-        return not self._reads.is_set()
+        """Called by the server, as ``RawConnection.is_full``."""
+        return not self._is_reading.is_set()
 
-    def vanish(self) -> None:
-        """The client goes without a word."""
-        self._gone = True
-        self._reads.set()
+    def disconnect(self) -> None:
+        """Leave without a close frame."""
+        self._has_left = True
+        self._is_reading.set()
         self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1006})
 
-    def stall(self) -> None:
-        self._reads.clear()
+    def stop_reading(self) -> None:
+        self._is_reading.clear()
 
-    def read_on(self) -> None:
-        self._reads.set()
+    def resume_reading(self) -> None:
+        self._is_reading.set()
 
     @property
     def unread_by_app(self) -> int:
@@ -73,7 +76,7 @@ class Websocket:
         self.send(format_events(EventMessage(events, end), binary=binary))
 
     async def receive(self) -> dict[str, Any]:
-        """The next answer, or {"close": code, "reason": ...}."""
+        """Return the next response, or {"close": code, "reason": ...}."""
         async with asyncio.timeout(20):
             message = await self._from_app.get()
         if message["type"] == "websocket.close":
@@ -82,9 +85,10 @@ class Websocket:
             return json.loads(message["text"])
         return msgspec.msgpack.decode(message["bytes"]) | {"binary": True}
 
-    def received(self) -> list[dict[str, Any]]:
-        """Messages of the app that nobody has taken."""
-        return [self._from_app.get_nowait() for _ in range(self._from_app.qsize())]
+    async def receive_by_sample(self, n: int) -> dict[int, dict[str, Any]]:
+        """Return the next ``n`` responses by the numbers of their samples."""
+        responses = [await self.receive() for _ in range(n)]
+        return {response["sample"]: response for response in responses}
 
 
 @contextlib.asynccontextmanager
@@ -93,9 +97,12 @@ async def connect(
     query: str = "",
     headers: dict[str, str] | None = None,
     path: str = "/stream",
-    cuttable: bool = True,
+    can_abort: bool = True,
 ) -> AsyncIterator[Websocket]:
-    """A websocket; the client goes at the end of the block, and the app's task must end, too."""
+    """Open a websocket. At the end, the client leaves and the task of the app must end, too.
+
+    Without ``can_abort``, the app runs as under a web server without the extension for aborting.
+    """
     socket = Websocket()
     scope = {
         "type": "websocket",
@@ -106,7 +113,7 @@ async def connect(
         "client": ("test", 1),
         "subprotocols": [],
         "extensions": {"websocket.http.response": {}}
-        | ({"neuroasync.line": socket} if cuttable else {}),
+        | ({"neuroasync.raw_connection": socket} if can_abort else {}),
         "app": app,
     }
     socket._to_app.put_nowait({"type": "websocket.connect"})
@@ -118,15 +125,47 @@ async def connect(
         assert first["type"] == "websocket.accept"
         yield socket
     finally:
-        socket.vanish()
+        socket.disconnect()
         async with asyncio.timeout(20):
             await socket.task
 
 
-async def until(condition: Any, ticks: int = 20_000) -> None:
-    """Let the loop run until ``condition()`` is true."""
+def http_client(app: Starlette) -> httpx.AsyncClient:
+    """Return an HTTP client of the app."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+async def wait_until(condition: Callable[[], bool], ticks: int = 20_000) -> None:
+    """Run the event loop until ``condition()`` is true."""
     for _ in range(ticks):
         if condition():
             return
         await asyncio.sleep(0)
-    raise AssertionError("it does not come")
+    raise AssertionError("the condition did not become true")
+
+
+async def block_and_queue(
+    app: Starlette, socket: Websocket, trains: list[SpikeTrain], n: int
+) -> None:
+    """Block the worker by the response to a first sample, then send ``n`` more samples."""
+    socket.stop_reading()
+    socket.send_sample(trains[0])
+    await wait_until(lambda: app.state.counts.sum("decisions") == 1)
+    for k in range(1, n + 1):
+        socket.send_sample(trains[k])
+
+
+def split(train: SpikeTrain, at: tuple[int, ...]) -> list[SpikeTrain]:
+    """Split a sample into chunks at these positions."""
+    bounds = [0, *at, len(train)]
+    return [SpikeTrain(train.t_us[a:b], train.index[a:b]) for a, b in itertools.pairwise(bounds)]
+
+
+def assert_matches(response: dict[str, Any], decision: Decision) -> None:
+    """Check that a response is the final one and reports this decision."""
+    assert response["label"] == decision.label
+    assert response["votes"] == decision.votes.tolist()
+    assert response["spikes"] == decision.total_spikes
+    assert response["rounds"] == decision.rounds
+    assert response["final"] is True
+    assert response["latency_ms"] >= 0

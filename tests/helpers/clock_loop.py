@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: nothing waits, and timers fire in order."""
+"""An event loop with a virtual clock: timers fire in order and without waiting."""
 
 import asyncio
 import selectors
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class _Selector(selectors.DefaultSelector):
-    """Looks at its files once; the time that it should have waited has passed then."""
+    """A selector that advances a clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -16,7 +16,8 @@ class _Selector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None):
         ready = super().select(0)
         if not ready and timeout is None:
-            return super().select(20)  # a thread is at work; there is no timer
+            # Without a timer, the loop waits for another thread, which needs real time.
+            return super().select(20)
         if not ready and timeout > 0:
             self.now_s += timeout
         return ready
@@ -24,13 +25,14 @@ class _Selector(selectors.DefaultSelector):
 
 class ClockLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
-        self._own = _Selector()
-        super().__init__(self._own)
+        self._clock_selector = _Selector()
+        super().__init__(self._clock_selector)
 
     def time(self) -> float:
-        return self._own.now_s
+        return self._clock_selector.now_s
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine on a loop with a virtual clock."""
     with asyncio.Runner(loop_factory=ClockLoop) as runner:
         runner.run(main)

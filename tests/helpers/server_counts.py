@@ -1,34 +1,35 @@
-"""The counts of a service, in short."""
+"""The metrics of a server, in a form that tests can compare."""
 
 from neuroasync.serve.metrics import FAMILIES
 from neuroasync.serve.server_state import ServerState
 
 
 class Counts:
-    def __init__(self, service: ServerState) -> None:
-        self._service = service
+    def __init__(self, server_state: ServerState) -> None:
+        self._server_state = server_state
 
     def of(self, name: str) -> dict[str, int]:
-        """The numbers of a family that are not zero."""
+        """Return the numbers of a family that are not zero, by label."""
         [family] = [f for f in FAMILIES if f.name == name]
-        found = {value: int(self._service.tally.total(name, value)) for value in family.values}
-        return {value: count for value, count in found.items() if count}
+        metrics = self._server_state.metrics
+        counts = {value: int(metrics.total(name, value)) for value in family.values}
+        return {value: count for value, count in counts.items() if count}
 
     def sum(self, name: str) -> int:
         return sum(self.of(name).values())
 
-    def check(self) -> None:
-        """The books balance."""
-        settled = sum(self.sum(f"samples_{k}") for k in ("accepted", "dropped", "refused", "open"))
-        assert self.sum("samples_sent") == settled
+    def check_balance(self) -> None:
+        """Check that each sample sent is either open or settled once."""
+        outcomes = ("accepted", "dropped", "refused", "open")
+        assert self.sum("samples_sent") == sum(self.sum(f"samples_{k}") for k in outcomes)
 
     def check_at_rest(self) -> None:
-        """The books balance, and nothing is left of anybody."""
-        self.check()
+        """Check that the counts balance and that no connection left anything behind."""
+        self.check_balance()
         for gauge in ("samples_open", "samples_waiting", "events_waiting", "sessions_open"):
             assert self.sum(gauge) == 0, gauge
-        room, limits = self._service.room, self._service.limits
-        assert room.samples == limits.max_queued_samples_total
-        assert room.events == limits.server_waiting_events
-        assert not self._service._connections
-        assert not self._service.network._sessions
+        capacity, limits = self._server_state.capacity, self._server_state.limits
+        assert capacity.free_samples == limits.max_queued_samples_total
+        assert capacity.free_events == limits.max_queued_events_total
+        assert not self._server_state._connections
+        assert not self._server_state.network._sessions

@@ -1,4 +1,4 @@
-"""An app around a small network, and its counts."""
+"""An app that serves a small network, with its counts."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -30,11 +30,11 @@ async def network(bundle: Bundle) -> AsyncIterator[Network]:
 
 @pytest.fixture
 def make_app(network: Network) -> Callable[..., Any]:
-    """An app with these options of limits, and others of ``create_app`` as they are."""
+    """Return a function that creates an app with these options and limits."""
 
     def make(when_full: str = "block", token: str | None = None, **limits: Any):
         app = create_app(network, limits=ServerLimits(**limits), when_full=when_full, token=token)
-        app.state.counts = Counts(app.state.service)
+        app.state.counts = Counts(app.state.server_state)
         return app
 
     return make
@@ -42,5 +42,5 @@ def make_app(network: Network) -> Callable[..., Any]:
 
 @pytest_asyncio.fixture
 async def expected(network: Network, trains: list[SpikeTrain]) -> list[Decision]:
-    """What ``run`` gives for the samples, with seed 5."""
+    """Return the decisions of ``neuroasync run`` on the samples, with seed 5."""
     return await network.decide_all(trains, seed=5)

@@ -1,8 +1,7 @@
-"""``POST /decide``, ``/health``, ``/metrics``."""
+"""``POST /decide`` gives the same decisions as ``neuroasync run``; ``/metrics`` counts them."""
 
 import asyncio
 
-import httpx
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,15 +9,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from neuroasync import SpikeTrain
 from neuroasync.messages import EventMessage, format_events
 from neuroasync.serve.metrics import FAMILIES, ServerMetrics
-from tests.helpers.asgi_client import connect, until
-from tests.serve.connection.test_queue_full import stall_with
-from tests.serve.connection.test_stream import same
+from tests.helpers.asgi_client import (
+    assert_matches,
+    block_and_queue,
+    connect,
+    http_client,
+    wait_until,
+)
 
 JSON, MSGPACK = {"content-type": "application/json"}, {"content-type": "application/msgpack"}
-
-
-def client(app):
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
 def body(train, binary=False, end=True):
@@ -26,63 +25,68 @@ def body(train, binary=False, end=True):
 
 
 @pytest.mark.parametrize("binary", [False, True])
-async def test_one_sample_gets_the_decision_of_sample_0(
-    make_app, trains, expected, binary, no_leaks
-):
+async def test_sample_gets_the_decision_of_sample_0(make_app, trains, expected, binary, no_leaks):
     app = make_app()
-    async with client(app) as http:
+    async with http_client(app) as http:
         answer = await http.post(
             "/decide?seed=5", content=body(trains[0], binary), headers=MSGPACK if binary else JSON
         )
     assert answer.status_code == 200
-    found = msgspec.msgpack.decode(answer.content) if binary else answer.json()
-    assert found["sample"] == 0
-    same(found, expected[0])
+    result = msgspec.msgpack.decode(answer.content) if binary else answer.json()
+    assert result["sample"] == 0
+    assert_matches(result, expected[0])
     assert app.state.counts.of("samples_accepted") == {"answered": 1}
     app.state.counts.check_at_rest()
 
 
-async def test_the_query_says_how_to_run(make_app, network, trains, no_leaks):
+async def test_query_selects_the_run_options(make_app, network, trains, no_leaks):
     [decision] = await network.decide_all(trains[:1], seed=9, policy="fifo", until="votes(2)")
-    async with client(make_app()) as http:
+    async with http_client(make_app()) as http:
         answer = await http.post(
             "/decide?seed=9&policy=fifo&until=votes(2)", content=body(trains[0])
         )
-    same(answer.json(), decision)
+    assert_matches(answer.json(), decision)
 
 
 @pytest.mark.parametrize(
-    ("query", "content", "headers", "status", "says", "refused"),
+    ("query", "content", "headers", "status", "message", "refused"),
     [
         ("", "nonsense", JSON, 400, "malformed", {"malformed": 1}),
         ("", b"\xff", JSON, 400, "", {"malformed": 1}),
-        ("", b"\xc1", MSGPACK, 400, "message: ", {"malformed": 1}),
-        ("", '{"t_us": [0], "index": [12]}', JSON, 400, "index[0]: 12", {"invalid": 1}),
-        ("policy=best", "{}", JSON, 400, "policy 'best' is unknown", {"invalid": 1}),
-        ("group_size=0", "{}", JSON, 400, "group_size: 0", {"invalid": 1}),
-        ("provisional=1", "{}", JSON, 400, "'provisional' is unknown", {}),
-        ("", "{}", {"content-type": "text/plain"}, 415, "'text/plain', expected app", {}),
-        ("", " " * 1001, JSON, 413, "more than 1000 bytes", {}),
+        ("", b"\xc1", MSGPACK, 400, "message", {"malformed": 1}),
+        ("", '{"t_us": [0], "index": [12]}', JSON, 400, "index[0]", {"invalid": 1}),
+        ("policy=best", "{}", JSON, 400, "'best'", {"invalid": 1}),
+        ("group_size=0", "{}", JSON, 400, "group_size", {"invalid": 1}),
+        ("provisional=1", "{}", JSON, 400, "unknown parameter 'provisional'", {}),
+        (
+            "",
+            "{}",
+            {"content-type": "text/plain"},
+            415,
+            "must be application/json or application/msgpack, got 'text/plain'",
+            {},
+        ),
+        ("", " " * 1001, JSON, 413, "at most 1000 bytes", {}),
     ],
 )
-async def test_what_is_wrong_is_answered(
-    make_app, query, content, headers, status, says, refused, no_leaks
+async def test_wrong_request_gets_an_error_response(
+    make_app, query, content, headers, status, message, refused, no_leaks
 ):
-    app = make_app(message_bytes=1000)
-    async with client(app) as http:
+    app = make_app(max_message_bytes=1000)
+    async with http_client(app) as http:
         answer = await http.post(f"/decide?{query}", content=content, headers=headers)
     assert answer.status_code == status
     if headers is MSGPACK:
-        assert says in msgspec.msgpack.decode(answer.content)["error"]
+        assert message in msgspec.msgpack.decode(answer.content)["error"]
     else:
-        assert says in answer.json()["error"]
+        assert message in answer.json()["error"]
     assert app.state.counts.of("samples_refused") == refused
     app.state.counts.check_at_rest()
 
 
-async def test_more_events_than_may_wait_are_refused(make_app, trains, no_leaks):
-    app = make_app(server_waiting_events=59)
-    async with client(app) as http:
+async def test_sample_with_more_events_than_the_queue_holds_is_refused(make_app, trains, no_leaks):
+    app = make_app(max_queued_events_total=59)
+    async with http_client(app) as http:
         answer = await http.post("/decide", content=body(trains[0]))
     assert answer.status_code == 413
     assert app.state.counts.of("samples_refused") == {"too-large": 1}
@@ -90,40 +94,40 @@ async def test_more_events_than_may_wait_are_refused(make_app, trains, no_leaks)
 
 
 @pytest.mark.parametrize("when_full", ["block", "error"])
-async def test_without_room_a_request_waits_or_is_refused(
+async def test_request_waits_or_is_refused_when_the_queue_is_full(
     make_app, trains, expected, when_full, no_leaks
 ):
     app = make_app(when_full, max_queued_samples_total=1)
-    async with client(app) as http, connect(app) as socket:
-        await stall_with(app, socket, trains, 1)
-        await until(lambda: app.state.counts.of("samples_waiting") == {"": 1})
+    async with http_client(app) as http, connect(app) as socket:
+        await block_and_queue(app, socket, trains, 1)
+        await wait_until(lambda: app.state.counts.of("samples_waiting") == {"": 1})
         posting = asyncio.create_task(http.post("/decide?seed=5", content=body(trains[0])))
         if when_full == "error":
             answer = await posting
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
             assert app.state.counts.of("samples_refused") == {"server-full": 1}
         else:
-            await until(lambda: app.state.counts.sum("samples_open") == 3)
+            await wait_until(lambda: app.state.counts.sum("samples_open") == 3)
             assert not posting.done()
-            socket.read_on()
-            same((await posting).json(), expected[0])
+            socket.resume_reading()
+            assert_matches((await posting).json(), expected[0])
     app.state.counts.check_at_rest()
 
 
-async def test_the_token_is_asked_for_but_not_for_health(make_app, trains, no_leaks):
+async def test_all_routes_but_health_require_the_token(make_app, trains, no_leaks):
     app = make_app(token="open sesame")
-    async with client(app) as http:
+    async with http_client(app) as http:
         assert (await http.post("/decide", content=body(trains[0]))).status_code == 401
         assert (await http.get("/metrics")).status_code == 401
         assert (await http.get("/health")).status_code == 200
-        shown = {"authorization": "Bearer open sesame"}
-        assert (await http.get("/metrics", headers=shown)).status_code == 200
+        headers = {"authorization": "Bearer open sesame"}
+        assert (await http.get("/metrics", headers=headers)).status_code == 200
         assert (await http.post("/decide?token=open+sesame", content="{}")).status_code == 200
 
 
-async def test_metrics_are_those_of_prometheus(make_app, trains, no_leaks):
+async def test_metrics_have_the_prometheus_format_and_the_right_counts(make_app, trains, no_leaks):
     app = make_app()
-    async with client(app) as http, connect(app) as socket:
+    async with http_client(app) as http, connect(app) as socket:
         for train in trains[:3]:
             socket.send_sample(train)
         spikes = sum([(await socket.receive())["spikes"] for _ in range(3)])
@@ -148,17 +152,17 @@ async def test_metrics_are_those_of_prometheus(make_app, trains, no_leaks):
     assert values["neuroasync_decision_latency_seconds_sum",] > 0
 
 
-def test_the_counts_of_workers_are_summed():
+def test_metrics_are_summed_over_workers():
     cells = memoryview(bytearray(2 * 8 * ServerMetrics.SIZE)).cast("d")
     one, two = ServerMetrics(cells, 0), ServerMetrics(cells, 1)
     one.add("decisions", 3)
     two.add("decisions", 4)
     two.add("samples_refused", 1, "malformed")
-    one.latency(0.002)
-    two.latency(99.0)
+    one.observe_latency(0.002)
+    two.observe_latency(99.0)
     assert one.total("decisions") == two.total("decisions") == 7
     assert one.total("samples_refused", "malformed") == 1
-    buckets, seconds = one.buckets()
+    buckets, seconds = one.latency_histogram()
     assert dict(buckets)["0.001"] == 0
     assert dict(buckets)["0.0025"] == dict(buckets)["10.0"] == 1
     assert dict(buckets)["+Inf"] == 2

@@ -1,4 +1,4 @@
-"""``neuroasync serve``: a network behind a websocket."""
+"""The ``serve`` command: serve a network over websockets and HTTP."""
 
 import importlib.util
 import logging
@@ -16,11 +16,11 @@ from neuroasync.core.formats.bundle import read_bundle
 
 __all__ = ["serve"]
 
-_MOST = 2**31 - 1
+_MAX_LIMIT = 2**31 - 1
 
 
-class FullName(StrEnum):
-    """What becomes of a sample for which there is no room."""
+class WhenFullName(StrEnum):
+    """What to do with a sample when the queue is full."""
 
     BLOCK = "block"
     DROP_OLDEST = "drop-oldest"
@@ -29,25 +29,29 @@ class FullName(StrEnum):
 
 
 HostOption = Annotated[
-    str, typer.Option("--host", metavar="HOST", help="Name or address to listen at.")
+    str, typer.Option("--host", metavar="HOST", help="Host name or address to listen at.")
 ]
 PortOption = Annotated[
-    int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 picks one that is free.")
+    int,
+    typer.Option(
+        "--port", metavar="N", min=0, max=65535, help="Port to listen at; 0 chooses a free one."
+    ),
 ]
 WorkersOption = Annotated[
     int,
     typer.Option(
         "--workers", metavar="N", min=1, max=64,
-        help="Processes that share the port, a core each. A connection stays with one of them.",
+        help="Number of processes that share the port. Each uses at most one core. A connection "
+        "stays with one process.",
     ),
 ]  # fmt: skip
-FullOption = Annotated[
-    FullName,
+WhenFullOption = Annotated[
+    WhenFullName,
     typer.Option(
         "--when-full",
-        help="What becomes of a sample for which there is no room. block: its client is not read "
-        "until there is; drop-oldest: the one of its connection that waits longest makes room; "
-        "drop-newest: it is dropped; error: it is refused. Clients are told.",
+        help="What to do with a sample when the queue is full. block: stop reading from its client "
+        "until the queue has space; drop-oldest: drop the oldest queued sample of its connection; "
+        "drop-newest: drop the new sample; error: refuse the new sample. Clients are notified.",
     ),
 ]  # fmt: skip
 TokenOption = Annotated[
@@ -55,57 +59,59 @@ TokenOption = Annotated[
     typer.Option(
         "--token", metavar="TOKEN", envvar="NEUROASYNC_TOKEN", show_default=False,
         show_envvar=False,
-        help="What clients must show, as `Authorization: Bearer TOKEN` or `?token=TOKEN`. Better "
-        "set NEUROASYNC_TOKEN: others can see a command line. Default: none is asked for.",
+        help="Token that clients must send, as `Authorization: Bearer TOKEN` or `?token=TOKEN`. "
+        "Prefer setting NEUROASYNC_TOKEN, because other users can see command lines. Default: no "
+        "token.",
     ),
 ]  # fmt: skip
 ShutdownTimeoutOption = Annotated[
     float,
     typer.Option(
         "--shutdown-timeout", metavar="SECONDS", min=0.1, max=3600,
-        help="After SIGTERM or Ctrl-C: how long to answer what was accepted, then end.",
+        help="Maximum time to answer accepted samples after SIGTERM or Ctrl-C.",
     ),
 ]  # fmt: skip
 SessionsOption = Annotated[
     int,
     typer.Option(
-        "--max-sessions", metavar="N", min=1, max=_MOST,
-        help="Connections at a time; one more is refused with status 503.",
+        "--max-sessions", metavar="N", min=1, max=_MAX_LIMIT,
+        help="Maximum number of open connections. Further ones are refused with status 503.",
     ),
 ]  # fmt: skip
 MessageBytesOption = Annotated[
     int,
     typer.Option(
         "--max-message-bytes", metavar="N", min=1, max=2**27,
-        help="Largest message; one that is larger closes its connection.",
+        help="Maximum size of a message. A larger one closes its connection.",
     ),
 ]  # fmt: skip
-RateOption = Annotated[
+MessagesPerSecondOption = Annotated[
     float,
     typer.Option(
-        "--max-rate", metavar="N", min=0.001, max=1e6,
-        help="Messages a second that are read from one connection; a faster client waits.",
+        "--max-messages-per-s", metavar="N", min=0.001, max=1e6,
+        help="Maximum message rate of one connection. The server delays faster clients.",
     ),
 ]  # fmt: skip
 QueuedSamplesOption = Annotated[
     int,
     typer.Option(
-        "--max-queued-samples", metavar="N", min=1, max=_MOST,
-        help="Samples of one connection that wait for the one that is under way.",
+        "--max-queued-samples", metavar="N", min=1, max=_MAX_LIMIT,
+        help="Maximum number of queued samples of one connection.",
     ),
 ]  # fmt: skip
 QueuedSamplesTotalOption = Annotated[
     int,
     typer.Option(
-        "--max-queued-samples-total", metavar="N", min=1, max=_MOST,
-        help="Samples that wait, of all connections.",
+        "--max-queued-samples-total", metavar="N", min=1, max=_MAX_LIMIT,
+        help="Maximum number of queued samples over all connections.",
     ),
 ]  # fmt: skip
 SendTimeoutOption = Annotated[
     float,
     typer.Option(
         "--send-timeout", metavar="SECONDS", min=0.001, max=3600,
-        help="How long an answer waits for a client that does not read, before it is cut off.",
+        help="How long a response waits for a client that does not read. The server then closes "
+        "the connection.",
     ),
 ]  # fmt: skip
 
@@ -115,12 +121,12 @@ def serve(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     workers: WorkersOption = 1,
-    when_full: FullOption = FullName.BLOCK,
+    when_full: WhenFullOption = WhenFullName.BLOCK,
     token: TokenOption = None,
     shutdown_timeout: ShutdownTimeoutOption = 10.0,
     max_sessions: SessionsOption = 2048,
     max_message_bytes: MessageBytesOption = 2**18,
-    max_rate: RateOption = 1000.0,
+    max_messages_per_s: MessagesPerSecondOption = 1000.0,
     max_queued_samples: QueuedSamplesOption = 8,
     max_queued_samples_total: QueuedSamplesTotalOption = 1024,
     send_timeout: SendTimeoutOption = 10.0,
@@ -132,15 +138,16 @@ def serve(
       neuroasync serve net.nab
       neuroasync serve net.nab --port 0 --workers 2 --when-full drop-oldest
 
-    It prints its address once it listens. Messages, samples and the query of an address are
-    explained by `python -m pydoc neuroasync.serve`.
-    """  # noqa: D301  # \b keeps the examples' lines
+    The command prints the address once it listens. `python -m pydoc neuroasync.serve` explains the
+    messages and the query parameters.
+    """  # noqa: D301  # \b keeps the line breaks of the examples
     _check_installed()
+    # Workers read the bundle themselves. Reading it here reports an error once, before they start.
     read_bundle(bundle)
     if token == "":
-        raise CliError("--token: empty, expected some characters")
+        raise CliError("--token must not be empty")
     if workers > 1 and sys.platform == "win32":
-        raise CliError("--workers: one is all that Windows can do")
+        raise CliError("--workers must be 1 on Windows")
 
     from neuroasync.serve.limits import ServerLimits
     from neuroasync.serve.process.supervisor import ServerOptions
@@ -148,9 +155,9 @@ def serve(
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     limits = ServerLimits(
-        sessions=max_sessions,
-        message_bytes=max_message_bytes,
-        messages_per_s=max_rate,
+        max_sessions=max_sessions,
+        max_message_bytes=max_message_bytes,
+        max_messages_per_s=max_messages_per_s,
         max_queued_samples=max_queued_samples,
         max_queued_samples_total=max_queued_samples_total,
         send_timeout_s=send_timeout,
@@ -167,13 +174,14 @@ def serve(
 
 
 def _say_ready(bundle: Path, url: str, workers: int) -> None:
-    of = f", {workers} workers" if workers > 1 else ""
-    say_text(f"serving {bundle.name} at {url}{of}")
+    suffix = f", {workers} workers" if workers > 1 else ""
+    say_text(f"serving {bundle.name} at {url}{suffix}")
+    # A program that started the server may wait for this line.
     sys.stdout.flush()
 
 
 def _check_installed() -> None:
-    """Raise CliError unless the extra is installed."""
+    """Raise a CliError unless the packages of the extra are installed."""
     for name in ("starlette", "uvicorn", "websockets", "prometheus_client"):
         if importlib.util.find_spec(name) is None:
             raise CliError(f"serving needs {name}: install neuroasync with its extra 'serve'")

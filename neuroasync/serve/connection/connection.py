@@ -1,4 +1,4 @@
-"""One websocket: a task that reads messages, and one that decides on samples and answers."""
+"""One websocket connection: a reader task for its messages and a worker task for its samples."""
 
 import asyncio
 import contextlib
@@ -12,183 +12,201 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ClosedError, MessageError, NeuroasyncError, SpikeFileError
 from neuroasync.messages import format_decision, parse_events
 from neuroasync.runtime.session import Session
-from neuroasync.serve.connection.incoming_sample import IncomingSample, Part, RefusalNotice
+from neuroasync.serve.connection.incoming_sample import Chunk, IncomingSample, SampleState
 from neuroasync.serve.connection.message_peek import peek_message
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.connection.websocket import GoneError, Socket
-from neuroasync.serve.error_messages import format_notice
+from neuroasync.serve.error_messages import RefusalNotice, format_notice
 from neuroasync.serve.query_params import StreamOptions
 from neuroasync.serve.server_state import ServerState
 
 __all__ = ["Connection"]
 
 log: Final = logging.getLogger("neuroasync.serve")
-_BAD_CLIENT: Final = 1008
+_POLICY_VIOLATION: Final = 1008
 _GOING_AWAY: Final = 1001
 
 
 class Connection:
-    """Serves one client, from its first message to its last answer.
+    """A client that is served from its first message to its last response.
 
-    The reader hands messages to the intake, where they wait; the worker takes samples from
-    there, sends their parts into the session as they come, and answers. A client that does not
-    read its answers stops the worker; then its samples wait, and it is not read any more.
+    The reader puts messages into the inbox. The worker takes samples from the inbox, feeds their
+    chunks into the session as they arrive, and sends the responses. If a client does not read its
+    responses, the worker waits. The inbox then fills up, and the reader stops reading, drops or
+    refuses samples, as ``when_full`` says.
 
     Args:
-        service: what it shares with others.
-        socket: accepted.
-        session: open; the connection's own.
-        options: how its samples run.
-        remote: address of the client, for the log.
+        server_state: State that all connections share.
+        socket: The accepted websocket.
+        session: An open session that no other connection uses.
+        options: How to run the samples.
+        remote: Address of the client, for the log.
     """
 
     def __init__(
         self,
-        service: ServerState,
+        server_state: ServerState,
         socket: Socket,
         session: Session,
         options: StreamOptions,
         remote: str,
     ) -> None:
-        self._service = service
-        self._tally = service.tally
+        self._server_state = server_state
+        self._metrics = server_state.metrics
         self._socket = socket
         self._session = session
         self._is_provisional = options.provisional
-        limits = service.limits
+        limits = server_state.limits
         self._limits = limits
-        self._intake = SampleInbox(limits, service.when_full, service.room, service.tally)
-        self._pace = TokenBucket(limits.messages_per_s, asyncio.get_running_loop().time)
-        self._unreadable = self._malformed = 0
+        self._sample_inbox = SampleInbox(
+            limits, server_state.when_full, server_state.capacity, server_state.metrics
+        )
+        self._token_bucket = TokenBucket(limits.max_messages_per_s, asyncio.get_running_loop().time)
+        # The reader finds messages that cannot be peeked, the worker those that cannot be parsed.
+        self._unreadable_in_a_row = self._malformed_in_a_row = 0
         self._has_left = False
         self._reader: asyncio.Task[None] | None = None
-        self._farewell: tuple[int, str] | None = None
+        self._close_frame: tuple[int, str] | None = None
         self._last_notices: tuple[RefusalNotice, ...] = ()
-        self._about: dict[str, object] = {"remote": remote}
+        self._log_fields: dict[str, object] = {"remote": remote}
 
     async def run(self) -> None:
-        """Serve until the client goes, or is sent away.
+        """Serve until the client leaves or the server closes the connection.
 
-        Cancellation: safe; what was under way is counted as accepted with the client gone if it
-        had come whole, and as refused if not.
+        Cancellation: safe. Complete samples without a response are counted as accepted with the
+        outcome ``client-gone``, incomplete ones as refused.
         """
-        self._about["session"] = self._service.opened(self)
-        log.info("connected", extra=self._about)
+        self._log_fields["session"] = self._server_state.add_connection(self)
+        log.info("connected", extra=self._log_fields)
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._reader = tasks.create_task(self._read())
-                if self._service.is_draining:
+                # Draining may have begun between the acceptance and the registration.
+                if self._server_state.is_draining:
                     self.drain()
                 try:
                     await self._decide_all()
                 finally:
                     self._reader.cancel()
         finally:
-            self._intake.abandon()
-            self._service.closed(self)
-            log.info("disconnected", extra=self._about | {"samples": self._intake.sent})
+            self._sample_inbox.abandon()
+            self._server_state.remove_connection(self)
+            log.info(
+                "disconnected",
+                extra=self._log_fields | {"samples": self._sample_inbox.samples_sent},
+            )
 
     @property
     def is_blocked(self) -> bool:
-        """Whether an answer waits for the client to read."""
+        """Whether a response waits for the client to read."""
         return self._socket.is_blocked
 
     def drain(self) -> None:
-        """Read no more; what has come whole is answered, then the connection is closed."""
-        if self._farewell is None and not self._has_left:
-            self._tally.add("connections_cut", 1, "draining")
+        """Stop reading, answer complete samples, then close the connection."""
+        if self._close_frame is None and not self._has_left:
+            self._metrics.add("connections_cut", 1, "draining")
             self._stop_reading("draining", _GOING_AWAY, "the server is shutting down")
 
-    def cut(self) -> None:
-        """End at once. What is under way is counted as that of a client that has gone."""
-        self._socket.cut()
+    def abort(self) -> None:
+        """Close the connection immediately. Count its samples as if the client had left."""
+        self._socket.abort()
         self._leave()
 
     async def _read(self) -> None:
-        """The reader."""
-        reading = self._service.reading
+        """Run the reader task."""
+        read_slice = self._server_state.read_slice
         try:
-            while self._farewell is None:
+            while self._close_frame is None:
                 data = await self._socket.receive()
+                # Latency counts from here, so that delays by the server itself are not hidden.
                 arrived_s = time.perf_counter()
-                if reading.must_wait():
-                    await reading.wait_turn()
-                if delay_s := self._pace.delay_s():
-                    self._tally.add("messages_delayed")
+                if read_slice.must_wait():
+                    await read_slice.wait_turn()
+                if delay_s := self._token_bucket.take():
+                    self._metrics.add("messages_delayed")
                     await asyncio.sleep(delay_s)
-                await self._take(data, arrived_s)
+                await self._accept_message(data, arrived_s)
         except GoneError:
             self._leave()
 
-    async def _take(self, data: str | bytes, arrived_s: float) -> None:
-        """Hand a message to the intake, and tell at once what will get no decision."""
-        self._tally.add("messages")
+    async def _accept_message(self, data: str | bytes, arrived_s: float) -> None:
+        """Put a message into the inbox. Notify the client of samples that get no decision."""
+        self._metrics.add("messages")
         try:
-            seen = peek_message(data, self._limits.message_bytes)
+            peek = peek_message(data, self._limits.max_message_bytes)
         except MessageError as error:
-            notice = self._intake.unreadable(str(error), not isinstance(data, str))
+            notice = self._sample_inbox.refuse_unreadable(str(error), not isinstance(data, str))
             await self._socket.send(format_notice(notice))
-            self._unreadable += 1
-            self._count_malformed(self._unreadable)
+            self._unreadable_in_a_row += 1
+            self._count_malformed(self._unreadable_in_a_row)
             return
-        self._unreadable = 0
-        self._tally.add("events", seen.events)
-        is_provisional = self._is_provisional or seen.provisional
-        for notice in await self._intake.take(data, seen, arrived_s, is_provisional):
+        self._unreadable_in_a_row = 0
+        self._metrics.add("events", peek.events)
+        is_provisional = self._is_provisional or peek.provisional
+        for notice in await self._sample_inbox.put(data, peek, arrived_s, is_provisional):
             await self._socket.send(format_notice(notice))
 
     async def _decide_all(self) -> None:
-        """The worker."""
+        """Run the worker task."""
         try:
             with contextlib.suppress(ClosedError):
                 while True:
-                    await self._decide(await self._intake.sample())
+                    await self._decide(await self._sample_inbox.next_sample())
             for notice in self._last_notices:
                 await self._socket.send(format_notice(notice))
-            if self._farewell is not None:
-                await self._socket.close(*self._farewell)
+            if self._close_frame is not None:
+                await self._socket.close(*self._close_frame)
         except GoneError:
             self._leave()
 
     async def _decide(self, sample: IncomingSample) -> None:
-        """Decide on a sample, and answer; or tell why there is no decision."""
-        session = self._session
+        """Decide a sample and send the decision, or a notice that explains why there is none."""
+        session, inbox = self._session, self._sample_inbox
+        # Dropped and refused samples keep their numbers, so that later samples get the right seed.
         while session.sample < sample.number:
-            session.skip()  # was dropped or refused
+            session.skip()
         notice: RefusalNotice | None = None
         try:
-            found = await self._decision(sample)
+            result = await self._run_sample(sample)
         except MessageError as error:
-            notice = self._intake.malformed(sample, str(error))
-            self._malformed += 1
-            self._count_malformed(self._malformed)
+            notice = inbox.refuse_malformed(sample, str(error))
+            self._malformed_in_a_row += 1
+            self._count_malformed(self._malformed_in_a_row)
         except SpikeFileError as error:
-            notice = self._intake.invalid(sample, str(error))
+            notice = inbox.refuse_invalid(sample, str(error))
         except ClosedError:
             raise GoneError from None
         except NeuroasyncError as error:
-            notice = self._intake.failed(sample, str(error))
-        except Exception:  # of a policy, stop rule or population of the user's
-            log.exception("a decision failed", extra=self._about | {"sample": sample.number})
-            notice = self._intake.failed(sample, "the decision failed; the server's log says why")
+            notice = inbox.count_failed(sample, str(error))
+        except Exception:
+            # A custom policy, stop rule or population may raise anything. Its error concerns one
+            # sample, and its text may contain what a client should not see.
+            log.exception("a decision failed", extra=self._log_fields | {"sample": sample.number})
+            notice = inbox.count_failed(sample, "the decision failed; see the log of the server")
         if notice is not None:
             await self._socket.send(format_notice(notice))
-        elif found is not None:
-            decision, arrived_s = found
-            self._intake.decided(sample)
+        elif result is not None:
+            decision, arrived_s = result
+            inbox.mark_decided(sample)
             await self._answer(sample, decision, arrived_s)
-            self._intake.accepted(sample, "answered")
+            inbox.count_accepted(sample, "answered")
 
-    async def _decision(self, sample: IncomingSample) -> tuple[Decision, float] | None:
-        """Decision of a sample, and when the last part that it needed came; None: refused."""
-        session, intake = self._session, self._intake
+    async def _run_sample(self, sample: IncomingSample) -> tuple[Decision, float] | None:
+        """Run a sample.
+
+        Returns:
+            The decision and the arrival time of the last chunk that it needed. None if the sample
+            was refused while it ran.
+        """
         if sample.is_provisional:
-            return await self._watched(sample)
+            return await self._watch_sample(sample)
+        session = self._session
         arrived_s = 0.0
-        while (part := await intake.part(sample)) is not None:
-            arrived_s, events = part.arrived_s, self._events(part)
-            if sample.is_whole and not len(sample.parts):
+        while (chunk := await self._sample_inbox.next_chunk(sample)) is not None:
+            arrived_s, events = chunk.arrived_s, self._parse(chunk)
+            if sample.state is SampleState.COMPLETE and not len(sample.chunks):
+                # One call for the last chunk is faster than sending it and then finishing.
                 return await session.decide(events), arrived_s
             await session.send(events)
             if session.is_decided:
@@ -197,76 +215,81 @@ class Connection:
             return None
         return await session.finish_sample(), arrived_s
 
-    async def _watched(self, sample: IncomingSample) -> tuple[Decision, float] | None:
-        """As :meth:`_decision`; tells each time that another class leads, too."""
+    async def _watch_sample(self, sample: IncomingSample) -> tuple[Decision, float] | None:
+        """Run a sample like :meth:`_run_sample`, and send provisional decisions meanwhile."""
         arrived_s = 0.0
 
-        async def parts() -> AsyncGenerator[SpikeTrain, None]:
+        async def chunks() -> AsyncGenerator[SpikeTrain, None]:
             nonlocal arrived_s
-            while (part := await self._intake.part(sample)) is not None:
-                arrived_s = part.arrived_s
-                yield self._events(part)
+            while (chunk := await self._sample_inbox.next_chunk(sample)) is not None:
+                arrived_s = chunk.arrived_s
+                yield self._parse(chunk)
+            # Without an error, the session would decide the incomplete sample.
             if sample.is_settled:
                 raise _RefusedError
 
         with contextlib.suppress(_RefusedError):
             async with (
-                contextlib.aclosing(parts()) as source,
+                contextlib.aclosing(chunks()) as source,
                 contextlib.aclosing(self._session.watch(source)) as decisions,
             ):
                 async for decision in decisions:
                     if decision.is_final:
                         return decision, arrived_s
-                    await self._tell(sample, decision, time.perf_counter() - arrived_s)
+                    await self._send_decision(sample, decision, time.perf_counter() - arrived_s)
         return None
 
-    def _events(self, part: Part) -> SpikeTrain:
-        """What a message brings. Raises MessageError if it breaks the format."""
-        events = parse_events(part.data, self._limits.message_bytes).events
-        self._malformed = 0
+    def _parse(self, chunk: Chunk) -> SpikeTrain:
+        """Return the events of a chunk. Raises MessageError if it is malformed."""
+        events = parse_events(chunk.data, self._limits.max_message_bytes).events
+        self._malformed_in_a_row = 0
         return events
 
     def _count_malformed(self, in_a_row: int) -> None:
-        """After too many in a row, read no more."""
-        self._tally.add("messages_malformed")
-        if in_a_row >= self._limits.malformed_in_a_row and self._farewell is None:
-            self._cut("malformed")
-            self._stop_reading("malformed", _BAD_CLIENT, f"{in_a_row} malformed messages in a row")
+        """Count a malformed message. After too many in a row, stop reading."""
+        self._metrics.add("messages_malformed")
+        if in_a_row >= self._limits.max_malformed_in_a_row and self._close_frame is None:
+            self._record_closing("malformed")
+            message = f"{in_a_row} malformed messages in a row"
+            self._stop_reading("malformed", _POLICY_VIOLATION, message)
 
-    def _stop_reading(self, reason: str, code: int, said: str) -> None:
-        """What has come whole is still decided on; then the connection is closed."""
-        self._farewell = (code, said)
-        self._last_notices += self._intake.end(reason, said)
+    def _stop_reading(self, reason: str, code: int, message: str) -> None:
+        """Stop reading. The worker answers complete samples and then closes the connection."""
+        self._close_frame = (code, message)
+        self._last_notices += self._sample_inbox.close(reason, message)
         if self._reader is not None:
             self._reader.cancel()
 
     async def _answer(self, sample: IncomingSample, decision: Decision, arrived_s: float) -> None:
         latency_s = time.perf_counter() - arrived_s
-        self._tally.add("decisions")
-        self._tally.add("spikes", decision.total_spikes)
-        self._tally.latency(latency_s)
-        await self._tell(sample, decision, latency_s)
+        self._metrics.add("decisions")
+        self._metrics.add("spikes", decision.total_spikes)
+        self._metrics.observe_latency(latency_s)
+        await self._send_decision(sample, decision, latency_s)
 
-    async def _tell(self, sample: IncomingSample, decision: Decision, latency_s: float) -> None:
+    async def _send_decision(
+        self, sample: IncomingSample, decision: Decision, latency_s: float
+    ) -> None:
         binary = sample.is_binary
         await self._socket.send(
             format_decision(decision, sample.number, 1e3 * latency_s, binary=binary)
         )
 
-    def _cut(self, reason: str) -> None:
-        self._tally.add("connections_cut", 1, reason)
-        log.info("closing: %s", reason, extra=self._about | {"reason": reason})
+    def _record_closing(self, reason: str) -> None:
+        self._metrics.add("connections_cut", 1, reason)
+        log.info("closing: %s", reason, extra=self._log_fields | {"reason": reason})
 
     def _leave(self) -> None:
-        """The client has gone: end what is under way."""
+        """End all work for a client that has left."""
         if self._has_left:
             return
         self._has_left = True
         if self._socket.is_slow:
-            self._cut("slow-reader")
-        self._intake.abandon()
+            self._record_closing("slow-reader")
+        self._sample_inbox.abandon()
+        # Closing the session also ends a decision that the worker is waiting for.
         self._session.close()
 
 
 class _RefusedError(Exception):
-    """The sample that is watched was refused meanwhile."""
+    """The watched sample was refused while it ran."""

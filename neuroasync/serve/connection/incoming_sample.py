@@ -1,20 +1,22 @@
-"""A sample on its way through the server."""
+"""A sample that a client sends, from its first message until the server has counted its outcome."""
 
+from enum import Enum
 from typing import NamedTuple
 
 from neuroasync.runtime.bounded_queue import BoundedQueue
 
-__all__ = ["IncomingSample", "Part", "RefusalNotice"]
+__all__ = ["Chunk", "IncomingSample", "SampleState"]
 
 
-class Part(NamedTuple):
-    """A message of a sample, as it came.
+class Chunk(NamedTuple):
+    """One message of a sample, as it was received.
 
     Attributes:
         data: JSON if text, MessagePack if binary.
-        arrived_s: when it came, by ``time.perf_counter``.
-        cost: events that it takes room for: as many as it has, or one for 16 bytes if that is
-            more. A message without events is not free either.
+        arrived_s: Time of arrival, by ``time.perf_counter``.
+        cost: Number of events for which the chunk needs capacity: its number of events, or one for
+            each 16 bytes if that is more. The minimum is 1, so that messages without events are
+            limited, too.
     """
 
     data: str | bytes
@@ -22,44 +24,65 @@ class Part(NamedTuple):
     cost: int
 
 
-class RefusalNotice(NamedTuple):
-    """That there will be no decision of a sample.
+class SampleState(Enum):
+    """The progress of an incoming sample.
 
-    Attributes:
-        sample: its number; None where a message broke the format after its sample was decided.
-        error: why.
-        is_dropped: for want of room, and not refused.
-        is_binary: whether to say it in MessagePack.
+    ========== ============================ =============================================
+    state      entered when                 next state
+    ========== ============================ =============================================
+    NEW        its first message arrives    RECEIVING, COMPLETE or SETTLED
+    RECEIVING  its first chunk is queued    COMPLETE, DECIDED or SETTLED
+    COMPLETE   its last chunk is queued     DECIDED or SETTLED
+    DECIDED    the stop rule or its end     SETTLED, once the decision was sent or the
+               gives a decision             client left
+    SETTLED    its outcome is counted:      none
+               accepted, dropped, refused
+    ========== ============================ =============================================
+
+    A sample that consists of one chunk passes RECEIVING without suspending. DECIDED can follow
+    RECEIVING because a stop rule can fire before the end of the sample. In DECIDED and SETTLED, the
+    server discards all further chunks of the sample.
     """
 
-    sample: int | None
-    error: str
-    is_dropped: bool
-    is_binary: bool
+    NEW = "new"
+    RECEIVING = "receiving"
+    COMPLETE = "complete"
+    DECIDED = "decided"
+    SETTLED = "settled"
 
 
 class IncomingSample:
     """One sample of a connection.
 
+    Args:
+        number: Number of the sample in its connection, from 0.
+        is_binary: Whether the sample was sent as MessagePack. Its response has the same format.
+        is_provisional: Whether the client wants provisional decisions.
+        max_chunks: Maximum number of queued chunks.
+
     Attributes:
-        number: among those sent, from 0.
-        is_binary: whether it came, and is answered, in MessagePack.
-        is_provisional: whether provisional decisions are asked for.
-        parts: what waits for the session; closed once all has come.
-        is_admitted: its first part was given room.
-        is_whole: its last part was given room.
-        is_over: what may still come of it is passed over: it is decided, or settled.
-        is_settled: what became of it has been counted.
+        number: Number of the sample in its connection, from 0.
+        is_binary: Whether the sample was sent, and is answered, as MessagePack.
+        is_provisional: Whether the client wants provisional decisions.
+        chunks: Chunks that wait for the session. The queue is closed after the last one.
+        state: Progress of the sample.
     """
 
-    __slots__ = (
-        "is_admitted", "is_binary", "is_over", "is_provisional", "is_settled", "is_whole", "number",
-        "parts",
-    )  # fmt: skip
+    __slots__ = ("chunks", "is_binary", "is_provisional", "number", "state")
 
-    def __init__(self, number: int, is_binary: bool, is_provisional: bool, max_parts: int) -> None:
+    def __init__(self, number: int, is_binary: bool, is_provisional: bool, max_chunks: int) -> None:
         self.number = number
         self.is_binary = is_binary
         self.is_provisional = is_provisional
-        self.parts: BoundedQueue[Part] = BoundedQueue(max_parts)
-        self.is_admitted = self.is_whole = self.is_over = self.is_settled = False
+        self.chunks: BoundedQueue[Chunk] = BoundedQueue(max_chunks)
+        self.state = SampleState.NEW
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the outcome of the sample was counted."""
+        return self.state is SampleState.SETTLED
+
+    @property
+    def discards_chunks(self) -> bool:
+        """Whether further chunks of the sample are discarded."""
+        return self.state is SampleState.DECIDED or self.state is SampleState.SETTLED

@@ -1,7 +1,7 @@
-"""What has to be known of a message before there is room for it: little, and for little.
+"""Read only what admission control needs from a message, without parsing the rest.
 
-Under too much load most of what comes is dropped, so what is dropped is not taken apart. Who
-decides on a sample reads its messages in full, by :func:`neuroasync.messages.parse_events`.
+An overloaded server drops most messages, so a dropped message must cost little. The messages of a
+sample that runs are parsed in full by :func:`neuroasync.messages.parse_events`.
 """
 
 from typing import Final, NamedTuple
@@ -15,12 +15,12 @@ __all__ = ["MessagePeek", "peek_message"]
 
 
 class MessagePeek(NamedTuple):
-    """What a message seems to say.
+    """What a message appears to contain. Its events are not validated.
 
     Attributes:
-        events: how many times it has.
-        end: whether it is its sample's last.
-        provisional: whether provisional decisions are asked for.
+        events: Number of timestamps.
+        end: Whether the message is the last one of its sample.
+        provisional: Whether the client asks for provisional decisions.
     """
 
     events: int
@@ -28,48 +28,55 @@ class MessagePeek(NamedTuple):
     provisional: bool
 
 
-class _Seen(msgspec.Struct):
-    """All that is looked at; other fields are passed over."""
+class _PeekedFields(msgspec.Struct):
+    """The fields that are decoded. The decoder skips all others."""
 
     t_us: msgspec.Raw = msgspec.Raw(b"")
     end: bool = False
     provisional: bool = False
 
 
-_JSON: Final = msgspec.json.Decoder(_Seen)
-_MSGPACK: Final = msgspec.msgpack.Decoder(_Seen)
+_JSON: Final = msgspec.json.Decoder(_PeekedFields)
+_MSGPACK: Final = msgspec.msgpack.Decoder(_PeekedFields)
 
 
 def peek_message(data: str | bytes, max_bytes: int) -> MessagePeek:
-    """Look at a message.
+    """Return the event count and the flags of a message.
+
+    Args:
+        data: JSON if text, MessagePack if binary.
+        max_bytes: Maximum size of a message.
 
     Raises:
-        MessageError: it is too large, or so damaged that its end cannot be known.
+        MessageError: The message is too large, or so malformed that its flags cannot be read.
     """
     try:
         if len(data) > max_bytes:
             raise ValueError
         if isinstance(data, str):
-            seen = _JSON.decode(data)
-            events = _json_items(bytes(seen.t_us))
+            fields = _JSON.decode(data)
+            events = _count_json_items(bytes(fields.t_us))
         else:
-            seen = _MSGPACK.decode(data)
-            events = _msgpack_items(bytes(seen.t_us))
+            fields = _MSGPACK.decode(data)
+            events = _count_msgpack_items(bytes(fields.t_us))
     except (msgspec.MsgspecError, ValueError) as error:
-        parse_events(data, max_bytes)  # says it better
+        # The full parser usually refuses the message, too, and with a more precise error.
+        parse_events(data, max_bytes)
         raise MessageError(f"message: {error}") from error
-    return MessagePeek(events, seen.end, seen.provisional)
+    return MessagePeek(events, fields.end, fields.provisional)
 
 
-def _json_items(array: bytes) -> int:
-    is_array = array.startswith(b"[") and array.strip(b"[] \t\r\n")
-    return array.count(b",") + 1 if is_array else 0
+def _count_json_items(array: bytes) -> int:
+    """Return the length of a JSON list without nested lists, or 0 if it is no list."""
+    is_non_empty = array.startswith(b"[") and array.strip(b"[] \t\r\n")
+    return array.count(b",") + 1 if is_non_empty else 0
 
 
-def _msgpack_items(array: bytes) -> int:
+def _count_msgpack_items(array: bytes) -> int:
+    """Return the length in the header of a MessagePack array, or 0 if it is no array."""
     kind = array[0] if array else 0
-    if kind & 0xF0 == 0x90:
+    if kind & 0xF0 == 0x90:  # fixarray
         return kind & 0x0F
-    if kind in (0xDC, 0xDD):
+    if kind in (0xDC, 0xDD):  # array 16, array 32
         return int.from_bytes(array[1 : 3 if kind == 0xDC else 5], "big")
     return 0

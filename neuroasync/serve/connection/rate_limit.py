@@ -1,4 +1,4 @@
-"""How often a client may send."""
+"""The rate limit for the messages of one client."""
 
 from collections.abc import Callable
 
@@ -6,25 +6,28 @@ __all__ = ["TokenBucket"]
 
 
 class TokenBucket:
-    """A bucket of tokens, full at first, that holds those of one second.
+    """A token bucket that holds the tokens of one second and is full at first.
 
     Args:
-        per_s: tokens that come in a second.
-        clock: seconds, of the event loop.
+        tokens_per_s: Rate at which tokens are added.
+        clock: Function that returns the time in seconds, such as the clock of the event loop.
     """
 
-    __slots__ = ("_clock", "_most", "_per_s", "_then_s", "_tokens")
+    __slots__ = ("_capacity", "_clock", "_last_s", "_tokens", "_tokens_per_s")
 
-    def __init__(self, per_s: float, clock: Callable[[], float]) -> None:
-        self._per_s = per_s
-        self._most = max(per_s, 1.0)
-        self._tokens = self._most
+    def __init__(self, tokens_per_s: float, clock: Callable[[], float]) -> None:
+        self._tokens_per_s = tokens_per_s
+        # With less than one token, a rate below 1 could never pay for a message.
+        self._capacity = max(tokens_per_s, 1.0)
+        self._tokens = self._capacity
         self._clock = clock
-        self._then_s = clock()
+        self._last_s = clock()
 
-    def delay_s(self) -> float:
-        """Take a token; return how long to wait until it is there."""
+    def take(self) -> float:
+        """Take a token and return how long to wait until it is available, in seconds."""
         now_s = self._clock()
-        self._tokens = min(self._most, self._tokens + (now_s - self._then_s) * self._per_s) - 1
-        self._then_s = now_s
-        return max(0.0, -self._tokens / self._per_s)
+        added = (now_s - self._last_s) * self._tokens_per_s
+        # The balance may become negative: the delay then includes the tokens that are owed.
+        self._tokens = min(self._capacity, self._tokens + added) - 1
+        self._last_s = now_s
+        return max(0.0, -self._tokens / self._tokens_per_s)

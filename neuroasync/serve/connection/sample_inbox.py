@@ -1,224 +1,252 @@
-"""The samples of one connection, from their messages to whoever decides on them.
+"""The queue of one connection's samples, between the reader and the worker.
 
-Nothing here knows of sockets. Every sample is counted when its first message comes, and once more
-when it is settled: accepted, dropped or refused. Room is taken before a part waits, of the
-connection and of the server, and given back when the part goes on, or its sample is settled.
+This module does not know sockets. Each sample is counted when its first message arrives, and once
+more when it is settled, that is, accepted, dropped or refused. Each chunk acquires capacity from
+the connection and from the server before it is queued. The capacity is released when the chunk
+leaves the queue or its sample is settled.
 """
 
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
 from neuroasync.serve.capacity import CapacityLimiter
-from neuroasync.serve.connection.incoming_sample import IncomingSample, Part, RefusalNotice
+from neuroasync.serve.connection.incoming_sample import Chunk, IncomingSample, SampleState
 from neuroasync.serve.connection.message_peek import MessagePeek
+from neuroasync.serve.error_messages import RefusalNotice
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
 
 __all__ = ["SampleInbox"]
 
-_BYTES_AN_EVENT = 16
+_BYTES_PER_EVENT = 16
 
 
 class SampleInbox:
-    """Takes messages from one reader, and gives samples to one worker.
+    """A queue that takes messages from one reader and gives samples to one worker.
 
     Args:
-        limits: of the connection.
-        when_full: what becomes of a sample for which there is no room.
-        server: room that all connections share.
-        tally: counts what becomes of every sample.
+        limits: Limits of the connection.
+        when_full: What to do with a sample when the queue is full.
+        server_capacity: Capacity limiter that all connections share.
+        metrics: Counters for the outcome of each sample.
 
     Attributes:
-        sent: samples so far.
+        samples_sent: Number of samples that the client has begun to send.
     """
 
     __slots__ = (
-        "_current", "_limits", "_open", "_queue", "_room", "_server", "_tally", "_when_full",
-        "sent",
+        "_capacity", "_current", "_limits", "_metrics", "_open", "_queue", "_server_capacity",
+        "_when_full", "samples_sent",
     )  # fmt: skip
 
     def __init__(
         self,
         limits: ServerLimits,
         when_full: WhenFull,
-        server: CapacityLimiter,
-        tally: ServerMetrics,
+        server_capacity: CapacityLimiter,
+        metrics: ServerMetrics,
     ) -> None:
         self._limits = limits
         self._when_full = when_full
-        self._server = server
-        self._room = CapacityLimiter(limits.max_queued_samples, limits.waiting_events)
-        self._tally = tally
+        self._capacity = CapacityLimiter(limits.max_queued_samples, limits.max_queued_events)
+        self._server_capacity = server_capacity
+        self._metrics = metrics
         self._queue: BoundedQueue[IncomingSample] = BoundedQueue(limits.max_queued_samples)
         self._open: set[IncomingSample] = set()
         self._current: IncomingSample | None = None
-        self.sent = 0
+        self.samples_sent = 0
 
-    # The reader's side.
+    # The reader calls the following methods.
 
-    async def take(
-        self, data: str | bytes, seen: MessagePeek, arrived_s: float, is_provisional: bool
+    async def put(
+        self, data: str | bytes, peek: MessagePeek, arrived_s: float, is_provisional: bool
     ) -> tuple[RefusalNotice, ...]:
-        """Hand a message to its sample, once there is room or has been made.
+        """Add a message to its sample, after waiting for capacity or making some free.
 
-        Cancellation: safe; the message is lost, and :meth:`end` or :meth:`abandon` settles its
+        Cancellation: safe. The message is lost, and :meth:`close` or :meth:`abandon` settles its
         sample.
 
+        Args:
+            data: The message.
+            peek: Event count and flags of the message.
+            arrived_s: Time of arrival, by ``time.perf_counter``.
+            is_provisional: Whether to send provisional decisions, if the message begins a sample.
+
         Returns:
-            What there is to tell about samples that were dropped or refused.
+            Notices for the client about samples that were dropped or refused.
         """
         sample = self._current or self._begin(not isinstance(data, str), is_provisional)
         notices: tuple[RefusalNotice, ...] = ()
-        if not sample.is_over:
-            cost = max(1, seen.events, len(data) // _BYTES_AN_EVENT)
-            notices = await self._admit(sample, Part(data, arrived_s, cost), seen.end)
-        if seen.end:
+        if not sample.discards_chunks:
+            # Bytes count as well, because a long message with few events takes memory, too.
+            cost = max(1, peek.events, len(data) // _BYTES_PER_EVENT)
+            notices = await self._admit(sample, Chunk(data, arrived_s, cost), peek.end)
+        if peek.end:
             self._current = None
         return notices
 
-    def unreadable(self, error: str, is_binary: bool) -> RefusalNotice:
-        """Refuse the sample to which a message belongs that cannot be read.
+    def refuse_unreadable(self, error: str, is_binary: bool) -> RefusalNotice:
+        """Refuse the sample that an unreadable message belongs to.
 
-        Nobody knows whether it would have been its sample's last; the next one begins another.
+        It is unknown whether the message was the last one of its sample, so the next message begins
+        a new sample.
 
         Args:
-            error: what is wrong with it.
-            is_binary: the message's kind, which is the answer's if it begins a sample.
+            error: Explanation for the client.
+            is_binary: Whether the message was binary. The response has the same format if the
+                message begins a sample.
         """
         sample = self._current or self._begin(is_binary, False)
         self._current = None
-        if sample.is_over:
+        if sample.discards_chunks:
             return RefusalNotice(None, error, False, is_binary)
         return self._refuse(sample, "malformed", error)
 
-    def end(self, reason: str, error: str) -> tuple[RefusalNotice, ...]:
-        """Take no more messages. What is whole still gets its decision, what is not is refused.
+    def close(self, reason: str, error: str) -> tuple[RefusalNotice, ...]:
+        """Stop taking messages. Complete samples still get decisions; an open one is refused.
 
         Args:
-            reason: to count it by.
-            error: to tell the client.
+            reason: Label of the metric ``samples_refused``.
+            error: Explanation for the client.
+
+        Returns:
+            A notice for the client about the refused sample, if there is one.
         """
         self._queue.close()
         sample, self._current = self._current, None
-        if sample is None or sample.is_over:
+        if sample is None or sample.discards_chunks:
             return ()
         return (self._refuse(sample, reason, error),)
 
     def abandon(self) -> None:
-        """The client has gone: settle all samples, and give all room back. May be called twice."""
+        """Settle all samples and release all capacity, because the client has left.
+
+        You may call this more than once.
+        """
         self._queue.close()
         self._current = None
         for sample in tuple(self._open):
-            if sample.is_whole or sample.is_over:
-                self.accepted(sample, "client-gone")
+            if sample.state in (SampleState.COMPLETE, SampleState.DECIDED):
+                self.count_accepted(sample, "client-gone")
             else:
                 self._settle(sample, "samples_refused", "unfinished")
         while len(self._queue):
-            self._pop()
+            self._pop_sample()
 
-    # The worker's side.
+    # The worker calls the following methods.
 
-    async def sample(self) -> IncomingSample:
-        """Wait for the next sample, and take it; its parts may still be coming.
+    async def next_sample(self) -> IncomingSample:
+        """Wait for the next sample and return it. Its chunks may still be arriving.
 
-        Cancellation: safe; nothing is taken.
+        Cancellation: safe. No sample is taken.
 
         Raises:
-            ClosedError: there will be none.
+            ClosedError: The inbox is closed and has no more samples.
         """
         while True:
             await self._queue.readable()
-            sample = self._pop()
-            if not sample.is_over:
+            sample = self._pop_sample()
+            # A sample may have been refused while it was queued.
+            if not sample.discards_chunks:
                 return sample
 
-    async def part(self, sample: IncomingSample) -> Part | None:
-        """Wait for the next part of a sample, and take it; None if there will be none.
+    async def next_chunk(self, sample: IncomingSample) -> Chunk | None:
+        """Wait for the next chunk of a sample and return it, or None after the last one.
 
-        Cancellation: safe; nothing is taken.
+        Cancellation: safe. No chunk is taken.
         """
         try:
-            await sample.parts.readable()
+            await sample.chunks.readable()
         except ClosedError:
             return None
-        return self._pop_part(sample)
+        return self._pop_chunk(sample)
 
-    def decided(self, sample: IncomingSample) -> None:
-        """A sample has its decision, which is still to be told: pass over what comes of it."""
-        self._close(sample)
+    def mark_decided(self, sample: IncomingSample) -> None:
+        """Discard further chunks of a sample, because its decision is known but not yet sent."""
+        # The client may have left while the decision was made, which settles the sample.
+        if not sample.is_settled:
+            sample.state = SampleState.DECIDED
+        self._discard_chunks(sample)
 
-    def accepted(self, sample: IncomingSample, outcome: str) -> None:
+    def count_accepted(self, sample: IncomingSample, outcome: str) -> None:
         """Count a sample as accepted."""
         self._settle(sample, "samples_accepted", outcome)
 
-    def failed(self, sample: IncomingSample, error: str) -> RefusalNotice:
-        """Count a sample as accepted, though it cannot be decided on."""
+    def count_failed(self, sample: IncomingSample, error: str) -> RefusalNotice:
+        """Count a sample as accepted although its decision failed."""
         self._settle(sample, "samples_accepted", "failed")
         return RefusalNotice(sample.number, error, False, sample.is_binary)
 
-    def malformed(self, sample: IncomingSample, error: str) -> RefusalNotice:
-        """Refuse a sample with a message that breaks the format."""
+    def refuse_malformed(self, sample: IncomingSample, error: str) -> RefusalNotice:
+        """Refuse a sample because one of its messages is malformed."""
         return self._refuse(sample, "malformed", error)
 
-    def invalid(self, sample: IncomingSample, error: str) -> RefusalNotice:
-        """Refuse a sample with events that the network does not read."""
+    def refuse_invalid(self, sample: IncomingSample, error: str) -> RefusalNotice:
+        """Refuse a sample because its events do not fit the network."""
         return self._refuse(sample, "invalid", error)
 
-    # Both.
+    # Both sides use the following methods.
 
     def _begin(self, is_binary: bool, is_provisional: bool) -> IncomingSample:
-        sample = IncomingSample(self.sent, is_binary, is_provisional, self._limits.waiting_events)
-        self.sent += 1
+        # Each chunk costs at least one event, so the event limit bounds the number of chunks.
+        sample = IncomingSample(
+            self.samples_sent, is_binary, is_provisional, self._limits.max_queued_events
+        )
+        self.samples_sent += 1
         self._current = sample
         self._open.add(sample)
-        self._tally.add("samples_sent")
-        self._tally.add("samples_open")
+        self._metrics.add("samples_sent")
+        self._metrics.add("samples_open")
         return sample
 
     async def _admit(
-        self, sample: IncomingSample, part: Part, ends: bool
+        self, sample: IncomingSample, chunk: Chunk, is_last: bool
     ) -> tuple[RefusalNotice, ...]:
-        """Take room for a part, and let it wait for the worker; or settle its sample."""
-        samples, events = 0 if sample.is_admitted else 1, part.cost
-        most = min(self._room.events_in_all, self._server.events_in_all)
-        if events > most:
-            error = f"t_us: {events} events in one message, the limit is {most}; send parts"
+        """Acquire capacity for a chunk and queue it, or settle its sample."""
+        samples, events = int(sample.state is SampleState.NEW), chunk.cost
+        max_events = min(self._capacity.max_events, self._server_capacity.max_events)
+        if events > max_events:
+            error = (
+                f"a message needs capacity for {events} events, but at most {max_events} can be "
+                f"queued; send the sample in smaller chunks"
+            )
             return (self._refuse(sample, "too-large", error),)
         notices: tuple[RefusalNotice, ...] = ()
-        if not self._take_now(samples, events):
+        if not self._acquire_nowait(samples, events):
             if self._when_full == "block":
-                await self._take(samples, events)
+                await self._acquire(samples, events)
             else:
-                notices = self._make_room(sample, samples, events)
-            if sample.is_over:  # by the worker, while this waited; or for want of room
+                notices = self._make_capacity(sample, samples, events)
+            # The worker may have decided or refused the sample during the wait. In the other modes,
+            # the sample itself may have been dropped, and nothing was acquired for it.
+            if sample.discards_chunks:
                 if self._when_full == "block":
-                    self._give(samples, events)
+                    self._release(samples, events)
                 return notices
-        self._tally.add("samples_waiting", samples)
-        self._tally.add("events_waiting", events)
-        sample.parts.push(part)
+        self._metrics.add("samples_waiting", samples)
+        self._metrics.add("events_waiting", events)
+        sample.chunks.push(chunk)
         if samples:
-            sample.is_admitted = True
+            sample.state = SampleState.RECEIVING
             self._queue.push(sample)
-        if ends:
-            sample.is_whole = True
-            sample.parts.close()
+        if is_last:
+            sample.state = SampleState.COMPLETE
+            sample.chunks.close()
         return notices
 
-    def _make_room(
+    def _make_capacity(
         self, sample: IncomingSample, samples: int, events: int
     ) -> tuple[RefusalNotice, ...]:
-        """Take room for a sample by dropping those before it; or drop or refuse it, as asked."""
+        """Acquire capacity by dropping queued samples, or drop or refuse the sample itself."""
         notices = []
-        while not self._take_now(samples, events):
-            enough = samples <= self._room.samples and events <= self._room.events
-            reason = "server-full" if enough else "connection-full"
-            whose = "server" if enough else "connection"
-            error = f"no room: too many samples or events of this {whose} are waiting"
+        while not self._acquire_nowait(samples, events):
+            fits = samples <= self._capacity.free_samples and events <= self._capacity.free_events
+            reason, owner = ("server-full", "server") if fits else ("connection-full", "connection")
+            error = f"the queue of the {owner} is full"
             if self._when_full == "error":
                 return (self._refuse(sample, reason, error),)
             victim = sample
             if self._when_full == "drop-oldest" and len(self._queue):
-                victim = self._pop()
+                victim = self._pop_sample()
             if not victim.is_settled:
                 self._settle(victim, "samples_dropped", reason)
                 notices.append(RefusalNotice(victim.number, error, True, victim.is_binary))
@@ -233,47 +261,46 @@ class SampleInbox:
     def _settle(self, sample: IncomingSample, family: str, value: str) -> None:
         if sample.is_settled:
             return
-        sample.is_settled = True
+        sample.state = SampleState.SETTLED
         self._open.discard(sample)
-        self._tally.add(family, 1, value)
-        self._tally.add("samples_open", -1)
-        self._close(sample)
+        self._metrics.add(family, 1, value)
+        self._metrics.add("samples_open", -1)
+        self._discard_chunks(sample)
 
-    def _close(self, sample: IncomingSample) -> None:
-        sample.is_over = True
-        sample.parts.close()
-        while len(sample.parts):
-            self._pop_part(sample)
+    def _discard_chunks(self, sample: IncomingSample) -> None:
+        sample.chunks.close()
+        while len(sample.chunks):
+            self._pop_chunk(sample)
 
-    def _pop(self) -> IncomingSample:
-        """Take the first sample from the queue, and give back its room there."""
+    def _pop_sample(self) -> IncomingSample:
+        """Take the first sample from the queue and release its capacity."""
         sample = self._queue.pop()
-        self._tally.add("samples_waiting", -1)
-        self._give(1, 0)
+        self._metrics.add("samples_waiting", -1)
+        self._release(1, 0)
         return sample
 
-    def _pop_part(self, sample: IncomingSample) -> Part:
-        part = sample.parts.pop()
-        self._tally.add("events_waiting", -part.cost)
-        self._give(0, part.cost)
-        return part
+    def _pop_chunk(self, sample: IncomingSample) -> Chunk:
+        chunk = sample.chunks.pop()
+        self._metrics.add("events_waiting", -chunk.cost)
+        self._release(0, chunk.cost)
+        return chunk
 
-    def _take_now(self, samples: int, events: int) -> bool:
-        if not self._room.take_now(samples, events):
+    def _acquire_nowait(self, samples: int, events: int) -> bool:
+        if not self._capacity.acquire_nowait(samples, events):
             return False
-        if self._server.take_now(samples, events):
+        if self._server_capacity.acquire_nowait(samples, events):
             return True
-        self._room.give(samples, events)
+        self._capacity.release(samples, events)
         return False
 
-    async def _take(self, samples: int, events: int) -> None:
-        await self._room.take(samples, events)
+    async def _acquire(self, samples: int, events: int) -> None:
+        await self._capacity.acquire(samples, events)
         try:
-            await self._server.take(samples, events)
+            await self._server_capacity.acquire(samples, events)
         except BaseException:
-            self._room.give(samples, events)
+            self._capacity.release(samples, events)
             raise
 
-    def _give(self, samples: int, events: int) -> None:
-        self._room.give(samples, events)
-        self._server.give(samples, events)
+    def _release(self, samples: int, events: int) -> None:
+        self._capacity.release(samples, events)
+        self._server_capacity.release(samples, events)

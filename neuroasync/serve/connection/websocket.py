@@ -1,58 +1,70 @@
-"""A websocket as the rest of the server sees it: messages in, answers out, gone or not."""
+"""An accepted websocket: receive messages, send responses, and notice that the client has left."""
 
 import asyncio
 from typing import Final, Protocol
 
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["LINE_EXTENSION", "GoneError", "RawConnection", "Socket"]
+__all__ = ["RAW_CONNECTION_EXTENSION", "GoneError", "RawConnection", "Socket"]
 
-LINE_EXTENSION: Final = "neuroasync.line"
-"""Of the ASGI scope: a :class:`RawConnection`, where the server of this package runs the app."""
+RAW_CONNECTION_EXTENSION: Final = "neuroasync.raw_connection"
+"""Key of a :class:`RawConnection` in the extensions of the ASGI scope. It is present if
+``neuroasync serve`` runs the app, and absent under other web servers."""
+
+_MAX_REASON_BYTES: Final = 123
+"""The websocket protocol allows 125 bytes in a control frame, of which the close code takes two."""
 
 
 class RawConnection(Protocol):
-    """What is below a websocket, of which ASGI knows nothing."""
+    """The connection below a websocket, with operations that ASGI does not offer."""
 
-    def cut(self) -> None:
-        """End the connection, without waiting for anything."""
+    def abort(self) -> None:
+        """Close the connection without waiting for the client."""
 
     def is_full(self) -> bool:
-        """Whether an answer would have to wait for the client to read."""
+        """Return whether the next response would have to wait for the client to read."""
 
 
 class GoneError(Exception):
-    """The client has gone, or was cut off."""
+    """The client has left, or its connection was aborted."""
 
 
 class Socket:
-    """An accepted websocket. It speaks ASGI itself: another layer would cost at every message.
+    """An accepted websocket.
+
+    It speaks ASGI directly, because another layer would cost time for each message.
 
     Args:
-        scope, receive, send: of ASGI.
-        send_timeout_s: how long an answer waits for the client to read, by the loop's clock.
+        scope: Scope of the ASGI connection.
+        receive: Receive function of the ASGI connection.
+        send: Send function of the ASGI connection.
+        send_timeout_s: How long a response waits for the client to read, in seconds of the event
+            loop's clock.
 
     Attributes:
-        is_slow: the client was cut off because it did not read.
-        is_blocked: an answer waits for the client to read.
+        is_slow: Whether the connection was aborted because the client did not read.
+        is_blocked: Whether a response waits for the client to read.
     """
 
-    __slots__ = ("_is_closed", "_line", "_receive", "_send", "_send_timeout_s",
+    __slots__ = ("_is_closed", "_raw_connection", "_receive", "_send", "_send_timeout_s",
                  "is_blocked", "is_slow")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, send_timeout_s: float) -> None:
         self._receive = receive
         self._send = send
         self._send_timeout_s = send_timeout_s
-        self._line: RawConnection | None = (scope.get("extensions") or {}).get(LINE_EXTENSION)
+        extensions = scope.get("extensions") or {}
+        self._raw_connection: RawConnection | None = extensions.get(RAW_CONNECTION_EXTENSION)
         self._is_closed = False
         self.is_slow = self.is_blocked = False
 
     async def receive(self) -> str | bytes:
-        """Wait for a message. Cancellation: safe; nothing is taken.
+        """Wait for a message and return it.
+
+        Cancellation: safe. No message is taken.
 
         Raises:
-            GoneError: there will be none.
+            GoneError: The connection is closed.
         """
         if self._is_closed:
             raise GoneError
@@ -67,39 +79,43 @@ class Socket:
         return data
 
     async def send(self, data: str | bytes) -> None:
-        """Send a message; wait while the client does not read those before.
+        """Send a message. Wait as long as the client does not read earlier ones.
 
-        Cancellation: safe; the message was sent, or nothing of it.
+        Cancellation: safe. The message was sent completely or not at all.
 
         Raises:
-            GoneError: the client has gone; or it did not read for too long, and is cut off.
+            GoneError: The client has left, or it did not read for ``send_timeout_s`` and the
+                connection was aborted.
         """
         kind = "text" if isinstance(data, str) else "bytes"
-        await self._sent({"type": "websocket.send", kind: data})
+        await self._send_message({"type": "websocket.send", kind: data})
 
     async def close(self, code: int, reason: str) -> None:
-        """Say goodbye. Cancellation: safe.
+        """Close the connection with a code and a reason.
+
+        Cancellation: safe. The close frame was sent completely or not at all.
 
         Raises:
-            GoneError: as of :meth:`send`.
+            GoneError: See :meth:`send`.
         """
-        # The protocol has 123 bytes for a reason.
-        short = reason.encode()[:123].decode(errors="ignore")
-        await self._sent({"type": "websocket.close", "code": code, "reason": short})
+        # Truncating may split a character, which is then left out.
+        short = reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
+        await self._send_message({"type": "websocket.close", "code": code, "reason": short})
         self._is_closed = True
 
-    def cut(self) -> None:
-        """End the connection without waiting for the client, where the server can."""
+    def abort(self) -> None:
+        """Close the connection without waiting for the client, if the web server supports it."""
         self.is_slow = self.is_blocked
         self._is_closed = True
-        if self._line is not None:
-            self._line.cut()
+        if self._raw_connection is not None:
+            self._raw_connection.abort()
 
-    async def _sent(self, message: Message) -> None:
+    async def _send_message(self, message: Message) -> None:
         if self._is_closed:
             raise GoneError
         try:
-            if self._line is not None and not self._line.is_full():
+            if self._raw_connection is not None and not self._raw_connection.is_full():
+                # Nothing will wait here, so the timeout, which takes time to set up, is not needed.
                 await self._send(message)
             else:
                 self.is_blocked = True
@@ -107,8 +123,8 @@ class Socket:
                     await self._send(message)
                 self.is_blocked = False
         except TimeoutError:
-            self.cut()
+            self.abort()
             raise GoneError from None
-        except (OSError, RuntimeError):  # the latter by uvicorn itself, after it has closed
+        except (OSError, RuntimeError):  # uvicorn raises RuntimeError once it has closed
             self._is_closed = True
             raise GoneError from None

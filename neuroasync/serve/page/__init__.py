@@ -1,4 +1,4 @@
-"""The live page: draw a digit, and watch two orders recognise it beside each other."""
+"""The live page: draw a digit and watch a network recognize it in two runs, side by side."""
 
 from neuroasync.serve.page.routes import page_routes
 

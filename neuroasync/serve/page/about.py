@@ -1,4 +1,4 @@
-"""What the page must know of the network before it can show anything."""
+"""The description of the network that the page loads first."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,22 +10,22 @@ from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.runtime.network import Network
-from neuroasync.serve.page.drawing import drawing_of, is_digits
+from neuroasync.serve.page.drawing import drawing_for, reads_digits
 from neuroasync.serve.page.request import POLICIES
 from neuroasync.shipped import shipped_spikes
 
-__all__ = ["about"]
+__all__ = ["describe_network"]
 
 _RULES: Final = ("quiet", "first-spike", "margin(1)", "margin(3)", "votes(3)", "steps(4)")
 _MAX_SAMPLES: Final = 10
 _MAX_EVENTS: Final = 20_000
-"""Of all samples together; some 15 bytes of JSON each."""
+"""Maximum number of events of all samples together. Each takes about 15 bytes of JSON."""
 
 
-def about(network: Network) -> dict[str, Any]:
-    """The network, how it runs unless told otherwise, and samples to begin with."""
+def describe_network(network: Network) -> dict[str, Any]:
+    """Return the network, its default run options, and samples to choose from, as JSON."""
     bundle, settings = network.bundle, network.settings
-    model, drawing = bundle.model, drawing_of(bundle)
+    model, drawing = bundle.model, drawing_for(bundle)
     chosen = bundle.meta.get("until")
     until = str(settings.until) if isinstance(settings.until, StopRule) else None
     rules = dict.fromkeys([rule for rule in (chosen, until) if isinstance(rule, str)])
@@ -57,18 +57,21 @@ def _classes(bundle: Bundle) -> list[str]:
 
 
 def _samples(bundle: Bundle) -> Iterator[dict[str, Any]]:
-    """Test digits that no network has seen, the first of each class; else golden samples."""
-    if is_digits(bundle):
+    """Yield the first test digit of each class, or golden samples for networks of other data.
+
+    No shipped network was trained with the test digits.
+    """
+    if reads_digits(bundle):
         spikes = shipped_spikes("latency" if bundle.meta.get("coding") == "latency" else "rate")
         labels = np.empty(0, np.int64) if spikes.labels is None else spikes.labels
         for label in range(10):
             number = int(np.argmax(labels == label))
             yield _sample(f"test digit {number}", number, str(label), spikes[number])
         return
-    room = _MAX_EVENTS
+    free_events = _MAX_EVENTS
     for k, golden in enumerate(bundle.golden[:_MAX_SAMPLES]):
-        if len(golden.events) <= room:
-            room -= len(golden.events)
+        if len(golden.events) <= free_events:
+            free_events -= len(golden.events)
             yield _sample(f"golden sample {k}", 0, None, golden.events)
 
 

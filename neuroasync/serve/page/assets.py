@@ -1,4 +1,4 @@
-"""The page's own files, and the headers that keep it to them."""
+"""The static files of the page, with headers that restrict the page to them."""
 
 import hashlib
 from importlib.resources import files
@@ -32,18 +32,21 @@ HEADERS: Final = {
     "Content-Security-Policy": "; ".join(f"{key} {value}" for key, value in _POLICY.items()),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    # Revalidated each time, which the entity tag makes cheap: a page fits its server.
+    # The browser revalidates each file, so that the files of a page always match its server. The
+    # entity tag makes this cheap.
     "Cache-Control": "no-cache",
 }
-"""Of everything that the page is made of: it may load and reach its own server only."""
+"""Headers of all responses for the page. The page may load from and connect to its server only."""
 
 
 def asset_routes() -> list[Route]:
-    """``/`` for the page, and ``/page/NAME`` for each of its files, held in memory."""
+    """Return routes for the page at ``/`` and its files at ``/page/NAME``, held in memory."""
     folder = files(__package__).joinpath("static")
-    named = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-    pages = [_route("/", "index.html", named.pop("index.html"))]
-    return pages + [_route(f"/page/{name}", name, body) for name, body in sorted(named.items())]
+    files_by_name = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    pages = [_route("/", "index.html", files_by_name.pop("index.html"))]
+    return pages + [
+        _route(f"/page/{name}", name, body) for name, body in sorted(files_by_name.items())
+    ]
 
 
 def _route(path: str, name: str, body: bytes) -> Route:

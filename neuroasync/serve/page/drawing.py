@@ -1,4 +1,4 @@
-"""Whether a network's input can be drawn with a pen, and how its data set's images were made."""
+"""How to turn a drawing into an image like those that a network was trained with."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, cast
@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, cast
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.datasets.images import Coding
 
-__all__ = ["Drawing", "drawing_of", "is_digits"]
+__all__ = ["Drawing", "drawing_for", "reads_digits"]
 
 _CODINGS: Final = ("rate", "latency")
 _SIDES: Final = range(4, 65)
@@ -15,18 +15,20 @@ _DIGIT_NAMES: Final = tuple("0123456789")
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How pen strokes become an image of the kind that the network learned from.
+    """How pen strokes become an image like those that the network was trained with.
 
     Attributes:
-        height, width: of the image, in cells.
-        coding: how its cells become spikes.
-        box: share of the image's height that a drawing's longer side is scaled to.
-        widest: share of the image's width that a wider drawing is squeezed to, which then fills the
-            height of its box whatever its proportions; None: proportions are kept.
-        upright: share of a drawing's slant that is taken away.
-        centre: what is put into the image's middle: the drawing's ``"box"``, or its ``"mass"``.
-        pen: width of the pen, as a share of the image's height.
-        ink: mean value of a cell that the pen is made wide enough for; None: ``pen`` is its width.
+        height: Height of the image, in cells.
+        width: Width of the image, in cells.
+        coding: How cells are encoded as spikes.
+        box: Length of the drawing's longer side, as a fraction of the image's height.
+        widest: Maximum width of the drawing, as a fraction of the image's width. Each drawing then
+            fills the height of its box, whatever its proportions. None keeps the proportions.
+        upright: Fraction of the drawing's slant that is removed.
+        centre: Which point moves to the centre of the image: that of the drawing's bounding
+            ``"box"``, or its centre of ``"mass"``.
+        pen: Width of the pen, as a fraction of the image's height.
+        ink: Mean value of a cell. The pen's width is chosen to reach it. None uses ``pen``.
     """
 
     height: int
@@ -40,26 +42,27 @@ class Drawing:
     ink: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """As the page reads it."""
+        """Return the fields as JSON for the page."""
         return asdict(self)
 
 
-def is_digits(bundle: Bundle) -> bool:
-    """Whether the network reads the 8 x 8 digits that ship."""
+def reads_digits(bundle: Bundle) -> bool:
+    """Return whether the network reads the shipped 8 x 8 digits."""
     return bundle.model.input_shape == (8, 8) and bundle.classes == _DIGIT_NAMES
 
 
-def drawing_of(bundle: Bundle) -> Drawing | None:
-    """How to draw for this network; None if its input is no image, or nobody knows its coding."""
+def drawing_for(bundle: Bundle) -> Drawing | None:
+    """Return how to draw for a network, or None if its input is no image of a known coding."""
     shape, coding = bundle.model.input_shape, bundle.meta.get("coding")
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) != 2 or not all(side in _SIDES for side in shape) or coding not in _CODINGS:
         return None
-    height, width, known = *shape, cast("Coding", coding)
-    if is_digits(bundle):
-        # The set's digits fill all 8 rows and 5.6 columns, and a 1 has as much ink as an 8. They
-        # stand more upright than those of MNIST, more of which the networks so read.
-        return Drawing(height, width, known, 1.0, 0.7, 0.4, "box", pen=0.2, ink=20 / 64)
-    # MNIST: within 20 of 28 rows, by the centre of mass.
-    return Drawing(height, width, known, 20 / 28, None, 0.0, "mass", pen=0.085, ink=None)
+    height, width, known_coding = *shape, cast("Coding", coding)
+    if reads_digits(bundle):
+        # The digits of the data set fill all 8 rows and 5.6 columns, and a 1 has as much ink as an
+        # 8. They are more upright than handwriting usually is: removing 40 % of the slant raised
+        # the accuracy on digits of MNIST.
+        return Drawing(height, width, known_coding, 1.0, 0.7, 0.4, "box", pen=0.2, ink=20 / 64)
+    # Like MNIST: scaled to 20 of 28 rows, and centred by the centre of mass.
+    return Drawing(height, width, known_coding, 20 / 28, None, 0.0, "mass", pen=0.085, ink=None)

@@ -1,4 +1,4 @@
-"""``GET /about`` and ``POST /trace``: what the page asks of its server."""
+"""The routes of the page: its files, ``GET /about`` and ``POST /trace``."""
 
 import asyncio
 import json
@@ -17,22 +17,21 @@ from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.network import Network
-from neuroasync.serve.page.about import about
+from neuroasync.serve.page.about import describe_network
 from neuroasync.serve.page.assets import HEADERS, asset_routes
-from neuroasync.serve.page.request import MAX_TRACE_BYTES, TraceRequest, read_request
-from neuroasync.serve.page.trace import trace_of
+from neuroasync.serve.page.request import MAX_TRACE_BYTES, TraceRequest, parse_request
+from neuroasync.serve.page.trace import make_trace
 
 __all__ = ["page_routes"]
 
-_MAX_AT_ONCE: Final = 8
-"""Traces that are made at a time; who comes then is told to come again."""
-
+_MAX_CONCURRENT_TRACES: Final = 8
+"""Maximum number of traces at a time. Further requests get status 503."""
 
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-class _RefusedError(Exception):
-    """An answer that is an error."""
+class _RequestError(Exception):
+    """A request that gets an error response with this HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -40,104 +39,109 @@ class _RefusedError(Exception):
 
 
 def page_routes(
-    network: Network, *, knows: Callable[[HTTPConnection], bool] = lambda request: True
+    network: Network, *, is_authorized: Callable[[HTTPConnection], bool] = lambda request: True
 ) -> list[BaseRoute]:
-    """The live page and what it asks for: ``/``, ``/page/..``, ``/about`` and ``/trace``.
+    """Return the routes of the live page: ``/``, ``/page/...``, ``/about`` and ``/trace``.
 
-    They are for an app that has ``network`` open while it serves.
+    The app that uses these routes has to keep ``network`` open while it serves.
 
     Args:
-        network: what the page shows.
-        knows: says whether a request may see the network, by its token for one. The page shows
-            what it was opened with, ``/?token=TOKEN``, as ``Authorization: Bearer TOKEN``. Its own
-            files, which tell nothing of the network, are open to all.
+        network: The network that the page shows.
+        is_authorized: Returns whether a request may access the network, for example because of its
+            token. A page that was opened as ``/?token=TOKEN`` sends ``Authorization: Bearer
+            TOKEN``. The static files contain nothing about the network and need no authorization.
 
     Raises:
-        SpikeFileError: the shipped samples are damaged.
+        SpikeFileError: The shipped samples are damaged.
     """
-    told = _json(200, about(network))
+    # The description never changes while the server runs.
+    description = _json_response(200, describe_network(network))
     tracer = _Tracer(network)
 
-    def guarded(answer: _Endpoint) -> _Endpoint:
+    def guarded(endpoint: _Endpoint) -> _Endpoint:
         async def guard(request: Request) -> Response:
-            return await answer(request) if knows(request) else _unknown()
+            return await endpoint(request) if is_authorized(request) else _unauthorized()
 
         return guard
 
-    async def tell(request: Request) -> Response:
-        return told
+    async def about(request: Request) -> Response:
+        return description
 
     return [
         *asset_routes(),
-        Route("/about", guarded(tell), methods=["GET"]),
+        Route("/about", guarded(about), methods=["GET"]),
         Route("/trace", guarded(tracer.answer), methods=["POST"]),
     ]
 
 
 class _Tracer:
-    """Makes traces, a bounded number at a time."""
+    """The endpoint that makes traces, a limited number at a time."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._busy = 0
+        self._running = 0
 
     async def answer(self, request: Request) -> Response:
-        """The trace that is asked for, or what is wrong with the question.
+        """Return the requested trace, or an error.
 
-        Cancellation: safe at every ``await``; the network is as before.
+        Cancellation: safe at every ``await``. The network is unchanged.
         """
         try:
-            async with self._room():
-                body = await _body(request)
-                asked = await asyncio.to_thread(read_request, body, self._network.bundle)
-                return await self._trace(asked)
-        except _RefusedError as refusal:
-            return _json(refusal.status, {"error": str(refusal)})
+            async with self._acquire_slot():
+                body = await _read_body(request)
+                # Parsing may take milliseconds, in which the event loop has to serve other clients.
+                trace_request = await asyncio.to_thread(parse_request, body, self._network.bundle)
+                return await self._trace(trace_request)
+        except _RequestError as error:
+            return _json_response(error.status, {"error": str(error)})
         except ClosedError as error:
-            return _json(503, {"error": str(error)})
+            return _json_response(503, {"error": str(error)})
         except (NeuroasyncError, ValueError) as error:
-            return _json(400, {"error": str(error)})
+            return _json_response(400, {"error": str(error)})
 
     @asynccontextmanager
-    async def _room(self) -> AsyncIterator[None]:
-        if self._busy >= _MAX_AT_ONCE:
-            raise _RefusedError(503, f"{_MAX_AT_ONCE} traces are being made; ask again")
-        self._busy += 1
+    async def _acquire_slot(self) -> AsyncIterator[None]:
+        if self._running >= _MAX_CONCURRENT_TRACES:
+            raise _RequestError(
+                503, f"the server is making {_MAX_CONCURRENT_TRACES} traces already; try again"
+            )
+        self._running += 1
         try:
             yield
         finally:
-            self._busy -= 1
+            self._running -= 1
 
-    async def _trace(self, asked: TraceRequest) -> Response:
-        recorder = self._network.recorder(**asked.options)
+    async def _trace(self, request: TraceRequest) -> Response:
+        recorder = self._network.recorder(**request.options)
         decision = await self._network.decide(
-            asked.events,
-            seed=sample_seed(asked.seed, asked.number),
+            request.events,
+            seed=sample_seed(request.seed, request.number),
             recorder=recorder,
-            **asked.options,
+            **request.options,
         )
-        return await asyncio.to_thread(_told, asked, recorder, decision)
+        return await asyncio.to_thread(_trace_response, request, recorder, decision)
 
 
-def _told(asked: TraceRequest, recorder: Recorder, decision: Decision) -> Response:
+def _trace_response(request: TraceRequest, recorder: Recorder, decision: Decision) -> Response:
     recording = recorder.finish()
-    events = {"t_us": asked.events.t_us.tolist(), "index": asked.events.index.tolist()}
-    trace = trace_of(recording)
+    events = {"t_us": request.events.t_us.tolist(), "index": request.events.index.tolist()}
+    trace = make_trace(recording)
     populations = [{"name": name, "size": size} for name, size in recording.info.populations]
-    return _json(
+    run = _run_fields(recorder.settings) | {"seed": request.seed, "number": request.number}
+    return _json_response(
         200,
         {
             "populations": populations,
             "events": events,
             **trace.to_json(),
-            "decision": _decided(decision, recorder.settings),
-            "run": _run(recorder.settings) | {"seed": asked.seed, "number": asked.number},
+            "decision": _decision_fields(decision, recorder.settings),
+            "run": run,
         },
     )
 
 
-def _decided(decision: Decision, settings: RunSettings) -> dict[str, Any]:
-    """The decision, and where it fell."""
+def _decision_fields(decision: Decision, settings: RunSettings) -> dict[str, Any]:
+    """Return the decision with its costs."""
     return {
         "label": decision.label,
         "class_name": decision.class_name,
@@ -155,7 +159,7 @@ def _decided(decision: Decision, settings: RunSettings) -> dict[str, Any]:
     }
 
 
-def _run(settings: RunSettings) -> dict[str, Any]:
+def _run_fields(settings: RunSettings) -> dict[str, Any]:
     return {
         "policy": policy_name(settings.policy),
         "group_size": settings.group_size,
@@ -164,23 +168,26 @@ def _run(settings: RunSettings) -> dict[str, Any]:
     }
 
 
-async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
+async def _read_body(request: Request) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        # Checked for each chunk, so that a body above the limit is never held in memory.
         if size > MAX_TRACE_BYTES:
-            raise _RefusedError(413, f"a body above {MAX_TRACE_BYTES} bytes; send a smaller sample")
-        parts.append(part)
-    return b"".join(parts)
+            raise _RequestError(
+                413, f"the body must have at most {MAX_TRACE_BYTES} bytes; send a smaller sample"
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
-def _unknown() -> Response:
-    said = "token: missing or wrong, expected the page to be opened as /?token=TOKEN"
-    answer = _json(401, {"error": said})
-    answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
+def _unauthorized() -> Response:
+    message = "the token is missing or wrong; open the page as /?token=TOKEN"
+    response = _json_response(401, {"error": message})
+    response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
-def _json(status: int, value: dict[str, Any]) -> Response:
+def _json_response(status: int, value: dict[str, Any]) -> Response:
     body = json.dumps(value, separators=(",", ":")).encode()
     return Response(body, status, HEADERS, "application/json")

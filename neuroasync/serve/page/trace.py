@@ -1,9 +1,9 @@
-"""One decision, laid out for a person to watch: what happened after each forward step.
+"""The course of one decision, forward step by forward step, for the page to display.
 
-A *moment* is what stop rules are asked at: the input group of each pass, and each forward step.
-What was spent, who leads and all votes are told for every moment, so a viewer can stand at any of
-them; spikes and delivered input events name the moment that they belong to. The decision falls in
-the last one.
+A *moment* is a point at which the stop rule is evaluated: after the input group of each pass, and
+after each forward step. For every moment, a trace has the costs so far, the leading class and all
+votes, so that a viewer can go to any of them. Each spike and each delivered input event refers to
+the moment to which it belongs. The decision falls in the last moment.
 """
 
 from dataclasses import dataclass
@@ -15,31 +15,38 @@ from numpy.typing import NDArray
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import LimitError
 
-__all__ = ["MAX_TRACE_CELLS", "MAX_TRACE_SPIKES", "Trace", "trace_of"]
+__all__ = ["MAX_TRACE_CELLS", "MAX_TRACE_SPIKES", "Trace", "make_trace"]
 
 Ints = NDArray[np.int64]
 
 MAX_TRACE_SPIKES: Final = 50_000
-"""Spikes of a trace, and input events delivered; some 40 bytes of JSON each, 2 MB."""
+"""Maximum number of spikes, and of delivered input events. Each takes about 40 bytes of JSON, which
+makes 2 MB."""
 
 MAX_TRACE_CELLS: Final = 500_000
-"""Moments times classes: votes are told for each; some 3 bytes of JSON each, 1.5 MB."""
+"""Maximum number of moments times classes, as each pair has a number of votes. Each takes about 3
+bytes of JSON, which makes 1.5 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """What one sample did, moment by moment.
+    """The activity in one sample, moment by moment.
 
     Attributes:
-        pass_, step: i64[moments], the pass, and the forward step in it; step 0 is its input group.
-        steps, rounds, spikes: i64[moments], spent in the sample so far.
-        leader: i64[moments], class with the most votes, by the rule of decisions; -1 for none.
-        votes: i64[moments, classes], so far.
-        spike_moment, spike_neuron, spike_t_us: i64[spikes], in firing order. Neurons count in
-            their population; the time is virtual, µs.
-        spike_population: i64[spikes], position of the population.
-        input_moment, input_index, input_count: i64[inputs], input delivered, and how many events
-            of one index at once.
+        pass_: i64[moments], pass of each moment.
+        step: i64[moments], forward step within the pass; 0 stands for the input group.
+        steps: i64[moments], forward steps in the sample so far.
+        rounds: i64[moments], rounds in the sample so far.
+        spikes: i64[moments], spikes in the sample so far.
+        leader: i64[moments], leading class by the rules of decisions, or -1 without votes.
+        votes: i64[moments, classes], votes so far.
+        spike_moment: i64[spikes], moment of each spike, in firing order.
+        spike_population: i64[spikes], position of the spike's population in the model.
+        spike_neuron: i64[spikes], index of the neuron in its population.
+        spike_t_us: i64[spikes], virtual time of the spike, in microseconds.
+        input_moment: i64[inputs], moment of each delivered input event.
+        input_index: i64[inputs], index of the input.
+        input_count: i64[inputs], number of events of this index that are delivered together.
     """
 
     pass_: Ints
@@ -58,7 +65,7 @@ class Trace:
     input_count: Ints
 
     def to_json(self) -> dict[str, Any]:
-        """The trace as plain lists; each spike also says its pass, step and rounds."""
+        """Return the trace as lists. Each spike also has its pass, step and rounds."""
         at = self.spike_moment
         moments = {
             "pass": self.pass_, "step": self.step, "steps": self.steps, "rounds": self.rounds,
@@ -72,30 +79,31 @@ class Trace:
         inputs = {
             "moment": self.input_moment, "index": self.input_index, "count": self.input_count,
         }  # fmt: skip
-        named = {"moments": moments, "spikes": spikes, "inputs": inputs}
+        tables = {"moments": moments, "spikes": spikes, "inputs": inputs}
         return {
             name: {key: array.tolist() for key, array in columns.items()}
-            for name, columns in named.items()
+            for name, columns in tables.items()
         }
 
 
-def trace_of(recording: Recording) -> Trace:
-    """The trace of a recording's one sample.
+def make_trace(recording: Recording) -> Trace:
+    """Return the trace of a recording that has one sample.
 
     Raises:
-        LimitError: it is too large to be told; says of what there is too much.
+        ValueError: The recording does not have exactly one sample.
+        LimitError: The trace would be too large.
     """
     if len(recording) != 1:
-        raise ValueError(f"a recording of {len(recording)} samples, expected one")
+        raise ValueError(f"the recording must have exactly one sample, got {len(recording)}")
     info = recording.info
     sizes = np.array([size for _, size in info.populations], np.int64)
     starts = np.cumsum(sizes) - sizes
     slots = recording.delivered_origin
     is_input = (slots >= info.neurons) & (recording.delivered_connection < 0)
-    _check("spikes", recording.neuron.size, MAX_TRACE_SPIKES)
-    _check("input events delivered", int(is_input.sum()), MAX_TRACE_SPIKES)
+    _check_size("spikes", recording.neuron.size, MAX_TRACE_SPIKES)
+    _check_size("delivered input events", int(is_input.sum()), MAX_TRACE_SPIKES)
     pass_, step, fired_at, delivered_at = _moments(recording)
-    _check("votes (moments times classes)", pass_.size * info.classes, MAX_TRACE_CELLS)
+    _check_size("votes (moments times classes)", pass_.size * info.classes, MAX_TRACE_CELLS)
     delivered = np.bincount(delivered_at, minlength=pass_.size)
     is_step = step > 0
     rounds = np.where(is_step, -(-delivered // info.group_size), 0)
@@ -103,7 +111,7 @@ def trace_of(recording: Recording) -> Trace:
     neuron = recording.neuron - starts[population]
     output = [name for name, _ in info.populations].index(info.output)
     is_vote = population == output
-    votes, leader = _standing(fired_at[is_vote], neuron[is_vote], pass_.size, info.classes)
+    votes, leader = _count_votes(fired_at[is_vote], neuron[is_vote], pass_.size, info.classes)
     return Trace(
         pass_=pass_,
         step=step,
@@ -123,38 +131,48 @@ def trace_of(recording: Recording) -> Trace:
 
 
 def _moments(recording: Recording) -> tuple[Ints, Ints, Ints, Ints]:
-    """Pass and step of each moment, and which moment each spike and each delivery belongs to."""
+    """Return the pass and step of each moment, and the moment of each spike and delivery."""
     steps = (recording.step, recording.delivered_step)
     stride = 1 + max(int(step.max(initial=0)) for step in steps)
     fired = recording.pass_ * stride + recording.step
     delivered = recording.delivered_pass * stride + recording.delivered_step
-    # A pass has an input group even if nothing is in it, and a stop rule is asked after it.
-    begun = np.arange(recording.passes[0]) * stride
-    moments, at = np.unique(np.concatenate((fired, delivered, begun)), return_inverse=True)
+    # A pass has an input group even if it is empty, and the stop rule is evaluated after it.
+    input_groups = np.arange(recording.passes[0]) * stride
+    moments, at = np.unique(np.concatenate((fired, delivered, input_groups)), return_inverse=True)
     ends = np.cumsum([fired.size, delivered.size])
     return moments // stride, moments % stride, at[: ends[0]], at[ends[0] : ends[1]]
 
 
-def _standing(moment: Ints, cls: Ints, moments: int, classes: int) -> tuple[Ints, Ints]:
-    """Votes i64[moments, classes] and leader i64[moments], from each vote's moment and class."""
+def _count_votes(moment: Ints, cls: Ints, moments: int, classes: int) -> tuple[Ints, Ints]:
+    """Count votes.
+
+    Args:
+        moment: i64[votes], moment of each vote, ascending.
+        cls: i64[votes], class of each vote.
+        moments: Number of moments.
+        classes: Number of classes.
+
+    Returns:
+        Votes i64[moments, classes] and leaders i64[moments].
+    """
     votes = np.zeros((moments, classes), np.int64)
     np.add.at(votes, (moment, cls), 1)
     np.cumsum(votes, axis=0, out=votes)
-    reached = np.zeros(classes, np.int64)  # the moment at which a class came to its count
+    reached = np.zeros(classes, np.int64)  # the moment at which each class reached its count
     leader = np.full(moments, -1, np.int64)
     by_moment = np.searchsorted(moment, np.arange(moments + 1))
     for m in range(moments):
         reached[cls[by_moment[m] : by_moment[m + 1]]] = m
         if votes[m].any():
-            # A tie is of who came to the count first, then of the lower class.
+            # The class that reached the count first wins a tie, then the lower class.
             best = np.flatnonzero(votes[m] == votes[m].max())
             leader[m] = best[np.argmin(reached[best])]
     return votes, leader
 
 
-def _check(what: str, found: int, most: int) -> None:
-    if found > most:
+def _check_size(label: str, size: int, maximum: int) -> None:
+    if size > maximum:
         raise LimitError(
-            f"{what}: {found}, the limit of a trace is {most}. "
-            "Send a shorter sample, or a stop rule that ends it sooner"
+            f"a trace may have at most {maximum} {label}, got {size}; "
+            "send a shorter sample or use a stop rule that ends it sooner"
         )

@@ -1,4 +1,4 @@
-"""A server of one or more processes that listen at one address."""
+"""A server that consists of one or more processes that listen at one address."""
 
 import contextlib
 import multiprocessing
@@ -22,21 +22,23 @@ from neuroasync.serve.process.worker import serve_app
 __all__ = ["ServerOptions", "serve"]
 
 _SOCKET_BYTES: Final = 2**15
-"""What the system may buffer of a connection, each way; Linux doubles it."""
+"""Size of the system's buffers of a connection, in each direction. Linux doubles it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """What the processes of a server have to know.
+    """Options of a server, for all of its processes.
 
     Attributes:
-        bundle: path of the network.
-        host: name or address to listen at.
-        port: 0 for one that is free.
-        workers: processes, from 1.
-        limits: of the server; what waits in all is shared out among the workers.
-        when_full, token: see :func:`neuroasync.serve.create_app`.
-        shutdown_timeout_s: how long the end may take once a signal has come.
+        bundle: Path of the bundle.
+        host: Name or address to listen at.
+        port: Port to listen at, or 0 to choose a free one.
+        workers: Number of processes, at least 1.
+        limits: Limits of the server. The limits of the shared queue are divided among the workers.
+        when_full: What to do with a sample when the queue is full. See
+            :func:`neuroasync.serve.create_app`.
+        token: Token that clients must present, or None.
+        shutdown_timeout_s: Maximum duration of the shutdown after a signal, in seconds.
     """
 
     bundle: Path
@@ -50,44 +52,45 @@ class ServerOptions:
 
 
 def serve(options: ServerOptions, on_ready: Callable[[str], None]) -> bool:
-    """Serve until SIGTERM or SIGINT; at a second one, end at once.
+    """Serve until SIGTERM or SIGINT arrives. A second signal ends the server immediately.
 
     Args:
-        options: how.
-        on_ready: called once all workers listen, with the address, ``http://127.0.0.1:8000``.
+        options: Options of the server.
+        on_ready: Called with the address, such as ``http://127.0.0.1:8000``, once all workers
+            listen.
 
     Returns:
-        Whether all that was accepted has been answered, and no process has failed.
+        Whether all accepted samples were answered and no process failed.
 
     Raises:
-        OSError: the address is in use, or is none of this machine.
-        BundleError: the bundle cannot be read.
+        OSError: The address is in use or does not belong to this machine.
+        BundleError: The bundle cannot be read.
     """
     if options.workers == 1:
         with contextlib.closing(_listeners(options, 1)[0]) as listener:
-            told = partial(on_ready, _url(listener))
-            return _work(options, listener, ServerMetrics(), told)
-    return _Processes(options).run(on_ready)
+            report_ready = partial(on_ready, _url(listener))
+            return _serve_listener(options, listener, ServerMetrics(), report_ready)
+    return _Supervisor(options).run(on_ready)
 
 
-def _work(
+def _serve_listener(
     options: ServerOptions,
     listener: socket.socket,
-    tally: ServerMetrics,
+    metrics: ServerMetrics,
     on_ready: Callable[[], None],
 ) -> bool:
     app = create_app(
         options.bundle, limits=options.limits, when_full=options.when_full, token=options.token,
-        tally=tally,
+        metrics=metrics,
     )  # fmt: skip
     return serve_app(app, listener, options.limits, options.shutdown_timeout_s, on_ready)
 
 
-class _Processes:
-    """Workers, each with a listening socket of its own at the same port.
+class _Supervisor:
+    """The parent of worker processes, each with its own listening socket at the same port.
 
-    The system shares connections out among them. If one fails, all end: whoever keeps the server
-    running has to know.
+    The system distributes connections among the workers. If one worker fails, all end, so that a
+    service manager notices the failure and can restart the server.
     """
 
     def __init__(self, options: ServerOptions) -> None:
@@ -96,24 +99,25 @@ class _Processes:
         self._is_ending = False
 
     def run(self, on_ready: Callable[[str], None]) -> bool:
-        """Start all, and wait until all have ended."""
+        """Start all workers and wait until all have ended."""
         options, n = self._options, self._options.workers
         listeners = _listeners(options, n)
         url = _url(listeners[0])
         context = multiprocessing.get_context("spawn")
         cells = context.RawArray("d", n * ServerMetrics.SIZE)
-        limits = _share(options.limits, n)
+        limits = _limits_per_worker(options.limits, n)
         pipes: list[Connection] = []
-        with _signals(self._end):
+        with _handle_signals(self._end):
             for k, listener in enumerate(listeners):
-                ours, theirs = context.Pipe(duplex=False)
-                arguments = (replace(options, limits=limits), listener, cells, k, theirs)
+                parent_end, worker_end = context.Pipe(duplex=False)
+                arguments = (replace(options, limits=limits), listener, cells, k, worker_end)
                 process = context.Process(target=_run_worker, args=arguments, daemon=True)
                 process.start()
-                theirs.close()
+                # The worker has copies. An open copy here would hide that a worker has died.
+                worker_end.close()
                 listener.close()
                 self._processes.append(process)
-                pipes.append(ours)
+                pipes.append(parent_end)
             if all(_is_ready(pipe) for pipe in pipes) and not self._is_ending:
                 on_ready(url)
             else:
@@ -121,7 +125,11 @@ class _Processes:
             return self._wait()
 
     def _wait(self) -> bool:
-        """Wait for all; return whether all have ended well. Once one has failed, end the others."""
+        """Wait for all workers. When the first one ends, end the others, too.
+
+        Returns:
+            Whether all workers ended with exit code 0.
+        """
         running = {process.sentinel: process for process in self._processes}
         while running:
             for sentinel in wait(list(running)):
@@ -140,14 +148,14 @@ class _Processes:
 def _run_worker(
     options: ServerOptions, listener: socket.socket, cells: Any, worker: int, pipe: Connection
 ) -> None:
-    """A worker process."""
-    tally = ServerMetrics(memoryview(cells).cast("B").cast("d"), worker)
+    """Run a worker process."""
+    metrics = ServerMetrics(memoryview(cells).cast("B").cast("d"), worker)
 
     def ready() -> None:
         pipe.send(True)
         pipe.close()
 
-    raise SystemExit(0 if _work(options, listener, tally, ready) else 1)
+    raise SystemExit(0 if _serve_listener(options, listener, metrics, ready) else 1)
 
 
 def _is_ready(pipe: Connection) -> bool:
@@ -156,37 +164,38 @@ def _is_ready(pipe: Connection) -> bool:
     return False
 
 
-def _share(limits: ServerLimits, workers: int) -> ServerLimits:
-    """Limits of one worker; sessions are counted over all of them."""
+def _limits_per_worker(limits: ServerLimits, workers: int) -> ServerLimits:
+    """Divide the limits of the shared queue, rounding up. Sessions are counted over all workers."""
     return replace(
         limits,
         max_queued_samples_total=-(-limits.max_queued_samples_total // workers),
-        server_waiting_events=-(-limits.server_waiting_events // workers),
+        max_queued_events_total=-(-limits.max_queued_events_total // workers),
     )
 
 
 def _listeners(options: ServerOptions, n: int) -> list[socket.socket]:
-    """Sockets at the address; several share its port, which nobody else may have."""
+    """Return ``n`` listening sockets that share one port, which no other process uses."""
     family, _, _, _, address = socket.getaddrinfo(
         options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    alone = _bound(family, address)
+    exclusive = _bind(family, address)
     if n == 1:
-        return [alone]
-    # A port that was bound to be shared can be bound by others, too: so it is bound alone first.
-    address = alone.getsockname()
-    alone.close()
-    return [_bound(family, address, shares=True) for _ in range(n)]
+        return [exclusive]
+    # SO_REUSEPORT also shares a port with another server of the same user. Binding the port
+    # exclusively first makes sure that it is free, and finds out which port 0 stands for.
+    address = exclusive.getsockname()
+    exclusive.close()
+    return [_bind(family, address, shares_port=True) for _ in range(n)]
 
 
-def _bound(family: int, address: tuple[object, ...], shares: bool = False) -> socket.socket:
+def _bind(family: int, address: tuple[object, ...], shares_port: bool = False) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit them; without, the system may buffer megabytes of each.
+        # Connections inherit these sizes. By default, the system may buffer megabytes for each.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SOCKET_BYTES)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
-        if shares:
+        if shares_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -203,10 +212,10 @@ def _url(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
+def _handle_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    previous = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+        for number, previous_handler in previous.items():
+            signal.signal(number, previous_handler)

@@ -1,9 +1,9 @@
-"""Websockets under uvicorn, by the library, with a short way for the messages that are usual.
+"""A websocket protocol for uvicorn, with a fast path for ordinary messages.
 
-What decides how many samples a server takes is what a message costs. The library reads frames in
-Python, with a generator and some objects for each; here a frame that is whole, masked and a message
-by itself is read in place, and an answer is written in one piece. All else is left to the library:
-the handshake, fragments, pings, closing, and whatever breaks the protocol.
+The throughput of a server depends mostly on the cost of a message. The ``websockets`` library
+parses frames in Python, with a generator and several objects for each frame. This module parses a
+frame in place if it is complete, masked and a whole message, and writes a response in one piece.
+The library does everything else: handshake, fragments, pings, closing, and protocol errors.
 """
 
 from typing import Any, Final, cast
@@ -15,17 +15,20 @@ from websockets.protocol import State
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # built without its extension
+except ImportError:  # the library was built without its C extension
     from websockets.utils import apply_mask
 
-from neuroasync.serve.connection.websocket import LINE_EXTENSION
+from neuroasync.serve.connection.websocket import RAW_CONNECTION_EXTENSION
 
 __all__ = ["WebsocketProtocol"]
 
 _LINGER_S: Final = 5.0
-_MAX_AHEAD: Final = 16
+"""How long a closing connection may take to send what is in its buffer, in seconds."""
+
+_MAX_MESSAGES_AHEAD: Final = 16
 _MAX_BYTES_AHEAD: Final = 2**16
-"""Messages that are taken apart before the app asks for them, and their bytes; the rest waits."""
+"""Limits for messages that are parsed before the app asks for them. Further data stays unparsed."""
+
 _FIN: Final = 0x80
 _TEXT: Final = _FIN | Opcode.TEXT
 _BINARY: Final = _FIN | Opcode.BINARY
@@ -33,13 +36,14 @@ _CONTROL: Final = frozenset(_FIN | kind for kind in (Opcode.CLOSE, Opcode.PING, 
 _KINDS: Final = _CONTROL | {
     fin | kind for fin in (0, _FIN) for kind in (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
 }
-"""First bytes of frames."""
+"""Valid first bytes of frames."""
 
 
 class WebsocketProtocol(WebSocketsSansIOProtocol):
-    """A connection that is cheap by the message, and that no client can keep open by not reading.
+    """A websocket connection that a client cannot keep open by not reading.
 
-    The app finds it in its scope, as ``socket.RawConnection``.
+    The app finds it in the extensions of its scope, as a
+    :class:`~neuroasync.serve.connection.websocket.RawConnection`.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -49,87 +53,94 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._bytes_ahead = 0
         self._was_heard = False
         self._is_fragmented = False
-        # With an extension, frames are more than they seem.
-        self._by_library = self.config.ws_per_message_deflate
+        # The fast path cannot read compressed frames.
+        self._uses_library = self.config.ws_per_message_deflate
 
-    def cut(self) -> None:
-        """End the connection, without waiting for anything."""
+    def abort(self) -> None:
+        """Close the connection without waiting for the client."""
         self.transport.abort()
 
     def is_full(self) -> bool:
-        """Whether an answer would have to wait for the client to read."""
+        """Return whether the next response would have to wait for the client to read."""
         return not self.writable.is_set()
 
     async def run_asgi(self) -> None:
         """Run the app for this connection."""
         extensions = cast("dict[str, object]", self.scope["extensions"])
-        extensions[LINE_EXTENSION] = self
+        extensions[RAW_CONNECTION_EXTENSION] = self
         try:
             await super().run_asgi()
         finally:
-            self._cut_later()
+            self._abort_later()
 
     def send_keepalive_ping(self) -> None:
-        """Ask whether the client is still there."""
+        """Send a ping to find out whether the client is still connected."""
         self._was_heard = False
         super().send_keepalive_ping()
 
     def keepalive_timeout(self) -> None:
-        """No answer came. It may wait behind messages that were not read yet."""
+        """Close the connection after a ping without a pong, unless the client may be alive."""
+        # The pong may be queued behind data that was not read yet, and any data proves that the
+        # client is alive.
         if self._was_heard or self.read_paused:
             self.pong_timer = self.pending_ping_payload = None
             self.schedule_ping()
             return
         super().keepalive_timeout()
-        self._cut_later()
+        self._abort_later()
 
     def data_received(self, data: bytes) -> None:
-        """Read frames; those of the handshake and of what follows it too soon are the library's."""
+        """Parse received data. The library handles the handshake and all data before its end."""
         self._was_heard = True
-        if self._by_library or not self.handshake_complete:
-            self._by_library |= self.handshake_initiated
+        if self._uses_library or not self.handshake_complete:
+            # Data that arrives before the app has accepted goes to the library's own buffer, so the
+            # library must also parse all later data of this connection.
+            self._uses_library |= self.handshake_initiated
             super().data_received(data)
             return
         self._unread += data
         if len(self._unread) >= self._needed:
-            self._read()
+            self._parse()
 
     async def receive(self) -> Any:
-        """The app's next message."""
+        """Wait for the next message for the app and return it."""
         if self.queue.empty():
             self._bytes_ahead = 0
             if self._unread and len(self._unread) >= self._needed:
-                self._read()
+                self._parse()
             if self.read_paused and not self._is_ahead():
                 self.read_paused = False
                 self.transport.resume_reading()
         return await self.queue.get()
 
     async def send(self, message: Any) -> None:
-        """Send what the app says. Cancellation: safe; the message was sent, or nothing of it."""
+        """Send a message of the app.
+
+        Cancellation: safe. The message was sent completely or not at all.
+        """
         if message["type"] != "websocket.send" or not self.handshake_complete:
             await super().send(message)
             return
         if not self.writable.is_set():
             await self.writable.wait()
-        if self.disconnected or self.close_sent:  # maybe by the library
+        if self.disconnected or self.close_sent:  # the library may have closed the connection
             raise ClientDisconnected
-        if self._by_library or self.conn.state is not State.OPEN:
+        if self._uses_library or self.conn.state is not State.OPEN:
             await super().send(message)
             return
         text = message.get("text")
         if text is None:
-            self.transport.write(_frame(_BINARY, message["bytes"]))
+            self.transport.write(_make_frame(_BINARY, message["bytes"]))
         else:
-            self.transport.write(_frame(_TEXT, text.encode()))
+            self.transport.write(_make_frame(_TEXT, text.encode()))
 
-    def _read(self) -> None:
-        """Take frames from what has come, as far as they are whole and the app is not behind."""
+    def _parse(self) -> None:
+        """Parse received frames that are complete, as long as the app is not too far behind."""
         data, at = bytes(self._unread), 0
         self._unread.clear()
         self._needed = 0
         while at < len(data) and not self._is_ahead():
-            span = self._span(data, at)
+            span = self._find_payload(data, at)
             if span is None:
                 super().data_received(data[at:])
                 return
@@ -137,7 +148,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             if end > len(data):
                 self._needed = end - at
                 break
-            if not self._take(data, at, payload, end):
+            if not self._deliver(data, at, payload, end):
                 super().data_received(data[at:end])
             if self.close_sent or self.transport.is_closing():
                 return
@@ -147,32 +158,36 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.read_paused = True
             self.transport.pause_reading()
 
-    def _span(self, data: bytes, at: int) -> tuple[int, int] | None:
-        """Where the payload of the frame at ``at`` begins, and where it ends.
+    def _find_payload(self, data: bytes, at: int) -> tuple[int, int] | None:
+        """Find the payload of the frame at position ``at``.
 
-        None from where on all is left to the library, which says what is wrong with it.
+        Returns:
+            The positions where the payload begins and where it ends. If the header is incomplete,
+            the end is where at least the next part of the header ends. None if the frame breaks the
+            protocol: the library then parses the rest of the connection and reports the error.
         """
-        have = len(data) - at
-        if have < 2:
+        available = len(data) - at
+        if available < 2:
             return at, at + 2
+        # The header of a short masked frame has two bytes and a mask of four.
         length, payload = data[at + 1] & 0x7F, at + 6
         is_masked = data[at + 1] & 0x80
         if not is_masked or data[at] not in _KINDS or (data[at] in _CONTROL and length > 125):
-            self._by_library = True
+            self._uses_library = True
             return None
         if length >= 126:
             size = 2 if length == 126 else 8
             payload += size
-            if have < 2 + size:
+            if available < 2 + size:
                 return payload, payload
             length = int.from_bytes(data[at + 2 : at + 2 + size], "big")
         if length > self.config.ws_max_size:
-            self._by_library = True
+            self._uses_library = True
             return None
         return payload, payload + length
 
-    def _take(self, data: bytes, at: int, payload: int, end: int) -> bool:
-        """Hand a frame to the app, if it is a message by itself; return whether it was."""
+    def _deliver(self, data: bytes, at: int, payload: int, end: int) -> bool:
+        """Queue a frame for the app if it is a whole message. Return whether it was."""
         kind = data[at]
         if kind not in (_TEXT, _BINARY) or self._is_fragmented:
             if kind & 0x0F <= Opcode.BINARY:
@@ -186,20 +201,25 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         try:
             self.queue.put_nowait({"type": "websocket.receive", "text": message.decode()})
         except UnicodeDecodeError:
-            self.conn.send_close(1007)  # as the library does, but without a line in the log
+            # The library does the same, but writes a traceback to the log.
+            self.conn.send_close(1007)
             self.handle_parser_exception()
         return True
 
     def _is_ahead(self) -> bool:
-        return self.queue.qsize() >= _MAX_AHEAD or self._bytes_ahead >= _MAX_BYTES_AHEAD
+        return self.queue.qsize() >= _MAX_MESSAGES_AHEAD or self._bytes_ahead >= _MAX_BYTES_AHEAD
 
-    def _cut_later(self) -> None:
-        """Until a transport's buffer is empty, closing it has no effect."""
+    def _abort_later(self) -> None:
+        """Abort the connection after a while.
+
+        A transport closes only once its buffer is empty, which may never happen if the client does
+        not read.
+        """
         self.loop.call_later(_LINGER_S, self.transport.abort)
 
 
-def _frame(kind: int, payload: bytes) -> bytes:
-    """A server's frame, unmasked."""
+def _make_frame(kind: int, payload: bytes) -> bytes:
+    """Return a frame from the server, which is not masked."""
     n = len(payload)
     if n < 126:
         return bytes((kind, n)) + payload

@@ -1,4 +1,4 @@
-"""One process that serves: uvicorn, with a shutdown that answers first what was accepted."""
+"""One server process: uvicorn, with a shutdown that first answers all accepted samples."""
 
 import asyncio
 import contextlib
@@ -22,93 +22,106 @@ from neuroasync.serve.server_state import ServerState
 __all__ = ["serve_app"]
 
 log: Final = logging.getLogger("neuroasync.serve")
+_UVICORN_SHUTDOWN_S: Final = 1
+"""How long uvicorn may take to shut down after draining, in seconds."""
 
 
 class _Server(uvicorn.Server):
-    """Drains before it closes connections, and ends without raising the signal again.
+    """A uvicorn server that drains before it closes connections.
+
+    Unlike uvicorn's, it does not raise the signal again after the shutdown, so that the process can
+    return its own exit code.
 
     Args:
-        config: of uvicorn.
-        service: what is drained.
-        shutdown_timeout_s: how long the end may take.
-        on_ready: called once it listens.
+        config: Configuration of uvicorn.
+        server_state: State of the app, to drain at the shutdown.
+        shutdown_timeout_s: Maximum duration of the shutdown, in seconds.
+        on_ready: Called once the server listens.
 
     Attributes:
-        is_clean: all that was accepted has been answered, but for clients that do not read.
+        is_clean: Whether all accepted samples were answered, except for clients that do not read
+            their responses.
     """
 
     def __init__(
         self,
         config: uvicorn.Config,
-        service: ServerState,
+        server_state: ServerState,
         shutdown_timeout_s: float,
         on_ready: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._service = service
-        self._grace_s = shutdown_timeout_s
+        self._server_state = server_state
+        self._shutdown_timeout_s = shutdown_timeout_s
         self._on_ready = on_ready
-        self._draining: asyncio.Timeout | None = None
+        self._drain_timeout: asyncio.Timeout | None = None
         self.is_clean = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and tell."""
+        """Listen, and report that the server is ready."""
         await super().startup(sockets)
         if (parent := multiprocessing.parent_process()) is not None:
-            asyncio.get_running_loop().add_reader(parent.sentinel, self._orphaned)
-        # What is loaded stays: a full collection need not look at it, which takes some 30 ms.
+            asyncio.get_running_loop().add_reader(parent.sentinel, self._handle_lost_parent)
+        # All objects that exist now stay until the end. Freezing them keeps full collections from
+        # scanning them, which would stop the event loop for about 30 ms.
         gc.collect()
         gc.freeze()
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what was accepted; then close what is still open."""
-        # What comes after takes a second at most.
-        self._draining = asyncio.timeout(max(self._grace_s - 1, self._grace_s / 2))
+        """Answer all accepted samples, then close the connections that are still open."""
+        # Uvicorn's own shutdown needs a part of the time.
+        timeout_s = self._shutdown_timeout_s
+        self._drain_timeout = asyncio.timeout(max(timeout_s - _UVICORN_SHUTDOWN_S, timeout_s / 2))
         try:
-            async with self._draining:
-                await self._service.drain()
+            async with self._drain_timeout:
+                await self._server_state.drain()
         except TimeoutError:
-            self.is_clean = self._service.is_blocked()
-            self._service.cut()
+            self.is_clean = self._server_state.is_blocked()
+            self._server_state.abort_connections()
             if not self.is_clean:
                 log.warning(
-                    "ended before all was answered", extra={"shutdown_timeout_s": self._grace_s}
+                    "shutdown timeout: not all accepted samples were answered",
+                    extra={"shutdown_timeout_s": timeout_s},
                 )
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain at the first signal; wait for nobody any more at a second one."""
+        """Start draining at the first signal. Stop waiting at the second one."""
         del frame
         if not self.should_exit:
             self.should_exit = True
         elif not self.force_exit:
             self.force_exit = True
-            if self._draining is not None:
+            if self._drain_timeout is not None:
                 loop = asyncio.get_running_loop()
-                loop.call_soon_threadsafe(self._draining.reschedule, loop.time())
+                # A signal handler may interrupt the loop anywhere, so it must not change a timer
+                # directly.
+                loop.call_soon_threadsafe(self._drain_timeout.reschedule, loop.time())
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """While it serves, signals are for :meth:`handle_exit`."""
+        """Route signals to :meth:`handle_exit` while the server runs."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        ours: dict[int, Any] = {signal.SIGTERM: self.handle_exit, signal.SIGINT: self.handle_exit}
+        handlers: dict[int, Any] = dict.fromkeys((signal.SIGTERM, signal.SIGINT), self.handle_exit)
         if multiprocessing.parent_process() is not None:
-            ours[signal.SIGINT] = signal.SIG_IGN  # a terminal sends it to all; the parent tells us
-        before = {number: signal.signal(number, handler) for number, handler in ours.items()}
+            # A terminal sends SIGINT to all processes. The parent process then sends SIGTERM to its
+            # workers, which would otherwise count as a second signal.
+            handlers[signal.SIGINT] = signal.SIG_IGN
+        previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def _orphaned(self) -> None:
+    def _handle_lost_parent(self) -> None:
         parent = multiprocessing.parent_process()
         if parent is not None:
             asyncio.get_running_loop().remove_reader(parent.sentinel)
-        log.warning("the parent process is gone")
+        log.warning("shutting down: the parent process has ended")
         self.should_exit = True
 
 
@@ -119,36 +132,37 @@ def serve_app(
     shutdown_timeout_s: float,
     on_ready: Callable[[], None],
 ) -> bool:
-    """Serve until a signal comes.
+    """Serve an app until a signal arrives.
 
     Args:
-        app: made by ``create_app``.
-        listener: bound.
-        limits: as of the app.
-        shutdown_timeout_s: how long the end may take once a signal has come.
-        on_ready: called once it listens.
+        app: An app from ``create_app``.
+        listener: A bound socket.
+        limits: The limits of the app.
+        shutdown_timeout_s: Maximum duration of the shutdown after a signal, in seconds.
+        on_ready: Called once the server listens.
 
     Returns:
-        Whether all that was accepted has been answered.
+        Whether all accepted samples were answered.
     """
-    service: ServerState = app.state.service
+    server_state: ServerState = app.state.server_state
 
-    async def tick() -> None:
-        service.count_tasks()
+    async def update_gauges() -> None:
+        server_state.update_task_count()
 
     config = uvicorn.Config(
         app,
         ws=WebsocketProtocol,
-        ws_max_size=limits.message_bytes,
-        ws_per_message_deflate=False,  # takes some 100 KB a connection, and most of the time
+        ws_max_size=limits.max_message_bytes,
+        # Compression would take about 100 KB per connection and most of the processor time.
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
-        timeout_graceful_shutdown=1,
-        callback_notify=tick,
+        timeout_graceful_shutdown=_UVICORN_SHUTDOWN_S,
+        callback_notify=update_gauges,
         timeout_notify=1,
     )
-    server = _Server(config, service, shutdown_timeout_s, on_ready)
+    server = _Server(config, server_state, shutdown_timeout_s, on_ready)
     server.run([listener])
     return server.is_clean

@@ -1,4 +1,4 @@
-"""The books of many connections balance, whatever comes in whatever order."""
+"""The counts of many connections balance under any order of messages and decisions."""
 
 import asyncio
 
@@ -8,173 +8,236 @@ from hypothesis import strategies as st
 
 from neuroasync import ClosedError
 from neuroasync.serve.capacity import CapacityLimiter
+from neuroasync.serve.connection.incoming_sample import SampleState
 from neuroasync.serve.connection.message_peek import MessagePeek
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import FAMILIES, ServerMetrics
 
 LIMITS = ServerLimits(
-    max_queued_samples=2, waiting_events=20, max_queued_samples_total=3, server_waiting_events=30
+    max_queued_samples=2,
+    max_queued_events=20,
+    max_queued_samples_total=3,
+    max_queued_events_total=30,
 )
-WAYS = ("block", "drop-oldest", "drop-newest", "error")
+WHEN_FULL = ("block", "drop-oldest", "drop-newest", "error")
 
 
 def message(events, end):
-    """What is known of a message, and what is not looked at."""
+    """Return the arguments of ``SampleInbox.put`` for a message with this event count."""
     return "", MessagePeek(events, end, False), 0.0, False
 
 
-def total(tally, name):
+def total(metrics, name):
     [family] = [f for f in FAMILIES if f.name == name]
-    return sum(tally.total(name, value) for value in family.values)
+    return sum(metrics.total(name, value) for value in family.values)
 
 
-class Books:
-    """Some connections of one server, each with a reader that may be blocked."""
+class Connections:
+    """Three inboxes of one server, each with a reader that may be blocked."""
 
     def __init__(self, when_full):
-        self.tally = ServerMetrics()
-        self.server = CapacityLimiter(LIMITS.max_queued_samples_total, LIMITS.server_waiting_events)
-        self.intakes = [SampleInbox(LIMITS, when_full, self.server, self.tally) for _ in range(3)]
+        self.metrics = ServerMetrics()
+        self.server_capacity = CapacityLimiter(
+            LIMITS.max_queued_samples_total, LIMITS.max_queued_events_total
+        )
+        self.inboxes = [
+            SampleInbox(LIMITS, when_full, self.server_capacity, self.metrics) for _ in range(3)
+        ]
         self.readers = [None] * 3
-        self.under_way = [None] * 3
-        self.told = [[] for _ in range(3)]
+        self.running = [None] * 3
+        self.notices = [[] for _ in range(3)]
+        self.is_closed = [False] * 3
+
+    def is_reading(self, c):
+        return self.readers[c] is not None and not self.readers[c].done()
 
     def read(self, c, events, end):
-        if self.readers[c] is not None and not self.readers[c].done():
+        if self.is_reading(c):
             return
 
-        async def take():
-            self.told[c] += await self.intakes[c].take(*message(events, end))
+        async def put():
+            self.notices[c] += await self.inboxes[c].put(*message(events, end))
 
-        self.readers[c] = asyncio.create_task(take())
+        self.readers[c] = asyncio.create_task(put())
 
     async def work(self, c):
-        """The worker's next step: take a sample, or a part, or settle the sample."""
-        intake, sample = self.intakes[c], self.under_way[c]
+        """Do the next step of the worker: take a sample or a chunk, or settle the sample."""
+        inbox, sample = self.inboxes[c], self.running[c]
         if sample is None:
-            if len(intake._queue):
-                self.under_way[c] = await intake.sample() if self._has_open(c) else None
+            self.running[c] = await self.take_sample(inbox)
         elif sample.is_settled:
-            self.under_way[c] = None
-        elif len(sample.parts):
-            await intake.part(sample)
-        elif sample.is_whole:
-            intake.accepted(sample, "answered")
-            self.under_way[c] = None
+            self.running[c] = None
+        elif len(sample.chunks):
+            await inbox.next_chunk(sample)
+        elif sample.state is SampleState.COMPLETE:
+            inbox.count_accepted(sample, "answered")
+            self.running[c] = None
 
-    def _has_open(self, c):
-        return any(not s.is_settled for s in self.intakes[c]._queue._items)
+    async def take_sample(self, inbox):
+        """Take the next sample, or return None if there is none at the moment."""
+        taking = asyncio.create_task(inbox.next_sample())
+        await asyncio.sleep(0)
+        taking.cancel()
+        [result] = await asyncio.gather(taking, return_exceptions=True)
+        return None if isinstance(result, BaseException) else result
 
     def check(self):
-        settled = sum(total(self.tally, f"samples_{k}") for k in ("accepted", "dropped", "refused"))
-        assert total(self.tally, "samples_sent") == settled + total(self.tally, "samples_open")
-        assert 0 <= self.server.samples <= LIMITS.max_queued_samples_total
-        assert 0 <= self.server.events <= LIMITS.server_waiting_events
-        assert total(self.tally, "events_waiting") >= 0
-        waiting = total(self.tally, "samples_waiting")
-        assert 0 <= waiting <= LIMITS.max_queued_samples_total
+        metrics = self.metrics
+        settled = sum(total(metrics, f"samples_{k}") for k in ("accepted", "dropped", "refused"))
+        assert total(metrics, "samples_sent") == settled + total(metrics, "samples_open")
+        assert 0 <= self.server_capacity.free_samples <= LIMITS.max_queued_samples_total
+        assert 0 <= self.server_capacity.free_events <= LIMITS.max_queued_events_total
+        assert total(metrics, "events_waiting") >= 0
+        assert 0 <= total(metrics, "samples_waiting") <= LIMITS.max_queued_samples_total
 
-    async def leave(self, c):
+    async def disconnect(self, c):
+        self.is_closed[c] = True
         if self.readers[c] is not None:
             self.readers[c].cancel()
             await asyncio.wait([self.readers[c]])
-        self.intakes[c].abandon()
+        self.inboxes[c].abandon()
+
+    def drain(self, c):
+        self.is_closed[c] = True
+        if self.readers[c] is not None:
+            self.readers[c].cancel()
+        self.notices[c] += self.inboxes[c].close("draining", "shutting down")
 
 
-STEP = st.tuples(
-    st.sampled_from(["read", "read", "work", "malformed", "invalid", "tick", "cancel", "end"]),
-    st.integers(0, 2),
-    st.integers(0, 25),
-    st.booleans(),
+ACTIONS = (
+    "read",
+    "read",
+    "work",
+    "unreadable",
+    "invalid",
+    "decided",
+    "tick",
+    "disconnect",
+    "drain",
 )
+STEP = st.tuples(st.sampled_from(ACTIONS), st.integers(0, 2), st.integers(0, 25), st.booleans())
 
 
 @settings(deadline=None, max_examples=150)
-@given(when_full=st.sampled_from(WAYS), steps=st.lists(STEP, max_size=80))
-def test_every_sample_is_counted_once_and_all_room_comes_back(when_full, steps):
+@given(when_full=st.sampled_from(WHEN_FULL), steps=st.lists(STEP, max_size=80))
+def test_every_sample_is_counted_once_and_all_capacity_is_released(when_full, steps):
     async def run():
-        books = Books(when_full)
-        for what, c, events, end in steps:
-            await step(books, what, c, events, end)
-            books.check()
+        connections = Connections(when_full)
+        for action, c, events, end in steps:
+            await perform(connections, action, c, events, end)
+            connections.check()
         for c in range(3):
-            await books.leave(c)
-            books.check()
-        assert total(books.tally, "samples_open") == 0
-        assert total(books.tally, "samples_waiting") == total(books.tally, "events_waiting") == 0
-        assert (books.server.samples, books.server.events) == (3, 30)
-        for intake, told in zip(books.intakes, books.told, strict=True):
-            numbers = [n.sample for n in told if n.sample is not None]
+            await connections.disconnect(c)
+            connections.check()
+        metrics, server_capacity = connections.metrics, connections.server_capacity
+        assert total(metrics, "samples_open") == 0
+        assert total(metrics, "samples_waiting") == total(metrics, "events_waiting") == 0
+        assert (server_capacity.free_samples, server_capacity.free_events) == (3, 30)
+        for inbox, notices in zip(connections.inboxes, connections.notices, strict=True):
+            numbers = [n.sample for n in notices if n.sample is not None]
             assert len(set(numbers)) == len(numbers)
-            assert (intake._room.samples, intake._room.events) == (2, 20)
+            assert (inbox._capacity.free_samples, inbox._capacity.free_events) == (2, 20)
 
     asyncio.run(run())
 
 
-async def step(books, what, c, events, end):
-    intake, reader = books.intakes[c], books.readers[c]
-    is_free = reader is None or reader.done()
-    if what == "read":
-        if not intake._queue.is_closed:
-            books.read(c, events, end)
-            await asyncio.sleep(0)
-    elif what == "work":
-        await books.work(c)
-    elif what == "malformed" and is_free and not intake._queue.is_closed:
-        books.told[c].append(intake.unreadable("wrong", False))
-    elif what == "invalid" and books.under_way[c] is not None:
-        if not books.under_way[c].is_settled:
-            books.told[c].append(intake.invalid(books.under_way[c], "outside"))
-    elif what == "tick":
+async def perform(connections, action, c, events, end):
+    inbox, running = connections.inboxes[c], connections.running[c]
+    if action == "read" and not connections.is_closed[c]:
+        connections.read(c, events, end)
         await asyncio.sleep(0)
-    elif what == "cancel" and events < 3:
-        await books.leave(c)
-    elif what == "end" and events < 3:
-        if reader is not None:
-            reader.cancel()
-        books.told[c] += intake.end("draining", "over")
+    elif action == "work":
+        await connections.work(c)
+    elif action == "unreadable":
+        if not connections.is_reading(c) and not connections.is_closed[c]:
+            connections.notices[c].append(inbox.refuse_unreadable("wrong", False))
+    elif action == "invalid" and running is not None:
+        if not running.is_settled:
+            connections.notices[c].append(inbox.refuse_invalid(running, "outside"))
+    elif action == "decided" and running is not None:
+        inbox.mark_decided(running)
+        await asyncio.sleep(0)
+        inbox.count_accepted(running, "answered")
+    elif action == "tick":
+        await asyncio.sleep(0)
+    # Closing is rarer than the other actions, because nothing happens after it.
+    elif action == "disconnect" and events < 3:
+        await connections.disconnect(c)
+    elif action == "drain" and events < 3:
+        connections.drain(c)
 
 
-async def test_the_oldest_make_room_one_after_the_other():
-    intake = SampleInbox(LIMITS, "drop-oldest", CapacityLimiter(9, 99), ServerMetrics())
+def make_inbox(when_full):
+    return SampleInbox(LIMITS, when_full, CapacityLimiter(9, 99), ServerMetrics())
+
+
+async def test_drop_oldest_drops_as_many_samples_as_a_new_one_needs():
+    inbox = make_inbox("drop-oldest")
     for _ in range(2):
-        assert await intake.take(*message(8, True)) == ()
-    notices = await intake.take(*message(20, True))
+        assert await inbox.put(*message(8, True)) == ()
+    notices = await inbox.put(*message(20, True))
     assert [(n.sample, n.is_dropped) for n in notices] == [(0, True), (1, True)]
-    assert (await intake.sample()).number == 2
+    assert (await inbox.next_sample()).number == 2
 
 
-async def test_the_newest_is_dropped_and_those_before_stay():
-    intake = SampleInbox(LIMITS, "drop-newest", CapacityLimiter(9, 99), ServerMetrics())
+async def test_drop_newest_drops_the_new_sample_and_keeps_earlier_ones():
+    inbox = make_inbox("drop-newest")
     for _ in range(2):
-        await intake.take(*message(8, True))
+        await inbox.put(*message(8, True))
     for n in (2, 3):
-        [notice] = await intake.take(*message(8, True))
+        [notice] = await inbox.put(*message(8, True))
         assert (notice.sample, notice.is_dropped) == (n, True)
-    assert [(await intake.sample()).number for _ in range(2)] == [0, 1]
+    assert [(await inbox.next_sample()).number for _ in range(2)] == [0, 1]
 
 
-async def test_a_sample_without_room_for_its_own_next_part_is_the_oldest_that_makes_room():
-    intake = SampleInbox(LIMITS, "drop-oldest", CapacityLimiter(9, 99), ServerMetrics())
-    await intake.take(*message(15, False))
-    [notice] = await intake.take(*message(15, False))
+async def test_drop_oldest_can_drop_the_sample_whose_next_chunk_does_not_fit():
+    inbox = make_inbox("drop-oldest")
+    await inbox.put(*message(15, False))
+    [notice] = await inbox.put(*message(15, False))
     assert (notice.sample, notice.is_dropped) == (0, True)
-    assert await intake.take(*message(15, True)) == ()  # the rest of it
-    assert await intake.take(*message(15, True)) == ()
-    assert (await intake.sample()).number == 1
+    assert await inbox.put(*message(15, True)) == ()  # the rest of the dropped sample
+    assert await inbox.put(*message(15, True)) == ()
+    assert (await inbox.next_sample()).number == 1
 
 
-@pytest.mark.parametrize("when_full", WAYS)
-async def test_after_the_end_what_is_whole_can_still_be_taken(when_full):
-    intake = SampleInbox(LIMITS, when_full, CapacityLimiter(9, 99), ServerMetrics())
-    await intake.take(*message(5, True))
-    await intake.take(*message(5, False))
-    [notice] = intake.end("draining", "over")
+@pytest.mark.parametrize("when_full", WHEN_FULL)
+async def test_closed_inbox_still_gives_out_complete_samples(when_full):
+    inbox = make_inbox(when_full)
+    await inbox.put(*message(5, True))
+    await inbox.put(*message(5, False))
+    [notice] = inbox.close("draining", "shutting down")
     assert (notice.sample, notice.is_dropped) == (1, False)
-    sample = await intake.sample()
-    assert (sample.number, sample.is_whole) == (0, True)
-    assert (await intake.part(sample)).cost == 5
-    assert await intake.part(sample) is None
+    sample = await inbox.next_sample()
+    assert (sample.number, sample.state) == (0, SampleState.COMPLETE)
+    assert (await inbox.next_chunk(sample)).cost == 5
+    assert await inbox.next_chunk(sample) is None
     with pytest.raises(ClosedError):
-        await intake.sample()
+        await inbox.next_sample()
+
+
+async def test_sample_that_is_settled_while_its_decision_is_made_is_counted_once():
+    metrics = ServerMetrics()
+    inbox = SampleInbox(LIMITS, "block", CapacityLimiter(9, 99), metrics)
+    await inbox.put(*message(5, True))
+    sample = await inbox.next_sample()
+    inbox.abandon()
+    inbox.mark_decided(sample)
+    inbox.count_accepted(sample, "answered")
+    assert sample.state is SampleState.SETTLED
+    assert metrics.total("samples_accepted", "client-gone") == 1
+    assert metrics.total("samples_accepted", "answered") == 0
+
+
+async def test_states_of_a_sample_follow_its_chunks_and_its_decision():
+    inbox = make_inbox("block")
+    await inbox.put(*message(5, False))
+    sample = await inbox.next_sample()
+    assert sample.state is SampleState.RECEIVING
+    await inbox.put(*message(5, True))
+    assert sample.state is SampleState.COMPLETE
+    inbox.mark_decided(sample)
+    assert sample.state is SampleState.DECIDED
+    assert len(sample.chunks) == 0
+    inbox.count_accepted(sample, "answered")
+    assert sample.state is SampleState.SETTLED

@@ -490,10 +490,10 @@ def test_what_is_no_group_size_is_refused_as_the_library_does(browser, address, 
 
 
 def test_the_token_that_the_page_was_opened_with_is_shown(browser):
-    def knows(request):
+    def is_authorized(request):
         return request.headers.get("authorization") == "Bearer s3cret"
 
-    with served(shipped_bundle("unlayered"), knows=knows) as address:
+    with served(shipped_bundle("unlayered"), is_authorized=is_authorized) as address:
         with opened(browser, address, "/?token=s3cret", **STILL) as page:
             assert decisions(page)[0][0] == "3"
         with opened_with_trouble(browser, address) as page:

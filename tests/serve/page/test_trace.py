@@ -1,4 +1,4 @@
-"""A trace tells the run that `decide` makes: the same votes, leaders, costs and spikes."""
+"""A trace has the votes, leaders, costs and spikes of the run that `decide` makes."""
 
 import json
 
@@ -10,25 +10,25 @@ import neuroasync as na
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.metrics.trajectory import trajectories
 from neuroasync.serve.page import trace as tracing
-from neuroasync.serve.page.trace import trace_of
+from neuroasync.serve.page.trace import make_trace
 from neuroasync.shipped import shipped_bundle, shipped_spikes
 from tests.helpers.recordings import busy_trains, moderate, record
 from tests.helpers.small_networks import chain, sample
 from tests.helpers.strategies import dyadic, models
 
 POLICIES = ("layer-sync", "random", "momentum", "fifo")
-WAYS = [(policy, mode) for policy in POLICIES for mode in ("prioritised", "queued")]
+RUN_MODES = [(policy, mode) for policy in POLICIES for mode in ("prioritised", "queued")]
 
 
 async def traced(network, events, seed=0, **options):
     recorder = network.recorder(**options)
     decision = await network.decide(events, seed=seed, recorder=recorder, **options)
-    return trace_of(recorder.finish()), decision
+    return make_trace(recorder.finish()), decision
 
 
-@pytest.mark.parametrize(("policy", "mode"), WAYS)
+@pytest.mark.parametrize(("policy", "mode"), RUN_MODES)
 @pytest.mark.parametrize("name", ["unlayered", "layered-paper"])
-async def test_the_last_moment_is_the_decision(name, policy, mode):
+async def test_last_moment_of_a_trace_is_the_decision(name, policy, mode):
     events = shipped_spikes()[3]
     async with na.Network(shipped_bundle(name)) as network:
         for until in ("quiet", "first-spike", "margin(3)", "steps(4)"):
@@ -47,15 +47,15 @@ async def test_the_last_moment_is_the_decision(name, policy, mode):
                 delivered = int(trace.input_count.sum())
                 if mode == "prioritised" or until == "quiet":
                     assert delivered == decision.input_events
-                else:  # what was read waits with all other spikes, and may never be delivered
+                else:  # queued input may still be pending when the stop rule fires
                     assert 0 < delivered <= decision.input_events
 
 
-@pytest.mark.parametrize(("policy", "mode"), WAYS)
-async def test_every_moment_is_what_a_stop_rule_is_shown(policy, mode):
+@pytest.mark.parametrize(("policy", "mode"), RUN_MODES)
+async def test_every_moment_has_what_the_stop_rule_sees(policy, mode):
     seen = []
 
-    def look(progress):
+    def observe(progress):
         spent = (progress.passes, progress.steps, progress.rounds, progress.spikes)
         leader = -1 if progress.label is None else progress.label
         seen.append((*spent, leader, progress.votes.tolist()))
@@ -63,64 +63,64 @@ async def test_every_moment_is_what_a_stop_rule_is_shown(policy, mode):
 
     events, run = shipped_spikes()[7], {"policy": policy, "input": mode, "group_size": 4}
     async with na.Network(shipped_bundle("layered-paper")) as network:
-        await network.decide(events, seed=0, until=look, **run)
+        await network.decide(events, seed=0, until=observe, **run)
         trace, _ = await traced(network, events, **run, until="quiet")
     spent = zip(trace.pass_ + 1, trace.steps, trace.rounds, trace.spikes, strict=True)
     votes = zip(trace.leader.tolist(), trace.votes.tolist(), strict=True)
-    told = [(*map(int, a), *b) for a, b in zip(spent, votes, strict=True)]
-    assert told == seen
-    assert len(told) > 40
+    moments = [(*map(int, a), *b) for a, b in zip(spent, votes, strict=True)]
+    assert moments == seen
+    assert len(moments) > 40
 
 
-async def test_a_stop_rule_cuts_the_trace_and_changes_nothing_before():
+async def test_stop_rule_shortens_the_trace_and_changes_nothing_before_it():
     events = shipped_spikes()[3]
     async with na.Network(shipped_bundle("unlayered"), policy="momentum") as network:
         whole, _ = await traced(network, events, until="quiet")
-        part, decision = await traced(network, events, until="margin(3)")
+        stopped, decision = await traced(network, events, until="margin(3)")
     assert decision.stopped
-    moments, spikes = part.pass_.size, part.spike_moment.size
+    moments, spikes = stopped.pass_.size, stopped.spike_moment.size
     assert 0 < moments < whole.pass_.size
     for name in ("pass_", "step", "steps", "rounds", "spikes", "leader", "votes"):
-        assert np.array_equal(getattr(part, name), getattr(whole, name)[:moments])
+        assert np.array_equal(getattr(stopped, name), getattr(whole, name)[:moments])
     for name in ("spike_moment", "spike_population", "spike_neuron", "spike_t_us"):
-        assert np.array_equal(getattr(part, name), getattr(whole, name)[:spikes])
+        assert np.array_equal(getattr(stopped, name), getattr(whole, name)[:spikes])
 
 
 @moderate(60)
 @given(events_of=models(dyadic(-16, 64)).flatmap(lambda m: busy_trains(m).map(lambda e: (m, e))))
-def test_a_trace_agrees_with_the_metrics_on_any_network(events_of):
+def test_trace_agrees_with_the_trajectories_on_any_network(events_of):
     model, events = events_of
     run = RunSettings(group_size=2, max_forward_steps=500)
     try:
         recording = record(na.Bundle(model), [events], run, targets=[0])
     except na.ForwardStepLimitError:
         return
-    trace, known = trace_of(recording), trajectories(recording)[0]
+    trace, trajectory = make_trace(recording), trajectories(recording)[0]
     for name in ("pass_", "spikes", "steps", "rounds"):
-        assert np.array_equal(getattr(trace, name), getattr(known, name)[1:])
-    assert np.array_equal(trace.leader, known.label[1:])
-    assert np.array_equal(trace.votes.max(axis=1, initial=0), known.votes[1:])
+        assert np.array_equal(getattr(trace, name), getattr(trajectory, name)[1:])
+    assert np.array_equal(trace.leader, trajectory.label[1:])
+    assert np.array_equal(trace.votes.max(axis=1, initial=0), trajectory.votes[1:])
 
 
-async def test_json_has_each_spike_with_its_pass_step_rounds_time_population_and_neuron():
+async def test_json_has_the_position_of_each_spike():
     async with na.Network(chain(), policy="fifo", group_size=2) as network:
         recorder = network.recorder()
         await network.decide(sample(), recorder=recorder)
     recording = recorder.finish()
-    told = json.loads(json.dumps(trace_of(recording).to_json()))
-    spikes = told["spikes"]
+    decoded = json.loads(json.dumps(make_trace(recording).to_json()))
+    spikes = decoded["spikes"]
     assert spikes["pass"] == recording.pass_.tolist()
     assert spikes["step"] == recording.step.tolist()
     assert spikes["t_us"] == recording.time_us.tolist()
     starts = [0, 8, 16]
     neurons = [starts[p] + n for p, n in zip(spikes["population"], spikes["neuron"], strict=True)]
     assert neurons == recording.neuron.tolist()
-    rounds = [told["moments"]["rounds"][m] for m in spikes["moment"]]
+    rounds = [decoded["moments"]["rounds"][m] for m in spikes["moment"]]
     assert spikes["rounds"] == rounds
-    assert len(told["moments"]["votes"][0]) == 4
+    assert len(decoded["moments"]["votes"][0]) == 4
 
 
-async def test_a_sample_without_events_has_no_moments():
+async def test_sample_without_events_has_no_moments():
     async with na.Network(chain()) as network:
         trace, decision = await traced(network, na.SpikeTrain([], []))
     assert trace.pass_.size == trace.spike_moment.size == trace.input_moment.size == 0
@@ -128,22 +128,26 @@ async def test_a_sample_without_events_has_no_moments():
 
 
 @pytest.mark.parametrize(
-    ("limit", "most", "message"),
+    ("limit", "maximum", "message"),
     [
-        ("MAX_TRACE_SPIKES", 20, r"^spikes: \d+, the limit of a trace is 20. Send a shorter"),
-        ("MAX_TRACE_CELLS", 30, r"^votes \(moments times classes\): \d+, the limit of a trace is"),
+        ("MAX_TRACE_SPIKES", 20, r"^a trace may have at most 20 spikes, got \d+; send a shorter"),
+        (
+            "MAX_TRACE_CELLS",
+            30,
+            r"^a trace may have at most 30 votes \(moments times classes\), got ",
+        ),
     ],
 )
-async def test_what_is_too_large_to_be_told_is_refused(monkeypatch, limit, most, message):
-    monkeypatch.setattr(tracing, limit, most)
+async def test_too_large_trace_raises_limit_error(monkeypatch, limit, maximum, message):
+    monkeypatch.setattr(tracing, limit, maximum)
     async with na.Network(chain()) as network:
         with pytest.raises(na.LimitError, match=message):
             await traced(network, sample())
 
 
-async def test_a_trace_is_of_one_sample():
+async def test_recording_of_several_samples_raises_value_error():
     async with na.Network(chain()) as network:
         recorder = network.recorder()
         await network.decide_all([sample(), sample()], recorder=recorder)
-    with pytest.raises(ValueError, match="a recording of 2 samples, expected one"):
-        trace_of(recorder.finish())
+    with pytest.raises(ValueError, match="exactly one sample, got 2"):
+        make_trace(recorder.finish())

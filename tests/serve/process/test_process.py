@@ -1,4 +1,4 @@
-"""The command as a process, with real sockets: what it prints, how it ends, and its promises."""
+"""``neuroasync serve`` as a process with real sockets: output, exit code and guarantees."""
 
 import contextlib
 import os
@@ -24,8 +24,8 @@ from tests.helpers.small_networks import chain, sample
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
-NOTHING = frame(b'{"end": true}', 0x81)
-"""A whole sample, without events."""
+EMPTY_SAMPLE = frame(b'{"end": true}', 0x81)
+"""A frame with a complete sample that has no events."""
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,13 @@ def bundle(tmp_path_factory):
     return path
 
 
-def ask(port, train, query=""):
+def request_decision(port, train, query=""):
     with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/stream{query}") as client:
         client.send(format_events(EventMessage(train, True)))
         return msgspec.json.decode(client.recv(timeout=30))
 
 
-def test_every_promise_is_kept_at_a_tiny_size(bundle, tmp_path):
+def test_load_test_confirms_every_guarantee_at_a_small_size(bundle, tmp_path):
     events = tmp_path / "events.npz"
     write_spikes(SpikeTrains.from_trains([sample(seed=k) for k in range(6)], (12,)), events)
     plan = LoadPlan(bundle, events, 8, 2, 2, seconds=0.5, search_s=0.2, rest_s=7.0, rate=100.0)
@@ -54,7 +54,7 @@ def test_every_promise_is_kept_at_a_tiny_size(bundle, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_signal_ends_it_with_0_and_not_a_word(bundle, number, workers):
+def test_signal_ends_the_server_with_exit_code_0_and_no_output(bundle, number, workers):
     command = [sys.executable, "-m", "neuroasync", "serve", str(bundle), "--port", "0"]
     process = subprocess.Popen(
         [*command, "--workers", workers], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -69,20 +69,22 @@ def test_a_signal_ends_it_with_0_and_not_a_word(bundle, number, workers):
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
-def test_a_client_that_reads_nothing_does_not_spoil_the_end(bundle):
+def test_shutdown_with_a_client_that_reads_nothing_ends_with_exit_code_0(bundle):
     with (
-        ServerProcess(bundle, "--shutdown-timeout", "2", "--max-rate", "100000") as server,
+        ServerProcess(
+            bundle, "--shutdown-timeout", "2", "--max-messages-per-s", "100000"
+        ) as server,
         _silent_client(server.port) as client,
     ):
         client.setblocking(False)
         while server.counts()["samples_waiting"] < 8:
             with contextlib.suppress(BlockingIOError):
-                client.send(NOTHING * 1000)
+                client.send(EMPTY_SAMPLE * 1000)
         code, _ = server.end()
         assert code == 0
 
 
-def test_a_worker_that_dies_ends_the_server_with_an_error(bundle):
+def test_killed_worker_ends_the_server_with_exit_code_1(bundle):
     with ServerProcess(bundle, "--workers", "2") as server:
         os.kill(server._pids()[-1], signal.SIGKILL)
         assert server._process.wait(60) == 1
@@ -100,12 +102,12 @@ def test_workers_end_when_their_parent_is_killed(bundle):
 def _wait_for_end(pid):
     watched = os.pidfd_open(pid)
     try:
-        assert select.select([watched], [], [], 30)[0], "the process does not end"
+        assert select.select([watched], [], [], 30)[0], "the process did not end"
     finally:
         os.close(watched)
 
 
-def test_an_address_in_use_is_one_line(bundle):
+def test_address_in_use_is_reported_in_one_line(bundle):
     with ServerProcess(bundle, "--workers", "2") as server:
         for workers in ("1", "2"):
             done = subprocess.run(
@@ -117,18 +119,18 @@ def test_an_address_in_use_is_one_line(bundle):
             assert done.stderr == f"error: 127.0.0.1:{server.port}: Address already in use\n"
 
 
-def test_the_environment_may_say_the_token(bundle, monkeypatch):
+def test_token_can_be_set_by_an_environment_variable(bundle, monkeypatch):
     monkeypatch.setenv("NEUROASYNC_TOKEN", "secret")
     with ServerProcess(bundle) as server:
         url = f"http://127.0.0.1:{server.port}"
         assert httpx.post(f"{url}/decide", content="{}").status_code == 401
         assert httpx.post(f"{url}/decide?token=secret", content="{}").status_code == 200
         with pytest.raises(websockets.exceptions.InvalidStatus, match="401"):
-            ask(server.port, sample())
-        assert ask(server.port, sample(), "?token=secret")["sample"] == 0
+            request_decision(server.port, sample())
+        assert request_decision(server.port, sample(), "?token=secret")["sample"] == 0
 
 
-def test_a_message_that_is_too_large_closes_its_connection_with_1009(bundle):
+def test_too_large_message_closes_its_connection_with_1009(bundle):
     with (
         ServerProcess(bundle, "--max-message-bytes", "1000") as server,
         websockets.sync.client.connect(f"ws://127.0.0.1:{server.port}/stream") as client,
@@ -138,28 +140,28 @@ def test_a_message_that_is_too_large_closes_its_connection_with_1009(bundle):
             client.recv(timeout=30)
 
 
-def test_a_client_that_reads_nothing_is_cut_off_and_leaves_no_file(bundle):
-    with ServerProcess(bundle, "--send-timeout", "0.2", "--max-rate", "100000") as server:
+def test_client_that_reads_nothing_is_disconnected_and_leaves_no_open_file(bundle):
+    with ServerProcess(bundle, "--send-timeout", "0.2", "--max-messages-per-s", "100000") as server:
         server.counts()
         before = server.files()
         with _silent_client(server.port) as client, pytest.raises(ConnectionError):
             while True:
-                client.sendall(NOTHING * 1000)
-        # The client knows before the server is through; and who asks for counts is connected, too.
-        assert _comes(lambda: server.counts()["sessions_open"] == 0)
+                client.sendall(EMPTY_SAMPLE * 1000)
+        # The client notices before the server has finished. Requests for metrics open files.
+        assert _becomes_true(lambda: server.counts()["sessions_open"] == 0)
         counts = server.counts()
         assert counts['connections_cut_total{reason="slow-reader"}'] == 1
         assert counts["samples_open"] == 0
-        assert _comes(lambda: server.files() <= before)
+        assert _becomes_true(lambda: server.files() <= before)
 
 
-def _comes(is_so):
-    """Whether that is so within some time that only a dead server would take."""
-    return any(is_so() or time.sleep(0.01) for _ in range(3000))
+def _becomes_true(condition):
+    """Return whether a condition becomes true within 30 seconds."""
+    return any(condition() or time.sleep(0.01) for _ in range(3000))
 
 
 def _silent_client(port):
-    """A client whose websocket is open, and that reads no more."""
+    """Return the socket of a client that opens a websocket and then reads nothing."""
     client = socket.create_connection(("127.0.0.1", port))
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.sendall(

@@ -1,4 +1,4 @@
-"""The short way of websocket messages comes to the same as the library's."""
+"""The fast path for websocket messages behaves like the library's protocol."""
 
 import asyncio
 import itertools
@@ -18,7 +18,7 @@ from websockets.utils import apply_mask
 from neuroasync.serve.process.uvicorn_protocol import WebsocketProtocol
 from tests.helpers.clock_loop import run
 
-MOST = 70_000
+MAX_BYTES = 70_000
 MASK = b"mask"
 ERRORS = {1002, 1009}
 REQUEST = (
@@ -28,17 +28,17 @@ REQUEST = (
 
 
 class Outcome(NamedTuple):
-    """What the app saw, its last message's code, what it echoed; pongs; whether closed."""
+    """What the app received and echoed, the close code, the pongs, and whether it closed."""
 
-    seen: list
-    end: int
+    received: list
+    code: int
     echoed: list
     pongs: list
     is_closed: bool
 
 
 class Transport:
-    """Takes what is written, and may be paused."""
+    """A transport that keeps what is written and can be paused."""
 
     def __init__(self):
         self.written = bytearray()
@@ -69,25 +69,25 @@ class Transport:
 
 
 async def echo(scope, receive, send):
-    """Accept, and send back what comes."""
+    """Accept, and send each message back."""
     await receive()
     await send({"type": "websocket.accept"})
     while True:
         message = await receive()
-        scope["seen"].append(message)
+        scope["received"].append(message)
         if message["type"] == "websocket.disconnect":
             return
         kind = "text" if message.get("text") is not None else "bytes"
         try:
             await send({"type": "websocket.send", kind: message[kind]})
-        except (OSError, RuntimeError):  # closed meanwhile, for a message after this one
+        except (OSError, RuntimeError):  # a later message closed the connection
             scope["lost"].append(message)
 
 
 def connected(app, protocol_class=WebsocketProtocol, **options):
-    """A protocol of ``app`` to which a client has sent its request."""
+    """Return a protocol that runs ``app`` and has received the request of a client."""
     config = Config(
-        app, ws_max_size=MOST, ws_per_message_deflate=False, log_config=None, lifespan="off",
+        app, ws_max_size=MAX_BYTES, ws_per_message_deflate=False, log_config=None, lifespan="off",
         **({"ws_ping_interval": None} | options),
     )  # fmt: skip
     config.load()
@@ -98,16 +98,16 @@ def connected(app, protocol_class=WebsocketProtocol, **options):
     return protocol, transport
 
 
-async def outcome(protocol_class, chunks, in_haste=False):
-    """What the app sees, what the client gets, and whether the connection is closed."""
-    seen = []
+async def outcome(protocol_class, chunks, before_accept=False):
+    """Run an echo app on these chunks of data and return the outcome."""
+    received = []
 
     async def app(scope, receive, send):
-        await echo(scope | {"seen": seen, "lost": []}, receive, send)
+        await echo(scope | {"received": received, "lost": []}, receive, send)
 
     protocol, transport = connected(app, protocol_class)
-    if not in_haste:
-        await _rest()
+    if not before_accept:
+        await _settle()
     for chunk in chunks:
         for _ in range(1000):
             if not transport.is_paused:
@@ -116,25 +116,25 @@ async def outcome(protocol_class, chunks, in_haste=False):
         if transport.is_closed:
             break
         protocol.data_received(chunk)
-    await _rest()
+    await _settle()
     is_closed = transport.is_closed
     protocol.connection_lost(None)
-    await _rest()
+    await _settle()
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     assert not tasks
     _, _, frames = bytes(transport.written).partition(b"\r\n\r\n")
-    messages, pongs = parsed(frames)
-    *seen, end = [m.get("text", m.get("bytes", m.get("code"))) for m in seen]
-    return Outcome(seen, end, messages, pongs, is_closed)
+    messages, pongs = parse_frames(frames)
+    *received, code = [m.get("text", m.get("bytes", m.get("code"))) for m in received]
+    return Outcome(received, code, messages, pongs, is_closed)
 
 
-async def _rest():
+async def _settle():
     for _ in range(300):
         await asyncio.sleep(0)
 
 
-def parsed(data):
-    """A server's messages and pongs: their order among each other is free."""
+def parse_frames(data):
+    """Return the messages and pongs of a server separately, as their relative order is free."""
     reader = StreamReader()
     reader.feed_data(data)
     reader.feed_eof()
@@ -154,7 +154,7 @@ def parsed(data):
 
 
 def framed(opcode, payload, fin=True, mask=True, rsv1=False):
-    """A frame, right or wrong."""
+    """Return a frame, which may break the protocol."""
     n = len(payload)
     size = n if n < 126 else 126 if n < 2**16 else 127
     head = bytes([fin << 7 | rsv1 << 6 | opcode, mask << 7 | size])
@@ -166,16 +166,16 @@ def framed(opcode, payload, fin=True, mask=True, rsv1=False):
 payloads = st.one_of(
     st.binary(max_size=20),
     st.text(max_size=10).map(str.encode),
-    st.sampled_from([125, 126, 127, 65535, 65536, MOST]).map(bytes),
+    st.sampled_from([125, 126, 127, 65535, 65536, MAX_BYTES]).map(bytes),
 )
-usual = st.one_of(
+ordinary = st.one_of(
     st.builds(framed, st.just(Opcode.BINARY), payloads),
     st.builds(framed, st.just(Opcode.TEXT), st.text(max_size=20).map(str.encode)),
 )
 fragments = st.lists(st.binary(max_size=9), min_size=2, max_size=4).map(
-    lambda parts: b"".join(
-        framed(Opcode.BINARY if k == 0 else Opcode.CONT, part, fin=k == len(parts) - 1)
-        for k, part in enumerate(parts)
+    lambda chunks: b"".join(
+        framed(Opcode.BINARY if k == 0 else Opcode.CONT, chunk, fin=k == len(chunks) - 1)
+        for k, chunk in enumerate(chunks)
     )
 )
 control = st.one_of(
@@ -185,80 +185,87 @@ control = st.one_of(
         lambda code: framed(Opcode.CLOSE, struct.pack("!H", code) + b"bye")
     ),
 )
-wrong = st.one_of(
+invalid = st.one_of(
     st.binary(min_size=1, max_size=30),
     st.builds(framed, st.just(Opcode.BINARY), payloads, mask=st.just(False)),
     st.builds(framed, st.just(Opcode.BINARY), payloads, rsv1=st.just(True)),
     st.builds(framed, st.sampled_from([Opcode.CONT, Opcode.BINARY]), payloads, fin=st.just(False)),
-    st.just(MOST + 1).map(lambda n: framed(Opcode.BINARY, bytes(n))),
+    st.just(MAX_BYTES + 1).map(lambda n: framed(Opcode.BINARY, bytes(n))),
     st.just(b"\x89\xfe\x00\x7e" + bytes(4 + 126)),  # a ping that is too long
 )
-streams = st.lists(st.one_of(usual, usual, fragments, control, wrong), max_size=12)
+streams = st.lists(st.one_of(ordinary, ordinary, fragments, control, invalid), max_size=12)
 
 
 @settings(deadline=None, max_examples=300)
 @given(frames=streams, cuts=st.lists(st.integers(0, 2**20), max_size=8))
 @example(frames=[framed(Opcode.BINARY, b"x")] * 200, cuts=[])
 @example(frames=[framed(Opcode.BINARY, b"x" * 50)] * 99, cuts=list(range(0, 5000, 7)))
-def test_every_stream_of_bytes_comes_to_the_same(frames, cuts):
+def test_any_stream_of_bytes_has_the_same_outcome_as_in_the_library(frames, cuts):
     data = b"".join(frames)
     bounds = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     chunks = [data[a:b] for a, b in itertools.pairwise(bounds)]
 
     async def both():
-        ours = await outcome(WebsocketProtocol, chunks)
-        assume(ours.end != 1007)  # after text that is none, the library goes on reading
-        theirs = await outcome(WebSocketsSansIOProtocol, chunks)
-        assert ours.is_closed == theirs.is_closed
-        # Of what comes in one piece with an error, the library passes over what came before;
-        # and of two errors it may tell the second.
-        assert ours.end == theirs.end or {ours.end, theirs.end} <= ERRORS
-        for ours_, theirs_ in ((ours.seen, theirs.seen), (ours.pongs, theirs.pongs)):
-            assert ours_[: len(theirs_)] == theirs_
-            assert ours.end in ERRORS or ours_ == theirs_
-        for found in (ours, theirs):  # closing may overtake the app's answers
-            assert found.echoed == found.seen[: len(found.echoed)]
-            assert found.is_closed or found.echoed == found.seen
+        fast = await outcome(WebsocketProtocol, chunks)
+        assume(fast.code != 1007)  # after invalid UTF-8, the library continues to read
+        library = await outcome(WebSocketsSansIOProtocol, chunks)
+        assert fast.is_closed == library.is_closed
+        # If an error arrives in one piece with earlier messages, the library discards them. If
+        # there are two errors, it may report the second one.
+        assert fast.code == library.code or {fast.code, library.code} <= ERRORS
+        for a, b in ((fast.received, library.received), (fast.pongs, library.pongs)):
+            assert a[: len(b)] == b
+            assert fast.code in ERRORS or a == b
+        for result in (fast, library):  # the close frame may overtake responses of the app
+            assert result.echoed == result.received[: len(result.echoed)]
+            assert result.is_closed or result.echoed == result.received
 
     asyncio.run(both())
 
 
-async def test_text_that_is_none_closes_the_connection_with_1007_and_nothing_is_logged(caplog):
+async def test_invalid_utf_8_closes_the_connection_with_1007_and_logs_nothing(caplog):
     data = (
         framed(Opcode.BINARY, b"before") + framed(Opcode.TEXT, b"\x80") + framed(Opcode.PING, b"")
     )
-    found = await outcome(WebsocketProtocol, [data])
-    assert (found.seen, found.end, found.pongs, found.is_closed) == ([b"before"], 1007, [], True)
+    result = await outcome(WebsocketProtocol, [data])
+    assert (result.received, result.code, result.pongs, result.is_closed) == (
+        [b"before"],
+        1007,
+        [],
+        True,
+    )
     assert not caplog.records
 
 
-async def test_what_comes_before_the_app_has_accepted_is_left_to_the_library():
+async def test_messages_before_the_app_accepts_are_not_lost():
     frames = b"".join(framed(Opcode.BINARY, bytes([k])) for k in range(40))
-    found = await outcome(WebsocketProtocol, [frames[:100], frames[100:]], in_haste=True)
-    assert found.seen == found.echoed == [bytes([k]) for k in range(40)]
+    result = await outcome(WebsocketProtocol, [frames[:100], frames[100:]], before_accept=True)
+    assert result.received == result.echoed == [bytes([k]) for k in range(40)]
 
 
 @pytest.mark.parametrize(
-    ("heard", "paused", "is_closed"),
+    ("sends_data", "is_paused", "is_closed"),
     [(False, False, True), (True, False, False), (False, True, False)],
 )
-def test_a_client_is_given_up_only_if_it_could_have_been_heard(heard, paused, is_closed):
-    """What answers a ping may wait behind what has not been read yet."""
+def test_missing_pong_closes_only_a_silent_connection_that_is_being_read(
+    sends_data, is_paused, is_closed
+):
+    """A pong may be queued behind data that was not read yet."""
 
     async def main():
         async def app(scope, receive, send):
             await receive()
             await send({"type": "websocket.accept"})
-            if not paused:
+            if not is_paused:
                 await receive()
             await asyncio.sleep(100)
 
         protocol, transport = connected(app, ws_ping_interval=20.0, ws_ping_timeout=20.0)
-        await _rest()
+        await _settle()
         await asyncio.sleep(30)
-        if heard:
+        if sends_data:
             protocol.data_received(framed(Opcode.BINARY, b"x"))
-        if paused:
+        if is_paused:
             protocol.data_received(framed(Opcode.BINARY, b"x") * 20)
         await asyncio.sleep(40)
         assert transport.is_closed is is_closed
@@ -268,7 +275,7 @@ def test_a_client_is_given_up_only_if_it_could_have_been_heard(heard, paused, is
     run(main())
 
 
-async def test_what_a_blocked_app_does_not_read_stays_out_of_memory():
+async def test_reading_pauses_while_the_app_does_not_take_messages():
     accepted = asyncio.Event()
 
     async def app(scope, receive, send):
@@ -277,7 +284,7 @@ async def test_what_a_blocked_app_does_not_read_stays_out_of_memory():
         await accepted.wait()
 
     protocol, transport = connected(app)
-    await _rest()
+    await _settle()
     sent = 0
     while not transport.is_paused:
         protocol.data_received(framed(Opcode.BINARY, bytes(30_000)))
@@ -285,4 +292,4 @@ async def test_what_a_blocked_app_does_not_read_stays_out_of_memory():
     assert sent == 3
     assert protocol.queue.qsize() == 3
     accepted.set()
-    await _rest()
+    await _settle()
