@@ -14,7 +14,7 @@ from neuroasync.core.engine.policies import Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train import SpikingNetwork, make_batch, scale_to_firing_rate
 from neuroasync.train.losses import vote_loss
-from neuroasync.train.torch_engine.forward import run_dense
+from neuroasync.train.torch_engine.forward import run_torch_engine
 
 __all__ = ["GROUP_SIZE", "STEPS", "TIMESTEPS", "Step", "Task"]
 
@@ -89,7 +89,7 @@ def dense_step(task: Task, model: Model) -> Step:
     def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
         batch = make_batch(model, samples, range(len(samples)), range(len(samples)))
         optimizer.zero_grad()
-        run = run_dense(weights, packed, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
+        run = run_torch_engine(weights, packed, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
         _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         return run.votes.detach().sum(1), _by_connection(weights.grad, model)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.datasets.user_data import UserFiles
 from neuroasync.errors import DatasetError
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "TopologyOption",
     "TrainFileOption",
     "ValidationFileOption",
-    "check_own",
-    "own_files",
+    "check_user_files",
+    "user_files",
 ]
 
 TrainFileOption = Annotated[
@@ -51,7 +51,7 @@ TopologyOption = Annotated[
 ]  # fmt: skip
 
 
-def own_files(train: Path | None, validation: Path | None, test: Path | None) -> OwnFiles | None:
+def user_files(train: Path | None, validation: Path | None, test: Path | None) -> UserFiles | None:
     """The files that are named; None if there are none.
 
     Raises:
@@ -62,7 +62,7 @@ def own_files(train: Path | None, validation: Path | None, test: Path | None) ->
     if train is None:
         return None
     try:
-        return OwnFiles(
+        return UserFiles(
             train=str(train),
             validation=None if validation is None else str(validation),
             test=None if test is None else str(test),
@@ -71,7 +71,9 @@ def own_files(train: Path | None, validation: Path | None, test: Path | None) ->
         raise CliError(f"--{error}" if isinstance(error, DatasetError) else str(error)) from error
 
 
-def check_own(own: OwnFiles | None, topology: str | None, *, dataset: object, data: object) -> None:
+def check_user_files(
+    own: UserFiles | None, topology: str | None, *, dataset: object, data: object
+) -> None:
     """Raise CliError unless files of one's own come with a network, and with no data set.
 
     Args:

@@ -7,19 +7,19 @@ import numpy as np
 
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.npz import Field
-from neuroasync.datasets.dataset import About, Dataset, of_two_files
+from neuroasync.datasets.dataset import Dataset, DatasetInfo, dataset_from_files
 from neuroasync.datasets.files import (
     checked_labels,
     checked_offsets,
+    raise_dataset_error,
     read_file,
-    refuse,
     shipped_arrays,
 )
 from neuroasync.encoders import encode_delta
 
 __all__ = ["load_braille"]
 
-_BRAILLE: Final = About(
+_BRAILLE: Final = DatasetInfo(
     name="braille",
     title="Tactile Braille Letters",
     classes=("space", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
@@ -39,7 +39,7 @@ def load_braille(folder: Path | None) -> Dataset:
     The whole set ships: 918 samples to train and to validate, 216 to test. A taxel spikes
     whenever it has moved by 2 of its units (the raw value is from 0 to 255).
     """
-    return of_two_files(_BRAILLE, (_part(folder, "train"), _part(folder, "test")))
+    return dataset_from_files(_BRAILLE, (_part(folder, "train"), _part(folder, "test")))
 
 
 def _part(folder: Path | None, part: str) -> SpikeTrains:
@@ -57,6 +57,8 @@ def _part(folder: Path | None, part: str) -> SpikeTrains:
     offsets = checked_offsets(arrays["offsets"], len(taxels), path)
     labels = checked_labels(arrays["labels"], 27, len(offsets) - 1, path)
     if taxels.shape[1] != 12 or np.any(np.diff(offsets) < 1):
-        refuse(path, f"taxels: {taxels.shape[1]} a row, expected 12, and no empty sample")
+        raise_dataset_error(
+            path, f"taxels: {taxels.shape[1]} a row, expected 12, and no empty sample"
+        )
     signals = np.split(taxels, offsets[1:-1])
     return encode_delta(signals, _TAXEL_STEP, _TAXEL_US, labels)

@@ -10,14 +10,14 @@ import numpy as np
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.datasets.folds import Ints, Split, hold_out
 
-__all__ = ["About", "Dataset", "Encode", "Samples", "join", "of_two_files"]
+__all__ = ["Dataset", "DatasetInfo", "Encode", "LazySamples", "dataset_from_files", "join"]
 
 Encode: TypeAlias = Callable[[Ints, int], SpikeTrains]
 """Gives the samples of these numbers under this draw (0, 1, ...) of the code."""
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class DatasetInfo:
     """What is known of a set before any sample is read; see :class:`Dataset`."""
 
     name: str
@@ -30,7 +30,7 @@ class About:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class LazySamples:
     """All samples of a set, by number, encoded when they are asked for.
 
     Attributes:
@@ -58,15 +58,15 @@ class Dataset:
     """A data set. A part is encoded when it is first asked for, and kept.
 
     Attributes:
-        about: what the properties of the same names tell.
+        info: what the properties of the same names tell.
         samples: all of them, by number.
         split: the numbers of each part.
         encodings_per_image: how many times each training sample is encoded.
         coding: how its pixels become spikes; None where its samples are spikes already.
     """
 
-    about: About
-    samples: Samples
+    info: DatasetInfo
+    samples: LazySamples
     split: Split
     encodings_per_image: int = 1
     coding: str | None = None
@@ -80,7 +80,10 @@ class Dataset:
         """
         numbers = self.split.train
         return join(
-            [self.samples.encode(numbers, draw) for draw in range(self.encodings_per_image)]
+            [
+                self.samples.encode(numbers, encoding_index)
+                for encoding_index in range(self.encodings_per_image)
+            ]
         )
 
     @cached_property
@@ -96,37 +99,37 @@ class Dataset:
     @property
     def name(self) -> str:
         """As :func:`~neuroasync.datasets.load_dataset` takes it."""
-        return self.about.name
+        return self.info.name
 
     @property
     def title(self) -> str:
         """As its authors call it."""
-        return self.about.title
+        return self.info.title
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, by label."""
-        return self.about.classes
+        return self.info.classes
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of the events; polarity comes first (0 off, 1 on), then y, x or the channel."""
-        return self.about.input_shape
+        return self.info.input_shape
 
     @property
     def timestep_us(self) -> int:
         """A timestep to begin with, µs. The events are not binned to it."""
-        return self.about.timestep_us
+        return self.info.timestep_us
 
     @property
     def licence(self) -> str:
         """Of the samples."""
-        return self.about.licence
+        return self.info.licence
 
     @property
     def credit(self) -> str:
         """Whom to name."""
-        return self.about.credit
+        return self.info.credit
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -230,8 +233,8 @@ def join(parts: list[SpikeTrains]) -> SpikeTrains:
     )
 
 
-def of_two_files(
-    about: About,
+def dataset_from_files(
+    info: DatasetInfo,
     parts: tuple[SpikeTrains, SpikeTrains],
     group: Ints | None = None,
     groups: tuple[str, ...] = (),
@@ -239,15 +242,15 @@ def of_two_files(
     """A set whose events are all there already.
 
     Args:
-        about: the set.
+        info: the set.
         parts: what its training file has, and its test file; both have labels.
         group: i64[samples], index into ``groups``, of the first part, then of the second.
         groups: names.
     """
     spikes = join(list(parts))
     labels = np.zeros(0, np.int64) if spikes.labels is None else spikes.labels
-    samples = Samples(labels, lambda chosen, _: spikes.take(chosen), group=group, groups=groups)
+    samples = LazySamples(labels, lambda chosen, _: spikes.take(chosen), group=group, groups=groups)
     numbers = np.arange(len(spikes))
     first_test = len(parts[0])
     split = hold_out(numbers[:first_test], numbers[first_test:], samples.strata)
-    return Dataset(about, samples, split)
+    return Dataset(info, samples, split)

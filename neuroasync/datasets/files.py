@@ -42,8 +42,8 @@ __all__ = [
     "checked_labels",
     "checked_offsets",
     "data_folder",
+    "raise_dataset_error",
     "read_file",
-    "refuse",
     "shipped_arrays",
 ]
 
@@ -94,7 +94,7 @@ def read_file(
     try:
         return read_arrays(path, fields, limits.MAX_SPIKE_FILE_BYTES, DatasetError, skipped)
     except DatasetError as error:
-        refuse(path, error)
+        raise_dataset_error(path, error)
 
 
 def shipped_arrays(name: str, fields: Mapping[str, Field]) -> Arrays:
@@ -111,10 +111,12 @@ def checked_labels(labels: NDArray[Any], classes: int, samples: int, path: Path 
         DatasetError: there are others than 0 to ``classes - 1``, or not one a sample.
     """
     if labels.size != samples:
-        refuse(path, f"labels: {labels.size} of them, expected one for {samples} samples")
+        raise_dataset_error(
+            path, f"labels: {labels.size} of them, expected one for {samples} samples"
+        )
     if labels.max(initial=0) >= classes:
         at = int(np.argmax(labels >= classes))
-        refuse(path, f"labels[{at}]: {labels[at]}, expected 0 to {classes - 1}")
+        raise_dataset_error(path, f"labels[{at}]: {labels[at]}, expected 0 to {classes - 1}")
     return labels.astype(np.int64)
 
 
@@ -126,11 +128,13 @@ def checked_offsets(offsets: Ints, rows: int, path: Path | str) -> Ints:
     """
     right = offsets.size > 1 and offsets[0] == 0 and offsets[-1] == rows
     if not right or np.any(offsets[1:] < offsets[:-1]):
-        refuse(path, f"offsets: expected ascending from 0 to {rows}, one more than samples")
+        raise_dataset_error(
+            path, f"offsets: expected ascending from 0 to {rows}, one more than samples"
+        )
     return offsets
 
 
-def refuse(path: Path | str, problem: object) -> NoReturn:
+def raise_dataset_error(path: Path | str, problem: object) -> NoReturn:
     """Raise DatasetError: what is wrong, with the file's name first."""
     said, name = str(problem), repr(str(path))
     raise DatasetError(said if said.startswith(name) else f"{name}: {said}") from (

@@ -83,5 +83,5 @@ def _thinned(part: Ints, most: int | None, strata: Ints) -> Ints:
     """``most`` of the samples, evenly from those in the order of their strata."""
     if most is None or most >= part.size:
         return part
-    in_order = np.argsort(strata[part], kind="stable")
-    return part[np.sort(in_order[np.arange(most) * part.size // most])]
+    by_stratum = np.argsort(strata[part], kind="stable")
+    return part[np.sort(by_stratum[np.arange(most) * part.size // most])]

@@ -8,8 +8,14 @@ from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.formats.npz import Field
-from neuroasync.datasets.dataset import About, Dataset, Samples, join
-from neuroasync.datasets.files import Arrays, checked_labels, read_file, refuse, shipped_arrays
+from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, join
+from neuroasync.datasets.files import (
+    Arrays,
+    checked_labels,
+    raise_dataset_error,
+    read_file,
+    shipped_arrays,
+)
 from neuroasync.datasets.folds import Ints, Split, hold_out
 from neuroasync.encoders import encode_latency, encode_rate, uniforms
 
@@ -33,7 +39,7 @@ _MNIST_TRAIN: Final = 60_000
 
 _FIELDS: Final = {"images": Field("|u1", 3), "labels": Field("|u1")}
 
-_DIGITS: Final = About(
+_DIGITS: Final = DatasetInfo(
     name="digits",
     title="Optical Recognition of Handwritten Digits (UCI), test part",
     classes=tuple("0123456789"),
@@ -42,7 +48,7 @@ _DIGITS: Final = About(
     licence="CC BY 4.0",
     credit="E. Alpaydin and C. Kaynak (1998), doi 10.24432/C50P49",
 )
-_MNIST: Final = About(
+_MNIST: Final = DatasetInfo(
     name="mnist",
     title="MNIST database of handwritten digits",
     classes=tuple("0123456789"),
@@ -87,7 +93,7 @@ def load_mnist(folder: Path | None, coding: Coding, encodings_per_image: int) ->
 
 
 def encode_image(
-    values: NDArray[np.float64], coding: Coding, number: int = 0, draw: int = 0
+    values: NDArray[np.float64], coding: Coding, number: int = 0, encoding_index: int = 0
 ) -> SpikeTrain:
     """One image as the sets' own are encoded.
 
@@ -95,12 +101,12 @@ def encode_image(
         values: f64[height, width], from 0 to 1.
         coding: how cells become spikes.
         number: of the image in its set, from 0, which the rate code draws by.
-        draw: of the code, from 0.
+        encoding_index: of the code, from 0.
 
     Raises:
         ValueError: a value is not in 0..1.
     """
-    return _encoded(values[None], coding, draw, np.array([number]))[0]
+    return _encoded(values[None], coding, encoding_index, np.array([number]))[0]
 
 
 def _mnist_file(folder: Path | None, part: str) -> Arrays:
@@ -113,30 +119,38 @@ def _mnist_file(folder: Path | None, part: str) -> Arrays:
     path = name if folder is None else folder / name
     shape = arrays["images"].shape
     if shape[1:] != (28, 28) or not shape[0]:
-        refuse(path, f"images: shape {shape}, expected [samples, 28, 28], one at least")
+        raise_dataset_error(
+            path, f"images: shape {shape}, expected [samples, 28, 28], one at least"
+        )
     checked_labels(arrays["labels"], 10, shape[0], path)
     return arrays
 
 
-def _samples(values: NDArray[np.generic], labels: Ints, seeds: Ints, coding: Coding) -> Samples:
+def _samples(values: NDArray[np.generic], labels: Ints, seeds: Ints, coding: Coding) -> LazySamples:
     """Images as samples. ``values`` is f64, from 0 to 1, or u1, from 0 to 255."""
     scale = 255 if values.dtype == np.uint8 else 1
 
-    def encode(numbers: Ints, draw: int) -> SpikeTrains:
+    def encode(numbers: Ints, encoding_index: int) -> SpikeTrains:
         batches = [numbers[k : k + _BATCH] for k in range(0, max(len(numbers), 1), _BATCH)]
-        return join([encode_batch(batch, draw) for batch in batches])
+        return join([encode_batch(batch, encoding_index) for batch in batches])
 
-    def encode_batch(numbers: Ints, draw: int) -> SpikeTrains:
+    def encode_batch(numbers: Ints, encoding_index: int) -> SpikeTrains:
         images = np.asarray(values[numbers], np.float64) / scale
-        return _encoded(images, coding, draw, seeds[numbers], labels[numbers])
+        return _encoded(images, coding, encoding_index, seeds[numbers], labels[numbers])
 
-    return Samples(labels, encode)
+    return LazySamples(labels, encode)
 
 
 def _encoded(
-    images: NDArray[np.float64], coding: Coding, draw: int, seeds: Ints, labels: Ints | None = None
+    images: NDArray[np.float64],
+    coding: Coding,
+    encoding_index: int,
+    seeds: Ints,
+    labels: Ints | None = None,
 ) -> SpikeTrains:
     """Images, f64[samples, height, width], as spikes."""
     if coding == "latency":
         return encode_latency(images, _TIMESTEPS, _TIMESTEP_US, labels)
-    return encode_rate(images, _TIMESTEPS, _TIMESTEP_US, _CODING_SEED + draw, labels, seeds)
+    return encode_rate(
+        images, _TIMESTEPS, _TIMESTEP_US, _CODING_SEED + encoding_index, labels, seeds
+    )

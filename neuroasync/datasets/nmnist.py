@@ -7,12 +7,12 @@ import numpy as np
 
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.npz import Field
-from neuroasync.datasets.dataset import About, Dataset, of_two_files
+from neuroasync.datasets.dataset import Dataset, DatasetInfo, dataset_from_files
 from neuroasync.datasets.files import (
     checked_labels,
     checked_offsets,
+    raise_dataset_error,
     read_file,
-    refuse,
     shipped_arrays,
 )
 from neuroasync.datasets.packed_events import PACKED_FIELDS, unpack
@@ -20,7 +20,7 @@ from neuroasync.errors import SpikeFileError
 
 __all__ = ["load_nmnist_small"]
 
-_NMNIST: Final = About(
+_NMNIST: Final = DatasetInfo(
     name="nmnist-small",
     title="N-MNIST, the small subset of the SLAYER tests",
     classes=tuple("0123456789"),
@@ -42,7 +42,7 @@ def load_nmnist_small(folder: Path | None) -> Dataset:
     all that its files have (800 and 100). Time 0 is a sample's first event. The 100 have only 2
     of class 8.
     """
-    return of_two_files(_NMNIST, (_part(folder, "train"), _part(folder, "test")))
+    return dataset_from_files(_NMNIST, (_part(folder, "train"), _part(folder, "test")))
 
 
 def _part(folder: Path | None, part: str) -> SpikeTrains:
@@ -55,7 +55,7 @@ def _part(folder: Path | None, part: str) -> SpikeTrains:
     events = arrays["t"].size
     for name, extent in (("x", 34), ("y", 34), ("p", 2)):
         if arrays[name].size != events or arrays[name].max(initial=0) >= extent:
-            refuse(path, f"{name}: expected {events} values from 0 to {extent - 1}")
+            raise_dataset_error(path, f"{name}: expected {events} values from 0 to {extent - 1}")
     offsets = checked_offsets(arrays["offsets"], events, path)
     labels = checked_labels(arrays["labels"], 10, len(offsets) - 1, path)
     t, sizes = arrays["t"].astype(np.int64), np.diff(offsets)
@@ -65,4 +65,4 @@ def _part(folder: Path | None, part: str) -> SpikeTrains:
         index = (p * 34 + y) * 34 + x
         return SpikeTrains(t - np.repeat(starts, sizes), index, offsets, labels, (2, 34, 34))
     except SpikeFileError as error:
-        refuse(path, error)
+        raise_dataset_error(path, error)

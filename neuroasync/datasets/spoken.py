@@ -8,13 +8,13 @@ import numpy as np
 from neuroasync.cochlea import encode_sound
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.npz import Field
-from neuroasync.datasets.dataset import About, Dataset, Samples, of_two_files
+from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, dataset_from_files
 from neuroasync.datasets.files import (
     Arrays,
     checked_labels,
     checked_offsets,
+    raise_dataset_error,
     read_file,
-    refuse,
     shipped_arrays,
 )
 from neuroasync.datasets.folds import Ints, hold_out
@@ -22,7 +22,7 @@ from neuroasync.datasets.packed_events import PACKED_FIELDS, unpack
 
 __all__ = ["load_spoken_digits"]
 
-_SPOKEN: Final = About(
+_SPOKEN: Final = DatasetInfo(
     name="spoken-digits",
     title="Free Spoken Digit Dataset",
     classes=tuple("0123456789"),
@@ -52,7 +52,7 @@ def load_spoken_digits(folder: Path | None) -> Dataset:
         shipped = [shipped_arrays(f"spoken-digits-{part}.npz", _PACKED_FIELDS) for part in _PARTS]
         speaker = np.concatenate([arrays["speaker"] for arrays in shipped]).astype(np.int64)
         parts = (unpack(shipped[0]), unpack(shipped[1]))
-        return of_two_files(_SPOKEN, parts, speaker, _SPEAKERS)
+        return dataset_from_files(_SPOKEN, parts, speaker, _SPEAKERS)
     files = [_sound_file(folder, part) for part in _PARTS]
     sounds = [
         arrays["wav"][a:b]
@@ -65,10 +65,10 @@ def load_spoken_digits(folder: Path | None) -> Dataset:
     )
     rate, numbers = int(files[0]["sample_rate"]), np.arange(len(labels))
 
-    def encode(chosen: Ints, _draw: int) -> SpikeTrains:
+    def encode(chosen: Ints, _encoding_index: int) -> SpikeTrains:
         return encode_sound([sounds[k] for k in chosen], rate, labels[chosen])
 
-    samples = Samples(labels, encode, group=speaker, groups=_SPEAKERS)
+    samples = LazySamples(labels, encode, group=speaker, groups=_SPEAKERS)
     first_test = len(files[0]["labels"])
     split = hold_out(numbers[:first_test], numbers[first_test:], samples.strata)
     return Dataset(_SPOKEN, samples, split)
@@ -81,8 +81,10 @@ def _sound_file(folder: Path, part: str) -> Arrays:
     offsets = checked_offsets(arrays["offsets"], arrays["wav"].size, path)
     checked_labels(arrays["labels"], 10, len(offsets) - 1, path)
     if arrays["sample_rate"] != 8000:
-        refuse(path, f"sample_rate: {arrays['sample_rate']}, expected 8000 Hz")
+        raise_dataset_error(path, f"sample_rate: {arrays['sample_rate']}, expected 8000 Hz")
     speaker = arrays["speaker"]
     if speaker.size != len(offsets) - 1 or speaker.max() >= len(_SPEAKERS):
-        refuse(path, f"speaker: expected {len(offsets) - 1} values from 0 to {len(_SPEAKERS) - 1}")
+        raise_dataset_error(
+            path, f"speaker: expected {len(offsets) - 1} values from 0 to {len(_SPEAKERS) - 1}"
+        )
     return arrays

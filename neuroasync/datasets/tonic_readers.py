@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
-from neuroasync.datasets.dataset import About, Dataset, Samples
+from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples
 from neuroasync.datasets.files import DATA_VARIABLE
 from neuroasync.datasets.folds import Ints, hold_out
 from neuroasync.errors import DatasetError
 
-__all__ = ["TONIC_SETS", "EventReader", "load_tonic", "of_readers"]
+__all__ = ["TONIC_SETS", "EventReader", "dataset_from_readers", "load_tonic"]
 
 
 class EventReader(Protocol):
@@ -42,14 +42,14 @@ class _Set:
     Attributes:
         reader: class of ``tonic.datasets``.
         grouped_by: attribute that tells who made each sample; "" if none does.
-        any_clock: time 0 is a sample's first event, not the clock's.
-        about: the set.
+        rebase_time: time 0 is a sample's first event, not the clock's.
+        info: the set.
     """
 
     reader: str
     grouped_by: str
-    any_clock: bool
-    about: About
+    rebase_time: bool
+    info: DatasetInfo
 
 
 _DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -58,7 +58,7 @@ _ZIFFERN: Final = (
 )  # fmt: skip
 
 TONIC_SETS: Final = {
-    "nmnist": _Set("NMNIST", "", True, About(
+    "nmnist": _Set("NMNIST", "", True, DatasetInfo(
         name="nmnist",
         title="N-MNIST",
         classes=tuple("0123456789"),
@@ -67,7 +67,7 @@ TONIC_SETS: Final = {
         licence="CC BY-SA 4.0",
         credit="G. Orchard, A. Jayawant, G. K. Cohen and N. Thakor, Front. Neurosci. 9:437 (2015)",
     )),
-    "shd": _Set("SHD", "speaker", False, About(
+    "shd": _Set("SHD", "speaker", False, DatasetInfo(
         name="shd",
         title="Spiking Heidelberg Digits",
         classes=(*_DIGITS, *_ZIFFERN),
@@ -76,7 +76,7 @@ TONIC_SETS: Final = {
         licence="CC BY 4.0",
         credit="B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS 33:2744 (2022)",
     )),
-    "dvs-gesture": _Set("DVSGesture", "users", True, About(
+    "dvs-gesture": _Set("DVSGesture", "users", True, DatasetInfo(
         name="dvs-gesture",
         title="DVS128 Gesture",
         classes=(
@@ -118,51 +118,51 @@ def load_tonic(name: str, folder: Path | None) -> Dataset:
             f"{str(folder)!r}: Tonic can neither read nor download {chosen.reader} there: "
             f"{str(error) or type(error).__name__:.200}"
         ) from error
-    return of_readers(chosen.about, train, test, chosen.grouped_by, chosen.any_clock)
+    return dataset_from_readers(chosen.info, train, test, chosen.grouped_by, chosen.rebase_time)
 
 
-def of_readers(
-    about: About, train: EventReader, test: EventReader, grouped_by: str, any_clock: bool
+def dataset_from_readers(
+    info: DatasetInfo, train: EventReader, test: EventReader, grouped_by: str, rebase_time: bool
 ) -> Dataset:
     """The data set of two readers. Nothing but classes is read yet.
 
     Args:
-        about: the set; what lies outside of its shape or classes is an error.
+        info: the set; what lies outside of its shape or classes is an error.
         train: the training samples, of which some will validate.
         test: the test samples.
         grouped_by: attribute of the readers, one value a sample, by which ``leave_out`` tells
             them apart; "" if there is none.
-        any_clock: count a sample's time from its first event.
+        rebase_time: count a sample's time from its first event.
 
     Raises:
         DatasetError: a class is out of range.
     """
     readers, first_test = (train, test), len(train)
-    labels = np.concatenate([_labels(about, reader) for reader in readers])
+    labels = np.concatenate([_labels(info, reader) for reader in readers])
     group, groups = _groups(readers, grouped_by)
 
-    def encode(chosen: Ints, _draw: int) -> SpikeTrains:
+    def encode(chosen: Ints, _encoding_index: int) -> SpikeTrains:
         trains = []
         for k in chosen.tolist():
             reader, at = (train, k) if k < first_test else (test, k - first_test)
-            trains.append(_spike_train(about, reader, at, any_clock))
-        return SpikeTrains.from_trains(trains, about.input_shape, labels[chosen])
+            trains.append(_spike_train(info, reader, at, rebase_time))
+        return SpikeTrains.from_trains(trains, info.input_shape, labels[chosen])
 
-    samples = Samples(labels, encode, group=group, groups=groups)
+    samples = LazySamples(labels, encode, group=group, groups=groups)
     numbers = np.arange(len(labels))
     split = hold_out(numbers[:first_test], numbers[first_test:], samples.strata)
-    return Dataset(about, samples, split)
+    return Dataset(info, samples, split)
 
 
-def _labels(about: About, reader: EventReader) -> Ints:
+def _labels(info: DatasetInfo, reader: EventReader) -> Ints:
     """Of every sample: as Tonic lists them where it does, else sample by sample."""
     listed: Sequence[Any] = getattr(reader, "targets", ())
     found = listed if len(listed) else [reader[k][1] for k in range(len(reader))]
     labels = np.asarray(found, np.int64)
-    if labels.shape != (len(reader),) or not np.all((labels >= 0) & (labels < len(about.classes))):
+    if labels.shape != (len(reader),) or not np.all((labels >= 0) & (labels < len(info.classes))):
         raise DatasetError(
-            f"{about.name}: classes {np.unique(labels)!s:.80} of {labels.size} samples, "
-            f"expected 0 to {len(about.classes) - 1} of {len(reader)}"
+            f"{info.name}: classes {np.unique(labels)!s:.80} of {labels.size} samples, "
+            f"expected 0 to {len(info.classes) - 1} of {len(reader)}"
         )
     return labels
 
@@ -177,19 +177,19 @@ def _groups(
     return group.astype(np.int64), tuple(map(str, names.tolist()))
 
 
-def _spike_train(about: About, reader: EventReader, at: int, any_clock: bool) -> SpikeTrain:
+def _spike_train(info: DatasetInfo, reader: EventReader, at: int, rebase_time: bool) -> SpikeTrain:
     try:
         events, _ = reader[at]
         t_us = events["t"].astype(np.int64)
-        axes = ("p", "y", "x")[-len(about.input_shape) :]
+        axes = ("p", "y", "x")[-len(info.input_shape) :]
         where = [events[axis].astype(np.int64) for axis in axes]
-        if any_clock and t_us.size:
+        if rebase_time and t_us.size:
             t_us = t_us - t_us.min()
-        index = np.ravel_multi_index(tuple(where), about.input_shape)
+        index = np.ravel_multi_index(tuple(where), info.input_shape)
         order = np.argsort(t_us, kind="stable")  # some recordings step back by a few µs
         return SpikeTrain(t_us[order], index[order])
     except Exception as error:  # a damaged file makes each reader fail in its own way
         raise DatasetError(
-            f"{about.name}: sample {at} of {type(reader).__name__}: "
+            f"{info.name}: sample {at} of {type(reader).__name__}: "
             f"{str(error) or type(error).__name__:.200}"
         ) from error

@@ -10,15 +10,15 @@ import numpy as np
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.spike_file import read_spikes
 from neuroasync.core.model.topology import parse_topology
-from neuroasync.datasets.dataset import About, Dataset, Samples, join
+from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, join
 from neuroasync.datasets.folds import Split, hold_out
 from neuroasync.errors import DatasetError
 
-__all__ = ["OwnFiles", "own_dataset"]
+__all__ = ["UserFiles", "user_dataset"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnFiles:
+class UserFiles:
     """Paths of spike files with labels.
 
     Attributes:
@@ -55,7 +55,7 @@ class OwnFiles:
             ModelError: the text cannot be read.
         """
         model = parse_topology(topology)
-        return own_dataset(
+        return user_dataset(
             Path(self.train).name,
             read_spikes(self.train),
             validation=None if self.validation is None else read_spikes(self.validation),
@@ -65,7 +65,7 @@ class OwnFiles:
         )
 
 
-def own_dataset(
+def user_dataset(
     name: str,
     train: SpikeTrains,
     *,
@@ -98,7 +98,7 @@ def own_dataset(
     split = Split(*np.split(numbers, np.cumsum(sizes)[:-1]))
     if validation is None:
         split = hold_out(split.train, split.test, labels)
-    about = About(
+    info = DatasetInfo(
         name=name,
         title=name,
         classes=tuple(map(str, range(classes))),
@@ -107,7 +107,7 @@ def own_dataset(
         licence="",
         credit="",
     )
-    return Dataset(about, Samples(labels, lambda chosen, _: spikes.take(chosen)), split)
+    return Dataset(info, LazySamples(labels, lambda chosen, _: spikes.take(chosen)), split)
 
 
 def _check(name: str, given: Mapping[str, SpikeTrains], classes: int) -> None:

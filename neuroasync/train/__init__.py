@@ -10,7 +10,7 @@ except ModuleNotFoundError as error:
         f"training needs {error.name}: install neuroasync with its extra 'train'", name=error.name
     ) from error
 
-from neuroasync.train.autograd_function import Run
+from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.checkpoint import CheckpointError
 from neuroasync.train.config import TrainConfig
@@ -26,7 +26,7 @@ __all__ = [
     "CheckpointError",
     "EpochResult",
     "Fit",
-    "Run",
+    "ForwardResult",
     "SpikingNetwork",
     "Surrogate",
     "TrainConfig",

@@ -10,10 +10,10 @@ from neuroasync.train.batch import Batch
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.surrogate import Surrogate
 
-__all__ = ["Run", "run_record"]
+__all__ = ["ForwardResult", "run_event_record"]
 
 
-class Run(NamedTuple):
+class ForwardResult(NamedTuple):
     """What a batch of B samples came to.
 
     Attributes:
@@ -27,14 +27,14 @@ class Run(NamedTuple):
     labels: Tensor
 
 
-def run_record(
+def run_event_record(
     weights: Tensor,
     recorder: EventRecordRunner,
     batch: Batch,
     settings: RunSettings,
     surrogate: Surrogate,
     dropout: float = 0.0,
-) -> Run:
+) -> ForwardResult:
     """Run a batch through the runtime's kernels; gradients follow the peak rule.
 
     Args:
@@ -49,13 +49,15 @@ def run_record(
         ForwardStepLimitError: a pass took more steps than the settings allow.
     """
     if torch.is_grad_enabled() and weights.requires_grad:
-        return Run(
+        return ForwardResult(
             *_EventRecord.apply(  # type: ignore[no-untyped-call]
                 weights, recorder, batch, settings, surrogate, dropout
             )
         )
     record = recorder.run(weights.detach().numpy(), batch, settings, dropout, keep=False)
-    return Run(*(torch.from_numpy(a) for a in (record.votes, record.spikes, record.labels)))
+    return ForwardResult(
+        *(torch.from_numpy(a) for a in (record.votes, record.spikes, record.labels))
+    )
 
 
 class _EventRecord(torch.autograd.Function):

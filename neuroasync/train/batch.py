@@ -12,7 +12,7 @@ from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
 from neuroasync.train.kernels.random_draws import gather
 
-__all__ = ["Batch", "in_order", "make_batch"]
+__all__ = ["Batch", "make_batch", "sorted_by_time"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def make_batch(
         offsets, times,
     )  # fmt: skip
     if not is_sorted:
-        return make_batch(model, in_order(trains), samples, seeds, duration_us, dropout)
+        return make_batch(model, sorted_by_time(trains), samples, seeds, duration_us, dropout)
     t_us, index = t_us[: offsets[-1]], index[: offsets[-1]]
     end_us = times[0]
     if duration_us is not None:
@@ -94,7 +94,7 @@ def make_batch(
     return Batch(t_us, index, offsets, end_us, passes, drawn)
 
 
-def in_order(trains: SpikeTrains) -> SpikeTrains:
+def sorted_by_time(trains: SpikeTrains) -> SpikeTrains:
     """The same samples with their events in (time, index) order, in which batches have them.
 
     Returns:

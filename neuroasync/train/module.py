@@ -17,7 +17,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
 from neuroasync.core.model.model import Model
-from neuroasync.train.autograd_function import Run, run_record
+from neuroasync.train.autograd_function import ForwardResult, run_event_record
 from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.event_record import EventRecordRunner, check_trainable
 from neuroasync.train.surrogate import Surrogate
@@ -65,7 +65,7 @@ class SpikingNetwork(nn.Module):
         self._recorder = EventRecordRunner(model, threads)
         self.to(self.device)
 
-    def forward(self, batch: Batch, settings: RunSettings, dropout: float = 0.0) -> Run:
+    def forward(self, batch: Batch, settings: RunSettings, dropout: float = 0.0) -> ForwardResult:
         """Run a batch.
 
         Args:
@@ -77,12 +77,12 @@ class SpikingNetwork(nn.Module):
             ForwardStepLimitError: a pass took more steps than the settings allow.
         """
         if self.device.type == "cpu":
-            return run_record(
+            return run_event_record(
                 self.packed(), self._recorder, batch, settings, self.surrogate, dropout
             )
-        from neuroasync.train.torch_engine.forward import run_dense
+        from neuroasync.train.torch_engine.forward import run_torch_engine
 
-        return run_dense(
+        return run_torch_engine(
             self.packed(), self._recorder.packed, batch, settings, self.surrogate, dropout
         )
 

@@ -29,7 +29,7 @@ __all__ = [
     "Recipes",
     "Training",
     "for_input",
-    "own_recipes",
+    "recipes_for_topology",
     "recipes_of",
 ]
 
@@ -89,7 +89,7 @@ def recipes_of(paper: str, ours: str, config: TrainConfig) -> Recipes:
     }
 
 
-def own_recipes(topology: str) -> Recipes:
+def recipes_for_topology(topology: str) -> Recipes:
     """Recipes for a network of one's own.
 
     Args:

@@ -16,7 +16,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.model import Model
-from neuroasync.train.batch import in_order
+from neuroasync.train.batch import sorted_by_time
 from neuroasync.train.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.kernels.random_draws import shuffle_keys
@@ -129,8 +129,8 @@ def fit(
     for name, trains in (("train", train), ("validation", validation)):
         if trains is not None:
             _check_data(name, trains, model)
-    loop = _Loop(model, in_order(train), config, threads)
-    checked = None if validation is None else in_order(validation)
+    loop = _Loop(model, sorted_by_time(train), config, threads)
+    checked = None if validation is None else sorted_by_time(validation)
     start = fingerprint(model, train) if checkpoint is not None else ""
     if resume:
         if checkpoint is None:
@@ -160,7 +160,7 @@ def evaluate(
     Returns:
         i64[samples], the decisions, -1 for none; and f64[P], spikes per sample of each population.
     """
-    trains = in_order(trains)  # once, not for each batch
+    trains = sorted_by_time(trains)  # once, not for each batch
     labels, spikes = [], np.zeros(len(network.model.populations))
     for start in range(0, len(trains), batch_size):
         which = range(start, min(start + batch_size, len(trains)))

@@ -8,7 +8,7 @@ import pytest
 
 from neuroasync import DatasetError
 from neuroasync.datasets import load_dataset
-from neuroasync.datasets.tonic_readers import TONIC_SETS, of_readers
+from neuroasync.datasets.tonic_readers import TONIC_SETS, dataset_from_readers
 
 GESTURE = np.dtype([("x", np.int16), ("y", np.int16), ("p", bool), ("t", np.int64)])
 SHD = np.dtype([("t", int), ("x", int), ("p", int)])
@@ -35,8 +35,8 @@ def gestures(n, **listed):
 
 
 def test_camera_events_are_ordered_by_time_from_the_first_and_indexed_by_polarity_y_x():
-    about = TONIC_SETS["dvs-gesture"].about
-    dataset = of_readers(about, gestures(10), gestures(2), "", any_clock=True)
+    info = TONIC_SETS["dvs-gesture"].info
+    dataset = dataset_from_readers(info, gestures(10), gestures(2), "", rebase_time=True)
     assert dataset.test[0].t_us.tolist() == [0, 40]
     assert dataset.test[0].index.tolist() == [127, 128 * 128 + 2 * 128 + 3]
     assert dataset.input_shape == dataset.test.shape == (2, 128, 128)
@@ -46,8 +46,8 @@ def test_camera_events_are_ordered_by_time_from_the_first_and_indexed_by_polarit
 def test_cochlea_events_keep_their_clock_and_need_no_y():
     events = [np.array([(14_000, 699, 1), (21_000, 0, 1)], SHD)] * 10
     reader = Reader(events, np.arange(10), speaker=np.arange(10) // 5 + 7)
-    about = TONIC_SETS["shd"].about
-    dataset = of_readers(about, reader, reader, "speaker", any_clock=False)
+    info = TONIC_SETS["shd"].info
+    dataset = dataset_from_readers(info, reader, reader, "speaker", rebase_time=False)
     assert dataset.train[0].t_us.tolist() == [14_000, 21_000]
     assert dataset.train[0].index.tolist() == [699, 0]
     assert dataset.groups == ("7", "8")
@@ -56,8 +56,8 @@ def test_cochlea_events_keep_their_clock_and_need_no_y():
 
 def test_a_group_that_only_trains_cannot_be_left_out():
     train, test = gestures(10, users=[1, 2] * 5), gestures(2, users=[3, 3])
-    about = TONIC_SETS["dvs-gesture"].about
-    dataset = of_readers(about, train, test, "users", any_clock=True)
+    info = TONIC_SETS["dvs-gesture"].info
+    dataset = dataset_from_readers(info, train, test, "users", rebase_time=True)
     assert len(dataset.leave_out("3").test) == 2
     with pytest.raises(ValueError, match="'1' has no sample in the test part"):
         dataset.leave_out("1")
@@ -72,16 +72,16 @@ def test_a_group_that_only_trains_cannot_be_left_out():
     ],
 )
 def test_a_sample_that_is_not_as_documented_is_named(events, message):
-    about, bad = TONIC_SETS["dvs-gesture"].about, Reader([events], [0])
-    dataset = of_readers(about, gestures(10), bad, "", any_clock=True)
+    info, bad = TONIC_SETS["dvs-gesture"].info, Reader([events], [0])
+    dataset = dataset_from_readers(info, gestures(10), bad, "", rebase_time=True)
     with pytest.raises(DatasetError, match=f"^dvs-gesture: {message}"):
         _ = dataset.test
 
 
 def test_a_class_out_of_range_is_refused():
-    about = TONIC_SETS["dvs-gesture"].about
+    info = TONIC_SETS["dvs-gesture"].info
     with pytest.raises(DatasetError, match=r"^dvs-gesture: classes .*expected 0 to 10"):
-        of_readers(about, gestures(10), Reader([None], [11]), "", any_clock=True)
+        dataset_from_readers(info, gestures(10), Reader([None], [11]), "", rebase_time=True)
 
 
 @pytest.mark.parametrize("name", TONIC_SETS)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from neuroasync import SpikeTrain, SpikeTrains, write_spikes
-from neuroasync.datasets.user_data import OwnFiles, own_dataset
+from neuroasync.datasets.user_data import UserFiles, user_dataset
 from neuroasync.errors import DatasetError, ModelError, SpikeFileError
 
 TOPOLOGY = "timestep_us=2000; input 3; output d4"
@@ -18,7 +18,7 @@ def test_parts_are_the_files_in_order(tmp_path):
     parts = {"train": some(8), "validation": some(3), "test": some(5)}
     for name, spikes in parts.items():
         write_spikes(spikes, tmp_path / f"{name}.npz")
-    files = OwnFiles(**{name: str(tmp_path / f"{name}.npz") for name in parts})
+    files = UserFiles(**{name: str(tmp_path / f"{name}.npz") for name in parts})
     dataset = files.load(TOPOLOGY)
     for name, spikes in parts.items():
         assert getattr(dataset, name) == spikes
@@ -34,18 +34,18 @@ def test_the_file_that_is_learned_from_is_not_one_to_choose_by_or_measure_on(tmp
     train = str(tmp_path / "train.npz")
     for same in (train, str(tmp_path / "x" / ".." / "train.npz"), str(tmp_path / "link.npz")):
         with pytest.raises(DatasetError, match=rf"^{part}: '.*' is the same file as train, '.*tr"):
-            OwnFiles(train=train, **{part: same})
-    OwnFiles(train=train, validation="other.npz", test="other.npz")
+            UserFiles(train=train, **{part: same})
+    UserFiles(train=train, validation="other.npz", test="other.npz")
 
 
 def test_without_a_validation_file_a_fifth_is_held_out():
-    dataset = own_dataset("mine", some(20), test=some(5), timestep_us=1000, classes=4)
+    dataset = user_dataset("mine", some(20), test=some(5), timestep_us=1000, classes=4)
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (16, 4, 5)
     assert dataset.test == some(5)
 
 
 def test_without_a_test_file_there_is_nothing_to_measure_on():
-    assert len(own_dataset("mine", some(20), timestep_us=1000, classes=4).test) == 0
+    assert len(user_dataset("mine", some(20), timestep_us=1000, classes=4).test) == 0
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_without_a_test_file_there_is_nothing_to_measure_on():
 def test_parts_that_do_not_fit_are_refused(parts, says):
     train = parts.pop("train")
     with pytest.raises(DatasetError, match=says):
-        own_dataset("mine", train, **parts, timestep_us=1000, classes=4)
+        user_dataset("mine", train, **parts, timestep_us=1000, classes=4)
 
 
 def test_what_cannot_be_read_says_why(tmp_path):
     with pytest.raises(SpikeFileError, match=r"none\.npz"):
-        OwnFiles(train=str(tmp_path / "none.npz")).load(TOPOLOGY)
+        UserFiles(train=str(tmp_path / "none.npz")).load(TOPOLOGY)
     with pytest.raises(ModelError, match="topology"):
-        OwnFiles(train=str(tmp_path / "none.npz")).load("input 3")
+        UserFiles(train=str(tmp_path / "none.npz")).load("input 3")

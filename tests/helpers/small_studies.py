@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from neuroasync import SpikeTrain, SpikeTrains, write_spikes
-from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.datasets.user_data import UserFiles
 from neuroasync.study import Case, Grid, StudyPlan
 from neuroasync.train import TrainConfig
 from neuroasync.train.recipes import recipes_of
@@ -30,22 +30,22 @@ def task(samples: int, seed: int) -> SpikeTrains:
     return SpikeTrains.from_trains(trains, (12,), labels)
 
 
-def files(folder: Path, seed: int = 0) -> OwnFiles:
+def files(folder: Path, seed: int = 0) -> UserFiles:
     """Spike files of the task, written into ``folder``."""
     paths = {}
     for k, (part, samples) in enumerate({"train": 40, "validation": 12, "test": 12}.items()):
         paths[part] = str(folder / f"{part}.npz")
         write_spikes(task(samples, 10 * seed + k), paths[part])
-    return OwnFiles(**paths)
+    return UserFiles(**paths)
 
 
-def case(own: OwnFiles, **changes) -> Case:
+def case(own: UserFiles, **changes) -> Case:
     recipes = recipes_of(NETWORK.format(0.0, 0.3), NETWORK.format(0.9, 1.0), CONFIG)
     fields = {"name": "task", "dataset": "own", "recipes": recipes, "grid": GRID, "files": own}
     return Case(**fields | changes)
 
 
-def plan(own: OwnFiles, seeds=(0, 1), **changes) -> StudyPlan:
+def plan(own: UserFiles, seeds=(0, 1), **changes) -> StudyPlan:
     return StudyPlan((case(own, **changes),), seeds)
 
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("matplotlib")
 
-from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.datasets.user_data import UserFiles
 from neuroasync.study import StudyPlan, run_study
 from neuroasync.study.results.records import Measured
 from tests.helpers.small_studies import files, plan
@@ -21,7 +21,7 @@ class Finished:
 
     plan: StudyPlan
     folder: Path
-    own: OwnFiles
+    own: UserFiles
     found: list[Measured]
     told: list[tuple[float, str]]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroasync import SpikeTrain, SpikeTrains
-from neuroasync.train.batch import in_order
+from neuroasync.train.batch import sorted_by_time
 
 events = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=6)
 
@@ -16,7 +16,7 @@ def test_samples_are_put_in_order_each_by_itself(samples):
         SpikeTrain(*np.array(sorted(s, key=lambda e: e[0]), np.int64).reshape(-1, 2).T)
         for s in samples
     ]
-    found = in_order(SpikeTrains.from_trains(trains, (4,)))
+    found = sorted_by_time(SpikeTrains.from_trains(trains, (4,)))
     pairs = [list(zip(t.t_us.tolist(), t.index.tolist(), strict=True)) for t in found]
     assert pairs == [sorted(sample) for sample in samples]
 
@@ -25,4 +25,4 @@ def test_samples_are_put_in_order_each_by_itself(samples):
 def test_what_is_in_order_stays_as_it_is(samples):
     trains = [SpikeTrain(*np.array(sorted(s), np.int64).reshape(-1, 2).T) for s in samples]
     given_trains = SpikeTrains.from_trains(trains, (4,))
-    assert in_order(given_trains) is given_trains
+    assert sorted_by_time(given_trains) is given_trains

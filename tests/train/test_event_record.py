@@ -15,9 +15,9 @@ from neuroasync.core.model.connections import Dense
 from neuroasync.core.model.model import LIF, Model, Population
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train import Surrogate, make_batch
-from neuroasync.train.autograd_function import run_record
+from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
-from neuroasync.train.torch_engine.forward import run_dense
+from neuroasync.train.torch_engine.forward import run_torch_engine
 from tests.helpers.strategies import models, spike_trains
 
 SURROGATES = [Surrogate(), Surrogate("fast-sigmoid", 2.0), Surrogate("sigmoid", 4.0)]
@@ -47,8 +47,8 @@ def both(model, batch, how, surrogate, dropout=0.0, direction=0):
     flat = recorder.packed.arrays.weights
     results = []
     for run, dtype, extra in (
-        (run_record, torch.float32, recorder),
-        (run_dense, torch.float64, recorder.packed),
+        (run_event_record, torch.float32, recorder),
+        (run_torch_engine, torch.float64, recorder.packed),
     ):
         weights = torch.from_numpy(flat.copy()).to(dtype).requires_grad_()
         out = run(weights, extra, batch, how, surrogate, dropout)
@@ -143,10 +143,12 @@ def test_two_records_of_one_network_do_not_disturb_each_other():
     weights = torch.from_numpy(recorder.packed.arrays.weights.copy()).requires_grad_()
     alone = []
     for k in range(2):
-        out = run_record(weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate())
+        out = run_event_record(
+            weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate()
+        )
         alone.append(torch.autograd.grad(out.votes.sum(), weights)[0])
     outs = [
-        run_record(weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate())
+        run_event_record(weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate())
         for k in range(2)
     ]
     together = torch.autograd.grad(sum(out.votes.sum() for out in outs), weights)[0]
@@ -160,7 +162,7 @@ def test_changing_the_weights_in_place_before_the_walk_back_is_noticed():
     recorder = EventRecordRunner(model, threads=1)
     weights = torch.from_numpy(recorder.packed.arrays.weights.copy()).requires_grad_()
     batch = make_batch(model, data, [0], [0])
-    out = run_record(weights, recorder, batch, RunSettings(), Surrogate())
+    out = run_event_record(weights, recorder, batch, RunSettings(), Surrogate())
     with torch.no_grad():
         weights += 1
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):

@@ -8,10 +8,10 @@ import pytest
 from neuroasync import SpikeTrain, SpikeTrains, read_bundle
 from neuroasync.core.formats.bundle import dump_bundle
 from neuroasync.datasets import load_dataset
-from neuroasync.datasets.user_data import own_dataset
+from neuroasync.datasets.user_data import user_dataset
 from neuroasync.metrics import StopPoint
 from neuroasync.train.recipe_training import train_dataset
-from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, own_recipes
+from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, recipes_for_topology
 from neuroasync.train.stop_rule_search import best_rule, with_stop_rules
 
 
@@ -21,7 +21,7 @@ def some(samples):
     return SpikeTrains.from_trains(trains, (2,), labels)
 
 
-OWN = own_recipes("timestep_us=1000; input 2; a d6; output d2")
+OWN = recipes_for_topology("timestep_us=1000; input 2; a d6; output d2")
 
 
 def short(recipe, **changes):
@@ -44,7 +44,7 @@ def test_only_unlayered_recipes_are_trained_for_queued_input():
 
 
 def test_a_bundle_of_own_samples_says_what_it_was_made_from():
-    dataset = own_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
+    dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
     bundle = train_dataset(dataset, short(OWN["layered"]), name="layered", meta={"by": "me"})
     again = train_dataset(dataset, short(OWN["layered"]), name="layered", meta={"by": "me"})
     assert dump_bundle(bundle) == dump_bundle(again)
@@ -68,7 +68,7 @@ def test_a_bundle_of_images_says_how_they_were_coded():
 
 
 def test_progress_tells_the_batches_and_the_epochs_there_will_be():
-    dataset = own_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
+    dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
     told = []
     recipe = short(OWN["layered"], batch_size=8)
     train_dataset(

@@ -15,11 +15,11 @@ from neuroasync.cli.user_data_options import (
     TopologyOption,
     TrainFileOption,
     ValidationFileOption,
-    check_own,
-    own_files,
+    check_user_files,
+    user_files,
 )
 from neuroasync.datasets.files import data_folder
-from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.datasets.user_data import UserFiles
 
 if TYPE_CHECKING:
     from neuroasync.study import Case
@@ -93,8 +93,8 @@ def study(
     Writes results.json, report.md, report.html, pictures, recordings and the trained bundles.
     After Ctrl-C, the same command goes on where it was, and ends with the same results.
     """  # noqa: D301  # \b keeps the examples' lines
-    own = own_files(train, validation, test)
-    check_own(own, topology, dataset=datasets or regimes, data=data)
+    own = user_files(train, validation, test)
+    check_user_files(own, topology, dataset=datasets or regimes, data=data)
     if own is not None and own.test is None:
         raise CliError("--train: expected --test FILE with it, to measure on")
     if regimes and (datasets or quick):
@@ -130,7 +130,7 @@ def _check_extras() -> None:
 
 
 def _cases(
-    names: list[str], quick: bool, regimes: bool, own: OwnFiles | None, topology: str | None
+    names: list[str], quick: bool, regimes: bool, own: UserFiles | None, topology: str | None
 ) -> "tuple[Case, ...]":
     """What is asked for."""
     from neuroasync.study.design.builtin_cases import CASES, DEFAULT, QUICK, own_case, quickly

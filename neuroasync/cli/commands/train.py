@@ -17,12 +17,12 @@ from neuroasync.cli.user_data_options import (
     TopologyOption,
     TrainFileOption,
     ValidationFileOption,
-    check_own,
-    own_files,
+    check_user_files,
+    user_files,
 )
 from neuroasync.core.formats.bundle import write_bundle
 from neuroasync.datasets import Dataset, load_dataset
-from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.datasets.user_data import UserFiles
 
 if TYPE_CHECKING:
     from neuroasync.train import BatchResult
@@ -149,8 +149,8 @@ def train(
 
     After Ctrl-C, --resume goes on from the checkpoint and ends with the same bits.
     """  # noqa: D301  # \b keeps the examples' lines
-    own = own_files(train, validation, None)
-    check_own(own, topology, dataset=dataset, data=data)
+    own = user_files(train, validation, None)
+    check_user_files(own, topology, dataset=dataset, data=data)
     _check_source(dataset, own, coding)
     name = "own" if dataset is None else dataset.value
     path = output or Path(f"{name}-{recipe.value}.nab")
@@ -178,7 +178,7 @@ def train(
     say(facts([*about, *bundle.meta.items()]))
 
 
-def _check_source(dataset: SetName | None, own: OwnFiles | None, coding: Coding | None) -> None:
+def _check_source(dataset: SetName | None, own: UserFiles | None, coding: Coding | None) -> None:
     """Raise CliError unless there is something to train on, and a coding only for images."""
     if own is None and dataset is None:
         raise CliError("expected a DATASET, or --train FILE and --topology TEXT")
@@ -205,9 +205,9 @@ def _recipe(
     name: str, topology: str | None, recipe: RecipeName, mode: InputName, changes: dict[str, Any]
 ) -> "Recipe":
     """The recipe of that name for a data set, or for a network of one's own."""
-    from neuroasync.train.recipes import RECIPES, for_input, own_recipes
+    from neuroasync.train.recipes import RECIPES, for_input, recipes_for_topology
 
-    recipes = RECIPES[name] if topology is None else own_recipes(topology)
+    recipes = RECIPES[name] if topology is None else recipes_for_topology(topology)
     chosen = recipes[recipe.value]
     if mode is InputName.QUEUED and chosen.config.policy == "layer-sync":
         raise CliError(f"--input queued: goes with an unlayered recipe, not with {recipe.value}")

@@ -144,7 +144,7 @@ def _encode_image_field(value: object, bundle: Bundle, number: int, seed: int) -
             "`image` needs a network whose input is an image of a known coding; send `events`"
         )
     image = _check_image(value, drawing.height, drawing.width)
-    return encode_image(image, drawing.coding, number, draw=seed)
+    return encode_image(image, drawing.coding, number, encoding_index=seed)
 
 
 def _check_image(value: object, height: int, width: int) -> NDArray[np.float64]:

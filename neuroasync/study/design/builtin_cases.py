@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.datasets.user_data import UserFiles
 from neuroasync.study.design.case import Case
-from neuroasync.train.recipes import ENCODINGS_PER_IMAGE, RECIPES, Recipe, own_recipes
+from neuroasync.train.recipes import ENCODINGS_PER_IMAGE, RECIPES, Recipe, recipes_for_topology
 
 __all__ = ["CASES", "DEFAULT", "QUICK", "own_case", "quickly"]
 
@@ -70,6 +70,6 @@ def _shorter(recipe: Recipe, epochs: int) -> Recipe:
     return replace(recipe, config=replace(config, epochs=fewer, layered_epochs=layered))
 
 
-def own_case(files: OwnFiles, topology: str) -> Case:
+def own_case(files: UserFiles, topology: str) -> Case:
     """The case of files of one's own."""
-    return Case(name="own", dataset="own", recipes=own_recipes(topology), files=files)
+    return Case(name="own", dataset="own", recipes=recipes_for_topology(topology), files=files)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from neuroasync.core.engine.policies import make_policy
 from neuroasync.core.engine.run_settings import InputMode, RunOptions, RunSettings
 from neuroasync.datasets.images import Coding
-from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.datasets.user_data import UserFiles
 from neuroasync.train.recipes import TRAININGS, Recipe, Recipes, Training, for_input
 
 __all__ = ["GROUP_SIZE", "Case", "Grid", "Mode", "StudyPlan", "network_name"]
@@ -89,7 +89,7 @@ class Case:
     max_train: int | None = None
     max_measured: int | None = None
     grid: Grid = field(default_factory=Grid)
-    files: OwnFiles | None = None
+    files: UserFiles | None = None
 
     def __post_init__(self) -> None:
         """Check the name, the trainings and the grid."""

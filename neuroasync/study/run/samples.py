@@ -35,7 +35,7 @@ class Samples:
 
     Raises:
         ValueError, ImportError: the data set cannot be loaded; see ``load_dataset`` and
-            ``OwnFiles.load``.
+            ``UserFiles.load``.
     """
 
     def __init__(self, case: Case, data_dir: str | None) -> None:

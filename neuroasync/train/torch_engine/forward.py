@@ -20,7 +20,7 @@ from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.integrate_and_fire import DROPOUT_STREAM
 from neuroasync.errors import ForwardStepLimitError
-from neuroasync.train.autograd_function import Run
+from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
 from neuroasync.train.surrogate import Surrogate
 from neuroasync.train.torch_engine.pass_state import NONE, Pass
@@ -28,18 +28,18 @@ from neuroasync.train.torch_engine.policies import chosen, neuron_keys, signed, 
 from neuroasync.train.torch_engine.synapses import Link, links_of
 from neuroasync.train.torch_engine.tables import Tables
 
-__all__ = ["run_dense"]
+__all__ = ["run_torch_engine"]
 
 
-def run_dense(
+def run_torch_engine(
     weights: Tensor,
     packed: PackedNetwork,
     batch: Batch,
     settings: RunSettings,
     surrogate: Surrogate,
     dropout: float = 0.0,
-) -> Run:
-    """Run a batch in plain torch; see ``train.function.run_record`` for the arguments.
+) -> ForwardResult:
+    """Run a batch in plain torch; see ``train.function.run_event_record`` for the arguments.
 
     ``weights`` may be on any device, and float64: then potentials are still rounded to float32
     where the runtime rounds them, so that spikes are the same, and gradients are exact.
@@ -94,7 +94,7 @@ class _Passes:
         self._due: list[list[tuple[Link, Tensor]]] = [[] for _ in range(t)]
         self._latest = torch.zeros(b, n, dtype=torch.int64, device=flat.device)
 
-    def run(self) -> Run:
+    def run(self) -> ForwardResult:
         tables = self._tables
         for t in range(tables.timesteps):
             self._run_pass(t)
@@ -108,7 +108,7 @@ class _Passes:
         best = total.max(1, keepdim=True).values
         latest = torch.where(total == best, self._latest[:, start:stop], 2**62)
         labels = torch.where(best[:, 0] > 0, latest.argmin(1), -1)
-        return Run(votes, spikes, labels)
+        return ForwardResult(votes, spikes, labels)
 
     def _run_pass(self, t: int) -> None:
         tables = self._tables

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.layout import Populations
-from neuroasync.train.autograd_function import Run
+from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
 
 __all__ = ["Tables"]
@@ -101,12 +101,12 @@ class Tables:
             found = found | has
         return chosen
 
-    def nothing(self) -> Run:
+    def nothing(self) -> ForwardResult:
         """What a batch without passes comes to."""
         start, stop = self.output
         votes = torch.zeros(self.samples, 0, stop - start, dtype=self._dtype, device=self._device)
         spikes = votes.new_zeros(self.samples, 0, len(self.bounds))
-        return Run(votes, spikes, torch.full_like(self.passes, -1))
+        return ForwardResult(votes, spikes, torch.full_like(self.passes, -1))
 
     def _values(self, values: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(np.array(values)).to(self._device, self._dtype)

@@ -7,7 +7,7 @@ import pytest
 
 from neuroasync import parse_topology
 from neuroasync.datasets import DATASETS, load_dataset
-from neuroasync.datasets.user_data import OwnFiles
+from neuroasync.datasets.user_data import UserFiles
 from neuroasync.errors import DatasetError
 from neuroasync.study import Grid, Mode, StudyPlan
 from neuroasync.study.design.builtin_cases import CASES, DEFAULT, QUICK, own_case, quickly
@@ -16,7 +16,7 @@ from neuroasync.study.run.samples import Samples
 from neuroasync.train.recipes import Recipe
 from tests.helpers.small_studies import CONFIG, GRID, NETWORK, case, files
 
-OWN = OwnFiles(train="train.npz", test="test.npz")
+OWN = UserFiles(train="train.npz", test="test.npz")
 TONIC = ("nmnist", "shd", "dvs-gesture")
 
 

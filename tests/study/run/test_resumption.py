@@ -45,9 +45,9 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(finished, tmp_path):
 def test_killed_by_the_system_inside_a_training_it_goes_on_from_the_checkpoint(finished, tmp_path):
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
-        "from tests.helpers.small_studies import OwnFiles, plan\n"
+        "from tests.helpers.small_studies import UserFiles, plan\n"
         "from neuroasync.study import run_study\n"
-        "own = OwnFiles(train=sys.argv[3], validation=sys.argv[4], test=sys.argv[5])\n"
+        "own = UserFiles(train=sys.argv[3], validation=sys.argv[4], test=sys.argv[5])\n"
         "told = []\n"
         "def listen(part, what):\n"
         "    told.append(what)\n"
