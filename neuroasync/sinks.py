@@ -1,6 +1,6 @@
-"""Where decisions go: to a function, a queue, a websocket, or lines of JSON.
+"""Sinks of decisions: a function, a queue, a websocket, or lines of JSON.
 
-A sink is a function of one decision, plain or async::
+A sink is a plain or async function that takes one decision::
 
     await pump(session.stream(source), print)
     await pump(session.stream(source), queue.put)  # a BoundedQueue
@@ -26,7 +26,7 @@ from neuroasync.sources.counts import SourceCounts
 __all__ = ["JsonLines", "Sink", "WebsocketSink", "pump"]
 
 Sink: TypeAlias = Callable[[Decision], Awaitable[object] | object]
-"""What takes decisions, one at a time. A plain function must not block."""
+"""A function that takes one decision. A plain function must not block."""
 
 
 async def pump(
@@ -36,38 +36,40 @@ async def pump(
     capacity: int = 64,
     when_full: WhenFull = "block",
 ) -> SourceCounts:
-    """Give each decision to ``sink``, in order, until there are no more.
+    """Pass each decision to ``sink``, in order, until the stream ends.
 
-    Decisions are made while the sink is still at work on those before. Up to ``capacity`` of them
-    wait for it; then ``when_full`` says what happens: no more are made until there is room
-    (``"block"``), the oldest or the newest is dropped, or QueueFullError ends it (``"error"``).
+    Further decisions are made while the sink handles earlier ones. At most ``capacity`` decisions
+    wait for the sink. When the queue is full, ``when_full`` decides: the stream waits
+    (``"block"``), the oldest or newest decision is dropped, or QueueFullError ends the pump
+    (``"error"``).
 
     Cancellation: safe; no task is left behind. Decisions that wait are lost.
 
     Args:
-        decisions: a stream of them; closed in the end if it is an async generator, as those of a
-            session are.
-        sink: where they go.
-        capacity: decisions that wait for the sink.
-        when_full: what to do with one for which there is no room.
+        decisions: a stream of decisions. An async generator, such as that of a session, is closed
+            at the end.
+        sink: the function that takes the decisions.
+        capacity: maximum number of decisions that wait for the sink.
+        when_full: what to do when the queue is full.
 
     Returns:
-        How many the sink took (``accepted``), and how many were lost (``dropped``).
+        Counts of the decisions that the sink received (``accepted``) and that were lost
+        (``dropped``).
 
     Raises:
-        TypeError: ``decisions`` cannot be iterated over, or ``sink`` is no function.
+        TypeError: ``decisions`` is not an async iterable, or ``sink`` is not callable.
         ValueError: ``capacity`` or ``when_full`` is not valid.
-        QueueFullError: there was no room, and ``when_full`` is ``"error"``; the sink has got what
-            waited.
-        Exception: what ``decisions`` or ``sink`` raises.
+        QueueFullError: the queue was full and ``when_full`` is ``"error"``; the sink has received
+            the decisions that waited.
+        Exception: any error of ``decisions`` or ``sink``.
     """
     if not isinstance(decisions, AsyncIterable):
         raise TypeError(
-            f"decisions: {type(decisions).__name__}, expected an async iterable of decisions, such "
-            "as session.stream(source)"
+            "decisions must be an async iterable of decisions, such as session.stream(source), got "
+            f"{type(decisions).__name__}"
         )
     if not callable(sink):
-        raise TypeError(f"sink: {sink!r:.80}, expected a function of a decision")
+        raise TypeError(f"sink must be a function of a decision, got {sink!r:.80}")
     async with (
         closed_after(decisions),
         buffered_items(decisions, capacity, when_full, _one) as waiting,
@@ -84,21 +86,22 @@ def _one(_: Decision) -> int:
 
 
 class _Connection(Protocol):
-    """A websocket, of the library websockets for instance."""
+    """A websocket, for example of the library websockets."""
 
     async def send(self, message: str | bytes, /) -> object: ...
 
 
 class WebsocketSink:
-    """Sends each decision as a message of :mod:`neuroasync.messages`, numbered from 0.
+    """A sink that sends each decision as a message of :mod:`neuroasync.messages`.
 
-    ``latency_ms`` is the decision's ``wall_s``. A peer that does not read makes it wait.
+    Samples are numbered from 0; ``latency_ms`` is the ``wall_s`` of the decision. A peer that does
+    not read makes the sink wait.
 
-    Cancellation: as of the connection.
+    Cancellation: that of ``connection.send``.
 
     Args:
-        connection: what has an async ``send``; the caller's to close.
-        binary: send MessagePack, not JSON.
+        connection: an object with an async method ``send``; the caller closes it.
+        binary: whether to send MessagePack instead of JSON.
     """
 
     def __init__(self, connection: _Connection, *, binary: bool = False) -> None:
@@ -107,7 +110,7 @@ class WebsocketSink:
         self._sample = 0
 
     async def __call__(self, decision: Decision) -> None:
-        """Send it."""
+        """Send a decision."""
         message = format_decision(
             decision, self._sample, decision.wall_s * 1000, binary=self._binary
         )
@@ -116,18 +119,18 @@ class WebsocketSink:
 
 
 class JsonLines:
-    """Writes each decision as a line of JSON, a message of :mod:`neuroasync.messages`.
+    """A sink that writes each decision as a line of JSON; use it in ``async with``.
 
-    Samples are numbered from 0; ``latency_ms`` is the decision's ``wall_s``. Each line is written
-    and flushed in a thread. To be used in ``async with``.
+    The lines are messages of :mod:`neuroasync.messages`. Samples are numbered from 0;
+    ``latency_ms`` is the ``wall_s`` of the decision. Each line is written and flushed in a thread.
 
-    Cancellation: a line that was begun is written to its end.
+    Cancellation: a line is always written completely.
 
     Args:
-        to: path of a file, which is written anew, or a text stream, which stays open.
+        to: path of a file, which is overwritten, or a text stream, which stays open.
 
     Raises:
-        OSError: the file cannot be written; on entering the block, or in it.
+        OSError: the file cannot be written, on entering the block or inside it.
     """
 
     def __init__(self, to: str | os.PathLike[str] | TextIO) -> None:
@@ -137,7 +140,7 @@ class JsonLines:
         self._sample = 0
 
     async def __call__(self, decision: Decision) -> None:
-        """Write a line, and flush it."""
+        """Write the decision as a line and flush it."""
         line = format_decision(decision, self._sample, decision.wall_s * 1000)
         self._sample += decision.is_final
         await asyncio.to_thread(self._write, f"{line!s}\n")
@@ -148,19 +151,19 @@ class JsonLines:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the file."""
         await asyncio.to_thread(self._close)
 
     def _open(self) -> None:
         if isinstance(self._to, str | os.PathLike):
-            self._file = open(self._to, "w", encoding="utf-8")  # noqa: SIM115  # closed with the block
+            self._file = open(self._to, "w", encoding="utf-8")  # noqa: SIM115  # Closed by __aexit__.
         else:
             self._file = self._to
 
     def _write(self, line: str) -> None:
         with self._lock:
             if self._file is None:
-                raise ClosedError("the file is not open; use the sink in an async with block")
+                raise ClosedError("the file is not open; use the sink in an 'async with' block")
             self._file.write(line)
             self._file.flush()
 

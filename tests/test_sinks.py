@@ -61,7 +61,7 @@ async def test_an_async_function_is_waited_for(no_leaks):
     assert found == FIVE
 
 
-async def test_a_queue_takes_what_it_has_room_for(no_leaks):
+async def test_a_queue_accepts_items_up_to_its_capacity(no_leaks):
     queue = na.BoundedQueue(2, "drop-oldest")
     await pump(each(*FIVE), queue.put)
     queue.close()
@@ -92,7 +92,9 @@ async def all_made(decisions, sink):
 @pytest.mark.parametrize(
     ("when_full", "found"), [("drop-oldest", [0, 3, 4]), ("drop-newest", [0, 1, 2])]
 )
-async def test_a_slow_sink_loses_what_was_chosen_and_it_is_counted(when_full, found, no_leaks):
+async def test_a_slow_sink_loses_the_chosen_decisions_and_they_are_counted(
+    when_full, found, no_leaks
+):
     sink = Slow()
     counts = await pump(all_made(FIVE, sink), sink, capacity=2, when_full=when_full)
     assert sink.found == found
@@ -132,7 +134,7 @@ async def test_a_slow_sink_where_that_is_an_error(no_leaks):
     assert sink.found == [0, 1]
 
 
-async def test_what_a_sink_raises_ends_it(no_leaks):
+async def test_an_error_of_the_sink_ends_the_pump(no_leaks):
     def sink(decision):
         if decision.label == 2:
             raise OSError("disk full")
@@ -141,7 +143,7 @@ async def test_what_a_sink_raises_ends_it(no_leaks):
         await pump(each(*FIVE), sink)
 
 
-async def test_what_the_stream_raises_comes_after_what_it_gave(no_leaks):
+async def test_an_error_of_the_stream_follows_its_last_decision(no_leaks):
     found = []
     with pytest.raises(na.ClosedError):
         await pump(each(*FIVE[:2], na.ClosedError("closed")), found.append)
@@ -210,11 +212,11 @@ async def test_a_stream_that_blocks_does_not_hold_the_loop_up(no_leaks):
         may_go_on.set()
 
 
-async def test_a_file_that_cannot_be_written_says_so(tmp_path):
+async def test_a_file_that_cannot_be_written_raises_oserror(tmp_path):
     with pytest.raises(FileNotFoundError):
         async with JsonLines(tmp_path / "missing" / "out.jsonl"):
             pass
-    with pytest.raises(na.ClosedError, match=r"^the file is not open; use the sink in an async w"):
+    with pytest.raises(na.ClosedError, match=r"^the file is not open; use the sink in an 'async w"):
         await JsonLines(tmp_path / "out.jsonl")(decision(0))
 
 

@@ -1,14 +1,14 @@
-"""Where events come from: files, cameras, sockets, generators of your own.
+"""Sources of events: files, cameras, sockets and custom generators.
 
-Every source is an async iterator over the parts of one stream, to be used in ``async with``; what
-it could not hand on is in its ``counts``::
+A source is an async iterator over the chunks of one stream. Use it in ``async with``. Its
+``counts`` report events that were late, lost or rejected::
 
     async with UdpSource(model.input_shape, port=3333) as source:
-        async for part in source:
-            await session.send(part)
+        async for chunk in source:
+            await session.send(chunk)
 
-:class:`Paced` holds the parts of any source back until their time; :func:`buffered` reads any
-async iterable in a task of its own, so that a slow reader does not hold it up.
+:class:`Paced` delays the chunks of any source until they are due. :func:`buffered` reads any async
+iterable in a separate task, so that a slow reader does not delay it.
 """
 
 from neuroasync.sources.base import Source

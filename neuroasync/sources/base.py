@@ -1,4 +1,4 @@
-"""What all sources have in common: parts of a stream, one after the other, until they end."""
+"""The base class of sources: an async iterator over the chunks of one stream."""
 
 from abc import ABC, abstractmethod
 from typing import Self
@@ -11,16 +11,17 @@ __all__ = ["Source"]
 
 
 class Source(ABC):
-    """Parts of one stream of events, as an async iterator; to be used in ``async with``.
+    """An async iterator over the chunks of one stream of events; use it in ``async with``.
 
-    A part is a :class:`~neuroasync.SpikeTrain`, maybe of no events. Its times ascend from part to
-    part. The source opens with the block, or with the first part that is asked for, and closes
-    with the block or by :meth:`aclose`; it cannot be opened again. It is for one reader at a time.
+    A chunk is a :class:`~neuroasync.SpikeTrain`, possibly without events. Times ascend from chunk
+    to chunk. The source opens with the ``async with`` block or when the first chunk is requested.
+    It closes with the block or by :meth:`aclose`, and cannot be reopened. Only one task may read it
+    at a time.
 
-    Cancellation: safe; a part that was not returned comes next.
+    Cancellation: safe; a chunk that was not returned is returned by the next call.
 
     Attributes:
-        counts: what became of the events so far.
+        counts: counts of the events so far.
     """
 
     def __init__(self) -> None:
@@ -30,42 +31,52 @@ class Source(ABC):
         self._is_closed = False
 
     def __aiter__(self) -> Self:
-        """Parts until the stream ends, or the source is closed."""
+        """Iterate over the chunks until the stream ends or the source is closed."""
         return self
 
     async def __anext__(self) -> SpikeTrain:
-        """The next part. Raises RuntimeError if another task waits for it."""
+        """Return the next chunk.
+
+        Raises:
+            RuntimeError: another task is reading the source.
+        """
         if self._is_closed:
             raise StopAsyncIteration
         if self._is_read:
-            raise RuntimeError("another task reads the source; use one source each, or one queue")
+            raise RuntimeError(
+                "another task is reading this source; give each task its own source, or use a queue"
+            )
         self._is_read = True
         try:
             await self._ensure_open()
-            part = await self._next()
+            chunk = await self._next()
         finally:
             self._is_read = False
-        if part is None:
+        if chunk is None:
             raise StopAsyncIteration
-        self.counts.accepted += len(part)
-        return part
+        self.counts.accepted += len(chunk)
+        return chunk
 
     async def aclose(self) -> None:
-        """Close the source. More than once does nothing."""
+        """Close the source. Closing it again has no effect."""
         if not self._is_closed:
             self._is_closed = True
             if self._is_open:
                 await self._close()
 
     async def __aenter__(self) -> Self:
-        """Open it. Raises ClosedError if it was closed."""
+        """Open the source.
+
+        Raises:
+            ClosedError: the source was closed.
+        """
         if self._is_closed:
-            raise ClosedError("the source is closed; make another")
+            raise ClosedError("the source is closed and cannot be reopened; create a new one")
         await self._ensure_open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the source."""
         await self.aclose()
 
     async def _ensure_open(self) -> None:
@@ -73,12 +84,12 @@ class Source(ABC):
             await self._open()
             self._is_open = True
 
-    async def _open(self) -> None:  # noqa: B027  # most have nothing to do
-        """Take hold of what the stream comes from; leave nothing behind if that fails."""
+    async def _open(self) -> None:  # noqa: B027  # Most sources have nothing to open.
+        """Acquire the resources of the source; release all of them if that fails."""
 
     @abstractmethod
     async def _next(self) -> SpikeTrain | None:
-        """The next part, or None if the stream has ended."""
+        """Return the next chunk, or None at the end of the stream."""
 
     async def _close(self) -> None:  # noqa: B027
-        """Let go of it."""
+        """Release the resources of the source."""

@@ -1,4 +1,4 @@
-"""Read a stream in a task of its own, so that a slow reader does not hold it up."""
+"""Read a stream in a separate task, so that a slow reader does not delay it."""
 
 import asyncio
 import inspect
@@ -18,12 +18,12 @@ Item = TypeVar("Item")
 
 
 class Buffered(Generic[Item]):
-    """Items of a stream that a task reads ahead. Made by :func:`buffered`.
+    """Items of a stream that a separate task reads ahead. Created by :func:`buffered`.
 
-    Cancellation: safe; nothing is taken.
+    Cancellation: safe; no item is taken.
 
     Attributes:
-        counts: what became of the events so far.
+        counts: counts of the events so far.
     """
 
     def __init__(self, queue: BoundedQueue[Item], size: Callable[[Item], int]) -> None:
@@ -33,11 +33,11 @@ class Buffered(Generic[Item]):
         self._error: Exception | None = None
 
     def __aiter__(self) -> Self:
-        """Items until the stream ends."""
+        """Iterate over the items until the stream ends."""
         return self
 
     async def __anext__(self) -> Item:
-        """The next item, or what ended the stream."""
+        """Return the next item, or raise the error that ended the stream."""
         try:
             item = await self._queue.get()
         except ClosedError:
@@ -47,7 +47,7 @@ class Buffered(Generic[Item]):
         return item
 
     async def read(self, source: AsyncIterable[Item]) -> None:
-        """Take items from ``source`` until it ends, or fails: the reader gets to know."""
+        """Read items from ``source`` until it ends or fails; the reader receives the error."""
         counts, size = self.counts, self._size
         try:
             async for item in source:
@@ -66,13 +66,13 @@ class Buffered(Generic[Item]):
             self._queue.close()
 
     def raise_error(self) -> None:
-        """Raise what the stream ended with, once."""
+        """Raise the error that ended the stream, once."""
         error, self._error = self._error, None
         if error is not None:
             raise error
 
     def drop_rest(self) -> None:
-        """What nobody has taken is dropped."""
+        """Drop the items that were not read, and count them."""
         while len(self._queue):
             self.counts.dropped += self._size(self._queue.pop())
 
@@ -81,29 +81,33 @@ class Buffered(Generic[Item]):
 async def buffered(
     source: AsyncIterable[Events], capacity: int = 64, when_full: WhenFull = "block"
 ) -> AsyncIterator[Buffered[SpikeTrain]]:
-    """Read ``source``, any async iterable of parts, in a task of its own while the block lasts.
+    """Read ``source``, any async iterable of chunks, in a separate task during the block.
 
-    Iterate over what it yields. Up to ``capacity`` parts wait for the reader; then ``when_full``
-    says what happens: the source waits, too (``"block"``), or the oldest or newest part is
-    dropped, or, with ``"error"``, reading ends with QueueFullError. ``counts`` tells.
+    The context manager yields an iterator over the chunks. At most ``capacity`` chunks wait for the
+    reader. When the queue is full, ``when_full`` decides: the source waits (``"block"``), the
+    oldest or newest chunk is dropped (``"drop-oldest"``, ``"drop-newest"``), or reading ends with
+    QueueFullError (``"error"``). ``counts`` reports what was lost.
 
-    What the source raises, the reader gets after the parts that came before it; at the end of the
-    block if it did not read so far. No task is left behind. An async generator is closed with the
-    block; any other source by who made it.
+    The reader receives an error of the source after the chunks that preceded it, or at the end of
+    the block if it did not read that far. No task is left behind. An async generator is closed with
+    the block; other sources are closed by their owner.
 
     Raises:
         ValueError: ``capacity`` or ``when_full`` is not valid.
     """
     async with (
         closed_after(source),
-        buffered_items(ChunkIterator(source), capacity, when_full, len) as parts,
+        buffered_items(ChunkIterator(source), capacity, when_full, len) as chunks,
     ):
-        yield parts
+        yield chunks
 
 
 @asynccontextmanager
 async def closed_after(source: object) -> AsyncGenerator[None, None]:
-    """Close ``source`` at the end if it is an async generator: nobody else may know it."""
+    """Close ``source`` at the end of the block if it is an async generator.
+
+    The caller may have no other reference to a generator, so it could not close it.
+    """
     try:
         yield
     finally:
@@ -115,9 +119,9 @@ async def closed_after(source: object) -> AsyncGenerator[None, None]:
 async def buffered_items(
     source: AsyncIterable[Item], capacity: int, when_full: WhenFull, size: Callable[[Item], int]
 ) -> AsyncGenerator[Buffered[Item], None]:
-    """As :func:`buffered`, of anything; ``size`` says what an item counts."""
+    """Like :func:`buffered` for items of any kind; ``size`` returns how much an item counts."""
     items = Buffered(BoundedQueue[Item](capacity, when_full), size)
-    # No task group: two within each other, this one and a network's, lose cancellations (3.11).
+    # A task group inside that of a network can lose a cancellation on Python 3.11.
     reader = asyncio.create_task(items.read(source))
     try:
         yield items
@@ -128,7 +132,7 @@ async def buffered_items(
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
-    """Cancel a task and see it through; if this one is cancelled meanwhile, so it is then."""
+    """Cancel a task and wait for its end; a cancellation of this task is raised afterwards."""
     task.cancel()
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

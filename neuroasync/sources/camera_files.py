@@ -1,6 +1,6 @@
-"""Recordings of event cameras as a source.
+"""A source that reads recordings of event cameras.
 
-Faery (https://aestream.github.io/faery, the extra ``camera``) reads the files: AEDAT4, Prophesee
+Faery (https://aestream.github.io/faery, extra ``camera``) decodes the files: AEDAT4, Prophesee
 ``.raw`` (EVT 2 and 3) and ``.dat``, and Event Stream ``.es``.
 """
 
@@ -29,27 +29,27 @@ _SUFFIXES: Final = (".aedat4", ".dat", ".es", ".raw")
 
 
 class CameraStream(Protocol):
-    """What Faery calls an events stream: a file, maybe filtered."""
+    """An events stream of Faery: a file, possibly filtered."""
 
     def dimensions(self) -> tuple[int, int]:
-        """Width and height of the sensor."""
+        """Return the width and height of the sensor."""
         ...
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        """Packets of events with the fields ``t`` (µs), ``x``, ``y`` and ``on``."""
+        """Iterate over packets of events with the fields ``t`` (µs), ``x``, ``y`` and ``on``."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Which pixels of a sensor the network sees.
+    """The pixels of a sensor that the network sees.
 
     Attributes:
-        x, y: the sensor's pixel that is the network's first.
-        binning: this many pixels, each way, are one of the network's.
+        x, y: pixel of the sensor that is the first pixel of the network.
+        binning: this many pixels of the sensor, in each direction, form one pixel of the network.
 
     Raises:
-        ValueError: one of them is out of range.
+        ValueError: a value is out of range.
     """
 
     x: int = 0
@@ -58,55 +58,57 @@ class View:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, least in (("x", 0), ("y", 0), ("binning", 1)):
+        for name, minimum in (("x", 0), ("y", 0), ("binning", 1)):
             value = getattr(self, name)
-            if type(value) is not int or not least <= value < 2**16:
-                raise ValueError(f"{name}: {value!r:.80}, expected {least} to {2**16 - 1}")
+            if type(value) is not int or not minimum <= value < 2**16:
+                raise ValueError(
+                    f"{name} must be an integer from {minimum} to {2**16 - 1}, got {value!r:.80}"
+                )
 
     @classmethod
-    def centred(cls, sensor: tuple[int, int], plane: PixelGrid) -> "View":
-        """The middle of a sensor (width, height), with the coarsest binning that fits into it.
+    def centred(cls, sensor: tuple[int, int], grid: PixelGrid) -> "View":
+        """Return the centre of a sensor (width, height) with the coarsest binning that fits.
 
         Raises:
             ValueError: the network has more pixels than the sensor.
         """
         width, height = sensor
-        binning = min(width // plane.width, height // plane.height)
+        binning = min(width // grid.width, height // grid.height)
         if not binning:
             raise ValueError(
-                f"the sensor has {width} x {height} pixels, the network {plane.width} x "
-                f"{plane.height}; expected no more"
+                f"the network must have at most the {width} x {height} pixels of the sensor, got "
+                f"{grid.width} x {grid.height}"
             )
         return cls(
-            (width - binning * plane.width) // 2, (height - binning * plane.height) // 2, binning
+            (width - binning * grid.width) // 2, (height - binning * grid.height) // 2, binning
         )
 
 
 class CameraFileSource(Source):
-    """The events of a camera's recording, as fast as they are decoded: chunk by chunk, in a thread.
+    """The events of a camera recording, decoded chunk by chunk in a thread, as fast as possible.
 
-    Times count from the first event of the recording. Where they go back, as they may in damaged
-    files, events are moved up to the latest time before them, and counted in ``counts.late``.
-    Events of pixels that the network does not see are left out, and counted in
-    ``counts.outside``. For its own pace, or N times that, read it through
-    :class:`~neuroasync.sources.Paced`.
+    Times count from the first event of the recording. Where times go back, as in damaged files,
+    events are moved forward to the latest time before them and counted in ``counts.late``. Events
+    of pixels that the network does not see are left out and counted in ``counts.outside``. Use
+    :class:`~neuroasync.sources.Paced` to replay a recording in real time or N times as fast.
 
-    Damaged files are refused, but for one kind: there are AEDAT4 files, damaged in their headers,
-    at which Faery 0.7 ends the whole process.
+    Damaged files raise SourceError, with one exception: some AEDAT4 files with damaged headers make
+    Faery 0.7 abort the whole process.
 
     Args:
-        recording: path of a file, or what Faery makes of one and you have filtered, say
+        recording: path of a file, or a stream of Faery, for example
             ``faery.events_stream_from_file(path).remove_off_events()``.
-        shape: of the network's input: (2, H, W), (1, H, W) or (H, W); see
+        shape: input shape of the network: (2, H, W), (1, H, W) or (H, W); see
             :class:`~neuroasync.sources.PixelGrid`.
-        view: which pixels the network sees; None for the middle, binned as far as it fits.
-        sensor: width and height of the camera, where a ``.raw`` or ``.dat`` file does not say.
+        view: the pixels that the network sees; None for the centre with the coarsest binning.
+        sensor: width and height of the camera, if a ``.raw`` or ``.dat`` file does not contain
+            them.
 
     Raises:
-        ValueError: the shape is none of these.
-        SourceError: on opening, if the file is missing; while reading, if it is damaged, or the
+        ValueError: the shape is not valid.
+        SourceError: on opening: the file is missing; while reading: the file is damaged, or the
             network has more pixels than the camera.
-        ImportError: on opening, if Faery is not installed.
+        ImportError: on opening: Faery is not installed.
     """
 
     def __init__(
@@ -119,41 +121,41 @@ class CameraFileSource(Source):
     ) -> None:
         super().__init__()
         self._recording = recording
-        self._plane = PixelGrid.of(shape)
+        self._grid = PixelGrid.of(shape)
         self._view = view
         self._sensor = sensor
         self._start_us: int | None = None
         self._latest_us = 0
-        self._parts = ThreadedItems(self._read)
+        self._chunks = ThreadedItems(self._read)
 
     async def _open(self) -> None:
         if isinstance(self._recording, str | os.PathLike):
             await asyncio.to_thread(_check_readable, Path(self._recording))
 
     async def _next(self) -> SpikeTrain | None:
-        found = await self._parts.next()
-        if found is None:
+        item = await self._chunks.next()
+        if item is None:
             return None
-        part, late, outside = found
+        chunk, late, outside = item
         self.counts.late += late
         self.counts.outside += outside
-        return part
+        return chunk
 
     async def _close(self) -> None:
-        await self._parts.close()
+        await self._chunks.close()
 
     def _read(self) -> Generator[tuple[SpikeTrain, int, int], None, None]:
-        """Parts, each with the events that were late and outside."""
+        """Yield chunks, each with its numbers of late events and of events outside the view."""
         try:
             stream = self._stream()
-            view = self._view or View.centred(stream.dimensions(), self._plane)
+            view = self._view or View.centred(stream.dimensions(), self._grid)
             for packet in stream:
                 for start in range(0, len(packet), limits.MAX_PART_EVENTS):
-                    yield self._part(packet[start : start + limits.MAX_PART_EVENTS], view)
+                    yield self._chunk(packet[start : start + limits.MAX_PART_EVENTS], view)
         except (ImportError, SourceError):
             raise
         except BaseException as error:
-            # Faery raises plain Exceptions, and a panic of its decoders is not even one of them.
+            # Faery raises plain Exceptions; panics of its decoders are BaseExceptions.
             is_panic = type(error).__name__ == "PanicException"
             if not isinstance(error, Exception) and not is_panic:
                 raise
@@ -169,7 +171,7 @@ class CameraFileSource(Source):
         stream: CameraStream = faery.events_stream_from_file(path, **known)
         return stream
 
-    def _part(self, packet: NDArray[Any], view: View) -> tuple[SpikeTrain, int, int]:
+    def _chunk(self, packet: NDArray[Any], view: View) -> tuple[SpikeTrain, int, int]:
         device_us = packet["t"].astype(np.int64)
         if self._start_us is None and device_us.size:
             self._start_us = int(device_us[0])
@@ -180,20 +182,20 @@ class CameraFileSource(Source):
             (packet[axis].astype(np.int64) - offset) // view.binning
             for axis, offset in (("x", view.x), ("y", view.y))
         )
-        sees = self._plane.sees(x, y)
-        index = self._plane.index(x[sees], y[sees], packet["on"][sees])
-        return SpikeTrain(t_us[sees], index), late, int(np.count_nonzero(~sees))
+        is_inside = self._grid.sees(x, y)
+        index = self._grid.index(x[is_inside], y[is_inside], packet["on"][is_inside])
+        return SpikeTrain(t_us[is_inside], index), late, int(np.count_nonzero(~is_inside))
 
 
 def _check_readable(path: Path) -> None:
-    """Raise ImportError without Faery, or SourceError if there is no such file."""
+    """Raise ImportError if Faery is missing, or SourceError if the file is."""
     try:
         import faery  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "camera files are read by Faery: install neuroasync with its extra 'camera'"
+            "reading camera files requires Faery: install neuroasync with its extra 'camera'"
         ) from error
     if path.suffix.lower() not in _SUFFIXES:
-        raise SourceError(f"{str(path)!r}: expected one of {', '.join(_SUFFIXES)}")
+        raise SourceError(f"{str(path)!r}: the suffix must be one of {', '.join(_SUFFIXES)}")
     if not path.is_file():
         raise SourceError(f"{str(path)!r}: no such file")

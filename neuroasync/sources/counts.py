@@ -1,4 +1,4 @@
-"""What a source or sink has counted."""
+"""Counts of sources and sinks."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ __all__ = ["SourceCounts"]
 
 @dataclass(slots=True)
 class SourceCounts:
-    """What became of what arrived; it goes on counting while the source or sink is at work.
+    """Counts of a source or sink, updated while it runs.
 
-    All but ``malformed`` count events of a source, decisions of a sink. Every event that arrived
-    in a well-formed packet, message or file is, in the end, counted by exactly one of
-    ``accepted``, ``outside``, ``dropped`` and ``refused``; until it is, it waits to be read. What
-    waits when a source is closed is dropped.
+    All fields except ``malformed`` count the events of a source or the decisions of a sink. Every
+    event of a well-formed packet, message or file is eventually counted by exactly one of
+    ``accepted``, ``outside``, ``dropped`` and ``refused``; before that, it waits to be read. Events
+    that still wait when a source is closed are dropped.
 
     Attributes:
-        accepted: handed on to the reader.
-        late: that came after their time; the source says when that is, and what it does then.
-        outside: of pixels that the network does not see, left out.
-        dropped: lost for want of room, where the oldest or the newest were to be dropped.
-        refused: lost for want of room, where that was to be an error.
-        malformed: packets or messages that break the rules of their format, skipped whole.
+        accepted: passed on to the reader.
+        late: arrived after their time; each source documents what that means and what follows.
+        outside: left out because the network has no input for their pixel.
+        dropped: lost because the queue was full and drops its oldest or newest items.
+        refused: lost because the queue was full and raises an error.
+        malformed: packets or messages that violate their format and were skipped entirely.
     """
 
     accepted: int = 0

@@ -1,4 +1,4 @@
-"""Pixels of a sensor as input indices of a network."""
+"""Map the pixels of a sensor to input indices of a network."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,15 +11,15 @@ __all__ = ["PixelGrid"]
 
 @dataclass(frozen=True, slots=True)
 class PixelGrid:
-    """What the input of a network is to a sensor with pixels and polarities.
+    """The input of a network seen as a grid of pixels with one or two polarities.
 
-    The input index of an event is ``(polarity * height + y) * width + x``, the C order of the
-    shape (channels, height, width): channel 0 has the events where it got darker. With one
-    channel, polarity makes no difference.
+    The input index of an event is ``(polarity * height + y) * width + x``, the C order of the shape
+    (channels, height, width). Channel 0 holds events of decreasing brightness. With a single
+    channel, the polarity is ignored.
 
     Attributes:
         channels: 1 or 2.
-        height, width: in pixels of the network.
+        height, width: size in pixels of the network.
     """
 
     channels: int
@@ -28,10 +28,10 @@ class PixelGrid:
 
     @classmethod
     def of(cls, shape: tuple[int, ...]) -> Self:
-        """The plane of an input shape: (2, H, W), (1, H, W), (H, W), or (N,) for one row.
+        """Return the grid of an input shape: (2, H, W), (1, H, W), (H, W), or (N,) for one row.
 
         Raises:
-            ValueError: the shape is none of these.
+            ValueError: the shape has another form.
         """
         is_shape = isinstance(shape, tuple) and all(type(n) is int and n > 0 for n in shape)
         if is_shape and 1 <= len(shape) <= 3:
@@ -39,8 +39,7 @@ class PixelGrid:
             if channels <= 2:
                 return cls(channels, height, width)
         raise ValueError(
-            f"shape: {shape!r:.80}, expected that of the network's input: (2, H, W), (1, H, W), "
-            "(H, W) or (N,)"
+            f"shape must be an input shape (2, H, W), (1, H, W), (H, W) or (N,), got {shape!r:.80}"
         )
 
     @property
@@ -49,13 +48,13 @@ class PixelGrid:
         return self.channels * self.height * self.width
 
     def sees(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which pixels are inside."""
+        """Return for each pixel whether it lies inside the grid, bool[events]."""
         return (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
 
     def index(
         self, x: NDArray[np.int64], y: NDArray[np.int64], polarity: ArrayLike
     ) -> NDArray[np.int64]:
-        """i64[events], the input indices of pixels that are inside; polarity is 0 or 1."""
+        """Return the input indices of pixels inside the grid, i64[events]; polarity is 0 or 1."""
         pixel = y * self.width + x
         if self.channels == 1:
             return pixel
@@ -64,7 +63,7 @@ class PixelGrid:
     def pixels(
         self, index: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(x, y, polarity) of input indices, i64[events] each."""
+        """Return (x, y, polarity) of input indices, i64[events] each."""
         polarity, pixel = np.divmod(index, self.height * self.width)
         y, x = np.divmod(pixel, self.width)
         return x, y, polarity

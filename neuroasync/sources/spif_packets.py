@@ -1,19 +1,18 @@
-"""Packets of address events, as SPIF and AEStream send them over UDP.
+"""Packets of address events as SPIF and AEStream send them over UDP.
 
-A packet is a row of 32-bit words, little-endian as those programs send them on the usual machines.
-An event is one word, or two:
+A packet is a sequence of 32-bit little-endian words. An event takes one word, or two:
 
     ======  ===========================================================
-    bit 31  0: a timestamp follows in a word of its own; 1: there is none
+    bit 31  0: a timestamp follows as a separate word; 1: no timestamp
     30-16   x
-    15      polarity, 1: brighter
+    15      polarity, 1: increasing brightness
     14-0    y
     ======  ===========================================================
 
-The timestamp is in µs and wraps around every 2**32 µs (71.6 minutes). All events of a packet have
-one, or none has.
+Timestamps are in µs and wrap around every 2**32 µs (71.6 minutes). Either all events of a packet
+have a timestamp, or none has.
 
-Source: README of spiffer, https://github.com/SpiNNakerManchester/spif (the word);
+Source: README of spiffer, https://github.com/SpiNNakerManchester/spif (format of the word);
 ``dvs_to_udp.cpp`` of AEStream, https://github.com/aestream/aestream (the second word, byte order,
 packets of 512 bytes).
 """
@@ -31,69 +30,69 @@ from neuroasync.sources.pixel_grid import PixelGrid
 __all__ = ["MAX_EXTENT", "Packet", "format_packets", "parse_packet"]
 
 MAX_EXTENT: Final = 2**15
-"""Most columns or rows that a word can name."""
+"""Maximum number of columns or rows that a word can address."""
 
 _MAX_WORDS: Final = 128
-"""Of a packet that is written: 512 bytes, which no network cuts up."""
+"""Words of a packet that is written: 512 bytes, which networks do not fragment."""
 
 _NO_STAMP: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """Events of a packet.
+    """The events of a packet.
 
     Attributes:
         index: i64[events], input indices.
-        stamps: u32[events], timestamps as they came, µs; None if there are none.
+        stamps: u32[events], timestamps of the device, µs; None without timestamps.
     """
 
     index: NDArray[np.int64]
     stamps: NDArray[np.uint32] | None
 
 
-def parse_packet(data: bytes, plane: PixelGrid) -> Packet:
-    """Read a packet; nothing in it is trusted.
+def parse_packet(data: bytes, grid: PixelGrid) -> Packet:
+    """Parse an untrusted packet.
 
     Raises:
-        MessageError: it is empty or cut short, mixes events with and without timestamps, or has
-            one of a pixel that the network does not have.
+        MessageError: the packet is empty or truncated, mixes events with and without timestamps, or
+            addresses a pixel outside the grid.
     """
     if not data or len(data) % 4:
-        raise MessageError(f"packet: {len(data)} bytes, expected 4 or 8 for each event")
+        raise MessageError(f"packet must have 4 or 8 bytes per event, got {len(data)} bytes")
     words, stamps = np.frombuffer(data, "<u4"), None
     is_stamped = not words[0] & _NO_STAMP
     if is_stamped:
         if words.size % 2:
-            raise MessageError(f"packet: {len(data)} bytes, expected 8 for each event")
+            raise MessageError(f"packet must have 8 bytes per event, got {len(data)} bytes")
         words, stamps = words[::2], words[1::2]
     if ((words ^ words[0]) & _NO_STAMP).any():
-        raise MessageError("packet: events with and without timestamps, expected one kind")
+        raise MessageError("packet must not mix events with and without timestamps")
     x, y = (words >> 16) & (MAX_EXTENT - 1), words & (MAX_EXTENT - 1)
-    if x.max() >= plane.width or y.max() >= plane.height:
-        at = int(np.argmax((x >= plane.width) | (y >= plane.height)))
+    if x.max() >= grid.width or y.max() >= grid.height:
+        at = int(np.argmax((x >= grid.width) | (y >= grid.height)))
         raise MessageError(
-            f"packet: event {at} at x = {x[at]}, y = {y[at]}, expected below {plane.width} and "
-            f"{plane.height}"
+            f"packet: event {at} must have x < {grid.width} and y < {grid.height}, "
+            f"got x = {x[at]}, y = {y[at]}"
         )
-    index = plane.index(x.astype(np.int64), y.astype(np.int64), (words >> 15) & 1)
+    index = grid.index(x.astype(np.int64), y.astype(np.int64), (words >> 15) & 1)
     return Packet(index, stamps)
 
 
 def format_packets(
-    index: NDArray[np.int64], t_us: NDArray[np.int64] | None, plane: PixelGrid
+    index: NDArray[np.int64], t_us: NDArray[np.int64] | None, grid: PixelGrid
 ) -> Iterator[tuple[bytes, int]]:
-    """Write events, as many as it takes to each packet.
+    """Format events as packets, each as full as possible.
 
     Args:
         index: i64[events], input indices.
-        t_us: i64[events], times of which the low 32 bits are written; None for no timestamps.
-        plane: of the indices, at most :data:`MAX_EXTENT` wide and high.
+        t_us: i64[events], times, of which the low 32 bits are written; None for no timestamps.
+        grid: grid of the indices, at most :data:`MAX_EXTENT` wide and high.
 
     Yields:
-        A packet, and the number of its events.
+        Each packet with its number of events.
     """
-    x, y, polarity = plane.pixels(index)
+    x, y, polarity = grid.pixels(index)
     words = ((x << 16) | (polarity << 15) | y).astype("<u4")
     if t_us is None:
         words |= np.uint32(_NO_STAMP)

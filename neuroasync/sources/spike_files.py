@@ -1,4 +1,4 @@
-"""Spike files as a source."""
+"""A source that reads a spike file."""
 
 import os
 from collections.abc import Generator
@@ -14,23 +14,23 @@ __all__ = ["SpikeFileSource"]
 
 
 class SpikeFileSource(Source):
-    """The samples of a spike file as one stream, as fast as it is read.
+    """The samples of a spike file as one stream, as fast as possible.
 
-    Sample number k begins at ``k * period_us``. The file is read whole, in a thread, with the
-    first part that is asked for. For its own pace, or N times that, read it through
-    :class:`~neuroasync.sources.Paced`. For a decision on each sample, there is no need of a
-    source: ``session.stream(read_spikes(path))``.
+    Sample number k begins at ``k * period_us``. The whole file is read in a thread when the first
+    chunk is requested. Use :class:`~neuroasync.sources.Paced` to replay it in real time or N times
+    as fast. To decide on each sample separately, no source is needed:
+    ``session.stream(read_spikes(path))``.
 
     Args:
-        path: of the file.
-        period_us: from the begin of a sample to that of the next, µs. Needed unless the file has
-            but one.
-        max_bytes: as of :func:`neuroasync.read_spikes`.
+        path: path of the file.
+        period_us: time from the start of one sample to the start of the next, µs. Required if the
+            file has more than one sample.
+        max_bytes: maximum size of the file, see :func:`neuroasync.read_spikes`.
 
     Raises:
         ValueError: ``period_us`` is out of range.
-        SpikeFileError: while reading, if the file is missing, damaged or too large, or a sample
-            is longer than the period.
+        SpikeFileError: while reading: the file is missing, damaged or too large, or a sample is
+            longer than the period.
     """
 
     def __init__(
@@ -44,17 +44,17 @@ class SpikeFileSource(Source):
         if period_us is not None and (
             type(period_us) is not int or not 1 <= period_us <= limits.MAX_TIME_US
         ):
-            raise ValueError(f"period_us: {period_us!r:.80}, expected an integer from 1")
+            raise ValueError(f"period_us must be an integer of at least 1, got {period_us!r:.80}")
         self._path = os.fspath(path)
         self._period_us = period_us
         self._max_bytes = max_bytes
-        self._parts = ThreadedItems(self._read)
+        self._chunks = ThreadedItems(self._read)
 
     async def _next(self) -> SpikeTrain | None:
-        return await self._parts.next()
+        return await self._chunks.next()
 
     async def _close(self) -> None:
-        await self._parts.close()
+        await self._chunks.close()
 
     def _read(self) -> Generator[SpikeTrain, None, None]:
         spikes = read_spikes(self._path, self._max_bytes)
@@ -62,11 +62,11 @@ class SpikeFileSource(Source):
         period_us = self._period_us or longest_us
         if longest_us > period_us or (len(spikes) > 1 and self._period_us is None):
             raise SpikeFileError(
-                f"{self._path!r}: {len(spikes)} samples of up to {longest_us} µs; give "
-                f"period_us, from {longest_us}, to read them as one stream"
+                f"{self._path!r}: the file has {len(spikes)} samples of up to {longest_us} µs; "
+                f"period_us must be at least {longest_us} to read them as one stream"
             )
         for number, sample in enumerate(spikes):
             t_us = sample.t_us + number * period_us
             for start in range(0, len(sample), limits.MAX_PART_EVENTS):
-                part = slice(start, start + limits.MAX_PART_EVENTS)
-                yield SpikeTrain(t_us[part], sample.index[part])
+                chunk = slice(start, start + limits.MAX_PART_EVENTS)
+                yield SpikeTrain(t_us[chunk], sample.index[chunk])

@@ -1,4 +1,4 @@
-"""Times of a device as times of a stream: they ascend, whatever the device does."""
+"""Convert timestamps of a device to ascending times of a stream."""
 
 from typing import Final
 
@@ -12,43 +12,51 @@ __all__ = ["Stamps", "ascending"]
 _WRAP: Final = 2**32
 
 _RESTART_US: Final = 1_000_000
-"""What goes back by less heals by itself in that time."""
+"""A smaller step back in time is not a restart: the device catches up within this time."""
 
 
-def ascending(t_us: NDArray[np.int64], least_us: int) -> tuple[NDArray[np.int64], int]:
-    """Times, each moved up to the latest before it and to ``least_us``, and how many were moved."""
-    moved = np.maximum(np.maximum.accumulate(t_us), least_us)
+def ascending(t_us: NDArray[np.int64], min_us: int) -> tuple[NDArray[np.int64], int]:
+    """Raise times to the maximum of all earlier times and ``min_us``.
+
+    Returns:
+        i64[events], ascending, and how many times were changed.
+    """
+    moved = np.maximum(np.maximum.accumulate(t_us), min_us)
     return moved, int(np.count_nonzero(moved != t_us))
 
 
 class Stamps:
-    """Turns timestamps of 32 bits, which wrap around, into times of one stream.
+    """Converter from 32-bit timestamps, which wrap around, to times of one stream.
 
-    The first is the time of its arrival; all others follow it as the device says. Whatever goes
-    back by more than ``tolerance_us`` is refused. If it went back by more than a second, and what
-    comes next goes on from there, the device has started anew: the stream goes on with the time
-    of its arrival, and one packet is lost (as RFC 3550, appendix A.1, has it for the sequence
-    numbers of RTP).
+    The first timestamp is mapped to the time of its arrival; later ones keep their distance to it.
+    Timestamps that go back by more than ``tolerance_us`` are rejected. If they go back by more than
+    a second and the next packet continues from there, the device has restarted: the stream then
+    continues at the arrival time, and one packet is lost. RFC 3550, appendix A.1, handles sequence
+    numbers of RTP in the same way.
 
     Args:
-        tolerance_us: by how much packets may overtake each other, µs.
+        tolerance_us: by how much packets may be out of order, µs.
     """
 
     __slots__ = ("_latest", "_offset", "_suspect", "_tolerance_us")
 
     def __init__(self, tolerance_us: int) -> None:
         self._tolerance_us = tolerance_us
-        self._latest: int | None = None  # of the device, unwrapped
-        self._offset = 0  # of the stream's time from the device's
+        self._latest: int | None = None  # Latest timestamp of the device, unwrapped.
+        self._offset = 0  # Time of the stream minus time of the device.
         self._suspect: int | None = None
 
     def place(
         self, stamps: NDArray[np.uint32], arrived_us: int
     ) -> tuple[NDArray[np.int64], int] | None:
-        """Times of the stream for a packet's stamps, one or more, which arrived now.
+        """Return the times of the stream for the timestamps of a packet.
+
+        Args:
+            stamps: u32[events], at least one timestamp of the device, µs.
+            arrived_us: arrival time of the packet in the stream, µs.
 
         Returns:
-            i64[events], ascending, and how many were moved up for it; None if they are refused.
+            i64[events], ascending, and how many were moved forward; None if the packet is rejected.
         """
         wide = stamps.astype(np.int64)
         since_first = np.zeros(wide.size, np.int64)
@@ -68,9 +76,9 @@ class Stamps:
         if begin + span_us + self._offset > limits.MAX_TIME_US:
             return None
         self._suspect = None
-        least_us = self._latest + self._offset
+        min_us = self._latest + self._offset
         self._latest = max(self._latest, begin + span_us)
-        return ascending(since_first + (begin + self._offset), least_us)
+        return ascending(since_first + (begin + self._offset), min_us)
 
     def _has_restarted(self, first: int, back_us: int) -> bool:
         if self._suspect is None or back_us <= _RESTART_US:
@@ -79,5 +87,5 @@ class Stamps:
 
 
 def _signed(difference: NDArray[np.int64] | int) -> NDArray[np.int64] | int:
-    """The difference of two stamps, if it is the shorter way around."""
+    """Return the signed 32-bit difference of two timestamps (the shorter way around)."""
     return (difference + _WRAP // 2 & _WRAP - 1) - _WRAP // 2

@@ -1,11 +1,12 @@
-"""Events over UDP: a source that listens.
+"""A source that receives events over UDP.
 
-The packets are those of :mod:`neuroasync.sources.spif_packets`.
+The packets have the format of :mod:`neuroasync.sources.spif_packets`.
 """
 
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from neuroasync.sources.udp_address import addressable, checked_port, open_endpo
 __all__ = ["UdpSource"]
 
 _PACKETS_A_TURN: Final = 64
-"""Some 1 ms of the event loop."""
+"""Handling this many packets takes about 1 ms."""
 
 _MAX_BYTES: Final = 2**16
 
@@ -32,34 +33,32 @@ _WAYS: Final = ("drop-oldest", "drop-newest", "error")
 
 
 class UdpSource(Source):
-    """Listens on a UDP port; a part is what has arrived since the one before.
+    """A source that listens on a UDP port; a chunk holds what arrived since the previous one.
 
-    A packet without timestamps has the time of its arrival, by ``clock``. With timestamps, the
-    first event of all has the time of its arrival, and the others follow it as the sender's clock
-    says. Packets that overtake each other by up to ``tolerance_us`` are taken: their
-    events are moved up to the latest time handed on, and counted in ``counts.late``. A packet that
-    breaks the format, names a pixel that the network does not have, or goes back further in time
-    is skipped whole, and counted in ``counts.malformed``.
+    Events without timestamps get the arrival time of their packet by ``clock``. With timestamps,
+    the very first event gets its arrival time, and all others keep their distance to it by the
+    clock of the sender. Packets that are out of order by up to ``tolerance_us`` are accepted: their
+    events are moved forward to the latest time passed on and counted in ``counts.late``. A packet
+    that violates the format, addresses a pixel outside the grid, or goes back further in time is
+    skipped entirely and counted in ``counts.malformed``.
 
-    Nobody can make a sender over UDP wait, and what the operating system drops before it gets
-    here is not seen.
+    UDP has no flow control: a slow reader cannot make the sender wait, and packets that the
+    operating system drops are not counted.
 
     Args:
-        shape: of the network's input: (2, H, W), (1, H, W), (H, W) or (N,); see
+        shape: input shape of the network: (2, H, W), (1, H, W), (H, W) or (N,); see
             :class:`~neuroasync.sources.PixelGrid`.
         host: address to listen on.
-        port: port to listen on; 0 for any that is free, see :attr:`address`.
-        clock: whose time it is; None for real time, from the first packet on.
-        tolerance_us: by how much packets may overtake each other, µs.
-        capacity: packets that wait for the reader.
-        when_full: what to do with one for which there is no room: ``"drop-oldest"``,
-            ``"drop-newest"``, or ``"error"``: reading then ends with QueueFullError, after what
-            was accepted before.
+        port: port to listen on; 0 for any free port, see :attr:`address`.
+        clock: clock of the arrival times; None for real time, starting with the opening.
+        tolerance_us: by how much packets may be out of order, µs.
+        capacity: maximum number of packets that wait for the reader.
+        when_full: what to do when the queue is full: ``"drop-oldest"``, ``"drop-newest"``, or
+            ``"error"``, which ends reading with QueueFullError after the packets accepted before.
 
     Raises:
-        ValueError: an argument is none of these.
-        SourceError: on opening, if the port cannot be listened on; while reading, if the socket
-            broke.
+        ValueError: an argument is not valid.
+        SourceError: the port is not available (on opening), or the socket failed (while reading).
     """
 
     def __init__(
@@ -74,11 +73,13 @@ class UdpSource(Source):
         when_full: WhenFull = "drop-oldest",
     ) -> None:
         super().__init__()
-        self._plane = addressable(shape)
+        self._grid = addressable(shape)
         if when_full not in _WAYS:
-            raise ValueError(f"when_full: {when_full!r:.80}, expected one of {', '.join(_WAYS)}")
+            raise ValueError(f"when_full must be one of {', '.join(_WAYS)}, got {when_full!r:.80}")
         if type(tolerance_us) is not int or not 0 <= tolerance_us < 2**31:
-            raise ValueError(f"tolerance_us: {tolerance_us!r:.80}, expected 0 to 2**31 - 1")
+            raise ValueError(
+                f"tolerance_us must be an integer from 0 to 2**31 - 1, got {tolerance_us!r:.80}"
+            )
         self._where = (host, checked_port(port))
         self._clock = clock
         self._stamps = Stamps(tolerance_us)
@@ -89,7 +90,7 @@ class UdpSource(Source):
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port that it listens on, once it is open."""
+        """Host and port; the actual port once the source is open."""
         if self._transport is None:
             return self._where
         host, port = self._transport.get_extra_info("sockname")[:2]
@@ -100,7 +101,9 @@ class UdpSource(Source):
             self._clock = RealTimeClock()
         try:
             self._transport, _ = await open_endpoint(
-                self._where, socket.socket.bind, lambda made: _Listener(self, made)
+                self._where,
+                socket.socket.bind,
+                lambda sock: _Listener(self._receive, self._fail, sock),
             )
         except OSError as error:
             host, port = self._where
@@ -119,8 +122,8 @@ class UdpSource(Source):
         if len(waiting) == 1:
             return waiting[0]
         return SpikeTrain(
-            np.concatenate([part.t_us for part in waiting]),
-            np.concatenate([part.index for part in waiting]),
+            np.concatenate([chunk.t_us for chunk in waiting]),
+            np.concatenate([chunk.index for chunk in waiting]),
         )
 
     async def _close(self) -> None:
@@ -130,12 +133,12 @@ class UdpSource(Source):
         if self._transport is not None:
             self._transport.close()
 
-    def _take(self, data: bytes) -> None:
-        """A packet has arrived."""
+    def _receive(self, data: bytes) -> None:
+        """Parse a packet and queue its events."""
         if self._clock is None:
             return
         try:
-            packet = parse_packet(data, self._plane)
+            packet = parse_packet(data, self._grid)
         except MessageError:
             self.counts.malformed += 1
             return
@@ -162,34 +165,40 @@ class UdpSource(Source):
             return None
         else:
             t_us, late = placed
-        # Where packets with and without timestamps come in turns.
+        # Packets with and without timestamps may alternate.
         t_us, behind = ascending(t_us, self._latest_us)
         self.counts.late += max(late, behind)
         return t_us
 
     def _fail(self, error: Exception) -> None:
-        """Nothing more is taken; the reader gets the error after what was."""
+        """Stop receiving; the reader gets the error after the packets accepted before."""
         self._error = error
         self._queue.close()
 
 
 class _Listener(asyncio.DatagramProtocol):
-    """Takes all packets that are there.
+    """A protocol that reads all packets that have arrived.
 
-    Asyncio hands over one for each turn of the event loop. What piles up behind it in a busy
-    loop, the operating system would drop, and nobody would count it.
+    asyncio reads one packet per iteration of the event loop. In a busy loop, the operating system
+    would drop the packets that pile up behind it, and they would not be counted.
     """
 
-    def __init__(self, source: UdpSource, listening: socket.socket) -> None:
-        self._source = source
+    def __init__(
+        self,
+        receive: Callable[[bytes], None],
+        fail: Callable[[Exception], None],
+        listening: socket.socket,
+    ) -> None:
+        self._receive = receive
+        self._fail = fail
         self._socket = listening
 
     def datagram_received(self, data: bytes, _: Any) -> None:
-        self._source._take(data)
-        with contextlib.suppress(OSError):  # BlockingIOError: there are no more
+        self._receive(data)
+        with contextlib.suppress(OSError):  # BlockingIOError: no packet is left.
             for _ in range(_PACKETS_A_TURN):
-                self._source._take(self._socket.recv(_MAX_BYTES))
+                self._receive(self._socket.recv(_MAX_BYTES))
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None:
-            self._source._fail(SourceError(f"udp: {error}; the socket broke"))
+            self._fail(SourceError(f"udp: {error}; the socket failed"))

@@ -1,4 +1,4 @@
-"""Endpoints of UDP, and what their packets can name."""
+"""Open UDP endpoints and check their arguments."""
 
 import asyncio
 import socket
@@ -18,22 +18,24 @@ async def open_endpoint(
     attach: Callable[[socket.socket, Any], None],
     protocol: Callable[[socket.socket], _Protocol],
 ) -> tuple[asyncio.DatagramTransport, _Protocol]:
-    """An endpoint on a socket of our own: of one that cannot be had, uvloop leaves a handle.
+    """Open a UDP endpoint on a socket that is created here.
+
+    uvloop leaks a handle if it creates the socket itself and that fails.
 
     Args:
         where: host and port.
-        attach: binds the socket to an address, or connects it.
-        protocol: made of the socket.
+        attach: binds the socket to the address, or connects it.
+        protocol: creates the protocol from the socket.
 
     Raises:
-        OSError: there is no such host, or the address cannot be had.
+        OSError: the host is unknown or the address is not available.
     """
     loop = asyncio.get_running_loop()
     host, port = where
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except UnicodeError as error:
-        raise OSError(f"{host!r:.80} is no name of a host") from error
+        raise OSError(f"{host!r:.80} is not a valid host name") from error
     family, kind, number, _, address = found[0]
     made = socket.socket(family, kind, number)
     try:
@@ -46,15 +48,19 @@ async def open_endpoint(
 
 
 def checked_port(port: int) -> int:
-    """Return it, or raise ValueError unless it is one."""
+    """Return ``port``; raise ValueError unless it is a port number."""
     if type(port) is not int or not 0 <= port < 2**16:
-        raise ValueError(f"port: {port!r:.80}, expected 0 to 65535")
+        raise ValueError(f"port must be an integer from 0 to 65535, got {port!r:.80}")
     return port
 
 
 def addressable(shape: tuple[int, ...]) -> PixelGrid:
-    """The plane of an input shape whose pixels a packet can name; else ValueError."""
-    plane = PixelGrid.of(shape)
-    if max(plane.height, plane.width) > MAX_EXTENT:
-        raise ValueError(f"shape: {shape}, expected at most {MAX_EXTENT} rows and columns")
-    return plane
+    """Return the grid of an input shape.
+
+    Raises:
+        ValueError: the shape is not valid, or has more rows or columns than a packet can address.
+    """
+    grid = PixelGrid.of(shape)
+    if max(grid.height, grid.width) > MAX_EXTENT:
+        raise ValueError(f"shape must have at most {MAX_EXTENT} rows and columns, got {shape}")
+    return grid

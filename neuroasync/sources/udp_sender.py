@@ -1,6 +1,6 @@
-"""Events over UDP: a sender.
+"""Send events over UDP.
 
-The packets are those of :mod:`neuroasync.sources.spif_packets`.
+The packets have the format of :mod:`neuroasync.sources.spif_packets`.
 """
 
 import asyncio
@@ -17,33 +17,35 @@ __all__ = ["send_udp"]
 
 
 async def send_udp(
-    parts: AsyncIterable[Events] | Iterable[Events],
+    chunks: AsyncIterable[Events] | Iterable[Events],
     shape: tuple[int, ...],
     host: str,
     port: int,
     *,
     timestamps: bool = True,
 ) -> int:
-    """Send events over UDP, as fast as they come; :class:`~neuroasync.sources.Paced` paces them.
+    """Send events over UDP as fast as they come.
+
+    Wrap the chunks in :class:`~neuroasync.sources.Paced` to send events at their times.
 
     Cancellation: safe; the socket is closed.
 
     Args:
-        parts: what to send, in one stream.
-        shape: of the input that the indices are of.
-        host: where to.
-        port: where to.
-        timestamps: send times, too; the low 32 bits of them.
+        chunks: the chunks of one stream.
+        shape: input shape that the indices refer to.
+        host: destination host.
+        port: destination port.
+        timestamps: whether to send the low 32 bits of the event times.
 
     Returns:
-        Number of events sent.
+        The number of events sent.
 
     Raises:
-        ValueError: the shape cannot be sent, or ``port`` is none.
-        SpikeFileError: an index is not one of the shape's.
-        SourceError: the address cannot be sent to.
+        ValueError: ``shape`` or ``port`` is not valid.
+        SpikeFileError: an index is outside the shape.
+        SourceError: the address is not available.
     """
-    plane = addressable(shape)
+    grid = addressable(shape)
     try:
         transport, sender = await open_endpoint(
             (host, checked_port(port)), socket.socket.connect, lambda _: _Sender()
@@ -52,10 +54,10 @@ async def send_udp(
         raise SourceError(f"udp {host}:{port}: {error}; cannot send there") from error
     sent = 0
     try:
-        async for part in ChunkIterator(parts):
-            part.check_indices(plane.size)
+        async for chunk in ChunkIterator(chunks):
+            chunk.check_indices(grid.size)
             for data, events in format_packets(
-                part.index, part.t_us if timestamps else None, plane
+                chunk.index, chunk.t_us if timestamps else None, grid
             ):
                 transport.sendto(data)
                 await sender.writable()
@@ -66,7 +68,7 @@ async def send_udp(
 
 
 class _Sender(asyncio.DatagramProtocol):
-    """Knows whether the socket takes more."""
+    """A protocol that tracks whether the socket accepts more data."""
 
     def __init__(self) -> None:
         self._free = asyncio.Event()
@@ -79,6 +81,6 @@ class _Sender(asyncio.DatagramProtocol):
         self._free.set()
 
     async def writable(self) -> None:
-        """Wait until the socket takes more; others have their turn in any case."""
+        """Wait until the socket accepts more data; always yields to the event loop once."""
         await asyncio.sleep(0)
         await self._free.wait()

@@ -1,4 +1,4 @@
-"""Events from a websocket, as a client."""
+"""A source that receives events as a websocket client."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -17,31 +17,33 @@ _CLOSE_TIMEOUT_S: Final = 1.0
 
 
 class WebsocketSource(Source):
-    """Connects to a websocket server that sends events; needs the extra ``websocket``.
+    """A client of a websocket server that sends events; needs the extra ``websocket``.
 
-    Messages are those of :mod:`neuroasync.messages`, one part each; ``"end": true`` ends the
-    stream. One that breaks the format, names an input that the network does not have, or goes
-    back in time is skipped whole, and counted in ``counts.malformed``; one above ``max_bytes``
-    breaks the connection off. A slow reader makes the server wait: some 16 messages are read ahead.
-    Closing takes up to a second if the server does not answer, or has sent more than that.
+    Each message is one chunk in the format of :mod:`neuroasync.messages`; ``"end": true`` ends the
+    stream. A message that violates the format, names an input that the network does not have, or
+    goes back in time is skipped entirely and counted in ``counts.malformed``. A message above
+    ``max_bytes`` ends the connection. At most about 16 messages are read ahead, so that a slow
+    reader makes the server wait. Closing takes up to a second if the server does not respond or has
+    more data in flight.
 
     Args:
-        uri: of the server, ``ws://..`` or ``wss://..``.
-        inputs: of the network, ``model.input_size``.
-        max_bytes: largest message that is read.
+        uri: address of the server, ``ws://..`` or ``wss://..``.
+        inputs: number of inputs of the network, ``model.input_size``.
+        max_bytes: maximum size of a message.
 
     Raises:
         ValueError: ``inputs`` is out of range.
-        SourceError: on opening, if there is no connection to be had; while reading, if it broke
-            off.
-        ImportError: on opening, if websockets is not installed.
+        SourceError: the connection cannot be opened (on opening), or was lost (while reading).
+        ImportError: on opening: websockets is not installed.
     """
 
     def __init__(self, uri: str, inputs: int, *, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> None:
         super().__init__()
         self._uri = uri
         if type(inputs) is not int or not 1 <= inputs <= limits.MAX_INPUTS:
-            raise ValueError(f"inputs: {inputs!r:.80}, expected 1 to {limits.MAX_INPUTS}")
+            raise ValueError(
+                f"inputs must be an integer from 1 to {limits.MAX_INPUTS}, got {inputs!r:.80}"
+            )
         self._inputs = inputs
         self._max_bytes = max_bytes
         self._latest_us = 0
@@ -72,7 +74,7 @@ class WebsocketSource(Source):
             except ConnectionClosedOK:
                 break
             except ConnectionClosedError as error:
-                raise SourceError(f"{self._uri}: {error}; the connection broke off") from error
+                raise SourceError(f"{self._uri}: {error}; the connection was lost") from error
             if (message := self._checked(data)) is not None:
                 self._has_ended = message.end
                 return message.events
@@ -83,7 +85,7 @@ class WebsocketSource(Source):
             await self._connection.close()
 
     def _checked(self, data: str | bytes) -> EventMessage | None:
-        """The message, if it may follow those before."""
+        """Return the parsed message, or None if it is malformed."""
         try:
             message = parse_events(data, self._max_bytes)
             message.events.check_indices(self._inputs)

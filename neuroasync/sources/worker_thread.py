@@ -1,4 +1,4 @@
-"""Let a thread do what would block the event loop."""
+"""Run a blocking generator in a thread, beside the event loop."""
 
 import asyncio
 import threading
@@ -11,12 +11,12 @@ Item = TypeVar("Item")
 
 
 class ThreadedItems(Generic[Item]):
-    """The items of a blocking generator, each made in a thread while the event loop goes on.
+    """The items of a blocking generator that runs in a thread.
 
-    Cancellation: safe; the thread goes on, and what it makes is the next item.
+    Cancellation: safe; the thread continues, and its result is the next item.
 
     Args:
-        start: makes the generator, in the thread, too.
+        start: creates the generator; called in the thread.
     """
 
     def __init__(self, start: Callable[[], Generator[Item, None, None]]) -> None:
@@ -27,21 +27,21 @@ class ThreadedItems(Generic[Item]):
         self._pending: asyncio.Future[Item | None] | None = None
 
     async def next(self) -> Item | None:
-        """The next item; None if there is none left. What the generator raises comes out here."""
+        """Return the next item, or None at the end. Errors of the generator are raised here."""
         if self._pending is None:
             self._pending = asyncio.get_running_loop().run_in_executor(None, self._step)
         try:
             item = await asyncio.shield(self._pending)
-        except Exception:  # not CancelledError: then the item is still to come
+        except Exception:  # After a CancelledError the item is still pending.
             self._pending = None
             raise
         self._pending = None
         return item
 
     async def close(self) -> None:
-        """End the generator, once the thread is through with its item.
+        """Close the generator after the thread has finished its current item.
 
-        Cancellation: it is ended all the same.
+        Cancellation: the generator is closed nevertheless.
         """
         await asyncio.get_running_loop().run_in_executor(None, self._end)
 

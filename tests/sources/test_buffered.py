@@ -78,7 +78,7 @@ async def test_where_a_full_buffer_is_an_error_the_reader_gets_it_last(no_leaks)
     assert parts.counts == SourceCounts(accepted=4, refused=2)
 
 
-async def test_what_the_source_raises_comes_after_what_it_gave(no_leaks):
+async def test_an_error_of_the_source_follows_its_last_chunk(no_leaks):
     async with buffered(each(*NUMBERED[:2], na.SourceError("broke off"))) as parts:
         assert [await anext(parts), await anext(parts)] == NUMBERED[:2]
         with pytest.raises(na.SourceError, match=r"^broke off$"):
@@ -86,7 +86,7 @@ async def test_what_the_source_raises_comes_after_what_it_gave(no_leaks):
         assert await all_of(parts) == []
 
 
-async def test_what_the_source_raised_is_not_lost_on_a_reader_who_left(no_leaks):
+async def test_an_error_of_the_source_is_raised_at_the_end_of_the_block(no_leaks):
     with pytest.raises(na.SourceError, match=r"^broke off$"):
         async with buffered(each(NUMBERED[0], na.SourceError("broke off"))) as parts:
             await anext(parts)
@@ -94,7 +94,7 @@ async def test_what_the_source_raised_is_not_lost_on_a_reader_who_left(no_leaks)
     assert parts.counts == SourceCounts(accepted=2)
 
 
-async def test_what_the_block_raises_goes_before_what_the_source_raised(no_leaks):
+async def test_an_error_of_the_block_takes_precedence_over_one_of_the_source(no_leaks):
     with pytest.raises(KeyError):
         async with buffered(each(na.SourceError("broke off"))):
             await asyncio.sleep(0)
@@ -159,11 +159,11 @@ async def test_parts_may_be_pairs_of_arrays(no_leaks):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0,), r"^capacity: 0, expected"),
-        ((1, "drop"), r"^when_full: 'drop', expected one of block"),
+        ((0,), r"^capacity\b.*\b0\b"),
+        ((1, "drop"), r"^when_full\b.*'drop'"),
     ],
 )
-async def test_what_cannot_be_is_refused_before_anything_is_read(arguments, message, no_leaks):
+async def test_invalid_arguments_are_rejected_before_anything_is_read(arguments, message, no_leaks):
     with pytest.raises(ValueError, match=message):
         async with buffered(each(*NUMBERED), *arguments):
             pass

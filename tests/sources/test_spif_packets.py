@@ -41,29 +41,29 @@ def test_where_there_is_one_channel_polarity_makes_no_difference():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
-        (b"", r"^packet: 0 bytes, expected 4 or 8 for each event$"),
-        (b"\0" * 7, r"^packet: 7 bytes, expected 4 or 8 for each event$"),
-        (packed(word(1, 1)), r"^packet: 4 bytes, expected 8 for each event$"),
-        (packed(word(1, 1), 5, word(1, 1)), r"^packet: 12 bytes, expected 8 for each event$"),
+        (b"", r"^packet must have 4 or 8 bytes per event, got 0 bytes$"),
+        (b"\0" * 7, r"^packet must have 4 or 8 bytes per event, got 7 bytes$"),
+        (packed(word(1, 1)), r"^packet must have 8 bytes per event, got 4 bytes$"),
+        (packed(word(1, 1), 5, word(1, 1)), r"^packet must have 8 bytes per event, got 12 bytes$"),
         (
             packed(word(1, 1), 5, word(1, 1, 0, NO_STAMP), 5),
-            r"^packet: events with and without timestamps, expected one kind$",
+            r"^packet must not mix events with and without timestamps$",
         ),
         (
             packed(word(1, 1, 0, NO_STAMP), word(1, 1)),
-            r"^packet: events with and without timestamps, expected one kind$",
+            r"^packet must not mix events with and without timestamps$",
         ),
         (
             packed(word(4, 2), 5, word(5, 2), 5),
-            r"^packet: event 1 at x = 5, y = 2, expected below 5 and 3$",
+            r"^packet: event 1 must have x < 5 and y < 3, got x = 5, y = 2$",
         ),
-        (packed(word(0, 3, 0, NO_STAMP)), r"^packet: event 0 at x = 0, y = 3, expected below 5 a"),
+        (packed(word(0, 3, 0, NO_STAMP)), r"^packet: event 0 must have x < 5 and y < 3, got x = 0"),
     ],
 )
-def test_what_breaks_the_format_is_refused(data, said):
-    with pytest.raises(MessageError, match=said):
+def test_malformed_packets_are_rejected(data, message):
+    with pytest.raises(MessageError, match=message):
         parse_packet(data, PLANE)
 
 
@@ -79,7 +79,7 @@ def test_any_bytes_are_accepted_or_refused(data):
 
 
 @given(st.integers(1, 2), st.integers(1, 40), st.integers(1, 40), st.booleans(), st.data())
-def test_what_is_written_is_read_as_it_was(channels, height, width, stamped, data):
+def test_a_written_packet_is_read_unchanged(channels, height, width, stamped, data):
     plane = PixelGrid(channels, height, width)
     index = np.array(data.draw(st.lists(st.integers(0, plane.size - 1), max_size=300)), np.int64)
     t_us = np.arange(2**32 - 20, 2**32 - 20 + index.size) if stamped else None
@@ -111,8 +111,8 @@ def test_a_plane_is_that_of_the_shape(shape, plane):
 
 
 @pytest.mark.parametrize("shape", [(), (3, 4, 5), (2, 2, 4, 4), (2, 0, 5), [2, 3, 5], (2, 3.0, 5)])
-def test_a_plane_says_what_it_cannot_be(shape):
-    with pytest.raises(ValueError, match=r"^shape: .*expected that of the network's input: \(2, H"):
+def test_a_pixel_grid_rejects_other_shapes(shape):
+    with pytest.raises(ValueError, match=r"^shape must be an input shape \(2, H"):
         PixelGrid.of(shape)
 
 

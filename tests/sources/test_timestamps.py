@@ -49,7 +49,7 @@ def test_packets_may_overtake_each_other_by_the_tolerance():
     assert placed(stamps, 1020) == ([20], 0)
 
 
-def test_what_goes_back_by_less_than_a_second_is_never_taken_for_a_restart():
+def test_a_step_back_of_less_than_a_second_is_not_a_restart():
     stamps = Stamps(100)
     placed(stamps, 10_000_000)
     for k in range(5):
