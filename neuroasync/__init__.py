@@ -1,61 +1,74 @@
-"""An asyncio-native runtime for spiking neural networks without layer synchronization."""
+"""An asyncio-native runtime for spiking neural networks without layer synchronization.
 
-from neuroasync.core.engine.decision import Decision
-from neuroasync.core.engine.policies import (
-    Fifo,
-    LayerSync,
-    Momentum,
-    OrderingPolicy,
-    PendingSpikes,
-    Random,
-)
-from neuroasync.core.engine.run_settings import RunOptions
-from neuroasync.core.engine.stop_rules import Progress, StopRule
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
-from neuroasync.core.events.window import Window, parse_window
-from neuroasync.core.formats.bundle import (
-    Bundle,
-    Calibration,
-    GoldenSample,
-    PolicySpec,
-    dump_bundle,
-    read_bundle,
-    write_bundle,
-)
-from neuroasync.core.formats.spike_file import read_spikes, write_spikes
-from neuroasync.core.kernels.order_keys import order_key, sample_seed
-from neuroasync.core.model.connections import Conv2d, Dense, Sparse
-from neuroasync.core.model.model import LIF, Model, Population
-from neuroasync.core.model.topology import parse_topology
-from neuroasync.core.recording.file import read_recording, write_recording
-from neuroasync.core.recording.recorder import Recorder
-from neuroasync.core.recording.recording import Recording
-from neuroasync.errors import (
-    BundleError,
-    ClosedError,
-    DatasetError,
-    ForwardStepLimitError,
-    LimitError,
-    MessageError,
-    ModelError,
-    NeuroasyncError,
-    PolicyError,
-    PopulationError,
-    QueueFullError,
-    RecordingError,
-    ReplayError,
-    SnapshotError,
-    SourceError,
-    SpikeFileError,
-    StopRuleError,
-)
-from neuroasync.runtime.bounded_queue import BoundedQueue
-from neuroasync.runtime.clock import Clock, ManualClock, RealTimeClock, VirtualClock
-from neuroasync.runtime.counts import Counts
-from neuroasync.runtime.network import Network
-from neuroasync.runtime.populations.coroutine import Fired, Inbox, PopulationCoroutine, SpikeEvents
-from neuroasync.runtime.session import Session
-from neuroasync.runtime.tap import Tap, TappedSpikes
+``import neuroasync`` is fast: a public name or submodule is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+# Type checkers and editors read these imports; at run time, ``__getattr__`` makes them one by one.
+if TYPE_CHECKING:
+    from neuroasync.core.engine.decision import Decision
+    from neuroasync.core.engine.policies import (
+        Fifo,
+        LayerSync,
+        Momentum,
+        OrderingPolicy,
+        PendingSpikes,
+        Random,
+    )
+    from neuroasync.core.engine.run_settings import RunOptions
+    from neuroasync.core.engine.stop_rules import Progress, StopRule
+    from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+    from neuroasync.core.events.window import Window, parse_window
+    from neuroasync.core.formats.bundle import (
+        Bundle,
+        Calibration,
+        GoldenSample,
+        PolicySpec,
+        dump_bundle,
+        read_bundle,
+        write_bundle,
+    )
+    from neuroasync.core.formats.spike_file import read_spikes, write_spikes
+    from neuroasync.core.kernels.order_keys import order_key, sample_seed
+    from neuroasync.core.model.connections import Conv2d, Dense, Sparse
+    from neuroasync.core.model.model import LIF, Model, Population
+    from neuroasync.core.model.topology import parse_topology
+    from neuroasync.core.recording.file import read_recording, write_recording
+    from neuroasync.core.recording.recorder import Recorder
+    from neuroasync.core.recording.recording import Recording
+    from neuroasync.errors import (
+        BundleError,
+        ClosedError,
+        DatasetError,
+        ForwardStepLimitError,
+        LimitError,
+        MessageError,
+        ModelError,
+        NeuroasyncError,
+        PolicyError,
+        PopulationError,
+        QueueFullError,
+        RecordingError,
+        ReplayError,
+        SnapshotError,
+        SourceError,
+        SpikeFileError,
+        StopRuleError,
+    )
+    from neuroasync.runtime.bounded_queue import BoundedQueue
+    from neuroasync.runtime.clock import Clock, ManualClock, RealTimeClock, VirtualClock
+    from neuroasync.runtime.counts import Counts
+    from neuroasync.runtime.network import Network
+    from neuroasync.runtime.populations.coroutine import (
+        Fired,
+        Inbox,
+        PopulationCoroutine,
+        SpikeEvents,
+    )
+    from neuroasync.runtime.session import Session
+    from neuroasync.runtime.tap import Tap, TappedSpikes
 
 __all__ = [
     "LIF",
@@ -128,3 +141,110 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_MODULE_OF: Final = {
+    "LIF": "core.model.model",
+    "BoundedQueue": "runtime.bounded_queue",
+    "Bundle": "core.formats.bundle",
+    "BundleError": "errors",
+    "Calibration": "core.formats.bundle",
+    "Clock": "runtime.clock",
+    "ClosedError": "errors",
+    "Conv2d": "core.model.connections",
+    "Counts": "runtime.counts",
+    "DatasetError": "errors",
+    "Decision": "core.engine.decision",
+    "Dense": "core.model.connections",
+    "Fifo": "core.engine.policies",
+    "Fired": "runtime.populations.coroutine",
+    "ForwardStepLimitError": "errors",
+    "GoldenSample": "core.formats.bundle",
+    "Inbox": "runtime.populations.coroutine",
+    "LayerSync": "core.engine.policies",
+    "LimitError": "errors",
+    "ManualClock": "runtime.clock",
+    "MessageError": "errors",
+    "Model": "core.model.model",
+    "ModelError": "errors",
+    "Momentum": "core.engine.policies",
+    "Network": "runtime.network",
+    "NeuroasyncError": "errors",
+    "OrderingPolicy": "core.engine.policies",
+    "PendingSpikes": "core.engine.policies",
+    "PolicyError": "errors",
+    "PolicySpec": "core.formats.bundle",
+    "Population": "core.model.model",
+    "PopulationCoroutine": "runtime.populations.coroutine",
+    "PopulationError": "errors",
+    "Progress": "core.engine.stop_rules",
+    "QueueFullError": "errors",
+    "Random": "core.engine.policies",
+    "RealTimeClock": "runtime.clock",
+    "Recorder": "core.recording.recorder",
+    "Recording": "core.recording.recording",
+    "RecordingError": "errors",
+    "ReplayError": "errors",
+    "RunOptions": "core.engine.run_settings",
+    "Session": "runtime.session",
+    "SnapshotError": "errors",
+    "SourceError": "errors",
+    "Sparse": "core.model.connections",
+    "SpikeEvents": "runtime.populations.coroutine",
+    "SpikeFileError": "errors",
+    "SpikeTrain": "core.events.spike_train",
+    "SpikeTrains": "core.events.spike_train",
+    "StopRule": "core.engine.stop_rules",
+    "StopRuleError": "errors",
+    "Tap": "runtime.tap",
+    "TappedSpikes": "runtime.tap",
+    "VirtualClock": "runtime.clock",
+    "Window": "core.events.window",
+    "dump_bundle": "core.formats.bundle",
+    "order_key": "core.kernels.order_keys",
+    "parse_topology": "core.model.topology",
+    "parse_window": "core.events.window",
+    "read_bundle": "core.formats.bundle",
+    "read_recording": "core.recording.file",
+    "read_spikes": "core.formats.spike_file",
+    "sample_seed": "core.kernels.order_keys",
+    "write_bundle": "core.formats.bundle",
+    "write_recording": "core.recording.file",
+    "write_spikes": "core.formats.spike_file",
+}
+"""The module in which each public name is defined, relative to this package."""
+
+_SUBMODULES: Final = (
+    "cochlea",
+    "datasets",
+    "encoders",
+    "errors",
+    "explain",
+    "limits",
+    "messages",
+    "metrics",
+    "plot",
+    "replay",
+    "serve",
+    "shipped",
+    "sinks",
+    "sources",
+    "study",
+    "train",
+)
+"""The public submodules."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name or submodule when it is first used (PEP 562)."""
+    if name in _MODULE_OF:
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        globals()[name] = value  # From now on, Python finds the name without this function.
+        return value
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, the public submodules and the version."""
+    return sorted((*__all__, *_SUBMODULES, "__version__"))

@@ -1,4 +1,4 @@
-"""``python -m neuroasync``: the command line."""
+"""Run the command line with ``python -m neuroasync``."""
 
 from neuroasync.cli import main
 

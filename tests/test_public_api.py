@@ -1,7 +1,26 @@
+import pickle
 import subprocess
 import sys
 
+import pytest
+
 import neuroasync as na
+
+SUBMODULES = {
+    "cochlea", "datasets", "encoders", "errors", "explain", "limits", "messages", "metrics", "plot",
+    "replay", "serve", "shipped", "sinks", "sources", "study", "train",
+}  # fmt: skip
+
+
+def modules_loaded_by(code):
+    """Return the names of all modules that are loaded after ``code`` ran in a new process."""
+    process = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(process.stdout.split())
 
 
 def test_public_names_are_sorted_and_exist():
@@ -10,21 +29,54 @@ def test_public_names_are_sorted_and_exist():
     assert len(set(na.__all__)) == len(na.__all__)
 
 
+def test_every_public_name_can_be_imported_lazily():
+    assert list(na._MODULE_OF) == na.__all__
+
+
+def test_dir_shows_public_names_only():
+    assert set(dir(na)) == {*na.__all__, *SUBMODULES, "__version__"}
+
+
+@pytest.mark.parametrize("name", sorted(SUBMODULES))
+def test_a_submodule_is_an_attribute_of_the_package(name):
+    assert getattr(na, name).__name__ == f"neuroasync.{name}"
+
+
+def test_a_star_import_gives_the_public_names():
+    namespace = {}
+    exec("from neuroasync import *", namespace)
+    assert namespace.keys() - {"__builtins__"} == set(na.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"module 'neuroasync' has no attribute 'Netwrok'"):
+        _ = na.Netwrok
+    with pytest.raises(ImportError, match=r"cannot import name 'Netwrok' from 'neuroasync'"):
+        from neuroasync import Netwrok  # noqa: F401
+
+
+def test_public_classes_can_be_pickled():
+    assert pickle.loads(pickle.dumps(na.Dense)) is na.Dense
+    assert pickle.loads(pickle.dumps(na.SpikeTrain)) is na.SpikeTrain
+
+
 def test_every_public_name_explains_itself():
-    aliases = {"Fired", "Inbox"}  # of types that explain themselves
+    aliases = {"Fired", "Inbox"}  # Aliases of types that are documented.
     undocumented = [n for n in na.__all__ if n not in aliases and not getattr(na, n).__doc__]
     assert undocumented == []
 
 
-def test_every_error_is_under_one_root():
+def test_every_error_derives_from_one_root():
     errors = [getattr(na, name) for name in na.__all__ if name.endswith("Error")]
     assert all(issubclass(error, na.NeuroasyncError) for error in errors)
 
 
-def test_importing_the_runtime_loads_no_torch_no_plots_no_server_and_no_command_line():
-    heavy = ["torch", "matplotlib", "sklearn", "starlette", "uvicorn", "typer", "rich", "uvloop"]
-    code = f"import sys, neuroasync; print(*[m for m in {heavy} if m in sys.modules])"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert loaded.stdout.split() == []
+def test_importing_the_package_loads_nothing_else():
+    loaded = modules_loaded_by("import neuroasync")
+    assert {name for name in loaded if name.startswith("neuroasync")} == {"neuroasync"}
+    assert loaded.isdisjoint({"asyncio", "msgpack", "numba", "numpy", "rich", "torch", "typer"})
+
+
+def test_the_runtime_loads_no_torch_no_plots_no_server_and_no_command_line():
+    heavy = {"torch", "matplotlib", "sklearn", "starlette", "uvicorn", "typer", "rich", "uvloop"}
+    assert modules_loaded_by("from neuroasync import *").isdisjoint(heavy)

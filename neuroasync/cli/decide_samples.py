@@ -1,16 +1,19 @@
-"""Samples of a spike file through the asyncio runtime, one after the other."""
+"""Run the samples of a spike file through the asyncio runtime."""
 
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.recording.recorder import Recorder
-from neuroasync.runtime.network import Network
+
+# The help of a command needs none of these, and they take long to import.
+if TYPE_CHECKING:
+    from neuroasync.core.engine.decision import Decision
+    from neuroasync.core.events.spike_train import SpikeTrains
+    from neuroasync.core.formats.bundle import Bundle
+    from neuroasync.core.recording.recorder import Recorder
+    from neuroasync.runtime.network import Network
 
 __all__ = ["check_fit", "decide_samples", "run_in_loop", "targets_of"]
 
@@ -18,7 +21,7 @@ T = TypeVar("T")
 
 
 def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run ``main`` in an event loop of its own: uvloop's, where it is installed."""
+    """Run ``main`` in a new event loop and return its result. Use uvloop if it is installed."""
     try:
         import uvloop
     except ImportError:
@@ -26,25 +29,33 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(main)
 
 
-def check_fit(bundle: Bundle, spikes: SpikeTrains) -> None:
-    """Raise CliError unless the network reads such input and knows its labels."""
-    reads = bundle.model.input_shape
-    found, read = (tuple(n for n in shape if n > 1) for shape in (spikes.shape, reads))
-    is_flat = len(found) <= 1 or len(read) <= 1  # says nothing of rows and columns
-    if math.prod(found) != math.prod(read) or not (is_flat or found == read):
+def check_fit(bundle: "Bundle", spikes: "SpikeTrains") -> None:
+    """Check that the network accepts the shape and the labels of the samples.
+
+    Raises:
+        CliError: The input shapes differ, or a label is not a class of the network.
+    """
+    expected = bundle.model.input_shape
+    file_shape, model_shape = (tuple(n for n in s if n > 1) for s in (spikes.shape, expected))
+    # A flat shape says nothing about rows and columns, so only the sizes are compared.
+    is_flat = len(file_shape) <= 1 or len(model_shape) <= 1
+    if math.prod(file_shape) != math.prod(model_shape) or not (
+        is_flat or file_shape == model_shape
+    ):
         raise CliError(
-            f"the events have an input of shape {spikes.shape}, the network reads {reads}"
+            f"the spike file has an input of shape {spikes.shape}, but the network expects "
+            f"{expected}"
         )
     outputs = bundle.model.populations[bundle.model.index(bundle.model.output)].size
     if spikes.labels is not None and spikes.labels.size and spikes.labels.max() >= outputs:
         raise CliError(
-            f"the events have labels up to {spikes.labels.max()}, the network has classes "
+            f"the spike file has labels up to {spikes.labels.max()}, but the network has classes "
             f"0 to {outputs - 1}"
         )
 
 
-def targets_of(spikes: SpikeTrains, numbers: range) -> list[int] | None:
-    """The right classes of these samples, where the file has them."""
+def targets_of(spikes: "SpikeTrains", numbers: range) -> list[int] | None:
+    """Return the labels of the samples ``numbers``, or None if the file has no labels."""
     if spikes.labels is None:
         return None
     labels: list[int] = spikes.labels[numbers.start : numbers.stop].tolist()
@@ -52,26 +63,29 @@ def targets_of(spikes: SpikeTrains, numbers: range) -> list[int] | None:
 
 
 async def decide_samples(
-    network: Network,
-    spikes: SpikeTrains,
+    network: "Network",
+    spikes: "SpikeTrains",
     numbers: range,
     seed: int,
-    recorder: Recorder | None = None,
+    recorder: "Recorder | None" = None,
     on_decision: Callable[[int], None] = lambda done: None,
-) -> list[Decision]:
-    """Decide on samples ``numbers``, each with ``sample_seed(seed, number)``, on all cores.
+) -> "list[Decision]":
+    """Decide on the samples ``numbers`` on all cores, each with ``sample_seed(seed, number)``.
 
     Opens and closes ``network``.
 
-    Cancellation: safe; nothing is left behind.
+    Cancellation: safe. The network is closed, and no task is left.
 
     Args:
-        network: not open yet.
-        spikes: of the whole file.
-        numbers: of the samples in it.
-        seed: 64 bits.
-        recorder: takes every sample, or None.
-        on_decision: called with the number of decisions made so far.
+        network: A network that is not open yet.
+        spikes: All samples of the file.
+        numbers: Numbers of the samples to run.
+        seed: Seed of 64 bits.
+        recorder: Recorder of every sample, if the run is to be recorded.
+        on_decision: Called with the number of decisions made so far.
+
+    Returns:
+        One decision per sample, in the order of ``numbers``.
     """
     async with network:
         return await network.decide_all(

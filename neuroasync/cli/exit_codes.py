@@ -1,12 +1,12 @@
-"""How a command ends: its exit code, and at most one line about what went wrong.
+"""How a command ends: its exit code, and at most one line about an error.
 
 ::
 
-    0    done
-    1    the answer is no: a golden sample, or a replay, gives other spikes
+    0    success
+    1    a check failed: a golden sample, or a replay, gives other spikes
     2    bad input: one line ``error: ...`` on stderr
     130  interrupted by Ctrl-C
-    141  whoever read the output went away
+    141  the reader of stdout went away (a closed pipe)
 """
 
 import os
@@ -17,59 +17,62 @@ from typing import Any, Final, TextIO
 import typer
 from typer.core import TyperGroup
 
+from neuroasync.cli.command_table import COMMANDS
+from neuroasync.cli.interrupts import INTERRUPTED
+from neuroasync.cli.lazy_command import LazyCommand
+from neuroasync.cli.output import one_line
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["BAD_INPUT", "NO", "CliError", "Commands", "one_line", "report"]
+__all__ = ["BAD_INPUT", "CHECK_FAILED", "CliError", "Commands", "report_error"]
 
-NO: Final = 1
+CHECK_FAILED: Final = 1
 BAD_INPUT: Final = 2
-_INTERRUPTED: Final = 130
-_NO_READER: Final = 141
+_BROKEN_PIPE: Final = 141  # 128 and the number of SIGPIPE, as in a shell
 
 
 class CliError(Exception):
-    """Something that the user can put right; its message is the line that is shown."""
+    """An error that the user can correct. Its message is the line that is shown."""
 
 
 class Commands(TyperGroup):
-    """The commands; whatever one raises becomes an exit code and at most one line."""
+    """The group of all commands. Any error becomes an exit code and at most one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for entry in COMMANDS:
+            self.add_command(LazyCommand(entry))
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the command of ``args`` and exit."""
+        """Run the command that ``args`` names, and exit."""
         _open_standard_streams()
-        options["standalone_mode"] = False  # else typer itself draws errors, in boxes
+        # In standalone mode, typer would print errors itself, in boxes.
+        options["standalone_mode"] = False
         run = super().main
-        sys.exit(_guarded(lambda: run(*args, **options)))
+        sys.exit(_run_and_flush(lambda: run(*args, **options)))
 
 
-def report(message: str) -> None:
-    """Write ``error: ...``, one line, to stderr, if there is one."""
+def report_error(message: str) -> None:
+    """Write one line ``error: ...`` to stderr, if the process has a stderr."""
     if sys.stderr is not None:
         try:
             print(f"error: {one_line(message)}", file=sys.stderr, flush=True)
         except OSError:
-            _silence(sys.stderr)
+            _discard_buffer(sys.stderr)
 
 
-def one_line(text: object) -> str:
-    """``text`` without line breaks and control characters, which could drive a terminal."""
-    joined = " ".join(str(text).split())
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in joined
-    )
-
-
-def _guarded(command: Callable[[], object]) -> int:
+def _run_and_flush(command: Callable[[], object]) -> int:
+    """Run the command, flush stdout and return the exit code."""
     try:
         code = _exit_code(command)
+        # A full disk or a closed pipe may show only now.
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        _silence(sys.stdout)
-        return _NO_READER
+        _discard_buffer(sys.stdout)
+        return _BROKEN_PIPE
     except OSError as error:
-        _silence(sys.stdout)
-        report(f"{error.filename or 'output'}: {error.strerror or error}")
+        _discard_buffer(sys.stdout)
+        report_error(f"{error.filename or 'output'}: {error.strerror or error}")
         return BAD_INPUT
     return code
 
@@ -78,42 +81,47 @@ def _exit_code(command: Callable[[], object]) -> int:
     try:
         result = command()
     except (KeyboardInterrupt, typer.Abort):
-        return _INTERRUPTED
+        return INTERRUPTED
     except (CliError, NeuroasyncError) as error:
-        report(str(error))
+        report_error(str(error))
         return BAD_INPUT
-    except SystemExit as end:  # the parser's own way to say that stdout was closed
+    except SystemExit as end:
+        # The parser exits by itself only if stdout is a closed pipe.
         raise BrokenPipeError from end
     except Exception as error:
-        # Usage errors: their class has moved between versions of typer, their methods have not.
+        # The class of usage errors has moved between versions of typer; this method has not.
         if not hasattr(error, "format_message"):
             raise
-        report(_usage(error.format_message()))
+        report_error(_usage_message(error.format_message()))
         return BAD_INPUT
     return result if type(result) is int else 0
 
 
-def _usage(message: str) -> str:
+def _usage_message(message: str) -> str:
+    """Return the parser's message in the form of our own: lower case, without a full stop."""
     text = message.rstrip(".")
-    return f"{text[:1].lower()}{text[1:]} (see --help)" if text else "no command (see --help)"
+    return f"{text[:1].lower()}{text[1:]} (see --help)" if text else "missing command (see --help)"
 
 
 def _open_standard_streams() -> None:
-    """Give 0, 1 and 2 a file if they were closed, lest an event loop gets them, and aborts."""
+    """Open the null device in the place of a closed stdin, stdout or stderr.
+
+    An event loop would otherwise be given the free file descriptor 0, 1 or 2, and abort.
+    """
     for handle in range(3):
         try:
             os.fstat(handle)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # This takes the lowest free number: ``handle``.
 
 
-def _silence(stream: TextIO | None) -> None:
-    """Send what is still buffered nowhere, so that the interpreter does not fail at its exit."""
+def _discard_buffer(stream: TextIO | None) -> None:
+    """Redirect the stream to the null device, so that its buffer cannot fail at exit."""
     if stream is None:
         return
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, stream.fileno())
+        os.close(null_device)
     except (OSError, ValueError):
-        pass  # no real file: a test's, or closed already
+        pass  # The stream is no real file (in a test), or is closed already.

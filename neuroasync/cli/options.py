@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their texts mean."""
+"""Options that several commands share, and functions that interpret their values."""
 
 import re
 from enum import StrEnum
@@ -9,14 +9,16 @@ import typer
 
 from neuroasync import limits
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.core.engine.run_settings import InputMode
-from neuroasync.datasets import DATASETS
+
+if TYPE_CHECKING:
+    from neuroasync.core.engine.run_settings import InputMode
 
 __all__ = [
     "BundleOption",
     "BundlePath",
     "Coding",
     "DataOption",
+    "DatasetName",
     "EngineName",
     "EngineOption",
     "EventsPath",
@@ -30,7 +32,6 @@ __all__ = [
     "RecordingPath",
     "SamplesOption",
     "SeedOption",
-    "SetName",
     "UntilOption",
     "chosen_samples",
     "mode_of",
@@ -38,7 +39,7 @@ __all__ = [
 
 
 class PolicyName(StrEnum):
-    """The ordering policies that ship."""
+    """The built-in ordering policies."""
 
     LAYER_SYNC = "layer-sync"
     RANDOM = "random"
@@ -47,7 +48,7 @@ class PolicyName(StrEnum):
 
 
 class EngineName(StrEnum):
-    """What runs a pass."""
+    """The engines that can run a forward pass."""
 
     AUTO = "auto"
     COROUTINES = "coroutines"
@@ -55,31 +56,41 @@ class EngineName(StrEnum):
 
 
 class InputName(StrEnum):
-    """Whether input goes first."""
+    """The input modes: whether a timestep's input is delivered before all other spikes."""
 
     PRIORITISED = "prioritised"
     QUEUED = "queued"
 
 
 class Coding(StrEnum):
-    """How a value becomes spikes."""
+    """The ways to encode a pixel's brightness as spikes."""
 
     RATE = "rate"
     LATENCY = "latency"
 
 
-if TYPE_CHECKING:
-    SetName = StrEnum
-else:
-    SetName = StrEnum("SetName", {name: name for name in DATASETS})
+# The names stand here again, because importing ``neuroasync.datasets`` takes long and help needs
+# only these. A test compares them with ``DATASETS``.
+class DatasetName(StrEnum):
+    """The data sets that can be loaded by name."""
+
+    DIGITS = "digits"
+    MNIST = "mnist"
+    NMNIST_SMALL = "nmnist-small"
+    SPOKEN_DIGITS = "spoken-digits"
+    BRAILLE = "braille"
+    NMNIST = "nmnist"
+    SHD = "shd"
+    DVS_GESTURE = "dvs-gesture"
 
 
 DataOption = Annotated[
     Path | None,
     typer.Option(
         "--data", metavar="DIR", show_default=False,
-        help="Folder with the files of the set, or for Tonic, which downloads what is missing. "
-        "Default: what NEUROASYNC_DATA names; without, what ships.",
+        help="Folder with the files of the data set. Tonic downloads missing files into it. "
+        "Default: the folder in the environment variable NEUROASYNC_DATA; if it is not set, the "
+        "files that ship with neuroasync.",
     ),
 ]  # fmt: skip
 BundlePath = Annotated[
@@ -96,30 +107,33 @@ EventsPath = Annotated[
     Path,
     typer.Argument(
         metavar="EVENTS.npz", show_default=False,
-        help="Spike file: t_us, index, offsets, shape and, for an accuracy, labels.",
+        help="Spike file with the arrays t_us, index, offsets and shape, and labels if the "
+        "accuracy is to be measured.",
     ),
 ]  # fmt: skip
 RecordingPath = Annotated[
     Path,
     typer.Argument(
-        metavar="RECORDING", help="What `neuroasync run --record` wrote.", show_default=False
+        metavar="RECORDING", help="Recording written by `neuroasync run --record`.",
+        show_default=False,
     ),
-]
+]  # fmt: skip
 PolicyOption = Annotated[
     PolicyName | None,
     typer.Option(
         "--policy", show_default=False,
-        help="Which pending spikes go next. layer-sync: all of the lowest layer that has any; "
-        "random: by a key computed from the seed; momentum: highest membrane potential first; "
-        "fifo: in the order they fired. Default: what the network was trained for.",
+        help="Which pending spikes are delivered next. layer-sync: all spikes of the lowest layer "
+        "that has any; random: by a key computed from the seed; momentum: highest membrane "
+        "potential first; fifo: in the order in which they fired. Default: the policy that the "
+        "network was trained for.",
     ),
 ]  # fmt: skip
 GroupSizeOption = Annotated[
     int | None,
     typer.Option(
         "--group-size", metavar="F", min=1, max=2**31 - 1, show_default=False,
-        help="How many pending spikes one forward step delivers; 1 is spike by spike. "
-        "Default: what the network was trained for.",
+        help="Maximum number of pending spikes that one forward step delivers; 1 delivers spike "
+        "by spike. Default: the group size that the network was trained for.",
     ),
 ]  # fmt: skip
 InputOption = Annotated[
@@ -127,25 +141,27 @@ InputOption = Annotated[
     typer.Option(
         "--input", show_default=False,
         help="prioritised: a timestep's input is delivered first, as one group; queued: each "
-        "input event waits with all other spikes. Default: what the network was trained for.",
+        "input event waits among all other spikes. Default: the mode that the network was "
+        "trained for.",
     ),
 ]  # fmt: skip
 UntilOption = Annotated[
     str,
     typer.Option(
         "--until", metavar="RULE",
-        help="When to stop. quiet: everything is integrated; first-spike: the output fired; "
-        "votes(k): a class has k votes; margin(k): it leads by k; margin(k,..): by k in the "
-        "first timestep, and so on; steps(n): n forward steps after the first output spike; "
-        "confidence(p): as early as keeps the accuracy p, if the bundle is calibrated for it.",
+        help="When to stop. quiet: after all input is integrated; first-spike: at the first "
+        "output spike; votes(k): when a class has k votes; margin(k): when a class leads by k "
+        "votes; margin(k1,k2,..): the same, with k1 in the first timestep, k2 in the second, and "
+        "so on; steps(n): n forward steps after the first output spike; confidence(p): as early "
+        "as possible at accuracy p, if the bundle is calibrated for it.",
     ),
 ]  # fmt: skip
 EngineOption = Annotated[
     EngineName,
     typer.Option(
         "--engine",
-        help="What runs a pass: a coroutine for each population, or one compiled kernel. The "
-        "spikes are the same. Default: auto, the latter.",
+        help="What runs a forward pass. coroutines: one coroutine per population; compiled: one "
+        "compiled kernel. Both give the same spikes. Default: auto, which means compiled.",
         show_default=False,
     ),
 ]
@@ -153,55 +169,61 @@ SeedOption = Annotated[
     int,
     typer.Option(
         "--seed", metavar="S", min=0, max=2**64 - 1,
-        help="Seed of the order keys. Sample number i of the file runs with "
-        "sample_seed(S, i), whichever samples are chosen.",
+        help="Seed of the order keys. Sample i of the file runs with sample_seed(S, i), "
+        "whichever samples are selected.",
     ),
 ]  # fmt: skip
 SamplesOption = Annotated[
     str | None,
     typer.Option(
         "--samples", metavar="A:B", show_default=False,
-        help="Only samples A to B-1 of the file, counted from 0; A: and :B will do. "
-        "Default: all.",
+        help="Use only samples A to B-1 of the file, counted from 0. A: and :B are allowed. "
+        "Default: all samples.",
     ),
 ]  # fmt: skip
 MaxForwardStepsOption = Annotated[
     int,
     typer.Option(
         "--max-forward-steps", metavar="N", min=1, max=limits.FORWARD_STEPS_CEILING,
-        help="End with an error if a pass takes more forward steps: a loop without "
-        "refractoriness may feed itself.",
+        help="Fail if a forward pass takes more forward steps: without refractoriness, a loop "
+        "in the network may excite itself forever.",
     ),
 ]  # fmt: skip
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Write JSON to stdout, and nothing else. Default: a table.")
+    bool,
+    typer.Option("--json", help="Write JSON to stdout, and nothing else. Default: a table."),
 ]
 
 
-def mode_of(name: InputName | None) -> InputMode | None:
-    """The input mode of that name."""
+def mode_of(name: InputName | None) -> "InputMode | None":
+    """Return the input mode of that name, or None if no name is given."""
     if name is None:
         return None
     return "queued" if name is InputName.QUEUED else "prioritised"
 
 
 def chosen_samples(text: str | None, count: int) -> range:
-    """The sample numbers that ``A:B`` names, of ``count`` there are.
+    """Return the sample numbers that ``A:B`` selects.
+
+    Args:
+        text: Value of ``--samples``. None selects all samples.
+        count: Number of samples in the file.
 
     Raises:
-        CliError: it is not of that form, out of range, or names no sample.
+        CliError: The text is malformed, out of range, or selects no sample.
     """
     if not count:
-        raise CliError("the file of events has no samples")
+        raise CliError("the spike file has no samples")
     if text is None:
         return range(count)
     match = re.fullmatch(r"([0-9]{0,12}):([0-9]{0,12})", text)
     if match is None:
-        raise CliError(f"--samples: {text!r:.80}, expected A:B, such as 0:100")
+        raise CliError(f"--samples must be A:B, such as 0:100, got {text!r:.80}")
     first = int(match[1] or 0)
     last = int(match[2]) if match[2] else count
     if not first < last <= count:
         raise CliError(
-            f"--samples: {text}, expected A < B within 0:{count}; the file has {count} samples"
+            f"--samples must be A:B with A < B <= {count}, because the file has {count} samples, "
+            f"got {text}"
         )
     return range(first, last)

@@ -1,4 +1,4 @@
-"""Where commands write: asked about before hours of work, not after."""
+"""Checks of output paths, made before hours of work instead of after them."""
 
 import os
 from pathlib import Path
@@ -9,32 +9,44 @@ __all__ = ["check_folder", "check_output"]
 
 
 def check_output(path: Path, *inputs: Path) -> None:
-    """Raise CliError if a file can surely not be written at ``path``. Writes nothing.
+    """Check that a file can probably be written at ``path``. Write nothing.
 
     Args:
-        path: where to.
-        inputs: files that the command reads, which it must not write over.
+        path: The output file.
+        inputs: Files that the command reads and therefore must not overwrite.
+
+    Raises:
+        CliError: The path is an input, is not a regular file, or its folder is not writable.
     """
     for other in inputs:
         if path == other or (path.exists() and other.exists() and path.samefile(other)):
-            raise CliError(f"{str(path)!r}: the command reads this file; expected another one")
+            raise CliError(
+                f"{str(path)!r}: the output must not overwrite an input; choose another path"
+            )
     if path.exists() and not path.is_file():
-        raise CliError(f"{str(path)!r}: expected a regular file; cannot be written")
+        raise CliError(f"{str(path)!r}: cannot be written, because it is not a regular file")
     _check_parent(path, path.parent)
 
 
 def check_folder(path: Path) -> None:
-    """Raise CliError if ``path`` is no folder and can surely not become one. Makes nothing."""
+    """Check that ``path`` is a writable folder or can probably become one. Create nothing.
+
+    Raises:
+        CliError: The path is a file, or the folder or its parent is not writable.
+    """
     if path.exists() and not path.is_dir():
-        raise CliError(f"{str(path)!r}: is a file, expected a folder")
+        raise CliError(f"{str(path)!r}: must be a folder, but is a file")
     _check_parent(path, path if path.exists() else path.parent)
 
 
 def _check_parent(path: Path, parent: Path) -> None:
     try:
         if not parent.is_dir():
-            raise CliError(f"{str(path)!r}: there is no folder {str(parent)!r}; cannot be written")
+            raise CliError(
+                f"{str(path)!r}: cannot be written, because there is no folder {str(parent)!r}"
+            )
         if not os.access(parent, os.W_OK | os.X_OK):
-            raise CliError(f"{str(path)!r}: the folder is not writable")
-    except ValueError as error:  # a null character
-        raise CliError(f"{str(path)!r}: {error}; cannot be written") from error
+            raise CliError(f"{str(path)!r}: cannot be written, because the folder is not writable")
+    except ValueError as error:
+        # The path contains a null character.
+        raise CliError(f"{str(path)!r}: cannot be written: {error}") from error

@@ -1,13 +1,15 @@
 """Options for spike files and a network of the user's own, in the place of a data set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.datasets.user_data import UserFiles
 from neuroasync.errors import DatasetError
+
+if TYPE_CHECKING:
+    from neuroasync.datasets.user_data import UserFiles
 
 __all__ = [
     "TestFileOption",
@@ -51,7 +53,9 @@ TopologyOption = Annotated[
 ]  # fmt: skip
 
 
-def user_files(train: Path | None, validation: Path | None, test: Path | None) -> UserFiles | None:
+def user_files(
+    train: Path | None, validation: Path | None, test: Path | None
+) -> "UserFiles | None":
     """The files that are named; None if there are none.
 
     Raises:
@@ -61,6 +65,8 @@ def user_files(train: Path | None, validation: Path | None, test: Path | None) -
         raise CliError("--validation, --test: expected --train FILE with them")
     if train is None:
         return None
+    from neuroasync.datasets.user_data import UserFiles
+
     try:
         return UserFiles(
             train=str(train),
@@ -72,7 +78,7 @@ def user_files(train: Path | None, validation: Path | None, test: Path | None) -
 
 
 def check_user_files(
-    own: UserFiles | None, topology: str | None, *, dataset: object, data: object
+    own: "UserFiles | None", topology: str | None, *, dataset: object, data: object
 ) -> None:
     """Raise CliError unless files of one's own come with a network, and with no data set.
 

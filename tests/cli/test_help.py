@@ -1,53 +1,62 @@
-"""Help that teaches: every command, every option, what it does and its default."""
+"""The help explains every command and every option with its default."""
 
 import pytest
 import typer
 
 from neuroasync.cli.app import app
+from neuroasync.cli.command_table import COMMANDS
+from neuroasync.cli.options import DatasetName
+from neuroasync.datasets import DATASETS
 
-COMMANDS = (
-    "demo", "study", "run", "serve", "train", "calibrate", "encode", "inspect", "verify",
-    "replay", "explain",
-)  # fmt: skip
-
-
-def group():
-    return typer.main.get_command(app)
+NAMES = [entry.name for entry in COMMANDS]
 
 
-def test_the_commands_are_those_of_the_issue():
-    assert tuple(group().commands) == COMMANDS
+def command(name):
+    """Return the loaded command of that name."""
+    return typer.main.get_command(app).commands[name].load()
 
 
-def test_the_help_shows_every_command_and_an_example(cli):
+def test_the_commands_are_listed_in_the_order_of_the_table():
+    assert list(typer.main.get_command(app).commands) == NAMES
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=NAMES)
+def test_the_summary_in_the_table_is_the_first_line_of_the_commands_help(entry):
+    assert entry.summary == command(entry.name).help.splitlines()[0]
+
+
+def test_the_data_sets_that_can_be_named_are_those_that_can_be_loaded():
+    assert tuple(name.value for name in DatasetName) == DATASETS
+
+
+def test_the_help_lists_every_command_and_shows_an_example(cli):
     result = cli("--help")
     assert result.exit_code == 0
-    for command in COMMANDS:
-        assert f"\n  {command} " in result.stdout
+    for name in NAMES:
+        assert f"\n  {name} " in result.stdout
     assert "neuroasync demo" in result.stdout
     assert "..." not in result.stdout.split("Commands:")[1]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_commands_help_lists_every_option_with_its_default(cli, command):
-    result = cli(command, "--help")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_commands_help_lists_every_option_with_its_default(cli, name):
+    result = cli(name, "--help")
     assert result.exit_code == 0
     text = " ".join(result.stdout.split())
-    assert f"neuroasync {command}" in text, "an example"
-    for parameter in group().commands[command].params:
+    assert f"neuroasync {name}" in text, "an example"
+    for parameter in command(name).params:
         if parameter.name == "help":
             continue
-        for name in (*parameter.opts, *parameter.secondary_opts):
-            if name.startswith("-"):
-                assert name in result.stdout
-        first_words = " ".join(parameter.help.split()[:3])
-        assert first_words.split()[0] in text
-        told = parameter.show_default or "Default:" in parameter.help
-        assert told or parameter.required, f"{parameter.name} does not say its default"
+        for option in (*parameter.opts, *parameter.secondary_opts):
+            if option.startswith("-"):
+                assert option in result.stdout
+        assert parameter.help.split()[0] in text
+        has_default = parameter.show_default or "Default:" in parameter.help
+        assert has_default or parameter.required, f"{parameter.name} does not state its default"
 
 
-def test_run_has_the_options_of_the_issue():
-    names = {name for p in group().commands["run"].params for name in p.opts}
+def test_run_has_its_documented_options():
+    names = {name for parameter in command("run").params for name in parameter.opts}
     assert names >= {
         "--policy", "--group-size", "--input", "--seed", "--until", "--samples",
         "--max-forward-steps", "--engine", "--record", "--json",

@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-from importlib.metadata import entry_points
+import tomllib
 
 import pytest
 
 from neuroasync import write_bundle, write_spikes
+from neuroasync.cli.command_table import COMMANDS
 from tests.cli.test_bad_input import loop
 from tests.helpers.cli_files import SAMPLES, some_trains
+from tests.helpers.paths import ROOT
 
 CLI = (sys.executable, "-m", "neuroasync")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSIX")
@@ -40,19 +42,44 @@ def test_the_version_is_one_line():
     assert result.stdout.count("\n") == 1
 
 
-def test_a_run_imports_nothing_heavy(files):
-    code = (
+def modules_loaded_by(*args, code=0):
+    """Return the names of all modules that the command line loads for ``args``."""
+    script = (
         "import sys\n"
         "from neuroasync.cli import main\n"
-        f"sys.argv = ['neuroasync', 'run', {str(files.net)!r}, {str(files.events)!r}]\n"
-        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
-        "heavy = {'torch', 'matplotlib', 'sklearn', 'pandas'} & set(sys.modules)\n"
-        "assert not heavy, heavy\n"
+        f"sys.argv = ['neuroasync', *{[str(arg) for arg in args]}]\n"
+        "try:\n    main()\n"
+        f"except SystemExit as end:\n    assert (end.code or 0) == {code}\n"
+        "print(*sys.modules)\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
+    process = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True
     )
-    assert (result.returncode, result.stderr) == (0, "")
+    return set(process.stdout.splitlines()[-1].split())
+
+
+def test_a_run_imports_no_trainer_and_no_plots(files):
+    loaded = modules_loaded_by("run", files.net, files.events)
+    assert loaded.isdisjoint({"torch", "matplotlib", "sklearn", "pandas"})
+
+
+SLOW = {"asyncio", "msgpack", "numba", "numpy", "rich", "torch", "uvloop"}
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [(["--version"], 0), (["--help"], 0), ([], 2), (["rnu"], 2), (["--unknown"], 2)],
+    ids=["version", "help", "no command", "unknown command", "unknown option"],
+)
+def test_version_help_and_usage_errors_import_no_command(args, code):
+    loaded = modules_loaded_by(*args, code=code)
+    assert loaded.isdisjoint(SLOW - {"asyncio"} if code else SLOW)
+    assert not any(name.startswith("neuroasync.cli.commands") for name in loaded)
+
+
+@pytest.mark.parametrize("command", [entry.name for entry in COMMANDS])
+def test_a_commands_help_does_not_import_what_it_runs(command):
+    assert modules_loaded_by(command, "--help").isdisjoint(SLOW - {"asyncio"})
 
 
 INTERRUPTED = """\
@@ -61,17 +88,23 @@ try:
     os.kill(os.getpid(), signal.SIGINT)
 except BaseException:
     pass
-raise SystemExit(7)
+os._exit(7)
 """
-"""What is imported and interrupted, and keeps that to itself."""
+"""A module that is interrupted while it is imported, and catches the exception."""
 
 
 @posix
 @pytest.mark.parametrize(("handler", "code"), [("default_int_handler", 130), ("SIG_IGN", 7)])
-def test_ctrl_c_is_quiet_during_imports_unless_it_is_ignored(tmp_path, handler, code):
-    (tmp_path / "numba.py").write_text(INTERRUPTED)
-    handled = f"from signal import *; signal(SIGINT, {handler})"
-    command = f"{handled}; from neuroasync_cli import main; main()"
+@pytest.mark.parametrize("module", ["typer", "numba"])
+def test_ctrl_c_is_quiet_during_imports_unless_it_is_ignored(
+    files, tmp_path, module, handler, code
+):
+    (tmp_path / f"{module}.py").write_text(INTERRUPTED)
+    command = (
+        f"from signal import *; signal(SIGINT, {handler})\n"
+        f"import sys; sys.argv = ['neuroasync', 'run', {str(files.net)!r}, {str(files.events)!r}]\n"
+        "from neuroasync.cli import main; main()"
+    )
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     result = subprocess.run(
         [sys.executable, "-c", command], env=env, capture_output=True, text=True, timeout=120
@@ -79,9 +112,9 @@ def test_ctrl_c_is_quiet_during_imports_unless_it_is_ignored(tmp_path, handler, 
     assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
 
 
-def test_the_command_is_the_one_that_is_quiet_from_its_start():
-    [command] = entry_points(group="console_scripts", name="neuroasync")
-    assert command.value == "neuroasync_cli:main"
+def test_the_console_script_is_the_main_function_of_the_cli():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"neuroasync": "neuroasync.cli:main"}
 
 
 @posix

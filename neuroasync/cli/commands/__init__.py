@@ -1,1 +1,1 @@
-"""One module for each command."""
+"""The commands, one module or package each: their options, their help and what they do."""

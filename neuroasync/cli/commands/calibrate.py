@@ -1,14 +1,11 @@
 """``neuroasync calibrate``: how early a network may stop if it is to stay right."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from neuroasync import metrics
 from neuroasync.cli.decide_samples import check_fit, decide_samples, run_in_loop
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import (
@@ -22,15 +19,11 @@ from neuroasync.cli.options import (
     chosen_samples,
     mode_of,
 )
-from neuroasync.cli.output import facts, progress, say, table
 from neuroasync.cli.output_paths import check_output
-from neuroasync.core.engine.stop_rules import short_rule
-from neuroasync.core.formats.bundle import Calibration, read_bundle, write_bundle
-from neuroasync.core.formats.bundle_calibration import with_calibrations
-from neuroasync.core.formats.spike_file import read_spikes
-from neuroasync.runtime.network import Network
+from neuroasync.cli.progress import progress
+from neuroasync.cli.tables import echo, key_value_table
 
-__all__ = ["calibrate", "calibrations"]
+__all__ = ["calibrate"]
 
 OutputOption = Annotated[
     Path,
@@ -72,6 +65,13 @@ def calibrate(
     the order, group size and input mode that it was measured under, and for samples of the same
     kind: the accuracy is at most `error` lower, in 95 of 100 calibrations.
     """  # noqa: D301  # \b keeps the examples' lines
+    from neuroasync import metrics
+    from neuroasync.cli.bundle_tables import calibration_table
+    from neuroasync.core.formats.bundle import read_bundle, write_bundle
+    from neuroasync.core.formats.bundle_calibration import with_calibrations
+    from neuroasync.core.formats.spike_file import read_spikes
+    from neuroasync.runtime.network import Network
+
     check_output(output, bundle, events)
     net, spikes = read_bundle(bundle), read_spikes(events)
     check_fit(net, spikes)
@@ -83,8 +83,8 @@ def calibrate(
         input=mode_of(input_mode),
     )  # fmt: skip
     recorder = network.recorder()
-    with progress("deciding", len(numbers)) as tick:
-        run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, tick))
+    with progress("deciding", len(numbers)) as advance:
+        run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, advance))
     recording = recorder.finish()
     try:
         found = metrics.calibrate(recording, accuracy or None)
@@ -105,17 +105,4 @@ def calibrate(
         (f"confidence({c.accuracy})", f"{c.measured:.1%} right, {n:.1f} rounds")
         for c, n in zip(found, rounds, strict=True)
     ]
-    say(facts([*about, *saved]), "", calibrations(found))
-
-
-def calibrations(found: Iterable[Calibration]) -> Table:
-    """A row for each: what it promises, and where that was measured."""
-    titles = ("calibrated", "error", "measured", "samples", "order", "F", "input", "stop rule")
-    rows = [
-        (
-            f"confidence({c.accuracy})", f"{c.error:.3f}", f"{c.measured:.3f}", f"{c.samples:,}",
-            c.policy.name, c.policy.group_size, c.policy.input, short_rule(c.until),
-        )
-        for c in found
-    ]  # fmt: skip
-    return table(titles, rows, numbers=(1, 2, 3, 5))
+    echo(key_value_table([*about, *saved]), "", calibration_table(found))

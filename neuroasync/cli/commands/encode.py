@@ -2,17 +2,17 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import Coding, DataOption, SetName
-from neuroasync.cli.output import facts, say
+from neuroasync.cli.options import Coding, DataOption, DatasetName
 from neuroasync.cli.output_paths import check_output
-from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.formats.spike_file import write_spikes
-from neuroasync.datasets import load_dataset
+from neuroasync.cli.tables import echo, key_value_table
+
+if TYPE_CHECKING:
+    from neuroasync.core.events.spike_train import SpikeTrains
 
 __all__ = ["encode"]
 
@@ -26,7 +26,7 @@ class Part(StrEnum):
 
 
 SetArgument = Annotated[
-    SetName,
+    DatasetName,
     typer.Argument(
         metavar="NAME", show_default=False,
         help="digits, mnist: images; nmnist-small, spoken-digits, braille: recordings that ship, "
@@ -76,6 +76,9 @@ def encode(
 
     The same command writes the same bytes on every machine.
     """  # noqa: D301  # \b keeps the examples' lines
+    from neuroasync.core.formats.spike_file import write_spikes
+    from neuroasync.datasets import load_dataset
+
     suffix = "" if coding is None else f"-{coding.value}"
     path = output or Path(f"{dataset.value}-{part.value}{suffix}.npz")
     check_output(path)
@@ -89,4 +92,4 @@ def encode(
     write_spikes(spikes, path)
     about = [("written", path), ("samples", len(spikes)), ("events", f"{len(spikes.t_us):,}")]
     whose = [("data", loaded.title), ("credit", loaded.credit), ("licence", loaded.licence)]
-    say(facts([*about, *whose]))
+    echo(key_value_table([*about, *whose]))

@@ -1,51 +1,56 @@
-"""``neuroasync replay``: run a recording again, spike by spike."""
+"""``neuroasync replay``: run a recording again and compare every spike."""
 
-from neuroasync.cli.exit_codes import NO, report
+from typing import TYPE_CHECKING
+
+from neuroasync.cli.exit_codes import CHECK_FAILED, report_error
 from neuroasync.cli.options import BundleOption, RecordingPath
-from neuroasync.cli.output import facts, say
-from neuroasync.core.formats.bundle import read_bundle
-from neuroasync.core.recording.file import read_recording
-from neuroasync.core.recording.recording import Recording
+from neuroasync.cli.tables import echo, key_value_table
 from neuroasync.errors import ReplayError
-from neuroasync.replay import replay as replay_recording
-from neuroasync.replay import rerun
-from neuroasync.replay.comparison import compare
+
+if TYPE_CHECKING:
+    from neuroasync.core.recording.recording import Recording
 
 __all__ = ["replay"]
 
 
 def replay(recording: RecordingPath, bundle: BundleOption) -> int:
-    """Run a recording again; say so at the first spike that differs.
+    """Run a recording again and report the first spike that differs.
 
     \b
     Examples:
       neuroasync run net.nab test.npz --record run.npz
       neuroasync replay run.npz --bundle net.nab
 
-    First every delivery in its recorded order; then, where policy and stop rule are built in,
-    once more by policy and seed. The exit code is 1 if a spike differs.
-    """  # noqa: D301  # \b keeps the examples' lines
+    The first run delivers every spike in the recorded order. If the policy and the stop rule are
+    built in, a second run lets the policy choose the order again. The exit code is 1 if a spike
+    differs.
+    """  # noqa: D301  # \b keeps the line breaks of the examples.
+    from neuroasync.core.formats.bundle import read_bundle
+    from neuroasync.core.recording.file import read_recording
+    from neuroasync.replay import compare, rerun
+    from neuroasync.replay import replay as replay_recording
+
     recorded, network = read_recording(recording), read_bundle(bundle)
     try:
         spikes = replay_recording(recorded, network)
     except ReplayError as error:
-        report(str(error))
-        return NO
-    again = None
-    if is_built_in(recorded):
+        report_error(str(error))
+        return CHECK_FAILED
+    by_policy = "not possible: the run used custom code"
+    if _is_built_in(recorded):
         difference = compare(recorded, rerun(recorded, network))
         if difference is not None:
-            report(f"by policy and seed, another order: {difference}")
-            return NO
-        again = "the same spikes"
+            report_error(f"the policy and the seed give another order: {difference}")
+            return CHECK_FAILED
+        by_policy = "the same spikes"
     info = recorded.info
-    how = f"{info.policy}, F = {info.group_size}, {info.input} input, until {info.until}"
-    say(
-        facts(
+    settings = f"{info.policy}, F = {info.group_size}, {info.input} input, until {info.until}"
+    echo(
+        key_value_table(
             [
-                ("recorded", f"{len(recorded)} samples under {how}"),
-                ("in its order", f"the same {spikes:,} spikes"),
-                ("by its policy", again or "not possible: it is not a built-in one"),
+                ("recorded", f"{len(recorded)} samples under {settings}"),
+                ("in recorded order", f"the same {spikes:,} spikes"),
+                ("by the policy", by_policy),
                 ("digest (sha256)", recorded.digest.hex()),
             ]
         )
@@ -53,7 +58,7 @@ def replay(recording: RecordingPath, bundle: BundleOption) -> int:
     return 0
 
 
-def is_built_in(recording: Recording) -> bool:
-    """Whether all that ran is known here: nothing of the user's own code."""
+def _is_built_in(recording: "Recording") -> bool:
+    """Return whether the run used only built-in policies, stop rules and populations."""
     info = recording.info
     return not (info.own_policy or info.until == "custom" or info.own_populations)

@@ -1,10 +1,9 @@
-"""``neuroasync run``: decide on the samples of a spike file."""
+"""``neuroasync run``: classify the samples of a spike file."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from neuroasync import limits
 from neuroasync.cli.decide_samples import check_fit, decide_samples, run_in_loop, targets_of
@@ -24,48 +23,19 @@ from neuroasync.cli.options import (
     chosen_samples,
     mode_of,
 )
-from neuroasync.cli.output import facts, progress, say, say_json, shown
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_output
-from neuroasync.core.engine.policies import policy_name
-from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.formats.bundle import read_bundle
-from neuroasync.core.formats.spike_file import read_spikes
-from neuroasync.core.model.model import Model
-from neuroasync.core.recording.file import write_recording
-from neuroasync.core.recording.recorder import Recorder
-from neuroasync.metrics import (
-    Summary,
-    Workload,
-    connection_sparsity,
-    counted_workload,
-    footprint,
-    summarise,
-    workload,
-)
-from neuroasync.runtime.network import Network
+from neuroasync.cli.progress import progress
+from neuroasync.cli.tables import echo
 
 __all__ = ["run"]
-
-_LINES: Final = {
-    "accuracy": ("accuracy", "%"),
-    "undecided": ("no label", "samples"),
-    "spikes_per_sample": ("spikes", "a sample"),
-    "steps_per_sample": ("forward steps", "a sample"),
-    "rounds_per_sample": ("rounds of F", "a sample"),
-    "spikes_to_decision": ("spikes to decision", "(samples with a label)"),
-    "rounds_to_decision": ("rounds to decision", "(samples with a label)"),
-    "spikes_to_first": ("spikes to 1st output", ""),
-    "rounds_to_first": ("rounds to 1st output", ""),
-    "synops_per_sample": ("synaptic ops", "a sample"),
-}
-"""What is shown of a summary, by its key in JSON: title and unit."""
 
 RecordOption = Annotated[
     Path | None,
     typer.Option(
         "--record", metavar="OUT.npz", show_default=False,
         help="Write every spike of the run to this file, for `replay` and `explain`. "
-        "Default: nothing is recorded.",
+        "Default: no recording.",
     ),
 ]  # fmt: skip
 
@@ -84,7 +54,7 @@ def run(
     record: RecordOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Decide on the samples of a spike file: how well, at what cost.
+    """Classify the samples of a spike file; report accuracy and cost.
 
     \b
     Examples:
@@ -92,9 +62,17 @@ def run(
       neuroasync run net.nab test.npz --samples 0:10 --record run.npz
       neuroasync run net.nab test.npz --json
 
-    Each sample starts from rest. The same files, options and seed give the same spikes on
-    every machine.
-    """  # noqa: D301  # \b keeps the examples' lines
+    Each sample starts with the network at rest. The same files, options and seed give the same
+    spikes on every machine.
+    """  # noqa: D301  # \b keeps the line breaks of the examples.
+    from neuroasync.cli.run_summary import neurobench_json, summary_table
+    from neuroasync.core.formats.bundle import read_bundle
+    from neuroasync.core.formats.spike_file import read_spikes
+    from neuroasync.core.recording.file import write_recording
+    from neuroasync.core.recording.recorder import Recorder
+    from neuroasync.metrics import counted_workload, summarise, workload
+    from neuroasync.runtime.network import Network
+
     if record is not None:
         check_output(record, bundle, events)
     net, spikes = read_bundle(bundle), read_spikes(events)
@@ -106,53 +84,18 @@ def run(
         engine=engine.value,
     )  # fmt: skip
     recorder = None if record is None else Recorder(net, network.settings)
-    with progress("deciding", len(numbers)) as tick:
-        decisions = run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, tick))
+    with progress("deciding", len(numbers)) as advance:
+        decisions = run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, advance))
     recording = None if recorder is None else recorder.finish()
     if recording is not None and record is not None:
         write_recording(recording, record)
     summary = summarise(decisions, targets_of(spikes, numbers), neurons=net.model.size)
     if json:
-        part = spikes[numbers.start : numbers.stop]
+        selected = spikes[numbers.start : numbers.stop]
         if recording is None:
-            work = counted_workload(decisions, net.model, part)
+            work = counted_workload(decisions, net.model, selected)
         else:
             work = workload(recording, net)
-        say_json(summary.to_json() | _neurobench(net.model, work))
+        echo_json(summary.to_json() | neurobench_json(net.model, work))
     else:
-        say(_described(network.settings, summary, record))
-
-
-def _neurobench(model: Model, work: Workload) -> dict[str, Any]:
-    """NeuroBench's metrics under its names; null is what only a recording (--record) can tell."""
-    return {
-        "stopped": work.stopped,
-        "neurobench": {
-            "footprint": footprint(model).total,
-            "parameter_count": model.parameters,
-            "connection_sparsity": connection_sparsity(model),
-            "activation_sparsity": work.activation_sparsity,
-            "synaptic_operations": {
-                "effective_macs": work.effective_macs,
-                "effective_acs": work.effective_acs,
-                "dense": work.dense,
-            },
-        },
-    }
-
-
-def _described(settings: RunSettings, summary: Summary, record: Path | None) -> Table:
-    """The summary of a run as a table, and how it was run."""
-    found = summary.to_json()
-    how = (
-        f"{policy_name(settings.policy)}, F = {settings.group_size}, {settings.input} input, "
-        f"until {settings.until}"
-    )
-    pairs: list[tuple[str, object]] = [("run", how), ("samples", found["samples"])]
-    pairs += [(title, shown(found[key], unit)) for key, (title, unit) in _LINES.items()]
-    latency = found["latency_ms"]
-    p50, p99 = (shown(latency[key], "ms") for key in ("p50", "p99"))
-    pairs.append(("latency", f"{p50} median, {p99} 99th percentile (wall time of a decision)"))
-    if record is not None:
-        pairs.append(("recorded in", record))
-    return facts(pairs)
+        echo(summary_table(network.settings, summary, record))

@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from neuroasync.cli.exit_codes import NO, CliError
+from neuroasync.cli.exit_codes import CHECK_FAILED, CliError
 from neuroasync.cli.options import BundlePath
-from neuroasync.cli.output import say_text
-from neuroasync.core.formats.bundle import read_bundle
+from neuroasync.cli.output import echo_text
 
 __all__ = ["serve"]
 
@@ -141,6 +140,8 @@ def serve(
     The command prints the address once it listens. `python -m pydoc neuroasync.serve` explains the
     messages and the query parameters.
     """  # noqa: D301  # \b keeps the line breaks of the examples
+    from neuroasync.core.formats.bundle import read_bundle
+
     _check_installed()
     # Workers read the bundle themselves. Reading it here reports an error once, before they start.
     read_bundle(bundle)
@@ -170,12 +171,12 @@ def serve(
     except OSError as error:
         raise CliError(f"{host}:{port}: {error.strerror or error}") from error
     if not is_clean:
-        raise typer.Exit(NO)
+        raise typer.Exit(CHECK_FAILED)
 
 
 def _say_ready(bundle: Path, url: str, workers: int) -> None:
     suffix = f", {workers} workers" if workers > 1 else ""
-    say_text(f"serving {bundle.name} at {url}{suffix}")
+    echo_text(f"serving {bundle.name} at {url}{suffix}")
     # A program that started the server may wait for this line.
     sys.stdout.flush()
 

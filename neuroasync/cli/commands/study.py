@@ -7,9 +7,10 @@ import typer
 
 from neuroasync.cli.commands.train import check_torch
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import DataOption, SetName
-from neuroasync.cli.output import facts, progress, say
+from neuroasync.cli.options import DataOption, DatasetName
 from neuroasync.cli.output_paths import check_folder
+from neuroasync.cli.progress import progress
+from neuroasync.cli.tables import echo, key_value_table
 from neuroasync.cli.user_data_options import (
     TestFileOption,
     TopologyOption,
@@ -18,21 +19,20 @@ from neuroasync.cli.user_data_options import (
     check_user_files,
     user_files,
 )
-from neuroasync.datasets.files import data_folder
-from neuroasync.datasets.user_data import UserFiles
 
 if TYPE_CHECKING:
+    from neuroasync.datasets.user_data import UserFiles
     from neuroasync.study import Case
 
 __all__ = ["study"]
 
 _SEEDS: Final = 3
 _QUICK_SEEDS: Final = 2
-_TICKS: Final = 1000
+_PROGRESS_TOTAL: Final = 1000
 """Of the progress bar, for a whole study."""
 
 SetsArgument = Annotated[
-    list[SetName] | None,
+    list[DatasetName] | None,
     typer.Argument(
         metavar="[DATASET]...", show_default=False,
         help="Data sets, see `neuroasync encode`. Default: those that ship, in part or whole; of "
@@ -101,6 +101,7 @@ def study(
         raise CliError("--regimes: expected neither a DATASET nor --quick with it")
     check_folder(output)
     _check_extras()
+    from neuroasync.datasets.files import data_folder
     from neuroasync.study import StudyPlan, run_study
 
     try:
@@ -110,12 +111,12 @@ def study(
         plan = StudyPlan(
             cases, tuple(range(count)), None if folder is None else str(folder.resolve())
         )
-        with progress("study", _TICKS) as tick:
-            run_study(plan, output, lambda part, what: tick(round(part * _TICKS), what))
+        with progress("study", _PROGRESS_TOTAL) as advance:
+            run_study(plan, output, lambda part, what: advance(round(part * _PROGRESS_TOTAL), what))
     except (ImportError, ValueError, FloatingPointError) as error:
         raise CliError(str(error)) from error
     names = ("report.md", "report.html", "results.json", "timings.json")
-    say(facts([("written", output / name) for name in names]))
+    echo(key_value_table([("written", output / name) for name in names]))
 
 
 def _check_extras() -> None:
@@ -130,7 +131,7 @@ def _check_extras() -> None:
 
 
 def _cases(
-    names: list[str], quick: bool, regimes: bool, own: UserFiles | None, topology: str | None
+    names: list[str], quick: bool, regimes: bool, own: "UserFiles | None", topology: str | None
 ) -> "tuple[Case, ...]":
     """What is asked for."""
     from neuroasync.study.design.builtin_cases import CASES, DEFAULT, QUICK, own_case, quickly

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import Coding, DataOption, InputName, SetName, mode_of
-from neuroasync.cli.output import Ticker, facts, progress, say
+from neuroasync.cli.options import Coding, DataOption, DatasetName, InputName, mode_of
 from neuroasync.cli.output_paths import check_output
+from neuroasync.cli.progress import ProgressCallback, progress
+from neuroasync.cli.tables import echo, key_value_table
 from neuroasync.cli.user_data_options import (
     TopologyOption,
     TrainFileOption,
@@ -20,11 +21,10 @@ from neuroasync.cli.user_data_options import (
     check_user_files,
     user_files,
 )
-from neuroasync.core.formats.bundle import write_bundle
-from neuroasync.datasets import Dataset, load_dataset
-from neuroasync.datasets.user_data import UserFiles
 
 if TYPE_CHECKING:
+    from neuroasync.datasets import Dataset
+    from neuroasync.datasets.user_data import UserFiles
     from neuroasync.train import BatchResult
     from neuroasync.train.recipes import Recipe
 
@@ -49,7 +49,7 @@ class Device(StrEnum):
 
 
 SetArgument = Annotated[
-    SetName | None,
+    DatasetName | None,
     typer.Argument(
         metavar="[DATASET]", show_default=False,
         help="One of the data sets, see `neuroasync encode`. Default: files of your own, --train.",
@@ -156,9 +156,10 @@ def train(
     path = output or Path(f"{name}-{recipe.value}.nab")
     _check_files(path, checkpoint, resume)
     check_torch()
+    from neuroasync.core.formats.bundle import write_bundle
     from neuroasync.train.recipe_training import train_dataset
 
-    with progress("training", 1) as tick:
+    with progress("training", 1) as advance:
         try:
             made_by = _recipe(name, topology, recipe, input, {"seed": seed, "device": device.value})
             if epochs is not None:
@@ -169,16 +170,18 @@ def train(
                 name=recipe.value,
                 checkpoint=checkpoint,
                 resume=resume,
-                on_batch=partial(_show, tick),
+                on_batch=partial(_show, advance),
             )
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
     write_bundle(bundle, path)
     about = [("written", path), ("digest (sha256)", bundle.digest.hex())]
-    say(facts([*about, *bundle.meta.items()]))
+    echo(key_value_table([*about, *bundle.meta.items()]))
 
 
-def _check_source(dataset: SetName | None, own: UserFiles | None, coding: Coding | None) -> None:
+def _check_source(
+    dataset: DatasetName | None, own: "UserFiles | None", coding: Coding | None
+) -> None:
     """Raise CliError unless there is something to train on, and a coding only for images."""
     if own is None and dataset is None:
         raise CliError("expected a DATASET, or --train FILE and --topology TEXT")
@@ -215,7 +218,8 @@ def _recipe(
     return for_input(changed, mode_of(mode) or "prioritised")
 
 
-def _load(name: str, data: Path | None, coding: Coding | None) -> Dataset:
+def _load(name: str, data: Path | None, coding: Coding | None) -> "Dataset":
+    from neuroasync.datasets import load_dataset
     from neuroasync.train.recipes import ENCODINGS_PER_IMAGE
 
     return load_dataset(
@@ -226,9 +230,9 @@ def _load(name: str, data: Path | None, coding: Coding | None) -> Dataset:
     )
 
 
-def _show(tick: Ticker, batch: "BatchResult", epochs: int) -> None:
+def _show(advance: ProgressCallback, batch: "BatchResult", epochs: int) -> None:
     note = (
         f"epoch {batch.epoch + 1}/{epochs}, loss {batch.loss:.3f}, accuracy {batch.accuracy:.0%}, "
         f"{batch.spikes:.0f} spikes a sample"
     )
-    tick(batch.epoch * batch.batches + batch.batch + 1, note, epochs * batch.batches)
+    advance(batch.epoch * batch.batches + batch.batch + 1, note, epochs * batch.batches)

@@ -4,21 +4,24 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import RenderableType
 
-from neuroasync.cli.commands.demo.figures import RasterOf, load_plot, save_pictures
-from neuroasync.cli.commands.demo.runs import Result, rows_of, run_row
-from neuroasync.cli.commands.demo.table import FOOTNOTE, network_table
 from neuroasync.cli.decide_samples import check_fit
 from neuroasync.cli.options import JsonOption, SamplesOption, SeedOption, chosen_samples
-from neuroasync.cli.output import Ticker, facts, progress, say, say_json
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_folder
-from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.formats.bundle import Bundle
-from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
+from neuroasync.cli.progress import ProgressCallback, progress
+from neuroasync.cli.tables import echo, key_value_table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from neuroasync.cli.commands.demo.figures import RasterOf
+    from neuroasync.cli.commands.demo.runs import Result
+    from neuroasync.core.events.spike_train import SpikeTrains
+    from neuroasync.core.formats.bundle import Bundle
 
 __all__ = ["demo"]
 
@@ -53,6 +56,10 @@ def demo(
     under every order with its input first and with its input queued, spike by spike, and with
     its stop rule. With --json there is one object on a line for each row of the table.
     """  # noqa: D301  # \b keeps the examples' lines
+    from neuroasync.cli.commands.demo.figures import RasterOf, load_plot
+    from neuroasync.cli.commands.demo.table import FOOTNOTE, network_table
+    from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
+
     networks = [(name, shipped_bundle(name)) for name in NETWORKS]
     spikes = {coding: shipped_spikes(coding) for coding in {_coding(b) for _, b in networks}}
     for _, bundle in networks:
@@ -66,41 +73,47 @@ def demo(
     for name, bundle in networks:
         found = _run_network(name, bundle, spikes[_coding(bundle)], numbers, seed)
         if not json:
-            say(*network_table(name, bundle, found))
+            echo(*network_table(name, bundle, found))
         for result in found if json else ():
-            say_json(result.to_json())
+            echo_json(result.to_json())
         results += found
     shown_bundle = dict(networks)[_RASTER_OF]
     of = RasterOf(shown_bundle, spikes[_coding(shown_bundle)], numbers[0], seed)
     end = [] if folder is None else _pictures(plot, folder, of, results)
     if not json:
-        say(FOOTNOTE, *end)
+        echo(FOOTNOTE, *end)
 
 
-def _coding(bundle: Bundle) -> str:
+def _coding(bundle: "Bundle") -> str:
     """How the network's input was encoded."""
     return str(bundle.meta.get("coding", "rate"))
 
 
 def _run_network(
-    name: str, bundle: Bundle, spikes: SpikeTrains, numbers: range, seed: int
-) -> list[Result]:
+    name: str, bundle: "Bundle", spikes: "SpikeTrains", numbers: range, seed: int
+) -> "list[Result]":
+    from neuroasync.cli.commands.demo.runs import rows_of, run_row
+
     rows, results = rows_of(bundle), []
-    with progress(name, len(rows) * len(numbers)) as tick:
+    with progress(name, len(rows) * len(numbers)) as advance:
         for k, row in enumerate(rows):
-            report = partial(_report, tick, k * len(numbers))
+            report = partial(_report, advance, k * len(numbers))
             results.append(run_row(name, bundle, row, spikes, numbers, seed, report))
     return results
 
 
-def _report(tick: Ticker, before: int, done: int) -> None:
-    tick(before + done)
+def _report(advance: ProgressCallback, before: int, done: int) -> None:
+    advance(before + done)
 
 
 def _pictures(
-    plot: ModuleType | None, folder: Path, of: RasterOf, results: Sequence[Result]
-) -> list[RenderableType]:
+    plot: ModuleType | None, folder: Path, of: "RasterOf", results: "Sequence[Result]"
+) -> "list[RenderableType]":
     """Save the pictures; return what is said of them."""
+    from neuroasync.cli.commands.demo.figures import save_pictures
+
     if plot is None:
         return ["For pictures, install neuroasync with its extra 'viz'."]
-    return [facts([("picture", path) for path in save_pictures(plot, folder, of, results)])]
+    return [
+        key_value_table([("picture", path) for path in save_pictures(plot, folder, of, results)])
+    ]

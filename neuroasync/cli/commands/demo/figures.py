@@ -13,9 +13,7 @@ from neuroasync.cli.options import PolicyName
 from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.recording.recorder import Recorder
 from neuroasync.core.recording.recording import Recording
-from neuroasync.runtime.network import Network
 
 __all__ = ["PICTURES", "RasterOf", "load_plot", "save_pictures"]
 
@@ -84,6 +82,9 @@ def _raster(plot: ModuleType, of: RasterOf) -> object:
 
 
 def _recorded(of: RasterOf, row: Row) -> Recording:
+    from neuroasync.core.recording.recorder import Recorder
+    from neuroasync.runtime.network import Network
+
     network = Network(of.bundle, seed=of.seed, **asdict(row))
     recorder = Recorder(of.bundle, network.settings)
     numbers = range(of.number, of.number + 1)

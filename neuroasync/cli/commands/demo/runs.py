@@ -10,7 +10,6 @@ from neuroasync.core.engine.run_settings import InputMode
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.metrics import Summary, summarise
-from neuroasync.runtime.network import Network
 
 __all__ = ["Result", "Row", "own_row", "rows_of", "run_row", "stop_rule"]
 
@@ -84,6 +83,8 @@ def run_row(
     on_decision: Callable[[int], None],
 ) -> Result:
     """Decide on the samples in one way."""
+    from neuroasync.runtime.network import Network
+
     network = Network(bundle, seed=seed, **asdict(row))
     decided = decide_samples(network, spikes, numbers, seed, on_decision=on_decision)
     decisions = run_in_loop(decided)

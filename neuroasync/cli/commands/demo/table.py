@@ -7,7 +7,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from neuroasync.cli.commands.demo.runs import Result
-from neuroasync.cli.output import shown, table
+from neuroasync.cli.output import format_number
+from neuroasync.cli.tables import table
 from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.core.formats.bundle import Bundle
 
@@ -48,8 +49,9 @@ def _cells(result: Result, found: Mapping[str, Any]) -> tuple[object, ...]:
     return (
         row.policy, row.group_size, "queued" if row.input == "queued" else "first",
         short_rule(row.until),
-        shown(found["accuracy"], "%").removesuffix(" %"), found["undecided"],
-        shown(found["spikes_per_sample"]), shown(found["steps_per_sample"]),
-        shown(found["rounds_per_sample"]), shown(found["spikes_to_first"]),
-        shown(found["rounds_to_first"]), shown(found["latency_ms"]["p50"], digits=2),
+        format_number(found["accuracy"], "%").removesuffix(" %"), found["undecided"],
+        format_number(found["spikes_per_sample"]), format_number(found["steps_per_sample"]),
+        format_number(found["rounds_per_sample"]), format_number(found["spikes_to_first"]),
+        format_number(found["rounds_to_first"]),
+        format_number(found["latency_ms"]["p50"], digits=2),
     )  # fmt: skip

@@ -1,0 +1,98 @@
+"""Tables that describe a bundle."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from neuroasync.cli.output import format_number
+from neuroasync.cli.tables import table
+from neuroasync.core.engine.stop_rules import short_rule
+from neuroasync.core.formats.bundle import Bundle, Calibration
+from neuroasync.core.model.connections import Connection, Conv2d, Dense
+
+__all__ = ["bundle_facts", "calibration_table", "connection_table", "population_table"]
+
+
+def bundle_facts(bundle: Bundle, size: int) -> list[tuple[str, object]]:
+    """Return names and values that describe a bundle of ``size`` bytes."""
+    model, policy = bundle.model, bundle.policy
+    noise = f", noise {policy.noise}" if policy.noise else ""
+    steps = f"{model.timestep_us:,} µs" if model.timestep_us else "one pass per timestamp"
+    pairs: list[tuple[str, object]] = [
+        ("size", f"{size:,} bytes"),
+        ("digest (sha256)", bundle.digest.hex()),
+        ("trained for", f"{policy.name}, F = {policy.group_size}, {policy.input} input{noise}"),
+        ("input", f"{_shape(model.input_shape)} = {model.input_size:,} indices"),
+        ("timestep", steps),
+        ("neurons", f"{model.size:,}"),
+        ("parameters", f"{model.parameters:,} (weights and biases)"),
+        ("output", model.output),
+        ("golden samples", len(bundle.golden)),
+    ]
+    if bundle.classes is not None:
+        pairs.append(("classes", ", ".join(bundle.classes)))
+    return pairs
+
+
+def population_table(bundle: Bundle) -> Table:
+    """Return a table of the populations and their neuron parameters."""
+    rows = []
+    for population, rank in zip(bundle.model.populations, bundle.model.ranks, strict=True):
+        neuron = population.neuron
+        rows.append(
+            (
+                population.name, _shape(population.shape), f"{population.size:,}", rank,
+                _range(neuron.tau_mem_us), _range(neuron.v_threshold), neuron.reset,
+                "yes" if neuron.refractory else "no", neuron.sync_threshold or "-",
+            )
+        )  # fmt: skip
+    titles = (
+        "population", "shape", "neurons", "rank", "tau_mem µs", "threshold", "reset",
+        "refractory", "sync",
+    )  # fmt: skip
+    return table(titles, rows, numbers=(2, 3, 4, 5, 8))
+
+
+def connection_table(bundle: Bundle) -> Table:
+    """Return a table of the connections."""
+    rows = [
+        (
+            f"{c.source} → {c.target}", _kind(c), _shape(c.weight.shape),
+            "yes" if c.bias is not None else "no", format_number(c.delay_us),
+            f"{c.weight.size + (0 if c.bias is None else c.bias.size):,}",
+        )
+        for c in bundle.model.connections
+    ]  # fmt: skip
+    titles = ("connection", "kind", "weight", "bias", "delay µs", "parameters")
+    return table(titles, rows, numbers=(4, 5))
+
+
+def _kind(connection: Connection) -> str:
+    if isinstance(connection, Dense):
+        return "dense"
+    return "conv2d" if isinstance(connection, Conv2d) else "sparse"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _range(value: float | NDArray[np.float32]) -> str:
+    """Return one number, or the minimum and the maximum if they differ."""
+    low, high = float(np.min(value)), float(np.max(value))
+    return f"{low:,.6g}" if low == high else f"{low:,.4g} to {high:,.4g}"
+
+
+def calibration_table(calibrations: Iterable[Calibration]) -> Table:
+    """Return a table of what each calibration promises and how that was measured."""
+    titles = ("calibrated", "error", "measured", "samples", "order", "F", "input", "stop rule")
+    rows = [
+        (
+            f"confidence({c.accuracy})", f"{c.error:.3f}", f"{c.measured:.3f}", f"{c.samples:,}",
+            c.policy.name, c.policy.group_size, c.policy.input, short_rule(c.until),
+        )
+        for c in calibrations
+    ]  # fmt: skip
+    return table(titles, rows, numbers=(1, 2, 3, 5))

@@ -1,0 +1,89 @@
+"""The commands: their names, their modules and the summaries that ``neuroasync --help`` lists.
+
+The table is static so that the top-level help and errors about unknown commands need no command's
+module. A test checks that each summary is the first line of the command's own help.
+"""
+
+from typing import Final, NamedTuple
+
+__all__ = ["COMMANDS", "CommandEntry"]
+
+_PACKAGE: Final = "neuroasync.cli.commands"
+
+
+class CommandEntry(NamedTuple):
+    """One command.
+
+    Attributes:
+        name: name on the command line, and of the function that implements it.
+        module: module that defines the function, with its options.
+        summary: one line of help.
+        slowest_import: the third-party package that it needs and that takes longest to import.
+    """
+
+    name: str
+    module: str
+    summary: str
+    slowest_import: str = "numba"
+
+
+COMMANDS: Final = (
+    CommandEntry(
+        "demo",
+        f"{_PACKAGE}.demo.command",
+        "Compare four trained networks under every order, on digits.",
+    ),
+    CommandEntry(
+        "study",
+        f"{_PACKAGE}.study",
+        "Train networks, run them under every order, and report.",
+    ),
+    CommandEntry(
+        "run",
+        f"{_PACKAGE}.run",
+        "Classify the samples of a spike file; report accuracy and cost.",
+    ),
+    CommandEntry(
+        "serve",
+        f"{_PACKAGE}.serve",
+        "Serve a network over websockets and HTTP.",
+        slowest_import="numpy",  # The worker processes load numba.
+    ),
+    CommandEntry(
+        "train",
+        f"{_PACKAGE}.train",
+        "Train a network by a recipe, and write it as a bundle.",
+    ),
+    CommandEntry(
+        "calibrate",
+        f"{_PACKAGE}.calibrate",
+        "Measure how early a network may stop and still be right.",
+    ),
+    CommandEntry(
+        "encode",
+        f"{_PACKAGE}.encode",
+        "Write a part of a data set as a spike file, for `run`.",
+    ),
+    CommandEntry(
+        "inspect",
+        f"{_PACKAGE}.inspect",
+        "Show what a bundle contains: neurons, connections, metadata.",
+        slowest_import="numpy",
+    ),
+    CommandEntry(
+        "verify",
+        f"{_PACKAGE}.verify",
+        "Run a bundle's golden samples and compare every spike.",
+    ),
+    CommandEntry(
+        "replay",
+        f"{_PACKAGE}.replay",
+        "Run a recording again and report the first spike that differs.",
+    ),
+    CommandEntry(
+        "explain",
+        f"{_PACKAGE}.explain",
+        "Explain why a neuron fired, back to the input.",
+    ),
+)
+"""All commands, in the order of the help."""

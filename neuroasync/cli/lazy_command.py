@@ -1,0 +1,49 @@
+"""Commands whose modules are imported when they are invoked."""
+
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer.core import TyperCommand
+
+from neuroasync.cli.command_table import CommandEntry
+from neuroasync.cli.interrupts import exit_on_interrupt
+
+__all__ = ["PARSER_OPTIONS", "LazyCommand"]
+
+PARSER_OPTIONS: Final[dict[str, Any]] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    # Plain help can be searched and piped everywhere, and does not need rich.
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"], "max_content_width": 100},
+}
+"""How the program and each command parse arguments and print help."""
+
+
+class LazyCommand(TyperCommand):
+    """A command of the table. Its options are declared in a module that is imported on demand."""
+
+    def __init__(self, entry: CommandEntry) -> None:
+        super().__init__(entry.name, help=entry.summary)
+        self._entry = entry
+
+    def load(self) -> Any:
+        """Import the command's module and return the command with all its options."""
+        with exit_on_interrupt():
+            function = getattr(import_module(self._entry.module), self._entry.name)
+        app = typer.Typer(**PARSER_OPTIONS)
+        app.command(self._entry.name)(function)
+        return typer.main.get_command(app)
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Load the command and let it parse its arguments.
+
+        The context that is returned refers to the loaded command, which is then invoked instead of
+        this one.
+        """
+        context = self.load().make_context(*args, **options)
+        # Help and usage errors have ended the process by now, so they do not wait for this import.
+        with exit_on_interrupt():
+            import_module(self._entry.slowest_import)
+        return context
