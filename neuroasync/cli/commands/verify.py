@@ -50,10 +50,10 @@ def _outcome(result: "GoldenResult") -> tuple[str, str, str]:
     """Return the cells for the label, the digest and whether both are as expected."""
     label = _label_text(result.label)
     if result.label != result.expected_label:
-        label += f", expected {_label_text(result.expected_label)}"
+        label += f", not {_label_text(result.expected_label)}"
     digest = result.digest.hex()[:12]
     if result.digest != result.expected_digest:
-        digest += f", expected {result.expected_digest.hex()[:12]}"
+        digest += f", not {result.expected_digest.hex()[:12]}"
     return label, digest, "yes" if result.holds else "NO"
 
 

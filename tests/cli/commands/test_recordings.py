@@ -1,4 +1,4 @@
-"""``verify``, ``replay``, ``explain``: what a recording and a golden sample are good for."""
+"""The commands that read recordings and golden samples: verify, replay and explain."""
 
 import re
 from dataclasses import replace
@@ -22,14 +22,14 @@ def recorded(cli, files):
     return out
 
 
-def test_a_bundle_that_fires_as_recorded_is_verified(cli, files):
+def test_verify_accepts_a_bundle_that_fires_as_recorded(cli, files):
     result = cli("verify", files.net)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "all 1 hold" in result.stdout
     assert golden_bundle().digest.hex() in result.stdout
 
 
-def test_a_golden_sample_that_fails_is_shown_and_the_code_is_1(cli, files):
+def test_verify_shows_a_failed_golden_sample_and_exits_with_1(cli, files):
     bundle = golden_bundle()
     good, bad = bundle.golden[0], replace(bundle.golden[0], spikes_sha256=bytes(32))
     write_bundle(replace(bundle, golden=(good, bad)), files.net)
@@ -39,7 +39,7 @@ def test_a_golden_sample_that_fails_is_shown_and_the_code_is_1(cli, files):
     assert "not 000000000000" in result.stdout
 
 
-def test_another_label_than_the_golden_one_fails(cli, files):
+def test_verify_fails_if_the_label_differs(cli, files):
     bundle = golden_bundle()
     right = bundle.golden[0].label
     bad = replace(bundle.golden[0], label=None if right is not None else 0)
@@ -47,7 +47,7 @@ def test_another_label_than_the_golden_one_fails(cli, files):
     assert cli("verify", files.net).exit_code == 1
 
 
-def test_a_recording_replays(cli, files, recorded):
+def test_a_recording_replays_with_the_same_spikes(cli, files, recorded):
     result = cli("replay", recorded, "--bundle", files.net)
     assert (result.exit_code, result.stderr) == (0, "")
     recording = read_recording(recorded)
@@ -71,13 +71,13 @@ def test_a_changed_recording_does_not_replay(cli, files, recorded):
     assert re.fullmatch(r"error: [^\n]+\n", result.stderr)
 
 
-def test_another_order_than_the_policys_is_told(cli, files, recorded):
+def test_replay_reports_an_order_that_the_policy_does_not_give(cli, files, recorded):
     recording = read_recording(recorded)
     other = replace(recording, seed=recording.seed + np.uint64(1))
     write_recording(other, recorded)
     result = cli("replay", recorded, "--bundle", files.net)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("error: by policy and seed, another order: sample ")
+    assert result.stderr.startswith("error: the policy and the seed give another order: sample ")
     assert result.stderr.count("\n") == 1
 
 
@@ -92,16 +92,16 @@ def test_a_spike_is_explained_back_to_the_input(cli, files, recorded):
     assert result.stdout.splitlines()[-1].startswith("because of input[")
 
 
-def test_a_row_that_the_recording_lacks_is_refused(cli, files, recorded):
+def test_explain_refuses_a_row_outside_the_recording(cli, files, recorded):
     result = cli("explain", recorded, "--bundle", files.net, "--spike", 10**9)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "the recording has rows 0 to" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["net.nab", "events.npz", "./net.nab"])
-def test_a_recording_never_overwrites_what_it_is_made_of(cli, files, name):
+def test_a_recording_never_overwrites_its_inputs(cli, files, name):
     before = (files.folder / name).read_bytes()
     result = cli("run", files.net, files.events, "--record", name)
     assert result.exit_code == 2
-    assert "the command reads this file; expected another one" in result.stderr
+    assert "must not overwrite an input" in result.stderr
     assert (files.folder / name).read_bytes() == before
