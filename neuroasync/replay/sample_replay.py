@@ -9,7 +9,7 @@ from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import LayerSync
-from neuroasync.core.engine.run_sample import end_of, feed_sample
+from neuroasync.core.engine.run_sample import feed_sample, last_pass_us
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import Progress
@@ -61,7 +61,7 @@ class SampleReplay:
         times: list[int] = []
         events = recording.events(k)
         feed_sample(simulator, events, int(recording.seed[k]))
-        end_us = end_of(events, recording.duration(k))
+        end_us = last_pass_us(events, recording.duration(k))
         while (reached := simulator.run_to_delivery(end_us)) is not None:
             if simulator.step == 0:
                 self._check_pass_over(simulator.passes - 1)

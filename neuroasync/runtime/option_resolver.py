@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from neuroasync.core.engine.policies import Momentum, own_policy, policy_name
+from neuroasync.core.engine.policies import Momentum, custom_policy, policy_name
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings
 from neuroasync.core.engine.stop_rules import StopRule, StopRuleLike
 from neuroasync.core.formats.bundle import Bundle
@@ -94,7 +94,7 @@ def _accuracy(until: str) -> float | None:
 def _spec(settings: RunSettings) -> PolicySpec | None:
     """Order, group size and input mode as data; None if the order is the user's own."""
     policy = settings.policy
-    if own_policy(policy) is not None:
+    if custom_policy(policy) is not None:
         return None
     noise = policy.noise if isinstance(policy, Momentum) else 0.0
     return PolicySpec(policy_name(policy), settings.group_size, settings.input, noise)

@@ -207,7 +207,7 @@ class Session(SampleRunner):
         timestep_us = plan.packed.model.timestep_us
         if carry_state is not None and not isinstance(carry_state, bool):
             raise ValueError(f"carry: {carry_state!r:.80}, expected True, False or None")
-        carries = plan.packed.fan_delayed > 0 if carry_state is None else carry_state
+        carries = plan.packed.max_delayed_fan_out > 0 if carry_state is None else carry_state
         if carries and self._recorder is not None:
             raise ValueError(
                 "carry: a session that records has its samples start from rest, for that is how a "

@@ -107,7 +107,8 @@ class _Chunk:
 
     def sample_rows(self) -> Iterable[NDArray[np.int64]]:
         """(pass, step, neuron) of each spike of each sample."""
-        rows = self.state.acquire_scratch().rows[[SpikeLog.PASS, SpikeLog.STEP, SpikeLog.NEURON]].T
+        spike_log = self.state.acquire_scratch().spike_log
+        rows = spike_log[[SpikeLog.PASS, SpikeLog.STEP, SpikeLog.NEURON]].T
         starts = [0, *self.ends[1, :-1].tolist()]
         return (rows[a:b] for a, b in zip(starts, self.ends[1].tolist(), strict=True))
 
@@ -207,7 +208,7 @@ class EventRecordRunner:
             logs, at = chunk.state.acquire_scratch(), chunk.samples
             backward_samples(
                 *record.arrays[:5], self._owner, self._by_rank, self._lags, decays, decay_of[at],
-                logs.rows, logs.row_potential, logs.slots, chunk.ends, chunk.peaks,
+                logs.spike_log, logs.spike_log_momentum, logs.delivery_log, chunk.ends, chunk.peaks,
                 chunk.peak_steps, grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad,
             )  # fmt: skip
 

@@ -133,12 +133,12 @@ def _result(state: NetworkState, stopped: bool) -> Result:
     state.flush()
     state.apply_decay()
     votes, control = state.votes, state.control.tolist()
-    rows, slots = _columns(state.row_blocks), _columns(state.slot_blocks)
+    rows, slots = _columns(state.spike_log_blocks), _columns(state.delivery_log_blocks)
     label = int(leader(votes))
     led = votes[[Votes.LED_SPIKES, Votes.LED_STEPS, Votes.LED_ROUNDS]].T.tolist()
     first = tuple(
         control[c]
-        for c in (Control.FIRST_VOTE_SPIKES, Control.FIRST_VOTE, Control.FIRST_VOTE_ROUNDS)
+        for c in (Control.FIRST_VOTE_SPIKES, Control.FIRST_VOTE_STEPS, Control.FIRST_VOTE_ROUNDS)
     )
     return Result(
         rows=[row[:4] for row in rows],
@@ -156,7 +156,7 @@ def _result(state: NetworkState, stopped: bool) -> Result:
         steps=control[Control.STEPS],
         rounds=control[Control.ROUNDS],
         synops=control[Control.SYNOPS],
-        input_events=control[Control.INPUTS],
+        input_events=control[Control.INPUT_EVENTS],
         first_spike=first if first[1] >= 0 else None,
         first_led={c: tuple(at) for c, at in enumerate(led) if at[0]},
         undelivered=control[Control.IN_FLIGHT],

@@ -169,7 +169,7 @@ async def test_watchers_that_wait_for_their_first_part_hold_no_workspace(no_leak
         await asyncio.sleep(0)
         states = [session._simulator.state for session in sessions]
         assert [state.scratch for state in states] == [None] * 20
-        assert len(states[0].plan.idle) == 1  # the one that all of them began in
+        assert len(states[0].plan.idle_scratch) == 1  # the one that all of them began in
         go.set()
         decisions = await asyncio.gather(*waiting)
         assert [told(of_sample[-1]) for of_sample in decisions] == [expected] * 20

@@ -21,11 +21,11 @@ def choose_by_policy(state: NetworkState, policy: OrderingPolicy, group_size: in
     pending = _pending(state)
     k = pending.neuron.size
     wanted = min(k, group_size)
-    answer = policy.order(pending, group_size)
-    chosen = _positions(answer, wanted, k)
+    result = policy.order(pending, group_size)
+    chosen = _positions(result, wanted, k)
     if chosen is None:
         raise PolicyError(
-            f"{type(policy).__name__}.order returned {answer!r:.120}, "
+            f"{type(policy).__name__}.order returned {result!r:.120}, "
             f"expected {wanted} distinct positions from 0 to {k - 1}"
         )
     state.acquire_scratch().chosen[:wanted] = chosen
@@ -45,16 +45,16 @@ def choose_recorded(state: NetworkState, keys: NDArray[np.int64]) -> int:
     for slot, key in enumerate(keys.tolist()):
         if key not in at:
             n = state.plan.packed.model.size
-            who = f"neuron {key}" if key < n else f"input event {key - n} of the pass"
-            raise ReplayError(f"slot {slot}: the recording delivers {who}, which is not pending")
+            origin = f"neuron {key}" if key < n else f"input event {key - n} of the pass"
+            raise ReplayError(f"slot {slot}: the recording delivers {origin}, which is not pending")
         scratch.chosen[slot] = at.pop(key)
     return keys.size
 
 
-def _positions(answer: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] | None:
-    """The first ``wanted`` positions of a policy's answer, or None if they are no such thing."""
+def _positions(result: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] | None:
+    """The first ``wanted`` positions of a policy's result, or None if they are no such thing."""
     try:
-        positions = np.asarray(answer)
+        positions = np.asarray(result)
     except ValueError:  # lists of different lengths, for one
         return None
     if positions.ndim != 1 or positions.dtype.kind not in "iu" or positions.size < wanted:
@@ -71,8 +71,8 @@ def _pending(state: NetworkState) -> PendingSpikes:
     origin, owner = pending[Pending.ORIGIN, :k].copy(), pending[Pending.OWNER, :k].copy()
     is_input = owner == len(state.plan.packed.model.populations)
     neuron = np.where(is_input, 0, origin)
-    waiting = state.waiting
-    count = np.ones(k, np.int64) if waiting is None else waiting[neuron].astype(np.int64)
+    multiplicity = state.multiplicity
+    count = np.ones(k, np.int64) if multiplicity is None else multiplicity[neuron].astype(np.int64)
     return PendingSpikes(
         neuron=pending[Pending.KEY, :k].copy(),
         population=owner,

@@ -42,18 +42,18 @@ class ExecutionPlan:
         wiring: the network.
         settings: how it is run.
         dropout: probability that a spike leaves its neuron non-refractory (training only).
-        is_replay: whether a recording says who goes next.
+        is_replay: whether a recording says origin goes next.
 
     Attributes:
         run: how it is run.
-        settings, knobs: i64[..], with the stop rule's arguments behind its columns, and
+        settings, float_settings: i64[..], with the stop rule's arguments behind its columns, and
             f64[..]; columns are documented in ``kernels.layout``.
         is_built_in: whether kernels alone can run it: the order and the stop rule are built in,
             and no population is the user's.
         names: of the populations.
         size: of a session's memory, in words of 8 bytes.
         head: of its control, votes and spikes, with which it begins.
-        idle: workspaces that no pass needs at the moment.
+        idle_scratch: workspaces that no pass needs at the moment.
     """
 
     def __init__(
@@ -70,26 +70,26 @@ class ExecutionPlan:
         if is_replay:
             self.settings[Settings.POLICY] = PolicyCode.CUSTOM
         noise = settings.policy.noise if isinstance(settings.policy, Momentum) else 0.0
-        self.knobs = np.array([noise, dropout], np.float64)
+        self.float_settings = np.array([noise, dropout], np.float64)
         populations = packed.arrays.populations[:-1]
         self.is_built_in = (
             self.settings[Settings.POLICY] != PolicyCode.CUSTOM
             and self.settings[Settings.STOP_RULE] != RuleCode.CALLABLE
             and not populations[:, Populations.CUSTOM].any()
         )
-        self.idle: list[ScratchBuffers] = []
+        self.idle_scratch: list[ScratchBuffers] = []
         self.names = tuple(p.name for p in packed.model.populations)
         self._places = np.zeros(Context.SESSION_END - Context.SETTINGS, np.int64)
         self.size = self._lay_out(populations, dropout)
         self._votes_at, self._spikes_at = (
-            self.at(Context.VOTES_AT) // 8,
-            self.at(Context.SPIKES_AT) // 8,
+            self.offset_of(Context.VOTES_AT) // 8,
+            self.offset_of(Context.SPIKES_AT) // 8,
         )
         self.head = self._spikes_at + len(self.names)
         self._place(Context.SETTINGS, self.settings.ctypes.data)
-        self._place(Context.FLOAT_SETTINGS, self.knobs.ctypes.data)
+        self._place(Context.FLOAT_SETTINGS, self.float_settings.ctypes.data)
 
-    def parts(
+    def split_head(
         self, head: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Control i64[..], votes i64[5, classes] and spikes i64[P] in the head of a memory."""
@@ -100,17 +100,17 @@ class ExecutionPlan:
             head[spikes : self.head],
         )
 
-    def scratch(self) -> ScratchBuffers:
+    def acquire_scratch(self) -> ScratchBuffers:
         """A workspace, idle or new, that knows how to run."""
         try:
-            return self.idle.pop()  # not asked for first: several threads may be here
+            return self.idle_scratch.pop()  # not asked for first: several threads may be here
         except IndexError:
             pass
         scratch = ScratchBuffers(self.packed)
         scratch.context[Context.SETTINGS : Context.SESSION_END] = self._places
         return scratch
 
-    def at(self, column: int) -> int:
+    def offset_of(self, column: int) -> int:
         """Where in a session's memory something is, in bytes; -1 if it is not needed."""
         return int(self._places[column - Context.SETTINGS])
 
@@ -174,7 +174,7 @@ def _packed_settings(packed: PackedNetwork, settings: RunSettings) -> NDArray[np
     row[Settings.MAX_STEPS] = settings.max_forward_steps
     row[Settings.OUTPUT] = model.index(model.output)
     row[Settings.TIMESTEP_US] = model.timestep_us
-    row[Settings.MAX_DELAYED_FAN_OUT] = packed.fan_delayed
+    row[Settings.MAX_DELAYED_FAN_OUT] = packed.max_delayed_fan_out
     row[Settings.MAX_PASSES] = limits.MAX_PASSES
     return row
 

@@ -31,8 +31,8 @@ class NetworkState:
 
     Attributes:
         plan: the network, and how it is run.
-        keep: whether the logs of spikes and deliveries are kept in ``row_blocks`` (i64[5, R])
-            and ``slot_blocks`` (i64[6, S]), or there are none.
+        keep: whether the logs of spikes and deliveries are kept in ``spike_log_blocks`` (i64[5, R])
+            and ``delivery_log_blocks`` (i64[6, S]), or there are none.
         workspace: while a pass is under way, else None.
         context: what kernels are called with while there is a workspace: an address.
         control: i64[..], counters.
@@ -40,26 +40,26 @@ class NetworkState:
 
     __slots__ = (
         "_address",
-        "_due",
+        "_in_flight",
         "_is_fresh",
         "_memory",
         "context",
         "control",
+        "delivery_log_blocks",
         "keep",
         "plan",
-        "row_blocks",
         "scratch",
-        "slot_blocks",
+        "spike_log_blocks",
     )
 
     def __init__(self, plan: ExecutionPlan) -> None:
         self.plan = plan
         self.keep = False
-        self.row_blocks: list[NDArray[np.int64]] | None = None
-        self.slot_blocks: list[NDArray[np.int64]] | None = None
+        self.spike_log_blocks: list[NDArray[np.int64]] | None = None
+        self.delivery_log_blocks: list[NDArray[np.int64]] | None = None
         self.scratch: ScratchBuffers | None = None
         self.context = _NO_CONTEXT
-        self._due: NDArray[np.int64] | None = None
+        self._in_flight: NDArray[np.int64] | None = None
         self._memory = _zeros(plan)
         self._address: int = self._memory.ctypes.data
         self.control = self._memory[: len(Control)]
@@ -73,42 +73,42 @@ class NetworkState:
     @property
     def votes(self) -> NDArray[np.int64]:
         """i64[5, classes]."""
-        return self.plan.parts(self._memory)[1]
+        return self.plan.split_head(self._memory)[1]
 
     @property
     def spikes(self) -> NDArray[np.int64]:
         """i64[P]."""
-        return self.plan.parts(self._memory)[2]
+        return self.plan.split_head(self._memory)[2]
 
     @property
     def potential(self) -> NDArray[np.float32]:
         """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`apply_decay`."""
-        return self.part(Context.V_AT, np.float32, self.plan.packed.model.size)
+        return self.view_of(Context.V_AT, np.float32, self.plan.packed.model.size)
 
     @property
     def momentum(self) -> NDArray[np.float32]:
         """Momenta f32[N]; of neurons that nothing reached, see :meth:`apply_decay`."""
-        return self.part(Context.MOMENTUM_AT, np.float32, self.plan.packed.model.size)
+        return self.view_of(Context.MOMENTUM_AT, np.float32, self.plan.packed.model.size)
 
     @property
-    def waiting(self) -> NDArray[np.int32] | None:
+    def multiplicity(self) -> NDArray[np.int32] | None:
         """Pending spikes of each neuron, i32[N]; None where one is the most."""
-        if self.plan.at(Context.MULTIPLICITY_AT) < 0:
+        if self.plan.offset_of(Context.MULTIPLICITY_AT) < 0:
             return None
-        return self.part(Context.MULTIPLICITY_AT, np.int32, self.plan.packed.model.size)
+        return self.view_of(Context.MULTIPLICITY_AT, np.int32, self.plan.packed.model.size)
 
     @property
-    def due(self) -> NDArray[np.int64]:
+    def in_flight(self) -> NDArray[np.int64]:
         """Spikes in flight i64[5, D]."""
-        if self._due is None:
-            room = self.plan.packed.model.size if self.plan.packed.fan_delayed else 0
-            self._due = np.zeros((len(InFlight), room), np.int64)
-        return self._due
+        if self._in_flight is None:
+            room = self.plan.packed.model.size if self.plan.packed.max_delayed_fan_out else 0
+            self._in_flight = np.zeros((len(InFlight), room), np.int64)
+        return self._in_flight
 
     @property
     def nbytes(self) -> int:
         """Of its arrays, without those of a workspace."""
-        return self._memory.nbytes + (0 if self._due is None else self._due.nbytes)
+        return self._memory.nbytes + (0 if self._in_flight is None else self._in_flight.nbytes)
 
     def reset(self, seed: int) -> None:
         """Start a new sample that runs with ``seed`` (64 bits)."""
@@ -117,7 +117,7 @@ class NetworkState:
             # It was abandoned in the middle of a pass: the workspace is not clean.
             self.scratch, self.context = None, _NO_CONTEXT
         if self.keep:
-            self.row_blocks, self.slot_blocks = [], []
+            self.spike_log_blocks, self.delivery_log_blocks = [], []
         # The rest is for the kernel, once there is a workspace.
         control[Control.SEED] = _signed(seed)
         control[Control.PHASE], control[Control.PASS] = Phase.BETWEEN_PASSES, -1
@@ -131,13 +131,13 @@ class NetworkState:
     def acquire_scratch(self) -> ScratchBuffers:
         """The workspace of the pass that is under way, or about to begin."""
         if self.scratch is None:
-            self.scratch = scratch = self.plan.scratch()
+            self.scratch = scratch = self.plan.acquire_scratch()
             self.context, context = scratch.address, scratch.context
             context[Context.SESSION] = self._address
-            if self.plan.packed.fan_delayed:
+            if self.plan.packed.max_delayed_fan_out:
                 context[Context.IN_FLIGHT], context[Context.IN_FLIGHT_CAPACITY] = (
-                    self.due.ctypes.data,
-                    self.due.shape[1],
+                    self.in_flight.ctypes.data,
+                    self.in_flight.shape[1],
                 )
         if self.keep:
             self.scratch.start_logs()
@@ -152,37 +152,37 @@ class NetworkState:
             return
         if self.control[Control.PHASE] in _CLEAN:
             self.scratch.forget_events()
-            if len(self.plan.idle) < _MAX_IDLE:
-                self.plan.idle.append(self.scratch)
+            if len(self.plan.idle_scratch) < _MAX_IDLE:
+                self.plan.idle_scratch.append(self.scratch)
             self.scratch, self.context = None, _NO_CONTEXT
 
     def apply_decay(self) -> None:
         """Bring all neurons up to the latest pass, also those that nothing reached since."""
         catch_up_decay_of_all(self.acquire_scratch().address)
 
-    def set_in_flight(self, due: NDArray[np.int64]) -> None:
+    def set_in_flight(self, spikes: NDArray[np.int64]) -> None:
         """Let these spikes be in flight, i64[5, D], and no others."""
         scratch = self.acquire_scratch()
-        self._due = grown(self.due, due.shape[1])
-        self._due[:, : due.shape[1]] = due
-        self.control[Control.IN_FLIGHT] = due.shape[1]
-        if self.plan.packed.fan_delayed:
-            scratch.context[Context.IN_FLIGHT] = self._due.ctypes.data
-            scratch.context[Context.IN_FLIGHT_CAPACITY] = self._due.shape[1]
+        self._in_flight = grown(self.in_flight, spikes.shape[1])
+        self._in_flight[:, : spikes.shape[1]] = spikes
+        self.control[Control.IN_FLIGHT] = spikes.shape[1]
+        if self.plan.packed.max_delayed_fan_out:
+            scratch.context[Context.IN_FLIGHT] = self._in_flight.ctypes.data
+            scratch.context[Context.IN_FLIGHT_CAPACITY] = self._in_flight.shape[1]
 
     def make_room(self) -> None:
         """Make the room that a kernel asked for: empty the logs, grow what is short."""
         scratch, control = self.acquire_scratch(), self.control
         needed = int(control[Control.NEEDED_CAPACITY])
-        if self.row_blocks is not None:
+        if self.spike_log_blocks is not None:
             self.flush()
         scratch.make_room(control)
         if scratch.has_logs:
             scratch.grow_logs(0, needed)
-        if fan := self.plan.packed.fan_delayed:
-            self._due = grown(self.due, int(control[Control.IN_FLIGHT]) + needed * fan)
-            scratch.context[Context.IN_FLIGHT] = self._due.ctypes.data
-            scratch.context[Context.IN_FLIGHT_CAPACITY] = self._due.shape[1]
+        if fan := self.plan.packed.max_delayed_fan_out:
+            self._in_flight = grown(self.in_flight, int(control[Control.IN_FLIGHT]) + needed * fan)
+            scratch.context[Context.IN_FLIGHT] = self._in_flight.ctypes.data
+            scratch.context[Context.IN_FLIGHT_CAPACITY] = self._in_flight.shape[1]
 
     def last_to_fire(self) -> str:
         """Who fired last, in words, for the error that names what did not end."""
@@ -195,17 +195,17 @@ class NetworkState:
     def flush(self) -> None:
         """Empty the logs of spikes and deliveries, into the blocks."""
         control, scratch = self.control, self.scratch
-        if scratch is None or self.row_blocks is None or self.slot_blocks is None:
+        if scratch is None or self.spike_log_blocks is None or self.delivery_log_blocks is None:
             return
         if rows := int(control[Control.SPIKE_LOG]):
-            self.row_blocks.append(scratch.rows[:, :rows].copy())
+            self.spike_log_blocks.append(scratch.spike_log[:, :rows].copy())
         if slots := int(control[Control.DELIVERY_LOG]):
-            self.slot_blocks.append(scratch.slots[:, :slots].copy())
+            self.delivery_log_blocks.append(scratch.delivery_log[:, :slots].copy())
         control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
-    def part(self, column: int, dtype: type[_Number], size: int) -> NDArray[_Number]:
+    def view_of(self, column: int, dtype: type[_Number], size: int) -> NDArray[_Number]:
         """A part of its memory that the plan has a place for: [size]."""
-        first = self.plan.at(column)
+        first = self.plan.offset_of(column)
         return self._memory.view(np.uint8)[first : first + size * dtype().nbytes].view(dtype)
 
 

@@ -43,7 +43,7 @@ class PackedNetwork:
     Attributes:
         model: the network.
         arrays: the arrays; columns are documented in ``kernels.layout``.
-        fan_delayed: the most connections with a delay that leave one population.
+        max_delayed_fan_out: the most connections with a delay that leave one population.
         blocks: into how many its neurons are divided.
         context: where kernels find the network; the rest of it is 0.
     """
@@ -57,7 +57,7 @@ class PackedNetwork:
         packer = _Packer([c for leaving in out for c in leaving])
         rows = [self._connection_row(c, packer) for c in model.connections]
         connections = np.array(rows, np.int64).reshape(-1, len(Connections))
-        is_even = all(_is_even(p) for p in model.populations)
+        is_homogeneous = all(_is_homogeneous(p) for p in model.populations)
         factors = self.decay(model.timestep_us)
         thresholds = np.concatenate([_per_neuron(p) for p in model.populations])
         starts = np.array(model.starts[:-1])
@@ -67,11 +67,11 @@ class PackedNetwork:
             links=np.concatenate(packer.links),
             weights=np.concatenate([*packer.weights, np.zeros(1, np.float32)]),
             thresholds=thresholds,
-            factors=factors[:0] if is_even else factors,
-            taus=_taus(model, is_even),
+            factors=factors[:0] if is_homogeneous else factors,
+            taus=_taus(model, is_homogeneous),
             uniform=np.stack([thresholds[starts], factors[starts]], axis=1),
         )
-        self.fan_delayed = max(
+        self.max_delayed_fan_out = max(
             sum(model.connections[c].delay_us > 0 for c in leaving) for leaving in out
         )
         self.blocks = sum(-(-p.size // BLOCK) for p in model.populations)
@@ -144,7 +144,7 @@ class PackedNetwork:
             )
             rows[k, Populations.CUSTOM] = mine
             rows[k, Populations.HOMOGENEOUS], rows[k, Populations.HAS_BIAS] = (
-                _is_even(population),
+                _is_homogeneous(population),
                 population.name in biased,
             )
             rows[k, Populations.FIRST_BLOCK] = block
@@ -244,16 +244,16 @@ def _per_neuron(population: Population) -> NDArray[np.float32]:
     return threshold.ravel()
 
 
-def _is_even(population: Population) -> bool:
+def _is_homogeneous(population: Population) -> bool:
     """Whether all neurons have the same threshold and time constant."""
     neuron = population.neuron
     return isinstance(neuron.v_threshold, float) and isinstance(neuron.tau_mem_us, float)
 
 
-def _taus(model: Model, is_even: bool) -> NDArray[np.float64]:
+def _taus(model: Model, is_homogeneous: bool) -> NDArray[np.float64]:
     """Time constants: of each population, its first neuron's; then, if they differ, of all."""
     each = [
         np.broadcast_to(np.asarray(p.neuron.tau_mem_us, np.float64).ravel(), p.size)
         for p in model.populations
     ]
-    return np.concatenate([[tau[0] for tau in each], *([] if is_even else each)])
+    return np.concatenate([[tau[0] for tau in each], *([] if is_homogeneous else each)])

@@ -20,8 +20,8 @@ __all__ = [
     "PendingSpikes",
     "Policy",
     "Random",
+    "custom_policy",
     "make_policy",
-    "own_policy",
     "policy_name",
 ]
 
@@ -133,7 +133,7 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
     )
 
 
-def own_policy(policy: Policy) -> OrderingPolicy | None:
+def custom_policy(policy: Policy) -> OrderingPolicy | None:
     """The policy, if it is one of the user's; None for a built-in one."""
     return None if type(policy) in _BUILT_IN.values() else policy  # type: ignore[return-value]
 

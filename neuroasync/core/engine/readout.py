@@ -14,7 +14,7 @@ __all__ = ["decision_of", "progress_of"]
 
 def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
     """Where a sample stands, from the head of its session's memory: i64[plan.head]."""
-    control, votes, _ = plan.parts(head)
+    control, votes, _ = plan.split_head(head)
     label = int(leader(votes))
     return Progress(
         votes=votes[Votes.COUNT],
@@ -31,7 +31,7 @@ def decision_of(
     plan: ExecutionPlan, head: NDArray[np.int64], wall_s: float, classes: tuple[str, ...] | None
 ) -> Decision:
     """What a sample came to, from the head of its session's memory: i64[plan.head]."""
-    control, votes, spikes = plan.parts(head)
+    control, votes, spikes = plan.split_head(head)
     numbers, label = control.tolist(), int(leader(votes))
     led, moments = np.flatnonzero(votes[Votes.LED_SPIKES]), votes[Votes.LED_SPIKES :].T
     first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
@@ -46,7 +46,7 @@ def decision_of(
         steps=numbers[Control.STEPS],
         rounds=numbers[Control.ROUNDS],
         spikes=dict(zip(plan.names, spikes.tolist(), strict=True)),
-        input_events=numbers[Control.INPUTS],
+        input_events=numbers[Control.INPUT_EVENTS],
         synops=numbers[Control.SYNOPS],
         first_led=first_led,
         first_spike=min(first_led.values(), default=None),

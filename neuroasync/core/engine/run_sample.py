@@ -12,10 +12,10 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import LimitError
 
-__all__ = ["BREATH", "check_passes", "end_of", "feed_sample", "run_sample"]
+__all__ = ["WORK_PER_CHECK", "check_passes", "feed_sample", "last_pass_us", "run_sample"]
 
 
-BREATH: Final = 10_000_000
+WORK_PER_CHECK: Final = 10_000_000
 """Synaptic operations between two questions whether to go on: some 10 ms."""
 
 
@@ -41,11 +41,11 @@ def run_sample(
         ForwardStepLimitError: a pass did not end.
         PolicyError, StopRuleError: a policy or rule of the user's failed.
     """
-    end_us = end_of(events, duration_us)
+    end_us = last_pass_us(events, duration_us)
     check_passes(simulator.plan, end_us)
     feed_sample(simulator, events, seed)
     if simulator.plan.is_built_in:
-        while not simulator.run_compiled(end_us, BREATH):
+        while not simulator.run_compiled(end_us, WORK_PER_CHECK):
             check()
     else:
         while (reached := simulator.run_to_delivery(end_us)) is not None:
@@ -71,7 +71,7 @@ def feed_sample(simulator: Simulator, events: SpikeTrain, seed: int) -> None:
     simulator.feed(events.t_us, index)
 
 
-def end_of(events: SpikeTrain, duration_us: int | None) -> int:
+def last_pass_us(events: SpikeTrain, duration_us: int | None) -> int:
     """Passes of a sample take place at virtual times up to this one, µs."""
     if duration_us is not None:
         return duration_us - 1

@@ -75,17 +75,17 @@ class ScratchBuffers:
         return self._arrays[Context.GROUP]
 
     @property
-    def rows(self) -> NDArray[np.int64]:
+    def spike_log(self) -> NDArray[np.int64]:
         """i64[5, R]."""
         return self._arrays[Context.SPIKE_LOG]
 
     @property
-    def row_potential(self) -> NDArray[np.float32]:
+    def spike_log_momentum(self) -> NDArray[np.float32]:
         """f32[R]."""
         return self._arrays[Context.SPIKE_LOG_MOMENTUM]
 
     @property
-    def slots(self) -> NDArray[np.int64]:
+    def delivery_log(self) -> NDArray[np.int64]:
         """i64[6, S]."""
         return self._arrays[Context.DELIVERY_LOG]
 
@@ -121,13 +121,13 @@ class ScratchBuffers:
         empty = np.zeros((len(SpikeLog), 0), np.int64)
         self._hold(Context.SPIKE_LOG, grown(self._arrays.get(Context.SPIKE_LOG, empty), rows))
         potential = self._arrays.get(Context.SPIKE_LOG_MOMENTUM, np.zeros(0, np.float32))
-        self._hold(Context.SPIKE_LOG_MOMENTUM, grown(potential, self.rows.shape[1]))
+        self._hold(Context.SPIKE_LOG_MOMENTUM, grown(potential, self.spike_log.shape[1]))
         empty = np.zeros((len(DeliveryLog), 0), np.int64)
         self._hold(
             Context.DELIVERY_LOG, grown(self._arrays.get(Context.DELIVERY_LOG, empty), slots)
         )
-        self.context[Context.SPIKE_LOG_CAPACITY] = self.rows.shape[1]
-        self.context[Context.DELIVERY_LOG_CAPACITY] = self.slots.shape[1]
+        self.context[Context.SPIKE_LOG_CAPACITY] = self.spike_log.shape[1]
+        self.context[Context.DELIVERY_LOG_CAPACITY] = self.delivery_log.shape[1]
 
     def make_room(self, control: NDArray[np.int64]) -> None:
         """Make room for ``control[NEEDED]`` spike events more; what is pending stays."""

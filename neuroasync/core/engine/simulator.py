@@ -11,7 +11,7 @@ from neuroasync.core.engine.custom_selection import choose_by_policy
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
-from neuroasync.core.engine.policies import own_policy
+from neuroasync.core.engine.policies import custom_policy
 from neuroasync.core.engine.readout import decision_of, progress_of
 from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.kernels.entry_points import (
@@ -40,7 +40,7 @@ class Simulator:
 
     Args:
         plan: the network, and how it is run.
-        choose: writes who goes next to the workspace's ``chosen``, and returns how many; for
+        choose: writes origin goes next to the workspace's ``chosen``, and returns how many; for
             replays. Without, the policy chooses.
 
     Attributes:
@@ -247,7 +247,7 @@ class Simulator:
             take_chosen(self.state.context, choose(self.state))
             return True
         if reason == Interrupt.NEEDS_RULE:
-            self._ask()
+            self._apply_custom_rule()
             return True
         if reason == Interrupt.DECIDED:
             self._decided = self.state.head.copy()
@@ -267,7 +267,7 @@ class Simulator:
         return False
 
     def integrate(self, p: int) -> None:
-        """Let population ``p`` integrate the group, and say who fires."""
+        """Let population ``p`` integrate the group, and say origin fires."""
         integrate_and_fire(self.state.context, p)
 
     def fired(self, p: int) -> NDArray[np.int64]:
@@ -276,7 +276,7 @@ class Simulator:
         return scratch.fired[start : start + int(scratch.counts[Counts.FIRED, p])].copy()
 
     def report(self, p: int, fired: NDArray[np.int64]) -> None:
-        """Say who of a population of the user's fires: i64[fired], network-wide, ascending."""
+        """Say origin of a population of the user's fires: i64[fired], network-wide, ascending."""
         scratch, start = self.state.acquire_scratch(), self.plan.packed.model.starts[p]
         scratch.fired[start : start + fired.size] = fired
         scratch.counts[Counts.FIRED, p] = fired.size
@@ -299,26 +299,26 @@ class Simulator:
         return group[Group.ORIGIN, :n].copy(), group[Group.MULTIPLICITY, :n].copy()
 
     def _choose_by_policy(self, state: NetworkState) -> int:
-        """Choose who goes next where no kernel does."""
-        policy = own_policy(self.plan.run.policy)
+        """Choose origin goes next where no kernel does."""
+        policy = custom_policy(self.plan.run.policy)
         if policy is None:
             raise RuntimeError("this order is the kernels' to choose")
         return choose_by_policy(state, policy, self.plan.run.group_size)
 
-    def _ask(self) -> None:
+    def _apply_custom_rule(self) -> None:
         """Ask a stop rule of the user's; it may end the sample."""
         rule = self.plan.run.until
         if not callable(rule):
             raise RuntimeError("this stop rule is the kernels' to ask")
-        says_stop = rule(self.progress())
-        if not isinstance(says_stop, bool | np.bool_):
+        should_stop = rule(self.progress())
+        if not isinstance(should_stop, bool | np.bool_):
             raise StopRuleError(
-                f"the stop rule {rule!r:.80} returned {says_stop!r:.80}, expected True or False"
+                f"the stop rule {rule!r:.80} returned {should_stop!r:.80}, expected True or False"
             )
-        if says_stop and self.carries:
+        if should_stop and self.carries:
             self.state.control[Control.IS_DECIDED] = 1
             self._decided = self.state.head.copy()
-        elif says_stop:
+        elif should_stop:
             self.state.control[Control.PHASE] = Phase.STOPPED
 
     def progress(self) -> Progress:

@@ -23,27 +23,27 @@ from neuroasync.core.kernels.layout import (
 )
 
 __all__ = [
-    "arguments_of",
     "chosen_of",
     "clocks_of",
     "connections_of",
     "control_of",
     "counts_of",
     "current_of",
-    "due_of",
+    "delivery_log_of",
     "f32_at",
     "factors_of",
     "fired_of",
+    "float_settings_of",
     "group_of",
     "i64_at",
+    "in_flight_of",
     "input_bits",
     "input_index",
     "input_times",
-    "keys_of",
-    "knobs_of",
-    "listed_of",
-    "marks_of",
+    "last_group_of",
     "momenta_of",
+    "multiplicity_of",
+    "order_keys_of",
     "peaks_of",
     "pending_of",
     "populations_of",
@@ -51,17 +51,17 @@ __all__ = [
     "prefetch",
     "received_of",
     "ring_of",
-    "rows_of",
+    "rule_arguments_of",
     "settings_of",
-    "slots_of",
+    "spike_log_of",
     "spikes_of",
+    "suprathreshold_of",
     "taus_of",
     "thresholds_of",
     "touched_of",
     "trailing_zeros",
     "uniform_of",
     "votes_of",
-    "waiting_of",
 ]
 
 
@@ -166,14 +166,14 @@ def settings_of(c):
 
 
 @kernel
-def arguments_of(c):
+def rule_arguments_of(c):
     """i64[settings[ARGUMENTS]]: of the stop rule."""
     start = c[Context.SETTINGS] + 8 * len(Settings)
     return carray(_pointer(start), settings_of(c)[Settings.RULE_ARGUMENTS], np.int64)
 
 
 @kernel
-def knobs_of(c):
+def float_settings_of(c):
     """f64[2]."""
     return carray(_pointer(c[Context.FLOAT_SETTINGS]), len(FloatSettings), np.float64)
 
@@ -214,7 +214,7 @@ def momenta_of(c):
 
 
 @kernel
-def marks_of(c):
+def last_group_of(c):
     """i32[N]."""
     return carray(
         _pointer(c[Context.SESSION] + c[Context.LAST_GROUP_AT]), c[Context.NEURONS], np.int32
@@ -236,7 +236,7 @@ def received_of(c):
 
 
 @kernel
-def waiting_of(c):
+def multiplicity_of(c):
     """i32[N]; only where ``context[WAITING_AT]`` is not -1."""
     return carray(
         _pointer(c[Context.SESSION] + c[Context.MULTIPLICITY_AT]), c[Context.NEURONS], np.int32
@@ -244,7 +244,7 @@ def waiting_of(c):
 
 
 @kernel
-def listed_of(c):
+def suprathreshold_of(c):
     """i64[N]; only where ``context[LISTED_AT]`` is not -1."""
     return carray(
         _pointer(c[Context.SESSION] + c[Context.SUPRATHRESHOLD_AT]), c[Context.NEURONS], np.int64
@@ -262,7 +262,7 @@ def ring_of(c):
 
 
 @kernel
-def due_of(c):
+def in_flight_of(c):
     """i64[5, D]."""
     return carray(
         _pointer(c[Context.IN_FLIGHT]), (len(InFlight), c[Context.IN_FLIGHT_CAPACITY]), np.int64
@@ -310,7 +310,7 @@ def group_of(c):
 
 
 @kernel
-def keys_of(c):
+def order_keys_of(c):
     """u64[K]."""
     return carray(_pointer(c[Context.KEYS]), c[Context.PENDING_CAPACITY], np.uint64)
 
@@ -328,15 +328,15 @@ def input_bits(c):
 
 
 @kernel
-def rows_of(c):
+def spike_log_of(c):
     """i64[5, R], and f32[R]."""
     room = c[Context.SPIKE_LOG_CAPACITY]
-    rows = carray(_pointer(c[Context.SPIKE_LOG]), (len(SpikeLog), room), np.int64)
-    return rows, carray(_pointer(c[Context.SPIKE_LOG_MOMENTUM]), room, np.float32)
+    spike_log = carray(_pointer(c[Context.SPIKE_LOG]), (len(SpikeLog), room), np.int64)
+    return spike_log, carray(_pointer(c[Context.SPIKE_LOG_MOMENTUM]), room, np.float32)
 
 
 @kernel
-def slots_of(c):
+def delivery_log_of(c):
     """i64[6, S]."""
     return carray(
         _pointer(c[Context.DELIVERY_LOG]),

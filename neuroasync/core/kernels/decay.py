@@ -15,13 +15,13 @@ from neuroasync.core.kernels.array_views import (
     control_of,
     factors_of,
     momenta_of,
+    multiplicity_of,
     populations_of,
     potentials_of,
     ring_of,
     settings_of,
     taus_of,
     uniform_of,
-    waiting_of,
 )
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import BLOCK, Context, Control, Populations, Settings, Uniform
@@ -83,16 +83,16 @@ def _rest(c, start, stop):
     potentials_of(c)[start:stop] = 0
     momenta_of(c)[start:stop] = 0
     if c[Context.MULTIPLICITY_AT] >= 0:
-        waiting_of(c)[start:stop] = 0
+        multiplicity_of(c)[start:stop] = 0
 
 
 @kernel
 def _decay(c, p, start, stop, then, now):
     """Multiply in the factors of the passes from ``then + 1`` to ``now``."""
     v, populations = potentials_of(c)[start:stop], populations_of(c)
-    is_even = populations[p, Populations.HOMOGENEOUS] != 0
+    is_homogeneous = populations[p, Populations.HOMOGENEOUS] != 0
     if settings_of(c)[Settings.TIMESTEP_US] > 0:
-        if is_even:
+        if is_homogeneous:
             _scale(v, uniform_of(c)[p, Uniform.FACTOR], now - then)
             return
         factors = factors_of(c)[start:stop]
@@ -102,7 +102,7 @@ def _decay(c, p, start, stop, then, now):
     ring, intervals = ring_of(c)
     for clock in range(then + 1, now + 1):
         at = clock % ring.shape[0]
-        if is_even:
+        if is_homogeneous:
             _scale(v, ring[at, p], 1)
             continue
         taus = taus_of(c)[c[Context.POPULATION_COUNT] :]
@@ -150,8 +150,8 @@ def _catch_up_decay_of_some(c, n):
     clocks, control, populations = clocks_of(c), control_of(c), populations_of(c)
     p = 0
     for _ in range(min(n, clocks.size)):
-        b = control[Control.SWEEP]
-        control[Control.SWEEP] = b + 1 if b + 1 < clocks.size else 0
+        b = control[Control.NEXT_BLOCK]
+        control[Control.NEXT_BLOCK] = b + 1 if b + 1 < clocks.size else 0
         if clocks[b] < control[Control.SAMPLE_CLOCK]:
             continue
         if b < populations[p, Populations.FIRST_BLOCK]:

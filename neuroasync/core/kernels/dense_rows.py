@@ -135,12 +135,14 @@ def _charger(*, is_masked: bool) -> Any:
     """An intrinsic that lets 16 neurons integrate, or the first ``n`` of them."""
 
     @intrinsic
-    def charge_lanes(typing_context, v, current, marks, threshold, now, pass_mark, sample_mark, n):
+    def charge_lanes(
+        typing_context, v, current, last_group, threshold, now, pass_mark, sample_mark, n
+    ):
         def build(context, builder, signature, arguments):
-            v, current, marks, threshold, now, pass_mark, sample_mark, n = arguments
+            v, current, last_group, threshold, now, pass_mark, sample_mark, n = arguments
             mask = _first(builder, n) if is_masked else None
             before = _load(builder, _FLOATS, v, mask)
-            mark = _load(builder, _INTS, marks, mask)
+            mark = _load(builder, _INTS, last_group, mask)
             none, one = _INTS(None), ir.Constant(_INTS, [1] * LANES)
             two = ir.Constant(_INTS, [2] * LANES)
 
@@ -156,7 +158,7 @@ def _charger(*, is_masked: bool) -> Any:
             mark = builder.or_(builder.or_(_splat(builder, now), kept), locked)
             _store(builder, after, v, mask)
             _store(builder, _FLOATS(None), current, mask)
-            _store(builder, mark, marks, mask)
+            _store(builder, mark, last_group, mask)
             fires = builder.fcmp_ordered(">", after, _splat(builder, threshold))
             fires = builder.and_(fires, builder.not_(is_locked))
             if mask is not None:
@@ -174,12 +176,12 @@ _charge_first: Final = _charger(is_masked=True)
 
 
 @kernel
-def charge(v, current, marks, threshold, now, pass_mark, sample_mark, n):
+def charge(v, current, last_group, threshold, now, pass_mark, sample_mark, n):
     """Let up to 16 neurons integrate their current, which becomes 0; refractory ones lose it.
 
     Args:
         v, current: addresses of f32[n].
-        marks: address of i32[n].
+        last_group: address of i32[n].
         threshold: f32.
         now, pass_mark, sample_mark: i32, of the control.
         n: how many neurons.
@@ -188,5 +190,5 @@ def charge(v, current, marks, threshold, now, pass_mark, sample_mark, n):
         A u64, bit i for neuron i: those above threshold that are not refractory.
     """
     if n >= LANES:
-        return _charge_all(v, current, marks, threshold, now, pass_mark, sample_mark, n)
-    return _charge_first(v, current, marks, threshold, now, pass_mark, sample_mark, n)
+        return _charge_all(v, current, last_group, threshold, now, pass_mark, sample_mark, n)
+    return _charge_first(v, current, last_group, threshold, now, pass_mark, sample_mark, n)

@@ -15,19 +15,19 @@ import numpy as np
 from neuroasync.core.kernels.array_views import (
     control_of,
     counts_of,
-    due_of,
+    in_flight_of,
     input_times,
+    multiplicity_of,
     populations_of,
     settings_of,
     spikes_of,
     votes_of,
-    waiting_of,
 )
-from neuroasync.core.kernels.input_delivery import note_delayed, open_group
+from neuroasync.core.kernels.input_delivery import open_group, put_in_flight
 from neuroasync.core.kernels.integrate_and_fire import (
+    find_spontaneous_population,
     integrate_and_fire,
-    late_population,
-    mark_late_targets,
+    mark_spontaneous_targets,
     start_pass,
 )
 from neuroasync.core.kernels.jit import kernel
@@ -44,7 +44,7 @@ from neuroasync.core.kernels.layout import (
     RuleCode,
     Settings,
 )
-from neuroasync.core.kernels.pending_spikes import choose, enqueue_fired, take
+from neuroasync.core.kernels.pending_spikes import choose, enqueue_fired, move_to_group
 from neuroasync.core.kernels.synapses import deliver
 from neuroasync.core.kernels.voting import leader, should_stop
 
@@ -61,24 +61,26 @@ def begin(c, seed):
     control = control_of(c)
     votes_of(c)[:] = 0
     spikes_of(c)[:] = 0
-    clock, mark, work = control[Control.CLOCK], control[Control.NOW], control[Control.WORK]
-    sweep = control[Control.SWEEP]
+    clock, mark, work = control[Control.CLOCK], control[Control.GROUP_MARK], control[Control.WORK]
+    sweep = control[Control.NEXT_BLOCK]
     control[:] = 0
     control[Control.PASS] = -1
-    control[Control.FIRST_VOTE] = -1
+    control[Control.FIRST_VOTE_STEPS] = -1
     control[Control.LAST_OWNER] = -1
     control[Control.SEED] = seed
     control[Control.CLOCK] = clock
-    control[Control.SWEEP] = sweep
+    control[Control.NEXT_BLOCK] = sweep
     control[Control.SAMPLE_CLOCK] = clock + 1
-    control[Control.NOW] = mark + GROUP_UNIT
-    control[Control.SAMPLE_MARK] = control[Control.NOW]
-    control[Control.PASS_MARK] = control[Control.NOW]
+    control[Control.GROUP_MARK] = mark + GROUP_UNIT
+    control[Control.SAMPLE_MARK] = control[Control.GROUP_MARK]
+    control[Control.PASS_MARK] = control[Control.GROUP_MARK]
     control[Control.WORK] = work
     populations = populations_of(c)
     for p in range(c[Context.POPULATION_COUNT]):
         if populations[p, Populations.CUSTOM]:  # its neurons are never reached here
-            waiting_of(c)[populations[p, Populations.START] : populations[p, Populations.STOP]] = 0
+            multiplicity_of(c)[
+                populations[p, Populations.START] : populations[p, Populations.STOP]
+            ] = 0
 
 
 @kernel
@@ -87,21 +89,21 @@ def carry_over(c, seed, shift_us):
 
     Potentials and spikes in flight stay; votes and counters begin anew.
     """
-    control, due = control_of(c), due_of(c)
+    control, in_flight = control_of(c), in_flight_of(c)
     votes_of(c)[:] = 0
     spikes_of(c)[:] = 0
     for column in (
         Control.GROUP_NUMBER, Control.ROUNDS, Control.STEPS, Control.SYNOPS, Control.SPIKES,
-        Control.INPUTS,
+        Control.INPUT_EVENTS,
         Control.FIRST_VOTE_ROUNDS, Control.FIRST_VOTE_SPIKES, Control.TOP_VOTES, Control.IS_DECIDED,
     ):  # fmt: skip
         control[column] = 0
-    control[Control.PASS] = control[Control.FIRST_VOTE] = control[Control.LAST_OWNER] = -1
+    control[Control.PASS] = control[Control.FIRST_VOTE_STEPS] = control[Control.LAST_OWNER] = -1
     control[Control.SEED] = seed
     control[Control.TIME] -= shift_us
     for k in range(control[Control.IN_FLIGHT]):
-        due[InFlight.DUE_US, k] -= shift_us
-        due[InFlight.FIRED_US, k] -= shift_us
+        in_flight[InFlight.DUE_US, k] -= shift_us
+        in_flight[InFlight.FIRED_US, k] -= shift_us
 
 
 @kernel
@@ -183,14 +185,14 @@ def _enqueue_all_fired(c):
 def _open_step(c):
     """A group was made: it is to be delivered."""
     control = control_of(c)
-    note_delayed(c)
+    put_in_flight(c)
     control[Control.SLOT] = 0
     control[Control.PHASE] = Phase.DELIVERING
     control[Control.WORK] += _STEP_COST
 
 
 @kernel
-def _lacks_room(c, needed):
+def _lacks_capacity(c, needed):
     """Whether there is no room for a step of ``needed`` spike events; notes how many they are."""
     control, neurons = control_of(c), c[Context.NEURONS]
     control[Control.NEEDED_CAPACITY] = needed
@@ -224,41 +226,41 @@ def _choose_group(c):
         return Interrupt.DONE
     n, late = control[Control.PENDING], -1
     if n == 0:
-        late = late_population(c)
+        late = find_spontaneous_population(c)
         if late < 0:
             return Interrupt.DONE
     if control[Control.STEP] >= settings[Settings.MAX_STEPS]:
         return Interrupt.STEP_LIMIT
-    if _lacks_room(c, n):
+    if _lacks_capacity(c, n):
         return Interrupt.NEEDS_ROOM
     if late >= 0:
-        _start_late_step(c, late)
+        _open_spontaneous_step(c, late)
     elif settings[Settings.POLICY] == PolicyCode.CUSTOM:
         return Interrupt.NEEDS_CHOICE
     else:
         _clear_counts(c)
-        take(c, choose(c))
+        move_to_group(c, choose(c))
     return 0
 
 
 @kernel
-def _start_late_step(c, p):
+def _open_spontaneous_step(c, p):
     """Open a forward step that delivers nothing: neurons of ``p`` fire late."""
     control = control_of(c)
     _clear_counts(c)
     control[Control.STEP] += 1
     control[Control.STEPS] += 1
     control[Control.GROUP_NUMBER] += 1
-    control[Control.NOW] += GROUP_UNIT
+    control[Control.GROUP_MARK] += GROUP_UNIT
     control[Control.GROUP] = 0
-    mark_late_targets(c, p)
+    mark_spontaneous_targets(c, p)
 
 
 @kernel
 def take_chosen(c, n):
     """Deliver next the ``n`` pending spikes at the positions ``chosen``, after ``NEEDS_CHOICE``."""
     _clear_counts(c)
-    take(c, n)
+    move_to_group(c, n)
     _open_step(c)
 
 
@@ -279,7 +281,7 @@ def _open_pass(c, end_us):
     last, end = first, time + max(timestep, 1)
     while last < t_us.size and t_us[last] < end:
         last += 1
-    if _lacks_room(c, last - first + control[Control.IN_FLIGHT]):
+    if _lacks_capacity(c, last - first + control[Control.IN_FLIGHT]):
         return Interrupt.NEEDS_ROOM
     _clear_counts(c)
     start_pass(c, time)
@@ -294,12 +296,12 @@ def _next_pass_time(c, t_us, timestep):
     control = control_of(c)
     if timestep > 0:
         return (control[Control.PASS] + 1) * timestep
-    time, due = np.int64(-1), due_of(c)
+    time, in_flight = np.int64(-1), in_flight_of(c)
     if control[Control.CURSOR] < t_us.size:
         time = t_us[control[Control.CURSOR]]
     for k in range(control[Control.IN_FLIGHT]):
-        if time < 0 or due[InFlight.DUE_US, k] < time:
-            time = due[InFlight.DUE_US, k]
+        if time < 0 or in_flight[InFlight.DUE_US, k] < time:
+            time = in_flight[InFlight.DUE_US, k]
     return time
 
 

@@ -5,9 +5,9 @@ import numpy as np
 from neuroasync.core.kernels.array_views import (
     connections_of,
     control_of,
-    due_of,
     group_of,
     i64_at,
+    in_flight_of,
     input_bits,
     input_index,
     pending_of,
@@ -28,7 +28,7 @@ from neuroasync.core.kernels.layout import (
 )
 from neuroasync.core.kernels.pending_spikes import log_group
 
-__all__ = ["note_delayed", "open_group"]
+__all__ = ["open_group", "put_in_flight"]
 
 _ONE = np.uint64(1)
 
@@ -43,18 +43,18 @@ def open_group(c, first, last):
     control[Control.STEP] = 0
     control[Control.LAST_OWNER] = -1
     control[Control.GROUP_NUMBER] += 1
-    control[Control.INPUTS] += last - first
+    control[Control.INPUT_EVENTS] += last - first
     n = 0
     if settings_of(c)[Settings.QUEUED]:
-        _queue(c, first, last)
+        _enqueue_input(c, first, last)
     else:
-        n = _in_order(c, first, last)
-    control[Control.GROUP] = _take_due(c, n)
+        n = _group_input(c, first, last)
+    control[Control.GROUP] = _append_due_spikes(c, n)
     log_group(c)
 
 
 @kernel
-def _queue(c, first, last):
+def _enqueue_input(c, first, last):
     control, pending, index = control_of(c), pending_of(c), input_index(c)
     inputs = c[Context.POPULATION_COUNT]
     start = populations_of(c)[inputs, Populations.START]
@@ -68,7 +68,7 @@ def _queue(c, first, last):
 
 
 @kernel
-def _in_order(c, first, last):
+def _group_input(c, first, last):
     """Put the events into the group by ascending index, equal ones as one; return how many."""
     group, index, n = group_of(c), input_index(c), last - first
     inputs = c[Context.POPULATION_COUNT]
@@ -77,24 +77,24 @@ def _in_order(c, first, last):
         ascends = ascends and index[k] > index[k - 1]
     if not ascends:
         bits = input_bits(c)
-        if 4 * n < bits.size or not _distinct(c, bits, first, last):
-            return _by_sorting(c, first, last)
+        if 4 * n < bits.size or not _set_bits_if_distinct(c, bits, first, last):
+            return _group_by_sorting(c, first, last)
         at = 0
         for word in range(bits.size):
             left = bits[word]
             bits[word] = 0
             while left:
-                _put(group, at, start + 64 * word + trailing_zeros(left), inputs, 1, -1)
+                _write_slot(group, at, start + 64 * word + trailing_zeros(left), inputs, 1, -1)
                 left &= left - _ONE
                 at += 1
         return at
     for k in range(n):
-        _put(group, k, start + index[first + k], inputs, 1, -1)
+        _write_slot(group, k, start + index[first + k], inputs, 1, -1)
     return n
 
 
 @kernel
-def _distinct(c, bits, first, last):
+def _set_bits_if_distinct(c, bits, first, last):
     """Set the bit of each event's index, unless two have the same one: then none is set."""
     index = input_index(c)
     for k in range(first, last):
@@ -109,20 +109,20 @@ def _distinct(c, bits, first, last):
 
 
 @kernel
-def _by_sorting(c, first, last):
+def _group_by_sorting(c, first, last):
     group, inputs, n = group_of(c), c[Context.POPULATION_COUNT], 0
     start = populations_of(c)[inputs, Populations.START]
     for i in np.sort(input_index(c)[first:last]):
         if n and group[Group.ORIGIN, n - 1] == start + i:
             group[Group.MULTIPLICITY, n - 1] += 1
             continue
-        _put(group, n, start + i, inputs, 1, -1)
+        _write_slot(group, n, start + i, inputs, 1, -1)
         n += 1
     return n
 
 
 @kernel
-def _put(group, at, origin, owner, count, via):
+def _write_slot(group, at, origin, owner, count, via):
     group[Group.KEY, at] = origin
     group[Group.ORIGIN, at] = origin
     group[Group.MULTIPLICITY, at] = count
@@ -131,7 +131,7 @@ def _put(group, at, origin, owner, count, via):
 
 
 @kernel
-def _take_due(c, n):
+def _append_due_spikes(c, n):
     """Append what is due now to the group by (time fired, connection, neuron); return its size.
 
     What one neuron sent over a connection at one time stays in the order in which it was selected.
@@ -139,24 +139,24 @@ def _take_due(c, n):
     control = control_of(c)
     if control[Control.IN_FLIGHT] == 0:
         return n
-    due, group = due_of(c), group_of(c)
+    in_flight, group = in_flight_of(c), group_of(c)
     kept, first = 0, n
     for k in range(control[Control.IN_FLIGHT]):
-        if due[InFlight.DUE_US, k] != control[Control.TIME]:
+        if in_flight[InFlight.DUE_US, k] != control[Control.TIME]:
             for r in range(len(InFlight)):
-                due[r, kept] = due[r, k]
+                in_flight[r, kept] = in_flight[r, k]
             kept += 1
             continue
         # Until they are sorted, key and owner hold what else they are sorted by.
-        _put(
+        _write_slot(
             group,
             n,
-            due[InFlight.ORIGIN, k],
+            in_flight[InFlight.ORIGIN, k],
             n,
-            due[InFlight.MULTIPLICITY, k],
-            due[InFlight.CONNECTION, k],
+            in_flight[InFlight.MULTIPLICITY, k],
+            in_flight[InFlight.CONNECTION, k],
         )
-        group[Group.KEY, n] = due[InFlight.FIRED_US, k]
+        group[Group.KEY, n] = in_flight[InFlight.FIRED_US, k]
         n += 1
     control[Control.IN_FLIGHT] = kept
     control[Control.WORK] += 16 * (n - first)
@@ -222,12 +222,12 @@ def _later(group, a, b):
 
 
 @kernel
-def note_delayed(c):
+def put_in_flight(c):
     """Note the group's spikes as in flight on every connection with a delay that they have."""
     if settings_of(c)[Settings.MAX_DELAYED_FAN_OUT] == 0:
         return
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)
-    group, due, links = group_of(c), due_of(c), i64_at(c[Context.LINKS], 1)
+    group, in_flight, links = group_of(c), in_flight_of(c), i64_at(c[Context.LINKS], 1)
     for s in range(control[Control.GROUP]):
         owner = group[Group.OWNER, s]
         if group[Group.CONNECTION, s] >= 0 or populations[owner, Populations.HAS_DELAYS] == 0:
@@ -238,9 +238,9 @@ def note_delayed(c):
             delay = connections[links[j], Connections.DELAY]
             if delay > 0:
                 at = control[Control.IN_FLIGHT]
-                due[InFlight.DUE_US, at] = control[Control.TIME] + delay
-                due[InFlight.FIRED_US, at] = control[Control.TIME]
-                due[InFlight.CONNECTION, at] = links[j]
-                due[InFlight.ORIGIN, at] = group[Group.ORIGIN, s]
-                due[InFlight.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
+                in_flight[InFlight.DUE_US, at] = control[Control.TIME] + delay
+                in_flight[InFlight.FIRED_US, at] = control[Control.TIME]
+                in_flight[InFlight.CONNECTION, at] = links[j]
+                in_flight[InFlight.ORIGIN, at] = group[Group.ORIGIN, s]
+                in_flight[InFlight.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
                 control[Control.IN_FLIGHT] = at + 1

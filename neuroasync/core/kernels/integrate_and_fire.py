@@ -12,14 +12,14 @@ from neuroasync.core.kernels.array_views import (
     current_of,
     f32_at,
     fired_of,
-    knobs_of,
-    listed_of,
-    marks_of,
+    float_settings_of,
+    last_group_of,
     momenta_of,
     peaks_of,
     populations_of,
     potentials_of,
     received_of,
+    suprathreshold_of,
     thresholds_of,
     touched_of,
     trailing_zeros,
@@ -49,27 +49,32 @@ from neuroasync.core.kernels.layout import (
 )
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.selection import sort
-from neuroasync.core.kernels.synapses import flags, mark_target
+from neuroasync.core.kernels.synapses import mark_target, valid_flags
 
-__all__ = ["integrate_and_fire", "late_population", "mark_late_targets", "start_pass"]
+__all__ = [
+    "find_spontaneous_population",
+    "integrate_and_fire",
+    "mark_spontaneous_targets",
+    "start_pass",
+]
 
 DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
 
 
 @kernel
 def start_pass(c, time):
-    """Begin the pass at virtual time ``time``: decay is now due, refractoriness over, bias added.
+    """Begin the pass at virtual time ``time``: end refractoriness and add biases.
 
     The populations without a bias are left as they are: they decay when they are reached.
     """
     control, populations = control_of(c), populations_of(c)
     if control[Control.PASS] >= 0 or control[Control.CARRIES]:
         note_interval(c, time - control[Control.TIME])
-    if control[Control.NOW] >= GROUP_LIMIT:
-        _number_anew(c)
+    if control[Control.GROUP_MARK] >= GROUP_LIMIT:
+        _renumber_groups(c)
     control[Control.CLOCK] += 1
-    control[Control.NOW] += GROUP_UNIT
-    control[Control.PASS_MARK] = control[Control.NOW]
+    control[Control.GROUP_MARK] += GROUP_UNIT
+    control[Control.PASS_MARK] = control[Control.GROUP_MARK]
     control[Control.PASS] += 1
     control[Control.TIME] = time
     if c[Context.PEAKS]:
@@ -84,14 +89,14 @@ def start_pass(c, time):
 
 
 @kernel
-def _number_anew(c):
-    """Count groups from 1 again, before their marks leave 32 bits."""
-    marks, control = marks_of(c), control_of(c)
-    control[Control.PASS_MARK] = control[Control.NOW] + GROUP_UNIT
-    for i in range(marks.size):
-        marks[i] = np.int32(flags(np.int64(marks[i]), control))
+def _renumber_groups(c):
+    """Count groups from 1 again, before their last_group leave 32 bits."""
+    last_group, control = last_group_of(c), control_of(c)
+    control[Control.PASS_MARK] = control[Control.GROUP_MARK] + GROUP_UNIT
+    for i in range(last_group.size):
+        last_group[i] = np.int32(valid_flags(np.int64(last_group[i]), control))
     control[Control.SAMPLE_MARK] = 0
-    control[Control.NOW] = 0
+    control[Control.GROUP_MARK] = 0
 
 
 @kernel
@@ -111,24 +116,24 @@ def _add_biases(c, p):
         thresholds = thresholds_of(c)
         for i in range(start, stop):
             if v[i - start] > thresholds[i]:
-                _list(c, i)
+                _note_suprathreshold(c, i)
 
 
 @kernel
-def _list(c, neuron):
+def _note_suprathreshold(c, neuron):
     """Note that the neuron may be above threshold with nothing to reach it."""
-    marks, control = marks_of(c), control_of(c)
-    mark = np.int64(marks[neuron])
-    now = flags(mark, control)
+    last_group, control = last_group_of(c), control_of(c)
+    mark = np.int64(last_group[neuron])
+    now = valid_flags(mark, control)
     if now & SUPRATHRESHOLD_BIT:
         return
-    listed_of(c)[control[Control.SUPRATHRESHOLD]] = neuron
+    suprathreshold_of(c)[control[Control.SUPRATHRESHOLD]] = neuron
     control[Control.SUPRATHRESHOLD] += 1
     if mark < control[Control.SAMPLE_MARK]:
         mark = control[Control.SAMPLE_MARK]
     elif mark < control[Control.PASS_MARK]:
         mark &= ~np.int64(REFRACTORY_BIT)
-    marks[neuron] = np.int32(mark | SUPRATHRESHOLD_BIT)
+    last_group[neuron] = np.int32(mark | SUPRATHRESHOLD_BIT)
 
 
 @kernel
@@ -143,34 +148,34 @@ def integrate_and_fire(c, p):
     populations, counts = populations_of(c), counts_of(c)
     n, start = counts[Counts.TOUCHED, p], populations[p, Populations.START]
     if n >= 0:
-        n = _some(c, p, n)
+        n = _integrate_touched(c, p, n)
         if n > 1:
             sort(fired_of(c)[start : start + n])
     elif c[Context.PEAKS] == 0 and populations[p, Populations.HOMOGENEOUS]:
-        n = _all_alike(c, p)
+        n = _integrate_homogeneous(c, p)
     else:
         touched, control = touched_of(c), control_of(c)
         counts[Counts.TOUCHED, p] = 0
-        marks = marks_of(c)
+        last_group = last_group_of(c)
         for i in range(start, populations[p, Populations.STOP]):
-            mark = np.int64(marks[i])
-            marks[i] = np.int32(control[Control.NOW] | flags(mark, control))
+            mark = np.int64(last_group[i])
+            last_group[i] = np.int32(control[Control.GROUP_MARK] | valid_flags(mark, control))
             touched[i] = i
-        n = _some(c, p, populations[p, Populations.STOP] - start)
+        n = _integrate_touched(c, p, populations[p, Populations.STOP] - start)
     counts[Counts.FIRED, p] = n
     return n
 
 
 @kernel
-def _all_alike(c, p):
+def _integrate_homogeneous(c, p):
     """Evaluate all of a population whose neurons have one threshold."""
     catch_up_decay(c, p)
     populations, control = populations_of(c), control_of(c)
     start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
     threshold, fires = uniform_of(c)[p, Uniform.THRESHOLD], start
     v, current = c[Context.SESSION] + c[Context.V_AT], c[Context.CURRENT]
-    marks = c[Context.SESSION] + c[Context.LAST_GROUP_AT]
-    now, pass_mark = np.int32(control[Control.NOW]), np.int32(control[Control.PASS_MARK])
+    last_group = c[Context.SESSION] + c[Context.LAST_GROUP_AT]
+    now, pass_mark = np.int32(control[Control.GROUP_MARK]), np.int32(control[Control.PASS_MARK])
     sample_mark = np.int32(control[Control.SAMPLE_MARK])
     fired, momenta, potentials = fired_of(c), momenta_of(c), potentials_of(c)
     subtracts, may_list, locks = _resets(c, p)
@@ -178,7 +183,14 @@ def _all_alike(c, p):
     while first < stop:
         at = 4 * first
         bits = charge(
-            v + at, current + at, marks + at, threshold, now, pass_mark, sample_mark, stop - first
+            v + at,
+            current + at,
+            last_group + at,
+            threshold,
+            now,
+            pass_mark,
+            sample_mark,
+            stop - first,
         )
         while bits:
             i = first + trailing_zeros(bits)
@@ -192,18 +204,23 @@ def _all_alike(c, p):
 
 
 @kernel
-def _some(c, p, n):
+def _integrate_touched(c, p, n):
     """Evaluate the ``n`` neurons of ``p`` that are listed in ``touched``."""
     populations, control = populations_of(c), control_of(c)
     start, sync = populations[p, Populations.START], populations[p, Populations.SYNC_THRESHOLD]
-    first, is_even = (
+    first, is_homogeneous = (
         populations[p, Populations.FIRST_BLOCK],
         populations[p, Populations.HOMOGENEOUS] != 0,
     )
-    v, current, marks, momenta = potentials_of(c), current_of(c), marks_of(c), momenta_of(c)
+    v, current, last_group, momenta = (
+        potentials_of(c),
+        current_of(c),
+        last_group_of(c),
+        momenta_of(c),
+    )
     touched, fired, thresholds = touched_of(c), fired_of(c), thresholds_of(c)
     threshold, fires = np.float32(0.0), 0
-    if is_even:
+    if is_homogeneous:
         threshold = uniform_of(c)[p, Uniform.THRESHOLD]
     subtracts, may_list, locks = _resets(c, p)
     for k in range(n):
@@ -211,11 +228,11 @@ def _some(c, p, n):
         catch_up_decay_of_block(c, p, first + (i - start) // BLOCK)
         charge = current[i]
         current[i] = np.float32(0.0)
-        if marks[i] & REFRACTORY_BIT:
+        if last_group[i] & REFRACTORY_BIT:
             continue
         charge += v[i]
         v[i] = charge
-        if not is_even:
+        if not is_homogeneous:
             threshold = thresholds[i]
         ready = sync == 0 or received_of(c)[i] >= sync
         if ready and charge > threshold:
@@ -247,18 +264,23 @@ def _reset(c, neuron, threshold, subtracts, may_list, locks):
     v = potentials_of(c)
     v[neuron] = v[neuron] - threshold if subtracts else np.float32(0.0)
     if may_list and v[neuron] > threshold:
-        _list(c, neuron)
-    if locks and not (knobs_of(c)[FloatSettings.REFRACTORY_DROPOUT] > 0.0 and _drops(c, neuron)):
-        marks_of(c)[neuron] |= np.int32(REFRACTORY_BIT)
+        _note_suprathreshold(c, neuron)
+    if locks and not (
+        float_settings_of(c)[FloatSettings.REFRACTORY_DROPOUT] > 0.0
+        and _drops_refractoriness(c, neuron)
+    ):
+        last_group_of(c)[neuron] |= np.int32(REFRACTORY_BIT)
 
 
 @kernel
-def _drops(c, neuron):
+def _drops_refractoriness(c, neuron):
     """Whether this spike leaves its neuron non-refractory."""
     control = control_of(c)
     seed = np.uint64(control[Control.SEED]) ^ DROPOUT_STREAM
     prefix = step_prefix(seed, control[Control.PASS], control[Control.STEP])
-    return uniform(neuron_key(prefix, neuron)) < knobs_of(c)[FloatSettings.REFRACTORY_DROPOUT]
+    return (
+        uniform(neuron_key(prefix, neuron)) < float_settings_of(c)[FloatSettings.REFRACTORY_DROPOUT]
+    )
 
 
 @kernel
@@ -273,7 +295,7 @@ def _note_peak(c, neuron, charge):
 
 
 @kernel
-def late_population(c):
+def find_spontaneous_population(c):
     """Lowest-ranked population with a neuron above threshold that nothing reached, or -1.
 
     Neurons that are above threshold no more leave the list.
@@ -281,18 +303,22 @@ def late_population(c):
     control, best, kept = control_of(c), -1, 0
     if control[Control.SUPRATHRESHOLD] == 0:
         return best
-    listed, marks, populations = listed_of(c), marks_of(c), populations_of(c)
+    suprathreshold, last_group, populations = (
+        suprathreshold_of(c),
+        last_group_of(c),
+        populations_of(c),
+    )
     for k in range(control[Control.SUPRATHRESHOLD]):
-        i = listed[k]
+        i = suprathreshold[k]
         p = _owner(populations, i)
         block = (i - populations[p, Populations.START]) // BLOCK
         catch_up_decay_of_block(c, p, populations[p, Populations.FIRST_BLOCK] + block)
         if potentials_of(c)[i] <= thresholds_of(c)[i]:
-            marks[i] &= ~np.int32(SUPRATHRESHOLD_BIT)
+            last_group[i] &= ~np.int32(SUPRATHRESHOLD_BIT)
             continue
-        listed[kept] = i
+        suprathreshold[kept] = i
         kept += 1
-        if marks[i] < control[Control.PASS_MARK]:
+        if last_group[i] < control[Control.PASS_MARK]:
             rank = populations[p, Populations.RANK]
             if (
                 best < 0
@@ -313,13 +339,13 @@ def _owner(populations, neuron):
 
 
 @kernel
-def mark_late_targets(c, p):
+def mark_spontaneous_targets(c, p):
     """Reach, with nothing, the neurons of ``p`` that fire late."""
     control, populations = control_of(c), populations_of(c)
-    listed, marks = listed_of(c), marks_of(c)
+    suprathreshold, last_group = suprathreshold_of(c), last_group_of(c)
     counts_of(c)[Counts.REACHED, p] = 1
     for k in range(control[Control.SUPRATHRESHOLD]):
-        i = listed[k]
+        i = suprathreshold[k]
         inside = populations[p, Populations.START] <= i < populations[p, Populations.STOP]
-        if inside and marks[i] < control[Control.PASS_MARK]:
+        if inside and last_group[i] < control[Control.PASS_MARK]:
             mark_target(c, p, i, 0)

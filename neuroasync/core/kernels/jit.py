@@ -81,5 +81,5 @@ class _Kept(NullCache):
 
 @cache
 def _digest(folder: Path) -> str:
-    sources = sorted(folder.glob("*.py"))
+    sources = sorted(folder.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

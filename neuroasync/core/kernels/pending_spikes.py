@@ -6,20 +6,20 @@ from neuroasync.core.kernels.array_views import (
     chosen_of,
     control_of,
     counts_of,
+    delivery_log_of,
     fired_of,
+    float_settings_of,
     group_of,
-    keys_of,
-    knobs_of,
-    marks_of,
+    last_group_of,
     momenta_of,
+    multiplicity_of,
+    order_keys_of,
     pending_of,
     populations_of,
-    rows_of,
     settings_of,
-    slots_of,
+    spike_log_of,
     spikes_of,
     votes_of,
-    waiting_of,
 )
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -41,7 +41,7 @@ from neuroasync.core.kernels.layout import (
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.selection import smallest
 
-__all__ = ["choose", "enqueue_fired", "log_group", "take"]
+__all__ = ["choose", "enqueue_fired", "log_group", "move_to_group"]
 
 _SIGN = np.uint64(1 << 63)
 _ALL = np.uint64(2**64 - 1)
@@ -61,9 +61,9 @@ def enqueue_fired(c, p):
     fired = fired_of(c)[start : start + n]
     for k in range(n):
         if c[Context.MULTIPLICITY_AT] >= 0:
-            waiting = waiting_of(c)
-            waiting[fired[k]] += 1
-            if waiting[fired[k]] > 1:
+            multiplicity = multiplicity_of(c)
+            multiplicity[fired[k]] += 1
+            if multiplicity[fired[k]] > 1:
                 continue
         at = control[Control.HEAD] + control[Control.PENDING]
         pending[Pending.KEY, at] = fired[k]
@@ -72,7 +72,7 @@ def enqueue_fired(c, p):
         pending[Pending.OWNER, at] = p
         control[Control.PENDING] += 1
     if c[Context.SPIKE_LOG_CAPACITY]:
-        _log_rows(c, fired)
+        _log_spikes(c, fired)
     if p == settings_of(c)[Settings.OUTPUT]:
         _vote(c, fired, start)
     control[Control.LAST_OWNER] = p
@@ -81,17 +81,17 @@ def enqueue_fired(c, p):
 
 
 @kernel
-def _log_rows(c, fired):
-    control, marks, momenta = control_of(c), marks_of(c), momenta_of(c)
-    rows, row_potential = rows_of(c)
+def _log_spikes(c, fired):
+    control, last_group, momenta = control_of(c), last_group_of(c), momenta_of(c)
+    spike_log, spike_momentum = spike_log_of(c)
     for k in range(fired.size):
         at, i = control[Control.SPIKE_LOG], fired[k]
-        rows[SpikeLog.PASS, at] = control[Control.PASS]
-        rows[SpikeLog.STEP, at] = control[Control.STEP]
-        rows[SpikeLog.TIME, at] = control[Control.TIME]
-        rows[SpikeLog.NEURON, at] = i
-        rows[SpikeLog.BECAME_REFRACTORY, at] = marks[i] & REFRACTORY_BIT
-        row_potential[at] = momenta[i]
+        spike_log[SpikeLog.PASS, at] = control[Control.PASS]
+        spike_log[SpikeLog.STEP, at] = control[Control.STEP]
+        spike_log[SpikeLog.TIME, at] = control[Control.TIME]
+        spike_log[SpikeLog.NEURON, at] = i
+        spike_log[SpikeLog.BECAME_REFRACTORY, at] = last_group[i] & REFRACTORY_BIT
+        spike_momentum[at] = momenta[i]
         control[Control.SPIKE_LOG] = at + 1
 
 
@@ -110,8 +110,8 @@ def _vote(c, fired, start):
             votes[Votes.LED_SPIKES, cls] = control[Control.SPIKES] + k + 1
             votes[Votes.LED_STEPS, cls] = control[Control.STEPS]
             votes[Votes.LED_ROUNDS, cls] = control[Control.ROUNDS]
-        if control[Control.FIRST_VOTE] < 0:
-            control[Control.FIRST_VOTE] = control[Control.STEPS]
+        if control[Control.FIRST_VOTE_STEPS] < 0:
+            control[Control.FIRST_VOTE_STEPS] = control[Control.STEPS]
             control[Control.FIRST_VOTE_ROUNDS] = control[Control.ROUNDS]
             control[Control.FIRST_VOTE_SPIKES] = control[Control.SPIKES] + k + 1
 
@@ -132,7 +132,7 @@ def choose(c):
         return wanted
     if policy == PolicyCode.LAYER_SYNC:
         return _choose_layer(c, n)
-    keys, pending, momenta = keys_of(c), pending_of(c), momenta_of(c)
+    keys, pending, momenta = order_keys_of(c), pending_of(c), momenta_of(c)
     prefix = step_prefix(
         np.uint64(control[Control.SEED]), control[Control.PASS], control[Control.STEP] + 1
     )
@@ -141,7 +141,7 @@ def choose(c):
         for k in range(n):
             keys[k] = neuron_key(prefix, pending[Pending.KEY, k])
     else:
-        noise, inputs = knobs_of(c)[FloatSettings.NOISE], c[Context.POPULATION_COUNT]
+        noise, inputs = float_settings_of(c)[FloatSettings.NOISE], c[Context.POPULATION_COUNT]
         for k in range(n):
             m = np.float64(0.0)
             if pending[Pending.OWNER, k] != inputs:
@@ -164,7 +164,7 @@ def _ascending(value):
 def _choose_layer(c, n):
     """All pending spikes of the population of lowest rank, by neuron."""
     pending, populations = pending_of(c), populations_of(c)
-    keys, chosen = keys_of(c), chosen_of(c)
+    keys, chosen = order_keys_of(c), chosen_of(c)
     best = pending[Pending.OWNER, 0]
     for k in range(1, n):
         p = pending[Pending.OWNER, k]
@@ -186,7 +186,7 @@ def _choose_layer(c, n):
 
 
 @kernel
-def take(c, n):
+def move_to_group(c, n):
     """Move the ``n`` chosen spikes from the pending set to the group, in that order.
 
     This opens the next forward step, and counts its rounds.
@@ -197,7 +197,7 @@ def take(c, n):
     control[Control.STEP] += 1
     control[Control.STEPS] += 1
     control[Control.GROUP_NUMBER] += 1
-    control[Control.NOW] += GROUP_UNIT
+    control[Control.GROUP_MARK] += GROUP_UNIT
     control[Control.ROUNDS] += (n + size - 1) // size
     for s in range(n):
         at = chosen[s]
@@ -208,9 +208,9 @@ def take(c, n):
         group[Group.MULTIPLICITY, s] = 1
         group[Group.CONNECTION, s] = -1
         if owner != inputs and c[Context.MULTIPLICITY_AT] >= 0:
-            waiting = waiting_of(c)
-            group[Group.MULTIPLICITY, s] = waiting[origin]
-            waiting[origin] = 0
+            multiplicity = multiplicity_of(c)
+            group[Group.MULTIPLICITY, s] = multiplicity[origin]
+            multiplicity[origin] = 0
         pending[Pending.OWNER, at] = -1
     control[Control.GROUP] = n
     _close_gaps(c, n)
@@ -250,13 +250,13 @@ def log_group(c):
     """Append the group to the log of what was delivered, if there is one."""
     if c[Context.DELIVERY_LOG_CAPACITY] == 0:
         return
-    control, group, slots = control_of(c), group_of(c), slots_of(c)
+    control, group, delivery_log = control_of(c), group_of(c), delivery_log_of(c)
     for s in range(control[Control.GROUP]):
         at = control[Control.DELIVERY_LOG]
-        slots[DeliveryLog.PASS, at] = control[Control.PASS]
-        slots[DeliveryLog.STEP, at] = control[Control.STEP]
-        slots[DeliveryLog.KEY, at] = group[Group.KEY, s]
-        slots[DeliveryLog.ORIGIN, at] = group[Group.ORIGIN, s]
-        slots[DeliveryLog.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
-        slots[DeliveryLog.CONNECTION, at] = group[Group.CONNECTION, s]
+        delivery_log[DeliveryLog.PASS, at] = control[Control.PASS]
+        delivery_log[DeliveryLog.STEP, at] = control[Control.STEP]
+        delivery_log[DeliveryLog.KEY, at] = group[Group.KEY, s]
+        delivery_log[DeliveryLog.ORIGIN, at] = group[Group.ORIGIN, s]
+        delivery_log[DeliveryLog.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
+        delivery_log[DeliveryLog.CONNECTION, at] = group[Group.CONNECTION, s]
         control[Control.DELIVERY_LOG] = at + 1

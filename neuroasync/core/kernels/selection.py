@@ -30,16 +30,16 @@ def smallest(keys, ties, n, k, out):
         k: how many are wanted, at most n.
         out: i64[>= n], overwritten.
     """
-    if n <= _COUNTED and _by_counting(keys, n, out):
+    if n <= _COUNTED and _sort_by_counting(keys, n, out):
         return
     if k <= _FEW:
-        _by_insertion(keys, ties, n, k, out)
+        _select_by_insertion(keys, ties, n, k, out)
     else:
-        _by_heap(keys, ties, n, k, out)
+        _select_by_heap(keys, ties, n, k, out)
 
 
 @kernel
-def _by_counting(keys, n, out):
+def _sort_by_counting(keys, n, out):
     """Write all positions in order, if no two keys are equal; return whether that is so."""
     total = 0
     for i in range(n):
@@ -52,7 +52,7 @@ def _by_counting(keys, n, out):
 
 
 @kernel
-def _by_insertion(keys, ties, n, k, out):
+def _select_by_insertion(keys, ties, n, k, out):
     size, last = 0, np.uint64(0)
     for i in range(n):
         key = keys[i]
@@ -71,7 +71,7 @@ def _by_insertion(keys, ties, n, k, out):
 
 
 @kernel
-def _by_heap(keys, ties, n, k, heap):
+def _select_by_heap(keys, ties, n, k, heap):
     for i in range(k):
         heap[i] = i
     for at in range(k // 2 - 1, -1, -1):

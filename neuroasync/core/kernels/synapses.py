@@ -16,7 +16,7 @@ from neuroasync.core.kernels.array_views import (
     f32_at,
     group_of,
     i64_at,
-    marks_of,
+    last_group_of,
     populations_of,
     prefetch,
     received_of,
@@ -37,7 +37,7 @@ from neuroasync.core.kernels.layout import (
     Populations,
 )
 
-__all__ = ["carries", "deliver", "mark_target", "window"]
+__all__ = ["deliver", "mark_target", "receptive_field", "takes_part"]
 
 _AHEAD: Final = 16
 """Slots whose targets are asked for at once: more would push each other out of the cache."""
@@ -68,15 +68,15 @@ def deliver(c, limit):
             _prefetch_receptive_fields(c, s, asked)
         owner, via, e = group[Group.OWNER, s], group[Group.CONNECTION, s], s + 1
         if via < 0 and populations[owner, Populations.DISJOINT_TARGETS]:
-            most = min(n, s + populations[owner, Populations.SPIKES_PER_CHECK])
-            while e < most and group[Group.OWNER, e] == owner and group[Group.CONNECTION, e] < 0:
+            max_end = min(n, s + populations[owner, Populations.SPIKES_PER_CHECK])
+            while e < max_end and group[Group.OWNER, e] == owner and group[Group.CONNECTION, e] < 0:
                 e += 1
         first = populations[owner, Populations.START]
         for j in range(
             populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
         ):
             k = links[j]
-            if not carries(connections, k, via):
+            if not takes_part(connections, k, via):
                 continue
             p = connections[k, Connections.TARGET]
             counts[Counts.REACHED, p] = 1
@@ -146,17 +146,17 @@ def _prefetch_receptive_fields(c, s, e):
             if row[Connections.KIND] != ConnectionKind.CONV2D:
                 continue
             p = row[Connections.TARGET]
-            _, _, first_y, last_y, first_x, last_x = window(row, source)
+            _, _, first_y, last_y, first_x, last_x = receptive_field(row, source)
             for out in range(row[Connections.CHANNELS_OUT]):
                 for oy in range(first_y, last_y + 1):
                     line = (out * row[Connections.HEIGHT_OUT] + oy) * row[Connections.WIDTH_OUT]
                     for ox in range(first_x, last_x + 1, _LINE):
-                        _ask_for(c, p, line + ox)
-                    _ask_for(c, p, line + last_x)
+                        _prefetch_neuron(c, p, line + ox)
+                    _prefetch_neuron(c, p, line + last_x)
 
 
 @kernel
-def _ask_for(c, p, target):
+def _prefetch_neuron(c, p, target):
     """Have what a delivery and a firing need of a neuron at hand soon."""
     session = c[Context.SESSION]
     at = 4 * (populations_of(c)[p, Populations.START] + target)
@@ -169,7 +169,7 @@ def _ask_for(c, p, target):
 
 
 @kernel
-def carries(connections, k, via):
+def takes_part(connections, k, via):
     """Whether ``k`` takes part: it is the one the spike comes by, or any without delay."""
     return k == via if via >= 0 else connections[k, Connections.DELAY] == 0
 
@@ -226,7 +226,7 @@ def _sparse(c, k, p, source, count):
     weights = f32_at(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + first), n)
     if c[Context.PREFETCHES]:
         for i in range(n):  # targets may be anywhere: ask for all of them first
-            _ask_for(c, p, targets[i])
+            _prefetch_neuron(c, p, targets[i])
     for i in range(n):
         current[start + targets[i]] += weights[i] * times
         mark_target(c, p, start + targets[i], count)
@@ -234,7 +234,7 @@ def _sparse(c, k, p, source, count):
 
 
 @kernel
-def window(row, source):
+def receptive_field(row, source):
     """Padded (y, x) of a convolution's source, and the first and last output (y, x) it reaches."""
     place = source % (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])
     y = place // row[Connections.WIDTH_IN] + (row[Connections.PADDING] >> 20)
@@ -251,7 +251,7 @@ def window(row, source):
 def _conv2d(c, k, p, source, count):
     """Deliver to the receptive fields that hold the source; return how many they are."""
     row, current, times = connections_of(c)[k], current_of(c), np.float32(count)
-    y, x, first_y, last_y, first_x, last_x = window(row, source)
+    y, x, first_y, last_y, first_x, last_x = receptive_field(row, source)
     if last_y < first_y or last_x < first_x:
         return 0
     stride_y, stride_x = row[Connections.STRIDE] >> 20, row[Connections.STRIDE] & 0xFFFFF
@@ -274,15 +274,15 @@ def _conv2d(c, k, p, source, count):
 @kernel
 def mark_target(c, p, neuron, count):
     """Note that something reaches a neuron of ``p`` in this step: so many spikes."""
-    marks, control = marks_of(c), control_of(c)
-    mark, now = np.int64(marks[neuron]), control[Control.NOW]
+    last_group, control = last_group_of(c), control_of(c)
+    mark, now = np.int64(last_group[neuron]), control[Control.GROUP_MARK]
     if c[Context.RECEIVED_AT] >= 0:
         received = received_of(c)
         if mark < control[Control.PASS_MARK]:
             received[neuron] = 0
         received[neuron] += np.int32(count)
     if mark < now:
-        marks[neuron] = np.int32(now | flags(mark, control))
+        last_group[neuron] = np.int32(now | valid_flags(mark, control))
         counts = counts_of(c)
         n = counts[Counts.TOUCHED, p]
         if n >= 0:
@@ -291,8 +291,8 @@ def mark_target(c, p, neuron, count):
 
 
 @kernel
-def flags(mark, control):
-    """What of a mark's flags still holds."""
+def valid_flags(mark, control):
+    """What of a mark's valid_flags still holds."""
     if mark >= control[Control.PASS_MARK]:
         return mark & (REFRACTORY_BIT | SUPRATHRESHOLD_BIT)
     if mark >= control[Control.SAMPLE_MARK]:

@@ -1,6 +1,6 @@
 """Votes and stop rules."""
 
-from neuroasync.core.kernels.array_views import arguments_of, control_of, settings_of, votes_of
+from neuroasync.core.kernels.array_views import control_of, rule_arguments_of, settings_of, votes_of
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import Control, RuleCode, Settings, Votes
 
@@ -24,13 +24,13 @@ def leader(votes):
 def should_stop(c):
     """Whether the stop rule says stop now."""
     rule, control = settings_of(c)[Settings.STOP_RULE], control_of(c)
-    if rule == RuleCode.QUIET or rule == RuleCode.CALLABLE or control[Control.FIRST_VOTE] < 0:
+    if rule == RuleCode.QUIET or rule == RuleCode.CALLABLE or control[Control.FIRST_VOTE_STEPS] < 0:
         return False
     if control[Control.IS_DECIDED]:
         return False
-    arguments = arguments_of(c)
+    arguments = rule_arguments_of(c)
     if rule == RuleCode.STEPS:
-        return control[Control.STEPS] - control[Control.FIRST_VOTE] >= arguments[0]
+        return control[Control.STEPS] - control[Control.FIRST_VOTE_STEPS] >= arguments[0]
     votes = votes_of(c)
     first, second = 0, 0
     for cls in range(votes.shape[1]):

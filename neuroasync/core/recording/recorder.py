@@ -85,8 +85,8 @@ class RecordingLog:
 def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -> dict[str, Any]:
     """What a recording holds of the sample that has just ended in ``state``."""
     state.flush()
-    row = _joined(state.row_blocks, len(SpikeLog))
-    slot = _joined(state.slot_blocks, len(DeliveryLog))
+    row = _joined(state.spike_log_blocks, len(SpikeLog))
+    slot = _joined(state.delivery_log_blocks, len(DeliveryLog))
     return {
         "pass_": row[SpikeLog.PASS],
         "step": row[SpikeLog.STEP],

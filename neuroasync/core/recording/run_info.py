@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from neuroasync import limits
-from neuroasync.core.engine.policies import Momentum, own_policy, policy_name
+from neuroasync.core.engine.policies import Momentum, custom_policy, policy_name
 from neuroasync.core.engine.run_settings import InputMode, RunSettings
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.formats.bundle import Bundle
@@ -123,7 +123,7 @@ def run_info(bundle: Bundle, settings: RunSettings) -> RunInfo:
     return RunInfo(
         bundle=bundle.digest.hex(),
         policy=policy_name(policy),
-        own_policy=own_policy(policy) is not None,
+        own_policy=custom_policy(policy) is not None,
         noise=float(policy.noise) if isinstance(policy, Momentum) else 0.0,
         group_size=settings.group_size,
         input=settings.input,

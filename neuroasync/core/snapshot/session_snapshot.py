@@ -134,7 +134,7 @@ def dump_snapshot(
         "spikes": array_map(state.spikes, "<i8"),
         "potential": array_map(state.potential, "<f4"),
         "momentum": array_map(state.momentum, "<f4"),
-        "due": array_map(state.due[:, : int(control[Control.IN_FLIGHT])], "<i8"),
+        "due": array_map(state.in_flight[:, : int(control[Control.IN_FLIGHT])], "<i8"),
         "stream": None if stream is None else dump_stream(stream),
     }
     simulator.release_scratch()
@@ -184,9 +184,9 @@ def _charge(state: NetworkState, snapshot: Snapshot) -> None:
     state.potential[:], state.momentum[:] = snapshot.potential, snapshot.momentum
     # All have decayed until now, and none is at rest.
     control[Control.SAMPLE_CLOCK] = control[Control.CLOCK]
-    state.part(Context.CLOCKS_AT, np.int64, packed.blocks)[:] = control[Control.CLOCK]
-    if state.waiting is not None:  # what a sample left here that was stopped in a pass
-        state.waiting[:] = 0
+    state.view_of(Context.CLOCKS_AT, np.int64, packed.blocks)[:] = control[Control.CLOCK]
+    if state.multiplicity is not None:  # what a sample left here that was stopped in a pass
+        state.multiplicity[:] = 0
     # Who is above threshold may fire with nothing to reach it.
     late = np.zeros(packed.model.size, bool)
     for row in packed.arrays.populations[:-1]:
@@ -195,8 +195,8 @@ def _charge(state: NetworkState, snapshot: Snapshot) -> None:
         )
     above = np.flatnonzero(late & (state.potential > packed.arrays.thresholds))
     if above.size:
-        state.part(Context.SUPRATHRESHOLD_AT, np.int64, packed.model.size)[: above.size] = above
-        marks = state.part(Context.LAST_GROUP_AT, np.int32, packed.model.size)
+        state.view_of(Context.SUPRATHRESHOLD_AT, np.int64, packed.model.size)[: above.size] = above
+        marks = state.view_of(Context.LAST_GROUP_AT, np.int32, packed.model.size)
         marks[above] = control[Control.SAMPLE_MARK] | SUPRATHRESHOLD_BIT
     control[Control.SUPRATHRESHOLD] = above.size
 

@@ -12,7 +12,7 @@ import numpy as np
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.readout import decision_of
-from neuroasync.core.engine.run_sample import BREATH, check_passes, end_of, run_sample
+from neuroasync.core.engine.run_sample import WORK_PER_CHECK, check_passes, last_pass_us, run_sample
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.input_buffer import check_duration
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
@@ -171,7 +171,7 @@ class BatchJob:
                 if self._duration_us is not None:
                     last_us = int(train.t_us[-1]) if len(train) else -1
                     check_duration(self._duration_us, last_us)
-                check_passes(plan, end_of(train, self._duration_us))
+                check_passes(plan, last_pass_us(train, self._duration_us))
             except Exception:
                 # Those before it are decided on, so that the first error is the one that is told.
                 if k > samples.start:
@@ -217,7 +217,7 @@ class _Batch:
         self._index = np.concatenate([_NO_EVENTS, *index])
         self._offsets = np.cumsum([0, *(len(train) for train in trains)], dtype=np.int64)
         self._seeds = np.array(seeds, np.uint64).view(np.int64)
-        self._end_us = np.array([end_of(train, duration_us) for train in trains], np.int64)
+        self._end_us = np.array([last_pass_us(train, duration_us) for train in trains], np.int64)
 
     def run(
         self,
@@ -234,7 +234,7 @@ class _Batch:
             simulator.state.acquire_scratch()
             k, why, resumes = run_samples(
                 simulator.state.context, k, resumes, self._t_us, self._index, self._offsets,
-                self._seeds, self._end_us, BREATH, heads, cycles,
+                self._seeds, self._end_us, WORK_PER_CHECK, heads, cycles,
             )  # fmt: skip
             check()
             if why == Interrupt.DONE:

@@ -12,7 +12,7 @@ import numpy as np
 
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
-from neuroasync.core.kernels.synapses import window
+from neuroasync.core.kernels.synapses import receptive_field
 
 __all__ = ["add_outer", "add_weighted"]
 
@@ -83,7 +83,7 @@ def add_outer(row, sources, counts, first, links, g, grad):
 
 @partial(kernel, fastmath=_FAST)
 def _conv2d_weighted(row, source, weights, g):
-    y, x, first_y, last_y, first_x, last_x = window(row, source)
+    y, x, first_y, last_y, first_x, last_x = receptive_field(row, source)
     stride_y, stride_x = row[Connections.STRIDE] >> 20, row[Connections.STRIDE] & 0xFFFFF
     size = row[Connections.KERNEL_Y] * row[Connections.KERNEL_X]
     channel = source // (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])
@@ -100,7 +100,7 @@ def _conv2d_weighted(row, source, weights, g):
 
 @kernel
 def _conv2d_outer(row, source, count, g, grad):
-    y, x, first_y, last_y, first_x, last_x = window(row, source)
+    y, x, first_y, last_y, first_x, last_x = receptive_field(row, source)
     stride_y, stride_x = row[Connections.STRIDE] >> 20, row[Connections.STRIDE] & 0xFFFFF
     size = row[Connections.KERNEL_Y] * row[Connections.KERNEL_X]
     channel = source // (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])

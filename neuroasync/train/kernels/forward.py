@@ -6,8 +6,8 @@ from neuroasync.core.kernels.array_views import (
     control_of,
     i64_at,
     populations_of,
-    rows_of,
     settings_of,
+    spike_log_of,
     votes_of,
 )
 from neuroasync.core.kernels.forward_pass import begin, run_compiled
@@ -75,7 +75,7 @@ def forward_samples(
         ends[1, k] = control[Control.SPIKE_LOG]
         ends[2, k] = control[Control.DELIVERY_LOG]
         labels[k] = leader(votes_of(c))
-        rows, _ = rows_of(c)
+        rows, _ = spike_log_of(c)
         for r in range(ends[1, k - 1] if k else 0, ends[1, k]):
             now, i = rows[SpikeLog.PASS, r], rows[SpikeLog.NEURON, r]
             spikes[k, now, owner[i]] += np.float32(1.0)

@@ -122,10 +122,10 @@ def test_groups_are_numbered_anew_without_a_trace():
     simulator.state.keep = True
     expected = compiled(model, train, Random(), 1)
     for near in (4, 40, 400, 0):
-        simulator.state.control[Control.NOW] = GROUP_LIMIT - near
+        simulator.state.control[Control.GROUP_MARK] = GROUP_LIMIT - near
         simulator.begin(0)
         assert advanced(simulator, train) == expected
-        assert simulator.state.control[Control.NOW] < GROUP_LIMIT // 2
+        assert simulator.state.control[Control.GROUP_MARK] < GROUP_LIMIT // 2
 
 
 @pytest.mark.parametrize("work", [0, 1, 50, 1000])

@@ -1,0 +1,100 @@
+"""Tables of the packed network, which all its sessions share and never write."""
+
+from typing import Final, NamedTuple
+
+BLOCK: Final = 16
+"""Neurons that decay together. A block never extends beyond the end of its population."""
+
+
+class _Populations(NamedTuple):
+    """Columns of ``populations``, i64[P + 1, 16]: a row per population, the input last."""
+
+    START: int = 0
+    """Network-wide index of the first neuron; of the input: N."""
+    STOP: int = 1
+    """Network-wide index after the last neuron."""
+    RANK: int = 2
+    """Longest path from the input over connections without delay; of the input: -1."""
+    SUBTRACTS: int = 3
+    """1 if a spike subtracts the threshold, 0 if it sets the membrane potential to 0."""
+    REFRACTORY: int = 4
+    """1 if a neuron that fired stays silent until the pass ends."""
+    SYNC_THRESHOLD: int = 5
+    """Spikes that a neuron must receive in a pass before it may fire; 0 for none."""
+    FIRES_SPONTANEOUSLY: int = 6
+    """1 if a bias or a subtracting reset can put a neuron above threshold without input."""
+    OUT_START: int = 7
+    OUT_STOP: int = 8
+    """``links[OUT_START:OUT_STOP]`` are the connections that leave the population."""
+    CUSTOM: int = 9
+    """1 if a coroutine supplied by the user computes the population's spikes."""
+    HAS_DELAYS: int = 10
+    """1 if a connection with a delay leaves the population."""
+    FIRST_BLOCK: int = 11
+    """Index of the population's first block."""
+    HOMOGENEOUS: int = 12
+    """1 if all neurons have the same threshold and the same time constant."""
+    HAS_BIAS: int = 13
+    """1 if a connection with a bias ends in the population."""
+    DISJOINT_TARGETS: int = 14
+    """1 if all connections that leave the population have different targets."""
+    SPIKES_PER_CHECK: int = 15
+    """Spikes of the population that are delivered between two checks of the work budget."""
+
+
+Populations: Final = _Populations()
+
+
+class _Uniform(NamedTuple):
+    """Columns of ``uniform``, f32[P, 2]: values of the population's first neuron.
+
+    They apply to all neurons of a population that is ``HOMOGENEOUS``.
+    """
+
+    THRESHOLD: int = 0
+    FACTOR: int = 1
+    """Decay factor over one timestep."""
+
+
+Uniform: Final = _Uniform()
+
+
+class _Connections(NamedTuple):
+    """Columns of ``connections``, i64[C, 18]: a row per connection, in declared order.
+
+    Columns from ``HEIGHT_IN`` on are used by convolutions only.
+    """
+
+    SOURCE: int = 0
+    """Position of the source population; P for the input."""
+    TARGET: int = 1
+    """Position of the target population."""
+    KIND: int = 2
+    """A ``ConnectionKind``."""
+    DELAY: int = 3
+    """Delay in µs; 0 delivers within the pass."""
+    WEIGHT: int = 4
+    """Offset of the first weight in ``weights``."""
+    BIAS: int = 5
+    """Offset of the first bias in ``weights``, one per target neuron; -1 if there is none."""
+    INDPTR: int = 6
+    """Offset in ``links`` of a sparse connection's row pointers."""
+    INDICES: int = 7
+    """Offset in ``links`` of a sparse connection's targets."""
+    HEIGHT_IN: int = 8
+    WIDTH_IN: int = 9
+    CHANNELS_OUT: int = 10
+    HEIGHT_OUT: int = 11
+    WIDTH_OUT: int = 12
+    KERNEL_Y: int = 13
+    """Height of the convolution kernel."""
+    KERNEL_X: int = 14
+    """Width of the convolution kernel."""
+    STRIDE: int = 15
+    """Vertical stride * 2**20 + horizontal stride."""
+    PADDING: int = 16
+    """Vertical padding * 2**20 + horizontal padding."""
+    CHANNELS_IN: int = 17
+
+
+Connections: Final = _Connections()

@@ -1,0 +1,84 @@
+"""Tables of the scratch buffers, which a session has only while a pass is under way."""
+
+from typing import Final, NamedTuple
+
+
+class _Counts(NamedTuple):
+    """Rows of ``counts``, i64[3, P]: a column per population, set to 0 before each step."""
+
+    TOUCHED: int = 0
+    """Number of its neurons in ``touched``; -1 if the group reaches all of them."""
+    FIRED: int = 1
+    """Number of its neurons in ``fired``."""
+    REACHED: int = 2
+    """1 if the group has a connection to the population."""
+
+
+Counts: Final = _Counts()
+
+
+class _Pending(NamedTuple):
+    """Rows of ``pending``, i64[4, K]: a column per pending spike."""
+
+    KEY: int = 0
+    """Number of the neuron in order keys and ties: its network-wide index, or N + i for input
+    event i of the pass."""
+    ORIGIN: int = 1
+    """Number of the neuron for its connections: its network-wide index, or N + its flattened
+    input index."""
+    ARRIVAL: int = 2
+    """Forward step in which it fired; -1 for an input event."""
+    OWNER: int = 3
+    """Position of the neuron's population; P for the input."""
+
+
+Pending: Final = _Pending()
+
+
+class _Group(NamedTuple):
+    """Rows of ``group``, i64[5, K]: a column per slot, in the order of delivery."""
+
+    KEY: int = 0
+    """As in ``Pending``."""
+    ORIGIN: int = 1
+    """As in ``Pending``."""
+    MULTIPLICITY: int = 2
+    """How many spikes of the neuron the slot stands for."""
+    OWNER: int = 3
+    """As in ``Pending``."""
+    CONNECTION: int = 4
+    """Connection by which a delayed spike arrives; -1 for all connections without delay."""
+
+
+Group: Final = _Group()
+
+
+class _SpikeLog(NamedTuple):
+    """Rows of ``spike_log``, i64[5, R]: a column per spike, in the order of firing."""
+
+    PASS: int = 0
+    STEP: int = 1
+    TIME: int = 2
+    """Virtual time of the pass, µs."""
+    NEURON: int = 3
+    """Network-wide index."""
+    BECAME_REFRACTORY: int = 4
+    """1 if the spike made its neuron refractory."""
+
+
+SpikeLog: Final = _SpikeLog()
+
+
+class _DeliveryLog(NamedTuple):
+    """Rows of ``delivery_log``, i64[6, S]: a column per delivered spike event, in slot order."""
+
+    PASS: int = 0
+    STEP: int = 1
+    KEY: int = 2
+    """As in ``Group``; so are the following rows."""
+    ORIGIN: int = 3
+    MULTIPLICITY: int = 4
+    CONNECTION: int = 5
+
+
+DeliveryLog: Final = _DeliveryLog()

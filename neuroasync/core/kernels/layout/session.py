@@ -1,0 +1,170 @@
+"""Tables of a session's state, and the settings that sessions of one execution plan share."""
+
+from typing import Final, NamedTuple
+
+REFRACTORY_BIT: Final = 1
+"""Flag in ``last_group``: the neuron is refractory. It holds until the pass ends."""
+SUPRATHRESHOLD_BIT: Final = 2
+"""Flag in ``last_group``: the neuron is in ``suprathreshold``. It holds until the sample ends."""
+GROUP_UNIT: Final = 4
+"""Difference between the marks of two consecutive groups, which leaves two bits for flags."""
+GROUP_LIMIT: Final = 2**30
+"""Mark at which groups are renumbered from 0, because marks must fit 32 bits with a sign."""
+
+
+class _Control(NamedTuple):
+    """Columns of ``control``, i64[36]: counters of the sample, and where it stands.
+
+    Unless stated otherwise, counts begin at 0 with each sample.
+    """
+
+    PASS: int = 0
+    """Index of the current pass; -1 before the first."""
+    STEP: int = 1
+    """Forward step of the pass; 0 is the input group."""
+    TIME: int = 2
+    """Virtual time of the pass, µs."""
+    GROUP_NUMBER: int = 3
+    """Groups delivered so far: (pass, step) as one ascending number."""
+    PENDING: int = 4
+    """Number of pending spikes."""
+    GROUP: int = 5
+    """Number of slots of the current group."""
+    IN_FLIGHT: int = 6
+    """Number of spikes on delayed connections."""
+    SPIKE_LOG: int = 7
+    """Number of spikes in the log."""
+    DELIVERY_LOG: int = 8
+    """Number of spike events in the delivery log."""
+    ROUNDS: int = 9
+    """Rounds: a forward step that delivers k spikes takes ceil(k / group size)."""
+    STEPS: int = 10
+    """Forward steps."""
+    SYNOPS: int = 11
+    """Synaptic operations: one per target of each delivered spike."""
+    SPIKES: int = 12
+    """Spikes of all populations."""
+    INPUT_EVENTS: int = 13
+    """Input events delivered."""
+    FIRST_VOTE_STEPS: int = 14
+    """Value of ``STEPS`` when the output first fired, or -1."""
+    FIRST_VOTE_ROUNDS: int = 15
+    """Value of ``ROUNDS`` when the output first fired."""
+    FIRST_VOTE_SPIKES: int = 16
+    """Value of ``SPIKES`` when the output first fired, that spike included."""
+    CURSOR: int = 17
+    """Position of the next input event to read."""
+    PHASE: int = 18
+    """A ``Phase``."""
+    LAST_OWNER: int = 19
+    """Population that fired last in this pass, or -1; the step limit's error names it."""
+    SLOT: int = 20
+    """Next slot of the group to deliver."""
+    SEED: int = 21
+    """Seed of the sample: 64 bits, read as a signed integer."""
+    CLOCK: int = 22
+    """Passes of the session over all its samples."""
+    SAMPLE_CLOCK: int = 23
+    """Value that ``CLOCK`` has in the first pass of the sample."""
+    NEXT_BLOCK: int = 24
+    """Block whose decay is applied next although nothing reached it."""
+    GROUP_MARK: int = 25
+    """Mark of the current group."""
+    PASS_MARK: int = 26
+    """Mark at which the pass began."""
+    SAMPLE_MARK: int = 27
+    """Mark at which the sample began."""
+    SUPRATHRESHOLD: int = 28
+    """Number of entries of ``suprathreshold``."""
+    HEAD: int = 29
+    """Position of the first pending spike; not 0 only in fifo order."""
+    WORK: int = 30
+    """Cost of the session so far, in synaptic operations or in what takes as long."""
+    NEEDED_CAPACITY: int = 31
+    """Spike events to make room for, after a kernel returned ``NEEDS_ROOM``."""
+    TOP_VOTES: int = 32
+    """Highest number of votes of a class."""
+    WATCHED_LEADER: int = 33
+    """0 if the sample is not watched; otherwise 2 + the leading class reported last (-1: none)."""
+    CARRIES: int = 34
+    """1 if the next sample continues from this one's state. The stop rule then ends the decision
+    and not the sample."""
+    IS_DECIDED: int = 35
+    """1 if the stop rule has fired and the sample continues. The rule is not evaluated again."""
+
+
+Control: Final = _Control()
+
+
+class _Votes(NamedTuple):
+    """Rows of ``votes``, i64[5, classes]: a column per class."""
+
+    COUNT: int = 0
+    """Output spikes of the class."""
+    LATEST: int = 1
+    """Value of ``Control.GROUP_NUMBER`` at its latest spike; the lower one wins a tie."""
+    LED_SPIKES: int = 2
+    """Spikes of all populations when the class first led; 0 if it never did."""
+    LED_STEPS: int = 3
+    """Forward steps when the class first led."""
+    LED_ROUNDS: int = 4
+    """Rounds when the class first led."""
+
+
+Votes: Final = _Votes()
+
+
+class _InFlight(NamedTuple):
+    """Rows of ``in_flight``, i64[5, D]: a column per spike event on a delayed connection."""
+
+    DUE_US: int = 0
+    """Virtual time of its delivery, µs."""
+    FIRED_US: int = 1
+    """Virtual time of the pass in which it fired, µs."""
+    CONNECTION: int = 2
+    ORIGIN: int = 3
+    """Network-wide index of the neuron, or N + flattened input index."""
+    MULTIPLICITY: int = 4
+
+
+InFlight: Final = _InFlight()
+
+
+class _Settings(NamedTuple):
+    """Columns of ``settings``, i64[10 + arguments of the stop rule]."""
+
+    POLICY: int = 0
+    """A ``PolicyCode``."""
+    GROUP_SIZE: int = 1
+    """Group size F: maximum number of spikes that one round delivers."""
+    QUEUED: int = 2
+    """1 if input events join the pending spikes; 0 if they are delivered first, as one group."""
+    STOP_RULE: int = 3
+    """A ``RuleCode``."""
+    RULE_ARGUMENTS: int = 4
+    """Number of arguments of the stop rule, which follow these columns."""
+    MAX_STEPS: int = 5
+    """Maximum number of forward steps in a pass."""
+    OUTPUT: int = 6
+    """Position of the output population."""
+    TIMESTEP_US: int = 7
+    """Timestep in µs; 0 for one pass per distinct input time."""
+    MAX_DELAYED_FAN_OUT: int = 8
+    """Maximum number of connections with a delay that leave one population."""
+    MAX_PASSES: int = 9
+    """Maximum number of passes in a sample."""
+
+
+Settings: Final = _Settings()
+
+
+class _FloatSettings(NamedTuple):
+    """Columns of ``float_settings``, f64[2]."""
+
+    NOISE: int = 0
+    """Noise λ of the momentum order."""
+    REFRACTORY_DROPOUT: int = 1
+    """Probability that a spike leaves its neuron non-refractory (training only)."""
+
+
+FloatSettings: Final = _FloatSettings()
