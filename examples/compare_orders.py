@@ -1,7 +1,7 @@
-"""What an order does to a network: the same digits under four of them, as a table and a picture.
+"""Run the same digits under four orders, and compare the results in a table and a figure.
 
-Needs the extra ``viz``. Saves ``orders.png``, or what the first argument names. To be read, and
-run, from top to bottom.
+This example needs the extra ``viz``. It saves the figure as ``orders.png``, or at the path in the
+first argument. Read it from top to bottom; the ``# %%`` lines divide it into cells.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from neuroasync.shipped import shipped_bundle, shipped_spikes
 
 ORDERS = "layer-sync", "random", "momentum", "fifo"
 
-# A network that was trained a layer at a time, and digits that it has not seen.
+# A network that was trained layer by layer, and digits that it has not seen in training.
 bundle = shipped_bundle("layered-paper")
 samples = shipped_spikes()
 
@@ -23,27 +23,27 @@ samples = shipped_spikes()
 async def record(
     policy: str, first: int = 0, count: int = 100, until: str = "quiet"
 ) -> neuroasync.Recording:
-    """Every spike of so many samples, under one order, one spike at a time."""
+    """Record every spike of ``count`` samples, delivered one by one in the order of ``policy``."""
     async with neuroasync.Network(bundle, policy=policy, group_size=1, until=until) as network:
         recorder = network.recorder()
-        chosen = samples[first : first + count]
-        await network.decide_all(chosen, first=first, recorder=recorder)
+        selected = samples[first : first + count]
+        await network.decide_all(selected, first=first, recorder=recorder)
     return recorder.finish()
 
 
 recordings = {policy: asyncio.run(record(policy)) for policy in ORDERS}
 
-# %% How much of its accuracy is left, and what it spends.
+# %% Compare the accuracy and the cost of the four orders.
 print(f"{'order':<11}{'right':>6}{'spikes':>8}{'rounds':>8}")
 for policy, recording in recordings.items():
     right = np.mean(recording.label == recording.target)
     spikes, rounds = np.mean(recording.spikes), np.mean(recording.rounds)
     print(f"{policy:<11}{right:>6.0%}{spikes:>8.0f}{rounds:>8.0f}")
 
-# %% Who fires when, in the first digit that layer-sync gets right and momentum does not.
+# %% Plot the spikes for the first digit that layer-sync classifies correctly and momentum does not.
 layer_sync, momentum = recordings["layer-sync"], recordings["momentum"]
-lost = (layer_sync.label == layer_sync.target) & (momentum.label != momentum.target)
-number = int(np.flatnonzero(lost)[0])
+differs = (layer_sync.label == layer_sync.target) & (momentum.label != momentum.target)
+number = int(np.flatnonzero(differs)[0])
 panels = []
 for policy in ORDERS:
     recording = asyncio.run(record(policy, number, 1))

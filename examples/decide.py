@@ -1,4 +1,4 @@
-"""A decision for each of a few handwritten digits, as early as its first output spike."""
+"""Classify a few handwritten digits, and stop as soon as the network has decided."""
 
 import asyncio
 

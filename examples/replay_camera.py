@@ -1,9 +1,11 @@
-"""A camera's recording, replayed at twice its speed through a convolutional network built here.
+"""Replay a recording of an event camera at twice its speed, through a convolutional network.
 
-Needs the extra `camera`. Four outputs say where most of the edges move.
+This example needs the extra ``camera``. The network has four outputs and decides in which quarter
+of the image most edges move. The first argument may name another recording.
 """
 
 import asyncio
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,13 @@ import numpy as np
 import neuroasync as na
 from neuroasync.sources import CameraFileSource
 
-FILE = Path(__file__).parents[1] / "tests" / "data" / "camera" / "dvs.es"
+SHORT_RECORDING = Path(__file__).parents[1] / "tests" / "data" / "camera" / "dvs.es"
+FILE = sys.argv[1] if len(sys.argv) > 1 else SHORT_RECORDING
 SPEED = 2.0
 WINDOW_US = 50_000
-SHAPE = (2, 24, 32)  # polarity, y, x; the camera has 320 x 240 pixels
+SHAPE = (2, 24, 32)  # Polarity, y, x. The camera has 320 x 240 pixels.
 
-# Each of 12 x 16 neurons sees 2 x 2 pixels, and fires where both edges of something go by.
+# Each of 12 x 16 neurons sees 2 x 2 pixels and fires where both edges of an object pass.
 edges = na.Conv2d("input", "edges", np.full((1, 2, 2, 2), 0.5, np.float32), stride=(2, 2))
 quarters = np.zeros((4, 12, 16), np.float32)
 for quarter in range(4):

@@ -1,4 +1,7 @@
-"""Events in over UDP, decisions out as lines of JSON; the way out is slow, losses are counted."""
+"""Receive events over UDP and write decisions as lines of JSON over a slow link.
+
+The sensor does not wait for the gateway, so packets are lost. The gateway counts them.
+"""
 
 import asyncio
 import sys
@@ -8,7 +11,7 @@ from neuroasync.shipped import shipped_bundle, shipped_spikes
 from neuroasync.sinks import JsonLines, pump
 from neuroasync.sources import Paced, UdpSource, send_udp
 
-PERIOD_US = 10_000  # a digit every 10 ms
+PERIOD_US = 10_000  # One digit every 10 ms.
 samples = shipped_spikes()[:60]
 
 
@@ -18,10 +21,10 @@ async def digits():
 
 
 async def sensor(gateway: UdpSource) -> int:
-    """Stands for a camera elsewhere: it sends what it sees, and does not ask who can take it."""
-    async with Paced(digits(), neuroasync.RealTimeClock()) as seen:
-        sent = await send_udp(seen, samples.shape, *gateway.address)
-    await asyncio.sleep(0.1)  # the last packets arrive
+    """Send the digits in real time, like a remote camera that does not wait for the receiver."""
+    async with Paced(digits(), neuroasync.RealTimeClock()) as chunks:
+        sent = await send_udp(chunks, samples.shape, *gateway.address)
+    await asyncio.sleep(0.1)  # Let the last packets arrive.
     await gateway.aclose()
     return sent
 
@@ -37,11 +40,11 @@ async def main() -> None:
         sending = tasks.create_task(sensor(gateway))
 
         async def slow_link(decision: neuroasync.Decision) -> None:
-            if decision.label is not None:  # else that window was lost
+            if decision.label is not None:  # The window of a lost digit is empty.
                 await lines(decision)
                 await asyncio.sleep(0.015)
 
-        # While the link is at work no decision is made, no packet is read, and 30 may wait.
+        # While the link is busy, no decision is made and no packet is read; at most 30 wait.
         decisions = session.stream(gateway, window=f"time({PERIOD_US})")
         await pump(decisions, slow_link, capacity=1)
 

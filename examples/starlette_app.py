@@ -1,6 +1,6 @@
-"""A network inside a Starlette app, beside ordinary routes: one visitor comes, then it ends.
+"""Mount a network in a Starlette app, next to ordinary routes.
 
-Needs the extra ``serve``.
+This example needs the extra ``serve``. It starts the app, sends a few requests to it and stops.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ async def greet(request: Request) -> PlainTextResponse:
 
 @contextlib.asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    async with network:  # opened and closed by the app that has it
+    async with network:  # The app that mounts the network opens and closes it.
         yield
 
 
@@ -39,9 +39,9 @@ app = Starlette(routes=[Route("/", greet), Mount("/digits", digits)], lifespan=l
 
 
 async def visit(address: str) -> None:
-    """An ordinary request, and three samples over a websocket."""
-    with await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/") as answer:
-        print("GET /:", answer.read().decode().strip())
+    """Send an ordinary request, and three samples over a websocket."""
+    with await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/") as response:
+        print("GET /:", response.read().decode().strip())
     samples = shipped_spikes()
     async with websockets.connect(f"ws://{address}/digits/stream?policy=momentum") as client:
         for sample in samples[:3]:
@@ -57,7 +57,7 @@ async def main() -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve([listener]))
             await visit("{}:{}".format(*listener.getsockname()))
-            await digits.state.server_state.drain()  # answers all accepted samples
+            await digits.state.server_state.drain()  # Wait until all accepted samples are answered.
             server.should_exit = True
 
 

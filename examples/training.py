@@ -1,4 +1,7 @@
-"""Train a small network for momentum order, export it, load it, decide: needs the extra `train`."""
+"""Train a small network for momentum order, export it as a bundle and measure its accuracy.
+
+This example needs the extra ``train``. The first argument is the number of epochs.
+"""
 
 import asyncio
 import sys
@@ -33,5 +36,5 @@ with TemporaryDirectory() as folder:
     path = Path(folder) / "small.nab"
     bundle = export_bundle(fitted, digits.validation, topology=topology)
     neuroasync.write_bundle(bundle, path)
-    right = asyncio.run(accuracy(path, digits.validation))
-print(f"validation accuracy after {EPOCHS} epochs: {100 * right:.0f} %")
+    share = asyncio.run(accuracy(path, digits.validation))
+print(f"validation accuracy after {EPOCHS} epochs: {100 * share:.0f} %")

@@ -1,4 +1,4 @@
-"""Every example runs, and prints what it should; so does the code in the README."""
+"""Every example runs and prints the expected output, and so does the code in the README."""
 
 import os
 import re
@@ -11,11 +11,12 @@ import pytest
 from tests.helpers.paths import ROOT
 
 EXPECTED = {
-    "by_hand.py": r"left, .*, 1 under way\nreplayed 3 spikes, all the same\noutput(.|\n)*",
+    "hand_built_network.py": r"left, .*, 1 in flight\nreplayed 3 spikes, all identical\n"
+    r"output(.|\n)*",
     "compare_orders.py": r"order +right +spikes +rounds\n(\S+ +\d+% +\d+ +\d+\n){4}wrote .*\n",
     "decide.py": r"first guess: \d after \d+ spikes\n(decided: \d after \d+ rounds\n){5}",
-    "own_population.py": r"decided: \d; the last vote came before 5000 µs: True\n",
-    "own_policy.py": r"fifo: (1\d|2\d) of 40 right\nnewest-first: (1\d|2\d|3\d) of 40 right\n",
+    "custom_population.py": r"decided: \d; the last vote came before 5000 µs: True\n",
+    "custom_policy.py": r"fifo: (1\d|2\d) of 40 right\nnewest-first: (1\d|2\d|3\d) of 40 right\n",
     "replay_camera.py": r"( *\d+ ms: (top|bottom) (left|right), \d+ spikes\n){20}"
     r"29589 events; .*\n",
     "sensor_gateway.py": r"(\{\"sample\":.*\}\n)+"
@@ -25,18 +26,19 @@ EXPECTED = {
 }
 
 
-def run(*arguments: str | Path) -> str:
+def run(script: Path, *arguments: str | Path, folder: Path) -> str:
+    """Run a script in ``folder``, so that it cannot depend on the files of the clone."""
     env = os.environ | {"PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
+    process = subprocess.run(
+        [sys.executable, str(script), *map(str, arguments)],
+        cwd=folder,
         env=env,
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def test_every_example_is_tested():
@@ -44,17 +46,17 @@ def test_every_example_is_tested():
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_an_example_prints_what_it_should(name, tmp_path):
+def test_an_example_prints_the_expected_output(name, tmp_path):
     arguments = {"training.py": "2", "compare_orders.py": tmp_path / "orders.png"}
-    given = [arguments[name]] if name in arguments else []
-    assert re.fullmatch(EXPECTED[name], run(ROOT / "examples" / name, *given))
+    extra = [arguments[name]] if name in arguments else []
+    assert re.fullmatch(EXPECTED[name], run(ROOT / "examples" / name, *extra, folder=tmp_path))
 
 
 def test_the_embedding_example_of_the_readme_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
     embedding = next(block for block in blocks if "asyncio.run(main())" in block)
     (tmp_path / "embedding.py").write_text(embedding, "utf-8")
-    first, *others = run(tmp_path / "embedding.py").splitlines()
+    first, *others = run(tmp_path / "embedding.py", folder=ROOT).splitlines()
     assert re.fullmatch(r"\d \d+ rounds, \d+ spikes", first)
     assert len(others) == 5
 
@@ -62,7 +64,7 @@ def test_the_embedding_example_of_the_readme_runs(tmp_path):
 def test_the_stream_example_of_the_readme_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
     (tmp_path / "streaming.py").write_text(next(b for b in blocks if "Paced" in b), "utf-8")
-    lines = run(tmp_path / "streaming.py").splitlines()
+    lines = run(tmp_path / "streaming.py", folder=ROOT).splitlines()
     expected = re.compile(r"\d Counts\(events=\d+, refused=0, .*\)")
     assert len(lines) == 5
     assert all(expected.fullmatch(line) for line in lines)
@@ -71,7 +73,7 @@ def test_the_stream_example_of_the_readme_runs(tmp_path):
 def test_the_metrics_example_of_the_readme_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
     (tmp_path / "measuring.py").write_text(next(b for b in blocks if "anytime_curve" in b), "utf-8")
-    numbers, energy = run(tmp_path / "measuring.py").splitlines()
+    numbers, energy = run(tmp_path / "measuring.py", folder=ROOT).splitlines()
     assert re.fullmatch(r"(0\.\d+ ){2}\d+\.\d+", numbers)
     assert energy.startswith("about ")
     assert energy.endswith(" pJ on Loihi, without memory access, static power")

@@ -1,4 +1,4 @@
-"""An ordering policy of your own: the newest spike first."""
+"""Define a custom ordering policy that delivers the newest spike first."""
 
 import asyncio
 
@@ -10,10 +10,11 @@ from neuroasync.shipped import shipped_bundle, shipped_spikes
 
 
 class NewestFirst:
-    """The opposite of fifo; ties by neuron."""
+    """The reverse of fifo. Spikes that fired together are ordered by neuron."""
 
     name = "newest-first"
 
+    # Return the positions of the pending spikes, in the order of their delivery.
     def order(self, pending: neuroasync.PendingSpikes, group_size: int) -> NDArray[np.int64]:
         return np.lexsort((pending.neuron, -pending.arrival))
 

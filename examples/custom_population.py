@@ -1,4 +1,4 @@
-"""A population of your own: it asks a service over the network before it lets a vote count."""
+"""Define a custom population that asks a network service before its neurons may fire."""
 
 import asyncio
 
@@ -7,19 +7,19 @@ import numpy as np
 import neuroasync
 from neuroasync.shipped import shipped_bundle, shipped_spikes
 
-CURFEW_US = 5_000
+DEADLINE_US = 5_000
 
 
-async def serve_curfew(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """The service: a line with a time in, a line with yes or no out. Yours is elsewhere."""
+async def serve_deadline(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer each time (a line with µs) with yes or no. It stands in for a remote service."""
     while line := await reader.readline():
-        writer.write(b"yes\n" if int(line) < CURFEW_US else b"no\n")
+        writer.write(b"yes\n" if int(line) < DEADLINE_US else b"no\n")
         await writer.drain()
     writer.close()
 
 
 class SupervisedOutput:
-    """Neurons without leak that may fire only while the service allows it."""
+    """Output neurons without leak, which fire only while the service allows it."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -45,14 +45,14 @@ class SupervisedOutput:
     async def is_allowed(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t_us: int
     ) -> bool:
-        async with asyncio.timeout(10):  # a service that is silent must not hold the sample
+        async with asyncio.timeout(10):  # A service that does not answer must not block the sample.
             writer.write(b"%d\n" % t_us)
             return await reader.readline() == b"yes\n"
 
 
 async def main() -> None:
     samples = shipped_spikes()
-    server = await asyncio.start_server(serve_curfew, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve_deadline, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     network = neuroasync.Network(
         shipped_bundle("unlayered"), populations={"output": SupervisedOutput(port)}
@@ -61,8 +61,8 @@ async def main() -> None:
         decision = await network.decide(samples[0])
         votes.close()
         times = [vote.t_us async for vote in votes]
-    print(f"decided: {decision.class_name}; the last vote came before {CURFEW_US} µs:", end=" ")
-    print(max(times) < CURFEW_US)
+    print(f"decided: {decision.class_name}; the last vote came before {DEADLINE_US} µs:", end=" ")
+    print(max(times) < DEADLINE_US)
 
 
 asyncio.run(main())

@@ -1,4 +1,8 @@
-"""A network built by hand, its bundle and its input written, run, recorded, replayed, explained."""
+"""Build a network by hand, run it on a few events, and explain one of its spikes.
+
+The network and its input are written to files and read again. The run is recorded, the recording is
+replayed, and the last output spike is traced back to the input.
+"""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +14,8 @@ import neuroasync as na
 from neuroasync.explain import explain
 from neuroasync.replay import replay
 
-# Two inputs excite two neurons, which excite each other's rival and vote after a millisecond.
+# Each input excites its hidden neuron. The hidden neurons inhibit each other, and each excites its
+# output neuron, with a delay of one millisecond.
 MODEL = na.Model(
     timestep_us=1000,
     input_shape=(2,),
@@ -37,11 +42,11 @@ async def main(folder: Path) -> None:
         recorder = network.recorder()
         for train in na.read_spikes(folder / "events.npz"):
             decision = await network.decide(train, recorder=recorder)
-        print(f"{decision.class_name}, {decision.spikes}, {decision.undelivered} under way")
+        print(f"{decision.class_name}, {decision.spikes}, {decision.undelivered} in flight")
         recording = recorder.finish()
 
-    print(f"replayed {replay(recording, network.bundle)} spikes, all the same")
-    vote = int(np.flatnonzero(recording.neuron >= 2)[-1])  # the row of the last output spike
+    print(f"replayed {replay(recording, network.bundle)} spikes, all identical")
+    vote = int(np.flatnonzero(recording.neuron >= 2)[-1])  # The row of the last output spike.
     print(explain(recording, network.bundle, vote))
 
 
