@@ -29,16 +29,11 @@ def _block(command: str) -> str:
 def help_text(command: str) -> str:
     """Return the help text of a command, or of the program if ``command`` is empty."""
     # A fixed width and no colours, whatever terminal runs the build.
-    env = os.environ | {
-        "COLUMNS": "92",
-        "NO_COLOR": "1",
-        "TERM": "dumb",
-        "PYTHONIOENCODING": "utf-8",
-    }
+    plain = {"COLUMNS": "92", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         [sys.executable, "-m", "neuroasync", *command.split(), "--help"],
         cwd=ROOT,
-        env=env,
+        env=os.environ | plain,
         capture_output=True,
         encoding="utf-8",
         check=True,

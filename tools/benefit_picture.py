@@ -154,7 +154,7 @@ def main(path: str) -> None:
         draw_raster(axes, run, target, last_round)
         axes.spines[["top", "right", "left"]].set_visible(False)
     figure.suptitle(
-        f"A handwritten {target} without layer synchronization: two networks, same size, same order",
+        f"A handwritten {target} without layer synchronization: two networks of one size",
         fontsize=13, fontweight="bold",
     )  # fmt: skip
     figure.savefig(path)

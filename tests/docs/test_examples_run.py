@@ -1,0 +1,58 @@
+"""The programs of the documentation run, and print what the pages say."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.helpers.paths import ROOT
+
+EXAMPLES = ROOT / "docs" / "examples"
+DECISION = r'\{"sample":\d,"label":\d,"class_name":"\d","votes":\[.*\],.*"final":true\}\n'
+EXPECTED = {
+    "calibrate.py": r"promised 90 %, at most \d\.\d points lower\n"
+    r"test: (89|9\d)\.\d% right after \d\.\d rounds\n",
+    "carry_state.py": r"from rest:    \[1, 1\]\ncarried over: \[1, 2\]\n",
+    "choose_order.py": r"order .*\n((layer-sync|random|momentum) .*\n){12}",
+    "custom_policy.py": r"fifo: \d\d of 40 right\nnewest-first: \d\d of 40 right\n",
+    "custom_population.py": r"\d with the last vote at [0-4]000 µs\n",
+    "data_sets.py": r"\('0', .* 10000\n50 180 180\n",
+    "first_network.py": r"left \{'hidden': 2, 'output': 1\}\noutput\[0\] fired(.|\n)*",
+    "live_stream.py": r"(\w+ after \d+ rounds\n){5}Counts\(events=\d+, refused=0, .*\)\n",
+    "measure.py": r"at the end: 97\.2%\nfirst-spike: .*\nmargin\(3\): 96\.1% after 8\.0 rounds\n"
+    r"about .* pJ on Loihi.*\n",
+    "move_session.py": r"\d+ bytes\nsame decision: True\n",
+    "quickstart.py": r"\d after \d+ rounds\n(\d \[.*\]\n){5}",
+    "readme.py": r"(\d after \d+ rounds \[.*\]\n){5}",
+    "record_replay_explain.py": r"replayed 762 spikes, all of them equal\noutput\[5\](.|\n)*",
+    "train_your_data.py": r"(9\d|100)% of 100 test samples are right\n",
+    "udp_gateway.py": rf"({DECISION}){{3}}",
+    "watch.py": r"(\d leads after \d+ rounds\n)+\d decided after \d+ rounds\n",
+    "websocket_client.py": DECISION,
+}
+
+
+def run(path, folder):
+    """Run a program in a folder, and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        cwd=folder,
+        # The package is found wherever the tests found it, although the folder is elsewhere.
+        env=os.environ | {"PYTHONIOENCODING": "utf-8", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_of_the_documentation_is_tested():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example_runs_in_an_empty_folder_and_prints_what_is_expected(name, tmp_path):
+    assert re.fullmatch(EXPECTED[name], run(EXAMPLES / name, tmp_path))
