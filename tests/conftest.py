@@ -6,7 +6,7 @@ import pytest_asyncio
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every async test runs on each event loop that we support."""
+    """Run every async test on each supported event loop."""
     if sys.platform == "win32":
         return {"asyncio": asyncio.new_event_loop}
     import uvloop
@@ -16,7 +16,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 @pytest_asyncio.fixture
 async def no_leaks() -> AsyncIterator[None]:
-    """The test leaves no task behind."""
+    """Check that the test leaves no task behind."""
     before = asyncio.all_tasks()
     yield
     assert asyncio.all_tasks() - before - {asyncio.current_task()} == set()

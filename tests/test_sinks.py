@@ -1,4 +1,4 @@
-"""Where decisions go."""
+"""Sinks of decisions and the pump that feeds them."""
 
 import asyncio
 import io
@@ -44,21 +44,21 @@ def decision(label, **changes):
 FIVE = [decision(k) for k in range(5)]
 
 
-async def test_a_function_gets_each_decision_in_order(no_leaks):
-    found = []
-    assert await pump(each(*FIVE), found.append) == SourceCounts(accepted=5)
-    assert found == FIVE
+async def test_a_function_receives_each_decision_in_order(no_leaks):
+    received = []
+    assert await pump(each(*FIVE), received.append) == SourceCounts(accepted=5)
+    assert received == FIVE
 
 
-async def test_an_async_function_is_waited_for(no_leaks):
-    found = []
+async def test_an_async_function_is_awaited(no_leaks):
+    received = []
 
     async def sink(decision):
         await asyncio.sleep(0)
-        found.append(decision)
+        received.append(decision)
 
     assert await pump(each(*FIVE), sink) == SourceCounts(accepted=5)
-    assert found == FIVE
+    assert received == FIVE
 
 
 async def test_a_queue_accepts_items_up_to_its_capacity(no_leaks):
@@ -70,38 +70,38 @@ async def test_a_queue_accepts_items_up_to_its_capacity(no_leaks):
 
 
 class Slow:
-    """A sink that waits until it may go on."""
+    """A sink that waits until the test releases it."""
 
     def __init__(self):
-        self.found = []
-        self.may_go_on = asyncio.Event()
+        self.received = []
+        self.released = asyncio.Event()
 
     async def __call__(self, decision):
-        await self.may_go_on.wait()
-        self.found.append(decision.label)
+        await self.released.wait()
+        self.received.append(decision.label)
 
 
-async def all_made(decisions, sink):
-    """Yield them; once all are made, the sink may go on."""
-    for made in decisions:
-        yield made
+async def then_release(decisions, sink):
+    """Yield all decisions, then release the sink."""
+    for item in decisions:
+        yield item
         await asyncio.sleep(0)
-    sink.may_go_on.set()
+    sink.released.set()
 
 
 @pytest.mark.parametrize(
-    ("when_full", "found"), [("drop-oldest", [0, 3, 4]), ("drop-newest", [0, 1, 2])]
+    ("when_full", "received"), [("drop-oldest", [0, 3, 4]), ("drop-newest", [0, 1, 2])]
 )
 async def test_a_slow_sink_loses_the_chosen_decisions_and_they_are_counted(
-    when_full, found, no_leaks
+    when_full, received, no_leaks
 ):
     sink = Slow()
-    counts = await pump(all_made(FIVE, sink), sink, capacity=2, when_full=when_full)
-    assert sink.found == found
+    counts = await pump(then_release(FIVE, sink), sink, capacity=2, when_full=when_full)
+    assert sink.received == received
     assert counts == SourceCounts(accepted=3, dropped=2)
 
 
-async def test_a_slow_sink_makes_decisions_wait_unless_told_otherwise(no_leaks):
+async def test_decisions_wait_for_a_slow_sink_by_default(no_leaks):
     sink, made = Slow(), []
 
     async def source():
@@ -113,25 +113,25 @@ async def test_a_slow_sink_makes_decisions_wait_unless_told_otherwise(no_leaks):
         pumping = tasks.create_task(pump(source(), sink, capacity=1))
         for _ in range(20):
             await asyncio.sleep(0)
-        assert len(made) == 3  # one in the sink, one waits, one is under way
-        sink.may_go_on.set()
+        assert len(made) == 3  # One is in the sink, one waits, and one is being queued.
+        sink.released.set()
     assert pumping.result() == SourceCounts(accepted=5)
-    assert sink.found == [0, 1, 2, 3, 4]
+    assert sink.received == [0, 1, 2, 3, 4]
 
 
-async def test_a_slow_sink_where_that_is_an_error(no_leaks):
+async def test_a_slow_sink_can_end_the_pump_with_an_error(no_leaks):
     sink = Slow()
 
     async def source():
         for one in FIVE:
-            if one.label == 2:  # one is in the sink, one waits
-                sink.may_go_on.set()
+            if one.label == 2:  # One is in the sink, and one waits.
+                sink.released.set()
             yield one
             await asyncio.sleep(0)
 
     with pytest.raises(na.QueueFullError):
         await pump(source(), sink, capacity=1, when_full="error")
-    assert sink.found == [0, 1]
+    assert sink.received == [0, 1]
 
 
 async def test_an_error_of_the_sink_ends_the_pump(no_leaks):
@@ -144,13 +144,13 @@ async def test_an_error_of_the_sink_ends_the_pump(no_leaks):
 
 
 async def test_an_error_of_the_stream_follows_its_last_decision(no_leaks):
-    found = []
+    received = []
     with pytest.raises(na.ClosedError):
-        await pump(each(*FIVE[:2], na.ClosedError("closed")), found.append)
-    assert found == FIVE[:2]
+        await pump(each(*FIVE[:2], na.ClosedError("closed")), received.append)
+    assert received == FIVE[:2]
 
 
-async def test_a_stream_of_decisions_is_closed_in_the_end(no_leaks):
+async def test_the_stream_of_decisions_is_closed_at_the_end(no_leaks):
     def sink(decision):
         raise OSError
 
@@ -170,7 +170,7 @@ async def test_a_cancelled_pump_leaves_no_task_behind(ticks, no_leaks):
         await pumping
 
 
-async def test_a_file_gets_a_line_for_each_decision(tmp_path, no_leaks):
+async def test_a_file_receives_one_line_per_decision(tmp_path, no_leaks):
     decisions = [decision(1), decision(1, is_final=False), decision(None)]
     async with JsonLines(tmp_path / "out.jsonl") as sink:
         await pump(each(*decisions), sink)
@@ -189,19 +189,19 @@ async def test_a_line_can_be_read_as_soon_as_it_is_written(tmp_path):
         assert json.loads((tmp_path / "out.jsonl").read_text())["label"] == 3
 
 
-async def test_a_stream_gets_lines_and_stays_open(no_leaks):
+async def test_a_text_stream_receives_lines_and_stays_open(no_leaks):
     stream = io.StringIO()
     async with JsonLines(stream) as sink:
         await pump(each(*FIVE), sink)
     assert stream.getvalue().count("\n") == 5
 
 
-async def test_a_stream_that_blocks_does_not_hold_the_loop_up(no_leaks):
-    may_go_on = threading.Event()
+async def test_a_blocking_text_stream_does_not_block_the_event_loop(no_leaks):
+    released = threading.Event()
 
     class Blocking(io.StringIO):
         def write(self, text):
-            may_go_on.wait(10)
+            released.wait(10)
             return super().write(text)
 
     async with JsonLines(Blocking()) as sink, asyncio.TaskGroup() as tasks:
@@ -209,7 +209,7 @@ async def test_a_stream_that_blocks_does_not_hold_the_loop_up(no_leaks):
         for _ in range(10):
             await asyncio.sleep(0)
         assert not writing.done()
-        may_go_on.set()
+        released.set()
 
 
 async def test_a_file_that_cannot_be_written_raises_oserror(tmp_path):
@@ -221,7 +221,7 @@ async def test_a_file_that_cannot_be_written_raises_oserror(tmp_path):
 
 
 @pytest.mark.parametrize("binary", [False, True])
-async def test_a_websocket_gets_a_message_for_each_decision(binary, no_leaks):
+async def test_a_websocket_receives_one_message_per_decision(binary, no_leaks):
     async def handler(connection):
         await pump(each(*FIVE), WebsocketSink(connection, binary=binary))
 
@@ -229,11 +229,11 @@ async def test_a_websocket_gets_a_message_for_each_decision(binary, no_leaks):
         port = listening.sockets[0].getsockname()[1]
         async with connect(f"ws://127.0.0.1:{port}") as client:
             got = [data async for data in client]
-    found = [msgpack.unpackb(d) if binary else json.loads(d) for d in got]
-    assert [(d["sample"], d["label"]) for d in found] == [(k, k) for k in range(5)]
+    received = [msgpack.unpackb(d) if binary else json.loads(d) for d in got]
+    assert [(d["sample"], d["label"]) for d in received] == [(k, k) for k in range(5)]
 
 
-async def test_decisions_of_a_real_stream_come_out_as_they_were_made(tmp_path, no_leaks):
+async def test_written_decisions_equal_those_of_the_network(tmp_path, no_leaks):
     samples = shipped_spikes()[:6]
     async with na.Network(shipped_bundle("unlayered")) as network:
         expected = [

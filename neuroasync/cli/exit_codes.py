@@ -10,6 +10,7 @@
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, Final, TextIO
@@ -28,6 +29,15 @@ __all__ = ["BAD_INPUT", "CHECK_FAILED", "CliError", "Commands", "report_error"]
 CHECK_FAILED: Final = 1
 BAD_INPUT: Final = 2
 _BROKEN_PIPE: Final = 141  # 128 and the number of SIGPIPE, as in a shell
+
+# New versions of typer check values with pydantic, whose words mean little on a command line.
+_PARSER_WORDS: Final = (
+    (r"Value error, ", ""),
+    (r"Input should be", "must be"),
+    (r"(an?) valid (integer|number), unable to parse string as (an?) \w+", r"\3 \2"),
+    (r"greater than or equal to", "at least"),
+    (r"less than or equal to", "at most"),
+)
 
 
 class CliError(Exception):
@@ -98,7 +108,9 @@ def _exit_code(command: Callable[[], object]) -> int:
 
 
 def _usage_message(message: str) -> str:
-    """Return the parser's message in the form of our own: lower case, without a full stop."""
+    """Return a message of the parser in our own words: lower case, without a full stop."""
+    for pattern, replacement in _PARSER_WORDS:
+        message = re.sub(pattern, replacement, message)
     text = message.rstrip(".")
     return f"{text[:1].lower()}{text[1:]} (see --help)" if text else "missing command (see --help)"
 

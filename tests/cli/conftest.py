@@ -1,4 +1,4 @@
-"""A small network, its input, and a way to call the command line in this process."""
+"""Fixtures: a small network with its input, and a function that calls the command line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def files(tmp_path: Path) -> Files:
 
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
-    """Call the command line with these arguments; it may fail, but not by a traceback."""
+    """Call the command line in this process. It may fail, but not with a traceback."""
     monkeypatch.chdir(tmp_path)
 
     def invoke(*args: object) -> Result:
@@ -37,7 +37,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Invoke:
 
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small networks in the place of the shipped ones."""
+    """Replace the shipped networks and samples by small ones."""
     folder = tmp_path_factory.mktemp("shipped")
     for k, name in enumerate(NETWORKS):
         policy = "layer-sync" if name.startswith("layered") else "random"

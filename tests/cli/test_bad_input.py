@@ -37,9 +37,16 @@ def error_line(result, files, before):
         (("run", "net.nab", "net.nab"), "net.nab"),
         (("run", ".", "events.npz"), "expected a regular file"),
         (("run", "a\0b", "events.npz"), "null"),
-        (("run", "net.nab", "events.npz", "--policy", "best"), "--policy"),
-        (("run", "net.nab", "events.npz", "--group-size", "0"), "--group-size"),
-        (("run", "net.nab", "events.npz", "--group-size", "x"), "--group-size"),
+        (("run", "net.nab", "events.npz", "--policy", "best"), "'--policy': 'best' is not one of"),
+        (
+            ("run", "net.nab", "events.npz", "--group-size", "0"),
+            "'--group-size': must be at least 1",
+        ),
+        (
+            ("run", "net.nab", "events.npz", "--group-size", "x"),
+            "'--group-size': must be an integer",
+        ),
+        (("run", "net.nab", "events.npz", "--seed", "1.5"), "'--seed': must be an integer"),
         (("run", "net.nab", "events.npz", "--input", "last"), "--input"),
         (("run", "net.nab", "events.npz", "--seed", "-1"), "--seed"),
         (("run", "net.nab", "events.npz", "--seed", str(2**64)), "--seed"),
@@ -130,26 +137,26 @@ def test_bad_input_gives_one_line_and_exit_code_2(cli, files, shipped, args, mes
     assert message in error_line(cli(*args), files, before)
 
 
-def test_a_damaged_bundle_is_refused(cli, files):
+def test_a_damaged_bundle_is_rejected(cli, files):
     data = bytearray(files.net.read_bytes())
     data[-40] ^= 1
     files.net.write_bytes(data)
     error_line(cli("run", files.net, files.events), files, files.listing())
 
 
-def test_events_of_another_input_shape_are_refused(cli, files):
+def test_events_of_another_input_shape_are_rejected(cli, files):
     write_bundle(chain(sizes=(11, 8, 4)), files.net)
     line = error_line(cli("run", files.net, files.events), files, files.listing())
     assert "input of shape (12,), but the network expects (11,)" in line
 
 
-def test_labels_that_are_no_class_of_the_network_are_refused(cli, files):
+def test_labels_that_are_no_class_of_the_network_are_rejected(cli, files):
     write_spikes(some_trains(labels=(0, 1, 2, 3, 4, 0)), files.events)
     line = error_line(cli("run", files.net, files.events), files, files.listing())
     assert "labels up to 4, but the network has classes 0 to 3" in line
 
 
-def test_a_file_without_samples_is_refused(cli, files):
+def test_a_file_without_samples_is_rejected(cli, files):
     write_spikes(some_trains()[0:0], files.events)
     line = error_line(cli("run", files.net, files.events, "--json"), files, files.listing())
     assert "no samples" in line
@@ -165,7 +172,7 @@ def test_a_pass_without_end_is_an_error_and_nothing_is_recorded(cli, files):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
-def test_a_folder_without_permission_is_refused_before_the_run(cli, files):
+def test_a_folder_without_permission_is_rejected_before_the_run(cli, files):
     closed = files.folder / "closed"
     closed.mkdir(mode=0o500)
     result = cli("run", files.net, files.events, "--record", closed / "out.npz")
@@ -190,7 +197,7 @@ def test_a_bundle_without_golden_samples_cannot_be_verified(cli, files):
     assert "no golden samples" in line
 
 
-def test_a_recording_of_another_network_is_refused(cli, files):
+def test_a_recording_of_another_network_is_rejected(cli, files):
     out = files.folder / "run.npz"
     assert cli("run", files.net, files.events, "--record", out).exit_code == 0
     write_bundle(golden_bundle(seed=5), files.net)

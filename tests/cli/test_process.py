@@ -1,4 +1,4 @@
-"""The command line as a process of its own: exit codes, signals, pipes, what it imports."""
+"""The command line in a separate process: exit codes, signals, pipes and imports."""
 
 import os
 import signal
@@ -23,13 +23,13 @@ def run_cli(*args, **options):
     return subprocess.run([*CLI, *map(str, args)], **options)
 
 
-def test_a_run_as_a_process(files):
+def test_run_works_as_a_process(files):
     result = run_cli("run", files.net, files.events)
     assert (result.returncode, result.stderr) == (0, "")
     assert str(SAMPLES) in result.stdout
 
 
-def test_a_usage_error_as_a_process(files):
+def test_a_usage_error_is_one_line_on_stderr(files):
     result = run_cli("run", files.net)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "error: missing argument 'EVENTS.npz' (see --help)\n"
@@ -119,15 +119,15 @@ def test_the_console_script_is_the_main_function_of_the_cli():
 
 @posix
 @pytest.mark.parametrize("record", [(), ("--record", "out.npz")])
-def test_ctrl_c_ends_with_130_and_leaves_nothing(files, record):
-    write_bundle(loop(), files.net)  # a pass that does not end
+def test_ctrl_c_exits_with_130_and_leaves_no_file(files, record):
+    write_bundle(loop(), files.net)  # A forward pass without end.
     write_spikes(type(some_trains())([0], [0], [0, 1], None, (2,)), files.events)
     before = files.listing()
-    terminal, stderr = os.openpty()  # on a terminal, the progress bar says when it has begun
+    terminal, stderr = os.openpty()  # On a terminal, the progress bar shows that the run has begun.
     process = subprocess.Popen(
         [*CLI, "run", "net.nab", "events.npz", "--max-forward-steps", str(2**27), *record],
         cwd=files.folder, stdout=subprocess.PIPE, stderr=stderr, text=True,
-        preexec_fn=_heed_ctrl_c,
+        preexec_fn=_enable_ctrl_c,
     )  # fmt: skip
     os.close(stderr)
     shown = b""
@@ -147,7 +147,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(files, record):
 
 
 @posix
-def test_a_reader_that_goes_away_ends_it_quietly(files):
+def test_a_closed_pipe_ends_the_command_quietly(files):
     reader, writer = os.pipe()
     os.close(reader)
     result = run_cli(
@@ -159,14 +159,14 @@ def test_a_reader_that_goes_away_ends_it_quietly(files):
 
 
 @posix
-def test_a_closed_stdout_is_no_error(files):
+def test_a_closed_stdout_is_not_an_error(files):
     command = f'"{sys.executable}" -m neuroasync run "{files.net}" "{files.events}" >&-'
     result = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=120)
     assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_under_stdout_is_one_line(files):
+def test_a_full_disk_gives_one_line_of_error(files):
     with open("/dev/full", "w") as full:
         result = run_cli(
             "run", files.net, files.events, capture_output=False, stdout=full,
@@ -176,17 +176,17 @@ def test_a_full_disk_under_stdout_is_one_line(files):
     assert result.stderr == "error: output: No space left on device\n"
 
 
-def _heed_ctrl_c() -> None:
-    """A shell lets what it starts in the background ignore Ctrl-C, and so all that this starts."""
+def _enable_ctrl_c() -> None:
+    """Undo that a shell makes its background jobs, and so this test, ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _rest(terminal: int) -> bytes:
     read = b""
     try:
-        while part := os.read(terminal, 4096):
-            read += part
-    except OSError:  # how a terminal says that its other end was closed
+        while data := os.read(terminal, 4096):
+            read += data
+    except OSError:  # A terminal reports in this way that its other end was closed.
         pass
     os.close(terminal)
     return read

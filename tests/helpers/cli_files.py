@@ -1,4 +1,4 @@
-"""A small network with a golden sample, and its input."""
+"""Files for the tests of the command line: a small network with a golden sample, and its input."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,22 +13,25 @@ SAMPLES = 6
 
 
 class Files(NamedTuple):
+    """Paths of a bundle, of a spike file, and of the folder of both."""
+
     net: Path
     events: Path
     folder: Path
 
     def listing(self) -> set[str]:
-        """Names of everything in the folder."""
+        """Return the names of all files in the folder."""
         return {path.name for path in self.folder.iterdir()}
 
 
 def some_trains(labels=(0, 1, 2, 3, 0, 1), **options) -> SpikeTrains:
+    """Return samples for the network, with these labels."""
     trains = [sample(seed=k, **options) for k in range(SAMPLES)]
     return SpikeTrains.from_trains(trains, (12,), labels)
 
 
 def golden_bundle(**options) -> Bundle:
-    """A network with one golden sample and some meta."""
+    """Return a network with one golden sample and some metadata."""
     bundle = chain(**options)
     network = Network(bundle)
     recorder = Recorder(bundle, network.settings)

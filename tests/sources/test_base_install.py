@@ -1,4 +1,4 @@
-"""What works without the extras, and what is said where one is missing."""
+"""Sources and sinks in an installation without extras."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ asyncio.run(main())
         ("websockets.asyncio.client", lambda: WebsocketSource("ws://127.0.0.1", 4)),
     ],
 )
-async def test_where_an_extra_is_missing_it_is_named(missing, source, monkeypatch):
+async def test_an_error_names_the_missing_extra(missing, source, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=r"with its extra .(camera|websocket).$"):
         await anext(source())

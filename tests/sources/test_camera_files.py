@@ -1,4 +1,4 @@
-"""Recordings of real cameras, through Faery, and streams made by hand."""
+"""Recordings of real cameras, decoded by Faery, and hand-made streams."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ EVENT = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
 
 
 class Recording:
-    """What Faery makes of a file, by hand."""
+    """A hand-made stream in the form that Faery decodes files to."""
 
     def __init__(self, *packets, sensor=(8, 6)):
         self.packets = packets
@@ -44,9 +44,9 @@ class Recording:
 
 async def read(source):
     async with source:
-        parts = [p async for p in source]
-    t_us = np.concatenate([np.zeros(0, np.int64), *(p.t_us for p in parts)])
-    return t_us, np.concatenate([np.zeros(0, np.int64), *(p.index for p in parts)])
+        chunks = [p async for p in source]
+    t_us = np.concatenate([np.zeros(0, np.int64), *(p.t_us for p in chunks)])
+    return t_us, np.concatenate([np.zeros(0, np.int64), *(p.index for p in chunks)])
 
 
 async def test_x_y_and_polarity_become_the_index_in_the_order_of_the_shape():
@@ -56,12 +56,12 @@ async def test_x_y_and_polarity_become_the_index_in_the_order_of_the_shape():
     assert await all_of(CameraFileSource(recording, (6, 8))) == [(0, 19), (0, 19), (600, 47)]
 
 
-async def test_the_middle_is_seen_binned_as_far_as_it_fits():
+async def test_the_default_view_is_the_centre_with_the_coarsest_binning():
     corners = [
         (0, x, y, False) for x, y in ((0, 1), (1, 1), (2, 0), (2, 1), (5, 4), (6, 4), (5, 5))
     ]
     source = CameraFileSource(Recording(corners, sensor=(9, 6)), (1, 2, 2))
-    # Bins of 3 x 3 from x = 1: columns 0 and 7, 8 are outside, no row is.
+    # Bins of 3 x 3 pixels start at x = 1: columns 0, 7 and 8 are outside, and no row is.
     assert await all_of(source) == [(0, 0), (0, 0), (0, 0), (0, 3), (0, 3), (0, 3)]
     assert source.counts == SourceCounts(accepted=6, outside=1)
 
@@ -73,7 +73,7 @@ async def test_a_view_selects_the_pixels_that_the_network_sees():
     assert source.counts == SourceCounts(accepted=4, outside=4)
 
 
-async def test_times_that_go_back_are_moved_up_and_counted():
+async def test_times_that_go_back_are_moved_forward_and_counted():
     recording = Recording(
         [(100, 0, 0, True), (300, 1, 0, True)], [(200, 2, 0, True), (400, 3, 0, 1)]
     )
@@ -108,18 +108,18 @@ async def test_every_format_of_the_same_recording_gives_the_same_events(name, mo
     written.to_file(tmp_path / name, **more)
     found = await read(CameraFileSource(tmp_path / name, (2, 48, 64)))
     assert np.array_equal(found[0], expected[0])
-    # Of one time, a format may have its own order.
+    # Formats may differ in the order of events of the same time.
     order, expected_order = np.lexsort(found[::-1]), np.lexsort(expected[::-1])
     assert np.array_equal(found[1][order], expected[1][expected_order])
 
 
-async def test_parts_are_bounded(monkeypatch):
+async def test_the_size_of_chunks_is_bounded(monkeypatch):
     monkeypatch.setattr(limits, "MAX_PART_EVENTS", 2)
     source = CameraFileSource(Recording([(k, 0, 0, True) for k in range(5)]), (6, 8))
     assert [len(p) async for p in source] == [2, 2, 1]
 
 
-async def test_a_stream_that_was_filtered_is_read_as_it_is():
+async def test_a_filtered_stream_is_read_unchanged():
     stream = faery.events_stream_from_file(DVS).remove_off_events()
     _, index = await read(CameraFileSource(stream, (2, 240, 320)))
     assert index.size > 10_000
@@ -135,17 +135,20 @@ async def test_a_stream_that_was_filtered_is_read_as_it_is():
         ("cut.aedat4", b"#!AER-DAT4.0\r\n\x10"),
         ("other.dat", b"% Version 9\n" + b"\xff" * 20),
         ("other.raw", b"% evt 9.0\n" + b"\xff" * 20),
-        ("panic.raw", b"% evt 2.1\n" + b"\xff" * 80),  # Faery does not know it, and panics
+        (
+            "panic.raw",
+            b"% evt 2.1\n" + b"\xff" * 80,
+        ),  # Faery does not know this version and panics.
     ],
 )
-async def test_a_file_that_is_none_is_named(name, data, tmp_path):
+async def test_an_invalid_file_is_named_in_the_error(name, data, tmp_path):
     (tmp_path / name).write_bytes(data)
     async with CameraFileSource(tmp_path / name, (2, 4, 4)) as source:
         with pytest.raises(na.SourceError, match=rf"{name}.*cannot be read"):
             await all_of(source)
 
 
-async def test_a_file_of_another_kind_is_refused_with_the_ones_there_are(tmp_path):
+async def test_another_file_type_is_rejected_with_a_list_of_valid_types(tmp_path):
     (tmp_path / "readme.md").write_bytes(b"data")
     with pytest.raises(
         na.SourceError, match=r"readme\.md': the suffix must be one of \.aedat4, \.dat, \.es"
@@ -154,26 +157,26 @@ async def test_a_file_of_another_kind_is_refused_with_the_ones_there_are(tmp_pat
             pass
 
 
-async def test_a_file_that_is_missing_is_named(tmp_path):
+async def test_a_missing_file_is_named_in_the_error(tmp_path):
     with pytest.raises(na.SourceError, match=r"missing\.es'?: no such file$"):
         await anext(CameraFileSource(tmp_path / "missing.es", (2, 4, 4)))
 
 
-async def test_a_network_with_more_pixels_than_the_camera_is_refused():
+async def test_a_network_with_more_pixels_than_the_camera_is_rejected():
     with pytest.raises(
         na.SourceError, match=r"must have at most the 8 x 6 pixels of the sensor, got 8 x 7; "
     ):
         await anext(CameraFileSource(Recording(), (7, 8)))
 
 
-async def test_a_failing_decoder_raises_after_the_chunks_it_gave():
+async def test_the_error_of_a_decoder_follows_its_last_chunk():
     source = CameraFileSource(Recording([(0, 1, 1, True)], OSError("bad block")), (6, 8))
     assert await anext(source) is not None
     with pytest.raises(na.SourceError, match=r"bad block; cannot be read$"):
         await anext(source)
 
 
-async def test_the_event_loop_goes_on_while_a_file_is_decoded(no_leaks):
+async def test_decoding_does_not_block_the_event_loop(no_leaks):
     may_go_on = threading.Event()
 
     class Slow(Recording):
@@ -190,7 +193,7 @@ async def test_the_event_loop_goes_on_while_a_file_is_decoded(no_leaks):
         assert len(await reader) == 1
 
 
-async def test_leaving_early_ends_the_decoder(no_leaks):
+async def test_leaving_the_block_early_stops_the_decoder(no_leaks):
     recording = Recording(*([(k, 1, 1, True)] for k in range(100)))
     async with CameraFileSource(recording, (6, 8)) as source:
         await anext(source)

@@ -1,4 +1,4 @@
-"""Packets: what is accepted, and what is refused."""
+"""Packets of address events: parsing, formatting and rejection."""
 
 import struct
 
@@ -23,7 +23,7 @@ def packed(*words):
     return struct.pack(f"<{len(words)}I", *words)
 
 
-def test_an_event_is_read_as_spiffer_and_aestream_write_it():
+def test_events_of_spiffer_and_aestream_are_parsed():
     found = parse_packet(b"\x02\x80\x04\x00" + b"\x15\xcd\x5b\x07", PLANE)
     assert found.index.tolist() == [(1 * 3 + 2) * 5 + 4]
     assert found.stamps.tolist() == [123456789]
@@ -35,7 +35,7 @@ def test_events_may_come_without_timestamps():
     assert found.stamps is None
 
 
-def test_where_there_is_one_channel_polarity_makes_no_difference():
+def test_a_grid_with_one_channel_ignores_polarity():
     data = packed(word(1, 2, 0, NO_STAMP), word(1, 2, 1, NO_STAMP))
     assert parse_packet(data, PixelGrid(1, 3, 5)).index.tolist() == [11, 11]
 
@@ -68,7 +68,7 @@ def test_malformed_packets_are_rejected(data, message):
 
 
 @given(st.binary(max_size=64))
-def test_any_bytes_are_accepted_or_refused(data):
+def test_any_bytes_are_either_parsed_or_rejected(data):
     try:
         found = parse_packet(data, PLANE)
     except MessageError:
@@ -91,7 +91,7 @@ def test_a_written_packet_is_read_unchanged(channels, height, width, stamped, da
         assert stamps == (t_us % 2**32).tolist()
 
 
-def test_packets_are_of_512_bytes_at_most():
+def test_packets_have_at_most_512_bytes():
     index = np.zeros(130, np.int64)
     assert [n for _, n in format_packets(index, None, PLANE)] == [128, 2]
     assert [n for _, n in format_packets(index, np.arange(130), PLANE)] == [64, 64, 2]
@@ -106,7 +106,7 @@ def test_packets_are_of_512_bytes_at_most():
         ((7,), PixelGrid(1, 1, 7)),
     ],
 )
-def test_a_plane_is_that_of_the_shape(shape, plane):
+def test_a_pixel_grid_has_the_size_of_the_shape(shape, plane):
     assert PixelGrid.of(shape) == plane
 
 

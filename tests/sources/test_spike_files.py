@@ -1,4 +1,4 @@
-"""Spike files as one stream."""
+"""Spike files that are read as one stream."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from neuroasync import limits
 from neuroasync.runtime.clock import VirtualClock
 from neuroasync.shipped import shipped_bundle
 from neuroasync.sources import Paced, SourceCounts, SpikeFileSource
-from tests.helpers.event_streams import all_of, part
+from tests.helpers.event_streams import all_of, chunk
 
 
 def shipped_path():
@@ -21,25 +21,25 @@ def shipped_path():
 
 @pytest.fixture
 def path(tmp_path):
-    trains = [part((0, 1), (40, 2)), part(), part((7, 3))]
+    trains = [chunk((0, 1), (40, 2)), chunk(), chunk((7, 3))]
     na.write_spikes(na.SpikeTrains.from_trains(trains, (4,)), tmp_path / "spikes.npz")
     return tmp_path / "spikes.npz"
 
 
-async def test_samples_follow_each_other_a_period_apart(path):
+async def test_samples_start_one_period_apart(path):
     async with SpikeFileSource(path, period_us=100) as source:
         assert await all_of(source) == [(0, 1), (40, 2), (207, 3)]
         assert source.counts == SourceCounts(accepted=3)
 
 
 async def test_a_file_of_one_sample_needs_no_period(tmp_path):
-    trains = na.SpikeTrains.from_trains([part((5, 1), (40, 2))], (4,))
+    trains = na.SpikeTrains.from_trains([chunk((5, 1), (40, 2))], (4,))
     na.write_spikes(trains, tmp_path / "one.npz")
     assert await all_of(SpikeFileSource(tmp_path / "one.npz")) == [(5, 1), (40, 2)]
 
 
 @pytest.mark.parametrize("period_us", [None, 40])
-async def test_a_file_of_samples_that_do_not_fit_says_which_period_would(path, period_us):
+async def test_the_error_about_a_short_period_states_the_minimum(path, period_us):
     with pytest.raises(
         na.SpikeFileError,
         match=r"spikes.npz': the file has 3 samples of up to 41 µs; period_us must be at least 41 ",
@@ -47,7 +47,7 @@ async def test_a_file_of_samples_that_do_not_fit_says_which_period_would(path, p
         await anext(SpikeFileSource(path, period_us=period_us))
 
 
-async def test_a_file_that_cannot_be_read_is_named(tmp_path):
+async def test_an_unreadable_file_is_named_in_the_error(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"no")
     for name in ("bad.npz", "missing.npz"):
         async with SpikeFileSource(tmp_path / name) as source:
@@ -55,7 +55,7 @@ async def test_a_file_that_cannot_be_read_is_named(tmp_path):
                 await anext(source)
 
 
-async def test_parts_are_bounded(tmp_path, monkeypatch):
+async def test_the_size_of_chunks_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MAX_PART_EVENTS", 100)
     train = na.SpikeTrain(np.arange(250), np.arange(250) % 4)
     na.write_spikes(na.SpikeTrains.from_trains([train], (4,)), tmp_path / "long.npz")
@@ -73,7 +73,7 @@ async def test_a_shipped_file_is_unchanged_through_a_source():
     assert np.array_equal(np.concatenate([p.index for p in found]), spikes.index)
 
 
-async def test_cut_into_windows_of_a_period_each_sample_is_decided_as_by_itself():
+async def test_a_window_per_sample_gives_the_decisions_of_single_samples():
     samples = na.read_spikes(shipped_path())[:20]
     async with na.Network(shipped_bundle("unlayered")) as network:
         expected = [
@@ -91,7 +91,7 @@ async def test_cut_into_windows_of_a_period_each_sample_is_decided_as_by_itself(
 
 
 @pytest.mark.parametrize("ticks", range(4))
-async def test_a_cancelled_reader_loses_nothing(ticks, path, no_leaks):
+async def test_a_cancelled_reader_loses_no_event(ticks, path, no_leaks):
     async with SpikeFileSource(path, period_us=100) as source:
         reader = asyncio.create_task(anext(source))
         for _ in range(ticks):
@@ -103,6 +103,6 @@ async def test_a_cancelled_reader_loses_nothing(ticks, path, no_leaks):
 
 
 @pytest.mark.parametrize("period_us", [0, -1, 1.5, True])
-def test_a_period_out_of_range_is_refused(period_us, path):
+def test_a_period_out_of_range_is_rejected(period_us, path):
     with pytest.raises(ValueError, match=r"^period_us must be an integer of at least 1, got "):
         SpikeFileSource(path, period_us=period_us)

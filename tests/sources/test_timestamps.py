@@ -1,4 +1,4 @@
-"""Timestamps of 32 bits become times that ascend."""
+"""Conversion of 32-bit timestamps to ascending times."""
 
 import numpy as np
 import pytest
@@ -20,18 +20,18 @@ def placed(stamps, *values, arrived_us=0):
     return None if found is None else (found[0].tolist(), found[1])
 
 
-def test_times_that_go_back_are_moved_up_and_counted():
+def test_times_that_go_back_are_moved_forward_and_counted():
     t_us, late = ascending(np.array([5, 3, 9, 8, 9]), 4)
     assert (t_us.tolist(), late) == ([5, 5, 9, 9, 9], 2)
 
 
-def test_the_first_stamp_is_the_time_of_its_arrival_and_the_others_follow():
+def test_the_first_timestamp_maps_to_its_arrival_and_the_others_keep_their_distance():
     stamps = Stamps(1000)
     assert placed(stamps, 70, 71, 90, arrived_us=500) == ([500, 501, 520], 0)
     assert placed(stamps, 100, arrived_us=90_000) == ([530], 0)
 
 
-def test_stamps_wrap_around_within_a_packet_and_between_packets():
+def test_timestamps_wrap_around_within_and_between_packets():
     stamps = Stamps(1000)
     assert placed(stamps, WRAP - 2, WRAP + 1) == ([0, 3], 0)
     assert placed(stamps, WRAP + 2_000_000_000) == ([2_000_000_002], 0)
@@ -39,7 +39,7 @@ def test_stamps_wrap_around_within_a_packet_and_between_packets():
     assert placed(stamps, 2 * WRAP + 1) == ([WRAP + 3], 0)
 
 
-def test_packets_may_overtake_each_other_by_the_tolerance():
+def test_packets_may_be_out_of_order_by_the_tolerance():
     stamps = Stamps(100)
     assert placed(stamps, 1000) == ([0], 0)
     assert placed(stamps, 900, 1010) == ([0, 10], 1)
@@ -57,7 +57,7 @@ def test_a_step_back_of_less_than_a_second_is_not_a_restart():
     assert placed(stamps, 10_000_001) == ([1], 0)
 
 
-def test_after_a_restart_one_packet_is_lost_and_time_goes_on_as_the_clock_says():
+def test_a_restart_loses_one_packet_and_continues_at_the_time_of_the_clock():
     stamps = Stamps(100)
     assert placed(stamps, 50_000_000, arrived_us=0) == ([0], 0)
     assert placed(stamps, 10, 12, arrived_us=5_000) is None
@@ -83,7 +83,7 @@ def test_a_single_stray_old_packet_does_not_look_like_a_restart():
     assert placed(stamps, 50_000_020) == ([20], 0)
 
 
-def test_time_ends_where_a_time_cannot_be_written():
+def test_times_above_the_maximum_are_rejected():
     stamps = Stamps(0)
     assert placed(stamps, 0, arrived_us=limits.MAX_TIME_US) == ([limits.MAX_TIME_US], 0)
     assert placed(stamps, 1) is None
@@ -93,7 +93,7 @@ packets = st.lists(st.integers(0, WRAP - 1), min_size=1, max_size=6)
 
 
 @given(st.lists(st.tuples(packets, st.integers(0, 10**9)), max_size=8), st.integers(0, 2**31 - 1))
-def test_whatever_comes_is_refused_or_ascends(sent, tolerance_us):
+def test_any_timestamps_are_rejected_or_ascend(sent, tolerance_us):
     stamps, latest = Stamps(tolerance_us), 0
     for packet, arrived_us in sent:
         found = stamps.place(np.array(packet, np.uint32), arrived_us)
@@ -110,20 +110,20 @@ def test_whatever_comes_is_refused_or_ascends(sent, tolerance_us):
     st.integers(0, WRAP - 1),
     st.lists(st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=4), min_size=1, max_size=6),
 )
-def test_an_orderly_device_keeps_its_time_however_often_it_wraps(first, packets):
+def test_ascending_timestamps_keep_their_distances_across_wraps(first, packets):
     steps = [step for packet in packets for step in packet]
     device = first + np.cumsum([0, *steps[1:]])
     ends = np.cumsum([len(packet) for packet in packets])
     stamps, found = Stamps(0), []
-    for part in np.split(device, ends[:-1]):
-        t_us, late = stamps.place((part % WRAP).astype(np.uint32), 0)
+    for piece in np.split(device, ends[:-1]):
+        t_us, late = stamps.place((piece % WRAP).astype(np.uint32), 0)
         assert late == 0
         found += t_us.tolist()
     assert found == (device - first).tolist()
 
 
 @pytest.mark.parametrize("gap_us", [1, 2**30, 2**31 - 1])
-def test_a_quiet_device_may_be_quiet_for_half_a_wrap(gap_us):
+def test_a_device_may_be_silent_for_half_a_wrap(gap_us):
     stamps = Stamps(0)
     placed(stamps, 123)
     assert placed(stamps, 123 + gap_us) == ([gap_us], 0)

@@ -13,7 +13,7 @@ import neuroasync as na
 from neuroasync import limits
 from neuroasync.runtime.clock import ManualClock
 from neuroasync.sources import SourceCounts, UdpSource, send_udp
-from tests.helpers.event_streams import all_of, each, part
+from tests.helpers.event_streams import all_of, chunk, each
 
 SHAPE = (2, 4, 4)
 
@@ -28,25 +28,25 @@ def sender():
         yield made
 
 
-async def take(source, events):
-    """The next so many events, in however many parts they come, as (t in µs, index)."""
+async def take(source, count):
+    """Return the next ``count`` events as (t in µs, index), across chunks."""
     found = []
     async with asyncio.timeout(10):
-        while len(found) < events:
-            part = await anext(source)
-            found += zip(part.t_us.tolist(), part.index.tolist(), strict=True)
+        while len(found) < count:
+            received = await anext(source)
+            found += zip(received.t_us.tolist(), received.index.tolist(), strict=True)
     return found
 
 
-async def settled(source, packets):
-    """Wait until the source has dealt with so many packets, by handing the loop on to others."""
+async def settled(source, count):
+    """Yield to the event loop until the source has handled ``count`` packets."""
     async with asyncio.timeout(10):
-        while dealt_with(source) < packets:
+        while handled(source) < count:
             await asyncio.sleep(0)
 
 
-def dealt_with(source):
-    """Packets of one event each."""
+def handled(source):
+    """Return the number of handled packets, which have one event each."""
     counts = source.counts
     lost = counts.dropped + counts.refused + counts.malformed
     return counts.accepted + lost + len(source._queue)
@@ -54,32 +54,32 @@ def dealt_with(source):
 
 async def test_sent_events_arrive_with_their_times(no_leaks):
     async with UdpSource(SHAPE, clock=ManualClock()) as source:
-        sent = await send_udp([part((0, 3), (5, 31)), part((9, 0))], SHAPE, *source.address)
+        sent = await send_udp([chunk((0, 3), (5, 31)), chunk((9, 0))], SHAPE, *source.address)
         assert sent == 3
         assert await take(source, 3) == [(0, 3), (5, 31), (9, 0)]
         assert source.counts == SourceCounts(accepted=3)
 
 
-async def test_packets_without_timestamps_have_the_time_of_their_arrival():
+async def test_packets_without_timestamps_get_their_arrival_time():
     clock = ManualClock()
     async with UdpSource(SHAPE, clock=clock) as source:
         await clock.advance(700)
-        await send_udp([part((5, 1), (6, 2))], SHAPE, *source.address, timestamps=False)
+        await send_udp([chunk((5, 1), (6, 2))], SHAPE, *source.address, timestamps=False)
         assert await take(source, 2) == [(700, 1), (700, 2)]
         await clock.advance(50)
-        await send_udp([part((0, 3))], SHAPE, *source.address, timestamps=False)
-        assert await anext(source) == part((750, 3))
+        await send_udp([chunk((0, 3))], SHAPE, *source.address, timestamps=False)
+        assert await anext(source) == chunk((750, 3))
 
 
 async def test_timestamps_count_from_the_arrival_of_the_first():
     clock = ManualClock()
     async with UdpSource(SHAPE, clock=clock) as source:
         await clock.advance(10_000)
-        await send_udp(each(part((2**32 - 1, 1)), part((2**32 + 8, 2))), SHAPE, *source.address)
+        await send_udp(each(chunk((2**32 - 1, 1)), chunk((2**32 + 8, 2))), SHAPE, *source.address)
         assert await take(source, 2) == [(10_000, 1), (10_009, 2)]
 
 
-async def test_packets_with_and_without_timestamps_may_take_turns(sender):
+async def test_packets_with_and_without_timestamps_may_alternate(sender):
     clock = ManualClock()
     async with UdpSource(SHAPE, clock=clock) as source:
         sender.sendto(word(1, 0, flag=0) + struct.pack("<I", 50), source.address)
@@ -87,7 +87,7 @@ async def test_packets_with_and_without_timestamps_may_take_turns(sender):
         assert await take(source, 2) == [(0, 1), (850, 1)]
         await clock.advance(100)
         sender.sendto(word(2, 0), source.address)
-        assert await anext(source) == part((850, 2))
+        assert await anext(source) == chunk((850, 2))
         assert source.counts == SourceCounts(accepted=3, late=1)
 
 
@@ -151,7 +151,7 @@ async def test_arrived_packets_form_one_chunk_up_to_a_limit(sender, monkeypatch)
         assert [len(await anext(source)) for _ in range(3)] == [4, 4, 2]
 
 
-async def test_closing_ends_a_reader_that_waits(no_leaks):
+async def test_closing_ends_a_waiting_reader(no_leaks):
     source = UdpSource(SHAPE)
     async with source, asyncio.TaskGroup() as tasks:
         reader = tasks.create_task(all_of(source))
@@ -161,7 +161,7 @@ async def test_closing_ends_a_reader_that_waits(no_leaks):
 
 
 @pytest.mark.parametrize("ticks", range(4))
-async def test_a_cancelled_reader_loses_nothing(ticks, sender, no_leaks):
+async def test_a_cancelled_reader_loses_no_event(ticks, sender, no_leaks):
     async with UdpSource(SHAPE, clock=ManualClock()) as source:
         reader = asyncio.create_task(anext(source))
         sender.sendto(word(1, 0), source.address)
@@ -172,10 +172,10 @@ async def test_a_cancelled_reader_loses_nothing(ticks, sender, no_leaks):
             found = await reader
         except asyncio.CancelledError:
             found = await anext(source)
-        assert found == part((0, 1))
+        assert found == chunk((0, 1))
 
 
-async def test_packets_behind_a_busy_loop_are_read_at_once_and_counted(sender):
+async def test_packets_that_arrive_while_the_loop_is_busy_are_read_and_counted(sender):
     async with UdpSource((10,), clock=ManualClock(), capacity=3) as source:
         for k in range(200):
             sender.sendto(word(k % 10, 0), source.address)
@@ -185,14 +185,14 @@ async def test_packets_behind_a_busy_loop_are_read_at_once_and_counted(sender):
         assert source.counts == SourceCounts(accepted=3, dropped=197)
 
 
-async def test_a_port_that_is_taken_is_named():
+async def test_a_port_in_use_is_named_in_the_error():
     async with UdpSource(SHAPE) as first:
         host, port = first.address
         with pytest.raises(na.SourceError, match=rf"^udp {host}:{port}: .*; cannot listen there$"):
             await anext(UdpSource(SHAPE, host, port))
 
 
-async def test_a_source_that_was_closed_is_not_opened_again():
+async def test_a_closed_source_cannot_be_reopened():
     async with UdpSource(SHAPE) as source:
         pass
     with pytest.raises(na.ClosedError, match=r"^the source is closed and cannot be reopened; "):
@@ -219,16 +219,16 @@ def test_a_source_rejects_invalid_arguments(change, message):
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "no such host", "x" * 64 + ".org"])
-async def test_a_host_that_is_none_is_named(host, no_leaks):
+async def test_an_invalid_host_is_named_in_the_error(host, no_leaks):
     with pytest.raises(na.SourceError, match=rf"^udp {host}:0: .*; cannot listen there$"):
         await anext(UdpSource(SHAPE, host))
 
 
 async def test_events_that_cannot_be_sent_are_rejected():
     with pytest.raises(na.SpikeFileError, match=r"^index\[0\]: 32, expected 0 to 31"):
-        await send_udp([part((0, 32))], SHAPE, "127.0.0.1", 9)
+        await send_udp([chunk((0, 32))], SHAPE, "127.0.0.1", 9)
     with pytest.raises(na.SourceError, match=r"^udp 256\.1\.1\.1:9: .*; cannot send there$"):
-        await send_udp([part((0, 3))], SHAPE, "256.1.1.1", 9)
+        await send_udp([chunk((0, 3))], SHAPE, "256.1.1.1", 9)
 
 
 near_packets = st.lists(
@@ -257,7 +257,7 @@ def test_arriving_events_are_all_counted_and_accepted_times_ascend(packets, when
 
 
 class Ticking:
-    """A clock that stands still unless it is told."""
+    """A clock that stands still until it is set."""
 
     t_us = 0
 
@@ -265,7 +265,7 @@ class Ticking:
         return self.t_us
 
 
-async def test_two_tasks_do_not_share_a_source(no_leaks):
+async def test_two_tasks_cannot_read_one_source_at_the_same_time(no_leaks):
     async with UdpSource(SHAPE) as source, asyncio.TaskGroup() as tasks:
         reader = tasks.create_task(all_of(source))
         await asyncio.sleep(0)
@@ -275,7 +275,7 @@ async def test_two_tasks_do_not_share_a_source(no_leaks):
     assert reader.result() == []
 
 
-async def test_a_thousand_packets_all_arrive_and_in_order():
+async def test_a_thousand_packets_arrive_in_order():
     times = np.arange(0, 64_000, 1)
     events = na.SpikeTrain(times, times % 32)
     async with UdpSource(SHAPE, clock=ManualClock(), capacity=2000) as source:

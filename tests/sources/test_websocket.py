@@ -1,4 +1,4 @@
-"""A client of a real websocket server, on the loopback."""
+"""A client of a real websocket server on the loopback interface."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -10,12 +10,12 @@ from websockets.asyncio.server import serve
 import neuroasync as na
 from neuroasync.messages import EventMessage, format_events
 from neuroasync.sources import SourceCounts, WebsocketSource
-from tests.helpers.event_streams import all_of, part
+from tests.helpers.event_streams import all_of, chunk
 
 
 @asynccontextmanager
 async def server(*messages, then_close=None):
-    """Sends the messages to each client; then closes with a code, or waits for the client to."""
+    """Send the messages to each client; then close with a code, or wait for the client to close."""
 
     async def handler(connection):
         for message in messages:
@@ -31,13 +31,13 @@ async def server(*messages, then_close=None):
 
 
 def message(*pairs, end=False, binary=False):
-    return format_events(EventMessage(part(*pairs), end), binary=binary)
+    return format_events(EventMessage(chunk(*pairs), end), binary=binary)
 
 
-async def test_json_and_msgpack_come_as_parts_until_the_end(no_leaks):
+async def test_json_and_msgpack_messages_become_chunks_until_the_end(no_leaks):
     sent = [message((0, 1), (5, 2)), message((5, 3), end=True, binary=True), message((9, 9))]
     async with server(*sent) as uri, WebsocketSource(uri, 10) as source:
-        assert [p async for p in source] == [part((0, 1), (5, 2)), part((5, 3))]
+        assert [p async for p in source] == [chunk((0, 1), (5, 2)), chunk((5, 3))]
         assert source.counts == SourceCounts(accepted=3)
 
 
@@ -64,14 +64,14 @@ async def test_malformed_messages_are_counted_and_skipped(no_leaks):
         assert source.counts == SourceCounts(accepted=2, malformed=7)
 
 
-async def test_a_connection_that_breaks_off_is_named(no_leaks):
+async def test_a_lost_connection_is_named_in_the_error(no_leaks):
     async with server(message((0, 1)), then_close=1011) as uri, WebsocketSource(uri, 10) as source:
-        assert await anext(source) == part((0, 1))
+        assert await anext(source) == chunk((0, 1))
         with pytest.raises(na.SourceError, match=rf"^{uri}: .*1011.*; the connection was lost$"):
             await anext(source)
 
 
-async def test_a_message_above_the_limit_breaks_the_connection_off(no_leaks):
+async def test_a_message_above_the_limit_ends_the_connection(no_leaks):
     sent = message(*((0, 1) for _ in range(1000)))
     async with server(sent) as uri, WebsocketSource(uri, 10, max_bytes=1000) as source:
         with pytest.raises(na.SourceError, match=r"1009 \(message too big\).*was lost$"):
@@ -91,7 +91,7 @@ async def test_an_invalid_websocket_address_is_rejected(uri):
         await anext(WebsocketSource(uri, 10))
 
 
-async def test_a_server_that_is_none_is_refused(no_leaks):
+async def test_a_server_without_websockets_raises_source_error(no_leaks):
     async def answer(reader, writer):
         await reader.read(10)
         writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
@@ -104,7 +104,7 @@ async def test_a_server_that_is_none_is_refused(no_leaks):
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 2, 5])
-async def test_a_cancelled_reader_loses_nothing(ticks, no_leaks):
+async def test_a_cancelled_reader_loses_no_event(ticks, no_leaks):
     sent = [message((k, k), end=k == 2) for k in range(3)]
     async with server(*sent) as uri, WebsocketSource(uri, 10) as source:
         reader = asyncio.create_task(all_of(source))
@@ -140,6 +140,6 @@ async def test_a_slow_reader_makes_the_server_wait(no_leaks, monkeypatch):
 
 
 @pytest.mark.parametrize("inputs", [0, -1, 1.5, True, 2**24 + 1])
-def test_a_number_of_inputs_out_of_range_is_refused(inputs):
+def test_a_number_of_inputs_out_of_range_is_rejected(inputs):
     with pytest.raises(ValueError, match=r"^inputs must be an integer from 1 to 16777216, got "):
         WebsocketSource("ws://127.0.0.1", inputs)

@@ -1,4 +1,4 @@
-"""``run``: what it says, in words and as JSON; what it records."""
+"""The command ``run``: its table, its JSON and its recordings."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ NUMBERS = (
 )  # fmt: skip
 
 
-def test_json_is_one_object_of_the_promised_fields(cli, files):
+def test_json_is_one_object_with_the_documented_fields(cli, files):
     result = cli("run", files.net, files.events, "--json")
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -35,7 +35,7 @@ def test_json_is_one_object_of_the_promised_fields(cli, files):
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
 
 
-def test_the_numbers_are_those_of_the_runtime(cli, files):
+def test_the_reported_numbers_equal_those_of_the_runtime(cli, files):
     trains = some_trains()
 
     async def decide():
@@ -62,7 +62,7 @@ def test_the_numbers_are_those_of_the_runtime(cli, files):
         assert found[key] == pytest.approx(np.mean(values))
 
 
-def test_json_has_neurobenchs_metrics_and_a_recording_makes_them_exact(cli, files):
+def test_json_has_the_neurobench_metrics_and_a_recording_makes_them_exact(cli, files):
     out = files.folder / "run.npz"
     common = ("run", files.net, files.events, "--until", "votes(2)", "--json")
     counted = json.loads(cli(*common).stdout)
@@ -80,12 +80,12 @@ def test_json_has_neurobenchs_metrics_and_a_recording_makes_them_exact(cli, file
         "effective_acs": exact.effective_acs,
         "dense": exact.dense,
     }
-    # Some index has two events in a bin: that is not for counts alone to tell apart.
+    # An index has two events in one bin, which counts alone cannot tell apart.
     operations = {"effective_macs": None, "effective_acs": None, "dense": exact.dense}
     assert counted["neurobench"] == found | {"synaptic_operations": operations}
 
 
-def test_without_labels_there_is_no_accuracy(cli, files):
+def test_without_labels_no_accuracy_is_reported(cli, files):
     write_spikes(some_trains(labels=None), files.events)
     found = json.loads(cli("run", files.net, files.events, "--json").stdout)
     assert found["accuracy"] is None
@@ -93,7 +93,7 @@ def test_without_labels_there_is_no_accuracy(cli, files):
     assert "accuracy" in table
 
 
-def test_the_table_says_how_it_was_run_and_fits_100_columns(cli, files):
+def test_the_table_shows_the_settings_and_fits_100_columns(cli, files):
     options = ("--policy", "fifo", "--group-size", 5, "--input", "queued", "--until", "margin(2)")
     result = cli("run", files.net, files.events, *options)
     assert result.exit_code == 0
@@ -101,7 +101,7 @@ def test_the_table_says_how_it_was_run_and_fits_100_columns(cli, files):
     assert max(map(len, result.stdout.splitlines())) <= 100
 
 
-def test_a_recording_says_how_it_was_made(cli, files):
+def test_a_recording_contains_its_settings(cli, files):
     out = files.folder / "run.npz"
     result = cli(
         "run", files.net, files.events, "--policy", "momentum", "--group-size", 3, "--input",
@@ -115,7 +115,7 @@ def test_a_recording_says_how_it_was_made(cli, files):
 
 
 @pytest.mark.parametrize("chosen", ["3:5", "3:", ":2", "5:6"])
-def test_a_sample_gives_the_same_spikes_whichever_others_run(cli, files, chosen):
+def test_the_spikes_of_a_sample_do_not_depend_on_the_selection(cli, files, chosen):
     whole, part = files.folder / "whole.npz", files.folder / "part.npz"
     common = ("run", files.net, files.events, "--policy", "random", "--group-size", 2)
     assert cli(*common, "--record", whole).exit_code == 0
