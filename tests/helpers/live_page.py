@@ -1,8 +1,9 @@
-"""The live page in a real browser: a server in a thread, and Chromium."""
+"""The live page in a real browser: a server in a thread, Chromium, and what the page shows."""
 
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import socket
 import threading
@@ -10,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from starlette.applications import Starlette
 
 import neuroasync as na
@@ -32,12 +33,18 @@ THREE = (
     (0.3, 0.2), (0.45, 0.12), (0.62, 0.16), (0.68, 0.3), (0.58, 0.42), (0.45, 0.47), (0.6, 0.52),
     (0.7, 0.66), (0.62, 0.82), (0.45, 0.88), (0.3, 0.8),
 )  # fmt: skip
-"""A 3 as a hand draws it: corners of a stroke, from 0 to 1, y downwards."""
+"""A handwritten 3: the corners of a stroke, from 0 to 1, with y pointing down."""
+
+STILL = {"reduced_motion": "reduce"}
+"""Options of a browser context in which the page does not play automatically."""
+
+DECIDED = re.compile(r"^decided: (\S+) after (\d+) rounds?, (\d+) spikes? \((.+?)\)(, .*)?$")
+"""The text of a decision: class, rounds, spikes, stop rule, and whether it is correct."""
 
 
 @contextlib.contextmanager
 def served(bundle: na.Bundle, **options: object) -> Iterator[str]:
-    """The address of a server that has nothing but the page."""
+    """Start a server that has only the page, and yield its address."""
     network = na.Network(bundle)
 
     @contextlib.asynccontextmanager
@@ -72,26 +79,26 @@ def chromium() -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def opened(browser: Browser, address: str, path: str = "/", **options: object) -> Iterator[Page]:
-    """The page, in a fresh context; it may say nothing on the console nor ask another host."""
-    said: list[str] = []
-    asked: list[str] = []
+    """Open the page in a new context. Check that it logs nothing and contacts no other host."""
+    logged: list[str] = []
+    urls: list[str] = []
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     with contextlib.closing(browser.new_context(**options)) as context:
         page = context.new_page()
         page.set_default_timeout(20_000)
-        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: said.append(f"error: {error}"))
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: logged.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: logged.append(f"error: {error}"))
+        page.on("request", lambda request: urls.append(request.url))
         page.goto(address + path)
         page.wait_for_selector("main[aria-busy=false]", state="attached")
         yield page
-        assert said == [], said
-        assert [url for url in asked if not url.startswith(address + "/")] == []
+        assert logged == [], logged
+        assert [url for url in urls if not url.startswith(address + "/")] == []
 
 
 @contextlib.contextmanager
-def opened_with_trouble(browser: Browser, address: str, **options: object) -> Iterator[Page]:
-    """The page where the server refuses something, which the browser puts on the console."""
+def opened_with_error(browser: Browser, address: str, **options: object) -> Iterator[Page]:
+    """Open the page where a request fails, which the browser logs on the console."""
     with contextlib.closing(browser.new_context(**options)) as context:
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -101,7 +108,7 @@ def opened_with_trouble(browser: Browser, address: str, **options: object) -> It
 
 
 def draw(page: Page, *strokes: tuple[tuple[float, float], ...]) -> None:
-    """Draw with the mouse."""
+    """Draw strokes with the mouse."""
     box = page.locator("#pad").bounding_box()
     assert box is not None
 
@@ -115,3 +122,91 @@ def draw(page: Page, *strokes: tuple[tuple[float, float], ...]) -> None:
         for point in stroke[1:]:
             to(point, steps=6)
         page.mouse.up()
+
+
+def lane(page: Page, name: str) -> Locator:
+    return page.locator(f".lane[data-lane={name}]")
+
+
+def decisions(page: Page) -> list[tuple[str, int, int]]:
+    """Wait until both lanes have decided, and return (class, rounds, spikes) of each."""
+    results = []
+    for name in "AB":
+        line = lane(page, name).locator(".decision")
+        expect(line).to_have_text(DECIDED)
+        match = DECIDED.match(line.inner_text())
+        results.append((match[1], int(match[2]), int(match[3])))
+    return results
+
+
+def count_drawn_pixels(canvas: Locator) -> int:
+    """Return how many pixels of a canvas are not transparent."""
+    return canvas.evaluate(
+        "c => { const copy = new OffscreenCanvas(c.width, c.height).getContext('2d');"
+        "copy.drawImage(c, 0, 0);"
+        "const d = copy.getImageData(0, 0, c.width, c.height).data;"
+        "let n = 0; for (let k = 3; k < d.length; k += 4) n += d[k] > 0; return n; }"
+    )
+
+
+def assert_nothing_is_shown(page: Page) -> None:
+    """Check that the page looks as before the first sample."""
+    expect(page.locator("#events-text")).to_have_text("No input yet.")
+    expect(page.locator("#frames canvas")).to_have_count(0)
+    expect(page.locator("#position")).to_have_text("0 of 0 rounds")
+    expect(page.locator("#play-text")).to_have_text("Play")
+    expect(page.locator("#short-results")).to_be_hidden()
+    expect(page.locator("#verdict")).to_have_text("")
+    for name in "AB":
+        assert count_drawn_pixels(lane(page, name).locator(".plot")) == 0
+        expect(lane(page, name).locator(".plot")).to_have_attribute("aria-label", "No run yet")
+        values = lane(page, name).locator(".votes .value").all_inner_texts()
+        assert set(values) == {"0"}
+        counts = lane(page, name).locator(".count").all_inner_texts()
+        assert {text.split()[0] for text in counts} == {"0"}
+    cells = page.locator("#comparison-body td").all_inner_texts()
+    assert set(cells) == {""}
+
+
+def find_low_contrast(page: Page) -> list[list[object]]:
+    """Return the texts whose contrast is below 4.5, the minimum of WCAG 2.1, level AA."""
+    return page.evaluate(_LOW_CONTRAST)
+
+
+_LOW_CONTRAST = """() => {
+  const rgb = (color) => (color.match(/[\\d.]+/g) || []).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const background = rgb(getComputedStyle(e).backgroundColor);
+      if (background.length === 3 || background[3] > 0) return background;
+    }
+    return [255, 255, 255];
+  };
+  const low = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const text = [...element.childNodes].filter((n) => n.nodeType === 3 && n.data.trim());
+    const isControl = element.matches("select, input");
+    if ((!text.length && !isControl) || !element.checkVisibility()) continue;
+    const style = getComputedStyle(element);
+    const [a, b] = [light(rgb(style.color)), light(behind(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) low.push([element.className || element.tagName, text[0]?.data, ratio]);
+  }
+  // Texts in front of vote bars and shaded steps.
+  const root = getComputedStyle(document.documentElement);
+  const probe = document.createElement("i");
+  document.body.append(probe);
+  const named = (name) => {
+    probe.style.color = root.getPropertyValue(name);
+    return light(rgb(getComputedStyle(probe).color));
+  };
+  for (const [front, back] of [["--ink", "--accent-soft"], ["--muted", "--band"]]) {
+    const [a, b] = [named(front), named(back)].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) low.push([front, back]);
+  }
+  probe.remove();
+  return low;
+}"""

@@ -1,78 +1,79 @@
-// The page: one input, two lanes, one time.
+// The page: one input, shown to two lanes that share one playback position.
 
-import { made } from "./dom.js";
+import { createElement } from "./dom.js";
 import { listSamples, showEvents } from "./input.js";
 import { Lane } from "./lane.js";
 import { Pad } from "./pad.js";
 import { Player } from "./player.js";
 import { ServerError, fetchAbout } from "./server.js";
-import { imageOf } from "./strokes.js";
-import { showTotals } from "./totals.js";
-import { UNITS, capital } from "./words.js";
+import { imageFromStrokes } from "./strokes.js";
+import { showComparison } from "./comparison.js";
+import { UNITS, capitalize } from "./text.js";
 
 const $ = (id) => document.getElementById(id);
 const PLAY = "M4 3l9 5-9 5z";
 const PAUSE = "M4 3h3v10H4zM9 3h3v10H9z";
-const LIVE_MS = 120; // between two looks at a drawing that grows
-const START_WITH = 3; // of the samples: something to look at before anybody has drawn
+const PREVIEW_INTERVAL_MS = 120; // minimum time between two runs of an unfinished drawing
+const FIRST_SAMPLE = 3; // the sample that is shown when the page opens
 
 class Page {
   constructor(about) {
     this.about = about;
     this.player = new Player();
-    this.question = null; // the latest: {body, label}
-    this.events = null; // that the network got
-    this.said = "";
-    this.isNew = false;
-    this.isLive = false;
-    this.lookedAt = 0;
+    this.request = null; // the latest one: {body, label}
+    this.events = null; // the input events of the latest trace
+    this.announced = "";
+    this.isNew = false; // whether playback starts once both lanes have a trace
+    this.isPreview = false; // whether the input is an unfinished drawing
+    this.previewedAt = 0;
     this.lanes = this._lanes();
     this._setUpTime();
     this._setUpInput();
     this._setUpKeys();
     this.player.addEventListener("change", () => this.show());
-    addEventListener("inks", () => {
+    addEventListener("colors", () => {
       this.pad?.paint();
       this._showEvents();
       this.show();
     });
     this.show();
-    const first = about.samples[Math.min(START_WITH, about.samples.length - 1)];
+    const first = about.samples[Math.min(FIRST_SAMPLE, about.samples.length - 1)];
     if (first) {
       document.querySelectorAll("input[name=sample]")[about.samples.indexOf(first)].checked = true;
-      this.ask(sampleBody(first), first.label);
+      this.run(sampleBody(first), first.label);
     }
   }
 
-  /** Run a sample in both lanes; `label` is what it is known to be, or null. */
-  ask(body, label) {
-    this.question = { body, label };
+  /** Run a sample in both lanes. `label` is its true class, or null if it is unknown. */
+  run(body, label) {
+    this.request = { body, label };
     const seed = this._seed();
     if (seed === null) {
       this._empty();
       return;
     }
-    this.said = "";
+    this.announced = "";
     this.isNew = true;
-    this.isLive = false;
-    for (const lane of this.lanes) lane.ask({ body: { ...body, seed }, label });
+    this.isPreview = false;
+    for (const lane of this.lanes) lane.run({ body: { ...body, seed }, label });
   }
 
-  /** Back to how the page is before anything is drawn or chosen. */
+  /** Return to the state before anything was drawn or chosen. */
   clear() {
     this.pad?.clear();
     uncheckSamples();
-    this.question = null;
+    this.request = null;
     this._empty();
   }
 
-  /** Look at a drawing that grows, if the server is done with the last look. */
-  look() {
+  /** Run an unfinished drawing, unless the server is still busy with the last run. */
+  preview() {
     const now = performance.now();
-    if (now - this.lookedAt < LIVE_MS || this.lanes.some((lane) => lane.isAsking)) return;
-    this.ask(this._drawn(), null);
-    this.lookedAt = now;
-    this.isLive = true;
+    if (now - this.previewedAt < PREVIEW_INTERVAL_MS) return;
+    if (this.lanes.some((lane) => lane.isWaiting)) return;
+    this.run(this._drawnSample(), null);
+    this.previewedAt = now;
+    this.isPreview = true;
   }
 
   show() {
@@ -84,8 +85,8 @@ class Page {
     $("slider-label").textContent = one[0].toUpperCase() + one.slice(1);
     Object.assign($("slider"), { max: player.extent, value: player.position });
     $("slider").setAttribute("aria-valuetext", `${one} ${player.position} of ${player.extent}`);
-    $("where").textContent = `${player.position} of ${player.extent} ${many}`;
-    this._glance(view);
+    $("position").textContent = `${player.position} of ${player.extent} ${many}`;
+    this._showShortResults(view);
     $("play-text").textContent = player.isPlaying ? "Pause" : "Play";
     $("play-icon").setAttribute("d", player.isPlaying ? PAUSE : PLAY);
     this._announce();
@@ -108,65 +109,66 @@ class Page {
   }
 
   _empty() {
-    this.isNew = this.isLive = false;
+    this.isNew = this.isPreview = false;
     for (const lane of this.lanes) lane.clear();
     this._traced();
   }
 
-  /** What the box says; null, and the reason beside it, where that is no seed. */
+  /** Return the seed, or show an error and return null if it is not valid. */
   _seed() {
-    const [box, trouble] = [$("seed"), $("seed-trouble")];
+    const [box, error] = [$("seed"), $("seed-error")];
     const seed = box.value === "" ? NaN : Number(box.value);
     const isSeed = Number.isSafeInteger(seed) && seed >= 0;
     box.setAttribute("aria-invalid", String(!isSeed));
-    trouble.hidden = isSeed;
-    trouble.textContent = isSeed
+    error.hidden = isSeed;
+    error.textContent = isSeed
       ? ""
-      : `seed: '${box.value}', expected an integer from 0 to 2**53 - 1`;
+      : `The seed must be an integer from 0 to 2**53 - 1, got '${box.value}'.`;
     return isSeed ? seed : null;
   }
 
   _traced() {
     const { player, lanes } = this;
     const traces = lanes.map(({ trace }) => trace).filter((trace) => trace);
-    this.events = traces[0]?.told.events ?? null;
+    this.events = traces[0]?.events ?? null;
     this._showEvents();
-    const table = { sentence: $("verdict"), head: $("totals-head"), body: $("totals-body") };
-    showTotals(table, lanes, this.about);
+    const [sentence, head, body] = [$("verdict"), $("comparison-head"), $("comparison-body")];
+    showComparison({ sentence, head, body }, lanes, this.about);
     player.setExtent(Math.max(0, ...traces.map((trace) => trace.total(player.unit))));
-    if (this.isLive) player.seek(player.extent);
-    else if (this.isNew && !lanes.some((lane) => lane.isAsking)) {
+    if (this.isPreview) player.seek(player.extent);
+    else if (this.isNew && !lanes.some((lane) => lane.isWaiting)) {
       this.isNew = false;
       player.restart();
     }
   }
 
   _showEvents() {
-    showEvents({ text: $("seen-text"), frames: $("frames") }, this.events, this.about);
+    showEvents({ text: $("events-text"), frames: $("frames") }, this.events, this.about);
   }
 
-  /** What each lane makes of the drawing, beside the pad. */
-  _glance(view) {
-    const texts = this.lanes.map((lane) => lane.glance(view));
-    $("glance").hidden = texts.every((text) => !text);
-    $("glance").replaceChildren(
+  /** Show the result of each lane next to the pad. */
+  _showShortResults(view) {
+    const texts = this.lanes.map((lane) => lane.shortResult(view));
+    $("short-results").hidden = texts.every((text) => !text);
+    $("short-results").replaceChildren(
       ...this.lanes.map(({ name }, k) => {
-        const pair = made("div", "", "");
-        pair.append(made("dt", "", capital(name)), made("dd", "", texts[k] || "–"));
+        const pair = createElement("div", "", "");
+        const term = createElement("dt", "", capitalize(name));
+        pair.append(term, createElement("dd", "", texts[k] || "–"));
         return pair;
       }),
     );
   }
 
-  /** Say a lane's decision once, when time has come to it. */
+  /** Announce a decision to screen readers once, when playback reaches it. */
   _announce() {
     const { player, lanes } = this;
     const over = lanes.filter(
       ({ trace }) => trace?.length && trace.isOver(player.unit, player.position),
     );
-    const text = over.map((lane) => lane.verdict()).join(". ");
-    if (this.isLive || text === this.said) return;
-    this.said = text;
+    const text = over.map((lane) => lane.announcement()).join(". ");
+    if (this.isPreview || text === this.announced) return;
+    this.announced = text;
     $("announce").textContent = text;
   }
 
@@ -176,19 +178,19 @@ class Page {
     $("back").addEventListener("click", () => player.step(-1));
     $("step").addEventListener("click", () => player.step(1));
     $("slider").addEventListener("input", (event) => {
-      const wanted = Number(event.target.value); // pausing shows where time stands, here, too
-      player.pause();
+      const wanted = Number(event.target.value);
+      player.pause(); // this resets the slider, so its value is read first
       player.seek(wanted);
     });
     $("speed").addEventListener("change", (event) => {
       player.perSecond = Number(event.target.value);
     });
     $("unit").addEventListener("change", (event) => {
-      const share = player.extent ? player.position / player.extent : 0;
+      const fraction = player.extent ? player.position / player.extent : 0;
       player.unit = event.target.value;
       const extents = this.lanes.map(({ trace }) => trace?.total(player.unit) ?? 0);
       player.extent = Math.max(...extents);
-      player.seek(Math.round(share * player.extent));
+      player.seek(Math.round(fraction * player.extent));
     });
   }
 
@@ -199,12 +201,12 @@ class Page {
       this.pad = new Pad($("pad"), $("pad-hint"));
       this.pad.addEventListener("stroke", () => {
         uncheckSamples();
-        this.ask(this._drawn(), null);
+        this.run(this._drawnSample(), null);
       });
       this.pad.addEventListener("draw", () => {
         uncheckSamples();
         this.player.pause();
-        this.look();
+        this.preview();
       });
       $("clear").addEventListener("click", () => this.clear());
     } else {
@@ -214,20 +216,21 @@ class Page {
       $("samples-field").hidden = false;
       listSamples($("samples"), about, (sample) => {
         this.pad?.clear();
-        this.ask(sampleBody(sample), sample.label);
+        this.run(sampleBody(sample), sample.label);
       });
     }
     $("seed").addEventListener("change", () => {
-      if (this.question) this.ask(this.question.body, this.question.label);
+      if (this.request) this.run(this.request.body, this.request.label);
       else this._seed();
     });
     $("origin").textContent =
       `Network ${about.digest.slice(0, 12)}, trained for ${about.trained_for.policy}, ` +
-      `F = ${about.trained_for.group_size}. What you see is what “run” gives: the same spikes.`;
+      `F = ${about.trained_for.group_size}. ` +
+      "The page shows the same spikes as “neuroasync run”.";
   }
 
-  _drawn() {
-    return { image: imageOf(this.pad.strokes, this.about.drawing) };
+  _drawnSample() {
+    return { image: imageFromStrokes(this.pad.strokes, this.about.drawing) };
   }
 
   _setUpKeys() {
@@ -242,9 +245,9 @@ class Page {
     };
     addEventListener("keydown", (event) => {
       const isTyping = event.target.matches?.("input[type=number], input[type=text], select");
-      const isOther = event.ctrlKey || event.metaKey || event.altKey || isTyping;
+      const isIgnored = event.ctrlKey || event.metaKey || event.altKey || isTyping;
       const action = actions[event.key.toLowerCase()];
-      if (isOther || !action || !$("shortcuts").checked) return;
+      if (isIgnored || !action || !$("shortcuts").checked) return;
       event.preventDefault();
       action();
     });
@@ -262,15 +265,15 @@ function sampleBody({ events, number }) {
 try {
   const about = await fetchAbout();
   if (about.drawing || about.samples.length) {
-    for (const part of document.querySelectorAll("[data-works]")) part.hidden = false;
+    for (const section of document.querySelectorAll("[data-ready]")) section.hidden = false;
     new Page(about);
   } else {
     $("empty").hidden = false;
   }
 } catch (error) {
-  $("trouble").hidden = false;
-  $("trouble").textContent = error.message;
-  if (!(error instanceof ServerError)) throw error; // a bug of the page belongs on the console
+  $("error").hidden = false;
+  $("error").textContent = error.message;
+  if (!(error instanceof ServerError)) throw error; // errors of the page itself go to the console
 } finally {
   $("main").setAttribute("aria-busy", "false");
 }

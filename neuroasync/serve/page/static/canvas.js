@@ -1,25 +1,25 @@
-// What all canvases of the page share.
+// Helpers for the canvases of the page.
 
-let known = null;
+let cached = null;
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  known = null;
-  dispatchEvent(new Event("inks"));
+  cached = null;
+  dispatchEvent(new Event("colors"));
 });
 
-/** The colours of the style sheet, for canvases; "inks" is dispatched when they change. */
-export function inks() {
-  if (known === null) {
+/** Return the colors of the style sheet. The window dispatches "colors" when they change. */
+export function colors() {
+  if (cached === null) {
     const style = getComputedStyle(document.documentElement);
     const names = ["ink", "muted", "line", "band", "accent", "mark", "paper"];
-    known = Object.fromEntries(
+    cached = Object.fromEntries(
       names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
     );
   }
-  return known;
+  return cached;
 }
 
-/** An empty canvas as fine as the screen, to be drawn on in CSS pixels. */
-export function prepared(canvas) {
+/** Clear a canvas and match its resolution to the screen. Drawing uses CSS pixels. */
+export function prepareCanvas(canvas) {
   const ratio = window.devicePixelRatio || 1;
   const { clientWidth: width, clientHeight: height } = canvas;
   const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -30,12 +30,12 @@ export function prepared(canvas) {
   return { context, width, height };
 }
 
-/** Cells from 0 to 1, rows of columns, one pixel each; the style sheet scales them. */
+/** Paint rows of values from 0 to 1, one pixel each. The style sheet scales the canvas. */
 export function paintCells(canvas, cells) {
   const [height, width] = [cells.length, cells[0].length];
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
-  context.fillStyle = inks().ink;
+  context.fillStyle = colors().ink;
   cells.forEach((row, y) =>
     row.forEach((value, x) => {
       context.globalAlpha = value;

@@ -1,18 +1,18 @@
-// Small pieces of the page.
+// Helpers that create elements.
 
-export function made(tag, classes, text) {
+export function createElement(tag, classes, text) {
   const element = document.createElement(tag);
   if (classes) element.className = classes;
   element.textContent = text;
   return element;
 }
 
-/** A table row whose first cell heads it. */
-export function rowOf(cells, tag) {
+/** Create a table row whose first cell is its header. */
+export function tableRow(cells, tag) {
   const row = document.createElement("tr");
   row.append(
     ...cells.map((text, k) => {
-      const cell = made(k ? tag : "th", "", text);
+      const cell = createElement(k ? tag : "th", "", text);
       if (cell.tagName === "TH") cell.scope = tag === "th" ? "col" : "row";
       return cell;
     }),

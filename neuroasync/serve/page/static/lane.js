@@ -1,72 +1,72 @@
-// One run of the sample: how it is run, its raster, its votes, its decision.
+// A lane: one run of the sample with its options, raster, votes and decision.
 
-import { made, rowOf } from "./dom.js";
+import { createElement, tableRow } from "./dom.js";
 import { drawRaster } from "./raster.js";
 import { ServerError, fetchTrace } from "./server.js";
 import { Trace } from "./trace.js";
 import { Votes } from "./votes.js";
-import { counted, judged, shortRule, standing } from "./words.js";
+import { formatCount, formatCorrectness, shortenRule, describeState } from "./text.js";
 
-const OWN_RULE = "own";
-const MOST_NAMED_CLASSES = 32;
-const MOST_PASSES_IN_TABLE = 24;
-const HEAD = 20; // px, as are the heights below
-const AXIS = 24;
-const LOWEST = 44; // a name, and a size that may take two lines
-const TALLEST = 60;
+const CUSTOM_RULE = "custom";
+const MAX_NAMED_CLASSES = 32;
+const MAX_PASSES_IN_TABLE = 24;
+const HEAD_PX = 20;
+const AXIS_PX = 24;
+const MIN_ROW_PX = 44; // fits a name and a size of two lines
+const MAX_ROW_PX = 60;
 
-/** Dispatches "traced" when another trace, or none, is there; `trace` is null where it failed. */
+/** Dispatches "traced" when `trace` has changed. `trace` is null if a run failed. */
 export class Lane extends EventTarget {
   constructor(template, name, about, options) {
     super();
     this.name = `lane ${name}`;
     this.about = about;
     this.trace = null;
-    this._question = null; // the latest
-    this._label = null; // of what is shown
-    this._asking = null;
+    this._request = null; // the latest one
+    this._label = null; // the true class of the sample that is shown
+    this._pending = null; // aborts the request that is under way
     this.element = template.content.firstElementChild.cloneNode(true);
     this._find = (selector) => this.element.querySelector(selector);
     this._canvas = this._find(".plot");
     this._setTitle(name);
     this._fillOptions(name, options);
-    this._layOut();
+    this._createRows();
   }
 
-  /** Whether an answer is still to come. */
-  get isAsking() {
-    return this._asking !== null;
+  /** Whether a response is outstanding. */
+  get isWaiting() {
+    return this._pending !== null;
   }
 
-  /** Run `question`, a sample and its seed, as the options say; the latest question wins. */
-  async ask(question) {
-    this._question = question;
-    this._asking?.abort();
-    const asking = (this._asking = new AbortController());
+  /** Run a sample and its seed with the options of the lane. A new request replaces the last. */
+  async run(request) {
+    this._request = request;
+    this._pending?.abort();
+    const pending = (this._pending = new AbortController());
     try {
-      const told = await fetchTrace({ ...question.body, ...this.options() }, asking.signal);
-      if (this._asking !== asking) return;
-      this._asking = null;
-      this.trace = new Trace(told, this.about);
-      this._label = question.label;
-      this._trouble("");
+      const response = await fetchTrace({ ...request.body, ...this.options() }, pending.signal);
+      if (this._pending !== pending) return;
+      this._pending = null;
+      this.trace = new Trace(response, this.about);
+      this._label = request.label;
+      this._showError("");
     } catch (error) {
-      if (this._asking !== asking || error.name === "AbortError") return;
-      this._asking = null;
+      if (this._pending !== pending || error.name === "AbortError") return;
+      this._pending = null;
       if (!(error instanceof ServerError)) throw error;
       this.trace = null;
-      this._trouble(error.message);
+      this._showError(error.message);
     }
-    this._tabulate();
+    this._fillTable();
     this.dispatchEvent(new Event("traced"));
   }
 
-  /** As before the first question. */
+  /** Return to the state before the first request. */
   clear() {
-    this._asking?.abort();
-    this._asking = this._question = this.trace = null;
-    this._trouble("");
-    this._tabulate();
+    this._pending?.abort();
+    this._pending = this._request = this.trace = null;
+    this._showError("");
+    this._fillTable();
   }
 
   options() {
@@ -74,45 +74,46 @@ export class Lane extends EventTarget {
     const [until, groupSize] = [value("until"), value("group_size")];
     return {
       policy: value("policy"),
-      group_size: groupSize === "" ? "" : Number(groupSize), // the server refuses ""
-      until: until === OWN_RULE ? value("own").trim() : until,
+      group_size: groupSize === "" ? "" : Number(groupSize), // the server explains what is wrong
+      until: until === CUSTOM_RULE ? value("custom").trim() : until,
       input: value("input"),
     };
   }
 
-  /** Show where the run stands; `view` is {unit, position, extent, isPlaying}. */
+  /** Show the run at a position. `view` is {unit, position, extent, isPlaying}. */
   show(view) {
     this._view = view;
     drawRaster(this._canvas, this.trace, this._rows, view);
     const trace = this.trace;
     const moment = trace ? trace.momentAt(view.unit, view.position) : -1;
-    this._say(view);
-    const seen = trace ? trace.inputsUpTo(moment) : 0;
-    this._counts.get("input").textContent = counted(seen, "event");
+    this._showState(view);
+    const inputs = trace ? trace.inputsUpTo(moment) : 0;
+    this._counts.get("input").textContent = formatCount(inputs, "event");
     this.about.populations.forEach(({ name }, p) => {
       const spikes = trace ? trace.spikesUpTo(moment, p) : 0;
       const count = this._counts.get(p);
-      if (count) count.textContent = counted(spikes, name === this.about.output ? "vote" : "spike");
+      const unit = name === this.about.output ? "vote" : "spike";
+      if (count) count.textContent = formatCount(spikes, unit);
     });
     this._votes?.show(trace, moment);
-    if (!view.isPlaying) this._describe(view);
+    if (!view.isPlaying) this._updateLabel(view);
   }
 
-  /** The decision, or who leads, in a word; "" where there is nothing to tell. */
-  glance({ unit, position }) {
+  /** Return the decided or leading class in one word, or "" without a trace. */
+  shortResult({ unit, position }) {
     const { trace, about } = this;
     if (!trace?.length) return "";
     if (trace.isOver(unit, position)) {
-      return trace.decision.label === null ? "nothing" : about.classes[trace.decision.label];
+      return trace.decision.label === null ? "none" : about.classes[trace.decision.label];
     }
     const leader = trace.leaderAt(trace.momentAt(unit, position));
     return leader < 0 ? "…" : `${about.classes[leader]}?`;
   }
 
-  /** What the lane says aloud once it has decided. */
-  verdict() {
+  /** Return the text that screen readers announce after the decision. */
+  announcement() {
     if (!this.trace) return "";
-    const text = standing(this.trace, this.about, "rounds", Infinity).join("");
+    const text = describeState(this.trace, this.about, "rounds", Infinity).join("");
     return `${this.name}: ${text}`;
   }
 
@@ -133,42 +134,44 @@ export class Lane extends EventTarget {
       label.htmlFor = control.id;
       control.setAttribute("aria-label", `${label.textContent}, lane ${name}`);
     }
-    const add = (which, values) =>
-      this._find(`[data-option="${which}"]`).append(
+    const add = (option, values) =>
+      this._find(`[data-option="${option}"]`).append(
         ...values.map(([value, text]) => new Option(text, value)),
       );
     add("policy", about.policies.map((policy) => [policy, policy]));
     add("until", about.until.map((rule) => [rule, ruleText(rule, about)]));
-    add("until", [[OWN_RULE, "write one"]]);
-    for (const [which, value] of Object.entries(options)) {
-      this._find(`[data-option="${which}"]`).value = value;
+    add("until", [[CUSTOM_RULE, "custom"]]);
+    for (const [option, value] of Object.entries(options)) {
+      this._find(`[data-option="${option}"]`).value = value;
     }
-    this._find('[data-option="own"]').placeholder = "margin(4,4,3)";
+    this._find('[data-option="custom"]').placeholder = "margin(4,4,3)";
     this.element.addEventListener("change", () => {
-      const isOwn = this._find('[data-option="until"]').value === OWN_RULE;
-      this._find(".own-rule").hidden = !isOwn;
-      if (isOwn && !this._find('[data-option="own"]').value.trim()) return;
-      if (this._question) this.ask(this._question);
+      const isCustom = this._find('[data-option="until"]').value === CUSTOM_RULE;
+      this._find(".custom-rule").hidden = !isCustom;
+      if (isCustom && !this._find('[data-option="custom"]').value.trim()) return;
+      if (this._request) this.run(this._request);
     });
   }
 
-  /** Rows of the plot, and beside them names and counts. */
-  _layOut() {
+  /** Create the rows of the plot, with names and counts next to them. */
+  _createRows() {
     const { populations, output, classes, input } = this.about;
-    const hidden = populations.flatMap(({ name, size }, p) => (name === output ? [] : [{ p, name, size }]));
-    const isNamed = classes.length <= MOST_NAMED_CLASSES;
-    const line = classes.length <= 12 ? 17 : 14;
-    const tall = (size) => Math.round(Math.min(TALLEST, Math.max(LOWEST, size)));
+    const hidden = populations
+      .map(({ name, size }, p) => ({ p, name, size }))
+      .filter(({ name }) => name !== output);
+    const isNamed = classes.length <= MAX_NAMED_CLASSES;
+    const linePx = classes.length <= 12 ? 17 : 14;
+    const rowPx = (size) => Math.round(Math.min(MAX_ROW_PX, Math.max(MIN_ROW_PX, size)));
     const rows = [
-      { kind: "head", height: HEAD },
-      { kind: "input", name: "input", size: input.size, height: tall(input.size) },
-      ...hidden.map((row) => ({ kind: "population", ...row, height: tall(row.size) })),
+      { kind: "head", height: HEAD_PX },
+      { kind: "input", name: "input", size: input.size, height: rowPx(input.size) },
+      ...hidden.map((row) => ({ kind: "population", ...row, height: rowPx(row.size) })),
       {
         kind: "output", name: output, size: classes.length,
         p: populations.findIndex(({ name }) => name === output),
-        height: isNamed ? line * classes.length : 120,
+        height: isNamed ? linePx * classes.length : 120,
       },
-      { kind: "axis", height: AXIS },
+      { kind: "axis", height: AXIS_PX },
     ];
     let top = 0;
     for (const row of rows) {
@@ -177,26 +180,26 @@ export class Lane extends EventTarget {
     }
     this._rows = rows;
     this._counts = new Map();
-    this._votes = null; // where there are too many classes to list
+    this._votes = null; // stays null if there are too many classes to list
     const grid = this._find(".raster");
     grid.style.gridTemplateRows = rows.map(({ height }) => `${height}px`).join(" ");
-    grid.style.setProperty("--rows", `${line}px`);
-    rows.forEach((row, k) => this._beside(grid, row, k + 1, isNamed));
+    grid.style.setProperty("--rows", `${linePx}px`);
+    rows.forEach((row, k) => this._createRowLabels(grid, row, k + 1, isNamed));
     new ResizeObserver(() => this._view && this.show(this._view)).observe(this._canvas);
   }
 
-  _beside(grid, row, line, isNamed) {
+  _createRowLabels(grid, row, gridRow, isNamed) {
     const put = (element) => {
-      element.style.gridRow = line;
+      element.style.gridRow = gridRow;
       grid.append(element);
       return element;
     };
     if (row.kind === "head") {
-      put(made("span", "axis", "timestep")).style.alignSelf = "end";
+      put(createElement("span", "axis", "timestep")).style.alignSelf = "end";
       return;
     }
     if (row.kind === "axis") {
-      this._axis = put(made("span", "axis", "rounds"));
+      this._axis = put(createElement("span", "axis", "rounds"));
       return;
     }
     if (row.kind === "output" && isNamed) {
@@ -205,71 +208,74 @@ export class Lane extends EventTarget {
       put(this._votes.list);
       return;
     }
-    const name = put(made("span", "pop", ""));
-    name.title = row.name; // where it is cut off
-    name.append(made("b", "", row.name), made("small", "", counted(row.size, row.kind === "input" ? "cell" : "neuron")));
-    this._counts.set(row.p ?? "input", put(made("span", "count", "")));
+    const name = put(createElement("span", "pop", ""));
+    name.title = row.name; // the name itself may be truncated
+    const size = formatCount(row.size, row.kind === "input" ? "cell" : "neuron");
+    name.append(createElement("b", "", row.name), createElement("small", "", size));
+    this._counts.set(row.p ?? "input", put(createElement("span", "count", "")));
   }
 
-  _say(view) {
+  _showState(view) {
     this._axis.textContent = view.unit;
-    const line = this._find(".decision");
+    const text = this._find(".decision");
     if (!this.trace) {
-      line.textContent = this._question ? "" : "No sample yet.";
+      text.textContent = this._request ? "" : "No sample yet.";
       return;
     }
     if (!this.trace.length) {
-      line.textContent = "The sample has no events: nothing to decide on.";
+      text.textContent = "The sample has no events.";
       return;
     }
-    const [before, strong, after] = standing(this.trace, this.about, view.unit, view.position);
+    const [before, strong, after] = describeState(this.trace, this.about, view.unit, view.position);
     const isOver = this.trace.isOver(view.unit, view.position);
-    line.classList.toggle("is-over", isOver);
-    const end = isOver ? judged(this.trace, this.about, this._label) : "";
-    line.replaceChildren(before, made("strong", isOver ? "done" : "", strong), after + end);
+    text.classList.toggle("is-over", isOver);
+    const end = isOver ? formatCorrectness(this.trace, this.about, this._label) : "";
+    const emphasis = createElement("strong", isOver ? "done" : "", strong);
+    text.replaceChildren(before, emphasis, after + end);
   }
 
-  /** The raster in words, for who does not see it. */
-  _describe(view) {
+  /** Describe the raster in words, for screen readers. */
+  _updateLabel(view) {
     if (!this.trace) {
       this._canvas.setAttribute("aria-label", "No run yet");
       return;
     }
     const moment = this.trace.momentAt(view.unit, view.position);
-    const parts = this.about.populations.map(
+    const counts = this.about.populations.map(
       ({ name }, p) => `${name} ${this.trace.spikesUpTo(moment, p)}`,
     );
-    const [one, many] = view.unit === "rounds" ? ["round", "rounds"] : ["forward step", "forward steps"];
+    const one = view.unit === "rounds" ? "round" : "forward step";
     this._canvas.setAttribute(
       "aria-label",
-      `Spike raster of ${this.name} after ${counted(view.position, one, many)}. ` +
-        `Input events ${this.trace.inputsUpTo(moment)}. Spikes: ${parts.join(", ")}.`,
+      `Spike raster of ${this.name} after ${formatCount(view.position, one)}. ` +
+        `Input events ${this.trace.inputsUpTo(moment)}. Spikes: ${counts.join(", ")}.`,
     );
   }
 
-  _tabulate() {
+  _fillTable() {
     const [head, body] = [this._find("thead"), this._find("tbody")];
     head.replaceChildren();
     body.replaceChildren();
     if (!this.trace) return;
     const byPass = this.trace.byPass();
-    const passes = byPass[0].length <= MOST_PASSES_IN_TABLE ? byPass[0].map((_, k) => k) : [];
+    const passes = byPass[0].length <= MAX_PASSES_IN_TABLE ? byPass[0].map((_, k) => k) : [];
     const sum = (row) => row.reduce((a, b) => a + b, 0);
-    head.append(rowOf(["population", "all", ...passes.map((k) => `t ${k + 1}`)], "th"));
+    head.append(tableRow(["population", "total", ...passes.map((k) => `t ${k + 1}`)], "th"));
     this.trace.populations.forEach(({ name }, p) =>
-      body.append(rowOf([name, sum(byPass[p]), ...passes.map((k) => byPass[p][k])], "td")),
+      body.append(tableRow([name, sum(byPass[p]), ...passes.map((k) => byPass[p][k])], "td")),
     );
   }
 
-  _trouble(message) {
-    const trouble = this._find(".trouble");
-    trouble.hidden = !message;
-    trouble.textContent = message;
+  _showError(message) {
+    const error = this._find(".error");
+    error.hidden = !message;
+    error.textContent = message;
   }
 }
 
 function ruleText(rule, about) {
   if (rule === "quiet") return "when quiet";
-  const text = shortRule(rule);
-  return rule === about.chosen_until ? `chosen: ${text}` : text; // on validation samples
+  const text = shortenRule(rule);
+  // The training chose this rule on validation samples.
+  return rule === about.chosen_until ? `chosen: ${text}` : text;
 }

@@ -1,13 +1,13 @@
-// The drawing pad: mouse, finger and pen, or keys.
+// The drawing pad, for mouse, touch, pen and keyboard.
 
-import { inks, prepared } from "./canvas.js";
+import { colors, prepareCanvas } from "./canvas.js";
 
-const PEN = 0.085; // of the pad's side
-const STRIDE = 0.05; // of the pad's side, for a key
+const PEN_WIDTH = 0.085; // fraction of the pad's width
+const KEY_STEP = 0.05; // fraction of the pad's width that the cursor moves for each key press
 
 /**
- * Dispatches "stroke" when one has ended, and "draw" while one grows.
- * `strokes` are lists of [x, y] from 0 to 1.
+ * Dispatches "stroke" when a stroke has ended, and "draw" while one grows.
+ * `strokes` are lists of points [x, y] from 0 to 1.
  */
 export class Pad extends EventTarget {
   constructor(canvas, hint) {
@@ -15,9 +15,9 @@ export class Pad extends EventTarget {
     this.strokes = [];
     this._canvas = canvas;
     this._hint = hint;
-    this._drawing = null; // the stroke that grows
-    this._pointer = null; // that draws it; another finger does not
-    this._cursor = null; // of the keys: [x, y]
+    this._drawing = null; // the stroke that is being drawn
+    this._pointer = null; // the pointer that draws it; others, such as a second finger, do not
+    this._cursor = null; // the keyboard cursor [x, y], or null if the keyboard is not used
     canvas.addEventListener("pointerdown", (event) => this._down(event));
     canvas.addEventListener("pointermove", (event) => this._move(event));
     canvas.addEventListener("pointerup", (event) => this._up(event));
@@ -35,10 +35,10 @@ export class Pad extends EventTarget {
   }
 
   paint() {
-    const { context, width, height } = prepared(this._canvas);
+    const { context, width, height } = prepareCanvas(this._canvas);
     if (!width) return;
-    const ink = inks();
-    Object.assign(context, { lineWidth: PEN * width, lineCap: "round", lineJoin: "round" });
+    const ink = colors();
+    Object.assign(context, { lineWidth: PEN_WIDTH * width, lineCap: "round", lineJoin: "round" });
     context.strokeStyle = ink.ink;
     for (const stroke of this.strokes) {
       context.beginPath();
@@ -64,10 +64,10 @@ export class Pad extends EventTarget {
 
   _at(event) {
     const box = this._canvas.getBoundingClientRect();
-    const inside = (value) => Math.min(1, Math.max(0, value));
+    const clamp = (value) => Math.min(1, Math.max(0, value));
     return [
-      inside((event.clientX - box.left) / box.width),
-      inside((event.clientY - box.top) / box.height),
+      clamp((event.clientX - box.left) / box.width),
+      clamp((event.clientY - box.top) / box.height),
     ];
   }
 
@@ -81,10 +81,10 @@ export class Pad extends EventTarget {
 
   _move(event) {
     if (!this._drawing || event.pointerId !== this._pointer) return;
-    // A fast pen has several positions in one event; its strokes are rounder for them.
+    // One event may stand for several positions. Using them all keeps fast strokes round.
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) this._drawing.push(this._at(each));
-    this._grown();
+    this._grow();
   }
 
   _up(event) {
@@ -94,10 +94,10 @@ export class Pad extends EventTarget {
   _begin(point) {
     this._drawing = [point];
     this.strokes.push(this._drawing);
-    this._grown();
+    this._grow();
   }
 
-  _grown() {
+  _grow() {
     this.paint();
     this.dispatchEvent(new Event("draw"));
   }
@@ -131,11 +131,11 @@ export class Pad extends EventTarget {
       else this._begin([...this._cursor]);
       return;
     }
-    const inside = (value) => Math.min(0.95, Math.max(0.05, value));
-    this._cursor = [inside(this._cursor[0] + dx * STRIDE), inside(this._cursor[1] + dy * STRIDE)];
+    const clamp = (value) => Math.min(0.95, Math.max(0.05, value));
+    this._cursor = [clamp(this._cursor[0] + dx * KEY_STEP), clamp(this._cursor[1] + dy * KEY_STEP)];
     if (this._drawing) {
       this._drawing.push([...this._cursor]);
-      this._grown();
+      this._grow();
     } else {
       this.paint();
     }

@@ -1,8 +1,8 @@
-// Where all lanes stand in time, and how time goes by.
+// The playback position that all lanes share.
 
-const isStill = matchMedia("(prefers-reduced-motion: reduce)");
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Dispatches "change" whenever something of it has changed. */
+/** Dispatches "change" when its position, extent or state has changed. */
 export class Player extends EventTarget {
   constructor() {
     super();
@@ -13,9 +13,9 @@ export class Player extends EventTarget {
     this.isPlaying = false;
   }
 
-  /** A new sample: from the start, or all of it where nothing shall move by itself. */
+  /** Play from the start, or go to the end if the user prefers reduced motion. */
   restart() {
-    if (isStill.matches) this.seek(this.extent);
+    if (reducedMotion.matches) this.seek(this.extent);
     else {
       this.position = 0;
       this.play();
@@ -41,8 +41,8 @@ export class Player extends EventTarget {
     if (this.position >= this.extent) this.position = 0;
     if (!this.isPlaying && this.extent) {
       this.isPlaying = true;
-      this._then = null;
-      this._due = 0;
+      this._lastFrame = null;
+      this._elapsed = 0;
       requestAnimationFrame((now) => this._frame(now));
     }
     this._changed();
@@ -53,7 +53,7 @@ export class Player extends EventTarget {
     this._changed();
   }
 
-  /** How long the longest lane takes; who stood at the end stays there. */
+  /** Set the length of the longest lane. A position at the end stays at the end. */
   setExtent(extent) {
     const wasAtEnd = this.position >= this.extent && this.extent > 0;
     this.extent = extent;
@@ -63,16 +63,16 @@ export class Player extends EventTarget {
 
   _frame(now) {
     if (!this.isPlaying) return;
-    this._due += ((now - (this._then ?? now)) * this.perSecond) / 1000;
-    this._then = now;
-    const whole = Math.floor(this._due);
-    if (whole) {
-      this._due -= whole;
-      this.position = Math.min(this.extent, this.position + whole);
+    this._elapsed += ((now - (this._lastFrame ?? now)) * this.perSecond) / 1000;
+    this._lastFrame = now;
+    const steps = Math.floor(this._elapsed);
+    if (steps) {
+      this._elapsed -= steps;
+      this.position = Math.min(this.extent, this.position + steps);
       this.isPlaying = this.position < this.extent;
       this._changed();
     }
-    if (this.isPlaying) requestAnimationFrame((then) => this._frame(then));
+    if (this.isPlaying) requestAnimationFrame((next) => this._frame(next));
   }
 
   _changed() {

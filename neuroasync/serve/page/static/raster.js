@@ -1,33 +1,34 @@
-// The spike raster of one lane: time to the right, a row for each neuron.
+// The spike raster of one lane: time runs to the right, and each neuron has a row.
 
-import { inks, prepared } from "./canvas.js";
+import { colors, prepareCanvas } from "./canvas.js";
 
-const LEAST_SLOT = 3; // px that a round or step is wide, at least: else the raster scrolls
-const FEWEST_SLOTS = 16;
-const MARGIN = 0.5; // slots, for marks that stand on the border
-const LOOKAHEAD = 0.15; // of the window stays free ahead of the playhead
+// A slot is the width of one round or step. If all slots do not fit, the raster scrolls.
+const MIN_SLOT_PX = 3;
+const MIN_SLOTS = 16;
+const MARGIN_SLOTS = 0.5; // space for marks at the border
+const LOOKAHEAD = 0.15; // fraction of the width that stays free ahead of the playhead
 
-/** The time [from, to] that is shown, for a plot `width` px wide. */
-export function windowOf(width, extent, position) {
-  const slots = Math.max(FEWEST_SLOTS, Math.min(extent, Math.floor(width / LEAST_SLOT)));
+/** Return the range of time that a plot of `width` px shows. */
+export function visibleRange(width, extent, position) {
+  const slots = Math.max(MIN_SLOTS, Math.min(extent, Math.floor(width / MIN_SLOT_PX)));
   const ahead = Math.ceil(slots * LOOKAHEAD);
   const from = Math.max(0, Math.min(position + ahead - slots, extent - slots));
-  return { from: from - MARGIN, to: from + slots + MARGIN };
+  return { from: from - MARGIN_SLOTS, to: from + slots + MARGIN_SLOTS };
 }
 
 /**
- * Draw what had happened by `position`.
+ * Draw everything up to `view.position`.
  *
- * `rows` are those of the plot: {kind: "head" | "input" | "population" | "output" | "axis", top,
+ * `rows` are the rows of the plot: {kind: "head" | "input" | "population" | "output" | "axis", top,
  * height, size, p}. `view` is {unit, position, extent}.
  */
 export function drawRaster(canvas, trace, rows, view) {
-  const { context, width, height } = prepared(canvas);
+  const { context, width, height } = prepareCanvas(canvas);
   if (!width || !trace) return;
-  // A lane that is over stays where its decision can be seen.
+  // A lane that has ended does not scroll further, so that its decision stays visible.
   const position = Math.min(view.position, trace.total(view.unit));
-  const { from, to } = windowOf(width, view.extent, position);
-  const ink = inks();
+  const { from, to } = visibleRange(width, view.extent, position);
+  const ink = colors();
   const x = (place) => ((place - from) / (to - from)) * width;
   const plot = { context, width, height, ink, x, rows, from, to, trace, ...view };
   plot.last = trace.momentAt(view.unit, view.position);
@@ -41,7 +42,7 @@ export function drawRaster(canvas, trace, rows, view) {
   drawAxis(plot);
 }
 
-/** Forward steps that take several rounds are shaded, also while they last: so long all wait. */
+/** Shade forward steps that take several rounds, also while they last. */
 function drawSteps({ context, ink, x, trace, unit, position, last, rows, from, to }) {
   if (unit !== "rounds") return;
   const { rounds, step } = trace.moments;
@@ -60,10 +61,10 @@ function drawRows({ context, ink, width, rows }) {
   for (const row of rows.slice(1)) context.fillRect(0, Math.round(row.top), width, 1);
 }
 
-/** A line where a timestep begins, and its number where there is room. */
+/** Draw a line at the start of each timestep, with its number if there is space. */
 function drawPasses({ context, ink, x, rows, trace, unit, last, from, to }) {
   const [top, bottom] = [rows[0].height, rows.at(-1).top];
-  let free = -Infinity;
+  let labelEnd = -Infinity;
   context.textBaseline = "alphabetic";
   trace.passStarts.forEach((m, pass) => {
     const place = trace.moments[unit][m];
@@ -71,10 +72,10 @@ function drawPasses({ context, ink, x, rows, trace, unit, last, from, to }) {
     context.fillStyle = ink.line;
     context.fillRect(Math.round(x(place)), top, 1, bottom - top);
     const label = `${pass + 1}`;
-    if (x(place) < free) return;
+    if (x(place) < labelEnd) return;
     context.fillStyle = ink.muted;
     context.fillText(label, x(place) + 2, top - 4);
-    free = x(place) + context.measureText(label).width + 8;
+    labelEnd = x(place) + context.measureText(label).width + 8;
   });
 }
 
@@ -84,21 +85,22 @@ function drawInputs({ context, ink, x, rows, trace, unit, last, from, to }) {
   context.fillStyle = ink.muted;
   trace.inputs.moment.forEach((m, k) => {
     if (m > last) return;
-    const place = trace.placeOf(unit, m);
+    const place = trace.positionOf(unit, m);
     if (place < from || place > to) return;
     const y = row.top + (trace.inputs.index[k] + 0.5) * pitch;
     context.fillRect(x(place) - 0.75, y - 1, 1.5, 2);
   });
 }
 
-/** Dots for hidden spikes, diamonds for votes; those of this very moment are larger. */
+/** Draw dots for hidden spikes and diamonds for votes. Those at the playhead are larger. */
 function drawSpikes({ context, ink, x, rows, trace, unit, last, position, from, to }) {
-  const of = new Map(rows.filter(({ p }) => p !== undefined).map((row) => [row.p, row]));
+  const populationRows = rows.filter(({ p }) => p !== undefined);
+  const rowByPopulation = new Map(populationRows.map((row) => [row.p, row]));
   const { moment, population, neuron } = trace.spikes;
   for (let k = 0; k < moment.length && moment[k] <= last; k++) {
-    const place = trace.placeOf(unit, moment[k]);
+    const place = trace.positionOf(unit, moment[k]);
     if (place < from || place > to) continue;
-    const row = of.get(population[k]);
+    const row = rowByPopulation.get(population[k]);
     const y = row.top + ((neuron[k] + 0.5) * row.height) / row.size;
     const isNow = trace.moments[unit][moment[k]] === position;
     if (row.kind === "output") diamond(context, x(place), y, isNow ? 5.5 : 4, ink.accent);
@@ -106,15 +108,15 @@ function drawSpikes({ context, ink, x, rows, trace, unit, last, position, from, 
   }
 }
 
-function dot(context, x, y, radius, colour) {
-  context.fillStyle = colour;
+function dot(context, x, y, radius, color) {
+  context.fillStyle = color;
   context.beginPath();
   context.arc(x, y, radius, 0, 2 * Math.PI);
   context.fill();
 }
 
-function diamond(context, x, y, radius, colour) {
-  context.fillStyle = colour;
+function diamond(context, x, y, radius, color) {
+  context.fillStyle = color;
   context.beginPath();
   context.moveTo(x, y - radius);
   context.lineTo(x + radius, y);
@@ -133,13 +135,13 @@ function drawAxis({ context, ink, x, width, rows, from, to }) {
   for (let tick = Math.max(0, Math.ceil(from / every)) * every; tick <= to; tick += every) {
     context.fillRect(Math.round(x(tick)), top, 1, 4);
     const label = tick.toLocaleString("en");
-    const wide = context.measureText(label).width;
-    const left = Math.min(Math.max(x(tick) - wide / 2, 0), width - wide);
+    const labelWidth = context.measureText(label).width;
+    const left = Math.min(Math.max(x(tick) - labelWidth / 2, 0), width - labelWidth);
     context.fillText(label, left, top + 6);
   }
 }
 
-/** Where time stands; and where the decision fell, once it has. */
+/** Draw the playhead, or a flag at the decision once it has been reached. */
 function drawNow({ context, ink, x, width, rows, trace, unit, position, last }) {
   const [top, bottom] = [rows[0].height, rows.at(-1).top];
   const total = trace.total(unit);
@@ -148,13 +150,13 @@ function drawNow({ context, ink, x, width, rows, trace, unit, position, last }) 
   const at = Math.min(x(isOver ? total : position), width - 2);
   context.fillRect(Math.round(at) - 1, top, 2, bottom - top + 4);
   if (!isOver) return;
-  // A flag, so that nobody has to tell the line by its colour.
+  // The flag has a text, so that the meaning of the line does not depend on its color.
   const label = trace.decision.stopped ? "decided" : "quiet";
   const { font } = context;
   context.font = `600 ${font}`;
-  const wide = context.measureText(label).width + 8;
-  const left = at + wide > width ? at - wide : at;
-  context.fillRect(left, top - 16, wide, 15);
+  const labelWidth = context.measureText(label).width + 8;
+  const left = at + labelWidth > width ? at - labelWidth : at;
+  context.fillRect(left, top - 16, labelWidth, 15);
   context.fillStyle = ink.paper;
   context.textBaseline = "alphabetic";
   context.fillText(label, left + 4, top - 5);

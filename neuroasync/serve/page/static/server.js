@@ -1,24 +1,24 @@
-// What the page asks of its server.
+// Requests to the server of the page.
 
 export class ServerError extends Error {}
 
 const token = new URLSearchParams(location.search).get("token");
 
 export function fetchAbout() {
-  return ask("about");
+  return request("about");
 }
 
-/** The trace of a sample; `signal` gives it up. */
-export function fetchTrace(question, signal) {
-  return ask("trace", {
+/** Fetch the trace of a sample. `signal` aborts the request. */
+export function fetchTrace(sample, signal) {
+  return request("trace", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(question),
+    body: JSON.stringify(sample),
     signal,
   });
 }
 
-async function ask(path, options = {}) {
+async function request(path, options = {}) {
   const headers = { ...options.headers };
   if (token !== null) headers.Authorization = `Bearer ${token}`;
   let response;
@@ -26,15 +26,17 @@ async function ask(path, options = {}) {
     response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ServerError("The server does not answer. Is it still running?");
+    throw new ServerError("The server does not respond. Is it still running?");
   }
-  let answer;
+  let body;
   try {
-    answer = await response.json();
+    body = await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ServerError(`The server answered ${response.status}, and not in JSON.`);
+    throw new ServerError(`The server responded with status ${response.status} and without JSON.`);
   }
-  if (!response.ok) throw new ServerError(answer.error ?? `The server answered ${response.status}.`);
-  return answer;
+  if (!response.ok) {
+    throw new ServerError(body.error ?? `The server responded with status ${response.status}.`);
+  }
+  return body;
 }

@@ -1,27 +1,28 @@
-// One run as the server tells it, asked by position: how many rounds or steps have gone by.
+// A run, as returned by the server, with lookup by position in rounds or forward steps.
 
 export class Trace {
-  constructor(told, about) {
-    this.told = told;
-    this.decision = told.decision;
-    this.run = told.run;
-    this.moments = told.moments;
-    this.spikes = told.spikes;
-    this.inputs = told.inputs;
-    this.populations = told.populations;
+  constructor(response, about) {
+    this.events = response.events;
+    this.decision = response.decision;
+    this.run = response.run;
+    this.moments = response.moments;
+    this.spikes = response.spikes;
+    this.inputs = response.inputs;
+    this.populations = response.populations;
     this.output = this.populations.findIndex(({ name }) => name === about.output);
     this.length = this.moments.pass.length;
     this.passStarts = this.moments.step.flatMap((step, m) => (step === 0 ? [m] : []));
-    this._spikesOf = this._running(this.spikes, (s) => s.population, this.populations.length);
-    this._inputsOf = this._running(this.inputs, () => null, 1);
+    const populations = this.populations.length;
+    this._spikesOf = this._cumulativeCounts(this.spikes, (s) => s.population, populations);
+    this._inputsOf = this._cumulativeCounts(this.inputs, () => null, 1);
   }
 
-  /** What the whole run took, in rounds or steps. */
+  /** Return the length of the whole run, in rounds or steps. */
   total(unit) {
     return this.length ? this.moments[unit][this.length - 1] : 0;
   }
 
-  /** The last moment by which no more than `position` has gone by; -1 if there is none. */
+  /** Return the last moment at or before `position`, or -1 if there is none. */
   momentAt(unit, position) {
     let [low, high] = [-1, this.length - 1];
     while (low < high) {
@@ -32,8 +33,8 @@ export class Trace {
     return low;
   }
 
-  /** Where on the axis a moment stands: a step in the middle of its last slot, input between two. */
-  placeOf(unit, moment) {
+  /** Return the position of a moment on the axis. A step is in the middle of its last slot. */
+  positionOf(unit, moment) {
     return this.moments[unit][moment] - (this.moments.step[moment] ? 0.5 : 0);
   }
 
@@ -41,12 +42,12 @@ export class Trace {
     return position >= this.total(unit);
   }
 
-  /** Spikes of population `p` up to a moment. */
+  /** Return the number of spikes of population `p` up to a moment. */
   spikesUpTo(moment, p) {
     return moment < 0 ? 0 : this._spikesOf[p][moment];
   }
 
-  /** Input events delivered up to a moment. */
+  /** Return the number of input events delivered up to a moment. */
   inputsUpTo(moment) {
     return moment < 0 ? 0 : this._inputsOf[0][moment];
   }
@@ -59,7 +60,7 @@ export class Trace {
     return moment < 0 ? -1 : this.moments.leader[moment];
   }
 
-  /** Spikes of each population in each pass: rows of columns. */
+  /** Return the number of spikes for each population (row) and pass (column). */
   byPass() {
     const rows = this.populations.map(() => new Array(this.passStarts.length).fill(0));
     const { population, pass } = this.spikes;
@@ -67,9 +68,9 @@ export class Trace {
     return rows;
   }
 
-  _running(columns, rowOf, rows) {
+  _cumulativeCounts(columns, tableRow, rows) {
     const counts = Array.from({ length: rows }, () => new Array(this.length).fill(0));
-    const row = rowOf(columns);
+    const row = tableRow(columns);
     columns.moment.forEach((m, k) => (counts[row ? row[k] : 0][m] += columns.count?.[k] ?? 1));
     for (const each of counts) for (let m = 1; m < each.length; m++) each[m] += each[m - 1];
     return counts;

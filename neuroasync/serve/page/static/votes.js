@@ -1,33 +1,35 @@
-// The votes of one lane, class by class: names left of the raster, counts and bars right of it.
+// The votes of one lane: class names left of the raster, counts and bars right of it.
 
-import { made } from "./dom.js";
+import { createElement } from "./dom.js";
 
 export class Votes {
   constructor({ classes, output }) {
     this._items = classes.map((name) => {
-      const item = made("li", "", "");
-      const scale = made("span", "scale", "");
-      scale.append(made("span", "bar none", ""), made("span", "lead", ""));
-      item.append(made("span", "visually-hidden", `${name}:`), made("span", "value", "0"), scale);
+      const item = createElement("li", "", "");
+      const scale = createElement("span", "scale", "");
+      scale.append(createElement("span", "bar none", ""), createElement("span", "lead", ""));
+      const label = createElement("span", "visually-hidden", `${name}:`);
+      item.append(label, createElement("span", "value", "0"), scale);
       return item;
     });
-    this._names = classes.map((name) => made("li", "", name));
-    this.names = made("ul", "names", "");
-    this.names.setAttribute("aria-hidden", "true"); // the list of votes names them, too
+    this._names = classes.map((name) => createElement("li", "", name));
+    this.names = createElement("ul", "names", "");
+    this.names.setAttribute("aria-hidden", "true"); // the list of votes has the names, too
     this.names.append(...this._names);
-    this.list = made("ol", "votes", "");
+    this.list = createElement("ol", "votes", "");
     this.list.setAttribute("aria-label", `Votes so far (${output})`);
     this.list.append(...this._items);
   }
 
-  /** Show the votes of a moment; the widest bar is what the class with most will come to. */
+  /** Show the votes at a moment. The widest bar stands for the maximum at the end of the run. */
   show(trace, moment) {
     const leader = trace ? trace.leaderAt(moment) : -1;
     const votes = trace ? trace.votesAt(moment) : this._items.map(() => 0);
-    const most = Math.max(1, ...(trace ? trace.decision.votes : []));
+    const maximum = Math.max(1, ...(trace ? trace.decision.votes : []));
     this._items.forEach((item, c) => {
-      const [bar, value, lead] = [".bar", ".value", ".lead"].map((of) => item.querySelector(of));
-      bar.style.setProperty("--share", votes[c] / most);
+      const find = (selector) => item.querySelector(selector);
+      const [bar, value, lead] = [".bar", ".value", ".lead"].map(find);
+      bar.style.setProperty("--share", votes[c] / maximum);
       bar.classList.toggle("none", votes[c] === 0);
       value.textContent = votes[c];
       lead.textContent = c === leader ? "leads" : "";
