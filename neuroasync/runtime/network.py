@@ -1,10 +1,9 @@
-"""A loaded network in an event loop."""
+"""A loaded network that runs in an event loop."""
 
-from __future__ import annotations  # signatures that help() shows as they are written
+from __future__ import annotations  # help() then shows signatures as they are written
 
 import asyncio
 import os
-import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final, Self, Unpack
@@ -12,22 +11,23 @@ from typing import Final, Self, Unpack
 from neuroasync import limits
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.engine.run_settings import RunOptions, check_seed
+from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_seed
 from neuroasync.core.events.spike_train import Events, SpikeTrain
-from neuroasync.core.formats.bundle import read_bundle
+from neuroasync.core.formats.bundle import Bundle, read_bundle
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.runtime.batch.decide_all import (
     Samples,
-    checked,
-    decide_beside_the_loop,
+    check_samples,
     decide_in_turn,
-    recorders,
+    sample_recorders,
 )
 from neuroasync.runtime.batch.job import BatchJob
-from neuroasync.runtime.clock import Clock
+from neuroasync.runtime.clock import Clock, VirtualClock, check_clock
+from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
-from neuroasync.runtime.populations.coroutine import PopulationCoroutine
+from neuroasync.runtime.option_resolver import OptionResolver
+from neuroasync.runtime.populations.coroutine import PopulationCoroutine, check_populations
 from neuroasync.runtime.session import Session
 from neuroasync.runtime.tap import Tap
 from neuroasync.runtime.time_slice import TimeSlice
@@ -37,37 +37,56 @@ __all__ = ["Network"]
 _MAX_WORKERS: Final = 64
 
 
-class Network(NetworkLifecycle):
+class Network:
     """A trained network, to be used inside ``async with``.
 
-    Weights are shared by all sessions; each session has the state of its own stream. Leaving
-    the block closes the sessions and leaves no task behind.
+    All sessions share the weights, and each session has a state of its own. Leaving the block
+    closes the sessions and leaves no task behind.
 
     Args:
-        bundle: the network, and the order it was trained for, which is the default here.
-        populations: coroutines of your own, by the name of the population they stand in for. What
-            the bundle was calibrated to, ``confidence(p)``, does not hold with them.
-        seed: default seed of the order keys, 64 bits.
-        clock: what the passes of streams go by, and ``report_timeout_s``: a
-            :class:`~neuroasync.RealTimeClock`, for one. If None, a
-            :class:`~neuroasync.VirtualClock`, by which passes take place as soon as they can, and
-            patience is wall time.
-        report_timeout_s: how long a population of yours may take to report on a group, s,
-        before its
-            decision fails with an error that says what it waits for; None: for ever.
-        **options: how to run by default; see :class:`RunOptions`.
+        bundle: the network, and the order it was trained with, which is the default order.
+        populations: custom coroutines, by the name of the population that they replace. A stop
+            rule ``confidence(p)`` cannot be used with them.
+        seed: default seed of the order keys, an unsigned 64-bit integer.
+        clock: the clock that paces streams and measures ``report_timeout_s``, such as a
+            :class:`~neuroasync.RealTimeClock`. The default is a :class:`~neuroasync.VirtualClock`:
+            passes run as soon as they can, and the timeout is measured in wall time.
+        report_timeout_s: how long a custom population may take to report on a group, s, before
+            the decision fails with an error that says where it waits. None means no limit.
+        **options: default options of all calls; see :class:`RunOptions`.
 
     Raises:
-        TypeError: ``bundle`` is none, or ``populations`` are no coroutine functions by name.
-        ModelError: ``populations`` names one that the network does not have.
-        PolicyError, StopRuleError, ValueError: an option is not valid.
+        TypeError: an argument has the wrong type, or an option does not exist.
+        ModelError: ``populations`` has the name of a population that does not exist.
+        PolicyError, StopRuleError, ValueError: an option is invalid.
 
     Attributes:
         bundle: the network.
-        clock: what the passes of streams go by.
+        clock: the clock that paces streams.
         seed: default seed of the order keys.
-        settings: how to run by default.
     """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        populations: Mapping[str, PopulationCoroutine] | None = None,
+        seed: int = 0,
+        clock: Clock | None = None,
+        report_timeout_s: float | None = limits.REPORT_TIMEOUT_S,
+        **options: Unpack[RunOptions],
+    ) -> None:
+        if not isinstance(bundle, Bundle):
+            raise TypeError(
+                f"`bundle` must be a Bundle, got {type(bundle).__name__}; Network.load(path) "
+                "reads one"
+            )
+        self.bundle = bundle
+        self.seed = check_seed(seed)
+        self.clock: Clock = VirtualClock() if clock is None else check_clock(clock)
+        custom = check_populations(bundle.model, {} if populations is None else populations)
+        self._lifecycle = NetworkLifecycle(bundle, custom, self.clock, report_timeout_s)
+        self._resolver = OptionResolver(bundle, options, custom)
 
     @classmethod
     def load(
@@ -81,7 +100,7 @@ class Network(NetworkLifecycle):
         report_timeout_s: float | None = limits.REPORT_TIMEOUT_S,
         **options: Unpack[RunOptions],
     ) -> Self:
-        """A network from a bundle's path or bytes.
+        """Load a network from the path or the bytes of a bundle.
 
         Raises:
             BundleError: the bundle cannot be read; see :func:`neuroasync.read_bundle`.
@@ -96,6 +115,36 @@ class Network(NetworkLifecycle):
             **options,
         )
 
+    @property
+    def settings(self) -> RunSettings:
+        """The settings of a call without options."""
+        return self._resolver.defaults
+
+    @property
+    def counts(self) -> Counts:
+        """The sums of all sessions' counts so far; each ``decide`` counts as a session."""
+        return self._lifecycle.counts
+
+    @property
+    def open_sessions(self) -> int:
+        """The number of open sessions, including one for each ``decide`` that is running."""
+        return self._lifecycle.open_sessions
+
+    async def __aenter__(self) -> Self:
+        """Open the network in the running event loop. Kernels are loaded in a thread.
+
+        Cancellation: safe; the network is not open.
+
+        Raises:
+            RuntimeError: the network is already open.
+        """
+        await self._lifecycle.open(self._resolver.plan(self.settings))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all sessions and taps, and wait until no task and no thread is left."""
+        await self._lifecycle.close()
+
     async def decide(
         self,
         events: Events,
@@ -105,32 +154,42 @@ class Network(NetworkLifecycle):
         recorder: Recorder | None = None,
         **options: Unpack[RunOptions],
     ) -> Decision:
-        """Decide on one sample, from rest. Any number of decisions may run side by side.
+        """Decide one sample, from rest. Any number of decisions may run concurrently.
 
-        Cancellation: safe at every ``await``; the network is as before.
+        Cancellation: safe at every ``await``; the network is unchanged.
 
         Args:
             events: a spike train, or its (t_us, index).
-            seed: of this sample's order keys; the network's if None. For sample number i of a
-                data set use ``sample_seed(seed, i)``.
-            duration_us: length of the sample; without, it ends with its last event.
-            recorder: writes down every spike.
-            **options: how to run, where other than the network; see :class:`RunOptions`.
+            seed: seed for this sample's order keys. Defaults to the network's seed. Use
+                ``sample_seed(seed, i)`` for sample number i of a data set.
+            duration_us: length of the sample, µs. If None, it ends with its last event.
+            recorder: records every spike.
+            **options: options that differ from the network's; see :class:`RunOptions`.
 
         Raises:
             SpikeFileError: the events are not valid for this network.
-            ForwardStepLimitError: a pass did not end.
-            PopulationError: a population of yours failed.
-            PolicyError, StopRuleError: a policy or stop rule of yours answered nonsense. What it
-                raises comes out as it is.
-            ClosedError: outside the network's ``async with`` block.
+            ValueError: an option is invalid, or an event comes at or after ``duration_us``.
+            ForwardStepLimitError: a pass exceeded ``max_forward_steps``.
+            LimitError: the sample has too many events or passes.
+            PopulationError: a custom population failed.
+            PolicyError, StopRuleError: an option is invalid, or a custom policy or stop rule
+                returned an invalid value. An exception it raises is passed on unchanged.
+            ClosedError: the network is not open.
         """
         seed = self.seed if seed is None else check_seed(seed)
-        self._running()
-        if (turns := TimeSlice.of_running_loop()).must_wait():  # making a session takes time, too
-            await turns.wait_turn()
-        async with self._open_session(seed, True, recorder, options) as session:
-            return await session.decide(events, duration_us=duration_us)
+        self._lifecycle.check_open()
+        # Opening a session takes time as well, so it must not begin in an exhausted time slice.
+        if (time_slice := TimeSlice.of_running_loop()).must_wait():
+            await time_slice.wait_turn()
+        plan = self._resolver.plan(self._resolver.resolve(options))
+        runner = self._lifecycle.open_runner(plan, lambda _: seed, recorder)
+        try:
+            train, end_us = runner.check_events(events, duration_us)
+            runner.accept(train)
+            await runner.run_until(end_us)
+            return runner.finish(duration_us)
+        finally:
+            runner.close()
 
     async def decide_all(
         self,
@@ -144,47 +203,47 @@ class Network(NetworkLifecycle):
         on_decision: Callable[[int], None] | None = None,
         **options: Unpack[RunOptions],
     ) -> list[Decision]:
-        """Decide on each sample of a data set, from rest, on all cores.
+        """Decide each sample of a data set, from rest, on all cores.
 
-        Threads run the compiled engine beside the event loop, which goes on. Where that does
-        not apply (``engine="coroutines"``, a tap, or a policy, stop rule or population of your
-        own), the samples are decided on one after the other, in the loop. The decisions are the
-        same whatever the number of workers.
+        Threads run the compiled engine beside the event loop, which stays responsive. Where the
+        compiled engine does not apply (``engine="coroutines"``, an open tap, or a custom policy,
+        stop rule or population), the samples are decided one after the other in the event loop.
+        The decisions do not depend on the number of workers.
 
-        Cancellation: safe; the threads end within some 10 ms.
+        Cancellation: safe; the threads end within about 10 ms.
 
         Args:
             samples: the data set.
-            seed: sample number i runs with ``sample_seed(seed, i)``; the network's if None.
+            seed: seed of the data set: sample number i runs with ``sample_seed(seed, i)``.
+                Defaults to the network's seed.
             first: number of the first sample.
-            workers: threads; None for as many as there are cores.
-            duration_us: length of each sample; without, it ends with its last event.
-            recorder: writes down every spike, and the labels of ``samples`` as targets.
-            on_decision: called in the loop with the number of decisions made so far.
-                ``wall_s`` of a decision is its share, by cycles, of the time of its chunk.
-            **options: how to run, where other than the network; see :class:`RunOptions`.
+            workers: number of threads. Defaults to the number of cores.
+            duration_us: length of each sample, µs. If None, a sample ends with its last event.
+            recorder: records every spike, and the labels of ``samples`` as targets.
+            on_decision: called in the event loop with the number of decisions so far.
+            **options: options that differ from the network's; see :class:`RunOptions`.
+
+        Returns:
+            The decisions, in the order of the samples. With threads, ``wall_s`` is a share of the
+            time that a batch of samples took, in proportion to the CPU cycles of the sample.
 
         Raises:
             ValueError: an argument is out of range, or an event comes at or after
                 ``duration_us``.
-            SpikeFileError: events of a sample are not valid for this network.
-            ForwardStepLimitError, LimitError: a pass or sample did not end.
-            ClosedError: outside the network's ``async with`` block.
+            SpikeFileError: ``samples`` is no data set, or events are not valid for this network.
+            ForwardStepLimitError, LimitError: a sample exceeded a limit.
+            ClosedError: the network is not open, or was closed meanwhile.
         """
-        self._running()
-        for name, value, least in (
-            ("workers", 1 if workers is None else workers, 1),
-            ("first", first, 0),
-        ):
-            if type(value) is not int or not least <= value < limits.MAX_TIME_US:
-                raise ValueError(f"{name}: {value!r:.80}, expected an integer from {least}")
+        self._lifecycle.check_open()
+        _check_count("workers", 1 if workers is None else workers, 1)
+        _check_count("first", first, 0)
         if on_decision is not None and not callable(on_decision):
-            raise ValueError(f"on_decision: {on_decision!r:.80}, expected a function")
-        samples = checked(samples)
-        settings = self._settings(options)
-        base, plan = self.seed if seed is None else check_seed(seed), self._plan(settings)
-        recorder_of = None if recorder is None else recorders(recorder, samples, first)
-        if not plan.is_built_in or settings.engine == "coroutines" or self._is_tapped():
+            raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
+        samples = check_samples(samples)
+        settings = self._resolver.resolve(options)
+        base, plan = self.seed if seed is None else check_seed(seed), self._resolver.plan(settings)
+        recorder_of = None if recorder is None else sample_recorders(recorder, samples, first)
+        if not plan.is_built_in or settings.engine == "coroutines" or self._lifecycle.is_tapped:
 
             def decide(number: int, events: SpikeTrain) -> Awaitable[Decision]:
                 return self.decide(
@@ -196,9 +255,11 @@ class Network(NetworkLifecycle):
                 )
 
             return await decide_in_turn(decide, samples, first, on_decision)
-        loop, told = asyncio.get_running_loop(), None
+        callback = None
         if on_decision is not None:
-            told = partial(_tell, loop, on_decision)
+            # The job calls it from its threads; `on_decision` has to run in the event loop.
+            loop = asyncio.get_running_loop()
+            callback = partial(loop.call_soon_threadsafe, on_decision)
         job = BatchJob(
             plan,
             samples,
@@ -208,13 +269,9 @@ class Network(NetworkLifecycle):
             duration_us=duration_us,
             classes=self.bundle.classes,
             recorder_of=recorder_of,
-            on_decision=told,
+            on_decision=callback,
         )
-        self._jobs.add(job)
-        try:
-            return await decide_beside_the_loop(job)
-        finally:
-            self._jobs.discard(job)
+        return await self._lifecycle.run_job(job)
 
     def session(
         self,
@@ -223,40 +280,50 @@ class Network(NetworkLifecycle):
         recorder: Recorder | None = None,
         **options: Unpack[RunOptions],
     ) -> Session:
-        """A session of its own state, to be used inside ``async with``.
+        """Open a session with a state of its own; use it inside ``async with``.
 
         Its sample number i runs with ``sample_seed(seed, i)``.
 
+        Args:
+            seed: seed of the session. Defaults to the network's seed.
+            recorder: records every spike.
+            **options: options that differ from the network's; see :class:`RunOptions`.
+
         Raises:
-            ClosedError: outside the network's ``async with`` block.
+            PolicyError, StopRuleError, ValueError: an option is invalid.
+            ClosedError: the network is not open.
         """
         base = self.seed if seed is None else check_seed(seed)
-        return self._open_session(base, False, recorder, options)
+        self._lifecycle.check_open()
+        plan = self._resolver.plan(self._resolver.resolve(options))
+        runner = self._lifecycle.open_runner(plan, partial(sample_seed, base), recorder)
+        return Session(runner, self.clock)
 
     def recorder(self, **options: Unpack[RunOptions]) -> Recorder:
-        """A recorder for decisions and sessions that run with the same ``options``."""
-        return Recorder(self.bundle, self._settings(options))
+        """Return a recorder for decisions and sessions that run with the same ``options``."""
+        return Recorder(self.bundle, self._resolver.resolve(options))
 
     def tap(self, population: str, capacity: int = limits.MAX_TAP_ITEMS) -> Tap:
-        """What ``population`` fires from now on, in all sessions, as an async iterator.
+        """Return an async iterator over what ``population`` fires from now on, in all sessions.
 
         While a tap is open, passes run in the coroutine engine.
 
         Args:
-            population: its name.
-            capacity: items held for a slow reader, before the oldest are dropped and counted.
+            population: name of the population.
+            capacity: maximum number of items to buffer for a slow reader. When the buffer is
+                full, the oldest item is dropped and counted.
 
         Raises:
             ModelError: there is no such population.
-            ClosedError: outside the network's ``async with`` block.
+            ValueError: ``capacity`` is less than 1.
+            ClosedError: the network is not open.
         """
-        self._running()
+        self._lifecycle.check_open()
         tap = Tap(population, capacity)
-        p = self.bundle.model.index(population)
-        self._taps.setdefault(p, weakref.WeakSet()).add(tap)
+        self._lifecycle.add_tap(tap)
         return tap
 
 
-def _tell(loop: asyncio.AbstractEventLoop, listener: Callable[[int], None], done: int) -> None:
-    """From a thread: call ``listener`` in the loop."""
-    loop.call_soon_threadsafe(listener, done)
+def _check_count(name: str, value: object, minimum: int) -> None:
+    if type(value) is not int or not minimum <= value < limits.MAX_TIME_US:
+        raise ValueError(f"`{name}` must be an integer of at least {minimum}, got {value!r:.80}")

@@ -1,194 +1,188 @@
-"""A network while it is open: its sessions, taps, tasks and threads; not its public face."""
-
-from __future__ import annotations  # signatures that help() shows as they are written
+"""The runtime side of an open network: its tasks, sessions, batch jobs and taps."""
 
 import asyncio
 import logging
 import weakref
-from collections import deque
-from collections.abc import Mapping
-from typing import Final, Self, Unpack
+from collections.abc import Callable, Mapping
 
-from neuroasync import limits
+from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.engine.policies import make_policy
-from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_seed
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.warm_up import warm_up
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError
+from neuroasync.runtime.batch.decide_all import decide_beside_the_loop
 from neuroasync.runtime.batch.job import BatchJob
-from neuroasync.runtime.clock import Clock, RealTimeClock, VirtualClock, check_clock
+from neuroasync.runtime.clock import Clock, RealTimeClock, VirtualClock
 from neuroasync.runtime.counts import Counts
-from neuroasync.runtime.option_resolver import settled
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine
 from neuroasync.runtime.populations.report_timeout import check_report_timeout
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.scheduler import Scheduler
-from neuroasync.runtime.session import Session
 from neuroasync.runtime.tap import Tap
 
 __all__ = ["NetworkLifecycle"]
 
 _log = logging.getLogger("neuroasync.network")
-_MAX_PLANS: Final = 16
 
 
 class NetworkLifecycle:
-    """Opens in an event loop, and leaves nothing behind there. For arguments see ``Network``."""
+    """Everything that a network opens in an event loop, and closes when it is left.
+
+    Args:
+        bundle: the network.
+        custom_populations: coroutines that replace populations, by name.
+        clock: the network's clock. A virtual clock does not time reports; wall time does.
+        report_timeout_s: how long a custom population may take to report, s; None for no limit.
+
+    Raises:
+        ValueError: ``report_timeout_s`` is out of range.
+    """
 
     def __init__(
         self,
         bundle: Bundle,
-        *,
-        populations: Mapping[str, PopulationCoroutine] | None = None,
-        seed: int = 0,
-        clock: Clock | None = None,
-        report_timeout_s: float | None = limits.REPORT_TIMEOUT_S,
-        **options: Unpack[RunOptions],
+        custom_populations: Mapping[str, PopulationCoroutine],
+        clock: Clock,
+        report_timeout_s: float | None,
     ) -> None:
-        if not isinstance(bundle, Bundle):
-            raise TypeError(
-                f"bundle: {type(bundle).__name__}, expected a Bundle; Network.load(path) reads one"
-            )
-        self.bundle = bundle
-        self.seed = check_seed(seed)
-        self.clock: Clock = VirtualClock() if clock is None else check_clock(clock)
-        self._counts = Counts()
-        # By a virtual clock an hour is over at once, and what populations wait for is not.
-        is_virtual = isinstance(self.clock, VirtualClock)
-        self._waits_by: Clock = RealTimeClock() if is_virtual else self.clock
-        self._patience_s = check_report_timeout(report_timeout_s)
-        trained = bundle.policy
-        self._until = options.get("until")
-        default = RunSettings(
-            make_policy(trained.name, trained.noise), trained.group_size, trained.input
-        )
-        self._own = _checked_own(bundle, {} if populations is None else populations)
-        self.settings = settled(bundle, default, options, self._own)
-        self._packed = PackedNetwork(bundle.model, self._own)
-        self._plans: deque[ExecutionPlan] = deque(maxlen=_MAX_PLANS)
+        self._bundle = bundle
+        sizes = [bundle.model.input_size, *(p.size for p in bundle.model.populations)]
+        self._name = "-".join(map(str, sizes))
+        self._custom_populations = custom_populations
+        # Virtual time jumps ahead at once, but a custom population may wait for the real world.
+        self._report_clock = RealTimeClock() if isinstance(clock, VirtualClock) else clock
+        self._report_timeout_s = check_report_timeout(report_timeout_s)
+        self._closed_counts = Counts()
         self._taps: dict[int, weakref.WeakSet[Tap]] = {}
-        self._sessions: set[SampleRunner] = set()
+        self._runners: set[SampleRunner] = set()
         self._jobs: set[BatchJob] = set()
-        self._opened = 0
-        self._on_close = self._close_session  # one for all sessions
-        self._tasks: asyncio.TaskGroup | None = None
+        self._sessions_opened = 0
+        self._on_close = self._remove_runner  # one bound method for all sessions
+        self._task_group: asyncio.TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def counts(self) -> Counts:
-        """What all its sessions have taken, refused and lost so far; ``decide`` uses one, too."""
+        """The sums of all sessions' counts, including closed ones."""
         total = Counts()
-        total.add(self._counts)
-        for session in self._sessions:
-            total.add(session.counts)
+        total.add(self._closed_counts)
+        for runner in self._runners:
+            total.add(runner.counts)
         return total
 
     @property
     def open_sessions(self) -> int:
-        """Sessions that are open, those of a ``decide`` under way included."""
-        return len(self._sessions)
+        """The number of open sessions, including one for each ``decide`` that is running."""
+        return len(self._runners)
 
-    async def __aenter__(self) -> Self:
-        """Open the network in the running event loop, which goes on while kernels are made ready.
+    @property
+    def is_tapped(self) -> bool:
+        """Whether a tap is open."""
+        return any(not tap.is_closed for taps in self._taps.values() for tap in taps)
+
+    async def open(self, plan: ExecutionPlan) -> None:
+        """Load the kernels for ``plan`` in a thread, and open in the running event loop.
 
         Cancellation: safe; the network is not open.
+
+        Raises:
+            RuntimeError: the network is open already.
         """
-        if self._tasks is not None:
-            raise RuntimeError("the network is open already")
-        await asyncio.to_thread(warm_up, self._plan(self.settings))
-        self._tasks = await asyncio.TaskGroup().__aenter__()
+        if self._task_group is not None:
+            raise RuntimeError("the network is already open")
+        await asyncio.to_thread(warm_up, plan)
+        self._task_group = await asyncio.TaskGroup().__aenter__()
         self._loop = asyncio.get_running_loop()
         _log.info("opened: %s", self._name, extra={"network": self._name})
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Close all sessions and taps; wait until no task is left."""
-        tasks = self._running()
-        for session in tuple(self._sessions):
-            session.close()
+    async def close(self) -> None:
+        """Close all sessions and taps, and wait until no task and no thread is left."""
+        task_group = self.check_open()
+        for runner in tuple(self._runners):
+            runner.close()
         for job in self._jobs:
             job.stop()
         for taps in self._taps.values():
             for tap in tuple(taps):
                 tap.close()
         self._taps.clear()
-        self._tasks = self._loop = None
+        self._task_group = self._loop = None
         try:
             for job in tuple(self._jobs):
                 await asyncio.to_thread(job.join)
         finally:
-            # The group's own tasks never fail. What the block raised is not shown to it: it would
-            # come out wrapped in an ExceptionGroup.
-            await tasks.__aexit__(None, None, None)
+            # The group's own tasks never fail. An exception of the `async with` block is not
+            # passed to the group, which would wrap it in an ExceptionGroup.
+            await task_group.__aexit__(None, None, None)
         _log.info("closed: %s, %s", self._name, self.counts, extra={"network": self._name})
 
-    def _open_session(
-        self, seed: int, is_one_sample: bool, recorder: Recorder | None, options: RunOptions
-    ) -> Session:
-        tasks = self._running()
-        settings = self._settings(options)
-        simulator = Simulator(self._plan(settings))
-        scheduler = Scheduler(
-            simulator, self._own, self._taps, tasks, self._opened, self._waits_by, self._patience_s
-        )
-        self._opened += 1
-        session = Session(
-            scheduler, seed, is_one_sample, self.bundle, self.clock, recorder, self._on_close
-        )
-        self._sessions.add(session)
-        return session
+    def check_open(self) -> asyncio.TaskGroup:
+        """Return the task group of the open network.
 
-    @property
-    def _name(self) -> str:
-        sizes = [population.size for population in self.bundle.model.populations]
-        return "-".join(map(str, (self.bundle.model.input_size, *sizes)))
-
-    def _close_session(self, session: SampleRunner) -> None:
-        self._counts.add(session.counts)
-        self._sessions.discard(session)
-
-    def _settings(self, options: RunOptions) -> RunSettings:
-        """How to run with ``options``; the default rule is looked up again: orders differ in it."""
-        if not options:
-            return self.settings
-        if options.get("until") is None:
-            options = {**options, "until": self._until}
-        return settled(self.bundle, self.settings, options, self._own)
-
-    def _is_tapped(self) -> bool:
-        return any(not tap.is_closed for taps in self._taps.values() for tap in taps)
-
-    def _plan(self, settings: RunSettings) -> ExecutionPlan:
-        """What sessions with these settings share; the latest ones are kept."""
-        for plan in self._plans:
-            if plan.run is settings or plan.run == settings:
-                return plan
-        self._plans.append(plan := ExecutionPlan(self._packed, settings))
-        return plan
-
-    def _running(self) -> asyncio.TaskGroup:
-        if self._tasks is None:
+        Raises:
+            ClosedError: the network is not open.
+            RuntimeError: the network is open in another event loop.
+        """
+        if self._task_group is None:
             raise ClosedError("the network is not open; use it inside `async with`")
         if asyncio.get_running_loop() is not self._loop:
-            raise RuntimeError("the network is open in another event loop; open one in each")
-        return self._tasks
+            raise RuntimeError(
+                "the network is open in another event loop; create one network for each loop"
+            )
+        return self._task_group
 
+    def open_runner(
+        self, plan: ExecutionPlan, seed_of: Callable[[int], int], recorder: Recorder | None
+    ) -> SampleRunner:
+        """Open a runner for the samples of one session.
 
-def _checked_own(
-    bundle: Bundle, populations: Mapping[str, PopulationCoroutine]
-) -> dict[str, PopulationCoroutine]:
-    """Populations of the user's, each in the place of one that the network has."""
-    if not isinstance(populations, Mapping):
-        raise TypeError(
-            f"populations: {type(populations).__name__}, expected coroutine functions by the names "
-            "of populations"
+        Args:
+            plan: the execution plan.
+            seed_of: returns the seed of the order keys for a sample number.
+            recorder: records every spike, or None.
+
+        Raises:
+            ClosedError: the network is not open.
+        """
+        task_group = self.check_open()
+        scheduler = Scheduler(
+            Simulator(plan),
+            self._custom_populations,
+            self._taps,
+            task_group,
+            self._sessions_opened,
+            self._report_clock,
+            self._report_timeout_s,
         )
-    for name, own in populations.items():
-        bundle.model.index(name)
-        if not callable(own):
-            raise TypeError(f"populations[{name!r}]: {own!r:.80}, expected a coroutine function")
-    return dict(populations)
+        self._sessions_opened += 1
+        runner = SampleRunner(scheduler, seed_of, self._bundle, recorder, self._on_close)
+        self._runners.add(runner)
+        return runner
+
+    def add_tap(self, tap: Tap) -> None:
+        """Let ``tap`` receive what its population fires, until it is closed or no longer used.
+
+        Raises:
+            ModelError: there is no such population.
+            ClosedError: the network is not open.
+        """
+        self.check_open()
+        p = self._bundle.model.index(tap.population)
+        self._taps.setdefault(p, weakref.WeakSet()).add(tap)
+
+    async def run_job(self, job: BatchJob) -> list[Decision]:
+        """Run ``job`` in threads; closing the network stops it.
+
+        Cancellation: stops the job and waits until its threads have ended, about 10 ms.
+        """
+        self._jobs.add(job)
+        try:
+            return await decide_beside_the_loop(job)
+        finally:
+            self._jobs.discard(job)
+
+    def _remove_runner(self, runner: SampleRunner) -> None:
+        self._closed_counts.add(runner.counts)
+        self._runners.discard(runner)

@@ -1,88 +1,135 @@
-"""``until="confidence(p)"``: the stop rule that a bundle was calibrated to."""
+"""The options of a network: its defaults, ``until="confidence(p)"``, and cached execution plans."""
 
 import math
 import re
+from collections import deque
 from collections.abc import Collection
 from typing import Final
 
-from neuroasync.core.engine.policies import Momentum, custom_policy, policy_name
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.policies import Momentum, make_policy, custom_policy, policy_name
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings
-from neuroasync.core.engine.stop_rules import StopRule, StopRuleLike
+from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.formats.bundle_calibration import Calibration
 from neuroasync.core.formats.bundle_golden import PolicySpec
 from neuroasync.errors import StopRuleError
 
-__all__ = ["settled"]
+__all__ = ["OptionResolver"]
 
-_HOW = "calibrate it by `neuroasync calibrate` or `neuroasync.metrics.calibrate`"
+_MAX_PLANS: Final = 16
+_HINT: Final = "calibrate it with `neuroasync calibrate` or `neuroasync.metrics.calibrate`"
 _OPTIONS: Final = tuple(RunOptions.__annotations__)
 
 
-def settled(
-    bundle: Bundle, settings: RunSettings, options: RunOptions, own: Collection[str]
-) -> RunSettings:
-    """``settings`` with what is in ``options``, ``confidence(p)`` as the rule it stands for.
+class OptionResolver:
+    """Turns the options of a call into run settings, and run settings into execution plans.
 
     Args:
-        bundle: the network.
-        settings: how it is run otherwise.
-        options: what is other than there.
-        own: names of populations that a coroutine of the user's stands in for.
+        bundle: the network. The order it was trained with is the default.
+        options: the network's default options.
+        custom_populations: names of the populations that a custom coroutine replaces.
 
     Raises:
-        StopRuleError: the bundle is not calibrated for that p, under this order, group size and
-            input mode, with its own populations.
-        PolicyError, StopRuleError, ValueError: an option is not valid.
-        TypeError: there is no such option.
+        PolicyError, StopRuleError, ValueError: an option is invalid.
+        TypeError: an option does not exist.
+
+    Attributes:
+        defaults: the settings of a call without options.
     """
-    for name in options:
-        if name not in _OPTIONS:
-            raise TypeError(f"{name!r:.80}: no such option, expected one of {', '.join(_OPTIONS)}")
-    until = options.get("until")
-    if not isinstance(until, str) or not until.startswith("confidence"):
-        return settings.with_changes(**options)
-    others: RunOptions = {**options, "until": None}
-    settings = settings.with_changes(**others)
-    found = _calibration(bundle, settings, until, own)
-    return settings.with_changes(until=StopRule("margin", found.leads))
 
+    def __init__(
+        self, bundle: Bundle, options: RunOptions, custom_populations: Collection[str]
+    ) -> None:
+        self._bundle = bundle
+        self._custom_populations = custom_populations
+        self._default_until = options.get("until")
+        trained = bundle.policy
+        self.defaults = RunSettings(
+            make_policy(trained.name, trained.noise), trained.group_size, trained.input
+        )
+        self.defaults = self._with_options(options)
+        self._packed = PackedNetwork(bundle.model, custom_populations)
+        self._plans: deque[ExecutionPlan] = deque(maxlen=_MAX_PLANS)
 
-def _calibration(
-    bundle: Bundle, settings: RunSettings, until: StopRuleLike, own: Collection[str]
-) -> Calibration:
-    accuracy = _accuracy(str(until))
-    if accuracy is None:
+    def resolve(self, options: RunOptions) -> RunSettings:
+        """Return the settings of a call with ``options``.
+
+        ``confidence(p)`` becomes the stop rule that the bundle was calibrated to.
+
+        Raises:
+            StopRuleError: the bundle is not calibrated for that p with this order, group size and
+                input mode, or custom populations make the calibration invalid.
+            PolicyError, StopRuleError, ValueError: an option is invalid.
+            TypeError: an option does not exist.
+        """
+        if not options:
+            return self.defaults
+        if options.get("until") is None:
+            # A default of confidence(p) stands for another stop rule under another order.
+            options = {**options, "until": self._default_until}
+        return self._with_options(options)
+
+    def plan(self, settings: RunSettings) -> ExecutionPlan:
+        """Return the execution plan for ``settings``; the most recent plans are cached."""
+        for plan in self._plans:
+            if plan.run is settings or plan.run == settings:
+                return plan
+        self._plans.append(plan := ExecutionPlan(self._packed, settings))
+        return plan
+
+    def _with_options(self, options: RunOptions) -> RunSettings:
+        for name in options:
+            if name not in _OPTIONS:
+                raise TypeError(
+                    f"{name!r:.80} is not an option; the options are {', '.join(_OPTIONS)}"
+                )
+        until = options.get("until")
+        if not isinstance(until, str) or not until.startswith("confidence"):
+            return self.defaults.with_changes(**options)
+        other_options: RunOptions = {**options, "until": None}
+        settings = self.defaults.with_changes(**other_options)
+        calibration = self._calibration(settings, until)
+        return settings.with_changes(until=StopRule("margin", calibration.leads))
+
+    def _calibration(self, settings: RunSettings, until: str) -> Calibration:
+        accuracy = _accuracy(until)
+        if accuracy is None:
+            raise StopRuleError(
+                "`until` must be confidence(p) with p between 0 and 1, such as confidence(0.95), "
+                f"got {until!r:.80}"
+            )
+        if self._custom_populations:
+            names = ", ".join(map(repr, self._custom_populations))
+            raise StopRuleError(
+                f"`until` is {until!r}, whose calibration is not valid with custom populations "
+                f"({names:.200}); use margin(..) instead"
+            )
+        calibrations = self._bundle.calibration
+        if not calibrations:
+            raise StopRuleError(f"`until` is {until!r}, but the bundle has no calibration; {_HINT}")
+        spec = _spec(settings)
+        matching = [c for c in calibrations if c.policy == spec]
+        if not matching:
+            available = ", or ".join(dict.fromkeys(_text(c.policy) for c in calibrations))
+            actual = "a custom policy" if spec is None else _text(spec)
+            raise StopRuleError(
+                f"`until` is {until!r}, but the bundle is calibrated for {available:.200}, and "
+                f"this call uses {actual}; {_HINT} for that"
+            )
+        for calibration in matching:
+            if calibration.accuracy == accuracy:
+                return calibration
+        available = ", ".join(f"confidence({c.accuracy})" for c in matching)
         raise StopRuleError(
-            f"until: {until!r:.80}, expected confidence(p) with p between 0 and 1, such as "
-            "confidence(0.95)"
+            f"`until` is {until!r}, but the bundle is calibrated for {available}; {_HINT} for "
+            "other values"
         )
-    if own:
-        raise StopRuleError(
-            f"until: {until!r} holds for the network's own populations; a coroutine of "
-            f"yours stands in for {', '.join(map(repr, own)):.200}. Give margin(..) instead"
-        )
-    if not bundle.calibration:
-        raise StopRuleError(f"until: {until!r} needs a calibration, the bundle has none; {_HOW}")
-    spec = _spec(settings)
-    fit = [c for c in bundle.calibration if c.policy == spec]
-    if not fit:
-        known = ", or ".join(dict.fromkeys(_told(c.policy) for c in bundle.calibration))
-        raise StopRuleError(
-            f"until: {until!r}, the bundle is calibrated for {known:.200}; this runs under "
-            f"{'a policy of your own' if spec is None else _told(spec)}; {_HOW} for that"
-        )
-    for calibration in fit:
-        if calibration.accuracy == accuracy:
-            return calibration
-    known = ", ".join(f"confidence({c.accuracy})" for c in fit)
-    raise StopRuleError(
-        f"until: {until!r}, the bundle is calibrated for {known}; {_HOW} for others"
-    )
 
 
 def _accuracy(until: str) -> float | None:
-    """The p of ``confidence(p)``; None if it is not a number between 0 and 1."""
+    """Return the p of ``confidence(p)``; None if it is not a number between 0 and 1."""
     match = re.fullmatch(r"confidence\(([^()]{1,30})\)", until)
     try:
         accuracy = float(match[1]) if match else math.nan
@@ -92,7 +139,7 @@ def _accuracy(until: str) -> float | None:
 
 
 def _spec(settings: RunSettings) -> PolicySpec | None:
-    """Order, group size and input mode as data; None if the order is the user's own."""
+    """Return order, group size and input mode as data; None if the policy is a custom one."""
     policy = settings.policy
     if custom_policy(policy) is not None:
         return None
@@ -100,6 +147,6 @@ def _spec(settings: RunSettings) -> PolicySpec | None:
     return PolicySpec(policy_name(policy), settings.group_size, settings.input, noise)
 
 
-def _told(policy: PolicySpec) -> str:
+def _text(policy: PolicySpec) -> str:
     noise = f", noise {policy.noise}" if policy.noise else ""
     return f"{policy.name}, F = {policy.group_size}, {policy.input} input{noise}"

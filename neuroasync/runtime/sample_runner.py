@@ -1,321 +1,339 @@
-"""What a session's samples go through: accepted, run, decided, abandoned; not its public face."""
+"""Runs the samples of one session: accepts events, runs passes, makes decisions."""
 
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
-from typing import Final
 
-from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.input_buffer import InputBuffer
 from neuroasync.core.events.spike_train import Events, SpikeTrain, event_count
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.layout import Populations
-from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder
-from neuroasync.errors import ClosedError, LimitError
-from neuroasync.runtime.clock import Clock
+from neuroasync.core.snapshot.session_snapshot import (
+    Snapshot,
+    dump_snapshot,
+    read_snapshot,
+    restore_state,
+)
+from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.populations.report_timeout import StartTask
 from neuroasync.runtime.scheduler import Scheduler
+from neuroasync.runtime.window_gap import run_window_gap
 
-__all__ = ["Exclusive", "SampleRunner"]
+__all__ = ["SampleRunner"]
 
 _log = logging.getLogger("neuroasync.session")
-_SILENT_PASSES: Final = 10_000
-"""Between two windows, before it is looked whether there is anything left to do."""
-_DECAYS: Final = 2_000_000
-"""Of neurons, one after the other, before the event loop runs again: a millisecond or so."""
 
 
 class SampleRunner:
-    """Samples that follow each other, one caller at a time; each from rest, unless windows carry.
+    """The samples of one session, one after the other.
+
+    A runner does not check who calls it: the owner of the sample must not let two of its
+    coroutines overlap, and must call :meth:`abandon` when one was cancelled or failed. A sample
+    starts from rest, unless it continues from the one before
+    (:meth:`Simulator.enable_carry_over`).
 
     Args:
-        scheduler: runs its passes.
-        seed: of its samples.
-        is_one_sample: whether there is one sample, and the seed is its own.
-        bundle: the network's.
-        clock: what the passes of its streams go by.
-        recorder: what writes down every spike, or None.
-        on_close: called once, when it is closed.
+        scheduler: runs the passes.
+        seed_of: returns the seed of the order keys for a sample number.
+        bundle: the network, for class names and the digest in snapshots.
+        recorder: records every spike, or None.
+        on_close: called once, when the runner is closed.
 
     Attributes:
-        counts: what it has taken, refused and lost so far.
+        simulator: the passes of the current sample.
+        counts: the numbers of events and decisions so far.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_bundle",
-        "_clock",
-        "_holder",
-        "_inlet",
-        "_is_busy",
-        "_is_closed",
-        "_is_one_sample",
-        "_on_close",
-        "_recorder",
-        "_sample",
-        "_scheduler",
-        "_seed",
-        "_simulator",
-        "_started",
-        "counts",
-    )
+    __slots__ = ("_buffer", "_bundle", "_on_close", "_recorder", "_sample",
+                 "_scheduler", "_seed_of", "_started_s", "counts", "simulator")  # fmt: skip
 
     def __init__(
         self,
         scheduler: Scheduler,
-        seed: int,
-        is_one_sample: bool,
+        seed_of: Callable[[int], int],
         bundle: Bundle,
-        clock: Clock,
         recorder: Recorder | None,
         on_close: Callable[["SampleRunner"], None],
     ) -> None:
         self._scheduler = scheduler
-        self._simulator = scheduler.simulator
-        plan = self._simulator.plan
-        # With queued input, (time, index) order is of the essence.
-        self._inlet = InputBuffer(
+        self.simulator = scheduler.simulator
+        plan = self.simulator.plan
+        # Queued input is delivered in (time, index) order, so the buffer has to sort it.
+        self._buffer = InputBuffer(
             plan.packed.model, plan.run.input == "queued", recorder is not None
         )
-        self._seed = seed
-        self._is_one_sample = is_one_sample
+        self._seed_of = seed_of
         self._bundle = bundle
-        self._clock = clock
-        self.counts = Counts()
         self._recorder = recorder
         self._on_close = on_close
-        self._is_closed = False
-        self._is_busy = False
+        self.counts = Counts()
+        # The sample that the next decision belongs to. With carry-over it differs from
+        # `self.sample` from a window's decision until the next window begins.
         self._sample = 0
-        self._holder: object | None = None
+        self._started_s: float | None = None
         self._begin()
 
+    @property
+    def sample(self) -> int:
+        """The number of the current sample, from 0."""
+        return self._scheduler.sample
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the stop rule has made a decision that :meth:`finish` has not returned yet."""
+        return self.simulator.is_decided
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether every spike is recorded."""
+        return self._recorder is not None
+
+    @property
+    def start_task(self) -> StartTask:
+        """Starts a task that ends with the session at the latest."""
+        return self._scheduler.start
+
     def close(self) -> None:
-        """End the session; a decision that is under way raises ClosedError."""
-        if not self._is_closed:
-            self._is_closed = True
+        """End the session. A pass that is suspended raises ClosedError."""
+        if not self._scheduler.is_closed:
             self._scheduler.close()
-            _log.debug("closed: %s", self.counts, extra=self._where())
+            _log.debug("closed: %s", self.counts, extra=self._log_fields())
             self._on_close(self)
 
-    def _begin(self) -> None:
-        """Start a sample from rest."""
-        self._simulator.state.keep = self._recorder is not None
-        self._simulator.begin(self._sample_seed())
-        self._scheduler.sample = self._sample
-        self._inlet.begin()
-        self._holder = None
-        self._started: float | None = None
+    def check_open(self) -> None:
+        """Raise ClosedError if the session is closed."""
+        self._scheduler.check_open()
 
-    def _sample_seed(self) -> int:
-        return self._seed if self._is_one_sample else sample_seed(self._seed, self._sample)
+    def check_events(
+        self, events: Events, duration_us: int | None = None
+    ) -> tuple[SpikeTrain, int]:
+        """Validate events that are to be added to the sample. Nothing is accepted yet.
 
-    def _finish(self, duration_us: int | None) -> Decision:
-        """The decision, once all passes have run; the next sample begins, unless windows carry."""
-        decision = self._simulator.decision(self._wall_s(), self._bundle.classes)
+        Rejected events are counted as refused.
+
+        Args:
+            events: a spike train, or its (t_us, index).
+            duration_us: length of the sample, µs; None if it ends with its last event.
+
+        Returns:
+            The events as a spike train, and the virtual time of the last pass, µs, assuming these
+            are the sample's last events (-1: there is no pass).
+
+        Raises:
+            SpikeFileError: the events are not valid for the network, or go back in time.
+            LimitError: too many events wait for one pass, or the sample has too many passes.
+            ValueError: an event comes at or after ``duration_us``.
+        """
+        try:
+            train = self._buffer.checked(events, self.simulator.watermark_us)
+            return train, self._buffer.end_us(duration_us, train)
+        except Exception as error:
+            count = event_count(events)
+            self.counts.refused += count
+            _log.debug("refused %d events: %s", count, error, extra=self._log_fields(refused=count))
+            raise
+
+    def last_pass_us(self, duration_us: int | None) -> int:
+        """Return the virtual time of the sample's last pass, µs; -1 if there is no pass.
+
+        Raises:
+            ValueError: an event came at or after ``duration_us``.
+            LimitError: the sample has too many passes.
+        """
+        return self._buffer.end_us(duration_us)
+
+    def check_advance(self, t_us: int) -> int:
+        """Return the virtual time of the last pass before ``t_us``, µs; -1 if there is none.
+
+        Raises:
+            ValueError: ``t_us`` is before the last event, or later than a sample can last.
+            LimitError: the sample would have too many passes.
+        """
+        return self._buffer.ready_after_advance_us(t_us)
+
+    def accept(self, train: SpikeTrain) -> None:
+        """Add events that :meth:`check_events` has validated."""
+        if self._started_s is None:
+            self._started_s = time.perf_counter()
+        self.counts.events += len(train)
+        self._buffer.accept(train, not self.simulator.is_stopped)
+
+    async def discard(self, count: int) -> None:
+        """Count ``count`` events as accepted that no pass will read. Cancellation: safe."""
+        self.counts.events += count
+        await self._scheduler.yield_if_due()
+
+    async def run_until(self, end_us: int) -> None:
+        """Run every pass at a virtual time up to and including ``end_us``.
+
+        Cancellation: the sample is incomplete; call :meth:`abandon`.
+        """
+        if end_us >= 0 and not self.simulator.is_stopped:
+            buffer = self._buffer
+            consumed = await self._scheduler.run(buffer.t_us, buffer.index, end_us)
+            buffer.drop(buffer.t_us.size if self.simulator.is_stopped else consumed)
+
+    async def run_ready_passes(self) -> None:
+        """Run every pass that has all its events. Cancellation: as :meth:`run_until`."""
+        await self.run_until(self._buffer.ready_until_us())
+
+    async def advance(self, t_us: int, end_us: int) -> None:
+        """Run every pass before ``t_us``, and allow no earlier events from then on.
+
+        Cancellation: as :meth:`run_until`.
+
+        Args:
+            t_us: time of the sample, µs.
+            end_us: what :meth:`check_advance` returned for ``t_us``.
+        """
+        await self.run_until(end_us)
+        self._buffer.last_us = max(self._buffer.last_us, t_us - 1)
+
+    async def run_to_new_leader(self, end_us: int) -> bool:
+        """Run passes until another class leads, or every pass up to ``end_us`` has run.
+
+        Cancellation: as :meth:`run_until`.
+
+        Returns:
+            Whether another class leads.
+        """
+        await self.run_until(end_us)
+        return self.simulator.poll_new_leader()
+
+    def ready_until_us(self) -> int:
+        """Return the virtual time up to which passes have all their events, µs; -1: none."""
+        return self._buffer.ready_until_us()
+
+    def provisional(self) -> Decision:
+        """Return the decision that the votes so far give, with ``is_final`` False."""
+        return replace(self._decision(), is_final=False)
+
+    def finish(self, duration_us: int | None) -> Decision:
+        """Return the decision of the sample, whose passes have run, and begin the next sample.
+
+        With carry-over the network runs on; :meth:`carry_over` begins the next sample.
+
+        Args:
+            duration_us: length of the sample, µs, for the recording.
+        """
+        decision = self._decision()
         if self._recorder is not None:
             self._recorder.add(
-                self._simulator,
-                self._inlet.train(),
+                self.simulator,
+                self._buffer.train(),
                 decision,
                 number=self._sample,
-                seed=self._sample_seed(),
+                seed=self._seed_of(self._sample),
                 duration_us=duration_us,
             )
         self._sample += 1
         self.counts.decisions += 1
-        if self._simulator.carries:
-            self._simulator.take_decision()
+        if self.simulator.carries:
+            self.simulator.take_decision()
         else:
             self._begin()
         return decision
 
-    def _provisional(self) -> Decision:
-        return replace(
-            self._simulator.decision(self._wall_s(), self._bundle.classes), is_final=False
-        )
+    async def run_and_finish(self, end_us: int, duration_us: int | None) -> Decision:
+        """Run every pass up to ``end_us``, unless the stop rule has decided, and finish.
 
-    def _abandon(self) -> None:
-        self._scheduler.restart()
-        self._begin()
-
-    def _checked(self, events: Events) -> SpikeTrain:
-        """The events, if they may follow what was sent; else they are refused, and counted."""
-        return self._checked_whole(events, None)[0]
-
-    def _checked_whole(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
-        """So, and the time up to which passes take place if they are the sample's last."""
-        try:
-            train = self._inlet.checked(events, self._simulator.watermark_us)
-            return train, self._inlet.end_us(duration_us, train)
-        except Exception as error:
-            count = event_count(events)
-            self.counts.refused += count
-            _log.debug("refused %d events: %s", count, error, extra=self._where(refused=count))
-            raise
-
-    def _where(self, **fields: int) -> dict[str, int]:
-        """What a log record says of where it comes from."""
-        return {"session": self._scheduler.session, "sample": self._sample, **fields}
-
-    def _accept(self, train: SpikeTrain) -> None:
-        if self._started is None:
-            self._started = time.perf_counter()
-        self.counts.events += len(train)
-        self._inlet.accept(train, not self._simulator.is_stopped)
-
-    def _accept_part(self, events: Events, holder: object, duration_us: int | None) -> None:
-        self._check_free(holder)
-        self._accept(self._checked_whole(events, duration_us)[0])
-
-    async def _send(self, events: Events, holder: object | None = None) -> None:
-        self._check_free(holder)
-        train = self._checked(events)
-        with Exclusive(self, holder):
-            self._accept(train)
-            await self._run_passes(self._inlet.ready_until_us())
-
-    async def _decide(
-        self, events: Events, duration_us: int | None = None, holder: object | None = None
-    ) -> Decision:
-        self._check_free(holder)
-        train, end_us = self._checked_whole(events, duration_us)
-        with Exclusive(self, holder):
-            self._accept(train)
-            await self._run_passes(end_us)
-            return self._finish(duration_us)
-
-    async def _advance(self, t_us: int, holder: object | None = None) -> None:
-        self._check_free(holder)
-        end_us = self._inlet.ready_after_advance_us(t_us)
-        with Exclusive(self, holder):
-            await self._run_passes(end_us)
-            self._inlet.last_us = max(self._inlet.last_us, t_us - 1)
-
-    async def _decision(
-        self, duration_us: int | None = None, holder: object | None = None
-    ) -> Decision:
-        self._check_free(holder)
-        end_us = self._inlet.end_us(duration_us)
-        with Exclusive(self, holder):
-            if not self._simulator.is_decided:
-                await self._run_passes(end_us)
-            return self._finish(duration_us)
-
-    async def _carry(self, after_us: int, holder: object) -> None:
-        """Begin the next sample where the network then is, so long after this one's time 0."""
-        self._check_free(holder)
-        with Exclusive(self, holder):
-            await self._run_passes(self._inlet.end_us(None))  # then all is read
-            self._inlet.begin()
-            await self._run_idly(after_us)
-            self._simulator.carry_over(self._sample_seed(), after_us)
-        self._scheduler.sample = self._sample
-        self._started = None
-
-    async def _run_idly(self, until_us: int) -> None:
-        """Run every pass before ``until_us``, without input; where only decay is left, skip them.
-
-        Raises:
-            LimitError: there are too many, and each has something to do.
+        Cancellation: as :meth:`run_until`.
         """
-        simulator, timestep_us = self._simulator, self._simulator.plan.packed.model.timestep_us
-        at_us, first = simulator.watermark_us, simulator.passes
-        while not simulator.is_quiescent:
-            if at_us >= until_us:
-                return
-            if simulator.passes - first > limits.MAX_PASSES:
-                raise LimitError(
-                    "the network has something to do at all times, and the next window begins "
-                    f"more than {limits.MAX_PASSES} passes after the one before"
-                )
-            at_us = min(at_us + _SILENT_PASSES * (timestep_us or 1000), until_us)
-            await self._run_passes(at_us - 1)
-        if not timestep_us:
-            return
-        left = until_us // timestep_us - simulator.passes
-        some = max(_DECAYS // simulator.plan.packed.model.size, 1)
-        while left > 0 and simulator.skip_idle_passes(min(some, left)):
-            left -= some
-            await self._scheduler.yield_if_due()
-        simulator.release_scratch()
+        if not self.simulator.is_decided:
+            await self.run_until(end_us)
+        return self.finish(duration_us)
 
-    async def _pass_by(self, t_us: int, holder: object) -> None:
-        """Run every pass before ``t_us``, between two windows that carry."""
-        self._check_free(holder)
-        with Exclusive(self, holder):
-            await self._run_passes(t_us - 1)
+    def abandon(self) -> None:
+        """Discard the current sample; the next one has the same number and starts from rest."""
+        if not self._scheduler.is_closed:
+            self._scheduler.restart()
+            self._begin()
 
-    async def _run_to_news(self, end_us: int, holder: object) -> bool:
-        """Run passes up to ``end_us``, or until another class leads; return whether one does."""
-        with Exclusive(self, holder):
-            await self._run_passes(end_us)
-            return self._simulator.poll_new_leader()
+    def skip(self) -> None:
+        """Discard the current sample and use up its number."""
+        self._sample += 1
+        self.abandon()
 
-    async def _run_passes(self, end_us: int) -> None:
-        """Run every pass at a virtual time up to ``end_us``."""
-        if end_us >= 0 and not self._simulator.is_stopped:
-            inlet = self._inlet
-            read = await self._scheduler.run(inlet.t_us, inlet.index, end_us)
-            self._check_open()
-            inlet.drop(inlet.t_us.size if self._simulator.is_stopped else read)
+    async def carry_over(self, after_us: int) -> None:
+        """Run every pass before the next sample and begin it in the network's current state.
 
-    def _wall_s(self) -> float:
-        return 0.0 if self._started is None else time.perf_counter() - self._started
-
-    def _check_portable(self) -> None:
-        """Raise RuntimeError if what belongs to the sample is not all in the session."""
-        if self._recorder is not None:
-            raise RuntimeError(
-                "a session that records has no snapshot, nor goes on with one: a recording is in "
-                "one piece"
-            )
-        if self._simulator.plan.packed.arrays.populations[:-1, Populations.CUSTOM].any():
-            raise RuntimeError(
-                "a session with a population of yours has no snapshot, nor goes on with one: what "
-                "yours holds is not in it"
-            )
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise ClosedError("the session is closed")
-
-    def _check_free(self, holder: object | None = None) -> None:
-        """Raise unless the session can be used; by another than who holds its sample, end that.
+        Cancellation: as :meth:`run_until`.
 
         Args:
-            holder: what a watch or a stream knows its sample by; None for all other calls.
+            after_us: time from the beginning of this sample to that of the next one, µs.
+
+        Raises:
+            LimitError: the gap has too many passes and the network never becomes quiescent.
         """
-        self._check_open()
-        if self._is_busy:
-            raise RuntimeError("the session is deciding for another task; use one session each")
-        if self._holder is not holder:
-            if holder is not None:
-                raise RuntimeError("the session was used for something else; the sample is lost")
-            self._abandon()
+        await self.run_until(self._buffer.end_us(None))  # this consumes the remaining events
+        self._buffer.begin()
+        await run_window_gap(self.simulator, self._scheduler, self.run_until, after_us)
+        self.simulator.carry_over(self._seed_of(self._sample), after_us)
+        self._scheduler.sample = self._sample
+        self._started_s = None
 
+    def dump(self, stream: StreamState | None) -> bytes:
+        """Return a snapshot of the sample, and of the stream it belongs to.
 
-class Exclusive:
-    """While it lasts it is busy; whoever leaves by an exception abandons the sample."""
+        Raises:
+            RuntimeError: part of the sample is outside the session.
+        """
+        self._check_portable()
+        buffer = self._buffer
+        waiting = SpikeTrain(buffer.t_us, buffer.index)
+        return dump_snapshot(
+            self.simulator, self._bundle.digest, self._sample, buffer.last_us, waiting, stream
+        )
 
-    def __init__(self, course: SampleRunner, holder: object | None = None) -> None:
-        self._course = course
-        self._holder = holder
+    def read_snapshot(self, data: bytes) -> Snapshot:
+        """Read a snapshot that :meth:`restore` can continue from. Nothing is changed.
 
-    def __enter__(self) -> None:
-        self._course._check_free(self._holder)
-        self._course._is_busy = True
+        Raises:
+            SnapshotError: the snapshot is damaged, or does not fit the network or its settings.
+            RuntimeError: part of the sample is outside the session.
+        """
+        self._check_portable()
+        return read_snapshot(data, self.simulator, self._bundle.digest)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._course._is_busy = False
-        if kind is not None and not self._course._is_closed:
-            self._course._abandon()
+    def restore(self, snapshot: Snapshot) -> None:
+        """Discard the current sample and continue the one in the snapshot."""
+        self.abandon()
+        restore_state(self.simulator, snapshot)
+        self._sample = snapshot.sample
+        # With carry-over, a window continues after its decision; the number in the snapshot is
+        # then that of the next sample.
+        self._scheduler.sample = snapshot.sample - snapshot.counters["is_decided"]
+        self._buffer.restore(snapshot.waiting, snapshot.last_us)
+
+    def _begin(self) -> None:
+        """Start a sample from rest."""
+        self.simulator.state.keep = self._recorder is not None
+        self.simulator.begin(self._seed_of(self._sample))
+        self._scheduler.sample = self._sample
+        self._buffer.begin()
+        self._started_s = None
+
+    def _decision(self) -> Decision:
+        wall_s = 0.0 if self._started_s is None else time.perf_counter() - self._started_s
+        return self.simulator.decision(wall_s, self._bundle.classes)
+
+    def _check_portable(self) -> None:
+        """Raise RuntimeError unless the whole sample is inside the session."""
+        if self.is_recording:
+            raise RuntimeError(
+                "cannot snapshot or restore a session that is recording; open one without a "
+                "recorder"
+            )
+        if self.simulator.plan.packed.arrays.populations[:-1, Populations.CUSTOM].any():
+            raise RuntimeError(
+                "cannot snapshot or restore a session with custom populations, because their "
+                "state is not part of a snapshot"
+            )
+
+    def _log_fields(self, **fields: int) -> dict[str, int]:
+        """Return the fields that tell where a log record comes from."""
+        return {"session": self._scheduler.session, "sample": self._sample, **fields}

@@ -1,4 +1,4 @@
-"""The virtual-clock scheduler: drives the population coroutines through a pass."""
+"""The scheduler of a session: drives the population coroutines through its passes."""
 
 import asyncio
 import time
@@ -21,271 +21,280 @@ from neuroasync.runtime.time_slice import TimeSlice
 
 __all__ = ["Scheduler"]
 
-_MAX_SETS: Final = 1024
-"""Of populations that are reached together: for so many, what resumes them is remembered."""
-_NO_DRIVEN: Final[dict[int, DirectPopulation]] = {}
-_NO_EXTERNAL: Final[dict[int, TaskPopulation]] = {}
+_MAX_CACHED_SETS: Final = 1024
+"""Sets of populations reached together for which the functions that resume them are cached."""
+
+_NO_DIRECT: Final[dict[int, DirectPopulation]] = {}
+_NO_TASKS: Final[dict[int, TaskPopulation]] = {}
 
 
 class Scheduler:
     """Runs the passes of one session, one at a time.
 
-    Populations of neurons are resumed directly while they await spike events; those of the user
-    are tasks, which may await anything. After each forward step it lets the event loop run if
-    this turn's time budget, shared with all other sessions of the loop, is spent.
+    Built-in populations are coroutines that the scheduler resumes directly. Custom populations
+    are tasks of the event loop, which may await anything. After each forward step the scheduler
+    yields to the event loop if the time slice, which all sessions of the loop share, is exhausted.
 
     Args:
-        forward: what a pass does.
-        own: the user's populations, by name.
-        taps: listeners, by position of the population.
-        tasks: where the tasks of the user's populations live.
+        simulator: runs the passes up to the points where populations integrate.
+        custom: coroutines that replace populations, by name.
+        taps: open taps, by position of the population.
+        task_group: where the tasks of custom populations run.
         session: number of the session, for taps.
-        clock: what ``report_timeout_s`` goes by.
-        report_timeout_s: how long a population of the user's may take to report, s; None: for ever.
+        clock: measures ``report_timeout_s``.
+        report_timeout_s: how long a custom population may take to report, s; None for no limit.
 
     Attributes:
         session: number of the session.
+        sample: number of the current sample, for taps; the owner sets it.
+        simulator: as given.
+        is_closed: whether :meth:`close` was called.
     """
 
-    __slots__ = (
-        "_driven",
-        "_external",
-        "_is_closed",
-        "_own",
-        "_patience",
-        "_resumes",
-        "_started",
-        "_taps",
-        "_tasks",
-        "_turns",
-        "sample",
-        "session",
-        "simulator",
-    )
+    __slots__ = ("_custom", "_direct_populations", "_report_timeout", "_resumes",
+                 "_started_tasks", "_taps", "_task_group", "_task_populations", "_time_slice",
+                 "is_closed", "sample", "session", "simulator")  # fmt: skip
 
     def __init__(
         self,
         simulator: Simulator,
-        own: Mapping[str, PopulationCoroutine],
+        custom: Mapping[str, PopulationCoroutine],
         taps: Mapping[int, Collection[Tap]],
-        tasks: asyncio.TaskGroup,
+        task_group: asyncio.TaskGroup,
         session: int,
         clock: Clock,
         report_timeout_s: float | None,
     ) -> None:
         self.simulator = simulator
         self.sample = 0
-        self._own = own
+        self._custom = custom
         self._taps = taps
-        self._tasks = tasks
-        self._started: tuple[asyncio.Task[None], ...] = ()
+        self._task_group = task_group
+        self._started_tasks: tuple[asyncio.Task[None], ...] = ()
         self.session = session
-        self._patience = (
+        self._report_timeout = (
             ReportTimeout(clock, report_timeout_s, self.start)
-            if own and report_timeout_s is not None
+            if custom and report_timeout_s is not None
             else None
         )
-        self._turns = TimeSlice.of_running_loop()
-        self._is_closed = False
-        self._driven = _NO_DRIVEN
-        self._external = _NO_EXTERNAL
+        self._time_slice = TimeSlice.of_running_loop()
+        self.is_closed = False
+        self._direct_populations = _NO_DIRECT
+        self._task_populations = _NO_TASKS
         self._resumes: dict[int, tuple[Callable[[None], object], ...]] = {}
 
     async def run(self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int) -> int:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
 
-        Cancellation: the pass is left where it is, and the populations without a spike in
-        hand; call :meth:`restart` and begin a new sample.
+        Cancellation: the pass is left incomplete, but no spike is lost in a population; call
+        :meth:`restart` and begin a new sample.
 
         Args:
-            t_us: i64[events], ascending.
-            index: i64[events], flattened input indices, ascending within a time.
-            end_us: virtual time, µs.
+            t_us: i64[events], times in ascending order, µs.
+            index: i64[events], flattened input indices, ascending among equal times.
+            end_us: virtual time of the last pass, µs.
 
         Returns:
-            How many of the events were read.
+            The number of events that were consumed.
 
         Raises:
-            PopulationError: a population of the user's failed.
+            PopulationError: a custom population failed or did not report in time.
             ForwardStepLimitError, LimitError, PolicyError: see :meth:`Simulator.run_to_delivery`.
             ClosedError: the session was closed meanwhile.
-            ValueError: the compiled engine was asked for and does not apply.
+            ValueError: ``engine="compiled"`` was requested and does not apply.
         """
         await self.yield_if_due()
-        compiles = self._compiles()
+        uses_compiled_engine = self._uses_compiled_engine()
         self.simulator.feed(t_us, index)
-        if compiles:
+        if uses_compiled_engine:
             await self._run_compiled(end_us)
         else:
-            if not self._driven and not self._external:
+            if not self._direct_populations and not self._task_populations:
                 self._start_populations()
-            if self._external:
-                await self._run_side_by_side(end_us)
+            if self._task_populations:
+                await self._run_tasks(end_us)
             else:
-                await self._run_driven(end_us)
-        read = self.simulator.events_consumed
+                await self._run_direct(end_us)
+        consumed = self.simulator.events_consumed
         self.simulator.release_scratch()
-        return read
+        return consumed
 
     async def _run_compiled(self, end_us: int) -> None:
-        simulator, turns = self.simulator, self._turns
+        """Run passes in the compiled engine, one time slice after the other."""
+        simulator, time_slice = self.simulator, self._time_slice
         while True:
-            before, began = simulator.work, time.perf_counter()
-            is_done = simulator.run_compiled(end_us, turns.work())
-            turns.measured(simulator.work - before, time.perf_counter() - began)
+            work_before, began_s = simulator.work, time.perf_counter()
+            is_done = simulator.run_compiled(end_us, time_slice.work())
+            time_slice.measured(simulator.work - work_before, time.perf_counter() - began_s)
             if is_done:
                 return
-            if turns.is_exhausted():
+            if time_slice.is_exhausted():
                 await self._pause()
 
-    async def _run_driven(self, end_us: int) -> None:
-        """Resume the populations as groups reach them."""
-        simulator, turns, clock = self.simulator, self._turns, time.perf_counter
+    async def _run_direct(self, end_us: int) -> None:
+        """Run passes by resuming each built-in population that a group has reached."""
+        simulator, time_slice, clock = self.simulator, self._time_slice, time.perf_counter
         context, resumes = simulator.state.context, self._resumes
-        work = turns.work()
+        work = time_slice.work()
         while True:
-            why = run_to_delivery(context, end_us, work)
-            if why >= 0:
-                if why not in resumes:
-                    if len(resumes) >= _MAX_SETS:
+            reason = run_to_delivery(context, end_us, work)
+            if reason >= 0:  # a bit mask of the populations that the group has reached
+                if reason not in resumes:
+                    if len(resumes) >= _MAX_CACHED_SETS:
                         resumes.clear()
-                    resumes[why] = self._resumes_of(positions(why))
-                for resume in resumes[why]:
+                    resumes[reason] = self._resumes_of(positions(reason))
+                for resume in resumes[reason]:
                     resume(None)
                 if self._taps:
-                    self._show(positions(why))
-            elif why == Interrupt.MANY_POPULATIONS:
+                    self._feed_taps(positions(reason))
+            elif reason == Interrupt.MANY_POPULATIONS:  # too many for a bit mask
                 reached = simulator.reached()
                 for resume in self._resumes_of(reached):
                     resume(None)
-                self._show(reached)
-            elif not simulator.handle_interrupt(why):
-                if why != Interrupt.BUDGET_SPENT:
+                self._feed_taps(reached)
+            elif not simulator.handle_interrupt(reason):
+                if reason != Interrupt.BUDGET_SPENT:
                     return
             else:
-                self._check_open()  # what was served may have been a function of the user's
-            if clock() > turns.deadline:
+                self.check_open()  # a custom policy or stop rule may have closed the session
+            if clock() > time_slice.deadline:
                 await self._pause()
-                work = turns.work()
+                work = time_slice.work()
 
-    async def _run_side_by_side(self, end_us: int) -> None:
-        """Deliver to populations of the user's, which work at the same time, and to the others."""
-        simulator, turns = self.simulator, self._turns
+    async def _run_tasks(self, end_us: int) -> None:
+        """Run passes of a network with custom populations, which work concurrently."""
+        simulator, time_slice = self.simulator, self._time_slice
         while True:
-            why = run_to_delivery(simulator.state.context, end_us, turns.work())
-            if why >= 0 or why == Interrupt.MANY_POPULATIONS:
+            reason = run_to_delivery(simulator.state.context, end_us, time_slice.work())
+            if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:
                 reached = simulator.reached()
-                await self._deliver(reached)
-                self._show(reached)
-            elif not simulator.handle_interrupt(why):
-                if why != Interrupt.BUDGET_SPENT:
+                await self._deliver_to_tasks(reached)
+                self._feed_taps(reached)
+            elif not simulator.handle_interrupt(reason):
+                if reason != Interrupt.BUDGET_SPENT:
                     return
             else:
-                self._check_open()
-            if turns.is_exhausted():
+                self.check_open()  # a custom policy or stop rule may have closed the session
+            if time_slice.is_exhausted():
                 await self._pause()
 
-    async def _deliver(self, reached: tuple[int, ...]) -> None:
+    async def _deliver_to_tasks(self, reached: tuple[int, ...]) -> None:
+        """Deliver the open group to the populations at ``reached``, and collect the reports."""
+        # All custom populations get the group before the first report is awaited, so that they
+        # work on it at the same time.
         for p in reached:
-            if p in self._external:
-                self._external[p].deliver(self.sample)
+            if p in self._task_populations:
+                self._task_populations[p].deliver(self.sample)
         for p in reached:
-            if p in self._external:
+            if p in self._task_populations:
                 self.simulator.report(p, await self._collect(p, reached))
-                self._check_open()
+                self.check_open()
             else:
-                self._driven[p].resume(None)
+                self._direct_populations[p].resume(None)
 
     async def _collect(self, p: int, reached: tuple[int, ...]) -> NDArray[np.int64]:
-        """The report of population ``p``; whoever waits for what cannot come is named."""
-        if self._patience is None:
-            return await self._external[p].collect()
+        """Return the report of population ``p``; on a timeout, name all that have not reported."""
+        if self._report_timeout is None:
+            return await self._task_populations[p].collect()
         try:
-            async with self._patience.limit():
-                return await self._external[p].collect()
+            async with self._report_timeout.limit():
+                return await self._task_populations[p].collect()
         except TimeoutError as error:
-            ports = [self._external[q] for q in reached if q in self._external and q >= p]
-            waiting = [port.waits_for() for port in ports if not port.has_reported]
+            # Populations before `p` have been collected already.
+            custom = [
+                self._task_populations[q] for q in reached if q in self._task_populations and q >= p
+            ]
+            states = [task.describe_wait() for task in custom if not task.has_reported]
             raise PopulationError(
-                f"no report for {self._patience.limit_s:g} s of who fired at t = "
-                f"{self.simulator.time_us} µs: {'; '.join(waiting)}"
+                f"no report within {self._report_timeout.limit_s:g} s for the group at t = "
+                f"{self.simulator.time_us} µs: {'; '.join(states)}"
             ) from error
 
-    def _compiles(self) -> bool:
-        """Whether the compiled engine runs the next passes."""
-        run = self.simulator.plan.run
-        if run.engine == "coroutines":
+    def _uses_compiled_engine(self) -> bool:
+        """Return whether the compiled engine runs the next passes."""
+        settings = self.simulator.plan.run
+        if settings.engine == "coroutines":
             return False
-        tapped = any(not tap.is_closed for taps in self._taps.values() for tap in taps)
-        if not tapped and self.simulator.plan.is_built_in:
+        is_tapped = any(not tap.is_closed for taps in self._taps.values() for tap in taps)
+        if not is_tapped and self.simulator.plan.is_built_in:
             return True
-        if run.engine == "auto":
+        if settings.engine == "auto":
             return False
-        why = "a tap" if tapped else "a policy, stop rule or population of your own"
-        raise ValueError(f"engine: 'compiled' has no coroutines for {why}; use 'auto'")
+        reason = "a tap" if is_tapped else "a custom policy, stop rule or population"
+        raise ValueError(f"engine 'compiled' does not support {reason}; use engine='auto'")
 
     async def yield_if_due(self) -> None:
-        """Wait for a turn, if others wait or this one's budget is spent. Cancellation: safe.
+        """Wait for a time slice, if others wait or the current one is exhausted.
+
+        Cancellation: safe.
 
         Raises:
             ClosedError: the session was closed meanwhile.
         """
-        if self._turns.must_wait():
+        if self._time_slice.must_wait():
             await self._pause()
 
     async def _pause(self) -> None:
-        await self._turns.wait_turn()
-        self._check_open()
+        await self._time_slice.wait_turn()
+        self.check_open()
 
     def restart(self) -> None:
-        """End the populations after a cancelled or failed pass; the next pass starts others."""
+        """End the populations after a cancelled or failed pass; the next pass starts new ones."""
         self._end_populations()
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Start a task that is cancelled when the session is closed; it must not fail."""
-        task = self._tasks.create_task(work, name=name)
-        self._started = (*(other for other in self._started if not other.done()), task)
+        task = self._task_group.create_task(work, name=name)
+        running = (other for other in self._started_tasks if not other.done())
+        self._started_tasks = (*running, task)
         return task
 
     def close(self) -> None:
         """End all tasks and population coroutines; a suspended pass raises ClosedError."""
-        self._is_closed = True
+        self.is_closed = True
         self._end_populations()
-        for task in self._started:
+        for task in self._started_tasks:
             task.cancel()
 
-    def _resumes_of(self, reached: tuple[int, ...]) -> tuple[Callable[[None], object], ...]:
-        return tuple(self._driven[p].resume for p in reached)
+    def check_open(self) -> None:
+        """Raise ClosedError if the session is closed."""
+        if self.is_closed:
+            raise ClosedError("the session is closed")
 
-    def _show(self, reached: tuple[int, ...]) -> None:
-        """Show what fired to whoever listens."""
-        f = self.simulator
+    def _resumes_of(self, reached: tuple[int, ...]) -> tuple[Callable[[None], object], ...]:
+        return tuple(self._direct_populations[p].resume for p in reached)
+
+    def _feed_taps(self, reached: tuple[int, ...]) -> None:
+        """Push what the populations at ``reached`` fired to their taps."""
+        simulator = self.simulator
         for p in reached:
             if not (taps := self._taps.get(p)):
                 continue
-            if (fired := f.fired(p)).size:
-                neurons = fired - f.plan.packed.model.starts[p]
+            if (fired := simulator.fired(p)).size:
                 item = TappedSpikes(
-                    self.session, self.sample, f.passes - 1, f.step, f.time_us, neurons
+                    self.session,
+                    self.sample,
+                    simulator.passes - 1,
+                    simulator.step,
+                    simulator.time_us,
+                    fired - simulator.plan.packed.model.starts[p],
                 )
                 for tap in tuple(taps):
                     tap.push(item)
 
     def _start_populations(self) -> None:
-        self._driven, self._external = {}, {}
-        for p, population in enumerate(self.simulator.plan.packed.model.populations):
-            if (own := self._own.get(population.name)) is None:
-                self._driven[p] = DirectPopulation(self.simulator, p)
+        self._direct_populations, self._task_populations = {}, {}
+        simulator, task_group = self.simulator, self._task_group
+        for p, population in enumerate(simulator.plan.packed.model.populations):
+            if (custom := self._custom.get(population.name)) is None:
+                self._direct_populations[p] = DirectPopulation(simulator, p)
             else:
-                self._external[p] = TaskPopulation(self.simulator, p, own, self._tasks)
+                self._task_populations[p] = TaskPopulation(simulator, p, custom, task_group)
 
     def _end_populations(self) -> None:
-        for driven in self._driven.values():
-            driven.close()
-        for external in self._external.values():
-            external.close()
-        self._driven, self._external, self._resumes = _NO_DRIVEN, _NO_EXTERNAL, {}
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise ClosedError("the session was closed while it was deciding")
+        for direct in self._direct_populations.values():
+            direct.close()
+        for task in self._task_populations.values():
+            task.close()
+        self._direct_populations, self._task_populations = _NO_DIRECT, _NO_TASKS
+        self._resumes = {}

@@ -1,143 +1,172 @@
-"""One stream of events: a state of its own over weights that are shared."""
+"""Sessions: one stream of events each, with a state of its own and shared weights."""
 
-from __future__ import annotations  # signatures that help() shows as they are written
+from __future__ import annotations  # help() then shows signatures as they are written
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import Self
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.engine.stop_rules import StopRule
-from neuroasync.core.events.segmenter import Segmenter
-from neuroasync.core.events.spike_train import Events, SpikeTrain
-from neuroasync.core.events.window import Window, parse_window
-from neuroasync.core.snapshot.session_snapshot import dump_snapshot, read_snapshot, restore_state
+from neuroasync.core.events.spike_train import Events
+from neuroasync.core.events.window import Window
 from neuroasync.core.snapshot.stream_snapshot import StreamState
-from neuroasync.runtime.clock import VirtualClock
+from neuroasync.runtime.clock import Clock, VirtualClock
+from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.sample_ownership import Lease, Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.driver import StreamDriver
-from neuroasync.runtime.streams.held import Held
+from neuroasync.runtime.streams.open_stream import check_windowless, open_stream
 from neuroasync.runtime.streams.stream import ChunkIterator, stream_by_clock, stream_unpaced
-from neuroasync.runtime.streams.stream_clock import Late, StreamClock
+from neuroasync.runtime.streams.stream_clock import Late
 
 __all__ = ["Session"]
 
 
-class Session(SampleRunner):
-    """One stream of events through a network. Made by :meth:`neuroasync.Network.session`.
+class Session:
+    """One stream of events through a network. Created by :meth:`neuroasync.Network.session`.
 
-    Samples follow each other; each starts from rest, at its own time 0, but for those of a stream
-    whose windows carry. A session serves one
-    caller at a time. Its memory is that of the network's neurons and the events of one pass.
+    Samples follow each other. Each starts from rest at its own time 0, except in a stream whose
+    windows carry state. A session serves one caller at a time; a second call raises RuntimeError
+    while one is running. Its memory is proportional to the number of neurons and to the events
+    that wait for one pass.
 
-    Cancellation: safe at every ``await``. The sample that was under way is abandoned, and the
-    next starts from rest.
-
-    Attributes:
-        counts: what it has taken, refused and lost so far.
+    Cancellation: safe at every ``await``. The current sample is abandoned, and the next one
+    starts from rest.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__", "_clock", "_driver", "_ownership", "_restored", "_runner")
+
+    def __init__(self, runner: SampleRunner, clock: Clock) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._ownership = SampleOwnership(runner.check_open, runner.abandon)
+        self._driver: StreamDriver | None = None  # of the latest stream with a window
+        self._restored: StreamState | None = None  # of the latest snapshot of a stream
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers of events and decisions so far."""
+        return self._runner.counts
 
     @property
     def sample(self) -> int:
-        """Number of the sample that is under way, from 0."""
-        return self._scheduler.sample
+        """The number of the current sample, from 0."""
+        return self._runner.sample
 
     @property
     def is_decided(self) -> bool:
-        """Whether the stop rule has ended the sample; nothing is left to run then."""
-        return self._simulator.is_decided
+        """Whether the stop rule has ended the sample; then no pass is left to run."""
+        return self._runner.is_decided
 
     async def send(self, events: Events) -> None:
-        """Add input events to the sample, and run every pass whose time has come.
+        """Add input events to the sample, and run every pass that is complete.
 
-        A pass has come once an event of a later one was sent; :meth:`finish_sample` runs the last.
-        Once the stop rule said stop, further events are not read.
+        A pass is complete when an event of a later pass has been sent; :meth:`finish_sample` runs
+        the last one. After the stop rule has fired, further events are counted but not read.
+
+        Cancellation: the sample is abandoned.
 
         Args:
-            events: not earlier than those sent before.
+            events: a spike train, or its (t_us, index); not earlier than the events before.
 
         Raises:
-            SpikeFileError: the events are not valid for this network. Nothing was accepted.
-            LimitError: too many wait for one pass, or the sample would have too many passes.
-                Nothing was accepted.
+            SpikeFileError: the events are not valid for this network. None was accepted.
+            LimitError: too many events wait for one pass, or the sample would have too many
+                passes. None was accepted.
+            RuntimeError: the session is busy.
             ClosedError: the session is closed.
         """
-        await self._send(events)
+        lease = self._ownership.acquire(Owner.CALL)
+        train, _ = self._runner.check_events(events)
+        with lease:
+            self._runner.accept(train)
+            await self._runner.run_ready_passes()
 
     async def finish_sample(self, duration_us: int | None = None) -> Decision:
-        """End the sample: run its remaining passes and return what it came to.
+        """Run the remaining passes of the sample and return its decision.
+
+        Cancellation: the sample is abandoned.
 
         Args:
-            duration_us: length of the sample; passes take place at times before it. Without,
-                the last pass is that of the last event.
+            duration_us: length of the sample, µs: the passes at all times before it run. If None,
+                the pass of the last event is the last one.
 
         Raises:
-            ValueError: an event came at or after ``duration_us``; the sample goes on.
+            ValueError: an event came at or after ``duration_us``; the sample continues.
             LimitError: the sample has too many passes.
+            RuntimeError: the session is busy.
             ClosedError: the session is closed.
         """
-        return await self._decision(duration_us)
+        lease = self._ownership.acquire(Owner.CALL)
+        end_us = self._runner.last_pass_us(duration_us)
+        with lease:
+            return await self._runner.run_and_finish(end_us, duration_us)
 
     async def decide(self, events: Events, *, duration_us: int | None = None) -> Decision:
-        """Decide on one whole sample: :meth:`send`, then :meth:`finish_sample`.
+        """Decide one whole sample: :meth:`send`, then :meth:`finish_sample`.
+
+        Cancellation: the sample is abandoned.
 
         Raises:
-            SpikeFileError: the events are not valid for this network. Nothing was accepted.
-            LimitError: as of :meth:`send`. Nothing was accepted.
-            ValueError: an event comes at or after ``duration_us``. Nothing was accepted.
+            SpikeFileError: the events are not valid for this network. None was accepted.
+            LimitError: as for :meth:`send`. No event was accepted.
+            ValueError: an event comes at or after ``duration_us``. None was accepted.
+            RuntimeError: the session is busy.
             ClosedError: the session is closed.
         """
-        return await self._decide(events, duration_us)
+        return await self._decide(self._ownership.acquire(Owner.CALL), events, duration_us)
 
     async def watch(
         self, events: Events | AsyncIterable[Events], *, duration_us: int | None = None
     ) -> AsyncGenerator[Decision, None]:
-        """Decide on one sample, and tell on the way each time that another class leads.
+        """Decide one sample, and yield a provisional decision whenever another class leads.
 
-        Provisional decisions (``is_final`` is False) say where the sample stands after the input
-        group or forward step that brought a new leader, in the middle of a pass, too. The last
-        decision is that of :meth:`decide`. The sample waits while a decision is looked at, and so
-        does the source: a slow consumer piles nothing up. ``wall_s`` counts that, too.
+        A provisional decision (``is_final`` is False) describes the sample after the input group
+        or forward step that brought the new leader, which may be in the middle of a pass. The last
+        decision is the one that :meth:`decide` returns. The sample and its source are suspended
+        while the caller handles a decision, so that a slow caller needs no buffer. ``wall_s``
+        includes that time.
 
-        Whatever ends the iteration before its last decision abandons the sample: an error, a
-        cancellation, ``aclose()``; and so does any other call, after a ``break`` for instance.
-        The session can be used at once.
+        If the iteration ends early (by an error, a cancellation or ``aclose()``), the sample is
+        abandoned. After a ``break``, the next call to the session abandons it. The session can be
+        used again immediately.
 
         Args:
-            events: the whole sample, or an async source of its parts, each not earlier than those
-                before. Once the stop rule said stop, the source is read no further; it is the
-                caller's to close.
-            duration_us: length of the sample; without, it ends with its last event.
+            events: the whole sample, or an async source that yields it in chunks, each not
+                earlier than the chunks before. The source is not read further after the stop rule
+                has fired; closing it is up to the caller.
+            duration_us: length of the sample, µs. If None, it ends with its last event.
 
         Raises:
             SpikeFileError: events are not valid for this network.
             LimitError: too many events wait for one pass, or the sample has too many passes.
             ValueError: an event comes at or after ``duration_us``.
-            RuntimeError: the session was used for something else meanwhile.
+            RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.
         """
-        self._check_free()
-        watch = self._holder = object()
-        self._simulator.watch()
+        runner = self._runner
+        lease = self._ownership.acquire(Owner.WATCH)
+        runner.simulator.watch()
         try:
             if not isinstance(events, AsyncIterable):
-                self._accept_part(events, watch, duration_us)
-            elif not self._simulator.is_stopped:
-                async for part in events:
-                    self._accept_part(part, watch, duration_us)
-                    while await self._run_to_news(self._inlet.ready_until_us(), watch):
-                        yield self._provisional()
-                    if self._simulator.is_stopped:
+                runner.accept(runner.check_events(events, duration_us)[0])
+            elif not runner.simulator.is_stopped:
+                async for chunk in events:
+                    lease.check()
+                    runner.accept(runner.check_events(chunk, duration_us)[0])
+                    while await self._run_to_new_leader(lease, runner.ready_until_us()):
+                        yield runner.provisional()
+                    if runner.simulator.is_stopped:
                         break
-            end_us = self._inlet.end_us(duration_us)
-            while await self._run_to_news(end_us, watch):
-                yield self._provisional()
-            yield self._finish(duration_us)
+                lease.check()
+            end_us = runner.last_pass_us(duration_us)
+            while await self._run_to_new_leader(lease, end_us):
+                yield runner.provisional()
+            decision = runner.finish(duration_us)
+            lease.release()
+            yield decision
         finally:
-            if self._holder is watch and not self._is_closed:
-                self._abandon()
+            lease.abandon()
 
     async def stream(
         self,
@@ -148,194 +177,189 @@ class Session(SampleRunner):
         late: Late = "merge",
         jitter_buffer_us: int = 0,
     ) -> AsyncGenerator[Decision, None]:
-        """A decision for each sample of a stream, as soon as it is made.
+        """Yield a decision for each sample of a stream, as soon as it is made.
 
-        Without a window, each part that the source yields is a sample. With one, the parts are an
-        endless stream of events, which is cut into samples. As soon as the stop rule has decided
-        on one, its decision is here; the rest of its window is not read, unless windows carry.
-        Passes take place at their time by the network's clock, if that is not the virtual one:
-        see ``late``, and :attr:`counts`.
+        Without a window, each chunk that the source yields is one sample. With a window, the
+        chunks form one endless stream of events, which the window splits into samples. When the
+        stop rule has fired, the rest of the window is not read, unless windows carry state.
 
-        The next part is taken from the source when the decisions before it were taken from here,
-        or, by a clock, when few parts wait: a slow consumer slows the source, and nothing piles
-        up. The sample that was under way is abandoned, and so is that of the stream by whatever
-        ends the iteration before the source does, any other call to the session included.
+        With the network's virtual clock, passes run as soon as possible. With any other clock they
+        run at their time; see ``late`` and :attr:`counts`.
+
+        The source is read only when its decisions have been taken or, with a clock, while few
+        chunks wait. A slow caller therefore slows the source down, and nothing accumulates.
+
+        The sample that is current when the stream begins is abandoned. If the iteration ends
+        before the source does, or if another call uses the session, the stream's sample is
+        abandoned.
 
         Args:
-            source: of samples, or of parts, each not earlier than those before.
-            window: where samples end, see :mod:`neuroasync.core.events.window`: ``"time(us)"``,
-                ``"events(n)"``, ``"silence(us)"`` or ``"decided"``.
-            carry_state: whether the network runs on from window to window, and in between: membrane
-                potentials stay, and spikes in flight arrive, for windows only say which votes
-                are of which sample; those that come between two are of neither. False: each
-                starts from rest, as samples do that a network is trained with, and what is in
-                flight when one ends is dropped, and counted by its decision. None: it does if
-                the network has connections with a delay.
-            late: what becomes of events that come after their pass has begun: ``"drop"``,
-                ``"merge"`` (the next pass takes them) or ``"shift"`` (so it does, and all
-                events behind them are moved by as much).
-            jitter_buffer_us: by a clock, how much later passes take place, µs: for events that
-            do not
-                all come equally soon, as over a network, or with timesteps of a millisecond.
+            source: yields samples, or chunks of the stream in order of time.
+            window: where samples end: ``"time(us)"``, ``"events(n)"``, ``"silence(us)"`` or
+                ``"decided"``; see :mod:`neuroasync.core.events.window`.
+            carry_state: whether the network continues from window to window. If True, membrane
+                potentials are kept and delayed spikes arrive in a later window; a window only says
+                which votes count for which sample, and votes between windows count for none. If
+                False, each sample starts from rest, as in training, and its decision counts the
+                spikes that were still in flight and dropped. If None, state is carried if the
+                network has connections with a delay.
+            late: how to treat an event that arrives after its pass has begun: ``"drop"`` it,
+                ``"merge"`` it into the next pass, or ``"shift"`` it to the next pass together with
+                all later events.
+            jitter_buffer_us: with a clock, delay of the passes, µs. It absorbs events that arrive
+                unevenly, as over a network, and the jitter of timers.
 
         Raises:
-            ValueError: ``window`` or ``late`` is none of these; ``jitter_buffer_us`` is
-            negative; the
-                window is ``decided``, and the stop rule never stops; windows carry, and this one
-                is not whole timesteps, or the session records; or the session was restored with
-                a stream of another window, or one that goes by a clock.
+            ValueError: an option is invalid; the window never ends with this stop rule; windows
+                carry state but do not consist of whole timesteps, or the session records; or the
+                session was restored with a stream that has another window or needs a clock.
             SpikeFileError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
-            RuntimeError: the session was used for something else meanwhile.
+            RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.
         """
         if window is None:
-            if late != "merge" or jitter_buffer_us or carry_state:
-                raise ValueError(
-                    "carry, late, jitter_buffer_us: of streams with a window; give one, too"
-                )
-            if isinstance(self._holder, StreamState):
-                self._holder.check(None, False, True)
-            held = Held(self, False, None)
+            check_windowless(carry_state, late, jitter_buffer_us)
+            if (state := self._restored_stream()) is not None:
+                state.check(None, False, True)  # raises, because that stream has a window
+            lease = self._ownership.acquire(Owner.STREAM)
+            self._driver = None
             try:
-                async for part in ChunkIterator(source):
-                    yield await held.decide(part)
+                async for chunk in ChunkIterator(source):
+                    yield await self._decide(lease, chunk, None)
             finally:
-                held.leave()
+                lease.abandon()
             return
-        plan, clock = self._simulator.plan, self._clock
-        timestep_us = plan.packed.model.timestep_us
-        if carry_state is not None and not isinstance(carry_state, bool):
-            raise ValueError(f"carry: {carry_state!r:.80}, expected True, False or None")
-        carries = plan.packed.max_delayed_fan_out > 0 if carry_state is None else carry_state
-        if carries and self._recorder is not None:
-            raise ValueError(
-                "carry: a session that records has its samples start from rest, for that is how a "
-                "recording is run again; give carry=False"
-            )
-        cutter = Segmenter(parse_window(window), timestep_us, carries)
-        if cutter.ends_when_decided and plan.run.until == StopRule("quiet"):
-            raise ValueError(
-                "window: 'decided' never ends with until='quiet'; give a stop rule, such as "
-                "until='margin(3)'"
-            )
-        pace = StreamClock(clock, timestep_us, late, self.counts, jitter_buffer_us)
-        state = self._holder if isinstance(self._holder, StreamState) else None
-        if state is not None:
-            state.check(cutter.window, carries, not isinstance(clock, VirtualClock))
-        held = Held(self, carries, state)
-        held.follower = follower = StreamDriver(held, cutter, pace, state)
-        if isinstance(clock, VirtualClock):
-            decisions = stream_unpaced(follower, source)
+        lease, driver = open_stream(
+            self._runner, self._ownership, self._clock, self._restored_stream(), window=window,
+            carry_state=carry_state, late=late, jitter_buffer_us=jitter_buffer_us,
+        )  # fmt: skip
+        self._driver = driver
+        if isinstance(self._clock, VirtualClock):
+            decisions = stream_unpaced(driver, source)
         else:
-            decisions = stream_by_clock(follower, source, self._scheduler.start)
+            decisions = stream_by_clock(driver, source, self._runner.start_task)
         try:
             async with aclosing(decisions):
                 async for decision in decisions:
                     yield decision
         finally:
-            held.leave()
+            lease.abandon()
 
     async def advance(self, t_us: int) -> None:
-        """Run every pass before ``t_us``: no event of an earlier time will be sent any more.
+        """Run every pass before ``t_us``; no earlier event can be sent afterwards.
 
-        For streams in which time goes by without events: spikes that were in flight arrive, and a
-        stop rule may be met.
+        Use it when time passes without events: delayed spikes then arrive, and the stop rule may
+        fire.
+
+        Cancellation: the sample is abandoned.
 
         Args:
-            t_us: time of the sample, µs, from that of the last event on.
+            t_us: time of the sample, µs, not before its last event.
 
         Raises:
-            ValueError: it is before the last event sent, or too late for a sample.
+            ValueError: ``t_us`` is before the last event, or later than a sample can last.
             LimitError: the sample would have too many passes.
+            RuntimeError: the session is busy.
             ClosedError: the session is closed.
         """
-        await self._advance(t_us)
+        lease = self._ownership.acquire(Owner.CALL)
+        end_us = self._runner.check_advance(t_us)
+        with lease:
+            await self._runner.advance(t_us, end_us)
 
     def snapshot(self) -> bytes:
-        """All that the session holds, to go on with elsewhere, as MessagePack.
+        """Return the state of the session, from which :meth:`restore` continues spike for spike.
 
-        The format is that of :mod:`neuroasync.core.snapshot.session_snapshot`.
-
-        The sample under way is in it, spikes in flight and events that wait for their pass, too;
-        and of a stream with a window, which may go on meanwhile, all that was taken from its
-        source. :meth:`restore` goes on with it, spike for spike.
+        It includes the current sample with its delayed spikes and unread events. A stream with a
+        window is included too, with everything that was taken from its source, and continues
+        undisturbed. The format (MessagePack) is described in
+        :mod:`neuroasync.core.snapshot.session_snapshot`.
 
         Raises:
-            RuntimeError: the session is deciding, or somebody watches its sample; or it records,
-                or runs a population of yours: a recording is in one piece, and what yours holds
-                is in no snapshot.
+            RuntimeError: the session is busy, or a watch or a stream without a window owns its
+                sample; or it records or has custom populations, whose state it cannot save.
             ClosedError: the session is closed.
         """
-        self._check_open()
-        holder, stream = self._holder, None
-        if isinstance(holder, Held) and holder.follower is not None:
-            stream = holder.follower.save()
-        elif isinstance(holder, StreamState):
-            stream = holder
-        if self._is_busy or (holder is not None and stream is None):
-            raise RuntimeError("the session is deciding; take a snapshot between two calls")
-        self._check_portable()
-        inlet = self._inlet
-        waiting = SpikeTrain(inlet.t_us, inlet.index)
-        return dump_snapshot(
-            self._simulator, self._bundle.digest, self._sample, inlet.last_us, waiting, stream
-        )
+        self._runner.check_open()
+        owner, stream = self._ownership.owner, self._restored_stream()
+        if owner is Owner.STREAM and self._driver is not None:
+            stream = self._driver.save()
+        needs_stream = owner in (Owner.WATCH, Owner.STREAM)
+        if self._ownership.is_busy or (needs_stream and stream is None):
+            raise RuntimeError("the session is busy; take a snapshot between two calls")
+        return self._runner.dump(stream)
 
     def restore(self, snapshot: bytes) -> None:
-        """Go on where another session was, of the same network and run in the same way.
+        """Continue from a snapshot of a session that ran the same network with the same options.
 
-        The sample that is under way here is abandoned. Later samples run with the seeds of this
-        session, by their numbers. If it was taken from a stream with a window, :meth:`stream` with
-        that window goes on with it, given the rest of its source: what had not been taken from it
-        yet. By a clock, if it went by one, the next event says which time of the stream it is. Any
-        other call abandons it.
+        The current sample is abandoned. Later samples use this session's seeds, by their numbers.
+        If the snapshot was taken within a stream with a window, call :meth:`stream` with the same
+        window and the rest of the source (everything that the stream had not taken from it). If
+        that stream followed a clock, its next event defines the time. Any other call abandons it.
 
         Args:
-            snapshot: what :meth:`snapshot` returned.
+            snapshot: the return value of :meth:`snapshot`.
 
         Raises:
-            SnapshotError: it is damaged, or of another network or way to run it. Nothing changed.
-            RuntimeError: the session is deciding; or it records, or runs a population of yours.
+            SnapshotError: the snapshot is damaged, or was taken with another network or other
+                options. The state did not change.
+            RuntimeError: the session is busy, is recording, or has custom populations.
             ClosedError: the session is closed.
         """
-        self._check_free()
-        self._check_portable()
-        read = read_snapshot(snapshot, self._simulator, self._bundle.digest)
-        self._abandon()
-        restore_state(self._simulator, read)
-        self._sample = read.sample
-        # A window that carries goes on after its decision; then that is the number of the next.
-        self._scheduler.sample = read.sample - read.counters["is_decided"]
-        self._inlet.restore(read.waiting, read.last_us)
-        self._holder = read.stream
+        self._ownership.acquire(Owner.CALL)
+        restored = self._runner.read_snapshot(snapshot)
+        self._runner.restore(restored)
+        self._restored = restored.stream
+        if restored.stream is not None:
+            self._ownership.acquire(Owner.SNAPSHOT)
 
     def skip(self) -> None:
-        """Abandon the sample, and leave it out: its number is used up.
+        """Abandon the current sample and use up its number.
 
         Raises:
-            RuntimeError: the session is deciding.
+            RuntimeError: the session is busy.
             ClosedError: the session is closed.
         """
-        self._check_free()
-        self._sample += 1
-        self._abandon()
+        self._ownership.acquire(Owner.CALL)
+        self._runner.skip()
 
     def reset(self) -> None:
-        """Abandon the sample; the next, of the same number, starts from rest.
+        """Abandon the current sample; the next one has the same number and starts from rest.
 
         Raises:
-            RuntimeError: the session is deciding.
+            RuntimeError: the session is busy.
             ClosedError: the session is closed.
         """
-        self._check_free()
-        self._abandon()
+        self._ownership.acquire(Owner.CALL)
+        self._runner.abandon()
+
+    def close(self) -> None:
+        """End the session. A call that is running raises ClosedError."""
+        self._runner.close()
 
     async def __aenter__(self) -> Self:
-        """The session is open already."""
-        self._check_open()
+        """Return the session, which is open already."""
+        self._runner.check_open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the session."""
         self.close()
+
+    async def _decide(self, lease: Lease, events: Events, duration_us: int | None) -> Decision:
+        runner = self._runner
+        lease.check()
+        train, end_us = runner.check_events(events, duration_us)
+        with lease:
+            runner.accept(train)
+            await runner.run_until(end_us)
+            return runner.finish(duration_us)
+
+    async def _run_to_new_leader(self, lease: Lease, end_us: int) -> bool:
+        with lease:
+            return await self._runner.run_to_new_leader(end_us)
+
+    def _restored_stream(self) -> StreamState | None:
+        """Return the restored stream that the next call to :meth:`stream` continues, if any."""
+        return self._restored if self._ownership.owner is Owner.SNAPSHOT else None

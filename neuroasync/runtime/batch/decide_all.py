@@ -1,4 +1,4 @@
-"""A data set from an event loop: in threads beside it, or sample by sample within."""
+"""Decides a data set from an event loop: in threads beside the loop, or sample by sample in it."""
 
 import asyncio
 import contextlib
@@ -12,28 +12,34 @@ from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import SpikeFileError
 from neuroasync.runtime.batch.job import BatchJob
 
-__all__ = ["Samples", "checked", "decide_beside_the_loop", "decide_in_turn", "recorders"]
+__all__ = ["Samples", "check_samples", "decide_beside_the_loop", "decide_in_turn",
+           "sample_recorders"]  # fmt: skip
 
 Samples: TypeAlias = SpikeTrains | Sequence[SpikeTrain]
-"""A data set; ``SpikeTrains`` may know the labels."""
+"""A data set. ``SpikeTrains`` can have labels."""
 
 
-def checked(samples: Samples | Iterable[Events]) -> Samples:
-    """The samples, each as a spike train.
+def check_samples(samples: Samples | Iterable[Events]) -> Samples:
+    """Return the samples, each as a spike train.
 
     Raises:
-        SpikeFileError: they are no data set.
+        SpikeFileError: ``samples`` is no data set, or one of them is no spike train.
     """
     if isinstance(samples, SpikeTrains):
         return samples
     if isinstance(samples, SpikeTrain | str | bytes) or not isinstance(samples, Iterable):
-        kind = type(samples).__name__
-        raise SpikeFileError(f"samples: {kind}, expected SpikeTrains or several spike trains")
+        raise SpikeFileError(
+            f"`samples` must be SpikeTrains or a sequence of spike trains, got "
+            f"{type(samples).__name__}"
+        )
     return [as_train(events) for events in samples]
 
 
 async def decide_beside_the_loop(job: BatchJob) -> list[Decision]:
-    """Run ``job`` in threads of its own. Cancellation: waits until they end, some 10 ms."""
+    """Run ``job`` in its threads and return its decisions.
+
+    Cancellation: stops the job and waits until its threads have ended, about 10 ms.
+    """
     executor = ThreadPoolExecutor(1, "neuroasync")
     work = asyncio.get_running_loop().run_in_executor(executor, job.run)
     executor.shutdown(wait=False)
@@ -41,7 +47,7 @@ async def decide_beside_the_loop(job: BatchJob) -> list[Decision]:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         job.stop()
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # the cancellation takes precedence
             await work
         raise
 
@@ -52,7 +58,14 @@ async def decide_in_turn(
     first: int,
     on_decision: Callable[[int], None] | None,
 ) -> list[Decision]:
-    """Decide on one sample after the other. Cancellation: safe at every ``await``."""
+    """Decide one sample after the other in the event loop. Cancellation: safe at every ``await``.
+
+    Args:
+        decide: decides the sample with the given number.
+        samples: the data set.
+        first: number of the first sample.
+        on_decision: called with the number of decisions so far.
+    """
     decisions: list[Decision] = []
     for number, events in enumerate(samples, first):
         try:
@@ -62,12 +75,18 @@ async def decide_in_turn(
             raise
         if on_decision is not None:
             on_decision(len(decisions))
-        await asyncio.sleep(0)  # a short decision never suspends
+        await asyncio.sleep(0)  # a short decision never suspends, so other tasks would starve
     return decisions
 
 
-def recorders(recorder: Recorder, samples: Samples, first: int) -> Callable[[int], Recorder]:
-    """The recorder of each sample, by number; it knows the label if the data set does."""
+def sample_recorders(recorder: Recorder, samples: Samples, first: int) -> Callable[[int], Recorder]:
+    """Return a function that returns the recorder of a sample, given its number.
+
+    Args:
+        recorder: collects the recordings of all samples.
+        samples: the data set; its labels, if any, become the targets.
+        first: number of the first sample.
+    """
     labels = samples.labels if isinstance(samples, SpikeTrains) else None
 
     def recorder_of(number: int) -> Recorder:

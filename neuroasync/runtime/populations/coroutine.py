@@ -1,6 +1,6 @@
-"""The coroutine of a population, and the protocol for one of your own."""
+"""Population coroutines: the built-in one, and the protocol for custom ones."""
 
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
@@ -9,27 +9,28 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.kernels.entry_points import integrate_and_fire
-from neuroasync.core.model.model import Population
+from neuroasync.core.model.model import Model, Population
 from neuroasync.runtime.bounded_queue import BoundedQueue
 
-__all__ = ["DirectInbox", "Fired", "Inbox", "PopulationCoroutine", "SpikeEvents", "run_population"]
+__all__ = ["DirectInbox", "Fired", "Inbox", "PopulationCoroutine", "SpikeEvents",
+           "check_populations", "run_population"]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class SpikeEvents:
-    """One delivered group, as a population of your own receives it.
+    """One delivered group, as a custom population receives it.
 
     Attributes:
-        sample: number of the sample in the session, from 0; another one starts from rest, but
-            in a stream whose windows carry.
-        pass_index: of the pass, from 0; a new pass clears refractoriness.
-        step: forward step of the pass; 0 is its input.
+        sample: number of the sample in the session, from 0. A new sample starts from rest,
+            except in a stream whose windows carry state.
+        pass_index: index of the pass, from 0. A new pass ends refractoriness.
+        step: forward step within the pass; step 0 delivers the input.
         t_us: virtual time, µs.
-        origin: i64[slots], network-wide index of the neuron that fired, or N + the flattened
-            input index of an event; all of the group, in slot order.
-        count: i64[slots], how many times it fired.
-        current: f32[n], what the group brings to each neuron of this population: its weights
-            times counts, summed in slot order.
+        origin: i64[slots], the network-wide index of the neuron that fired, or N + the flattened
+            input index for an input event. It contains the whole group, in slot order.
+        count: i64[slots], how many times each origin fired.
+        current: f32[n], the input current of each neuron of this population: weights times
+            counts, summed in slot order.
     """
 
     sample: int
@@ -46,20 +47,22 @@ Fired: TypeAlias = BoundedQueue[ArrayLike]
 
 
 class PopulationCoroutine(Protocol):
-    """A population of your own: receives spike events, and reports who fired.
+    """A custom population: receives spike events and reports which neurons fire.
 
-    It is started once for each session, and ends when the session does::
+    It is started once for each session and ends with the session::
 
         async def gate(inbox: Inbox, fired: Fired, population: Population) -> None:
             async for events in inbox:
                 allowed = await ask_some_service(events.current)
                 await fired.put(np.flatnonzero(allowed))
 
-    For each group taken from ``inbox`` it puts one report into ``fired``: the positions, within
-    the population, of the neurons that fire now (an empty list if none does). It may await
-    whatever it likes in between; the pass waits, other sessions go on. What it raises is raised
-    from the decision, as :class:`~neuroasync.PopulationError`. When a decision is cancelled, so
-    is the coroutine; a new one is started for the next sample.
+    For each group that it takes from ``inbox``, it puts one report into ``fired``: the positions,
+    within the population, of the neurons that fire now (an empty list if none fires). It may await
+    anything in between; the pass waits for the report while other sessions continue. An exception
+    that it raises fails the decision as a :class:`~neuroasync.PopulationError`.
+
+    Cancellation: when a decision is cancelled, the coroutine is cancelled too, and a new one is
+    started for the next sample.
     """
 
     def __call__(self, inbox: Inbox, fired: Fired, population: Population, /) -> Awaitable[None]:
@@ -68,11 +71,11 @@ class PopulationCoroutine(Protocol):
 
 
 class DirectInbox:
-    """The inbox of a population that the scheduler resumes itself: one group of spike events.
+    """The inbox of a built-in population: holds at most one group of spike events.
 
-    The group stands in the session's memory, where the scheduler has delivered it; awaiting the
-    inbox waits until there is one. No future and no event loop is involved: a round trip through
-    two asyncio queues takes 8 µs, this 0.3.
+    The group itself is in the memory of the session, where the scheduler has delivered it;
+    awaiting the inbox only waits for it. No future and no event loop is involved: a round trip
+    takes 0.3 µs, compared with 8 µs through two asyncio queues.
     """
 
     __slots__ = ()
@@ -80,22 +83,46 @@ class DirectInbox:
 
     def __await__(self) -> Generator[None, None, None]:
         """Suspend once. Cancellation: safe; nothing is held."""
-        # Any iterator will do, and this one is made and run in C.
+        # Any iterator over one None suspends once. A tuple iterator runs in C, so it is fastest.
         return iter(self._waits)  # type: ignore[return-value]
 
 
 async def run_population(simulator: Simulator, p: int, inbox: DirectInbox) -> None:
-    """Integrate each group that reaches the population, and say who fires.
+    """Integrate each group that reaches the population, and mark the neurons that fire.
 
     Cancellation: safe at its ``await``; no spike is held while this coroutine is suspended.
 
     Args:
-        simulator: the sample's passes, which hold the group and the population's state.
+        simulator: the passes of the sample, which hold the group and the population's state.
         p: position of the population.
         inbox: ready when a group has reached the population.
     """
     state = simulator.state
     while True:
         await inbox
-        # No await from here on: taking, integrating and handing on are one step.
+        # Taking, integrating and handing on happen without an await in between, so that a
+        # cancellation can never lose a group.
         integrate_and_fire(state.context, p)
+
+
+def check_populations(
+    model: Model, populations: Mapping[str, PopulationCoroutine]
+) -> dict[str, PopulationCoroutine]:
+    """Return a copy of custom populations, each of which replaces one of the model's.
+
+    Raises:
+        TypeError: ``populations`` is not a mapping of coroutine functions.
+        ModelError: a name is not that of a population.
+    """
+    if not isinstance(populations, Mapping):
+        raise TypeError(
+            "`populations` must map names of populations to coroutine functions, got "
+            f"{type(populations).__name__}"
+        )
+    for name, coroutine in populations.items():
+        model.index(name)
+        if not callable(coroutine):
+            raise TypeError(
+                f"populations[{name!r}] must be a coroutine function, got {coroutine!r:.80}"
+            )
+    return dict(populations)

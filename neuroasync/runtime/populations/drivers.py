@@ -1,4 +1,4 @@
-"""How the scheduler reaches a population: resumed directly, or as a task of the event loop."""
+"""The two ways in which the scheduler runs a population: resumed directly, or as a task."""
 
 import asyncio
 import contextlib
@@ -23,20 +23,20 @@ __all__ = ["DirectPopulation", "TaskPopulation"]
 
 
 class DirectPopulation:
-    """A population of neurons, whose coroutine the scheduler resumes itself.
+    """A built-in population, whose coroutine the scheduler resumes directly.
 
     Args:
-        forward: the sample's passes.
+        simulator: runs the passes of the sample.
         p: position of the population.
 
     Attributes:
-        resume: lets it integrate the group that has reached it.
+        resume: integrates the group that has reached the population; call it with None.
     """
 
     def __init__(self, simulator: Simulator, p: int) -> None:
         self._coroutine = run_population(simulator, p, DirectInbox())
         self.resume: Callable[[None], object] = self._coroutine.send
-        self.resume(None)  # to its first await
+        self.resume(None)  # runs the coroutine up to its first await
 
     def close(self) -> None:
         """End the coroutine."""
@@ -44,13 +44,13 @@ class DirectPopulation:
 
 
 class TaskPopulation:
-    """A population of the user's, whose coroutine is a task of the event loop.
+    """A custom population, whose coroutine runs as a task of the event loop.
 
     Args:
-        forward: the sample's passes.
+        simulator: runs the passes of the sample.
         p: position of the population.
-        coroutine: what runs in its place.
-        tasks: where the task lives.
+        coroutine: the custom coroutine function.
+        task_group: where the task runs.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class TaskPopulation:
         simulator: Simulator,
         p: int,
         coroutine: PopulationCoroutine,
-        tasks: asyncio.TaskGroup,
+        task_group: asyncio.TaskGroup,
     ) -> None:
         self._simulator = simulator
         self._p = p
@@ -68,68 +68,70 @@ class TaskPopulation:
         self._fired: Fired = BoundedQueue(1)
         self._failure: Exception | None = None
         self._is_closed = False
-        self._task = tasks.create_task(
+        self._task = task_group.create_task(
             self._run(coroutine),
             name=f"population {self._population.name}",
         )
 
     def deliver(self, sample: int) -> None:
-        """Hand over the open group.
+        """Put the open group into the inbox of the coroutine.
+
+        Args:
+            sample: number of the sample in the session.
 
         Raises:
-            PopulationError: the coroutine has reported on it already.
+            PopulationError: the coroutine has reported on the group already.
         """
         if self._fired:
-            raise self._out_of_turn()
-        f = self._simulator
-        origin, count = f.group()
-        current = f.current(self._p)
-        events = SpikeEvents(sample, f.passes - 1, f.step, f.time_us, origin, count, current)
-        with contextlib.suppress(ClosedError):  # it has ended: collect() says so
+            raise self._reported_too_early()
+        s = self._simulator
+        origin, count = s.group()
+        current = s.current(self._p)
+        events = SpikeEvents(sample, s.passes - 1, s.step, s.time_us, origin, count, current)
+        with contextlib.suppress(ClosedError):  # the coroutine has ended; collect() reports that
             self._inbox.push(events)
 
     async def collect(self) -> NDArray[np.int64]:
-        """Wait for the report of who fired: network-wide indices i64[fired], ascending.
+        """Wait for the report, and return the network-wide indices i64[fired], ascending.
 
-        Cancellation: the group stays with the coroutine; :meth:`close` this port.
+        Cancellation: the group stays with the coroutine; :meth:`close` the population.
 
         Raises:
-            PopulationError: the coroutine raised, ended, or reported nonsense.
+            PopulationError: the coroutine raised, ended, or made an invalid report.
+            ClosedError: the population was closed meanwhile.
         """
+        name = self._population.name
         try:
             report = await self._fired.get()
         except ClosedError:
             if self._is_closed:
-                raise ClosedError("the session was closed while it was deciding") from None
-            name = self._population.name
+                raise ClosedError("the session is closed") from None
             if self._failure is None:
-                raise PopulationError(
-                    f"population {name!r} ended without reporting who fired"
-                ) from None
+                raise PopulationError(f"population {name!r} ended without a report") from None
             raise PopulationError(
                 f"population {name!r} raised {type(self._failure).__name__}: {self._failure}"
             ) from self._failure
         if self._inbox:
-            raise self._out_of_turn()
+            raise self._reported_too_early()
         return self._checked(report) + self._start
 
     @property
     def has_reported(self) -> bool:
-        """Whether a report is there that was not collected."""
+        """Whether there is a report that was not collected yet."""
         return len(self._fired) > 0
 
-    def waits_for(self) -> str:
-        """What the coroutine waits for, in words."""
+    def describe_wait(self) -> str:
+        """Return a description of what the coroutine is waiting for, for an error message."""
         name = self._population.name
         if self._inbox.is_awaited:
             return (
-                f"population {name!r} waits for its next group, but has not reported who fired on "
-                "the one it took"
+                f"population {name!r} waits for its next group, but has not reported on the one "
+                "that it took"
             )
-        # The task's own coroutine awaits the user's.
+        # The task runs `_run`, which awaits the custom coroutine.
         frame = getattr(getattr(self._task.get_coro(), "cr_await", None), "cr_frame", None)
         if frame is None:
-            return f"population {name!r} waits for something"
+            return f"population {name!r} waits at an unknown place"
         code = frame.f_code
         return f"population {name!r} waits in {code.co_name} ({code.co_filename}:{frame.f_lineno})"
 
@@ -141,41 +143,42 @@ class TaskPopulation:
         self._task.cancel()
 
     async def _run(self, coroutine: PopulationCoroutine) -> None:
-        # The task never fails: in a task group, one session's error would end all others.
+        # The task never fails, because an error of one session would end the task group of all.
         try:
             await coroutine(self._inbox, self._fired, self._population)
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # handed on by collect()
+        except Exception as error:  # raised again by collect()
             self._failure = error
         finally:
             self._inbox.close()
             self._fired.close()
 
-    def _out_of_turn(self) -> PopulationError:
+    def _reported_too_early(self) -> PopulationError:
         return PopulationError(
-            f"population {self._population.name!r} reported who fired before it took the group, "
-            "expected one report after each group taken"
+            f"population {self._population.name!r} reported before it took the group; it must "
+            "make one report after each group that it takes"
         )
 
     def _checked(self, report: ArrayLike) -> NDArray[np.int64]:
-        size = self._population.size
+        """Return the reported positions, validated and in ascending order."""
+        name, size = self._population.name, self._population.size
         try:
             fired = np.atleast_1d(np.asarray(report))
-        except ValueError:  # lists of different lengths, for one
+        except ValueError:  # for example, nested lists of different lengths
             fired = np.zeros(1)
         if fired.size == 0:
             return np.empty(0, np.int64)
-        valid = fired.ndim == 1 and fired.dtype.kind in "iu"
-        if not valid or fired.min() < 0 or fired.max() >= size:
-            hint = ", as of np.flatnonzero(..)" if fired.dtype == np.bool_ else ""
+        is_valid = fired.ndim == 1 and fired.dtype.kind in "iu"
+        if not is_valid or fired.min() < 0 or fired.max() >= size:
+            hint = "; use np.flatnonzero for a mask" if fired.dtype == np.bool_ else ""
             raise PopulationError(
-                f"population {self._population.name!r} reported {report!r:.120}, "
-                f"expected positions from 0 to {size - 1}{hint}"
+                f"the report of population {name!r} must contain positions from 0 to {size - 1}, "
+                f"got {report!r:.120}{hint}"
             )
         unique = np.unique(fired).astype(np.int64)
         if unique.size < fired.size:
             raise PopulationError(
-                f"population {self._population.name!r} reported a neuron twice: {report!r:.120}"
+                f"the report of population {name!r} contains a neuron twice: {report!r:.120}"
             )
         return unique

@@ -1,190 +1,204 @@
-"""Does with a session what the cutter of its stream says."""
-
-from typing import Protocol
+"""Runs the samples of one stream: applies the segments that its window defines."""
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.segmenter import Segment, Segmenter
-from neuroasync.core.events.spike_train import Events, SpikeTrain
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.snapshot.stream_snapshot import MAX_AHEAD, StreamState
 from neuroasync.errors import SpikeFileError
 from neuroasync.runtime.bounded_queue import BoundedQueue
-from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.sample_ownership import Lease
+from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.stream_clock import StreamClock
 
-__all__ = ["StreamDriver", "Streamed"]
-
-
-class Streamed(Protocol):
-    """What a stream needs of its session."""
-
-    counts: Counts
-    carries: bool
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether the stop rule has made a decision that was not taken yet."""
-        ...
-
-    def check(self, train: SpikeTrain) -> None:
-        """Raise SpikeFileError unless the network has such inputs."""
-        ...
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether passes without input would do nothing but decay."""
-        ...
-
-    async def send(self, events: Events) -> None:
-        """Add input events to the sample."""
-        ...
-
-    async def leave_out(self, count: int) -> None:
-        """Take events that no pass reads."""
-        ...
-
-    async def advance(self, t_us: int) -> None:
-        """Run every pass before ``t_us``."""
-        ...
-
-    async def decision(self, duration_us: int | None = None) -> Decision:
-        """End the sample; if it goes on, with its votes until then."""
-        ...
-
-    async def pass_by(self, t_us: int) -> None:
-        """Run every pass before ``t_us``, which is after the sample's window."""
-        ...
-
-    async def carry(self, after_us: int) -> None:
-        """Begin the next sample where the network then is, so long after this one's time 0."""
-        ...
+__all__ = ["StreamDriver"]
 
 
 class StreamDriver:
-    """Does with the session what the cutter says; each sample is decided once, and early.
+    """The state of one stream, between the events that come in and the decisions that go out.
+
+    Each sample is decided once, as soon as the stop rule fires.
+
+    Every method that runs passes raises RuntimeError if another call to the session has taken
+    over the sample, and ClosedError if the session is closed. Cancellation of such a method
+    abandons the sample.
 
     Args:
-        session: of the network, between two samples, or where ``state`` has it.
-        cutter: where samples end; fresh.
-        pace: the stream's time, if it goes by a clock; fresh.
-        state: of another stream of this window, to go on with; None: to begin anew.
+        runner: runs the samples.
+        lease: the stream's right to use them.
+        segmenter: splits the stream into samples; no events were fed to it yet.
+        stream_clock: the time of the stream; not started yet.
+        carries: whether the network keeps its state from window to window.
+        state: the state of an earlier stream to continue from; None for a new stream.
 
     Attributes:
-        cutter, pace: these.
-        ahead: parts of the stream that wait for the clock.
+        segmenter: as given.
+        stream_clock: as given.
+        lookahead: chunks of the stream that were read from its source before their time.
     """
 
     def __init__(
-        self, session: Streamed, cutter: Segmenter, pace: StreamClock, state: StreamState | None
+        self,
+        runner: SampleRunner,
+        lease: Lease,
+        segmenter: Segmenter,
+        stream_clock: StreamClock,
+        carries: bool,
+        state: StreamState | None,
     ) -> None:
-        self.cutter = cutter
-        self.pace = pace
-        self.ahead: BoundedQueue[SpikeTrain] = BoundedQueue(MAX_AHEAD)
-        self._session = session
-        self._is_told = False
-        self._start_us: int | None = None  # time 0 of the session's sample
+        self.segmenter = segmenter
+        self.stream_clock = stream_clock
+        self.lookahead: BoundedQueue[SpikeTrain] = BoundedQueue(MAX_AHEAD)
+        self._runner = runner
+        self._lease = lease
+        self._carries = carries
+        self._decision_emitted = False
+        self._start_us: int | None = None  # stream time at time 0 of the runner's sample
         if state is not None:
             self._restore(state)
+        elif carries:
+            runner.simulator.enable_carry_over()
+
+    @property
+    def must_keep_running(self) -> bool:
+        """Whether the network is active between windows, even without input."""
+        if not self._carries or self._start_us is None:
+            return False
+        return not self._runner.simulator.is_quiescent
 
     def save(self) -> StreamState:
-        """What the stream holds, to go on with elsewhere."""
-        done_us, shift_us = self.pace.save()
+        """Return the state from which another stream can continue."""
+        done_us, shift_us = self.stream_clock.save()
         return StreamState(
-            window=str(self.cutter.window),
-            carries=self._session.carries,
-            decision_emitted=self._is_told,
+            window=str(self.segmenter.window),
+            carries=self._carries,
+            decision_emitted=self._decision_emitted,
             zero_us=-1 if self._start_us is None else self._start_us,
-            cutter=self.cutter.save(),
+            cutter=self.segmenter.save(),
             done_us=done_us,
             shift_us=shift_us,
-            ahead=self.ahead.waiting(),
+            ahead=self.lookahead.waiting(),
         )
 
     def _restore(self, state: StreamState) -> None:
-        self._is_told = state.decision_emitted
+        self._decision_emitted = state.decision_emitted
         self._start_us = None if state.zero_us < 0 else state.zero_us
-        self.cutter.restore(state.cutter)
-        # A stream that went by no clock is at its last event, if it had any.
+        self.segmenter.restore(state.cutter)
+        # A stream without a clock has reached the time of its last event, if it had any.
         done_us = state.cutter.last_us if state.done_us < 0 else state.done_us
         if done_us >= 0:
-            self.pace.restore(done_us, state.shift_us)
-            self.cutter.passed_us = max(state.done_us, 0)
-        for part in state.ahead:
-            self.ahead.push(part)
+            self.stream_clock.restore(done_us, state.shift_us)
+            self.segmenter.passed_us = max(state.done_us, 0)
+        for chunk in state.ahead:
+            self.lookahead.push(chunk)
 
-    def feed(self, train: SpikeTrain) -> None:
-        """Take further events of the stream.
+    def feed(self, chunk: SpikeTrain) -> None:
+        """Add further events of the stream. No pass runs yet.
 
         Raises:
-            SpikeFileError: they are not valid for the network, or go back in time.
+            SpikeFileError: the events are not valid for the network, or go back in time.
         """
         try:
-            self._session.check(train)
-            self.cutter.feed(train)
+            chunk.check_indices(self._runner.simulator.plan.packed.model.input_size)
+            self.segmenter.feed(chunk)
         except SpikeFileError:
-            self._session.counts.refused += len(train)
+            self._runner.counts.refused += len(chunk)
             raise
 
-    async def follow(self, limit_us: int) -> Decision | None:
-        """Go on to the next decision; None: all is done that can be before ``limit_us``."""
-        while (cut := self.cutter.next(limit_us, self._is_decided())) is not None:
-            if (decision := await self._do(cut)) is not None:
+    async def next_decision(self, limit_us: int) -> Decision | None:
+        """Run up to the next decision.
+
+        Args:
+            limit_us: stream time, µs, before which all events were fed.
+
+        Returns:
+            The decision, or None if nothing is left to do before ``limit_us``.
+        """
+        while (segment := self.segmenter.next(limit_us, self._is_decided())) is not None:
+            if (decision := await self._apply(segment)) is not None:
                 return decision
         return None
 
-    async def reach(self, limit_us: int) -> Decision | None:
-        """Run the passes before ``limit_us``, for nothing earlier will come."""
-        start = self.cutter.start_us
-        if start is None:
-            if self.runs_on and self._start_us is not None:
-                await self._session.pass_by(limit_us - self._start_us)
+    async def run_until(self, limit_us: int) -> Decision | None:
+        """Run the passes before ``limit_us`` (stream time, µs); no earlier event will come.
+
+        Returns:
+            A decision that the stop rule has made on the way, if any.
+        """
+        start_us = self.segmenter.start_us
+        if start_us is None:
+            if self.must_keep_running and self._start_us is not None:
+                await self._run_between_windows(limit_us - self._start_us)
             return None
-        if limit_us <= start or (self._is_told and not self._session.carries):
+        if limit_us <= start_us or (self._decision_emitted and not self._carries):
             return None
-        await self._begin_at(start)
-        await self._session.advance(limit_us - start)
-        self.cutter.passed_us = limit_us
-        if self.cutter.ends_when_decided:
-            return await self.follow(limit_us)
+        await self._begin_at(start_us)
+        await self._advance(limit_us - start_us)
+        self.segmenter.passed_us = limit_us
+        if self.segmenter.ends_when_decided:
+            return await self.next_decision(limit_us)
         return await self._emit_early_decision()
 
-    @property
-    def runs_on(self) -> bool:
-        """Whether the network has something to do between windows, without input."""
-        return self._session.carries and self._start_us is not None and not self._session.is_idle
-
     async def end(self) -> Decision | None:
-        """End the sample that is under way: the stream is over."""
-        cut = self.cutter.close()
-        return None if cut is None else await self._do(cut)
+        """End the current sample, because the stream has ended; return its decision, if due."""
+        segment = self.segmenter.close()
+        return None if segment is None else await self._apply(segment)
 
     def _is_decided(self) -> bool:
-        return self._session.is_decided and not self._is_told
+        return self._runner.is_decided and not self._decision_emitted
 
-    async def _begin_at(self, start_us: int) -> None:
-        """Let the session's sample be that which begins at ``start_us``."""
-        if self._session.carries and self._start_us not in (None, start_us):
-            await self._session.carry(start_us - self._start_us)
-        self._start_us = start_us
-
-    async def _do(self, cut: Segment) -> Decision | None:
-        await self._begin_at(cut.start_us)
-        told = self._is_told
-        if cut.ends:  # now: what takes a snapshot while this waits must not see the next one told
-            self._is_told = False
-        if not told or self._session.carries:
-            if len(cut.events):
-                await self._session.send(cut.events)
-            if cut.reached_us is not None:
-                await self._session.advance(cut.reached_us)
+    async def _apply(self, segment: Segment) -> Decision | None:
+        await self._begin_at(segment.start_us)
+        was_emitted = self._decision_emitted
+        if segment.ends:
+            # This is cleared before the first await: a snapshot that is taken while this
+            # coroutine is suspended must not count the next sample as decided.
+            self._decision_emitted = False
+        if not was_emitted or self._carries:
+            if len(segment.events):
+                await self._send(segment.events)
+            if segment.reached_us is not None:
+                await self._advance(segment.reached_us)
         else:
-            await self._session.leave_out(len(cut.events))
-        if not cut.ends:
+            # The sample is decided and the network does not run on, so no pass reads these.
+            self._lease.check()
+            await self._runner.discard(len(segment.events))
+        if not segment.ends:
             return await self._emit_early_decision()
-        return None if told else await self._session.decision(cut.duration_us)
+        return None if was_emitted else await self._finish(segment.duration_us)
 
     async def _emit_early_decision(self) -> Decision | None:
-        """The decision as soon as the stop rule has made it."""
-        if not self._is_decided() or self.cutter.ends_when_decided:
+        """Return the decision if the stop rule has made it before the window ends."""
+        if not self._is_decided() or self.segmenter.ends_when_decided:
             return None
-        self._is_told = True
-        return await self._session.decision()
+        self._decision_emitted = True
+        return await self._finish(None)
+
+    async def _begin_at(self, start_us: int) -> None:
+        """Make the sample that begins at ``start_us`` the runner's current one."""
+        if self._carries and self._start_us is not None and self._start_us != start_us:
+            with self._lease:
+                await self._runner.carry_over(start_us - self._start_us)
+        self._start_us = start_us
+
+    async def _send(self, events: SpikeTrain) -> None:
+        self._lease.check()
+        train, _ = self._runner.check_events(events)
+        with self._lease:
+            self._runner.accept(train)
+            await self._runner.run_ready_passes()
+
+    async def _advance(self, t_us: int) -> None:
+        self._lease.check()
+        end_us = self._runner.check_advance(t_us)
+        with self._lease:
+            await self._runner.advance(t_us, end_us)
+
+    async def _run_between_windows(self, t_us: int) -> None:
+        with self._lease:
+            await self._runner.run_until(t_us - 1)
+
+    async def _finish(self, duration_us: int | None) -> Decision:
+        self._lease.check()
+        end_us = self._runner.last_pass_us(duration_us)
+        with self._lease:
+            return await self._runner.run_and_finish(end_us, duration_us)

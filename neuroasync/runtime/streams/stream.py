@@ -1,4 +1,4 @@
-"""Endless streams through a session: as fast as can be, or by a clock."""
+"""Yields the decisions of a stream: as fast as possible, or at the pace of a clock."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -16,137 +16,167 @@ __all__ = ["ChunkIterator", "stream_by_clock", "stream_unpaced"]
 
 
 class ChunkIterator:
-    """The parts of a stream, whatever it is, one after the other.
+    """An async iterator over the chunks of a source, which may be async or not.
+
+    Args:
+        source: yields spike trains, or their (t_us, index).
 
     Raises:
-        TypeError: it cannot be iterated over.
-        SpikeFileError: a part is neither a spike train nor (t_us, index).
+        TypeError: ``source`` is not iterable.
+        SpikeFileError: a chunk is neither a spike train nor (t_us, index).
     """
 
-    # No generator: whoever leaves one early has to close it, and this holds nothing.
+    # This is a class and not an async generator, because a generator that is left early has to be
+    # closed, and this iterator holds nothing that needs closing.
     def __init__(self, source: AsyncIterable[Events] | Iterable[Events]) -> None:
-        self._ready: Iterator[Events] | None = None
-        self._coming: AsyncIterator[Events] | None = None
+        self._iterator: Iterator[Events] | None = None
+        self._async_iterator: AsyncIterator[Events] | None = None
         if isinstance(source, AsyncIterable):
-            self._coming = aiter(source)
+            self._async_iterator = aiter(source)
         elif isinstance(source, Iterable):
-            self._ready = iter(source)
+            self._iterator = iter(source)
         else:
             raise TypeError(
-                f"source: {type(source).__name__}, expected an iterable, or async iterable, of "
-                "spike trains; put a single one into a list"
+                "`source` must be an iterable or async iterable of spike trains, got "
+                f"{type(source).__name__}; put a single spike train into a list"
             )
 
     def __aiter__(self) -> Self:
-        """Iterate."""
+        """Return this iterator."""
         return self
 
     async def __anext__(self) -> SpikeTrain:
-        """The next part. Cancellation: as safe as the source's."""
-        if self._coming is not None:
-            return as_train(await anext(self._coming))
-        for part in self._ready or ():
-            return as_train(part)
+        """Return the next chunk. Cancellation: as safe as the source is."""
+        if self._async_iterator is not None:
+            return as_train(await anext(self._async_iterator))
+        for chunk in self._iterator or ():
+            return as_train(chunk)
         raise StopAsyncIteration
 
 
 async def stream_unpaced(
-    follower: StreamDriver, source: AsyncIterable[Events] | Iterable[Events]
+    driver: StreamDriver, source: AsyncIterable[Events] | Iterable[Events]
 ) -> AsyncGenerator[Decision, None]:
-    """Decide on each sample of a stream, as fast as its parts come.
+    """Yield the decision of each sample of a stream, as fast as its chunks come.
+
+    Cancellation: the current sample is abandoned.
 
     Args:
-        follower: of the stream, from its beginning or from a snapshot on.
-        source: its parts, or the rest of them, each not earlier than those before.
+        driver: drives the stream, from its beginning or from a snapshot.
+        source: yields the (remaining) chunks, in order of time.
     """
-    while follower.ahead:
-        follower.feed(follower.ahead.pop())
-    while (decision := await follower.follow(NEVER)) is not None:
+    # A restored stream may have been paced by a clock and have read chunks ahead of it.
+    while driver.lookahead:
+        driver.feed(driver.lookahead.pop())
+    while (decision := await driver.next_decision(NEVER)) is not None:
         yield decision
-    async for part in ChunkIterator(source):
-        follower.feed(part)
-        while (decision := await follower.follow(NEVER)) is not None:
+    async for chunk in ChunkIterator(source):
+        driver.feed(chunk)
+        while (decision := await driver.next_decision(NEVER)) is not None:
             yield decision
-    if (last := await follower.end()) is not None:
+    if (last := await driver.end()) is not None:
         yield last
 
 
 async def stream_by_clock(
-    follower: StreamDriver,
+    driver: StreamDriver,
     source: AsyncIterable[Events] | Iterable[Events],
-    start: StartTask,
+    start_task: StartTask,
 ) -> AsyncGenerator[Decision, None]:
-    """Decide on each sample of a stream, its passes at their time.
+    """Yield the decision of each sample of a stream, whose passes run at their time by a clock.
 
-    A pass begins once its timestep is over, with the events of the timestep that have come by
-    then; with ``timestep_us = 0`` it is looked every millisecond what has come. Events that are
-    ahead of the clock wait, and so does the source.
+    A pass begins when its timestep is over, with the events of the timestep that have arrived by
+    then. An event-driven network (``timestep_us = 0``) checks for events every millisecond.
+    Events that are ahead of the clock wait in a bounded queue; while it is full, the source is
+    not read.
+
+    Cancellation: the current sample is abandoned.
 
     Args:
-        follower: of the stream, from its beginning or from a snapshot on.
-        source: its parts, or the rest of them, each not earlier than those before.
-        start: starts the task that reads the source; it ends with the session at the latest.
+        driver: drives the stream, from its beginning or from a snapshot.
+        source: yields the (remaining) chunks, in order of time.
+        start_task: starts the task that reads the source; it ends with the session at the latest.
     """
-    parts, cutter, pace = follower.ahead, follower.cutter, follower.pace
+    lookahead, segmenter, stream_clock = driver.lookahead, driver.segmenter, driver.stream_clock
     failures: list[BaseException] = []
-    reader = start(_read(source, parts, failures), "reader of a stream")
+    reader = start_task(_read(source, lookahead, failures), "stream reader")
     try:
-        while not (parts.is_closed and not parts and not cutter.waits):
-            if failures and isinstance(failures[0], ClosedError):  # no pass will take place
-                raise failures[0]
-            if not pace.is_anchored and cutter.waits:
-                pace.resume(cutter.first_us)
-            elif not pace.is_anchored or (cutter.is_idle and not follower.runs_on):
-                try:
-                    await parts.readable()
-                except ClosedError:
-                    break
-                if not len(parts.first()):
-                    parts.pop()
-                    continue
-                pace.resume(int(parts.first().t_us[0]) + pace.shift_us)
-            limit_us = await pace.tick()
-            while parts and cutter.last_us < limit_us:  # what is ahead of the clock waits
-                follower.feed(pace.placed(parts.pop()))
-            if parts.is_closed and not parts and cutter.last_us < limit_us:
-                break  # its end is its last event, whenever it is noticed
-            pace.done_us = limit_us
-            while (decision := await follower.follow(limit_us)) is not None:
+        while not (lookahead.is_closed and not lookahead and not segmenter.waits):
+            if failures and isinstance(failures[0], ClosedError):
+                raise failures[0]  # the session is closed, so no further pass can run
+            if not await _anchor_clock(driver):
+                continue
+            limit_us = await stream_clock.tick()
+            while lookahead and segmenter.last_us < limit_us:  # later chunks wait for their time
+                driver.feed(stream_clock.placed(lookahead.pop()))
+            if lookahead.is_closed and not lookahead and segmenter.last_us < limit_us:
+                break  # the stream ends with its last event, no matter when that is noticed
+            stream_clock.done_us = limit_us
+            while (decision := await driver.next_decision(limit_us)) is not None:
                 yield decision
-            if (early := await follower.reach(limit_us)) is not None:
+            if (early := await driver.run_until(limit_us)) is not None:
                 yield early
-        while (decision := await follower.follow(NEVER)) is not None:
+        while (decision := await driver.next_decision(NEVER)) is not None:
             yield decision
         if failures:
             raise failures[0]
-        if (last := await follower.end()) is not None:
+        if (last := await driver.end()) is not None:
             yield last
     finally:
-        parts.close()
+        lookahead.close()
         reader.cancel()
+
+
+async def _anchor_clock(driver: StreamDriver) -> bool:
+    """Wait for an event, if there is nothing to do without one, and start the clock at its time.
+
+    Returns:
+        False if there was no event: the chunk was empty, or the stream has ended.
+    """
+    lookahead, segmenter, stream_clock = driver.lookahead, driver.segmenter, driver.stream_clock
+    if not stream_clock.is_anchored and segmenter.waits:
+        stream_clock.resume(segmenter.first_us)
+        return True
+    if stream_clock.is_anchored and (not segmenter.is_idle or driver.must_keep_running):
+        return True
+    try:
+        await lookahead.readable()
+    except ClosedError:
+        return False
+    if not len(lookahead.first()):
+        lookahead.pop()
+        return False
+    stream_clock.resume(int(lookahead.first().t_us[0]) + stream_clock.shift_us)
+    return True
 
 
 async def _read(
     source: AsyncIterable[Events] | Iterable[Events],
-    parts: BoundedQueue[SpikeTrain],
+    lookahead: BoundedQueue[SpikeTrain],
     failures: list[BaseException],
 ) -> None:
-    # The task never fails: in a task group, one stream's error would end all sessions.
+    """Copy the chunks of ``source`` into a queue, and close the queue at the end.
+
+    The task never fails, because an error of one stream would end the task group of all sessions.
+    The consumer of the queue raises what is appended to ``failures``.
+    """
     try:
-        coming = ChunkIterator(source)
+        chunks = ChunkIterator(source)
         while True:
-            await parts.writable()  # first: what was taken is in the queue, and in a snapshot
-            parts.push(await anext(coming))
+            # Waiting for room comes first, so that a chunk that was taken from the source is in
+            # the queue at every `await`, and therefore in a snapshot.
+            await lookahead.writable()
+            lookahead.push(await anext(chunks))
     except StopAsyncIteration:
         pass
-    except ClosedError:  # nobody reads any more
-        pass
+    except ClosedError:
+        pass  # the consumer has stopped reading
     except asyncio.CancelledError as error:
         if (task := asyncio.current_task()) is not None and task.cancelling():
-            failures.append(ClosedError("the session was closed while a stream was read"))
+            failures.append(ClosedError("the session was closed while it was reading a stream"))
             raise
-        failures.append(error)  # the source was, not this task
-    except Exception as error:  # raised by whoever reads
+        failures.append(error)  # the source was cancelled, not this task
+    except Exception as error:
         failures.append(error)
     finally:
-        parts.close()
+        lookahead.close()

@@ -1,4 +1,4 @@
-"""A stream's time by a clock: when passes are due, and which events come too late for theirs."""
+"""The time of a stream that follows a clock: when passes are due, and which events are late."""
 
 import logging
 from typing import Final, Literal, TypeAlias, get_args
@@ -13,32 +13,34 @@ from neuroasync.runtime.counts import Counts
 __all__ = ["Late", "StreamClock"]
 
 Late: TypeAlias = Literal["drop", "merge", "shift"]
-"""What becomes of an event that comes after its pass has begun. ``"drop"``: it is left out;
-``"merge"``: the next pass takes it; ``"shift"``: so does it, and all events behind it are moved
-by as much, so that the time between them stays."""
+"""How to treat an event that arrives after its pass has begun.
+
+``"drop"`` discards it. ``"merge"`` adds it to the next pass. ``"shift"`` also adds it to the next
+pass, and delays all later events of the stream by the same time, so that intervals are kept.
+"""
 
 _TICK_US: Final = 1000
-"""How often a network that is driven by events looks for those that have come."""
+"""How often an event-driven network checks for events, µs."""
 
 _log = logging.getLogger("neuroasync.stream")
 
 
 class StreamClock:
-    """A stream's time: that of its clock, from the time of its first event on.
+    """The time of a stream, which runs with a clock from the time of the first event on.
 
     Args:
-        clock: what passes go by.
-        timestep_us: of the network; 0: it is driven by events.
-        late: what becomes of events that come after their pass has begun.
-        counts: where they are counted.
-        jitter_buffer_us: how much later than their timestep's end passes are due, µs.
+        clock: the clock that paces the passes.
+        timestep_us: timestep of the network, µs; 0 if it is event-driven.
+        late: how to treat events that arrive after their pass has begun.
+        counts: where late events and missed deadlines are counted.
+        jitter_buffer_us: how long passes are delayed after the end of their timestep, µs.
 
     Attributes:
-        done_us: passes before this time, µs, have begun.
-        shift_us: by how much the stream was moved since events came late, µs.
+        done_us: stream time before which all passes have begun, µs.
+        shift_us: how far the stream was delayed because events were late, µs.
 
     Raises:
-        ValueError: ``late`` is none of the three, or ``jitter_buffer_us`` is negative.
+        ValueError: ``late`` is not one of the three, or ``jitter_buffer_us`` is out of range.
     """
 
     def __init__(
@@ -46,50 +48,58 @@ class StreamClock:
     ) -> None:
         if type(jitter_buffer_us) is not int or not 0 <= jitter_buffer_us <= limits.MAX_TIME_US:
             raise ValueError(
-                f"jitter_buffer_us: {jitter_buffer_us!r:.80}, expected an integer from 0"
+                f"`jitter_buffer_us` must be an integer of at least 0, got {jitter_buffer_us!r:.80}"
             )
         if late not in get_args(Late):
-            raise ValueError(f"late: {late!r:.80}, expected 'drop', 'merge' or 'shift'")
+            raise ValueError(f"`late` must be 'drop', 'merge' or 'shift', got {late!r:.80}")
         self._clock = clock
         self._tick_us = timestep_us or _TICK_US
         self._late = late
         self._counts = counts
-        self._slack_us = jitter_buffer_us
-        self._offset_us: int | None = None
+        self._jitter_buffer_us = jitter_buffer_us
+        self._offset_us: int | None = None  # clock time minus stream time
         self._has_begun = False
         self.shift_us = 0
         self.done_us = 0
 
     @property
     def is_anchored(self) -> bool:
-        """Whether it is known which time of the stream it is."""
+        """Whether an event has defined which clock time corresponds to which stream time."""
         return self._offset_us is not None
 
     def resume(self, t_us: int) -> None:
-        """An event is here, of this time, and no pass can have missed it."""
+        """Anchor the clock, if it is not yet, at an event of stream time ``t_us`` that is here now.
+
+        The passes before that time count as done, because no event can have missed them.
+        """
         if self._offset_us is None:
-            self._offset_us = self._clock.now_us() - t_us + self._slack_us
+            self._offset_us = self._clock.now_us() - t_us + self._jitter_buffer_us
         self._has_begun = True
         self.done_us = max(self.done_us, self._floor(t_us))
 
     def save(self) -> tuple[int, int]:
-        """``done_us``, -1 if no event has come yet; and by how much the stream was moved, µs."""
+        """Return ``done_us`` (-1 if no event has arrived yet) and ``shift_us``."""
         return self.done_us if self._has_begun else -1, self.shift_us
 
     def restore(self, done_us: int, shift_us: int) -> None:
-        """Go on where another was; the next event says which time of the stream it is."""
+        """Continue at the given stream time; the next event anchors the clock."""
         self._has_begun = True
         self.done_us, self.shift_us = self._floor(done_us), shift_us
 
     async def tick(self) -> int:
-        """Wait until the next pass is due; return the time before which passes are due."""
+        """Wait until the next pass is due. Cancellation: safe.
+
+        Returns:
+            The stream time before which passes are due, µs.
+        """
         offset_us, due_us = self._offset_us or 0, self.done_us + self._tick_us
         await self._clock.sleep_until(due_us + offset_us)
         limit_us = max(self._floor(self._clock.now_us() - offset_us), due_us)
         if missed := (limit_us - due_us) // self._tick_us:
             if not self._counts.missed_deadlines:
                 behind_us = limit_us - due_us
-                # No warning: with timesteps of a millisecond, timers alone will do it.
+                # This is no warning: with timesteps of 1 ms, the resolution of the event loop's
+                # timers is enough to cause it.
                 _log.info(
                     "a pass began %d µs late; further ones are only counted",
                     behind_us,
@@ -98,16 +108,16 @@ class StreamClock:
             self._counts.missed_deadlines += missed
         return limit_us
 
-    def placed(self, part: SpikeTrain) -> SpikeTrain:
-        """The part at the times at which its events take part; late ones are counted."""
-        t_us = part.t_us + self.shift_us
+    def placed(self, chunk: SpikeTrain) -> SpikeTrain:
+        """Return the chunk with the stream times at which it takes part; count late events."""
+        t_us = chunk.t_us + self.shift_us
         late = int(np.searchsorted(t_us, self.done_us))
         if not late:
-            return SpikeTrain(t_us, part.index)
+            return SpikeTrain(t_us, chunk.index)
         behind_us = self.done_us - int(t_us[0])
         if not self._counts.late:
             _log.warning(
-                "an event came %d µs after its pass had begun (late=%r); further ones are only "
+                "an event arrived %d µs after its pass had begun (late=%r); further ones are only "
                 "counted",
                 behind_us,
                 self._late,
@@ -116,11 +126,11 @@ class StreamClock:
         self._counts.late += late
         if self._late == "drop":
             self._counts.dropped += late
-            return SpikeTrain(t_us[late:], part.index[late:])
+            return SpikeTrain(t_us[late:], chunk.index[late:])
         if self._late == "shift":
             self.shift_us += behind_us
-            return SpikeTrain(part.t_us + self.shift_us, part.index)
-        return SpikeTrain(np.maximum(t_us, self.done_us), part.index)
+            return SpikeTrain(chunk.t_us + self.shift_us, chunk.index)
+        return SpikeTrain(np.maximum(t_us, self.done_us), chunk.index)
 
     def _floor(self, t_us: int) -> int:
         return t_us - t_us % self._tick_us

@@ -1,0 +1,179 @@
+"""Ownership of a session's current sample: one user at a time, by revocable leases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from types import TracebackType
+
+__all__ = ["Lease", "Owner", "SampleOwnership"]
+
+
+class Owner(Enum):
+    """The user of a session's current sample.
+
+    While a call, or one step of a watch or a stream, is running, the session is busy: every
+    other call raises RuntimeError. The members say what a new call does otherwise.
+    """
+
+    NOBODY = "nobody"
+    """No call is running and no watch or stream is open. The sample may already have events from
+    :meth:`Session.send`. A call or a watch continues it; a stream discards it."""
+
+    CALL = "call"
+    """A call such as ``send`` or ``decide`` is running, so the session is busy. When the call
+    returns, the owner is NOBODY again; an exception or a cancellation also discards the sample."""
+
+    WATCH = "watch"
+    """A :meth:`Session.watch` iterator uses the sample until it has yielded the final decision.
+    Between two steps, a new call evicts it: the sample is discarded, and the next step of the
+    iterator raises RuntimeError."""
+
+    STREAM = "stream"
+    """A :meth:`Session.stream` iterator uses this sample and the ones that follow, until the
+    stream ends. A new call evicts it in the same way as a watch."""
+
+    SNAPSHOT = "snapshot"
+    """The sample was restored from a snapshot that was taken within a stream. A stream takes it
+    over and continues it (the owner becomes STREAM); every other call discards it."""
+
+
+class SampleOwnership:
+    """The state that decides who may use the current sample of a session.
+
+    Args:
+        check_open: raises ClosedError if the session is closed.
+        abandon: discards the current sample and starts a new one from rest.
+    """
+
+    __slots__ = ("_abandon", "_call_lease", "_check_open", "_is_busy", "_lease")
+
+    def __init__(self, check_open: Callable[[], None], abandon: Callable[[], None]) -> None:
+        self._check_open = check_open
+        self._abandon = abandon
+        self._is_busy = False
+        # All calls share one lease, which is the current one while there is no other owner.
+        self._call_lease = Lease(self, Owner.CALL)
+        self._lease = self._call_lease
+
+    @property
+    def owner(self) -> Owner:
+        """The current owner of the sample."""
+        if self._lease is self._call_lease and not self._is_busy:
+            return Owner.NOBODY
+        return self._lease.owner
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call, or a step of a watch or a stream, is running."""
+        return self._is_busy
+
+    def acquire(self, owner: Owner) -> Lease:
+        """Make ``owner`` the owner of the sample and return its lease.
+
+        A watch, a stream or a restored stream that owned the sample is evicted, and its sample is
+        abandoned. A stream always starts with a new sample, unless it continues a restored one.
+
+        Raises:
+            ClosedError: the session is closed.
+            RuntimeError: the session is busy.
+        """
+        self._check_usable()
+        is_free = self._lease is self._call_lease
+        if owner is Owner.STREAM:
+            if self._lease.owner is not Owner.SNAPSHOT:
+                self._abandon()
+        elif not is_free:
+            self._abandon()
+        if owner is Owner.CALL:
+            self._lease = self._call_lease
+        else:
+            self._lease = Lease(self, owner)
+        return self._lease
+
+    def check(self, lease: Lease) -> None:
+        """Check that ``lease`` may be used now; see :meth:`Lease.check`."""
+        self._check_usable()
+        if self._lease is not lease:
+            raise RuntimeError(
+                "the session was used by another call while this watch or stream was running; "
+                "its current sample was discarded"
+            )
+
+    def begin_step(self, lease: Lease) -> None:
+        """Mark the session as busy for the owner of ``lease``."""
+        self.check(lease)
+        self._is_busy = True
+
+    def end_step(self, lease: Lease, has_failed: bool) -> None:
+        """Mark the session as idle; discard the sample if the step failed."""
+        self._is_busy = False
+        if has_failed:
+            self.abandon(lease)
+
+    def release(self, lease: Lease) -> None:
+        """Leave the sample without an owner, if ``lease`` is the current one."""
+        if self._lease is lease:
+            self._lease = self._call_lease
+
+    def abandon(self, lease: Lease) -> None:
+        """Discard the sample, if ``lease`` is the current one and the session is open."""
+        if self._lease is not lease:
+            return
+        self._lease = self._call_lease
+        self._abandon()
+
+    def _check_usable(self) -> None:
+        self._check_open()
+        if self._is_busy:
+            raise RuntimeError(
+                "the session is busy with a call from another task; open a session for each task"
+            )
+
+
+class Lease:
+    """A revocable right to use the current sample of a session.
+
+    A lease is a context manager around one step (everything that must not overlap with another
+    call). Leaving the block by an exception abandons the sample. A watch or a stream keeps its
+    lease between steps; if another call evicts it, the next step raises RuntimeError.
+
+    Attributes:
+        owner: the kind of user that the lease was given to.
+    """
+
+    __slots__ = ("_ownership", "owner")
+
+    def __init__(self, ownership: SampleOwnership, owner: Owner) -> None:
+        self._ownership = ownership
+        self.owner = owner
+
+    def check(self) -> None:
+        """Check that the lease is current and the session idle.
+
+        Raises:
+            ClosedError: the session is closed.
+            RuntimeError: the session is busy, or another call has taken over the sample.
+        """
+        self._ownership.check(self)
+
+    def __enter__(self) -> None:
+        """Begin a step; raise as :meth:`check`."""
+        self._ownership.begin_step(self)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the step, and abandon the sample if there was an exception."""
+        self._ownership.end_step(self, kind is not None)
+
+    def release(self) -> None:
+        """Give up the lease; the sample stays as it is. Does nothing if the lease was revoked."""
+        self._ownership.release(self)
+
+    def abandon(self) -> None:
+        """Give up the lease and discard the sample. Does nothing if the lease was revoked."""
+        self._ownership.abandon(self)
