@@ -1,7 +1,7 @@
-"""The queue that everything awaits which waits for data; or, if the scheduler resumes it, an inbox.
+"""A bounded FIFO queue for spikes, chunks and decisions.
 
-In the queue, waiting and moving are apart on purpose. Whoever waits is empty-handed, so
-cancellation cannot lose a spike; whoever moves does not suspend.
+Waiting and moving are separate operations on purpose. Waiting never holds an item and moving an
+item never suspends, so cancellation cannot lose a spike.
 """
 
 import asyncio
@@ -15,32 +15,33 @@ __all__ = ["BoundedQueue", "WhenFull", "check_when_full"]
 Item = TypeVar("Item")
 
 WhenFull: TypeAlias = Literal["block", "drop-oldest", "drop-newest", "error"]
-"""What becomes of an item for which there is no room: its sender waits, the oldest that is held
-makes room, it is dropped, or its sender gets an error."""
+"""How a full queue treats a new item: its sender waits, the oldest item is dropped to make room,
+the new item is dropped, or its sender gets an error."""
 
-_WAYS: Final = get_args(WhenFull)
+_POLICIES: Final = get_args(WhenFull)
 
 
 class BoundedQueue(Generic[Item]):
-    """A bounded first-in, first-out queue, for any number of producers and consumers of one loop.
+    """A bounded FIFO queue, for any number of producers and consumers in one event loop.
 
-    Every item that was sent is counted once: ``sent == accepted + dropped + refused``.
+    Every item that was sent is counted exactly once: ``sent == accepted + dropped + refused``.
 
     Args:
-        capacity: most items held, from 1.
-        when_full: ``"block"``: :meth:`put` waits for room; ``"drop-oldest"``: the oldest item
-            held makes room; ``"drop-newest"``: the item is dropped; ``"error"``: it is refused,
-            with :class:`~neuroasync.QueueFullError`.
+        capacity: maximum number of items in the queue, at least 1.
+        when_full: how to treat a new item while the queue is full. ``"block"``: :meth:`put` waits
+            for room. ``"drop-oldest"``: the oldest item is dropped to make room.
+            ``"drop-newest"``: the new item is dropped. ``"error"``: the new item is refused with a
+            :class:`~neuroasync.QueueFullError`.
 
     Attributes:
-        capacity: most items held.
-        when_full: what becomes of an item for which there is no room.
-        accepted: items that were taken, or are held.
-        dropped: items that nobody will get.
-        refused: items whose sender got an error.
+        capacity: maximum number of items in the queue.
+        when_full: how a full queue treats a new item.
+        accepted: number of items that are in the queue or were taken from it.
+        dropped: number of items that were dropped.
+        refused: number of items whose sender got an error.
 
     Raises:
-        ValueError: an argument is none of these.
+        ValueError: an argument is invalid.
     """
 
     __slots__ = ("_closed", "_items", "_waiting", "accepted", "capacity", "dropped", "refused",
@@ -48,7 +49,7 @@ class BoundedQueue(Generic[Item]):
 
     def __init__(self, capacity: int = 1, when_full: WhenFull = "block") -> None:
         if type(capacity) is not int or capacity < 1:
-            raise ValueError(f"capacity: {capacity!r:.80}, expected an integer from 1")
+            raise ValueError(f"`capacity` must be an integer of at least 1, got {capacity!r:.80}")
         self.capacity = capacity
         self.when_full = check_when_full(when_full)
         self.accepted = self.dropped = self.refused = 0
@@ -57,26 +58,26 @@ class BoundedQueue(Generic[Item]):
         self._closed = False
 
     def __len__(self) -> int:
-        """Items held."""
+        """Return the number of items in the queue."""
         return len(self._items)
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no more items."""
+        """Whether the queue is closed for new items."""
         return self._closed
 
     @property
     def is_awaited(self) -> bool:
-        """Whether somebody waits for an item, or for room."""
+        """Whether a task is waiting for an item or for room."""
         return len(self._waiting) > 0
 
     async def readable(self) -> None:
         """Wait until there is an item.
 
-        Cancellation: safe; nothing is held.
+        Cancellation: safe; no item is held.
 
         Raises:
-            ClosedError: the queue is closed, and empty.
+            ClosedError: the queue is closed and empty.
         """
         while not self._items:
             if self._closed:
@@ -86,7 +87,7 @@ class BoundedQueue(Generic[Item]):
     async def writable(self) -> None:
         """Wait until there is room.
 
-        Cancellation: safe; nothing is held.
+        Cancellation: safe; no item is held.
 
         Raises:
             ClosedError: the queue is closed.
@@ -100,10 +101,10 @@ class BoundedQueue(Generic[Item]):
         """Append ``item``, without waiting.
 
         Returns:
-            The item that was dropped for want of room, ``item`` or the oldest; None if none was.
+            The item that was dropped (``item`` or the oldest one), or None.
 
         Raises:
-            QueueFullError: there is no room, and neither this item nor another may be dropped;
+            QueueFullError: the queue is full, and ``when_full`` is ``"block"`` or ``"error"``;
                 await :meth:`writable` first.
             ClosedError: the queue is closed.
         """
@@ -117,7 +118,7 @@ class BoundedQueue(Generic[Item]):
             if self.when_full != "drop-oldest":
                 self.refused += 1
                 raise QueueFullError(
-                    f"the queue is full ({self.capacity}); await writable() first, or make it "
+                    f"the queue is full ({self.capacity}); await writable() first, or create it "
                     "with when_full='drop-oldest' or 'drop-newest'"
                 )
             oldest = self._items.popleft()
@@ -129,24 +130,24 @@ class BoundedQueue(Generic[Item]):
         return oldest
 
     def first(self) -> Item:
-        """The oldest item, which stays.
+        """Return the oldest item without removing it.
 
         Raises:
-            ValueError: there is none; await :meth:`readable` first.
+            ValueError: the queue is empty; await :meth:`readable` first.
         """
         if not self._items:
             raise ValueError("the queue is empty; await readable() first")
         return self._items[0]
 
     def waiting(self) -> tuple[Item, ...]:
-        """What waits to be read, the next first; all of it stays."""
+        """Return all items without removing them, the oldest first."""
         return tuple(self._items)
 
     def pop(self) -> Item:
-        """Take the oldest item.
+        """Remove and return the oldest item.
 
         Raises:
-            ValueError: there is none; await :meth:`readable` first.
+            ValueError: the queue is empty; await :meth:`readable` first.
         """
         item = self.first()
         self._items.popleft()
@@ -154,20 +155,26 @@ class BoundedQueue(Generic[Item]):
         return item
 
     async def get(self) -> Item:
-        """Wait for an item and take it. Cancellation: safe; what was not returned is still here."""
+        """Wait for an item, and remove and return it.
+
+        Cancellation: safe; an item that was not returned is still in the queue.
+
+        Raises:
+            ClosedError: the queue is closed and empty.
+        """
         await self.readable()
         return self.pop()
 
     async def put(self, item: Item) -> Item | None:
-        """Append ``item``; wait for room first if the queue is to block.
+        """Append ``item``; with ``when_full="block"``, wait for room first.
 
-        Cancellation: safe; if it raises, nothing was put.
+        Cancellation: safe; the item was not added.
 
         Returns:
-            As :meth:`push`.
+            The item that was dropped (``item`` or the oldest one), or None.
 
         Raises:
-            QueueFullError: there is no room, and ``when_full`` is ``"error"``.
+            QueueFullError: the queue is full, and ``when_full`` is ``"error"``.
             ClosedError: the queue is closed.
         """
         if self.when_full == "block":
@@ -175,18 +182,18 @@ class BoundedQueue(Generic[Item]):
         return self.push(item)
 
     def __aiter__(self) -> "BoundedQueue[Item]":
-        """Items until the queue is closed."""
+        """Return an iterator over the items until the queue is closed."""
         return self
 
     async def __anext__(self) -> Item:
-        """The next item. Cancellation: as for :meth:`get`."""
+        """Remove and return the next item. Cancellation: as for :meth:`get`."""
         try:
             return await self.get()
         except ClosedError:
             raise StopAsyncIteration from None
 
     def close(self) -> None:
-        """Refuse what comes; what is held can still be taken."""
+        """Close the queue for new items; the items in it can still be taken."""
         self._closed = True
         self._wake()
 
@@ -199,13 +206,15 @@ class BoundedQueue(Generic[Item]):
             self._waiting.discard(changed)
 
     def _wake(self) -> None:
+        # All waiting tasks are woken. Each checks its condition again, and may wait again.
         for changed in self._waiting:
             if not changed.done():
                 changed.set_result(None)
 
 
 def check_when_full(when_full: WhenFull) -> WhenFull:
-    """Return it, or raise ValueError unless it is one of the four ways."""
-    if when_full not in _WAYS:
-        raise ValueError(f"when_full: {when_full!r:.80}, expected one of {', '.join(_WAYS)}")
+    """Return ``when_full``; raise ValueError unless it is one of the four policies."""
+    if when_full not in _POLICIES:
+        names = ", ".join(map(repr, _POLICIES))
+        raise ValueError(f"`when_full` must be one of {names}, got {when_full!r:.80}")
     return when_full

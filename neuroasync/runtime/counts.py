@@ -1,4 +1,4 @@
-"""What a stream, a session or a network has taken, refused and lost so far."""
+"""Counters of events and decisions of a session or a network."""
 
 from dataclasses import dataclass, fields
 
@@ -7,18 +7,19 @@ __all__ = ["Counts"]
 
 @dataclass(slots=True)
 class Counts:
-    """Counters; each only grows.
+    """Counters of events and decisions, none of which ever decreases.
 
-    ``events + refused + dropped`` is all that was taken from its senders; what a stream had read
-    ahead when it was left is not.
+    ``events + refused + dropped`` is the number of events received. It does not include events
+    that a stream had read ahead of its clock when it was left.
 
     Attributes:
         events: input events that were accepted.
-        refused: input events that raised an error.
-        late: events that came after their pass had begun, whatever became of them.
-        dropped: of the late ones, those that were dropped.
+        refused: input events that were rejected with an error.
+        late: events that arrived after their pass had begun, however they were treated.
+        dropped: late events that were dropped.
         decisions: samples that were decided.
-        missed_deadlines: passes that began a timestep or more after their time.
+        missed_deadlines: passes that began at least one timestep late (1 ms for an event-driven
+            network).
     """
 
     events: int = 0
@@ -29,6 +30,6 @@ class Counts:
     missed_deadlines: int = 0
 
     def add(self, other: "Counts") -> None:
-        """Add another's."""
+        """Add the counts of ``other`` to these."""
         for field in fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))

@@ -255,11 +255,6 @@ class Network:
                 )
 
             return await decide_in_turn(decide, samples, first, on_decision)
-        callback = None
-        if on_decision is not None:
-            # The job calls it from its threads; `on_decision` has to run in the event loop.
-            loop = asyncio.get_running_loop()
-            callback = partial(loop.call_soon_threadsafe, on_decision)
         job = BatchJob(
             plan,
             samples,
@@ -269,7 +264,7 @@ class Network:
             duration_us=duration_us,
             classes=self.bundle.classes,
             recorder_of=recorder_of,
-            on_decision=callback,
+            on_decision=None if on_decision is None else _called_in_loop(on_decision),
         )
         return await self._lifecycle.run_job(job)
 
@@ -322,6 +317,16 @@ class Network:
         tap = Tap(population, capacity)
         self._lifecycle.add_tap(tap)
         return tap
+
+
+def _called_in_loop(callback: Callable[[int], None]) -> Callable[[int], None]:
+    """Return a function for other threads that calls ``callback`` in the running event loop."""
+    loop = asyncio.get_running_loop()
+
+    def call(count: int) -> None:
+        loop.call_soon_threadsafe(callback, count)
+
+    return call
 
 
 def _check_count(name: str, value: object, minimum: int) -> None:

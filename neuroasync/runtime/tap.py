@@ -1,4 +1,4 @@
-"""Taps: what a population fires, as an async iterator."""
+"""Taps: async iterators over the spikes of a population."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -14,13 +14,13 @@ __all__ = ["Tap", "TappedSpikes"]
 
 @dataclass(frozen=True, slots=True)
 class TappedSpikes:
-    """Neurons of one population that fired in one forward step.
+    """The neurons of one population that fired in one forward step.
 
     Attributes:
         session: number of the session in its network, from 0.
         sample: number of the sample in the session, from 0.
-        pass_index: of the pass.
-        step: forward step of the pass.
+        pass_index: index of the pass in the sample, from 0.
+        step: forward step within the pass.
         t_us: virtual time, µs.
         neurons: i64[fired], positions within the population, ascending.
     """
@@ -34,14 +34,22 @@ class TappedSpikes:
 
 
 class Tap:
-    """Spikes of one population as they happen, in all sessions of a network.
+    """The spikes of one population as they occur, in all sessions of a network.
 
-    Iterate over it in a task of its own; several tasks share its items. It listens from when it
-    is made until it is closed, the network is, or nobody holds it any more. A reader that is too
-    slow loses the oldest items, which ``dropped`` counts; it never slows the network.
+    A tap is an async iterator, created by :meth:`neuroasync.Network.tap`. Read it in a separate
+    task; if several tasks read it, each item goes to one of them. It receives spikes until it is
+    closed, the network is closed, or it is no longer referenced. A slow reader never slows the
+    network: when the buffer is full, the oldest item is dropped and counted by ``dropped``.
+
+    Args:
+        population: name of the population.
+        capacity: maximum number of items to buffer.
+
+    Raises:
+        ValueError: ``capacity`` is less than 1.
 
     Attributes:
-        population: its name.
+        population: name of the population.
     """
 
     def __init__(self, population: str, capacity: int = limits.MAX_TAP_ITEMS) -> None:
@@ -50,35 +58,35 @@ class Tap:
 
     @property
     def dropped(self) -> int:
-        """Items lost to a slow reader."""
+        """The number of items that were dropped because the reader was too slow."""
         return self._items.dropped
 
     @property
     def is_closed(self) -> bool:
-        """Whether it has stopped listening."""
+        """Whether the tap is closed and receives no more spikes."""
         return self._items.is_closed
 
     def push(self, item: TappedSpikes) -> None:
-        """Append ``item``, dropping the oldest if there is no room."""
+        """Add ``item`` to the buffer; if it is full, drop the oldest item."""
         if not self._items.is_closed:
             self._items.push(item)
 
     def close(self) -> None:
-        """Stop listening; what has arrived can still be read."""
+        """Stop receiving spikes; the items in the buffer can still be read."""
         self._items.close()
 
     def __aiter__(self) -> Self:
-        """Items until the tap is closed."""
+        """Return this iterator, which ends when the tap is closed."""
         return self
 
     async def __anext__(self) -> TappedSpikes:
-        """The next item. Cancellation: safe; nothing is taken."""
+        """Wait for the next item. Cancellation: safe; no item is removed."""
         return await self._items.__anext__()
 
     async def __aenter__(self) -> Self:
-        """Listen until the block ends."""
+        """Return the tap; it is closed at the end of the block."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop listening."""
+        """Close the tap."""
         self.close()

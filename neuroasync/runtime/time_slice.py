@@ -1,8 +1,8 @@
-"""How long the event loop may be held: one time budget, shared by all sessions of a loop.
+"""The time budget after which sessions yield to the event loop, shared by all of its sessions.
 
-A budget for each session would add up: 100 busy sessions of 1 ms each make a turn of the loop
-last 100 ms. Here a turn of the loop runs sessions for one budget in all; the others wait their
-turn, first come, first served.
+A separate budget for each session would add up: with 100 busy sessions and 1 ms each, a turn of
+the event loop would last 100 ms. Here, one turn runs sessions for one budget in total, and the
+other sessions wait for a later turn, first come, first served.
 """
 
 import asyncio
@@ -14,19 +14,21 @@ from weakref import WeakKeyDictionary
 __all__ = ["TimeSlice"]
 
 BUDGET_S: Final = 1e-3
-_LEAST_WORK: Final = 2000
-_MAX_CALLED: Final = 64
-"""Sessions that are called up for one turn: short ones share it, one after the other."""
+_MIN_WORK: Final = 2000
+"""Synaptic operations below which a measurement is too noisy, and a budget is too small."""
+
+_MAX_WOKEN: Final = 64
+"""Maximum number of sessions that are woken in one turn; short ones share it, in order."""
 
 
 class TimeSlice:
-    """The turns of one event loop. Those that sessions share are :meth:`of_running_loop`.
+    """The time slice of one event loop; :meth:`of_running_loop` returns the shared one.
 
     Args:
-        budget_s: how long a turn may last.
+        budget_s: how long sessions may run in one turn of the event loop, s.
 
     Attributes:
-        deadline: of the turn that is open, by ``time.perf_counter``.
+        deadline: end of the current time slice, by ``time.perf_counter``, s.
     """
 
     _by_loop: ClassVar["WeakKeyDictionary[asyncio.AbstractEventLoop, TimeSlice]"] = (
@@ -35,67 +37,68 @@ class TimeSlice:
 
     def __init__(self, budget_s: float = BUDGET_S) -> None:
         self._budget_s = budget_s
-        # No reference to the loop: it is the weak key that this is kept by.
+        # This object must not refer to the loop, which is the weak key that it is stored under.
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._called_in_vain: list[asyncio.Future[None]] = []
-        self._max_called = 1
-        self._called = 0
-        self._came = 0
+        self._unserved: list[asyncio.Future[None]] = []
+        self._max_woken = 1
+        self._woken = 0
+        self._served = 0
         self.deadline = 0.0
         self._is_open = False
         self._rate = 1e8
 
     @classmethod
     def of_running_loop(cls) -> "TimeSlice":
-        """The turns of the event loop that runs now."""
+        """Return the time slice that all sessions of the running event loop share."""
         loop = asyncio.get_running_loop()
-        turns = cls._by_loop.get(loop)
-        if turns is None:
-            turns = cls._by_loop[loop] = cls()
-        return turns
+        time_slice = cls._by_loop.get(loop)
+        if time_slice is None:
+            time_slice = cls._by_loop[loop] = cls()
+        return time_slice
 
     def is_exhausted(self) -> bool:
-        """Whether this turn of the loop has used its budget. Opens a turn if none is."""
+        """Return whether the budget of this turn is used up. Begin a slice if there is none."""
         if not self._is_open:
-            if self._waiting or self._called_in_vain:
+            if self._waiting or self._unserved:
                 return True
             self._open()
         return time.perf_counter() > self.deadline
 
     def must_wait(self) -> bool:
-        """Whether who comes now has to wait: for those who came before, or for the budget."""
-        return bool(self._called or self._waiting or self._called_in_vain) or self.is_exhausted()
+        """Return whether a new session has to wait for earlier ones, or for the next budget."""
+        return bool(self._woken or self._waiting or self._unserved) or self.is_exhausted()
 
     def work(self) -> int:
-        """How many synaptic operations fit into what is left of this turn's budget, at a guess."""
+        """Return an estimate of the synaptic operations that fit into the rest of the budget."""
         left = self.deadline - time.perf_counter()
-        return max(_LEAST_WORK, int(left * self._rate))
+        return max(_MIN_WORK, int(left * self._rate))
 
     def measured(self, work: int, seconds: float) -> None:
-        """Learn how fast this machine is: ``work`` synaptic operations took ``seconds``."""
-        if seconds > 0 and work >= _LEAST_WORK:
+        """Update the speed estimate: ``work`` synaptic operations took ``seconds``."""
+        if seconds > 0 and work >= _MIN_WORK:
             self._rate += (work / seconds - self._rate) / 8
 
     async def wait_turn(self) -> None:
-        """Let the event loop run, and wait for a turn. Cancellation: safe."""
+        """Let the event loop run, and wait for a time slice. Cancellation: safe."""
         loop = asyncio.get_running_loop()
-        line: deque[asyncio.Future[None]] | list[asyncio.Future[None]] = self._waiting
+        queue: deque[asyncio.Future[None]] | list[asyncio.Future[None]] = self._waiting
         while True:
             turn = loop.create_future()
-            line.append(turn)
+            queue.append(turn)
             if not self._is_open:
                 self._open()
             try:
                 await turn
             finally:
-                self._called -= turn.done() and not turn.cancelled()
+                self._woken -= turn.done() and not turn.cancelled()
             now = time.perf_counter()
-            if not self._came:
+            if not self._served:
                 self.deadline = now + self._budget_s
             if now <= self.deadline:
-                self._came += 1
+                self._served += 1
                 return
-            line = self._called_in_vain  # those before have used it up: back to the front
+            # Sessions before this one have used up the slice, so it goes back to the front.
+            queue = self._unserved
 
     def _open(self) -> None:
         self._is_open = True
@@ -103,20 +106,21 @@ class TimeSlice:
         asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:
-        """At the next turn of the loop: call up those who wait longest, as many as may fit in."""
+        """End the slice; wake the sessions that wait longest, as many as may fit into the next."""
         self._is_open = False
-        # One more than came in last time, if there were more; twice as many if all did.
-        unserved = bool(self._called_in_vain)
-        self._max_called = min(_MAX_CALLED, self._came + 1 if unserved else 2 * self._max_called)
-        self._came = 0
-        self._waiting.extendleft(reversed(self._called_in_vain))
-        self._called_in_vain.clear()
-        called = 0
-        while self._waiting and called < self._max_called:
+        # If the last slice could not serve all that were woken, wake one more than it served;
+        # otherwise wake twice as many.
+        unserved = bool(self._unserved)
+        self._max_woken = min(_MAX_WOKEN, self._served + 1 if unserved else 2 * self._max_woken)
+        self._served = 0
+        self._waiting.extendleft(reversed(self._unserved))
+        self._unserved.clear()
+        woken = 0
+        while self._waiting and woken < self._max_woken:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-                called += 1
-        self._called += called
-        if called:
+                woken += 1
+        self._woken += woken
+        if woken:
             self._open()

@@ -32,4 +32,4 @@ class Counts:
         assert capacity.free_samples == limits.max_queued_samples_total
         assert capacity.free_events == limits.max_queued_events_total
         assert not self._server_state._connections
-        assert not self._server_state.network._sessions
+        assert self._server_state.network.open_sessions == 0

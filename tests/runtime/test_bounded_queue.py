@@ -8,14 +8,14 @@ from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.populations.coroutine import DirectInbox
 
 
-def test_items_come_out_in_the_order_they_went_in():
+def test_queue_is_first_in_first_out():
     queue = BoundedQueue(3)
     for item in (1, 2, 3):
         queue.push(item)
     assert [queue.pop() for _ in range(3)] == [1, 2, 3]
 
 
-def test_a_full_queue_refuses_and_keeps_what_it_holds():
+def test_full_queue_rejects_an_item_and_keeps_its_items():
     queue = BoundedQueue(1)
     queue.push("kept")
     with pytest.raises(na.QueueFullError, match=r"^the queue is full \(1\); await writable\(\) fi"):
@@ -23,12 +23,12 @@ def test_a_full_queue_refuses_and_keeps_what_it_holds():
     assert queue.pop() == "kept"
 
 
-def test_an_empty_queue_says_what_to_await():
+def test_pop_from_an_empty_queue_names_the_method_to_await():
     with pytest.raises(ValueError, match=r"the queue is empty; await readable\(\) first"):
         BoundedQueue(1).pop()
 
 
-async def test_put_waits_for_room_and_get_for_an_item(no_leaks):
+async def test_put_waits_for_room_and_get_waits_for_an_item(no_leaks):
     queue = BoundedQueue(1)
     received = []
 
@@ -44,7 +44,7 @@ async def test_put_waits_for_room_and_get_for_an_item(no_leaks):
     assert received == [0, 1, 2, 3, 4]
 
 
-async def test_what_was_put_before_closing_can_still_be_taken():
+async def test_items_put_before_closing_can_still_be_taken():
     queue = BoundedQueue(2)
     queue.push(1)
     queue.close()
@@ -56,7 +56,7 @@ async def test_what_was_put_before_closing_can_still_be_taken():
 
 
 @pytest.mark.parametrize("ticks", range(4))
-async def test_a_cancelled_get_takes_nothing(ticks, no_leaks):
+async def test_cancelled_get_takes_nothing(ticks, no_leaks):
     queue = BoundedQueue(1)
     waiting = asyncio.create_task(queue.get())
     for _ in range(ticks):
@@ -68,7 +68,7 @@ async def test_a_cancelled_get_takes_nothing(ticks, no_leaks):
     assert queue.pop() == "spike"
 
 
-async def test_a_cancelled_put_puts_nothing(no_leaks):
+async def test_cancelled_put_adds_nothing(no_leaks):
     queue = BoundedQueue(1)
     queue.push("first")
     waiting = asyncio.create_task(queue.put("second"))
@@ -80,7 +80,7 @@ async def test_a_cancelled_put_puts_nothing(no_leaks):
     assert len(queue) == 0
 
 
-def test_a_driven_inbox_waits_without_an_event_loop():
+def test_direct_inbox_waits_without_an_event_loop():
     groups = []
 
     async def population(inbox):
@@ -102,7 +102,7 @@ def test_a_driven_inbox_waits_without_an_event_loop():
     ("when_full", "held", "dropped"),
     [("drop-oldest", [3, 4], [0, 1, 2]), ("drop-newest", [0, 1], [2, 3, 4])],
 )
-async def test_a_full_queue_drops_what_it_was_told_to_and_counts_it(when_full, held, dropped):
+async def test_full_queue_drops_by_its_policy_and_counts_the_item(when_full, held, dropped):
     queue = BoundedQueue(2, when_full)
     lost = [await queue.put(item) for item in range(5)]
     assert [item for item in lost if item is not None] == dropped
@@ -111,7 +111,7 @@ async def test_a_full_queue_drops_what_it_was_told_to_and_counts_it(when_full, h
     assert [item async for item in queue] == held
 
 
-async def test_a_queue_that_is_to_refuse_does_not_wait():
+async def test_queue_with_policy_error_does_not_wait():
     queue = BoundedQueue(1, "error")
     await queue.put("kept")
     with pytest.raises(na.QueueFullError):
@@ -145,11 +145,11 @@ async def test_several_producers_and_consumers_share_a_queue(no_leaks):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0,), r"^capacity: 0, expected an integer from 1$"),
-        ((2.5,), r"^capacity: 2.5, expected an integer from 1$"),
-        ((1, "drop"), r"^when_full: 'drop', expected one of block, drop-oldest, drop-newest, err"),
+        ((0,), r"^`capacity` must be an integer of at least 1, got 0$"),
+        ((2.5,), r"^`capacity` must be an integer of at least 1, got 2.5$"),
+        ((1, "drop"), r"^`when_full` must be one of 'block', 'drop-oldest', 'drop-newest', 'er"),
     ],
 )
-def test_a_queue_says_what_it_cannot_be(arguments, message):
+def test_invalid_queue_arguments_are_rejected(arguments, message):
     with pytest.raises(ValueError, match=message):
         BoundedQueue(*arguments)

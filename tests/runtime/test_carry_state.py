@@ -34,7 +34,7 @@ async def votes(bundle, parts, window, carry_state=None, **options):
 
 @pytest.mark.parametrize("engine", ["compiled", "coroutines"])
 @pytest.mark.parametrize("timestep_us", [0, 1000])
-async def test_a_spike_in_flight_arrives_in_the_next_window(timestep_us, engine, no_leaks):
+async def test_delayed_spike_arrives_in_the_next_window(timestep_us, engine, no_leaks):
     bundle = relay(timestep_us=timestep_us)
     parts = [at(0, 1000), at(13_000)]
     assert await votes(bundle, parts, "time(3000)", engine=engine) == [0, 1, 1, 0, 0]
@@ -43,18 +43,18 @@ async def test_a_spike_in_flight_arrives_in_the_next_window(timestep_us, engine,
 
 
 @pytest.mark.parametrize("timestep_us", [0, 1000])
-async def test_potentials_last_from_window_to_window(timestep_us):
+async def test_membrane_potentials_are_kept_from_window_to_window(timestep_us):
     bundle = relay(0, timestep_us, weight=0.3)
     assert await votes(bundle, [at(0, 4000)], "time(3000)", True) == [0, 1]
     assert await votes(bundle, [at(0, 4000)], "time(3000)", False) == [0, 0]
 
 
-async def test_without_delays_windows_start_from_rest_unless_they_are_told_to_carry():
+async def test_without_delays_windows_start_from_rest_by_default():
     assert await votes(relay(0, weight=0.3), [at(0, 4000)], "time(3000)") == [0, 0]
 
 
 @pytest.mark.parametrize("engine", ["compiled", "coroutines"])
-async def test_the_rule_ends_a_decision_and_the_network_runs_on(engine, no_leaks):
+async def test_network_continues_after_the_stop_rule_has_decided(engine, no_leaks):
     """The first window is decided at once; what it does not count arrives all the same."""
     parts = [at(0, 1000, 2000, 3000), at(9000)]
     network = na.Network(relay(), engine=engine, until="first-spike")
@@ -66,7 +66,7 @@ async def test_the_rule_ends_a_decision_and_the_network_runs_on(engine, no_leaks
         assert session.counts == na.Counts(events=5, decisions=2)
 
 
-async def test_until_decided_a_window_ends_with_its_timestep(no_leaks):
+async def test_window_until_decided_ends_with_its_timestep(no_leaks):
     parts = [at(0, 1000, 2000, 3000), at(9000), at(20_000)]
     async with na.Network(relay(), until="votes(2)") as network, network.session() as session:
         found = [d async for d in session.stream(parts, window="decided")]
@@ -77,7 +77,7 @@ async def test_until_decided_a_window_ends_with_its_timestep(no_leaks):
     ]
 
 
-async def test_between_two_windows_votes_are_nobodys(no_leaks):
+async def test_votes_between_windows_count_for_no_sample(no_leaks):
     """A spike arrives when the silence is over; its vote is of neither sample."""
     parts = [at(0), at(20_000), at(40_000)]
     found = await votes(relay(), parts, "silence(2000)")
@@ -85,8 +85,8 @@ async def test_between_two_windows_votes_are_nobodys(no_leaks):
     assert await votes(relay(1000), parts, "silence(2000)") == [1, 1, 1]
 
 
-async def test_a_long_silence_is_no_sample_of_too_many_passes(no_leaks, monkeypatch):
-    monkeypatch.setattr("neuroasync.runtime.sample_runner._SILENT_PASSES", 10)
+async def test_long_gap_between_windows_does_not_hit_the_pass_limit(no_leaks, monkeypatch):
+    monkeypatch.setattr("neuroasync.runtime.window_gap._SILENT_PASSES", 10)
     tau = na.LIF(tau_mem_us=100_000.0, v_threshold=0.5)
     bundle = relay(3000, weight=0.4, lif=tau)
     # 0.4 * exp(-t / 100 ms) + 0.4 > 0.5 up to 138 ms after the event before.
@@ -94,7 +94,7 @@ async def test_a_long_silence_is_no_sample_of_too_many_passes(no_leaks, monkeypa
     assert await votes(bundle, parts, "silence(5000)", True) == [0, 1, 0, 0]
 
 
-async def test_events_of_a_timestep_are_of_one_window(no_leaks):
+async def test_events_of_one_timestep_belong_to_one_window(no_leaks):
     async with na.Network(relay(0)) as network, network.session() as session:
         stream = session.stream(
             [at(0, 100), at(200, 1000), at(5500)], window="events(2)", carry_state=True
@@ -107,7 +107,7 @@ YEAR_US = 31_536_000_000_000
 
 
 @pytest.mark.parametrize("timestep_us", [0, 1000])
-async def test_a_year_of_silence_costs_nothing(timestep_us, no_leaks):
+async def test_gap_of_a_year_takes_no_time_in_a_quiescent_network(timestep_us, no_leaks):
     bundle = relay(3000, timestep_us, weight=0.3, lif=na.LIF(tau_mem_us=1e15, v_threshold=0.5))
     assert await votes(bundle, [at(0), at(YEAR_US)], "silence(5000)", True) == [0, 1]
     bundle = relay(3000, timestep_us, weight=0.3, lif=na.LIF(tau_mem_us=1e9, v_threshold=0.5))
@@ -125,17 +125,17 @@ def busy(timestep_us, bias=0.0, again=0.0):
 
 
 @pytest.mark.parametrize("bundle", [busy(1000, bias=1 / 64), busy(0, again=1.0)])
-async def test_a_network_that_never_rests_cannot_sleep_for_a_year(bundle, no_leaks, monkeypatch):
+async def test_gap_with_ongoing_activity_hits_the_pass_limit(bundle, no_leaks, monkeypatch):
     monkeypatch.setattr("neuroasync.limits.MAX_PASSES", 30_000)
-    with pytest.raises(na.LimitError, match=r"^the network has something to do at all times, and"):
+    with pytest.raises(na.LimitError, match=r"^the gap between two windows exceeds 30000 passes a"):
         await votes(bundle, [at(0), at(YEAR_US)], "silence(5000)", True)
     # A silence that can be run through is.
     assert await votes(bundle, [at(0), at(20_000_000)], "silence(5000)", True)
 
 
-async def test_between_two_windows_times_are_those_of_the_earlier_one(no_leaks, monkeypatch):
+async def test_spikes_between_windows_have_times_of_the_earlier_window(no_leaks, monkeypatch):
     """However long it takes: a tap shows when, and the stop rule is not asked."""
-    monkeypatch.setattr("neuroasync.runtime.sample_runner._SILENT_PASSES", 7)
+    monkeypatch.setattr("neuroasync.runtime.window_gap._SILENT_PASSES", 7)
     asked = []
 
     def never(progress):
@@ -157,33 +157,31 @@ async def test_between_two_windows_times_are_those_of_the_earlier_one(no_leaks, 
         ("silence(999)", r"^window: silence\(999\), expected at least the timestep, 1000 µs"),
     ],
 )
-async def test_windows_that_carry_are_whole_timesteps(window, message):
+async def test_windows_that_carry_state_must_be_whole_timesteps(window, message):
     async with na.Network(relay()) as network, network.session() as session:
         with pytest.raises(ValueError, match=message):
             await anext(session.stream([at(0)], window=window))
         assert [d.passes async for d in session.stream([at(0)], window=window, carry_state=False)]
 
 
-async def test_what_records_does_not_carry():
+async def test_recording_session_rejects_carry_state():
     async with (
         na.Network(relay()) as network,
         network.session(recorder=network.recorder()) as session,
     ):
-        with pytest.raises(ValueError, match=r"^carry: a session that records has its samples"):
+        with pytest.raises(ValueError, match=r"^a recording session cannot carry state from"):
             await anext(session.stream([at(0)], window="time(1000)"))
         stream = session.stream([at(0)], window="time(1000)", carry_state=False)
         assert [d.undelivered async for d in stream] == [1]
 
 
-async def test_carry_is_of_streams_with_a_window():
+async def test_carry_state_needs_a_window():
     async with na.Network(relay()) as network, network.session() as session:
-        with pytest.raises(
-            ValueError, match=r"^carry, late, jitter_buffer_us: of streams with a window"
-        ):
+        with pytest.raises(ValueError, match=r"^`carry_state`, `late` and `jitter_buffer_us` need"):
             await anext(session.stream([at(0)], carry_state=True))
 
 
-async def test_after_a_stream_that_carries_samples_start_from_rest(no_leaks):
+async def test_samples_after_a_stream_that_carries_state_start_from_rest(no_leaks):
     bundle, train = chain(), sample()
     async with na.Network(bundle) as network:
         async with network.session() as session:
@@ -197,7 +195,7 @@ async def test_after_a_stream_that_carries_samples_start_from_rest(no_leaks):
             assert await session.decide(train) == expected
 
 
-async def test_by_a_clock_passes_without_input_are_on_time(no_leaks):
+async def test_passes_without_input_run_on_time_by_the_clock(no_leaks):
     clock, found = na.ManualClock(), []
     feed: na.BoundedQueue[tuple[np.ndarray, np.ndarray]] = na.BoundedQueue(10)
     async with na.Network(relay(), clock=clock, until="first-spike") as network:
@@ -274,7 +272,7 @@ async def streamed(network, parts, window, **options):
     queued=st.booleans(),
     rule=st.sampled_from(["quiet", "first-spike", "votes(2)"]),
 )
-def test_windows_that_carry_are_one_long_run(data, model, window, policy, queued, rule):
+def test_windows_that_carry_state_equal_one_long_run(data, model, window, policy, queued, rule):
     """Whatever the windows, parts, engine and stop rule: the spikes are those of one sample."""
     window, train = data.draw(streams(model, window, max_events=25))
     t_us, index = train.t_us, train.index
@@ -314,7 +312,7 @@ def test_windows_that_carry_are_one_long_run(data, model, window, policy, queued
 
 
 @pytest.mark.parametrize("window", ["time(5000)", "events(7)", "silence(2000)", "decided"])
-async def test_by_a_clock_windows_that_carry_come_to_the_same(window, no_leaks):
+async def test_real_time_windows_that_carry_state_give_the_same_decisions(window, no_leaks):
     bundle, train = chain(), sample(events=100, duration_us=100_000)
 
     async def found(clock):
@@ -329,7 +327,7 @@ async def test_by_a_clock_windows_that_carry_come_to_the_same(window, no_leaks):
 
 @pytest.mark.parametrize("window", ["events(5)", "decided", "silence(3000)", "time(7000)"])
 @pytest.mark.parametrize("timestep_us", [0, 1000])
-async def test_by_a_clock_a_stream_may_end_long_after_its_last_event(window, timestep_us, no_leaks):
+async def test_real_time_stream_may_end_long_after_its_last_event(window, timestep_us, no_leaks):
     clock = na.ManualClock()
     feed: na.BoundedQueue[tuple[np.ndarray, np.ndarray]] = na.BoundedQueue(10)
     network = na.Network(relay(2000, timestep_us), clock=clock, until="votes(3)")
@@ -349,7 +347,7 @@ async def collected(stream):
     return [d async for d in stream]
 
 
-async def test_by_a_clock_a_spike_arrives_on_time_between_windows_too(no_leaks):
+async def test_delayed_spike_arrives_on_time_between_real_time_windows(no_leaks):
     clock = na.ManualClock()
     feed: na.BoundedQueue[tuple[np.ndarray, np.ndarray]] = na.BoundedQueue(10)
     async with na.Network(relay(8000), clock=clock) as network, network.session() as session:
@@ -372,7 +370,7 @@ async def test_by_a_clock_a_spike_arrives_on_time_between_windows_too(no_leaks):
         assert [int(d.votes[0]) for d in await reading] == [0, 1]
 
 
-async def test_by_a_clock_the_last_event_of_a_window_begins_no_other(no_leaks):
+async def test_last_event_of_a_real_time_window_begins_no_new_window(no_leaks):
     clock = na.RealTimeClock(speed=1000.0)
     for carry_state in (False, True):
         network = na.Network(relay(0), clock=clock)
@@ -382,9 +380,9 @@ async def test_by_a_clock_the_last_event_of_a_window_begins_no_other(no_leaks):
 
 
 @pytest.mark.parametrize("carry_state", ["yes", 1, 0, []])
-async def test_carry_is_yes_or_no(carry_state):
+async def test_carry_state_must_be_bool_or_none(carry_state):
     async with na.Network(relay()) as network, network.session() as session:
-        with pytest.raises(ValueError, match=r"^carry: .*, expected True, False or None"):
+        with pytest.raises(ValueError, match=r"^`carry_state` must be True, False or None, got "):
             await anext(session.stream([at(0)], window="time(1000)", carry_state=carry_state))
 
 
@@ -396,7 +394,9 @@ async def test_carry_is_yes_or_no(carry_state):
     carry_state=st.booleans(),
     rule=st.sampled_from(["quiet", "first-spike"]),
 )
-def test_by_a_clock_any_stream_comes_to_the_same(data, model, window, carry_state, rule):
+def test_real_time_stream_gives_the_decisions_of_the_virtual_clock(
+    data, model, window, carry_state, rule
+):
     """Also with a pause in the middle, in which another session takes it over."""
     unit = model.timestep_us or 1000
     window, train = data.draw(streams(model, window, max_events=15))

@@ -9,7 +9,7 @@ import neuroasync as na
 from tests.helpers.small_networks import chain, sample
 
 
-async def test_a_networks_life_is_logged_with_fields(caplog):
+async def test_network_logs_opening_and_closing_with_fields(caplog):
     caplog.set_level(logging.DEBUG, "neuroasync")
     async with na.Network(chain()) as network, network.session() as session:
         await session.decide(sample())
@@ -27,7 +27,7 @@ async def test_a_networks_life_is_logged_with_fields(caplog):
     assert (refused.session, refused.sample, refused.refused) == (0, 1, 1)
 
 
-async def test_late_events_and_missed_deadlines_are_told_once(caplog):
+async def test_late_events_and_missed_deadlines_are_logged_once(caplog):
     caplog.set_level(logging.INFO, "neuroasync.stream")
     clock, parts = na.ManualClock(), na.BoundedQueue(9)
 

@@ -26,14 +26,14 @@ def decide_by_the_state_machine(bundle, train, seed=0):
     return simulator.decision(0.0)
 
 
-async def test_a_decision_is_what_the_state_machine_says(no_leaks):
+async def test_decision_equals_that_of_the_simulator(no_leaks):
     async with na.Network(BUNDLE) as network:
         decision = await network.decide(SAMPLE)
     assert decision == decide_by_the_state_machine(BUNDLE, SAMPLE)
     assert decision.total_spikes > 50
 
 
-async def test_decisions_side_by_side_equal_those_one_after_the_other(no_leaks):
+async def test_concurrent_decisions_equal_sequential_ones(no_leaks):
     samples = [sample(seed=2 * k) for k in range(12)]
     async with na.Network(BUNDLE) as network:
         alone = [await network.decide(s, seed=k) for k, s in enumerate(samples)]
@@ -57,7 +57,7 @@ async def test_other_tasks_of_the_loop_do_not_change_a_decision(no_leaks):
             await asyncio.gather(*others, return_exceptions=True)
 
 
-async def test_the_bundle_s_own_order_is_the_default_and_can_be_replaced(no_leaks):
+async def test_order_of_the_bundle_is_the_default_and_can_be_replaced(no_leaks):
     async with na.Network(BUNDLE) as network:
         assert network.settings.policy == na.Random()
         assert network.settings.group_size == 2
@@ -67,7 +67,7 @@ async def test_the_bundle_s_own_order_is_the_default_and_can_be_replaced(no_leak
         assert layered.rounds == layered.steps < default.steps
 
 
-async def test_the_same_seed_gives_the_same_decision_and_another_another_order(no_leaks):
+async def test_seed_determines_the_order_and_the_decision(no_leaks):
     async with na.Network(BUNDLE, seed=5) as network:
         first, again = await network.decide(SAMPLE), await network.decide(SAMPLE)
         others = [await network.decide(SAMPLE, seed=s) for s in range(6)]
@@ -75,7 +75,7 @@ async def test_the_same_seed_gives_the_same_decision_and_another_another_order(n
     assert len({d.steps for d in others} | {d.synops for d in others}) > 2
 
 
-async def test_a_stop_rule_ends_the_sample_early_and_stops_reading(no_leaks):
+async def test_stop_rule_ends_the_sample_early_and_stops_reading(no_leaks):
     async with na.Network(BUNDLE) as network:
         whole = await network.decide(SAMPLE)
         early = await network.decide(SAMPLE, until="first-spike")
@@ -87,7 +87,7 @@ async def test_a_stop_rule_ends_the_sample_early_and_stops_reading(no_leaks):
     assert early.first_spike == (early.total_spikes, early.steps, early.rounds)
 
 
-async def test_a_stop_rule_of_your_own_sees_the_progress(no_leaks):
+async def test_custom_stop_rule_receives_the_progress(no_leaks):
     seen = []
 
     def until(progress: na.Progress) -> bool:
@@ -101,7 +101,7 @@ async def test_a_stop_rule_of_your_own_sees_the_progress(no_leaks):
     assert seen == sorted(seen)
 
 
-async def test_an_empty_sample_has_no_pass_and_no_label(no_leaks):
+async def test_empty_sample_has_no_pass_and_no_label(no_leaks):
     async with na.Network(BUNDLE) as network:
         decision = await network.decide(([], []))
         silent = await network.decide(([], []), duration_us=3000)
@@ -118,19 +118,19 @@ async def test_an_empty_sample_has_no_pass_and_no_label(no_leaks):
         ([0], r"events: list, expected a SpikeTrain or \(t_us, index\)"),
     ],
 )
-async def test_events_that_do_not_fit_are_refused_with_the_place(events, message, no_leaks):
+async def test_invalid_events_are_rejected_with_their_position(events, message, no_leaks):
     async with na.Network(BUNDLE) as network:
         with pytest.raises(na.SpikeFileError, match=message):
             await network.decide(events)
 
 
-async def test_a_stray_late_event_does_not_cost_years_of_empty_bins(no_leaks):
+async def test_event_at_a_very_late_time_hits_the_pass_limit(no_leaks):
     async with na.Network(BUNDLE) as network:
         with pytest.raises(na.LimitError, match="the limit is 10000000"):
             await network.decide(([2**52], [0]))
 
 
-async def test_a_closed_network_says_how_to_open_it(no_leaks):
+async def test_error_of_a_closed_network_explains_how_to_open_it(no_leaks):
     network = na.Network(BUNDLE)
     with pytest.raises(na.ClosedError, match="use it inside `async with`"):
         await network.decide(SAMPLE)
@@ -140,7 +140,7 @@ async def test_a_closed_network_says_how_to_open_it(no_leaks):
         network.tap("hidden1")
 
 
-async def test_a_network_can_be_opened_again(no_leaks):
+async def test_network_can_be_opened_again(no_leaks):
     network = na.Network(BUNDLE)
     async with network:
         first = await network.decide(SAMPLE)
@@ -167,7 +167,7 @@ async def test_a_network_can_be_opened_again(no_leaks):
         ({"seed": -1}, ValueError),
     ],
 )
-def test_options_out_of_range_are_refused_at_once(options, error):
+def test_options_out_of_range_are_rejected_immediately(options, error):
     with pytest.raises(error):
         na.Network(BUNDLE, **options)
 
@@ -181,7 +181,7 @@ def engine(request, monkeypatch):
 
 
 @pytest.mark.parametrize("ticks", range(40))
-async def test_a_cancelled_decision_leaves_the_network_usable(ticks, engine, no_leaks):
+async def test_cancelled_decision_leaves_the_network_usable(ticks, engine, no_leaks):
     async with na.Network(BUNDLE, engine=engine) as network:
         expected = await network.decide(SAMPLE)
         attempt = asyncio.create_task(network.decide(SAMPLE))
@@ -190,11 +190,11 @@ async def test_a_cancelled_decision_leaves_the_network_usable(ticks, engine, no_
         attempt.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await attempt
-        assert not network._sessions
+        assert network.open_sessions == 0
         assert await network.decide(SAMPLE) == expected
 
 
-async def test_leaving_the_block_ends_decisions_that_are_under_way(engine, no_leaks):
+async def test_closing_the_network_ends_running_decisions(engine, no_leaks):
     async with na.Network(BUNDLE, engine=engine) as network:
         attempts = [asyncio.create_task(network.decide(SAMPLE)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -202,14 +202,14 @@ async def test_leaving_the_block_ends_decisions_that_are_under_way(engine, no_le
     assert [type(r) for r in results] == [na.ClosedError] * 3
 
 
-async def test_an_error_in_the_block_comes_out_as_it_is(no_leaks):
+async def test_exception_in_the_block_is_raised_unchanged(no_leaks):
     with pytest.raises(KeyError, match="mine"):
         async with na.Network(BUNDLE) as network:
             await network.decide(SAMPLE)
             raise KeyError("mine")
 
 
-async def test_a_pass_that_does_not_end_names_who_kept_firing(no_leaks):
+async def test_endless_pass_names_the_last_population_that_fired(no_leaks):
     loop = na.Model(
         1000,
         (1,),
@@ -236,7 +236,7 @@ def test_asyncio_and_uvloop_give_the_same_decision():
         assert runner.run(decide()) == asyncio.run(decide())
 
 
-def test_an_async_stop_rule_is_refused_as_it_would_always_say_stop():
+def test_async_stop_rule_object_is_rejected():
     async def rule(progress):
         return False
 
@@ -249,7 +249,7 @@ def test_an_async_stop_rule_is_refused_as_it_would_always_say_stop():
             na.Network(BUNDLE, until=until)
 
 
-def test_a_policy_without_an_order_of_its_own_is_refused():
+def test_policy_without_an_order_method_is_rejected():
     class Mine(na.LayerSync):
         pass
 
@@ -262,7 +262,7 @@ def test_a_policy_without_an_order_of_its_own_is_refused():
             na.Network(BUNDLE, policy=policy)
 
 
-def test_a_stop_rule_that_is_async_is_refused_at_once():
+def test_async_stop_rule_function_is_rejected():
     async def until(progress):
         return True
 
@@ -270,14 +270,14 @@ def test_a_stop_rule_that_is_async_is_refused_at_once():
         na.Network(BUNDLE, until=until)
 
 
-async def test_a_stop_rule_that_answers_nonsense_is_named(no_leaks):
+async def test_stop_rule_that_returns_no_bool_is_named(no_leaks):
     async with na.Network(BUNDLE, until=lambda progress: "no") as network:
         with pytest.raises(na.StopRuleError, match="returned 'no', expected True or False"):
             await network.decide(SAMPLE)
         assert (await network.decide(SAMPLE, until="quiet")).total_spikes > 0
 
 
-def test_a_policy_class_instead_of_a_policy_is_refused_at_once():
+def test_policy_class_instead_of_an_instance_is_rejected():
     class Mine:
         def order(self, pending, group_size):
             return np.arange(pending.neuron.size)
@@ -286,7 +286,7 @@ def test_a_policy_class_instead_of_a_policy_is_refused_at_once():
         na.Network(BUNDLE, policy=Mine)
 
 
-async def test_a_recorder_of_the_network_fits_decisions_with_the_same_options(no_leaks):
+async def test_recorder_fits_decisions_with_the_same_options(no_leaks):
     async with na.Network(BUNDLE) as network:
         recorder = network.recorder(policy="fifo", group_size=3)
         decision = await network.decide(SAMPLE, policy="fifo", group_size=3, recorder=recorder)
@@ -294,7 +294,7 @@ async def test_a_recorder_of_the_network_fits_decisions_with_the_same_options(no
 
 
 @pytest.mark.parametrize("engine_name", ["auto", "coroutines"])
-def test_kernels_are_made_ready_while_the_loop_goes_on(engine_name, monkeypatch):
+def test_kernels_are_loaded_while_the_event_loop_runs(engine_name, monkeypatch):
     from neuroasync.core.engine import warm_up
 
     monkeypatch.setattr(warm_up, "_ready", set())
@@ -320,11 +320,11 @@ def test_kernels_are_made_ready_while_the_loop_goes_on(engine_name, monkeypatch)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"bundle": "x.nab"}, r"^bundle: str, expected a Bundle; Network\.load\(path\) reads one$"),
-        ({"populations": [1]}, r"^populations: list, expected coroutine functions by the names of"),
-        ({"populations": {"output": 3}}, r"^populations\['output'\]: 3, expected a coroutine fun"),
+        ({"bundle": "x.nab"}, r"^`bundle` must be a Bundle, got str; Network\.load\(path\) reads"),
+        ({"populations": [1]}, r"^`populations` must map names of populations to coroutine functi"),
+        ({"populations": {"output": 3}}, r"^populations\['output'\] must be a coroutine function"),
     ],
 )
-def test_a_network_of_the_wrong_things_says_so(arguments, message):
+def test_wrong_types_of_network_arguments_are_rejected(arguments, message):
     with pytest.raises(TypeError, match=message):
         na.Network(**{"bundle": chain(), **arguments})

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.metrics.trajectory import trajectories
+from neuroasync.runtime.network_lifecycle import NetworkLifecycle
+from neuroasync.runtime.option_resolver import OptionResolver
+from neuroasync.runtime.session import Session
 from tests.helpers.recordings import BUILT_IN, record, recordings, relay
 from tests.helpers.small_networks import chain, sample
 
@@ -22,6 +26,19 @@ BUNDLE = chain()
 SAMPLE = sample()
 RELAYED = na.SpikeTrain([0, 0, 1000], [0, 1, 1])
 ENGINES = ("coroutines", "compiled")
+
+
+@contextlib.asynccontextmanager
+async def open_parts(bundle, **options):
+    """Open what a network is made of, to run sessions with given seeds, or look into them."""
+    resolver = OptionResolver(bundle, options, {})
+    lifecycle = NetworkLifecycle(bundle, {}, na.VirtualClock(), None)
+    plan = resolver.plan(resolver.defaults)
+    await lifecycle.open(plan)
+    try:
+        yield lifecycle, plan
+    finally:
+        await lifecycle.close()
 
 
 def told(decision):
@@ -34,7 +51,7 @@ async def watched(session, events, **options):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_each_new_leader_is_told_in_the_middle_of_a_pass(engine, no_leaks):
+async def test_each_new_leader_is_yielded_in_the_middle_of_a_pass(engine, no_leaks):
     # As in test_anytime: class 0 leads at step 2 after 4 spikes, class 1 at step 5 after 6.
     run = {"policy": "fifo", "group_size": 1, "engine": engine}
     async with na.Network(relay(), **run) as network, network.session() as session:
@@ -50,7 +67,7 @@ async def test_each_new_leader_is_told_in_the_middle_of_a_pass(engine, no_leaks)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_leader_at_which_the_rule_stops_is_told_once(engine, no_leaks):
+async def test_leader_at_which_the_stop_rule_fires_is_yielded_once(engine, no_leaks):
     run = {"policy": "fifo", "group_size": 1, "engine": engine}
     run |= {"until": "first-spike"}
     async with na.Network(relay(), **run) as network, network.session() as session:
@@ -58,7 +75,7 @@ async def test_a_leader_at_which_the_rule_stops_is_told_once(engine, no_leaks):
         assert [told(d) for d in await watched(session, ([], []))] == [(-1, 0, 0, 0, True)]
 
 
-async def test_a_rule_of_the_user_is_asked_before_a_leader_is_told(no_leaks):
+async def test_custom_stop_rule_is_called_before_a_leader_is_yielded(no_leaks):
     run = {"policy": "fifo", "group_size": 1, "until": lambda progress: progress.label == 1}
     async with na.Network(relay(), **run) as network, network.session() as session:
         labels = [(d.label, d.is_final) for d in await watched(session, RELAYED)]
@@ -70,7 +87,7 @@ async def test_a_rule_of_the_user_is_asked_before_a_leader_is_told(no_leaks):
     rule=st.sampled_from(("quiet", "margin(2)", "margin(9,2,1)", "steps(1)")),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_both_engines_tell_the_leaders_of_the_recording(made, rule):
+def test_both_engines_yield_the_leaders_of_the_recording(made, rule):
     bundle, recording = made
     info = recording.info
     known = replace(recording, target=np.zeros(len(recording), np.int64))
@@ -82,11 +99,12 @@ def test_both_engines_tell_the_leaders_of_the_recording(made, rule):
     async def all_told(engine):
         options = {"policy": policy, "group_size": run.group_size, "input": run.input}
         options |= {"until": rule, "max_forward_steps": 60, "engine": engine}
-        async with na.Network(bundle, **options) as network:
+        async with open_parts(bundle, **options) as (lifecycle, plan):
             found = []
             for k, (events, duration_us) in enumerate(zip(samples, durations, strict=True)):
                 seed = int(recording.seed[k])
-                async with network._open_session(seed, True, None, {}) as session:
+                runner = lifecycle.open_runner(plan, lambda _, seed=seed: seed, None)
+                async with Session(runner, na.VirtualClock()) as session:
                     decisions = await watched(session, events, duration_us=duration_us)
                     expected = await session.decide(events, duration_us=duration_us)
                     assert decisions[-1] == expected
@@ -107,7 +125,7 @@ def test_both_engines_tell_the_leaders_of_the_recording(made, rule):
 
 
 @pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
-async def test_parts_from_a_source_give_the_decision_of_the_whole(input_mode, no_leaks):
+async def test_chunks_from_a_source_give_the_decision_of_the_whole(input_mode, no_leaks):
     async def source(parts):
         for at in range(0, len(SAMPLE), parts):
             await asyncio.sleep(0)
@@ -122,7 +140,7 @@ async def test_parts_from_a_source_give_the_decision_of_the_whole(input_mode, no
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_once_the_rule_said_stop_the_source_is_read_no_further(engine, no_leaks):
+async def test_source_is_not_read_after_the_stop_rule_has_fired(engine, no_leaks):
     pulled = []
 
     async def source():
@@ -144,7 +162,7 @@ async def test_once_the_rule_said_stop_the_source_is_read_no_further(engine, no_
         await parts.aclose()
 
 
-async def test_a_sample_that_had_stopped_before_reads_nothing_of_a_source(no_leaks):
+async def test_sample_that_has_stopped_does_not_read_the_source(no_leaks):
     async def source():
         raise AssertionError("read")
         yield SAMPLE
@@ -155,7 +173,7 @@ async def test_a_sample_that_had_stopped_before_reads_nothing_of_a_source(no_lea
         assert (await watched(session, source()))[-1].stopped
 
 
-async def test_watchers_that_wait_for_their_first_part_hold_no_workspace(no_leaks):
+async def test_watches_that_wait_for_a_chunk_hold_no_scratch_buffers(no_leaks):
     go = asyncio.Event()
 
     async def source():
@@ -164,10 +182,13 @@ async def test_watchers_that_wait_for_their_first_part_hold_no_workspace(no_leak
 
     async with na.Network(BUNDLE) as network:
         expected = told(await network.decide(SAMPLE, seed=na.sample_seed(0, 0)))
-        sessions = [network.session() for _ in range(20)]
+    async with open_parts(BUNDLE) as (lifecycle, plan):
+        seed_of = partial(na.sample_seed, 0)
+        runners = [lifecycle.open_runner(plan, seed_of, None) for _ in range(20)]
+        sessions = [Session(runner, na.VirtualClock()) for runner in runners]
         waiting = [asyncio.create_task(watched(session, source())) for session in sessions]
         await asyncio.sleep(0)
-        states = [session._simulator.state for session in sessions]
+        states = [runner.simulator.state for runner in runners]
         assert [state.scratch for state in states] == [None] * 20
         assert len(states[0].plan.idle_scratch) == 1  # the one that all of them began in
         go.set()
@@ -178,7 +199,7 @@ async def test_watchers_that_wait_for_their_first_part_hold_no_workspace(no_leak
             session.close()
 
 
-async def test_what_was_sent_before_is_part_of_the_sample_and_its_leader_is_told(no_leaks):
+async def test_events_sent_before_a_watch_belong_to_its_sample(no_leaks):
     early, late = (SAMPLE.t_us < 5000), (SAMPLE.t_us >= 5000)
     async with na.Network(BUNDLE) as network, network.session() as session:
         expected = await watched(session, SAMPLE)
@@ -191,7 +212,7 @@ async def test_what_was_sent_before_is_part_of_the_sample_and_its_leader_is_told
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_slow_consumer_pauses_the_sample_and_nobody_else(engine, no_leaks):
+async def test_slow_watch_pauses_only_its_own_sample(engine, no_leaks):
     async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
         expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
         watch = session.watch(SAMPLE)
@@ -204,7 +225,7 @@ async def test_a_slow_consumer_pauses_the_sample_and_nobody_else(engine, no_leak
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("end", ["break", "aclose"])
-async def test_who_looks_away_abandons_the_sample_and_the_session_goes_on(engine, end, no_leaks):
+async def test_leaving_watch_early_abandons_the_sample(engine, end, no_leaks):
     async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
         expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0))
         watch = session.watch(SAMPLE)
@@ -216,12 +237,12 @@ async def test_who_looks_away_abandons_the_sample_and_the_session_goes_on(engine
         await asyncio.sleep(0)
 
 
-async def test_a_watch_whose_session_was_used_otherwise_says_so(no_leaks):
+async def test_watch_raises_after_another_call_has_evicted_it(no_leaks):
     async with na.Network(BUNDLE) as network, network.session() as session:
         watch = session.watch(SAMPLE)
         await anext(watch)
         expected = await session.decide(SAMPLE)
-        with pytest.raises(RuntimeError, match="used for something else; the sample is lost"):
+        with pytest.raises(RuntimeError, match="used by another call while this watch or stream"):
             await anext(watch)
         session.reset()
         assert (await watched(session, SAMPLE))[-1].passes == expected.passes
@@ -238,7 +259,7 @@ async def test_closing_the_session_ends_its_watch(no_leaks):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("ticks", range(0, 40, 3))
-async def test_a_cancelled_watch_leaves_the_session_usable(engine, ticks, monkeypatch, no_leaks):
+async def test_cancelled_watch_leaves_the_session_usable(engine, ticks, monkeypatch, no_leaks):
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
     async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
@@ -252,7 +273,7 @@ async def test_a_cancelled_watch_leaves_the_session_usable(engine, ticks, monkey
         assert await session.decide(SAMPLE) == await network.decide(SAMPLE, seed=seed)
 
 
-async def test_bad_parts_and_durations_are_refused_and_the_next_sample_is_from_rest(no_leaks):
+async def test_next_sample_starts_from_rest_after_an_invalid_chunk_or_duration(no_leaks):
     async with na.Network(BUNDLE) as network, network.session() as session:
         with pytest.raises(na.SpikeFileError):
             await watched(session, ([0], [12]))
@@ -262,7 +283,7 @@ async def test_bad_parts_and_durations_are_refused_and_the_next_sample_is_from_r
         assert (await watched(session, SAMPLE, duration_us=20_000))[-1] == expected
 
 
-async def test_parts_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks):
+async def test_number_of_chunked_events_in_one_pass_is_bounded(monkeypatch, no_leaks):
     monkeypatch.setattr(na.limits, "MAX_QUEUED_EVENTS", 2)
 
     async def source():
@@ -275,14 +296,14 @@ async def test_parts_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks)
             await watched(session, source())
 
 
-async def test_an_error_in_the_middle_comes_out_and_abandons_the_sample(no_leaks):
+async def test_error_in_a_watch_abandons_the_sample(no_leaks):
     async with na.Network(BUNDLE) as network, network.session(max_forward_steps=1) as session:
         with pytest.raises(ForwardStepLimitError):
             await watched(session, SAMPLE)
         assert session.sample == 0
 
 
-async def test_a_watched_sample_is_recorded_as_any_other(no_leaks):
+async def test_watched_sample_is_recorded_like_any_other(no_leaks):
     async with na.Network(relay(), policy="fifo", group_size=1) as network:
         recorder = network.recorder()
         async with network.session(recorder=recorder) as session:

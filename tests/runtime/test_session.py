@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 import neuroasync as na
+from neuroasync.runtime.option_resolver import OptionResolver
 from tests.helpers.small_networks import chain, sample
 
 BUNDLE = chain()
 SAMPLES = [sample(seed=k) for k in range(5)]
 
 
-async def test_a_session_s_samples_run_with_the_seeds_of_a_data_set(no_leaks):
+async def test_samples_of_a_session_use_the_seeds_of_a_data_set(no_leaks):
     async with na.Network(BUNDLE, seed=3) as network, network.session() as session:
         for k, train in enumerate(SAMPLES):
             expected = await network.decide(train, seed=na.sample_seed(3, k))
@@ -21,7 +22,7 @@ async def test_a_session_s_samples_run_with_the_seeds_of_a_data_set(no_leaks):
 
 @pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
 @pytest.mark.parametrize("chunk", [1, 7, 60])
-async def test_sending_in_pieces_gives_the_decision_of_the_whole(chunk, input_mode, no_leaks):
+async def test_sending_in_chunks_gives_the_decision_of_the_whole(chunk, input_mode, no_leaks):
     train = SAMPLES[0]
     async with (
         na.Network(BUNDLE, input=input_mode) as network,
@@ -33,19 +34,17 @@ async def test_sending_in_pieces_gives_the_decision_of_the_whole(chunk, input_mo
         assert await session.finish_sample() == expected
 
 
-async def test_a_pass_runs_as_soon_as_an_event_of_a_later_one_is_sent(no_leaks):
-    async with (
-        na.Network(BUNDLE) as network,
-        network.session() as session,
-        network.tap("hidden1") as tap,
-    ):
-        await session.send(([0] * 12, list(range(12))))
-        assert not tap._items
-        await session.send(([1500], [0]))
-        assert {spikes.t_us for spikes in tap._items._items} == {0}
+async def test_pass_runs_when_an_event_of_a_later_pass_is_sent(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        async with network.tap("hidden1") as before:
+            await session.send(([0] * 12, list(range(12))))
+        assert [spikes async for spikes in before] == []
+        async with network.tap("hidden1") as after:
+            await session.send(([1500], [0]))
+        assert {spikes.t_us async for spikes in after} == {0}
 
 
-async def test_once_decided_a_session_reads_no_further_input(no_leaks):
+async def test_session_reads_no_input_after_its_decision(no_leaks):
     train = SAMPLES[0]
     async with na.Network(BUNDLE, until="first-spike") as network, network.session() as session:
         sent = 0
@@ -58,7 +57,7 @@ async def test_once_decided_a_session_reads_no_further_input(no_leaks):
     assert decision.input_events < sent < len(train)
 
 
-async def test_a_stream_gives_one_decision_for_each_sample_of_its_source(no_leaks):
+async def test_stream_yields_one_decision_for_each_sample(no_leaks):
     async def source():
         for train in SAMPLES:
             await asyncio.sleep(0)
@@ -71,7 +70,7 @@ async def test_a_stream_gives_one_decision_for_each_sample_of_its_source(no_leak
     assert len(streamed) == 5
 
 
-async def test_a_slow_consumer_slows_the_source(no_leaks):
+async def test_slow_consumer_slows_the_source(no_leaks):
     taken = 0
 
     async def source():
@@ -88,7 +87,7 @@ async def test_a_slow_consumer_slows_the_source(no_leaks):
         await decisions.aclose()
 
 
-async def test_events_that_go_back_in_time_are_refused_and_nothing_accepted_is_lost(no_leaks):
+async def test_rejected_events_leave_the_accepted_ones_unchanged(no_leaks):
     train = SAMPLES[0]
     async with na.Network(BUNDLE) as network, network.session() as session:
         expected = await network.decide(train, seed=na.sample_seed(0, 0))
@@ -98,7 +97,7 @@ async def test_events_that_go_back_in_time_are_refused_and_nothing_accepted_is_l
         assert await session.finish_sample() == expected
 
 
-async def test_a_duration_before_the_last_event_is_refused_and_nothing_is_lost(no_leaks):
+async def test_duration_before_the_last_event_is_rejected_without_loss(no_leaks):
     train = SAMPLES[0]
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(train)
@@ -125,19 +124,17 @@ def engine(request, monkeypatch):
     return request.param
 
 
-async def test_a_session_serves_one_caller_at_a_time(engine, no_leaks):
+async def test_session_serves_one_caller_at_a_time(engine, no_leaks):
     async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
         first = asyncio.create_task(session.decide(SAMPLES[0]))
         await asyncio.sleep(0)
-        with pytest.raises(RuntimeError, match="use one session each"):
+        with pytest.raises(RuntimeError, match="open a session for each task"):
             await session.decide(SAMPLES[1])
         await first
 
 
 @pytest.mark.parametrize("ticks", range(0, 60, 3))
-async def test_a_cancelled_sample_is_abandoned_and_the_next_starts_from_rest(
-    ticks, engine, no_leaks
-):
+async def test_sample_after_a_cancelled_one_starts_from_rest(ticks, engine, no_leaks):
     async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
         expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
         attempt = asyncio.create_task(session.decide(SAMPLES[0]))
@@ -150,7 +147,7 @@ async def test_a_cancelled_sample_is_abandoned_and_the_next_starts_from_rest(
             assert await session.decide(SAMPLES[0]) == expected
 
 
-async def test_a_closed_session_refuses(no_leaks):
+async def test_closed_session_rejects_calls(no_leaks):
     async with na.Network(BUNDLE) as network:
         async with network.session() as session:
             pass
@@ -160,15 +157,14 @@ async def test_a_closed_session_refuses(no_leaks):
             session.reset()
 
 
-async def test_sessions_share_the_weights(no_leaks):
-    async with na.Network(BUNDLE) as network:
-        one, other = network.session(), network.session()
-        weights = one._simulator.plan.packed.arrays.weights
-        assert np.shares_memory(weights, other._simulator.plan.packed.arrays.weights)
+def test_sessions_with_any_options_share_the_weights():
+    resolver = OptionResolver(BUNDLE, {}, {})
+    plans = [resolver.plan(resolver.resolve(options)) for options in ({}, {"policy": "fifo"})]
+    assert plans[0].packed.arrays.weights is plans[1].packed.arrays.weights
 
 
 @pytest.mark.parametrize("duration_us", [5, 2.5, 2**53])
-async def test_a_refused_duration_leaves_the_sample_as_it_was(duration_us, no_leaks):
+async def test_rejected_duration_leaves_the_sample_unchanged(duration_us, no_leaks):
     train = SAMPLES[0]
     async with na.Network(BUNDLE) as network, network.session() as session:
         expected = await network.decide(train, seed=na.sample_seed(0, 0))
@@ -181,7 +177,7 @@ async def test_a_refused_duration_leaves_the_sample_as_it_was(duration_us, no_le
         assert await session.finish_sample() == expected
 
 
-async def test_a_session_survives_an_error_in_the_middle_of_a_population(monkeypatch, no_leaks):
+async def test_session_is_usable_after_an_error_in_a_population(monkeypatch, no_leaks):
     def out_of_memory(context, p):
         raise MemoryError
 
@@ -191,12 +187,14 @@ async def test_a_session_survives_an_error_in_the_middle_of_a_population(monkeyp
     ):
         expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
         with monkeypatch.context() as patch, pytest.raises(MemoryError):
-            patch.setattr("neuroasync.runtime.populations.coroutine.evaluate", out_of_memory)
+            patch.setattr(
+                "neuroasync.runtime.populations.coroutine.integrate_and_fire", out_of_memory
+            )
             await session.decide(SAMPLES[0])
         assert await session.decide(SAMPLES[0]) == expected
 
 
-async def test_events_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks):
+async def test_number_of_events_in_one_pass_is_bounded(monkeypatch, no_leaks):
     monkeypatch.setattr(na.limits, "MAX_QUEUED_EVENTS", 100)
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(([0] * 101, [0] * 101))
@@ -206,9 +204,7 @@ async def test_events_that_pile_up_in_one_pass_are_bounded(monkeypatch, no_leaks
 
 
 @pytest.mark.parametrize("engine_name", ["coroutines", "compiled"])
-async def test_a_delayed_loop_without_timesteps_does_not_run_for_years(
-    engine_name, monkeypatch, no_leaks
-):
+async def test_event_driven_loop_hits_the_pass_limit(engine_name, monkeypatch, no_leaks):
     monkeypatch.setattr(na.limits, "MAX_PASSES", 50)
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
     one = np.ones((1, 1), np.float32)
@@ -224,7 +220,7 @@ async def test_a_delayed_loop_without_timesteps_does_not_run_for_years(
             await network.decide(([0], [0]), duration_us=2**50)
 
 
-def test_a_network_that_is_open_in_another_loop_says_so():
+def test_network_open_in_another_event_loop_is_rejected():
     async def decide(network):
         await network.decide(SAMPLES[0])
 
@@ -237,7 +233,7 @@ def test_a_network_that_is_open_in_another_loop_says_so():
 
 
 @pytest.mark.parametrize("timestep_us", [1000, 0])
-async def test_an_event_whose_pass_has_taken_place_is_refused(timestep_us):
+async def test_event_of_a_pass_that_has_run_is_rejected(timestep_us):
     lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5)
     one = np.ones((1, 1), np.float32)
     model = na.Model(

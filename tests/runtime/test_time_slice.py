@@ -23,7 +23,7 @@ def clock(monkeypatch):
     return clock
 
 
-async def test_a_turn_is_spent_once_its_budget_has_passed(clock):
+async def test_time_slice_is_exhausted_after_its_budget(clock):
     t = TimeSlice.of_running_loop()
     assert not t.is_exhausted()
     clock.now += time_slice.BUDGET_S / 2
@@ -48,7 +48,7 @@ async def test_sessions_share_one_budget_and_take_turns_in_order(clock, no_leaks
     assert "".join(name for name, _ in order) == "aabcabcbc"  # who waits longest goes first
 
 
-async def test_short_sessions_share_a_turn_one_after_the_other(clock, no_leaks):
+async def test_short_sessions_share_one_time_slice(clock, no_leaks):
     t = TimeSlice.of_running_loop()
     turn, order = 0, []
 
@@ -75,7 +75,7 @@ async def test_short_sessions_share_a_turn_one_after_the_other(clock, no_leaks):
     assert sizes[2:-1] == [4] * len(sizes[2:-1])
 
 
-async def test_who_comes_does_not_overtake_who_waits(clock, no_leaks):
+async def test_waiting_sessions_are_served_first_come_first_served(clock, no_leaks):
     t = TimeSlice.of_running_loop()
     order = []
 
@@ -92,7 +92,7 @@ async def test_who_comes_does_not_overtake_who_waits(clock, no_leaks):
     assert "".join(order) == "abcde"
 
 
-async def test_another_task_of_the_loop_runs_between_two_turns(clock, no_leaks):
+async def test_other_tasks_run_between_two_time_slices(clock, no_leaks):
     t = TimeSlice.of_running_loop()
     beats = 0
 
@@ -113,7 +113,7 @@ async def test_another_task_of_the_loop_runs_between_two_turns(clock, no_leaks):
         await heart
 
 
-async def test_a_cancelled_pause_passes_its_turn_on(clock, no_leaks):
+async def test_cancelled_wait_passes_its_turn_on(clock, no_leaks):
     t = TimeSlice.of_running_loop()
     t.is_exhausted()
     first = asyncio.create_task(t.wait_turn())
@@ -125,14 +125,14 @@ async def test_a_cancelled_pause_passes_its_turn_on(clock, no_leaks):
     assert first.cancelled()
 
 
-def test_each_loop_has_turns_of_its_own():
+def test_each_event_loop_has_its_own_time_slice():
     async def turns_of_loop():
         return TimeSlice.of_running_loop()
 
     assert asyncio.run(turns_of_loop()) is not asyncio.run(turns_of_loop())
 
 
-def test_the_turns_of_a_loop_do_not_keep_it_alive():
+def test_time_slice_does_not_keep_its_event_loop_alive():
     async def loop_that_took_turns():
         t = TimeSlice.of_running_loop()
         t.is_exhausted()

@@ -1,4 +1,4 @@
-"""Many samples at once: threads around the GIL, which the kernels release."""
+"""Decides many samples in threads. The kernels release the GIL, so that all cores work."""
 
 import threading
 import time
@@ -24,24 +24,24 @@ from neuroasync.errors import ClosedError, NeuroasyncError
 
 __all__ = ["BatchJob"]
 
-_MAX_AT_ONCE: Final = 32
-"""Samples in one kernel call."""
+_MAX_CHUNK: Final = 32
+"""Maximum number of samples in one kernel call."""
 _NO_EVENTS: Final = np.empty(0, np.int64)
 
 
 class BatchJob:
-    """Decides on samples, each from rest; no result depends on how many threads do it.
+    """A batch of samples, each decided from rest. Results do not depend on the number of threads.
 
     Args:
-        plan: the network, and how it is run; of kernels alone.
+        plan: the execution plan, which must use built-in parts only.
         trains: the samples.
-        seed: 64 bits; the sample with number i runs with ``sample_seed(seed, i)``.
-        workers: threads, from 1.
+        seed: unsigned 64-bit integer; sample number i runs with ``sample_seed(seed, i)``.
+        workers: number of threads, at least 1.
         first: number of the first sample.
-        duration_us: length of each sample; without, it ends with its last event.
+        duration_us: length of each sample, µs. If None, a sample ends with its last event.
         classes: names of the output neurons, or None.
-        recorder_of: the recorder of a sample, by its number; None for none.
-        on_decision: called in some thread, with the number of decisions made so far.
+        recorder_of: returns the recorder of a sample, given its number; None to record nothing.
+        on_decision: called in one of the threads with the number of decisions so far.
     """
 
     def __init__(
@@ -68,20 +68,20 @@ class BatchJob:
         self._on_decision = on_decision
         self._decisions: dict[int, Decision] = {}
         self._errors: dict[int, Exception] = {}
-        # Small enough that no thread has nothing to do for long.
-        self._chunk = max(1, min(_MAX_AT_ONCE, len(trains) // (4 * workers)))
+        # Chunks are small enough that no thread is idle for long at the end.
+        self._chunk = max(1, min(_MAX_CHUNK, len(trains) // (4 * workers)))
         self._next = 0
         self._is_stopped = False
         self._ended = threading.Event()
         self._lock = threading.Lock()
 
     def run(self) -> list[Decision]:
-        """All decisions, in the order of the samples.
+        """Return all decisions, in the order of the samples.
 
         Raises:
-            ValueError, SpikeFileError, ForwardStepLimitError, LimitError: of the first sample
-                that has one.
-            ClosedError: it was stopped.
+            ValueError, SpikeFileError, ForwardStepLimitError, LimitError: the error of the first
+                sample that has one.
+            ClosedError: the job was stopped.
         """
         try:
             _warm_up(self._plan)
@@ -95,19 +95,19 @@ class BatchJob:
             self._errors[first].add_note(f"in sample {self._first + first}")
             raise self._errors[first]
         if self._is_stopped:
-            raise ClosedError("the network was closed while it was deciding")
+            raise ClosedError("the network was closed while it was deciding a data set")
         return [self._decisions[k] for k in range(len(self._decisions))]
 
     def join(self) -> None:
-        """Wait until no thread is left."""
+        """Wait until all threads have ended."""
         self._ended.wait()
 
     def stop(self) -> None:
-        """Let all threads end soon, whatever they are at."""
+        """Make all threads end soon; decisions in progress are discarded."""
         self._is_stopped = True
 
-    def _take(self) -> range:
-        """The next samples to decide on; none if there are none left, or it is stopped."""
+    def _next_chunk(self) -> range:
+        """Return the positions of the next samples; empty if none is left."""
         with self._lock:
             first = self._next
             stop = min(first + self._chunk, len(self._trains))
@@ -120,7 +120,7 @@ class BatchJob:
         simulator = Simulator(self._plan)
         simulator.state.keep = self._recorder_of is not None
         decide = self._decide_together if self._recorder_of is None else self._decide_and_record
-        while samples := self._take():
+        while samples := self._next_chunk():
             done = samples.start
             try:
                 for k, decision in decide(simulator, samples):
@@ -131,7 +131,7 @@ class BatchJob:
                             self._on_decision(len(self._decisions))
             except _StoppedError:
                 return
-            except Exception as error:  # raised by run(), unless an earlier sample has one, too
+            except Exception as error:  # run() raises it, unless an earlier sample failed too
                 with self._lock:
                     self._errors[done] = error
                     self._next = len(self._trains)
@@ -140,7 +140,7 @@ class BatchJob:
     def _decide_and_record(
         self, simulator: Simulator, samples: range
     ) -> Iterator[tuple[int, Decision]]:
-        """One by one."""
+        """Decide samples one by one, and record each."""
         for k in samples:
             train, seed = self._trains[k], self._seed_of(k)
             if self._duration_us is not None:
@@ -162,7 +162,7 @@ class BatchJob:
     def _decide_together(
         self, simulator: Simulator, samples: range
     ) -> Iterator[tuple[int, Decision]]:
-        """In one kernel call, if all goes well."""
+        """Decide samples in one kernel call."""
         trains = [self._trains[k] for k in samples]
         plan = self._plan
         for k, train in zip(samples, trains, strict=True):
@@ -173,7 +173,8 @@ class BatchJob:
                     check_duration(self._duration_us, last_us)
                 check_passes(plan, last_pass_us(train, self._duration_us))
             except Exception:
-                # Those before it are decided on, so that the first error is the one that is told.
+                # The samples before it are still decided, because one of them may fail in a pass,
+                # and run() raises the error of the first sample that has one.
                 if k > samples.start:
                     yield from self._decide_together(simulator, range(samples.start, k))
                 raise
@@ -190,17 +191,17 @@ class BatchJob:
 
 
 def _warm_up(plan: ExecutionPlan) -> None:
-    """Have the kernel ready, so that loading it is in no sample's time."""
+    """Load the kernel, so that no sample's time includes loading it."""
     for _ in _Batch(plan, [], [], None).run(Simulator(plan), lambda: None, None):
-        raise RuntimeError("no sample came to a decision")
+        raise RuntimeError("the kernel returned a decision for an empty batch")
 
 
 class _StoppedError(Exception):
-    """The sample is wanted no more."""
+    """Raised in a thread to leave a sample of a stopped job."""
 
 
 class _Batch:
-    """Samples for one kernel call."""
+    """The samples of one kernel call."""
 
     def __init__(
         self,
@@ -210,7 +211,7 @@ class _Batch:
         duration_us: int | None,
     ) -> None:
         index = [train.index for train in trains]
-        if plan.run.input == "queued":  # (time, index) order is of the essence
+        if plan.run.input == "queued":  # queued input is delivered in (time, index) order
             index = [t.index[np.lexsort((t.index, t.t_us))] for t in trains]
         self._plan = plan
         self._t_us = np.concatenate([_NO_EVENTS, *(train.t_us for train in trains)])
@@ -225,25 +226,25 @@ class _Batch:
         check: Callable[[], None],
         classes: tuple[str, ...] | None,
     ) -> Iterator[Decision]:
-        """Decide on all of them; those before one that fails are told first."""
+        """Yield the decisions of all samples, or of those before the first one that fails."""
         size = self._seeds.size
         heads = np.zeros((size, self._plan.head), np.int64)
         cycles = np.zeros(size, np.int64)
-        began, k, resumes, failure = time.perf_counter(), 0, False, None
+        began, k, is_resumed, failure = time.perf_counter(), 0, False, None
         while failure is None:
             simulator.state.acquire_scratch()
-            k, why, resumes = run_samples(
-                simulator.state.context, k, resumes, self._t_us, self._index, self._offsets,
+            k, reason, is_resumed = run_samples(
+                simulator.state.context, k, is_resumed, self._t_us, self._index, self._offsets,
                 self._seeds, self._end_us, WORK_PER_CHECK, heads, cycles,
             )  # fmt: skip
             check()
-            if why == Interrupt.DONE:
+            if reason == Interrupt.DONE:
                 break
             try:
-                simulator.handle_interrupt(why)
+                simulator.handle_interrupt(reason)
             except NeuroasyncError as error:
                 failure = error
-        if not cycles.any():  # a processor without a counter: each takes the same
+        if not cycles.any():  # this processor has no cycle counter: share the time equally
             cycles[:] = 1
         seconds = (time.perf_counter() - began) / max(int(cycles[: k + 1].sum()), 1)
         for n in range(k):

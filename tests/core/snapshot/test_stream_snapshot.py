@@ -323,6 +323,6 @@ async def test_a_stream_of_samples_notices_another_user(no_leaks):
         stream = session.stream([TRAIN] * 3)
         await anext(stream)
         await session.send(([0, 500], [1, 2]))
-        with pytest.raises(RuntimeError, match=r"^the session was used for something else"):
+        with pytest.raises(RuntimeError, match=r"^the session was used by another call"):
             await anext(stream)
         assert (await session.finish_sample()).input_events == 2

@@ -31,7 +31,9 @@ async def one_by_one(network, samples, seed=0, first=0, **options):
 
 @pytest.mark.parametrize("workers", [1, 2, 3, None])
 @pytest.mark.parametrize("options", [{}, {"policy": "momentum", "until": "margin(2)"}])
-async def test_the_decisions_are_those_of_decide_whatever_the_workers(workers, options, no_leaks):
+async def test_decisions_equal_those_of_decide_for_any_number_of_workers(
+    workers, options, no_leaks
+):
     samples = data_set(23)
     async with na.Network(BUNDLE) as network:
         expected = await one_by_one(network, samples, 7, 5, **options)
@@ -40,7 +42,7 @@ async def test_the_decisions_are_those_of_decide_whatever_the_workers(workers, o
     assert len({d.total_spikes for d in found}) > 1
 
 
-async def test_what_no_kernel_can_run_is_decided_in_turn(no_leaks):
+async def test_samples_that_no_kernel_can_run_are_decided_in_turn(no_leaks):
     samples = data_set(4)
 
     def after_ten(progress):
@@ -52,7 +54,7 @@ async def test_what_no_kernel_can_run_is_decided_in_turn(no_leaks):
             assert await network.decide_all(samples, **options) == expected
 
 
-async def test_a_recording_of_all_is_that_of_each(no_leaks):
+async def test_recording_of_a_data_set_equals_that_of_each_sample(no_leaks):
     samples = data_set(9)
     async with na.Network(BUNDLE) as network:
         together, apart = network.recorder(), network.recorder()
@@ -63,7 +65,7 @@ async def test_a_recording_of_all_is_that_of_each(no_leaks):
     assert together.finish() == apart.finish()
 
 
-async def test_progress_is_told_in_the_loop(no_leaks):
+async def test_progress_is_reported_in_the_event_loop(no_leaks):
     told = []
     async with na.Network(BUNDLE) as network:
         mine = threading.get_ident()
@@ -74,7 +76,7 @@ async def test_progress_is_told_in_the_loop(no_leaks):
     assert told == [(done, mine) for done in range(1, 7)]
 
 
-async def test_the_first_bad_sample_is_named_by_its_error(no_leaks):
+async def test_error_names_the_first_invalid_sample(no_leaks):
     good = data_set(3)
     bad = na.SpikeTrain([0], [INPUTS])
     async with na.Network(BUNDLE) as network:
@@ -83,7 +85,7 @@ async def test_the_first_bad_sample_is_named_by_its_error(no_leaks):
         assert len(await network.decide_all(good)) == 3
 
 
-async def test_a_cancelled_data_set_leaves_the_network_usable(no_leaks):
+async def test_cancelled_data_set_leaves_the_network_usable(no_leaks):
     samples = data_set(40)
     async with na.Network(BUNDLE) as network:
         attempt = asyncio.create_task(network.decide_all(samples))
@@ -96,20 +98,20 @@ async def test_a_cancelled_data_set_leaves_the_network_usable(no_leaks):
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True])
-async def test_nonsense_for_workers_is_refused(workers, no_leaks):
+async def test_invalid_number_of_workers_is_rejected(workers, no_leaks):
     async with na.Network(BUNDLE) as network:
-        with pytest.raises(ValueError, match=r"^workers: "):
+        with pytest.raises(ValueError, match=r"^`workers` must be an integer of at least 1, got "):
             await network.decide_all(data_set(1), workers=workers)
 
 
-async def test_no_samples_are_no_decisions(no_leaks):
+async def test_empty_data_set_has_no_decisions(no_leaks):
     async with na.Network(BUNDLE) as network:
         assert await network.decide_all([]) == []
 
 
 @pytest.mark.parametrize("engine", ["auto", "coroutines"])
 @pytest.mark.parametrize("duration_us", [0, -1, 5000, 10_000.0, "x"])
-async def test_a_duration_that_ends_before_the_events_is_refused(engine, duration_us, no_leaks):
+async def test_duration_before_the_last_event_is_rejected(engine, duration_us, no_leaks):
     train = na.SpikeTrain([0, 9000], [0, 1])
     async with na.Network(BUNDLE, engine=engine) as network:
         with pytest.raises(ValueError, match=r"^duration_us: "):
@@ -117,7 +119,7 @@ async def test_a_duration_that_ends_before_the_events_is_refused(engine, duratio
 
 
 @pytest.mark.parametrize("engine", ["auto", "coroutines"])
-async def test_samples_may_be_pairs_and_come_one_by_one(engine, no_leaks):
+async def test_samples_may_be_pairs_from_an_iterator(engine, no_leaks):
     pairs = [([0, 10], [0, 1]), ([5], [1])]
     async with na.Network(BUNDLE, engine=engine) as network:
         expected = await one_by_one(network, pairs)
@@ -127,7 +129,7 @@ async def test_samples_may_be_pairs_and_come_one_by_one(engine, no_leaks):
                 await network.decide_all(nonsense)
 
 
-async def test_leaving_the_block_ends_what_is_under_way(no_leaks):
+async def test_closing_the_network_stops_the_threads(no_leaks):
     samples = [train for _ in range(200) for train in data_set(40)]
     async with na.Network(BUNDLE) as network:
         attempt = asyncio.create_task(network.decide_all(samples))
@@ -137,7 +139,7 @@ async def test_leaving_the_block_ends_what_is_under_way(no_leaks):
 
 
 @pytest.mark.parametrize("first", [-1, 1.5, True, "a"])
-async def test_nonsense_for_the_first_number_is_refused(first, no_leaks):
+async def test_invalid_first_number_is_rejected(first, no_leaks):
     async with na.Network(BUNDLE) as network:
-        with pytest.raises(ValueError, match=r"^first: "):
+        with pytest.raises(ValueError, match=r"^`first` must be an integer of at least 0, got "):
             await network.decide_all([], first=first)

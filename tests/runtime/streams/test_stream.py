@@ -73,7 +73,7 @@ async def settle():
         await asyncio.sleep(0)
 
 
-async def test_passes_take_place_once_their_timestep_is_over(no_leaks):
+async def test_pass_runs_when_its_timestep_is_over(no_leaks):
     clock = na.ManualClock()
     network, stream = await opened(clock, window="time(3000)")
     stream.feed.give(0)  # at clock time 0: the stream's time begins
@@ -92,7 +92,7 @@ async def test_passes_take_place_once_their_timestep_is_over(no_leaks):
     await network.__aexit__(None, None, None)
 
 
-async def test_the_streams_time_begins_with_its_first_event(no_leaks):
+async def test_stream_time_begins_with_the_first_event(no_leaks):
     clock = na.ManualClock()
     await clock.advance(777)
     network, stream = await opened(clock, window="silence(2000)")
@@ -135,7 +135,7 @@ async def test_late_events_are_dropped_merged_or_shift_the_stream(late, accepted
     await network.__aexit__(None, None, None)
 
 
-async def test_a_pass_that_begins_too_late_is_a_missed_deadline(no_leaks):
+async def test_pass_that_begins_too_late_is_a_missed_deadline(no_leaks):
     clock = na.ManualClock()
     network, stream = await opened(clock, window="time(10000)")
     stream.feed.give(0)
@@ -149,7 +149,7 @@ async def test_a_pass_that_begins_too_late_is_a_missed_deadline(no_leaks):
     await network.__aexit__(None, None, None)
 
 
-async def test_spikes_in_flight_arrive_in_silence_and_may_decide(no_leaks):
+async def test_delayed_spikes_can_decide_without_further_events(no_leaks):
     model = na.Model(
         1000, (1,), (na.Population("slow", (1,), LIF), na.Population("output", (1,), LIF)),
         (na.Dense("input", "slow", ONE), na.Dense("slow", "output", ONE, delay_us=4000)), "output",
@@ -169,7 +169,7 @@ async def test_spikes_in_flight_arrive_in_silence_and_may_decide(no_leaks):
         await stream.ended()
 
 
-async def test_what_is_ahead_of_the_clock_waits_and_so_does_its_source(no_leaks):
+async def test_source_ahead_of_the_clock_has_to_wait(no_leaks):
     given = []
 
     async def source():
@@ -191,7 +191,7 @@ async def test_what_is_ahead_of_the_clock_waits_and_so_does_its_source(no_leaks)
         await settle()
 
 
-async def test_an_error_of_the_source_comes_out_of_the_stream(no_leaks):
+async def test_error_of_the_source_is_raised_by_the_stream(no_leaks):
     async def source():
         yield [0], [0]
         raise OSError("unplugged")
@@ -208,7 +208,7 @@ async def test_an_error_of_the_source_comes_out_of_the_stream(no_leaks):
 
 
 @pytest.mark.parametrize("ticks", range(1, 12))
-async def test_a_cancelled_stream_leaves_nothing_behind(ticks, no_leaks):
+async def test_cancelled_stream_leaves_nothing_behind(ticks, no_leaks):
     clock = na.ManualClock()
     network, stream = await opened(clock, window="time(3000)")
     stream.feed.give(0, 100)
@@ -221,7 +221,7 @@ async def test_a_cancelled_stream_leaves_nothing_behind(ticks, no_leaks):
     await network.__aexit__(None, None, None)
 
 
-async def test_by_a_real_clock_a_stream_comes_to_the_same_as_without(no_leaks):
+async def test_real_time_clock_gives_the_decisions_of_the_virtual_clock(no_leaks):
     train = sample(events=100, duration_us=20_000)
 
     async def source():
@@ -239,16 +239,16 @@ async def test_by_a_real_clock_a_stream_comes_to_the_same_as_without(no_leaks):
     ("options", "message"),
     [
         ({"window": "weekly"}, r"^window: 'weekly', expected time\(us\)"),
-        ({"window": "time(1)", "late": "skip"}, r"^late: 'skip', expected 'drop', 'merge' or"),
+        ({"window": "time(1)", "late": "skip"}, r"^`late` must be 'drop', 'merge' or 'shift', got"),
     ],
 )
-async def test_an_unknown_window_or_way_is_refused(options, message):
+async def test_unknown_window_or_late_option_is_rejected(options, message):
     async with na.Network(RELAY) as network, network.session() as session:
         with pytest.raises(ValueError, match=message):
             await anext(session.stream([], **options))
 
 
-async def test_refused_events_are_counted(no_leaks):
+async def test_rejected_events_are_counted(no_leaks):
     async with na.Network(RELAY) as network:
         async with network.session() as session:
             with pytest.raises(na.SpikeFileError):
@@ -266,7 +266,7 @@ async def ticking(parts=1000):
         yield [1000 * k], [0]
 
 
-async def test_a_stream_that_somebody_still_holds_does_not_keep_the_network_open(no_leaks):
+async def test_unfinished_stream_does_not_keep_the_network_open(no_leaks):
     clock, source = na.ManualClock(), ticking()
     async with asyncio.timeout(10):
         async with na.Network(RELAY, clock=clock) as network, network.session() as session:
@@ -280,17 +280,17 @@ async def test_a_stream_that_somebody_still_holds_does_not_keep_the_network_open
     await source.aclose()
 
 
-async def test_leaving_the_network_ends_a_stream_that_waits_for_its_source(no_leaks):
+async def test_closing_the_network_ends_a_stream_that_waits_for_its_source(no_leaks):
     async with asyncio.timeout(10):
         async with na.Network(RELAY, clock=na.ManualClock()) as network:
             stream = network.session().stream(na.BoundedQueue(), window="events(2)")
             waiting = asyncio.create_task(anext(stream))
             await settle()
-        with pytest.raises(na.ClosedError, match=r"^the session was closed while a stream was re"):
+        with pytest.raises(na.ClosedError, match=r"^the session was closed while it was reading"):
             await waiting
 
 
-async def test_a_stream_that_is_finalised_late_leaves_the_next_sample_alone(no_leaks):
+async def test_late_finalisation_of_a_stream_leaves_the_next_sample_unchanged(no_leaks):
     async with na.Network(RELAY) as network, network.session() as session:
         async for _ in session.stream(ticking(), window="events(2)"):
             break  # the event loop closes it when it comes to that
@@ -299,18 +299,18 @@ async def test_a_stream_that_is_finalised_late_leaves_the_next_sample_alone(no_l
         assert (await session.finish_sample()).input_events == 3
 
 
-async def test_a_stream_whose_session_is_used_for_something_else_says_so(no_leaks):
+async def test_stream_raises_after_another_call_has_evicted_it(no_leaks):
     async with na.Network(RELAY) as network, network.session() as session:
         stream = session.stream(ticking(), window="events(3)")
         await anext(stream)
         assert (await session.decide(([0], [0]))).input_events == 1
         await session.send(([0, 1000], [0, 0]))
-        with pytest.raises(RuntimeError, match=r"^the session was used for something else"):
+        with pytest.raises(RuntimeError, match=r"^the session was used by another call"):
             await anext(stream)
         assert (await session.finish_sample()).input_events == 2
 
 
-async def test_a_source_that_is_cancelled_has_not_ended(no_leaks):
+async def test_cancelled_source_does_not_end_the_stream_normally(no_leaks):
     async def source():
         yield [0], [0]
         raise asyncio.CancelledError  # as by a task of its own that it waits for
@@ -324,7 +324,7 @@ async def test_a_source_that_is_cancelled_has_not_ended(no_leaks):
             await reading
 
 
-async def test_a_decision_comes_with_the_pass_that_makes_it(no_leaks):
+async def test_decision_is_yielded_with_the_pass_that_makes_it(no_leaks):
     clock = na.ManualClock()
     async with na.Network(RELAY, clock=clock, until="votes(2)") as network:
         stream = Stream(network, clock, Feed(), window="decided")
@@ -348,7 +348,7 @@ async def test_a_decision_comes_with_the_pass_that_makes_it(no_leaks):
         (([9, 9], [0, 7]), r"index\[1\]: 7"),
     ],
 )
-async def test_what_a_stream_refuses_is_counted_also_once_its_window_is_decided(part, message):
+async def test_rejected_events_are_counted_after_the_window_is_decided(part, message):
     async with na.Network(RELAY, until="first-spike") as network, network.session() as session:
         stream = session.stream([([0, 1000], [0, 0]), ([1000], [0]), part], window="time(9000)")
         if part[0][0] < 5:
@@ -358,7 +358,7 @@ async def test_what_a_stream_refuses_is_counted_also_once_its_window_is_decided(
         assert session.counts.refused == 2
 
 
-async def test_what_is_not_read_lets_the_event_loop_run(no_leaks):
+async def test_unread_events_let_the_event_loop_run(no_leaks):
     turns = 0
 
     async def others():
@@ -378,7 +378,7 @@ async def test_what_is_not_read_lets_the_event_loop_run(no_leaks):
             await other
 
 
-async def test_a_clock_that_two_advance_does_not_go_back():
+async def test_manual_clock_advanced_by_two_tasks_never_goes_back():
     clock = na.ManualClock()
 
     async def woken():
@@ -392,7 +392,7 @@ async def test_a_clock_that_two_advance_does_not_go_back():
     assert clock.now_us() == 6000
 
 
-async def test_slack_makes_passes_later_so_that_jitter_is_not_late(no_leaks):
+async def test_jitter_buffer_delays_passes_so_that_jitter_is_not_late(no_leaks):
     for jitter_buffer_us, late in ((0, 1), (2000, 0)):
         clock = na.ManualClock()
         network = na.Network(RELAY, clock=clock)
@@ -414,33 +414,42 @@ async def test_slack_makes_passes_later_so_that_jitter_is_not_late(no_leaks):
 @pytest.mark.parametrize(
     ("options", "source", "error", "message"),
     [
-        ({"window": "decided"}, [], ValueError, r"^window: 'decided' never ends with until='qu"),
-        ({"late": "drop"}, [], ValueError, r"^carry, late, jitter_buffer_us: of streams with a"),
+        ({"window": "decided"}, [], ValueError, r"^window 'decided' never ends with until='quiet"),
+        ({"late": "drop"}, [], ValueError, r"^`carry_state`, `late` and `jitter_buffer_us` need"),
         (
             {"jitter_buffer_us": -1, "window": "time(1)"},
             [],
             ValueError,
-            r"^jitter_buffer_us: -1, expected an int",
+            r"^`jitter_buffer_us` must be an integer of at least 0, got -1",
         ),
-        ({"window": "time(1)"}, sample(), TypeError, r"^source: SpikeTrain, expected an iterable"),
-        ({}, 5, TypeError, r"^source: int, expected an iterable"),
+        (
+            {"window": "time(1)"},
+            sample(),
+            TypeError,
+            r"^`source` must be an iterable .*, got SpikeT",
+        ),
+        ({}, 5, TypeError, r"^`source` must be an iterable .*, got int"),
     ],
 )
-async def test_a_stream_that_cannot_be_says_why(options, source, error, message):
+async def test_invalid_stream_arguments_are_rejected(options, source, error, message):
     async with na.Network(RELAY) as network, network.session() as session:
         with pytest.raises(error, match=message):
             await anext(session.stream(source, **options))
 
 
 @pytest.mark.parametrize("clock", [10, na.RealTimeClock])
-def test_what_is_no_clock_is_refused(clock):
-    with pytest.raises(TypeError, match=r"^clock: .*, expected a clock, such as RealTimeClock\(\)"):
+def test_invalid_clock_is_rejected(clock):
+    with pytest.raises(
+        TypeError, match=r"^`clock` must be a clock, such as RealTimeClock\(\), got "
+    ):
         na.Network(RELAY, clock=clock)
 
 
-async def test_an_option_that_there_is_not_is_refused_with_those_there_are():
-    with pytest.raises(TypeError, match=r"^'untill': no such option, expected one of policy, gro"):
+async def test_unknown_option_is_rejected_with_the_valid_ones():
+    with pytest.raises(
+        TypeError, match=r"^'untill' is not an option; the options are policy, group"
+    ):
         na.Network(RELAY, untill="quiet")
     async with na.Network(RELAY) as network:
-        with pytest.raises(TypeError, match=r"^'untill': no such option, expected one of policy"):
+        with pytest.raises(TypeError, match=r"^'untill' is not an option; the options are policy"):
             await network.decide(sample(), untill="quiet")

@@ -130,8 +130,7 @@ async def test_long_decision_ends_when_its_client_disconnects(no_leaks):
         app.state.counts = Counts(app.state.server_state)
         async with connect(app) as socket:
             socket.send('{"t_us": [0], "index": [0], "end": true}')
-            [session] = network._sessions
-            await wait_until(lambda: session._is_busy)
+            await wait_until(lambda: network.counts.events == 1)
         assert app.state.counts.of("samples_accepted") == {"client-gone": 1}
         app.state.counts.check_at_rest()
 
