@@ -8,7 +8,7 @@ from typing import Final
 
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.engine.policies import Momentum, make_policy, custom_policy, policy_name
+from neuroasync.core.engine.policies import Momentum, custom_policy, make_policy, policy_name
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.formats.bundle import Bundle
