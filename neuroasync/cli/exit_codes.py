@@ -52,6 +52,15 @@ class Commands(TyperGroup):
         for entry in COMMANDS:
             self.add_command(LazyCommand(entry))
 
+    def get_help_option(self, *args: Any) -> Any:
+        """Return the option ``--help``."""
+        option = super().get_help_option(*args)
+        if option is not None:
+            # Without a default, typer loads pydantic to check that no value is a bool, which would
+            # double the time until an error about an unknown command.
+            option.default = False
+        return option
+
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command that ``args`` names, and exit."""
         _open_standard_streams()

@@ -63,7 +63,7 @@ def test_a_run_imports_no_trainer_and_no_plots(files):
     assert loaded.isdisjoint({"torch", "matplotlib", "sklearn", "pandas"})
 
 
-SLOW = {"asyncio", "msgpack", "numba", "numpy", "rich", "torch", "uvloop"}
+SLOW = {"asyncio", "msgpack", "numba", "numpy", "pydantic", "rich", "torch", "uvloop"}
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ SLOW = {"asyncio", "msgpack", "numba", "numpy", "rich", "torch", "uvloop"}
 )
 def test_version_help_and_usage_errors_import_no_command(args, code):
     loaded = modules_loaded_by(*args, code=code)
-    assert loaded.isdisjoint(SLOW - {"asyncio"} if code else SLOW)
+    assert loaded.isdisjoint(SLOW)
     assert not any(name.startswith("neuroasync.cli.commands") for name in loaded)
 
 
 @pytest.mark.parametrize("command", [entry.name for entry in COMMANDS])
 def test_a_commands_help_does_not_import_what_it_runs(command):
-    assert modules_loaded_by(command, "--help").isdisjoint(SLOW - {"asyncio"})
+    assert modules_loaded_by(command, "--help").isdisjoint(SLOW - {"asyncio", "pydantic"})
 
 
 INTERRUPTED = """\
