@@ -29,7 +29,7 @@ def _block(command: str) -> str:
 def help_text(command: str) -> str:
     """Return the help text of a command, or of the program if ``command`` is empty."""
     # A fixed width and no colours, whatever terminal runs the build.
-    plain = {"COLUMNS": "92", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
+    plain = {"COLUMNS": "78", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         [sys.executable, "-m", "neuroasync", *command.split(), "--help"],
         cwd=ROOT,
@@ -38,4 +38,5 @@ def help_text(command: str) -> str:
         encoding="utf-8",
         check=True,
     )
-    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+    text = done.stdout.replace("Usage: python -m neuroasync", "Usage: neuroasync")
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
