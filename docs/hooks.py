@@ -1,7 +1,8 @@
-"""Hooks of the documentation build: insert the help texts of the command line.
+"""Hooks of the documentation build: insert help texts and the output of examples.
 
-The page ``reference/cli.md`` contains markers such as ``<!-- help: run -->``. Each is replaced by
-the output of ``neuroasync run --help``, so that the page cannot differ from the program.
+A marker such as ``<!-- help: run -->`` is replaced by the output of ``neuroasync run --help``, and
+``<!-- output: measure -->`` by the output of ``docs/examples/measure.py``. In this way, the pages
+cannot differ from the programs.
 """
 
 import os
@@ -10,33 +11,56 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-MARKER = re.compile(r"<!-- help:(?P<command>[ a-z]*)-->")
+MARKER = re.compile(r"<!-- (?P<kind>help|output):(?P<name>[ a-z_]*)-->")
+# A fixed width and no colours, whatever terminal runs the build.
+ENVIRONMENT = {
+    "COLUMNS": "78",
+    "NO_COLOR": "1",
+    "TERM": "dumb",
+    "PYTHONIOENCODING": "utf-8",
+    "PYTHONPATH": str(ROOT),
+}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace every help marker of a page by a code block."""
-    return MARKER.sub(lambda match: _block(match["command"].strip()), markdown)
+    """Replace every marker of a page by a code block."""
+    return MARKER.sub(_block, markdown)
 
 
-def _block(command: str) -> str:
-    return f"```text\n{help_text(command)}\n```"
+def _block(match: re.Match[str]) -> str:
+    name = match["name"].strip()
+    text = help_text(name) if match["kind"] == "help" else example_output(name)
+    return f"```text\n{text}\n```"
 
 
 @cache
 def help_text(command: str) -> str:
     """Return the help text of a command, or of the program if ``command`` is empty."""
-    # A fixed width and no colours, whatever terminal runs the build.
-    plain = {"COLUMNS": "78", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(
-        [sys.executable, "-m", "neuroasync", *command.split(), "--help"],
-        cwd=ROOT,
-        env=os.environ | plain,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    text = done.stdout.replace("Usage: python -m neuroasync", "Usage: neuroasync")
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    text = _run("-m", "neuroasync", *command.split(), "--help")
+    return text.replace("Usage: python -m neuroasync", "Usage: neuroasync")
+
+
+@cache
+def example_output(name: str) -> str:
+    """Return what an example of the documentation prints."""
+    return _run(str(ROOT / "docs" / "examples" / f"{name}.py"))
+
+
+def _run(*arguments: str) -> str:
+    # Examples may write files, which must not end up among the sources.
+    with TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=os.environ | ENVIRONMENT,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr}")
+    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())

@@ -101,6 +101,12 @@ def check_extras(arguments):
             )
 
 
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_output_on_a_page_comes_from_an_example(page):
+    for name in re.findall(r"<!-- output: ?(\w+) ?-->", page.read_text("utf-8")):
+        assert (DOCS / "examples" / f"{name}.py").exists()
+
+
 def test_navigation_contains_every_page_exactly_once():
     config = (ROOT / "mkdocs.yml").read_text("utf-8")
     listed = re.findall(r"(\S+\.md)$", config.partition("\nnav:")[2], re.M)
