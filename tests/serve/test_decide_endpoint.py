@@ -28,11 +28,11 @@ def body(train, binary=False, end=True):
 async def test_sample_gets_the_decision_of_sample_0(make_app, trains, expected, binary, no_leaks):
     app = make_app()
     async with http_client(app) as http:
-        answer = await http.post(
+        response = await http.post(
             "/decide?seed=5", content=body(trains[0], binary), headers=MSGPACK if binary else JSON
         )
-    assert answer.status_code == 200
-    result = msgspec.msgpack.decode(answer.content) if binary else answer.json()
+    assert response.status_code == 200
+    result = msgspec.msgpack.decode(response.content) if binary else response.json()
     assert result["sample"] == 0
     assert_matches(result, expected[0])
     assert app.state.counts.of("samples_accepted") == {"answered": 1}
@@ -42,10 +42,10 @@ async def test_sample_gets_the_decision_of_sample_0(make_app, trains, expected, 
 async def test_query_selects_the_run_options(make_app, network, trains, no_leaks):
     [decision] = await network.decide_all(trains[:1], seed=9, policy="fifo", until="votes(2)")
     async with http_client(make_app()) as http:
-        answer = await http.post(
+        response = await http.post(
             "/decide?seed=9&policy=fifo&until=votes(2)", content=body(trains[0])
         )
-    assert_matches(answer.json(), decision)
+    assert_matches(response.json(), decision)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ async def test_wrong_request_gets_an_error_response(
 ):
     app = make_app(max_message_bytes=1000)
     async with http_client(app) as http:
-        answer = await http.post(f"/decide?{query}", content=content, headers=headers)
-    assert answer.status_code == status
+        response = await http.post(f"/decide?{query}", content=content, headers=headers)
+    assert response.status_code == status
     if headers is MSGPACK:
-        assert message in msgspec.msgpack.decode(answer.content)["error"]
+        assert message in msgspec.msgpack.decode(response.content)["error"]
     else:
-        assert message in answer.json()["error"]
+        assert message in response.json()["error"]
     assert app.state.counts.of("samples_refused") == refused
     app.state.counts.check_at_rest()
 
@@ -87,8 +87,8 @@ async def test_wrong_request_gets_an_error_response(
 async def test_sample_with_more_events_than_the_queue_holds_is_refused(make_app, trains, no_leaks):
     app = make_app(max_queued_events_total=59)
     async with http_client(app) as http:
-        answer = await http.post("/decide", content=body(trains[0]))
-    assert answer.status_code == 413
+        response = await http.post("/decide", content=body(trains[0]))
+    assert response.status_code == 413
     assert app.state.counts.of("samples_refused") == {"too-large": 1}
     app.state.counts.check_at_rest()
 
@@ -103,8 +103,8 @@ async def test_request_waits_or_is_refused_when_the_queue_is_full(
         await wait_until(lambda: app.state.counts.of("samples_waiting") == {"": 1})
         posting = asyncio.create_task(http.post("/decide?seed=5", content=body(trains[0])))
         if when_full == "error":
-            answer = await posting
-            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            response = await posting
+            assert (response.status_code, response.headers["retry-after"]) == (503, "1")
             assert app.state.counts.of("samples_refused") == {"server-full": 1}
         else:
             await wait_until(lambda: app.state.counts.sum("samples_open") == 3)
@@ -133,9 +133,9 @@ async def test_metrics_have_the_prometheus_format_and_the_right_counts(make_app,
         spikes = sum([(await socket.receive())["spikes"] for _ in range(3)])
         socket.send_sample(SpikeTrain([0], [12]))
         await socket.receive()
-        answer = await http.get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=")
-    families = {f.name: f for f in text_string_to_metric_families(answer.text)}
+        response = await http.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    families = {f.name: f for f in text_string_to_metric_families(response.text)}
     assert {f"neuroasync_{f.name}" for f in FAMILIES} < set(families)
     assert all(f.documentation for f in families.values())
     values = {(s.name, *s.labels.values()): s.value for f in families.values() for s in f.samples}

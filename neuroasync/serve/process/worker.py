@@ -70,7 +70,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer all accepted samples, then close the connections that are still open."""
-        # Uvicorn's own shutdown needs a part of the time.
+        # The shutdown of uvicorn itself follows and needs some of the time.
         timeout_s = self._shutdown_timeout_s
         self._drain_timeout = asyncio.timeout(max(timeout_s - _UVICORN_SHUTDOWN_S, timeout_s / 2))
         try:

@@ -31,9 +31,9 @@ async def test_block_stops_reading_from_the_client(make_app, trains, expected, n
         app.state.counts.check_balance()
         socket.resume_reading()
         for n in range(9):
-            answer = await socket.receive()
-            assert answer["sample"] == n
-            assert_matches(answer, expected[n])
+            response = await socket.receive()
+            assert response["sample"] == n
+            assert_matches(response, expected[n])
     app.state.counts.check_at_rest()
     assert app.state.counts.of("samples_accepted") == {"answered": 9}
 
@@ -55,16 +55,16 @@ async def test_whole_samples_are_dropped_or_refused_and_the_client_is_notified(
         assert app.state.counts.of("samples_waiting") == {"": 2}
         app.state.counts.check_balance()
         socket.resume_reading()
-        answers = await socket.receive_by_sample(6)
-        notified = {n for n, a in answers.items() if "error" in a}
+        responses = await socket.receive_by_sample(6)
+        notified = {n for n, a in responses.items() if "error" in a}
         first = min(lost)
         assert first in notified
         assert notified <= lost | {4, 5}
         assert all(
-            a["dropped"] is (when_full != "error") for n, a in answers.items() if n in notified
+            a["dropped"] is (when_full != "error") for n, a in responses.items() if n in notified
         )
-        for n in set(answers) - notified:
-            assert_matches(answers[n], expected[n])
+        for n in set(responses) - notified:
+            assert_matches(responses[n], expected[n])
         socket.send_sample(trains[6])
         assert_matches(await socket.receive(), expected[6])  # lost samples keep their numbers
     app.state.counts.check_at_rest()
@@ -87,9 +87,11 @@ async def test_chunk_that_does_not_fit_drops_or_refuses_its_whole_sample(
         socket.send_sample(second, end=False)  # 120: above the limit
         socket.send_sample(second)
         socket.resume_reading()
-        answers = await socket.receive_by_sample(3)
+        responses = await socket.receive_by_sample(3)
         lost = 1 if when_full == "drop-oldest" else 2
-        assert {n for n, a in answers.items() if "error" in a} == ({lost} if lost == 2 else {1, 2})
+        assert {n for n, a in responses.items() if "error" in a} == (
+            {lost} if lost == 2 else {1, 2}
+        )
         socket.send_sample(trains[3])
         assert_matches(await socket.receive(), expected[3])
     app.state.counts.check_at_rest()
@@ -101,8 +103,8 @@ async def test_message_with_more_events_than_the_queue_holds_is_refused_in_any_m
     app = make_app(max_queued_events=59)
     async with connect(app) as socket:
         socket.send_sample(trains[0])
-        answer = await socket.receive()
-        assert answer["error"] == (
+        response = await socket.receive()
+        assert response["error"] == (
             "a message needs capacity for 60 events, but at most 59 can be queued; "
             "send the sample in smaller chunks"
         )
@@ -139,8 +141,8 @@ async def test_all_connections_share_the_limit_of_the_server(
         family = "samples_refused" if when_full == "error" else "samples_dropped"
         await wait_until(lambda: app.state.counts.of(family) == {"server-full": 1})
         other.resume_reading()
-        answer = await other.receive()  # it has no queued sample, so it loses its new one
-        assert answer["error"] == "the queue of the server is full"
+        response = await other.receive()  # it has no queued sample, so it loses its new one
+        assert response["error"] == "the queue of the server is full"
         full.resume_reading()
         assert [(await full.receive())["sample"] for _ in range(3)] == [0, 1, 2]
         other.send_sample(trains[1])

@@ -142,9 +142,9 @@ async def test_sample_that_reaches_a_limit_of_the_network_is_counted_as_failed(n
         async with connect(app) as socket:
             for _ in range(2):
                 socket.send('{"t_us": [0], "index": [0], "end": true}')
-            answers = [await socket.receive() for _ in range(2)]
-        assert [a["sample"] for a in answers] == [0, 1]
-        assert all("max_forward_steps" in a["error"] for a in answers)
+            responses = [await socket.receive() for _ in range(2)]
+        assert [a["sample"] for a in responses] == [0, 1]
+        assert all("max_forward_steps" in a["error"] for a in responses)
         assert app.state.counts.of("samples_accepted") == {"failed": 2}
         app.state.counts.check_at_rest()
 

@@ -16,10 +16,10 @@ async def test_every_sample_gets_the_same_decision_as_in_run(
         for train in trains:
             socket.send_sample(train, binary=binary)
         for n, decision in enumerate(expected):
-            answer = await socket.receive()
-            assert answer["sample"] == n
-            assert answer.get("binary", False) is binary
-            assert_matches(answer, decision)
+            response = await socket.receive()
+            assert response["sample"] == n
+            assert response.get("binary", False) is binary
+            assert_matches(response, decision)
     assert app.state.counts.of("samples_accepted") == {"answered": len(trains)}
     app.state.counts.check_at_rest()
 
@@ -67,13 +67,13 @@ async def test_early_decision_is_sent_before_the_end_and_further_chunks_are_disc
         socket.send_sample(rest, end=False)
         # An unreadable message ends its sample, which is decided already.
         socket.send("nonsense" * 3)
-        answer = await socket.receive()
-        assert answer["sample"] is None
-        assert "malformed" in answer["error"]
+        response = await socket.receive()
+        assert response["sample"] is None
+        assert "malformed" in response["error"]
         socket.send_sample(trains[1])
-        answer = await socket.receive()
-        assert answer["sample"] == 1
-        assert_matches(answer, until_first[1])
+        response = await socket.receive()
+        assert response["sample"] == 1
+        assert_matches(response, until_first[1])
     assert app.state.counts.of("samples_accepted") == {"answered": 2}
     app.state.counts.check_at_rest()
 
@@ -87,11 +87,11 @@ async def test_provisional_decisions_are_sent_on_request(
     app = make_app()
     async with connect(app, "seed=5" + "&provisional=1" * (not by_message)) as socket:
         socket.send(format_events(EventMessage(trains[0], True, by_message)))
-        answers = [await socket.receive() for _ in watched]
-    assert len(answers) > 1
-    for answer, decision in zip(answers, watched, strict=True):
-        assert answer["final"] is decision.is_final
-        assert (answer["label"], answer["spikes"]) == (decision.label, decision.total_spikes)
+        responses = [await socket.receive() for _ in watched]
+    assert len(responses) > 1
+    for response, decision in zip(responses, watched, strict=True):
+        assert response["final"] is decision.is_final
+        assert (response["label"], response["spikes"]) == (decision.label, decision.total_spikes)
     assert app.state.counts.sum("decisions") == 1
     app.state.counts.check_at_rest()
 
@@ -128,11 +128,11 @@ async def test_query_selects_the_run_options(make_app, network, trains, no_leaks
 async def test_invalid_query_is_explained_and_closed_with_1008(make_app, query, message, no_leaks):
     app = make_app()
     async with connect(app, query) as socket:
-        answer = await socket.receive()
-        assert message in answer["error"]
+        response = await socket.receive()
+        assert message in response["error"]
         closed = await socket.receive()
         assert closed["close"] == 1008
-        assert closed["reason"] == answer["error"][:123]
+        assert closed["reason"] == response["error"][:123]
     assert app.state.counts.of("connections_refused") == {"options": 1}
     app.state.counts.check_at_rest()
 
@@ -149,13 +149,13 @@ async def test_events_that_do_not_fit_the_network_refuse_only_their_sample(
         socket.send_sample(trains[2], end=False, binary=binary)
         socket.send_sample(trains[2], binary=binary)  # earlier than the events before
         socket.send_sample(trains[3], binary=binary)
-        answers = [await socket.receive() for _ in range(4)]
-    assert_matches(answers[0], expected[0])
-    assert "index[1]" in answers[1]["error"]
-    assert "t_us[0]" in answers[2]["error"]
-    assert [a["sample"] for a in answers] == [0, 1, 2, 3]
-    assert not answers[1]["dropped"]
-    assert_matches(answers[3], expected[3])
+        responses = [await socket.receive() for _ in range(4)]
+    assert_matches(responses[0], expected[0])
+    assert "index[1]" in responses[1]["error"]
+    assert "t_us[0]" in responses[2]["error"]
+    assert [a["sample"] for a in responses] == [0, 1, 2, 3]
+    assert not responses[1]["dropped"]
+    assert_matches(responses[3], expected[3])
     assert app.state.counts.of("samples_refused") == {"invalid": 2}
     app.state.counts.check_at_rest()
 
@@ -178,11 +178,11 @@ async def test_malformed_message_refuses_only_its_sample(
         socket.send_sample(trains[0])
         socket.send(message)
         socket.send_sample(trains[2])
-        answers = {(a := await socket.receive())["sample"]: a for _ in range(3)}
-    assert_matches(answers[0], expected[0])
-    assert error in answers[1]["error"]
-    assert answers[1].get("binary", False) is isinstance(message, bytes)
-    assert_matches(answers[2], expected[2])
+        responses = {(a := await socket.receive())["sample"]: a for _ in range(3)}
+    assert_matches(responses[0], expected[0])
+    assert error in responses[1]["error"]
+    assert responses[1].get("binary", False) is isinstance(message, bytes)
+    assert_matches(responses[2], expected[2])
     assert app.state.counts.of("samples_refused") == {"malformed": 1}
     assert app.state.counts.sum("messages_malformed") == 1
     app.state.counts.check_at_rest()
@@ -199,10 +199,10 @@ async def test_malformed_chunk_refuses_its_sample_and_discards_the_rest(
         socket.send_sample(second, end=False)
         socket.send_sample(third)
         socket.send_sample(trains[1])
-        answers = [await socket.receive() for _ in range(2)]
-    assert [a["sample"] for a in answers] == [0, 1]
-    assert "t_us[1]" in answers[0]["error"]
-    assert_matches(answers[1], expected[1])
+        responses = [await socket.receive() for _ in range(2)]
+    assert [a["sample"] for a in responses] == [0, 1]
+    assert "t_us[1]" in responses[0]["error"]
+    assert_matches(responses[1], expected[1])
     app.state.counts.check_at_rest()
 
 
@@ -217,9 +217,9 @@ async def test_too_many_malformed_messages_in_a_row_close_the_connection(
         for message in ("c", "d", "e", "f"):
             socket.send(message)
         responses = []
-        while "close" not in (answer := await socket.receive()):
-            responses.append(answer)
-        assert answer == {"close": 1008, "reason": "3 malformed messages in a row"}
+        while "close" not in (response := await socket.receive()):
+            responses.append(response)
+        assert response == {"close": 1008, "reason": "3 malformed messages in a row"}
     assert sorted(a["sample"] for a in responses) == list(range(6))
     [decided] = [a for a in responses if a["sample"] == 2]
     assert_matches(decided, expected[2])
@@ -240,12 +240,12 @@ async def test_provisional_sample_can_be_refused_as_malformed_or_invalid(
             socket.send_sample(first, end=False)
             socket.send(malformed_or_invalid)
             socket.send_sample(second)
-            while "error" not in (answer := await socket.receive()):
-                assert not answer["final"]
+            while "error" not in (response := await socket.receive()):
+                assert not response["final"]
         socket.send_sample(trains[2])
-        while not (answer := await socket.receive())["final"]:
+        while not (response := await socket.receive())["final"]:
             pass
-        assert_matches(answer, expected[2])
+        assert_matches(response, expected[2])
     assert app.state.counts.of("samples_refused") == {"malformed": 1, "invalid": 1}
     app.state.counts.check_at_rest()
 

@@ -47,8 +47,8 @@ def test_drawn_three_is_shown_as_events_spikes_and_a_decision(browser, address):
             assert rounds > 5
             assert count_drawn_pixels(lane(page, name).locator(".plot")) > 2000
         assert page.locator("input[name=sample]:checked").count() == 0
-        glance = page.locator("#short-results dd").all_inner_texts()
-        assert glance == ["3", "3"]
+        results = page.locator("#short-results dd").all_inner_texts()
+        assert results == ["3", "3"]
 
 
 def test_drawing_works_by_touch(browser, address):

@@ -1,4 +1,4 @@
-"""A draining server answers accepted samples and refuses new ones."""
+"""A draining server responses accepted samples and refuses new ones."""
 
 import asyncio
 
@@ -28,11 +28,11 @@ async def test_accepted_samples_are_answered_before_the_connection_is_closed(
         await asyncio.sleep(0)
         socket.resume_reading()
         for n in range(4):
-            answer = await socket.receive()
-            assert answer["sample"] == n
-            assert_matches(answer, expected[n])
-        answer = await socket.receive()
-        assert answer == {"sample": 4, "error": "the server is shutting down", "dropped": False}
+            response = await socket.receive()
+            assert response["sample"] == n
+            assert_matches(response, expected[n])
+        response = await socket.receive()
+        assert response == {"sample": 4, "error": "the server is shutting down", "dropped": False}
         closed = await socket.receive()
         assert closed == {"close": 1001, "reason": "the server is shutting down"}
         await draining
@@ -50,8 +50,8 @@ async def test_unfinished_sample_is_refused_and_idle_connections_are_closed(
         await wait_until(lambda: app.state.counts.sum("samples_sent") == 1)
         await app.state.server_state.drain()
         assert (await idle.receive())["close"] == 1001
-        answer = await halfway.receive()
-        assert (answer["sample"], answer["binary"]) == (0, True)
+        response = await halfway.receive()
+        assert (response["sample"], response["binary"]) == (0, True)
         assert (await halfway.receive())["close"] == 1001
     app.state.counts.check_at_rest()
 
@@ -96,9 +96,9 @@ async def test_early_decision_that_waits_for_its_client_is_sent_once(
         draining = asyncio.create_task(app.state.server_state.drain())
         await asyncio.sleep(0)
         socket.resume_reading()
-        answers = [await socket.receive() for _ in range(2)]
-        assert answers[0]["final"]
-        assert answers[1]["close"] == 1001
+        responses = [await socket.receive() for _ in range(2)]
+        assert responses[0]["final"]
+        assert responses[1]["close"] == 1001
         await draining
     assert app.state.counts.of("samples_accepted") == {"answered": 1}
     app.state.counts.check_at_rest()
