@@ -4,7 +4,7 @@ import pytest
 
 from neuroasync import SpikeTrain
 from neuroasync.messages import EventMessage, format_events
-from tests.helpers.asgi_client import assert_matches, connect, split, wait_until
+from tests.helpers.asgi_client import assert_matches, connect, split
 
 
 @pytest.mark.parametrize("binary", [False, True])
