@@ -1,29 +1,30 @@
-"""The exceptions that neuroasync raises, all under one root.
+"""The exceptions that neuroasync raises, all with one root.
 
 ::
 
     NeuroasyncError
-    ├── ModelError (ValueError)        a network description that cannot be run
-    │   └── BundleError                a bundle that cannot be trusted or read
-    ├── SpikeFileError (ValueError)    a spike file, or spike events, that break the rules
-    ├── MessageError (ValueError)      a message of a stream that breaks the rules of its format
-    ├── SourceError                    a source that cannot be opened, or that broke off
-    ├── DatasetError (ValueError)      a data set whose files are missing or mangled
-    ├── RecordingError (ValueError)    a recording that cannot be read or does not fit its bundle
-    │   └── ReplayError                a replay whose spikes differ from its recording
-    ├── SnapshotError (ValueError)     a snapshot that cannot be read or does not fit its session
-    ├── PolicyError (ValueError)       an ordering policy that is unknown or answered nonsense
-    ├── StopRuleError (ValueError)     a stop rule that cannot be parsed
+    ├── ModelError (ValueError)        a network description is inconsistent
+    │   └── BundleError                a bundle is damaged, too large, or cannot run
+    ├── SpikeFileError (ValueError)    a spike file or spike train breaks the rules of its format
+    ├── MessageError (ValueError)      a stream message breaks the rules of its format
+    ├── SourceError                    a source of events cannot be opened, or it broke off
+    ├── DatasetError (ValueError)      a file of a data set is missing or damaged
+    ├── RecordingError (ValueError)    a recording is damaged, or does not fit the bundle
+    │   └── ReplayError                a replay differs from its recording
+    ├── SnapshotError (ValueError)     a snapshot is damaged, or does not fit the session
+    ├── PolicyError (ValueError)       an ordering policy is unknown, or returned an invalid order
+    ├── StopRuleError (ValueError)     a stop rule is unknown or misconfigured
     ├── LimitError                     a bound of ``neuroasync.limits`` was reached
-    │   ├── ForwardStepLimitError      one pass took more forward steps than allowed
-    │   └── QueueFullError             something was sent to a full queue that refuses it
-    ├── ClosedError                    something was used after it was closed
-    └── PopulationError                a population of the user's failed or broke the protocol
+    │   ├── ForwardStepLimitError      a forward pass took more forward steps than allowed
+    │   └── QueueFullError             a full queue rejected an item
+    ├── ClosedError                    an object was used after it was closed
+    └── PopulationError                a custom population failed or broke the protocol
 
-The tools' errors are under the same root and live with them, for the core knows neither:
-``neuroasync.study.StudyError`` and ``neuroasync.train.CheckpointError``, both ValueErrors.
+Two tools define further errors with the same root, because the core does not know these tools:
+``neuroasync.study.StudyError`` and ``neuroasync.train.CheckpointError``, both also ValueErrors.
 
-What a caller passes wrongly in code (a negative group size, say) is an ordinary ``ValueError``.
+A wrong argument in a caller's code, such as a negative group size, raises a plain ``ValueError`` or
+``TypeError``.
 """
 
 __all__ = [
@@ -48,15 +49,15 @@ __all__ = [
 
 
 class NeuroasyncError(Exception):
-    """Root of everything that neuroasync raises on purpose."""
+    """Root of all errors that neuroasync raises deliberately."""
 
 
 class ModelError(NeuroasyncError, ValueError):
-    """A network description is inconsistent. The message starts with the field's path."""
+    """A network description is inconsistent. The message starts with the path of the field."""
 
 
 class BundleError(ModelError):
-    """A bundle is damaged, too large, or describes a network that cannot be run."""
+    """A bundle is damaged, too large, or describes a network that cannot run."""
 
 
 class SpikeFileError(NeuroasyncError, ValueError):
@@ -64,31 +65,31 @@ class SpikeFileError(NeuroasyncError, ValueError):
 
 
 class MessageError(NeuroasyncError, ValueError):
-    """A message is no JSON or MessagePack, or not what was expected; the text names the field."""
+    """A message is not valid JSON or MessagePack, or breaks the rules of the message format."""
 
 
 class SourceError(NeuroasyncError):
-    """A source of events cannot be opened, or broke off; the text names it and says why."""
+    """A source of events cannot be opened, or it broke off. The message names it and the reason."""
 
 
 class DatasetError(NeuroasyncError, ValueError):
-    """A file of a data set is missing or mangled; the message names it and how to get it."""
+    """A file of a data set is missing or damaged. The message names it and how to get it."""
 
 
 class RecordingError(NeuroasyncError, ValueError):
-    """A recording is damaged, or does not belong to the bundle at hand."""
+    """A recording is damaged, or was made with another bundle."""
 
 
 class ReplayError(RecordingError):
-    """A replay fired another spike than the recording, which the message names."""
+    """A replay differs from its recording. The message names the first spike that differs."""
 
 
 class SnapshotError(NeuroasyncError, ValueError):
-    """A snapshot is damaged, or is of another network or way to run it than the session."""
+    """A snapshot is damaged, or was taken with another network or other settings."""
 
 
 class PolicyError(NeuroasyncError, ValueError):
-    """An ordering policy is unknown, misconfigured, or returned an impossible order."""
+    """An ordering policy is unknown, misconfigured, or returned an invalid order."""
 
 
 class StopRuleError(NeuroasyncError, ValueError):
@@ -96,15 +97,15 @@ class StopRuleError(NeuroasyncError, ValueError):
 
 
 class LimitError(NeuroasyncError):
-    """A bound was reached; the message names it, its value, and how to raise it."""
+    """A bound was reached. The message names it, its value, and how to raise it."""
 
 
 class ForwardStepLimitError(LimitError):
-    """A pass did not end within its limit of forward steps; names who kept firing."""
+    """A forward pass reached its limit of forward steps. The message names what kept firing."""
 
 
 class QueueFullError(LimitError):
-    """There is no room in a bounded queue, and nothing may be dropped."""
+    """A bounded queue is full and must not drop items."""
 
 
 class ClosedError(NeuroasyncError):
@@ -112,4 +113,4 @@ class ClosedError(NeuroasyncError):
 
 
 class PopulationError(NeuroasyncError):
-    """A population of the user's raised, ended early, or fired what it does not have."""
+    """A custom population raised, ended early, or reported invalid neurons."""

@@ -1,21 +1,31 @@
-"""Messages of a stream: events one way, decisions the other, as JSON text or MessagePack.
+"""Stream messages: events to a network and decisions from it, as JSON text or MessagePack.
 
-Events, in a message from whoever has them::
+A message is one map. In JSON it is text, in MessagePack it is binary; both use the same keys.
+
+A message with events::
 
     {"t_us": [0, 140, 900], "index": [3, 17, 3], "end": true}
 
-``t_us`` are times in µs since the sample's time 0, ascending, also from message to message;
-``index`` flattened input indices, as many. Both may be left out, but not one of them. ``end``
-closes the sample (default: false). ``provisional`` asks for provisional decisions of the sample,
-too (default: false).
+``t_us``         list of int: times in µs since the sample's time 0, ascending within the message
+                 and from message to message
+``index``        list of int: flattened input indices, as many as times. ``t_us`` and ``index``
+                 must both be present, or both be left out
+``end``          bool, default false: the sample is complete
+``provisional``  bool, default false: also report provisional decisions of this sample
 
-Decisions, in a message to them::
+A message with a decision::
 
     {"sample": 0, "label": 4, "class_name": "4", "votes": [0, 0, 0, 0, 7, 0, 0, 0, 0, 1],
      "spikes": 181, "rounds": 37, "latency_ms": 1.52, "final": true}
 
-``label`` and ``class_name`` are null where there is none. The same maps are written in JSON or in
-MessagePack; text is JSON, binary is MessagePack.
+``sample``       int: number of the sample in its stream, from 0
+``label``        int or null: the class with the most votes; null if there were no votes
+``class_name``   text or null: name of the label, if the bundle has class names
+``votes``        list of int: votes for each class
+``spikes``       int: spikes of all populations in this sample
+``rounds``       int: rounds until the decision
+``latency_ms``   float: time that the decision took, ms
+``final``        bool: false for a provisional decision
 """
 
 import json
@@ -36,12 +46,12 @@ __all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
 
 @dataclass(frozen=True, slots=True)
 class EventMessage:
-    """What a message says.
+    """A message with events.
 
     Attributes:
-        events: maybe none.
-        end: whether they are the sample's last.
-        provisional: whether provisional decisions are asked for.
+        events: the events; there may be none.
+        end: whether they are the last ones of the sample.
+        provisional: whether provisional decisions are requested.
     """
 
     events: SpikeTrain
@@ -50,10 +60,10 @@ class EventMessage:
 
 
 class _Decoders(NamedTuple):
-    """What reads messages, and what it raises.
+    """The decoders of event messages, and the errors that they raise.
 
-    Typed decoders refuse whatever does not belong at the first byte of it: they build no nested
-    lists, and allocate nothing for a length that is only declared.
+    Typed decoders reject a wrong type at its first byte. They build no nested lists, and allocate
+    nothing for a length that is only declared.
     """
 
     from_json: Callable[[str], Any]
@@ -63,16 +73,16 @@ class _Decoders(NamedTuple):
 
 @cache
 def _decoders() -> _Decoders:
-    """Made when the first message is read: msgspec is no part of a base install.
+    """Create the decoders when the first message is read: msgspec is an optional dependency.
 
     Raises:
-        ImportError: msgspec is not installed; the message says how to get it.
+        ImportError: msgspec is not installed. The message says how to install it.
     """
     try:
         import msgspec
     except ImportError as error:
         raise ImportError(
-            "messages are read by msgspec, which is not installed; it comes with the extras "
+            "reading messages requires msgspec, which is not installed; it comes with the extras "
             "serve and websocket: pip install 'neuroasync[websocket]'"
         ) from error
     time = Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_TIME_US)]
@@ -92,56 +102,61 @@ def _decoders() -> _Decoders:
 
 
 def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> EventMessage:
-    """Read a message with events; nothing in it is trusted.
+    """Parse a message with events. Its content is not trusted.
 
     Args:
-        data: JSON if text, MessagePack if binary.
-        max_bytes: largest message that is read.
+        data: JSON if it is text, MessagePack if it is bytes.
+        max_bytes: maximum length of the message (characters of text, or bytes).
 
     Raises:
-        MessageError: it is too large, damaged, or breaks the rules of the format.
+        MessageError: the message is too large, damaged, or breaks the rules of the format.
         ImportError: msgspec is not installed; it comes with the extras ``serve`` and ``websocket``.
     """
     if len(data) > max_bytes:
-        raise MessageError(f"message: {len(data)} bytes, the limit is {max_bytes}")
+        raise MessageError(f"the message has {len(data)} bytes, the limit is {max_bytes}")
     decoders = _decoders()
     try:
-        found = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
+        fields = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
     except decoders.errors as error:
-        raise MessageError(_told(error)) from error
-    if (found.t_us is None) != (found.index is None):
-        there, missing = ("t_us", "index") if found.index is None else ("index", "t_us")
-        raise MessageError(f"{missing}: missing, expected as many as in {there}")
+        raise MessageError(_reworded(error)) from error
+    if (fields.t_us is None) != (fields.index is None):
+        given, missing = ("t_us", "index") if fields.index is None else ("index", "t_us")
+        raise MessageError(f"`{missing}` is missing, but `{given}` is present; send both or none")
     try:
-        events = SpikeTrain(found.t_us or [], found.index or [])  # type: ignore[arg-type]
+        events = SpikeTrain(fields.t_us or [], fields.index or [])  # type: ignore[arg-type]
     except SpikeFileError as error:
         raise MessageError(str(error)) from error
-    return EventMessage(events, found.end, found.provisional)
+    return EventMessage(events, fields.end, fields.provisional)
 
 
 def format_events(message: EventMessage, *, binary: bool = False) -> str | bytes:
-    """Write a message with events, for :func:`parse_events`: MessagePack if ``binary``, or JSON."""
+    """Return a message with events, for :func:`parse_events`.
+
+    Args:
+        message: the events and flags to send.
+        binary: whether to write MessagePack instead of JSON.
+    """
     events = message.events
     fields: dict[str, object] = {"t_us": events.t_us.tolist(), "index": events.index.tolist()}
     if message.end:
         fields["end"] = True
     if message.provisional:
         fields["provisional"] = True
-    return _written(fields, binary)
+    return _pack(fields, binary)
 
 
 def format_decision(
     decision: Decision, sample: int, latency_ms: float, *, binary: bool = False
 ) -> str | bytes:
-    """Write a message with a decision: MessagePack if ``binary``, or JSON.
+    """Return a message with a decision.
 
     Args:
-        decision: final, or provisional.
+        decision: a final or provisional decision.
         sample: number of the sample in its stream, from 0.
-        latency_ms: how long it took, ms; by whose clock is the sender's to say.
-        binary: write MessagePack.
+        latency_ms: time that the decision took, ms. The sender chooses what it measures.
+        binary: whether to write MessagePack instead of JSON.
     """
-    return _written(
+    return _pack(
         {
             "sample": sample,
             "label": decision.label,
@@ -156,20 +171,26 @@ def format_decision(
     )
 
 
-def _written(fields: dict[str, object], binary: bool) -> str | bytes:
+def _pack(fields: dict[str, object], binary: bool) -> str | bytes:
     if binary:
         return bytes(msgpack.packb(fields))
     return json.dumps(fields, separators=(",", ":"))
 
 
-def _told(error: Exception) -> str:
-    """An error of the decoder in our words: the field first, then what was wrong with it."""
-    what, _, field = str(error).partition(" - at `$")
-    field = field.strip("`").lstrip(".") or "message"
-    if what.startswith("Input data was truncated"):
-        what = "empty, or cut short"
-    elif "unknown field" in what:
-        what = f"o{what[1:]}, expected t_us, index, end or provisional"
-    elif what[1:2].islower():
-        what = what[:1].lower() + what[1:]
-    return f"{field}: {what}"
+def _reworded(error: Exception) -> str:
+    """Return an error of msgspec in the form of this package's errors, with the field first.
+
+    msgspec writes "Expected `int`, got `str` - at `$.t_us[0]`".
+    """
+    problem, _, path = str(error).partition(" - at `$")
+    path = path.strip("`").lstrip(".")
+    subject = f"`{path}`" if path else "the message"
+    if problem.startswith("Expected "):
+        return f"{subject} must be {problem.removeprefix('Expected ')}"
+    if problem.startswith("Input data was truncated"):
+        return f"{subject} is empty or truncated"
+    if "unknown field" in problem:
+        key = problem.partition("unknown field ")[2]
+        return f"{key} is an unknown key; known keys are t_us, index, end and provisional"
+    # Other problems, such as "JSON is malformed", are whole sentences already.
+    return f"{subject} is invalid: {problem}"

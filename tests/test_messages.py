@@ -1,4 +1,4 @@
-"""Messages of a stream: what is accepted, what is refused and how that is said."""
+"""Stream messages: parsing, formatting and the rejection of invalid messages."""
 
 import contextlib
 import json
@@ -41,7 +41,7 @@ either = pytest.mark.parametrize("binary", [False, True], ids=["json", "msgpack"
 
 
 @either
-def test_a_message_with_events_says_what_it_says(binary):
+def test_events_of_a_message_are_parsed(binary):
     message = parse_events(
         written({"t_us": [0, 140, 140], "index": [3, 17, 0], "end": True}, binary)
     )
@@ -59,35 +59,32 @@ def test_a_message_may_only_end_the_sample_or_ask_for_provisional_decisions(bina
 
 @either
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
-        ([], r"^message: expected `object`, got `array`$"),
-        (5, r"^message: expected `object`, got `int`$"),
-        (None, r"^message: expected `object`, got `(null|None)`$"),
-        (
-            {"ends": True},
-            r"^message: object contains unknown field `ends`, expected t_us, index, end or p",
-        ),
-        ({"t_us": [1]}, r"^index: missing, expected as many as in t_us$"),
-        ({"index": [1]}, r"^t_us: missing, expected as many as in index$"),
-        ({"t_us": [1, 2], "index": [1]}, r"^index: 1 events, expected 2 as in t_us$"),
-        ({"t_us": [2, 1], "index": [1, 1]}, r"^t_us\[1\]: 1 after 2, expected ascending"),
-        ({"t_us": [-1], "index": [1]}, r"^t_us\[0\]: expected `int` >= 0$"),
-        ({"t_us": [2**53 + 1], "index": [1]}, r"^t_us\[0\]: expected `int` <= 9007199254740992$"),
-        ({"t_us": [1], "index": [2**24]}, r"^index\[0\]: expected `int` <= 16777215$"),
-        ({"t_us": [2**63], "index": [1]}, r"^t_us\[0\]: expected `int` <= 9007199254740992$"),
-        ({"t_us": [0.5], "index": [1]}, r"^t_us\[0\]: expected `int`, got `float`$"),
-        ({"t_us": ["1"], "index": [1]}, r"^t_us\[0\]: expected `int`, got `str`$"),
-        ({"t_us": [True], "index": [1]}, r"^t_us\[0\]: expected `int`, got `bool`$"),
-        ({"t_us": [None], "index": [1]}, r"^t_us\[0\]: expected `int`, got `(null|None)`$"),
-        ({"t_us": [[1]], "index": [1]}, r"^t_us\[0\]: expected `int`, got `array`$"),
-        ({"t_us": {"0": 1}, "index": [1]}, r"^t_us: expected `array \| null`, got `object`$"),
-        ({"end": 1}, r"^end: expected `bool`, got `int`$"),
-        ({"end": "true"}, r"^end: expected `bool`, got `str`$"),
+        ([], r"^the message must be `object`, got `array`$"),
+        (5, r"^the message must be `object`, got `int`$"),
+        (None, r"^the message must be `object`, got `(null|None)`$"),
+        ({"ends": True}, r"^`ends` is an unknown key; known keys are t_us, index, end and provisi"),
+        ({"t_us": [1]}, r"^`index` is missing, but `t_us` is present; send both or none$"),
+        ({"index": [1]}, r"^`t_us` is missing, but `index` is present; send both or none$"),
+        ({"t_us": [1, 2], "index": [1]}, r"^`index` must be of length 2, as `t_us` is, got 1 even"),
+        ({"t_us": [2, 1], "index": [1, 1]}, r"^`t_us\[1\]` must be at least 2, the time of the ev"),
+        ({"t_us": [-1], "index": [1]}, r"^`t_us\[0\]` must be `int` >= 0$"),
+        ({"t_us": [2**53 + 1], "index": [1]}, r"^`t_us\[0\]` must be `int` <= 9007199254740992$"),
+        ({"t_us": [1], "index": [2**24]}, r"^`index\[0\]` must be `int` <= 16777215$"),
+        ({"t_us": [2**63], "index": [1]}, r"^`t_us\[0\]` must be `int` <= 9007199254740992$"),
+        ({"t_us": [0.5], "index": [1]}, r"^`t_us\[0\]` must be `int`, got `float`$"),
+        ({"t_us": ["1"], "index": [1]}, r"^`t_us\[0\]` must be `int`, got `str`$"),
+        ({"t_us": [True], "index": [1]}, r"^`t_us\[0\]` must be `int`, got `bool`$"),
+        ({"t_us": [None], "index": [1]}, r"^`t_us\[0\]` must be `int`, got `(null|None)`$"),
+        ({"t_us": [[1]], "index": [1]}, r"^`t_us\[0\]` must be `int`, got `array`$"),
+        ({"t_us": {"0": 1}, "index": [1]}, r"^`t_us` must be `array \| null`, got `object`$"),
+        ({"end": 1}, r"^`end` must be `bool`, got `int`$"),
+        ({"end": "true"}, r"^`end` must be `bool`, got `str`$"),
     ],
 )
-def test_what_breaks_the_format_is_refused_by_the_name_of_its_field(value, said, binary):
-    with pytest.raises(MessageError, match=said):
+def test_invalid_message_is_rejected_by_field(value, message, binary):
+    with pytest.raises(MessageError, match=message):
         parse_events(written(value, binary))
 
 
@@ -97,7 +94,7 @@ def test_what_breaks_the_format_is_refused_by_the_name_of_its_field(value, said,
      '{"t_us": [1' + "0" * 5000 + '], "index": [0]}', '{"end": true} {}', "\ud800", '{"\ud800": 1}',
      "[" * 100_000, '{"t_us": ' + "[" * 100_000],
 )  # fmt: skip
-def test_text_that_is_no_json_message_is_refused(text):
+def test_invalid_json_is_rejected(text):
     with pytest.raises(MessageError):
         parse_events(text)
 
@@ -120,16 +117,18 @@ def test_text_that_is_no_json_message_is_refused(text):
         msgpack.packb({"t_us": [float("nan")], "index": [0]}),
     ],
 )
-def test_bytes_that_are_no_message_are_refused(data):
+def test_invalid_messagepack_is_rejected(data):
     with pytest.raises(MessageError):
         parse_events(data)
 
 
 @either
-def test_a_message_above_the_limit_is_not_looked_at(binary):
+def test_message_above_the_limit_is_not_parsed(binary):
     data = written({"t_us": [0] * 1000, "index": [0] * 1000}, binary)
     assert parse_events(data, max_bytes=len(data)).events.t_us.size == 1000
-    with pytest.raises(MessageError, match=rf"^message: {len(data)} bytes, the limit is 100$"):
+    with pytest.raises(
+        MessageError, match=rf"^the message has {len(data)} bytes, the limit is 100$"
+    ):
         parse_events(data, max_bytes=100)
     assert limits.MAX_MESSAGE_BYTES == 2**20
 
@@ -159,17 +158,17 @@ def accepted_or_refused(data):
 
 
 @given(st.text() | near_messages.map(json.dumps) | json_values.map(json.dumps))
-def test_any_text_is_accepted_or_refused(text):
+def test_any_text_is_accepted_or_rejected(text):
     accepted_or_refused(text)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_accepted_or_refused(data):
+def test_any_bytes_are_accepted_or_rejected(data):
     accepted_or_refused(data)
 
 
 @given(near_messages, st.data())
-def test_a_message_with_a_few_bytes_changed_is_accepted_or_refused(value, data):
+def test_message_with_changed_bytes_is_accepted_or_rejected(value, data):
     try:
         packed = bytearray(msgpack.packb(value, unicode_errors="replace"))
     except (OverflowError, ValueError):
@@ -186,14 +185,14 @@ events = st.lists(
 
 
 @given(st.builds(EventMessage, events, st.booleans(), st.booleans()), st.booleans())
-def test_what_is_written_is_read_as_it_was(message, binary):
+def test_message_is_parsed_as_formatted(message, binary):
     data = format_events(message, binary=binary)
     assert isinstance(data, bytes if binary else str)
     assert parse_events(data) == message
 
 
 @either
-def test_a_decision_is_written_with_its_keys_in_their_order(binary):
+def test_decision_has_its_keys_in_order(binary):
     data = format_decision(DECISION, 7, 1.52349, binary=binary)
     found = msgpack.unpackb(data) if binary else json.loads(data)
     assert list(found.items()) == [

@@ -184,7 +184,7 @@ SamplesOption = Annotated[
 MaxForwardStepsOption = Annotated[
     int,
     typer.Option(
-        "--max-forward-steps", metavar="N", min=1, max=limits.FORWARD_STEPS_CEILING,
+        "--max-forward-steps", metavar="N", min=1, max=limits.FORWARD_STEPS_HARD_LIMIT,
         help="Fail if a forward pass takes more forward steps: without refractoriness, a loop "
         "in the network may excite itself forever.",
     ),

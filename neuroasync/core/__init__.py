@@ -1,1 +1,1 @@
-"""Ring 0: what a forward pass computes. Synchronous; numpy and numba only."""
+"""Ring 0: the computation of a forward pass. Synchronous; it uses numpy and numba only."""

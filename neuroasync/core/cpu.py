@@ -7,7 +7,11 @@ __all__ = ["cores"]
 
 
 def cores() -> int:
-    """Cores that this process may use, where the system says; else all."""
+    """Return the number of cores that this process may use.
+
+    On Linux this respects the CPU affinity of the process. Other systems do not report it, and the
+    result is the number of all cores.
+    """
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,4 +1,8 @@
-"""Accounts of single spikes: where the charge came from."""
+"""Attribution of a spike: what its neuron's membrane potential consisted of.
+
+A membrane potential is a sum of what the last reset left, biases, and delivered spikes times their
+weights; each of these terms has decayed since it was added.
+"""
 
 import math
 from bisect import bisect_left, bisect_right
@@ -18,36 +22,37 @@ __all__ = ["AttributionBuilder", "Contribution", "Place", "SpikeAttribution"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A neuron, or an input.
+    """A neuron or an input.
 
     Attributes:
-        population: its name, or ``"input"``.
-        position: in the population, C order.
+        population: name of its population, or ``"input"``.
+        position: position in the population, in C order.
     """
 
     population: str
     position: int
 
     def __str__(self) -> str:
-        """``hidden2[9]``."""
+        """Return a text such as ``hidden2[9]``."""
         return f"{self.population}[{self.position}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """A part of a membrane potential.
+    """One term of a membrane potential.
 
     Attributes:
-        value: what is left of it when the neuron fires.
-        kind: ``"spike"``: a delivered spike, or input event; ``"bias"``; ``"reset"``: what the
-            neuron's last reset left.
-        source: who sent it; the neuron itself for a bias and a reset.
-        weight: of one spike; of a bias or reset, the value before it decayed.
-        count: how many spikes came as one event.
-        pass_index: of the pass in which it arrived.
-        step: forward step in which it arrived.
-        delay_us: how long it was under way.
-        row: of the spike in the recording; for a reset, of the spike before; None for others.
+        value: what is left of the term when the neuron fires.
+        kind: ``"spike"`` for a delivered spike or input event, ``"bias"`` for a bias, ``"reset"``
+            for what the neuron's last reset left.
+        source: the sender of the spike; for a bias or a reset the neuron itself.
+        weight: weight of one spike; for a bias or a reset, the value before it decayed.
+        count: multiplicity of the spike event.
+        pass_index: forward pass in which the term was added.
+        step: forward step in which the term was added.
+        delay_us: delay of the connection, µs.
+        row: row of the spike in the recording; for a reset, the row of the neuron's previous spike;
+            None for inputs and biases.
     """
 
     value: float
@@ -61,30 +66,31 @@ class Contribution:
     row: int | None = None
 
     def __str__(self) -> str:
-        """One line."""
-        at = f"pass {self.pass_index}, step {self.step}"
+        """Return one line such as ``+0.5 from hidden[1] (weight 0.5, pass 0, step 2)``."""
+        time = f"pass {self.pass_index}, step {self.step}"
         if self.kind != "spike":
-            what = "bias" if self.kind == "bias" else "left by its last reset"
-            return f"{self.value:+.4g} {what} ({at})"
-        times = f" x {self.count}" if self.count != 1 else ""
-        late = f", {self.delay_us} µs under way" if self.delay_us else ""
-        return f"{self.value:+.4g} from {self.source} (weight {self.weight:.4g}{times}, {at}{late})"
+            label = "from a bias" if self.kind == "bias" else "left by its last reset"
+            return f"{self.value:+.4g} {label} ({time})"
+        count = f" x {self.count}" if self.count != 1 else ""
+        delay = f", delayed by {self.delay_us} µs" if self.delay_us else ""
+        weight = f"weight {self.weight:.4g}{count}"
+        return f"{self.value:+.4g} from {self.source} ({weight}, {time}{delay})"
 
 
 @dataclass(frozen=True, slots=True)
 class SpikeAttribution:
-    """A spike, and all that its neuron's potential was made of.
+    """A spike with all terms of its neuron's membrane potential.
 
     Attributes:
-        row: of the spike in the recording.
-        sample: its position in the recording.
-        place: who fired.
-        pass_index: when.
-        step: when; 0 is the pass's input.
-        time_us: virtual time of the pass.
-        potential: just before the reset: the sum of the contributions.
-        threshold: that it is above.
-        contributions: largest first; those of value 0 are left out.
+        row: row of the spike in the recording.
+        sample: position of its sample in the recording.
+        place: the neuron that fired.
+        pass_index: forward pass of the spike.
+        step: forward step of the spike; 0 is the input of the pass.
+        time_us: virtual time of the pass, µs.
+        potential: membrane potential just before the reset, which is the sum of the contributions.
+        threshold: threshold that the potential exceeds.
+        contributions: terms of the potential, largest first; synapses of weight 0 are left out.
     """
 
     row: int
@@ -99,7 +105,7 @@ class SpikeAttribution:
 
     @property
     def trigger(self) -> tuple[Contribution, ...]:
-        """What arrived in the very step in which it fired; nothing, where it fired late."""
+        """The spikes that arrived in the step in which the neuron fired; empty if it fired late."""
         now = (self.pass_index, self.step)
         return tuple(
             c for c in self.contributions if c.kind == "spike" and (c.pass_index, c.step) == now
@@ -114,7 +120,13 @@ class SpikeAttribution:
 
 
 class _Arrival(NamedTuple):
-    """What reached a neuron: which delivery, over which connection, with which weight."""
+    """A delivery that reached a neuron.
+
+    Attributes:
+        slot: position of the delivery in the sample.
+        connection: number of the connection.
+        weight: weight of the synapse.
+    """
 
     slot: int
     connection: int
@@ -122,12 +134,19 @@ class _Arrival(NamedTuple):
 
 
 class _Neuron(NamedTuple):
-    """A neuron, and all that its potential is subject to.
+    """A neuron with everything that affects its membrane potential in the sample.
 
     Attributes:
-        spikes: positions of its rows in the sample.
-        arrivals: what reached it, in order; ``when`` has the (pass, step) of each.
-        left: what the reset after each spike left; empty where that is always 0.
+        place: population and position.
+        threshold: firing threshold.
+        subtracts: whether a reset subtracts the threshold.
+        refractory: whether the neuron fires at most once per pass.
+        bias: sum of its biases, added once per pass.
+        decay: f64[passes], factor of the potential from the pass before.
+        spikes: positions of its spikes in the rows of the sample.
+        arrivals: deliveries that reached it, in order.
+        arrival_steps: (pass, step) of each arrival.
+        residuals: potential that the reset after each spike left; empty if resets set it to 0.
     """
 
     place: Place
@@ -138,18 +157,18 @@ class _Neuron(NamedTuple):
     decay: NDArray[np.float64]
     spikes: list[int]
     arrivals: list[_Arrival]
-    when: list[tuple[int, int]]
-    left: list[float]
+    arrival_steps: list[tuple[int, int]]
+    residuals: list[float]
 
 
 class AttributionBuilder:
-    """Accounts of the spikes of one sample.
+    """Builds the attributions of the spikes of one sample.
 
     Args:
-        recording: whose deliveries are accounted for.
+        recording: the recording of the sample.
         model: its network.
         k: position of the sample.
-        times_us: virtual time of each pass, i64[passes].
+        times_us: i64[passes], virtual time of each pass, µs.
     """
 
     def __init__(
@@ -160,20 +179,18 @@ class AttributionBuilder:
         self._first = rows.start
         self._neuron = recording.neuron[rows]
         self._pass, self._step = recording.pass_[rows], recording.step[rows]
-        self._d_pass, self._d_step = (
-            recording.delivered_pass[slots],
-            recording.delivered_step[slots],
-        )
+        self._delivered_pass = recording.delivered_pass[slots]
+        self._delivered_step = recording.delivered_step[slots]
         self._origin = recording.delivered_origin[slots]
         self._count = recording.delivered_count[slots]
-        self._via = recording.delivered_connection[slots]
+        self._connection = recording.delivered_connection[slots]
         self._neurons: dict[int, _Neuron] = {}
 
-    def account(self, row: int) -> SpikeAttribution:
-        """The account of the spike in ``row`` of the recording."""
+    def build(self, row: int) -> SpikeAttribution:
+        """Return the attribution of the spike in ``row`` of the recording."""
         at = row - self._first
         neuron = self._look_up(int(self._neuron[at]))
-        found = self._contributions(neuron, bisect_left(neuron.spikes, at))
+        terms = self._contributions(neuron, bisect_left(neuron.spikes, at))
         return SpikeAttribution(
             row=row,
             sample=self._k,
@@ -181,17 +198,19 @@ class AttributionBuilder:
             pass_index=int(self._pass[at]),
             step=int(self._step[at]),
             time_us=int(self._times[self._pass[at]]),
-            potential=math.fsum(c.value for c in found),
+            potential=math.fsum(c.value for c in terms),
             threshold=neuron.threshold,
-            contributions=tuple(sorted(found, key=lambda c: -c.value)),
+            contributions=tuple(sorted(terms, key=lambda c: -c.value)),
         )
 
     def _look_up(self, i: int) -> _Neuron:
+        """Return neuron ``i``, with the residuals of all its resets."""
         if i not in self._neurons:
             neuron = self._neurons[i] = self._describe(i)
+            # Each residual is a term of the next potential, so they are computed in order.
             for nth in range(len(neuron.spikes) if neuron.subtracts else 0):
                 potential = math.fsum(c.value for c in self._contributions(neuron, nth))
-                neuron.left.append(potential - neuron.threshold)
+                neuron.residuals.append(potential - neuron.threshold)
         return self._neurons[i]
 
     def _describe(self, i: int) -> _Neuron:
@@ -211,70 +230,77 @@ class AttributionBuilder:
             decay=decay_factors(self._model, p, position, self._times),
             spikes=np.flatnonzero(self._neuron == i).tolist(),
             arrivals=arrivals,
-            when=[(int(self._d_pass[a.slot]), int(self._d_step[a.slot])) for a in arrivals],
-            left=[],
+            arrival_steps=[self._delivery_step(a.slot) for a in arrivals],
+            residuals=[],
         )
 
     def _arrivals(self, i: int) -> list[_Arrival]:
-        """All that was delivered to neuron ``i`` over a synapse that is not 0."""
+        """Return the deliveries to neuron ``i`` over synapses whose weight is not 0."""
         name, position = self._info.place(i)
         sizes = {p.name: p.size for p in self._model.populations} | {INPUT: self._info.inputs}
         starts = dict(zip(sizes, self._model.starts, strict=True))
-        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+        columns = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
         for number, c in enumerate(self._model.connections):
             if c.target != name:
                 continue
             source = self._origin - starts[c.source]
             sent = (source >= 0) & (source < sizes[c.source])
-            slots = np.flatnonzero(sent & (self._via == (number if c.delay_us else -1)))
+            slots = np.flatnonzero(sent & (self._connection == (number if c.delay_us else -1)))
             weight = weights_to(self._model, c, source[slots], position)
-            parts.append((slots, np.full(slots.size, number), weight))
-        slot, connection, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+            columns.append((slots, np.full(slots.size, number), weight))
+        slot, connection, weight = (np.concatenate(column) for column in zip(*columns, strict=True))
         order = np.lexsort((connection, slot))
         order = order[weight[order] != 0]
-        columns = (slot[order].tolist(), connection[order].tolist(), weight[order].tolist())
-        return [_Arrival(*arrival) for arrival in zip(*columns, strict=True)]
+        arrivals = (slot[order].tolist(), connection[order].tolist(), weight[order].tolist())
+        return [_Arrival(*arrival) for arrival in zip(*arrivals, strict=True)]
 
     def _contributions(self, neuron: _Neuron, nth: int) -> list[Contribution]:
-        """What the potential at its ``nth`` spike is made of, since the spike before that."""
-        now, step = self._when(neuron.spikes[nth])
-        begin = self._when(neuron.spikes[nth - 1]) if nth else (-1, -1)
+        """Return the terms of the potential at the neuron's ``nth`` spike."""
+        now, step = self._spike_step(neuron.spikes[nth])
+        begin = self._spike_step(neuron.spikes[nth - 1]) if nth else (-1, -1)
         first = max(begin[0], 0)
-        # kept[q - first]: what is left in pass `now` of a potential in pass q
+        # kept[q - first] is the fraction of a term of pass q that is left in pass `now`.
         kept = np.append(np.cumprod(neuron.decay[first + 1 : now + 1][::-1])[::-1], 1.0).tolist()
-        found = []
-        if nth and neuron.left and (left := neuron.left[nth - 1]):
-            own = self._first + neuron.spikes[nth - 1]
-            value = left * kept[0]
-            found.append(Contribution(value, "reset", neuron.place, left, 1, *begin, row=own))
+        terms = []
+        if nth and neuron.residuals and (residual := neuron.residuals[nth - 1]):
+            row = self._first + neuron.spikes[nth - 1]
+            value = residual * kept[0]
+            terms.append(Contribution(value, "reset", neuron.place, residual, 1, *begin, row=row))
         for q in range(begin[0] + 1, now + 1) if neuron.bias else ():
             value = neuron.bias * kept[q - first]
-            found.append(Contribution(value, "bias", neuron.place, neuron.bias, 1, q, 0))
-        # A refractory neuron loses what comes in the rest of the pass that it fired in.
+            terms.append(Contribution(value, "bias", neuron.place, neuron.bias, 1, q, 0))
+        # A refractory neuron loses what arrives in the rest of the pass in which it fired.
         since = (begin[0] + 1, -1) if neuron.refractory else begin
-        span = bisect_right(neuron.when, since), bisect_right(neuron.when, (now, step))
-        found += [
-            self._delivered(arrival, kept[self._d_pass[arrival.slot] - first])
-            for arrival in neuron.arrivals[slice(*span)]
+        steps = neuron.arrival_steps
+        span = slice(bisect_right(steps, since), bisect_right(steps, (now, step)))
+        terms += [
+            self._delivered(arrival, kept[self._delivered_pass[arrival.slot] - first])
+            for arrival in neuron.arrivals[span]
         ]
-        return found
+        return terms
 
-    def _when(self, at: int) -> tuple[int, int]:
+    def _spike_step(self, at: int) -> tuple[int, int]:
+        """Return (pass, step) of a spike of the sample."""
         return int(self._pass[at]), int(self._step[at])
 
+    def _delivery_step(self, slot: int) -> tuple[int, int]:
+        """Return (pass, step) of a delivery of the sample."""
+        return int(self._delivered_pass[slot]), int(self._delivered_step[slot])
+
     def _delivered(self, arrival: _Arrival, kept: float) -> Contribution:
-        slot, c, weight = arrival
-        origin, delay = int(self._origin[slot]), self._model.connections[c].delay_us
-        at = int(self._d_pass[slot]), int(self._d_step[slot])
+        """Return the term of a delivery of which the fraction ``kept`` is left."""
+        slot, connection, weight = arrival
+        origin, delay = int(self._origin[slot]), self._model.connections[connection].delay_us
+        time = self._delivery_step(slot)
         row = None
         if origin < self._info.neurons:
-            row = self._row_of(origin, *at, delay)
+            row = self._row_of(origin, *time, delay)
         source, count = Place(*self._info.place(origin)), int(self._count[slot])
         value = weight * count * kept
-        return Contribution(value, "spike", source, weight, count, *at, delay_us=delay, row=row)
+        return Contribution(value, "spike", source, weight, count, *time, delay_us=delay, row=row)
 
     def _row_of(self, origin: int, pass_index: int, step: int, delay_us: int) -> int | None:
-        """Row of the latest spike of ``origin`` that such a delivery may have carried."""
+        """Return the row of the latest spike of ``origin`` that a delivery may have carried."""
         fired = self._neuron == origin
         if delay_us:
             sent = int(np.searchsorted(self._times, self._times[pass_index] - delay_us))

@@ -1,14 +1,14 @@
-"""Why did that spike happen: what raised its neuron's potential, and what caused that.
+"""Explain why a spike happened: what raised its neuron's potential, and what caused that.
 
-A membrane potential is a sum: of what the last reset left, biases, and delivered spikes times
-weights, each decayed since. So a spike has an exact account of where its charge came from, and
-following the largest entry from spike to spike leads back to the input.
+The terms of a membrane potential are known exactly, so each spike has a largest contribution.
+Following it from spike to spike leads back to the input.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.checks import must_be
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import RecordingError
 from neuroasync.explain.attribution import AttributionBuilder, Contribution, Place, SpikeAttribution
@@ -17,22 +17,22 @@ from neuroasync.replay import pass_times
 __all__ = ["Contribution", "Explanation", "Place", "SpikeAttribution", "explain"]
 
 _MAX_LINKS: Final = 1000
-"""Longest chain of spikes that is followed."""
+"""Spikes of the longest chain that is followed."""
 
-_SHOWN: Final = 5
-"""Contributions that the text lists."""
+_MAX_SHOWN: Final = 5
+"""Contributions that the text of an explanation lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a spike happened.
+    """The explanation of a spike.
 
     Attributes:
-        chain: the spike's account, then that of the spike that contributed most to it, and so
-            on, as far as there are spikes.
-        origin: what contributed most to the last of them: an input event or a bias, or a spike
-            of a population of the user's; or a spike beyond the longest chain; None where
-            nothing positive did.
+        chain: attribution of the spike, then of the spike that contributed most to it, and so on
+            back to the first one.
+        origin: the largest contribution to the last spike of the chain: an input event, a bias, a
+            spike of a custom population, or a spike beyond the maximum length of a chain. None if
+            no contribution is positive.
     """
 
     chain: tuple[SpikeAttribution, ...]
@@ -40,69 +40,71 @@ class Explanation:
 
     @property
     def spike(self) -> SpikeAttribution:
-        """The account of the spike itself."""
+        """The attribution of the explained spike."""
         return self.chain[0]
 
     def __str__(self) -> str:
-        """The chain as text, with the largest contributions to the spike itself."""
+        """Return the chain as text, with the largest contributions to the explained spike."""
         spike = self.spike
         lines = [f"{_fired(spike)}: potential {spike.potential:.4g} > {spike.threshold:.4g}"]
-        shown = spike.contributions[:_SHOWN]
-        lines += [f"    {c}" for c in shown]
-        if rest := spike.contributions[_SHOWN:]:
+        lines += [f"    {c}" for c in spike.contributions[:_MAX_SHOWN]]
+        if rest := spike.contributions[_MAX_SHOWN:]:
             total = sum(c.value for c in rest)
             lines.append(f"    {total:+.4g} from {len(rest)} more")
         if spike.trigger:
-            senders = ", ".join(str(c.source) for c in spike.trigger[:_SHOWN])
-            more = f" and {len(spike.trigger) - _SHOWN} more" if spike.trigger[_SHOWN:] else ""
+            senders = ", ".join(str(c.source) for c in spike.trigger[:_MAX_SHOWN])
+            more = (
+                f" and {len(spike.trigger) - _MAX_SHOWN} more" if spike.trigger[_MAX_SHOWN:] else ""
+            )
             lines.append(f"    it fired when step {spike.step} delivered {senders}{more}")
         else:
-            lines.append("    nothing was delivered to it then: it fired late")
-        lines += [f"because {_fired(account)}" for account in self.chain[1:]]
+            lines.append("    it fired late, without a delivery in this step")
+        lines += [f"because {_fired(cause)}" for cause in self.chain[1:]]
         if self.origin is not None:
-            what = "of a bias" if self.origin.kind == "bias" else f"of {self.origin.source}"
-            lines.append(f"because {what} in pass {self.origin.pass_index}")
+            origin = "a bias" if self.origin.kind == "bias" else str(self.origin.source)
+            lines.append(f"because of {origin} in pass {self.origin.pass_index}")
         return "\n".join(lines)
 
 
 def explain(recording: Recording, bundle: Bundle, row: int) -> Explanation:
     """Explain the spike in ``row`` of a recording.
 
-    The sample is replayed first, so that what is explained is what happens.
+    The sample is replayed first, to make sure that the recording is valid.
 
     Args:
-        recording: any run of the bundle.
-        bundle: its network.
-        row: of the spike, from 0.
+        recording: a recording of any run of the bundle.
+        bundle: the network of the recording.
+        row: row of the spike in the recording, from 0.
 
     Raises:
-        RecordingError: there is no such row, its population was a coroutine of the user's, or
-            the recording is of another bundle.
+        RecordingError: the row does not exist, its neuron belongs to a custom population, or the
+            recording was made with another bundle.
         ReplayError: the sample does not run as recorded.
     """
     if not 0 <= row < recording.neuron.size:
-        raise RecordingError(f"row {row}: the recording has rows 0 to {recording.neuron.size - 1}")
-    own = recording.info.own_populations
+        raise RecordingError(must_be("row", f"from 0 to {recording.neuron.size - 1}", str(row)))
+    custom = recording.info.custom_populations
     name, position = recording.info.place(int(recording.neuron[row]))
-    if name in own:
+    if name in custom:
         raise RecordingError(
-            f"row {row}: {name}[{position}] is of a population of your own; only you know why"
+            f"row {row}: {name}[{position}] belongs to a custom population, whose spikes cannot be "
+            "explained"
         )
     k = int(recording.sample[row])
-    accounts = AttributionBuilder(recording, bundle.model, k, pass_times(recording, bundle, k))
-    chain = [accounts.account(row)]
+    builder = AttributionBuilder(recording, bundle.model, k, pass_times(recording, bundle, k))
+    chain = [builder.build(row)]
     while True:
         cause = chain[-1].strongest
-        if cause is None or cause.row is None or cause.source.population in own:
+        if cause is None or cause.row is None or cause.source.population in custom:
             break
         if len(chain) == _MAX_LINKS:
             break
-        chain.append(accounts.account(cause.row))
+        chain.append(builder.build(cause.row))
     return Explanation(tuple(chain), cause)
 
 
-def _fired(account: SpikeAttribution) -> str:
+def _fired(spike: SpikeAttribution) -> str:
     return (
-        f"{account.place} fired in pass {account.pass_index}, step {account.step} "
-        f"(t = {account.time_us} µs)"
+        f"{spike.place} fired in pass {spike.pass_index}, step {spike.step} "
+        f"(t = {spike.time_us} µs)"
     )

@@ -1,4 +1,4 @@
-"""What single synapses weigh, looked up in a model; the slow and readable way."""
+"""Look up single weights, biases and decay factors in a model, in the slow and readable way."""
 
 import math
 
@@ -14,13 +14,16 @@ __all__ = ["bias_of", "decay_factors", "weights_to"]
 def weights_to(
     model: Model, connection: Connection, sources: NDArray[np.int64], target: int
 ) -> NDArray[np.float64]:
-    """Weights of the synapses from ``sources`` to ``target``; 0 where there is none.
+    """Return the weights of the synapses from ``sources`` to ``target``.
 
     Args:
         model: the network.
-        connection: of the network.
-        sources: i64[n], positions in the connection's source.
-        target: position in its target.
+        connection: a connection of the network.
+        sources: i64[n], positions in the source population.
+        target: position in the target population.
+
+    Returns:
+        f64[n]; 0 where there is no synapse.
     """
     c = connection
     if isinstance(c, Dense):
@@ -34,7 +37,7 @@ def weights_to(
 
 
 def bias_of(model: Model, population: int, position: int) -> float:
-    """All biases of one neuron, which it gets once per pass."""
+    """Return the sum of the biases of one neuron, which is added once per forward pass."""
     target = model.populations[population]
     total = 0.0
     for c in model.connections:
@@ -47,9 +50,20 @@ def bias_of(model: Model, population: int, position: int) -> float:
 def decay_factors(
     model: Model, population: int, position: int, times_us: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """What is left in each pass of a potential from the pass before, f64[passes]; 1 at first."""
+    """Return the decay factor of one neuron's potential from each pass to the next.
+
+    Args:
+        model: the network.
+        population: number of the population.
+        position: position of the neuron in it.
+        times_us: i64[passes], virtual time of each pass, µs.
+
+    Returns:
+        f64[passes]; element k is the factor from pass k - 1 to pass k, the first is 1.
+    """
     tau = model.populations[population].neuron.tau_mem_us
     tau_us = tau if isinstance(tau, float) else float(tau.ravel()[position])
+    # The engines round each factor to float32 once.
     factors = [np.float32(math.exp(-gap / tau_us)) for gap in np.diff(times_us).tolist()]
     return np.array([1.0, *factors], np.float64)[: times_us.size]
 

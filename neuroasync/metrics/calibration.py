@@ -117,7 +117,7 @@ def calibrate(
             stop can keep it.
     """
     info = recording.info
-    if info.own_policy or info.own_populations:
+    if info.custom_policy or info.custom_populations:
         raise RecordingError("made with a policy or population of your own; expected built-in ones")
     known, samples = trajectories(recording), len(recording)
     if not samples:

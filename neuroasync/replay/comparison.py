@@ -1,4 +1,4 @@
-"""Find where two recordings part."""
+"""Find the first difference between two recordings."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,13 @@ __all__ = ["Difference", "compare"]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first spike that two recordings do not share.
+    """The first spike in which two recordings differ.
 
     Attributes:
-        sample: its position in the recordings.
-        row: its row in the first recording; where that has ended, the row it would have.
-        text: the difference in words.
+        sample: position of its sample in the recordings.
+        row: row of the spike in the first recording, or the row that the spike would have if the
+            first recording has no such spike.
+        text: description of the difference.
     """
 
     sample: int
@@ -24,14 +25,15 @@ class Difference:
     text: str
 
     def __str__(self) -> str:
-        """In words."""
+        """Return the description of the difference."""
         return self.text
 
 
 def compare(first: Recording, second: Recording) -> Difference | None:
-    """Find the first spike that differs, or None if all are the same.
+    """Return the first spike that differs, or None if all spikes are equal.
 
-    What is compared is who fired in which sample, pass and step, and not how it came about.
+    Two spikes are equal if the same neuron fired in the same sample, pass and step. Deliveries are
+    not compared.
     """
     for k in range(min(len(first), len(second))):
         spans = first.rows_of(k), second.rows_of(k)
@@ -39,12 +41,12 @@ def compare(first: Recording, second: Recording) -> Difference | None:
             np.stack((r.pass_[rows], r.step[rows], r.neuron[rows]), axis=1)
             for r, rows in zip((first, second), spans, strict=True)
         )
-        n = min(len(one), len(other))
-        wrong = (one[:n] != other[:n]).any(axis=1)
-        if wrong.any() or len(one) != len(other):
-            at = int(np.argmax(wrong)) if wrong.any() else n
-            told = [_told(r, s, at) for r, s in zip((first, second), spans, strict=True)]
-            text = f"sample {first.number[k]}: the first has {told[0]}; the second has {told[1]}"
+        shared = min(len(one), len(other))
+        differs = (one[:shared] != other[:shared]).any(axis=1)
+        if differs.any() or len(one) != len(other):
+            at = int(np.argmax(differs)) if differs.any() else shared
+            texts = [_spike_text(r, s, at) for r, s in zip((first, second), spans, strict=True)]
+            text = f"sample {first.number[k]}: the first has {texts[0]}; the second has {texts[1]}"
             return Difference(k, spans[0].start + at, text)
     if len(first) != len(second):
         k = min(len(first), len(second))
@@ -53,10 +55,10 @@ def compare(first: Recording, second: Recording) -> Difference | None:
     return None
 
 
-def _told(recording: Recording, rows: slice, at: int) -> str:
+def _spike_text(recording: Recording, rows: slice, at: int) -> str:
     row = rows.start + at
     if row >= rows.stop:
         return "no further spike"
-    who = recording.info.describe(int(recording.neuron[row]))
-    when = f"pass {recording.pass_[row]}, step {recording.step[row]}"
-    return f"{who} in {when} (t = {recording.time_us[row]} µs)"
+    neuron = recording.info.describe(int(recording.neuron[row]))
+    time = f"pass {recording.pass_[row]}, step {recording.step[row]}"
+    return f"{neuron} in {time} (t = {recording.time_us[row]} µs)"

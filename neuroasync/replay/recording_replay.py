@@ -1,4 +1,4 @@
-"""Run a recording again: in its recorded order, by its policy; and golden samples by theirs."""
+"""Replay recordings in their recorded order, rerun them by their policy, verify golden samples."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.core.recording.recording import Recording
-from neuroasync.core.recording.run_info import CUSTOM
+from neuroasync.core.recording.run_info import CUSTOM_STOP_RULE
 from neuroasync.errors import RecordingError
 from neuroasync.replay.sample_replay import SampleReplay
 
@@ -25,17 +25,17 @@ __all__ = ["GoldenResult", "pass_times", "replay", "rerun", "verify"]
 
 
 def replay(recording: Recording, bundle: Bundle) -> int:
-    """Run every sample again, delivering exactly what was delivered, in the recorded order.
+    """Run every sample again with the recorded deliveries in the recorded order.
 
-    Works for every policy and stop rule, also the user's own. Populations that were coroutines
-    of the user's fire as recorded; all others must fire what the recording has.
+    This works for every policy and stop rule, including custom ones. Custom populations fire as
+    recorded. All other populations must fire exactly the recorded spikes.
 
     Returns:
-        The number of spikes that fired as recorded: all of them.
+        The number of spikes, all of which fired as recorded.
 
     Raises:
-        ReplayError: a spike, a delivery or a count differs; names the first.
-        RecordingError: the recording is of another bundle.
+        ReplayError: a spike, a delivery or a count differs. The message names the first one.
+        RecordingError: the recording was made with another bundle.
     """
     packed = _packed(recording, bundle)
     for k in range(len(recording)):
@@ -44,32 +44,32 @@ def replay(recording: Recording, bundle: Bundle) -> int:
 
 
 def pass_times(recording: Recording, bundle: Bundle, k: int) -> NDArray[np.int64]:
-    """Virtual time of each pass of sample ``k``, i64[passes], found by replaying it.
+    """Replay sample ``k`` and return the virtual time of each of its passes, i64[passes] in µs.
 
     Raises:
-        ReplayError: as :func:`replay`.
-        RecordingError: the recording is of another bundle, or has no such sample.
+        ReplayError: a spike, a delivery or a count differs.
+        RecordingError: the recording was made with another bundle, or has no such sample.
     """
     return SampleReplay(recording, _packed(recording, bundle), k).run()
 
 
 def rerun(recording: Recording, bundle: Bundle) -> Recording:
-    """Run every sample again by its policy, seed and stop rule; a recording of that.
+    """Run every sample again with its policy, seed and stop rule, and record it.
 
-    ``compare(recording, rerun(recording, bundle))`` is None where orders are computed here as
-    they were computed there.
+    ``compare(recording, rerun(recording, bundle))`` is None if this machine computes the same order
+    as the one that made the recording.
 
     Raises:
-        RecordingError: the recording is of another bundle, or the policy, the stop rule or a
-            population was the user's own.
+        RecordingError: the recording was made with another bundle, or with a custom policy, stop
+            rule or population.
         ForwardStepLimitError, LimitError: see :func:`neuroasync.core.engine.run_sample.run_sample`.
     """
     info = recording.info
     _check_bundle(recording, bundle)
-    if info.own_policy or info.until == CUSTOM or info.own_populations:
+    if info.custom_policy or info.until == CUSTOM_STOP_RULE or info.custom_populations:
         raise RecordingError(
-            "the recording was made with a policy, stop rule or population of your own, "
-            "which are not in it; replay it instead"
+            "the recording was made with a custom policy, stop rule or population, which it does "
+            "not contain; replay it instead"
         )
     settings = RunSettings(
         make_policy(info.policy, info.noise),
@@ -78,11 +78,8 @@ def rerun(recording: Recording, bundle: Bundle) -> Recording:
         parse_stop_rule(info.until),
         info.max_forward_steps,
     )
-    recorder, plan = (
-        Recorder(bundle, settings),
-        ExecutionPlan(PackedNetwork(bundle.model), settings),
-    )
-    simulator = Simulator(plan)
+    recorder = Recorder(bundle, settings)
+    simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), settings))
     for k in range(len(recording)):
         target = int(recording.target[k])
         _record_sample(
@@ -97,13 +94,13 @@ def rerun(recording: Recording, bundle: Bundle) -> Recording:
 
 @dataclass(frozen=True, slots=True)
 class GoldenResult:
-    """What a golden sample gave here, and what it must give.
+    """The result of a golden sample on this machine, and the expected result.
 
     Attributes:
-        number: position in the bundle's ``golden``.
-        label, expected_label: the decision; None for no label.
-        digest, expected_digest: of the recording, 32 bytes.
-        spikes: how many fired here.
+        number: position of the sample in the bundle's ``golden``.
+        label, expected_label: label of the decision; None if there is none.
+        digest, expected_digest: digest of the recorded spikes, 32 bytes.
+        spikes: number of spikes on this machine.
     """
 
     number: int
@@ -115,12 +112,12 @@ class GoldenResult:
 
     @property
     def holds(self) -> bool:
-        """Whether both are as they must be."""
+        """Whether label and digest are the expected ones."""
         return self.digest == self.expected_digest and self.label == self.expected_label
 
 
 def verify(bundle: Bundle) -> list[GoldenResult]:
-    """Run the golden samples of ``bundle`` here and now."""
+    """Run the golden samples of ``bundle`` on this machine, and return their results in order."""
     results, packed = [], PackedNetwork(bundle.model)
     for number, golden in enumerate(bundle.golden):
         spec = golden.policy
@@ -149,7 +146,7 @@ def _record_sample(
     seed: int,
     duration_us: int | None,
 ) -> Decision:
-    simulator.state.keep = True
+    simulator.state.keep = True  # the recorder needs all spikes of the sample
     decision = run_sample(simulator, events, seed, duration_us)
     recorder.add(simulator, events, decision, number=0, seed=seed, duration_us=duration_us)
     return decision
@@ -158,12 +155,12 @@ def _record_sample(
 def _check_bundle(recording: Recording, bundle: Bundle) -> None:
     if recording.info.bundle != bundle.digest.hex():
         raise RecordingError(
-            f"the recording is of the network with digest {recording.info.bundle}, "
-            f"the bundle has {bundle.digest.hex()}"
+            f"the recording was made with a network of digest {recording.info.bundle}, but the "
+            f"bundle has digest {bundle.digest.hex()}"
         )
 
 
 def _packed(recording: Recording, bundle: Bundle) -> PackedNetwork:
-    """The network, with the populations that were the user's."""
+    """Return the network, with the populations of the recording that were custom."""
     _check_bundle(recording, bundle)
-    return PackedNetwork(bundle.model, recording.info.own_populations)
+    return PackedNetwork(bundle.model, recording.info.custom_populations)

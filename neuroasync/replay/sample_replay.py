@@ -1,4 +1,4 @@
-"""One sample of a recording, run again delivery by delivery."""
+"""Replay of one sample of a recording, delivery by delivery."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,20 +21,25 @@ __all__ = ["SampleReplay"]
 
 
 class SampleReplay:
-    """Runs sample ``k`` and compares it with the recording after every step.
+    """Runs a sample again and compares it with the recording after every step.
 
     Args:
-        recording: whose deliveries are made again.
-        wiring: its network.
+        recording: the recording whose deliveries are repeated.
+        packed: the network of the recording.
         k: position of the sample.
     """
 
     def __init__(self, recording: Recording, packed: PackedNetwork, k: int) -> None:
         self._recording = recording
-        # The order, the stop rule and the limit of forward steps are the recording's.
-        info, most = recording.info, limits.FORWARD_STEPS_CEILING
+        info = recording.info
+        # The recording determines the order and where the sample stops, so the policy does not
+        # matter, and the limit of forward steps must not end a pass.
         settings = RunSettings(
-            LayerSync(), info.group_size, info.input, self._stops_here, max_forward_steps=most
+            LayerSync(),
+            info.group_size,
+            info.input,
+            self._stops_here,
+            max_forward_steps=limits.FORWARD_STEPS_HARD_LIMIT,
         )
         self._simulator = Simulator(ExecutionPlan(packed, settings, is_replay=True), self._choose)
         self._k = k
@@ -52,10 +57,10 @@ class SampleReplay:
         )
 
     def run(self) -> NDArray[np.int64]:
-        """Run the sample; return the virtual time of each pass.
+        """Run the sample and return the virtual time of each pass, i64[passes] in µs.
 
         Raises:
-            ReplayError: at the first spike, delivery or count that differs.
+            ReplayError: a spike, a delivery or a count differs. The message names the first one.
         """
         recording, simulator, k = self._recording, self._simulator, self._k
         times: list[int] = []
@@ -70,74 +75,82 @@ class SampleReplay:
             self._check_fired(self._integrate(reached))
         if not simulator.is_stopped:
             self._check_pass_over(simulator.passes)
-        self._check_end(found := np.array(times, np.int64))
-        return found
+        pass_times = np.array(times, np.int64)
+        self._check_end(pass_times)
+        return pass_times
 
     def _choose(self, state: NetworkState) -> int:
-        """Choose what the recording delivers next."""
-        now = self._delivered.upto(self._simulator.passes - 1, self._simulator.step + 1)
+        """Choose the pending spikes that the recording delivers next; return their number."""
+        now = self._delivered.until(self._simulator.passes - 1, self._simulator.step + 1)
         try:
             return choose_recorded(state, self._slots[0, now])
         except ReplayError as error:
             raise self._error(str(error), self._simulator.step + 1) from None
 
     def _integrate(self, reached: tuple[int, ...]) -> NDArray[np.int64]:
-        """Let all that are reached integrate; the user's populations fire as recorded."""
+        """Integrate the populations in ``reached``; custom ones fire as recorded.
+
+        Returns:
+            The neurons that fired in this step, i64[spikes].
+        """
         simulator = self._simulator
         populations = simulator.plan.packed.arrays.populations
-        found = [np.empty(0, np.int64)]
+        fired_neurons = [np.empty(0, np.int64)]
         for p in reached:
             if populations[p, Populations.CUSTOM]:
                 simulator.current(p)
-                fired = self._neuron[self._fired.upto(simulator.passes - 1, simulator.step)]
+                fired = self._neuron[self._fired.until(simulator.passes - 1, simulator.step)]
                 start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
                 simulator.report(p, fired[(fired >= start) & (fired < stop)])
             else:
                 simulator.integrate(p)
-            found.append(simulator.fired(p))
-        return np.concatenate(found)
+            fired_neurons.append(simulator.fired(p))
+        return np.concatenate(fired_neurons)
 
     def _check_pass_over(self, passes: int) -> None:
-        """Compare what the passes before this one delivered, and how many there are."""
-        left = self._delivered.upto(passes - 1, limits.MAX_TIME_US)
-        if missing := left.stop - left.start:
-            raise self._error(f"the recording delivers {missing} spikes more in pass {passes - 1}")
+        """Check that ``passes`` passes made all their recorded deliveries, and none is extra."""
+        remaining = self._delivered.until(passes - 1, limits.MAX_TIME_US)
+        if missing := remaining.stop - remaining.start:
+            raise self._error(f"the recording delivers {missing} more spikes in pass {passes - 1}")
         if self._simulator.passes > self._recording.passes[self._k]:
             raise self._error(f"a pass at {self._simulator.time_us} µs; the recording has none")
 
     def _check_group(self) -> None:
-        """Compare what is being delivered."""
+        """Compare the group that is being delivered with the recording."""
         n = int(self._simulator.state.control[Control.GROUP])
         group = self._simulator.state.acquire_scratch().group
-        found = group[[Group.KEY, Group.ORIGIN, Group.MULTIPLICITY, Group.CONNECTION], :n]
+        delivered = group[[Group.KEY, Group.ORIGIN, Group.MULTIPLICITY, Group.CONNECTION], :n]
         now = self._delivered.take(self._simulator.passes - 1, self._simulator.step)
         expected = self._slots[:, now]
-        if np.array_equal(found, expected):
+        if np.array_equal(delivered, expected):
             return
         shared = min(n, expected.shape[1])
-        wrong = (found[:, :shared] != expected[:, :shared]).any(axis=0)
-        slot = int(np.argmax(wrong)) if wrong.any() else shared
-        told = [self._told_slot(group, slot) for group in (found, expected)]
-        raise self._error(f"slot {slot} delivers {told[0]}; the recording has {told[1]}")
+        differs = (delivered[:, :shared] != expected[:, :shared]).any(axis=0)
+        slot = int(np.argmax(differs)) if differs.any() else shared
+        here, recorded = (self._slot_text(slots, slot) for slots in (delivered, expected))
+        raise self._error(f"slot {slot} delivers {here}; the recording has {recorded}")
 
-    def _check_fired(self, found: NDArray[np.int64]) -> None:
-        """Compare who fired in this step."""
+    def _check_fired(self, fired: NDArray[np.int64]) -> None:
+        """Compare the neurons that fired in this step with the recording."""
         expected = self._neuron[self._fired.take(self._simulator.passes - 1, self._simulator.step)]
-        if np.array_equal(found, expected):
+        if np.array_equal(fired, expected):
             return
-        shared = min(found.size, expected.size)
-        wrong = found[:shared] != expected[:shared]
-        at = int(np.argmax(wrong)) if wrong.any() else shared
+        shared = min(fired.size, expected.size)
+        differs = fired[:shared] != expected[:shared]
+        at = int(np.argmax(differs)) if differs.any() else shared
         describe = self._recording.info.describe
-        told = [describe(int(who[at])) if at < who.size else "" for who in (found, expected)]
-        fired = f"{told[0]} fired" if told[0] else "no further neuron fired"
-        raise self._error(f"{fired}; the recording has {told[1] or 'no further spike'}")
+        here, recorded = "no further neuron", "no further spike"
+        if at < fired.size:
+            here = describe(int(fired[at]))
+        if at < expected.size:
+            recorded = describe(int(expected[at]))
+        raise self._error(f"{here} fired; the recording has {recorded}")
 
     def _check_end(self, times: NDArray[np.int64]) -> None:
-        """Compare what the sample came to."""
+        """Compare the decision and the times of the passes with the recording."""
         recording, k = self._recording, self._k
         decision = self._simulator.decision(0.0)
-        found = {
+        counts = {
             "passes": decision.passes,
             "steps": decision.steps,
             "spikes": decision.total_spikes,
@@ -146,19 +159,20 @@ class SampleReplay:
             "rounds": decision.rounds,
             "synops": decision.synops,
         }
-        for name, value in found.items():
+        for name, value in counts.items():
             expected = getattr(recording, name)[k].tolist()
             if value != expected:
-                text = f"{name} {value} at the end of the sample; the recording has {expected}"
-                raise self._error(text)
+                raise self._error(
+                    f"{name} {value} at the end of the sample; the recording has {expected}"
+                )
         if not self._fired.is_done or not self._delivered.is_done:
-            raise self._error("the sample ends here; the recording goes on")
+            raise self._error("the sample ends here, but the recording continues")
         rows = recording.rows_of(k)
         if not np.array_equal(times[recording.pass_[rows]], recording.time_us[rows]):
-            raise self._error("passes were not at the times that the recording has")
+            raise self._error("the passes were not at the recorded times")
 
     def _stops_here(self, progress: Progress) -> bool:
-        """Whether the recording was stopped where the sample stands."""
+        """Return whether the recorded sample was stopped at the current step."""
         recording, k = self._recording, self._k
         return bool(
             recording.stopped[k]
@@ -166,42 +180,42 @@ class SampleReplay:
             and progress.steps == recording.steps[k]
         )
 
-    def _told_slot(self, group: NDArray[np.int64], slot: int) -> str:
+    def _slot_text(self, group: NDArray[np.int64], slot: int) -> str:
         if slot >= group.shape[1]:
             return "nothing"
-        _, origin, count, via = group[:, slot].tolist()
+        _, origin, count, connection = group[:, slot].tolist()
         times = f" {count} times" if count != 1 else ""
-        over = f" over connection {via}" if via >= 0 else ""
+        over = f" over connection {connection}" if connection >= 0 else ""
         return f"{self._recording.info.describe(origin)}{times}{over}"
 
-    def _error(self, text: str, step: int | None = None) -> ReplayError:
+    def _error(self, problem: str, step: int | None = None) -> ReplayError:
         simulator = self._simulator
-        where = f"sample {self._recording.number[self._k]}, pass {simulator.passes - 1}"
+        place = f"sample {self._recording.number[self._k]}, pass {simulator.passes - 1}"
         step = simulator.step if step is None else step
-        return ReplayError(f"{where}, step {step} (t = {simulator.time_us} µs): {text}")
+        return ReplayError(f"{place}, step {step} (t = {simulator.time_us} µs): {problem}")
 
 
 class _Cursor:
-    """Walks along entries that are sorted by (pass, step)."""
+    """A position in entries that are sorted by (pass, step)."""
 
     def __init__(self, passes: NDArray[np.int64], steps: NDArray[np.int64]) -> None:
-        self._at = list(zip(passes.tolist(), steps.tolist(), strict=True))
+        self._steps = list(zip(passes.tolist(), steps.tolist(), strict=True))
         self._next = 0
 
     @property
     def is_done(self) -> bool:
-        """Whether all entries were taken."""
-        return self._next == len(self._at)
+        """Whether all entries have been taken."""
+        return self._next == len(self._steps)
 
-    def upto(self, pass_index: int, step: int) -> slice:
-        """Entries not taken yet, up to and with this step."""
+    def until(self, pass_index: int, step: int) -> slice:
+        """Return the span of the entries not taken yet, up to and including this step."""
         stop = self._next
-        while stop < len(self._at) and self._at[stop] <= (pass_index, step):
+        while stop < len(self._steps) and self._steps[stop] <= (pass_index, step):
             stop += 1
         return slice(self._next, stop)
 
     def take(self, pass_index: int, step: int) -> slice:
-        """Take the entries up to and with this step."""
-        now = self.upto(pass_index, step)
-        self._next = now.stop
-        return now
+        """Take the entries up to and including this step, and return their span."""
+        span = self.until(pass_index, step)
+        self._next = span.stop
+        return span

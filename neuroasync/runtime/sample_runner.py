@@ -130,7 +130,7 @@ class SampleRunner:
         """
         try:
             train = self._buffer.checked(events, self.simulator.watermark_us)
-            return train, self._buffer.end_us(duration_us, train)
+            return train, self._buffer.last_pass_us(duration_us, train)
         except Exception as error:
             count = event_count(events)
             self.counts.refused += count
@@ -144,7 +144,7 @@ class SampleRunner:
             ValueError: an event came at or after ``duration_us``.
             LimitError: the sample has too many passes.
         """
-        return self._buffer.end_us(duration_us)
+        return self._buffer.last_pass_us(duration_us)
 
     def check_advance(self, t_us: int) -> int:
         """Return the virtual time of the last pass before ``t_us``, µs; -1 if there is none.
@@ -269,7 +269,7 @@ class SampleRunner:
         Raises:
             LimitError: the gap has too many passes and the network never becomes quiescent.
         """
-        await self.run_until(self._buffer.end_us(None))  # this consumes the remaining events
+        await self.run_until(self._buffer.last_pass_us(None))  # this consumes the remaining events
         self._buffer.begin()
         await run_window_gap(self.simulator, self._scheduler, self.run_until, after_us)
         self.simulator.carry_over(self._seed_of(self._sample), after_us)

@@ -150,8 +150,8 @@ class CameraFileSource(Source):
             stream = self._stream()
             view = self._view or View.centred(stream.dimensions(), self._grid)
             for packet in stream:
-                for start in range(0, len(packet), limits.MAX_PART_EVENTS):
-                    yield self._chunk(packet[start : start + limits.MAX_PART_EVENTS], view)
+                for start in range(0, len(packet), limits.MAX_CHUNK_EVENTS):
+                    yield self._chunk(packet[start : start + limits.MAX_CHUNK_EVENTS], view)
         except (ImportError, SourceError):
             raise
         except BaseException as error:

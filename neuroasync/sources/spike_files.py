@@ -67,6 +67,6 @@ class SpikeFileSource(Source):
             )
         for number, sample in enumerate(spikes):
             t_us = sample.t_us + number * period_us
-            for start in range(0, len(sample), limits.MAX_PART_EVENTS):
-                chunk = slice(start, start + limits.MAX_PART_EVENTS)
+            for start in range(0, len(sample), limits.MAX_CHUNK_EVENTS):
+                chunk = slice(start, start + limits.MAX_CHUNK_EVENTS)
                 yield SpikeTrain(t_us[chunk], sample.index[chunk])

@@ -117,7 +117,7 @@ class UdpSource(Source):
                 raise self._error from None
             return None
         waiting, events = [self._queue.pop()], 0
-        while self._queue and (events := events + len(waiting[-1])) < limits.MAX_PART_EVENTS:
+        while self._queue and (events := events + len(waiting[-1])) < limits.MAX_CHUNK_EVENTS:
             waiting.append(self._queue.pop())
         if len(waiting) == 1:
             return waiting[0]

@@ -1,4 +1,4 @@
-"""Explanations: every part of a potential, and the chain from a spike back to the input."""
+"""Explanations: the terms of a potential, and the chain from a spike back to the input."""
 
 import math
 
@@ -24,7 +24,7 @@ from tests.helpers.strategies import dyadic, models
 
 
 def potentials(recording, bundle):
-    """Potential at each spike, just before its reset, as the state machine has it."""
+    """Return the potential at each spike, just before its reset, as the engine computes it."""
     found = []
     for k in range(len(recording)):
         replay = SampleReplay(recording, PackedNetwork(bundle.model), k)
@@ -54,7 +54,7 @@ def assert_sums(made):
 
 
 def assert_chain(explanation, recording):
-    """Each link is the spike that gave most to the one before, and came before it."""
+    """Check that each link is the largest contribution to the one before, and earlier."""
     info = recording.info
     for account in explanation.chain:
         place = info.place(int(recording.neuron[account.row]))
@@ -77,7 +77,7 @@ def test_contributions_sum_to_the_potential_at_the_spike(made):
 
 @given(made=recordings(networks=models(dyadic(0, 64), reset="subtract", sync_threshold=False)))
 @moderate(40)
-def test_contributions_sum_where_a_reset_leaves_something(made):
+def test_contributions_sum_with_subtracting_resets(made):
     assert_sums(made)
 
 
@@ -118,13 +118,13 @@ def test_a_chain_is_followed_to_the_input():
 
 
 def one_neuron(**neuron) -> Model:
-    """An input that a single neuron takes with weight 1; tau makes it halve in 1000 µs."""
+    """Return a neuron with one input of weight 1, whose potential halves in 1000 µs."""
     halving = LIF(tau_mem_us=1000 / math.log(2), **neuron)
     weight = Dense("input", "p", np.ones((1, 1)))
     return Model(1000, (1,), (Population("p", (1,), halving),), (weight,), "p")
 
 
-def test_what_came_earlier_has_decayed():
+def test_earlier_contributions_have_decayed():
     bundle = Bundle(one_neuron(v_threshold=1.25))
     recording = record(bundle, [SpikeTrain([0, 2000, 3000], [0, 0, 0])], RunSettings(Fifo()))
     # 1 decays to 1/4 by 2000 µs: 1.25 is not above 1.25. By 3000: 0.625 + 1 fires.
@@ -171,10 +171,10 @@ def test_a_delayed_spike_is_followed_to_the_pass_that_it_was_sent_in():
     explanation = explain(recording, bundle, 1)
     assert explanation.spike.strongest.delay_us == 2000
     assert [(a.place.population, a.pass_index) for a in explanation.chain] == [("b", 3), ("a", 1)]
-    assert "+2 from a[0] (weight 2, pass 3, step 0, 2000 µs under way)" in str(explanation)
+    assert "+2 from a[0] (weight 2, pass 3, step 0, delayed by 2000 µs)" in str(explanation)
 
 
-def test_a_chain_ends_where_it_would_be_too_long():
+def test_chain_ends_at_its_maximum_length():
     model = Model(
         1000,
         (1,),
@@ -190,12 +190,12 @@ def test_a_chain_ends_where_it_would_be_too_long():
 
 
 @pytest.mark.parametrize("row", [-1, 6])
-def test_a_row_that_is_not_there_is_refused(row):
-    with pytest.raises(RecordingError, match=f"^row {row}: the recording has rows 0 to 5"):
+def test_missing_row_is_rejected(row):
+    with pytest.raises(RecordingError, match=f"^`row` must be from 0 to 5, got {row}$"):
         explain(relay_recording(), relay(), row)
 
 
-def test_a_population_of_the_users_is_not_explained():
+def test_spike_of_a_custom_population_is_not_explained():
     bundle, run = relay(), RunSettings(Fifo(), 1)
     simulator, recorder = (
         Simulator(ExecutionPlan(PackedNetwork(bundle.model, ["hidden"]), run)),
@@ -214,7 +214,10 @@ def test_a_population_of_the_users_is_not_explained():
                 simulator.integrate(p)
     recorder.add(simulator, events, simulator.decision(0.0), number=0, seed=0)
     recording = recorder.finish()
-    with pytest.raises(RecordingError, match=r"^row 0: hidden\[1\] is of a population of your own"):
+    with pytest.raises(
+        RecordingError,
+        match=r"^row 0: hidden\[1\] belongs to a custom population, whose spikes cannot be explain",
+    ):
         explain(recording, bundle, 0)
     explanation = explain(recording, bundle, 1)
     assert len(explanation.chain) == 1

@@ -1,8 +1,8 @@
-"""Files that our writers would not write: the tools of the tests that damage them.
+"""Build files that the package's writers would not write, for tests of the readers.
 
-``seal`` gives a body of any bytes the digest it needs, so that damage reaches the decoder and the
-checks behind it; ``pack`` packs like msgpack, but also a map with a key twice; ``archive`` and
-``npy`` build an .npz out of raw pieces.
+``seal`` and ``sealed`` add a valid digest to any bytes, so that damage reaches the decoder and the
+checks after it. ``pack`` packs like msgpack, and also maps with a repeated key. ``archive`` and
+``npy`` build an .npz file from raw parts.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from neuroasync.core.model.model import LIF, Model, Population
 
 
 class Pairs(list):
-    """A map as (key, value) pairs, in which a key may occur twice."""
+    """A map as (key, value) pairs, in which a key may be repeated."""
 
 
 def pack(value) -> bytes:
@@ -43,18 +43,18 @@ def pack(value) -> bytes:
 
 
 def seal(network: bytes) -> bytes:
-    """A bundle around ``network``, with the right digest."""
+    """Return a bundle with the body ``network`` and a valid digest."""
     digest = hashlib.sha256(network).digest()
     return pack({"format": "neuroasync-bundle", "version": 1, "sha256": digest, "network": network})
 
 
 def unsealed(snapshot: bytes) -> dict:
-    """What is in a snapshot: what a session held."""
+    """Return the inner map of a snapshot."""
     return msgpack.unpackb(msgpack.unpackb(snapshot)["session"])
 
 
 def sealed(session: dict | bytes, changes: dict | None = None) -> bytes:
-    """A snapshot around ``session``, with the right digest; then with ``changes``."""
+    """Return a snapshot of ``session`` with a valid digest, and then ``changes`` to its outer map."""
     data = session if isinstance(session, bytes) else msgpack.packb(session)
     fields = {"format": "neuroasync-session", "version": 2}
     fields |= {"sha256": hashlib.sha256(data).digest(), "session": data}
@@ -62,12 +62,12 @@ def sealed(session: dict | bytes, changes: dict | None = None) -> bytes:
 
 
 def body_of(bundle: Bundle) -> dict:
-    """The body of a bundle as plain, changeable maps and lists."""
+    """Return the body of a bundle as mutable maps and lists."""
     return msgpack.unpackb(msgpack.unpackb(dump_bundle(bundle))["network"])
 
 
 def rich_bundle() -> Bundle:
-    """A bundle with everything in it that the format knows."""
+    """Return a bundle that uses every field of the format."""
     populations = (
         Population("conv", (2, 3, 3), LIF(1000.0, np.full((2, 3, 3), 0.5, np.float32))),
         Population("hidden", (5,), LIF(np.full(5, 20_000.0, np.float32), 1.0, "subtract", False)),
@@ -90,7 +90,7 @@ def rich_bundle() -> Bundle:
         GoldenSample(SpikeTrain([0, 10, 2500], [3, 15, 0]), PolicySpec("fifo", 8), 7, 2, bytes(32)),
         GoldenSample(SpikeTrain([], []), PolicySpec("momentum", 1, "queued", 0.5), 2**64 - 1),
     )
-    meta = {"data_set": "forged", "accuracy": 0.5, "seed": 3, "note": None, "final": True}
+    meta = {"data_set": "synthetic", "accuracy": 0.5, "seed": 3, "note": None, "final": True}
     policy = PolicySpec("random", 4, "queued")
     calibration = (
         Calibration(0.9, 0.04, 0.925, 200, (3, 2), policy),
@@ -100,7 +100,7 @@ def rich_bundle() -> Bundle:
 
 
 def some_spikes() -> SpikeTrains:
-    """Four samples, one of them empty."""
+    """Return four samples, one of them empty."""
     return SpikeTrains(
         np.array([0, 5, 5, 900, 2, 3, 1]),
         np.array([0, 5, 2, 1, 3, 3, 4]),
@@ -111,25 +111,25 @@ def some_spikes() -> SpikeTrains:
 
 
 def npy(array) -> bytes:
-    """An array as numpy writes it, pickled if it must be."""
+    """Return an array as numpy writes it, pickled if its type requires it."""
     file = io.BytesIO()
     np.lib.format.write_array(file, np.asarray(array))
     return file.getvalue()
 
 
 def npy_raw(header: str, data: bytes = b"") -> bytes:
-    """A .npy of format 1.0 with any header."""
+    """Return a .npy file of format 1.0 with any header."""
     text = header.encode("latin-1") + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
 
 
 def npy_header(descr: str, shape: str, order: str = "False") -> str:
-    """The header that numpy writes."""
+    """Return the header that numpy writes."""
     return f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"
 
 
 def spike_members(**changes) -> dict[str, bytes]:
-    """The entries of a spike file; ``name=bytes`` replaces one, ``name=None`` drops it."""
+    """Return the entries of a spike file; ``name=bytes`` replaces one, ``name=None`` removes it."""
     spikes = some_spikes()
     members = {
         "t_us": npy(spikes.t_us),
@@ -142,7 +142,7 @@ def spike_members(**changes) -> dict[str, bytes]:
 
 
 def archive(members, method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A zip with an entry ``name.npy`` for each of ``members`` (a dict, or pairs)."""
+    """Return a zip file with an entry ``name.npy`` for each of ``members`` (a dict or pairs)."""
     file = io.BytesIO()
     pairs = members.items() if isinstance(members, dict) else members
     with zipfile.ZipFile(file, "w", method) as written:

@@ -1,4 +1,4 @@
-"""Recorded runs for tests: small networks, run without an event loop."""
+"""Recordings for tests: runs of small networks without an event loop."""
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -22,7 +22,7 @@ from tests.helpers.strategies import dyadic, models
 
 
 class NewestFirst:
-    """A policy of the user's: the latest arrivals first, in descending order of neurons."""
+    """A custom policy: the latest arrivals first, in descending order of neurons."""
 
     def order(self, pending, group_size):
         return np.lexsort((-pending.neuron, -pending.arrival))
@@ -43,10 +43,8 @@ def moderate(max_examples):
 
 def record(bundle, samples, run, duration_us=None, targets=None):
     """Run each of ``samples`` with its position as number and seed; return the recording."""
-    recorder, simulator = (
-        Recorder(bundle, run),
-        Simulator(ExecutionPlan(PackedNetwork(bundle.model), run)),
-    )
+    recorder = Recorder(bundle, run)
+    simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), run))
     for k, events in enumerate(samples):
         simulator.state.keep = True
         decision = run_sample(simulator, events, k, duration_us)
@@ -57,7 +55,7 @@ def record(bundle, samples, run, duration_us=None, targets=None):
 
 @st.composite
 def busy_trains(draw, model, max_events=25, max_bins=4):
-    """Events at times and indices of a drawn seed."""
+    """Draw a seed, and return a train of random events from it."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, unit = draw(st.integers(0, max_events)), model.timestep_us or 500
     t_us = rng.integers(0, max_bins * unit, n) if model.timestep_us else rng.integers(0, 5, n) * 500
@@ -66,7 +64,7 @@ def busy_trains(draw, model, max_events=25, max_bins=4):
 
 @st.composite
 def recordings(draw, policies=POLICIES, rules=RULES, networks=None):
-    """(bundle, recording) of two samples under settings drawn from all there are."""
+    """Draw a bundle and any settings; return the bundle and a recording of two samples."""
     model = draw(models(dyadic(-16, 64)) if networks is None else networks)
     run = RunSettings(
         draw(st.sampled_from(policies)),
@@ -80,15 +78,15 @@ def recordings(draw, policies=POLICIES, rules=RULES, networks=None):
     samples = [draw(busy_trains(model)) for _ in range(2)]
     try:
         return bundle, record(bundle, samples, run, draw(st.sampled_from((None, 4 * unit + 1))))
-    except ForwardStepLimitError:  # a loop that feeds itself: never ends, is no recording
+    except ForwardStepLimitError:  # a self-exciting loop never ends a pass, so it has no recording
         return bundle, record(bundle, [], run)
 
 
 def relay() -> Bundle:
-    """Two inputs, two hidden neurons that each repeat one, an output that sums them.
+    """Return a network of two inputs, two hidden neurons that each repeat one, and two outputs.
 
     Input k reaches ``hidden[k]`` with weight 1; threshold 0.5. ``hidden[0]`` reaches ``out[0]``
-    with 0.75, ``hidden[1]`` with 0.5; ``out[0]`` has threshold 1, so it takes both.
+    with 0.75, ``hidden[1]`` with 0.5; ``out[0]`` has threshold 1, so it needs both.
     ``hidden[1]`` alone reaches ``out[1]`` with 1.5.
     """
     populations = (
@@ -103,6 +101,6 @@ def relay() -> Bundle:
 
 
 def relay_recording(policy=None) -> Recording:
-    """Both inputs at 0, input 1 again at 1000 µs; spike by spike, first in, first out."""
+    """Return a recording of both inputs at 0 and input 1 at 1000 µs, spike by spike in FIFO order."""
     run = RunSettings(Fifo() if policy is None else policy, 1)
     return record(relay(), [SpikeTrain([0, 0, 1000], [0, 1, 1])], run, targets=[1])

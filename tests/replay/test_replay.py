@@ -1,4 +1,4 @@
-"""Replay: the recorded order again, and the first spike that differs; golden samples."""
+"""Replay in the recorded order, reports of the first difference, and golden samples."""
 
 from dataclasses import replace
 
@@ -46,7 +46,7 @@ def test_every_recording_replays(made):
     )
 )
 @moderate(50)
-def test_recordings_of_neurons_that_fire_again_while_they_wait_replay(made):
+def test_recordings_of_neurons_that_fire_while_pending_replay(made):
     bundle, recording = made
     assert replay(recording, bundle) == recording.neuron.size
 
@@ -78,7 +78,7 @@ def test_a_changed_row_fails_at_that_very_spike(made, data):
         replay(changed, bundle)
 
 
-def test_a_changed_row_is_told_with_names():
+def test_changed_row_is_reported_with_names():
     recording = relay_recording()
     changed = replace(recording, neuron=np.array([0, 1, 2, 3, 0, 3]))
     with pytest.raises(ReplayError) as caught:
@@ -89,7 +89,7 @@ def test_a_changed_row_is_told_with_names():
     )
 
 
-def test_a_spike_too_few_or_too_many_is_told():
+def test_missing_or_extra_spike_is_reported():
     recording = relay_recording()
     keep = np.array([0, 1, 2, 4, 5])
     rows = {n: getattr(recording, n)[keep] for n in ("pass_", "step", "time_us", "neuron")}
@@ -122,7 +122,7 @@ def test_another_order_fails_at_the_first_spike_that_it_changes():
     )
 
 
-def test_a_delivery_of_what_is_not_pending_is_told():
+def test_delivery_of_a_spike_that_is_not_pending_is_reported():
     order = np.array([4, 5, 0, 2, 1, 3, 5, 1, 3])
     changed = replace(relay_recording(), delivered_neuron=order, delivered_origin=order)
     with pytest.raises(ReplayError) as caught:
@@ -140,7 +140,7 @@ def test_a_delivery_of_what_is_not_pending_is_told():
         ("delivered_step", [0, 0, 1, 2, 3, 5, 0, 1, 2], "1 spikes are pending; .* none of them"),
         ("delivered_step", [0, 0, 1, 2, 3, 4, 0, 1, 1], "slot 1: .* neuron 3, .* not pending"),
         ("input_index", [1, 1, 1], "step 0 .* slot 0 delivers input 1 2 times; the .* input 0"),
-        ("time_us", [1, 1, 1, 1, 1000, 1000], "passes were not at the times"),
+        ("time_us", [1, 1, 1, 1, 1000, 1000], "the passes were not at the recorded times"),
         ("votes", [[2, 1]], r"votes \[1, 2\] at the end of the sample; .* \[2, 1\]"),
         ("label", [0], "label 1 at the end of the sample; the recording has 0"),
         ("rounds", [7], "rounds 6 at the end of the sample; the recording has 7"),
@@ -149,7 +149,7 @@ def test_a_delivery_of_what_is_not_pending_is_told():
         ("passes", [3], "passes 2 at the end of the sample; the recording has 3"),
     ],
 )
-def test_whatever_else_was_changed_is_told(field, values, message):
+def test_any_other_change_is_reported(field, values, message):
     changed = replace(relay_recording(), **{field: np.array(values)})
     with pytest.raises(ReplayError, match=f"^sample 0, pass .*{message}"):
         replay(changed, relay())
@@ -164,16 +164,19 @@ def test_a_recording_that_was_stopped_replays_to_where_it_stopped():
         replay(replace(recording, stopped=np.array([False])), relay())
 
 
-def test_a_stop_rule_and_a_policy_of_the_users_replay_but_do_not_rerun():
+def test_custom_stop_rule_and_policy_replay_but_do_not_rerun():
     run = RunSettings(NewestFirst(), 1, until=lambda progress: progress.spikes >= 3)
     recording = record(relay(), [SpikeTrain([0, 0, 1000], [0, 1, 1])], run)
     assert (recording.info.policy, recording.info.until) == ("NewestFirst", "custom")
     assert replay(recording, relay()) == 3
-    with pytest.raises(RecordingError, match=r"of your own.*replay it instead"):
+    with pytest.raises(
+        RecordingError,
+        match=r"^the recording was made with a custom policy, stop rule or population, which it do",
+    ):
         rerun(recording, relay())
 
 
-def test_a_population_of_the_users_fires_as_recorded():
+def test_custom_population_fires_as_recorded():
     bundle, run = relay(), RunSettings(Fifo(), 1)
     simulator, recorder = (
         Simulator(ExecutionPlan(PackedNetwork(bundle.model, ["hidden"]), run)),
@@ -192,9 +195,12 @@ def test_a_population_of_the_users_fires_as_recorded():
                 simulator.integrate(p)
     recorder.add(simulator, events, simulator.decision(0.0), number=0, seed=0)
     recording = recorder.finish()
-    assert recording.info.own_populations == ("hidden",)
+    assert recording.info.custom_populations == ("hidden",)
     assert replay(recording, bundle) == 8
-    with pytest.raises(RecordingError, match="of your own"):
+    with pytest.raises(
+        RecordingError,
+        match=r"^the recording was made with a custom policy, stop rule or population, which it do",
+    ):
         rerun(recording, bundle)
 
 
@@ -205,7 +211,7 @@ def heavier(bundle: Bundle) -> Bundle:
     return Bundle(replace(model, connections=(model.connections[0], connection)))
 
 
-def test_another_bundle_is_refused_and_both_are_named():
+def test_another_bundle_is_rejected_and_both_digests_are_named():
     recording, other = relay_recording(), heavier(relay())
     for run in (replay, rerun):
         with pytest.raises(RecordingError) as caught:
@@ -229,11 +235,11 @@ def test_pass_times_hold_every_pass_also_those_in_which_nothing_fires():
     run = RunSettings(Fifo(), 1)
     recording = record(relay(), [SpikeTrain([3500], [0])], run)
     assert pass_times(recording, relay(), 0).tolist() == [0, 1000, 2000, 3000]
-    with pytest.raises(RecordingError, match="sample 1: the recording has samples 0 to 0"):
+    with pytest.raises(RecordingError, match=r"^`sample` must be from 0 to 0, got 1$"):
         pass_times(recording, relay(), 1)
 
 
-def test_golden_samples_hold_or_not():
+def test_golden_samples_are_verified_by_label_and_digest():
     recording = relay_recording()
     events, spec = recording.events(0), PolicySpec("fifo", 1)
     right = GoldenSample(events, spec, 0, 1, recording.sample_digest(0))
@@ -247,14 +253,14 @@ def test_golden_samples_hold_or_not():
     assert [r.spikes for r in results] == [6, 6, 6]
 
 
-def test_a_sample_of_too_many_passes_is_refused_before_the_first():
+def test_sample_of_too_many_passes_is_rejected_before_the_first():
     simulator = Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(LayerSync())))
     with pytest.raises(LimitError, match="the limit is 10000000 passes"):
         run_sample(simulator, SpikeTrain([2**52], [0]))
     assert simulator.passes == 0
 
 
-def test_events_between_timestamps_are_none_with_timestep_zero():
+def test_timestep_zero_runs_a_pass_per_distinct_time():
     model = Model(
         0,
         (1,),

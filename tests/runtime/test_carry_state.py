@@ -153,8 +153,8 @@ async def test_spikes_between_windows_have_times_of_the_earlier_window(no_leaks,
 @pytest.mark.parametrize(
     ("window", "message"),
     [
-        ("time(1500)", r"^window: time\(1500\), expected a multiple of the timestep, 1000 µs"),
-        ("silence(999)", r"^window: silence\(999\), expected at least the timestep, 1000 µs"),
+        ("time(1500)", r"^`window` must be a multiple of the timestep \(1000 µs\), which carry_st"),
+        ("silence(999)", r"^`window` must be at least as long as the timestep \(1000 µs\), which"),
     ],
 )
 async def test_windows_that_carry_state_must_be_whole_timesteps(window, message):

@@ -277,7 +277,10 @@ async def test_next_sample_starts_from_rest_after_an_invalid_chunk_or_duration(n
     async with na.Network(BUNDLE) as network, network.session() as session:
         with pytest.raises(na.SpikeFileError):
             await watched(session, ([0], [12]))
-        with pytest.raises(ValueError, match="duration_us: 5, expected an integer above"):
+        with pytest.raises(
+            ValueError,
+            match=r"^`duration_us` must be an integer above \d+, the time of the last event",
+        ):
             await watched(session, SAMPLE, duration_us=5)
         expected = await network.decide(SAMPLE, seed=na.sample_seed(0, 0), duration_us=20_000)
         assert (await watched(session, SAMPLE, duration_us=20_000))[-1] == expected
@@ -291,7 +294,7 @@ async def test_number_of_chunked_events_in_one_pass_is_bounded(monkeypatch, no_l
             yield [0], [0]
 
     async with na.Network(BUNDLE) as network, network.session() as session:
-        message = "^3 events wait for one pass; the limit is 2. This sample takes no more; send few"
+        message = r"^3 events wait for one pass, the limit is 2; this sample accepts no more events"
         with pytest.raises(na.LimitError, match=message):
             await watched(session, source())
 

@@ -92,7 +92,10 @@ async def test_rejected_events_leave_the_accepted_ones_unchanged(no_leaks):
     async with na.Network(BUNDLE) as network, network.session() as session:
         expected = await network.decide(train, seed=na.sample_seed(0, 0))
         await session.send(train)
-        with pytest.raises(na.SpikeFileError, match=r"expected at least \d+, the time of the last"):
+        with pytest.raises(
+            na.SpikeFileError,
+            match=r"^`t_us\[0\]` must be at least \d+, the time of the last event sent, got 0$",
+        ):
             await session.send(([0], [0]))
         assert await session.finish_sample() == expected
 
@@ -101,7 +104,10 @@ async def test_duration_before_the_last_event_is_rejected_without_loss(no_leaks)
     train = SAMPLES[0]
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(train)
-        with pytest.raises(ValueError, match="duration_us: 5, expected an integer above"):
+        with pytest.raises(
+            ValueError,
+            match=r"^`duration_us` must be an integer above \d+, the time of the last event",
+        ):
             await session.finish_sample(duration_us=5)
         assert (await session.finish_sample(duration_us=20_000)).passes == 20
 
@@ -198,7 +204,10 @@ async def test_number_of_events_in_one_pass_is_bounded(monkeypatch, no_leaks):
     monkeypatch.setattr(na.limits, "MAX_QUEUED_EVENTS", 100)
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(([0] * 101, [0] * 101))
-        with pytest.raises(na.LimitError, match="101 events wait for one pass; the limit is 100"):
+        with pytest.raises(
+            na.LimitError,
+            match=r"^101 events wait for one pass, the limit is 100; this sample accepts no more",
+        ):
             await session.send(([0], [0]))
         assert (await session.finish_sample()).input_events == 101
 
@@ -246,7 +255,10 @@ async def test_event_of_a_pass_that_has_run_is_rejected(timestep_us):
     async with na.Network(na.Bundle(model)) as network, network.session() as session:
         await session.send(([1999], [0]))
         await session.advance(2000)
-        with pytest.raises(na.SpikeFileError, match=r"^t_us\[0\]: 1999, expected at least 2000: "):
+        with pytest.raises(
+            na.SpikeFileError,
+            match=r"^`t_us\[0\]` must be at least 2000, because all passes before have",
+        ):
             await session.send(([1999], [0]))
         await session.send(([2000], [0]))
         assert (await session.finish_sample()).votes[0] == 2

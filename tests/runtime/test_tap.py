@@ -50,7 +50,10 @@ async def test_tap_without_references_is_removed(no_leaks):
 
 async def test_tap_on_an_unknown_population_names_the_known_ones(no_leaks):
     async with na.Network(BUNDLE) as network:
-        with pytest.raises(na.ModelError, match=r"no population 'hidden9'; expected one of \['hid"):
+        with pytest.raises(
+            na.ModelError,
+            match=r"^`population` must be one of \['hidden1', 'hidden2', 'output'\], got",
+        ):
             network.tap("hidden9")
 
 

@@ -114,7 +114,7 @@ async def test_every_format_of_the_same_recording_gives_the_same_events(name, mo
 
 
 async def test_the_size_of_chunks_is_bounded(monkeypatch):
-    monkeypatch.setattr(limits, "MAX_PART_EVENTS", 2)
+    monkeypatch.setattr(limits, "MAX_CHUNK_EVENTS", 2)
     source = CameraFileSource(Recording([(k, 0, 0, True) for k in range(5)]), (6, 8))
     assert [len(p) async for p in source] == [2, 2, 1]
 

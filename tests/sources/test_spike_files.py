@@ -56,7 +56,7 @@ async def test_an_unreadable_file_is_named_in_the_error(tmp_path):
 
 
 async def test_the_size_of_chunks_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_PART_EVENTS", 100)
+    monkeypatch.setattr(limits, "MAX_CHUNK_EVENTS", 100)
     train = na.SpikeTrain(np.arange(250), np.arange(250) % 4)
     na.write_spikes(na.SpikeTrains.from_trains([train], (4,)), tmp_path / "long.npz")
     async with SpikeFileSource(tmp_path / "long.npz") as source:

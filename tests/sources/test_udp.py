@@ -143,7 +143,7 @@ async def test_waiting_packets_are_dropped_when_the_source_closes(sender):
 
 
 async def test_arrived_packets_form_one_chunk_up_to_a_limit(sender, monkeypatch):
-    monkeypatch.setattr(limits, "MAX_PART_EVENTS", 4)
+    monkeypatch.setattr(limits, "MAX_CHUNK_EVENTS", 4)
     async with UdpSource(SHAPE, clock=ManualClock()) as source:
         for k in range(10):
             sender.sendto(word(k % 4, 0), source.address)
@@ -225,7 +225,7 @@ async def test_an_invalid_host_is_named_in_the_error(host, no_leaks):
 
 
 async def test_events_that_cannot_be_sent_are_rejected():
-    with pytest.raises(na.SpikeFileError, match=r"^index\[0\]: 32, expected 0 to 31"):
+    with pytest.raises(na.SpikeFileError, match=r"^`index\[0\]` must be at most 31"):
         await send_udp([chunk((0, 32))], SHAPE, "127.0.0.1", 9)
     with pytest.raises(na.SourceError, match=r"^udp 256\.1\.1\.1:9: .*; cannot send there$"):
         await send_udp([chunk((0, 3))], SHAPE, "256.1.1.1", 9)

@@ -61,4 +61,4 @@ def replay(recording: RecordingPath, bundle: BundleOption) -> int:
 def _is_built_in(recording: "Recording") -> bool:
     """Return whether the run used only built-in policies, stop rules and populations."""
     info = recording.info
-    return not (info.own_policy or info.until == "custom" or info.own_populations)
+    return not (info.custom_policy or info.until == "custom" or info.custom_populations)

@@ -47,7 +47,7 @@ class RunSettings:
         """Check what has a range."""
         make_policy(self.policy)
         _check_count("group_size", self.group_size, 2**62)
-        _check_count("max_forward_steps", self.max_forward_steps, limits.FORWARD_STEPS_CEILING)
+        _check_count("max_forward_steps", self.max_forward_steps, limits.FORWARD_STEPS_HARD_LIMIT)
         if self.input not in ("prioritised", "queued"):
             raise ValueError(f"input: {self.input!r:.80}, expected 'prioritised' or 'queued'")
         if self.engine not in ("auto", "coroutines", "compiled"):

@@ -1,1 +1,1 @@
-"""The input as data: spike trains, windows, segments."""
+"""The input as data: spike trains, windows and segments."""

@@ -1,4 +1,4 @@
-"""The input of a session's sample: events that wait for their pass, and bounds for all."""
+"""The input buffer of a session: events that wait for their forward pass."""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError, SpikeFileError
 
@@ -16,16 +17,19 @@ _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
 
 
 class InputBuffer:
-    """Takes the events of a sample, and holds those that no pass has read.
+    """A buffer for the events of a sample that no forward pass has read yet.
+
+    Adding events takes two steps: :meth:`checked` validates them and changes nothing,
+    :meth:`accept` appends them.
 
     Args:
-        model: the network that reads them.
-        sorts: hold the events of one time in ascending order of their indices.
-        keeps: keep also what was read, for :meth:`train`.
+        model: the network that reads the events.
+        sorts: whether to sort events of equal time by their index.
+        keeps: whether to keep events after they were read, for :meth:`train`.
 
     Attributes:
-        t_us, index: i64[events], those that no pass has read.
-        last_us: time of the last event sent, µs; -1: none.
+        t_us, index: i64[events], the events that no pass has read.
+        last_us: time of the last event of the sample so far, µs; -1 if there was none.
     """
 
     __slots__ = ("_keeps", "_kept", "_model", "_sorts", "index", "last_us", "t_us")
@@ -37,51 +41,55 @@ class InputBuffer:
         self.begin()
 
     def begin(self) -> None:
-        """Start a new sample."""
+        """Start a new sample with an empty buffer."""
         self.t_us = self.index = _NONE
         self._kept: list[SpikeTrain] = []
         self.last_us = -1
 
     def checked(self, events: Events, watermark_us: int = 0) -> SpikeTrain:
-        """``events`` as a spike train that may follow what was sent.
+        """Return ``events`` as a spike train that may follow the events so far.
 
         Args:
-            events: a spike train, or its (t_us, index).
-            watermark_us: the passes of all events before this time have begun.
+            events: a spike train, or a pair (t_us, index).
+            watermark_us: time before which all passes have begun, µs. Earlier events would come
+                too late for their pass.
 
         Raises:
-            SpikeFileError: they are not valid for this network, go back in time, or come after
-                their pass.
-            LimitError: too many wait for one pass, or the sample would have too many.
+            SpikeFileError: the events are invalid for this network, out of order or too late.
+            LimitError: too many events wait for one pass, or the sample would need too many
+                passes.
         """
         train = as_train(events)
         train.check_indices(self._model.input_size)
-        if len(train) and train.t_us[0] < self.last_us:
-            raise SpikeFileError(
-                f"t_us[0]: {train.t_us[0]}, expected at least {self.last_us}, "
-                "the time of the last event sent"
-            )
-        if len(train) and train.t_us[0] < watermark_us:
-            raise SpikeFileError(
-                f"t_us[0]: {train.t_us[0]}, expected at least {watermark_us}: the passes before "
-                f"have "
-                "taken place"
-            )
+        if len(train):
+            first_us = int(train.t_us[0])
+            if first_us < self.last_us:
+                requirement = f"at least {self.last_us}, the time of the last event sent"
+                raise SpikeFileError(must_be("t_us[0]", requirement, str(first_us)))
+            if first_us < watermark_us:
+                requirement = f"at least {watermark_us}, because all passes before have begun"
+                raise SpikeFileError(must_be("t_us[0]", requirement, str(first_us)))
         if self.t_us.size > limits.MAX_QUEUED_EVENTS:
             raise LimitError(
-                f"{self.t_us.size} events wait for one pass; the limit is "
-                f"{limits.MAX_QUEUED_EVENTS}. This sample takes no more; send fewer for one pass"
+                f"{self.t_us.size} events wait for one pass, the limit is "
+                f"{limits.MAX_QUEUED_EVENTS}; this sample accepts no more events, so send fewer "
+                "events per timestep"
             )
         if len(train):
             self._check_passes(int(train.t_us[-1]))
         return train
 
-    def end_us(self, duration_us: int | None, train: SpikeTrain | None = None) -> int:
-        """Passes take place up to this time if ``train`` is the last that is sent; -1: none.
+    def last_pass_us(self, duration_us: int | None, train: SpikeTrain | None = None) -> int:
+        """Return the time up to which passes run if the sample ends with ``train``; -1 for none.
+
+        Args:
+            duration_us: length of the sample, µs. By default it ends with the timestep of its last
+                event.
+            train: events that have been checked but not accepted yet.
 
         Raises:
-            ValueError: an event comes at or after ``duration_us``.
-            LimitError: the sample would have too many passes.
+            ValueError: an event is at or after ``duration_us``.
+            LimitError: the sample would need too many passes.
         """
         last_us = int(train.t_us[-1]) if train is not None and len(train) else self.last_us
         if duration_us is None:
@@ -91,32 +99,40 @@ class InputBuffer:
         return duration_us - 1
 
     def ready_until_us(self) -> int:
-        """Passes up to this time have all their events; -1: none."""
+        """Return the time up to which passes have all their events; -1 for none."""
+        # Further events may still belong to the pass of the last one.
         return self._pass_start(self.last_us) - 1 if self.last_us >= 0 else -1
 
     def ready_after_advance_us(self, t_us: int) -> int:
-        """Passes up to this time take place if nothing comes before ``t_us``; -1: none.
+        """Return the time up to which passes run if no event comes before ``t_us``; -1 for none.
 
         Raises:
-            ValueError: something was sent that comes later, or a sample cannot last so long.
-            LimitError: the sample would have too many passes.
+            ValueError: ``t_us`` is before the last event, or later than any sample can last.
+            LimitError: the sample would need too many passes.
         """
-        if type(t_us) is not int or not max(self.last_us, 0) <= t_us <= limits.MAX_TIME_US:
-            raise ValueError(
-                f"t_us: {t_us!r:.80}, expected an integer from {max(self.last_us, 0)}, the time of "
-                f"the last event sent, to {limits.MAX_TIME_US}"
-            )
+        earliest_us = max(self.last_us, 0)
+        if type(t_us) is not int or not earliest_us <= t_us <= limits.MAX_TIME_US:
+            requirement = f"an integer of at least {earliest_us}, the time of the last event sent"
+            if type(t_us) is int and t_us > limits.MAX_TIME_US:
+                requirement = f"an integer of at most {limits.MAX_TIME_US}"
+            raise ValueError(must_be("t_us", requirement, shown(t_us)))
         self._check_passes(t_us)
         return self._pass_start(t_us) - 1
 
     def restore(self, waiting: SpikeTrain, last_us: int) -> None:
-        """Hold these events, as after a last event at ``last_us``."""
+        """Start a new sample that holds ``waiting`` and had its last event at ``last_us``."""
         self.begin()
         self.accept(waiting, True)
         self.last_us = last_us
 
     def accept(self, train: SpikeTrain, is_wanted: bool) -> None:
-        """Take what was checked; if it is not wanted, nobody will read it."""
+        """Append events that were checked.
+
+        Args:
+            train: the events.
+            is_wanted: whether a pass will read them. If not, they only set the time of the last
+                event (and are kept for :meth:`train`).
+        """
         if not len(train):
             return
         self.last_us = int(train.t_us[-1])
@@ -132,20 +148,21 @@ class InputBuffer:
         if self._sorts:
             self.index = self.index[np.lexsort((self.index, self.t_us))]
 
-    def drop(self, read: int) -> None:
-        """Let go of the first ``read`` events: passes have read them."""
-        if read == self.t_us.size:
+    def drop(self, count: int) -> None:
+        """Remove the first ``count`` events, which passes have read."""
+        if count == self.t_us.size:
             self.t_us = self.index = _NONE
-        elif read:  # a copy: a slice would keep all that was read
-            self.t_us, self.index = self.t_us[read:].copy(), self.index[read:].copy()
+        elif count:
+            # Copy, because a slice would keep the memory of the events that were read.
+            self.t_us, self.index = self.t_us[count:].copy(), self.index[count:].copy()
 
     def train(self) -> SpikeTrain:
-        """All that was sent, if it was kept."""
-        t_us = np.concatenate([_NONE, *(k.t_us for k in self._kept)])
-        return SpikeTrain(t_us, np.concatenate([_NONE, *(k.index for k in self._kept)]))
+        """Return all events of the sample so far; requires ``keeps``."""
+        t_us = np.concatenate([_NONE, *(train.t_us for train in self._kept)])
+        return SpikeTrain(t_us, np.concatenate([_NONE, *(train.index for train in self._kept)]))
 
     def _pass_start(self, t_us: int) -> int:
-        """Virtual time of the pass that an event at ``t_us`` belongs to."""
+        """Return the virtual time of the pass that reads an event at ``t_us``."""
         return t_us - t_us % max(self._model.timestep_us, 1)
 
     def _check_passes(self, end_us: int) -> None:
@@ -153,20 +170,26 @@ class InputBuffer:
         if timestep and end_us // timestep >= limits.MAX_PASSES:
             raise LimitError(
                 f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of "
-                f"{timestep} µs; the limit is {limits.MAX_PASSES}"
+                f"{timestep} µs, the limit is {limits.MAX_PASSES}"
             )
 
 
 def check_duration(duration_us: int, last_us: int) -> None:
-    """Raise ValueError unless a sample can last so long.
+    """Check that a sample can have this length.
 
     Args:
-        duration_us: its length, µs.
-        last_us: time of its last event; -1 if it has none.
+        duration_us: length of the sample, µs.
+        last_us: time of its last event, µs; -1 if it has none.
+
+    Raises:
+        ValueError: it cannot.
     """
-    if type(duration_us) is not int or not last_us < duration_us <= limits.MAX_TIME_US:
-        above = f"the time of the last event, {last_us} µs" if last_us >= 0 else "-1"
-        raise ValueError(
-            f"duration_us: {duration_us!r:.80}, expected an integer above {above}, "
-            f"and at most {limits.MAX_TIME_US}"
-        )
+    if type(duration_us) is int and last_us < duration_us <= limits.MAX_TIME_US:
+        return
+    if type(duration_us) is int and duration_us > limits.MAX_TIME_US:
+        requirement = f"an integer of at most {limits.MAX_TIME_US}"
+    elif last_us < 0:
+        requirement = "an integer of at least 0"
+    else:
+        requirement = f"an integer above {last_us}, the time of the last event in µs"
+    raise ValueError(must_be("duration_us", requirement, shown(duration_us)))

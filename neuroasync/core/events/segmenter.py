@@ -1,4 +1,4 @@
-"""Cuts a stream of events into samples, by a window."""
+"""Divides a stream of events into segments, of which windows make samples."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,27 +9,31 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.window import Window, check_whole
+from neuroasync.core.model.checks import must_be
 from neuroasync.errors import LimitError, SpikeFileError
 
-__all__ = ["NEVER", "CutterState", "Segment", "Segmenter"]
+__all__ = ["NEVER", "Segment", "Segmenter", "SegmenterState"]
 
 NEVER: Final = limits.MAX_TIME_US + 1
-"""Later than any event, µs."""
+"""A time later than any event, µs."""
+
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
-_MAX_AT_ONCE: Final = 4096
-"""Events that are looked at for a silence among them, however many wait."""
+
+_MAX_SCANNED_EVENTS: Final = 4096
+"""Waiting events that one call scans for a silence; this bounds the time of the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What is to be done next with the sample that is under way, in this order.
+    """What to do next with the current sample: send events, advance its time, then maybe end it.
 
     Attributes:
-        start_us: time 0 of the sample, in the stream's time, µs.
-        events: to be sent, at times of the sample.
-        reached_us: no earlier event will come; None: who knows.
-        ends: the sample is over.
-        duration_us: its length; None: it ends with its last event.
+        start_us: time 0 of the sample in the stream's time, µs.
+        events: events to send, with times relative to ``start_us``.
+        reached_us: time of the sample to advance to, because no earlier event will come; None if
+            that is not known.
+        ends: whether the sample is complete after this segment.
+        duration_us: length of the sample if it is complete; None if it ends with its last event.
     """
 
     start_us: int
@@ -40,16 +44,16 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class CutterState:
-    """What a cutter holds between two cuts; times are the stream's.
+class SegmenterState:
+    """The state of a segmenter between two segments. All times are times of the stream.
 
     Attributes:
-        start_us: time 0 of the sample that is under way, µs; -1: none is.
-        last_us: time of the last event that it was fed, µs; -1: none.
-        count: events of the sample so far.
-        latest_us: time of the latest of them, µs.
-        reached_us: no event of the sample will come before, µs.
-        waiting: events that were fed and are of no cut yet.
+        start_us: time 0 of the current sample, µs; -1 if there is none.
+        last_us: time of the last event that was fed, µs; -1 if there was none.
+        count: number of events of the current sample so far.
+        latest_us: time of the latest of these events, µs.
+        reached_us: time that the current sample has advanced to, µs.
+        waiting: events that were fed and are not in a segment yet.
     """
 
     start_us: int
@@ -61,40 +65,40 @@ class CutterState:
 
 
 class Segmenter:
-    """Cuts a stream of events into samples.
+    """Divides a stream of events into segments.
 
     Args:
-        window: where.
-        timestep_us: of the network; 0: it is driven by events.
-        carries: whether the network runs on from window to window.
+        window: the rule that says where a sample ends.
+        timestep_us: timestep of the network, µs; 0 if it is fully event-driven.
+        carry_state: whether the network keeps running from window to window.
 
     Raises:
-        ValueError: windows carry, and this one is not whole timesteps.
+        ValueError: windows carry state, and ``window`` does not consist of whole timesteps.
 
     Attributes:
-        window: where.
-        last_us: time of the last event that it was fed, µs; -1: none.
-        start_us: time 0 of the sample that is under way, in the stream's time, µs; None: no sample
-            is under way.
-        passed_us: stream time before which all passes have taken place, by a clock.
+        window: the rule that says where a sample ends.
+        last_us: time of the last event that was fed, µs; -1 if there was none.
+        start_us: time 0 of the current sample in the stream's time, µs; None if there is none.
+        passed_us: stream time before which a clock has already run all passes, µs.
     """
 
-    def __init__(self, window: Window, timestep_us: int, carries: bool = False) -> None:
-        if carries:
+    def __init__(self, window: Window, timestep_us: int, carry_state: bool = False) -> None:
+        if carry_state:
             check_whole(window, timestep_us)
         self.last_us = -1
         self.start_us: int | None = None
         self.window = window
         self.passed_us = 0
-        self._carries = carries
+        self._carry_state = carry_state
         self._timestep_us = max(timestep_us, 1)
         self._t_us = self._index = _NONE
-        self._room = 0  # of the arrays that these two are the ends of
+        # Length of the arrays that `_t_us` and `_index` are slices of.
+        self._capacity = 0
         self._count = self._latest_us = self._reached_us = 0
 
-    def save(self) -> CutterState:
-        """What it holds."""
-        return CutterState(
+    def save(self) -> SegmenterState:
+        """Return the state, for :meth:`restore`."""
+        return SegmenterState(
             -1 if self.start_us is None else self.start_us,
             self.last_us,
             self._count,
@@ -103,61 +107,60 @@ class Segmenter:
             SpikeTrain(self._t_us, self._index),
         )
 
-    def restore(self, state: CutterState) -> None:
-        """Go on where another of this window was."""
+    def restore(self, state: SegmenterState) -> None:
+        """Continue from the state of another segmenter with the same window."""
         self.start_us = None if state.start_us < 0 else state.start_us
         self.last_us, self._count = state.last_us, state.count
         self._latest_us, self._reached_us = state.latest_us, state.reached_us
         self._t_us, self._index = state.waiting.t_us, state.waiting.index
-        self._room = self._t_us.size
+        self._capacity = self._t_us.size
 
     @property
-    def waits(self) -> bool:
-        """Whether events wait for their time."""
+    def has_waiting(self) -> bool:
+        """Whether there are events that are not in a segment yet."""
         return self._t_us.size > 0
 
     @property
-    def first_us(self) -> int:
-        """Time of the first event that waits, µs."""
+    def next_event_us(self) -> int:
+        """Time of the first waiting event, µs; there must be one."""
         return int(self._t_us[0])
 
     @property
     def is_idle(self) -> bool:
-        """Whether no sample is under way, and no event waits."""
-        return self.start_us is None and not self.waits
+        """Whether there is no current sample and no waiting event."""
+        return self.start_us is None and not self.has_waiting
 
     @property
     def ends_when_decided(self) -> bool:
-        """Whether it is the stop rule that ends a window."""
+        """Whether the stop rule ends a window."""
         return self.window.name == "decided"
 
     def feed(self, train: SpikeTrain) -> None:
-        """Take further events of the stream.
+        """Append events of the stream.
 
         Raises:
-            SpikeFileError: they go back in time. Nothing was taken.
+            SpikeFileError: the events start before the last one. The segmenter is unchanged.
         """
         if not len(train):
             return
         if train.t_us[0] < self.last_us:
-            raise SpikeFileError(
-                f"t_us[0]: {train.t_us[0]}, expected at least {self.last_us}, the time of the "
-                "last event of the stream"
-            )
+            requirement = f"at least {self.last_us}, the time of the stream's last event"
+            raise SpikeFileError(must_be("t_us[0]", requirement, str(train.t_us[0])))
         self.last_us = int(train.t_us[-1])
         self._t_us = np.concatenate((self._t_us, train.t_us))
         self._index = np.concatenate((self._index, train.index))
-        self._room = self._t_us.size
+        self._capacity = self._t_us.size
 
     def next(self, limit_us: int, is_decided: bool) -> Segment | None:
-        """What is to be done next; None: nothing, until more events come or time goes by.
+        """Return the next segment, or None if more events or more time are needed.
 
         Args:
-            limit_us: stream time before which all events were fed, and those from which on wait.
-            is_decided: whether the stop rule has ended the sample that is under way.
+            limit_us: stream time up to which all events have been fed, µs. Events from this time
+                on keep waiting. ``NEVER`` means that only the events matter.
+            is_decided: whether the stop rule has ended the current sample.
 
         Raises:
-            LimitError: the next event comes after too many silent windows.
+            LimitError: too many empty windows lie before the next event.
         """
         if self.start_us is None:
             if not self._t_us.size or self._t_us[0] >= limit_us:
@@ -174,12 +177,12 @@ class Segmenter:
                 return self._by_decision(limit_us, is_decided)
 
     def close(self) -> Segment | None:
-        """End the sample that is under way, if there is one: the stream is over."""
+        """Return the segment that ends the current sample, if any, at the end of the stream."""
         if self.start_us is None:
             return None
         durations = {"time": self.window.argument, "silence": self._silence_ends_us()}
         latest = None
-        if self._carries:
+        if self._carry_state:
             latest = max(self._step_after(self._latest_us), self._passed())
         return self._end(_NONE, _NONE, durations.get(self.window.name, latest))
 
@@ -189,27 +192,28 @@ class Segmenter:
         self._count, self._latest_us = 0, t_us
 
     def _take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The first events that wait, at times of the sample."""
+        """Remove the first ``count`` waiting events; return them with times of the sample."""
         t_us, index = self._t_us[:count] - self._start(), self._index[:count].copy()
         if count:
             self._latest_us = int(self._t_us[count - 1])
             self._t_us, self._index = self._t_us[count:], self._index[count:]
-        if 2 * self._t_us.size < self._room:  # slices keep all that was read; a copy each time
-            # would be one of all that waits for every few events that are taken
+        # Slices keep the memory of the events that were taken. A copy per call would take
+        # quadratic time, so copy only once half of the memory is unused.
+        if 2 * self._t_us.size < self._capacity:
             self._t_us, self._index = self._t_us.copy(), self._index.copy()
-            self._room = self._t_us.size
+            self._capacity = self._t_us.size
         return t_us, index
 
     def _start(self) -> int:
         return 0 if self.start_us is None else self.start_us
 
     def _passed(self) -> int:
-        """What has gone by of the sample, by a clock: whole timesteps."""
+        """Return how much of the sample a clock has run already, in whole timesteps, µs."""
         past = self.passed_us - self._start()
         return past - past % self._timestep_us
 
     def _before(self, t_us: int) -> int:
-        """How many of the events that wait come before ``t_us``."""
+        """Return the number of waiting events before ``t_us``."""
         return int(np.searchsorted(self._t_us, t_us))
 
     def _end(
@@ -218,11 +222,11 @@ class Segmenter:
         start_us, self.start_us = self._start(), None
         return Segment(start_us, SpikeTrain(t_us, index), ends=True, duration_us=duration_us)
 
-    def _go_on(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> Segment | None:
+    def _continue(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> Segment | None:
         return Segment(self._start(), SpikeTrain(t_us, index)) if t_us.size else None
 
     def _step_after(self, t_us: int) -> int:
-        """End of the timestep of ``t_us``, a time of the stream, as a time of the sample."""
+        """Return the end, in the sample's time, of the timestep that holds stream time ``t_us``."""
         past = t_us - self._start()
         return past - past % self._timestep_us + self._timestep_us
 
@@ -231,51 +235,59 @@ class Segmenter:
         end = start + length
         t_us, index = self._take(self._before(min(end, limit_us)))
         if limit_us < end or (limit_us == NEVER and not self._t_us.size):
-            return self._go_on(t_us, index)
+            return self._continue(t_us, index)
         if limit_us == NEVER and (self._t_us[0] - end) // length >= limits.MAX_PASSES:
             raise LimitError(
-                f"the next event, at {self._t_us[0]} µs, comes more than {limits.MAX_PASSES} "
+                f"the next event, at {self._t_us[0]} µs, is more than {limits.MAX_PASSES} "
                 f"windows of {length} µs after {end} µs"
             )
-        cut = self._end(t_us, index, length)
-        self.start_us = end
-        return cut
+        segment = self._end(t_us, index, length)
+        self.start_us = end  # windows by time follow each other without a gap
+        return segment
 
     def _by_events(self, limit_us: int) -> Segment | None:
-        left, here = max(self.window.argument - self._count, 0), self._before(limit_us)
-        if here < left or not self._carries:
-            t_us, index = self._take(min(left, here))
+        missing = max(self.window.argument - self._count, 0)
+        available = self._before(limit_us)
+        if available < missing or not self._carry_state:
+            t_us, index = self._take(min(missing, available))
             self._count += t_us.size
-            return self._end(t_us, index, None) if here >= left else self._go_on(t_us, index)
-        # It has its events; those of the last one's timestep are its own, too.
-        last_us = int(self._t_us[left - 1]) if left else self._latest_us
+            if available < missing:
+                return self._continue(t_us, index)
+            return self._end(t_us, index, None)
+        # The window has its events, and also takes all others in the timestep of the last one.
+        last_us = int(self._t_us[missing - 1]) if missing else self._latest_us
         duration_us = self._step_after(last_us)
         end = self._start() + duration_us
         t_us, index = self._take(self._before(min(end, limit_us)))
         self._count += t_us.size
         if end <= limit_us < NEVER or (self._t_us.size and limit_us == NEVER):
             return self._end(t_us, index, duration_us)
-        return self._go_on(t_us, index)
+        return self._continue(t_us, index)
 
     def _by_silence(self, limit_us: int) -> Segment | None:
-        here = self._before(limit_us)
-        seen = min(here, _MAX_AT_ONCE)
-        times = np.concatenate(([self._latest_us], self._t_us[:seen]))
+        available = self._before(limit_us)
+        scanned = min(available, _MAX_SCANNED_EVENTS)
+        times = np.concatenate(([self._latest_us], self._t_us[:scanned]))
         gaps = np.flatnonzero(np.diff(times) >= self.window.argument)
-        t_us, index = self._take(int(gaps[0]) if gaps.size else seen)
-        is_silent = seen == here and self._latest_us + self.window.argument <= limit_us < NEVER
+        t_us, index = self._take(int(gaps[0]) if gaps.size else scanned)
+        is_silent = (
+            scanned == available and self._latest_us + self.window.argument <= limit_us < NEVER
+        )
         if gaps.size or is_silent:
             return self._end(t_us, index, self._silence_ends_us())
-        return self._go_on(t_us, index)
+        return self._continue(t_us, index)
 
     def _silence_ends_us(self) -> int:
+        """Return the end of the silence after the latest event, in the sample's time, µs."""
         ends = self._latest_us - self._start() + self.window.argument
-        return ends - ends % self._timestep_us if self._carries else ends
+        return ends - ends % self._timestep_us if self._carry_state else ends
 
     def _by_decision(self, limit_us: int, is_decided: bool) -> Segment | None:
-        """A timestep at a time: what comes after the decision is of the next sample."""
+        """Return one timestep per call: events after the decision belong to the next sample."""
         if is_decided:
-            return self._end(_NONE, _NONE, self._decided_by(limit_us) if self._carries else None)
+            return self._end(
+                _NONE, _NONE, self._decided_by(limit_us) if self._carry_state else None
+            )
         if not self._before(limit_us):
             return None
         first = int(self._t_us[0])
@@ -284,10 +296,10 @@ class Segmenter:
             self._reached_us = begins
             reached_us = begins - self._start()
             return Segment(self._start(), SpikeTrain(_NONE, _NONE), reached_us=reached_us)
-        return self._go_on(*self._take(self._before(min(begins + self._timestep_us, limit_us))))
+        return self._continue(*self._take(self._before(min(begins + self._timestep_us, limit_us))))
 
     def _decided_by(self, limit_us: int) -> int:
-        """How long the sample is that the stop rule has just ended: all timesteps that are over."""
+        """Return the length of a sample that the stop rule ended: its complete timesteps, µs."""
         if limit_us == NEVER:
             return max(self._reached_us - self._start(), self._passed())
         passed_us = min(limit_us, int(self._t_us[0])) if self._t_us.size else limit_us

@@ -1,1 +1,1 @@
-"""Files: bundles and spike files, read strictly and written atomically."""
+"""File formats: bundles and spike files, read strictly and written atomically."""

@@ -15,39 +15,40 @@ __all__ = ["atomic_file"]
 
 @contextmanager
 def atomic_file(path: str | os.PathLike[str], error: type[NeuroasyncError]) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name only once it is complete and on disk.
+    """Open a file for writing that appears under its name only once it is complete and on disk.
 
-    What is written goes to a temporary file in the same folder, which replaces ``path`` at the
-    end, or is removed if anything fails; then ``path`` is as it was.
+    The data goes to a temporary file in the same folder. At the end this file replaces ``path``;
+    if anything fails, it is removed and ``path`` stays as it was.
 
     Args:
-        path: where to write. What is there is replaced if it is a regular file.
-        error: class of the error for what the file system refuses.
+        path: path to write. An existing regular file is replaced.
+        error: class of the error that is raised if the file system refuses.
 
     Yields:
-        A binary file, seekable.
+        A seekable binary file.
 
     Raises:
-        NeuroasyncError: as ``error``; the folder is missing, full, read-only, or ``path`` is a
-            directory, pipe or device.
+        NeuroasyncError: the folder is missing, full or read-only, or ``path`` is a directory,
+            pipe or device; the class is ``error``.
     """
     name = os.fspath(path)
     if "\0" in name:
-        raise error(f"{name!r}: null character in the path; cannot be written")
+        raise error(f"{name!r}: cannot be written, because the path contains a null character")
     try:
+        # Replacing a pipe or a device such as /dev/null by a file would be a surprise.
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(os.stat(name).st_mode):
-                raise error(f"{name!r}: expected a regular file, no directory, pipe or device")
+                raise error(f"{name!r}: must be a regular file, not a directory, pipe or device")
         temporary = Path(name).parent / f".neuroasync-{secrets.token_hex(8)}.tmp"
         with _removed_on_failure(temporary), open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            file.close()  # Windows does not rename an open file
+            file.close()  # Windows cannot rename an open file
             os.replace(temporary, name)
         _sync_folder(Path(name).parent)
     except OSError as problem:
-        raise error(f"{name!r}: {problem.strerror or problem}; cannot be written") from problem
+        raise error(f"{name!r}: cannot be written: {problem.strerror or problem}") from problem
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def _removed_on_failure(temporary: Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut, where the system lets us."""
+    """Flush the directory entry to disk, on systems that allow it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

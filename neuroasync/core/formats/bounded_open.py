@@ -1,4 +1,4 @@
-"""Open what a caller named for reading, without trusting that it is a small, ordinary file."""
+"""Open a path for reading without assuming that it is a small, regular file."""
 
 import errno
 import io
@@ -10,15 +10,19 @@ from typing import BinaryIO, TypeAlias
 
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["Source", "errors_name_file", "open_bounded"]
+__all__ = ["PathOrBytes", "name_file_in_errors", "open_bounded"]
 
-Source: TypeAlias = str | os.PathLike[str] | bytes
-"""Where data comes from: a path, or the bytes themselves."""
+PathOrBytes: TypeAlias = str | os.PathLike[str] | bytes
+"""Where a reader gets its data from: the path of a file, or the content itself."""
 
 
 @contextmanager
-def errors_name_file(source: Source) -> Iterator[None]:
-    """Whatever is wrong with the file that is read inside, the error begins with its path."""
+def name_file_in_errors(source: PathOrBytes) -> Iterator[None]:
+    """Prefix the errors raised inside the block with the path of the file that is read.
+
+    Args:
+        source: path of the file; errors are left as they are if it is bytes.
+    """
     try:
         yield
     except NeuroasyncError as error:
@@ -30,50 +34,52 @@ def errors_name_file(source: Source) -> Iterator[None]:
 
 @contextmanager
 def open_bounded(
-    source: Source, max_bytes: int, error: type[NeuroasyncError]
+    source: PathOrBytes, max_bytes: int, error: type[NeuroasyncError]
 ) -> Iterator[tuple[BinaryIO, int]]:
-    """Open ``source`` and tell its size, which is checked before anything is read.
+    """Open ``source`` and check its size before anything is read.
 
-    Directories, pipes and devices are refused, and opening one does not wait.
+    Directories, pipes and devices are rejected; opening one does not block.
 
     Args:
-        source: path of a regular file (a link to one will do), or the data itself.
-        max_bytes: largest size in bytes that is accepted.
-        error: class of every error.
+        source: path of a regular file or of a link to one, or the content itself.
+        max_bytes: maximum size, bytes.
+        error: class of all errors.
 
     Yields:
-        The open file, and its size in bytes.
+        The open file and its size in bytes.
 
     Raises:
-        NeuroasyncError: as ``error``; the file is missing, unreadable, no file, or too large.
+        NeuroasyncError: the file is missing, unreadable, not a regular file or too large; the
+            class is ``error``.
     """
     if isinstance(source, bytes):
-        _check_size("data", len(source), max_bytes, error)
+        _check_size("", len(source), max_bytes, error)
         yield io.BytesIO(source), len(source)
         return
     path = os.fspath(source)
     if "\0" in path:
-        raise error(f"{path!r}: null character in the path; cannot be read")
+        raise error(f"{path!r}: cannot be read, because the path contains a null character")
     try:
         with open(path, "rb", opener=_open_regular) as file:
             size = os.fstat(file.fileno()).st_size
-            _check_size(repr(path), size, max_bytes, error)
+            _check_size(f"{path!r}: ", size, max_bytes, error)
             yield file, size
     except OSError as problem:
-        raise error(f"{path!r}: {problem.strerror or problem}; cannot be read") from problem
+        raise error(f"{path!r}: cannot be read: {problem.strerror or problem}") from problem
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Open without waiting for a pipe's other end; raise OSError if it is no regular file."""
+    """Open a regular file; raise OSError for everything else, without waiting for a pipe."""
     handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "expected a regular file, no directory, pipe or device")
+        raise OSError(errno.EINVAL, "it must be a regular file, not a directory, pipe or device")
     return handle
 
 
-def _check_size(what: str, size: int, max_bytes: int, error: type[NeuroasyncError]) -> None:
+def _check_size(prefix: str, size: int, max_bytes: int, error: type[NeuroasyncError]) -> None:
     if size > max_bytes:
         raise error(
-            f"{what}: {size} bytes, the limit is {max_bytes}; pass a larger max_bytes to read it"
+            f"{prefix}the file has {size} bytes, the limit is {max_bytes}; pass a larger "
+            "max_bytes to read it"
         )

@@ -1,30 +1,48 @@
-"""Bundles (``.nab``): a trained network in one file. The only reader and writer of the format.
+"""Bundles (``.nab``): a trained network in one file. This module alone reads and writes them.
 
-MessagePack in two levels, so that the digest covers exact bytes::
+A bundle is MessagePack in two levels, so that the digest covers exact bytes. The outer level is a
+map::
 
-    {"format": "neuroasync-bundle", "version": 1, "sha256": bin32, "network": bin of the body}
+    {"format": "neuroasync-bundle", "version": 1, "sha256": bin32, "network": bin}
 
-The body is a map, its keys in any order, of which the first five are required::
+``network`` holds the body, which is MessagePack again, and ``sha256`` is its SHA-256 digest. The
+body is a map. A reader must accept its keys in any order; the first five are required::
 
-    timestep_us   int
-    input         {"shape": [..]}
-    populations   [{"name", "shape", "neuron": {"model": "lif", "tau_mem_us", "v_threshold",
-                    "reset", "refractory", "sync_threshold"?}}, ..]
-    connections   [{"source", "target", "kind", "bias"?, "delay_us"?, ..}, ..]; besides
-                    dense "weight"; conv2d "weight", "stride", "padding";
-                    sparse "indptr", "indices", "weight"
+    timestep_us   int, timestep in µs; 0: one forward pass per distinct timestamp
+    input         {"shape": [int, ..]}
+    populations   [{"name": text, "shape": [int, ..],
+                    "neuron": {"model": "lif", "tau_mem_us": number or array f32,
+                               "v_threshold": number or array f32,
+                               "reset": "zero" or "subtract", "refractory": bool,
+                               "sync_threshold"?: int}}, ..]
+    connections   [{"source": name of a population or "input", "target": name of a population,
+                    "kind": "dense", "conv2d" or "sparse",
+                    "bias"?: array f32, "delay_us"?: int, ..}, ..]; and depending on the kind:
+                      dense   "weight": array f32 [target, source]
+                      conv2d  "weight": array f32 [out, in, kh, kw], "stride": [y, x],
+                              "padding": [y, x]
+                      sparse  "indptr": array i64 [source + 1], "indices": array i64 [synapses],
+                              "weight": array f32 [synapses]
     output        name of a population
     classes       [text, ..], distinct, one per output neuron
-    policy        {"name", "group_size", "input"?, "noise"?}
-    golden        [{"events": {"t_us": array, "index": array}, "policy": name, "group_size",
-                    "input"?, "noise"?, "seed", "label", "spikes_sha256"}, ..]; label nil: none
-    meta          {text: text | int | float | bool | nil}
-    calibration   [{"accuracy", "error", "measured", "samples", "leads": [int, ..],
-                    "policy": as above}, ..]: what "confidence(accuracy)" stands for and promises;
-                    see ``Calibration``
+    policy        {"name": text, "group_size": int, "input"?: text, "noise"?: number}
+    golden        [{"events": {"t_us": array i64, "index": array i64}, "policy": name of a policy,
+                    "group_size": int, "input"?, "noise"?, "seed": int, "label": int or nil,
+                    "spikes_sha256": bin32}, ..]
+    meta          {text: text, int, float, bool or nil}
+    calibration   [{"accuracy": float, "error": float, "measured": float, "samples": int,
+                    "leads": [int, ..], "policy": as above}, ..]
 
-An array is ``{"dtype": "<f4" | "<i8", "shape": [..], "data": bin}``, C order. What is written is
-canonical: keys in the order above, ``meta`` sorted, what has its default left out.
+A ``?`` marks an optional key of an inner map. The meaning of the fields, their ranges and their
+defaults are those of the classes ``Model``, ``LIF``, ``Population``, ``Dense``, ``Conv2d``,
+``Sparse``, ``PolicySpec``, ``GoldenSample`` and ``Calibration``.
+
+An array is a map ``{"dtype": "<f4" or "<i8", "shape": [int, ..], "data": bin}``; the data is in C
+order. The MessagePack must be strict, see :mod:`neuroasync.core.formats.strict_msgpack`.
+
+The writer is canonical: it writes keys in the order above, sorts ``meta`` by key, and leaves out
+optional keys whose value is the default, as well as empty ``golden``, ``meta`` and
+``calibration``.
 """
 
 import hashlib
@@ -39,7 +57,7 @@ import msgpack
 
 from neuroasync import limits
 from neuroasync.core.formats.atomic_write import atomic_file
-from neuroasync.core.formats.bounded_open import Source, errors_name_file, open_bounded
+from neuroasync.core.formats.bounded_open import PathOrBytes, name_file_in_errors, open_bounded
 from neuroasync.core.formats.bundle_calibration import (
     Calibration,
     calibration_map,
@@ -58,7 +76,8 @@ from neuroasync.core.formats.bundle_model import MODEL_KEYS, model_map, read_mod
 from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import as_list, as_map, located
 from neuroasync.core.formats.strict_msgpack import MAX_ITEMS, decode
-from neuroasync.core.model.model import Model, check_int, check_text
+from neuroasync.core.model.checks import check_int, check_text, must_be, shown
+from neuroasync.core.model.model import Model
 from neuroasync.errors import BundleError
 
 __all__ = [
@@ -72,26 +91,30 @@ __all__ = [
     "write_bundle",
 ]
 
-_SEAL: Final = Envelope("bundle", "neuroasync-bundle", 1, "network", BundleError)
+_ENVELOPE: Final = Envelope("bundle", "neuroasync-bundle", 1, "network", BundleError)
 _OPTIONAL: Final = ("classes", "policy", "golden", "meta", "calibration")
 
 Scalar: TypeAlias = str | int | float | bool | None
+"""A value in a bundle's ``meta``."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A network, and what is known about it. Bundles are equal if they are written the same.
+    """A trained network and the data that belongs to it.
+
+    Two bundles are equal if :func:`write_bundle` writes the same bytes for both.
 
     Attributes:
         model: the network.
         classes: a distinct label for each output neuron.
-        policy: what the network was trained for, and so the default at run time.
-        golden: samples with the digests of the recordings that they must give.
-        meta: where it comes from: data set, method, accuracy, seed, versions. Not to be changed.
-        calibration: what ``until="confidence(p)"`` stands for.
+        policy: the ordering policy that the network was trained for; the default when it runs.
+        golden: samples with the digests of the spikes that they must produce.
+        meta: origin of the network, such as data set, method, accuracy, seed and versions. Do not
+            modify it.
+        calibration: the stop rules that ``until="confidence(p)"`` chooses from.
 
     Raises:
-        BundleError: the parts do not fit each other; says where.
+        BundleError: the parts do not fit each other. The message names the path of the field.
     """
 
     model: Model
@@ -102,7 +125,7 @@ class Bundle:
     calibration: tuple[Calibration, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check what the parts cannot know of each other."""
+        """Check that the parts fit each other."""
         outputs = self.model.populations[self.model.index(self.model.output)].size
         with located():
             if self.classes is not None:
@@ -117,62 +140,67 @@ class Bundle:
 
     @cached_property
     def digest(self) -> bytes:
-        """SHA-256 of the body as :func:`write_bundle` writes it (not as a file had it)."""
+        """SHA-256 of the body as :func:`write_bundle` writes it.
+
+        It differs from the digest in a file that another writer wrote in another order.
+        """
         return hashlib.sha256(_pack(_body_map(self))).digest()
 
     def __eq__(self, other: object) -> bool:
-        """Whether both are written as the same bytes."""
+        """Return whether both are written as the same bytes."""
         return self.digest == other.digest if isinstance(other, Bundle) else NotImplemented
 
     def __hash__(self) -> int:
-        """Hash of the digest."""
+        """Return the hash of the digest."""
         return hash(self.digest)
 
 
-def read_bundle(source: Source, max_bytes: int = limits.MAX_BUNDLE_BYTES) -> Bundle:
-    """Read a bundle; nothing in it is trusted or executed.
+def read_bundle(source: PathOrBytes, max_bytes: int = limits.MAX_BUNDLE_BYTES) -> Bundle:
+    """Read a bundle. Its content is not trusted, and nothing in it is executed.
 
     Args:
         source: path of the file, or its bytes.
-        max_bytes: largest file that is read, in bytes; reading needs about twice that in memory.
+        max_bytes: maximum size of the file, bytes. Reading needs about twice that in memory.
 
     Raises:
         BundleError: the file is missing, damaged, too large, or describes a network that cannot
-            be run. The message says where and what was expected.
+            run. The message names the path of the field and what is allowed.
     """
-    with errors_name_file(source):
+    with name_file_in_errors(source):
         with open_bounded(source, max_bytes, BundleError) as (file, size):
             data = source if isinstance(source, bytes) else file.read(size + 1)
         if len(data) != size:
-            raise BundleError(f"{size} bytes at first, then {len(data)}; it is changing")
+            raise BundleError(
+                f"the file had {size} bytes and then {len(data)}; it changed while it was read"
+            )
         try:
             outer = decode(data)
         except BundleError as error:
-            raise BundleError(f"this is no bundle, or it is damaged: {error}") from error
-        network = _SEAL.open(outer)
+            raise BundleError(f"this is not a bundle, or it is damaged: {error}") from error
+        network = _ENVELOPE.open(outer)
         try:
             body = decode(network)
         except BundleError as error:
-            raise BundleError(f"network: {error}") from error
+            raise BundleError(f"`network` cannot be decoded: {error}") from error
         return _read_body(body)
 
 
 def dump_bundle(bundle: Bundle) -> bytes:
-    """Return the bytes of the file; the same bundle gives the same bytes.
+    """Return the bytes of a bundle file. Equal bundles give equal bytes.
 
     Raises:
         BundleError: the network is larger than MessagePack can hold (4 GiB).
     """
     network = _pack(_body_map(bundle))
-    return _pack(_SEAL.close(network))
+    return _pack(_ENVELOPE.close(network))
 
 
 def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
-    """Write the file, atomically.
+    """Write a bundle file atomically.
 
     Args:
-        bundle: what to write.
-        path: where to; a file there is replaced, and stays as it was if writing fails.
+        bundle: the bundle to write.
+        path: path of the file. An existing file is replaced; it stays as it was if writing fails.
 
     Raises:
         BundleError: the file system refuses, or the network is too large.
@@ -214,22 +242,23 @@ def _read_body(value: object) -> Bundle:
 
 
 def _check_classes(classes: tuple[str, ...], outputs: int) -> None:
+    # A decoded list never has more entries than MAX_ITEMS, so more classes could not be read again.
     if len(classes) != outputs or outputs > MAX_ITEMS:
-        raise BundleError(
-            f"classes: {len(classes)}, expected {outputs}, one per output neuron "
-            f"(and at most {MAX_ITEMS})"
-        )
+        requirement = f"a list of {outputs} names, one per output neuron (at most {MAX_ITEMS})"
+        raise BundleError(must_be("classes", requirement, f"{len(classes)}"))
     seen: set[str] = set()
     for k, name in enumerate(classes):
         check_text(f"classes[{k}]", name, limits.MAX_NAME_CHARS)
         if name in seen:
-            raise BundleError(f"classes[{k}]: {name!r} is used twice; expected a new name")
+            requirement = "different from all names before it"
+            raise BundleError(must_be(f"classes[{k}]", requirement, shown(name)))
         seen.add(name)
 
 
 def _check_golden(golden: tuple[GoldenSample, ...], inputs: int, outputs: int) -> None:
     if len(golden) > limits.MAX_GOLDEN:
-        raise BundleError(f"golden: {len(golden)}, expected at most {limits.MAX_GOLDEN}")
+        requirement = f"a list of at most {limits.MAX_GOLDEN} samples"
+        raise BundleError(must_be("golden", requirement, f"{len(golden)}"))
     for k, sample in enumerate(golden):
         with located(f"golden[{k}].events."):
             sample.events.check_indices(inputs)
@@ -239,22 +268,23 @@ def _check_golden(golden: tuple[GoldenSample, ...], inputs: int, outputs: int) -
 
 def _check_meta(meta: Mapping[str, Scalar]) -> None:
     if len(meta) > limits.MAX_META_ENTRIES:
-        raise BundleError(f"meta: {len(meta)} entries, expected at most {limits.MAX_META_ENTRIES}")
+        requirement = f"a map of at most {limits.MAX_META_ENTRIES} entries"
+        raise BundleError(must_be("meta", requirement, f"{len(meta)}"))
     for key, value in meta.items():
-        check_text("meta: a key", key, limits.MAX_NAME_CHARS)
-        where = f"meta[{key!r}]"
+        check_text("key of meta", key, limits.MAX_NAME_CHARS)
+        path = f"meta[{key!r}]"
         if isinstance(value, str):
-            check_text(where, value, limits.MAX_TEXT_CHARS, 0)
+            check_text(path, value, limits.MAX_TEXT_CHARS, 0)
         elif type(value) is int:
-            check_int(where, value, -(2**63), 2**64 - 1)
+            check_int(path, value, -(2**63), 2**64 - 1)
         elif not (value is None or type(value) is bool or type(value) is float):
-            raise BundleError(f"{where}: {value!r:.80}, expected text, a number, a bool or nil")
+            raise BundleError(must_be(path, "text, a number, a bool or nil", shown(value)))
         elif type(value) is float and not math.isfinite(value):
-            raise BundleError(f"{where}: {value!r}, expected a finite number")
+            raise BundleError(must_be(path, "a finite number", shown(value)))
 
 
 def _pack(value: dict[str, Any]) -> bytes:
     try:
         return bytes(msgpack.packb(value))
     except (OverflowError, ValueError) as error:
-        raise BundleError(f"network: {error}; too large for a bundle") from error
+        raise BundleError(f"the network is too large for a bundle: {error}") from error

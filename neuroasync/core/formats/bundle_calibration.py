@@ -1,4 +1,4 @@
-"""Calibrations: how early a network may stop, and what accuracy that was found to keep."""
+"""Calibrations: how early a network may stop, and the accuracy that it keeps."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from neuroasync import limits
 from neuroasync.core.formats.bundle_golden import PolicySpec, policy_map, read_policy
-from neuroasync.core.formats.field_checks import as_list, as_map, located
-from neuroasync.core.model.model import check_int
+from neuroasync.core.formats.field_checks import as_list, as_map, check_number, located
+from neuroasync.core.model.checks import check_int, must_be, shown
 from neuroasync.errors import BundleError
 
 __all__ = [
@@ -19,24 +19,29 @@ __all__ = [
 ]
 
 _MAX_LEAD: Final = 999_999_999
+"""Largest lead in votes; stop rules are parsed with up to nine digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What ``until="confidence(p)"`` stands for in one network, and what it promises.
+    """A calibrated stop rule: how early a network may stop at a promised accuracy.
 
-    The promise: of samples like those that it was measured on, run as ``policy`` says and stopped
-    by ``margin(leads)``, the share that is decided right is ``accuracy``, or at most ``error``
-    lower, or higher. All samples count, those that run to their end, too; no label is wrong. It
-    is about the next samples together, not about one, and it holds for 95 of 100 calibrations.
+    ``until="confidence(p)"`` selects the calibration with ``accuracy`` p for the policy in use.
+
+    It promises: among samples like those that it was measured on, run as ``policy`` says and
+    stopped by ``margin(leads)``, a fraction of at least ``accuracy - error`` is classified
+    correctly. The fraction counts all samples, including those that run to their end; a decision
+    without a label counts as wrong. The promise is about the average over future samples, not
+    about a single one, and it holds for 95 of 100 calibrations.
 
     Attributes:
-        accuracy: p, the share that is promised, between 0 and 1.
-        error: how much lower the share may be, 0 to ``accuracy``.
-        measured: share of the calibration's own samples that the rule decides right.
-        samples: how many those were.
-        leads: a lead in votes for each pass; the last holds for all later ones, 0 is never.
-        policy: the order, group size and input mode that it holds for.
+        accuracy: the promised fraction p, between 0 and 1.
+        error: how far the fraction may fall below ``accuracy``, from 0 to ``accuracy``.
+        measured: fraction of the calibration's samples that the rule classifies correctly.
+        samples: number of the calibration's samples.
+        leads: required lead in votes for each forward pass. The last one holds for all later
+            passes; 0 never stops.
+        policy: ordering policy, group size and input mode that the calibration is valid for.
 
     Raises:
         BundleError: a field is out of range.
@@ -52,59 +57,57 @@ class Calibration:
     def __post_init__(self) -> None:
         """Check every field."""
         if type(self.accuracy) is not float or not 0 < self.accuracy < 1:
-            raise BundleError(f"accuracy: {self.accuracy!r:.80}, expected a number between 0 and 1")
+            requirement = "a float between 0 and 1, both excluded"
+            raise BundleError(must_be("accuracy", requirement, shown(self.accuracy)))
         for name, low, high in (("error", 0, self.accuracy), ("measured", self.accuracy, 1)):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not low <= value <= high:
-                raise BundleError(f"{name}: {value!r:.80}, expected a number from {low} to {high}")
-            object.__setattr__(self, name, float(value))
-        with located():
-            check_int("samples", self.samples, 1, 2**53)
+            object.__setattr__(self, name, check_number(name, getattr(self, name), low, high))
+        check_int("samples", self.samples, 1, 2**53, BundleError)
         if not isinstance(self.leads, tuple) or not 1 <= len(self.leads) <= limits.MAX_LEADS:
-            raise BundleError(
-                f"leads: {self.leads!r:.80}, expected 1 to {limits.MAX_LEADS} of them"
-            )
-        with located():
-            for k, lead in enumerate(self.leads):
-                check_int(f"leads[{k}]", lead, 0, _MAX_LEAD)
+            requirement = f"a tuple of 1 to {limits.MAX_LEADS} integers"
+            raise BundleError(must_be("leads", requirement, shown(self.leads)))
+        for k, lead in enumerate(self.leads):
+            check_int(f"leads[{k}]", lead, 0, _MAX_LEAD, BundleError)
         if not any(self.leads):
-            raise BundleError("leads: all are 0, expected one that can be met")
+            raise BundleError("`leads` must have an entry above 0, or the rule never stops")
         if not isinstance(self.policy, PolicySpec):
-            raise BundleError(f"policy: {self.policy!r:.80}, expected a PolicySpec")
+            raise BundleError(must_be("policy", "a PolicySpec", shown(self.policy)))
 
     @property
     def until(self) -> str:
-        """The stop rule as it is written without the bundle: ``margin(5,5,4)``."""
+        """The same stop rule in explicit form, such as ``margin(5,5,4)``."""
         return f"margin({','.join(map(str, self.leads))})"
 
 
 def with_calibrations(
     known: Iterable[Calibration], new: Iterable[Calibration]
 ) -> tuple[Calibration, ...]:
-    """``known`` and ``new``; a new one replaces that of the same promise and policy."""
+    """Return ``known`` with ``new`` added; equal accuracy and policy are replaced."""
     both = {(c.policy, c.accuracy): c for c in (*known, *new)}
     return tuple(both.values())
 
 
 def check_calibrations(calibrations: tuple[Calibration, ...]) -> None:
-    """Raise BundleError if there are too many, or two of one promise and policy."""
+    """Check the number of calibrations, and that no two have the same accuracy and policy.
+
+    Raises:
+        BundleError: there are too many, or two clash.
+    """
     if len(calibrations) > limits.MAX_CALIBRATIONS:
-        raise BundleError(
-            f"calibration: {len(calibrations)}, expected at most {limits.MAX_CALIBRATIONS}"
-        )
+        requirement = f"a list of at most {limits.MAX_CALIBRATIONS} entries"
+        raise BundleError(must_be("calibration", requirement, f"{len(calibrations)}"))
     seen: set[tuple[PolicySpec, float]] = set()
     for k, calibration in enumerate(calibrations):
         key = (calibration.policy, calibration.accuracy)
         if key in seen:
+            requirement = "different from all others with the same policy"
             raise BundleError(
-                f"calibration[{k}].accuracy: {calibration.accuracy} is promised twice for one "
-                "policy; expected another"
+                must_be(f"calibration[{k}].accuracy", requirement, str(calibration.accuracy))
             )
         seen.add(key)
 
 
 def calibration_map(calibration: Calibration) -> dict[str, Any]:
-    """Return ``calibration`` as a map in a fixed order."""
+    """Return ``calibration`` as a map with keys in the order of the format."""
     return {
         "accuracy": calibration.accuracy,
         "error": calibration.error,
@@ -115,11 +118,15 @@ def calibration_map(calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def read_calibration(where: str, value: object) -> Calibration:
-    """Return the calibration in a map, or raise BundleError with its path."""
+def read_calibration(path: str, value: object) -> Calibration:
+    """Return the calibration in a map.
+
+    Raises:
+        BundleError: the map is invalid. The message starts with ``path``.
+    """
     keys = ("accuracy", "error", "measured", "samples", "leads", "policy")
-    fields = as_map(where, value, keys)
-    leads = tuple(as_list(f"{where}.leads", fields["leads"]))
-    policy = read_policy(f"{where}.policy", fields["policy"])
-    with located(f"{where}."):
+    fields = as_map(path, value, keys)
+    leads = tuple(as_list(f"{path}.leads", fields["leads"]))
+    policy = read_policy(f"{path}.policy", fields["policy"])
+    with located(f"{path}."):
         return Calibration(**fields | {"leads": leads, "policy": policy})

@@ -1,4 +1,4 @@
-"""Models as the plain maps that a bundle holds, and back."""
+"""Conversion between models and the plain maps in a bundle."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from neuroasync.core.formats.field_checks import (
     array_map,
     as_array,
+    as_choice,
     as_list,
     as_map,
     as_text,
     located,
 )
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
 from neuroasync.core.model.model import LIF, Model, Population
 from neuroasync.errors import BundleError
@@ -21,6 +23,7 @@ from neuroasync.errors import BundleError
 __all__ = ["MODEL_KEYS", "model_map", "read_model"]
 
 MODEL_KEYS = ("timestep_us", "input", "populations", "connections", "output")
+"""Keys of a bundle's body that describe the network; all are required."""
 
 _NEURON_KEYS = ("model", "tau_mem_us", "v_threshold", "reset", "refractory")
 
@@ -29,11 +32,11 @@ _CONNECTION_KEYS = {
     "conv2d": ("weight", "stride", "padding"),
     "sparse": ("indptr", "indices", "weight"),
 }
-"""What each kind has beyond source, target, kind, bias and delay."""
+"""Keys of each kind of connection, beyond source, target, kind, bias and delay."""
 
 
 def model_map(model: Model) -> dict[str, Any]:
-    """Return ``model`` as maps, lists and scalars, in a fixed order, defaults left out."""
+    """Return ``model`` as maps, lists and scalars in the order of the format, without defaults."""
     return {
         "timestep_us": model.timestep_us,
         "input": {"shape": list(model.input_shape)},
@@ -44,18 +47,21 @@ def model_map(model: Model) -> dict[str, Any]:
 
 
 def read_model(body: Mapping[str, Any]) -> Model:
-    """Return the model in ``body``, which has all of ``MODEL_KEYS``.
+    """Return the model in a bundle's body.
+
+    Args:
+        body: a map that has all ``MODEL_KEYS``.
 
     Raises:
-        BundleError: something is missing, unknown, of the wrong type or inconsistent.
+        BundleError: a field is missing, unknown, of the wrong type or inconsistent.
     """
-    given = as_map("input", body["input"], ("shape",))
+    fields = as_map("input", body["input"], ("shape",))
     populations = as_list("populations", body["populations"])
     connections = as_list("connections", body["connections"])
     with located():
         return Model(
             body["timestep_us"],
-            tuple(as_list("input.shape", given["shape"])),
+            tuple(as_list("input.shape", fields["shape"])),
             tuple(_population(f"populations[{k}]", p) for k, p in enumerate(populations)),
             tuple(_connection(f"connections[{k}]", c) for k, c in enumerate(connections)),
             as_text("output", body["output"]),
@@ -76,22 +82,22 @@ def _population_map(population: Population) -> dict[str, Any]:
     return {"name": population.name, "shape": list(population.shape), "neuron": fields}
 
 
-def _population(where: str, value: object) -> Population:
-    fields = as_map(where, value, ("name", "shape", "neuron"))
-    at = f"{where}.neuron"
-    neuron = as_map(at, fields["neuron"], _NEURON_KEYS, ("sync_threshold",))
+def _population(path: str, value: object) -> Population:
+    fields = as_map(path, value, ("name", "shape", "neuron"))
+    neuron_path = f"{path}.neuron"
+    neuron = as_map(neuron_path, fields["neuron"], _NEURON_KEYS, ("sync_threshold",))
     if neuron["model"] != "lif":
-        raise BundleError(f"{at}.model: {neuron['model']!r:.80}, expected 'lif'")
+        raise BundleError(must_be(f"{neuron_path}.model", "'lif'", shown(neuron["model"])))
     lif = LIF(
-        _number(f"{at}.tau_mem_us", neuron["tau_mem_us"]),
-        _number(f"{at}.v_threshold", neuron["v_threshold"]),
+        _number(f"{neuron_path}.tau_mem_us", neuron["tau_mem_us"]),
+        _number(f"{neuron_path}.v_threshold", neuron["v_threshold"]),
         neuron["reset"],
         neuron["refractory"],
         neuron.get("sync_threshold", 0),
     )
     return Population(
-        as_text(f"{where}.name", fields["name"]),
-        tuple(as_list(f"{where}.shape", fields["shape"])),
+        as_text(f"{path}.name", fields["name"]),
+        tuple(as_list(f"{path}.shape", fields["shape"])),
         lif,
     )
 
@@ -100,12 +106,12 @@ def _number_map(value: float | NDArray[np.float32]) -> Any:
     return array_map(value, "<f4") if isinstance(value, np.ndarray) else value
 
 
-def _number(where: str, value: Any) -> Any:
-    """Return an array where ``value`` is a map of one; Model checks everything else."""
+def _number(path: str, value: Any) -> Any:
+    """Return a number, or the array in a map; ``Model`` checks its values."""
     if isinstance(value, dict):
-        return as_array(where, value, "<f4")
+        return as_array(path, value, "<f4")
     if not isinstance(value, int | float):
-        raise BundleError(f"{where}: {value!r:.80}, expected a number or an array")
+        raise BundleError(must_be(path, "a number or an array", shown(value)))
     return value
 
 
@@ -128,26 +134,24 @@ def _connection_map(c: Connection) -> dict[str, Any]:
     return fields
 
 
-def _connection(where: str, value: object) -> Connection:
-    kind = as_text(f"{where}.kind", as_map(where, value, ("kind",), None)["kind"])
-    if kind not in _CONNECTION_KEYS:
-        known = list(_CONNECTION_KEYS)
-        raise BundleError(f"{where}.kind: {kind!r:.80}, expected one of {known}")
+def _connection(path: str, value: object) -> Connection:
+    kind = as_text(f"{path}.kind", as_map(path, value, ("kind",), None)["kind"])
+    as_choice(f"{path}.kind", kind, tuple(_CONNECTION_KEYS))
     keys = ("source", "target", "kind", *_CONNECTION_KEYS[kind])
-    fields = as_map(where, value, keys, ("bias", "delay_us"))
-    source = as_text(f"{where}.source", fields["source"])
-    target = as_text(f"{where}.target", fields["target"])
-    weight = as_array(f"{where}.weight", fields["weight"], "<f4")
+    fields = as_map(path, value, keys, ("bias", "delay_us"))
+    source = as_text(f"{path}.source", fields["source"])
+    target = as_text(f"{path}.target", fields["target"])
+    weight = as_array(f"{path}.weight", fields["weight"], "<f4")
     bias = None
     if "bias" in fields:
-        bias = as_array(f"{where}.bias", fields["bias"], "<f4")
+        bias = as_array(f"{path}.bias", fields["bias"], "<f4")
     delay_us = fields.get("delay_us", 0)
     if kind == "dense":
         return Dense(source, target, weight, bias, delay_us)
     if kind == "sparse":
-        indptr = as_array(f"{where}.indptr", fields["indptr"], "<i8")
-        indices = as_array(f"{where}.indices", fields["indices"], "<i8")
+        indptr = as_array(f"{path}.indptr", fields["indptr"], "<i8")
+        indices = as_array(f"{path}.indices", fields["indices"], "<i8")
         return Sparse(source, target, indptr, indices, weight, bias, delay_us)
-    stride = tuple(as_list(f"{where}.stride", fields["stride"]))
-    padding = tuple(as_list(f"{where}.padding", fields["padding"]))
+    stride = tuple(as_list(f"{path}.stride", fields["stride"]))
+    padding = tuple(as_list(f"{path}.padding", fields["padding"]))
     return Conv2d(source, target, weight, stride, padding, bias, delay_us)

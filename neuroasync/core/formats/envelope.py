@@ -1,10 +1,11 @@
-"""The map around a bundle's and a snapshot's bytes: format, version, digest."""
+"""The envelope of bundles and snapshots: a map that adds format, version and digest to bytes."""
 
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from neuroasync.core.formats.field_checks import as_map
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.errors import NeuroasyncError
 
 __all__ = ["Envelope"]
@@ -12,53 +13,54 @@ __all__ = ["Envelope"]
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What is around the bytes of one kind of file.
+    """The envelope of one kind of file.
 
     Attributes:
-        what: the kind, in words.
-        format: what the map says that it is.
-        version: of the format, which this version of neuroasync writes and reads.
-        body: key of the bytes.
+        kind: name of this kind of file, for errors.
+        format: value of the key ``format``.
+        version: version of the format that this package reads and writes.
+        body_key: key of the enclosed bytes.
         error: class of errors about format, version and digest.
     """
 
-    what: str
+    kind: str
     format: str
     version: int
-    body: str
+    body_key: str
     error: type[NeuroasyncError]
 
     def close(self, body: bytes) -> dict[str, Any]:
-        """The map around these bytes, its keys in the order of the format."""
+        """Return the map that encloses ``body``, with its keys in the order of the format."""
         digest = hashlib.sha256(body).digest()
         return {
-            "format": self.format, "version": self.version, "sha256": digest, self.body: body
+            "format": self.format, "version": self.version, "sha256": digest, self.body_key: body
         }  # fmt: skip
 
     def open(self, outer: object) -> memoryview:
-        """The bytes, once format, version and digest are right.
+        """Check format, version and digest, and return the enclosed bytes.
 
         Args:
             outer: a decoded value.
 
         Raises:
-            NeuroasyncError: one of them is not right, as ``error``.
-            BundleError: a key is missing, or there is one more.
+            NeuroasyncError: the format, version or digest is wrong; the class is ``error``.
+            BundleError: a key is missing or unknown.
         """
         if not isinstance(outer, dict) or outer.get("format") != self.format:
             raise self.error(
-                f"format: expected a map with format {self.format!r}; this is no {self.what}"
+                f"this is not a {self.kind}: a map with `format` {self.format!r} is required"
             )
         version = outer.get("version")
         if type(version) is not int or version != self.version:
-            raise self.error(f"version: {version!r:.80}, this reader knows version {self.version}")
-        fields = as_map("", outer, ("format", "version", "sha256", self.body))
-        for key in ("sha256", self.body):
+            requirement = f"{self.version}, the version that this package reads"
+            raise self.error(must_be("version", requirement, shown(version)))
+        fields = as_map("", outer, ("format", "version", "sha256", self.body_key))
+        for key in ("sha256", self.body_key):
             if not isinstance(fields[key], memoryview):
-                raise self.error(f"{key}: expected binary data")
-        body: memoryview = fields[self.body]
+                raise self.error(f"`{key}` must be binary data")
+        body: memoryview = fields[self.body_key]
         if hashlib.sha256(body).digest() != fields["sha256"]:
             raise self.error(
-                f"sha256: the {self.body} does not have this digest; the {self.what} is damaged"
+                f"`sha256` is not the digest of `{self.body_key}`; the {self.kind} is damaged"
             )
         return body

@@ -1,4 +1,4 @@
-"""Take decoded values apart, with errors that say where in the bundle."""
+"""Take decoded values apart, with errors that name the path of the field."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.model.checks import at_path, check_int, must_be, shown
 from neuroasync.errors import BundleError, ModelError, SpikeFileError
 
-__all__ = ["array_map", "as_array", "as_list", "as_map", "as_text", "located"]
+__all__ = [
+    "array_map",
+    "as_array",
+    "as_choice",
+    "as_list",
+    "as_map",
+    "as_text",
+    "check_number",
+    "located",
+]
 
-_MAX_CELLS: Final = 2**48
+_MAX_ELEMENTS: Final = 2**48
+"""Elements of an array; more than any file holds, and few enough that no product overflows."""
 
 _KINDS: Final = {
     dict: "a map",
@@ -28,89 +39,113 @@ _KINDS: Final = {
 
 
 @contextmanager
-def located(where: str = "") -> Iterator[None]:
-    """Turn the errors of models and spikes into BundleErrors whose path begins with ``where``."""
+def located(prefix: str = "") -> Iterator[None]:
+    """Turn errors about models and spikes into BundleErrors whose path starts with ``prefix``."""
     try:
         yield
     except (ModelError, SpikeFileError) as error:
-        if isinstance(error, BundleError) and not where:
+        if isinstance(error, BundleError) and not prefix:
             raise
-        raise BundleError(f"{where}{error}") from error
+        message = at_path(prefix, str(error)) if prefix else str(error)
+        raise BundleError(message) from error
 
 
 def as_map(
-    where: str, value: object, required: Sequence[str], optional: Sequence[str] | None = ()
+    path: str, value: object, required: Sequence[str], optional: Sequence[str] | None = ()
 ) -> dict[str, Any]:
     """Return ``value`` if it is a map with these keys.
 
     Args:
-        where: path of the map.
-        value: anything.
-        required: keys that must be there.
-        optional: keys that may be there; None for any.
+        path: path of the map; empty for the outermost one.
+        value: the value to check.
+        required: keys that the map must have.
+        optional: keys that it may have; None allows any.
 
     Raises:
-        BundleError: it is no map, a key is missing, or one is unknown.
+        BundleError: ``value`` is not a map, or a key is missing or unknown.
     """
     if not isinstance(value, dict):
-        raise _unexpected(where, value, "a map")
-    prefix = f"{where}." if where else ""
+        raise _wrong_kind(path, value, "a map")
+    prefix = f"{path}." if path else ""
     for key in required:
         if key not in value:
-            raise BundleError(f"{prefix}{key}: missing")
+            raise BundleError(f"`{prefix}{key}` is missing")
     known = None if optional is None else [*required, *optional]
     for key in value:
         if known is not None and key not in known:
-            raise BundleError(f"{prefix}{key:.80}: unknown key, expected one of {known}")
+            raise BundleError(f"`{prefix}{key:.80}` is an unknown key; known keys are {known}")
     return value
 
 
-def as_list(where: str, value: object) -> list[Any]:
+def as_list(path: str, value: object) -> list[Any]:
     """Return ``value`` if it is a list."""
     if not isinstance(value, list):
-        raise _unexpected(where, value, "a list")
+        raise _wrong_kind(path, value, "a list")
     return value
 
 
-def as_text(where: str, value: object) -> str:
+def as_text(path: str, value: object) -> str:
     """Return ``value`` if it is text."""
     if not isinstance(value, str):
-        raise _unexpected(where, value, "text")
+        raise _wrong_kind(path, value, "text")
     return value
 
 
-def as_array(where: str, value: object, dtype: str) -> NDArray[Any]:
-    """Return a view of an array's bytes.
+def as_choice(path: str, value: object, choices: tuple[str, ...]) -> str:
+    """Return ``value`` if it is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        raise BundleError(must_be(path, f"one of {list(choices)}", shown(value)))
+    return value
+
+
+def check_number(path: str, value: object, low: float, high: float, bounds: str = "") -> float:
+    """Return ``value`` as a float if it is a number, but not a bool, from ``low`` to ``high``.
 
     Args:
-        where: path of the array.
-        value: map of ``dtype``, ``shape`` and ``data``.
-        dtype: the one that is expected, ``"<f4"`` or ``"<i8"``.
+        path: path of the number.
+        value: the value to check.
+        low: minimum.
+        high: maximum.
+        bounds: how an error describes the range; the two numbers by default.
+    """
+    if type(value) not in (int, float) or not low <= value <= high:  # type: ignore[operator]
+        requirement = f"a number {bounds or f'from {low} to {high}'}"
+        raise BundleError(must_be(path, requirement, shown(value)))
+    return float(value)  # type: ignore[arg-type]
+
+
+def as_array(path: str, value: object, dtype: str) -> NDArray[Any]:
+    """Return the array in a map, as a read-only view of its bytes.
+
+    Args:
+        path: path of the map.
+        value: a map of ``dtype``, ``shape`` and ``data``.
+        dtype: the required type, ``"<f4"`` or ``"<i8"``.
 
     Raises:
-        BundleError: it is no array, of another type, or its shape does not fit its bytes.
+        BundleError: ``value`` is not such a map, has another type, or its shape does not fit its
+            bytes.
     """
-    fields = as_map(where, value, ("dtype", "shape", "data"))
+    fields = as_map(path, value, ("dtype", "shape", "data"))
     if fields["dtype"] != dtype:
-        raise BundleError(f"{where}.dtype: {fields['dtype']!r:.80}, expected {dtype!r}")
-    shape = as_list(f"{where}.shape", fields["shape"])
+        raise BundleError(must_be(f"{path}.dtype", repr(dtype), shown(fields["dtype"])))
+    shape = as_list(f"{path}.shape", fields["shape"])
     if len(shape) > limits.MAX_DIMENSIONS:
-        raise BundleError(
-            f"{where}.shape: {len(shape)} dimensions, expected at most {limits.MAX_DIMENSIONS}"
-        )
+        requirement = f"a list of at most {limits.MAX_DIMENSIONS} dimensions"
+        raise BundleError(must_be(f"{path}.shape", requirement, f"{len(shape)} dimensions"))
     for k, extent in enumerate(shape):
-        if type(extent) is not int or not 0 <= extent <= _MAX_CELLS:
-            raise BundleError(
-                f"{where}.shape[{k}]: {extent!r:.80}, expected an integer from 0 to {_MAX_CELLS}"
-            )
-    if math.prod(extent or 1 for extent in shape) > _MAX_CELLS:  # numpy's, even if one is 0
-        raise BundleError(f"{where}.shape: {shape}, expected at most {_MAX_CELLS} cells")
+        check_int(f"{path}.shape[{k}]", extent, 0, _MAX_ELEMENTS, BundleError)
+    # NumPy multiplies the other extents even if one of them is 0, so they must not overflow.
+    if math.prod(extent or 1 for extent in shape) > _MAX_ELEMENTS:
+        requirement = f"a shape of at most {_MAX_ELEMENTS} elements"
+        raise BundleError(must_be(f"{path}.shape", requirement, f"{shape}"))
     data = fields["data"]
     if not isinstance(data, memoryview):
-        raise _unexpected(f"{where}.data", data, "binary data")
+        raise _wrong_kind(f"{path}.data", data, "binary data")
     expected = math.prod(shape) * np.dtype(dtype).itemsize
     if len(data) != expected:
-        raise BundleError(f"{where}.data: {len(data)} bytes, expected {expected} for {shape}")
+        requirement = f"{expected} bytes long for shape {shape}"
+        raise BundleError(must_be(f"{path}.data", requirement, f"{len(data)} bytes"))
     return np.frombuffer(data, dtype).reshape(shape)
 
 
@@ -120,6 +155,6 @@ def array_map(array: NDArray[Any], dtype: str) -> dict[str, Any]:
     return {"dtype": dtype, "shape": list(array.shape), "data": data}
 
 
-def _unexpected(where: str, value: object, expected: str) -> BundleError:
-    found = _KINDS.get(type(value), type(value).__name__)
-    return BundleError(f"{where or 'bundle'}: {found}, expected {expected}")
+def _wrong_kind(path: str, value: object, requirement: str) -> BundleError:
+    kind = _KINDS.get(type(value), type(value).__name__)
+    return BundleError(must_be(path or "bundle", requirement, kind))

@@ -1,8 +1,9 @@
-"""Named arrays in one ``.npz`` file, as ``numpy.load`` reads it, but read without any trust.
+"""Named arrays in a ``.npz`` file, read without trusting its content.
 
-``numpy.load`` believes the sizes that a file declares and evaluates its headers. Here a header
-must look exactly as numpy writes it, sizes are added up against a limit before anything is
-unpacked, and unpacking stops where a declared size ends. Spike files and recordings share this.
+``numpy.load`` can read these files too, but it believes the sizes that a file declares and
+evaluates its headers. This module accepts only headers that look exactly as numpy writes them,
+adds up the declared sizes before it unpacks anything, and stops unpacking where a declared size
+ends. Spike files and recordings use it.
 """
 
 import math
@@ -19,26 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.formats.atomic_write import atomic_file
-from neuroasync.core.formats.bounded_open import Source, open_bounded
+from neuroasync.core.formats.bounded_open import PathOrBytes, open_bounded
+from neuroasync.core.model.checks import must_be
 from neuroasync.errors import NeuroasyncError
 
 __all__ = ["Field", "read_arrays", "write_arrays"]
 
 _CHUNK: Final = 2**16
-"""Bytes that are unpacked at once."""
+"""Bytes that are unpacked at a time."""
 
-_MOST: Final = 2 * _CHUNK
-"""Most bytes that zipfile reads at once: bounds a directory of a million forged entries."""
+_MAX_READ_BYTES: Final = 2 * _CHUNK
+"""Bytes that zipfile may read at a time; this bounds the memory for a forged directory."""
 
-_MAX_HEADER: Final = 1024
-"""Bytes of an array's header; numpy's have 118 here."""
+_MAX_HEADER_BYTES: Final = 1024
+"""Bytes of an array's header; those that numpy writes have 118."""
 
 _HEADER: Final = re.compile(
     rb"\{'descr': '([^']{1,8})', 'fortran_order': False, "
     rb"'shape': \(((?:[0-9]{1,18}, ?)*(?:[0-9]{1,18})?)\), \} *\n"
 )
 
-_DAMAGE: Final = (
+_DAMAGE_ERRORS: Final = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -46,21 +48,21 @@ _DAMAGE: Final = (
     OSError,
     NotImplementedError,
     OverflowError,
-    RuntimeError,  # zipfile's own for an encrypted entry
+    RuntimeError,  # raised by zipfile for encrypted entries
     UnicodeError,
     ValueError,
 )
-"""What zipfile was seen or is documented to raise on damaged files."""
+"""Errors that zipfile raises for damaged files, by its documentation or by experience."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What one array must be.
+    """The required form of one array.
 
     Attributes:
-        dtype: in numpy's notation, with byte order: ``"<i8"``.
+        dtype: type in numpy's notation with byte order, such as ``"<i8"``.
         ndim: number of dimensions.
-        optional: the file may lack it.
+        optional: whether the file may lack the array.
     """
 
     dtype: str
@@ -69,30 +71,31 @@ class Field:
 
 
 def read_arrays(
-    source: Source,
+    source: PathOrBytes,
     fields: Mapping[str, Field],
     max_bytes: int,
     error: type[NeuroasyncError],
     skipped: Collection[str] = (),
 ) -> dict[str, NDArray[Any]]:
-    """Read exactly the arrays of ``fields``, and nothing else.
+    """Read the arrays of ``fields``; other arrays in the file are an error.
 
     Args:
         source: path of the file, or its bytes.
-        fields: name and type of each array; another one in the file is an error.
-        max_bytes: limit for the file, and for the sum of its unpacked arrays.
-        error: class of every error.
-        skipped: names of arrays that the file may have, too; they are not unpacked.
+        fields: required form of each array, by name.
+        max_bytes: maximum size of the file, and of its unpacked arrays together, bytes.
+        error: class of all errors.
+        skipped: names of arrays that the file may also have; they are not unpacked.
 
     Returns:
-        Read-only arrays; without the optional ones that the file lacks.
+        Read-only arrays by name. Optional arrays that the file does not have are left out.
 
     Raises:
-        NeuroasyncError: as ``error``; the file is missing, damaged, too large, or another's.
+        NeuroasyncError: the file is missing, damaged, too large, or has other arrays; the class is
+            ``error``.
     """
     with open_bounded(source, max_bytes, error) as (file, _):
         try:
-            with zipfile.ZipFile(_Gate(file)) as archive:
+            with zipfile.ZipFile(_BoundedFile(file)) as archive:
                 entries = _entries(archive, fields, max_bytes, error, skipped)
                 return {
                     name: _read_array(archive, entries[name], name, field, error)
@@ -101,8 +104,9 @@ def read_arrays(
                 }
         except error:
             raise
-        except _DAMAGE as problem:
-            raise error(f"not a readable .npz file: {str(problem) or 'damaged':.200}") from problem
+        except _DAMAGE_ERRORS as problem:
+            reason = f"{str(problem) or 'it is damaged':.200}"
+            raise error(f"this .npz file cannot be read: {reason}") from problem
 
 
 def write_arrays(
@@ -110,37 +114,38 @@ def write_arrays(
     arrays: Mapping[str, NDArray[Any]],
     error: type[NeuroasyncError],
 ) -> None:
-    """Write ``arrays`` in their order, compressed, atomically; same arrays, same bytes.
+    """Write ``arrays`` in their order, compressed and atomically. Equal arrays give equal bytes.
 
     Args:
-        path: where to write; replaced if it is there.
-        arrays: little-endian and C-contiguous, by name.
-        error: class of the error.
+        path: path of the file. An existing file is replaced; it stays as it was if writing fails.
+        arrays: arrays by name, little-endian and C-contiguous.
+        error: class of all errors.
 
     Raises:
-        NeuroasyncError: as ``error``; the file system refuses. ``path`` is as it was.
+        NeuroasyncError: the file system refuses; the class is ``error``.
     """
     with atomic_file(path, error) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
+            # A fixed date and system make the bytes depend on nothing but the arrays.
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # the same bytes on Windows
-            entry.file_size = array.nbytes + _CHUNK  # tells zipfile if it needs zip64
+            entry.create_system = 3
+            entry.file_size = array.nbytes + _CHUNK  # with this zipfile decides about zip64
             with archive.open(entry, "w") as stream:
                 np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
 
 
-class _Gate:
-    """A file that zipfile can read from, a bounded piece at a time."""
+class _BoundedFile:
+    """A file for zipfile that limits how many bytes are read at a time."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        data = self._file.read(_MOST + 1 if size < 0 else min(size, _MOST + 1))
-        if len(data) > _MOST:
-            raise zipfile.BadZipFile("its directory is too large")
+        data = self._file.read(_MAX_READ_BYTES + 1 if size < 0 else min(size, _MAX_READ_BYTES + 1))
+        if len(data) > _MAX_READ_BYTES:
+            raise zipfile.BadZipFile("the directory of the archive is too large")
         return data
 
 
@@ -151,7 +156,7 @@ def _entries(
     error: type[NeuroasyncError],
     skipped: Collection[str],
 ) -> dict[str, zipfile.ZipInfo]:
-    """Find the entry of each field; check names, methods and the declared sizes."""
+    """Return the archive entry of each field; check names, compression and declared sizes."""
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         name = entry.filename.removesuffix(".npy")
@@ -159,18 +164,20 @@ def _entries(
             continue
         if name not in fields or name == entry.filename:
             known = [f"{field}.npy" for field in fields]
-            raise error(f"{entry.filename!r:.80}: unknown, expected one of {known}")
+            raise error(f"{entry.filename!r:.80} is an unknown entry; known entries are {known}")
         if name in entries:
-            raise error(f"{name}: twice in the file, expected once")
+            raise error(f"`{name}` is in the file twice")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise error(f"{name}: compression {entry.compress_type}, expected stored or deflated")
+            got = f"compression method {entry.compress_type}"
+            raise error(must_be(name, "stored or deflated", got))
         entries[name] = entry
     for name, field in fields.items():
         if name not in entries and not field.optional:
-            raise error(f"{name}: missing, expected {field.dtype} of {field.ndim} dimensions")
+            raise error(f"`{name}` is missing")
     if (total := sum(entry.file_size for entry in entries.values())) > max_bytes:
         raise error(
-            f"{total} bytes unpacked, the limit is {max_bytes}; pass a larger max_bytes to read it"
+            f"the file has {total} bytes unpacked, the limit is {max_bytes}; pass a larger "
+            "max_bytes to read it"
         )
     return entries
 
@@ -185,21 +192,24 @@ def _read_array(
     with archive.open(entry) as stream:
         start = stream.read(10)
         if start[:8] != b"\x93NUMPY\x01\x00" or len(start) < 10:
-            raise error(f"{name}: {start[:8]!r}, expected a numpy array of format 1.0")
+            raise error(must_be(name, "a numpy array of format 1.0", repr(start[:8])))
         length = int.from_bytes(start[8:], "little")
-        if length > _MAX_HEADER:
-            raise error(f"{name}: header of {length} bytes, expected at most {_MAX_HEADER}")
+        if length > _MAX_HEADER_BYTES:
+            requirement = f"an array with a header of at most {_MAX_HEADER_BYTES} bytes"
+            raise error(must_be(name, requirement, f"{length}"))
         header = stream.read(length)
         dtype, shape = _parsed_header(header, name, field, error)
         expected = math.prod(shape) * dtype.itemsize
-        found = entry.file_size - len(start) - len(header)
-        if found != expected:
-            raise error(f"{name}: {found} bytes, expected {expected} for shape {shape}")
-        data = bytearray()  # grows with what is really there, whatever was declared
-        while piece := stream.read(_CHUNK):
-            data += piece
+        declared = entry.file_size - len(start) - len(header)
+        if declared != expected:
+            requirement = f"{expected} bytes long for shape {shape}"
+            raise error(must_be(name, requirement, f"{declared} bytes"))
+        # Grow with the data that is really there, because the declared size may be a lie.
+        data = bytearray()
+        while chunk := stream.read(_CHUNK):
+            data += chunk
     if len(data) != expected:
-        raise error(f"{name}: ends after {len(data)} bytes, expected {expected}")
+        raise error(must_be(name, f"{expected} bytes long", f"{len(data)} bytes"))
     array = np.frombuffer(data, dtype).reshape(shape)
     array.flags.writeable = False
     return array
@@ -210,12 +220,11 @@ def _parsed_header(
 ) -> tuple[np.dtype[Any], tuple[int, ...]]:
     match = _HEADER.fullmatch(header)
     if match is None:
-        raise error(f"{name}: header {header!r:.120}, expected a plain array in C order")
+        got = f"the header {header!r:.120}"
+        raise error(must_be(name, "a plain array in C order", got))
     descr = match[1].decode("latin-1")
     shape = tuple(int(extent) for extent in match[2].split(b",") if extent.strip())
     if descr != field.dtype or len(shape) != field.ndim:
-        raise error(
-            f"{name}: {descr} of {len(shape)} dimensions, "
-            f"expected {field.dtype} of {field.ndim} dimensions"
-        )
+        requirement = f"{field.dtype} of {field.ndim} dimensions"
+        raise error(must_be(name, requirement, f"{descr} of {len(shape)} dimensions"))
     return np.dtype(field.dtype), shape

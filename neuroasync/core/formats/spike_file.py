@@ -1,8 +1,19 @@
-"""Spike files: recorded input, as ``.npz``.
+"""Spike files: recorded input of many samples, as ``.npz``.
 
-Arrays: ``t_us`` int64 [events], ``index`` uint32 [events], ``offsets`` int64 [samples + 1],
-``labels`` int64 [samples] (optional), ``shape`` int64 [dimensions]. Any tool that writes these with
-``numpy.savez`` or ``numpy.savez_compressed`` writes a spike file.
+The file is a zip archive of these arrays, one ``NAME.npy`` each:
+
+============ ======= =============== ===================================================
+``t_us``     int64   [events]        times in µs since time 0 of the event's sample, from 0 on and
+                                     ascending within each sample
+``index``    uint32  [events]        flattened input indices, C order
+``offsets``  int64   [samples + 1]   sample k has the events ``offsets[k]`` to
+                                     ``offsets[k + 1] - 1``; the first offset is 0, the last is the
+                                     number of events
+``labels``   int64   [samples]       class of each sample, from 0 on; the array may be left out
+``shape``    int64   [dimensions]    shape of the input
+============ ======= =============== ===================================================
+
+Types are little-endian. ``numpy.savez`` and ``numpy.savez_compressed`` write valid spike files.
 """
 
 import os
@@ -12,7 +23,7 @@ import numpy as np
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.formats.bounded_open import Source, errors_name_file
+from neuroasync.core.formats.bounded_open import PathOrBytes, name_file_in_errors
 from neuroasync.core.formats.npz import Field, read_arrays, write_arrays
 from neuroasync.errors import SpikeFileError
 
@@ -27,39 +38,34 @@ _FIELDS: Final = {
 }
 
 
-def read_spikes(source: Source, max_bytes: int = limits.MAX_SPIKE_FILE_BYTES) -> SpikeTrains:
-    """Read a spike file; nothing in it is trusted or executed.
+def read_spikes(source: PathOrBytes, max_bytes: int = limits.MAX_SPIKE_FILE_BYTES) -> SpikeTrains:
+    """Read a spike file. Its content is not trusted, and nothing in it is executed.
 
     Args:
         source: path of the file, or its bytes.
-        max_bytes: limit for the file and for the sum of its unpacked arrays, in bytes. Reading
+        max_bytes: maximum size of the file, and of its unpacked arrays together, in bytes. Reading
             needs about twice that in memory.
 
     Raises:
         SpikeFileError: the file is missing, damaged, too large, or breaks the rules of the format.
     """
-    with errors_name_file(source):
+    with name_file_in_errors(source):
         arrays = read_arrays(source, _FIELDS, max_bytes, SpikeFileError)
-        shape = arrays["shape"]
-        if not 1 <= shape.size <= limits.MAX_DIMENSIONS:
-            raise SpikeFileError(
-                f"shape: {shape.size} dimensions, expected 1 to {limits.MAX_DIMENSIONS}"
-            )
         return SpikeTrains(
             arrays["t_us"],
             arrays["index"],
             arrays["offsets"],
             arrays.get("labels"),
-            tuple(shape.tolist()),
+            tuple(arrays["shape"][: limits.MAX_DIMENSIONS + 1].tolist()),
         )
 
 
 def write_spikes(spikes: SpikeTrains, path: str | os.PathLike[str]) -> None:
-    """Write a spike file, atomically; the same spikes give the same bytes.
+    """Write a spike file atomically. Equal spikes give equal bytes.
 
     Args:
-        spikes: what to write.
-        path: where to; a file there is replaced, and stays as it was if writing fails.
+        spikes: the samples to write.
+        path: path of the file. An existing file is replaced; it stays as it was if writing fails.
 
     Raises:
         SpikeFileError: the file system refuses.
@@ -71,9 +77,9 @@ def write_spikes(spikes: SpikeTrains, path: str | os.PathLike[str]) -> None:
         "labels": spikes.labels,
         "shape": np.array(spikes.shape),
     }
-    little = {
+    little_endian = {
         name: np.ascontiguousarray(array, _FIELDS[name].dtype)
         for name, array in arrays.items()
         if array is not None
     }
-    write_arrays(path, little, SpikeFileError)
+    write_arrays(path, little_endian, SpikeFileError)

@@ -1,10 +1,14 @@
-"""Decode MessagePack strictly: one way to write each value, every length bounded.
+"""A strict MessagePack decoder: one encoding for each value, and a bound on every length.
 
-The usual decoder allocates what a header declares before it looks whether so much data follows,
-and takes several encodings for one value. This one takes only the shortest (what ``msgpack.packb``
-writes), each key of a map once, text keys only, no extensions and no 32-bit floats, up to the
-last byte. Hence packing what it returns, in the order it came, gives the same bytes again.
-Binary data is not copied.
+An ordinary decoder allocates the length that a header declares before it checks whether so much
+data follows, and accepts several encodings of the same value. This one accepts:
+
+- only the shortest encoding of each value, which is the one that ``msgpack.packb`` writes;
+- only maps whose keys are text and distinct;
+- no extension types, no 32-bit floats, and no bytes after the value.
+
+Packing the decoded value in its order therefore gives the same bytes again. Binary data is not
+copied.
 
 Source: the MessagePack specification, https://github.com/msgpack/msgpack/blob/master/spec.md
 """
@@ -19,18 +23,19 @@ __all__ = ["MAX_ITEMS", "Packed", "decode"]
 Packed: TypeAlias = (
     "dict[str, Packed] | list[Packed] | str | memoryview | int | float | bool | None"
 )
+"""A decoded value."""
 
 MAX_ITEMS: Final = 2**16
-"""Entries of one list or map: a list of them takes 512 KiB."""
+"""Entries of one list or map. A list of that length takes 512 KiB."""
 
 _MAX_DEPTH: Final = 8
-"""Lists and maps within each other; a bundle has 6."""
+"""Nesting depth of lists and maps. A bundle has a depth of 6."""
 
 _MAX_VALUES: Final = 2**21
-"""Values altogether, some 100 bytes each; a bundle at all its limits has 1.6 million."""
+"""Values altogether, about 100 bytes each. A bundle at all its limits has 1.6 million."""
 
 _MAX_TEXT_BYTES: Final = 2**18
-"""Length of one text."""
+"""Bytes of one text."""
 
 _CONSTANTS: Final = {0xC0: None, 0xC2: False, 0xC3: True}
 
@@ -44,7 +49,7 @@ _INTEGERS: Final = {
     0xD2: (">i", -(2**31), -(2**15) - 1),
     0xD3: (">q", -(2**63), -(2**31) - 1),
 }
-"""Tag -> format, and the values that have no shorter form."""
+"""For each tag: the struct format, and the range of values that have no shorter encoding."""
 
 _SIZED: Final = {
     0xC4: ("bin", ">B", 0),
@@ -58,27 +63,29 @@ _SIZED: Final = {
     0xDE: ("map", ">H", 2**4),
     0xDF: ("map", ">I", 2**16),
 }
-"""Tag -> family, format of the length, and the least length that has no shorter form."""
+"""For each tag: family, struct format of the length, and minimum length without a shorter form."""
 
 
 def decode(data: bytes | memoryview) -> Packed:
-    """Decode the one value that ``data`` holds.
+    """Decode ``data``, which must hold exactly one value.
 
     Returns:
-        Maps as dicts in their order, binary data as memoryviews into ``data``.
+        The value. Maps are dicts in the order of the data, binary data are memoryviews into
+        ``data``.
 
     Raises:
-        BundleError: ``data`` is damaged, too large or not written the one way; says at which byte.
+        BundleError: ``data`` is damaged, exceeds a bound or is not in the strict form. The message
+            names the byte.
     """
     decoder = _Decoder(memoryview(data))
     value = decoder.value(0)
     if decoder.at != len(data):
-        raise BundleError(f"byte {decoder.at}: {len(data) - decoder.at} more, expected the end")
+        raise BundleError(f"byte {decoder.at}: {len(data) - decoder.at} bytes follow the value")
     return value
 
 
 class _Decoder:
-    """A position in the data, and how many values were decoded up to it."""
+    """A position in the data, with the number of values decoded so far."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
@@ -86,10 +93,11 @@ class _Decoder:
         self.at = 0
 
     def value(self, depth: int) -> Packed:
+        """Decode the value at the current position and move behind it."""
         start = self.at
         self._values += 1
         if self._values > _MAX_VALUES:
-            raise BundleError(f"byte {start}: more than {_MAX_VALUES} values")
+            raise BundleError(f"byte {start}: more than {_MAX_VALUES} values, which is the limit")
         tag = self._take(1)[0]
         if tag <= 0x7F or tag >= 0xE0:
             return tag if tag <= 0x7F else tag - 256
@@ -107,9 +115,9 @@ class _Decoder:
         return self._items(start, family, length, depth)
 
     def _take(self, size: int) -> memoryview:
-        left = len(self._data) - self.at
-        if size > left:
-            raise BundleError(f"byte {self.at}: {left} bytes left, expected {size}")
+        remaining = len(self._data) - self.at
+        if size > remaining:
+            raise BundleError(f"byte {self.at}: {size} bytes needed, {remaining} left")
         self.at += size
         return self._data[self.at - size : self.at]
 
@@ -123,7 +131,7 @@ class _Decoder:
         return value
 
     def _length(self, start: int, tag: int) -> tuple[str, int]:
-        """Return the family and the length of what ``tag`` opens."""
+        """Return the family and the length of the value that starts with ``tag``."""
         if tag <= 0x8F:
             return "map", tag & 0x0F
         if tag <= 0x9F:
@@ -131,24 +139,26 @@ class _Decoder:
         if tag <= 0xBF:
             return "str", tag & 0x1F
         if tag not in _SIZED:
-            raise BundleError(f"byte {start}: type 0x{tag:02x} has no place in a bundle")
-        family, code, least = _SIZED[tag]
+            raise BundleError(f"byte {start}: type 0x{tag:02x} is not allowed")
+        family, code, min_length = _SIZED[tag]
         length = int(self._unpack(code))
-        if length < least:
+        if length < min_length:
             raise BundleError(f"byte {start}: a length of {length} is not in its shortest form")
         return family, length
 
     def _text(self, start: int, length: int) -> str:
         if length > _MAX_TEXT_BYTES:
-            raise BundleError(f"byte {start}: text of {length} bytes, limit {_MAX_TEXT_BYTES}")
+            raise BundleError(
+                f"byte {start}: text of {length} bytes, the limit is {_MAX_TEXT_BYTES}"
+            )
         try:
             return str(self._take(length), "utf-8")
         except UnicodeDecodeError as error:
-            raise BundleError(f"byte {start}: text that is not UTF-8") from error
+            raise BundleError(f"byte {start}: the text is not UTF-8") from error
 
     def _items(self, start: int, family: str, length: int, depth: int) -> Packed:
         if depth >= _MAX_DEPTH:
-            raise BundleError(f"byte {start}: nested deeper than {_MAX_DEPTH} levels")
+            raise BundleError(f"byte {start}: nested more than {_MAX_DEPTH} levels deep")
         if length > MAX_ITEMS:
             raise BundleError(f"byte {start}: {length} entries, the limit is {MAX_ITEMS}")
         if family == "array":
@@ -158,8 +168,8 @@ class _Decoder:
             start = self.at
             key = self.value(depth + 1)
             if not isinstance(key, str):
-                raise BundleError(f"byte {start}: a key that is no text")
+                raise BundleError(f"byte {start}: a key must be text")
             if key in entries:
-                raise BundleError(f"byte {start}: key {key!r:.80} twice in one map")
+                raise BundleError(f"byte {start}: key {key!r:.80} is in the map twice")
             entries[key] = self.value(depth + 1)
         return entries

@@ -1,1 +1,1 @@
-"""The network as data: populations, connections, topologies."""
+"""The network as data: populations, connections and topologies."""

@@ -1,4 +1,4 @@
-"""Connections as plain data: dense, conv2d and sparse weights between two populations."""
+"""Connections as plain data: dense, convolutional and sparse weights between populations."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -8,24 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.errors import ModelError
 
 __all__ = ["INPUT", "Connection", "Conv2d", "Dense", "Sparse", "check_connection", "same_fields"]
 
 INPUT: Final = "input"
-"""Source name of the network's input."""
+"""Source name that stands for the network's input."""
+
+_MAX_EXTENT: Final = 2**20
+"""Strides and paddings are below this, so that sums of them cannot overflow."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dense:
-    """Every source neuron reaches every target neuron.
+    """A connection from every source neuron to every target neuron.
 
     Attributes:
-        source: name of a population, or ``"input"``.
-        target: name of a population.
+        source: name of the source population, or ``"input"``.
+        target: name of the target population.
         weight: f32[target, source].
-        bias: f32[target], added to the membrane potential once per pass.
-        delay_us: axonal delay in µs, a multiple of the network's timestep.
+        bias: f32[target], added to the membrane potential once per forward pass.
+        delay_us: axonal delay in µs, a multiple of the network's timestep; 0 delivers within
+            the pass.
     """
 
     kind: ClassVar[str] = "dense"
@@ -36,24 +41,27 @@ class Dense:
     delay_us: int = 0
 
     def __eq__(self, other: object) -> bool:
-        """Same values in every field; arrays by shape and content."""
+        """Return whether all fields are equal; arrays are compared by shape and content."""
         return same_fields(self, other) if type(other) is type(self) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # holds arrays
+    __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conv2d:
-    """A 2-d convolution (cross-correlation, as in torch) between populations of shape [c, h, w].
+    """A 2-d convolution between populations of shape [channels, height, width].
+
+    As in torch, it is a cross-correlation: the kernel is not flipped.
 
     Attributes:
-        source: name of a population, or ``"input"``; shape [in, h, w].
-        target: name of a population; shape [out, h', w'].
+        source: name of the source population, or ``"input"``; its shape is [in, h, w].
+        target: name of the target population; its shape is [out, h', w'].
         weight: f32[out, in, kh, kw].
         stride: (y, x).
-        padding: (y, x), zeros.
-        bias: f32[out], one per channel, added once per pass.
-        delay_us: axonal delay in µs, a multiple of the network's timestep.
+        padding: (y, x); the border is filled with zeros.
+        bias: f32[out], one value per channel, added once per forward pass.
+        delay_us: axonal delay in µs, a multiple of the network's timestep; 0 delivers within
+            the pass.
     """
 
     kind: ClassVar[str] = "conv2d"
@@ -66,24 +74,26 @@ class Conv2d:
     delay_us: int = 0
 
     def __eq__(self, other: object) -> bool:
-        """Same values in every field; arrays by shape and content."""
+        """Return whether all fields are equal; arrays are compared by shape and content."""
         return same_fields(self, other) if type(other) is type(self) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # holds arrays
+    __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sparse:
-    """Listed synapses only, compressed by source (CSR).
+    """A list of synapses in compressed sparse row (CSR) format, one row per source neuron.
 
     Attributes:
-        source: name of a population, or ``"input"``.
-        target: name of a population.
-        indptr: i64[source + 1]; source i reaches ``indices[indptr[i]:indptr[i + 1]]``.
-        indices: i64[synapses], strictly ascending within a source.
-        weight: f32[synapses]; a stored zero is a synapse.
-        bias: f32[target], added once per pass.
-        delay_us: axonal delay in µs, a multiple of the network's timestep.
+        source: name of the source population, or ``"input"``.
+        target: name of the target population.
+        indptr: i64[source + 1]; the targets of source neuron i are
+            ``indices[indptr[i]:indptr[i + 1]]``.
+        indices: i64[synapses], target neurons, strictly ascending within a row.
+        weight: f32[synapses]; a stored 0 counts as a synapse.
+        bias: f32[target], added once per forward pass.
+        delay_us: axonal delay in µs, a multiple of the network's timestep; 0 delivers within
+            the pass.
     """
 
     kind: ClassVar[str] = "sparse"
@@ -96,17 +106,17 @@ class Sparse:
     delay_us: int = 0
 
     def __eq__(self, other: object) -> bool:
-        """Same values in every field; arrays by shape and content."""
+        """Return whether all fields are equal; arrays are compared by shape and content."""
         return same_fields(self, other) if type(other) is type(self) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # holds arrays
+    __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
 
 Connection: TypeAlias = Dense | Conv2d | Sparse
 
 
 def same_fields(one: object, other: object) -> bool:
-    """Whether two instances of one dataclass hold the same values, arrays by content."""
+    """Return whether two instances of the same dataclass are equal, arrays by content."""
     for f in fields(one):  # type: ignore[arg-type]
         a, b = getattr(one, f.name), getattr(other, f.name)
         if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
@@ -118,132 +128,138 @@ def same_fields(one: object, other: object) -> bool:
 
 
 def check_connection(
-    where: str, connection: Connection, shapes: dict[str, tuple[int, ...]], timestep_us: int
+    path: str, connection: Connection, shapes: dict[str, tuple[int, ...]], timestep_us: int
 ) -> Connection:
-    """Return ``connection`` with frozen arrays of the right types.
+    """Check a connection and return it with read-only arrays of the right types.
 
     Args:
-        where: path of the connection, for errors.
-        connection: what to check.
-        shapes: shape of every population and of the input.
-        timestep_us: Δt that delays must be a multiple of, unless it is 0.
+        path: path of the connection, for errors.
+        connection: the connection to check.
+        shapes: shape of every population and of the input, by name.
+        timestep_us: timestep Δt in µs. Delays must be a multiple of it, unless it is 0.
 
     Raises:
-        ModelError: it does not fit its populations.
+        ModelError: the connection is invalid or does not fit its populations.
     """
     c = connection
     if not isinstance(c, Dense | Conv2d | Sparse):
-        raise ModelError(f"{where}: {type(c).__name__}, expected Dense, Conv2d or Sparse")
-    _check_ends_and_delay(where, c, shapes, timestep_us)
+        raise ModelError(must_be(path, "a Dense, Conv2d or Sparse", type(c).__name__))
+    _check_ends(path, c, shapes)
+    _check_delay(path, c.delay_us, timestep_us)
     source, target = shapes[c.source], shapes[c.target]
     channels = math.prod(target)
     match c:
         case Dense():
-            c = _checked_dense(where, c, source, target)
+            c = _checked_dense(path, c, source, target)
         case Conv2d():
-            c = _checked_conv2d(where, c, source, target)
+            c = _checked_conv2d(path, c, source, target)
             channels = target[0]
         case Sparse():
-            c = _checked_sparse(where, c, math.prod(source), math.prod(target))
+            c = _checked_sparse(path, c, math.prod(source), math.prod(target))
     if c.bias is None:
         return c
-    return replace(c, bias=_values(f"{where}.bias", c.bias, (channels,), ""))
+    return replace(c, bias=_checked_floats(f"{path}.bias", c.bias, (channels,), ""))
 
 
-def _check_ends_and_delay(
-    where: str, c: Connection, shapes: dict[str, tuple[int, ...]], timestep_us: int
-) -> None:
+def _check_ends(path: str, c: Connection, shapes: dict[str, tuple[int, ...]]) -> None:
     for end, name in (("source", c.source), ("target", c.target)):
         if name not in shapes or (end == "target" and name == INPUT):
             known = [n for n in shapes if end == "source" or n != INPUT]
-            raise ModelError(
-                f"{where}.{end}: {name!r:.80} is unknown, expected one of {known!s:.200}"
-            )
-    delay = c.delay_us
-    if type(delay) is not int or not 0 <= delay <= limits.MAX_TIME_US:
-        raise ModelError(f"{where}.delay_us: {delay!r:.80}, expected µs from 0")
-    if timestep_us and delay % timestep_us:
-        raise ModelError(
-            f"{where}.delay_us: {delay}, expected a multiple of timestep_us = {timestep_us}"
-        )
+            raise ModelError(must_be(f"{path}.{end}", f"one of {known!s:.200}", shown(name)))
 
 
-def _checked_dense(where: str, c: Dense, source: tuple[int, ...], target: tuple[int, ...]) -> Dense:
+def _check_delay(path: str, delay_us: int, timestep_us: int) -> None:
+    if type(delay_us) is not int or not 0 <= delay_us <= limits.MAX_TIME_US:
+        requirement = "an integer of at least 0 (a time in µs)"
+        raise ModelError(must_be(f"{path}.delay_us", requirement, shown(delay_us)))
+    if timestep_us and delay_us % timestep_us:
+        requirement = f"a multiple of `timestep_us` ({timestep_us})"
+        raise ModelError(must_be(f"{path}.delay_us", requirement, str(delay_us)))
+
+
+def _checked_dense(path: str, c: Dense, source: tuple[int, ...], target: tuple[int, ...]) -> Dense:
     expected = (math.prod(target), math.prod(source))
     hint = (
         f" (target {c.target!r} has {expected[0]} neurons, source {c.source!r} has {expected[1]})"
     )
-    return replace(c, weight=_values(f"{where}.weight", c.weight, expected, hint))
+    return replace(c, weight=_checked_floats(f"{path}.weight", c.weight, expected, hint))
 
 
 def _checked_conv2d(
-    where: str, c: Conv2d, source: tuple[int, ...], target: tuple[int, ...]
+    path: str, c: Conv2d, source: tuple[int, ...], target: tuple[int, ...]
 ) -> Conv2d:
     for end, name, shape in (("source", c.source, source), ("target", c.target, target)):
         if len(shape) != 3:
-            raise ModelError(f"{where}.{end}: {name!r} has shape {shape}, expected [c, h, w]")
+            requirement = "a population of shape [channels, height, width]"
+            raise ModelError(must_be(f"{path}.{end}", requirement, f"{name!r} of shape {shape}"))
     for key, pair, low in (("stride", c.stride, 1), ("padding", c.padding, 0)):
-        ok = isinstance(pair, tuple) and len(pair) == 2
-        if not ok or any(type(v) is not int or not low <= v < 2**20 for v in pair):
-            raise ModelError(f"{where}.{key}: {pair!r:.80}, expected two integers from {low}")
+        is_pair = isinstance(pair, tuple) and len(pair) == 2
+        if not is_pair or any(type(v) is not int or not low <= v < _MAX_EXTENT for v in pair):
+            requirement = f"two integers from {low} to {_MAX_EXTENT - 1}"
+            raise ModelError(must_be(f"{path}.{key}", requirement, shown(pair)))
     if np.ndim(c.weight) != 4:
-        raise ModelError(
-            f"{where}.weight: shape {np.shape(c.weight)}, expected 4 dimensions [out, in, kh, kw]"
-        )
+        requirement = "an array of 4 dimensions [out, in, kh, kw]"
+        raise ModelError(must_be(f"{path}.weight", requirement, f"shape {np.shape(c.weight)}"))
     kernel = np.shape(c.weight)[2:]
     expected = (target[0], source[0], *kernel)
-    weight = _values(f"{where}.weight", c.weight, expected, " (out, in, kh, kw)")
+    weight = _checked_floats(f"{path}.weight", c.weight, expected, " (out, in, kh, kw)")
     padded = [source[1 + a] + 2 * c.padding[a] for a in (0, 1)]
     if min(kernel) < 1 or any(kernel[a] > padded[a] for a in (0, 1)):
-        raise ModelError(f"{where}.weight: kernel {kernel}, expected at most {tuple(padded)}")
+        requirement = f"a kernel of at most {tuple(padded)}, the padded size of the source"
+        raise ModelError(must_be(f"{path}.weight", requirement, f"{kernel}"))
     extents = tuple((padded[a] - kernel[a]) // c.stride[a] + 1 for a in (0, 1))
     if extents != target[1:]:
-        raise ModelError(
-            f"{where}.target: {c.target!r} has shape {target}, "
-            f"expected {(target[0], *extents)} from kernel, stride and padding"
+        requirement = (
+            f"a population of shape {(target[0], *extents)}, "
+            "which follows from kernel, stride and padding"
         )
+        raise ModelError(must_be(f"{path}.target", requirement, f"{c.target!r} of shape {target}"))
     return replace(c, weight=weight)
 
 
-def _checked_sparse(where: str, c: Sparse, sources: int, targets: int) -> Sparse:
-    indptr = _indices(f"{where}.indptr", c.indptr, (sources + 1,))
-    indices = _indices(f"{where}.indices", c.indices, (np.size(c.indices),))
-    weight = _values(f"{where}.weight", c.weight, indices.shape, " (one per index)")
+def _checked_sparse(path: str, c: Sparse, sources: int, targets: int) -> Sparse:
+    indptr = _checked_ints(f"{path}.indptr", c.indptr, (sources + 1,))
+    indices = _checked_ints(f"{path}.indices", c.indices, (np.size(c.indices),))
+    weight = _checked_floats(f"{path}.weight", c.weight, indices.shape, " (one per index)")
     if indptr[0] != 0 or indptr[-1] != indices.size or np.any(indptr[1:] < indptr[:-1]):
-        raise ModelError(f"{where}.indptr: expected to ascend from 0 to {indices.size}")
+        raise ModelError(f"`{path}.indptr` must ascend from 0 to {indices.size}")
     if indices.size and (indices.min() < 0 or indices.max() >= targets):
-        raise ModelError(f"{where}.indices: out of range, expected 0 to {targets - 1}")
-    within = np.ones(max(indices.size - 1, 0), bool)
-    inner = indptr[(indptr > 0) & (indptr < indices.size)]
-    within[inner - 1] = False
-    if np.any((indices[1:] <= indices[:-1]) & within):
-        raise ModelError(f"{where}.indices: expected strictly ascending within a source")
+        raise ModelError(f"`{path}.indices` must be integers from 0 to {targets - 1}")
+    # Two neighbouring indices may descend only where a new row starts.
+    same_row = np.ones(max(indices.size - 1, 0), bool)
+    row_starts = indptr[(indptr > 0) & (indptr < indices.size)]
+    same_row[row_starts - 1] = False
+    if np.any((indices[1:] <= indices[:-1]) & same_row):
+        raise ModelError(f"`{path}.indices` must be strictly ascending within each source neuron")
     return replace(c, indptr=indptr, indices=indices, weight=weight)
 
 
-def _values(
-    where: str, values: NDArray[np.float32], shape: tuple[int, ...], hint: str
+def _checked_floats(
+    path: str, values: NDArray[np.float32], shape: tuple[int, ...], hint: str
 ) -> NDArray[np.float32]:
-    found = np.asarray(values)
-    if found.dtype.kind not in "fiu":
-        raise ModelError(f"{where}: {found.dtype} values, expected float32")
-    if found.shape != shape:
-        raise ModelError(f"{where}: shape {found.shape}, expected {shape}{hint}")
-    with np.errstate(all="ignore"):  # what does not fit becomes inf, and is refused below
-        array = np.array(found, np.float32, order="C")
+    given = np.asarray(values)
+    if given.dtype.kind not in "fiu":
+        raise ModelError(must_be(path, "an array of float32", f"an array of {given.dtype}"))
+    if given.shape != shape:
+        raise ModelError(must_be(path, f"of shape {shape}{hint}", f"shape {given.shape}"))
+    with np.errstate(
+        all="ignore"
+    ):  # a value that overflows becomes inf, which the next check finds
+        array = np.array(given, np.float32, order="C")
     if not np.isfinite(array).all():
         at = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise ModelError(f"{where}{at}: {array[tuple(at)]}, expected a finite value")
+        raise ModelError(must_be(f"{path}{at}", "finite", str(array[tuple(at)])))
     array.flags.writeable = False
     return array
 
 
-def _indices(where: str, values: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+def _checked_ints(
+    path: str, values: NDArray[np.int64], shape: tuple[int, ...]
+) -> NDArray[np.int64]:
     array = np.asarray(values)
     if array.shape != shape or array.dtype.kind not in "iu":
-        raise ModelError(
-            f"{where}: {array.dtype} of shape {array.shape}, expected int64 of shape {shape}"
-        )
+        got = f"{array.dtype} of shape {array.shape}"
+        raise ModelError(must_be(path, f"an int64 array of shape {shape}", got))
     array = np.array(array, np.int64, order="C")
     array.flags.writeable = False
     return array

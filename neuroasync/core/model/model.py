@@ -1,6 +1,7 @@
-"""The network as plain data: populations, neuron parameters, connections, ranks.
+"""The network as plain data: populations, neuron parameters, connections and ranks.
 
-A :class:`Model` is immutable and checked when it is made; whatever holds one may rely on it.
+A :class:`Model` is immutable and is checked when it is created, so code that receives one can rely
+on it.
 """
 
 import math
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync import limits
+from neuroasync.core.model.checks import check_int, check_shape, check_text, must_be, shown
 from neuroasync.core.model.connections import INPUT, Connection, check_connection, same_fields
 from neuroasync.errors import ModelError
 
 __all__ = ["LIF", "Model", "Population"]
 
 RESETS: Final = ("zero", "subtract")
+"""What a reset can do to the membrane potential."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,13 +28,15 @@ class LIF:
     """Parameters of leaky integrate-and-fire neurons.
 
     Attributes:
-        tau_mem_us: membrane time constant in µs, one number or f32 of the population's shape;
-            ``inf`` is no leak.
-        v_threshold: a neuron fires when its membrane potential is strictly above it.
-        reset: to ``"zero"``, or ``"subtract"`` the threshold.
-        refractory: a neuron fires at most once in a pass.
-        sync_threshold: a neuron may fire only once it has received this many spikes in the
-            pass; 0 is off.
+        tau_mem_us: membrane time constant in µs: one number, or f32 of the population's shape.
+            ``inf`` means no leak.
+        v_threshold: threshold of the membrane potential: one number, or f32 of the population's
+            shape. A neuron fires when its potential is strictly above the threshold.
+        reset: ``"zero"`` sets the membrane potential to 0 after a spike, ``"subtract"`` subtracts
+            the threshold from it.
+        refractory: whether a neuron fires at most once per forward pass.
+        sync_threshold: number of spikes that a neuron must have received in the forward pass
+            before it may fire; 0 turns this rule off.
     """
 
     tau_mem_us: float | NDArray[np.float32] = math.inf
@@ -41,20 +46,21 @@ class LIF:
     sync_threshold: int = 0
 
     def __eq__(self, other: object) -> bool:
-        """Same values in every field; arrays by shape and content."""
+        """Return whether all fields are equal; arrays are compared by shape and content."""
         return same_fields(self, other) if type(other) is type(self) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # holds arrays
+    __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Neurons that share a model, a shape and connections.
+    """A group of neurons that share a neuron model and connections.
 
     Attributes:
-        name: unique in the network, not ``"input"``.
-        shape: of the neurons, C order; ``(c, h, w)`` for convolutions.
-        neuron: parameters of its neurons.
+        name: name of the population; unique in the network and not ``"input"``.
+        shape: arrangement of the neurons, which are numbered in C order; ``(channels, height,
+            width)`` for convolutions.
+        neuron: parameters of the neurons.
     """
 
     name: str
@@ -63,23 +69,25 @@ class Population:
 
     @property
     def size(self) -> int:
-        """Number of neurons."""
+        """The number of neurons."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network: what it reads, its populations, how they are connected, who decides.
+    """A network: its input, populations, connections and output.
 
     Attributes:
-        timestep_us: bin Δt of the input in µs; 0 is one pass per distinct timestamp.
-        input_shape: events address the flattened index, C order.
-        populations: in declared order, which is the order of neuron indices and of ties.
-        connections: in declared order, which is the order of sums.
+        timestep_us: bin Δt in which input events are gathered, in µs; 0 runs one forward pass per
+            distinct timestamp.
+        input_shape: shape of the input. Events address its elements by the flattened index, in C
+            order.
+        populations: the populations in declared order, which numbers the neurons and breaks ties.
+        connections: the connections in declared order, in which their currents are summed.
         output: name of the population whose spikes are votes.
 
     Raises:
-        ModelError: the description is inconsistent; says where and what was expected.
+        ModelError: the description is inconsistent. The message starts with the path of the field.
     """
 
     timestep_us: int
@@ -89,28 +97,18 @@ class Model:
     output: str
 
     def __post_init__(self) -> None:
-        """Check everything once, and freeze arrays to C-contiguous read-only ones."""
+        """Check all fields, and replace arrays by read-only, C-contiguous copies."""
         check_int("timestep_us", self.timestep_us, 0, limits.MAX_TIME_US)
         check_shape("input.shape", self.input_shape, limits.MAX_INPUTS)
-        _count("populations", len(self.populations), limits.MAX_POPULATIONS)
-        _count("connections", len(self.connections), limits.MAX_CONNECTIONS)
-        checked = tuple(_checked_population(k, p) for k, p in enumerate(self.populations))
-        names = [p.name for p in checked]
-        seen: set[str] = set()
-        for k, name in enumerate(names):
-            if name in seen:
-                raise ModelError(
-                    f"populations[{k}].name: {name!r} is used twice; expected a new name"
-                )
-            seen.add(name)
-        if (total := sum(p.size for p in checked)) > limits.MAX_NEURONS:
-            raise ModelError(f"populations: {total} neurons, the limit is {limits.MAX_NEURONS}")
+        _check_count("populations", len(self.populations), limits.MAX_POPULATIONS)
+        _check_count("connections", len(self.connections), limits.MAX_CONNECTIONS)
+        populations = tuple(_checked_population(k, p) for k, p in enumerate(self.populations))
+        _check_names_and_size(populations)
+        names = [p.name for p in populations]
         if self.output not in names:
-            raise ModelError(
-                f"output: {self.output!r:.80} is no population; expected one of {names!s:.200}"
-            )
-        object.__setattr__(self, "populations", checked)
-        shapes = {INPUT: tuple(self.input_shape)} | {p.name: p.shape for p in checked}
+            raise ModelError(must_be("output", f"one of {names!s:.200}", shown(self.output)))
+        object.__setattr__(self, "populations", populations)
+        shapes = {INPUT: tuple(self.input_shape)} | {p.name: p.shape for p in populations}
         connections = tuple(
             check_connection(f"connections[{k}]", c, shapes, self.timestep_us)
             for k, c in enumerate(self.connections)
@@ -119,17 +117,17 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Number of neurons N of the network."""
+        """The number of neurons of the network, N."""
         return sum(p.size for p in self.populations)
 
     @property
     def input_size(self) -> int:
-        """Number of input indices."""
+        """The number of input indices."""
         return math.prod(self.input_shape)
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """Network-wide index of each population's first neuron, and N at the end."""
+        """The network-wide index of each population's first neuron, followed by N."""
         starts = [0]
         for population in self.populations:
             starts.append(starts[-1] + population.size)
@@ -137,115 +135,117 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """Number of trained values: weights and biases."""
+        """The number of trained values: weights and biases."""
         return sum(c.weight.size + (0 if c.bias is None else c.bias.size) for c in self.connections)
 
     def index(self, name: str) -> int:
-        """Position of the population ``name``.
+        """Return the position of the population ``name``.
 
         Raises:
-            ModelError: there is none of that name.
+            ModelError: no population has this name.
         """
         for k, population in enumerate(self.populations):
             if population.name == name:
                 return k
         names = [p.name for p in self.populations]
-        raise ModelError(f"no population {name!r:.80}; expected one of {names!s:.200}")
+        raise ModelError(must_be("population", f"one of {names!s:.200}", shown(name)))
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """Rank of each population: its longest path from the input.
+        """The rank of each population: the length of its longest path from the input.
 
-        Connections with a delay do not count, nor do back edges (to a population declared
-        earlier, or to itself). What only those reach has rank 0.
+        Paths skip connections with a delay and back edges, which lead to a population declared
+        earlier or to the same population. A population that is reached only by those has rank 0.
         """
         order = {INPUT: -1} | {p.name: k for k, p in enumerate(self.populations)}
-        simulator: dict[str, list[str]] = {p.name: [] for p in self.populations}
+        sources: dict[str, list[str]] = {p.name: [] for p in self.populations}
         for c in self.connections:
             if c.delay_us == 0 and order[c.source] < order[c.target]:
-                simulator[c.target].append(c.source)
-        rank = {INPUT: -1}
-        for population in self.populations:  # every forward source comes before its target
-            sources = simulator[population.name]
-            rank[population.name] = max((rank[s] + 1 for s in sources), default=0)
-        return tuple(rank[p.name] for p in self.populations)
+                sources[c.target].append(c.source)
+        ranks = {INPUT: -1}
+        # Back edges are left out, so the ranks of all sources are known before their target's.
+        for name in sources:
+            ranks[name] = max((ranks[source] + 1 for source in sources[name]), default=0)
+        return tuple(ranks[p.name] for p in self.populations)
 
 
-def check_int(where: str, value: object, low: int, high: int) -> None:
-    """Raise ModelError unless ``value`` is an int (no bool) in ``low..high``."""
-    if type(value) is not int or not low <= value <= high:
-        raise ModelError(f"{where}: {value!r:.80}, expected an integer from {low} to {high}")
+def _check_count(path: str, count: int, limit: int) -> None:
+    if not 1 <= count <= limit:
+        raise ModelError(must_be(path, f"a list of 1 to {limit} entries", f"{count} entries"))
 
 
-def check_shape(where: str, shape: object, max_size: int) -> None:
-    """Raise ModelError unless ``shape`` is a tuple of positive ints, ``max_size`` cells at most."""
-    if not isinstance(shape, tuple) or not 1 <= len(shape) <= limits.MAX_DIMENSIONS:
-        raise ModelError(
-            f"{where}: {shape!r:.80}, expected 1 to {limits.MAX_DIMENSIONS} dimensions"
-        )
-    for k, extent in enumerate(shape):
-        check_int(f"{where}[{k}]", extent, 1, max_size)
-    if math.prod(shape) > max_size:
-        raise ModelError(f"{where}: {shape} has {math.prod(shape)} cells, the limit is {max_size}")
-
-
-def check_text(where: str, text: object, max_chars: int, min_chars: int = 1) -> None:
-    """Raise ModelError unless ``text`` is a str of that length that UTF-8 can encode."""
-    if not isinstance(text, str) or not min_chars <= len(text) <= max_chars:
-        raise ModelError(
-            f"{where}: {text!r:.80}, expected text of {min_chars} to {max_chars} characters"
-        )
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise ModelError(f"{where}: {text!r:.80}, expected text that UTF-8 can encode")
-
-
-def _count(where: str, found: int, limit: int) -> None:
-    if not 1 <= found <= limit:
-        raise ModelError(f"{where}: {found} of them, expected 1 to {limit}")
+def _check_names_and_size(populations: tuple[Population, ...]) -> None:
+    seen: set[str] = set()
+    for k, population in enumerate(populations):
+        if population.name in seen:
+            requirement = "different from all names before it"
+            raise ModelError(must_be(f"populations[{k}].name", requirement, shown(population.name)))
+        seen.add(population.name)
+    if (total := sum(p.size for p in populations)) > limits.MAX_NEURONS:
+        requirement = f"at most {limits.MAX_NEURONS} neurons altogether"
+        raise ModelError(must_be("populations", requirement, f"{total} neurons"))
 
 
 def _checked_population(k: int, population: Population) -> Population:
-    where = f"populations[{k}]"
+    path = f"populations[{k}]"
     name = population.name
     if name == INPUT:
-        raise ModelError(f"{where}.name: {INPUT!r} is the network's input; expected another name")
-    check_text(f"{where}.name", name, limits.MAX_NAME_CHARS)
-    check_shape(f"{where}.shape", population.shape, limits.MAX_NEURONS)
-    neuron, at = population.neuron, f"{where}.neuron"
+        requirement = "another name than that of the network's input"
+        raise ModelError(must_be(f"{path}.name", requirement, shown(name)))
+    check_text(f"{path}.name", name, limits.MAX_NAME_CHARS)
+    check_shape(f"{path}.shape", population.shape, limits.MAX_NEURONS)
+    neuron = _checked_neuron(f"{path}.neuron", population.neuron, population.shape)
+    return Population(name, population.shape, neuron)
+
+
+def _checked_neuron(path: str, neuron: LIF, shape: tuple[int, ...]) -> LIF:
     if neuron.reset not in RESETS:
-        raise ModelError(f"{at}.reset: {neuron.reset!r:.80}, expected one of {list(RESETS)}")
+        raise ModelError(must_be(f"{path}.reset", f"one of {list(RESETS)}", shown(neuron.reset)))
     if type(neuron.refractory) is not bool:
-        raise ModelError(f"{at}.refractory: {neuron.refractory!r:.80}, expected true or false")
-    check_int(f"{at}.sync_threshold", neuron.sync_threshold, 0, 2**31)
-    tau = _positive(f"{at}.tau_mem_us", neuron.tau_mem_us, population.shape, lambda x: x > 0)
-    threshold = _positive(
-        f"{at}.v_threshold",
-        neuron.v_threshold,
-        population.shape,
-        lambda x: (x >= np.finfo(np.float32).tiny) & (x <= np.finfo(np.float32).max),
+        raise ModelError(must_be(f"{path}.refractory", "true or false", shown(neuron.refractory)))
+    check_int(f"{path}.sync_threshold", neuron.sync_threshold, 0, 2**31)
+    # Thresholds become float32, and subnormal numbers are excluded because they lose precision.
+    least, greatest = np.finfo(np.float32).tiny, np.finfo(np.float32).max
+    return LIF(
+        _checked_positive(
+            f"{path}.tau_mem_us",
+            neuron.tau_mem_us,
+            shape,
+            lambda x: x > 0,
+            "above 0 (inf means no leak)",
+        ),
+        _checked_positive(
+            f"{path}.v_threshold",
+            neuron.v_threshold,
+            shape,
+            lambda x: (x >= least) & (x <= greatest),
+            "above 0 and finite in float32",
+        ),
+        neuron.reset,
+        neuron.refractory,
+        neuron.sync_threshold,
     )
-    lif = LIF(tau, threshold, neuron.reset, neuron.refractory, neuron.sync_threshold)
-    return Population(name, population.shape, lif)
 
 
-def _positive(
-    where: str,
+def _checked_positive(
+    path: str,
     value: ArrayLike,
     shape: tuple[int, ...],
-    valid: Callable[[NDArray[np.float64]], NDArray[np.bool_]],
+    is_valid: Callable[[NDArray[np.float64]], NDArray[np.bool_]],
+    requirement: str,
 ) -> float | NDArray[np.float32]:
-    number = isinstance(value, int | float | np.ndarray | np.generic)
-    if not number or np.asarray(value).dtype.kind not in "fiu":
-        raise ModelError(f"{where}: {value!r:.80}, expected a number or an array of {shape}")
-    scalar = not isinstance(value, np.ndarray)
-    with np.errstate(all="ignore"):  # what does not fit becomes inf or NaN, and is refused below
-        array = np.array(value, np.float64 if scalar else np.float32, order="C")
-        if not scalar and array.shape != shape:
-            raise ModelError(f"{where}: shape {array.shape}, expected {shape}")
-        if not np.all(valid(array.astype(np.float64))):
-            found = " ".join(repr(value).split())  # an array's takes several lines
-            raise ModelError(f"{where}: {found:.80}, expected above 0 (and not NaN)")
-    if scalar:
+    is_number = isinstance(value, int | float | np.ndarray | np.generic)
+    if not is_number or np.asarray(value).dtype.kind not in "fiu":
+        kinds = f"a number or an array of shape {shape}"
+        raise ModelError(must_be(path, kinds, shown(value)))
+    is_scalar = not isinstance(value, np.ndarray)
+    with np.errstate(all="ignore"):  # values out of range become inf or NaN, which the check finds
+        array = np.array(value, np.float64 if is_scalar else np.float32, order="C")
+        if not is_scalar and array.shape != shape:
+            raise ModelError(must_be(path, f"of shape {shape}", f"shape {array.shape}"))
+        if not np.all(is_valid(array.astype(np.float64))):
+            raise ModelError(must_be(path, requirement, shown(value)))
+    if is_scalar:
         return float(array)
     array.flags.writeable = False
     return array.astype(np.float32, copy=False)

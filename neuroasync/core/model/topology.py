@@ -1,30 +1,37 @@
-"""Networks from a short text: populations in a row, and arrows for skips and recurrence.
+"""The topology language: a network as a short text.
 
 ::
 
     timestep_us=1000 decay=0.9 v_threshold=1.0
     input  2x34x34
     conv1  c8k5s2p1                       # convolution: 8 channels, kernel 5, stride 2, padding 1
-    conv2  c16k3s2                        # stride 1 and padding 0 where they are left out
+    conv2  c16k3s2                        # the stride defaults to 1, the padding to 0
     hidden d64  v_threshold=0.5           # dense: 64 neurons
     output d10                            # the last population is the output
-    conv1 -> output                       # a skip, dense
-    hidden -> hidden  delay_us=1000       # recurrent: to the next timestep
-    hidden -> conv2                       # recurrent: within the forward pass
+    conv1 -> output                       # a dense skip connection
+    hidden -> hidden  delay_us=1000       # recurrent: arrives in the next timestep
+    hidden -> conv2                       # recurrent: arrives within the forward pass
 
-An item stands on a line of its own, or is set apart by ``;``. What follows a ``#`` is ignored.
+Each item has a line of its own, or is separated from the next by ``;``. A ``#`` starts a comment
+that ends with the line. Items appear in this order:
 
-- Settings come first: ``timestep_us``, and neuron parameters for all populations. Those are
-  ``tau_mem_us`` or ``decay`` (the factor of the membrane potential in a timestep, 0 to 1; 0 is
-  no memory), ``v_threshold``, ``reset`` (``zero`` or ``subtract``), ``refractory`` (``true`` or
-  ``false``) and ``sync_threshold``, as :class:`~neuroasync.core.model.model.LIF` has them.
-- Then the input: its size, or its shape, as ``channels x height x width`` for convolutions.
-- Then populations, each connected to the one before it, with settings of its own after it.
-- Then arrows, between any two of them and from the input; ``delay_us`` is a multiple of the
-  timestep. An arrow is dense, or with a kernel (``conv1 -> conv3 k3s2p1``) a convolution.
+1. Settings: ``timestep_us``, and parameters for the neurons of all populations. These are
+   ``tau_mem_us`` or ``decay`` (the factor by which the membrane potential decays in a timestep,
+   from 0 to 1; 0 keeps nothing), ``v_threshold``, ``reset`` (``zero`` or ``subtract``),
+   ``refractory`` (``true`` or ``false``) and ``sync_threshold``. Their meaning is that of the
+   fields of :class:`~neuroasync.core.model.model.LIF`.
+2. The input: ``input``, then a size, or a shape such as ``channels x height x width`` (without
+   spaces), which convolutions require.
+3. Populations: a name, then ``d`` and a number of neurons, or ``c`` and a number of channels with
+   a kernel. Each population is connected to the one before it, the first to the input. Neuron
+   parameters after it apply to this population only.
+4. Arrows: further connections, between any two populations or from the input. ``delay_us`` must
+   be a multiple of the timestep. An arrow is dense; followed by a kernel, as in
+   ``conv1 -> conv3 k3s2p1``, it is a convolution.
 
-Kernel, stride and padding may differ by axis, ``k5x1`` is (y, x). Strides take the place of
-pooling, which the runtime does not have.
+A kernel is ``k`` and its size, then optionally ``s`` and a stride, then optionally ``p`` and a
+padding. All three may differ by axis: ``k5x1`` is 5 high (y) and 1 wide (x). There is no pooling;
+use strides instead.
 """
 
 import math
@@ -36,23 +43,42 @@ from typing import Any, Final
 import numpy as np
 
 from neuroasync import limits
+from neuroasync.core.model.checks import check_shape
 from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
-from neuroasync.core.model.model import LIF, Model, Population, check_shape
-from neuroasync.core.model.topology_lexer import KINDS, WINDOW, Item, Window, items_of, window_of
+from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.topology_lexer import (
+    KERNEL_PATTERN,
+    KINDS,
+    Item,
+    Kernel,
+    parse_kernel,
+    split_items,
+)
 from neuroasync.errors import ModelError
 
 __all__ = ["parse_topology", "same_topology"]
 
-_NEURON: Final = ("decay", "tau_mem_us", "v_threshold", "reset", "refractory", "sync_threshold")
-_LEAK: Final = frozenset({"decay", "tau_mem_us"})
+_NEURON_KEYS: Final = (
+    "decay", "tau_mem_us", "v_threshold", "reset", "refractory", "sync_threshold",
+)  # fmt: skip
+_LEAK_KEYS: Final = frozenset({"decay", "tau_mem_us"})
 _FORMS: Final = "d64 (64 neurons) or c8k5s2p1 (8 channels, kernel 5, stride 2, padding 1)"
-_NO_MEMORY: Final = 200
-"""Time constants in a timestep without memory: exp(-200) is 0 in float32."""
+_TIME_CONSTANTS_TO_ZERO: Final = 200
+"""Time constants per timestep that stand for ``decay=0``: exp(-200) is 0 in float32."""
 
 
 @dataclass(slots=True)
 class _Draft:
-    """What has been read so far; ``shapes`` has the input first, then populations in order."""
+    """The network as far as it has been read.
+
+    Attributes:
+        timestep_us: timestep, µs.
+        defaults: neuron parameters for all populations, as text.
+        shapes: shape of the input, then of each population, by name.
+        populations: the populations in declared order.
+        connections: the connections in declared order.
+        weights: number of weights of all connections.
+    """
 
     timestep_us: int
     defaults: Mapping[str, str]
@@ -63,29 +89,29 @@ class _Draft:
 
 
 def parse_topology(text: str) -> Model:
-    """The network that ``text`` describes, with weights 0.
+    """Return the network that ``text`` describes. All its weights are 0.
 
     Args:
-        text: in the language of this module.
+        text: a network in the topology language, which this module's docstring defines.
 
     Raises:
-        ModelError: an item cannot be read, or does not fit the others; says which, and what
-            would be right.
+        ModelError: an item cannot be read, or does not fit the others. The message names the item
+            and says what is allowed.
     """
-    items = items_of(text)
-    draft = _settings([item for item in items if item.kind == "settings"])
-    read: dict[str, Callable[[Item, _Draft], None]] = {
-        "input": _input, "population": _population, "arrow": _arrow,
+    items = split_items(text)
+    draft = _read_settings([item for item in items if item.kind == "settings"])
+    readers: dict[str, Callable[[Item, _Draft], None]] = {
+        "input": _read_input, "population": _read_population, "arrow": _read_arrow,
     }  # fmt: skip
     latest = 0
     for item in items:
-        if (place := KINDS.index(item.kind)) < latest:
-            item.fail("stands too late; expected settings, the input, populations, then arrows")
-        latest = place
-        if item.kind in read:
-            read[item.kind](item, draft)
+        if (position := KINDS.index(item.kind)) < latest:
+            item.fail("out of order; write settings first, then the input, populations and arrows")
+        latest = position
+        if item.kind in readers:
+            readers[item.kind](item, draft)
     if not draft.populations:
-        raise ModelError("topology: no populations; expected some, as in 'output d10'")
+        raise ModelError("the topology has no populations; add at least one, such as 'output d10'")
     return Model(
         draft.timestep_us,
         draft.shapes[INPUT],
@@ -96,150 +122,168 @@ def parse_topology(text: str) -> Model:
 
 
 def same_topology(one: Model, other: Model) -> bool:
-    """Whether two networks differ in nothing but the values of weights and biases."""
+    """Return whether two networks are equal except for the values of weights and biases."""
     return _without_values(one) == _without_values(other)
 
 
 def _without_values(model: Model) -> Model:
-    def bare(c: Connection) -> Connection:
+    def with_zeros(c: Connection) -> Connection:
         bias = None if c.bias is None else np.zeros_like(c.bias)
         return replace(c, weight=np.zeros_like(c.weight), bias=bias)
 
-    return replace(model, connections=tuple(bare(c) for c in model.connections))
+    return replace(model, connections=tuple(with_zeros(c) for c in model.connections))
 
 
-def _settings(items: list[Item]) -> _Draft:
-    found: dict[str, str] = {}
+def _read_settings(items: list[Item]) -> _Draft:
+    settings: dict[str, str] = {}
     timestep_us = None
     for item in items:
-        item.check_keys(("timestep_us", *_NEURON))
+        item.check_keys(("timestep_us", *_NEURON_KEYS))
         for key in item.settings:
-            if key in found:
-                item.fail(f"{key} is set twice")
-        found |= item.settings
+            if key in settings:
+                item.fail(f"`{key}` is set twice")
+        settings |= item.settings
         if "timestep_us" in item.settings:
             timestep_us = item.integer("timestep_us", item.settings["timestep_us"])
     if timestep_us is None:
         raise ModelError(
-            "topology: timestep_us is missing; expected settings first, as in 'timestep_us=1000'"
+            "the topology does not set `timestep_us`; start with settings such as "
+            "'timestep_us=1000'"
         )
     draft = _Draft(timestep_us, {})
     for item in items:
+        # The values are used later, but an error must name the item that sets them.
         _neuron(item, draft)
         draft.defaults = {**draft.defaults, **item.settings}
-    if found.keys() >= _LEAK:
-        items[-1].fail("decay and tau_mem_us are both set; expected one of them")
+    if settings.keys() >= _LEAK_KEYS:
+        items[-1].fail("`decay` and `tau_mem_us` are both set; set only one of them")
     return draft
 
 
-def _input(item: Item, draft: _Draft) -> None:
+def _read_input(item: Item, draft: _Draft) -> None:
     item.check_keys(())
     if draft.shapes:
-        item.fail("a second input; expected one")
+        item.fail("this is a second input; a network has exactly one")
     if len(item.words) != 2 or not re.fullmatch(r"\d{1,9}(x\d{1,9})*", item.words[1]):
-        item.fail("expected a size or a shape, as in 'input 64' or 'input 2x34x34'")
+        item.fail("write a size or a shape after it, as in 'input 64' or 'input 2x34x34'")
     shape = tuple(int(extent) for extent in item.words[1].split("x"))
-    check_shape(item.where, shape, limits.MAX_INPUTS)
+    _check_shape(item, shape, limits.MAX_INPUTS)
     draft.shapes[INPUT] = shape
 
 
-def _population(item: Item, draft: _Draft) -> None:
+def _read_population(item: Item, draft: _Draft) -> None:
     if not draft.shapes:
-        item.fail("expected the input first, as in 'input 2x34x34'")
-    item.check_keys(_NEURON)
+        item.fail("the input must come first, as in 'input 2x34x34'")
+    item.check_keys(_NEURON_KEYS)
     if len(item.words) != 2:
-        item.fail(f"expected a name, then {_FORMS}")
+        item.fail(f"a population must be a name, then {_FORMS}")
     name, form = item.words
     if name in draft.shapes:
-        item.fail(f"{name!r} is used twice; expected a new name")
+        item.fail(f"the name {name!r} is used twice; choose another")
     source = list(draft.shapes)[-1]
-    window = None
+    kernel = None
     if dense := re.fullmatch(r"d(\d{1,9})", form):
         shape: tuple[int, ...] = (int(dense[1]),)
-    elif conv := re.fullmatch(rf"c(\d{{1,9}}){WINDOW}", form):
-        window = window_of(conv.groups()[1:])
-        shape = (int(conv[1]), *_extents(item, source, draft.shapes[source], window))
+    elif conv := re.fullmatch(rf"c(\d{{1,9}}){KERNEL_PATTERN}", form):
+        kernel = parse_kernel(conv.groups()[1:])
+        shape = (int(conv[1]), *_output_extents(item, source, draft.shapes[source], kernel))
     else:
-        item.fail(f"{form!r:.80}, expected {_FORMS}")
-    check_shape(item.where, shape, limits.MAX_NEURONS)
+        item.fail(f"the form of a population must be {_FORMS}, got {form!r:.80}")
+    _check_shape(item, shape, limits.MAX_NEURONS)
     draft.shapes[name] = shape
     draft.populations.append(Population(name, shape, _neuron(item, draft)))
-    _connect(item, draft, source, name, window, 0)
+    _connect(item, draft, source, name, kernel, 0)
 
 
-def _arrow(item: Item, draft: _Draft) -> None:
+def _check_shape(item: Item, shape: tuple[int, ...], max_size: int) -> None:
+    try:
+        check_shape("shape", shape, max_size)
+    except ModelError as error:
+        item.fail(str(error))
+
+
+def _read_arrow(item: Item, draft: _Draft) -> None:
     item.check_keys(("delay_us",))
     words, names = item.words, list(draft.shapes)
     if not 3 <= len(words) <= 4 or words[1] != "->" or "->" in words[2:]:
-        item.fail("expected an arrow between two names, as in 'conv1 -> output'")
+        item.fail("an arrow must stand between two names, as in 'conv1 -> output'")
     source, _, target, *form = words
-    for name, known in ((source, names), (target, names[1:])):
+    for end, name, known in (("source", source, names), ("target", target, names[1:])):
         if name not in known:
-            item.fail(f"{name!r:.80} is unknown here, expected one of {known!s:.200}")
-    window = _arrow_window(item, draft, source, target, form[0]) if form else None
+            item.fail(f"the {end} of an arrow must be one of {known!s:.200}, got {name!r:.80}")
+    kernel = _arrow_kernel(item, draft, source, target, form[0]) if form else None
     delay_us = item.integer("delay_us", item.settings.get("delay_us", "0"))
     if draft.timestep_us and delay_us % draft.timestep_us:
-        item.fail(f"delay_us={delay_us}, expected a multiple of timestep_us={draft.timestep_us}")
-    _connect(item, draft, source, target, window, delay_us)
+        timestep = f"`timestep_us` ({draft.timestep_us})"
+        item.fail(f"`delay_us` must be a multiple of {timestep}, got {delay_us}")
+    _connect(item, draft, source, target, kernel, delay_us)
 
 
-def _arrow_window(item: Item, draft: _Draft, source: str, target: str, form: str) -> Window:
-    if not (found := re.fullmatch(WINDOW, form)):
-        item.fail(f"{form!r:.80}, expected nothing (dense) or a kernel, as in 'k3s2p1'")
-    window, expected = window_of(found.groups()), draft.shapes[target]
-    extents = _extents(item, source, draft.shapes[source], window)
+def _arrow_kernel(item: Item, draft: _Draft, source: str, target: str, form: str) -> Kernel:
+    if not (match := re.fullmatch(KERNEL_PATTERN, form)):
+        item.fail(f"after a target, write nothing (dense) or a kernel (k3s2p1), got {form!r:.80}")
+    kernel, expected = parse_kernel(match.groups()), draft.shapes[target]
+    extents = _output_extents(item, source, draft.shapes[source], kernel)
     if extents != expected[1:]:
         item.fail(
-            f"gives planes of {_by(extents)}, expected {target!r} ({_by(expected)}) to fit; choose "
-            "another kernel, stride or padding, or leave them out (dense)"
+            f"the convolution gives planes of {_by(extents)}, which do not fit {target!r} "
+            f"({_by(expected)}); choose another kernel, stride or padding, or write no kernel "
+            "(dense)"
         )
-    return window
+    return kernel
 
 
-def _extents(item: Item, source: str, shape: tuple[int, ...], window: Window) -> tuple[int, int]:
-    """Height and width that a convolution of ``source`` gives."""
+def _output_extents(
+    item: Item, source: str, shape: tuple[int, ...], kernel: Kernel
+) -> tuple[int, int]:
+    """Return the height and width that a convolution of ``source`` results in."""
     if len(shape) != 3:
         item.fail(
-            f"a convolution of {source!r}, which has shape {_by(shape)}; expected "
-            "channels x height x width, as in 'input 2x34x34'"
+            f"the source of a convolution must have shape channels x height x width, as in "
+            f"'input 2x34x34', but {source!r} has shape {_by(shape)}"
         )
-    if min(window.kernel) < 1 or min(window.stride) < 1:
-        item.fail("a kernel or stride of 0, expected 1 or more")
-    padded = (shape[1] + 2 * window.padding[0], shape[2] + 2 * window.padding[1])
-    if window.kernel[0] > padded[0] or window.kernel[1] > padded[1]:
+    if min(kernel.size) < 1 or min(kernel.stride) < 1:
+        item.fail("kernel size and stride must be at least 1")
+    padded = (shape[1] + 2 * kernel.padding[0], shape[2] + 2 * kernel.padding[1])
+    if kernel.size[0] > padded[0] or kernel.size[1] > padded[1]:
         item.fail(
-            f"a kernel of {_by(window.kernel)}, expected at most {_by(padded)}: {source!r} with "
-            "its padding"
+            f"the kernel size must be at most {_by(padded)}, the size of {source!r} with its "
+            f"padding, got {_by(kernel.size)}"
         )
-    y, x = ((padded[a] - window.kernel[a]) // window.stride[a] + 1 for a in (0, 1))
+    y, x = ((padded[a] - kernel.size[a]) // kernel.stride[a] + 1 for a in (0, 1))
     return y, x
 
 
 def _connect(
-    item: Item, draft: _Draft, source: str, target: str, window: Window | None, delay_us: int
+    item: Item, draft: _Draft, source: str, target: str, kernel: Kernel | None, delay_us: int
 ) -> None:
-    into, out = draft.shapes[source], draft.shapes[target]
-    shape: tuple[int, ...] = (math.prod(out), math.prod(into))
-    if window is not None:
-        shape = (out[0], into[0], *window.kernel)
+    source_shape, target_shape = draft.shapes[source], draft.shapes[target]
+    shape: tuple[int, ...] = (math.prod(target_shape), math.prod(source_shape))
+    if kernel is not None:
+        shape = (target_shape[0], source_shape[0], *kernel.size)
     draft.weights += math.prod(shape)
-    # What no bundle holds is of no use; nothing is allocated for it.
+    # Check before allocating: a few characters can ask for terabytes. A network with more weights
+    # than this does not fit into a bundle.
     if draft.weights > (limit := limits.MAX_BUNDLE_BYTES // 4):
-        item.fail(f"{draft.weights} weights so far, expected at most {limit}: a bundle's limit")
+        item.fail(
+            f"the network may have at most {limit} weights, the limit of a bundle, "
+            f"but has {draft.weights} so far"
+        )
     weight = np.zeros(shape, np.float32)
-    if window is None:
+    if kernel is None:
         draft.connections.append(Dense(source, target, weight, delay_us=delay_us))
         return
-    conv = Conv2d(source, target, weight, window.stride, window.padding, delay_us=delay_us)
+    conv = Conv2d(source, target, weight, kernel.stride, kernel.padding, delay_us=delay_us)
     draft.connections.append(conv)
 
 
 def _neuron(item: Item, draft: _Draft) -> LIF:
-    own = {key: text for key, text in item.settings.items() if key in _NEURON}
-    if own.keys() >= _LEAK:
-        item.fail("decay and tau_mem_us are both set; expected one of them")
-    hidden = _LEAK if own.keys() & _LEAK else frozenset()
-    settings = {key: text for key, text in draft.defaults.items() if key not in hidden} | own
+    custom = {key: text for key, text in item.settings.items() if key in _NEURON_KEYS}
+    if custom.keys() >= _LEAK_KEYS:
+        item.fail("`decay` and `tau_mem_us` are both set; set only one of them")
+    # A population's leak replaces the default, whichever of the two keys either is written with.
+    hidden = _LEAK_KEYS if custom.keys() & _LEAK_KEYS else frozenset()
+    settings = {key: text for key, text in draft.defaults.items() if key not in hidden} | custom
     values: dict[str, Any] = {}
     for key, text in settings.items():
         if key == "decay":
@@ -251,19 +295,19 @@ def _neuron(item: Item, draft: _Draft) -> LIF:
         elif key == "sync_threshold":
             values[key] = item.integer(key, text)
         elif key == "tau_mem_us":
-            values[key] = item.number(key, text, lambda x: x > 0, "above 0, or inf (no leak)")
+            values[key] = item.number(key, text, lambda x: x > 0, "above 0, or inf for no leak")
         elif key == "v_threshold":
             values[key] = item.number(key, text, lambda x: 1e-37 < x < 3e38, "above 0")
     return LIF(**values)
 
 
 def _tau_mem_us(item: Item, text: str, timestep_us: int) -> float:
-    """Time constant whose factor in a timestep is given: exp(-timestep / tau)."""
+    """Return the time constant for which exp(-timestep / tau) is the decay in ``text``."""
     if not timestep_us:
-        item.fail(f"decay={text:.80}, expected tau_mem_us: there is no timestep (timestep_us=0)")
+        item.fail("`decay` needs a timestep, but `timestep_us` is 0; set `tau_mem_us` instead")
     decay = item.number("decay", text, lambda x: 0 <= x <= 1, "from 0 to 1")
     if decay == 0:
-        return timestep_us / _NO_MEMORY
+        return timestep_us / _TIME_CONSTANTS_TO_ZERO
     return math.inf if decay == 1 else -timestep_us / math.log(decay)
 
 

@@ -1,4 +1,4 @@
-"""The text of a topology as items: words and settings, each with its place for errors."""
+"""Splits the text of a topology into items: words and settings with their place in the text."""
 
 import math
 import re
@@ -10,24 +10,30 @@ from neuroasync import limits
 from neuroasync.core.model.connections import INPUT
 from neuroasync.errors import ModelError
 
-__all__ = ["KINDS", "WINDOW", "Item", "Window", "items_of", "window_of"]
+__all__ = ["KERNEL_PATTERN", "KINDS", "Item", "Kernel", "parse_kernel", "split_items"]
 
 Kind: TypeAlias = Literal["settings", "input", "population", "arrow"]
 KINDS: Final[tuple[Kind, ...]] = ("settings", "input", "population", "arrow")
-"""In the order in which they stand in a text."""
+"""The kinds of items, in the order in which they must appear in a text."""
 
 _PAIR: Final = r"(\d{1,6}(?:x\d{1,6})?)"
-WINDOW: Final = rf"k{_PAIR}(?:s{_PAIR})?(?:p{_PAIR})?"
-"""Regular expression of kernel, stride and padding: three groups."""
+KERNEL_PATTERN: Final = rf"k{_PAIR}(?:s{_PAIR})?(?:p{_PAIR})?"
+"""Regular expression of a kernel with three groups: size, stride and padding."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Kernel, stride and padding of a convolution, (y, x) each."""
+class Kernel:
+    """The kernel of a convolution.
 
-    kernel: tuple[int, int]
+    Attributes:
+        size: height and width.
+        stride: (y, x).
+        padding: (y, x).
+    """
+
+    size: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
 
@@ -37,59 +43,61 @@ class Item:
     """One item of the text.
 
     Attributes:
-        where: its place, for errors.
-        kind: what it is.
-        words: all that is no setting.
-        settings: ``key=value``, as text.
+        place: line and text of the item, for errors.
+        kind: kind of the item.
+        words: all words that are not settings.
+        settings: the ``key=value`` words; values are text.
     """
 
-    where: str
+    place: str
     kind: Kind
     words: tuple[str, ...]
     settings: Mapping[str, str]
 
     def fail(self, problem: str) -> NoReturn:
-        """Raise ModelError for this item."""
-        raise ModelError(f"{self.where}: {problem}")
+        """Raise a ModelError that names this item."""
+        raise ModelError(f"{self.place}: {problem}")
 
     def check_keys(self, known: tuple[str, ...]) -> None:
-        """Refuse settings that this item cannot have."""
+        """Reject settings that this item cannot have."""
         for key in self.settings:
             if key not in known:
-                expected = f"some of {', '.join(known)}" if known else "no settings"
-                self.fail(f"setting {key!r:.80} has no place here, expected {expected}")
+                allowed = f"allowed here are {', '.join(known)}" if known else "none is allowed"
+                self.fail(f"setting `{key:.80}` is not allowed here; {allowed}")
 
     def integer(self, key: str, text: str) -> int:
-        """The value of a setting as an integer from 0."""
+        """Return the value of a setting as an integer of at least 0."""
         if not re.fullmatch(r"[0-9]{1,15}", text):
-            self.fail(f"{key}={text:.80}, expected an integer from 0")
+            self.fail(f"`{key}` must be an integer of at least 0, got {text:.80}")
         return int(text)
 
-    def number(self, key: str, text: str, is_valid: Callable[[float], bool], range_: str) -> float:
-        """The value of a setting as a number in a range."""
+    def number(
+        self, key: str, text: str, is_valid: Callable[[float], bool], requirement: str
+    ) -> float:
+        """Return the value of a setting as a number for which ``is_valid`` holds."""
         try:
             value = float(text)
         except ValueError:
-            value = math.nan
-        if not is_valid(value):  # NaN is in no range
-            self.fail(f"{key}={text:.80}, expected a number {range_}")
+            value = math.nan  # fails every comparison, and with it every `is_valid`
+        if not is_valid(value):
+            self.fail(f"`{key}` must be a number {requirement}, got {text:.80}")
         return value
 
     def choice(self, key: str, text: str, choices: Mapping[str, _T]) -> _T:
-        """The value of a setting out of some."""
+        """Return the value that ``choices`` has for the text of a setting."""
         if text not in choices:
-            self.fail(f"{key}={text:.80}, expected {' or '.join(choices)}")
+            self.fail(f"`{key}` must be {' or '.join(choices)}, got {text:.80}")
         return choices[text]
 
 
-def items_of(text: str) -> list[Item]:
+def split_items(text: str) -> list[Item]:
     """Split a text into its items.
 
     Raises:
-        ModelError: it is no text, too long, or an item sets something twice.
+        ModelError: ``text`` is not a str, is too long, or an item sets a key twice.
     """
     if not isinstance(text, str) or len(text) > limits.MAX_TEXT_CHARS:
-        raise ModelError(f"topology: expected a text of at most {limits.MAX_TEXT_CHARS} characters")
+        raise ModelError(f"a topology must be text of at most {limits.MAX_TEXT_CHARS} characters")
     return [
         _item(f"topology, line {number}, '{' '.join(part.split()):.80}'", part)
         for number, line in enumerate(text.splitlines(), 1)
@@ -98,10 +106,14 @@ def items_of(text: str) -> list[Item]:
     ]
 
 
-def window_of(groups: tuple[str | None, ...]) -> Window:
-    """What the groups of :data:`WINDOW` matched; a stride of 1 and no padding if left out."""
-    kernel, stride, padding = groups
-    return Window(_pair(kernel or "1"), _pair(stride or "1"), _pair(padding or "0"))
+def parse_kernel(groups: tuple[str | None, ...]) -> Kernel:
+    """Return the kernel that :data:`KERNEL_PATTERN` matched.
+
+    Args:
+        groups: text of size, stride and padding. A missing stride is 1, a missing padding 0.
+    """
+    size, stride, padding = groups
+    return Kernel(_pair(size or "1"), _pair(stride or "1"), _pair(padding or "0"))
 
 
 def _pair(text: str) -> tuple[int, int]:
@@ -109,22 +121,24 @@ def _pair(text: str) -> tuple[int, int]:
     return int(y), int(x or y)
 
 
-def _item(where: str, text: str) -> Item:
+def _item(place: str, text: str) -> Item:
     words: list[str] = []
     settings: dict[str, str] = {}
+    # Arrows may be written without spaces: "conv1->output".
     for word in text.replace("->", " -> ").split():
         key, is_setting, value = word.partition("=")
         if not is_setting:
             words.append(word)
         elif key in settings:
-            raise ModelError(f"{where}: {key} is set twice")
+            raise ModelError(f"{place}: `{key}` is set twice")
         else:
             settings[key] = value
-    kind: Kind = "population"
+    return Item(place, _kind_of(words), tuple(words), settings)
+
+
+def _kind_of(words: list[str]) -> Kind:
     if not words:
-        kind = "settings"
-    elif "->" in words:
-        kind = "arrow"
-    elif words[0] == INPUT:
-        kind = "input"
-    return Item(where, kind, tuple(words), settings)
+        return "settings"
+    if "->" in words:
+        return "arrow"
+    return "input" if words[0] == INPUT else "population"

@@ -1,1 +1,1 @@
-"""Recordings of every spike of a run."""
+"""Recordings: every spike of a run."""

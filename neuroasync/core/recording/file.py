@@ -1,6 +1,15 @@
-"""Recordings as ``.npz`` files: an array of the same name for each of a recording's.
+"""Recording files: a recording as ``.npz``.
 
-``pass_`` is ``pass`` there; ``stopped`` is u8; ``info`` is a JSON text, u8 a byte.
+The file is a zip archive with one entry ``NAME.npy`` for each array of a
+:class:`~neuroasync.core.recording.recording.Recording`, which documents their meaning and shapes.
+All of them are required:
+
+- ``info``: uint8, a JSON text in UTF-8, one byte per element; see
+  :mod:`neuroasync.core.recording.run_info`.
+- ``seed``: uint64. ``stopped``: uint8, 0 or 1. ``votes``: int64 in two dimensions.
+- All other arrays: int64 in one dimension. ``pass_`` is called ``pass`` in the file.
+
+Types are little-endian, arrays are in C order.
 """
 
 import os
@@ -9,37 +18,43 @@ from typing import Final
 import numpy as np
 
 from neuroasync import limits
-from neuroasync.core.formats.bounded_open import Source, errors_name_file
+from neuroasync.core.formats.bounded_open import PathOrBytes, name_file_in_errors
 from neuroasync.core.formats.npz import Field, read_arrays, write_arrays
 from neuroasync.core.recording.recording import Recording
 from neuroasync.core.recording.run_info import dump_info, parse_info
-from neuroasync.core.recording.validation import DELIVERIES, INPUT, ROWS, SAMPLES
+from neuroasync.core.recording.validation import (
+    DELIVERY_ARRAYS,
+    INPUT_ARRAYS,
+    SAMPLE_ARRAYS,
+    SPIKE_ARRAYS,
+)
 from neuroasync.errors import RecordingError
 
 __all__ = ["read_recording", "write_recording"]
 
+_INT64_ARRAYS: Final = (*SPIKE_ARRAYS, *DELIVERY_ARRAYS, *SAMPLE_ARRAYS, *INPUT_ARRAYS)
 _FIELDS: Final = {
     "info": Field("|u1"),
-    **{name.rstrip("_"): Field("<i8") for name in (*ROWS, *DELIVERIES, *SAMPLES, *INPUT)},
+    **{name.rstrip("_"): Field("<i8") for name in _INT64_ARRAYS},
     "votes": Field("<i8", 2),
     "seed": Field("<u8"),
     "stopped": Field("|u1"),
 }
 
 
-def read_recording(source: Source, max_bytes: int = limits.MAX_SPIKE_FILE_BYTES) -> Recording:
-    """Read a recording; nothing in it is trusted or executed.
+def read_recording(source: PathOrBytes, max_bytes: int = limits.MAX_SPIKE_FILE_BYTES) -> Recording:
+    """Read a recording. Its content is not trusted, and nothing in it is executed.
 
     Args:
         source: path of the file, or its bytes.
-        max_bytes: limit for the file and for the sum of its unpacked arrays, in bytes. Reading
+        max_bytes: maximum size of the file, and of its unpacked arrays together, in bytes. Reading
             needs about three times that in memory.
 
     Raises:
         RecordingError: the file is missing, damaged, too large, or its arrays do not fit each
             other.
     """
-    with errors_name_file(source):
+    with name_file_in_errors(source):
         arrays = read_arrays(source, _FIELDS, max_bytes, RecordingError)
         info = parse_info(arrays.pop("info").tobytes())
         arrays["pass_"] = arrays.pop("pass")
@@ -47,18 +62,18 @@ def read_recording(source: Source, max_bytes: int = limits.MAX_SPIKE_FILE_BYTES)
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
-    """Write a recording, atomically; the same recording gives the same bytes.
+    """Write a recording atomically. Equal recordings give equal bytes.
 
     Args:
-        recording: what to write.
-        path: where to; a file there is replaced, and stays as it was if writing fails.
+        recording: the recording to write.
+        path: path of the file. An existing file is replaced; it stays as it was if writing fails.
 
     Raises:
         RecordingError: the file system refuses.
     """
     arrays = {name.rstrip("_"): array for name, array in recording.arrays()}
     arrays["info"] = np.frombuffer(dump_info(recording.info), np.uint8)
-    little = {
+    little_endian = {
         name: np.ascontiguousarray(arrays[name], field.dtype) for name, field in _FIELDS.items()
     }
-    write_arrays(path, little, RecordingError)
+    write_arrays(path, little_endian, RecordingError)

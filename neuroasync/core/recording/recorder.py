@@ -1,4 +1,4 @@
-"""What a recorder collects, sample by sample."""
+"""Recorders: collect the spikes of runs, sample by sample."""
 
 import copy
 from dataclasses import replace
@@ -19,61 +19,68 @@ from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
 from neuroasync.core.recording.recording import Recording
 from neuroasync.core.recording.run_info import run_info
 from neuroasync.core.recording.validation import (
-    DELIVERIES,
-    INPUT,
-    ROWS,
-    SAMPLES,
+    DELIVERY_ARRAYS,
+    INPUT_ARRAYS,
+    SAMPLE_ARRAYS,
+    SPIKE_ARRAYS,
 )
 from neuroasync.errors import LimitError
 
-__all__ = ["Recorder", "RecordingLog", "own_populations", "sample_arrays"]
+__all__ = ["Recorder", "RecordingLog", "custom_populations", "sample_arrays"]
 
 
 class RecordingLog:
-    """Samples in the order in which they ended.
+    """The recorded samples, in the order in which they ended.
 
     Args:
-        max_bytes: limit for all of them together.
+        max_bytes: maximum size of all samples together, bytes.
 
     Attributes:
-        own: populations that coroutines of the user's stand in for.
+        custom_populations: names of the populations that were replaced by coroutines.
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.own: tuple[str, ...] = ()
+        self.custom_populations: tuple[str, ...] = ()
         self._max_bytes = max_bytes
         self._bytes = 0
         self._samples: list[dict[str, Any]] = []
 
-    def add(self, sample: dict[str, Any], own: tuple[str, ...]) -> None:
-        """Add what :func:`sample_arrays` returned, with number, target, seed and duration.
+    def add(self, sample: dict[str, Any], custom_populations: tuple[str, ...]) -> None:
+        """Add a sample.
+
+        Args:
+            sample: result of :func:`sample_arrays`, with number, target, seed and duration.
+            custom_populations: names of its custom populations.
 
         Raises:
-            LimitError: that would be too much. The log is as before.
-            ValueError: the sample ran with other populations of the user's.
+            LimitError: the log would become too large. It stays as it was.
+            ValueError: the earlier samples ran with other custom populations.
         """
-        if self._samples and own != self.own:
-            raise ValueError(f"populations of your own: {own}, but {self.own} in earlier samples")
+        if self._samples and custom_populations != self.custom_populations:
+            raise ValueError(
+                f"all samples of a recording must have the same custom populations, got "
+                f"{custom_populations} after {self.custom_populations}"
+            )
         size = sum(array.nbytes for array in sample.values() if isinstance(array, np.ndarray))
         if (total := self._bytes + size) > self._max_bytes:
             raise LimitError(
-                f"a recording of {total} bytes; the limit is max_bytes = {self._max_bytes}. "
-                "Raise it, or record fewer samples"
+                f"the recording would have {total} bytes, the limit is max_bytes = "
+                f"{self._max_bytes}; raise it, or record fewer samples"
             )
-        self.own, self._bytes = own, total
+        self.custom_populations, self._bytes = custom_populations, total
         self._samples.append(sample)
 
     def joined(self, classes: int) -> dict[str, NDArray[Any]]:
-        """All arrays of a recording, with the samples by number."""
+        """Return all arrays of a recording, with samples in ascending order of their numbers."""
         samples = sorted(self._samples, key=lambda sample: int(sample["number"]))
         arrays = {
             name: np.concatenate([np.empty(0, np.int64), *(s[name] for s in samples)])
-            for name in (*ROWS[1:], *DELIVERIES[1:], *INPUT[:2])
+            for name in (*SPIKE_ARRAYS[1:], *DELIVERY_ARRAYS[1:], *INPUT_ARRAYS[:2])
         }
-        for name, of in (("sample", "neuron"), ("delivered_sample", "delivered_neuron")):
-            lengths = [s[of].size for s in samples]
+        for name, rows in (("sample", "neuron"), ("delivered_sample", "delivered_neuron")):
+            lengths = [s[rows].size for s in samples]
             arrays[name] = np.repeat(np.arange(len(samples)), lengths)
-        arrays |= {name: np.array([s[name] for s in samples], np.int64) for name in SAMPLES}
+        arrays |= {name: np.array([s[name] for s in samples], np.int64) for name in SAMPLE_ARRAYS}
         arrays["votes"] = np.array([s["votes"] for s in samples], np.int64).reshape(-1, classes)
         arrays["seed"] = np.array([s["seed"] for s in samples], np.uint64)
         arrays["stopped"] = np.array([s["stopped"] for s in samples], np.bool_)
@@ -83,7 +90,7 @@ class RecordingLog:
 
 
 def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -> dict[str, Any]:
-    """What a recording holds of the sample that has just ended in ``state``."""
+    """Return the recorded arrays and values of the sample that has just ended in ``state``."""
     state.flush()
     row = _joined(state.spike_log_blocks, len(SpikeLog))
     slot = _joined(state.delivery_log_blocks, len(DeliveryLog))
@@ -111,10 +118,12 @@ def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -
     }
 
 
-def own_populations(packed: PackedNetwork) -> tuple[str, ...]:
-    """Names of the populations that coroutines of the user's stand in for."""
-    is_own = packed.arrays.populations[:-1, Populations.CUSTOM].tolist()
-    return tuple(p.name for p, own in zip(packed.model.populations, is_own, strict=True) if own)
+def custom_populations(packed: PackedNetwork) -> tuple[str, ...]:
+    """Return the names of the populations that are replaced by coroutines."""
+    is_custom = packed.arrays.populations[:-1, Populations.CUSTOM].tolist()
+    return tuple(
+        p.name for p, custom in zip(packed.model.populations, is_custom, strict=True) if custom
+    )
 
 
 def _joined(blocks: list[NDArray[np.int64]] | None, columns: int) -> NDArray[np.int64]:
@@ -122,17 +131,23 @@ def _joined(blocks: list[NDArray[np.int64]] | None, columns: int) -> NDArray[np.
 
 
 class Recorder:
-    """Writes down what samples do; give it to a network or session, then :meth:`finish`.
+    """Collects the spikes of samples. Pass it to a network or session, then call :meth:`finish`.
 
-    Any number of samples may run side by side: the recording has them by number.
+    Any number of samples may run at the same time; the recording orders them by number.
 
     Args:
         bundle: the network.
-        settings: how it is run.
-        max_bytes: limit for all that is recorded; a spike takes 40 bytes, a delivery 56.
+        settings: the settings of all runs.
+        max_bytes: maximum size of the recording, bytes. A spike takes 40 bytes, a delivery 56.
+
+    Attributes:
+        bundle: the network.
+        settings: the settings of all runs.
+        number: number of the sample, if this is a recorder for a single one.
+        target: correct class of that sample; None if it is not known.
 
     Raises:
-        RecordingError: the policy's name is empty or too long.
+        RecordingError: the name of the policy is empty or too long.
     """
 
     def __init__(
@@ -145,18 +160,18 @@ class Recorder:
         self.settings = settings
         self._info = run_info(bundle, settings)
         self._log = RecordingLog(max_bytes)
-        self._number: int | None = None
-        self._target: int | None = None
+        self.number: int | None = None
+        self.target: int | None = None
 
     def for_sample(self, number: int, target: int | None = None) -> Self:
-        """A recorder to give to the one run of sample ``number``; it writes into this one.
+        """Return a recorder for a single run of sample ``number``; it adds to this recorder.
 
         Args:
-            number: of the sample in its data set.
-            target: its right class, if that is known.
+            number: number of the sample in its data set.
+            target: its correct class, if it is known.
         """
-        view = copy.copy(self)
-        view._number, view._target = number, target
+        view = copy.copy(self)  # shares the log
+        view.number, view.target = number, target
         return view
 
     def add(
@@ -169,30 +184,32 @@ class Recorder:
         seed: int,
         duration_us: int | None = None,
     ) -> None:
-        """Take a sample that has just been decided on; engines call this.
+        """Add a sample that has just ended. Engines call this.
 
         Args:
-            simulator: the sample's passes, run with ``simulator.state.keep`` on.
-            events: its whole input.
-            decision: what it came to.
-            number: its number, where :meth:`for_sample` has not given one.
-            seed: of its order keys.
-            duration_us: as it was asked for.
+            simulator: the simulator that ran the sample with ``simulator.state.keep`` set.
+            events: the complete input of the sample.
+            decision: the decision on the sample.
+            number: number of the sample, unless :meth:`for_sample` has set one.
+            seed: seed of the sample's order keys.
+            duration_us: the requested duration, µs.
 
         Raises:
-            ValueError: it is of another network, or was run in another way, than recorded here.
-            LimitError: the recording would be larger than ``max_bytes``. It stays as it was.
+            ValueError: the sample ran with another network or other settings.
+            LimitError: the recording would exceed ``max_bytes``. It stays as it was.
         """
         if simulator.plan.run != self.settings or simulator.plan.packed.model != self.bundle.model:
-            raise ValueError("the sample ran with another network or settings than its recorder's")
-        number = number if self._number is None else self._number
-        target = -1 if self._target is None else self._target
+            raise ValueError(
+                "the sample ran with another network or settings than the recorder has"
+            )
+        number = number if self.number is None else self.number
+        target = -1 if self.target is None else self.target
         duration = -1 if duration_us is None else duration_us
-        named = {"number": number, "target": target, "seed": seed, "duration_us": duration}
+        values = {"number": number, "target": target, "seed": seed, "duration_us": duration}
         arrays = sample_arrays(simulator.state, events, decision)
-        self._log.add(arrays | named, own_populations(simulator.plan.packed))
+        self._log.add(arrays | values, custom_populations(simulator.plan.packed))
 
     def finish(self) -> Recording:
-        """The recording of all samples so far, by number; more may follow."""
-        info = replace(self._info, own_populations=self._log.own)
+        """Return the recording of all samples so far, ordered by number; more may follow."""
+        info = replace(self._info, custom_populations=self._log.custom_populations)
         return Recording(info, **self._log.joined(info.classes))

@@ -1,4 +1,8 @@
-"""Recordings: every spike of a run in firing order, and every delivery."""
+"""Recordings: every spike of a run in firing order, and every delivery.
+
+The class :class:`Recording` documents the arrays. :mod:`neuroasync.core.recording.file` documents
+how they are stored in a file, :mod:`neuroasync.core.recording.run_info` the description of the run.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.model.checks import must_be
 from neuroasync.core.recording.run_info import RunInfo
-from neuroasync.core.recording.validation import check_recording, frozen
+from neuroasync.core.recording.validation import check_recording, read_only
 from neuroasync.errors import RecordingError
 
 __all__ = ["Recording", "RunInfo", "rows_digest"]
@@ -18,35 +23,42 @@ __all__ = ["Recording", "RunInfo", "rows_digest"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Recording:
-    """What happened in a run: one row per spike, in firing order, sample after sample.
+    """The spikes and deliveries of a run, sample after sample.
 
-    Neurons are network-wide indices. Where deliveries are concerned, N + i is input: input index
-    i in ``delivered_origin``; in ``delivered_neuron``, the same for prioritised input, and the
-    i-th event of the pass for queued input.
+    Rows are spikes, in firing order: ascending by sample, pass and step, and by neuron within a
+    step. Neurons are numbered through the whole network, from 0 to N - 1. In the arrays about
+    deliveries, numbers from N on mean input: in ``delivered_origin``, N + i is input index i; in
+    ``delivered_neuron`` as well for prioritised input, while for queued input it is the i-th event
+    of the pass.
 
     Attributes:
-        info: how it was made.
-        sample, pass_, step, time_us, neuron: i64[rows], a spike each; ``sample`` is a position
-            in the arrays below.
-        delivered_sample, delivered_pass, delivered_step: i64[deliveries], in slot order.
-        delivered_neuron: i64[deliveries], key of what was delivered.
-        delivered_origin: i64[deliveries], where it comes from.
-        delivered_count: i64[deliveries], its multiplicity.
-        delivered_connection: i64[deliveries], the connection whose delay ended, or -1: all
-            without delay.
-        number: i64[samples], in the data set.
-        label: i64[samples], the decision; -1 for none.
-        target: i64[samples], the right class; -1 where it is not known.
-        votes: i64[samples, classes].
-        passes, steps, rounds, synops, spikes: i64[samples], what the sample took.
-        seed: u64[samples], of its order keys.
-        duration_us: i64[samples], as it was asked for; -1 if it was not.
-        stopped: bool[samples], whether the stop rule ended it.
-        input_t_us, input_index: i64[events], the input.
-        input_offsets: i64[samples + 1], where the events of each sample begin.
+        info: description of the run.
+        sample: i64[rows], position of the spike's sample in the arrays per sample.
+        pass_: i64[rows], forward pass of the spike, from 0.
+        step: i64[rows], forward step in which the neuron fired; 0 is the input of the pass.
+        time_us: i64[rows], virtual time of the pass, µs.
+        neuron: i64[rows], the neuron that fired.
+        delivered_sample, delivered_pass, delivered_step: i64[deliveries], when a spike event was
+            delivered; within a step in slot order.
+        delivered_neuron: i64[deliveries], key of the delivered event in the order of the policy.
+        delivered_origin: i64[deliveries], neuron or input that the event comes from.
+        delivered_count: i64[deliveries], multiplicity of the event.
+        delivered_connection: i64[deliveries], the connection whose delay ended, or -1 if the event
+            was delivered over all connections without delay.
+        number: i64[samples], number of the sample in its data set.
+        label: i64[samples], label of the decision; -1 for none.
+        target: i64[samples], the correct class; -1 if it is not known.
+        votes: i64[samples, classes], votes of the output population.
+        passes, steps, rounds, synops, spikes: i64[samples], counts of the decision.
+        seed: u64[samples], seed of the sample's order keys.
+        duration_us: i64[samples], the requested duration; -1 if there was none.
+        stopped: bool[samples], whether the stop rule ended the sample.
+        input_t_us, input_index: i64[events], the input events of all samples.
+        input_offsets: i64[samples + 1], position of each sample's first input event, then the
+            number of events.
 
     Raises:
-        RecordingError: the arrays do not fit each other; says which.
+        RecordingError: the arrays do not fit each other. The message names the array.
     """
 
     info: RunInfo
@@ -79,10 +91,10 @@ class Recording:
     input_offsets: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Check everything, and hold read-only arrays."""
+        """Check all arrays, and replace them by read-only arrays."""
         types: dict[str, type[np.generic]] = {"seed": np.uint64, "stopped": np.bool_}
         arrays = {
-            name: frozen(name, array, types.get(name, np.int64), 1 + (name == "votes"))
+            name: read_only(name, array, types.get(name, np.int64), 1 + (name == "votes"))
             for name, array in self.arrays()
         }
         check_recording(arrays, self.info.neurons, self.info.inputs, self.info.classes)
@@ -90,21 +102,21 @@ class Recording:
             object.__setattr__(self, name, array)
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         return self.number.size
 
     def __eq__(self, other: object) -> bool:
-        """Same info, and the same values in every array."""
+        """Return whether the description and all arrays are equal."""
         if not isinstance(other, Recording):
             return NotImplemented
         return self.info == other.info and all(
             np.array_equal(array, getattr(other, name)) for name, array in self.arrays()
         )
 
-    __hash__ = None  # type: ignore[assignment]  # holds arrays
+    __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
     def __repr__(self) -> str:
-        """A line: how much there is."""
+        """Return one line with the numbers of samples and spikes, and the policy."""
         policy, group_size = self.info.policy, self.info.group_size
         return (
             f"<Recording of {len(self)} samples, {self.neuron.size} spikes, "
@@ -112,43 +124,43 @@ class Recording:
         )
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Name and value of every array."""
+        """Iterate over the names and values of all arrays."""
         return ((f.name, getattr(self, f.name)) for f in fields(self)[1:])
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of all rows' (pass, step, neuron), little-endian int64, row by row."""
+        """SHA-256 of all spikes, as :func:`rows_digest` computes it."""
         return self._digest(slice(None))
 
     def sample_digest(self, k: int) -> bytes:
-        """The digest of sample ``k`` alone, as a bundle's golden samples have it."""
+        """Return the digest of sample ``k`` alone, as in the golden samples of a bundle."""
         return self._digest(self.rows_of(k))
 
     def rows_of(self, k: int) -> slice:
-        """Where the rows of sample ``k`` stand."""
+        """Return the span of the rows of sample ``k``."""
         return _span(self.sample, self._checked(k))
 
     def deliveries_of(self, k: int) -> slice:
-        """Where the deliveries of sample ``k`` stand."""
+        """Return the span of the deliveries of sample ``k``."""
         return _span(self.delivered_sample, self._checked(k))
 
     def events(self, k: int) -> SpikeTrain:
-        """The input of sample ``k``."""
+        """Return the input of sample ``k``."""
         start, stop = self.input_offsets[self._checked(k) :][:2].tolist()
         return SpikeTrain(self.input_t_us[start:stop], self.input_index[start:stop])
 
     def duration(self, k: int) -> int | None:
-        """What sample ``k`` was given as ``duration_us``."""
-        asked = int(self.duration_us[self._checked(k)])
-        return None if asked < 0 else asked
+        """Return the requested duration of sample ``k``, µs; None if there was none."""
+        duration_us = int(self.duration_us[self._checked(k)])
+        return None if duration_us < 0 else duration_us
 
     def spikes_by_population(self) -> dict[str, int]:
-        """Spikes of each population, in all samples."""
+        """Return the number of spikes of each population in all samples, by name."""
         fired = np.bincount(self.neuron, minlength=self.info.neurons)
         ends = np.cumsum([size for _, size in self.info.populations])
-        parts = np.split(fired, ends[:-1])
+        counts = np.split(fired, ends[:-1])
         names = (name for name, _ in self.info.populations)
-        return {name: int(part.sum()) for name, part in zip(names, parts, strict=True)}
+        return {name: int(count.sum()) for name, count in zip(names, counts, strict=True)}
 
     def _digest(self, rows: slice) -> bytes:
         table = np.stack((self.pass_[rows], self.step[rows], self.neuron[rows]), axis=1)
@@ -156,12 +168,17 @@ class Recording:
 
     def _checked(self, k: int) -> int:
         if not 0 <= k < len(self):
-            raise RecordingError(f"sample {k}: the recording has samples 0 to {len(self) - 1}")
+            raise RecordingError(must_be("sample", f"from 0 to {len(self) - 1}", str(k)))
         return k
 
 
 def rows_digest(rows: NDArray[np.int64]) -> bytes:
-    """SHA-256 of spikes in firing order, i64[spikes, 3] of (pass, step, neuron), little-endian."""
+    """Return the SHA-256 digest of spikes, 32 bytes.
+
+    Args:
+        rows: i64[spikes, 3], (pass, step, neuron) of each spike in firing order. They are hashed
+            row by row as little-endian int64.
+    """
     return hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).digest()
 
 

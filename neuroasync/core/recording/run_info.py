@@ -1,4 +1,14 @@
-"""How a recording was made, and of what: the part of it that is no array."""
+"""The description of a recorded run: everything in a recording except its arrays.
+
+In a file it is a JSON map with these keys in this order, without white space and in ASCII
+(``json.dumps`` with ``separators=(",", ":")``); ``versions`` is sorted by key. A reader rejects
+every other form. The keys have the meaning of the fields of :class:`RunInfo`, where two of them
+have other names::
+
+    {"bundle": text, "policy": text, "own_policy": bool, "noise": float, "group_size": int,
+     "input": text, "until": text, "max_forward_steps": int, "populations": [[text, int], ..],
+     "inputs": int, "output": text, "own_populations": [text, ..], "versions": {text: text}}
+"""
 
 import json
 from collections.abc import Mapping
@@ -12,45 +22,50 @@ from neuroasync.core.engine.policies import Momentum, custom_policy, policy_name
 from neuroasync.core.engine.run_settings import InputMode, RunSettings
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.errors import RecordingError
 
-__all__ = ["CUSTOM", "MAX_INFO_BYTES", "RunInfo", "dump_info", "parse_info", "run_info"]
+__all__ = ["CUSTOM_STOP_RULE", "MAX_INFO_BYTES", "RunInfo", "dump_info", "parse_info", "run_info"]
 
 MAX_INFO_BYTES: Final = 2**23
-"""Longest JSON text that is parsed."""
+"""Bytes of the longest JSON text that is parsed."""
 
-CUSTOM: Final = "custom"
-"""Stands for a stop rule that is a function of the user's."""
+CUSTOM_STOP_RULE: Final = "custom"
+"""Text that stands for a stop rule that is a function."""
 
 _POLICIES: Final = ("layer-sync", "random", "momentum", "fifo")
+
+_FILE_KEYS: Final = {"custom_policy": "own_policy", "custom_populations": "own_populations"}
+"""Keys in the file of the fields whose name differs from the key."""
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """How a recording was made.
+    """The description of a recorded run.
 
     Attributes:
-        bundle: digest of the bundle's network, hex.
+        bundle: digest of the bundle's network, 64 hexadecimal digits.
         policy: name of the ordering policy.
-        own_policy: it is an object of the user's, so that only its recorded order can be rerun.
-        noise: λ of the momentum order.
-        group_size: F.
+        custom_policy: whether the policy is an object of the caller. A recording does not contain
+            it, so such a run can be replayed in its recorded order, but not rerun.
+        noise: λ of the momentum policy.
+        group_size: maximum number of spikes per forward step, F.
         input: ``"prioritised"`` or ``"queued"``.
-        until: the stop rule as it is written, or ``"custom"`` for a function of the user's.
-        max_forward_steps: bound on the forward steps of a pass.
-        populations: name and number of neurons of each.
+        until: text of the stop rule, or ``"custom"`` for a function.
+        max_forward_steps: maximum number of forward steps of a pass.
+        populations: name and number of neurons of each population.
         inputs: number of input indices.
         output: name of the output population.
-        own_populations: those that coroutines of the user's stood in for.
-        versions: of what it was made with, by name.
+        custom_populations: names of the populations that were replaced by coroutines.
+        versions: versions of the packages that made the recording, by name.
 
     Raises:
-        RecordingError: a field is of another type or out of range.
+        RecordingError: a field has another type or is out of range.
     """
 
     bundle: str
     policy: str
-    own_policy: bool
+    custom_policy: bool
     noise: float
     group_size: int
     input: InputMode
@@ -59,49 +74,57 @@ class RunInfo:
     populations: tuple[tuple[str, int], ...]
     inputs: int
     output: str
-    own_populations: tuple[str, ...] = ()
+    custom_populations: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check every field."""
-        digits = isinstance(self.bundle, str) and len(self.bundle) == 64
-        _check(digits and set(self.bundle) <= set("0123456789abcdef"), "bundle", self.bundle)
+        is_digest = isinstance(self.bundle, str) and len(self.bundle) == 64
+        _check(is_digest and set(self.bundle) <= set("0123456789abcdef"), "bundle", self.bundle)
         for name in ("policy", "until", "output"):
-            value = getattr(self, name)
-            # A stop rule may have a lead for each pass.
-            most = limits.MAX_TEXT_CHARS if name == "until" else limits.MAX_NAME_CHARS
-            _check(isinstance(value, str) and 0 < len(value) <= most, name, value)
-        _check(type(self.own_policy) is bool, "own_policy", self.own_policy)
-        _check(self.own_policy or self.policy in _POLICIES, "policy", self.policy)
+            text = getattr(self, name)
+            # The text of a stop rule may contain a lead for each pass.
+            max_chars = limits.MAX_TEXT_CHARS if name == "until" else limits.MAX_NAME_CHARS
+            _check(isinstance(text, str) and 0 < len(text) <= max_chars, name, text)
+        _check(type(self.custom_policy) is bool, "custom_policy", self.custom_policy)
+        _check(self.custom_policy or self.policy in _POLICIES, "policy", self.policy)
         _check(type(self.noise) is float and 0 <= self.noise <= 2**53, "noise", self.noise)
         _check(self.input in ("prioritised", "queued"), "input", self.input)
-        for name in ("group_size", "max_forward_steps", "inputs"):
+        for name, maximum in (
+            ("group_size", 2**62),
+            ("max_forward_steps", limits.FORWARD_STEPS_HARD_LIMIT),
+            ("inputs", limits.MAX_INPUTS),
+        ):
             value = getattr(self, name)
-            _check(type(value) is int and 1 <= value <= 2**62, name, value)
-        sizes = [size for _, size in self.populations]
-        _check(all(type(n) is int and n > 0 for n in sizes), "populations", self.populations)
-        _check(0 < sum(sizes) <= limits.MAX_NEURONS, "populations", self.populations)
-        most = limits.FORWARD_STEPS_CEILING
-        _check(self.max_forward_steps <= most, "max_forward_steps", self.max_forward_steps)
-        _check(self.inputs <= limits.MAX_INPUTS, "inputs", self.inputs)
+            _check(type(value) is int and 1 <= value <= maximum, name, value)
+        self._check_populations()
+
+    def _check_populations(self) -> None:
         names = [name for name, _ in self.populations]
-        _check(all(type(name) is str for name in names), "populations", self.populations)
-        _check(len(set(names)) == len(names), "populations", self.populations)
+        sizes = [size for _, size in self.populations]
+        are_valid = (
+            all(type(size) is int and size > 0 for size in sizes)
+            and 0 < sum(sizes) <= limits.MAX_NEURONS
+            and all(type(name) is str for name in names)
+            and len(set(names)) == len(names)
+        )
+        _check(are_valid, "populations", self.populations)
         _check(self.output in names, "output", self.output)
-        _check(set(self.own_populations) <= set(names), "own_populations", self.own_populations)
+        are_known = set(self.custom_populations) <= set(names)
+        _check(are_known, "custom_populations", self.custom_populations)
 
     @cached_property
     def neurons(self) -> int:
-        """Neurons of the network, N."""
+        """Number of neurons of the network, N."""
         return sum(size for _, size in self.populations)
 
     @cached_property
     def classes(self) -> int:
-        """Neurons of the output."""
+        """Number of neurons of the output population."""
         return dict(self.populations)[self.output]
 
     def place(self, origin: int) -> tuple[str, int]:
-        """Population and position of neuron ``origin``; the input's from N on."""
+        """Return population and position of neuron ``origin``; from N on, it is an input index."""
         start = 0
         for name, size in self.populations:
             if origin < start + size:
@@ -110,7 +133,7 @@ class RunInfo:
         return "input", origin - start
 
     def describe(self, origin: int) -> str:
-        """For messages: ``neuron 41 (hidden2[9])``, or ``input 17``."""
+        """Return a text for messages, such as ``neuron 41 (hidden2[9])`` or ``input 17``."""
         name, position = self.place(origin)
         if origin >= self.neurons:
             return f"input {position}"
@@ -118,16 +141,16 @@ class RunInfo:
 
 
 def run_info(bundle: Bundle, settings: RunSettings) -> RunInfo:
-    """What a recording of ``bundle``, run with ``settings``, says of them."""
+    """Return the description of a run of ``bundle`` with ``settings``."""
     policy, until, model = settings.policy, settings.until, bundle.model
     return RunInfo(
         bundle=bundle.digest.hex(),
         policy=policy_name(policy),
-        own_policy=custom_policy(policy) is not None,
+        custom_policy=custom_policy(policy) is not None,
         noise=float(policy.noise) if isinstance(policy, Momentum) else 0.0,
         group_size=settings.group_size,
         input=settings.input,
-        until=str(until) if isinstance(until, StopRule) else CUSTOM,
+        until=str(until) if isinstance(until, StopRule) else CUSTOM_STOP_RULE,
         max_forward_steps=settings.max_forward_steps,
         populations=tuple((p.name, p.size) for p in model.populations),
         inputs=model.input_size,
@@ -144,50 +167,55 @@ def _version(package: str) -> str:
 
 
 def dump_info(info: RunInfo) -> bytes:
-    """The JSON text of ``info``; the same info gives the same bytes."""
-    fields_of = asdict(info) | {"versions": dict(sorted(info.versions.items()))}
-    return json.dumps(fields_of, ensure_ascii=True, separators=(",", ":")).encode()
+    """Return ``info`` as JSON. Equal values give equal bytes."""
+    values = asdict(info) | {"versions": dict(sorted(info.versions.items()))}
+    by_key = {_FILE_KEYS.get(name, name): value for name, value in values.items()}
+    return json.dumps(by_key, ensure_ascii=True, separators=(",", ":")).encode()
 
 
 def parse_info(text: bytes) -> RunInfo:
-    """The info in a JSON text.
+    """Return the description in a JSON text.
 
     Raises:
-        RecordingError: the text is damaged, too long, or not written as :func:`dump_info` does.
+        RecordingError: the text is damaged, too long, or not in the form of :func:`dump_info`.
     """
     if len(text) > MAX_INFO_BYTES:
-        raise RecordingError(f"info: {len(text)} bytes, the limit is {MAX_INFO_BYTES}")
+        raise RecordingError(f"`info` has {len(text)} bytes, the limit is {MAX_INFO_BYTES}")
     try:
-        value = json.loads(text)
+        by_key = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RecordingError(f"info: {str(error) or 'nested too deep':.200}") from error
-    known = [f.name for f in fields(RunInfo)]
-    if not isinstance(value, dict) or list(value) != known:
-        raise RecordingError(f"info: {value!r:.80}, expected a map of {known}")
+        raise _not_readable(error, "it is nested too deeply") from error
+    names = {_FILE_KEYS.get(f.name, f.name): f.name for f in fields(RunInfo)}
+    if not isinstance(by_key, dict) or list(by_key) != list(names):
+        raise RecordingError(must_be("info", f"a map of {list(names)}", shown(by_key)))
     try:
-        info = RunInfo(**value | _tuples(value))
-        canonical = dump_info(info) == text
+        info = RunInfo(**{names[key]: value for key, value in _with_tuples(by_key).items()})
+        is_canonical = dump_info(info) == text
     except RecordingError:
         raise
     except (TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise RecordingError(f"info: {str(error) or 'damaged':.200}") from error
-    if not canonical:
-        raise RecordingError("info: not written as this package writes it; it was changed")
+        raise _not_readable(error, "it is damaged") from error
+    if not is_canonical:
+        raise RecordingError("`info` is not in the form that this package writes; it was changed")
     return info
 
 
-def _tuples(value: dict[str, Any]) -> dict[str, Any]:
-    """The fields that JSON knows only as lists and maps."""
-    versions = value["versions"]
+def _not_readable(error: Exception, default: str) -> RecordingError:
+    return RecordingError(f"`info` cannot be read: {str(error) or default:.200}")
+
+
+def _with_tuples(by_key: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with tuples where JSON has only lists."""
+    versions = by_key["versions"]
     if not all(type(text) is str for text in versions.values()):
-        raise RecordingError(f"info: versions {versions!r:.80}, expected texts by name")
-    return {
-        "populations": tuple((name, size) for name, size in value["populations"]),
-        "own_populations": tuple(value["own_populations"]),
+        raise RecordingError(must_be("info.versions", "a map from text to text", shown(versions)))
+    return by_key | {
+        "populations": tuple((name, size) for name, size in by_key["populations"]),
+        "own_populations": tuple(by_key["own_populations"]),
         "versions": dict(versions),
     }
 
 
 def _check(holds: bool, name: str, value: object) -> None:
     if not holds:
-        raise RecordingError(f"info: {name} {value!r:.80} is not valid")
+        raise RecordingError(f"`info.{_FILE_KEYS.get(name, name)}` is invalid: {shown(value)}")

@@ -1,4 +1,4 @@
-"""What a recording must be: its arrays one by one, and what they say of each other."""
+"""Validation of recordings: each array by itself, and all arrays against each other."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -8,12 +8,22 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.model.checks import at_path, must_be
 from neuroasync.errors import RecordingError, SpikeFileError
 
-__all__ = ["DELIVERIES", "INPUT", "ROWS", "SAMPLES", "check_recording", "frozen"]
+__all__ = [
+    "DELIVERY_ARRAYS",
+    "INPUT_ARRAYS",
+    "SAMPLE_ARRAYS",
+    "SPIKE_ARRAYS",
+    "check_recording",
+    "read_only",
+]
 
-ROWS: Final = ("sample", "pass_", "step", "time_us", "neuron")
-DELIVERIES: Final = (
+SPIKE_ARRAYS: Final = ("sample", "pass_", "step", "time_us", "neuron")
+"""The arrays with one element per spike."""
+
+DELIVERY_ARRAYS: Final = (
     "delivered_sample",
     "delivered_pass",
     "delivered_step",
@@ -22,7 +32,9 @@ DELIVERIES: Final = (
     "delivered_count",
     "delivered_connection",
 )
-SAMPLES: Final = (
+"""The arrays with one element per delivery."""
+
+SAMPLE_ARRAYS: Final = (
     "number",
     "label",
     "target",
@@ -33,27 +45,29 @@ SAMPLES: Final = (
     "spikes",
     "duration_us",
 )
-"""One i64 per sample; ``votes``, ``seed`` and ``stopped`` are of other types."""
-INPUT: Final = ("input_t_us", "input_index", "input_offsets")
+"""The i64 arrays with one element per sample; ``votes``, ``seed`` and ``stopped`` differ in type or
+shape."""
 
-_LEAST: Final = {"label": -1, "target": -1, "duration_us": -1, "delivered_connection": -1}
-"""Lowest value of an array; 0 for all others."""
+INPUT_ARRAYS: Final = ("input_t_us", "input_index", "input_offsets")
+"""The arrays of the input events."""
+
+_MINIMA: Final = {"label": -1, "target": -1, "duration_us": -1, "delivered_connection": -1}
+"""Minimum of the values of an array; 0 for all arrays that are not listed."""
 
 
-def frozen(name: str, values: object, dtype: type[np.generic], ndim: int = 1) -> NDArray[Any]:
+def read_only(name: str, values: object, dtype: type[np.generic], ndim: int = 1) -> NDArray[Any]:
     """Return ``values`` as a read-only, contiguous array; integers only, nothing is rounded.
 
     Raises:
-        RecordingError: they are not integers in ``ndim`` dimensions, or do not fit the type.
+        RecordingError: the values are not integers in ``ndim`` dimensions, or do not fit ``dtype``.
     """
     array = np.asarray(values)
     if array.ndim != ndim or array.dtype.kind not in "iub":
-        raise RecordingError(
-            f"{name}: {array.dtype} of shape {array.shape}, expected integers in {ndim} dimensions"
-        )
+        got = f"{array.dtype} of shape {array.shape}"
+        raise RecordingError(must_be(name, f"{ndim}-dimensional integers", got))
     bounds = (0, 1) if dtype is np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)  # type: ignore[type-var]
     if array.size and not bounds[0] <= int(array.min()) <= int(array.max()) <= bounds[1]:
-        raise RecordingError(f"{name}: expected values from {bounds[0]} to {bounds[1]}")
+        raise RecordingError(f"`{name}` must be integers from {bounds[0]} to {bounds[1]}")
     shareable = array.dtype == dtype and array.flags.c_contiguous and not array.flags.writeable
     result = array if shareable else np.array(array, dtype, order="C")
     result.flags.writeable = False
@@ -63,36 +77,39 @@ def frozen(name: str, values: object, dtype: type[np.generic], ndim: int = 1) ->
 def check_recording(
     arrays: Mapping[str, NDArray[Any]], neurons: int, inputs: int, classes: int
 ) -> None:
-    """Raise RecordingError unless the arrays of a recording fit each other.
+    """Check that the arrays of a recording fit each other.
 
     Args:
-        arrays: by name, each of the right type.
-        neurons: of the network.
-        inputs: size of its input.
-        classes: neurons of its output.
+        arrays: arrays by name, each of the right type.
+        neurons: number of neurons of the network.
+        inputs: size of the network's input.
+        classes: number of neurons of the output population.
+
+    Raises:
+        RecordingError: they do not. The message names the array.
     """
-    for names in (ROWS, DELIVERIES, (*SAMPLES, "votes", "seed", "stopped")):
+    for names in (SPIKE_ARRAYS, DELIVERY_ARRAYS, (*SAMPLE_ARRAYS, "votes", "seed", "stopped")):
         _check_lengths(arrays, names)
-    for name in (*ROWS, *DELIVERIES, *SAMPLES, "votes"):
-        _check_least(name, arrays[name], _LEAST.get(name, 0))
+    for name in (*SPIKE_ARRAYS, *DELIVERY_ARRAYS, *SAMPLE_ARRAYS, "votes"):
+        _check_min(name, arrays[name], _MINIMA.get(name, 0))
     samples = arrays["number"].size
-    if arrays["votes"].shape[1] != classes:
-        found = arrays["votes"].shape[1]
-        raise RecordingError(f"votes: {found} classes, expected {classes}")
-    _check_most("label", arrays["label"], classes - 1)
-    _check_most("passes", arrays["passes"], limits.MAX_PASSES)
-    _check_most("duration_us", arrays["duration_us"], limits.MAX_TIME_US)
-    _check_most("neuron", arrays["neuron"], neurons - 1)
-    _check_most("delivered_origin", arrays["delivered_origin"], neurons + inputs - 1)
-    _check_order(arrays, ROWS[:3], strictly="neuron")
-    _check_order(arrays, DELIVERIES[:3])
-    for names in (ROWS, DELIVERIES):
-        _check_most(names[0], arrays[names[0]], samples - 1)
-        passes = arrays["passes"][arrays[names[0]]]
-        _first(arrays[names[1]] >= passes, names[1], arrays, "a pass that its sample has")
+    if (columns := arrays["votes"].shape[1]) != classes:
+        requirement = f"an array of {classes} columns, one per output neuron"
+        raise RecordingError(must_be("votes", requirement, f"{columns}"))
+    _check_max("label", arrays["label"], classes - 1)
+    _check_max("passes", arrays["passes"], limits.MAX_PASSES)
+    _check_max("duration_us", arrays["duration_us"], limits.MAX_TIME_US)
+    _check_max("neuron", arrays["neuron"], neurons - 1)
+    _check_max("delivered_origin", arrays["delivered_origin"], neurons + inputs - 1)
+    _check_order(arrays, SPIKE_ARRAYS[:3], strict="neuron")
+    _check_order(arrays, DELIVERY_ARRAYS[:3])
+    for sample, pass_, *_ in (SPIKE_ARRAYS, DELIVERY_ARRAYS):
+        _check_max(sample, arrays[sample], samples - 1)
+        passes = arrays["passes"][arrays[sample]]
+        _check_none(arrays[pass_] >= passes, pass_, arrays, "a pass of its sample")
     _check_times(arrays)
-    found = np.bincount(arrays["sample"], minlength=samples)
-    _first(found != arrays["spikes"], "spikes", arrays, "the number of its sample's rows")
+    spikes = np.bincount(arrays["sample"], minlength=samples)
+    _check_none(spikes != arrays["spikes"], "spikes", arrays, "the number of its sample's spikes")
     _check_input(arrays, inputs, samples)
 
 
@@ -100,62 +117,63 @@ def _check_lengths(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -
     expected = len(arrays[names[0]])
     for name in names:
         if len(arrays[name]) != expected:
-            raise RecordingError(
-                f"{name}: {len(arrays[name])} of them, expected {expected} as in {names[0]}"
-            )
+            requirement = f"of length {expected}, as `{names[0]}` is"
+            raise RecordingError(must_be(name, requirement, f"length {len(arrays[name])}"))
 
 
-def _check_least(name: str, array: NDArray[Any], least: int) -> None:
-    if array.size and array.min() < least:
-        raise RecordingError(f"{name}: {array.min()}, expected from {least}")
+def _check_min(name: str, array: NDArray[Any], minimum: int) -> None:
+    if array.size and array.min() < minimum:
+        raise RecordingError(must_be(name, f"at least {minimum}", str(array.min())))
 
 
-def _check_most(name: str, array: NDArray[Any], most: int) -> None:
-    if array.size and array.max() > most:
-        raise RecordingError(f"{name}: {array.max()}, expected at most {most}")
+def _check_max(name: str, array: NDArray[Any], maximum: int) -> None:
+    if array.size and array.max() > maximum:
+        raise RecordingError(must_be(name, f"at most {maximum}", str(array.max())))
 
 
 def _check_order(
-    arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], strictly: str | None = None
+    arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], strict: str | None = None
 ) -> None:
-    """Rows ascend by ``names``; and by ``strictly`` where those are equal."""
+    """Check that rows ascend by ``names``, and strictly by ``strict`` where these are equal."""
     tied = np.ones(max(arrays[names[0]].size - 1, 0), bool)
     falls = ~tied
     for name in names:
         change = np.sign(np.diff(arrays[name]))
         falls |= tied & (change < 0)
         tied &= change == 0
-    if strictly is not None:
-        falls |= tied & (np.diff(arrays[strictly]) <= 0)
+    if strict is not None:
+        falls |= tied & (np.diff(arrays[strict]) <= 0)
     if falls.any():
         at = int(np.argmax(falls)) + 1
-        raise RecordingError(f"{names[0]}[{at}]: out of order, expected rows ascending by {names}")
+        order = ", ".join(names if strict is None else (*names, strict))
+        raise RecordingError(f"`{names[0]}[{at}]` is out of order; rows must ascend by {order}")
 
 
 def _check_times(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Spikes of one pass have one time, and later passes later times."""
-    _check_most("time_us", arrays["time_us"], limits.MAX_TIME_US)
-    first = arrays["time_us"][:1] < 0  # False, if there is one
+    """Check that the spikes of a pass have the same time, and those of later passes a later one."""
+    _check_max("time_us", arrays["time_us"], limits.MAX_TIME_US)
+    first = np.zeros(min(arrays["time_us"].size, 1), bool)  # the first row has none before it
     passes, times = np.sign(np.diff(arrays["pass_"])), np.sign(np.diff(arrays["time_us"]))
     wrong = (np.diff(arrays["sample"]) == 0) & (passes != times)
-    _first(np.concatenate((first, wrong)), "time_us", arrays, "one time to a pass, ascending")
+    requirement = "equal within a pass and ascending from pass to pass"
+    _check_none(np.concatenate((first, wrong)), "time_us", arrays, requirement)
 
 
 def _check_input(arrays: Mapping[str, NDArray[Any]], inputs: int, samples: int) -> None:
     try:
-        t_us, index, offsets = (arrays[name] for name in INPUT)
+        t_us, index, offsets = (arrays[name] for name in INPUT_ARRAYS)
         trains = SpikeTrains(t_us, index, offsets, None, (inputs,))
     except SpikeFileError as error:
-        raise RecordingError(f"input_{error}") from error
+        raise RecordingError(at_path("input_", str(error))) from error
     if len(trains) != samples:
-        raise RecordingError(
-            f"input_offsets: {len(trains)} samples, expected {samples} as in number"
-        )
+        requirement = f"of length {samples + 1}, one more than `number`"
+        raise RecordingError(must_be("input_offsets", requirement, f"length {len(trains) + 1}"))
 
 
-def _first(
-    wrong: NDArray[np.bool_], name: str, arrays: Mapping[str, NDArray[Any]], expected: str
+def _check_none(
+    wrong: NDArray[np.bool_], name: str, arrays: Mapping[str, NDArray[Any]], requirement: str
 ) -> None:
+    """Raise an error about the first element of array ``name`` that is ``wrong``, if any."""
     if wrong.any():
         at = int(np.argmax(wrong))
-        raise RecordingError(f"{name}[{at}]: {arrays[name][at]}, expected {expected}")
+        raise RecordingError(must_be(f"{name}[{at}]", requirement, str(arrays[name][at])))

@@ -1,31 +1,34 @@
-"""Snapshots: what a session holds between two passes, as MessagePack bytes.
+"""Snapshots: the state of a session between two forward passes, as MessagePack bytes.
 
-A map, its keys in this order::
+A snapshot is a map with these keys, in this order::
 
     format      "neuroasync-session"
     version     2
-    sha256      bin32, of what follows
-    session     bin, the MessagePack of another map
+    sha256      bin32, SHA-256 digest of the next value
+    session     bin, MessagePack of another map
 
-and that one::
+The inner map has these keys, in this order::
 
     bundle      bin32, digest of the network
-    run         how it runs: policy, noise, group_size, input, until, max_forward_steps
-    sample      number of the sample that is under way
-    last_us     time of its last event that was sent, µs; -1: none
+    run         the settings: policy, noise, group_size, input, until, max_forward_steps
+    sample      number of the current sample
+    last_us     time of the sample's last event so far, µs; -1: there was none
     waiting     {"t_us": array, "index": array}, events that no pass has read
-    counters    {name: int}, see ``_snapshot_checks``; pass: number of the latest, -1: none; its
-                time is below 0 where windows carry, and it was of the one before
-    votes       array i64[5, classes], columns as in ``kernels.layout``
-    spikes      array i64[populations]
-    potential   array f32[neurons], as the latest pass left them
+    counters    {name: int}, see ``validation.COUNTERS``. ``pass`` is the number of the latest
+                pass, -1 if there was none. ``time_us`` is its time; it is below 0 if windows carry
+                state and the latest pass belongs to the window before
+    votes       array i64[5, classes], columns as in ``kernels.layout.Votes``
+    spikes      array i64[populations], spikes of each population
+    potential   array f32[neurons], membrane potentials after the latest pass
     momentum    array f32[neurons]
-    due         array i64[5, D], spikes in flight, columns as in ``kernels.layout``
-    stream      nil, or what a stream with a window holds, see ``stream_state``
+    due         array i64[5, n], spikes in flight, columns as in ``kernels.layout.InFlight``
+    stream      nil, or the state of a stream with a window, see ``stream_snapshot``
 
-It says nothing of weights, and little of how this version keeps a session in memory. What was
-changed on the way is refused; what fits, but was made up, gives a session that nobody's events
-could have led to, and no worse.
+Arrays are stored as in bundles. A snapshot contains no weights, and does not depend on the memory
+layout of this version.
+
+The digest detects damage. It does not detect forgery: a forged snapshot with valid values gives a
+session in a state that no input could have led to, but has no other effect.
 """
 
 from collections.abc import Mapping
@@ -46,6 +49,7 @@ from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import array_map, as_map
 from neuroasync.core.formats.strict_msgpack import decode
 from neuroasync.core.kernels.layout import SUPRATHRESHOLD_BIT, Context, Control, Populations, Votes
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.snapshot.stream_snapshot import (
     StreamState,
     dump_stream,
@@ -55,39 +59,40 @@ from neuroasync.core.snapshot.stream_snapshot import (
 )
 from neuroasync.core.snapshot.validation import (
     COUNTERS,
-    MOST,
-    checked_counters,
-    checked_due,
-    counts,
-    floats,
-    integer,
+    MAX_COUNT,
+    read_counters,
+    read_counts,
+    read_in_flight,
+    read_integer,
+    read_state,
 )
 from neuroasync.errors import BundleError, SnapshotError, SpikeFileError
 
 __all__ = ["Snapshot", "dump_snapshot", "read_snapshot", "restore_state"]
 
-_SEAL: Final = Envelope("snapshot", "neuroasync-session", 2, "session", SnapshotError)
+_ENVELOPE: Final = Envelope("snapshot", "neuroasync-session", 2, "session", SnapshotError)
 _KEYS: Final = (
     "bundle", "run", "sample", "last_us", "waiting", "counters", "votes",
     "spikes", "potential", "momentum", "due", "stream",
 )  # fmt: skip
 _Run: TypeAlias = dict[str, str | int | float]
+"""The settings in a snapshot, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a session held.
+    """The content of a snapshot.
 
     Attributes:
-        sample: number of the sample that was under way.
-        last_us: time of its last event that was sent, µs; -1: none.
-        waiting: its events that no pass had read.
-        counters: of the sample, by name.
+        sample: number of the current sample.
+        last_us: time of the sample's last event so far, µs; -1 if there was none.
+        waiting: events that no pass has read.
+        counters: counters of the sample, by name.
         votes: i64[5, classes].
-        spikes: i64[populations].
+        spikes: i64[populations], spikes of each population.
         potential, momentum: f32[neurons].
-        due: i64[5, D], spikes in flight.
-        stream: what it holds, if the sample was that of a stream with a window.
+        due: i64[5, n], spikes in flight.
+        stream: state of the stream, if the sample belongs to a stream with a window.
     """
 
     sample: int
@@ -110,15 +115,15 @@ def dump_snapshot(
     waiting: SpikeTrain,
     stream: StreamState | None,
 ) -> bytes:
-    """The bytes of a session that is between two passes, or whose sample was stopped.
+    """Return the snapshot of a session that is between two passes, or whose sample was stopped.
 
     Args:
-        simulator: its passes.
-        digest: of the bundle, 32 bytes.
-        sample: number of the sample that is under way.
-        last_us: time of its last event that was sent, µs; -1: none.
-        waiting: its events that no pass has read.
-        stream: what it holds, if the sample is that of a stream with a window.
+        simulator: simulator of the session.
+        digest: digest of the bundle, 32 bytes.
+        sample: number of the current sample.
+        last_us: time of the sample's last event so far, µs; -1 if there was none.
+        waiting: events that no pass has read.
+        stream: state of the stream, if the sample belongs to a stream with a window.
     """
     state = simulator.state
     state.apply_decay()
@@ -138,34 +143,35 @@ def dump_snapshot(
         "stream": None if stream is None else dump_stream(stream),
     }
     simulator.release_scratch()
-    return bytes(msgpack.packb(_SEAL.close(msgpack.packb(fields))))
+    return bytes(msgpack.packb(_ENVELOPE.close(msgpack.packb(fields))))
 
 
 def read_snapshot(data: bytes, simulator: Simulator, digest: bytes) -> Snapshot:
-    """Read a snapshot, for a session of this network that runs in this way. Nothing is changed.
+    """Read a snapshot for a session. The session is not changed.
 
     Args:
-        data: what :func:`dump_snapshot` returned.
-        simulator: the passes of the session that is to go on with it.
-        digest: of the session's bundle, 32 bytes.
+        data: result of :func:`dump_snapshot`.
+        simulator: simulator of the session that will continue from the snapshot.
+        digest: digest of the session's bundle, 32 bytes.
 
     Raises:
-        SnapshotError: it is damaged, or of another network or way to run it.
+        SnapshotError: the snapshot is damaged, or was taken with another network or other
+            settings.
     """
     if not isinstance(data, bytes):
-        raise SnapshotError(f"snapshot: {type(data).__name__}, expected bytes")
+        raise SnapshotError(must_be("snapshot", "bytes", type(data).__name__))
     try:
-        fields = as_map("", decode(_SEAL.open(decode(data))), _KEYS)
+        fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS)
         if not isinstance(fields["bundle"], memoryview) or fields["bundle"] != digest:
-            raise SnapshotError("bundle: the snapshot is of another network than the session")
+            raise SnapshotError("`bundle` is the digest of another network than the session's")
         _check_run(fields["run"], _run_of(simulator.plan.run))
-        return _checked(fields, simulator)
+        return _read_fields(fields, simulator)
     except (BundleError, SpikeFileError) as error:
-        raise SnapshotError(f"this is no snapshot, or it is damaged: {error}") from error
+        raise SnapshotError(f"this is not a snapshot, or it is damaged: {error}") from error
 
 
 def restore_state(simulator: Simulator, snapshot: Snapshot) -> None:
-    """Put a session's passes where the snapshot's were."""
+    """Set a simulator to the state in a snapshot."""
     simulator.begin(snapshot.counters["seed"] % 2**64)
     state = simulator.state
     state.acquire_scratch()
@@ -174,26 +180,29 @@ def restore_state(simulator: Simulator, snapshot: Snapshot) -> None:
     state.votes[:], state.spikes[:] = snapshot.votes, snapshot.spikes
     state.set_in_flight(snapshot.due)
     if snapshot.counters["pass"] >= 0 or snapshot.counters["carries"]:
-        _charge(state, snapshot)
+        _restore_neurons(state, snapshot)
     simulator.release_scratch()
 
 
-def _charge(state: NetworkState, snapshot: Snapshot) -> None:
-    """Let the neurons be where the latest pass left them; see ``kernels.fire`` and ``decay``."""
+def _restore_neurons(state: NetworkState, snapshot: Snapshot) -> None:
+    """Set the neurons to their state after the latest pass of the snapshot."""
     packed, control = state.plan.packed, state.control
     state.potential[:], state.momentum[:] = snapshot.potential, snapshot.momentum
-    # All have decayed until now, and none is at rest.
+    # The potentials in a snapshot have decayed up to its latest pass, so no decay is outstanding.
     control[Control.SAMPLE_CLOCK] = control[Control.CLOCK]
     state.view_of(Context.CLOCKS_AT, np.int64, packed.blocks)[:] = control[Control.CLOCK]
-    if state.multiplicity is not None:  # what a sample left here that was stopped in a pass
+    if (
+        state.multiplicity is not None
+    ):  # a sample that was stopped within a pass leaves entries here
         state.multiplicity[:] = 0
-    # Who is above threshold may fire with nothing to reach it.
-    late = np.zeros(packed.model.size, bool)
+    # A neuron above its threshold may fire late, without an input that reaches it. The kernels find
+    # such neurons in a list.
+    can_fire_late = np.zeros(packed.model.size, bool)
     for row in packed.arrays.populations[:-1]:
-        late[row[Populations.START] : row[Populations.STOP]] = (
+        can_fire_late[row[Populations.START] : row[Populations.STOP]] = (
             row[Populations.FIRES_SPONTANEOUSLY] != 0
         )
-    above = np.flatnonzero(late & (state.potential > packed.arrays.thresholds))
+    above = np.flatnonzero(can_fire_late & (state.potential > packed.arrays.thresholds))
     if above.size:
         state.view_of(Context.SUPRATHRESHOLD_AT, np.int64, packed.model.size)[: above.size] = above
         marks = state.view_of(Context.LAST_GROUP_AT, np.int32, packed.model.size)
@@ -202,52 +211,52 @@ def _charge(state: NetworkState, snapshot: Snapshot) -> None:
 
 
 def _run_of(run: RunSettings) -> _Run:
-    """How a session runs, as far as it says what its next pass does."""
+    """Return the settings that affect the passes of a session."""
     return {
         "policy": policy_name(run.policy),
         "noise": run.policy.noise if isinstance(run.policy, Momentum) else 0.0,
         "group_size": run.group_size,
         "input": run.input,
+        # A function cannot be stored; the file has "own" for it.
         "until": "own" if callable(run.until) else str(run.until),
         "max_forward_steps": run.max_forward_steps,
     }
 
 
-def _check_run(found: object, expected: _Run) -> None:
-    fields = as_map("run", found, tuple(expected))
-    for name, value in expected.items():
-        if fields[name] != value:
+def _check_run(value: object, expected: _Run) -> None:
+    fields = as_map("run", value, tuple(expected))
+    for name, setting in expected.items():
+        if fields[name] != setting:
             raise SnapshotError(
-                f"run.{name}: {fields[name]!r:.80}, but this session has {value!r}; open one "
-                "that runs as the snapshot's did"
+                f"`run.{name}` must be {setting!r} as in this session, got {shown(fields[name])}; "
+                "open a session with the settings of the snapshot"
             )
 
 
-def _checked(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
+def _read_fields(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
     model = simulator.plan.packed.model
-    counters = checked_counters(fields["counters"], simulator.plan)
+    counters = read_counters(fields["counters"], simulator.plan)
     train = read_train("waiting", fields["waiting"])
     train.check_indices(model.input_size)
     if len(train) > limits.MAX_QUEUED_EVENTS:
-        raise SnapshotError(
-            f"waiting: {len(train)} events, expected at most {limits.MAX_QUEUED_EVENTS}"
-        )
-    last_us = integer("last_us", fields["last_us"], -1, limits.MAX_TIME_US)
+        requirement = f"a list of at most {limits.MAX_QUEUED_EVENTS} events"
+        raise SnapshotError(must_be("waiting", requirement, f"{len(train)}"))
+    last_us = read_integer("last_us", fields["last_us"], -1, limits.MAX_TIME_US)
     if len(train) and not counters["time_us"] <= train.t_us[0] <= train.t_us[-1] <= last_us:
-        raise SnapshotError("waiting.t_us: expected times from the latest pass to the last event")
+        raise SnapshotError("`waiting.t_us` must be from the latest pass to the last event")
     stream = None if fields["stream"] is None else read_stream(fields["stream"], model)
-    if bool(counters["carries"]) != (stream is not None and stream.carries):
-        raise SnapshotError("counters.carries: expected what stream.carries says")
+    if bool(counters["carries"]) != (stream is not None and stream.carry_state):
+        raise SnapshotError("`counters.carries` must be equal to `stream.carries`")
     classes = model.populations[model.index(model.output)].size
     return Snapshot(
-        sample=integer("sample", fields["sample"], 0, MOST),
+        sample=read_integer("sample", fields["sample"], 0, MAX_COUNT),
         last_us=last_us,
         waiting=train,
         counters=counters,
-        votes=counts("votes", fields["votes"], (len(Votes), classes)),
-        spikes=counts("spikes", fields["spikes"], (len(model.populations),)),
-        potential=floats("potential", fields["potential"], model.size),
-        momentum=floats("momentum", fields["momentum"], model.size),
-        due=checked_due(fields["due"], simulator.plan, counters["time_us"]),
+        votes=read_counts("votes", fields["votes"], (len(Votes), classes)),
+        spikes=read_counts("spikes", fields["spikes"], (len(model.populations),)),
+        potential=read_state("potential", fields["potential"], model.size),
+        momentum=read_state("momentum", fields["momentum"], model.size),
+        due=read_in_flight(fields["due"], simulator.plan, counters["time_us"]),
         stream=stream,
     )

@@ -1,4 +1,4 @@
-"""What a snapshot must be: its counters and arrays, one by one."""
+"""Validation of snapshots: read each counter and array, and reject impossible values."""
 
 from typing import Final
 
@@ -9,10 +9,20 @@ from neuroasync import limits
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.formats.field_checks import as_array, as_map
 from neuroasync.core.kernels.layout import Control, InFlight, Phase
+from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.core.model.connections import INPUT
+from neuroasync.core.model.model import Model
 from neuroasync.errors import SnapshotError
 
-__all__ = ["COUNTERS", "MOST", "checked_counters", "checked_due", "counts", "floats", "integer"]
+__all__ = [
+    "COUNTERS",
+    "MAX_COUNT",
+    "read_counters",
+    "read_counts",
+    "read_in_flight",
+    "read_integer",
+    "read_state",
+]
 
 COUNTERS: Final = {
     "pass": Control.PASS,
@@ -34,85 +44,130 @@ COUNTERS: Final = {
     "carries": Control.CARRIES,
     "is_decided": Control.IS_DECIDED,
 }
-"""Counters of the sample, and where they stand in a session's memory."""
-MOST: Final = 2**62
+"""For each counter of the sample, by its key in a snapshot: its place in a session's memory."""
+
+MAX_COUNT: Final = 2**62
+"""Maximum of a count. Adding to it cannot overflow 64 bits within a session's lifetime."""
+
 _BOUNDS: Final = {
     "time_us": (-limits.MAX_TIME_US, limits.MAX_TIME_US),
+    "seed": (-(2**63), 2**63 - 1),  # an unsigned seed, stored as a signed integer
     "carries": (0, 1),
     "is_decided": (0, 1),
 }
+"""Bounds of the counters that are not counts."""
+
 _PHASES: Final = (Phase.BETWEEN_PASSES, Phase.STOPPED)
+"""Phases of a session in which a snapshot can be taken."""
 
 
-def checked_counters(value: object, plan: ExecutionPlan) -> dict[str, int]:
-    """The counters by name, if a sample can have them. Raises SnapshotError."""
-    found = as_map("counters", value, tuple(COUNTERS))
+def read_counters(value: object, plan: ExecutionPlan) -> dict[str, int]:
+    """Return the counters of a sample, by name.
+
+    Raises:
+        SnapshotError: no sample can have these counters.
+        BundleError: a counter is missing or unknown.
+    """
+    counters = as_map("counters", value, tuple(COUNTERS))
     for name in COUNTERS:
-        least, most = (-(2**63), 2**63 - 1) if name == "seed" else _BOUNDS.get(name, (-1, MOST))
-        integer(f"counters.{name}", found[name], least, most)
-    if found["phase"] not in _PHASES:
-        raise SnapshotError(f"counters.phase: {found['phase']}, expected one of {list(_PHASES)}")
-    if not found["is_decided"]:
-        integer("counters.pass", found["pass"], -1, limits.MAX_PASSES - 1)
-    integer("counters.last_owner", found["last_owner"], -1, len(plan.names) - 1)
-    timestep = plan.packed.model.timestep_us
-    time_us, passes = found["time_us"], found["pass"] + 1
-    if passes:
-        fits = time_us == found["pass"] * timestep if timestep else time_us >= 0
-    else:  # that of the latest pass is of the window before
-        fits = time_us <= 0 if found["carries"] else time_us == 0
+        low, high = _BOUNDS.get(name, (-1, MAX_COUNT))
+        read_integer(f"counters.{name}", counters[name], low, high)
+    if counters["phase"] not in _PHASES:
+        requirement = f"one of {[int(phase) for phase in _PHASES]}"
+        raise SnapshotError(must_be("counters.phase", requirement, str(counters["phase"])))
+    if not counters["is_decided"]:
+        read_integer("counters.pass", counters["pass"], -1, limits.MAX_PASSES - 1)
+    read_integer("counters.last_owner", counters["last_owner"], -1, len(plan.names) - 1)
+    _check_time(counters, plan.packed.model.timestep_us)
+    return counters
+
+
+def _check_time(counters: dict[str, int], timestep_us: int) -> None:
+    time_us, number = counters["time_us"], counters["pass"]
+    if number >= 0:
+        fits = time_us == number * timestep_us if timestep_us else time_us >= 0
+    else:  # without a pass in this sample, the latest pass may be one of the window before
+        fits = time_us <= 0 if counters["carries"] else time_us == 0
     if not fits:
-        raise SnapshotError(f"counters.time_us: {time_us}, which is not that of pass {passes - 1}")
-    return found
+        raise SnapshotError(must_be("counters.time_us", f"the time of pass {number}", str(time_us)))
 
 
-def checked_due(value: object, plan: ExecutionPlan, time_us: int) -> NDArray[np.int64]:
-    """Spikes in flight i64[5, D], if the network can have sent them. Raises SnapshotError."""
-    model = plan.packed.model
+def read_in_flight(value: object, plan: ExecutionPlan, time_us: int) -> NDArray[np.int64]:
+    """Return the spikes in flight.
+
+    Args:
+        value: map of an array i64[5, n] with the columns of ``InFlight``.
+        plan: execution plan of the session.
+        time_us: time of the latest pass, µs.
+
+    Raises:
+        SnapshotError: the network cannot have sent these spikes.
+        BundleError: ``value`` is not an array.
+    """
     due = as_array("due", value, "<i8")
     if due.ndim != 2 or due.shape[0] != len(InFlight):
-        raise SnapshotError(f"due: shape {list(due.shape)}, expected [{len(InFlight)}, n]")
+        requirement = f"of shape [{len(InFlight)}, n]"
+        raise SnapshotError(must_be("due", requirement, f"shape {list(due.shape)}"))
     if due.shape[1] > limits.MAX_QUEUED_EVENTS:
-        raise SnapshotError(f"due: {due.shape[1]}, expected at most {limits.MAX_QUEUED_EVENTS}")
-    for k, (due_us, fired_us, at, origin, count) in enumerate(due.T.tolist()):
-        if not 0 <= at < len(model.connections) or not model.connections[at].delay_us:
-            raise SnapshotError(f"due[{k}]: connection {at}, expected one with a delay")
-        source = model.connections[at].source
-        if source == INPUT:
-            first, stop = model.size, model.size + model.input_size
-        else:
-            first, stop = model.starts[model.index(source) :][:2]
-        if not (
-            first <= origin < stop
-            and 1 <= count <= 2**31
-            and -limits.MAX_TIME_US <= fired_us <= time_us < due_us
-            and due_us == fired_us + model.connections[at].delay_us
-        ):
-            raise SnapshotError(
-                f"due[{k}]: {due[:, k].tolist()}, expected a spike of {source!r} that fired by "
-                f"{time_us} µs and is due later, by the connection's delay"
-            )
+        requirement = f"a list of at most {limits.MAX_QUEUED_EVENTS} spikes"
+        raise SnapshotError(must_be("due", requirement, f"{due.shape[1]}"))
+    for k, spike in enumerate(due.T.tolist()):
+        _check_in_flight(f"due[{k}]", spike, plan.packed.model, time_us)
     return due
 
 
-def integer(where: str, value: object, least: int, most: int) -> int:
-    """An integer within bounds. Raises SnapshotError."""
-    if type(value) is not int or not least <= value <= most:
-        raise SnapshotError(f"{where}: {value!r:.80}, expected an integer from {least} to {most}")
-    return value
+def _check_in_flight(path: str, spike: list[int], model: Model, time_us: int) -> None:
+    due_us, fired_us, number, origin, count = spike
+    if not 0 <= number < len(model.connections) or not model.connections[number].delay_us:
+        raise SnapshotError(must_be(path, "on a connection with a delay", f"connection {number}"))
+    connection = model.connections[number]
+    if connection.source == INPUT:
+        start, stop = model.size, model.size + model.input_size
+    else:
+        start, stop = model.starts[model.index(connection.source) :][:2]
+    if not (
+        start <= origin < stop
+        and 1 <= count <= 2**31
+        and -limits.MAX_TIME_US <= fired_us <= time_us < due_us
+        and due_us == fired_us + connection.delay_us
+    ):
+        requirement = (
+            f"a spike of {connection.source!r} that fired up to {time_us} µs and is due after it, "
+            "by the delay of its connection"
+        )
+        raise SnapshotError(must_be(path, requirement, f"{spike}"))
 
 
-def counts(where: str, value: object, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Counts of this shape. Raises SnapshotError."""
-    array = as_array(where, value, "<i8")
-    if array.shape != shape or array.min(initial=0) < -1 or array.max(initial=0) > MOST:
-        raise SnapshotError(f"{where}: expected counts of shape {list(shape)}")
+def read_integer(path: str, value: object, low: int, high: int) -> int:
+    """Return ``value`` if it is an integer from ``low`` to ``high``.
+
+    Raises:
+        SnapshotError: it is not.
+    """
+    return check_int(path, value, low, high, SnapshotError)
+
+
+def read_counts(path: str, value: object, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return an array of counts of this shape; -1 stands for "never".
+
+    Raises:
+        SnapshotError: the array has another shape, or a value is not a count.
+        BundleError: ``value`` is not an array.
+    """
+    array = as_array(path, value, "<i8")
+    if array.shape != shape or array.min(initial=0) < -1 or array.max(initial=0) > MAX_COUNT:
+        raise SnapshotError(f"`{path}` must be counts of shape {list(shape)}")
     return array
 
 
-def floats(where: str, value: object, size: int) -> NDArray[np.float32]:
-    """Floats of this shape. Raises SnapshotError."""
-    array = as_array(where, value, "<f4")
+def read_state(path: str, value: object, size: int) -> NDArray[np.float32]:
+    """Return an array f32[size] of state variables.
+
+    Raises:
+        SnapshotError: the array has another shape.
+        BundleError: ``value`` is not an array.
+    """
+    array = as_array(path, value, "<f4")
     if array.shape != (size,):
-        raise SnapshotError(f"{where}: shape {list(array.shape)}, expected [{size}]")
+        raise SnapshotError(must_be(path, f"of shape [{size}]", f"shape {list(array.shape)}"))
     return array

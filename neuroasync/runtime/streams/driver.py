@@ -3,7 +3,7 @@
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.segmenter import Segment, Segmenter
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.snapshot.stream_snapshot import MAX_AHEAD, StreamState
+from neuroasync.core.snapshot.stream_snapshot import MAX_LOOKAHEAD_CHUNKS, StreamState
 from neuroasync.errors import SpikeFileError
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.sample_ownership import Lease
@@ -47,7 +47,7 @@ class StreamDriver:
     ) -> None:
         self.segmenter = segmenter
         self.stream_clock = stream_clock
-        self.lookahead: BoundedQueue[SpikeTrain] = BoundedQueue(MAX_AHEAD)
+        self.lookahead: BoundedQueue[SpikeTrain] = BoundedQueue(MAX_LOOKAHEAD_CHUNKS)
         self._runner = runner
         self._lease = lease
         self._carries = carries
@@ -70,10 +70,10 @@ class StreamDriver:
         done_us, shift_us = self.stream_clock.save()
         return StreamState(
             window=str(self.segmenter.window),
-            carries=self._carries,
+            carry_state=self._carries,
             decision_emitted=self._decision_emitted,
             zero_us=-1 if self._start_us is None else self._start_us,
-            cutter=self.segmenter.save(),
+            segmenter=self.segmenter.save(),
             done_us=done_us,
             shift_us=shift_us,
             ahead=self.lookahead.waiting(),
@@ -82,9 +82,9 @@ class StreamDriver:
     def _restore(self, state: StreamState) -> None:
         self._decision_emitted = state.decision_emitted
         self._start_us = None if state.zero_us < 0 else state.zero_us
-        self.segmenter.restore(state.cutter)
+        self.segmenter.restore(state.segmenter)
         # A stream without a clock has reached the time of its last event, if it had any.
-        done_us = state.cutter.last_us if state.done_us < 0 else state.done_us
+        done_us = state.segmenter.last_us if state.done_us < 0 else state.done_us
         if done_us >= 0:
             self.stream_clock.restore(done_us, state.shift_us)
             self.segmenter.passed_us = max(state.done_us, 0)

@@ -101,7 +101,7 @@ async def stream_by_clock(
     failures: list[BaseException] = []
     reader = start_task(_read(source, lookahead, failures), "stream reader")
     try:
-        while not (lookahead.is_closed and not lookahead and not segmenter.waits):
+        while not (lookahead.is_closed and not lookahead and not segmenter.has_waiting):
             if failures and isinstance(failures[0], ClosedError):
                 raise failures[0]  # the session is closed, so no further pass can run
             if not await _anchor_clock(driver):
@@ -134,8 +134,8 @@ async def _anchor_clock(driver: StreamDriver) -> bool:
         False if there was no event: the chunk was empty, or the stream has ended.
     """
     lookahead, segmenter, stream_clock = driver.lookahead, driver.segmenter, driver.stream_clock
-    if not stream_clock.is_anchored and segmenter.waits:
-        stream_clock.resume(segmenter.first_us)
+    if not stream_clock.is_anchored and segmenter.has_waiting:
+        stream_clock.resume(segmenter.next_event_us)
         return True
     if stream_clock.is_anchored and (not segmenter.is_idle or driver.must_keep_running):
         return True

@@ -62,7 +62,7 @@ def peek_message(data: str | bytes, max_bytes: int) -> MessagePeek:
     except (msgspec.MsgspecError, ValueError) as error:
         # The full parser usually refuses the message, too, and with a more precise error.
         parse_events(data, max_bytes)
-        raise MessageError(f"message: {error}") from error
+        raise MessageError(f"the message is invalid: {error}") from error
     return MessagePeek(events, fields.end, fields.provisional)
 
 

@@ -95,7 +95,7 @@ def test_a_spike_is_explained_back_to_the_input(cli, files, recorded):
 def test_explain_rejects_a_row_outside_the_recording(cli, files, recorded):
     result = cli("explain", recorded, "--bundle", files.net, "--spike", 10**9)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "the recording has rows 0 to" in result.stderr
+    assert "`row` must be from 0 to" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["net.nab", "events.npz", "./net.nab"])

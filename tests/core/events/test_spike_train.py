@@ -31,50 +31,56 @@ def test_an_empty_list_is_an_empty_train():
 @pytest.mark.parametrize(
     ("t_us", "message"),
     [
-        ([1.0], r"^t_us: float64 of shape \(1,\), expected integers in one dimension$"),
-        ([True], r"^t_us: bool of shape \(1,\), expected integers"),
-        ([[1]], r"^t_us: int64 of shape \(1, 1\), expected integers"),
-        (5, r"^t_us: int64 of shape \(\), expected integers"),
-        ([2**70], r"^t_us: object of shape \(1,\), expected integers"),
-        ([None], r"^t_us: object of shape"),
-        (["1"], r"^t_us: <U1 of shape"),
-        ([[1], [1, 2]], r"^t_us: \[\[1\], \[1, 2\]\], expected a list of integers$"),
-        (np.zeros(0), r"^t_us: float64 of shape \(0,\)"),
-        (np.array([1, 2**63], np.uint64), r"^t_us\[1\]: 9223372036854775808, expected at most"),
-        ([-1], r"^t_us\[0\]: -1, expected 0 to 9007199254740992$"),
-        ([limits.MAX_TIME_US + 1], r"^t_us\[0\]: 9007199254740993, expected 0 to"),
+        ([1.0], r"^`t_us` must be one-dimensional integers, got float64 of shape \(1,\)$"),
+        ([True], r"^`t_us` must be one-dimensional integers, got bool of shape \(1,\)$"),
+        ([[1]], r"^`t_us` must be one-dimensional integers, got int64 of shape \(1, 1\)$"),
+        (5, r"^`t_us` must be one-dimensional integers, got int64 of shape \(\)$"),
+        ([2**70], r"^`t_us` must be one-dimensional integers, got object of shape \(1,\)$"),
+        ([None], r"^`t_us` must be one-dimensional integers, got object of shape \(1,\)$"),
+        (["1"], r"^`t_us` must be one-dimensional integers, got <U1 of shape \(1,\)$"),
+        ([[1], [1, 2]], r"^`t_us` must be a list of integers, got \[\[1\], \[1, 2\]\]$"),
+        (np.zeros(0), r"^`t_us` must be one-dimensional integers, got float64 of shape \(0,\)$"),
+        (np.array([1, 2**63], np.uint64), r"^`t_us\[1\]` must be at most 9223372036854775807, got"),
+        ([-1], r"^`t_us\[0\]` must be at least 0, got -1$"),
+        ([limits.MAX_TIME_US + 1], r"^`t_us\[0\]` must be at most 9007199254740992, got 900719925"),
     ],
 )
-def test_a_time_that_is_no_small_integer_is_refused_by_position(t_us, message):
+def test_invalid_time_is_rejected_by_position(t_us, message):
     with pytest.raises(SpikeFileError, match=message):
         SpikeTrain(t_us, [0])
 
 
-def test_times_that_fall_back_are_refused_by_position():
-    with pytest.raises(SpikeFileError, match=r"^t_us\[2\]: 4 after 5, expected ascending times"):
+def test_decreasing_time_is_rejected_by_position():
+    with pytest.raises(
+        SpikeFileError,
+        match=r"^`t_us\[2\]` must be at least 5, the time of the event before it in the ",
+    ):
         SpikeTrain([0, 5, 4], [0, 0, 0])
 
 
-def test_lengths_that_differ_are_refused():
-    with pytest.raises(SpikeFileError, match=r"^index: 1 events, expected 2 as in t_us$"):
+def test_arrays_of_different_length_are_rejected():
+    with pytest.raises(
+        SpikeFileError, match=r"^`index` must be of length 2, as `t_us` is, got 1 events$"
+    ):
         SpikeTrain([0, 5], [0])
 
 
-def test_a_negative_index_is_refused_by_position():
-    with pytest.raises(SpikeFileError, match=r"^index\[1\]: -3, expected from 0$"):
+def test_negative_index_is_rejected_by_position():
+    with pytest.raises(SpikeFileError, match=r"^`index\[1\]` must be at least 0, got -3$"):
         SpikeTrain([0, 5], [0, -3])
 
 
-def test_an_index_beyond_the_network_is_refused_by_position():
+def test_index_beyond_the_network_is_rejected_by_position():
     train = SpikeTrain([0, 5], [0, 3])
     train.check_indices(4)
     with pytest.raises(
-        SpikeFileError, match=r"^index\[1\]: 3, expected 0 to 2, the network's inputs$"
+        SpikeFileError,
+        match=r"^`index\[1\]` must be at most 2 \(the network has 3 inputs\), got 3$",
     ):
         train.check_indices(3)
 
 
-def test_a_train_does_not_change_with_the_array_it_came_from():
+def test_train_is_independent_of_the_array_it_was_made_from():
     t_us = np.array([1, 2])
     train = SpikeTrain(t_us, [0, 0])
     t_us[0] = 7
@@ -97,28 +103,28 @@ def trains(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"t_us": [0, 9, -3]}, r"^t_us\[2\]: -3, expected 0 to"),
-        ({"t_us": [9, 0, 3]}, r"^t_us\[1\]: 0 after 9, expected ascending times in a sample$"),
-        ({"t_us": [0.5, 9, 3]}, r"^t_us: float64 of shape \(3,\)"),
-        ({"index": [0, 1]}, r"^index: 2 events, expected 3 as in t_us$"),
-        ({"index": [0, -1, 5]}, r"^index\[1\]: -1, expected from 0$"),
-        ({"index": [0, 1, 6]}, r"^index\[2\]: 6, expected 0 to 5, the cells of shape$"),
-        ({"offsets": []}, r"^offsets: empty, expected one more than there are samples$"),
-        ({"offsets": [1, 2, 2, 3]}, r"^offsets\[0\]: 1, expected 0$"),
-        ({"offsets": [0, 2, 1, 3]}, r"^offsets\[2\]: 1 after 2, expected ascending offsets$"),
-        ({"offsets": [0, 2, 2, 4]}, r"^offsets\[3\]: 4, expected 3, the number of events$"),
-        ({"labels": [1, 0]}, r"^labels: 2 of them, expected one for 3 samples$"),
-        ({"labels": [1, -1, 0]}, r"^labels\[1\]: -1, expected from 0$"),
-        ({"labels": [1, 0.5, 0]}, r"^labels: float64 of shape"),
-        ({"shape": ()}, r"^shape: \(\), expected a tuple of 1 to 8 integers$"),
-        ({"shape": [2, 3]}, r"^shape: \[2, 3\], expected a tuple"),
-        ({"shape": (0, 3)}, r"^shape\[0\]: 0, expected an integer from 1 to 16777216$"),
-        ({"shape": (2, 3.0)}, r"^shape\[1\]: 3.0, expected an integer"),
-        ({"shape": (True, 3)}, r"^shape\[0\]: True, expected an integer"),
-        ({"shape": (2**13, 2**13)}, r"^shape: \(8192, 8192\) has 67108864 cells, the limit is"),
+        ({"t_us": [0, 9, -3]}, r"^`t_us\[2\]` must be at least 0, got -3$"),
+        ({"t_us": [9, 0, 3]}, r"^`t_us\[1\]` must be at least 9, the time of the event before it"),
+        ({"t_us": [0.5, 9, 3]}, r"^`t_us` must be one-dimensional integers, got float64 of shape"),
+        ({"index": [0, 1]}, r"^`index` must be of length 3, as `t_us` is, got 2 events$"),
+        ({"index": [0, -1, 5]}, r"^`index\[1\]` must be at least 0, got -1$"),
+        ({"index": [0, 1, 6]}, r"^`index\[2\]` must be at most 5 \(`shape` has 6 inputs\), got 6$"),
+        ({"offsets": []}, r"^`offsets` must be one longer than the number of samples, got an empt"),
+        ({"offsets": [1, 2, 2, 3]}, r"^`offsets\[0\]` must be 0, got 1$"),
+        ({"offsets": [0, 2, 1, 3]}, r"^`offsets\[2\]` must be at least 2, the offset before it, g"),
+        ({"offsets": [0, 2, 2, 4]}, r"^`offsets\[3\]` must be 3, the number of events, got 4$"),
+        ({"labels": [1, 0]}, r"^`labels` must be a list of 3 labels, one per sample, got 2 labels"),
+        ({"labels": [1, -1, 0]}, r"^`labels\[1\]` must be at least 0, got -1$"),
+        ({"labels": [1, 0.5, 0]}, r"^`labels` must be one-dimensional integers, got float64 of sh"),
+        ({"shape": ()}, r"^`shape` must be a tuple of 1 to 8 integers, got \(\)$"),
+        ({"shape": [2, 3]}, r"^`shape` must be a tuple of 1 to 8 integers, got \[2, 3\]$"),
+        ({"shape": (0, 3)}, r"^`shape\[0\]` must be an integer from 1 to 16777216, got 0$"),
+        ({"shape": (2, 3.0)}, r"^`shape\[1\]` must be an integer from 1 to 16777216, got 3\.0$"),
+        ({"shape": (True, 3)}, r"^`shape\[0\]` must be an integer from 1 to 16777216, got True$"),
+        ({"shape": (2**13, 2**13)}, r"^`shape` must be a shape of at most 16777216 elements, got"),
     ],
 )
-def test_trains_that_break_a_rule_are_refused_by_field_and_position(changes, message):
+def test_invalid_trains_are_rejected_by_field_and_position(changes, message):
     with pytest.raises(SpikeFileError, match=message):
         trains(**changes)
 
@@ -133,18 +139,18 @@ def test_samples_are_found_by_index_and_in_order():
 
 
 @pytest.mark.parametrize("k", [3, -4])
-def test_a_sample_that_is_not_there_is_an_index_error(k):
-    with pytest.raises(IndexError, match=rf"^sample {k}, expected -3 to 2$"):
+def test_missing_sample_raises_an_index_error(k):
+    with pytest.raises(IndexError, match=rf"^a sample number must be from -3 to 2, got {k}$"):
         trains()[k]
 
 
-def test_a_slice_with_a_step_is_refused():
-    with pytest.raises(ValueError, match=r"^step 2, expected a slice of consecutive samples"):
+def test_slice_with_a_step_is_rejected():
+    with pytest.raises(ValueError, match=r"^the step of a slice of samples must be 1, got 2$"):
         trains()[::2]
 
 
 @given(start=st.none() | st.integers(-5, 5), stop=st.none() | st.integers(-5, 5))
-def test_slices_hold_what_slices_of_a_list_hold(start, stop):
+def test_slices_have_the_samples_that_slices_of_a_list_have(start, stop):
     spikes, span = trains(), slice(start, stop)
     assert list(spikes[span]) == list(spikes)[span]
     assert spikes[span].labels.tolist() == spikes.labels.tolist()[span]
@@ -158,7 +164,7 @@ def test_a_slice_shares_memory():
 
 @settings(deadline=None)
 @given(data=st.data(), model=models(max_populations=1))
-def test_trains_put_together_come_apart_the_same(data, model):
+def test_joined_trains_can_be_split_into_equal_trains(data, model):
     samples = data.draw(st.lists(spike_trains(model), max_size=4))
     labels = data.draw(st.none() | st.just(list(range(len(samples)))))
     spikes = SpikeTrains.from_trains(iter(samples), model.input_shape, labels)
@@ -166,7 +172,7 @@ def test_trains_put_together_come_apart_the_same(data, model):
     assert spikes == SpikeTrains.from_trains(list(spikes), model.input_shape, labels)
 
 
-def test_equality_sees_labels_and_shape():
+def test_equality_includes_labels_and_shape():
     assert trains() == trains()
     assert trains() != trains(labels=None)
     assert trains() != trains(labels=[1, 1, 1])
@@ -174,7 +180,7 @@ def test_equality_sees_labels_and_shape():
     assert trains() != 3
 
 
-def test_no_samples_are_trains_too():
+def test_trains_may_have_no_samples():
     spikes = SpikeTrains.from_trains([], (4,))
     assert len(spikes) == 0
     assert list(spikes[:]) == []

@@ -1,3 +1,5 @@
+"""Windows and the segmenter, alone and in a session's stream."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,20 +12,20 @@ from tests.helpers.small_networks import chain, sample
 BUNDLE = chain()
 
 
-def cuts(window, times, timestep_us=1000, limit_us=NEVER, end=True):
-    """(times of the events, duration or None, whether it ends) of each cut."""
-    cutter = Segmenter(na.parse_window(window), timestep_us)
-    cutter.feed(na.SpikeTrain(np.array(times, np.int64), np.zeros(len(times), np.int64)))
+def segments(window, times, timestep_us=1000, limit_us=NEVER, end=True):
+    """Return (times of the events, duration or None, whether it ends) of each segment."""
+    segmenter = Segmenter(na.parse_window(window), timestep_us)
+    segmenter.feed(na.SpikeTrain(np.array(times, np.int64), np.zeros(len(times), np.int64)))
     found = []
-    while (cut := cutter.next(limit_us, False)) is not None:
-        found.append((cut.events.t_us.tolist(), cut.duration_us, cut.ends))
-    if end and (cut := cutter.close()) is not None:
-        found.append((cut.events.t_us.tolist(), cut.duration_us, cut.ends))
+    while (segment := segmenter.next(limit_us, False)) is not None:
+        found.append((segment.events.t_us.tolist(), segment.duration_us, segment.ends))
+    if end and (segment := segmenter.close()) is not None:
+        found.append((segment.events.t_us.tolist(), segment.duration_us, segment.ends))
     return found
 
 
-def test_windows_by_time_follow_each_other_silent_ones_too():
-    assert cuts("time(5000)", [7000, 8000, 10_000, 21_000]) == [
+def test_time_windows_follow_each_other_even_without_events():
+    assert segments("time(5000)", [7000, 8000, 10_000, 21_000]) == [
         ([2000, 3000], 5000, True),
         ([0], 5000, True),
         ([], 5000, True),
@@ -32,8 +34,8 @@ def test_windows_by_time_follow_each_other_silent_ones_too():
     ]
 
 
-def test_windows_by_events_begin_with_a_timestep():
-    assert cuts("events(2)", [1500, 1600, 1700, 9900, 9950]) == [
+def test_event_windows_start_with_a_timestep():
+    assert segments("events(2)", [1500, 1600, 1700, 9900, 9950]) == [
         ([500, 600], None, True),
         ([700, 8900], None, True),
         ([950], None, False),
@@ -41,34 +43,34 @@ def test_windows_by_events_begin_with_a_timestep():
     ]
 
 
-def test_windows_by_silence_last_as_long_as_it():
-    assert cuts("silence(3000)", [0, 2999, 5998, 8998, 8999]) == [
+def test_silence_windows_include_the_silence():
+    assert segments("silence(3000)", [0, 2999, 5998, 8998, 8999]) == [
         ([0, 2999, 5998], 8998, True),
         ([998, 999], None, False),
         ([], 3999, True),
     ]
 
 
-def test_by_a_clock_silence_ends_a_window_when_it_is_over():
-    cutter = Segmenter(na.parse_window("silence(3000)"), 1000)
-    cutter.feed(na.SpikeTrain(np.array([500]), np.array([0])))
-    assert cutter.next(1000, False).events.t_us.tolist() == [500]
-    assert cutter.next(3000, False) is None
-    cut = cutter.next(3500, False)
-    assert (cut.ends, cut.duration_us) == (True, 3500)
-    assert cutter.is_idle
+def test_silence_window_ends_by_the_clock():
+    segmenter = Segmenter(na.parse_window("silence(3000)"), 1000)
+    segmenter.feed(na.SpikeTrain(np.array([500]), np.array([0])))
+    assert segmenter.next(1000, False).events.t_us.tolist() == [500]
+    assert segmenter.next(3000, False) is None
+    segment = segmenter.next(3500, False)
+    assert (segment.ends, segment.duration_us) == (True, 3500)
+    assert segmenter.is_idle
 
 
 @pytest.mark.parametrize("window", ["time(5000)", "silence(4500)"])
-def test_by_a_clock_a_window_ends_at_its_time_though_it_is_known_what_comes_next(window):
-    cutter = Segmenter(na.parse_window(window), 1000)
-    cutter.feed(na.SpikeTrain(np.array([500, 20_000]), np.array([0, 0])))
-    assert cutter.next(1000, False).events.t_us.tolist() == [500]
-    assert cutter.next(4000, False) is None
-    assert cutter.next(5000, False).ends
+def test_window_ends_by_the_clock_even_if_the_next_event_is_known(window):
+    segmenter = Segmenter(na.parse_window(window), 1000)
+    segmenter.feed(na.SpikeTrain(np.array([500, 20_000]), np.array([0, 0])))
+    assert segmenter.next(1000, False).events.t_us.tolist() == [500]
+    assert segmenter.next(4000, False) is None
+    assert segmenter.next(5000, False).ends
 
 
-def test_what_waits_is_not_copied_for_every_event_that_is_taken():
+def test_waiting_events_are_not_copied_for_each_event_taken():
     copied = 0
 
     class Counted(np.ndarray):
@@ -77,16 +79,19 @@ def test_what_waits_is_not_copied_for_every_event_that_is_taken():
             copied += self.size
             return super().copy(*args, **kwargs)
 
-    cutter = Segmenter(na.parse_window("events(1)"), 1000)
-    cutter.feed(na.SpikeTrain(np.arange(1000), np.zeros(1000, np.int64)))
-    cutter._t_us, cutter._index = cutter._t_us.view(Counted), cutter._index.view(Counted)
+    segmenter = Segmenter(na.parse_window("events(1)"), 1000)
+    segmenter.feed(na.SpikeTrain(np.arange(1000), np.zeros(1000, np.int64)))
+    segmenter._t_us, segmenter._index = (
+        segmenter._t_us.view(Counted),
+        segmenter._index.view(Counted),
+    )
     for _ in range(1000):
-        assert cutter.next(NEVER, False).ends
+        assert segmenter.next(NEVER, False).ends
     assert copied < 4000
 
 
-def test_what_is_ahead_of_the_clock_waits():
-    assert cuts("time(5000)", [100, 900, 1000], limit_us=1000, end=False) == [
+def test_events_ahead_of_the_clock_wait():
+    assert segments("time(5000)", [100, 900, 1000], limit_us=1000, end=False) == [
         ([100, 900], None, False)
     ]
 
@@ -95,27 +100,36 @@ def test_what_is_ahead_of_the_clock_waits():
     "window", ["", "time", "time()", "time(0)", "time(-1)", "time(1.5)", "decided(1)", "events(x)",
                3, None, "time(1)\n"],
 )  # fmt: skip
-def test_what_is_no_window_is_refused_with_the_ones_there_are(window):
-    with pytest.raises(ValueError, match=r"expected time\(us\), events\(n\), silence\(us\), with"):
+def test_invalid_window_is_rejected_with_the_valid_forms(window):
+    with pytest.raises(
+        ValueError,
+        match=r"^`window` must be time\(us\), events\(n\) or silence\(us\) with an integer of at",
+    ):
         na.parse_window(window)
 
 
 @pytest.mark.parametrize("text", ["time(5)", "events(3)", "silence(7)", "decided"])
-def test_a_window_is_written_as_it_is_read(text):
+def test_window_text_is_parsed_to_an_equal_window(text):
     assert str(na.parse_window(text)) == text
     assert na.parse_window(na.parse_window(text)) == na.parse_window(text)
 
 
-def test_an_event_after_too_many_silent_windows_is_refused():
-    with pytest.raises(na.LimitError, match=r"^the next event, at 1000000000 µs, comes more than"):
-        cuts("time(10)", [0, 10**9])
+def test_event_after_too_many_silent_windows_is_rejected():
+    with pytest.raises(
+        na.LimitError,
+        match=r"^the next event, at 1000000000 µs, is more than 10000000 windows of 10 µs",
+    ):
+        segments("time(10)", [0, 10**9])
 
 
-def test_a_stream_does_not_go_back():
-    cutter = Segmenter(na.parse_window("decided"), 1000)
-    cutter.feed(na.SpikeTrain(np.array([500]), np.array([0])))
-    with pytest.raises(na.SpikeFileError, match=r"^t_us\[0\]: 499, expected at least 500, the tim"):
-        cutter.feed(na.SpikeTrain(np.array([499]), np.array([0])))
+def test_stream_rejects_decreasing_times():
+    segmenter = Segmenter(na.parse_window("decided"), 1000)
+    segmenter.feed(na.SpikeTrain(np.array([500]), np.array([0])))
+    with pytest.raises(
+        na.SpikeFileError,
+        match=r"^`t_us\[0\]` must be at least 500, the time of the stream's last event, got 499$",
+    ):
+        segmenter.feed(na.SpikeTrain(np.array([499]), np.array([0])))
 
 
 @settings(deadline=None)
@@ -125,22 +139,22 @@ def test_a_stream_does_not_go_back():
     window=st.sampled_from(["time(4000)", "time(500)", "events(1)", "events(4)", "silence(2500)"]),
     timestep=st.sampled_from([0, 1, 1000]),
 )
-def test_every_event_is_in_one_window_whatever_the_parts(gaps, pieces, window, timestep):
+def test_every_event_is_in_one_window_for_any_chunks(gaps, pieces, window, timestep):
     times = np.cumsum(gaps)
     index = np.arange(times.size)
     edges = np.clip(np.cumsum([0, *pieces]), 0, times.size).tolist()
 
     def seen(edges):
-        cutter, windows, current = Segmenter(na.parse_window(window), timestep), [], []
+        segmenter, windows, current = Segmenter(na.parse_window(window), timestep), [], []
         for first, stop in zip(edges, [*edges[1:], times.size], strict=True):
-            cutter.feed(na.SpikeTrain(times[first:stop], index[first:stop]))
-            while (cut := cutter.next(NEVER, False)) is not None:
-                current += cut.events.index.tolist()
-                if cut.ends:
-                    windows.append((current, cut.duration_us))
+            segmenter.feed(na.SpikeTrain(times[first:stop], index[first:stop]))
+            while (segment := segmenter.next(NEVER, False)) is not None:
+                current += segment.events.index.tolist()
+                if segment.ends:
+                    windows.append((current, segment.duration_us))
                     current = []
-        if (cut := cutter.close()) is not None:
-            windows.append((current, cut.duration_us))
+        if (segment := segmenter.close()) is not None:
+            windows.append((current, segment.duration_us))
         return windows
 
     whole = seen([0])
@@ -149,13 +163,13 @@ def test_every_event_is_in_one_window_whatever_the_parts(gaps, pieces, window, t
 
 
 async def endless(train, at=7):
-    """A spike train in parts of ``at`` events."""
+    """Yield a spike train in chunks of ``at`` events."""
     for k in range(0, len(train), at):
         yield train.t_us[k : k + at], train.index[k : k + at]
 
 
 @pytest.mark.parametrize("at", [1, 7, 100])
-async def test_a_window_is_decided_as_the_sample_it_is(at, no_leaks):
+async def test_window_gives_the_decision_of_an_equal_sample(at, no_leaks):
     train = sample(events=200, duration_us=40_000)
     async with na.Network(BUNDLE) as network:
         async with network.session(seed=5) as session:
@@ -170,7 +184,7 @@ async def test_a_window_is_decided_as_the_sample_it_is(at, no_leaks):
     assert found == expected
 
 
-async def test_a_decided_window_ends_and_the_next_event_begins_another(no_leaks):
+async def test_event_after_a_decided_window_starts_another_window(no_leaks):
     train = sample(events=200, duration_us=40_000)
     async with na.Network(BUNDLE, until="votes(2)") as network, network.session() as session:
         found = [d async for d in session.stream(endless(train), window="decided")]
@@ -184,9 +198,9 @@ async def test_an_early_decision_does_not_wait_for_the_end_of_its_window(no_leak
     taken = []
 
     async def watched():
-        async for part in endless(train, 1):
-            taken.append(int(part[0][0]))
-            yield part
+        async for chunk in endless(train, 1):
+            taken.append(int(chunk[0][0]))
+            yield chunk
 
     async with na.Network(BUNDLE, until="first-spike") as network, network.session() as session:
         stream = session.stream(watched(), window="time(20000)")
@@ -195,7 +209,7 @@ async def test_an_early_decision_does_not_wait_for_the_end_of_its_window(no_leak
     assert decisions[0][1] < 20_000 <= decisions[1][1] < 40_000
 
 
-async def test_leaving_a_stream_early_leaves_a_session_at_rest(no_leaks):
+async def test_leaving_a_stream_early_resets_the_session(no_leaks):
     train = sample(events=200, duration_us=40_000)
     async with na.Network(BUNDLE) as network:
         async with network.session() as session:

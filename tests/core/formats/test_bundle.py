@@ -1,4 +1,4 @@
-"""Bundles: written one way, read back the same, refused with path and reason."""
+"""Bundles: canonical writing, reading, and the rejection of invalid values."""
 
 import copy
 import hashlib
@@ -28,14 +28,14 @@ NO_EVENTS = SpikeTrain([], [])
 
 @settings(deadline=None)
 @given(model=models(any_weight()))
-def test_any_model_survives_a_bundle(model):
+def test_any_model_is_read_as_written(model):
     data = dump_bundle(Bundle(model))
     bundle = read_bundle(data)
     assert bundle.model == model
     assert dump_bundle(bundle) == data
 
 
-def test_everything_in_a_bundle_survives():
+def test_every_field_of_a_bundle_is_read_as_written():
     written, read = rich_bundle(), read_bundle(dump_bundle(rich_bundle()))
     assert read == written
     for name in ("model", "classes", "policy", "golden", "meta", "calibration"):
@@ -43,21 +43,21 @@ def test_everything_in_a_bundle_survives():
     assert [type(v) for v in read.meta.values()] == [float, str, bool, type(None), int]
 
 
-def test_the_same_network_twice_is_the_same_file(tmp_path):
+def test_equal_bundles_give_equal_files(tmp_path):
     write_bundle(rich_bundle(), tmp_path / "a.nab")
     write_bundle(read_bundle(tmp_path / "a.nab"), tmp_path / "b.nab")
     assert (tmp_path / "a.nab").read_bytes() == (tmp_path / "b.nab").read_bytes()
     assert (tmp_path / "a.nab").read_bytes() == dump_bundle(rich_bundle())
 
 
-def test_the_order_of_meta_does_not_matter():
+def test_order_of_meta_does_not_matter():
     bundle = rich_bundle()
     turned = dict(reversed(bundle.meta.items()))
     again = replace(bundle, meta=turned)
     assert dump_bundle(again) == dump_bundle(bundle)
 
 
-def test_the_digest_is_that_of_the_body_as_written():
+def test_digest_is_that_of_the_written_body():
     outer = msgpack.unpackb(dump_bundle(rich_bundle()))
     assert rich_bundle().digest == outer["sha256"] == hashlib.sha256(outer["network"]).digest()
     assert read_bundle(dump_bundle(rich_bundle())).digest == outer["sha256"]
@@ -76,7 +76,7 @@ def test_keys_are_read_in_any_order():
     assert read_bundle(pack(turned(outer))) == rich_bundle()
 
 
-def test_what_is_optional_may_be_missing_or_at_its_default():
+def test_optional_fields_may_be_missing_or_have_their_default():
     body = body_of(rich_bundle())
     for key in ("classes", "policy", "golden", "meta", "calibration"):
         del body[key]
@@ -92,7 +92,7 @@ def test_what_is_optional_may_be_missing_or_at_its_default():
     assert read_bundle(seal(pack(body))) == bare
 
 
-def test_a_whole_number_will_do_for_a_float():
+def test_integer_is_accepted_for_a_float():
     body = body_of(rich_bundle())
     body["populations"][2]["neuron"]["v_threshold"] = 1
     body["calibration"][1]["error"], body["calibration"][1]["measured"] = 0, 1
@@ -107,20 +107,23 @@ def test_bundles_can_be_pickled_copied_and_hashed():
     assert bundle != "bundle"
 
 
-def test_the_size_is_checked_before_anything_is_read(tmp_path):
+def test_size_is_checked_before_anything_is_read(tmp_path):
     path = tmp_path / "a.nab"
     write_bundle(rich_bundle(), path)
     size = path.stat().st_size
     assert read_bundle(path, max_bytes=size) == rich_bundle()
     for source in (path, path.read_bytes()):
         with pytest.raises(
-            BundleError, match=rf": {size} bytes, the limit is {size - 1}; pass a l"
+            BundleError, match=rf"has {size} bytes, the limit is {size - 1}; pass a l"
         ):
             read_bundle(source, max_bytes=size - 1)
 
 
-def test_a_missing_file_is_one_line_with_its_path(tmp_path):
-    with pytest.raises(BundleError, match=r"^'.*none.nab': No such file or directory; cannot") as e:
+def test_missing_file_is_reported_in_one_line_with_its_path(tmp_path):
+    with pytest.raises(
+        BundleError,
+        match=r"^'.*/none\.nab': cannot",
+    ) as e:
         read_bundle(tmp_path / "none.nab")
     assert "\n" not in str(e.value)
 
@@ -128,14 +131,14 @@ def test_a_missing_file_is_one_line_with_its_path(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": "replay"}, r"^name: 'replay', expected one of"),
-        ({"group_size": True}, r"^group_size: True, expected an integer from 1 to 2147483647$"),
-        ({"input": None}, r"^input: None, expected one of \['prioritised', 'queued'\]$"),
-        ({"name": "momentum", "noise": -1.0}, r"^noise: -1.0, expected a number from 0 to 2\*\*53"),
-        ({"name": "momentum", "noise": 10**400}, r"^noise: 1000+, expected a number from 0 to"),
+        ({"name": "replay"}, r"^`name` must be one of \['layer-sync', 'random', 'momentum', 'fifo"),
+        ({"group_size": True}, r"^`group_size` must be an integer of at least 1, got True$"),
+        ({"input": None}, r"^`input` must be one of \['prioritised', 'queued'\], got None$"),
+        ({"name": "momentum", "noise": -1.0}, r"^`noise` must be a number of at least 0, got -1\."),
+        ({"name": "momentum", "noise": 10**400}, r"^`noise` must be a number of at least 0, got 1"),
     ],
 )
-def test_a_policy_that_cannot_be_is_refused(fields, message):
+def test_invalid_policy_is_rejected(fields, message):
     with pytest.raises(BundleError, match=message):
         PolicySpec(**fields)
 
@@ -143,12 +146,12 @@ def test_a_policy_that_cannot_be_is_refused(fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"seed": 2**64}, r"^seed: 18446744073709551616, expected an integer from 0 to"),
-        ({"label": -1}, r"^label: -1, expected an integer from 0"),
-        ({"spikes_sha256": bytes(31)}, r"^spikes_sha256: b'.*, expected 32 bytes$"),
+        ({"seed": 2**64}, r"^`seed` must be an integer of at most 18446744073709551615, got 18446"),
+        ({"label": -1}, r"^`label` must be an integer of at least 0, got -1$"),
+        ({"spikes_sha256": bytes(31)}, r"^`spikes_sha256` must be 32 bytes, got b'\\x00\\x00\\x00"),
     ],
 )
-def test_a_golden_sample_that_cannot_be_is_refused(fields, message):
+def test_invalid_golden_sample_is_rejected(fields, message):
     with pytest.raises(BundleError, match=message):
         GoldenSample(NO_EVENTS, **fields)
 
@@ -156,16 +159,19 @@ def test_a_golden_sample_that_cannot_be_is_refused(fields, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"golden": (GoldenSample(NO_EVENTS),) * 257}, r"^golden: 257, expected at most 256$"),
-        ({"meta": {str(k): k for k in range(1025)}}, r"^meta: 1025 entries, expected at most 1024"),
-        ({"meta": {"a": 2**64}}, r"^meta\['a'\]: 18446744073709551616, expected an integer from"),
-        ({"meta": {"a": np.float64(1)}}, r"^meta\['a'\]: .*1.0.*, expected text, a number, a bool"),
-        ({"meta": {1: 1}}, r"^meta: a key: 1, expected text"),
-        ({"meta": {"a": "\ud800"}}, r"^meta\['a'\]: '\\ud800', expected text that UTF-8 can"),
-        ({"classes": ("a", "b", "\ud800")}, r"^classes\[2\]: '\\ud800', expected text that UTF-8"),
+        (
+            {"golden": (GoldenSample(NO_EVENTS),) * 257},
+            r"^`golden` must be a list of at most 256 samples, got 257$",
+        ),
+        ({"meta": {str(k): k for k in range(1025)}}, r"^`meta` must be a map of at most 1024 entr"),
+        ({"meta": {"a": 2**64}}, r"^`meta\['a'\]` must be an integer of at most 18446744073709551"),
+        ({"meta": {"a": np.float64(1)}}, r"^`meta\['a'\]` must be text, a number, a bool or nil,"),
+        ({"meta": {1: 1}}, r"^`key of meta` must be text of 1 to 128 characters, got 1$"),
+        ({"meta": {"a": "\ud800"}}, r"^`meta\['a'\]` must be text that UTF-8 can encode, got '\\u"),
+        ({"classes": ("a", "b", "\ud800")}, r"^`classes\[2\]` must be text that UTF-8 can encode,"),
     ],
 )
-def test_parts_that_do_not_fit_are_refused_before_anything_is_written(fields, message):
+def test_parts_that_do_not_fit_are_rejected_on_construction(fields, message):
     with pytest.raises(BundleError, match=message):
         Bundle(rich_bundle().model, **fields)
 

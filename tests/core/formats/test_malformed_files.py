@@ -1,4 +1,4 @@
-"""Attacks on our files, each crafted: refused with the one error, quickly and without memory."""
+"""Crafted attacks on files: they must be rejected with the documented error and little memory."""
 
 import io
 import os
@@ -29,7 +29,7 @@ MIB = 2**20
 
 
 def peak_of(read, data, error, message=".") -> int:
-    """Bytes that refusing ``data`` costs at most."""
+    """Return the peak of memory, in bytes, while ``data`` is rejected."""
     tracemalloc.start()
     try:
         with pytest.raises(error, match=message):
@@ -40,7 +40,7 @@ def peak_of(read, data, error, message=".") -> int:
 
 
 class Bomb:
-    """What a pickle would do to us."""
+    """An object whose pickle ends the process."""
 
     def __reduce__(self):
         return (os._exit, (3,))
@@ -48,54 +48,78 @@ class Bomb:
 
 @pytest.mark.parametrize("opener", [b"\x91", b"\x81\xa1a", b"\xdc\xff\xff", b"\xde\xff\xff\xa1a"])
 @pytest.mark.parametrize("wrap", [seal, bytes], ids=["body", "outer"])
-def test_nesting_of_100_000_levels_is_refused_at_the_ninth(opener, wrap):
+def test_nesting_of_100_000_levels_is_rejected_at_the_ninth(opener, wrap):
     data = wrap(opener * 100_000)
-    assert peak_of(read_bundle, data, BundleError, "byte .*nested deeper than 8 levels") < MIB
+    assert (
+        peak_of(
+            read_bundle,
+            data,
+            BundleError,
+            r"byte \d+: nested more than 8 levels deep$",
+        )
+        < MIB
+    )
 
 
-def test_a_68_kb_body_of_long_lists_does_not_inflate():
+def test_body_of_long_lists_needs_little_memory():
     levels = b"".join(b"\xdd" + struct.pack(">I", 65536) for _ in range(7))
     data = seal(levels + b"\x90" * 68_000)
-    assert peak_of(read_bundle, data, BundleError, "bytes left, expected 1$") < 8 * MIB
+    assert (
+        peak_of(
+            read_bundle,
+            data,
+            BundleError,
+            r"^`network` cannot be decoded: byte 68035: 1 bytes needed, 0 left$",
+        )
+        < 8 * MIB
+    )
 
 
 @pytest.mark.parametrize("tag", [b"\xdd", b"\xdf", b"\xc6", b"\xdb"])
-def test_a_declared_length_of_4_gib_allocates_nothing(tag):
+def test_declared_length_of_4_gib_allocates_nothing(tag):
     data = seal(tag + b"\xff" * 4 + bytes(100))
     assert peak_of(read_bundle, data, BundleError) < MIB
 
 
-def test_empty_maps_cost_what_an_empty_map_costs():
+def test_many_empty_maps_need_bounded_memory():
     data = seal(pack([[{}] * 50_000]))
     limit = 128 * len(data) + MIB
-    assert peak_of(read_bundle, data, BundleError, "^bundle: a list, expected a map$") < limit
+    assert peak_of(read_bundle, data, BundleError, r"^`bundle` must be a map, got a list$") < limit
 
 
 @pytest.mark.parametrize("shape", [[2**62, 2**62], [2**32] * 8, [0, 2**64 - 1], [-1, -8], [2**63]])
-def test_an_array_whose_shape_overflows_is_refused(shape):
+def test_array_with_overflowing_shape_is_rejected(shape):
     body = body_of(rich_bundle())
     body["connections"][0]["weight"]["shape"] = shape
-    assert peak_of(read_bundle, seal(pack(body)), BundleError, r"^connections\[0\].weight") < MIB
+    assert (
+        peak_of(
+            read_bundle,
+            seal(pack(body)),
+            BundleError,
+            r"^`connections\[0\]\.weight\.shape",
+        )
+        < MIB
+    )
 
 
 def test_16_million_neurons_in_a_few_bytes_allocate_nothing():
     body = body_of(rich_bundle())
     body["populations"][1]["shape"] = [2**24 - 100]
     body["populations"][1]["neuron"]["tau_mem_us"] = 1.0
-    message = r"^connections\[1\].indices|^connections\[2\].weight: shape \(3, 5\), expected"
+    message = r"^`connections\[2\]\.weight` must be of shape \(3, 16777116\) \(target 'out' has 3"
     assert peak_of(read_bundle, seal(pack(body)), BundleError, message) < MIB
 
 
-def test_a_pickle_is_no_bundle():
+def test_pickle_is_rejected_as_a_bundle():
     with pytest.raises(BundleError):
         read_bundle(pickle.dumps(Bomb()))
 
 
 @pytest.mark.parametrize("name", ["t_us", "shape", "labels"])
-def test_a_pickled_object_array_is_refused_and_not_run(name):
+def test_pickled_object_array_is_rejected_and_not_run(name):
     file = io.BytesIO()
     np.lib.format.write_array(file, np.array([Bomb()], object), allow_pickle=True)
-    with pytest.raises(SpikeFileError, match=rf"^{name}: \|O of 1 dimensions, expected <i8"):
+    with pytest.raises(SpikeFileError, match=rf"^`{name}` must be <i8 of 1 dimensions, got \|O"):
         read_spikes(archive(spike_members(**{name: file.getvalue()})))
 
 
@@ -120,18 +144,21 @@ def test_a_pickled_object_array_is_refused_and_not_run(name):
     ],
     ids=lambda header: header[:60],
 )
-def test_a_header_that_numpy_would_not_write_is_refused_and_not_run(header):
+def test_header_that_numpy_would_not_write_is_rejected_and_not_run(header):
     data = archive(spike_members(t_us=npy_raw(header, bytes(56))))
-    assert peak_of(read_spikes, data, SpikeFileError, r"^t_us: ") < MIB
+    assert peak_of(read_spikes, data, SpikeFileError, r"^`t_us` must be ") < MIB
 
 
 @pytest.mark.parametrize("start", [b"\x93NUMPY\x03\x00", b"\x93NUMPY\x02\x00", b"\x93NUMPY\x01"])
-def test_another_npy_version_or_a_cut_one_is_refused(start):
-    with pytest.raises(SpikeFileError, match=r"^t_us: b'.x93NUMPY.*', expected a numpy array of"):
+def test_other_or_truncated_npy_version_is_rejected(start):
+    with pytest.raises(
+        SpikeFileError,
+        match=r"^`t_us` must be a numpy array of format 1\.0, got b'\\x93NUMPY",
+    ):
         read_spikes(archive(spike_members(t_us=start)))
 
 
-def test_a_zip_bomb_is_refused_by_its_declared_size():
+def test_zip_bomb_is_rejected_by_its_declared_size():
     events = 2**23
     zeros = npy_raw(npy_header("<i8", f"({events},)"), bytes(8 * events))
     data = archive(spike_members(t_us=zeros))
@@ -144,12 +171,12 @@ def test_a_zip_bomb_is_refused_by_its_declared_size():
 
 
 def lie_about_size(data: bytes, size: int) -> bytes:
-    """Change the size that the directory declares for the first entry."""
+    """Return the archive with another declared size of its first entry."""
     at = data.index(b"PK\x01\x02") + 24
     return data[:at] + struct.pack("<I", size) + data[at + 4 :]
 
 
-def test_a_zip_bomb_that_declares_less_is_unpacked_no_further_than_declared():
+def test_zip_bomb_is_unpacked_no_further_than_its_declared_size():
     events = 2**23
     zeros = npy_raw(npy_header("<i8", f"({events},)"), bytes(8 * events))
     data = lie_about_size(archive(spike_members(t_us=zeros)), 4096)
@@ -159,21 +186,37 @@ def test_a_zip_bomb_that_declares_less_is_unpacked_no_further_than_declared():
     assert peak_of(read_spikes, lie_about_size(data, 4067), SpikeFileError, "Bad CRC|bytes") < MIB
 
 
-def test_a_size_that_is_declared_but_not_there_is_not_allocated():
+def test_declared_size_without_data_is_not_allocated():
     header = npy_raw(npy_header("<i8", "(200000000,)"))
     data = lie_about_size(archive(spike_members(t_us=header)), len(header) + 1_600_000_000)
-    assert peak_of(read_spikes, data, SpikeFileError, r"^t_us: ends after 0 bytes") < MIB
+    assert (
+        peak_of(
+            read_spikes,
+            data,
+            SpikeFileError,
+            r"^`t_us` must be 1600000000 bytes long, got 0 bytes$",
+        )
+        < MIB
+    )
 
 
-def test_a_directory_of_a_million_entries_is_refused_unread():
+def test_directory_of_a_million_entries_is_rejected_unread():
     record = b"PK\x01\x02" + bytes(24) + struct.pack("<H", 1) + bytes(16) + b"a"
     directory = record * 400_000
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(directory), 0, 0)
     data = directory + end
-    assert peak_of(read_spikes, data, SpikeFileError, "directory is too large") < MIB
+    assert (
+        peak_of(
+            read_spikes,
+            data,
+            SpikeFileError,
+            r"^this \.npz file cannot be read: the directory of the archive is too large$",
+        )
+        < MIB
+    )
 
 
-def test_an_encrypted_entry_is_refused():
+def test_encrypted_entry_is_rejected():
     data = bytearray(archive(spike_members()))
     for magic, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(magic) + flags] |= 1
@@ -182,13 +225,19 @@ def test_an_encrypted_entry_is_refused():
 
 
 @pytest.mark.parametrize("name", ["../../t_us.npy", "/etc/t_us.npy", "t_us.npy/", "a" * 9999])
-def test_a_foreign_name_in_the_archive_is_refused(name):
+def test_unknown_name_in_the_archive_is_rejected(name):
     data = archive(spike_members() | {f"{name}.npy": npy([1])})
-    with pytest.raises(SpikeFileError, match="unknown, expected one of"):
+    with pytest.raises(
+        SpikeFileError,
+        match=r" is an unknown entry; known entries are \['t_us\.npy',",
+    ):
         read_spikes(data)
 
 
-def test_an_archive_within_an_archive_is_no_array():
+def test_archive_within_an_archive_is_rejected_as_an_array():
     inner = archive(spike_members(), zipfile.ZIP_STORED)
-    with pytest.raises(SpikeFileError, match=r"^t_us: b'PK"):
+    with pytest.raises(
+        SpikeFileError,
+        match=r"^`t_us` must be a numpy array of format 1\.0, got b'PK\\x03\\x04\\x14\\x00\\x00\\x",
+    ):
         read_spikes(archive(spike_members(t_us=inner)))

@@ -1,4 +1,4 @@
-"""Paths and file systems: what may be read and written, and what a failed write leaves."""
+"""Paths and file systems: readable and writable files, and the effect of a failed write."""
 
 import os
 
@@ -20,27 +20,36 @@ WRITERS = pytest.mark.parametrize(
 
 
 @READERS
-def test_a_directory_is_refused(tmp_path, read, error):
-    with pytest.raises(error, match=r"^'.*': expected a regular file, no directory, pipe or dev"):
+def test_directory_is_rejected(tmp_path, read, error):
+    with pytest.raises(
+        error,
+        match=r"^'.*': cannot be read: it",
+    ):
         read(tmp_path)
 
 
 @READERS
-def test_a_pipe_is_refused_without_waiting_for_its_other_end(tmp_path, read, error):
+def test_pipe_is_rejected_without_waiting(tmp_path, read, error):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(error, match=r"pipe': expected a regular file, no directory, pipe or dev"):
+    with pytest.raises(
+        error,
+        match=r"^'.*/pipe': cannot be",
+    ):
         read(tmp_path / "pipe")
 
 
 @READERS
-def test_an_endless_device_is_refused(read, error):
-    with pytest.raises(error, match=r"^'/dev/zero': expected a regular file"):
+def test_endless_device_is_rejected(read, error):
+    with pytest.raises(
+        error,
+        match=r"^'/dev/zero': cannot be read: it must be a regular file, not a directory, pipe or",
+    ):
         read("/dev/zero")
 
 
 @READERS
 @pytest.mark.parametrize("name", ["a\0b", "a" * 5000, "missing\n.nab", "\udc80"])
-def test_a_path_that_cannot_be_is_one_line(read, error, name):
+def test_invalid_path_is_reported_in_one_line(read, error, name):
     with pytest.raises(error) as caught:
         read(name)
     assert "\n" not in str(caught.value)
@@ -48,13 +57,16 @@ def test_a_path_that_cannot_be_is_one_line(read, error, name):
 
 
 @READERS
-def test_a_link_to_itself_is_refused(tmp_path, read, error):
+def test_link_to_itself_is_rejected(tmp_path, read, error):
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(error, match=r"loop': Too many levels of symbolic links; cannot be read$"):
+    with pytest.raises(
+        error,
+        match=r"^'.*/loop': cannot be",
+    ):
         read(tmp_path / "loop")
 
 
-def test_a_link_to_a_file_is_followed(tmp_path):
+def test_link_to_a_file_is_followed(tmp_path):
     write_bundle(rich_bundle(), tmp_path / "a.nab")
     (tmp_path / "link").symlink_to("a.nab")
     assert read_bundle(tmp_path / "link") == rich_bundle()
@@ -62,9 +74,7 @@ def test_a_link_to_a_file_is_followed(tmp_path):
 
 @WRITERS
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    tmp_path, monkeypatch, write, value, error, step
-):
+def test_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch, write, value, error, step):
     path = tmp_path / "file"
     path.write_bytes(b"old")
 
@@ -72,16 +82,17 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic_write.os, step, fail)
-    with pytest.raises(error, match=r"^'.*file': No space left on device; cannot be written$"):
+    with pytest.raises(
+        error,
+        match=r"^'.*/file': cannot be",
+    ):
         write(value, path)
     assert os.listdir(tmp_path) == ["file"]
     assert path.read_bytes() == b"old"
 
 
 @WRITERS
-def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
-    tmp_path, monkeypatch, write, value, error
-):
+def test_interrupted_write_leaves_no_temporary_file(tmp_path, monkeypatch, write, value, error):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -92,16 +103,19 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
 
 
 @WRITERS
-def test_a_directory_pipe_or_device_is_not_replaced(tmp_path, write, value, error):
+def test_directory_pipe_or_device_is_not_replaced(tmp_path, write, value, error):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/null"):
-        with pytest.raises(error, match="expected a regular file, no directory, pipe or device"):
+        with pytest.raises(
+            error,
+            match=r"^'.*': must be a regular",
+        ):
             write(value, path)
     assert os.listdir(tmp_path) == ["pipe"]
 
 
 @WRITERS
-def test_a_written_file_has_the_usual_permissions(tmp_path, write, value, error):
+def test_written_file_has_the_usual_permissions(tmp_path, write, value, error):
     (tmp_path / "plain").write_bytes(b"")
     write(value, tmp_path / "file")
     assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode

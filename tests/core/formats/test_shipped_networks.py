@@ -5,7 +5,7 @@ from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
 
 
 @pytest.mark.parametrize("coding", ["rate", "latency"])
-def test_the_shipped_samples_are_the_test_part(coding):
+def test_shipped_samples_are_the_test_split(coding):
     assert shipped_spikes(coding) == load_dataset("digits", coding=coding).test
 
 
@@ -13,7 +13,7 @@ RECIPES = ("layered-paper", "layered", "unlayered-random", "unlayered-momentum")
 
 
 @pytest.mark.parametrize(("name", "recipe"), list(zip(NETWORKS, RECIPES, strict=True)))
-def test_a_shipped_network_says_how_it_came_to_be(name, recipe):
+def test_shipped_network_records_its_origin(name, recipe):
     bundle = shipped_bundle(name)
     assert bundle.meta["recipe"] == recipe
     assert bundle.meta["validation_accuracy"] > 0.9

@@ -1,4 +1,4 @@
-"""The text of a network: what it says is what is built; what is wrong with it is said where."""
+"""The topology language: the network that a text describes, and errors that name the item."""
 
 import math
 
@@ -26,7 +26,7 @@ conv1->conv1 k3p1 delay_us=1000
 """
 
 
-def test_a_text_says_shapes_neurons_and_connections():
+def test_topology_defines_shapes_neurons_and_connections():
     model = parse_topology(STACK)
     assert (model.timestep_us, model.input_shape, model.output) == (1000, (2, 34, 34), "output")
     shapes = {p.name: p.shape for p in model.populations}
@@ -51,12 +51,12 @@ def test_a_text_says_shapes_neurons_and_connections():
     assert not any(c.weight.any() for c in model.connections)
 
 
-def test_lines_and_semicolons_are_the_same():
+def test_semicolons_separate_items_like_line_breaks():
     lines = [line.split("#")[0] for line in STACK.splitlines()]
     assert parse_topology(";".join(lines)) == parse_topology(STACK)
 
 
-def test_a_decay_is_what_a_timestep_leaves_of_the_potential():
+def test_decay_is_the_factor_of_the_potential_per_timestep():
     def factor(decay):
         model = parse_topology(f"timestep_us=1000 decay={decay}; input 1; a d1")
         return np.float32(math.exp(-1000 / model.populations[0].neuron.tau_mem_us))
@@ -66,7 +66,7 @@ def test_a_decay_is_what_a_timestep_leaves_of_the_potential():
     ]  # fmt: skip
 
 
-def test_a_populations_own_leak_takes_the_place_of_the_common_one():
+def test_leak_of_a_population_replaces_the_default_leak():
     text = "timestep_us=10 {}; input 1; a d1 {}; b d1"
     for common, own, expected in (
         ("tau_mem_us=5", "decay=1", [math.inf, 5.0]),
@@ -76,17 +76,17 @@ def test_a_populations_own_leak_takes_the_place_of_the_common_one():
         assert [p.neuron.tau_mem_us for p in model.populations] == expected
 
 
-def test_the_shipped_networks_are_those_of_their_recipes():
+def test_shipped_networks_have_the_topology_of_their_recipes():
     recipes = pytest.importorskip("neuroasync.train.recipes").RECIPES["digits"]
     for name, recipe in zip(NETWORKS, recipes.values(), strict=True):
         assert same_topology(parse_topology(recipe.topology), shipped_bundle(name).model)
 
 
-def test_other_weights_are_the_same_topology_and_other_delays_are_not():
+def test_same_topology_ignores_weights_but_not_delays():
     def model(delay_us, weight, bias=None):
         loop = na.Dense("a", "a", np.full((2, 2), weight), bias, delay_us)
-        simulator = na.Dense("input", "a", np.full((2, 1), weight))
-        return na.Model(1000, (1,), (na.Population("a", (2,)),), (simulator, loop), "a")
+        forward = na.Dense("input", "a", np.full((2, 1), weight))
+        return na.Model(1000, (1,), (na.Population("a", (2,)),), (forward, loop), "a")
 
     described = parse_topology("timestep_us=1000; input 1; a d2; a -> a delay_us=1000")
     assert same_topology(described, model(1000, 3.0))
@@ -96,7 +96,7 @@ def test_other_weights_are_the_same_topology_and_other_delays_are_not():
 
 @st.composite
 def texts(draw):
-    """A text with all that the language has, and how many connections it says."""
+    """Draw a text with all features of the language; return it with its number of connections."""
     step = draw(st.sampled_from([0, 1, 1000]))
     lines = [f"timestep_us={step}", f"input {draw(st.sampled_from(['1x8x8', '2x9x7']))}"]
     size = st.integers(1, 9)
@@ -114,7 +114,7 @@ def texts(draw):
 
 
 @given(texts())
-def test_any_text_gives_a_network_that_a_bundle_keeps(case):
+def test_any_valid_text_gives_a_network_that_a_bundle_can_store(case):
     text, connections = case
     model = parse_topology(text)
     assert len(model.connections) == connections
@@ -123,7 +123,7 @@ def test_any_text_gives_a_network_that_a_bundle_keeps(case):
 
 
 @given(st.text("abc0159dkspx=->#;. \n", max_size=60))
-def test_any_text_is_a_network_or_an_error_of_its_own(text):
+def test_any_text_is_parsed_or_rejected_with_a_model_error(text):
     try:
         model = parse_topology("timestep_us=10\ninput 1x3x3\n" + text)
     except ModelError:
@@ -137,52 +137,52 @@ START = "timestep_us=1000\ninput 2x8x8\n"
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "topology: timestep_us is missing; expected settings first"),
-        ("decay=0.5; input 1; a d1", "topology: timestep_us is missing"),
-        ("timestep_us=1000", "topology: no populations; expected some, as in 'output d10'"),
-        ("timestep_us=1; a d5", "line 1, 'a d5': expected the input first"),
-        ("timestep_us=1.5; input 1; a d1", "timestep_us=1.5, expected an integer from 0"),
-        ("timestep_us=1 timestep_us=2", "timestep_us is set twice"),
-        ("timestep_us=1; timestep_us=2", "timestep_us is set twice"),
-        ("timestep_us=1 decay=0.5 tau_mem_us=3", "decay and tau_mem_us are both set"),
-        ("timestep_us=1 decay=0.5; tau_mem_us=3", "decay and tau_mem_us are both set"),
-        ("timestep_us=0 decay=0.5", "decay=0.5, expected tau_mem_us: there is no timestep"),
-        ("timestep_us=1 decay=1.5", "decay=1.5, expected a number from 0 to 1"),
-        ("timestep_us=1 decay=nan", "decay=nan, expected a number from 0 to 1"),
-        ("timestep_us=1; input 8by8", "expected a size or a shape, as in"),
-        ("timestep_us=1; input 0x3", "line 1, 'input 0x3'[0]: 0, expected an integer from 1"),
-        ("timestep_us=1; input 9 delay_us=1", "setting 'delay_us' has no place here"),
-        (START + "input 3", "line 3, 'input 3': a second input; expected one"),
-        (START + "d64", "line 3, 'd64': expected a name, then d64 (64 neurons) or c8k5s2p1"),
-        (START + "a 64", "line 3, 'a 64': '64', expected d64 (64 neurons)"),
-        (START + "a c8", "'c8', expected d64"),
-        (START + "a d0", "line 3, 'a d0'[0]: 0, expected an integer from 1"),
-        (START + "a d5; a d6", "line 3, 'a d6': 'a' is used twice"),
-        (START + "a d5 rate=3", "setting 'rate' has no place here, expected some of decay, tau"),
-        (START + "a d5 v_threshold=0", "v_threshold=0, expected a number above 0"),
-        (START + "a d5 reset=none", "reset=none, expected zero or subtract"),
-        (START + "a d5 refractory=1", "refractory=1, expected true or false"),
-        (START + "a d5 tau_mem_us=-3", "tau_mem_us=-3, expected a number above 0, or inf"),
-        (START + "a d5; b c3k3", "'b c3k3': a convolution of 'a', which has shape 5; expected"),
-        (START + "a c3k11p1", "a kernel of 11x11, expected at most 10x10: 'input' with its"),
-        (START + "a c3k3s0", "a kernel or stride of 0, expected 1 or more"),
-        (START + "a d5; a -> b", "'a -> b': 'b' is unknown here, expected one of ['a']"),
-        (START + "a d5; a -> input", "'input' is unknown here, expected one of ['a']"),
-        (START + "a d5; a -> a 3", "'3', expected nothing (dense) or a kernel, as in 'k3s2p1'"),
-        (START + "a d5; a -> a -> a", "expected an arrow between two names"),
-        (START + "a d5; a ->", "expected an arrow between two names"),
-        (START + "a d5; a -> a delay_us=1500", "delay_us=1500, expected a multiple of"),
-        (START + "a d5; a -> a; b d5", "'b d5': stands too late; expected settings, the input"),
-        (START + "a d5; decay=0.5", "'decay=0.5': stands too late"),
-        (START + "a d5; input -> a k3", "gives planes of 6x6, expected 'a' (5) to fit"),
-        (START + "a c3k3; b c2k3p1; input -> b k3s2", "planes of 3x3, expected 'b' (2x6x6) to"),
-        (START + "a d999999999", "expected an integer from 1 to 16777216"),
-        (START + "a d9999999", "1279999872 weights so far, expected at most 67108864"),
-        ("#" * 70_000, "topology: expected a text of at most 65536 characters"),
-        (7, "topology: expected a text"),
+        ("", "the topology does not set `timestep_us`; start with settings"),
+        ("decay=0.5; input 1; a d1", "the topology does not set `timestep_us`"),
+        ("timestep_us=1000", "no populations; add at least one, such as 'output d10'"),
+        ("timestep_us=1; a d5", "line 1, 'a d5': the input must come first"),
+        ("timestep_us=1.5; input 1; a d1", "`timestep_us` must be an integer of at least 0, got 1"),
+        ("timestep_us=1 timestep_us=2", "`timestep_us` is set twice"),
+        ("timestep_us=1; timestep_us=2", "`timestep_us` is set twice"),
+        ("timestep_us=1 decay=0.5 tau_mem_us=3", "`decay` and `tau_mem_us` are both set"),
+        ("timestep_us=1 decay=0.5; tau_mem_us=3", "`decay` and `tau_mem_us` are both set"),
+        ("timestep_us=0 decay=0.5", "`decay` needs a timestep, but `timestep_us` is 0"),
+        ("timestep_us=1 decay=1.5", "`decay` must be a number from 0 to 1, got 1.5"),
+        ("timestep_us=1 decay=nan", "`decay` must be a number from 0 to 1, got nan"),
+        ("timestep_us=1; input 8by8", "write a size or a shape after it, as in"),
+        ("timestep_us=1; input 0x3", "line 1, 'input 0x3': `shape[0]` must be an integer from 1"),
+        ("timestep_us=1; input 9 delay_us=1", "setting `delay_us` is not allowed here; none is"),
+        (START + "input 3", "line 3, 'input 3': this is a second input"),
+        (START + "d64", "line 3, 'd64': a population must be a name, then d64 (64 neurons) or"),
+        (START + "a 64", "line 3, 'a 64': the form of a population must be d64 (64 neurons)"),
+        (START + "a c8", "stride 2, padding 1), got 'c8'"),
+        (START + "a d0", "line 3, 'a d0': `shape[0]` must be an integer from 1"),
+        (START + "a d5; a d6", "line 3, 'a d6': the name 'a' is used twice"),
+        (START + "a d5 rate=3", "setting `rate` is not allowed here; allowed here are decay, tau"),
+        (START + "a d5 v_threshold=0", "`v_threshold` must be a number above 0, got 0"),
+        (START + "a d5 reset=none", "`reset` must be zero or subtract, got none"),
+        (START + "a d5 refractory=1", "`refractory` must be true or false, got 1"),
+        (START + "a d5 tau_mem_us=-3", "`tau_mem_us` must be a number above 0, or inf for no leak"),
+        (START + "a d5; b c3k3", "as in 'input 2x34x34', but 'a' has shape 5"),
+        (START + "a c3k11p1", "kernel size must be at most 10x10, the size of 'input' with its"),
+        (START + "a c3k3s0", "kernel size and stride must be at least 1"),
+        (START + "a d5; a -> b", "the target of an arrow must be one of ['a'], got 'b'"),
+        (START + "a d5; a -> input", "must be one of ['a'], got 'input'"),
+        (START + "a d5; a -> a 3", "write nothing (dense) or a kernel (k3s2p1), got '3'"),
+        (START + "a d5; a -> a -> a", "an arrow must stand between two names"),
+        (START + "a d5; a ->", "an arrow must stand between two names"),
+        (START + "a d5; a -> a delay_us=1500", "`delay_us` must be a multiple of `timestep_us` (1"),
+        (START + "a d5; a -> a; b d5", "'b d5': out of order; write settings first, then"),
+        (START + "a d5; decay=0.5", "'decay=0.5': out of order"),
+        (START + "a d5; input -> a k3", "gives planes of 6x6, which do not fit 'a' (5)"),
+        (START + "a c3k3; b c2k3p1; input -> b k3s2", "planes of 3x3, which do not fit 'b' (2x6x6"),
+        (START + "a d999999999", "must be an integer from 1 to 16777216"),
+        (START + "a d9999999", "at most 67108864 weights, the limit of a bundle, but has 12799998"),
+        ("#" * 70_000, "a topology must be text of at most 65536 characters"),
+        (7, "a topology must be text"),
     ],
 )  # fmt: skip
-def test_an_error_says_which_item_is_wrong_and_what_would_be_right(text, message):
+def test_error_names_the_wrong_item_and_what_is_allowed(text, message):
     with pytest.raises(ModelError) as caught:
         parse_topology(text)
     assert message in str(caught.value)

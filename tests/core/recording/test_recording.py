@@ -1,4 +1,4 @@
-"""Recordings: what they hold, their digests, their files, and their differences."""
+"""Recordings: content, digests, files, and differences."""
 
 import hashlib
 import random
@@ -49,7 +49,7 @@ def test_a_recording_holds_each_delivery_in_slot_order():
     assert r.delivered_connection.tolist() == [-1] * 9
 
 
-def test_a_recording_holds_what_each_sample_came_to():
+def test_a_recording_holds_the_result_of_each_sample():
     r = relay_recording()
     assert len(r) == 1
     assert r.votes.tolist() == [[1, 2]]
@@ -69,7 +69,7 @@ def test_the_digest_is_of_pass_step_and_neuron_row_by_row():
     assert relay_recording().sample_digest(0) == expected
 
 
-def test_samples_stand_by_number_whatever_ended_first():
+def test_samples_are_ordered_by_number_not_by_end():
     run = RunSettings(Fifo(), 1)
     recorder, simulator = (
         Recorder(relay(), run),
@@ -88,7 +88,7 @@ def test_samples_stand_by_number_whatever_ended_first():
     assert r.target.tolist() == [-1, -1, -1]
 
 
-def test_a_sample_that_ran_in_another_way_is_refused():
+def test_sample_with_other_settings_is_rejected():
     simulator = Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(Fifo(), 2)))
     simulator.state.keep = True
     events = SpikeTrain([], [])
@@ -97,7 +97,7 @@ def test_a_sample_that_ran_in_another_way_is_refused():
         Recorder(relay(), RunSettings(Fifo(), 1)).add(simulator, events, decision, number=0, seed=0)
 
 
-def test_a_recording_that_grows_too_large_is_refused_and_stays_as_it_was():
+def test_recording_rejects_a_sample_beyond_its_limit_and_is_unchanged():
     run = RunSettings(Fifo(), 1)
     recorder, simulator = (
         Recorder(relay(), run, 300),
@@ -115,7 +115,7 @@ def test_a_recording_that_grows_too_large_is_refused_and_stays_as_it_was():
 
 @given(made=recordings())
 @moderate(60)
-def test_what_is_written_is_read_again(made, tmp_path_factory):
+def test_recording_is_read_as_written(made, tmp_path_factory):
     path = tmp_path_factory.mktemp("recording") / "a.npz"
     _, recording = made
     write_recording(recording, path)
@@ -127,21 +127,21 @@ def test_what_is_written_is_read_again(made, tmp_path_factory):
     assert path.read_bytes() == first
 
 
-def test_numpy_alone_reads_the_file(tmp_path):
+def test_numpy_reads_recordings(tmp_path):
     write_recording(relay_recording(), tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
         assert file["pass"].tolist() == [0, 0, 0, 0, 1, 1]
         assert b'"policy":"fifo"' in file["info"].tobytes()
 
 
-def test_three_hundred_damaged_files_are_equal_or_refused(tmp_path):
+def test_damaged_recordings_are_equal_or_rejected(tmp_path):
     write_recording(relay_recording(), tmp_path / "a.npz")
     data = (tmp_path / "a.npz").read_bytes()
     for number in range(300):
         assert _read(damaged(data, random.Random(number))) in (None, relay_recording()), number
 
 
-def test_three_hundred_archives_of_damaged_arrays_are_sound_or_refused(tmp_path):
+def test_recordings_of_damaged_arrays_are_valid_or_rejected(tmp_path):
     write_recording(relay_recording(), tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as file:
         members = {name: npy(file[name]) for name in file.files}
@@ -163,28 +163,56 @@ def test_three_hundred_archives_of_damaged_arrays_are_sound_or_refused(tmp_path)
 @pytest.mark.parametrize(
     ("field", "values", "message"),
     [
-        ("neuron", [0, 1, 2, 4, 1, 3], "neuron: 4, expected at most 3"),
-        ("neuron", [1, 0, 2, 3, 1, 3], r"sample\[1\]: out of order"),
-        ("pass_", [0, 0, 0, 0, 1, 2], r"pass_\[5\]: 2, expected a pass that its sample has"),
-        ("step", [0, 0, 2, 1, 0, 1], r"sample\[3\]: out of order"),
-        ("time_us", [0, 0, 0, 1, 1000, 1000], r"time_us\[3\]: 1, expected one time to a pass"),
-        ("time_us", [5, 5, 5, 5, 5, 5], r"time_us\[4\]: 5, expected one time to a pass, ascending"),
-        ("sample", [0, 0, 0, 0, 0, 1], "sample: 1, expected at most 0"),
-        ("sample", [0] * 5, "pass_: 6 of them, expected 5 as in sample"),
-        ("spikes", [7], r"spikes\[0\]: 7, expected the number of its sample's rows"),
-        ("votes", [[1, 2, 0]], "votes: 3 classes, expected 2"),
-        ("votes", [1, 2], r"votes: int64 of shape \(2,\), expected integers in 2 dimensions"),
-        ("label", [2], "label: 2, expected at most 1"),
-        ("label", [-2], "label: -2, expected from -1"),
-        ("delivered_count", [1.5] * 9, "delivered_count: float64 of shape"),
-        ("delivered_origin", [4, 6, 0, 1, 2, 3, 5, 1, 3], "delivered_origin: 6, expected at most"),
-        ("seed", [-1], "seed: expected values from 0"),
-        ("input_offsets", [0, 2], r"input_offsets\[1\]: 2, expected 3"),
-        ("input_index", [0, 1, 2], r"input_index\[2\]: 2, expected 0 to 1"),
-        ("input_t_us", [0, 7, 3], r"input_t_us\[2\]: 3 after 7"),
+        ("neuron", [0, 1, 2, 4, 1, 3], "`neuron` must be at most 3, got 4"),
+        (
+            "neuron",
+            [1, 0, 2, 3, 1, 3],
+            r"`sample\[1\]` is out of order; rows must ascend by sample, pass_, step, neuron",
+        ),
+        ("pass_", [0, 0, 0, 0, 1, 2], r"`pass_\[5\]` must be a pass of its sample, got 2"),
+        ("step", [0, 0, 2, 1, 0, 1], r"`sample\[3\]` is out of order"),
+        (
+            "time_us",
+            [0, 0, 0, 1, 1000, 1000],
+            r"`time_us\[3\]` must be equal within a pass and ascending from pass",
+        ),
+        (
+            "time_us",
+            [5, 5, 5, 5, 5, 5],
+            r"`time_us\[4\]` must be equal within a pass and ascending",
+        ),
+        ("sample", [0, 0, 0, 0, 0, 1], "`sample` must be at most 0, got 1"),
+        ("sample", [0] * 5, "`pass_` must be of length 5, as `sample` is, got length 6"),
+        ("spikes", [7], r"`spikes\[0\]` must be the number of its sample's spikes, got 7"),
+        (
+            "votes",
+            [[1, 2, 0]],
+            "`votes` must be an array of 2 columns, one per output neuron, got 3",
+        ),
+        ("votes", [1, 2], r"`votes` must be 2-dimensional integers, got int64 of shape \(2,\)"),
+        ("label", [2], "`label` must be at most 1, got 2"),
+        ("label", [-2], "`label` must be at least -1, got -2"),
+        (
+            "delivered_count",
+            [1.5] * 9,
+            "`delivered_count` must be 1-dimensional integers, got float64",
+        ),
+        (
+            "delivered_origin",
+            [4, 6, 0, 1, 2, 3, 5, 1, 3],
+            "`delivered_origin` must be at most 5, got 6",
+        ),
+        ("seed", [-1], "`seed` must be integers from 0 to 18446744073709551615"),
+        ("input_offsets", [0, 2], r"`input_offsets\[1\]` must be 3, the number of events, got 2"),
+        ("input_index", [0, 1, 2], r"`input_index\[2\]` must be at most 1"),
+        (
+            "input_t_us",
+            [0, 7, 3],
+            r"`input_t_us\[2\]` must be at least 7, the time of the event before",
+        ),
     ],
 )
-def test_arrays_that_do_not_fit_each_other_are_refused(field, values, message):
+def test_arrays_that_do_not_fit_each_other_are_rejected(field, values, message):
     with pytest.raises(RecordingError, match=f"^{message}"):
         replace(relay_recording(), **{field: np.array(values)})
 
@@ -202,23 +230,27 @@ def test_arrays_that_do_not_fit_each_other_are_refused(field, values, message):
         ("populations", (("hidden", 2), ("hidden", 2))),
         ("populations", (("hidden", 0),)),
         ("output", "hidden9"),
-        ("own_populations", ("hidden9",)),
+        ("custom_populations", ("hidden9",)),
     ],
 )
-def test_info_that_makes_no_sense_is_refused(field, value):
-    with pytest.raises(RecordingError, match=f"^info: {field}"):
+def test_invalid_info_is_rejected(field, value):
+    key = {"custom_populations": "own_populations"}.get(field, field)
+    with pytest.raises(RecordingError, match=rf"^`info\.{key}` is invalid"):
         replace(relay_recording().info, **{field: value})
 
 
 @pytest.mark.parametrize(
     "text", [b"", b"[" * 100_000, b"{}", b"null", b'{"bundle":1}', b"\xff", b"1" * 5000, b"NaN"]
 )
-def test_an_info_that_is_no_info_is_refused(text, tmp_path):
+def test_unreadable_info_is_rejected(text, tmp_path):
     write_recording(relay_recording(), tmp_path / "a.npz")
     with np.load(tmp_path / "a.npz") as file:
         members = {name: npy(file[name]) for name in file.files}
     members["info"] = npy(np.frombuffer(text, np.uint8))
-    with pytest.raises(RecordingError, match=r"^info: "):
+    with pytest.raises(
+        RecordingError,
+        match=r"^`info` (cannot be read: |must be a map of )",
+    ):
         read_recording(archive(members))
 
 
@@ -226,7 +258,7 @@ def test_equal_recordings_have_no_difference():
     assert compare(relay_recording(), relay_recording()) is None
 
 
-def test_the_first_spike_that_differs_is_told():
+def test_first_spike_that_differs_is_reported():
     # As a layer, both hidden spikes are one group: out[0] fires in step 1, and not in step 2.
     difference = compare(relay_recording(), relay_recording(LayerSync()))
     assert (difference.sample, difference.row) == (0, 2)
@@ -257,16 +289,16 @@ def test_arrays_of_a_recording_are_read_only_copies():
         assert not getattr(recording, field.name).flags.writeable
 
 
-def test_a_recording_says_how_much_there_is():
+def test_repr_of_a_recording_counts_its_samples():
     assert repr(relay_recording(Random())).startswith("<Recording of 1 samples, ")
 
 
 def _read(data):
-    refusal = ""
+    message = ""
     try:
         return read_recording(data)
     except RecordingError as error:
-        refusal = str(error)
-    assert "\n" not in refusal
-    assert 0 < len(refusal) < 1000
+        message = str(error)
+    assert "\n" not in message
+    assert 0 < len(message) < 1000
     return None

@@ -1,3 +1,5 @@
+"""Snapshots of sessions: another session continues from them; invalid ones are rejected."""
+
 import asyncio
 
 import msgpack
@@ -22,7 +24,7 @@ def parts(train, at):
 
 
 async def halves(network, at, train=SAMPLE):
-    """What a session comes to as a whole, and by way of a snapshot after ``at`` events."""
+    """Return decisions without and with a snapshot after ``at`` events, and of the restored session."""
     first, rest = parts(train, at)
     async with network.session(seed=3) as whole:
         expected = await whole.decide(train)
@@ -42,7 +44,7 @@ async def continued(session, rest):
 
 
 @pytest.mark.parametrize("at", [0, 1, 20, 59, 60])
-async def test_a_restored_session_goes_on_as_if_nothing_had_happened(at, no_leaks):
+async def test_restored_session_continues_unchanged(at, no_leaks):
     async with na.Network(BUNDLE) as network:
         expected, kept, restored = await halves(network, at)
     assert expected == kept == restored
@@ -56,7 +58,7 @@ async def test_a_restored_session_goes_on_as_if_nothing_had_happened(at, no_leak
     mode=st.sampled_from(("prioritised", "queued")),
     until=st.sampled_from(("quiet", "votes(2)", "margin(2)")),
 )
-def test_any_network_goes_on_from_a_snapshot_spike_for_spike(data, model, policy, mode, until):
+def test_any_network_continues_from_a_snapshot_spike_for_spike(data, model, policy, mode, until):
     train = data.draw(spike_trains(model))
     at = data.draw(st.integers(0, len(train)))
     bundle = na.Bundle(model, policy=na.PolicySpec(policy, 2))
@@ -103,7 +105,7 @@ async def test_spikes_in_flight_are_kept():
     assert decision.first_spike == (2, 1, 1)
 
 
-async def test_a_session_that_is_busy_watched_or_recording_says_so():
+async def test_busy_or_recording_session_rejects_a_snapshot():
     async with na.Network(BUNDLE) as network:
         async with network.session() as session:
             watching = session.watch(SAMPLE)
@@ -112,13 +114,17 @@ async def test_a_session_that_is_busy_watched_or_recording_says_so():
                 session.snapshot()
             await watching.aclose()
         async with network.session(recorder=network.recorder()) as session:
-            with pytest.raises(RuntimeError, match=r"^cannot snapshot or restore a session that is rec"):
+            with pytest.raises(
+                RuntimeError, match=r"^cannot snapshot or restore a session that is rec"
+            ):
                 session.snapshot()
-            with pytest.raises(RuntimeError, match=r"^cannot snapshot or restore a session that is rec"):
+            with pytest.raises(
+                RuntimeError, match=r"^cannot snapshot or restore a session that is rec"
+            ):
                 session.restore(b"")
 
 
-async def test_what_a_population_of_your_own_holds_is_in_no_snapshot():
+async def test_session_with_a_custom_population_has_no_snapshot():
     async def silent(inbox, fired, population):
         async for _ in inbox:
             await fired.put([])
@@ -131,16 +137,22 @@ async def test_what_a_population_of_your_own_holds_is_in_no_snapshot():
             session.snapshot()
 
 
-async def test_a_snapshot_says_what_it_does_not_fit():
+async def test_snapshot_of_another_network_or_setting_is_rejected():
     async with na.Network(BUNDLE) as network, network.session() as session:
         data = session.snapshot()
         async with network.session(policy="fifo") as other:
-            with pytest.raises(na.SnapshotError, match=r"^run\.policy: 'random', but this session"):
+            with pytest.raises(
+                na.SnapshotError,
+                match=r"^`run\.policy` must be 'fifo' as in this session, got 'random'; open a ses",
+            ):
                 other.restore(data)
     async with na.Network(chain(seed=9)) as network, network.session() as session:
         await session.send(SAMPLE)
         before = session.snapshot()
-        with pytest.raises(na.SnapshotError, match=r"^bundle: the snapshot is of another network"):
+        with pytest.raises(
+            na.SnapshotError,
+            match=r"^`bundle` is the digest of another network than the session's$",
+        ):
             session.restore(data)
         assert session.snapshot() == before
 
@@ -154,14 +166,17 @@ async def snapshot_fields():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sample": -1}, r"^sample: -1, expected an integer from 0"),
-        ({"last_us": 3}, r"^waiting\.t_us: expected times from the latest pass to the last"),
-        ({"potential": b""}, r"potential: binary data, expected a map"),
-        ({"due": {"dtype": "<i8", "shape": [4, 0], "data": b""}}, r"^due: shape \[4, 0\], exp"),
-        ({"more": 1}, r"more: unknown key"),
+        ({"sample": -1}, r"^`sample` must be an integer of at least 0, got -1$"),
+        ({"last_us": 3}, r"^`waiting\.t_us` must be from the latest pass to the last event$"),
+        ({"potential": b""}, r"^this is not a snapshot, or it is damaged: `potential` must be a m"),
+        (
+            {"due": {"dtype": "<i8", "shape": [4, 0], "data": b""}},
+            r"^`due` must be of shape \[5, n\], got shape \[4, 0\]$",
+        ),
+        ({"more": 1}, r"^this is not a snapshot, or it is damaged: `more` is an unknown key; know"),
     ],
 )
-async def test_a_changed_snapshot_is_refused(change, message):
+async def test_invalid_snapshot_is_rejected_by_path(change, message):
     simulator, fields = await snapshot_fields()
     with pytest.raises(na.SnapshotError, match=message):
         read_snapshot(sealed({**fields, **change}), simulator, BUNDLE.digest)
@@ -170,22 +185,19 @@ async def test_a_changed_snapshot_is_refused(change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 1}, r"^version: 1, this reader knows version 2$"),
-        ({"format": "x"}, r"^format: expected a map with format 'neuroasync-session'"),
-        (
-            {"sha256": bytes(32)},
-            r"^sha256: the session does not have this digest; the snapshot is damaged$",
-        ),
-        ({"session": 3}, r"^session: expected binary data"),
+        ({"version": 1}, r"^`version` must be 2, the version that this package reads, got 1$"),
+        ({"format": "x"}, r"^this is not a snapshot: a map with `format` 'neuroasync-session' is"),
+        ({"sha256": bytes(32)}, r"^`sha256` is not the digest of `session`; the snapshot is damag"),
+        ({"session": 3}, r"^`session` must be binary data$"),
     ],
 )
-async def test_what_is_no_snapshot_is_refused(change, message):
+async def test_invalid_envelope_of_a_snapshot_is_rejected(change, message):
     simulator, fields = await snapshot_fields()
     with pytest.raises(na.SnapshotError, match=message):
         read_snapshot(sealed(fields, change), simulator, BUNDLE.digest)
 
 
-async def test_any_byte_that_is_changed_is_noticed():
+async def test_any_changed_byte_is_detected():
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(SAMPLE)
         snapshot = session.snapshot()
@@ -198,7 +210,7 @@ async def test_any_byte_that_is_changed_is_noticed():
 
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_what_was_made_up_is_refused_or_harmless(data):
+def test_forged_snapshot_is_rejected_or_harmless(data):
     async def run():
         async with na.Network(BUNDLE) as network, network.session() as session:
             await session.send(SAMPLE)
@@ -228,7 +240,7 @@ async def test_a_session_of_any_seed_can_be_restored(seed):
         assert session.snapshot() == data
 
 
-async def test_a_sample_that_was_stopped_in_a_pass_leaves_nothing_to_what_is_restored():
+async def test_sample_stopped_within_a_pass_does_not_affect_a_restored_session():
     lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5, refractory=False)
     model = na.Model(
         1000,

@@ -1,4 +1,4 @@
-"""Snapshots of streams with a window: another session goes on, decision for decision."""
+"""Snapshots of streams with a window: another session continues with the same decisions."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ WINDOWS = ["time(5000)", "events(9)", "silence(2000)", "decided"]
 
 
 class Source:
-    """Parts of a train; what was taken stays taken."""
+    """An async source of the chunks of a train; it continues where it was left."""
 
     def __init__(self, train, at):
         self._parts = [
@@ -39,7 +39,7 @@ class Source:
 
 
 async def moved(network, make_source, after, **options):
-    """All decisions as they are, and those of a stream that moves house after so many."""
+    """Return all decisions of a stream, without and with a move to another session."""
     async with network.session(seed=3) as session:
         expected = [d async for d in session.stream(make_source(), **options)]
     source = make_source()
@@ -58,7 +58,7 @@ async def moved(network, make_source, after, **options):
 @pytest.mark.parametrize("carry_state", [False, True])
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("at", [1, 7, 120])
-async def test_a_stream_goes_on_in_another_session(window, carry_state, at, no_leaks):
+async def test_stream_continues_in_another_session(window, carry_state, at, no_leaks):
     async with na.Network(BUNDLE, until="votes(4)") as network:
         for after in range(12):
             expected, found = await moved(
@@ -77,7 +77,7 @@ async def test_a_stream_goes_on_in_another_session(window, carry_state, at, no_l
     policy=st.sampled_from(["random", "momentum"]),
     rule=st.sampled_from(["quiet", "first-spike"]),
 )
-def test_any_stream_goes_on_spike_for_spike(data, model, window, carry_state, policy, rule):
+def test_any_stream_continues_spike_for_spike(data, model, window, carry_state, policy, rule):
     window, train = data.draw(streams(model, window))
     after, at = data.draw(st.integers(0, 6)), data.draw(st.integers(1, 6))
 
@@ -94,7 +94,7 @@ def test_any_stream_goes_on_spike_for_spike(data, model, window, carry_state, po
 
 @pytest.mark.parametrize("carry_state", [False, True])
 @pytest.mark.parametrize("window", WINDOWS)
-async def test_by_a_clock_too_what_waits_for_it_is_in_the_snapshot(window, carry_state, no_leaks):
+async def test_snapshot_includes_chunks_that_wait_for_the_clock(window, carry_state, no_leaks):
     async with na.Network(BUNDLE, until="votes(4)") as network, network.session(seed=3) as session:
         expected = [
             d
@@ -119,7 +119,7 @@ async def test_by_a_clock_too_what_waits_for_it_is_in_the_snapshot(window, carry
             data = session.snapshot()
             reading.cancel()
             await asyncio.wait([reading])
-        await clock.advance(500_000)  # nobody was there
+        await clock.advance(500_000)  # no session was open
         async with network.session(seed=3) as session:
             session.restore(data)
             assert session.snapshot() == data
@@ -131,7 +131,7 @@ async def test_by_a_clock_too_what_waits_for_it_is_in_the_snapshot(window, carry
     assert found == expected
 
 
-async def test_what_was_restored_is_a_stream_of_its_window_or_nothing(no_leaks):
+async def test_restored_stream_continues_only_with_its_window(no_leaks):
     async with na.Network(BUNDLE) as network:
         async with network.session() as session:
             stream = session.stream(Source(TRAIN, 7), window="events(9)")
@@ -142,12 +142,13 @@ async def test_what_was_restored_is_a_stream_of_its_window_or_nothing(no_leaks):
             session.restore(data)
             with pytest.raises(
                 ValueError,
-                match=r"^window: 'events\(8\)', carry=False, but the session was restored with a "
-                r"stream of 'events\(9\)', carry=False; reset\(\) it to begin anew$",
+                match=r"^the session was restored with a stream of window='events\(9\)', "
+                r"carry_state=False, got window='events\(8\)', carry_state=False; call reset\(\)",
             ):
                 await anext(session.stream([], window="events(8)"))
             with pytest.raises(
-                ValueError, match=r"^window: None, carry=False, but the session was"
+                ValueError,
+                match=r"^the session was restored with a stream of window='events\(9\)', carry_sta",
             ):
                 await anext(session.stream([TRAIN]))
             session.restore(data)
@@ -173,17 +174,29 @@ async def damaged(change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f["stream"].pop("ahead"), r"stream\.ahead: missing"),
-        (lambda f: f["stream"].update(window="weekly"), r"^stream\.window: 'weekly', expected"),
-        (lambda f: f["stream"].update(carries=1), r"^stream\.carries: 1, expected true or false"),
-        (lambda f: f["stream"].update(carries=True), r"^counters\.carries: expected what stream"),
-        (lambda f: f["stream"]["counters"].update(count=-2), r"^stream\.counters\.count: -2"),
-        (lambda f: f["stream"]["counters"].update(last_us=3), r"^stream\.waiting\.t_us: expected"),
-        (lambda f: f["stream"].update(ahead=[{}] * 65), r"^stream\.ahead: 65 parts, expected at"),
-        (lambda f: f.update(stream=5), r"stream: an integer, expected a map"),
+        (lambda f: f["stream"].pop("ahead"), r"^this is not a snapshot, or it is damaged: `stream"),
+        (
+            lambda f: f["stream"].update(window="weekly"),
+            r"^`stream\.window` must be time\(us\), events\(n\) or silence\(us\) with an integer",
+        ),
+        (lambda f: f["stream"].update(carries=1), r"^`stream\.carries` must be true or false, got"),
+        (lambda f: f["stream"].update(carries=True), r"^`counters\.carries` must be equal to `str"),
+        (
+            lambda f: f["stream"]["counters"].update(count=-2),
+            r"^`stream\.counters\.count` must be an integer of at least -1, got -2$",
+        ),
+        (
+            lambda f: f["stream"]["counters"].update(last_us=3),
+            r"^`stream\.waiting\.t_us` must be from the start of the sample \(0\) to the last",
+        ),
+        (
+            lambda f: f["stream"].update(ahead=[{}] * 65),
+            r"^`stream\.ahead` must be a list of at most 64 chunks, got 65$",
+        ),
+        (lambda f: f.update(stream=5), r"^this is not a snapshot, or it is damaged: `stream` must"),
     ],
 )
-async def test_a_damaged_stream_is_refused(change, message):
+async def test_damaged_stream_state_is_rejected(change, message):
     with pytest.raises(na.SnapshotError, match=message):
         await damaged(change)
 
@@ -192,7 +205,7 @@ async def test_a_damaged_stream_is_refused(change, message):
 async def test_a_snapshot_from_another_task_while_others_are_busy_loses_no_decision(
     carry_state, no_leaks
 ):
-    """Whenever it can be taken, what is found before and after is all there is."""
+    """The decisions before and after any snapshot are all decisions of the stream."""
     options = {"window": "time(3000)", "carry_state": carry_state}
     async with na.Network(BUNDLE, until="first-spike") as network:
 
@@ -228,12 +241,12 @@ async def test_a_snapshot_from_another_task_while_others_are_busy_loses_no_decis
             async with network.session(seed=3) as session:
                 session.restore(data)
                 after = [d async for d in session.stream(rest, **options)]
-            # What was told, but not taken yet, is in neither.
+            # A decision that was emitted but not received yet is in neither.
             assert after == expected[len(expected) - len(after) :]
             assert len(expected) - 1 <= before + len(after) <= len(expected)
 
 
-async def test_a_stream_by_a_clock_goes_on_by_a_clock(no_leaks):
+async def test_stream_driven_by_a_clock_needs_a_clock_to_continue(no_leaks):
     clock = na.ManualClock()
     async with na.Network(BUNDLE, clock=clock) as network, network.session() as session:
         feed: na.BoundedQueue[tuple[np.ndarray, np.ndarray]] = na.BoundedQueue(10)
@@ -246,11 +259,14 @@ async def test_a_stream_by_a_clock_goes_on_by_a_clock(no_leaks):
         await asyncio.wait([reading])
     async with na.Network(BUNDLE) as network, network.session() as session:
         session.restore(data)
-        with pytest.raises(ValueError, match=r"^clock: the session was restored with a stream th"):
+        with pytest.raises(
+            ValueError,
+            match=r"^the session was restored with a stream that is driven by a clock; open the ne",
+        ):
             await anext(session.stream([], window="time(5000)"))
 
 
-async def test_what_is_left_of_a_window_that_was_decided_keeps_its_number(no_leaks):
+async def test_rest_of_a_decided_window_keeps_its_sample_number(no_leaks):
     async with na.Network(BUNDLE, until="first-spike") as network:
         async with network.session(seed=3) as session:
             source = Source(TRAIN, 7)
@@ -275,8 +291,8 @@ async def test_what_is_left_of_a_window_that_was_decided_keeps_its_number(no_lea
     assert {k for k, _ in expected} == {0, 1}
 
 
-async def test_after_a_pause_the_next_event_says_which_time_it_is(no_leaks):
-    """A sensor goes on while nobody listens: then decisions are on time again at once."""
+async def test_first_event_after_a_pause_sets_the_time(no_leaks):
+    """A sensor keeps running during a pause; afterwards decisions are on time at once."""
     clock, found = na.ManualClock(), []
     lif = na.LIF(tau_mem_us=np.inf, v_threshold=0.5)
     wire = na.Dense("input", "output", np.ones((1, 1), np.float32))
@@ -305,7 +321,7 @@ async def test_after_a_pause_the_next_event_says_which_time_it_is(no_leaks):
             session.restore(data)
             reading = asyncio.create_task(read(session, feed))
             await clock.advance(500)
-            feed.push(([10_000], [0]))  # the sensor's clock went on
+            feed.push(([10_000], [0]))  # the sensor's clock kept running
             await clock.advance(0)
             for _ in range(3):
                 await clock.advance(1000)
@@ -313,12 +329,12 @@ async def test_after_a_pause_the_next_event_says_which_time_it_is(no_leaks):
             feed.close()
             await clock.advance(1000)
             await reading
-    # Silent windows are decided as soon as it is known that they were; then each at its end.
+    # Past silent windows are decided at once, later ones at their end.
     assert found[:2] == [(2000, 1), (11_000, 0)]
     assert found[-2:] == [(12_000, 1), (14_000, 0)]
 
 
-async def test_a_stream_of_samples_notices_another_user(no_leaks):
+async def test_stream_of_samples_detects_another_call(no_leaks):
     async with na.Network(BUNDLE) as network, network.session() as session:
         stream = session.stream([TRAIN] * 3)
         await anext(stream)

@@ -238,7 +238,7 @@ async def test_real_time_clock_gives_the_decisions_of_the_virtual_clock(no_leaks
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": "weekly"}, r"^window: 'weekly', expected time\(us\)"),
+        ({"window": "weekly"}, r"^`window` must be time\(us\), events\(n\) or silence\(us\)"),
         ({"window": "time(1)", "late": "skip"}, r"^`late` must be 'drop', 'merge' or 'shift', got"),
     ],
 )
@@ -344,8 +344,8 @@ async def test_decision_is_yielded_with_the_pass_that_makes_it(no_leaks):
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        (([3, 4], [0, 0]), r"^t_us\[0\]: 3, expected at least 5"),
-        (([9, 9], [0, 7]), r"index\[1\]: 7"),
+        (([3, 4], [0, 0]), r"^`t_us\[0\]` must be at least 5, the time of the stream"),
+        (([9, 9], [0, 7]), r"^`index\[1\]` must be at most 0"),
     ],
 )
 async def test_rejected_events_are_counted_after_the_window_is_decided(part, message):

@@ -29,9 +29,11 @@ def test_peek_ignores_fields_that_it_does_not_need(data, events):
 
 @pytest.mark.parametrize(
     ("data", "prefix"),
-    [("{", "message: "), ("[]", "message: expected `object`"), (b"\xc1", "message: "),
-     ('{"end": 1}', "end: expected `bool`"), (b"\x81\xa4t_us\xdd\xff\xff\xff\xff", "message: "),
-     ("\ud800", "message: "), (" " * 101, "message: 101 bytes, the limit is 100")],
+    [("{", "the message is empty or truncated"), ("[]", "the message must be `object`"),
+     (b"\xc1", "the message is invalid"), ('{"end": 1}', "`end` must be `bool`"),
+     (b"\x81\xa4t_us\xdd\xff\xff\xff\xff", "the message is empty or truncated"),
+     ("\ud800", "the message is invalid"),
+     (" " * 101, "the message has 101 bytes, the limit is 100")],
 )  # fmt: skip
 def test_peek_reports_errors_like_the_full_parser(data, prefix):
     with pytest.raises(MessageError, match=f"^{re.escape(prefix)}"):

@@ -1,0 +1,91 @@
+"""Checks of single fields, and the wording of the errors that they raise."""
+
+import math
+
+from neuroasync import limits
+from neuroasync.errors import ModelError, NeuroasyncError
+
+__all__ = ["at_path", "check_int", "check_shape", "check_text", "must_be", "shown"]
+
+_TOO_LARGE_TO_MENTION = 2**31 - 1
+"""Upper bounds from here on are named only in the error of a value that exceeds them."""
+
+
+def must_be(path: str, requirement: str, got: str) -> str:
+    """Return the message of an error about a field: ```path` must be ..., got ...``.
+
+    Args:
+        path: path of the field, such as ``populations[0].name``.
+        requirement: what the field must be, as it follows the words "must be".
+        got: what was found instead, for example the result of :func:`shown`.
+    """
+    return f"`{path}` must be {requirement}, got {got}"
+
+
+def at_path(prefix: str, message: str) -> str:
+    """Return ``message`` with ``prefix`` in front of the path that it begins with."""
+    return (
+        f"`{prefix}{message[1:]}"
+        if message.startswith("`")
+        else f"`{prefix.rstrip('.')}`: {message}"
+    )
+
+
+def shown(value: object) -> str:
+    """Return ``value`` as it appears in an error: one line of at most 80 characters."""
+    return f"{' '.join(repr(value).split()):.80}"
+
+
+def check_int(
+    path: str,
+    value: object,
+    low: int,
+    high: int,
+    error: type[NeuroasyncError] = ModelError,
+) -> int:
+    """Return ``value`` if it is an int, but not a bool, from ``low`` to ``high``.
+
+    Raises:
+        NeuroasyncError: it is not; the class is ``error``.
+    """
+    if type(value) is int and low <= value <= high:
+        return value
+    if high < _TOO_LARGE_TO_MENTION:
+        requirement = f"an integer from {low} to {high}"
+    elif type(value) is int and value > high:
+        requirement = f"an integer of at most {high}"
+    else:
+        requirement = f"an integer of at least {low}"
+    raise error(must_be(path, requirement, shown(value)))
+
+
+def check_shape(
+    path: str, shape: object, max_size: int, error: type[NeuroasyncError] = ModelError
+) -> None:
+    """Check that ``shape`` is a tuple of positive ints with a product of at most ``max_size``.
+
+    Raises:
+        NeuroasyncError: it is not; the class is ``error``.
+    """
+    if not isinstance(shape, tuple) or not 1 <= len(shape) <= limits.MAX_DIMENSIONS:
+        requirement = f"a tuple of 1 to {limits.MAX_DIMENSIONS} integers"
+        raise error(must_be(path, requirement, shown(shape)))
+    for k, extent in enumerate(shape):
+        check_int(f"{path}[{k}]", extent, 1, max_size, error)
+    if (size := math.prod(shape)) > max_size:
+        requirement = f"a shape of at most {max_size} elements"
+        raise error(must_be(path, requirement, f"{shape} with {size} elements"))
+
+
+def check_text(path: str, text: object, max_chars: int, min_chars: int = 1) -> None:
+    """Check that ``text`` is a str of ``min_chars`` to ``max_chars`` that UTF-8 can encode.
+
+    Raises:
+        ModelError: it is not.
+    """
+    if not isinstance(text, str) or not min_chars <= len(text) <= max_chars:
+        requirement = f"text of {min_chars} to {max_chars} characters"
+        raise ModelError(must_be(path, requirement, shown(text)))
+    # Python strings may hold lone surrogates, which no file could store.
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise ModelError(must_be(path, "text that UTF-8 can encode", shown(text)))
