@@ -65,11 +65,11 @@ async def pump(
     """
     if not isinstance(decisions, AsyncIterable):
         raise TypeError(
-            "decisions must be an async iterable of decisions, such as session.stream(source), got "
-            f"{type(decisions).__name__}"
+            "`decisions` must be an async iterable of decisions, such as session.stream(source), "
+            f"got {type(decisions).__name__}"
         )
     if not callable(sink):
-        raise TypeError(f"sink must be a function of a decision, got {sink!r:.80}")
+        raise TypeError(f"`sink` must be a function of a decision, got {sink!r:.80}")
     async with (
         closed_after(decisions),
         buffered_items(decisions, capacity, when_full, _one) as waiting,

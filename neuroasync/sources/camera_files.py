@@ -62,7 +62,7 @@ class View:
             value = getattr(self, name)
             if type(value) is not int or not minimum <= value < 2**16:
                 raise ValueError(
-                    f"{name} must be an integer from {minimum} to {2**16 - 1}, got {value!r:.80}"
+                    f"`{name}` must be an integer from {minimum} to {2**16 - 1}, got {value!r:.80}"
                 )
 
     @classmethod

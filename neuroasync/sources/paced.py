@@ -44,7 +44,7 @@ class Paced(Source):
     ) -> None:
         super().__init__()
         if type(every_us) is not int or not 1 <= every_us <= limits.MAX_TIME_US:
-            raise ValueError(f"every_us must be an integer of at least 1, got {every_us!r:.80}")
+            raise ValueError(f"`every_us` must be an integer of at least 1, got {every_us!r:.80}")
         self._source = source
         self._chunks = ChunkIterator(source)
         self._clock = check_clock(clock)

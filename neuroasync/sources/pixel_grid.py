@@ -39,7 +39,8 @@ class PixelGrid:
             if channels <= 2:
                 return cls(channels, height, width)
         raise ValueError(
-            f"shape must be an input shape (2, H, W), (1, H, W), (H, W) or (N,), got {shape!r:.80}"
+            "`shape` must be an input shape (2, H, W), (1, H, W), (H, W) or (N,), "
+            f"got {shape!r:.80}"
         )
 
     @property

@@ -44,7 +44,7 @@ class SpikeFileSource(Source):
         if period_us is not None and (
             type(period_us) is not int or not 1 <= period_us <= limits.MAX_TIME_US
         ):
-            raise ValueError(f"period_us must be an integer of at least 1, got {period_us!r:.80}")
+            raise ValueError(f"`period_us` must be an integer of at least 1, got {period_us!r:.80}")
         self._path = os.fspath(path)
         self._period_us = period_us
         self._max_bytes = max_bytes
@@ -63,7 +63,7 @@ class SpikeFileSource(Source):
         if longest_us > period_us or (len(spikes) > 1 and self._period_us is None):
             raise SpikeFileError(
                 f"{self._path!r}: the file has {len(spikes)} samples of up to {longest_us} µs; "
-                f"period_us must be at least {longest_us} to read them as one stream"
+                f"`period_us` must be at least {longest_us} to read them as one stream"
             )
         for number, sample in enumerate(spikes):
             t_us = sample.t_us + number * period_us

@@ -24,12 +24,12 @@ from neuroasync.sources.udp_address import addressable, checked_port, open_endpo
 
 __all__ = ["UdpSource"]
 
-_PACKETS_A_TURN: Final = 64
+_PACKETS_PER_READ: Final = 64
 """Handling this many packets takes about 1 ms."""
 
 _MAX_BYTES: Final = 2**16
 
-_WAYS: Final = ("drop-oldest", "drop-newest", "error")
+_WHEN_FULL: Final = ("drop-oldest", "drop-newest", "error")
 
 
 class UdpSource(Source):
@@ -74,13 +74,15 @@ class UdpSource(Source):
     ) -> None:
         super().__init__()
         self._grid = addressable(shape)
-        if when_full not in _WAYS:
-            raise ValueError(f"when_full must be one of {', '.join(_WAYS)}, got {when_full!r:.80}")
+        if when_full not in _WHEN_FULL:
+            raise ValueError(
+                f"`when_full` must be one of {', '.join(_WHEN_FULL)}, got {when_full!r:.80}"
+            )
         if type(tolerance_us) is not int or not 0 <= tolerance_us < 2**31:
             raise ValueError(
-                f"tolerance_us must be an integer from 0 to 2**31 - 1, got {tolerance_us!r:.80}"
+                f"`tolerance_us` must be an integer from 0 to 2**31 - 1, got {tolerance_us!r:.80}"
             )
-        self._where = (host, checked_port(port))
+        self._host_port = (host, checked_port(port))
         self._clock = clock
         self._stamps = Stamps(tolerance_us)
         self._queue: BoundedQueue[SpikeTrain] = BoundedQueue(capacity, when_full)
@@ -92,7 +94,7 @@ class UdpSource(Source):
     def address(self) -> tuple[str, int]:
         """Host and port; the actual port once the source is open."""
         if self._transport is None:
-            return self._where
+            return self._host_port
         host, port = self._transport.get_extra_info("sockname")[:2]
         return host, port
 
@@ -101,12 +103,12 @@ class UdpSource(Source):
             self._clock = RealTimeClock()
         try:
             self._transport, _ = await open_endpoint(
-                self._where,
+                self._host_port,
                 socket.socket.bind,
                 lambda sock: _Listener(self._receive, self._fail, sock),
             )
         except OSError as error:
-            host, port = self._where
+            host, port = self._host_port
             raise SourceError(f"udp {host}:{port}: {error}; cannot listen there") from error
 
     async def _next(self) -> SpikeTrain | None:
@@ -142,7 +144,7 @@ class UdpSource(Source):
         except MessageError:
             self.counts.malformed += 1
             return
-        t_us = self._times(packet.stamps, packet.index.size, self._clock.now_us())
+        t_us = self._arrival_times(packet.stamps, packet.index.size, self._clock.now_us())
         if t_us is None:
             self.counts.malformed += 1
             return
@@ -156,7 +158,7 @@ class UdpSource(Source):
         else:
             self.counts.dropped += 0 if lost is None else len(lost)
 
-    def _times(
+    def _arrival_times(
         self, stamps: NDArray[np.uint32] | None, events: int, now_us: int
     ) -> NDArray[np.int64] | None:
         if stamps is None:
@@ -196,7 +198,7 @@ class _Listener(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, _: Any) -> None:
         self._receive(data)
         with contextlib.suppress(OSError):  # BlockingIOError: no packet is left.
-            for _ in range(_PACKETS_A_TURN):
+            for _ in range(_PACKETS_PER_READ):
                 self._receive(self._socket.recv(_MAX_BYTES))
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -14,7 +14,7 @@ _Protocol = TypeVar("_Protocol", bound=asyncio.DatagramProtocol)
 
 
 async def open_endpoint(
-    where: tuple[str, int],
+    host_port: tuple[str, int],
     attach: Callable[[socket.socket, Any], None],
     protocol: Callable[[socket.socket], _Protocol],
 ) -> tuple[asyncio.DatagramTransport, _Protocol]:
@@ -23,7 +23,7 @@ async def open_endpoint(
     uvloop leaks a handle if it creates the socket itself and that fails.
 
     Args:
-        where: host and port.
+        host_port: host and port.
         attach: binds the socket to the address, or connects it.
         protocol: creates the protocol from the socket.
 
@@ -31,26 +31,26 @@ async def open_endpoint(
         OSError: the host is unknown or the address is not available.
     """
     loop = asyncio.get_running_loop()
-    host, port = where
+    host, port = host_port
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except UnicodeError as error:
         raise OSError(f"{host!r:.80} is not a valid host name") from error
-    family, kind, number, _, address = found[0]
-    made = socket.socket(family, kind, number)
+    family, kind, number, _, address = addresses[0]
+    opened = socket.socket(family, kind, number)
     try:
-        made.setblocking(False)
-        attach(made, address)
-        return await loop.create_datagram_endpoint(lambda: protocol(made), sock=made)
+        opened.setblocking(False)
+        attach(opened, address)
+        return await loop.create_datagram_endpoint(lambda: protocol(opened), sock=opened)
     except BaseException:
-        made.close()
+        opened.close()
         raise
 
 
 def checked_port(port: int) -> int:
     """Return ``port``; raise ValueError unless it is a port number."""
     if type(port) is not int or not 0 <= port < 2**16:
-        raise ValueError(f"port must be an integer from 0 to 65535, got {port!r:.80}")
+        raise ValueError(f"`port` must be an integer from 0 to 65535, got {port!r:.80}")
     return port
 
 
@@ -62,5 +62,5 @@ def addressable(shape: tuple[int, ...]) -> PixelGrid:
     """
     grid = PixelGrid.of(shape)
     if max(grid.height, grid.width) > MAX_EXTENT:
-        raise ValueError(f"shape must have at most {MAX_EXTENT} rows and columns, got {shape}")
+        raise ValueError(f"`shape` must have at most {MAX_EXTENT} rows and columns, got {shape}")
     return grid

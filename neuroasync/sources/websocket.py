@@ -42,7 +42,7 @@ class WebsocketSource(Source):
         self._uri = uri
         if type(inputs) is not int or not 1 <= inputs <= limits.MAX_INPUTS:
             raise ValueError(
-                f"inputs must be an integer from 1 to {limits.MAX_INPUTS}, got {inputs!r:.80}"
+                f"`inputs` must be an integer from 1 to {limits.MAX_INPUTS}, got {inputs!r:.80}"
             )
         self._inputs = inputs
         self._max_bytes = max_bytes

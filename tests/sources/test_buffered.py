@@ -159,8 +159,8 @@ async def test_chunks_may_be_pairs_of_arrays(no_leaks):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0,), r"^capacity\b.*\b0\b"),
-        ((1, "drop"), r"^when_full\b.*'drop'"),
+        ((0,), r"^`capacity` must be .*, got 0$"),
+        ((1, "drop"), r"^`when_full` must be .*'drop'"),
     ],
 )
 async def test_invalid_arguments_are_rejected_before_anything_is_read(arguments, message, no_leaks):

@@ -204,5 +204,7 @@ async def test_leaving_the_block_early_stops_the_decoder(no_leaks):
 @pytest.mark.parametrize("field", ["x", "y", "binning"])
 @pytest.mark.parametrize("value", [-1, 1.5, True, 2**16])
 def test_a_view_rejects_values_out_of_range(field, value):
-    with pytest.raises(ValueError, match=rf"^{field} must be an integer from [01] to 65535, got "):
+    with pytest.raises(
+        ValueError, match=rf"^`{field}` must be an integer from [01] to 65535, got "
+    ):
         View(**{field: value})

@@ -101,5 +101,5 @@ async def test_errors_of_the_source_are_raised():
 
 @pytest.mark.parametrize("every_us", [0, -1, 1.5, True, None])
 def test_every_us_out_of_range_is_rejected(every_us):
-    with pytest.raises(ValueError, match=r"^every_us must be an integer of at least 1, got "):
+    with pytest.raises(ValueError, match=r"^`every_us` must be an integer of at least 1, got "):
         Paced(each(), VirtualClock(), every_us=every_us)

@@ -112,7 +112,7 @@ def test_a_pixel_grid_has_the_size_of_the_shape(shape, plane):
 
 @pytest.mark.parametrize("shape", [(), (3, 4, 5), (2, 2, 4, 4), (2, 0, 5), [2, 3, 5], (2, 3.0, 5)])
 def test_a_pixel_grid_rejects_other_shapes(shape):
-    with pytest.raises(ValueError, match=r"^shape must be an input shape \(2, H"):
+    with pytest.raises(ValueError, match=r"^`shape` must be an input shape \(2, H"):
         PixelGrid.of(shape)
 
 

@@ -202,15 +202,21 @@ async def test_a_closed_source_cannot_be_reopened():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"shape": (3, 4, 4)}, r"^shape must be an input shape .*, got \(3, 4, 4\)$"),
-        ({"shape": (40_000,)}, r"^shape must have at most 32768 rows and columns, got \(40000,\)$"),
+        ({"shape": (3, 4, 4)}, r"^`shape` must be an input shape .*, got \(3, 4, 4\)$"),
+        (
+            {"shape": (40_000,)},
+            r"^`shape` must have at most 32768 rows and columns, got \(40000,\)$",
+        ),
         (
             {"when_full": "block"},
-            r"^when_full must be one of drop-oldest, drop-newest, error, got 'block'$",
+            r"^`when_full` must be one of drop-oldest, drop-newest, error, got 'block'$",
         ),
-        ({"tolerance_us": -1}, r"^tolerance_us must be an integer from 0 to 2\*\*31 - 1, got -1$"),
-        ({"port": 65_536}, r"^port must be an integer from 0 to 65535, got 65536$"),
-        ({"capacity": 0}, r"^capacity\b.*\b0\b"),
+        (
+            {"tolerance_us": -1},
+            r"^`tolerance_us` must be an integer from 0 to 2\*\*31 - 1, got -1$",
+        ),
+        ({"port": 65_536}, r"^`port` must be an integer from 0 to 65535, got 65536$"),
+        ({"capacity": 0}, r"^`capacity` must be .*, got 0$"),
     ],
 )
 def test_a_source_rejects_invalid_arguments(change, message):

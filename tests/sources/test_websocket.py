@@ -141,5 +141,5 @@ async def test_a_slow_reader_makes_the_server_wait(no_leaks, monkeypatch):
 
 @pytest.mark.parametrize("inputs", [0, -1, 1.5, True, 2**24 + 1])
 def test_a_number_of_inputs_out_of_range_is_rejected(inputs):
-    with pytest.raises(ValueError, match=r"^inputs must be an integer from 1 to 16777216, got "):
+    with pytest.raises(ValueError, match=r"^`inputs` must be an integer from 1 to 16777216, got "):
         WebsocketSource("ws://127.0.0.1", inputs)
