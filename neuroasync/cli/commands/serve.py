@@ -167,14 +167,14 @@ def serve(
         bundle, host, port, workers, limits, when_full.value, token, shutdown_timeout
     )
     try:
-        is_clean = run(options, lambda url: _say_ready(bundle, url, workers))
+        is_clean = run(options, lambda url: _print_ready(bundle, url, workers))
     except OSError as error:
         raise CliError(f"{host}:{port}: {error.strerror or error}") from error
     if not is_clean:
         raise typer.Exit(CHECK_FAILED)
 
 
-def _say_ready(bundle: Path, url: str, workers: int) -> None:
+def _print_ready(bundle: Path, url: str, workers: int) -> None:
     suffix = f", {workers} workers" if workers > 1 else ""
     echo_text(f"serving {bundle.name} at {url}{suffix}")
     # A program that started the server may wait for this line.
