@@ -42,7 +42,7 @@ async def test_a_file_of_one_sample_needs_no_period(tmp_path):
 async def test_the_error_about_a_short_period_states_the_minimum(path, period_us):
     with pytest.raises(
         na.SpikeFileError,
-        match=r"spikes.npz': the file has 3 samples of up to 41 µs; `period_us` must be at least 41",
+        match=r"': the file has 3 samples of up to 41 µs; `period_us` must be at least 41",
     ):
         await anext(SpikeFileSource(path, period_us=period_us))
 
