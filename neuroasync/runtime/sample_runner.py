@@ -45,11 +45,13 @@ class SampleRunner:
 
     Attributes:
         simulator: the passes of the current sample.
+        check_open: raises ClosedError if the session is closed.
         counts: the numbers of events and decisions so far.
     """
 
     __slots__ = ("_buffer", "_bundle", "_on_close", "_recorder", "_sample",
-                 "_scheduler", "_seed_of", "_started_s", "counts", "simulator")  # fmt: skip
+                 "_scheduler", "_seed_of", "_started_s", "check_open", "counts",
+                 "simulator")  # fmt: skip
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class SampleRunner:
     ) -> None:
         self._scheduler = scheduler
         self.simulator = scheduler.simulator
+        self.check_open = scheduler.check_open
         plan = self.simulator.plan
         # Queued input is delivered in (time, index) order, so the buffer has to sort it.
         self._buffer = InputBuffer(
@@ -103,10 +106,6 @@ class SampleRunner:
             self._scheduler.close()
             _log.debug("closed: %s", self.counts, extra=self._log_fields())
             self._on_close(self)
-
-    def check_open(self) -> None:
-        """Raise ClosedError if the session is closed."""
-        self._scheduler.check_open()
 
     def check_events(
         self, events: Events, duration_us: int | None = None

@@ -184,10 +184,9 @@ class Session:
         stop rule has fired, the rest of the window is not read, unless windows carry state.
 
         With the network's virtual clock, passes run as soon as possible. With any other clock they
-        run at their time; see ``late`` and :attr:`counts`.
-
-        The source is read only when its decisions have been taken or, with a clock, while few
-        chunks wait. A slow caller therefore slows the source down, and nothing accumulates.
+        run at their time; see ``late`` and :attr:`counts`. The source is read only when its
+        decisions have been taken or, with a clock, while few chunks wait. A slow caller therefore
+        slows the source down, and nothing accumulates.
 
         The sample that is current when the stream begins is abandoned. If the iteration ends
         before the source does, or if another call uses the session, the stream's sample is
@@ -226,13 +225,14 @@ class Session:
             self._driver = None
             try:
                 async for chunk in ChunkIterator(source):
+                    lease.check()
                     yield await self._decide(lease, chunk, None)
             finally:
                 lease.abandon()
             return
         lease, driver = open_stream(
-            self._runner, self._ownership, self._clock, self._restored_stream(), window=window,
-            carry_state=carry_state, late=late, jitter_buffer_us=jitter_buffer_us,
+            self._runner, self._ownership, self._clock, self._restored_stream(),
+            window, carry_state, late, jitter_buffer_us,
         )  # fmt: skip
         self._driver = driver
         if isinstance(self._clock, VirtualClock):
@@ -349,7 +349,6 @@ class Session:
 
     async def _decide(self, lease: Lease, events: Events, duration_us: int | None) -> Decision:
         runner = self._runner
-        lease.check()
         train, end_us = runner.check_events(events, duration_us)
         with lease:
             runner.accept(train)

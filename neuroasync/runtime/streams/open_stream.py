@@ -28,7 +28,6 @@ def open_stream(
     ownership: SampleOwnership,
     clock: Clock,
     state: StreamState | None,
-    *,
     window: str | Window,
     carry_state: bool | None,
     late: Late,
