@@ -317,19 +317,19 @@ async def test_confidence_is_the_rule_that_the_bundle_was_calibrated_to(no_leaks
     ("options", "message"),
     [
         ({"until": "confidence(0.8)"}, r"is calibrated for confidence\(0.9\), confidence\(0.95\);"),
-        ({"until": "confidence(95)"}, r"expected confidence\(p\) with p between 0 and 1"),
-        ({"until": "confidence"}, r"expected confidence\(p\) with p between 0 and 1"),
-        ({"until": "confidence()"}, r"expected confidence\(p\) with p between 0 and 1"),
-        ({"until": "confidence(p)"}, r"expected confidence\(p\) with p between 0 and 1"),
-        ({"until": "confidence(nan)"}, r"expected confidence\(p\) with p between 0 and 1"),
-        ({"until": "confidence(0.9"}, r"expected confidence\(p\) with p between 0 and 1"),
-        ({"until": f"confidence(0.{'9' * 40})"}, r"expected confidence\(p\) with p between 0 and"),
+        ({"until": "confidence(95)"}, r"must be confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence"}, r"must be confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence()"}, r"must be confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence(p)"}, r"must be confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence(nan)"}, r"must be confidence\(p\) with p between 0 and 1"),
+        ({"until": "confidence(0.9"}, r"must be confidence\(p\) with p between 0 and 1"),
+        ({"until": f"confidence(0.{'9' * 40})"}, r"must be confidence\(p\) with p between 0 and"),
         (
             {"until": "confidence(0.9)", "policy": "random"},
-            "for fifo, F = 1, prioritised input; th",
+            "for fifo, F = 1, prioritised input, and",
         ),
         ({"until": "confidence(0.9)", "group_size": 2}, "this runs under fifo, F = 2, prioritised"),
-        ({"until": "confidence(0.9)", "input": "queued"}, "this runs under fifo, F = 1, queued in"),
+        ({"until": "confidence(0.9)", "input": "queued"}, "this call uses fifo, F = 1, queued inp"),
     ],
 )
 async def test_a_promise_is_not_stretched(options, message, no_leaks):
@@ -340,7 +340,7 @@ async def test_a_promise_is_not_stretched(options, message, no_leaks):
 
 async def test_a_promise_by_default_is_not_stretched_to_other_orders(no_leaks):
     async with na.Network(confident(), until="confidence(0.9)") as network:
-        with pytest.raises(na.StopRuleError, match="this runs under random, F = 1"):
+        with pytest.raises(na.StopRuleError, match="this call uses random, F = 1"):
             network.session(policy="random")
         network.session(policy="random", until="quiet").close()
 
@@ -359,7 +359,7 @@ async def test_a_promise_is_not_stretched_to_populations_of_the_user(no_leaks):
             await fired.put([])
 
     name = relay().model.populations[0].name
-    message = rf"the network's own populations; a coroutine of yours stands in for '{name}'\. Give"
+    message = rf"is not valid with custom populations \('{name}'\); use margin"
     with pytest.raises(na.StopRuleError, match=message):
         na.Network(confident(), populations={name: silent}, until="confidence(0.9)")
     async with na.Network(confident(), populations={name: silent}) as network:
@@ -371,7 +371,7 @@ async def test_a_promise_is_not_stretched_to_populations_of_the_user(no_leaks):
 
 
 async def test_without_a_calibration_confidence_says_how_to_make_one():
-    with pytest.raises(na.StopRuleError, match="the bundle has none; calibrate it by `neuroasy"):
+    with pytest.raises(na.StopRuleError, match="has no calibration; calibrate it with `neuroasy"):
         na.Network(relay(), until="confidence(0.9)")
     with pytest.raises(na.StopRuleError, match="stands for a rule only in a calibrated network"):
         stop_points(whole(), ["confidence(0.9)"])

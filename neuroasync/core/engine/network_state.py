@@ -12,7 +12,8 @@ from neuroasync.core.kernels.layout import Context, Control, InFlight, Phase
 
 __all__ = ["NetworkState"]
 
-_CLEAN: Final = (Phase.BETWEEN_PASSES, Phase.STOPPED)
+_BETWEEN_PASSES: Final = int(Phase.BETWEEN_PASSES)
+_CLEAN: Final = (_BETWEEN_PASSES, int(Phase.STOPPED))
 """Phases in which nothing of a session is in its workspace, except logs."""
 _MAX_IDLE: Final = 4
 _NO_CONTEXT: Final = 0
@@ -113,14 +114,14 @@ class NetworkState:
     def reset(self, seed: int) -> None:
         """Start a new sample that runs with ``seed`` (64 bits)."""
         control = self.control
-        if control[Control.PHASE] not in _CLEAN:
+        if int(control[Control.PHASE]) not in _CLEAN:
             # It was abandoned in the middle of a pass: the workspace is not clean.
             self.scratch, self.context = None, _NO_CONTEXT
         if self.keep:
             self.spike_log_blocks, self.delivery_log_blocks = [], []
         # The rest is for the kernel, once there is a workspace.
         control[Control.SEED] = _signed(seed)
-        control[Control.PHASE], control[Control.PASS] = Phase.BETWEEN_PASSES, -1
+        control[Control.PHASE], control[Control.PASS] = _BETWEEN_PASSES, -1
         control[Control.CARRIES] = control[Control.IS_DECIDED] = 0
         self._is_fresh = True
 
