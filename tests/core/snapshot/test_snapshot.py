@@ -24,7 +24,7 @@ def parts(train, at):
 
 
 async def halves(network, at, train=SAMPLE):
-    """Return decisions without and with a snapshot after ``at`` events, and of the restored session."""
+    """Return the decisions of a whole, a snapshotted and a restored session."""
     first, rest = parts(train, at)
     async with network.session(seed=3) as whole:
         expected = await whole.decide(train)
