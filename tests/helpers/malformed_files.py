@@ -54,7 +54,7 @@ def unsealed(snapshot: bytes) -> dict:
 
 
 def sealed(session: dict | bytes, changes: dict | None = None) -> bytes:
-    """Return a snapshot of ``session`` with a valid digest, and then ``changes`` to its outer map."""
+    """Return a snapshot of ``session`` with a valid digest, then ``changes`` to its outer map."""
     data = session if isinstance(session, bytes) else msgpack.packb(session)
     fields = {"format": "neuroasync-session", "version": 2}
     fields |= {"sha256": hashlib.sha256(data).digest(), "session": data}
