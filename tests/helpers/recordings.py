@@ -101,6 +101,6 @@ def relay() -> Bundle:
 
 
 def relay_recording(policy=None) -> Recording:
-    """Return a recording of both inputs at 0 and input 1 at 1000 µs, spike by spike in FIFO order."""
+    """Return a recording of inputs 0 and 1 at 0 and input 1 at 1000 µs, in FIFO order."""
     run = RunSettings(Fifo() if policy is None else policy, 1)
     return record(relay(), [SpikeTrain([0, 0, 1000], [0, 1, 1])], run, targets=[1])

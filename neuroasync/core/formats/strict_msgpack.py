@@ -32,7 +32,7 @@ _MAX_DEPTH: Final = 8
 """Nesting depth of lists and maps. A bundle has a depth of 6."""
 
 _MAX_VALUES: Final = 2**21
-"""Values altogether, about 100 bytes each. A bundle at all its limits has 1.6 million."""
+"""Values in total, about 100 bytes each. A bundle at all its limits has 1.6 million."""
 
 _MAX_TEXT_BYTES: Final = 2**18
 """Bytes of one text."""

@@ -182,7 +182,7 @@ def _check_names_and_size(populations: tuple[Population, ...]) -> None:
             raise ModelError(must_be(f"populations[{k}].name", requirement, shown(population.name)))
         seen.add(population.name)
     if (total := sum(p.size for p in populations)) > limits.MAX_NEURONS:
-        requirement = f"at most {limits.MAX_NEURONS} neurons altogether"
+        requirement = f"at most {limits.MAX_NEURONS} neurons in total"
         raise ModelError(must_be("populations", requirement, f"{total} neurons"))
 
 

@@ -14,15 +14,35 @@ The inner map has these keys, in this order::
     sample      number of the current sample
     last_us     time of the sample's last event so far, µs; -1: there was none
     waiting     {"t_us": array, "index": array}, events that no pass has read
-    counters    {name: int}, see ``validation.COUNTERS``. ``pass`` is the number of the latest
-                pass, -1 if there was none. ``time_us`` is its time; it is below 0 if windows carry
-                state and the latest pass belongs to the window before
+    counters    {name: int}, with the names below
     votes       array i64[5, classes], columns as in ``kernels.layout.Votes``
     spikes      array i64[populations], spikes of each population
     potential   array f32[neurons], membrane potentials after the latest pass
     momentum    array f32[neurons]
     due         array i64[5, n], spikes in flight, columns as in ``kernels.layout.InFlight``
     stream      nil, or the state of a stream with a window, see ``stream_snapshot``
+
+``counters`` has these keys, in this order::
+
+    pass               number of the latest forward pass; -1: there was none
+    step               latest forward step of that pass; 0 is the input
+    time_us            time of that pass, µs; below 0 if windows carry state and the latest pass
+                       belongs to the window before
+    groups             number that identifies the latest group: it ascends with pass and step
+    rounds             rounds so far
+    steps              forward steps so far
+    synops             synaptic operations so far
+    spikes             spikes of all populations so far
+    inputs             input events delivered so far
+    first_vote         value of ``steps`` when the output first fired; -1: it has not
+    first_vote_rounds  value of ``rounds`` at that time
+    first_vote_spikes  value of ``spikes`` at that time
+    most_votes         highest number of votes of a class
+    last_owner         number of the population that fired last in the pass; -1: none
+    seed               seed of the sample's order keys, as a signed 64-bit integer
+    phase              0 between two passes, 4 if the stop rule has ended the sample
+    carries            1 if windows carry state, else 0
+    is_decided         1 if the stop rule has fired and the sample continues, else 0
 
 Arrays are stored as in bundles. A snapshot contains no weights, and does not depend on the memory
 layout of this version.

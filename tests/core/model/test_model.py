@@ -75,7 +75,7 @@ def conv(target=(2, 3, 3), **changes) -> dict:
         (named(3), r"^`populations\[0\]\.name` must be text of 1 to 128 characters, got 3$"),
         (
             {"populations": tuple(Population(n, (2**23,)) for n in "abc")},
-            r"^`populations` must be at most 16777216 neurons altogether, got 25165824 neurons$",
+            r"^`populations` must be at most 16777216 neurons in total, got 25165824 neurons$",
         ),
         (neuron(reset="none"), r"^`populations\[0\]\.neuron\.reset` must be one of \['zero', 'sub"),
         (neuron(refractory=1), r"^`populations\[0\]\.neuron\.refractory` must be true or false, g"),
