@@ -1,15 +1,15 @@
-"""What a network is and what its runs cost: the field's numbers, with one definition each.
+"""Metrics of models and runs, with one definition each.
 
-- :func:`summarise`: accuracy, spikes, forward steps, rounds, latency, from decisions.
-- :func:`footprint`, :func:`connection_sparsity`: of a model; :func:`workload` and
-  :func:`counted_workload`: activation sparsity and synaptic operations of its runs. These five are
-  NeuroBench's.
-- :func:`estimate_energy`: joules of a chip, from such counts.
-- :func:`anytime_curve`, :func:`stop_points`, :func:`risk_coverage`: how good an earlier answer
-  would have been, from a recording.
-- :func:`calibrate`, :func:`boldest_lead`: how early a network may stop if it is to stay right, from
-  such a recording; the former with a promise. :func:`slowest_lead`: how late, if it is to spend no
-  more than a share of its rounds.
+- :func:`summarise` computes accuracy, spikes, forward steps, rounds and latency from decisions.
+- :func:`footprint` and :func:`connection_sparsity` describe a model; :func:`workload` and
+  :func:`counted_workload` compute activation sparsity and synaptic operations of its runs. These
+  five metrics follow NeuroBench.
+- :func:`estimate_energy` estimates the energy that a chip would need for such counts.
+- :func:`anytime_curve`, :func:`stop_points` and :func:`risk_coverage` compute from a recording how
+  accurate earlier answers would have been.
+- :func:`calibrate` and :func:`boldest_lead` compute from such a recording how early a network may
+  stop and still be accurate; :func:`calibrate` also states a coverage guarantee.
+  :func:`slowest_lead` finds the latest stop that stays within a share of the rounds.
 """
 
 from neuroasync.metrics.anytime import AnytimeCurve, StopPoint, anytime_curve, stop_points

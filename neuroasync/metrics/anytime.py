@@ -1,9 +1,9 @@
-"""How good an earlier answer would have been: accuracy against what had been spent.
+"""Accuracy of earlier answers against the spikes, forward steps or rounds spent on them.
 
-The leading class may change until the last spike, so *when it first led* is not enough: these
-numbers are worked out from recordings of whole samples (``until="quiet"``), step by step. What is
-spent is counted in spikes (of all populations), forward steps or rounds; an answer can be given
-after each input group and each forward step, where stop rules are asked, too.
+The leading class may change until the last spike, so the moment at which it *first* led is not
+enough. These metrics are computed step by step from recordings of whole samples
+(``until="quiet"``). An answer can be given after each input group and each forward step. These are
+also the moments at which stop rules are evaluated.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,21 +21,21 @@ from neuroasync.metrics.trajectory import UNITS, Trajectory, trajectories
 __all__ = ["AnytimeCurve", "StopPoint", "Unit", "anytime_curve", "stop_points"]
 
 Unit: TypeAlias = Literal["spikes", "steps", "rounds"]
-"""What is spent."""
+"""What a sample spends: spikes of all populations, forward steps, or rounds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnytimeCurve:
-    """Accuracy, had every sample had to answer once it had spent a budget.
+    """Accuracy if every sample had to be answered as soon as it had spent a budget.
 
-    A sample that is over sooner keeps its answer.
+    A sample that ends earlier keeps its answer.
 
     Attributes:
         unit: ``"spikes"``, ``"steps"`` or ``"rounds"``.
         budget: i64[budgets], ascending.
-        accuracy: f64[budgets], share of samples whose class leads after the last forward step by
-            which they have spent no more than the budget. No vote yet is wrong.
-        answered: f64[budgets], share of samples with a vote by then.
+        accuracy: f64[budgets], share of samples whose correct class leads after the last forward
+            step that keeps them within the budget. A sample without a vote counts as wrong.
+        answered: f64[budgets], share of samples that have a vote by then.
     """
 
     unit: Unit
@@ -49,11 +49,11 @@ class StopPoint:
     """Where a stop rule would have ended each sample.
 
     Attributes:
-        rule: as it is written.
-        target: i64[samples], the right class.
-        label: i64[samples], what would have been decided; -1 for nothing.
-        stopped: bool[samples]; the others ran to their end.
-        spikes, steps, rounds: i64[samples], spent by then.
+        rule: Stop rule in its textual form.
+        target: i64[samples], correct class.
+        label: i64[samples], class that would have been decided, or -1 for none.
+        stopped: bool[samples], whether the rule ended the sample; the others ran to their end.
+        spikes, steps, rounds: i64[samples], what the sample had spent by then.
     """
 
     rule: str
@@ -66,14 +66,14 @@ class StopPoint:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of samples whose label is right; None without samples."""
+        """Share of samples whose label is correct; None if there are no samples."""
         return float((self.label == self.target).mean()) if self.target.size else None
 
     def mean(self, unit: Unit) -> float | None:
-        """Mean of what the samples spent; None without samples.
+        """Return the mean that the samples spent, or None if there are no samples.
 
         Raises:
-            ValueError: ``unit`` is none of ``"spikes"``, ``"steps"``, ``"rounds"``.
+            ValueError: ``unit`` is not ``"spikes"``, ``"steps"`` or ``"rounds"``.
         """
         spent = getattr(self, _checked(unit))
         return float(spent.mean()) if spent.size else None
@@ -82,17 +82,17 @@ class StopPoint:
 def anytime_curve(
     recording: Recording, unit: Unit, budgets: Sequence[int] | None = None
 ) -> AnytimeCurve:
-    """The anytime curve of a recording.
+    """Compute the anytime curve of a recording.
 
     Args:
-        recording: of whole samples (``until="quiet"``) whose right classes are known.
-        unit: what is spent: ``"spikes"``, ``"steps"`` or ``"rounds"``.
-        budgets: from 0, ascending; without, all at which some sample's answer changes, 0, and
-            what the most expensive sample took.
+        recording: Recording of whole samples (``until="quiet"``) whose correct classes are known.
+        unit: What is spent: ``"spikes"``, ``"steps"`` or ``"rounds"``.
+        budgets: Ascending budgets, starting at 0 or above. Defaults to 0, every budget at which
+            the answer of a sample changes, and the cost of the most expensive sample.
 
     Raises:
-        RecordingError: the recording is of another kind.
-        ValueError: the unit is another, or budgets do not ascend from 0.
+        RecordingError: The recording has samples that may have stopped early, or an unknown class.
+        ValueError: The unit is unknown, or the budgets are negative or do not ascend.
     """
     _checked(unit)
     pairs = zip(trajectories(recording), recording.target.tolist(), strict=True)
@@ -103,7 +103,7 @@ def anytime_curve(
     else:
         budget = np.asarray(budgets, np.int64).reshape(-1)
         if (np.diff(budget, prepend=0) < 0).any():
-            raise ValueError(f"budgets: {budgets!r:.80}, expected numbers that ascend from 0")
+            raise ValueError(f"`budgets` must ascend and start at 0 or above, got {budgets!r:.80}")
     order = np.argsort(at, kind="stable")
     last = np.searchsorted(at[order], budget, side="right") - 1
     samples = max(len(recording), 1)
@@ -116,17 +116,17 @@ def anytime_curve(
 
 
 def stop_points(recording: Recording, rules: Iterable[str | StopRule]) -> tuple[StopPoint, ...]:
-    """Where stop rules would have ended the samples of a recording, exactly.
+    """Compute exactly where stop rules would have ended the samples of a recording.
 
-    A rule changes nothing before it stops a sample, so one recording answers for all rules.
+    A rule changes nothing before it stops a sample, so one recording answers for every rule.
 
     Args:
-        recording: of whole samples (``until="quiet"``) whose right classes are known.
-        rules: built-in ones; ``"quiet"`` is the whole samples.
+        recording: Recording of whole samples (``until="quiet"``) whose correct classes are known.
+        rules: Built-in stop rules; ``"quiet"`` stands for whole samples.
 
     Raises:
-        RecordingError: the recording is of another kind.
-        StopRuleError: there is no such rule, or it is a function of yours.
+        RecordingError: The recording has samples that may have stopped early, or an unknown class.
+        StopRuleError: A rule does not exist, or is a function.
     """
     known = trajectories(recording)
     return tuple(_stop_point(recording, known, rule) for rule in map(_rule, rules))
@@ -136,7 +136,8 @@ def _rule(rule: str | StopRule) -> StopRule:
     parsed = parse_stop_rule(rule)
     if not isinstance(parsed, StopRule):
         raise StopRuleError(
-            f"rules: {rule!r:.80} is a function, expected a built-in rule; for your own, run it"
+            f"`rules` must name built-in stop rules, got {rule!r:.80}; run the network with this "
+            "function to evaluate it"
         )
     return parsed
 
@@ -154,7 +155,7 @@ def _stop_point(recording: Recording, known: Sequence[Trajectory], rule: StopRul
 
 
 def _is_met(t: Trajectory, rule: StopRule) -> NDArray[np.bool_]:
-    """bool[moments], whether ``rule`` says stop."""
+    """Return bool[moments], whether ``rule`` stops the sample at each moment."""
     voted: NDArray[np.bool_] = t.votes > 0
     met: NDArray[np.bool_]
     match rule.name:
@@ -163,10 +164,12 @@ def _is_met(t: Trajectory, rule: StopRule) -> NDArray[np.bool_]:
         case "votes":
             met = t.votes >= rule.arguments[0]
         case "margin":
+            # The last lead of the rule holds for all later passes. A lead of 0 never stops.
             leads = np.array(rule.arguments)
             lead = leads[np.clip(t.pass_, 0, leads.size - 1)]
             met = (lead > 0) & (t.margin >= lead)
         case "steps":
+            # Without a vote argmax gives 0, but then ``voted`` is false everywhere.
             first = t.steps[np.argmax(voted)]
             met = voted & (t.steps - first >= rule.arguments[0])
         case _:
@@ -175,23 +178,25 @@ def _is_met(t: Trajectory, rule: StopRule) -> NDArray[np.bool_]:
 
 
 def _changes(t: Trajectory, unit: Unit, target: int) -> NDArray[np.int64]:
-    """By how much a sample's being right, and having answered, changes at what it has spent.
+    """Return where a sample becomes correct or wrong, and where it gets an answer.
 
     Returns:
-        i64[3, changes]: spent, change in being right, change in having answered.
+        i64[3, changes]: amount spent, change in correctness, change in being answered.
     """
     spent: NDArray[np.int64] = getattr(t, unit)
-    last = np.append(spent[1:] != spent[:-1], True)  # what is spent no more counts for all before
+    # Several moments may have spent the same amount; the answer at the last of them counts.
+    last = np.append(spent[1:] != spent[:-1], True)
     label = t.label[last]
     right = np.diff((label == target).astype(np.int64), prepend=0)
     answered = np.diff((label >= 0).astype(np.int64), prepend=0)
     changes = np.stack((spent[last], right, answered))
     kept = (right != 0) | (answered != 0)
+    # Keep the end of the sample, so that the curve extends to the most expensive one.
     kept[-1] = True
     return changes[:, kept]
 
 
 def _checked(unit: str) -> str:
     if unit not in UNITS:
-        raise ValueError(f"unit: {unit!r:.80}, expected one of {', '.join(UNITS)}")
+        raise ValueError(f"`unit` must be one of {', '.join(UNITS)}, got {unit!r:.80}")
     return unit

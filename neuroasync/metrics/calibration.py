@@ -1,20 +1,21 @@
-"""How early a network may stop if it is to stay right: leads chosen on validation samples.
+"""Calibration: how early a network may stop and still reach an accuracy, from validation samples.
 
-Many rules are tried on few samples, so the best of them looks better than it is. Here the order
-in which rules are tried is fixed before any sample is seen, from stopping nowhere to stopping at
-the first lead, one pass at a time: the lead that is asked falls from k to k - 1 in the latest pass
-first, in the first pass last, then from k - 1 to k - 2, and so on. The walk ends at the first rule
-that decides too few samples right; the rule before it is taken. In such a fixed sequence every
-test may use the full level, as if it were the only one. So the binomial bound of a single rule
-holds for the one that is taken, and all samples both choose and measure.
+Many rules are tried on few samples, so the best of them looks better than it is. Therefore the
+order in which rules are tried is fixed before any sample is seen. It starts with the rule that
+never stops and ends with the rule that stops at the first lead. From one rule to the next, the
+required lead falls by one vote in one pass: from k to k - 1 in the latest pass first and in the
+first pass last, then from k - 1 to k - 2, and so on. The sequence ends at the first rule that
+decides too few samples correctly, and the rule before it is taken. In such a fixed sequence every
+test may use the full significance level, as if it were the only one. So the binomial bound of a
+single rule holds for the rule that is taken, and all samples serve both to choose and to measure.
 
-How many passes and which largest lead the walk has, the samples say. It is still part of one that
-is fixed, over ``limits.MAX_LEADS`` passes and from any lead down: the further rules of that one ask
-passes or leads that no sample has, so they change nothing on these samples, and the first to fail
-is the same. What is taken comes before it in the fixed walk, too.
+The number of passes and the largest lead of the sequence come from the samples. It is still part of
+one fixed sequence, over ``limits.MAX_LEADS`` passes and starting from any lead: the additional
+rules of that sequence concern passes or leads that no sample has. They change nothing on these
+samples, so the first rule to fail is the same, and the rule that is taken comes before it.
 
-That a lead of fixed height is a good place to stop is Wald's; that it may be lower late, when
-little can change any more, is what the walk tries first.
+Stopping at a lead of fixed height follows Wald's sequential test. The sequence lowers the lead of
+late passes first because little can change any more there.
 
 Source:
     Angelopoulos, Bates, Candès, Jordan and Lei, Learn then Test: Calibrating Predictive Algorithms
@@ -38,213 +39,236 @@ from neuroasync.errors import RecordingError
 from neuroasync.metrics.trajectory import Trajectory, trajectories
 
 __all__ = [
-    "PROMISES",
-    "Walk",
+    "DEFAULT_ACCURACIES",
+    "RuleSequence",
     "boldest_lead",
     "calibrate",
+    "correct_at",
     "lower_bound",
-    "right_of",
+    "rule_sequence",
     "slowest_lead",
-    "walk_of",
 ]
 
-PROMISES: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
-"""What is promised where nothing else is asked for."""
+DEFAULT_ACCURACIES: Final = (0.8, 0.9, 0.95, 0.98, 0.99)
+"""Accuracies that are calibrated if none are given."""
 
-_DOUBT: Final = 0.05
-"""Share of calibrations that may break their promise."""
-_HALVINGS: Final = 60
+_ERROR_RATE: Final = 0.05
+"""Share of calibrations whose accuracy may lie below the stated bound."""
+_BISECTIONS: Final = 60
+"""Halvings of the interval [0, 1]; more cannot change a float64."""
 
 
-class Walk(NamedTuple):
-    """Rules in the order in which they are tried.
+class RuleSequence(NamedTuple):
+    """Stop rules in the order in which they are tried, and what each of them gives.
 
     Attributes:
-        passes: T, for which leads are asked; the last lead holds for all later ones.
-        most: K, the largest lead seen. Rule number c, from 0 to K·T - 1, asks for a lead of
-            K - c // T in the latest 1 + c % T passes, and for one more before.
-        at: i64[changes], the rules that come to another total than the one before, ascending.
-        total: i64[changes + 1], of samples decided right, for one, or of rounds: of whole samples,
-            then by each rule of ``at``.
+        passes: T, number of passes that have a lead of their own; the last lead holds for all
+            later passes.
+        max_lead: K, largest lead in the samples. Rule number c, from 0 to K·T - 1, requires a lead
+            of K - c // T in the latest 1 + c % T passes, and one vote more in earlier passes.
+        at: i64[changes], numbers of the rules whose total differs from the one before, ascending.
+        total: i64[changes + 1], total over all samples (correct decisions, or rounds): first
+            without stopping, then for each rule in ``at``.
     """
 
     passes: int
-    most: int
+    max_lead: int
     at: NDArray[np.int64]
     total: NDArray[np.int64]
 
     def leads(self, c: int) -> tuple[int, ...]:
-        """Those that rule number ``c`` asks for, pass by pass."""
-        fallen, late = divmod(c, self.passes)
-        lead = self.most - fallen
+        """Return the leads that rule number ``c`` requires, one per pass."""
+        lowered, late = divmod(c, self.passes)
+        lead = self.max_lead - lowered
         return (*[lead + 1] * (self.passes - 1 - late), lead)
 
-    def boldest(self, least: int) -> tuple[tuple[int, ...], int]:
-        """Leads of the last rule before one that is right too seldom, and how often it is right.
+    def boldest(self, min_correct: int) -> tuple[tuple[int, ...], int]:
+        """Return the last rule before the first that fails: its leads and its correct decisions.
 
         Args:
-            least: how often a rule must be right; whole samples must be.
+            min_correct: Number of correct decisions below which a rule fails. Whole samples must
+                reach it.
         """
-        fails = self.total < least
+        fails = self.total < min_correct
         k = int(np.argmax(fails)) if fails.any() else fails.size
-        c = (int(self.at[k - 1]) if k < fails.size else self.most * self.passes) - 1
+        c = (int(self.at[k - 1]) if k < fails.size else self.max_lead * self.passes) - 1
         if c < 0:
-            return (self.most + 1,), int(self.total[0])
+            # Even the first rule fails. A lead that no sample has never stops one.
+            return (self.max_lead + 1,), int(self.total[0])
         return self.leads(c), int(self.total[k - 1])
 
 
 def calibrate(
     recording: Recording, accuracies: Iterable[float] | None = None
 ) -> tuple[Calibration, ...]:
-    """Leads at which the network may stop, for each accuracy that is to be promised.
+    """Find leads at which the network may stop, for each accuracy that is asked for.
 
-    Give them to a bundle, ``dataclasses.replace(bundle, calibration=...)``; there,
-    ``until="confidence(0.95)"`` is the rule. What is promised, and how surely, see
-    :class:`neuroasync.Calibration`: ``error`` is by how much the lower Clopper-Pearson bound (95 %,
-    one-sided) lies below, if just as many samples are right as promised. Each accuracy is promised
-    by itself.
+    Store the result in a bundle with ``dataclasses.replace(bundle, calibration=...)``; then
+    ``until="confidence(0.95)"`` selects the rule for 95 %. :class:`neuroasync.Calibration`
+    describes the guarantee. Its ``error`` is the distance from the accuracy to the lower
+    Clopper-Pearson bound (one-sided, 95 %), taken for exactly as many correct samples as the
+    accuracy requires.
+    Each accuracy is guaranteed separately, not all of them together.
 
     Args:
-        recording: of whole validation samples (``until="quiet"``), not of those trained on, whose
-            right classes are known, run as the network is to be run.
-        accuracies: to promise, each between 0 and 1; None for those of ``PROMISES`` that whole
-            samples have.
+        recording: Recording of whole validation samples (``until="quiet"``) whose correct classes
+            are known. The network was not trained on them, and runs with the same settings later.
+        accuracies: Accuracies to calibrate, each between 0 and 1. Defaults to those of
+            ``DEFAULT_ACCURACIES`` that whole samples reach.
 
     Raises:
-        RecordingError: the recording is of another kind, of no samples, or of a policy or
-            population of the user's.
-        ValueError: an accuracy is out of range, or more than whole samples have: then no early
-            stop can keep it.
+        RecordingError: The recording has no samples, has samples that may have stopped early or an
+            unknown class, or uses a custom policy or population.
+        ValueError: An accuracy is out of range, or whole samples do not reach it, so that no early
+            stop can.
     """
     info = recording.info
     if info.custom_policy or info.custom_populations:
-        raise RecordingError("made with a policy or population of your own; expected built-in ones")
+        raise RecordingError(
+            "the recording was made with a custom policy or population; calibration requires "
+            "built-in ones"
+        )
     known, samples = trajectories(recording), len(recording)
     if not samples:
-        raise RecordingError("no samples, expected validation samples")
-    walk = walk_of(known, right_of(known, recording.target))
+        raise RecordingError(
+            "the recording has no samples; calibration requires validation samples"
+        )
+    sequence = rule_sequence(known, correct_at(known, recording.target))
     policy = PolicySpec(info.policy, info.group_size, info.input, info.noise)
     if accuracies is None:
-        accuracies = [p for p in PROMISES if _least_right(p, samples) <= walk.total[0]]
-    found = []
+        reached = sequence.total[0]
+        accuracies = [p for p in DEFAULT_ACCURACIES if _min_correct(p, samples) <= reached]
+    calibrations = []
     for accuracy in accuracies:
-        least = _least_right(accuracy, samples)
-        if walk.total[0] < least:
+        min_correct = _min_correct(accuracy, samples)
+        if sequence.total[0] < min_correct:
             raise ValueError(
-                f"accuracies: {accuracy}, expected at most {walk.total[0] / samples:.4g}, the "
-                "accuracy of whole samples; no early stop can keep more"
+                f"`accuracies` must be at most {sequence.total[0] / samples:.4g}, the accuracy of "
+                f"whole samples, got {accuracy}; stopping early cannot raise it"
             )
-        leads, right = walk.boldest(least)
-        error = max(accuracy - lower_bound(least, samples), 0.0)
-        measured = max(right / samples, accuracy)  # as floats, 70 of 100 is less than 0.1 * 7
-        found.append(Calibration(accuracy, error, measured, samples, leads, policy))
-    return tuple(found)
+        leads, correct = sequence.boldest(min_correct)
+        error = max(accuracy - lower_bound(min_correct, samples), 0.0)
+        # Rounding can put 70 of 100 below the accuracy 0.1 * 7 that it meets.
+        measured = max(correct / samples, accuracy)
+        calibrations.append(Calibration(accuracy, error, measured, samples, leads, policy))
+    return tuple(calibrations)
 
 
-def boldest_lead(recording: Recording, least: int) -> StopRule:
-    """The last lead of the walk that decides enough samples right, as a rule.
+def boldest_lead(recording: Recording, min_correct: int) -> StopRule:
+    """Return the last rule of the sequence that decides enough samples correctly.
 
-    Unlike what :func:`calibrate` gives, it promises nothing of other samples.
+    Unlike :func:`calibrate`, this guarantees nothing for other samples.
 
     Args:
-        recording: of whole samples whose right classes are known, at least one.
-        least: how many of them must be right; at most as many as whole samples are.
+        recording: Recording of at least one whole sample; all correct classes are known.
+        min_correct: Number of samples to decide correctly, at most as many as whole samples are.
 
     Raises:
-        RecordingError: the recording is of another kind.
+        RecordingError: The recording has samples that may have stopped early, or an unknown class.
     """
     known = trajectories(recording)
-    return StopRule("margin", walk_of(known, right_of(known, recording.target)).boldest(least)[0])
+    sequence = rule_sequence(known, correct_at(known, recording.target))
+    return StopRule("margin", sequence.boldest(min_correct)[0])
 
 
 def slowest_lead(recording: Recording, share: float) -> StopRule:
-    """The first lead of the walk that takes at most this share of the rounds, as a rule.
+    """Return the first rule of the sequence that takes at most a share of the rounds.
 
-    It is chosen by what it costs alone, so it is not the one that was lucky with these samples; and
-    of all that cost as much, it is the most cautious.
+    The rule is chosen by its cost alone, so it is not one that happened to fit these samples. Of
+    all rules with the same cost it is the most cautious.
 
     Args:
-        recording: of whole samples whose right classes are known, at least one.
-        share: of the rounds of whole samples, from 0 to 1; if no lead takes so few, it is the last.
+        recording: Recording of at least one whole sample; all correct classes are known.
+        share: Share of the rounds of whole samples, from 0 to 1. If no rule takes so few rounds,
+            the last rule is returned.
 
     Raises:
-        ValueError: the share is out of range.
-        RecordingError: the recording is of another kind.
+        ValueError: The share is out of range.
+        RecordingError: The recording has samples that may have stopped early, or an unknown class.
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"share: {share!r:.80}, expected a number from 0 to 1")
+        raise ValueError(f"`share` must be a number from 0 to 1, got {share!r:.80}")
     known = trajectories(recording)
-    walk = walk_of(known, [t.rounds for t in known])
-    meets = np.flatnonzero(walk.total <= share * walk.total[0])
-    last = walk.most * walk.passes - 1
+    sequence = rule_sequence(known, [t.rounds for t in known])
+    meets = np.flatnonzero(sequence.total <= share * sequence.total[0])
+    last = sequence.max_lead * sequence.passes - 1
     if not meets.size or last < 0:
-        return StopRule("margin", walk.leads(last) if last >= 0 else (1,))
+        return StopRule("margin", sequence.leads(last) if last >= 0 else (1,))
     k = int(meets[0])
-    return StopRule("margin", walk.leads(int(walk.at[k - 1])) if k else (walk.most + 1,))
+    leads = sequence.leads(int(sequence.at[k - 1])) if k else (sequence.max_lead + 1,)
+    return StopRule("margin", leads)
 
 
-def walk_of(known: Sequence[Trajectory], values: Sequence[NDArray[np.int64]]) -> Walk:
-    """Try all rules on samples.
+def rule_sequence(known: Sequence[Trajectory], values: Sequence[NDArray[np.int64]]) -> RuleSequence:
+    """Evaluate all rules on samples.
 
     Args:
-        known: the samples' trajectories, at least one.
-        values: i64[moments] of each, what is totalled: that of the moment at which it is stopped.
+        known: Trajectories of the samples, at least one.
+        values: i64[moments] for each sample, the value that it adds to the total if it is stopped
+            at that moment.
     """
     last = max(int(t.pass_[-1]) for t in known)
     passes = min(max(1 + last, 1), limits.MAX_LEADS)
-    most = max(int(t.margin.max()) for t in known)
+    max_lead = max(int(t.margin.max()) for t in known)
     pairs = list(zip(known, values, strict=True))
-    changes = [_changes(t, value, passes, most) for t, value in pairs]
+    changes = [_changes(t, value, passes, max_lead) for t, value in pairs]
     whole = sum(int(value[-1]) for _, value in pairs)
     at, change = np.concatenate(changes, axis=1)
-    rules, which = np.unique(at, return_inverse=True)
-    by_rule = np.bincount(which.reshape(-1), change, rules.size).astype(np.int64)
+    rules, position = np.unique(at, return_inverse=True)
+    by_rule = np.bincount(position.reshape(-1), change, rules.size).astype(np.int64)
     total = whole + np.concatenate(([0], np.cumsum(by_rule)))
-    return Walk(passes, most, rules, total)
+    return RuleSequence(passes, max_lead, rules, total)
 
 
-def right_of(known: Sequence[Trajectory], target: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """1 where the label of a sample is right, i64[moments] of each."""
+def correct_at(known: Sequence[Trajectory], target: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return i64[moments] for each sample: 1 where its label is correct, else 0."""
     pairs = zip(known, target.tolist(), strict=True)
     return [(t.label == cls).astype(np.int64) for t, cls in pairs]
 
 
-def _changes(t: Trajectory, value: NDArray[np.int64], passes: int, most: int) -> NDArray[np.int64]:
-    """Rules that are the first to stop a sample earlier, and what that changes.
+def _changes(
+    t: Trajectory, value: NDArray[np.int64], passes: int, max_lead: int
+) -> NDArray[np.int64]:
+    """Return the rules that stop a sample earlier than all rules before, and what that changes.
 
     Returns:
-        i64[2, changes]: number of the rule, ascending; change in the sample's value.
+        i64[2, changes]: number of the rule, ascending; change in the value of the sample.
     """
     from_end = passes - 1 - np.clip(t.pass_, 0, passes - 1)
-    # The first rule that would stop here; where nobody leads, none does.
-    rule = np.where(t.margin > 0, (most - t.margin) * passes + from_end, most * passes)
-    before = np.minimum.accumulate(np.concatenate(([most * passes], rule[:-1])))
+    # Number of the first rule that would stop here. Without a leading class no rule stops.
+    never = max_lead * passes
+    rule = np.where(t.margin > 0, (max_lead - t.margin) * passes + from_end, never)
+    before = np.minimum.accumulate(np.concatenate(([never], rule[:-1])))
+    # A moment matters only if it stops the sample under a rule that no earlier moment meets.
     stops = np.flatnonzero(rule < before)[::-1]
     return np.stack((rule[stops], np.diff(value[stops], prepend=value[-1])))
 
 
-def _least_right(accuracy: float, samples: int) -> int:
-    """How many samples must be right."""
+def _min_correct(accuracy: float, samples: int) -> int:
+    """Return how many samples must be correct to reach an accuracy."""
     if type(accuracy) is not float or not 0 < accuracy < 1:
-        raise ValueError(f"accuracies: {accuracy!r:.80}, expected numbers between 0 and 1")
-    return math.ceil(accuracy * samples - 1e-9)  # 0.95 of 240 is 228, whatever floats say
+        raise ValueError(f"`accuracies` must be numbers between 0 and 1, got {accuracy!r:.80}")
+    # The tolerance absorbs rounding: 0.95 of 240 is 228, even if the float product exceeds it.
+    return math.ceil(accuracy * samples - 1e-9)
 
 
-def lower_bound(right: int, samples: int, doubt: float = _DOUBT) -> float:
-    """Lower Clopper-Pearson bound of a share, one-sided: the p with P(X >= right) = ``doubt``.
+def lower_bound(correct: int, samples: int, error_rate: float = _ERROR_RATE) -> float:
+    """Compute the one-sided lower Clopper-Pearson bound of a share.
+
+    The bound is the p with P(X >= correct) = ``error_rate`` for X ~ Binomial(samples, p).
 
     Args:
-        right: from 1 to ``samples``.
-        samples: how many there are.
-        doubt: chance that the share is lower after all.
+        correct: Number of successes, from 1 to ``samples``.
+        samples: Number of trials.
+        error_rate: Probability that the true share lies below the bound.
     """
     n = np.arange(samples + 1)
     steps = np.log(samples - n[:-1]) - np.log(n[1:])
-    log_choose = np.concatenate(([0.0], np.cumsum(steps)))[right:]
-    k = n[right:]
+    log_choose = np.concatenate(([0.0], np.cumsum(steps)))[correct:]
+    k = n[correct:]
     low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
+    for _ in range(_BISECTIONS):
         p = (low + high) / 2
         tail = np.exp(log_choose + k * math.log(p) + (samples - k) * math.log1p(-p)).sum()
-        low, high = (p, high) if tail <= doubt else (low, p)
+        low, high = (p, high) if tail <= error_rate else (low, p)
     return low

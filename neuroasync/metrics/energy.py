@@ -1,14 +1,15 @@
-"""An estimate of the energy that a run would take on a chip, from what was counted.
+"""An estimate of the energy that a run would take on a chip, from its operation counts.
 
-It is an estimate, and a rough one: counts times published energies of single operations. What a
-chip has no figure for is left out and named; unless you give them, that is memory access and
-static power, which can be most of the energy. Use it to compare runs on *one* chip; for joules,
-measure.
+The estimate is rough: it multiplies counts by published energies of single operations. Operations
+for which a chip has no published figure are left out and listed in the result. Unless you supply
+these figures, that concerns memory access and static power, which can be most of the energy. Use
+the estimate to compare runs on *one* chip. To know the energy in joules, measure it.
 
-The three chips here are not comparable with each other: one prices arithmetic alone, one is a
-simulation before there was silicon, one is all the power of a measured chip divided by its events.
-Others are left out where published figures disagree: SpiNNaker's by a factor of hundreds.
-``dataclasses.replace(LOIHI, memory_pj=...)`` makes one your own.
+The three chips here cannot be compared with each other: one set of figures covers arithmetic
+alone, one comes from a simulation before there was silicon, and one is the total power of a
+measured chip divided by its events. Chips whose published figures disagree are left out; for
+SpiNNaker they differ by a factor of hundreds. Add figures of your own with
+``dataclasses.replace(LOIHI, memory_pj=...)``.
 """
 
 from dataclasses import dataclass, fields
@@ -21,27 +22,29 @@ _PJ_PER_MJ: Final = 1e9
 
 def _check(where: str, value: float | None) -> None:
     if value is not None and not 0 <= value < float("inf"):
-        raise ValueError(f"{where}: {value}, expected a finite number from 0")
+        raise ValueError(f"`{where}` must be a finite number of at least 0, got {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """Energies of single operations; None is what is not known, and left out of estimates.
+    """Energies of single operations on a chip.
+
+    A figure of None is unknown, and estimates leave it out.
 
     Attributes:
-        name: of the chip.
-        source: where its figures are from, and what they are.
-        synop_pj: of a synaptic operation (an accumulate), pJ.
-        mac_pj: of a multiply-accumulate, pJ.
-        spike_pj: of a spike that leaves its neuron, however many targets it has, pJ.
-        update_pj: of an update of a neuron in a timestep, pJ.
-        idle_update_pj: of one that finds nothing to do, pJ.
-        memory_pj: of fetching a weight and what goes with it, per synaptic operation or
+        name: Name of the chip.
+        source: Publication of the figures, and what they cover.
+        synop_pj: Energy of a synaptic operation (an accumulate), pJ.
+        mac_pj: Energy of a multiply-accumulate, pJ.
+        spike_pj: Energy of sending a spike, independent of its number of targets, pJ.
+        update_pj: Energy of updating a neuron in a timestep, pJ.
+        idle_update_pj: Energy of an update without input, pJ.
+        memory_pj: Energy of fetching a weight and its metadata, per synaptic operation or
             multiply-accumulate, pJ.
-        static_mw: power while a sample runs, whatever happens, mW.
+        static_mw: Static power while a sample runs, mW.
 
     Raises:
-        ValueError: a figure is negative or not a number.
+        ValueError: A figure is negative or not finite.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Chip:
 
     def __post_init__(self) -> None:
         """Check every figure."""
+        # The first two fields are the name and the source.
         for f in fields(self)[2:]:
             _check(f"{self.name}: {f.name}", getattr(self, f.name))
 
@@ -68,7 +72,7 @@ CMOS_45NM: Final = Chip(
     synop_pj=0.9,
     mac_pj=4.6,
 )
-"""Arithmetic in float32 at 45 nm: what papers on spiking networks mostly quote."""
+"""Arithmetic in float32 at 45 nm: the figures that most papers on spiking networks quote."""
 
 LOIHI: Final = Chip(
     name="Loihi",
@@ -96,21 +100,21 @@ TRUENORTH: Final = Chip(
     memory_pj=0.0,
     static_mw=0.0,
 )
-"""IBM's TrueNorth, 28 nm: everything is within the energy of a synaptic operation."""
+"""IBM's TrueNorth, 28 nm. The energy of a synaptic operation includes everything else."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyEstimate:
-    """The energy that some counts would take on a chip, in pJ.
+    """Estimated energy of some operation counts on a chip, in pJ.
 
     Attributes:
-        chip: its name.
-        synapses_pj: of synaptic operations and multiply-accumulates.
-        spikes_pj: of spikes.
-        updates_pj: of neuron updates.
-        memory_pj: of memory accesses.
-        static_pj: of static power.
-        excluded: what is not in it, for want of a figure or a count.
+        chip: Name of the chip.
+        synapses_pj: Energy of synaptic operations and multiply-accumulates.
+        spikes_pj: Energy of spikes.
+        updates_pj: Energy of neuron updates.
+        memory_pj: Energy of memory accesses.
+        static_pj: Energy of static power.
+        excluded: Contributions that are missing because a figure or a count is unknown.
     """
 
     chip: str
@@ -123,12 +127,12 @@ class EnergyEstimate:
 
     @property
     def total_pj(self) -> float:
-        """All that is in it."""
+        """Sum of all contributions that are known."""
         parts = (self.spikes_pj, self.updates_pj, self.memory_pj, self.static_pj)
         return sum(parts, self.synapses_pj)
 
     def __str__(self) -> str:
-        """``about 1.234e+04 pJ on Loihi, without memory access, static power``."""
+        """Return a text such as ``about 1.234e+04 pJ on Loihi, without static power``."""
         without = f", without {', '.join(self.excluded)}" if self.excluded else ""
         return f"about {self.total_pj:.4g} pJ on {self.chip}{without}"
 
@@ -143,24 +147,25 @@ def estimate_energy(
     idle_updates: float = 0,
     seconds: float | None = None,
 ) -> EnergyEstimate:
-    """Estimate the energy of some counts, of one sample or of many, on ``chip``.
+    """Estimate the energy of operation counts on ``chip``, for one sample or for many.
 
-    For a run of a model: ``synops=summary.synops_per_sample``, ``spikes=summary.spikes_per_sample``
-    and ``updates=summary.passes_per_sample * model.size``. That takes each neuron for active in
-    each pass: more than a chip needs that tells idle neurons apart.
+    For a run of a model, pass ``synops=summary.synops_per_sample``,
+    ``spikes=summary.spikes_per_sample`` and ``updates=summary.passes_per_sample * model.size``.
+    This treats every neuron as active in every pass, which is too high for chips that skip idle
+    neurons.
 
     Args:
-        chip: one of this module's, or your own.
-        synops: synaptic operations.
-        macs: multiply-accumulates, of a dense network say.
-        spikes: of all neurons.
-        updates: of neurons, one per neuron and timestep.
-        idle_updates: those that find nothing to do.
-        seconds: how long it runs; None leaves static power out.
+        chip: A chip of this module, or a custom one.
+        synops: Number of synaptic operations.
+        macs: Number of multiply-accumulates, for example of a dense network.
+        spikes: Number of spikes of all neurons.
+        updates: Number of neuron updates, one per neuron and timestep.
+        idle_updates: Number of neuron updates without input.
+        seconds: Run time in seconds. Without it, static power is left out.
 
     Raises:
-        ValueError: a count is negative or not a number; there are multiply-accumulates and the
-            chip has no energy of one.
+        ValueError: A count is negative or not finite, or ``macs`` is given and the chip has no
+            energy for multiply-accumulates.
     """
     counts = {"macs": macs, "synops": synops, "spikes": spikes}
     counts |= {"updates": updates, "idle_updates": idle_updates}
@@ -168,7 +173,7 @@ def estimate_energy(
         _check(name, count)
     if macs and chip.mac_pj is None:
         raise ValueError(
-            f"macs: {macs}, but {chip.name} has no mac_pj; give it one with dataclasses.replace"
+            f"`macs` is {macs}, but {chip.name} has no `mac_pj`; set it with dataclasses.replace"
         )
     charged = (
         ("spikes", spikes, chip.spike_pj),

@@ -1,4 +1,4 @@
-"""How many targets each source of a connection has."""
+"""Fan-out: the number of targets of each source of a connection."""
 
 import math
 from typing import NamedTuple
@@ -13,12 +13,12 @@ __all__ = ["FanOut", "fan_out", "shape_of"]
 
 
 class FanOut(NamedTuple):
-    """Targets of the sources of one connection.
+    """Numbers of targets of the sources of one connection.
 
     Attributes:
-        synapses: i64[source], all that one spike is delivered to.
-        effective: i64[source], those of them with a weight other than 0.
-        dense: of all sources together, where absent synapses count like zeros.
+        synapses: i64[source], number of synapses that a spike is delivered to.
+        effective: i64[source], number of those with a weight other than 0.
+        dense: Number of synapses of all sources if absent synapses counted as zeros.
     """
 
     synapses: NDArray[np.int64]
@@ -27,7 +27,7 @@ class FanOut(NamedTuple):
 
 
 def fan_out(model: Model, connection: Connection) -> FanOut:
-    """The fan-out of a connection of ``model``."""
+    """Compute the fan-out of a connection of ``model``."""
     c = connection
     if isinstance(c, Conv2d):
         return _conv2d(model, c)
@@ -43,15 +43,16 @@ def fan_out(model: Model, connection: Connection) -> FanOut:
 
 
 def shape_of(model: Model, name: str) -> tuple[int, ...]:
-    """Shape of a population, or of the input."""
+    """Return the shape of a population, or of the input."""
     return model.input_shape if name == INPUT else model.populations[model.index(name)].shape
 
 
 def _conv2d(model: Model, c: Conv2d) -> FanOut:
-    """Each tap of the kernel reaches one output per source that lies under it."""
+    # Each tap (one weight of the kernel) connects every source below it to one output per output
+    # channel. Rows and columns are independent, so the counts multiply.
     source, target = shape_of(model, c.source), shape_of(model, c.target)
     rows, columns = (
-        _under(c.weight.shape[2 + a], source[1 + a], target[1 + a], c.stride[a], c.padding[a])
+        _under_tap(c.weight.shape[2 + a], source[1 + a], target[1 + a], c.stride[a], c.padding[a])
         for a in (0, 1)
     )
     effective, synapses = (
@@ -61,8 +62,8 @@ def _conv2d(model: Model, c: Conv2d) -> FanOut:
     return FanOut(synapses, effective, int(synapses.sum()))
 
 
-def _under(kernel: int, sources: int, targets: int, stride: int, pad: int) -> NDArray[np.int64]:
-    """i64[kernel, sources], 1 where a source lies under the tap, at one place of the kernel."""
+def _under_tap(kernel: int, sources: int, targets: int, stride: int, pad: int) -> NDArray[np.int64]:
+    """Return i64[kernel, sources]: 1 where a source lies below a tap for some output position."""
     shifted = np.arange(sources) + pad - np.arange(kernel)[:, None]
     inside = (shifted >= 0) & (shifted % stride == 0) & (shifted // stride < targets)
     return np.asarray(inside, np.int64)

@@ -1,6 +1,6 @@
-"""What a model weighs, whatever it runs on: NeuroBench's static metrics.
+"""Static metrics of a model after NeuroBench: memory footprint and connection sparsity.
 
-The number of parameters, the third of them, is ``Model.parameters``.
+NeuroBench's third static metric, the number of parameters, is ``Model.parameters``.
 
 Source:
     Yik et al., The NeuroBench framework for benchmarking neuromorphic computing algorithms and
@@ -20,19 +20,19 @@ from neuroasync.metrics.fan_out import shape_of
 __all__ = ["Footprint", "connection_sparsity", "footprint"]
 
 _FLOAT_BYTES: Final = 4
-"""A float32: of a weight, a bias, a neuron's parameter, a membrane potential."""
+"""Size of a float32: a weight, a bias, a neuron parameter or a membrane potential."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Bytes that it takes to hold a model and to run one sample of it.
+    """Bytes needed to store a model and to run one sample of it.
 
     Attributes:
-        weights: weights and biases; zeros count.
-        indices: which synapses there are, of sparse connections.
-        neurons: membrane time constants and thresholds: two float32 values for each population
-            that shares them, for each neuron where they are its own.
-        state: membrane potentials of one sample.
+        weights: Weights and biases, zeros included.
+        indices: Indices of the synapses of sparse connections.
+        neurons: Membrane time constants and thresholds: two float32 values per population, or per
+            neuron where each neuron has its own value.
+        state: Membrane potentials of one sample.
     """
 
     weights: int
@@ -42,29 +42,29 @@ class Footprint:
 
     @property
     def total(self) -> int:
-        """All of it, in bytes: NeuroBench's footprint."""
+        """Total number of bytes: NeuroBench's footprint."""
         return self.weights + self.indices + self.neurons + self.state
 
 
 def footprint(model: Model) -> Footprint:
-    """The memory footprint of ``model``, in bytes: its parameters and buffers."""
+    """Compute the memory footprint of ``model`` in bytes: its parameters and its state."""
     sparse = [c for c in model.connections if isinstance(c, Sparse)]
     return Footprint(
         weights=_FLOAT_BYTES * model.parameters,
         indices=sum(c.indptr.nbytes + c.indices.nbytes for c in sparse),
-        neurons=_FLOAT_BYTES * sum(_own_values(p.neuron) for p in model.populations),
+        neurons=_FLOAT_BYTES * sum(_neuron_parameters(p.neuron) for p in model.populations),
         state=_FLOAT_BYTES * model.size,
     )
 
 
 def connection_sparsity(model: Model) -> float:
-    """Share of zeros among the weights of ``model``: 0 is fully connected, 1 is no synapse.
+    """Compute the share of zeros among the weights of ``model``.
 
-    A convolution counts its kernel once. A sparse connection counts as the matrix that it stands
-    for, so that a pruned network is as sparse in either form.
+    A convolution counts its kernel once. A sparse connection counts as its full weight matrix, so
+    that a pruned network has the same sparsity in either form.
 
     Returns:
-        From 0 to 1, not rounded.
+        Share from 0 (fully connected) to 1 (no synapse), not rounded.
     """
     weights = non_zero = 0
     for c in model.connections:
@@ -74,5 +74,5 @@ def connection_sparsity(model: Model) -> float:
     return (weights - non_zero) / weights
 
 
-def _own_values(neuron: LIF) -> int:
+def _neuron_parameters(neuron: LIF) -> int:
     return sum(np.size(value) for value in (neuron.tau_mem_us, neuron.v_threshold))

@@ -1,4 +1,4 @@
-"""What it would bring to answer only where the votes are clear."""
+"""Error among the samples that are answered, if unclear votes are left unanswered."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ __all__ = ["RiskCoverage", "risk_coverage"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
-    """Error among the samples that are answered, against how many are.
+    """Share of errors among answered samples against the share of samples that are answered.
 
     Attributes:
-        margin: i64[thresholds], descending; a sample is answered if its label leads by
-            as many votes.
-        coverage: f64[thresholds], share of samples that are answered; ascending.
+        margin: i64[thresholds], descending. At each threshold, the samples are answered whose
+            label leads by at least that many votes.
+        coverage: f64[thresholds], share of samples that are answered, ascending.
         risk: f64[thresholds], share of errors among those.
     """
 
@@ -28,15 +28,16 @@ class RiskCoverage:
 
 
 def risk_coverage(recording: Recording) -> RiskCoverage:
-    """The risk-coverage curve of a recording, with the margin of the votes as confidence.
+    """Compute the risk-coverage curve of a recording, with the margin of votes as confidence.
 
     Samples without a label are never answered.
 
     Args:
-        recording: of samples whose right classes are known, stopped early or not.
+        recording: Recording of samples whose correct classes are known; they may have stopped
+            early.
 
     Raises:
-        RecordingError: some right class is not known.
+        RecordingError: The correct class of a sample is not known.
 
     Source:
         El-Yaniv and Wiener, On the foundations of noise-free selective classification, Journal of

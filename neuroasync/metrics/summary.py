@@ -1,4 +1,4 @@
-"""How good a run was and what it took, from its decisions."""
+"""Accuracy, cost and latency of a run, computed from its decisions."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ __all__ = ["Moment", "Summary", "spike_density", "summarise"]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something happens in a sample: means over the samples in which it does.
+    """Cost until an event in a sample: means over the samples in which the event happens.
 
     Attributes:
-        spikes: of all populations, up to then.
-        steps: forward steps.
-        rounds: rounds of at most F deliveries.
+        spikes: Spikes of all populations so far.
+        steps: Forward steps so far.
+        rounds: Rounds so far; a round delivers at most F spikes.
     """
 
     spikes: float
@@ -33,24 +33,25 @@ _Counts: TypeAlias = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Decisions, summarised. What has no value, for want of labels or of samples, is None.
+    """Summary of the decisions of a run.
 
-    A decision is made when the stop rule says stop, or when the sample ends.
+    A value is None if it needs correct classes or samples that are missing. A decision is made when
+    the stop rule stops the sample, or when the sample ends.
 
     Attributes:
-        samples: how many.
-        accuracy: share of samples whose label is right; those without a label are wrong.
-        undecided: samples without a label.
-        spikes_per_sample: mean; input events are no spikes.
-        spikes_per_neuron: the same, divided by the number of neurons: the spike density.
-        spikes_by_population: mean per sample of each population.
-        passes_per_sample, steps_per_sample, rounds_per_sample, synops_per_sample: means. A
+        samples: Number of samples.
+        accuracy: Share of samples whose label is correct; samples without a label count as wrong.
+        undecided: Number of samples without a label.
+        spikes_per_sample: Mean number of spikes, not counting input events.
+        spikes_per_neuron: The same divided by the number of neurons (spike density).
+        spikes_by_population: Mean number of spikes per sample for each population.
+        passes_per_sample, steps_per_sample, rounds_per_sample, synops_per_sample: Means. A
             synaptic operation is one target of one delivered spike.
-        to_decision: at the decision; over samples with a label.
-        to_first: at the first spike of the output; over samples that have one.
-        to_first_correct: when the right class first led the votes; over samples where it did.
-        latency_p50_ms, latency_p99_ms: wall time of a decision, from the delivery of its first
-            event.
+        to_decision: Cost until the decision, over samples with a label.
+        to_first: Cost until the first output spike, over samples that have one.
+        to_first_correct: Cost until the correct class first leads, over samples where it does.
+        latency_p50_ms, latency_p99_ms: Median and 99th percentile of the wall time of a decision,
+            counted from the delivery of the first event.
     """
 
     samples: int
@@ -70,7 +71,7 @@ class Summary:
     latency_p99_ms: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """As one flat map: ``rounds_to_decision``, ``latency_ms: {"p50", "p99"}``."""
+        """Return a flat mapping with keys such as ``rounds_to_decision``."""
         flat: dict[str, Any] = {
             "samples": self.samples,
             "accuracy": self.accuracy,
@@ -99,29 +100,30 @@ def summarise(
 ) -> Summary:
     """Summarise the decisions of a run.
 
-    Args:
-        decisions: one per sample.
-        targets: the right class of each, if known.
-        neurons: of the network; without, ``spikes_per_neuron`` is None.
+        decisions: One decision per sample.
+        targets: Correct class of each sample, if known.
+        neurons: Number of neurons of the network. Without it, ``spikes_per_neuron`` is None.
 
     Raises:
-        ValueError: there are more or fewer targets than decisions.
+        ValueError: The numbers of targets and decisions differ.
     """
     if targets is not None and len(targets) != len(decisions):
-        raise ValueError(f"targets: {len(targets)}, expected {len(decisions)}, one per decision")
+        raise ValueError(
+            f"`targets` must have one class per decision, {len(decisions)}, got {len(targets)}"
+        )
     spikes = _mean([d.total_spikes for d in decisions])
     names = list(decisions[0].spikes) if decisions else []
     latency = [1e3 * d.wall_s for d in decisions]
     p50, p99 = np.percentile(latency, (50, 99)).tolist() if latency else (None, None)
-    right = None
+    accuracy = None
     correct: list[_Counts | None] = []
     if targets is not None:
         pairs = list(zip(decisions, targets, strict=True))
-        right = _mean([d.label == target for d, target in pairs])
+        accuracy = _mean([d.label == target for d, target in pairs])
         correct = [d.first_led.get(target) for d, target in pairs]
     return Summary(
         samples=len(decisions),
-        accuracy=right,
+        accuracy=accuracy,
         undecided=sum(d.label is None for d in decisions),
         spikes_per_sample=spikes,
         spikes_per_neuron=None if spikes is None or not neurons else spikes / neurons,
@@ -141,11 +143,11 @@ def summarise(
 
 
 def spike_density(summary: Summary, model: Model) -> dict[str, float]:
-    """Spike density of each population: mean spikes of one of its neurons in a sample.
+    """Compute the spike density of each population: mean spikes per neuron and sample.
 
     Args:
-        summary: of a run of the network; that of no samples gives an empty map.
-        model: the network.
+        summary: Summary of a run of the network. Without samples the result is empty.
+        model: The network.
     """
     sizes = {p.name: p.size for p in model.populations}
     return {name: spikes / sizes[name] for name, spikes in summary.spikes_by_population.items()}

@@ -1,4 +1,4 @@
-"""What a sample had spent, and whom its votes stood for, after each forward step."""
+"""What a sample has spent, and which class its votes favour, after each forward step."""
 
 from typing import Final, NamedTuple
 
@@ -11,20 +11,21 @@ from neuroasync.errors import RecordingError
 __all__ = ["UNITS", "Trajectory", "check_targets", "trajectories"]
 
 UNITS: Final = ("spikes", "steps", "rounds")
-"""What can be spent."""
-_KEPT_AS: Final = "_trajectories"
-"""Where a recording keeps them: recordings compare by value and have no hash to find them by."""
+"""What a sample can spend."""
+_CACHE_NAME: Final = "_trajectories"
+"""Attribute of a recording that caches its trajectories. A dictionary cannot: recordings compare by
+value and have no hash."""
 
 
 class Trajectory(NamedTuple):
-    """A sample after nothing, after each input group, and after each forward step.
+    """State of a sample at its start, after each input group, and after each forward step.
 
     Attributes:
-        pass_: i64[moments], ascending; -1 for nothing.
-        spikes, steps, rounds: i64[moments], spent so far; they never fall.
-        label: i64[moments], the class that leads; -1 for none.
-        votes: i64[moments], of that class.
-        margin: i64[moments], its lead over the second.
+        pass_: i64[moments], number of the forward pass, ascending; -1 at the start.
+        spikes, steps, rounds: i64[moments], amounts spent so far; they never decrease.
+        label: i64[moments], class that leads, or -1 for none.
+        votes: i64[moments], votes for that class.
+        margin: i64[moments], its lead over the second class.
     """
 
     pass_: NDArray[np.int64]
@@ -37,42 +38,42 @@ class Trajectory(NamedTuple):
 
 
 def trajectories(recording: Recording) -> tuple[Trajectory, ...]:
-    """The trajectory of each sample, worked out once for a recording, which does not change.
+    """Return the trajectory of each sample; computed once per recording, which never changes.
 
     Raises:
-        RecordingError: samples were, or could have been, stopped early; or a right class is
-            not known.
+        RecordingError: The samples may have stopped early, or a correct class is not known.
     """
     if recording.info.until != "quiet":
         raise RecordingError(
-            f"recorded until {recording.info.until!r}, expected 'quiet': record whole samples, "
-            "what an earlier stop would have given is worked out from them"
+            f"`until` of the recording must be 'quiet', got {recording.info.until!r}; record whole "
+            "samples, from which the effect of earlier stops is computed"
         )
     check_targets(recording)
-    known: tuple[Trajectory, ...] | None = vars(recording).get(_KEPT_AS)
+    known: tuple[Trajectory, ...] | None = vars(recording).get(_CACHE_NAME)
     if known is None:
         known = tuple(_trajectory(recording, k) for k in range(len(recording)))
-        vars(recording)[_KEPT_AS] = known  # as a cached property would be
+        # The dataclass is frozen, so the cache bypasses its __setattr__, as cached_property does.
+        vars(recording)[_CACHE_NAME] = known
     return known
 
 
 def check_targets(recording: Recording) -> None:
-    """Raise RecordingError unless the right class of every sample is known."""
+    """Raise RecordingError unless the correct class of every sample is known."""
     if (unknown := recording.target < 0).any():
         raise RecordingError(
-            f"target[{int(np.argmax(unknown))}]: not known, expected the right class of every "
-            "sample: record with for_sample(number, target)"
+            f"target[{int(np.argmax(unknown))}] is not known, but every sample needs its correct "
+            "class; record with for_sample(number, target)"
         )
 
 
 def _trajectory(recording: Recording, k: int) -> Trajectory:
     rows, slots = recording.rows_of(k), recording.deliveries_of(k)
-    # A moment is one number, pass after pass: rows of two would be sorted much more slowly.
+    # A (pass, step) pair is encoded as one number, because sorting rows of two is much slower.
     last = (recording.step[rows], recording.delivered_step[slots])
     stride = 1 + max(int(step.max(initial=0)) for step in last)
     fired = recording.pass_[rows] * stride + recording.step[rows]
     delivered = recording.delivered_pass[slots] * stride + recording.delivered_step[slots]
-    # A pass has an input group even if nothing is in it, and a rule is asked after it.
+    # Every pass has an input group, even an empty one, and stop rules are evaluated after it.
     begun = np.arange(recording.passes[k]) * stride
     moments, at = np.unique(np.concatenate((fired, delivered, begun)), return_inverse=True)
     is_step = moments % stride > 0
@@ -80,6 +81,7 @@ def _trajectory(recording: Recording, k: int) -> Trajectory:
     rounds = np.where(is_step, -(-pending // recording.info.group_size), 0)
     spent = (np.bincount(at[: len(fired)], minlength=len(moments)), is_step, rounds)
     spikes, steps, rounds = (np.concatenate(([0], np.cumsum(count))) for count in spent)
+    # Moment 0 is the start of the sample, hence the offset of 1.
     standing = _standing(recording, rows, 1 + at[: len(fired)], 1 + len(moments))
     pass_ = np.concatenate(([-1], moments // stride))
     return Trajectory(pass_, spikes, steps, rounds, *standing)
@@ -88,7 +90,10 @@ def _trajectory(recording: Recording, k: int) -> Trajectory:
 def _standing(
     recording: Recording, rows: slice, moment: NDArray[np.int64], moments: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Label, votes and margin after each moment, i64[moments]; ``moment`` is of each row."""
+    """Return label, votes and margin after each moment, i64[moments].
+
+    ``moment`` is the moment of each spike in ``rows``.
+    """
     info = recording.info
     names = [name for name, _ in info.populations]
     before = sum(size for _, size in info.populations[: names.index(info.output)])
@@ -100,7 +105,7 @@ def _standing(
     leader, best, second = -1, (0, 0, 0), 0
     for c, when in zip(neuron[is_vote].tolist(), at[1:].tolist(), strict=True):
         counts[c] = count = counts.get(c, 0) + 1
-        # A tie is of who reached the count in an earlier step, then of the lower index.
+        # A tie goes to the class that reached the count in an earlier step, then the lower index.
         rank = (count, -when, -c)
         if count <= best[0]:
             second = max(second, count)

@@ -1,18 +1,18 @@
-"""What running a model takes: NeuroBench's activation sparsity and synaptic operations.
+"""Workload of a run after NeuroBench: activation sparsity and synaptic operations.
 
-NeuroBench counts what a synchronous framework does: each connection is applied once in a timestep
-(here: a forward pass), to the vector of what its source sends in that pass. So a neuron that fires
-twice in a pass, and an input index with two events in one bin, is *one* non-zero input of value 2.
-The runtime counts what it delivers: each of the two is a synaptic operation per target. Both
-numbers are reported, under names of their own.
+NeuroBench counts the work of a synchronous framework: each connection is applied once per timestep
+(here: per forward pass) to the vector that its source sends in that pass. So a neuron that fires
+twice in a pass, or an input index with two events in one bin, is *one* non-zero input of value 2.
+The runtime counts its deliveries instead: each of the two spikes is one synaptic operation per
+target. Both numbers are reported, under different names.
 
-Counts are those of what ran. NeuroBench's are of whole samples: where a stop rule ended some
-(``Workload.stopped``), report those of a run ``until="quiet"`` beside them.
+The counts cover the passes that actually ran. NeuroBench counts whole samples; if a stop rule ended
+some samples (``Workload.stopped``), report the counts of a run with ``until="quiet"`` as well.
 
 Source:
     Yik et al., The NeuroBench framework for benchmarking neuromorphic computing algorithms and
-    systems, Nature Communications 16, 1545 (2025), arXiv 2304.04640; where the text leaves a
-    choice, NeuroBench's code at commit e521c28.
+    systems, Nature Communications 16, 1545 (2025), arXiv 2304.04640. Where the text leaves a choice
+    open, this module follows NeuroBench's code at commit e521c28.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,20 +36,22 @@ __all__ = ["Workload", "counted_workload", "workload"]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What running some samples took. None is what cannot be known from what was given.
+    """Work that running some samples took.
+
+    A value is None if it cannot be computed from the given data.
 
     Attributes:
-        samples: how many.
-        stopped: of them, ended by a stop rule; their counts end there, too.
-        passes: forward passes, mean per sample.
-        activation_sparsity: share of (neuron, pass) cells without a spike, of all populations
-            and samples, pooled; the input is none of them.
-        synops: synaptic operations as the runtime counts them, mean per sample: one per target
-            of each delivered spike, zero weights included.
-        effective_acs: non-zero weights met by non-zero inputs, mean per sample, in applications
-            of a connection whose inputs are all -1, 0 or 1: accumulates.
-        effective_macs: the same, of all other applications: multiply-accumulates.
-        dense: all weights met by all inputs, mean per sample, absent synapses included.
+        samples: Number of samples.
+        stopped: Number of samples that a stop rule ended; their counts end there.
+        passes: Mean number of forward passes per sample.
+        activation_sparsity: Share of (neuron, pass) pairs without a spike, pooled over all
+            populations and samples. Input indices are not neurons.
+        synops: Mean number of synaptic operations per sample as the runtime counts them: one per
+            target of each delivered spike, zero weights included.
+        effective_acs: Accumulates: mean number per sample of non-zero weights that meet a non-zero
+            input, over applications of a connection whose inputs are all -1, 0 or 1.
+        effective_macs: Multiply-accumulates: the same over all other applications.
+        dense: Mean number per sample of all weights times all inputs, absent synapses included.
     """
 
     samples: int
@@ -62,27 +64,27 @@ class Workload:
     dense: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """As one map of the attributes."""
+        """Return the attributes as a mapping."""
         return asdict(self)
 
 
 def workload(recording: Recording, bundle: Bundle) -> Workload:
-    """What the samples of a recording took, exactly.
+    """Compute the exact workload of the samples of a recording.
 
-    A connection is applied once in a pass of a sample, as with a batch size of 1: whether that is
-    accumulates or multiply-accumulates does not depend on other samples.
+    A connection is applied once per pass of a sample, as with a batch size of 1. So whether an
+    application counts as accumulates or multiply-accumulates does not depend on other samples.
 
     Args:
-        recording: of any run.
-        bundle: its network.
+        recording: Recording of any run.
+        bundle: Bundle of the network that ran.
 
     Raises:
-        RecordingError: the recording is of another bundle.
+        RecordingError: The recording was made with another bundle.
     """
     if recording.info.bundle != bundle.digest.hex():
         raise RecordingError(
-            f"the recording is of the network with digest {recording.info.bundle}, "
-            f"the bundle has {bundle.digest.hex()}"
+            f"the recording was made with the bundle with digest {recording.info.bundle}, but the "
+            f"given bundle has digest {bundle.digest.hex()}"
         )
     model, samples = bundle.model, len(recording)
     acs = macs = 0
@@ -107,26 +109,27 @@ def workload(recording: Recording, bundle: Bundle) -> Workload:
 def counted_workload(
     decisions: Sequence[Decision], model: Model, events: Iterable[SpikeTrain]
 ) -> Workload:
-    """What some samples took, from their decisions alone: without a recording.
+    """Compute the workload of samples from their decisions alone, without a recording.
 
-    Activation sparsity follows from counts where neurons fire at most once in a pass, which
-    refractory ones do. Effective operations do where, besides, no weight is 0 and no input index
-    has two events in a bin: then they are what the runtime counts. Otherwise they are None;
-    :func:`workload` has them.
+    Activation sparsity follows from the counts if neurons fire at most once per pass, as refractory
+    neurons do. Effective operations equal the runtime's counts if, in addition, no weight is 0 and
+    no input index has two events in one bin. Otherwise these values are None; use :func:`workload`.
 
     Args:
-        decisions: one per sample.
-        model: the network, without populations of the user's.
-        events: input of each sample.
+        decisions: One decision per sample.
+        model: The network; it must not use custom populations.
+        events: Input events of each sample.
 
     Raises:
-        ValueError: there are more or fewer inputs than decisions.
+        ValueError: The numbers of inputs and decisions differ.
     """
     samples, passes = len(decisions), sum(d.passes for d in decisions)
     once = all(p.neuron.refractory for p in model.populations)
     trains = list(events)
     if len(trains) != samples:
-        raise ValueError(f"events: {len(trains)} samples, expected {samples}, one per decision")
+        raise ValueError(
+            f"`events` must have one sample per decision, {samples}, got {len(trains)}"
+        )
     no_zeros = all(np.all(c.weight) for c in model.connections)
     plain = once and no_zeros and all(_is_binary(train, model.timestep_us) for train in trains)
     synops = _mean(sum(d.synops for d in decisions), samples)
@@ -146,14 +149,15 @@ def counted_workload(
 def _operations(
     recording: Recording, model: Model, number: int, connection: Connection
 ) -> tuple[int, int]:
-    """Effective ACs and MACs of one connection, in all samples."""
+    """Return the effective ACs and MACs of one connection over all samples."""
     name = connection.source
     start = model.size if name == INPUT else model.starts[model.index(name)]
     effective = fan_out(model, connection).effective
+    # Delayed deliveries name their connection; all connections without delay share the value -1.
     via = number if connection.delay_us else -1
     source = recording.delivered_origin - start
     carried = (source >= 0) & (source < effective.size) & (recording.delivered_connection == via)
-    # An input of this connection: what one source sends in one pass, in however many steps.
+    # One input of this connection is everything that one source sends in one pass.
     call = _runs(recording.delivered_sample[carried], recording.delivered_pass[carried])
     cell, at = np.unique(call * effective.size + source[carried], return_inverse=True)
     value = np.bincount(at, recording.delivered_count[carried], cell.size)
@@ -165,13 +169,13 @@ def _operations(
 
 
 def _runs(sample: NDArray[np.int64], pass_: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number of each row's (sample, pass) among those that occur; rows ascend by them."""
+    """Number the distinct (sample, pass) pairs of rows that are sorted by them."""
     changes = (np.diff(sample) != 0) | (np.diff(pass_) != 0)
     return np.concatenate((np.zeros(min(sample.size, 1), np.int64), np.cumsum(changes)))
 
 
 def _is_binary(train: SpikeTrain, timestep_us: int) -> bool:
-    """Whether no index has two events in one bin."""
+    """Return whether no input index has two events in one bin."""
     bins = train.t_us // max(timestep_us, 1)
     order = np.lexsort((train.index, bins))
     same = (np.diff(bins[order]) == 0) & (np.diff(train.index[order]) == 0)

@@ -1,7 +1,7 @@
-"""Pictures: who fires when under which order, how soon samples are decided, at what cost.
+"""Figures of spikes, decision latency and cost.
 
-Needs matplotlib, the extra ``viz``. Figures are drawn off screen; no window is
-opened and no global state of matplotlib is touched.
+This package needs matplotlib, which the extra ``viz`` installs. Figures are drawn off screen: no
+window opens, and the global state of matplotlib does not change.
 """
 
 from neuroasync.plot.canvas import save_png

@@ -1,4 +1,4 @@
-"""What all pictures share: colours with markers that say the same again, figures, files."""
+"""Colours, markers, axes and file output that all figures share."""
 
 import io
 import os
@@ -13,7 +13,8 @@ from neuroasync.errors import NeuroasyncError
 
 __all__ = ["COLOURS", "HATCHES", "LINES", "MARKERS", "count_axis", "new_figure", "save_png"]
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; the others say the same again.
+# The palette of Okabe and Ito is safe for colour-blind readers. Markers, line styles and hatches
+# repeat the distinction, so that a figure can also be read in black and white.
 COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 LINES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
@@ -23,24 +24,25 @@ _DPI: Final = 100
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, off screen; sizes in inches."""
+    """Create an empty figure off screen; width and height are in inches."""
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def count_axis(axis: Axes) -> None:
-    """Make the x axis one of counts: logarithmic, with room for 0, and ticks in full."""
+    """Scale the x axis for counts: logarithmic, but including 0, with plain numbers as ticks."""
+    # A symmetric logarithm is linear below `linthresh`, which makes room for 0.
     axis.set_xscale("symlog", linthresh=2, linscale=0.3)
     axis.set_xticks(_COUNTS, [str(count) for count in _COUNTS])
     axis.set_xticks([], minor=True)
 
 
 def save_png(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a picture, atomically.
+    """Write a figure as a PNG file, atomically.
 
     Raises:
-        NeuroasyncError: the file system refuses.
+        NeuroasyncError: The file cannot be written.
     """
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")

@@ -1,4 +1,4 @@
-"""What answers cost: spike density by population, accuracy against what was spent."""
+"""Figures of cost: spike density by population, and accuracy against what was spent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from neuroasync.plot.canvas import COLOURS, HATCHES, LINES, MARKERS, count_axis,
 __all__ = ["AnytimeRun", "plot_anytime", "plot_density", "plot_group_sizes"]
 
 _AXES: Final[dict[Unit, str]] = {
-    "spikes": "spikes of the network, at most",
-    "steps": "forward steps, at most",
-    "rounds": "rounds (deliveries of up to F spikes), at most",
+    "spikes": "budget: spikes of the network",
+    "steps": "budget: forward steps",
+    "rounds": "budget: rounds (a round delivers up to F spikes)",
 }
 _BARS: Final = 0.8
-"""Width of the bars of one population, which stand one apart from the next one's."""
+"""Total width of the bars of one population; populations are 1 apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnytimeRun:
-    """A network under one order.
+    """A network that ran under one ordering policy.
 
     Attributes:
-        label: says which.
-        curve: its accuracy against a budget.
-        points: where stop rules end its samples, on the same axes.
+        label: Text of the legend.
+        curve: Accuracy against the budget.
+        points: Where stop rules end the samples, drawn on the same axes.
     """
 
     label: str
@@ -39,18 +39,19 @@ class AnytimeRun:
 
 
 def plot_density(runs: Mapping[str, Mapping[str, float]], title: str) -> Figure:
-    """Spike density of each population, several runs beside each other.
+    """Draw the spike density of each population, with several runs side by side.
 
     Args:
-        runs: at least one, by its label; each has the mean spikes of a neuron in a sample by the
-            name of its population (``metrics.spike_density``). Names that a run lacks stay empty.
-        title: of the picture.
+        runs: Spike densities by label, at least one run. Each maps the name of a population to its
+            mean spikes per neuron and sample (``metrics.spike_density``). Populations that a run
+            lacks have an empty bar.
+        title: Title of the figure.
 
     Raises:
-        ValueError: there are no runs.
+        ValueError: There are no runs.
     """
     if not runs:
-        raise ValueError("runs: none, expected at least one")
+        raise ValueError("`runs` must have at least one run, got none")
     names = list(dict.fromkeys(name for densities in runs.values() for name in densities))
     figure = new_figure(max(6.0, 1.6 + 0.5 * len(names) * len(runs)), 4.2)
     axis = figure.subplots()
@@ -62,27 +63,27 @@ def plot_density(runs: Mapping[str, Mapping[str, float]], title: str) -> Figure:
             color=COLOURS[k % len(COLOURS)], hatch=HATCHES[k % len(HATCHES)], edgecolor="white",
         )  # fmt: skip
     axis.set_xticks(range(len(names)), names)
-    axis.set_ylabel("spikes of a neuron in a sample, mean")
+    axis.set_ylabel("mean spikes per neuron and sample")
     _finish(axis, title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
 def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
-    """Accuracy, had every sample to answer within a budget; numbered marks are stop rules.
+    """Draw the accuracy that each run would have if every sample had to answer within a budget.
 
-    A mark stands at the mean of what its samples spent.
+    Numbered marks stand for stop rules. A mark lies at the mean budget that its samples spent.
 
     Args:
-        runs: at least one; all of one unit.
-        title: of the picture.
+        runs: At least one run, all in the same unit.
+        title: Title of the figure.
 
     Raises:
-        ValueError: there are no runs, or their units differ.
+        ValueError: There are no runs, or their units differ.
     """
     units = {run.curve.unit for run in runs}
     if len(units) != 1:
-        raise ValueError(f"runs: of units {sorted(units)}, expected runs of one unit")
+        raise ValueError(f"`runs` must all have the same unit, got {sorted(units)}")
     (unit,) = units
     figure = new_figure(8, 4.8)
     axis = figure.subplots()
@@ -99,7 +100,7 @@ def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
     for number, rule in enumerate(rules, 1):
         axis.plot([], [], "ko", markersize=9, markerfacecolor="white", label=f"{number}: {rule}")
     axis.set_xlabel(_AXES[unit])
-    axis.set_ylabel("right, % of all samples")
+    axis.set_ylabel("accuracy, % of all samples")
     count_axis(axis)
     axis.set_xlim(0, 1.1 * max(1, *(run.curve.budget[-1] for run in runs)))
     axis.set_ylim(0, 105)
@@ -111,18 +112,18 @@ def plot_anytime(runs: Sequence[AnytimeRun], title: str) -> Figure:
 def plot_group_sizes(
     runs: Mapping[str, Sequence[tuple[int, float, float | None]]], title: str
 ) -> Figure:
-    """Accuracy over the group size F.
+    """Draw the accuracy over the group size F.
 
     Args:
-        runs: at least one, by its label; each has F, accuracy from 0 to 1, and the accuracy's
-            standard error or None, by ascending F.
-        title: of the picture.
+        runs: Points by label, at least one run. Each point has F, the accuracy from 0 to 1, and
+            its standard error or None; F ascends.
+        title: Title of the figure.
 
     Raises:
-        ValueError: there are no runs.
+        ValueError: There are no runs.
     """
     if not runs:
-        raise ValueError("runs: none, expected at least one")
+        raise ValueError("`runs` must have at least one run, got none")
     figure = new_figure(8, 4.5)
     axis = figure.subplots()
     for k, (label, points) in enumerate(runs.items()):
@@ -135,15 +136,15 @@ def plot_group_sizes(
     ticks = sorted({size for points in runs.values() for size, *_ in points})
     axis.set_xscale("log", base=2)
     axis.set_xticks(ticks, [str(size) for size in ticks])
-    axis.set_xlabel("group size F: spikes that one forward step delivers, at most")
-    axis.set_ylabel("right, % of all samples")
+    axis.set_xlabel("group size F: maximum number of spikes per forward step")
+    axis.set_ylabel("accuracy, % of all samples")
     _finish(axis, title)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
 def _mark(axis: Axes, point: StopPoint, unit: Unit, number: str, colour: str, marker: str) -> None:
-    """A stop rule's number in the marker of its run; nothing without samples."""
+    """Draw the number of a stop rule in a marker of its run; do nothing without samples."""
     spent, accuracy = point.mean(unit), point.accuracy
     if spent is None or accuracy is None:
         return

@@ -1,4 +1,4 @@
-"""How soon samples are decided."""
+"""Figures of decision latency."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ from neuroasync.plot.canvas import COLOURS, HATCHES, MARKERS, count_axis, new_fi
 __all__ = ["LatencyCurve", "decision_latency", "plot_latency"]
 
 _UNITS: Final = {
-    "rounds": "rounds (deliveries of up to F spikes)",
+    "rounds": "rounds (a round delivers up to F spikes)",
     "steps": "forward steps",
-    "ms": "wall time, ms,",
+    "ms": "wall time in ms",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyCurve:
-    """When a network decided on its samples.
+    """Decision times of a network on its samples.
 
     Attributes:
-        label: the network, and the order it ran in.
-        first_output: rounds to the first output spike of each sample that had one.
-        stopped: rounds to the stop rule's word for each sample that it stopped.
-        rule: that stop rule.
-        samples: how many there were.
+        label: Name of the network and its ordering policy.
+        first_output: Rounds until the first output spike, for each sample that had one.
+        stopped: Rounds until the stop rule stopped the sample, for each sample that it stopped.
+        rule: The stop rule.
+        samples: Number of samples.
     """
 
     label: str
@@ -40,7 +40,14 @@ class LatencyCurve:
 
 
 def decision_latency(curves: Sequence[LatencyCurve], title: str) -> Figure:
-    """Share of the samples that are decided, over rounds: dashed by first output, solid by rule."""
+    """Draw the share of decided samples over rounds.
+
+    Dashed lines count a sample as decided at its first output spike, solid lines at its stop.
+
+    Args:
+        curves: Decision times of each network.
+        title: Title of the figure.
+    """
     figure = new_figure(8, 4.5)
     axis = figure.subplots()
     for k, curve in enumerate(curves):
@@ -51,7 +58,7 @@ def decision_latency(curves: Sequence[LatencyCurve], title: str) -> Figure:
                 x, y, style, color=colour, drawstyle="steps-post", linewidth=1.6,
                 marker=MARKERS[k % len(MARKERS)], markevery=0.12, markersize=4.5,
             )  # fmt: skip
-    axis.set_xlabel("rounds (deliveries of up to F spikes) since the sample's first event")
+    axis.set_xlabel("rounds (a round delivers up to F spikes) since the first event of the sample")
     axis.set_ylabel("samples decided, %")
     count_axis(axis)
     axis.set_ylim(0, 103)
@@ -69,23 +76,24 @@ def decision_latency(curves: Sequence[LatencyCurve], title: str) -> Figure:
 def plot_latency(
     runs: Mapping[str, Sequence[float]], unit: Literal["rounds", "steps", "ms"], title: str
 ) -> Figure:
-    """Distribution of decision latency, several runs below each other.
+    """Draw the distribution of decision latency, one box per run.
 
-    A box spans the middle half of the samples, with the median; the whiskers end at the 5th and
-    95th percentile, a diamond is the mean.
+    A box spans the middle half of the samples and marks the median. The whiskers end at the 5th and
+    95th percentile, and a diamond marks the mean.
 
     Args:
-        runs: at least one, by its label; each has what every sample spent until its decision.
-        unit: of that.
-        title: of the picture.
+        runs: Latencies by label, at least one run. Each lists what every sample spent until its
+            decision.
+        unit: Unit of these values.
+        title: Title of the figure.
 
     Raises:
-        ValueError: there are no runs, or the unit is another.
+        ValueError: There are no runs, or the unit is unknown.
     """
     if not runs:
-        raise ValueError("runs: none, expected at least one")
+        raise ValueError("`runs` must have at least one run, got none")
     if unit not in _UNITS:
-        raise ValueError(f"unit: {unit!r:.80}, expected one of {', '.join(_UNITS)}")
+        raise ValueError(f"`unit` must be one of {', '.join(_UNITS)}, got {unit!r:.80}")
     figure = new_figure(8, 1.4 + 0.5 * len(runs))
     axis = figure.subplots()
     drawn = axis.boxplot(
@@ -109,11 +117,11 @@ def _latency_legend(curves: Sequence[LatencyCurve]) -> list[Line2D]:
     handles = []
     for k, curve in enumerate(curves):
         colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-        label = f"{curve.label}, stops at {curve.rule}"
+        label = f"{curve.label}, stop rule {curve.rule}"
         handles.append(Line2D([], [], color=colour, marker=marker, markersize=4.5, label=label))
-    handles.append(Line2D([], [], linestyle="--", color="0.35", label="first output spike"))
+    handles.append(Line2D([], [], linestyle="--", color="0.35", label="at the first output spike"))
     handles.append(
-        Line2D([], [], color="0.35", label="stop rule (samples it never stops are missing)")
+        Line2D([], [], color="0.35", label="at the stop rule (only samples that it stops)")
     )
     return handles
 
@@ -121,7 +129,7 @@ def _latency_legend(curves: Sequence[LatencyCurve]) -> list[Line2D]:
 def _cumulative(
     rounds: Sequence[int], samples: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The steps of a share that rises at each of ``rounds``, in percent."""
+    """Return the points of a step function that rises to 100 % over ``samples`` at ``rounds``."""
     x = np.sort(np.asarray(rounds, np.float64))
     y = 100 * np.arange(1, x.size + 1) / max(samples, 1)
     return np.concatenate((x[:1], x)), np.concatenate(([0.0][: x.size], y))

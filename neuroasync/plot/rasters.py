@@ -1,4 +1,4 @@
-"""Who fires when, under which order."""
+"""Spike rasters: which neuron fires when, under each ordering policy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ _DECIDED_COLOUR: Final = "#C00000"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RasterPanel:
-    """One sample's spikes under one order.
+    """Spikes of one sample under one ordering policy.
 
     Attributes:
-        title: of the panel.
-        step: i64[spikes], forward step of the sample in which a neuron fired.
+        title: Title of the panel.
+        step: i64[spikes], forward step of the sample in which the neuron fired.
         neuron: i64[spikes], network-wide index of the neuron.
-        passes: i64[passes], forward step with which each pass begins.
-        decided_at: forward step of the decision, or None.
+        passes: i64[passes], forward step at which each pass begins.
+        decided_at: Forward step of the decision, or None.
     """
 
     title: str
@@ -45,14 +45,14 @@ def raster(
     title: str,
     decided: str,
 ) -> Figure:
-    """Neurons over forward steps, one panel for each order, on one scale.
+    """Draw neurons over forward steps, one panel per ordering policy, on common axes.
 
     Args:
-        panels: at least one.
-        populations: name and number of neurons of each.
-        output: name of the output population.
-        title: of the picture.
-        decided: what the line at the decision means.
+        panels: At least one panel.
+        populations: Name and number of neurons of each population.
+        output: Name of the output population.
+        title: Title of the figure.
+        decided: Legend of the line at the decision.
     """
     rows = (len(panels) + 1) // 2
     figure = new_figure(9, 1.5 + 2.3 * rows)
@@ -62,7 +62,7 @@ def raster(
     for axis in list(axes.flat)[len(panels) :]:
         axis.set_visible(False)
     for axis in axes[-1]:
-        axis.set_xlabel("forward step (a pass's input counts as one)")
+        axis.set_xlabel("forward step (the input of a pass counts as one)")
     figure.suptitle(title, fontsize=11)
     figure.legend(
         handles=_raster_legend(populations, output, decided), loc="outside lower center", ncols=6,
@@ -72,20 +72,21 @@ def raster(
 
 
 def steps_of(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Forward steps counted through the one sample, the input of each pass as one.
+    """Number the forward steps of a one-sample recording; the input of each pass counts as one.
 
     Returns:
-        i64[passes], with which each pass begins, and i64[spikes], in which each spike fired.
+        i64[passes], step at which each pass begins; i64[spikes], step in which each spike fired.
     """
     steps = np.zeros(int(recording.passes[0]), np.int64)
     np.maximum.at(steps, recording.delivered_pass, recording.delivered_step)
     np.maximum.at(steps, recording.pass_, recording.step)
+    # Each pass takes one number for its input group and one for each of its steps.
     starts = np.cumsum(steps + 1) - (steps + 1)
     return starts, starts[recording.pass_] + recording.step
 
 
 def decided_at(recording: Recording) -> int | None:
-    """The step, counted so, in which the stop rule ended the one sample."""
+    """Return the step, numbered as in ``steps_of``, at which the stop rule ended the sample."""
     if not recording.stopped[0]:
         return None
     return int(recording.steps[0] + recording.passes[0]) - 1

@@ -1,9 +1,9 @@
-"""The study: what asynchrony does to trained networks, on held-out samples, in the runtime.
+"""The study: how ordering policies affect trained networks, measured on held-out samples.
 
-Needs torch and matplotlib (the extras ``train`` and ``viz``). A study is data, a
-:class:`StudyPlan` of
-:class:`Case` s; :func:`run_study` trains the networks, runs them in every mode under every stop
-rule, and writes results, pictures and a report into a folder.
+This package needs torch and matplotlib, which the extras ``train`` and ``viz`` install. A study is
+described by plain data, a :class:`StudyPlan` of :class:`Case` objects. :func:`run_study` trains the
+networks, runs them in every mode with every stop rule, and writes results, figures and a report
+into a folder.
 """
 
 from neuroasync.study.design.case import Case, Grid, Mode, StudyPlan

@@ -1,4 +1,4 @@
-"""A study of seconds: a task of four classes in files of one's own."""
+"""A study that takes seconds: a task of four classes in user data files."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ GRID = Grid(group_sizes=(1, 8))
 
 
 def task(samples: int, seed: int) -> SpikeTrains:
-    """Which quarter of the inputs is busier, over 4 timesteps."""
+    """Create samples whose label is the busiest quarter of the inputs, over 4 timesteps."""
     rng = np.random.default_rng(seed)
     labels = np.arange(samples) % 4
     trains = []
@@ -31,7 +31,7 @@ def task(samples: int, seed: int) -> SpikeTrains:
 
 
 def files(folder: Path, seed: int = 0) -> UserFiles:
-    """Spike files of the task, written into ``folder``."""
+    """Write spike files of the task into ``folder``."""
     paths = {}
     for k, (part, samples) in enumerate({"train": 40, "validation": 12, "test": 12}.items()):
         paths[part] = str(folder / f"{part}.npz")
@@ -50,7 +50,7 @@ def plan(own: UserFiles, seeds=(0, 1), **changes) -> StudyPlan:
 
 
 def results_of(folder: Path) -> dict[str, bytes]:
-    """What two runs of a study have in common, to the byte."""
+    """Return the files that are the same, to the byte, in two runs of a study."""
     names = ["results.json", "report.md", "report.html"]
     names += [f"bundles/{path.name}" for path in (folder / "bundles").iterdir()]
     names += [f"recordings/{path.name}" for path in (folder / "recordings").iterdir()]

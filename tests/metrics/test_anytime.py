@@ -1,4 +1,4 @@
-"""Anytime curves, stop points and risk-coverage, worked out by hand and against the runtime."""
+"""Anytime curves, stop points and risk-coverage, against hand calculations and the runtime."""
 
 from dataclasses import replace
 
@@ -24,11 +24,11 @@ from tests.helpers.recordings import BUILT_IN, moderate, record, recordings, rel
 UNITS = ("spikes", "steps", "rounds")
 RULES = ("quiet", "first-spike", "votes(2)", "margin(1)", "margin(2)", "steps(0)", "steps(2)")
 RULES += ("margin(0,1)", "margin(2,1)", "margin(1,0)", "margin(3,0,1)")
-ALL = st.sampled_from(UNITS)
+ANY_UNIT = st.sampled_from(UNITS)
 
 
 def two_samples():
-    """The sample of ``relay_recording``, whose right class is 1; and input 0 alone, class 0.
+    """Record the sample of ``relay_recording``, with class 1, and input 0 alone, with class 0.
 
     Pass 0 of the first: hidden[0] and hidden[1] fire at the input (2 spikes, no step); step 1
     delivers hidden[0]; step 2 delivers hidden[1]: out[0] and out[1] fire (4 spikes), a tie, which
@@ -43,7 +43,7 @@ def two_samples():
 
 @st.composite
 def whole(draw, rule="quiet"):
-    """(bundle, recording) of whole samples with right classes."""
+    """Draw a bundle and a recording of whole samples with known classes."""
     bundle, recording = draw(recordings(policies=BUILT_IN, rules=(rule,)))
     classes = st.integers(0, recording.info.classes - 1)
     target = [draw(classes) for _ in range(len(recording))]
@@ -53,27 +53,27 @@ def whole(draw, rule="quiet"):
 @pytest.mark.parametrize(
     ("unit", "budget", "accuracy", "answered"),
     [
-        # The first sample's answer is 0 from 4 spikes on, 1 from the 6th on.
+        # The answer of the first sample is 0 from 4 spikes on and 1 from 6 spikes on.
         ("spikes", [0, 1, 4, 6], [0, 0, 0, 0.5], [0, 0, 0.5, 0.5]),
         ("steps", [0, 1, 2, 5, 6], [0, 0, 0, 0.5, 0.5], [0, 0, 0.5, 0.5, 0.5]),
         ("rounds", [0, 1, 2, 5, 6], [0, 0, 0, 0.5, 0.5], [0, 0, 0.5, 0.5, 0.5]),
     ],
 )
-def test_a_curve_is_the_leading_class_after_each_step(unit, budget, accuracy, answered):
+def test_curve_follows_the_leading_class_after_each_step(unit, budget, accuracy, answered):
     curve = anytime_curve(two_samples(), unit)
     assert curve.budget.tolist() == budget
     assert curve.accuracy.tolist() == accuracy
     assert curve.answered.tolist() == answered
 
 
-def test_a_step_that_was_not_paid_for_in_full_does_not_count():
-    # Step 2 brings spikes 3 and 4 at once: for 3 spikes there is no answer yet.
+def test_step_that_exceeds_the_budget_does_not_count():
+    # Step 2 causes spikes 3 and 4 at once, so there is no answer yet at a budget of 3 spikes.
     curve = anytime_curve(two_samples(), "spikes", [3, 4, 5, 5, 100])
     assert curve.answered.tolist() == [0, 0.5, 0.5, 0.5, 0.5]
     assert curve.accuracy.tolist() == [0, 0, 0, 0, 0.5]
 
 
-def test_stop_points_say_where_each_sample_would_have_ended():
+def test_stop_points_give_the_end_of_each_sample():
     first, quiet, margin = stop_points(
         two_samples(), ["first-spike", "quiet", StopRule("margin", (1,))]
     )
@@ -90,7 +90,7 @@ def test_stop_points_say_where_each_sample_would_have_ended():
     )
 
 
-def test_a_rule_is_asked_at_the_begin_of_a_pass_even_if_nothing_is_delivered_there():
+def test_rule_is_evaluated_at_the_start_of_a_pass_without_deliveries():
     """Step 1 delivers input 0, out[0] fires; step 2 delivers that. Pass 1 begins with its input
     queued: a lead of 1, which was too little in pass 0, is enough before any step.
     """
@@ -105,7 +105,7 @@ def test_a_rule_is_asked_at_the_begin_of_a_pass_even_if_nothing_is_delivered_the
     assert (stopped.steps, stopped.rounds, stopped.total_spikes) == (2, 2, 1)
 
 
-def test_no_samples_have_empty_curves():
+def test_empty_recording_has_empty_curves():
     nothing = record(relay(), [], RunSettings(Fifo(), 1))
     curve = anytime_curve(nothing, "steps")
     assert (curve.budget.tolist(), curve.accuracy.tolist()) == ([0], [0.0])
@@ -114,40 +114,40 @@ def test_no_samples_have_empty_curves():
     assert risk_coverage(nothing).coverage.size == 0
 
 
-def test_recordings_that_were_stopped_are_refused():
+def test_recording_of_stopped_samples_is_rejected():
     stopped = record(relay(), [], RunSettings(Fifo(), 1, until=parse_stop_rule("margin(2)")))
-    for ask in (lambda: anytime_curve(stopped, "steps"), lambda: stop_points(stopped, [])):
+    for call in (lambda: anytime_curve(stopped, "steps"), lambda: stop_points(stopped, [])):
         with pytest.raises(
-            RecordingError, match=r"^recorded until 'margin\(2\)', expected 'quiet'"
+            RecordingError, match=r"^`until` of the recording must be 'quiet', got 'margin"
         ):
-            ask()
+            call()
 
 
-def test_unknown_classes_are_refused():
+def test_unknown_class_is_rejected():
     unknown = replace(two_samples(), target=np.array([1, -1]))
-    for ask in (lambda: anytime_curve(unknown, "steps"), lambda: risk_coverage(unknown)):
-        with pytest.raises(RecordingError, match=r"^target\[1\]: not known"):
-            ask()
+    for call in (lambda: anytime_curve(unknown, "steps"), lambda: risk_coverage(unknown)):
+        with pytest.raises(RecordingError, match=r"^target\[1\] is not known"):
+            call()
 
 
 @pytest.mark.parametrize("budgets", [[2, 1], [-1, 3]])
 def test_budgets_must_ascend_from_zero(budgets):
-    with pytest.raises(ValueError, match=r"^budgets: .*expected numbers that ascend from 0"):
+    with pytest.raises(ValueError, match=r"^`budgets` must ascend and start at 0 or above"):
         anytime_curve(two_samples(), "steps", budgets)
 
 
-def test_other_units_and_rules_are_refused():
-    with pytest.raises(ValueError, match=r"^unit: 'ms', expected one of spikes, steps, rounds"):
+def test_unknown_unit_or_rule_is_rejected():
+    with pytest.raises(ValueError, match=r"^`unit` must be one of spikes, steps, rounds, got 'ms'"):
         anytime_curve(two_samples(), "ms")
     with pytest.raises(StopRuleError, match=r"^until: 'margin'"):
         stop_points(two_samples(), ["margin"])
-    with pytest.raises(StopRuleError, match="is a function"):
+    with pytest.raises(StopRuleError, match=r"^`rules` must name built-in stop rules"):
         stop_points(two_samples(), [lambda progress: True])
 
 
-@given(made=whole(), unit=ALL)
+@given(made=whole(), unit=ANY_UNIT)
 @moderate(60)
-def test_a_curve_ends_at_the_final_accuracy_and_answers_only_grow(made, unit):
+def test_curve_ends_at_the_final_accuracy_and_answers_only_grow(made, unit):
     _, recording = made
     curve = anytime_curve(recording, unit)
     assert (np.diff(curve.budget) > 0).all()
@@ -158,13 +158,11 @@ def test_a_curve_ends_at_the_final_accuracy_and_answers_only_grow(made, unit):
     assert curve.budget[-1] == getattr(recording, unit).max(initial=0)
 
 
-@given(made=whole(), unit=ALL, budget=st.integers(0, 60))
+@given(made=whole(), unit=ANY_UNIT, budget=st.integers(0, 60))
 @moderate(60)
-def test_a_budget_gives_the_answer_of_a_run_that_is_stopped_before_it_is_exceeded(
-    made, unit, budget
-):
+def test_budget_gives_the_answer_of_a_run_stopped_before_exceeding_it(made, unit, budget):
     bundle, recording = made
-    right = 0
+    correct = 0
     for k in range(len(recording)):
         latest = []
 
@@ -175,9 +173,9 @@ def test_a_budget_gives_the_answer_of_a_run_that_is_stopped_before_it_is_exceede
             return False
 
         rerun(bundle, recording, k, within)
-        right += bool(latest) and latest[-1] == recording.target[k]
+        correct += bool(latest) and latest[-1] == recording.target[k]
     (accuracy,) = anytime_curve(recording, unit, [budget]).accuracy
-    assert accuracy == right / max(len(recording), 1)
+    assert accuracy == correct / max(len(recording), 1)
 
 
 @given(made=whole(), rule=st.sampled_from(RULES))
@@ -186,16 +184,16 @@ def test_stop_points_are_where_the_runtime_stops(made, rule):
     bundle, recording = made
     (point,) = stop_points(recording, [rule])
     for k in range(len(recording)):
-        found = rerun(bundle, recording, k, parse_stop_rule(rule))
-        label = -1 if found.label is None else found.label
-        assert (point.label[k], point.stopped[k]) == (label, found.stopped)
-        spent = (found.total_spikes, found.steps, found.rounds)
+        result = rerun(bundle, recording, k, parse_stop_rule(rule))
+        label = -1 if result.label is None else result.label
+        assert (point.label[k], point.stopped[k]) == (label, result.stopped)
+        spent = (result.total_spikes, result.steps, result.rounds)
         assert (point.spikes[k], point.steps[k], point.rounds[k]) == spent
 
 
 @given(made=whole())
 @moderate(40)
-def test_the_points_of_whole_samples_are_their_summary(made):
+def test_stop_points_of_whole_samples_match_their_summary(made):
     bundle, recording = made
     decisions = [
         rerun(bundle, recording, k, parse_stop_rule("quiet")) for k in range(len(recording))
@@ -207,7 +205,7 @@ def test_the_points_of_whole_samples_are_their_summary(made):
 
 
 def rerun(bundle, recording, k, until):
-    """Sample ``k`` again, with another stop rule."""
+    """Run sample ``k`` again with another stop rule."""
     info = recording.info
     policy = make_policy(info.policy, info.noise)
     settings = RunSettings(policy, info.group_size, info.input, until, info.max_forward_steps)
@@ -215,16 +213,16 @@ def rerun(bundle, recording, k, until):
     return run_sample(simulator, recording.events(k), int(recording.seed[k]), recording.duration(k))
 
 
-def test_risk_is_the_error_among_those_whose_votes_are_as_clear():
+def test_risk_is_the_error_among_samples_with_that_margin():
     votes = np.array([[1, 2], [4, 1], [0, 3], [0, 0]])
     base = record(relay(), [SpikeTrain([0], [0])] * 4, RunSettings(Fifo(), 1), targets=[0, 0, 0, 0])
-    found = risk_coverage(replace(base, votes=votes, label=np.array([1, 0, 1, -1])))
-    assert found.margin.tolist() == [3, 1]
-    assert found.coverage.tolist() == [0.5, 0.75]  # the sample without a label never counts
-    assert found.risk.tolist() == [0.5, 2 / 3]
+    result = risk_coverage(replace(base, votes=votes, label=np.array([1, 0, 1, -1])))
+    assert result.margin.tolist() == [3, 1]
+    assert result.coverage.tolist() == [0.5, 0.75]  # the sample without a label is never answered
+    assert result.risk.tolist() == [0.5, 2 / 3]
 
 
-def test_a_single_class_is_led_by_its_votes():
+def test_margin_of_a_single_class_is_its_votes():
     made = relay_recording()
     info = replace(made.info, populations=(("hidden", 3), ("out", 1)))
     one = replace(made, info=info, votes=np.array([[2]]), label=np.array([0]), target=np.array([0]))
@@ -233,12 +231,12 @@ def test_a_single_class_is_led_by_its_votes():
 
 @given(made=whole("margin(1)"))
 @moderate(30)
-def test_risk_and_coverage_end_at_the_share_and_error_of_all_answers(made):
+def test_risk_and_coverage_end_at_error_and_share_of_all_answers(made):
     _, recording = made
-    found, answered = risk_coverage(recording), recording.label >= 0
-    assert (np.diff(found.coverage) > 0).all()
-    assert (np.diff(found.margin) < 0).all()
+    result, answered = risk_coverage(recording), recording.label >= 0
+    assert (np.diff(result.coverage) > 0).all()
+    assert (np.diff(result.margin) < 0).all()
     if answered.any():
         wrong = recording.label[answered] != recording.target[answered]
-        assert found.coverage[-1] == answered.mean()
-        assert found.risk[-1] == pytest.approx(wrong.mean())
+        assert result.coverage[-1] == answered.mean()
+        assert result.risk[-1] == pytest.approx(wrong.mean())

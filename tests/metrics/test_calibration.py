@@ -1,4 +1,4 @@
-"""Calibrations: what is promised, that it is kept, and that it holds only where it was measured."""
+"""Calibration: chosen leads, statistical guarantee, and rejection under other settings."""
 
 import math
 from dataclasses import replace
@@ -15,7 +15,7 @@ from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.datasets import load_dataset
 from neuroasync.metrics import calibrate, slowest_lead, stop_points
-from neuroasync.metrics.calibration import lower_bound, right_of, walk_of
+from neuroasync.metrics.calibration import correct_at, lower_bound, rule_sequence
 from neuroasync.metrics.trajectory import Trajectory, trajectories
 from neuroasync.replay import rerun
 from neuroasync.shipped import shipped_bundle
@@ -24,7 +24,7 @@ from tests.helpers.recordings import BUILT_IN, moderate, record, recordings, rel
 
 
 def trajectory(*moments):
-    """Of (pass, label, margin); the rest is of no interest here."""
+    """Build a trajectory from (pass, label, margin); these tests ignore the other values."""
     pass_, label, margin = np.array([(-1, -1, 0), *moments]).T
     return Trajectory(pass_, pass_, pass_, pass_, label, margin, margin)
 
@@ -34,25 +34,28 @@ def calibration(accuracy=0.9, leads=(2, 1), policy=None, error=0.05):
     return na.Calibration(accuracy, error, 0.95, 100, leads, policy)
 
 
-# The walk
+# The sequence of rules
 
 
-def test_leads_fall_in_the_latest_pass_first():
-    # Right is 0. The first sample leads by 1 for the wrong class in pass 0, then by 2 for the
-    # right one in pass 1; the second leads by 1 for the right class in both.
+def test_required_lead_falls_in_the_latest_pass_first():
+    # The correct class is 0. In the first sample, the wrong class leads by 1 in pass 0, then the
+    # correct one by 2 in pass 1. In the second, the correct class leads by 1 in both passes.
     known = [trajectory((0, 1, 1), (1, 0, 2)), trajectory((0, 0, 1), (1, 0, 1))]
-    walk = walk_of(known, right_of(known, np.array([0, 0])))
-    # Rules: 0 margin(3,2), 1 margin(2), 2 margin(2,1), 3 margin(1): only that one is wrong once.
-    assert (walk.passes, walk.most) == (2, 2)
-    assert walk.boldest(2) == ((2, 1), 2)
-    assert walk.boldest(1) == ((1,), 1)
+    sequence = rule_sequence(known, correct_at(known, np.array([0, 0])))
+    # Rules: 0 margin(3,2), 1 margin(2), 2 margin(2,1), 3 margin(1). Only rule 3 has an error.
+    assert (sequence.passes, sequence.max_lead) == (2, 2)
+    assert sequence.boldest(2) == ((2, 1), 2)
+    assert sequence.boldest(1) == ((1,), 1)
 
 
-def test_the_walk_does_not_go_on_behind_a_rule_that_fails():
-    # Right is 0: a lead of 2 is wrong, a lead of 1, earlier, is right again.
+def test_sequence_ends_at_the_first_rule_that_fails():
+    # The correct class is 0. A lead of 2 is wrong; a lead of 1, which comes earlier, is correct.
     known = [trajectory((0, 0, 1), (1, 1, 2), (2, 0, 3))]
-    walk = walk_of(known, right_of(known, np.array([0])))
-    assert walk.boldest(1) == ((3, 3, 2), 1)  # in pass 2 only; next would be pass 1
+    sequence = rule_sequence(known, correct_at(known, np.array([0])))
+    assert sequence.boldest(1) == (
+        (3, 3, 2),
+        1,
+    )  # stops in pass 2 only; the next rule would stop in pass 1
 
 
 @given(
@@ -60,29 +63,32 @@ def test_the_walk_does_not_go_on_behind_a_rule_that_fails():
     share=st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]),
 )
 @moderate(60)
-def test_the_slowest_lead_is_the_first_that_takes_no_more_than_its_share(made, share):
+def test_slowest_lead_is_the_first_rule_within_its_share_of_rounds(made, share):
     _, recording = made
     recording = replace(recording, target=np.zeros(len(recording), np.int64))
     if not len(recording):
         return
     runs = trajectories(recording)
-    walk = walk_of(runs, [t.rounds for t in runs])
-    tried = [str(StopRule("margin", walk.leads(c))) for c in range(walk.most * walk.passes)]
-    rounds = [int(p.rounds.sum()) for p in stop_points(recording, ["quiet", *tried])]
+    sequence = rule_sequence(runs, [t.rounds for t in runs])
+    rules = [
+        str(StopRule("margin", sequence.leads(c)))
+        for c in range(sequence.max_lead * sequence.passes)
+    ]
+    rounds = [int(p.rounds.sum()) for p in stop_points(recording, ["quiet", *rules])]
     assert rounds == sorted(rounds, reverse=True)
-    found = str(slowest_lead(recording, share))
+    result = str(slowest_lead(recording, share))
     meet = [k for k, spent in enumerate(rounds) if spent <= share * rounds[0]]
     if meet and meet[0]:
-        assert found == tried[meet[0] - 1]
+        assert result == rules[meet[0] - 1]
     elif meet:
-        assert int(stop_points(recording, [found])[0].rounds.sum()) == rounds[0]
+        assert int(stop_points(recording, [result])[0].rounds.sum()) == rounds[0]
     else:
-        assert int(stop_points(recording, [found])[0].rounds.sum()) == rounds[-1]
+        assert int(stop_points(recording, [result])[0].rounds.sum()) == rounds[-1]
 
 
 @given(made=recordings(policies=BUILT_IN, rules=("quiet",)), targets=st.integers(0, 2**16))
 @moderate(60)
-def test_the_walk_counts_what_each_of_its_rules_decides_right(made, targets):
+def test_sequence_counts_the_correct_decisions_of_each_rule(made, targets):
     _, recording = made
     classes, samples = recording.info.classes, len(recording)
     target = np.array([targets >> k & 1 for k in range(samples)], np.int64) % classes
@@ -90,20 +96,20 @@ def test_the_walk_counts_what_each_of_its_rules_decides_right(made, targets):
     if not samples:
         return
     runs = trajectories(recording)
-    walk, known = walk_of(runs, right_of(runs, target)), []
-    for c in range(walk.most * walk.passes):
-        fallen, late = divmod(c, walk.passes)
-        lead = walk.most - fallen
-        leads = [lead + 1] * (walk.passes - 1 - late) + [lead]
+    sequence, known = rule_sequence(runs, correct_at(runs, target)), []
+    for c in range(sequence.max_lead * sequence.passes):
+        lowered, late = divmod(c, sequence.passes)
+        lead = sequence.max_lead - lowered
+        leads = [lead + 1] * (sequence.passes - 1 - late) + [lead]
         known.append(f"margin({','.join(map(str, leads))})")
     points = stop_points(recording, ["quiet", *known])
-    right = [int((p.label == target).sum()) for p in points]
-    counted = walk.total[np.searchsorted(walk.at, np.arange(len(known)), side="right")]
-    assert [walk.total[0], *counted] == right
-    for least in range(right[0] + 1):
-        failing = next((k for k, n in enumerate(right) if n < least), len(right))
-        leads, found = walk.boldest(least)
-        assert found == right[failing - 1]
+    correct = [int((p.label == target).sum()) for p in points]
+    counted = sequence.total[np.searchsorted(sequence.at, np.arange(len(known)), side="right")]
+    assert [sequence.total[0], *counted] == correct
+    for min_correct in range(correct[0] + 1):
+        failing = next((k for k, n in enumerate(correct) if n < min_correct), len(correct))
+        leads, result = sequence.boldest(min_correct)
+        assert result == correct[failing - 1]
         if failing >= 2:
             assert str(na.StopRule("margin", leads)) == known[failing - 2]
 
@@ -113,82 +119,82 @@ def test_the_walk_counts_what_each_of_its_rules_decides_right(made, targets):
 
 @given(samples=st.integers(1, 400), share=st.floats(0.01, 1))
 @moderate(60)
-def test_at_the_bound_so_many_are_right_in_one_of_twenty_draws(samples, share):
-    right = max(1, math.ceil(share * samples))
-    p = lower_bound(right, samples)
+def test_at_the_bound_the_count_is_reached_in_one_of_twenty_draws(samples, share):
+    correct = max(1, math.ceil(share * samples))
+    p = lower_bound(correct, samples)
     tail = sum(
-        math.comb(samples, k) * p**k * (1 - p) ** (samples - k) for k in range(right, samples + 1)
+        math.comb(samples, k) * p**k * (1 - p) ** (samples - k) for k in range(correct, samples + 1)
     )
     assert tail == pytest.approx(0.05, rel=1e-6)
 
 
-def test_if_all_are_right_the_bound_is_a_root():
+def test_bound_is_a_root_if_all_samples_are_correct():
     assert lower_bound(10, 10) == pytest.approx(0.05 ** (1 / 10))
     assert lower_bound(1, 1) == pytest.approx(0.05)
 
 
-# The promise
+# The guarantee
 
-PASSES, KINDS, SHARES = 12, np.array([0.9, 0.72, 0.55]), np.array([0.5, 0.3, 0.2])
-"""A vote a pass, for the right class, 0, with these chances in these shares of the samples."""
+PASSES, CHANCES, SHARES = 12, np.array([0.9, 0.72, 0.55]), np.array([0.5, 0.3, 0.2])
+"""Chances that a pass votes for the correct class, 0, each in this share of the samples."""
 
 
-def drawn(rng, samples):
-    chance = rng.choice(KINDS, samples, p=SHARES)
+def random_trajectories(rng, samples):
+    chance = rng.choice(CHANCES, samples, p=SHARES)
     votes = np.where(rng.random((samples, PASSES)) < chance[:, None], 1, -1)
     known = []
     for lead in np.cumsum(votes, axis=1):
-        # At a tie the class leads that led before: it reached its count first.
+        # At a tie the previous leader still leads, because it reached its count first.
         leader = np.where(lead != 0, lead, np.concatenate(([0], lead[:-1]))) < 0
         passes = np.arange(PASSES)
         known.append(trajectory(*zip(passes, leader.astype(int), abs(lead), strict=True)))
     return known
 
 
-def share_right(leads):
-    """Share of all samples there could be that the rule decides right: by arithmetic."""
+def true_accuracy(leads):
+    """Compute the exact probability that the rule decides a sample correctly."""
     total = 0.0
-    for chance, share in zip(KINDS, SHARES, strict=True):
+    for chance, share in zip(CHANCES, SHARES, strict=True):
         at = np.zeros(2 * PASSES + 1)
         at[PASSES] = 1  # the lead of class 0, from -PASSES
         lead = np.arange(-PASSES, PASSES + 1)
-        right = tied = 0.0
+        correct = tied = 0.0
         for k in range(PASSES):
             tied = at[PASSES + 1] * (1 - chance)
             at = np.roll(at, 1) * chance + np.roll(at, -1) * (1 - chance)
             needed = leads[min(k, len(leads) - 1)]
             stops = (abs(lead) >= needed) & (needed > 0)
-            right += at[stops & (lead > 0)].sum()
+            correct += at[stops & (lead > 0)].sum()
             at = np.where(stops, 0, at)
-        total += share * (right + at[lead > 0].sum() + tied)
+        total += share * (correct + at[lead > 0].sum() + tied)
     return total
 
 
 @pytest.mark.parametrize(("accuracy", "samples"), [(0.87, 200), (0.89, 200), (0.87, 1000)])
-def test_the_accuracy_promised_is_the_accuracy_on_fresh_samples(accuracy, samples):
-    rng, kept, shares = np.random.default_rng(0), [], []
-    least = math.ceil(accuracy * samples)
-    error = accuracy - lower_bound(least, samples)
+def test_guaranteed_accuracy_holds_on_fresh_samples(accuracy, samples):
+    rng, met, shares = np.random.default_rng(0), [], []
+    min_correct = math.ceil(accuracy * samples)
+    error = accuracy - lower_bound(min_correct, samples)
     for _ in range(300):
-        runs = drawn(rng, samples)
-        walk = walk_of(runs, right_of(runs, np.zeros(samples, np.int64)))
-        if walk.total[0] < least:  # refused
+        runs = random_trajectories(rng, samples)
+        sequence = rule_sequence(runs, correct_at(runs, np.zeros(samples, np.int64)))
+        if sequence.total[0] < min_correct:  # calibration would fail
             continue
-        shares.append(share_right(walk.boldest(least)[0]))
-        kept.append(shares[-1] >= accuracy - error)
-    # One in twenty may be broken; of 300, 24 would be three standard errors more than 15.
-    assert np.sum(~np.array(kept)) <= 24
-    assert abs(np.mean(shares) - accuracy) < error  # and it is not bought by running on
+        shares.append(true_accuracy(sequence.boldest(min_correct)[0]))
+        met.append(shares[-1] >= accuracy - error)
+    # One guarantee in twenty may fail: 15 of 300. 24 lie within three standard errors of that.
+    assert np.sum(~np.array(met)) <= 24
+    assert abs(np.mean(shares) - accuracy) < error  # the rules are not needlessly cautious
 
 
-def test_whole_samples_have_their_share_by_arithmetic():
-    known = drawn(np.random.default_rng(1), 4000)
-    walk = walk_of(known, right_of(known, np.zeros(4000, np.int64)))
-    assert walk.total[0] / 4000 == pytest.approx(share_right((99,)), abs=0.02)
+def test_accuracy_of_whole_samples_matches_the_arithmetic():
+    known = random_trajectories(np.random.default_rng(1), 4000)
+    sequence = rule_sequence(known, correct_at(known, np.zeros(4000, np.int64)))
+    assert sequence.total[0] / 4000 == pytest.approx(true_accuracy((99,)), abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["unlayered", "queued"])
-def test_on_digits_the_promise_holds_on_the_test_part_and_saves_rounds(name):
+def test_guarantee_holds_on_the_digits_test_part_and_saves_rounds(name):
     digits, bundle = load_dataset("digits"), shipped_bundle(f"{name}")
     policy, size = bundle.policy.name, bundle.policy.group_size
     run = RunSettings(input=bundle.policy.input).with_changes(policy=policy, group_size=size)
@@ -196,14 +202,14 @@ def test_on_digits_the_promise_holds_on_the_test_part_and_saves_rounds(name):
         record(bundle, list(part), run, targets=part.labels.tolist())
         for part in (digits.validation, digits.test)
     ]
-    for found in calibrate(parts[0], (0.9, 0.95)):
-        quiet, early = stop_points(parts[1], ["quiet", found.until])
-        assert found.measured >= found.accuracy
-        assert early.accuracy >= found.accuracy - found.error
+    for result in calibrate(parts[0], (0.9, 0.95)):
+        quiet, early = stop_points(parts[1], ["quiet", result.until])
+        assert result.measured >= result.accuracy
+        assert early.accuracy >= result.accuracy - result.error
         assert early.mean("rounds") < 0.4 * quiet.mean("rounds")
 
 
-# What cannot be calibrated
+# Unsuitable recordings
 
 
 def whole(samples=4, **changes):
@@ -211,36 +217,41 @@ def whole(samples=4, **changes):
     return replace(made, target=np.ones(samples, np.int64), **changes)
 
 
-def test_more_than_whole_samples_have_cannot_be_promised():
+def test_accuracy_above_that_of_whole_samples_is_rejected():
     recording = whole()
-    (found,) = calibrate(recording, [0.9])
-    assert (found.measured, found.samples, found.policy) == (1.0, 4, na.PolicySpec("fifo", 1))
-    assert found.error == pytest.approx(0.9 - 0.05 ** (1 / 4))
-    with pytest.raises(ValueError, match=r"^accuracies: 0.9, expected at most 0.75, the accuracy "):
+    (result,) = calibrate(recording, [0.9])
+    assert (result.measured, result.samples, result.policy) == (1.0, 4, na.PolicySpec("fifo", 1))
+    assert result.error == pytest.approx(0.9 - 0.05 ** (1 / 4))
+    with pytest.raises(
+        ValueError, match=r"^`accuracies` must be at most 0.75, the accuracy of whole"
+    ):
         calibrate(replace(recording, target=np.array([1, 0, 1, 1])), [0.9])
 
 
 @pytest.mark.parametrize("accuracy", [0.7, 0.1 * 7, 0.7 + 1e-12])
-def test_just_as_many_as_promised_are_enough_whatever_floats_say(accuracy):
-    (found,) = calibrate(
+def test_exactly_the_required_accuracy_is_enough_despite_rounding(accuracy):
+    (result,) = calibrate(
         replace(whole(100), target=(np.arange(100) < 70).astype(np.int64)), [accuracy]
     )
-    assert (found.accuracy, found.measured, found.samples) == (accuracy, accuracy, 100)
-    known = replace(relay(), policy=found.policy, calibration=(found,))
-    assert str(na.Network(known, until=f"confidence({accuracy})").settings.until) == found.until
+    assert (result.accuracy, result.measured, result.samples) == (accuracy, accuracy, 100)
+    known = replace(relay(), policy=result.policy, calibration=(result,))
+    assert str(na.Network(known, until=f"confidence({accuracy})").settings.until) == result.until
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 1.0, math.nan, 1, "0.9", True])
-def test_an_accuracy_is_between_nothing_and_all(accuracy):
-    with pytest.raises(ValueError, match=r"^accuracies: .*expected numbers between 0 and 1"):
+def test_accuracy_must_lie_between_0_and_1(accuracy):
+    with pytest.raises(ValueError, match=r"^`accuracies` must be numbers between 0 and 1, got"):
         calibrate(whole(), [accuracy])
 
 
-def test_recordings_of_other_kinds_are_refused():
+def test_unsuitable_recording_is_rejected():
     for other, message in (
-        (whole(0), "^no samples"),
-        (replace(whole(), info=replace(whole().info, custom_policy=True)), "^made with a policy"),
-        (replace(whole(), info=replace(whole().info, until="first-spike")), "^recorded until"),
+        (whole(0), "^the recording has no samples"),
+        (replace(whole(), info=replace(whole().info, custom_policy=True)), "with a custom policy"),
+        (
+            replace(whole(), info=replace(whole().info, until="first-spike")),
+            "^`until` of the recording must be 'quiet'",
+        ),
     ):
         with pytest.raises(na.RecordingError, match=message):
             calibrate(other, [0.9])
@@ -268,12 +279,12 @@ def test_recordings_of_other_kinds_are_refused():
         ({"policy": "fifo"}, r"^`policy` must be a PolicySpec, got 'fifo'$"),
     ],
 )
-def test_a_calibration_that_cannot_be_is_refused(fields, message):
+def test_invalid_calibration_is_rejected(fields, message):
     with pytest.raises(na.BundleError, match=message):
         replace(calibration(), **fields)
 
 
-def test_one_promise_is_made_once_for_a_policy():
+def test_accuracy_is_calibrated_once_per_policy():
     bundle = rich_bundle()
     with pytest.raises(
         na.BundleError,
@@ -297,7 +308,7 @@ def confident():
     )
 
 
-async def test_confidence_is_the_rule_that_the_bundle_was_calibrated_to(no_leaks):
+async def test_confidence_selects_the_calibrated_rule(no_leaks):
     sample = SpikeTrain([0, 0, 1000], [0, 1, 1])
     network = na.Network(confident(), until="confidence(0.90)")
     async with network:
@@ -309,7 +320,9 @@ async def test_confidence_is_the_rule_that_the_bundle_was_calibrated_to(no_leaks
         assert not (await network.decide(sample, until="confidence(.95)")).stopped
         assert [decision] == await network.decide_all([sample], until="confidence(0.9)")
     recording = recorder.finish()
-    assert recording.info.until == "margin(2,1)"  # whole: no calibration is needed to run it again
+    assert (
+        recording.info.until == "margin(2,1)"
+    )  # the rule itself, so that replaying needs no calibration
     assert rerun(recording, confident()) == recording
 
 
@@ -332,13 +345,15 @@ async def test_confidence_is_the_rule_that_the_bundle_was_calibrated_to(no_leaks
         ({"until": "confidence(0.9)", "input": "queued"}, "this call uses fifo, F = 1, queued inp"),
     ],
 )
-async def test_a_promise_is_not_stretched(options, message, no_leaks):
+async def test_confidence_is_rejected_with_other_options_than_calibrated(
+    options, message, no_leaks
+):
     async with na.Network(confident()) as network:
         with pytest.raises(na.StopRuleError, match=message):
             await network.decide(SpikeTrain([], []), **options)
 
 
-async def test_a_promise_by_default_is_not_stretched_to_other_orders(no_leaks):
+async def test_default_confidence_is_rejected_under_another_policy(no_leaks):
     async with na.Network(confident(), until="confidence(0.9)") as network:
         with pytest.raises(na.StopRuleError, match="this call uses random, F = 1"):
             network.session(policy="random")
@@ -346,14 +361,14 @@ async def test_a_promise_by_default_is_not_stretched_to_other_orders(no_leaks):
 
 
 @pytest.mark.parametrize("accuracy", [1e-05, 0.1 * 7, 5e-324, 0.12345678901234567])
-def test_every_accuracy_is_understood_as_it_is_printed(accuracy):
+def test_accuracy_can_be_written_in_any_float_format(accuracy):
     known = replace(confident(), calibration=(calibration(accuracy, error=0.0),))
     for written in (accuracy, f"{accuracy:.17e}"):
         network = na.Network(known, until=f"confidence({written})")
         assert str(network.settings.until) == "margin(2,1)"
 
 
-async def test_a_promise_is_not_stretched_to_populations_of_the_user(no_leaks):
+async def test_confidence_is_rejected_with_custom_populations(no_leaks):
     async def silent(inbox, fired, population):
         async for _ in inbox:
             await fired.put([])
@@ -370,8 +385,8 @@ async def test_a_promise_is_not_stretched_to_populations_of_the_user(no_leaks):
         network.session(until="margin(2,1)").close()
 
 
-async def test_without_a_calibration_confidence_says_how_to_make_one():
-    with pytest.raises(na.StopRuleError, match="has no calibration; calibrate it with `neuroasy"):
+async def test_error_without_calibration_explains_how_to_calibrate():
+    with pytest.raises(na.StopRuleError, match="the bundle has none; calibrate it by `neuroasy"):
         na.Network(relay(), until="confidence(0.9)")
     with pytest.raises(na.StopRuleError, match="stands for a rule only in a calibrated network"):
         stop_points(whole(), ["confidence(0.9)"])

@@ -1,4 +1,4 @@
-"""Summaries of runs, against numbers worked out by hand."""
+"""Summaries of runs, against hand calculations."""
 
 import json
 import math
@@ -39,16 +39,16 @@ def decision(label, spikes, steps, rounds, synops, first_led, wall_s) -> Decisio
     )
 
 
-RIGHT = decision(1, {"a": 6, "b": 2}, 10, 12, 100, {0: (3, 4, 5), 1: (7, 8, 9)}, 0.001)
+CORRECT = decision(1, {"a": 6, "b": 2}, 10, 12, 100, {0: (3, 4, 5), 1: (7, 8, 9)}, 0.001)
 WRONG = decision(0, {"a": 3, "b": 1}, 6, 6, 50, {0: (2, 2, 2)}, 0.003)
 SILENT = decision(None, {"a": 0, "b": 0}, 2, 3, 30, {}, 0.002)
 
 
-def test_a_summary_holds_means_as_they_are_defined():
-    found = summarise([RIGHT, WRONG, SILENT], [1, 1, 1], neurons=8).to_json()
-    assert found == {
+def test_summary_has_the_means_by_hand():
+    result = summarise([CORRECT, WRONG, SILENT], [1, 1, 1], neurons=8).to_json()
+    assert result == {
         "samples": 3,
-        "accuracy": pytest.approx(1 / 3),  # without a label is wrong
+        "accuracy": pytest.approx(1 / 3),  # a sample without a label counts as wrong
         "undecided": 1,
         "spikes_per_sample": 4.0,  # (8 + 4 + 0) / 3
         "spikes_per_neuron": 0.5,
@@ -56,7 +56,7 @@ def test_a_summary_holds_means_as_they_are_defined():
         "passes_per_sample": 1.0,
         "steps_per_sample": 6.0,  # (10 + 6 + 2) / 3
         "rounds_per_sample": 7.0,  # (12 + 6 + 3) / 3
-        "rounds_to_decision": 9.0,  # the two that have a label: (12 + 6) / 2
+        "rounds_to_decision": 9.0,  # over the two with a label: (12 + 6) / 2
         "steps_to_decision": 8.0,
         "spikes_to_decision": 6.0,
         "rounds_to_first": 3.5,  # (5 + 2) / 2
@@ -68,47 +68,47 @@ def test_a_summary_holds_means_as_they_are_defined():
         "synops_per_sample": 60.0,
         "latency_ms": {"p50": 2.0, "p99": pytest.approx(2.98)},
     }
-    assert json.loads(json.dumps(found)) == found
+    assert json.loads(json.dumps(result)) == result
 
 
 def test_without_targets_there_is_no_accuracy():
-    summary = summarise([RIGHT, WRONG])
+    summary = summarise([CORRECT, WRONG])
     assert (summary.accuracy, summary.to_first_correct, summary.spikes_per_neuron) == (None,) * 3
     assert summary.to_first == Moment(2.5, 3.0, 3.5)
 
 
-def test_no_samples_have_no_means():
-    found = summarise([], [], neurons=8).to_json()
-    assert found.pop("samples") == found.pop("undecided") == 0
-    assert found.pop("spikes_by_population") == {}
-    assert found.pop("latency_ms") == {"p50": None, "p99": None}
-    assert set(found.values()) == {None}
+def test_empty_run_has_no_means():
+    result = summarise([], [], neurons=8).to_json()
+    assert result.pop("samples") == result.pop("undecided") == 0
+    assert result.pop("spikes_by_population") == {}
+    assert result.pop("latency_ms") == {"p50": None, "p99": None}
+    assert set(result.values()) == {None}
 
 
-def test_targets_must_be_as_many_as_decisions():
-    with pytest.raises(ValueError, match=r"^targets: 1, expected 2"):
-        summarise([RIGHT, WRONG], [1])
+def test_numbers_of_targets_and_decisions_must_match():
+    with pytest.raises(ValueError, match=r"^`targets` must have one class per decision, 2, got 1"):
+        summarise([CORRECT, WRONG], [1])
 
 
-def test_targets_may_be_numpys():
-    assert summarise([RIGHT], np.array([1])).to_first_correct == Moment(7.0, 8.0, 9.0)
+def test_targets_may_be_a_numpy_array():
+    assert summarise([CORRECT], np.array([1])).to_first_correct == Moment(7.0, 8.0, 9.0)
 
 
-def test_who_led_when_is_noted_at_the_spike_that_brought_the_lead():
+def test_first_lead_is_recorded_at_the_spike_that_caused_it():
     events = SpikeTrain([0, 0, 1000], [0, 1, 1])
-    found = run_sample(
+    result = run_sample(
         Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(Fifo(), 1))), events
     )
-    # out[0] and out[1] fire in one step: a tie, which the lower index leads. Class 1 leads with
-    # its second vote, the 6th spike, in the first step of pass 1, the 5th in all.
+    # out[0] and out[1] fire in one step. The lower index leads in this tie. Class 1 leads with its
+    # second vote, which is the 6th spike, in the first step of pass 1, which is the 5th step.
     assert relay_recording().step.tolist() == [0, 0, 2, 2, 0, 1]
-    assert found.first_led == {0: (3, 2, 2), 1: (6, 5, 5)}
-    assert found.first_spike == (3, 2, 2)
+    assert result.first_led == {0: (3, 2, 2), 1: (6, 5, 5)}
+    assert result.first_spike == (3, 2, 2)
 
 
 @given(made=recordings(policies=BUILT_IN, rules=("quiet",)))
 @moderate(60)
-def test_who_led_when_follows_from_the_rows(made):
+def test_first_leads_follow_from_the_recorded_spikes(made):
     bundle, recording = made
     info = recording.info
     for k in range(len(recording)):
@@ -124,13 +124,13 @@ def test_who_led_when_follows_from_the_rows(made):
             led.setdefault(leader, spikes)
         run = RunSettings(make_policy(info.policy, info.noise), info.group_size, info.input)
         simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), run))
-        found = run_sample(simulator, recording.events(k), k, recording.duration(k))
-        assert {c: at[0] for c, at in found.first_led.items()} == led
+        result = run_sample(simulator, recording.events(k), k, recording.duration(k))
+        assert {c: at[0] for c, at in result.first_led.items()} == led
 
 
-def test_percentiles_are_of_all_samples():
-    found = [decision(0, {"a": 1}, 1, 1, 1, {}, k / 1000) for k in range(101)]
-    summary = summarise(found)
+def test_percentiles_cover_all_samples():
+    result = [decision(0, {"a": 1}, 1, 1, 1, {}, k / 1000) for k in range(101)]
+    summary = summarise(result)
     assert summary.latency_p50_ms == pytest.approx(50.0)
     assert summary.latency_p99_ms == pytest.approx(99.0)
     assert not math.isnan(summary.latency_p50_ms)

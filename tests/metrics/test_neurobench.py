@@ -2,10 +2,10 @@
 
 Origin of every expected number: github.com/NeuroBench/neurobench, commit e521c28, file
 ``tests/test_metrics.py`` (and ``tests/models/model_list.py`` for its networks), or the page of its
-documentation that is named. Its networks with ReLU, sigmoid or recurrent cells have no spiking
-counterpart; what is counted are non-zero inputs, so here neurons that fire stand for activations
-that are not 0, and events of one input index in one bin for an input other than 0 and 1. Its
-values for LSTM, RNN and GRU cells do not apply, nor do those that depend on torch's random weights.
+documentation that a comment names. Its networks with ReLU, sigmoid or recurrent cells have no
+spiking counterpart. The metrics count non-zero inputs, so neurons that fire stand for non-zero
+activations here, and several events of one input index in one bin stand for an input above 1. The
+values for LSTM, RNN and GRU cells and those that depend on random weights of torch do not apply.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ from tests.helpers.recordings import record
 
 
 def layers(*sizes, fill=np.ones, bias=False, **neuron):
-    """Dense layers of these sizes, the input first."""
+    """Build dense layers of these sizes; the first size is that of the input."""
     names = [INPUT, *(f"layer{k}" for k in range(1, len(sizes)))]
     neuron = LIF(**neuron)
     populations = tuple(
@@ -49,13 +49,13 @@ def layers(*sizes, fill=np.ones, bias=False, **neuron):
 
 
 def values(*counts):
-    """One timestep in which input i has the value ``counts[i]``: as many events."""
+    """Build one timestep in which input i has ``counts[i]`` events."""
     index = np.repeat(np.arange(len(counts)), counts)
     return SpikeTrain(np.zeros(index.size, np.int64), index)
 
 
-def ran(model, *samples, input_mode="prioritised"):
-    """The workload of ``samples``."""
+def workload_of(model, *samples, input_mode="prioritised"):
+    """Compute the workload of ``samples``."""
     bundle = Bundle(model)
     return workload(record(bundle, samples, RunSettings(Fifo(), 1, input_mode)), bundle)
 
@@ -70,18 +70,18 @@ def test_parameter_count():
 
 def test_footprint():
     # test_footprint expects 583900 for snnTorch 0.7: 80 bytes of it are five float32 scalars in
-    # each of the four neuron layers. Ours have two: time constant and threshold.
-    found = footprint(NET)
-    assert found.weights + 80 == 583900
-    assert found.neurons == 4 * 2 * 4
+    # each of the four neuron layers. neuroasync has two: time constant and threshold.
+    result = footprint(NET)
+    assert result.weights + 80 == 583900
+    assert result.neurons == 4 * 2 * 4
     # It expects 1406172 for later versions, whose buffers hold the membrane potentials of the
     # batch of 256 that another test left in them: 803 neurons, float32.
-    assert found.weights + 80 + 256 * found.state == 1406172
-    assert found.total == 583900 - 80 + 32 + 803 * 4
+    assert result.weights + 80 + 256 * result.state == 1406172
+    assert result.total == 583900 - 80 + 32 + 803 * 4
 
 
 def halves(shape):
-    """Zeros in the first half of the rows, ones in the others."""
+    """Build weights with zeros in the first half of the rows and ones in the others."""
     weights = np.ones(shape)
     weights[: shape[0] // 2] = 0
     return weights
@@ -97,7 +97,7 @@ def test_connection_sparsity():
 
 
 def one_to_one(signs, depth=1):
-    """``depth`` layers of as many neurons, each connected to one, by a weight of 1 or -1."""
+    """Build ``depth`` layers with one-to-one connections, whose weights are 1 or -1."""
     size = len(signs)
     populations = tuple(
         Population(f"layer{k}", (size,), LIF(v_threshold=0.5)) for k in range(depth)
@@ -113,8 +113,8 @@ ONES = values(*[1] * 20)
 
 @pytest.mark.parametrize("depth", [1, 4])  # net_relu_0 and net_relu_50; net_torch_relu_0
 def test_activation_sparsity(depth):
-    assert ran(one_to_one([1] * 20, depth), ONES).activation_sparsity == 0.0
-    assert ran(one_to_one([-1] * 10 + [1] * 10, depth), ONES).activation_sparsity == 0.5
+    assert workload_of(one_to_one([1] * 20, depth), ONES).activation_sparsity == 0.0
+    assert workload_of(one_to_one([-1] * 10 + [1] * 10, depth), ONES).activation_sparsity == 0.5
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_activation_sparsity(depth):
     ],
 )
 def test_multiply_accumulates_of_dense_layers(sizes, macs):
-    # Ten inputs of value 5. Queued, spike by spike, they make every neuron fire more than once.
+    # Ten inputs have the value 5. Queued, with F = 1, they make every neuron fire more than once.
     model = layers(*sizes, v_threshold=0.5, refractory=False)
-    found = ran(model, values(*[5] * 10, *[1] * 10), input_mode="queued")
-    assert (found.effective_macs, found.effective_acs, found.dense) == (macs, 0, macs)
+    result = workload_of(model, values(*[5] * 10, *[1] * 10), input_mode="queued")
+    assert (result.effective_macs, result.effective_acs, result.dense) == (macs, 0, macs)
 
 
 @pytest.mark.parametrize(
@@ -145,58 +145,58 @@ def test_multiply_accumulates_of_convolutions(shape, kernel, macs):
     model = Model(MS, shape, populations, (Conv2d(INPUT, "out", np.ones(kernel)),), "out")
     inputs = [1] * int(np.prod(shape))
     inputs[0] = 4  # "avoid getting classified as snn"
-    found = ran(model, values(*inputs))
-    assert (found.effective_macs, found.effective_acs) == (macs, 0)
+    result = workload_of(model, values(*inputs))
+    assert (result.effective_macs, result.effective_acs) == (macs, 0)
     inputs[0] = 1
-    found = ran(model, values(*inputs))
-    assert (found.effective_macs, found.effective_acs) == (0, macs)
+    result = workload_of(model, values(*inputs))
+    assert (result.effective_macs, result.effective_acs) == (0, macs)
 
 
 def steady(passes=10, inputs=20):
-    """All inputs, once in each timestep."""
+    """Build a sample in which every input has one event per timestep."""
     return SpikeTrain(np.repeat(np.arange(passes) * MS, inputs), np.tile(np.arange(inputs), passes))
 
 
 def net_snn(weight=1.0):
-    """20-5, without biases."""
+    """Build a network of 20 inputs and 5 neurons without biases."""
     return layers(20, 5, fill=lambda shape: np.full(shape, weight))
 
 
 def test_accumulates_of_spiking_layers():
-    # test_synaptic_ops: 5 samples of 10 timesteps, 20 x 5 operations in each of these.
-    found = ran(net_snn(), *[steady()] * 5)
-    assert (found.effective_macs, found.effective_acs) == (0, 1000)
-    assert (found.synops, found.dense) == (1000, 1000)
+    # test_synaptic_ops: 5 samples of 10 timesteps, with 20 x 5 operations per timestep.
+    result = workload_of(net_snn(), *[steady()] * 5)
+    assert (result.effective_macs, result.effective_acs) == (0, 1000)
+    assert (result.synops, result.dense) == (1000, 1000)
 
 
 def test_membrane_updates():
     # test_membrane_potential_updates: 50 per sample. Here a neuron is updated in every pass.
     model = net_snn()
-    assert ran(model, *[steady()] * 5).passes * model.size == 50
+    assert workload_of(model, *[steady()] * 5).passes * model.size == 50
 
 
 def test_activation_sparsity_by_layer():
-    # It expects 0.96 of torch's random weights: 2 spikes in the 50 cells of a sample. Here one
-    # neuron gets 0.21 in each pass, and fires in the 5th and in the 10th.
+    # The original expects 0.96 with random weights: 2 spikes in 50 (neuron, pass) pairs. Here one
+    # neuron receives 0.21 in each pass, and fires in the 5th and in the 10th.
     weight = np.zeros((5, 20))
     weight[0, 0] = 0.21
     model = layers(20, 5, fill=lambda shape: weight)
-    assert ran(model, *[steady()] * 5).activation_sparsity == pytest.approx(0.96)
+    assert workload_of(model, *[steady()] * 5).activation_sparsity == pytest.approx(0.96)
 
 
-def test_effective_operations_of_the_documentation():
+def test_effective_operations_match_the_documentation():
     # docs/metrics/workload_metrics/synaptic_operations.rst: effective 4, dense 9.
     weight = np.array([[1.3, 0, -3.2], [0, 1.2, -5.1], [-1.1, 2.7, 0]])
     model = Model(MS, (3,), (Population("out", (3,)),), (Dense(INPUT, "out", weight),), "out")
-    found = ran(model, values(0, 1, 1))
-    assert (found.effective_acs, found.dense) == (4, 9)
-    assert found.synops == 6  # ours: every target of both events
+    result = workload_of(model, values(0, 1, 1))
+    assert (result.effective_acs, result.dense) == (4, 9)
+    assert result.synops == 6  # the runtime counts every target of both events
 
 
-def test_counts_alone_give_the_same_where_they_can():
+def test_counted_workload_equals_the_recorded_one():
     model, decision = net_snn(), decided(label=0, synops=1000, passes=10)
-    found = counted_workload([decision] * 5, model, [steady()] * 5)
-    assert (found.effective_acs, found.effective_macs, found.dense) == (1000, 0, 1000)
+    result = counted_workload([decision] * 5, model, [steady()] * 5)
+    assert (result.effective_acs, result.effective_macs, result.dense) == (1000, 0, 1000)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Footprint, sparsity and synaptic operations against plain matrices, and the runtime's counts."""
+"""Footprint, sparsity and synaptic operations, against plain matrices and the runtime."""
 
 import json
 import math
@@ -45,14 +45,14 @@ FIFO = RunSettings(Fifo(), 1)
 
 
 def matrix(model, c):
-    """Weights [source, target] of a connection, synapse by synapse."""
+    """Return the weights [source, target] of a connection, synapse by synapse."""
     sources, targets = (math.prod(shape_of(model, name)) for name in (c.source, c.target))
     every = np.arange(sources)
     return np.stack([weights_to(model, c, every, j) for j in range(targets)], axis=1)
 
 
-def in_full(recording, model):
-    """Effective ACs and MACs of all samples: each connection's input vector, pass by pass."""
+def operations_by_matrix(recording, model):
+    """Compute effective ACs and MACs of all samples from the input vector of each pass."""
     r, operations = recording, [0, 0]
     for number, c in enumerate(model.connections):
         start = model.size if c.source == INPUT else model.starts[model.index(c.source)]
@@ -60,8 +60,8 @@ def in_full(recording, model):
         for k in range(len(r)):
             for at in range(int(r.passes[k])):
                 vector = np.zeros(weights.shape[0], int)
-                mine = (r.delivered_sample == k) & (r.delivered_pass == at)
-                for slot in np.flatnonzero(mine):
+                of_pass = (r.delivered_sample == k) & (r.delivered_pass == at)
+                for slot in np.flatnonzero(of_pass):
                     source = r.delivered_origin[slot] - start
                     by = number if c.delay_us else -1
                     if 0 <= source < vector.size and r.delivered_connection[slot] == by:
@@ -70,92 +70,94 @@ def in_full(recording, model):
     return operations
 
 
-def test_the_relay_by_hand():
+def test_relay_workload_by_hand():
     # Three input events of 2 targets each, in two passes. Spikes: hidden[0], hidden[1] (2 targets
-    # each), out[0], out[1], then hidden[1], out[1]: outputs have none. So 6 + 6 = 12.
-    # Not 0 are: input to hidden, one each: 3; hidden[0] to out: 1; hidden[1] to out: 2, twice.
-    # 5 cells of 8 are active: pass 0 has four neurons that fire, pass 1 two.
-    found = workload(relay_recording(), relay())
-    assert found == Workload(
+    # each), out[0], out[1], then hidden[1], out[1]; outputs have no targets. So 6 + 6 = 12.
+    # Non-zero weights: input to hidden, one per event: 3; hidden[0] to out: 1; hidden[1]: 2 x 2.
+    # 6 of 8 (neuron, pass) pairs are active: four neurons fire in pass 0, two in pass 1.
+    result = workload(relay_recording(), relay())
+    assert result == Workload(
         samples=1, stopped=0, passes=2.0, activation_sparsity=0.25, synops=12.0,
         effective_acs=8.0, effective_macs=0.0, dense=2 * (4 + 4),
     )  # fmt: skip
-    assert json.loads(json.dumps(found.to_json())) == found.to_json()
+    assert json.loads(json.dumps(result.to_json())) == result.to_json()
 
 
-def test_an_input_of_two_events_is_one_operation_of_a_multiply_accumulate():
+def test_two_events_of_one_input_are_one_multiply_accumulate():
     model = network([population("a", 3)], [dense(INPUT, "a", [[1, 1], [1, 0], [1, 1]])], inputs=2)
     bundle = Bundle(model)
-    found = workload(record(bundle, [events((0, 0), (1, 0), (2, 1), (MS, 1))], FIFO), bundle)
+    result = workload(record(bundle, [events((0, 0), (1, 0), (2, 1), (MS, 1))], FIFO), bundle)
     # Pass 0: input (2, 1), 3 + 2 weights, graded. Pass 1: input (0, 1), 2 weights.
-    assert (found.effective_macs, found.effective_acs) == (5, 2)
-    assert (found.synops, found.dense) == (4 * 3, 2 * 6)
+    assert (result.effective_macs, result.effective_acs) == (5, 2)
+    assert (result.synops, result.dense) == (4 * 3, 2 * 6)
 
 
-def test_a_neuron_that_fires_twice_in_a_pass_is_one_cell_and_one_input():
-    # Queued and spike by spike: a fires at each of the two events; b gets a's spikes.
+def test_neuron_that_fires_twice_in_a_pass_is_one_input():
+    # With queued input and F = 1, a fires at each of the two events, and b receives its spikes.
     populations = [population("a", v_threshold=0.5, refractory=False), population("b")]
     model = network(populations, [dense(INPUT, "a", 1.0), dense("a", "b", 0.25)])
     bundle, train = Bundle(model), events((0, 0), (1, 0))
     recording = record(bundle, [train], RunSettings(Fifo(), 1, "queued"))
     assert recording.neuron.tolist() == [0, 0]
-    found = workload(recording, bundle)
-    assert found.activation_sparsity == 0.5  # a fired, b did not
-    assert (found.effective_macs, found.effective_acs, found.synops) == (2, 0, 4)
+    result = workload(recording, bundle)
+    assert result.activation_sparsity == 0.5  # a fired, b did not
+    assert (result.effective_macs, result.effective_acs, result.synops) == (2, 0, 4)
 
 
-def test_a_delayed_spike_is_an_input_of_the_pass_in_which_it_arrives():
+def test_delayed_spike_is_an_input_of_the_pass_in_which_it_arrives():
     model = network(
         [population("a", v_threshold=0.5), population("b")],
         [dense(INPUT, "a", 1.0), dense("a", "b", 0.25, delay_us=MS), dense("a", "b", 0.0)],
     )
     bundle = Bundle(model)
     recording = record(bundle, [events((0, 0), (MS, 0))], FIFO)
-    found = workload(recording, bundle)
-    # Two inputs; a's first spike arrives in pass 1, its second is dropped; over the connection
-    # without delay both arrive, for nothing.
-    assert (found.effective_acs, found.synops, found.dense) == (3, 5, 6)
+    result = workload(recording, bundle)
+    # There are two inputs. The first spike of a arrives in pass 1, and its second is dropped. Over
+    # the connection without delay both arrive, but its weight is 0.
+    assert (result.effective_acs, result.synops, result.dense) == (3, 5, 6)
 
 
-def test_a_stopped_sample_counts_what_ran():
+def test_stopped_sample_counts_only_passes_that_ran():
     bundle = relay()
     stopped = record(bundle, [events((0, 0), (0, 1), (MS, 1))], RunSettings(Fifo(), 1))
     assert workload(stopped, bundle).stopped == 0
     rule = RunSettings(Fifo(), 1).with_changes(until="first-spike")
-    found = workload(record(bundle, [events((0, 0), (0, 1), (MS, 1))], rule), bundle)
-    # It ends in pass 0 when hidden[1] has been delivered: no output spike was.
-    assert (found.stopped, found.passes, found.dense) == (1, 1, 8)
-    assert (found.effective_acs, found.synops, found.activation_sparsity) == (5, 8, 0.0)
+    result = workload(record(bundle, [events((0, 0), (0, 1), (MS, 1))], rule), bundle)
+    # It ends in pass 0 when hidden[1] has been delivered; no output spike was delivered.
+    assert (result.stopped, result.passes, result.dense) == (1, 1, 8)
+    assert (result.effective_acs, result.synops, result.activation_sparsity) == (5, 8, 0.0)
 
 
-def test_nothing_ran_has_no_means():
+def test_empty_recording_has_no_means():
     bundle = relay()
     nothing = workload(record(bundle, [], FIFO), bundle)
     assert nothing == Workload(0, 0, *[None] * 6)
     assert counted_workload([], bundle.model, []) == nothing
 
 
-def test_a_recording_of_another_network_is_refused():
+def test_recording_of_another_bundle_is_rejected():
     other = Bundle(network([population("a", 4)], [dense(INPUT, "a", np.ones((4, 2)))], inputs=2))
-    with pytest.raises(RecordingError, match=r"^the recording is of the network with digest"):
+    with pytest.raises(
+        RecordingError, match=r"^the recording was made with the bundle with digest"
+    ):
         workload(relay_recording(), other)
 
 
 @given(made=recordings())
 @moderate(60)
-def test_operations_are_those_of_the_input_vectors(made):
+def test_operations_match_matrix_products(made):
     bundle, recording = made
-    found, samples = workload(recording, bundle), max(len(recording), 1)
-    acs, macs = in_full(recording, bundle.model)
-    assert ((found.effective_acs or 0) * samples, (found.effective_macs or 0) * samples) == (
+    result, samples = workload(recording, bundle), max(len(recording), 1)
+    acs, macs = operations_by_matrix(recording, bundle.model)
+    assert ((result.effective_acs or 0) * samples, (result.effective_macs or 0) * samples) == (
         pytest.approx(acs), pytest.approx(macs),
     )  # fmt: skip
     dense_ = sum(_dense(bundle.model, c) for c in bundle.model.connections)
-    assert (found.dense or 0) * samples == pytest.approx(dense_ * recording.passes.sum())
+    assert (result.dense or 0) * samples == pytest.approx(dense_ * recording.passes.sum())
 
 
 def _dense(model, c):
-    """Weights times inputs; of a convolution, taps that lie over an input."""
+    """Count all weights times inputs; for a convolution, all taps that lie over an input."""
     if not isinstance(c, Conv2d):
         return math.prod(shape_of(model, c.source)) * math.prod(shape_of(model, c.target))
     ones = Conv2d(c.source, c.target, np.ones_like(c.weight), c.stride, c.padding)
@@ -164,12 +166,12 @@ def _dense(model, c):
 
 @given(model=models(dyadic()))
 @moderate(60)
-def test_fan_out_is_that_of_every_synapse(model):
+def test_fan_out_matches_single_synapses(model):
     for c in model.connections:
-        found = fan_out(model, c)
-        assert found.effective.tolist() == np.count_nonzero(matrix(model, c), axis=1).tolist()
-        assert (found.synapses >= found.effective).all()
-        assert found.synapses.sum() <= found.dense == _dense(model, c)
+        result = fan_out(model, c)
+        assert result.effective.tolist() == np.count_nonzero(matrix(model, c), axis=1).tolist()
+        assert (result.synapses >= result.effective).all()
+        assert result.synapses.sum() <= result.dense == _dense(model, c)
 
 
 no_zeros = st.integers(1, 64).map(lambda k: k / 64)
@@ -177,8 +179,8 @@ no_zeros = st.integers(1, 64).map(lambda k: k / 64)
 
 @given(data=st.data(), model=models(no_zeros, refractory=True))
 @moderate(60)
-def test_without_zeros_and_repeats_operations_are_the_runtimes(data, model):
-    # Distinct (time, index) events: at most one of an index in a bin.
+def test_operations_equal_synops_without_zeros_and_repeats(data, model):
+    # Keep at most one event per index and bin.
     train = data.draw(busy_trains(model))
     unit = max(model.timestep_us, 1)
     _, kept = np.unique(np.stack((train.t_us // unit, train.index)), axis=1, return_index=True)
@@ -186,14 +188,14 @@ def test_without_zeros_and_repeats_operations_are_the_runtimes(data, model):
     train = type(train)(train.t_us[kept], train.index[kept])
     bundle = Bundle(model)
     recording = record(bundle, [train], RunSettings(Random(), 2))
-    found = workload(recording, bundle)
-    assert found.effective_acs == recording.synops[0] == found.synops
-    assert found.effective_macs == 0
+    result = workload(recording, bundle)
+    assert result.effective_acs == recording.synops[0] == result.synops
+    assert result.effective_macs == 0
 
 
 @given(data=st.data(), model=models(st.one_of(no_zeros, dyadic(-8, 8))))
 @moderate(80)
-def test_what_counts_alone_can_tell_is_exact(data, model):
+def test_counted_workload_is_exact_where_it_has_values(data, model):
     bundle, run = Bundle(model), RunSettings(Random(), 2, max_forward_steps=60)
     trains = [data.draw(busy_trains(model)) for _ in range(2)]
     try:
@@ -208,26 +210,26 @@ def test_what_counts_alone_can_tell_is_exact(data, model):
     assert {"samples", "passes", "synops", "dense"} <= set(known)
 
 
-def test_counts_alone_do_not_tell_what_they_cannot():
+def test_counted_workload_is_none_where_counts_are_not_enough():
     bundle = relay()  # has weights of 0
     simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), FIFO))
     train = events((0, 0), (0, 1))
-    found = counted_workload([run_sample(simulator, train)], bundle.model, [train])
-    assert (found.effective_acs, found.effective_macs) == (None, None)
-    assert found.activation_sparsity == 0.0
+    result = counted_workload([run_sample(simulator, train)], bundle.model, [train])
+    assert (result.effective_acs, result.effective_macs) == (None, None)
+    assert result.activation_sparsity == 0.0
     looser = network([population("a", refractory=False)], [dense(INPUT, "a", 1.0)])
     simulator = Simulator(ExecutionPlan(PackedNetwork(looser), FIFO))
     train = events((0, 0))
-    found = counted_workload([run_sample(simulator, train)], looser, [train])
-    assert found.activation_sparsity is None
+    result = counted_workload([run_sample(simulator, train)], looser, [train])
+    assert result.activation_sparsity is None
 
 
-def test_there_is_one_input_for_each_decision():
-    with pytest.raises(ValueError, match=r"^events: 1 samples, expected 0, one per decision"):
+def test_numbers_of_inputs_and_decisions_must_match():
+    with pytest.raises(ValueError, match=r"^`events` must have one sample per decision, 0, got 1"):
         counted_workload([], relay().model, [events((0, 0))])
 
 
-def test_a_footprint_by_hand():
+def test_footprint_by_hand():
     neuron = LIF(tau_mem_us=np.full(3, 100.0), v_threshold=0.5)
     model = Model(
         MS, (2,), (Population("a", (3,), neuron), Population("b", (2,))),
@@ -237,24 +239,26 @@ def test_a_footprint_by_hand():
         ),
         "b",
     )  # fmt: skip
-    found = footprint(model)
-    assert found.weights == 4 * (6 + 3 + 2)
-    assert found.indices == 8 * (4 + 2)  # indptr of 3 sources, 2 indices, int64
-    assert found.neurons == 4 * (3 + 1 + 2)  # three time constants and a threshold; one of each
-    assert found.state == 4 * 5
-    assert found.total == 44 + 48 + 24 + 20
-    # 6 zeros of 6, and 2 synapses of 6 possible ones: 10 of 12 are none.
+    result = footprint(model)
+    assert result.weights == 4 * (6 + 3 + 2)
+    assert result.indices == 8 * (4 + 2)  # indptr of 3 sources, 2 indices, int64
+    assert result.neurons == 4 * (
+        3 + 1 + 2
+    )  # three time constants and one threshold in a; one of each in b
+    assert result.state == 4 * 5
+    assert result.total == 44 + 48 + 24 + 20
+    # 6 of 6 dense weights are 0, and 4 of 6 possible sparse synapses do not exist: 10 of 12.
     assert connection_sparsity(model) == pytest.approx(10 / 12)
 
 
-def test_a_connection_without_synapses_is_all_sparsity():
+def test_connection_without_synapses_has_sparsity_1():
     unconnected = network([population("a")], [sparse(INPUT, "a", 1, [])])
     assert connection_sparsity(unconnected) == 1.0
 
 
 @given(model=models(dyadic(-2, 2), kinds=("dense",), delays=False, bias=False))
 @moderate(40)
-def test_a_pruned_network_is_as_sparse_in_either_form(model):
+def test_pruned_network_has_the_same_sparsity_dense_or_sparse(model):
     pruned = tuple(_pruned(c) for c in model.connections)
     other = Model(model.timestep_us, model.input_shape, model.populations, pruned, model.output)
     assert connection_sparsity(other) == connection_sparsity(model)
@@ -271,7 +275,7 @@ def _pruned(c):
 
 @given(made=recordings(policies=BUILT_IN, rules=("quiet",)))
 @moderate(30)
-def test_density_times_neurons_is_all_spikes(made):
+def test_density_times_neurons_is_the_number_of_spikes(made):
     bundle, recording = made
     simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), FIFO))
     decisions = []

@@ -1,4 +1,4 @@
-"""Pictures show the numbers that they are given, and tell runs apart without colour."""
+"""Figures show the given numbers, and distinguish runs without colour."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def point(rule="margin(2)", spent=(1, 3)):
     return StopPoint(rule, ones, ones, ones.astype(bool), 10 * counts, counts, counts)
 
 
-def test_density_bars_are_as_high_as_the_densities():
+def test_bar_heights_are_the_densities():
     runs = {"layer-sync": {"hidden": 2.0, "output": 0.5}, "random": {"hidden": 1.0}}
     (axis,) = plot.plot_density(runs, "title").axes
     heights = [bar.get_height() for bars in axis.containers for bar in bars]
@@ -28,10 +28,10 @@ def test_density_bars_are_as_high_as_the_densities():
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["hidden", "output"]
     assert len({bars[0].get_hatch() for bars in axis.containers}) == 2
     lefts = [bar.get_x() for bars in axis.containers for bar in bars]
-    assert len(set(lefts)) == 4, "bars stand beside each other"
+    assert len(set(lefts)) == 4, "bars do not overlap"
 
 
-def test_anytime_curves_hold_until_the_next_budget_and_points_stand_at_means():
+def test_anytime_curve_is_a_step_function_with_marks_at_means():
     run = plot.AnytimeRun("random", curve(), [point()])
     (axis,) = plot.plot_anytime([run], "title").axes
     line, mark, legend = axis.lines
@@ -50,13 +50,13 @@ def test_runs_differ_in_line_and_marker():
     assert len({line.get_marker() for line in axis.lines}) == 4
 
 
-def test_a_rule_of_no_samples_has_no_mark():
+def test_stop_rule_without_samples_has_no_mark():
     run = plot.AnytimeRun("random", curve(), [point(spent=())])
     (axis,) = plot.plot_anytime([run], "title").axes
     assert len(axis.texts) == 0
 
 
-def test_accuracy_over_group_sizes_has_its_errors():
+def test_group_size_plot_shows_standard_errors():
     runs = {"random": [(1, 0.5, 0.05), (8, 0.75, None)], "fifo": [(1, 0.25, 0.0), (8, 0.5, 0.1)]}
     (axis,) = plot.plot_group_sizes(runs, "title").axes
     drawn = [bars.lines[0].get_xydata().tolist() for bars in axis.containers]
@@ -64,7 +64,7 @@ def test_accuracy_over_group_sizes_has_its_errors():
     (errors,) = axis.containers[0].lines[2]
     assert [segment[:, 1].tolist() for segment in errors.get_segments()] == [[45, 55], [75, 75]]
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["1", "8"]
-    with pytest.raises(ValueError, match="runs: none, expected at least one"):
+    with pytest.raises(ValueError, match="`runs` must have at least one run"):
         plot.plot_group_sizes({}, "title")
 
 
@@ -75,19 +75,21 @@ def test_latency_boxes_span_the_middle_half():
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["a", "none"]
 
 
-def test_a_run_is_needed_and_runs_of_one_unit():
-    with pytest.raises(ValueError, match=r"^runs: none"):
+def test_missing_runs_and_mixed_units_are_rejected():
+    with pytest.raises(ValueError, match=r"^`runs` must have at least one run"):
         plot.plot_density({}, "title")
-    with pytest.raises(ValueError, match=r"^runs: none"):
+    with pytest.raises(ValueError, match=r"^`runs` must have at least one run"):
         plot.plot_latency({}, "rounds", "title")
-    with pytest.raises(ValueError, match=r"^unit: 'hours', expected one of rounds, steps, ms"):
+    with pytest.raises(ValueError, match=r"^`unit` must be one of rounds, steps, ms, got 'hours'"):
         plot.plot_latency({"a": [1]}, "hours", "title")
     mixed = [plot.AnytimeRun("a", curve("steps")), plot.AnytimeRun("b", curve("rounds"))]
-    with pytest.raises(ValueError, match=r"^runs: of units \['rounds', 'steps'\]"):
+    with pytest.raises(
+        ValueError, match=r"^`runs` must all have the same unit, got \['rounds', 'steps'\]"
+    ):
         plot.plot_anytime(mixed, "title")
 
 
-def test_every_picture_can_be_saved(tmp_path):
+def test_every_figure_can_be_saved(tmp_path):
     figures = (
         plot.plot_density({"a": {"hidden": 1.0}}, "title"),
         plot.plot_anytime([plot.AnytimeRun("a", curve(), [point()])], "title"),

@@ -1,4 +1,4 @@
-"""One small study, run once."""
+"""Fixture: one small study that runs once."""
 
 import json
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ pytest.importorskip("matplotlib")
 
 from neuroasync.datasets.user_data import UserFiles
 from neuroasync.study import StudyPlan, run_study
-from neuroasync.study.results.records import Measured
+from neuroasync.study.results.records import Measurement
 from tests.helpers.small_studies import files, plan
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A study that has ended: its plan, its folder, its samples, and what it returned."""
+    """A finished study: plan, folder, data files, measurements and reported progress."""
 
     plan: StudyPlan
     folder: Path
     own: UserFiles
-    found: list[Measured]
-    told: list[tuple[float, str]]
+    measurements: list[Measurement]
+    progress: list[tuple[float, str]]
 
     @property
     def results(self):
@@ -34,6 +34,8 @@ class Finished:
 def finished(tmp_path_factory) -> Finished:
     own = files(tmp_path_factory.mktemp("samples"))
     folder = tmp_path_factory.mktemp("studies") / "whole"
-    told: list[tuple[float, str]] = []
-    found = run_study(plan(own), folder, lambda part, what: told.append((part, what)))
-    return Finished(plan(own), folder, own, found, told)
+    progress: list[tuple[float, str]] = []
+    measurements = run_study(
+        plan(own), folder, lambda share, activity: progress.append((share, activity))
+    )
+    return Finished(plan(own), folder, own, measurements, progress)

@@ -1,4 +1,4 @@
-"""``neuroasync study``: what asynchrony does to trained networks, measured."""
+"""``neuroasync study``: train networks and measure them under every ordering policy."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -29,41 +29,43 @@ __all__ = ["study"]
 _SEEDS: Final = 3
 _QUICK_SEEDS: Final = 2
 _PROGRESS_TOTAL: Final = 1000
-"""Of the progress bar, for a whole study."""
+"""Length of the progress bar of a study."""
 
 SetsArgument = Annotated[
     list[DatasetName] | None,
     typer.Argument(
         metavar="[DATASET]...", show_default=False,
-        help="Data sets, see `neuroasync encode`. Default: those that ship, in part or whole; of "
-        "a quick study, three of them.",
+        help="Data sets, see `neuroasync encode`. Default: the data sets that ship with "
+        "neuroasync, complete or in part; with --quick, three of them.",
     ),
 ]  # fmt: skip
 OutOption = Annotated[
     Path,
     typer.Option(
         "--output", "-o", metavar="DIR",
-        help="Folder for everything, made if it is not there. The same command goes on in it.",
+        help="Folder for all results; created if it does not exist. If the study was interrupted, "
+        "the same command continues it there.",
     ),
 ]  # fmt: skip
 QuickOption = Annotated[
     bool,
     typer.Option(
-        "--quick", help="Fewer samples, epochs and seeds: some 5 minutes on 2 cores. Default: all."
+        "--quick",
+        help="Use fewer samples, epochs and seeds. Takes about 5 minutes on 2 cores.",
     ),
 ]
 RegimesOption = Annotated[
     bool,
     typer.Option(
-        "--regimes", help="Where does training for an order matter? Runs the table of "
-        "neuroasync.study.design.regimes. Default: the data sets.",
+        "--regimes", help="Study in which regimes training for an ordering policy matters, with "
+        "the cases of neuroasync.study.design.regimes instead of the data sets.",
     ),
 ]  # fmt: skip
 SeedsOption = Annotated[
     int | None,
     typer.Option(
         "--seeds", min=1, max=1000, metavar="N", show_default=False,
-        help=f"Train everything with seeds 0 to N-1. Default: {_SEEDS}, of a quick study "
+        help=f"Train every network with the seeds 0 to N-1. Default: {_SEEDS}; with --quick, "
         f"{_QUICK_SEEDS}.",
     ),
 ]  # fmt: skip
@@ -81,7 +83,7 @@ def study(
     topology: TopologyOption = None,
     output: OutOption = Path("neuroasync-study"),
 ) -> None:
-    """Train networks, run them under every order, and report.
+    """Train networks, run them under every ordering policy, and write a report.
 
     \b
     Examples:
@@ -90,15 +92,15 @@ def study(
       neuroasync study --train my-train.npz --test my-test.npz --topology \\
         "timestep_us=1000; input 64; hidden d32; output d10"
 
-    Writes results.json, report.md, report.html, pictures, recordings and the trained bundles.
-    After Ctrl-C, the same command goes on where it was, and ends with the same results.
+    Writes results.json, report.md, report.html, figures, recordings and the trained bundles. After
+    an interruption with Ctrl-C, the same command continues the study with the same results.
     """  # noqa: D301  # \b keeps the examples' lines
     own = user_files(train, validation, test)
     check_user_files(own, topology, dataset=datasets or regimes, data=data)
     if own is not None and own.test is None:
-        raise CliError("--train: expected --test FILE with it, to measure on")
+        raise CliError("--train also requires --test FILE, with the samples to measure on")
     if regimes and (datasets or quick):
-        raise CliError("--regimes: expected neither a DATASET nor --quick with it")
+        raise CliError("--regimes cannot be combined with a DATASET or --quick")
     check_folder(output)
     _check_extras()
     from neuroasync.datasets.files import data_folder
@@ -112,7 +114,11 @@ def study(
             cases, tuple(range(count)), None if folder is None else str(folder.resolve())
         )
         with progress("study", _PROGRESS_TOTAL) as advance:
-            run_study(plan, output, lambda part, what: advance(round(part * _PROGRESS_TOTAL), what))
+            run_study(
+                plan,
+                output,
+                lambda share, activity: advance(round(share * _PROGRESS_TOTAL), activity),
+            )
     except (ImportError, ValueError, FloatingPointError) as error:
         raise CliError(str(error)) from error
     names = ("report.md", "report.html", "results.json", "timings.json")
@@ -126,21 +132,21 @@ def _check_extras() -> None:
         import neuroasync.plot  # noqa: F401
     except ImportError as error:
         raise CliError(
-            "the report's pictures need matplotlib: install neuroasync with its extra 'viz'"
+            "the figures of the report require matplotlib; install neuroasync with its extra 'viz'"
         ) from error
 
 
 def _cases(
     names: list[str], quick: bool, regimes: bool, own: "UserFiles | None", topology: str | None
 ) -> "tuple[Case, ...]":
-    """What is asked for."""
-    from neuroasync.study.design.builtin_cases import CASES, DEFAULT, QUICK, own_case, quickly
+    """Return the cases that the options select."""
+    from neuroasync.study.design.builtin_cases import CASES, DEFAULT, QUICK, quick_case, user_case
     from neuroasync.study.design.regimes import REGIMES
 
     if regimes:
         return REGIMES
     if own is not None and topology is not None:
-        cases = [own_case(own, topology)]
+        cases = [user_case(own, topology)]
     else:
         cases = [CASES[name] for name in names or (QUICK if quick else DEFAULT)]
-    return tuple(map(quickly, cases)) if quick else tuple(cases)
+    return tuple(map(quick_case, cases)) if quick else tuple(cases)

@@ -1,4 +1,4 @@
-"""What a study is, as plain data: its cases, its seeds, its grid of runs."""
+"""The design of a study as plain data: cases, seeds and the grid of modes."""
 
 import re
 from collections.abc import Iterator
@@ -14,69 +14,70 @@ from neuroasync.train.recipes import TRAININGS, Recipe, Recipes, Training, for_i
 __all__ = ["GROUP_SIZE", "Case", "Grid", "Mode", "StudyPlan", "network_name"]
 
 GROUP_SIZE: Final = 8
-"""F of what the report shows, where it shows one: what networks are trained for."""
+"""F of the results that the report shows for a single F. Networks are trained with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """One way to run a network."""
+    """One way to run a network: ordering policy, group size and input mode."""
 
     policy: str
     group_size: int
     input: InputMode
 
     def __post_init__(self) -> None:
-        """Check it as the runtime would."""
+        """Check the mode with the rules of the runtime."""
         RunSettings(make_policy(self.policy), self.group_size, self.input)
 
     @property
     def options(self) -> RunOptions:
-        """As the runtime takes it."""
+        """The mode as options of the runtime."""
         return {"policy": self.policy, "group_size": self.group_size, "input": self.input}
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The modes that each network runs in: all combinations."""
+    """The modes that each network runs in: all combinations of the given values."""
 
     policies: tuple[str, ...] = ("layer-sync", "random", "momentum", "fifo")
     group_sizes: tuple[int, ...] = (1, 8, 32)
     inputs: tuple[InputMode, ...] = ("prioritised", "queued")
 
     def __iter__(self) -> Iterator[Mode]:
-        """Mode by mode, in the order in which results are listed."""
+        """Iterate over the modes in the order in which results are listed."""
         for mode in self.inputs:
             for group_size in self.group_sizes:
                 for policy in self.policies:
                     yield Mode(policy, group_size, mode)
 
     def __len__(self) -> int:
-        """Number of modes."""
+        """Return the number of modes."""
         return len(self.policies) * len(self.group_sizes) * len(self.inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One question: a data set, networks for it, and how their input comes.
+    """A data set, the networks trained on it, and how their input is delivered.
 
     Attributes:
-        name: of letters, digits, ``-``, ``.`` and ``_``; files are called by it.
-        dataset: a name of ``neuroasync.datasets``; of files of one's own, what to call them.
-        recipes: network and training by the trainings' names; one that is not there is not run.
-        input: how the input of unlayered networks comes, in training and in what the report
-            shows; their recipes' own ``input`` does not count.
-        coding: of images; None for the data set's default.
-        encodings_per_image: encodings of each training image.
-        folds: seed s is measured on fold s of so many of the training file; 0 leaves every seed
-            with the set's own test part.
-        max_train: training samples, at most; None for all.
-        max_measured: validation samples, and test samples, at most; None for all.
-        grid: the modes that each network runs in.
-        files: the samples, where they are files of one's own.
+        name: Name of the case, from letters, digits, ``-``, ``.`` and ``_``; part of file names.
+        dataset: Name of a data set of ``neuroasync.datasets``, or a label for a user's files.
+        recipes: Recipe (topology and training) by training. Trainings without a recipe are
+            left out.
+        input: Input mode of unlayered networks, in training and in the tables of the report. It
+            overrides the ``input`` of their recipes.
+        coding: Coding of images, or None for the default of the data set.
+        encodings_per_image: Number of encodings of each training image.
+        folds: Number of folds of the training file; seed s is measured on fold s. With 0, every
+            seed is measured on the test part of the data set.
+        max_train: Maximum number of training samples, or None for all.
+        max_measured: Maximum number of validation samples and of test samples, or None for all.
+        grid: Modes that each network runs in.
+        files: The user's data files, if there are any.
 
     Raises:
-        ValueError: the name has other characters, a training is unknown or there is none, a
-            recipe is for another F than the report shows, or the grid lacks a mode it shows.
+        ValueError: The name has other characters, a training is unknown, there is no recipe, a
+            recipe has another F than the report shows, or the grid lacks a mode that it shows.
     """
 
     name: str
@@ -94,37 +95,43 @@ class Case:
     def __post_init__(self) -> None:
         """Check the name, the trainings and the grid."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", self.name):
-            raise ValueError(f"name: {self.name!r:.80}, expected letters, digits, '-', '.', '_'")
+            raise ValueError(
+                "`name` must consist of at most 80 letters, digits, '-', '.' and '_' and start "
+                f"with a letter or digit, got {self.name!r:.80}"
+            )
         for name, recipe in self.recipes.items():
             if (size := recipe.config.group_size) != GROUP_SIZE:
                 raise ValueError(
-                    f"{self.name}: recipes[{name!r}].config.group_size: {size}, expected "
-                    f"{GROUP_SIZE}, which the report shows"
+                    f"{self.name}: recipes[{name!r}].config.group_size must be {GROUP_SIZE}, which "
+                    f"the report shows, got {size}"
                 )
         own = [self.own_mode(name) for name in self.recipes if name in TRAININGS]
         shown = [Mode(policy, GROUP_SIZE, self.input) for policy in self.grid.policies]
         if missing := [mode for mode in (*own, *shown) if mode not in list(self.grid)]:
-            raise ValueError(f"{self.name}: grid without {missing[0]}, which the report shows")
+            raise ValueError(f"{self.name}: `grid` must have {missing[0]}, which the report shows")
         unknown = [name for name in self.recipes if name not in TRAININGS]
         if unknown or not self.recipes:
-            raise ValueError(f"{self.name}: recipes {unknown}, expected some of {list(TRAININGS)}")
+            raise ValueError(
+                f"{self.name}: `recipes` must be one or more of {list(TRAININGS)}, "
+                f"got {list(self.recipes)}"
+            )
 
     @property
     def trainings(self) -> tuple[Training, ...]:
-        """Those that it has a recipe for, in the order in which they are compared."""
+        """The trainings of the case, in the order in which they are compared."""
         return tuple(name for name in TRAININGS if name in self.recipes)
 
     def recipe(self, training: Training) -> Recipe:
-        """The recipe as it is trained: for this case's input."""
+        """Return the recipe of a training, adapted to the input mode of this case."""
         return for_input(self.recipes[training], self.input)
 
     def own_mode(self, training: Training, group_size: int = GROUP_SIZE) -> Mode:
-        """The mode that a training is meant for; a layered one always has its input first."""
+        """Return the mode that a training is for; layered ones always have prioritised input."""
         config = self.recipe(training).config
         return Mode(config.policy, group_size, config.input)
 
     def shown_mode(self, training: Training, group_size: int = GROUP_SIZE) -> Mode:
-        """The order that a training is meant for, with its input as it comes in this case."""
+        """Return the policy that a training is for, with the input mode of this case."""
         return Mode(self.recipe(training).config.policy, group_size, self.input)
 
 
@@ -133,13 +140,13 @@ class StudyPlan:
     """A study: every case with every seed.
 
     Attributes:
-        cases: of different names.
-        seeds: of training, of the fold, and of the order keys.
-        data_dir: folder of data sets; None for what ships.
+        cases: Cases with different names.
+        seeds: Seeds of the training, of the fold, and of the order keys.
+        data_dir: Folder of data sets, or None for the data sets that ship.
 
     Raises:
-        ValueError: a name or seed occurs twice, or there is none; or a case has fewer folds than
-            there are seeds.
+        ValueError: A name or seed occurs twice, there are no cases or no seeds, or a case has
+            fewer folds than there are seeds.
     """
 
     cases: tuple[Case, ...]
@@ -147,21 +154,25 @@ class StudyPlan:
     data_dir: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that nothing would overwrite anything, nor be counted twice."""
-        for what, values in (("cases", [case.name for case in self.cases]), ("seeds", self.seeds)):
+        """Check that no network overwrites another, and that no sample counts twice."""
+        names = [case.name for case in self.cases]
+        for field_name, values in (("cases", names), ("seeds", self.seeds)):
             if not values or len(set(values)) != len(values):
-                raise ValueError(f"{what}: {values!r:.80}, expected some, all different")
+                raise ValueError(
+                    f"`{field_name}` must have one or more different entries, got {values!r:.80}"
+                )
         for case in self.cases:
-            # Else a sample is measured twice, and differences count it as two.
+            # With more seeds than folds, two seeds would be measured on the same fold, and
+            # differences between trainings would count its samples twice.
             if 0 < case.folds < len(self.seeds):
                 raise ValueError(
-                    f"seeds: {len(self.seeds)}, but {case.name} has {case.folds} folds, one for "
-                    f"each seed; expected {case.folds} seeds at most"
+                    f"`seeds` must have at most {case.folds} entries, one for each fold of "
+                    f"{case.name}, got {len(self.seeds)}"
                 )
 
     @property
     def networks(self) -> list[tuple[Case, Training, int]]:
-        """All that are trained, in order."""
+        """All networks to train, in order."""
         return [
             (case, training, seed)
             for case in self.cases
@@ -170,10 +181,10 @@ class StudyPlan:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """All that determines the results, but for the samples themselves."""
+        """Return everything that determines the results, except the samples themselves."""
         return asdict(self)
 
 
 def network_name(case: Case, training: Training, seed: int) -> str:
-    """What the files of a network are called."""
+    """Return the name of a network, which the names of its files contain."""
     return f"{case.name}-{training}-{seed}"

@@ -1,1 +1,1 @@
-"""Presenting a study: tables, figures and documents."""
+"""The report of a study: text, tables and figures."""

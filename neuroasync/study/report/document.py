@@ -1,16 +1,16 @@
-"""A report as a few kinds of blocks, and two forms of it: Markdown and HTML."""
+"""A document of a few kinds of blocks, and its two formats: Markdown and HTML."""
 
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-__all__ = ["Block", "Heading", "Paragraph", "Picture", "Table", "to_html", "to_markdown"]
+__all__ = ["Block", "Figure", "Heading", "Paragraph", "Table", "to_html", "to_markdown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading; level 1 is the report's own."""
+    """A heading; level 1 is the title of the report."""
 
     level: int
     text: str
@@ -18,19 +18,19 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Some sentences."""
+    """A paragraph of text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; the cells of all columns but the first are numbers.
+    """A table whose cells are numbers, except in the first column.
 
     Attributes:
-        title: what it is about, in a sentence.
-        columns: headers.
-        rows: of cells, as many as there are columns.
+        title: Caption of the table.
+        columns: Headings of the columns.
+        rows: Rows of cells, one per column.
     """
 
     title: str
@@ -39,19 +39,19 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture.
+class Figure:
+    """A figure.
 
     Attributes:
-        path: relative to the report.
-        text: what it shows.
+        path: Path of the file, relative to the report.
+        text: Caption of the figure.
     """
 
     path: str
     text: str
 
 
-Block: TypeAlias = Heading | Paragraph | Table | Picture
+Block: TypeAlias = Heading | Paragraph | Table | Figure
 
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -67,12 +67,12 @@ figcaption { color: #555; font-size: .9rem }
 
 
 def to_markdown(blocks: Sequence[Block]) -> str:
-    """The report in Markdown, with tables as GitHub has them."""
+    """Return the document as Markdown, with tables in GitHub's format."""
     return "\n\n".join(map(_markdown, blocks)) + "\n"
 
 
 def to_html(blocks: Sequence[Block], title: str) -> str:
-    """The report as one page of HTML; pictures lie beside it, and nothing is loaded from a host."""
+    """Return the document as an HTML page without external resources, except its figures."""
     body = "\n".join(map(_html, blocks))
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -88,10 +88,11 @@ def _markdown(block: Block) -> str:
             return f"{'#' * level} {text}"
         case Paragraph(text):
             return text
-        case Picture(path, text):
+        case Figure(path, text):
             return f"![{text}]({path})"
         case Table(title, columns, rows):
             lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
+            # A bar within a cell would start another column.
             drawn = [
                 "| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines
             ]
@@ -104,11 +105,11 @@ def _html(block: Block) -> str:
             return f"<h{level}>{html.escape(text)}</h{level}>"
         case Paragraph(text):
             return f"<p>{html.escape(text)}</p>"
-        case Picture(path, text):
-            words = html.escape(text)
+        case Figure(path, text):
+            caption = html.escape(text)
             return (
-                f'<figure><img src="{html.escape(path)}" alt="{words}">'
-                f"<figcaption>{words}</figcaption></figure>"
+                f'<figure><img src="{html.escape(path)}" alt="{caption}">'
+                f"<figcaption>{caption}</figcaption></figure>"
             )
         case Table(title, columns, rows):
             head = _row("th", columns)

@@ -1,10 +1,10 @@
-"""The answers of a case in words, made from its numbers."""
+"""The answers of a case as text, generated from its numbers."""
 
 from collections.abc import Iterator
 
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.report.number_format import counted, mode_name, percent, points, share
-from neuroasync.study.results.paired_comparison import UNLAYERED, fair_rows, layer_sync_price
+from neuroasync.study.results.paired_comparison import UNLAYERED, layer_sync_cost, paired_rows
 from neuroasync.study.results.statistics import CaseResults, Difference
 from neuroasync.train.recipes import Training
 
@@ -12,14 +12,14 @@ __all__ = ["answers"]
 
 
 def answers(results: CaseResults) -> list[tuple[str, str]]:
-    """Question and answer: the problem, the cure, the fair question; what the case can answer."""
-    said = (
-        ("The problem: what layered training loses without layer synchronization", _problem),
-        ("The cure: networks trained in the order they run in", _cure),
-        ("The fair question: what that adds to the same recipe trained layer by layer", _fair),
+    """Return questions with their answers, as far as the case can answer them."""
+    questions = (
+        ("The problem: accuracy that layered training loses without layer-sync", _problem),
+        ("The remedy: networks trained for the policy they run under", _remedy),
+        ("Paired comparison: gain over the same recipe trained layer by layer", _comparison),
     )
-    both = [(question, " ".join(answer(results))) for question, answer in said]
-    return [(question, answer) for question, answer in both if answer]
+    pairs = [(question, " ".join(answer(results))) for question, answer in questions]
+    return [(question, answer) for question, answer in pairs if answer]
 
 
 def _problem(results: CaseResults) -> Iterator[str]:
@@ -27,73 +27,74 @@ def _problem(results: CaseResults) -> Iterator[str]:
     if paper not in results:
         return
     case = results.case
-    home = case.shown_mode(paper)
-    spikes = counted(results.spikes(paper, home))
+    trained = case.shown_mode(paper)
+    spikes = counted(results.spikes(paper, trained))
     yield (
-        f"Trained by the paper's kind of recipe, a layered network decides "
-        f"{percent(results.accuracy(paper, home))} % of the samples correctly under layer-sync, "
-        f"with {spikes} spikes a sample."
+        f"The layered network that was trained with the recipe of the paper classifies "
+        f"{percent(results.accuracy(paper, trained))} % of the samples correctly under layer-sync, "
+        f"with {spikes} spikes per sample."
     )
     for policy in case.grid.policies:
         mode = Mode(policy, GROUP_SIZE, case.input)
-        if policy != home.policy:
-            lost = results.difference((paper, mode), (paper, home))
+        if policy != trained.policy:
+            change = results.difference((paper, mode), (paper, trained))
             yield (
-                f"In {mode_name(mode)} it has {percent(results.accuracy(paper, mode))} %: "
-                f"{points(lost.over_seeds)} points{_clear(lost)}, with "
-                f"{counted(results.spikes(paper, mode))} spikes."
+                f"In {mode_name(mode)} its accuracy is {percent(results.accuracy(paper, mode))} %, "
+                f"a change of {points(change.over_seeds)} points{_unclear(change)}, with "
+                f"{counted(results.spikes(paper, mode))} spikes per sample."
             )
 
 
-def _cure(results: CaseResults) -> Iterator[str]:
+def _remedy(results: CaseResults) -> Iterator[str]:
     for training in UNLAYERED:
         if training in results:
-            yield from _cured(results, training)
+            yield from _unlayered(results, training)
 
 
-def _cured(results: CaseResults, training: Training) -> Iterator[str]:
+def _unlayered(results: CaseResults, training: Training) -> Iterator[str]:
     case = results.case
     mode = case.own_mode(training)
     accuracy = percent(results.accuracy(training, mode))
-    yield f"{training} has {accuracy} % in {mode_name(mode, with_size=True)}."
+    yield f"{training} reaches {accuracy} % in {mode_name(mode, with_size=True)}."
     if "layered-paper" in results:
-        home = case.shown_mode("layered-paper")
-        gain = results.difference((training, mode), ("layered-paper", home))
-        spent = share(results.spikes(training, mode), results.spikes("layered-paper", home))
+        trained = case.shown_mode("layered-paper")
+        gain = results.difference((training, mode), ("layered-paper", trained))
+        spent = share(results.spikes(training, mode), results.spikes("layered-paper", trained))
         yield (
-            f"That is {points(gain.over_seeds)} points to layered-paper under layer-sync, with "
-            f"{spent} of its spikes."
+            f"Compared with layered-paper under layer-sync, this is {points(gain.over_seeds)} "
+            f"points, with {spent} of its spikes."
         )
     single = Mode(mode.policy, 1, mode.input)
     if 1 in case.grid.group_sizes:
-        yield f"Spike by spike (F = 1) it has {percent(results.accuracy(training, single))} %."
-    loss = results.accuracy(training, mode, chosen=True), results.accuracy(training, mode)
+        yield f"Spike by spike (F = 1) it reaches {percent(results.accuracy(training, single))} %."
+    stopped = percent(results.accuracy(training, mode, chosen=True))
     rounds = [results.rounds(training, mode, chosen=chosen) for chosen in (True, False)]
     yield (
-        f"Stopped by the rule chosen on validation samples, it has {percent(loss[0])} % after "
+        f"With the stop rule chosen on validation samples, it reaches {stopped} % after "
         f"{counted(rounds[0])} of {counted(rounds[1])} rounds ({share(*rounds)})."
     )
 
 
-def _fair(results: CaseResults) -> Iterator[str]:
+def _comparison(results: CaseResults) -> Iterator[str]:
     for training in UNLAYERED:
-        for row in fair_rows(results, training):
+        for row in paired_rows(results, training):
             yield (
-                f"In {mode_name(row.mode, with_size=True)}, {training} has "
-                f"{points(row.added.over_seeds)} points to layered: {_verdict(row.added)}."
+                f"In {mode_name(row.mode, with_size=True)}, the accuracy of {training} differs "
+                f"from that of layered by {points(row.gain.over_seeds)} points: "
+                f"{_verdict(row.gain)}."
             )
-        if (price := layer_sync_price(results, training)) is not None:
+        if (cost := layer_sync_cost(results, training)) is not None:
             yield (
-                f"Under layer-sync it has {points(price.over_seeds)} points to layered: "
-                f"{_verdict(price)}."
+                f"Under layer-sync it differs by {points(cost.over_seeds)} points: "
+                f"{_verdict(cost)}."
             )
 
 
-def _verdict(found: Difference) -> str:
-    if not found.is_clear:
+def _verdict(difference: Difference) -> str:
+    if not difference.is_clear:
         return "no clear difference"
-    return "it adds" if found.over_seeds.value > 0 else "it costs"
+    return "a clear gain" if difference.over_seeds.value > 0 else "a clear loss"
 
 
-def _clear(found: Difference) -> str:
-    return "" if found.is_clear else " (not a clear difference)"
+def _unclear(difference: Difference) -> str:
+    return "" if difference.is_clear else " (not a clear difference)"

@@ -1,4 +1,4 @@
-"""Tables about networks: what was trained, and whether trainer and runtime agree."""
+"""Tables about networks: their training, and the agreement of trainer and runtime."""
 
 from collections.abc import Sequence
 
@@ -11,32 +11,33 @@ __all__ = ["agreement_table", "recipe_table"]
 
 
 def agreement_table(cases: Sequence[CaseResults]) -> Table:
-    """Decisions of the trainer beside those of the runtime."""
+    """Return how many decisions of the trainer and the runtime are the same."""
     rows = []
     for results in cases:
         for training in results.case.trainings:
-            found = [measured.network.agreement for measured in results.networks(training)]
-            samples, equal = sum(a.samples for a in found), sum(a.equal for a in found)
+            agreements = [m.network.agreement for m in results.networks(training)]
+            samples, equal = sum(a.samples for a in agreements), sum(a.equal for a in agreements)
             listed = [
                 f"seed {seed}: {triple}"
-                for seed, agreement in zip(results.seeds, found, strict=True)
+                for seed, agreement in zip(results.seeds, agreements, strict=True)
                 for triple in agreement.disagreements
             ]
             name = f"{results.case.name}, {training}"
             rows.append([name, str(samples), str(equal), "; ".join(listed) or "none"])
     return Table(
-        "Trainer and runtime: decisions on held-out samples in the order trained for; "
-        "disagreements are (sample, the trainer's label, the runtime's)",
+        "Agreement of trainer and runtime: decisions on held-out samples under the policy that "
+        "the network was trained for. Disagreements are listed as (sample, label of the trainer, "
+        "label of the runtime)",
         ["network", "samples", "same decision", "disagreements"],
         rows,
     )
 
 
 def recipe_table(cases: Sequence[CaseResults]) -> Table:
-    """What was trained, and on how many samples."""
+    """Return the topology and the training of each network, and its numbers of samples."""
     rows = [_recipe(results, results.case) for results in cases]
     return Table(
-        "What was trained; results.json has the whole configurations",
+        "Trained networks; results.json has the complete configurations",
         ["network", "topology", "trained for", "epochs", "train + validation + test samples"],
         [row for of_case in rows for row in of_case],
     )

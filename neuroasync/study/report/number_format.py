@@ -1,4 +1,4 @@
-"""How numbers are written in the report."""
+"""Formats of numbers and modes in the report."""
 
 from neuroasync.core.engine.run_settings import InputMode
 from neuroasync.study.design.case import Mode
@@ -10,34 +10,34 @@ _ORDERS = {"layer-sync": "layer-sync", "random": "random order", "momentum": "mo
 
 
 def percent(mean: Mean | None) -> str:
-    """A share, 0 to 1, in percent: ``96.4 ± 0.3``."""
+    """Format a share from 0 to 1 in percent: ``96.4 ± 0.3``."""
     return _scaled(mean, 100, "", 1)
 
 
 def points(mean: Mean) -> str:
-    """A difference of shares in points: ``-2.1 ± 0.5``."""
+    """Format a difference of shares in percentage points: ``-2.1 ± 0.5``."""
     return _scaled(mean, 100, "+", 1)
 
 
 def counted(mean: Mean | None) -> str:
-    """A count: ``1,204 ± 31``; with a decimal below 100."""
+    """Format a count: ``1,204 ± 31``; with one decimal below 100."""
     return _scaled(mean, 1, "", 0 if mean is not None and mean.value >= 100 else 1)
 
 
 def share(part: Mean | None, whole: Mean | None) -> str:
-    """How much of ``whole`` a part is: ``31 %``."""
+    """Format the share that ``part`` is of ``whole``: ``31 %``."""
     if part is None or whole is None or not whole.value:
         return "-"
     return f"{100 * part.value / whole.value:.0f} %"
 
 
 def input_name(mode: InputMode) -> str:
-    """How input comes: ``first``, before other spikes, or ``queued`` with them."""
+    """Return ``first`` for input that goes before other spikes, or ``queued``."""
     return "queued" if mode == "queued" else "first"
 
 
 def mode_name(mode: Mode, *, with_size: bool = False) -> str:
-    """``random order``, or ``random order, F = 8``, and whether input is queued."""
+    """Return a name such as ``random order, F = 8, input queued``."""
     name = _ORDERS.get(mode.policy, f"{mode.policy} order")
     size = f", F = {mode.group_size}" if with_size else ""
     return f"{name}{size}" + (

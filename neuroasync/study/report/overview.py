@@ -1,16 +1,20 @@
-"""The first page of a report: all cases side by side."""
+"""The first section of a report: all cases side by side."""
 
 from collections.abc import Sequence
 
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.report.document import Block, Paragraph, Table
 from neuroasync.study.report.number_format import counted, mode_name, percent, points, share
-from neuroasync.study.results.half_budget import DeadlineRow, deadline_rows, whole_mode
+from neuroasync.study.results.half_budget import (
+    HalfBudgetRow,
+    full_budget_mode,
+    half_budget_rows,
+)
 from neuroasync.study.results.paired_comparison import (
     UNLAYERED,
-    FairRow,
-    fair_rows,
-    layer_sync_price,
+    PairedRow,
+    layer_sync_cost,
+    paired_rows,
 )
 from neuroasync.study.results.statistics import CaseResults
 from neuroasync.train.recipes import Training
@@ -19,22 +23,22 @@ __all__ = ["overview"]
 
 
 def overview(cases: Sequence[CaseResults]) -> list[Block]:
-    """The three questions over all cases: a table each, and where it matters in words."""
+    """Return one table per question over all cases, and a summary of the paired comparison."""
     paper: list[CaseResults] = [results for results in cases if "layered-paper" in results]
     blocks: list[Block] = []
     if paper:
-        blocks += [_problem(paper), _cure(paper)]
+        blocks += [_problem(paper), _remedy(paper)]
     rows = [
         (results, row)
         for results in cases
         for training in UNLAYERED
-        for row in fair_rows(results, training)
+        for row in paired_rows(results, training)
     ]
     if rows:
-        blocks += [_fair(rows), *map(Paragraph, _where(rows))]
-    in_time = [(results, row) for results in cases for row in deadline_rows(results)]
-    if in_time:
-        blocks.append(_deadline(in_time))
+        blocks += [_comparison(rows), *map(Paragraph, _summary(rows))]
+    half_budget = [(results, row) for results in cases for row in half_budget_rows(results)]
+    if half_budget:
+        blocks.append(_half_budget(half_budget))
     return blocks
 
 
@@ -43,127 +47,132 @@ def _problem(cases: Sequence[CaseResults]) -> Table:
     rows = []
     for results in cases:
         known = results.case.grid.policies
-        cells = [_lost(results, policy) if policy in known else "-" for policy in policies]
+        cells = [_change(results, policy) if policy in known else "-" for policy in policies]
         rows.append([results.case.name, *cells])
     return Table(
-        f"The problem: accuracy of layered-paper, %, and points lost to layer-sync; "
-        f"F = {GROUP_SIZE}, until quiet",
+        f"The problem: accuracy of layered-paper under each ordering policy in %, and its change "
+        f"against layer-sync in points; F = {GROUP_SIZE}, until quiet",
         ["case", *policies],
         rows,
     )
 
 
-def _lost(results: CaseResults, policy: str) -> str:
-    """Accuracy of layered-paper in one order, and in another than its own what that costs."""
+def _change(results: CaseResults, policy: str) -> str:
+    """Return the accuracy of layered-paper under a policy, and its change against layer-sync."""
     paper: Training = "layered-paper"
-    home, mode = results.case.shown_mode(paper), Mode(policy, GROUP_SIZE, results.case.input)
+    trained, mode = results.case.shown_mode(paper), Mode(policy, GROUP_SIZE, results.case.input)
     accuracy = percent(results.accuracy(paper, mode))
-    if mode == home:
+    if mode == trained:
         return accuracy
-    lost = results.difference((paper, mode), (paper, home))
-    return f"{accuracy} ({points(lost.over_seeds)})"
+    change = results.difference((paper, mode), (paper, trained))
+    return f"{accuracy} ({points(change.over_seeds)})"
 
 
-def _cure(cases: Sequence[CaseResults]) -> Table:
+def _remedy(cases: Sequence[CaseResults]) -> Table:
     rows = [
-        _cured(results, training)
+        _unlayered(results, training)
         for results in cases
         for training in UNLAYERED
         if training in results
     ]
     return Table(
-        "The cure: unlayered networks in the order trained for, beside layered-paper under "
-        "layer-sync; stopped by the rule that was chosen on validation samples",
+        "The remedy: networks trained for an ordering policy (unlayered), run under that policy, "
+        "beside layered-paper under layer-sync. Stopped: with the stop rule that was chosen on "
+        "validation samples",
         [
-            "case, training", "layered-paper, %", f"F = {GROUP_SIZE}, %", "of its spikes",
-            "F = 1, %", "stopped, %", "of the rounds", "of layered-paper's rounds",
+            "case, training", "layered-paper, %", f"F = {GROUP_SIZE}, %",
+            "spikes, share of layered-paper", "F = 1, %", "stopped, %",
+            "rounds when stopped, share of whole samples", "the same, share of layered-paper",
         ],
         rows,
     )  # fmt: skip
 
 
-def _cured(results: CaseResults, training: Training) -> list[str]:
+def _unlayered(results: CaseResults, training: Training) -> list[str]:
     paper: Training = "layered-paper"
-    mode, home = results.case.own_mode(training), results.case.shown_mode(paper)
+    mode, trained = results.case.own_mode(training), results.case.shown_mode(paper)
     single = results.case.own_mode(training, 1)
     has_single = single in list(results.case.grid)
     rounds = results.rounds(training, mode, chosen=True)
     return [
         f"{results.case.name}, {training}",
-        percent(results.accuracy(paper, home)),
+        percent(results.accuracy(paper, trained)),
         percent(results.accuracy(training, mode)),
-        share(results.spikes(training, mode), results.spikes(paper, home)),
+        share(results.spikes(training, mode), results.spikes(paper, trained)),
         percent(results.accuracy(training, single) if has_single else None),
         percent(results.accuracy(training, mode, chosen=True)),
         share(rounds, results.rounds(training, mode)),
-        share(rounds, results.rounds(paper, home)),
+        share(rounds, results.rounds(paper, trained)),
     ]
 
 
-def _fair(rows: Sequence[tuple[CaseResults, FairRow]]) -> Table:
+def _comparison(rows: Sequence[tuple[CaseResults, PairedRow]]) -> Table:
     cells = []
     for results, row in rows:
-        price = layer_sync_price(results, row.training)
+        cost = layer_sync_cost(results, row.training)
         cells.append(
             [
                 f"{results.case.name}, {row.training}, {mode_name(row.mode, with_size=True)}",
                 percent(results.accuracy("layered", row.mode)),
                 percent(results.accuracy(row.training, row.mode)),
-                points(row.added.over_seeds),
-                points(row.added.over_samples),
-                "yes" if row.added.is_clear else "no",
-                "-" if price is None else points(price.over_seeds),
+                points(row.gain.over_seeds),
+                points(row.gain.over_samples),
+                "yes" if row.gain.is_clear else "no",
+                "-" if cost is None else points(cost.over_seeds),
             ]
         )
     return Table(
-        "The fair question: what training for an order adds to the same recipe trained layer by "
-        "layer (layered), both run in that order, in points of accuracy; and what it adds or "
-        "costs under layer-sync",
+        "Paired comparison: gain in accuracy, in points, of training for a policy over the same "
+        "recipe trained layer by layer (layered), both run under that policy. Last column: the "
+        "same difference under layer-sync",
         [
-            "case, training, order", "layered, %", "unlayered, %", "over seeds", "over samples",
-            "clear", "under layer-sync",
+            "case, training, policy", "layered, %", "unlayered, %", "gain over seeds",
+            "gain over samples", "clear", "under layer-sync",
         ],
         cells,
     )  # fmt: skip
 
 
-def _deadline(rows: Sequence[tuple[CaseResults, DeadlineRow]]) -> Table:
+def _half_budget(rows: Sequence[tuple[CaseResults, HalfBudgetRow]]) -> Table:
     cells = []
     for results, row in rows:
-        whole = whole_mode(results)
+        full = full_budget_mode(results)
         cells.append(
             [
                 f"{results.case.name}, {row.training}, {mode_name(row.mode, with_size=True)}",
-                percent(results.accuracy("layered", whole)),
-                counted(results.rounds("layered", whole)),
+                percent(results.accuracy("layered", full)),
+                counted(results.rounds("layered", full)),
                 percent(row.accuracy),
                 counted(row.rounds),
             ]
         )
     return Table(
-        "In half the rounds, on average: decisions by the rule that was best on validation "
-        "samples, among those whose mean number of rounds there is at most half of what layered "
-        "takes under layer-sync until quiet (a single sample may take more)",
-        ["case, training, order", "layered, %", "its rounds", "in half of them, %", "rounds"],
+        "Half of the rounds: accuracy with the stop rule that was best on validation samples, "
+        "among the rules whose mean number of rounds there is at most half of that of layered "
+        "under layer-sync until quiet. A single sample may take more rounds",
+        [
+            "case, training, policy", "layered, layer-sync, %", "its rounds",
+            "with half of the rounds, %", "rounds",
+        ],
         cells,
-    )
+    )  # fmt: skip
 
 
-def _where(rows: Sequence[tuple[CaseResults, FairRow]]) -> list[str]:
-    """Where it matters, where it costs, and where neither can be told."""
+def _summary(rows: Sequence[tuple[CaseResults, PairedRow]]) -> list[str]:
+    """Return sentences that list where the gain is clear, where the loss is, and where neither."""
     groups: dict[str, dict[str, list[str]]] = {
-        "It clearly adds accuracy in": {},
-        "It clearly costs accuracy in": {},
-        "No clear difference in": {},
+        "Training for the policy clearly gains accuracy in": {},
+        "It clearly loses accuracy in": {},
+        "There is no clear difference in": {},
     }
-    adds, costs, neither = groups.values()
+    gains, losses, neither = groups.values()
     for results, row in rows:
-        gained = row.added.over_seeds.value > 0
-        group = neither if not row.added.is_clear else adds if gained else costs
+        gained = row.gain.over_seeds.value > 0
+        group = neither if not row.gain.is_clear else gains if gained else losses
         sizes = group.setdefault(f"{results.case.name} ({mode_name(row.mode)})", [])
         sizes.append(str(row.mode.group_size))
     return [
-        f"{said}: " + "; ".join(f"{n} at F = {', '.join(at)}" for n, at in group.items()) + "."
-        for said, group in groups.items()
+        f"{start}: " + "; ".join(f"{n} at F = {', '.join(at)}" for n, at in group.items()) + "."
+        for start, group in groups.items()
         if group
     ]

@@ -1,18 +1,18 @@
-"""The report of a study: words, tables and pictures, in Markdown and in HTML."""
+"""The report of a study: text, tables and figures, in Markdown and in HTML."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from neuroasync.study.design.case import StudyPlan
 from neuroasync.study.report.document import Block, Heading, Paragraph, to_html, to_markdown
-from neuroasync.study.report.figures import case_pictures
+from neuroasync.study.report.figures import case_figures
 from neuroasync.study.report.narrative import answers
 from neuroasync.study.report.network_tables import agreement_table, recipe_table
 from neuroasync.study.report.number_format import input_name
 from neuroasync.study.report.overview import overview
 from neuroasync.study.report.tables import case_tables
-from neuroasync.study.results.output_folder import Folder
-from neuroasync.study.results.records import Measured
+from neuroasync.study.results.output_folder import OutputFolder
+from neuroasync.study.results.records import Measurement
 from neuroasync.study.results.statistics import CaseResults
 
 __all__ = ["write_report"]
@@ -20,47 +20,68 @@ __all__ = ["write_report"]
 _TITLE: Final = "What asynchrony does to trained networks"
 
 
-def write_report(plan: StudyPlan, folder: Folder, found: Sequence[Measured]) -> None:
-    """Draw the pictures, and write ``report.md`` and ``report.html``.
+def write_report(
+    plan: StudyPlan, folder: OutputFolder, measurements: Sequence[Measurement]
+) -> None:
+    """Draw the figures and write ``report.md`` and ``report.html``.
 
     Args:
-        plan: the study.
-        folder: where to; recordings and wall times are read from it.
-        found: all that was measured.
+        plan: The study.
+        folder: Output folder; it also has the recordings and wall times that the figures show.
+        measurements: Measurements of all networks.
     """
     cases = [
-        CaseResults(case, [m for m in found if m.network.case == case.name]) for case in plan.cases
+        CaseResults(case, [m for m in measurements if m.network.case == case.name])
+        for case in plan.cases
     ]
-    blocks: list[Block] = [Heading(1, _TITLE), Paragraph(_how(plan)), *overview(cases)]
+    blocks: list[Block] = [Heading(1, _TITLE), Paragraph(_TERMS), Paragraph(_NETWORKS)]
+    blocks += [Paragraph(_method(plan)), *overview(cases)]
     for results in cases:
         blocks += [Heading(2, results.case.name), Paragraph(_data(results))]
         for question, answer in answers(results):
             blocks += [Heading(3, question), Paragraph(answer)]
         blocks += [Heading(3, "Numbers"), *case_tables(results)]
-        blocks += [Heading(3, "Pictures"), *case_pictures(results, folder)]
+        blocks += [Heading(3, "Figures"), *case_figures(results, folder)]
     blocks += [Heading(2, "Networks"), agreement_table(cases), recipe_table(cases)]
     folder.write_text(folder.root / "report.md", to_markdown(blocks))
     folder.write_text(folder.root / "report.html", to_html(blocks, _TITLE))
 
 
-def _how(plan: StudyPlan) -> str:
+_TERMS: Final = (
+    "This report compares spiking networks under different ordering policies. An ordering policy "
+    "chooses which pending spikes a network delivers next. The policy layer-sync waits until a "
+    "layer is finished, as ordinary frameworks do. The policies random, momentum and fifo deliver "
+    "spikes of all layers in that order. A forward step delivers at most F spikes; F is the group "
+    "size (layer-sync: all spikes of a layer). A round delivers up to F spikes, so the number of "
+    "rounds measures time. Input is delivered first, before all other spikes, or it is queued and "
+    "the policy orders it like other spikes. A stop rule decides when a sample is answered; a "
+    "sample that runs until quiet ends when no spike is pending any more."
+)
+_NETWORKS: Final = (
+    "Networks are named after their training. layered-paper was trained layer by layer with the "
+    "recipe of the paper. The unlayered networks were trained for the ordering policy in their "
+    "name. layered has the same recipe as they have, but was trained layer by layer."
+)
+
+
+def _method(plan: StudyPlan) -> str:
     seeds = len(plan.seeds)
     return (
-        f"Every network was trained with {seeds} seed{'s' * (seeds > 1)}, and run on held-out "
-        "samples in the asyncio runtime. ± is one standard error over seeds. Stop rules were "
-        "chosen on validation samples, under the order they were then used in: the most cautious "
-        "lead, falling from pass to pass, in a little less than half of the rounds. A difference "
-        "is called clear if it is more than twice its standard error, both over seeds and over "
-        "samples. A round delivers up to F spikes. "
-        "results.json has every run, recordings/ one sample under each order."
+        f"Every network was trained with {seeds} seed{'s' * (seeds > 1)} and run on held-out "
+        "samples in the asyncio runtime. ± is one standard error over seeds. The chosen stop rule "
+        "requires a lead in votes that may fall from pass to pass. It was chosen on validation "
+        "samples, under the policy it was then used with: the most cautious of these rules that "
+        "takes a little less than half of the rounds. A difference is called clear if it exceeds "
+        "twice its standard error, both over seeds and over samples. results.json has every run, "
+        "and recordings/ has one sample under each ordering policy."
     )
 
 
 def _data(results: CaseResults) -> str:
     case = results.case
     folds = f"seed s is measured on fold s of {case.folds} of the training file"
-    where = folds if case.folds else "every seed is measured on the test part"
+    split = folds if case.folds else "every seed is measured on the test part"
     return (
-        f"Data set: {case.dataset}; {where}. Unlayered networks are trained with input "
-        f"{input_name(case.input)}, and all are shown with that where nothing else is said."
+        f"Data set: {case.dataset}; {split}. Unlayered networks are trained with input "
+        f"{input_name(case.input)}. All networks are shown with this input unless stated otherwise."
     )

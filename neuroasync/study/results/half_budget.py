@@ -1,26 +1,26 @@
-"""What networks decide in half the rounds, on average, of the layered one under layer-sync."""
+"""Accuracy of networks with half of the rounds that the layered one takes under layer-sync."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.results.paired_comparison import CONTROL, UNLAYERED
-from neuroasync.study.results.records import Run
+from neuroasync.study.results.records import RunRecord
 from neuroasync.study.results.statistics import CaseResults, Mean
 from neuroasync.train.recipes import Training
 
-__all__ = ["DeadlineRow", "deadline_rows", "whole_mode"]
+__all__ = ["HalfBudgetRow", "full_budget_mode", "half_budget_rows"]
 
 
 @dataclass(frozen=True, slots=True)
-class DeadlineRow:
-    """A network whose samples take at most so many rounds on average; single ones may take more.
+class HalfBudgetRow:
+    """A network whose samples meet the budget on average; single samples may exceed it.
 
     Attributes:
-        training: how it was trained.
-        mode: how it ran.
-        accuracy: on held-out samples, by the rule that was chosen on validation samples.
-        rounds: that it took there, on average.
+        training: How the network was trained.
+        mode: How it ran.
+        accuracy: Accuracy on held-out samples, with the rule chosen on validation samples.
+        rounds: Mean number of rounds on held-out samples.
     """
 
     training: Training
@@ -29,36 +29,38 @@ class DeadlineRow:
     rounds: Mean
 
 
-def whole_mode(results: CaseResults) -> Mode:
-    """The mode whose rounds until quiet are halved: layer-sync, with the case's input."""
+def full_budget_mode(results: CaseResults) -> Mode:
+    """Return the mode that defines the full budget: layer-sync, with the input of the case."""
     return Mode("layer-sync", GROUP_SIZE, results.case.input)
 
 
-def deadline_rows(results: CaseResults) -> Iterator[DeadlineRow]:
-    """The layered network under layer-sync, then it and each unlayered one in the latter's order.
+def half_budget_rows(results: CaseResults) -> Iterator[HalfBudgetRow]:
+    """Yield the layered network under layer-sync, then each policy with the networks to compare.
 
-    A seed's rule is that of the best accuracy on validation samples, among those that take at most
-    half the rounds there on average; a network without any is left out.
+    For each policy that an unlayered network is trained for, these are the layered network and the
+    unlayered one. The rule of a seed is the one with the best accuracy on validation samples, among
+    the rules that take at most half of the rounds there on average. A network without such a rule
+    is left out.
     """
     if CONTROL not in results:
         return
-    whole = whole_mode(results)
-    limits = [run.validation_rounds / 2 for run in results.runs(CONTROL, whole)]
-    for training, mode in _compared(results, whole):
+    full = full_budget_mode(results)
+    budgets = [run.validation_rounds / 2 for run in results.runs(CONTROL, full)]
+    for training, mode in _compared(results, full):
         best = [
-            _best(runs, limit)
-            for runs, limit in zip(results.by_rule(training, mode), limits, strict=True)
+            _best(runs, budget)
+            for runs, budget in zip(results.by_rule(training, mode), budgets, strict=True)
         ]
         met = [run for run in best if run is not None]
         if len(met) == len(best):
             accuracy = Mean.of(run.accuracy for run in met)
             rounds = Mean.of(run.rounds_per_sample for run in met)
-            yield DeadlineRow(training, mode, accuracy, rounds)
+            yield HalfBudgetRow(training, mode, accuracy, rounds)
 
 
-def _compared(results: CaseResults, whole: Mode) -> list[tuple[Training, Mode]]:
-    """All that is compared, once each: what is trained for an order, and the same recipe there."""
-    compared: list[tuple[Training, Mode]] = [(CONTROL, whole)]
+def _compared(results: CaseResults, full: Mode) -> list[tuple[Training, Mode]]:
+    """Return all networks and modes to compare, without duplicates."""
+    compared: list[tuple[Training, Mode]] = [(CONTROL, full)]
     for training in UNLAYERED:
         if training in results:
             own = results.case.own_mode(training)
@@ -66,8 +68,8 @@ def _compared(results: CaseResults, whole: Mode) -> list[tuple[Training, Mode]]:
     return list(dict.fromkeys(compared))
 
 
-def _best(runs: list[Run], limit: float) -> Run | None:
-    in_time = [run for run in runs if run.validation_rounds <= limit]
+def _best(runs: list[RunRecord], budget: float) -> RunRecord | None:
+    within = [run for run in runs if run.validation_rounds <= budget]
     return max(
-        in_time, key=lambda run: (run.validation_accuracy, -run.validation_rounds), default=None
+        within, key=lambda run: (run.validation_accuracy, -run.validation_rounds), default=None
     )

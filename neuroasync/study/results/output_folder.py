@@ -1,13 +1,13 @@
-"""The folder of a study: what lies where, and whether it goes on there.
+"""The output folder of a study, and how an interrupted study continues in it.
 
 ::
 
-    study.json        what is studied; the same study goes on, another one is refused
+    study.json        the study; the same study continues here, another one is rejected
     bundles/          CASE-TRAINING-SEED.nab
-    checkpoints/      of the training that is under way
-    networks/         CASE-TRAINING-SEED.json: what was measured; .timings.json: how long it took
-    recordings/       CASE-TRAINING-SEED-ORDER.npz: one sample under each order, and -own.npz: all
-                      held-out samples in the order trained for
+    checkpoints/      of the training in progress
+    networks/         CASE-TRAINING-SEED.json: measurements; .timings.json: wall times
+    recordings/       CASE-TRAINING-SEED-POLICY.npz: one sample under each ordering policy;
+                      -own.npz: all held-out samples under the policy that was trained for
     results.json, report.md, report.html, pictures/
     timings.json      wall times, the only numbers that differ from one run to the next
 """
@@ -20,34 +20,34 @@ from typing import Any, Final
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.errors import NeuroasyncError
 from neuroasync.study.design.case import Mode, StudyPlan
-from neuroasync.study.results.records import Measured
+from neuroasync.study.results.records import Measurement
 
-__all__ = ["Folder", "StudyError"]
+__all__ = ["OutputFolder", "StudyError"]
 
 _FORMAT: Final = "neuroasync-study-1"
 
 
 class StudyError(NeuroasyncError, ValueError):
-    """A folder is of another study or damaged, or a study found two engines at odds."""
+    """The folder belongs to another study or is damaged, or two engines gave different results."""
 
 
-class Folder:
-    """A study's folder.
+class OutputFolder:
+    """The output folder of a study.
 
     Args:
-        root: made if it is not there.
-        plan: the study.
-        versions: of what it is made with, by name.
+        root: Path of the folder; created if it does not exist.
+        plan: The study.
+        versions: Versions of the packages that the study runs with, by name.
 
     Raises:
-        StudyError: the folder holds something else, another study, or one by other versions; or
-            the file system refuses.
+        StudyError: The folder holds something else, another study, or the same study made with
+            other versions; or the file system reports an error.
     """
 
     def __init__(self, root: Path, plan: StudyPlan, versions: dict[str, str]) -> None:
         self.root = root
         described = {"format": _FORMAT, "versions": versions, **plan.to_json()}
-        # Through JSON and back: tuples become lists, as they will be read.
+        # The round trip through JSON turns tuples into lists, as the file will be read.
         expected = json.loads(json.dumps(described))
         path = root / "study.json"
         try:
@@ -55,8 +55,8 @@ class Folder:
                 _check_same(path, self.read(path), expected)
             elif root.exists() and any(root.iterdir()):
                 raise StudyError(
-                    f"{str(root)!r}: is not empty and has no study.json; expected a new folder, or "
-                    "that of the study that is to go on"
+                    f"{str(root)!r} is not empty and has no study.json; use a new folder, or the "
+                    "folder of the study to continue"
                 )
             for name in ("bundles", "checkpoints", "networks", "recordings", "pictures"):
                 (root / name).mkdir(parents=True, exist_ok=True)
@@ -66,87 +66,89 @@ class Folder:
             self.write_json(path, expected)
 
     def bundle(self, name: str) -> Path:
-        """Of a network."""
+        """Return the path of the bundle of a network."""
         return self.root / "bundles" / f"{name}.nab"
 
     def checkpoint(self, name: str) -> Path:
-        """Of its training; there while that is under way."""
+        """Return the path of a training checkpoint, which exists while the network is trained."""
         return self.root / "checkpoints" / f"{name}.ckpt"
 
     def recording(self, name: str) -> Path:
-        """A recording."""
+        """Return the path of a recording."""
         return self.root / "recordings" / f"{name}.npz"
 
-    def picture(self, name: str) -> Path:
-        """A picture."""
+    def figure(self, name: str) -> Path:
+        """Return the path of a figure."""
         return self.root / "pictures" / f"{name}.png"
 
     def timings(self, name: str) -> Path:
-        """How long a network took."""
+        """Return the path of the wall times of a network."""
         return self.root / "networks" / f"{name}.timings.json"
 
     def wall_ms(self, name: str, mode: Mode) -> list[float]:
-        """Wall times of a network's decisions in one mode under the chosen rule, ms.
+        """Read the wall times of the decisions of a network in one mode with the chosen rule, ms.
 
         Raises:
-            StudyError: they are missing or damaged.
+            StudyError: The file is missing or damaged.
         """
         path = self.timings(name)
         rows = self.read(path)
         try:
             return next(row["chosen"] for row in rows if _mode_of(row) == mode)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
-            measured = str(self._measured(name))
+            measured = str(self._measurement(name))
             raise StudyError(
-                f"{str(path)!r}: damaged; remove {measured!r} to measure that network anew, which "
-                "writes both"
+                f"{str(path)!r} is damaged; remove {measured!r} to measure the network again, "
+                "which writes both files"
             ) from error
 
-    def all_timings(self, found: Sequence[Measured]) -> dict[str, Any]:
-        """Wall times of every network's decisions, by its name."""
-        names = [measured.network.name for measured in found]
+    def all_timings(self, measurements: Sequence[Measurement]) -> dict[str, Any]:
+        """Read the wall times of the decisions of every network, by its name."""
+        names = [measurement.network.name for measurement in measurements]
         return {name: self.read(self.timings(name)) for name in names}
 
-    def measured(self, name: str) -> Measured | None:
-        """What was measured of a network, if that is done.
+    def measurement(self, name: str) -> Measurement | None:
+        """Read the measurement of a network, or return None if it is not finished.
 
         Raises:
-            StudyError: it is damaged.
+            StudyError: The file is damaged.
         """
-        path = self._measured(name)
+        path = self._measurement(name)
         if not path.exists():
             return None
         value = self.read(path)
         try:
-            return Measured.from_json(value)
+            return Measurement.from_json(value)
         except (KeyError, TypeError, ValueError) as error:
-            raise StudyError(f"{str(path)!r}: damaged; remove it to measure anew") from error
+            raise StudyError(
+                f"{str(path)!r} is damaged; remove it to measure the network again"
+            ) from error
 
-    def keep(self, measured: Measured) -> None:
-        """Write down what was measured of a network."""
-        self.write_json(self._measured(measured.network.name), measured.to_json())
+    def write_measurement(self, measurement: Measurement) -> None:
+        """Write the measurement of a network."""
+        self.write_json(self._measurement(measurement.network.name), measurement.to_json())
 
     def read(self, path: Path) -> Any:
-        """The JSON of a file.
+        """Read a JSON file.
 
         Raises:
-            StudyError: it cannot be read.
+            StudyError: The file cannot be read.
         """
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise StudyError(f"{str(path)!r}: {error}; cannot be read") from error
+            raise StudyError(f"{str(path)!r} cannot be read: {error}") from error
 
     def write_json(self, path: Path, value: Any) -> None:
-        """Write JSON, atomically; the same value gives the same bytes."""
+        """Write a JSON file atomically; the same value gives the same bytes."""
         self.write_text(path, json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n")
 
     def write_text(self, path: Path, text: str) -> None:
-        """Write UTF-8, atomically."""
+        """Write a UTF-8 file atomically."""
         with atomic_file(path, StudyError) as file:
             file.write(text.encode())
 
-    def _measured(self, name: str) -> Path:
+    def _measurement(self, name: str) -> Path:
         return self.root / "networks" / f"{name}.json"
 
 
@@ -155,20 +157,22 @@ def _mode_of(row: Any) -> Mode:
 
 
 def _check_same(path: Path, found: Any, expected: Any) -> None:
-    if where := _difference(found, expected, "study"):
+    if difference := _difference(found, expected, "study"):
         raise StudyError(
-            f"{str(path)!r}: of another study; it differs in {where}. Expected a new folder, or "
-            "the same command as before"
+            f"{str(path)!r} describes another study; it differs in {difference}. Use a new folder, "
+            "or the same command as before"
         )
 
 
 def _difference(found: Any, expected: Any, where: str) -> str | None:
-    """The first place where two JSON values differ, as a path; None if they do not."""
+    """Return the path of the first difference between two JSON values, or None if equal."""
     if isinstance(found, dict) and isinstance(expected, dict):
         pairs = [(f"{where}.{k}", found.get(k), expected.get(k)) for k in {**expected, **found}]
     elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
         both = zip(found, expected, strict=True)
         pairs = [(f"{where}[{k}]", one, other) for k, (one, other) in enumerate(both)]
+    elif found == expected:
+        return None
     else:
-        return None if found == expected else f"{where} ({found!r:.60} there, {expected!r:.60} now)"
+        return f"{where} ({found!r:.60} in the file, {expected!r:.60} in this command)"
     return next((d for place, a, b in pairs if (d := _difference(a, b, place))), None)

@@ -1,4 +1,4 @@
-"""The fair question: what training for an order adds to the same recipe trained layer by layer."""
+"""Paired comparison: what training for a policy adds to the same recipe trained layer by layer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.results.statistics import CaseResults, Difference
 from neuroasync.train.recipes import Training
 
-__all__ = ["CONTROL", "UNLAYERED", "FairRow", "fair_rows", "layer_sync_price"]
+__all__ = ["CONTROL", "UNLAYERED", "PairedRow", "layer_sync_cost", "paired_rows"]
 
 UNLAYERED: Final[tuple[Training, ...]] = (
     "unlayered-random",
@@ -16,35 +16,35 @@ UNLAYERED: Final[tuple[Training, ...]] = (
     "unlayered-fifo",
 )
 CONTROL: Final[Training] = "layered"
-"""The same recipe, trained layer by layer."""
+"""The training to compare with: the same recipe, trained layer by layer."""
 
 
 @dataclass(frozen=True, slots=True)
-class FairRow:
-    """An unlayered training beside ``layered``, both in the order that the former is meant for.
+class PairedRow:
+    """An unlayered training and ``layered``, both run in the mode of the unlayered one.
 
     Attributes:
-        training: the unlayered one.
-        mode: how both ran.
-        added: accuracy of the unlayered one less that of the other.
+        training: The unlayered training.
+        mode: How both networks ran.
+        gain: Accuracy of the unlayered network minus that of the layered one.
     """
 
     training: Training
     mode: Mode
-    added: Difference
+    gain: Difference
 
 
-def fair_rows(results: CaseResults, training: Training) -> Iterator[FairRow]:
-    """A row for each group size; none if one of the two trainings is not in the case."""
+def paired_rows(results: CaseResults, training: Training) -> Iterator[PairedRow]:
+    """Yield a row for each group size; none if the case lacks one of the two trainings."""
     if training not in results or CONTROL not in results:
         return
     for size in results.case.grid.group_sizes:
         mode = results.case.own_mode(training, size)
-        yield FairRow(training, mode, results.difference((training, mode), (CONTROL, mode)))
+        yield PairedRow(training, mode, results.difference((training, mode), (CONTROL, mode)))
 
 
-def layer_sync_price(results: CaseResults, training: Training) -> Difference | None:
-    """The same difference under layer-sync, which the unlayered network is not meant for."""
+def layer_sync_cost(results: CaseResults, training: Training) -> Difference | None:
+    """Return the same difference under layer-sync, for which only ``layered`` is trained."""
     if training not in results or CONTROL not in results:
         return None
     mode = Mode("layer-sync", GROUP_SIZE, results.case.input)

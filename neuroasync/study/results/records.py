@@ -1,7 +1,7 @@
-"""What was measured, as plain data that goes to JSON and back.
+"""Measurements as plain data that converts to JSON and back.
 
-One :class:`Measured` per network lies in the folder of the study; everything that the study writes
-in the end is worked out from these. No wall times are in them: two runs give the same bytes.
+The folder of a study holds one :class:`Measurement` per network. All other output is computed from
+these. They hold no wall times, so that two runs of a study write the same bytes.
 """
 
 from collections.abc import Sequence
@@ -19,46 +19,49 @@ __all__ = [
     "BUDGETS",
     "Agreement",
     "Curve",
-    "Measured",
+    "Measurement",
     "NetworkRecord",
     "Outcome",
-    "Run",
+    "RunRecord",
     "mean_curve",
 ]
 
 BUDGETS: Final = (0, *sorted({round(2 ** (k / 8)) for k in range(8 * 16 + 1)}))
-"""What samples may spend in anytime curves: eight values an octave, up to 65,536."""
+"""Budgets of anytime curves: eight values per octave, up to 65,536."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class RunRecord:
     """One network in one mode with one stop rule, on the held-out samples.
 
     Attributes:
-        case, dataset, training, seed: which network.
-        policy, group_size, input, until: how it ran.
-        chosen: of leads that fall from pass to pass, it is the most cautious that took less than
-            half of the rounds on the validation samples; ``chosen_within_a_point``: of all rules,
-            it took the fewest rounds there at a loss of one point at most.
-        promised, promised_error: the accuracy that ``confidence(p)`` promises with this rule in
-            this mode, and how much lower it may be; None of rules without a promise.
-        samples: how many were decided.
-        accuracy: part of them that was decided correctly, 0 to 1.
-        undecided: samples without a label.
-        spikes_per_sample, steps_per_sample, rounds_per_sample: means over samples.
-        spikes_to_decision, steps_to_decision, rounds_to_decision: over samples with a label.
-        validation_accuracy, validation_rounds: what the rule was chosen by.
-        spike_density: spikes of a neuron in a sample, by population. This and what follows is
-            known of ``quiet`` and of the chosen rule, which were run until then; else None.
-        synops_per_sample: one per target of each delivered spike.
-        rounds_to_first, steps_to_first, spikes_to_first: at the first output spike.
-        rounds_to_first_correct, steps_to_first_correct, spikes_to_first_correct: when the right
-            class first led.
-        energy_pj: estimates of a sample's energy, by chip, of synaptic operations and spikes
-            alone.
-        bundle_digest: of the network, hex.
-        config: name of the network in ``networks``, where its recipe is.
-        versions: of what it was made and run with.
+        case, dataset, training, seed: The network.
+        policy, group_size, input, until: Mode and stop rule of the run.
+        chosen: Whether this rule was chosen to stop early. Of the rules whose required lead may
+            change from pass to pass, it is the most cautious one that took less than half of the
+            rounds on the validation samples.
+        chosen_within_a_point: Whether, of all rules, this one took the fewest rounds on the
+            validation samples while losing at most one percentage point of accuracy.
+        promised, promised_error: Accuracy that ``confidence(p)`` guarantees with this rule in this
+            mode, and how much lower the true accuracy may be. None for rules without a guarantee.
+        samples: Number of samples.
+        accuracy: Share of samples that were decided correctly, 0 to 1.
+        undecided: Number of samples without a label.
+        spikes_per_sample, steps_per_sample, rounds_per_sample: Means over samples.
+        spikes_to_decision, steps_to_decision, rounds_to_decision: Means over samples with a label.
+        validation_accuracy, validation_rounds: Accuracy and mean rounds on the validation samples,
+            by which rules are chosen.
+        spike_density: Mean spikes per neuron and sample, by population. This and the following
+            values are known only for ``quiet`` and for the chosen rule, which actually ran; else
+            they are None.
+        synops_per_sample: Synaptic operations: one per target of each delivered spike.
+        rounds_to_first, steps_to_first, spikes_to_first: Cost until the first output spike.
+        rounds_to_first_correct, steps_to_first_correct, spikes_to_first_correct: Cost until the
+            correct class first leads.
+        energy_pj: Estimated energy per sample by chip, for synaptic operations and spikes only.
+        bundle_digest: Digest of the bundle of the network, hex.
+        config: Name of the entry in ``networks`` that has the recipe of the network.
+        versions: Versions of the packages that made and ran the network.
     """
 
     case: str
@@ -99,20 +102,20 @@ class Run:
 
     @property
     def mode(self) -> Mode:
-        """How it ran."""
+        """Mode of the run."""
         return Mode(self.policy, self.group_size, self.input)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What each held-out sample came to in one mode, under ``quiet`` or the chosen rule.
+    """Results of each held-out sample in one mode, with ``quiet`` or the chosen rule.
 
     Attributes:
-        mode: how it ran.
-        until: the rule.
-        label: of each sample, -1 for none.
-        stopped: whether the rule ended it.
-        spikes, steps, rounds: spent on it.
+        mode: How the network ran.
+        until: The stop rule.
+        label: Label of each sample, or -1 for none.
+        stopped: Whether the rule ended the sample.
+        spikes, steps, rounds: What each sample spent.
     """
 
     mode: Mode
@@ -125,7 +128,7 @@ class Outcome:
 
     @classmethod
     def of(cls, mode: Mode, point: StopPoint) -> Self:
-        """What ``point`` says."""
+        """Convert a stop point."""
         return cls(
             mode=mode,
             until=point.rule,
@@ -139,12 +142,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Accuracy within each of ``BUDGETS``; after the last value it stays.
+    """Accuracy within each budget of ``BUDGETS``; it stays constant after the last value.
 
     Attributes:
-        mode: how the network ran.
-        unit: what is spent.
-        accuracy: 0 to 1.
+        mode: How the network ran.
+        unit: Unit of the budget.
+        accuracy: Accuracies, 0 to 1.
     """
 
     mode: Mode
@@ -153,7 +156,7 @@ class Curve:
 
     @classmethod
     def of(cls, mode: Mode, curve: AnytimeCurve) -> Self:
-        """What ``curve``, over ``BUDGETS``, says."""
+        """Convert an anytime curve over ``BUDGETS``, without repeated values at its end."""
         values = curve.accuracy.tolist()
         while len(values) > 1 and values[-1] == values[-2]:
             values.pop()
@@ -162,12 +165,12 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Decisions of the trainer beside those of the runtime, in the order trained for.
+    """Agreement between the decisions of the trainer and the runtime, in the trained mode.
 
     Attributes:
-        samples: held-out samples that both decided on.
-        equal: those with the same decision.
-        disagreements: (sample, the trainer's label, the runtime's), -1 for none.
+        samples: Number of held-out samples, which both decided on.
+        equal: Number of samples with the same decision.
+        disagreements: (sample, label of the trainer, label of the runtime); -1 for no label.
     """
 
     samples: int
@@ -177,22 +180,23 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkRecord:
-    """A trained network, and what it was trained and measured on.
+    """A trained network, and the samples it was trained and measured on.
 
     Attributes:
-        name: ``CASE-TRAINING-SEED``; its bundle is called so.
-        case, dataset, training, seed: which network.
-        input: how input comes in the case that it was trained for.
-        bundle_digest: hex.
-        topology: text of the network.
-        parameters: weights and biases.
-        config: the training.
-        fold: of the training file, that it was measured on; None for the set's test part.
-        samples: of each part.
-        samples_digest: SHA-256 (hex) of all samples.
-        validation_accuracy: after the last epoch, in the order trained for.
-        agreement: of trainer and runtime.
-        checked_by_coroutines: decisions that the coroutine engine made once more, with the same
+        name: ``CASE-TRAINING-SEED``, also the name of the bundle.
+        case, dataset, training, seed: The network.
+        input: Input mode of the case.
+        bundle_digest: Digest of the bundle, hex.
+        topology: Topology of the network as text.
+        parameters: Number of weights and biases.
+        config: Configuration of the training.
+        fold: Fold of the training file that the network was measured on, or None for the test part
+            of the data set.
+        samples: Number of samples of each part.
+        samples_digest: SHA-256 digest of all samples, hex.
+        validation_accuracy: Accuracy after the last epoch, in the trained mode.
+        agreement: Agreement between trainer and runtime.
+        checked_by_coroutines: Number of decisions that the coroutine engine repeated with the same
             spikes.
     """
 
@@ -215,58 +219,58 @@ class NetworkRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """All about one network.
+class Measurement:
+    """All results of one network.
 
     Attributes:
-        network: what it is.
-        target: right class of each held-out sample.
-        runs: all modes and stop rules.
-        outcomes: sample by sample.
-        curves: anytime curves.
+        network: The network.
+        target: Correct class of each held-out sample.
+        runs: All modes and stop rules.
+        outcomes: Results of single samples.
+        curves: Anytime curves.
     """
 
     network: NetworkRecord
     target: list[int]
-    runs: list[Run]
+    runs: list[RunRecord]
     outcomes: list[Outcome]
     curves: list[Curve]
 
     def to_json(self) -> dict[str, Any]:
-        """As maps and lists."""
+        """Return the measurement as mappings and lists."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """What :meth:`to_json` gave.
+        """Create a measurement from a value that :meth:`to_json` returned.
 
         Raises:
-            KeyError, TypeError: something else.
+            KeyError, TypeError: The value has other keys.
         """
         network = value["network"]
-        found = network["agreement"]
-        triples = [(k, one, other) for k, one, other in found["disagreements"]]
-        agreement = Agreement(found["samples"], found["equal"], triples)
+        recorded = network["agreement"]
+        triples = [(k, one, other) for k, one, other in recorded["disagreements"]]
+        agreement = Agreement(recorded["samples"], recorded["equal"], triples)
         return cls(
             NetworkRecord(**{**network, "agreement": agreement}),
             value["target"],
-            [Run(**run) for run in value["runs"]],
+            [RunRecord(**run) for run in value["runs"]],
             [Outcome(**{**o, "mode": Mode(**o["mode"])}) for o in value["outcomes"]],
             [Curve(Mode(**c["mode"]), c["unit"], c["accuracy"]) for c in value["curves"]],
         )
 
     def outcome(self, mode: Mode, *, chosen: bool) -> Outcome:
-        """The samples in one mode, under the chosen rule or until quiet."""
+        """Return the samples in one mode, with the chosen rule or until quiet."""
         return [o for o in self.outcomes if o.mode == mode][int(chosen)]
 
-    def right(self, mode: Mode, *, chosen: bool) -> list[bool]:
-        """Whether each sample was decided correctly."""
+    def correct(self, mode: Mode, *, chosen: bool) -> list[bool]:
+        """Return whether each sample was decided correctly."""
         labels = self.outcome(mode, chosen=chosen).label
         return [label == target for label, target in zip(labels, self.target, strict=True)]
 
 
 def mean_curve(curves: Sequence[Curve]) -> AnytimeCurve:
-    """The mean of curves of one unit."""
+    """Return the mean of curves in the same unit."""
     length = max(len(curve.accuracy) for curve in curves)
     rows = [
         curve.accuracy + [curve.accuracy[-1]] * (length - len(curve.accuracy)) for curve in curves

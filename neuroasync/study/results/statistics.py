@@ -1,11 +1,11 @@
-"""Means over seeds and differences between trainings, each with its standard error."""
+"""Means over seeds and differences between trainings, with their standard errors."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from neuroasync.study.design.case import Case, Mode
-from neuroasync.study.results.records import Measured, Run
+from neuroasync.study.results.records import Measurement, RunRecord
 from neuroasync.train.recipes import Training
 
 __all__ = ["CaseResults", "Difference", "Mean"]
@@ -16,8 +16,8 @@ class Mean:
     """A mean over seeds.
 
     Attributes:
-        value: the mean.
-        error: its standard error; None of a single seed.
+        value: The mean.
+        error: Its standard error, or None for a single seed.
     """
 
     value: float
@@ -25,7 +25,7 @@ class Mean:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> "Mean":
-        """The mean of some values, one at least."""
+        """Return the mean of at least one value."""
         known = list(values)
         mean = math.fsum(known) / len(known)
         if len(known) < 2:
@@ -36,12 +36,13 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Accuracy of one training less that of another, on the same samples, with the same seeds.
+    """Accuracy of one training minus that of another, on the same samples with the same seeds.
 
     Attributes:
-        over_seeds: mean of the seeds' differences.
-        over_samples: mean of the samples' differences; a sample that several seeds were measured
-            on counts once, with its mean. Its error says what other samples might have given.
+        over_seeds: Mean over the differences of the seeds.
+        over_samples: Mean over the differences of the samples. A sample that several seeds were
+            measured on counts once, with its mean. The standard error shows how much the result
+            depends on the choice of samples.
     """
 
     over_seeds: Mean
@@ -49,87 +50,87 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is more than twice each standard error from 0; one seed has none."""
+        """Whether it exceeds twice each standard error; a single seed has none over seeds."""
         means = (self.over_seeds, self.over_samples)
         known = [(abs(m.value), m.error) for m in means if m.error is not None]
         return bool(known) and all(size > 2 * error for size, error in known)
 
 
 class CaseResults:
-    """What was measured in one case.
+    """The measurements of one case.
 
     Args:
-        case: the case.
-        found: its networks.
+        case: The case.
+        measurements: Measurements of all its networks.
     """
 
-    def __init__(self, case: Case, found: Sequence[Measured]) -> None:
+    def __init__(self, case: Case, measurements: Sequence[Measurement]) -> None:
         self.case = case
-        self._found = {(m.network.training, m.network.seed): m for m in found}
-        self.seeds = list(dict.fromkeys(m.network.seed for m in found))
-        self._runs: dict[tuple[str, int], dict[Mode, list[Run]]] = {}
+        self._measurements = {(m.network.training, m.network.seed): m for m in measurements}
+        self.seeds = list(dict.fromkeys(m.network.seed for m in measurements))
+        self._runs: dict[tuple[str, int], dict[Mode, list[RunRecord]]] = {}
 
     def __contains__(self, training: Training) -> bool:
-        """Whether the case has such networks."""
+        """Return whether the case has this training."""
         return training in self.case.trainings
 
-    def networks(self, training: Training) -> list[Measured]:
-        """Of every seed."""
-        return [self._found[training, seed] for seed in self.seeds]
+    def networks(self, training: Training) -> list[Measurement]:
+        """Return the measurements of a training, one per seed."""
+        return [self._measurements[training, seed] for seed in self.seeds]
 
-    def runs(self, training: Training, mode: Mode, *, chosen: bool = False) -> list[Run]:
-        """The runs until quiet, or with the chosen rule, of every seed."""
+    def runs(self, training: Training, mode: Mode, *, chosen: bool = False) -> list[RunRecord]:
+        """Return the runs until quiet, or with the chosen rule, one per seed."""
         return [
             next(run for run in runs if (run.chosen if chosen else run.until == "quiet"))
             for runs in self.by_rule(training, mode)
         ]
 
-    def by_rule(self, training: Training, mode: Mode) -> list[list[Run]]:
-        """The runs with every rule, of every seed."""
-        return [self._in_mode(measured, mode) for measured in self.networks(training)]
+    def by_rule(self, training: Training, mode: Mode) -> list[list[RunRecord]]:
+        """Return the runs with every rule, one list per seed."""
+        return [self._in_mode(measurement, mode) for measurement in self.networks(training)]
 
     def mean(
         self,
         training: Training,
         mode: Mode,
-        value: Callable[[Run], float | None],
+        value: Callable[[RunRecord], float | None],
         *,
         chosen: bool = False,
     ) -> Mean | None:
-        """Mean of a value over seeds; None where a seed has none."""
+        """Return the mean of a value over seeds, or None if it is missing for a seed."""
         values = [value(run) for run in self.runs(training, mode, chosen=chosen)]
         known = [v for v in values if v is not None]
         return Mean.of(known) if len(known) == len(values) else None
 
     def accuracy(self, training: Training, mode: Mode, *, chosen: bool = False) -> Mean:
-        """Mean accuracy, 0 to 1."""
+        """Return the mean accuracy, 0 to 1."""
         return Mean.of(run.accuracy for run in self.runs(training, mode, chosen=chosen))
 
     def spikes(self, training: Training, mode: Mode, *, chosen: bool = False) -> Mean:
-        """Mean number of spikes of a sample."""
+        """Return the mean number of spikes per sample."""
         runs = self.runs(training, mode, chosen=chosen)
         return Mean.of(run.spikes_per_sample for run in runs)
 
     def rounds(self, training: Training, mode: Mode, *, chosen: bool = False) -> Mean:
-        """Mean number of rounds of a sample."""
+        """Return the mean number of rounds per sample."""
         runs = self.runs(training, mode, chosen=chosen)
         return Mean.of(run.rounds_per_sample for run in runs)
 
     def difference(
         self, one: tuple[Training, Mode], other: tuple[Training, Mode], *, chosen: bool = False
     ) -> Difference:
-        """Accuracy of ``one`` less that of ``other``, paired by seed and sample."""
+        """Return the accuracy of ``one`` minus that of ``other``, paired by seed and sample."""
         pairs = [
             (
-                self._found[one[0], seed].right(one[1], chosen=chosen),
-                self._found[other[0], seed].right(other[1], chosen=chosen),
+                self._measurements[one[0], seed].correct(one[1], chosen=chosen),
+                self._measurements[other[0], seed].correct(other[1], chosen=chosen),
             )
             for seed in self.seeds
         ]
-        rows = [[a - b for a, b in zip(right, wrong, strict=True)] for right, wrong in pairs]
+        rows = [[a - b for a, b in zip(first, second, strict=True)] for first, second in pairs]
         by_seed = [math.fsum(row) / len(row) for row in rows]
-        # Folds have no sample in common, and a plan has at most a seed for each; else each seed
-        # was measured on the same ones.
+        # Folds share no samples, and a plan has at most one seed per fold, so every value belongs
+        # to a different sample. Without folds, all seeds were measured on the same samples.
         lists = (
             [[value] for row in rows for value in row]
             if self.case.folds
@@ -138,11 +139,11 @@ class CaseResults:
         by_sample = [math.fsum(values) / len(values) for values in map(list, lists)]
         return Difference(Mean.of(by_seed), Mean.of(by_sample))
 
-    def _in_mode(self, measured: Measured, mode: Mode) -> list[Run]:
-        """The runs of a network in one mode; all are sorted by mode when first asked for."""
-        network = measured.network.training, measured.network.seed
+    def _in_mode(self, measurement: Measurement, mode: Mode) -> list[RunRecord]:
+        """Return the runs of a network in one mode; the first call groups all runs by mode."""
+        network = measurement.network.training, measurement.network.seed
         if network not in self._runs:
             by_mode = self._runs[network] = {}
-            for run in measured.runs:
+            for run in measurement.runs:
                 by_mode.setdefault(run.mode, []).append(run)
         return self._runs[network].get(mode, [])

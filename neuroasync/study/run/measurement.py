@@ -1,4 +1,4 @@
-"""A trained network on held-out samples: every mode, every stop rule, in the runtime."""
+"""Measurement of a trained network on held-out samples, in every mode with every stop rule."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,15 +22,15 @@ from neuroasync.metrics import (
 from neuroasync.metrics.trajectory import UNITS
 from neuroasync.runtime.network import Network
 from neuroasync.study.design.case import GROUP_SIZE, Case, network_name
-from neuroasync.study.results.output_folder import Folder
+from neuroasync.study.results.output_folder import OutputFolder
 from neuroasync.study.results.records import (
     BUDGETS,
     Agreement,
     Curve,
-    Measured,
+    Measurement,
     NetworkRecord,
     Outcome,
-    Run,
+    RunRecord,
 )
 from neuroasync.study.run.samples import SeedSamples
 from neuroasync.study.run.sweep import Sweep, record, sweep
@@ -41,6 +41,7 @@ from neuroasync.train.training_loop import evaluate
 __all__ = ["Subject", "measure"]
 
 _CHIPS: Final = (CMOS_45NM, LOIHI)
+"""Chips for which the energy is estimated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +49,11 @@ class Subject:
     """A trained network of a study, and the samples of its seed.
 
     Attributes:
-        case, training, seed: which network.
-        bundle: it.
-        samples: of which the validation and test parts are run.
-        versions: of what all is made with.
-        keep_recordings: whether the folder is to have recordings of it.
+        case, training, seed: The network.
+        bundle: Bundle of the network.
+        samples: Samples; the validation and test parts are run.
+        versions: Versions of the packages that the study runs with.
+        keep_recordings: Whether to write recordings of this network into the folder.
     """
 
     case: Case
@@ -65,144 +66,147 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """What its files are called."""
+        """Name of the network, which the names of its files contain."""
         return network_name(self.case, self.training, self.seed)
 
 
-def measure(subject: Subject, folder: Folder, on_mode: Callable[[int], None]) -> Measured:
-    """Run a network in all modes of its case, in an event loop of its own.
+def measure(subject: Subject, folder: OutputFolder, on_mode: Callable[[int], None]) -> Measurement:
+    """Run a network in all modes of its case, in a new event loop.
 
-    Recordings and wall times go into the folder.
+    This writes recordings and wall times into the folder.
 
     Args:
-        subject: the network.
-        folder: of the study.
-        on_mode: called with the number of modes that are done.
+        subject: The network.
+        folder: Output folder of the study.
+        on_mode: Called with the number of modes that are done.
 
     Raises:
-        StudyError, LimitError: see ``sweep``.
+        StudyError: Two engines disagree, or a rule stops a sample elsewhere than computed.
+        LimitError: A pass did not end, or the samples do not fit into a recording.
     """
     return asyncio.run(_measure(subject, folder, on_mode))
 
 
-async def _measure(subject: Subject, folder: Folder, on_mode: Callable[[int], None]) -> Measured:
+async def _measure(
+    subject: Subject, folder: OutputFolder, on_mode: Callable[[int], None]
+) -> Measurement:
     dataset, seed = subject.samples.dataset, subject.seed
-    runs: list[Run] = []
+    runs: list[RunRecord] = []
     outcomes: list[Outcome] = []
     curves: list[Curve] = []
     wall_ms: list[dict[str, object]] = []
     checked = 0
-    own: Sweep | None = None
+    trained: Sweep | None = None
     async with Network(subject.bundle, seed=seed) as network:
         for done, mode in enumerate(subject.case.grid, 1):
-            found = await sweep(network, mode, dataset.validation, dataset.test, seed)
-            runs += _runs(subject, found)
-            outcomes += [Outcome.of(mode, found.points[k]) for k in (0, found.best[0])]
+            swept = await sweep(network, mode, dataset.validation, dataset.test, seed)
+            runs += _runs(subject, swept)
+            outcomes += [Outcome.of(mode, swept.points[k]) for k in (0, swept.best[0])]
             if mode.group_size == GROUP_SIZE and mode.input == subject.case.input:
-                curves += _curves(found)
+                curves += _curves(swept)
                 if subject.keep_recordings:
-                    await _keep_one_sample(subject, network, folder, found)
-            wall_ms.append(_wall_ms(found))
-            checked += found.checked
+                    await _write_one_sample(subject, network, folder, swept)
+            wall_ms.append(_wall_ms(swept))
+            checked += swept.checked
             if mode == subject.case.own_mode(subject.training):
-                own = found
+                trained = swept
             on_mode(done)
-    if own is None:
-        raise ValueError(f"{subject.name}: the grid lacks the order it was trained for")
+    if trained is None:
+        raise ValueError(f"{subject.name}: `grid` must have the mode that it was trained for")
     if subject.keep_recordings:
-        write_recording(own.recording, folder.recording(f"{subject.name}-own"))
+        write_recording(trained.recording, folder.recording(f"{subject.name}-own"))
     folder.write_json(folder.timings(subject.name), wall_ms)
-    network_record = _describe(subject, _agreement(subject, own), checked)
-    return Measured(network_record, own.points[0].target.tolist(), runs, outcomes, curves)
+    network_record = _describe(subject, _agreement(subject, trained), checked)
+    return Measurement(network_record, trained.points[0].target.tolist(), runs, outcomes, curves)
 
 
-def _runs(subject: Subject, found: Sweep) -> list[Run]:
-    """A row for each rule."""
-    targets = found.points[0].target.tolist()
+def _runs(subject: Subject, swept: Sweep) -> list[RunRecord]:
+    """Return a record for each rule."""
+    targets = swept.points[0].target.tolist()
     neurons = subject.bundle.model.size
-    counted = {
+    summaries = {
         k: summarise(decisions, targets, neurons=neurons)
-        for k, decisions in zip((0, found.best[0]), found.decisions, strict=True)
+        for k, decisions in zip((0, swept.best[0]), swept.decisions, strict=True)
     }
-    return [_run(subject, found, k, counted.get(k)) for k in range(len(found.points))]
+    return [_run(subject, swept, k, summaries.get(k)) for k in range(len(swept.points))]
 
 
-def _run(subject: Subject, found: Sweep, k: int, counted: Summary | None) -> Run:
-    point, tried = found.points[k], found.validation[k]
-    labelled, promise = point.label >= 0, found.promises.get(point.rule)
+def _run(subject: Subject, swept: Sweep, k: int, summary: Summary | None) -> RunRecord:
+    point, validation = swept.points[k], swept.validation[k]
+    labelled, calibration = point.label >= 0, swept.calibrations.get(point.rule)
     to_decision: dict[str, Any] = {
         f"{unit}_to_decision": _mean(getattr(point, unit)[labelled]) for unit in UNITS
     }
     per_sample: dict[str, Any] = {f"{unit}_per_sample": point.mean(unit) for unit in UNITS}
-    return Run(
+    return RunRecord(
         case=subject.case.name,
         dataset=subject.case.dataset,
         training=subject.training,
         seed=subject.seed,
-        **asdict(found.mode),
+        **asdict(swept.mode),
         until=point.rule,
-        chosen=k == found.best[0],
-        chosen_within_a_point=k == found.best[1],
-        promised=None if promise is None else promise.accuracy,
-        promised_error=None if promise is None else promise.error,
+        chosen=k == swept.best[0],
+        chosen_within_a_point=k == swept.best[1],
+        promised=None if calibration is None else calibration.accuracy,
+        promised_error=None if calibration is None else calibration.error,
         samples=point.label.size,
         accuracy=point.accuracy or 0.0,
         undecided=int((~labelled).sum()),
         **per_sample,
         **to_decision,
-        validation_accuracy=tried.accuracy or 0.0,
-        validation_rounds=tried.mean("rounds") or 0.0,
-        **_counted(subject, counted),
+        validation_accuracy=validation.accuracy or 0.0,
+        validation_rounds=validation.mean("rounds") or 0.0,
+        **_run_values(subject, summary),
         bundle_digest=subject.bundle.digest.hex(),
         config=subject.name,
         versions=subject.versions,
     )
 
 
-def _counted(subject: Subject, summary: Summary | None) -> dict[str, Any]:
-    """What only a run until then has counted."""
+def _run_values(subject: Subject, summary: Summary | None) -> dict[str, Any]:
+    """Return the values that only an actual run with the rule gives; None without one."""
     flat = {} if summary is None else summary.to_json()
-    names = [f"{unit}_to_{what}" for what in ("first", "first_correct") for unit in UNITS]
-    said: dict[str, Any] = {name: flat.get(name) for name in ("synops_per_sample", *names)}
-    said["spike_density"] = said["energy_pj"] = None
+    names = [f"{unit}_to_{moment}" for moment in ("first", "first_correct") for unit in UNITS]
+    values: dict[str, Any] = {name: flat.get(name) for name in ("synops_per_sample", *names)}
+    values["spike_density"] = values["energy_pj"] = None
     if summary is not None:
         synops, spikes = summary.synops_per_sample or 0.0, summary.spikes_per_sample or 0.0
-        said["spike_density"] = spike_density(summary, subject.bundle.model)
-        said["energy_pj"] = {
+        values["spike_density"] = spike_density(summary, subject.bundle.model)
+        values["energy_pj"] = {
             chip.name: estimate_energy(chip, synops=synops, spikes=spikes).total_pj
             for chip in _CHIPS
         }
-    return said
+    return values
 
 
-def _curves(found: Sweep) -> list[Curve]:
-    return [Curve.of(found.mode, anytime_curve(found.recording, unit, BUDGETS)) for unit in UNITS]
+def _curves(swept: Sweep) -> list[Curve]:
+    return [Curve.of(swept.mode, anytime_curve(swept.recording, unit, BUDGETS)) for unit in UNITS]
 
 
-def _wall_ms(found: Sweep) -> dict[str, object]:
-    """Wall times of decisions, ms: until quiet, recorded; under the chosen rule, not recorded."""
-    whole, chosen = ([1e3 * d.wall_s for d in decisions] for decisions in found.decisions)
-    return {**asdict(found.mode), "quiet": whole, "chosen": chosen}
+def _wall_ms(swept: Sweep) -> dict[str, object]:
+    """Return wall times of decisions, ms: until quiet (recorded) and with the chosen rule (not)."""
+    whole, chosen = ([1e3 * d.wall_s for d in decisions] for decisions in swept.decisions)
+    return {**asdict(swept.mode), "quiet": whole, "chosen": chosen}
 
 
-def _agreement(subject: Subject, own: Sweep) -> Agreement:
-    """The trainer's decisions beside the runtime's, in the order trained for."""
+def _agreement(subject: Subject, trained: Sweep) -> Agreement:
+    """Compare the decisions of the trainer with those of the runtime, in the trained mode."""
     trainer = SpikingNetwork(subject.bundle.model, device="cpu")
     settings = subject.case.recipe(subject.training).config.run_settings
     labels, _ = evaluate(trainer, subject.samples.dataset.test, settings, subject.seed)
-    both = zip(labels.tolist(), own.points[0].label.tolist(), strict=True)
+    both = zip(labels.tolist(), trained.points[0].label.tolist(), strict=True)
     differ = [(k, one, other) for k, (one, other) in enumerate(both) if one != other]
     return Agreement(labels.size, labels.size - len(differ), differ)
 
 
-async def _keep_one_sample(
-    subject: Subject, network: Network, folder: Folder, found: Sweep
+async def _write_one_sample(
+    subject: Subject, network: Network, folder: OutputFolder, swept: Sweep
 ) -> None:
-    """Recordings of the first held-out sample in one order: whole, and under the chosen rule."""
-    one, policy = subject.samples.dataset.test[:1], found.mode.policy
-    rule = found.points[found.best[0]].rule
+    """Record the first held-out sample in one mode: whole, and with the chosen rule."""
+    sample, policy = subject.samples.dataset.test[:1], swept.mode.policy
+    rule = swept.points[swept.best[0]].rule
     for until, suffix in (("quiet", ""), (rule, "-stopped")):
-        recording, _ = await record(network, found.mode, one, subject.seed, until=until)
+        recording, _ = await record(network, swept.mode, sample, subject.seed, until=until)
         write_recording(recording, folder.recording(f"{subject.name}-{policy}{suffix}"))
 
 
@@ -220,7 +224,9 @@ def _describe(subject: Subject, agreement: Agreement, checked: int) -> NetworkRe
         bundle_digest=bundle.digest.hex(),
         topology=recipe.topology,
         parameters=bundle.model.parameters,
-        config={k[6:]: v for k, v in bundle.meta.items() if k.startswith("train.")},
+        config={
+            k.removeprefix("train."): v for k, v in bundle.meta.items() if k.startswith("train.")
+        },
         fold=subject.seed % case.folds if case.folds else None,
         samples={
             "train": len(dataset.train),

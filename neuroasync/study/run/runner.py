@@ -1,4 +1,4 @@
-"""A whole study: train, measure, report; interrupted, it goes on where it was."""
+"""Runner of a study: trains, measures and reports; an interrupted study continues where it was."""
 
 import platform
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 from neuroasync.core.formats.bundle import Bundle, read_bundle, write_bundle
 from neuroasync.study.design.case import Case, StudyPlan, network_name
 from neuroasync.study.report.report import write_report
-from neuroasync.study.results.output_folder import Folder, StudyError
-from neuroasync.study.results.records import Measured
+from neuroasync.study.results.output_folder import OutputFolder, StudyError
+from neuroasync.study.results.records import Measurement
 from neuroasync.study.results.results_file import results_text
 from neuroasync.study.run.measurement import Subject, measure
 from neuroasync.study.run.samples import Samples, SeedSamples
@@ -22,74 +22,84 @@ from neuroasync.train.training_loop import BatchResult
 __all__ = ["OnProgress", "run_study"]
 
 OnProgress: TypeAlias = Callable[[float, str], None]
-"""Called with the part of the study that is done, 0 to 1, and what it is at."""
+"""Called with the share of the study that is done, 0 to 1, and a text for the current activity."""
 
-_TRAINING: Final = 0.7
-"""Part of a network's time that its training takes, roughly."""
+_TRAINING_SHARE: Final = 0.7
+"""Share of a network's time that its training takes, roughly."""
 _PACKAGES: Final = ("neuroasync", "numpy", "numba", "torch")
 
 
-def run_study(plan: StudyPlan, out: Path, on_progress: OnProgress | None = None) -> list[Measured]:
-    """Train and measure all networks of a study, and report; what is done is not done again.
+def run_study(
+    plan: StudyPlan, out: Path, on_progress: OnProgress | None = None
+) -> list[Measurement]:
+    """Train and measure all networks of a study, and write the report.
 
-    The same plan, data and versions give the same ``results.json``, to the byte (on one kind of
-    machine), interrupted or not.
+    Networks that an earlier, interrupted run has finished are not trained or measured again. The
+    same plan, data and versions give the same bytes in ``results.json`` (on one kind of machine),
+    whether the study was interrupted or not.
 
     Args:
-        plan: the study.
-        out: its folder; see ``neuroasync.study.results.output_folder``.
-        on_progress: told how far it is; what it raises ends the study.
+        plan: The study.
+        out: Output folder; ``neuroasync.study.results.output_folder`` describes its files.
+        on_progress: Called with the progress. An exception that it raises ends the study.
+
+    Returns:
+        Measurements of all networks, in the order of the plan.
 
     Raises:
-        StudyError: the folder is of another study, or two engines disagree.
-        ValueError, ImportError: a data set cannot be loaded, or a recipe does not fit it.
-        FloatingPointError: a training went astray.
+        StudyError: The folder belongs to another study, or two engines disagree.
+        ValueError, ImportError: A data set cannot be loaded, or a recipe does not fit it.
+        FloatingPointError: A training diverged.
     """
     versions = _versions()
-    # Read before the folder is made: a file that is missing leaves nothing behind.
+    # Samples are loaded before the folder is created, so that a missing file leaves no folder.
     first = Samples(plan.cases[0], plan.data_dir)
     first.of_seed(plan.seeds[0])
     _check_samples(plan)
-    folder = Folder(out, plan, versions)
+    folder = OutputFolder(out, plan, versions)
     study = _Study(plan, folder, versions, first, on_progress or (lambda *_: None))
-    found = study.run()
-    study.folder.write_text(out / "results.json", results_text(found))
-    study.folder.write_json(out / "timings.json", study.folder.all_timings(found))
-    write_report(plan, study.folder, found)
-    return found
+    measurements = study.run()
+    folder.write_text(out / "results.json", results_text(measurements))
+    folder.write_json(out / "timings.json", folder.all_timings(measurements))
+    write_report(plan, folder, measurements)
+    return measurements
 
 
 class _Study:
-    """A study under way."""
+    """A study that is running."""
 
     def __init__(
         self,
         plan: StudyPlan,
-        folder: Folder,
+        folder: OutputFolder,
         versions: dict[str, str],
         samples: Samples,
         on_progress: OnProgress,
     ) -> None:
-        self.plan, self.folder, self._samples = plan, folder, samples
+        self._plan, self._folder, self._samples = plan, folder, samples
         self._versions, self._on_progress = versions, on_progress
         self._done = 0
 
-    def run(self) -> list[Measured]:
-        """All networks, in order."""
-        found: list[Measured] = []
-        for case, training, seed in self.plan.networks:
+    def run(self) -> list[Measurement]:
+        """Train and measure all networks, in order."""
+        measurements: list[Measurement] = []
+        for case, training, seed in self._plan.networks:
+            # Networks of one case follow each other, so its data set is loaded once.
             if self._samples.case is not case:
-                self._samples = Samples(case, self.plan.data_dir)
-            found.append(self._network(case, training, seed, self._samples.of_seed(seed)))
+                self._samples = Samples(case, self._plan.data_dir)
+            samples = self._samples.of_seed(seed)
+            measurements.append(self._run_network(case, training, seed, samples))
             self._done += 1
-        return found
+        return measurements
 
-    def _network(self, case: Case, training: Training, seed: int, samples: SeedSamples) -> Measured:
+    def _run_network(
+        self, case: Case, training: Training, seed: int, samples: SeedSamples
+    ) -> Measurement:
         name = network_name(case, training, seed)
-        self._tell(0.0, name)
-        if (known := self.folder.measured(name)) is not None:
+        self._report(0.0, name)
+        if (known := self._folder.measurement(name)) is not None:
             if known.network.samples_digest != samples.digest:
-                raise StudyError(f"{name}: was measured on other samples; use a new folder")
+                raise StudyError(f"{name} was measured on other samples; use a new folder")
             return known
         subject = Subject(
             case=case,
@@ -98,36 +108,40 @@ class _Study:
             bundle=self._trained(case, training, seed, samples),
             samples=samples,
             versions=self._versions,
-            keep_recordings=seed == self.plan.seeds[0],
+            # The first seed is enough for the figures; recordings of all seeds would be large.
+            keep_recordings=seed == self._plan.seeds[0],
         )
 
         def on_mode(done: int) -> None:
-            self._tell(_TRAINING + (1 - _TRAINING) * done / len(case.grid), f"{name}: running")
+            share = _TRAINING_SHARE + (1 - _TRAINING_SHARE) * done / len(case.grid)
+            self._report(share, f"{name}: running")
 
-        measured = measure(subject, self.folder, on_mode)
-        self.folder.keep(measured)
-        return measured
+        measurement = measure(subject, self._folder, on_mode)
+        self._folder.write_measurement(measurement)
+        return measurement
 
     def _trained(self, case: Case, training: Training, seed: int, samples: SeedSamples) -> Bundle:
-        """The network, trained now or in an earlier run."""
+        """Return the network, trained now or in an earlier run."""
         name = network_name(case, training, seed)
-        path, checkpoint = self.folder.bundle(name), self.folder.checkpoint(name)
+        path, checkpoint = self._folder.bundle(name), self._folder.checkpoint(name)
         if not path.exists():
             write_bundle(self._train(case, training, seed, samples), path)
+        # The bundle is written atomically, so the checkpoint is not needed any more.
         checkpoint.unlink(missing_ok=True)
         bundle = read_bundle(path)
         if bundle.meta.get("samples_sha256") != samples.digest:
-            raise StudyError(f"{name}: was trained on other samples; use a new folder")
+            raise StudyError(f"{name} was trained on other samples; use a new folder")
         return bundle
 
     def _train(self, case: Case, training: Training, seed: int, samples: SeedSamples) -> Bundle:
-        """Train it, from its checkpoint if there is one."""
+        """Train the network, from its checkpoint if there is one."""
         name, recipe = network_name(case, training, seed), case.recipe(training)
-        checkpoint = self.folder.checkpoint(name)
+        checkpoint = self._folder.checkpoint(name)
 
         def on_batch(batch: BatchResult, epochs: int) -> None:
-            part = (batch.epoch * batch.batches + batch.batch + 1) / (epochs * batch.batches)
-            self._tell(_TRAINING * part, f"{name}: training, accuracy {batch.accuracy:.0%}")
+            share = (batch.epoch * batch.batches + batch.batch + 1) / (epochs * batch.batches)
+            activity = f"{name}: training, accuracy {batch.accuracy:.0%}"
+            self._report(_TRAINING_SHARE * share, activity)
 
         return train_dataset(
             samples.dataset,
@@ -139,17 +153,17 @@ class _Study:
             meta={"case": case.name, "samples_sha256": samples.digest},
         )
 
-    def _tell(self, part: float, what: str) -> None:
-        self._on_progress((self._done + part) / len(self.plan.networks), what)
+    def _report(self, share: float, activity: str) -> None:
+        self._on_progress((self._done + share) / len(self._plan.networks), activity)
 
 
 def _check_samples(plan: StudyPlan) -> None:
-    """Look at each data set once, lest one that is missing is told after hours of training."""
-    known = set()
-    for case in plan.cases[1:]:  # the first one is read anyway
-        what = (case.dataset, case.files, case.coding, case.encodings_per_image, case.folds)
-        if what not in known:
-            known.add(what)
+    """Load each data set once, so that a missing one is reported before hours of training."""
+    checked = set()
+    for case in plan.cases[1:]:  # run_study has loaded the first one
+        key = (case.dataset, case.files, case.coding, case.encodings_per_image, case.folds)
+        if key not in checked:
+            checked.add(key)
             Samples(case, plan.data_dir).check(plan.seeds[0])
 
 

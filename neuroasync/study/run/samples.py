@@ -18,8 +18,8 @@ class SeedSamples:
     """The samples of one seed.
 
     Attributes:
-        dataset: its parts are trained on, chosen by and measured on.
-        digest: SHA-256 (hex) of all of them, labels and order included.
+        dataset: Samples to train on, to choose stop rules by, and to measure on.
+        digest: SHA-256 digest of all of them, with labels and in order, hex.
     """
 
     dataset: Dataset
@@ -27,14 +27,14 @@ class SeedSamples:
 
 
 class Samples:
-    """The data set of one case; each seed has a split of its own where the set is small.
+    """The data set of one case; with folds, each seed has a different split.
 
     Args:
-        case: the case.
-        data_dir: folder of data sets, or None.
+        case: The case.
+        data_dir: Folder of data sets, or None for the data sets that ship.
 
     Raises:
-        ValueError, ImportError: the data set cannot be loaded; see ``load_dataset`` and
+        ValueError, ImportError: The data set cannot be loaded; see ``load_dataset`` and
             ``UserFiles.load``.
     """
 
@@ -53,10 +53,12 @@ class Samples:
             )
 
     def of_seed(self, seed: int) -> SeedSamples:
-        """Those of a seed; the latest are kept, for the trainings come one after the other.
+        """Return the samples of a seed.
+
+        The latest result is cached, because a study uses the same samples for each training.
 
         Raises:
-            DatasetError: there is nothing to measure on.
+            DatasetError: There are no validation samples or no test samples.
         """
         if self._latest is None or self._latest[0] != seed:
             dataset = self._split(seed)
@@ -64,10 +66,10 @@ class Samples:
         return self._latest[1]
 
     def check(self, seed: int) -> None:
-        """Split the samples for a seed, without reading them.
+        """Check that the samples can be split for a seed.
 
         Raises:
-            DatasetError: there is nothing to measure on.
+            DatasetError: There are no validation samples or no test samples.
         """
         self._split(seed)
 
@@ -77,7 +79,9 @@ class Samples:
             dataset = dataset.rotate(seed % case.folds, case.folds, seed // case.folds)
         dataset = dataset.at_most(case.max_train, case.max_measured)
         if not dataset.split.test.size or not dataset.split.validation.size:
-            raise DatasetError(f"{case.name}: no samples to test or to validate on")
+            raise DatasetError(
+                f"{case.name}: the data set has no validation samples or test samples"
+            )
         return dataset
 
 

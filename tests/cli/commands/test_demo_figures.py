@@ -1,4 +1,4 @@
-"""What the demo's pictures show is what happened."""
+"""The figures of the demo show what the recordings hold."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def recorded(policy, until):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_steps_are_counted_through_the_passes(policy):
+def test_steps_are_numbered_across_passes(policy):
     recording = recorded(policy, "quiet")
     starts, step = plot.steps_of(recording)
     assert starts[0] == 0
@@ -34,7 +34,7 @@ def test_steps_are_counted_through_the_passes(policy):
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_mark_stands_where_the_deciding_spike_fired(policy):
+def test_decision_is_marked_at_the_deciding_spike(policy):
     stopped, whole = recorded(policy, "votes(2)"), recorded(policy, "quiet")
     _, step = plot.steps_of(stopped)
     assert plot.decided_at(stopped) == step[-1]
@@ -43,7 +43,7 @@ def test_the_mark_stands_where_the_deciding_spike_fired(policy):
     assert (plot.steps_of(whole)[1][: step.size] == step).all()
 
 
-def test_curves_rise_by_a_sample_at_each_decision():
+def test_latency_curve_rises_by_one_sample_per_decision():
     curve = plot.LatencyCurve("net", [3, 1], [4], "margin(2)", 2)
     (axis,) = plot.decision_latency([curve], "title").axes
     first, rule = (line.get_xydata().tolist() for line in axis.lines)
@@ -51,7 +51,7 @@ def test_curves_rise_by_a_sample_at_each_decision():
     assert rule == [[4, 0], [4, 50]]
 
 
-def test_nothing_to_draw_is_drawn_as_nothing():
+def test_figures_can_be_drawn_without_data():
     curve = plot.LatencyCurve("net", [], [], "margin(2)", 0)
     plot.decision_latency([curve], "title")
     nothing = np.zeros(0, np.int64)

@@ -1,4 +1,4 @@
-"""``study``: what is asked for is what is run."""
+"""``neuroasync study``: options select the study that runs."""
 
 import json
 import sys
@@ -20,8 +20,8 @@ TOPOLOGY = "timestep_us=1000; input 12; hidden d6; output d4"
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """Instead of a study: keeps which one was asked for, and says that it is half done."""
+def requested(monkeypatch):
+    """Replace ``run_study``: collect the requested studies and report half of the progress."""
     plans = []
 
     def kept(plan, out, on_progress):
@@ -43,10 +43,10 @@ def asked(monkeypatch):
         (("--regimes",), tuple(case.name for case in REGIMES), 3),
     ],
 )
-def test_the_cases_and_seeds_that_are_asked_for_are_run(cli, files, asked, args, names, seeds):
+def test_options_select_cases_and_seeds(cli, files, requested, args, names, seeds):
     result = cli("study", *args)
     assert (result.exit_code, result.stderr) == (0, "")
-    ((plan, out),) = asked
+    ((plan, out),) = requested
     assert tuple(case.name for case in plan.cases) == tuple(names)
     assert plan.seeds == tuple(range(seeds))
     assert plan.data_dir is None
@@ -54,23 +54,23 @@ def test_the_cases_and_seeds_that_are_asked_for_are_run(cli, files, asked, args,
     assert "neuroasync-study/report.html" in result.stdout
 
 
-def test_quick_is_fewer_epochs_and_samples_and_else_the_whole(cli, files, asked):
+def test_quick_study_has_fewer_epochs_and_samples(cli, files, requested):
     cli("study", "digits", "-o", "out")
     cli("study", "digits", "--quick", "-o", "out")
-    whole, quick = (plan.cases[0] for plan, _ in asked)
+    whole, quick = (plan.cases[0] for plan, _ in requested)
     assert whole == CASES["digits"]
     assert quick.max_measured < 360
     assert quick.recipes["layered"].config.epochs < whole.recipes["layered"].config.epochs
 
 
-def test_a_folder_of_data_is_named_by_option_or_environment(cli, files, asked, monkeypatch):
+def test_data_folder_comes_from_option_or_environment(cli, files, requested, monkeypatch):
     assert cli("study", "mnist", "--data", ".").exit_code == 0
     monkeypatch.setenv("NEUROASYNC_DATA", str(files.folder))
     assert cli("study", "mnist").exit_code == 0
-    assert [plan.data_dir for plan, _ in asked] == [str(files.folder.resolve())] * 2
+    assert [plan.data_dir for plan, _ in requested] == [str(files.folder.resolve())] * 2
 
 
-def test_files_of_ones_own_are_studied_to_the_end(cli, files, monkeypatch):
+def test_study_of_user_data_files_runs_to_the_end(cli, files, monkeypatch):
     def shorter(plan, out, on_progress):
         (case,) = plan.cases
         config = replace(case.recipes["layered"].config, epochs=1, device="cpu")
@@ -88,10 +88,10 @@ def test_files_of_ones_own_are_studied_to_the_end(cli, files, monkeypatch):
     assert "## own" in (files.folder / "out" / "report.md").read_text()
     again = cli("study", *args, "--seeds", "1", "-o", "out")
     assert again.exit_code == 2
-    assert "of another study; it differs in study.cases[0].files.validation" in again.stderr
+    assert "describes another study; it differs in study.cases[0].files.validation" in again.stderr
 
 
-def test_ctrl_c_ends_it_with_130(monkeypatch, tmp_path):
+def test_ctrl_c_exits_with_130(monkeypatch, tmp_path):
     from neuroasync.cli.app import app
 
     def interrupted(plan, out, on_progress):
@@ -107,18 +107,18 @@ def test_ctrl_c_ends_it_with_130(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("module", "says"),
+    ("module", "message"),
     [
         ("torch", "error: training needs torch: install neuroasync with its extra 'train'\n"),
         (
             "neuroasync.plot",
-            "error: the report's pictures need matplotlib: install neuroasync with its extra "
-            "'viz'\n",
+            "error: the figures of the report require matplotlib; install neuroasync with its "
+            "extra 'viz'\n",
         ),
     ],
 )
-def test_without_an_extra_it_says_what_to_install(cli, files, monkeypatch, module, says):
+def test_missing_extra_is_named_in_the_error(cli, files, monkeypatch, module, message):
     monkeypatch.setitem(sys.modules, module, None)
     result = cli("study", "--quick")
-    assert (result.exit_code, result.stderr) == (2, says)
+    assert (result.exit_code, result.stderr) == (2, message)
     assert files.listing() == {"net.nab", "events.npz"}

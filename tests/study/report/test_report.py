@@ -1,4 +1,4 @@
-"""The report: complete, the same in both forms, and alone in the world."""
+"""The report: complete, the same in both formats, without external resources."""
 
 import re
 from html.parser import HTMLParser
@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import pytest
 
 from neuroasync.study.report.document import (
+    Figure,
     Heading,
     Paragraph,
-    Picture,
     Table,
     to_html,
     to_markdown,
@@ -18,13 +18,13 @@ HEADINGS = (
     "# What asynchrony does to trained networks",
     "## task",
     "### The problem: ",
-    "### The cure: ",
-    "### The fair question: ",
+    "### The remedy: ",
+    "### Paired comparison: ",
     "### Numbers",
-    "### Pictures",
+    "### Figures",
     "## Networks",
 )
-PICTURES = (
+FIGURES = (
     "accuracy-steps", "accuracy-rounds", "accuracy-spikes", "latency-rounds", "latency-ms",
     "density", "group-sizes", "raster-layered-paper", "raster-layered", "raster-unlayered-random",
     "raster-unlayered-momentum",
@@ -46,23 +46,23 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_report_has_every_section_and_picture_in_both_forms(finished):
+def test_both_formats_have_every_section_and_figure(finished):
     markdown = (finished.folder / "report.md").read_text()
     page = (finished.folder / "report.html").read_text()
     for heading in HEADINGS:
         assert f"\n{heading}" in f"\n{markdown}"
         assert heading.lstrip("# ") in page
-    expected = [f"pictures/task-{name}.png" for name in PICTURES]
+    expected = [f"pictures/task-{name}.png" for name in FIGURES]
     assert re.findall(r"!\[[^]]*\]\(([^)]*)\)", markdown) == expected
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
-    assert tags.sources == expected, "nothing but pictures beside it is loaded"
+    assert tags.sources == expected, "the page loads nothing but its figures"
     for path in expected:
         assert (finished.folder / path).read_bytes().startswith(b"\x89PNG")
 
 
-def test_both_forms_have_the_same_tables(finished):
+def test_both_formats_have_the_same_tables(finished):
     markdown = (finished.folder / "report.md").read_text()
     lines = [line for line in markdown.splitlines() if line.startswith("| ")]
     cells = sum(line.count(" | ") + 1 for line in lines if not line.startswith("| ---"))
@@ -71,7 +71,7 @@ def test_both_forms_have_the_same_tables(finished):
     assert tags.cells == cells > 500
 
 
-def test_the_words_are_made_from_the_numbers(finished):
+def test_text_is_generated_from_the_numbers(finished):
     markdown = (finished.folder / "report.md").read_text()
     runs = [
         run
@@ -80,21 +80,21 @@ def test_the_words_are_made_from_the_numbers(finished):
         == ("layered-paper", "layer-sync", 8, "prioritised", "quiet")
     ]
     mean = sum(run["accuracy"] for run in runs) / len(runs)
-    assert f"a layered network decides {100 * mean:.1f} ± " in markdown
+    assert f"classifies {100 * mean:.1f} ± " in markdown
 
 
-def test_there_is_a_recording_of_one_sample_under_each_order(finished):
+def test_one_sample_is_recorded_under_each_policy(finished):
     names = {path.name for path in (finished.folder / "recordings").iterdir()}
     for policy in ("layer-sync", "random", "momentum", "fifo"):
         assert f"task-layered-paper-0-{policy}.npz" in names
-    assert not any("-1-" in name for name in names), "of the first seed alone"
+    assert not any("-1-" in name for name in names), "only the first seed is recorded"
 
 
 BLOCKS = [
     Heading(2, "a < b"),
     Paragraph("Some & more."),
     Table("t|t", ["a", "b|c"], [["<x>", "1"]]),
-    Picture("p.png", 'say "hi"'),
+    Figure("p.png", 'say "hi"'),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Tables: of which runs their numbers are."""
+"""Tables: each number comes from the accuracy runs."""
 
 from dataclasses import replace
 
@@ -13,42 +13,44 @@ from tests.helpers.small_studies import GRID
 
 @pytest.fixture
 def queued(finished):
-    """The case as if it were about queued input: its networks ran with that, too."""
-    return CaseResults(replace(finished.plan.cases[0], input="queued"), finished.found)
+    """The case as if its input were queued; its networks ran in these modes as well."""
+    return CaseResults(replace(finished.plan.cases[0], input="queued"), finished.measurements)
 
 
 def table_of(blocks, title):
     return next(block for block in blocks if getattr(block, "title", "").startswith(title))
 
 
-def right(found, training, policy, how, until="quiet"):
+def accuracy(measurements, training, policy, input_mode, until="quiet"):
     return percent(
         Mean.of(
             run.accuracy
-            for measured in found
-            for run in measured.runs
+            for measurement in measurements
+            for run in measurement.runs
             if (run.training, run.policy, run.group_size, run.input, run.until)
-            == (training, policy, 8, how, until)
+            == (training, policy, 8, input_mode, until)
         )
     )
 
 
-def test_layered_networks_are_beside_queued_ones_with_queued_input(finished, queued):
-    rules = table_of(case_tables(queued), "Every fixed stop rule")
+def test_queued_case_shows_layered_networks_with_queued_input(finished, queued):
+    rules = table_of(case_tables(queued), "Fixed stop rules")
     assert rules.title.endswith("input queued")
     cells = dict(zip(rules.columns, rules.rows[0], strict=True))
     assert cells["rule"] == "quiet"
     for training, policy in (("layered", "layer-sync"), ("unlayered-random", "random")):
-        expected = right(finished.found, training, policy, "queued")
-        assert cells[f"{training}: right, %"] == expected
-    cure = table_of(overview([queued]), "The cure")
-    assert cure.rows[0][1] == right(finished.found, "layered-paper", "layer-sync", "queued")
+        expected = accuracy(finished.measurements, training, policy, "queued")
+        assert cells[f"{training}: accuracy, %"] == expected
+    remedy = table_of(overview([queued]), "The remedy")
+    assert remedy.rows[0][1] == accuracy(
+        finished.measurements, "layered-paper", "layer-sync", "queued"
+    )
 
 
-def test_an_order_that_a_case_does_not_run_is_left_blank_beside_one_that_does(finished):
+def test_policy_that_a_case_does_not_run_has_blank_cells(finished):
     whole = finished.plan.cases[0]
     fewer = replace(whole, grid=replace(GRID, policies=("layer-sync", "random", "momentum")))
-    both = [CaseResults(case, finished.found) for case in (whole, fewer)]
+    both = [CaseResults(case, finished.measurements) for case in (whole, fewer)]
     table = table_of(overview(both), "The problem")
     assert table.columns == ["case", "layer-sync", "random", "momentum", "fifo"]
     assert [row[4] == "-" for row in table.rows] == [False, True]

@@ -1,4 +1,4 @@
-"""``results.json``: what is in it, and that it is true."""
+"""``results.json``: complete and consistent with recordings and bundles."""
 
 from collections import Counter
 from dataclasses import fields
@@ -9,69 +9,69 @@ from neuroasync import read_bundle, read_recording, read_spikes
 from neuroasync.metrics import stop_points
 from neuroasync.study import run_study
 from neuroasync.study.design.stop_rules import FIXED
-from neuroasync.study.results.records import NetworkRecord, Run
+from neuroasync.study.results.records import NetworkRecord, RunRecord
 from tests.helpers.small_studies import GRID, results_of
 
-TRAINED = ("layered-paper", "layered", "unlayered-random", "unlayered-momentum")
-NAMED = {
+TRAININGS = ("layered-paper", "layered", "unlayered-random", "unlayered-momentum")
+REQUIRED_FIELDS = {
     "case", "dataset", "training", "seed", "policy", "group_size", "input", "until", "chosen",
     "accuracy", "spikes_per_sample", "rounds_per_sample", "rounds_to_decision", "config",
     "versions", "bundle_digest",
 }  # fmt: skip
 
 
-def how(run):
+def mode_of(run):
     return run["policy"], run["group_size"], run["input"]
 
 
-def test_each_run_and_each_network_has_the_fields_that_are_promised(finished):
+def test_runs_and_networks_have_the_documented_fields(finished):
     results = finished.results
     assert set(results) == {"format", "networks", "runs"}
-    assert {f.name for f in fields(Run)} >= NAMED
-    assert all(set(run) == {f.name for f in fields(Run)} for run in results["runs"])
+    assert {f.name for f in fields(RunRecord)} >= REQUIRED_FIELDS
+    assert all(set(run) == {f.name for f in fields(RunRecord)} for run in results["runs"])
     named = {f.name for f in fields(NetworkRecord)}
     assert all(set(network) == named for network in results["networks"])
 
 
-def test_there_is_one_run_for_each_network_mode_and_rule(finished):
+def test_every_network_mode_and_rule_has_one_run(finished):
     runs = finished.results["runs"]
     modes = [(mode.policy, mode.group_size, mode.input) for mode in GRID]
     expected = {
         (training, seed, *mode, rule)
-        for training in TRAINED
+        for training in TRAININGS
         for seed in (0, 1)
         for mode in modes
         for rule in FIXED
     }
-    found = [(r["training"], r["seed"], *how(r), r["until"]) for r in runs]
+    found = [(r["training"], r["seed"], *mode_of(r), r["until"]) for r in runs]
     assert len(found) == len(set(found))
     assert set(found) >= expected
     assert all(rule.startswith("margin(") for *_, rule in set(found) - expected)
 
 
-def test_one_rule_is_chosen_in_each_mode_in_half_of_the_rounds_and_one_within_a_point(finished):
+def test_each_mode_has_one_chosen_rule_per_criterion(finished):
     runs = finished.results["runs"]
-    modes = {(run["config"], *how(run)) for run in runs}
+    modes = {(run["config"], *mode_of(run)) for run in runs}
     for flag in ("chosen", "chosen_within_a_point"):
-        chosen = Counter((run["config"], *how(run)) for run in runs if run[flag])
+        chosen = Counter((run["config"], *mode_of(run)) for run in runs if run[flag])
         assert set(chosen) == modes
         assert set(chosen.values()) == {1}
         for mode in modes:
-            tried = [run for run in runs if (run["config"], *how(run)) == mode]
-            quiet = next(run for run in tried if run["until"] == "quiet")
-            best = next(run for run in tried if run[flag])
-            if flag == "chosen":  # some output never leads, or not before half of the rounds
+            candidates = [run for run in runs if (run["config"], *mode_of(run)) == mode]
+            quiet = next(run for run in candidates if run["until"] == "quiet")
+            best = next(run for run in candidates if run[flag])
+            if flag == "chosen":  # in some modes no lead occurs within half of the rounds
                 assert best["until"].startswith("margin(")
                 is_in_half = 2 * best["validation_rounds"] <= quiet["validation_rounds"]
                 assert is_in_half or best["until"] == "margin(1)"
             else:
-                least = quiet["validation_accuracy"] - 0.01
-                good = [run for run in tried if run["validation_accuracy"] >= least]
+                min_accuracy = quiet["validation_accuracy"] - 0.01
+                good = [run for run in candidates if run["validation_accuracy"] >= min_accuracy]
                 assert best in good
                 assert best["validation_rounds"] == min(run["validation_rounds"] for run in good)
 
 
-def test_a_reader_of_one_run_finds_its_network_and_bundle(finished):
+def test_run_refers_to_its_network_and_bundle(finished):
     results = finished.results
     networks = {network["name"]: network for network in results["networks"]}
     for run in results["runs"]:
@@ -86,11 +86,11 @@ def test_a_reader_of_one_run_finds_its_network_and_bundle(finished):
         assert bundle.policy.name == network["config"]["policy"]
 
 
-def test_the_own_order_recording_gives_the_numbers_of_its_runs(finished):
+def test_recording_in_the_trained_mode_gives_the_numbers_of_its_runs(finished):
     name = "task-unlayered-random-0"
     recording = read_recording(finished.folder / "recordings" / f"{name}-own.npz")
     runs = [r for r in finished.results["runs"] if r["config"] == name]
-    own = {r["until"]: r for r in runs if how(r) == ("random", 8, "prioritised")}
+    own = {r["until"]: r for r in runs if mode_of(r) == ("random", 8, "prioritised")}
     for point in stop_points(recording, FIXED):
         run = own[point.rule]
         assert run["accuracy"] == point.accuracy
@@ -104,22 +104,22 @@ def test_the_own_order_recording_gives_the_numbers_of_its_runs(finished):
     assert quiet["synops_per_sample"] == recording.synops.mean()
 
 
-def test_samples_are_the_files_and_trainer_and_runtime_agree_on_them(finished):
+def test_samples_come_from_the_files_and_trainer_and_runtime_agree(finished):
     test = read_spikes(finished.own.test)
-    for measured in finished.found:
-        assert measured.target == test.labels.tolist()
-        assert measured.network.samples == {"train": 40, "validation": 12, "test": 12}
-        agreement = measured.network.agreement
+    for measurement in finished.measurements:
+        assert measurement.target == test.labels.tolist()
+        assert measurement.network.samples == {"train": 40, "validation": 12, "test": 12}
+        agreement = measurement.network.agreement
         assert (agreement.samples, agreement.equal, agreement.disagreements) == (12, 12, [])
-        assert measured.network.checked_by_coroutines == 3 * len(GRID)
+        assert measurement.network.checked_by_coroutines == 3 * len(GRID)
 
 
 def test_progress_rises_from_0_to_1_and_names_the_network(finished):
-    parts = [part for part, _ in finished.told]
+    parts = [part for part, _ in finished.progress]
     assert parts == sorted(parts)
     assert parts[0] == 0
     assert parts[-1] == 1
-    assert finished.told[0][1] == "task-layered-paper-0"
+    assert finished.progress[0][1] == "task-layered-paper-0"
 
 
 def test_two_runs_give_the_same_bytes(finished, tmp_path):

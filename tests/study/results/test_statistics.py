@@ -1,4 +1,4 @@
-"""Means, errors and differences, worked out by hand."""
+"""Means, standard errors and differences, by hand."""
 
 import math
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from neuroasync.study.report.number_format import counted, mode_name, percent, p
 from neuroasync.study.results.statistics import CaseResults, Difference, Mean
 
 
-def test_a_mean_and_its_standard_error():
+def test_mean_and_its_standard_error():
     mean = Mean.of([1.0, 2.0, 3.0, 6.0])
     assert mean.value == 3.0
     assert mean.error == pytest.approx(math.sqrt((4 + 1 + 0 + 9) / 3 / 4))
@@ -28,7 +28,7 @@ def test_a_mean_and_its_standard_error():
         (Mean(0.0, 0.0), Mean(0.0, 0.0), False),
     ],
 )
-def test_a_difference_is_clear_beyond_twice_both_errors(over_seeds, over_samples, clear):
+def test_difference_is_clear_beyond_twice_both_errors(over_seeds, over_samples, clear):
     assert Difference(over_seeds, over_samples).is_clear is clear
 
 
@@ -36,16 +36,16 @@ RANDOM = Mode("random", 8, "prioritised")
 
 
 def results(folds, rows):
-    """Networks of two trainings that were right where ``rows`` says so, seed by seed."""
-    found = [
+    """Build results of two trainings; ``rows`` has the correct decisions of each seed."""
+    measurements = [
         SimpleNamespace(
             network=SimpleNamespace(training=training, seed=seed),
-            right=lambda mode, chosen, right=right: right,
+            correct=lambda mode, chosen, correct=correct: correct,
         )
         for training, seeds in rows.items()
-        for seed, right in enumerate(seeds)
+        for seed, correct in enumerate(seeds)
     ]
-    return CaseResults(SimpleNamespace(folds=folds, trainings=tuple(rows)), found)
+    return CaseResults(SimpleNamespace(folds=folds, trainings=tuple(rows)), measurements)
 
 
 ROWS = {
@@ -55,18 +55,18 @@ ROWS = {
 
 
 def test_differences_are_paired_by_seed_and_by_sample():
-    found = results(0, ROWS).difference(("unlayered-random", RANDOM), ("layered", RANDOM))
-    assert found.over_seeds == Mean.of([0.25, 0.0])
-    assert found.over_samples == Mean.of([0.0, 1.0, 0.0, -0.5])
+    difference = results(0, ROWS).difference(("unlayered-random", RANDOM), ("layered", RANDOM))
+    assert difference.over_seeds == Mean.of([0.25, 0.0])
+    assert difference.over_samples == Mean.of([0.0, 1.0, 0.0, -0.5])
 
 
-def test_folds_have_no_sample_in_common():
-    found = results(5, ROWS).difference(("unlayered-random", RANDOM), ("layered", RANDOM))
-    assert found.over_seeds == Mean.of([0.25, 0.0])
-    assert found.over_samples == Mean.of([0, 1, 0, 0, 0, 1, 0, -1])
+def test_samples_of_different_folds_count_separately():
+    difference = results(5, ROWS).difference(("unlayered-random", RANDOM), ("layered", RANDOM))
+    assert difference.over_seeds == Mean.of([0.25, 0.0])
+    assert difference.over_samples == Mean.of([0, 1, 0, 0, 0, 1, 0, -1])
 
 
-def test_numbers_are_written_for_readers():
+def test_number_formats():
     assert percent(Mean(0.96412, 0.0031)) == "96.4 ± 0.3"
     assert percent(Mean(0.5, None)) == "50.0"
     assert percent(None) == "-"

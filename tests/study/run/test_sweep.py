@@ -1,4 +1,4 @@
-"""What a study checks of the runtime while it measures."""
+"""Checks of the runtime that a study makes while it measures."""
 
 from dataclasses import replace
 
@@ -6,8 +6,8 @@ import pytest
 
 from neuroasync import Network, read_bundle
 from neuroasync.study import Mode, StudyError
-from neuroasync.study.results.output_folder import Folder
-from neuroasync.study.run import measurement as measuring_module
+from neuroasync.study.results.output_folder import OutputFolder
+from neuroasync.study.run import measurement as measurement_module
 from neuroasync.study.run import sweep as sweep_module
 from neuroasync.study.run.measurement import Subject, measure
 from neuroasync.study.run.samples import Samples
@@ -23,17 +23,17 @@ def bundle(finished):
     return finished.folder / "bundles" / "task-layered-0.nab"
 
 
-async def test_both_engines_and_the_chosen_rule_are_run(bundle):
+async def test_sweep_runs_both_engines_and_the_chosen_rule(bundle):
     async with Network.load(bundle) as network:
-        found = await sweep(network, MODE, VALIDATION, TEST, 3)
-    assert found.checked == 3
-    assert [point.rule for point in found.points] == [point.rule for point in found.validation]
-    whole, stopped = found.decisions
-    assert [d.rounds for d in whole] == found.points[0].rounds.tolist()
-    assert [d.rounds for d in stopped] == found.points[found.best[0]].rounds.tolist()
+        swept = await sweep(network, MODE, VALIDATION, TEST, 3)
+    assert swept.checked == 3
+    assert [point.rule for point in swept.points] == [point.rule for point in swept.validation]
+    whole, stopped = swept.decisions
+    assert [d.rounds for d in whole] == swept.points[0].rounds.tolist()
+    assert [d.rounds for d in stopped] == swept.points[swept.best[0]].rounds.tolist()
 
 
-async def test_engines_at_odds_end_the_study(bundle, monkeypatch):
+async def test_disagreeing_engines_end_the_study(bundle, monkeypatch):
     async def other(network, mode, samples, seed, **options):
         if options.get("engine") == "coroutines":
             samples = task(3, 9)
@@ -41,27 +41,27 @@ async def test_engines_at_odds_end_the_study(bundle, monkeypatch):
 
     monkeypatch.setattr(sweep_module, "record", other)
     async with Network.load(bundle) as network:
-        with pytest.raises(StudyError, match="the engines fire other spikes in sample 0"):
+        with pytest.raises(StudyError, match="the engines fire different spikes in sample 0"):
             await sweep(network, MODE, VALIDATION, TEST, 3)
 
 
-async def test_a_rule_that_ends_a_sample_elsewhere_ends_the_study(bundle, monkeypatch):
+async def test_rule_that_stops_elsewhere_than_computed_ends_the_study(bundle, monkeypatch):
     def late(recording, rules, judge=sweep_module.stop_points):
         return tuple(replace(p, rounds=p.rounds + 1) for p in judge(recording, rules))
 
     monkeypatch.setattr(sweep_module, "stop_points", late)
     async with Network.load(bundle) as network:
-        with pytest.raises(StudyError, match="its recording says"):
+        with pytest.raises(StudyError, match="its recording gives"):
             await sweep(network, MODE, VALIDATION, TEST, 3)
 
 
-def test_a_disagreement_of_trainer_and_runtime_is_listed(finished, tmp_path, monkeypatch):
-    def wrong(network, trains, settings, seed, judge=measuring_module.evaluate):
+def test_disagreement_of_trainer_and_runtime_is_listed(finished, tmp_path, monkeypatch):
+    def wrong(network, trains, settings, seed, judge=measurement_module.evaluate):
         labels, spikes = judge(network, trains, settings, seed)
         labels[5] = 9
         return labels, spikes
 
-    monkeypatch.setattr(measuring_module, "evaluate", wrong)
+    monkeypatch.setattr(measurement_module, "evaluate", wrong)
     one = case(finished.own)
     subject = Subject(
         case=one,
@@ -73,7 +73,7 @@ def test_a_disagreement_of_trainer_and_runtime_is_listed(finished, tmp_path, mon
         keep_recordings=False,
     )
     agreement = measure(
-        subject, Folder(tmp_path / "out", finished.plan, {}), lambda done: None
+        subject, OutputFolder(tmp_path / "out", finished.plan, {}), lambda done: None
     ).network.agreement
     assert (agreement.samples, agreement.equal) == (12, 11)
     ((sample, trainer, runtime),) = agreement.disagreements

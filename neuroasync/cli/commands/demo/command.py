@@ -18,22 +18,23 @@ from neuroasync.cli.tables import echo, key_value_table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from neuroasync.cli.commands.demo.figures import RasterOf
-    from neuroasync.cli.commands.demo.runs import Result
+    from neuroasync.cli.commands.demo.figures import RasterSubject
+    from neuroasync.cli.commands.demo.runs import RowResult
     from neuroasync.core.events.spike_train import SpikeTrains
     from neuroasync.core.formats.bundle import Bundle
 
 __all__ = ["demo"]
 
 _FOLDER: Final = Path("neuroasync-demo")
-_RASTER_OF: Final = "layered-paper"
+_RASTER_NETWORK: Final = "layered-paper"
+"""Network whose spikes the raster shows under each ordering policy."""
 
 OutOption = Annotated[
     Path | None,
     typer.Option(
         "--out", metavar="DIR", show_default=False,
-        help="Folder for the pictures, made if it is not there. Default: neuroasync-demo, here; "
-        "with --json no pictures.",
+        help="Folder for the figures; created if it does not exist. Default: neuroasync-demo in "
+        "the current folder; with --json, no figures are drawn.",
     ),
 ]  # fmt: skip
 
@@ -44,19 +45,20 @@ def demo(
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare four trained networks under every order, on digits.
+    """Compare four trained networks under every ordering policy on handwritten digits.
 
     \b
     Examples:
       neuroasync demo
-      neuroasync demo --samples 0:50 --out pictures
+      neuroasync demo --samples 0:50 --out figures
       neuroasync demo --json
 
-    The networks classify 8 x 8 handwritten digits that none has seen in training. Each runs
-    under every order with its input first and with its input queued, spike by spike, and with
-    its stop rule. With --json there is one object on a line for each row of the table.
+    The networks classify 8 x 8 images that were not used to train them. Each network runs under
+    every ordering policy, with its input delivered first and with its input queued. It also runs
+    spike by spike (F = 1) and with its stop rule. With --json, the output has one JSON object per
+    line, one for each row of the table.
     """  # noqa: D301  # \b keeps the examples' lines
-    from neuroasync.cli.commands.demo.figures import RasterOf, load_plot
+    from neuroasync.cli.commands.demo.figures import RasterSubject, load_plot
     from neuroasync.cli.commands.demo.table import FOOTNOTE, network_table
     from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
 
@@ -68,30 +70,31 @@ def demo(
     folder = out or (None if json else _FOLDER)
     plot = load_plot() if folder is not None else None
     if folder is not None:
+        # Check before the networks run, which takes much longer.
         check_folder(folder)
-    results: list[Result] = []
+    results: list[RowResult] = []
     for name, bundle in networks:
-        found = _run_network(name, bundle, spikes[_coding(bundle)], numbers, seed)
+        of_network = _run_network(name, bundle, spikes[_coding(bundle)], numbers, seed)
         if not json:
-            echo(*network_table(name, bundle, found))
-        for result in found if json else ():
+            echo(*network_table(name, bundle, of_network))
+        for result in of_network if json else ():
             echo_json(result.to_json())
-        results += found
-    shown_bundle = dict(networks)[_RASTER_OF]
-    of = RasterOf(shown_bundle, spikes[_coding(shown_bundle)], numbers[0], seed)
-    end = [] if folder is None else _pictures(plot, folder, of, results)
+        results += of_network
+    shown = dict(networks)[_RASTER_NETWORK]
+    subject = RasterSubject(shown, spikes[_coding(shown)], numbers[0], seed)
+    end = [] if folder is None else _draw_figures(plot, folder, subject, results)
     if not json:
         echo(FOOTNOTE, *end)
 
 
 def _coding(bundle: "Bundle") -> str:
-    """How the network's input was encoded."""
+    """Return how the input of the network was encoded."""
     return str(bundle.meta.get("coding", "rate"))
 
 
 def _run_network(
     name: str, bundle: "Bundle", spikes: "SpikeTrains", numbers: range, seed: int
-) -> "list[Result]":
+) -> "list[RowResult]":
     from neuroasync.cli.commands.demo.runs import rows_of, run_row
 
     rows, results = rows_of(bundle), []
@@ -106,14 +109,14 @@ def _report(advance: ProgressCallback, before: int, done: int) -> None:
     advance(before + done)
 
 
-def _pictures(
-    plot: ModuleType | None, folder: Path, of: "RasterOf", results: "Sequence[Result]"
+def _draw_figures(
+    plot: ModuleType | None, folder: Path, subject: "RasterSubject", results: "Sequence[RowResult]"
 ) -> "list[RenderableType]":
-    """Save the pictures; return what is said of them."""
-    from neuroasync.cli.commands.demo.figures import save_pictures
+    """Save the figures; return the lines that report where they are."""
+    from neuroasync.cli.commands.demo.figures import save_figures
 
     if plot is None:
-        return ["For pictures, install neuroasync with its extra 'viz'."]
+        return ["To get figures, install neuroasync with its extra 'viz'."]
     return [
-        key_value_table([("picture", path) for path in save_pictures(plot, folder, of, results)])
+        key_value_table([("figure", path) for path in save_figures(plot, folder, subject, results)])
     ]

@@ -1,4 +1,4 @@
-"""The demo's pictures: what is drawn, and where it is saved."""
+"""The figures of the demo: a spike raster and the decision latency."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from neuroasync.cli.commands.demo.runs import Result, Row, own_row, stop_rule
+from neuroasync.cli.commands.demo.runs import Row, RowResult, stop_rule, trained_row
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import PolicyName
@@ -15,14 +15,14 @@ from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.recording.recording import Recording
 
-__all__ = ["PICTURES", "RasterOf", "load_plot", "save_pictures"]
+__all__ = ["FIGURES", "RasterSubject", "load_plot", "save_figures"]
 
-PICTURES: Final = ("raster.png", "decision-latency.png")
+FIGURES: Final = ("raster.png", "decision-latency.png")
 
 
 @dataclass(frozen=True, slots=True)
-class RasterOf:
-    """The network and the sample that the raster shows, and the seed."""
+class RasterSubject:
+    """The network, sample and seed that the raster shows."""
 
     bundle: Bundle
     spikes: SpikeTrains
@@ -31,7 +31,7 @@ class RasterOf:
 
 
 def load_plot() -> ModuleType | None:
-    """What draws, if matplotlib is installed."""
+    """Import ``neuroasync.plot``; return None if matplotlib is not installed."""
     try:
         from neuroasync import plot
     except ImportError:
@@ -39,60 +39,70 @@ def load_plot() -> ModuleType | None:
     return plot
 
 
-def save_pictures(
+def save_figures(
     plot: ModuleType,
     folder: Path,
-    raster_of: RasterOf,
-    results: Sequence[Result],
+    subject: RasterSubject,
+    results: Sequence[RowResult],
 ) -> list[Path]:
-    """Draw both pictures, and write them.
+    """Draw both figures and write them.
 
     Args:
-        plot: the module.
-        folder: made if it is not there.
-        raster_of: what the raster shows.
-        results: all of the demo's.
+        plot: The module ``neuroasync.plot``.
+        folder: Folder for the files; created if it does not exist.
+        subject: What the raster shows.
+        results: All results of the demo.
+
+    Returns:
+        Paths of the files.
+
+    Raises:
+        CliError: The folder cannot be created.
     """
-    figures = _raster(plot, raster_of), _latency(plot, results)
+    figures = _raster(plot, subject), _latency(plot, results)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CliError(f"{str(folder)!r}: {error.strerror or error}") from error
-    paths = [folder / name for name in PICTURES]
+    paths = [folder / name for name in FIGURES]
     for figure, path in zip(figures, paths, strict=True):
         plot.save_png(figure, path)
     return paths
 
 
-def _raster(plot: ModuleType, of: RasterOf) -> object:
-    own, model = own_row(of.bundle), of.bundle.model
-    rule = stop_rule(of.bundle) or "first-spike"
+def _raster(plot: ModuleType, subject: RasterSubject) -> object:
+    trained, model = trained_row(subject.bundle), subject.bundle.model
+    rule = stop_rule(subject.bundle) or "first-spike"
     panels = []
     for policy in PolicyName:
-        row = replace(own, policy=policy.value)
-        whole, stopped = _recorded(of, row), _recorded(of, replace(row, until=rule))
+        row = replace(trained, policy=policy.value)
+        # One recording shows all spikes of the sample, the other one where the rule stops it.
+        whole, stopped = _record(subject, row), _record(subject, replace(row, until=rule))
         title = f"{policy.value}: {whole.spikes[0]} spikes, {whole.rounds[0]} rounds"
         starts, step = plot.steps_of(whole)
         panels.append(plot.RasterPanel(title, step, whole.neuron, starts, plot.decided_at(stopped)))
-    labels = of.spikes.labels
-    what = "" if labels is None else f", a {labels[of.number]}"
-    title = f"Test digit {of.number}{what}: one network, four orders, F = {own.group_size}"
+    labels = subject.spikes.labels
+    label = "" if labels is None else f" (a {labels[subject.number]})"
+    title = (
+        f"Test digit {subject.number}{label}: one network, four ordering policies, "
+        f"F = {trained.group_size}"
+    )
     populations = [(p.name, p.size) for p in model.populations]
     return plot.raster(panels, populations, model.output, title, f"decided: {short_rule(rule)}")
 
 
-def _recorded(of: RasterOf, row: Row) -> Recording:
+def _record(subject: RasterSubject, row: Row) -> Recording:
     from neuroasync.core.recording.recorder import Recorder
     from neuroasync.runtime.network import Network
 
-    network = Network(of.bundle, seed=of.seed, **asdict(row))
-    recorder = Recorder(of.bundle, network.settings)
-    numbers = range(of.number, of.number + 1)
-    run_in_loop(decide_samples(network, of.spikes, numbers, of.seed, recorder))
+    network = Network(subject.bundle, seed=subject.seed, **asdict(row))
+    recorder = Recorder(subject.bundle, network.settings)
+    numbers = range(subject.number, subject.number + 1)
+    run_in_loop(decide_samples(network, subject.spikes, numbers, subject.seed, recorder))
     return recorder.finish()
 
 
-def _latency(plot: ModuleType, results: Sequence[Result]) -> object:
+def _latency(plot: ModuleType, results: Sequence[RowResult]) -> object:
     curves = []
     for result in _latency_rows(results):
         row, first = result.row, [d.first_spike for d in result.decisions]
@@ -107,15 +117,15 @@ def _latency(plot: ModuleType, results: Sequence[Result]) -> object:
             )
         )
     samples = max(curve.samples for curve in curves)
-    return plot.decision_latency(curves, f"When {samples} test digits are decided")
+    return plot.decision_latency(curves, f"Decision latency on {samples} test digits")
 
 
-def _latency_rows(results: Sequence[Result]) -> list[Result]:
-    """Each network as it was trained to run, with its stop rule if it has one."""
-    chosen: dict[str, Result] = {}
+def _latency_rows(results: Sequence[RowResult]) -> list[RowResult]:
+    """Return one result per network: as it was trained, with its stop rule if it has one."""
+    chosen: dict[str, RowResult] = {}
     for result in results:
         known = chosen.get(result.network)
         stops = result.row.until != "quiet"
-        if result.is_own and (known is None or (stops and known.row.until == "quiet")):
+        if result.is_as_trained and (known is None or (stops and known.row.until == "quiet")):
             chosen[result.network] = result
     return list(chosen.values())

@@ -1,4 +1,4 @@
-"""What the demo runs: every network under every order, and as it was trained."""
+"""The runs of the demo: every network under every ordering policy, and as it was trained."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,14 +11,15 @@ from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.metrics import Summary, summarise
 
-__all__ = ["Result", "Row", "own_row", "rows_of", "run_row", "stop_rule"]
+__all__ = ["Row", "RowResult", "rows_of", "run_row", "stop_rule", "trained_row"]
 
 _GROUP_SIZE = 8
+"""F of all rows but those with F = 1; the shipped networks were trained with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to run a network."""
+    """Options of one run of a network: one row of the table."""
 
     policy: str
     group_size: int
@@ -27,47 +28,52 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What came of a row.
+class RowResult:
+    """Result of one row.
 
     Attributes:
-        network: its name.
-        row: how it ran.
-        is_own: it ran in the order it was trained for.
-        decisions: one per sample.
-        summary: of them.
+        network: Name of the network.
+        row: Options of the run.
+        is_as_trained: Whether policy and input mode are those that the network was trained with.
+        decisions: One decision per sample.
+        summary: Summary of the decisions.
     """
 
     network: str
     row: Row
-    is_own: bool
+    is_as_trained: bool
     decisions: list[Decision]
     summary: Summary
 
     def to_json(self) -> dict[str, object]:
-        """The row and its summary, flat."""
+        """Return the options and the summary as one flat mapping."""
         return {"bundle": self.network, **asdict(self.row), **self.summary.to_json()}
 
 
 def stop_rule(bundle: Bundle) -> str | None:
-    """The stop rule that was chosen for the network, on validation data."""
+    """Return the stop rule that was chosen for the network on validation data, if any."""
     rule = bundle.meta.get("until")
     return rule if isinstance(rule, str) else None
 
 
-def own_row(bundle: Bundle, until: str = "quiet") -> Row:
-    """As the network was trained to run."""
-    own = bundle.policy
-    return Row(own.name, own.group_size, own.input, until)
+def trained_row(bundle: Bundle, until: str = "quiet") -> Row:
+    """Return the options that the network was trained with."""
+    policy = bundle.policy
+    return Row(policy.name, policy.group_size, policy.input, until)
 
 
 def rows_of(bundle: Bundle) -> list[Row]:
-    """All orders, input first and queued; its own, spike by spike; its own, stopped early."""
+    """Return all rows of a network.
+
+    These are all policies with prioritised and with queued input, the trained policy with F = 1,
+    and the trained options with the stop rule.
+    """
     rows = [Row(policy.value, _GROUP_SIZE, "prioritised") for policy in PolicyName]
     rows += [Row(policy.value, _GROUP_SIZE, "queued") for policy in PolicyName]
     rows.append(Row(bundle.policy.name, 1, bundle.policy.input))
     if rule := stop_rule(bundle):
-        rows.append(own_row(bundle, rule))
+        rows.append(trained_row(bundle, rule))
+        # For a layered network, also show the rule without layer synchronization.
         if bundle.policy.name == PolicyName.LAYER_SYNC:
             rows.append(Row(PolicyName.RANDOM.value, _GROUP_SIZE, "prioritised", rule))
     return rows
@@ -81,14 +87,24 @@ def run_row(
     numbers: range,
     seed: int,
     on_decision: Callable[[int], None],
-) -> Result:
-    """Decide on the samples in one way."""
+) -> RowResult:
+    """Decide on the samples with the options of one row.
+
+    Args:
+        name: Name of the network.
+        bundle: Bundle of the network.
+        row: Options of the run.
+        spikes: Test samples.
+        numbers: Numbers of the samples to decide on.
+        seed: Seed of the order keys.
+        on_decision: Called with the number of samples decided so far.
+    """
     from neuroasync.runtime.network import Network
 
     network = Network(bundle, seed=seed, **asdict(row))
     decided = decide_samples(network, spikes, numbers, seed, on_decision=on_decision)
     decisions = run_in_loop(decided)
-    own = bundle.policy
-    is_own = (row.policy, row.input) == (own.name, own.input)
+    trained = bundle.policy
+    is_as_trained = (row.policy, row.input) == (trained.name, trained.input)
     summary = summarise(decisions, targets_of(spikes, numbers), neurons=bundle.model.size)
-    return Result(name, row, is_own, decisions, summary)
+    return RowResult(name, row, is_as_trained, decisions, summary)

@@ -1,4 +1,4 @@
-"""The demo's table: a section for each network."""
+"""The table of the demo: one section per network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from rich.console import RenderableType
 from rich.text import Text
 
-from neuroasync.cli.commands.demo.runs import Result
+from neuroasync.cli.commands.demo.runs import RowResult
 from neuroasync.cli.output import format_number
 from neuroasync.cli.tables import table
 from neuroasync.core.engine.stop_rules import short_rule
@@ -15,43 +15,46 @@ from neuroasync.core.formats.bundle import Bundle
 __all__ = ["FOOTNOTE", "network_table"]
 
 _ABOUT: Final = {
-    "layered-paper": "trained layer by layer, by the paper's recipe",
-    "layered": "trained layer by layer, with memory and a spike penalty",
-    "unlayered": "the same recipe, trained in the order that it runs in",
-    "queued": "trained for input that waits with all other spikes",
+    "layered-paper": "trained layer by layer, with the recipe of the paper",
+    "layered": "trained layer by layer, with membrane decay and a spike penalty",
+    "unlayered": "same recipe, but trained in the random order it runs in",
+    "queued": "trained for input spikes that queue with all other spikes",
 }
 
 FOOTNOTE: Final = """\
-right: samples whose label is right; those with no label (the output never fired) are not.
-spikes, steps, rounds: of a sample, up to its decision: where the stop rule says stop, or its end.
-  A step delivers at most F pending spikes (layer-sync: all of a layer); it takes as many rounds
-  as it needs at F spikes a time. Input that goes first takes none, queued input takes its own.
-1st out: up to the first spike of the output population, right or not.
-ms: median wall time of a decision, here, in an asyncio event loop. All but right and ms: means."""
+order: the ordering policy, which chooses the spikes that a forward step delivers.
+F: group size, the maximum number of spikes per forward step (layer-sync: a whole layer).
+input: "first" is delivered before all other spikes; "queued" waits among them.
+right: share of samples with the correct label. Samples without a label count as wrong.
+spikes, steps, rounds: means per sample up to the decision, which the stop rule or the end of the
+  sample makes. A step takes one round per F spikes that it delivers; input that goes first takes
+  no rounds.
+1st out: mean up to the first spike of the output population, right or wrong.
+ms: median wall time of a decision on this machine, in an asyncio event loop."""
 
 
-def network_table(name: str, bundle: Bundle, results: Sequence[Result]) -> list[RenderableType]:
-    """Heading and table of one network."""
-    own, samples = bundle.policy, len(results[0].decisions)
+def network_table(name: str, bundle: Bundle, results: Sequence[RowResult]) -> list[RenderableType]:
+    """Return the heading and the table of one network."""
+    trained, samples = bundle.policy, len(results[0].decisions)
     heading = Text.assemble((name, "bold"), f": {_ABOUT.get(name, 'a network')}")
-    trained = f"Runs under {own.name}, F = {own.group_size}, {own.input} input. "
+    options = f"Trained for {trained.name}, F = {trained.group_size}, {trained.input} input. "
     columns = (
         "order", "F", "input", "stop rule", "right\n%", "no\nlabel", "spikes", "steps", "rounds",
         "1st out\nspikes", "1st out\nrounds", "\nms",
     )  # fmt: skip
     rows = [_cells(result, result.summary.to_json()) for result in results]
     drawn = table(columns, rows, numbers=(1, *range(4, 12)))
-    return [heading, Text(f"{trained}{samples} test samples."), "", drawn, ""]
+    return [heading, Text(f"{options}{samples} test samples."), "", drawn, ""]
 
 
-def _cells(result: Result, found: Mapping[str, Any]) -> tuple[object, ...]:
+def _cells(result: RowResult, summary: Mapping[str, Any]) -> tuple[object, ...]:
     row = result.row
     return (
         row.policy, row.group_size, "queued" if row.input == "queued" else "first",
         short_rule(row.until),
-        format_number(found["accuracy"], "%").removesuffix(" %"), found["undecided"],
-        format_number(found["spikes_per_sample"]), format_number(found["steps_per_sample"]),
-        format_number(found["rounds_per_sample"]), format_number(found["spikes_to_first"]),
-        format_number(found["rounds_to_first"]),
-        format_number(found["latency_ms"]["p50"], digits=2),
+        format_number(summary["accuracy"], "%").removesuffix(" %"), summary["undecided"],
+        format_number(summary["spikes_per_sample"]), format_number(summary["steps_per_sample"]),
+        format_number(summary["rounds_per_sample"]), format_number(summary["spikes_to_first"]),
+        format_number(summary["rounds_to_first"]),
+        format_number(summary["latency_ms"]["p50"], digits=2),
     )  # fmt: skip
