@@ -31,17 +31,17 @@ def check_decisions(bundle: Path, outcomes: Sequence[Outcome], spikes: SpikeTrai
                 if not o.sent:
                     continue
                 decisions = await network.decide_all(samples_of(o, spikes), seed=o.number)
-                for n, found in o.decided.items():
+                for n, decision in o.decided.items():
                     d = decisions[n]
-                    if found != (d.label, tuple(d.votes.tolist()), d.total_spikes, d.rounds):
-                        raise CheckError(f"connection {o.number}, sample {n}: {found}, run: {d}")
+                    if decision != (d.label, tuple(d.votes.tolist()), d.total_spikes, d.rounds):
+                        raise CheckError(f"connection {o.number}, sample {n}: {decision}, run: {d}")
 
     uvloop.run(check())
 
 
 def check_counts_agree(counts: Mapping[str, float], outcomes: Sequence[Outcome]) -> None:
     """Raise CheckError unless server and clients agree on all counts and these add up."""
-    theirs = {
+    by_clients = {
         "samples_sent": sum(o.sent for o in outcomes),
         "samples_accepted": sum(len(o.decided) for o in outcomes),
         "samples_dropped": sum(len(o.dropped) for o in outcomes),
@@ -51,7 +51,7 @@ def check_counts_agree(counts: Mapping[str, float], outcomes: Sequence[Outcome])
         "samples_waiting": 0,
         "events_waiting": 0,
     }
-    for name, expected in theirs.items():
+    for name, expected in by_clients.items():
         if counts[name] != expected:
             raise CheckError(f"{name}: the server counts {counts[name]}, the clients {expected}")
     check_counts_add_up(counts)

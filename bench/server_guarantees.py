@@ -155,9 +155,8 @@ def _hostile(
     plan: LoadPlan, clients: Clients, spikes: SpikeTrains, rate: float, pool: ProcessPoolExecutor
 ) -> Result:
     with plan.start_server("--send-timeout", "1") as server:
-        clients.run(
-            server.port, rate / 4, min(1.0, plan.seconds)
-        )  # Open what the server keeps for its whole life.
+        # A first load opens the files and tasks that the server keeps for its whole life.
+        clients.run(server.port, rate / 4, min(1.0, plan.seconds))
         files, tasks = _at_rest(server, plan.rest_s)
         frames = sample_frames(spikes)
         harassing = pool.submit(harass, server.port, frames, plan.seconds, 0)
@@ -178,7 +177,7 @@ def _hostile(
     ways = ", ".join(f"{way} {count}" for way, count in done.items())
     return Result(
         "hostile", "well-behaved clients beside misbehaving ones", _UNIT, "",
-        (_line("the good ones", outcomes, figures),),
+        (_line("well-behaved clients", outcomes, figures),),
         (
             f"afterwards no session is open; open files {files_after}, before {files}; "
             f"tasks {tasks_after}, before {tasks}",
@@ -242,18 +241,18 @@ def _at_rest(
         files: stop early once there are at most this many files, and
         tasks: at most this many tasks.
     """
-    deadline_s, least_files, least_tasks = time.monotonic() + rest_s, 10**9, 1e9
+    deadline_s, min_files, min_tasks = time.monotonic() + rest_s, 10**9, 1e9
     while time.monotonic() < deadline_s:
         counts = server.counts()
         if not counts["sessions_open"] and not counts["samples_open"]:
-            least_files = min(least_files, server.files())
-            least_tasks = min(least_tasks, counts["tasks"])
-            if files and least_files <= files and least_tasks <= tasks:
+            min_files = min(min_files, server.files())
+            min_tasks = min(min_tasks, counts["tasks"])
+            if files and min_files <= files and min_tasks <= tasks:
                 break
         time.sleep(0.2)
-    if least_files == 10**9:
+    if min_files == 10**9:
         raise CheckError(f"{counts['sessions_open']:.0f} sessions are still open")
-    return least_files, least_tasks
+    return min_files, min_tasks
 
 
 @contextmanager

@@ -68,17 +68,17 @@ class ServerProcess:
         url = f"http://127.0.0.1:{self.port}/metrics"
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
             lines = response.read().decode().splitlines()
-        found: dict[str, float] = {}
+        counts_by_name: dict[str, float] = {}
         for line in lines:
             if line.startswith("#"):
                 continue
             name, value = line.rsplit(" ", 1)
             name = name.removeprefix("neuroasync_")
-            found[name] = float(value)
+            counts_by_name[name] = float(value)
             family = name.partition("{")[0].removesuffix("_total")
             if family != name and "_bucket" not in family:
-                found[family] = found.get(family, 0.0) + float(value)
-        return found
+                counts_by_name[family] = counts_by_name.get(family, 0.0) + float(value)
+        return counts_by_name
 
     def rss_mb(self) -> float:
         """Return the resident memory of all processes (MB)."""

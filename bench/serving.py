@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             results = measure(plan, console)
         except CheckError as error:
-            print(f"a promise is not kept: {error}", file=sys.stderr)
+            print(f"a guarantee does not hold: {error}", file=sys.stderr)
             return 1
     run = as_json(results, describe()) | {"workers": options.workers}
     console.print(f"wrote {save(run, options.out)}", highlight=False)

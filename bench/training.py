@@ -4,16 +4,17 @@ A step comprises the conversion of events to tensors, the forward pass, the loss
 and Adam. All contenders use the same samples, weights, loss and number of threads:
 
 - ``neuroasync``: the event record, as ``fit`` runs it, in random order;
-- ``dense``: ``neuroasync.train.torch_engine.forward``, the same forward steps and the same
-gradient in plain
-  torch, float32, on the CPU: whole network, all samples, one forward step after the other, and
-  all of it twice, since only a pass that is over tells where its sites are;
-- ``snntorch``: a layer-synchronous step of the same network in snnTorch, if it is installed:
-  another computation, and what one would use instead.
+- ``dense``: ``neuroasync.train.torch_engine.forward``, the same forward steps and gradient in plain
+  torch, float32, on the CPU. It processes the whole network and all samples, one forward step after
+  the other. It does so twice, because the places where the surrogate gradient acts are known only
+  at the end of a pass;
+- ``snntorch``: a layer-synchronous step of the same network in snnTorch, if it is installed. It is
+  a different computation, which one would use instead.
 
-Each runs in a process of its own; rounds go around the processes, so that what else the machine
-does falls on all of them. Memory is the high-water mark of resident memory in the measured steps,
-over the same process before the first of them (libraries, samples and compiled code loaded).
+Each contender runs in a separate process. Rounds alternate between the processes, so that noise of
+the machine affects all alike. Extra memory is the high-water mark of resident memory during the
+measured steps, minus the memory of the same process before the first of them (with libraries,
+samples and compiled code loaded).
 
 ::
 
@@ -86,10 +87,10 @@ def measure(task: Task, rounds: int) -> dict[str, dict[str, float]]:
     names = [n for n in STEPS if n != "snntorch" or importlib.util.find_spec("snntorch")]
     pipes, processes, first = {}, [], {}
     for name in names:
-        pipes[name], theirs = context.Pipe()
-        processes.append(context.Process(target=_work, args=(name, task, theirs), daemon=True))
+        pipes[name], child_end = context.Pipe()
+        processes.append(context.Process(target=_work, args=(name, task, child_end), daemon=True))
         processes[-1].start()
-        theirs.close()
+        child_end.close()
         first[name] = pipes[name].recv()
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
@@ -103,14 +104,14 @@ def measure(task: Task, rounds: int) -> dict[str, dict[str, float]]:
     for process in processes:
         process.join()
     check_same(first["neuroasync"], first["dense"])
-    ours = seconds["neuroasync"]
+    record_seconds = seconds["neuroasync"]
     return {
         name: {
             "p50_s": statistics.median(seconds[name]),
             "min_s": min(seconds[name]),
             "extra_bytes": extra[name],
             "time_ratio": statistics.median(
-                a / b for a, b in zip(seconds[name], ours, strict=True)
+                a / b for a, b in zip(seconds[name], record_seconds, strict=True)
             ),
             "memory_ratio": extra[name] / max(1, extra["neuroasync"]),
             "votes_per_sample": float(first[name][0].sum()) / task.batch_size,
@@ -127,15 +128,15 @@ def check_same(record: tuple[Any, Any], dense: tuple[Any, Any]) -> None:
     """
     if not np.array_equal(record[0], dense[0]):
         raise RuntimeError("votes differ between the event record and plain torch")
-    for found, expected in zip(record[1], dense[1], strict=True):
-        worst = np.abs(found - expected).max()
+    for gradient, expected in zip(record[1], dense[1], strict=True):
+        worst = np.abs(gradient - expected).max()
         if worst > 1e-4 * np.abs(expected).max():
             raise RuntimeError(f"gradients differ by {worst} between the event record and torch")
 
 
 def report(
     task: Task,
-    found: dict[str, dict[str, float]],
+    results: dict[str, dict[str, float]],
     targets: Mapping[tuple[str, str], float] = TARGETS,
 ) -> str:
     """Return a table of one task, with targets and whether they were met."""
@@ -145,7 +146,7 @@ def report(
         f"F = {GROUP_SIZE}, threads: {task.threads}",
         f"{'':11}{'p50 ms':>9}{'min ms':>9}{'time':>8}{'extra MB':>10}{'memory':>8}  targets",
     ]
-    for name, line in found.items():
+    for name, line in results.items():
         checks = [
             f"{key.split('_')[0]} {'met' if line[key] >= least else 'MISSED'} (>= {least:g}x)"
             for (whose, key), least in targets.items()
@@ -171,12 +172,12 @@ def main() -> None:
     if options.quick:
         tasks = [Task(8, (200, 16, 16, 4), 20, options.threads)]
     for task in tasks:
-        found = measure(task, 3 if options.quick else 15)
+        results = measure(task, 3 if options.quick else 15)
         if options.json:
             about = {"torch": torch.__version__, "numpy": np.__version__}
-            print(json.dumps({"task": asdict(task), "versions": about, "found": found}))
+            print(json.dumps({"task": asdict(task), "versions": about, "results": results}))
         else:
-            print(report(task, found, {} if options.quick else TARGETS), end="\n\n")
+            print(report(task, results, {} if options.quick else TARGETS), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -154,8 +154,8 @@ def _by_connection(flat: Tensor | None, model: Model) -> list[Tensor]:
     """Return the gradients of dense connections, transposed from the flat source-major layout."""
     if flat is None:
         return []
-    found, at = [], 0
+    gradients, at = [], 0
     for c in model.connections:
-        found.append(flat[at : at + c.weight.size].view(c.weight.shape[::-1]).t())
+        gradients.append(flat[at : at + c.weight.size].view(c.weight.shape[::-1]).t())
         at += c.weight.size
-    return found
+    return gradients

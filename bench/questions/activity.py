@@ -38,18 +38,18 @@ async def measure(scale: Scale) -> Result:
     for line in lines_of(timings, _BASELINE):
         if line.name not in events:
             continue
-        found, in_c = [counts(o) for o in timings.outcomes[line.name]], f"{line.name} in C"
-        expect_same(line.name, {"bare": expected[line.name], "session": found[: scale.calls]})
+        decided, in_c = [counts(o) for o in timings.outcomes[line.name]], f"{line.name} in C"
+        expect_same(line.name, {"bare": expected[line.name], "session": decided[: scale.calls]})
         figures = {
             "events": float(events[line.name]),
-            "spikes": float(np.mean([c.spikes for c in found])),
-            "synops": float(np.mean([c.synops for c in found])),
+            "spikes": float(np.mean([c.spikes for c in decided])),
+            "synops": float(np.mean([c.synops for c in decided])),
         }
         if in_c in timings.names:
-            rival = [counts(o) for o in timings.outcomes[in_c]]
-            expect_same(line.name, {"session": found, "C loop": rival})
+            by_c_loop = [counts(o) for o in timings.outcomes[in_c]]
+            expect_same(line.name, {"session": decided, "C loop": by_c_loop})
             figures["times C"] = float(np.median(timings.ratios(line.name, in_c)))
-        agreed += len(found)
+        agreed += len(decided)
         lines.append(add_figures(line, figures))
     return Result(
         "activity",

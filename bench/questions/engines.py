@@ -35,7 +35,7 @@ async def measure(scale: Scale) -> Result:
         bare = bare_decider(bundle, trains, lambda k: sample_seed(0, k))
         contenders.append(Contender("compiled engine", bare))
         timings = await take_turns(contenders, scale.rounds, scale.calls)
-    decided = {name: [counts(o) for o in found] for name, found in timings.outcomes.items()}
+    decided = {name: [counts(o) for o in outcomes] for name, outcomes in timings.outcomes.items()}
     checks.append(expect_same("label, votes, steps, rounds, synops, spikes", decided))
     lines = [
         add_figures(line, _rates(timings, line.name), _TARGETS.get(line.name, ""))
@@ -73,10 +73,10 @@ async def check_rows(bundle: Bundle, trains: list[SpikeTrain], c_loop: CLoop) ->
 
 def _rates(timings: Timings, name: str) -> dict[str, float]:
     """Return means over all decisions, and rates by the mean wall time."""
-    found, seconds = [counts(o) for o in timings.outcomes[name]], timings.mean(name)
-    steps, synops = (float(np.mean([getattr(c, f) for c in found])) for f in ("steps", "synops"))
+    decided, seconds = [counts(o) for o in timings.outcomes[name]], timings.mean(name)
+    steps, synops = (float(np.mean([getattr(c, f) for c in decided])) for f in ("steps", "synops"))
     return {
-        "spikes": float(np.mean([c.spikes for c in found])),
+        "spikes": float(np.mean([c.spikes for c in decided])),
         "steps": steps,
         "steps/s": steps / seconds,
         "synops/s": synops / seconds,

@@ -45,11 +45,11 @@ async def measure(scale: Scale) -> Result:
             trains = samples(10, min(150, sizes[0] // 2), sizes[0])
             # The measured event loop runs in another thread, because this one is running.
             main = _run(bundle, trains, scale.seconds)
-            found = await asyncio.to_thread(run_in_loop, main, loop)
-            decisions += found.decisions
-            idle, busy = (scaled(quantiles(late), 1e-3) for late in (found.idle, found.busy))
+            measured = await asyncio.to_thread(run_in_loop, main, loop)
+            decisions += measured.decisions
+            idle, busy = (scaled(quantiles(late), 1e-3) for late in (measured.idle, measured.busy))
             lines.append(Line(f"{loop}, {size}, idle", idle, 1.0))
-            figures = {"decisions/s": found.rate, "p99 beyond idle": busy.p99 - idle.p99}
+            figures = {"decisions/s": measured.rate, "p99 beyond idle": busy.p99 - idle.p99}
             ratio = busy.p99 / max(idle.p99, 1e-6)
             name = f"{loop}, {size}, busy"
             lines.append(Line(name, busy, ratio, target="p99 <= 3 ms", figures=figures))

@@ -22,7 +22,7 @@ async def measure(scale: Scale) -> Result:
     the same kind of connections and the same placement of events.
     """
     scale = scale.fewer(10)
-    contenders, found = [], {}
+    contenders, activity = [], {}
     async with AsyncExitStack() as stack:
         for kind, make in (("conv", conv_sheets), ("sparse", sparse_sheets)):
             for size, side in _SIDES.items():
@@ -34,10 +34,10 @@ async def measure(scale: Scale) -> Result:
                     contenders.append(Contender(name, session_decider(session, trains)))
         timings = await take_turns(contenders, scale.rounds, scale.calls)
     for name, outcomes in timings.outcomes.items():
-        found[name] = [_activity(decision) for decision in outcomes]
+        activity[name] = [_activity(decision) for decision in outcomes]
     each = EVENTS * TIMESTEPS  # Each event causes one spike in each sheet.
-    exact = [(each, each * LAYERS)] * len(found[_BASELINE])
-    checks = [expect_same("(input events, spikes)", {"by construction": exact} | found)]
+    exact = [(each, each * LAYERS)] * len(activity[_BASELINE])
+    checks = [expect_same("(input events, spikes)", {"by construction": exact} | activity)]
     lines = []
     for line in lines_of(timings, _BASELINE):
         small = line.name.replace("1 M", "1 k")

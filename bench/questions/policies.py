@@ -40,21 +40,21 @@ async def measure(scale: Scale) -> Result:
     """Time the reference case under every policy, with F = 1, 8, 32 and with early decisions."""
     scale = scale.fewer(2)
     model, trains = dense_stack(), samples(10)
-    contenders, other = [], {}
+    contenders, bare_counts = [], {}
     async with AsyncExitStack() as stack:
         for case in _CASES:
             bundle = as_bundle(model, case.policy, case.group_size)
             session = await open_session(stack, bundle, until=case.until)
             contenders.append(Contender(str(case), session_decider(session, trains)))
             bare = bare_decider(bundle, trains, lambda k: sample_seed(0, k), until=case.until)
-            other[str(case)] = [counts(bare(k)) for k in range(scale.calls)]
+            bare_counts[str(case)] = [counts(bare(k)) for k in range(scale.calls)]
         timings = await take_turns(contenders, scale.rounds, scale.calls)
     lines, agreed = [], 0
     for line in lines_of(timings, _BASELINE):
-        found = [counts(o) for o in timings.outcomes[line.name]]
-        expect_same(line.name, {"bare": other[line.name], "session": found[: scale.calls]})
+        decided = [counts(o) for o in timings.outcomes[line.name]]
+        expect_same(line.name, {"bare": bare_counts[line.name], "session": decided[: scale.calls]})
         agreed += scale.calls
-        means = {f: float(np.mean([getattr(c, f) for c in found])) for f in _FIGURES}
+        means = {f: float(np.mean([getattr(c, f) for c in decided])) for f in _FIGURES}
         lines.append(add_figures(line, means))
     return Result(
         "policies",

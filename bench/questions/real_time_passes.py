@@ -38,11 +38,13 @@ async def measure(scale: Scale) -> Result:
     bundle, lines, checks = as_bundle(dense_stack()), [], []
     for loop in ("asyncio", "uvloop"):
         main = _run(bundle, _LONGER * scale.seconds)
-        found = await asyncio.to_thread(run_in_loop, main, loop)
-        ticks, passes = (scaled(quantiles(late), 1e-3) for late in (found.ticks, found.passes))
-        counts = found.counts
-        if counts.events + counts.dropped != found.sent or counts.dropped != counts.late:
-            raise CheckError(f"{found.sent} events were sent, and {counts} counted")
+        measured = await asyncio.to_thread(run_in_loop, main, loop)
+        ticks, passes = (
+            scaled(quantiles(late), 1e-3) for late in (measured.ticks, measured.passes)
+        )
+        counts = measured.counts
+        if counts.events + counts.dropped != measured.sent or counts.dropped != counts.late:
+            raise CheckError(f"{measured.sent} events were sent, and {counts} counted")
         figures = {
             "late events": float(counts.late),
             "missed deadlines": float(counts.missed_deadlines),
@@ -51,7 +53,7 @@ async def measure(scale: Scale) -> Result:
         lines.append(Line(f"{loop}, ticks of the clock alone", ticks, 1.0))
         lines.append(Line(f"{loop}, passes", passes, ratio, target="p99 <= 2 ms", figures=figures))
         checks.append(
-            f"{loop}: {counts.events} events accepted + {counts.dropped} dropped = {found.sent} "
+            f"{loop}: {counts.events} events accepted + {counts.dropped} dropped = {measured.sent} "
             f"sent; {counts.late} came late"
         )
     return Result(

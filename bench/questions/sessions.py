@@ -118,7 +118,7 @@ async def _throughput(
             Contender(turns, _in_turns(sessions, trains)),
         )
         timings = await take_turns(contenders, scale.rounds, max(scale.calls, many // 10))
-    decided = {who: [counts(o) for o in found] for who, found in timings.outcomes.items()}
+    decided = {name: [counts(o) for o in outcomes] for name, outcomes in timings.outcomes.items()}
     check = expect_same("label, votes, steps, spikes", decided)
     lines = lines_of(timings, alone, 1e-6)
     share = float(1 / np.median(timings.ratios(turns, alone)))

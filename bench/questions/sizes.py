@@ -33,12 +33,17 @@ async def measure(scale: Scale) -> Result:
                 contenders.append(_in_c(name, CLoop(model, "random", 8)))
         timings = await take_turns(contenders, scale.rounds, scale.calls)
     for name, model in models.items():
-        other, rival = f"{name} in C", [counts(o) for o in timings.outcomes.get(f"{name} in C", ())]
-        if not rival:
+        reference, expected = (
+            f"{name} in C",
+            [counts(o) for o in timings.outcomes.get(f"{name} in C", ())],
+        )
+        if not expected:
             bare = bare_decider(as_bundle(model), trains, lambda k: sample_seed(0, k))
-            other, rival = "bare loop", [counts(bare(k)) for k in range(scale.calls)]
-        found = [counts(o) for o in timings.outcomes[name]][: len(rival)]
-        checks.append(expect_same("label, votes, steps, spikes", {name: found, other: rival}))
+            reference, expected = "bare loop", [counts(bare(k)) for k in range(scale.calls)]
+        decided = [counts(o) for o in timings.outcomes[name]][: len(expected)]
+        checks.append(
+            expect_same("label, votes, steps, spikes", {name: decided, reference: expected})
+        )
     lines = []
     for line in lines_of(timings, _BASELINE):
         if line.name not in models:

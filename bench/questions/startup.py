@@ -25,7 +25,13 @@ async def main():
         print(decision.label, decision.total_spikes, decision.steps)
 asyncio.run(main())
 """
-_HOW = ("--processes=1", "--values=3", "--warmups=1", "--loops=1", "--inherit-environ=PYTHONPATH")
+_PYPERF_OPTIONS = (
+    "--processes=1",
+    "--values=3",
+    "--warmups=1",
+    "--loops=1",
+    "--inherit-environ=PYTHONPATH",
+)
 _PYTHON = "python"
 _LIBRARIES = "import numpy, numba"
 _IMPORT = "import neuroasync"
@@ -54,7 +60,7 @@ async def measure(scale: Scale) -> Result:
         seconds = np.array([_round(commands, folder, r) for r in range(rounds)])
     times = dict(zip(commands, seconds.T, strict=True))
     beyond = times[_IMPORT] - times[_LIBRARIES]
-    lines = [_line(label, found, times[_PYTHON]) for label, found in times.items()]
+    lines = [_line(label, taken, times[_PYTHON]) for label, taken in times.items()]
     lines[-1] = _line(_FIRST, times[_FIRST], times[_PYTHON], "<= 1000 ms")
     lines.append(_line("neuroasync beyond numpy and numba", beyond, None, "<= 150 ms"))
     return Result(
@@ -85,7 +91,7 @@ def _time(command: list[str], path: Path) -> float:
     """Return the median seconds of three runs of the command."""
     import pyperf
 
-    call = [sys.executable, "-m", "pyperf", "command", "-q", *_HOW, "-o", str(path)]
+    call = [sys.executable, "-m", "pyperf", "command", "-q", *_PYPERF_OPTIONS, "-o", str(path)]
     call += ["--", sys.executable, *command]
     subprocess.run(call, check=True, capture_output=True, env=_environment())
     return float(pyperf.Benchmark.load(str(path)).median())

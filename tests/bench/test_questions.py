@@ -34,7 +34,7 @@ needs_cc = pytest.mark.skipif(compiler() is None, reason="no C compiler")
     seed=st.integers(0, 2**64 - 1),
     events=st.integers(0, 60),
 )
-def test_the_c_loop_fires_and_delivers_the_same_spikes_in_the_same_order(
+def test_c_loop_fires_and_delivers_the_same_spikes_in_the_same_order(
     sizes, policy, group_size, reset, seed, events
 ):
     rng = np.random.default_rng(seed)
@@ -43,17 +43,17 @@ def test_the_c_loop_fires_and_delivers_the_same_spikes_in_the_same_order(
     t_us = np.sort(rng.integers(0, 5000, events))
     train = SpikeTrain(t_us, rng.integers(0, sizes[0], events))
     c_loop = CLoop(model, policy, group_size)
-    found = c_loop.decide(train, seed)
+    result = c_loop.decide(train, seed)
     fired, delivered = asyncio.run(recorded(as_bundle(model, policy, group_size), train, seed))
     assert np.array_equal(c_loop.fired(), fired)
     assert np.array_equal(c_loop.delivered(), delivered)
-    assert (found.spikes, sum(found.votes)) == (
+    assert (result.spikes, sum(result.votes)) == (
         len(fired),
         int((fired[:, 2] >= model.starts[-2]).sum()),
     )
 
 
-def test_the_c_loop_takes_plain_dense_stacks_only():
+def test_c_loop_accepts_only_plain_dense_stacks():
     assert fits(dense_stack((5, 4, 3)))
     assert not fits(conv_stack())
     with pytest.raises(ValueError, match="plain stack of dense layers"):
@@ -81,13 +81,13 @@ async def test_contenders_take_turns_and_make_every_call_in_order():
     assert math.isclose(other.ratio, np.median(timings.ratios("awaited", "plain")))
 
 
-def test_a_difference_is_named_with_its_place():
+def test_check_error_names_contenders_and_call():
     assert "3 calls" in expect_same("label", {"a": [1, 2, 3], "b": [1, 2, 3]})
     with pytest.raises(CheckError, match=r"label: call 1: a has 2, b has 5"):
         expect_same("label", {"a": [1, 2], "b": [1, 5]})
 
 
-def test_frames_hold_every_event_of_its_timestep():
+def test_frame_holds_every_event_of_its_timestep():
     train = samples(1, events=20, inputs=50)[0]
     binned = frames(train, 50)
     assert binned.shape == (10, 50)
@@ -95,7 +95,7 @@ def test_frames_hold_every_event_of_its_timestep():
 
 
 @pytest.mark.parametrize("question", [engines, activity], ids=lambda module: module.__name__)
-async def test_a_result_has_a_baseline_checks_and_figures_that_json_can_hold(question, tmp_path):
+async def test_result_has_baseline_and_checks_and_converts_to_json(question, tmp_path):
     result = await question.measure(TINY)
     by_name = {line.name: line for line in result.lines}
     assert by_name[result.baseline].ratio == 1.0
@@ -128,7 +128,7 @@ async def test_sheets_of_any_size_have_the_same_activity(monkeypatch):
     assert result.checks[0].startswith("(input events, spikes): same")
 
 
-def test_the_machine_is_described():
+def test_environment_describes_the_machine():
     pytest.importorskip("pyperf")
     from bench.environment import describe
 
