@@ -39,14 +39,20 @@ def files(folder: Path, seed: int = 0) -> UserFiles:
     return UserFiles(**paths)
 
 
-def case(own: UserFiles, **changes) -> Case:
+def case(user_files: UserFiles, **changes) -> Case:
     recipes = recipes_of(NETWORK.format(0.0, 0.3), NETWORK.format(0.9, 1.0), CONFIG)
-    fields = {"name": "task", "dataset": "own", "recipes": recipes, "grid": GRID, "files": own}
+    fields = {
+        "name": "task",
+        "dataset": "own",
+        "recipes": recipes,
+        "grid": GRID,
+        "files": user_files,
+    }
     return Case(**fields | changes)
 
 
-def plan(own: UserFiles, seeds=(0, 1), **changes) -> StudyPlan:
-    return StudyPlan((case(own, **changes),), seeds)
+def plan(user_files: UserFiles, seeds=(0, 1), **changes) -> StudyPlan:
+    return StudyPlan((case(user_files, **changes),), seeds)
 
 
 def results_of(folder: Path) -> dict[str, bytes]:

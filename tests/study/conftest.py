@@ -21,7 +21,7 @@ class Finished:
 
     plan: StudyPlan
     folder: Path
-    own: UserFiles
+    user_files: UserFiles
     measurements: list[Measurement]
     progress: list[tuple[float, str]]
 
@@ -32,10 +32,10 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Finished:
-    own = files(tmp_path_factory.mktemp("samples"))
+    user_files = files(tmp_path_factory.mktemp("samples"))
     folder = tmp_path_factory.mktemp("studies") / "whole"
     progress: list[tuple[float, str]] = []
     measurements = run_study(
-        plan(own), folder, lambda share, activity: progress.append((share, activity))
+        plan(user_files), folder, lambda share, activity: progress.append((share, activity))
     )
-    return Finished(plan(own), folder, own, measurements, progress)
+    return Finished(plan(user_files), folder, user_files, measurements, progress)

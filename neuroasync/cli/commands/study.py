@@ -95,9 +95,9 @@ def study(
     Writes results.json, report.md, report.html, figures, recordings and the trained bundles. After
     an interruption with Ctrl-C, the same command continues the study with the same results.
     """  # noqa: D301  # \b keeps the examples' lines
-    own = user_files(train, validation, test)
-    check_user_files(own, topology, dataset=datasets or regimes, data=data)
-    if own is not None and own.test is None:
+    user_data = user_files(train, validation, test)
+    check_user_files(user_data, topology, dataset=datasets or regimes, data=data)
+    if user_data is not None and user_data.test is None:
         raise CliError("--train also requires --test FILE, with the samples to measure on")
     if regimes and (datasets or quick):
         raise CliError("--regimes cannot be combined with a DATASET or --quick")
@@ -107,9 +107,9 @@ def study(
     from neuroasync.study import StudyPlan, run_study
 
     try:
-        cases = _cases([name.value for name in datasets or ()], quick, regimes, own, topology)
+        cases = _cases([name.value for name in datasets or ()], quick, regimes, user_data, topology)
         count = seeds or (_QUICK_SEEDS if quick else _SEEDS)
-        folder = None if own is not None else data_folder(data)
+        folder = None if user_data is not None else data_folder(data)
         plan = StudyPlan(
             cases, tuple(range(count)), None if folder is None else str(folder.resolve())
         )
@@ -137,7 +137,11 @@ def _check_extras() -> None:
 
 
 def _cases(
-    names: list[str], quick: bool, regimes: bool, own: "UserFiles | None", topology: str | None
+    names: list[str],
+    quick: bool,
+    regimes: bool,
+    user_data: "UserFiles | None",
+    topology: str | None,
 ) -> "tuple[Case, ...]":
     """Return the cases that the options select."""
     from neuroasync.study.design.builtin_cases import CASES, DEFAULT, QUICK, quick_case, user_case
@@ -145,8 +149,8 @@ def _cases(
 
     if regimes:
         return REGIMES
-    if own is not None and topology is not None:
-        cases = [user_case(own, topology)]
+    if user_data is not None and topology is not None:
+        cases = [user_case(user_data, topology)]
     else:
         cases = [CASES[name] for name in names or (QUICK if quick else DEFAULT)]
     return tuple(map(quick_case, cases)) if quick else tuple(cases)

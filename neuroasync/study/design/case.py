@@ -105,9 +105,9 @@ class Case:
                     f"{self.name}: recipes[{name!r}].config.group_size must be {GROUP_SIZE}, which "
                     f"the report shows, got {size}"
                 )
-        own = [self.own_mode(name) for name in self.recipes if name in TRAININGS]
+        trained = [self.trained_mode(name) for name in self.recipes if name in TRAININGS]
         shown = [Mode(policy, GROUP_SIZE, self.input) for policy in self.grid.policies]
-        if missing := [mode for mode in (*own, *shown) if mode not in list(self.grid)]:
+        if missing := [mode for mode in (*trained, *shown) if mode not in list(self.grid)]:
             raise ValueError(f"{self.name}: `grid` must have {missing[0]}, which the report shows")
         unknown = [name for name in self.recipes if name not in TRAININGS]
         if unknown or not self.recipes:
@@ -125,7 +125,7 @@ class Case:
         """Return the recipe of a training, adapted to the input mode of this case."""
         return for_input(self.recipes[training], self.input)
 
-    def own_mode(self, training: Training, group_size: int = GROUP_SIZE) -> Mode:
+    def trained_mode(self, training: Training, group_size: int = GROUP_SIZE) -> Mode:
         """Return the mode that a training is for; layered ones always have prioritised input."""
         config = self.recipe(training).config
         return Mode(config.policy, group_size, config.input)

@@ -53,7 +53,7 @@ def _remedy(results: CaseResults) -> Iterator[str]:
 
 def _unlayered(results: CaseResults, training: Training) -> Iterator[str]:
     case = results.case
-    mode = case.own_mode(training)
+    mode = case.trained_mode(training)
     accuracy = percent(results.accuracy(training, mode))
     yield f"{training} reaches {accuracy} % in {mode_name(mode, with_size=True)}."
     if "layered-paper" in results:

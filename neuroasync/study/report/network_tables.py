@@ -46,7 +46,7 @@ def recipe_table(cases: Sequence[CaseResults]) -> Table:
 def _recipe(results: CaseResults, case: Case) -> list[list[str]]:
     rows = []
     for training in case.trainings:
-        recipe, mode = case.recipe(training), case.own_mode(training)
+        recipe, mode = case.recipe(training), case.trained_mode(training)
         sizes = results.networks(training)[0].network.samples
         split = " + ".join(str(sizes[part]) for part in ("train", "validation", "test"))
         epochs, order = str(recipe.config.epochs), mode_name(mode, with_size=True)

@@ -90,8 +90,8 @@ def _remedy(cases: Sequence[CaseResults]) -> Table:
 
 def _unlayered(results: CaseResults, training: Training) -> list[str]:
     paper: Training = "layered-paper"
-    mode, trained = results.case.own_mode(training), results.case.shown_mode(paper)
-    single = results.case.own_mode(training, 1)
+    mode, trained = results.case.trained_mode(training), results.case.shown_mode(paper)
+    single = results.case.trained_mode(training, 1)
     has_single = single in list(results.case.grid)
     rounds = results.rounds(training, mode, chosen=True)
     return [
@@ -162,7 +162,7 @@ def _summary(rows: Sequence[tuple[CaseResults, PairedRow]]) -> list[str]:
     """Return sentences that list where the gain is clear, where the loss is, and where neither."""
     groups: dict[str, dict[str, list[str]]] = {
         "Training for the policy clearly gains accuracy in": {},
-        "It clearly loses accuracy in": {},
+        "Training for the policy clearly loses accuracy in": {},
         "There is no clear difference in": {},
     }
     gains, losses, neither = groups.values()

@@ -50,12 +50,14 @@ def write_report(
 _TERMS: Final = (
     "This report compares spiking networks under different ordering policies. An ordering policy "
     "chooses which pending spikes a network delivers next. The policy layer-sync waits until a "
-    "layer is finished, as ordinary frameworks do. The policies random, momentum and fifo deliver "
-    "spikes of all layers in that order. A forward step delivers at most F spikes; F is the group "
-    "size (layer-sync: all spikes of a layer). A round delivers up to F spikes, so the number of "
-    "rounds measures time. Input is delivered first, before all other spikes, or it is queued and "
-    "the policy orders it like other spikes. A stop rule decides when a sample is answered; a "
-    "sample that runs until quiet ends when no spike is pending any more."
+    "layer is finished, as ordinary frameworks do. The other policies mix spikes of all layers: "
+    "random delivers them in random order, momentum those with the highest membrane potential "
+    "first, and fifo in the order in which they fired. A forward step delivers at most F spikes; F "
+    "is the group size (layer-sync: all spikes of a layer). A round delivers up to F spikes, so the "
+    "number of rounds measures time. Input is delivered first, before all other spikes, or it is "
+    "queued and the policy orders it like other spikes. Each spike of an output neuron is a vote "
+    "for its class, and the class with the most votes is the decision. A stop rule ends a sample "
+    "early; a sample that runs until quiet ends when no spike is pending any more."
 )
 _NETWORKS: Final = (
     "Networks are named after their training. layered-paper was trained layer by layer with the "

@@ -125,7 +125,7 @@ def _differences(results: CaseResults) -> Table:
 
 def _pair(results: CaseResults, one: Training, other: Training) -> Iterator[list[str]]:
     for size in results.case.grid.group_sizes:
-        mode = results.case.own_mode(one, size)
+        mode = results.case.trained_mode(one, size)
         difference = results.difference((one, mode), (other, mode))
         yield [
             f"{one} minus {other}",

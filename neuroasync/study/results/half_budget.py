@@ -63,8 +63,8 @@ def _compared(results: CaseResults, full: Mode) -> list[tuple[Training, Mode]]:
     compared: list[tuple[Training, Mode]] = [(CONTROL, full)]
     for training in UNLAYERED:
         if training in results:
-            own = results.case.own_mode(training)
-            compared += [(CONTROL, own), (training, own)]
+            mode = results.case.trained_mode(training)
+            compared += [(CONTROL, mode), (training, mode)]
     return list(dict.fromkeys(compared))
 
 

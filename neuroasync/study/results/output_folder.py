@@ -156,23 +156,25 @@ def _mode_of(row: Any) -> Mode:
     return Mode(row["policy"], row["group_size"], row["input"])
 
 
-def _check_same(path: Path, found: Any, expected: Any) -> None:
-    if difference := _difference(found, expected, "study"):
+def _check_same(path: Path, stored: Any, expected: Any) -> None:
+    if difference := _difference(stored, expected, "study"):
         raise StudyError(
             f"{str(path)!r} describes another study; it differs in {difference}. Use a new folder, "
             "or the same command as before"
         )
 
 
-def _difference(found: Any, expected: Any, where: str) -> str | None:
+def _difference(stored: Any, expected: Any, location: str) -> str | None:
     """Return the path of the first difference between two JSON values, or None if equal."""
-    if isinstance(found, dict) and isinstance(expected, dict):
-        pairs = [(f"{where}.{k}", found.get(k), expected.get(k)) for k in {**expected, **found}]
-    elif isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
-        both = zip(found, expected, strict=True)
-        pairs = [(f"{where}[{k}]", one, other) for k, (one, other) in enumerate(both)]
-    elif found == expected:
+    if isinstance(stored, dict) and isinstance(expected, dict):
+        pairs = [
+            (f"{location}.{k}", stored.get(k), expected.get(k)) for k in {**expected, **stored}
+        ]
+    elif isinstance(stored, list) and isinstance(expected, list) and len(stored) == len(expected):
+        both = zip(stored, expected, strict=True)
+        pairs = [(f"{location}[{k}]", one, other) for k, (one, other) in enumerate(both)]
+    elif stored == expected:
         return None
     else:
-        return f"{where} ({found!r:.60} in the file, {expected!r:.60} in this command)"
+        return f"{location} ({stored!r:.60} in the file, {expected!r:.60} in this command)"
     return next((d for place, a, b in pairs if (d := _difference(a, b, place))), None)

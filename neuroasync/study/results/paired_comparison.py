@@ -39,7 +39,7 @@ def paired_rows(results: CaseResults, training: Training) -> Iterator[PairedRow]
     if training not in results or CONTROL not in results:
         return
     for size in results.case.grid.group_sizes:
-        mode = results.case.own_mode(training, size)
+        mode = results.case.trained_mode(training, size)
         yield PairedRow(training, mode, results.difference((training, mode), (CONTROL, mode)))
 
 

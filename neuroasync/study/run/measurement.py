@@ -108,7 +108,7 @@ async def _measure(
                     await _write_one_sample(subject, network, folder, swept)
             wall_ms.append(_wall_ms(swept))
             checked += swept.checked
-            if mode == subject.case.own_mode(subject.training):
+            if mode == subject.case.trained_mode(subject.training):
                 trained = swept
             on_mode(done)
     if trained is None:

@@ -16,7 +16,7 @@ from neuroasync.study.run.samples import Samples
 from neuroasync.train.recipes import Recipe
 from tests.helpers.small_studies import CONFIG, GRID, NETWORK, case, files
 
-OWN = UserFiles(train="train.npz", test="test.npz")
+USER_FILES = UserFiles(train="train.npz", test="test.npz")
 NOT_SHIPPED = ("nmnist", "shd", "dvs-gesture")
 
 
@@ -72,15 +72,15 @@ def test_quick_case_raises_no_limit():
         assert quick.max_train <= (one.max_train or quick.max_train)
         assert quick.max_measured <= (one.max_measured or quick.max_measured)
     assert quick_case(CASES["dvs-gesture"]).max_measured == 100
-    small = quick_case(case(OWN, max_train=8, max_measured=4, encodings_per_image=1))
+    small = quick_case(case(USER_FILES, max_train=8, max_measured=4, encodings_per_image=1))
     assert (small.max_train, small.max_measured, small.encodings_per_image) == (8, 4, 1)
 
 
 def test_quick_case_keeps_the_share_of_layered_epochs():
-    own = case(OWN)
-    config = replace(own.recipes["layered"].config, epochs=60, layered_epochs=15)
-    recipe = replace(own.recipes["layered"], config=config)
-    quick = quick_case(case(OWN, recipes={"layered": recipe})).recipes["layered"].config
+    base = case(USER_FILES)
+    config = replace(base.recipes["layered"].config, epochs=60, layered_epochs=15)
+    recipe = replace(base.recipes["layered"], config=config)
+    quick = quick_case(case(USER_FILES, recipes={"layered": recipe})).recipes["layered"].config
     assert (quick.epochs, quick.layered_epochs) == (20, 5)
 
 
@@ -90,23 +90,23 @@ def test_each_seed_of_a_small_data_set_has_another_fold():
     assert sum(map(len, parts[:5])) == len(set.union(*parts[:5])) == 918
     assert not set.union(*parts) & set(load_dataset("braille").split.test.tolist())
     assert parts[5] not in parts[:5], "the samples are shuffled again"
-    own = Samples(CASES["spoken-digits"], None)
-    assert own.of_seed(0).digest == own.of_seed(1).digest
+    unfolded = Samples(CASES["spoken-digits"], None)
+    assert unfolded.of_seed(0).digest == unfolded.of_seed(1).digest
 
 
 def test_user_topology_keeps_its_explicit_parameters():
-    one = user_case(OWN, "timestep_us=1000; input 4; a d3 v_threshold=0.7; output d2")
+    one = user_case(USER_FILES, "timestep_us=1000; input 4; a d3 v_threshold=0.7; output d2")
     for training, threshold in (("layered-paper", 0.3), ("layered", 1.0)):
         model = parse_topology(one.recipe(training).topology)
         assert [p.neuron.v_threshold for p in model.populations] == [0.7, threshold]
 
 
 def test_case_without_test_samples_is_rejected(tmp_path):
-    own = files(tmp_path)
+    user_files = files(tmp_path)
     with pytest.raises(
         DatasetError, match="task: the data set has no validation samples or test samples"
     ):
-        Samples(case(replace(own, test=None)), None).of_seed(0)
+        Samples(case(replace(user_files, test=None)), None).of_seed(0)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_case_without_test_samples_is_rejected(tmp_path):
 )
 def test_case_that_the_report_cannot_show_is_rejected(changes, message):
     with pytest.raises(ValueError, match=message):
-        case(OWN, **changes)
+        case(USER_FILES, **changes)
 
 
 def test_duplicate_cases_and_seeds_are_rejected():
@@ -132,27 +132,27 @@ def test_duplicate_cases_and_seeds_are_rejected():
         ValueError,
         match=r"^`cases` must have one or more different entries, got \['task', 'task'\]",
     ):
-        StudyPlan((case(OWN), case(OWN)), (0,))
+        StudyPlan((case(USER_FILES), case(USER_FILES)), (0,))
     with pytest.raises(
         ValueError, match=r"^`seeds` must have one or more different entries, got \(1, 1\)"
     ):
-        StudyPlan((case(OWN),), (1, 1))
+        StudyPlan((case(USER_FILES),), (1, 1))
 
 
 def test_more_seeds_than_folds_are_rejected():
     message = "^`seeds` must have at most 2 entries, one for each fold of task, got 3$"
     with pytest.raises(ValueError, match=message):
-        StudyPlan((case(OWN, folds=2),), (0, 1, 2))
-    StudyPlan((case(OWN, folds=2),), (0, 1))
-    StudyPlan((case(OWN),), (0, 1, 2))
+        StudyPlan((case(USER_FILES, folds=2),), (0, 1, 2))
+    StudyPlan((case(USER_FILES, folds=2),), (0, 1))
+    StudyPlan((case(USER_FILES),), (0, 1, 2))
 
 
 def test_layered_network_is_shown_with_the_input_of_its_case():
-    one = case(OWN, input="queued")
-    assert one.own_mode("layered") == Mode("layer-sync", 8, "prioritised")
+    one = case(USER_FILES, input="queued")
+    assert one.trained_mode("layered") == Mode("layer-sync", 8, "prioritised")
     assert one.shown_mode("layered", 1) == Mode("layer-sync", 1, "queued")
     for training in ("unlayered-random", "unlayered-momentum"):
-        assert one.shown_mode(training) == one.own_mode(training)
+        assert one.shown_mode(training) == one.trained_mode(training)
         assert one.shown_mode(training).input == "queued"
 
 

@@ -29,7 +29,7 @@ def results(**runs):
     ]
     trainings = tuple(m.network.training for m in measurements)
     case = SimpleNamespace(
-        name="case", input="queued", trainings=trainings, own_mode=lambda training: RANDOM
+        name="case", input="queued", trainings=trainings, trained_mode=lambda training: RANDOM
     )
     return CaseResults(case, measurements)
 

@@ -90,13 +90,13 @@ def test_recording_in_the_trained_mode_gives_the_numbers_of_its_runs(finished):
     name = "task-unlayered-random-0"
     recording = read_recording(finished.folder / "recordings" / f"{name}-own.npz")
     runs = [r for r in finished.results["runs"] if r["config"] == name]
-    own = {r["until"]: r for r in runs if mode_of(r) == ("random", 8, "prioritised")}
+    by_rule = {r["until"]: r for r in runs if mode_of(r) == ("random", 8, "prioritised")}
     for point in stop_points(recording, FIXED):
-        run = own[point.rule]
+        run = by_rule[point.rule]
         assert run["accuracy"] == point.accuracy
         assert run["rounds_per_sample"] == point.mean("rounds")
         assert run["spikes_per_sample"] == point.mean("spikes")
-    quiet = own["quiet"]
+    quiet = by_rule["quiet"]
     spikes = recording.spikes_by_population()
     density = {name: count / len(recording) / 10 for name, count in spikes.items()}
     density["output"] *= 10 / 4
@@ -105,7 +105,7 @@ def test_recording_in_the_trained_mode_gives_the_numbers_of_its_runs(finished):
 
 
 def test_samples_come_from_the_files_and_trainer_and_runtime_agree(finished):
-    test = read_spikes(finished.own.test)
+    test = read_spikes(finished.user_files.test)
     for measurement in finished.measurements:
         assert measurement.target == test.labels.tolist()
         assert measurement.network.samples == {"train": 40, "validation": 12, "test": 12}

@@ -47,15 +47,15 @@ def test_study_killed_during_training_continues_from_the_checkpoint(finished, tm
         "import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
         "from tests.helpers.small_studies import UserFiles, plan\n"
         "from neuroasync.study import run_study\n"
-        "own = UserFiles(train=sys.argv[3], validation=sys.argv[4], test=sys.argv[5])\n"
+        "user_files = UserFiles(train=sys.argv[3], validation=sys.argv[4], test=sys.argv[5])\n"
         "reported = []\n"
         "def listen(share, activity):\n"
         "    reported.append(activity)\n"
         "    if len(reported) == 6: os._exit(9)\n"
-        "run_study(plan(own), Path(sys.argv[2]), listen)\n"
+        "run_study(plan(user_files), Path(sys.argv[2]), listen)\n"
     )
-    here, own = str(ROOT), finished.own
-    args = (here, str(tmp_path / "cut"), own.train, own.validation, own.test)
+    here, user_files = str(ROOT), finished.user_files
+    args = (here, str(tmp_path / "cut"), user_files.train, user_files.validation, user_files.test)
     ended = subprocess.run([sys.executable, "-c", code, *args], check=False)
     assert ended.returncode == 9
     checkpoint = tmp_path / "cut" / "checkpoints" / "task-layered-paper-0.ckpt"
@@ -92,7 +92,7 @@ def test_finished_networks_are_not_measured_again(finished):
 def test_another_configuration_in_the_same_folder_is_rejected(finished, changes, message):
     before = results_of(finished.folder)
     with pytest.raises(StudyError, match=message):
-        run_study(plan(finished.own, **changes), finished.folder)
+        run_study(plan(finished.user_files, **changes), finished.folder)
     assert results_of(finished.folder) == before
 
 
@@ -110,13 +110,15 @@ def test_folder_with_other_files_is_rejected_and_left_unchanged(finished, tmp_pa
 
 
 def test_missing_data_set_is_reported_before_training(tmp_path):
-    own = files(tmp_path)
-    (first,) = plan(own).cases
-    missing = replace(first, name="later", files=replace(own, test=str(tmp_path / "none.npz")))
+    user_files = files(tmp_path)
+    (first,) = plan(user_files).cases
+    missing = replace(
+        first, name="later", files=replace(user_files, test=str(tmp_path / "none.npz"))
+    )
     reported = []
     with pytest.raises(SpikeFileError, match=r"none\.npz"):
         run_study(
-            replace(plan(own), cases=(first, missing)),
+            replace(plan(user_files), cases=(first, missing)),
             tmp_path / "out",
             lambda share, activity: reported.append(activity),
         )
@@ -126,10 +128,10 @@ def test_missing_data_set_is_reported_before_training(tmp_path):
 
 def test_changed_samples_are_rejected(tmp_path):
     (tmp_path / "samples").mkdir()
-    own = files(tmp_path / "samples")
-    (small,) = plan(own).cases
+    user_files = files(tmp_path / "samples")
+    (small,) = plan(user_files).cases
     small = replace(small, recipes={"layered": small.recipes["layered"]})
-    study = replace(plan(own, seeds=(0,)), cases=(small,))
+    study = replace(plan(user_files, seeds=(0,)), cases=(small,))
     run_study(study, tmp_path / "out")
     files(tmp_path / "samples", seed=1)
     with pytest.raises(StudyError, match="task-layered-0 was measured on other samples"):

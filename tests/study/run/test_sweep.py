@@ -62,7 +62,7 @@ def test_disagreement_of_trainer_and_runtime_is_listed(finished, tmp_path, monke
         return labels, spikes
 
     monkeypatch.setattr(measurement_module, "evaluate", wrong)
-    one = case(finished.own)
+    one = case(finished.user_files)
     subject = Subject(
         case=one,
         training="layered",
