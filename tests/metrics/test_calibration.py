@@ -329,7 +329,10 @@ async def test_confidence_selects_the_calibrated_rule(no_leaks):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"until": "confidence(0.8)"}, r"is calibrated for confidence\(0.9\), confidence\(0.95\);"),
+        (
+            {"until": "confidence(0.8)"},
+            r"is calibrated for confidence\(0.9\), confidence\(0.95\); ",
+        ),
         ({"until": "confidence(95)"}, r"must be confidence\(p\) with p between 0 and 1"),
         ({"until": "confidence"}, r"must be confidence\(p\) with p between 0 and 1"),
         ({"until": "confidence()"}, r"must be confidence\(p\) with p between 0 and 1"),
@@ -339,10 +342,13 @@ async def test_confidence_selects_the_calibrated_rule(no_leaks):
         ({"until": f"confidence(0.{'9' * 40})"}, r"must be confidence\(p\) with p between 0 and"),
         (
             {"until": "confidence(0.9)", "policy": "random"},
-            "for fifo, F = 1, prioritised input, and",
+            "is calibrated for fifo, F = 1, prioritised input, and this",
         ),
-        ({"until": "confidence(0.9)", "group_size": 2}, "this runs under fifo, F = 2, prioritised"),
-        ({"until": "confidence(0.9)", "input": "queued"}, "this call uses fifo, F = 1, queued inp"),
+        (
+            {"until": "confidence(0.9)", "group_size": 2},
+            "this call uses fifo, F = 2, prioritised ",
+        ),
+        ({"until": "confidence(0.9)", "input": "queued"}, "this call uses fifo, F = 1, queued in"),
     ],
 )
 async def test_confidence_is_rejected_with_other_options_than_calibrated(
@@ -374,7 +380,7 @@ async def test_confidence_is_rejected_with_custom_populations(no_leaks):
             await fired.put([])
 
     name = relay().model.populations[0].name
-    message = rf"is not valid with custom populations \('{name}'\); use margin"
+    message = rf"calibration is not valid with custom populations \('{name}'\); use margin"
     with pytest.raises(na.StopRuleError, match=message):
         na.Network(confident(), populations={name: silent}, until="confidence(0.9)")
     async with na.Network(confident(), populations={name: silent}) as network:
@@ -386,7 +392,9 @@ async def test_confidence_is_rejected_with_custom_populations(no_leaks):
 
 
 async def test_error_without_calibration_explains_how_to_calibrate():
-    with pytest.raises(na.StopRuleError, match="the bundle has none; calibrate it by `neuroasy"):
+    with pytest.raises(
+        na.StopRuleError, match="the bundle has no calibration; calibrate it with `neuroasy"
+    ):
         na.Network(relay(), until="confidence(0.9)")
     with pytest.raises(na.StopRuleError, match="stands for a rule only in a calibrated network"):
         stop_points(whole(), ["confidence(0.9)"])
