@@ -272,7 +272,7 @@ def test_async_stop_rule_function_is_rejected():
 
 async def test_stop_rule_that_returns_no_bool_is_named(no_leaks):
     async with na.Network(BUNDLE, until=lambda progress: "no") as network:
-        with pytest.raises(na.StopRuleError, match="returned 'no', expected True or False"):
+        with pytest.raises(na.StopRuleError, match="must return True or False, got 'no'"):
             await network.decide(SAMPLE)
         assert (await network.decide(SAMPLE, until="quiet")).total_spikes > 0
 

@@ -1,4 +1,4 @@
-"""The state of one session in a network: what kernels write, in one piece of memory."""
+"""The state of one session, which kernels write, in one block of memory."""
 
 from typing import Final, TypeVar
 
@@ -12,10 +12,12 @@ from neuroasync.core.kernels.layout import Context, Control, InFlight, Phase
 
 __all__ = ["NetworkState"]
 
+# Comparing a NumPy integer with a member of an ``IntEnum`` takes microseconds, hence plain ints.
 _BETWEEN_PASSES: Final = int(Phase.BETWEEN_PASSES)
 _CLEAN: Final = (_BETWEEN_PASSES, int(Phase.STOPPED))
-"""Phases in which nothing of a session is in its workspace, except logs."""
+"""Phases in which the scratch buffers hold nothing of a session except its logs."""
 _MAX_IDLE: Final = 4
+"""Maximum number of unused scratch buffers that an execution plan keeps."""
 _NO_CONTEXT: Final = 0
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
@@ -24,19 +26,20 @@ _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 class NetworkState:
     """Membrane potentials, spikes in flight, votes and counters of one session.
 
-    Between passes that is all there is of it; while one is under way, :attr:`scratch` is its
-    own. The logs of a sample whose spikes are kept, too, are in there.
+    Between passes, this is the whole state of a session. While a pass is under way, the session
+    also has scratch buffers. A session that keeps logs has them for the whole sample.
 
     Args:
-        plan: the network, and how it is run.
+        plan: the execution plan of the session.
 
     Attributes:
-        plan: the network, and how it is run.
-        keep: whether the logs of spikes and deliveries are kept in ``spike_log_blocks`` (i64[5, R])
-            and ``delivery_log_blocks`` (i64[6, S]), or there are none.
-        workspace: while a pass is under way, else None.
-        context: what kernels are called with while there is a workspace: an address.
-        control: i64[..], counters.
+        plan: the execution plan of the session.
+        keep: whether to keep the logs of spikes and deliveries.
+        spike_log_blocks: if logs are kept, blocks i64[5, R] of the spike log; else None.
+        delivery_log_blocks: if logs are kept, blocks i64[6, S] of the delivery log; else None.
+        scratch: the scratch buffers while a pass is under way, else None.
+        context: address of the context, with which kernels are called; 0 without scratch buffers.
+        control: i64[36], counters and position of the sample; see ``kernels.layout.Control``.
     """
 
     __slots__ = (
@@ -68,39 +71,42 @@ class NetworkState:
 
     @property
     def head(self) -> NDArray[np.int64]:
-        """Control, votes and spikes: i64[plan.head]."""
+        """Control, votes and spikes, i64[plan.head]: all that a decision depends on."""
         return self._memory[: self.plan.head]
 
     @property
     def votes(self) -> NDArray[np.int64]:
-        """i64[5, classes]."""
+        """Votes, i64[5, classes]."""
         return self.plan.split_head(self._memory)[1]
 
     @property
     def spikes(self) -> NDArray[np.int64]:
-        """i64[P]."""
+        """Spikes of each population, i64[P]."""
         return self.plan.split_head(self._memory)[2]
 
     @property
     def potential(self) -> NDArray[np.float32]:
-        """Membrane potentials f32[N]; of neurons that nothing reached, see :meth:`apply_decay`."""
+        """Membrane potentials, f32[N].
+
+        They are up to date only after :meth:`apply_decay`, because decay is applied lazily.
+        """
         return self.view_of(Context.V_AT, np.float32, self.plan.packed.model.size)
 
     @property
     def momentum(self) -> NDArray[np.float32]:
-        """Momenta f32[N]; of neurons that nothing reached, see :meth:`apply_decay`."""
+        """Membrane potentials at the latest spike, f32[N]; see :meth:`apply_decay`."""
         return self.view_of(Context.MOMENTUM_AT, np.float32, self.plan.packed.model.size)
 
     @property
     def multiplicity(self) -> NDArray[np.int32] | None:
-        """Pending spikes of each neuron, i32[N]; None where one is the most."""
+        """Pending spikes of each neuron, i32[N]; None if no neuron can have several."""
         if self.plan.offset_of(Context.MULTIPLICITY_AT) < 0:
             return None
         return self.view_of(Context.MULTIPLICITY_AT, np.int32, self.plan.packed.model.size)
 
     @property
     def in_flight(self) -> NDArray[np.int64]:
-        """Spikes in flight i64[5, D]."""
+        """Spikes on delayed connections, i64[5, D]; see ``kernels.layout.InFlight``."""
         if self._in_flight is None:
             room = self.plan.packed.model.size if self.plan.packed.max_delayed_fan_out else 0
             self._in_flight = np.zeros((len(InFlight), room), np.int64)
@@ -108,29 +114,34 @@ class NetworkState:
 
     @property
     def nbytes(self) -> int:
-        """Of its arrays, without those of a workspace."""
+        """Size of the state in bytes, without scratch buffers."""
         return self._memory.nbytes + (0 if self._in_flight is None else self._in_flight.nbytes)
 
     def reset(self, seed: int) -> None:
-        """Start a new sample that runs with ``seed`` (64 bits)."""
+        """Start a new sample from rest, with an unsigned 64-bit ``seed``."""
         control = self.control
         if int(control[Control.PHASE]) not in _CLEAN:
-            # It was abandoned in the middle of a pass: the workspace is not clean.
+            # The sample was abandoned within a pass, so its scratch buffers are not clean.
             self.scratch, self.context = None, _NO_CONTEXT
         if self.keep:
             self.spike_log_blocks, self.delivery_log_blocks = [], []
-        # The rest is for the kernel, once there is a workspace.
+        # The kernel clears the rest when scratch buffers are next acquired.
         control[Control.SEED] = _signed(seed)
         control[Control.PHASE], control[Control.PASS] = _BETWEEN_PASSES, -1
         control[Control.CARRIES] = control[Control.IS_DECIDED] = 0
         self._is_fresh = True
 
     def carry_over(self, seed: int, shift_us: int) -> None:
-        """Start a new sample where this one is, between two passes; ``shift_us`` is its time 0."""
+        """Start a new sample that continues from this state, between two passes.
+
+        Args:
+            seed: seed of the new sample, an unsigned 64-bit integer.
+            shift_us: virtual time of this sample that is time 0 of the new one, µs.
+        """
         carry_over(self.acquire_scratch().address, _signed(seed), shift_us)
 
     def acquire_scratch(self) -> ScratchBuffers:
-        """The workspace of the pass that is under way, or about to begin."""
+        """Return the session's scratch buffers; take idle or new ones if it has none."""
         if self.scratch is None:
             self.scratch = scratch = self.plan.acquire_scratch()
             self.context, context = scratch.address, scratch.context
@@ -148,21 +159,21 @@ class NetworkState:
         return self.scratch
 
     def release_scratch(self) -> None:
-        """Give the workspace to whoever needs one, unless a pass or a log is under way in it."""
+        """Return the scratch buffers to the plan, unless a pass is under way or logs are kept."""
         if self.scratch is None or self.keep or self.scratch.has_logs:
             return
-        if self.control[Control.PHASE] in _CLEAN:
+        if int(self.control[Control.PHASE]) in _CLEAN:
             self.scratch.forget_events()
             if len(self.plan.idle_scratch) < _MAX_IDLE:
                 self.plan.idle_scratch.append(self.scratch)
             self.scratch, self.context = None, _NO_CONTEXT
 
     def apply_decay(self) -> None:
-        """Bring all neurons up to the latest pass, also those that nothing reached since."""
+        """Apply the decay of all neurons up to the latest pass."""
         catch_up_decay_of_all(self.acquire_scratch().address)
 
     def set_in_flight(self, spikes: NDArray[np.int64]) -> None:
-        """Let these spikes be in flight, i64[5, D], and no others."""
+        """Replace the spikes in flight by ``spikes``, i64[5, D]."""
         scratch = self.acquire_scratch()
         self._in_flight = grown(self.in_flight, spikes.shape[1])
         self._in_flight[:, : spikes.shape[1]] = spikes
@@ -172,7 +183,7 @@ class NetworkState:
             scratch.context[Context.IN_FLIGHT_CAPACITY] = self._in_flight.shape[1]
 
     def make_room(self) -> None:
-        """Make the room that a kernel asked for: empty the logs, grow what is short."""
+        """Make room for ``control[NEEDED_CAPACITY]`` spike events: move logs out, grow buffers."""
         scratch, control = self.acquire_scratch(), self.control
         needed = int(control[Control.NEEDED_CAPACITY])
         if self.spike_log_blocks is not None:
@@ -186,15 +197,15 @@ class NetworkState:
             scratch.context[Context.IN_FLIGHT_CAPACITY] = self._in_flight.shape[1]
 
     def last_to_fire(self) -> str:
-        """Who fired last, in words, for the error that names what did not end."""
+        """Return a clause that names the population that fired last in this pass."""
         owner = int(self.control[Control.LAST_OWNER])
         if owner < 0:
-            return "no population fired: the input is queued"
+            return "no population fired, because the input is queued"
         name = self.plan.packed.model.populations[owner].name
         return f"population {name!r} was the last to fire"
 
     def flush(self) -> None:
-        """Empty the logs of spikes and deliveries, into the blocks."""
+        """Move the logs of spikes and deliveries into the blocks."""
         control, scratch = self.control, self.scratch
         if scratch is None or self.spike_log_blocks is None or self.delivery_log_blocks is None:
             return
@@ -205,18 +216,24 @@ class NetworkState:
         control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
     def view_of(self, column: int, dtype: type[_Number], size: int) -> NDArray[_Number]:
-        """A part of its memory that the plan has a place for: [size]."""
+        """Return a view of an array in the session's memory.
+
+        Args:
+            column: column of the context with the array's offset.
+            dtype: type of its elements.
+            size: number of its elements.
+        """
         first = self.plan.offset_of(column)
         return self._memory.view(np.uint8)[first : first + size * dtype().nbytes].view(dtype)
 
 
 def _signed(seed: int) -> int:
-    """64 bits as a signed integer."""
+    """Return an unsigned 64-bit integer as a signed one with the same bits."""
     return seed - 2**64 if seed >= 2**63 else seed
 
 
 def _zeros(plan: ExecutionPlan) -> NDArray[np.int64]:
-    """A session's memory, from the start of a cache line on if its parts are to be at such."""
+    """Return a session's memory; that of a large network starts at a cache line."""
     if plan.packed.model.size < ALIGNED_FROM:
         return np.zeros(plan.size, np.int64)
     memory = np.zeros(plan.size + LINE - 1, np.int64)

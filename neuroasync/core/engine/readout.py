@@ -1,4 +1,6 @@
-"""What a sample has come to, from its counters."""
+"""Decisions and progress, computed from a sample's counters."""
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,11 @@ from neuroasync.core.kernels.voting import leader
 
 __all__ = ["decision_of", "progress_of"]
 
+_STOPPED: Final = int(Phase.STOPPED)  # a plain int is faster to compare
+
 
 def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
-    """Where a sample stands, from the head of its session's memory: i64[plan.head]."""
+    """Return the progress of a sample from the head of its session's memory, i64[plan.head]."""
     control, votes, _ = plan.split_head(head)
     label = int(leader(votes))
     return Progress(
@@ -30,7 +34,14 @@ def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
 def decision_of(
     plan: ExecutionPlan, head: NDArray[np.int64], wall_s: float, classes: tuple[str, ...] | None
 ) -> Decision:
-    """What a sample came to, from the head of its session's memory: i64[plan.head]."""
+    """Return the decision on a sample.
+
+    Args:
+        plan: the execution plan of the session.
+        head: i64[plan.head], the head of the session's memory.
+        wall_s: wall time to report, s.
+        classes: names of the classes, or None.
+    """
     control, votes, spikes = plan.split_head(head)
     numbers, label = control.tolist(), int(leader(votes))
     led, moments = np.flatnonzero(votes[Votes.LED_SPIKES]), votes[Votes.LED_SPIKES :].T
@@ -40,7 +51,7 @@ def decision_of(
         label=None if label < 0 else label,
         class_name=None if label < 0 or classes is None else classes[label],
         votes=votes[Votes.COUNT].copy(),
-        stopped=numbers[Control.PHASE] == Phase.STOPPED or numbers[Control.IS_DECIDED] == 1,
+        stopped=numbers[Control.PHASE] == _STOPPED or numbers[Control.IS_DECIDED] == 1,
         t_us=numbers[Control.TIME] if passes else -1,
         passes=passes,
         steps=numbers[Control.STEPS],

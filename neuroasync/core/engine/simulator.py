@@ -1,4 +1,4 @@
-"""One sample's passes as a resumable state machine, without asyncio, clock or I/O."""
+"""The simulator: a sample's passes as a resumable state machine, without asyncio or I/O."""
 
 from collections.abc import Callable
 from typing import Final
@@ -28,27 +28,36 @@ from neuroasync.errors import ForwardStepLimitError, LimitError, StopRuleError
 __all__ = ["UNBOUNDED", "Simulator", "positions"]
 
 UNBOUNDED: Final = 2**60
-"""Of work: do not come up for air."""
+"""A work budget that is never spent."""
+
+# Accessing a member of an ``IntEnum`` is slow on Python 3.11, and comparing it with a NumPy integer
+# takes microseconds. This module compares codes several times per sample, hence plain ints.
+_STOPPED: Final = int(Phase.STOPPED)
+_DONE: Final = int(Interrupt.DONE)
+_BUDGET_SPENT: Final = int(Interrupt.BUDGET_SPENT)
+_NEW_LEADER: Final = int(Interrupt.NEW_LEADER)
+_MANY_POPULATIONS: Final = int(Interrupt.MANY_POPULATIONS)
 
 _STOPPED: Final = int(Phase.STOPPED)
 """Comparing a NumPy integer with a member of an ``IntEnum`` would take 6 µs."""
 
 
 class Simulator:
-    """One sample's passes, step by step.
+    """The passes of one sample after another, run step by step or by the compiled engine.
 
-    :meth:`run_to_delivery` goes on to where populations are to integrate; then
-    :meth:`integrate` lets
-    each of them, in ascending order; and so on until it returns None.
+    Step by step, call :meth:`run_to_delivery`, then :meth:`integrate` for each population that it
+    returns, in ascending order. Repeat until it returns None. :meth:`run_compiled` does all this
+    in one call, for built-in populations.
 
     Args:
-        plan: the network, and how it is run.
-        choose: writes origin goes next to the workspace's ``chosen``, and returns how many; for
-            replays. Without, the policy chooses.
+        plan: the execution plan.
+        choose: function for replays that selects the next group: it writes positions to
+            ``chosen`` of the scratch buffers and returns how many. Defaults to the ordering
+            policy.
 
     Attributes:
-        plan: the network, and how it is run.
-        state: membrane potentials, pending spikes, votes, counters.
+        plan: the execution plan.
+        state: membrane potentials, spikes in flight, votes and counters.
     """
 
     __slots__ = ("_choose", "_decided", "plan", "state")
@@ -62,20 +71,27 @@ class Simulator:
         self._decided: NDArray[np.int64] | None = None
 
     def begin(self, seed: int) -> None:
-        """Start a new sample, from rest, that runs with ``seed``."""
+        """Start a new sample from rest, with an unsigned 64-bit ``seed``."""
         self._decided = None
         self.state.reset(seed)
 
     def enable_carry_over(self) -> None:
-        """Let the sample that has just begun go on when the stop rule says stop."""
-        self.state.acquire_scratch()  # a new sample's counters are cleared
+        """Keep simulating the sample, which has just begun, after the stop rule fires.
+
+        Windows that carry state use this.
+        """
+        self.state.acquire_scratch()  # clears the counters of a new sample
         self.state.control[Control.CARRIES] = 1
         self.state.release_scratch()
 
     def carry_over(self, seed: int, shift_us: int) -> None:
-        """Start a new sample where this one is, between two passes; ``shift_us`` is its time 0.
+        """Start a new sample that continues from this one's state, between two passes.
 
-        Membrane potentials stay, and so do spikes in flight; votes and counters begin anew.
+        Membrane potentials and spikes in flight stay; votes and counters are cleared.
+
+        Args:
+            seed: seed of the new sample, an unsigned 64-bit integer.
+            shift_us: virtual time of this sample that is time 0 of the new one, µs.
         """
         self._decided = None
         self.state.carry_over(seed, shift_us)
@@ -83,17 +99,20 @@ class Simulator:
 
     @property
     def is_quiescent(self) -> bool:
-        """Whether passes without input would do nothing but decay: nothing is in flight, either."""
+        """Whether further passes without input would do nothing but decay potentials."""
         control, packed = self.state.control, self.plan.packed
         biased = packed.arrays.populations[:, Populations.HAS_BIAS]
         fires = packed.model.timestep_us and (control[Control.SUPRATHRESHOLD] or biased.any())
         return not (control[Control.IN_FLIGHT] or fires)
 
     def skip_idle_passes(self, passes: int) -> bool:
-        """Let so many passes go by at once, while :attr:`is_quiescent`; for timesteps only.
+        """Run passes without input at once, while :attr:`is_quiescent`; for timesteps only.
+
+        Args:
+            passes: number of passes.
 
         Returns:
-            Whether they changed anything. If not, no further ones would.
+            Whether they changed a potential. If not, no further passes would.
         """
         state = self.state
         state.apply_decay()
@@ -103,18 +122,18 @@ class Simulator:
         return not np.array_equal(before, state.potential)
 
     def take_decision(self) -> None:
-        """The sample goes on after its decision, and the stop rule is asked no more."""
+        """Continue the sample after its decision; the stop rule is not evaluated again."""
         self._decided = None
         self.state.control[Control.IS_DECIDED] = 1
 
     @property
     def carries(self) -> bool:
-        """Whether the sample goes on after its decision; see :meth:`enable_carry_over`."""
+        """Whether the sample continues after its decision; see :meth:`enable_carry_over`."""
         return bool(self.state.control[Control.CARRIES])
 
     @property
     def is_decided(self) -> bool:
-        """Whether the stop rule has said stop, and the decision was not told yet."""
+        """Whether the stop rule has fired and the decision was not taken yet."""
         return self.is_stopped or self._decided is not None
 
     @property
@@ -124,22 +143,22 @@ class Simulator:
 
     @property
     def passes(self) -> int:
-        """Passes begun."""
+        """Number of passes begun."""
         return int(self.state.control[Control.PASS]) + 1
 
     @property
     def step(self) -> int:
-        """Forward step of the pass; 0 is its input group."""
+        """Forward step of the current pass; 0 is its input group."""
         return int(self.state.control[Control.STEP])
 
     @property
     def time_us(self) -> int:
-        """Virtual time of the pass, µs."""
+        """Virtual time of the current pass, µs."""
         return int(self.state.control[Control.TIME])
 
     @property
     def watermark_us(self) -> int:
-        """Passes take no more events from before this time, µs; 0 also if none will be read."""
+        """Virtual time before which no pass will read events any more, µs; 0 if none was read."""
         if self.is_stopped or not self.passes:
             return 0
         timestep_us = self.plan.packed.model.timestep_us
@@ -147,37 +166,37 @@ class Simulator:
 
     @property
     def work(self) -> int:
-        """What the session has cost so far, in synaptic operations, or what takes as long."""
+        """Cost of the session so far, in synaptic operations or in what takes as long."""
         return int(self.state.control[Control.WORK])
 
     @property
     def events_consumed(self) -> int:
-        """How many of the events at hand were read."""
+        """How many of the events given to :meth:`feed` were read."""
         return int(self.state.control[Control.CURSOR])
 
     def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
-        """Give the sample these events, in place of those at hand.
+        """Replace the input events that are available to the sample.
 
         Args:
-            t_us: i64[events], ascending.
-            index: i64[events], flattened input indices; with queued input ascending within a
-                time.
+            t_us: i64[events], times in µs, ascending.
+            index: i64[events], flattened input indices. With queued input, they must ascend
+                within a time.
         """
         self.state.acquire_scratch().feed(t_us, index)
         self.state.control[Control.CURSOR] = 0
 
     def watch(self) -> None:
-        """Let passes end, until the sample ends, where another class leads than was shown.
+        """Return from runs early, until the sample ends, whenever another class takes the lead.
 
-        A sample that pauses there, in the middle of a pass, keeps its workspace; one that waits
-        for events has none.
+        A sample that pauses there within a pass keeps its scratch buffers. A sample that waits for
+        events has none.
         """
-        self.state.acquire_scratch()  # a new sample's counters are cleared
+        self.state.acquire_scratch()  # clears the counters of a new sample
         self.state.control[Control.WATCHED_LEADER] = 1
         self.state.release_scratch()
 
     def poll_new_leader(self) -> bool:
-        """Whether another class leads than was shown; it counts as shown from now on."""
+        """Return whether another class leads than at the previous call, while watching."""
         control = self.state.control
         now = 2 + int(leader(self.state.votes))
         if self.is_stopped or control[Control.WATCHED_LEADER] in (0, now):
@@ -186,51 +205,58 @@ class Simulator:
         return True
 
     def release_scratch(self) -> None:
-        """Give up what is needed only while passes are under way."""
+        """Give up the scratch buffers unless a pass is under way."""
         self.state.release_scratch()
 
     def run_to_delivery(self, end_us: int, work: int = UNBOUNDED) -> tuple[int, ...] | None:
-        """Go on to where populations are to integrate.
+        """Run until populations must integrate.
 
         Args:
-            end_us: passes at virtual times up to this one take place.
-            work: about how many synaptic operations may be spent before returning.
+            end_us: run the passes at virtual times up to this one, µs.
+            work: approximate number of synaptic operations after which to return.
 
         Returns:
-            Positions of the populations, ascending; there may be none. Or None: the sample has
-            no pass left to run, or was stopped, or the work is done.
+            Positions of the populations that must integrate, ascending; they may be none. None if
+            no pass is left, the sample was stopped, another class leads while watching, or the
+            work budget is spent.
 
         Raises:
-            ForwardStepLimitError: a pass took ``max_forward_steps`` already.
-            LimitError: the sample took too many passes.
-            PolicyError: a policy of the user's returned an impossible order.
-            StopRuleError: a stop rule of the user's returned something else than a bool.
+            ForwardStepLimitError: a pass reached ``max_forward_steps``.
+            LimitError: the sample reached the maximum number of passes.
+            PolicyError: a custom policy returned an impossible order.
+            StopRuleError: a custom stop rule did not return a bool.
         """
         while True:
             reason = int(run_to_delivery(self.state.acquire_scratch().address, end_us, work))
             if reason >= 0:
                 return positions(reason)
-            if reason == Interrupt.MANY_POPULATIONS:
+            if reason == _MANY_POPULATIONS:
                 return self.reached()
             if not self.handle_interrupt(reason):
                 return None
 
     def reached(self) -> tuple[int, ...]:
-        """Positions of the populations that the group has reached, ascending."""
+        """Return the positions of the populations that the group has reached, ascending."""
         return tuple(np.flatnonzero(self.state.acquire_scratch().counts[Counts.REACHED]).tolist())
 
     def run_compiled(self, end_us: int, work: int = UNBOUNDED) -> bool:
-        """Run all passes up to ``end_us`` by kernels alone; return whether that is done.
+        """Run all passes up to ``end_us`` with the compiled engine.
 
-        It is if another class leads, too, while somebody watches.
+        Args:
+            end_us: run the passes at virtual times up to this one, µs.
+            work: approximate number of synaptic operations after which to return.
+
+        Returns:
+            False if the work budget is spent; True if no pass is left, the sample was stopped, or
+            another class leads while watching.
 
         Raises:
-            ForwardStepLimitError, LimitError: as :meth:`run_to_delivery`.
+            ForwardStepLimitError, LimitError: see :meth:`run_to_delivery`.
         """
         while True:
             reason = int(run_compiled(self.state.acquire_scratch().address, end_us, work))
             if not self.handle_interrupt(reason):
-                return reason != Interrupt.BUDGET_SPENT
+                return reason != _BUDGET_SPENT
 
     def handle_interrupt(self, reason: int) -> bool:
         """Handle the reason why ``run_to_delivery`` or ``run_compiled`` returned.
@@ -239,9 +265,11 @@ class Simulator:
             Whether to call it again.
 
         Raises:
-            ForwardStepLimitError, LimitError, PolicyError, StopRuleError: as
-            :meth:`run_to_delivery`.
+            ForwardStepLimitError, LimitError, PolicyError, StopRuleError: see
+                :meth:`run_to_delivery`.
         """
+        if reason in (_DONE, _BUDGET_SPENT, _NEW_LEADER):
+            return False
         if reason == Interrupt.NEEDS_ROOM:
             self.state.make_room()
             return True
@@ -270,22 +298,22 @@ class Simulator:
         return False
 
     def integrate(self, p: int) -> None:
-        """Let population ``p`` integrate the group, and say origin fires."""
+        """Let population ``p`` integrate the current of the group and fire."""
         integrate_and_fire(self.state.context, p)
 
     def fired(self, p: int) -> NDArray[np.int64]:
-        """Who of population ``p`` fired in this step: i64[fired], network-wide, ascending."""
+        """Return the fired neurons of ``p``: i64[fired], network-wide, ascending."""
         scratch, start = self.state.acquire_scratch(), self.plan.packed.model.starts[p]
         return scratch.fired[start : start + int(scratch.counts[Counts.FIRED, p])].copy()
 
     def report(self, p: int, fired: NDArray[np.int64]) -> None:
-        """Say origin of a population of the user's fires: i64[fired], network-wide, ascending."""
+        """Set the neurons of a custom population that fire: i64[fired], network-wide, ascending."""
         scratch, start = self.state.acquire_scratch(), self.plan.packed.model.starts[p]
         scratch.fired[start : start + fired.size] = fired
         scratch.counts[Counts.FIRED, p] = fired.size
 
     def current(self, p: int) -> NDArray[np.float32]:
-        """Take what the group brings to population ``p``: f32[n], summed in slot order."""
+        """Take the current of population ``p``: f32[n], summed in slot order; clear the buffer."""
         starts = self.plan.packed.model.starts
         mine = self.state.acquire_scratch().current[starts[p] : starts[p + 1]]
         current = mine.copy()
@@ -293,7 +321,7 @@ class Simulator:
         return current
 
     def group(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The group being delivered: i64[slots] origins and multiplicities, in slot order.
+        """Return the origins and multiplicities of the group, i64[slots] each, in slot order.
 
         An origin is a network-wide neuron index, or N + a flattened input index.
         """
@@ -302,21 +330,25 @@ class Simulator:
         return group[Group.ORIGIN, :n].copy(), group[Group.MULTIPLICITY, :n].copy()
 
     def _choose_by_policy(self, state: NetworkState) -> int:
-        """Choose origin goes next where no kernel does."""
+        """Select the next group with the custom policy; return its number of spikes."""
         policy = custom_policy(self.plan.run.policy)
         if policy is None:
-            raise RuntimeError("this order is the kernels' to choose")
+            raise RuntimeError(
+                "a built-in policy is run by kernels, but a kernel asked Python to select"
+            )
         return choose_by_policy(state, policy, self.plan.run.group_size)
 
     def _apply_custom_rule(self) -> None:
-        """Ask a stop rule of the user's; it may end the sample."""
+        """Evaluate the custom stop rule, which may end the sample."""
         rule = self.plan.run.until
         if not callable(rule):
-            raise RuntimeError("this stop rule is the kernels' to ask")
+            raise RuntimeError(
+                "a built-in stop rule is run by kernels, but a kernel asked Python to evaluate it"
+            )
         should_stop = rule(self.progress())
         if not isinstance(should_stop, bool | np.bool_):
             raise StopRuleError(
-                f"the stop rule {rule!r:.80} returned {should_stop!r:.80}, expected True or False"
+                f"the stop rule {rule!r:.80} must return True or False, got {should_stop!r:.80}"
             )
         if should_stop and self.carries:
             self.state.control[Control.IS_DECIDED] = 1
@@ -325,15 +357,20 @@ class Simulator:
             self.state.control[Control.PHASE] = Phase.STOPPED
 
     def progress(self) -> Progress:
-        """Where the sample stands."""
+        """Return the progress of the sample."""
         return progress_of(self.plan, self.state.head)
 
     def decision(self, wall_s: float, classes: tuple[str, ...] | None = None) -> Decision:
-        """What the sample has come to; if it goes on, when the stop rule said stop."""
+        """Return the decision, as of the moment when the stop rule fired if it has.
+
+        Args:
+            wall_s: wall time to report, s.
+            classes: names of the classes, or None.
+        """
         head = self.state.head if self._decided is None else self._decided
         return decision_of(self.plan, head, wall_s, classes)
 
 
 def positions(mask: int) -> tuple[int, ...]:
-    """The bits that are set, ascending."""
+    """Return the positions of the bits that are set in ``mask``, ascending."""
     return tuple(p for p in range(MAX_IN_A_MASK) if mask >> p & 1)

@@ -1,17 +1,20 @@
-"""Compiled kernels: every arithmetic step of a forward pass, once, for every engine.
+"""Compiled kernels: all arithmetic of a forward pass, shared by the engines and the trainer.
 
-entry      what Python calls
-forward_pass  the forward pass as a state machine, which both engines and the trainer run
-arrivals   the input group, and spikes in flight on delayed connections
-pending    admit who fired, choose who goes next, take them
-deliver    what a group adds to the current of its targets
-fire       bias, integrate and fire, late firing
-decay      of membrane potentials, when somebody looks
-decide     votes and stop rules
-order      counter-based order keys
-sorting    the smallest of many, in order
-vectors    the inner loops of dense connections
-memory     the arrays that a context tells the addresses of
-layout     the context, and which column of which array holds what
-jit        the decorator of them all
+=================== =============================================================================
+entry_points        the kernels that Python calls, given the address of a context
+forward_pass        the forward pass as a state machine, which both engines and the trainer run
+input_delivery      the input group, and spikes in flight on delayed connections
+pending_spikes      enqueueing spikes, selecting the next group, removing it
+synapses            delivery of a group to the synaptic input of its targets
+integrate_and_fire  bias, integration, threshold, reset, refractoriness, spontaneous firing
+decay               lazy decay of membrane potentials
+voting              votes and stop rules
+order_keys          counter-based order keys
+selection           the k smallest of n keys, in order
+dense_rows          vectorised inner loops of dense connections
+batch               many samples in one call
+array_views         arrays from the addresses in a context
+layout              the context, and the columns of all arrays
+jit                 the decorator of all kernels
+=================== =============================================================================
 """

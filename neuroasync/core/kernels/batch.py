@@ -1,4 +1,4 @@
-"""Samples one after the other, with no Python in between for whose lock threads would wait."""
+"""Run many samples in one call, without returning to Python, so that threads run in parallel."""
 
 from llvmlite import ir
 from numba import types
@@ -14,7 +14,7 @@ __all__ = ["run_samples"]
 
 @intrinsic
 def _cycles(typing_context):
-    """The processor's cycle counter; 0 where it has none that may be read."""
+    """Return the processor's cycle counter, or 0 if the processor has none that can be read."""
 
     def build(context, builder, signature, arguments):
         counter = builder.module.declare_intrinsic(
@@ -27,22 +27,23 @@ def _cycles(typing_context):
 
 @kernel
 def run_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, work, heads, cycles):
-    """Run samples from ``k`` on until all are done, or something is needed.
+    """Run samples from ``k`` on until all are done, or until Python must act.
 
     Args:
-        context: an address.
-        k: the sample to begin with.
-        resumes: whether it has begun already, and goes on where it returned.
-        t_us, index: i64[events] of all samples, as a workspace takes them.
-        offsets: i64[S + 1], where each sample's events begin.
+        context: address of the context.
+        k: index of the first sample to run.
+        resumes: whether sample ``k`` has begun and continues where an earlier call returned.
+        t_us, index: i64[events] of all samples, in the order in which they are fed to a session.
+        offsets: i64[S + 1], position of each sample's first event, and the number of events.
         seeds: i64[S].
-        end_us: i64[S], passes at virtual times up to this one take place.
-        work: about how many synaptic operations may be spent before returning.
+        end_us: i64[S], run the passes of each sample at virtual times up to this one, µs.
+        work: approximate number of synaptic operations after which to return.
         heads: i64[S, W], written: the first words of the session's memory after each sample.
-        cycles: i64[S], added to: what each took.
+        cycles: i64[S], incremented by the processor cycles of each sample.
 
     Returns:
-        The sample to continue with, or S; what ``run_compiled`` returned; whether it has begun.
+        The index of the sample to continue with, or S; an ``Interrupt``; whether that sample has
+        begun.
     """
     c, reason = i64_at(context, len(Context)), Interrupt.DONE
     memory = i64_at(c[Context.SESSION], heads.shape[1])

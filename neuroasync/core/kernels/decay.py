@@ -1,9 +1,23 @@
-"""Decay, brought up to date block by block, when a block is first reached.
+"""Decay of membrane potentials, applied lazily to blocks of neurons.
 
-A neuron that nothing reaches costs nothing: its block of 16 has a clock, the pass until which it
-has decayed, and the factors of the passes in between are multiplied in, one after the other, when
-somebody looks. The result is that of decaying every neuron in every pass, to the bit. A block
-whose clock is older than the sample is at rest.
+A pass at virtual time t decays every neuron by
+
+    v *= float32(exp(-(t - t_prev) / tau_mem))
+
+where ``t_prev`` is the time of the previous pass. The factor is computed in float64 by C's ``exp``,
+as Python's ``math.exp`` computes it, and rounded once. The first pass of a sample has no decay.
+
+A neuron that nothing reaches should cost nothing. Each block of 16 neurons has a clock, the number
+of the pass up to which it has decayed. When the block is next reached or read, it is multiplied by
+the factors of the passes since then, one after the other. The result equals that of decaying every
+neuron in every pass, to the bit. A block whose clock is older than the sample is at rest: its
+potentials count as 0.
+
+With a timestep, all factors are equal and lie in the packed network. Without one, a ring buffer
+remembers the factors of the latest passes, and a sweep applies the decay of each block before the
+ring forgets a pass that the block still needs.
+
+Source of the neuron model: Koopman et al., arXiv 2408.05098.
 """
 
 import math
@@ -31,7 +45,7 @@ __all__ = ["catch_up_decay", "catch_up_decay_of_all", "catch_up_decay_of_block",
 
 @kernel
 def catch_up_decay_of_block(c, p, b):
-    """Bring block ``b``, of population ``p``, up to the present pass."""
+    """Apply the decay of block ``b`` of population ``p`` up to the current pass."""
     clocks, control = clocks_of(c), control_of(c)
     then, now = clocks[b], control[Control.CLOCK]
     if then == now and then >= control[Control.SAMPLE_CLOCK]:
@@ -50,13 +64,13 @@ def catch_up_decay_of_block(c, p, b):
 
 @kernel
 def catch_up_decay(c, p):
-    """Bring all neurons of population ``p`` up to the present pass."""
+    """Apply the decay of all neurons of population ``p`` up to the current pass."""
     clocks, control, populations = clocks_of(c), control_of(c), populations_of(c)
     start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
     first = populations[p, Populations.FIRST_BLOCK]
     last = first + (stop - start + BLOCK - 1) // BLOCK
     then, now = clocks[first], control[Control.CLOCK]
-    agree = True
+    agree = True  # one pass over all neurons is faster than one per block
     for b in range(first, last):
         agree = agree and clocks[b] == then
     if not agree:
@@ -73,13 +87,14 @@ def catch_up_decay(c, p):
 
 @kernel
 def catch_up_decay_of_all(c):
-    """Bring every neuron up to the present pass."""
+    """Apply the decay of every neuron up to the current pass."""
     for p in range(c[Context.POPULATION_COUNT]):
         catch_up_decay(c, p)
 
 
 @kernel
 def _rest(c, start, stop):
+    """Put the neurons from ``start`` to ``stop`` at rest."""
     potentials_of(c)[start:stop] = 0
     momenta_of(c)[start:stop] = 0
     if c[Context.MULTIPLICITY_AT] >= 0:
@@ -88,7 +103,7 @@ def _rest(c, start, stop):
 
 @kernel
 def _decay(c, p, start, stop, then, now):
-    """Multiply in the factors of the passes from ``then + 1`` to ``now``."""
+    """Multiply by the factors of the passes from ``then + 1`` to ``now``."""
     v, populations = potentials_of(c)[start:stop], populations_of(c)
     is_homogeneous = populations[p, Populations.HOMOGENEOUS] != 0
     if settings_of(c)[Settings.TIMESTEP_US] > 0:
@@ -112,7 +127,7 @@ def _decay(c, p, start, stop, then, now):
 
 @kernel
 def _scale(v, factor, times):
-    """Multiply ``v`` by the factor, so many times; stop where that changes nothing any more."""
+    """Multiply ``v`` by the factor ``times`` times; stop early once ``v`` no longer changes."""
     for _ in range(times):
         changed = False
         for i in range(v.size):
@@ -125,14 +140,19 @@ def _scale(v, factor, times):
 
 @kernel
 def note_interval(c, interval_us):
-    """Before a pass that is not a sample's first: note what it decays by, if that varies.
+    """Store the decay factors of the pass that begins, unless a timestep makes them constant.
 
-    The factors are those of C's ``exp`` in float64, as Python's ``math.exp`` is.
+    Call it before every pass except the first of a sample.
+
+    Args:
+        c: the context.
+        interval_us: time since the previous pass, µs.
     """
     if settings_of(c)[Settings.TIMESTEP_US] > 0:
         return
     control = control_of(c)
     ring, intervals = ring_of(c)
+    # At this rate every block is visited at least once while the ring remembers a pass.
     _catch_up_decay_of_some(c, c[Context.BLOCKS] // (ring.shape[0] - 2) + 1)
     clock, room = control[Control.CLOCK], ring.shape[0]
     taus, at = taus_of(c), (clock + 1) % room
@@ -143,9 +163,10 @@ def note_interval(c, interval_us):
 
 @kernel
 def _catch_up_decay_of_some(c, n):
-    """Bring the next ``n`` blocks up to date that are not at rest, so that none falls too far back.
+    """Apply the decay of the next ``n`` blocks, skipping those at rest.
 
-    Blocks take turns: each has its own before the ring forgets a pass that it has not decayed by.
+    Blocks are visited in turn, so that each is visited before the ring forgets a pass whose decay
+    the block has not applied.
     """
     clocks, control, populations = clocks_of(c), control_of(c), populations_of(c)
     p = 0

@@ -1,10 +1,10 @@
-"""The two inner loops of dense connections, in vector registers, which numba's own loops miss.
+"""The two inner loops of dense connections, written as LLVM vector code.
 
-A dense connection adds one row of weights for each spike event of a group. What limits that is
-memory traffic, so the sums stay in registers while all rows of a tile of columns pass by. Then
-all of the population integrates, 16 neurons at a time. Each sum is taken in the order of the
-group's slots, with one rounding for each operation: the results are those of plain loops, to the
-bit, on any processor.
+Numba does not vectorise these loops well. A dense connection adds one row of weights for each spike
+event of a group, which is limited by memory traffic. The sums of a tile of columns therefore stay
+in registers while the tile is read from all rows. Afterwards the whole population integrates, 16
+neurons at a time. Each sum is taken in the order of the group's slots, with one rounding per
+operation. The results equal those of plain loops to the bit, on any processor.
 """
 
 from typing import Any, Final
@@ -20,7 +20,9 @@ from neuroasync.core.kernels.jit import kernel
 __all__ = ["LANES", "add_rows", "charge"]
 
 LANES: Final = 16
+"""Neurons of one vector operation."""
 _REGISTERS: Final = 4
+"""Vectors of sums that a tile keeps in registers."""
 _F32: Final = ir.FloatType()
 _I32: Final = ir.IntType(32)
 _I64: Final = ir.IntType(64)
@@ -31,6 +33,7 @@ _NAMES: Final = {_FLOATS: "v16f32", _INTS: "v16i32"}
 
 
 def _load(builder: Any, kind: Any, address: Any, mask: Any) -> Any:
+    """Load a vector from an address, or only the lanes of a mask (None: all)."""
     pointer = builder.inttoptr(address, kind.as_pointer())
     if mask is None:
         return builder.load(pointer, align=4)
@@ -43,6 +46,7 @@ def _load(builder: Any, kind: Any, address: Any, mask: Any) -> Any:
 
 
 def _store(builder: Any, value: Any, address: Any, mask: Any) -> None:
+    """Store a vector at an address, or only the lanes of a mask (None: all)."""
     kind = value.type
     pointer = builder.inttoptr(address, kind.as_pointer())
     if mask is None:
@@ -57,7 +61,7 @@ def _store(builder: Any, value: Any, address: Any, mask: Any) -> None:
 
 
 def _splat(builder: Any, value: Any) -> Any:
-    """The value in every lane."""
+    """Return a vector with the value in every lane."""
     kind = ir.VectorType(value.type, LANES)
     one = builder.insert_element(kind(ir.Undefined), value, _I32(0))
     zeros = ir.Constant(_INTS, [0] * LANES)
@@ -65,13 +69,13 @@ def _splat(builder: Any, value: Any) -> Any:
 
 
 def _first(builder: Any, n: Any) -> Any:
-    """A mask of the first ``n`` lanes."""
+    """Return a mask of the first ``n`` lanes."""
     lanes = ir.Constant(ir.VectorType(_I64, LANES), list(range(LANES)))
     return builder.icmp_signed("<", lanes, _splat(builder, n))
 
 
 def _adder(registers: int, *, is_masked: bool) -> Any:
-    """An intrinsic that adds rows to ``registers`` * 16 sums, or to fewer than 16."""
+    """Return an intrinsic that adds rows to ``registers`` * 16 sums, or masked to fewer than 16."""
 
     @intrinsic
     def add(typing_context, sums, rows, stride, origins, counts, n, columns):
@@ -92,6 +96,7 @@ def _adder(registers: int, *, is_masked: bool) -> Any:
                 row = builder.add(rows, builder.mul(origin, stride))
                 for offset, register in zip(offsets, kept, strict=True):
                     weights = _load(builder, _FLOATS, builder.add(row, offset), mask)
+                    # Separate multiplication and addition: a fused one rounds only once.
                     term = builder.fmul(weights, times)
                     builder.store(builder.fadd(builder.load(register), term), register)
             for offset, register in zip(offsets, kept, strict=True):
@@ -110,15 +115,15 @@ _add_rest: Final = _adder(1, is_masked=True)
 
 @kernel
 def add_rows(sums, rows, columns, origins, counts, n):
-    """Add ``n`` rows of a matrix, each times its count, to sums, row after row.
+    """Add ``n`` rows of a matrix, each multiplied by its count, to sums, row after row.
 
     Args:
         sums: address of f32[columns].
-        rows: address of f32[.., columns]: where the row of origin 0 would stand.
-        columns: how many.
-        origins: address of i64[n], the rows.
+        rows: address of f32[.., columns], at the row of origin 0, which need not exist.
+        columns: number of columns.
+        origins: address of i64[n], the numbers of the rows.
         counts: address of i64[n].
-        n: how many.
+        n: number of rows to add.
     """
     at, stride = np.int64(0), 4 * columns
     while columns - at >= LANES * _REGISTERS:
@@ -132,7 +137,7 @@ def add_rows(sums, rows, columns, origins, counts, n):
 
 
 def _charger(*, is_masked: bool) -> Any:
-    """An intrinsic that lets 16 neurons integrate, or the first ``n`` of them."""
+    """Return an intrinsic that integrates 16 neurons, or masked the first ``n`` of them."""
 
     @intrinsic
     def charge_lanes(
@@ -143,24 +148,25 @@ def _charger(*, is_masked: bool) -> Any:
             mask = _first(builder, n) if is_masked else None
             before = _load(builder, _FLOATS, v, mask)
             mark = _load(builder, _INTS, last_group, mask)
+            # Bit 0 of a mark is REFRACTORY_BIT, bit 1 is SUPRATHRESHOLD_BIT.
             none, one = _INTS(None), ir.Constant(_INTS, [1] * LANES)
             two = ir.Constant(_INTS, [2] * LANES)
 
             def since(start: Any) -> Any:
                 return builder.icmp_signed(">=", mark, _splat(builder, start))
 
-            is_locked = builder.icmp_signed("!=", builder.and_(mark, one), none)
-            is_locked = builder.and_(since(pass_mark), is_locked)
+            is_refractory = builder.icmp_signed("!=", builder.and_(mark, one), none)
+            is_refractory = builder.and_(since(pass_mark), is_refractory)
             charged = builder.fadd(before, _load(builder, _FLOATS, current, mask))
-            after = builder.select(is_locked, before, charged)
+            after = builder.select(is_refractory, before, charged)
             kept = builder.select(since(sample_mark), builder.and_(mark, two), none)
-            locked = builder.select(is_locked, one, none)
-            mark = builder.or_(builder.or_(_splat(builder, now), kept), locked)
+            refractory = builder.select(is_refractory, one, none)
+            mark = builder.or_(builder.or_(_splat(builder, now), kept), refractory)
             _store(builder, after, v, mask)
             _store(builder, _FLOATS(None), current, mask)
             _store(builder, mark, last_group, mask)
             fires = builder.fcmp_ordered(">", after, _splat(builder, threshold))
-            fires = builder.and_(fires, builder.not_(is_locked))
+            fires = builder.and_(fires, builder.not_(is_refractory))
             if mask is not None:
                 fires = builder.and_(fires, mask)
             return builder.zext(builder.bitcast(fires, ir.IntType(LANES)), _I64)
@@ -177,17 +183,17 @@ _charge_first: Final = _charger(is_masked=True)
 
 @kernel
 def charge(v, current, last_group, threshold, now, pass_mark, sample_mark, n):
-    """Let up to 16 neurons integrate their current, which becomes 0; refractory ones lose it.
+    """Integrate and clear the current of up to 16 neurons; refractory ones lose it.
 
     Args:
         v, current: addresses of f32[n].
         last_group: address of i32[n].
-        threshold: f32.
-        now, pass_mark, sample_mark: i32, of the control.
-        n: how many neurons.
+        threshold: f32, the threshold of all of them.
+        now, pass_mark, sample_mark: i32, the marks of the group, the pass and the sample.
+        n: number of neurons; the rest of the last 16 are left alone.
 
     Returns:
-        A u64, bit i for neuron i: those above threshold that are not refractory.
+        A u64 with bit i set if neuron i is above threshold and not refractory.
     """
     if n >= LANES:
         return _charge_all(v, current, last_group, threshold, now, pass_mark, sample_mark, n)

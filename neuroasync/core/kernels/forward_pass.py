@@ -1,11 +1,17 @@
-"""The forward pass as a state machine, which both engines run.
+"""The forward pass as a state machine that both engines run.
 
-:func:`run_to_delivery` does all but let populations integrate: it opens passes, chooses and
-delivers, and
-returns when a group has reached its populations. The coroutine engine then resumes theirs, which
-call :func:`~neuroasync.core.kernels.integrate_and_fire.integrate_and_fire`; the compiled engine,
-:func:`run_compiled`, does that
-itself.
+:func:`run_to_delivery` opens passes, selects groups of pending spikes and delivers them. It returns
+when a group has reached populations, which then must integrate. The coroutine engine resumes a
+coroutine per population, which calls
+:func:`~neuroasync.core.kernels.integrate_and_fire.integrate_and_fire`. The compiled engine,
+:func:`run_compiled`, calls that kernel itself.
+
+``Control.PHASE`` holds the state, so that every return can be followed by another call::
+
+    BETWEEN_PASSES -> DELIVERING -> INTEGRATING -> CHOOSING -> DELIVERING -> ...
+                                         |             |
+                                         v             v
+                                      STOPPED    BETWEEN_PASSES (no spike is pending)
 """
 
 from typing import Final
@@ -51,13 +57,18 @@ from neuroasync.core.kernels.voting import leader, should_stop
 __all__ = ["MAX_IN_A_MASK", "begin", "carry_over", "run_compiled", "run_to_delivery", "take_chosen"]
 
 MAX_IN_A_MASK: Final = 62
+"""Maximum number of populations whose mask is not a negative i64, as interrupts are."""
 _STEP_COST: Final = 64
-"""What a pass or a forward step costs besides its synaptic operations, in these."""
+"""Fixed cost of a forward step, in synaptic operations."""
 
 
 @kernel
 def begin(c, seed):
-    """Start a sample from rest. Neurons notice when they are next reached."""
+    """Start a sample from rest.
+
+    Potentials are not cleared here. A block of neurons whose clock is older than the sample is
+    cleared when it is next reached.
+    """
     control = control_of(c)
     votes_of(c)[:] = 0
     spikes_of(c)[:] = 0
@@ -77,7 +88,7 @@ def begin(c, seed):
     control[Control.WORK] = work
     populations = populations_of(c)
     for p in range(c[Context.POPULATION_COUNT]):
-        if populations[p, Populations.CUSTOM]:  # its neurons are never reached here
+        if populations[p, Populations.CUSTOM]:  # kernels never reach its neurons
             multiplicity_of(c)[
                 populations[p, Populations.START] : populations[p, Populations.STOP]
             ] = 0
@@ -85,9 +96,14 @@ def begin(c, seed):
 
 @kernel
 def carry_over(c, seed, shift_us):
-    """Start a sample where the one before is, between two passes: ``shift_us`` is its time 0.
+    """Start a sample that continues from the state of the previous one, between two passes.
 
-    Potentials and spikes in flight stay; votes and counters begin anew.
+    Potentials and spikes in flight stay; votes and counters are cleared.
+
+    Args:
+        c: the context.
+        seed: seed of the new sample, as a signed i64.
+        shift_us: virtual time of the previous sample that is time 0 of the new one, µs.
     """
     control, in_flight = control_of(c), in_flight_of(c)
     votes_of(c)[:] = 0
@@ -108,18 +124,18 @@ def carry_over(c, seed, shift_us):
 
 @kernel
 def run_to_delivery(c, end_us, work):
-    """Go on to where populations are to integrate, or something is needed.
+    """Run until populations must integrate, or until Python must act.
+
+    A further call continues where this one returned.
 
     Args:
         c: the context.
-        end_us: passes at virtual times up to this one take place.
-        work: about how many synaptic operations may be spent before returning.
+        end_us: run the passes at virtual times up to this one, µs.
+        work: approximate number of synaptic operations after which to return.
 
     Returns:
-        The populations that are to integrate: bit p of a mask for population p, or ``MANY``; they
-        may be none. Or one of ``DONE``, ``BUDGET_SPENT``, ``NEEDS_ROOM``, ``NEEDS_CHOICE``,
-        ``NEEDS_RULE``, ``NEW_LEADER``, ``DECIDED``, ``STEP_LIMIT``, ``PASS_LIMIT``. Calling it
-        again goes on where it returned.
+        A mask of the populations that must integrate (bit p for population p), which may be 0,
+        or an ``Interrupt``.
     """
     control = control_of(c)
     limit = control[Control.WORK] + work
@@ -163,27 +179,27 @@ def run_to_delivery(c, end_us, work):
 
 @kernel
 def _reached(c):
-    """The populations that the group reaches, as a mask."""
-    reaches, mask = counts_of(c)[Counts.REACHED], 0
-    if reaches.size > MAX_IN_A_MASK:
+    """Return a mask of the populations that the group reached, or ``MANY_POPULATIONS``."""
+    reached, mask = counts_of(c)[Counts.REACHED], 0
+    if reached.size > MAX_IN_A_MASK:
         return Interrupt.MANY_POPULATIONS
-    for p in range(reaches.size):
-        mask |= reaches[p] << p
+    for p in range(reached.size):
+        mask |= reached[p] << p
     return mask
 
 
 @kernel
 def _enqueue_all_fired(c):
-    """Enter who fired in this step, in ascending (population, neuron) order."""
-    reaches = counts_of(c)[Counts.REACHED]
-    for p in range(reaches.size):
-        if reaches[p]:
+    """Add the spikes of this step to the pending spikes, by ascending (population, neuron)."""
+    reached = counts_of(c)[Counts.REACHED]
+    for p in range(reached.size):
+        if reached[p]:
             enqueue_fired(c, p)
 
 
 @kernel
 def _open_step(c):
-    """A group was made: it is to be delivered."""
+    """Start the delivery of the group that was selected."""
     control = control_of(c)
     put_in_flight(c)
     control[Control.SLOT] = 0
@@ -193,7 +209,11 @@ def _open_step(c):
 
 @kernel
 def _lacks_capacity(c, needed):
-    """Whether there is no room for a step of ``needed`` spike events; notes how many they are."""
+    """Return whether a buffer is too small for a step of ``needed`` spike events.
+
+    Buffers are grown between steps only, so the check covers all that a step can add: every neuron
+    may fire once.
+    """
     control, neurons = control_of(c), c[Context.NEURONS]
     control[Control.NEEDED_CAPACITY] = needed
     return (
@@ -215,26 +235,31 @@ def _lacks_capacity(c, needed):
 
 @kernel
 def _clear_counts(c):
+    """Forget which populations the previous group reached."""
     counts_of(c)[:] = 0
 
 
 @kernel
 def _choose_group(c):
-    """Make the pass's next group; ``DONE`` if the pass is over, or none has begun."""
+    """Select the next group of the pass.
+
+    Returns:
+        0, or an ``Interrupt``: ``DONE`` if the pass is over or none has begun.
+    """
     control, settings = control_of(c), settings_of(c)
     if control[Control.PHASE] != Phase.CHOOSING:
         return Interrupt.DONE
-    n, late = control[Control.PENDING], -1
+    n, spontaneous = control[Control.PENDING], -1
     if n == 0:
-        late = find_spontaneous_population(c)
-        if late < 0:
+        spontaneous = find_spontaneous_population(c)
+        if spontaneous < 0:
             return Interrupt.DONE
     if control[Control.STEP] >= settings[Settings.MAX_STEPS]:
         return Interrupt.STEP_LIMIT
     if _lacks_capacity(c, n):
         return Interrupt.NEEDS_ROOM
-    if late >= 0:
-        _open_spontaneous_step(c, late)
+    if spontaneous >= 0:
+        _open_spontaneous_step(c, spontaneous)
     elif settings[Settings.POLICY] == PolicyCode.CUSTOM:
         return Interrupt.NEEDS_CHOICE
     else:
@@ -245,7 +270,7 @@ def _choose_group(c):
 
 @kernel
 def _open_spontaneous_step(c, p):
-    """Open a forward step that delivers nothing: neurons of ``p`` fire late."""
+    """Open a forward step that delivers no spike, in which neurons of ``p`` fire spontaneously."""
     control = control_of(c)
     _clear_counts(c)
     control[Control.STEP] += 1
@@ -258,7 +283,7 @@ def _open_spontaneous_step(c, p):
 
 @kernel
 def take_chosen(c, n):
-    """Deliver next the ``n`` pending spikes at the positions ``chosen``, after ``NEEDS_CHOICE``."""
+    """Deliver the pending spikes at the positions ``chosen[:n]`` next, after ``NEEDS_CHOICE``."""
     _clear_counts(c)
     move_to_group(c, n)
     _open_step(c)
@@ -266,7 +291,11 @@ def take_chosen(c, n):
 
 @kernel
 def _open_pass(c, end_us):
-    """Begin the next pass; ``DONE`` if there is none up to ``end_us``."""
+    """Begin the next pass: read its input events and deliver them.
+
+    Returns:
+        0, or an ``Interrupt``: ``DONE`` if there is no pass up to ``end_us``.
+    """
     control, settings, t_us = control_of(c), settings_of(c), input_times(c)
     timestep = settings[Settings.TIMESTEP_US]
     time = _next_pass_time(c, t_us, timestep)
@@ -292,7 +321,11 @@ def _open_pass(c, end_us):
 
 @kernel
 def _next_pass_time(c, t_us, timestep):
-    """Virtual time of the next pass, or -1 if nothing calls for one."""
+    """Return the virtual time of the next pass, µs, or -1 if there is none.
+
+    With a timestep, every bin is a pass. Otherwise the next input event or the next spike in
+    flight determines the time.
+    """
     control = control_of(c)
     if timestep > 0:
         return (control[Control.PASS] + 1) * timestep
@@ -307,9 +340,15 @@ def _next_pass_time(c, t_us, timestep):
 
 @kernel
 def run_compiled(c, end_us, work):
-    """Run passes until the sample ends, its stop rule says stop, or something is needed.
+    """Run passes until the sample ends or Python must act.
 
-    Arguments are those of :func:`run_to_delivery`, and so is what it returns, but for populations.
+    Args:
+        c: the context.
+        end_us: run the passes at virtual times up to this one, µs.
+        work: approximate number of synaptic operations after which to return.
+
+    Returns:
+        An ``Interrupt``, but never ``MANY_POPULATIONS``.
     """
     control, counts, limit = control_of(c), counts_of(c), control_of(c)[Control.WORK] + work
     while True:

@@ -1,4 +1,9 @@
-"""What arrives at the start of a pass: input events, and spikes whose delay ends."""
+"""Delivery at the start of a pass: input events, and spikes whose delay ends.
+
+Prioritised input is one group: the input events of the pass by ascending input index, each
+multiplied by its count, then the spikes that are due, by (time fired, connection, neuron). With
+queued input, the events join the pending spikes, and only the spikes that are due form the group.
+"""
 
 import numpy as np
 
@@ -35,9 +40,12 @@ _ONE = np.uint64(1)
 
 @kernel
 def open_group(c, first, last):
-    """Make step 0 of a pass: input events ``first`` to ``last`` and the spikes due now, one group.
+    """Open step 0 of a pass, whose group holds input and the spikes that are due.
 
-    With queued input, the events join the pending spikes instead, in the order that they have.
+    Args:
+        c: the context.
+        first: position of the first input event of the pass.
+        last: position after its last input event.
     """
     control = control_of(c)
     control[Control.STEP] = 0
@@ -55,6 +63,7 @@ def open_group(c, first, last):
 
 @kernel
 def _enqueue_input(c, first, last):
+    """Add the input events to the pending spikes, in (time, index) order."""
     control, pending, index = control_of(c), pending_of(c), input_index(c)
     inputs = c[Context.POPULATION_COUNT]
     start = populations_of(c)[inputs, Populations.START]
@@ -69,13 +78,17 @@ def _enqueue_input(c, first, last):
 
 @kernel
 def _group_input(c, first, last):
-    """Put the events into the group by ascending index, equal ones as one; return how many."""
+    """Write the events to the group by ascending input index; return the number of slots.
+
+    Events of the same input share a slot. Events that are not in ascending order are sorted with
+    a bit per input, unless the inputs are too many for that or an input has several events.
+    """
     group, index, n = group_of(c), input_index(c), last - first
     inputs = c[Context.POPULATION_COUNT]
-    start, ascends = populations_of(c)[inputs, Populations.START], True
+    start, is_ascending = populations_of(c)[inputs, Populations.START], True
     for k in range(first + 1, last):
-        ascends = ascends and index[k] > index[k - 1]
-    if not ascends:
+        is_ascending = is_ascending and index[k] > index[k - 1]
+    if not is_ascending:
         bits = input_bits(c)
         if 4 * n < bits.size or not _set_bits_if_distinct(c, bits, first, last):
             return _group_by_sorting(c, first, last)
@@ -95,7 +108,7 @@ def _group_input(c, first, last):
 
 @kernel
 def _set_bits_if_distinct(c, bits, first, last):
-    """Set the bit of each event's index, unless two have the same one: then none is set."""
+    """Set the bit of each event's input; clear them and return False if an input occurs twice."""
     index = input_index(c)
     for k in range(first, last):
         i = np.uint64(index[k])
@@ -110,6 +123,7 @@ def _set_bits_if_distinct(c, bits, first, last):
 
 @kernel
 def _group_by_sorting(c, first, last):
+    """Write the events to the group by sorting a copy; return the number of slots."""
     group, inputs, n = group_of(c), c[Context.POPULATION_COUNT], 0
     start = populations_of(c)[inputs, Populations.START]
     for i in np.sort(input_index(c)[first:last]):
@@ -123,6 +137,7 @@ def _group_by_sorting(c, first, last):
 
 @kernel
 def _write_slot(group, at, origin, owner, count, via):
+    """Write one slot of the group; its key is its origin."""
     group[Group.KEY, at] = origin
     group[Group.ORIGIN, at] = origin
     group[Group.MULTIPLICITY, at] = count
@@ -132,9 +147,14 @@ def _write_slot(group, at, origin, owner, count, via):
 
 @kernel
 def _append_due_spikes(c, n):
-    """Append what is due now to the group by (time fired, connection, neuron); return its size.
+    """Append the spikes that are due now to the group; return its number of slots.
 
-    What one neuron sent over a connection at one time stays in the order in which it was selected.
+    They are ordered by (time fired, connection, neuron). Spikes of one neuron that were fired at
+    one time stay in the order in which they were selected.
+
+    Args:
+        c: the context.
+        n: number of slots that the group has.
     """
     control = control_of(c)
     if control[Control.IN_FLIGHT] == 0:
@@ -147,7 +167,7 @@ def _append_due_spikes(c, n):
                 in_flight[r, kept] = in_flight[r, k]
             kept += 1
             continue
-        # Until they are sorted, key and owner hold what else they are sorted by.
+        # Until the slots are sorted, KEY holds the time fired and OWNER the original position.
         _write_slot(
             group,
             n,
@@ -169,6 +189,7 @@ def _append_due_spikes(c, n):
 
 @kernel
 def _owner(c, origin):
+    """Return the population of a neuron, or P for an input."""
     populations, owner = populations_of(c), c[Context.POPULATION_COUNT]
     while populations[owner, Populations.START] > origin:
         owner -= 1
@@ -177,7 +198,7 @@ def _owner(c, origin):
 
 @kernel
 def _sort_slots(group, first, n):
-    """Sort ``n`` slots by (time fired, connection, neuron, place): a heap sort."""
+    """Heap sort ``n`` slots by (time fired, connection, neuron, original position)."""
     ordered = True
     for s in range(first + 1, first + n):
         ordered = ordered and not _later(group, s - 1, s)
@@ -192,6 +213,7 @@ def _sort_slots(group, first, n):
 
 @kernel
 def _sift_down(group, first, n, at):
+    """Restore the max-heap property below slot ``first + at``."""
     while True:
         latest = at
         for child in (2 * at + 1, 2 * at + 2):
@@ -205,13 +227,14 @@ def _sift_down(group, first, n, at):
 
 @kernel
 def _swap(group, a, b):
+    """Exchange two slots."""
     for r in range(len(Group)):
         group[r, a], group[r, b] = group[r, b], group[r, a]
 
 
 @kernel
 def _later(group, a, b):
-    """Whether slot ``a`` goes after slot ``b``."""
+    """Return whether slot ``a`` comes after slot ``b``."""
     if group[Group.KEY, a] != group[Group.KEY, b]:
         return group[Group.KEY, a] > group[Group.KEY, b]
     if group[Group.CONNECTION, a] != group[Group.CONNECTION, b]:
@@ -223,7 +246,7 @@ def _later(group, a, b):
 
 @kernel
 def put_in_flight(c):
-    """Note the group's spikes as in flight on every connection with a delay that they have."""
+    """Put the spikes of the group in flight on each of their connections that has a delay."""
     if settings_of(c)[Settings.MAX_DELAYED_FAN_OUT] == 0:
         return
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)

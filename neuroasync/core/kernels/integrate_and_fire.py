@@ -1,6 +1,29 @@
-"""Bias, integrate and fire, late firing: what happens to membrane potentials.
+"""The integrate-and-fire kernel: decay, bias, integration, threshold, reset and refractoriness.
 
-Source: the forward step of Koopman et al., arXiv 2408.05098.
+A forward pass at virtual time t changes the membrane potential v (float32) of a neuron like this:
+
+* Decay, once per pass: ``v *= exp(-(t - t_prev) / tau_mem)``, where ``t_prev`` is the time of the
+  previous pass. All neurons stop being refractory.
+* Bias, once per pass: ``v += b`` for each connection with a bias.
+* Integration, in each forward step whose group of spike events has a connection to the neuron:
+  ``I`` is the float32 sum of the delivered weights, in slot order. A refractory neuron loses
+  ``I``; any other neuron integrates it: ``v += I``.
+* Threshold: a neuron that is not refractory fires if ``v > v_threshold`` (strictly). With a sync
+  threshold k > 0, it also must have received at least k spikes in this pass.
+* Reset: the neuron keeps its momentum ``m = v`` for the momentum order. Then ``v = 0``, or
+  ``v -= v_threshold`` with a subtracting reset.
+* Refractoriness: unless the population is non-refractory, a neuron that fired cannot fire or
+  integrate again until the pass ends.
+* Spontaneous firing: when no spike is pending, a neuron that no group has reached in this pass may
+  still be above threshold, because of its bias or a subtracting reset. The lowest-ranked
+  population that has such neurons fires them in a forward step of its own. Neurons with a sync
+  threshold never fire this way.
+
+Decay is applied lazily, when a neuron is first reached; see
+:mod:`neuroasync.core.kernels.decay`.
+
+Source: the asynchronous forward pass of Koopman et al., "Overcoming the Limitations of Layer
+Synchronization in Spiking Neural Networks", arXiv 2408.05098.
 """
 
 import numpy as np
@@ -59,13 +82,14 @@ __all__ = [
 ]
 
 DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
+"""Changes the seed, so that refractory dropout and the random order draw different numbers."""
 
 
 @kernel
 def start_pass(c, time):
     """Begin the pass at virtual time ``time``: end refractoriness and add biases.
 
-    The populations without a bias are left as they are: they decay when they are reached.
+    Populations without a bias stay untouched here: their decay is applied when they are reached.
     """
     control, populations = control_of(c), populations_of(c)
     if control[Control.PASS] >= 0 or control[Control.CARRIES]:
@@ -77,7 +101,7 @@ def start_pass(c, time):
     control[Control.PASS_MARK] = control[Control.GROUP_MARK]
     control[Control.PASS] += 1
     control[Control.TIME] = time
-    if c[Context.PEAKS]:
+    if c[Context.PEAKS]:  # the trainer reads every potential, also of neurons never reached
         catch_up_decay_of_all(c)
     for p in range(c[Context.POPULATION_COUNT]):
         if populations[p, Populations.HAS_BIAS]:
@@ -90,8 +114,12 @@ def start_pass(c, time):
 
 @kernel
 def _renumber_groups(c):
-    """Count groups from 1 again, before their last_group leave 32 bits."""
+    """Renumber the groups from 0, before their marks exceed 32 bits.
+
+    Entries of ``last_group`` keep the flags that are still valid in the pass that begins.
+    """
     last_group, control = last_group_of(c), control_of(c)
+    # The new pass has begun for this purpose: refractory flags of the previous one have expired.
     control[Control.PASS_MARK] = control[Control.GROUP_MARK] + GROUP_UNIT
     for i in range(last_group.size):
         last_group[i] = np.int32(valid_flags(np.int64(last_group[i]), control))
@@ -101,6 +129,7 @@ def _renumber_groups(c):
 
 @kernel
 def _add_biases(c, p):
+    """Add the biases of all connections to population ``p``, in declared order."""
     catch_up_decay(c, p)
     populations, connections = populations_of(c), connections_of(c)
     start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
@@ -111,7 +140,7 @@ def _add_biases(c, p):
             biases = f32_at(c[Context.WEIGHTS] + 4 * at, v.size)
             for i in range(v.size):
                 v[i] += biases[i]
-    control_of(c)[Control.WORK] += v.size // 4
+    control_of(c)[Control.WORK] += v.size // 4  # an addition costs about a quarter of a synop
     if populations[p, Populations.FIRES_SPONTANEOUSLY]:
         thresholds = thresholds_of(c)
         for i in range(start, stop):
@@ -121,7 +150,7 @@ def _add_biases(c, p):
 
 @kernel
 def _note_suprathreshold(c, neuron):
-    """Note that the neuron may be above threshold with nothing to reach it."""
+    """Add the neuron to ``suprathreshold``, unless it is an entry already."""
     last_group, control = last_group_of(c), control_of(c)
     mark = np.int64(last_group[neuron])
     now = valid_flags(mark, control)
@@ -129,6 +158,8 @@ def _note_suprathreshold(c, neuron):
         return
     suprathreshold_of(c)[control[Control.SUPRATHRESHOLD]] = neuron
     control[Control.SUPRATHRESHOLD] += 1
+    # An entry of an earlier pass has flags that no longer hold. They are removed, but the mark must
+    # stay below the current pass's: the neuron has not been reached in it.
     if mark < control[Control.SAMPLE_MARK]:
         mark = control[Control.SAMPLE_MARK]
     elif mark < control[Control.PASS_MARK]:
@@ -138,22 +169,22 @@ def _note_suprathreshold(c, neuron):
 
 @kernel
 def integrate_and_fire(c, p):
-    """Let the neurons of ``p`` that were reached integrate their current, and fire.
+    """Integrate the current of the neurons of ``p`` that the group reached, and let them fire.
 
-    Who fires is in ``fired``, from the start of the population on, ascending.
+    The neurons that fire are written to ``fired``, from the population's ``START`` on, ascending.
 
     Returns:
-        How many fire; also ``counts[FIRES, p]``.
+        The number of neurons that fire, which is also written to ``counts[FIRED, p]``.
     """
     populations, counts = populations_of(c), counts_of(c)
     n, start = counts[Counts.TOUCHED, p], populations[p, Populations.START]
     if n >= 0:
         n = _integrate_touched(c, p, n)
-        if n > 1:
+        if n > 1:  # the neurons were touched in the order of delivery
             sort(fired_of(c)[start : start + n])
     elif c[Context.PEAKS] == 0 and populations[p, Populations.HOMOGENEOUS]:
         n = _integrate_homogeneous(c, p)
-    else:
+    else:  # a dense connection reached all neurons, but they are not alike: list them one by one
         touched, control = touched_of(c), control_of(c)
         counts[Counts.TOUCHED, p] = 0
         last_group = last_group_of(c)
@@ -168,7 +199,7 @@ def integrate_and_fire(c, p):
 
 @kernel
 def _integrate_homogeneous(c, p):
-    """Evaluate all of a population whose neurons have one threshold."""
+    """Integrate all neurons of a homogeneous population; return how many fire."""
     catch_up_decay(c, p)
     populations, control = populations_of(c), control_of(c)
     start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
@@ -178,7 +209,7 @@ def _integrate_homogeneous(c, p):
     now, pass_mark = np.int32(control[Control.GROUP_MARK]), np.int32(control[Control.PASS_MARK])
     sample_mark = np.int32(control[Control.SAMPLE_MARK])
     fired, momenta, potentials = fired_of(c), momenta_of(c), potentials_of(c)
-    subtracts, may_list, locks = _resets(c, p)
+    subtracts, may_stay_above, becomes_refractory = _resets(c, p)
     first = start
     while first < stop:
         at = 4 * first
@@ -198,14 +229,14 @@ def _integrate_homogeneous(c, p):
             fired[fires] = i
             fires += 1
             momenta[i] = potentials[i]
-            _reset(c, i, threshold, subtracts, may_list, locks)
+            _reset(c, i, threshold, subtracts, may_stay_above, becomes_refractory)
         first += LANES
     return fires - start
 
 
 @kernel
 def _integrate_touched(c, p, n):
-    """Evaluate the ``n`` neurons of ``p`` that are listed in ``touched``."""
+    """Integrate the ``n`` neurons of ``p`` that ``touched`` lists; return how many fire."""
     populations, control = populations_of(c), control_of(c)
     start, sync = populations[p, Populations.START], populations[p, Populations.SYNC_THRESHOLD]
     first, is_homogeneous = (
@@ -222,7 +253,7 @@ def _integrate_touched(c, p, n):
     threshold, fires = np.float32(0.0), 0
     if is_homogeneous:
         threshold = uniform_of(c)[p, Uniform.THRESHOLD]
-    subtracts, may_list, locks = _resets(c, p)
+    subtracts, may_stay_above, becomes_refractory = _resets(c, p)
     for k in range(n):
         i = touched[start + k]
         catch_up_decay_of_block(c, p, first + (i - start) // BLOCK)
@@ -237,7 +268,7 @@ def _integrate_touched(c, p, n):
         ready = sync == 0 or received_of(c)[i] >= sync
         if ready and charge > threshold:
             momenta[i] = charge
-            _reset(c, i, threshold, subtracts, may_list, locks)
+            _reset(c, i, threshold, subtracts, may_stay_above, becomes_refractory)
             fired[start + fires] = i
             fires += 1
             if c[Context.PEAKS]:
@@ -249,7 +280,12 @@ def _integrate_touched(c, p, n):
 
 @kernel
 def _resets(c, p):
-    """What firing does to neurons of ``p``: subtracts, may leave them above threshold, locks."""
+    """Return what a spike does to a neuron of ``p``.
+
+    Returns:
+        Whether the reset subtracts the threshold; whether it can leave the neuron above threshold;
+        whether the neuron becomes refractory.
+    """
     row = populations_of(c)[p]
     return (
         row[Populations.SUBTRACTS] != 0,
@@ -259,13 +295,13 @@ def _resets(c, p):
 
 
 @kernel
-def _reset(c, neuron, threshold, subtracts, may_list, locks):
-    """What firing does to the neuron, whose potential is its momentum."""
+def _reset(c, neuron, threshold, subtracts, may_stay_above, becomes_refractory):
+    """Reset a neuron that fires, after its potential was stored as its momentum."""
     v = potentials_of(c)
     v[neuron] = v[neuron] - threshold if subtracts else np.float32(0.0)
-    if may_list and v[neuron] > threshold:
+    if may_stay_above and v[neuron] > threshold:
         _note_suprathreshold(c, neuron)
-    if locks and not (
+    if becomes_refractory and not (
         float_settings_of(c)[FloatSettings.REFRACTORY_DROPOUT] > 0.0
         and _drops_refractoriness(c, neuron)
     ):
@@ -274,7 +310,7 @@ def _reset(c, neuron, threshold, subtracts, may_list, locks):
 
 @kernel
 def _drops_refractoriness(c, neuron):
-    """Whether this spike leaves its neuron non-refractory."""
+    """Return whether refractory dropout leaves the neuron non-refractory after this spike."""
     control = control_of(c)
     seed = np.uint64(control[Control.SEED]) ^ DROPOUT_STREAM
     prefix = step_prefix(seed, control[Control.PASS], control[Control.STEP])
@@ -285,7 +321,11 @@ def _drops_refractoriness(c, neuron):
 
 @kernel
 def _note_peak(c, neuron, charge):
-    """A site of the trainer: the highest potential of the pass that left the neuron silent."""
+    """Store the potential if it is the highest of the pass at which the neuron stayed silent.
+
+    The trainer takes the gradient of a silent neuron at that potential. A neuron that fired in
+    the pass (step -2) has none.
+    """
     control = control_of(c)
     peaks, steps = peaks_of(c)
     at = control[Control.PASS]
@@ -296,9 +336,10 @@ def _note_peak(c, neuron, charge):
 
 @kernel
 def find_spontaneous_population(c):
-    """Lowest-ranked population with a neuron above threshold that nothing reached, or -1.
+    """Return the population that fires spontaneously next, or -1 if there is none.
 
-    Neurons that are above threshold no more leave the list.
+    It is the lowest-ranked one that has a neuron above threshold which no group reached in this
+    pass. Neurons that are no longer above threshold are removed from ``suprathreshold``.
     """
     control, best, kept = control_of(c), -1, 0
     if control[Control.SUPRATHRESHOLD] == 0:
@@ -332,6 +373,7 @@ def find_spontaneous_population(c):
 
 @kernel
 def _owner(populations, neuron):
+    """Return the population that a neuron belongs to."""
     p = 0
     while populations[p, Populations.STOP] <= neuron:
         p += 1
@@ -340,7 +382,10 @@ def _owner(populations, neuron):
 
 @kernel
 def mark_spontaneous_targets(c, p):
-    """Reach, with nothing, the neurons of ``p`` that fire late."""
+    """Mark the neurons of ``p`` that fire spontaneously as reached, with no current and no spike.
+
+    Integrating the population then finds them above threshold.
+    """
     control, populations = control_of(c), populations_of(c)
     suprathreshold, last_group = suprathreshold_of(c), last_group_of(c)
     counts_of(c)[Counts.REACHED, p] = 1

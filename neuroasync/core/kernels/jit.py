@@ -1,4 +1,4 @@
-"""The decorator of every kernel: compiled once, released from the GIL, kept on disk."""
+"""The decorator of all kernels: compile without the GIL, and cache the code on disk."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,38 +14,39 @@ from numba.core.runtime import rtsys
 __all__ = ["kernel"]
 
 _LATEST_KNOWN: Final = (0, 68)
-"""Up to this numba, kept code was seen to run with nothing but numba's runtime loaded."""
+"""Latest numba for which cached code is known to need only numba's runtime to be loaded."""
 
 
 def kernel(function: Callable[..., Any], *, fastmath: bool | set[str] = False) -> Any:
-    """Compile ``function`` at its first call, and keep the code on disk.
+    """Compile ``function`` when it is first called, and cache the code on disk.
 
     Args:
-        function: in the part of Python that numba compiles.
-        fastmath: liberties with floats, for the trainer's gradients only: forward passes are
-            the same to the bit everywhere.
+        function: a function in the subset of Python that numba compiles.
+        fastmath: permission to reorder floating-point operations. Use it for gradients only:
+            forward passes must give the same bits on every machine.
     """
     dispatcher = njit(nogil=True, fastmath=fastmath)(function)
-    dispatcher._cache = _Kept(function)
+    dispatcher._cache = _DiskCache(function)
     return dispatcher
 
 
-class _Kept(NullCache):
-    """Code that numba keeps on disk: fresh, looked for when it is needed, and never in the way.
+class _DiskCache(NullCache):
+    """A disk cache for compiled code that differs from numba's own cache in four ways.
 
-    Numba takes kept code for fresh as long as the function's *own* file is unchanged, though it
-    has other kernels inlined: after an upgrade it would run old ones. Here it is fresh only if
-    no kernel of any file has changed.
+    Validity: numba checks only the file of the cached function, although other kernels are inlined
+    in its code, so it would run old code after an upgrade. This cache is valid only if no file
+    with kernels has changed.
 
-    It also looks for a place to keep code when a function is decorated, by writing a file there.
-    Most kernels are only ever called by others, and need none.
+    Creation: numba looks for a writable folder when a function is decorated, by writing a file.
+    Most kernels are only called by other kernels and need no cache. This one is created when it is
+    first used.
 
-    Before it reads any, it loads all that it can compile, scipy's linear algebra included where
-    that is installed: half of the time to a first decision. Kept code needs none of it. Whatever
-    is compiled later has numba load it then.
+    Loading: before numba reads cached code, it loads everything that it can compile, including
+    scipy's linear algebra if that is installed. That takes half of the time to a first decision,
+    and cached code needs none of it. Numba loads it later if something must be compiled.
 
-    What cannot be read is compiled anew: a damaged file, or one of an older version that names a
-    class which has gone; so is everything where nothing can be written.
+    Errors: if cached code cannot be read (because the file is damaged, or refers to a class that no
+    longer exists) or nothing can be written, the function is compiled.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -71,15 +72,20 @@ class _Kept(NullCache):
 
     @cached_property
     def _on_disk(self) -> FunctionCache:
-        kept = FunctionCache(self._function)
+        disk_cache = FunctionCache(self._function)
         folder = Path(self._function.__code__.co_filename).parent
-        # A numba that has no such stamp is one that we do not know: better slow than wrong.
-        stamp = kept._cache_file._source_stamp
-        kept._cache_file._source_stamp = (stamp, _digest(Path(__file__).parent), _digest(folder))
-        return kept
+        # If a later numba lacks this attribute, this raises, and code is compiled but not cached.
+        stamp = disk_cache._cache_file._source_stamp
+        disk_cache._cache_file._source_stamp = (
+            stamp,
+            _digest(Path(__file__).parent),
+            _digest(folder),
+        )
+        return disk_cache
 
 
 @cache
 def _digest(folder: Path) -> str:
+    """Return a hash of all Python files in a folder and its subfolders."""
     sources = sorted(folder.rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

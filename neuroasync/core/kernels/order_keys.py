@@ -1,6 +1,24 @@
-"""Counter-based order keys: computed, never drawn, so every engine has the same ones.
+"""Counter-based order keys: pseudo-random numbers that are computed from counters.
 
-Source: the finaliser is that of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+A key depends on (seed, pass, step, neuron) only. There is no generator state, so every engine,
+batch layout and loop order obtains the same numbers. All arithmetic is modulo 2**64:
+
+    G = 0x9E3779B97F4A7C15
+    mix(z):  z ^= z >> 30;  z *= 0xBF58476D1CE4E5B9
+             z ^= z >> 27;  z *= 0x94D049BB133111EB
+             z ^= z >> 31
+    h   = mix(seed + G)
+    h   = mix(h + G * (pass + 1))
+    h   = mix(h + G * (step + 1))
+    key = mix(h + G * (neuron + 1))
+
+    uniform[0, 1) = (key >> 40) / 2**24
+    seed of sample i of a data set = mix(seed + G * (i + 1))
+
+Passes and steps count from 0; ``neuron`` is the index in the whole network.
+
+Source: ``mix`` and G are those of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom
+number generators", OOPSLA 2014).
 """
 
 from typing import Final
@@ -34,7 +52,7 @@ _ONE: Final = np.uint64(1)
 
 @kernel
 def mix(z):
-    """Scramble 64 bits."""
+    """Return the mixed bits of a u64."""
     z = (z ^ (z >> _S30)) * _MUL1
     z = (z ^ (z >> _S27)) * _MUL2
     return z ^ (z >> _S31)
@@ -42,7 +60,7 @@ def mix(z):
 
 @kernel
 def step_prefix(seed, pass_index, step):
-    """Hash of all that the keys of one forward step share."""
+    """Return the hash of (seed, pass, step), which all keys of a forward step share."""
     h = mix(np.uint64(seed) + _GOLDEN)
     h = mix(h + _GOLDEN * (np.uint64(pass_index) + _ONE))
     return mix(h + _GOLDEN * (np.uint64(step) + _ONE))
@@ -50,18 +68,18 @@ def step_prefix(seed, pass_index, step):
 
 @kernel
 def neuron_key(prefix, neuron):
-    """``order_key(seed, pass, step, neuron)``, given :func:`step_prefix` of the first three."""
+    """Return ``order_key(seed, pass, step, neuron)``, given the step's :func:`step_prefix`."""
     return mix(prefix + _GOLDEN * (np.uint64(neuron) + _ONE))
 
 
 @kernel
 def uniform(key):
-    """A key as a float64 in [0, 1), a multiple of 2**-24."""
+    """Return a key as a float64 in [0, 1), a multiple of 2**-24."""
     return np.float64(key >> _S40) / 16777216.0
 
 
 def mix_int(z: int) -> int:
-    """Scramble 64 bits, on Python integers."""
+    """Return the mixed bits of a Python integer modulo 2**64, as :func:`mix` does."""
     z &= MASK
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
@@ -69,10 +87,14 @@ def mix_int(z: int) -> int:
 
 
 def order_key(seed: int, pass_index: int, step: int, neuron: int) -> int:
-    """Key of a neuron's pending spike at a selection: the random order ascends by it.
+    """Return the order key of a pending spike, by which the random order ascends.
 
-    ``pass_index`` and ``step`` count from 0; the i-th queued input event of a pass has the
-    neurons of the network + i for its ``neuron``.
+    Args:
+        seed: seed of the sample, an unsigned integer of 64 bits.
+        pass_index: index of the pass, from 0.
+        step: forward step that delivers the spike. The first selection of a pass is step 1.
+        neuron: network-wide index of the neuron. For queued input, N + i for input event i of the
+            pass, where N is the number of neurons.
     """
     h = mix_int(seed + _G)
     h = mix_int(h + _G * (pass_index + 1))
@@ -81,8 +103,8 @@ def order_key(seed: int, pass_index: int, step: int, neuron: int) -> int:
 
 
 def sample_seed(seed: int, sample: int) -> int:
-    """Seed of sample number ``sample`` of a data set that runs with ``seed``.
+    """Return the seed of sample number ``sample`` of a data set that runs with ``seed``.
 
-    A sample's result then depends neither on which ran before it nor on where it runs.
+    The result of a sample then does not depend on which samples ran before it, or where.
     """
     return mix_int(seed + _G * (sample + 1))

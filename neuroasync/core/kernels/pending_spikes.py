@@ -1,4 +1,14 @@
-"""The pending spikes: admit who fired, choose who goes next, take them as a group."""
+"""The pending spikes: enqueue the neurons that fired, select the next group, and remove it.
+
+A forward step delivers at most F pending spikes, F being the group size. Orders:
+
+    layer-sync  all spikes of the lowest-ranked population that has any, by neuron, whatever F is
+    random      ascending order_key(seed, pass, step, neuron); ties by neuron
+    momentum    descending m + noise * uniform[0, 1) of the same key; ties by neuron
+    fifo        the order in which they fired
+
+Source: the forward step of Koopman et al., arXiv 2408.05098.
+"""
 
 import numpy as np
 
@@ -49,9 +59,10 @@ _ALL = np.uint64(2**64 - 1)
 
 @kernel
 def enqueue_fired(c, p):
-    """Enter who fired of ``p`` in this step into the pending set, and count them.
+    """Add the spikes that ``p`` fired in this step to the pending spikes, and count them.
 
-    A neuron that is still pending fires with a higher multiplicity and keeps its arrival.
+    If an earlier spike of a neuron is still pending, its multiplicity grows instead, and it keeps
+    its arrival.
     """
     n = counts_of(c)[Counts.FIRED, p]
     if n == 0:
@@ -82,6 +93,7 @@ def enqueue_fired(c, p):
 
 @kernel
 def _log_spikes(c, fired):
+    """Append spikes to the spike log."""
     control, last_group, momenta = control_of(c), last_group_of(c), momenta_of(c)
     spike_log, spike_momentum = spike_log_of(c)
     for k in range(fired.size):
@@ -97,13 +109,13 @@ def _log_spikes(c, fired):
 
 @kernel
 def _vote(c, fired, start):
-    """Count the output's spikes as votes."""
+    """Count spikes of the output population as votes, and note when a class first leads."""
     control, votes = control_of(c), votes_of(c)
     for k in range(fired.size):
         cls = fired[k] - start
         votes[Votes.COUNT, cls] += 1
         votes[Votes.LATEST, cls] = control[Control.GROUP_NUMBER]
-        # Who draws level does not lead: the other came first.
+        # A class that draws level does not lead, because the other one reached that count first.
         leads = votes[Votes.COUNT, cls] > control[Control.TOP_VOTES]
         control[Control.TOP_VOTES] = max(control[Control.TOP_VOTES], votes[Votes.COUNT, cls])
         if leads and votes[Votes.LED_SPIKES, cls] == 0:
@@ -118,18 +130,18 @@ def _vote(c, fired, start):
 
 @kernel
 def choose(c):
-    """Write the positions of the pending spikes that go next to ``chosen``, in policy order.
+    """Write the positions of the pending spikes to deliver next to ``chosen``, in policy order.
 
     Returns:
-        How many were chosen: at most the group size, but all of a population under layer-sync.
+        The number of selected spikes: at most the group size, except under layer-sync.
     """
     control, settings, chosen = control_of(c), settings_of(c), chosen_of(c)
     n, policy = control[Control.PENDING], settings[Settings.POLICY]
-    wanted = min(n, settings[Settings.GROUP_SIZE])
-    if policy == PolicyCode.FIFO:  # they stand in the order in which they came
-        for s in range(wanted):
+    count = min(n, settings[Settings.GROUP_SIZE])
+    if policy == PolicyCode.FIFO:  # pending spikes are stored in the order of firing
+        for s in range(count):
             chosen[s] = control[Control.HEAD] + s
-        return wanted
+        return count
     if policy == PolicyCode.LAYER_SYNC:
         return _choose_layer(c, n)
     keys, pending, momenta = order_keys_of(c), pending_of(c), momenta_of(c)
@@ -149,20 +161,23 @@ def choose(c):
             if noise != 0.0:
                 m += noise * uniform(neuron_key(prefix, pending[Pending.KEY, k]))
             keys[k] = _ALL - _ascending(m)
-    smallest(keys, pending[Pending.KEY], n, wanted, chosen)
-    return wanted
+    smallest(keys, pending[Pending.KEY], n, count, chosen)
+    return count
 
 
 @kernel
 def _ascending(value):
-    """A float64 as 64 bits that sort like it; there is no negative zero."""
+    """Return a u64 for a float64, such that the integers sort like the numbers.
+
+    Adding 0.0 turns -0.0 into 0.0, so that both have the same key.
+    """
     bits = np.float64(value + 0.0).view(np.uint64)
     return bits ^ _ALL if bits & _SIGN else bits | _SIGN
 
 
 @kernel
 def _choose_layer(c, n):
-    """All pending spikes of the population of lowest rank, by neuron."""
+    """Select all pending spikes of the lowest-ranked population, by neuron; return how many."""
     pending, populations = pending_of(c), populations_of(c)
     keys, chosen = order_keys_of(c), chosen_of(c)
     best = pending[Pending.OWNER, 0]
@@ -171,25 +186,25 @@ def _choose_layer(c, n):
         rank, lowest = populations[p, Populations.RANK], populations[best, Populations.RANK]
         if rank < lowest or (rank == lowest and p < best):
             best = p
-    wanted, ascends, latest = 0, True, np.int64(-1)
+    count, ascends, latest = 0, True, np.int64(-1)
     for k in range(n):
         mine = pending[Pending.OWNER, k] == best
         keys[k] = np.uint64(0) if mine else np.uint64(1)
         if mine:
-            chosen[wanted] = k
-            wanted += 1
+            chosen[count] = k
+            count += 1
             ascends = ascends and pending[Pending.KEY, k] > latest
             latest = pending[Pending.KEY, k]
     if not ascends:
-        smallest(keys, pending[Pending.KEY], n, wanted, chosen)
-    return wanted
+        smallest(keys, pending[Pending.KEY], n, count, chosen)
+    return count
 
 
 @kernel
 def move_to_group(c, n):
-    """Move the ``n`` chosen spikes from the pending set to the group, in that order.
+    """Move the spikes at the positions ``chosen[:n]`` from the pending spikes to the group.
 
-    This opens the next forward step, and counts its rounds.
+    This opens the next forward step and counts its rounds.
     """
     control, group, pending = control_of(c), group_of(c), pending_of(c)
     chosen, settings = chosen_of(c), settings_of(c)
@@ -211,7 +226,7 @@ def move_to_group(c, n):
             multiplicity = multiplicity_of(c)
             group[Group.MULTIPLICITY, s] = multiplicity[origin]
             multiplicity[origin] = 0
-        pending[Pending.OWNER, at] = -1
+        pending[Pending.OWNER, at] = -1  # marks the position as free for _close_gaps
     control[Control.GROUP] = n
     _close_gaps(c, n)
     log_group(c)
@@ -219,13 +234,13 @@ def move_to_group(c, n):
 
 @kernel
 def _close_gaps(c, n):
-    """Drop the ``n`` that were taken, whose owner is -1."""
+    """Remove the ``n`` entries of the pending spikes whose owner is -1."""
     control, pending, policy = control_of(c), pending_of(c), settings_of(c)[Settings.POLICY]
     left = control[Control.PENDING] - n
     if policy == PolicyCode.FIFO:
         control[Control.HEAD] = control[Control.HEAD] + n if left else 0
     elif policy == PolicyCode.RANDOM or policy == PolicyCode.MOMENTUM:
-        # Where they stand is of no account: the last fill the gaps.
+        # These orders do not depend on positions, so the last entries fill the gaps.
         chosen, last = chosen_of(c), left + n - 1
         for s in range(n):
             at = chosen[s]
@@ -235,7 +250,7 @@ def _close_gaps(c, n):
                 for r in range(len(Pending)):
                     pending[r, at] = pending[r, last]
                 last -= 1
-    else:
+    else:  # layer-sync and custom policies rely on the order of firing
         kept = 0
         for k in range(left + n):
             if pending[Pending.OWNER, k] >= 0:
@@ -247,7 +262,7 @@ def _close_gaps(c, n):
 
 @kernel
 def log_group(c):
-    """Append the group to the log of what was delivered, if there is one."""
+    """Append the group to the delivery log, if deliveries are logged."""
     if c[Context.DELIVERY_LOG_CAPACITY] == 0:
         return
     control, group, delivery_log = control_of(c), group_of(c), delivery_log_of(c)

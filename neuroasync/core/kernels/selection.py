@@ -1,4 +1,12 @@
-"""The F smallest of n, in order, and short lists in order; without allocation."""
+"""Selection of the k smallest of n keys, in ascending order, and sorting of short arrays.
+
+The order is that of the pairs (key, tie). Ties are distinct, so the order is total and does not
+depend on the algorithm. Nothing is allocated. :func:`smallest` uses
+
+* counting sort by rank if n <= 64: the rank of a key is the number of smaller keys;
+* insertion into a sorted prefix if k <= 16;
+* otherwise a max-heap of the k smallest so far, which is then sorted.
+"""
 
 from typing import Final
 
@@ -9,25 +17,26 @@ from neuroasync.core.kernels.jit import kernel
 __all__ = ["smallest", "sort"]
 
 _FEW: Final = 16
-"""Up to so many wanted, an insertion beats a heap."""
+"""Maximum number of selected keys for which insertion is faster than a heap (measured)."""
 _COUNTED: Final = 64
-"""Up to so many in all, counting for each how many are smaller beats both: no branch is guessed."""
+"""Maximum number of keys for which ranking by counting, which has no branches, is fastest."""
 
 
 @kernel
 def _less(keys, ties, a, b):
+    """Return whether position ``a`` comes before position ``b``."""
     return keys[a] < keys[b] or (keys[a] == keys[b] and ties[a] < ties[b])
 
 
 @kernel
 def smallest(keys, ties, n, k, out):
-    """Write the positions of the ``k`` smallest of ``n`` to ``out[:k]``, ascending.
+    """Write the positions of the ``k`` smallest of ``n`` keys to ``out[:k]``, ascending.
 
     Args:
         keys: u64[>= n], compared first.
-        ties: i64[>= n], distinct, compared where keys are equal.
-        n: how many there are.
-        k: how many are wanted, at most n.
+        ties: i64[>= n], distinct, compared if keys are equal.
+        n: number of keys.
+        k: number of keys to select, at most n.
         out: i64[>= n], overwritten.
     """
     if n <= _COUNTED and _sort_by_counting(keys, n, out):
@@ -40,7 +49,11 @@ def smallest(keys, ties, n, k, out):
 
 @kernel
 def _sort_by_counting(keys, n, out):
-    """Write all positions in order, if no two keys are equal; return whether that is so."""
+    """Write the positions of all keys in order; return False if two keys are equal.
+
+    Equal keys have equal ranks, so that the sum of all ranks is less than n (n - 1) / 2. The
+    contents of ``out`` are then undefined.
+    """
     total = 0
     for i in range(n):
         rank, key = 0, keys[i]
@@ -53,6 +66,7 @@ def _sort_by_counting(keys, n, out):
 
 @kernel
 def _select_by_insertion(keys, ties, n, k, out):
+    """Keep ``out`` sorted while inserting each position that is among the ``k`` smallest."""
     size, last = 0, np.uint64(0)
     for i in range(n):
         key = keys[i]
@@ -72,6 +86,7 @@ def _select_by_insertion(keys, ties, n, k, out):
 
 @kernel
 def _select_by_heap(keys, ties, n, k, heap):
+    """Keep the ``k`` smallest in a max-heap, then sort the heap in place."""
     for i in range(k):
         heap[i] = i
     for at in range(k // 2 - 1, -1, -1):
@@ -87,7 +102,7 @@ def _select_by_heap(keys, ties, n, k, heap):
 
 @kernel
 def _sift_down(heap, size, keys, ties, at):
-    """Restore the max-heap of positions below ``at``."""
+    """Restore the max-heap property below position ``at``."""
     while True:
         largest = at
         for child in (2 * at + 1, 2 * at + 2):
@@ -102,7 +117,7 @@ def _sift_down(heap, size, keys, ties, at):
 @kernel
 def sort(values):
     """Sort i64[n] in place."""
-    if values.size > 2 * _FEW:
+    if values.size > 2 * _FEW:  # an insertion sort is quadratic
         values.sort()
         return
     for i in range(1, values.size):

@@ -1,7 +1,15 @@
-"""Delivery: what a group of spike events adds to the current of its targets.
+"""Delivery of a group of spike events to the synaptic input of its targets.
 
-Source: the forward step of Koopman et al., arXiv 2408.05098; the order of sums, which is that of
-the group's slots, is ours.
+For each slot of the group in turn, and for each connection of its neuron in declared order,
+
+    current[target] += weight * multiplicity        (float32)
+
+Sums are always taken in this order, so that every engine obtains the same bits. A spike event
+without a delay uses all connections that have none; a delayed one uses the connection on which it
+was in flight.
+
+Source: the forward step of Koopman et al., arXiv 2408.05098. That paper does not define the order
+of the sums.
 """
 
 from typing import Final
@@ -40,33 +48,37 @@ from neuroasync.core.kernels.layout import (
 __all__ = ["deliver", "mark_target", "receptive_field", "takes_part"]
 
 _AHEAD: Final = 16
-"""Slots whose targets are asked for at once: more would push each other out of the cache."""
+"""Slots whose targets are prefetched together. More would evict each other from the cache."""
 _LINE: Final = 16
-"""Neurons of one cache line."""
+"""Neurons whose f32 or i32 values fill one cache line."""
 
 
 @kernel
 def deliver(c, limit):
-    """Add what the group brings to the current of its targets, and list who they are.
+    """Add the group's weights to the current of its targets, and list the targets.
+
+    This function stays in one piece because its loop state would otherwise pass through memory.
 
     Args:
         c: the context.
-        limit: of ``control[WORK]``; beyond it, what is left is for the next call.
+        limit: value of ``control[WORK]`` after which to return; the next call continues there.
 
     Returns:
-        Whether all of the group is delivered.
+        Whether the whole group is delivered.
     """
     control, populations = control_of(c), populations_of(c)
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
     links = i64_at(c[Context.LINKS], 1)
     n, s, synops, work = control[Control.GROUP], control[Control.SLOT], 0, 0
-    asked = s if c[Context.PREFETCHES] else n
+    prefetched = s if c[Context.PREFETCHES] else n
     while s < n:
-        if s >= asked:
-            asked = min(n, s + _AHEAD)
-            _prefetch_rows(c, s, asked)
-            _prefetch_receptive_fields(c, s, asked)
+        if s >= prefetched:
+            prefetched = min(n, s + _AHEAD)
+            _prefetch_rows(c, s, prefetched)
+            _prefetch_receptive_fields(c, s, prefetched)
         owner, via, e = group[Group.OWNER, s], group[Group.CONNECTION, s], s + 1
+        # Consecutive slots of one population can be delivered connection by connection, if no two
+        # connections share a target: the order of each target's sum then stays that of the slots.
         if via < 0 and populations[owner, Populations.DISJOINT_TARGETS]:
             max_end = min(n, s + populations[owner, Populations.SPIKES_PER_CHECK])
             while e < max_end and group[Group.OWNER, e] == owner and group[Group.CONNECTION, e] < 0:
@@ -100,16 +112,19 @@ def deliver(c, limit):
             break
     control[Control.SLOT] = s
     control[Control.SYNOPS] += synops
-    control[Control.WORK] += work  # a row takes as long however often its spike came
+    control[Control.WORK] += work  # the multiplicity of a spike costs no time
     return s == n
 
 
 @kernel
 def _prefetch_rows(c, s, e):
-    """Have the rows of sparse connections at hand soon that slots ``s`` to ``e`` go by."""
+    """Prefetch the rows of sparse connections for slots ``s`` to ``e``.
+
+    The first round prefetches the row pointers, the second reads them and prefetches the rows.
+    """
     group, populations, connections = group_of(c), populations_of(c), connections_of(c)
     links = i64_at(c[Context.LINKS], 1)
-    for reads in range(2):
+    for round_ in range(2):
         for q in range(s, e):
             owner = group[Group.OWNER, q]
             for j in range(
@@ -120,7 +135,7 @@ def _prefetch_rows(c, s, e):
                     continue
                 source = group[Group.ORIGIN, q] - populations[owner, Populations.START]
                 place = connections[k, Connections.INDPTR] + source
-                if reads == 0:
+                if round_ == 0:
                     prefetch(c[Context.LINKS] + 8 * place)
                 else:
                     first = links[place]
@@ -133,7 +148,7 @@ def _prefetch_rows(c, s, e):
 
 @kernel
 def _prefetch_receptive_fields(c, s, e):
-    """Have the receptive fields at hand soon that slots ``s`` to ``e`` reach by convolutions."""
+    """Prefetch the neurons that slots ``s`` to ``e`` reach over convolutions."""
     group, populations, connections = group_of(c), populations_of(c), connections_of(c)
     links = i64_at(c[Context.LINKS], 1)
     for q in range(s, e):
@@ -157,7 +172,7 @@ def _prefetch_receptive_fields(c, s, e):
 
 @kernel
 def _prefetch_neuron(c, p, target):
-    """Have what a delivery and a firing need of a neuron at hand soon."""
+    """Prefetch all state of a neuron that its delivery and integration will read."""
     session = c[Context.SESSION]
     at = 4 * (populations_of(c)[p, Populations.START] + target)
     prefetch(c[Context.CURRENT] + at)
@@ -170,16 +185,23 @@ def _prefetch_neuron(c, p, target):
 
 @kernel
 def takes_part(connections, k, via):
-    """Whether ``k`` takes part: it is the one the spike comes by, or any without delay."""
+    """Return whether a spike event is delivered over connection ``k``.
+
+    Args:
+        connections: i64[C, 18].
+        k: a connection that leaves the spike's population.
+        via: the connection by which a delayed spike arrives; -1 for all without delay.
+    """
     return k == via if via >= 0 else connections[k, Connections.DELAY] == 0
 
 
 @kernel
 def _dense(c, k, p, first, s, e):
-    """Add the rows of slots ``s`` to ``e`` of a dense connection; return synaptic operations."""
+    """Deliver slots ``s`` to ``e`` over a dense connection; return the synaptic operations."""
     populations, group = populations_of(c), group_of(c)
     start, room = populations[p, Populations.START], c[Context.GROUP_CAPACITY]
     size = populations[p, Populations.STOP] - start
+    # Origins are network-wide, so the address is shifted to where the row of neuron 0 would be.
     rows = c[Context.WEIGHTS] + 4 * (connections_of(c)[k, Connections.WEIGHT] - size * first)
     at = c[Context.GROUP] + 8 * s
     add_rows(
@@ -194,7 +216,7 @@ def _dense(c, k, p, first, s, e):
 
 @kernel
 def _scatter(c, k, p, source, count):
-    """Deliver one spike event neuron by neuron; return how many targets it has."""
+    """Deliver one spike event target by target; return the number of targets."""
     kind = connections_of(c)[k, Connections.KIND]
     if kind == ConnectionKind.SPARSE:
         return _sparse(c, k, p, source, count)
@@ -217,7 +239,7 @@ def _scatter(c, k, p, source, count):
 
 @kernel
 def _sparse(c, k, p, source, count):
-    """Deliver over one row of a CSR; return how many targets it has."""
+    """Deliver one spike event over a sparse connection; return the number of targets."""
     row, current = connections_of(c)[k], current_of(c)
     start, times = populations_of(c)[p, Populations.START], np.float32(count)
     indptr = i64_at(c[Context.LINKS] + 8 * (row[Connections.INDPTR] + source), 2)
@@ -225,7 +247,7 @@ def _sparse(c, k, p, source, count):
     targets = i64_at(c[Context.LINKS] + 8 * (row[Connections.INDICES] + first), n)
     weights = f32_at(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + first), n)
     if c[Context.PREFETCHES]:
-        for i in range(n):  # targets may be anywhere: ask for all of them first
+        for i in range(n):  # targets are scattered over memory
             _prefetch_neuron(c, p, targets[i])
     for i in range(n):
         current[start + targets[i]] += weights[i] * times
@@ -235,7 +257,16 @@ def _sparse(c, k, p, source, count):
 
 @kernel
 def receptive_field(row, source):
-    """Padded (y, x) of a convolution's source, and the first and last output (y, x) it reaches."""
+    """Return the outputs of a convolution whose receptive fields contain a source neuron.
+
+    Args:
+        row: i64[18], the connection.
+        source: flattened index of the source neuron.
+
+    Returns:
+        y and x of the source with padding, then first y, last y, first x and last x of the
+        outputs. The ranges are empty if no output has the source in its receptive field.
+    """
     place = source % (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])
     y = place // row[Connections.WIDTH_IN] + (row[Connections.PADDING] >> 20)
     x = place % row[Connections.WIDTH_IN] + (row[Connections.PADDING] & 0xFFFFF)
@@ -249,7 +280,7 @@ def receptive_field(row, source):
 
 @kernel
 def _conv2d(c, k, p, source, count):
-    """Deliver to the receptive fields that hold the source; return how many they are."""
+    """Deliver one spike event over a convolution; return the number of targets."""
     row, current, times = connections_of(c)[k], current_of(c), np.float32(count)
     y, x, first_y, last_y, first_x, last_x = receptive_field(row, source)
     if last_y < first_y or last_x < first_x:
@@ -273,7 +304,14 @@ def _conv2d(c, k, p, source, count):
 
 @kernel
 def mark_target(c, p, neuron, count):
-    """Note that something reaches a neuron of ``p`` in this step: so many spikes."""
+    """Mark a neuron of ``p`` as reached by the current group.
+
+    Args:
+        c: the context.
+        p: its population.
+        neuron: network-wide index.
+        count: spikes that reach it with this call; they count towards a sync threshold.
+    """
     last_group, control = last_group_of(c), control_of(c)
     mark, now = np.int64(last_group[neuron]), control[Control.GROUP_MARK]
     if c[Context.RECEIVED_AT] >= 0:
@@ -292,7 +330,7 @@ def mark_target(c, p, neuron, count):
 
 @kernel
 def valid_flags(mark, control):
-    """What of a mark's valid_flags still holds."""
+    """Return the flags of an entry of ``last_group`` that still hold."""
     if mark >= control[Control.PASS_MARK]:
         return mark & (REFRACTORY_BIT | SUPRATHRESHOLD_BIT)
     if mark >= control[Control.SAMPLE_MARK]:

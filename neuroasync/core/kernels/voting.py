@@ -1,4 +1,18 @@
-"""Votes and stop rules."""
+"""Votes of the output population, and the stop rules that depend on them.
+
+Each spike of output neuron c is a vote for class c, counted over all passes of a sample. The
+leading class has the most votes. Ties go to the class that reached its count first, by (pass,
+step), then to the lower class. Without a vote there is no leader.
+
+With ``first`` and ``second`` as the two highest vote counts, a rule stops the sample when
+
+    votes(k)    first >= k
+    margin(k)   first - second >= k; with several k, pass i uses the i-th or the last; 0 never stops
+    steps(n)    n forward steps have followed the one in which the output first fired
+
+``quiet`` never stops a sample: the sample ends when no pass is left. No rule applies before the
+first vote.
+"""
 
 from neuroasync.core.kernels.array_views import control_of, rule_arguments_of, settings_of, votes_of
 from neuroasync.core.kernels.jit import kernel
@@ -9,7 +23,7 @@ __all__ = ["leader", "should_stop"]
 
 @kernel
 def leader(votes):
-    """Class with the most votes; ties to who reached its count first, then the lower; or -1."""
+    """Return the leading class of ``votes``, i64[5, classes], or -1 without a vote."""
     best = -1
     for c in range(votes.shape[1]):
         count = votes[Votes.COUNT, c]
@@ -22,7 +36,7 @@ def leader(votes):
 
 @kernel
 def should_stop(c):
-    """Whether the stop rule says stop now."""
+    """Return whether a built-in stop rule stops the sample now."""
     rule, control = settings_of(c)[Settings.STOP_RULE], control_of(c)
     if rule == RuleCode.QUIET or rule == RuleCode.CALLABLE or control[Control.FIRST_VOTE_STEPS] < 0:
         return False
