@@ -1,1 +1,1 @@
-"""The simulator, the settings that it runs with, and the memory that it runs in."""
+"""The simulator, its settings, and the memory in which it runs."""

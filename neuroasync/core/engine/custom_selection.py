@@ -1,4 +1,4 @@
-"""Who goes next where no kernel decides it: by a policy of the user's, or by a recording."""
+"""Selection of the next group in Python: by a custom policy or by a recording."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,7 @@ __all__ = ["choose_by_policy", "choose_recorded"]
 
 
 def choose_by_policy(state: NetworkState, policy: OrderingPolicy, group_size: int) -> int:
-    """Let the user's policy choose; write it to the state; return how many.
+    """Select the next group with a custom policy; return its number of spikes.
 
     Raises:
         PolicyError: the policy returned an impossible order.
@@ -33,10 +33,10 @@ def choose_by_policy(state: NetworkState, policy: OrderingPolicy, group_size: in
 
 
 def choose_recorded(state: NetworkState, keys: NDArray[np.int64]) -> int:
-    """Choose the pending spikes with ``keys``, in this order; return how many.
+    """Select the pending spikes with ``keys``, in this order; return their number.
 
     Raises:
-        ReplayError: one of them is not pending, or is named twice, or none is named.
+        ReplayError: ``keys`` is empty, or a spike is not pending or is named twice.
     """
     k, scratch = int(state.control[Control.PENDING]), state.acquire_scratch()
     at = {key: position for position, key in enumerate(scratch.pending[Pending.KEY, :k].tolist())}
@@ -52,10 +52,10 @@ def choose_recorded(state: NetworkState, keys: NDArray[np.int64]) -> int:
 
 
 def _positions(result: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] | None:
-    """The first ``wanted`` positions of a policy's result, or None if they are no such thing."""
+    """Return the first ``wanted`` positions of a policy's result, or None if it is invalid."""
     try:
         positions = np.asarray(result)
-    except ValueError:  # lists of different lengths, for one
+    except ValueError:  # for example, lists of different lengths
         return None
     if positions.ndim != 1 or positions.dtype.kind not in "iu" or positions.size < wanted:
         return None
@@ -65,7 +65,7 @@ def _positions(result: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] 
 
 
 def _pending(state: NetworkState) -> PendingSpikes:
-    """What a policy of the user's is shown."""
+    """Return copies of the pending spikes for a custom policy."""
     control, pending = state.control, state.acquire_scratch().pending
     k = int(control[Control.PENDING])
     origin, owner = pending[Pending.ORIGIN, :k].copy(), pending[Pending.OWNER, :k].copy()

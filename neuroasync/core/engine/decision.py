@@ -1,4 +1,4 @@
-"""Decisions, and the rules that say when there is one."""
+"""The decision on a sample."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,27 @@ __all__ = ["Decision"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What a sample came to, and what it took.
+    """The decision on a sample, and its cost.
 
     Attributes:
-        label: index of the class that was decided for, or None if the output never fired.
-        class_name: its name, where the bundle has class names.
-        votes: i64[classes], output spikes.
-        stopped: whether the stop rule ended the sample before it was quiet.
+        label: index of the decided class, or None if the output never fired.
+        class_name: name of the class, if the bundle has class names.
+        votes: i64[classes], output spikes of each class.
+        stopped: whether the stop rule fired before the sample became quiet.
         t_us: virtual time of the last pass, µs; -1 if there was none.
-        passes: passes begun.
-        steps: forward steps.
-        rounds: rounds of at most F deliveries.
+        passes: number of passes begun.
+        steps: number of forward steps.
+        rounds: number of rounds, each of which delivers at most F spikes.
         spikes: spikes of each population, by name.
-        input_events: input events read.
+        input_events: number of input events read.
         synops: synaptic operations, one per target of each delivered spike.
         first_spike: (spikes, steps, rounds) when the output first fired, or None.
         first_led: (spikes, steps, rounds) when a class first led the votes, by class.
-        undelivered: spikes in flight when the sample ended, which are dropped; or arrive in the
-            next one, where windows carry.
+        undelivered: spikes in flight when the sample ended. They are dropped, or arrive in the
+            next sample if windows carry state.
         wall_s: wall time from the first event's delivery to the decision, s.
-        is_final: the sample is over; else it goes on, see :meth:`neuroasync.Session.watch`.
+        is_final: whether the sample is over. A provisional decision of
+            :meth:`neuroasync.Session.watch` is not final.
     """
 
     label: int | None
@@ -51,11 +52,11 @@ class Decision:
 
     @property
     def total_spikes(self) -> int:
-        """Spikes of all populations."""
+        """Number of spikes of all populations."""
         return sum(self.spikes.values())
 
     def __eq__(self, other: object) -> bool:
-        """Everything but the wall time is the same."""
+        """Compare all fields except the wall time."""
         if not isinstance(other, Decision):
             return NotImplemented
         return self._key() == other._key()

@@ -1,4 +1,4 @@
-"""What all sessions share that run one network in one way, and where in a memory each part is."""
+"""The execution plan: settings and memory layout that sessions of a network share."""
 
 from typing import Final
 
@@ -29,31 +29,34 @@ _CODES: Final = {
     Fifo: PolicyCode.FIFO,
 }
 LINE: Final = 8
-"""Words of a cache line: of 16 neurons' potentials, which come to rest and decay together."""
+"""Words of 8 bytes in a cache line, which holds the potentials of a block of 16 neurons."""
 ALIGNED_FROM: Final = 4096
-"""Neurons of a network that is not in a cache: a block of theirs that lies across two lines costs
-twice as much. Of smaller ones many sessions are open, and each is to be small."""
+"""Number of neurons from which a session's arrays start at cache lines.
+
+A network of this size does not stay in a core's cache, and a block of neurons that straddles two
+lines costs twice as much. Sessions of smaller networks omit the padding, because many are open."""
 
 
 class ExecutionPlan:
-    """What all sessions share that run one network in one way.
+    """Settings and memory layout shared by sessions that run the same network in the same way.
 
     Args:
-        wiring: the network.
-        settings: how it is run.
+        packed: the packed network.
+        settings: how the network is run.
         dropout: probability that a spike leaves its neuron non-refractory (training only).
-        is_replay: whether a recording says origin goes next.
+        is_replay: whether a recording determines the order of deliveries.
 
     Attributes:
-        run: how it is run.
-        settings, float_settings: i64[..], with the stop rule's arguments behind its columns, and
-            f64[..]; columns are documented in ``kernels.layout``.
-        is_built_in: whether kernels alone can run it: the order and the stop rule are built in,
-            and no population is the user's.
-        names: of the populations.
-        size: of a session's memory, in words of 8 bytes.
-        head: of its control, votes and spikes, with which it begins.
-        idle_scratch: workspaces that no pass needs at the moment.
+        packed: the packed network.
+        run: how the network is run.
+        settings: i64[..], columns ``Settings`` and the arguments of the stop rule.
+        float_settings: f64[2], columns ``FloatSettings``.
+        is_built_in: whether kernels alone can run the network, because the policy, the stop rule
+            and all populations are built in.
+        names: names of the populations.
+        size: size of a session's memory, in words of 8 bytes.
+        head: size of its first part (control, votes and spikes), in words of 8 bytes.
+        idle_scratch: scratch buffers that no session uses at the moment.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class ExecutionPlan:
     def split_head(
         self, head: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Control i64[..], votes i64[5, classes] and spikes i64[P] in the head of a memory."""
+        """Return control i64[36], votes i64[5, classes] and spikes i64[P] as views of ``head``."""
         votes, spikes = self._votes_at, self._spikes_at
         return (
             head[: len(Control)],
@@ -101,9 +104,9 @@ class ExecutionPlan:
         )
 
     def acquire_scratch(self) -> ScratchBuffers:
-        """A workspace, idle or new, that knows how to run."""
+        """Return scratch buffers, idle or new, whose context has this plan's entries."""
         try:
-            return self.idle_scratch.pop()  # not asked for first: several threads may be here
+            return self.idle_scratch.pop()  # no test first: other threads may take one meanwhile
         except IndexError:
             pass
         scratch = ScratchBuffers(self.packed)
@@ -111,14 +114,14 @@ class ExecutionPlan:
         return scratch
 
     def offset_of(self, column: int) -> int:
-        """Where in a session's memory something is, in bytes; -1 if it is not needed."""
+        """Return the byte offset of an array in a session's memory; -1 if it is not needed."""
         return int(self._places[column - Context.SETTINGS])
 
     def _place(self, column: int, value: int) -> None:
         self._places[column - Context.SETTINGS] = value
 
     def _lay_out(self, populations: NDArray[np.int64], dropout: float) -> int:
-        """Give each part of a session's memory its place; return the words of all."""
+        """Assign each array its offset in a session's memory; return the size in words."""
         model = self.packed.model
         n, count = model.size, len(model.populations)
         classes = model.populations[model.index(model.output)].size
@@ -180,5 +183,5 @@ def _packed_settings(packed: PackedNetwork, settings: RunSettings) -> NDArray[np
 
 
 def _ring_room(neurons: int) -> int:
-    """How many passes' decay a session remembers: more where bringing all up to date costs more."""
+    """Return how many passes the ring remembers: more if decaying all neurons costs more."""
     return min(4096, max(32, neurons // 64))

@@ -1,4 +1,4 @@
-"""A model packed into the arrays that kernels read; shared by all sessions, never written."""
+"""The packed network: a model as the arrays that kernels read and never write."""
 
 import math
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ from neuroasync.core.model.model import Model, Population
 __all__ = ["PackedArrays", "PackedNetwork"]
 
 _SYNOPS: Final = 2**16
-"""About how many synaptic operations are done before looking at the work that is left."""
+"""Approximate synaptic operations between two checks of the work budget."""
 _FAR_FROM: Final = 2**16
-"""Neurons whose state, 16 bytes each, fills a core's own cache."""
+"""Number of neurons whose state, 16 bytes each, fills the private cache of a core."""
 
 
 class PackedArrays(NamedTuple):
-    """The packed network. Columns: see ``kernels.layout``."""
+    """Arrays of the packed network, which ``kernels.layout`` documents."""
 
     populations: NDArray[np.int64]
     connections: NDArray[np.int64]
@@ -33,19 +33,18 @@ class PackedArrays(NamedTuple):
 
 
 class PackedNetwork:
-    """A model, packed.
+    """A model packed into arrays, which all its sessions share.
 
     Args:
-        model: the network.
-        external: names of populations that a coroutine of the user's stands in for; they
-            never fire late.
+        model: the model.
+        external: names of the custom populations, which never fire spontaneously.
 
     Attributes:
-        model: the network.
-        arrays: the arrays; columns are documented in ``kernels.layout``.
-        max_delayed_fan_out: the most connections with a delay that leave one population.
-        blocks: into how many its neurons are divided.
-        context: where kernels find the network; the rest of it is 0.
+        model: the model.
+        arrays: the packed arrays.
+        max_delayed_fan_out: maximum number of connections with a delay that leave a population.
+        blocks: number of blocks of neurons that decay together.
+        context: i64[55], a context whose entries are 0 except those of the network.
     """
 
     def __init__(self, model: Model, external: Iterable[str] = ()) -> None:
@@ -78,10 +77,10 @@ class PackedNetwork:
         self.context = self._context()
 
     def decay(self, interval_us: int) -> NDArray[np.float32]:
-        """Decay factors f32[N] for ``interval_us`` between two passes.
+        """Return the decay factors, f32[N], for ``interval_us`` between two passes.
 
-        Computed in float64 by ``math.exp``, once per distinct time constant, and rounded once:
-        numpy's own ``exp`` gives other bits on other processors.
+        They are exp(-interval / tau), computed in float64 by ``math.exp`` and rounded once. The
+        bits of numpy's ``exp`` differ between processors.
         """
         parts = []
         for population in self.model.populations:
@@ -155,7 +154,7 @@ class PackedNetwork:
         return rows
 
     def _fan_out(self, c: Connection) -> int:
-        """The most targets that a source of the connection has."""
+        """Return the maximum number of targets of one source neuron."""
         if isinstance(c, Sparse):
             return int(np.diff(c.indptr).max(initial=0))
         kernel = math.prod(c.weight.shape[2:]) if isinstance(c, Conv2d) else 1
@@ -212,7 +211,7 @@ class PackedNetwork:
 
 
 class _Packer:
-    """Collects arrays end to end, and says where each begins."""
+    """Concatenator of arrays that returns the offset of each."""
 
     def __init__(self, leaving: list[int]) -> None:
         self.links: list[NDArray[np.int64]] = [np.array(leaving, np.int64)]
@@ -232,7 +231,7 @@ class _Packer:
 
 
 def _leaving(model: Model) -> list[list[int]]:
-    """Connections that leave each population, in declared order; the input is last."""
+    """Return the connections that leave each population, in declared order; the input is last."""
     names = [*(p.name for p in model.populations), INPUT]
     return [[k for k, c in enumerate(model.connections) if c.source == name] for name in names]
 
@@ -245,13 +244,13 @@ def _per_neuron(population: Population) -> NDArray[np.float32]:
 
 
 def _is_homogeneous(population: Population) -> bool:
-    """Whether all neurons have the same threshold and time constant."""
+    """Return whether all neurons have the same threshold and time constant."""
     neuron = population.neuron
     return isinstance(neuron.v_threshold, float) and isinstance(neuron.tau_mem_us, float)
 
 
 def _taus(model: Model, is_homogeneous: bool) -> NDArray[np.float64]:
-    """Time constants: of each population, its first neuron's; then, if they differ, of all."""
+    """Return the time constant of each population's first neuron, then all if they differ."""
     each = [
         np.broadcast_to(np.asarray(p.neuron.tau_mem_us, np.float64).ravel(), p.size)
         for p in model.populations

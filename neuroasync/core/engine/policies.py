@@ -1,7 +1,7 @@
-"""Ordering policies: which of the pending spikes go next.
+"""Ordering policies: which of the pending spikes are delivered next.
 
-The four of the literature are plain values that kernels act upon. Your own is any object with
-:meth:`OrderingPolicy.order`.
+The four built-in policies are plain values that kernels act upon. A custom policy is any object
+with :meth:`OrderingPolicy.order`.
 """
 
 from dataclasses import dataclass
@@ -28,45 +28,45 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LayerSync:
-    """All pending spikes of the lowest-ranked population that has any: a layer at a time."""
+    """Deliver all pending spikes of the lowest-ranked population that has any, as one group."""
 
     name: str = "layer-sync"
 
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """In the order of a counter-based key of (seed, pass, step, neuron)."""
+    """Deliver by ascending counter-based key of (seed, pass, step, neuron)."""
 
     name: str = "random"
 
 
 @dataclass(frozen=True, slots=True)
 class Momentum:
-    """Highest membrane potential at the spike first; ties by neuron.
+    """Deliver the highest membrane potential at the spike first; ties by neuron.
 
     Attributes:
-        noise: λ; adds λ · uniform[0, 1) to each potential.
+        noise: λ, which adds λ · uniform[0, 1) to each potential.
     """
 
     noise: float = 0.0
     name: str = "momentum"
 
     def __post_init__(self) -> None:
-        """Refuse what is not a finite number from 0."""
+        """Check that the noise is a finite number of at least 0."""
         if not 0 <= self.noise < float("inf"):
             raise PolicyError(f"noise: {self.noise!r}, expected a finite number from 0")
 
 
 @dataclass(frozen=True, slots=True)
 class Fifo:
-    """In the order in which they fired; ties by neuron."""
+    """Deliver in the order in which the spikes fired; ties by neuron."""
 
     name: str = "fifo"
 
 
 @dataclass(frozen=True, slots=True)
 class PendingSpikes:
-    """The pending spikes a policy chooses from, in no order that it may rely on.
+    """The pending spikes from which a policy selects, in unspecified order.
 
     Attributes:
         neuron: i64[K], network-wide index, or N + i for input event i of the pass.
@@ -74,9 +74,9 @@ class PendingSpikes:
         momentum: f32[K], membrane potential at the spike; 0 for input.
         arrival: i64[K], forward step in which it fired; -1 for input.
         multiplicity: i64[K], how many times the neuron fired since it was last delivered.
-        seed: of the sample, for :func:`neuroasync.order_key`.
-        pass_index: of the running pass.
-        step: of the forward step that is being chosen.
+        seed: seed of the sample, for :func:`neuroasync.order_key`.
+        pass_index: index of the current pass.
+        step: index of the forward step that is being selected.
     """
 
     neuron: NDArray[np.int64]
@@ -91,13 +91,13 @@ class PendingSpikes:
 
 @runtime_checkable
 class OrderingPolicy(Protocol):
-    """An ordering policy of your own."""
+    """A custom ordering policy."""
 
     def order(self, pending: PendingSpikes, group_size: int) -> ArrayLike:
-        """Return positions into ``pending``, first to be delivered first.
+        """Return positions in ``pending``, in the order of delivery.
 
-        The first ``group_size`` of them are delivered as one group (fewer if fewer are pending):
-        return at least that many, each once.
+        The first ``group_size`` of them (fewer if fewer are pending) are delivered as one group.
+        Return at least that many, without duplicates.
         """
         ...
 
@@ -113,7 +113,7 @@ _BUILT_IN: Final[dict[str, type[LayerSync | Random | Momentum | Fifo]]] = {
 
 
 def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
-    """A policy by its name, or the policy itself.
+    """Return a policy by its name, or the policy itself.
 
     Raises:
         PolicyError: the name is unknown, or the object has no ``order``.
@@ -134,10 +134,10 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
 
 
 def custom_policy(policy: Policy) -> OrderingPolicy | None:
-    """The policy, if it is one of the user's; None for a built-in one."""
+    """Return the policy if it is custom, None if it is built in."""
     return None if type(policy) in _BUILT_IN.values() else policy  # type: ignore[return-value]
 
 
 def policy_name(policy: Policy) -> str:
-    """The name under which a policy stands in recordings and tables."""
+    """Return the name of a policy for recordings and tables."""
     return str(getattr(policy, "name", type(policy).__name__))

@@ -1,4 +1,4 @@
-"""One sample without an event loop: what replays, golden samples and tests run."""
+"""Run one sample without an event loop, for replays, golden samples and tests."""
 
 from collections.abc import Callable
 from typing import Final
@@ -16,7 +16,7 @@ __all__ = ["WORK_PER_CHECK", "check_passes", "feed_sample", "last_pass_us", "run
 
 
 WORK_PER_CHECK: Final = 10_000_000
-"""Synaptic operations between two questions whether to go on: some 10 ms."""
+"""Synaptic operations between two calls of ``check``, which take about 10 ms."""
 
 
 def run_sample(
@@ -26,20 +26,20 @@ def run_sample(
     duration_us: int | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Decision:
-    """Run one sample to its end; its wall time is reported as 0.
+    """Run one sample to its end, and report a wall time of 0.
 
     Args:
-        simulator: of the network; whatever it held is lost.
+        simulator: the simulator; its current sample is discarded.
         events: the whole input.
-        seed: of the sample's order keys.
-        duration_us: length of the sample; without, it ends with its last event.
-        check: called now and then; what it raises abandons the sample.
+        seed: seed of the sample's order keys.
+        duration_us: length of the sample, µs. Defaults to ending with the last event.
+        check: called about every 10 ms; an exception that it raises abandons the sample.
 
     Raises:
         SpikeFileError: an event is not one of the network's inputs.
         LimitError: the sample has too many passes.
         ForwardStepLimitError: a pass did not end.
-        PolicyError, StopRuleError: a policy or rule of the user's failed.
+        PolicyError, StopRuleError: a custom policy or stop rule failed.
     """
     end_us = last_pass_us(events, duration_us)
     check_passes(simulator.plan, end_us)
@@ -58,7 +58,7 @@ def run_sample(
 
 
 def feed_sample(simulator: Simulator, events: SpikeTrain, seed: int) -> None:
-    """Begin a sample, and give it its events; queued ones in (time, index) order.
+    """Begin a sample and feed its events; queued input is sorted by (time, index).
 
     Raises:
         SpikeFileError: an event is not one of the network's inputs.
@@ -72,14 +72,14 @@ def feed_sample(simulator: Simulator, events: SpikeTrain, seed: int) -> None:
 
 
 def last_pass_us(events: SpikeTrain, duration_us: int | None) -> int:
-    """Passes of a sample take place at virtual times up to this one, µs."""
+    """Return the latest virtual time of a pass of the sample, µs."""
     if duration_us is not None:
         return duration_us - 1
     return int(events.t_us[-1]) if len(events) else -1
 
 
 def check_passes(plan: ExecutionPlan, end_us: int) -> None:
-    """Raise LimitError for a sample of too many passes, where that can be told beforehand."""
+    """Raise LimitError if a network with a timestep would need too many passes."""
     timestep = plan.packed.model.timestep_us
     if timestep and end_us // timestep >= limits.MAX_PASSES:
         raise LimitError(

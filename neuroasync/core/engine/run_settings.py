@@ -1,4 +1,4 @@
-"""How a network is to be run: order, group size, input mode, stop rule, limits."""
+"""Run settings: ordering policy, group size, input mode, stop rule and limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from neuroasync.core.engine.stop_rules import Progress, StopRule, StopRuleLike, 
 __all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
 
 InputMode: TypeAlias = Literal["prioritised", "queued"]
-"""Whether a pass's input is delivered first, or queues with all other spikes."""
+"""Whether the input of a pass is delivered first or joins the pending spikes."""
 
 Engine: TypeAlias = Literal["auto", "coroutines", "compiled"]
-"""What runs a pass: a coroutine for each population, or one kernel; the results are the same."""
+"""The engine: a coroutine per population or one compiled kernel, with equal results."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """How a network is to be run.
+    """Settings for running a network.
 
     Attributes:
-        policy: which pending spikes go next.
+        policy: which pending spikes are delivered next.
         group_size: F, how many pending spikes one forward step may deliver, from 1.
         input: ``"prioritised"``: a pass's input is delivered first, as one group;
             ``"queued"``: each input event waits with all other spikes.
@@ -44,7 +44,7 @@ class RunSettings:
     engine: Engine = "auto"
 
     def __post_init__(self) -> None:
-        """Check what has a range."""
+        """Check the settings."""
         make_policy(self.policy)
         _check_count("group_size", self.group_size, 2**62)
         _check_count("max_forward_steps", self.max_forward_steps, limits.FORWARD_STEPS_HARD_LIMIT)
@@ -64,7 +64,7 @@ class RunSettings:
         max_forward_steps: int | None = None,
         engine: Engine | None = None,
     ) -> "RunSettings":
-        """These settings with what is not None replaced."""
+        """Return a copy in which the arguments that are not None replace the settings."""
         return RunSettings(
             self.policy if policy is None else make_policy(policy),
             self.group_size if group_size is None else group_size,
@@ -76,7 +76,7 @@ class RunSettings:
 
 
 class RunOptions(TypedDict, total=False):
-    """How to run: what is left out is as the network has it.
+    """Run options; an option that is missing or None keeps the network's setting.
 
     ``policy`` (a name or a policy), ``group_size`` (F), ``input`` (``"prioritised"`` or
     ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (bound on those of a pass),

@@ -1,4 +1,4 @@
-"""What a pass needs while it is under way: scratch arrays, logs, and the context of kernels."""
+"""Scratch buffers: arrays, logs and the context that a session needs during a pass."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ _LOG: int = 2048
 
 
 class ScratchBuffers:
-    """Scratch for one session at a time; see ``kernels.layout`` for what the arrays hold.
+    """Scratch buffers of one session at a time; ``kernels.layout`` documents the arrays.
 
     Args:
-        wiring: the network.
+        packed: the packed network.
 
     Attributes:
-        wiring: the network.
-        context: where kernels find everything.
-        address: of the context, which is what they are called with.
+        packed: the packed network.
+        context: i64[55], the addresses and sizes of all arrays.
+        address: address of the context, with which kernels are called.
     """
 
     def __init__(self, packed: PackedNetwork) -> None:
@@ -46,47 +46,47 @@ class ScratchBuffers:
 
     @property
     def current(self) -> NDArray[np.float32]:
-        """f32[N]."""
+        """Synaptic input of the group, f32[N]."""
         return self._arrays[Context.CURRENT]
 
     @property
     def fired(self) -> NDArray[np.int64]:
-        """i64[N]."""
+        """Neurons that fire, i64[N]; each population writes from its own offset."""
         return self._arrays[Context.FIRED]
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """i64[3, P]."""
+        """Counts of each population, i64[3, P]."""
         return self._arrays[Context.COUNTS]
 
     @property
     def pending(self) -> NDArray[np.int64]:
-        """i64[4, K]."""
+        """Pending spikes, i64[4, K]."""
         return self._arrays[Context.PENDING]
 
     @property
     def chosen(self) -> NDArray[np.int64]:
-        """i64[K]."""
+        """Positions of the selected pending spikes, i64[K]."""
         return self._arrays[Context.CHOSEN]
 
     @property
     def group(self) -> NDArray[np.int64]:
-        """i64[5, K]."""
+        """The group being delivered, i64[5, K]."""
         return self._arrays[Context.GROUP]
 
     @property
     def spike_log(self) -> NDArray[np.int64]:
-        """i64[5, R]."""
+        """Log of spikes, i64[5, R]."""
         return self._arrays[Context.SPIKE_LOG]
 
     @property
     def spike_log_momentum(self) -> NDArray[np.float32]:
-        """f32[R]."""
+        """Momentum of each logged spike, f32[R]."""
         return self._arrays[Context.SPIKE_LOG_MOMENTUM]
 
     @property
     def delivery_log(self) -> NDArray[np.int64]:
-        """i64[6, S]."""
+        """Log of delivered spike events, i64[6, S]."""
         return self._arrays[Context.DELIVERY_LOG]
 
     @property
@@ -95,15 +95,15 @@ class ScratchBuffers:
         return Context.SPIKE_LOG in self._arrays
 
     def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
-        """The input events at hand: i64[events] each, ascending in time.
+        """Set the available input events: i64[events] each, ascending in time.
 
         Raises:
-            ValueError: they are no contiguous arrays of one length.
+            ValueError: they are not contiguous int64 arrays of the same length.
         """
         if t_us.dtype != index.dtype or t_us.dtype != np.int64 or t_us.size != index.size:
-            raise ValueError("events: expected two int64 arrays of one length")
+            raise ValueError("events must be two int64 arrays of the same length")
         if not (t_us.flags.c_contiguous and index.flags.c_contiguous):
-            raise ValueError("events: expected contiguous arrays")
+            raise ValueError("events must be contiguous arrays")
         self._events: tuple[NDArray[np.int64], ...] = t_us, index
         self.context[Context.T_US : Context.EVENTS + 1] = (
             t_us.ctypes.data,
@@ -112,12 +112,12 @@ class ScratchBuffers:
         )
 
     def start_logs(self) -> None:
-        """Log spikes and deliveries from now on."""
+        """Start to log spikes and deliveries."""
         if not self.has_logs:
             self.grow_logs(self.packed.model.size + _LOG, _LOG)
 
     def grow_logs(self, rows: int, slots: int) -> None:
-        """Make the logs at least this long; what they hold stays."""
+        """Grow the logs to at least this many columns, and keep their contents."""
         empty = np.zeros((len(SpikeLog), 0), np.int64)
         self._hold(Context.SPIKE_LOG, grown(self._arrays.get(Context.SPIKE_LOG, empty), rows))
         potential = self._arrays.get(Context.SPIKE_LOG_MOMENTUM, np.zeros(0, np.float32))
@@ -130,7 +130,7 @@ class ScratchBuffers:
         self.context[Context.DELIVERY_LOG_CAPACITY] = self.delivery_log.shape[1]
 
     def make_room(self, control: NDArray[np.int64]) -> None:
-        """Make room for ``control[NEEDED]`` spike events more; what is pending stays."""
+        """Make room for ``control[NEEDED_CAPACITY]`` more spike events; pending spikes stay."""
         needed, waiting = int(control[Control.NEEDED_CAPACITY]), int(control[Control.PENDING])
         if head := int(control[Control.HEAD]):
             self.pending[:, :waiting] = self.pending[:, head : head + waiting].copy()
@@ -145,18 +145,18 @@ class ScratchBuffers:
         self.context[Context.GROUP_CAPACITY] = self.group.shape[1]
 
     def forget_events(self) -> None:
-        """Let go of the input events."""
+        """Release the input events."""
         self._events = ()
         self.context[Context.EVENTS] = 0
 
     def _hold(self, column: int, array: NDArray[Any]) -> None:
-        """Keep an array alive, and tell kernels where it is."""
+        """Keep an array alive, and write its address to the context."""
         self._arrays[column] = array
         self.context[column] = array.ctypes.data
 
 
 def grown(array: NDArray[Any], room: int) -> NDArray[Any]:
-    """The array, or a copy at least twice as long if its last axis is shorter than ``room``."""
+    """Return the array, or a copy at least twice as long if its last axis is below ``room``."""
     if array.shape[-1] >= room:
         return array
     longer = np.zeros((*array.shape[:-1], max(room, 2 * array.shape[-1])), array.dtype)

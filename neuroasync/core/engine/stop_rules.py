@@ -1,4 +1,4 @@
-"""Stop rules: when a sample is decided."""
+"""Stop rules: when the decision on a sample is made."""
 
 import inspect
 import re
@@ -18,13 +18,13 @@ __all__ = ["Progress", "StopRule", "StopRuleLike", "parse_stop_rule", "short_rul
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a stop rule of your own may look at, after the input group and after each step.
+    """The progress of a sample, given to a custom stop rule after each forward step.
 
     Attributes:
-        votes: i64[classes], output spikes so far. Not to be kept or changed.
-        label: class that leads now, or None.
+        votes: i64[classes], output spikes so far. Do not keep or change the array.
+        label: the leading class, or None.
         t_us: virtual time of the pass, µs.
-        passes, steps, rounds, spikes: so far in the sample.
+        passes, steps, rounds, spikes: counts so far in the sample.
     """
 
     votes: NDArray[np.int64]
@@ -50,19 +50,19 @@ class StopRule:
     arguments: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        """As it is written: ``margin(3)``, ``margin(4,4,3)``."""
+        """Return the rule in text form, for example ``margin(3)`` or ``margin(4,4,3)``."""
         return f"{self.name}({','.join(map(str, self.arguments))})" if self.arguments else self.name
 
     @property
     def code(self) -> tuple[int, tuple[int, ...]]:
-        """Number and arguments that the kernels know it by."""
+        """The rule's code and arguments in kernels."""
         if self.name == "first-spike":
             return RuleCode.VOTES, (1,)
         return _CODES[self.name], self.arguments
 
 
 StopRuleLike: TypeAlias = str | StopRule | Callable[[Progress], bool]
-"""When to stop: a rule, how it is written, or a function that says when."""
+"""A stop rule, its text form, or a function of the progress that returns a bool."""
 
 
 _CODES: Final = {
@@ -73,7 +73,7 @@ _CODES: Final = {
 }
 
 
-_LEAST: Final = {"votes": 1, "margin": 1, "steps": 0}
+_MINIMUM: Final = {"votes": 1, "margin": 1, "steps": 0}
 
 
 _EXPECTED: Final = (
@@ -83,7 +83,7 @@ _EXPECTED: Final = (
 
 
 def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool]:
-    """A stop rule from how it is written.
+    """Return the stop rule that a text form or callable stands for.
 
     Raises:
         StopRuleError: it is not one of ``quiet``, ``first-spike``, ``votes(k)``, ``margin(k)``,
@@ -94,7 +94,7 @@ def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool
         until = str(until)
     if not isinstance(until, str):
         if inspect.iscoroutinefunction(until) or inspect.iscoroutinefunction(
-            getattr(until, "__call__", None)  # noqa: B004  # looked at, not tested for
+            getattr(until, "__call__", None)  # noqa: B004  # the method is inspected, not called
         ):
             raise StopRuleError(f"until: {until!r:.80} is async, expected a plain function")
         if callable(until):
@@ -107,13 +107,13 @@ def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool
     match = re.fullmatch(r"(votes|margin|steps)\(([0-9]{1,9}(?:, ?[0-9]{1,9})*)\)", until)
     if match is not None:
         rule = StopRule(match[1], tuple(map(int, match[2].split(","))))
-        most = limits.MAX_LEADS if rule.name == "margin" else 1
-        if len(rule.arguments) <= most and max(rule.arguments) >= _LEAST[rule.name]:
+        max_arguments = limits.MAX_LEADS if rule.name == "margin" else 1
+        if len(rule.arguments) <= max_arguments and max(rule.arguments) >= _MINIMUM[rule.name]:
             return rule
     raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}")
 
 
 def short_rule(rule: str) -> str:
-    """A stop rule in a cell: of leads for many passes the first and the last."""
+    """Return a stop rule shortened for tables: many leads become the first and the last."""
     leads = rule.split(",")
     return rule if len(leads) < 4 else f"{leads[0]},..,{leads[-1]}"

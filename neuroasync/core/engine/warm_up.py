@@ -1,4 +1,4 @@
-"""Having kernels ready before they are needed: compiled, or loaded from where they are kept."""
+"""Warm-up: compile kernels, or load them from the disk cache, before they are needed."""
 
 import numpy as np
 
@@ -12,13 +12,13 @@ _ready: set[str] = set()
 
 
 def warm_up(plan: ExecutionPlan) -> None:
-    """Have the kernels ready that sessions with this plan will call.
+    """Compile or load the kernels that sessions with this plan will call.
 
-    It takes 0.1 s once in a process, and some 20 s once on a machine, when they are compiled.
-    Safe to call from any thread; no code of the user's is called.
+    Loading takes about 0.1 s per process. Compiling takes about 20 s, once per machine. The
+    function can be called from any thread and calls no custom code.
 
     Args:
-        plan: of any network; kernels are the same for all.
+        plan: an execution plan of any network, because all use the same kernels.
     """
     engine = "compiled" if plan.run.engine != "coroutines" and plan.is_built_in else "coroutines"
     if engine in _ready:
