@@ -1,4 +1,4 @@
-"""Code that is kept on disk: fresh, quick to load, and never in the way."""
+"""The disk cache of compiled kernels is valid, quick to load and tolerant of errors."""
 
 import os
 import pickle
@@ -27,8 +27,8 @@ CALL = "from neuroasync.core.kernels.outer import outer; print(outer(1))"
 COUNT = (
     "; print(sum(outer._cache_hits.values()), 'numba.np.arraymath' in __import__('sys').modules)"
 )
-KEPT = "2\n1 False"
-"""What ``CALL + COUNT`` prints: the result, code that was kept, and no compiler library loaded."""
+CACHED = "2\n1 False"
+"""Output of ``CALL + COUNT``: the result, one cache hit, and no compiler library loaded."""
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def package(tmp_path):
 
 
 def run_copy(package: Path, code: str, cache: str = "cache") -> str:
-    """What ``code`` prints with the copied package, and a kernel cache beside it."""
+    """Return the output of ``code`` with the copied package and a cache beside it."""
     env = os.environ | {
         "PYTHONPATH": str(package.parent),
         "NUMBA_CACHE_DIR": str(package.parent / cache),
-        "XDG_CACHE_HOME": str(package.parent / cache),  # where numba goes if all else fails
+        "XDG_CACHE_HOME": str(package.parent / cache),  # the last place that numba tries
     }
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -64,54 +64,60 @@ def run_copy(package: Path, code: str, cache: str = "cache") -> str:
     return done.stdout.strip()
 
 
-def kept_files(package: Path, ending: str) -> list[Path]:
+def cache_files(package: Path, ending: str) -> list[Path]:
     return sorted((package.parent / "cache").rglob(f"outer.outer-*.{ending}"))
 
 
-def test_a_kernel_in_another_file_that_changes_is_compiled_anew(package):
+@pytest.mark.parametrize("folder", ["", "layout"])
+def test_a_change_in_any_kernel_file_recompiles(package, folder):
+    kernels = package / "core" / "kernels"
+    inner = kernels / folder / "inner.py"
+    (kernels / "inner.py").rename(inner)
+    if folder:
+        outer = kernels / "outer.py"
+        outer.write_text(outer.read_text().replace("kernels.inner", f"kernels.{folder}.inner"))
     before = run_copy(package, CALL)
-    inner = package / "core" / "kernels" / "inner.py"
     inner.write_text(inner.read_text().replace("x + 1", "x + 7"))
     assert (before, run_copy(package, CALL)) == ("2", "8")
 
 
-def test_kept_code_runs_without_what_only_compiling_needs(package):
+def test_cached_code_runs_without_loading_the_compiler(package):
     run_copy(package, CALL)
-    assert run_copy(package, CALL + COUNT) == KEPT
+    assert run_copy(package, CALL + COUNT) == CACHED
 
 
-def test_kernels_that_only_kernels_call_leave_no_files_until_they_are_compiled(package):
+def test_decorating_a_kernel_writes_no_cache_file(package):
     run_copy(package, "import neuroasync.core.kernels.outer")
     assert not (package.parent / "cache").exists()
 
 
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", [b"", b"\x80\x05 not a pickle", None])
-def test_damaged_files_are_compiled_anew_and_mended(package, ending, damage):
+def test_damaged_cache_files_are_replaced(package, ending, damage):
     run_copy(package, CALL)
-    [path] = kept_files(package, ending)
+    [path] = cache_files(package, ending)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2] if damage is None else damage)
     assert run_copy(package, CALL) == "2"
-    assert run_copy(package, CALL + COUNT) == KEPT
+    assert run_copy(package, CALL + COUNT) == CACHED
 
 
-def test_files_that_name_a_class_which_has_gone_are_compiled_anew(package):
+def test_cache_file_that_refers_to_a_missing_class_is_replaced(package):
     run_copy(package, CALL)
-    [index] = kept_files(package, "nbi")
+    [index] = cache_files(package, "nbi")
     gone = b"cneuroasync.kernels.layout\nContext\n."
     index.write_bytes(pickle.dumps(numba.__version__, protocol=-1) + gone)
     assert run_copy(package, CALL) == "2"
-    assert run_copy(package, CALL + COUNT) == KEPT
+    assert run_copy(package, CALL + COUNT) == CACHED
 
 
-def test_where_nothing_can_be_written_kernels_run_all_the_same(package):
+def test_kernels_run_if_no_cache_file_can_be_written(package):
     (package.parent / "file").touch()
     (package / "core" / "kernels" / "__pycache__").touch()
     assert run_copy(package, CALL, cache="file/cache") == "2"
 
 
-def test_who_has_loaded_kept_code_can_compile_linear_algebra(package):
+def test_process_that_loaded_cached_code_can_compile_linear_algebra(package):
     code = """
 import numba, numpy as np
 from neuroasync.core.kernels.outer import outer
