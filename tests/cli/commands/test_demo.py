@@ -120,4 +120,4 @@ def test_missing_shipped_network_is_an_error(cli, shipped):
     (shipped / "digits-queued.nab").unlink()
     result = cli("demo", "--samples", "0:1")
     assert result.exit_code == 2
-    assert "digits-queued.nab': No such file" in result.stderr
+    assert "digits-queued.nab': cannot be read: No such file" in result.stderr
