@@ -1,7 +1,7 @@
-"""Data sets of real recordings, as spike trains, behind one interface.
+"""Data sets of real recordings as spike trains, with one interface.
 
-:func:`load_dataset` gives any of them by name as a :class:`Dataset`; ``neuroasync.datasets.files``
-says what ships, and which files are read from a folder of yours.
+:func:`load_dataset` loads any of them by name, as a :class:`Dataset`. ``neuroasync.datasets.files``
+describes which files ship with the package, and which it can read from a folder of the user.
 """
 
 from neuroasync.datasets.dataset import Dataset

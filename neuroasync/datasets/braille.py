@@ -1,4 +1,4 @@
-"""Braille letters felt by a robot's fingertip, turned to spikes by a delta code."""
+"""Braille letters that a robot's fingertip felt, encoded by a delta code."""
 
 from pathlib import Path
 from typing import Final
@@ -30,19 +30,21 @@ _BRAILLE: Final = DatasetInfo(
 )
 _TAXEL_US: Final = 25_000
 _TAXEL_STEP: Final = 2
-"""Threshold of the delta code, in the sensor's units; its noise is about 1."""
+"""Threshold of the delta code, in units of the sensor, whose noise is about 1 unit."""
 
 
 def load_braille(folder: Path | None) -> Dataset:
-    """27 Braille letters felt by a robot's fingertip: 12 taxels, 76 or 77 values at 40 Hz.
+    """Load 27 Braille characters, felt by 12 taxels of a robot's fingertip.
 
-    The whole set ships: 918 samples to train and to validate, 216 to test. A taxel spikes
-    whenever it has moved by 2 of its units (the raw value is from 0 to 255).
+    Each sample has 76 or 77 values per taxel, at 40 Hz. The whole set ships: 918 samples for
+    training and validation, 216 for testing. A taxel spikes whenever its value, from 0 to 255,
+    has changed by 2.
     """
     return dataset_from_files(_BRAILLE, (_part(folder, "train"), _part(folder, "test")))
 
 
 def _part(folder: Path | None, part: str) -> SpikeTrains:
+    """Return the encoded samples of one file, ``"train"`` or ``"test"``."""
     name = f"braille_{part}.npz"
     fields = {"taxels": Field("|u1", 2), "offsets": Field("<i8"), "labels": Field("|u1")}
     source = "https://doi.org/10.5281/zenodo.6556273"
@@ -58,7 +60,9 @@ def _part(folder: Path | None, part: str) -> SpikeTrains:
     labels = checked_labels(arrays["labels"], 27, len(offsets) - 1, path)
     if taxels.shape[1] != 12 or np.any(np.diff(offsets) < 1):
         raise_dataset_error(
-            path, f"taxels: {taxels.shape[1]} a row, expected 12, and no empty sample"
+            path,
+            "taxels must have 12 values per row, and no sample may be empty, "
+            f"got {taxels.shape[1]} values per row",
         )
     signals = np.split(taxels, offsets[1:-1])
     return encode_delta(signals, _TAXEL_STEP, _TAXEL_US, labels)

@@ -1,4 +1,4 @@
-"""One data set: its three parts as spike trains, and what one must know of it."""
+"""A data set: its training, validation and test parts as spike trains, and its description."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,12 +13,16 @@ from neuroasync.datasets.folds import Ints, Split, hold_out
 __all__ = ["Dataset", "DatasetInfo", "Encode", "LazySamples", "dataset_from_files", "join"]
 
 Encode: TypeAlias = Callable[[Ints, int], SpikeTrains]
-"""Gives the samples of these numbers under this draw (0, 1, ...) of the code."""
+"""Function that encodes the samples with the given numbers.
+
+Its second argument is the number of the encoding, from 0. A random code gives other events for
+another number.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """What is known of a set before any sample is read; see :class:`Dataset`."""
+    """Description of a data set, known before any sample is read; see :class:`Dataset`."""
 
     name: str
     title: str
@@ -31,13 +35,13 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LazySamples:
-    """All samples of a set, by number, encoded when they are asked for.
+    """All samples of a data set, by number, encoded on demand.
 
     Attributes:
-        labels: i64[samples], classes.
-        encode: gives some of them.
-        group: i64[samples], index into ``groups``; None where the set has none.
-        groups: names of who made the samples: speakers, say.
+        labels: i64[samples], the correct classes.
+        encode: Function that encodes samples.
+        group: i64[samples], index into ``groups``; None if the set has no groups.
+        groups: Names of the groups that the samples come from, for example of speakers.
     """
 
     labels: Ints
@@ -47,7 +51,7 @@ class LazySamples:
 
     @property
     def strata(self) -> Ints:
-        """i64[samples]: what the parts of a split shall have alike, class and group."""
+        """i64[samples], stratum of each sample: its class and group, for stratified splits."""
         if self.group is None:
             return self.labels
         return self.labels * len(self.groups) + self.group
@@ -55,14 +59,16 @@ class LazySamples:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set. A part is encoded when it is first asked for, and kept.
+    """A data set with a training, a validation and a test part.
+
+    A part is encoded at its first use, and then kept in memory.
 
     Attributes:
-        info: what the properties of the same names tell.
-        samples: all of them, by number.
-        split: the numbers of each part.
-        encodings_per_image: how many times each training sample is encoded.
-        coding: how its pixels become spikes; None where its samples are spikes already.
+        info: Description of the set. The properties return its fields.
+        samples: All samples, by number.
+        split: Sample numbers of each part.
+        encodings_per_image: Number of encodings of each training sample.
+        coding: How pixels become spikes; None if the samples are recorded as events.
     """
 
     info: DatasetInfo
@@ -73,10 +79,10 @@ class Dataset:
 
     @cached_property
     def train(self) -> SpikeTrains:
-        """To learn from: every sample once a draw, the draws one after the other.
+        """The training samples, repeated once for each encoding.
 
         Raises:
-            DatasetError: a sample cannot be read or is mangled, as in each part.
+            DatasetError: A sample cannot be read or is damaged. The other parts raise it, too.
         """
         numbers = self.split.train
         return join(
@@ -88,22 +94,25 @@ class Dataset:
 
     @cached_property
     def validation(self) -> SpikeTrains:
-        """To choose by; held out of the set's training file."""
+        """The validation samples, for choosing between networks and settings.
+
+        They are held out from the set's training file.
+        """
         return self.samples.encode(self.split.validation, 0)
 
     @cached_property
     def test(self) -> SpikeTrains:
-        """For measuring, never for training or for choosing."""
+        """The test samples, for measuring. Do not train on them or choose by them."""
         return self.samples.encode(self.split.test, 0)
 
     @property
     def name(self) -> str:
-        """As :func:`~neuroasync.datasets.load_dataset` takes it."""
+        """Name of the set for :func:`~neuroasync.datasets.load_dataset`."""
         return self.info.name
 
     @property
     def title(self) -> str:
-        """As its authors call it."""
+        """Title that the authors gave the set."""
         return self.info.title
 
     @property
@@ -113,113 +122,120 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of the events; polarity comes first (0 off, 1 on), then y, x or the channel."""
+        """Shape of the input: polarity (0 off, 1 on), if any, then y and x, or the channel."""
         return self.info.input_shape
 
     @property
     def timestep_us(self) -> int:
-        """A timestep to begin with, µs. The events are not binned to it."""
+        """A suitable timestep for networks, µs. The events are not binned to it."""
         return self.info.timestep_us
 
     @property
     def licence(self) -> str:
-        """Of the samples."""
+        """Licence of the samples."""
         return self.info.licence
 
     @property
     def credit(self) -> str:
-        """Whom to name."""
+        """Attribution of the authors, as the licence requires it."""
         return self.info.credit
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Who made the samples (speakers, say), by name; empty where nobody is told apart."""
+        """Names of the groups that the samples come from, for example of speakers.
+
+        It is empty if the set does not record groups.
+        """
         return self.samples.groups
 
     @cached_property
     def duration_us(self) -> int:
-        """End of the longest train or validation sample, µs, in whole timesteps."""
+        """End of the longest training or validation sample, µs, in whole timesteps."""
         last = max(int(part.t_us.max(initial=0)) for part in (self.train, self.validation))
         return (last // self.timestep_us + 1) * self.timestep_us
 
     def fold(self, k: int, folds: int = 5, seed: int = 0) -> Self:
-        """For cross-validation: fold ``k`` of the train and validation samples validates.
+        """Return the set with fold ``k`` as validation part, for cross-validation.
 
-        The folds are stratified by class (and group); the test part stays as it is.
+        The training and validation samples are split into folds, stratified by class and group.
+        The test part does not change.
 
         Args:
-            k: from 0 to ``folds - 1``.
-            folds: from 2.
-            seed: 64 bits; decides who is in which fold.
+            k: Number of the fold, from 0 to ``folds - 1``.
+            folds: Number of folds, at least 2.
+            seed: Seed of the assignment to folds, 64 bits.
 
         Raises:
-            ValueError: an argument is out of range.
+            ValueError: An argument is out of range.
         """
         _check_fold(k, folds)
         return replace(self, split=self.split.fold(k, folds, self.samples.strata, seed))
 
     def rotate(self, k: int, folds: int = 5, seed: int = 0) -> Self:
-        """For cross-validated measuring: fold ``k`` of the train and validation samples is tested.
+        """Return the set with fold ``k`` as test part, for cross-validated measurements.
 
-        The others are split anew into those that train and those that validate, by the set's own
-        rule. The folds are stratified; the set's own test part is in none of them, and not used.
+        The training and validation samples are split into folds, stratified by class and group.
+        The samples outside of fold ``k`` are split again into a training and a validation part.
+        The set's original test part is not used.
 
         Args:
-            k: from 0 to ``folds - 1``.
-            folds: from 2.
-            seed: 64 bits; decides who is in which fold.
+            k: Number of the fold, from 0 to ``folds - 1``.
+            folds: Number of folds, at least 2.
+            seed: Seed of the assignment to folds, 64 bits.
 
         Raises:
-            ValueError: an argument is out of range.
+            ValueError: An argument is out of range.
         """
         _check_fold(k, folds)
         return replace(self, split=self.split.rotate(k, folds, self.samples.strata, seed))
 
     def at_most(self, train: int | None = None, measured: int | None = None) -> Self:
-        """A smaller set, its classes (and groups) in their proportions.
+        """Return a smaller set with the same proportions of classes and groups.
 
         Args:
-            train: samples to learn from, at most; None for all.
-            measured: samples to validate and as many to test, at most; None for all.
+            train: Maximum number of training samples. None keeps all.
+            measured: Maximum number of validation samples, and of test samples. None keeps all.
 
         Raises:
-            ValueError: a number is not above 0.
+            ValueError: A number is below 1.
         """
-        for name, most in (("train", train), ("measured", measured)):
-            if most is not None and most < 1:
-                raise ValueError(f"{name}: {most}, expected a number from 1, or None")
+        for name, maximum in (("train", train), ("measured", measured)):
+            if maximum is not None and maximum < 1:
+                raise ValueError(f"`{name}` must be at least 1, or None, got {maximum}")
         return replace(self, split=self.split.at_most(train, measured, self.samples.strata))
 
     def leave_out(self, group: str) -> Self:
-        """For the harder test: ``group`` is unknown in training, and alone in the test part.
+        """Return the set with one group left out of training, as the only one in the test part.
 
-        The others' train and validation samples are split anew, by the set's own rule.
+        This tests whether a network generalises to an unknown group. The training and validation
+        samples of the other groups are split again.
 
         Args:
-            group: one of ``groups``.
+            group: One of ``groups``.
 
         Raises:
-            ValueError: there is no such group, or it has no test sample.
+            ValueError: The group is unknown, or it has no test sample.
         """
+        if not self.groups:
+            raise ValueError(f"{self.name} does not record groups, so none can be left out")
         if self.samples.group is None or group not in self.groups:
-            known = ", ".join(self.groups) or "none: the set tells nobody apart"
-            raise ValueError(f"group: {group!r:.80}, expected one of: {known}")
+            raise ValueError(f"`group` must be one of {', '.join(self.groups)}, got {group!r:.80}")
         of_group = self.samples.group == self.groups.index(group)
         pool = np.sort(np.concatenate([self.split.train, self.split.validation]))
         test = self.split.test[of_group[self.split.test]]
         if not test.size:
-            raise ValueError(f"group: {group!r} has no sample in the test part")
+            raise ValueError(f"`group` must have samples in the test part, but {group!r} has none")
         pool = pool[~of_group[pool]]
         return replace(self, split=hold_out(pool, test, self.samples.strata))
 
 
 def _check_fold(k: int, folds: int) -> None:
     if not 0 <= k < folds:
-        raise ValueError(f"k: {k}, expected 0 to {folds - 1}")
+        raise ValueError(f"`k` must be from 0 to {folds - 1}, got {k}")
 
 
 def join(parts: list[SpikeTrains]) -> SpikeTrains:
-    """The samples of all parts, in order; the parts have labels, and one shape."""
+    """Concatenate samples. All parts have labels and the same shape."""
     if len(parts) == 1:
         return parts[0]
     sizes = np.concatenate([np.diff(part.offsets) for part in parts])
@@ -239,13 +255,14 @@ def dataset_from_files(
     group: Ints | None = None,
     groups: tuple[str, ...] = (),
 ) -> Dataset:
-    """A set whose events are all there already.
+    """Return the data set of a training file and a test file, both of which were read.
 
     Args:
-        info: the set.
-        parts: what its training file has, and its test file; both have labels.
-        group: i64[samples], index into ``groups``, of the first part, then of the second.
-        groups: names.
+        info: Description of the set.
+        parts: Samples of the training file and of the test file, with labels.
+        group: i64[samples], index into ``groups`` of the training samples, then of the test
+            samples; None if the set has no groups.
+        groups: Names of the groups.
     """
     spikes = join(list(parts))
     labels = np.zeros(0, np.int64) if spikes.labels is None else spikes.labels

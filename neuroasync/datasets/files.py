@@ -1,11 +1,13 @@
-"""The files of the data sets: which ship, which are read from a folder, and what is in them.
+"""The files of the data sets: which of them ship, and which are read from a folder.
 
-What ships is a part of each set, under 5 MB in all (``neuroasync/data/README.md`` says which, and
-its licences). More is read from the folder that ``data_dir`` or the environment variable
-``NEUROASYNC_DATA`` names, from ``.npz`` files without pickles, as ``numpy.savez_compressed`` writes
-them. ``offsets`` is int64 [samples + 1]: sample k has rows ``offsets[k]`` to ``offsets[k + 1]``;
-``labels`` is uint8 [samples]. Each set has two files, for training and for testing; other arrays
-than these are an error, except for ``meta`` and those in brackets, which are not read.
+A part of each set ships with the package, less than 5 MB in total. ``neuroasync/data/README.md``
+lists these files and their licences. Complete sets are read from a folder, which ``data_dir`` or
+the environment variable ``NEUROASYNC_DATA`` names.
+
+Each set has a training file and a test file. They are ``.npz`` files without pickles, as
+``numpy.savez_compressed`` writes them, with the arrays listed below. ``offsets`` is
+int64 [samples + 1]: sample k has the rows ``offsets[k]`` to ``offsets[k + 1]``. ``labels`` is
+uint8 [samples]. ``meta`` and the arrays in brackets are not read; any other array is an error.
 
 ``nmnist_small_train.npz``, ``nmnist_small_test.npz``
     ``t`` uint32 (µs, any clock, ascending in a sample), ``x``, ``y``, ``p`` (0 off, 1 on) uint8,
@@ -54,42 +56,44 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None) -> Path | None:
-    """The folder that is asked for, or the environment's, or None: what ships will do.
+    """Return the given folder, or else the one that the environment names.
+
+    None means that only shipped files are used.
 
     Raises:
-        DatasetError: there is no such folder.
+        DatasetError: The folder does not exist.
     """
-    asked = os.fspath(data_dir) if data_dir is not None else os.environ.get(DATA_VARIABLE) or None
-    if asked is None:
+    path = os.fspath(data_dir) if data_dir is not None else os.environ.get(DATA_VARIABLE) or None
+    if path is None:
         return None
-    folder = Path(asked).expanduser()
-    if "\0" in asked or not folder.is_dir():
-        whose = "data_dir" if data_dir is not None else DATA_VARIABLE
-        raise DatasetError(f"{whose}: {asked!r}, expected a folder of data sets; there is none")
+    folder = Path(path).expanduser()
+    if "\0" in path or not folder.is_dir():
+        origin = "data_dir" if data_dir is not None else DATA_VARIABLE
+        raise DatasetError(f"`{origin}` must be an existing folder with data sets, got {path!r}")
     return folder
 
 
 def read_file(
     folder: Path, name: str, fields: Mapping[str, Field], skipped: Collection[str], source: str
 ) -> Arrays:
-    """The arrays of one file of a data set, each of the declared type.
+    """Return the arrays of one file of a data set.
 
     Args:
-        folder: where it lies.
-        name: of the file.
-        fields: of the arrays.
-        skipped: arrays that are not read.
-        source: where the set can be had, for who lacks it.
+        folder: Folder of the file.
+        name: Name of the file.
+        fields: Types of the arrays to read.
+        skipped: Arrays that may be in the file and are not read.
+        source: Where users can download the set, for the error message.
 
     Raises:
-        DatasetError: it is missing or mangled; the message names it.
+        DatasetError: The file is missing or damaged. The message starts with its path.
     """
     path = folder / name
     if not path.exists():
         raise DatasetError(
-            f"{str(path)!r}: there is no such file. The data come from {source}; the docstring of "
-            "neuroasync.datasets.files says what is in the file. For the part of the set that "
-            f"ships, if one does, give no folder (no data_dir, no {DATA_VARIABLE})"
+            f"{str(path)!r}: the file does not exist. The data come from {source}; the docstring "
+            "of neuroasync.datasets.files describes the contents of the file. To use the part of "
+            f"the set that ships with neuroasync, set neither data_dir nor {DATA_VARIABLE}"
         )
     try:
         return read_arrays(path, fields, limits.MAX_SPIKE_FILE_BYTES, DatasetError, skipped)
@@ -98,45 +102,45 @@ def read_file(
 
 
 def shipped_arrays(name: str, fields: Mapping[str, Field]) -> Arrays:
-    """The arrays of a file that ships."""
+    """Return the arrays of a file that ships with the package."""
     opened: AbstractContextManager[Path] = as_file(_SHIPPED.joinpath(name))
     with opened as path:
         return read_file(path.parent, path.name, fields, (), "the neuroasync wheel")
 
 
 def checked_labels(labels: NDArray[Any], classes: int, samples: int, path: Path | str) -> Ints:
-    """``labels`` as i64[samples].
+    """Return ``labels`` as i64[samples].
 
     Raises:
-        DatasetError: there are others than 0 to ``classes - 1``, or not one a sample.
+        DatasetError: There is not one label per sample, or a label is not below ``classes``.
     """
     if labels.size != samples:
         raise_dataset_error(
-            path, f"labels: {labels.size} of them, expected one for {samples} samples"
+            path, f"labels must have one value for each of {samples} samples, got {labels.size}"
         )
     if labels.max(initial=0) >= classes:
         at = int(np.argmax(labels >= classes))
-        raise_dataset_error(path, f"labels[{at}]: {labels[at]}, expected 0 to {classes - 1}")
+        raise_dataset_error(path, f"labels[{at}] must be from 0 to {classes - 1}, got {labels[at]}")
     return labels.astype(np.int64)
 
 
 def checked_offsets(offsets: Ints, rows: int, path: Path | str) -> Ints:
-    """``offsets``, if they cut ``rows`` rows into at least one sample.
+    """Return ``offsets`` if they divide ``rows`` rows into at least one sample.
 
     Raises:
-        DatasetError: they do not start at 0, ascend and end at ``rows``.
+        DatasetError: They do not ascend from 0 to ``rows``.
     """
-    right = offsets.size > 1 and offsets[0] == 0 and offsets[-1] == rows
-    if not right or np.any(offsets[1:] < offsets[:-1]):
+    covers_rows = offsets.size > 1 and offsets[0] == 0 and offsets[-1] == rows
+    if not covers_rows or np.any(offsets[1:] < offsets[:-1]):
         raise_dataset_error(
-            path, f"offsets: expected ascending from 0 to {rows}, one more than samples"
+            path, f"offsets must ascend from 0 to {rows}, with one value more than samples"
         )
     return offsets
 
 
 def raise_dataset_error(path: Path | str, problem: object) -> NoReturn:
-    """Raise DatasetError: what is wrong, with the file's name first."""
-    said, name = str(problem), repr(str(path))
-    raise DatasetError(said if said.startswith(name) else f"{name}: {said}") from (
+    """Raise DatasetError with a message that starts with the file's path."""
+    message, name = str(problem), repr(str(path))
+    raise DatasetError(message if message.startswith(name) else f"{name}: {message}") from (
         problem if isinstance(problem, Exception) else None
     )

@@ -1,4 +1,4 @@
-"""Splits: who trains, who validates, who is measured."""
+"""Splits of a data set into training, validation and test part, and folds."""
 
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
@@ -14,17 +14,17 @@ Ints: TypeAlias = NDArray[np.int64]
 
 _SEED: Final = 2408
 _PARTS: Final = 5
-"""A fifth of the training samples validates, unless a set says otherwise."""
+"""By default, one of this many folds of the training samples is the validation part."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Sample numbers of each part, no number in two of them.
+    """Sample numbers of each part. No number is in two parts.
 
     Attributes:
-        train: i64[n], what is learned from.
-        validation: i64[n], what anything is chosen by.
-        test: i64[n], for measuring, never for training or for choosing.
+        train: i64[n], samples to train on.
+        validation: i64[n], samples for choosing between networks and settings.
+        test: i64[n], samples for measuring only.
     """
 
     train: Ints
@@ -32,18 +32,18 @@ class Split:
     test: Ints
 
     def fold(self, k: int, folds: int, strata: Ints, seed: int) -> Self:
-        """Another split of the train and validation samples; the test part stays as it is."""
+        """Return the split in which fold ``k`` of all but the test samples is for validation."""
         pool = np.sort(np.concatenate([self.train, self.validation]))
         held = stratified_folds(strata[pool], folds, seed) == k
         return type(self)(pool[~held], pool[held], self.test)
 
     def rotate(self, k: int, folds: int, strata: Ints, seed: int) -> "Split":
-        """Another split of the train and validation samples alone: fold ``k`` is the test part."""
+        """Return the split in which fold ``k`` of all but the test samples is for testing."""
         held = self.fold(k, folds, strata, seed)
         return hold_out(held.train, held.validation, strata)
 
     def at_most(self, train: int | None, measured: int | None, strata: Ints) -> Self:
-        """At most so many samples in each part, each stratum with its share."""
+        """Return a split with at most so many samples, and the same proportions of strata."""
         return type(self)(
             _thinned(self.train, train, strata),
             _thinned(self.validation, measured, strata),
@@ -52,36 +52,39 @@ class Split:
 
 
 def hold_out(pool: Ints, test: Ints, strata: Ints) -> Split:
-    """The default split: a fifth of ``pool``, stratified, validates."""
+    """Return the default split: a stratified fifth of ``pool`` is for validation."""
     return Split(pool, pool[:0], test).fold(0, _PARTS, strata, _SEED)
 
 
 def stratified_folds(strata: Ints, folds: int, seed: int) -> Ints:
-    """Deal samples to folds so that each fold has its share of each stratum.
+    """Assign samples to folds so that each fold has its share of each stratum.
 
-    The folds' sizes differ by one sample at most, and so do their shares of a stratum.
+    The sizes of two folds differ by at most one sample, and so do their shares of a stratum.
 
     Args:
-        strata: i64[samples], what each fold is to have alike: the class, for one.
-        folds: from 2 to the number of samples.
-        seed: 64 bits; decides who goes where within a stratum.
+        strata: i64[samples], stratum of each sample, for example its class.
+        folds: Number of folds, from 2 to the number of samples.
+        seed: Seed of the assignment within each stratum, 64 bits.
 
     Returns:
-        i64[samples], the fold of each, from 0.
+        i64[samples], fold of each sample, from 0.
 
     Raises:
         ValueError: ``folds`` is out of range.
     """
     if not 2 <= folds <= len(strata):
-        raise ValueError(f"folds: {folds}, expected 2 to {len(strata)}, the number of samples")
+        raise ValueError(
+            f"`folds` must be from 2 to the number of samples, {len(strata)}, got {folds}"
+        )
     fold = np.empty(len(strata), np.int64)
+    # Samples are sorted by stratum, shuffled within it, and dealt to the folds in turn.
     fold[np.lexsort((uniforms(seed, len(strata)), strata))] = np.arange(len(strata)) % folds
     return fold
 
 
-def _thinned(part: Ints, most: int | None, strata: Ints) -> Ints:
-    """``most`` of the samples, evenly from those in the order of their strata."""
-    if most is None or most >= part.size:
+def _thinned(part: Ints, maximum: int | None, strata: Ints) -> Ints:
+    """Return ``maximum`` of the samples, at even distances in the order of their strata."""
+    if maximum is None or maximum >= part.size:
         return part
     by_stratum = np.argsort(strata[part], kind="stable")
-    return part[np.sort(by_stratum[np.arange(most) * part.size // most])]
+    return part[np.sort(by_stratum[np.arange(maximum) * part.size // maximum])]

@@ -1,4 +1,4 @@
-"""Images, whose pixels are encoded to spikes: the digits and MNIST."""
+"""Image data sets, whose pixels are encoded as spikes: digits and MNIST."""
 
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -22,8 +22,11 @@ from neuroasync.encoders import encode_latency, encode_rate, uniforms
 __all__ = ["Coding", "encode_image", "load_digits", "load_mnist"]
 
 Coding: TypeAlias = Literal["rate", "latency"]
-"""``"rate"``: in each of 10 timesteps of 1 ms a pixel spikes with the probability that its value
-is, from 0 to 1; ``"latency"``: it spikes once, the brighter the earlier."""
+"""How pixels become spikes, over 10 timesteps of 1 ms.
+
+``"rate"``: in each timestep, a pixel spikes with a probability equal to its value from 0 to 1.
+``"latency"``: a pixel spikes once, and brighter pixels spike earlier.
+"""
 
 _TIMESTEPS: Final = 10
 _TIMESTEP_US: Final = 1000
@@ -32,10 +35,10 @@ _SPLIT_SEED: Final = 2408
 _DIGITS_TEST: Final = 360
 _DIGITS_VALIDATION: Final = 240
 _BATCH: Final = 1000
-"""Images that are encoded at once: bounds what lies in between."""
+"""Number of images that are encoded at once, to bound the memory for intermediate arrays."""
 
 _MNIST_TRAIN: Final = 60_000
-"""Images of MNIST's own training file; those of its test file are numbered from here."""
+"""Number of images in MNIST's original training file. Test images are numbered from here."""
 
 _FIELDS: Final = {"images": Field("|u1", 3), "labels": Field("|u1")}
 
@@ -60,9 +63,10 @@ _MNIST: Final = DatasetInfo(
 
 
 def load_digits(coding: Coding, encodings_per_image: int) -> Dataset:
-    """1,797 images of 8 x 8, the whole set ships: 1,197 to train, 240 to validate, 360 to test.
+    """Load 1,797 images of 8 x 8 pixels. The whole set ships.
 
-    It comes as one file; the split is ours, and fixed.
+    The set has no split of its own. A fixed one is used: 1,197 images for training, 240 for
+    validation and 360 for testing.
     """
     arrays = shipped_arrays("digits.npz", _FIELDS)
     labels = checked_labels(arrays["labels"], 10, len(arrays["images"]), "digits.npz")
@@ -75,16 +79,17 @@ def load_digits(coding: Coding, encodings_per_image: int) -> Dataset:
 
 
 def load_mnist(folder: Path | None, coding: Coding, encodings_per_image: int) -> Dataset:
-    """Images of 28 x 28.
+    """Load images of 28 x 28 pixels.
 
-    The first 1,000 images of the training file and the first 300 of the test file ship; with a
-    folder, all that its files have. A rate code makes some 1,000 events of an image, 16 bytes each.
+    The first 1,000 images of the training file and the first 300 of the test file ship. With a
+    folder, all images in its files are loaded. With the rate code, an image has about 1,000
+    events of 16 bytes.
     """
     train, test = (_mnist_file(folder, part) for part in ("train", "test"))
     labels = np.concatenate([train["labels"], test["labels"]]).astype(np.int64)
     first_test = len(train["labels"])
     numbers = np.arange(len(labels))
-    # An image keeps its number, the seed of its coding, however many are read before it.
+    # An image's number seeds its encoding. It must not depend on how many images were loaded.
     seeds = np.where(numbers < first_test, numbers, numbers - first_test + _MNIST_TRAIN)
     values = np.concatenate([train["images"], test["images"]])
     samples = _samples(values, labels, seeds, coding)
@@ -95,21 +100,22 @@ def load_mnist(folder: Path | None, coding: Coding, encodings_per_image: int) ->
 def encode_image(
     values: NDArray[np.float64], coding: Coding, number: int = 0, encoding_index: int = 0
 ) -> SpikeTrain:
-    """One image as the sets' own are encoded.
+    """Encode one image in the same way as the images of the data sets.
 
     Args:
-        values: f64[height, width], from 0 to 1.
-        coding: how cells become spikes.
-        number: of the image in its set, from 0, which the rate code draws by.
-        encoding_index: of the code, from 0.
+        values: f64[height, width], brightness of the pixels, from 0 to 1.
+        coding: How pixels become spikes.
+        number: Number of the image in its set, from 0, which seeds the rate code.
+        encoding_index: Number of the encoding, from 0, which also seeds the rate code.
 
     Raises:
-        ValueError: a value is not in 0..1.
+        ValueError: A value is not from 0 to 1.
     """
     return _encoded(values[None], coding, encoding_index, np.array([number]))[0]
 
 
 def _mnist_file(folder: Path | None, part: str) -> Arrays:
+    """Return the arrays of one file of MNIST, ``"train"`` or ``"test"``."""
     name = f"mnist_{part}.npz"
     if folder is None:
         arrays = shipped_arrays(name, _FIELDS)
@@ -120,14 +126,14 @@ def _mnist_file(folder: Path | None, part: str) -> Arrays:
     shape = arrays["images"].shape
     if shape[1:] != (28, 28) or not shape[0]:
         raise_dataset_error(
-            path, f"images: shape {shape}, expected [samples, 28, 28], one at least"
+            path, f"images must have shape [samples, 28, 28] and at least one sample, got {shape}"
         )
     checked_labels(arrays["labels"], 10, shape[0], path)
     return arrays
 
 
 def _samples(values: NDArray[np.generic], labels: Ints, seeds: Ints, coding: Coding) -> LazySamples:
-    """Images as samples. ``values`` is f64, from 0 to 1, or u1, from 0 to 255."""
+    """Return images as samples. ``values`` are f64, from 0 to 1, or u1, from 0 to 255."""
     scale = 255 if values.dtype == np.uint8 else 1
 
     def encode(numbers: Ints, encoding_index: int) -> SpikeTrains:
@@ -148,7 +154,7 @@ def _encoded(
     seeds: Ints,
     labels: Ints | None = None,
 ) -> SpikeTrains:
-    """Images, f64[samples, height, width], as spikes."""
+    """Encode images, f64[samples, height, width]."""
     if coding == "latency":
         return encode_latency(images, _TIMESTEPS, _TIMESTEP_US, labels)
     return encode_rate(

@@ -1,4 +1,4 @@
-"""Any data set by name."""
+"""Load any data set by its name."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from neuroasync.datasets.tonic_readers import TONIC_SETS, load_tonic
 __all__ = ["DATASETS", "load_dataset"]
 
 _CODINGS: Final[dict[str, Coding]] = {"digits": "rate", "mnist": "latency"}
-"""Sets of images, with the code that is taken if none is named."""
+"""Image data sets, with their default codings."""
 
 _RECORDED: Final[dict[str, Callable[[Path | None], Dataset]]] = {
     "nmnist-small": load_nmnist_small,
@@ -35,7 +35,7 @@ def load_dataset(
     coding: Coding | None = None,
     encodings_per_image: int = 1,
 ) -> Dataset:
-    """A data set, split into train, validation and test parts; the split is fixed.
+    """Load a data set, with a fixed split into training, validation and test part.
 
     =============  =============  ==========================================
     name           input          samples of the training + of the test file
@@ -50,36 +50,41 @@ def load_dataset(
     dvs-gesture    2 x 128 x 128  1,077 + 264, by Tonic
     =============  =============  ==========================================
 
-    A fifth of the training file validates (of the digits: 240). The same call gives the same
-    events on every machine.
+    A fifth of the training file is the validation part (240 samples of the digits). The same call
+    gives the same events on every machine.
 
     Args:
-        name: one of ``DATASETS``.
-        data_dir: folder with files of the set (``neuroasync.datasets.files`` describes them), or
-            for Tonic. If None, the one that ``NEUROASYNC_DATA`` names; without, what ships. The
-            digits need none.
-        coding: how pixels become spikes, for images only: ``"rate"`` (the default of digits) or
-            ``"latency"`` (that of mnist).
-        encodings_per_image: encodings of each training image. The rate code draws anew: a
-            network then learns the image and not its one encoding.
+        name: One of ``DATASETS``.
+        data_dir: Folder with files of the set (``neuroasync.datasets.files`` describes them), or
+            where Tonic stores it. Defaults to the folder that the environment variable
+            ``NEUROASYNC_DATA`` names. Without a folder, the shipped samples are loaded. The
+            digits need no folder.
+        coding: How pixels become spikes, for images only: ``"rate"`` (default of digits) or
+            ``"latency"`` (default of mnist).
+        encodings_per_image: Number of encodings of each training image. The rate code is random,
+            so several encodings keep a network from learning the details of a single one.
+
+    Returns:
+        The data set. Its parts are encoded at their first use.
 
     Raises:
-        ValueError: the name or coding is unknown, or an argument does not go with the set.
-        DatasetError: there is no such folder, or a file is missing or mangled.
-        ImportError: the set is read by Tonic, which is not installed.
+        ValueError: The name or coding is unknown, or an argument does not apply to the set.
+        DatasetError: The folder or a file does not exist, or a file is damaged.
+        ImportError: The set needs Tonic, which is not installed.
     """
     if name not in DATASETS:
-        raise ValueError(f"name: {name!r:.80}, expected one of {', '.join(DATASETS)}")
+        raise ValueError(f"`name` must be one of {', '.join(DATASETS)}, got {name!r:.80}")
     if name not in _CODINGS and coding is not None:
-        raise ValueError(f"coding: {coding!r:.80}, but {name} has spikes of its own; expected None")
+        raise ValueError(
+            f"`coding` must be None for {name}, which is recorded as events or has a fixed code, "
+            f"got {coding!r:.80}"
+        )
     chosen = coding or _CODINGS.get(name, "rate")
     if chosen not in ("rate", "latency"):
-        raise ValueError(f"coding: {coding!r:.80}, expected 'rate' or 'latency'")
+        raise ValueError(f"`coding` must be 'rate' or 'latency', got {coding!r:.80}")
     if encodings_per_image < 1 or (encodings_per_image > 1 and name not in _CODINGS):
-        raise ValueError(
-            f"encodings_per_image: {encodings_per_image}, expected 1, or more "
-            "for images (digits, mnist)"
-        )
+        allowed = "at least 1" if name in _CODINGS else f"1 for {name}, whose code is not random"
+        raise ValueError(f"`encodings_per_image` must be {allowed}, got {encodings_per_image}")
     if name == "digits":
         return load_digits(chosen, encodings_per_image)
     folder = data_folder(data_dir)

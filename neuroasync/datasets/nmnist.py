@@ -1,4 +1,4 @@
-"""N-MNIST small: handwritten digits on a screen, seen by a moving event camera."""
+"""N-MNIST small: handwritten digits on a screen, recorded by a moving event camera."""
 
 from pathlib import Path
 from typing import Final
@@ -36,16 +36,18 @@ _NMNIST_FIELDS: Final = {
 
 
 def load_nmnist_small(folder: Path | None) -> Dataset:
-    """Digits on a screen, seen by an event camera in three saccades: 34 x 34 x 2, some 310 ms.
+    """Load digits on a screen, recorded by an event camera during three saccades.
 
-    The first 200 samples of the training file and the 100 of the test file ship; with a folder,
-    all that its files have (800 and 100). Time 0 is a sample's first event. The 100 have only 2
-    of class 8.
+    The input has 2 x 34 x 34 cells, and a sample lasts about 310 ms. Time 0 is a sample's first
+    event. The first 200 samples of the training file and all 100 of the test file ship. With a
+    folder, all samples in its files are loaded (800 and 100). Only 2 of the 100 test samples
+    belong to class 8.
     """
     return dataset_from_files(_NMNIST, (_part(folder, "train"), _part(folder, "test")))
 
 
 def _part(folder: Path | None, part: str) -> SpikeTrains:
+    """Return the samples of one file, ``"train"`` or ``"test"``."""
     if folder is None:
         return unpack(shipped_arrays(f"nmnist-small-{part}.npz", PACKED_FIELDS))
     path = folder / f"nmnist_small_{part}.npz"
@@ -55,11 +57,11 @@ def _part(folder: Path | None, part: str) -> SpikeTrains:
     events = arrays["t"].size
     for name, extent in (("x", 34), ("y", 34), ("p", 2)):
         if arrays[name].size != events or arrays[name].max(initial=0) >= extent:
-            raise_dataset_error(path, f"{name}: expected {events} values from 0 to {extent - 1}")
+            raise_dataset_error(path, f"{name} must have {events} values from 0 to {extent - 1}")
     offsets = checked_offsets(arrays["offsets"], events, path)
     labels = checked_labels(arrays["labels"], 10, len(offsets) - 1, path)
     t, sizes = arrays["t"].astype(np.int64), np.diff(offsets)
-    starts = np.append(t, 0)[offsets[:-1]]  # an empty sample may start at the end
+    starts = np.append(t, 0)[offsets[:-1]]  # An empty last sample starts behind the last event.
     x, y, p = (arrays[name].astype(np.int64) for name in "xyp")
     try:
         index = (p * 34 + y) * 34 + x

@@ -1,8 +1,9 @@
-"""Spike trains in few bytes, without loss: the form in which the larger sets ship.
+"""Compact, lossless form of spike trains, in which the larger data sets ship.
 
-Events of a sample in order; the time since the event before is counted in a unit that divides all
-of them, and split into a low and a high byte, since the high one is mostly 0 and the two compress
-better apart. The same goes for the index, as one coordinate for each dimension of the shape.
+The events of a sample are stored in order. Each has the time since the event before it, counted
+in the largest unit that divides all of these times. The low and the high byte of this number are
+separate arrays: the high byte is mostly 0, so they compress better apart. For the same reason, the
+input index is stored as one array of coordinates for each dimension of the shape.
 
 Arrays: ``low``, ``high`` uint8 [events]; ``coordinates`` uint8 [dimensions, events]; ``offsets``
 int64 [samples + 1]; ``labels`` uint8 [samples]; ``shape`` int64 [dimensions]; ``unit_us`` int64.
@@ -32,21 +33,26 @@ PACKED_FIELDS: Final = {
 
 
 def pack(spikes: SpikeTrains) -> dict[str, NDArray[Any]]:
-    """The arrays of ``spikes``, which must have labels.
+    """Return the arrays that store ``spikes``, which must have labels.
 
     Raises:
-        ValueError: there are no labels, an extent of the shape or a label is above 255, or two
-            events are 65,536 units apart.
+        ValueError: There are no labels, a label is above 255, a dimension of the shape is above
+            256, or two consecutive events are more than 65,535 units apart.
     """
     if spikes.labels is None or spikes.labels.max(initial=0) > 255 or max(spikes.shape) > 256:
-        raise ValueError("spikes: expected labels below 256, and extents up to 256")
+        raise ValueError(
+            "`spikes` must have labels below 256, and a shape with dimensions of at most 256"
+        )
     since = np.diff(spikes.t_us, prepend=0)
     starts = spikes.offsets[:-1][np.diff(spikes.offsets) > 0]
     since[starts] = spikes.t_us[starts]
     unit = max(math.gcd(*since.tolist()), 1)
     since //= unit
     if since.max(initial=0) >= 2**16:
-        raise ValueError(f"spikes: {since.max()} units of {unit} µs apart, expected below 65536")
+        raise ValueError(
+            f"consecutive events in `spikes` must be at most 65535 units of {unit} µs apart, "
+            f"got {since.max()}"
+        )
     return {
         "low": (since & 255).astype(np.uint8),
         "high": (since >> 8).astype(np.uint8),
@@ -59,10 +65,10 @@ def pack(spikes: SpikeTrains) -> dict[str, NDArray[Any]]:
 
 
 def unpack(arrays: Arrays) -> SpikeTrains:
-    """What :func:`pack` was given.
+    """Return the spike trains that :func:`pack` stored.
 
     Raises:
-        SpikeFileError: the arrays were not made by it.
+        SpikeFileError: The arrays were not written by :func:`pack`.
     """
     shape, offsets = tuple(arrays["shape"].tolist()), arrays["offsets"]
     since = (arrays["low"].astype(np.int64) + 256 * arrays["high"].astype(np.int64)) * int(

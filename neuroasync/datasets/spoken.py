@@ -1,4 +1,4 @@
-"""Spoken digits: sound, turned to spikes by a cochlea-like filter bank."""
+"""Spoken digits: sound recordings, encoded by a cochlea-like filter bank."""
 
 from pathlib import Path
 from typing import Final
@@ -42,11 +42,12 @@ _PARTS: Final = ("train", "test")
 
 
 def load_spoken_digits(folder: Path | None) -> Dataset:
-    """Ten digits, six speakers; sound, turned to spikes by :mod:`neuroasync.cochlea`.
+    """Load ten digits, spoken by six speakers and encoded by :mod:`neuroasync.cochlea`.
 
-    The spikes of 900 recordings to train (takes 5 to 19) and of 300 to test (takes 0 to 4) ship;
-    with a folder, all that its files have (2,100 and 300), which takes some seconds to encode.
-    Its groups are the speakers: all of them are in each part, see :meth:`Dataset.leave_out`.
+    The spikes of 900 training recordings (takes 5 to 19) and of 300 test recordings (takes 0 to
+    4) ship. With a folder, all recordings in its files are loaded (2,100 and 300); encoding them
+    takes a few seconds. The groups are the speakers. Each part has recordings of all of them; see
+    :meth:`Dataset.leave_out`.
     """
     if folder is None:
         shipped = [shipped_arrays(f"spoken-digits-{part}.npz", _PACKED_FIELDS) for part in _PARTS]
@@ -75,16 +76,17 @@ def load_spoken_digits(folder: Path | None) -> Dataset:
 
 
 def _sound_file(folder: Path, part: str) -> Arrays:
+    """Return the arrays of one file of recordings, ``"train"`` or ``"test"``."""
     path = folder / f"fsdd_{part}.npz"
     source = "https://github.com/Jakobovski/free-spoken-digit-dataset"
     arrays = read_file(folder, path.name, _SOUND_FIELDS, ("meta", "speaker_names"), source)
     offsets = checked_offsets(arrays["offsets"], arrays["wav"].size, path)
     checked_labels(arrays["labels"], 10, len(offsets) - 1, path)
     if arrays["sample_rate"] != 8000:
-        raise_dataset_error(path, f"sample_rate: {arrays['sample_rate']}, expected 8000 Hz")
+        raise_dataset_error(path, f"sample_rate must be 8000 Hz, got {arrays['sample_rate']}")
     speaker = arrays["speaker"]
     if speaker.size != len(offsets) - 1 or speaker.max() >= len(_SPEAKERS):
         raise_dataset_error(
-            path, f"speaker: expected {len(offsets) - 1} values from 0 to {len(_SPEAKERS) - 1}"
+            path, f"speaker must have {len(offsets) - 1} values from 0 to {len(_SPEAKERS) - 1}"
         )
     return arrays

@@ -1,9 +1,9 @@
 """Data sets that Tonic reads: N-MNIST, Spiking Heidelberg Digits, DVS128 Gesture.
 
 Tonic (https://tonic.readthedocs.io, GPL-3.0) is not part of neuroasync; the extra ``data`` installs
-it. It looks for a set in a folder of the set's name within ``data_dir``, and downloads it there if
-it is missing. Events are read when a part is asked for, and held in memory at 16 bytes each: 4 GB
-for all of N-MNIST's training samples, 1 GB for those of SHD.
+it. It looks for a set in a folder with the set's name inside ``data_dir``, and downloads it if it
+is missing. The events of a part are read at its first use, and need 16 bytes each in memory: 4 GB
+for all training samples of N-MNIST, 1 GB for those of SHD.
 """
 
 import importlib
@@ -25,7 +25,7 @@ __all__ = ["TONIC_SETS", "EventReader", "dataset_from_readers", "load_tonic"]
 
 
 class EventReader(Protocol):
-    """What a data set of Tonic's is: samples of (events, class) by number.
+    """Interface of Tonic's data sets: samples by number, each with its events and its class.
 
     ``events`` is a structured array with the fields ``t`` (µs), ``x``, ``p`` and, for cameras,
     ``y``, in any order and of any integer type, or bool for ``p``.
@@ -37,13 +37,13 @@ class EventReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Set:
-    """How Tonic names a set.
+    """A data set that Tonic reads.
 
     Attributes:
-        reader: class of ``tonic.datasets``.
-        grouped_by: attribute that tells who made each sample; "" if none does.
-        rebase_time: time 0 is a sample's first event, not the clock's.
-        info: the set.
+        reader: Name of the class in ``tonic.datasets``.
+        grouped_by: Attribute of the reader with the group of each sample; "" without groups.
+        rebase_time: Whether times are counted from a sample's first event.
+        info: Description of the set.
     """
 
     reader: str
@@ -93,27 +93,27 @@ TONIC_SETS: Final = {
 
 
 def load_tonic(name: str, folder: Path | None) -> Dataset:
-    """One of ``TONIC_SETS``, by Tonic's reader.
+    """Load one of ``TONIC_SETS`` by Tonic's reader.
 
     Raises:
         ImportError: Tonic is not installed.
-        DatasetError: no folder is named, or Tonic cannot read or download the set.
+        DatasetError: No folder is given, or Tonic cannot read or download the set.
     """
     chosen = TONIC_SETS[name]
     if folder is None:
         raise DatasetError(
-            f"{name}: does not ship; name the folder where Tonic finds it, or may download it to "
-            f"(data_dir, or the environment variable {DATA_VARIABLE})"
+            f"{name} does not ship with neuroasync; set data_dir, or the environment variable "
+            f"{DATA_VARIABLE}, to the folder where Tonic finds the set or can download it to"
         )
     try:
         reader = getattr(importlib.import_module("tonic.datasets"), chosen.reader)
     except ImportError as error:
         raise ImportError(
-            f"{name} is read by Tonic: install neuroasync with its extra 'data'"
+            f"{name} needs Tonic: install neuroasync with its extra 'data'"
         ) from error
     try:
         train, test = reader(str(folder), train=True), reader(str(folder), train=False)
-    except Exception as error:  # a download's, an archive's, h5py's: whatever Tonic let through
+    except Exception as error:  # Tonic passes on errors of downloads, archives and h5py.
         raise DatasetError(
             f"{str(folder)!r}: Tonic can neither read nor download {chosen.reader} there: "
             f"{str(error) or type(error).__name__:.200}"
@@ -124,18 +124,17 @@ def load_tonic(name: str, folder: Path | None) -> Dataset:
 def dataset_from_readers(
     info: DatasetInfo, train: EventReader, test: EventReader, grouped_by: str, rebase_time: bool
 ) -> Dataset:
-    """The data set of two readers. Nothing but classes is read yet.
+    """Return the data set of two readers. Only the classes are read at once.
 
     Args:
-        info: the set; what lies outside of its shape or classes is an error.
-        train: the training samples, of which some will validate.
-        test: the test samples.
-        grouped_by: attribute of the readers, one value a sample, by which ``leave_out`` tells
-            them apart; "" if there is none.
-        rebase_time: count a sample's time from its first event.
+        info: Description of the set. Events outside of its shape are an error when they are read.
+        train: Reader of the training samples, of which some are for validation.
+        test: Reader of the test samples.
+        grouped_by: Attribute of the readers with one group per sample; "" without groups.
+        rebase_time: Whether times are counted from a sample's first event.
 
     Raises:
-        DatasetError: a class is out of range.
+        DatasetError: A class is out of range.
     """
     readers, first_test = (train, test), len(train)
     labels = np.concatenate([_labels(info, reader) for reader in readers])
@@ -155,14 +154,15 @@ def dataset_from_readers(
 
 
 def _labels(info: DatasetInfo, reader: EventReader) -> Ints:
-    """Of every sample: as Tonic lists them where it does, else sample by sample."""
+    """Return the classes of all samples, from Tonic's list if it has one."""
     listed: Sequence[Any] = getattr(reader, "targets", ())
-    found = listed if len(listed) else [reader[k][1] for k in range(len(reader))]
-    labels = np.asarray(found, np.int64)
+    targets = listed if len(listed) else [reader[k][1] for k in range(len(reader))]
+    labels = np.asarray(targets, np.int64)
     if labels.shape != (len(reader),) or not np.all((labels >= 0) & (labels < len(info.classes))):
         raise DatasetError(
-            f"{info.name}: classes {np.unique(labels)!s:.80} of {labels.size} samples, "
-            f"expected 0 to {len(info.classes) - 1} of {len(reader)}"
+            f"{info.name}: classes must be from 0 to {len(info.classes) - 1} "
+            f"for {len(reader)} samples, "
+            f"got {np.unique(labels)!s:.80} for {labels.size}"
         )
     return labels
 
@@ -170,10 +170,11 @@ def _labels(info: DatasetInfo, reader: EventReader) -> Ints:
 def _groups(
     readers: tuple[EventReader, EventReader], by: str
 ) -> tuple[Ints | None, tuple[str, ...]]:
+    """Return the group index of each sample, and the names of the groups."""
     if not by:
         return None, ()
-    whose = np.concatenate([np.asarray(getattr(reader, by), np.int64) for reader in readers])
-    names, group = np.unique(whose, return_inverse=True)
+    values = np.concatenate([np.asarray(getattr(reader, by), np.int64) for reader in readers])
+    names, group = np.unique(values, return_inverse=True)
     return group.astype(np.int64), tuple(map(str, names.tolist()))
 
 
@@ -182,13 +183,13 @@ def _spike_train(info: DatasetInfo, reader: EventReader, at: int, rebase_time: b
         events, _ = reader[at]
         t_us = events["t"].astype(np.int64)
         axes = ("p", "y", "x")[-len(info.input_shape) :]
-        where = [events[axis].astype(np.int64) for axis in axes]
+        coordinates = [events[axis].astype(np.int64) for axis in axes]
         if rebase_time and t_us.size:
             t_us = t_us - t_us.min()
-        index = np.ravel_multi_index(tuple(where), info.input_shape)
-        order = np.argsort(t_us, kind="stable")  # some recordings step back by a few µs
+        index = np.ravel_multi_index(tuple(coordinates), info.input_shape)
+        order = np.argsort(t_us, kind="stable")  # In some recordings, time jumps back a few µs.
         return SpikeTrain(t_us[order], index[order])
-    except Exception as error:  # a damaged file makes each reader fail in its own way
+    except Exception as error:  # The type of error for a damaged file depends on the reader.
         raise DatasetError(
             f"{info.name}: sample {at} of {type(reader).__name__}: "
             f"{str(error) or type(error).__name__:.200}"

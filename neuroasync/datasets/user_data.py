@@ -1,4 +1,4 @@
-"""A data set of the user's own, from spike files."""
+"""A data set from the user's spike files."""
 
 import os
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ __all__ = ["UserFiles", "user_dataset"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserFiles:
-    """Paths of spike files with labels.
+    """Paths of the user's spike files, with labels.
 
     Attributes:
-        train: samples to learn from.
-        validation: samples to choose by; without, a fifth of ``train`` is held out.
-        test: samples to measure on, if there are any.
+        train: Training samples.
+        validation: Validation samples. Defaults to a fifth of ``train``, which is held out.
+        test: Test samples, if there are any.
 
     Raises:
-        DatasetError: ``train`` is one of the others, too.
+        DatasetError: ``validation`` or ``test`` is the same file as ``train``.
     """
 
     train: str
@@ -35,24 +35,23 @@ class UserFiles:
     test: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that nothing is learned from that is chosen by or measured on."""
+        """Check that no training samples are used for validation or testing."""
         for part, path in (("validation", self.validation), ("test", self.test)):
             if path is not None and os.path.realpath(path) == os.path.realpath(self.train):
                 raise DatasetError(
-                    f"{part}: {path!r} is the same file as train, {self.train!r}; expected "
-                    "samples that are not learned from"
+                    f"{part} must be another file than train, {self.train!r}, got {path!r}"
                 )
 
     def load(self, topology: str) -> Dataset:
-        """The files as a data set for a network.
+        """Read the files as a data set for a network.
 
         Args:
-            topology: text of the network, see :mod:`neuroasync.core.model.topology`.
+            topology: Topology text of the network; see :mod:`neuroasync.core.model.topology`.
 
         Raises:
-            SpikeFileError: a file is missing or damaged.
-            DatasetError: the files do not fit each other, or the network's outputs.
-            ModelError: the text cannot be read.
+            SpikeFileError: A file is missing or damaged.
+            DatasetError: The files do not fit each other, or the network's output.
+            ModelError: The text cannot be parsed.
         """
         model = parse_topology(topology)
         return user_dataset(
@@ -74,19 +73,19 @@ def user_dataset(
     timestep_us: int,
     classes: int,
 ) -> Dataset:
-    """Spike trains of one's own as a data set; its classes are called by their numbers.
+    """Return the user's spike trains as a data set. The names of the classes are their numbers.
 
     Args:
-        name: what to call it.
-        train: samples to learn from.
-        validation: samples to choose by; without, a fifth of ``train`` is held out.
-        test: samples to measure on, if there are any.
-        timestep_us: that a network for it bins events to, µs.
-        classes: how many there are.
+        name: Name of the set.
+        train: Training samples.
+        validation: Validation samples. Defaults to a fifth of ``train``, which is held out.
+        test: Test samples, if there are any.
+        timestep_us: Timestep of the network, µs.
+        classes: Number of classes.
 
     Raises:
-        DatasetError: a part has no labels, no samples, a class too many, or another shape than
-            ``train``.
+        DatasetError: A part has no samples or labels, a label is out of range, or the shape
+            differs from that of ``train``.
     """
     parts = {"train": train, "validation": validation, "test": test}
     given = {part: spikes for part, spikes in parts.items() if spikes is not None}
@@ -111,15 +110,21 @@ def user_dataset(
 
 
 def _check(name: str, given: Mapping[str, SpikeTrains], classes: int) -> None:
+    """Raise DatasetError unless the parts have labels and fit each other."""
     shape = given["train"].shape
     for part, spikes in given.items():
         if spikes.labels is None or not len(spikes):
-            raise DatasetError(f"{name}: {part}: expected samples with labels")
+            raise DatasetError(f"{name}: {part} must have at least one sample, and labels")
         if spikes.shape != shape:
             raise DatasetError(
-                f"{name}: {part}: an input of shape {spikes.shape}, expected {shape} as in train"
+                f"{name}: {part} must have the input shape of train, {shape}, got {spikes.shape}"
             )
-        if (most := int(spikes.labels.max())) >= classes:
-            raise DatasetError(f"{name}: {part}: labels up to {most}, expected 0 to {classes - 1}")
+        if (highest := int(spikes.labels.max())) >= classes:
+            raise DatasetError(
+                f"{name}: labels of {part} must be from 0 to {classes - 1}, got {highest}"
+            )
     if "validation" not in given and len(given["train"]) < 5:
-        raise DatasetError(f"{name}: train: {len(given['train'])} samples, expected 5 at least")
+        raise DatasetError(
+            f"{name}: train must have at least 5 samples if there is no validation file, "
+            f"got {len(given['train'])}"
+        )

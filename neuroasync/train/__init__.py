@@ -1,6 +1,7 @@
-"""Training of the runtime's own semantics, by surrogate gradients through its forward steps.
+"""Train spiking networks under the semantics of the runtime.
 
-Needs torch (the extra ``train``); the runtime never imports this package.
+The forward pass is the runtime's own; gradients flow back through its forward steps by surrogate
+derivatives. Training needs torch (the extra ``train``). The runtime never imports this package.
 """
 
 try:

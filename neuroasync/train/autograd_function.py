@@ -1,4 +1,4 @@
-"""The event record as a differentiable function of the weights."""
+"""Forward passes with an event record, as a differentiable torch function of the weights."""
 
 from typing import Any, NamedTuple
 
@@ -14,12 +14,12 @@ __all__ = ["ForwardResult", "run_event_record"]
 
 
 class ForwardResult(NamedTuple):
-    """What a batch of B samples came to.
+    """Result of running a batch of B samples with at most T passes each.
 
     Attributes:
         votes: f32[B, T, classes], spikes of the output population in each pass; differentiable.
-        spikes: f32[B, T, P], spikes of each population in each pass; differentiable.
-        labels: i64[B], decisions; -1 for none.
+        spikes: f32[B, T, P], spikes of each of the P populations in each pass; differentiable.
+        labels: i64[B], decisions; -1 where there is none.
     """
 
     votes: Tensor
@@ -35,22 +35,24 @@ def run_event_record(
     surrogate: Surrogate,
     dropout: float = 0.0,
 ) -> ForwardResult:
-    """Run a batch through the runtime's kernels; gradients follow the peak rule.
+    """Run a batch through the runtime's kernels.
+
+    Gradients follow the peak rule; see ``neuroasync.train.kernels.backward``.
 
     Args:
-        weights: f32[..] on the CPU, laid out as ``PackedArrays.weights``.
-        recorder: of the network.
-        batch: the samples.
-        settings: order, group size, input.
-        surrogate: derivative in place of the spike's.
-        dropout: probability that a spike leaves its neuron non-refractory.
+        weights: f32[..] on the CPU, laid out like ``PackedArrays.weights``.
+        recorder: Runner of the network.
+        batch: The samples.
+        settings: Ordering policy, group size and input mode.
+        surrogate: Surrogate derivative of the spike function.
+        dropout: Probability that a spike leaves its neuron non-refractory.
 
     Raises:
-        ForwardStepLimitError: a pass took more steps than the settings allow.
+        ForwardStepLimitError: A pass took more forward steps than the settings allow.
     """
     if torch.is_grad_enabled() and weights.requires_grad:
         return ForwardResult(
-            *_EventRecord.apply(  # type: ignore[no-untyped-call]
+            *_EventRecordFunction.apply(  # type: ignore[no-untyped-call]
                 weights, recorder, batch, settings, surrogate, dropout
             )
         )
@@ -60,8 +62,8 @@ def run_event_record(
     )
 
 
-class _EventRecord(torch.autograd.Function):
-    """Forward: the runtime's kernels. Backward: ``train.kernels.backward``."""
+class _EventRecordFunction(torch.autograd.Function):
+    """Forward by the runtime's kernels, backward by ``train.kernels.backward``."""
 
     @staticmethod
     def forward(
@@ -73,7 +75,8 @@ class _EventRecord(torch.autograd.Function):
         surrogate: Surrogate,
         dropout: float,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.save_for_backward(weights)  # so that torch notices a change in place
+        # The record holds the weights; saving them here lets torch detect an in-place change.
+        ctx.save_for_backward(weights)
         ctx.recorder, ctx.surrogate = recorder, surrogate
         ctx.record = recorder.run(weights.detach().numpy(), batch, settings, dropout)
         votes, spikes, labels = (
@@ -85,7 +88,7 @@ class _EventRecord(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_votes: Tensor, grad_spikes: Tensor, _: Tensor) -> Any:
-        _ = ctx.saved_tensors
+        _ = ctx.saved_tensors  # The access raises if the weights were changed in place.
         grad = ctx.recorder.backward(
             ctx.record,
             grad_votes.contiguous().numpy(),

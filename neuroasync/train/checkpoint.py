@@ -1,4 +1,7 @@
-"""Checkpoints: where a training stands after an epoch, written atomically, read without trust."""
+"""Checkpoints: the state of a training after an epoch.
+
+They are written atomically. Reading one executes no code from the file.
+"""
 
 import hashlib
 import os
@@ -21,11 +24,11 @@ _KEYS: Final = ("config", "fingerprint", "epochs_done", "parameters", "optimizer
 
 
 class CheckpointError(NeuroasyncError, ValueError):
-    """A checkpoint is damaged, cannot be written, or is of another training."""
+    """A checkpoint is damaged, cannot be written, or belongs to another training."""
 
 
 def fingerprint(model: Model, trains: SpikeTrains) -> str:
-    """SHA-256 (hex) of what a training begins with: the network and the data."""
+    """Return the SHA-256 digest (hex) of the network and the data that a training starts from."""
     digest = hashlib.sha256(Bundle(model).digest)
     labels = np.zeros(0, np.int64) if trains.labels is None else trains.labels
     for values in (trains.t_us, trains.index, trains.offsets, labels):
@@ -34,14 +37,14 @@ def fingerprint(model: Model, trains: SpikeTrains) -> str:
 
 
 def save_checkpoint(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
-    """Write a checkpoint, atomically.
+    """Write a checkpoint atomically.
 
     Args:
-        path: where to; a file there is replaced, and stays as it was if writing fails.
-        state: tensors, numbers, text, and lists and dicts of them.
+        path: File to write. An existing file is replaced; if writing fails, it stays unchanged.
+        state: Tensors, numbers and strings, and lists and dicts of these.
 
     Raises:
-        CheckpointError: the file system refuses.
+        CheckpointError: The file cannot be written.
     """
     with atomic_file(path, CheckpointError) as file:
         torch.save({"format": _FORMAT, **state}, file)
@@ -50,30 +53,35 @@ def save_checkpoint(path: str | os.PathLike[str], state: dict[str, Any]) -> None
 def load_checkpoint(
     path: str | os.PathLike[str], config: dict[str, Any], start: str
 ) -> dict[str, Any]:
-    """Read a checkpoint; nothing in it is executed.
+    """Read a checkpoint without executing anything in it.
 
     Args:
-        path: of the file.
-        config: of the training that is to go on, as a dict.
-        start: its :func:`fingerprint`.
+        path: File to read.
+        config: Configuration of the training to resume, as a dict.
+        start: :func:`fingerprint` of the training to resume.
 
     Raises:
-        CheckpointError: the file is missing or damaged, or of another training.
+        CheckpointError: The file is missing or damaged, or belongs to another training.
     """
     name = os.fspath(path)
     try:
         state = torch.load(Path(name), map_location="cpu", weights_only=True)
     except OSError as problem:
         raise CheckpointError(f"{name!r}: {problem.strerror or problem}") from problem
-    except Exception as problem:  # torch raises many kinds for a damaged file
-        raise CheckpointError(f"{name!r}: no checkpoint, or a damaged one") from problem
+    except Exception as problem:  # torch raises many different errors for a damaged file
+        raise CheckpointError(f"{name!r} is not a checkpoint, or it is damaged") from problem
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise CheckpointError(f"{name!r}: no checkpoint; expected format {_FORMAT!r}")
+        raise CheckpointError(f"{name!r} is not a checkpoint of format {_FORMAT!r}")
     if missing := [key for key in _KEYS if key not in state]:
-        raise CheckpointError(f"{name!r}: {missing[0]} is missing")
+        raise CheckpointError(f"{name!r} is not a complete checkpoint: {missing[0]} is missing")
     for key, expected in config.items():
-        if (found := state["config"].get(key)) != expected:
-            raise CheckpointError(f"{name!r}: trained with {key} = {found!r}, not {expected!r}")
+        if (saved := state["config"].get(key)) != expected:
+            raise CheckpointError(
+                f"{name!r} belongs to another training: its {key} is {saved!r}, "
+                f"this one has {expected!r}"
+            )
     if state["fingerprint"] != start:
-        raise CheckpointError(f"{name!r}: trained from another network or on other data")
+        raise CheckpointError(
+            f"{name!r} belongs to another training: it started from another network or other data"
+        )
     return state

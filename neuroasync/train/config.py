@@ -1,4 +1,4 @@
-"""Everything that determines a training, as one checked value."""
+"""The configuration of a training, checked when it is created."""
 
 import math
 from collections.abc import Mapping
@@ -19,34 +19,38 @@ _LOSSES: Final = ("accumulated", "timestep", "final")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """A recipe. The defaults are those that closed the gap between layered and unlayered order.
+    """Everything that determines a training, apart from the network and the data.
+
+    The defaults are those that closed the accuracy gap between layered and unlayered order.
 
     Attributes:
-        epochs: passes over the training data.
-        batch_size: samples per step of the optimiser.
-        lr: learning rate of Adam, at its highest.
-        warmup: part of the training in which it rises; then a cosine takes it to 0.
-        surrogate, surrogate_slope: see ``Surrogate``.
-        loss: of the votes, ``"accumulated"``, ``"timestep"`` or ``"final"``; see ``vote_loss``.
-        vote_scale: of the votes before the softmax.
-        penalty: weight of the spike penalty; off at first, see ``penalty_factor``.
-        penalty_target: spikes per population and pass that cost nothing.
-        policy: order that the network is trained for.
-        group_size: F.
+        epochs: Number of passes over the training data.
+        batch_size: Samples per optimiser step.
+        lr: Highest learning rate of Adam.
+        warmup: Fraction of the training, from 0 to 1, in which the learning rate rises. Then it
+            falls to 0 along a cosine.
+        surrogate, surrogate_slope: Surrogate derivative of the spike; see ``Surrogate``.
+        loss: Loss of the votes: ``"accumulated"``, ``"timestep"`` or ``"final"``; see
+            ``neuroasync.train.losses``.
+        vote_scale: Factor of the votes before the softmax.
+        penalty: Weight of the spike penalty, which is off at first; see ``penalty_factor``.
+        penalty_target: Spikes per population and pass up to which a population costs nothing.
+        policy: Ordering policy that the network is trained for.
+        group_size: Maximum number of pending spikes that a forward step delivers (F).
         input: ``"prioritised"`` or ``"queued"``.
-        layered_epochs: that many epochs run under layer-sync, before those under ``policy``;
-            None for half of them.
-        refractory_dropout: probability that a spike leaves its neuron non-refractory.
-        input_dropout: probability that an input event is dropped.
-        momentum_noise: λ of the momentum order.
-        init_rate: spikes per neuron and pass that every population begins with, above 0, see
-            ``scale_to_firing_rate``; None keeps the model's own weights.
-        duration_us: end every sample here, µs; None ends each with its last event's bin.
-        seed: of initialisation, shuffling, orders and dropout.
+        layered_epochs: Number of epochs under layer-sync, which come before those under
+            ``policy``. None takes half of the epochs.
+        refractory_dropout: Probability that a spike leaves its neuron non-refractory.
+        input_dropout: Probability that an input event is dropped.
+        momentum_noise: Noise λ of the momentum policy.
+        init_rate: Initial firing rate of every population, in spikes per neuron and pass, above
+            0; see ``scale_to_firing_rate``. None keeps the model's own weights.
+        duration_us: End of every sample, µs. None ends each with the bin of its last event.
+        seed: Seed of initialisation, shuffling, order keys and dropout.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises:
-        ValueError: a field is out of range; says which.
+        ValueError: A field is out of range. The message names it.
     """
 
     epochs: int = 60
@@ -84,66 +88,70 @@ class TrainConfig:
         if self.init_rate is not None:
             _check_number("init_rate", self.init_rate, math.inf)
             if self.init_rate == 0:
-                raise ValueError("init_rate: 0, expected a number above 0, or None")
+                raise ValueError("`init_rate` must be a number above 0, or None, got 0")
         if self.duration_us is not None:
             _check_int("duration_us", self.duration_us, 1)
         if self.loss not in _LOSSES:
-            raise ValueError(f"loss: {self.loss!r:.80}, expected one of {list(_LOSSES)}")
+            raise ValueError(f"`loss` must be one of {list(_LOSSES)}, got {self.loss!r:.80}")
         if self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"device: {self.device!r:.80}, expected 'auto', 'cpu' or 'cuda'")
+            raise ValueError(f"`device` must be 'auto', 'cpu' or 'cuda', got {self.device!r:.80}")
         check_seed(self.seed)
         Surrogate(self.surrogate, self.surrogate_slope)
         if not isinstance(self.policy, str):
-            raise ValueError(f"policy: {self.policy!r:.80}, expected the name of a built-in order")
+            raise ValueError(
+                f"`policy` must be the name of a built-in ordering policy, got {self.policy!r:.80}"
+            )
         make_policy(self.policy, self.momentum_noise)
         RunSettings(group_size=self.group_size, input=self.input)
         if self.momentum_noise and self.policy != "momentum":
             raise ValueError(
-                f"momentum_noise: {self.momentum_noise}, expected 0 with policy {self.policy!r}"
+                f"`momentum_noise` must be 0 with policy {self.policy!r}, got {self.momentum_noise}"
             )
 
     def settings(self, epoch: int) -> RunSettings:
-        """How forward passes run in ``epoch``: under layer-sync, or in the order trained for."""
+        """Return the run settings of an epoch: layer-sync first, then the policy trained for."""
         layered = self.epochs // 2 if self.layered_epochs is None else self.layered_epochs
-        if epoch < layered:  # where it makes no difference whether the input is queued
+        if epoch < layered:
+            # Under layer-sync, queued and prioritised input give the same result.
             return RunSettings(LayerSync(), self.group_size)
         policy = make_policy(self.policy, self.momentum_noise)
         return RunSettings(policy, self.group_size, self.input)
 
     @property
     def run_settings(self) -> RunSettings:
-        """How the trained network is meant to run: without what exists in training only."""
+        """Run settings of the trained network, without the momentum noise of training."""
         policy = Momentum() if self.policy == "momentum" else make_policy(self.policy)
         return RunSettings(policy, self.group_size, self.input)
 
     @property
     def policy_spec(self) -> PolicySpec:
-        """The same for a bundle."""
+        """The policy, group size and input mode of the trained network, for its bundle."""
         return PolicySpec(self.policy, self.group_size, self.input)
 
     def to_dict(self) -> dict[str, str | int | float | None]:
-        """Flat scalars, for a bundle's meta and for checkpoints."""
+        """Return the fields as a flat dict of scalars, for a bundle's meta and for checkpoints."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """The configuration that :meth:`to_dict` described.
+        """Return the configuration that :meth:`to_dict` wrote.
 
         Raises:
-            ValueError: a field is unknown or out of range.
+            ValueError: A field is unknown or out of range.
         """
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(values) - known):
-            raise ValueError(f"{unknown[0]}: unknown field, expected some of {sorted(known)}")
+            raise ValueError(f"unknown field {unknown[0]!r}; the fields are {sorted(known)}")
         return cls(**values)
 
 
 def _check_int(name: str, value: object, low: int) -> None:
     if type(value) is not int or not low <= value < 2**53:
-        raise ValueError(f"{name}: {value!r:.80}, expected an integer from {low}")
+        raise ValueError(f"`{name}` must be an integer of at least {low}, got {value!r:.80}")
 
 
 def _check_number(name: str, value: object, high: float) -> None:
     valid = isinstance(value, int | float) and not isinstance(value, bool)
     if not valid or not 0 <= value <= high or value == math.inf:  # type: ignore[operator]
-        raise ValueError(f"{name}: {value!r:.80}, expected a number from 0 to {high}")
+        allowed = "a finite number of at least 0" if high == math.inf else f"from 0 to {high:g}"
+        raise ValueError(f"`{name}` must be {allowed}, got {value!r:.80}")

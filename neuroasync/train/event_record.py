@@ -1,8 +1,9 @@
-"""Event records: forward passes of a batch by the runtime's kernels, and the walk back.
+"""Event records: forward passes of a batch by the runtime's kernels, and their backward pass.
 
-Samples run in a fixed number of chunks, each with its own state, logs and gradient buffer, on as
-many threads as there are (kernels release the GIL). Gradients are summed in the order of the
-chunks, so that no bit depends on the number of threads.
+A batch is divided into a fixed number of chunks of samples. Each chunk has its own network state,
+logs and gradient buffer. The chunks run in parallel threads, since the kernels release the GIL.
+Gradients are summed in the order of the chunks, so the result does not depend on the number of
+threads, to the bit.
 """
 
 import weakref
@@ -29,22 +30,24 @@ from neuroasync.train.kernels.forward import forward_samples
 __all__ = ["EventRecord", "EventRecordRunner", "check_trainable"]
 
 _CHUNKS: Final = 8
-"""Threads that a batch can use. Each costs one more buffer as large as the weights."""
+"""Number of chunks, and so of threads that a batch can use. Each needs a gradient buffer as large
+as the weights."""
 
 
 def check_trainable(model: Model) -> None:
-    """Raise ValueError for networks that the trainer cannot handle."""
+    """Raise ValueError if the trainer does not support the network."""
     if model.timestep_us == 0 and any(c.delay_us for c in model.connections):
-        raise ValueError("timestep_us: 0 together with delays; training needs a timestep for them")
+        # The backward pass counts delays in passes, which needs passes of equal length.
+        raise ValueError("`timestep_us` must be at least 1 to train a network with delays, got 0")
 
 
 class EventRecord:
-    """What happened in a batch's forward passes: what the backward walk reads.
+    """Everything about a batch's forward passes that the backward pass needs.
 
     Attributes:
-        votes: f32[B, T, classes], spikes of the output in each pass.
+        votes: f32[B, T, classes], spikes of the output population in each pass.
         spikes: f32[B, T, P], spikes of each population in each pass.
-        labels: i64[B], decisions; -1 for none.
+        labels: i64[B], decisions; -1 where there is none.
     """
 
     def __init__(
@@ -61,12 +64,12 @@ class EventRecord:
         self.chunks: list[_Chunk] = []
 
     def rows(self) -> list[NDArray[np.int64]]:
-        """Spikes of each sample in firing order: i64[spikes, 3] of (pass, step, neuron)."""
+        """Return each sample's spikes in firing order, as i64[spikes, 3]: pass, step, neuron."""
         return [rows for chunk in self.chunks for rows in chunk.sample_rows()]
 
 
 class _Chunk:
-    """State, logs and gradient buffer of some samples; used again for later batches."""
+    """Network state, logs and gradient buffer of some samples, reused by later batches."""
 
     def __init__(self, plan: ExecutionPlan) -> None:
         self.state = NetworkState(plan)
@@ -77,7 +80,15 @@ class _Chunk:
         self.grad = np.zeros(0, np.float32)
 
     def open(self, samples: slice, passes: int, neurons: int, arrays: PackedArrays) -> None:
-        """Make room for the peaks of ``samples``; none are kept if ``passes`` is 0."""
+        """Prepare the chunk for ``samples``.
+
+        Args:
+            samples: Range of samples in the batch.
+            passes: Passes whose highest silent potentials are recorded; 0 records none, for
+                forward passes without a backward pass.
+            neurons: Neurons of the network.
+            arrays: The network with the weights to use.
+        """
         shape = (samples.stop - samples.start, passes, neurons if passes else 0)
         if self.peaks.shape != shape:
             self.peaks, self.peak_steps = np.empty(shape, np.float32), np.empty(shape, np.int32)
@@ -91,13 +102,13 @@ class _Chunk:
         control = self.state.control
         control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
-    def peak_places(self) -> NDArray[np.int64]:
-        """Addresses of the peaks and their steps, and the bytes of a sample in each."""
+    def peak_addresses(self) -> NDArray[np.int64]:
+        """Return the addresses of the peaks and of their steps, and the bytes per sample."""
         size = self.peaks[0].nbytes if self.peaks.size else 0
         return np.array([self.peaks.ctypes.data, self.peak_steps.ctypes.data, size], np.int64)
 
     def grow(self) -> None:
-        """Make the room that a kernel asked for; nothing logged is lost."""
+        """Enlarge the logs as a kernel requested, and keep their contents."""
         control, scratch = self.state.control, self.state.acquire_scratch()
         needed, neurons = int(control[Control.NEEDED_CAPACITY]), self.state.plan.packed.model.size
         scratch.grow_logs(
@@ -106,7 +117,7 @@ class _Chunk:
         self.state.make_room()
 
     def sample_rows(self) -> Iterable[NDArray[np.int64]]:
-        """(pass, step, neuron) of each spike of each sample."""
+        """Return each sample's spikes as i64[spikes, 3]: pass, step, neuron."""
         spike_log = self.state.acquire_scratch().spike_log
         rows = spike_log[[SpikeLog.PASS, SpikeLog.STEP, SpikeLog.NEURON]].T
         starts = [0, *self.ends[1, :-1].tolist()]
@@ -114,14 +125,14 @@ class _Chunk:
 
 
 class EventRecordRunner:
-    """Runs batches of one network under one set of settings.
+    """Runner of batches on one network: forward passes with an event record, and backward passes.
 
     Args:
-        model: the network; its weights do not matter.
-        threads: how many may run at once; None for as many as there are cores to use.
+        model: The network. Its weights are not used.
+        threads: Maximum number of threads. None takes the number of available cores.
 
     Raises:
-        ValueError: the network cannot be trained.
+        ValueError: The network cannot be trained.
     """
 
     def __init__(self, model: Model, threads: int | None = None) -> None:
@@ -149,16 +160,16 @@ class EventRecordRunner:
         """Run the forward passes of a batch.
 
         Args:
-            weights: f32[..], laid out as ``PackedArrays.weights``; not to be changed while the
-            record
-                is in use.
-            batch: the samples.
-            settings: order, group size, input; the stop rule must be ``quiet``.
-            dropout: probability that a spike leaves its neuron non-refractory.
-            keep: whether :meth:`backward` will be called.
+            weights: f32[..], laid out like ``PackedArrays.weights``. They must not change while
+                the record is in use.
+            batch: The samples.
+            settings: Ordering policy, group size and input mode. The stop rule must be
+                ``quiet``.
+            dropout: Probability that a spike leaves its neuron non-refractory.
+            keep: Whether :meth:`backward` will be called with the record.
 
         Raises:
-            ForwardStepLimitError: a pass took more steps than the settings allow.
+            ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
         record = EventRecord(
             batch, self.model, self.packed.arrays._replace(weights=weights), settings
@@ -173,7 +184,7 @@ class EventRecordRunner:
                 passes = batch.timesteps if keep else 0
                 chunk.open(slice(start, stop), passes, self.model.size, record.arrays)
                 record.chunks.append(chunk)
-        # Once nothing refers to the record, the next batch may have its chunks.
+        # When the record is garbage-collected, a later batch can reuse its chunks.
         weakref.finalize(record, idle.extend, list(record.chunks))
         self._each(lambda chunk: self._forward(record, chunk), record.chunks)
         return record
@@ -185,23 +196,25 @@ class EventRecordRunner:
         grad_spikes: NDArray[np.float32],
         surrogate: tuple[int, float],
     ) -> NDArray[np.float32]:
-        """Gradient of the loss by the weights, by the peak rule; see ``kernels.backward``.
+        """Return the gradient of the loss with respect to the weights.
+
+        It follows the peak rule; see ``neuroasync.train.kernels.backward``.
 
         Args:
-            record: of a forward run that was kept.
-            grad_votes: f32[B, T, classes], gradient by ``record.votes``.
-            grad_spikes: f32[B, T, P], gradient by ``record.spikes``.
-            surrogate: its number and slope.
+            record: Record of a :meth:`run` with ``keep=True``.
+            grad_votes: f32[B, T, classes], gradient with respect to ``record.votes``.
+            grad_spikes: f32[B, T, P], gradient with respect to ``record.spikes``.
+            surrogate: ``Surrogate.code`` of the surrogate derivative.
 
         Returns:
-            f32[..], laid out as the weights.
+            f32[..], laid out like the weights.
         """
         kind, slope = surrogate[0], np.float32(surrogate[1])
         decays, decay_of = self._decays(record.batch)
         size = record.arrays.weights.size
         output = self.model.index(self.model.output)
 
-        def walk(chunk: _Chunk) -> None:
+        def backward_chunk(chunk: _Chunk) -> None:
             if chunk.grad.size != size:
                 chunk.grad = np.empty(size, np.float32)
             chunk.grad[:] = 0
@@ -212,13 +225,14 @@ class EventRecordRunner:
                 chunk.peak_steps, grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad,
             )  # fmt: skip
 
-        self._each(walk, record.chunks)
+        self._each(backward_chunk, record.chunks)
         total = np.zeros(size, np.float32)
         for chunk in record.chunks:
             total += chunk.grad
         return total
 
     def _each(self, work: Callable[["_Chunk"], None], chunks: list["_Chunk"]) -> None:
+        """Apply ``work`` to all chunks, in threads if there are several."""
         if self._pool is None:
             for chunk in chunks:
                 work(chunk)
@@ -227,22 +241,23 @@ class EventRecordRunner:
             pass
 
     def _forward(self, record: EventRecord, chunk: _Chunk) -> None:
+        """Run the samples of a chunk, and enlarge its logs whenever they are full."""
         batch, at, state = record.batch, chunk.samples, chunk.state
         events = np.array([batch.t_us.ctypes.data, batch.index.ctypes.data], np.int64)
         k, resumes = 0, False
         while True:
-            k, why = forward_samples(
+            k, interrupt = forward_samples(
                 state.context, k, resumes, events, batch.end_us[at], batch.seeds[at],
-                batch.offsets[at.start : at.stop + 1], chunk.peak_places(), chunk.ends,
+                batch.offsets[at.start : at.stop + 1], chunk.peak_addresses(), chunk.ends,
                 self._owner, record.votes[at], record.spikes[at], record.labels[at],
             )  # fmt: skip
             control, resumes = state.control, True
-            if why == Interrupt.NEEDS_ROOM:
+            if interrupt == Interrupt.NEEDS_ROOM:
                 chunk.grow()
-            elif why == Interrupt.STEP_LIMIT:
+            elif interrupt == Interrupt.STEP_LIMIT:
                 raise ForwardStepLimitError(
-                    f"sample {at.start + k} of the batch, pass {control[Control.PASS]}: "
-                    f"did not end within max_forward_steps = {record.settings.max_forward_steps}; "
+                    f"sample {at.start + k} of the batch: pass {control[Control.PASS]} did not "
+                    f"end within max_forward_steps = {record.settings.max_forward_steps}; "
                     f"{state.last_to_fire()}. Raise the limit, or make the populations of the "
                     "loop refractory"
                 )
@@ -250,7 +265,7 @@ class EventRecordRunner:
                 return
 
     def _decays(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Decay factors f32[D, N], and the row i64[B, T] for the interval before each pass."""
+        """Return decay factors f32[D, N], and their row i64[B, T] for the time before each pass."""
         timestep, shape = self.model.timestep_us, (len(batch), batch.timesteps)
         if timestep:
             return self.packed.decay(timestep)[None], np.zeros(shape, np.int64)

@@ -1,4 +1,4 @@
-"""A trained network as a bundle that says how it came to be, with golden samples."""
+"""Export a trained network as a bundle, with a description of its training and golden samples."""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -27,25 +27,27 @@ def export_bundle(
     topology: str | None = None,
     meta: Mapping[str, Scalar] | None = None,
 ) -> Bundle:
-    """Make a bundle of a finished training.
+    """Return a bundle of a finished training.
 
     Args:
-        fit: the training.
-        samples: the first ``golden`` of them become golden samples: their labels and spikes, by
-            the runtime's compiled loop, in the order trained for.
-        golden: how many.
-        classes: a distinct label for each output neuron.
-        topology: the text that the network was made from, to be kept in the meta as ``topology``.
-        meta: what else is to be said, data set and licence for example; it wins over what the
-            training says of itself.
+        fit: The finished training.
+        samples: The first ``golden`` of these become golden samples: the bundle holds their
+            decisions and a digest of their spikes, computed by the runtime's compiled engine
+            under the order that the network was trained for.
+        golden: Number of golden samples.
+        classes: Distinct names of the classes, one per output neuron.
+        topology: Topology text that the network was made from, stored in the meta as
+            ``topology``.
+        meta: Additional entries, for example data set and licence. They override the entries
+            that describe the training.
 
     Raises:
-        BundleError: the parts do not fit each other.
-        ModelError: ``topology`` cannot be read.
+        BundleError: The classes, samples or meta do not fit the network or the format.
+        ModelError: ``topology`` cannot be parsed.
         ValueError: ``topology`` describes another network.
     """
-    said: dict[str, Scalar] = {f"train.{k}": v for k, v in fit.config.to_dict().items()}
-    said |= {
+    description: dict[str, Scalar] = {f"train.{k}": v for k, v in fit.config.to_dict().items()}
+    description |= {
         "method": "surrogate gradients through the forward steps, peak rule",
         "neuroasync": _version(),
         "numpy": np.__version__,
@@ -54,11 +56,13 @@ def export_bundle(
     }
     if topology is not None:
         if not same_topology(parse_topology(topology), fit.model):
-            raise ValueError("topology: it describes another network than the trained one")
-        said["topology"] = topology
+            raise ValueError(
+                "`topology` must describe the trained network, but it describes another one"
+            )
+        description["topology"] = topology
     if fit.history:
         last = fit.history[-1]
-        said |= {
+        description |= {
             "train_loss": last.loss,
             "train_accuracy": last.accuracy,
             "train_spikes_per_sample": last.spikes,
@@ -70,19 +74,20 @@ def export_bundle(
         None if classes is None else tuple(classes),
         fit.config.policy_spec,
         _golden_samples(fit, samples, min(golden, len(samples))),
-        said | dict(meta or {}),
+        description | dict(meta or {}),
     )
 
 
 def _version() -> str | None:
     try:
         return version("neuroasync")
-    except PackageNotFoundError:  # a source tree that is not installed
+    except PackageNotFoundError:  # The package runs from a source tree that is not installed.
         return None
 
 
 def _golden_samples(fit: Fit, samples: SpikeTrains, n: int) -> tuple[GoldenSample, ...]:
-    # A golden sample has no duration: it ends with its last event's bin, as everywhere.
+    """Return the first ``n`` samples with their decisions and spike digests."""
+    # Golden samples end with the bin of their last event, even if training used a duration.
     recorder = EventRecordRunner(fit.model, threads=1)
     seeds = [sample_seed(fit.config.seed, i) for i in range(n)]
     batch = make_batch(fit.model, samples, range(n), seeds)

@@ -1,4 +1,17 @@
-"""Losses on spike counts: cross-entropy of the votes, and a penalty on spikes."""
+"""Losses on spike counts: cross-entropy of the votes, and a penalty on spikes.
+
+Let n[t, c] be the output spikes (votes) of class c in pass t of a sample with T passes, y the
+sample's class, and a the vote scale. With CE(z, y) = log(sum over c of exp(z[c])) - z[y], the vote
+loss of the sample is one of
+
+- ``"accumulated"``: 1/T * sum over t of CE(a * (n[1] + ... + n[t]), y)
+- ``"timestep"``:    1/T * sum over t of CE(a * n[t], y)
+- ``"final"``:       CE(a * (n[1] + ... + n[T]), y)
+
+The spike penalty of the sample is the sum over the hidden populations of max(0, r - target)**2,
+where r is the population's mean number of spikes per pass. Both losses are means over the samples
+of a batch.
+"""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -15,19 +28,19 @@ LossKind = Literal["accumulated", "timestep", "final"]
 def vote_loss(
     votes: Tensor, labels: Tensor, passes: Tensor, kind: LossKind, scale: float
 ) -> Tensor:
-    """Cross-entropy of ``scale * votes``, the mean over samples.
+    """Return the cross-entropy of ``scale * votes``, averaged over the samples.
 
     Args:
         votes: f32[B, T, classes], output spikes in each pass.
-        labels: i64[B].
-        passes: i64[B], how many of the T passes each sample has; later ones do not count.
-        kind: ``"accumulated"``: of the votes so far, the mean over a sample's passes;
-            ``"timestep"``: of each pass's own votes, the mean; ``"final"``: of all votes at the
-            end.
-        scale: of the votes before the softmax.
+        labels: i64[B], the correct classes.
+        passes: i64[B], number of passes of each sample. Later passes do not count.
+        kind: ``"accumulated"`` averages over the passes, using all votes up to each pass;
+            ``"timestep"`` averages over the passes, using the votes of each pass alone;
+            ``"final"`` uses all votes at the end of the sample.
+        scale: Factor of the votes before the softmax.
 
     Returns:
-        f32[].
+        f32[], the loss.
     """
     if kind == "final":
         return cross_entropy(scale * votes.sum(1), labels)
@@ -43,22 +56,22 @@ def vote_loss(
 
 
 def spike_penalty(spikes: Tensor, passes: Tensor, hidden: Sequence[int], target: float) -> Tensor:
-    """Sum over hidden populations of max(0, r - target)², r a sample's mean spikes per pass.
+    """Return the squared excess of the hidden populations' spikes, averaged over the samples.
 
     Args:
         spikes: f32[B, T, P], spikes of each population in each pass.
-        passes: i64[B], how many of the T passes each sample has.
-        hidden: populations that count.
-        target: spikes per pass that cost nothing.
+        passes: i64[B], number of passes of each sample.
+        hidden: Indices of the populations to penalise.
+        target: Spikes per pass up to which a population costs nothing.
 
     Returns:
-        f32[], the mean over samples.
+        f32[], the penalty.
     """
     rate = spikes[:, :, list(hidden)].sum(1) / passes.clamp(min=1)[:, None]
     return torch.relu(rate - target).square().sum(1).mean()
 
 
 def _mean_over_passes(each: Tensor, passes: Tensor) -> Tensor:
-    """Mean of f32[B, T] over the passes that a sample has: f32[B]."""
+    """Return the mean of f32[B, T] over the passes that each sample has, as f32[B]."""
     counts = torch.arange(each.shape[1], device=each.device) < passes[:, None]
     return (each * counts).sum(1) / passes.clamp(min=1)

@@ -1,6 +1,7 @@
-"""A network as a torch module: all its weights and biases are one parameter.
+"""A spiking network as a torch module.
 
-One, because most of what torch does for a parameter costs the same however small it is.
+All weights and biases form a single parameter, because most of the time that torch spends per
+parameter does not depend on its size.
 """
 
 import math
@@ -25,27 +26,28 @@ from neuroasync.train.surrogate import Surrogate
 __all__ = ["Device", "SpikingNetwork"]
 
 Device = Literal["auto", "cpu", "cuda"]
-"""``"auto"`` is a GPU if torch has one, else the CPU."""
+"""``"auto"`` chooses a CUDA device if torch finds one, and the CPU otherwise."""
 
 
 class SpikingNetwork(nn.Module):
-    """A network whose forward passes are the runtime's, and differentiable.
+    """A torch module whose forward passes are those of the runtime, and are differentiable.
 
-    On the CPU they are the runtime's kernels themselves, with an event record; on a GPU a plain
-    torch formulation (``train.dense``).
+    On the CPU, the runtime's kernels run the passes and keep an event record. On a GPU, they run
+    in plain torch (``neuroasync.train.torch_engine``).
 
     Attributes:
-        values: f32[..], the parameter; :meth:`parts` has each connection's.
+        values: f32[..], the parameter. :meth:`parts` splits it by connection.
 
     Args:
-        model: populations, connections and the weights to begin with.
-        surrogate: derivative in place of the spike's.
-        device: where to run.
-        threads: how many may run at once on the CPU; None for as many as there are cores. The
-            result is the same whatever it is.
+        model: Populations, connections and initial weights.
+        surrogate: Surrogate derivative of the spike function. Defaults to ``Surrogate()``.
+        device: Device to run on.
+        threads: Maximum number of threads on the CPU. None takes the number of available cores.
+            The result does not depend on it.
 
     Raises:
-        ValueError: ``timestep_us`` is 0 and there are delays, or torch has no such device.
+        ValueError: The network has delays and a ``timestep_us`` of 0, or torch does not have the
+            device.
     """
 
     def __init__(
@@ -69,12 +71,13 @@ class SpikingNetwork(nn.Module):
         """Run a batch.
 
         Args:
-            batch: the samples; see :meth:`batch`.
-            settings: order, group size, input; the stop rule must be ``quiet``.
-            dropout: probability that a spike leaves its neuron non-refractory (training only).
+            batch: The samples; see :meth:`batch`.
+            settings: Ordering policy, group size and input mode. The stop rule must be
+                ``quiet``.
+            dropout: Probability that a spike leaves its neuron non-refractory (training only).
 
         Raises:
-            ForwardStepLimitError: a pass took more steps than the settings allow.
+            ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
         if self.device.type == "cpu":
             return run_event_record(
@@ -94,21 +97,21 @@ class SpikingNetwork(nn.Module):
         duration_us: int | None = None,
         dropout: float = 0.0,
     ) -> Batch:
-        """Samples ``samples`` of ``trains``, each with its seed; see ``train.batch.make_batch``."""
+        """Return a batch of samples; see :func:`neuroasync.train.make_batch`."""
         return make_batch(self.model, trains, samples, seeds, duration_us, dropout)
 
     def packed(self) -> Tensor:
-        """All weights and biases, f32[..], as the kernels have them (``PackedArrays.weights``)."""
+        """Return all weights and biases, f32[..], laid out like ``PackedArrays.weights``."""
         spread = self.get_buffer("_spread")
         return self.values.index_select(0, spread) if spread.numel() else self.values
 
     def parts(self, flat: Tensor) -> list[tuple[Tensor, Tensor | None]]:
-        """Weight and bias of each connection, in their shapes, as views of ``flat``.
+        """Return weight and bias of each connection, in their shapes, as views of ``flat``.
 
         Args:
-            flat: laid out as ``values``: these, detached, or their gradient.
+            flat: f32[..], laid out like ``values``: the parameter itself, or its gradient.
         """
-        found, at = [], 0
+        views, at = [], 0
         for c in self.model.connections:
             shape = c.weight.shape[::-1] if isinstance(c, Dense) else c.weight.shape
             weight = flat[at : at + c.weight.size].view(shape)
@@ -116,11 +119,11 @@ class SpikingNetwork(nn.Module):
             biases = 0 if c.bias is None else c.bias.size
             bias = flat[at : at + biases] if biases else None
             at += biases
-            found.append((weight.t() if isinstance(c, Dense) else weight, bias))
-        return found
+            views.append((weight.t() if isinstance(c, Dense) else weight, bias))
+        return views
 
     def to_model(self) -> Model:
-        """The network as it is now."""
+        """Return the network with its current weights as a model."""
         parts = zip(self.model.connections, self.parts(self.values), strict=True)
         connections = tuple(
             replace(c, weight=_array(weight), bias=None if bias is None else _array(bias))
@@ -130,10 +133,12 @@ class SpikingNetwork(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self, seed: int) -> None:
-        """Draw new weights, Xavier uniform: within sqrt(6 / (fan in + fan out)); biases become 0.
+        """Draw new weights from Xavier's uniform distribution, and set the biases to 0.
+
+        Weights are uniform in [-b, b] with b = sqrt(6 / (fan in + fan out)).
 
         Args:
-            seed: of the generator.
+            seed: Seed of the random generator.
 
         Source:
             Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
@@ -149,7 +154,10 @@ class SpikingNetwork(nn.Module):
 
 
 def _flat(model: Model) -> NDArray[np.float32]:
-    """Weights and biases as the kernels have them, but one bias for a channel, and 0 at the end."""
+    """Return weights and biases in the kernels' layout, but with one bias per channel.
+
+    Like ``PackedArrays.weights``, the array ends with a 0.
+    """
     parts = []
     for c in model.connections:
         parts.append((c.weight.T if isinstance(c, Dense) else c.weight).ravel())
@@ -159,7 +167,11 @@ def _flat(model: Model) -> NDArray[np.float32]:
 
 
 def _spread(model: Model) -> Tensor:
-    """Where the kernels' values stand among the flat ones; empty if these are the same."""
+    """Return the index into ``values`` of each entry in the kernels' layout.
+
+    The two differ where a convolution has biases: the kernels need one bias per neuron. Otherwise,
+    the result is empty.
+    """
     if not any(isinstance(c, Conv2d) and c.bias is not None for c in model.connections):
         return torch.zeros(0, dtype=torch.int64)
     parts, at = [], 0
@@ -175,7 +187,7 @@ def _spread(model: Model) -> Tensor:
 
 
 def _fans(model: Model, c: Connection) -> tuple[float, float]:
-    """Mean number of synapses into a target, and out of a source."""
+    """Return the mean number of synapses into a target neuron, and out of a source neuron."""
     if isinstance(c, Sparse):
         targets = model.populations[model.index(c.target)].size
         return c.weight.size / targets, c.weight.size / (c.indptr.size - 1)
@@ -186,7 +198,10 @@ def _fans(model: Model, c: Connection) -> tuple[float, float]:
 def _device(name: Device) -> torch.device:
     has_cuda = torch.cuda.is_available()
     if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not has_cuda):
-        raise ValueError(f"device: {name!r:.80}, expected 'auto' or 'cpu', or 'cuda' if torch has")
+        raise ValueError(
+            f"`device` must be 'auto', 'cpu', or 'cuda' if torch finds a CUDA device, "
+            f"got {name!r:.80}"
+        )
     return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 

@@ -1,4 +1,4 @@
-"""From a data set and a recipe to a bundle."""
+"""Train a network from a data set and a recipe, and return it as a bundle."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -15,9 +15,10 @@ from neuroasync.train.training_loop import BatchResult, fit
 __all__ = ["OnBatch", "train_dataset"]
 
 OnBatch: TypeAlias = Callable[[BatchResult, int], None]
-"""Called with how a batch went, and the number of epochs there will be."""
+"""Called with the result of a batch and the number of epochs of the training."""
 
 _STOP_LOSS: Final = 0.0
+"""The chosen stop rule must be as accurate on validation samples as running them to the end."""
 
 
 def train_dataset(
@@ -30,23 +31,27 @@ def train_dataset(
     on_batch: OnBatch | None = None,
     meta: Mapping[str, Scalar] | None = None,
 ) -> Bundle:
-    """Train by a recipe, choose and calibrate stop rules on validation samples, export.
+    """Train a network by a recipe, choose and calibrate stop rules, and export it.
 
-    The same arguments and build of torch give the same bundle, to the byte.
+    The stop rules are chosen and calibrated on the validation samples. The same arguments and
+    the same build of torch give the same bundle, to the byte.
 
     Args:
-        dataset: of which the train and validation parts are read.
-        recipe: the network and its training.
-        name: of the recipe, for the bundle's meta.
-        checkpoint: file that says after each epoch where the training stands.
-        resume: go on from that file.
-        on_batch: called after each batch.
-        meta: what else the bundle shall say of itself.
+        dataset: The data set. Its train and validation splits are read.
+        recipe: The network and its training configuration.
+        name: Name of the recipe, for the bundle's meta.
+        checkpoint: File that stores the state of the training after each epoch.
+        resume: Continue from that file.
+        on_batch: Called after each batch.
+        meta: Additional entries of the bundle's meta.
+
+    Returns:
+        The bundle.
 
     Raises:
-        ValueError: the network does not fit the data.
-        CheckpointError: the checkpoint cannot be used.
-        FloatingPointError: the loss is no longer finite.
+        ValueError: The network does not fit the data.
+        CheckpointError: The checkpoint cannot be read or written, or belongs to another training.
+        FloatingPointError: The loss is no longer finite.
     """
     config = recipe.config
 
@@ -74,11 +79,12 @@ def train_dataset(
 
 
 def _origin(dataset: Dataset) -> dict[str, Scalar]:
-    """What the bundle says of the data."""
-    said: dict[str, Scalar] = {"dataset": "; ".join(filter(None, (dataset.title, dataset.licence)))}
+    """Return the meta entries that describe the data set."""
+    title = "; ".join(filter(None, (dataset.title, dataset.licence)))
+    entries: dict[str, Scalar] = {"dataset": title}
     if dataset.credit:
-        said["dataset_credit"] = dataset.credit
+        entries["dataset_credit"] = dataset.credit
     if dataset.coding is not None:
-        said["coding"] = dataset.coding
-        said["encodings_per_training_image"] = dataset.encodings_per_image
-    return said
+        entries["coding"] = dataset.coding
+        entries["encodings_per_training_image"] = dataset.encodings_per_image
+    return entries

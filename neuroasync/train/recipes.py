@@ -1,16 +1,18 @@
-"""How the networks of each data set are trained: a table.
+"""Recipes: how the networks of each data set are trained.
 
-A *recipe* is a network's text and a training. Each data set has four of the *trainings* of the
-study; some of its regimes have the fifth, ``unlayered-fifo``, too. ``layered-paper`` follows the
-kind of recipe of Koopman et al., arXiv 2408.05098, for layered training: no memory between
-timesteps, a low threshold, a loss for each timestep, nothing that keeps firing sparse. The others
-share one recipe of ours and differ in the order that the part of the training that is not layered
-(half, unless a recipe says otherwise) runs in: layer-sync throughout (``layered``), random,
-momentum or fifo order.
+A *recipe* is a topology text and a training configuration. Each data set has a recipe for four of
+the study's *trainings*; some of the study's regimes also have one for the fifth,
+``unlayered-fifo``.
 
-In ours, membrane potentials last from timestep to timestep; a penalty keeps firing sparse; every
-population reaches the output, past those behind it; and an output neuron may fire again within a
-pass, so that its votes say how sure it is.
+``layered-paper`` follows the layered training of Koopman et al., arXiv 2408.05098: neurons have no
+memory between timesteps and a low threshold, the loss is computed for each timestep, and there is
+no spike penalty. The other trainings share the project's own recipe. They differ in the ordering
+policy of the second half of the training (or of the part that a recipe sets): layer-sync
+(``layered``), random, momentum or fifo order.
+
+In the project's own recipe, membrane potentials persist from timestep to timestep, and a penalty
+keeps firing sparse. Every population has a direct connection to the output. Output neurons can
+fire several times in a pass, so that their votes show how certain they are.
 """
 
 from collections.abc import Mapping
@@ -46,20 +48,21 @@ TRAININGS: Final[tuple[Training, ...]] = (
 )
 
 _PAPER: Final = "decay=0.0 v_threshold=0.3"
-"""Neurons of the paper's kind: without memory between timesteps, easily excited."""
-_OURS: Final = "decay=0.9 v_threshold=1.0"
+"""Neurons as in the paper: no memory between timesteps, and a low threshold."""
+_LEAKY: Final = "decay=0.9 v_threshold=1.0"
+"""Neurons whose membrane potential persists from timestep to timestep."""
 
 VOTING: Final = "refractory=false reset=subtract"
-"""An output whose neurons may vote more than once in a pass."""
+"""Output neurons that can vote more than once in a pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is made.
+    """A network and its training.
 
     Attributes:
-        topology: of the network; see ``neuroasync.core.model.topology``.
-        config: the training.
+        topology: Topology text of the network; see ``neuroasync.core.model.topology``.
+        config: Configuration of the training.
     """
 
     topology: str
@@ -67,55 +70,65 @@ class Recipe:
 
 
 Recipes: TypeAlias = Mapping[Training, Recipe]
-"""The four recipes of a data set."""
+"""The recipes of a data set, by training."""
 
 
-def recipes_of(paper: str, ours: str, config: TrainConfig) -> Recipes:
-    """Four recipes of one training.
+def recipes_of(paper: str, leaky: str, config: TrainConfig) -> Recipes:
+    """Return the recipes for four trainings.
 
     Args:
-        paper: text of the network of ``layered-paper``.
-        ours: text of that of the others.
-        config: training of ``layered``; its order is layer-sync.
+        paper: Topology text of the network for ``layered-paper``.
+        leaky: Topology text of the network for the other trainings.
+        config: Configuration of ``layered``, with the policy layer-sync. The other
+            configurations are derived from it.
     """
     as_paper = replace(
         config, loss="timestep", vote_scale=1.0, penalty=0.0, input_dropout=0.0, surrogate_slope=1.5
     )
     return {
         "layered-paper": Recipe(paper, as_paper),
-        "layered": Recipe(ours, config),
-        "unlayered-random": Recipe(ours, replace(config, policy="random")),
-        "unlayered-momentum": Recipe(ours, replace(config, policy="momentum")),
+        "layered": Recipe(leaky, config),
+        "unlayered-random": Recipe(leaky, replace(config, policy="random")),
+        "unlayered-momentum": Recipe(leaky, replace(config, policy="momentum")),
     }
 
 
 def recipes_for_topology(topology: str) -> Recipes:
-    """Recipes for a network of one's own.
+    """Return the recipes for a network of the user.
 
     Args:
-        topology: its text; what it says of neurons, it says of single populations, not of all.
+        topology: Topology text of the network. Decay and threshold of all neurons come from the
+            recipe, so the text may only set them for single populations.
     """
-    return recipes_of(f"{_PAPER}; {topology}", f"{_OURS}; {topology}", _OWN)
+    return recipes_of(f"{_PAPER}; {topology}", f"{_LEAKY}; {topology}", _DEFAULT)
 
 
 def for_input(recipe: Recipe, mode: InputMode) -> Recipe:
-    """The recipe for a network that will run with its input so; a layered one stays as it is."""
+    """Return the recipe for a network that will run with the input mode."""
     if recipe.config.policy == "layer-sync":
-        return recipe
+        return recipe  # The input mode makes no difference under layer-sync.
     return replace(recipe, config=replace(recipe.config, input=mode))
 
 
 def _stack(
-    timestep_us: int, inputs: str, classes: int, config: TrainConfig, family: str = _OURS
+    timestep_us: int, inputs: str, classes: int, config: TrainConfig, neurons: str = _LEAKY
 ) -> Recipes:
-    """Recipes for three populations of 64 and an output; ``family`` is our kind of neurons."""
+    """Return recipes for three hidden populations of 64 neurons and an output.
+
+    Args:
+        timestep_us: Timestep of the network, µs.
+        inputs: Shape of the input, as topology text.
+        classes: Number of output neurons.
+        config: Configuration of ``layered``.
+        neurons: Settings of the neurons, except in ``layered-paper``.
+    """
     layers = f"input {inputs}; hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}"
-    ours = f"{layers} {VOTING}; hidden1 -> output; hidden2 -> output"
+    leaky = f"{layers} {VOTING}; hidden1 -> output; hidden2 -> output"
     settings = f"timestep_us={timestep_us}"
-    return recipes_of(f"{settings} {_PAPER}; {layers}", f"{settings} {family}; {ours}", config)
+    return recipes_of(f"{settings} {_PAPER}; {layers}", f"{settings} {neurons}; {leaky}", config)
 
 
-_OWN: Final = TrainConfig(
+_DEFAULT: Final = TrainConfig(
     epochs=60,
     policy="layer-sync",
     penalty_target=5.0,
@@ -123,8 +136,8 @@ _OWN: Final = TrainConfig(
     surrogate_slope=3.0,
     input_dropout=0.1,
 )
-_DIGITS: Final = replace(_OWN, epochs=24, loss="final", penalty_target=7.0)
-_EVENTS: Final = replace(_OWN, epochs=20, batch_size=32, input_dropout=0.2)
+_DIGITS: Final = replace(_DEFAULT, epochs=24, loss="final", penalty_target=7.0)
+_EVENTS: Final = replace(_DEFAULT, epochs=20, batch_size=32, input_dropout=0.2)
 _LARGE: Final = replace(_EVENTS, epochs=12, batch_size=64)
 
 RECIPES: Final[Mapping[str, Recipes]] = {
@@ -140,4 +153,4 @@ RECIPES: Final[Mapping[str, Recipes]] = {
 """Recipes by data set."""
 
 ENCODINGS_PER_IMAGE: Final[Mapping[str, int]] = {"digits": 8}
-"""Encodings of each training image, where it is more than one."""
+"""Encodings per training image, for data sets that use more than one."""

@@ -1,4 +1,4 @@
-"""What changes during training: the learning rate, and the weight of the spike penalty."""
+"""Schedules of the learning rate and of the weight of the spike penalty."""
 
 import math
 
@@ -6,12 +6,12 @@ __all__ = ["learning_rate_factor", "penalty_factor"]
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Factor of the learning rate: a linear warm-up, then a cosine down to 0.
+    """Return the factor of the learning rate: a linear warm-up, then a cosine down to 0.
 
     Args:
-        step: from 0.
-        steps: of the whole training.
-        warmup: part of it that the warm-up takes, 0 to 1.
+        step: Number of the optimiser step, from 0.
+        steps: Number of optimiser steps in the whole training.
+        warmup: Fraction of the training that the warm-up takes, from 0 to 1.
 
     Source:
         Loshchilov and Hutter, SGDR, ICLR 2017, arXiv 1608.03983, equation 5, without restarts.
@@ -24,15 +24,15 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
 
 
 def penalty_factor(step: int, steps: int, off_until: float = 0.1, full_from: float = 0.4) -> float:
-    """Factor of the spike penalty: 0 at first, a linear ramp, then 1.
+    """Return the factor of the spike penalty: 0 at first, then a linear ramp, then 1.
 
-    At full strength from the start it would silence a network that has not learned yet.
+    A full penalty from the start would silence a network that has not learned anything yet.
 
     Args:
-        step: from 0.
-        steps: of the whole training.
-        off_until: part of it, 0 to 1, without penalty.
-        full_from: part of it from which on the penalty is full.
+        step: Number of the optimiser step, from 0.
+        steps: Number of optimiser steps in the whole training.
+        off_until: Fraction of the training at which the ramp starts, from 0 to 1.
+        full_from: Fraction of the training at which the ramp ends.
     """
     done = step / steps
     if done < off_until:

@@ -1,4 +1,8 @@
-"""Stop rules for a trained network, by validation samples that the runtime has run once."""
+"""Choose stop rules for a trained network.
+
+The runtime runs the validation samples once, to the end, and records them. Every candidate rule is
+then evaluated on that recording.
+"""
 
 import asyncio
 import math
@@ -24,72 +28,79 @@ CANDIDATES: Final = (
     "first-spike",
     *(f"{rule}({k})" for k in range(2, 9) for rule in ("votes", "margin")),
 )
-"""Rules that are tried, beside ``quiet`` and a lead that falls from pass to pass."""
+"""Candidate rules, besides ``quiet`` and a required lead that falls from pass to pass."""
 _MAX_SAMPLES: Final = 1000
-"""So many tell rules apart to a point or two, and their recording fits in memory."""
+"""Enough samples to measure an accuracy to one or two percentage points, while their recording
+still fits in memory."""
 
 
 def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: float) -> Bundle:
-    """The bundle with a stop rule in its meta, ``until``, and calibrations for ``confidence(p)``.
+    """Return the bundle with a chosen stop rule and with calibrations.
 
-    Samples run in the bundle's own order, so this tells nothing about others.
+    The rule is stored in the meta as ``until``; the calibrations are for ``confidence(p)``. The
+    samples run under the bundle's own ordering policy, so the results hold for that order only.
 
     Args:
-        bundle: the trained network.
-        validation: samples with labels, one at least, which were not trained on; the first 1,000
-            are used.
-        seed: sample i runs with ``sample_seed(seed, i)``.
-        loss: of accuracy, 0 to 1, that the rule may cost.
+        bundle: The trained network.
+        validation: At least one sample with labels, none of which was trained on. The first
+            1,000 are used.
+        seed: Sample i runs with ``sample_seed(seed, i)``.
+        loss: Accuracy that the rule may cost, as a fraction from 0 to 1.
     """
     recording = asyncio.run(_record(bundle, validation[:_MAX_SAMPLES], seed))
     chosen = choose_until(recording, loss)
-    said: dict[str, Scalar] = {
+    entries: dict[str, Scalar] = {
         "until": chosen.rule,
         "until_validation_accuracy": chosen.accuracy,
         "until_validation_rounds": chosen.mean("rounds"),
         "until_validation_spikes": chosen.mean("spikes"),
     }
-    return replace(bundle, meta={**bundle.meta, **said}, calibration=calibrate(recording))
+    return replace(bundle, meta={**bundle.meta, **entries}, calibration=calibrate(recording))
 
 
 def choose_until(recording: Recording, loss: float) -> StopPoint:
-    """The rule of the fewest rounds that costs at most ``loss`` of the accuracy of ``quiet``.
+    """Return the rule with the fewest rounds that loses at most ``loss`` accuracy to ``quiet``.
 
     Args:
-        recording: of whole samples whose right classes are known, at least one.
-        loss: of accuracy, 0 to 1.
+        recording: At least one sample, run to its end, with a known correct class.
+        loss: Accuracy that the rule may cost, as a fraction from 0 to 1.
     """
     rules = ("quiet", *CANDIDATES, falling_lead(recording, loss))
     return best_rule(stop_points(recording, rules), loss)
 
 
 def falling_lead(recording: Recording, loss: float) -> str:
-    """The boldest lead that falls from pass to pass and costs at most ``loss``, as a rule.
+    """Return the boldest rule by a falling lead that loses at most ``loss`` accuracy.
+
+    Such a rule requires a lead of votes that falls from pass to pass; the boldest one requires
+    the smallest leads.
 
     Args:
-        recording: of whole samples whose right classes are known, at least one.
-        loss: of accuracy, 0 to 1.
+        recording: At least one sample, run to its end, with a known correct class.
+        loss: Accuracy that the rule may cost, as a fraction from 0 to 1.
     """
-    right = int((recording.label == recording.target).sum())
-    return str(boldest_lead(recording, _least(right, loss, len(recording))))
+    correct = int((recording.label == recording.target).sum())
+    return str(boldest_lead(recording, _min_correct(correct, loss, len(recording))))
 
 
 def best_rule(points: Sequence[StopPoint], loss: float) -> StopPoint:
-    """That of the fewest rounds, among those which cost at most ``loss`` of accuracy.
+    """Return the point with the fewest rounds among those that lose at most ``loss`` accuracy.
 
     Args:
-        points: of some samples, ``quiet`` first; of equals, the first is taken.
-        loss: of the accuracy of ``quiet``, 0 to 1.
+        points: Results of several rules on the same samples; ``quiet`` comes first. If several
+            points have the fewest rounds, the first of them is returned.
+        loss: Accuracy that the rule may lose to ``quiet``, as a fraction from 0 to 1.
     """
-    right = [int((point.label == point.target).sum()) for point in points]
-    least = _least(right[0], loss, points[0].target.size)
-    good = [point for point, n in zip(points, right, strict=True) if n >= least]
-    return min(good, key=lambda point: int(point.rounds.sum()))
+    correct = [int((point.label == point.target).sum()) for point in points]
+    min_correct = _min_correct(correct[0], loss, points[0].target.size)
+    allowed = [point for point, n in zip(points, correct, strict=True) if n >= min_correct]
+    return min(allowed, key=lambda point: int(point.rounds.sum()))
 
 
-def _least(right: int, loss: float, samples: int) -> int:
-    """How many samples must be right, where whole samples are ``right`` times."""
-    return max(math.ceil(right - loss * samples - 1e-9), 0)
+def _min_correct(correct: int, loss: float, samples: int) -> int:
+    """Return how many samples must be decided correctly, if ``quiet`` gets ``correct`` right."""
+    # The small term keeps rounding errors in loss * samples from demanding one sample more.
+    return max(math.ceil(correct - loss * samples - 1e-9), 0)
 
 
 async def _record(bundle: Bundle, samples: SpikeTrains, seed: int) -> Recording:

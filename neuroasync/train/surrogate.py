@@ -1,4 +1,14 @@
-"""The derivative that training uses in place of the spike's."""
+"""Surrogate derivative of the spike function.
+
+A neuron spikes when x = v - threshold is above 0. The derivative of that step function is 0 almost
+everywhere, so training uses one of these instead, with the slope a:
+
+- ``"arctan"``:       1 / (1 + (a x)**2)
+- ``"fast-sigmoid"``: 1 / (1 + a |x|)**2
+- ``"sigmoid"``:      a s(a x) (1 - s(a x)), with the logistic function s
+
+``neuroasync.train.kernels.surrogate`` names their sources and has the compiled versions.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -19,37 +29,35 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """A surrogate derivative, at the distance x = v - threshold.
+    """A surrogate derivative of the spike function.
 
     Attributes:
-        name: ``"arctan"``: 1 / (1 + (a x)²); ``"fast-sigmoid"``: 1 / (1 + a |x|)²;
-            ``"sigmoid"``: a s(a x) (1 - s(a x)), s the logistic function.
-        slope: a, above 0.
+        name: ``"arctan"``, ``"fast-sigmoid"`` or ``"sigmoid"``; see the module for equations.
+        slope: Slope a, above 0.
 
     Raises:
-        ValueError: there is no such surrogate.
-
-    Source:
-        Those of ``train.kernels.surrogate``, which is what runs.
+        ValueError: The name is unknown or the slope is out of range.
     """
 
     name: str = "arctan"
     slope: float = 1.5
 
     def __post_init__(self) -> None:
-        """Check both."""
+        """Check the name and the slope."""
         if self.name not in _KINDS:
-            raise ValueError(f"surrogate: {self.name!r:.80}, expected one of {list(_KINDS)}")
+            raise ValueError(f"`surrogate` must be one of {list(_KINDS)}, got {self.name!r:.80}")
         if not 0 < self.slope < float("inf"):
-            raise ValueError(f"surrogate_slope: {self.slope!r}, expected a finite number above 0")
+            raise ValueError(
+                f"`surrogate_slope` must be a finite number above 0, got {self.slope!r}"
+            )
 
     @property
     def code(self) -> tuple[int, float]:
-        """Number and slope that the kernels know it by."""
+        """The integer that selects the derivative in the kernels, and the slope."""
         return _KINDS[self.name], float(self.slope)
 
     def derivative(self, x: Tensor) -> Tensor:
-        """The derivative at each element of ``x``, in torch."""
+        """Return the derivative at each element of ``x``, computed by torch."""
         a = self.slope
         if self.name == "arctan":
             return 1 / (1 + (a * x) ** 2)

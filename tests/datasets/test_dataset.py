@@ -14,23 +14,23 @@ def spoken():
     return load_dataset("spoken-digits")
 
 
-def test_more_draws_encode_the_training_images_again_and_nothing_else(digits):
-    drawn = load_dataset("digits", encodings_per_image=3)
-    assert len(drawn.train) == 3 * 1197
-    assert drawn.train[:1197] == digits.train
-    assert drawn.train[1197:2394] != digits.train
-    assert drawn.train.labels.tolist() == digits.train.labels.tolist() * 3
-    assert drawn.validation == digits.validation
-    assert drawn.test == digits.test
+def test_more_encodings_only_change_the_training_part(digits):
+    encoded = load_dataset("digits", encodings_per_image=3)
+    assert len(encoded.train) == 3 * 1197
+    assert encoded.train[:1197] == digits.train
+    assert encoded.train[1197:2394] != digits.train
+    assert encoded.train.labels.tolist() == digits.train.labels.tolist() * 3
+    assert encoded.validation == digits.validation
+    assert encoded.test == digits.test
 
 
-def test_an_image_has_the_same_events_in_whatever_fold_it_is(digits):
+def test_an_image_has_the_same_events_in_every_fold(digits):
     fold = digits.fold(2)
-    ours = dict(zip(fold.split.validation.tolist(), fold.validation, strict=True))
-    theirs = dict(zip(digits.split.train.tolist(), digits.train, strict=True))
-    shared = ours.keys() & theirs.keys()
+    first = dict(zip(fold.split.validation.tolist(), fold.validation, strict=True))
+    second = dict(zip(digits.split.train.tolist(), digits.train, strict=True))
+    shared = first.keys() & second.keys()
     assert len(shared) > 200
-    assert all(ours[number] == theirs[number] for number in shared)
+    assert all(first[number] == second[number] for number in shared)
 
 
 def test_folds_validate_each_training_sample_once_and_never_touch_the_test_part(digits):
@@ -43,20 +43,20 @@ def test_folds_validate_each_training_sample_once_and_never_touch_the_test_part(
         assert fold.split.test is digits.split.test
 
 
-def test_draws_of_one_image_never_train_and_validate():
-    drawn = load_dataset("digits", encodings_per_image=2).fold(0)
-    assert len(drawn.train) == 2 * len(drawn.split.train)
-    assert len(drawn.validation) == len(drawn.split.validation)
-    assert not set(drawn.split.train) & set(drawn.split.validation)
+def test_encodings_of_one_image_are_never_in_both_training_and_validation():
+    encoded = load_dataset("digits", encodings_per_image=2).fold(0)
+    assert len(encoded.train) == 2 * len(encoded.split.train)
+    assert len(encoded.validation) == len(encoded.split.validation)
+    assert not set(encoded.split.train) & set(encoded.split.validation)
 
 
 @pytest.mark.parametrize("k", [-1, 5])
-def test_a_fold_out_of_range_is_refused(digits, k):
-    with pytest.raises(ValueError, match=f"k: {k}, expected 0 to 4"):
+def test_a_fold_out_of_range_is_rejected(digits, k):
+    with pytest.raises(ValueError, match=f"`k` must be from 0 to 4, got {k}"):
         digits.fold(k)
 
 
-def test_a_speaker_who_is_left_out_is_alone_in_the_test_part(spoken):
+def test_the_test_part_has_only_the_speaker_who_is_left_out(spoken):
     assert spoken.groups == ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
     without = spoken.leave_out("theo")
     group = spoken.samples.group
@@ -68,42 +68,42 @@ def test_a_speaker_who_is_left_out_is_alone_in_the_test_part(spoken):
     assert np.isin(without.split.test, spoken.split.test).all()
 
 
-def test_speakers_have_like_shares_of_the_validation_part(spoken):
+def test_all_speakers_have_the_same_share_of_the_validation_part(spoken):
     counts = np.bincount(spoken.samples.strata[spoken.split.validation])
     assert counts.tolist() == [3] * 60
 
 
 def test_only_a_group_of_the_set_can_be_left_out(spoken, digits):
-    with pytest.raises(ValueError, match=r"^group: 'hal', expected one of: george, jackson, "):
+    with pytest.raises(ValueError, match=r"^`group` must be one of george, jackson, .*, got 'hal'"):
         spoken.leave_out("hal")
-    with pytest.raises(ValueError, match="none: the set tells nobody apart"):
+    with pytest.raises(ValueError, match="digits does not record groups"):
         digits.leave_out("theo")
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("cifar", {}, r"^name: 'cifar', expected one of digits, mnist, "),
-        ("digits", {"coding": "phase"}, "expected 'rate' or 'latency'"),
+        ("cifar", {}, r"^`name` must be one of digits, mnist, .*, got 'cifar'"),
+        ("digits", {"coding": "phase"}, "`coding` must be 'rate' or 'latency', got 'phase'"),
         (
             "digits",
             {"encodings_per_image": 0},
-            "encodings_per_image: 0, expected 1, or more for images",
+            "`encodings_per_image` must be at least 1, got 0",
         ),
         (
             "braille",
             {"encodings_per_image": 2},
-            "encodings_per_image: 2, expected 1, or more for images",
+            "`encodings_per_image` must be 1 for braille, .*, got 2",
         ),
-        ("braille", {"coding": "rate"}, "braille has spikes of its own"),
+        ("braille", {"coding": "rate"}, "`coding` must be None for braille, .*, got 'rate'"),
     ],
 )
-def test_what_does_not_go_with_the_set_is_refused(name, options, message):
+def test_arguments_that_do_not_apply_to_the_set_are_rejected(name, options, message):
     with pytest.raises(ValueError, match=message):
         load_dataset(name, **options)
 
 
-def test_rotated_folds_test_each_training_sample_once_and_never_the_own_test_part(spoken):
+def test_rotated_folds_test_each_training_sample_once_and_never_the_original_test_part(spoken):
     folds = [spoken.rotate(k) for k in range(5)]
     tested = np.concatenate([fold.split.test for fold in folds])
     pool = np.concatenate([spoken.split.train, spoken.split.validation])
@@ -114,7 +114,7 @@ def test_rotated_folds_test_each_training_sample_once_and_never_the_own_test_par
         rest = len(fold.split.train) + len(fold.split.validation)
         assert len(fold.split.validation) == pytest.approx(rest / 5, abs=1)
     assert not np.array_equal(spoken.rotate(0, seed=1).split.test, folds[0].split.test)
-    with pytest.raises(ValueError, match="k: 5, expected 0 to 4"):
+    with pytest.raises(ValueError, match="`k` must be from 0 to 4, got 5"):
         spoken.rotate(5)
 
 
@@ -124,9 +124,9 @@ def test_a_smaller_set_keeps_the_proportions_of_its_classes(spoken):
     for name in ("train", "validation", "test"):
         chosen, whole = getattr(small.split, name), getattr(spoken.split, name)
         assert set(chosen) <= set(whole)
-        assert np.all(np.diff(np.searchsorted(whole, chosen)) > 0), "in their order"
+        assert np.all(np.diff(np.searchsorted(whole, chosen)) > 0), "the original order is kept"
         counts = np.bincount(spoken.samples.labels[chosen])
         assert counts.max() - counts.min() <= 2
     assert spoken.at_most(train=10_000, measured=10_000).split.train is spoken.split.train
-    with pytest.raises(ValueError, match="measured: 0, expected a number from 1, or None"):
+    with pytest.raises(ValueError, match="`measured` must be at least 1, or None, got 0"):
         spoken.at_most(measured=0)

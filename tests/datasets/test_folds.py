@@ -9,7 +9,7 @@ STRATA = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(np.array)
 
 
 @given(strata=STRATA, data=st.data(), seed=st.integers(0, 2**64 - 1))
-def test_each_fold_has_its_share_of_each_stratum_and_of_all(strata, data, seed):
+def test_each_fold_has_its_share_of_each_stratum_and_of_all_samples(strata, data, seed):
     folds = data.draw(st.integers(2, len(strata)))
     fold = stratified_folds(strata, folds, seed)
     shares = [fold, *(fold[strata == stratum] for stratum in np.unique(strata))]
@@ -18,19 +18,19 @@ def test_each_fold_has_its_share_of_each_stratum_and_of_all(strata, data, seed):
         assert counts.max() - counts.min() <= 1
 
 
-def test_the_seed_decides_the_folds_and_nothing_else_does():
+def test_folds_depend_on_the_seed_only():
     strata = np.arange(100) % 10
     once, again, other = (stratified_folds(strata, 5, seed) for seed in (1, 1, 2))
     assert once.tolist() == again.tolist() != other.tolist()
 
 
 @pytest.mark.parametrize("folds", [0, 1, 5])
-def test_folds_out_of_range_are_refused(folds):
-    with pytest.raises(ValueError, match=f"folds: {folds}, expected 2 to 4, the number of samples"):
+def test_a_number_of_folds_out_of_range_is_rejected(folds):
+    with pytest.raises(ValueError, match=f"`folds` must be from 2 .* 4, got {folds}"):
         stratified_folds(np.zeros(4, np.int64), folds, 0)
 
 
-def test_a_fifth_is_held_out_and_the_test_part_is_left_alone():
+def test_a_fifth_is_held_out_and_the_test_part_does_not_change():
     strata = np.array([0] * 10 + [1] * 10 + [9] * 3)
     split = hold_out(np.arange(20), np.arange(20, 23), strata)
     assert np.bincount(strata[split.validation]).tolist() == [2, 2]

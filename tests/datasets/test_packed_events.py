@@ -24,7 +24,7 @@ def trains(samples, unit=1):
 
 
 @given(samples=st.lists(EVENTS, max_size=5), unit=st.integers(1, 10_000))
-def test_what_was_packed_comes_back(samples, unit):
+def test_unpacking_restores_what_was_packed(samples, unit):
     spikes = trains(samples, unit)
     assert unpack(pack(spikes)) == spikes
 
@@ -37,8 +37,8 @@ def test_times_are_counted_in_the_largest_unit_that_divides_them():
     assert packed["coordinates"].tolist() == [[0, 0, 1], [1, 5, 11]]
 
 
-def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="65536 units of 1 µs apart, expected below 65536"):
+def test_spikes_that_the_form_cannot_hold_are_rejected():
+    with pytest.raises(ValueError, match="at most 65535 units of 1 µs apart, got 65536"):
         pack(trains([[(1, 0), (65_537, 0)]]))
-    with pytest.raises(ValueError, match="expected labels below 256"):
+    with pytest.raises(ValueError, match="must have labels below 256"):
         pack(SpikeTrains.from_trains([], (2,)))

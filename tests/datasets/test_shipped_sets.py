@@ -1,4 +1,4 @@
-"""What ships: how much, of what, how it is split, and that it is the same everywhere."""
+"""The shipped sets: their sizes, splits and licences, and that they are the same everywhere."""
 
 import hashlib
 from pathlib import Path
@@ -34,26 +34,26 @@ def digest(spikes) -> str:
     return hashlib.sha256(b"".join(c.astype("<i8").tobytes() for c in columns)).hexdigest()[:16]
 
 
-def test_all_that_ships_is_below_five_megabytes():
+def test_the_shipped_files_are_below_five_megabytes():
     assert sum(file.stat().st_size for file in DATA.iterdir()) < 5_000_000
 
 
-def test_every_file_that_ships_has_its_licence_told():
-    told = (DATA / "README.md").read_text()
+def test_the_licence_of_every_shipped_file_is_documented():
+    documented = (DATA / "README.md").read_text()
     for file in DATA.glob("*.npz"):
         stem = file.name.removesuffix(".npz").replace("-rate", "-*").replace("-latency", "-*")
         generic = [stem, *(stem.removesuffix(end) + "*" for end in ("train", "test"))]
-        assert any(f"`{name}.npz`" in told for name in generic), file.name
+        assert any(f"`{name}.npz`" in documented for name in generic), file.name
 
 
-def test_the_parts_have_the_sizes_that_are_promised_and_no_sample_twice(shipped):
+def test_the_parts_have_the_documented_sizes_and_no_sample_is_in_two_of_them(shipped):
     assert tuple(len(part) for part in parts(shipped)) == SIZES[shipped.name]
     split = shipped.split
     numbers = np.concatenate([split.train, split.validation, split.test])
     assert np.array_equal(np.sort(numbers), np.arange(len(shipped.samples.labels)))
 
 
-def test_every_part_has_the_sets_shape_and_classes(shipped):
+def test_every_part_has_the_shape_and_classes_of_the_set(shipped):
     for part in parts(shipped):
         assert part.shape == shipped.input_shape
         assert part.labels.max() < len(shipped.classes)
@@ -76,7 +76,7 @@ def test_the_validation_part_has_a_fifth_of_each_class(name):
     assert np.all(np.abs(held - (held + kept) / 5) < 1)
 
 
-def test_who_made_it_and_on_what_terms_is_told(shipped):
+def test_every_set_has_a_licence_and_an_attribution(shipped):
     assert shipped.licence.startswith("CC BY")
     assert len(shipped.credit) > 10
     assert shipped.title
@@ -114,6 +114,6 @@ def test_the_digits_are_those_that_scikit_learn_ships():
     assert np.sort(first.index).tolist() == bright.tolist()
 
 
-def test_names_are_known_and_distinct():
+def test_names_of_data_sets_are_distinct():
     assert set(SHIPPED) < set(DATASETS)
     assert len(set(DATASETS)) == len(DATASETS) == 8

@@ -1,4 +1,4 @@
-"""Tonic's readers: its documented events from a fake, then its own classes on tiny files."""
+"""Data sets by Tonic: its documented interface with a fake, and its real classes on small files."""
 
 import sys
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ class Reader:
 
 
 def gestures(n, **listed):
-    """An on event at x 3, y 2, and 40 µs earlier, though later in the file, an off event."""
+    """Return samples with an on event, and an off event that is earlier but comes second."""
     events = [np.array([(3, 2, True, 1000), (127, 0, False, 960)], GESTURE)] * n
     return Reader(events, [k % 2 for k in range(n)], targets=[k % 2 for k in range(n)], **listed)
 
@@ -43,7 +43,7 @@ def test_camera_events_are_ordered_by_time_from_the_first_and_indexed_by_polarit
     assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (8, 2, 2)
 
 
-def test_cochlea_events_keep_their_clock_and_need_no_y():
+def test_cochlea_events_keep_their_times_and_need_no_y():
     events = [np.array([(14_000, 699, 1), (21_000, 0, 1)], SHD)] * 10
     reader = Reader(events, np.arange(10), speaker=np.arange(10) // 5 + 7)
     info = TONIC_SETS["shd"].info
@@ -54,12 +54,12 @@ def test_cochlea_events_keep_their_clock_and_need_no_y():
     assert len(dataset.leave_out("7").test) == 5
 
 
-def test_a_group_that_only_trains_cannot_be_left_out():
+def test_a_group_without_test_samples_cannot_be_left_out():
     train, test = gestures(10, users=[1, 2] * 5), gestures(2, users=[3, 3])
     info = TONIC_SETS["dvs-gesture"].info
     dataset = dataset_from_readers(info, train, test, "users", rebase_time=True)
     assert len(dataset.leave_out("3").test) == 2
-    with pytest.raises(ValueError, match="'1' has no sample in the test part"):
+    with pytest.raises(ValueError, match="must have samples in the test part, but '1' has none"):
         dataset.leave_out("1")
 
 
@@ -71,32 +71,32 @@ def test_a_group_that_only_trains_cannot_be_left_out():
         (None, "sample 0 of Reader: "),
     ],
 )
-def test_a_sample_that_is_not_as_documented_is_named(events, message):
+def test_the_error_for_an_invalid_sample_names_it(events, message):
     info, bad = TONIC_SETS["dvs-gesture"].info, Reader([events], [0])
     dataset = dataset_from_readers(info, gestures(10), bad, "", rebase_time=True)
     with pytest.raises(DatasetError, match=f"^dvs-gesture: {message}"):
         _ = dataset.test
 
 
-def test_a_class_out_of_range_is_refused():
+def test_a_class_out_of_range_is_rejected():
     info = TONIC_SETS["dvs-gesture"].info
-    with pytest.raises(DatasetError, match=r"^dvs-gesture: classes .*expected 0 to 10"):
+    with pytest.raises(DatasetError, match=r"^dvs-gesture: classes must be from 0 to 10"):
         dataset_from_readers(info, gestures(10), Reader([None], [11]), "", rebase_time=True)
 
 
 @pytest.mark.parametrize("name", TONIC_SETS)
 def test_without_a_folder_the_error_says_how_to_name_one(name):
-    with pytest.raises(DatasetError, match=f"^{name}: does not ship; .*data_dir"):
+    with pytest.raises(DatasetError, match=f"^{name} does not ship with neuroasync; set data_dir"):
         load_dataset(name)
 
 
 def test_without_tonic_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tonic.datasets", None)
-    with pytest.raises(ImportError, match=r"shd is read by Tonic: .* extra 'data'"):
+    with pytest.raises(ImportError, match=r"shd needs Tonic: .* extra 'data'"):
         load_dataset("shd", data_dir=tmp_path)
 
 
-def test_what_tonic_cannot_read_or_download_names_the_folder(tmp_path, monkeypatch):
+def test_the_error_for_a_failed_download_names_the_folder(tmp_path, monkeypatch):
     def fails(*_, **__):
         raise OSError("no route to host")
 
@@ -112,7 +112,7 @@ def test_tonic_reads_n_mnist(tmp_path, monkeypatch):
         place = tmp_path / "NMNIST" / folder / str(label)
         place.mkdir(parents=True)
         for k in range(count):
-            # 40 bits an event: x, y, polarity, and 23 bits of µs: here 300, then 556 µs
+            # Events have 40 bits: x, y, polarity and 23 bits of time, here 300 and 556 µs.
             (place / f"{k:05}.bin").write_bytes(bytes([33, 1, 0x80, 1, 44, 0, 2, 0, 2, 44]))
     dataset = load_dataset("nmnist", data_dir=tmp_path)
     assert dataset.test.labels.tolist() == [7]
@@ -126,7 +126,7 @@ def test_tonic_reads_spiking_heidelberg_digits(tmp_path):
     h5py = pytest.importorskip("h5py")
     (tmp_path / "SHD").mkdir()
     for part, count in (("train", 10), ("test", 2)):
-        (tmp_path / "SHD" / f"shd_{part}.h5.zip").touch()  # Tonic asks only if it is there
+        (tmp_path / "SHD" / f"shd_{part}.h5.zip").touch()  # Tonic only checks that it exists.
         with h5py.File(tmp_path / "SHD" / f"shd_{part}.h5", "w") as file:
             rows = h5py.vlen_dtype(np.float16), h5py.vlen_dtype(np.uint16)
             times = file.create_dataset("spikes/times", (count,), rows[0])

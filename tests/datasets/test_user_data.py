@@ -14,7 +14,7 @@ def some(samples, labels=None, shape=(3,)):
     return SpikeTrains.from_trains(trains, shape, chosen)
 
 
-def test_parts_are_the_files_in_order(tmp_path):
+def test_each_part_is_read_from_its_file(tmp_path):
     parts = {"train": some(8), "validation": some(3), "test": some(5)}
     for name, spikes in parts.items():
         write_spikes(spikes, tmp_path / f"{name}.npz")
@@ -28,12 +28,12 @@ def test_parts_are_the_files_in_order(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
-def test_the_file_that_is_learned_from_is_not_one_to_choose_by_or_measure_on(tmp_path, part):
+def test_the_training_file_cannot_be_the_validation_or_test_file(tmp_path, part):
     write_spikes(some(8), tmp_path / "train.npz")
     (tmp_path / "link.npz").symlink_to(tmp_path / "train.npz")
     train = str(tmp_path / "train.npz")
     for same in (train, str(tmp_path / "x" / ".." / "train.npz"), str(tmp_path / "link.npz")):
-        with pytest.raises(DatasetError, match=rf"^{part}: '.*' is the same file as train, '.*tr"):
+        with pytest.raises(DatasetError, match=rf"^{part} must be another file than train, '.*tr"):
             UserFiles(train=train, **{part: same})
     UserFiles(train=train, validation="other.npz", test="other.npz")
 
@@ -44,32 +44,32 @@ def test_without_a_validation_file_a_fifth_is_held_out():
     assert dataset.test == some(5)
 
 
-def test_without_a_test_file_there_is_nothing_to_measure_on():
+def test_without_a_test_file_the_test_part_is_empty():
     assert len(user_dataset("mine", some(20), timestep_us=1000, classes=4).test) == 0
 
 
 @pytest.mark.parametrize(
-    ("parts", "says"),
+    ("parts", "message"),
     [
-        ({"train": some(8)[:0]}, "mine: train: expected samples with labels"),
-        ({"train": some(4)}, "mine: train: 4 samples, expected 5 at least"),
+        ({"train": some(8)[:0]}, "mine: train must have at least one sample, and labels"),
+        ({"train": some(4)}, "mine: train must have at least 5 samples .*, got 4"),
         (
             {"train": some(8), "test": some(2, shape=(3, 1))},
-            r"mine: test: an input of shape \(3, 1\), expected \(3,\) as in train",
+            r"mine: test must have the input shape of train, \(3,\), got \(3, 1\)",
         ),
         (
             {"train": some(8), "validation": some(2, labels=[0, 4])},
-            "mine: validation: labels up to 4, expected 0 to 3",
+            "mine: labels of validation must be from 0 to 3, got 4",
         ),
     ],
 )
-def test_parts_that_do_not_fit_are_refused(parts, says):
+def test_parts_that_do_not_fit_are_rejected(parts, message):
     train = parts.pop("train")
-    with pytest.raises(DatasetError, match=says):
+    with pytest.raises(DatasetError, match=message):
         user_dataset("mine", train, **parts, timestep_us=1000, classes=4)
 
 
-def test_what_cannot_be_read_says_why(tmp_path):
+def test_a_file_or_topology_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(SpikeFileError, match=r"none\.npz"):
         UserFiles(train=str(tmp_path / "none.npz")).load(TOPOLOGY)
     with pytest.raises(ModelError, match="topology"):

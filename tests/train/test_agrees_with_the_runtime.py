@@ -1,4 +1,4 @@
-"""The trainer's forward pass and the coroutine runtime fire the same spikes, in the same steps."""
+"""The trainer and the coroutine runtime fire the same spikes in the same forward steps."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ POLICIES = ["layer-sync", "random", "momentum", "fifo"]
 
 
 def trainer_rows(model, train, run_settings, seed, duration_us=None):
-    """(pass, step, neuron) of each spike in the trainer's forward pass."""
+    """Return (pass, step, neuron) of each spike in the trainer's forward passes."""
     trains = na.SpikeTrains.from_trains([train], model.input_shape)
     recorder = EventRecordRunner(model, threads=1)
     batch = make_batch(model, trains, [0], [seed], duration_us)
@@ -29,7 +29,7 @@ def trainer_rows(model, train, run_settings, seed, duration_us=None):
 
 
 def runtime_rows(model, train, run_settings, seed, duration_us=None):
-    """The same in an event loop, with a coroutine for each population."""
+    """Return the same from an event loop with one coroutine per population."""
 
     async def decide():
         options = {
@@ -75,12 +75,12 @@ def _can_be_trained(model):
 
 @pytest.mark.parametrize("run", [trainer_rows, runtime_rows])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["id"]))
-def test_both_fire_the_spikes_of_the_reference_implementation(case, run):
+def test_trainer_and_runtime_fire_the_spikes_of_the_reference_implementation(case, run):
     policy = {"layer_sync": "layer-sync", "momentum": "momentum"}[case["policy"]]
     counts = np.array(case["expect"]["spike_counts"])
     run_settings = RunSettings(make_policy(policy), case["F"])
     rows = run(model_of(case), train_of(case), run_settings, 0, len(counts) * TIMESTEP_US)
-    found = np.zeros_like(counts)
+    fired = np.zeros_like(counts)
     for pass_index, _, neuron in rows:
-        found[pass_index, neuron] += 1
-    assert found.tolist() == counts.tolist()
+        fired[pass_index, neuron] += 1
+    assert fired.tolist() == counts.tolist()

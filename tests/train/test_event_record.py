@@ -1,4 +1,4 @@
-"""The event record against the plain torch formulation in float64: spikes and gradients."""
+"""The event record has the same spikes and gradients as the torch engine in float64."""
 
 from itertools import pairwise
 
@@ -31,18 +31,18 @@ def runs(draw, **features):
     trains = [draw(spike_trains(model)) for _ in range(draw(st.integers(1, 3)))]
     seeds = [draw(st.integers(0, 2**64 - 1)) for _ in trains]
     data = SpikeTrains.from_trains(trains, model.input_shape)
-    how = RunSettings(
+    run_settings = RunSettings(
         draw(st.sampled_from(POLICIES)),
         draw(st.integers(1, 20)),
         draw(st.sampled_from(["prioritised", "queued"])),
         max_forward_steps=60,
     )
     duration = draw(st.sampled_from([None, 4 * (model.timestep_us or 500)]))
-    return model, make_batch(model, data, range(len(trains)), seeds, duration), how
+    return model, make_batch(model, data, range(len(trains)), seeds, duration), run_settings
 
 
-def both(model, batch, how, surrogate, dropout=0.0, direction=0):
-    """Outputs and gradient of a random loss, by the event record and by plain torch."""
+def both(model, batch, run_settings, surrogate, dropout=0.0, direction=0):
+    """Return outputs and gradient of a random loss, from the event record and from torch."""
     recorder = EventRecordRunner(model, threads=1)
     flat = recorder.packed.arrays.weights
     results = []
@@ -51,23 +51,25 @@ def both(model, batch, how, surrogate, dropout=0.0, direction=0):
         (run_torch_engine, torch.float64, recorder.packed),
     ):
         weights = torch.from_numpy(flat.copy()).to(dtype).requires_grad_()
-        out = run(weights, extra, batch, how, surrogate, dropout)
+        out = run(weights, extra, batch, run_settings, surrogate, dropout)
         rng = np.random.default_rng(direction)
         loss = (out.votes * torch.from_numpy(rng.normal(size=out.votes.shape))).sum()
         loss = loss + (out.spikes * torch.from_numpy(rng.normal(size=out.spikes.shape))).sum()
-        (loss + 0 * weights.sum()).backward()  # where nothing depends on a weight
+        (loss + 0 * weights.sum()).backward()  # The loss may depend on no weight at all.
         results.append((out, weights.grad.double().numpy()))
     return results
 
 
-def check_same(model, batch, how, surrogate, dropout=0.0, direction=0):
+def check_same(model, batch, run_settings, surrogate, dropout=0.0, direction=0):
     try:
-        (record, grad), (dense, expected) = both(model, batch, how, surrogate, dropout, direction)
+        (record, grad), (reference, expected) = both(
+            model, batch, run_settings, surrogate, dropout, direction
+        )
     except ForwardStepLimitError:
         assume(False)
-    assert np.array_equal(record.votes.detach().numpy(), dense.votes.detach().numpy())
-    assert np.array_equal(record.spikes.detach().numpy(), dense.spikes.detach().numpy())
-    assert record.labels.tolist() == dense.labels.tolist()
+    assert np.array_equal(record.votes.detach().numpy(), reference.votes.detach().numpy())
+    assert np.array_equal(record.spikes.detach().numpy(), reference.spikes.detach().numpy())
+    assert record.labels.tolist() == reference.labels.tolist()
     worst = np.abs(grad - expected).max(initial=0)
     assert worst <= 1e-5 * np.abs(expected).max(initial=0)
 
@@ -81,23 +83,23 @@ EXAMPLES = settings(
 
 @EXAMPLES
 @given(case=runs(), surrogate=st.sampled_from(SURROGATES), direction=st.integers(0, 9))
-def test_gradients_on_any_network_are_those_of_plain_torch(case, surrogate, direction):
+def test_gradients_on_any_network_match_the_torch_engine(case, surrogate, direction):
     check_same(*case, surrogate, direction=direction)
 
 
 @EXAMPLES
 @given(case=runs(recurrent=False, refractory=False), direction=st.integers(0, 9))
-def test_gradients_without_refractoriness_are_those_of_plain_torch(case, direction):
+def test_gradients_without_refractoriness_match_the_torch_engine(case, direction):
     check_same(*case, Surrogate(), direction=direction)
 
 
 @EXAMPLES
 @given(case=runs(recurrent=False, refractory=True), dropout=st.sampled_from([0.3, 1.0]))
-def test_gradients_with_refractory_dropout_are_those_of_plain_torch(case, dropout):
+def test_gradients_with_refractory_dropout_match_the_torch_engine(case, dropout):
     check_same(*case, Surrogate(), dropout)
 
 
-def test_a_record_that_outgrows_its_logs_is_grown_without_loss():
+def test_logs_grow_without_losing_spikes_or_gradients():
     rng = np.random.default_rng(0)
     lif = LIF(v_threshold=0.05)
     sizes, names = (40, 60, 60, 10), ("input", "a", "b", "c")
@@ -110,25 +112,25 @@ def test_a_record_that_outgrows_its_logs_is_grown_without_loss():
     t_us = np.repeat(np.arange(40) * 1000, 100)
     trains = [SpikeTrain(t_us, rng.integers(0, 40, t_us.size)) for _ in range(3)]
     data = SpikeTrains.from_trains(trains, (40,))
-    how = RunSettings(Random(), 3)
+    run_settings = RunSettings(Random(), 3)
     batch = make_batch(model, data, [0, 1, 2] * 8, range(24))
     recorder = EventRecordRunner(model, threads=2)
     weights = recorder.packed.arrays.weights
     rows, total = [], np.zeros(weights.size)
     for k in range(24):
         one = make_batch(model, data, [k % 3], [k])
-        record = recorder.run(weights, one, how)
+        record = recorder.run(weights, one, run_settings)
         votes, spikes = np.ones_like(record.votes), np.zeros_like(record.spikes)
         total += recorder.backward(record, votes, spikes, (0, 1.5))
         rows += [record.rows()[0].copy()]
         del record
     recorder = EventRecordRunner(model, threads=2)
-    record = recorder.run(weights, batch, how)
-    assert sum(len(r) for r in rows[:3]) > 2 * 2048 + 130  # what a chunk's log holds at first
+    record = recorder.run(weights, batch, run_settings)
+    assert sum(len(r) for r in rows[:3]) > 2 * 2048 + 130  # initial capacity of a chunk's log
     assert all(np.array_equal(a, b) for a, b in zip(rows, record.rows(), strict=True))
     votes, spikes = np.ones_like(record.votes), np.zeros_like(record.spikes)
-    found = recorder.backward(record, votes, spikes, (0, 1.5))
-    assert np.abs(found - total).max() <= 1e-5 * np.abs(total).max()
+    grad = recorder.backward(record, votes, spikes, (0, 1.5))
+    assert np.abs(grad - total).max() <= 1e-5 * np.abs(total).max()
 
 
 def test_two_records_of_one_network_do_not_disturb_each_other():
@@ -139,23 +141,25 @@ def test_two_records_of_one_network_do_not_disturb_each_other():
         SpikeTrain(np.sort(rng.integers(0, 3000, 30)), rng.integers(0, 8, 30)) for _ in range(2)
     ]
     data = SpikeTrains.from_trains(trains, (8,))
-    recorder, how = EventRecordRunner(model, threads=1), RunSettings()
+    recorder, run_settings = EventRecordRunner(model, threads=1), RunSettings()
     weights = torch.from_numpy(recorder.packed.arrays.weights.copy()).requires_grad_()
     alone = []
     for k in range(2):
         out = run_event_record(
-            weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate()
+            weights, recorder, make_batch(model, data, [k], [0]), run_settings, Surrogate()
         )
         alone.append(torch.autograd.grad(out.votes.sum(), weights)[0])
     outs = [
-        run_event_record(weights, recorder, make_batch(model, data, [k], [0]), how, Surrogate())
+        run_event_record(
+            weights, recorder, make_batch(model, data, [k], [0]), run_settings, Surrogate()
+        )
         for k in range(2)
     ]
     together = torch.autograd.grad(sum(out.votes.sum() for out in outs), weights)[0]
     assert torch.allclose(together, alone[0] + alone[1])
 
 
-def test_changing_the_weights_in_place_before_the_walk_back_is_noticed():
+def test_changing_the_weights_in_place_before_the_backward_pass_is_an_error():
     connection = Dense("input", "a", np.ones((1, 1)))
     model = Model(1000, (1,), (Population("a", (1,)),), (connection,), "a")
     data = SpikeTrains.from_trains([SpikeTrain(np.array([0]), np.array([0]))], (1,))
@@ -169,7 +173,7 @@ def test_changing_the_weights_in_place_before_the_walk_back_is_noticed():
         out.votes.sum().backward()
 
 
-def test_batches_put_events_in_order_and_end_where_the_runtime_does():
+def test_batches_sort_events_and_end_where_the_runtime_does():
     model = Model(
         1000, (9,), (Population("a", (1,)),), (Dense("input", "a", np.ones((1, 9))),), "a"
     )
@@ -186,7 +190,7 @@ def test_batches_put_events_in_order_and_end_where_the_runtime_does():
     assert make_batch(model, data, [0], [7], duration_us=2000).index.tolist() == [2, 5]
 
 
-def test_input_dropout_drops_that_part_of_the_events_and_no_passes():
+def test_input_dropout_drops_its_share_of_the_events_but_no_passes():
     model = Model(
         1000, (9,), (Population("a", (1,)),), (Dense("input", "a", np.ones((1, 9))),), "a"
     )

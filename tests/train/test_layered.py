@@ -1,4 +1,4 @@
-"""Under layer-sync, a layered network trains like any other framework's: plain BPTT."""
+"""Under layer-sync, training a layered network equals backpropagation through time (BPTT)."""
 
 import math
 from dataclasses import replace
@@ -34,7 +34,11 @@ class ArctanSpike(torch.autograd.Function):
 
 
 def plain_bptt(x, layers, threshold, decay, is_subtract):
-    """Ordinary LIF layers over [T, B, ...]: output spikes [T, B, classes], all spikes by layer."""
+    """Run ordinary LIF layers over [T, B, ...].
+
+    Returns:
+        Output spikes [T, B, classes], and the number of spikes [T, B, layers] of each layer.
+    """
     potentials = [0.0] * len(layers)
     outputs, counts = [], []
     for now in x:
@@ -66,11 +70,11 @@ def dyadic(rng, shape, scale=24):
 
 
 def samples(rng, shape, rate):
-    """The same input as events and as counts [T, B, *shape]; some bins are empty."""
+    """Return the same input as events and as counts [T, B, *shape]. Some bins are empty."""
     counts = rng.poisson(rate, (TIMESTEPS, SAMPLES, math.prod(shape)))
     counts[1] = 0
-    counts[:, 0] = 0  # a silent sample
-    counts[-1, :, 0] = 1  # that is as long as the others
+    counts[:, 0] = 0  # One sample is silent,
+    counts[-1, :, 0] = 1  # but as long as the others.
     trains = []
     for b in range(SAMPLES):
         t, i = np.nonzero(counts[:, b])
@@ -80,26 +84,26 @@ def samples(rng, shape, rate):
     return SpikeTrains.from_trains(trains, shape), x
 
 
-def check_same(model, layers, parameters, data, x, how, seed):
-    """Outputs equal; gradients of the same loss within 1e-5 of the largest."""
+def check_same(model, layers, parameters, data, x, run_settings, seed):
+    """Check equal outputs, and equal gradients up to 1e-5 of the largest."""
     network = SpikingNetwork(model, device="cpu")
-    run = network(network.batch(data, range(SAMPLES), range(SAMPLES)), how)
+    result = network(network.batch(data, range(SAMPLES), range(SAMPLES)), run_settings)
     lif = model.populations[0].neuron
     decay = float(np.float32(math.exp(-1000 / lif.tau_mem_us)))
     votes, spikes = plain_bptt(x, layers, lif.v_threshold, decay, lif.reset == "subtract")
     votes, spikes = votes.transpose(0, 1), spikes.transpose(0, 1)
-    assert torch.equal(run.votes.double(), votes)
-    assert torch.equal(run.spikes.double(), spikes)
+    assert torch.equal(result.votes.double(), votes)
+    assert torch.equal(result.spikes.double(), spikes)
     generator = torch.Generator().manual_seed(seed)
     a, b = (torch.randn(y.shape, generator=generator) for y in (votes, spikes))
-    ((run.votes * a).sum() + (run.spikes * b).sum()).backward()
+    ((result.votes * a).sum() + (result.spikes * b).sum()).backward()
     ((votes * a).sum() + (spikes * b).sum()).backward()
     weights, biases = zip(*network.parts(network.values.grad), strict=True)
-    mine = [*weights, *(bias for bias in biases if bias is not None)]
+    gradients = [*weights, *(bias for bias in biases if bias is not None)]
     assert parameters[0].grad.abs().max() > 0
-    for found, parameter in zip(mine, parameters, strict=True):
+    for gradient, parameter in zip(gradients, parameters, strict=True):
         expected = parameter.grad
-        assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
+        assert (gradient - expected).abs().max() <= 1e-5 * expected.abs().max()
     return float(spikes.detach().sum())
 
 
@@ -119,12 +123,12 @@ def test_layer_sync_training_of_dense_layers_is_plain_bptt(threshold, tau, has_b
             biases = [torch.tensor(c.bias).double().requires_grad_() for c in model.connections]
             parameters = weights + biases
         layers = [lambda s, w=w, b=b: s @ w.T + b for w, b in zip(weights, biases, strict=True)]
-        how = RunSettings(LayerSync(), 1 + seed)
-        check_same(model, layers, parameters, data, x, how, seed)
+        run_settings = RunSettings(LayerSync(), 1 + seed)
+        check_same(model, layers, parameters, data, x, run_settings, seed)
 
 
 @pytest.mark.parametrize("policy", [LayerSync(), Random()])
-def test_any_order_with_groups_as_large_as_the_network_is_plain_bptt(policy):
+def test_groups_as_large_as_the_network_train_by_plain_bptt_in_any_order(policy):
     rng = np.random.default_rng(0)
     model = dense_model(rng, (10, 9, 8, 7, 4), 0.25, 9491.0, False, "zero")
     data, x = samples(rng, (10,), 0.3)
@@ -143,7 +147,8 @@ def test_layer_sync_training_of_convolutions_is_plain_bptt(has_bias, reset):
         Population("more", (2, 3, 3), lif),
         Population("output", (4,), lif),
     )
-    # Below 0: what nothing reaches stays silent. If it fired, it would do so after its layer.
+    # Negative biases keep neurons silent that no spike reaches. Under layer-sync they would fire
+    # after their layer, which ordinary layers do not do.
     biases = [-abs(dyadic(rng, (n,), 4)) if has_bias else None for n in (3, 2, 4)]
     connections = (
         Conv2d("input", "features", dyadic(rng, (3, 2, 3, 3)), (2, 2), (1, 1), biases[0]),
@@ -165,7 +170,7 @@ def test_layer_sync_training_of_convolutions_is_plain_bptt(has_bias, reset):
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
-def test_a_recurrent_connection_of_one_timestep_is_a_frameworks_recurrent_layer(reset):
+def test_a_recurrent_connection_with_a_delay_of_one_timestep_is_a_recurrent_layer(reset):
     rng = np.random.default_rng(2)
     text = """
     timestep_us=1000 decay=0.9 v_threshold=0.5
@@ -190,7 +195,7 @@ def test_a_recurrent_connection_of_one_timestep_is_a_frameworks_recurrent_layer(
     hidden = Hidden()
 
     def output(s):
-        hidden.before = s  # the spikes that the next timestep gets
+        hidden.before = s  # The next timestep receives these spikes.
         return s @ last.T
 
     layers = [hidden, output]

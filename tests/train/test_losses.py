@@ -1,4 +1,4 @@
-"""Losses, schedules and surrogates, by hand."""
+"""Losses, schedules and surrogate derivatives have values that were worked out by hand."""
 
 import math
 
@@ -30,11 +30,11 @@ def test_timestep_loss_is_the_mean_over_each_pass_alone():
     assert float(vote_loss(VOTES, LABEL, ALL, "timestep", 2.0)) == pytest.approx(expected)
 
 
-def test_final_loss_looks_at_the_end():
+def test_final_loss_uses_all_votes_at_the_end():
     assert float(vote_loss(VOTES, LABEL, ALL, "final", 1.0)) == pytest.approx(nll(1, 2))
 
 
-def test_passes_that_a_sample_does_not_have_do_not_count():
+def test_passes_beyond_the_end_of_a_sample_do_not_count():
     votes = VOTES.repeat(2, 1, 1)
     votes[1, 2] = 0
     labels, passes = torch.tensor([0, 0]), torch.tensor([3, 1])
@@ -49,7 +49,7 @@ def test_spike_penalty_is_the_squared_excess_of_each_hidden_population():
     assert float(spike_penalty(spikes, torch.tensor([2, 1]), [0, 1], 6.0)) == expected
 
 
-def test_learning_rate_rises_then_falls_to_nothing():
+def test_learning_rate_rises_then_falls_to_zero():
     factors = [learning_rate_factor(step, 25, 0.2) for step in range(26)]
     assert factors[:5] == [0.2, 0.4, 0.6, 0.8, 1.0]
     assert factors[5] == 1.0
@@ -61,7 +61,7 @@ def test_learning_rate_without_warm_up_starts_at_its_highest():
     assert learning_rate_factor(0, 10, 0.0) == 1.0
 
 
-def test_spike_penalty_is_off_then_ramps_then_stays():
+def test_spike_penalty_is_off_then_ramps_up_then_stays_on():
     factors = [penalty_factor(step, 20) for step in (0, 1, 2, 5, 8, 19)]
     assert factors == pytest.approx([0, 0, 0, 0.5, 1, 1])
 
@@ -82,6 +82,6 @@ def test_surrogates_have_their_textbook_values(surrogate, expected):
 
 
 @pytest.mark.parametrize(("name", "slope"), [("step", 1.0), ("arctan", 0.0), ("arctan", math.inf)])
-def test_an_impossible_surrogate_is_refused(name, slope):
+def test_an_invalid_surrogate_is_rejected(name, slope):
     with pytest.raises(ValueError, match="surrogate"):
         Surrogate(name, slope)

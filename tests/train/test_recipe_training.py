@@ -1,4 +1,4 @@
-"""Recipes: what a bundle says of the data and the rule that it was made with."""
+"""Training by recipe: the meta of the bundle describes data, recipe and stop rule."""
 
 from dataclasses import replace
 
@@ -21,19 +21,19 @@ def some(samples):
     return SpikeTrains.from_trains(trains, (2,), labels)
 
 
-OWN = recipes_for_topology("timestep_us=1000; input 2; a d6; output d2")
+RECIPES_OF_USER = recipes_for_topology("timestep_us=1000; input 2; a d6; output d2")
 
 
 def short(recipe, **changes):
     return replace(recipe, config=replace(recipe.config, epochs=2, device="cpu", **changes))
 
 
-def test_every_data_set_has_the_four_trainings():
+def test_every_data_set_has_four_recipes():
     assert all(tuple(recipes) == TRAININGS[:4] for recipes in RECIPES.values())
 
 
-def test_only_unlayered_recipes_are_trained_for_queued_input():
-    changed = {name: for_input(recipe, "queued") for name, recipe in OWN.items()}
+def test_only_unlayered_recipes_change_for_queued_input():
+    changed = {name: for_input(recipe, "queued") for name, recipe in RECIPES_OF_USER.items()}
     inputs = {name: recipe.config.input for name, recipe in changed.items()}
     assert inputs == {
         "layered-paper": "prioritised",
@@ -43,20 +43,24 @@ def test_only_unlayered_recipes_are_trained_for_queued_input():
     }
 
 
-def test_a_bundle_of_own_samples_says_what_it_was_made_from():
+def test_a_bundle_trained_on_user_data_describes_its_origin():
     dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
-    bundle = train_dataset(dataset, short(OWN["layered"]), name="layered", meta={"by": "me"})
-    again = train_dataset(dataset, short(OWN["layered"]), name="layered", meta={"by": "me"})
+    bundle = train_dataset(
+        dataset, short(RECIPES_OF_USER["layered"]), name="layered", meta={"by": "me"}
+    )
+    again = train_dataset(
+        dataset, short(RECIPES_OF_USER["layered"]), name="layered", meta={"by": "me"}
+    )
     assert dump_bundle(bundle) == dump_bundle(again)
     assert read_bundle(dump_bundle(bundle)).classes == ("0", "1")
-    said = bundle.meta
-    assert (said["dataset"], said["recipe"], said["by"]) == ("mine.npz", "layered", "me")
-    assert said["topology"] == OWN["layered"].topology
-    assert "coding" not in said
-    assert "dataset_credit" not in said
+    meta = bundle.meta
+    assert (meta["dataset"], meta["recipe"], meta["by"]) == ("mine.npz", "layered", "me")
+    assert meta["topology"] == RECIPES_OF_USER["layered"].topology
+    assert "coding" not in meta
+    assert "dataset_credit" not in meta
 
 
-def test_a_bundle_of_images_says_how_they_were_coded():
+def test_a_bundle_trained_on_images_describes_their_coding():
     digits = load_dataset("digits", coding="latency", encodings_per_image=2).at_most(
         train=60, measured=20
     )
@@ -67,15 +71,15 @@ def test_a_bundle_of_images_says_how_they_were_coded():
     assert with_stop_rules(bundle, digits.validation, 0, 0.0).meta == bundle.meta
 
 
-def test_progress_tells_the_batches_and_the_epochs_there_will_be():
+def test_progress_reports_each_batch_and_the_number_of_epochs():
     dataset = user_dataset("mine.npz", some(20), timestep_us=1000, classes=2)
-    told = []
-    recipe = short(OWN["layered"], batch_size=8)
+    reported = []
+    recipe = short(RECIPES_OF_USER["layered"], batch_size=8)
     train_dataset(
         dataset, recipe, name="layered",
-        on_batch=lambda batch, epochs: told.append((batch.epoch, batch.batch, epochs)),
+        on_batch=lambda batch, epochs: reported.append((batch.epoch, batch.batch, epochs)),
     )  # fmt: skip
-    assert told == [(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2)]
+    assert reported == [(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2)]
 
 
 def point(rule, right, rounds):

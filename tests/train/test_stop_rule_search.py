@@ -1,4 +1,4 @@
-"""Choosing stop rules: one run of the validation samples answers for all of them."""
+"""Stop rules are chosen and calibrated from a single run of the validation samples."""
 
 from dataclasses import replace
 
@@ -21,26 +21,26 @@ def run(bundle, until):
     return summarise(run_in_loop(decided), LABELS)
 
 
-def test_the_rule_has_the_fewest_rounds_of_all_that_cost_no_more_than_they_may():
+def test_the_chosen_rule_has_the_fewest_rounds_within_the_allowed_loss():
     bundle = shipped_bundle("unlayered")
     chosen = with_stop_rules(bundle, SAMPLES, seed=0, loss=0.02)
-    said = {name: chosen.meta[f"until_validation_{name}"] for name in ("accuracy", "rounds")}
-    found = run(bundle, chosen.meta["until"])
-    assert (found.accuracy, found.rounds_per_sample) == (said["accuracy"], said["rounds"])
-    assert found.spikes_per_sample == chosen.meta["until_validation_spikes"]
-    least = run(bundle, "quiet").accuracy - 0.02
-    assert found.accuracy >= least - 1e-9
+    stored = {name: chosen.meta[f"until_validation_{name}"] for name in ("accuracy", "rounds")}
+    measured = run(bundle, chosen.meta["until"])
+    assert (measured.accuracy, measured.rounds_per_sample) == (stored["accuracy"], stored["rounds"])
+    assert measured.spikes_per_sample == chosen.meta["until_validation_spikes"]
+    min_accuracy = run(bundle, "quiet").accuracy - 0.02
+    assert measured.accuracy >= min_accuracy - 1e-9
     for until in CANDIDATES:
         other = run(bundle, until)
-        assert other.accuracy < least or other.rounds_per_sample >= said["rounds"]
+        assert other.accuracy < min_accuracy or other.rounds_per_sample >= stored["rounds"]
 
 
-def test_the_bundle_is_calibrated_by_the_same_run_and_otherwise_as_it_was():
+def test_choosing_a_rule_adds_calibrations_and_changes_nothing_else():
     bundle = shipped_bundle("queued")
     chosen = with_stop_rules(bundle, SAMPLES, seed=0, loss=0.0)
     assert replace(chosen, calibration=(), meta=bundle.meta) == replace(bundle, calibration=())
     for calibration in chosen.calibration:
         assert (calibration.policy, calibration.samples) == (bundle.policy, 80)
-        found = run(chosen, f"confidence({calibration.accuracy})")
-        assert found.accuracy == calibration.measured >= calibration.accuracy
+        measured = run(chosen, f"confidence({calibration.accuracy})")
+        assert measured.accuracy == calibration.measured >= calibration.accuracy
     assert np.all(np.diff([c.accuracy for c in chosen.calibration]) > 0)

@@ -1,4 +1,4 @@
-"""Weights to begin with: every population fires at the chosen rate."""
+"""With the initial weights, every population fires at the chosen rate."""
 
 import math
 
@@ -30,7 +30,7 @@ def weights_of(network):
 
 
 def batch_of(network, events=15, samples=32):
-    """Some input events in each of 10 timesteps."""
+    """Return samples with ``events`` input events in each of 10 timesteps."""
     rng = np.random.default_rng(0)
     t_us = np.repeat(np.arange(10) * 1000, events)
     trains = [SpikeTrain(t_us, rng.integers(0, 64, t_us.size)) for _ in range(samples)]
@@ -40,7 +40,7 @@ def batch_of(network, events=15, samples=32):
 
 @pytest.mark.parametrize("rate", [0.05, 0.2])
 @pytest.mark.parametrize("name", TOPOLOGIES)
-def test_every_population_fires_at_the_rate(name, rate):
+def test_every_population_fires_at_the_chosen_rate(name, rate):
     network = network_of(TOPOLOGIES[name])
     batch = batch_of(network)
     scale_to_firing_rate(network, batch, rate, seed=0)
@@ -55,16 +55,18 @@ def test_xavier_weights_alone_leave_the_end_of_a_deep_network_silent():
     assert firing_rates(network, batch_of(network))[-1] == 0
 
 
-def test_weights_are_xaviers_times_one_factor_for_each_population():
+def test_weights_are_xavier_weights_times_one_factor_per_population():
     network = network_of(TOPOLOGIES["recurrent"])
     network.reset_parameters(seed=0)
-    drawn = [weight.clone() for weight in weights_of(network)]
-    for c, weight in zip(network.model.connections, drawn, strict=True):
+    initial = [weight.clone() for weight in weights_of(network)]
+    for c, weight in zip(network.model.connections, initial, strict=True):
         bound = math.sqrt(6 / sum(c.weight.shape))
         assert 0.9 * bound < float(weight.abs().max()) <= bound
     scale_to_firing_rate(network, batch_of(network), 0.1, seed=0)
     factors = {}
-    for c, weight, start in zip(network.model.connections, weights_of(network), drawn, strict=True):
+    for c, weight, start in zip(
+        network.model.connections, weights_of(network), initial, strict=True
+    ):
         factor = float((weight * start).sum() / start.square().sum())
         assert torch.allclose(weight, factor * start, rtol=1e-5)
         assert factor == pytest.approx(factors.setdefault(c.target, factor), rel=1e-5)
@@ -81,9 +83,9 @@ def test_the_same_seed_and_samples_give_the_same_weights():
     assert weights(3) != weights(4)
 
 
-def test_what_nothing_can_make_fire_keeps_xaviers_weights():
+def test_a_population_that_cannot_fire_keeps_its_xavier_weights():
     network = network_of(DEEP)
     network.reset_parameters(seed=0)
-    drawn = [weight.clone() for weight in weights_of(network)]
+    initial = [weight.clone() for weight in weights_of(network)]
     scale_to_firing_rate(network, batch_of(network, events=0), 0.1, seed=0)
-    assert all(torch.equal(a, b) for a, b in zip(weights_of(network), drawn, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(network), initial, strict=True))

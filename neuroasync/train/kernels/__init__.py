@@ -1,10 +1,11 @@
-"""Compiled kernels of the trainer; they call those of the runtime, never the other way round.
+"""Compiled kernels of the trainer. They call the runtime's kernels, never the reverse.
 
-========= ================================================================
-surrogate derivatives that stand in for the spike's
-forward   the runtime's loop over the samples of a chunk, keeping its record
-sites     where the neurons of a pass have their surrogate sites
-backward  the walk over a record in reverse
-draws     gathering, shuffling and input dropout, by counter-based keys
-========= ================================================================
+============ =====================================================================
+surrogate    surrogate derivatives of the spike function
+forward      forward passes of a chunk of samples, with their event record
+sites        where the neurons of a pass have their surrogate sites
+backward     the backward pass over an event record, by the peak rule
+accumulate   products of weights, spikes and adjoints for each kind of connection
+random_draws gathering of samples, shuffling and input dropout from counter-based keys
+============ =====================================================================
 """

@@ -1,9 +1,11 @@
-"""Weights times adjoints, and adjoints times spikes, over each kind of connection.
+"""Products of weights and adjoints, and of adjoints and spikes, for each kind of connection.
 
-Sums over targets may be vectorised; their order is the same in every run on a machine. Inner
-loops index whole arrays, by unsigned numbers: a slice for each source would count references to
-the array, atomically, and threads would wait for each other at that; a signed index might be
-negative, which LLVM does not vectorise.
+The compiler may vectorise the sums over targets. Their order of addition is then machine
+dependent, but it is the same in every run on one machine.
+
+The inner loops index whole arrays with unsigned integers, for two reasons. Taking a slice for
+each source would update the array's atomic reference count, and threads would wait for each
+other there. A signed index might be negative, and LLVM does not vectorise the check for that.
 """
 
 from functools import partial
@@ -16,6 +18,7 @@ from neuroasync.core.kernels.synapses import receptive_field
 
 __all__ = ["add_outer", "add_weighted"]
 
+# The liberties that LLVM needs to vectorise a sum. The forward pass never uses them.
 _FAST = {"reassoc", "contract", "nsz"}
 
 
@@ -30,15 +33,15 @@ def _dense_weighted(begin, sources, weights, g, out):
 
 @kernel
 def add_weighted(row, sources, first, links, weights, g, out):
-    """Add to ``out[s]`` the sum over the targets of each source ``s`` of its weight times ``g``.
+    """For each source s, add the sum of ``weight * g`` over its targets to ``out[s]``.
 
     Args:
         row: i64[..], the connection; see ``neuroasync.core.kernels.layout``.
-        sources: i64[K], network-wide.
-        first: the first neuron of their population.
-        links, weights: see ``neuroasync.core.kernels.layout``.
-        g: f32[targets].
-        out: f32[N].
+        sources: i64[K], source neurons by their index in the network.
+        first: First neuron of the source population.
+        links, weights: See ``neuroasync.core.kernels.layout``.
+        g: f32[targets], adjoints of the targets' potentials.
+        out: f32[N], added to.
     """
     if row[Connections.KIND] == ConnectionKind.DENSE:
         _dense_weighted(row[Connections.WEIGHT] - first * g.size, sources, weights, g, out)
@@ -57,12 +60,12 @@ def add_weighted(row, sources, first, links, weights, g, out):
 
 @kernel
 def add_outer(row, sources, counts, first, links, g, grad):
-    """Add ``counts[k] * g`` to the gradients of the weights of each source ``sources[k]``.
+    """Add ``counts[k] * g`` to the gradients of the weights that leave each ``sources[k]``.
 
     Args:
-        row, sources, first, links, g: as for :func:`add_weighted`.
-        counts: i64[K], spikes of each source.
-        grad: f32[..], laid out as the weights.
+        row, sources, first, links, g: As for :func:`add_weighted`.
+        counts: i64[K], number of spikes of each source.
+        grad: f32[..], laid out like the weights, added to.
     """
     if row[Connections.KIND] == ConnectionKind.DENSE:
         size = g.size

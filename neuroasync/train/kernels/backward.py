@@ -1,27 +1,38 @@
-"""The walk over a record in reverse: gradients of one sample, added into a flat buffer.
+"""Backward pass over an event record: the gradients of the weights, sample by sample.
 
-**The peak rule.** A spike is a step function of the membrane potential, so training replaces its
-derivative by a surrogate, at *sites*. Each neuron has, in each pass:
+**The peak rule.** A spike is a step function of the membrane potential v, and the derivative of a
+step function is useless for training. The backward pass therefore uses a surrogate derivative,
+and it does so at *sites*. In each pass, a neuron has
 
-- a site at each evaluation in which it fired;
-- or, if it did not fire, one site at its highest silent evaluation (if nothing reached it: when
-  its population was first evaluated; see ``sites`` for a population that never was).
+- one site at each evaluation in which it fired;
+- or, if it did not fire, a single *silent site*: the evaluation in which its potential was
+  highest. If no spike reached the neuron, the silent site lies where its population was first
+  evaluated; ``sites`` explains the case of a population that was never evaluated.
 
-What a site is paid is the adjoint of its spike:
+Write L for the loss, g = dL/dv for the adjoint of the potential, s for the spike at a site, and
+theta for the threshold. A site computes dL/ds and then updates the adjoint of its own neuron:
 
-- A spike that fired is paid exactly, by its delivery: the weights times the adjoints of the
-  potentials that they were added to. A refractory target lost the current and pays nothing.
-- A silent site is paid as if its spike had been delivered, with zero current, to each target at
-  the target's own next site of the pass (of a later pass, over a connection with a delay).
+    dL/dv = dL/ds * surrogate(v - theta) + (g if the neuron fired with a subtracting reset,
+                                            0 if it fired with a reset to zero,
+                                            g if it was silent)
 
-Both also get the gradient of the neuron's spike counts, which are what losses look at. The reset
-path is detached. Under layer-sync, on a layered network, this is exactly ordinary
-layer-synchronous backpropagation through time with a surrogate: every neuron has one site a pass,
-which all sites of the layer before precede. In any other order it stays what a spike a little
-earlier or later would have done, and nothing is paid that the order forbids.
+The reset itself is not differentiated. dL/ds has three parts:
 
-Source: the surrogate at the highest potential of a pass is ours; backpropagation through the
-forward steps is that of Koopman et al., arXiv 2408.05098.
+- the gradient of the spike counts, which are the outputs that losses are computed from;
+- for a spike that fired: the sum over its deliveries of weight * g, where g is the adjoint of the
+  potential that the weight was added to. A refractory target discarded the current and
+  contributes nothing;
+- for a silent site: the sum over its targets of weight * g, where g is taken at the target's
+  own next site in the same pass (over a delayed connection: in the pass in which the spike would
+  have arrived). This is the gradient of a spike that is delivered there with zero current.
+
+For a layered network under layer-sync, this equals ordinary backpropagation through time with a
+surrogate: each neuron has one site per pass, and it comes after all sites of the layer before.
+Under any other order, the gradient still describes the effect of a spike that fires slightly
+earlier or later, and it is zero wherever the order makes an effect impossible.
+
+Source: backpropagation through forward steps is due to Koopman et al., arXiv 2408.05098. The
+choice of the highest potential in a pass as the silent site is original to this project.
 """
 
 import numpy as np
@@ -35,15 +46,15 @@ from neuroasync.train.kernels.surrogate import derivative
 
 __all__ = ["backward_samples"]
 
-# rows of f32 scratch
+# Rows of the scratch array f32[_SCRATCH, N].
 _V = 0
-"""Adjoint of the potential."""
-_LIVE = 1
-"""The same where the neuron is not refractory, else 0."""
-_SPIKE = 2
-"""Adjoint of each spike that is pending until the delivery visited last."""
-_PAID = 3
-"""What the site visited now is paid."""
+"""Adjoint g of each neuron's membrane potential."""
+_V_ACTIVE = 1
+"""The same for neurons that are not refractory, and 0 for those that are."""
+_PENDING = 2
+"""Adjoint of each neuron's pending spike, from its deliveries that were already visited."""
+_SPIKE_GRAD = 3
+"""dL/ds of the sites that are being visited."""
 _SCRATCH = 4
 
 
@@ -53,35 +64,40 @@ def backward_samples(
     rows, row_potential, slots, ends, peaks, peak_steps, grad_votes, grad_spikes, output, kind,
     slope, grad,
 ):  # fmt: skip
-    """Add the gradient of the samples of a chunk into ``grad``.
+    """Add the gradients of the samples in a chunk to ``grad``.
 
     Args:
-        populations, connections, links, weights, thresholds: the network; see
+        populations, connections, links, weights, thresholds: The network; see
             ``neuroasync.core.kernels.layout``.
         owner: i32[N], population of each neuron.
         by_rank: i64[P], populations by ascending (rank, declaration).
         lags: i64[C], delay of each connection in passes.
-        decays: f32[D, N], decay factors of each interval that occurs.
-        decay_of: i64[S, T], the row of ``decays`` for the interval before each pass.
-        rows, row_potential, slots, ends, peaks, peak_steps: the record; see ``forward``.
-        grad_votes: f32[S, T, classes], of the loss by the output's spikes in each pass.
-        grad_spikes: f32[S, T, P], of the loss by each population's spikes in each pass.
-        output: position of the output population.
-        kind, slope: of the surrogate.
-        grad: f32[..], laid out as the weights; added to.
+        decays: f32[D, N], decay factors of each distinct interval between passes.
+        decay_of: i64[S, T], row of ``decays`` for the interval before each pass.
+        rows, row_potential, slots, ends, peaks, peak_steps: The event record; see ``forward``.
+        grad_votes: f32[S, T, classes], gradient of the loss with respect to the output
+            population's spikes in each pass.
+        grad_spikes: f32[S, T, P], gradient of the loss with respect to each population's spikes
+            in each pass.
+        output: Index of the output population.
+        kind, slope: Surrogate derivative; see ``surrogate``.
+        grad: f32[..], laid out like the weights. The gradients are added to it.
     """
-    # Arrays by their addresses: else threads wait for each other to count references to them.
-    populations, connections = _unowned(populations), _unowned(connections)
-    rows, slots, links = _unowned(rows), _unowned(slots), _unowned(links)
+    # Accessing the arrays by address avoids atomic reference counts, on which the threads would
+    # wait for each other.
+    populations, connections = _borrowed(populations), _borrowed(connections)
+    rows, slots, links = _borrowed(rows), _borrowed(slots), _borrowed(links)
     weights = f32_at(weights.ctypes.data, weights.size)
     thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
     grad = f32_at(grad.ctypes.data, grad.size)
     neurons, count = owner.size, by_rank.size
+    # A spike reaches at most lags.max() passes ahead, so a ring of that many passes and the
+    # current one holds everything that earlier passes need of later ones.
     ring = 1 + (lags.max() if lags.size else 0)
     work = np.empty((_SCRATCH, neurons), np.float32)
-    paid_at = np.empty((ring, neurons), np.float32)
+    site_grad = np.empty((ring, neurons), np.float32)
     delayed = np.empty((ring, neurons), np.float32)
-    written = np.empty((ring, count), np.bool_)
+    has_site = np.empty((ring, count), np.bool_)
     sites = np.empty(neurons, np.int64)
     first = np.empty(count, np.int64)
     after = np.empty(count, np.int64)
@@ -90,10 +106,11 @@ def backward_samples(
     for k in range(ends.shape[1]):
         row1, slot1 = ends[1, k], ends[2, k]
         work[:] = 0
-        paid_at[:] = 0
+        site_grad[:] = 0
         delayed[:] = 0
-        written[:] = False
+        has_site[:] = False
         for now in range(ends[0, k] - 1, -1, -1):
+            # Find the pass's first row and slot, and the number of its forward steps.
             row, slot, steps = row1, slot1, 1
             while row > row0 and rows[SpikeLog.PASS, row - 1] == now:
                 row -= 1
@@ -114,7 +131,7 @@ def backward_samples(
                 now, steps, ring, populations, connections, links,
                 weights, thresholds, owner, by_rank, lags, rows, row_potential, row,
                 row1, slots, slot, slot1, peaks[k, now], grad_votes[k, now], grad_spikes[k, now],
-                output, kind, slope, grad, work, paid_at, delayed, written, starts, sites,
+                output, kind, slope, grad, work, site_grad, delayed, has_site, starts, sites,
                 first, after,
             )  # fmt: skip
             if now:
@@ -124,8 +141,8 @@ def backward_samples(
 
 
 @kernel
-def _unowned(array):
-    """An i64 array of the caller's, without a count of references to it."""
+def _borrowed(array):
+    """Return a view of an i64 array that does not take part in reference counting."""
     return i64_at(array.ctypes.data, array.size).reshape(array.shape)
 
 
@@ -133,23 +150,31 @@ def _unowned(array):
 def _pass(
     now, steps, ring, populations, connections, links, weights, thresholds, owner, by_rank, lags,
     rows, row_potential, row0, row1, slots, slot0, slot1, peaks, grad_votes, grad_spikes, output,
-    kind, slope, grad, work, paid_at, delayed, written, starts, sites, first, after,
+    kind, slope, grad, work, site_grad, delayed, has_site, starts, sites, first, after,
 ):  # fmt: skip
-    """Walk one pass in reverse, from the adjoint of the potential at its end to before its bias."""
-    v, live, spike, paid = work[_V], work[_LIVE], work[_SPIKE], work[_PAID]
+    """Visit one pass in reverse.
+
+    On entry, ``work[_V]`` holds the adjoint of the potential at the end of the pass; on return,
+    the adjoint before the pass's bias was added. ``row0`` to ``row1`` and ``slot0`` to ``slot1``
+    are the pass's ranges in ``rows`` and ``slots``.
+    """
+    v, v_active, pending, spike_grad = work[_V], work[_V_ACTIVE], work[_PENDING], work[_SPIKE_GRAD]
     vias, origins = slots[DeliveryLog.CONNECTION], slots[DeliveryLog.ORIGIN]
     here = now % ring
-    paid_at[here] = 0
-    written[here] = False
-    live[:] = v
+    # The ring's entry still belongs to a pass that no spike of this one can reach.
+    site_grad[here] = 0
+    has_site[here] = False
+    v_active[:] = v
     for r in range(row0, row1):
         i = rows[SpikeLog.NEURON, r]
         if rows[SpikeLog.BECAME_REFRACTORY, r]:
-            live[i] = 0
+            # After this spike, the neuron discarded all current that it received in the pass.
+            v_active[i] = 0
     begin, out_begin = row0, populations[output, Populations.START]
-    _never_evaluated(
+    _visit_unevaluated(
         steps, now, ring, populations, connections, links, weights, thresholds, by_rank, lags,
-        peaks, grad_votes, grad_spikes, output, kind, slope, work, paid_at, written, first, after,
+        peaks, grad_votes, grad_spikes, output, kind, slope, work, site_grad, has_site, first,
+        after,
     )  # fmt: skip
     for step in range(steps - 1, -1, -1):
         row0, slot = row1, slot1
@@ -157,35 +182,37 @@ def _pass(
             row0 -= 1
         while slot > slot0 and slots[DeliveryLog.STEP, slot - 1] == step:
             slot -= 1
-        # What every site of the step is paid, before any of them counts as visited.
+        # Compute dL/ds of all sites in the step before any potential's adjoint is updated: the
+        # neurons of a step are evaluated together and cannot influence each other.
         for r in range(row0, row1):
             i = rows[SpikeLog.NEURON, r]
-            paid[i] = grad_spikes[owner[i]] + spike[i] + delayed[here, i]
+            spike_grad[i] = grad_spikes[owner[i]] + pending[i] + delayed[here, i]
             if owner[i] == output:
-                paid[i] += grad_votes[i - out_begin]
+                spike_grad[i] += grad_votes[i - out_begin]
         j = starts[step]
-        while j < starts[step + 1]:  # sites of one population at a time
+        while j < starts[step + 1]:  # Each iteration takes the sites of one population.
             p, begun = owner[sites[j]], j
             while j < starts[step + 1] and owner[sites[j]] == p:
                 j += 1
-            _pay_silent(
+            _silent_spike_grads(
                 p, sites[begun:j], now, ring, populations, connections, links, weights, lags,
-                grad_votes, grad_spikes, output, paid_at, written, paid,
+                grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
             )  # fmt: skip
         for r in range(row0, row1):
             i = rows[SpikeLog.NEURON, r]
             p = owner[i]
-            g = paid[i] * derivative(kind, slope, row_potential[r] - thresholds[i])
+            g = spike_grad[i] * derivative(kind, slope, row_potential[r] - thresholds[i])
             if populations[p, Populations.SUBTRACTS]:
                 g += v[i]
-            v[i], live[i], paid_at[here, i], written[here, p] = g, g, g, True
+            v[i], v_active[i], site_grad[here, i], has_site[here, p] = g, g, g, True
         for j in range(starts[step], starts[step + 1]):
             i = sites[j]
-            g = v[i] + paid[i] * derivative(kind, slope, peaks[i] - thresholds[i])
-            v[i], live[i], paid_at[here, i], written[here, owner[i]] = g, g, g, True
+            g = v[i] + spike_grad[i] * derivative(kind, slope, peaks[i] - thresholds[i])
+            v[i], v_active[i], site_grad[here, i], has_site[here, owner[i]] = g, g, g, True
         s = slot
-        while s < slot1:  # slots of one origin population at a time
+        while s < slot1:  # Each iteration takes the slots of one origin population.
             begun, via = s, vias[s]
+            # Input events come from no population; index -1 selects the last row, the input's.
             p = owner[origins[s]] if origins[s] < owner.size else -1
             first_origin, last_origin = (
                 populations[p, Populations.START],
@@ -193,15 +220,16 @@ def _pass(
             )
             while s < slot1 and vias[s] == via and first_origin <= origins[s] <= last_origin:
                 s += 1
-            _deliver(
+            _undo_delivery(
                 now, ring, p, via, origins[begun:s], slots[DeliveryLog.MULTIPLICITY, begun:s],
-                populations, connections, links, weights, lags, grad, live, spike, delayed,
+                populations, connections, links, weights, lags, grad, v_active, pending, delayed,
             )  # fmt: skip
+        # A step in which nothing was delivered is a late step, see `first_steps`.
         if step and slot == slot1:
-            _never_evaluated(
+            _visit_unevaluated(
                 step, now, ring, populations, connections, links, weights, thresholds, by_rank,
-                lags, peaks, grad_votes, grad_spikes, output, kind, slope, work, paid_at, written,
-                first, after,
+                lags, peaks, grad_votes, grad_spikes, output, kind, slope, work, site_grad,
+                has_site, first, after,
             )  # fmt: skip
         row1, slot1 = row0, slot
     for c in range(connections.shape[0]):
@@ -217,72 +245,82 @@ def _pass(
 
 
 @kernel
-def _never_evaluated(
+def _visit_unevaluated(
     step, now, ring, populations, connections, links, weights, thresholds, by_rank, lags, peaks,
-    grad_votes, grad_spikes, output, kind, slope, work, paid_at, written, first, after,
+    grad_votes, grad_spikes, output, kind, slope, work, site_grad, has_site, first, after,
 ):  # fmt: skip
-    """Visit the populations that were never evaluated and whose silence belongs after ``step``."""
-    v, live, paid, here = work[_V], work[_LIVE], work[_PAID], now % ring
+    """Visit the silent sites of never evaluated populations that were assigned to ``step``."""
+    v, v_active, spike_grad, here = work[_V], work[_V_ACTIVE], work[_SPIKE_GRAD], now % ring
     for p in by_rank[::-1]:
         if first[p] >= 0 or after[p] != step or populations[p, Populations.SYNC_THRESHOLD] > 0:
             continue
         start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
-        _pay_silent(
+        _silent_spike_grads(
             p, np.arange(start, stop), now, ring, populations, connections, links, weights, lags,
-            grad_votes, grad_spikes, output, paid_at, written, paid,
+            grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
         )  # fmt: skip
         for i in range(start, stop):
-            g = v[i] + paid[i] * derivative(kind, slope, peaks[i] - thresholds[i])
-            v[i], live[i], paid_at[here, i] = g, g, g
-        written[here, p] = True
+            g = v[i] + spike_grad[i] * derivative(kind, slope, peaks[i] - thresholds[i])
+            v[i], v_active[i], site_grad[here, i] = g, g, g
+        has_site[here, p] = True
 
 
 @kernel
-def _pay_silent(
+def _silent_spike_grads(
     p, sites, now, ring, populations, connections, links, weights, lags, grad_votes, grad_spikes,
-    output, paid_at, written, paid,
+    output, site_grad, has_site, spike_grad,
 ):  # fmt: skip
-    """Write what silent sites of one population are paid: by the loss, and by later sites."""
+    """Write dL/ds of silent sites of one population: from the loss and from later sites."""
     first = populations[p, Populations.START]
     for i in sites:
-        paid[i] = grad_spikes[p]
+        spike_grad[i] = grad_spikes[p]
         if p == output:
-            paid[i] += grad_votes[i - first]
+            spike_grad[i] += grad_votes[i - first]
     for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
         c = links[j]
         target, there = connections[c, Connections.TARGET], (now + lags[c]) % ring
-        if written[there, target]:
+        if has_site[there, target]:
             start, stop = (
                 populations[target, Populations.START],
                 populations[target, Populations.STOP],
             )
             add_weighted(
-                connections[c], sites, first, links, weights, paid_at[there, start:stop], paid
-            )
+                connections[c], sites, first, links, weights, site_grad[there, start:stop],
+                spike_grad,
+            )  # fmt: skip
 
 
 @kernel
-def _deliver(
-    now, ring, p, via, origins, counts, populations, connections, links, weights, lags, grad, live,
-    spike, delayed,
+def _undo_delivery(
+    now, ring, p, via, origins, counts, populations, connections, links, weights, lags, grad,
+    v_active, pending, delayed,
 ):  # fmt: skip
-    """Undo the delivery of spikes of one population: of their weights, and of the spikes."""
+    """Add the gradients of one delivery to the weights and to the delivered spikes.
+
+    Args:
+        p: Population of the spikes, or -1 for input events.
+        via: Delayed connection that delivered them, or -1 for all connections without delay.
+        origins: i64[K], neurons whose spikes were delivered.
+        counts: i64[K], multiplicity of each spike.
+    """
     first = populations[p, Populations.START]
     if p >= 0 and via < 0:
         for origin in origins:
-            spike[origin] = 0
+            pending[origin] = 0
     for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
         c = links[j]
         if (c != via) if via >= 0 else (lags[c] > 0):
             continue
         target = connections[c, Connections.TARGET]
-        g = live[populations[target, Populations.START] : populations[target, Populations.STOP]]
+        g = v_active[populations[target, Populations.START] : populations[target, Populations.STOP]]
         add_outer(connections[c], origins, counts, first, links, g, grad)
         if p >= 0 and via < 0:
-            add_weighted(connections[c], origins, first, links, weights, g, spike)
+            add_weighted(connections[c], origins, first, links, weights, g, pending)
         elif p >= 0:
             there = delayed[(now - lags[c]) % ring]
             for k in range(origins.size):
-                if k == 0 or origins[k] != origins[k - 1]:  # else delivered apart, arrived together
+                # Spikes of one neuron that were delivered separately but arrive together have
+                # one slot each, but they share one adjoint.
+                if k == 0 or origins[k] != origins[k - 1]:
                     one = origins[k : k + 1]
                     add_weighted(connections[c], one, first, links, weights, g, there)

@@ -1,4 +1,4 @@
-"""The runtime's own loop over the samples of a chunk, keeping the record of each."""
+"""Forward passes of a chunk of samples by the runtime's own kernels, with an event record."""
 
 import numpy as np
 
@@ -24,34 +24,38 @@ from neuroasync.core.kernels.voting import leader
 
 __all__ = ["forward_samples"]
 
-_ALL_OF_IT = np.int64(2**60)
+_UNLIMITED = np.int64(2**60)
+"""A work budget that is never used up: training does not yield to an event loop."""
 
 
 @kernel
 def forward_samples(
     context, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, votes, spikes, labels
 ):
-    """Run samples from ``k`` on, until the chunk ends or something is needed.
+    """Run the samples from ``k`` on, until the chunk ends or the caller has to intervene.
 
     Args:
-        context: address of the runtime's; the logs of all samples stand one after the other.
-        k: sample of the chunk to begin with.
-        resumes: whether it has begun already, and goes on where it returned.
-        events: i64[2], addresses of the events' times and indices, by (time, index) within a
-            sample.
-        end_us: i64[S], passes up to this time take place.
-        seeds: u64[S].
-        offsets: i64[S + 1], where each sample's events begin.
-        peaks: i64[3], addresses of f32 and i32[S, T, N], and the bytes of a sample in each; 0
-            if they are not wanted.
-        ends: i64[3, S], written: passes of each sample, and where its rows and slots end.
+        context: Address of the runtime's context. Its logs hold all samples, one after another.
+        k: First sample of the chunk to run.
+        resumes: Whether sample ``k`` was interrupted earlier and continues from there.
+        events: i64[2], addresses of the events' times (µs) and input indices, in (time, index)
+            order within a sample.
+        end_us: i64[S], time of each sample's last pass, µs.
+        seeds: u64[S], seed of each sample's order keys.
+        offsets: i64[S + 1], start of each sample's events.
+        peaks: i64[3], addresses of the highest silent potentials f32[S, T, N] and of their steps
+            i32[S, T, N], and the number of bytes per sample in each; all 0 if they are not
+            needed.
+        ends: i64[3, S], written: number of passes of each sample, and the ends of its rows and
+            slots in the logs.
         owner: i32[N], population of each neuron.
-        votes: f32[S, T, classes], written: spikes of the output in each pass.
+        votes: f32[S, T, classes], written: spikes of the output population in each pass.
         spikes: f32[S, T, P], written: spikes of each population in each pass.
-        labels: i64[S], written: the decision, or -1.
+        labels: i64[S], written: the decision, or -1 if there is none.
 
     Returns:
-        The sample that needs something, or S; and what ``run_compiled`` returned.
+        The sample that needs an intervention, or S at the end; and the ``Interrupt`` that says
+        which.
     """
     c = i64_at(context, len(Context))
     control, output = control_of(c), settings_of(c)[Settings.OUTPUT]
@@ -64,13 +68,14 @@ def forward_samples(
             c[Context.PEAKS] = peaks[0] + k * peaks[2]
             c[Context.PEAK_STEPS] = peaks[1] + k * peaks[2]
         if not resumes:
-            in_rows, in_slots = control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG]
+            # `begin` empties the logs, but the backward pass needs those of earlier samples.
+            log_rows, log_slots = control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG]
             begin(c, np.int64(seeds[k]))
-            control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG] = in_rows, in_slots
+            control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG] = log_rows, log_slots
         resumes = False
-        why = run_compiled(c, end_us[k], _ALL_OF_IT)
-        if why != Interrupt.DONE:
-            return k, why
+        interrupt = run_compiled(c, end_us[k], _UNLIMITED)
+        if interrupt != Interrupt.DONE:
+            return k, interrupt
         ends[0, k] = control[Control.PASS] + 1
         ends[1, k] = control[Control.SPIKE_LOG]
         ends[2, k] = control[Control.DELIVERY_LOG]

@@ -1,6 +1,7 @@
-"""Which samples and events a batch has: gathering, shuffling and input dropout.
+"""Gathering of a batch's samples, shuffling and input dropout.
 
-Draws are computed from counters, not drawn, so that a resumed training has the same ones.
+All random numbers are computed from a seed and a counter. There is no generator state, so a
+resumed training uses the same numbers as an uninterrupted one.
 """
 
 import numpy as np
@@ -10,13 +11,15 @@ from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 
 __all__ = ["gather", "shuffle_keys"]
 
+# Each use of random numbers flips other bits of the seed, so that its keys are independent of
+# those that order the spikes.
 _SHUFFLE = np.uint64(0x8CB92BA72F3D8DD7)
 _DROP = np.uint64(0xA0761D6478BD642F)
 
 
 @kernel
 def shuffle_keys(seed, epoch, n):
-    """Keys u64[n] whose ascending order is the order of the samples in an epoch."""
+    """Return keys u64[n]; sorting the samples by them gives the order of an epoch."""
     prefix = step_prefix(seed ^ _SHUFFLE, epoch, 0)
     keys = np.empty(n, np.uint64)
     for i in range(n):
@@ -25,34 +28,35 @@ def shuffle_keys(seed, epoch, n):
 
 
 @kernel
-def gather(t_us, index, offsets, which, seeds, before_us, dropout, to_t, to_i, to_offsets, times):
-    """Copy the events of some samples.
+def gather(t_us, index, offsets, chosen, seeds, before_us, dropout, to_t, to_i, to_offsets, times):
+    """Copy the events of the chosen samples, and drop some of them at random.
 
     Args:
-        t_us, index, offsets: of the data set; see ``SpikeTrains``.
-        which: i64[B], samples of it.
-        seeds: u64[B].
-        before_us: events from this time on are left out.
-        dropout: probability that an event is dropped.
-        to_t, to_i: i64[events], written.
-        to_offsets: i64[B + 1], written.
-        times: i64[2, B], written: time of each sample's last event before any was dropped, or -1,
-            and the number of distinct times.
+        t_us, index, offsets: The data set; see ``SpikeTrains``.
+        chosen: i64[B], numbers of the samples.
+        seeds: u64[B], seed of each sample's dropout.
+        before_us: Events at this time or later are left out, µs.
+        dropout: Probability that an event is dropped.
+        to_t, to_i: i64[events], written: times and indices of the copied events.
+        to_offsets: i64[B + 1], written: start of each sample in ``to_t`` and ``to_i``.
+        times: i64[2, B], written: time of each sample's last event, µs, dropped events
+            included (-1 without events); and the number of distinct times that were kept.
 
     Returns:
-        Whether the events were in (time, index) order.
+        Whether the events were in (time, index) order. If not, the copy is incomplete.
     """
     at = 0
     to_offsets[0] = 0
-    for k in range(which.size):
+    for k in range(chosen.size):
         prefix = step_prefix(seeds[k] ^ _DROP, 0, 0)
-        first, begin = offsets[which[k]], at
+        first, begin = offsets[chosen[k]], at
         times[0, k], times[1, k] = -1, 0
-        for e in range(first, offsets[which[k] + 1]):
+        for e in range(first, offsets[chosen[k] + 1]):
             if t_us[e] >= before_us:
                 break
             if e > first and t_us[e] == t_us[e - 1] and index[e] < index[e - 1]:
                 return False
+            # Dropout must not shorten a sample, so its last event counts even if it is dropped.
             times[0, k] = t_us[e]
             if dropout > 0.0 and uniform(neuron_key(prefix, e - first)) < dropout:
                 continue

@@ -1,4 +1,6 @@
-"""Derivatives that stand in for the spike's, by number; a is the slope, x = v - threshold.
+"""Surrogate derivatives of the spike function, selected by an integer.
+
+x = v - threshold is the distance of the membrane potential from the threshold; a is the slope.
 
 ======== ============================== =====================================================
 number   derivative                     source
@@ -26,7 +28,7 @@ SIGMOID: Final = 2
 
 @kernel
 def derivative(kind, slope, x):
-    """Surrogate derivative at ``x`` above threshold; all float32."""
+    """Return the surrogate derivative at the distance ``x`` from the threshold, in float32."""
     one = np.float32(1.0)
     if kind == ARCTAN:
         scaled = slope * x
@@ -34,6 +36,6 @@ def derivative(kind, slope, x):
     if kind == FAST_SIGMOID:
         scaled = one + slope * abs(x)
         return one / (scaled * scaled)
-    # exp of what is not positive cannot overflow; the derivative is even.
+    # The derivative is an even function, so -|x| gives the same value as x and cannot overflow.
     e = np.exp(-abs(slope * x))
     return slope * e / ((one + e) * (one + e))

@@ -1,1 +1,1 @@
-"""The reference trainer in plain torch, for any device."""
+"""The reference trainer in plain torch, which runs on any device."""

@@ -1,4 +1,4 @@
-"""State of one forward pass in the plain torch formulation, and where its sites are."""
+"""State of one forward pass in the torch engine, and the sites that result from it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,12 +11,34 @@ from neuroasync.train.torch_engine.tables import Tables
 __all__ = ["FIRED", "NONE", "Pass"]
 
 NONE: Final = -1
+"""A neuron that was not evaluated, or a population that was not."""
 FIRED: Final = -2
+"""A neuron that fired, and so has no silent site."""
 
 
 @dataclass
 class Pass:
-    """State of one pass: [B, N] each, [B, P] for populations, [B, N + E] for pending spikes."""
+    """State of one pass of B samples.
+
+    Sites are ordered by a time: 2 * step + 1 is the evaluation in a forward step, and 2 * step is
+    just before it.
+
+    Attributes:
+        index: Number of the pass.
+        active: bool[B], samples that have this pass.
+        ghost: [B, N], sum of the ghosts that wait for each neuron's next site.
+        waiting: [B, N], multiplicity of each neuron's pending spike.
+        queued: bool[B, E], input events that are pending.
+        arrival: i64[B, N], step in which each neuron's pending spike fired.
+        received: [B, N], number of spikes that each neuron received in this pass.
+        reached: bool[B, N], neurons that were evaluated in this pass.
+        refractory: bool[B, N], neurons that are refractory.
+        peak: [B, N], highest silent potential of each neuron.
+        site: i64[B, N], time of that silent evaluation; ``NONE`` or ``FIRED`` without one.
+        first: i64[B, P], step in which each population was first evaluated, or ``NONE``.
+        after: i64[B, P], first late step of a population behind this one, or ``NONE``.
+        steps: i64[B], number of forward steps so far, the input group included.
+    """
 
     index: int
     active: Tensor
@@ -29,26 +51,32 @@ class Pass:
     refractory: Tensor
     peak: Tensor
     site: Tensor
-    """When a silent neuron has its site: 2 step + 1; 2 step is before all of that step."""
     first: Tensor
     after: Tensor
     steps: Tensor
 
     def note_first(self, step: int, p: int, is_reached: Tensor) -> None:
-        """Population ``p`` is evaluated in ``step``, in the samples bool[B]."""
+        """Note that population ``p`` is evaluated in ``step``, in the samples bool[B]."""
         first = self.first.clone()
         first[:, p] = torch.where(is_reached & (first[:, p] == NONE), step, first[:, p])
         self.first = first
 
     def note_peaks(self, step: int, v: Tensor, fire: Tensor, silent: Tensor) -> None:
-        """Who fired in ``step`` at ``v``, and who was evaluated and stayed silent: [B, N]."""
+        """Note which neurons fired in ``step``, and which were evaluated and stayed silent.
+
+        Args:
+            step: Forward step.
+            v: [B, N], membrane potentials of the evaluation.
+            fire: bool[B, N], neurons that fired.
+            silent: bool[B, N], neurons that were evaluated and did not fire.
+        """
         silent = silent & (self.site != FIRED)
         higher = silent & ((self.site == NONE) | (v > self.peak))
         self.peak = torch.where(higher, v, self.peak)
         self.site = torch.where(fire, FIRED, torch.where(higher, 2 * step + 1, self.site))
 
     def silent_sites(self, tables: Tables) -> Tensor:
-        """When each silent neuron has its site: i64[B, N], negative for none."""
+        """Return the time of each neuron's silent site, i64[B, N]; negative if it has none."""
         after = torch.where(self.after == NONE, self.steps[:, None], self.after)
         unreached = torch.where(self.first == NONE, 2 * after, 2 * self.first + 1)
         unreached = unreached[:, tables.owner]

@@ -1,7 +1,7 @@
-"""Ordering policies in torch, for many samples at once: the same keys as the kernels'.
+"""Ordering policies in torch, for many samples at once, with the same order keys as the kernels.
 
-Order keys are of 64 bits without sign; here they are int64, whose additions and products wrap
-alike, and are compared with the sign bit flipped.
+Order keys are unsigned 64-bit integers, which torch lacks. Here they are int64: additions and
+products wrap around in the same way, and flipping the sign bit gives the unsigned comparison.
 """
 
 from typing import Final
@@ -12,11 +12,11 @@ from torch import Tensor
 from neuroasync.core.engine.policies import Fifo, Momentum, Policy
 from neuroasync.core.kernels.order_keys import MASK
 
-__all__ = ["chosen", "neuron_keys", "rank_of", "signed", "step_prefix", "uniform"]
+__all__ = ["choose_spikes", "neuron_keys", "rank_of", "signed", "step_prefix", "uniform"]
 
 
 def signed(value: int) -> int:
-    """64 bits as a signed integer."""
+    """Return the signed integer with the same lowest 64 bits."""
     value &= MASK
     return value - 2**64 if value >= 2**63 else value
 
@@ -28,7 +28,7 @@ _SIGN: Final = -(2**63)
 
 
 def _shifted(z: Tensor, bits: int) -> Tensor:
-    """Logical shift to the right."""
+    """Shift right without copying the sign bit."""
     mask: int = (1 << (64 - bits)) - 1
     return (z >> bits) & mask
 
@@ -40,30 +40,32 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def step_prefix(seeds: Tensor, pass_index: int, step: int) -> Tensor:
-    """What the keys of one forward step share: i64[B], from seeds i64[B]."""
+    """Return the common prefix i64[B] of a forward step's order keys, from seeds i64[B]."""
     h = _mix(seeds + _G)
     h = _mix(h + signed(_G * (pass_index + 1)))
     return _mix(h + signed(_G * (step + 1)))
 
 
 def neuron_keys(prefix: Tensor, neurons: int) -> Tensor:
-    """Order keys i64[B, neurons] of neurons 0 to ``neurons - 1``."""
+    """Return the order keys i64[B, neurons] of neurons 0 to ``neurons - 1``."""
     of_neuron = torch.arange(1, neurons + 1, device=prefix.device) * _G
     return _mix(prefix[:, None] + of_neuron)
 
 
 def uniform(keys: Tensor) -> Tensor:
-    """Keys as f64 in [0, 1), multiples of 2**-24."""
+    """Return keys as f64 in [0, 1), in multiples of 2**-24."""
     return _shifted(keys, 40).to(torch.float64) / 2**24
 
 
 def rank_of(keys: Tensor, pending: Tensor, *, is_unsigned: bool = False) -> Tensor:
-    """Position of each pending spike in ascending order of keys, ties by index: i64[B, K].
+    """Return the position of each pending spike in ascending order of keys, i64[B, K].
+
+    Ties are broken by index.
 
     Args:
         keys: [B, K], integers or floats.
-        pending: bool[B, K]; the others come after.
-        is_unsigned: whether keys are 64 bits without sign.
+        pending: bool[B, K], spikes that are pending. All others come after them.
+        is_unsigned: Whether the keys stand for unsigned 64-bit integers.
     """
     keys = keys ^ _SIGN if is_unsigned else keys
     order = torch.argsort(keys, dim=1, stable=True)
@@ -73,7 +75,7 @@ def rank_of(keys: Tensor, pending: Tensor, *, is_unsigned: bool = False) -> Tens
     return torch.empty_like(order).scatter_(1, order, places)
 
 
-def chosen(
+def choose_spikes(
     policy: Policy,
     group_size: int,
     pending: Tensor,
@@ -81,21 +83,22 @@ def chosen(
     arrival: Tensor,
     momentum: Tensor,
 ) -> Tensor:
-    """Which pending spikes go next, under any built-in order but layer-sync: bool[B, N + E].
+    """Return which pending spikes are delivered next, bool[B, N + E].
 
     Args:
-        policy: the order.
-        group_size: F.
-        pending: bool[B, N + E], of neurons and queued input events.
-        prefix: i64[B], of the forward step that is being chosen.
+        policy: Any built-in ordering policy except layer-sync.
+        group_size: Maximum number of spikes to choose (F).
+        pending: bool[B, N + E], pending spikes of neurons and queued input events.
+        prefix: i64[B], :func:`step_prefix` of the forward step.
         arrival: i64[B, N], step in which each neuron's spike fired.
         momentum: [B, N], membrane potential at each neuron's spike.
     """
+    # Queued input arrived before any spike fired (step -1), and has momentum 0.
     events = arrival.new_zeros(len(pending), pending.shape[1] - arrival.shape[1])
     if isinstance(policy, Fifo):
         return rank_of(torch.cat([arrival, events - 1], 1), pending) < group_size
-    drawn = neuron_keys(prefix, pending.shape[1])
+    keys = neuron_keys(prefix, pending.shape[1])
     if isinstance(policy, Momentum):
         m = torch.cat([momentum.double(), events.double()], 1)
-        return rank_of(-(m + policy.noise * uniform(drawn)), pending) < group_size
-    return rank_of(drawn, pending, is_unsigned=True) < group_size
+        return rank_of(-(m + policy.noise * uniform(keys)), pending) < group_size
+    return rank_of(keys, pending, is_unsigned=True) < group_size

@@ -1,4 +1,4 @@
-"""Connections in torch, for many samples at once: what a group of spikes brings to its targets."""
+"""Connections in torch: from the spikes of many samples to the currents of their targets."""
 
 from itertools import pairwise
 
@@ -14,17 +14,18 @@ __all__ = ["Link", "links_of"]
 
 
 class Link:
-    """One connection.
+    """A connection with its weights as a tensor.
 
     Args:
-        wiring: the network.
-        c: position of the connection.
-        flat: all weights, laid out as ``PackedArrays.weights``.
+        packed: The network.
+        c: Index of the connection.
+        flat: All weights, laid out like ``PackedArrays.weights``.
 
     Attributes:
-        source, target: their neurons in the whole network; inputs come after all neurons.
-        target_population: its position.
-        lag: delay in passes.
+        source, target: Ranges of the source and target neurons in the network. Inputs come after
+            all neurons.
+        target_population: Index of the target population.
+        lag: Delay in passes.
         bias: [targets], or None.
     """
 
@@ -62,11 +63,11 @@ class Link:
             self._synapses = empty.index_put((source, indices), torch.ones_like(values))
 
     def current(self, spikes: Tensor) -> Tensor:
-        """What ``spikes`` [B, sources] bring to the targets: [B, targets]."""
+        """Return the currents [B, targets] that ``spikes`` [B, sources] cause."""
         return self._apply(spikes, self._weight)
 
     def received(self, spikes: Tensor) -> Tensor:
-        """How many of ``spikes`` [B, sources] each target has a synapse to: [B, targets]."""
+        """Return how many of ``spikes`` [B, sources] each target receives, as [B, targets]."""
         return self._apply(spikes, self._synapses)
 
     def _apply(self, spikes: Tensor, weight: Tensor) -> Tensor:
@@ -77,5 +78,5 @@ class Link:
 
 
 def links_of(packed: PackedNetwork, flat: Tensor) -> list[Link]:
-    """All connections, in declared order."""
+    """Return all connections, in declared order."""
     return [Link(packed, c, flat) for c in range(len(packed.model.connections))]

@@ -1,4 +1,4 @@
-"""What the plain torch formulation looks up: the network's columns and a batch's input."""
+"""The network's tables and a batch's input as tensors."""
 
 import numpy as np
 import torch
@@ -17,21 +17,23 @@ class Tables:
     """A network and a batch as tensors on one device.
 
     Args:
-        wiring: the network.
-        batch: the samples.
-        device: of the tensors.
-        dtype: of potentials.
+        packed: The network.
+        batch: The samples.
+        device: Device of the tensors.
+        dtype: Type of membrane potentials.
 
     Attributes:
-        samples, neurons, timesteps: B, N, T.
-        bounds: first neuron of each population, and the one after its last.
-        output: the same of the output population.
-        by_rank: populations by ascending (rank, declaration).
+        samples, neurons, timesteps: Number of samples B, of neurons N, and of passes T.
+        bounds: For each population, its first neuron and the one after its last.
+        output: The same for the output population.
+        by_rank: Populations by ascending (rank, declaration).
         owner: i64[N], population of each neuron.
-        thresholds: [N].
-        subtract, refractory, late: bool[N].
-        sync: [N], the sync thresholds.
-        seeds: i64[B]; passes: i64[B].
+        thresholds: [N], firing thresholds.
+        subtract, refractory, late: bool[N], neurons with a subtracting reset, with
+            refractoriness, and which can fire late.
+        sync: [N], sync thresholds.
+        seeds: i64[B], seeds with their bits as signed integers.
+        passes: i64[B], number of passes of each sample.
     """
 
     def __init__(
@@ -64,32 +66,40 @@ class Tables:
         self._times = self._pass_times()
 
     def decays(self, t: int) -> Tensor:
-        """Factors [B or 1, N] for the interval before pass ``t``."""
+        """Return the decay factors [B or 1, N] for the interval before pass ``t``."""
         if timestep := self.packed.model.timestep_us:
             return self._values(self.packed.decay(timestep)[None])
         intervals = np.maximum(self._times[:, t] - self._times[:, t - 1], 0)
         return self._values(np.stack([self.packed.decay(int(i)) for i in intervals]))
 
     def input_group(self, t: int, is_queued: bool) -> tuple[Tensor, Tensor]:
-        """Input of pass ``t``: the group [B, N + I], or who queues, bool[B, E]."""
+        """Return the input of pass ``t``.
+
+        Returns:
+            The input group [B, N + I], which is empty if input is queued; and the input events
+            that become pending, bool[B, E], of which there are none otherwise.
+        """
         self._origin, present = self._events_of(t)
-        everyone = self.gathered_input(t, present)
+        inputs = self.gathered_input(t, present)
         if is_queued:
-            everyone = torch.zeros_like(everyone)
+            inputs = torch.zeros_like(inputs)
         else:
             present = torch.zeros_like(present)
-        nobody = everyone.new_zeros(self.samples, self.neurons)
-        return torch.cat([nobody, everyone], 1), present
+        no_spikes = inputs.new_zeros(self.samples, self.neurons)
+        return torch.cat([no_spikes, inputs], 1), present
 
     def gathered_input(self, t: int, chosen: Tensor) -> Tensor:
-        """How often each input occurs among the chosen events of pass ``t``: [B, I]."""
+        """Return how often each input occurs among the chosen events of pass ``t``, [B, I]."""
         counts = torch.zeros(
             self.samples, self.packed.model.input_size, dtype=self._dtype, device=self._device
         )
         return counts.scatter_add_(1, self._origin, chosen.to(self._dtype))
 
     def first_layer(self, pending: Tensor) -> Tensor:
-        """Pending spikes of the lowest-ranked population that has any: bool[B, N + E]."""
+        """Return the pending spikes of the lowest-ranked population with any, bool[B, N + E].
+
+        Queued input has the lowest rank of all.
+        """
         n = self.neurons
         queued = pending[:, n:].any(1, keepdim=True)
         chosen, found = torch.zeros_like(pending), queued
@@ -101,8 +111,8 @@ class Tables:
             found = found | has
         return chosen
 
-    def nothing(self) -> ForwardResult:
-        """What a batch without passes comes to."""
+    def empty_result(self) -> ForwardResult:
+        """Return the result of a batch without passes."""
         start, stop = self.output
         votes = torch.zeros(self.samples, 0, stop - start, dtype=self._dtype, device=self._device)
         spikes = votes.new_zeros(self.samples, 0, len(self.bounds))
@@ -112,7 +122,7 @@ class Tables:
         return torch.from_numpy(np.array(values)).to(self._device, self._dtype)
 
     def _pass_times(self) -> NDArray[np.int64]:
-        """Virtual time of each pass, i64[B, T], where there is no timestep."""
+        """Return the virtual time of each pass, i64[B, T], µs. It is 0 if there is a timestep."""
         batch = self._batch
         times = np.zeros((self.samples, self.timesteps), np.int64)
         for k in range(self.samples):
@@ -122,21 +132,24 @@ class Tables:
         return times
 
     def _events_of(self, t: int) -> tuple[Tensor, Tensor]:
-        """Input indices i64[B, E] of pass ``t``, and which of these places are taken."""
+        """Return the input indices i64[B, E] of pass ``t``, and which of them are events.
+
+        Samples with fewer events than others are padded.
+        """
         batch, timestep = self._batch, self.packed.model.timestep_us
-        found = []
+        indices = []
         for k in range(self.samples):
             events = slice(batch.offsets[k], batch.offsets[k + 1])
             t_us = batch.t_us[events]
             if timestep:
-                mine = t_us // timestep == t
+                in_pass = t_us // timestep == t
             else:
-                mine = (t_us == self._times[k, t]) & (t < batch.passes[k])
-            found.append(batch.index[events][mine])
-        most = max((len(index) for index in found), default=0)
-        origin = np.zeros((self.samples, most), np.int64)
-        present = np.zeros((self.samples, most), bool)
-        for k, index in enumerate(found):
+                in_pass = (t_us == self._times[k, t]) & (t < batch.passes[k])
+            indices.append(batch.index[events][in_pass])
+        max_events = max((len(index) for index in indices), default=0)
+        origin = np.zeros((self.samples, max_events), np.int64)
+        present = np.zeros((self.samples, max_events), bool)
+        for k, index in enumerate(indices):
             origin[k, : index.size], present[k, : index.size] = index, True
         return (
             torch.from_numpy(origin).to(self._device),
