@@ -77,7 +77,10 @@ def error_line(result, files, before):
         (("explain", "no.npz", "--bundle", "net.nab", "--spike", "0"), "No such file"),
         (("train", "cifar", "--recipe", "layered"), "'cifar' is not one of 'digits', 'mnist', "),
         (("train", "--recipe", "layered"), "expected a DATASET, or --train FILE and --topology"),
-        (("train", "mnist", "--recipe", "layered", "--data", "no"), "data_dir: 'no', expected a"),
+        (
+            ("train", "mnist", "--recipe", "layered", "--data", "no"),
+            "`data_dir` must be an existing folder",
+        ),
         (("train", "digits", "--recipe", "layered", "--input", "queued"), "--input queued: goes"),
         (("train", "digits", "--recipe", "layered", "--input", "last"), "--input"),
         (("train", "--train", "events.npz", "--recipe", "layered"), "expected --topology TEXT"),
@@ -88,7 +91,10 @@ def error_line(result, files, before):
         (("study", "cifar"), "'cifar' is not one of 'digits', 'mnist', "),
         (("study", "--seeds", "0"), "--seeds"),
         (("study", "braille", "--seeds", "6"), "seeds: 6, but braille has 5 folds, one for each"),
-        (("study", "--data", "no"), "data_dir: 'no', expected a folder"),
+        (
+            ("study", "--data", "no"),
+            "`data_dir` must be an existing folder with data sets, got 'no'",
+        ),
         (("study", "-o", "net.nab"), "must be a folder"),
         (("study", "-o", "no/where"), "there is no folder 'no'"),
         (("study", "-o", "."), "is not empty and has no study.json"),
@@ -101,11 +107,11 @@ def error_line(result, files, before):
         ((*OWN, "--topology", "input 3"), "--train: expected --test FILE with it"),
         (
             (*OWN, "--test", "./events.npz", "--topology", NETWORK),
-            "--test: 'events.npz' is the same file as train, 'events.npz'; expected samples that",
+            "--test must be another file than train, 'events.npz', got 'events.npz'",
         ),
         (
             (*OWN, "--validation", "events.npz", "--test", "other.npz", "--topology", NETWORK),
-            "--validation: 'events.npz' is the same file as train",
+            "--validation must be another file than train, 'events.npz'",
         ),
         ((*OWN, "--test", "a\0b", "--topology", NETWORK), "null"),
         ((*OWN, "--test", "no.npz", "--topology", NETWORK), "cannot be read: No such file"),

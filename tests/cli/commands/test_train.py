@@ -136,14 +136,14 @@ def test_encode_reads_a_folder_and_says_what_it_lacks(cli, files):
     assert len(read_spikes(files.folder / "two.npz")) == 2
     result = cli("encode", "mnist", "--data", SOUNDS)
     assert result.exit_code == 2
-    assert "mnist_train.npz': there is no such file" in result.stderr
+    assert "mnist_train.npz': the file does not exist" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("braille", "--coding", "rate"), "braille has spikes of its own"),
-        (("shd", "--data", "."), "shd is read by Tonic: install neuroasync with its extra 'data'"),
+        (("braille", "--coding", "rate"), "`coding` must be None for braille"),
+        (("shd", "--data", "."), "shd needs Tonic: install neuroasync with its extra 'data'"),
         (("cifar",), "'cifar' is not one of 'digits', 'mnist', "),
     ],
 )
