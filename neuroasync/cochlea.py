@@ -46,14 +46,14 @@ _LEAK_US: Final = 5000
 _FLOOR_DB: Final = 40.0
 _STEP_DB: Final = 3.0
 _GRAINS: Final = 8
-"""Parts of a step that a level is counted in."""
+"""Levels are counted in this fraction of a step of the delta code."""
 
 _ORDER: Final = 4
 _TURN: Final = 2**16
-"""Phases of a carrier."""
+"""Number of phases of a carrier."""
 
 _BATCH: Final = 64
-"""Sounds that are filtered side by side."""
+"""Number of sounds that are filtered together."""
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -61,19 +61,21 @@ Floats: TypeAlias = NDArray[np.float64]
 def encode_sound(
     sounds: Sequence[ArrayLike], sample_rate_hz: int, labels: ArrayLike | None = None
 ) -> SpikeTrains:
-    """Spike trains of the filter bank, as the module describes it.
+    """Encode sounds by the filter bank that this module describes.
 
     Args:
-        sounds: one i16[samples] a recording, mono; their lengths may differ.
-        sample_rate_hz: from 8000, a multiple of 500 (a frame is 2 ms).
+        sounds: i16[samples] for each recording, mono. Their lengths may differ.
+        sample_rate_hz: Sample rate, at least 8000 Hz and a multiple of 500 Hz, because a frame
+            of 2 ms must be a whole number of samples.
         labels: [recordings], classes.
 
     Returns:
-        Spike trains of shape (2, 32): polarity (0 off, 1 on), channel. Times are multiples of
-        2 ms: a frame's events stand at its end.
+        Spike trains of shape (2, 32): polarity (0 off, 1 on) and channel. Times are multiples of
+        2 ms, because the events of a frame have the time of its end.
 
     Raises:
-        ValueError: there is no recording, one is not mono int16, or the rate does not fit.
+        ValueError: There is no recording, one is not mono int16, or the sample rate is not
+            supported.
     """
     silence = np.zeros((1, CHANNELS), np.int64)
     signals = [
@@ -84,15 +86,19 @@ def encode_sound(
 
 
 def erb_hz(frequency_hz: float) -> float:
-    """Equivalent rectangular bandwidth of the auditory filter, Hz. Source: Glasberg and Moore."""
+    """Return the equivalent rectangular bandwidth of an auditory filter, Hz.
+
+    Source:
+        Glasberg and Moore (1990).
+    """
     return 24.7 * (4.37e-3 * frequency_hz + 1)
 
 
 def centre_frequencies() -> list[float]:
-    """Of the channels, Hz, ascending: equal distances on the ERB-rate scale.
+    """Return the channels' centre frequencies, Hz, at equal distances on the ERB-rate scale.
 
     Source:
-        Glasberg and Moore: ERB-rate = 21.4 log10(0.00437 f + 1).
+        Glasberg and Moore (1990): ERB-rate = 21.4 log10(0.00437 f + 1).
     """
     low, high = (21.4 * math.log10(4.37e-3 * f + 1) for f in (_LOWEST_HZ, _HIGHEST_HZ))
     rates = [low + (high - low) * k / (CHANNELS - 1) for k in range(CHANNELS)]
@@ -100,13 +106,13 @@ def centre_frequencies() -> list[float]:
 
 
 def sound_envelopes(sounds: Sequence[ArrayLike], sample_rate_hz: int) -> list[Floats]:
-    """Envelope of each channel at the end of each frame, for each recording: f64[frames, 32].
+    """Return each recording's envelope in each channel, at the end of each frame: f64[frames, 32].
 
-    A tone of amplitude A at a channel's centre comes to A / 2. The last frame is filled up with
-    silence.
+    A tone of amplitude A at the centre frequency of a channel has an envelope of A / 2 there. The
+    last frame is padded with silence.
 
     Raises:
-        ValueError: a recording is not mono int16, or the rate does not fit.
+        ValueError: A recording is not mono int16, or the sample rate is not supported.
     """
     if sample_rate_hz < 8000 or sample_rate_hz % 500:
         raise ValueError(f"sample_rate_hz: {sample_rate_hz}, expected from 8000, a multiple of 500")
@@ -117,7 +123,7 @@ def sound_envelopes(sounds: Sequence[ArrayLike], sample_rate_hz: int) -> list[Fl
             raise ValueError(f"sounds[{k}]: {found}, expected int16 in one dimension")
     frame = sample_rate_hz * FRAME_US // 10**6
     found_envelopes: list[Floats] = [np.zeros((0, CHANNELS))] * len(waves)
-    # Sounds of like length side by side: little is filled up.
+    # Filtering sounds of similar length together keeps the padding small.
     order = sorted(range(len(waves)), key=lambda k: waves[k].size)
     for start in range(0, len(order), _BATCH):
         batch = order[start : start + _BATCH]
@@ -132,7 +138,7 @@ def sound_envelopes(sounds: Sequence[ArrayLike], sample_rate_hz: int) -> list[Fl
 
 
 def levels(envelope: Floats) -> NDArray[np.int64]:
-    """Level above the floor in eighths of 3 dB: i64[frames, 32], 0 for whatever lies below.
+    """Return levels above the floor in eighths of 3 dB, i64[frames, 32]; 0 is below the floor.
 
     The floor is 40 dB below the largest value, so the gain of the recording does not matter.
     """
@@ -146,7 +152,7 @@ def levels(envelope: Floats) -> NDArray[np.int64]:
 
 
 def _filtered(block: Floats, rate: int, frame: int) -> Floats:
-    """f64[frames, sounds, 32] of f64[time, sounds]: one step of the filters for each time."""
+    """Run the filters over f64[time, sounds], and return envelopes f64[frames, sounds, 32]."""
     centres = centre_frequencies()
     widths = [1.019 * erb_hz(f) for f in centres]
     turns = np.array([int(_rounded(f / rate, _TURN) * _TURN) for f in centres])  # phases a sample

@@ -1,7 +1,7 @@
-"""Encoders: spike trains from values that are not events yet.
+"""Encoders: spike trains from values such as pixels and sensor signals.
 
-Random numbers are computed from a counter, not drawn: the same values, seed and timesteps give
-the same events everywhere.
+All random numbers are computed from a seed and a counter. The same values, seed and timesteps
+therefore give the same events on every machine.
 """
 
 import math
@@ -24,19 +24,19 @@ def encode_rate(
     labels: ArrayLike | None = None,
     numbers: ArrayLike | None = None,
 ) -> SpikeTrains:
-    """Rate code: in each timestep an input spikes with the probability that its value is.
+    """Encode values by a rate code: in each timestep, an input spikes with probability value.
 
     Args:
-        values: [samples, ...], probabilities in 0..1.
-        timesteps: how many.
-        timestep_us: length of one, µs; a spike stands at its timestep's start.
-        seed: 64 bits; sample number i draws from ``sample_seed(seed, i)``.
+        values: [samples, ...], probabilities from 0 to 1.
+        timesteps: Number of timesteps.
+        timestep_us: Length of a timestep, µs. A spike has the time at which its timestep starts.
+        seed: 64-bit seed. Sample number i uses ``sample_seed(seed, i)``.
         labels: [samples], classes.
-        numbers: [samples], the samples' numbers; from 0 if None. A sample with the same number
-            gets the same events, whichever others are encoded with it.
+        numbers: [samples], numbers of the samples. Defaults to 0, 1, 2, ... A sample with a given
+            number gets the same events, whichever samples are encoded with it.
 
     Raises:
-        ValueError: a value is not in 0..1, or an argument is out of range.
+        ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
     flat, shape = _checked(values, timesteps, timestep_us)
     named = np.arange(len(flat)) if numbers is None else np.asarray(numbers, np.int64)
@@ -44,26 +44,27 @@ def encode_rate(
         raise ValueError(f"numbers: shape {named.shape}, expected ({len(flat)},)")
     fires = np.empty((len(flat), timesteps, flat.shape[1]), bool)
     for i, (number, sample) in enumerate(zip(named.tolist(), flat, strict=True)):
-        draws = uniforms(sample_seed(seed, number), timesteps * sample.size)
-        fires[i] = draws.reshape(timesteps, -1) < sample
+        random = uniforms(sample_seed(seed, number), timesteps * sample.size)
+        fires[i] = random.reshape(timesteps, -1) < sample
     return _from_frames(fires, timestep_us, shape, labels)
 
 
 def encode_latency(
     values: ArrayLike, timesteps: int, timestep_us: int, labels: ArrayLike | None = None
 ) -> SpikeTrains:
-    """Latency code: each input above 0 spikes once, the earlier the larger its value.
+    """Encode values by a latency code: each input above 0 spikes once, and larger values earlier.
 
-    A value of 1 spikes in the first timestep; towards 0 it is the last.
+    A value of 1 spikes in the first timestep, and a value close to 0 in the last. An input of 0
+    does not spike.
 
     Args:
-        values: [samples, ...], in 0..1.
-        timesteps: how many.
-        timestep_us: length of one, µs; a spike stands at its timestep's start.
+        values: [samples, ...], from 0 to 1.
+        timesteps: Number of timesteps.
+        timestep_us: Length of a timestep, µs. A spike has the time at which its timestep starts.
         labels: [samples], classes.
 
     Raises:
-        ValueError: a value is not in 0..1, or an argument is out of range.
+        ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
     flat, shape = _checked(values, timesteps, timestep_us)
     when = np.rint((1 - flat) * (timesteps - 1)).astype(np.int64)
@@ -77,23 +78,25 @@ def encode_delta(
     timestep_us: int,
     labels: ArrayLike | None = None,
 ) -> SpikeTrains:
-    """Delta code: an input spikes whenever it has moved by ``threshold`` since it last did.
+    """Encode signals by a delta code: an input spikes whenever it has changed by ``threshold``.
 
-    The first value is what an input starts from, and sends nothing. A jump of several thresholds
-    sends as many events at once. With integer signals and threshold all of it is exact.
+    Changes are measured from the value at which the input last spiked, at first from its first
+    value. A change by several thresholds gives as many events at the same time. With integer
+    signals and an integer threshold, the computation is exact.
 
     Args:
-        signals: one [timesteps, ...] a sample; the number of timesteps may differ.
-        threshold: above 0, in the unit of the signals.
-        timestep_us: time between two values, µs; the events of value k stand at k times it.
+        signals: [timesteps, ...] for each sample. The number of timesteps may differ.
+        threshold: Change that causes a spike, above 0, in the unit of the signals.
+        timestep_us: Time between two values, µs. The events of value k have time
+            ``k * timestep_us``.
         labels: [samples], classes.
 
     Returns:
         Spike trains of shape (2, ...): polarity 0 (off) where a signal fell, 1 (on) where it rose.
 
     Raises:
-        ValueError: there is no signal, shapes differ in more than their length, a value is not
-            finite, or an argument is out of range.
+        ValueError: There is no signal, shapes differ in more than the number of timesteps, a
+            value is not finite, or an argument is out of range.
 
     Source:
         Send-on-delta: M. Miskowicz, Sensors 6(1):49-63 (2006), doi 10.3390/s6010049.
@@ -115,7 +118,7 @@ def encode_delta(
 
 
 def uniforms(seed: int, n: int) -> NDArray[np.float64]:
-    """``n`` numbers in [0, 1) computed from ``seed`` by SplitMix64: multiples of 2**-53."""
+    """Return ``n`` numbers in [0, 1) that SplitMix64 computes from ``seed``, f64[n]."""
     counter = np.arange(1, n + 1, dtype=np.uint64)
     z = np.uint64(seed) + counter * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -158,7 +161,7 @@ def _from_frames(
     shape: tuple[int, ...],
     labels: ArrayLike | None,
 ) -> SpikeTrains:
-    """Spike trains from bool[samples, timesteps, inputs]."""
+    """Return spike trains from bool[samples, timesteps, inputs]."""
     sample, timestep, index = np.nonzero(fires)
     offsets = np.searchsorted(sample, np.arange(len(fires) + 1))
     return SpikeTrains(

@@ -1,7 +1,7 @@
 """The trained networks and test samples that ship with the package.
 
-Handwritten digits, 8 x 8: see :mod:`neuroasync.datasets` for the data.
-The samples are its test part, encoded; no network has seen them in training.
+They are for handwritten digits of 8 x 8 pixels; see :mod:`neuroasync.datasets` for the data. The
+samples are the encoded test part of this set. No network has seen them in training.
 """
 
 from collections.abc import Iterator
@@ -24,20 +24,20 @@ _FOLDER: Traversable = files("neuroasync").joinpath("data")
 
 
 def shipped_bundle(name: str) -> Bundle:
-    """The network of that name, one of :data:`NETWORKS`.
+    """Return the network with the given name, one of :data:`NETWORKS`.
 
     Raises:
-        BundleError: it does not ship, or is damaged.
+        BundleError: The network does not ship, or its file is damaged.
     """
     with shipped_file(f"digits-{name}.nab") as path:
         return read_bundle(path)
 
 
 def shipped_spikes(coding: str = "rate") -> SpikeTrains:
-    """The 360 test samples under a coding, ``"rate"`` or ``"latency"``.
+    """Return the 360 test samples in a coding, ``"rate"`` or ``"latency"``.
 
     Raises:
-        SpikeFileError: they do not ship, or are damaged.
+        SpikeFileError: The coding does not ship, or the file is damaged.
     """
     with shipped_file(f"digits-test-{coding}.npz") as path:
         return read_spikes(path)
@@ -45,6 +45,6 @@ def shipped_spikes(coding: str = "rate") -> SpikeTrains:
 
 @contextmanager
 def shipped_file(name: str) -> Iterator[Path]:
-    """A shipped file as one on disk; it may be gone after the block."""
+    """Provide a shipped file as a path on disk, which may only exist during the block."""
     with as_file(_FOLDER.joinpath(name)) as path:
         yield path
