@@ -169,7 +169,7 @@ def _operations(
 
 
 def _runs(sample: NDArray[np.int64], pass_: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the distinct (sample, pass) pairs of rows that are sorted by them."""
+    """Return the numbers of the distinct (sample, pass) pairs of rows sorted by them."""
     changes = (np.diff(sample) != 0) | (np.diff(pass_) != 0)
     return np.concatenate((np.zeros(min(sample.size, 1), np.int64), np.cumsum(changes)))
 
