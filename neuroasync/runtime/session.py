@@ -16,7 +16,7 @@ from neuroasync.runtime.sample_ownership import Lease, Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.driver import StreamDriver
 from neuroasync.runtime.streams.open_stream import check_windowless, open_stream
-from neuroasync.runtime.streams.stream import ChunkIterator, stream_by_clock, stream_unpaced
+from neuroasync.runtime.streams.stream import stream_by_clock, stream_samples, stream_unpaced
 from neuroasync.runtime.streams.stream_clock import Late
 
 __all__ = ["Session"]
@@ -114,7 +114,12 @@ class Session:
             RuntimeError: the session is busy.
             ClosedError: the session is closed.
         """
-        return await self._decide(self._ownership.acquire(Owner.CALL), events, duration_us)
+        lease = self._ownership.acquire(Owner.CALL)
+        train, end_us = self._runner.check_events(events, duration_us)
+        with lease:
+            self._runner.accept(train)
+            await self._runner.run_until(end_us)
+            return self._runner.finish(duration_us)
 
     async def watch(
         self, events: Events | AsyncIterable[Events], *, duration_us: int | None = None
@@ -223,22 +228,17 @@ class Session:
                 state.check(None, False, True)  # raises, because that stream has a window
             lease = self._ownership.acquire(Owner.STREAM)
             self._driver = None
-            try:
-                async for chunk in ChunkIterator(source):
-                    lease.check()
-                    yield await self._decide(lease, chunk, None)
-            finally:
-                lease.abandon()
-            return
-        lease, driver = open_stream(
-            self._runner, self._ownership, self._clock, self._restored_stream(),
-            window, carry_state, late, jitter_buffer_us,
-        )  # fmt: skip
-        self._driver = driver
-        if isinstance(self._clock, VirtualClock):
-            decisions = stream_unpaced(driver, source)
+            decisions = stream_samples(self._runner, lease, source)
         else:
-            decisions = stream_by_clock(driver, source, self._runner.start_task)
+            lease, driver = open_stream(
+                self._runner, self._ownership, self._clock, self._restored_stream(),
+                window, carry_state, late, jitter_buffer_us,
+            )  # fmt: skip
+            self._driver = driver
+            if isinstance(self._clock, VirtualClock):
+                decisions = stream_unpaced(driver, source)
+            else:
+                decisions = stream_by_clock(driver, source, self._runner.start_task)
         try:
             async with aclosing(decisions):
                 async for decision in decisions:
@@ -346,14 +346,6 @@ class Session:
     async def __aexit__(self, *_: object) -> None:
         """Close the session."""
         self.close()
-
-    async def _decide(self, lease: Lease, events: Events, duration_us: int | None) -> Decision:
-        runner = self._runner
-        train, end_us = runner.check_events(events, duration_us)
-        with lease:
-            runner.accept(train)
-            await runner.run_until(end_us)
-            return runner.finish(duration_us)
 
     async def _run_to_new_leader(self, lease: Lease, end_us: int) -> bool:
         with lease:

@@ -10,9 +10,11 @@ from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.populations.report_timeout import StartTask
+from neuroasync.runtime.sample_ownership import Lease
+from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.driver import StreamDriver
 
-__all__ = ["ChunkIterator", "stream_by_clock", "stream_unpaced"]
+__all__ = ["ChunkIterator", "stream_by_clock", "stream_samples", "stream_unpaced"]
 
 
 class ChunkIterator:
@@ -52,6 +54,28 @@ class ChunkIterator:
         for chunk in self._iterator or ():
             return as_train(chunk)
         raise StopAsyncIteration
+
+
+async def stream_samples(
+    runner: SampleRunner, lease: Lease, source: AsyncIterable[Events] | Iterable[Events]
+) -> AsyncGenerator[Decision, None]:
+    """Yield the decision of each chunk of a stream without a window: every chunk is one sample.
+
+    Cancellation: the current sample is abandoned.
+
+    Args:
+        runner: runs the samples.
+        lease: the stream's right to use the session; checked before each chunk.
+        source: yields the samples.
+    """
+    async for chunk in ChunkIterator(source):
+        lease.check()
+        train, end_us = runner.check_events(chunk)
+        with lease:
+            runner.accept(train)
+            await runner.run_until(end_us)
+            decision = runner.finish(None)
+        yield decision
 
 
 async def stream_unpaced(
