@@ -101,7 +101,7 @@ class Scheduler:
             PopulationError: a custom population failed or did not report in time.
             ForwardStepLimitError, LimitError, PolicyError: see :meth:`Simulator.run_to_delivery`.
             ClosedError: the session was closed meanwhile.
-            ValueError: ``engine="compiled"`` was requested and does not apply.
+            ValueError: ``engine="compiled"`` was requested but cannot run this session.
         """
         await self.yield_if_due()
         uses_compiled_engine = self._uses_compiled_engine()
@@ -200,7 +200,7 @@ class Scheduler:
             async with self._report_timeout.limit():
                 return await self._task_populations[p].collect()
         except TimeoutError as error:
-            # Populations before `p` have been collected already.
+            # The reports of the populations before ``p`` have been collected already.
             custom = [
                 self._task_populations[q] for q in reached if q in self._task_populations and q >= p
             ]
@@ -224,7 +224,7 @@ class Scheduler:
         raise ValueError(f"engine 'compiled' does not support {reason}; use engine='auto'")
 
     async def yield_if_due(self) -> None:
-        """Wait for a time slice, if others wait or the current one is exhausted.
+        """Wait for a new time slice if other sessions wait or the current one is over.
 
         Cancellation: safe.
 
@@ -243,7 +243,7 @@ class Scheduler:
         self._end_populations()
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        """Start a task that is cancelled when the session is closed; it must not fail."""
+        """Start a task that is cancelled when the session closes; the coroutine must not raise."""
         task = self._task_group.create_task(work, name=name)
         running = (other for other in self._started_tasks if not other.done())
         self._started_tasks = (*running, task)

@@ -1,4 +1,4 @@
-"""Sessions: one stream of events each, with a state of its own and shared weights."""
+"""Sessions: each runs one stream of events through a network, with its own state."""
 
 from __future__ import annotations  # help() then shows signatures as they are written
 
@@ -15,9 +15,9 @@ from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.sample_ownership import Lease, Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.driver import StreamDriver
+from neuroasync.runtime.streams.late_events import Late
 from neuroasync.runtime.streams.open_stream import check_windowless, open_stream
 from neuroasync.runtime.streams.stream import stream_by_clock, stream_samples, stream_unpaced
-from neuroasync.runtime.streams.stream_clock import Late
 
 __all__ = ["Session"]
 
@@ -25,10 +25,10 @@ __all__ = ["Session"]
 class Session:
     """One stream of events through a network. Created by :meth:`neuroasync.Network.session`.
 
-    Samples follow each other. Each starts from rest at its own time 0, except in a stream whose
-    windows carry state. A session serves one caller at a time; a second call raises RuntimeError
-    while one is running. Its memory is proportional to the number of neurons and to the events
-    that wait for one pass.
+    A session decides samples one after another. Each sample starts from rest at its own time 0,
+    except in a stream whose windows carry state, and runs in forward passes, one per timestep.
+    A session serves one caller at a time; a second call raises RuntimeError while one is running.
+    Its memory grows with the number of neurons and of events that wait for the next pass.
 
     Cancellation: safe at every ``await``. The current sample is abandoned, and the next one
     starts from rest.
@@ -40,8 +40,8 @@ class Session:
         self._runner = runner
         self._clock = clock
         self._ownership = SampleOwnership(runner.check_open, runner.abandon)
-        self._driver: StreamDriver | None = None  # of the latest stream with a window
-        self._restored: StreamState | None = None  # of the latest snapshot of a stream
+        self._driver: StreamDriver | None = None  # drives the latest stream with a window
+        self._restored: StreamState | None = None  # the stream in the latest restored snapshot
 
     @property
     def counts(self) -> Counts:
@@ -55,26 +55,26 @@ class Session:
 
     @property
     def is_decided(self) -> bool:
-        """Whether the stop rule has ended the sample; then no pass is left to run."""
+        """Whether the stop rule has ended the sample; if so, no further pass runs."""
         return self._runner.is_decided
 
     async def send(self, events: Events) -> None:
-        """Add input events to the sample, and run every pass that is complete.
+        """Add input events to the sample, and run every pass whose input is complete.
 
-        A pass is complete when an event of a later pass has been sent; :meth:`finish_sample` runs
-        the last one. After the stop rule has fired, further events are counted but not read.
+        The input of a pass is complete once an event of a later pass has been sent;
+        :meth:`finish_sample` runs the last pass. After the stop rule has fired, further events are
+        counted in :attr:`counts` but otherwise ignored.
 
         Cancellation: the sample is abandoned.
 
         Args:
-            events: a spike train, or its (t_us, index); not earlier than the events before.
+            events: a spike train, or its (t_us, index); not earlier than the events sent before.
 
         Raises:
-            SpikeFileError: the events are not valid for this network. None was accepted.
+            SpikeFileError: the events are not valid for this network. No event was accepted.
             LimitError: too many events wait for one pass, or the sample would have too many
-                passes. None was accepted.
-            RuntimeError: the session is busy.
-            ClosedError: the session is closed.
+                passes. No event was accepted.
+            RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire(Owner.CALL)
         train, _ = self._runner.check_events(events)
@@ -88,14 +88,13 @@ class Session:
         Cancellation: the sample is abandoned.
 
         Args:
-            duration_us: length of the sample, µs: the passes at all times before it run. If None,
-                the pass of the last event is the last one.
+            duration_us: length of the sample, µs; every pass before this time runs. If None, the
+                last pass is that of the last event.
 
         Raises:
             ValueError: an event came at or after ``duration_us``; the sample continues.
             LimitError: the sample has too many passes.
-            RuntimeError: the session is busy.
-            ClosedError: the session is closed.
+            RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire(Owner.CALL)
         end_us = self._runner.last_pass_us(duration_us)
@@ -108,11 +107,8 @@ class Session:
         Cancellation: the sample is abandoned.
 
         Raises:
-            SpikeFileError: the events are not valid for this network. None was accepted.
-            LimitError: as for :meth:`send`. No event was accepted.
-            ValueError: an event comes at or after ``duration_us``. None was accepted.
-            RuntimeError: the session is busy.
-            ClosedError: the session is closed.
+            SpikeFileError, LimitError, ValueError: as for these two; no event was accepted.
+            RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire(Owner.CALL)
         train, end_us = self._runner.check_events(events, duration_us)
@@ -126,15 +122,13 @@ class Session:
     ) -> AsyncGenerator[Decision, None]:
         """Decide one sample, and yield a provisional decision whenever another class leads.
 
-        A provisional decision (``is_final`` is False) describes the sample after the input group
-        or forward step that brought the new leader, which may be in the middle of a pass. The last
-        decision is the one that :meth:`decide` returns. The sample and its source are suspended
-        while the caller handles a decision, so that a slow caller needs no buffer. ``wall_s``
-        includes that time.
+        A provisional decision (``is_final`` is False) describes the sample right after the delivery
+        that put another class in the lead, possibly in the middle of a pass. The last decision is
+        the one that :meth:`decide` would return. The sample and its source are suspended while the
+        caller handles a decision, and the ``wall_s`` of a decision includes that time.
 
-        If the iteration ends early (by an error, a cancellation or ``aclose()``), the sample is
-        abandoned. After a ``break``, the next call to the session abandons it. The session can be
-        used again immediately.
+        An error, a cancellation or ``aclose()`` abandons the sample at once. A ``break`` does not
+        close the iterator, so that the next call to the session abandons the sample.
 
         Args:
             events: the whole sample, or an async source that yields it in chunks, each not
@@ -186,12 +180,14 @@ class Session:
 
         Without a window, each chunk that the source yields is one sample. With a window, the
         chunks form one endless stream of events, which the window splits into samples. When the
-        stop rule has fired, the rest of the window is not read, unless windows carry state.
+        stop rule has fired, the remaining events of the window are ignored, unless windows carry
+        state.
 
-        With the network's virtual clock, passes run as soon as possible. With any other clock they
-        run at their time; see ``late`` and :attr:`counts`. The source is read only when its
-        decisions have been taken or, with a clock, while few chunks wait. A slow caller therefore
-        slows the source down, and nothing accumulates.
+        With the network's virtual clock, passes run as soon as their input is complete. With a
+        real-time clock, each pass runs when the clock reaches its time; see ``late`` and
+        :attr:`counts`. The source is read further only after the caller has taken all decisions so
+        far or, with a real-time clock, while few chunks wait. A slow caller therefore slows the
+        source down, and nothing accumulates.
 
         The sample that is current when the stream begins is abandoned. If the iteration ends
         before the source does, or if another call uses the session, the stream's sample is
@@ -204,19 +200,19 @@ class Session:
             carry_state: whether the network continues from window to window. If True, membrane
                 potentials are kept and delayed spikes arrive in a later window; a window only says
                 which votes count for which sample, and votes between windows count for none. If
-                False, each sample starts from rest, as in training, and its decision counts the
-                spikes that were still in flight and dropped. If None, state is carried if the
-                network has connections with a delay.
+                False, each sample starts from rest, as in training; spikes still in flight at its
+                end are dropped, and its decision reports their number. If None, state is carried if
+                the network has connections with a delay.
             late: how to treat an event that arrives after its pass has begun: ``"drop"`` it,
                 ``"merge"`` it into the next pass, or ``"shift"`` it to the next pass together with
                 all later events.
-            jitter_buffer_us: with a clock, delay of the passes, µs. It absorbs events that arrive
-                unevenly, as over a network, and the jitter of timers.
+            jitter_buffer_us: with a real-time clock, how long every pass is delayed, µs. The delay
+                compensates for events that arrive unevenly and for inaccurate timers.
 
         Raises:
-            ValueError: an option is invalid; the window never ends with this stop rule; windows
-                carry state but do not consist of whole timesteps, or the session records; or the
-                session was restored with a stream that has another window or needs a clock.
+            ValueError: an option is invalid; the window would never end with this stop rule;
+                windows carry state, but the window is not a multiple of the timestep or the session
+                is recording; or the restored stream has another window or another kind of clock.
             SpikeFileError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
             RuntimeError: the session is busy, or another call has taken over the sample.
@@ -255,13 +251,13 @@ class Session:
         Cancellation: the sample is abandoned.
 
         Args:
-            t_us: time of the sample, µs, not before its last event.
+            t_us: time since the start of the sample, µs; not before its last event.
 
         Raises:
-            ValueError: ``t_us`` is before the last event, or later than a sample can last.
+            ValueError: ``t_us`` is before the last event, or exceeds the maximum length of a
+                sample.
             LimitError: the sample would have too many passes.
-            RuntimeError: the session is busy.
-            ClosedError: the session is closed.
+            RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire(Owner.CALL)
         end_us = self._runner.check_advance(t_us)
@@ -271,14 +267,14 @@ class Session:
     def snapshot(self) -> bytes:
         """Return the state of the session, from which :meth:`restore` continues spike for spike.
 
-        It includes the current sample with its delayed spikes and unread events. A stream with a
-        window is included too, with everything that was taken from its source, and continues
-        undisturbed. The format (MessagePack) is described in
+        The snapshot includes the current sample with its delayed spikes and unread events. If a
+        stream with a window is in progress, it is included with everything that it has taken from
+        its source; it is not disturbed. The format (MessagePack) is described in
         :mod:`neuroasync.core.snapshot.session_snapshot`.
 
         Raises:
-            RuntimeError: the session is busy, or a watch or a stream without a window owns its
-                sample; or it records or has custom populations, whose state it cannot save.
+            RuntimeError: a call, a watch or a stream without a window is in progress; or the
+                session is recording or has custom populations, whose state cannot be saved.
             ClosedError: the session is closed.
         """
         self._runner.check_open()
@@ -287,16 +283,17 @@ class Session:
             stream = self._driver.save()
         needs_stream = owner in (Owner.WATCH, Owner.STREAM)
         if self._ownership.is_busy or (needs_stream and stream is None):
-            raise RuntimeError("the session is busy; take a snapshot between two calls")
+            raise RuntimeError("the session is busy with a call, a watch or a windowless stream")
         return self._runner.dump(stream)
 
     def restore(self, snapshot: bytes) -> None:
         """Continue from a snapshot of a session that ran the same network with the same options.
 
-        The current sample is abandoned. Later samples use this session's seeds, by their numbers.
+        The current sample is abandoned. Later samples use this session's seeds for their numbers.
         If the snapshot was taken within a stream with a window, call :meth:`stream` with the same
-        window and the rest of the source (everything that the stream had not taken from it). If
-        that stream followed a clock, its next event defines the time. Any other call abandons it.
+        window and the rest of the source (what the stream had not taken from it); any other call
+        abandons the restored stream. If it ran by a real-time clock, its next event sets the time
+        anew.
 
         Args:
             snapshot: the return value of :meth:`snapshot`.
@@ -318,8 +315,7 @@ class Session:
         """Abandon the current sample and use up its number.
 
         Raises:
-            RuntimeError: the session is busy.
-            ClosedError: the session is closed.
+            RuntimeError, ClosedError: the session is busy or closed.
         """
         self._ownership.acquire(Owner.CALL)
         self._runner.skip()
@@ -328,8 +324,7 @@ class Session:
         """Abandon the current sample; the next one has the same number and starts from rest.
 
         Raises:
-            RuntimeError: the session is busy.
-            ClosedError: the session is closed.
+            RuntimeError, ClosedError: the session is busy or closed.
         """
         self._ownership.acquire(Owner.CALL)
         self._runner.abandon()

@@ -1,9 +1,8 @@
 """Windows: rules that say where a sample of a continuous stream ends.
 
 ================= ==========================================================================
-``time(us)``      A sample lasts ``us`` µs. Samples start at multiples of this length, from the one
-                  that holds the first event on, and follow each other without a gap, even if no
-                  event arrives.
+``time(us)``      The stream is cut at the multiples of ``us`` µs. The first sample contains the
+                  first event; after it, samples follow without a gap, even if no event arrives.
 ``events(n)``     A sample ends with its n-th event.
 ``silence(us)``   A sample ends when no event has arrived for ``us`` µs. The silence is a part of
                   the sample.
@@ -12,13 +11,13 @@
 
 Except for ``time``, a sample starts with the timestep of its first event.
 
-By default each sample starts from rest at its own time 0; spikes that are in flight when it ends
-are dropped, and its decision counts them. If windows *carry state*, the network keeps running from
-window to window and in between, and a window only determines which votes belong to which sample.
-Such a window consists of whole timesteps, because a forward pass cannot belong to two samples: an
-``events`` window ends with the timestep of its n-th event, a ``decided`` window with the timestep
-in which the stop rule fired, and a ``silence`` window with the last timestep that is complete when
-the silence is.
+By default each sample starts from rest at its own time 0. Spikes still in flight when it ends are
+dropped, and its decision reports their number. If windows *carry state*, the network keeps running
+from window to window and in between, and a window only determines which votes belong to which
+sample. Such a window consists of whole timesteps, because a forward pass cannot belong to two
+samples: an ``events`` window ends with the timestep of its n-th event, a ``decided`` window with
+the timestep in which the stop rule fired, and a ``silence`` window with the last timestep that is
+complete when the silence has lasted long enough.
 """
 
 import re

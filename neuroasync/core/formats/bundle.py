@@ -1,9 +1,9 @@
 """Bundles (``.nab``): a trained network in one file. This module alone reads and writes them.
 
-A bundle is MessagePack in two levels, so that the digest covers exact bytes. The outer level is a
-map::
+A bundle is MessagePack inside MessagePack: the network is stored as a byte string, so that the
+digest covers exact bytes. The outer level is a map::
 
-    {"format": "neuroasync-bundle", "version": 1, "sha256": bin32, "network": bin}
+    {"format": "neuroasync-bundle", "version": 1, "sha256": bin (32 bytes), "network": bin}
 
 ``network`` holds the body, which is MessagePack again, and ``sha256`` is its SHA-256 digest. The
 body is a map. A reader must accept its keys in any order; the first five are required::
@@ -28,14 +28,16 @@ body is a map. A reader must accept its keys in any order; the first five are re
     policy        {"name": text, "group_size": int, "input"?: text, "noise"?: number}
     golden        [{"events": {"t_us": array i64, "index": array i64}, "policy": name of a policy,
                     "group_size": int, "input"?, "noise"?, "seed": int, "label": int or nil,
-                    "spikes_sha256": bin32}, ..]
+                    "spikes_sha256": bin (32 bytes)}, ..]
     meta          {text: text, int, float, bool or nil}
     calibration   [{"accuracy": float, "error": float, "measured": float, "samples": int,
                     "leads": [int, ..], "policy": as above}, ..]
 
-A ``?`` marks an optional key of an inner map. The meaning of the fields, their ranges and their
-defaults are those of the classes ``Model``, ``LIF``, ``Population``, ``Dense``, ``Conv2d``,
-``Sparse``, ``PolicySpec``, ``GoldenSample`` and ``Calibration``.
+``golden`` lists samples with the digest of the spikes that the network must fire; ``calibration``
+lists stop rules with the accuracy that each guarantees. A ``?`` marks an optional key of an inner
+map. The meaning of the fields, their ranges and their defaults are those of the classes ``Model``,
+``LIF``, ``Population``, ``Dense``, ``Conv2d``, ``Sparse``, ``PolicySpec``, ``GoldenSample`` and
+``Calibration``.
 
 An array is a map ``{"dtype": "<f4" or "<i8", "shape": [int, ..], "data": bin}``; the data is in C
 order. The MessagePack must be strict, see :mod:`neuroasync.core.formats.strict_msgpack`.
@@ -107,7 +109,8 @@ class Bundle:
     Attributes:
         model: the network.
         classes: a distinct label for each output neuron.
-        policy: the ordering policy that the network was trained for; the default when it runs.
+        policy: the ordering policy that the network was trained for, which is the default when it
+            runs.
         golden: samples with the digests of the spikes that they must produce.
         meta: origin of the network, such as data set, method, accuracy, seed and versions. Do not
             modify it.
@@ -203,7 +206,7 @@ def write_bundle(bundle: Bundle, path: str | os.PathLike[str]) -> None:
         path: path of the file. An existing file is replaced; it stays as it was if writing fails.
 
     Raises:
-        BundleError: the file system refuses, or the network is too large.
+        BundleError: the file cannot be written, or the network is too large.
     """
     data = dump_bundle(bundle)
     with atomic_file(path, BundleError) as file:

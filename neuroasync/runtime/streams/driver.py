@@ -25,7 +25,7 @@ class StreamDriver:
     Args:
         runner: runs the samples.
         lease: the stream's right to use them.
-        segmenter: splits the stream into samples; no events were fed to it yet.
+        segmenter: splits the stream into samples; no events have been fed to it yet.
         stream_clock: the time of the stream; not started yet.
         carries: whether the network keeps its state from window to window.
         state: the state of an earlier stream to continue from; None for a new stream.
@@ -52,7 +52,7 @@ class StreamDriver:
         self._lease = lease
         self._carries = carries
         self._decision_emitted = False
-        self._start_us: int | None = None  # stream time at time 0 of the runner's sample
+        self._start_us: int | None = None  # stream time at which the current sample starts
         if state is not None:
             self._restore(state)
         elif carries:
@@ -108,7 +108,7 @@ class StreamDriver:
         """Run up to the next decision.
 
         Args:
-            limit_us: stream time, µs, before which all events were fed.
+            limit_us: stream time, µs; all events before it must have been fed.
 
         Returns:
             The decision, or None if nothing is left to do before ``limit_us``.
@@ -150,7 +150,7 @@ class StreamDriver:
         await self._begin_at(segment.start_us)
         was_emitted = self._decision_emitted
         if segment.ends:
-            # This is cleared before the first await: a snapshot that is taken while this
+            # This is cleared before the awaits below: a snapshot that is taken while this
             # coroutine is suspended must not count the next sample as decided.
             self._decision_emitted = False
         if not was_emitted or self._carries:
@@ -159,7 +159,7 @@ class StreamDriver:
             if segment.reached_us is not None:
                 await self._advance(segment.reached_us)
         else:
-            # The sample is decided and the network does not run on, so no pass reads these.
+            # The sample is decided and the network stops, so no pass will use these events.
             self._lease.check()
             await self._runner.discard(len(segment.events))
         if not segment.ends:

@@ -9,7 +9,8 @@ from neuroasync.runtime.clock import Clock, VirtualClock
 from neuroasync.runtime.sample_ownership import Lease, Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.driver import StreamDriver
-from neuroasync.runtime.streams.stream_clock import Late, StreamClock
+from neuroasync.runtime.streams.late_events import Late
+from neuroasync.runtime.streams.stream_clock import StreamClock
 
 __all__ = ["check_windowless", "open_stream"]
 

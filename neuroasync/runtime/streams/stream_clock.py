@@ -1,23 +1,15 @@
-"""The time of a stream that follows a clock: when passes are due, and which events are late."""
+"""The time of a stream that follows a clock: when passes are due."""
 
 import logging
-from typing import Final, Literal, TypeAlias, get_args
-
-import numpy as np
+from typing import Final
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.streams.late_events import Late, LateEvents
 
-__all__ = ["Late", "StreamClock"]
-
-Late: TypeAlias = Literal["drop", "merge", "shift"]
-"""How to treat an event that arrives after its pass has begun.
-
-``"drop"`` discards it. ``"merge"`` adds it to the next pass. ``"shift"`` also adds it to the next
-pass, and delays all later events of the stream by the same time, so that intervals are kept.
-"""
+__all__ = ["StreamClock"]
 
 _TICK_US: Final = 1000
 """How often an event-driven network checks for events, µs."""
@@ -32,12 +24,11 @@ class StreamClock:
         clock: the clock that paces the passes.
         timestep_us: timestep of the network, µs; 0 if it is event-driven.
         late: how to treat events that arrive after their pass has begun.
-        counts: where late events and missed deadlines are counted.
+        counts: counts of late events and missed deadlines, updated here.
         jitter_buffer_us: how long passes are delayed after the end of their timestep, µs.
 
     Attributes:
         done_us: stream time before which all passes have begun, µs.
-        shift_us: how far the stream was delayed because events were late, µs.
 
     Raises:
         ValueError: ``late`` is not one of the three, or ``jitter_buffer_us`` is out of range.
@@ -50,17 +41,19 @@ class StreamClock:
             raise ValueError(
                 f"`jitter_buffer_us` must be an integer of at least 0, got {jitter_buffer_us!r:.80}"
             )
-        if late not in get_args(Late):
-            raise ValueError(f"`late` must be 'drop', 'merge' or 'shift', got {late!r:.80}")
         self._clock = clock
         self._tick_us = timestep_us or _TICK_US
-        self._late = late
+        self._late_events = LateEvents(late, counts)
         self._counts = counts
         self._jitter_buffer_us = jitter_buffer_us
         self._offset_us: int | None = None  # clock time minus stream time
         self._has_begun = False
-        self.shift_us = 0
         self.done_us = 0
+
+    @property
+    def shift_us(self) -> int:
+        """How far the stream was delayed because events were late, µs."""
+        return self._late_events.shift_us
 
     @property
     def is_anchored(self) -> bool:
@@ -84,7 +77,8 @@ class StreamClock:
     def restore(self, done_us: int, shift_us: int) -> None:
         """Continue at the given stream time; the next event anchors the clock."""
         self._has_begun = True
-        self.done_us, self.shift_us = self._floor(done_us), shift_us
+        self.done_us = self._floor(done_us)
+        self._late_events.shift_us = shift_us
 
     async def tick(self) -> int:
         """Wait until the next pass is due. Cancellation: safe.
@@ -109,28 +103,8 @@ class StreamClock:
         return limit_us
 
     def placed(self, chunk: SpikeTrain) -> SpikeTrain:
-        """Return the chunk with the stream times at which it takes part; count late events."""
-        t_us = chunk.t_us + self.shift_us
-        late = int(np.searchsorted(t_us, self.done_us))
-        if not late:
-            return SpikeTrain(t_us, chunk.index)
-        behind_us = self.done_us - int(t_us[0])
-        if not self._counts.late:
-            _log.warning(
-                "an event arrived %d µs after its pass had begun (late=%r); further ones are only "
-                "counted",
-                behind_us,
-                self._late,
-                extra={"behind_us": behind_us},
-            )
-        self._counts.late += late
-        if self._late == "drop":
-            self._counts.dropped += late
-            return SpikeTrain(t_us[late:], chunk.index[late:])
-        if self._late == "shift":
-            self.shift_us += behind_us
-            return SpikeTrain(chunk.t_us + self.shift_us, chunk.index)
-        return SpikeTrain(np.maximum(t_us, self.done_us), chunk.index)
+        """Return the chunk with the stream times at which its events take part."""
+        return self._late_events.place(chunk, self.done_us)
 
     def _floor(self, t_us: int) -> int:
         return t_us - t_us % self._tick_us

@@ -110,7 +110,7 @@ async def test_busy_or_recording_session_rejects_a_snapshot():
         async with network.session() as session:
             watching = session.watch(SAMPLE)
             await anext(watching)
-            with pytest.raises(RuntimeError, match=r"^the session is busy; take a snapshot betwe"):
+            with pytest.raises(RuntimeError, match=r"^the session is busy with a call, a watch or"):
                 session.snapshot()
             await watching.aclose()
         async with network.session(recorder=network.recorder()) as session:

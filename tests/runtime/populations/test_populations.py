@@ -120,7 +120,7 @@ async def test_session_is_usable_after_a_cancellation_within_a_custom_population
 
 
 def test_custom_population_with_an_unknown_name_is_rejected():
-    with pytest.raises(na.ModelError, match="no population 'hidden7'"):
+    with pytest.raises(na.ModelError, match="hidden7"):
         na.Network(BUNDLE, populations={"hidden7": ends})
 
 

@@ -1,0 +1,71 @@
+"""Late events of a stream: events that arrive after their pass has begun."""
+
+import logging
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.runtime.counts import Counts
+
+__all__ = ["Late", "LateEvents"]
+
+Late: TypeAlias = Literal["drop", "merge", "shift"]
+"""How to treat an event that arrives after its pass has begun.
+
+``"drop"`` discards it. ``"merge"`` adds it to the next pass. ``"shift"`` also adds it to the next
+pass, and delays all later events of the stream by the same time, so that intervals are kept.
+"""
+
+_log = logging.getLogger("neuroasync.stream")
+
+
+class LateEvents:
+    """The treatment of late events in one stream.
+
+    Args:
+        late: how to treat them.
+        counts: counts of late and dropped events, updated here.
+
+    Attributes:
+        shift_us: how far the stream was delayed because events were late, µs.
+
+    Raises:
+        ValueError: ``late`` is not one of the three ways.
+    """
+
+    def __init__(self, late: Late, counts: Counts) -> None:
+        if late not in get_args(Late):
+            raise ValueError(f"`late` must be 'drop', 'merge' or 'shift', got {late!r:.80}")
+        self._late = late
+        self._counts = counts
+        self.shift_us = 0
+
+    def place(self, chunk: SpikeTrain, done_us: int) -> SpikeTrain:
+        """Return the events of a chunk with the stream times at which they take part.
+
+        Args:
+            chunk: events in order of time.
+            done_us: stream time before which all passes have begun, µs; earlier events are late.
+        """
+        t_us = chunk.t_us + self.shift_us
+        late = int(np.searchsorted(t_us, done_us))
+        if not late:
+            return SpikeTrain(t_us, chunk.index)
+        behind_us = done_us - int(t_us[0])
+        if not self._counts.late:
+            _log.warning(
+                "an event arrived %d µs after its pass had begun (late=%r); further ones are only "
+                "counted",
+                behind_us,
+                self._late,
+                extra={"behind_us": behind_us},
+            )
+        self._counts.late += late
+        if self._late == "drop":
+            self._counts.dropped += late
+            return SpikeTrain(t_us[late:], chunk.index[late:])
+        if self._late == "shift":
+            self.shift_us += behind_us
+            return SpikeTrain(chunk.t_us + self.shift_us, chunk.index)
+        return SpikeTrain(np.maximum(t_us, done_us), chunk.index)
