@@ -292,8 +292,7 @@ class Session:
         The current sample is abandoned. Later samples use this session's seeds for their numbers.
         If the snapshot was taken within a stream with a window, call :meth:`stream` with the same
         window and the rest of the source (what the stream had not taken from it); any other call
-        abandons the restored stream. If it ran by a real-time clock, its next event sets the time
-        anew.
+        abandons the restored stream. By a real-time clock, its next event sets the time.
 
         Args:
             snapshot: the return value of :meth:`snapshot`.
