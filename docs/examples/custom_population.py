@@ -1,5 +1,6 @@
 """A custom population: a coroutine that awaits something before its neurons fire."""
 
+# --8<-- [start:population]
 import asyncio
 
 import numpy as np
@@ -14,7 +15,6 @@ async def is_allowed(t_us: int) -> bool:
     return t_us < 5_000
 
 
-# --8<-- [start:population]
 async def supervised_output(
     inbox: neuroasync.Inbox, fired: neuroasync.Fired, population: neuroasync.Population
 ) -> None:

@@ -1,5 +1,6 @@
 """Build a network by hand, run it, and explain one of its spikes."""
 
+# --8<-- [start:model]
 import asyncio
 
 import numpy as np
@@ -7,7 +8,6 @@ import numpy as np
 import neuroasync as na
 from neuroasync.explain import explain
 
-# --8<-- [start:model]
 # Two inputs excite two hidden neurons, which inhibit each other. The output votes 1 ms later.
 MODEL = na.Model(
     timestep_us=1000,

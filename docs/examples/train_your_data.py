@@ -1,5 +1,6 @@
-"""Train a network on spike files of your own, export it, and run it. Needs the extra ``train``."""
+"""Train a network on custom spike files, export it, and run it. Needs the extra ``train``."""
 
+# --8<-- [start:data]
 import asyncio
 
 import numpy as np
@@ -10,7 +11,6 @@ from neuroasync.train import TrainConfig, export_bundle, fit
 CLASSES, INPUTS = 4, 32
 
 
-# --8<-- [start:data]
 def make_samples(count: int, seed: int) -> na.SpikeTrains:
     """Make labelled samples: in class c, the inputs from 8c to 8c + 7 are the busy ones."""
     rng = np.random.default_rng(seed)
