@@ -72,7 +72,7 @@ def raster(
 
 
 def steps_of(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Number the forward steps of a one-sample recording; the input of each pass counts as one.
+    """Return numbers of the forward steps of a one-sample recording; an input group is a step.
 
     Returns:
         i64[passes], step at which each pass begins; i64[spikes], step in which each spike fired.

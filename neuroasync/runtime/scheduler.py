@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.engine.simulator import Simulator, positions
+from neuroasync.core.engine.network_state import positions
+from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.kernels.entry_points import run_to_delivery
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.errors import ClosedError, PopulationError

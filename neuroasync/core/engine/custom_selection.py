@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.network_state import NetworkState
-from neuroasync.core.engine.policies import OrderingPolicy, PendingSpikes
+from neuroasync.core.engine.policies import PendingSpikes, custom_policy
+from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.layout import Control, Pending
 from neuroasync.core.kernels.order_keys import MASK
 from neuroasync.errors import PolicyError, ReplayError
@@ -12,12 +13,17 @@ from neuroasync.errors import PolicyError, ReplayError
 __all__ = ["choose_by_policy", "choose_recorded"]
 
 
-def choose_by_policy(state: NetworkState, policy: OrderingPolicy, group_size: int) -> int:
-    """Select the next group with a custom policy; return its number of spikes.
+def choose_by_policy(state: NetworkState, run: RunSettings) -> int:
+    """Select the next group with the custom policy of ``run``; return its number of spikes.
 
     Raises:
         PolicyError: the policy returned an impossible order.
     """
+    policy, group_size = custom_policy(run.policy), run.group_size
+    if policy is None:
+        raise RuntimeError(
+            "a built-in policy is run by kernels, but a kernel asked Python to select"
+        )
     pending = _pending(state)
     k = pending.neuron.size
     wanted = min(k, group_size)

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionPlan
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
 from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
+from neuroasync.core.kernels.forward_pass import MAX_IN_A_MASK
 from neuroasync.core.kernels.layout import Context, Control, InFlight, Phase
 
-__all__ = ["NetworkState"]
+__all__ = ["NetworkState", "positions"]
 
 # Comparing a NumPy integer with a member of an ``IntEnum`` takes microseconds, hence plain ints.
 _BETWEEN_PASSES: Final = int(Phase.BETWEEN_PASSES)
@@ -239,3 +240,8 @@ def _zeros(plan: ExecutionPlan) -> NDArray[np.int64]:
     memory = np.zeros(plan.size + LINE - 1, np.int64)
     skipped = -memory.ctypes.data // 8 % LINE
     return memory[skipped : skipped + plan.size]
+
+
+def positions(mask: int) -> tuple[int, ...]:
+    """Return the positions of the bits that are set in ``mask``, ascending."""
+    return tuple(p for p in range(MAX_IN_A_MASK) if mask >> p & 1)

@@ -8,24 +8,21 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.engine.custom_selection import choose_by_policy
-from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.decision import Decision, decision_of, progress_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.network_state import NetworkState
-from neuroasync.core.engine.policies import custom_policy
-from neuroasync.core.engine.readout import decision_of, progress_of
-from neuroasync.core.engine.stop_rules import Progress
+from neuroasync.core.engine.network_state import NetworkState, positions
+from neuroasync.core.engine.stop_rules import Progress, should_stop
 from neuroasync.core.kernels.entry_points import (
     integrate_and_fire,
     run_compiled,
     run_to_delivery,
     take_chosen,
 )
-from neuroasync.core.kernels.forward_pass import MAX_IN_A_MASK
 from neuroasync.core.kernels.layout import Control, Counts, Group, Interrupt, Phase, Populations
 from neuroasync.core.kernels.voting import leader
-from neuroasync.errors import ForwardStepLimitError, LimitError, StopRuleError
+from neuroasync.errors import ForwardStepLimitError, LimitError
 
-__all__ = ["UNBOUNDED", "Simulator", "positions"]
+__all__ = ["UNBOUNDED", "Simulator"]
 
 UNBOUNDED: Final = 2**60
 """A work budget that is never spent."""
@@ -37,9 +34,6 @@ _DONE: Final = int(Interrupt.DONE)
 _BUDGET_SPENT: Final = int(Interrupt.BUDGET_SPENT)
 _NEW_LEADER: Final = int(Interrupt.NEW_LEADER)
 _MANY_POPULATIONS: Final = int(Interrupt.MANY_POPULATIONS)
-
-_STOPPED: Final = int(Phase.STOPPED)
-"""Comparing a NumPy integer with a member of an ``IntEnum`` would take 6 µs."""
 
 
 class Simulator:
@@ -274,8 +268,9 @@ class Simulator:
             self.state.make_room()
             return True
         if reason == Interrupt.NEEDS_CHOICE:
-            choose = self._choose or self._choose_by_policy
-            take_chosen(self.state.context, choose(self.state))
+            state, choose = self.state, self._choose
+            n = choose_by_policy(state, self.plan.run) if choose is None else choose(state)
+            take_chosen(state.context, n)
             return True
         if reason == Interrupt.NEEDS_RULE:
             self._apply_custom_rule()
@@ -329,31 +324,14 @@ class Simulator:
         group = self.state.acquire_scratch().group
         return group[Group.ORIGIN, :n].copy(), group[Group.MULTIPLICITY, :n].copy()
 
-    def _choose_by_policy(self, state: NetworkState) -> int:
-        """Select the next group with the custom policy; return its number of spikes."""
-        policy = custom_policy(self.plan.run.policy)
-        if policy is None:
-            raise RuntimeError(
-                "a built-in policy is run by kernels, but a kernel asked Python to select"
-            )
-        return choose_by_policy(state, policy, self.plan.run.group_size)
-
     def _apply_custom_rule(self) -> None:
         """Evaluate the custom stop rule, which may end the sample."""
-        rule = self.plan.run.until
-        if not callable(rule):
-            raise RuntimeError(
-                "a built-in stop rule is run by kernels, but a kernel asked Python to evaluate it"
-            )
-        should_stop = rule(self.progress())
-        if not isinstance(should_stop, bool | np.bool_):
-            raise StopRuleError(
-                f"the stop rule {rule!r:.80} must return True or False, got {should_stop!r:.80}"
-            )
-        if should_stop and self.carries:
+        if not should_stop(self.plan.run.until, self.progress()):
+            return
+        if self.carries:
             self.state.control[Control.IS_DECIDED] = 1
             self._decided = self.state.head.copy()
-        elif should_stop:
+        else:
             self.state.control[Control.PHASE] = Phase.STOPPED
 
     def progress(self) -> Progress:
@@ -369,8 +347,3 @@ class Simulator:
         """
         head = self.state.head if self._decided is None else self._decided
         return decision_of(self.plan, head, wall_s, classes)
-
-
-def positions(mask: int) -> tuple[int, ...]:
-    """Return the positions of the bits that are set in ``mask``, ascending."""
-    return tuple(p for p in range(MAX_IN_A_MASK) if mask >> p & 1)

@@ -13,7 +13,7 @@ from neuroasync import limits
 from neuroasync.core.kernels.layout import RuleCode
 from neuroasync.errors import StopRuleError
 
-__all__ = ["Progress", "StopRule", "StopRuleLike", "parse_stop_rule", "short_rule"]
+__all__ = ["Progress", "StopRule", "StopRuleLike", "parse_stop_rule", "short_rule", "should_stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +117,21 @@ def short_rule(rule: str) -> str:
     """Return a stop rule shortened for tables: many leads become the first and the last."""
     leads = rule.split(",")
     return rule if len(leads) < 4 else f"{leads[0]},..,{leads[-1]}"
+
+
+def should_stop(rule: StopRule | Callable[[Progress], bool], progress: Progress) -> bool:
+    """Evaluate a custom stop rule.
+
+    Raises:
+        StopRuleError: the rule did not return a bool.
+    """
+    if not callable(rule):
+        raise RuntimeError(
+            "a built-in stop rule is run by kernels, but a kernel asked Python to evaluate it"
+        )
+    result = rule(progress)
+    if not isinstance(result, bool | np.bool_):
+        raise StopRuleError(
+            f"the stop rule {rule!r:.80} must return True or False, got {result!r:.80}"
+        )
+    return bool(result)

@@ -30,12 +30,7 @@ from neuroasync.core.kernels.array_views import (
     votes_of,
 )
 from neuroasync.core.kernels.input_delivery import open_group, put_in_flight
-from neuroasync.core.kernels.integrate_and_fire import (
-    find_spontaneous_population,
-    integrate_and_fire,
-    mark_spontaneous_targets,
-    start_pass,
-)
+from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire, start_pass
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     GROUP_UNIT,
@@ -50,7 +45,12 @@ from neuroasync.core.kernels.layout import (
     RuleCode,
     Settings,
 )
-from neuroasync.core.kernels.pending_spikes import choose, enqueue_fired, move_to_group
+from neuroasync.core.kernels.pending_spikes import enqueue_fired, lacks_capacity, move_to_group
+from neuroasync.core.kernels.selection import choose
+from neuroasync.core.kernels.spontaneous_firing import (
+    find_spontaneous_population,
+    mark_spontaneous_targets,
+)
 from neuroasync.core.kernels.synapses import deliver
 from neuroasync.core.kernels.voting import leader, should_stop
 
@@ -208,32 +208,6 @@ def _open_step(c):
 
 
 @kernel
-def _lacks_capacity(c, needed):
-    """Return whether a buffer is too small for a step of ``needed`` spike events.
-
-    Buffers are grown between steps only, so the check covers all that a step can add: every neuron
-    may fire once.
-    """
-    control, neurons = control_of(c), c[Context.NEURONS]
-    control[Control.NEEDED_CAPACITY] = needed
-    return (
-        c[Context.GROUP_CAPACITY] < needed
-        or c[Context.PENDING_CAPACITY] - control[Control.HEAD]
-        < control[Control.PENDING] + needed + neurons
-        or c[Context.IN_FLIGHT_CAPACITY] - control[Control.IN_FLIGHT]
-        < needed * settings_of(c)[Settings.MAX_DELAYED_FAN_OUT]
-        or (
-            c[Context.SPIKE_LOG_CAPACITY] > 0
-            and c[Context.SPIKE_LOG_CAPACITY] - control[Control.SPIKE_LOG] < neurons
-        )
-        or (
-            c[Context.DELIVERY_LOG_CAPACITY] > 0
-            and c[Context.DELIVERY_LOG_CAPACITY] - control[Control.DELIVERY_LOG] < needed
-        )
-    )
-
-
-@kernel
 def _clear_counts(c):
     """Forget which populations the previous group reached."""
     counts_of(c)[:] = 0
@@ -256,7 +230,7 @@ def _choose_group(c):
             return Interrupt.DONE
     if control[Control.STEP] >= settings[Settings.MAX_STEPS]:
         return Interrupt.STEP_LIMIT
-    if _lacks_capacity(c, n):
+    if lacks_capacity(c, n):
         return Interrupt.NEEDS_ROOM
     if spontaneous >= 0:
         _open_spontaneous_step(c, spontaneous)
@@ -310,7 +284,7 @@ def _open_pass(c, end_us):
     last, end = first, time + max(timestep, 1)
     while last < t_us.size and t_us[last] < end:
         last += 1
-    if _lacks_capacity(c, last - first + control[Control.IN_FLIGHT]):
+    if lacks_capacity(c, last - first + control[Control.IN_FLIGHT]):
         return Interrupt.NEEDS_ROOM
     _clear_counts(c)
     start_pass(c, time)

@@ -18,8 +18,8 @@ from neuroasync.core.kernels.array_views import (
     pending_of,
     populations_of,
     settings_of,
-    trailing_zeros,
 )
+from neuroasync.core.kernels.intrinsics import trailing_zeros
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     Connections,

@@ -45,7 +45,6 @@ from neuroasync.core.kernels.array_views import (
     suprathreshold_of,
     thresholds_of,
     touched_of,
-    trailing_zeros,
     uniform_of,
 )
 from neuroasync.core.kernels.decay import (
@@ -55,6 +54,7 @@ from neuroasync.core.kernels.decay import (
     note_interval,
 )
 from neuroasync.core.kernels.dense_rows import LANES, charge
+from neuroasync.core.kernels.intrinsics import trailing_zeros
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     BLOCK,
@@ -72,14 +72,9 @@ from neuroasync.core.kernels.layout import (
 )
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.selection import sort
-from neuroasync.core.kernels.synapses import mark_target, valid_flags
+from neuroasync.core.kernels.synapses import valid_flags
 
-__all__ = [
-    "find_spontaneous_population",
-    "integrate_and_fire",
-    "mark_spontaneous_targets",
-    "start_pass",
-]
+__all__ = ["integrate_and_fire", "start_pass"]
 
 DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
 """Changes the seed, so that refractory dropout and the random order draw different numbers."""
@@ -332,65 +327,3 @@ def _note_peak(c, neuron, charge):
     if steps[at, neuron] != -2 and (steps[at, neuron] == -1 or charge > peaks[at, neuron]):
         peaks[at, neuron] = charge
         steps[at, neuron] = control[Control.STEP]
-
-
-@kernel
-def find_spontaneous_population(c):
-    """Return the population that fires spontaneously next, or -1 if there is none.
-
-    It is the lowest-ranked one that has a neuron above threshold which no group reached in this
-    pass. Neurons that are no longer above threshold are removed from ``suprathreshold``.
-    """
-    control, best, kept = control_of(c), -1, 0
-    if control[Control.SUPRATHRESHOLD] == 0:
-        return best
-    suprathreshold, last_group, populations = (
-        suprathreshold_of(c),
-        last_group_of(c),
-        populations_of(c),
-    )
-    for k in range(control[Control.SUPRATHRESHOLD]):
-        i = suprathreshold[k]
-        p = _owner(populations, i)
-        block = (i - populations[p, Populations.START]) // BLOCK
-        catch_up_decay_of_block(c, p, populations[p, Populations.FIRST_BLOCK] + block)
-        if potentials_of(c)[i] <= thresholds_of(c)[i]:
-            last_group[i] &= ~np.int32(SUPRATHRESHOLD_BIT)
-            continue
-        suprathreshold[kept] = i
-        kept += 1
-        if last_group[i] < control[Control.PASS_MARK]:
-            rank = populations[p, Populations.RANK]
-            if (
-                best < 0
-                or rank < populations[best, Populations.RANK]
-                or (rank == populations[best, Populations.RANK] and p < best)
-            ):
-                best = p
-    control[Control.SUPRATHRESHOLD] = kept
-    return best
-
-
-@kernel
-def _owner(populations, neuron):
-    """Return the population that a neuron belongs to."""
-    p = 0
-    while populations[p, Populations.STOP] <= neuron:
-        p += 1
-    return p
-
-
-@kernel
-def mark_spontaneous_targets(c, p):
-    """Mark the neurons of ``p`` that fire spontaneously as reached, with no current and no spike.
-
-    Integrating the population then finds them above threshold.
-    """
-    control, populations = control_of(c), populations_of(c)
-    suprathreshold, last_group = suprathreshold_of(c), last_group_of(c)
-    counts_of(c)[Counts.REACHED, p] = 1
-    for k in range(control[Control.SUPRATHRESHOLD]):
-        i = suprathreshold[k]
-        inside = populations[p, Populations.START] <= i < populations[p, Populations.STOP]
-        if inside and last_group[i] < control[Control.PASS_MARK]:
-            mark_target(c, p, i, 0)

@@ -1,16 +1,4 @@
-"""The pending spikes: enqueue the neurons that fired, select the next group, and remove it.
-
-A forward step delivers at most F pending spikes, F being the group size. Orders:
-
-    layer-sync  all spikes of the lowest-ranked population that has any, by neuron, whatever F is
-    random      ascending order_key(seed, pass, step, neuron); ties by neuron
-    momentum    descending m + noise * uniform[0, 1) of the same key; ties by neuron
-    fifo        the order in which they fired
-
-Source: the forward step of Koopman et al., arXiv 2408.05098.
-"""
-
-import numpy as np
+"""The pending spikes: enqueue the neurons that fired, and move the selected ones to the group."""
 
 from neuroasync.core.kernels.array_views import (
     chosen_of,
@@ -18,12 +6,10 @@ from neuroasync.core.kernels.array_views import (
     counts_of,
     delivery_log_of,
     fired_of,
-    float_settings_of,
     group_of,
     last_group_of,
     momenta_of,
     multiplicity_of,
-    order_keys_of,
     pending_of,
     populations_of,
     settings_of,
@@ -39,7 +25,6 @@ from neuroasync.core.kernels.layout import (
     Control,
     Counts,
     DeliveryLog,
-    FloatSettings,
     Group,
     Pending,
     PolicyCode,
@@ -48,13 +33,8 @@ from neuroasync.core.kernels.layout import (
     SpikeLog,
     Votes,
 )
-from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
-from neuroasync.core.kernels.selection import smallest
 
-__all__ = ["choose", "enqueue_fired", "log_group", "move_to_group"]
-
-_SIGN = np.uint64(1 << 63)
-_ALL = np.uint64(2**64 - 1)
+__all__ = ["enqueue_fired", "lacks_capacity", "log_group", "move_to_group"]
 
 
 @kernel
@@ -126,78 +106,6 @@ def _vote(c, fired, start):
             control[Control.FIRST_VOTE_STEPS] = control[Control.STEPS]
             control[Control.FIRST_VOTE_ROUNDS] = control[Control.ROUNDS]
             control[Control.FIRST_VOTE_SPIKES] = control[Control.SPIKES] + k + 1
-
-
-@kernel
-def choose(c):
-    """Write the positions of the pending spikes to deliver next to ``chosen``, in policy order.
-
-    Returns:
-        The number of selected spikes: at most the group size, except under layer-sync.
-    """
-    control, settings, chosen = control_of(c), settings_of(c), chosen_of(c)
-    n, policy = control[Control.PENDING], settings[Settings.POLICY]
-    count = min(n, settings[Settings.GROUP_SIZE])
-    if policy == PolicyCode.FIFO:  # pending spikes are stored in the order of firing
-        for s in range(count):
-            chosen[s] = control[Control.HEAD] + s
-        return count
-    if policy == PolicyCode.LAYER_SYNC:
-        return _choose_layer(c, n)
-    keys, pending, momenta = order_keys_of(c), pending_of(c), momenta_of(c)
-    prefix = step_prefix(
-        np.uint64(control[Control.SEED]), control[Control.PASS], control[Control.STEP] + 1
-    )
-    control[Control.WORK] += n
-    if policy == PolicyCode.RANDOM:
-        for k in range(n):
-            keys[k] = neuron_key(prefix, pending[Pending.KEY, k])
-    else:
-        noise, inputs = float_settings_of(c)[FloatSettings.NOISE], c[Context.POPULATION_COUNT]
-        for k in range(n):
-            m = np.float64(0.0)
-            if pending[Pending.OWNER, k] != inputs:
-                m = np.float64(momenta[pending[Pending.ORIGIN, k]])
-            if noise != 0.0:
-                m += noise * uniform(neuron_key(prefix, pending[Pending.KEY, k]))
-            keys[k] = _ALL - _ascending(m)
-    smallest(keys, pending[Pending.KEY], n, count, chosen)
-    return count
-
-
-@kernel
-def _ascending(value):
-    """Return a u64 for a float64, such that the integers sort like the numbers.
-
-    Adding 0.0 turns -0.0 into 0.0, so that both have the same key.
-    """
-    bits = np.float64(value + 0.0).view(np.uint64)
-    return bits ^ _ALL if bits & _SIGN else bits | _SIGN
-
-
-@kernel
-def _choose_layer(c, n):
-    """Select all pending spikes of the lowest-ranked population, by neuron; return how many."""
-    pending, populations = pending_of(c), populations_of(c)
-    keys, chosen = order_keys_of(c), chosen_of(c)
-    best = pending[Pending.OWNER, 0]
-    for k in range(1, n):
-        p = pending[Pending.OWNER, k]
-        rank, lowest = populations[p, Populations.RANK], populations[best, Populations.RANK]
-        if rank < lowest or (rank == lowest and p < best):
-            best = p
-    count, ascends, latest = 0, True, np.int64(-1)
-    for k in range(n):
-        mine = pending[Pending.OWNER, k] == best
-        keys[k] = np.uint64(0) if mine else np.uint64(1)
-        if mine:
-            chosen[count] = k
-            count += 1
-            ascends = ascends and pending[Pending.KEY, k] > latest
-            latest = pending[Pending.KEY, k]
-    if not ascends:
-        smallest(keys, pending[Pending.KEY], n, count, chosen)
-    return count
 
 
 @kernel
@@ -275,3 +183,29 @@ def log_group(c):
         delivery_log[DeliveryLog.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
         delivery_log[DeliveryLog.CONNECTION, at] = group[Group.CONNECTION, s]
         control[Control.DELIVERY_LOG] = at + 1
+
+
+@kernel
+def lacks_capacity(c, needed):
+    """Return whether a buffer is too small for a step of ``needed`` spike events.
+
+    Buffers are grown between steps only, so the check covers all that a step can add: every neuron
+    may fire once.
+    """
+    control, neurons = control_of(c), c[Context.NEURONS]
+    control[Control.NEEDED_CAPACITY] = needed
+    return (
+        c[Context.GROUP_CAPACITY] < needed
+        or c[Context.PENDING_CAPACITY] - control[Control.HEAD]
+        < control[Control.PENDING] + needed + neurons
+        or c[Context.IN_FLIGHT_CAPACITY] - control[Control.IN_FLIGHT]
+        < needed * settings_of(c)[Settings.MAX_DELAYED_FAN_OUT]
+        or (
+            c[Context.SPIKE_LOG_CAPACITY] > 0
+            and c[Context.SPIKE_LOG_CAPACITY] - control[Control.SPIKE_LOG] < neurons
+        )
+        or (
+            c[Context.DELIVERY_LOG_CAPACITY] > 0
+            and c[Context.DELIVERY_LOG_CAPACITY] - control[Control.DELIVERY_LOG] < needed
+        )
+    )

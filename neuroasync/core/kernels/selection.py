@@ -1,5 +1,15 @@
-"""Selection of the k smallest of n keys, in ascending order, and sorting of short arrays.
+"""The built-in ordering policies: select the pending spikes that the next group delivers.
 
+A forward step delivers at most F pending spikes, F being the group size. Orders:
+
+    layer-sync  all spikes of the lowest-ranked population that has any, by neuron, whatever F is
+    random      ascending order_key(seed, pass, step, neuron); ties by neuron
+    momentum    descending m + noise * uniform[0, 1) of the same key; ties by neuron
+    fifo        the order in which they fired
+
+Source: the forward step of Koopman et al., arXiv 2408.05098.
+
+The policies select the k smallest of n keys, in ascending order.
 The order is that of the pairs (key, tie). Ties are distinct, so the order is total and does not
 depend on the algorithm. Nothing is allocated. :func:`smallest` uses
 
@@ -12,9 +22,29 @@ from typing import Final
 
 import numpy as np
 
+from neuroasync.core.kernels.array_views import (
+    chosen_of,
+    control_of,
+    float_settings_of,
+    momenta_of,
+    order_keys_of,
+    pending_of,
+    populations_of,
+    settings_of,
+)
 from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    Context,
+    Control,
+    FloatSettings,
+    Pending,
+    PolicyCode,
+    Populations,
+    Settings,
+)
+from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 
-__all__ = ["smallest", "sort"]
+__all__ = ["choose", "smallest", "sort"]
 
 _FEW: Final = 16
 """Maximum number of selected keys for which insertion is faster than a heap (measured)."""
@@ -126,3 +156,81 @@ def sort(values):
             values[at] = values[at - 1]
             at -= 1
         values[at] = value
+
+
+_SIGN = np.uint64(1 << 63)
+
+
+_ALL = np.uint64(2**64 - 1)
+
+
+@kernel
+def choose(c):
+    """Write the positions of the pending spikes to deliver next to ``chosen``, in policy order.
+
+    Returns:
+        The number of selected spikes: at most the group size, except under layer-sync.
+    """
+    control, settings, chosen = control_of(c), settings_of(c), chosen_of(c)
+    n, policy = control[Control.PENDING], settings[Settings.POLICY]
+    count = min(n, settings[Settings.GROUP_SIZE])
+    if policy == PolicyCode.FIFO:  # pending spikes are stored in the order of firing
+        for s in range(count):
+            chosen[s] = control[Control.HEAD] + s
+        return count
+    if policy == PolicyCode.LAYER_SYNC:
+        return _choose_layer(c, n)
+    keys, pending, momenta = order_keys_of(c), pending_of(c), momenta_of(c)
+    prefix = step_prefix(
+        np.uint64(control[Control.SEED]), control[Control.PASS], control[Control.STEP] + 1
+    )
+    control[Control.WORK] += n
+    if policy == PolicyCode.RANDOM:
+        for k in range(n):
+            keys[k] = neuron_key(prefix, pending[Pending.KEY, k])
+    else:
+        noise, inputs = float_settings_of(c)[FloatSettings.NOISE], c[Context.POPULATION_COUNT]
+        for k in range(n):
+            m = np.float64(0.0)
+            if pending[Pending.OWNER, k] != inputs:
+                m = np.float64(momenta[pending[Pending.ORIGIN, k]])
+            if noise != 0.0:
+                m += noise * uniform(neuron_key(prefix, pending[Pending.KEY, k]))
+            keys[k] = _ALL - _ascending(m)
+    smallest(keys, pending[Pending.KEY], n, count, chosen)
+    return count
+
+
+@kernel
+def _ascending(value):
+    """Return a u64 for a float64, such that the integers sort like the numbers.
+
+    Adding 0.0 turns -0.0 into 0.0, so that both have the same key.
+    """
+    bits = np.float64(value + 0.0).view(np.uint64)
+    return bits ^ _ALL if bits & _SIGN else bits | _SIGN
+
+
+@kernel
+def _choose_layer(c, n):
+    """Select all pending spikes of the lowest-ranked population, by neuron; return how many."""
+    pending, populations = pending_of(c), populations_of(c)
+    keys, chosen = order_keys_of(c), chosen_of(c)
+    best = pending[Pending.OWNER, 0]
+    for k in range(1, n):
+        p = pending[Pending.OWNER, k]
+        rank, lowest = populations[p, Populations.RANK], populations[best, Populations.RANK]
+        if rank < lowest or (rank == lowest and p < best):
+            best = p
+    count, ascends, latest = 0, True, np.int64(-1)
+    for k in range(n):
+        mine = pending[Pending.OWNER, k] == best
+        keys[k] = np.uint64(0) if mine else np.uint64(1)
+        if mine:
+            chosen[count] = k
+            count += 1
+            ascends = ascends and pending[Pending.KEY, k] > latest
+            latest = pending[Pending.KEY, k]
+    if not ascends:
+        smallest(keys, pending[Pending.KEY], n, count, chosen)
+    return count

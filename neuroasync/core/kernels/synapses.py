@@ -26,11 +26,11 @@ from neuroasync.core.kernels.array_views import (
     i64_at,
     last_group_of,
     populations_of,
-    prefetch,
     received_of,
     touched_of,
 )
 from neuroasync.core.kernels.dense_rows import add_rows
+from neuroasync.core.kernels.intrinsics import prefetch
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     BLOCK,

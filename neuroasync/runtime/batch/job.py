@@ -9,14 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.core.engine.decision import Decision
+from neuroasync.core.engine.decision import Decision, decision_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.readout import decision_of
 from neuroasync.core.engine.run_sample import WORK_PER_CHECK, check_passes, last_pass_us, run_sample
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.input_buffer import check_duration
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
-from neuroasync.core.kernels.batch import run_samples
+from neuroasync.core.kernels.entry_points import run_samples
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder

@@ -1,0 +1,58 @@
+"""Machine instructions that kernels use: pointers, prefetching, bit and cycle counters."""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+__all__ = ["cycle_count", "pointer_at", "prefetch", "trailing_zeros"]
+
+
+@intrinsic
+def pointer_at(typing_context, address):
+    """Return an integer as a pointer."""
+
+    def build(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), build
+
+
+@intrinsic
+def prefetch(typing_context, address):
+    """Ask the processor to load the memory at an address into its cache."""
+
+    def build(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], cgutils.voidptr_t)
+        kinds = [cgutils.voidptr_t, *[ir.IntType(32)] * 3]
+        hint = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0"
+        )
+        # The hint says: data that will be written and used again.
+        builder.call(hint, [pointer, *(ir.IntType(32)(value) for value in (1, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), build
+
+
+@intrinsic
+def trailing_zeros(typing_context, word):
+    """Return the number of trailing zero bits of a u64 other than 0."""
+
+    def build(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), build
+
+
+@intrinsic
+def cycle_count(typing_context):
+    """Return the processor's cycle counter, or 0 if the processor has none that can be read."""
+
+    def build(context, builder, signature, arguments):
+        counter = builder.module.declare_intrinsic(
+            "llvm.readcyclecounter", (), ir.FunctionType(ir.IntType(64), ())
+        )
+        return builder.call(counter, ())
+
+    return types.int64(), build

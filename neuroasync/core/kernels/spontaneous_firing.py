@@ -1,0 +1,89 @@
+"""Spontaneous firing: neurons above threshold that no group has reached in the pass."""
+
+import numpy as np
+
+from neuroasync.core.kernels.array_views import (
+    control_of,
+    counts_of,
+    last_group_of,
+    populations_of,
+    potentials_of,
+    suprathreshold_of,
+    thresholds_of,
+)
+from neuroasync.core.kernels.decay import (
+    catch_up_decay_of_block,
+)
+from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    BLOCK,
+    SUPRATHRESHOLD_BIT,
+    Control,
+    Counts,
+    Populations,
+)
+from neuroasync.core.kernels.synapses import mark_target
+
+__all__ = ["find_spontaneous_population", "mark_spontaneous_targets"]
+
+
+@kernel
+def find_spontaneous_population(c):
+    """Return the population that fires spontaneously next, or -1 if there is none.
+
+    It is the lowest-ranked one that has a neuron above threshold which no group reached in this
+    pass. Neurons that are no longer above threshold are removed from ``suprathreshold``.
+    """
+    control, best, kept = control_of(c), -1, 0
+    if control[Control.SUPRATHRESHOLD] == 0:
+        return best
+    suprathreshold, last_group, populations = (
+        suprathreshold_of(c),
+        last_group_of(c),
+        populations_of(c),
+    )
+    for k in range(control[Control.SUPRATHRESHOLD]):
+        i = suprathreshold[k]
+        p = _owner(populations, i)
+        block = (i - populations[p, Populations.START]) // BLOCK
+        catch_up_decay_of_block(c, p, populations[p, Populations.FIRST_BLOCK] + block)
+        if potentials_of(c)[i] <= thresholds_of(c)[i]:
+            last_group[i] &= ~np.int32(SUPRATHRESHOLD_BIT)
+            continue
+        suprathreshold[kept] = i
+        kept += 1
+        if last_group[i] < control[Control.PASS_MARK]:
+            rank = populations[p, Populations.RANK]
+            if (
+                best < 0
+                or rank < populations[best, Populations.RANK]
+                or (rank == populations[best, Populations.RANK] and p < best)
+            ):
+                best = p
+    control[Control.SUPRATHRESHOLD] = kept
+    return best
+
+
+@kernel
+def _owner(populations, neuron):
+    """Return the population that a neuron belongs to."""
+    p = 0
+    while populations[p, Populations.STOP] <= neuron:
+        p += 1
+    return p
+
+
+@kernel
+def mark_spontaneous_targets(c, p):
+    """Mark the neurons of ``p`` that fire spontaneously as reached, with no current and no spike.
+
+    Integrating the population then finds them above threshold.
+    """
+    control, populations = control_of(c), populations_of(c)
+    suprathreshold, last_group = suprathreshold_of(c), last_group_of(c)
+    counts_of(c)[Counts.REACHED, p] = 1
+    for k in range(control[Control.SUPRATHRESHOLD]):
+        i = suprathreshold[k]
+        inside = populations[p, Populations.START] <= i < populations[p, Populations.STOP]
+        if inside and last_group[i] < control[Control.PASS_MARK]:
+            mark_target(c, p, i, 0)
