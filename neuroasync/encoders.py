@@ -24,26 +24,33 @@ def encode_rate(
     labels: ArrayLike | None = None,
     numbers: ArrayLike | None = None,
 ) -> SpikeTrains:
-    """Encode values by a rate code: in each timestep, an input spikes with probability value.
+    """Encode values by a rate code.
+
+    In each timestep, an input spikes with a probability that equals its value.
 
     Args:
         values: [samples, ...], probabilities from 0 to 1.
-        timesteps: Number of timesteps.
+        timesteps: Number of timesteps, at least 1.
         timestep_us: Length of a timestep, µs. A spike has the time at which its timestep starts.
         seed: 64-bit seed. Sample number i uses ``sample_seed(seed, i)``.
         labels: [samples], classes.
-        numbers: [samples], numbers of the samples. Defaults to 0, 1, 2, ... A sample with a given
-            number gets the same events, whichever samples are encoded with it.
+        numbers: [samples], numbers of the samples. Defaults to 0, 1, 2, ... The events of a sample
+            depend on its number, not on its position or on the other samples.
+
+    Returns:
+        Spike trains of the shape of one sample's values.
 
     Raises:
         ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
     flat, shape = _checked(values, timesteps, timestep_us)
-    named = np.arange(len(flat)) if numbers is None else np.asarray(numbers, np.int64)
-    if named.shape != (len(flat),):
-        raise ValueError(f"numbers: shape {named.shape}, expected ({len(flat)},)")
+    sample_numbers = np.arange(len(flat)) if numbers is None else np.asarray(numbers, np.int64)
+    if sample_numbers.shape != (len(flat),):
+        raise ValueError(
+            f"`numbers` must have the shape ({len(flat)},), got {sample_numbers.shape}"
+        )
     fires = np.empty((len(flat), timesteps, flat.shape[1]), bool)
-    for i, (number, sample) in enumerate(zip(named.tolist(), flat, strict=True)):
+    for i, (number, sample) in enumerate(zip(sample_numbers.tolist(), flat, strict=True)):
         random = uniforms(sample_seed(seed, number), timesteps * sample.size)
         fires[i] = random.reshape(timesteps, -1) < sample
     return _from_frames(fires, timestep_us, shape, labels)
@@ -52,23 +59,26 @@ def encode_rate(
 def encode_latency(
     values: ArrayLike, timesteps: int, timestep_us: int, labels: ArrayLike | None = None
 ) -> SpikeTrains:
-    """Encode values by a latency code: each input above 0 spikes once, and larger values earlier.
+    """Encode values by a latency code.
 
-    A value of 1 spikes in the first timestep, and a value close to 0 in the last. An input of 0
-    does not spike.
+    Each input above 0 spikes once, and a larger value spikes earlier. A value of 1 spikes in the
+    first timestep, and a value close to 0 in the last. An input of 0 does not spike.
 
     Args:
         values: [samples, ...], from 0 to 1.
-        timesteps: Number of timesteps.
+        timesteps: Number of timesteps, at least 1.
         timestep_us: Length of a timestep, µs. A spike has the time at which its timestep starts.
         labels: [samples], classes.
+
+    Returns:
+        Spike trains of the shape of one sample's values.
 
     Raises:
         ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
     flat, shape = _checked(values, timesteps, timestep_us)
-    when = np.rint((1 - flat) * (timesteps - 1)).astype(np.int64)
-    fires = (when[:, None, :] == np.arange(timesteps)[:, None]) & (flat[:, None, :] > 0)
+    spike_timestep = np.rint((1 - flat) * (timesteps - 1)).astype(np.int64)
+    fires = (spike_timestep[:, None, :] == np.arange(timesteps)[:, None]) & (flat[:, None, :] > 0)
     return _from_frames(fires, timestep_us, shape, labels)
 
 
@@ -80,9 +90,9 @@ def encode_delta(
 ) -> SpikeTrains:
     """Encode signals by a delta code: an input spikes whenever it has changed by ``threshold``.
 
-    Changes are measured from the value at which the input last spiked, at first from its first
-    value. A change by several thresholds gives as many events at the same time. With integer
-    signals and an integer threshold, the computation is exact.
+    A reference value per input starts at the first value of the signal. A change by k thresholds
+    from the reference gives k events at the same time and moves the reference by k thresholds.
+    With integer signals and an integer threshold, the computation is exact.
 
     Args:
         signals: [timesteps, ...] for each sample. The number of timesteps may differ.
@@ -101,58 +111,77 @@ def encode_delta(
     Source:
         Send-on-delta: M. Miskowicz, Sensors 6(1):49-63 (2006), doi 10.3390/s6010049.
     """
-    if not (math.isfinite(threshold) and threshold > 0) or timestep_us < 1:
-        raise ValueError(
-            f"threshold {threshold}, timestep_us {timestep_us}: expected above 0 and from 1"
-        )
+    if not (math.isfinite(threshold) and threshold > 0):
+        raise ValueError(f"`threshold` must be a finite number above 0, got {threshold}")
+    _check_at_least_1("timestep_us", timestep_us)
     arrays = [np.asarray(signal) for signal in signals]
     shapes = {array.shape[1:] for array in arrays if array.ndim > 1}
     if len(shapes) != 1 or not all(array.ndim > 1 and len(array) for array in arrays):
-        found = sorted({array.shape for array in arrays})
-        raise ValueError(f"signals: shapes {found!r:.80}, expected [timesteps, ...] alike")
+        shown = sorted({array.shape for array in arrays})
+        raise ValueError(
+            "`signals` must be arrays [timesteps, ...] that differ only in the number of "
+            f"timesteps, got shapes {shown!r:.80}"
+        )
     if not all(np.all(np.isfinite(array)) for array in arrays):
-        raise ValueError("signals: expected finite values")
+        raise ValueError("`signals` must have finite values only")
     trains = [_deltas(array, threshold, timestep_us) for array in arrays]
-    marks = None if labels is None else np.asarray(labels, np.int64)
-    return SpikeTrains.from_trains(trains, (2, *shapes.pop()), marks)
+    classes = None if labels is None else np.asarray(labels, np.int64)
+    return SpikeTrains.from_trains(trains, (2, *shapes.pop()), classes)
 
 
 def uniforms(seed: int, n: int) -> NDArray[np.float64]:
-    """Return ``n`` numbers in [0, 1) that SplitMix64 computes from ``seed``, f64[n]."""
+    """Return ``n`` uniform random numbers in [0, 1), f64[n], from SplitMix64 with ``seed``.
+
+    Source:
+        G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators",
+        OOPSLA 2014, doi 10.1145/2660193.2660195.
+    """
     counter = np.arange(1, n + 1, dtype=np.uint64)
     z = np.uint64(seed) + counter * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
+    # A float64 holds 53 bits exactly, so the lowest 11 bits are dropped.
     return (z >> np.uint64(11)).astype(np.float64) / 2**53
 
 
 def _deltas(signal: NDArray[np.generic], threshold: float, timestep_us: int) -> SpikeTrain:
+    """Return the delta code of one signal, [timesteps, ...]."""
+    # Integers are computed as integers, because rounding could move a spike by a timestep.
     whole = signal.dtype.kind in "biu" and float(threshold).is_integer()
     values = signal.reshape(len(signal), -1).astype(np.int64 if whole else np.float64)
     step = np.asarray(threshold).astype(values.dtype)
-    sent, moves = values[0].copy(), np.zeros(values.shape, np.int64)
+    reference, crossings = values[0].copy(), np.zeros(values.shape, np.int64)
     for k in range(1, len(values)):
-        away = values[k] - sent
-        crossed = np.sign(away) * (np.abs(away) // step)
-        sent += crossed * step
-        moves[k] = crossed
-    counts = np.stack([np.maximum(-moves, 0), np.maximum(moves, 0)], axis=1)
+        change = values[k] - reference
+        crossed = np.sign(change) * (np.abs(change) // step)
+        reference += crossed * step
+        crossings[k] = crossed
+    counts = np.stack([np.maximum(-crossings, 0), np.maximum(crossings, 0)], axis=1)
     counts = counts.reshape(len(values), -1)
     timestep, index = np.nonzero(counts)
-    often = counts[timestep, index]
-    return SpikeTrain(np.repeat(timestep * timestep_us, often), np.repeat(index, often))
+    repeats = counts[timestep, index]
+    return SpikeTrain(np.repeat(timestep * timestep_us, repeats), np.repeat(index, repeats))
 
 
 def _checked(
     values: ArrayLike, timesteps: int, timestep_us: int
 ) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Return the values as f64[samples, inputs], and the shape of one sample."""
     array = np.asarray(values, np.float64)
-    if array.ndim < 2 or not np.all((array >= 0) & (array <= 1)):
-        raise ValueError(f"values: shape {array.shape}, expected [samples, ...] in 0..1")
-    if timesteps < 1 or timestep_us < 1:
-        raise ValueError(f"timesteps {timesteps}, timestep_us {timestep_us}: expected from 1")
+    if array.ndim < 2:
+        raise ValueError(f"`values` must have the shape [samples, ...], got {array.shape}")
+    in_range = (array >= 0) & (array <= 1)  # False for NaN
+    if not np.all(in_range):
+        raise ValueError(f"`values` must be from 0 to 1, got {array[~in_range][0]}")
+    _check_at_least_1("timesteps", timesteps)
+    _check_at_least_1("timestep_us", timestep_us)
     return array.reshape(len(array), -1), array.shape[1:]
+
+
+def _check_at_least_1(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"`{name}` must be an integer of at least 1, got {value}")
 
 
 def _from_frames(
@@ -161,7 +190,7 @@ def _from_frames(
     shape: tuple[int, ...],
     labels: ArrayLike | None,
 ) -> SpikeTrains:
-    """Return spike trains from bool[samples, timesteps, inputs]."""
+    """Return the spike trains of ``fires``, bool[samples, timesteps, inputs]."""
     sample, timestep, index = np.nonzero(fires)
     offsets = np.searchsorted(sample, np.arange(len(fires) + 1))
     return SpikeTrains(

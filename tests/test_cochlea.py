@@ -15,15 +15,16 @@ from neuroasync.cochlea import (
 
 
 def tone(hz, amplitude=8000, ms=200):
+    """Return a sine tone at 8 kHz, i16[8 * ms]."""
     return np.rint(amplitude * np.sin(2 * np.pi * hz * np.arange(8 * ms) / 8000)).astype(np.int16)
 
 
-def test_an_auditory_filter_at_1_khz_is_133_hz_wide():
-    # 24.7 * (4.37 + 1), as Glasberg and Moore give it
+def test_auditory_filter_at_1_khz_is_133_hz_wide():
+    # Glasberg and Moore (1990): 24.7 * (4.37 + 1) Hz
     assert erb_hz(1000) == pytest.approx(132.639)
 
 
-def test_channels_stand_at_equal_distances_on_the_erb_scale_from_100_to_3600_hz():
+def test_channels_have_equal_distances_on_the_erb_rate_scale_from_100_to_3600_hz():
     centres = centre_frequencies()
     assert (centres[0], centres[-1]) == (pytest.approx(100), pytest.approx(3600))
     rates = [21.4 * math.log10(0.00437 * f + 1) for f in centres]
@@ -31,91 +32,105 @@ def test_channels_stand_at_equal_distances_on_the_erb_scale_from_100_to_3600_hz(
 
 
 @pytest.mark.parametrize("channel", [0, 11, 20, 31])
-def test_a_tone_comes_to_half_its_amplitude_in_its_channel_and_to_less_elsewhere(channel):
+def test_envelope_of_a_tone_is_half_its_amplitude_in_its_channel_and_small_elsewhere(channel):
     (envelope,) = sound_envelopes([tone(centre_frequencies()[channel])], 8000)
     steady = envelope[60:95].mean(axis=0)
-    # Near 0 and 4 kHz the tone's mirror image is close to the channel, too.
+    # Near 0 Hz and 4 kHz, the mirror image of the tone is also close to the channel, which explains
+    # the tolerance.
     assert steady[channel] == pytest.approx(4000, rel=0.05)
     assert steady.argmax() == channel
-    far = np.abs(np.arange(CHANNELS) - channel) > 6
-    assert steady[far].max() < 400
+    distant = np.abs(np.arange(CHANNELS) - channel) > 6
+    assert steady[distant].max() < 400
 
 
-def test_a_gammatone_rings_longer_the_narrower_it_is():
+def test_narrower_gammatone_filter_rings_longer():
     click = np.zeros(1600, np.int16)
     click[0] = 30_000
     (envelope,) = sound_envelopes([click], 8000)
     peaks = envelope.argmax(axis=0)
-    # The peak of t**3 exp(-2 pi b t) is at 3 / (2 pi b): 13 ms at 100 Hz; the leak adds some.
+    # The peak of t**3 exp(-2 pi b t) is at 3 / (2 pi b): 13 ms at 100 Hz; the leaky
+    # integrator delays it further. Frames have 2 ms.
     assert 6 <= peaks[0] <= 10
     assert peaks[-1] <= 2
     assert np.all(np.diff(peaks) <= 0)
 
 
-def test_silence_and_an_empty_recording_send_nothing():
+def test_silence_and_an_empty_recording_give_no_spikes():
     trains = encode_sound([np.zeros(800, np.int16), np.zeros(0, np.int16)], 8000, [1, 2])
     assert [len(train) for train in trains] == [0, 0]
     assert trains.labels.tolist() == [1, 2]
 
 
-def test_levels_count_eighths_of_3_db_above_40_db_below_the_loudest():
+def test_levels_count_eighths_of_3_db_from_40_db_below_the_maximum():
     db = np.array([0.0, -3.0, -3.01, -6.0, -39.7, -40.0, -90.0])
     # (40 + dB) / 0.375: 106.67, 98.67, 98.64, 90.67, 0.8, 0, below
     assert levels(5.0 * 10 ** (db / 20)).tolist() == [106, 98, 98, 90, 0, 0, 0]
     assert levels(np.zeros((2, 3))).tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
-def test_a_tone_rises_step_by_step_and_falls_after_its_end():
+def test_tone_gives_on_spikes_at_its_start_and_off_spikes_after_its_end():
     hz = centre_frequencies()[16]
     sound = np.concatenate([tone(hz), np.zeros(1600, np.int16)])
     trains = encode_sound([sound], 8000)
     assert trains.shape == (2, CHANNELS)
     on, off = (trains.t_us[trains.index == polarity * CHANNELS + 16] for polarity in (1, 0))
-    # 106 eighths of a step; the level reaches all of them and comes back below the first step
+    # The level rises to 106 eighths of a step, which is 13 whole steps, and falls below the first.
     assert (len(on), len(off)) == (13, 13)
     assert on.max() < 60_000
     assert off.min() > 200_000
     assert not np.any(trains.t_us % 2000)
 
 
-def test_gain_does_not_matter():
+def test_gain_of_a_recording_does_not_change_its_spikes():
     quiet, loud = tone(500, 4000), tone(500, 4000) * 2
     assert encode_sound([quiet], 8000) == encode_sound([loud], 8000)
 
 
-def test_a_sound_has_the_same_spikes_whatever_is_encoded_with_it():
+def test_spikes_of_a_sound_do_not_depend_on_the_other_sounds():
     sounds = [tone(300), tone(900, ms=70), tone(2500, ms=130)]
     together = encode_sound(sounds, 8000)
     assert [together[k] for k in range(3)] == [encode_sound([s], 8000)[0] for s in sounds]
 
 
-def test_no_constant_is_so_near_to_a_tie_that_a_machines_last_bit_could_round_it(monkeypatch):
+def test_no_constant_is_so_close_to_a_rounding_tie_that_machines_could_differ(monkeypatch):
     values = []
     rounded = cochlea._rounded
 
-    def seen(value, parts):
+    def record(value, parts):
         values.append((value, parts))
         return rounded(value, parts)
 
-    monkeypatch.setattr(cochlea, "_rounded", seen)
+    monkeypatch.setattr(cochlea, "_rounded", record)
     encode_sound([tone(500, ms=10)], 8000)
     assert len(values) > 65_536
     scaled = np.array([value * parts for value, parts in values])
-    away = np.abs(scaled - np.floor(scaled) - 0.5)
-    # A thousand times what exp, log10 and cos of any C library are off by.
-    assert np.all(away > np.array([parts for _, parts in values]) * 2.0**-52 * 1000)
+    distance = np.abs(scaled - np.floor(scaled) - 0.5)
+    # The tolerance is a thousand times the error of exp, log10 and cos in any C library.
+    assert np.all(distance > np.array([parts for _, parts in values]) * 2.0**-52 * 1000)
 
 
 @pytest.mark.parametrize(
     ("sounds", "rate", "message"),
     [
-        ([tone(500)], 7999, "sample_rate_hz: 7999, expected from 8000, a multiple of 500"),
-        ([tone(500)], 8100, "sample_rate_hz: 8100"),
-        ([tone(500), [0.5]], 8000, r"sounds\[1\]: float64 of shape \(1,\), expected int16"),
-        ([np.zeros((2, 5), np.int16)], 8000, r"sounds\[0\]: int16 of shape \(2, 5\)"),
-        ([], 8000, "signals: "),
+        (
+            [tone(500)],
+            7999,
+            "`sample_rate_hz` must be at least 8000 and a multiple of 500 .*, got 7999",
+        ),
+        ([tone(500)], 8100, "`sample_rate_hz` must be .*, got 8100"),
+        (
+            [tone(500), [0.5]],
+            8000,
+            r"`sounds\[1\]` must be a .* int16 array, got float64 of shape \(1,\)",
+        ),
+        (
+            [np.zeros((2, 5), np.int16)],
+            8000,
+            r"`sounds\[0\]` must be a one-dim.*, got int16 of shape \(2, 5\)",
+        ),
+        ([], 8000, "`signals` must be"),
     ],
 )
-def test_what_is_no_sound_is_refused(sounds, rate, message):
+def test_invalid_sound_or_sample_rate_is_rejected(sounds, rate, message):
     with pytest.raises(ValueError, match=message):
         encode_sound(sounds, rate)

@@ -11,106 +11,123 @@ SIGNALS = hnp.arrays(
 )
 
 
-def test_a_latency_code_spikes_earlier_for_larger_values_and_never_for_zero():
+def test_latency_code_spikes_earlier_for_larger_values_and_never_for_zero():
     trains = encode_latency([[1.0, 0.5, 0.25, 0.0]], timesteps=5, timestep_us=100)
     # (1 - value) * 4 timesteps: 0, 2, 3
     assert trains[0].t_us.tolist() == [0, 200, 300]
     assert trains[0].index.tolist() == [0, 1, 2]
 
 
-def test_a_rate_code_spikes_always_at_one_and_never_at_zero():
+def test_rate_code_spikes_always_for_a_value_of_one_and_never_for_zero():
     trains = encode_rate([[1.0, 0.0]], timesteps=3, timestep_us=10, seed=1)
     assert trains[0].t_us.tolist() == [0, 10, 20]
     assert trains[0].index.tolist() == [0, 0, 0]
 
 
-def test_a_rate_code_spikes_as_often_as_its_value_says():
+def test_rate_code_spikes_with_the_probability_of_its_value():
     trains = encode_rate(np.full((20, 50), 0.3), timesteps=40, timestep_us=1, seed=3)
-    # 40,000 draws: a standard deviation is 0.0023
+    # For 40,000 draws, the standard deviation is sqrt(0.3 * 0.7 / 40,000) = 0.0023.
     assert len(trains.t_us) / 40_000 == pytest.approx(0.3, abs=0.01)
 
 
-def test_seeds_decide_the_rate_code_and_nothing_else_does():
+def test_rate_code_depends_on_the_seed_and_not_on_the_other_samples():
     values = np.linspace(0, 1, 24).reshape(4, 6)
-    once, again = (encode_rate(values, 5, 1000, seed=9) for _ in range(2))
+    first, second = (encode_rate(values, 5, 1000, seed=9) for _ in range(2))
     other = encode_rate(values, 5, 1000, seed=10)
     alone = encode_rate(values[:1], 5, 1000, seed=9)
-    assert once == again != other
-    assert once[0] == alone[0]
+    assert first == second != other
+    assert first[0] == alone[0]
 
 
-def test_labels_and_shape_come_along():
+def test_encoded_trains_have_the_labels_and_the_shape_of_the_values():
     trains = encode_latency(np.ones((2, 3, 4)), 2, 10, labels=[7, 1])
     assert trains.shape == (3, 4)
     assert trains.labels.tolist() == [7, 1]
 
 
-@pytest.mark.parametrize("values", [[[1.5]], [[-0.1]], [[float("nan")]], [0.5], 0.5])
-def test_values_out_of_range_are_refused(values):
-    with pytest.raises(ValueError, match=r"values: shape .*, expected \[samples, ...\] in 0..1"):
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan")])
+def test_value_out_of_range_is_rejected(value):
+    with pytest.raises(ValueError, match=rf"`values` must be from 0 to 1, got {value}"):
+        encode_latency([[0.5, value]], 2, 10)
+
+
+@pytest.mark.parametrize("values", [[0.5], 0.5])
+def test_values_without_an_axis_for_samples_are_rejected(values):
+    with pytest.raises(ValueError, match=r"`values` must have the shape \[samples, ...\], got \("):
         encode_latency(values, 2, 10)
 
 
-def test_no_timesteps_are_refused():
-    with pytest.raises(ValueError, match="expected from 1"):
+def test_zero_timesteps_are_rejected():
+    with pytest.raises(ValueError, match="`timesteps` must be an integer of at least 1, got 0"):
         encode_rate([[0.5]], 0, 10, seed=0)
 
 
-def test_uniforms_are_those_of_splitmix64():
+def test_timestep_of_zero_is_rejected():
+    with pytest.raises(ValueError, match="`timestep_us` must be an integer of at least 1, got 0"):
+        encode_latency([[0.5]], 2, 0)
+
+
+def test_uniforms_equal_the_output_of_splitmix64():
     # The first output of SplitMix64 with seed 0 is 0xE220A8397B1DCDAF.
     assert uniforms(0, 1)[0] == (0xE220A8397B1DCDAF >> 11) / 2**53
 
 
-def test_a_rate_code_draws_by_the_samples_number_not_by_its_place():
+def test_rate_code_depends_on_the_number_of_a_sample_and_not_on_its_position():
     values = np.linspace(0, 1, 24).reshape(4, 6)
     together = encode_rate(values, 5, 1000, seed=9)
     assert encode_rate(values[[3, 1]], 5, 1000, seed=9, numbers=[3, 1]) == together.take([3, 1])
-    with pytest.raises(ValueError, match=r"numbers: shape \(1,\), expected \(4,\)"):
+    with pytest.raises(ValueError, match=r"`numbers` must have the shape \(4,\), got \(1,\)"):
         encode_rate(values, 5, 1000, seed=9, numbers=[3])
 
 
-def test_a_delta_code_spikes_when_a_signal_has_moved_by_the_threshold():
+def test_delta_code_spikes_when_a_signal_has_changed_by_the_threshold():
     signal = [[10, 0], [12, 0], [13, 2], [7, 2], [8, 2]]
     trains = encode_delta([signal], threshold=3, timestep_us=100, labels=[4])
-    # Input 0: +2 is not enough; +3 sends one; from 13 to 7 is twice 3; +1 is not enough.
-    # Input 1 moves by 2 only. Rows: off 0, off 1, on 0, on 1.
+    # Input 0: a change of 2 is too small, 3 gives one event, -6 gives two, and 1 is too small.
+    # Input 1 changes by 2 only. The neurons are: off 0, off 1, on 0, on 1.
     assert trains[0].t_us.tolist() == [200, 300, 300]
     assert trains[0].index.tolist() == [2, 0, 0]
     assert (trains.shape, trains.labels.tolist()) == ((2, 2), [4])
 
 
-def test_a_delta_code_waits_at_what_it_sent_not_at_what_it_saw():
-    # 2.5 sends two thresholds of 1 and waits at 2: 3 is one more, 2.1 is none.
+def test_delta_code_measures_changes_from_its_reference_and_not_from_the_last_value():
+    # The value 2.5 gives two events and a reference of 2. From there, 2.1 gives no event, and 3.0
+    # gives one.
     trains = encode_delta([[[0.0], [2.5], [2.1], [3.0]]], threshold=1, timestep_us=1)
     assert trains[0].t_us.tolist() == [1, 1, 3]
     assert trains[0].index.tolist() == [1, 1, 1]
 
 
 @given(signals=st.lists(SIGNALS, min_size=1, max_size=3), threshold=st.integers(1, 9))
-def test_what_a_delta_code_sent_stays_within_a_threshold_of_the_signal(signals, threshold):
+def test_signal_decoded_from_a_delta_code_differs_by_less_than_the_threshold(signals, threshold):
     trains = encode_delta(signals, threshold, timestep_us=10)
     assert trains.shape == (2, 3)
     for signal, train in zip(signals, trains, strict=True):
-        moves = np.zeros((len(signal), 6), np.int64)
-        np.add.at(moves, (train.t_us // 10, train.index), 1)
-        sent = signal[0] + threshold * np.cumsum(moves[:, 3:] - moves[:, :3], axis=0)
-        assert np.all(np.abs(signal - sent) < threshold)
-        assert not np.any((moves[:, :3] > 0) & (moves[:, 3:] > 0))
+        counts = np.zeros((len(signal), 6), np.int64)
+        np.add.at(counts, (train.t_us // 10, train.index), 1)
+        decoded = signal[0] + threshold * np.cumsum(counts[:, 3:] - counts[:, :3], axis=0)
+        assert np.all(np.abs(signal - decoded) < threshold)
+        assert not np.any((counts[:, :3] > 0) & (counts[:, 3:] > 0))
 
 
 @pytest.mark.parametrize(
     ("signals", "threshold", "timestep_us", "message"),
     [
-        ([[[0]]], 0, 1, "threshold 0, timestep_us 1: expected above 0 and from 1"),
-        ([[[0]]], float("nan"), 1, "threshold nan"),
-        ([[[0]]], 1, 0, "timestep_us 0"),
-        ([], 1, 1, "signals: shapes"),
-        ([[1, 2]], 1, 1, r"signals: shapes \[\(2,\)\], expected \[timesteps, ...\] alike"),
-        ([[[0]], [[0, 1]]], 1, 1, "signals: shapes"),
-        ([np.zeros((0, 2))], 1, 1, "signals: shapes"),
-        ([[[float("inf")]]], 1, 1, "signals: expected finite values"),
+        ([[[0]]], 0, 1, "`threshold` must be a finite number above 0, got 0"),
+        ([[[0]]], float("nan"), 1, "`threshold` must be a finite number above 0, got nan"),
+        ([[[0]]], 1, 0, "`timestep_us` must be an integer of at least 1, got 0"),
+        ([], 1, 1, "`signals` must be arrays"),
+        (
+            [[1, 2]],
+            1,
+            1,
+            r"`signals` must be arrays \[timesteps, ...\] that differ .* got shapes \[\(2,\)\]",
+        ),
+        ([[[0]], [[0, 1]]], 1, 1, "`signals` must be arrays"),
+        ([np.zeros((0, 2))], 1, 1, "`signals` must be arrays"),
+        ([[[float("inf")]]], 1, 1, "`signals` must have finite values only"),
     ],
 )
-def test_what_a_delta_code_cannot_encode_is_refused(signals, threshold, timestep_us, message):
+def test_invalid_argument_of_the_delta_code_is_rejected(signals, threshold, timestep_us, message):
     with pytest.raises(ValueError, match=message):
         encode_delta(signals, threshold, timestep_us)

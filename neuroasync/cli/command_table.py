@@ -31,12 +31,12 @@ COMMANDS: Final = (
     CommandEntry(
         "demo",
         f"{_PACKAGE}.demo.command",
-        "Compare four trained networks under every order, on digits.",
+        "Compare four networks on digits under every ordering policy.",
     ),
     CommandEntry(
         "study",
         f"{_PACKAGE}.study",
-        "Train networks, run them under every order, and report.",
+        "Train networks and report on them under every ordering policy.",
     ),
     CommandEntry(
         "run",
@@ -52,12 +52,12 @@ COMMANDS: Final = (
     CommandEntry(
         "train",
         f"{_PACKAGE}.train",
-        "Train a network by a recipe, and write it as a bundle.",
+        "Train a network with a recipe, and write it as a bundle.",
     ),
     CommandEntry(
         "calibrate",
         f"{_PACKAGE}.calibrate",
-        "Measure how early a network may stop and still be right.",
+        "Measure how early a network may stop at a given accuracy.",
     ),
     CommandEntry(
         "encode",

@@ -1,4 +1,4 @@
-"""Options for spike files and a network of the user's own, in the place of a data set."""
+"""Options to use the user's spike files and network instead of a data set."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,31 +24,32 @@ TrainFileOption = Annotated[
     Path | None,
     typer.Option(
         "--train", metavar="FILE", show_default=False,
-        help="Spike file with labels to learn from. Default: a DATASET.",
+        help="Labelled spike file with training samples. Default: none; a DATASET is used.",
     ),
 ]  # fmt: skip
 ValidationFileOption = Annotated[
     Path | None,
     typer.Option(
         "--validation", metavar="FILE", show_default=False,
-        help="Spike file with labels to choose by. Default: a fifth of --train.",
+        help="Labelled spike file with validation samples. Default: a fifth of the samples in "
+        "--train, which are then not used for training.",
     ),
 ]  # fmt: skip
 TestFileOption = Annotated[
     Path | None,
     typer.Option(
         "--test", metavar="FILE", show_default=False,
-        help="Spike file with labels to measure on. Default: a DATASET.",
+        help="Labelled spike file with test samples. Default: none; required with --train.",
     ),
 ]  # fmt: skip
 TopologyOption = Annotated[
     str | None,
     typer.Option(
         "--topology", metavar="TEXT", show_default=False,
-        help="The network for --train: 'timestep_us=1000; input 64; hidden d32; output d10'; "
-        "`python -c 'help(\"neuroasync.core.model.topology\")'` has the language. Decay and "
-        "threshold are "
-        "the recipe's, unless a population has its own. Default: the one for the DATASET.",
+        help="Network to train on --train, such as 'timestep_us=1000; input 64; hidden d32; "
+        "output d10'; `python -m pydoc neuroasync.core.model.topology` explains the language. "
+        "Populations without a decay or threshold use those of the recipe. Default: none; "
+        "required with --train.",
     ),
 ]  # fmt: skip
 
@@ -56,13 +57,13 @@ TopologyOption = Annotated[
 def user_files(
     train: Path | None, validation: Path | None, test: Path | None
 ) -> "UserFiles | None":
-    """The files that are named; None if there are none.
+    """Return the files that the options name, or None if they name no file.
 
     Raises:
-        CliError: ``--train`` is missing, or one of the others is the same file.
+        CliError: ``--train`` is missing, or another option names the same file.
     """
     if train is None and (validation is not None or test is not None):
-        raise CliError("--validation, --test: expected --train FILE with them")
+        raise CliError("--validation and --test also require --train FILE")
     if train is None:
         return None
     from neuroasync.datasets.user_data import UserFiles
@@ -73,26 +74,28 @@ def user_files(
             validation=None if validation is None else str(validation),
             test=None if test is None else str(test),
         )
-    except ValueError as error:  # a path with a null character, too
+    except ValueError as error:
+        # A path with a null character raises a ValueError that is not a DatasetError and does not
+        # start with the name of an option.
         raise CliError(f"--{error}" if isinstance(error, DatasetError) else str(error)) from error
 
 
 def check_user_files(
-    own: "UserFiles | None", topology: str | None, *, dataset: object, data: object
+    files: "UserFiles | None", topology: str | None, *, dataset: object, data: object
 ) -> None:
-    """Raise CliError unless files of one's own come with a network, and with no data set.
+    """Raise CliError unless the options name either files with a network, or a data set.
 
     Args:
-        own: the files, if there are any.
-        topology: text of the network, if there is one.
-        dataset: what the user said of data sets; nothing if it is false.
-        data: their folder, or None.
+        files: The user's files, or None.
+        topology: Value of ``--topology``, or None.
+        dataset: The data sets that the user named; false if there are none.
+        data: Value of ``--data``, or None.
     """
-    if own is None and topology is not None:
-        raise CliError("--topology: expected --train FILE with it")
-    if own is not None and topology is None:
-        raise CliError("--train: expected --topology TEXT with it")
-    if own is not None and dataset:
-        raise CliError("--train: expected no DATASET beside files of your own")
-    if own is not None and data is not None:
-        raise CliError("--data: goes with a DATASET, not with files of your own")
+    if files is None and topology is not None:
+        raise CliError("--topology also requires --train FILE")
+    if files is not None and topology is None:
+        raise CliError("--train also requires --topology TEXT")
+    if files is not None and dataset:
+        raise CliError("--train cannot be combined with a DATASET")
+    if files is not None and data is not None:
+        raise CliError("--data cannot be combined with --train; it is the folder of a DATASET")

@@ -8,12 +8,12 @@ from neuroasync import write_bundle, write_spikes
 from tests.helpers.cli_files import golden_bundle, some_trains
 from tests.helpers.small_networks import chain, loop
 
-OWN = ("study", "--train", "events.npz")
+STUDY = ("study", "--train", "events.npz")
 NETWORK = "timestep_us=1000; input 12; output d4"
 
 
 def error_line(result, files, before):
-    """Check that the command failed as it should, and return its error message."""
+    """Check the exit code and the outputs of a failed command, and return its error message."""
     assert result.exit_code == 2
     assert result.stdout == ""
     lines = result.stderr.splitlines()
@@ -76,21 +76,30 @@ def error_line(result, files, before):
         (("replay", "events.npz"), "--bundle"),
         (("explain", "no.npz", "--bundle", "net.nab", "--spike", "0"), "No such file"),
         (("train", "cifar", "--recipe", "layered"), "'cifar' is not one of 'digits', 'mnist', "),
-        (("train", "--recipe", "layered"), "expected a DATASET, or --train FILE and --topology"),
+        (("train", "--recipe", "layered"), "requires a DATASET, or --train FILE and --topology"),
         (
             ("train", "mnist", "--recipe", "layered", "--data", "no"),
             "`data_dir` must be an existing folder",
         ),
-        (("train", "digits", "--recipe", "layered", "--input", "queued"), "--input queued: goes"),
+        (
+            ("train", "digits", "--recipe", "layered", "--input", "queued"),
+            "--input queued requires an unlayered recipe",
+        ),
         (("train", "digits", "--recipe", "layered", "--input", "last"), "--input"),
-        (("train", "--train", "events.npz", "--recipe", "layered"), "expected --topology TEXT"),
+        (
+            ("train", "--train", "events.npz", "--recipe", "layered"),
+            "--train also requires --topology TEXT",
+        ),
         (
             ("train", "digits", "--train", "events.npz", "--topology", "t", "--recipe", "layered"),
-            "expected no DATASET beside files of your own",
+            "--train cannot be combined with a DATASET",
         ),
         (("study", "cifar"), "'cifar' is not one of 'digits', 'mnist', "),
         (("study", "--seeds", "0"), "--seeds"),
-        (("study", "braille", "--seeds", "6"), "seeds: 6, but braille has 5 folds, one for each"),
+        (
+            ("study", "braille", "--seeds", "6"),
+            "`seeds` must have at most 5 entries, one for each fold",
+        ),
         (
             ("study", "--data", "no"),
             "`data_dir` must be an existing folder with data sets, got 'no'",
@@ -98,35 +107,44 @@ def error_line(result, files, before):
         (("study", "-o", "net.nab"), "must be a folder"),
         (("study", "-o", "no/where"), "there is no folder 'no'"),
         (("study", "-o", "."), "is not empty and has no study.json"),
-        (("study", "--regimes", "digits"), "--regimes: expected neither a DATASET nor --quick"),
-        (("study", "--regimes", "--quick"), "--regimes: expected neither a DATASET nor --quick"),
-        (("study", "--topology", "input 3"), "--topology: expected --train FILE with it"),
-        (("study", "--train", "events.npz"), "--train: expected --topology TEXT with it"),
-        (("study", "--test", "events.npz"), "--validation, --test: expected --train FILE"),
-        (("study", "--validation", "events.npz"), "--validation, --test: expected --train FILE"),
-        ((*OWN, "--topology", "input 3"), "--train: expected --test FILE with it"),
         (
-            (*OWN, "--test", "./events.npz", "--topology", NETWORK),
+            ("study", "--regimes", "digits"),
+            "--regimes cannot be combined with a DATASET or --quick",
+        ),
+        (
+            ("study", "--regimes", "--quick"),
+            "--regimes cannot be combined with a DATASET or --quick",
+        ),
+        (("study", "--topology", "input 3"), "--topology also requires --train FILE"),
+        (("study", "--train", "events.npz"), "--train also requires --topology TEXT"),
+        (("study", "--test", "events.npz"), "--validation and --test also require --train FILE"),
+        (
+            ("study", "--validation", "events.npz"),
+            "--validation and --test also require --train FILE",
+        ),
+        ((*STUDY, "--topology", "input 3"), "--train also requires --test FILE"),
+        (
+            (*STUDY, "--test", "./events.npz", "--topology", NETWORK),
             "--test must be another file than train, 'events.npz', got 'events.npz'",
         ),
         (
-            (*OWN, "--validation", "events.npz", "--test", "other.npz", "--topology", NETWORK),
+            (*STUDY, "--validation", "events.npz", "--test", "other.npz", "--topology", NETWORK),
             "--validation must be another file than train, 'events.npz'",
         ),
-        ((*OWN, "--test", "a\0b", "--topology", NETWORK), "null"),
-        ((*OWN, "--test", "no.npz", "--topology", NETWORK), "cannot be read: No such file"),
-        ((*OWN, "--test", "other.npz", "--topology", "input 3"), "does not set `timestep_us`"),
+        ((*STUDY, "--test", "a\0b", "--topology", NETWORK), "null"),
+        ((*STUDY, "--test", "no.npz", "--topology", NETWORK), "cannot be read: No such file"),
+        ((*STUDY, "--test", "other.npz", "--topology", "input 3"), "does not set `timestep_us`"),
         (
-            (*OWN, "--test", "other.npz", "--topology", f"decay=0.5; {NETWORK}"),
+            (*STUDY, "--test", "other.npz", "--topology", f"decay=0.5; {NETWORK}"),
             "`decay` is set twice",
         ),
         (
-            (*OWN, "--test", "other.npz", "--topology", NETWORK, "--data", "."),
-            "--data: goes with a DATASET",
+            (*STUDY, "--test", "other.npz", "--topology", NETWORK, "--data", "."),
+            "--data cannot be combined with --train",
         ),
         (
-            (*OWN, "--test", "other.npz", "--topology", NETWORK, "digits"),
-            "expected no DATASET beside files of your own",
+            (*STUDY, "--test", "other.npz", "--topology", NETWORK, "digits"),
+            "--train cannot be combined with a DATASET",
         ),
         (("train", "digits", "--recipe", "magic"), "--recipe"),
         (("train", "digits", "--recipe", "layered", "--epochs", "0"), "--epochs"),
@@ -143,7 +161,7 @@ def test_bad_input_gives_one_line_and_exit_code_2(cli, files, shipped, args, mes
     assert message in error_line(cli(*args), files, before)
 
 
-def test_a_damaged_bundle_is_rejected(cli, files):
+def test_damaged_bundle_is_rejected(cli, files):
     data = bytearray(files.net.read_bytes())
     data[-40] ^= 1
     files.net.write_bytes(data)
@@ -156,19 +174,19 @@ def test_events_of_another_input_shape_are_rejected(cli, files):
     assert "input of shape (12,), but the network expects (11,)" in line
 
 
-def test_labels_that_are_no_class_of_the_network_are_rejected(cli, files):
+def test_labels_beyond_the_classes_of_the_network_are_rejected(cli, files):
     write_spikes(some_trains(labels=(0, 1, 2, 3, 4, 0)), files.events)
     line = error_line(cli("run", files.net, files.events), files, files.listing())
     assert "labels up to 4, but the network has classes 0 to 3" in line
 
 
-def test_a_file_without_samples_is_rejected(cli, files):
+def test_file_without_samples_is_rejected(cli, files):
     write_spikes(some_trains()[0:0], files.events)
     line = error_line(cli("run", files.net, files.events, "--json"), files, files.listing())
     assert "no samples" in line
 
 
-def test_a_pass_without_end_is_an_error_and_nothing_is_recorded(cli, files):
+def test_forward_pass_without_end_is_an_error_and_nothing_is_recorded(cli, files):
     write_bundle(loop(), files.net)
     write_spikes(type(some_trains())([0], [0], [0, 1], None, (2,)), files.events)
     result = cli("run", files.net, files.events, "--max-forward-steps", 50, "--record", "out.npz")
@@ -178,14 +196,14 @@ def test_a_pass_without_end_is_an_error_and_nothing_is_recorded(cli, files):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")
-def test_a_folder_without_permission_is_rejected_before_the_run(cli, files):
+def test_folder_without_permission_is_rejected_before_the_run(cli, files):
     closed = files.folder / "closed"
     closed.mkdir(mode=0o500)
     result = cli("run", files.net, files.events, "--record", closed / "out.npz")
     assert "not writable" in error_line(result, files, files.listing())
 
 
-def test_a_failed_write_keeps_the_existing_file(cli, files, monkeypatch):
+def test_failed_write_keeps_the_existing_file(cli, files, monkeypatch):
     out = files.folder / "out.npz"
     out.write_bytes(b"before")
 
@@ -197,13 +215,13 @@ def test_a_failed_write_keeps_the_existing_file(cli, files, monkeypatch):
     assert out.read_bytes() == b"before"
 
 
-def test_a_bundle_without_golden_samples_cannot_be_verified(cli, files):
+def test_bundle_without_golden_samples_cannot_be_verified(cli, files):
     write_bundle(chain(), files.net)
     line = error_line(cli("verify", files.net), files, files.listing())
     assert "no golden samples" in line
 
 
-def test_a_recording_of_another_network_is_rejected(cli, files):
+def test_recording_of_another_network_is_rejected(cli, files):
     out = files.folder / "run.npz"
     assert cli("run", files.net, files.events, "--record", out).exit_code == 0
     write_bundle(golden_bundle(seed=5), files.net)

@@ -1,4 +1,4 @@
-"""``neuroasync calibrate``: how early a network may stop if it is to stay right."""
+"""``neuroasync calibrate``: measure how early a network may stop at a given accuracy."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,15 +29,16 @@ OutputOption = Annotated[
     Path,
     typer.Option(
         "--output", "-o", metavar="OUT.nab", show_default=False,
-        help="Bundle to write: the same network, and its calibrations.",
+        help="Bundle to write: the same network with the calibrations.",
     ),
 ]  # fmt: skip
 AccuracyOption = Annotated[
     list[float] | None,
     typer.Option(
         "--accuracy", metavar="P", show_default=False,
-        help="Share of samples, between 0 and 1, that confidence(P) is to decide right; may be "
-        "given several times. Default: those of 0.8, 0.9, 0.95, 0.98, 0.99 that can be kept.",
+        help="Accuracy, between 0 and 1, that the stop rule confidence(P) is calibrated for. The "
+        "option may be given several times. Default: all of 0.8, 0.9, 0.95, 0.98 and 0.99 that the "
+        "network reaches.",
     ),
 ]  # fmt: skip
 
@@ -53,7 +54,7 @@ def calibrate(
     seed: SeedOption = 0,
     samples: SamplesOption = None,
 ) -> None:
-    """Measure how early a network may stop and still be right.
+    """Measure how early a network may stop at a given accuracy.
 
     \b
     Examples:
@@ -61,10 +62,10 @@ def calibrate(
       neuroasync calibrate net.nab validation.npz -o calibrated.nab
       neuroasync run calibrated.nab test.npz --until "confidence(0.95)"
 
-    The samples need labels, and must be others than those trained on. What is promised holds for
-    the order, group size and input mode that it was measured under, and for samples of the same
-    kind: the accuracy is at most `error` lower, in 95 of 100 calibrations.
-    """  # noqa: D301  # \b keeps the examples' lines
+    The samples must have labels, and must not have been used for training. A calibration holds for
+    the ordering policy, group size and input mode that it was measured with, and for samples of the
+    same kind. In 95 of 100 calibrations, the accuracy is at most `error` lower than promised.
+    """  # noqa: D301  # \b keeps the line breaks of the examples
     from neuroasync import metrics
     from neuroasync.cli.bundle_tables import calibration_table
     from neuroasync.core.formats.bundle import read_bundle, write_bundle
@@ -76,7 +77,7 @@ def calibrate(
     net, spikes = read_bundle(bundle), read_spikes(events)
     check_fit(net, spikes)
     if spikes.labels is None:
-        raise CliError(f"{str(events)!r}: has no labels; expected the right class of every sample")
+        raise CliError(f"{str(events)!r} must have the label of every sample, but has no labels")
     numbers = chosen_samples(samples, len(spikes))
     network = Network(
         net, seed=seed, policy=policy and policy.value, group_size=group_size,
@@ -87,22 +88,27 @@ def calibrate(
         run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, advance))
     recording = recorder.finish()
     try:
-        found = metrics.calibrate(recording, accuracy or None)
+        calibrations = metrics.calibrate(recording, accuracy or None)
     except ValueError as error:
         raise CliError(str(error)) from error
     (whole,) = metrics.stop_points(recording, ["quiet"])
-    if not found:
-        raise CliError(f"whole samples have an accuracy of {whole.accuracy:.4g}: give --accuracy")
-    rounds = [p.mean("rounds") for p in metrics.stop_points(recording, [c.until for c in found])]
-    calibrated = replace(net, calibration=with_calibrations(net.calibration, found))
+    if not calibrations:
+        raise CliError(
+            f"without a stop rule, the network has an accuracy of {whole.accuracy:.4g}, which is "
+            "below all default values: choose a lower one with --accuracy"
+        )
+    rounds = [
+        p.mean("rounds") for p in metrics.stop_points(recording, [c.until for c in calibrations])
+    ]
+    calibrated = replace(net, calibration=with_calibrations(net.calibration, calibrations))
     write_bundle(calibrated, output)
-    about = [
+    summary = [
         ("written", output),
         ("digest (sha256)", calibrated.digest.hex()),
-        ("whole samples", f"{whole.accuracy:.1%} right, {whole.mean('rounds'):.1f} rounds"),
+        ("without a stop rule", f"{whole.accuracy:.1%} right, {whole.mean('rounds'):.1f} rounds"),
     ]
     saved = [
         (f"confidence({c.accuracy})", f"{c.measured:.1%} right, {n:.1f} rounds")
-        for c, n in zip(found, rounds, strict=True)
+        for c, n in zip(calibrations, rounds, strict=True)
     ]
-    echo(key_value_table([*about, *saved]), "", calibration_table(found))
+    echo(key_value_table([*summary, *saved]), "", calibration_table(calibrations))

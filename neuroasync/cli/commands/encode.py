@@ -1,4 +1,4 @@
-"""``neuroasync encode``: a data set as a spike file."""
+"""``neuroasync encode``: write a data set as a spike file."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ __all__ = ["encode"]
 
 
 class Part(StrEnum):
-    """A part of the fixed split."""
+    """The parts of a data set."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -29,32 +29,34 @@ SetArgument = Annotated[
     DatasetName,
     typer.Argument(
         metavar="NAME", show_default=False,
-        help="digits, mnist: images; nmnist-small, spoken-digits, braille: recordings that ship, "
-        "in part; nmnist, shd, dvs-gesture: read by Tonic (extra 'data'), need --data.",
+        help="digits, mnist: images; nmnist-small, spoken-digits, braille: recordings. These ship "
+        "with neuroasync, complete or in part. nmnist, shd, dvs-gesture: recordings that Tonic "
+        "reads (extra 'data'); they require --data.",
     ),
 ]  # fmt: skip
 CodingOption = Annotated[
     Coding | None,
     typer.Option(
         "--coding", show_default=False,
-        help="For images. rate: in each of 10 timesteps a pixel spikes with the probability that "
-        "its brightness is; latency: it spikes once, the brighter the earlier. Default: rate for "
-        "digits, latency for mnist.",
+        help="How images are encoded. rate: in each of 10 timesteps, a pixel spikes with a "
+        "probability that equals its brightness, from 0 to 1; latency: a pixel spikes once, and a "
+        "brighter pixel spikes earlier. Default: rate for digits, latency for mnist.",
     ),
 ]  # fmt: skip
 PartOption = Annotated[
     Part,
     typer.Option(
         "--part",
-        help="Of the fixed split: train and validation are the training file's, of which a fifth "
-        "validates.",
+        help="Part of the data set. The split is fixed: validation is a fifth of the training "
+        "data, and train is the rest.",
     ),
 ]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="OUT.npz", show_default=False,
-        help="Spike file to write. Default: NAME-PART.npz, or NAME-PART-CODING.npz, here.",
+        help="Spike file to write. Default: NAME-PART.npz, or NAME-PART-CODING.npz if "
+        "--coding is given, in the current folder.",
     ),
 ]  # fmt: skip
 
@@ -75,7 +77,7 @@ def encode(
       neuroasync encode nmnist --data ~/tonic --part test
 
     The same command writes the same bytes on every machine.
-    """  # noqa: D301  # \b keeps the examples' lines
+    """  # noqa: D301  # \b keeps the line breaks of the examples
     from neuroasync.core.formats.spike_file import write_spikes
     from neuroasync.datasets import load_dataset
 
@@ -90,6 +92,6 @@ def encode(
     except (ImportError, ValueError) as error:
         raise CliError(str(error)) from error
     write_spikes(spikes, path)
-    about = [("written", path), ("samples", len(spikes)), ("events", f"{len(spikes.t_us):,}")]
-    whose = [("data", loaded.title), ("credit", loaded.credit), ("licence", loaded.licence)]
-    echo(key_value_table([*about, *whose]))
+    summary = [("written", path), ("samples", len(spikes)), ("events", f"{len(spikes.t_us):,}")]
+    source = [("data", loaded.title), ("credit", loaded.credit), ("licence", loaded.licence)]
+    echo(key_value_table([*summary, *source]))

@@ -1,4 +1,4 @@
-"""The ``serve`` command: serve a network over websockets and HTTP."""
+"""``neuroasync serve``: serve a network over websockets and HTTP."""
 
 import importlib.util
 import logging

@@ -83,7 +83,7 @@ def study(
     topology: TopologyOption = None,
     output: OutOption = Path("neuroasync-study"),
 ) -> None:
-    """Train networks, run them under every ordering policy, and write a report.
+    """Train networks and report on them under every ordering policy.
 
     \b
     Examples:
@@ -94,7 +94,7 @@ def study(
 
     Writes results.json, report.md, report.html, figures, recordings and the trained bundles. After
     an interruption with Ctrl-C, the same command continues the study with the same results.
-    """  # noqa: D301  # \b keeps the examples' lines
+    """  # noqa: D301  # \b keeps the line breaks of the examples
     user_data = user_files(train, validation, test)
     check_user_files(user_data, topology, dataset=datasets or regimes, data=data)
     if user_data is not None and user_data.test is None:

@@ -1,4 +1,4 @@
-"""``neuroasync train``: train a network by one of the recipes."""
+"""``neuroasync train``: train a network with one of the recipes."""
 
 import importlib.util
 from dataclasses import replace
@@ -32,7 +32,7 @@ __all__ = ["check_torch", "train"]
 
 
 class RecipeName(StrEnum):
-    """How a network is trained."""
+    """The training recipes."""
 
     LAYERED_PAPER = "layered-paper"
     LAYERED = "layered"
@@ -41,7 +41,7 @@ class RecipeName(StrEnum):
 
 
 class Device(StrEnum):
-    """Where the training runs."""
+    """The devices that training can use."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -52,72 +52,72 @@ SetArgument = Annotated[
     DatasetName | None,
     typer.Argument(
         metavar="[DATASET]", show_default=False,
-        help="One of the data sets, see `neuroasync encode`. Default: files of your own, --train.",
+        help="Data set, see `neuroasync encode`. Default: none; --train is then required.",
     ),
 ]  # fmt: skip
 RecipeOption = Annotated[
     RecipeName,
     typer.Option(
         "--recipe", show_default=False,
-        help="layered-paper: layer by layer, as in the paper; layered: layer by layer, with "
-        "memory and a spike penalty; unlayered-random, unlayered-momentum: the same, then in "
-        "the order it runs in.",
+        help="layered-paper: train layer by layer, as in the paper; layered: train layer by layer, "
+        "with membrane decay and a spike penalty; unlayered-random, unlayered-momentum: the same, "
+        "followed by training in the order in which the network will run.",
     ),
 ]  # fmt: skip
 InputOption = Annotated[
     InputName,
     typer.Option(
         "--input",
-        help="What an unlayered recipe trains for. prioritised: a timestep's input goes first; "
-        "queued: it waits with all other spikes.",
+        help="Input mode that an unlayered recipe trains for. prioritised: a timestep's input is "
+        "delivered first; queued: each input event waits among all other spikes.",
     ),
 ]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
         "--output", "-o", metavar="OUT.nab", show_default=False,
-        help="Bundle to write. Default: DATASET-RECIPE.nab, here.",
+        help="Bundle to write. Default: DATASET-RECIPE.nab in the current folder.",
     ),
 ]  # fmt: skip
 CodingOption = Annotated[
     Coding | None,
     typer.Option(
         "--coding", show_default=False,
-        help="How a pixel becomes spikes: more often (rate) or earlier (latency), the brighter "
-        "it is. Default: rate for digits, latency for mnist.",
+        help="How the brightness of a pixel is encoded. rate: a brighter pixel spikes more often; "
+        "latency: a brighter pixel spikes earlier. Default: rate for digits, latency for mnist.",
     ),
 ]  # fmt: skip
 EpochsOption = Annotated[
     int | None,
     typer.Option(
         "--epochs", min=1, max=1_000_000, metavar="N", show_default=False,
-        help="Passes over the training data. Default: the recipe's.",
+        help="Number of passes over the training data. Default: as in the recipe.",
     ),
 ]  # fmt: skip
 TrainSeedOption = Annotated[
     int,
     typer.Option(
         "--seed", min=0, max=2**64 - 1, metavar="S",
-        help="Of first weights, shuffling, orders and dropout.",
+        help="Seed of the initial weights, the shuffling, the order keys and the dropout.",
     ),
 ]  # fmt: skip
 CheckpointOption = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint", metavar="FILE", show_default=False,
-        help="Save the training here after each epoch. Default: nowhere.",
+        help="File in which to save the state of the training after each epoch. Default: none.",
     ),
 ]  # fmt: skip
 ResumeOption = Annotated[
     bool,
     typer.Option(
-        "--resume", help="Go on from the checkpoint, which must be of the same training. "
-        "Default: start anew.",
+        "--resume", help="Continue from the checkpoint, which must be of a training with the same "
+        "options. Default: start from the beginning.",
     ),
 ]  # fmt: skip
 DeviceOption = Annotated[
     Device,
-    typer.Option("--device", help="Where to train; auto takes a CUDA device if there is one."),
+    typer.Option("--device", help="Device to train on; auto uses a CUDA device if there is one."),
 ]
 
 
@@ -137,7 +137,7 @@ def train(
     resume: ResumeOption = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Train a network by a recipe, and write it as a bundle.
+    """Train a network with a recipe, and write it as a bundle.
 
     \b
     Examples:
@@ -147,55 +147,58 @@ def train(
       neuroasync train --train my.npz --recipe unlayered-random --topology \\
         "timestep_us=1000; input 64; hidden d32; output d10"
 
-    After Ctrl-C, --resume goes on from the checkpoint and ends with the same bits.
-    """  # noqa: D301  # \b keeps the examples' lines
-    own = user_files(train, validation, None)
-    check_user_files(own, topology, dataset=dataset, data=data)
-    _check_source(dataset, own, coding)
+    After an interruption with Ctrl-C, --resume continues from the checkpoint. The result is the
+    same to the bit as without the interruption.
+    """  # noqa: D301  # \b keeps the line breaks of the examples
+    files = user_files(train, validation, None)
+    check_user_files(files, topology, dataset=dataset, data=data)
+    _check_source(dataset, files, coding)
     name = "own" if dataset is None else dataset.value
     path = output or Path(f"{name}-{recipe.value}.nab")
-    _check_files(path, checkpoint, resume)
+    _check_outputs(path, checkpoint, resume)
     check_torch()
     from neuroasync.core.formats.bundle import write_bundle
     from neuroasync.train.recipe_training import train_dataset
 
     with progress("training", 1) as advance:
         try:
-            made_by = _recipe(name, topology, recipe, input, {"seed": seed, "device": device.value})
+            chosen = _recipe(name, topology, recipe, input, {"seed": seed, "device": device.value})
             if epochs is not None:
-                made_by = replace(made_by, config=replace(made_by.config, epochs=epochs))
+                chosen = replace(chosen, config=replace(chosen.config, epochs=epochs))
             bundle = train_dataset(
-                own.load(made_by.topology) if own is not None else _load(name, data, coding),
-                made_by,
+                files.load(chosen.topology) if files is not None else _load(name, data, coding),
+                chosen,
                 name=recipe.value,
                 checkpoint=checkpoint,
                 resume=resume,
-                on_batch=partial(_show, advance),
+                on_batch=partial(_report, advance),
             )
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
     write_bundle(bundle, path)
-    about = [("written", path), ("digest (sha256)", bundle.digest.hex())]
-    echo(key_value_table([*about, *bundle.meta.items()]))
+    summary = [("written", path), ("digest (sha256)", bundle.digest.hex())]
+    echo(key_value_table([*summary, *bundle.meta.items()]))
 
 
 def _check_source(
-    dataset: DatasetName | None, own: "UserFiles | None", coding: Coding | None
+    dataset: DatasetName | None, files: "UserFiles | None", coding: Coding | None
 ) -> None:
-    """Raise CliError unless there is something to train on, and a coding only for images."""
-    if own is None and dataset is None:
-        raise CliError("expected a DATASET, or --train FILE and --topology TEXT")
-    if own is not None and coding is not None:
-        raise CliError("--coding: goes with a DATASET, not with files of your own")
+    """Raise CliError unless the options name samples, and a coding only for a data set."""
+    if files is None and dataset is None:
+        raise CliError("train requires a DATASET, or --train FILE and --topology TEXT")
+    if files is not None and coding is not None:
+        raise CliError(
+            "--coding cannot be combined with --train; it is for the images of a DATASET"
+        )
 
 
-def _check_files(path: Path, checkpoint: Path | None, resume: bool) -> None:
-    """Raise CliError if what is to be written can surely not be."""
+def _check_outputs(path: Path, checkpoint: Path | None, resume: bool) -> None:
+    """Raise CliError if a file cannot be written, before the training starts."""
     check_output(path)
     if checkpoint is not None:
         check_output(checkpoint, path)
     elif resume:
-        raise CliError("--resume: expected a --checkpoint FILE to go on from")
+        raise CliError("--resume also requires --checkpoint FILE")
 
 
 def check_torch() -> None:
@@ -207,18 +210,19 @@ def check_torch() -> None:
 def _recipe(
     name: str, topology: str | None, recipe: RecipeName, mode: InputName, changes: dict[str, Any]
 ) -> "Recipe":
-    """The recipe of that name for a data set, or for a network of one's own."""
+    """Return the recipe for a data set, or for the user's network if there is a topology."""
     from neuroasync.train.recipes import RECIPES, for_input, recipes_for_topology
 
     recipes = RECIPES[name] if topology is None else recipes_for_topology(topology)
     chosen = recipes[recipe.value]
     if mode is InputName.QUEUED and chosen.config.policy == "layer-sync":
-        raise CliError(f"--input queued: goes with an unlayered recipe, not with {recipe.value}")
+        raise CliError(f"--input queued requires an unlayered recipe, got {recipe.value}")
     changed = replace(chosen, config=replace(chosen.config, **changes))
     return for_input(changed, mode_of(mode) or "prioritised")
 
 
 def _load(name: str, data: Path | None, coding: Coding | None) -> "Dataset":
+    """Load a data set, encoded as often as its recipes need."""
     from neuroasync.datasets import load_dataset
     from neuroasync.train.recipes import ENCODINGS_PER_IMAGE
 
@@ -230,9 +234,10 @@ def _load(name: str, data: Path | None, coding: Coding | None) -> "Dataset":
     )
 
 
-def _show(advance: ProgressCallback, batch: "BatchResult", epochs: int) -> None:
+def _report(advance: ProgressCallback, batch: "BatchResult", epochs: int) -> None:
+    """Show the progress of the training after a batch."""
     note = (
         f"epoch {batch.epoch + 1}/{epochs}, loss {batch.loss:.3f}, accuracy {batch.accuracy:.0%}, "
-        f"{batch.spikes:.0f} spikes a sample"
+        f"{batch.spikes:.0f} spikes per sample"
     )
     advance(batch.epoch * batch.batches + batch.batch + 1, note, epochs * batch.batches)

@@ -1,4 +1,4 @@
-"""``calibrate``: the bundle it writes, what it says, what it refuses."""
+"""The command ``calibrate``: the bundle that it writes, its output, and its errors."""
 
 import json
 from dataclasses import replace
@@ -14,7 +14,10 @@ from tests.helpers.cli_files import SAMPLES, some_trains
 
 @pytest.fixture
 def validation(files):
-    """The samples with the labels that the network gives: whole ones are all right."""
+    """Write the samples with the labels that the network gives them, and return the path.
+
+    Without a stop rule, the network therefore has an accuracy of 1.
+    """
 
     async def decided():
         async with Network(read_bundle(files.net)) as network:
@@ -27,21 +30,25 @@ def validation(files):
     return path
 
 
-def test_what_is_written_is_the_bundle_and_its_calibrations(cli, files, validation):
+def test_calibrate_writes_the_bundle_with_its_calibrations(cli, files, validation):
     out = files.folder / "calibrated.nab"
     result = cli("calibrate", files.net, validation, "-o", out, "--accuracy", "0.9")
     assert result.exit_code == 0, result.stderr
     written, net = read_bundle(out), read_bundle(files.net)
     assert replace(written, calibration=()) == net
-    (found,) = written.calibration
-    assert (found.accuracy, found.samples, found.policy) == (0.9, SAMPLES, net.policy)
-    assert f"{found.error:.3f}" in result.stdout
+    (calibration,) = written.calibration
+    assert (calibration.accuracy, calibration.samples, calibration.policy) == (
+        0.9,
+        SAMPLES,
+        net.policy,
+    )
+    assert f"{calibration.error:.3f}" in result.stdout
     ran = cli("run", out, validation, "--until", "confidence(0.9)", "--json")
-    assert json.loads(ran.stdout)["accuracy"] == found.measured
+    assert json.loads(ran.stdout)["accuracy"] == calibration.measured
     assert "confidence(0.9)" in cli("inspect", out).stdout
 
 
-def test_calibrations_of_other_orders_are_added(cli, files, validation):
+def test_calibrations_for_other_settings_are_added(cli, files, validation):
     first, second = files.folder / "a.nab", files.folder / "b.nab"
     assert cli("calibrate", files.net, validation, "-o", first).exit_code == 0
     more = ("--policy", "fifo", "--group-size", 1, "--accuracy", "0.5")
@@ -54,7 +61,9 @@ def test_calibrations_of_other_orders_are_added(cli, files, validation):
     assert again.read_bytes() == second.read_bytes()
 
 
-def test_what_cannot_be_promised_is_refused_and_nothing_written(cli, files, validation):
+def test_calibration_that_is_not_possible_is_rejected_and_nothing_is_written(
+    cli, files, validation
+):
     out = files.folder / "out.nab"
     wrong = files.folder / "wrong.npz"
     labels = np.roll(np.arange(SAMPLES) % 4, 1)
@@ -62,10 +71,14 @@ def test_what_cannot_be_promised_is_refused_and_nothing_written(cli, files, vali
     unlabelled = files.folder / "unlabelled.npz"
     write_spikes(some_trains(labels=None), unlabelled)
     for events, options, message in (
-        (wrong, ("--accuracy", "0.99"), "error: accuracies: 0.99, expected at most"),
-        (wrong, (), "error: whole samples have an accuracy of"),
-        (validation, ("--accuracy", "1.5"), "error: accuracies: 1.5, expected numbers between"),
-        (unlabelled, (), "has no labels; expected the right class of every sample"),
+        (wrong, ("--accuracy", "0.99"), "error: `accuracies` must be at most"),
+        (wrong, (), "error: without a stop rule, the network has an accuracy of"),
+        (
+            validation,
+            ("--accuracy", "1.5"),
+            "error: `accuracies` must be numbers between 0 and 1, got 1.5",
+        ),
+        (unlabelled, (), "must have the label of every sample, but has no labels"),
     ):
         result = cli("calibrate", files.net, events, "-o", out, *options)
         assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""``train`` and ``encode``."""
+"""The commands ``train`` and ``encode``."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,7 @@ SOUNDS = DATA / "sounds"
 
 @pytest.fixture
 def recipes(monkeypatch):
-    """Instead of a training: keeps how it was called, and reports progress twice."""
+    """Replace the training by a function that records its calls and reports progress twice."""
     calls = []
 
     def train_dataset(dataset, recipe, *, on_batch, **options):
@@ -32,7 +32,7 @@ def recipes(monkeypatch):
     return calls
 
 
-def test_train_hands_its_options_to_the_recipe_and_writes_the_bundle(cli, files, recipes):
+def test_train_passes_its_options_to_the_recipe_and_writes_the_bundle(cli, files, recipes):
     result = cli(
         "train", "digits", "--recipe", "unlayered-momentum", "--input", "queued", "-o", "mine.nab",
         "--coding", "latency", "--epochs", 3, "--seed", 9, "--checkpoint", "c.ckpt", "--resume",
@@ -55,13 +55,15 @@ def test_train_names_its_output_after_the_recipe(cli, files, recipes):
 
 
 @pytest.mark.parametrize("recipe", ["layered", "unlayered-random", "unlayered-momentum"])
-def test_a_bundle_calls_its_recipe_by_name(cli, files, recipes, recipe):
+def test_trained_bundle_has_the_name_of_its_recipe(cli, files, recipes, recipe):
     assert cli("train", "digits", "--recipe", recipe).exit_code == 0
     assert recipes[0][2]["name"] == recipe
 
 
 @pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
-def test_train_takes_each_data_set_that_ships(cli, files, recipes, monkeypatch, name):
+def test_train_accepts_each_data_set_that_ships_with_the_package(
+    cli, files, recipes, monkeypatch, name
+):
     monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
     assert cli("train", name, "--recipe", "layered").exit_code == 0
     ((dataset, recipe, _),) = recipes
@@ -70,37 +72,40 @@ def test_train_takes_each_data_set_that_ships(cli, files, recipes, monkeypatch, 
     assert (files.folder / f"{name}-layered.nab").exists()
 
 
-def test_train_takes_files_of_ones_own(cli, files, recipes):
+def test_train_accepts_spike_files_of_the_user(cli, files, recipes):
     topology = "timestep_us=1000; input 12; output d4"
-    own = ("--train", files.events, "--topology", topology)
-    write_spikes(some_trains(labels=(3, 2, 1, 0, 1, 2)), files.folder / "chosen-by.npz")
-    assert cli("train", *own, "--recipe", "layered").exit_code == 0
-    assert cli("train", *own, "--validation", "chosen-by.npz", "--recipe", "layered").exit_code == 0
+    options = ("--train", files.events, "--topology", topology)
+    write_spikes(some_trains(labels=(3, 2, 1, 0, 1, 2)), files.folder / "validation.npz")
+    assert cli("train", *options, "--recipe", "layered").exit_code == 0
+    assert (
+        cli("train", *options, "--validation", "validation.npz", "--recipe", "layered").exit_code
+        == 0
+    )
     (first, recipe, _), (second, *_) = recipes
     assert recipe.topology.endswith(topology)
     assert len(first.validation) + len(first.train) == 6
     assert second.train == read_spikes(files.events)
-    assert second.validation == read_spikes(files.folder / "chosen-by.npz")
+    assert second.validation == read_spikes(files.folder / "validation.npz")
     assert (files.folder / "own-layered.nab").exists()
 
 
-def test_an_output_that_cannot_be_written_ends_it_before_the_training(cli, recipes):
+def test_output_that_cannot_be_written_is_an_error_before_the_training(cli, recipes):
     result = cli("train", "digits", "--recipe", "layered", "-o", "no/where.nab")
     assert result.exit_code == 2
     assert recipes == []
 
 
-def test_what_a_recipe_refuses_is_one_line(cli, files, monkeypatch):
-    def refuses(*_, **__):
+def test_error_of_the_training_is_printed_on_one_line(cli, files, monkeypatch):
+    def fails(*_, **__):
         raise ValueError("device: no CUDA device\nhere")
 
-    monkeypatch.setattr("neuroasync.train.recipe_training.train_dataset", refuses)
+    monkeypatch.setattr("neuroasync.train.recipe_training.train_dataset", fails)
     result = cli("train", "digits", "--recipe", "layered", "--device", "cuda")
     assert (result.exit_code, result.stderr) == (2, "error: device: no CUDA device here\n")
     assert files.listing() == {"net.nab", "events.npz"}
 
 
-def test_without_torch_training_says_what_to_install(cli, monkeypatch):
+def test_train_without_torch_is_an_error_that_names_the_extra_to_install(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     result = cli("train", "digits", "--recipe", "layered")
     assert result.exit_code == 2
@@ -110,7 +115,7 @@ def test_without_torch_training_says_what_to_install(cli, monkeypatch):
 
 
 @pytest.mark.parametrize(("coding", "part"), [("rate", "test"), ("latency", "validation")])
-def test_encode_writes_that_part_of_the_digits(cli, files, coding, part):
+def test_encode_writes_the_requested_part_of_the_digits(cli, files, coding, part):
     result = cli("encode", "digits", "--coding", coding, "--part", part)
     assert result.exit_code == 0
     written = read_spikes(files.folder / f"digits-{part}-{coding}.npz")
@@ -121,7 +126,7 @@ def test_encode_writes_that_part_of_the_digits(cli, files, coding, part):
 
 
 @pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
-def test_encode_writes_what_ships_of_each_set(cli, files, monkeypatch, name):
+def test_encode_writes_each_data_set_that_ships_with_the_package(cli, files, monkeypatch, name):
     monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
     result = cli("encode", name, "--part", "validation")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -130,7 +135,7 @@ def test_encode_writes_what_ships_of_each_set(cli, files, monkeypatch, name):
     assert dataset.licence in result.stdout
 
 
-def test_encode_reads_a_folder_and_says_what_it_lacks(cli, files):
+def test_encode_reads_a_data_folder_and_names_a_missing_file(cli, files):
     result = cli("encode", "spoken-digits", "--data", SOUNDS, "-o", "two.npz")
     assert result.exit_code == 0
     assert len(read_spikes(files.folder / "two.npz")) == 2
@@ -140,18 +145,18 @@ def test_encode_reads_a_folder_and_says_what_it_lacks(cli, files):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (("braille", "--coding", "rate"), "`coding` must be None for braille"),
         (("shd", "--data", "."), "shd needs Tonic: install neuroasync with its extra 'data'"),
         (("cifar",), "'cifar' is not one of 'digits', 'mnist', "),
     ],
 )
-def test_what_encode_refuses_is_one_line(cli, files, monkeypatch, args, said):
+def test_error_of_encode_is_printed_on_one_line(cli, files, monkeypatch, args, message):
     monkeypatch.setitem(sys.modules, "tonic.datasets", None)
     result = cli("encode", *args)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: ")
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert files.listing() == {"net.nab", "events.npz"}

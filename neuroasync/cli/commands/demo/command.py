@@ -45,7 +45,7 @@ def demo(
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare four trained networks under every ordering policy on handwritten digits.
+    """Compare four networks on digits under every ordering policy.
 
     \b
     Examples:
@@ -53,11 +53,11 @@ def demo(
       neuroasync demo --samples 0:50 --out figures
       neuroasync demo --json
 
-    The networks classify 8 x 8 images that were not used to train them. Each network runs under
-    every ordering policy, with its input delivered first and with its input queued. It also runs
-    spike by spike (F = 1) and with its stop rule. With --json, the output has one JSON object per
-    line, one for each row of the table.
-    """  # noqa: D301  # \b keeps the examples' lines
+    The networks classify 8 x 8 images of handwritten digits that were not used to train them. Each
+    network runs under every ordering policy, with its input delivered first and with its input
+    queued. It also runs spike by spike (F = 1) and with its stop rule. With --json, the output has
+    one JSON object per line, one for each row of the table.
+    """  # noqa: D301  # \b keeps the line breaks of the examples
     from neuroasync.cli.commands.demo.figures import RasterSubject, load_plot
     from neuroasync.cli.commands.demo.table import FOOTNOTE, network_table
     from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
@@ -74,12 +74,12 @@ def demo(
         check_folder(folder)
     results: list[RowResult] = []
     for name, bundle in networks:
-        of_network = _run_network(name, bundle, spikes[_coding(bundle)], numbers, seed)
+        row_results = _run_network(name, bundle, spikes[_coding(bundle)], numbers, seed)
         if not json:
-            echo(*network_table(name, bundle, of_network))
-        for result in of_network if json else ():
+            echo(*network_table(name, bundle, row_results))
+        for result in row_results if json else ():
             echo_json(result.to_json())
-        results += of_network
+        results += row_results
     shown = dict(networks)[_RASTER_NETWORK]
     subject = RasterSubject(shown, spikes[_coding(shown)], numbers[0], seed)
     end = [] if folder is None else _draw_figures(plot, folder, subject, results)
@@ -95,6 +95,7 @@ def _coding(bundle: "Bundle") -> str:
 def _run_network(
     name: str, bundle: "Bundle", spikes: "SpikeTrains", numbers: range, seed: int
 ) -> "list[RowResult]":
+    """Run a network with the options of each row of its table."""
     from neuroasync.cli.commands.demo.runs import rows_of, run_row
 
     rows, results = rows_of(bundle), []
@@ -106,6 +107,7 @@ def _run_network(
 
 
 def _report(advance: ProgressCallback, before: int, done: int) -> None:
+    """Show the progress: the samples of the rows before, and those done in this row."""
     advance(before + done)
 
 

@@ -71,12 +71,14 @@ def save_figures(
 
 
 def _raster(plot: ModuleType, subject: RasterSubject) -> object:
+    """Draw the spikes of one sample under each ordering policy."""
     trained, model = trained_row(subject.bundle), subject.bundle.model
     rule = stop_rule(subject.bundle) or "first-spike"
     panels = []
     for policy in PolicyName:
         row = replace(trained, policy=policy.value)
-        # One recording shows all spikes of the sample, the other one where the rule stops it.
+        # The first recording has all spikes of the sample. The second one shows where the rule
+        # stops it.
         whole, stopped = _record(subject, row), _record(subject, replace(row, until=rule))
         title = f"{policy.value}: {whole.spikes[0]} spikes, {whole.rounds[0]} rounds"
         starts, step = plot.steps_of(whole)
@@ -92,6 +94,7 @@ def _raster(plot: ModuleType, subject: RasterSubject) -> object:
 
 
 def _record(subject: RasterSubject, row: Row) -> Recording:
+    """Record the sample with the options of a row."""
     from neuroasync.core.recording.recorder import Recorder
     from neuroasync.runtime.network import Network
 
@@ -103,6 +106,7 @@ def _record(subject: RasterSubject, row: Row) -> Recording:
 
 
 def _latency(plot: ModuleType, results: Sequence[RowResult]) -> object:
+    """Draw how many rounds each network takes to its first output spike and to its decision."""
     curves = []
     for result in _latency_rows(results):
         row, first = result.row, [d.first_spike for d in result.decisions]

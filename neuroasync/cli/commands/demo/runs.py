@@ -14,7 +14,7 @@ from neuroasync.metrics import Summary, summarise
 __all__ = ["Row", "RowResult", "rows_of", "run_row", "stop_rule", "trained_row"]
 
 _GROUP_SIZE = 8
-"""F of all rows but those with F = 1; the shipped networks were trained with it."""
+"""F of all rows except those with F = 1. The shipped networks were trained with this F."""
 
 
 @dataclass(frozen=True, slots=True)

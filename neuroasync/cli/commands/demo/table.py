@@ -14,7 +14,7 @@ from neuroasync.core.formats.bundle import Bundle
 
 __all__ = ["FOOTNOTE", "network_table"]
 
-_ABOUT: Final = {
+_DESCRIPTIONS: Final = {
     "layered-paper": "trained layer by layer, with the recipe of the paper",
     "layered": "trained layer by layer, with membrane decay and a spike penalty",
     "unlayered": "same recipe, but trained in the random order it runs in",
@@ -26,9 +26,9 @@ order: the ordering policy, which chooses the spikes that a forward step deliver
 F: group size, the maximum number of spikes per forward step (layer-sync: a whole layer).
 input: "first" is delivered before all other spikes; "queued" waits among them.
 right: share of samples with the correct label. Samples without a label count as wrong.
-spikes, steps, rounds: means per sample up to the decision, which the stop rule or the end of the
-  sample makes. A step takes one round per F spikes that it delivers; input that goes first takes
-  no rounds.
+spikes, steps, rounds: means per sample up to the decision, that is, until the stop rule is met or
+  the sample ends. A step takes one round per F spikes that it delivers; input that is delivered
+  first takes no rounds.
 1st out: mean up to the first spike of the output population, right or wrong.
 ms: median wall time of a decision on this machine, in an asyncio event loop."""
 
@@ -36,7 +36,7 @@ ms: median wall time of a decision on this machine, in an asyncio event loop."""
 def network_table(name: str, bundle: Bundle, results: Sequence[RowResult]) -> list[RenderableType]:
     """Return the heading and the table of one network."""
     trained, samples = bundle.policy, len(results[0].decisions)
-    heading = Text.assemble((name, "bold"), f": {_ABOUT.get(name, 'a network')}")
+    heading = Text.assemble((name, "bold"), f": {_DESCRIPTIONS.get(name, 'a network')}")
     options = f"Trained for {trained.name}, F = {trained.group_size}, {trained.input} input. "
     columns = (
         "order", "F", "input", "stop rule", "right\n%", "no\nlabel", "spikes", "steps", "rounds",
@@ -48,6 +48,7 @@ def network_table(name: str, bundle: Bundle, results: Sequence[RowResult]) -> li
 
 
 def _cells(result: RowResult, summary: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the cells of one row of the table."""
     row = result.row
     return (
         row.policy, row.group_size, "queued" if row.input == "queued" else "first",
