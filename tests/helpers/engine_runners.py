@@ -1,4 +1,4 @@
-"""Runs a sample through both engines, and returns what the oracle returns."""
+"""Run a sample with each engine, and return a result of the reference simulator's type."""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -34,7 +34,7 @@ def stepwise(
     duration_us: int | None = None,
     max_forward_steps: int = 1_000_000,
 ) -> Result:
-    """Run one sample by :class:`Simulator`."""
+    """Run one sample with :class:`Simulator`, one forward step at a time."""
     settings = RunSettings(
         policy, group_size, input_mode, parse_stop_rule(until), max_forward_steps
     )
@@ -45,7 +45,7 @@ def stepwise(
 def take_steps(
     simulator: Simulator, train: SpikeTrain, seed: int = 0, duration_us: int | None = None
 ) -> Result:
-    """Start a sample and take every step of it."""
+    """Start a sample and run all its forward steps."""
     model = simulator.plan.packed.model
     simulator.state.keep = True
     simulator.begin(seed)
@@ -56,7 +56,7 @@ def take_steps(
             simulator.integrate(p)
     decision = simulator.decision(0.0)
     result = _result(simulator.state, decision.stopped)
-    _agrees(result, decision, model)
+    _check_decision(result, decision, model)
     return result
 
 
@@ -73,13 +73,13 @@ def compiled(
     work: int = 2**60,
     log: int | None = None,
 ) -> Result:
-    """Run one sample by ``advance``.
+    """Run one sample with the compiled loop.
 
     Args:
         model, train, policy, group_size, input_mode, seed, until, duration_us,
-        max_forward_steps: as in :func:`stepwise`.
-        work: after how many synaptic operations ``advance`` is to come up for air.
-        log: room in its arrays beyond one step's need; None leaves what the state has.
+        max_forward_steps: As in :func:`stepwise`.
+        work: Number of synaptic operations after which the compiled loop returns to Python.
+        log: Capacity of the logs beyond the need of one step. None keeps the default capacity.
     """
     settings = RunSettings(
         policy, group_size, input_mode, parse_stop_rule(until), max_forward_steps
@@ -95,7 +95,7 @@ def compiled(
 def advanced(
     simulator: Simulator, train: SpikeTrain, duration_us: int | None = None, work: int = 2**60
 ) -> Result:
-    """Call ``advance`` until it is done with a sample that ``simulator`` has begun."""
+    """Run the compiled loop until a sample that ``simulator`` has begun is complete."""
     t_us, index = events_of(train)
     simulator.feed(t_us, index)
     end_us = _last_pass(simulator.plan.packed.model, t_us, duration_us)
@@ -105,31 +105,33 @@ def advanced(
 
 
 def events_of(train: SpikeTrain) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Times and indices in (time, index) order."""
+    """Return the times and indices in (time, index) order."""
     order = np.lexsort((train.index, train.t_us))
     return train.t_us[order], train.index[order]
 
 
 def _last_pass(model: Model, t_us: NDArray[np.int64], duration_us: int | None) -> int:
+    """Return the latest time at which a pass may start, µs; -1 if there is no pass."""
     if duration_us is not None:
         return duration_us - 1
     return int(t_us[-1]) if t_us.size else -1
 
 
 def _shrink(state: NetworkState, log: int) -> None:
-    """Leave the state as little room as it may start with."""
+    """Reduce the arrays of the state to their minimum capacity."""
     scratch, n = state.acquire_scratch(), state.plan.packed.model.size
-    for column, of, room in (
+    for column, capacity_column, capacity in (
         (Context.PENDING, Context.PENDING_CAPACITY, n + log),
         (Context.GROUP, Context.GROUP_CAPACITY, log),
         (Context.SPIKE_LOG, Context.SPIKE_LOG_CAPACITY, n + log),
         (Context.DELIVERY_LOG, Context.DELIVERY_LOG_CAPACITY, log + 1),
     ):
-        scratch._hold(column, scratch._arrays[column][:, :room].copy())
-        scratch.context[of] = room
+        scratch._hold(column, scratch._arrays[column][:, :capacity].copy())
+        scratch.context[capacity_column] = capacity
 
 
 def _result(state: NetworkState, stopped: bool) -> Result:
+    """Return the result of a sample from the logs and counters of the state."""
     state.flush()
     state.apply_decay()
     votes, control = state.votes, state.control.tolist()
@@ -168,12 +170,12 @@ def _columns(blocks: list[NDArray[np.int64]] | None) -> Iterator[tuple[int, ...]
         yield from map(tuple, block.T.tolist())
 
 
-def _agrees(result: Result, decision: Decision, model: Model) -> None:
-    """The decision reports what the state holds."""
+def _check_decision(result: Result, decision: Decision, model: Model) -> None:
+    """Check that the decision has the values of the state."""
     names = ("label", "stopped", "t_us", "passes", "steps", "rounds", "synops", "input_events")
     for name in (*names, "first_spike", "first_led", "undelivered"):
         assert getattr(decision, name) == getattr(result, name), name
     assert decision.votes.tolist() == result.votes
     fired = np.bincount([row[3] for row in result.rows], minlength=model.size)
-    parts = np.split(fired, model.starts[1:-1])
-    assert list(decision.spikes.values()) == [int(part.sum()) for part in parts]
+    by_population = np.split(fired, model.starts[1:-1])
+    assert list(decision.spikes.values()) == [int(part.sum()) for part in by_population]

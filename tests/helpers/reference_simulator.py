@@ -1,29 +1,31 @@
-"""What a forward pass does, said once more: slowly, in scalars, from the text of the contract.
+"""A second, slow implementation of the forward pass, written from the specification.
 
-Nothing here is shared with the engines but the model's plain data. Arithmetic is float32 scalar
-by scalar, so that it agrees to the bit with whatever keeps to the order of sums.
+It shares nothing with the engines except the data classes of the model. All arithmetic is on
+float32 scalars, so that the results agree to the bit with every implementation that keeps the order
+of the sums.
 
-Where the contract is silent, this is what was decided:
+The specification leaves some details open. They are settled as follows:
 
-* The input group is step 0 of its pass and does not count in ``steps``; selections and late
-  firing do. A late step takes no rounds.
-* Every neuron that nothing reached in this pass is considered for late firing. Firing late marks
-  it as reached, so that it fires late once per pass at most.
-* Populations of the same rank go one at a time, that declared first before the others, under
-  layer synchronization and for late firing; their spikes ascend by neuron.
-* A neuron that fires while its spike is still pending (``refractory=False``) is one spike event of
-  a higher multiplicity: it keeps its arrival, takes its latest momentum, is one slot, is delivered
-  with weight * multiplicity, and counts so often in synaptic operations and sync_threshold.
-* ``sync_threshold`` counts spikes per synapse; so do synaptic operations.
-* Each bias is added to ``v`` by itself, in declared order of the connections.
+* The input group is step 0 of its pass and does not count in ``steps``. Selections and late
+  firing count. A late step takes no rounds.
+* Every neuron that no spike reached in this pass is considered for late firing. A neuron that
+  fires late counts as reached, so that it fires late at most once per pass.
+* Under layer synchronization and in late firing, populations of the same rank take turns in the
+  order of their declaration, and the spikes of a population are in ascending order of neurons.
+* A neuron that fires while its spike is still pending (``refractory=False``) raises the
+  multiplicity of that spike event. The event keeps its arrival, takes the latest momentum, and
+  takes one slot. It is delivered with weight * multiplicity, and counts ``multiplicity`` times in
+  the synaptic operations and for ``sync_threshold``.
+* ``sync_threshold`` and the synaptic operations count spikes per synapse.
+* Biases are added to ``v`` one by one, in the order in which the connections are declared.
 * The decay factor is ``float32(math.exp(-dt / tau))``.
-* Queued events of one time and index are separate events; prioritised ones are one slot.
-* A pass happens at the start of its bin. ``duration_us`` limits passes to t < duration_us.
-  Without it the last pass is that of the last event, so that an empty sample has none.
-* ``timestep_us = 0``: passes happen at the times of events and of due spikes.
+* Queued events of the same time and index are separate events. Prioritised ones share one slot.
+* A pass takes place at the start of its bin. ``duration_us`` limits passes to t < duration_us.
+  Without it, the last pass is that of the last event, so that an empty sample has no pass.
+* With ``timestep_us = 0``, passes take place at the times of events and of due spikes.
 * Noise is added to the momentum in float64.
-* Spikes on their way over a delayed connection are delivered one by one, in the stated order;
-  those that a neuron sent twice in one pass, in the order in which they were selected.
+* Spikes in flight over a delayed connection are delivered one by one, in the specified order. If
+  a neuron sent several in one pass, they keep the order in which they were selected.
 """
 
 import math
@@ -47,18 +49,19 @@ Slot = tuple[int, int, int, int]
 
 @dataclass
 class Result:
-    """What an engine made of one sample; all engines return the same.
+    """The result of one sample, which is the same for all engines.
 
     Attributes:
         rows: (pass, step, time in µs, neuron) of each spike, in the order in which they fired.
-        groups: (pass, step, slots) of each group with slots in it. A slot is (key, origin, count,
-            via): the neuron twice, N + the input index for input, but with N + i for the key of
-            the i-th queued event; its multiplicity; the connection that it was delayed on, or -1.
-        v: f32[N] after the last pass.
-        m: f32[N], the momentum: v at the latest spike, before reset.
+        groups: (pass, step, slots) of each group that is not empty. A slot is (key, origin, count,
+            via). For a spike of a neuron, key and origin are the neuron. For input, they are N
+            plus the input index, except that the key of the i-th queued event is N + i. ``count``
+            is the multiplicity, and ``via`` the connection that delayed the spike, or -1.
+        v: f32[N], membrane potentials after the last pass.
+        m: f32[N], momentum of each neuron: its potential at its latest spike, before the reset.
         votes, label, stopped, t_us, passes, steps, rounds, synops, input_events, first_spike,
             first_led: see Decision.
-        undelivered: spike events in flight at the end, one per connection with a delay.
+        undelivered: Number of spike events in flight at the end, counted for each connection.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -81,7 +84,7 @@ class Result:
 
 @dataclass
 class Pending:
-    """A spike event that waits: of a neuron, or (population P) of an input index."""
+    """A pending spike event of a neuron, or of an input index (population P)."""
 
     source: str
     index: int
@@ -91,11 +94,12 @@ class Pending:
     count: int = 1
 
     def columns(self) -> tuple[int, np.float32, int, int]:
-        """As in PendingSpikes."""
+        """Return the fields that :class:`PendingSpikes` also has."""
         return self.population, self.momentum, self.arrival, self.count
 
 
 def order_key(seed: int, pass_index: int, step: int, neuron: int) -> int:
+    """Return the order key of a spike."""
     golden, wrap = 0x9E3779B97F4A7C15, 2**64
     h = mix((seed + golden) % wrap)
     h = mix((h + golden * (pass_index + 1)) % wrap)
@@ -104,6 +108,7 @@ def order_key(seed: int, pass_index: int, step: int, neuron: int) -> int:
 
 
 def mix(z: int) -> int:
+    """Return the output function of SplitMix64 for a state."""
     z ^= z >> 30
     z = z * 0xBF58476D1CE4E5B9 % 2**64
     z ^= z >> 27
@@ -112,11 +117,12 @@ def mix(z: int) -> int:
 
 
 def sample_seed(seed: int, sample: int) -> int:
+    """Return the seed of a sample."""
     return mix((seed + 0x9E3779B97F4A7C15 * (sample + 1)) % 2**64)
 
 
 def synapses(c: Connection, shapes: dict[str, tuple[int, ...]], i: int) -> Iterator[tuple]:
-    """(target, weight) of each synapse of source neuron ``i``."""
+    """Yield (target, weight) of each synapse of source neuron ``i``."""
     if isinstance(c, Dense):
         yield from enumerate(c.weight[:, i])
     elif isinstance(c, Conv2d):
@@ -132,8 +138,8 @@ def synapses(c: Connection, shapes: dict[str, tuple[int, ...]], i: int) -> Itera
             yield int(c.indices[k]), c.weight[k]
 
 
-class Oracle:
-    """One sample's run."""
+class ReferenceSimulator:
+    """The run of one sample."""
 
     def __init__(
         self,
@@ -198,7 +204,7 @@ class Oracle:
                 self.v[j] *= f32(math.exp(-(t - previous) / tau))
 
     def forward_pass(self, t: int, now: list[int]) -> bool:
-        """Return whether the stop rule ended the sample."""
+        """Run a pass at time ``t``; return whether the stop rule ended the sample."""
         self.step = 0
         self.refractory, self.reached = set(), set()
         self.received: Counter[int] = Counter()
@@ -253,7 +259,10 @@ class Oracle:
             self.result.groups.append((self.result.passes - 1, self.step, tuple(slots)))
 
     def over_undelayed(self, source: str, i: int, count: int) -> list[tuple[int, int, int]]:
-        """What a spike is delivered over now; over what has a delay it is noted as due."""
+        """Return the connections without delay that deliver a spike now.
+
+        For the connections with a delay, the spike is stored as due.
+        """
         now, t = [], self.result.t_us
         for k, c in enumerate(self.model.connections):
             if c.source == source and c.delay_us:
@@ -263,7 +272,10 @@ class Oracle:
         return now
 
     def select(self) -> list[tuple[int, int, int]]:
-        """Take the policy's first F spikes from the pending ones; all of a layer's if in sync."""
+        """Remove the first F pending spikes in the order of the policy.
+
+        Layer synchronization removes all spikes of a layer.
+        """
         slots = self.order()
         if not isinstance(self.policy, LayerSync):
             slots = slots[: self.group_size]
@@ -302,7 +314,7 @@ class Oracle:
         return order_key(self.seed, self.result.passes - 1, self.step, neuron)
 
     def deliver(self, group: list[tuple[int, int, int]]) -> None:
-        """Sum the currents of (connection, source index, count), integrate, fire."""
+        """Sum the currents of each (connection, source index, count), integrate and fire."""
         current: dict[int, np.float32] = {}
         for k, i, count in group:
             c = self.model.connections[k]
@@ -351,7 +363,10 @@ class Oracle:
                     r.first_led.setdefault(local, now)
 
     def label(self) -> int | None:
-        """Class with the most votes; ties to that which had them first, then to the lower."""
+        """Return the class with the most votes.
+
+        A tie goes to the class that reached its count first, then to the lower class.
+        """
         voted = [k for k, n in enumerate(self.votes) if n]
         at = self.when
         return min(voted, key=lambda k: (-self.votes[k], at[k, self.votes[k]], k), default=None)
@@ -365,7 +380,7 @@ class Oracle:
 
 
 def stop_rule(until: str | Callable[[Progress], bool]) -> Callable[[Progress], bool]:
-    """The rules as functions of what has been voted for until now."""
+    """Return the stop rule as a function of the progress of the sample."""
     if not isinstance(until, str):
         return until
     name, _, arguments = until.rstrip(")").partition("(")
@@ -379,9 +394,9 @@ def stop_rule(until: str | Callable[[Progress], bool]) -> Callable[[Progress], b
         return bool(first_at) and p.steps - first_at[0] >= n
 
     def leads(p: Progress) -> bool:
-        *_, second, most = sorted([0, *p.votes.tolist()])
+        *_, second, maximum = sorted([0, *p.votes.tolist()])
         lead = numbers[min(p.passes, len(numbers)) - 1]
-        return lead > 0 and most - second >= lead
+        return lead > 0 and maximum - second >= lead
 
     return {
         "quiet": lambda p: False,
@@ -403,8 +418,8 @@ def run(
     duration_us: int | None = None,
     max_forward_steps: int = 1_000_000,
 ) -> Result:
-    """Run one sample by the letter of the contract."""
+    """Run one sample as the specification defines it."""
     queued = input_mode == "queued"
     rule = stop_rule(until)
-    oracle = Oracle(model, policy, group_size, queued, seed, rule, max_forward_steps)
-    return oracle.run(train, duration_us)
+    simulator = ReferenceSimulator(model, policy, group_size, queued, seed, rule, max_forward_steps)
+    return simulator.run(train, duration_us)

@@ -1,4 +1,4 @@
-"""Small networks and samples for the tests of the asyncio ring."""
+"""Small networks and samples for the tests of the runtime, the server and the commands."""
 
 import numpy as np
 
@@ -7,7 +7,10 @@ from neuroasync.encoders import uniforms
 
 
 def chain(sizes=(12, 8, 8, 4), policy="random", group_size=2, seed=0, gain=24) -> Bundle:
-    """A layered network of dyadic weights that fires well."""
+    """Return a layered network in which every layer fires.
+
+    The weights are multiples of 1/64, so that sums do not depend on their order.
+    """
     names = ["input", *(f"hidden{k}" for k in range(1, len(sizes) - 1)), "output"]
     populations = tuple(
         Population(name, (size,), LIF(tau_mem_us=5000.0, v_threshold=0.5))
@@ -15,24 +18,22 @@ def chain(sizes=(12, 8, 8, 4), policy="random", group_size=2, seed=0, gain=24) -
     )
     connections = []
     for k in range(len(sizes) - 1):
-        encodings_per_image = uniforms(seed + k, sizes[k + 1] * sizes[k]).reshape(
-            sizes[k + 1], sizes[k]
-        )
-        weight = (np.round((encodings_per_image - 0.35) * 2 * gain) / 64).astype(np.float32)
+        random = uniforms(seed + k, sizes[k + 1] * sizes[k]).reshape(sizes[k + 1], sizes[k])
+        weight = (np.round((random - 0.35) * 2 * gain) / 64).astype(np.float32)
         connections.append(Dense(names[k], names[k + 1], weight))
     model = Model(1000, (sizes[0],), populations, tuple(connections), "output")
     return Bundle(model, policy=PolicySpec(policy, group_size))
 
 
 def sample(events=60, inputs=12, duration_us=8000, seed=7) -> SpikeTrain:
-    """Events at times and indices computed from a seed."""
+    """Return a spike train with times and indices that are computed from the seed."""
     t_us = np.sort((uniforms(seed, events) * duration_us).astype(np.int64))
     return SpikeTrain(t_us, (uniforms(seed + 1, events) * inputs).astype(np.int64))
 
 
 def loop() -> Bundle:
-    """Two neurons that excite each other forever."""
+    """Return a network of two neurons that excite each other without end."""
     both = np.full((2, 2), 2, np.float32)
     neurons = Population("pair", (2,), LIF(refractory=False))
-    arrays = (Dense("input", "pair", both), Dense("pair", "pair", both))
-    return Bundle(Model(1000, (2,), (neurons,), arrays, "pair"))
+    connections = (Dense("input", "pair", both), Dense("pair", "pair", both))
+    return Bundle(Model(1000, (2,), (neurons,), connections, "pair"))

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for networks and their input, shared by all property tests.
+"""Hypothesis strategies for networks and their input.
 
 ::
 
@@ -6,10 +6,10 @@
     def test_something(data, model):
         train = data.draw(spike_trains(model))
 
-Networks are small (1 to 5 populations of 1 to 12 neurons) and their values dyadic, so that sums
-are exact in float32 whatever their order. Each parameter of :func:`models` switches one feature
-off; what is left on is drawn, not forced. Smaller draws mean simpler networks, so hypothesis
-shrinks towards one dense layer without delay, bias or leak.
+Networks are small: 1 to 5 populations of 1 to 12 neurons. Their weights are dyadic, so that sums
+are exact in float32 and do not depend on their order. Each parameter of :func:`models` switches
+one feature off. A network may have the other features, but need not. Smaller draws mean simpler
+networks, so hypothesis shrinks towards one dense layer without delay, bias or leak.
 """
 
 from dataclasses import dataclass
@@ -28,23 +28,23 @@ TIMESTEPS_US = (0, 1, 100, 1_000)
 
 
 def dyadic(low: int = -64, high: int = 64) -> st.SearchStrategy[float]:
-    """Values k/64 with k in low..high (-1 to 1): sums of a few thousand are exact in float32."""
+    """Return values k/64, low <= k <= high. Sums of a few thousand are exact in float32."""
     return st.integers(low, high).map(lambda k: k / 64)
 
 
 def positive_dyadic(high: int = 128) -> st.SearchStrategy[float]:
-    """Values k/64 with k in 1..high, for thresholds."""
+    """Return values k/64, 1 <= k <= high, for thresholds."""
     return dyadic(1, high)
 
 
 def any_weight() -> st.SearchStrategy[float]:
-    """Any finite float32: for files, where nothing is summed."""
+    """Return any finite float32, for tests of files, in which nothing is summed."""
     return st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
 @dataclass(frozen=True)
 class _Features:
-    """What :func:`models` may draw; its parameters, bundled."""
+    """The features that :func:`models` may draw: its parameters in one object."""
 
     weights: st.SearchStrategy[float]
     kinds: tuple[str, ...]
@@ -75,25 +75,25 @@ def models(
     sync_threshold: bool = True,
     timestep_us: int | None = None,
 ) -> Model:
-    """Valid networks.
+    """Return valid networks.
 
     Args:
-        draw: given by hypothesis.
-        weights: strategy of weights and biases; dyadic by default.
-        kinds: of connections that may occur.
-        max_populations: populations, at least 1.
-        max_neurons: neurons of one population, and size of the input.
-        skip: connections that jump over populations, and parallel ones.
-        recurrent: connections to the same or to an earlier population.
-        delays: connections with a delay (of up to 3 timesteps).
-        bias: connections with a bias.
-        leak: finite time constants.
-        per_neuron: arrays of thresholds and time constants, not only numbers.
-        refractory: True or False for all populations; None draws it for each. False together
-            with ``recurrent`` gives networks whose passes may not end by themselves.
+        draw: Passed by hypothesis.
+        weights: Strategy for weights and biases. Defaults to dyadic values.
+        kinds: Kinds of connections.
+        max_populations: Maximum number of populations, at least 1.
+        max_neurons: Maximum number of neurons of a population, and maximum size of the input.
+        skip: Whether connections may skip populations or be parallel.
+        recurrent: Whether connections may lead to the same or to an earlier population.
+        delays: Whether connections may have a delay of up to 3 timesteps.
+        bias: Whether connections may have a bias.
+        leak: Whether time constants may be finite.
+        per_neuron: Whether thresholds and time constants may differ within a population.
+        refractory: True or False for all populations; None draws it for each. If it
+            is False and ``recurrent`` is True, a forward pass may not end.
         reset: ``"zero"`` or ``"subtract"`` for all populations; None draws it for each.
-        sync_threshold: populations that wait for some spikes before they fire.
-        timestep_us: fixed; None draws one, 0 included.
+        sync_threshold: Whether neurons may need several spikes before they fire.
+        timestep_us: Timestep, µs. None draws one, which may be 0.
     """
     step = draw(st.sampled_from(TIMESTEPS_US)) if timestep_us is None else timestep_us
     weights = dyadic() if weights is None else weights
@@ -119,10 +119,10 @@ def models(
 def spike_trains(
     draw: st.DrawFn, model: Model, *, max_events: int = 16, max_bins: int = 5
 ) -> SpikeTrain:
-    """Input of one sample for ``model``, maybe none: at most ``max_bins`` timesteps long.
+    """Return the input of one sample for ``model``, of at most ``max_bins`` timesteps.
 
-    Events may coincide, in time and in index. Where ``model.timestep_us`` is 0, times are few
-    and far between, so that passes hold more than one event.
+    The input may be empty, and events may have the same time and index. If ``model.timestep_us``
+    is 0, there are few distinct times, so that passes have several events.
     """
     unit = model.timestep_us or 500
     times = st.integers(0, max_bins * unit - 1)
@@ -139,11 +139,17 @@ def spike_trains(
 
 @st.composite
 def streams(draw: st.DrawFn, model: Model, window: str, *, max_events: int = 20):
-    """A window whose argument, unless it counts events, is in timesteps; and a stream for it.
+    """Return a window in µs and a stream for it.
+
+    Args:
+        draw: Passed by hypothesis.
+        model: The network.
+        window: Text of the window. Its argument is a number of timesteps, or of events.
+        max_events: Maximum number of events.
 
     Returns:
-        The window as it is written, in µs, and a spike train of at least one event; its events
-        are up to five timesteps apart.
+        Text of the window in µs, and a spike train of at least one event, in which events are at
+        most five timesteps apart.
     """
     unit = model.timestep_us or 500
     name, argument = window.rstrip(")").split("(")
@@ -175,9 +181,9 @@ def _neurons(leak, per_neuron, refractory, reset, sync_threshold):
 
 
 def _arrays(values: st.SearchStrategy[float], shape: tuple[int, ...]):
-    """Arrays f32[shape] of up to 8 distinct drawn values, repeated by a drawn pattern.
+    """Return arrays f32[shape] of at most 8 distinct values, repeated in a drawn pattern.
 
-    Drawing each of a hundred weights by itself makes hypothesis slow and shrinking slower.
+    Hypothesis would be slow if it drew, and shrank, each of a hundred weights separately.
     """
     size = int(np.prod(shape))
     if size <= 8:
@@ -207,7 +213,7 @@ def _shapes(draw, on: _Features) -> tuple[int, ...]:
 
 @st.composite
 def _first_connection(draw, on: _Features, target: str, sources, shapes):
-    """A forward connection to a new population, and that population's shape."""
+    """Return a forward connection to a new population, and the shape of that population."""
     source = draw(st.sampled_from(sources[::-1]))
     kinds = [k for k in on.kinds if k != "conv2d" or len(shapes[source]) == 3]
     kind = draw(st.sampled_from(kinds or ["dense"]))
@@ -219,7 +225,7 @@ def _first_connection(draw, on: _Features, target: str, sources, shapes):
 
 @st.composite
 def _more_connections(draw, on: _Features, shapes) -> list[Connection]:
-    """Skips, parallel and recurrent connections between what is there."""
+    """Return further connections between the populations: skipping, parallel and recurrent."""
     names = list(shapes)
     pairs = [
         (s, t)
@@ -232,19 +238,19 @@ def _more_connections(draw, on: _Features, shapes) -> list[Connection]:
     extra = []
     for source, target in draw(st.lists(st.sampled_from(pairs), max_size=3)):
         ends = (shapes[source], shapes[target])
-        windows = _windows(*ends) if "conv2d" in on.kinds else []
-        kinds = [k for k in on.kinds if k != "conv2d" or windows] or ["dense"]
+        geometries = _geometries(*ends) if "conv2d" in on.kinds else []
+        kinds = [k for k in on.kinds if k != "conv2d" or geometries] or ["dense"]
         kind = draw(st.sampled_from(kinds))
         if kind == "conv2d":
-            window, channels = draw(st.sampled_from(windows)), shapes[target][0]
-            extra.append(draw(_kernel(on, source, target, shapes[source][0], channels, window)))
+            geometry, channels = draw(st.sampled_from(geometries)), shapes[target][0]
+            extra.append(draw(_kernel(on, source, target, shapes[source][0], channels, geometry)))
         else:
             extra.append(draw(_flat_connection(on, kind, source, target, *ends)))
     return extra
 
 
-def _windows(source: tuple[int, ...], target: tuple[int, ...]):
-    """(kernel, stride, padding) of convolutions that fit between two shapes, (y, x) each."""
+def _geometries(source: tuple[int, ...], target: tuple[int, ...]):
+    """Return (kernel, stride, padding), each (y, x), of all convolutions between two shapes."""
     if len(source) != 3 or len(target) != 3:
         return []
     fits = [
@@ -279,19 +285,19 @@ def _convolution(draw, on: _Features, source, target, source_shape):
     padded = [source_shape[1 + a] + 2 * padding[a] for a in (0, 1)]
     kernel = [draw(st.integers(1, min(3, extent))) for extent in padded]
     extents = tuple((padded[a] - kernel[a]) // stride[a] + 1 for a in (0, 1))
-    if extents[0] * extents[1] > on.max_neurons:  # padding made it too large
+    if extents[0] * extents[1] > on.max_neurons:  # The padding made the output too large.
         kernel, stride, padding = [1, 1], (1, 1), (0, 0)
         extents = source_shape[1:]
     channels = draw(st.integers(1, min(3, on.max_neurons // (extents[0] * extents[1]))))
-    window = (tuple(kernel), stride, padding)
-    conv = draw(_kernel(on, source, target, source_shape[0], channels, window))
+    geometry = (tuple(kernel), stride, padding)
+    conv = draw(_kernel(on, source, target, source_shape[0], channels, geometry))
     return conv, (channels, *extents)
 
 
 @st.composite
-def _kernel(draw, on: _Features, source, target, into, out, window):
-    """A convolution of ``into`` channels to ``out``."""
-    kernel, stride, padding = window
+def _kernel(draw, on: _Features, source, target, into, out, geometry):
+    """Return a convolution from ``into`` channels to ``out`` channels."""
+    kernel, stride, padding = geometry
     weight = draw(_arrays(on.weights, (out, into, *kernel)))
     bias, delay = draw(_biases(on, out)), draw(_delays(on))
     return Conv2d(source, target, weight, stride, padding, bias, delay)

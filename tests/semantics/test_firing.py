@@ -1,4 +1,4 @@
-"""Integrate, fire, select, fire late: steps 4 to 6 of a pass, worked out by hand."""
+"""Integrate, fire, select, fire late: steps 4 to 6 of a pass, computed by hand."""
 
 import math
 
@@ -24,9 +24,9 @@ from tests.helpers.hand_networks import (
 
 FIFO, SYNC = Fifo(), LayerSync()
 HALVES = MS / math.log(2)
-"""Time constant that halves potentials in a millisecond."""
+"""Time constant, µs, with which a potential halves in one millisecond."""
 LARGE = 2.0**24
-"""In float32, LARGE + 1 is LARGE: sums tell in which order they were made."""
+"""In float32, LARGE + 1 equals LARGE, so that a sum shows the order of its terms."""
 
 
 # 4. Integrate and fire
@@ -47,7 +47,7 @@ def test_a_spike_resets_to_zero_or_subtracts_the_threshold(run, reset, v):
 
 
 def loop(**neuron):
-    """Input -> a -> b -> a: what b sends back comes while a is refractory."""
+    """Return a network a -> b -> a, in which the spike of b arrives while a is refractory."""
     return network(
         [population("a", **neuron), population("b")],
         [dense(INPUT, "a", 1.5), dense("a", "b", 2), dense("b", "a", 5)],
@@ -56,7 +56,7 @@ def loop(**neuron):
 
 @in_every_engine
 @pytest.mark.parametrize(("reset", "v"), [("zero", 0), ("subtract", 0.5)])
-def test_a_refractory_neuron_loses_its_current_until_the_pass_ends(run, reset, v):
+def test_refractory_neuron_loses_its_current_until_the_pass_ends(run, reset, v):
     result = run(loop(reset=reset), events((0, 0)), FIFO)
     assert fired(result) == [(0, 0, 0), (0, 1, 1)]
     assert result.v == (v, 0)
@@ -92,7 +92,7 @@ def test_currents_are_summed_in_slot_order_and_within_a_slot_in_declared_order(r
 
 
 @in_every_engine
-def test_a_sync_threshold_holds_fire_until_enough_spikes_came_in_this_pass(run):
+def test_sync_threshold_prevents_firing_until_enough_spikes_arrived_in_the_pass(run):
     # pass 0: one spike, v = 2; pass 1: one more, v = 4; pass 2: two, v = 8 fires
     model = one_neuron([[2, 2]], inputs=2, sync_threshold=2)
     train = events((0, 0), (1 * MS, 1), (2 * MS, 0), (2 * MS, 1))
@@ -112,7 +112,7 @@ def test_a_sync_threshold_counts_multiplicity_and_parallel_synapses(run):
 
 
 @in_every_engine
-def test_neurons_of_one_step_fire_in_ascending_population_and_neuron(run):
+def test_neurons_of_one_step_fire_in_ascending_order_of_population_and_neuron(run):
     model = network(
         [population("a", 2), population("b", 1), population("c", 2)],
         [dense(INPUT, name, [[2]] * size) for name, size in (("c", 2), ("a", 2), ("b", 1))],
@@ -122,8 +122,8 @@ def test_neurons_of_one_step_fire_in_ascending_population_and_neuron(run):
 
 @in_every_engine
 def test_convolutions_are_cross_correlations(run):
-    # out[x] = sum over k of w[k] * in[x + k - 1]: input 0 is seen by out 0 with w[1], by out 1
-    # with w[0], by out 2 not at all
+    # out[x] = sum over k of w[k] * in[x + k - 1]: input 0 reaches out 0 with w[1] and out 1
+    # with w[0], but not out 2.
     conv = Conv2d(INPUT, "a", np.array([[[[1, 2, 4]]]], np.float32), padding=(0, 1))
     model = Model(MS, (1, 1, 3), (Population("a", (1, 1, 3), LIF(v_threshold=9.0)),), (conv,), "a")
     result = run(model, events((0, 0)), FIFO)
@@ -138,7 +138,7 @@ def test_a_convolution_may_have_the_largest_stride(run):
 
 
 @pytest.mark.parametrize("key", ["stride", "padding"])
-def test_a_stride_or_padding_that_kernels_could_not_hold_is_refused(key):
+def test_stride_or_padding_beyond_the_range_of_the_kernels_is_rejected(key):
     conv = Conv2d(INPUT, "a", np.ones((1, 1, 1, 1), np.float32), **{key: (1, 2**20)})
     with pytest.raises(ModelError, match=rf"^`connections\[0\]\.{key}` must be two integers from "):
         Model(MS, (1, 2, 3), (Population("a", (1, 2, 1)),), (conv,), "a")
@@ -148,14 +148,14 @@ def test_a_stride_or_padding_that_kernels_could_not_hold_is_refused(key):
 
 
 @in_every_engine
-def test_output_spikes_take_slots_too(run):
+def test_output_spikes_also_take_slots(run):
     result = run(one_neuron(), events((0, 0)), FIFO)
     assert delivered(result) == [[0]]
     assert (result.steps, result.rounds, result.synops) == (1, 1, 1)
 
 
 def refiring(**of_b):
-    """Input -> a -> b, a not refractory."""
+    """Return a network input -> a -> b, in which a is not refractory."""
     return network(
         [population("a", refractory=False), population("b", **of_b)],
         [dense(INPUT, "a", [[2, 3]]), dense("a", "b", 0.75)],
@@ -164,7 +164,7 @@ def refiring(**of_b):
 
 
 @in_every_engine
-def test_a_neuron_that_fires_again_while_its_spike_waits_is_one_spike_of_higher_multiplicity(run):
+def test_firing_again_while_a_spike_is_pending_raises_its_multiplicity(run):
     # fifo: step 1 input 0, a fires (m = 2); step 2 input 1, a fires again (m = 3);
     # step 3 a, twice: b gets 2 * 0.75 and fires; step 4 b
     result = run(refiring(), events((0, 0), (0, 1)), FIFO, 1, "queued")
@@ -184,7 +184,7 @@ def test_multiplicity_counts_towards_a_sync_threshold(run, needed, fires):
 
 
 @in_every_engine
-def test_a_loop_that_feeds_itself_is_ended_by_an_error(run):
+def test_loop_that_excites_itself_without_end_is_an_error(run):
     model = network(
         [population("a"), population("echo", refractory=False)],
         [dense(INPUT, "a", 2), dense("a", "echo", 2), dense("echo", "echo", 2)],
@@ -194,7 +194,7 @@ def test_a_loop_that_feeds_itself_is_ended_by_an_error(run):
 
 
 @in_every_engine
-def test_the_limit_of_forward_steps_is_one_of_each_pass(run):
+def test_limit_of_forward_steps_applies_to_each_pass(run):
     model, train = one_neuron(), events((0, 0), (1 * MS, 0))
     assert run(model, train, FIFO, max_forward_steps=1).steps == 2
     with pytest.raises(ForwardStepLimitError):  # input and a: two steps in each pass
@@ -205,7 +205,7 @@ def test_the_limit_of_forward_steps_is_one_of_each_pass(run):
 
 
 @in_every_engine
-def test_who_is_above_threshold_fires_late_in_a_step_of_its_own(run):
+def test_unreached_neuron_above_threshold_fires_late_in_a_separate_step(run):
     # a: bias 2, not reached. Step 0: b fires; 1: b delivered; 2: a fires late; 3: a delivered
     model = network(
         [population("a"), population("b")],
@@ -218,7 +218,7 @@ def test_who_is_above_threshold_fires_late_in_a_step_of_its_own(run):
 
 
 @in_every_engine
-def test_a_synapse_of_weight_zero_reaches_and_no_synapse_does_not(run):
+def test_synapse_of_weight_zero_counts_as_reaching_its_target(run):
     # both have a bias of 2 and get no current; neuron 0 has a synapse
     connection = sparse(INPUT, "a", 1, [(0, 0, 0.0)])
     bias = dense("a", "a", np.zeros((2, 2)), [2, 2], 1 * MS)
@@ -227,8 +227,8 @@ def test_a_synapse_of_weight_zero_reaches_and_no_synapse_does_not(run):
 
 
 @in_every_engine
-def test_the_lowest_ranked_population_fires_late_first_and_may_silence_others(run):
-    # a (rank 0) and b (rank 1) are both above threshold; a's late spike takes b below
+def test_the_lowest_ranked_population_fires_late_first_and_can_inhibit_others(run):
+    # a (rank 0) and b (rank 1) are both above threshold. The late spike of a inhibits b
     model = network(
         [population("a"), population("b")],
         [dense(INPUT, "a", 0, [2]), dense("a", "b", -2, [2])],
@@ -250,8 +250,9 @@ def test_of_one_rank_the_population_declared_first_fires_late_first(run):
 
 @in_every_engine
 @pytest.mark.parametrize("refractory", [True, False])
-def test_what_a_subtracting_reset_left_fires_late_in_the_next_pass_and_once(run, refractory):
-    # 3.5 fires, 2.5 is left: it was reached, so no more in this pass; 1.5 after pass 1, ...
+def test_potential_left_by_a_subtracting_reset_fires_late_once_in_the_next_pass(run, refractory):
+    # 3.5 fires and leaves 2.5. A reached neuron does not fire late in the same pass. Pass 1 leaves
+    # 1.5, and so on.
     model = one_neuron(3.5, reset="subtract", refractory=refractory)
     result = run(model, events((0, 0)), FIFO, duration_us=5 * MS)
     assert fired(result) == [(0, 0, 0), (1, 1, 0), (2, 1, 0)]
@@ -259,8 +260,8 @@ def test_what_a_subtracting_reset_left_fires_late_in_the_next_pass_and_once(run,
 
 
 @in_every_engine
-def test_a_late_spike_makes_refractory(run):
-    # a fires late; what comes back is lost
+def test_neuron_that_fires_late_is_refractory(run):
+    # a fires late; the spike that b sends back is lost
     model = network(
         [population("a"), population("b")],
         [dense(INPUT, "a", 0, [2]), dense("a", "b", 2), dense("b", "a", 5)],
@@ -271,7 +272,7 @@ def test_a_late_spike_makes_refractory(run):
 
 
 @in_every_engine
-def test_who_waits_for_spikes_does_not_fire_late(run):
+def test_neuron_below_its_sync_threshold_does_not_fire_late(run):
     model = one_neuron(0, bias=[2], sync_threshold=1)
     result = run(model, events(), FIFO, duration_us=2 * MS)
     assert (result.rows, result.v) == ([], (4,))

@@ -1,4 +1,4 @@
-"""Decay, bias, input: steps 1 to 3 of a forward pass, worked out by hand in the comments."""
+"""Decay, bias, input: steps 1 to 3 of a forward pass, computed by hand in the comments."""
 
 import math
 
@@ -22,9 +22,9 @@ from tests.helpers.hand_networks import (
 
 FIFO, SYNC = Fifo(), LayerSync()
 HALVES = MS / math.log(2)
-"""Time constant that halves potentials in a millisecond."""
+"""Time constant, µs, with which a potential halves in one millisecond."""
 LARGE = 2.0**24
-"""In float32, LARGE + 1 is LARGE: sums tell in which order they were made."""
+"""In float32, LARGE + 1 equals LARGE, so that a sum shows the order of its terms."""
 
 
 # 1. Decay
@@ -40,7 +40,7 @@ def test_potentials_decay_by_one_factor_per_bin(run):
 
 
 @in_every_engine
-def test_every_bin_up_to_the_last_event_is_a_pass_even_an_empty_one(run):
+def test_every_bin_up_to_the_last_event_has_a_pass_even_if_it_is_empty(run):
     # 0.75; 0.375; 0.1875 + 0.75
     result = run(one_neuron(0.75, tau_mem_us=HALVES), events((0, 0), (2 * MS, 0)), FIFO)
     assert result.v == (0.9375,)
@@ -48,7 +48,7 @@ def test_every_bin_up_to_the_last_event_is_a_pass_even_an_empty_one(run):
 
 
 @in_every_engine
-def test_a_silence_is_one_float32_factor_per_bin_in_order(run):
+def test_decay_without_input_multiplies_one_float32_factor_per_bin(run):
     factor, v = np.float32(math.exp(-1 / 3)), np.float32(0.7)
     for _ in range(9):
         v *= factor
@@ -57,7 +57,7 @@ def test_a_silence_is_one_float32_factor_per_bin_in_order(run):
 
 
 @in_every_engine
-def test_each_neuron_has_its_own_time_constant(run):
+def test_each_neuron_decays_with_a_separate_time_constant(run):
     neuron = LIF(tau_mem_us=np.array([HALVES, math.inf], np.float32), v_threshold=9.0)
     model = network([Population("a", (2,), neuron)], [dense(INPUT, "a", [[1], [1]])])
     expected = np.float32(math.exp(-MS / float(np.float32(HALVES))))
@@ -65,7 +65,7 @@ def test_each_neuron_has_its_own_time_constant(run):
 
 
 @in_every_engine
-def test_without_a_timestep_passes_are_at_distinct_times_and_decay_over_what_is_between(run):
+def test_without_a_timestep_passes_are_at_event_times_and_decay_over_the_time_between(run):
     # pass 0 at 5 µs: 2 * 0.5; pass 1 at 12 µs: exp(-7 / 7) + 0.5
     model = one_neuron(0.5, tau_mem_us=7.0, v_threshold=9.0, timestep_us=0)
     result = run(model, events((5, 0), (5, 0), (12, 0)), FIFO)
@@ -78,7 +78,7 @@ def test_without_a_timestep_passes_are_at_distinct_times_and_decay_over_what_is_
 
 @in_every_engine
 def test_a_bias_is_added_once_per_pass_and_evaluated_late(run):
-    # 0.5; 1.0, not above 1; 1.5 fires, in a forward step of its own; then it starts anew
+    # 0.5; 1.0, not above 1; 1.5 fires in a separate forward step and resets
     model = one_neuron(0, bias=[0.5])
     result = run(model, events(), FIFO, duration_us=4 * MS)
     assert fired(result) == [(2, 1, 0)]
@@ -108,14 +108,14 @@ def test_events_of_one_index_and_bin_are_one_slot_with_a_count(run):
 
 
 @in_every_engine
-def test_prioritised_input_is_in_ascending_index_whatever_its_times(run):
+def test_prioritised_input_is_delivered_in_ascending_index_for_any_event_times(run):
     result = run(one_neuron([[0, 0, 0]], inputs=3), events((1, 2), (2, 0), (3, 1)), FIFO)
     assert [origin for origin, _, _ in opening(result)] == [1, 2, 3]
 
 
 @in_every_engine
 def test_delayed_spikes_come_after_the_input_by_time_fired_connection_and_neuron(run):
-    # a and b fire in passes 0 and 1. All that is due at 2 ms, besides input 0:
+    # a and b fire in passes 0 and 1. Due at 2 ms, in addition to input 0:
     # fired at 0 over connection 2 (2 ms); fired at 1 ms over connections 1 and 3 (1 ms).
     model = network(
         [population("a", 2), population("c", v_threshold=99.0)],
@@ -137,7 +137,7 @@ def test_delayed_spikes_come_after_the_input_by_time_fired_connection_and_neuron
 
 
 @in_every_engine
-def test_what_a_neuron_sent_twice_in_a_pass_is_due_in_the_order_in_which_it_was_selected(run):
+def test_two_spikes_of_a_neuron_in_one_pass_are_due_in_the_order_of_their_selection(run):
     # Neurons 0 to 2 fire at once; fifo takes 0 first. Then 1 makes it fire again, and 2 while
     # that spike waits: 0 is selected once with one spike, then with two.
     model = network(
@@ -153,7 +153,7 @@ def test_what_a_neuron_sent_twice_in_a_pass_is_due_in_the_order_in_which_it_was_
 
 
 @in_every_engine
-def test_what_is_due_after_the_last_pass_is_dropped_and_counted(run):
+def test_spikes_due_after_the_last_pass_are_dropped_and_counted(run):
     model = network(
         [population("a"), population("b")],
         [dense(INPUT, "a", 2), dense("a", "b", 2, delay_us=1 * MS)],

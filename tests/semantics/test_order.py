@@ -1,4 +1,4 @@
-"""Every ordering policy, both input modes, on networks worked out by hand in the comments."""
+"""Every ordering policy, both input modes, on networks computed by hand in the comments."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.model.connections import INPUT
 from neuroasync.errors import ForwardStepLimitError, PolicyError
-from tests.helpers import reference_simulator as oracle
+from tests.helpers import reference_simulator
 from tests.helpers.engine_runners import stepwise
 from tests.helpers.hand_networks import (
     MS,
@@ -26,7 +26,7 @@ SEED = 0xFEDC_BA98_7654_3210
 
 
 def fan(*weights):
-    """Input -> as many neurons; one input event leaves spikes of these momenta pending."""
+    """Return a network in which one input event leaves spikes of these momenta pending."""
     return network([population("a", len(weights))], [dense(INPUT, "a", [[w] for w in weights])])
 
 
@@ -40,7 +40,7 @@ def test_momentum_delivers_the_highest_potential_first(run, group_size, groups):
 
 
 @in_every_engine
-def test_ties_of_momentum_go_to_the_lower_neuron(run):
+def test_of_equal_momenta_the_lower_neuron_goes_first(run):
     result = run(fan(1.5, 1.75, 1.5, 1.75), events((0, 0)), MOMENTUM, 3)
     assert delivered(result) == [[1, 3, 0], [2]]
 
@@ -49,7 +49,7 @@ def test_ties_of_momentum_go_to_the_lower_neuron(run):
 def test_noise_is_added_to_momentum_from_the_key_of_pass_step_and_neuron(run):
     momenta, noise, order, left = [1.75, 1.5, 1.25], 8.0, [], {0, 1, 2}
     for step in (1, 2, 3):
-        uniform = {j: (oracle.order_key(SEED, 0, step, j) >> 40) / 2**24 for j in left}
+        uniform = {j: (reference_simulator.order_key(SEED, 0, step, j) >> 40) / 2**24 for j in left}
         order.append(max(left, key=lambda j: momenta[j] + noise * uniform[j]))
         left.remove(order[-1])
     assert order != [0, 1, 2]
@@ -60,7 +60,7 @@ def test_noise_is_added_to_momentum_from_the_key_of_pass_step_and_neuron(run):
 @in_every_engine
 @pytest.mark.parametrize("at", [0, 1])
 def test_random_order_is_that_of_the_keys_of_pass_step_and_neuron(run, at):
-    keys = [[oracle.order_key(SEED, at, step, j) for j in range(4)] for step in (1, 2)]
+    keys = [[reference_simulator.order_key(SEED, at, step, j) for j in range(4)] for step in (1, 2)]
     first = sorted(range(4), key=lambda j: keys[0][j])[:2]
     second = sorted(set(range(4)) - set(first), key=lambda j: keys[1][j])
     train = events(*[(k * MS, 0) for k in range(at + 1)])
@@ -78,7 +78,7 @@ def test_random_order_follows_the_seed(run):
 
 
 def overtaking():
-    """Input -> a (3 neurons); a0 -> b, with high momentum."""
+    """Return a network input -> a (3 neurons), a0 -> b, in which b has a high momentum."""
     return network(
         [population("a", 3), population("b")],
         [dense(INPUT, "a", [[2], [2], [2]]), dense("a", "b", [[8, 0, 0]])],
@@ -93,13 +93,13 @@ def test_fifo_delivers_in_the_order_of_firing(run):
 
 
 @in_every_engine
-def test_momentum_lets_a_later_spike_overtake(run):
+def test_under_momentum_a_later_spike_can_go_first(run):
     assert delivered(run(overtaking(), events((0, 0)), MOMENTUM)) == [[0], [3], [1], [2]]
     assert delivered(run(overtaking(), events((0, 0)), MOMENTUM, 2)) == [[0, 1], [3, 2]]
 
 
 @in_every_engine
-def test_a_neuron_that_fires_again_while_it_waits_keeps_its_arrival_and_takes_its_momentum(run):
+def test_a_neuron_that_fires_again_while_it_waits_keeps_its_arrival_and_takes_the_new_momentum(run):
     # queued: input 0 -> a (2.0, at step 1), input 1 -> b (2.5, at step 2), input 2 -> a (3.0)
     model = network(
         [population("a", refractory=False), population("b")],
@@ -114,7 +114,7 @@ def test_a_neuron_that_fires_again_while_it_waits_keeps_its_arrival_and_takes_it
 
 @in_every_engine
 @pytest.mark.parametrize("group_size", [1, 2, 64])
-def test_layer_sync_delivers_a_layer_at_a_time_whatever_the_group_size(run, group_size):
+def test_layer_sync_delivers_a_whole_layer_for_any_group_size(run, group_size):
     # rounds: 3 neurons of a take ceil(3 / F), b takes 1
     result = run(overtaking(), events((0, 0)), SYNC, group_size)
     assert delivered(result) == [[0, 1, 2], [3]]
@@ -122,7 +122,7 @@ def test_layer_sync_delivers_a_layer_at_a_time_whatever_the_group_size(run, grou
 
 
 def skipping():
-    """Input -> a -> b -> c, and a -> c: the rank of c is 2, its longest path."""
+    """Return a network a -> b -> c and a -> c. The rank of c is 2, by its longest path."""
     return network(
         [population("a"), population("b"), population("c")],
         [dense(INPUT, "a", 2), dense("a", "b", 2), dense("a", "c", 2), dense("b", "c", -9)],
@@ -130,7 +130,7 @@ def skipping():
 
 
 @in_every_engine
-def test_layer_sync_lets_a_skipped_layer_go_first(run):
+def test_layer_sync_delivers_a_layer_before_one_that_a_skip_connection_reached(run):
     # b and c both fire at step 1, by a
     assert delivered(run(skipping(), events((0, 0)), SYNC, 2)) == [[0], [1], [2]]
     assert delivered(run(skipping(), events((0, 0)), FIFO, 2)) == [[0], [1, 2]]
@@ -160,7 +160,7 @@ def test_a_back_edge_does_not_raise_a_rank(run):
 
 
 def racing():
-    """Input 0 -> a -> b, input 1 holds b back."""
+    """Return a network in which input 0 excites b through a, and input 1 inhibits b."""
     return network(
         [population("a"), population("b")],
         [
@@ -176,14 +176,14 @@ BOTH = events((0, 0), (0, 1))
 
 
 @in_every_engine
-def test_prioritised_input_is_there_before_hidden_spikes(run):
+def test_prioritised_input_is_delivered_before_hidden_spikes(run):
     result = run(racing(), BOTH, MOMENTUM)
     assert fired(result) == [(0, 0, 0)]
     assert result.v == (0, -2)
 
 
 @in_every_engine
-def test_hidden_spikes_may_overtake_queued_input(run):
+def test_hidden_spikes_can_be_delivered_before_queued_input(run):
     # keys 2 and 3 are the input events. 2: a fires (m = 2); a goes before the other event: b fires
     result = run(racing(), BOTH, MOMENTUM, 1, "queued")
     assert fired(result) == [(0, 1, 0), (0, 2, 1)]
@@ -195,14 +195,14 @@ def test_hidden_spikes_may_overtake_queued_input(run):
 @pytest.mark.parametrize(
     ("policy", "groups"), [(FIFO, [[2], [3], [0]]), (SYNC, [[2, 3], [0]])], ids=["fifo", "sync"]
 )
-def test_queued_input_arrived_before_anything_fired_and_ranks_before_all(run, policy, groups):
+def test_queued_input_has_the_earliest_arrival_and_the_lowest_rank(run, policy, groups):
     result = run(racing(), BOTH, policy, 1, "queued")
     assert delivered(result) == groups
     assert (result.rounds, result.v) == (3, (0, -2))
 
 
 @in_every_engine
-def test_queued_events_are_numbered_by_time_then_index_and_stay_apart(run):
+def test_queued_events_are_numbered_by_time_then_index_and_not_merged(run):
     # keys are 1 + i; origins are 1 + the input index
     train = events((3, 0), (5, 1), (5, 1), (7, 0))
     result = run(one_neuron([[0, 0]], inputs=2), train, FIFO, 2, "queued")
@@ -214,19 +214,19 @@ def test_queued_events_are_numbered_by_time_then_index_and_stay_apart(run):
 
 
 @in_every_engine
-def test_random_order_takes_the_number_of_a_queued_event_for_its_neuron(run):
+def test_random_order_uses_the_number_of_a_queued_event_as_its_neuron(run):
     train = events((0, 1), (1, 0), (2, 1))  # events 0, 1, 2; the network has one neuron
-    keys = [oracle.order_key(SEED, 0, 1, 1 + i) for i in range(3)]
+    keys = [reference_simulator.order_key(SEED, 0, 1, 1 + i) for i in range(3)]
     first = 1 + keys.index(min(keys))
     result = run(one_neuron([[0, 0]], inputs=2), train, Random(), 1, "queued", SEED)
     assert delivered(result)[0] == [first]
 
 
-# Policies of the user's
+# Custom policies
 
 
 class Fixed:
-    """Answers what it is given, and keeps what it was asked."""
+    """A policy that returns given orders and stores its arguments."""
 
     def __init__(self, *answers):
         self.answers, self.asked = list(answers), []
@@ -237,8 +237,8 @@ class Fixed:
 
 
 @by_step
-def test_a_policy_of_the_user_is_told_of_all_pending_spikes(run):
-    # three neurons; input events have keys 3 and 4. Positions into what it was told
+def test_custom_policy_gets_all_pending_spikes(run):
+    # three neurons; input events have keys 3 and 4. The policy returns positions in these
     model = network([population("a", 3)], [dense(INPUT, "a", [[2, 0], [0, 3], [0, 0]])], inputs=2)
 
     class LastNeuronFirst(Fixed):
@@ -266,7 +266,7 @@ def test_a_policy_of_the_user_is_told_of_all_pending_spikes(run):
     [[], [0], [0, 0], [0, 3], [-1, 0], [0.0, 1.0], [[0, 1]], 0, None, "ab", [[0], [1, 2]]],
     ids=str,
 )
-def test_an_impossible_order_is_refused(answer):
+def test_impossible_order_of_a_custom_policy_is_rejected(answer):
     with pytest.raises(
         PolicyError, match=r"Fixed\.order returned .*, expected 2 distinct positions from 0 to 2"
     ):
@@ -276,7 +276,7 @@ def test_an_impossible_order_is_refused(answer):
 # The limit of forward steps
 
 
-def test_the_error_names_the_population_that_kept_firing():
+def test_error_names_the_population_that_kept_firing():
     model = network(
         [population("a"), population("echo", refractory=False), population("out")],
         [dense(INPUT, "a", 2), dense("a", "echo", 2), dense("echo", "echo", 2)],
@@ -286,8 +286,8 @@ def test_the_error_names_the_population_that_kept_firing():
         stepwise(model, events((1 * MS, 0)), FIFO, max_forward_steps=50)
 
 
-def test_the_error_blames_nobody_where_only_input_is_waiting():
-    # pass 0: the event, then a: two steps; pass 1: three events that excite nobody
+def test_error_names_no_population_if_only_input_is_pending():
+    # pass 0: the event, then a: two steps; pass 1: three events that excite no neuron
     model, train = one_neuron([[2, 0]], inputs=2), events((0, 0), *[(1 * MS, 1)] * 3)
     with pytest.raises(ForwardStepLimitError, match=r"^pass 1 .* no population fired"):
         stepwise(model, train, FIFO, 1, "queued", max_forward_steps=2)

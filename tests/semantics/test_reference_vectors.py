@@ -30,7 +30,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["id
 
 
 def tau_of(beta):
-    """Time constant with ``beta`` as its decay factor."""
+    """Return the time constant, µs, whose decay factor per timestep is ``beta``."""
     if beta in (0, 1):
         return 1e-3 if beta == 0 else math.inf
     return -TIMESTEP_US / math.log(beta)
@@ -62,7 +62,7 @@ def result_of(engine, number, timesteps):
 
 
 def selections(result, timestep):
-    """Neurons of each group but the input's, in slot order."""
+    """Return the neurons of each group, in slot order, without the input group."""
     return [
         [origin for _, origin, _, _ in slots]
         for at, step, slots in result.groups
@@ -97,7 +97,8 @@ def test_the_same_neurons_fire_in_each_forward_step(engine, case):
 @both_engines
 def test_the_same_groups_are_delivered_in_the_same_order(engine, case):
     result = result_of(engine, case["id"], case["T"])
-    # Recorded orders inside a group come from a float64 model: others may tie in float32.
+    # The recorded order inside a group comes from a float64 model. Potentials that differ there
+    # may be equal in float32.
     same_order = case["policy"] == "momentum" and case["beta_exact_dyadic"]
     put = list if same_order else sorted
     for timestep, emitted in enumerate(case["expect"]["emitted_groups"]):
@@ -106,7 +107,7 @@ def test_the_same_groups_are_delivered_in_the_same_order(engine, case):
 
 
 def excites_somebody(case, group):
-    """Whether any neuron gets a positive current from the group's neurons."""
+    """Return whether any neuron gets a positive current from the neurons of the group."""
     first = np.cumsum([0, *case["layers"]])
     for k in (0, 1):
         sources = [j - first[k] for j in group if first[k] <= j < first[k + 1]]
@@ -117,8 +118,8 @@ def excites_somebody(case, group):
 
 @each_case
 @both_engines
-def test_forward_steps_are_the_recorded_ones(engine, case):
-    """Theirs count the input group, and leave out a last group that excites nobody."""
+def test_number_of_forward_steps_equals_the_recorded_one(engine, case):
+    # The recorded count includes the input group, and omits a last group that excites no neuron.
     result, expected = result_of(engine, case["id"], case["T"]), case["expect"]["forward_steps"]
     for timestep in range(case["T"]):
         groups = selections(result, timestep)

@@ -1,4 +1,4 @@
-"""Votes, labels, stop rules and what a decision counts, worked out by hand in the comments."""
+"""Votes, labels, stop rules and the counts of a decision, computed by hand in the comments."""
 
 import numpy as np
 import pytest
@@ -21,14 +21,17 @@ FIFO = Fifo()
 
 
 def voters(classes=2):
-    """Input i makes class i vote; each vote is a spike of the output, and one forward step."""
+    """Return a network in which input i makes class i vote.
+
+    Each vote is a spike of the output population and takes one forward step.
+    """
     return network(
         [population("out", classes)], [dense(INPUT, "out", 2 * np.eye(classes))], inputs=classes
     )
 
 
 def votes_for(*classes):
-    """One vote per pass."""
+    """Return input that causes one vote per pass."""
     return events(*[(k * MS, c) for k, c in enumerate(classes)])
 
 
@@ -48,7 +51,7 @@ def test_ties_go_to_the_class_that_reached_its_count_first(run, votes, label):
 
 
 @in_every_engine
-def test_ties_are_told_apart_by_step_within_a_pass(run):
+def test_ties_within_a_pass_go_to_the_class_of_the_earlier_step(run):
     # queued, one by one: class 1 votes at step 1, class 0 at step 2
     assert run(voters(), events((0, 1), (1, 0)), FIFO, 1, "queued").label == 1
 
@@ -65,7 +68,7 @@ def test_without_a_vote_there_is_no_label(run):
 
 
 @in_every_engine
-def test_only_the_output_population_votes_wherever_it_is_declared(run):
+def test_only_the_output_population_votes_at_any_position_in_the_declaration(run):
     model = network(
         [population("out", 2), population("hidden")],
         [dense(INPUT, "hidden", 2), dense("hidden", "out", [[0], [2]])],
@@ -103,7 +106,7 @@ CLOSE = votes_for(0, 1, 1, 0, 0, 0, 0)
         ("steps(3)", 3, 3, 1),
     ],
 )
-def test_stop_rules_are_asked_after_the_input_group_and_after_each_step(
+def test_stop_rules_are_evaluated_after_the_input_group_and_after_each_step(
     run, until, passes, steps, label
 ):
     result = run(voters(), CLOSE, FIFO, until=until)
@@ -114,13 +117,13 @@ def test_stop_rules_are_asked_after_the_input_group_and_after_each_step(
 
 @in_every_engine
 @pytest.mark.parametrize("until", ["votes(9)", "margin(9)", "steps(9)", "margin(9,1,0)"])
-def test_a_rule_that_is_never_met_leaves_the_sample_to_its_end(run, until):
+def test_sample_whose_stop_rule_is_never_met_runs_to_its_end(run, until):
     result = run(voters(), CLOSE, FIFO, until=until)
     assert (result.stopped, result.passes) == (False, 7)
 
 
 @in_every_engine
-def test_a_single_class_leads_nobody_by_its_votes(run):
+def test_margin_of_a_network_with_one_class_is_its_number_of_votes(run):
     result = run(voters(1), votes_for(0, 0, 0), FIFO, until="margin(2)")
     assert (result.passes, result.votes) == (2, [2])
 
@@ -135,7 +138,7 @@ def test_steps_after_the_first_output_spike_count_on_in_the_next_pass(run):
 
 
 @in_every_engine
-def test_a_stopped_sample_drops_what_is_pending_and_leaves_the_rest_unread(run):
+def test_stopped_sample_drops_pending_spikes_and_does_not_read_later_input(run):
     # a and out fire in pass 0, step 0: neither is delivered
     model = network(
         [population("a"), population("out")],
@@ -154,8 +157,8 @@ def test_queued_input_of_a_stopped_pass_counts_as_read(run):
 
 
 @by_step
-def test_a_rule_of_the_user_is_asked_after_each_input_group_and_step(run):
-    # pass 0: input, a delivered, out delivered; pass 1 is empty, but asked about
+def test_custom_stop_rule_is_called_after_each_input_group_and_step(run):
+    # pass 0: input, a delivered, out delivered; pass 1 is empty, but the rule is called
     model = network(
         [population("a"), population("out")], [dense(INPUT, "a", 2), dense("a", "out", 2)]
     )
@@ -177,12 +180,12 @@ def test_a_rule_of_the_user_is_asked_after_each_input_group_and_step(run):
 
 
 @by_step
-def test_a_rule_of_the_user_may_stop_a_sample_without_a_label(run):
+def test_custom_stop_rule_can_stop_a_sample_without_a_label(run):
     result = run(voters(), CLOSE, FIFO, 1, "queued", until=lambda p: True)
     assert (result.stopped, result.label, result.passes, result.steps) == (True, None, 1, 0)
 
 
-# What is counted
+# Counts
 
 
 @in_every_engine
@@ -211,7 +214,7 @@ def test_synaptic_operations_are_targets_of_delivered_spikes(run):
 
 
 @in_every_engine
-def test_the_first_output_spike_is_dated_in_spikes_steps_and_rounds(run):
+def test_first_output_spike_has_its_count_of_spikes_steps_and_rounds(run):
     # a's three neurons fire, go in two groups of at most two; the second makes the output fire
     model = network(
         [population("a", 3), population("out")],
@@ -222,7 +225,7 @@ def test_the_first_output_spike_is_dated_in_spikes_steps_and_rounds(run):
 
 
 @in_every_engine
-def test_each_class_that_led_is_dated_when_it_first_did(run):
+def test_each_leading_class_has_the_counts_of_its_first_lead(run):
     # votes by pass: 1-0, 1-1, 1-2, 2-2: class 0 leads from pass 0, class 1 from pass 2.
     # Each vote is a spike; each pass delivers one, in a step and a round.
     result = run(voters(3), votes_for(0, 1, 1, 0), FIFO)
