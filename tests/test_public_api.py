@@ -48,7 +48,7 @@ def test_a_star_import_gives_the_public_names():
     assert namespace.keys() - {"__builtins__"} == set(na.__all__)
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match=r"module 'neuroasync' has no attribute 'Netwrok'"):
         _ = na.Netwrok
     with pytest.raises(ImportError, match=r"cannot import name 'Netwrok' from 'neuroasync'"):

@@ -16,20 +16,20 @@ def command(name):
     return typer.main.get_command(app).commands[name].load()
 
 
-def test_the_commands_are_listed_in_the_order_of_the_table():
+def test_commands_are_listed_in_the_order_of_the_table():
     assert list(typer.main.get_command(app).commands) == NAMES
 
 
 @pytest.mark.parametrize("entry", COMMANDS, ids=NAMES)
-def test_the_summary_in_the_table_is_the_first_line_of_the_commands_help(entry):
+def test_summary_in_the_table_is_the_first_line_of_the_commands_help(entry):
     assert entry.summary == command(entry.name).help.splitlines()[0]
 
 
-def test_the_data_sets_that_can_be_named_are_those_that_can_be_loaded():
+def test_data_sets_that_can_be_named_are_those_that_can_be_loaded():
     assert tuple(name.value for name in DatasetName) == DATASETS
 
 
-def test_the_help_lists_every_command_and_shows_an_example(cli):
+def test_help_lists_every_command_and_shows_an_example(cli):
     result = cli("--help")
     assert result.exit_code == 0
     for name in NAMES:
@@ -39,7 +39,7 @@ def test_the_help_lists_every_command_and_shows_an_example(cli):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_commands_help_lists_every_option_with_its_default(cli, name):
+def test_commands_help_lists_every_option_with_its_default(cli, name):
     result = cli(name, "--help")
     assert result.exit_code == 0
     text = " ".join(result.stdout.split())

@@ -29,13 +29,13 @@ def test_run_works_as_a_process(files):
     assert str(SAMPLES) in result.stdout
 
 
-def test_a_usage_error_is_one_line_on_stderr(files):
+def test_usage_error_is_one_line_on_stderr(files):
     result = run_cli("run", files.net)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "error: missing argument 'EVENTS.npz' (see --help)\n"
 
 
-def test_the_version_is_one_line():
+def test_version_is_one_line():
     result = run_cli("--version")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("neuroasync")
@@ -58,7 +58,7 @@ def modules_loaded_by(*args, code=0):
     return set(process.stdout.splitlines()[-1].split())
 
 
-def test_a_run_imports_no_trainer_and_no_plots(files):
+def test_run_imports_neither_training_nor_plots(files):
     loaded = modules_loaded_by("run", files.net, files.events)
     assert loaded.isdisjoint({"torch", "matplotlib", "sklearn", "pandas"})
 
@@ -78,7 +78,7 @@ def test_version_help_and_usage_errors_import_no_command(args, code):
 
 
 @pytest.mark.parametrize("command", [entry.name for entry in COMMANDS])
-def test_a_commands_help_does_not_import_what_it_runs(command):
+def test_help_of_a_command_imports_no_slow_package(command):
     assert modules_loaded_by(command, "--help").isdisjoint(SLOW - {"asyncio", "pydantic"})
 
 
@@ -112,7 +112,7 @@ def test_ctrl_c_is_quiet_during_imports_unless_it_is_ignored(
     assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
 
 
-def test_the_console_script_is_the_main_function_of_the_cli():
+def test_console_script_is_the_main_function_of_the_cli():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["scripts"] == {"neuroasync": "neuroasync.cli:main"}
 
@@ -147,7 +147,7 @@ def test_ctrl_c_exits_with_130_and_leaves_no_file(files, record):
 
 
 @posix
-def test_a_closed_pipe_ends_the_command_quietly(files):
+def test_closed_pipe_ends_the_command_quietly(files):
     reader, writer = os.pipe()
     os.close(reader)
     result = run_cli(
@@ -159,14 +159,14 @@ def test_a_closed_pipe_ends_the_command_quietly(files):
 
 
 @posix
-def test_a_closed_stdout_is_not_an_error(files):
+def test_closed_stdout_is_not_an_error(files):
     command = f'"{sys.executable}" -m neuroasync run "{files.net}" "{files.events}" >&-'
     result = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=120)
     assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_gives_one_line_of_error(files):
+def test_full_disk_gives_one_line_of_error(files):
     with open("/dev/full", "w") as full:
         result = run_cli(
             "run", files.net, files.events, capture_output=False, stdout=full,
@@ -177,7 +177,7 @@ def test_a_full_disk_gives_one_line_of_error(files):
 
 
 def _enable_ctrl_c() -> None:
-    """Undo that a shell makes its background jobs, and so this test, ignore Ctrl-C."""
+    """Restore the default handling of Ctrl-C, which a shell disables for background jobs."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -56,7 +56,7 @@ def test_a_fold_out_of_range_is_rejected(digits, k):
         digits.fold(k)
 
 
-def test_the_test_part_has_only_the_speaker_who_is_left_out(spoken):
+def test_test_part_has_only_the_speaker_that_is_left_out(spoken):
     assert spoken.groups == ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
     without = spoken.leave_out("theo")
     group = spoken.samples.group

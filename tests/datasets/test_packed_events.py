@@ -24,7 +24,7 @@ def trains(samples, unit=1):
 
 
 @given(samples=st.lists(EVENTS, max_size=5), unit=st.integers(1, 10_000))
-def test_unpacking_restores_what_was_packed(samples, unit):
+def test_unpacking_restores_the_packed_samples(samples, unit):
     spikes = trains(samples, unit)
     assert unpack(pack(spikes)) == spikes
 

@@ -90,7 +90,7 @@ def test_without_a_folder_the_error_says_how_to_name_one(name):
         load_dataset(name)
 
 
-def test_without_tonic_the_error_says_what_to_install(tmp_path, monkeypatch):
+def test_missing_tonic_is_an_error_that_names_the_extra_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tonic.datasets", None)
     with pytest.raises(ImportError, match=r"shd needs Tonic: .* extra 'data'"):
         load_dataset("shd", data_dir=tmp_path)

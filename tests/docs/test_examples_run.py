@@ -55,5 +55,5 @@ def test_every_example_of_the_documentation_is_tested():
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_example_runs_in_an_empty_folder_and_prints_what_is_expected(name, tmp_path):
+def test_example_runs_in_an_empty_folder_and_prints_the_expected_output(name, tmp_path):
     assert re.fullmatch(EXPECTED[name], run(EXAMPLES / name, tmp_path))

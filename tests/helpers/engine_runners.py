@@ -18,7 +18,7 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.kernels.layout import Context, Control, Votes
 from neuroasync.core.kernels.voting import leader
 from neuroasync.core.model.model import Model
-from tests.helpers.reference_simulator import Result
+from tests.helpers.reference.result import Result
 
 __all__ = ["advanced", "compiled", "events_of", "stepwise", "take_steps"]
 

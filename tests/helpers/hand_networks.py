@@ -6,17 +6,15 @@ import pytest
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.connections import INPUT, Dense, Sparse
 from neuroasync.core.model.model import LIF, Model, Population
-from tests.helpers import reference_simulator
 from tests.helpers.engine_runners import compiled, stepwise
+from tests.helpers.reference.simulator import run as run_reference
 
 in_every_engine = pytest.mark.parametrize(
-    "run", [reference_simulator.run, stepwise, compiled], ids=["reference", "stepwise", "compiled"]
+    "run", [run_reference, stepwise, compiled], ids=["reference", "stepwise", "compiled"]
 )
 """Run the test with the reference simulator and with both engines."""
 
-by_step = pytest.mark.parametrize(
-    "run", [reference_simulator.run, stepwise], ids=["reference", "stepwise"]
-)
+by_step = pytest.mark.parametrize("run", [run_reference, stepwise], ids=["reference", "stepwise"])
 """As ``in_every_engine``, but without the compiled loop.
 
 These tests use a policy or a stop rule that is a Python function.

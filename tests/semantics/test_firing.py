@@ -33,14 +33,14 @@ LARGE = 2.0**24
 
 
 @in_every_engine
-def test_a_neuron_at_its_threshold_does_not_fire(run):
+def test_neuron_at_its_threshold_does_not_fire(run):
     result = run(one_neuron(1.0), events((0, 0)), FIFO)
     assert (result.rows, result.v) == ([], (1,))
 
 
 @in_every_engine
 @pytest.mark.parametrize(("reset", "v"), [("zero", 0), ("subtract", 0.5)])
-def test_a_spike_resets_to_zero_or_subtracts_the_threshold(run, reset, v):
+def test_spike_resets_to_zero_or_subtracts_the_threshold(run, reset, v):
     result = run(one_neuron(1.5, reset=reset), events((0, 0)), FIFO)
     assert fired(result) == [(0, 0, 0)]
     assert (result.m, result.v) == ((1.5,), (v,))
@@ -64,7 +64,7 @@ def test_refractory_neuron_loses_its_current_until_the_pass_ends(run, reset, v):
 
 
 @in_every_engine
-def test_a_neuron_that_is_not_refractory_fires_again_in_the_pass(run):
+def test_neuron_that_is_not_refractory_fires_again_in_the_pass(run):
     # a fires at step 0, b at 1, a again (m = 5) at 2; b is refractory then
     result = run(loop(refractory=False), events((0, 0)), FIFO)
     assert fired(result) == [(0, 0, 0), (0, 1, 1), (0, 2, 0)]
@@ -102,7 +102,7 @@ def test_sync_threshold_prevents_firing_until_enough_spikes_arrived_in_the_pass(
 
 
 @in_every_engine
-def test_a_sync_threshold_counts_multiplicity_and_parallel_synapses(run):
+def test_sync_threshold_counts_multiplicity_and_parallel_synapses(run):
     twice = run(one_neuron(2, sync_threshold=2), events((0, 0), (1, 0)), FIFO)
     assert fired(twice) == [(0, 0, 0)]
     parallel = network(
@@ -131,7 +131,7 @@ def test_convolutions_are_cross_correlations(run):
 
 
 @in_every_engine
-def test_a_convolution_may_have_the_largest_stride(run):
+def test_convolution_may_have_the_largest_stride(run):
     conv = Conv2d(INPUT, "a", np.ones((1, 1, 1, 1), np.float32), stride=(2**20 - 1, 2**20 - 1))
     model = Model(MS, (1, 2, 3), (Population("a", (1, 1, 1), LIF(v_threshold=9.0)),), (conv,), "a")
     assert run(model, events((0, 0), (0, 1), (0, 3)), FIFO).v == (1,)
@@ -227,7 +227,7 @@ def test_synapse_of_weight_zero_counts_as_reaching_its_target(run):
 
 
 @in_every_engine
-def test_the_lowest_ranked_population_fires_late_first_and_can_inhibit_others(run):
+def test_lowest_ranked_population_fires_late_first_and_can_inhibit_others(run):
     # a (rank 0) and b (rank 1) are both above threshold. The late spike of a inhibits b
     model = network(
         [population("a"), population("b")],

@@ -77,7 +77,7 @@ def test_without_a_timestep_passes_are_at_event_times_and_decay_over_the_time_be
 
 
 @in_every_engine
-def test_a_bias_is_added_once_per_pass_and_evaluated_late(run):
+def test_bias_is_added_once_per_pass_and_evaluated_late(run):
     # 0.5; 1.0, not above 1; 1.5 fires in a separate forward step and resets
     model = one_neuron(0, bias=[0.5])
     result = run(model, events(), FIFO, duration_us=4 * MS)
@@ -192,13 +192,13 @@ def test_without_a_timestep_due_spikes_open_passes(run):
 
 
 @in_every_engine
-def test_an_empty_sample_has_no_pass_unless_it_has_a_duration(run):
+def test_empty_sample_has_no_pass_unless_it_has_a_duration(run):
     result = run(one_neuron(0, bias=[2]), events(), FIFO)
     assert (result.passes, result.t_us, result.label, result.v) == (0, -1, None, (0,))
     assert run(one_neuron(0, bias=[2]), events(), FIFO, duration_us=3 * MS).passes == 3
 
 
 @in_every_engine
-def test_a_duration_ends_the_sample_before_input_that_comes_later(run):
+def test_duration_ends_the_sample_before_input_that_comes_later(run):
     result = run(one_neuron(), events((0, 0), (3 * MS, 0)), FIFO, duration_us=3 * MS)
     assert (result.passes, result.input_events) == (3, 1)

@@ -6,7 +6,6 @@ import pytest
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.model.connections import INPUT
 from neuroasync.errors import ForwardStepLimitError, PolicyError
-from tests.helpers import reference_simulator
 from tests.helpers.engine_runners import stepwise
 from tests.helpers.hand_networks import (
     MS,
@@ -20,6 +19,7 @@ from tests.helpers.hand_networks import (
     one_neuron,
     population,
 )
+from tests.helpers.reference.order_keys import order_key
 
 FIFO, SYNC, MOMENTUM = Fifo(), LayerSync(), Momentum()
 SEED = 0xFEDC_BA98_7654_3210
@@ -49,7 +49,7 @@ def test_of_equal_momenta_the_lower_neuron_goes_first(run):
 def test_noise_is_added_to_momentum_from_the_key_of_pass_step_and_neuron(run):
     momenta, noise, order, left = [1.75, 1.5, 1.25], 8.0, [], {0, 1, 2}
     for step in (1, 2, 3):
-        uniform = {j: (reference_simulator.order_key(SEED, 0, step, j) >> 40) / 2**24 for j in left}
+        uniform = {j: (order_key(SEED, 0, step, j) >> 40) / 2**24 for j in left}
         order.append(max(left, key=lambda j: momenta[j] + noise * uniform[j]))
         left.remove(order[-1])
     assert order != [0, 1, 2]
@@ -60,7 +60,7 @@ def test_noise_is_added_to_momentum_from_the_key_of_pass_step_and_neuron(run):
 @in_every_engine
 @pytest.mark.parametrize("at", [0, 1])
 def test_random_order_is_that_of_the_keys_of_pass_step_and_neuron(run, at):
-    keys = [[reference_simulator.order_key(SEED, at, step, j) for j in range(4)] for step in (1, 2)]
+    keys = [[order_key(SEED, at, step, j) for j in range(4)] for step in (1, 2)]
     first = sorted(range(4), key=lambda j: keys[0][j])[:2]
     second = sorted(set(range(4)) - set(first), key=lambda j: keys[1][j])
     train = events(*[(k * MS, 0) for k in range(at + 1)])
@@ -99,7 +99,7 @@ def test_under_momentum_a_later_spike_can_go_first(run):
 
 
 @in_every_engine
-def test_a_neuron_that_fires_again_while_it_waits_keeps_its_arrival_and_takes_the_new_momentum(run):
+def test_neuron_that_fires_again_while_it_waits_keeps_its_arrival_and_takes_the_new_momentum(run):
     # queued: input 0 -> a (2.0, at step 1), input 1 -> b (2.5, at step 2), input 2 -> a (3.0)
     model = network(
         [population("a", refractory=False), population("b")],
@@ -146,7 +146,7 @@ def test_of_one_rank_layer_sync_delivers_the_population_declared_first(run):
 
 
 @in_every_engine
-def test_a_back_edge_does_not_raise_a_rank(run):
+def test_back_edge_does_not_raise_a_rank(run):
     # a (rank 0) -> b (rank 1) -> a: in the second round of the loop, a's spike goes before c's
     model = network(
         [population("a", refractory=False), population("b"), population("c")],
@@ -216,7 +216,7 @@ def test_queued_events_are_numbered_by_time_then_index_and_not_merged(run):
 @in_every_engine
 def test_random_order_uses_the_number_of_a_queued_event_as_its_neuron(run):
     train = events((0, 1), (1, 0), (2, 1))  # events 0, 1, 2; the network has one neuron
-    keys = [reference_simulator.order_key(SEED, 0, 1, 1 + i) for i in range(3)]
+    keys = [order_key(SEED, 0, 1, 1 + i) for i in range(3)]
     first = 1 + keys.index(min(keys))
     result = run(one_neuron([[0, 0]], inputs=2), train, Random(), 1, "queued", SEED)
     assert delivered(result)[0] == [first]

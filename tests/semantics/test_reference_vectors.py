@@ -71,7 +71,7 @@ def selections(result, timestep):
 
 
 @each_case
-def test_the_decay_factor_is_the_recorded_beta(case):
+def test_decay_factor_is_the_recorded_beta(case):
     assert set(PackedNetwork(model_of(case)).decay(TIMESTEP_US)) == {np.float32(case["beta"])}
 
 
@@ -86,7 +86,7 @@ def test_each_neuron_fires_as_often_in_each_timestep(engine, case):
 
 @each_case
 @both_engines
-def test_the_same_neurons_fire_in_each_forward_step(engine, case):
+def test_same_neurons_fire_in_each_forward_step(engine, case):
     fired = [[[] for _ in steps] for steps in case["expect"]["fired_per_step"]]
     for at, step, _, neuron in result_of(engine, case["id"], case["T"]).rows:
         fired[at][step].append(neuron)
@@ -95,7 +95,7 @@ def test_the_same_neurons_fire_in_each_forward_step(engine, case):
 
 @each_case
 @both_engines
-def test_the_same_groups_are_delivered_in_the_same_order(engine, case):
+def test_same_groups_are_delivered_in_the_same_order(engine, case):
     result = result_of(engine, case["id"], case["T"])
     # The recorded order inside a group comes from a float64 model. Potentials that differ there
     # may be equal in float32.

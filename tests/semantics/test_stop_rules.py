@@ -39,7 +39,7 @@ def votes_for(*classes):
 
 
 @in_every_engine
-def test_the_label_is_the_class_with_the_most_votes(run):
+def test_label_is_the_class_with_the_most_votes(run):
     result = run(voters(), votes_for(0, 1, 1), FIFO)
     assert (result.label, result.votes, result.stopped) == (1, [1, 2], False)
 
@@ -190,7 +190,7 @@ def test_custom_stop_rule_can_stop_a_sample_without_a_label(run):
 
 @in_every_engine
 @pytest.mark.parametrize(("group_size", "rounds"), [(1, 5 + 1), (2, 3 + 1), (3, 2 + 1), (5, 1 + 1)])
-def test_a_layer_takes_as_many_rounds_as_its_spikes_need(run, group_size, rounds):
+def test_layer_takes_as_many_rounds_as_its_spikes_need(run, group_size, rounds):
     model = network(
         [population("a", 5), population("out")],
         [dense(INPUT, "a", [[2]] * 5), dense("a", "out", [[2] * 5])],

@@ -47,7 +47,7 @@ def test_verify_fails_if_the_label_differs(cli, files):
     assert cli("verify", files.net).exit_code == 1
 
 
-def test_a_recording_replays_with_the_same_spikes(cli, files, recorded):
+def test_recording_replays_with_the_same_spikes(cli, files, recorded):
     result = cli("replay", recorded, "--bundle", files.net)
     assert (result.exit_code, result.stderr) == (0, "")
     recording = read_recording(recorded)
@@ -56,7 +56,7 @@ def test_a_recording_replays_with_the_same_spikes(cli, files, recorded):
     assert recording.digest.hex() in result.stdout
 
 
-def test_a_changed_recording_does_not_replay(cli, files, recorded):
+def test_changed_recording_does_not_replay(cli, files, recorded):
     recording = read_recording(recorded)
     last = recording.number.size - 1
     rows = recording.rows_of(last)
@@ -81,7 +81,7 @@ def test_replay_reports_an_order_that_the_policy_does_not_give(cli, files, recor
     assert result.stderr.count("\n") == 1
 
 
-def test_a_spike_is_explained_back_to_the_input(cli, files, recorded):
+def test_spike_is_explained_back_to_the_input(cli, files, recorded):
     recording = read_recording(recorded)
     starts = np.cumsum([0, *(size for _, size in recording.info.populations)])
     row = int(np.argmax(recording.neuron >= starts[-2]))
@@ -99,7 +99,7 @@ def test_explain_rejects_a_row_outside_the_recording(cli, files, recorded):
 
 
 @pytest.mark.parametrize("name", ["net.nab", "events.npz", "./net.nab"])
-def test_a_recording_never_overwrites_its_inputs(cli, files, name):
+def test_recording_never_overwrites_its_inputs(cli, files, name):
     before = (files.folder / name).read_bytes()
     result = cli("run", files.net, files.events, "--record", name)
     assert result.exit_code == 2

@@ -35,7 +35,7 @@ def test_json_is_one_object_with_the_documented_fields(cli, files):
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
 
 
-def test_the_reported_numbers_equal_those_of_the_runtime(cli, files):
+def test_reported_numbers_equal_those_of_the_runtime(cli, files):
     trains = some_trains()
 
     async def decide():
@@ -93,7 +93,7 @@ def test_without_labels_no_accuracy_is_reported(cli, files):
     assert "accuracy" in table
 
 
-def test_the_table_shows_the_settings_and_fits_100_columns(cli, files):
+def test_table_shows_the_settings_and_fits_100_columns(cli, files):
     options = ("--policy", "fifo", "--group-size", 5, "--input", "queued", "--until", "margin(2)")
     result = cli("run", files.net, files.events, *options)
     assert result.exit_code == 0
@@ -101,7 +101,7 @@ def test_the_table_shows_the_settings_and_fits_100_columns(cli, files):
     assert max(map(len, result.stdout.splitlines())) <= 100
 
 
-def test_a_recording_contains_its_settings(cli, files):
+def test_recording_contains_its_settings(cli, files):
     out = files.folder / "run.npz"
     result = cli(
         "run", files.net, files.events, "--policy", "momentum", "--group-size", 3, "--input",
@@ -115,7 +115,7 @@ def test_a_recording_contains_its_settings(cli, files):
 
 
 @pytest.mark.parametrize("chosen", ["3:5", "3:", ":2", "5:6"])
-def test_the_spikes_of_a_sample_do_not_depend_on_the_selection(cli, files, chosen):
+def test_spikes_of_a_sample_do_not_depend_on_the_selection(cli, files, chosen):
     whole, part = files.folder / "whole.npz", files.folder / "part.npz"
     common = ("run", files.net, files.events, "--policy", "random", "--group-size", 2)
     assert cli(*common, "--record", whole).exit_code == 0

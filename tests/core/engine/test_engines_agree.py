@@ -18,8 +18,8 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ForwardStepLimitError
-from tests.helpers import reference_simulator as oracle
 from tests.helpers.engine_runners import compiled, stepwise, take_steps
+from tests.helpers.reference import simulator as oracle
 from tests.helpers.strategies import dyadic, models, spike_trains
 
 STEP_LIMIT = 40

@@ -20,8 +20,8 @@ from neuroasync.core.kernels.layout import GROUP_LIMIT, Control
 from neuroasync.core.kernels.selection import smallest, sort
 from neuroasync.core.model.connections import Dense, Sparse
 from neuroasync.core.model.model import LIF, Model, Population
-from tests.helpers import reference_simulator as oracle
 from tests.helpers.engine_runners import advanced, compiled, stepwise
+from tests.helpers.reference import simulator as oracle
 
 
 @settings(deadline=None)

@@ -14,7 +14,7 @@ from neuroasync.core.kernels.order_keys import (
     step_prefix,
     uniform,
 )
-from tests.helpers import reference_simulator as oracle
+from tests.helpers.reference import order_keys as oracle
 
 WORDS = st.integers(0, 2**64 - 1)
 COUNTS = st.integers(0, 2**40)

@@ -182,7 +182,7 @@ START = "timestep_us=1000\ninput 2x8x8\n"
         (7, "a topology must be text"),
     ],
 )  # fmt: skip
-def test_error_names_the_wrong_item_and_what_is_allowed(text, message):
+def test_error_names_the_wrong_item_and_the_allowed_values(text, message):
     with pytest.raises(ModelError) as caught:
         parse_topology(text)
     assert message in str(caught.value)

@@ -78,7 +78,7 @@ WRONG_REQUESTS = {
 
 
 @pytest.mark.parametrize("name", WRONG_REQUESTS)
-async def test_wrong_request_gets_an_error_that_says_what_is_allowed(name):
+async def test_invalid_request_gets_an_error_with_the_allowed_values(name):
     body, message = WRONG_REQUESTS[name]
     raw = body if isinstance(body, str | bytes) else json.dumps(body)
     async with page_client(shipped_bundle("unlayered")) as (http, _):

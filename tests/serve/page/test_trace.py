@@ -52,7 +52,7 @@ async def test_last_moment_of_a_trace_is_the_decision(name, policy, mode):
 
 
 @pytest.mark.parametrize(("policy", "mode"), RUN_MODES)
-async def test_every_moment_has_what_the_stop_rule_sees(policy, mode):
+async def test_trace_has_the_same_progress_as_the_stop_rule_gets(policy, mode):
     seen = []
 
     def observe(progress):

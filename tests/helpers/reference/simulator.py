@@ -31,7 +31,7 @@ The specification leaves some details open. They are settled as follows:
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,45 +41,11 @@ from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
 from neuroasync.core.model.model import Model
 from neuroasync.errors import ForwardStepLimitError
+from tests.helpers.reference.order_keys import order_key
+from tests.helpers.reference.result import Result, Slot
+from tests.helpers.reference.stop_rules import stop_rule
 
 f32 = np.float32
-Row = tuple[int, int, int, int]
-Slot = tuple[int, int, int, int]
-
-
-@dataclass
-class Result:
-    """The result of one sample, which is the same for all engines.
-
-    Attributes:
-        rows: (pass, step, time in µs, neuron) of each spike, in the order in which they fired.
-        groups: (pass, step, slots) of each group that is not empty. A slot is (key, origin, count,
-            via). For a spike of a neuron, key and origin are the neuron. For input, they are N
-            plus the input index, except that the key of the i-th queued event is N + i. ``count``
-            is the multiplicity, and ``via`` the connection that delayed the spike, or -1.
-        v: f32[N], membrane potentials after the last pass.
-        m: f32[N], momentum of each neuron: its potential at its latest spike, before the reset.
-        votes, label, stopped, t_us, passes, steps, rounds, synops, input_events, first_spike,
-            first_led: see Decision.
-        undelivered: Number of spike events in flight at the end, counted for each connection.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    groups: list[tuple[int, int, tuple[Slot, ...]]] = field(default_factory=list)
-    v: tuple[float, ...] = ()
-    m: tuple[float, ...] = ()
-    votes: list[int] = field(default_factory=list)
-    label: int | None = None
-    stopped: bool = False
-    t_us: int = -1
-    passes: int = 0
-    steps: int = 0
-    rounds: int = 0
-    synops: int = 0
-    input_events: int = 0
-    first_spike: tuple[int, int, int] | None = None
-    first_led: dict[int, tuple[int, int, int]] = field(default_factory=dict)
-    undelivered: int = 0
 
 
 @dataclass
@@ -96,29 +62,6 @@ class Pending:
     def columns(self) -> tuple[int, np.float32, int, int]:
         """Return the fields that :class:`PendingSpikes` also has."""
         return self.population, self.momentum, self.arrival, self.count
-
-
-def order_key(seed: int, pass_index: int, step: int, neuron: int) -> int:
-    """Return the order key of a spike."""
-    golden, wrap = 0x9E3779B97F4A7C15, 2**64
-    h = mix((seed + golden) % wrap)
-    h = mix((h + golden * (pass_index + 1)) % wrap)
-    h = mix((h + golden * (step + 1)) % wrap)
-    return mix((h + golden * (neuron + 1)) % wrap)
-
-
-def mix(z: int) -> int:
-    """Return the output function of SplitMix64 for a state."""
-    z ^= z >> 30
-    z = z * 0xBF58476D1CE4E5B9 % 2**64
-    z ^= z >> 27
-    z = z * 0x94D049BB133111EB % 2**64
-    return z ^ z >> 31
-
-
-def sample_seed(seed: int, sample: int) -> int:
-    """Return the seed of a sample."""
-    return mix((seed + 0x9E3779B97F4A7C15 * (sample + 1)) % 2**64)
 
 
 def synapses(c: Connection, shapes: dict[str, tuple[int, ...]], i: int) -> Iterator[tuple]:
@@ -377,34 +320,6 @@ class ReferenceSimulator:
         return self.until(
             Progress(votes, self.label(), r.t_us, r.passes, r.steps, r.rounds, len(r.rows))
         )
-
-
-def stop_rule(until: str | Callable[[Progress], bool]) -> Callable[[Progress], bool]:
-    """Return the stop rule as a function of the progress of the sample."""
-    if not isinstance(until, str):
-        return until
-    name, _, arguments = until.rstrip(")").partition("(")
-    numbers = [int(number) for number in arguments.split(",") if number]
-    n = numbers[0] if numbers else 0
-    first_at: list[int] = []
-
-    def steps_after_first(p: Progress) -> bool:
-        if p.votes.any() and not first_at:
-            first_at.append(p.steps)
-        return bool(first_at) and p.steps - first_at[0] >= n
-
-    def leads(p: Progress) -> bool:
-        *_, second, maximum = sorted([0, *p.votes.tolist()])
-        lead = numbers[min(p.passes, len(numbers)) - 1]
-        return lead > 0 and maximum - second >= lead
-
-    return {
-        "quiet": lambda p: False,
-        "first-spike": lambda p: p.votes.any(),
-        "votes": lambda p: p.votes.max() >= n,
-        "margin": leads,
-        "steps": steps_after_first,
-    }[name]
 
 
 def run(

@@ -1,0 +1,1 @@
+"""An independent, slow implementation of the forward pass, to test the engines against."""
