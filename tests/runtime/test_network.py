@@ -245,7 +245,7 @@ def test_async_stop_rule_object_is_rejected():
             return False
 
     for until in (rule, Rule()):
-        with pytest.raises(na.StopRuleError, match="is async, expected a plain function"):
+        with pytest.raises(na.StopRuleError, match="must be a plain function, got the async"):
             na.Network(BUNDLE, until=until)
 
 
@@ -266,7 +266,7 @@ def test_async_stop_rule_function_is_rejected():
     async def until(progress):
         return True
 
-    with pytest.raises(na.StopRuleError, match="is async, expected a plain function"):
+    with pytest.raises(na.StopRuleError, match="must be a plain function, got the async"):
         na.Network(BUNDLE, until=until)
 
 
@@ -282,7 +282,7 @@ def test_policy_class_instead_of_an_instance_is_rejected():
         def order(self, pending, group_size):
             return np.arange(pending.neuron.size)
 
-    with pytest.raises(na.PolicyError, match="expected one of"):
+    with pytest.raises(na.PolicyError, match="must be one of"):
         na.Network(BUNDLE, policy=Mine)
 
 

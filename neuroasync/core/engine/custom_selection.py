@@ -31,8 +31,8 @@ def choose_by_policy(state: NetworkState, run: RunSettings) -> int:
     chosen = _positions(result, wanted, k)
     if chosen is None:
         raise PolicyError(
-            f"{type(policy).__name__}.order returned {result!r:.120}, "
-            f"expected {wanted} distinct positions from 0 to {k - 1}"
+            f"{type(policy).__name__}.order must return {wanted} distinct positions from 0 to "
+            f"{k - 1}, got {result!r:.120}"
         )
     state.acquire_scratch().chosen[:wanted] = chosen
     return wanted

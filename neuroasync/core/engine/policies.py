@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.errors import PolicyError
 
 __all__ = [
@@ -54,7 +55,7 @@ class Momentum:
     def __post_init__(self) -> None:
         """Check that the noise is a finite number of at least 0."""
         if not 0 <= self.noise < float("inf"):
-            raise PolicyError(f"noise: {self.noise!r}, expected a finite number from 0")
+            raise PolicyError(must_be("noise", "a finite number of at least 0", shown(self.noise)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +124,12 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
             return Momentum(noise)
         if policy in _BUILT_IN:
             return _BUILT_IN[policy]()
-        raise PolicyError(f"policy {policy!r:.80} is unknown, expected one of {list(_BUILT_IN)}")
-    is_own = isinstance(policy, OrderingPolicy) and not isinstance(policy, type)
-    if type(policy) in _BUILT_IN.values() or is_own:
+        raise PolicyError(must_be("policy", f"one of {', '.join(_BUILT_IN)}", shown(policy)))
+    is_custom = isinstance(policy, OrderingPolicy) and not isinstance(policy, type)
+    if type(policy) in _BUILT_IN.values() or is_custom:
         return policy
-    raise PolicyError(
-        f"policy {policy!r:.80}: expected one of {list(_BUILT_IN)}, or an object with "
-        "order(pending, group_size)"
-    )
+    requirement = f"one of {', '.join(_BUILT_IN)}, or an object with order(pending, group_size)"
+    raise PolicyError(must_be("policy", requirement, shown(policy)))
 
 
 def custom_policy(policy: Policy) -> OrderingPolicy | None:

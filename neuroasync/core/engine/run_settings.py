@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, TypedDict
 from neuroasync import limits
 from neuroasync.core.engine.policies import LayerSync, Policy, make_policy
 from neuroasync.core.engine.stop_rules import Progress, StopRule, StopRuleLike, parse_stop_rule
+from neuroasync.core.model.checks import check_int, must_be, shown
 
 __all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
 
@@ -46,14 +47,19 @@ class RunSettings:
     def __post_init__(self) -> None:
         """Check the settings."""
         make_policy(self.policy)
-        _check_count("group_size", self.group_size, 2**62)
-        _check_count("max_forward_steps", self.max_forward_steps, limits.FORWARD_STEPS_HARD_LIMIT)
+        check_int("group_size", self.group_size, 1, 2**62, ValueError)
+        check_int(
+            "max_forward_steps",
+            self.max_forward_steps,
+            1,
+            limits.FORWARD_STEPS_HARD_LIMIT,
+            ValueError,
+        )
         if self.input not in ("prioritised", "queued"):
-            raise ValueError(f"input: {self.input!r:.80}, expected 'prioritised' or 'queued'")
+            raise ValueError(must_be("input", "'prioritised' or 'queued'", shown(self.input)))
         if self.engine not in ("auto", "coroutines", "compiled"):
-            raise ValueError(
-                f"engine: {self.engine!r:.80}, expected 'auto', 'coroutines' or 'compiled'"
-            )
+            engines = "'auto', 'coroutines' or 'compiled'"
+            raise ValueError(must_be("engine", engines, shown(self.engine)))
 
     def with_changes(
         self,
@@ -91,13 +97,8 @@ class RunOptions(TypedDict, total=False):
     engine: Engine | None
 
 
-def _check_count(name: str, value: object, most: int) -> None:
-    if type(value) is not int or not 1 <= value <= most:
-        raise ValueError(f"{name}: {value!r:.80}, expected an integer from 1 to {most}")
-
-
 def check_seed(seed: object) -> int:
-    """Return ``seed``, or raise ValueError unless it is an int of 64 bits, unsigned."""
+    """Return ``seed``; raise ValueError unless it is an unsigned 64-bit integer."""
     if type(seed) is not int or not 0 <= seed < 2**64:
-        raise ValueError(f"seed: {seed!r:.80}, expected an integer from 0 to 2**64 - 1")
+        raise ValueError(must_be("seed", "an integer from 0 to 2**64 - 1", shown(seed)))
     return seed

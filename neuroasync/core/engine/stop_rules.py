@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.kernels.layout import RuleCode
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.errors import StopRuleError
 
 __all__ = ["Progress", "StopRule", "StopRuleLike", "parse_stop_rule", "short_rule", "should_stop"]
@@ -76,7 +77,7 @@ _CODES: Final = {
 _MINIMUM: Final = {"votes": 1, "margin": 1, "steps": 0}
 
 
-_EXPECTED: Final = (
+_FORMS: Final = (
     "quiet, first-spike, votes(k), margin(k), margin(k,..) with a lead for each pass, steps(n) "
     "or, in a calibrated network, confidence(p)"
 )
@@ -96,21 +97,27 @@ def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool
         if inspect.iscoroutinefunction(until) or inspect.iscoroutinefunction(
             getattr(until, "__call__", None)  # noqa: B004  # the method is inspected, not called
         ):
-            raise StopRuleError(f"until: {until!r:.80} is async, expected a plain function")
+            raise StopRuleError(f"`until` must be a plain function, got the async {until!r:.80}")
         if callable(until):
             return until
-        raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}, or a function")
+        raise StopRuleError(must_be("until", f"{_FORMS}, or a function", shown(until)))
     if until in ("quiet", "first-spike"):
         return StopRule(until)
     if until.startswith("confidence"):
-        raise StopRuleError(f"until: {until!r:.80} stands for a rule only in a calibrated network")
+        raise StopRuleError(
+            must_be(
+                "until",
+                "a rule other than confidence(p) without a calibrated network",
+                shown(until),
+            )
+        )
     match = re.fullmatch(r"(votes|margin|steps)\(([0-9]{1,9}(?:, ?[0-9]{1,9})*)\)", until)
     if match is not None:
         rule = StopRule(match[1], tuple(map(int, match[2].split(","))))
         max_arguments = limits.MAX_LEADS if rule.name == "margin" else 1
         if len(rule.arguments) <= max_arguments and max(rule.arguments) >= _MINIMUM[rule.name]:
             return rule
-    raise StopRuleError(f"until: {until!r:.80}, expected {_EXPECTED}")
+    raise StopRuleError(must_be("until", _FORMS, shown(until)))
 
 
 def short_rule(rule: str) -> str:

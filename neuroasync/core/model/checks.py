@@ -41,12 +41,12 @@ def check_int(
     value: object,
     low: int,
     high: int,
-    error: type[NeuroasyncError] = ModelError,
+    error: type[NeuroasyncError | ValueError] = ModelError,
 ) -> int:
     """Return ``value`` if it is an int, but not a bool, from ``low`` to ``high``.
 
     Raises:
-        NeuroasyncError: it is not; the class is ``error``.
+        NeuroasyncError, ValueError: it is not; the class is ``error``.
     """
     if type(value) is int and low <= value <= high:
         return value
