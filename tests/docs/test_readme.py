@@ -2,7 +2,7 @@
 
 import re
 
-from tests.docs.test_examples_run import EXAMPLES
+from tests.docs.test_examples_run import EXAMPLES, run
 from tests.helpers.paths import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
@@ -15,6 +15,11 @@ def test_readme_is_smaller_than_8_kb():
 def test_example_of_the_readme_is_the_tested_one():
     (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
     assert block == (EXAMPLES / "readme.py").read_text("utf-8")
+
+
+def test_output_in_the_readme_is_what_its_example_prints(tmp_path):
+    (output,) = re.findall(r"```text\n(.*?)```", README, re.S)
+    assert run(EXAMPLES / "readme.py", tmp_path) == output
 
 
 def test_links_of_the_readme_are_absolute_and_their_files_exist():
