@@ -233,6 +233,9 @@ _SUBMODULES: Final = (
 )
 """The public submodules."""
 
+_NEED_EXTRAS: Final = frozenset({"plot", "serve", "study", "train"})
+"""Submodules whose import fails unless an extra is installed, so that ``help`` must skip them."""
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name or submodule when it is first used (PEP 562)."""
@@ -241,10 +244,14 @@ def __getattr__(name: str) -> Any:
         globals()[name] = value  # From now on, Python finds the name without this function.
         return value
     if name in _SUBMODULES:
-        return import_module(f"{__name__}.{name}")
+        try:
+            return import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            # ``hasattr`` and ``help`` expect this error. An import statement raises the other one.
+            raise AttributeError(f"module {__name__!r} has no {name!r} here: {error}") from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """Return the public names, the public submodules and the version."""
-    return sorted((*__all__, *_SUBMODULES, "__version__"))
+    """Return the public names, the version, and the submodules that need no extra."""
+    return sorted((*__all__, *(set(_SUBMODULES) - _NEED_EXTRAS), "__version__"))

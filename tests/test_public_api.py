@@ -33,8 +33,22 @@ def test_every_public_name_can_be_imported_lazily():
     assert list(na._MODULE_OF) == na.__all__
 
 
-def test_dir_shows_public_names_only():
-    assert set(dir(na)) == {*na.__all__, *SUBMODULES, "__version__"}
+def test_dir_shows_public_names_that_need_no_extra():
+    needs_extra = {"plot", "serve", "study", "train"}
+    assert set(dir(na)) == {*na.__all__, *SUBMODULES - needs_extra, "__version__"}
+
+
+def test_introspection_works_without_the_extras():
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'starlette', 'matplotlib', 'sklearn'): sys.modules[name] = None\n"
+        "import inspect, pydoc, neuroasync\n"
+        "assert not hasattr(neuroasync, 'train') and not hasattr(neuroasync, 'serve')\n"
+        "inspect.getmembers(neuroasync); pydoc.render_doc(neuroasync)\n"
+        "try: from neuroasync import train\n"
+        "except ImportError as error: assert 'extra' in str(error), error\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", sorted(SUBMODULES))

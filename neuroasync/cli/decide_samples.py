@@ -1,4 +1,4 @@
-"""Run the samples of a spike file through the asyncio runtime."""
+"""Run the samples of a spike file with a network, in threads beside the event loop."""
 
 import asyncio
 import math

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from types import TracebackType
+from typing import Final, Protocol
+
+from neuroasync.core.snapshot.stream_snapshot import StreamState
 
 __all__ = ["Lease", "Owner", "SampleOwnership"]
 
@@ -38,6 +41,18 @@ class Owner(Enum):
     over and continues it (the owner becomes STREAM); every other call discards it."""
 
 
+# Looking up a member of an ``Enum`` is slow on Python 3.11, and each call to a session does so.
+_CALL: Final = Owner.CALL
+_STREAM: Final = Owner.STREAM
+
+
+class SavableStream(Protocol):
+    """A stream with a window, of which a snapshot can be taken."""
+
+    def save(self) -> StreamState:
+        """Return the state from which another session can continue the stream."""
+
+
 class SampleOwnership:
     """The state that decides who may use the current sample of a session.
 
@@ -64,6 +79,11 @@ class SampleOwnership:
         return self._lease.owner
 
     @property
+    def lease(self) -> Lease:
+        """The current lease; that of all calls while there is no other owner."""
+        return self._lease
+
+    @property
     def is_busy(self) -> bool:
         """Whether a call, or a step of a watch or a stream, is running."""
         return self._is_busy
@@ -79,20 +99,23 @@ class SampleOwnership:
             RuntimeError: the session is busy.
         """
         self._check_usable()
-        is_free = self._lease is self._call_lease
-        if owner is Owner.STREAM:
+        if owner is _CALL and self._lease is self._call_lease:
+            return self._call_lease
+        if owner is _STREAM:
             if self._lease.owner is not Owner.SNAPSHOT:
                 self._abandon()
-        elif not is_free:
+        elif self._lease is not self._call_lease:
             self._abandon()
-        if owner is Owner.CALL:
-            self._lease = self._call_lease
-        else:
-            self._lease = Lease(self, owner)
+        self._lease = self._call_lease if owner is _CALL else Lease(self, owner)
         return self._lease
 
     def check(self, lease: Lease) -> None:
-        """Check that ``lease`` may be used now; see :meth:`Lease.check`."""
+        """Check that ``lease`` may be used now.
+
+        Raises:
+            ClosedError: the session is closed.
+            RuntimeError: the session is busy, or another call has taken over the sample.
+        """
         self._check_usable()
         if self._lease is not lease:
             raise RuntimeError(
@@ -101,8 +124,10 @@ class SampleOwnership:
             )
 
     def begin_step(self, lease: Lease) -> None:
-        """Mark the session as busy for the owner of ``lease``."""
-        self.check(lease)
+        """Mark the session as busy for the owner of ``lease``; raise as :meth:`check`."""
+        if self._is_busy or self._lease is not lease:
+            self.check(lease)
+        self._check_open()
         self._is_busy = True
 
     def end_step(self, lease: Lease, has_failed: bool) -> None:
@@ -140,13 +165,18 @@ class Lease:
 
     Attributes:
         owner: the kind of user that the lease was given to.
+        stream: the open stream that a snapshot must include, or None. It is stored here so that
+            it is released together with the lease.
+        restored: the stream of a restored snapshot that nothing has continued yet, or None.
     """
 
-    __slots__ = ("_ownership", "owner")
+    __slots__ = ("_ownership", "owner", "restored", "stream")
 
     def __init__(self, ownership: SampleOwnership, owner: Owner) -> None:
         self._ownership = ownership
         self.owner = owner
+        self.stream: SavableStream | None = None
+        self.restored: StreamState | None = None
 
     def check(self) -> None:
         """Check that the lease is current and the session idle.

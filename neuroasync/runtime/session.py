@@ -4,22 +4,22 @@ from __future__ import annotations  # help() then shows signatures as they are w
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
-from typing import Self
+from typing import Final, Self
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.window import Window
-from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.clock import Clock, VirtualClock
 from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.sample_ownership import Lease, Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
-from neuroasync.runtime.streams.driver import StreamDriver
 from neuroasync.runtime.streams.late_events import Late
 from neuroasync.runtime.streams.open_stream import check_windowless, open_stream
 from neuroasync.runtime.streams.stream import stream_by_clock, stream_samples, stream_unpaced
 
 __all__ = ["Session"]
+
+_CALL: Final = Owner.CALL  # looking up a member of an ``Enum`` is slow on Python 3.11
 
 
 class Session:
@@ -34,14 +34,12 @@ class Session:
     starts from rest.
     """
 
-    __slots__ = ("__weakref__", "_clock", "_driver", "_ownership", "_restored", "_runner")
+    __slots__ = ("__weakref__", "_clock", "_ownership", "_runner")
 
     def __init__(self, runner: SampleRunner, clock: Clock) -> None:
         self._runner = runner
         self._clock = clock
         self._ownership = SampleOwnership(runner.check_open, runner.abandon)
-        self._driver: StreamDriver | None = None  # drives the latest stream with a window
-        self._restored: StreamState | None = None  # the stream in the latest restored snapshot
 
     @property
     def counts(self) -> Counts:
@@ -76,7 +74,7 @@ class Session:
                 passes. No event was accepted.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire(Owner.CALL)
+        lease = self._ownership.acquire(_CALL)
         train, _ = self._runner.check_events(events)
         with lease:
             self._runner.accept(train)
@@ -96,7 +94,7 @@ class Session:
             LimitError: the sample has too many passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire(Owner.CALL)
+        lease = self._ownership.acquire(_CALL)
         end_us = self._runner.last_pass_us(duration_us)
         with lease:
             return await self._runner.run_and_finish(end_us, duration_us)
@@ -110,7 +108,7 @@ class Session:
             SpikeFileError, LimitError, ValueError: as for these two; no event was accepted.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire(Owner.CALL)
+        lease = self._ownership.acquire(_CALL)
         train, end_us = self._runner.check_events(events, duration_us)
         with lease:
             self._runner.accept(train)
@@ -218,19 +216,19 @@ class Session:
             RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.
         """
+        restored = self._ownership.lease.restored
         if window is None:
             check_windowless(carry_state, late, jitter_buffer_us)
-            if (state := self._restored_stream()) is not None:
-                state.check(None, False, True)  # raises, because that stream has a window
+            if restored is not None:
+                restored.check(None, False, True)  # raises, because that stream has a window
             lease = self._ownership.acquire(Owner.STREAM)
-            self._driver = None
             decisions = stream_samples(self._runner, lease, source)
         else:
             lease, driver = open_stream(
-                self._runner, self._ownership, self._clock, self._restored_stream(),
+                self._runner, self._ownership, self._clock, restored,
                 window, carry_state, late, jitter_buffer_us,
             )  # fmt: skip
-            self._driver = driver
+            lease.stream = driver
             if isinstance(self._clock, VirtualClock):
                 decisions = stream_unpaced(driver, source)
             else:
@@ -259,7 +257,7 @@ class Session:
             LimitError: the sample would have too many passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire(Owner.CALL)
+        lease = self._ownership.acquire(_CALL)
         end_us = self._runner.check_advance(t_us)
         with lease:
             await self._runner.advance(t_us, end_us)
@@ -278,12 +276,12 @@ class Session:
             ClosedError: the session is closed.
         """
         self._runner.check_open()
-        owner, stream = self._ownership.owner, self._restored_stream()
-        if owner is Owner.STREAM and self._driver is not None:
-            stream = self._driver.save()
-        needs_stream = owner in (Owner.WATCH, Owner.STREAM)
-        if self._ownership.is_busy or (needs_stream and stream is None):
+        lease = self._ownership.lease
+        if self._ownership.is_busy or (
+            lease.owner in (Owner.WATCH, Owner.STREAM) and lease.stream is None
+        ):
             raise RuntimeError("the session is busy with a call, a watch or a windowless stream")
+        stream = lease.restored if lease.stream is None else lease.stream.save()
         return self._runner.dump(stream)
 
     def restore(self, snapshot: bytes) -> None:
@@ -303,12 +301,11 @@ class Session:
             RuntimeError: the session is busy, is recording, or has custom populations.
             ClosedError: the session is closed.
         """
-        self._ownership.acquire(Owner.CALL)
+        self._ownership.acquire(_CALL)
         restored = self._runner.read_snapshot(snapshot)
         self._runner.restore(restored)
-        self._restored = restored.stream
         if restored.stream is not None:
-            self._ownership.acquire(Owner.SNAPSHOT)
+            self._ownership.acquire(Owner.SNAPSHOT).restored = restored.stream
 
     def skip(self) -> None:
         """Abandon the current sample and use up its number.
@@ -316,7 +313,7 @@ class Session:
         Raises:
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        self._ownership.acquire(Owner.CALL)
+        self._ownership.acquire(_CALL)
         self._runner.skip()
 
     def reset(self) -> None:
@@ -325,7 +322,7 @@ class Session:
         Raises:
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        self._ownership.acquire(Owner.CALL)
+        self._ownership.acquire(_CALL)
         self._runner.abandon()
 
     def close(self) -> None:
@@ -344,7 +341,3 @@ class Session:
     async def _run_to_new_leader(self, lease: Lease, end_us: int) -> bool:
         with lease:
             return await self._runner.run_to_new_leader(end_us)
-
-    def _restored_stream(self) -> StreamState | None:
-        """Return the restored stream that the next call to :meth:`stream` continues, if any."""
-        return self._restored if self._ownership.owner is Owner.SNAPSHOT else None

@@ -80,7 +80,7 @@ class UdpSource(Source):
             )
         if type(tolerance_us) is not int or not 0 <= tolerance_us < 2**31:
             raise ValueError(
-                f"`tolerance_us` must be an integer from 0 to 2**31 - 1, got {tolerance_us!r:.80}"
+                f"`tolerance_us` must be an integer of at least 0, got {tolerance_us!r:.80}"
             )
         self._host_port = (host, checked_port(port))
         self._clock = clock

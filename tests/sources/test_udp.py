@@ -213,7 +213,7 @@ async def test_a_closed_source_cannot_be_reopened():
         ),
         (
             {"tolerance_us": -1},
-            r"^`tolerance_us` must be an integer from 0 to 2\*\*31 - 1, got -1$",
+            r"^`tolerance_us` must be an integer of at least 0, got -1$",
         ),
         ({"port": 65_536}, r"^`port` must be an integer from 0 to 65535, got 65536$"),
         ({"capacity": 0}, r"^`capacity` must be .*, got 0$"),

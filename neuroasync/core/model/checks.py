@@ -33,7 +33,11 @@ def at_path(prefix: str, message: str) -> str:
 
 def shown(value: object) -> str:
     """Return ``value`` as it appears in an error: one line of at most 80 characters."""
-    return f"{' '.join(repr(value).split()):.80}"
+    try:
+        text = repr(value)
+    except RecursionError:  # a deeply nested list from an untrusted message
+        text = f"a deeply nested {type(value).__name__}"
+    return f"{' '.join(text.split()):.80}"
 
 
 def check_int(

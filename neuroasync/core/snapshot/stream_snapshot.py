@@ -11,7 +11,7 @@ It is a map with these keys, in this order::
 
 ``counters`` has these keys, in this order. All times are times of the stream in µs::
 
-    decision_emitted  1 if the current sample has been decided, else 0
+    is_told           1 if the current sample has been decided, else 0
     zero_us           time 0 of the session's sample; -1: the stream has not started
     done_us           time before which a clock has run all passes; -1: there is no clock, or it
                       has not started
@@ -48,7 +48,11 @@ __all__ = [
 MAX_LOOKAHEAD_CHUNKS: Final = 64
 """Chunks of a stream that may wait for the clock. When there are as many, the source waits."""
 
-_STREAM_COUNTERS: Final = ("decision_emitted", "zero_us", "done_us", "shift_us")
+_STREAM_COUNTERS: Final = {
+    "is_told": "decision_emitted", "zero_us": "zero_us", "done_us": "done_us",
+    "shift_us": "shift_us",
+}  # fmt: skip
+"""Keys of the file, and the fields of the state that they hold."""
 _SEGMENTER_COUNTERS: Final = ("start_us", "last_us", "count", "latest_us", "reached_us")
 
 
@@ -99,7 +103,7 @@ class StreamState:
 
 def dump_stream(state: StreamState) -> dict[str, Any]:
     """Return the map that :func:`read_stream` reads."""
-    counters = {name: int(getattr(state, name)) for name in _STREAM_COUNTERS}
+    counters = {key: int(getattr(state, field)) for key, field in _STREAM_COUNTERS.items()}
     counters |= {name: getattr(state.segmenter, name) for name in _SEGMENTER_COUNTERS}
     return {
         "window": state.window,
@@ -136,7 +140,7 @@ def read_stream(value: object, model: Model) -> StreamState:
     return StreamState(
         window=window,
         carry_state=carries,
-        decision_emitted=counters["decision_emitted"] == 1,
+        decision_emitted=counters["is_told"] == 1,
         zero_us=counters["zero_us"],
         segmenter=_read_segmenter(counters, fields["waiting"], model),
         done_us=counters["done_us"],

@@ -74,7 +74,7 @@ def check_report_timeout(report_timeout_s: float | None) -> float | None:
     is_number = isinstance(report_timeout_s, int | float) and 0 <= report_timeout_s <= _MAX_S
     if report_timeout_s is not None and not is_number:
         raise ValueError(
-            f"`report_timeout_s` must be a number of seconds from 0 to {_MAX_S}, or None, got "
+            "`report_timeout_s` must be a number of seconds of at least 0, or None, got "
             f"{report_timeout_s!r:.80}"
         )
     return report_timeout_s

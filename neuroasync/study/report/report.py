@@ -70,7 +70,7 @@ def _method(plan: StudyPlan) -> str:
     seeds = len(plan.seeds)
     return (
         f"Every network was trained with {seeds} seed{'s' * (seeds > 1)} and run on held-out "
-        "samples in the asyncio runtime. ± is one standard error over seeds. The chosen stop rule "
+        "samples by the compiled engine. ± is one standard error over seeds. The chosen stop rule "
         "requires a lead in votes that may fall from pass to pass. It was chosen on validation "
         "samples, under the policy it was then used with: the most cautious of these rules that "
         "takes a little less than half of the rounds. A difference is called clear if it exceeds "

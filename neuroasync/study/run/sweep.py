@@ -1,4 +1,4 @@
-"""Sweep over all stop rules of one network in one mode, in the asyncio runtime."""
+"""Sweep over all stop rules of one network in one mode, on recordings of the compiled engine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ def test_pipe_is_rejected_without_waiting(tmp_path, read, error):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(
         error,
-        match=r"^'.*/pipe': cannot be",
+        match=r"pipe': cannot be read: it must be a regular file, not a directory, pipe or",
     ):
         read(tmp_path / "pipe")
 
@@ -61,7 +61,7 @@ def test_link_to_itself_is_rejected(tmp_path, read, error):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(
         error,
-        match=r"^'.*/loop': cannot be",
+        match=r"loop': cannot be read: Too many levels of symbolic links$",
     ):
         read(tmp_path / "loop")
 
@@ -84,7 +84,7 @@ def test_failed_write_leaves_only_the_old_file(tmp_path, monkeypatch, write, val
     monkeypatch.setattr(atomic_write.os, step, fail)
     with pytest.raises(
         error,
-        match=r"^'.*/file': cannot be",
+        match=r"file': cannot be written: No space left on device$",
     ):
         write(value, path)
     assert os.listdir(tmp_path) == ["file"]

@@ -195,7 +195,7 @@ async def test_report_timeout_says_where_the_population_waits(population, waits,
 @pytest.mark.parametrize("report_timeout_s", [-1, "1", float("nan"), float("inf"), 1e308, 10**400])
 async def test_invalid_report_timeout_is_rejected(report_timeout_s):
     with pytest.raises(
-        ValueError, match=r"^`report_timeout_s` must be a number of seconds from 0 to 9007199254"
+        ValueError, match=r"^`report_timeout_s` must be a number of seconds of at least 0, "
     ):
         na.Network(BUNDLE, report_timeout_s=report_timeout_s)
 

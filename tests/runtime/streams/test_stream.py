@@ -1,11 +1,13 @@
 """Streams by a clock: passes at their time, late events, silence. No test waits for the wall."""
 
 import asyncio
+import gc
 
 import numpy as np
 import pytest
 
 import neuroasync as na
+from neuroasync.runtime.streams.driver import StreamDriver
 from tests.helpers.small_networks import chain, sample
 
 BUNDLE = chain()
@@ -453,3 +455,19 @@ async def test_unknown_option_is_rejected_with_the_valid_ones():
     async with na.Network(RELAY) as network:
         with pytest.raises(TypeError, match=r"^'untill' is not an option; the options are policy"):
             await network.decide(sample(), untill="quiet")
+
+
+def stream_drivers():
+    gc.collect()
+    return {id(item) for item in gc.get_objects() if isinstance(item, StreamDriver)}
+
+
+async def test_a_session_releases_a_stream_that_has_ended(no_leaks):
+    async with na.Network(RELAY) as network, network.session() as session:
+        before = stream_drivers()
+        decisions = session.stream([sample(), sample()], window="events(1)")
+        await anext(decisions)
+        assert len(stream_drivers() - before) == 1
+        await decisions.aclose()
+        del decisions
+        assert stream_drivers() <= before
