@@ -30,7 +30,7 @@ def _problem(results: CaseResults) -> Iterator[str]:
     trained = case.shown_mode(paper)
     spikes = counted(results.spikes(paper, trained))
     yield (
-        f"The layered network that was trained with the recipe of the paper classifies "
+        f"The layered network that was trained with a recipe like that of the paper classifies "
         f"{percent(results.accuracy(paper, trained))} % of the samples correctly under layer-sync, "
         f"with {spikes} spikes per sample."
     )

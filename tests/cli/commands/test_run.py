@@ -108,7 +108,7 @@ def test_recording_contains_its_settings(cli, files):
         "queued", "--until", "votes(2)", "--max-forward-steps", 5000, "--record", out,
     )  # fmt: skip
     assert result.exit_code == 0
-    assert str(out.name) in result.stdout.replace("\n", "")
+    assert str(out.name) in "".join(result.stdout.split())
     info = read_recording(out).info
     assert (info.policy, info.group_size, info.input) == ("momentum", 3, "queued")
     assert (info.until, info.max_forward_steps) == ("votes(2)", 5000)

@@ -465,7 +465,7 @@ def stream_drivers():
 async def test_a_session_releases_a_stream_that_has_ended(no_leaks):
     async with na.Network(RELAY) as network, network.session() as session:
         before = stream_drivers()
-        decisions = session.stream([sample(), sample()], window="events(1)")
+        decisions = session.stream([sample(inputs=1)], window="events(1)")
         await anext(decisions)
         assert len(stream_drivers() - before) == 1
         await decisions.aclose()

@@ -15,7 +15,7 @@ from neuroasync.core.formats.bundle import Bundle
 __all__ = ["FOOTNOTE", "network_table"]
 
 _DESCRIPTIONS: Final = {
-    "layered-paper": "trained layer by layer, with the recipe of the paper",
+    "layered-paper": "trained layer by layer, with a recipe like that of the paper",
     "layered": "trained layer by layer, with membrane decay and a spike penalty",
     "unlayered": "same recipe, but trained in the random order it runs in",
     "queued": "trained for input spikes that queue with all other spikes",
