@@ -97,7 +97,7 @@ class WebsocketSink:
     Samples are numbered from 0; ``latency_ms`` is the ``wall_s`` of the decision. A peer that does
     not read makes the sink wait.
 
-    Cancellation: that of ``connection.send``.
+    Cancellation: as safe as ``connection.send`` is.
 
     Args:
         connection: an object with an async method ``send``; the caller closes it.

@@ -40,4 +40,4 @@ def test_both_commands_of_the_readme_set_up_an_environment():
     first, second = re.findall(r"```sh\n(.*?)\n```", README, re.S)
     assert first.startswith("python3 -m venv .venv && .venv/bin/pip install")
     assert first.endswith(".venv/bin/neuroasync demo")
-    assert second.endswith(".venv/bin/pytest")
+    assert second.endswith(".venv/bin/pytest -n auto --cov")

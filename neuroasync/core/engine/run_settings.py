@@ -30,11 +30,11 @@ class RunSettings:
         until: the stop rule.
         max_forward_steps: bound on the forward steps of a pass.
         engine: ``"compiled"`` runs whole passes in one kernel, ``"coroutines"`` each population
-            in a coroutine; ``"auto"`` is the former wherever nobody looks at or replaces a
-            single population, the order or the stop rule.
+            in a coroutine. ``"auto"`` uses the compiled engine unless a population is tapped or
+            custom, or the policy or the stop rule is custom.
 
     Raises:
-        PolicyError, StopRuleError, ValueError: one of them is not valid.
+        PolicyError, StopRuleError, ValueError: a setting is not valid.
     """
 
     policy: Policy = field(default_factory=LayerSync)
@@ -85,7 +85,7 @@ class RunOptions(TypedDict, total=False):
     """Run options; an option that is missing or None keeps the network's setting.
 
     ``policy`` (a name or a policy), ``group_size`` (F), ``input`` (``"prioritised"`` or
-    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (bound on those of a pass),
+    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (their maximum in a pass),
     ``engine`` (``"auto"``, ``"coroutines"`` or ``"compiled"``).
     """
 
