@@ -1,21 +1,26 @@
 """Calibration: how early a network may stop and still reach an accuracy, from validation samples.
 
+A stop rule ends a sample as soon as its decision is reliable enough. The lead is the number of
+votes by which the leading class is ahead of the next one. Each rule here stops a sample when the
+lead reaches the value that the rule requires in the current pass.
+
 Many rules are tried on few samples, so the best of them looks better than it is. Therefore the
-order in which rules are tried is fixed before any sample is seen. It starts with the rule that
-never stops and ends with the rule that stops at the first lead. From one rule to the next, the
-required lead falls by one vote in one pass: from k to k - 1 in the latest pass first and in the
-first pass last, then from k - 1 to k - 2, and so on. The sequence ends at the first rule that
-decides too few samples correctly, and the rule before it is taken. In such a fixed sequence every
-test may use the full significance level, as if it were the only one. So the binomial bound of a
-single rule holds for the rule that is taken, and all samples serve both to choose and to measure.
+order in which rules are tried is fixed before any sample is seen. The first rule never stops a
+sample early. The last rule stops a sample as soon as any class leads. Each next rule requires one
+vote less in one pass. The lead falls from k to k - 1 in the last pass, then in the pass before it,
+and so on back to the first pass; then from k - 1 to k - 2 in the same order. The sequence ends at
+the first rule that decides too few samples correctly, and the rule just before that one is chosen.
+In such a fixed sequence every test may use the full significance level, as if it were the only one.
+So the binomial bound of a single rule holds for the chosen rule, and all samples serve both to
+choose and to measure.
 
-The number of passes and the largest lead of the sequence come from the samples. It is still part of
-one fixed sequence, over ``limits.MAX_LEADS`` passes and starting from any lead: the additional
-rules of that sequence concern passes or leads that no sample has. They change nothing on these
-samples, so the first rule to fail is the same, and the rule that is taken comes before it.
+The number of passes and the largest lead are taken from the samples, but the sequence remains part
+of one fixed sequence over ``limits.MAX_LEADS`` passes that may start from any lead. The additional
+rules of the fixed sequence concern only passes or leads that occur in no sample, so they decide
+these samples in the same way. Therefore the same rule fails first, and the same rule is chosen.
 
-Stopping at a lead of fixed height follows Wald's sequential test. The sequence lowers the lead of
-late passes first because little can change any more there.
+Stopping at a fixed lead follows Wald's sequential test. The sequence lowers the lead of late passes
+first because the decision rarely changes in late passes.
 
 Source:
     Angelopoulos, Bates, Candès, Jordan and Lei, Learn then Test: Calibrating Predictive Algorithms
@@ -86,14 +91,15 @@ class RuleSequence(NamedTuple):
         """Return the last rule before the first that fails: its leads and its correct decisions.
 
         Args:
-            min_correct: Number of correct decisions below which a rule fails. Whole samples must
-                reach it.
+            min_correct: Number of correct decisions below which a rule fails. Without early
+                stopping, at least this many must be correct.
         """
         fails = self.total < min_correct
         k = int(np.argmax(fails)) if fails.any() else fails.size
         c = (int(self.at[k - 1]) if k < fails.size else self.max_lead * self.passes) - 1
         if c < 0:
-            # Even the first rule fails. A lead that no sample has never stops one.
+            # Even the first rule fails. Return a lead that no sample reaches, so that no
+            # sample stops early.
             return (self.max_lead + 1,), int(self.total[0])
         return self.leads(c), int(self.total[k - 1])
 
@@ -111,16 +117,18 @@ def calibrate(
     Each accuracy is guaranteed separately, not all of them together.
 
     Args:
-        recording: Recording of whole validation samples (``until="quiet"``) whose correct classes
-            are known. The network was not trained on them, and runs with the same settings later.
+        recording: Recording of validation samples without early stopping (``until="quiet"``). Their
+            correct classes
+            are known. The network must not have been trained on these samples, and must later run
+            with the same settings.
         accuracies: Accuracies to calibrate, each between 0 and 1. Defaults to those of
-            ``DEFAULT_ACCURACIES`` that whole samples reach.
+            ``DEFAULT_ACCURACIES`` that the samples reach without early stopping.
 
     Raises:
         RecordingError: The recording has no samples, has samples that may have stopped early or an
             unknown class, or uses a custom policy or population.
-        ValueError: An accuracy is out of range, or whole samples do not reach it, so that no early
-            stop can.
+        ValueError: An accuracy is out of range, or the samples do not reach it even without early
+            stopping.
     """
     info = recording.info
     if info.custom_policy or info.custom_populations:
@@ -143,12 +151,12 @@ def calibrate(
         min_correct = _min_correct(accuracy, samples)
         if sequence.total[0] < min_correct:
             raise ValueError(
-                f"`accuracies` must be at most {sequence.total[0] / samples:.4g}, the accuracy of "
-                f"whole samples, got {accuracy}; stopping early cannot raise it"
+                f"`accuracies` must be at most {sequence.total[0] / samples:.4g}, the accuracy "
+                f"without early stopping, got {accuracy}"
             )
         leads, correct = sequence.boldest(min_correct)
         error = max(accuracy - lower_bound(min_correct, samples), 0.0)
-        # Rounding can put 70 of 100 below the accuracy 0.1 * 7 that it meets.
+        # 70 of 100 meets the accuracy 0.1 * 7, but in floats 70 / 100 is the smaller number.
         measured = max(correct / samples, accuracy)
         calibrations.append(Calibration(accuracy, error, measured, samples, leads, policy))
     return tuple(calibrations)
@@ -160,8 +168,10 @@ def boldest_lead(recording: Recording, min_correct: int) -> StopRule:
     Unlike :func:`calibrate`, this guarantees nothing for other samples.
 
     Args:
-        recording: Recording of at least one whole sample; all correct classes are known.
-        min_correct: Number of samples to decide correctly, at most as many as whole samples are.
+        recording: Recording of at least one sample without early stopping. All correct classes must
+            be known.
+        min_correct: Number of samples to decide correctly, at most the number that is correct
+            without early stopping.
 
     Raises:
         RecordingError: The recording has samples that may have stopped early, or an unknown class.
@@ -174,13 +184,14 @@ def boldest_lead(recording: Recording, min_correct: int) -> StopRule:
 def slowest_lead(recording: Recording, share: float) -> StopRule:
     """Return the first rule of the sequence that takes at most a share of the rounds.
 
-    The rule is chosen by its cost alone, so it is not one that happened to fit these samples. Of
-    all rules with the same cost it is the most cautious.
+    The rule is chosen by its number of rounds alone, so the choice cannot be fitted to the correct
+    classes. Of all rules with the same number of rounds, it is the most cautious.
 
     Args:
-        recording: Recording of at least one whole sample; all correct classes are known.
-        share: Share of the rounds of whole samples, from 0 to 1. If no rule takes so few rounds,
-            the last rule is returned.
+        recording: Recording of at least one sample without early stopping. All correct classes must
+            be known.
+        share: Maximum share, from 0 to 1, of the rounds that the samples take without early
+            stopping. If no rule takes so few rounds, the last rule is returned.
 
     Raises:
         ValueError: The share is out of range.
@@ -229,7 +240,7 @@ def correct_at(known: Sequence[Trajectory], target: NDArray[np.int64]) -> list[N
 def _changes(
     t: Trajectory, value: NDArray[np.int64], passes: int, max_lead: int
 ) -> NDArray[np.int64]:
-    """Return the rules that stop a sample earlier than all rules before, and what that changes.
+    """Return the rules that stop a sample earlier than all previous rules, and the change in value.
 
     Returns:
         i64[2, changes]: number of the rule, ascending; change in the value of the sample.
@@ -239,7 +250,7 @@ def _changes(
     never = max_lead * passes
     rule = np.where(t.margin > 0, (max_lead - t.margin) * passes + from_end, never)
     before = np.minimum.accumulate(np.concatenate(([never], rule[:-1])))
-    # A moment matters only if it stops the sample under a rule that no earlier moment meets.
+    # A moment matters only if some rule stops the sample there and at no earlier moment.
     stops = np.flatnonzero(rule < before)[::-1]
     return np.stack((rule[stops], np.diff(value[stops], prepend=value[-1])))
 

@@ -1,4 +1,4 @@
-"""The configuration of a training, checked when it is created."""
+"""The configuration of a training run, checked when it is created."""
 
 import math
 from collections.abc import Mapping
@@ -19,33 +19,37 @@ _LOSSES: Final = ("accumulated", "timestep", "final")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """Everything that determines a training, apart from the network and the data.
+    """Everything that determines a training run, apart from the network and the data.
 
-    The defaults are those that closed the accuracy gap between layered and unlayered order.
+    The defaults are the values that closed the accuracy gap between layered and unlayered order.
 
     Attributes:
         epochs: Number of passes over the training data.
         batch_size: Samples per optimiser step.
         lr: Highest learning rate of Adam.
-        warmup: Fraction of the training, from 0 to 1, in which the learning rate rises. Then it
-            falls to 0 along a cosine.
+        warmup: Fraction of the training run, from 0 to 1, in which the learning rate rises. After
+            that, the learning rate falls to 0 along a cosine.
         surrogate, surrogate_slope: Surrogate derivative of the spike; see ``Surrogate``.
         loss: Loss of the votes: ``"accumulated"``, ``"timestep"`` or ``"final"``; see
             ``neuroasync.train.losses``.
-        vote_scale: Factor of the votes before the softmax.
+        vote_scale: Factor by which the votes (output spikes per class) are multiplied before the
+            softmax.
         penalty: Weight of the spike penalty, which is off at first; see ``penalty_factor``.
-        penalty_target: Spikes per population and pass up to which a population costs nothing.
+        penalty_target: Number of spikes that a population may fire per forward pass without a
+            penalty.
         policy: Ordering policy that the network is trained for.
         group_size: Maximum number of pending spikes that a forward step delivers (F).
         input: ``"prioritised"`` or ``"queued"``.
         layered_epochs: Number of epochs under layer-sync, which come before those under
-            ``policy``. None takes half of the epochs.
+            ``policy``. If None, half of the epochs.
         refractory_dropout: Probability that a spike leaves its neuron non-refractory.
         input_dropout: Probability that an input event is dropped.
         momentum_noise: Noise λ of the momentum policy.
         init_rate: Initial firing rate of every population, in spikes per neuron and pass, above
-            0; see ``scale_to_firing_rate``. None keeps the model's own weights.
-        duration_us: End of every sample, µs. None ends each with the bin of its last event.
+            0; see ``scale_to_firing_rate``. If None, the weights of the model are
+            kept.
+        duration_us: End of every sample, µs. If None, each sample ends with the bin of its last
+            event.
         seed: Seed of initialisation, shuffling, order keys and dropout.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
@@ -134,7 +138,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":
-        """Return the configuration that :meth:`to_dict` wrote.
+        """Return the configuration whose fields are given in a dict from :meth:`to_dict`.
 
         Raises:
             ValueError: A field is unknown or out of range.
@@ -153,5 +157,7 @@ def _check_int(name: str, value: object, low: int) -> None:
 def _check_number(name: str, value: object, high: float) -> None:
     valid = isinstance(value, int | float) and not isinstance(value, bool)
     if not valid or not 0 <= value <= high or value == math.inf:  # type: ignore[operator]
-        allowed = "a finite number of at least 0" if high == math.inf else f"from 0 to {high:g}"
+        allowed = (
+            "a finite number of at least 0" if high == math.inf else f"a number from 0 to {high:g}"
+        )
         raise ValueError(f"`{name}` must be {allowed}, got {value!r:.80}")

@@ -223,7 +223,7 @@ def test_accuracy_above_that_of_whole_samples_is_rejected():
     assert (result.measured, result.samples, result.policy) == (1.0, 4, na.PolicySpec("fifo", 1))
     assert result.error == pytest.approx(0.9 - 0.05 ** (1 / 4))
     with pytest.raises(
-        ValueError, match=r"^`accuracies` must be at most 0.75, the accuracy of whole"
+        ValueError, match=r"^`accuracies` must be at most 0.75, the accuracy without early"
     ):
         calibrate(replace(recording, target=np.array([1, 0, 1, 1])), [0.9])
 

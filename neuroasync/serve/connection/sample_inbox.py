@@ -1,9 +1,9 @@
 """The queue of one connection's samples, between the reader and the worker.
 
-This module does not know sockets. Each sample is counted when its first message arrives, and once
-more when it is settled, that is, accepted, dropped or refused. Each chunk acquires capacity from
-the connection and from the server before it is queued. The capacity is released when the chunk
-leaves the queue or its sample is settled.
+This module does not deal with sockets. Each sample is counted when its first message arrives,
+and once more when it is settled, that is, accepted, dropped or refused. Each chunk acquires
+capacity from the connection and from the server before it is queued. The capacity is released when
+the chunk leaves the queue or its sample is settled.
 """
 
 from neuroasync.errors import ClosedError
@@ -60,10 +60,10 @@ class SampleInbox:
     async def put(
         self, data: str | bytes, peek: MessagePeek, arrived_s: float, is_provisional: bool
     ) -> tuple[RefusalNotice, ...]:
-        """Add a message to its sample, after waiting for capacity or making some free.
+        """Add a message to its sample, after waiting for capacity or freeing some.
 
-        Cancellation: safe. The message is lost, and :meth:`close` or :meth:`abandon` settles its
-        sample.
+        Cancellation: the inbox stays usable, but the message is lost. Its sample stays unsettled
+        until :meth:`close` or :meth:`abandon` settles it.
 
         Args:
             data: The message.
@@ -206,8 +206,8 @@ class SampleInbox:
         max_events = min(self._capacity.max_events, self._server_capacity.max_events)
         if events > max_events:
             error = (
-                f"a message needs capacity for {events} events, but at most {max_events} can be "
-                f"queued; send the sample in smaller chunks"
+                f"a message counts as {events} events (at least one per 16 bytes), but at most "
+                f"{max_events} can be queued; send the sample in smaller chunks"
             )
             return (self._refuse(sample, "too-large", error),)
         notices: tuple[RefusalNotice, ...] = ()

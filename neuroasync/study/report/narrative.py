@@ -14,9 +14,13 @@ __all__ = ["answers"]
 def answers(results: CaseResults) -> list[tuple[str, str]]:
     """Return questions with their answers, as far as the case can answer them."""
     questions = (
-        ("The problem: accuracy that layered training loses without layer-sync", _problem),
+        (
+            "The problem: accuracy that a network trained under layer-sync loses when it runs "
+            "without it",
+            _problem,
+        ),
         ("The remedy: networks trained for the policy they run under", _remedy),
-        ("Paired comparison: gain over the same recipe trained layer by layer", _comparison),
+        ("Paired comparison: gain over the same recipe trained under layer-sync", _comparison),
     )
     pairs = [(question, " ".join(answer(results))) for question, answer in questions]
     return [(question, answer) for question, answer in pairs if answer]
@@ -30,7 +34,7 @@ def _problem(results: CaseResults) -> Iterator[str]:
     trained = case.shown_mode(paper)
     spikes = counted(results.spikes(paper, trained))
     yield (
-        f"The layered network that was trained with a recipe like that of the paper classifies "
+        "The layered network that was trained with a recipe like that of Koopman et al. classifies "
         f"{percent(results.accuracy(paper, trained))} % of the samples correctly under layer-sync, "
         f"with {spikes} spikes per sample."
     )
@@ -40,7 +44,8 @@ def _problem(results: CaseResults) -> Iterator[str]:
             change = results.difference((paper, mode), (paper, trained))
             yield (
                 f"In {mode_name(mode)} its accuracy is {percent(results.accuracy(paper, mode))} %, "
-                f"a change of {points(change.over_seeds)} points{_unclear(change)}, with "
+                f"a change of {points(change.over_seeds)} percentage "
+                f"points{_unclear(change)}, with "
                 f"{counted(results.spikes(paper, mode))} spikes per sample."
             )
 
@@ -62,7 +67,7 @@ def _unlayered(results: CaseResults, training: Training) -> Iterator[str]:
         spent = share(results.spikes(training, mode), results.spikes("layered-paper", trained))
         yield (
             f"Compared with layered-paper under layer-sync, this is {points(gain.over_seeds)} "
-            f"points, with {spent} of its spikes."
+            f"percentage points, with {spent} of its spikes."
         )
     single = Mode(mode.policy, 1, mode.input)
     if 1 in case.grid.group_sizes:
@@ -80,12 +85,12 @@ def _comparison(results: CaseResults) -> Iterator[str]:
         for row in paired_rows(results, training):
             yield (
                 f"In {mode_name(row.mode, with_size=True)}, the accuracy of {training} differs "
-                f"from that of layered by {points(row.gain.over_seeds)} points: "
+                f"from that of layered by {points(row.gain.over_seeds)} percentage points: "
                 f"{_verdict(row.gain)}."
             )
         if (cost := layer_sync_cost(results, training)) is not None:
             yield (
-                f"Under layer-sync it differs by {points(cost.over_seeds)} points: "
+                f"Under layer-sync it differs by {points(cost.over_seeds)} percentage points: "
                 f"{_verdict(cost)}."
             )
 

@@ -105,8 +105,8 @@ async def test_message_with_more_events_than_the_queue_holds_is_refused_in_any_m
         socket.send_sample(trains[0])
         response = await socket.receive()
         assert response["error"] == (
-            "a message needs capacity for 60 events, but at most 59 can be queued; "
-            "send the sample in smaller chunks"
+            "a message counts as 60 events (at least one per 16 bytes), but at most 59 can "
+            "be queued; send the sample in smaller chunks"
         )
         for chunk in split(trains[1], (30,)):
             socket.send_sample(chunk, end=False)
