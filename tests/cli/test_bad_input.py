@@ -50,8 +50,14 @@ def error_line(result, files, before):
         (("run", "net.nab", "events.npz", "--input", "last"), "--input"),
         (("run", "net.nab", "events.npz", "--seed", "-1"), "--seed"),
         (("run", "net.nab", "events.npz", "--seed", str(2**64)), "--seed"),
-        (("run", "net.nab", "events.npz", "--until", "margin(0)"), "until: 'margin(0)', expected"),
-        (("run", "net.nab", "events.npz", "--until", "soon"), "until: 'soon', expected quiet"),
+        (
+            ("run", "net.nab", "events.npz", "--until", "margin(0)"),
+            "or, in a calibrated network, confidence(p), got 'margin(0)'",
+        ),
+        (
+            ("run", "net.nab", "events.npz", "--until", "soon"),
+            "`until` must be quiet, first-spike, votes(k)",
+        ),
         (("run", "net.nab", "events.npz", "--samples", "3"), "--samples must be A:B"),
         (("run", "net.nab", "events.npz", "--samples", "a:b"), "--samples must be A:B"),
         (("run", "net.nab", "events.npz", "--samples", "-1:2"), "--samples"),

@@ -139,7 +139,7 @@ def test_budgets_must_ascend_from_zero(budgets):
 def test_unknown_unit_or_rule_is_rejected():
     with pytest.raises(ValueError, match=r"^`unit` must be one of spikes, steps, rounds, got 'ms'"):
         anytime_curve(two_samples(), "ms")
-    with pytest.raises(StopRuleError, match=r"^until: 'margin'"):
+    with pytest.raises(StopRuleError, match=r"^`until` must be quiet.*, got 'margin'$"):
         stop_points(two_samples(), ["margin"])
     with pytest.raises(StopRuleError, match=r"^`rules` must name built-in stop rules"):
         stop_points(two_samples(), [lambda progress: True])

@@ -396,5 +396,5 @@ async def test_error_without_calibration_explains_how_to_calibrate():
         na.StopRuleError, match="the bundle has no calibration; calibrate it with `neuroasy"
     ):
         na.Network(relay(), until="confidence(0.9)")
-    with pytest.raises(na.StopRuleError, match="stands for a rule only in a calibrated network"):
+    with pytest.raises(na.StopRuleError, match="must be a rule other than confidence"):
         stop_points(whole(), ["confidence(0.9)"])
