@@ -15,8 +15,8 @@ __all__ = ["Dataset", "DatasetInfo", "Encode", "LazySamples", "dataset_from_file
 Encode: TypeAlias = Callable[[Ints, int], SpikeTrains]
 """Function that encodes the samples with the given numbers.
 
-Its second argument is the number of the encoding, from 0. A random code gives other events for
-another number.
+Its second argument is the number of the encoding, from 0. A random code gives different
+events for each encoding number.
 """
 
 

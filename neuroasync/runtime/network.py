@@ -224,8 +224,8 @@ class Network:
             **options: options that differ from the network's; see :class:`RunOptions`.
 
         Returns:
-            The decisions, in the order of the samples. With threads, ``wall_s`` is a share of the
-            time that a batch of samples took, in proportion to the CPU cycles of the sample.
+            The decisions, in the order of the samples. With threads, the time that a batch took is
+            divided among its samples by their CPU cycles; ``wall_s`` is the sample's share.
 
         Raises:
             ValueError: an argument is out of range, or an event comes at or after

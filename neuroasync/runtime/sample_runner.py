@@ -74,8 +74,8 @@ class SampleRunner:
         self._recorder = recorder
         self._on_close = on_close
         self.counts = Counts()
-        # The sample that the next decision belongs to. With carry-over it differs from
-        # `self.sample` from a window's decision until the next window begins.
+        # The sample that the next decision belongs to. With carry-over it is one more than
+        # `self.sample` between a window's decision and the start of the next window.
         self._sample = 0
         self._started_s: float | None = None
         self._begin()
@@ -162,7 +162,7 @@ class SampleRunner:
         self._buffer.accept(train, not self.simulator.is_stopped)
 
     async def discard(self, count: int) -> None:
-        """Count ``count`` events as accepted that no pass will read. Cancellation: safe."""
+        """Count as accepted ``count`` events that no pass will read. Cancellation: safe."""
         self.counts.events += count
         await self._scheduler.yield_if_due()
 

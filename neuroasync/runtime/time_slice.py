@@ -15,10 +15,10 @@ __all__ = ["TimeSlice"]
 
 BUDGET_S: Final = 1e-3
 _MIN_WORK: Final = 2000
-"""Synaptic operations below which a measurement is too noisy, and a budget is too small."""
+"""Minimum synaptic operations of a measurement that counts, and of a budget."""
 
 _MAX_WOKEN: Final = 64
-"""Maximum number of sessions that are woken in one turn; short ones share it, in order."""
+"""Maximum number of sessions that are woken in one turn, which they use one after the other."""
 
 
 class TimeSlice:
@@ -97,7 +97,7 @@ class TimeSlice:
             if now <= self.deadline:
                 self._served += 1
                 return
-            # Sessions before this one have used up the slice, so it goes back to the front.
+            # Earlier sessions have used up the slice, so this one returns to the front.
             queue = self._unserved
 
     def _open(self) -> None:

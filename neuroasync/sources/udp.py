@@ -36,9 +36,10 @@ class UdpSource(Source):
     """A source that listens on a UDP port; a chunk holds what arrived since the previous one.
 
     Events without timestamps get the arrival time of their packet by ``clock``. With timestamps,
-    the very first event gets its arrival time, and all others keep their distance to it by the
-    clock of the sender. Packets that are out of order by up to ``tolerance_us`` are accepted: their
-    events are moved forward to the latest time passed on and counted in ``counts.late``. A packet
+    the first event gets the arrival time of its packet; each later event gets that time plus the
+    time since the first event by the clock of the sender. Packets that are out of order by up to
+    ``tolerance_us`` are accepted: their events get the latest time assigned so far and are counted
+    in ``counts.late``. A packet
     that violates the format, addresses a pixel outside the grid, or goes back further in time is
     skipped entirely and counted in ``counts.malformed``.
 
@@ -54,7 +55,7 @@ class UdpSource(Source):
         tolerance_us: by how much packets may be out of order, µs.
         capacity: maximum number of packets that wait for the reader.
         when_full: what to do when the queue is full: ``"drop-oldest"``, ``"drop-newest"``, or
-            ``"error"``, which ends reading with QueueFullError after the packets accepted before.
+            ``"error"``, by which the reader receives the queued packets and then QueueFullError.
 
     Raises:
         ValueError: an argument is not valid.

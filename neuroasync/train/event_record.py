@@ -165,7 +165,7 @@ class EventRecordRunner:
             batch: The samples.
             settings: Ordering policy, group size and input mode. The stop rule must be
                 ``quiet``.
-            dropout: Probability that a spike leaves its neuron non-refractory.
+            dropout: Probability that a neuron does not become refractory when it fires.
             keep: Whether :meth:`backward` will be called with the record.
 
         Raises:

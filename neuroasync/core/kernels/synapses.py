@@ -77,8 +77,8 @@ def deliver(c, limit):
             _prefetch_rows(c, s, prefetched)
             _prefetch_receptive_fields(c, s, prefetched)
         owner, via, e = group[Group.OWNER, s], group[Group.CONNECTION, s], s + 1
-        # Consecutive slots of one population can be delivered connection by connection, if no two
-        # connections share a target: the order of each target's sum then stays that of the slots.
+        # If no two connections of a population share a target, its consecutive slots can be
+        # delivered one connection at a time: each target still sums in slot order.
         if via < 0 and populations[owner, Populations.DISJOINT_TARGETS]:
             max_end = min(n, s + populations[owner, Populations.SPIKES_PER_CHECK])
             while e < max_end and group[Group.OWNER, e] == owner and group[Group.CONNECTION, e] < 0:
