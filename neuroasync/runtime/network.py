@@ -289,7 +289,6 @@ class Network:
             ClosedError: the network is not open.
         """
         base = self.seed if seed is None else check_seed(seed)
-        self._lifecycle.check_open()
         plan = self._resolver.plan(self._resolver.resolve(options))
         runner = self._lifecycle.open_runner(plan, partial(sample_seed, base), recorder)
         return Session(runner, self.clock)
@@ -313,7 +312,6 @@ class Network:
             ValueError: ``capacity`` is less than 1.
             ClosedError: the network is not open.
         """
-        self._lifecycle.check_open()
         tap = Tap(population, capacity)
         self._lifecycle.add_tap(tap)
         return tap

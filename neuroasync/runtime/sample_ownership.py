@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Literal, Protocol
 
 from neuroasync.core.snapshot.stream_snapshot import StreamState
 
@@ -39,11 +39,6 @@ class Owner(Enum):
     SNAPSHOT = "snapshot"
     """The sample was restored from a snapshot that was taken within a stream. A stream takes it
     over and continues it (the owner becomes STREAM); every other call discards it."""
-
-
-# Looking up a member of an ``Enum`` is slow on Python 3.11, and each call to a session does so.
-_CALL: Final = Owner.CALL
-_STREAM: Final = Owner.STREAM
 
 
 class SavableStream(Protocol):
@@ -88,25 +83,39 @@ class SampleOwnership:
         """Whether a call, or a step of a watch or a stream, is running."""
         return self._is_busy
 
-    def acquire(self, owner: Owner) -> Lease:
-        """Make ``owner`` the owner of the sample and return its lease.
+    def acquire_for_call(self) -> Lease:
+        """Make a call the owner of the sample, and return the lease that all calls share.
 
         A watch, a stream or a restored stream that owned the sample is evicted, and its sample is
-        abandoned. A stream always starts with a new sample, unless it continues a restored one.
+        abandoned. The step must begin before the caller awaits anything.
 
         Raises:
             ClosedError: the session is closed.
             RuntimeError: the session is busy.
         """
         self._check_usable()
-        if owner is _CALL and self._lease is self._call_lease:
-            return self._call_lease
-        if owner is _STREAM:
+        if self._lease is not self._call_lease:
+            self._abandon()
+            self._lease = self._call_lease
+        return self._call_lease
+
+    def acquire(self, owner: Literal[Owner.WATCH, Owner.STREAM, Owner.SNAPSHOT]) -> Lease:
+        """Make ``owner`` the owner of the sample and return a new lease.
+
+        The owner before it is evicted as by :meth:`acquire_for_call`. A stream always starts with
+        a new sample, unless it continues a restored one.
+
+        Raises:
+            ClosedError: the session is closed.
+            RuntimeError: the session is busy.
+        """
+        self._check_usable()
+        if owner is Owner.STREAM:
             if self._lease.owner is not Owner.SNAPSHOT:
                 self._abandon()
         elif self._lease is not self._call_lease:
             self._abandon()
-        self._lease = self._call_lease if owner is _CALL else Lease(self, owner)
+        self._lease = Lease(self, owner)
         return self._lease
 
     def check(self, lease: Lease) -> None:
@@ -125,9 +134,9 @@ class SampleOwnership:
 
     def begin_step(self, lease: Lease) -> None:
         """Mark the session as busy for the owner of ``lease``; raise as :meth:`check`."""
-        if self._is_busy or self._lease is not lease:
+        # A call acquired its lease just before, and was checked then.
+        if lease is not self._call_lease:
             self.check(lease)
-        self._check_open()
         self._is_busy = True
 
     def end_step(self, lease: Lease, has_failed: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations  # help() then shows signatures as they are w
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
-from typing import Final, Self
+from typing import Self
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
@@ -18,8 +18,6 @@ from neuroasync.runtime.streams.open_stream import check_windowless, open_stream
 from neuroasync.runtime.streams.stream import stream_by_clock, stream_samples, stream_unpaced
 
 __all__ = ["Session"]
-
-_CALL: Final = Owner.CALL  # looking up a member of an ``Enum`` is slow on Python 3.11
 
 
 class Session:
@@ -74,7 +72,7 @@ class Session:
                 passes. No event was accepted.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire(_CALL)
+        lease = self._ownership.acquire_for_call()
         train, _ = self._runner.check_events(events)
         with lease:
             self._runner.accept(train)
@@ -94,7 +92,7 @@ class Session:
             LimitError: the sample has too many passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire(_CALL)
+        lease = self._ownership.acquire_for_call()
         end_us = self._runner.last_pass_us(duration_us)
         with lease:
             return await self._runner.run_and_finish(end_us, duration_us)
@@ -108,7 +106,7 @@ class Session:
             SpikeFileError, LimitError, ValueError: as for these two; no event was accepted.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire(_CALL)
+        lease = self._ownership.acquire_for_call()
         train, end_us = self._runner.check_events(events, duration_us)
         with lease:
             self._runner.accept(train)
@@ -257,7 +255,7 @@ class Session:
             LimitError: the sample would have too many passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire(_CALL)
+        lease = self._ownership.acquire_for_call()
         end_us = self._runner.check_advance(t_us)
         with lease:
             await self._runner.advance(t_us, end_us)
@@ -301,7 +299,7 @@ class Session:
             RuntimeError: the session is busy, is recording, or has custom populations.
             ClosedError: the session is closed.
         """
-        self._ownership.acquire(_CALL)
+        self._ownership.acquire_for_call()
         restored = self._runner.read_snapshot(snapshot)
         self._runner.restore(restored)
         if restored.stream is not None:
@@ -313,7 +311,7 @@ class Session:
         Raises:
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        self._ownership.acquire(_CALL)
+        self._ownership.acquire_for_call()
         self._runner.skip()
 
     def reset(self) -> None:
@@ -322,7 +320,7 @@ class Session:
         Raises:
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        self._ownership.acquire(_CALL)
+        self._ownership.acquire_for_call()
         self._runner.abandon()
 
     def close(self) -> None:
