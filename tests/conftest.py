@@ -1,3 +1,5 @@
+"""Fixtures and settings for all tests."""
+
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -1,3 +1,5 @@
+"""The cochlea model follows its published equations."""
+
 import math
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Encoders turn values into spikes as documented."""
+
 import numpy as np
 import pytest
 from hypothesis import given

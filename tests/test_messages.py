@@ -34,6 +34,7 @@ DECISION = Decision(
 
 
 def written(value, binary):
+    """Return a value as a binary or text message."""
     return msgpack.packb(value) if binary else json.dumps(value)
 
 
@@ -151,6 +152,7 @@ near_messages = st.fixed_dictionaries(
 
 
 def accepted_or_refused(data):
+    """Check that the data is a valid message or raises :exc:`MessageError`."""
     with contextlib.suppress(MessageError):
         message = parse_events(data)
         assert isinstance(message, EventMessage)

@@ -1,3 +1,5 @@
+"""Public names exist, load lazily and have documentation."""
+
 import pickle
 import subprocess
 import sys

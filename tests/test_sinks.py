@@ -38,6 +38,7 @@ BASE = na.Decision(
 
 
 def decision(label, **changes):
+    """Return a decision with the label, with some fields replaced."""
     return replace(BASE, label=label, **changes)
 
 

@@ -14,6 +14,7 @@ MAX_MODULES = 16
 
 
 def modules(folder: Path) -> list[Path]:
+    """Return the modules of a folder."""
     return sorted(folder.glob("*.py"))
 
 

@@ -16,6 +16,7 @@ from bench.training_steps import Task
 
 
 def line(seconds, extra, of):
+    """Return a result line with ratios to the baseline ``of``, a pair of (seconds, bytes)."""
     ratios = {"time_ratio": seconds / of[0], "memory_ratio": extra / of[1]}
     return {"p50_s": seconds, "min_s": seconds, "extra_bytes": extra, **ratios}
 

@@ -16,6 +16,7 @@ Invoke = Callable[..., Result]
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
+    """A bundle and a spike file in a temporary folder."""
     write_bundle(golden_bundle(), tmp_path / "net.nab")
     write_spikes(some_trains(), tmp_path / "events.npz")
     return Files(tmp_path / "net.nab", tmp_path / "events.npz", tmp_path)

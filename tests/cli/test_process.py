@@ -19,6 +19,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and pipes of POSI
 
 
 def run_cli(*args, **options):
+    """Run the command line in a process, with a timeout and captured output."""
     options = {"capture_output": True, "text": True, "timeout": 120} | options
     return subprocess.run([*CLI, *map(str, args)], **options)
 
@@ -182,6 +183,7 @@ def _enable_ctrl_c() -> None:
 
 
 def _rest(terminal: int) -> bytes:
+    """Return the remaining output of a terminal and close it."""
     read = b""
     try:
         while data := os.read(terminal, 4096):

@@ -1,3 +1,5 @@
+"""Fixtures for the tests of data sets."""
+
 import pytest
 
 

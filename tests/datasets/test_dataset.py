@@ -1,3 +1,5 @@
+"""Folds and encodings split a data set without mixing its parts."""
+
 import numpy as np
 import pytest
 
@@ -6,11 +8,13 @@ from neuroasync.datasets import load_dataset
 
 @pytest.fixture(scope="module")
 def digits():
+    """The shipped handwritten digits."""
     return load_dataset("digits")
 
 
 @pytest.fixture(scope="module")
 def spoken():
+    """The shipped spoken digits."""
     return load_dataset("spoken-digits")
 
 

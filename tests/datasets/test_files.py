@@ -27,6 +27,7 @@ def nmnist(samples=10):
 
 
 def mnist(samples=10):
+    """Return the arrays of a small MNIST file."""
     images = np.zeros((samples, 28, 28), np.uint8)
     images[:, 0, 3] = 255
     return {
@@ -38,6 +39,7 @@ def mnist(samples=10):
 
 
 def braille(samples=10):
+    """Return the arrays of a small Braille file."""
     return {
         "taxels": np.tile(np.array([[255] * 12, [250] * 12], np.uint8), (samples, 1)),
         "offsets": np.arange(0, 2 * samples + 1, 2),
@@ -49,6 +51,7 @@ def braille(samples=10):
 
 
 def sounds(samples=10):
+    """Return the arrays of a small file of spoken digits."""
     return {
         "wav": np.tile(np.arange(0, 1600, 100, dtype=np.int16), samples),
         "offsets": np.arange(0, 16 * samples + 1, 16),

@@ -1,3 +1,5 @@
+"""Folds are stratified and depend on the seed only."""
+
 import numpy as np
 import pytest
 from hypothesis import given

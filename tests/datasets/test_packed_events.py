@@ -1,3 +1,5 @@
+"""Packed events are unpacked without loss."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ EVENTS = st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 23)), max_siz
 
 
 def trains(samples, unit=1):
+    """Return trains from lists of (time, index) pairs, with times in multiples of ``unit`` µs."""
     return SpikeTrains.from_trains(
         [
             SpikeTrain(

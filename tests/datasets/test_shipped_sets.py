@@ -22,14 +22,17 @@ DATA = Path(neuroasync.__file__).parent / "data"
 
 @pytest.fixture(scope="module", params=SHIPPED)
 def shipped(request) -> Dataset:
+    """Each data set that ships with the package."""
     return load_dataset(request.param)
 
 
 def parts(dataset):
+    """Return the three parts of a data set."""
     return dataset.train, dataset.validation, dataset.test
 
 
 def digest(spikes) -> str:
+    """Return a digest of all spikes and labels that is the same on every machine."""
     columns = (spikes.t_us, spikes.index, spikes.offsets, spikes.labels)
     return hashlib.sha256(b"".join(c.astype("<i8").tobytes() for c in columns)).hexdigest()[:16]
 

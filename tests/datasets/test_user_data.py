@@ -1,3 +1,5 @@
+"""Data sets from spike files of the user."""
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ TOPOLOGY = "timestep_us=2000; input 3; output d4"
 
 
 def some(samples, labels=None, shape=(3,)):
+    """Return trains of one event each, with cyclic labels by default."""
     trains = [SpikeTrain([k], [0]) for k in range(samples)]
     chosen = np.arange(samples) % 4 if labels is None else labels
     return SpikeTrains.from_trains(trains, shape, chosen)

@@ -74,6 +74,7 @@ def check_command(words):
 
 
 def check_neuroasync(arguments):
+    """Check that the command line accepts the arguments."""
     group = typer.main.get_command(app)
     if not arguments[0].startswith("-"):
         name, *rest = arguments
@@ -82,6 +83,7 @@ def check_neuroasync(arguments):
 
 
 def check_module(arguments):
+    """Check that the module run by ``python -m`` exists and has the options."""
     assert arguments[0] == "-m"
     module, options = arguments[1], [word for word in arguments[2:] if word.startswith("--")]
     if module == "venv":
@@ -93,6 +95,7 @@ def check_module(arguments):
 
 
 def check_extras(arguments):
+    """Check that the package has the extras that a ``pip install`` command names."""
     project = (ROOT / "pyproject.toml").read_text("utf-8")
     for word in arguments:
         if extras := re.search(r"\[([\w,]+)\]$", word):

@@ -41,6 +41,7 @@ def potentials(recording, bundle):
 
 
 def assert_sums(made):
+    """Check that contributions sum to the membrane potential at each spike."""
     bundle, recording = made
     expected = potentials(recording, bundle)
     for row in range(0, len(expected), 1 + len(expected) // 6):
@@ -145,7 +146,7 @@ def test_a_subtracting_reset_leaves_a_contribution():
     assert "+0.25 left by its last reset (pass 0, step 0)" in str(explanation)
 
 
-def test_a_bias_is_a_contribution_of_each_pass_and_may_fire_late():
+def test_a_bias_contributes_to_each_pass_and_can_cause_a_late_spike():
     model = one_neuron(v_threshold=1.25)
     biased = Dense("input", "p", np.ones((1, 1)), bias=np.ones(1))
     bundle = Bundle(Model(1000, (1,), model.populations, (biased,), "p"))

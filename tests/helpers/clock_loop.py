@@ -24,6 +24,8 @@ class _Selector(selectors.DefaultSelector):
 
 
 class ClockLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time advances to the next timer instead of waiting for it."""
+
     def __init__(self) -> None:
         self._clock_selector = _Selector()
         super().__init__(self._clock_selector)

@@ -166,6 +166,7 @@ def _result(state: NetworkState, stopped: bool) -> Result:
 
 
 def _columns(blocks: list[NDArray[np.int64]] | None) -> Iterator[tuple[int, ...]]:
+    """Yield the columns of the logged blocks as tuples."""
     for block in blocks or []:
         yield from map(tuple, block.T.tolist())
 

@@ -69,6 +69,7 @@ def served(bundle: na.Bundle, **options: object) -> Iterator[str]:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
+    """Open a headless browser and close it at the end of the block."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         try:
@@ -125,6 +126,7 @@ def draw(page: Page, *strokes: tuple[tuple[float, float], ...]) -> None:
 
 
 def lane(page: Page, name: str) -> Locator:
+    """Return the lane of the page with the given name."""
     return page.locator(f".lane[data-lane={name}]")
 
 

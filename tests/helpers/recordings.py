@@ -34,6 +34,7 @@ RULES = ("quiet", "quiet", "first-spike", "votes(2)", "margin(2)", "margin(3,1,2
 
 
 def moderate(max_examples):
+    """Return hypothesis settings for tests that draw large inputs."""
     return settings(
         max_examples=max_examples,
         deadline=None,

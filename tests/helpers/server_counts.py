@@ -5,6 +5,8 @@ from neuroasync.serve.server_state import ServerState
 
 
 class Counts:
+    """The metrics of a server, by name."""
+
     def __init__(self, server_state: ServerState) -> None:
         self._server_state = server_state
 
@@ -16,6 +18,7 @@ class Counts:
         return {value: count for value, count in counts.items() if count}
 
     def sum(self, name: str) -> int:
+        """Return the sum of a family over its labels."""
         return sum(self.of(name).values())
 
     def check_balance(self) -> None:

@@ -40,6 +40,7 @@ def files(folder: Path, seed: int = 0) -> UserFiles:
 
 
 def case(user_files: UserFiles, **changes) -> Case:
+    """Return a case with tiny networks, with some fields replaced."""
     recipes = recipes_of(NETWORK.format(0.0, 0.3), NETWORK.format(0.9, 1.0), CONFIG)
     fields = {
         "name": "task",
@@ -52,6 +53,7 @@ def case(user_files: UserFiles, **changes) -> Case:
 
 
 def plan(user_files: UserFiles, seeds=(0, 1), **changes) -> StudyPlan:
+    """Return a study plan of one such case."""
     return StudyPlan((case(user_files, **changes),), seeds)
 
 

@@ -160,6 +160,8 @@ def streams(draw: st.DrawFn, model: Model, window: str, *, max_events: int = 20)
 
 
 def _neurons(leak, per_neuron, refractory, reset, sync_threshold):
+    """Return a function that gives a strategy for the neuron parameters of a shape."""
+
     def lif(shape):
         numbers = st.sampled_from((np.inf, *TAUS_US) if leak else (np.inf,))
         tau, threshold = numbers, positive_dyadic()
@@ -202,6 +204,7 @@ def _arrays(values: st.SearchStrategy[float], shape: tuple[int, ...]):
 
 @st.composite
 def _shapes(draw, on: _Features) -> tuple[int, ...]:
+    """Draw the shape of a population: flat, or planes of a convolution."""
     kinds = ["flat", "planes"] if "conv2d" in on.kinds else ["flat"]
     if draw(st.sampled_from(kinds)) == "flat":
         return (draw(st.integers(1, on.max_neurons)),)
@@ -267,6 +270,7 @@ def _geometries(source: tuple[int, ...], target: tuple[int, ...]):
 
 @st.composite
 def _flat_connection(draw, on: _Features, kind, source, target, source_shape, target_shape):
+    """Draw a dense or sparse connection."""
     sources, targets = int(np.prod(source_shape)), int(np.prod(target_shape))
     common = {"bias": draw(_biases(on, targets)), "delay_us": draw(_delays(on))}
     if kind == "dense":
@@ -280,6 +284,7 @@ def _flat_connection(draw, on: _Features, kind, source, target, source_shape, ta
 
 @st.composite
 def _convolution(draw, on: _Features, source, target, source_shape):
+    """Draw a convolution whose output has an allowed size."""
     stride = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
     padding = (draw(st.integers(0, 1)), draw(st.integers(0, 1)))
     padded = [source_shape[1 + a] + 2 * padding[a] for a in (0, 1)]
@@ -304,9 +309,11 @@ def _kernel(draw, on: _Features, source, target, into, out, geometry):
 
 
 def _biases(on: _Features, size: int):
+    """Return a strategy for the biases of a connection, which may be None."""
     return st.one_of(st.none(), _arrays(on.weights, (size,))) if on.bias else st.none()
 
 
 def _delays(on: _Features) -> st.SearchStrategy[int]:
+    """Return a strategy for delays, in µs."""
     unit = on.timestep_us or 500
     return st.sampled_from((0, 0, unit, 2 * unit, 3 * unit)) if on.delays else st.just(0)

@@ -193,7 +193,7 @@ def test_stop_points_are_where_the_runtime_stops(made, rule):
 
 @given(made=whole())
 @moderate(40)
-def test_stop_points_of_whole_samples_match_their_summary(made):
+def test_stop_points_of_complete_samples_match_their_summary(made):
     bundle, recording = made
     decisions = [
         rerun(bundle, recording, k, parse_stop_rule("quiet")) for k in range(len(recording))

@@ -30,6 +30,7 @@ def trajectory(*moments):
 
 
 def calibration(accuracy=0.9, leads=(2, 1), policy=None, error=0.05):
+    """Return a calibration of the given stop rule."""
     policy = na.PolicySpec("fifo", 1) if policy is None else policy
     return na.Calibration(accuracy, error, 0.95, 100, leads, policy)
 
@@ -140,6 +141,7 @@ PASSES, CHANCES, SHARES = 12, np.array([0.9, 0.72, 0.55]), np.array([0.5, 0.3, 0
 
 
 def random_trajectories(rng, samples):
+    """Draw trajectories of two classes whose lead is a random walk."""
     chance = rng.choice(CHANCES, samples, p=SHARES)
     votes = np.where(rng.random((samples, PASSES)) < chance[:, None], 1, -1)
     known = []
@@ -187,7 +189,7 @@ def test_guaranteed_accuracy_holds_on_fresh_samples(accuracy, samples):
     assert abs(np.mean(shares) - accuracy) < error  # the rules are not needlessly cautious
 
 
-def test_accuracy_of_whole_samples_matches_the_arithmetic():
+def test_accuracy_of_complete_samples_matches_the_arithmetic():
     known = random_trajectories(np.random.default_rng(1), 4000)
     sequence = rule_sequence(known, correct_at(known, np.zeros(4000, np.int64)))
     assert sequence.total[0] / 4000 == pytest.approx(true_accuracy((99,)), abs=0.02)
@@ -213,11 +215,12 @@ def test_guarantee_holds_on_the_digits_test_part_and_saves_rounds(name):
 
 
 def whole(samples=4, **changes):
+    """Return a recording of complete samples, with some fields replaced."""
     made = record(relay(), [SpikeTrain([0, 0, 1000], [0, 1, 1])] * samples, RunSettings(Fifo(), 1))
     return replace(made, target=np.ones(samples, np.int64), **changes)
 
 
-def test_accuracy_above_that_of_whole_samples_is_rejected():
+def test_accuracy_above_that_of_complete_samples_is_rejected():
     recording = whole()
     (result,) = calibrate(recording, [0.9])
     assert (result.measured, result.samples, result.policy) == (1.0, 4, na.PolicySpec("fifo", 1))
@@ -301,6 +304,7 @@ def test_accuracy_is_calibrated_once_per_policy():
 
 
 def confident():
+    """Return a bundle with two calibrations."""
     return replace(
         relay(),
         policy=na.PolicySpec("fifo", 1),

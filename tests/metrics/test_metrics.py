@@ -20,6 +20,7 @@ from tests.helpers.recordings import BUILT_IN, moderate, recordings, relay, rela
 
 
 def decision(label, spikes, steps, rounds, synops, first_led, wall_s) -> Decision:
+    """Return a decision with the given label and cost."""
     return Decision(
         label=label,
         class_name=None,
@@ -44,7 +45,7 @@ WRONG = decision(0, {"a": 3, "b": 1}, 6, 6, 50, {0: (2, 2, 2)}, 0.003)
 SILENT = decision(None, {"a": 0, "b": 0}, 2, 3, 30, {}, 0.002)
 
 
-def test_summary_has_the_means_by_hand():
+def test_summary_has_the_means_computed_by_hand():
     result = summarise([CORRECT, WRONG, SILENT], [1, 1, 1], neurons=8).to_json()
     assert result == {
         "samples": 3,

@@ -213,6 +213,7 @@ def test_classification_accuracy(labels, accuracy):
 
 
 def decided(label, synops=0, passes=1):
+    """Return a decision with the given label and number of synaptic operations."""
     return Decision(
         label=label, class_name=None, votes=np.zeros(11, np.int64), stopped=False, t_us=0,
         passes=passes, steps=0, rounds=0, spikes={"out": 0}, input_events=0, synops=synops,

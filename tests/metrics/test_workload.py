@@ -70,7 +70,7 @@ def operations_by_matrix(recording, model):
     return operations
 
 
-def test_relay_workload_by_hand():
+def test_relay_workload_matches_the_hand_calculation():
     # Three input events of 2 targets each, in two passes. Spikes: hidden[0], hidden[1] (2 targets
     # each), out[0], out[1], then hidden[1], out[1]; outputs have no targets. So 6 + 6 = 12.
     # Non-zero weights: input to hidden, one per event: 3; hidden[0] to out: 1; hidden[1]: 2 x 2.
@@ -229,7 +229,7 @@ def test_numbers_of_inputs_and_decisions_must_match():
         counted_workload([], relay().model, [events((0, 0))])
 
 
-def test_footprint_by_hand():
+def test_footprint_matches_the_hand_calculation():
     neuron = LIF(tau_mem_us=np.full(3, 100.0), v_threshold=0.5)
     model = Model(
         MS, (2,), (Population("a", (3,), neuron), Population("b", (2,))),
@@ -268,6 +268,7 @@ def test_pruned_network_has_the_same_sparsity_dense_or_sparse(model):
 
 
 def _pruned(c):
+    """Return the dense connection as a sparse one without its zeros."""
     source, target = np.nonzero(c.weight.T)
     indptr = np.searchsorted(source, np.arange(c.weight.shape[1] + 1))
     return Sparse(c.source, c.target, indptr, target, c.weight[target, source])

@@ -11,10 +11,12 @@ PNG = b"\x89PNG"
 
 
 def curve(unit="rounds"):
+    """Return a small anytime curve."""
     return AnytimeCurve(unit, np.array([0, 2, 5]), np.array([0, 0.5, 0.75]), np.array([0, 0.5, 1]))
 
 
 def point(rule="margin(2)", spent=(1, 3)):
+    """Return a small stop point."""
     counts = np.array(spent, np.int64)
     ones = np.ones(counts.size, np.int64)
     return StopPoint(rule, ones, ones, ones.astype(bool), 10 * counts, counts, counts)

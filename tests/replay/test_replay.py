@@ -231,7 +231,7 @@ def test_a_changed_weight_fails_at_the_first_spike_that_it_changes():
     )
 
 
-def test_pass_times_hold_every_pass_also_those_in_which_nothing_fires():
+def test_pass_times_include_passes_without_spikes():
     run = RunSettings(Fifo(), 1)
     recording = record(relay(), [SpikeTrain([3500], [0])], run)
     assert pass_times(recording, relay(), 0).tolist() == [0, 1000, 2000, 3000]

@@ -1,3 +1,5 @@
+"""The bounded queue keeps its order, counts its items and survives cancellation."""
+
 import asyncio
 
 import pytest

@@ -23,10 +23,12 @@ def relay(delay_us=5000, timestep_us=1000, weight=1.0, lif=LIF):
 
 
 def at(*times):
+    """Return one event of input 0 at each time, in µs."""
     return np.array(times, np.int64), np.zeros(len(times), np.int64)
 
 
 async def votes(bundle, parts, window, carry_state=None, **options):
+    """Return the votes for class 0 in each window of a stream."""
     async with na.Network(bundle, **options) as network, network.session() as session:
         stream = session.stream(parts, window=window, carry_state=carry_state)
         return [int(d.votes[0]) async for d in stream]
@@ -259,6 +261,7 @@ async def tapped(network, run):
 
 
 async def streamed(network, parts, window, **options):
+    """Return the decisions of a stream that carries state."""
     async with network.session(**options) as session:
         return [d async for d in session.stream(parts, window=window, carry_state=True)]
 
@@ -344,6 +347,7 @@ async def test_real_time_stream_may_end_long_after_its_last_event(window, timest
 
 
 async def collected(stream):
+    """Return all decisions of a stream."""
     return [d async for d in stream]
 
 

@@ -1,3 +1,5 @@
+"""A network decides as the simulator does, and checks its arguments."""
+
 import asyncio
 import contextlib
 

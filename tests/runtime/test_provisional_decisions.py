@@ -30,7 +30,7 @@ ENGINES = ("coroutines", "compiled")
 
 @contextlib.asynccontextmanager
 async def open_parts(bundle, **options):
-    """Open what a network is made of, to run sessions with given seeds, or look into them."""
+    """Open the parts of a network, to run sessions with given seeds or to inspect them."""
     resolver = OptionResolver(bundle, options, {})
     lifecycle = NetworkLifecycle(bundle, {}, na.VirtualClock(), None)
     plan = resolver.plan(resolver.defaults)
@@ -41,12 +41,14 @@ async def open_parts(bundle, **options):
         await lifecycle.close()
 
 
-def told(decision):
-    is_exhausted = (decision.total_spikes, decision.steps, decision.rounds)
-    return (-1 if decision.label is None else decision.label, *is_exhausted, decision.is_final)
+def summary_of(decision):
+    """Return the label, the counts and the finality of a decision."""
+    counts = (decision.total_spikes, decision.steps, decision.rounds)
+    return (-1 if decision.label is None else decision.label, *counts, decision.is_final)
 
 
 async def watched(session, events, **options):
+    """Return all decisions that ``watch`` yields."""
     return [decision async for decision in session.watch(events, **options)]
 
 
@@ -56,7 +58,7 @@ async def test_each_new_leader_is_yielded_in_the_middle_of_a_pass(engine, no_lea
     run = {"policy": "fifo", "group_size": 1, "engine": engine}
     async with na.Network(relay(), **run) as network, network.session() as session:
         decisions = await watched(session, RELAYED)
-        assert [told(d) for d in decisions] == [
+        assert [summary_of(d) for d in decisions] == [
             (0, 4, 2, 2, False),
             (1, 6, 5, 5, False),
             (1, 6, 6, 6, True),
@@ -71,8 +73,8 @@ async def test_leader_at_which_the_stop_rule_fires_is_yielded_once(engine, no_le
     run = {"policy": "fifo", "group_size": 1, "engine": engine}
     run |= {"until": "first-spike"}
     async with na.Network(relay(), **run) as network, network.session() as session:
-        assert [told(d) for d in await watched(session, RELAYED)] == [(0, 4, 2, 2, True)]
-        assert [told(d) for d in await watched(session, ([], []))] == [(-1, 0, 0, 0, True)]
+        assert [summary_of(d) for d in await watched(session, RELAYED)] == [(0, 4, 2, 2, True)]
+        assert [summary_of(d) for d in await watched(session, ([], []))] == [(-1, 0, 0, 0, True)]
 
 
 async def test_custom_stop_rule_is_called_before_a_leader_is_yielded(no_leaks):
@@ -96,7 +98,7 @@ def test_both_engines_yield_the_leaders_of_the_recording(made, rule):
     samples = [recording.events(k) for k in range(len(recording))]
     durations = [recording.duration(k) for k in range(len(recording))]
 
-    async def all_told(engine):
+    async def all_leaders(engine):
         options = {"policy": policy, "group_size": run.group_size, "input": run.input}
         options |= {"until": rule, "max_forward_steps": 60, "engine": engine}
         async with open_parts(bundle, **options) as (lifecycle, plan):
@@ -108,10 +110,10 @@ def test_both_engines_yield_the_leaders_of_the_recording(made, rule):
                     decisions = await watched(session, events, duration_us=duration_us)
                     expected = await session.decide(events, duration_us=duration_us)
                     assert decisions[-1] == expected
-                    found.append([told(d) for d in decisions])
+                    found.append([summary_of(d) for d in decisions])
             return found
 
-    told_by = [asyncio.run(all_told(engine)) for engine in ENGINES]
+    told_by = [asyncio.run(all_leaders(engine)) for engine in ENGINES]
     assert told_by[0] == told_by[1]
     for t, of_sample in zip(trajectories(known), told_by[0], strict=True):
         changes = np.flatnonzero(np.diff(t.label)) + 1
@@ -125,18 +127,18 @@ def test_both_engines_yield_the_leaders_of_the_recording(made, rule):
 
 
 @pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
-async def test_chunks_from_a_source_give_the_decision_of_the_whole(input_mode, no_leaks):
+async def test_chunks_from_a_source_give_the_decision_of_the_complete_sample(input_mode, no_leaks):
     async def source(parts):
         for at in range(0, len(SAMPLE), parts):
             await asyncio.sleep(0)
             yield SAMPLE.t_us[at : at + parts], SAMPLE.index[at : at + parts]
 
     async with na.Network(BUNDLE, input=input_mode) as network, network.session() as session:
-        expected = [told(d) for d in await watched(session, SAMPLE)]
+        expected = [summary_of(d) for d in await watched(session, SAMPLE)]
         assert len(expected) >= 2
         for parts in (1, 7, 100):
             async with network.session() as other:
-                assert [told(d) for d in await watched(other, source(parts))] == expected
+                assert [summary_of(d) for d in await watched(other, source(parts))] == expected
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -181,7 +183,7 @@ async def test_watches_that_wait_for_a_chunk_hold_no_scratch_buffers(no_leaks):
         yield SAMPLE
 
     async with na.Network(BUNDLE) as network:
-        expected = told(await network.decide(SAMPLE, seed=na.sample_seed(0, 0)))
+        expected = summary_of(await network.decide(SAMPLE, seed=na.sample_seed(0, 0)))
     async with open_parts(BUNDLE) as (lifecycle, plan):
         seed_of = partial(na.sample_seed, 0)
         runners = [lifecycle.open_runner(plan, seed_of, None) for _ in range(20)]
@@ -193,7 +195,7 @@ async def test_watches_that_wait_for_a_chunk_hold_no_scratch_buffers(no_leaks):
         assert len(states[0].plan.idle_scratch) == 1  # the one that all of them began in
         go.set()
         decisions = await asyncio.gather(*waiting)
-        assert [told(of_sample[-1]) for of_sample in decisions] == [expected] * 20
+        assert [summary_of(of_sample[-1]) for of_sample in decisions] == [expected] * 20
         assert all(not of_sample[0].is_final for of_sample in decisions)
         for session in sessions:
             session.close()

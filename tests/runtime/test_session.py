@@ -1,3 +1,5 @@
+"""A session runs one sample after another and is usable after errors."""
+
 import asyncio
 import contextlib
 
@@ -22,7 +24,9 @@ async def test_samples_of_a_session_use_the_seeds_of_a_data_set(no_leaks):
 
 @pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
 @pytest.mark.parametrize("chunk", [1, 7, 60])
-async def test_sending_in_chunks_gives_the_decision_of_the_whole(chunk, input_mode, no_leaks):
+async def test_sending_in_chunks_gives_the_decision_of_the_complete_sample(
+    chunk, input_mode, no_leaks
+):
     train = SAMPLES[0]
     async with (
         na.Network(BUNDLE, input=input_mode) as network,

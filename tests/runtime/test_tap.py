@@ -1,3 +1,5 @@
+"""A tap receives the spikes of one population."""
+
 import asyncio
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Sessions share one time slice per turn of the event loop."""
+
 import asyncio
 import gc
 import weakref

@@ -239,7 +239,7 @@ def test_lowest_ranked_population_fires_late_first_and_can_inhibit_others(run):
 
 
 @in_every_engine
-def test_of_one_rank_the_population_declared_first_fires_late_first(run):
+def test_the_population_declared_first_fires_late_first_if_ranks_are_equal(run):
     model = network(
         [population("a", 2), population("b")],
         [dense(INPUT, "b", 0, [2]), dense(INPUT, "a", [[0], [0]], [2, 2])],

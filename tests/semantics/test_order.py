@@ -40,7 +40,7 @@ def test_momentum_delivers_the_highest_potential_first(run, group_size, groups):
 
 
 @in_every_engine
-def test_of_equal_momenta_the_lower_neuron_goes_first(run):
+def test_the_lower_neuron_is_selected_first_if_momenta_are_equal(run):
     result = run(fan(1.5, 1.75, 1.5, 1.75), events((0, 0)), MOMENTUM, 3)
     assert delivered(result) == [[1, 3, 0], [2]]
 
@@ -93,7 +93,7 @@ def test_fifo_delivers_in_the_order_of_firing(run):
 
 
 @in_every_engine
-def test_under_momentum_a_later_spike_can_go_first(run):
+def test_momentum_can_select_a_later_spike_first(run):
     assert delivered(run(overtaking(), events((0, 0)), MOMENTUM)) == [[0], [3], [1], [2]]
     assert delivered(run(overtaking(), events((0, 0)), MOMENTUM, 2)) == [[0, 1], [3, 2]]
 
@@ -137,7 +137,7 @@ def test_layer_sync_delivers_a_layer_before_one_that_a_skip_connection_reached(r
 
 
 @in_every_engine
-def test_of_one_rank_layer_sync_delivers_the_population_declared_first(run):
+def test_layer_sync_delivers_the_population_declared_first_if_ranks_are_equal(run):
     model = network(
         [population("a", 2), population("b", 2)],
         [dense(INPUT, "b", [[2], [2]]), dense(INPUT, "a", [[2], [2]])],

@@ -37,6 +37,7 @@ def tau_of(beta):
 
 
 def model_of(case):
+    """Return the network of a case."""
     neuron = LIF(tau_of(case["beta"]), case["threshold"], "zero", case["refractory"])
     names = ("hidden 1", "hidden 2", "output")
     populations = tuple(
@@ -48,6 +49,7 @@ def model_of(case):
 
 
 def train_of(case):
+    """Return the input events of a case."""
     counts = np.array(case["input_counts"])
     step, index = (np.repeat(where, counts[counts > 0]) for where in np.nonzero(counts))
     return SpikeTrain(step * TIMESTEP_US, index)
@@ -55,6 +57,7 @@ def train_of(case):
 
 @cache
 def result_of(engine, number, timesteps):
+    """Return the result of an engine after a number of timesteps of a case."""
     case = CASES[number]
     policy = {"layer_sync": LayerSync(), "momentum": Momentum()}[case["policy"]]
     duration_us = timesteps * TIMESTEP_US

@@ -14,16 +14,19 @@ from tests.helpers.small_networks import chain, sample
 
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
+    """A bundle with a small feed-forward network."""
     return chain()
 
 
 @pytest.fixture
 def trains() -> list[SpikeTrain]:
+    """Twelve samples for that network."""
     return [sample(seed=k) for k in range(12)]
 
 
 @pytest_asyncio.fixture
 async def network(bundle: Bundle) -> AsyncIterator[Network]:
+    """An open network."""
     async with Network(bundle) as network:
         yield network
 

@@ -1,3 +1,5 @@
+"""The capacity limiter serves waiters in order and loses no capacity."""
+
 import asyncio
 
 import pytest
@@ -6,6 +8,7 @@ from neuroasync.serve.capacity import CapacityLimiter
 
 
 def free(limiter):
+    """Return the free capacity of a limiter: (samples, events)."""
     return limiter.free_samples, limiter.free_events
 
 

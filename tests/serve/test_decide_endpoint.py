@@ -21,6 +21,7 @@ JSON, MSGPACK = {"content-type": "application/json"}, {"content-type": "applicat
 
 
 def body(train, binary=False, end=True):
+    """Return the body of a request that sends a train."""
     return format_events(EventMessage(train, end), binary=binary)
 
 

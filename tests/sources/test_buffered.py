@@ -27,6 +27,7 @@ class Pushed:
 
 
 async def read_out(stream):
+    """Wait until the background task has read the whole stream."""
     async with asyncio.timeout(10):
         while stream.left:
             await asyncio.sleep(0)

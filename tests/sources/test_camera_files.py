@@ -43,6 +43,7 @@ class Recording:
 
 
 async def read(source):
+    """Return the times and indices of all chunks of a source."""
     async with source:
         chunks = [p async for p in source]
     t_us = np.concatenate([np.zeros(0, np.int64), *(p.t_us for p in chunks)])

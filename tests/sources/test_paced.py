@@ -23,6 +23,7 @@ class Listed(Source):
 
 
 async def collect(source, into):
+    """Append each chunk of a source to a list."""
     async for found in source:
         into.append(found)  # Appended one by one, because the reader is cancelled.
 

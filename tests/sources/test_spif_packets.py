@@ -16,10 +16,12 @@ NO_STAMP = 1 << 31
 
 
 def word(x, y, polarity=0, flag=0):
+    """Return a SPIF event word."""
     return flag | x << 16 | polarity << 15 | y
 
 
 def packed(*words):
+    """Return a packet of 32-bit words."""
     return struct.pack(f"<{len(words)}I", *words)
 
 

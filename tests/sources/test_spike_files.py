@@ -16,11 +16,13 @@ from tests.helpers.event_streams import all_of, chunk
 
 
 def shipped_path():
+    """Return the path of a spike file that ships with the package."""
     return Path(na.__file__).parent / "data" / "digits-test-rate.npz"
 
 
 @pytest.fixture
 def path(tmp_path):
+    """Path of a spike file with three samples, one of them empty."""
     trains = [chunk((0, 1), (40, 2)), chunk(), chunk((7, 3))]
     na.write_spikes(na.SpikeTrains.from_trains(trains, (4,)), tmp_path / "spikes.npz")
     return tmp_path / "spikes.npz"

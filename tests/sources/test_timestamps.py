@@ -12,10 +12,12 @@ WRAP = 2**32
 
 
 def u32(*stamps):
+    """Return timestamps as a device sends them, modulo 2**32."""
     return np.array([s % WRAP for s in stamps], np.uint32)
 
 
 def placed(stamps, *values, arrived_us=0):
+    """Return the stream times of a packet and its count of moved events, or None."""
     found = stamps.place(u32(*values), arrived_us)
     return None if found is None else (found[0].tolist(), found[1])
 

@@ -19,11 +19,13 @@ SHAPE = (2, 4, 4)
 
 
 def word(x, y, flag=1):
+    """Return a SPIF event word as bytes."""
     return struct.pack("<I", flag << 31 | x << 16 | y)
 
 
 @pytest.fixture
 def sender():
+    """A UDP socket to send packets from."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         yield made
 

@@ -31,6 +31,7 @@ async def server(*messages, then_close=None):
 
 
 def message(*pairs, end=False, binary=False):
+    """Return a message with (time, index) pairs as events."""
     return format_events(EventMessage(chunk(*pairs), end), binary=binary)
 
 

@@ -32,6 +32,7 @@ class Finished:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Finished:
+    """A small study that has run to its end."""
     user_files = files(tmp_path_factory.mktemp("samples"))
     folder = tmp_path_factory.mktemp("studies") / "whole"
     progress: list[tuple[float, str]] = []

@@ -48,6 +48,7 @@ def runtime_rows(model, train, run_settings, seed, duration_us=None):
 
 
 def rows_or_error(run, *arguments):
+    """Return the result, or a text if a forward pass did not end."""
     try:
         return run(*arguments)
     except na.ForwardStepLimitError:
@@ -70,6 +71,7 @@ def test_trainer_and_runtime_fire_the_same_spikes(data, policy, seed):
 
 
 def _can_be_trained(model):
+    """Return whether the trainer supports the delays of the model."""
     return model.timestep_us > 0 or not any(c.delay_us for c in model.connections)
 
 

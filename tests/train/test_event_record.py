@@ -26,6 +26,7 @@ POLICIES = [LayerSync(), Random(), Momentum(), Momentum(noise=0.5), Fifo()]
 
 @st.composite
 def runs(draw, **features):
+    """Draw a model, samples and run settings."""
     model = draw(models(**features))
     assume(model.timestep_us or not any(c.delay_us for c in model.connections))
     trains = [draw(spike_trains(model)) for _ in range(draw(st.integers(1, 3)))]
@@ -61,6 +62,7 @@ def both(model, batch, run_settings, surrogate, dropout=0.0, direction=0):
 
 
 def check_same(model, batch, run_settings, surrogate, dropout=0.0, direction=0):
+    """Check that a batch has the same results and gradients as in the reference."""
     try:
         (record, grad), (reference, expected) = both(
             model, batch, run_settings, surrogate, dropout, direction

@@ -22,6 +22,8 @@ TIMESTEPS, SAMPLES = 6, 5
 
 
 class ArctanSpike(torch.autograd.Function):
+    """A spike with the derivative of the arctangent as surrogate gradient."""
+
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
@@ -55,6 +57,7 @@ def plain_bptt(x, layers, threshold, decay, is_subtract):
 
 
 def dense_model(rng, sizes, threshold, tau, has_bias, reset):
+    """Return a feed-forward model with random dyadic weights."""
     lif = LIF(tau_mem_us=tau, v_threshold=threshold, reset=reset)
     names = ["input", *(f"layer{k}" for k in range(1, len(sizes)))]
     connections = [
@@ -66,6 +69,7 @@ def dense_model(rng, sizes, threshold, tau, has_bias, reset):
 
 
 def dyadic(rng, shape, scale=24):
+    """Return random numbers that are exact in float32, in multiples of 1/64."""
     return (np.round(rng.normal(size=shape) * scale) / 64).astype(np.float32)
 
 

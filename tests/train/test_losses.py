@@ -17,6 +17,7 @@ LABEL, ALL = torch.tensor([0]), torch.tensor([3])
 
 
 def nll(right, wrong):
+    """Return the negative log-likelihood of the right one of two logits."""
     return math.log(1 + math.exp(wrong - right))
 
 

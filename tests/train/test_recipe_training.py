@@ -16,6 +16,7 @@ from neuroasync.train.stop_rule_search import best_rule, with_stop_rules
 
 
 def some(samples):
+    """Return samples of two classes with three events each."""
     labels = np.arange(samples) % 2
     trains = [SpikeTrain([0, 1000, 2000], [k, k, k]) for k in labels]
     return SpikeTrains.from_trains(trains, (2,), labels)
@@ -25,6 +26,7 @@ RECIPES_OF_USER = recipes_for_topology("timestep_us=1000; input 2; a d6; output 
 
 
 def short(recipe, **changes):
+    """Return a recipe that trains for two epochs on the CPU."""
     return replace(recipe, config=replace(recipe.config, epochs=2, device="cpu", **changes))
 
 
@@ -83,6 +85,7 @@ def test_progress_reports_each_batch_and_the_number_of_epochs():
 
 
 def point(rule, right, rounds):
+    """Return a stop point of four samples with the given number of correct ones."""
     target = np.zeros(4, np.int64)
     label = np.where(np.arange(4) < right, 0, 1)
     spent = np.full(4, rounds)

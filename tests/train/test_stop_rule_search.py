@@ -16,6 +16,7 @@ LABELS = SAMPLES.labels.tolist()
 
 
 def run(bundle, until):
+    """Return the summary of all samples under a stop rule."""
     network = Network(bundle, until=until)
     decided = decide_samples(network, SAMPLES, range(len(SAMPLES)), 0)
     return summarise(run_in_loop(decided), LABELS)

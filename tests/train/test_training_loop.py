@@ -22,11 +22,12 @@ CONFIG = TrainConfig(
 
 
 class StopTrainingError(Exception):
-    pass
+    """Raised by a test to interrupt the training."""
 
 
 @pytest.fixture(scope="module")
 def model():
+    """An untrained feed-forward network."""
     lif = LIF(tau_mem_us=9491.0)
     sizes = (12, 16, 16, 3)
     names = ("input", "first", "second", "output")
@@ -52,15 +53,18 @@ def task(samples, seed):
 
 @pytest.fixture(scope="module")
 def train():
+    """The training samples of a small task."""
     return task(96, 0)
 
 
 def weights(fitted):
+    """Return all weights of a result as bytes."""
     return b"".join(c.weight.tobytes() for c in fitted.model.connections)
 
 
 @pytest.fixture(scope="module")
 def expected(model, train):
+    """The result of an uninterrupted training."""
     return fit(model, train, CONFIG, validation=task(40, 1), threads=1)
 
 

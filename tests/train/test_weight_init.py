@@ -22,10 +22,12 @@ TOPOLOGIES = {
 
 
 def network_of(text):
+    """Return an untrained network with the given topology."""
     return SpikingNetwork(parse_topology(f"timestep_us=1000 {text}"), device="cpu", threads=1)
 
 
 def weights_of(network):
+    """Return the weights of each connection."""
     return [weight for weight, _ in network.parts(network.values.detach())]
 
 

@@ -15,12 +15,14 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def rows_of(result):
+    """Check that the command succeeded, and return its JSON lines."""
     assert result.exit_code == 0
     assert result.stderr == ""
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def options_of(row):
+    """Return the run options of a row."""
     return row["policy"], row["group_size"], row["input"], row["until"]
 
 

@@ -14,6 +14,7 @@ POLICIES = ("layer-sync", "random", "momentum", "fifo")
 
 
 def recorded(policy, until):
+    """Return the recording of one sample under the given options."""
     bundle = golden_bundle()
     network = Network(bundle, policy=policy, until=until)
     recorder = Recorder(bundle, network.settings)

@@ -13,6 +13,7 @@ from tests.helpers.cli_files import SAMPLES, golden_bundle
 
 @pytest.fixture
 def recorded(cli, files):
+    """Path of a recording that the command ``run`` has written."""
     out = files.folder / "run.npz"
     result = cli(
         "run", files.net, files.events, "--policy", "random", "--group-size", 2, "--input",

@@ -1,3 +1,5 @@
+"""A network chooses the engine, and both engines give the same result."""
+
 import asyncio
 
 import numpy as np
@@ -15,7 +17,7 @@ RULES = ["quiet", "first-spike", "votes(2)", "margin(1)", "steps(3)"]
 
 
 async def record(bundle, train, engine, **options):
-    """The decision and the digest of what happened, by one engine."""
+    """Return the decision and the digest of the recording, with one engine."""
     async with na.Network(bundle, engine=engine, **options) as network:
         recorder = Recorder(bundle, network.settings)
         decision = await network.decide(train, recorder=recorder)
@@ -45,7 +47,7 @@ def test_both_engines_give_identical_recordings_in_the_event_loop(data, policy):
 
 
 @pytest.mark.parametrize("work", [1, 100, 3000])
-async def test_coming_up_for_air_does_not_change_a_decision(work, monkeypatch, no_leaks):
+async def test_yielding_to_the_event_loop_does_not_change_a_decision(work, monkeypatch, no_leaks):
     async with na.Network(BUNDLE, engine="compiled") as network:
         expected = await network.decide(SAMPLE)
         monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: work)
@@ -53,7 +55,7 @@ async def test_coming_up_for_air_does_not_change_a_decision(work, monkeypatch, n
         assert await network.decide(SAMPLE) == expected
 
 
-async def test_a_tap_gets_the_coroutine_engine_by_itself(no_leaks):
+async def test_a_network_with_a_tap_uses_the_coroutine_engine(no_leaks):
     async with na.Network(BUNDLE) as network:
         untapped = await network.decide(SAMPLE)
         async with network.tap("output") as tap:
@@ -63,7 +65,7 @@ async def test_a_tap_gets_the_coroutine_engine_by_itself(no_leaks):
 
 
 class Backwards:
-    """A policy of the user's: the highest neuron first."""
+    """A custom policy that selects the highest neuron first."""
 
     def order(self, pending, group_size):
         return np.argsort(-pending.neuron)
@@ -72,7 +74,7 @@ class Backwards:
 @pytest.mark.parametrize(
     "options", [{"policy": Backwards()}, {"until": lambda progress: progress.spikes > 9}]
 )
-async def test_what_kernels_cannot_do_is_refused_or_left_to_coroutines(options, no_leaks):
+async def test_custom_policies_and_stop_rules_run_only_with_the_coroutine_engine(options, no_leaks):
     async with na.Network(BUNDLE, **options) as network:
         assert (await network.decide(SAMPLE)).total_spikes > 9
         with pytest.raises(ValueError, match="does not support a custom policy"):

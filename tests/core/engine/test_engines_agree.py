@@ -1,7 +1,8 @@
-"""Oracle, state machine and compiled loop fire the same spikes on networks drawn at random.
+"""Reference simulator, stepwise engine and compiled loop fire the same spikes on random networks.
 
-All of it is compared: who fired in which step, every delivered group in its order, potentials to
-the last bit, votes and counters. A pass that does not end must not end in any engine.
+The tests compare the complete result: the neurons that fired in each forward step, every delivered
+group in its order, potentials to the last bit, votes and counters. If a pass reaches its step limit
+in one engine, it must do so in every engine.
 """
 
 from dataclasses import replace
@@ -32,14 +33,14 @@ SEEDS = st.integers(0, 2**64 - 1)
 
 
 class NewestFirst:
-    """A policy of the user's: the latest arrivals first, in descending order of neurons."""
+    """A custom policy that selects the latest arrivals first, in descending order of neurons."""
 
     def order(self, pending, group_size):
         return np.lexsort((-pending.neuron, -pending.arrival * pending.multiplicity))
 
 
 class HeaviestFirst:
-    """A policy of the user's that reads all that it is told."""
+    """A custom policy that reads every field of the pending spikes."""
 
     def order(self, pending, group_size):
         score = pending.momentum * pending.multiplicity + pending.population
@@ -48,6 +49,7 @@ class HeaviestFirst:
 
 
 def moderate(max_examples):
+    """Return hypothesis settings for tests that draw large inputs."""
     return settings(
         max_examples=max_examples,
         deadline=None,
@@ -57,7 +59,7 @@ def moderate(max_examples):
 
 @st.composite
 def busy_trains(draw, model, max_events=40, max_bins=5):
-    """More events than hypothesis likes to draw one by one; repeated times and indices, too."""
+    """Draw a seed for many random events, with repeated times and indices."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     n, unit = draw(st.integers(1, max_events)), model.timestep_us or 500
     t_us = rng.integers(0, max_bins * unit, n) if model.timestep_us else rng.integers(0, 5, n) * 500
@@ -66,7 +68,7 @@ def busy_trains(draw, model, max_events=40, max_bins=5):
 
 @st.composite
 def runs(draw, networks, trains=busy_trains, policies=POLICIES, rules=RULES):
-    """Arguments of an engine."""
+    """Draw the arguments of an engine."""
     model = draw(networks)
     unit = model.timestep_us or 500
     return {
@@ -83,7 +85,7 @@ def runs(draw, networks, trains=busy_trains, policies=POLICIES, rules=RULES):
 
 
 def outcome(engine, run, **more):
-    """What the engine returns, or that a pass reached its limit of steps."""
+    """Return the result of the engine, or "limit" if a pass reached its limit of forward steps."""
     try:
         return engine(**run, **more)
     except ForwardStepLimitError:
@@ -91,7 +93,7 @@ def outcome(engine, run, **more):
 
 
 def bits(result):
-    """The result with its potentials as bytes: -0 is not 0."""
+    """Return the result with its potentials as bytes, so that -0 differs from 0."""
     if result == "limit":
         return result
     v, m = (np.array(x, np.float32).tobytes() for x in (result.v, result.m))
@@ -100,7 +102,7 @@ def bits(result):
 
 @given(run=runs(models(), trains=spike_trains))
 @moderate(100)
-def test_all_engines_do_what_the_contract_says(run):
+def test_all_engines_match_the_reference_simulator(run):
     expected = outcome(oracle.run, run)
     assert outcome(stepwise, run) == expected
     assert outcome(compiled, run) == expected
@@ -108,7 +110,7 @@ def test_all_engines_do_what_the_contract_says(run):
 
 @given(run=runs(models(EXCITING)))
 @moderate(150)
-def test_all_engines_do_what_the_contract_says_where_much_is_going_on(run):
+def test_all_engines_match_the_reference_simulator_on_busy_networks(run):
     expected = outcome(oracle.run, run)
     assert outcome(stepwise, run) == expected
     assert outcome(compiled, run) == expected
@@ -116,7 +118,7 @@ def test_all_engines_do_what_the_contract_says_where_much_is_going_on(run):
 
 @given(run=runs(models(dyadic(0, 64), refractory=False, sync_threshold=False, delays=False)))
 @moderate(100)
-def test_all_engines_agree_where_neurons_fire_again_while_their_spike_waits(run):
+def test_all_engines_agree_if_neurons_fire_again_while_their_spike_is_pending(run):
     expected = outcome(oracle.run, run)
     assert outcome(stepwise, run) == expected
     assert outcome(compiled, run) == expected
@@ -140,7 +142,7 @@ def test_any_weights_give_the_same_bits_in_all_engines(run):
 
 @given(run=runs(models(EXCITING)), work=st.integers(0, 300), log=st.integers(0, 5))
 @moderate(100)
-def test_the_compiled_loop_goes_on_where_it_came_up_for_air_or_for_room(run, work, log):
+def test_the_compiled_loop_resumes_after_a_spent_work_budget_or_a_full_log(run, work, log):
     assert outcome(compiled, run, work=work, log=log) == outcome(compiled, run)
 
 
@@ -152,11 +154,12 @@ def test_the_compiled_loop_goes_on_where_it_came_up_for_air_or_for_room(run, wor
     )
 )
 @moderate(75)
-def test_policies_and_stop_rules_of_the_user_see_what_the_contract_says(run):
+def test_custom_policies_and_stop_rules_match_the_reference_simulator(run):
     assert outcome(stepwise, run) == outcome(oracle.run, run)
 
 
 def set_of_each_group(result):
+    """Return the groups with sorted slots, so that their order does not matter."""
     return [(p, step, sorted(slots)) for p, step, slots in result.groups]
 
 
@@ -180,7 +183,7 @@ def test_large_groups_make_every_policy_layer_sync_on_a_layered_network(
 
 @given(run=runs(models(EXCITING)), data=st.data())
 @moderate(50)
-def test_a_sample_leaves_nothing_behind_for_the_next(run, data):
+def test_a_sample_does_not_affect_the_next_one(run, data):
     rule = parse_stop_rule(run["until"])
     how = RunSettings(run["policy"], run["group_size"], run["input_mode"], rule, STEP_LIMIT)
     simulator = Simulator(ExecutionPlan(PackedNetwork(run["model"]), how))

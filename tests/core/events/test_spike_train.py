@@ -96,6 +96,7 @@ def test_trains_are_equal_by_their_events():
 
 
 def trains(**changes):
+    """Return three trains, with some fields replaced."""
     fields = {"t_us": [0, 9, 3], "index": [0, 1, 5], "offsets": [0, 2, 2, 3], "labels": [1, 0, 1]}
     return SpikeTrains(**(fields | {"shape": (2, 3)} | changes))
 

@@ -12,6 +12,7 @@ from tests.helpers.malformed_files import Pairs, body_of, pack, rich_bundle, sea
 
 
 def outer(**changes) -> bytes:
+    """Return a bundle with some top-level fields replaced, or removed if the value is "gone"."""
     fields = msgpack.unpackb(dump_bundle(rich_bundle())) | changes
     return pack({k: v for k, v in fields.items() if v != "gone"})
 

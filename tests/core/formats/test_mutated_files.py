@@ -108,6 +108,7 @@ def check(read, data: bytes, error, limit: int):
 
 @pytest.fixture
 def traced():
+    """Trace memory allocations during the test."""
     tracemalloc.start()
     yield
     tracemalloc.stop()

@@ -1,3 +1,5 @@
+"""The shipped networks and samples are those of their recipes."""
+
 import pytest
 
 from neuroasync.datasets import load_dataset

@@ -68,10 +68,12 @@ def test_labels_may_be_missing():
 
 
 def lzma(members):
+    """Return an archive that uses a compression method which is not allowed."""
     return archive(members, zipfile.ZIP_LZMA)
 
 
 def damaged_crc(members):
+    """Return an archive with one flipped bit, so that a checksum does not match."""
     data = bytearray(archive(members, zipfile.ZIP_STORED))
     data[data.index(b"NUMPY") + 130] ^= 1
     return bytes(data)

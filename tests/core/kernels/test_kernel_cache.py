@@ -65,6 +65,7 @@ def run_copy(package: Path, code: str, cache: str = "cache") -> str:
 
 
 def cache_files(package: Path, ending: str) -> list[Path]:
+    """Return the cache files of the kernel ``outer`` with the given ending."""
     return sorted((package.parent / "cache").rglob(f"outer.outer-*.{ending}"))
 
 

@@ -1,4 +1,4 @@
-"""What kernels do behind the contract's back must not show: same bits, any size, any number."""
+"""Optimisations inside the kernels do not change any bit of the result, at any network size."""
 
 import itertools
 
@@ -29,7 +29,7 @@ from tests.helpers.reference import simulator as oracle
     keys=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3), min_size=1, max_size=150),
     data=st.data(),
 )
-def test_the_smallest_are_the_first_of_all_in_order(keys, data):
+def test_smallest_returns_the_k_smallest_keys_in_order(keys, data):
     n = len(keys)
     k = data.draw(st.integers(1, n))
     ties = np.array(data.draw(st.permutations(range(n))), np.int64)
@@ -47,7 +47,7 @@ def test_short_and_long_lists_are_sorted(values):
 
 
 @pytest.mark.parametrize("columns", [1, 10, 15, 16, 17, 63, 64, 65, 80, 144, 200])
-def test_rows_are_added_in_order_to_the_bit_and_nowhere_else(columns):
+def test_add_rows_sums_in_order_and_writes_only_its_columns(columns):
     rng = np.random.default_rng(columns)
     rows = rng.normal(size=(9, columns)).astype(np.float32)
     origins, counts = rng.integers(0, 9, 13), rng.integers(1, 4, 13)
@@ -61,7 +61,7 @@ def test_rows_are_added_in_order_to_the_bit_and_nowhere_else(columns):
 
 
 @pytest.mark.parametrize("n", [1, 5, 15, 16])
-def test_lanes_integrate_fire_and_keep_their_marks(n):
+def test_charge_updates_potentials_and_marks_of_its_neurons_only(n):
     rng = np.random.default_rng(n)
     v, current = rng.normal(size=(2, 32)).astype(np.float32)
     marks = rng.choice([4, 6, 12, 13, 14, 15, 17, 19], 32).astype(np.int32)
@@ -72,7 +72,7 @@ def test_lanes_integrate_fire_and_keep_their_marks(n):
     for i in range(32):
         charged, mark = before[0][i], before[2][i]
         locked = mark >= pass_mark and mark & 1
-        if i >= n:  # untouched
+        if i >= n:  # Lanes beyond the population must not change.
             assert (v[i], current[i], marks[i]) == tuple(array[i] for array in before)
             continue
         if not locked:
@@ -83,7 +83,7 @@ def test_lanes_integrate_fire_and_keep_their_marks(n):
 
 
 def chain_of(count, timestep_us=1000, tau_us=2000.0, size=2):
-    """``count`` populations in a row, and a weak loop from the last to the first."""
+    """Return ``count`` populations in a chain, with a weak loop from the last to the first."""
     names = ["input", *(f"p{k}" for k in range(count))]
     neuron = LIF(tau_mem_us=tau_us, v_threshold=1.0)
     weight = np.full((size, size), 0.75, np.float32)
@@ -94,7 +94,7 @@ def chain_of(count, timestep_us=1000, tau_us=2000.0, size=2):
 
 
 @pytest.mark.parametrize("policy", [LayerSync(), Random(), Momentum(), Fifo()])
-def test_more_populations_than_a_mask_has_bits(policy):
+def test_a_model_can_have_more_populations_than_a_mask_has_bits(policy):
     model = chain_of(70)
     train = SpikeTrain([0, 0, 1500, 1500], [0, 1, 0, 1])
     expected = oracle.run(model, train, policy, 3, "prioritised", 5)
@@ -104,18 +104,18 @@ def test_more_populations_than_a_mask_has_bits(policy):
     assert compiled(model, train, policy, 3, seed=5) == expected
 
 
-def test_more_passes_than_are_remembered_decay_one_after_the_other():
+def test_potentials_decay_exactly_over_more_passes_than_are_remembered():
     model = chain_of(2, timestep_us=0)
     rng = np.random.default_rng(3)
     t_us = np.cumsum(rng.integers(1, 900, 400))
-    # The first input fires rarely: its targets are looked at after long waits.
+    # The first input fires rarely, so its targets decay over many passes at once.
     train = SpikeTrain(t_us, (rng.random(400) < 0.05).astype(np.int64))
     expected = oracle.run(model, train, Random(), 1, "prioritised", 0)
     assert compiled(model, train, Random(), 1) == expected
     assert stepwise(model, train, Random(), 1) == expected
 
 
-def test_groups_are_numbered_anew_without_a_trace():
+def test_group_numbers_restart_at_their_limit_without_changing_the_result():
     model = chain_of(3)
     train = SpikeTrain(np.arange(0, 40_000, 500), np.arange(80) % 2)
     simulator = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings(Random(), 1)))
@@ -129,7 +129,7 @@ def test_groups_are_numbered_anew_without_a_trace():
 
 
 @pytest.mark.parametrize("work", [0, 1, 50, 1000])
-def test_a_forward_step_that_is_interrupted_goes_on_where_it_was(work):
+def test_an_interrupted_forward_step_resumes_where_it_stopped(work):
     rng = np.random.default_rng(1)
     names = ["input", "a", "b"]
     neuron = LIF(tau_mem_us=3000.0, v_threshold=1.0)
@@ -148,10 +148,11 @@ def test_a_forward_step_that_is_interrupted_goes_on_where_it_was(work):
         assert len(whole.rows) > 500
 
 
-def test_a_network_that_is_not_in_a_cache_does_what_the_contract_says():
+def test_all_engines_match_the_reference_simulator_on_a_network_beyond_the_cache():
     rng, n, inputs, fan_out = np.random.default_rng(3), 2501, 200, 6
 
     def links(source, target, size):
+        """Return a sparse connection with random targets."""
         targets = [np.sort(rng.choice(n, fan_out, replace=False)) for _ in range(size)]
         weights = (rng.integers(-16, 96, size * fan_out) / 64).astype(np.float32)
         return Sparse(
@@ -168,7 +169,7 @@ def test_a_network_that_is_not_in_a_cache_does_what_the_contract_says():
     assert compiled(model, train, Momentum(), 8) == expected
 
 
-def test_what_comes_to_rest_together_is_on_one_cache_line_in_a_large_network():
+def test_state_arrays_of_a_large_network_are_aligned_to_cache_lines():
     populations = (Population("a", (5000,), LIF(2000.0, 0.75)),)
     model = Model(1000, (1,), populations, (Dense("input", "a", np.ones((5000, 1))),), "a")
     plan = ExecutionPlan(PackedNetwork(model), RunSettings(Momentum()))
@@ -176,7 +177,7 @@ def test_what_comes_to_rest_together_is_on_one_cache_line_in_a_large_network():
     assert session.potential.ctypes.data % 64 == session.momentum.ctypes.data % 64 == 0
 
 
-def test_work_is_that_of_rows_however_often_their_spike_came():
+def test_work_does_not_depend_on_the_multiplicity_of_a_spike():
     lif = LIF(tau_mem_us=np.inf, v_threshold=1e6)
     weight = np.ones((100, 1), np.float32)
     for connection in (

@@ -29,23 +29,28 @@ def small(**changes) -> Model:
 
 
 def neuron(**changes) -> dict:
+    """Return model fields for one population with the given neuron parameters."""
     return {"populations": (Population("a", (2,), LIF(**changes)),)}
 
 
 def named(*names) -> dict:
+    """Return model fields for populations with the given names."""
     return {"populations": tuple(Population(name, (2,)) for name in names)}
 
 
 def dense(**changes) -> dict:
+    """Return model fields for one dense connection, with some fields replaced."""
     return {"connections": (replace(Dense("input", "a", ONES), **changes),)}
 
 
 def sparse(indptr=(0, 1, 2, 2), indices=(0, 1), weight=(1.0, 2.0)) -> dict:
+    """Return model fields for one sparse connection."""
     c = Sparse("input", "a", np.array(indptr), np.array(indices, np.int64), np.array(weight))
     return {"connections": (c,)}
 
 
 def conv(target=(2, 3, 3), **changes) -> dict:
+    """Return model fields for one convolution, with some fields replaced."""
     c = Conv2d("input", "a", np.ones((2, 1, 2, 2)))
     return {
         "input_shape": (1, 4, 4),
@@ -189,6 +194,7 @@ def test_counts_of_a_model_worked_out_by_hand():
 
 
 def chain(*edges, delays=()) -> Model:
+    """Return a model of single neurons with the given (source, target) edges."""
     names = sorted({n for edge in edges for n in edge} - {"input"})
     one = np.ones((1, 1))
     connections = tuple(Dense(s, t, one, delay_us=100 * ((s, t) in delays)) for s, t in edges)

@@ -62,7 +62,7 @@ def test_a_recording_holds_the_result_of_each_sample():
     assert r.spikes_by_population() == {"hidden": 3, "out": 3}
 
 
-def test_the_digest_is_of_pass_step_and_neuron_row_by_row():
+def test_the_digest_covers_pass_step_and_neuron_of_each_row():
     rows = [(0, 0, 0), (0, 0, 1), (0, 2, 2), (0, 2, 3), (1, 0, 1), (1, 1, 3)]
     expected = hashlib.sha256(b"".join(struct.pack("<3q", *row) for row in rows)).digest()
     assert relay_recording().digest == expected
@@ -294,6 +294,7 @@ def test_repr_of_a_recording_counts_its_samples():
 
 
 def _read(data):
+    """Return the recording, or None if it is rejected with a short message of one line."""
     message = ""
     try:
         return read_recording(data)

@@ -18,6 +18,7 @@ BUNDLE, SAMPLE = chain(), sample()
 
 
 def parts(train, at):
+    """Split a train in two before the event at position ``at``."""
     return na.SpikeTrain(train.t_us[:at], train.index[:at]), na.SpikeTrain(
         train.t_us[at:], train.index[at:]
     )
@@ -39,6 +40,7 @@ async def halves(network, at, train=SAMPLE):
 
 
 async def continued(session, rest):
+    """Send the rest of a sample and return its decision."""
     await session.send(rest)
     return await session.finish_sample()
 
@@ -158,6 +160,7 @@ async def test_snapshot_of_another_network_or_setting_is_rejected():
 
 
 async def snapshot_fields():
+    """Return a simulator in the middle of a sample and the fields of its snapshot."""
     async with na.Network(BUNDLE) as network, network.session() as session:
         await session.send(SAMPLE)
         return session._runner.simulator, unsealed(session.snapshot())

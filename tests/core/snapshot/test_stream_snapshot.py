@@ -162,6 +162,7 @@ async def test_restored_stream_continues_only_with_its_window(no_leaks):
 
 
 async def damaged(change):
+    """Restore a stream snapshot after ``change`` has modified its fields."""
     async with na.Network(BUNDLE) as network, network.session() as session:
         stream = session.stream(Source(TRAIN, 50), window="events(9)")
         await anext(stream)

@@ -14,6 +14,7 @@ INPUTS = BUNDLE.model.input_size
 
 
 def data_set(size, seed=0):
+    """Return random labelled samples."""
     rng = np.random.default_rng(seed)
     trains = [
         na.SpikeTrain(np.sort(rng.integers(0, 8000, 60)), rng.integers(0, INPUTS, 60))
@@ -23,6 +24,7 @@ def data_set(size, seed=0):
 
 
 async def one_by_one(network, samples, seed=0, first=0, **options):
+    """Return the decisions of single calls of ``decide``, with the seeds of a data set."""
     return [
         await network.decide(train, seed=na.sample_seed(seed, i), **options)
         for i, train in enumerate(samples, first)

@@ -1,3 +1,5 @@
+"""Custom populations fire, fail, wait and are cancelled without harm to the network."""
+
 import asyncio
 import contextlib
 
@@ -59,25 +61,30 @@ async def test_other_decisions_continue_while_a_custom_population_waits(no_leaks
 
 
 async def raises(inbox, fired, population):
+    """Raise an exception when the first group arrives."""
     async for _ in inbox:
         raise ConnectionError("the service is gone")
 
 
 async def ends(inbox, fired, population):
+    """Return without a report."""
     await inbox.get()
 
 
 async def reports_too_high(inbox, fired, population):
+    """Report a neuron that the population does not have."""
     async for _ in inbox:
         await fired.put([8])
 
 
 async def reports_twice(inbox, fired, population):
+    """Report the same neuron twice."""
     async for _ in inbox:
         await fired.put([1, 1])
 
 
 async def reports_numbers(inbox, fired, population):
+    """Report a number that is not an integer."""
     async for _ in inbox:
         await fired.put([0.5])
 
@@ -165,12 +172,14 @@ async def test_report_that_is_no_array_is_rejected(no_leaks):
             await network.decide(SAMPLE)
 
 
-async def awaits_what_never_comes(inbox, fired, population):
+async def awaits_forever(inbox, fired, population):
+    """Wait forever for an event that is never set."""
     await inbox.get()
     await asyncio.Event().wait()
 
 
-async def takes_twice(inbox, fired, population):
+async def takes_two_groups(inbox, fired, population):
+    """Wait for a second group without reporting the first."""
     await inbox.get()
     await inbox.get()
 
@@ -178,11 +187,16 @@ async def takes_twice(inbox, fired, population):
 @pytest.mark.parametrize(
     ("population", "waits"),
     [
-        (awaits_what_never_comes, r"waits in awaits_what_never_comes \(.*\.py:\d+\)$"),
-        (takes_twice, r"waits for its next group, but has not reported on the one that it took"),
+        (awaits_forever, r"waits in awaits_forever \(.*\.py:\d+\)$"),
+        (
+            takes_two_groups,
+            r"waits for its next group, but has not reported on the one that it took",
+        ),
     ],
 )
-async def test_report_timeout_says_where_the_population_waits(population, waits, no_leaks):
+async def test_report_timeout_error_names_the_line_where_the_population_waits(
+    population, waits, no_leaks
+):
     own = {"hidden2": population}
     async with na.Network(BUNDLE, populations=own, report_timeout_s=0) as network:
         with pytest.raises(
@@ -202,7 +216,7 @@ async def test_invalid_report_timeout_is_rejected(report_timeout_s):
 
 async def test_report_timeout_uses_the_clock_of_the_network(no_leaks):
     """By a clock that a test moves, an hour is over at once, and no sooner than it says."""
-    clock, own = na.ManualClock(), {"hidden2": awaits_what_never_comes}
+    clock, own = na.ManualClock(), {"hidden2": awaits_forever}
     async with na.Network(BUNDLE, populations=own, clock=clock, report_timeout_s=3600) as network:
         deciding = asyncio.create_task(network.decide(SAMPLE))
         await clock.advance(0)

@@ -64,6 +64,7 @@ class Stream:
 
 
 async def opened(clock, bundle=RELAY, **options):
+    """Return an open network and a stream that runs on the clock."""
     network = na.Network(bundle, clock=clock)
     await network.__aenter__()
     feed = Feed()
@@ -71,6 +72,7 @@ async def opened(clock, bundle=RELAY, **options):
 
 
 async def settle():
+    """Let all tasks run until they wait."""
     for _ in range(20):
         await asyncio.sleep(0)
 
@@ -458,6 +460,7 @@ async def test_unknown_option_is_rejected_with_the_valid_ones():
 
 
 def stream_drivers():
+    """Return the ids of all stream drivers that are still in memory."""
     gc.collect()
     return {id(item) for item in gc.get_objects() if type(item) is StreamDriver}
 

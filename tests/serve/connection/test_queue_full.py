@@ -15,6 +15,7 @@ def send_unfinished(socket, train, app):
 
 
 def count_queued(app):
+    """Return the number of queued samples plus queued events."""
     return app.state.counts.sum("samples_waiting") + app.state.counts.sum("events_waiting")
 
 

@@ -1,3 +1,5 @@
+"""The token bucket limits the average rate and allows a burst."""
+
 from neuroasync.serve.connection.rate_limit import TokenBucket
 
 

@@ -29,6 +29,7 @@ def message(events, end):
 
 
 def total(metrics, name):
+    """Return the sum of a metric over its labels."""
     [family] = [f for f in FAMILIES if f.name == name]
     return sum(metrics.total(name, value) for value in family.values)
 
@@ -143,6 +144,7 @@ def test_every_sample_is_counted_once_and_all_capacity_is_released(when_full, st
 
 
 async def perform(connections, action, c, events, end):
+    """Perform one action of the drawn sequence on connection ``c``."""
     inbox, running = connections.inboxes[c], connections.running[c]
     if action == "read" and not connections.is_closed[c]:
         connections.read(c, events, end)
@@ -169,6 +171,7 @@ async def perform(connections, action, c, events, end):
 
 
 def make_inbox(when_full):
+    """Return an inbox of a connection with the given behaviour when it is full."""
     return SampleInbox(LIMITS, when_full, CapacityLimiter(9, 99), ServerMetrics())
 
 

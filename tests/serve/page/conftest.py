@@ -7,6 +7,7 @@ from neuroasync.shipped import shipped_bundle
 
 @pytest.fixture(scope="module")
 def browser():
+    """A headless browser. Skips the test if there is none."""
     # Playwright's event loop occupies the thread while the browser runs, so the browser must not
     # outlive its module: asyncio tests of other modules need the thread.
     live_page = pytest.importorskip("tests.helpers.live_page", reason="needs playwright")

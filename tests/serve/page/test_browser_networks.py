@@ -61,7 +61,7 @@ def test_network_without_image_input_offers_its_golden_samples(browser):
 
 
 @pytest.mark.parametrize("width", [1280, 320])
-def test_network_without_samples_shows_what_to_do_and_no_controls(browser, width):
+def test_network_without_samples_shows_instructions_and_no_controls(browser, width):
     viewport = {"width": width, "height": 900}
     with served(chain()) as address, opened(browser, address, viewport=viewport) as page:
         explanation = page.locator("#empty")

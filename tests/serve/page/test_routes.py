@@ -22,10 +22,12 @@ STATIC = files("neuroasync.serve.page").joinpath("static")
 
 
 def as_json(events):
+    """Return a train as the JSON object of a request."""
     return {"t_us": events.t_us.tolist(), "index": events.index.tolist()}
 
 
 def golden_of(bundle, events):
+    """Return the bundle with the events as its only golden sample."""
     return na.Bundle(bundle.model, golden=(na.GoldenSample(events),), meta=bundle.meta)
 
 

@@ -21,6 +21,7 @@ RUN_MODES = [(policy, mode) for policy in POLICIES for mode in ("prioritised", "
 
 
 async def traced(network, events, seed=0, **options):
+    """Return the trace and the decision of a recorded sample."""
     recorder = network.recorder(**options)
     decision = await network.decide(events, seed=seed, recorder=recorder, **options)
     return make_trace(recorder.finish()), decision

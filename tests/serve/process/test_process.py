@@ -30,12 +30,14 @@ EMPTY_SAMPLE = frame(b'{"end": true}', 0x81)
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
+    """Path of a bundle with a small network."""
     path = tmp_path_factory.mktemp("served") / "net.nab"
     write_bundle(chain(), path)
     return path
 
 
 def request_decision(port, train, query=""):
+    """Send a sample over a websocket and return the decision."""
     with websockets.sync.client.connect(f"ws://127.0.0.1:{port}/stream{query}") as client:
         client.send(format_events(EventMessage(train, True)))
         return msgspec.json.decode(client.recv(timeout=30))
@@ -100,6 +102,7 @@ def test_workers_end_when_their_parent_is_killed(bundle):
 
 
 def _wait_for_end(pid):
+    """Wait until the process has ended, for at most 30 s."""
     watched = os.pidfd_open(pid)
     try:
         assert select.select([watched], [], [], 30)[0], "the process did not end"

@@ -129,6 +129,7 @@ async def outcome(protocol_class, chunks, before_accept=False):
 
 
 async def _settle():
+    """Let all tasks run until they wait."""
     for _ in range(300):
         await asyncio.sleep(0)
 

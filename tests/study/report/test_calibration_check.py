@@ -12,6 +12,7 @@ RANDOM = Mode("random", 8, "prioritised")
 
 
 def run(accuracy, promised=None, error=None, rounds=10.0):
+    """Return the fields of a run that the calibration check reads."""
     return SimpleNamespace(
         mode=RANDOM, promised=promised, promised_error=error, accuracy=accuracy, samples=100,
         rounds_per_sample=rounds,

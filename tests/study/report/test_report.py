@@ -32,6 +32,8 @@ FIGURES = (
 
 
 class Tags(HTMLParser):
+    """Collects the links, the number of table cells and the unclosed tags of an HTML page."""
+
     def __init__(self):
         super().__init__()
         self.sources, self.cells, self.open = [], 0, []
@@ -98,7 +100,7 @@ BLOCKS = [
 ]
 
 
-def test_markdown_by_hand():
+def test_markdown_matches_a_hand_written_example():
     assert to_markdown(BLOCKS) == (
         "## a < b\n\nSome & more.\n\n**t|t**\n\n| a | b\\|c |\n| --- | ---: |\n| <x> | 1 |\n\n"
         '![say "hi"](p.png)\n'
@@ -116,5 +118,5 @@ def test_markdown_by_hand():
         "<title>T &amp; T</title>",
     ],
 )
-def test_html_by_hand(part):
+def test_html_matches_a_hand_written_example(part):
     assert part in to_html(BLOCKS, "T & T")

@@ -18,10 +18,12 @@ def queued(finished):
 
 
 def table_of(blocks, title):
+    """Return the table whose title starts with the given text."""
     return next(block for block in blocks if getattr(block, "title", "").startswith(title))
 
 
 def accuracy(measurements, training, policy, input_mode, until="quiet"):
+    """Return the mean accuracy over seeds as the report shows it."""
     return percent(
         Mean.of(
             run.accuracy

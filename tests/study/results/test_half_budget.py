@@ -13,6 +13,7 @@ RANDOM = Mode("random", 8, "queued")
 
 
 def run(mode, until, validation, rounds, accuracy):
+    """Return the fields of a run that the half-budget rows read."""
     return SimpleNamespace(
         mode=mode, until=until, chosen=False, validation_accuracy=validation,
         validation_rounds=rounds, accuracy=accuracy, rounds_per_sample=rounds + 0.5,
@@ -20,6 +21,7 @@ def run(mode, until, validation, rounds, accuracy):
 
 
 def results(**runs):
+    """Return study results with the runs of each training."""
     measurements = [
         SimpleNamespace(
             network=SimpleNamespace(training=training.replace("_", "-"), seed=0, name=training),

@@ -21,6 +21,7 @@ REQUIRED_FIELDS = {
 
 
 def mode_of(run):
+    """Return the mode of a run."""
     return run["policy"], run["group_size"], run["input"]
 
 

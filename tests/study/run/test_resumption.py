@@ -14,7 +14,7 @@ from tests.helpers.small_studies import files, plan, results_of
 
 
 class KillError(Exception):
-    pass
+    """Stands for the end of the process."""
 
 
 def interrupt_at(tick):

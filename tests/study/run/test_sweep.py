@@ -20,6 +20,7 @@ VALIDATION, TEST = task(8, 1), task(8, 2)
 
 @pytest.fixture
 def bundle(finished):
+    """Path of a bundle that the small study has trained."""
     return finished.folder / "bundles" / "task-layered-0.nab"
 
 
