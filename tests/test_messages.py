@@ -68,7 +68,7 @@ def test_a_message_may_only_end_the_sample_or_ask_for_provisional_decisions(bina
         ({"ends": True}, r"^`ends` is an unknown key; known keys are t_us, index, end and provisi"),
         ({"t_us": [1]}, r"^`index` is missing, but `t_us` is present; send both or none$"),
         ({"index": [1]}, r"^`t_us` is missing, but `index` is present; send both or none$"),
-        ({"t_us": [1, 2], "index": [1]}, r"^`index` must be of length 2, as `t_us` is, got 1 even"),
+        ({"t_us": [1, 2], "index": [1]}, r"^`index` must be of the same length as `t_us` \(2\)"),
         ({"t_us": [2, 1], "index": [1, 1]}, r"^`t_us\[1\]` must be at least 2, the time of the ev"),
         ({"t_us": [-1], "index": [1]}, r"^`t_us\[0\]` must be `int` >= 0$"),
         ({"t_us": [2**53 + 1], "index": [1]}, r"^`t_us\[0\]` must be `int` <= 9007199254740992$"),

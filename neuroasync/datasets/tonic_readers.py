@@ -128,7 +128,7 @@ def dataset_from_readers(
 
     Args:
         info: Description of the set. Events outside of its shape are an error when they are read.
-        train: Reader of the training samples, of which some are for validation.
+        train: Reader of the training samples. Some of them become validation samples.
         test: Reader of the test samples.
         grouped_by: Attribute of the readers with one group per sample; "" without groups.
         rebase_time: Whether times are counted from a sample's first event.

@@ -288,7 +288,7 @@ class AttributionBuilder:
         return int(self._delivered_pass[slot]), int(self._delivered_step[slot])
 
     def _delivered(self, arrival: _Arrival, kept: float) -> Contribution:
-        """Return the term of a delivery of which the fraction ``kept`` is left."""
+        """Return the contribution of a delivery times ``kept``, the fraction left after decay."""
         slot, connection, weight = arrival
         origin, delay = int(self._origin[slot]), self._model.connections[connection].delay_us
         time = self._delivery_step(slot)

@@ -20,7 +20,7 @@ class Moment:
     Attributes:
         spikes: Spikes of all populations so far.
         steps: Forward steps so far.
-        rounds: Rounds so far; a round delivers at most F spikes.
+        rounds: Rounds so far; a step that delivers k spikes takes ceil(k / group size).
     """
 
     spikes: float

@@ -1,4 +1,8 @@
-"""What a sample has spent, and which class its votes favour, after each forward step."""
+"""Trajectories of samples: the cost and the votes after each forward step.
+
+A *moment* is a point at which stop rules can stop a sample: after the input group of each pass, and
+after each forward step. A trajectory also has the start of the sample as its first moment.
+"""
 
 from typing import Final, NamedTuple
 
@@ -11,18 +15,18 @@ from neuroasync.errors import RecordingError
 __all__ = ["UNITS", "Trajectory", "check_targets", "trajectories"]
 
 UNITS: Final = ("spikes", "steps", "rounds")
-"""What a sample can spend."""
+"""The units of cost."""
 _CACHE_NAME: Final = "_trajectories"
-"""Attribute of a recording that caches its trajectories. A dictionary cannot: recordings compare by
-value and have no hash."""
+"""Attribute of a recording that caches its trajectories. The cache cannot be a dictionary with
+recordings as keys, because recordings are not hashable."""
 
 
 class Trajectory(NamedTuple):
-    """State of a sample at its start, after each input group, and after each forward step.
+    """Cost and votes of a sample at each moment.
 
     Attributes:
         pass_: i64[moments], number of the forward pass, ascending; -1 at the start.
-        spikes, steps, rounds: i64[moments], amounts spent so far; they never decrease.
+        spikes, steps, rounds: i64[moments], cost so far; never decreases.
         label: i64[moments], class that leads, or -1 for none.
         votes: i64[moments], votes for that class.
         margin: i64[moments], its lead over the second class.
@@ -45,8 +49,8 @@ def trajectories(recording: Recording) -> tuple[Trajectory, ...]:
     """
     if recording.info.until != "quiet":
         raise RecordingError(
-            f"`until` of the recording must be 'quiet', got {recording.info.until!r}; record whole "
-            "samples, from which the effect of earlier stops is computed"
+            f"`until` of the recording must be 'quiet', got {recording.info.until!r}; earlier "
+            "stops can only be computed from recordings of whole samples"
         )
     check_targets(recording)
     known: tuple[Trajectory, ...] | None = vars(recording).get(_CACHE_NAME)
@@ -68,7 +72,7 @@ def check_targets(recording: Recording) -> None:
 
 def _trajectory(recording: Recording, k: int) -> Trajectory:
     rows, slots = recording.rows_of(k), recording.deliveries_of(k)
-    # A (pass, step) pair is encoded as one number, because sorting rows of two is much slower.
+    # A (pass, step) pair is encoded as one number, because sorting pairs is much slower.
     last = (recording.step[rows], recording.delivered_step[slots])
     stride = 1 + max(int(step.max(initial=0)) for step in last)
     fired = recording.pass_[rows] * stride + recording.step[rows]

@@ -7,7 +7,7 @@ __all__ = ["Counts"]
 
 @dataclass(slots=True)
 class Counts:
-    """Counters of events and decisions, none of which ever decreases.
+    """Counters of events and decisions. They never decrease.
 
     ``events + refused + dropped`` is the number of events received. It does not include events
     that a stream had read ahead of its clock when it was left.

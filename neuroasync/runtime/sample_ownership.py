@@ -42,7 +42,7 @@ class Owner(Enum):
 
 
 class SavableStream(Protocol):
-    """A stream with a window, of which a snapshot can be taken."""
+    """A stream with a window; a snapshot can save its state."""
 
     def save(self) -> StreamState:
         """Return the state from which another session can continue the stream."""

@@ -32,12 +32,13 @@ class Decision:
         t_us: virtual time of the last pass, µs; -1 if there was none.
         passes: number of passes begun.
         steps: number of forward steps.
-        rounds: number of rounds, each of which delivers at most F spikes.
+        rounds: number of rounds; a step that delivers k spikes takes ceil(k / group size).
         spikes: spikes of each population, by name.
         input_events: number of input events read.
         synops: synaptic operations, one per target of each delivered spike.
         first_spike: (spikes, steps, rounds) when the output first fired, or None.
-        first_led: (spikes, steps, rounds) when a class first led the votes, by class.
+        first_led: for each class that ever led the votes, (spikes, steps, rounds) when it first
+            did.
         undelivered: spikes in flight when the sample ended. They are dropped, or arrive in the
             next sample if windows carry state.
         wall_s: wall time from the first event's delivery to the decision, s.
@@ -82,7 +83,12 @@ class Decision:
 
 
 def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
-    """Return the progress of a sample from the head of its session's memory, i64[plan.head]."""
+    """Return the progress of a sample.
+
+    Args:
+        plan: the execution plan of the session.
+        head: i64[plan.head], the first words of the session's memory: control, votes and spikes.
+    """
     control, votes, _ = plan.split_head(head)
     label = int(leader(votes))
     return Progress(
@@ -103,7 +109,7 @@ def decision_of(
 
     Args:
         plan: the execution plan of the session.
-        head: i64[plan.head], the head of the session's memory.
+        head: i64[plan.head], the first words of the session's memory: control, votes and spikes.
         wall_s: wall time to report, s.
         classes: names of the classes, or None.
     """

@@ -16,7 +16,7 @@ __all__ = ["WORK_PER_CHECK", "check_passes", "feed_sample", "last_pass_us", "run
 
 
 WORK_PER_CHECK: Final = 10_000_000
-"""Synaptic operations between two calls of ``check``, which take about 10 ms."""
+"""Number of synaptic operations between two calls of ``check``. They take about 10 ms."""
 
 
 def run_sample(
@@ -26,7 +26,7 @@ def run_sample(
     duration_us: int | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Decision:
-    """Run one sample to its end, and report a wall time of 0.
+    """Run one sample to its end. The wall time of the decision is 0.
 
     Args:
         simulator: the simulator; its current sample is discarded.
@@ -58,7 +58,9 @@ def run_sample(
 
 
 def feed_sample(simulator: Simulator, events: SpikeTrain, seed: int) -> None:
-    """Begin a sample and feed its events; queued input is sorted by (time, index).
+    """Begin a sample and feed its events.
+
+    In input mode ``"queued"``, events of the same time are first sorted by index.
 
     Raises:
         SpikeFileError: an event is not one of the network's inputs.
@@ -72,7 +74,7 @@ def feed_sample(simulator: Simulator, events: SpikeTrain, seed: int) -> None:
 
 
 def last_pass_us(events: SpikeTrain, duration_us: int | None) -> int:
-    """Return the latest virtual time of a pass of the sample, µs."""
+    """Return the latest virtual time at which the sample can have a pass, µs."""
     if duration_us is not None:
         return duration_us - 1
     return int(events.t_us[-1]) if len(events) else -1

@@ -25,13 +25,13 @@ class RunSettings:
     Attributes:
         policy: which pending spikes are delivered next.
         group_size: F, how many pending spikes one forward step may deliver, from 1.
-        input: ``"prioritised"``: a pass's input is delivered first, as one group;
-            ``"queued"``: each input event waits with all other spikes.
+        input: ``"prioritised"``: the input of a pass is delivered first, as one group;
+            ``"queued"``: each input event becomes a pending spike, and the policy orders it.
         until: the stop rule.
         max_forward_steps: bound on the forward steps of a pass.
-        engine: ``"compiled"`` runs whole passes in one kernel, ``"coroutines"`` each population
-            in a coroutine. ``"auto"`` uses the compiled engine unless a population is tapped or
-            custom, or the policy or the stop rule is custom.
+        engine: ``"compiled"`` runs whole passes in one kernel; ``"coroutines"`` runs each
+            population in a coroutine. ``"auto"`` uses the compiled engine unless a population is
+            tapped or custom, or the policy or the stop rule is custom.
 
     Raises:
         PolicyError, StopRuleError, ValueError: a setting is not valid.
@@ -65,7 +65,7 @@ class RunSettings:
         self,
         policy: str | Policy | None = None,
         group_size: int | None = None,
-        input: InputMode | None = None,  # noqa: A002  # the field's own word
+        input: InputMode | None = None,  # noqa: A002  # the same name as the field
         until: StopRuleLike | None = None,
         max_forward_steps: int | None = None,
         engine: Engine | None = None,
@@ -84,9 +84,13 @@ class RunSettings:
 class RunOptions(TypedDict, total=False):
     """Run options; an option that is missing or None keeps the network's setting.
 
-    ``policy`` (a name or a policy), ``group_size`` (F), ``input`` (``"prioritised"`` or
-    ``"queued"``), ``until`` (the stop rule), ``max_forward_steps`` (their maximum in a pass),
-    ``engine`` (``"auto"``, ``"coroutines"`` or ``"compiled"``).
+    Attributes:
+        policy: name of a policy, or a policy.
+        group_size: F, how many pending spikes one forward step may deliver.
+        input: ``"prioritised"`` or ``"queued"``.
+        until: the stop rule.
+        max_forward_steps: bound on the forward steps of a pass.
+        engine: ``"auto"``, ``"coroutines"`` or ``"compiled"``.
     """
 
     policy: str | Policy | None

@@ -11,10 +11,13 @@ from neuroasync.core.kernels.layout import Context, Control, DeliveryLog, Group,
 __all__ = ["ScratchBuffers", "grown"]
 
 _LOG: int = 2048
+"""Initial number of slots of the delivery log, and of spikes beyond one per neuron."""
 
 
 class ScratchBuffers:
-    """Scratch buffers of one session at a time; ``kernels.layout`` documents the arrays.
+    """Scratch buffers, which one session at a time uses.
+
+    ``kernels.layout`` documents the arrays.
 
     Args:
         packed: the packed network.
@@ -31,6 +34,7 @@ class ScratchBuffers:
         self.address: int = self.context.ctypes.data
         self._arrays: dict[int, NDArray[Any]] = {}
         n, populations = packed.model.size, len(packed.model.populations)
+        # In most passes, a neuron fires at most once. `make_room` grows the arrays if needed.
         room = n + 64
         self._hold(Context.CURRENT, np.zeros(n, np.float32))
         self._hold(Context.TOUCHED, np.zeros(n, np.int64))
@@ -56,7 +60,7 @@ class ScratchBuffers:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Counts of each population, i64[3, P]."""
+        """Counts of a step for each population, rows ``layout.Counts``: i64[3, P]."""
         return self._arrays[Context.COUNTS]
 
     @property

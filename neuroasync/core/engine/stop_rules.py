@@ -43,8 +43,9 @@ class StopRule:
 
     Attributes:
         name: ``quiet``, ``first-spike``, ``votes``, ``margin`` or ``steps``.
-        arguments: (k,) of votes; the leads of margin, one per pass, of which the last holds for
-            all later passes and 0 is never; (n,) of steps; () otherwise.
+        arguments: ``votes`` has (k,), ``steps`` has (n,), and ``margin`` has one lead per pass.
+            The last lead also applies to all later passes. With a lead of 0, the rule never stops
+            the sample in that pass. The other rules have no arguments.
     """
 
     name: str = "quiet"
@@ -87,9 +88,10 @@ def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool
     """Return the stop rule that a text form or callable stands for.
 
     Raises:
-        StopRuleError: it is not one of ``quiet``, ``first-spike``, ``votes(k)``, ``margin(k)``,
-            ``margin(k,..)``, ``steps(n)`` (k from 1, leads of single passes and n from 0), nor
-            callable; or it has more leads than ``limits.MAX_LEADS``.
+        StopRuleError: ``until`` is not a rule, or it has more leads than ``limits.MAX_LEADS``.
+            Rules are ``quiet``, ``first-spike``, ``votes(k)``, ``margin(k)``, ``margin(k,..)``,
+            ``steps(n)`` and plain functions. k is at least 1 and n at least 0. In
+            ``margin(k,..)``, single leads may be 0, but not all.
     """
     if isinstance(until, StopRule):
         until = str(until)
@@ -107,7 +109,7 @@ def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool
         raise StopRuleError(
             must_be(
                 "until",
-                "a rule other than confidence(p) without a calibrated network",
+                "a rule other than confidence(p), which only a calibrated network can use",
                 shown(until),
             )
         )
@@ -121,7 +123,7 @@ def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool
 
 
 def short_rule(rule: str) -> str:
-    """Return a stop rule shortened for tables: many leads become the first and the last."""
+    """Return a stop rule for a table; of four or more leads, keep only the first and the last."""
     leads = rule.split(",")
     return rule if len(leads) < 4 else f"{leads[0]},..,{leads[-1]}"
 

@@ -1,4 +1,4 @@
-"""Divides a stream of events into segments, of which windows make samples."""
+"""Divides a stream of events into segments; windows group the segments into samples."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -25,7 +25,7 @@ _MAX_SCANNED_EVENTS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What to do next with the current sample: send events, advance its time, then maybe end it.
+    """A step of the current sample: send events, advance the time, then possibly end the sample.
 
     Attributes:
         start_us: time 0 of the sample in the stream's time, µs.

@@ -57,7 +57,7 @@ class SpikeTrain:
         """Check that all indices are below ``inputs``.
 
         Raises:
-            SpikeFileError: an index is not.
+            SpikeFileError: an index is too high.
         """
         _check_below(self.index, inputs, "the network has")
 
@@ -230,7 +230,7 @@ def _check_events(
 ) -> None:
     """Check times and indices; times may decrease only where a sample starts."""
     if t_us.shape != index.shape:
-        requirement = f"of length {t_us.size}, as `t_us` is"
+        requirement = f"of the same length as `t_us` ({t_us.size})"
         raise SpikeFileError(must_be("index", requirement, f"{index.size} events"))
     if not t_us.size:
         return

@@ -67,7 +67,7 @@ def check_whole(window: Window, timestep_us: int) -> None:
     """Check that a window consists of whole timesteps, as windows that carry state must.
 
     Raises:
-        ValueError: it does not.
+        ValueError: the window ends within a timestep.
     """
     required_by = f"the timestep ({timestep_us} µs), which carry_state=True requires"
     if window.name == "time" and timestep_us and window.argument % timestep_us:

@@ -85,7 +85,7 @@ def check_text(path: str, text: object, max_chars: int, min_chars: int = 1) -> N
     """Check that ``text`` is a str of ``min_chars`` to ``max_chars`` that UTF-8 can encode.
 
     Raises:
-        ModelError: it is not.
+        ModelError: ``text`` is not a str, too short, too long, or not valid Unicode.
     """
     if not isinstance(text, str) or not min_chars <= len(text) <= max_chars:
         requirement = f"text of {min_chars} to {max_chars} characters"

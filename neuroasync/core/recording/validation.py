@@ -117,7 +117,7 @@ def _check_lengths(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -
     expected = len(arrays[names[0]])
     for name in names:
         if len(arrays[name]) != expected:
-            requirement = f"of length {expected}, as `{names[0]}` is"
+            requirement = f"of the same length as `{names[0]}` ({expected})"
             raise RecordingError(must_be(name, requirement, f"length {len(arrays[name])}"))
 
 

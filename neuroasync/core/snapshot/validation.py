@@ -142,7 +142,7 @@ def read_integer(path: str, value: object, low: int, high: int) -> int:
     """Return ``value`` if it is an integer from ``low`` to ``high``.
 
     Raises:
-        SnapshotError: it is not.
+        SnapshotError: ``value`` is not an integer or out of range.
     """
     return check_int(path, value, low, high, SnapshotError)
 

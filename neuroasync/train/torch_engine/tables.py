@@ -76,8 +76,8 @@ class Tables:
         """Return the input of pass ``t``.
 
         Returns:
-            The input group [B, N + I], which is empty if input is queued; and the input events
-            that become pending, bool[B, E], of which there are none otherwise.
+            The input group [B, N + I] and the input events that become pending, bool[B, E]. If
+            input is queued, the input group is empty; otherwise no input event becomes pending.
         """
         self._origin, present = self._events_of(t)
         inputs = self.gathered_input(t, present)

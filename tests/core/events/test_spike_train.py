@@ -60,7 +60,7 @@ def test_decreasing_time_is_rejected_by_position():
 
 def test_arrays_of_different_length_are_rejected():
     with pytest.raises(
-        SpikeFileError, match=r"^`index` must be of length 2, as `t_us` is, got 1 events$"
+        SpikeFileError, match=r"^`index` must be of the same length as `t_us` \(2\), got 1 events$"
     ):
         SpikeTrain([0, 5], [0])
 
@@ -107,7 +107,7 @@ def trains(**changes):
         ({"t_us": [0, 9, -3]}, r"^`t_us\[2\]` must be at least 0, got -3$"),
         ({"t_us": [9, 0, 3]}, r"^`t_us\[1\]` must be at least 9, the time of the event before it"),
         ({"t_us": [0.5, 9, 3]}, r"^`t_us` must be one-dimensional integers, got float64 of shape"),
-        ({"index": [0, 1]}, r"^`index` must be of length 3, as `t_us` is, got 2 events$"),
+        ({"index": [0, 1]}, r"^`index` must be of the same length as `t_us` \(3\), got 2 events$"),
         ({"index": [0, -1, 5]}, r"^`index\[1\]` must be at least 0, got -1$"),
         ({"index": [0, 1, 6]}, r"^`index\[2\]` must be at most 5 \(`shape` has 6 inputs\), got 6$"),
         ({"offsets": []}, r"^`offsets` must be one longer than the number of samples, got an empt"),

@@ -182,7 +182,7 @@ def test_recordings_of_damaged_arrays_are_valid_or_rejected(tmp_path):
             r"`time_us\[4\]` must be equal within a pass and ascending",
         ),
         ("sample", [0, 0, 0, 0, 0, 1], "`sample` must be at most 0, got 1"),
-        ("sample", [0] * 5, "`pass_` must be of length 5, as `sample` is, got length 6"),
+        ("sample", [0] * 5, r"`pass_` must be of the same length as `sample` \(5\), got length 6"),
         ("spikes", [7], r"`spikes\[0\]` must be the number of its sample's spikes, got 7"),
         (
             "votes",

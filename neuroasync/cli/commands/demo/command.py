@@ -34,7 +34,7 @@ OutOption = Annotated[
     typer.Option(
         "--out", metavar="DIR", show_default=False,
         help="Folder for the figures; created if it does not exist. Default: neuroasync-demo in "
-        "the current folder; with --json, no figures are drawn.",
+        "the current folder. With --json, figures are drawn only if --out is given.",
     ),
 ]  # fmt: skip
 
