@@ -15,7 +15,7 @@ validation = load_dataset("digits").validation
 
 
 async def record() -> neuroasync.Recording:
-    """Record whole validation samples under the order that the promise is for."""
+    """Record complete validation samples under the order that the guarantee is for."""
     async with neuroasync.Network(bundle) as network:
         recorder = network.recorder()
         await network.decide_all(validation, recorder=recorder)

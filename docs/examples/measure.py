@@ -1,4 +1,4 @@
-"""Measure accuracy over cost, stop rules and energy from one recording of whole samples."""
+"""Measure accuracy over cost, stop rules and energy from one recording of complete samples."""
 
 import asyncio
 

@@ -1,7 +1,7 @@
 """Accuracy of earlier answers against the spikes, forward steps or rounds spent on them.
 
 The leading class may change until the last spike, so the moment at which it *first* led is not
-enough. These metrics are computed step by step from recordings of whole samples
+enough. These metrics are computed step by step from recordings of samples that ran to their end
 (``until="quiet"``). An answer can be given after each input group and each forward step. These are
 also the moments at which stop rules are evaluated.
 """
@@ -85,7 +85,8 @@ def anytime_curve(
     """Compute the anytime curve of a recording.
 
     Args:
-        recording: Recording of whole samples (``until="quiet"``) whose correct classes are known.
+        recording: Recording with ``until="quiet"``, so that no sample stopped early, and with the
+            correct class of each sample.
         unit: What is spent: ``"spikes"``, ``"steps"`` or ``"rounds"``.
         budgets: Ascending budgets, starting at 0 or above. Defaults to 0, every budget at which
             the answer of a sample changes, and the cost of the most expensive sample.
@@ -121,8 +122,9 @@ def stop_points(recording: Recording, rules: Iterable[str | StopRule]) -> tuple[
     A rule changes nothing before it stops a sample, so one recording answers for every rule.
 
     Args:
-        recording: Recording of whole samples (``until="quiet"``) whose correct classes are known.
-        rules: Built-in stop rules; ``"quiet"`` stands for whole samples.
+        recording: Recording with ``until="quiet"``, so that no sample stopped early, and with the
+            correct class of each sample.
+        rules: Built-in stop rules; ``"quiet"`` never stops a sample early.
 
     Raises:
         RecordingError: The recording has samples that may have stopped early, or an unknown class.

@@ -50,7 +50,7 @@ def trajectories(recording: Recording) -> tuple[Trajectory, ...]:
     if recording.info.until != "quiet":
         raise RecordingError(
             f"`until` of the recording must be 'quiet', got {recording.info.until!r}; earlier "
-            "stops can only be computed from recordings of whole samples"
+            "stops can only be computed from recordings of complete samples"
         )
     check_targets(recording)
     known: tuple[Trajectory, ...] | None = vars(recording).get(_CACHE_NAME)

@@ -6,8 +6,9 @@ twice in a pass, or an input index with two events in one bin, is *one* non-zero
 The runtime counts its deliveries instead: each of the two spikes is one synaptic operation per
 target. Both numbers are reported, under different names.
 
-The counts cover the passes that actually ran. NeuroBench counts whole samples; if a stop rule ended
-some samples (``Workload.stopped``), report the counts of a run with ``until="quiet"`` as well.
+The counts cover the passes that actually ran. NeuroBench counts samples that run to
+their end. If a stop rule ended some samples (``Workload.stopped``), also report the counts of a run
+with ``until="quiet"``.
 
 Source:
     Yik et al., The NeuroBench framework for benchmarking neuromorphic computing algorithms and

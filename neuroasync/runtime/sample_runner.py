@@ -321,7 +321,7 @@ class SampleRunner:
         return self.simulator.decision(wall_s, self._bundle.classes)
 
     def _check_portable(self) -> None:
-        """Raise RuntimeError unless the whole sample is inside the session."""
+        """Raise RuntimeError unless the session itself holds the complete state of its sample."""
         if self.is_recording:
             raise RuntimeError(
                 "cannot snapshot or restore a session that is recording; open one without a "

@@ -98,7 +98,7 @@ class Session:
             return await self._runner.run_and_finish(end_us, duration_us)
 
     async def decide(self, events: Events, *, duration_us: int | None = None) -> Decision:
-        """Decide one whole sample: :meth:`send`, then :meth:`finish_sample`.
+        """Decide one complete sample: :meth:`send`, then :meth:`finish_sample`.
 
         Cancellation: the sample is abandoned.
 
@@ -127,7 +127,7 @@ class Session:
         close the iterator, so that the next call to the session abandons the sample.
 
         Args:
-            events: the whole sample, or an async source that yields it in chunks, each not
+            events: the complete sample, or an async source that yields it in chunks, each not
                 earlier than the chunks before. The source is not read further after the stop rule
                 has fired; closing it is up to the caller.
             duration_us: length of the sample, µs. If None, it ends with its last event.

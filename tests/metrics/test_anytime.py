@@ -43,7 +43,7 @@ def two_samples():
 
 @st.composite
 def whole(draw, rule="quiet"):
-    """Draw a bundle and a recording of whole samples with known classes."""
+    """Draw a bundle and a recording until quiet with known classes."""
     bundle, recording = draw(recordings(policies=BUILT_IN, rules=(rule,)))
     classes = st.integers(0, recording.info.classes - 1)
     target = [draw(classes) for _ in range(len(recording))]

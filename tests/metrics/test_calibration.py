@@ -215,7 +215,7 @@ def test_guarantee_holds_on_the_digits_test_part_and_saves_rounds(name):
 
 
 def whole(samples=4, **changes):
-    """Return a recording of complete samples, with some fields replaced."""
+    """Return a recording until quiet, with some fields replaced."""
     made = record(relay(), [SpikeTrain([0, 0, 1000], [0, 1, 1])] * samples, RunSettings(Fifo(), 1))
     return replace(made, target=np.ones(samples, np.int64), **changes)
 

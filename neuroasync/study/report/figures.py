@@ -55,10 +55,10 @@ def _draw(results: CaseResults, folder: OutputFolder) -> Iterator[tuple[str, str
     text = "decision latency in rounds, with the chosen stop rule"
     yield "latency-rounds", text, plot_latency(_rounds(results), "rounds", f"{name}: {text}")
     yield "latency-ms", _WALL, plot_latency(_wall_ms(results, folder), "ms", f"{name}: {_WALL}")
-    text = "spike density by population, whole samples"
+    text = "spike density by population, until quiet"
     density = {label: mean_density(results, t, mode) for label, t, mode in _lines(results)}
     yield "density", text, plot_density(density, f"{name}: {text}")
-    text = "accuracy over the group size F, whole samples"
+    text = "accuracy over the group size F, until quiet"
     yield "group-sizes", text, plot_group_sizes(_over_sizes(results), f"{name}: {text}")
     for training in results.case.trainings:
         text = f"one sample under each ordering policy, {training}"

@@ -82,7 +82,8 @@ def _remedy(cases: Sequence[CaseResults]) -> Table:
         [
             "case, training", "layered-paper, %", f"F = {GROUP_SIZE}, %",
             "spikes, share of layered-paper", "F = 1, %", "stopped, %",
-            "rounds when stopped, share of whole samples", "the same, share of layered-paper",
+            "rounds when stopped, share of those until quiet",
+            "the same, share of those of layered-paper",
         ],
         rows,
     )  # fmt: skip
@@ -123,7 +124,7 @@ def _comparison(rows: Sequence[tuple[CaseResults, PairedRow]]) -> Table:
         )
     return Table(
         "Paired comparison: gain in accuracy, in points, of training for a policy over the same "
-        "recipe trained layer by layer (layered), both run under that policy. Last column: the "
+        "recipe trained under layer-sync (layered), both run under that policy. Last column: the "
         "same difference under layer-sync",
         [
             "case, training, policy", "layered, %", "unlayered, %", "gain over seeds",

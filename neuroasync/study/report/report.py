@@ -53,16 +53,17 @@ _TERMS: Final = (
     "layer is finished, as ordinary frameworks do. The other policies mix spikes of all layers: "
     "random delivers them in random order, momentum those with the highest membrane potential "
     "first, and fifo in the order in which they fired. A forward step delivers at most F spikes, "
-    "the group size (layer-sync: all spikes of a layer). A round delivers up to F spikes, so the "
-    "number of rounds measures time. Input is delivered first, before all other spikes, or it is "
-    "queued and the policy orders it like other spikes. Each spike of an output neuron is a vote "
-    "for its class, and the class with the most votes is the decision. A stop rule ends a sample "
-    "early; a sample that runs until quiet ends when no spike is pending any more."
+    "the group size (layer-sync: all spikes of a layer). Rounds measure time: a forward step that "
+    "delivers k spikes takes k / F rounds, rounded up. Input is delivered first, before all other "
+    "spikes, or it is queued and the policy orders it like other spikes. Each spike of an output "
+    "neuron is a vote for its class, and the class with the most votes is the decision. A stop "
+    "rule ends a sample early; a sample that runs until quiet ends when no spike is pending any "
+    "more. A case is a data set with the networks that are trained and run on it."
 )
 _NETWORKS: Final = (
-    "Networks are named after their training. layered-paper was trained layer by layer with the "
+    "Networks are named after their training. layered-paper was trained under layer-sync with the "
     "recipe of the paper. The unlayered networks were trained for the ordering policy in their "
-    "name. layered has the same recipe as they have, but was trained layer by layer."
+    "name. layered was trained with the recipe of the unlayered networks, but under layer-sync."
 )
 
 
@@ -74,8 +75,9 @@ def _method(plan: StudyPlan) -> str:
         "requires a lead in votes that may fall from pass to pass. It was chosen on validation "
         "samples, under the policy it was then used with: the most cautious of these rules that "
         "takes a little less than half of the rounds. A difference is called clear if it exceeds "
-        "twice its standard error, both over seeds and over samples. results.json has every run, "
-        "and recordings/ has one sample under each ordering policy."
+        "twice its standard error both over seeds and over samples; a single seed has no error "
+        "over seeds. results.json has every run, and recordings/ has one sample under each "
+        "ordering policy."
     )
 
 

@@ -173,9 +173,9 @@ def _moments(results: CaseResults) -> Table:
         energy = counted(results.mean(training, mode, _energy_nj))
         rows.append([_row_name(results, training, mode), *cells, energy])
     return Table(
-        f"Cost until the first output spike, cost until the correct class first leads, and cost of "
-        f"whole samples; F = {GROUP_SIZE}. Energy is an estimate for synaptic operations and "
-        f"spikes on {LOIHI.name}, without neuron updates, memory and static power",
+        "Cost until the first output spike, cost until the correct class first leads, and cost of "
+        f"samples that run until quiet; F = {GROUP_SIZE}. Energy is an estimate for synaptic "
+        f"operations and spikes on {LOIHI.name}, without neuron updates, memory and static power",
         [
             "training, policy", "first output spike: rounds", "steps", "spikes",
             "correct class first leads: rounds", "steps", "spikes", "synaptic operations",
@@ -191,12 +191,12 @@ def _densities(results: CaseResults) -> Table:
         density = mean_density(results, training, mode)
         cells = [f"{density[name]:.2f}" for name in names]
         rows.append([_row_name(results, training, mode), *cells])
-    title = f"Spike density: mean spikes per neuron and whole sample, F = {GROUP_SIZE}"
+    title = f"Spike density: mean spikes per neuron and sample, until quiet, F = {GROUP_SIZE}"
     return Table(title, ["training, policy", *names], rows)
 
 
 def mean_density(results: CaseResults, training: Training, mode: Mode) -> dict[str, float]:
-    """Return the spike density of whole samples by population, as a mean over seeds."""
+    """Return the spike density by population until quiet, as a mean over seeds."""
     each = [run.spike_density or {} for run in results.runs(training, mode)]
     return {name: Mean.of(density[name] for density in each).value for name in each[0]}
 

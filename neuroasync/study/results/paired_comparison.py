@@ -1,4 +1,4 @@
-"""Paired comparison: what training for a policy adds to the same recipe trained layer by layer."""
+"""Paired comparison: gain of training for a policy over the same recipe under layer-sync."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ UNLAYERED: Final[tuple[Training, ...]] = (
     "unlayered-fifo",
 )
 CONTROL: Final[Training] = "layered"
-"""The training to compare with: the same recipe, trained layer by layer."""
+"""The training to compare with: the same recipe, trained under layer-sync."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Sweep:
         calibrations: Calibrated rules with their guaranteed accuracy, from the validation samples.
         best: Positions of the two rules that were chosen on the validation samples: for half of
             the rounds, and for a loss of at most one percentage point.
-        decisions: Decisions on whole samples, and with the first rule of ``best``.
+        decisions: Decisions until quiet, and with the first rule of ``best``.
         checked: Number of decisions that the coroutine engine repeated with the same spikes.
     """
 
