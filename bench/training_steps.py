@@ -72,7 +72,7 @@ def neuroasync_step(task: Task, model: Model) -> Step:
         batch = network.batch(samples, range(len(samples)), range(len(samples)))
         optimizer.zero_grad()
         run = network(batch, RunSettings(Random(), GROUP_SIZE))
-        _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]
+        _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         optimizer.step()
         return run.votes.detach().sum(1), _by_connection(network.values.grad, model)
 
@@ -90,7 +90,7 @@ def dense_step(task: Task, model: Model) -> Step:
         batch = make_batch(model, samples, range(len(samples)), range(len(samples)))
         optimizer.zero_grad()
         run = run_torch_engine(weights, packed, batch, RunSettings(Random(), GROUP_SIZE), surrogate)
-        _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]
+        _loss(run.votes, samples).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         optimizer.step()
         return run.votes.detach().sum(1), _by_connection(weights.grad, model)
 
@@ -128,7 +128,7 @@ def snntorch_step(task: Task, model: Model) -> Step:
                 spikes, potentials[k] = neuron(layer(spikes), potentials[k])
             votes.append(spikes)
         out = torch.stack(votes, 1)
-        _loss(out, samples).backward()  # type: ignore[no-untyped-call]
+        _loss(out, samples).backward()  # type: ignore[no-untyped-call]  # untyped in torch
         optimizer.step()
         return out.detach().sum(1), [
             layer.weight.grad for layer in layers if layer.weight.grad is not None

@@ -110,7 +110,10 @@ class WebsocketSink:
         self._sample = 0
 
     async def __call__(self, decision: Decision) -> None:
-        """Send a decision."""
+        """Send a decision.
+
+        Cancellation: the message may have been sent or not; the sample's number is used up.
+        """
         message = format_decision(
             decision, self._sample, decision.wall_s * 1000, binary=self._binary
         )
@@ -140,18 +143,25 @@ class JsonLines:
         self._sample = 0
 
     async def __call__(self, decision: Decision) -> None:
-        """Write the decision as a line and flush it."""
+        """Write the decision as a line and flush it.
+
+        Cancellation: the thread writes the line nevertheless.
+
+        Raises:
+            ClosedError: the file is not open.
+            OSError: the line cannot be written.
+        """
         line = format_decision(decision, self._sample, decision.wall_s * 1000)
         self._sample += decision.is_final
         await asyncio.to_thread(self._write, f"{line!s}\n")
 
     async def __aenter__(self) -> Self:
-        """Open the file."""
+        """Open the file. Cancellation: the thread may create or empty the file nevertheless."""
         await asyncio.to_thread(self._open)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the file."""
+        """Close the file. Cancellation: the thread closes it nevertheless."""
         await asyncio.to_thread(self._close)
 
     def _open(self) -> None:

@@ -142,7 +142,11 @@ class Network:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close all sessions and taps, and wait until no task and no thread is left."""
+        """Close all sessions and taps, and wait until no task and no thread is left.
+
+        Cancellation: the network is closed nevertheless, and all its tasks have ended. Threads
+        that decide a data set have been told to stop, and may still run for about 10 ms.
+        """
         await self._lifecycle.close()
 
     async def decide(

@@ -98,7 +98,15 @@ class NetworkLifecycle:
         _log.info("opened: %s", self._name, extra={"network": self._name})
 
     async def close(self) -> None:
-        """Close all sessions and taps, and wait until no task and no thread is left."""
+        """Close all sessions and taps, and wait until no task and no thread is left.
+
+        Cancellation: the network is closed nevertheless, and all its tasks have ended. Threads of
+        batch jobs have been told to stop, and may still run for about 10 ms.
+
+        Raises:
+            ClosedError: the network is not open.
+            RuntimeError: the network is open in another event loop.
+        """
         task_group = self.check_open()
         for runner in tuple(self._runners):
             runner.close()

@@ -189,6 +189,9 @@ class Session:
         before the source does, or if another call uses the session, the stream's sample is
         abandoned.
 
+        Cancellation: the stream's sample is abandoned, and so are chunks that were read ahead of
+        the clock.
+
         Args:
             source: yields samples, or chunks of the stream in order of time.
             window: where samples end: ``"time(us)"``, ``"events(n)"``, ``"silence(us)"`` or
@@ -328,12 +331,16 @@ class Session:
         self._runner.close()
 
     async def __aenter__(self) -> Self:
-        """Return the session, which is open already."""
+        """Return the session, which is open already. This never suspends.
+
+        Raises:
+            ClosedError: the session is closed.
+        """
         self._runner.check_open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the session."""
+        """Close the session. This never suspends."""
         self.close()
 
     async def _run_to_new_leader(self, lease: Lease, end_us: int) -> bool:

@@ -84,9 +84,9 @@ class Tap:
         return await self._items.__anext__()
 
     async def __aenter__(self) -> Self:
-        """Return the tap; it is closed at the end of the block."""
+        """Return the tap; it is closed at the end of the block. This never suspends."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the tap."""
+        """Close the tap. This never suspends."""
         self.close()

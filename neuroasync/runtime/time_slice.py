@@ -1,8 +1,8 @@
-"""The time budget after which sessions yield to the event loop, shared by all of its sessions.
+"""The time slice after which sessions yield to the event loop, shared by all of its sessions.
 
-A separate budget for each session would add up: with 100 busy sessions and 1 ms each, a turn of
-the event loop would last 100 ms. Here, one turn runs sessions for one budget in total, and the
-other sessions wait for a later turn, first come, first served.
+A separate slice for each session would add up: with 100 busy sessions and 1 ms each, a turn of the
+event loop would last 100 ms. Here, sessions run for one slice in total in each turn, and the other
+sessions wait for a later turn, first come, first served.
 """
 
 import asyncio
@@ -13,9 +13,11 @@ from weakref import WeakKeyDictionary
 
 __all__ = ["TimeSlice"]
 
-BUDGET_S: Final = 1e-3
+SLICE_S: Final = 1e-3
+"""Default length of a time slice, s."""
+
 _MIN_WORK: Final = 2000
-"""Minimum synaptic operations of a measurement that counts, and of a budget."""
+"""Minimum synaptic operations of a speed measurement, and of the rest of a slice."""
 
 _MAX_WOKEN: Final = 64
 """Maximum number of sessions that are woken in one turn, which they use one after the other."""
@@ -25,7 +27,7 @@ class TimeSlice:
     """The time slice of one event loop; :meth:`of_running_loop` returns the shared one.
 
     Args:
-        budget_s: how long sessions may run in one turn of the event loop, s.
+        slice_s: how long sessions may run in one turn of the event loop, s.
 
     Attributes:
         deadline: end of the current time slice, by ``time.perf_counter``, s.
@@ -35,8 +37,8 @@ class TimeSlice:
         WeakKeyDictionary()
     )
 
-    def __init__(self, budget_s: float = BUDGET_S) -> None:
-        self._budget_s = budget_s
+    def __init__(self, slice_s: float = SLICE_S) -> None:
+        self._slice_s = slice_s
         # This object must not refer to the loop, which is the weak key that it is stored under.
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._unserved: list[asyncio.Future[None]] = []
@@ -57,7 +59,7 @@ class TimeSlice:
         return time_slice
 
     def is_exhausted(self) -> bool:
-        """Return whether the budget of this turn is used up. Begin a slice if there is none."""
+        """Return whether the slice of this turn is used up. Begin a slice if there is none."""
         if not self._is_open:
             if self._waiting or self._unserved:
                 return True
@@ -65,11 +67,11 @@ class TimeSlice:
         return time.perf_counter() > self.deadline
 
     def must_wait(self) -> bool:
-        """Return whether a new session has to wait for earlier ones, or for the next budget."""
+        """Return whether a new session has to wait for earlier ones, or for the next slice."""
         return bool(self._woken or self._waiting or self._unserved) or self.is_exhausted()
 
     def work(self) -> int:
-        """Return an estimate of the synaptic operations that fit into the rest of the budget."""
+        """Return an estimate of the synaptic operations that fit into the rest of the slice."""
         left = self.deadline - time.perf_counter()
         return max(_MIN_WORK, int(left * self._rate))
 
@@ -93,7 +95,7 @@ class TimeSlice:
                 self._woken -= turn.done() and not turn.cancelled()
             now = time.perf_counter()
             if not self._served:
-                self.deadline = now + self._budget_s
+                self.deadline = now + self._slice_s
             if now <= self.deadline:
                 self._served += 1
                 return
@@ -102,7 +104,7 @@ class TimeSlice:
 
     def _open(self) -> None:
         self._is_open = True
-        self.deadline = time.perf_counter() + self._budget_s
+        self.deadline = time.perf_counter() + self._slice_s
         asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:

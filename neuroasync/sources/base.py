@@ -37,6 +37,8 @@ class Source(ABC):
     async def __anext__(self) -> SpikeTrain:
         """Return the next chunk.
 
+        Cancellation: safe; the next call returns the chunk.
+
         Raises:
             RuntimeError: another task is reading the source.
         """
@@ -58,7 +60,10 @@ class Source(ABC):
         return chunk
 
     async def aclose(self) -> None:
-        """Close the source. Closing it again has no effect."""
+        """Close the source. Closing it again has no effect.
+
+        Cancellation: the source is closed nevertheless, but its resources may be released later.
+        """
         if not self._is_closed:
             self._is_closed = True
             if self._is_open:
@@ -66,6 +71,8 @@ class Source(ABC):
 
     async def __aenter__(self) -> Self:
         """Open the source.
+
+        Cancellation: the source is not open.
 
         Raises:
             ClosedError: the source was closed.
@@ -76,7 +83,7 @@ class Source(ABC):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the source."""
+        """Close the source. Cancellation: as for :meth:`aclose`."""
         await self.aclose()
 
     async def _ensure_open(self) -> None:

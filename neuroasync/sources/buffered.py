@@ -37,7 +37,13 @@ class Buffered(Generic[Item]):
         return self
 
     async def __anext__(self) -> Item:
-        """Return the next item, or raise the error that ended the stream."""
+        """Return the next item.
+
+        Cancellation: safe; no item is taken.
+
+        Raises:
+            Exception: the error that ended the stream, once, after the items that preceded it.
+        """
         try:
             item = await self._queue.get()
         except ClosedError:
@@ -47,7 +53,11 @@ class Buffered(Generic[Item]):
         return item
 
     async def read(self, source: AsyncIterable[Item]) -> None:
-        """Read items from ``source`` until it ends or fails; the reader receives the error."""
+        """Read items from ``source`` until it ends or fails; the reader receives the error.
+
+        Cancellation: no further item is read. An item that waits for room in the queue is counted
+        as dropped. Items in the queue can still be taken.
+        """
         counts, size = self.counts, self._size
         try:
             async for item in source:
@@ -92,8 +102,13 @@ async def buffered(
     the block if it did not read that far. No task is left behind. An async generator is closed with
     the block; other sources are closed by their owner.
 
+    Cancellation: safe; the reading task is cancelled and has ended when the block is left. Chunks
+    that were not read are counted as dropped.
+
     Raises:
+        TypeError: ``source`` is not iterable.
         ValueError: ``capacity`` or ``when_full`` is not valid.
+        Exception: the error of the source, if the reader has not received it.
     """
     async with (
         closed_after(source),
@@ -107,6 +122,8 @@ async def closed_after(source: object) -> AsyncGenerator[None, None]:
     """Close ``source`` at the end of the block if it is an async generator.
 
     The caller may have no other reference to a generator, so it could not close it.
+
+    Cancellation: a cancellation of the block closes the generator, too.
     """
     try:
         yield
@@ -119,7 +136,10 @@ async def closed_after(source: object) -> AsyncGenerator[None, None]:
 async def buffered_items(
     source: AsyncIterable[Item], capacity: int, when_full: WhenFull, size: Callable[[Item], int]
 ) -> AsyncGenerator[Buffered[Item], None]:
-    """Like :func:`buffered` for items of any kind; ``size`` returns how much an item counts."""
+    """Like :func:`buffered` for items of any kind; ``size`` returns how much an item counts.
+
+    Cancellation, errors: as for :func:`buffered`.
+    """
     items = Buffered(BoundedQueue[Item](capacity, when_full), size)
     # A task group inside that of a network can lose a cancellation on Python 3.11.
     reader = asyncio.create_task(items.read(source))

@@ -22,6 +22,8 @@ async def open_endpoint(
 
     uvloop leaks a handle if it creates the socket itself and that fails.
 
+    Cancellation: safe; the socket is closed.
+
     Args:
         host_port: host and port.
         attach: binds the socket to the address, or connects it.

@@ -27,7 +27,13 @@ class ThreadedItems(Generic[Item]):
         self._pending: asyncio.Future[Item | None] | None = None
 
     async def next(self) -> Item | None:
-        """Return the next item, or None at the end. Errors of the generator are raised here."""
+        """Return the next item, or None at the end.
+
+        Cancellation: safe; the thread continues, and the next call returns its item.
+
+        Raises:
+            Exception: any error of the generator.
+        """
         if self._pending is None:
             self._pending = asyncio.get_running_loop().run_in_executor(None, self._step)
         try:

@@ -25,16 +25,16 @@ def clock(monkeypatch):
     return clock
 
 
-async def test_time_slice_is_exhausted_after_its_budget(clock):
+async def test_time_slice_is_exhausted_when_its_time_has_passed(clock):
     t = TimeSlice.of_running_loop()
     assert not t.is_exhausted()
-    clock.now += time_slice.BUDGET_S / 2
+    clock.now += time_slice.SLICE_S / 2
     assert not t.is_exhausted()
-    clock.now += time_slice.BUDGET_S
+    clock.now += time_slice.SLICE_S
     assert t.is_exhausted()
 
 
-async def test_sessions_share_one_budget_and_take_turns_in_order(clock, no_leaks):
+async def test_sessions_share_one_slice_and_take_turns_in_order(clock, no_leaks):
     t = TimeSlice.of_running_loop()
     order = []
 
@@ -43,7 +43,7 @@ async def test_sessions_share_one_budget_and_take_turns_in_order(clock, no_leaks
             while t.is_exhausted():
                 await t.wait_turn()
             order.append((name, step))
-            clock.now += 2 * time_slice.BUDGET_S  # each step uses the whole turn
+            clock.now += 2 * time_slice.SLICE_S  # each step uses the whole turn
 
     await asyncio.gather(*(session(name) for name in "abc"))
     assert sorted(order) == [(name, step) for name in "abc" for step in range(3)]
@@ -57,7 +57,7 @@ async def test_short_sessions_share_one_time_slice(clock, no_leaks):
     async def session(name):
         await t.wait_turn()
         order.append((turn, name))
-        clock.now += time_slice.BUDGET_S * 0.3
+        clock.now += time_slice.SLICE_S * 0.3
 
     async def count_turns():
         nonlocal turn
@@ -85,7 +85,7 @@ async def test_waiting_sessions_are_served_first_come_first_served(clock, no_lea
         if t.must_wait():
             await t.wait_turn()
         order.append(name)
-        clock.now += 2 * time_slice.BUDGET_S
+        clock.now += 2 * time_slice.SLICE_S
 
     first = [asyncio.create_task(session(name)) for name in "abc"]
     await asyncio.sleep(0)
@@ -107,7 +107,7 @@ async def test_other_tasks_run_between_two_time_slices(clock, no_leaks):
     heart = asyncio.create_task(heartbeat())
     for expected in range(20):
         assert beats >= expected
-        clock.now += 2 * time_slice.BUDGET_S
+        clock.now += 2 * time_slice.SLICE_S
         t.is_exhausted()
         await t.wait_turn()
     heart.cancel()

@@ -40,7 +40,11 @@ _KINDS: Final = {
 
 @contextmanager
 def located(prefix: str = "") -> Iterator[None]:
-    """Turn errors about models and spikes into BundleErrors whose path starts with ``prefix``."""
+    """Turn errors about models and spikes into BundleErrors whose path starts with ``prefix``.
+
+    Raises:
+        BundleError: the block raised a ModelError or SpikeFileError.
+    """
     try:
         yield
     except (ModelError, SpikeFileError) as error:
@@ -78,21 +82,33 @@ def as_map(
 
 
 def as_list(path: str, value: object) -> list[Any]:
-    """Return ``value`` if it is a list."""
+    """Return ``value`` if it is a list.
+
+    Raises:
+        BundleError: it is not; the error names ``path``.
+    """
     if not isinstance(value, list):
         raise _wrong_kind(path, value, "a list")
     return value
 
 
 def as_text(path: str, value: object) -> str:
-    """Return ``value`` if it is text."""
+    """Return ``value`` if it is text.
+
+    Raises:
+        BundleError: it is not; the error names ``path``.
+    """
     if not isinstance(value, str):
         raise _wrong_kind(path, value, "text")
     return value
 
 
 def as_choice(path: str, value: object, choices: tuple[str, ...]) -> str:
-    """Return ``value`` if it is one of ``choices``."""
+    """Return ``value`` if it is one of ``choices``.
+
+    Raises:
+        BundleError: it is not; the error names ``path`` and the choices.
+    """
     if not isinstance(value, str) or value not in choices:
         raise BundleError(must_be(path, f"one of {list(choices)}", shown(value)))
     return value
@@ -107,6 +123,9 @@ def check_number(path: str, value: object, low: float, high: float, bounds: str 
         low: minimum.
         high: maximum.
         bounds: how an error describes the range; the two numbers by default.
+
+    Raises:
+        BundleError: ``value`` is not a number in this range.
     """
     if type(value) not in (int, float) or not low <= value <= high:  # type: ignore[operator]
         requirement = f"a number {bounds or f'from {low} to {high}'}"

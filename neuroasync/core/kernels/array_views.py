@@ -1,4 +1,8 @@
-"""Views of the arrays whose addresses a context holds; ``layout`` describes the arrays."""
+"""Views of the arrays whose addresses a context holds.
+
+Each function takes the context ``c``, i64[55], and returns arrays that share memory with the
+session. :mod:`neuroasync.core.kernels.layout` describes their contents and the letters in shapes.
+"""
 
 import numpy as np
 from numba import carray
@@ -73,86 +77,89 @@ def f32_at(address, n):
     return carray(pointer_at(address), n, np.float32)
 
 
-# the network
+# The packed network, shared by all sessions.
 
 
 @kernel
 def populations_of(c):
-    """Return i64[P + 1, 16]."""
+    """Return the table ``Populations``: i64[P + 1, 16], the input last."""
     rows = c[Context.POPULATION_COUNT] + 1
     return carray(pointer_at(c[Context.POPULATIONS]), (rows, len(Populations)), np.int64)
 
 
 @kernel
 def connections_of(c):
-    """Return i64[C, 18]."""
+    """Return the table ``Connections``: i64[C, 18], in declared order."""
     rows = c[Context.CONNECTION_COUNT]
     return carray(pointer_at(c[Context.CONNECTIONS]), (rows, len(Connections)), np.int64)
 
 
 @kernel
 def thresholds_of(c):
-    """Return f32[N]."""
+    """Return the firing threshold of each neuron: f32[N]."""
     return carray(pointer_at(c[Context.THRESHOLDS]), c[Context.NEURONS], np.float32)
 
 
 @kernel
 def factors_of(c):
-    """Return f32[N]; empty unless time constants differ within a population."""
+    """Return the decay factor of each neuron over a timestep: f32[N] or f32[0]."""
     return carray(pointer_at(c[Context.FACTORS]), c[Context.NEURONS], np.float32)
 
 
 @kernel
 def taus_of(c):
-    """Return f64[P + N]; of neurons only where they differ within a population."""
+    """Return the time constants of populations, then of neurons, µs: f64[P + N].
+
+    Those of neurons exist only if time constants differ within a population.
+    """
     n = c[Context.POPULATION_COUNT] + c[Context.NEURONS]
     return carray(pointer_at(c[Context.TAUS]), n, np.float64)
 
 
 @kernel
 def uniform_of(c):
-    """Return f32[P, 2]."""
+    """Return the table ``Uniform``: f32[P, 2], values of homogeneous populations."""
     return carray(pointer_at(c[Context.UNIFORM]), (c[Context.POPULATION_COUNT], 2), np.float32)
 
 
-# the session
+# The settings and the state of a session.
 
 
 @kernel
 def settings_of(c):
-    """Return i64[10]."""
+    """Return the row ``Settings``: i64[10]."""
     return carray(pointer_at(c[Context.SETTINGS]), len(Settings), np.int64)
 
 
 @kernel
 def rule_arguments_of(c):
-    """Return i64[settings[ARGUMENTS]]: of the stop rule."""
+    """Return the arguments of the stop rule: i64[settings[RULE_ARGUMENTS]]."""
     start = c[Context.SETTINGS] + 8 * len(Settings)
     return carray(pointer_at(start), settings_of(c)[Settings.RULE_ARGUMENTS], np.int64)
 
 
 @kernel
 def float_settings_of(c):
-    """Return f64[2]."""
+    """Return the row ``FloatSettings``: f64[2]."""
     return carray(pointer_at(c[Context.FLOAT_SETTINGS]), len(FloatSettings), np.float64)
 
 
 @kernel
 def control_of(c):
-    """Return i64[34]."""
+    """Return the row ``Control``: i64[36], the counters of the sample."""
     return carray(pointer_at(c[Context.SESSION] + c[Context.CONTROL_AT]), len(Control), np.int64)
 
 
 @kernel
 def votes_of(c):
-    """Return i64[5, classes]."""
+    """Return the table ``Votes``: i64[5, classes]."""
     shape = (len(Votes), c[Context.CLASSES])
     return carray(pointer_at(c[Context.SESSION] + c[Context.VOTES_AT]), shape, np.int64)
 
 
 @kernel
 def spikes_of(c):
-    """Return i64[P]."""
+    """Return the number of spikes of each population: i64[P]."""
     return carray(
         pointer_at(c[Context.SESSION] + c[Context.SPIKES_AT]), c[Context.POPULATION_COUNT], np.int64
     )
@@ -160,13 +167,13 @@ def spikes_of(c):
 
 @kernel
 def potentials_of(c):
-    """Return f32[N]: membrane potentials."""
+    """Return the membrane potential of each neuron: f32[N]."""
     return carray(pointer_at(c[Context.SESSION] + c[Context.V_AT]), c[Context.NEURONS], np.float32)
 
 
 @kernel
 def momenta_of(c):
-    """Return f32[N]."""
+    """Return the momentum of each neuron, its potential at its latest spike: f32[N]."""
     return carray(
         pointer_at(c[Context.SESSION] + c[Context.MOMENTUM_AT]), c[Context.NEURONS], np.float32
     )
@@ -174,7 +181,7 @@ def momenta_of(c):
 
 @kernel
 def last_group_of(c):
-    """Return i32[N]."""
+    """Return the mark of the last group that reached each neuron, with flags: i32[N]."""
     return carray(
         pointer_at(c[Context.SESSION] + c[Context.LAST_GROUP_AT]), c[Context.NEURONS], np.int32
     )
@@ -182,7 +189,7 @@ def last_group_of(c):
 
 @kernel
 def clocks_of(c):
-    """Return i64[B]."""
+    """Return the pass up to which the decay of each block was applied: i64[B]."""
     return carray(
         pointer_at(c[Context.SESSION] + c[Context.CLOCKS_AT]), c[Context.BLOCKS], np.int64
     )
@@ -190,7 +197,10 @@ def clocks_of(c):
 
 @kernel
 def received_of(c):
-    """Return i32[N]; only where ``context[RECEIVED_AT]`` is not -1."""
+    """Return the spikes that each neuron received in the pass: i32[N].
+
+    Exists only if ``context[RECEIVED_AT]`` is not -1.
+    """
     return carray(
         pointer_at(c[Context.SESSION] + c[Context.RECEIVED_AT]), c[Context.NEURONS], np.int32
     )
@@ -198,7 +208,10 @@ def received_of(c):
 
 @kernel
 def multiplicity_of(c):
-    """Return i32[N]; only where ``context[WAITING_AT]`` is not -1."""
+    """Return the multiplicity of the pending spike of each neuron: i32[N].
+
+    Exists only if ``context[MULTIPLICITY_AT]`` is not -1.
+    """
     return carray(
         pointer_at(c[Context.SESSION] + c[Context.MULTIPLICITY_AT]), c[Context.NEURONS], np.int32
     )
@@ -206,7 +219,10 @@ def multiplicity_of(c):
 
 @kernel
 def suprathreshold_of(c):
-    """Return i64[N]; only where ``context[LISTED_AT]`` is not -1."""
+    """Return the list of neurons that may be above threshold without input: i64[N].
+
+    Exists only if ``context[SUPRATHRESHOLD_AT]`` is not -1.
+    """
     return carray(
         pointer_at(c[Context.SESSION] + c[Context.SUPRATHRESHOLD_AT]), c[Context.NEURONS], np.int64
     )
@@ -214,7 +230,10 @@ def suprathreshold_of(c):
 
 @kernel
 def ring_of(c):
-    """Return f32[H, P], and the intervals i64[H]; only where ``context[RING_AT]`` is not -1."""
+    """Return the decay factors of the last passes, f32[H, P], and the intervals, i64[H].
+
+    Exists only if ``context[RING_AT]`` is not -1.
+    """
     at, room = c[Context.SESSION] + c[Context.RING_AT], c[Context.RING_CAPACITY]
     intervals = carray(pointer_at(at), room, np.int64)
     return carray(
@@ -224,73 +243,73 @@ def ring_of(c):
 
 @kernel
 def in_flight_of(c):
-    """Return i64[5, D]."""
+    """Return the table ``InFlight``: i64[5, D], spikes on delayed connections."""
     return carray(
         pointer_at(c[Context.IN_FLIGHT]), (len(InFlight), c[Context.IN_FLIGHT_CAPACITY]), np.int64
     )
 
 
-# scratch
+# Scratch buffers, which exist only while a pass is under way.
 
 
 @kernel
 def current_of(c):
-    """Return f32[N]."""
+    """Return the current that the group adds to each neuron: f32[N]."""
     return carray(pointer_at(c[Context.CURRENT]), c[Context.NEURONS], np.float32)
 
 
 @kernel
 def touched_of(c):
-    """Return i64[N]."""
+    """Return the neurons that the group reached, by population: i64[N]."""
     return carray(pointer_at(c[Context.TOUCHED]), c[Context.NEURONS], np.int64)
 
 
 @kernel
 def fired_of(c):
-    """Return i64[N]."""
+    """Return the neurons that fired in the step, by population: i64[N]."""
     return carray(pointer_at(c[Context.FIRED]), c[Context.NEURONS], np.int64)
 
 
 @kernel
 def counts_of(c):
-    """Return i64[3, P]."""
+    """Return the table ``Counts``: i64[3, P]."""
     return carray(pointer_at(c[Context.COUNTS]), (3, c[Context.POPULATION_COUNT]), np.int64)
 
 
 @kernel
 def pending_of(c):
-    """Return i64[4, K]."""
+    """Return the table ``Pending``: i64[4, K], the pending spikes."""
     shape = (len(Pending), c[Context.PENDING_CAPACITY])
     return carray(pointer_at(c[Context.PENDING]), shape, np.int64)
 
 
 @kernel
 def group_of(c):
-    """Return i64[5, K]."""
+    """Return the table ``Group``: i64[5, K], the slots of the current group."""
     return carray(pointer_at(c[Context.GROUP]), (len(Group), c[Context.GROUP_CAPACITY]), np.int64)
 
 
 @kernel
 def order_keys_of(c):
-    """Return u64[K]."""
+    """Return the order key of each pending spike: u64[K]."""
     return carray(pointer_at(c[Context.KEYS]), c[Context.PENDING_CAPACITY], np.uint64)
 
 
 @kernel
 def chosen_of(c):
-    """Return i64[K]."""
+    """Return the positions of the pending spikes that were selected: i64[K]."""
     return carray(pointer_at(c[Context.CHOSEN]), c[Context.PENDING_CAPACITY], np.int64)
 
 
 @kernel
 def input_bits(c):
-    """Return u64[..]: 0 between passes."""
+    """Return one bit for each input index, all 0 between passes: u64[inputs // 64 + 1]."""
     return carray(pointer_at(c[Context.INPUT_BITS]), c[Context.INPUTS] // 64 + 1, np.uint64)
 
 
 @kernel
 def spike_log_of(c):
-    """Return i64[5, R], and f32[R]."""
+    """Return the table ``SpikeLog``, i64[5, R], and the momentum of each spike, f32[R]."""
     room = c[Context.SPIKE_LOG_CAPACITY]
     spike_log = carray(pointer_at(c[Context.SPIKE_LOG]), (len(SpikeLog), room), np.int64)
     return spike_log, carray(pointer_at(c[Context.SPIKE_LOG_MOMENTUM]), room, np.float32)
@@ -298,7 +317,7 @@ def spike_log_of(c):
 
 @kernel
 def delivery_log_of(c):
-    """Return i64[6, S]."""
+    """Return the table ``DeliveryLog``: i64[6, S]."""
     return carray(
         pointer_at(c[Context.DELIVERY_LOG]),
         (len(DeliveryLog), c[Context.DELIVERY_LOG_CAPACITY]),
@@ -308,7 +327,10 @@ def delivery_log_of(c):
 
 @kernel
 def peaks_of(c):
-    """f32 and i32[T, N]; only where ``context[PEAKS]`` is not 0."""
+    """Return the highest potentials of silent neurons, f32[T, N], and their steps, i32[T, N].
+
+    Exists only if ``context[PEAKS]`` is not 0.
+    """
     shape = (c[Context.PEAK_PASSES], c[Context.NEURONS])
     peaks = carray(pointer_at(c[Context.PEAKS]), shape, np.float32)
     return peaks, carray(pointer_at(c[Context.PEAK_STEPS]), shape, np.int32)
@@ -316,11 +338,11 @@ def peaks_of(c):
 
 @kernel
 def input_times(c):
-    """Return i64[events]."""
+    """Return the times of the input events, µs: i64[events]."""
     return carray(pointer_at(c[Context.T_US]), c[Context.EVENTS], np.int64)
 
 
 @kernel
 def input_index(c):
-    """Return i64[events]."""
+    """Return the flattened indices of the input events: i64[events]."""
     return carray(pointer_at(c[Context.INDEX]), c[Context.EVENTS], np.int64)

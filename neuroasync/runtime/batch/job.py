@@ -75,11 +75,17 @@ class BatchJob:
         self._lock = threading.Lock()
 
     def run(self) -> list[Decision]:
-        """Return all decisions, in the order of the samples.
+        """Decide all samples. Blocks the calling thread until the worker threads have ended.
+
+        :meth:`stop` ends it early from another thread; the decisions made so far are discarded.
+
+        Returns:
+            The decisions, in the order of the samples.
 
         Raises:
             ValueError, SpikeFileError, ForwardStepLimitError, LimitError: the error of the first
-                sample that has one.
+                sample that has one, with a note of its number. An exception of ``on_decision`` is
+                raised in the same way.
             ClosedError: the job was stopped.
         """
         try:

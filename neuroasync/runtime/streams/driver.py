@@ -18,10 +18,6 @@ class StreamDriver:
 
     Each sample is decided once, as soon as the stop rule fires.
 
-    Every method that runs passes raises RuntimeError if another call to the session has taken
-    over the sample, and ClosedError if the session is closed. Cancellation of such a method
-    abandons the sample.
-
     Args:
         runner: runs the samples.
         lease: the stream's right to use them.
@@ -107,11 +103,19 @@ class StreamDriver:
     async def next_decision(self, limit_us: int) -> Decision | None:
         """Run up to the next decision.
 
+        Cancellation: the current sample is abandoned.
+
         Args:
             limit_us: stream time, µs; all events before it must have been fed.
 
         Returns:
             The decision, or None if nothing is left to do before ``limit_us``.
+
+        Raises:
+            RuntimeError: another call to the session has taken over the sample.
+            ClosedError: the session is closed.
+            NeuroasyncError: a pass failed, for example because a custom population or stop rule
+                did, or a limit was reached.
         """
         while (segment := self.segmenter.next(limit_us, self._is_decided())) is not None:
             if (decision := await self._apply(segment)) is not None:
@@ -121,8 +125,13 @@ class StreamDriver:
     async def run_until(self, limit_us: int) -> Decision | None:
         """Run the passes before ``limit_us`` (stream time, µs); no earlier event will come.
 
+        Cancellation: the current sample is abandoned.
+
         Returns:
             A decision that the stop rule has made on the way, if any.
+
+        Raises:
+            RuntimeError, ClosedError, NeuroasyncError: as :meth:`next_decision`.
         """
         start_us = self.segmenter.start_us
         if start_us is None:
@@ -139,7 +148,13 @@ class StreamDriver:
         return await self._emit_early_decision()
 
     async def end(self) -> Decision | None:
-        """End the current sample, because the stream has ended; return its decision, if due."""
+        """End the current sample, because the stream has ended; return its decision, if due.
+
+        Cancellation: the current sample is abandoned.
+
+        Raises:
+            RuntimeError, ClosedError, NeuroasyncError: as :meth:`next_decision`.
+        """
         segment = self.segmenter.close()
         return None if segment is None else await self._apply(segment)
 

@@ -114,12 +114,20 @@ async def stream_by_clock(
     Events that are ahead of the clock wait in a bounded queue; while it is full, the source is
     not read.
 
-    Cancellation: the current sample is abandoned.
+    Cancellation: the current sample is abandoned, and so are the chunks that wait for the clock.
+    The task that reads the source is cancelled, which does to the source what cancelling it does.
 
     Args:
         driver: drives the stream, from its beginning or from a snapshot.
         source: yields the (remaining) chunks, in order of time.
         start_task: starts the task that reads the source; it ends with the session at the latest.
+
+    Raises:
+        SpikeFileError: a chunk is not valid for the network, or goes back in time.
+        RuntimeError: another call to the session has taken over the sample.
+        ClosedError: the session is closed.
+        Exception: the error of the source, after the decisions on all chunks before it; or an
+            error of a pass.
     """
     lookahead, segmenter, stream_clock = driver.lookahead, driver.segmenter, driver.stream_clock
     failures: list[BaseException] = []
