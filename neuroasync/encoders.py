@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuroasync.core.durations import Duration, duration_us
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 
@@ -19,7 +20,7 @@ __all__ = ["encode_delta", "encode_latency", "encode_rate", "uniforms"]
 def encode_rate(
     values: ArrayLike,
     timesteps: int,
-    timestep_us: int,
+    timestep_us: Duration,
     seed: int,
     labels: ArrayLike | None = None,
     numbers: ArrayLike | None = None,
@@ -31,7 +32,8 @@ def encode_rate(
     Args:
         values: [samples, ...], probabilities from 0 to 1.
         timesteps: Number of timesteps, at least 1.
-        timestep_us: Length of a timestep, µs. A spike has the time at which its timestep starts.
+        timestep_us: Length of a timestep, µs or such as ``"1ms"``. A spike has the time at which
+            its timestep starts.
         seed: 64-bit seed. Sample number i uses ``sample_seed(seed, i)``.
         labels: [samples], classes.
         numbers: [samples], numbers of the samples. Defaults to 0, 1, 2, ... The events of a sample
@@ -43,7 +45,7 @@ def encode_rate(
     Raises:
         ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
-    flat, shape = _checked(values, timesteps, timestep_us)
+    flat, shape, step_us = _checked(values, timesteps, timestep_us)
     sample_numbers = np.arange(len(flat)) if numbers is None else np.asarray(numbers, np.int64)
     if sample_numbers.shape != (len(flat),):
         raise ValueError(
@@ -53,11 +55,11 @@ def encode_rate(
     for i, (number, sample) in enumerate(zip(sample_numbers.tolist(), flat, strict=True)):
         random = uniforms(sample_seed(seed, number), timesteps * sample.size)
         fires[i] = random.reshape(timesteps, -1) < sample
-    return _from_frames(fires, timestep_us, shape, labels)
+    return _from_frames(fires, step_us, shape, labels)
 
 
 def encode_latency(
-    values: ArrayLike, timesteps: int, timestep_us: int, labels: ArrayLike | None = None
+    values: ArrayLike, timesteps: int, timestep_us: Duration, labels: ArrayLike | None = None
 ) -> SpikeTrains:
     """Encode values by a latency code.
 
@@ -67,7 +69,8 @@ def encode_latency(
     Args:
         values: [samples, ...], from 0 to 1.
         timesteps: Number of timesteps, at least 1.
-        timestep_us: Length of a timestep, µs. A spike has the time at which its timestep starts.
+        timestep_us: Length of a timestep, µs or such as ``"1ms"``. A spike has the time at which
+            its timestep starts.
         labels: [samples], classes.
 
     Returns:
@@ -76,16 +79,16 @@ def encode_latency(
     Raises:
         ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
-    flat, shape = _checked(values, timesteps, timestep_us)
+    flat, shape, step_us = _checked(values, timesteps, timestep_us)
     spike_timestep = np.rint((1 - flat) * (timesteps - 1)).astype(np.int64)
     fires = (spike_timestep[:, None, :] == np.arange(timesteps)[:, None]) & (flat[:, None, :] > 0)
-    return _from_frames(fires, timestep_us, shape, labels)
+    return _from_frames(fires, step_us, shape, labels)
 
 
 def encode_delta(
     signals: Iterable[ArrayLike],
     threshold: float,
-    timestep_us: int,
+    timestep_us: Duration,
     labels: ArrayLike | None = None,
 ) -> SpikeTrains:
     """Encode signals by a delta code: an input spikes whenever it has changed by ``threshold``.
@@ -97,8 +100,8 @@ def encode_delta(
     Args:
         signals: [timesteps, ...] for each sample. The number of timesteps may differ.
         threshold: Change that causes a spike, above 0, in the unit of the signals.
-        timestep_us: Time between two values, µs. The events of value k have time
-            ``k * timestep_us``.
+        timestep_us: Time between two values, µs or such as ``"1ms"``. The events of value k have
+            time ``k * timestep_us``.
         labels: [samples], classes.
 
     Returns:
@@ -113,7 +116,7 @@ def encode_delta(
     """
     if not (math.isfinite(threshold) and threshold > 0):
         raise ValueError(f"`threshold` must be a finite number above 0, got {threshold}")
-    _check_at_least_1("timestep_us", timestep_us)
+    step_us = duration_us(timestep_us, "timestep_us", 1)
     arrays = [np.asarray(signal) for signal in signals]
     shapes = {array.shape[1:] for array in arrays if array.ndim > 1}
     if len(shapes) != 1 or not all(array.ndim > 1 and len(array) for array in arrays):
@@ -124,7 +127,7 @@ def encode_delta(
         )
     if not all(np.all(np.isfinite(array)) for array in arrays):
         raise ValueError("`signals` must have finite values only")
-    trains = [_deltas(array, threshold, timestep_us) for array in arrays]
+    trains = [_deltas(array, threshold, step_us) for array in arrays]
     classes = None if labels is None else np.asarray(labels, np.int64)
     return SpikeTrains.from_trains(trains, (2, *shapes.pop()), classes)
 
@@ -165,23 +168,19 @@ def _deltas(signal: NDArray[np.generic], threshold: float, timestep_us: int) -> 
 
 
 def _checked(
-    values: ArrayLike, timesteps: int, timestep_us: int
-) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-    """Return the values as f64[samples, inputs], and the shape of one sample."""
+    values: ArrayLike, timesteps: int, timestep_us: Duration
+) -> tuple[NDArray[np.float64], tuple[int, ...], int]:
+    """Return the values as f64[samples, inputs], the shape of one sample, and the timestep, µs."""
     array = np.asarray(values, np.float64)
     if array.ndim < 2:
         raise ValueError(f"`values` must have the shape [samples, ...], got {array.shape}")
     in_range = (array >= 0) & (array <= 1)  # False for NaN
     if not np.all(in_range):
         raise ValueError(f"`values` must be from 0 to 1, got {array[~in_range][0]}")
-    _check_at_least_1("timesteps", timesteps)
-    _check_at_least_1("timestep_us", timestep_us)
-    return array.reshape(len(array), -1), array.shape[1:]
-
-
-def _check_at_least_1(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"`{name}` must be an integer of at least 1, got {value}")
+    if timesteps < 1:
+        raise ValueError(f"`timesteps` must be an integer of at least 1, got {timesteps}")
+    step_us = duration_us(timestep_us, "timestep_us", 1)
+    return array.reshape(len(array), -1), array.shape[1:], step_us
 
 
 def _from_frames(

@@ -12,6 +12,8 @@ import time
 from itertools import count
 from typing import Final, Protocol
 
+from neuroasync.core.durations import Duration, duration_us
+
 __all__ = ["Clock", "ManualClock", "RealTimeClock", "VirtualClock", "check_clock"]
 
 _US: Final = 1_000_000
@@ -155,19 +157,20 @@ class ManualClock:
         if t_us > self._now_us:
             await self._sleepers.add(t_us)
 
-    async def advance(self, us: int) -> None:
-        """Advance the time by ``us`` µs, and wake the tasks whose time has come, one by one.
+    async def advance(self, us: Duration) -> None:
+        """Advance the time, and wake the tasks whose time has come, one by one.
 
         Each task runs up to its next wait before the next task is woken.
 
         Cancellation: safe; the time is that of the task that was woken last.
 
+        Args:
+            us: by how much, µs or such as ``"20ms"``.
+
         Raises:
-            ValueError: ``us`` is negative.
+            ValueError: ``us`` is not a duration of at least 0 µs.
         """
-        if us < 0:
-            raise ValueError(f"`us` must be an integer of at least 0, got {us}")
-        end_us = self._now_us + us
+        end_us = self._now_us + duration_us(us, "us")
         while (t_us := self._sleepers.first_us()) is not None and t_us <= end_us:
             self._now_us = max(self._now_us, t_us)
             self._sleepers.wake()

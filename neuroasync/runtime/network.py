@@ -10,6 +10,7 @@ from typing import Final, Self, Unpack
 
 from neuroasync import limits
 from neuroasync.core.cpu import cores
+from neuroasync.core.durations import Duration, optional_duration_us
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_seed
 from neuroasync.core.events.spike_train import Events, SpikeTrain
@@ -154,7 +155,7 @@ class Network:
         events: Events,
         *,
         seed: int | None = None,
-        duration_us: int | None = None,
+        duration_us: Duration | None = None,
         recorder: Recorder | None = None,
         **options: Unpack[RunOptions],
     ) -> Decision:
@@ -166,7 +167,8 @@ class Network:
             events: a spike train, or its (t_us, index).
             seed: seed for this sample's order keys. Defaults to the network's seed. Use
                 ``sample_seed(seed, i)`` for sample number i of a data set.
-            duration_us: length of the sample, µs. If None, it ends with its last event.
+            duration_us: length of the sample, µs or such as ``"20ms"``. If None, it ends with its
+                last event.
             recorder: records every spike.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
@@ -181,6 +183,7 @@ class Network:
             ClosedError: the network is not open.
         """
         seed = self.seed if seed is None else check_seed(seed)
+        length_us = optional_duration_us(duration_us, "duration_us")
         self._lifecycle.check_open()
         # Opening a session takes time as well, so it must not begin in an exhausted time slice.
         if (time_slice := TimeSlice.of_running_loop()).must_wait():
@@ -188,10 +191,10 @@ class Network:
         plan = self._resolver.plan(self._resolver.resolve(options))
         runner = self._lifecycle.open_runner(plan, lambda _: seed, recorder)
         try:
-            train, end_us = runner.check_events(events, duration_us)
+            train, end_us = runner.check_events(events, length_us)
             runner.accept(train)
             await runner.run_until(end_us)
-            return runner.finish(duration_us)
+            return runner.finish(length_us)
         finally:
             runner.close()
 
@@ -202,7 +205,7 @@ class Network:
         seed: int | None = None,
         first: int = 0,
         workers: int | None = None,
-        duration_us: int | None = None,
+        duration_us: Duration | None = None,
         recorder: Recorder | None = None,
         on_decision: Callable[[int], None] | None = None,
         **options: Unpack[RunOptions],
@@ -222,7 +225,8 @@ class Network:
                 Defaults to the network's seed.
             first: number of the first sample.
             workers: number of threads. Defaults to the number of cores.
-            duration_us: length of each sample, µs. If None, a sample ends with its last event.
+            duration_us: length of each sample, µs or such as ``"20ms"``. If None, a sample ends
+                with its last event.
             recorder: records every spike, and the labels of ``samples`` as targets.
             on_decision: called in the event loop with the number of decisions so far.
             **options: options that differ from the network's; see :class:`RunOptions`.
@@ -244,6 +248,7 @@ class Network:
         if on_decision is not None and not callable(on_decision):
             raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
         samples = check_samples(samples)
+        length_us = optional_duration_us(duration_us, "duration_us")
         settings = self._resolver.resolve(options)
         base, plan = self.seed if seed is None else check_seed(seed), self._resolver.plan(settings)
         recorder_of = None if recorder is None else sample_recorders(recorder, samples, first)
@@ -253,7 +258,7 @@ class Network:
                 return self.decide(
                     events,
                     seed=sample_seed(base, number),
-                    duration_us=duration_us,
+                    duration_us=length_us,
                     recorder=recorder_of and recorder_of(number),
                     **options,
                 )
@@ -265,7 +270,7 @@ class Network:
             base,
             min(workers or cores(), max(len(samples), 1), _MAX_WORKERS),
             first=first,
-            duration_us=duration_us,
+            duration_us=length_us,
             classes=self.bundle.classes,
             recorder_of=recorder_of,
             on_decision=None if on_decision is None else _called_in_loop(on_decision),

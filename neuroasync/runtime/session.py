@@ -6,16 +6,19 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import Self
 
+from neuroasync.core.durations import Duration, optional_duration_us
+from neuroasync.core.durations import duration_us as checked_us
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.window import Window
 from neuroasync.runtime.clock import Clock, VirtualClock
 from neuroasync.runtime.counts import Counts
-from neuroasync.runtime.sample_ownership import Lease, Owner, SampleOwnership
+from neuroasync.runtime.sample_ownership import Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.late_events import Late
 from neuroasync.runtime.streams.open_stream import check_windowless, open_stream
 from neuroasync.runtime.streams.stream import stream_by_clock, stream_samples, stream_unpaced
+from neuroasync.runtime.streams.watch import watch_sample
 
 __all__ = ["Session"]
 
@@ -78,14 +81,14 @@ class Session:
             self._runner.accept(train)
             await self._runner.run_ready_passes()
 
-    async def finish_sample(self, duration_us: int | None = None) -> Decision:
+    async def finish_sample(self, duration_us: Duration | None = None) -> Decision:
         """Run the remaining passes of the sample and return its decision.
 
         Cancellation: the sample is abandoned.
 
         Args:
-            duration_us: length of the sample, µs; every pass before this time runs. If None, the
-                last pass is that of the last event.
+            duration_us: length of the sample, µs or such as ``"20ms"``; every pass before this
+                time runs. If None, the last pass is that of the last event.
 
         Raises:
             ValueError: an event came at or after ``duration_us``; the sample continues.
@@ -93,11 +96,12 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire_for_call()
-        end_us = self._runner.last_pass_us(duration_us)
+        length_us = optional_duration_us(duration_us, "duration_us")
+        end_us = self._runner.last_pass_us(length_us)
         with lease:
-            return await self._runner.run_and_finish(end_us, duration_us)
+            return await self._runner.run_and_finish(end_us, length_us)
 
-    async def decide(self, events: Events, *, duration_us: int | None = None) -> Decision:
+    async def decide(self, events: Events, *, duration_us: Duration | None = None) -> Decision:
         """Decide one complete sample: :meth:`send`, then :meth:`finish_sample`.
 
         Cancellation: the sample is abandoned.
@@ -107,14 +111,15 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire_for_call()
-        train, end_us = self._runner.check_events(events, duration_us)
+        length_us = None if duration_us is None else checked_us(duration_us, "duration_us")
+        train, end_us = self._runner.check_events(events, length_us)
         with lease:
             self._runner.accept(train)
             await self._runner.run_until(end_us)
-            return self._runner.finish(duration_us)
+            return self._runner.finish(length_us)
 
     async def watch(
-        self, events: Events | AsyncIterable[Events], *, duration_us: int | None = None
+        self, events: Events | AsyncIterable[Events], *, duration_us: Duration | None = None
     ) -> AsyncGenerator[Decision, None]:
         """Decide one sample, and yield a provisional decision whenever another class leads.
 
@@ -130,7 +135,8 @@ class Session:
             events: the complete sample, or an async source that yields it in chunks, each not
                 earlier than the chunks before. The source is not read further after the stop rule
                 has fired; closing it is up to the caller.
-            duration_us: length of the sample, µs. If None, it ends with its last event.
+            duration_us: length of the sample, µs or such as ``"20ms"``. If None, it ends with its
+                last event.
 
         Raises:
             SpikeFileError: events are not valid for this network.
@@ -139,29 +145,11 @@ class Session:
             RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.
         """
-        runner = self._runner
+        length_us = optional_duration_us(duration_us, "duration_us")
         lease = self._ownership.acquire(Owner.WATCH)
-        runner.simulator.watch()
-        try:
-            if not isinstance(events, AsyncIterable):
-                runner.accept(runner.check_events(events, duration_us)[0])
-            elif not runner.simulator.is_stopped:
-                async for chunk in events:
-                    lease.check()
-                    runner.accept(runner.check_events(chunk, duration_us)[0])
-                    while await self._run_to_new_leader(lease, runner.ready_until_us()):
-                        yield runner.provisional()
-                    if runner.simulator.is_stopped:
-                        break
-                lease.check()
-            end_us = runner.last_pass_us(duration_us)
-            while await self._run_to_new_leader(lease, end_us):
-                yield runner.provisional()
-            decision = runner.finish(duration_us)
-            lease.release()
-            yield decision
-        finally:
-            lease.abandon()
+        async with aclosing(watch_sample(self._runner, lease, events, length_us)) as decisions:
+            async for decision in decisions:
+                yield decision
 
     async def stream(
         self,
@@ -170,7 +158,7 @@ class Session:
         window: str | Window | None = None,
         carry_state: bool | None = None,
         late: Late = "merge",
-        jitter_buffer_us: int = 0,
+        jitter_buffer_us: Duration = 0,
     ) -> AsyncGenerator[Decision, None]:
         """Yield a decision for each sample of a stream, as soon as it is made.
 
@@ -194,7 +182,7 @@ class Session:
 
         Args:
             source: yields samples, or chunks of the stream in order of time.
-            window: where samples end: ``"time(us)"``, ``"events(n)"``, ``"silence(us)"`` or
+            window: where samples end: ``"time(50ms)"``, ``"events(500)"``, ``"silence(5ms)"`` or
                 ``"decided"``; see :mod:`neuroasync.core.events.window`.
             carry_state: whether the network continues from window to window. If True, membrane
                 potentials are kept and delayed spikes arrive in a later window; a window only says
@@ -205,8 +193,9 @@ class Session:
             late: how to treat an event that arrives after its pass has begun: ``"drop"`` it,
                 ``"merge"`` it into the next pass, or ``"shift"`` it to the next pass together with
                 all later events.
-            jitter_buffer_us: with a real-time clock, how long every pass is delayed, µs. The delay
-                compensates for events that arrive unevenly and for inaccurate timers.
+            jitter_buffer_us: with a real-time clock, how long every pass is delayed, µs or such as
+                ``"5ms"``. The delay compensates for events that arrive unevenly and for inaccurate
+                timers.
 
         Raises:
             ValueError: an option is invalid; the window would never end with this stop rule;
@@ -218,8 +207,9 @@ class Session:
             ClosedError: the session is closed.
         """
         restored = self._ownership.lease.restored
+        jitter_us = checked_us(jitter_buffer_us, "jitter_buffer_us")
         if window is None:
-            check_windowless(carry_state, late, jitter_buffer_us)
+            check_windowless(carry_state, late, jitter_us)
             if restored is not None:
                 restored.check(None, False, True)  # raises, because that stream has a window
             lease = self._ownership.acquire(Owner.STREAM)
@@ -227,7 +217,7 @@ class Session:
         else:
             lease, driver = open_stream(
                 self._runner, self._ownership, self._clock, restored,
-                window, carry_state, late, jitter_buffer_us,
+                window, carry_state, late, jitter_us,
             )  # fmt: skip
             lease.stream = driver
             if isinstance(self._clock, VirtualClock):
@@ -241,7 +231,7 @@ class Session:
         finally:
             lease.abandon()
 
-    async def advance(self, t_us: int) -> None:
+    async def advance(self, t_us: Duration) -> None:
         """Run every pass before ``t_us``; no earlier event can be sent afterwards.
 
         Use it when time passes without events: delayed spikes then arrive, and the stop rule may
@@ -250,7 +240,8 @@ class Session:
         Cancellation: the sample is abandoned.
 
         Args:
-            t_us: time since the start of the sample, µs; not before its last event.
+            t_us: time since the start of the sample, µs or such as ``"20ms"``; not before its last
+                event.
 
         Raises:
             ValueError: ``t_us`` is before the last event, or exceeds the maximum length of a
@@ -259,9 +250,10 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire_for_call()
-        end_us = self._runner.check_advance(t_us)
+        until_us = checked_us(t_us, "t_us")
+        end_us = self._runner.check_advance(until_us)
         with lease:
-            await self._runner.advance(t_us, end_us)
+            await self._runner.advance(until_us, end_us)
 
     def snapshot(self) -> bytes:
         """Return the state of the session, from which :meth:`restore` continues spike for spike.
@@ -342,7 +334,3 @@ class Session:
     async def __aexit__(self, *_: object) -> None:
         """Close the session. This never suspends."""
         self.close()
-
-    async def _run_to_new_leader(self, lease: Lease, end_us: int) -> bool:
-        with lease:
-            return await self._runner.run_to_new_leader(end_us)

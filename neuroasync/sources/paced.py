@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync import limits
+from neuroasync.core.durations import Duration, duration_us
 from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.runtime.clock import Clock, check_clock
 from neuroasync.runtime.streams.stream import ChunkIterator
@@ -33,22 +33,20 @@ class Paced(Source):
         source: chunks whose times ascend. A :class:`~neuroasync.sources.Source` is opened and
             closed together with this source; an async generator is closed together with it.
         clock: the clock that chunks wait for.
-        every_us: maximum duration of a chunk, µs; at least 1.
+        every_us: maximum duration of a chunk, µs or such as ``"1ms"``; at least 1 µs.
 
     Raises:
         ValueError: ``every_us`` is out of range.
     """
 
     def __init__(
-        self, source: AsyncIterable[Events], clock: Clock, *, every_us: int = 1000
+        self, source: AsyncIterable[Events], clock: Clock, *, every_us: Duration = 1000
     ) -> None:
         super().__init__()
-        if type(every_us) is not int or not 1 <= every_us <= limits.MAX_TIME_US:
-            raise ValueError(f"`every_us` must be an integer of at least 1, got {every_us!r:.80}")
+        self._every_us = duration_us(every_us, "every_us", 1)
         self._source = source
         self._chunks = ChunkIterator(source)
         self._clock = check_clock(clock)
-        self._every_us = every_us
         self._chunk = SpikeTrain(_NONE, _NONE)
         self._at = 0
 

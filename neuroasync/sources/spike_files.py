@@ -4,6 +4,7 @@ import os
 from collections.abc import Generator
 
 from neuroasync import limits
+from neuroasync.core.durations import Duration, duration_us
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.spike_file import read_spikes
 from neuroasync.errors import SpikeFileError
@@ -23,8 +24,8 @@ class SpikeFileSource(Source):
 
     Args:
         path: path of the file.
-        period_us: time from the start of one sample to the start of the next, µs. Required if the
-            file has more than one sample.
+        period_us: time from the start of one sample to the start of the next, µs or such as
+            ``"20ms"``. Required if the file has more than one sample.
         max_bytes: maximum size of the file, see :func:`neuroasync.read_spikes`.
 
     Raises:
@@ -37,16 +38,12 @@ class SpikeFileSource(Source):
         self,
         path: str | os.PathLike[str],
         *,
-        period_us: int | None = None,
+        period_us: Duration | None = None,
         max_bytes: int = limits.MAX_SPIKE_FILE_BYTES,
     ) -> None:
         super().__init__()
-        if period_us is not None and (
-            type(period_us) is not int or not 1 <= period_us <= limits.MAX_TIME_US
-        ):
-            raise ValueError(f"`period_us` must be an integer of at least 1, got {period_us!r:.80}")
+        self._period_us = None if period_us is None else duration_us(period_us, "period_us", 1)
         self._path = os.fspath(path)
-        self._period_us = period_us
         self._max_bytes = max_bytes
         self._chunks = ThreadedItems(self._read)
 

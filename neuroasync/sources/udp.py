@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.durations import Duration, duration_us
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ClosedError, MessageError, QueueFullError, SourceError
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
@@ -52,7 +53,7 @@ class UdpSource(Source):
         host: address to listen on.
         port: port to listen on; 0 for any free port, see :attr:`address`.
         clock: clock of the arrival times; None for real time, starting with the opening.
-        tolerance_us: by how much packets may be out of order, µs.
+        tolerance_us: by how much packets may be out of order, µs or such as ``"1ms"``.
         capacity: maximum number of packets that wait for the reader.
         when_full: what to do when the queue is full: ``"drop-oldest"``, ``"drop-newest"``, or
             ``"error"``, by which the reader receives the queued packets and then QueueFullError.
@@ -69,7 +70,7 @@ class UdpSource(Source):
         port: int = 0,
         *,
         clock: Clock | None = None,
-        tolerance_us: int = 1000,
+        tolerance_us: Duration = 1000,
         capacity: int = limits.MAX_QUEUED_PACKETS,
         when_full: WhenFull = "drop-oldest",
     ) -> None:
@@ -79,13 +80,9 @@ class UdpSource(Source):
             raise ValueError(
                 f"`when_full` must be one of {', '.join(_WHEN_FULL)}, got {when_full!r:.80}"
             )
-        if type(tolerance_us) is not int or not 0 <= tolerance_us < 2**31:
-            raise ValueError(
-                f"`tolerance_us` must be an integer of at least 0, got {tolerance_us!r:.80}"
-            )
         self._host_port = (host, checked_port(port))
         self._clock = clock
-        self._stamps = Stamps(tolerance_us)
+        self._stamps = Stamps(duration_us(tolerance_us, "tolerance_us", 0, 2**31 - 1))
         self._queue: BoundedQueue[SpikeTrain] = BoundedQueue(capacity, when_full)
         self._latest_us = 0
         self._error: Exception | None = None

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.durations import Duration, optional_duration_us
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
@@ -50,7 +51,7 @@ def make_batch(
     trains: SpikeTrains,
     samples: Sequence[int] | NDArray[np.int64],
     seeds: Sequence[int],
-    duration_us: int | None = None,
+    duration_us: Duration | None = None,
     dropout: float = 0.0,
 ) -> Batch:
     """Gather samples from a data set.
@@ -60,7 +61,8 @@ def make_batch(
         trains: The data set.
         samples: Numbers of the samples, in the order of the batch.
         seeds: Seed of each sample, from 0 to 2**64 - 1.
-        duration_us: End of every sample, µs. None ends each with the bin of its last event.
+        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with the bin of
+            its last event.
         dropout: Probability that an input event is dropped (training only).
 
     Raises:
@@ -79,18 +81,19 @@ def make_batch(
     t_us, index = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
     offsets = np.empty(chosen.size + 1, np.int64)
     times = np.empty((2, chosen.size), np.int64)
-    before_us = limits.MAX_TIME_US + 1 if duration_us is None else duration_us
+    length_us = optional_duration_us(duration_us, "duration_us")
+    before_us = limits.MAX_TIME_US + 1 if length_us is None else length_us
     is_sorted = gather(
         trains.t_us, trains.index, trains.offsets, chosen, sample_seeds, before_us, dropout, t_us,
         index, offsets, times,
     )  # fmt: skip
     if not is_sorted:
         # Callers that build many batches sort the data set once, so this is the rare case.
-        return make_batch(model, sorted_by_time(trains), samples, seeds, duration_us, dropout)
+        return make_batch(model, sorted_by_time(trains), samples, seeds, length_us, dropout)
     t_us, index = t_us[: offsets[-1]], index[: offsets[-1]]
     end_us = times[0]
-    if duration_us is not None:
-        end_us = np.full(chosen.size, duration_us - 1, np.int64)
+    if length_us is not None:
+        end_us = np.full(chosen.size, length_us - 1, np.int64)
     passes = times[1]
     if timestep := model.timestep_us:
         passes = np.where(end_us < 0, 0, end_us // timestep + 1).astype(np.int64)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from neuroasync.core.durations import Duration
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
@@ -94,7 +95,7 @@ class SpikingNetwork(nn.Module):
         trains: SpikeTrains,
         samples: Sequence[int] | NDArray[np.int64],
         seeds: Sequence[int],
-        duration_us: int | None = None,
+        duration_us: Duration | None = None,
         dropout: float = 0.0,
     ) -> Batch:
         """Return a batch of samples; see :func:`neuroasync.train.make_batch`."""

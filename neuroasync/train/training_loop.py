@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from neuroasync.core.durations import Duration
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
@@ -156,7 +157,7 @@ def evaluate(
     trains: SpikeTrains,
     settings: RunSettings,
     seed: int = 0,
-    duration_us: int | None = None,
+    duration_us: Duration | None = None,
     batch_size: int = 256,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Decide every sample as the runtime would.
@@ -166,7 +167,8 @@ def evaluate(
         trains: The samples.
         settings: Ordering policy, group size and input mode.
         seed: Sample i runs with ``sample_seed(seed, i)``.
-        duration_us: End of every sample, µs. None ends each with the bin of its last event.
+        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with the bin of
+            its last event.
         batch_size: Number of samples that run at a time. It does not change the result.
 
     Returns:

@@ -106,5 +106,5 @@ async def test_a_cancelled_reader_loses_no_event(ticks, path, no_leaks):
 
 @pytest.mark.parametrize("period_us", [0, -1, 1.5, True])
 def test_a_period_out_of_range_is_rejected(period_us, path):
-    with pytest.raises(ValueError, match=r"^`period_us` must be an integer of at least 1, got "):
+    with pytest.raises(ValueError, match=r"^`period_us` must be an integer of "):
         SpikeFileSource(path, period_us=period_us)

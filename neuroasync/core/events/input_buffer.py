@@ -111,9 +111,9 @@ class InputBuffer:
             LimitError: the sample would need too many passes.
         """
         earliest_us = max(self.last_us, 0)
-        if type(t_us) is not int or not earliest_us <= t_us <= limits.MAX_TIME_US:
+        if not earliest_us <= t_us <= limits.MAX_TIME_US:
             requirement = f"an integer of at least {earliest_us}, the time of the last event sent"
-            if type(t_us) is int and t_us > limits.MAX_TIME_US:
+            if t_us > limits.MAX_TIME_US:
                 requirement = f"an integer of at most {limits.MAX_TIME_US}"
             raise ValueError(must_be("t_us", requirement, shown(t_us)))
         self._check_passes(t_us)
@@ -184,9 +184,9 @@ def check_duration(duration_us: int, last_us: int) -> None:
     Raises:
         ValueError: it cannot.
     """
-    if type(duration_us) is int and last_us < duration_us <= limits.MAX_TIME_US:
+    if last_us < duration_us <= limits.MAX_TIME_US:
         return
-    if type(duration_us) is int and duration_us > limits.MAX_TIME_US:
+    if duration_us > limits.MAX_TIME_US:
         requirement = f"an integer of at most {limits.MAX_TIME_US}"
     elif last_us < 0:
         requirement = "an integer of at least 0"

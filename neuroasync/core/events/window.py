@@ -1,13 +1,16 @@
 """Windows: rules that say where a sample of a continuous stream ends.
 
 ================= ==========================================================================
-``time(us)``      The stream is cut at the multiples of ``us`` µs. The first sample contains the
+``time(t)``       The stream is cut at the multiples of ``t``. The first sample contains the
                   first event; after it, samples follow without a gap, even if no event arrives.
 ``events(n)``     A sample ends with its n-th event.
-``silence(us)``   A sample ends when no event has arrived for ``us`` µs. The silence is a part of
+``silence(t)``    A sample ends when no event has arrived for ``t``. The silence is a part of
                   the sample.
 ``decided``       A sample ends when the stop rule fires. The next event starts the next sample.
 ================= ==========================================================================
+
+``t`` is a time in µs, or a time with its unit: ``time(50000)`` and ``time(50ms)`` are the same
+window.
 
 Except for ``time``, a sample starts with the timestep of its first event.
 
@@ -22,15 +25,20 @@ complete when the silence has lasted long enough.
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
+from neuroasync import limits
+from neuroasync.core.durations import text_us
 from neuroasync.core.model.checks import must_be, shown
 
 __all__ = ["Window", "WindowName", "check_whole", "parse_window"]
 
 WindowName: TypeAlias = Literal["time", "events", "silence", "decided"]
 
-_FORMS: Final = "time(us), events(n) or silence(us) with an integer of at least 1, or decided"
+_FORMS: Final = (
+    "time(t) or silence(t) with a time of at least 1 µs such as 50000 or 50ms, events(n) with an "
+    "integer of at least 1, or decided"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +59,28 @@ class Window:
 
 
 def parse_window(window: str | Window) -> Window:
-    """Return the window that a text such as ``time(100000)`` describes.
+    """Return the window that a text such as ``time(50ms)`` or ``events(500)`` describes.
 
     Raises:
-        ValueError: ``window`` is not ``time(us)``, ``events(n)``, ``silence(us)`` or ``decided``.
+        ValueError: ``window`` is not ``time(t)``, ``events(n)``, ``silence(t)`` or ``decided``.
     """
-    match = re.fullmatch(r"(time|events|silence)\(([0-9]{1,15})\)|decided", str(window))
-    if not isinstance(window, str | Window) or match is None or (match[2] and not int(match[2])):
-        raise ValueError(must_be("window", _FORMS, shown(window)))
-    names: dict[str | None, WindowName] = {"time": "time", "events": "events", "silence": "silence"}
-    return Window(names.get(match[1], "decided"), int(match[2] or 0))
+    text = str(window) if isinstance(window, str | Window) else ""
+    if text == "decided":
+        return Window("decided")
+    match = re.fullmatch(r"(time|events|silence)\((.{1,40})\)", text)
+    if match is not None:
+        name = cast("WindowName", match[1])
+        argument = _argument(name, match[2])
+        if argument is not None and 1 <= argument <= limits.MAX_TIME_US:
+            return Window(name, argument)
+    raise ValueError(must_be("window", _FORMS, shown(window)))
+
+
+def _argument(name: WindowName, text: str) -> int | None:
+    """Return the argument of a window in µs or events; None if it is neither."""
+    if re.fullmatch("[0-9]{1,15}", text):
+        return int(text)
+    return None if name == "events" else text_us(text)
 
 
 def check_whole(window: Window, timestep_us: int) -> None:

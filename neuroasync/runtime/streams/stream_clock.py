@@ -3,7 +3,6 @@
 import logging
 from typing import Final
 
-from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
@@ -31,16 +30,12 @@ class StreamClock:
         done_us: stream time before which all passes have begun, µs.
 
     Raises:
-        ValueError: ``late`` is not one of the three, or ``jitter_buffer_us`` is out of range.
+        ValueError: ``late`` is not one of the three.
     """
 
     def __init__(
         self, clock: Clock, timestep_us: int, late: Late, counts: Counts, jitter_buffer_us: int = 0
     ) -> None:
-        if type(jitter_buffer_us) is not int or not 0 <= jitter_buffer_us <= limits.MAX_TIME_US:
-            raise ValueError(
-                f"`jitter_buffer_us` must be an integer of at least 0, got {jitter_buffer_us!r:.80}"
-            )
         self._clock = clock
         self._tick_us = timestep_us or _TICK_US
         self._late_events = LateEvents(late, counts)

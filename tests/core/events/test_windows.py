@@ -103,7 +103,7 @@ def test_events_ahead_of_the_clock_wait():
 def test_invalid_window_is_rejected_with_the_valid_forms(window):
     with pytest.raises(
         ValueError,
-        match=r"^`window` must be time\(us\), events\(n\) or silence\(us\) with an integer of at",
+        match=r"^`window` must be time\(t\) or silence\(t\) with a time of at least 1 µs such",
     ):
         na.parse_window(window)
 

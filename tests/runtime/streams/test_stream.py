@@ -242,7 +242,7 @@ async def test_real_time_clock_gives_the_decisions_of_the_virtual_clock(no_leaks
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": "weekly"}, r"^`window` must be time\(us\), events\(n\) or silence\(us\)"),
+        ({"window": "weekly"}, r"^`window` must be time\(t\) or silence\(t\)"),
         ({"window": "time(1)", "late": "skip"}, r"^`late` must be 'drop', 'merge' or 'shift', got"),
     ],
 )

@@ -1,0 +1,54 @@
+"""Yields the provisional decisions of one sample, and then its decision."""
+
+from collections.abc import AsyncGenerator, AsyncIterable
+
+from neuroasync.core.engine.decision import Decision
+from neuroasync.core.events.spike_train import Events
+from neuroasync.runtime.sample_ownership import Lease
+from neuroasync.runtime.sample_runner import SampleRunner
+
+__all__ = ["watch_sample"]
+
+
+async def watch_sample(
+    runner: SampleRunner,
+    lease: Lease,
+    events: Events | AsyncIterable[Events],
+    duration_us: int | None,
+) -> AsyncGenerator[Decision, None]:
+    """Yield a provisional decision whenever another class leads, then the decision.
+
+    Cancellation: the sample is abandoned.
+
+    Args:
+        runner: runs the sample.
+        lease: the right to use the session; checked before each step.
+        events: the complete sample, or an async source of its chunks.
+        duration_us: length of the sample, µs. If None, it ends with its last event.
+    """
+    runner.simulator.watch()
+    try:
+        if not isinstance(events, AsyncIterable):
+            runner.accept(runner.check_events(events, duration_us)[0])
+        elif not runner.simulator.is_stopped:
+            async for chunk in events:
+                lease.check()
+                runner.accept(runner.check_events(chunk, duration_us)[0])
+                while await _run_to_new_leader(runner, lease, runner.ready_until_us()):
+                    yield runner.provisional()
+                if runner.simulator.is_stopped:
+                    break
+            lease.check()
+        end_us = runner.last_pass_us(duration_us)
+        while await _run_to_new_leader(runner, lease, end_us):
+            yield runner.provisional()
+        decision = runner.finish(duration_us)
+        lease.release()
+        yield decision
+    finally:
+        lease.abandon()
+
+
+async def _run_to_new_leader(runner: SampleRunner, lease: Lease, end_us: int) -> bool:
+    with lease:
+        return await runner.run_to_new_leader(end_us)
