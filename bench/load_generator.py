@@ -24,7 +24,15 @@ import uvloop
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.messages import EventMessage, format_events
 
-__all__ = ["Client", "Load", "Outcome", "frame", "run_load", "sample_frames", "samples_of"]
+__all__ = [
+    "Client",
+    "ConnectionOutcome",
+    "Load",
+    "frame",
+    "run_load",
+    "sample_frames",
+    "samples_of",
+]
 
 _BINARY: Final = 0x82
 _CLOSE: Final = 0x88
@@ -71,7 +79,7 @@ class Load:
 
 
 @dataclass(slots=True)
-class Outcome:
+class ConnectionOutcome:
     """The outcome of one connection.
 
     Attributes:
@@ -127,7 +135,7 @@ def sample_frames(spikes: SpikeTrains) -> list[bytes]:
 class Client(asyncio.Protocol):
     """One connection, which sends frames and records the responses."""
 
-    def __init__(self, path: str, outcome: Outcome) -> None:
+    def __init__(self, path: str, outcome: ConnectionOutcome) -> None:
         loop = asyncio.get_running_loop()
         self.outcome = outcome
         self.opened: asyncio.Future[None] = loop.create_future()
@@ -233,12 +241,12 @@ class Client(asyncio.Protocol):
             (out.dropped if response.dropped else out.refused).add(n)
 
 
-def run_load(load: Load, spikes: SpikeTrains) -> list[Outcome]:
+def run_load(load: Load, spikes: SpikeTrains) -> list[ConnectionOutcome]:
     """Connect, send on schedule, wait for outstanding responses, and disconnect."""
     return uvloop.run(_run(load, sample_frames(spikes)))
 
 
-async def _run(load: Load, frames: Sequence[bytes]) -> list[Outcome]:
+async def _run(load: Load, frames: Sequence[bytes]) -> list[ConnectionOutcome]:
     clients = await _connect(load)
     await _send(load, clients, frames)
     deadline = time.monotonic() + _SETTLE_S
@@ -258,7 +266,7 @@ async def _connect(load: Load) -> list[Client]:
     loop, clients = asyncio.get_running_loop(), []
     for number in range(load.first, load.first + load.connections):
         path = f"/stream?seed={number}{load.query}"
-        make = partial(Client, path, Outcome(number))
+        make = partial(Client, path, ConnectionOutcome(number))
         _, client = await loop.create_connection(make, load.host, load.port)
         await client.opened
         clients.append(client)
@@ -282,6 +290,6 @@ async def _send(load: Load, clients: Sequence[Client], frames: Sequence[bytes]) 
             return
 
 
-def samples_of(outcome: Outcome, spikes: SpikeTrains) -> SpikeTrains:
+def samples_of(outcome: ConnectionOutcome, spikes: SpikeTrains) -> SpikeTrains:
     """Return the samples that a connection sent."""
     return spikes.take((7 * outcome.number + np.arange(outcome.sent)) % len(spikes))

@@ -15,10 +15,10 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.kernels.layout import Control, Votes
 from neuroasync.core.kernels.voting import leader
 
-__all__ = ["Counts", "bare_decider", "counts", "open_session", "recorded", "session_decider"]
+__all__ = ["ResultCounts", "bare_decider", "counts", "open_session", "recorded", "session_decider"]
 
 
-class Counts(NamedTuple):
+class ResultCounts(NamedTuple):
     """The counts that two contenders must agree on exactly."""
 
     label: int | None
@@ -29,15 +29,15 @@ class Counts(NamedTuple):
     spikes: int
 
 
-def counts(result: Decision | CLoopResult | Counts) -> Counts:
+def counts(result: Decision | CLoopResult | ResultCounts) -> ResultCounts:
     """Return the counts of a decision of neuroasync or of the C loop."""
-    if isinstance(result, Counts):
+    if isinstance(result, ResultCounts):
         return result
     if isinstance(result, CLoopResult):
         votes, spikes = result.votes, result.spikes
     else:
         votes, spikes = tuple(result.votes.tolist()), result.total_spikes
-    return Counts(result.label, votes, result.steps, result.rounds, result.synops, spikes)
+    return ResultCounts(result.label, votes, result.steps, result.rounds, result.synops, spikes)
 
 
 async def open_session(
@@ -60,12 +60,12 @@ def session_decider(
 
 def bare_decider(
     bundle: Bundle, trains: Sequence[SpikeTrain], seed_of: Callable[[int], int], **options: Any
-) -> Callable[[int], Counts]:
+) -> Callable[[int], ResultCounts]:
     """Return a function that runs the compiled engine alone, without an event loop."""
     plan = ExecutionPlan(PackedNetwork(bundle.model), Network(bundle, **options).settings)
     simulator = Simulator(plan)
 
-    def decide(k: int) -> Counts:
+    def decide(k: int) -> ResultCounts:
         train = trains[k % len(trains)]
         simulator.begin(seed_of(k))
         simulator.feed(train.t_us, train.index)
@@ -74,7 +74,7 @@ def bare_decider(
         state = simulator.state
         control, votes = state.control.tolist(), state.votes
         label = int(leader(votes))
-        return Counts(
+        return ResultCounts(
             None if label < 0 else label,
             tuple(votes[Votes.COUNT].tolist()),
             control[Control.STEPS],

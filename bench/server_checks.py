@@ -5,14 +5,14 @@ from pathlib import Path
 
 import uvloop
 
-from bench.load_generator import Outcome, samples_of
+from bench.load_generator import ConnectionOutcome, samples_of
 from bench.result import CheckError
 from neuroasync import Network, SpikeTrains
 
 __all__ = ["check_all_answered", "check_counts_add_up", "check_counts_agree", "check_decisions"]
 
 
-def check_all_answered(outcomes: Sequence[Outcome]) -> None:
+def check_all_answered(outcomes: Sequence[ConnectionOutcome]) -> None:
     """Raise CheckError unless every sample has exactly one response."""
     for o in outcomes:
         if o.answered != o.sent or o.twice:
@@ -22,7 +22,9 @@ def check_all_answered(outcomes: Sequence[Outcome]) -> None:
             )
 
 
-def check_decisions(bundle: Path, outcomes: Sequence[Outcome], spikes: SpikeTrains) -> None:
+def check_decisions(
+    bundle: Path, outcomes: Sequence[ConnectionOutcome], spikes: SpikeTrains
+) -> None:
     """Raise CheckError unless every decision equals that of ``decide_all``."""
 
     async def check() -> None:
@@ -39,7 +41,7 @@ def check_decisions(bundle: Path, outcomes: Sequence[Outcome], spikes: SpikeTrai
     uvloop.run(check())
 
 
-def check_counts_agree(counts: Mapping[str, float], outcomes: Sequence[Outcome]) -> None:
+def check_counts_agree(counts: Mapping[str, float], outcomes: Sequence[ConnectionOutcome]) -> None:
     """Raise CheckError unless server and clients agree on all counts and these add up."""
     by_clients = {
         "samples_sent": sum(o.sent for o in outcomes),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.load_generator import Load, Outcome, run_load, sample_frames
+from bench.load_generator import ConnectionOutcome, Load, run_load, sample_frames
 from bench.misbehaving_clients import harass
 from bench.paired_timing import Quantiles, quantiles
 from bench.result import CheckError, Line, Result
@@ -70,7 +70,9 @@ class Clients:
         self._spikes = spikes
         self._pool = pool
 
-    def start(self, port: int, rate: float, seconds: float) -> "list[Future[list[Outcome]]]":
+    def start(
+        self, port: int, rate: float, seconds: float
+    ) -> "list[Future[list[ConnectionOutcome]]]":
         """Start sending; return a future per process for the outcomes of its connections."""
         plan, n = self._plan, self._plan.clients
         shares = [len(range(k, plan.connections, n)) for k in range(n)]
@@ -82,7 +84,7 @@ class Clients:
         ]
         return [self._pool.submit(run_load, load, self._spikes) for load in loads]
 
-    def run(self, port: int, rate: float, seconds: float) -> list[Outcome]:
+    def run(self, port: int, rate: float, seconds: float) -> list[ConnectionOutcome]:
         """Send, and return the outcomes of all connections."""
         return [o for future in self.start(port, rate, seconds) for o in future.result()]
 
@@ -279,16 +281,16 @@ def _memory(memory_mb: Sequence[float]) -> dict[str, float]:
     return {"MB at start": memory_mb[0], "MB at 1/3": third, "MB at end": memory_mb[-1]}
 
 
-def latency(outcomes: Sequence[Outcome]) -> Quantiles:
+def latency(outcomes: Sequence[ConnectionOutcome]) -> Quantiles:
     """Return the quantiles of the latency of all decisions (ms)."""
     return quantiles([ms for o in outcomes for ms in o.latency_ms])
 
 
-def _line(name: str, outcomes: Sequence[Outcome], figures: dict[str, float]) -> Line:
+def _line(name: str, outcomes: Sequence[ConnectionOutcome], figures: dict[str, float]) -> Line:
     return Line(name, latency(outcomes), figures=figures)
 
 
-def _server_line(outcomes: Sequence[Outcome], name: str = "") -> Line:
+def _server_line(outcomes: Sequence[ConnectionOutcome], name: str = "") -> Line:
     values = quantiles([ms for o in outcomes for ms in o.server_ms])
     return Line(f"{name} in the server, including the time in the queue".strip(), values)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bench.paired_timing import quantiles, run_in_loop
 from bench.reference_networks import as_bundle, dense_stack, samples
 from bench.result import Line, Result, Scale, expect_same, scaled
-from bench.runners import Counts, counts
+from bench.runners import ResultCounts, counts
 from neuroasync import Bundle, Network, SpikeTrain, sample_seed
 
 __all__ = ["measure"]
@@ -92,13 +92,13 @@ async def _run(bundle: Bundle, trains: list[SpikeTrain], seconds: float) -> "_Me
 
 async def _decide(
     network: Network, trains: list[SpikeTrain], over: asyncio.Event
-) -> tuple[int, list[Counts]]:
+) -> tuple[int, list[ResultCounts]]:
     """Decide without a break until ``over`` is set; return the count and the first decisions.
 
     Later decisions are dropped, as an application would do: a growing heap triggers full garbage
     collections, which take about 60 ms each where torch is loaded.
     """
-    made, first = 0, list[Counts]()
+    made, first = 0, list[ResultCounts]()
     async with network.session() as session:
         while not (made and over.is_set()):
             decision = await session.decide(trains[made % len(trains)])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BundleOption",
     "BundlePath",
-    "Coding",
+    "CodingName",
     "DataOption",
     "DatasetName",
     "EngineName",
@@ -62,7 +62,7 @@ class InputName(StrEnum):
     QUEUED = "queued"
 
 
-class Coding(StrEnum):
+class CodingName(StrEnum):
     """The ways to encode a pixel's brightness as spikes."""
 
     RATE = "rate"

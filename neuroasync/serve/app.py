@@ -16,7 +16,7 @@ from neuroasync.core.formats.bundle import Bundle
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.bounded_queue import WhenFull
 from neuroasync.runtime.network import Network
-from neuroasync.serve.connection.connection import Connection
+from neuroasync.serve.connection.connection import ClientConnection
 from neuroasync.serve.connection.websocket import GoneError, Socket
 from neuroasync.serve.decide_endpoint import answer_decide_request
 from neuroasync.serve.error_messages import format_error
@@ -154,7 +154,7 @@ class _StreamEndpoint:
             await _close_with_error(socket, _POLICY_VIOLATION, str(error))
         else:
             async with session:
-                await Connection(server_state, socket, session, options, remote).run()
+                await ClientConnection(server_state, socket, session, options, remote).run()
 
 
 async def _close_with_error(socket: Socket, code: int, error: str) -> None:

@@ -4,7 +4,7 @@ from neuroasync.serve.metrics import FAMILIES
 from neuroasync.serve.server_state import ServerState
 
 
-class Counts:
+class ServerCounts:
     """The metrics of a server, by name."""
 
     def __init__(self, server_state: ServerState) -> None:

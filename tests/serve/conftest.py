@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from neuroasync import Bundle, Decision, Network, SpikeTrain
 from neuroasync.serve import ServerLimits, create_app
-from tests.helpers.server_counts import Counts
+from tests.helpers.server_counts import ServerCounts
 from tests.helpers.small_networks import chain, sample
 
 
@@ -37,7 +37,7 @@ def make_app(network: Network) -> Callable[..., Any]:
 
     def make(when_full: str = "block", token: str | None = None, **limits: Any):
         app = create_app(network, limits=ServerLimits(**limits), when_full=when_full, token=token)
-        app.state.counts = Counts(app.state.server_state)
+        app.state.counts = ServerCounts(app.state.server_state)
         return app
 
     return make

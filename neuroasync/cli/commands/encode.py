@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import Coding, DataOption, DatasetName
+from neuroasync.cli.options import CodingName, DataOption, DatasetName
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.tables import echo, key_value_table
 
@@ -35,7 +35,7 @@ SetArgument = Annotated[
     ),
 ]  # fmt: skip
 CodingOption = Annotated[
-    Coding | None,
+    CodingName | None,
     typer.Option(
         "--coding", show_default=False,
         help="How images are encoded. rate: in each of 10 timesteps, a pixel spikes with a "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import Coding, DataOption, DatasetName, InputName, mode_of
+from neuroasync.cli.options import CodingName, DataOption, DatasetName, InputName, mode_of
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.progress import ProgressCallback, progress
 from neuroasync.cli.tables import echo, key_value_table
@@ -80,7 +80,7 @@ OutputOption = Annotated[
     ),
 ]  # fmt: skip
 CodingOption = Annotated[
-    Coding | None,
+    CodingName | None,
     typer.Option(
         "--coding", show_default=False,
         help="How the brightness of a pixel is encoded. rate: a brighter pixel spikes more often; "
@@ -181,7 +181,7 @@ def train(
 
 
 def _check_source(
-    dataset: DatasetName | None, files: "UserFiles | None", coding: Coding | None
+    dataset: DatasetName | None, files: "UserFiles | None", coding: CodingName | None
 ) -> None:
     """Raise CliError unless the options name samples, and a coding only for a data set."""
     if files is None and dataset is None:
@@ -221,7 +221,7 @@ def _recipe(
     return for_input(changed, mode_of(mode) or "prioritised")
 
 
-def _load(name: str, data: Path | None, coding: Coding | None) -> "Dataset":
+def _load(name: str, data: Path | None, coding: CodingName | None) -> "Dataset":
     """Load a data set, encoded as often as its recipes need."""
     from neuroasync.datasets import load_dataset
     from neuroasync.train.recipes import ENCODINGS_PER_IMAGE

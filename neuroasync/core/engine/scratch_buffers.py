@@ -60,7 +60,7 @@ class ScratchBuffers:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Counts of a step for each population, rows ``layout.Counts``: i64[3, P]."""
+        """Counts of a step for each population, rows ``layout.StepCounts``: i64[3, P]."""
         return self._arrays[Context.COUNTS]
 
     @property

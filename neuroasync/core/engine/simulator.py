@@ -18,7 +18,7 @@ from neuroasync.core.kernels.entry_points import (
     run_to_delivery,
     take_chosen,
 )
-from neuroasync.core.kernels.layout import Control, Counts, Group, Interrupt, Phase, Populations
+from neuroasync.core.kernels.layout import Control, Group, Interrupt, Phase, Populations, StepCounts
 from neuroasync.core.kernels.voting import leader
 from neuroasync.errors import ForwardStepLimitError, LimitError
 
@@ -231,7 +231,9 @@ class Simulator:
 
     def reached(self) -> tuple[int, ...]:
         """Return the positions of the populations that the group has reached, ascending."""
-        return tuple(np.flatnonzero(self.state.acquire_scratch().counts[Counts.REACHED]).tolist())
+        return tuple(
+            np.flatnonzero(self.state.acquire_scratch().counts[StepCounts.REACHED]).tolist()
+        )
 
     def run_compiled(self, end_us: int, work: int = UNBOUNDED) -> bool:
         """Run all passes up to ``end_us`` with the compiled engine.
@@ -299,13 +301,13 @@ class Simulator:
     def fired(self, p: int) -> NDArray[np.int64]:
         """Return the fired neurons of ``p``: i64[fired], network-wide, ascending."""
         scratch, start = self.state.acquire_scratch(), self.plan.packed.model.starts[p]
-        return scratch.fired[start : start + int(scratch.counts[Counts.FIRED, p])].copy()
+        return scratch.fired[start : start + int(scratch.counts[StepCounts.FIRED, p])].copy()
 
     def report(self, p: int, fired: NDArray[np.int64]) -> None:
         """Set the neurons of a custom population that fire: i64[fired], network-wide, ascending."""
         scratch, start = self.state.acquire_scratch(), self.plan.packed.model.starts[p]
         scratch.fired[start : start + fired.size] = fired
-        scratch.counts[Counts.FIRED, p] = fired.size
+        scratch.counts[StepCounts.FIRED, p] = fired.size
 
     def current(self, p: int) -> NDArray[np.float32]:
         """Take the current of population ``p``: f32[n], summed in slot order; clear the buffer."""

@@ -272,7 +272,7 @@ def fired_of(c):
 
 @kernel
 def counts_of(c):
-    """Return the table ``Counts``: i64[3, P]."""
+    """Return the table ``StepCounts``: i64[3, P]."""
     return carray(pointer_at(c[Context.COUNTS]), (3, c[Context.POPULATION_COUNT]), np.int64)
 
 

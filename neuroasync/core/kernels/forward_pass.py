@@ -36,7 +36,6 @@ from neuroasync.core.kernels.layout import (
     GROUP_UNIT,
     Context,
     Control,
-    Counts,
     InFlight,
     Interrupt,
     Phase,
@@ -44,6 +43,7 @@ from neuroasync.core.kernels.layout import (
     Populations,
     RuleCode,
     Settings,
+    StepCounts,
 )
 from neuroasync.core.kernels.pending_spikes import enqueue_fired, lacks_capacity, move_to_group
 from neuroasync.core.kernels.selection import choose
@@ -180,7 +180,7 @@ def run_to_delivery(c, end_us, work):
 @kernel
 def _reached(c):
     """Return a mask of the populations that the group reached, or ``MANY_POPULATIONS``."""
-    reached, mask = counts_of(c)[Counts.REACHED], 0
+    reached, mask = counts_of(c)[StepCounts.REACHED], 0
     if reached.size > MAX_IN_A_MASK:
         return Interrupt.MANY_POPULATIONS
     for p in range(reached.size):
@@ -191,7 +191,7 @@ def _reached(c):
 @kernel
 def _enqueue_all_fired(c):
     """Add the spikes of this step to the pending spikes, by ascending (population, neuron)."""
-    reached = counts_of(c)[Counts.REACHED]
+    reached = counts_of(c)[StepCounts.REACHED]
     for p in range(reached.size):
         if reached[p]:
             enqueue_fired(c, p)
@@ -330,5 +330,5 @@ def run_compiled(c, end_us, work):
         if reason < 0 and reason != Interrupt.MANY_POPULATIONS:
             return reason
         for p in range(counts.shape[1]):
-            if counts[Counts.REACHED, p]:
+            if counts[StepCounts.REACHED, p]:
                 integrate_and_fire(c, p)

@@ -65,9 +65,9 @@ from neuroasync.core.kernels.layout import (
     Connections,
     Context,
     Control,
-    Counts,
     FloatSettings,
     Populations,
+    StepCounts,
     Uniform,
 )
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
@@ -172,7 +172,7 @@ def integrate_and_fire(c, p):
         The number of neurons that fire, which is also written to ``counts[FIRED, p]``.
     """
     populations, counts = populations_of(c), counts_of(c)
-    n, start = counts[Counts.TOUCHED, p], populations[p, Populations.START]
+    n, start = counts[StepCounts.TOUCHED, p], populations[p, Populations.START]
     if n >= 0:
         n = _integrate_touched(c, p, n)
         if n > 1:  # the neurons were touched in the order of delivery
@@ -181,14 +181,14 @@ def integrate_and_fire(c, p):
         n = _integrate_homogeneous(c, p)
     else:  # a dense connection reached all neurons, but they are not alike: list them one by one
         touched, control = touched_of(c), control_of(c)
-        counts[Counts.TOUCHED, p] = 0
+        counts[StepCounts.TOUCHED, p] = 0
         last_group = last_group_of(c)
         for i in range(start, populations[p, Populations.STOP]):
             mark = np.int64(last_group[i])
             last_group[i] = np.int32(control[Control.GROUP_MARK] | valid_flags(mark, control))
             touched[i] = i
         n = _integrate_touched(c, p, populations[p, Populations.STOP] - start)
-    counts[Counts.FIRED, p] = n
+    counts[StepCounts.FIRED, p] = n
     return n
 
 

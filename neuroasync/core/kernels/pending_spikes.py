@@ -23,7 +23,6 @@ from neuroasync.core.kernels.layout import (
     REFRACTORY_BIT,
     Context,
     Control,
-    Counts,
     DeliveryLog,
     Group,
     Pending,
@@ -31,6 +30,7 @@ from neuroasync.core.kernels.layout import (
     Populations,
     Settings,
     SpikeLog,
+    StepCounts,
     Votes,
 )
 
@@ -44,7 +44,7 @@ def enqueue_fired(c, p):
     If an earlier spike of a neuron is still pending, its multiplicity grows instead, and it keeps
     its arrival.
     """
-    n = counts_of(c)[Counts.FIRED, p]
+    n = counts_of(c)[StepCounts.FIRED, p]
     if n == 0:
         return
     control, populations = control_of(c), populations_of(c)

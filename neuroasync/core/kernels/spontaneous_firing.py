@@ -19,8 +19,8 @@ from neuroasync.core.kernels.layout import (
     BLOCK,
     SUPRATHRESHOLD_BIT,
     Control,
-    Counts,
     Populations,
+    StepCounts,
 )
 from neuroasync.core.kernels.synapses import mark_target
 
@@ -81,7 +81,7 @@ def mark_spontaneous_targets(c, p):
     """
     control, populations = control_of(c), populations_of(c)
     suprathreshold, last_group = suprathreshold_of(c), last_group_of(c)
-    counts_of(c)[Counts.REACHED, p] = 1
+    counts_of(c)[StepCounts.REACHED, p] = 1
     for k in range(control[Control.SUPRATHRESHOLD]):
         i = suprathreshold[k]
         inside = populations[p, Populations.START] <= i < populations[p, Populations.STOP]

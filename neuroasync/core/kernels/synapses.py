@@ -40,9 +40,9 @@ from neuroasync.core.kernels.layout import (
     Connections,
     Context,
     Control,
-    Counts,
     Group,
     Populations,
+    StepCounts,
 )
 
 __all__ = ["deliver", "mark_target", "receptive_field", "takes_part"]
@@ -91,12 +91,12 @@ def deliver(c, limit):
             if not takes_part(connections, k, via):
                 continue
             p = connections[k, Connections.TARGET]
-            counts[Counts.REACHED, p] = 1
+            counts[StepCounts.REACHED, p] = 1
             if (
                 connections[k, Connections.KIND] == ConnectionKind.DENSE
                 and populations[p, Populations.SYNC_THRESHOLD] == 0
             ):
-                counts[Counts.TOUCHED, p] = -1
+                counts[StepCounts.TOUCHED, p] = -1
                 synops += _dense(c, k, p, first, s, e)
                 work += (populations[p, Populations.STOP] - populations[p, Populations.START]) * (
                     e - s
@@ -322,10 +322,10 @@ def mark_target(c, p, neuron, count):
     if mark < now:
         last_group[neuron] = np.int32(now | valid_flags(mark, control))
         counts = counts_of(c)
-        n = counts[Counts.TOUCHED, p]
+        n = counts[StepCounts.TOUCHED, p]
         if n >= 0:
             touched_of(c)[populations_of(c)[p, Populations.START] + n] = neuron
-            counts[Counts.TOUCHED, p] = n + 1
+            counts[StepCounts.TOUCHED, p] = n + 1
 
 
 @kernel

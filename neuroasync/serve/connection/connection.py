@@ -21,14 +21,14 @@ from neuroasync.serve.error_messages import RefusalNotice, format_notice
 from neuroasync.serve.query_params import StreamOptions
 from neuroasync.serve.server_state import ServerState
 
-__all__ = ["Connection"]
+__all__ = ["ClientConnection"]
 
 log: Final = logging.getLogger("neuroasync.serve")
 _POLICY_VIOLATION: Final = 1008
 _GOING_AWAY: Final = 1001
 
 
-class Connection:
+class ClientConnection:
     """A client that is served from its first message to its last response.
 
     The reader puts messages into the inbox. The worker takes samples from the inbox, feeds their

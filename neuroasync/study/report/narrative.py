@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.report.number_format import counted, mode_name, percent, points, share
 from neuroasync.study.results.paired_comparison import UNLAYERED, layer_sync_cost, paired_rows
-from neuroasync.study.results.statistics import CaseResults, Difference
+from neuroasync.study.results.statistics import CaseResults, PairedDifference
 from neuroasync.train.recipes import Training
 
 __all__ = ["answers"]
@@ -95,11 +95,11 @@ def _comparison(results: CaseResults) -> Iterator[str]:
             )
 
 
-def _verdict(difference: Difference) -> str:
+def _verdict(difference: PairedDifference) -> str:
     if not difference.is_clear:
         return "no clear difference"
     return "a clear gain" if difference.over_seeds.value > 0 else "a clear loss"
 
 
-def _unclear(difference: Difference) -> str:
+def _unclear(difference: PairedDifference) -> str:
     return "" if difference.is_clear else " (not a clear difference)"

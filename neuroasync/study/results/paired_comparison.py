@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from neuroasync.study.design.case import GROUP_SIZE, Mode
-from neuroasync.study.results.statistics import CaseResults, Difference
+from neuroasync.study.results.statistics import CaseResults, PairedDifference
 from neuroasync.train.recipes import Training
 
 __all__ = ["CONTROL", "UNLAYERED", "PairedRow", "layer_sync_cost", "paired_rows"]
@@ -31,7 +31,7 @@ class PairedRow:
 
     training: Training
     mode: Mode
-    gain: Difference
+    gain: PairedDifference
 
 
 def paired_rows(results: CaseResults, training: Training) -> Iterator[PairedRow]:
@@ -43,7 +43,7 @@ def paired_rows(results: CaseResults, training: Training) -> Iterator[PairedRow]
         yield PairedRow(training, mode, results.difference((training, mode), (CONTROL, mode)))
 
 
-def layer_sync_cost(results: CaseResults, training: Training) -> Difference | None:
+def layer_sync_cost(results: CaseResults, training: Training) -> PairedDifference | None:
     """Return the same difference under layer-sync, for which only ``layered`` is trained."""
     if training not in results or CONTROL not in results:
         return None

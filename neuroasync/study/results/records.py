@@ -21,7 +21,7 @@ __all__ = [
     "Curve",
     "Measurement",
     "NetworkRecord",
-    "Outcome",
+    "RuleOutcome",
     "RunRecord",
     "mean_curve",
 ]
@@ -107,7 +107,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RuleOutcome:
     """Results of each held-out sample in one mode, with ``quiet`` or the chosen rule.
 
     Attributes:
@@ -233,7 +233,7 @@ class Measurement:
     network: NetworkRecord
     target: list[int]
     runs: list[RunRecord]
-    outcomes: list[Outcome]
+    outcomes: list[RuleOutcome]
     curves: list[Curve]
 
     def to_json(self) -> dict[str, Any]:
@@ -255,11 +255,11 @@ class Measurement:
             NetworkRecord(**{**network, "agreement": agreement}),
             value["target"],
             [RunRecord(**run) for run in value["runs"]],
-            [Outcome(**{**o, "mode": Mode(**o["mode"])}) for o in value["outcomes"]],
+            [RuleOutcome(**{**o, "mode": Mode(**o["mode"])}) for o in value["outcomes"]],
             [Curve(Mode(**c["mode"]), c["unit"], c["accuracy"]) for c in value["curves"]],
         )
 
-    def outcome(self, mode: Mode, *, chosen: bool) -> Outcome:
+    def outcome(self, mode: Mode, *, chosen: bool) -> RuleOutcome:
         """Return the samples in one mode, with the chosen rule or until quiet."""
         return [o for o in self.outcomes if o.mode == mode][int(chosen)]
 

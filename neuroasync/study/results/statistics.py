@@ -8,7 +8,7 @@ from neuroasync.study.design.case import Case, Mode
 from neuroasync.study.results.records import Measurement, RunRecord
 from neuroasync.train.recipes import Training
 
-__all__ = ["CaseResults", "Difference", "Mean"]
+__all__ = ["CaseResults", "Mean", "PairedDifference"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Mean:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PairedDifference:
     """Accuracy of one training minus that of another, on the same samples with the same seeds.
 
     Attributes:
@@ -118,7 +118,7 @@ class CaseResults:
 
     def difference(
         self, one: tuple[Training, Mode], other: tuple[Training, Mode], *, chosen: bool = False
-    ) -> Difference:
+    ) -> PairedDifference:
         """Return the accuracy of ``one`` minus that of ``other``, paired by seed and sample."""
         pairs = [
             (
@@ -137,7 +137,7 @@ class CaseResults:
             else zip(*rows, strict=True)
         )
         by_sample = [math.fsum(values) / len(values) for values in map(list, lists)]
-        return Difference(Mean.of(by_seed), Mean.of(by_sample))
+        return PairedDifference(Mean.of(by_seed), Mean.of(by_sample))
 
     def _in_mode(self, measurement: Measurement, mode: Mode) -> list[RunRecord]:
         """Return the runs of a network in one mode; the first call groups all runs by mode."""

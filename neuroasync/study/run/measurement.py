@@ -29,7 +29,7 @@ from neuroasync.study.results.records import (
     Curve,
     Measurement,
     NetworkRecord,
-    Outcome,
+    RuleOutcome,
     RunRecord,
 )
 from neuroasync.study.run.samples import SeedSamples
@@ -92,7 +92,7 @@ async def _measure(
 ) -> Measurement:
     dataset, seed = subject.samples.dataset, subject.seed
     runs: list[RunRecord] = []
-    outcomes: list[Outcome] = []
+    outcomes: list[RuleOutcome] = []
     curves: list[Curve] = []
     wall_ms: list[dict[str, object]] = []
     checked = 0
@@ -101,7 +101,7 @@ async def _measure(
         for done, mode in enumerate(subject.case.grid, 1):
             swept = await sweep(network, mode, dataset.validation, dataset.test, seed)
             runs += _runs(subject, swept)
-            outcomes += [Outcome.of(mode, swept.points[k]) for k in (0, swept.best[0])]
+            outcomes += [RuleOutcome.of(mode, swept.points[k]) for k in (0, swept.best[0])]
             if mode.group_size == GROUP_SIZE and mode.input == subject.case.input:
                 curves += _curves(swept)
                 if subject.keep_recordings:

@@ -14,7 +14,7 @@ from neuroasync.study.results.output_folder import OutputFolder, StudyError
 from neuroasync.study.results.records import Measurement
 from neuroasync.study.results.results_file import results_text
 from neuroasync.study.run.measurement import Subject, measure
-from neuroasync.study.run.samples import Samples, SeedSamples
+from neuroasync.study.run.samples import SeedSamples, StudySamples
 from neuroasync.train.recipe_training import train_dataset
 from neuroasync.train.recipes import Training
 from neuroasync.train.training_loop import BatchResult
@@ -53,7 +53,7 @@ def run_study(
     """
     versions = _versions()
     # Samples are loaded before the folder is created, so that a missing file leaves no folder.
-    first = Samples(plan.cases[0], plan.data_dir)
+    first = StudySamples(plan.cases[0], plan.data_dir)
     first.of_seed(plan.seeds[0])
     _check_samples(plan)
     folder = OutputFolder(out, plan, versions)
@@ -73,7 +73,7 @@ class _Study:
         plan: StudyPlan,
         folder: OutputFolder,
         versions: dict[str, str],
-        samples: Samples,
+        samples: StudySamples,
         on_progress: OnProgress,
     ) -> None:
         self._plan, self._folder, self._samples = plan, folder, samples
@@ -86,7 +86,7 @@ class _Study:
         for case, training, seed in self._plan.networks:
             # Networks of one case follow each other, so its data set is loaded once.
             if self._samples.case is not case:
-                self._samples = Samples(case, self._plan.data_dir)
+                self._samples = StudySamples(case, self._plan.data_dir)
             samples = self._samples.of_seed(seed)
             measurements.append(self._run_network(case, training, seed, samples))
             self._done += 1
@@ -164,7 +164,7 @@ def _check_samples(plan: StudyPlan) -> None:
         key = (case.dataset, case.files, case.coding, case.encodings_per_image, case.folds)
         if key not in checked:
             checked.add(key)
-            Samples(case, plan.data_dir).check(plan.seeds[0])
+            StudySamples(case, plan.data_dir).check(plan.seeds[0])
 
 
 def _versions() -> dict[str, str]:

@@ -10,7 +10,7 @@ from neuroasync.errors import DatasetError
 from neuroasync.study.design.case import Case
 from neuroasync.train.recipes import Recipe
 
-__all__ = ["Samples", "SeedSamples"]
+__all__ = ["SeedSamples", "StudySamples"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +26,7 @@ class SeedSamples:
     digest: str
 
 
-class Samples:
+class StudySamples:
     """The data set of one case; with folds, each seed has a different split.
 
     Args:

@@ -12,7 +12,7 @@ from neuroasync import Network
 from neuroasync.serve import ServerLimits, create_app
 from tests.helpers.asgi_client import assert_matches, connect, split, wait_until
 from tests.helpers.clock_loop import run
-from tests.helpers.server_counts import Counts
+from tests.helpers.server_counts import ServerCounts
 from tests.helpers.small_networks import loop, sample
 
 TRAINS = [sample(seed=k) for k in range(12)]
@@ -24,7 +24,7 @@ async def open_app(bundle, when_full="block", **limits):
     before = asyncio.all_tasks()
     async with Network(bundle) as network:
         app = create_app(network, limits=ServerLimits(**limits), when_full=when_full)
-        app.state.counts = Counts(app.state.server_state)
+        app.state.counts = ServerCounts(app.state.server_state)
         app.state.network = network
         yield app
         app.state.counts.check_at_rest()
@@ -127,7 +127,7 @@ async def test_client_can_disconnect_at_any_time(
 async def test_long_decision_ends_when_its_client_disconnects(no_leaks):
     async with Network(loop(), max_forward_steps=2**27) as network:
         app = create_app(network)
-        app.state.counts = Counts(app.state.server_state)
+        app.state.counts = ServerCounts(app.state.server_state)
         async with connect(app) as socket:
             socket.send('{"t_us": [0], "index": [0], "end": true}')
             await wait_until(lambda: network.counts.events == 1)
@@ -138,7 +138,7 @@ async def test_long_decision_ends_when_its_client_disconnects(no_leaks):
 async def test_sample_that_reaches_a_limit_of_the_network_is_counted_as_failed(no_leaks):
     async with Network(loop(), max_forward_steps=1000) as network:
         app = create_app(network)
-        app.state.counts = Counts(app.state.server_state)
+        app.state.counts = ServerCounts(app.state.server_state)
         async with connect(app) as socket:
             for _ in range(2):
                 socket.send('{"t_us": [0], "index": [0], "end": true}')
@@ -156,7 +156,7 @@ async def test_exception_of_a_custom_policy_fails_only_its_sample(bundle, caplog
 
     async with Network(bundle, policy=Broken()) as network:
         app = create_app(network)
-        app.state.counts = Counts(app.state.server_state)
+        app.state.counts = ServerCounts(app.state.server_state)
         async with connect(app) as socket:
             for _ in range(2):
                 socket.send_sample(TRAINS[0])

@@ -27,7 +27,7 @@ REQUEST = (
 )
 
 
-class Outcome(NamedTuple):
+class ProtocolOutcome(NamedTuple):
     """What the app received and echoed, the close code, the pongs, and whether it closed."""
 
     received: list
@@ -125,7 +125,7 @@ async def outcome(protocol_class, chunks, before_accept=False):
     _, _, frames = bytes(transport.written).partition(b"\r\n\r\n")
     messages, pongs = parse_frames(frames)
     *received, code = [m.get("text", m.get("bytes", m.get("code"))) for m in received]
-    return Outcome(received, code, messages, pongs, is_closed)
+    return ProtocolOutcome(received, code, messages, pongs, is_closed)
 
 
 async def _settle():

@@ -12,7 +12,7 @@ from neuroasync.errors import DatasetError
 from neuroasync.study import Grid, Mode, StudyPlan
 from neuroasync.study.design.builtin_cases import CASES, DEFAULT, QUICK, quick_case, user_case
 from neuroasync.study.design.regimes import REGIMES
-from neuroasync.study.run.samples import Samples
+from neuroasync.study.run.samples import StudySamples
 from neuroasync.train.recipes import Recipe
 from tests.helpers.small_studies import CONFIG, GRID, NETWORK, case, files
 
@@ -57,7 +57,7 @@ def test_unlayered_recipes_differ_from_layered_only_in_the_policy():
 def test_quick_case_has_fewer_samples_and_epochs_but_the_same_networks():
     for name in QUICK:
         one = quick_case(CASES[name])
-        samples = Samples(one, None).of_seed(1).dataset
+        samples = StudySamples(one, None).of_seed(1).dataset
         assert len(samples.split.train) <= 1200
         assert 0 < len(samples.test) <= 150
         for training, recipe in CASES[name].recipes.items():
@@ -85,12 +85,12 @@ def test_quick_case_keeps_the_share_of_layered_epochs():
 
 
 def test_each_seed_of_a_small_data_set_has_another_fold():
-    samples = Samples(CASES["braille"], None)
+    samples = StudySamples(CASES["braille"], None)
     parts = [set(samples.of_seed(seed).dataset.split.test.tolist()) for seed in range(6)]
     assert sum(map(len, parts[:5])) == len(set.union(*parts[:5])) == 918
     assert not set.union(*parts) & set(load_dataset("braille").split.test.tolist())
     assert parts[5] not in parts[:5], "the samples are shuffled again"
-    unfolded = Samples(CASES["spoken-digits"], None)
+    unfolded = StudySamples(CASES["spoken-digits"], None)
     assert unfolded.of_seed(0).digest == unfolded.of_seed(1).digest
 
 
@@ -106,7 +106,7 @@ def test_case_without_test_samples_is_rejected(tmp_path):
     with pytest.raises(
         DatasetError, match="task: the data set has no validation samples or test samples"
     ):
-        Samples(case(replace(user_files, test=None)), None).of_seed(0)
+        StudySamples(case(replace(user_files, test=None)), None).of_seed(0)
 
 
 @pytest.mark.parametrize(

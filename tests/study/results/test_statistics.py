@@ -7,7 +7,7 @@ import pytest
 
 from neuroasync.study import Mode
 from neuroasync.study.report.number_format import counted, mode_name, percent, points, share
-from neuroasync.study.results.statistics import CaseResults, Difference, Mean
+from neuroasync.study.results.statistics import CaseResults, Mean, PairedDifference
 
 
 def test_mean_and_its_standard_error():
@@ -29,7 +29,7 @@ def test_mean_and_its_standard_error():
     ],
 )
 def test_difference_is_clear_beyond_twice_both_errors(over_seeds, over_samples, clear):
-    assert Difference(over_seeds, over_samples).is_clear is clear
+    assert PairedDifference(over_seeds, over_samples).is_clear is clear
 
 
 RANDOM = Mode("random", 8, "prioritised")

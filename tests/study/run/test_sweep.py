@@ -10,7 +10,7 @@ from neuroasync.study.results.output_folder import OutputFolder
 from neuroasync.study.run import measurement as measurement_module
 from neuroasync.study.run import sweep as sweep_module
 from neuroasync.study.run.measurement import Subject, measure
-from neuroasync.study.run.samples import Samples
+from neuroasync.study.run.samples import StudySamples
 from neuroasync.study.run.sweep import record, sweep
 from tests.helpers.small_studies import case, task
 
@@ -69,7 +69,7 @@ def test_disagreement_of_trainer_and_runtime_is_listed(finished, tmp_path, monke
         training="layered",
         seed=0,
         bundle=read_bundle(finished.folder / "bundles" / "task-layered-0.nab"),
-        samples=Samples(one, None).of_seed(0),
+        samples=StudySamples(one, None).of_seed(0),
         versions={},
         keep_recordings=False,
     )

@@ -51,7 +51,7 @@ array           type                contents
 current         f32[N]              synaptic input of the group; 0 between steps
 touched         i64[N]              neurons that the group reaches, at their population's offset
 fired           i64[N]              neurons that fire in this step, at their population's offset
-counts          i64[3, P]           a column per population, see ``Counts``
+counts          i64[3, P]           a column per population, see ``StepCounts``
 pending         i64[4, K]           a column per pending spike, see ``Pending``
 group           i64[5, K]           a column per slot of the group, see ``Group``
 order_keys      u64[K]              sort key of each pending spike
@@ -79,7 +79,7 @@ from neuroasync.core.kernels.layout.codes import (
 )
 from neuroasync.core.kernels.layout.context import Context
 from neuroasync.core.kernels.layout.network import BLOCK, Connections, Populations, Uniform
-from neuroasync.core.kernels.layout.scratch import Counts, DeliveryLog, Group, Pending, SpikeLog
+from neuroasync.core.kernels.layout.scratch import DeliveryLog, Group, Pending, SpikeLog, StepCounts
 from neuroasync.core.kernels.layout.session import (
     GROUP_LIMIT,
     GROUP_UNIT,
@@ -102,7 +102,6 @@ __all__ = [
     "Connections",
     "Context",
     "Control",
-    "Counts",
     "DeliveryLog",
     "FloatSettings",
     "Group",
@@ -115,6 +114,7 @@ __all__ = [
     "RuleCode",
     "Settings",
     "SpikeLog",
+    "StepCounts",
     "Uniform",
     "Votes",
 ]

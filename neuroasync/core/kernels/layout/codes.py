@@ -74,7 +74,7 @@ class Interrupt(IntEnum):
     NEEDS_RULE = -7
     """Python must evaluate the stop rule (``RuleCode.CALLABLE``)."""
     MANY_POPULATIONS = -8
-    """Populations must integrate, but they are too many for a mask: see ``Counts.REACHED``."""
+    """Populations must integrate, but they are too many for a mask: see ``StepCounts.REACHED``."""
     NEW_LEADER = -9
     """The sample is watched, and another class leads than was reported last."""
     DECIDED = -10

@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 
-class _Counts(NamedTuple):
+class _StepCounts(NamedTuple):
     """Rows of ``counts``, i64[3, P]: a column per population, set to 0 before each step."""
 
     TOUCHED: int = 0
@@ -14,7 +14,7 @@ class _Counts(NamedTuple):
     """1 if the group has a connection to the population."""
 
 
-Counts: Final = _Counts()
+StepCounts: Final = _StepCounts()
 
 
 class _Pending(NamedTuple):
