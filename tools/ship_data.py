@@ -15,8 +15,8 @@ from sklearn.datasets import load_digits
 import neuroasync
 from neuroasync.cochlea import encode_sound
 from neuroasync.core.formats.npz import write_arrays
+from neuroasync.core.formats.packed_events import pack
 from neuroasync.datasets.nmnist import load_nmnist_small
-from neuroasync.datasets.packed_events import pack
 from neuroasync.errors import DatasetError
 
 OUT = Path(neuroasync.__file__).parent / "data"

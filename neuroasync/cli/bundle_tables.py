@@ -9,19 +9,19 @@ from rich.table import Table
 from neuroasync.cli.output import format_number
 from neuroasync.cli.tables import table
 from neuroasync.core.engine.stop_rules import short_rule
-from neuroasync.core.formats.bundle import Bundle, Calibration
+from neuroasync.core.formats.bundle import Bundle, Calibration, dump_bundle
 from neuroasync.core.model.connections import Connection, Conv2d, Dense
 
 __all__ = ["bundle_facts", "calibration_table", "connection_table", "population_table"]
 
 
-def bundle_facts(bundle: Bundle, size: int) -> list[tuple[str, object]]:
-    """Return names and values that describe a bundle of ``size`` bytes."""
+def bundle_facts(bundle: Bundle) -> list[tuple[str, object]]:
+    """Return names and values that describe a bundle."""
     model, policy = bundle.model, bundle.policy
     noise = f", noise {policy.noise}" if policy.noise else ""
     steps = f"{model.timestep_us:,} µs" if model.timestep_us else "one pass per timestamp"
     pairs: list[tuple[str, object]] = [
-        ("size", f"{size:,} bytes"),
+        ("size", f"{len(dump_bundle(bundle)):,} bytes"),
         ("digest (sha256)", bundle.digest.hex()),
         ("trained for", f"{policy.name}, F = {policy.group_size}, {policy.input} input{noise}"),
         ("input", f"{_shape(model.input_shape)} = {model.input_size:,} indices"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuroasync.core.recording.recorder import Recorder
     from neuroasync.runtime.network import Network
 
-__all__ = ["check_fit", "decide_samples", "run_in_loop", "targets_of"]
+__all__ = ["check_fit", "decide_samples", "load_inputs", "run_in_loop", "targets_of"]
 
 T = TypeVar("T")
 
@@ -27,6 +27,20 @@ def run_in_loop(main: Coroutine[Any, Any, T]) -> T:
     except ImportError:
         return asyncio.run(main)
     return uvloop.run(main)
+
+
+def load_inputs(network: str, samples: str) -> "tuple[Bundle, SpikeTrains]":
+    """Return the network and the samples that two arguments name, which fit each other.
+
+    Raises:
+        CliError: The arguments are swapped, or the samples do not fit the network.
+        BundleError, SpikeFileError: One of them cannot be read.
+    """
+    from neuroasync.shipped import load_bundle, load_spikes
+
+    bundle, spikes = load_bundle(network), load_spikes(samples)
+    check_fit(bundle, spikes)
+    return bundle, spikes
 
 
 def check_fit(bundle: "Bundle", spikes: "SpikeTrains") -> None:

@@ -8,28 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neuroasync import limits
+from neuroasync.cli.completion import network_names, sample_names
 from neuroasync.cli.exit_codes import CliError
 
 if TYPE_CHECKING:
     from neuroasync.core.engine.run_settings import InputMode
 
 __all__ = [
-    "BundleOption",
     "BundlePath",
     "CodingName",
     "DataOption",
     "DatasetName",
     "EngineName",
     "EngineOption",
-    "EventsPath",
     "GroupSizeOption",
     "InputName",
     "InputOption",
     "JsonOption",
     "MaxForwardStepsOption",
+    "NetworkArgument",
+    "NetworkOption",
     "PolicyName",
     "PolicyOption",
     "RecordingPath",
+    "SamplesArgument",
     "SamplesOption",
     "SeedOption",
     "UntilOption",
@@ -96,19 +98,26 @@ DataOption = Annotated[
 BundlePath = Annotated[
     Path, typer.Argument(metavar="BUNDLE", help="Trained network, a .nab file.", show_default=False)
 ]
-BundleOption = Annotated[
-    Path,
-    typer.Option(
-        "--bundle", metavar="BUNDLE", help="The network that was recorded, a .nab file.",
-        show_default=False,
+NetworkArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NETWORK", show_default=False, autocompletion=network_names,
+        help="Trained network: a .nab file, or the name of a shipped network, such as unlayered.",
     ),
 ]  # fmt: skip
-EventsPath = Annotated[
-    Path,
+NetworkOption = Annotated[
+    str,
+    typer.Option(
+        "--bundle", metavar="NETWORK", show_default=False, autocompletion=network_names,
+        help="The network that was recorded: a .nab file, or the name of a shipped network.",
+    ),
+]  # fmt: skip
+SamplesArgument = Annotated[
+    str,
     typer.Argument(
-        metavar="EVENTS.npz", show_default=False,
-        help="Spike file with the arrays t_us, index, offsets and shape, and labels if the "
-        "accuracy is to be measured.",
+        metavar="SAMPLES", show_default=False, autocompletion=sample_names,
+        help="Samples: a spike file (.npz), or the name of shipped samples, such as digits. They "
+        "need labels if the accuracy is to be measured.",
     ),
 ]  # fmt: skip
 RecordingPath = Annotated[

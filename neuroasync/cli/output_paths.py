@@ -8,17 +8,20 @@ from neuroasync.cli.exit_codes import CliError
 __all__ = ["check_folder", "check_output"]
 
 
-def check_output(path: Path, *inputs: Path) -> None:
+def check_output(path: Path, *inputs: str | Path) -> None:
     """Check that a file can probably be written at ``path``. Write nothing.
 
     Args:
         path: The output file.
-        inputs: Files that the command reads and therefore must not overwrite.
+        inputs: Files that the command reads and therefore must not overwrite. Names of shipped
+            things are ignored.
 
     Raises:
         CliError: The path is an input, is not a regular file, or its folder is not writable.
     """
-    for other in inputs:
+    from neuroasync.shipped import NETWORK_FILES, SAMPLE_FILES
+
+    for other in (Path(name) for name in inputs if name not in {*NETWORK_FILES, *SAMPLE_FILES}):
         if path == other or (path.exists() and other.exists() and path.samefile(other)):
             raise CliError(
                 f"{str(path)!r}: the output must not overwrite an input; choose another path"

@@ -7,6 +7,7 @@ import numpy as np
 
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.npz import Field
+from neuroasync.core.formats.packed_events import PACKED_FIELDS, unpack
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, dataset_from_files
 from neuroasync.datasets.files import (
     checked_labels,
@@ -15,7 +16,6 @@ from neuroasync.datasets.files import (
     read_file,
     shipped_arrays,
 )
-from neuroasync.datasets.packed_events import PACKED_FIELDS, unpack
 from neuroasync.errors import SpikeFileError
 
 __all__ = ["load_nmnist_small"]

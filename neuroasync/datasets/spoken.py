@@ -8,6 +8,7 @@ import numpy as np
 from neuroasync.cochlea import encode_sound
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.npz import Field
+from neuroasync.core.formats.packed_events import PACKED_FIELDS, unpack
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, dataset_from_files
 from neuroasync.datasets.files import (
     Arrays,
@@ -18,7 +19,6 @@ from neuroasync.datasets.files import (
     shipped_arrays,
 )
 from neuroasync.datasets.folds import Ints, hold_out
-from neuroasync.datasets.packed_events import PACKED_FIELDS, unpack
 
 __all__ = ["load_spoken_digits"]
 

@@ -14,7 +14,7 @@ from neuroasync.core.durations import Duration, optional_duration_us
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_seed
 from neuroasync.core.events.spike_train import Events, SpikeTrain
-from neuroasync.core.formats.bundle import Bundle, read_bundle
+from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.runtime.batch.decide_all import (
@@ -32,6 +32,7 @@ from neuroasync.runtime.populations.coroutine import PopulationCoroutine, check_
 from neuroasync.runtime.session import Session
 from neuroasync.runtime.tap import Tap
 from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.shipped import load_bundle
 
 __all__ = ["Network"]
 
@@ -101,12 +102,15 @@ class Network:
         report_timeout_s: float | None = limits.REPORT_TIMEOUT_S,
         **options: Unpack[RunOptions],
     ) -> Self:
-        """Load a network from the path or the bytes of a bundle.
+        """Load a shipped network by its name, or a network from the path or bytes of a bundle.
+
+        ``Network.load("unlayered")`` loads a network of :mod:`neuroasync.shipped`;
+        ``Network.load("./unlayered")`` reads a file.
 
         Raises:
-            BundleError: the bundle cannot be read; see :func:`neuroasync.read_bundle`.
+            BundleError: the bundle cannot be read, or nothing has this name.
         """
-        bundle = read_bundle(source, max_bytes)
+        bundle = load_bundle(source, max_bytes)
         return cls(
             bundle,
             populations=populations,

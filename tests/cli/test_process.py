@@ -33,7 +33,7 @@ def test_run_works_as_a_process(files):
 def test_usage_error_is_one_line_on_stderr(files):
     result = run_cli("run", files.net)
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "error: missing argument 'EVENTS.npz' (see --help)\n"
+    assert result.stderr == "error: missing argument 'SAMPLES' (see --help)\n"
 
 
 def test_version_is_one_line():

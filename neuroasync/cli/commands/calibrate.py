@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from neuroasync.cli.decide_samples import check_fit, decide_samples, run_in_loop
+from neuroasync.cli.decide_samples import decide_samples, load_inputs, run_in_loop
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import (
-    BundlePath,
-    EventsPath,
     GroupSizeOption,
     InputOption,
+    NetworkArgument,
     PolicyOption,
+    SamplesArgument,
     SamplesOption,
     SeedOption,
     chosen_samples,
@@ -44,8 +44,8 @@ AccuracyOption = Annotated[
 
 
 def calibrate(
-    bundle: BundlePath,
-    events: EventsPath,
+    bundle: NetworkArgument,
+    events: SamplesArgument,
     output: OutputOption,
     accuracy: AccuracyOption = None,
     policy: PolicyOption = None,
@@ -59,8 +59,8 @@ def calibrate(
     \b
     Examples:
       neuroasync encode digits --part validation -o validation.npz
-      neuroasync calibrate net.nab validation.npz -o calibrated.nab
-      neuroasync run calibrated.nab test.npz --until "confidence(0.95)"
+      neuroasync calibrate unlayered validation.npz -o calibrated.nab
+      neuroasync run calibrated.nab digits --until "confidence(0.95)"
 
     The samples must have labels, and must not have been used for training. A calibration holds for
     the ordering policy, group size and input mode that it was measured with, and for samples of the
@@ -68,16 +68,14 @@ def calibrate(
     """  # noqa: D301  # \b keeps the line breaks of the examples
     from neuroasync import metrics
     from neuroasync.cli.bundle_tables import calibration_table
-    from neuroasync.core.formats.bundle import read_bundle, write_bundle
+    from neuroasync.core.formats.bundle import write_bundle
     from neuroasync.core.formats.bundle_calibration import with_calibrations
-    from neuroasync.core.formats.spike_file import read_spikes
     from neuroasync.runtime.network import Network
 
     check_output(output, bundle, events)
-    net, spikes = read_bundle(bundle), read_spikes(events)
-    check_fit(net, spikes)
+    net, spikes = load_inputs(bundle, events)
     if spikes.labels is None:
-        raise CliError(f"{str(events)!r} must have the label of every sample, but has no labels")
+        raise CliError(f"{events!r} must have the label of every sample, but has no labels")
     numbers = chosen_samples(samples, len(spikes))
     network = Network(
         net, seed=seed, policy=policy and policy.value, group_size=group_size,

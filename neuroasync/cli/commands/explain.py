@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from neuroasync.cli.options import BundleOption, RecordingPath
+from neuroasync.cli.options import NetworkOption, RecordingPath
 from neuroasync.cli.output import echo_text
 
 __all__ = ["explain"]
@@ -18,7 +18,7 @@ SpikeOption = Annotated[
 ]  # fmt: skip
 
 
-def explain(recording: RecordingPath, bundle: BundleOption, spike: SpikeOption) -> None:
+def explain(recording: RecordingPath, bundle: NetworkOption, spike: SpikeOption) -> None:
     """Explain why a neuron fired, back to the input.
 
     \b
@@ -29,11 +29,11 @@ def explain(recording: RecordingPath, bundle: BundleOption, spike: SpikeOption) 
     Lists what the neuron's membrane potential was made of, largest contribution first. Then
     follows the chain of the largest contributions, spike by spike, back to the input.
     """  # noqa: D301  # \b keeps the line breaks of the examples.
-    from neuroasync.core.formats.bundle import read_bundle
     from neuroasync.core.recording.file import read_recording
     from neuroasync.explain import explain as explain_spike
+    from neuroasync.shipped import load_bundle
 
-    recorded, network = read_recording(recording), read_bundle(bundle)
+    recorded, network = read_recording(recording), load_bundle(bundle)
     explanation = explain_spike(recorded, network, spike)
     number = recorded.number[recorded.sample[spike]]
     echo_text(f"row {spike}, sample {number}\n{explanation}")

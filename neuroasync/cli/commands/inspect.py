@@ -1,17 +1,17 @@
 """``neuroasync inspect``: show what a bundle contains."""
 
-from neuroasync.cli.options import BundlePath
+from neuroasync.cli.options import NetworkArgument
 from neuroasync.cli.tables import echo, key_value_table
 
 __all__ = ["inspect"]
 
 
-def inspect(bundle: BundlePath) -> None:
+def inspect(bundle: NetworkArgument) -> None:
     """Show what a bundle contains: neurons, connections, metadata.
 
     \b
     Example:
-      neuroasync inspect net.nab
+      neuroasync inspect unlayered
 
     Reading a bundle checks its digest and every field, and executes nothing.
     """  # noqa: D301  # \b keeps the line breaks of the example.
@@ -21,11 +21,11 @@ def inspect(bundle: BundlePath) -> None:
         connection_table,
         population_table,
     )
-    from neuroasync.core.formats.bundle import read_bundle
+    from neuroasync.shipped import load_bundle
 
-    network = read_bundle(bundle)
+    network = load_bundle(bundle)
     echo(
-        key_value_table([("file", bundle), *bundle_facts(network, bundle.stat().st_size)]),
+        key_value_table([("network", bundle), *bundle_facts(network)]),
         "",
         population_table(network),
         "",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from neuroasync.cli.exit_codes import CHECK_FAILED, report_error
-from neuroasync.cli.options import BundleOption, RecordingPath
+from neuroasync.cli.options import NetworkOption, RecordingPath
 from neuroasync.cli.tables import echo, key_value_table
 from neuroasync.errors import ReplayError
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 
-def replay(recording: RecordingPath, bundle: BundleOption) -> int:
+def replay(recording: RecordingPath, bundle: NetworkOption) -> int:
     """Run a recording again and report the first spike that differs.
 
     \b
     Examples:
-      neuroasync run net.nab test.npz --record run.npz
-      neuroasync replay run.npz --bundle net.nab
+      neuroasync run unlayered digits --record run.npz
+      neuroasync replay run.npz --bundle unlayered
 
     The first run delivers every spike in the recorded order. If the policy and the stop rule are
     built in, a second run lets the policy choose the order again. The exit code is 1 if a spike
     differs.
     """  # noqa: D301  # \b keeps the line breaks of the examples.
-    from neuroasync.core.formats.bundle import read_bundle
     from neuroasync.core.recording.file import read_recording
     from neuroasync.replay import compare, rerun
     from neuroasync.replay import replay as replay_recording
+    from neuroasync.shipped import load_bundle
 
-    recorded, network = read_recording(recording), read_bundle(bundle)
+    recorded, network = read_recording(recording), load_bundle(bundle)
     try:
         spikes = replay_recording(recorded, network)
     except ReplayError as error:

@@ -6,17 +6,17 @@ from typing import Annotated
 import typer
 
 from neuroasync import limits
-from neuroasync.cli.decide_samples import check_fit, decide_samples, run_in_loop, targets_of
+from neuroasync.cli.decide_samples import decide_samples, load_inputs, run_in_loop, targets_of
 from neuroasync.cli.options import (
-    BundlePath,
     EngineName,
     EngineOption,
-    EventsPath,
     GroupSizeOption,
     InputOption,
     JsonOption,
     MaxForwardStepsOption,
+    NetworkArgument,
     PolicyOption,
+    SamplesArgument,
     SamplesOption,
     SeedOption,
     UntilOption,
@@ -41,8 +41,8 @@ RecordOption = Annotated[
 
 
 def run(
-    bundle: BundlePath,
-    events: EventsPath,
+    bundle: NetworkArgument,
+    events: SamplesArgument,
     policy: PolicyOption = None,
     group_size: GroupSizeOption = None,
     input_mode: InputOption = None,
@@ -58,16 +58,14 @@ def run(
 
     \b
     Examples:
-      neuroasync run net.nab test.npz --policy random --group-size 8 --until "margin(3)"
-      neuroasync run net.nab test.npz --samples 0:10 --record run.npz
-      neuroasync run net.nab test.npz --json
+      neuroasync run unlayered digits --policy random --group-size 8 --until "margin(3)"
+      neuroasync run unlayered digits --samples 0:10 --record run.npz
+      neuroasync run unlayered digits --json
 
     Each sample starts with the network at rest. The same files, options and seed give the same
     spikes on every machine.
     """  # noqa: D301  # \b keeps the line breaks of the examples.
     from neuroasync.cli.run_summary import neurobench_json, summary_table
-    from neuroasync.core.formats.bundle import read_bundle
-    from neuroasync.core.formats.spike_file import read_spikes
     from neuroasync.core.recording.file import write_recording
     from neuroasync.core.recording.recorder import Recorder
     from neuroasync.metrics import counted_workload, summarise, workload
@@ -75,8 +73,7 @@ def run(
 
     if record is not None:
         check_output(record, bundle, events)
-    net, spikes = read_bundle(bundle), read_spikes(events)
-    check_fit(net, spikes)
+    net, spikes = load_inputs(bundle, events)
     numbers = chosen_samples(samples, len(spikes))
     network = Network(
         net, seed=seed, policy=policy and policy.value, group_size=group_size,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from neuroasync.cli.exit_codes import CHECK_FAILED, CliError
-from neuroasync.cli.options import BundlePath
+from neuroasync.cli.options import NetworkArgument
 from neuroasync.cli.tables import echo, table
 
 if TYPE_CHECKING:
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 
-def verify(bundle: BundlePath) -> int:
+def verify(bundle: NetworkArgument) -> int:
     """Run a bundle's golden samples and compare every spike.
 
     \b
     Example:
-      neuroasync verify net.nab && echo "it fires as it was trained"
+      neuroasync verify unlayered && echo "it fires as it was trained"
 
     A golden sample is an input together with the digest of all spikes that it must cause. The
     exit code is 1 if a golden sample fails.
     """  # noqa: D301  # \b keeps the line breaks of the example.
-    from neuroasync.core.formats.bundle import read_bundle
     from neuroasync.replay import verify as verify_golden
+    from neuroasync.shipped import load_bundle
 
-    network = read_bundle(bundle)
+    network = load_bundle(bundle)
     if not network.golden:
-        raise CliError(f"{str(bundle)!r}: the bundle has no golden samples to verify")
+        raise CliError(f"{bundle!r}: the bundle has no golden samples to verify")
     results = verify_golden(network)
     failed = sum(not result.holds for result in results)
     titles = ("golden sample", "order", "spikes", "label", "digest (sha256)", "holds")

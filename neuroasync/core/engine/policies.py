@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroasync.core.model.checks import must_be, shown
+from neuroasync.core.model.checks import did_you_mean, must_be, shown
 from neuroasync.errors import PolicyError
 
 __all__ = [
@@ -124,7 +124,8 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
             return Momentum(noise)
         if policy in _BUILT_IN:
             return _BUILT_IN[policy]()
-        raise PolicyError(must_be("policy", f"one of {', '.join(_BUILT_IN)}", shown(policy)))
+        message = must_be("policy", f"one of {', '.join(_BUILT_IN)}", shown(policy))
+        raise PolicyError(message + did_you_mean(policy, _BUILT_IN))
     is_custom = isinstance(policy, OrderingPolicy) and not isinstance(policy, type)
     if type(policy) in _BUILT_IN.values() or is_custom:
         return policy

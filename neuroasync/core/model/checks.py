@@ -1,11 +1,12 @@
 """Checks of single fields, and the wording of the errors that they raise."""
 
 import math
+from collections.abc import Iterable
 
 from neuroasync import limits
 from neuroasync.errors import ModelError, NeuroasyncError
 
-__all__ = ["at_path", "check_int", "check_shape", "check_text", "must_be", "shown"]
+__all__ = ["at_path", "check_int", "check_shape", "check_text", "did_you_mean", "must_be", "shown"]
 
 _TOO_LARGE_TO_MENTION = 2**31 - 1
 """Upper bounds from here on are named only in the error of a value that exceeds them."""
@@ -20,6 +21,21 @@ def must_be(path: str, requirement: str, got: str) -> str:
         got: what was found instead, for example the result of :func:`shown`.
     """
     return f"`{path}` must be {requirement}, got {got}"
+
+
+def did_you_mean(value: object, names: Iterable[str]) -> str:
+    """Return ``"; did you mean 'name'?"`` for the most similar of ``names``.
+
+    The text is empty if ``value`` is not similar to any of them. Append it to an error.
+    """
+    # Loaded for errors only, because it takes a while.
+    from difflib import get_close_matches
+
+    if not isinstance(value, str):
+        return ""
+    lower = {name.lower(): name for name in names}
+    matches = get_close_matches(value[:80].lower(), lower, n=1)
+    return f"; did you mean {lower[matches[0]]!r}?" if matches else ""
 
 
 def at_path(prefix: str, message: str) -> str:

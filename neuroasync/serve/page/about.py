@@ -62,7 +62,8 @@ def _samples(bundle: Bundle) -> Iterator[dict[str, Any]]:
     No shipped network was trained with the test digits.
     """
     if reads_digits(bundle):
-        spikes = shipped_spikes("latency" if bundle.meta.get("coding") == "latency" else "rate")
+        is_latency = bundle.meta.get("coding") == "latency"
+        spikes = shipped_spikes("digits-latency" if is_latency else "digits")
         labels = np.empty(0, np.int64) if spikes.labels is None else spikes.labels
         for label in range(10):
             number = int(np.argmax(labels == label))

@@ -6,9 +6,13 @@ from neuroasync.datasets import load_dataset
 from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
 
 
-@pytest.mark.parametrize("coding", ["rate", "latency"])
-def test_shipped_samples_are_the_test_split(coding):
-    assert shipped_spikes(coding) == load_dataset("digits", coding=coding).test
+@pytest.mark.parametrize(
+    ("name", "dataset", "coding"),
+    [("digits", "digits", "rate"), ("digits-latency", "digits", "latency"),
+     ("nmnist", "nmnist-small", None)],
+)  # fmt: skip
+def test_shipped_samples_are_the_test_split(name, dataset, coding):
+    assert shipped_spikes(name) == load_dataset(dataset, coding=coding).test
 
 
 RECIPES = ("layered-paper", "layered", "unlayered-random", "unlayered-momentum")

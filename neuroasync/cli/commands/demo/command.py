@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _FOLDER: Final = Path("neuroasync-demo")
+_SAMPLES: Final = {"rate": "digits", "latency": "digits-latency"}
+"""Name of the shipped samples in each coding."""
+
 _RASTER_NETWORK: Final = "layered-paper"
 """Network whose spikes the raster shows under each ordering policy."""
 
@@ -63,7 +66,8 @@ def demo(
     from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
 
     networks = [(name, shipped_bundle(name)) for name in NETWORKS]
-    spikes = {coding: shipped_spikes(coding) for coding in {_coding(b) for _, b in networks}}
+    codings = {_coding(bundle) for _, bundle in networks}
+    spikes = {coding: shipped_spikes(_SAMPLES[coding]) for coding in codings}
     for _, bundle in networks:
         check_fit(bundle, spikes[_coding(bundle)])
     numbers = chosen_samples(samples, min(map(len, spikes.values())))

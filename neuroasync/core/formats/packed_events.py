@@ -10,6 +10,7 @@ int64 [samples + 1]; ``labels`` uint8 [samples]; ``shape`` int64 [dimensions]; `
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -17,7 +18,6 @@ from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.npz import Field
-from neuroasync.datasets.files import Arrays
 
 __all__ = ["PACKED_FIELDS", "pack", "unpack"]
 
@@ -64,7 +64,7 @@ def pack(spikes: SpikeTrains) -> dict[str, NDArray[Any]]:
     }
 
 
-def unpack(arrays: Arrays) -> SpikeTrains:
+def unpack(arrays: Mapping[str, NDArray[Any]]) -> SpikeTrains:
     """Return the spike trains that :func:`pack` stored.
 
     Raises:

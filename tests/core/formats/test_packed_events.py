@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroasync import SpikeTrain, SpikeTrains
-from neuroasync.datasets.packed_events import pack, unpack
+from neuroasync.core.formats.packed_events import pack, unpack
 
 EVENTS = st.lists(st.tuples(st.integers(0, 60_000), st.integers(0, 23)), max_size=20).map(sorted)
 
