@@ -1,4 +1,4 @@
-"""The training benchmark: what it times is the same computation, and a missed target shows."""
+"""The training benchmark compares equal computations and marks a missed target."""
 
 import json
 import subprocess

@@ -210,7 +210,7 @@ def test_spike_of_a_custom_population_is_not_explained():
         for p in reached:
             if p == 0:
                 simulator.current(p)
-                simulator.report(p, np.array([1]))  # it fires whatever comes
+                simulator.report(p, np.array([1]))  # It fires for every group.
             else:
                 simulator.integrate(p)
     recorder.add(simulator, events, simulator.decision(0.0), number=0, seed=0)

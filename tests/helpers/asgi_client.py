@@ -99,7 +99,7 @@ async def connect(
     path: str = "/stream",
     can_abort: bool = True,
 ) -> AsyncIterator[Websocket]:
-    """Open a websocket. At the end, the client leaves and the task of the app must end, too.
+    """Open a websocket. At the end, the client disconnects, and the app's task must end.
 
     Without ``can_abort``, the app runs as under a web server without the extension for aborting.
     """

@@ -190,7 +190,7 @@ def test_custom_population_fires_as_recorded():
         for p in reached:
             if p == 0:
                 simulator.current(p)
-                simulator.report(p, np.array([0, 1]))  # it fires whatever comes
+                simulator.report(p, np.array([0, 1]))  # They fire for every group.
             else:
                 simulator.integrate(p)
     recorder.add(simulator, events, simulator.decision(0.0), number=0, seed=0)

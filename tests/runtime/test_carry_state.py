@@ -1,4 +1,4 @@
-"""Windows that carry: the network runs on, and windows only say which votes are whose."""
+"""If windows carry state, they only assign votes to samples; the network runs without reset."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ ONE = np.ones((1, 1), np.float32)
 
 
 def relay(delay_us=5000, timestep_us=1000, weight=1.0, lif=LIF):
-    """Fires ``delay_us`` after an event."""
+    """Return a network whose neuron fires ``delay_us`` after an event."""
     wire = na.Dense("input", "output", ONE * np.float32(weight), delay_us=delay_us)
     output = na.Population("output", (1,), lif)
     return na.Bundle(na.Model(timestep_us, (1,), (output,), (wire,), "output"))
@@ -40,7 +40,7 @@ async def test_delayed_spike_arrives_in_the_next_window(timestep_us, engine, no_
     bundle = relay(timestep_us=timestep_us)
     parts = [at(0, 1000), at(13_000)]
     assert await votes(bundle, parts, "time(3000)", engine=engine) == [0, 1, 1, 0, 0]
-    # From rest, what is in flight at the end of a sample is dropped, as semantics says of samples.
+    # If samples start from rest, spikes in flight at the end of a sample are dropped.
     assert await votes(bundle, parts, "time(3000)", False, engine=engine) == [0, 0, 0, 0, 0]
 
 
@@ -57,7 +57,7 @@ async def test_without_delays_windows_start_from_rest_by_default():
 
 @pytest.mark.parametrize("engine", ["compiled", "coroutines"])
 async def test_network_continues_after_the_stop_rule_has_decided(engine, no_leaks):
-    """The first window is decided at once; what it does not count arrives all the same."""
+    """The first window is decided early, but its remaining events still reach the network."""
     parts = [at(0, 1000, 2000, 3000), at(9000)]
     network = na.Network(relay(), engine=engine, until="first-spike")
     async with network, network.session() as session:
@@ -80,7 +80,7 @@ async def test_window_until_decided_ends_with_its_timestep(no_leaks):
 
 
 async def test_votes_between_windows_count_for_no_sample(no_leaks):
-    """A spike arrives when the silence is over; its vote is of neither sample."""
+    """A spike that arrives after the silence window has ended votes for neither sample."""
     parts = [at(0), at(20_000), at(40_000)]
     found = await votes(relay(), parts, "silence(2000)")
     assert found == [0, 0, 0]
@@ -117,7 +117,7 @@ async def test_gap_of_a_year_takes_no_time_in_a_quiescent_network(timestep_us, n
 
 
 def busy(timestep_us, bias=0.0, again=0.0):
-    """Has something to do at all times: by a bias, or a spike that comes back after 1 ms."""
+    """Return a network that is always active, by a bias or by a spike that recurs every 1 ms."""
     arrays = (
         na.Dense("input", "output", ONE, np.full(1, bias, np.float32), delay_us=1000),
         na.Dense("output", "output", ONE * np.float32(again), delay_us=1000),
@@ -136,7 +136,7 @@ async def test_gap_with_ongoing_activity_hits_the_pass_limit(bundle, no_leaks, m
 
 
 async def test_spikes_between_windows_have_times_of_the_earlier_window(no_leaks, monkeypatch):
-    """However long it takes: a tap shows when, and the stop rule is not asked."""
+    """A tap reports their times, and the stop rule is not evaluated."""
     monkeypatch.setattr("neuroasync.runtime.window_gap._SILENT_PASSES", 7)
     asked = []
 
@@ -221,8 +221,7 @@ async def test_passes_without_input_run_on_time_by_the_clock(no_leaks):
 
 
 def spans(window, times, timestep_us):
-    """Start and end of each window that carries, by the words of "
-    "``neuroasync.core.events.window``."""
+    """Return (start, end) of each window, as ``neuroasync.core.events.window`` defines them."""
     name, argument = str(window).rstrip(")").split("(")
     unit, n = max(timestep_us, 1), int(argument)
 
@@ -249,7 +248,7 @@ def spans(window, times, timestep_us):
 
 
 async def tapped(network, run):
-    """What ``run`` returns, and (position, sample, t_us, neurons) of all that fires meanwhile."""
+    """Return the result of ``run``, and the spikes during it: (sample, t_us, neurons) per tap."""
     names = [p.name for p in network.bundle.model.populations]
     taps = [network.tap(name, 100_000) for name in names]
     result = await run
@@ -276,7 +275,7 @@ async def streamed(network, parts, window, **options):
     rule=st.sampled_from(["quiet", "first-spike", "votes(2)"]),
 )
 def test_windows_that_carry_state_equal_one_long_run(data, model, window, policy, queued, rule):
-    """Whatever the windows, parts, engine and stop rule: the spikes are those of one sample."""
+    """For any windows, chunks, engine and stop rule, the spikes equal those of one sample."""
     window, train = data.draw(streams(model, window, max_events=25))
     t_us, index = train.t_us, train.index
     cuts = sorted(data.draw(st.lists(st.integers(0, t_us.size), max_size=5)))
@@ -401,7 +400,7 @@ async def test_carry_state_must_be_bool_or_none(carry_state):
 def test_real_time_stream_gives_the_decisions_of_the_virtual_clock(
     data, model, window, carry_state, rule
 ):
-    """Also with a pause in the middle, in which another session takes it over."""
+    """This includes a pause after which another session continues the stream."""
     unit = model.timestep_us or 1000
     window, train = data.draw(streams(model, window, max_events=15))
     size = data.draw(st.integers(1, 5))

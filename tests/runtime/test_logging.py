@@ -1,4 +1,4 @@
-"""What the loggers say, for an app's handlers."""
+"""Log records of networks and streams have the documented texts and fields."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ async def test_late_events_and_missed_deadlines_are_logged_once(caplog):
         for t_us in (0, 100, 200):
             parts.push(([t_us], [0]))
             await clock.advance(0)
-            clock._now_us += 10_000  # whoever holds the loop is slow
+            clock._now_us += 10_000  # Another task has blocked the event loop.
             await clock.advance(1000)
         parts.close()
         await clock.advance(100_000)

@@ -16,8 +16,8 @@ from tests.helpers.small_networks import chain, sample
 BUNDLE, SAMPLE = chain(), sample()
 
 
-def decide_by_the_state_machine(bundle, train, seed=0):
-    """The same sample without an event loop."""
+def decide_by_simulator(bundle, train, seed=0):
+    """Return the decision that the simulator makes without an event loop."""
     settings = RunSettings(na.Random(), bundle.policy.group_size)
     simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), settings))
     simulator.begin(seed)
@@ -31,7 +31,7 @@ def decide_by_the_state_machine(bundle, train, seed=0):
 async def test_decision_equals_that_of_the_simulator(no_leaks):
     async with na.Network(BUNDLE) as network:
         decision = await network.decide(SAMPLE)
-    assert decision == decide_by_the_state_machine(BUNDLE, SAMPLE)
+    assert decision == decide_by_simulator(BUNDLE, SAMPLE)
     assert decision.total_spikes > 50
 
 
@@ -176,7 +176,7 @@ def test_options_out_of_range_are_rejected_immediately(options, error):
 
 @pytest.fixture(params=["coroutines", "compiled"])
 def engine(request, monkeypatch):
-    """Each engine, with a turn that ends after every forward step, so that it suspends often."""
+    """Each engine, with a time slice that ends after every forward step, so it yields often."""
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
     return request.param

@@ -1,4 +1,4 @@
-"""Provisional decisions: each new leader as it comes to lead, then the decision itself."""
+"""Provisional decisions report each new leading class, and the last one is the decision."""
 
 import asyncio
 import contextlib

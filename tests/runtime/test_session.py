@@ -128,7 +128,7 @@ async def test_reset_abandons_the_sample(no_leaks):
 
 @pytest.fixture(params=["coroutines", "compiled"])
 def engine(request, monkeypatch):
-    """Each engine, with a turn that ends after every forward step, so that it suspends often."""
+    """Each engine, with a time slice that ends after every forward step, so it yields often."""
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
     return request.param

@@ -47,7 +47,9 @@ async def test_sessions_share_one_slice_and_take_turns_in_order(clock, no_leaks)
 
     await asyncio.gather(*(session(name) for name in "abc"))
     assert sorted(order) == [(name, step) for name in "abc" for step in range(3)]
-    assert "".join(name for name, _ in order) == "aabcabcbc"  # who waits longest goes first
+    assert (
+        "".join(name for name, _ in order) == "aabcabcbc"
+    )  # The session that has waited longest runs first.
 
 
 async def test_short_sessions_share_one_time_slice(clock, no_leaks):
@@ -68,12 +70,11 @@ async def test_short_sessions_share_one_time_slice(clock, no_leaks):
     counting = asyncio.create_task(count_turns())
     await asyncio.gather(*(session(name) for name in range(40)))
     counting.cancel()
-    assert [name for _, name in order] == list(
-        range(40)
-    )  # whoever is called in vain keeps its place
+    # A session that is woken after the slice has been used up keeps its place in the queue.
+    assert [name for _, name in order] == list(range(40))
     taken = [at for at, _ in order]
     sizes = [taken.count(at) for at in sorted(set(taken))]
-    assert max(sizes) == 4  # as many as the budget has room for
+    assert max(sizes) == 4  # As many sessions as fit into one slice.
     assert sizes[2:-1] == [4] * len(sizes[2:-1])
 
 

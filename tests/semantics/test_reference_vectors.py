@@ -1,9 +1,10 @@
 """Both engines fire the spikes that the paper's reference implementation fired.
 
 ``data/reference_vectors.json`` holds thirteen recorded networks; its ``schema`` says what its keys
-mean. Two things differ by contract. The reference ends a timestep when the group just emitted
-excites nobody, so a last, purely inhibitory group is lost there and delivered here: potentials of
-case 12 differ. And its layer-synchronous groups are in order of momentum, ours ascend.
+mean. Two differences are intended. The reference ends a timestep when the latest group has no
+excitatory effect, so it drops a last group that only inhibits, which is delivered here. Potentials
+of case 12 therefore differ. Layer-synchronous groups are in order of momentum in the reference, and
+in ascending order of neurons here.
 """
 
 import json
@@ -109,7 +110,7 @@ def test_same_groups_are_delivered_in_the_same_order(engine, case):
         assert list(map(put, selections(result, timestep))) == recorded
 
 
-def excites_somebody(case, group):
+def excites_any_neuron(case, group):
     """Return whether any neuron gets a positive current from the neurons of the group."""
     first = np.cumsum([0, *case["layers"]])
     for k in (0, 1):
@@ -126,7 +127,7 @@ def test_number_of_forward_steps_equals_the_recorded_one(engine, case):
     result, expected = result_of(engine, case["id"], case["T"]), case["expect"]["forward_steps"]
     for timestep in range(case["T"]):
         groups = selections(result, timestep)
-        left_out = bool(groups) and not excites_somebody(case, groups[-1])
+        left_out = bool(groups) and not excites_any_neuron(case, groups[-1])
         assert 1 + len(groups) - left_out == expected[timestep]
     assert result.steps == sum(len(selections(result, timestep)) for timestep in range(case["T"]))
 

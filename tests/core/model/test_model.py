@@ -17,7 +17,7 @@ ONES = np.ones((2, 3), np.float32)
 
 
 def small(**changes) -> Model:
-    """Three inputs, two neurons."""
+    """Return a model of three inputs and two neurons."""
     fields = {
         "timestep_us": 100,
         "input_shape": (3,),

@@ -40,7 +40,7 @@ def test_a_recording_holds_each_spike_in_firing_order():
 
 def test_a_recording_holds_each_delivery_in_slot_order():
     r = relay_recording()
-    # Inputs are 4 and 5 here: N is 4. Output spikes take slots, too.
+    # Inputs are 4 and 5 here: N is 4. Output spikes also take slots.
     assert r.delivered_pass.tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 1]
     assert r.delivered_step.tolist() == [0, 0, 1, 2, 3, 4, 0, 1, 2]
     assert r.delivered_neuron.tolist() == [4, 5, 0, 1, 2, 3, 5, 1, 3]

@@ -1,4 +1,4 @@
-"""Deciding on a whole data set: the same decisions, whatever does it."""
+"""Deciding a data set gives the same decisions in threads and in the event loop."""
 
 import asyncio
 import threading

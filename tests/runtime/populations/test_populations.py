@@ -13,7 +13,7 @@ BUNDLE, SAMPLE = chain(), sample()
 
 
 async def copy_of_hidden2(inbox: na.Inbox, fired: na.Fired, population: na.Population) -> None:
-    """Neurons of the user's own that do what the network's would."""
+    """Compute in a custom population what the network's neurons would compute."""
     v, blocked, last = np.zeros(population.size, np.float32), None, None
     decay = np.float32(np.exp(-1000 / 5000.0))
     async for events in inbox:
@@ -215,7 +215,7 @@ async def test_invalid_report_timeout_is_rejected(report_timeout_s):
 
 
 async def test_report_timeout_uses_the_clock_of_the_network(no_leaks):
-    """By a clock that a test moves, an hour is over at once, and no sooner than it says."""
+    """With a manual clock, a timeout of an hour ends exactly when the clock has advanced by it."""
     clock, own = na.ManualClock(), {"hidden2": awaits_forever}
     async with na.Network(BUNDLE, populations=own, clock=clock, report_timeout_s=3600) as network:
         deciding = asyncio.create_task(network.decide(SAMPLE))

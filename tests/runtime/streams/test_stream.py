@@ -1,4 +1,4 @@
-"""Streams by a clock: passes at their time, late events, silence. No test waits for the wall."""
+"""Streams under a clock: passes on time, late events, silence. No test waits for real time."""
 
 import asyncio
 import gc
@@ -19,11 +19,11 @@ RELAY = na.Bundle(
         "output",
     )
 )  # fmt: skip
-"""Fires once a pass in which an event comes."""
+"""A neuron that fires once in each pass that has an event."""
 
 
 class Feed:
-    """A source that yields what it is given, when it is given it."""
+    """A source that yields each chunk when the test passes it to :meth:`give`."""
 
     def __init__(self):
         self._parts = na.BoundedQueue(1000)
@@ -39,7 +39,7 @@ class Feed:
 
 
 class Stream:
-    """A stream of RELAY, read in a task of its own, by a clock that the test moves."""
+    """A stream of RELAY that a separate task reads, under a clock that the test advances."""
 
     def __init__(self, network, clock, feed, **options):
         self.decisions, self.clock, self.feed = [], clock, feed
@@ -265,7 +265,7 @@ async def test_rejected_events_are_counted(no_leaks):
 
 
 async def ticking(parts=1000):
-    """An event each timestep."""
+    """Yield an event in each timestep."""
     for k in range(parts):
         yield [1000 * k], [0]
 
@@ -297,7 +297,7 @@ async def test_closing_the_network_ends_a_stream_that_waits_for_its_source(no_le
 async def test_late_finalisation_of_a_stream_leaves_the_next_sample_unchanged(no_leaks):
     async with na.Network(RELAY) as network, network.session() as session:
         async for _ in session.stream(ticking(), window="events(2)"):
-            break  # the event loop closes it when it comes to that
+            break  # The event loop closes the generator later.
         await session.send(([0, 1000, 2000], [0, 0, 0]))
         await settle()
         assert (await session.finish_sample()).input_events == 3

@@ -1,4 +1,4 @@
-"""A draining server responses accepted samples and refuses new ones."""
+"""A draining server answers accepted samples and refuses new ones."""
 
 import asyncio
 

@@ -21,7 +21,7 @@ NOT_SHIPPED = ("nmnist", "shd", "dvs-gesture")
 
 
 def check_fit(one, dataset):
-    """Check that every network of the case check_fit the input shape and the classes."""
+    """Check that every network of the case fits the input shape and the classes."""
     for training in one.trainings:
         model = parse_topology(one.recipe(training).topology)
         assert math.prod(model.input_shape) == math.prod(dataset.input_shape)

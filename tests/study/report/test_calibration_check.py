@@ -1,4 +1,4 @@
-"""Calibrated guarantees against met-out samples, by hand."""
+"""Calibrated guarantees against held-out samples, computed by hand."""
 
 from types import SimpleNamespace
 

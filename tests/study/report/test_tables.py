@@ -1,4 +1,4 @@
-"""Tables: each number comes from the accuracy runs."""
+"""Tables: each number comes from the runs that its row and column name."""
 
 from dataclasses import replace
 

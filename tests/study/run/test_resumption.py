@@ -1,4 +1,4 @@
-"""An interrupted study continues where it was and ends with the same bytes."""
+"""An interrupted study continues where it stopped and ends with the same bytes."""
 
 import shutil
 import subprocess
