@@ -231,9 +231,8 @@ class Simulator:
 
     def reached(self) -> tuple[int, ...]:
         """Return the positions of the populations that the group has reached, ascending."""
-        return tuple(
-            np.flatnonzero(self.state.acquire_scratch().counts[StepCounts.REACHED]).tolist()
-        )
+        is_reached = self.state.acquire_scratch().counts[StepCounts.REACHED]
+        return tuple(np.flatnonzero(is_reached).tolist())
 
     def run_compiled(self, end_us: int, work: int = UNBOUNDED) -> bool:
         """Run all passes up to ``end_us`` with the compiled engine.
