@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from neuroasync.core.engine.run_settings import RunOptions
     from neuroasync.core.engine.stop_rules import Progress, StopRule
-    from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+    from neuroasync.core.events.spike_train import Events, SpikeTrain, SpikeTrains
     from neuroasync.core.events.window import Window, parse_window
     from neuroasync.core.formats.bundle import (
         Bundle,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         BundleError,
         ClosedError,
         DatasetError,
+        EventsError,
         ForwardStepLimitError,
         LimitError,
         MessageError,
@@ -83,6 +84,8 @@ __all__ = [
     "DatasetError",
     "Decision",
     "Dense",
+    "Events",
+    "EventsError",
     "Fifo",
     "Fired",
     "ForwardStepLimitError",
@@ -155,6 +158,8 @@ _MODULE_OF: Final = {
     "DatasetError": "errors",
     "Decision": "core.engine.decision",
     "Dense": "core.model.connections",
+    "Events": "core.events.spike_train",
+    "EventsError": "errors",
     "Fifo": "core.engine.policies",
     "Fired": "runtime.populations.coroutine",
     "ForwardStepLimitError": "errors",

@@ -5,7 +5,8 @@
     NeuroasyncError
     ├── ModelError (ValueError)        a network description is inconsistent
     │   └── BundleError                a bundle is damaged, too large, or cannot run
-    ├── SpikeFileError (ValueError)    a spike file or spike train breaks the rules of its format
+    ├── EventsError (ValueError)       events in memory break a rule, for example of their order
+    │   └── SpikeFileError             a spike file is missing, damaged, or breaks such a rule
     ├── MessageError (ValueError)      a stream message breaks the rules of its format
     ├── SourceError                    a source of events cannot be opened, or it broke off
     ├── DatasetError (ValueError)      a file of a data set is missing or damaged
@@ -31,6 +32,7 @@ __all__ = [
     "BundleError",
     "ClosedError",
     "DatasetError",
+    "EventsError",
     "ForwardStepLimitError",
     "LimitError",
     "MessageError",
@@ -60,8 +62,12 @@ class BundleError(ModelError):
     """A bundle is damaged, too large, or describes a network that cannot run."""
 
 
-class SpikeFileError(NeuroasyncError, ValueError):
-    """A spike file or a spike train is damaged or breaks the rules of its format."""
+class EventsError(NeuroasyncError, ValueError):
+    """Events in memory are invalid. The message names the field and the position, or a remedy."""
+
+
+class SpikeFileError(EventsError):
+    """A spike file is missing, damaged, or breaks the rules of its format."""
 
 
 class MessageError(NeuroasyncError, ValueError):

@@ -39,7 +39,7 @@ import msgpack
 from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.errors import MessageError, SpikeFileError
+from neuroasync.errors import EventsError, MessageError
 
 __all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
 
@@ -124,7 +124,7 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
         raise MessageError(f"`{missing}` is missing, but `{given}` is present; send both or none")
     try:
         events = SpikeTrain(fields.t_us or [], fields.index or [])  # type: ignore[arg-type]
-    except SpikeFileError as error:
+    except EventsError as error:
         raise MessageError(str(error)) from error
     return EventMessage(events, fields.end, fields.provisional)
 

@@ -77,7 +77,7 @@ def test_public_classes_can_be_pickled():
 
 
 def test_every_public_name_explains_itself():
-    aliases = {"Fired", "Inbox"}  # Aliases of types that are documented.
+    aliases = {"Events", "Fired", "Inbox"}  # Aliases of types that are documented.
     undocumented = [n for n in na.__all__ if n not in aliases and not getattr(na, n).__doc__]
     assert undocumented == []
 

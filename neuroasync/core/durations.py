@@ -5,13 +5,12 @@ A duration is an integer of µs, a text with a unit (``"20ms"``, ``"50us"`` or `
 number of µs is refused.
 """
 
-import operator
 import re
 from datetime import timedelta
 from typing import Final, TypeAlias
 
 from neuroasync import limits
-from neuroasync.core.model.checks import must_be, shown
+from neuroasync.core.model.checks import as_integer, must_be, shown
 
 __all__ = ["Duration", "duration_us", "optional_duration_us", "text_us"]
 
@@ -68,8 +67,6 @@ def text_us(text: str) -> int | None:
 
 
 def _whole_us(value: object, name: str) -> int:
-    if type(value) is int:
-        return value
     if isinstance(value, timedelta):
         return value // timedelta(microseconds=1)  # exact, because a timedelta has whole µs
     if isinstance(value, str):
@@ -77,9 +74,6 @@ def _whole_us(value: object, name: str) -> int:
             return us
         requirement = "a whole number of µs with a unit, such as '50us', '20ms' or '1.5s'"
         raise ValueError(must_be(name, requirement, shown(value)))
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if (integer := as_integer(value)) is None:
         raise ValueError(must_be(name, _FORMS, shown(value)))
-    try:
-        return operator.index(value)  # numpy integers
-    except TypeError as error:  # for example an array with several elements
-        raise ValueError(must_be(name, _FORMS, shown(value))) from error
+    return integer

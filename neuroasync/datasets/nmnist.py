@@ -16,7 +16,7 @@ from neuroasync.datasets.files import (
     read_file,
     shipped_arrays,
 )
-from neuroasync.errors import SpikeFileError
+from neuroasync.errors import EventsError
 
 __all__ = ["load_nmnist_small"]
 
@@ -66,5 +66,5 @@ def _part(folder: Path | None, part: str) -> SpikeTrains:
     try:
         index = (p * 34 + y) * 34 + x
         return SpikeTrains(t - np.repeat(starts, sizes), index, offsets, labels, (2, 34, 34))
-    except SpikeFileError as error:
+    except EventsError as error:
         raise_dataset_error(path, error)

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
+from neuroasync.core.model.checks import check_int
 from neuroasync.errors import ClosedError, QueueFullError
 
 __all__ = ["BoundedQueue", "WhenFull", "check_when_full"]
@@ -48,9 +49,7 @@ class BoundedQueue(Generic[Item]):
                  "when_full")  # fmt: skip
 
     def __init__(self, capacity: int = 1, when_full: WhenFull = "block") -> None:
-        if type(capacity) is not int or capacity < 1:
-            raise ValueError(f"`capacity` must be an integer of at least 1, got {capacity!r:.80}")
-        self.capacity = capacity
+        self.capacity = check_int("capacity", capacity, 1, 2**62, ValueError)
         self.when_full = check_when_full(when_full)
         self.accepted = self.dropped = self.refused = 0
         self._items: deque[Item] = deque()

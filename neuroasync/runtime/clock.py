@@ -13,6 +13,7 @@ from itertools import count
 from typing import Final, Protocol
 
 from neuroasync.core.durations import Duration, duration_us
+from neuroasync.core.model.checks import as_number
 
 __all__ = ["Clock", "ManualClock", "RealTimeClock", "VirtualClock", "check_clock"]
 
@@ -120,9 +121,10 @@ class RealTimeClock:
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if not isinstance(speed, int | float) or not 0 < speed < math.inf:
+        number = as_number(speed)
+        if number is None or not 0 < number < math.inf:
             raise ValueError(f"`speed` must be a finite number above 0, got {speed!r:.80}")
-        self.speed = float(speed)
+        self.speed = float(number)
         self._began: float | None = None
 
     def now_us(self) -> int:

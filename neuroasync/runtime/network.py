@@ -16,6 +16,7 @@ from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_s
 from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.checks import check_int
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.runtime.batch.decide_all import (
     Samples,
@@ -177,7 +178,7 @@ class Network:
             **options: options that differ from the network's; see :class:`RunOptions`.
 
         Raises:
-            SpikeFileError: the events are not valid for this network.
+            EventsError: the events are not valid for this network.
             ValueError: an option is invalid, or an event comes at or after ``duration_us``.
             ForwardStepLimitError: a pass exceeded ``max_forward_steps``.
             LimitError: the sample has too many events or passes.
@@ -242,13 +243,14 @@ class Network:
         Raises:
             ValueError: an argument is out of range, or an event comes at or after
                 ``duration_us``.
-            SpikeFileError: ``samples`` is no data set, or events are not valid for this network.
+            EventsError: ``samples`` is no data set, or events are not valid for this network.
             ForwardStepLimitError, LimitError: a sample exceeded a limit.
             ClosedError: the network is not open, or was closed meanwhile.
         """
         self._lifecycle.check_open()
-        _check_count("workers", 1 if workers is None else workers, 1)
-        _check_count("first", first, 0)
+        if workers is not None:
+            workers = check_int("workers", workers, 1, limits.MAX_TIME_US, ValueError)
+        first = check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
         if on_decision is not None and not callable(on_decision):
             raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
         samples = check_samples(samples)
@@ -338,8 +340,3 @@ def _called_in_loop(callback: Callable[[int], None]) -> Callable[[int], None]:
         loop.call_soon_threadsafe(callback, count)
 
     return call
-
-
-def _check_count(name: str, value: object, minimum: int) -> None:
-    if type(value) is not int or not minimum <= value < limits.MAX_TIME_US:
-        raise ValueError(f"`{name}` must be an integer of at least {minimum}, got {value!r:.80}")

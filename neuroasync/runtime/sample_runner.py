@@ -123,7 +123,7 @@ class SampleRunner:
             are the sample's last events (-1: there is no pass).
 
         Raises:
-            SpikeFileError: the events are not valid for the network, or go back in time.
+            EventsError: the events are not valid for the network, or go back in time.
             LimitError: too many events wait for one pass, or the sample has too many passes.
             ValueError: an event comes at or after ``duration_us``.
         """

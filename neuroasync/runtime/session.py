@@ -70,7 +70,7 @@ class Session:
             events: a spike train, or its (t_us, index); not earlier than the events sent before.
 
         Raises:
-            SpikeFileError: the events are not valid for this network. No event was accepted.
+            EventsError: the events are not valid for this network. No event was accepted.
             LimitError: too many events wait for one pass, or the sample would have too many
                 passes. No event was accepted.
             RuntimeError, ClosedError: the session is busy or closed.
@@ -107,7 +107,7 @@ class Session:
         Cancellation: the sample is abandoned.
 
         Raises:
-            SpikeFileError, LimitError, ValueError: as for these two; no event was accepted.
+            EventsError, LimitError, ValueError: as for these two; no event was accepted.
             RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire_for_call()
@@ -139,7 +139,7 @@ class Session:
                 last event.
 
         Raises:
-            SpikeFileError: events are not valid for this network.
+            EventsError: events are not valid for this network.
             LimitError: too many events wait for one pass, or the sample has too many passes.
             ValueError: an event comes at or after ``duration_us``.
             RuntimeError: the session is busy, or another call has taken over the sample.
@@ -201,7 +201,7 @@ class Session:
             ValueError: an option is invalid; the window would never end with this stop rule;
                 windows carry state, but the window is not a multiple of the timestep or the session
                 is recording; or the restored stream has another window or another kind of clock.
-            SpikeFileError: events are not valid for this network, or go back in time.
+            EventsError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
             RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.

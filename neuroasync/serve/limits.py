@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
+
 __all__ = ["ServerLimits"]
 
 _MAX_VALUE = 2**31 - 1
@@ -52,14 +54,14 @@ class ServerLimits:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in (
+        names = (
             "max_sessions", "max_message_bytes", "max_queued_samples", "max_queued_events",
             "max_queued_samples_total", "max_queued_events_total", "max_malformed_in_a_row",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if type(value) is not int or not 1 <= value <= _MAX_VALUE:
-                raise ValueError(f"`{name}` must be an integer of at least 1, got {value!r:.80}")
+        )  # fmt: skip
+        check_ints(self, dict.fromkeys(names, (1, _MAX_VALUE)), ValueError)
         for name in ("max_messages_per_s", "send_timeout_s"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 < value <= _MAX_VALUE:
-                raise ValueError(f"`{name}` must be a finite number above 0, got {value!r:.80}")
+            value = as_number(getattr(self, name))
+            if value is None or not 0 < value <= _MAX_VALUE:
+                got = shown(getattr(self, name))
+                raise ValueError(must_be(name, "a finite number above 0", got))
+            object.__setattr__(self, name, value)

@@ -11,12 +11,12 @@ A source is an async iterator over the chunks of one stream. Use it in ``async w
 iterable in a separate task, so that a slow reader does not delay it.
 """
 
+from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.sources.base import Source
 from neuroasync.sources.buffered import Buffered, buffered
-from neuroasync.sources.camera_files import CameraFileSource, CameraStream, View
+from neuroasync.sources.camera_files import CameraFileSource, CameraStream
 from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.paced import Paced
-from neuroasync.sources.pixel_grid import PixelGrid
 from neuroasync.sources.spike_files import SpikeFileSource
 from neuroasync.sources.udp import UdpSource
 from neuroasync.sources.udp_sender import send_udp

@@ -7,7 +7,6 @@ Faery (https://aestream.github.io/faery, extra ``camera``) decodes the files: AE
 import asyncio
 import os
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -15,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import SourceError
 from neuroasync.sources.base import Source
-from neuroasync.sources.pixel_grid import PixelGrid
 from neuroasync.sources.timestamps import ascending
 from neuroasync.sources.worker_thread import ThreadedItems
 
-__all__ = ["CameraFileSource", "CameraStream", "View"]
+__all__ = ["CameraFileSource", "CameraStream"]
 
 
 _SUFFIXES: Final = (".aedat4", ".dat", ".es", ".raw")
@@ -38,50 +37,6 @@ class CameraStream(Protocol):
     def __iter__(self) -> Iterator[NDArray[Any]]:
         """Iterate over packets of events with the fields ``t`` (µs), ``x``, ``y`` and ``on``."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """The pixels of a sensor that the network sees.
-
-    Attributes:
-        x, y: pixel of the sensor that is the first pixel of the network.
-        binning: this many pixels of the sensor, in each direction, form one pixel of the network.
-
-    Raises:
-        ValueError: a value is out of range.
-    """
-
-    x: int = 0
-    y: int = 0
-    binning: int = 1
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, minimum in (("x", 0), ("y", 0), ("binning", 1)):
-            value = getattr(self, name)
-            if type(value) is not int or not minimum <= value < 2**16:
-                raise ValueError(
-                    f"`{name}` must be an integer from {minimum} to {2**16 - 1}, got {value!r:.80}"
-                )
-
-    @classmethod
-    def centred(cls, sensor: tuple[int, int], grid: PixelGrid) -> "View":
-        """Return the centre of a sensor (width, height) with the coarsest binning that fits.
-
-        Raises:
-            ValueError: the network has more pixels than the sensor.
-        """
-        width, height = sensor
-        binning = min(width // grid.width, height // grid.height)
-        if not binning:
-            raise ValueError(
-                f"the network must have at most the {width} x {height} pixels of the sensor, got "
-                f"{grid.width} x {grid.height}"
-            )
-        return cls(
-            (width - binning * grid.width) // 2, (height - binning * grid.height) // 2, binning
-        )
 
 
 class CameraFileSource(Source):
@@ -178,10 +133,7 @@ class CameraFileSource(Source):
         t_us, late = ascending(device_us - (self._start_us or 0), self._latest_us)
         if t_us.size:
             self._latest_us = int(t_us[-1])
-        x, y = (
-            (packet[axis].astype(np.int64) - offset) // view.binning
-            for axis, offset in (("x", view.x), ("y", view.y))
-        )
+        x, y = view.to_network(packet["x"], packet["y"])
         is_inside = self._grid.sees(x, y)
         index = self._grid.index(x[is_inside], y[is_inside], packet["on"][is_inside])
         return SpikeTrain(t_us[is_inside], index), late, int(np.count_nonzero(~is_inside))

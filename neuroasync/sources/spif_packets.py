@@ -24,8 +24,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.events.pixel_grid import PixelGrid
 from neuroasync.errors import MessageError
-from neuroasync.sources.pixel_grid import PixelGrid
 
 __all__ = ["MAX_EXTENT", "Packet", "format_packets", "parse_packet"]
 
@@ -75,7 +75,7 @@ def parse_packet(data: bytes, grid: PixelGrid) -> Packet:
             f"packet: event {at} must have x < {grid.width} and y < {grid.height}, "
             f"got x = {x[at]}, y = {y[at]}"
         )
-    index = grid.index(x.astype(np.int64), y.astype(np.int64), (words >> 15) & 1)
+    index = grid.index(x, y, (words >> 15) & 1)
     return Packet(index, stamps)
 
 

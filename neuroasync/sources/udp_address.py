@@ -5,7 +5,8 @@ import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from neuroasync.sources.pixel_grid import PixelGrid
+from neuroasync.core.events.pixel_grid import PixelGrid
+from neuroasync.core.model.checks import check_int
 from neuroasync.sources.spif_packets import MAX_EXTENT
 
 __all__ = ["addressable", "checked_port", "open_endpoint"]
@@ -50,10 +51,8 @@ async def open_endpoint(
 
 
 def checked_port(port: int) -> int:
-    """Return ``port``; raise ValueError unless it is a port number."""
-    if type(port) is not int or not 0 <= port < 2**16:
-        raise ValueError(f"`port` must be an integer from 0 to 65535, got {port!r:.80}")
-    return port
+    """Return ``port`` as an int; raise ValueError unless it is a port number."""
+    return check_int("port", port, 0, 2**16 - 1, ValueError)
 
 
 def addressable(shape: tuple[int, ...]) -> PixelGrid:

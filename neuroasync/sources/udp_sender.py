@@ -42,7 +42,7 @@ async def send_udp(
 
     Raises:
         ValueError: ``shape`` or ``port`` is not valid.
-        SpikeFileError: an index is outside the shape.
+        EventsError: an index is outside the shape.
         SourceError: the address is not available.
     """
     grid = addressable(shape)

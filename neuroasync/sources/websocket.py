@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Final
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.errors import MessageError, SourceError, SpikeFileError
+from neuroasync.core.model.checks import check_int
+from neuroasync.errors import EventsError, MessageError, SourceError
 from neuroasync.messages import EventMessage, parse_events
 from neuroasync.sources.base import Source
 
@@ -40,11 +41,7 @@ class WebsocketSource(Source):
     def __init__(self, uri: str, inputs: int, *, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> None:
         super().__init__()
         self._uri = uri
-        if type(inputs) is not int or not 1 <= inputs <= limits.MAX_INPUTS:
-            raise ValueError(
-                f"`inputs` must be an integer from 1 to {limits.MAX_INPUTS}, got {inputs!r:.80}"
-            )
-        self._inputs = inputs
+        self._inputs = check_int("inputs", inputs, 1, limits.MAX_INPUTS, ValueError)
         self._max_bytes = max_bytes
         self._latest_us = 0
         self._has_ended = False
@@ -89,7 +86,7 @@ class WebsocketSource(Source):
         try:
             message = parse_events(data, self._max_bytes)
             message.events.check_indices(self._inputs)
-        except (MessageError, SpikeFileError):
+        except (MessageError, EventsError):
             self.counts.malformed += 1
             return None
         t_us = message.events.t_us

@@ -8,6 +8,7 @@ from typing import Any, Final
 from neuroasync.core.engine.policies import LayerSync, Momentum, make_policy
 from neuroasync.core.engine.run_settings import InputMode, RunSettings, check_seed
 from neuroasync.core.formats.bundle import PolicySpec
+from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
 from neuroasync.train.losses import LossKind
 from neuroasync.train.module import Device
 from neuroasync.train.surrogate import Surrogate
@@ -81,36 +82,44 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        for name, low in (("epochs", 0), ("batch_size", 1)):
-            _check_int(name, getattr(self, name), low)
-        if self.layered_epochs is not None:
-            _check_int("layered_epochs", self.layered_epochs, 0)
+        lowest = {"epochs": 0, "batch_size": 1}
+        optional = {"layered_epochs": 0, "duration_us": 1}
+        lowest |= {k: low for k, low in optional.items() if getattr(self, k) is not None}
+        check_ints(self, {name: (low, 2**53 - 1) for name, low in lowest.items()}, ValueError)
         for name in ("lr", "vote_scale", "penalty", "penalty_target", "momentum_noise"):
-            _check_number(name, getattr(self, name), math.inf)
+            self._check_number(name, math.inf)
         for name in ("warmup", "refractory_dropout", "input_dropout"):
-            _check_number(name, getattr(self, name), 1.0)
+            self._check_number(name, 1.0)
         if self.init_rate is not None:
-            _check_number("init_rate", self.init_rate, math.inf)
+            self._check_number("init_rate", math.inf)
             if self.init_rate == 0:
                 raise ValueError("`init_rate` must be a number above 0, or None, got 0")
-        if self.duration_us is not None:
-            _check_int("duration_us", self.duration_us, 1)
         if self.loss not in _LOSSES:
             raise ValueError(f"`loss` must be one of {list(_LOSSES)}, got {self.loss!r:.80}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"`device` must be 'auto', 'cpu' or 'cuda', got {self.device!r:.80}")
-        check_seed(self.seed)
+        object.__setattr__(self, "seed", check_seed(self.seed))
         Surrogate(self.surrogate, self.surrogate_slope)
         if not isinstance(self.policy, str):
             raise ValueError(
                 f"`policy` must be the name of a built-in ordering policy, got {self.policy!r:.80}"
             )
         make_policy(self.policy, self.momentum_noise)
-        RunSettings(group_size=self.group_size, input=self.input)
+        run = RunSettings(group_size=self.group_size, input=self.input)
+        object.__setattr__(self, "group_size", run.group_size)
         if self.momentum_noise and self.policy != "momentum":
             raise ValueError(
                 f"`momentum_noise` must be 0 with policy {self.policy!r}, got {self.momentum_noise}"
             )
+
+    def _check_number(self, name: str, high: float) -> None:
+        value = as_number(getattr(self, name))
+        if value is None or not 0 <= value <= high or value == math.inf:
+            allowed = "a finite number of at least 0"
+            if high != math.inf:
+                allowed = f"a number from 0 to {high:g}"
+            raise ValueError(must_be(name, allowed, shown(getattr(self, name))))
+        object.__setattr__(self, name, value)
 
     def settings(self, epoch: int) -> RunSettings:
         """Return the run settings of an epoch: layer-sync first, then the policy trained for."""
@@ -147,17 +156,3 @@ class TrainConfig:
         if unknown := sorted(set(values) - known):
             raise ValueError(f"unknown field {unknown[0]!r}; the fields are {sorted(known)}")
         return cls(**values)
-
-
-def _check_int(name: str, value: object, low: int) -> None:
-    if type(value) is not int or not low <= value < 2**53:
-        raise ValueError(f"`{name}` must be an integer of at least {low}, got {value!r:.80}")
-
-
-def _check_number(name: str, value: object, high: float) -> None:
-    valid = isinstance(value, int | float) and not isinstance(value, bool)
-    if not valid or not 0 <= value <= high or value == math.inf:  # type: ignore[operator]
-        allowed = (
-            "a finite number of at least 0" if high == math.inf else f"a number from 0 to {high:g}"
-        )
-        raise ValueError(f"`{name}` must be {allowed}, got {value!r:.80}")

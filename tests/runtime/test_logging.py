@@ -13,7 +13,7 @@ async def test_network_logs_opening_and_closing_with_fields(caplog):
     caplog.set_level(logging.DEBUG, "neuroasync")
     async with na.Network(chain()) as network, network.session() as session:
         await session.decide(sample())
-        with pytest.raises(na.SpikeFileError):
+        with pytest.raises(na.EventsError):
             await session.send(([0], [99]))
     found = [(r.name, r.levelname, r.getMessage().split(":")[0]) for r in caplog.records]
     assert found == [

@@ -122,7 +122,7 @@ async def test_empty_sample_has_no_pass_and_no_label(no_leaks):
 )
 async def test_invalid_events_are_rejected_with_their_position(events, message, no_leaks):
     async with na.Network(BUNDLE) as network:
-        with pytest.raises(na.SpikeFileError, match=message):
+        with pytest.raises(na.EventsError, match=message):
             await network.decide(events)
 
 

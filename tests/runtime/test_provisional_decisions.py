@@ -277,7 +277,7 @@ async def test_cancelled_watch_leaves_the_session_usable(engine, ticks, monkeypa
 
 async def test_next_sample_starts_from_rest_after_an_invalid_chunk_or_duration(no_leaks):
     async with na.Network(BUNDLE) as network, network.session() as session:
-        with pytest.raises(na.SpikeFileError):
+        with pytest.raises(na.EventsError):
             await watched(session, ([0], [12]))
         with pytest.raises(
             ValueError,

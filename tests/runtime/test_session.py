@@ -97,7 +97,7 @@ async def test_rejected_events_leave_the_accepted_ones_unchanged(no_leaks):
         expected = await network.decide(train, seed=na.sample_seed(0, 0))
         await session.send(train)
         with pytest.raises(
-            na.SpikeFileError,
+            na.EventsError,
             match=r"^`t_us\[0\]` must be at least \d+, the time of the last event sent, got 0$",
         ):
             await session.send(([0], [0]))
@@ -260,7 +260,7 @@ async def test_event_of_a_pass_that_has_run_is_rejected(timestep_us):
         await session.send(([1999], [0]))
         await session.advance(2000)
         with pytest.raises(
-            na.SpikeFileError,
+            na.EventsError,
             match=r"^`t_us\[0\]` must be at least 2000, because all passes before have",
         ):
             await session.send(([1999], [0]))

@@ -200,12 +200,3 @@ async def test_leaving_the_block_early_stops_the_decoder(no_leaks):
         await anext(source)
         assert recording.ended_in is None
     assert recording.ended_in not in (None, threading.main_thread())
-
-
-@pytest.mark.parametrize("field", ["x", "y", "binning"])
-@pytest.mark.parametrize("value", [-1, 1.5, True, 2**16])
-def test_a_view_rejects_values_out_of_range(field, value):
-    with pytest.raises(
-        ValueError, match=rf"^`{field}` must be an integer from [01] to 65535, got "
-    ):
-        View(**{field: value})

@@ -97,29 +97,3 @@ def test_packets_have_at_most_512_bytes():
     index = np.zeros(130, np.int64)
     assert [n for _, n in format_packets(index, None, PLANE)] == [128, 2]
     assert [n for _, n in format_packets(index, np.arange(130), PLANE)] == [64, 64, 2]
-
-
-@pytest.mark.parametrize(
-    ("shape", "plane"),
-    [
-        ((2, 3, 5), PixelGrid(2, 3, 5)),
-        ((1, 3, 5), PixelGrid(1, 3, 5)),
-        ((3, 5), PixelGrid(1, 3, 5)),
-        ((7,), PixelGrid(1, 1, 7)),
-    ],
-)
-def test_a_pixel_grid_has_the_size_of_the_shape(shape, plane):
-    assert PixelGrid.of(shape) == plane
-
-
-@pytest.mark.parametrize("shape", [(), (3, 4, 5), (2, 2, 4, 4), (2, 0, 5), [2, 3, 5], (2, 3.0, 5)])
-def test_a_pixel_grid_rejects_other_shapes(shape):
-    with pytest.raises(ValueError, match=r"^`shape` must be an input shape \(2, H"):
-        PixelGrid.of(shape)
-
-
-def test_the_index_is_the_c_order_of_the_shape():
-    polarity, y, x = np.indices((2, 3, 5)).reshape(3, -1)
-    index = PLANE.index(x, y, polarity)
-    assert index.tolist() == list(range(30))
-    assert [a.tolist() for a in PLANE.pixels(index)] == [a.tolist() for a in (x, y, polarity)]

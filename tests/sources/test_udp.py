@@ -233,7 +233,7 @@ async def test_an_invalid_host_is_named_in_the_error(host, no_leaks):
 
 
 async def test_events_that_cannot_be_sent_are_rejected():
-    with pytest.raises(na.SpikeFileError, match=r"^`index\[0\]` must be at most 31"):
+    with pytest.raises(na.EventsError, match=r"^`index\[0\]` must be at most 31"):
         await send_udp([chunk((0, 32))], SHAPE, "127.0.0.1", 9)
     with pytest.raises(na.SourceError, match=r"^udp 256\.1\.1\.1:9: .*; cannot send there$"):
         await send_udp([chunk((0, 3))], SHAPE, "256.1.1.1", 9)

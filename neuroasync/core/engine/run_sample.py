@@ -36,7 +36,7 @@ def run_sample(
         check: called about every 10 ms; an exception that it raises abandons the sample.
 
     Raises:
-        SpikeFileError: an event is not one of the network's inputs.
+        EventsError: an event is not one of the network's inputs.
         LimitError: the sample has too many passes.
         ForwardStepLimitError: a pass did not end.
         PolicyError, StopRuleError: a custom policy or stop rule failed.
@@ -63,7 +63,7 @@ def feed_sample(simulator: Simulator, events: SpikeTrain, seed: int) -> None:
     In input mode ``"queued"``, events of the same time are first sorted by index.
 
     Raises:
-        SpikeFileError: an event is not one of the network's inputs.
+        EventsError: an event is not one of the network's inputs.
     """
     events.check_indices(simulator.plan.packed.model.input_size)
     simulator.begin(seed)

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, TypedDict
 from neuroasync import limits
 from neuroasync.core.engine.policies import LayerSync, Policy, make_policy
 from neuroasync.core.engine.stop_rules import Progress, StopRule, StopRuleLike, parse_stop_rule
-from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.core.model.checks import as_integer, check_ints, must_be, shown
 
 __all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
 
@@ -47,14 +47,11 @@ class RunSettings:
     def __post_init__(self) -> None:
         """Check the settings."""
         make_policy(self.policy)
-        check_int("group_size", self.group_size, 1, 2**62, ValueError)
-        check_int(
-            "max_forward_steps",
-            self.max_forward_steps,
-            1,
-            limits.FORWARD_STEPS_HARD_LIMIT,
-            ValueError,
-        )
+        ranges = {
+            "group_size": (1, 2**62),
+            "max_forward_steps": (1, limits.FORWARD_STEPS_HARD_LIMIT),
+        }
+        check_ints(self, ranges, ValueError)
         if self.input not in ("prioritised", "queued"):
             raise ValueError(must_be("input", "'prioritised' or 'queued'", shown(self.input)))
         if self.engine not in ("auto", "coroutines", "compiled"):
@@ -102,7 +99,8 @@ class RunOptions(TypedDict, total=False):
 
 
 def check_seed(seed: object) -> int:
-    """Return ``seed``; raise ValueError unless it is an unsigned 64-bit integer."""
-    if type(seed) is not int or not 0 <= seed < 2**64:
+    """Return ``seed`` as an int; raise ValueError unless it is an unsigned 64-bit integer."""
+    number = as_integer(seed)
+    if number is None or not 0 <= number < 2**64:
         raise ValueError(must_be("seed", "an integer from 0 to 2**64 - 1", shown(seed)))
-    return seed
+    return number

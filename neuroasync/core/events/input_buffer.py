@@ -9,7 +9,7 @@ from neuroasync import limits
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
-from neuroasync.errors import LimitError, SpikeFileError
+from neuroasync.errors import EventsError, LimitError
 
 __all__ = ["InputBuffer", "check_duration"]
 
@@ -55,7 +55,7 @@ class InputBuffer:
                 too late for their pass.
 
         Raises:
-            SpikeFileError: the events are invalid for this network, out of order or too late.
+            EventsError: the events are invalid for this network, out of order or too late.
             LimitError: too many events wait for one pass, or the sample would need too many
                 passes.
         """
@@ -65,10 +65,10 @@ class InputBuffer:
             first_us = int(train.t_us[0])
             if first_us < self.last_us:
                 requirement = f"at least {self.last_us}, the time of the last event sent"
-                raise SpikeFileError(must_be("t_us[0]", requirement, str(first_us)))
+                raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
             if first_us < watermark_us:
                 requirement = f"at least {watermark_us}, because all passes before have begun"
-                raise SpikeFileError(must_be("t_us[0]", requirement, str(first_us)))
+                raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
         if self.t_us.size > limits.MAX_QUEUED_EVENTS:
             raise LimitError(
                 f"{self.t_us.size} events wait for one pass, the limit is "

@@ -10,7 +10,7 @@ from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.window import Window, check_whole
 from neuroasync.core.model.checks import must_be
-from neuroasync.errors import LimitError, SpikeFileError
+from neuroasync.errors import EventsError, LimitError
 
 __all__ = ["NEVER", "Segment", "Segmenter", "SegmenterState"]
 
@@ -139,13 +139,13 @@ class Segmenter:
         """Append events of the stream.
 
         Raises:
-            SpikeFileError: the events start before the last one. The segmenter is unchanged.
+            EventsError: the events start before the last one. The segmenter is unchanged.
         """
         if not len(train):
             return
         if train.t_us[0] < self.last_us:
             requirement = f"at least {self.last_us}, the time of the stream's last event"
-            raise SpikeFileError(must_be("t_us[0]", requirement, str(train.t_us[0])))
+            raise EventsError(must_be("t_us[0]", requirement, str(train.t_us[0])))
         self.last_us = int(train.t_us[-1])
         self._t_us = np.concatenate((self._t_us, train.t_us))
         self._index = np.concatenate((self._index, train.index))

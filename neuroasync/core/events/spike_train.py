@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroasync import limits
 from neuroasync.core.model.checks import check_shape, must_be, shown
-from neuroasync.errors import SpikeFileError
+from neuroasync.errors import EventsError
 
 __all__ = ["Events", "SpikeTrain", "SpikeTrains", "as_train", "event_count"]
 
@@ -27,7 +27,7 @@ class SpikeTrain:
         index: i64[events], flattened input indices.
 
     Raises:
-        SpikeFileError: the lengths differ, times are negative or out of order, or an index is
+        EventsError: the lengths differ, times are negative or out of order, or an index is
             negative.
     """
 
@@ -57,7 +57,7 @@ class SpikeTrain:
         """Check that all indices are below ``inputs``.
 
         Raises:
-            SpikeFileError: an index is too high.
+            EventsError: an index is too high.
         """
         _check_below(self.index, inputs, "the network has")
 
@@ -79,7 +79,7 @@ class SpikeTrains:
         shape: shape of the input.
 
     Raises:
-        SpikeFileError: a field breaks these rules. The message names the field and the position.
+        EventsError: a field breaks these rules. The message names the field and the position.
     """
 
     t_us: NDArray[np.int64]
@@ -90,8 +90,7 @@ class SpikeTrains:
 
     def __post_init__(self) -> None:
         """Check the arrays, and replace them by contiguous, read-only int64 arrays."""
-        shape = self.shape
-        check_shape("shape", shape, limits.MAX_INPUTS, SpikeFileError)
+        shape = check_shape("shape", self.shape, limits.MAX_INPUTS, EventsError)
         t_us, index = _int64("t_us", self.t_us), _int64("index", self.index)
         offsets = _int64("offsets", self.offsets)
         labels = None if self.labels is None else _int64("labels", self.labels)
@@ -120,7 +119,7 @@ class SpikeTrains:
             labels: i64[samples], the classes, if they are known.
 
         Raises:
-            SpikeFileError: an index is outside ``shape``, or the labels do not fit.
+            EventsError: an index is outside ``shape``, or the labels do not fit.
         """
         trains = tuple(trains)
         nothing = np.zeros(0, np.int64)
@@ -208,15 +207,15 @@ def _int64(field: str, values: object) -> NDArray[np.int64]:
     try:
         array = np.asarray(values)
     except (OverflowError, TypeError, ValueError) as error:
-        raise SpikeFileError(must_be(field, "a list of integers", shown(values))) from error
+        raise EventsError(must_be(field, "a list of integers", shown(values))) from error
     if array.size == 0 and not isinstance(values, np.ndarray | np.generic):
         array = array.astype(np.int64)  # numpy gives an empty list the type float64
     if array.ndim != 1 or array.dtype.kind not in "iu":
         got = f"{array.dtype} of shape {array.shape}"
-        raise SpikeFileError(must_be(field, "one-dimensional integers", got))
+        raise EventsError(must_be(field, "one-dimensional integers", got))
     if array.dtype.kind == "u" and array.size and array.max() > _INT64_MAX:
         at = int(np.argmax(array > _INT64_MAX))
-        raise SpikeFileError(must_be(f"{field}[{at}]", f"at most {_INT64_MAX}", str(array[at])))
+        raise EventsError(must_be(f"{field}[{at}]", f"at most {_INT64_MAX}", str(array[at])))
     # A new array that no caller holds, or one that cannot be written to, needs no copy.
     is_fresh = type(values) is list or type(values) is tuple
     shareable = is_fresh or (array.flags.aligned and not array.flags.writeable)
@@ -231,7 +230,7 @@ def _check_events(
     """Check times and indices; times may decrease only where a sample starts."""
     if t_us.shape != index.shape:
         requirement = f"of the same length as `t_us` ({t_us.size})"
-        raise SpikeFileError(must_be("index", requirement, f"{index.size} events"))
+        raise EventsError(must_be("index", requirement, f"{index.size} events"))
     if not t_us.size:
         return
     if starts.size == 1 and _is_valid(t_us, index):
@@ -240,14 +239,14 @@ def _check_events(
     if outside.any():
         at = int(np.argmax(outside))
         requirement = "at least 0" if t_us[at] < 0 else f"at most {limits.MAX_TIME_US}"
-        raise SpikeFileError(must_be(f"t_us[{at}]", requirement, str(t_us[at])))
+        raise EventsError(must_be(f"t_us[{at}]", requirement, str(t_us[at])))
     falls = np.zeros(t_us.size, bool)
     falls[1:] = t_us[1:] < t_us[:-1]
     falls[starts[starts < t_us.size]] = False
     if falls.any():
         at = int(np.argmax(falls))
         requirement = f"at least {t_us[at - 1]}, the time of the event before it in the sample"
-        raise SpikeFileError(must_be(f"t_us[{at}]", requirement, str(t_us[at])))
+        raise EventsError(must_be(f"t_us[{at}]", requirement, str(t_us[at])))
     _check_not_negative("index", index)
 
 
@@ -260,36 +259,36 @@ def _is_valid(t_us: NDArray[np.int64], index: NDArray[np.int64]) -> bool:
 def _check_not_negative(field: str, values: NDArray[np.int64]) -> None:
     if values.size and values.min() < 0:
         at = int(np.argmax(values < 0))
-        raise SpikeFileError(must_be(f"{field}[{at}]", "at least 0", str(values[at])))
+        raise EventsError(must_be(f"{field}[{at}]", "at least 0", str(values[at])))
 
 
 def _check_below(index: NDArray[np.int64], inputs: int, owner: str) -> None:
     if index.size and index.max() >= inputs:
         at = int(np.argmax(index >= inputs))
         requirement = f"at most {inputs - 1} ({owner} {inputs} inputs)"
-        raise SpikeFileError(must_be(f"index[{at}]", requirement, str(index[at])))
+        raise EventsError(must_be(f"index[{at}]", requirement, str(index[at])))
 
 
 def _check_offsets(offsets: NDArray[np.int64], events: int) -> None:
     if not offsets.size:
         requirement = "one longer than the number of samples"
-        raise SpikeFileError(must_be("offsets", requirement, "an empty list"))
+        raise EventsError(must_be("offsets", requirement, "an empty list"))
     if offsets[0] != 0:
-        raise SpikeFileError(must_be("offsets[0]", "0", str(offsets[0])))
+        raise EventsError(must_be("offsets[0]", "0", str(offsets[0])))
     falls = offsets[1:] < offsets[:-1]
     if falls.any():
         at = int(np.argmax(falls)) + 1
         requirement = f"at least {offsets[at - 1]}, the offset before it"
-        raise SpikeFileError(must_be(f"offsets[{at}]", requirement, str(offsets[at])))
+        raise EventsError(must_be(f"offsets[{at}]", requirement, str(offsets[at])))
     if offsets[-1] != events:
         requirement = f"{events}, the number of events"
-        raise SpikeFileError(must_be(f"offsets[{offsets.size - 1}]", requirement, str(offsets[-1])))
+        raise EventsError(must_be(f"offsets[{offsets.size - 1}]", requirement, str(offsets[-1])))
 
 
 def _check_labels(labels: NDArray[np.int64], samples: int) -> None:
     if labels.size != samples:
         requirement = f"a list of {samples} labels, one per sample"
-        raise SpikeFileError(must_be("labels", requirement, f"{labels.size} labels"))
+        raise EventsError(must_be("labels", requirement, f"{labels.size} labels"))
     _check_not_negative("labels", labels)
 
 
@@ -301,13 +300,13 @@ def as_train(events: Events) -> SpikeTrain:
     """Return ``events`` as a spike train.
 
     Raises:
-        SpikeFileError: ``events`` is neither a spike train nor a valid pair (t_us, index).
+        EventsError: ``events`` is neither a spike train nor a valid pair (t_us, index).
     """
     if isinstance(events, SpikeTrain):
         return events
     if not isinstance(events, tuple) or len(events) != 2:
         requirement = "a SpikeTrain or a pair (t_us, index)"
-        raise SpikeFileError(must_be("events", requirement, type(events).__name__))
+        raise EventsError(must_be("events", requirement, type(events).__name__))
     return SpikeTrain(cast("NDArray[np.int64]", events[0]), cast("NDArray[np.int64]", events[1]))
 
 

@@ -78,7 +78,7 @@ from neuroasync.core.formats.bundle_model import MODEL_KEYS, model_map, read_mod
 from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import as_list, as_map, located
 from neuroasync.core.formats.strict_msgpack import MAX_ITEMS, decode
-from neuroasync.core.model.checks import check_int, check_text, must_be, shown
+from neuroasync.core.model.checks import as_number, check_int, check_text, must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.errors import BundleError
 
@@ -136,8 +136,7 @@ class Bundle:
                 _check_classes(self.classes, outputs)
             object.__setattr__(self, "golden", tuple(self.golden))
             _check_golden(self.golden, self.model.input_size, outputs)
-            object.__setattr__(self, "meta", dict(self.meta))
-            _check_meta(self.meta)
+            object.__setattr__(self, "meta", _checked_meta(self.meta))
             object.__setattr__(self, "calibration", tuple(self.calibration))
             check_calibrations(self.calibration)
 
@@ -269,13 +268,17 @@ def _check_golden(golden: tuple[GoldenSample, ...], inputs: int, outputs: int) -
             check_int(f"golden[{k}].label", sample.label, 0, outputs - 1)
 
 
-def _check_meta(meta: Mapping[str, Scalar]) -> None:
+def _checked_meta(meta: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return the entries, with numbers of other types, for example of numpy, as int or float."""
     if len(meta) > limits.MAX_META_ENTRIES:
         requirement = f"a map of at most {limits.MAX_META_ENTRIES} entries"
         raise BundleError(must_be("meta", requirement, f"{len(meta)}"))
-    for key, value in meta.items():
+    checked: dict[str, Scalar] = {}
+    for key, given in meta.items():
         check_text("key of meta", key, limits.MAX_NAME_CHARS)
         path = f"meta[{key!r}]"
+        number = as_number(given)
+        value = given if number is None else number
         if isinstance(value, str):
             check_text(path, value, limits.MAX_TEXT_CHARS, 0)
         elif type(value) is int:
@@ -284,6 +287,8 @@ def _check_meta(meta: Mapping[str, Scalar]) -> None:
             raise BundleError(must_be(path, "text, a number, a bool or nil", shown(value)))
         elif type(value) is float and not math.isfinite(value):
             raise BundleError(must_be(path, "a finite number", shown(value)))
+        checked[key] = value
+    return checked
 
 
 def _pack(value: dict[str, Any]) -> bytes:

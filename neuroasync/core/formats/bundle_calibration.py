@@ -7,7 +7,7 @@ from typing import Any, Final
 from neuroasync import limits
 from neuroasync.core.formats.bundle_golden import PolicySpec, policy_map, read_policy
 from neuroasync.core.formats.field_checks import as_list, as_map, check_number, located
-from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.core.model.checks import as_number, check_int, check_ints, must_be, shown
 from neuroasync.errors import BundleError
 
 __all__ = [
@@ -56,18 +56,23 @@ class Calibration:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        if type(self.accuracy) is not float or not 0 < self.accuracy < 1:
+        accuracy = as_number(self.accuracy)
+        if not isinstance(accuracy, float) or not 0 < accuracy < 1:
             requirement = "a float between 0 and 1, both excluded"
             raise BundleError(must_be("accuracy", requirement, shown(self.accuracy)))
+        object.__setattr__(self, "accuracy", accuracy)
         for name, low, high in (("error", 0, self.accuracy), ("measured", self.accuracy, 1)):
             object.__setattr__(self, name, check_number(name, getattr(self, name), low, high))
-        check_int("samples", self.samples, 1, 2**53, BundleError)
+        check_ints(self, {"samples": (1, 2**53)}, BundleError)
         if not isinstance(self.leads, tuple) or not 1 <= len(self.leads) <= limits.MAX_LEADS:
             requirement = f"a tuple of 1 to {limits.MAX_LEADS} integers"
             raise BundleError(must_be("leads", requirement, shown(self.leads)))
-        for k, lead in enumerate(self.leads):
+        leads = tuple(
             check_int(f"leads[{k}]", lead, 0, _MAX_LEAD, BundleError)
-        if not any(self.leads):
+            for k, lead in enumerate(self.leads)
+        )
+        object.__setattr__(self, "leads", leads)
+        if not any(leads):
             raise BundleError("`leads` must have an entry above 0, or the rule never stops")
         if not isinstance(self.policy, PolicySpec):
             raise BundleError(must_be("policy", "a PolicySpec", shown(self.policy)))

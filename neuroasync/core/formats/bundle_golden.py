@@ -14,7 +14,7 @@ from neuroasync.core.formats.field_checks import (
     check_number,
     located,
 )
-from neuroasync.core.model.checks import check_int, must_be, shown
+from neuroasync.core.model.checks import check_ints, must_be, shown
 from neuroasync.errors import BundleError
 
 __all__ = ["GoldenSample", "PolicySpec", "golden_map", "policy_map", "read_golden", "read_policy"]
@@ -51,7 +51,7 @@ class PolicySpec:
         """Check every field."""
         as_choice("name", self.name, _POLICIES)
         as_choice("input", self.input, _INPUTS)
-        check_int("group_size", self.group_size, 1, 2**31 - 1, BundleError)
+        check_ints(self, {"group_size": (1, 2**31 - 1)}, BundleError)
         noise = check_number("noise", self.noise, 0, _MAX_NOISE, "of at least 0")
         if noise and self.name != "momentum":
             raise BundleError(must_be("noise", f"0 for policy {self.name!r}", shown(self.noise)))
@@ -82,9 +82,9 @@ class GoldenSample:
 
     def __post_init__(self) -> None:
         """Check every field. The bundle checks that the events fit the input."""
-        check_int("seed", self.seed, 0, 2**64 - 1, BundleError)
+        check_ints(self, {"seed": (0, 2**64 - 1)}, BundleError)
         if self.label is not None:
-            check_int("label", self.label, 0, 2**31 - 1, BundleError)
+            check_ints(self, {"label": (0, 2**31 - 1)}, BundleError)
         if not isinstance(self.spikes_sha256, bytes) or len(self.spikes_sha256) != 32:
             raise BundleError(must_be("spikes_sha256", "32 bytes", shown(self.spikes_sha256)))
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.model.checks import at_path, check_int, must_be, shown
-from neuroasync.errors import BundleError, ModelError, SpikeFileError
+from neuroasync.core.model.checks import as_number, at_path, check_int, must_be, shown
+from neuroasync.errors import BundleError, EventsError, ModelError
 
 __all__ = [
     "array_map",
@@ -43,11 +43,11 @@ def located(prefix: str = "") -> Iterator[None]:
     """Turn errors about models and spikes into BundleErrors whose path starts with ``prefix``.
 
     Raises:
-        BundleError: the block raised a ModelError or SpikeFileError.
+        BundleError: the block raised a ModelError or EventsError.
     """
     try:
         yield
-    except (ModelError, SpikeFileError) as error:
+    except (ModelError, EventsError) as error:
         if isinstance(error, BundleError) and not prefix:
             raise
         message = at_path(prefix, str(error)) if prefix else str(error)
@@ -127,10 +127,11 @@ def check_number(path: str, value: object, low: float, high: float, bounds: str 
     Raises:
         BundleError: ``value`` is not a number in this range.
     """
-    if type(value) not in (int, float) or not low <= value <= high:  # type: ignore[operator]
+    number = as_number(value)
+    if number is None or not low <= number <= high:
         requirement = f"a number {bounds or f'from {low} to {high}'}"
         raise BundleError(must_be(path, requirement, shown(value)))
-    return float(value)  # type: ignore[arg-type]
+    return float(number)
 
 
 def as_array(path: str, value: object, dtype: str) -> NDArray[Any]:

@@ -68,7 +68,7 @@ def unpack(arrays: Mapping[str, NDArray[Any]]) -> SpikeTrains:
     """Return the spike trains that :func:`pack` stored.
 
     Raises:
-        SpikeFileError: The arrays were not written by :func:`pack`.
+        EventsError: The arrays were not written by :func:`pack`.
     """
     shape, offsets = tuple(arrays["shape"].tolist()), arrays["offsets"]
     since = (arrays["low"].astype(np.int64) + 256 * arrays["high"].astype(np.int64)) * int(

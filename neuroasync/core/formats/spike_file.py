@@ -25,7 +25,7 @@ from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bounded_open import PathOrBytes, name_file_in_errors
 from neuroasync.core.formats.npz import Field, read_arrays, write_arrays
-from neuroasync.errors import SpikeFileError
+from neuroasync.errors import EventsError, SpikeFileError
 
 __all__ = ["read_spikes", "write_spikes"]
 
@@ -51,13 +51,13 @@ def read_spikes(source: PathOrBytes, max_bytes: int = limits.MAX_SPIKE_FILE_BYTE
     """
     with name_file_in_errors(source):
         arrays = read_arrays(source, _FIELDS, max_bytes, SpikeFileError)
-        return SpikeTrains(
-            arrays["t_us"],
-            arrays["index"],
-            arrays["offsets"],
-            arrays.get("labels"),
-            tuple(arrays["shape"][: limits.MAX_DIMENSIONS + 1].tolist()),
-        )
+        shape = tuple(arrays["shape"][: limits.MAX_DIMENSIONS + 1].tolist())
+        try:
+            return SpikeTrains(
+                arrays["t_us"], arrays["index"], arrays["offsets"], arrays.get("labels"), shape
+            )
+        except EventsError as error:
+            raise SpikeFileError(str(error)) from error
 
 
 def write_spikes(spikes: SpikeTrains, path: str | os.PathLike[str]) -> None:

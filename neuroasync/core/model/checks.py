@@ -1,12 +1,25 @@
 """Checks of single fields, and the wording of the errors that they raise."""
 
 import math
-from collections.abc import Iterable
+import numbers
+import operator
+from collections.abc import Iterable, Mapping
 
 from neuroasync import limits
 from neuroasync.errors import ModelError, NeuroasyncError
 
-__all__ = ["at_path", "check_int", "check_shape", "check_text", "did_you_mean", "must_be", "shown"]
+__all__ = [
+    "as_integer",
+    "as_number",
+    "at_path",
+    "check_int",
+    "check_ints",
+    "check_shape",
+    "check_text",
+    "did_you_mean",
+    "must_be",
+    "shown",
+]
 
 _TOO_LARGE_TO_MENTION = 2**31 - 1
 """Upper bounds from here on are named only in the error of a value that exceeds them."""
@@ -56,6 +69,29 @@ def shown(value: object) -> str:
     return f"{' '.join(text.split()):.80}"
 
 
+def as_integer(value: object) -> int | None:
+    """Return an integer of any type, for example of numpy, as an int; None for everything else.
+
+    A bool is no integer, and neither is a float without a fraction.
+    """
+    if type(value) is int:
+        return value
+    if isinstance(value, bool | float):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]  # a TypeError is the answer
+    except (TypeError, ValueError):
+        return None
+
+
+def as_number(value: object) -> int | float | None:
+    """Return a real number of any type as an int or a float; None for a bool and all else."""
+    integer = as_integer(value)
+    if integer is not None or isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return integer
+    return float(value)
+
+
 def check_int(
     path: str,
     value: object,
@@ -63,26 +99,47 @@ def check_int(
     high: int,
     error: type[NeuroasyncError | ValueError] = ModelError,
 ) -> int:
-    """Return ``value`` if it is an int, but not a bool, from ``low`` to ``high``.
+    """Return ``value`` as an int if it is an integer, but not a bool, from ``low`` to ``high``.
 
     Raises:
         NeuroasyncError, ValueError: it is not; the class is ``error``.
     """
-    if type(value) is int and low <= value <= high:
-        return value
+    integer = as_integer(value)
+    if integer is not None and low <= integer <= high:
+        return integer
     if high < _TOO_LARGE_TO_MENTION:
         requirement = f"an integer from {low} to {high}"
-    elif type(value) is int and value > high:
+    elif integer is not None and integer > high:
         requirement = f"an integer of at most {high}"
     else:
         requirement = f"an integer of at least {low}"
     raise error(must_be(path, requirement, shown(value)))
 
 
+def check_ints(
+    owner: object,
+    ranges: Mapping[str, tuple[int, int]],
+    error: type[NeuroasyncError | ValueError] = ModelError,
+) -> None:
+    """Check integer fields of a frozen dataclass, and replace integers of other types by ints.
+
+    Args:
+        owner: instance of the dataclass.
+        ranges: lowest and highest value for each name of a field.
+        error: class of the errors.
+
+    Raises:
+        NeuroasyncError, ValueError: a field is no integer in its range; the class is ``error``.
+    """
+    for name, (low, high) in ranges.items():
+        value = check_int(name, getattr(owner, name), low, high, error)
+        object.__setattr__(owner, name, value)
+
+
 def check_shape(
     path: str, shape: object, max_size: int, error: type[NeuroasyncError] = ModelError
-) -> None:
-    """Check that ``shape`` is a tuple of positive ints with a product of at most ``max_size``.
+) -> tuple[int, ...]:
+    """Return ``shape`` if it is a tuple of positive integers with a product up to ``max_size``.
 
     Raises:
         NeuroasyncError: it is not; the class is ``error``.
@@ -90,11 +147,13 @@ def check_shape(
     if not isinstance(shape, tuple) or not 1 <= len(shape) <= limits.MAX_DIMENSIONS:
         requirement = f"a tuple of 1 to {limits.MAX_DIMENSIONS} integers"
         raise error(must_be(path, requirement, shown(shape)))
-    for k, extent in enumerate(shape):
-        check_int(f"{path}[{k}]", extent, 1, max_size, error)
-    if (size := math.prod(shape)) > max_size:
+    extents = tuple(
+        check_int(f"{path}[{k}]", extent, 1, max_size, error) for k, extent in enumerate(shape)
+    )
+    if (size := math.prod(extents)) > max_size:
         requirement = f"a shape of at most {max_size} elements"
-        raise error(must_be(path, requirement, f"{shape} with {size} elements"))
+        raise error(must_be(path, requirement, f"{extents} with {size} elements"))
+    return extents
 
 
 def check_text(path: str, text: object, max_chars: int, min_chars: int = 1) -> None:

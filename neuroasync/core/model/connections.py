@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.model.checks import must_be, shown
+from neuroasync.core.model.checks import as_integer, must_be, shown
 from neuroasync.errors import ModelError
 
 __all__ = ["INPUT", "Connection", "Conv2d", "Dense", "Sparse", "check_connection", "same_fields"]
@@ -145,7 +145,7 @@ def check_connection(
     if not isinstance(c, Dense | Conv2d | Sparse):
         raise ModelError(must_be(path, "a Dense, Conv2d or Sparse", type(c).__name__))
     _check_ends(path, c, shapes)
-    _check_delay(path, c.delay_us, timestep_us)
+    c = replace(c, delay_us=_checked_delay(path, c.delay_us, timestep_us))
     source, target = shapes[c.source], shapes[c.target]
     channels = math.prod(target)
     match c:
@@ -168,13 +168,15 @@ def _check_ends(path: str, c: Connection, shapes: dict[str, tuple[int, ...]]) ->
             raise ModelError(must_be(f"{path}.{end}", f"one of {known!s:.200}", shown(name)))
 
 
-def _check_delay(path: str, delay_us: int, timestep_us: int) -> None:
-    if type(delay_us) is not int or not 0 <= delay_us <= limits.MAX_TIME_US:
+def _checked_delay(path: str, given: int, timestep_us: int) -> int:
+    delay_us = as_integer(given)
+    if delay_us is None or not 0 <= delay_us <= limits.MAX_TIME_US:
         requirement = "an integer of at least 0 (a time in µs)"
-        raise ModelError(must_be(f"{path}.delay_us", requirement, shown(delay_us)))
+        raise ModelError(must_be(f"{path}.delay_us", requirement, shown(given)))
     if timestep_us and delay_us % timestep_us:
         requirement = f"a multiple of `timestep_us` ({timestep_us})"
         raise ModelError(must_be(f"{path}.delay_us", requirement, str(delay_us)))
+    return delay_us
 
 
 def _checked_dense(path: str, c: Dense, source: tuple[int, ...], target: tuple[int, ...]) -> Dense:
@@ -192,29 +194,35 @@ def _checked_conv2d(
         if len(shape) != 3:
             requirement = "a population of shape [channels, height, width]"
             raise ModelError(must_be(f"{path}.{end}", requirement, f"{name!r} of shape {shape}"))
-    for key, pair, low in (("stride", c.stride, 1), ("padding", c.padding, 0)):
-        is_pair = isinstance(pair, tuple) and len(pair) == 2
-        if not is_pair or any(type(v) is not int or not low <= v < _MAX_EXTENT for v in pair):
-            requirement = f"two integers from {low} to {_MAX_EXTENT - 1}"
-            raise ModelError(must_be(f"{path}.{key}", requirement, shown(pair)))
+    stride = _checked_pair(f"{path}.stride", c.stride, 1)
+    padding = _checked_pair(f"{path}.padding", c.padding, 0)
     if np.ndim(c.weight) != 4:
         requirement = "an array of 4 dimensions [out, in, kh, kw]"
         raise ModelError(must_be(f"{path}.weight", requirement, f"shape {np.shape(c.weight)}"))
     kernel = np.shape(c.weight)[2:]
     expected = (target[0], source[0], *kernel)
     weight = _checked_floats(f"{path}.weight", c.weight, expected, " (out, in, kh, kw)")
-    padded = [source[1 + a] + 2 * c.padding[a] for a in (0, 1)]
+    padded = [source[1 + a] + 2 * padding[a] for a in (0, 1)]
     if min(kernel) < 1 or any(kernel[a] > padded[a] for a in (0, 1)):
         requirement = f"a kernel of at most {tuple(padded)}, the padded size of the source"
         raise ModelError(must_be(f"{path}.weight", requirement, f"{kernel}"))
-    extents = tuple((padded[a] - kernel[a]) // c.stride[a] + 1 for a in (0, 1))
+    extents = tuple((padded[a] - kernel[a]) // stride[a] + 1 for a in (0, 1))
     if extents != target[1:]:
         requirement = (
             f"a population of shape {(target[0], *extents)}, "
             "which follows from kernel, stride and padding"
         )
         raise ModelError(must_be(f"{path}.target", requirement, f"{c.target!r} of shape {target}"))
-    return replace(c, weight=weight)
+    return replace(c, weight=weight, stride=stride, padding=padding)
+
+
+def _checked_pair(path: str, given: tuple[int, int], low: int) -> tuple[int, int]:
+    pair = [as_integer(v) for v in given] if isinstance(given, tuple) else []
+    valid = [v for v in pair if v is not None and low <= v < _MAX_EXTENT]
+    if len(valid) != 2 or len(pair) != 2:
+        requirement = f"two integers from {low} to {_MAX_EXTENT - 1}"
+        raise ModelError(must_be(path, requirement, shown(given)))
+    return valid[0], valid[1]
 
 
 def _checked_sparse(path: str, c: Sparse, sources: int, targets: int) -> Sparse:

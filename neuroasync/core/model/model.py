@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync import limits
-from neuroasync.core.model.checks import check_int, check_shape, check_text, must_be, shown
+from neuroasync.core.model.checks import (
+    check_int,
+    check_ints,
+    check_shape,
+    check_text,
+    must_be,
+    shown,
+)
 from neuroasync.core.model.connections import INPUT, Connection, check_connection, same_fields
 from neuroasync.errors import ModelError
 
@@ -98,8 +105,9 @@ class Model:
 
     def __post_init__(self) -> None:
         """Check all fields, and replace arrays by read-only, C-contiguous copies."""
-        check_int("timestep_us", self.timestep_us, 0, limits.MAX_TIME_US)
-        check_shape("input.shape", self.input_shape, limits.MAX_INPUTS)
+        check_ints(self, {"timestep_us": (0, limits.MAX_TIME_US)})
+        input_shape = check_shape("input.shape", self.input_shape, limits.MAX_INPUTS)
+        object.__setattr__(self, "input_shape", input_shape)
         _check_count("populations", len(self.populations), limits.MAX_POPULATIONS)
         _check_count("connections", len(self.connections), limits.MAX_CONNECTIONS)
         populations = tuple(_checked_population(k, p) for k, p in enumerate(self.populations))
@@ -108,7 +116,7 @@ class Model:
         if self.output not in names:
             raise ModelError(must_be("output", f"one of {names!s:.200}", shown(self.output)))
         object.__setattr__(self, "populations", populations)
-        shapes = {INPUT: tuple(self.input_shape)} | {p.name: p.shape for p in populations}
+        shapes = {INPUT: input_shape} | {p.name: p.shape for p in populations}
         connections = tuple(
             check_connection(f"connections[{k}]", c, shapes, self.timestep_us)
             for k, c in enumerate(self.connections)
@@ -193,9 +201,9 @@ def _checked_population(k: int, population: Population) -> Population:
         requirement = "another name than that of the network's input"
         raise ModelError(must_be(f"{path}.name", requirement, shown(name)))
     check_text(f"{path}.name", name, limits.MAX_NAME_CHARS)
-    check_shape(f"{path}.shape", population.shape, limits.MAX_NEURONS)
-    neuron = _checked_neuron(f"{path}.neuron", population.neuron, population.shape)
-    return Population(name, population.shape, neuron)
+    shape = check_shape(f"{path}.shape", population.shape, limits.MAX_NEURONS)
+    neuron = _checked_neuron(f"{path}.neuron", population.neuron, shape)
+    return Population(name, shape, neuron)
 
 
 def _checked_neuron(path: str, neuron: LIF, shape: tuple[int, ...]) -> LIF:
@@ -203,7 +211,7 @@ def _checked_neuron(path: str, neuron: LIF, shape: tuple[int, ...]) -> LIF:
         raise ModelError(must_be(f"{path}.reset", f"one of {list(RESETS)}", shown(neuron.reset)))
     if type(neuron.refractory) is not bool:
         raise ModelError(must_be(f"{path}.refractory", "true or false", shown(neuron.refractory)))
-    check_int(f"{path}.sync_threshold", neuron.sync_threshold, 0, 2**31)
+    sync_threshold = check_int(f"{path}.sync_threshold", neuron.sync_threshold, 0, 2**31)
     # Thresholds become float32, and subnormal numbers are excluded because they lose precision.
     least, greatest = np.finfo(np.float32).tiny, np.finfo(np.float32).max
     return LIF(
@@ -223,7 +231,7 @@ def _checked_neuron(path: str, neuron: LIF, shape: tuple[int, ...]) -> LIF:
         ),
         neuron.reset,
         neuron.refractory,
-        neuron.sync_threshold,
+        sync_threshold,
     )
 
 

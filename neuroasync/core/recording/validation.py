@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.checks import at_path, must_be
-from neuroasync.errors import RecordingError, SpikeFileError
+from neuroasync.errors import EventsError, RecordingError
 
 __all__ = [
     "DELIVERY_ARRAYS",
@@ -163,7 +163,7 @@ def _check_input(arrays: Mapping[str, NDArray[Any]], inputs: int, samples: int) 
     try:
         t_us, index, offsets = (arrays[name] for name in INPUT_ARRAYS)
         trains = SpikeTrains(t_us, index, offsets, None, (inputs,))
-    except SpikeFileError as error:
+    except EventsError as error:
         raise RecordingError(at_path("input_", str(error))) from error
     if len(trains) != samples:
         requirement = f"of length {samples + 1}, one more than `number`"

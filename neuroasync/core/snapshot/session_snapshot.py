@@ -86,7 +86,7 @@ from neuroasync.core.snapshot.validation import (
     read_integer,
     read_state,
 )
-from neuroasync.errors import BundleError, SnapshotError, SpikeFileError
+from neuroasync.errors import BundleError, EventsError, SnapshotError
 
 __all__ = ["Snapshot", "dump_snapshot", "read_snapshot", "restore_state"]
 
@@ -186,7 +186,7 @@ def read_snapshot(data: bytes, simulator: Simulator, digest: bytes) -> Snapshot:
             raise SnapshotError("`bundle` is the digest of another network than the session's")
         _check_run(fields["run"], _run_of(simulator.plan.run))
         return _read_fields(fields, simulator)
-    except (BundleError, SpikeFileError) as error:
+    except (BundleError, EventsError) as error:
         raise SnapshotError(f"this is not a snapshot, or it is damaged: {error}") from error
 
 

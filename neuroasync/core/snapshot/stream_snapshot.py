@@ -118,7 +118,7 @@ def read_stream(value: object, model: Model) -> StreamState:
     """Return the stream state in a map.
 
     Raises:
-        SnapshotError, BundleError, SpikeFileError: the map is damaged, or belongs to another
+        SnapshotError, BundleError, EventsError: the map is damaged, or belongs to another
             network.
     """
     fields = as_map("stream", value, ("window", "carries", "counters", "waiting", "ahead"))
@@ -170,7 +170,7 @@ def read_train(path: str, value: object) -> SpikeTrain:
     """Return the spike train in a map.
 
     Raises:
-        BundleError, SpikeFileError: the map is not a valid spike train.
+        BundleError, EventsError: the map is not a valid spike train.
     """
     fields = as_map(path, value, ("t_us", "index"))
     return SpikeTrain(

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events, SpikeTrain, SpikeTrains, as_train
 from neuroasync.core.recording.recorder import Recorder
-from neuroasync.errors import SpikeFileError
+from neuroasync.errors import EventsError
 from neuroasync.runtime.batch.job import BatchJob
 
 __all__ = ["Samples", "check_samples", "decide_beside_the_loop", "decide_in_turn",
@@ -23,12 +23,12 @@ def check_samples(samples: Samples | Iterable[Events]) -> Samples:
     """Return the samples, each as a spike train.
 
     Raises:
-        SpikeFileError: ``samples`` is no data set, or one of them is no spike train.
+        EventsError: ``samples`` is no data set, or one of them is no spike train.
     """
     if isinstance(samples, SpikeTrains):
         return samples
     if isinstance(samples, SpikeTrain | str | bytes) or not isinstance(samples, Iterable):
-        raise SpikeFileError(
+        raise EventsError(
             f"`samples` must be SpikeTrains or a sequence of spike trains, got "
             f"{type(samples).__name__}"
         )

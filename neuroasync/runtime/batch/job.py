@@ -83,7 +83,7 @@ class BatchJob:
             The decisions, in the order of the samples.
 
         Raises:
-            ValueError, SpikeFileError, ForwardStepLimitError, LimitError: the error of the first
+            ValueError, EventsError, ForwardStepLimitError, LimitError: the error of the first
                 sample that has one, with a note of its number. An exception of ``on_decision`` is
                 raised in the same way.
             ClosedError: the job was stopped.

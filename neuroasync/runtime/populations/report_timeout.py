@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
 from neuroasync import limits
+from neuroasync.core.model.checks import as_number
 from neuroasync.runtime.clock import Clock
 
 __all__ = ["ReportTimeout", "StartTask", "check_report_timeout"]
@@ -71,10 +72,12 @@ class ReportTimeout:
 
 def check_report_timeout(report_timeout_s: float | None) -> float | None:
     """Return ``report_timeout_s``; raise ValueError unless it is a valid number of seconds."""
-    is_number = isinstance(report_timeout_s, int | float) and 0 <= report_timeout_s <= _MAX_S
-    if report_timeout_s is not None and not is_number:
+    if report_timeout_s is None:
+        return None
+    timeout_s = as_number(report_timeout_s)
+    if timeout_s is None or not 0 <= timeout_s <= _MAX_S:
         raise ValueError(
             "`report_timeout_s` must be a number of seconds of at least 0, or None, got "
             f"{report_timeout_s!r:.80}"
         )
-    return report_timeout_s
+    return timeout_s

@@ -4,7 +4,7 @@ from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.segmenter import Segment, Segmenter
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.snapshot.stream_snapshot import MAX_LOOKAHEAD_CHUNKS, StreamState
-from neuroasync.errors import SpikeFileError
+from neuroasync.errors import EventsError
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.sample_ownership import Lease
 from neuroasync.runtime.sample_runner import SampleRunner
@@ -91,12 +91,12 @@ class StreamDriver:
         """Add further events of the stream. No pass runs yet.
 
         Raises:
-            SpikeFileError: the events are not valid for the network, or go back in time.
+            EventsError: the events are not valid for the network, or go back in time.
         """
         try:
             chunk.check_indices(self._runner.simulator.plan.packed.model.input_size)
             self.segmenter.feed(chunk)
-        except SpikeFileError:
+        except EventsError:
             self._runner.counts.refused += len(chunk)
             raise
 

@@ -25,7 +25,7 @@ class ChunkIterator:
 
     Raises:
         TypeError: ``source`` is not iterable.
-        SpikeFileError: a chunk is neither a spike train nor (t_us, index).
+        EventsError: a chunk is neither a spike train nor (t_us, index).
     """
 
     # This is a class and not an async generator, because a generator that is left early has to be
@@ -123,7 +123,7 @@ async def stream_by_clock(
         start_task: starts the task that reads the source; it ends with the session at the latest.
 
     Raises:
-        SpikeFileError: a chunk is not valid for the network, or goes back in time.
+        EventsError: a chunk is not valid for the network, or goes back in time.
         RuntimeError: another call to the session has taken over the sample.
         ClosedError: the session is closed.
         Exception: the error of the source, after the decisions on all chunks before it; or an

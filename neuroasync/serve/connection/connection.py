@@ -9,7 +9,7 @@ from typing import Final
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.errors import ClosedError, MessageError, NeuroasyncError, SpikeFileError
+from neuroasync.errors import ClosedError, EventsError, MessageError, NeuroasyncError
 from neuroasync.messages import format_decision, parse_events
 from neuroasync.runtime.session import Session
 from neuroasync.serve.connection.incoming_sample import Chunk, IncomingSample, SampleState
@@ -173,7 +173,7 @@ class ClientConnection:
             notice = inbox.refuse_malformed(sample, str(error))
             self._malformed_in_a_row += 1
             self._count_malformed(self._malformed_in_a_row)
-        except SpikeFileError as error:
+        except EventsError as error:
             notice = inbox.refuse_invalid(sample, str(error))
         except ClosedError:
             raise GoneError from None

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
-from neuroasync.errors import SpikeFileError
+from neuroasync.errors import EventsError
 from tests.helpers.strategies import models, spike_trains
 
 NOTHING = np.zeros(0, np.int64)
@@ -46,13 +46,13 @@ def test_an_empty_list_is_an_empty_train():
     ],
 )
 def test_invalid_time_is_rejected_by_position(t_us, message):
-    with pytest.raises(SpikeFileError, match=message):
+    with pytest.raises(EventsError, match=message):
         SpikeTrain(t_us, [0])
 
 
 def test_decreasing_time_is_rejected_by_position():
     with pytest.raises(
-        SpikeFileError,
+        EventsError,
         match=r"^`t_us\[2\]` must be at least 5, the time of the event before it in the ",
     ):
         SpikeTrain([0, 5, 4], [0, 0, 0])
@@ -60,13 +60,13 @@ def test_decreasing_time_is_rejected_by_position():
 
 def test_arrays_of_different_length_are_rejected():
     with pytest.raises(
-        SpikeFileError, match=r"^`index` must be of the same length as `t_us` \(2\), got 1 events$"
+        EventsError, match=r"^`index` must be of the same length as `t_us` \(2\), got 1 events$"
     ):
         SpikeTrain([0, 5], [0])
 
 
 def test_negative_index_is_rejected_by_position():
-    with pytest.raises(SpikeFileError, match=r"^`index\[1\]` must be at least 0, got -3$"):
+    with pytest.raises(EventsError, match=r"^`index\[1\]` must be at least 0, got -3$"):
         SpikeTrain([0, 5], [0, -3])
 
 
@@ -74,7 +74,7 @@ def test_index_beyond_the_network_is_rejected_by_position():
     train = SpikeTrain([0, 5], [0, 3])
     train.check_indices(4)
     with pytest.raises(
-        SpikeFileError,
+        EventsError,
         match=r"^`index\[1\]` must be at most 2 \(the network has 3 inputs\), got 3$",
     ):
         train.check_indices(3)
@@ -126,7 +126,7 @@ def trains(**changes):
     ],
 )
 def test_invalid_trains_are_rejected_by_field_and_position(changes, message):
-    with pytest.raises(SpikeFileError, match=message):
+    with pytest.raises(EventsError, match=message):
         trains(**changes)
 
 

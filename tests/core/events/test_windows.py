@@ -126,7 +126,7 @@ def test_stream_rejects_decreasing_times():
     segmenter = Segmenter(na.parse_window("decided"), 1000)
     segmenter.feed(na.SpikeTrain(np.array([500]), np.array([0])))
     with pytest.raises(
-        na.SpikeFileError,
+        na.EventsError,
         match=r"^`t_us\[0\]` must be at least 500, the time of the stream's last event, got 499$",
     ):
         segmenter.feed(na.SpikeTrain(np.array([499]), np.array([0])))

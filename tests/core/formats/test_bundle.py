@@ -165,7 +165,7 @@ def test_invalid_golden_sample_is_rejected(fields, message):
         ),
         ({"meta": {str(k): k for k in range(1025)}}, r"^`meta` must be a map of at most 1024 entr"),
         ({"meta": {"a": 2**64}}, r"^`meta\['a'\]` must be an integer of at most 18446744073709551"),
-        ({"meta": {"a": np.float64(1)}}, r"^`meta\['a'\]` must be text, a number, a bool or nil,"),
+        ({"meta": {"a": np.bool_(1)}}, r"^`meta\['a'\]` must be text, a number, a bool or nil,"),
         ({"meta": {1: 1}}, r"^`key of meta` must be text of 1 to 128 characters, got 1$"),
         ({"meta": {"a": "\ud800"}}, r"^`meta\['a'\]` must be text that UTF-8 can encode, got '\\u"),
         ({"classes": ("a", "b", "\ud800")}, r"^`classes\[2\]` must be text that UTF-8 can encode,"),
@@ -174,6 +174,14 @@ def test_invalid_golden_sample_is_rejected(fields, message):
 def test_parts_that_do_not_fit_are_rejected_on_construction(fields, message):
     with pytest.raises(BundleError, match=message):
         Bundle(rich_bundle().model, **fields)
+
+
+def test_numbers_of_numpy_are_written_as_plain_numbers():
+    meta = {"epochs": np.int64(60), "accuracy": np.float32(0.5), "samples": np.uint8(7)}
+    bundle = replace(rich_bundle(), meta=meta)
+    assert bundle.meta == {"epochs": 60, "accuracy": 0.5, "samples": 7}
+    assert [type(value) for value in bundle.meta.values()] == [int, float, int]
+    assert read_bundle(dump_bundle(bundle)) == bundle
 
 
 def test_a_bundle_error_is_a_model_error():

@@ -82,7 +82,7 @@ async def test_error_names_the_first_invalid_sample(no_leaks):
     good = data_set(3)
     bad = na.SpikeTrain([0], [INPUTS])
     async with na.Network(BUNDLE) as network:
-        with pytest.raises(na.SpikeFileError):
+        with pytest.raises(na.EventsError):
             await network.decide_all([*good, bad, *good], workers=2)
         assert len(await network.decide_all(good)) == 3
 
@@ -127,7 +127,7 @@ async def test_samples_may_be_pairs_from_an_iterator(engine, no_leaks):
         expected = await one_by_one(network, pairs)
         assert await network.decide_all(pair for pair in pairs) == expected
         for nonsense in (na.SpikeTrain([0], [0]), "abc", [1, 2], 5):
-            with pytest.raises(na.SpikeFileError):
+            with pytest.raises(na.EventsError):
                 await network.decide_all(nonsense)
 
 

@@ -255,10 +255,10 @@ async def test_unknown_window_or_late_option_is_rejected(options, message):
 async def test_rejected_events_are_counted(no_leaks):
     async with na.Network(RELAY) as network:
         async with network.session() as session:
-            with pytest.raises(na.SpikeFileError):
+            with pytest.raises(na.EventsError):
                 await session.send(([0, 1], [0, 7]))
             await session.send(([5], [0]))
-            with pytest.raises(na.SpikeFileError):
+            with pytest.raises(na.EventsError):
                 await session.send(([1], [0]))
             assert session.counts == na.Counts(events=1, refused=3)
         assert network.counts == na.Counts(events=1, refused=3)
@@ -357,7 +357,7 @@ async def test_rejected_events_are_counted_after_the_window_is_decided(part, mes
         stream = session.stream([([0, 1000], [0, 0]), ([1000], [0]), part], window="time(9000)")
         if part[0][0] < 5:
             stream = session.stream([([0, 5], [0, 0]), part], window="time(9000)")
-        with pytest.raises(na.SpikeFileError, match=message):
+        with pytest.raises(na.EventsError, match=message):
             _ = [decision async for decision in stream]
         assert session.counts.refused == 2
 
