@@ -274,7 +274,7 @@ async def _connect(load: Load) -> list[Client]:
 
 
 async def _send(load: Load, clients: Sequence[Client], frames: Sequence[bytes]) -> None:
-    """Send on schedule, whatever the responses are."""
+    """Send on schedule, without waiting for responses."""
     total, gap_s = round(load.samples_per_s * load.seconds), 1 / load.samples_per_s
     begin_s, n = time.monotonic(), len(clients)
     for i in range(total):

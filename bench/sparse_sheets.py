@@ -1,7 +1,7 @@
 """Square sheets of neurons of any size with equal activity and bounded fan-out.
 
 Each population is a sheet. A spike makes the neuron at the same position of the next sheet fire and
-weakly inhibits others, so that the same events cause the same spikes whatever the size is.
+weakly inhibits others, so that the same events cause the same spikes in sheets of every size.
 Ten output neurons read the last sheet.
 """
 
@@ -35,7 +35,7 @@ def conv_sheets(side: int) -> Model:
 
 
 def sparse_sheets(side: int) -> Model:
-    """Return the same with 16 targets per neuron: its own position and 15 random ones."""
+    """Return sheets in which each neuron has 16 targets: at its own position and 15 random ones."""
     rng, size, names = np.random.default_rng(5), side * side, _names()
     connections = []
     for a, b in pairwise(names):

@@ -16,7 +16,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 MARKER = re.compile(r"<!-- (?P<kind>help|output):(?P<name>[ a-z_]*)-->")
-# A fixed width and no colours, whatever terminal runs the build.
+# Every terminal that runs the build gives output of the same width, without colours.
 ENVIRONMENT = {
     "COLUMNS": "78",
     "NO_COLOR": "1",

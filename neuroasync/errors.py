@@ -8,7 +8,7 @@
     ├── EventsError (ValueError)       events in memory break a rule, for example of their order
     │   └── SpikeFileError             a spike file is missing, damaged, or breaks such a rule
     ├── MessageError (ValueError)      a stream message breaks the rules of its format
-    ├── SourceError                    a source of events cannot be opened, or it broke off
+    ├── SourceError                    a source of events cannot be opened or read
     ├── DatasetError (ValueError)      a file of a data set is missing or damaged
     ├── RecordingError (ValueError)    a recording is damaged, or does not fit the bundle
     │   └── ReplayError                a replay differs from its recording
@@ -75,7 +75,7 @@ class MessageError(NeuroasyncError, ValueError):
 
 
 class SourceError(NeuroasyncError):
-    """A source of events cannot be opened, or it broke off. The message names it and the reason."""
+    """A source of events cannot be opened or read. The message names the source and the reason."""
 
 
 class DatasetError(NeuroasyncError, ValueError):

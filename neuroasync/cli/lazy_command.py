@@ -43,7 +43,8 @@ class LazyCommand(TyperCommand):
         this one.
         """
         context = self.load().make_context(*args, **options)
-        # Help and usage errors have ended the process by now, so they do not wait for this import.
+        # This import is slow. If the user asked for help or made a usage error, the process has
+        # already ended in the line above.
         with exit_on_interrupt():
             import_module(self._entry.slowest_import)
         return context

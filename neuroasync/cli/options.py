@@ -71,8 +71,8 @@ class CodingName(StrEnum):
     LATENCY = "latency"
 
 
-# The names stand here again, because importing ``neuroasync.datasets`` takes long and help needs
-# only these. A test compares them with ``DATASETS``.
+# The names are repeated here, because importing ``neuroasync.datasets`` takes long and help needs
+# only the names. A test compares them with ``DATASETS``.
 class DatasetName(StrEnum):
     """The data sets that can be loaded by name."""
 

@@ -61,8 +61,9 @@ def _part(folder: Path | None, part: str) -> SpikeTrains:
     if taxels.shape[1] != 12 or np.any(np.diff(offsets) < 1):
         raise_dataset_error(
             path,
-            "taxels must have 12 values per row, and no sample may be empty, "
-            f"got {taxels.shape[1]} values per row",
+            "taxels must have 12 values per row and at least one row per sample, "
+            f"got {taxels.shape[1]} values per row and at least {np.diff(offsets).min(initial=0)} "
+            "rows per sample",
         )
     signals = np.split(taxels, offsets[1:-1])
     return encode_delta(signals, _TAXEL_STEP, _TAXEL_US, labels)

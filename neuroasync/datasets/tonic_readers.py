@@ -124,10 +124,10 @@ def load_tonic(name: str, folder: Path | None) -> Dataset:
 def dataset_from_readers(
     info: DatasetInfo, train: EventReader, test: EventReader, grouped_by: str, rebase_time: bool
 ) -> Dataset:
-    """Return the data set of two readers. Only the classes are read at once.
+    """Return the data set of two readers. Classes are read now, and events when they are used.
 
     Args:
-        info: Description of the set. Events outside of its shape are an error when they are read.
+        info: Description of the set. Reading an event outside of its shape is an error.
         train: Reader of the training samples. Some of them become validation samples.
         test: Reader of the test samples.
         grouped_by: Attribute of the readers with one group per sample; "" without groups.

@@ -14,10 +14,10 @@ In such a fixed sequence every test may use the full significance level, as if i
 So the binomial bound of a single rule holds for the chosen rule, and all samples serve both to
 choose and to measure.
 
-The number of passes and the largest lead are taken from the samples, but the sequence remains part
-of one fixed sequence over ``limits.MAX_LEADS`` passes that may start from any lead. The additional
-rules of the fixed sequence concern only passes or leads that occur in no sample, so they decide
-these samples in the same way. Therefore the same rule fails first, and the same rule is chosen.
+In theory, the fixed sequence has ``limits.MAX_LEADS`` passes and starts from an arbitrarily large
+lead. The code only evaluates the passes and leads that occur in the samples. The rules left out
+differ only in passes or leads that occur in no sample, so they decide all samples in the same way
+as a neighbouring rule. Therefore the same rule fails first, and the same rule is chosen.
 
 Stopping at a fixed lead follows Wald's sequential test. The sequence lowers the lead of late passes
 first because the decision rarely changes in late passes.
@@ -67,8 +67,8 @@ class RuleSequence(NamedTuple):
     """Stop rules in the order in which they are tried, and what each of them gives.
 
     Attributes:
-        passes: T, number of passes that have a lead of their own; the last lead holds for all
-            later passes.
+        passes: T, number of passes that have separate leads. The last lead applies to all later
+            passes.
         max_lead: K, largest lead in the samples. Rule number c, from 0 to K·T - 1, requires a lead
             of K - c // T in the latest 1 + c % T passes, and one vote more in earlier passes.
         at: i64[changes], numbers of the rules whose total differs from the one before, ascending.
@@ -88,11 +88,14 @@ class RuleSequence(NamedTuple):
         return (*[lead + 1] * (self.passes - 1 - late), lead)
 
     def boldest(self, min_correct: int) -> tuple[tuple[int, ...], int]:
-        """Return the last rule before the first that fails: its leads and its correct decisions.
+        """Return the rule just before the first one that fails.
 
         Args:
             min_correct: Number of correct decisions below which a rule fails. Without early
                 stopping, at least this many must be correct.
+
+        Returns:
+            The leads of the rule, one per pass, and its number of correct decisions.
         """
         fails = self.total < min_correct
         k = int(np.argmax(fails)) if fails.any() else fails.size
@@ -111,16 +114,15 @@ def calibrate(
 
     Store the result in a bundle with ``dataclasses.replace(bundle, calibration=...)``; then
     ``until="confidence(0.95)"`` selects the rule for 95 %. :class:`neuroasync.Calibration`
-    describes the guarantee. Its ``error`` is the distance from the accuracy to the lower
-    Clopper-Pearson bound (one-sided, 95 %), taken for exactly as many correct samples as the
-    accuracy requires.
-    Each accuracy is guaranteed separately, not all of them together.
+    describes the guarantee. To compute its ``error``, assume that exactly as many samples are
+    correct as the accuracy requires: ``error`` is the distance from the accuracy to the lower
+    Clopper-Pearson bound (one-sided, 95 %) of this number. Each accuracy is guaranteed separately,
+    not all of them together.
 
     Args:
         recording: Recording of validation samples without early stopping (``until="quiet"``). Their
-            correct classes
-            are known. The network must not have been trained on these samples, and must later run
-            with the same settings.
+            correct classes must be known. The network must not have been trained on these samples,
+            and must later run with the same settings.
         accuracies: Accuracies to calibrate, each between 0 and 1. Defaults to those of
             ``DEFAULT_ACCURACIES`` that the samples reach without early stopping.
 
@@ -156,7 +158,7 @@ def calibrate(
             )
         leads, correct = sequence.boldest(min_correct)
         error = max(accuracy - lower_bound(min_correct, samples), 0.0)
-        # 70 of 100 meets the accuracy 0.1 * 7, but in floats 70 / 100 is the smaller number.
+        # Rounding may put the measured share just below the accuracy: 70 / 100 < 7 * 0.1.
         measured = max(correct / samples, accuracy)
         calibrations.append(Calibration(accuracy, error, measured, samples, leads, policy))
     return tuple(calibrations)
@@ -184,7 +186,7 @@ def boldest_lead(recording: Recording, min_correct: int) -> StopRule:
 def slowest_lead(recording: Recording, share: float) -> StopRule:
     """Return the first rule of the sequence that takes at most a share of the rounds.
 
-    The rule is chosen by its number of rounds alone, so the choice cannot be fitted to the correct
+    The rule is chosen by its number of rounds alone, so the choice cannot overfit the correct
     classes. Of all rules with the same number of rounds, it is the most cautious.
 
     Args:

@@ -51,7 +51,7 @@ class _Sleepers:
         self._sequence = count()
 
     def add(self, t_us: int) -> asyncio.Future[None]:
-        # A cancelled sleeper stays in the heap until its time, so they are removed now and then.
+        # Cancelled sleepers stay in the heap until their time, so they are removed now and then.
         if len(self._heap) >= self._cleanup_size:
             self._heap = [sleeper for sleeper in self._heap if not sleeper[2].done()]
             heapq.heapify(self._heap)
@@ -75,7 +75,7 @@ class VirtualClock:
     """A clock that jumps to the next time that a task waits for, so that no task really waits.
 
     Tasks that call :meth:`sleep_until` in the same turn of the event loop are woken in the order of
-    their times, each in a separate turn. Its time is that of the task that was woken last.
+    their times, each in a separate turn. The clock has the time of the task that was woken last.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class VirtualClock:
         return self._now_us
 
     async def sleep_until(self, t_us: int) -> None:
-        """Let the event loop run, and tasks that wait for earlier times go first.
+        """Wait for the next turn of the event loop, and for tasks with earlier times.
 
         Cancellation: safe.
         """

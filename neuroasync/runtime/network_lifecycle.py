@@ -51,7 +51,7 @@ class NetworkLifecycle:
         sizes = [bundle.model.input_size, *(p.size for p in bundle.model.populations)]
         self._name = "-".join(map(str, sizes))
         self._custom_populations = custom_populations
-        # Virtual time jumps ahead at once, but a custom population may wait for the real world.
+        # Virtual time jumps ahead immediately, but a custom population may wait for a real device.
         self._report_clock = RealTimeClock() if isinstance(clock, VirtualClock) else clock
         self._report_timeout_s = check_report_timeout(report_timeout_s)
         self._closed_counts = Counts()

@@ -67,7 +67,7 @@ class OptionResolver:
         if not options:
             return self.defaults
         if options.get("until") is None:
-            # A default of confidence(p) stands for another stop rule under another order.
+            # The default confidence(p) selects a different stop rule under a different policy.
             options = {**options, "until": self._default_until}
         return self._with_options(options)
 

@@ -75,7 +75,7 @@ class SampleOwnership:
 
     @property
     def lease(self) -> Lease:
-        """The current lease; that of all calls while there is no other owner."""
+        """The current lease: the one of all calls if no watch or stream owns the sample."""
         return self._lease
 
     @property

@@ -283,7 +283,8 @@ class Session:
         The current sample is abandoned. Later samples use this session's seeds for their numbers.
         If the snapshot was taken within a stream with a window, call :meth:`stream` with the same
         window and the rest of the source (what the stream had not taken from it); any other call
-        abandons the restored stream. By a real-time clock, its next event sets the time.
+        abandons the restored stream. With a real-time clock, the time of the stream continues from
+        its next event.
 
         Args:
             snapshot: the return value of :meth:`snapshot`.

@@ -23,7 +23,7 @@ async def run_window_gap(
     run_until: Callable[[int], Awaitable[None]],
     until_us: int,
 ) -> None:
-    """Run every pass before ``until_us``; compute passes that only decay all at once.
+    """Run every pass before ``until_us``. Compute idle passes, which only decay, in one operation.
 
     Cancellation: the sample is incomplete and must be abandoned.
 

@@ -11,8 +11,8 @@ class RefusalNotice(NamedTuple):
     """A notice that a sample gets no decision.
 
     Attributes:
-        sample: Number of the sample. None if a malformed message arrived after the sample that it
-            belongs to was decided.
+        sample: Number of the sample. None if the notice is about a malformed message whose sample
+            was already decided.
         error: Explanation for the client.
         is_dropped: Whether the sample was dropped because a queue was full, and not refused.
         is_binary: Whether to send the notice as MessagePack.

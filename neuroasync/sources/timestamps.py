@@ -12,7 +12,8 @@ __all__ = ["Stamps", "ascending"]
 _WRAP: Final = 2**32
 
 _RESTART_US: Final = 1_000_000
-"""A smaller step back in time is not a restart: the device catches up within this time."""
+"""Minimum step back in time that counts as a restart of the device. After a smaller step, the
+timestamps exceed the latest one again within this time."""
 
 
 def ascending(t_us: NDArray[np.int64], min_us: int) -> tuple[NDArray[np.int64], int]:

@@ -42,8 +42,8 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
 
     Args:
         bundle: The trained network.
-        validation: At least one sample with labels, none of which was trained on. The first
-            1,000 are used.
+        validation: At least one sample with labels. The network must not have been trained on them.
+            The first 1,000 are used.
         seed: Sample i runs with ``sample_seed(seed, i)``.
         loss: Accuracy that the rule may cost, as a fraction from 0 to 1.
     """
@@ -70,7 +70,7 @@ def choose_until(recording: Recording, loss: float) -> StopPoint:
 
 
 def falling_lead(recording: Recording, loss: float) -> str:
-    """Return the boldest rule by a falling lead that loses at most ``loss`` accuracy.
+    """Return the boldest rule with a falling lead that loses at most ``loss`` accuracy.
 
     Such a rule requires a lead of votes that falls from pass to pass; the boldest one requires
     the smallest leads.

@@ -40,7 +40,7 @@ def replay(recording: RecordingPath, bundle: NetworkOption) -> int:
     if _is_built_in(recorded):
         difference = compare(recorded, rerun(recorded, network))
         if difference is not None:
-            report_error(f"the policy and the seed give another order: {difference}")
+            report_error(f"the policy and the seed give a different order: {difference}")
             return CHECK_FAILED
         by_policy = "the same spikes"
     info = recorded.info

@@ -234,7 +234,7 @@ def _signed(seed: int) -> int:
 
 
 def _zeros(plan: ExecutionPlan) -> NDArray[np.int64]:
-    """Return a session's memory; that of a large network starts at a cache line."""
+    """Return a session's memory. If the network is large, it starts at a cache line."""
     if plan.packed.model.size < ALIGNED_FROM:
         return np.zeros(plan.size, np.int64)
     memory = np.zeros(plan.size + LINE - 1, np.int64)

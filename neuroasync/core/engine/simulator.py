@@ -100,13 +100,13 @@ class Simulator:
         return not (control[Control.IN_FLIGHT] or fires)
 
     def skip_idle_passes(self, passes: int) -> bool:
-        """Run passes without input at once, while :attr:`is_quiescent`; for timesteps only.
+        """Run passes without input in one operation, while :attr:`is_quiescent`; timesteps only.
 
         Args:
             passes: number of passes.
 
         Returns:
-            Whether they changed a potential. If not, no further passes would.
+            Whether they changed a membrane potential. If not, further passes would not change any.
         """
         state = self.state
         state.apply_decay()
@@ -160,7 +160,7 @@ class Simulator:
 
     @property
     def work(self) -> int:
-        """Cost of the session so far, in synaptic operations or in what takes as long."""
+        """Cost of the session so far. The unit is the time of one synaptic operation."""
         return int(self.state.control[Control.WORK])
 
     @property

@@ -12,7 +12,7 @@
 ``t`` is a time in µs, or a time with its unit: ``time(50000)`` and ``time(50ms)`` are the same
 window.
 
-Except for ``time``, a sample starts with the timestep of its first event.
+With all windows except ``time``, a sample starts with the timestep of its first event.
 
 By default each sample starts from rest at its own time 0. Spikes still in flight when it ends are
 dropped, and its decision reports their number. If windows *carry state*, the network keeps running

@@ -22,7 +22,7 @@ def atomic_file(path: str | os.PathLike[str], error: type[NeuroasyncError]) -> I
 
     Args:
         path: path to write. An existing regular file is replaced.
-        error: class of the error that is raised if the file system refuses.
+        error: class of the error that is raised if the file cannot be written.
 
     Yields:
         A seekable binary file.

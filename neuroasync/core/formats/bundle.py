@@ -144,7 +144,7 @@ class Bundle:
     def digest(self) -> bytes:
         """SHA-256 of the body as :func:`write_bundle` writes it.
 
-        It differs from the digest in a file that another writer wrote in another order.
+        A file in which another program wrote the keys in a different order has another digest.
         """
         return hashlib.sha256(_pack(_body_map(self))).digest()
 
@@ -244,7 +244,8 @@ def _read_body(value: object) -> Bundle:
 
 
 def _check_classes(classes: tuple[str, ...], outputs: int) -> None:
-    # A decoded list never has more entries than MAX_ITEMS, so more classes could not be read again.
+    # The decoder rejects lists of more than MAX_ITEMS entries, so a file with more classes would
+    # be unreadable.
     if len(classes) != outputs or outputs > MAX_ITEMS:
         requirement = f"a list of {outputs} names, one per output neuron (at most {MAX_ITEMS})"
         raise BundleError(must_be("classes", requirement, f"{len(classes)}"))

@@ -122,7 +122,7 @@ def write_arrays(
         error: class of all errors.
 
     Raises:
-        NeuroasyncError: the file system refuses; the class is ``error``.
+        NeuroasyncError: the file cannot be written. The class is ``error``.
     """
     with atomic_file(path, error) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():

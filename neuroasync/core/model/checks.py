@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 _TOO_LARGE_TO_MENTION = 2**31 - 1
-"""Upper bounds from here on are named only in the error of a value that exceeds them."""
+"""The error of a value that is too low names the upper bound only if it is smaller than this."""
 
 
 def must_be(path: str, requirement: str, got: str) -> str:
@@ -102,7 +102,7 @@ def check_int(
     """Return ``value`` as an int if it is an integer, but not a bool, from ``low`` to ``high``.
 
     Raises:
-        NeuroasyncError, ValueError: it is not; the class is ``error``.
+        NeuroasyncError, ValueError: ``value`` breaks this rule. The class is ``error``.
     """
     integer = as_integer(value)
     if integer is not None and low <= integer <= high:
@@ -142,7 +142,7 @@ def check_shape(
     """Return ``shape`` if it is a tuple of positive integers with a product up to ``max_size``.
 
     Raises:
-        NeuroasyncError: it is not; the class is ``error``.
+        NeuroasyncError: ``shape`` breaks this rule. The class is ``error``.
     """
     if not isinstance(shape, tuple) or not 1 <= len(shape) <= limits.MAX_DIMENSIONS:
         requirement = f"a tuple of 1 to {limits.MAX_DIMENSIONS} integers"

@@ -198,7 +198,7 @@ def _checked_population(k: int, population: Population) -> Population:
     path = f"populations[{k}]"
     name = population.name
     if name == INPUT:
-        requirement = "another name than that of the network's input"
+        requirement = "a name other than that of the network's input"
         raise ModelError(must_be(f"{path}.name", requirement, shown(name)))
     check_text(f"{path}.name", name, limits.MAX_NAME_CHARS)
     shape = check_shape(f"{path}.shape", population.shape, limits.MAX_NEURONS)

@@ -2,8 +2,8 @@
 
 In a file it is a JSON map with these keys in this order, without white space and in ASCII
 (``json.dumps`` with ``separators=(",", ":")``); ``versions`` is sorted by key. A reader rejects
-every other form. The keys have the meaning of the fields of :class:`RunInfo`, where two of them
-have other names::
+every other form. The keys are the fields of :class:`RunInfo`, but ``custom_policy`` is called
+``own_policy`` and ``custom_populations`` is called ``own_populations``::
 
     {"bundle": text, "policy": text, "own_policy": bool, "noise": float, "group_size": int,
      "input": text, "until": text, "max_forward_steps": int, "populations": [[text, int], ..],
@@ -60,7 +60,7 @@ class RunInfo:
         versions: versions of the packages that made the recording, by name.
 
     Raises:
-        RecordingError: a field has another type or is out of range.
+        RecordingError: a field has the wrong type or is out of range.
     """
 
     bundle: str

@@ -178,8 +178,8 @@ class BatchJob:
                     check_duration(self._duration_us, last_us)
                 check_passes(plan, last_pass_us(train, self._duration_us))
             except Exception:
-                # The samples before it are still decided, because one of them may fail in a pass,
-                # and run() raises the error of the first sample that has one.
+                # run() raises the error of the first sample that fails. A sample before this one
+                # may fail in a pass, so those samples are still decided.
                 if k > samples.start:
                     yield from self._decide_together(simulator, range(samples.start, k))
                 raise

@@ -108,11 +108,11 @@ async def run_population(simulator: Simulator, p: int, inbox: DirectInbox) -> No
 def check_populations(
     model: Model, populations: Mapping[str, PopulationCoroutine]
 ) -> dict[str, PopulationCoroutine]:
-    """Return a copy of custom populations, each of which replaces one of the model's.
+    """Check custom populations by name, and return a copy of the mapping.
 
     Raises:
         TypeError: ``populations`` is not a mapping of coroutine functions.
-        ModelError: a name is not that of a population.
+        ModelError: the model has no population with this name.
     """
     if not isinstance(populations, Mapping):
         raise TypeError(

@@ -79,7 +79,7 @@ class Socket:
         return data
 
     async def send(self, data: str | bytes) -> None:
-        """Send a message. Wait as long as the client does not read earlier ones.
+        """Send a message. Wait until the client has read enough of the earlier ones.
 
         Cancellation: safe. The message was sent completely or not at all.
 

@@ -1,4 +1,4 @@
-"""How to turn a drawing into an image like those that a network was trained with."""
+"""Settings that turn a drawing into an image like those that a network was trained with."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, cast
@@ -22,11 +22,12 @@ class Drawing:
         width: Width of the image, in cells.
         coding: How cells are encoded as spikes.
         box: Length of the drawing's longer side, as a fraction of the image's height.
-        widest: Maximum width of the drawing, as a fraction of the image's width. Each drawing then
-            fills the height of its box, whatever its proportions. None keeps the proportions.
+        widest: Maximum width of the drawing, as a fraction of the image's width. If it is set, a
+            drawing that is not very wide fills the height ``box`` and is narrowed to this width if
+            necessary. If it is None, the drawing keeps its proportions.
         upright: Fraction of the drawing's slant that is removed.
-        centre: Which point moves to the centre of the image: that of the drawing's bounding
-            ``"box"``, or its centre of ``"mass"``.
+        centre: Point of the drawing that is placed at the centre of the image: ``"box"`` is the
+            centre of its bounding box, and ``"mass"`` is its centre of mass.
         pen: Width of the pen, as a fraction of the image's height.
         ink: Mean value of a cell. The pen's width is chosen to reach it. None uses ``pen``.
     """

@@ -39,14 +39,14 @@ class Rules:
 
 
 def rules_for(validation: Recording) -> Rules:
-    """Return the fixed rules, and those that are fitted to the validation samples in that mode.
+    """Return the fixed rules, and the rules that are fitted to the validation samples of one mode.
 
     The fitted rules require a lead that may change from pass to pass. They are the boldest rule
     without a loss of accuracy, the boldest with a loss of at most ``ONE_POINT``, the most cautious
-    within half of the rounds, and the rules that ``confidence(p)`` would stand for.
+    within half of the rounds, and the rules that ``confidence(p)`` would select.
 
     Args:
-        validation: Recording of the validation samples in that mode, with ``until="quiet"``.
+        validation: Recording of the validation samples in the mode, with ``until="quiet"``.
     """
     falling = [falling_lead(validation, loss) for loss in (0.0, ONE_POINT)]
     # Ascending accuracies, so that the higher one replaces the lower one with the same rule.

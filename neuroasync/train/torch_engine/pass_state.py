@@ -11,9 +11,9 @@ from neuroasync.train.torch_engine.tables import Tables
 __all__ = ["FIRED", "NONE", "Pass"]
 
 NONE: Final = -1
-"""A neuron that was not evaluated, or a population that was not."""
+"""Mark of a neuron or population that was not evaluated."""
 FIRED: Final = -2
-"""A neuron that fired, and so has no silent site."""
+"""Mark of a neuron that fired. It has no silent site."""
 
 
 @dataclass
@@ -26,7 +26,8 @@ class Pass:
     Attributes:
         index: Number of the pass.
         active: bool[B], samples that have this pass.
-        ghost: [B, N], sum of the ghosts that wait for each neuron's next site.
+        ghost: [B, N], sum of the ghosts (see :mod:`.forward`) that wait for each neuron's next
+            site.
         waiting: [B, N], multiplicity of each neuron's pending spike.
         queued: bool[B, E], input events that are pending.
         arrival: i64[B, N], step in which each neuron's pending spike fired.

@@ -78,7 +78,7 @@ def test_replay_reports_an_order_that_the_policy_does_not_give(cli, files, recor
     write_recording(other, recorded)
     result = cli("replay", recorded, "--bundle", files.net)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("error: the policy and the seed give another order: sample ")
+    assert result.stderr.startswith("error: the policy and the seed give a different order: ")
     assert result.stderr.count("\n") == 1
 
 

@@ -73,7 +73,7 @@ def conv(target=(2, 3, 3), **changes) -> dict:
         ({"connections": ()}, r"^`connections` must be a list of 1 to 16384 entries, got 0 entrie"),
         ({"output": "b"}, r"^`output` must be one of \['a'\], got 'b'$"),
         (named("a", "a"), r"^`populations\[1\]\.name` must be different from all names before it,"),
-        (named("input"), r"^`populations\[0\]\.name` must be another name than that of the networ"),
+        (named("input"), r"^`populations\[0\]\.name` must be a name other than that of the networ"),
         (named(""), r"^`populations\[0\]\.name` must be text of 1 to 128 characters, got ''$"),
         (named("a" * 129), r"^`populations\[0\]\.name` must be text of 1 to 128 characters, got"),
         (named("\udc80"), r"^`populations\[0\]\.name` must be text that UTF-8 can encode, got '\\"),

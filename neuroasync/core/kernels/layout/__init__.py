@@ -61,7 +61,7 @@ spike_log       i64[5, R]           a column per spike, see ``SpikeLog``
 spike_momentum  f32[R]              momentum of each logged spike
 delivery_log    i64[6, S]           a column per delivered spike event, see ``DeliveryLog``
 peaks           f32[T, N]           training: highest potential at which the neuron stayed silent
-peak_steps      i32[T, N]           training: forward step of that; -1: none, -2: it fired
+peak_steps      i32[T, N]           training: forward step of the peak; -1: none, -2: it fired
 =============== =================== ==========================================================
 
 A *mark* is ``GROUP_UNIT`` times the number of a group of the session. The two lowest bits of an

@@ -1,4 +1,7 @@
-"""Tables of a session's state, and the settings that sessions of one execution plan share."""
+"""Tables of a session's state, and the settings that sessions of one execution plan share.
+
+The package docstring explains marks and blocks.
+"""
 
 from typing import Final, NamedTuple
 
@@ -7,13 +10,13 @@ REFRACTORY_BIT: Final = 1
 SUPRATHRESHOLD_BIT: Final = 2
 """Flag in ``last_group``: the neuron is in ``suprathreshold``. It holds until the sample ends."""
 GROUP_UNIT: Final = 4
-"""Difference between the marks of two consecutive groups, which leaves two bits for flags."""
+"""Difference between the marks of two consecutive groups. It leaves two bits for flags."""
 GROUP_LIMIT: Final = 2**30
-"""Mark at which groups are renumbered from 0, because marks must fit 32 bits with a sign."""
+"""Mark at which groups are renumbered from 0, because a mark must fit a signed 32-bit integer."""
 
 
 class _Control(NamedTuple):
-    """Columns of ``control``, i64[36]: counters of the sample, and where it stands.
+    """Columns of ``control``, i64[36]: counters of the sample and its position.
 
     Unless stated otherwise, counts begin at 0 with each sample.
     """
@@ -67,7 +70,7 @@ class _Control(NamedTuple):
     SAMPLE_CLOCK: int = 23
     """Value that ``CLOCK`` has in the first pass of the sample."""
     NEXT_BLOCK: int = 24
-    """Block whose decay is applied next although nothing reached it."""
+    """Block from which the next sweep starts; it applies decay to blocks that nothing reaches."""
     GROUP_MARK: int = 25
     """Mark of the current group."""
     PASS_MARK: int = 26
@@ -79,7 +82,7 @@ class _Control(NamedTuple):
     HEAD: int = 29
     """Position of the first pending spike; not 0 only in fifo order."""
     WORK: int = 30
-    """Cost of the session so far, in synaptic operations or in what takes as long."""
+    """Cost of the session so far. The unit is the time of one synaptic operation."""
     NEEDED_CAPACITY: int = 31
     """Spike events to make room for, after a kernel returned ``NEEDS_ROOM``."""
     TOP_VOTES: int = 32
