@@ -78,3 +78,6 @@ MAX_QUEUED_PACKETS: Final = 256
 
 MAX_CHUNK_EVENTS: Final = 65_536
 """Events in one chunk of a source, if more have arrived; 16 bytes each, 1 MiB."""
+
+MAX_HDF5_BLOCK_BYTES: Final = 2**26
+"""Size of a block of an HDF5 file, unpacked, in bytes. Up to four are cached: 256 MiB."""

@@ -14,7 +14,8 @@ iterable in a separate task, so that a slow reader does not delay it.
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.sources.base import Source
 from neuroasync.sources.buffered import Buffered, buffered
-from neuroasync.sources.camera_files import CameraFileSource, CameraStream
+from neuroasync.sources.camera_files import CameraFileSource
+from neuroasync.sources.cameras.faery_streams import CameraStream
 from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.paced import Paced
 from neuroasync.sources.spike_files import SpikeFileSource

@@ -1,14 +1,14 @@
 """A source that reads recordings of event cameras.
 
-Faery (https://aestream.github.io/faery, extra ``camera``) decodes the files: AEDAT4, Prophesee
-``.raw`` (EVT 2 and 3) and ``.dat``, and Event Stream ``.es``.
+:mod:`neuroasync.sources.cameras` decodes the files; h5py and Faery
+(https://aestream.github.io/faery) read some of them (extra ``camera``).
 """
 
 import asyncio
 import os
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,38 +16,41 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.formats.bounded_open import name_file_in_errors
 from neuroasync.errors import SourceError
 from neuroasync.sources.base import Source
-from neuroasync.sources.timestamps import ascending
+from neuroasync.sources.cameras.decoder import CameraEvents, Decoder
+from neuroasync.sources.cameras.faery_streams import CameraStream, StreamDecoder
+from neuroasync.sources.cameras.recording_files import open_recording
+from neuroasync.sources.cameras.timeline import Timeline
+from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.worker_thread import ThreadedItems
 
-__all__ = ["CameraFileSource", "CameraStream"]
-
-
-_SUFFIXES: Final = (".aedat4", ".dat", ".es", ".raw")
-
-
-class CameraStream(Protocol):
-    """An events stream of Faery: a file, possibly filtered."""
-
-    def dimensions(self) -> tuple[int, int]:
-        """Return the width and height of the sensor."""
-        ...
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        """Iterate over packets of events with the fields ``t`` (µs), ``x``, ``y`` and ``on``."""
-        ...
+__all__ = ["CameraFileSource"]
 
 
 class CameraFileSource(Source):
     """The events of a camera recording, decoded chunk by chunk in a thread, as fast as possible.
 
-    Times count from the first event of the recording. Where times go back, as in damaged files,
-    events are moved forward to the latest time before them and counted in ``counts.late``. Events
-    of pixels that the network does not see are left out and counted in ``counts.outside``. Use
-    :class:`~neuroasync.sources.Paced` to replay a recording in real time or N times as fast.
+    The format is recognised by the content of the file: AEDAT4, Prophesee ``.raw`` (EVT 2.0, 2.1
+    and 3.0), ``.dat`` (CD and 2D events) and HDF5 (Metavision), the HDF5 files of DSEC, and Event
+    Stream ``.es``. Use :class:`~neuroasync.sources.Paced` to replay a recording in real time or N
+    times as fast.
 
-    Damaged files raise SourceError, with one exception: some AEDAT4 files with damaged headers make
+    Times count from the first event of the recording. Time goes on where the clock of the camera
+    does not, and ``counts`` tell what was changed:
+
+    - Where times go back by up to 0.1 s, events are moved forward to the latest time before them.
+      Events with damaged timestamps, far from those before and after them, get the latest time,
+      too. Both are counted in ``late``.
+    - Where the clock restarts or jumps, by more than a minute if it jumps forward, the stream
+      continues without a gap. ``clock_jumps`` counts how often. A clock that wraps around is no
+      jump.
+    - Events without a time or a pixel, as at the start of a recording that was cut, and a word that
+      the file ends in, are left out and counted in ``malformed``.
+    - Events of pixels that the network does not see are left out and counted in ``outside``.
+
+    Other damage raises SourceError, with one exception: some AEDAT4 files with damaged headers make
     Faery 0.7 abort the whole process.
 
     Args:
@@ -56,14 +59,14 @@ class CameraFileSource(Source):
         shape: input shape of the network: (2, H, W), (1, H, W) or (H, W); see
             :class:`~neuroasync.sources.PixelGrid`.
         view: the pixels that the network sees; None for the centre with the coarsest binning.
-        sensor: width and height of the camera, if a ``.raw`` or ``.dat`` file does not contain
-            them.
+        sensor: width and height of the camera; None to take them from the recording.
 
     Raises:
-        ValueError: the shape is not valid.
-        SourceError: on opening: the file is missing; while reading: the file is damaged, or the
-            network has more pixels than the camera.
-        ImportError: on opening: Faery is not installed.
+        ValueError: the shape or the size of the sensor is not valid.
+        SourceError: on opening: the file is missing or no recording; while reading: the file is
+            damaged, the network has more pixels than the camera, or the size of the sensor is
+            needed and unknown.
+        ImportError: on opening: the library that decodes the file is not installed.
     """
 
     def __init__(
@@ -78,35 +81,60 @@ class CameraFileSource(Source):
         self._recording = recording
         self._grid = PixelGrid.of(shape)
         self._view = view
-        self._sensor = sensor
-        self._start_us: int | None = None
-        self._latest_us = 0
+        self._sensor = None if sensor is None else _checked_sensor(sensor)
         self._chunks = ThreadedItems(self._read)
 
     async def _open(self) -> None:
-        if isinstance(self._recording, str | os.PathLike):
-            await asyncio.to_thread(_check_readable, Path(self._recording))
+        await asyncio.to_thread(self._check)
 
     async def _next(self) -> SpikeTrain | None:
         item = await self._chunks.next()
         if item is None:
             return None
-        chunk, late, outside = item
-        self.counts.late += late
-        self.counts.outside += outside
+        chunk, counts = item
+        self.counts.late += counts.late
+        self.counts.outside += counts.outside
+        self.counts.malformed += counts.malformed
+        self.counts.clock_jumps += counts.clock_jumps
         return chunk
 
     async def _close(self) -> None:
         await self._chunks.close()
 
-    def _read(self) -> Generator[tuple[SpikeTrain, int, int], None, None]:
-        """Yield chunks, each with its numbers of late events and of events outside the view."""
+    def _check(self) -> None:
+        """Raise SourceError or ImportError if the recording cannot be opened."""
+        with self._decoder():
+            pass
+
+    def _read(self) -> Generator[tuple[SpikeTrain, SourceCounts], None, None]:
+        """Yield chunks, each with the counts that it adds."""
+        with self._decoder() as decoder:
+            view = self._view or self._centre(decoder.sensor)
+            timeline = Timeline(decoder.clock_bits)
+            waiting = np.empty(0, np.int64)
+            for events in decoder.read():
+                placed = timeline.place(events.device_us)
+                inputs = np.concatenate([waiting, self._inputs(events, view)])
+                count = placed.t_us.size
+                counts = SourceCounts(
+                    late=placed.late, malformed=events.malformed, clock_jumps=placed.jumps
+                )
+                yield from _chunks(placed.t_us, inputs[:count], counts)
+                waiting = inputs[count:]
+            placed = timeline.place(np.empty(0, np.int64), is_end=True)
+            counts = SourceCounts(late=placed.late, clock_jumps=placed.jumps)
+            yield from _chunks(placed.t_us, waiting, counts)
+
+    @contextmanager
+    def _decoder(self) -> Iterator[Decoder]:
+        """Open the recording, and raise its errors as SourceError with its name."""
+        recording = self._recording
         try:
-            stream = self._stream()
-            view = self._view or View.centred(stream.dimensions(), self._grid)
-            for packet in stream:
-                for start in range(0, len(packet), limits.MAX_CHUNK_EVENTS):
-                    yield self._chunk(packet[start : start + limits.MAX_CHUNK_EVENTS], view)
+            if isinstance(recording, str | os.PathLike):
+                with name_file_in_errors(recording), open_recording(Path(recording)) as decoder:
+                    yield decoder
+            else:
+                yield StreamDecoder(recording)
         except (ImportError, SourceError):
             raise
         except BaseException as error:
@@ -114,40 +142,44 @@ class CameraFileSource(Source):
             is_panic = type(error).__name__ == "PanicException"
             if not isinstance(error, Exception) and not is_panic:
                 raise
-            raise SourceError(f"{self._recording!s:.200}: {error}; cannot be read") from error
+            raise SourceError(f"{recording!s:.200}: {error}; cannot be read") from error
 
-    def _stream(self) -> CameraStream:
-        if not isinstance(self._recording, str | os.PathLike):
-            return self._recording
-        import faery
+    def _centre(self, sensor: tuple[int, int] | None) -> View:
+        sensor = self._sensor or sensor
+        if sensor is None:
+            raise SourceError(
+                "the recording does not contain the size of its sensor; pass "
+                "sensor=(width, height), or view=View(x, y, binning)"
+            )
+        return View.centred(sensor, self._grid)
 
-        path = Path(self._recording)
-        known = {} if self._sensor is None else {"dimensions_fallback": self._sensor}
-        stream: CameraStream = faery.events_stream_from_file(path, **known)
-        return stream
-
-    def _chunk(self, packet: NDArray[Any], view: View) -> tuple[SpikeTrain, int, int]:
-        device_us = packet["t"].astype(np.int64)
-        if self._start_us is None and device_us.size:
-            self._start_us = int(device_us[0])
-        t_us, late = ascending(device_us - (self._start_us or 0), self._latest_us)
-        if t_us.size:
-            self._latest_us = int(t_us[-1])
-        x, y = view.to_network(packet["x"], packet["y"])
-        is_inside = self._grid.sees(x, y)
-        index = self._grid.index(x[is_inside], y[is_inside], packet["on"][is_inside])
-        return SpikeTrain(t_us[is_inside], index), late, int(np.count_nonzero(~is_inside))
+    def _inputs(self, events: CameraEvents, view: View) -> NDArray[np.int64]:
+        """Return the input index of each event, -1 for pixels that the network does not see."""
+        x, y = view.to_network(events.x, events.y)
+        index = self._grid.index(x, y, events.is_on)
+        return np.where(self._grid.sees(x, y), index, -1)
 
 
-def _check_readable(path: Path) -> None:
-    """Raise ImportError if Faery is missing, or SourceError if the file is."""
-    try:
-        import faery  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "reading camera files requires Faery: install neuroasync with its extra 'camera'"
-        ) from error
-    if path.suffix.lower() not in _SUFFIXES:
-        raise SourceError(f"{str(path)!r}: the suffix must be one of {', '.join(_SUFFIXES)}")
-    if not path.is_file():
-        raise SourceError(f"{str(path)!r}: no such file")
+def _chunks(
+    t_us: NDArray[np.int64], inputs: NDArray[np.int64], counts: SourceCounts
+) -> Generator[tuple[SpikeTrain, SourceCounts], None, None]:
+    """Yield the events inside in chunks of a bounded size, the first one with ``counts``."""
+    is_seen = inputs >= 0
+    counts.outside = int(np.count_nonzero(~is_seen))
+    t_us, inputs = t_us[is_seen], inputs[is_seen]
+    size = max(inputs.size, int(counts != SourceCounts()))
+    for start in range(0, size, limits.MAX_CHUNK_EVENTS):
+        chunk = slice(start, start + limits.MAX_CHUNK_EVENTS)
+        yield SpikeTrain(t_us[chunk], inputs[chunk]), counts
+        counts = SourceCounts()
+
+
+def _checked_sensor(sensor: tuple[int, int]) -> tuple[int, int]:
+    """Return the width and height of a sensor; raise ValueError unless they are positive."""
+    if (
+        not isinstance(sensor, tuple)
+        or len(sensor) != 2
+        or any(type(n) is not int or not 1 <= n <= 2**16 for n in sensor)
+    ):
+        raise ValueError(f"`sensor` must be (width, height), two integers, got {sensor!r:.80}")
+    return sensor

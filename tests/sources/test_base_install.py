@@ -6,12 +6,13 @@ import sys
 import pytest
 
 from neuroasync.sources import CameraFileSource, WebsocketSource
+from tests.helpers.paths import DATA
 
 
 def test_sources_and_sinks_can_be_used_in_a_base_install():
     code = """\
 import asyncio, sys
-for extra in ("msgspec", "websockets", "faery"):
+for extra in ("msgspec", "websockets", "faery", "h5py", "hdf5plugin"):
     sys.modules[extra] = None
 from neuroasync.sinks import JsonLines, WebsocketSink, pump
 from neuroasync.sources import *
@@ -30,7 +31,7 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("missing", "source"),
     [
-        ("faery", lambda: CameraFileSource("x.es", (4, 4))),
+        ("faery", lambda: CameraFileSource(DATA / "camera" / "dvs.es", (4, 4))),
         ("websockets.asyncio.client", lambda: WebsocketSource("ws://127.0.0.1", 4)),
     ],
 )

@@ -12,6 +12,7 @@ from neuroasync import limits
 from neuroasync.sources import CameraFileSource, SourceCounts, View
 from tests.helpers.event_streams import all_of
 from tests.helpers.paths import DATA
+from tests.helpers.small_networks import chain
 
 CAMERA = DATA / "camera"
 DVS = CAMERA / "dvs.es"
@@ -128,39 +129,78 @@ async def test_a_filtered_stream_is_read_unchanged():
 
 
 @pytest.mark.parametrize(
-    ("name", "data"),
+    ("name", "data", "message"),
     [
-        ("empty.es", b""),
-        ("other.es", b"something else entirely"),
-        ("other.aedat4", b"#!AER-DAT4.0\r\n" + b"\xff" * 200),
-        ("cut.aedat4", b"#!AER-DAT4.0\r\n\x10"),
-        ("other.dat", b"% Version 9\n" + b"\xff" * 20),
-        ("other.raw", b"% evt 9.0\n" + b"\xff" * 20),
-        (
-            "panic.raw",
-            b"% evt 2.1\n" + b"\xff" * 80,
-        ),  # Faery does not know this version and panics.
+        ("cut.es", b"Event Stream", r"cut\.es'?: .*; cannot be read$"),
+        ("bad.aedat4", b"#!AER-DAT4.0\r\n" + b"\xff" * 200, r"bad\.aedat4'?: .*; cannot be read$"),
+        ("cut.aedat4", b"#!AER-DAT4.0\r\n\x10", r"cut\.aedat4'?: .*; cannot be read$"),
+        ("bad.h5", b"\x89HDF\r\n\x1a\n" + b"\xff" * 200, r"bad\.h5'?: cannot be read: "),
     ],
 )
-async def test_an_invalid_file_is_named_in_the_error(name, data, tmp_path):
+async def test_a_damaged_file_is_named_in_the_error(name, data, message, tmp_path):
     (tmp_path / name).write_bytes(data)
-    async with CameraFileSource(tmp_path / name, (2, 4, 4)) as source:
-        with pytest.raises(na.SourceError, match=rf"{name}.*cannot be read"):
+    with pytest.raises(na.SourceError, match=message):
+        async with CameraFileSource(tmp_path / name, (2, 4, 4)) as source:
             await all_of(source)
 
 
-async def test_another_file_type_is_rejected_with_a_list_of_valid_types(tmp_path):
-    (tmp_path / "readme.md").write_bytes(b"data")
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"", "empty"),
+        (b"t,x,y,p\n0,1,1,1\n", "text"),
+        (b"\xff\xfe\xfd\xfc", "of an unknown format"),
+        (b"PK\x03\x04", r"an archive, such as a spike file \(\.npz\), which SpikeFileSource reads"),
+        (b"\x93NUMPY\x01\x00", r"a NumPy array \(\.npy\)"),
+        (
+            b"#!AER-DAT2.0\r\n",
+            "an AEDAT file of an older version than 4, which dv-processing converts",
+        ),
+        (b"#ROSBAG V2.0\n", "a ROS bag"),
+        (na.dump_bundle(chain()), "a network bundle or a snapshot"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_another_kind_of_file_is_named_as_what_it_is(data, kind, tmp_path):
+    (tmp_path / "x.raw").write_bytes(data)
     with pytest.raises(
-        na.SourceError, match=r"readme\.md': the suffix must be one of \.aedat4, \.dat, \.es"
+        na.SourceError, match=rf"x\.raw': the file must be a recording .* is {kind}$"
     ):
-        async with CameraFileSource(tmp_path / "readme.md", (2, 4, 4)):
-            pass
+        await anext(CameraFileSource(tmp_path / "x.raw", (2, 4, 4)))
 
 
-async def test_a_missing_file_is_named_in_the_error(tmp_path):
-    with pytest.raises(na.SourceError, match=r"missing\.es'?: no such file$"):
-        await anext(CameraFileSource(tmp_path / "missing.es", (2, 4, 4)))
+@pytest.mark.parametrize("path", ["missing.es", ".", "a\0b"])
+async def test_a_path_without_a_file_is_named_in_the_error(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(na.SourceError, match=r"^'.+': cannot be read"):
+        await anext(CameraFileSource(path, (2, 4, 4)))
+
+
+async def test_the_content_decides_about_the_format_not_the_name(tmp_path):
+    (tmp_path / "recording").write_bytes(DVS.read_bytes())
+    t_us, _ = await read(CameraFileSource(tmp_path / "recording", (2, 240, 320)))
+    assert t_us.size == 29_589
+
+
+@pytest.mark.parametrize("sensor", [(640,), [640, 480], (0, 480), (640.0, 480), "640x480"])
+def test_an_invalid_sensor_size_is_rejected(sensor):
+    with pytest.raises(
+        ValueError, match=r"^`sensor` must be \(width, height\), two integers, got "
+    ):
+        CameraFileSource(EVT2, (2, 4, 4), sensor=sensor)
+
+
+async def test_a_sensor_of_unknown_size_needs_a_view_or_a_size(tmp_path):
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 2.0\n% end\n" + np.array([8 << 28, 1 << 28], "<u4").tobytes())
+    with pytest.raises(
+        na.SourceError,
+        match=r"a\.raw': the recording does not contain the size .* "
+        r"sensor; pass sensor=\(width, height\), or view=View\(x, y, binning\)$",
+    ):
+        await anext(CameraFileSource(path, (2, 4, 4)))
+    assert await all_of(CameraFileSource(path, (2, 4, 4), view=View())) == [(0, 16)]
+    assert await all_of(CameraFileSource(path, (2, 4, 4), sensor=(4, 4))) == [(0, 16)]
 
 
 async def test_a_network_with_more_pixels_than_the_camera_is_rejected():

@@ -1,0 +1,1 @@
+"""Decoders of camera recordings, and the placing of their events in time."""
