@@ -1,6 +1,7 @@
 """The command ``neuroasync serve`` as a process: start, observe and end it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Final, Self
 __all__ = ["ServerProcess"]
 
 _TIMEOUT_S: Final = 120.0
+_NETWORK_LABEL: Final = re.compile(r'network="[^"]*",?')
 
 
 class ServerProcess:
@@ -63,6 +65,8 @@ class ServerProcess:
     def counts(self) -> dict[str, float]:
         """Return the values of ``/metrics`` by name, without the prefix ``neuroasync_``.
 
+        Values are summed over the networks of the server.
+
         The sum of each family is added under its name without ``_total``.
         """
         url = f"http://127.0.0.1:{self.port}/metrics"
@@ -73,8 +77,8 @@ class ServerProcess:
             if line.startswith("#"):
                 continue
             name, value = line.rsplit(" ", 1)
-            name = name.removeprefix("neuroasync_")
-            counts_by_name[name] = float(value)
+            name = _NETWORK_LABEL.sub("", name.removeprefix("neuroasync_")).replace("{}", "")
+            counts_by_name[name] = counts_by_name.get(name, 0.0) + float(value)
             family = name.partition("{")[0].removesuffix("_total")
             if family != name and "_bucket" not in family:
                 counts_by_name[family] = counts_by_name.get(family, 0.0) + float(value)

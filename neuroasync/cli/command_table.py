@@ -46,7 +46,7 @@ COMMANDS: Final = (
     CommandEntry(
         "serve",
         f"{_PACKAGE}.serve",
-        "Serve a network over websockets and HTTP.",
+        "Serve networks over websockets and HTTP, with a live page.",
         slowest_import="numpy",  # The worker processes load numba.
     ),
     CommandEntry(

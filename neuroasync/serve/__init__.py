@@ -1,4 +1,4 @@
-"""A network behind a websocket: the ``neuroasync serve`` command, or an ASGI app (extra ``serve``).
+"""Networks behind a websocket: the ``neuroasync serve`` command, or an ASGI app (extra ``serve``).
 
 A client of ``/stream`` sends its samples in chunks, in the formats of :mod:`neuroasync.messages`.
 For each sample it receives one decision, or a message that explains why there is none::
@@ -7,9 +7,10 @@ For each sample it receives one decision, or a message that explains why there i
 
 The server numbers samples from 0 in the order in which they are sent. Sample n runs with
 ``sample_seed(seed, n)``, as sample n of a data set does in ``neuroasync run``, regardless of the
-outcome of earlier samples. The query of the address selects how samples run: ``policy``,
-``group_size``, ``until``, ``input`` and ``seed``. With ``provisional=1``, the client also receives
-a provisional decision each time another class takes the lead.
+outcome of earlier samples. The query of the address selects the network by its name, ``network``,
+and how samples run: ``policy``, ``group_size``, ``until``, ``input`` and ``seed``. With
+``provisional=1``, the client also receives a provisional decision each time another class takes the
+lead.
 
 The counters of ``/metrics`` balance: sent == accepted + dropped + refused, once no sample is open.
 """

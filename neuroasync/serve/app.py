@@ -1,8 +1,7 @@
-"""The ASGI app: a network behind a websocket and HTTP routes, alone or mounted in another app."""
+"""The ASGI app: networks behind a websocket and HTTP routes, alone or mounted in another app."""
 
 import contextlib
-import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from starlette.applications import Starlette
@@ -12,10 +11,8 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from neuroasync.core.formats.bundle import Bundle
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.bounded_queue import WhenFull
-from neuroasync.runtime.network import Network
 from neuroasync.serve.connection.connection import ClientConnection
 from neuroasync.serve.connection.websocket import GoneError, Socket
 from neuroasync.serve.decide_endpoint import answer_decide_request
@@ -25,6 +22,12 @@ from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.page import page_routes
 from neuroasync.serve.prometheus import CONTENT_TYPE, format_metrics
 from neuroasync.serve.query_params import QueryError, parse_query
+from neuroasync.serve.served_networks import (
+    NetworkSource,
+    ServedNetwork,
+    ServedNetworks,
+    UnknownNetworkError,
+)
 from neuroasync.serve.server_state import ServerState
 
 __all__ = ["create_app"]
@@ -34,14 +37,16 @@ _TRY_AGAIN_LATER: Final = 1013
 
 
 def create_app(
-    network: Network | Bundle | str | os.PathLike[str],
+    networks: NetworkSource | Mapping[str, NetworkSource],
     *,
     limits: ServerLimits | None = None,
     when_full: WhenFull = "block",
     token: str | None = None,
     metrics: ServerMetrics | None = None,
 ) -> Starlette:
-    """Create an app that serves a network.
+    """Create an app that serves one or several networks.
+
+    The query parameter ``network`` selects a network by its name. The first one is the default.
 
     Routes: ``/stream``, a websocket; ``POST /decide``; ``/health``, which returns status 503 once
     the server accepts no new work; ``/metrics``; and the live page at ``/``.
@@ -49,14 +54,15 @@ def create_app(
     If you pass a :class:`~neuroasync.Network`, you open it (``async with network``) in the event
     loop that runs the app, before the first request and until the last one, for example in the
     lifespan of your app. If you pass a bundle or its path, the lifespan of this app opens and
-    closes the network. An app that mounts this one has to enter this lifespan itself:
-    ``async with app.router.lifespan_context(app)``.
+    closes the network. A mapping may have both. An app that mounts this one has to enter this
+    lifespan itself: ``async with app.router.lifespan_context(app)``.
 
     ``app.state.server_state.drain()`` stops accepting work and waits until all accepted samples are
     answered. Await it before the web server closes the connections.
 
     Args:
-        network: The network, its bundle, or the path of the bundle.
+        networks: The networks by name, such as ``{"small": "small.nab", "large": network}``: each
+            is a network, its bundle, or the path of the bundle. A single network needs no name.
         limits: Limits for clients. Defaults to ``ServerLimits()``.
         when_full: What to do with a sample when the queue is full. ``"block"`` stops reading from
             the client; ``"drop-oldest"`` drops the oldest queued sample of the connection;
@@ -67,22 +73,16 @@ def create_app(
         metrics: Counters to share with other processes. Defaults to private counters.
 
     Raises:
-        BundleError: The bundle cannot be read.
+        BundleError: A bundle cannot be read.
         ValueError: An argument is invalid.
     """
-    owns_network = not isinstance(network, Network)
-    if isinstance(network, Bundle):
-        network = Network(network)
-    elif not isinstance(network, Network):
-        network = Network.load(network)
-    served = network
-    server_state = ServerState(
-        served, limits or ServerLimits(), when_full, token, metrics or ServerMetrics()
-    )
+    served = ServedNetworks(networks)
+    metrics = metrics or ServerMetrics(networks=len(served))
+    server_state = ServerState(served, limits or ServerLimits(), when_full, token, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with served if owns_network else contextlib.nullcontext():
+        async with served.open():
             yield
 
     app = Starlette(routes=_routes(server_state), lifespan=lifespan)
@@ -96,23 +96,27 @@ def _routes(server_state: ServerState) -> list[BaseRoute]:
             return _unauthorized(server_state, _remote(request))
         return await answer_decide_request(server_state, request)
 
-    async def health(_request: Request) -> Response:
+    async def health(request: Request) -> Response:
         if server_state.is_draining:
             return JSONResponse({"status": "draining"}, 503)
+        # The names of the networks need the token, unlike the health of the server.
+        if "network" in request.query_params:
+            return _check_network(server_state, request) or JSONResponse({"status": "ok"})
         return JSONResponse({"status": "ok"})
 
     async def metrics(request: Request) -> Response:
         if not server_state.is_authorized(request):
             return _unauthorized(server_state, _remote(request))
         server_state.update_task_count()
-        return Response(format_metrics(server_state.metrics), media_type=CONTENT_TYPE)
+        body = format_metrics(server_state.metrics, server_state.networks.names)
+        return Response(body, media_type=CONTENT_TYPE)
 
     return [
         WebSocketRoute("/stream", _StreamEndpoint(server_state)),
         Route("/decide", decide, methods=["POST"]),
         Route("/health", health),
         Route("/metrics", metrics),
-        *page_routes(server_state.network, is_authorized=server_state.is_authorized),
+        *page_routes(server_state.networks, is_authorized=server_state.is_authorized),
     ]
 
 
@@ -137,16 +141,24 @@ class _StreamEndpoint:
                 server_state.record_refusal(reason, remote)
                 await websocket.send_denial_response(_unavailable(message))
                 return
+        try:
+            served = server_state.networks.find(websocket.query_params.get("network"))
+        except UnknownNetworkError as error:
+            server_state.record_refusal("options", remote)
+            await websocket.send_denial_response(JSONResponse({"error": str(error)}, 404))
+            return
         await websocket.accept()
         socket = Socket(scope, receive, send, server_state.limits.send_timeout_s)
         with contextlib.suppress(GoneError):
-            await self._serve(socket, websocket.query_params.multi_items(), remote)
+            await self._serve(socket, served, websocket.query_params.multi_items(), remote)
 
-    async def _serve(self, socket: Socket, query: list[tuple[str, str]], remote: str) -> None:
+    async def _serve(
+        self, socket: Socket, served: ServedNetwork, query: list[tuple[str, str]], remote: str
+    ) -> None:
         server_state = self._server_state
         try:
             options = parse_query(query)
-            session = server_state.network.session(seed=options.seed, **options.run)
+            session = served.network.session(seed=options.seed, **options.run)
         except ClosedError as error:
             await _close_with_error(socket, _TRY_AGAIN_LATER, str(error))
         except (QueryError, NeuroasyncError, ValueError) as error:
@@ -154,7 +166,18 @@ class _StreamEndpoint:
             await _close_with_error(socket, _POLICY_VIOLATION, str(error))
         else:
             async with session:
-                await ClientConnection(server_state, socket, session, options, remote).run()
+                await ClientConnection(server_state, socket, served, session, options, remote).run()
+
+
+def _check_network(server_state: ServerState, request: Request) -> Response | None:
+    """Return an error if the token is wrong or the query names an unknown network."""
+    if not server_state.is_authorized(request):
+        return _unauthorized(server_state, _remote(request))
+    try:
+        server_state.networks.find(request.query_params.get("network"))
+    except UnknownNetworkError as error:
+        return JSONResponse({"error": str(error)}, 404)
+    return None
 
 
 async def _close_with_error(socket: Socket, code: int, error: str) -> None:

@@ -12,7 +12,9 @@ from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.errors import ClosedError, LimitError, MessageError, NeuroasyncError
 from neuroasync.messages import EventMessage, format_decision, parse_events
 from neuroasync.serve.error_messages import format_error
+from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.query_params import QueryError, StreamOptions, parse_query
+from neuroasync.serve.served_networks import ServedNetwork, UnknownNetworkError
 from neuroasync.serve.server_state import ServerState
 
 __all__ = ["answer_decide_request"]
@@ -66,18 +68,22 @@ async def _decide_body(server_state: ServerState, request: Request, is_binary: b
         raise _RequestError(503, "the server is shutting down")
     try:
         options = parse_query(request.query_params.multi_items(), allow_provisional=False)
+        served = server_state.networks.find(options.network)
     except QueryError as error:
         server_state.record_refusal("options", _remote(request))
         raise _RequestError(400, str(error)) from error
+    except UnknownNetworkError as error:
+        server_state.record_refusal("options", _remote(request))
+        raise _RequestError(404, str(error)) from error
     body = await _read_body(request, server_state.limits.max_message_bytes)
     arrived_s = time.perf_counter()
-    metrics = server_state.metrics
+    metrics = server_state.metrics_of(served)
     metrics.add("samples_sent")
     metrics.add("samples_open")
     # A cancelled request, or a network that closes meanwhile, leaves the sample unfinished.
     family, label = "samples_refused", "unfinished"
     try:
-        decision = await _decide_message(server_state, body, is_binary, options)
+        decision = await _decide_message(server_state, served, body, is_binary, options)
         family, label = "samples_accepted", "answered"
     except _RequestError as error:
         label = error.reason
@@ -93,14 +99,23 @@ async def _decide_body(server_state: ServerState, request: Request, is_binary: b
     finally:
         metrics.add("samples_open", -1)
         metrics.add(family, 1, label)
-    return _format_decision(server_state, decision, time.perf_counter() - arrived_s, is_binary)
+    latency_s = time.perf_counter() - arrived_s
+    metrics.add("decisions")
+    metrics.add("spikes", decision.total_spikes)
+    metrics.observe_latency(latency_s)
+    return format_decision(decision, 0, 1e3 * latency_s, binary=is_binary)
 
 
 async def _decide_message(
-    server_state: ServerState, body: bytes, is_binary: bool, options: StreamOptions
+    server_state: ServerState,
+    served: ServedNetwork,
+    body: bytes,
+    is_binary: bool,
+    options: StreamOptions,
 ) -> Decision:
-    message = _parse_message(body, is_binary, server_state)
-    network = server_state.network
+    metrics = server_state.metrics_of(served)
+    message = _parse_message(body, is_binary, server_state.limits.max_message_bytes, metrics)
+    network = served.network
     seed = network.seed if options.seed is None else options.seed
     # A sample without events takes capacity, too, so that the number of requests is limited.
     events = len(message.events) or 1
@@ -111,15 +126,16 @@ async def _decide_message(
         server_state.capacity.release(1, events)
 
 
-def _parse_message(body: bytes, is_binary: bool, server_state: ServerState) -> EventMessage:
-    server_state.metrics.add("messages")
+def _parse_message(
+    body: bytes, is_binary: bool, max_bytes: int, metrics: ServerMetrics
+) -> EventMessage:
+    metrics.add("messages")
     try:
-        data = body if is_binary else body.decode()
-        message = parse_events(data, server_state.limits.max_message_bytes)
+        message = parse_events(body if is_binary else body.decode(), max_bytes)
     except (MessageError, UnicodeDecodeError) as error:
-        server_state.metrics.add("messages_malformed")
+        metrics.add("messages_malformed")
         raise _RequestError(400, str(error), "malformed") from error
-    server_state.metrics.add("events", len(message.events))
+    metrics.add("events", len(message.events))
     return message
 
 
@@ -133,15 +149,6 @@ async def _acquire_capacity(server_state: ServerState, events: int) -> None:
         await capacity.acquire(1, events)
     elif not capacity.acquire_nowait(1, events):
         raise _RequestError(503, "the queue of the server is full; try again", "server-full")
-
-
-def _format_decision(
-    server_state: ServerState, decision: Decision, latency_s: float, binary: bool
-) -> str | bytes:
-    server_state.metrics.add("decisions")
-    server_state.metrics.add("spikes", decision.total_spikes)
-    server_state.metrics.observe_latency(latency_s)
-    return format_decision(decision, 0, 1e3 * latency_s, binary=binary)
 
 
 async def _read_body(request: Request, max_bytes: int) -> bytes:

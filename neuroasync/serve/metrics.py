@@ -1,11 +1,10 @@
 """Counters and gauges of a server, in memory that its worker processes share.
 
-Each worker writes only to its own row, so that no lock is needed. A reader sums the rows. A row
-consists of doubles, which count exactly up to 2**53.
+Each worker writes only to its own rows, one for each network, so that no lock is needed. A reader
+sums the rows. A row consists of doubles, which count exactly up to 2**53.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -22,6 +21,8 @@ class MetricFamily:
         help: Description for Prometheus.
         label: Name of the label, or "" for a family with a single number.
         values: Values of the label.
+        by_network: Whether the family has the label ``network``, too. Otherwise, its numbers are
+            about the whole server.
     """
 
     name: str
@@ -29,6 +30,7 @@ class MetricFamily:
     help: str
     label: str = ""
     values: tuple[str, ...] = ("",)
+    by_network: bool = True
 
 
 FAMILIES: Final = (
@@ -75,12 +77,13 @@ FAMILIES: Final = (
     ),
     MetricFamily("sessions_open", "gauge", "Open connections with a session."),
     MetricFamily(
-        "tasks", "gauge", "Tasks of the event loops: two for each session and a few shared ones."
+        "tasks", "gauge", "Tasks of the event loops: two for each session and a few shared ones.",
+        by_network=False,
     ),
     MetricFamily("sessions", "counter", "Connections that were given a session."),
     MetricFamily(
         "connections_refused", "counter", "Connections and requests that were refused.",
-        "reason", ("token", "sessions", "options", "draining"),
+        "reason", ("token", "sessions", "options", "draining"), by_network=False,
     ),
     MetricFamily(
         "connections_cut", "counter", "Connections that the server closed.",
@@ -106,21 +109,38 @@ _LATENCY_SUM: Final = _FIRST_BUCKET + len(LATENCY_BUCKETS_S) + 1
 class ServerMetrics:
     """The metrics of one worker, stored next to those of the other workers.
 
+    An object writes the numbers of one network: the first one, or that of :meth:`of_network`.
+    Families that are about the whole server are in the row of the first network.
+
     Args:
-        cells: f64[workers * ServerMetrics.SIZE], initially zero, in memory that the workers share.
-            None allocates private memory for a single worker.
+        cells: f64[workers * networks * ServerMetrics.SIZE], initially zero, in memory that the
+            workers share. None allocates private memory for a single worker.
         worker: Number of this worker, from 0.
+        networks: Number of networks of the server.
+
+    Attributes:
+        networks: Number of networks of the server.
     """
 
     SIZE: Final = _LATENCY_SUM + 1
 
-    __slots__ = ("_cells", "_first")
+    __slots__ = ("_cells", "_first", "_worker", "networks")
 
-    def __init__(self, cells: "memoryview[float] | None" = None, worker: int = 0) -> None:
+    def __init__(
+        self, cells: "memoryview[float] | None" = None, worker: int = 0, networks: int = 1
+    ) -> None:
         if cells is None:
-            cells = memoryview(bytearray(8 * self.SIZE)).cast("d")
+            cells = memoryview(bytearray(8 * networks * self.SIZE)).cast("d")
+        self.networks = networks
         self._cells = cells
-        self._first = worker * self.SIZE
+        self._worker = worker
+        self._first = worker * networks * self.SIZE
+
+    def of_network(self, position: int) -> "ServerMetrics":
+        """Return an object that writes the numbers of the network at a position."""
+        metrics = ServerMetrics(self._cells, self._worker, self.networks)
+        metrics._first += position * self.SIZE
+        return metrics
 
     def add(self, name: str, amount: float = 1, value: str = "") -> None:
         """Add to one number of a family."""
@@ -136,12 +156,18 @@ class ServerMetrics:
         self._cells[self._first + _FIRST_BUCKET + bucket] += 1
         self._cells[self._first + _LATENCY_SUM] += seconds
 
-    def total(self, name: str, value: str = "") -> float:
-        """Return one number of a family, summed over all workers."""
-        return self._sum(_SLOTS[name, value])
+    def total(self, name: str, value: str = "", network: int | None = None) -> float:
+        """Return one number of a family, summed over all workers.
 
-    def latency_histogram(self) -> tuple[list[tuple[str, float]], float]:
-        """Return the latency histogram over all workers.
+        Args:
+            name: Name of the family.
+            value: Value of the label.
+            network: Position of a network. None sums over all networks.
+        """
+        return self._sum(_SLOTS[name, value], network)
+
+    def latency_histogram(self, network: int) -> tuple[list[tuple[str, float]], float]:
+        """Return the latency histogram of a network over all workers.
 
         Returns:
             A list of (upper bound, number of decisions up to this bound), and the sum of all
@@ -149,12 +175,13 @@ class ServerMetrics:
         """
         count, buckets = 0.0, []
         for k, bound in enumerate((*map(str, LATENCY_BUCKETS_S), "+Inf")):
-            count += self._sum(_FIRST_BUCKET + k)
+            count += self._sum(_FIRST_BUCKET + k, network)
             buckets.append((bound, count))
-        return buckets, self._sum(_LATENCY_SUM)
+        return buckets, self._sum(_LATENCY_SUM, network)
 
-    def _sum(self, slot: int) -> float:
-        return float(sum(self._rows(slot)))
-
-    def _rows(self, slot: int) -> Iterator[float]:
-        return (self._cells[k] for k in range(slot, len(self._cells), self.SIZE))
+    def _sum(self, slot: int, network: int | None) -> float:
+        """Sum over the workers, and over the networks if ``network`` is None."""
+        first, stride = slot, self.SIZE
+        if network is not None:
+            first, stride = slot + network * self.SIZE, self.networks * self.SIZE
+        return float(sum(self._cells[k] for k in range(first, len(self._cells), stride)))

@@ -22,11 +22,13 @@ class StreamOptions:
     """The options that a query selects.
 
     Attributes:
+        network: Name of the network that runs the samples, or None for the default network.
         run: How to run samples. Options that are absent default to those of the network.
         seed: Seed of the stream, or None. Sample n runs with ``sample_seed(seed, n)``.
         provisional: Whether to send a decision each time another class takes the lead.
     """
 
+    network: str | None
     run: RunOptions
     seed: int | None
     provisional: bool
@@ -37,8 +39,8 @@ def parse_query(
 ) -> StreamOptions:
     """Parse the parameters of a query.
 
-    The network checks the policy, the stop rule and the ranges when it uses them, not this
-    function.
+    The network checks the policy, the stop rule and the ranges when it uses them, and the server
+    looks up the network; this function does neither.
 
     Args:
         pairs: Names and values. ``token`` is ignored.
@@ -47,7 +49,7 @@ def parse_query(
     Raises:
         QueryError: A parameter is unknown, appears twice, or has an invalid value.
     """
-    known = ["policy", "group_size", "until", "input", "seed"]
+    known = ["network", "policy", "group_size", "until", "input", "seed"]
     if allow_provisional:
         known.append("provisional")
     values: dict[str, str] = {}
@@ -71,7 +73,8 @@ def parse_query(
     if "input" in values:
         run["input"] = values["input"]  # type: ignore[typeddict-item]  # the network checks it
     provisional = _parse_boolean("provisional", values.get("provisional", "0"))
-    return StreamOptions(run, _parse_seed(values.get("seed")), provisional)
+    seed = _parse_seed(values.get("seed"))
+    return StreamOptions(values.get("network"), run, seed, provisional)
 
 
 def _parse_seed(text: str | None) -> int | None:

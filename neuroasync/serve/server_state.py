@@ -8,11 +8,11 @@ from typing import Final, Protocol
 from starlette.requests import HTTPConnection
 
 from neuroasync.runtime.bounded_queue import WhenFull, check_when_full
-from neuroasync.runtime.network import Network
 from neuroasync.runtime.time_slice import TimeSlice
 from neuroasync.serve.capacity import CapacityLimiter
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
+from neuroasync.serve.served_networks import ServedNetwork, ServedNetworks
 
 __all__ = ["OpenConnection", "ServerState"]
 
@@ -38,10 +38,10 @@ class OpenConnection(Protocol):
 
 
 class ServerState:
-    """The served network with its limits, metrics and open connections.
+    """The served networks with their limits, metrics and open connections.
 
     Args:
-        network: The network that makes the decisions.
+        networks: The networks that make the decisions.
         limits: Limits of this worker process.
         when_full: What to do with a sample when the queue is full.
         token: Token that clients must present, or None.
@@ -56,7 +56,7 @@ class ServerState:
 
     def __init__(
         self,
-        network: Network,
+        networks: ServedNetworks,
         limits: ServerLimits,
         when_full: WhenFull,
         token: str | None,
@@ -64,10 +64,15 @@ class ServerState:
     ) -> None:
         if token == "":
             raise ValueError("`token` must not be empty; use None to serve without a token")
-        self.network = network
+        if metrics.networks != len(networks):
+            raise ValueError(
+                f"`metrics` must be for {len(networks)} networks, got {metrics.networks}"
+            )
+        self.networks = networks
         self.limits = limits
         self.when_full: WhenFull = check_when_full(when_full)
         self.metrics = metrics
+        self._metrics_by_network = [metrics.of_network(k) for k in range(len(networks))]
         self.capacity = CapacityLimiter(
             limits.max_queued_samples_total, limits.max_queued_events_total
         )
@@ -109,19 +114,23 @@ class ServerState:
         """Return whether the maximum number of sessions is open."""
         return self.metrics.total("sessions_open") >= self.limits.max_sessions
 
-    def add_connection(self, connection: OpenConnection) -> int:
-        """Register an open connection and return its number."""
+    def metrics_of(self, served: ServedNetwork) -> ServerMetrics:
+        """Return the metrics to which the work of a network is added."""
+        return self._metrics_by_network[served.position]
+
+    def add_connection(self, connection: OpenConnection, served: ServedNetwork) -> int:
+        """Register an open connection with a session of a network, and return its number."""
         self._connections.add(connection)
         self._idle.clear()
         self._connection_count += 1
-        self.metrics.add("sessions")
-        self.metrics.add("sessions_open")
+        self.metrics_of(served).add("sessions")
+        self.metrics_of(served).add("sessions_open")
         return self._connection_count - 1
 
-    def remove_connection(self, connection: OpenConnection) -> None:
+    def remove_connection(self, connection: OpenConnection, served: ServedNetwork) -> None:
         """Remove a connection that has ended."""
         self._connections.discard(connection)
-        self.metrics.add("sessions_open", -1)
+        self.metrics_of(served).add("sessions_open", -1)
         self._update_idle()
 
     def begin_request(self) -> None:

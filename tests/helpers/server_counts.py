@@ -35,4 +35,4 @@ class ServerCounts:
         assert capacity.free_samples == limits.max_queued_samples_total
         assert capacity.free_events == limits.max_queued_events_total
         assert not self._server_state._connections
-        assert self._server_state.network.open_sessions == 0
+        assert all(s.network.open_sessions == 0 for s in self._server_state.networks)

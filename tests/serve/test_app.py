@@ -22,7 +22,7 @@ async def test_lifespan_of_the_app_opens_and_closes_the_network_of_a_bundle(
             socket.send_sample(trains[0])
             assert (await socket.receive())["sample"] == 0
         with pytest.raises(ClosedError):
-            app.state.server_state.network.session()
+            app.state.server_state.networks.find(None).network.session()
 
 
 async def test_two_apps_can_be_mounted_in_one(bundle, network, trains, expected, no_leaks):
@@ -42,7 +42,10 @@ async def test_two_apps_can_be_mounted_in_one(bundle, network, trains, expected,
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
             assert (await http.get("/a/health")).json() == {"status": "ok"}
-            assert "neuroasync_decisions_total 1.0" in (await http.get("/b/metrics")).text
+            assert (
+                'neuroasync_decisions_total{network="network"} 1.0'
+                in (await http.get("/b/metrics")).text
+            )
             assert "<html" in (await http.get("/a/")).text
 
 

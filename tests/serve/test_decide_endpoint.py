@@ -139,18 +139,19 @@ async def test_metrics_have_the_prometheus_format_and_the_right_counts(make_app,
     families = {f.name: f for f in text_string_to_metric_families(response.text)}
     assert {f"neuroasync_{f.name}" for f in FAMILIES} < set(families)
     assert all(f.documentation for f in families.values())
-    values = {(s.name, *s.labels.values()): s.value for f in families.values() for s in f.samples}
-    assert values["neuroasync_samples_sent_total",] == 4
-    assert values["neuroasync_samples_accepted_total", "answered"] == 3
-    assert values["neuroasync_samples_refused_total", "invalid"] == 1
-    assert values["neuroasync_decisions_total",] == 3
-    assert values["neuroasync_spikes_total",] == spikes
-    assert values["neuroasync_messages_total",] == 4
-    assert values["neuroasync_events_total",] == 181
-    assert values["neuroasync_sessions_open",] == 1
-    assert values["neuroasync_decision_latency_seconds_count",] == 3
-    assert values["neuroasync_decision_latency_seconds_bucket", "+Inf"] == 3
-    assert values["neuroasync_decision_latency_seconds_sum",] > 0
+    samples = [s for family in families.values() for s in family.samples]
+    values = {(s.name, *s.labels.values()): s.value for s in samples}
+    assert values["neuroasync_samples_sent_total", "network"] == 4
+    assert values["neuroasync_samples_accepted_total", "network", "answered"] == 3
+    assert values["neuroasync_samples_refused_total", "network", "invalid"] == 1
+    assert values["neuroasync_decisions_total", "network"] == 3
+    assert values["neuroasync_spikes_total", "network"] == spikes
+    assert values["neuroasync_messages_total", "network"] == 4
+    assert values["neuroasync_events_total", "network"] == 181
+    assert values["neuroasync_sessions_open", "network"] == 1
+    assert values["neuroasync_decision_latency_seconds_count", "network"] == 3
+    assert values["neuroasync_decision_latency_seconds_bucket", "+Inf", "network"] == 3
+    assert values["neuroasync_decision_latency_seconds_sum", "network"] > 0
 
 
 def test_metrics_are_summed_over_workers():
@@ -163,7 +164,7 @@ def test_metrics_are_summed_over_workers():
     two.observe_latency(99.0)
     assert one.total("decisions") == two.total("decisions") == 7
     assert one.total("samples_refused", "malformed") == 1
-    buckets, seconds = one.latency_histogram()
+    buckets, seconds = one.latency_histogram(0)
     assert dict(buckets)["0.001"] == 0
     assert dict(buckets)["0.0025"] == dict(buckets)["10.0"] == 1
     assert dict(buckets)["+Inf"] == 2

@@ -1,8 +1,10 @@
-"""``neuroasync serve``: serve a network over websockets and HTTP."""
+"""``neuroasync serve``: serve networks over websockets and HTTP."""
 
+import contextlib
 import importlib.util
 import logging
 import sys
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +12,20 @@ from typing import Annotated
 import typer
 
 from neuroasync.cli.exit_codes import CHECK_FAILED, CliError
-from neuroasync.cli.options import BundlePath
 from neuroasync.cli.output import echo_text
 
 __all__ = ["serve"]
 
 _MAX_LIMIT = 2**31 - 1
+
+BundlePaths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[BUNDLE]...", show_default=False,
+        help="Networks to serve, from `neuroasync train` or `write_bundle`. The first one is the "
+        "default. Default: the networks that ship.",
+    ),
+]  # fmt: skip
 
 
 class WhenFullName(StrEnum):
@@ -116,7 +126,7 @@ SendTimeoutOption = Annotated[
 
 
 def serve(
-    bundle: BundlePath,
+    bundles: BundlePaths = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     workers: WorkersOption = 1,
@@ -130,21 +140,20 @@ def serve(
     max_queued_samples_total: QueuedSamplesTotalOption = 1024,
     send_timeout: SendTimeoutOption = 10.0,
 ) -> None:
-    """Serve a network over websockets and HTTP.
+    """Serve networks over websockets and HTTP, with a live page.
 
     \b
     Examples:
-      neuroasync serve net.nab
+      neuroasync serve
+      neuroasync serve small.nab large.nab
       neuroasync serve net.nab --port 0 --workers 2 --when-full drop-oldest
 
-    The command prints the address once it listens. `python -m pydoc neuroasync.serve` explains the
-    messages and the query parameters.
+    The command prints the address once it listens. Open the address in a browser to watch the
+    networks decide. A network has the name of its file, and requests select it with the query
+    parameter `network`. `python -m pydoc neuroasync.serve` explains the messages and the query
+    parameters.
     """  # noqa: D301  # \b keeps the line breaks of the examples
-    from neuroasync.core.formats.bundle import read_bundle
-
     _check_installed()
-    # Workers read the bundle themselves. Reading it here reports an error once, before they start.
-    read_bundle(bundle)
     if token == "":
         raise CliError("--token must not be empty")
     if workers > 1 and sys.platform == "win32":
@@ -163,21 +172,65 @@ def serve(
         max_queued_samples_total=max_queued_samples_total,
         send_timeout_s=send_timeout,
     )
-    options = ServerOptions(
-        bundle, host, port, workers, limits, when_full.value, token, shutdown_timeout
-    )
-    try:
-        is_clean = run(options, lambda url: _print_ready(bundle, url, workers))
-    except OSError as error:
-        raise CliError(f"{host}:{port}: {error.strerror or error}") from error
+    with _named_networks(bundles or ()) as networks:
+        options = ServerOptions(
+            networks, host, port, workers, limits, when_full.value, token, shutdown_timeout
+        )
+        try:
+            is_clean = run(options, lambda url: _print_ready(networks, url, workers), _print_stop)
+        except OSError as error:
+            raise CliError(f"{host}:{port}: {error.strerror or error}") from error
+    _print_line("stopped" if is_clean else "stopped before all accepted samples were answered")
     if not is_clean:
         raise typer.Exit(CHECK_FAILED)
 
 
-def _print_ready(bundle: Path, url: str, workers: int) -> None:
+@contextlib.contextmanager
+def _named_networks(bundles: Sequence[Path]) -> Iterator[dict[str, Path]]:
+    """Provide the paths of the networks by name. Raises BundleError if one cannot be read."""
+    from neuroasync.core.formats.bundle import read_bundle
+    from neuroasync.shipped import NETWORKS, shipped_file
+
+    with contextlib.ExitStack() as stack:
+        if bundles:
+            networks = _name_files(bundles)
+        else:
+            networks = {
+                name: stack.enter_context(shipped_file(f"digits-{name}.nab")) for name in NETWORKS
+            }
+        # Workers read the bundles themselves. Reading them here reports an error once, before the
+        # workers start.
+        for path in networks.values():
+            read_bundle(path)
+        yield networks
+
+
+def _name_files(paths: Sequence[Path]) -> dict[str, Path]:
+    """Return the files by name: the stem, with the folder where several files have this stem."""
+    stems = [path.stem for path in paths]
+    networks: dict[str, Path] = {}
+    for path in paths:
+        is_unique = stems.count(path.stem) == 1
+        name = path.stem if is_unique else f"{path.absolute().parent.name}/{path.stem}"
+        if name in networks:
+            raise CliError(f"{path}: another network is named {name!r}, too; rename the file")
+        networks[name] = path
+    return networks
+
+
+def _print_ready(networks: dict[str, Path], url: str, workers: int) -> None:
     suffix = f", {workers} workers" if workers > 1 else ""
-    echo_text(f"serving {bundle.name} at {url}{suffix}")
-    # A program that started the server may wait for this line.
+    _print_line(f"serving {', '.join(networks)} at {url}{suffix}")
+    _print_line("open this address in a browser to watch; press Ctrl-C to stop")
+
+
+def _print_stop() -> None:
+    _print_line("stopping: answering the samples that were accepted")
+
+
+def _print_line(text: str) -> None:
+    echo_text(text)
+    # A program that started the server may wait for the line.
     sys.stdout.flush()
 
 

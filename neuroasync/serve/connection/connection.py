@@ -19,6 +19,7 @@ from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.connection.websocket import GoneError, Socket
 from neuroasync.serve.error_messages import RefusalNotice, format_notice
 from neuroasync.serve.query_params import StreamOptions
+from neuroasync.serve.served_networks import ServedNetwork
 from neuroasync.serve.server_state import ServerState
 
 __all__ = ["ClientConnection"]
@@ -39,6 +40,7 @@ class ClientConnection:
     Args:
         server_state: State that all connections share.
         socket: The accepted websocket.
+        served: The network of the session.
         session: An open session that no other connection uses.
         options: How to run the samples.
         remote: Address of the client, for the log.
@@ -48,19 +50,21 @@ class ClientConnection:
         self,
         server_state: ServerState,
         socket: Socket,
+        served: ServedNetwork,
         session: Session,
         options: StreamOptions,
         remote: str,
     ) -> None:
         self._server_state = server_state
-        self._metrics = server_state.metrics
+        self._served = served
+        self._metrics = server_state.metrics_of(served)
         self._socket = socket
         self._session = session
         self._is_provisional = options.provisional
         limits = server_state.limits
         self._limits = limits
         self._sample_inbox = SampleInbox(
-            limits, server_state.when_full, server_state.capacity, server_state.metrics
+            limits, server_state.when_full, server_state.capacity, self._metrics
         )
         self._token_bucket = TokenBucket(limits.max_messages_per_s, asyncio.get_running_loop().time)
         # The reader finds messages that cannot be peeked, the worker those that cannot be parsed.
@@ -77,7 +81,7 @@ class ClientConnection:
         Cancellation: safe. Complete samples without a response are counted as accepted with the
         outcome ``client-gone``, incomplete ones as refused.
         """
-        self._log_fields["session"] = self._server_state.add_connection(self)
+        self._log_fields["session"] = self._server_state.add_connection(self, self._served)
         log.info("connected", extra=self._log_fields)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -91,7 +95,7 @@ class ClientConnection:
                     self._reader.cancel()
         finally:
             self._sample_inbox.abandon()
-            self._server_state.remove_connection(self)
+            self._server_state.remove_connection(self, self._served)
             log.info(
                 "disconnected",
                 extra=self._log_fields | {"samples": self._sample_inbox.samples_sent},

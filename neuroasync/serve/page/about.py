@@ -1,4 +1,4 @@
-"""The description of the network that the page loads first."""
+"""The description of a network that the page loads first."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,9 +9,9 @@ from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.runtime.network import Network
 from neuroasync.serve.page.drawing import drawing_for, reads_digits
 from neuroasync.serve.page.request import POLICIES
+from neuroasync.serve.served_networks import ServedNetwork
 from neuroasync.shipped import shipped_spikes
 
 __all__ = ["describe_network"]
@@ -22,21 +22,27 @@ _MAX_EVENTS: Final = 20_000
 """Maximum number of events of all samples together. Each takes about 15 bytes of JSON."""
 
 
-def describe_network(network: Network) -> dict[str, Any]:
+def describe_network(served: ServedNetwork) -> dict[str, Any]:
     """Return the network, its default run options, and samples to choose from, as JSON."""
-    bundle, settings = network.bundle, network.settings
+    bundle, settings = served.network.bundle, served.network.settings
     model, drawing = bundle.model, drawing_for(bundle)
     chosen = bundle.meta.get("until")
     until = str(settings.until) if isinstance(settings.until, StopRule) else None
     rules = dict.fromkeys([rule for rule in (chosen, until) if isinstance(rule, str)])
     return {
+        "name": served.name,
         "digest": bundle.digest.hex(),
         "populations": [{"name": p.name, "size": p.size} for p in model.populations],
+        "connections": [[c.source, c.target] for c in model.connections],
         "output": model.output,
         "classes": _classes(bundle),
         "input": {"shape": list(model.input_shape), "size": model.input_size},
         "timestep_us": model.timestep_us,
-        "trained_for": {"policy": bundle.policy.name, "group_size": bundle.policy.group_size},
+        "trained_for": {
+            "policy": bundle.policy.name,
+            "group_size": bundle.policy.group_size,
+            "input": bundle.policy.input,
+        },
         "default": {
             "policy": policy_name(settings.policy),
             "group_size": settings.group_size,
@@ -44,11 +50,20 @@ def describe_network(network: Network) -> dict[str, Any]:
             "until": until,
         },
         "chosen_until": chosen if isinstance(chosen, str) else None,
+        "validation": _validation(bundle),
         "policies": list(POLICIES),
         "until": list(dict.fromkeys([*_RULES, *rules])),
         "drawing": None if drawing is None else drawing.to_json(),
         "samples": list(_samples(bundle)),
     }
+
+
+def _validation(bundle: Bundle) -> dict[str, Any] | None:
+    """Return what the training measured with the chosen stop rule, on validation samples."""
+    names = ("accuracy", "rounds", "spikes")
+    values = {name: bundle.meta.get(f"until_validation_{name}") for name in names}
+    is_known = all(isinstance(value, int | float) for value in values.values())
+    return values if is_known else None
 
 
 def _classes(bundle: Bundle) -> list[str]:

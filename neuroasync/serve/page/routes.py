@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
 
@@ -21,13 +21,18 @@ from neuroasync.serve.page.about import describe_network
 from neuroasync.serve.page.assets import HEADERS, asset_routes
 from neuroasync.serve.page.request import MAX_TRACE_BYTES, TraceRequest, parse_request
 from neuroasync.serve.page.trace import make_trace
+from neuroasync.serve.served_networks import (
+    ServedNetwork,
+    ServedNetworks,
+    UnknownNetworkError,
+)
 
 __all__ = ["page_routes"]
 
 _MAX_CONCURRENT_TRACES: Final = 8
 """Maximum number of traces at a time. Further requests get status 503."""
 
-_Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+_Endpoint: TypeAlias = Callable[[Request, ServedNetwork], Awaitable[Response]]
 
 
 class _RequestError(Exception):
@@ -39,33 +44,46 @@ class _RequestError(Exception):
 
 
 def page_routes(
-    network: Network, *, is_authorized: Callable[[HTTPConnection], bool] = lambda request: True
+    networks: Network | Mapping[str, Network] | ServedNetworks,
+    *,
+    is_authorized: Callable[[HTTPConnection], bool] = lambda request: True,
 ) -> list[BaseRoute]:
     """Return the routes of the live page: ``/``, ``/page/...``, ``/about`` and ``/trace``.
 
-    The app that uses these routes has to keep ``network`` open while it serves.
+    The app that uses these routes has to keep the networks open while it serves.
 
     Args:
-        network: The network that the page shows.
+        networks: The networks that the page compares, by name. A single one needs no name.
         is_authorized: Returns whether a request may access the network, for example because of its
             token. A page that was opened as ``/?token=TOKEN`` sends ``Authorization: Bearer
-            TOKEN``. The static files contain nothing about the network and need no authorization.
+            TOKEN``. The static files contain nothing about the networks and need no authorization.
 
     Raises:
         SpikeFileError: The shipped samples are damaged.
     """
-    # The description never changes while the server runs.
-    description = _json_response(200, describe_network(network))
-    tracer = _Tracer(network)
+    served_networks = networks if isinstance(networks, ServedNetworks) else ServedNetworks(networks)
+    names = list(served_networks.names)
+    # The descriptions never change while the server runs.
+    descriptions = {
+        served.name: _json_response(200, describe_network(served) | {"networks": names})
+        for served in served_networks
+    }
+    tracer = _Tracer()
 
-    def guarded(endpoint: _Endpoint) -> _Endpoint:
+    def guarded(endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def guard(request: Request) -> Response:
-            return await endpoint(request) if is_authorized(request) else _unauthorized()
+            if not is_authorized(request):
+                return _unauthorized()
+            try:
+                served = served_networks.find(request.query_params.get("network"))
+            except UnknownNetworkError as error:
+                return _json_response(404, {"error": str(error)})
+            return await endpoint(request, served)
 
         return guard
 
-    async def about(request: Request) -> Response:
-        return description
+    async def about(_request: Request, served: ServedNetwork) -> Response:
+        return descriptions[served.name]
 
     return [
         *asset_routes(),
@@ -77,12 +95,11 @@ def page_routes(
 class _Tracer:
     """The endpoint that makes traces, a limited number at a time."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self) -> None:
         self._running = 0
 
-    async def answer(self, request: Request) -> Response:
-        """Return the requested trace, or an error.
+    async def answer(self, request: Request, served: ServedNetwork) -> Response:
+        """Return the requested trace of a network, or an error.
 
         Cancellation: safe at every ``await``. The network is unchanged.
         """
@@ -90,8 +107,9 @@ class _Tracer:
             async with self._acquire_slot():
                 body = await _read_body(request)
                 # Parsing may take milliseconds, in which the event loop has to serve other clients.
-                trace_request = await asyncio.to_thread(parse_request, body, self._network.bundle)
-                return await self._trace(trace_request)
+                network = served.network
+                trace_request = await asyncio.to_thread(parse_request, body, network.bundle)
+                return await _trace(network, trace_request)
         except _RequestError as error:
             return _json_response(error.status, {"error": str(error)})
         except ClosedError as error:
@@ -111,15 +129,16 @@ class _Tracer:
         finally:
             self._running -= 1
 
-    async def _trace(self, request: TraceRequest) -> Response:
-        recorder = self._network.recorder(**request.options)
-        decision = await self._network.decide(
-            request.events,
-            seed=sample_seed(request.seed, request.number),
-            recorder=recorder,
-            **request.options,
-        )
-        return await asyncio.to_thread(_trace_response, request, recorder, decision)
+
+async def _trace(network: Network, request: TraceRequest) -> Response:
+    recorder = network.recorder(**request.options)
+    decision = await network.decide(
+        request.events,
+        seed=sample_seed(request.seed, request.number),
+        recorder=recorder,
+        **request.options,
+    )
+    return await asyncio.to_thread(_trace_response, request, recorder, decision)
 
 
 def _trace_response(request: TraceRequest, recorder: Recorder, decision: Decision) -> Response:

@@ -20,8 +20,8 @@ __all__ = ["MAX_TRACE_CELLS", "MAX_TRACE_SPIKES", "Trace", "make_trace"]
 Ints = NDArray[np.int64]
 
 MAX_TRACE_SPIKES: Final = 50_000
-"""Maximum number of spikes, and of delivered input events. Each takes about 40 bytes of JSON, which
-makes 2 MB."""
+"""Maximum number of spikes, of delivered spikes, and of delivered input events. Each takes at most
+about 40 bytes of JSON, which makes 2 MB."""
 
 MAX_TRACE_CELLS: Final = 500_000
 """Maximum number of moments times classes, as each pair has a number of votes. Each takes about 3
@@ -44,6 +44,11 @@ class Trace:
         spike_population: i64[spikes], position of the spike's population in the model.
         spike_neuron: i64[spikes], index of the neuron in its population.
         spike_t_us: i64[spikes], virtual time of the spike, in microseconds.
+        delivery_moment: i64[deliveries], moment of each delivery of a spike over the connections
+            without delay, in the order of delivery. Until then, the spike is pending.
+        delivery_population: i64[deliveries], position of the spike's population in the model.
+        delivery_neuron: i64[deliveries], index of the neuron in its population.
+        delivery_count: i64[deliveries], number of spikes of the neuron that are delivered together.
         input_moment: i64[inputs], moment of each delivered input event.
         input_index: i64[inputs], index of the input.
         input_count: i64[inputs], number of events of this index that are delivered together.
@@ -60,6 +65,10 @@ class Trace:
     spike_population: Ints
     spike_neuron: Ints
     spike_t_us: Ints
+    delivery_moment: Ints
+    delivery_population: Ints
+    delivery_neuron: Ints
+    delivery_count: Ints
     input_moment: Ints
     input_index: Ints
     input_count: Ints
@@ -79,7 +88,13 @@ class Trace:
         inputs = {
             "moment": self.input_moment, "index": self.input_index, "count": self.input_count,
         }  # fmt: skip
-        tables = {"moments": moments, "spikes": spikes, "inputs": inputs}
+        deliveries = {
+            "moment": self.delivery_moment, "population": self.delivery_population,
+            "neuron": self.delivery_neuron, "count": self.delivery_count,
+        }  # fmt: skip
+        tables = {
+            "moments": moments, "spikes": spikes, "deliveries": deliveries, "inputs": inputs,
+        }  # fmt: skip
         return {
             name: {key: array.tolist() for key, array in columns.items()}
             for name, columns in tables.items()
@@ -99,16 +114,19 @@ def make_trace(recording: Recording) -> Trace:
     sizes = np.array([size for _, size in info.populations], np.int64)
     starts = np.cumsum(sizes) - sizes
     slots = recording.delivered_origin
-    is_input = (slots >= info.neurons) & (recording.delivered_connection < 0)
+    is_undelayed = recording.delivered_connection < 0
+    is_input = (slots >= info.neurons) & is_undelayed
+    is_spike = (slots < info.neurons) & is_undelayed
     _check_size("spikes", recording.neuron.size, MAX_TRACE_SPIKES)
+    _check_size("delivered spikes", int(is_spike.sum()), MAX_TRACE_SPIKES)
     _check_size("delivered input events", int(is_input.sum()), MAX_TRACE_SPIKES)
     pass_, step, fired_at, delivered_at = _moments(recording)
     _check_size("votes (moments times classes)", pass_.size * info.classes, MAX_TRACE_CELLS)
     delivered = np.bincount(delivered_at, minlength=pass_.size)
     is_step = step > 0
     rounds = np.where(is_step, -(-delivered // info.group_size), 0)
-    population = np.searchsorted(starts, recording.neuron, side="right") - 1
-    neuron = recording.neuron - starts[population]
+    population, neuron = _locate(recording.neuron, starts)
+    delivered_population, delivered_neuron = _locate(slots[is_spike], starts)
     output = [name for name, _ in info.populations].index(info.output)
     is_vote = population == output
     votes, leader = _count_votes(fired_at[is_vote], neuron[is_vote], pass_.size, info.classes)
@@ -124,10 +142,20 @@ def make_trace(recording: Recording) -> Trace:
         spike_population=population,
         spike_neuron=neuron,
         spike_t_us=recording.time_us,
+        delivery_moment=delivered_at[is_spike],
+        delivery_population=delivered_population,
+        delivery_neuron=delivered_neuron,
+        delivery_count=recording.delivered_count[is_spike],
         input_moment=delivered_at[is_input],
         input_index=slots[is_input] - info.neurons,
         input_count=recording.delivered_count[is_input],
     )
+
+
+def _locate(neurons: Ints, starts: Ints) -> tuple[Ints, Ints]:
+    """Return the population of each neuron of the network, and its index there."""
+    population = np.searchsorted(starts, neurons, side="right") - 1
+    return population, neurons - starts[population]
 
 
 def _moments(recording: Recording) -> tuple[Ints, Ints, Ints, Ints]:

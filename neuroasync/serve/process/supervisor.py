@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -30,7 +30,7 @@ class ServerOptions:
     """Options of a server, for all of its processes.
 
     Attributes:
-        bundle: Path of the bundle.
+        networks: Paths of the bundles, by the names of the networks.
         host: Name or address to listen at.
         port: Port to listen at, or 0 to choose a free one.
         workers: Number of processes, at least 1.
@@ -41,7 +41,7 @@ class ServerOptions:
         shutdown_timeout_s: Maximum duration of the shutdown after a signal, in seconds.
     """
 
-    bundle: Path
+    networks: Mapping[str, Path]
     host: str
     port: int
     workers: int
@@ -51,13 +51,16 @@ class ServerOptions:
     shutdown_timeout_s: float
 
 
-def serve(options: ServerOptions, on_ready: Callable[[str], None]) -> bool:
+def serve(
+    options: ServerOptions, on_ready: Callable[[str], None], on_stopping: Callable[[], None]
+) -> bool:
     """Serve until SIGTERM or SIGINT arrives. A second signal ends the server immediately.
 
     Args:
         options: Options of the server.
         on_ready: Called with the address, such as ``http://127.0.0.1:8000``, once all workers
             listen.
+        on_stopping: Called once the server takes no new work and answers what it has accepted.
 
     Returns:
         Whether all accepted samples were answered and no process failed.
@@ -67,10 +70,12 @@ def serve(options: ServerOptions, on_ready: Callable[[str], None]) -> bool:
         BundleError: The bundle cannot be read.
     """
     if options.workers == 1:
+        n = len(options.networks)
         with contextlib.closing(_listeners(options, 1)[0]) as listener:
             report_ready = partial(on_ready, _url(listener))
-            return _serve_listener(options, listener, ServerMetrics(), report_ready)
-    return _Supervisor(options).run(on_ready)
+            metrics = ServerMetrics(networks=n)
+            return _serve_listener(options, listener, metrics, report_ready, on_stopping)
+    return _Supervisor(options, on_stopping).run(on_ready)
 
 
 def _serve_listener(
@@ -78,12 +83,14 @@ def _serve_listener(
     listener: socket.socket,
     metrics: ServerMetrics,
     on_ready: Callable[[], None],
+    on_stopping: Callable[[], None],
 ) -> bool:
     app = create_app(
-        options.bundle, limits=options.limits, when_full=options.when_full, token=options.token,
+        options.networks, limits=options.limits, when_full=options.when_full, token=options.token,
         metrics=metrics,
     )  # fmt: skip
-    return serve_app(app, listener, options.limits, options.shutdown_timeout_s, on_ready)
+    timeout_s = options.shutdown_timeout_s
+    return serve_app(app, listener, options.limits, timeout_s, on_ready, on_stopping)
 
 
 class _Supervisor:
@@ -93,8 +100,9 @@ class _Supervisor:
     service manager notices the failure and can restart the server.
     """
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, on_stopping: Callable[[], None]) -> None:
         self._options = options
+        self._on_stopping = on_stopping
         self._processes: list[SpawnProcess] = []
         self._is_ending = False
 
@@ -104,7 +112,7 @@ class _Supervisor:
         listeners = _listeners(options, n)
         url = _url(listeners[0])
         context = multiprocessing.get_context("spawn")
-        cells = context.RawArray("d", n * ServerMetrics.SIZE)
+        cells = context.RawArray("d", n * len(options.networks) * ServerMetrics.SIZE)
         limits = _limits_per_worker(options.limits, n)
         pipes: list[Connection] = []
         with _handle_signals(self._end):
@@ -140,7 +148,9 @@ class _Supervisor:
         return all(process.exitcode == 0 for process in self._processes)
 
     def _end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
-        self._is_ending = True
+        if not self._is_ending:
+            self._is_ending = True
+            self._on_stopping()
         for process in self._processes:
             process.terminate()
 
@@ -149,13 +159,15 @@ def _run_worker(
     options: ServerOptions, listener: socket.socket, cells: Any, worker: int, pipe: Connection
 ) -> None:
     """Run a worker process."""
-    metrics = ServerMetrics(memoryview(cells).cast("B").cast("d"), worker)
+    shared = memoryview(cells).cast("B").cast("d")
+    metrics = ServerMetrics(shared, worker, len(options.networks))
 
     def ready() -> None:
         pipe.send(True)
         pipe.close()
 
-    raise SystemExit(0 if _serve_listener(options, listener, metrics, ready) else 1)
+    is_clean = _serve_listener(options, listener, metrics, ready, lambda: None)
+    raise SystemExit(0 if is_clean else 1)
 
 
 def _is_ready(pipe: Connection) -> bool:

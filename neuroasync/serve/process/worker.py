@@ -37,6 +37,7 @@ class _Server(uvicorn.Server):
         server_state: State of the app, to drain at the shutdown.
         shutdown_timeout_s: Maximum duration of the shutdown, in seconds.
         on_ready: Called once the server listens.
+        on_stopping: Called once the server takes no new work.
 
     Attributes:
         is_clean: Whether all accepted samples were answered, except for clients that do not read
@@ -49,11 +50,13 @@ class _Server(uvicorn.Server):
         server_state: ServerState,
         shutdown_timeout_s: float,
         on_ready: Callable[[], None],
+        on_stopping: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._server_state = server_state
         self._shutdown_timeout_s = shutdown_timeout_s
         self._on_ready = on_ready
+        self._on_stopping = on_stopping
         self._drain_timeout: asyncio.Timeout | None = None
         self.is_clean = True
 
@@ -70,6 +73,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer all accepted samples, then close the connections that are still open."""
+        self._on_stopping()
         # The shutdown of uvicorn itself follows and needs some of the time.
         timeout_s = self._shutdown_timeout_s
         self._drain_timeout = asyncio.timeout(max(timeout_s - _UVICORN_SHUTDOWN_S, timeout_s / 2))
@@ -131,6 +135,7 @@ def serve_app(
     limits: ServerLimits,
     shutdown_timeout_s: float,
     on_ready: Callable[[], None],
+    on_stopping: Callable[[], None],
 ) -> bool:
     """Serve an app until a signal arrives.
 
@@ -140,6 +145,7 @@ def serve_app(
         limits: The limits of the app.
         shutdown_timeout_s: Maximum duration of the shutdown after a signal, in seconds.
         on_ready: Called once the server listens.
+        on_stopping: Called once the server takes no new work.
 
     Returns:
         Whether all accepted samples were answered.
@@ -163,6 +169,6 @@ def serve_app(
         callback_notify=update_gauges,
         timeout_notify=1,
     )
-    server = _Server(config, server_state, shutdown_timeout_s, on_ready)
+    server = _Server(config, server_state, shutdown_timeout_s, on_ready, on_stopping)
     server.run([listener])
     return server.is_clean

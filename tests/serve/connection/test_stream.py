@@ -120,7 +120,7 @@ async def test_query_selects_the_run_options(make_app, network, trains, no_leaks
         ("provisional=maybe", "`provisional` must be 0 or 1, got 'maybe'"),
         (
             "polcy=random",
-            "unknown parameter 'polcy'; known parameters are policy, group_size, until",
+            "unknown parameter 'polcy'; known parameters are network, policy, group_size",
         ),
         ("seed=1&seed=2", "parameter `seed` must appear only once"),
     ],

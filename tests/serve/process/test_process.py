@@ -56,19 +56,21 @@ def test_load_test_confirms_every_guarantee_at_a_small_size(bundle, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_signal_ends_the_server_with_exit_code_0_and_no_output(bundle, number, workers):
+def test_signal_ends_the_server_with_exit_code_0_and_says_so(bundle, number, workers):
     command = [sys.executable, "-m", "neuroasync", "serve", str(bundle), "--port", "0"]
     process = subprocess.Popen(
         [*command, "--workers", workers], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         line = process.stdout.readline()
-        assert line.startswith("serving net.nab at http://127.0.0.1:")
+        assert line.startswith("serving net at http://127.0.0.1:")
+        assert "Ctrl-C" in process.stdout.readline()
         process.send_signal(number)
         rest, errors = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, rest, errors) == (0, "", "")
+    assert (process.returncode, errors) == (0, "")
+    assert rest == "stopping: answering the samples that were accepted\nstopped\n"
 
 
 def test_shutdown_with_a_client_that_reads_nothing_ends_with_exit_code_0(bundle):
