@@ -10,7 +10,7 @@ from neuroasync.serve import create_app
 from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.served_networks import ServedNetworks
 from tests.helpers.asgi_client import RefusedError, assert_matches, connect
-from tests.helpers.server_counts import Counts
+from tests.helpers.server_counts import ServerCounts
 from tests.helpers.small_networks import chain, sample
 
 UNKNOWN = {"error": "unknown network 'medium'; known networks are small, large"}
@@ -59,7 +59,7 @@ async def test_stream_uses_the_named_network(app, network, large, no_leaks):
         async with connect(app, query) as socket:
             socket.send_sample(sample())
             assert_matches(await socket.receive(), await _decide_as_first(expected))
-    Counts(app.state.server_state).check_at_rest()
+    ServerCounts(app.state.server_state).check_at_rest()
 
 
 async def test_unknown_network_gets_status_404_with_the_known_ones(app):
