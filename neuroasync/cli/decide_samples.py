@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from neuroasync.cli.exit_codes import CliError
+from neuroasync.errors import NeuroasyncError
 
 # The help of a command needs none of these, and they take long to import.
 if TYPE_CHECKING:
@@ -36,9 +37,20 @@ def load_inputs(network: str, samples: str) -> "tuple[Bundle, SpikeTrains]":
         CliError: The arguments are swapped, or the samples do not fit the network.
         BundleError, SpikeFileError: One of them cannot be read.
     """
-    from neuroasync.shipped import load_bundle, load_spikes
+    from neuroasync.core.formats.file_kind import FileKind, file_kind
+    from neuroasync.shipped import NETWORK_FILES, SAMPLE_FILES, load_bundle, load_spikes
 
-    bundle, spikes = load_bundle(network), load_spikes(samples)
+    try:
+        bundle, spikes = load_bundle(network), load_spikes(samples)
+    except NeuroasyncError as error:
+        if (
+            network in SAMPLE_FILES
+            or samples in NETWORK_FILES
+            or file_kind(network) is FileKind.SPIKES
+            or file_kind(samples) is FileKind.BUNDLE
+        ):
+            raise CliError(f"{error}; the arguments are NETWORK SAMPLES") from error
+        raise
     check_fit(bundle, spikes)
     return bundle, spikes
 

@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.formats.file_kind import FileKind, wrong_kind
 from neuroasync.core.formats.npz import Field, read_arrays
 from neuroasync.datasets.folds import Ints
 from neuroasync.errors import DatasetError
@@ -98,7 +99,7 @@ def read_file(
     try:
         return read_arrays(path, fields, limits.MAX_SPIKE_FILE_BYTES, DatasetError, skipped)
     except DatasetError as error:
-        raise_dataset_error(path, error)
+        raise_dataset_error(path, wrong_kind(path, FileKind.DATASET) or error)
 
 
 def shipped_arrays(name: str, fields: Mapping[str, Field]) -> Arrays:

@@ -14,6 +14,7 @@ import torch
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.formats.file_kind import FileKind, wrong_kind
 from neuroasync.core.model.model import Model
 from neuroasync.errors import NeuroasyncError
 
@@ -69,7 +70,10 @@ def load_checkpoint(
     except OSError as problem:
         raise CheckpointError(f"{name!r}: {problem.strerror or problem}") from problem
     except Exception as problem:  # torch raises many different errors for a damaged file
-        raise CheckpointError(f"{name!r} is not a checkpoint, or it is damaged") from problem
+        message = wrong_kind(name, FileKind.CHECKPOINT)
+        raise CheckpointError(
+            message or f"{name!r} is not a checkpoint, or it is damaged"
+        ) from problem
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise CheckpointError(f"{name!r} is not a checkpoint of format {_FORMAT!r}")
     if missing := [key for key in _KEYS if key not in state]:

@@ -27,7 +27,6 @@ EXPECTED = {
     "quickstart.py": r"\d after \d+ rounds\n(\d \[.*\]\n){5}",
     "readme.py": r"(\d after \d+ rounds \[.*\]\n){5}",
     "record_replay_explain.py": r"replayed 762 spikes, all of them equal\noutput\[5\](.|\n)*",
-    "save_bundle.py": "",
     "train_your_data.py": r"(9\d|100)% of 100 test samples are right\n",
     "udp_gateway.py": rf"({DECISION}){{3}}",
     "watch.py": r"(\d leads after \d+ rounds\n)+\d decided after \d+ rounds\n",

@@ -10,26 +10,10 @@ from typing import BinaryIO, TypeAlias
 
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["PathOrBytes", "name_file_in_errors", "open_bounded"]
+__all__ = ["PathOrBytes", "open_bounded"]
 
 PathOrBytes: TypeAlias = str | os.PathLike[str] | bytes
 """Where a reader gets its data from: the path of a file, or the content itself."""
-
-
-@contextmanager
-def name_file_in_errors(source: PathOrBytes) -> Iterator[None]:
-    """Prefix the errors raised inside the block with the path of the file that is read.
-
-    Args:
-        source: path of the file; errors are left as they are if it is bytes.
-    """
-    try:
-        yield
-    except NeuroasyncError as error:
-        name = "" if isinstance(source, bytes) else repr(os.fspath(source))
-        if str(error).startswith(name):
-            raise
-        raise type(error)(f"{name}: {error}") from error
 
 
 @contextmanager

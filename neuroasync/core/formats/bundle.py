@@ -59,7 +59,7 @@ import msgpack
 
 from neuroasync import limits
 from neuroasync.core.formats.atomic_write import atomic_file
-from neuroasync.core.formats.bounded_open import PathOrBytes, name_file_in_errors, open_bounded
+from neuroasync.core.formats.bounded_open import PathOrBytes, open_bounded
 from neuroasync.core.formats.bundle_calibration import (
     Calibration,
     calibration_map,
@@ -77,6 +77,7 @@ from neuroasync.core.formats.bundle_golden import (
 from neuroasync.core.formats.bundle_model import MODEL_KEYS, model_map, read_model
 from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import as_list, as_map, located
+from neuroasync.core.formats.file_kind import FileKind, name_file_in_errors
 from neuroasync.core.formats.strict_msgpack import MAX_ITEMS, decode
 from neuroasync.core.model.checks import as_number, check_int, check_text, must_be, shown
 from neuroasync.core.model.model import Model
@@ -168,7 +169,7 @@ def read_bundle(source: PathOrBytes, max_bytes: int = limits.MAX_BUNDLE_BYTES) -
         BundleError: the file is missing, damaged, too large, or describes a network that cannot
             run. The message names the path of the field and what is allowed.
     """
-    with name_file_in_errors(source):
+    with name_file_in_errors(source, FileKind.BUNDLE):
         with open_bounded(source, max_bytes, BundleError) as (file, size):
             data = source if isinstance(source, bytes) else file.read(size + 1)
         if len(data) != size:

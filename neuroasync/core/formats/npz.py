@@ -24,7 +24,7 @@ from neuroasync.core.formats.bounded_open import PathOrBytes, open_bounded
 from neuroasync.core.model.checks import must_be
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["Field", "read_arrays", "write_arrays"]
+__all__ = ["Field", "entry_names", "read_arrays", "write_arrays"]
 
 _CHUNK: Final = 2**16
 """Bytes that are unpacked at a time."""
@@ -133,6 +133,15 @@ def write_arrays(
             entry.file_size = array.nbytes + _CHUNK  # with this zipfile decides about zip64
             with archive.open(entry, "w") as stream:
                 np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+
+
+def entry_names(file: BinaryIO) -> list[str]:
+    """Return the names of the entries of a zip archive; none if it is damaged or too large."""
+    try:
+        with zipfile.ZipFile(_BoundedFile(file)) as archive:
+            return archive.namelist()
+    except _DAMAGE_ERRORS:
+        return []
 
 
 class _BoundedFile:

@@ -23,7 +23,8 @@ import numpy as np
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.formats.bounded_open import PathOrBytes, name_file_in_errors
+from neuroasync.core.formats.bounded_open import PathOrBytes
+from neuroasync.core.formats.file_kind import FileKind, name_file_in_errors
 from neuroasync.core.formats.npz import Field, read_arrays, write_arrays
 from neuroasync.errors import EventsError, SpikeFileError
 
@@ -49,7 +50,7 @@ def read_spikes(source: PathOrBytes, max_bytes: int = limits.MAX_SPIKE_FILE_BYTE
     Raises:
         SpikeFileError: the file is missing, damaged, too large, or breaks the rules of the format.
     """
-    with name_file_in_errors(source):
+    with name_file_in_errors(source, FileKind.SPIKES):
         arrays = read_arrays(source, _FIELDS, max_bytes, SpikeFileError)
         shape = tuple(arrays["shape"][: limits.MAX_DIMENSIONS + 1].tolist())
         try:

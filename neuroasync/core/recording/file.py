@@ -18,7 +18,8 @@ from typing import Final
 import numpy as np
 
 from neuroasync import limits
-from neuroasync.core.formats.bounded_open import PathOrBytes, name_file_in_errors
+from neuroasync.core.formats.bounded_open import PathOrBytes
+from neuroasync.core.formats.file_kind import FileKind, name_file_in_errors
 from neuroasync.core.formats.npz import Field, read_arrays, write_arrays
 from neuroasync.core.recording.recording import Recording
 from neuroasync.core.recording.run_info import dump_info, parse_info
@@ -54,7 +55,7 @@ def read_recording(source: PathOrBytes, max_bytes: int = limits.MAX_SPIKE_FILE_B
         RecordingError: the file is missing, damaged, too large, or its arrays do not fit each
             other.
     """
-    with name_file_in_errors(source):
+    with name_file_in_errors(source, FileKind.RECORDING):
         arrays = read_arrays(source, _FIELDS, max_bytes, RecordingError)
         info = parse_info(arrays.pop("info").tobytes())
         arrays["pass_"] = arrays.pop("pass")

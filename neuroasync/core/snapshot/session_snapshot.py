@@ -67,6 +67,7 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import array_map, as_map
+from neuroasync.core.formats.file_kind import FileKind, wrong_kind
 from neuroasync.core.formats.strict_msgpack import decode
 from neuroasync.core.kernels.layout import SUPRATHRESHOLD_BIT, Context, Control, Populations, Votes
 from neuroasync.core.model.checks import must_be, shown
@@ -180,6 +181,8 @@ def read_snapshot(data: bytes, simulator: Simulator, digest: bytes) -> Snapshot:
     """
     if not isinstance(data, bytes):
         raise SnapshotError(must_be("snapshot", "bytes", type(data).__name__))
+    if (message := wrong_kind(data, FileKind.SNAPSHOT)) is not None:
+        raise SnapshotError(message)
     try:
         fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS)
         if not isinstance(fields["bundle"], memoryview) or fields["bundle"] != digest:
