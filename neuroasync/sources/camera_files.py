@@ -17,6 +17,7 @@ from neuroasync import limits
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bounded_open import name_file_in_errors
+from neuroasync.core.model.checks import as_integer, must_be, shown
 from neuroasync.errors import SourceError
 from neuroasync.sources.base import Source
 from neuroasync.sources.cameras.decoder import CameraEvents, Decoder
@@ -176,10 +177,8 @@ def _chunks(
 
 def _checked_sensor(sensor: tuple[int, int]) -> tuple[int, int]:
     """Return the width and height of a sensor; raise ValueError unless they are positive."""
-    if (
-        not isinstance(sensor, tuple)
-        or len(sensor) != 2
-        or any(type(n) is not int or not 1 <= n <= 2**16 for n in sensor)
-    ):
-        raise ValueError(f"`sensor` must be (width, height), two integers, got {sensor!r:.80}")
-    return sensor
+    sizes = [as_integer(n) for n in sensor] if isinstance(sensor, tuple) else []
+    match sizes:
+        case [int(width), int(height)] if min(width, height) >= 1 and max(width, height) <= 2**16:
+            return width, height
+    raise ValueError(must_be("sensor", "(width, height), two integers", shown(sensor)))

@@ -19,7 +19,7 @@ packets of 512 bytes).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,20 +43,22 @@ class Packet:
     """The events of a packet.
 
     Attributes:
-        index: i64[events], input indices.
+        x, y: integer[events], pixels of the sensor.
+        polarity: integer[events], 1: increasing brightness.
         stamps: u32[events], timestamps of the device, µs; None without timestamps.
     """
 
-    index: NDArray[np.int64]
+    x: NDArray[Any]
+    y: NDArray[Any]
+    polarity: NDArray[Any]
     stamps: NDArray[np.uint32] | None
 
 
-def parse_packet(data: bytes, grid: PixelGrid) -> Packet:
+def parse_packet(data: bytes) -> Packet:
     """Parse an untrusted packet.
 
     Raises:
-        MessageError: the packet is empty or truncated, mixes events with and without timestamps, or
-            addresses a pixel outside the grid.
+        MessageError: the packet is empty or truncated, or mixes events with and without timestamps.
     """
     if not data or len(data) % 4:
         raise MessageError(f"packet must have 4 or 8 bytes per event, got {len(data)} bytes")
@@ -69,14 +71,7 @@ def parse_packet(data: bytes, grid: PixelGrid) -> Packet:
     if ((words ^ words[0]) & _NO_STAMP).any():
         raise MessageError("packet must not mix events with and without timestamps")
     x, y = (words >> 16) & (MAX_EXTENT - 1), words & (MAX_EXTENT - 1)
-    if x.max() >= grid.width or y.max() >= grid.height:
-        at = int(np.argmax((x >= grid.width) | (y >= grid.height)))
-        raise MessageError(
-            f"packet: event {at} must have x < {grid.width} and y < {grid.height}, "
-            f"got x = {x[at]}, y = {y[at]}"
-        )
-    index = grid.index(x, y, (words >> 15) & 1)
-    return Packet(index, stamps)
+    return Packet(x, y, (words >> 15) & 1, stamps)
 
 
 def format_packets(

@@ -11,9 +11,8 @@ __all__ = ["Stamps", "ascending"]
 
 _WRAP: Final = 2**32
 
-_RESTART_US: Final = 1_000_000
-"""Minimum step back in time that counts as a restart of the device. After a smaller step, the
-timestamps exceed the latest one again within this time."""
+_JUMP_US: Final = 1_000_000
+"""A smaller step back or ahead is no jump of the clock: the device and the arrivals catch up."""
 
 
 def ascending(t_us: NDArray[np.int64], min_us: int) -> tuple[NDArray[np.int64], int]:
@@ -30,22 +29,28 @@ class Stamps:
     """Converter from 32-bit timestamps, which wrap around, to times of one stream.
 
     The first timestamp is mapped to the time of its arrival; later ones keep their distance to it.
-    Timestamps that go back by more than ``tolerance_us`` are rejected. If they go back by more than
-    a second and the next packet continues from there, the device has restarted: the stream then
-    continues at the arrival time, and one packet is lost. RFC 3550, appendix A.1, handles sequence
-    numbers of RTP in the same way.
+    A packet is rejected if its timestamps go back by more than ``tolerance_us``, or if a step from
+    one timestamp to the next is more than a second longer than the time between the arrivals.
+    If the next packet continues from there, and the step is more than a second, the clock of the
+    device has restarted or jumped: the stream then continues at the arrival time, and one packet is
+    lost. RFC 3550, appendix A.1, handles sequence numbers of RTP in the same way.
 
     Args:
         tolerance_us: by how much packets may be out of order, µs.
+
+    Attributes:
+        jumps: how often the clock restarted or jumped.
     """
 
-    __slots__ = ("_latest", "_offset", "_suspect", "_tolerance_us")
+    __slots__ = ("_arrived_us", "_latest", "_offset", "_suspect", "_tolerance_us", "jumps")
 
     def __init__(self, tolerance_us: int) -> None:
+        self.jumps = 0
         self._tolerance_us = tolerance_us
         self._latest: int | None = None  # Latest timestamp of the device, unwrapped.
+        self._arrived_us = 0  # Arrival time of the last packet that was accepted.
         self._offset = 0  # Time of the stream minus time of the device.
-        self._suspect: int | None = None
+        self._suspect: tuple[int, int] | None = None  # Timestamp after a jump, and its arrival.
 
     def place(
         self, stamps: NDArray[np.uint32], arrived_us: int
@@ -60,33 +65,44 @@ class Stamps:
             i64[events], ascending, and how many were moved forward; None if the packet is rejected.
         """
         wide = stamps.astype(np.int64)
-        since_first = np.zeros(wide.size, np.int64)
-        np.cumsum(_signed(wide[1:] - wide[:-1]), out=since_first[1:])
-        if (np.maximum.accumulate(since_first) - since_first).max() > self._tolerance_us:
-            return None
-        first, span_us = int(wide[0]), int(since_first.max())
+        first = int(wide[0])
         if self._latest is None:
-            self._latest, self._offset = first, arrived_us - first
-        begin = self._latest + int(_signed(first - self._latest))
-        if begin < self._latest - self._tolerance_us:
-            if not self._has_restarted(first, self._latest - begin):
-                self._suspect = first + span_us
-                return None
-            self._offset = max(arrived_us, self._latest + self._offset) - begin
-            self._latest = begin
-        if begin + span_us + self._offset > limits.MAX_TIME_US:
+            latest, elapsed_us, offset = first, 0, arrived_us - first
+        else:
+            latest, elapsed_us, offset = self._latest, arrived_us - self._arrived_us, self._offset
+        steps = _signed(np.diff(wide))
+        since_first = np.concatenate([[0], np.cumsum(steps)])
+        behind_us = int((np.maximum.accumulate(since_first) - since_first).max())
+        if behind_us > self._tolerance_us or steps.max(initial=0) > elapsed_us + _JUMP_US:
             return None
-        self._suspect = None
-        min_us = self._latest + self._offset
-        self._latest = max(self._latest, begin + span_us)
-        return ascending(since_first + (begin + self._offset), min_us)
+        # The arrivals tell how often the timestamps have wrapped around during a silence.
+        expected = latest + elapsed_us
+        begin = expected + int(_signed(np.int64(first - expected)))
+        span_us = int(since_first.max())
+        is_behind = begin < latest - self._tolerance_us
+        if is_behind or begin > expected + _JUMP_US:
+            is_jump = not is_behind or begin < latest - _JUMP_US
+            if not (is_jump and self._continues_suspect(first, arrived_us)):
+                self._suspect = first + span_us, arrived_us
+                return None
+            offset = max(arrived_us, latest + offset) - begin
+            latest = begin
+            self.jumps += 1
+        if begin + span_us + offset > limits.MAX_TIME_US:
+            return None
+        self._latest = max(latest, begin + span_us)
+        self._arrived_us, self._offset, self._suspect = arrived_us, offset, None
+        return ascending(since_first + (begin + offset), latest + offset)
 
-    def _has_restarted(self, first: int, back_us: int) -> bool:
-        if self._suspect is None or back_us <= _RESTART_US:
+    def _continues_suspect(self, first: int, arrived_us: int) -> bool:
+        """Return whether a packet follows the one that was rejected before it."""
+        if self._suspect is None:
             return False
-        return bool(_signed(first - self._suspect) >= -self._tolerance_us)
+        suspect, suspect_us = self._suspect
+        step_us = int(_signed(np.int64(first - suspect)))
+        return -self._tolerance_us <= step_us <= arrived_us - suspect_us + _JUMP_US
 
 
-def _signed(difference: NDArray[np.int64] | int) -> NDArray[np.int64] | int:
+def _signed(difference: NDArray[np.int64] | np.int64) -> NDArray[np.int64]:
     """Return the signed 32-bit difference of two timestamps (the shorter way around)."""
-    return (difference + _WRAP // 2 & _WRAP - 1) - _WRAP // 2
+    return np.asarray((difference + _WRAP // 2 & _WRAP - 1) - _WRAP // 2)

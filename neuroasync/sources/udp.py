@@ -1,34 +1,46 @@
 """A source that receives events over UDP.
 
-The packets have the format of :mod:`neuroasync.sources.spif_packets`.
+The packets have a format of :mod:`neuroasync.sources.spif_packets` or
+:mod:`neuroasync.sources.faery_packets`.
 """
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.durations import Duration, duration_us
+from neuroasync.core.events.pixel_grid import View
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ClosedError, MessageError, QueueFullError, SourceError
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
 from neuroasync.runtime.clock import Clock, RealTimeClock
 from neuroasync.sources.base import Source
-from neuroasync.sources.spif_packets import parse_packet
+from neuroasync.sources.faery_packets import parse_t32_packet, parse_t64_packet
+from neuroasync.sources.spif_packets import Packet, parse_packet
 from neuroasync.sources.timestamps import Stamps, ascending
 from neuroasync.sources.udp_address import addressable, checked_port, open_endpoint
 
-__all__ = ["UdpSource"]
+__all__ = ["PacketFormat", "UdpSource"]
 
 _PACKETS_PER_READ: Final = 64
 """Handling this many packets takes about 1 ms."""
 
 _MAX_BYTES: Final = 2**16
+
+PacketFormat: TypeAlias = Literal["spif", "t64_x16_y16_on8", "t32_x16_y15_on1"]
+"""Name of a format of UDP packets."""
+
+_PARSERS: Final[dict[str, Callable[[bytes], Packet]]] = {
+    "spif": parse_packet,
+    "t64_x16_y16_on8": parse_t64_packet,
+    "t32_x16_y15_on1": parse_t32_packet,
+}
 
 _WHEN_FULL: Final = ("drop-oldest", "drop-newest", "error")
 
@@ -40,9 +52,13 @@ class UdpSource(Source):
     the first event gets the arrival time of its packet; each later event gets that time plus the
     time since the first event by the clock of the sender. Packets that are out of order by up to
     ``tolerance_us`` are accepted: their events get the latest time assigned so far and are counted
-    in ``counts.late``. A packet
-    that violates the format, addresses a pixel outside the grid, or goes back further in time is
-    skipped entirely and counted in ``counts.malformed``.
+    in ``counts.late``.
+
+    A packet that violates the format, goes back further in time, or runs ahead of the arrivals by
+    more than a second is skipped entirely and counted in ``counts.malformed``. If the next packet
+    continues from there, the clock of the sender has restarted or jumped, which
+    ``counts.clock_jumps`` counts: the stream continues at the arrival time. Events of pixels that
+    the network does not see are left out and counted in ``counts.outside``.
 
     UDP has no flow control: a slow reader cannot make the sender wait, and packets that the
     operating system drops are not counted.
@@ -53,6 +69,11 @@ class UdpSource(Source):
         host: address to listen on.
         port: port to listen on; 0 for any free port, see :attr:`address`.
         clock: clock of the arrival times; None for real time, starting with the opening.
+        view: the pixels of the sensor that the network sees; None if the first pixel of the network
+            is that of the sensor, without binning.
+        packet_format: ``"spif"`` for packets of SPIF and AEStream, as
+            :func:`~neuroasync.sources.send_udp` sends them; ``"t64_x16_y16_on8"`` or
+            ``"t32_x16_y15_on1"`` for those of Faery.
         tolerance_us: by how much packets may be out of order, µs or such as ``"1ms"``.
         capacity: maximum number of packets that wait for the reader.
         when_full: what to do when the queue is full: ``"drop-oldest"``, ``"drop-newest"``, or
@@ -70,6 +91,8 @@ class UdpSource(Source):
         port: int = 0,
         *,
         clock: Clock | None = None,
+        view: View | None = None,
+        packet_format: PacketFormat = "spif",
         tolerance_us: Duration = 1000,
         capacity: int = limits.MAX_QUEUED_PACKETS,
         when_full: WhenFull = "drop-oldest",
@@ -80,6 +103,12 @@ class UdpSource(Source):
             raise ValueError(
                 f"`when_full` must be one of {', '.join(_WHEN_FULL)}, got {when_full!r:.80}"
             )
+        if packet_format not in tuple(_PARSERS):
+            raise ValueError(
+                f"`packet_format` must be one of {', '.join(_PARSERS)}, got {packet_format!r:.80}"
+            )
+        self._parse = _PARSERS[packet_format]
+        self._view = view or View()
         self._host_port = (host, checked_port(port))
         self._clock = clock
         self._stamps = Stamps(duration_us(tolerance_us, "tolerance_us", 0, 2**31 - 1))
@@ -138,19 +167,28 @@ class UdpSource(Source):
         if self._clock is None:
             return
         try:
-            packet = parse_packet(data, self._grid)
+            packet = self._parse(data)
         except MessageError:
             self.counts.malformed += 1
             return
-        t_us = self._arrival_times(packet.stamps, packet.index.size, self._clock.now_us())
+        t_us = self._arrival_times(packet.stamps, packet.x.size, self._clock.now_us())
         if t_us is None:
             self.counts.malformed += 1
             return
         self._latest_us = int(t_us[-1])
+        x, y = self._view.to_network(packet.x, packet.y)
+        is_seen = self._grid.sees(x, y)
+        index = self._grid.index(x[is_seen], y[is_seen], packet.polarity[is_seen])
+        self.counts.outside += t_us.size - index.size
+        if index.size:
+            self._put(SpikeTrain(t_us[is_seen], index))
+
+    def _put(self, events: SpikeTrain) -> None:
+        """Queue events for the reader, and count those that are lost."""
         try:
-            lost = self._queue.push(SpikeTrain(t_us, packet.index))
+            lost = self._queue.push(events)
         except (ClosedError, QueueFullError) as error:
-            self.counts.refused += packet.index.size
+            self.counts.refused += len(events)
             if isinstance(error, QueueFullError):
                 self._fail(error)
         else:
@@ -165,6 +203,7 @@ class UdpSource(Source):
             return None
         else:
             t_us, late = placed
+            self.counts.clock_jumps = self._stamps.jumps
         # Packets with and without timestamps may alternate.
         t_us, behind = ascending(t_us, self._latest_us)
         self.counts.late += max(late, behind)

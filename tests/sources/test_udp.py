@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 
+import faery
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 import neuroasync as na
 from neuroasync import limits
 from neuroasync.runtime.clock import ManualClock
-from neuroasync.sources import SourceCounts, UdpSource, send_udp
+from neuroasync.sources import SourceCounts, UdpSource, View, send_udp
 from tests.helpers.event_streams import all_of, chunk, each
 
 SHAPE = (2, 4, 4)
@@ -99,7 +100,6 @@ async def test_malformed_packets_are_counted_and_skipped(sender, no_leaks):
         for data in (
             b"",
             b"abc",
-            word(4, 0),
             word(0, 0) + stamped,
             stamped,
             stamped + struct.pack("<I", 1000),
@@ -109,7 +109,63 @@ async def test_malformed_packets_are_counted_and_skipped(sender, no_leaks):
         ):
             sender.sendto(data, source.address)
         assert await take(source, 2) == [(0, 1), (0, 15)]
-        assert source.counts == SourceCounts(accepted=2, malformed=7)
+        assert source.counts == SourceCounts(accepted=2, outside=350, malformed=5)
+
+
+async def test_an_event_outside_costs_only_itself(sender):
+    pixels = [(1, 1), (2, 1), (300, 200), (3, 1), (1, 4)]
+    async with UdpSource(SHAPE, clock=ManualClock()) as source:
+        stamped = (word(x, y, flag=0) + struct.pack("<I", k) for k, (x, y) in enumerate(pixels))
+        sender.sendto(b"".join(stamped), source.address)
+        sender.sendto(word(9, 9), source.address)
+        sender.sendto(word(0, 0), source.address)
+        assert await take(source, 4) == [(0, 5), (1, 6), (3, 7), (4, 0)]
+        assert source.counts == SourceCounts(accepted=4, late=2, outside=3)
+
+
+async def test_a_view_selects_the_pixels_that_the_network_sees(sender):
+    view = View(x=100, y=50, binning=10)
+    async with UdpSource(SHAPE, clock=ManualClock(), view=view) as source:
+        pixels = [(99, 50), (100, 50), (109, 59), (110, 60), (139, 89), (140, 89)]
+        sender.sendto(b"".join(word(x, y) for x, y in pixels), source.address)
+        assert [index for _, index in await take(source, 4)] == [0, 0, 5, 15]
+        assert source.counts == SourceCounts(accepted=4, outside=2)
+
+
+async def test_a_stale_first_packet_does_not_let_the_stream_jump(sender):
+    clock = ManualClock()
+    async with UdpSource(SHAPE, clock=clock) as source:
+        for count, stamp in enumerate((3_000_000_000, 20, 10_020, 20_020, 30_020), 1):
+            sender.sendto(word(1, 1, flag=0) + struct.pack("<I", stamp), source.address)
+            await settled(source, count)
+            await clock.advance(10_000)
+        times = [t_us for t_us, _ in await take(source, 4)]
+        assert times == [0, 20_000, 30_000, 40_000]
+        assert source.counts == SourceCounts(accepted=4, malformed=1, clock_jumps=1)
+
+
+async def test_timestamps_wrap_around(sender):
+    async with UdpSource(SHAPE, clock=ManualClock()) as source:
+        for stamps in ((2**32 - 5, 5), (10, 20)):
+            data = b"".join(word(1, 1, flag=0) + struct.pack("<I", stamp) for stamp in stamps)
+            sender.sendto(data, source.address)
+        assert [t_us for t_us, _ in await take(source, 4)] == [0, 10, 15, 25]
+
+
+# Faery does not close the socket that it sends from.
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize("packet_format", ["t64_x16_y16_on8", "t32_x16_y15_on1"])
+async def test_packets_of_faery_are_read(packet_format):
+    events = np.zeros(300, faery.EVENTS_DTYPE)
+    times = 2**33 - 150 + np.arange(300)
+    events["t"], events["x"], events["y"], events["on"] = times, times % 5, times % 3, times % 2
+    async with UdpSource((2, 3, 5), clock=ManualClock(), packet_format=packet_format) as source:
+        stream = faery.events_stream_from_array(events, (5, 3))
+        stream.to_udp(source.address, format=packet_format)
+        found = await take(source, 300)
+    index = (times % 2 * 3 + times % 3) * 5 + times % 5
+    assert found == list(enumerate(index.tolist()))
+    assert source.counts == SourceCounts(accepted=300)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +273,11 @@ async def test_a_closed_source_cannot_be_reopened():
             {"tolerance_us": -1},
             r"^`tolerance_us` must be an integer of at least 0, got -1$",
         ),
+        (
+            {"packet_format": "faery"},
+            r"^`packet_format` must be one of spif, t64_x16_y16_on8, t32_x16_y15_on1, got 'faery'$",
+        ),
+        ({"packet_format": []}, r"^`packet_format` must be one of .*, got \[\]$"),
         ({"port": 65_536}, r"^`port` must be an integer from 0 to 65535, got 65536$"),
         ({"capacity": 0}, r"^`capacity` must be .*, got 0$"),
     ],
@@ -260,7 +321,7 @@ def test_arriving_events_are_all_counted_and_accepted_times_ascend(packets, when
     assert t_us == sorted(t_us)
     assert all(p.index.max() < 32 for p in held)
     lost = source.counts.dropped + source.counts.refused
-    assert len(held) + lost + source.counts.malformed >= len(packets)
+    assert len(held) + lost + source.counts.malformed + source.counts.outside >= len(packets)
     assert (source.counts.refused == 0) or when_full == "error"
 
 
