@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.formats.bounded_open import name_file_in_errors
 from neuroasync.core.model.checks import as_integer, must_be, shown
 from neuroasync.errors import SourceError
 from neuroasync.sources.base import Source
@@ -132,12 +131,17 @@ class CameraFileSource(Source):
         recording = self._recording
         try:
             if isinstance(recording, str | os.PathLike):
-                with name_file_in_errors(recording), open_recording(Path(recording)) as decoder:
+                with open_recording(Path(recording)) as decoder:
                     yield decoder
             else:
                 yield StreamDecoder(recording)
-        except (ImportError, SourceError):
+        except ImportError:
             raise
+        except SourceError as error:
+            name = repr(os.fspath(recording)) if isinstance(recording, str | os.PathLike) else ""
+            if str(error).startswith(name):
+                raise
+            raise SourceError(f"{name}: {error}") from error
         except BaseException as error:
             # Faery raises plain Exceptions; panics of its decoders are BaseExceptions.
             is_panic = type(error).__name__ == "PanicException"

@@ -150,14 +150,11 @@ async def test_a_damaged_file_is_named_in_the_error(name, data, message, tmp_pat
         (b"", "empty"),
         (b"t,x,y,p\n0,1,1,1\n", "text"),
         (b"\xff\xfe\xfd\xfc", "of an unknown format"),
-        (b"PK\x03\x04", r"an archive, such as a spike file \(\.npz\), which SpikeFileSource reads"),
-        (b"\x93NUMPY\x01\x00", r"a NumPy array \(\.npy\)"),
         (
             b"#!AER-DAT2.0\r\n",
             "an AEDAT file of an older version than 4, which dv-processing converts",
         ),
         (b"#ROSBAG V2.0\n", "a ROS bag"),
-        (na.dump_bundle(chain()), "a network bundle or a snapshot"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -166,6 +163,13 @@ async def test_another_kind_of_file_is_named_as_what_it_is(data, kind, tmp_path)
     with pytest.raises(
         na.SourceError, match=rf"x\.raw': the file must be a recording .* is {kind}$"
     ):
+        await anext(CameraFileSource(tmp_path / "x.raw", (2, 4, 4)))
+
+
+async def test_a_file_of_this_package_is_named_as_what_it_is(tmp_path):
+    na.write_bundle(chain(), tmp_path / "x.raw")
+    message = r"x\.raw' is a network \(\.nab\), not a recording of an event camera$"
+    with pytest.raises(na.SourceError, match=message):
         await anext(CameraFileSource(tmp_path / "x.raw", (2, 4, 4)))
 
 

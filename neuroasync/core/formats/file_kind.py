@@ -37,6 +37,7 @@ _STARTS: Final = (
     (b"\x89HDF\r\n", FileKind.HDF5),
     (b"#!AER-DAT", FileKind.CAMERA),
     (b"% ", FileKind.CAMERA),
+    (b"Event Stream", FileKind.CAMERA),
     (b"{", FileKind.JSON),
     (b"[", FileKind.JSON),
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from neuroasync.core.formats.bounded_open import open_bounded
+from neuroasync.core.formats.file_kind import FileKind, wrong_kind
 from neuroasync.errors import SourceError
 from neuroasync.sources.cameras.dat import DatDecoder
 from neuroasync.sources.cameras.decoder import Decoder
@@ -26,9 +27,6 @@ _HDF5: Final = b"\x89HDF\r\n\x1a\n"
 _OTHER_KINDS: Final = {
     b"#!AER-DAT": "an AEDAT file of an older version than 4, which dv-processing converts",
     b"#ROSBAG": "a ROS bag",
-    b"PK": "an archive, such as a spike file (.npz), which SpikeFileSource reads",
-    b"\x93NUMPY": "a NumPy array (.npy)",
-    b"\x84\xa6format": "a network bundle or a snapshot",
 }
 """What a file is that begins with these bytes."""
 
@@ -55,6 +53,8 @@ def open_recording(path: Path) -> Iterator[Decoder]:
             if start.startswith(signature):
                 yield open_with_faery(path, file_type)
                 return
+        if (message := wrong_kind(path, FileKind.CAMERA)) is not None:
+            raise SourceError(message)
         raise SourceError(
             f"the file must be a recording in AEDAT4, Prophesee .raw (EVT 2.0, 2.1, 3.0) or .dat, "
             f"Event Stream .es, or HDF5 (Metavision, DSEC), but is {_kind(start)}"
