@@ -1,5 +1,8 @@
 """A filter bank like that of the cochlea: spike trains from sound.
 
+Sounds of all usual sample rates are encoded. If a frame of 2 ms is not a whole number of samples,
+as at 11,025, 22,050 and 44,100 Hz, the sound is first resampled to 16 kHz with a windowed sinc.
+
 The encoding has four steps.
 
 1. The sound passes 32 gammatone filters. Their centre frequencies, from 100 Hz to 3,600 Hz, have
@@ -13,25 +16,28 @@ The encoding has four steps.
 4. A delta code turns levels into spikes: in each channel, the "on" neuron spikes for each rise by
    3 dB, and the "off" neuron for each fall by 3 dB.
 
-The same sound gives the same spikes on every machine. The results of ``exp``, ``log10`` and
-``cos`` can differ in the last bit between machines, so all values computed with them are rounded
-to multiples of a power of two. The other operations are additions, multiplications and square
-roots, whose results IEEE 754 defines exactly.
+The same sound gives the same spikes on every machine. The results of ``exp``, ``log10``, ``sin``
+and ``cos`` can differ in the last bit between machines, so all values computed with them are
+rounded to multiples of a power of two. The other operations are additions, multiplications,
+divisions and square roots, whose results IEEE 754 defines exactly.
 
 Sources:
     R. D. Patterson et al., "Complex sounds and auditory images" (1992): gammatone, b = 1.019 ERB.
     B. R. Glasberg and B. C. J. Moore, Hearing Research 47:103-138 (1990): ERB, ERB-rate scale.
+    J. O. Smith, "Digital Audio Resampling", https://ccrma.stanford.edu/~jos/resample/: resampling.
     V. Hohmann, Acta Acustica 88:433-442 (2002): gammatone as a cascade, and its envelope.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.model.checks import as_integer, must_be, shown
 from neuroasync.encoders import encode_delta
 
 __all__ = [
@@ -60,6 +66,20 @@ _ORDER: Final = 4
 _PHASES: Final = 2**16
 """Number of phases of a carrier."""
 
+_MIN_RATE_HZ: Final = 8000
+_MAX_RATE_HZ: Final = 192_000
+_TARGET_RATE_HZ: Final = 16_000
+"""Rate that sounds are resampled to."""
+
+_ZERO_CROSSINGS: Final = 32
+"""Zero crossings of the resampling filter on each side of its middle."""
+
+_KAISER_BETA: Final = 7.857
+"""Form of the window of Kaiser for 80 dB of attenuation."""
+
+_TAP_PARTS: Final = 2**20
+"""Parts of 1 that taps of the resampling filter are rounded to."""
+
 _BATCH: Final = 64
 """Number of sounds that are filtered together."""
 
@@ -73,8 +93,7 @@ def encode_sound(
 
     Args:
         sounds: i16[samples] for each recording, mono. Their lengths may differ.
-        sample_rate_hz: Sample rate, at least 8000 Hz and a multiple of 500 Hz, because a frame
-            of 2 ms must be a whole number of samples.
+        sample_rate_hz: Sample rate, from 8000 to 192000 Hz.
         labels: [recordings], classes.
 
     Returns:
@@ -121,7 +140,7 @@ def sound_envelopes(sounds: Sequence[ArrayLike], sample_rate_hz: int) -> list[Fl
 
     Args:
         sounds: i16[samples] for each recording, mono. Their lengths may differ.
-        sample_rate_hz: Sample rate, at least 8000 Hz and a multiple of 500 Hz.
+        sample_rate_hz: Sample rate, from 8000 to 192000 Hz.
 
     Returns:
         f64[frames, 32] for each recording: the envelopes at the end of each frame.
@@ -129,19 +148,21 @@ def sound_envelopes(sounds: Sequence[ArrayLike], sample_rate_hz: int) -> list[Fl
     Raises:
         ValueError: A recording is not mono int16, or the sample rate is not supported.
     """
-    if sample_rate_hz < 8000 or sample_rate_hz % 500:
-        raise ValueError(
-            "`sample_rate_hz` must be at least 8000 and a multiple of 500 (a frame of 2 ms is a "
-            f"whole number of samples), got {sample_rate_hz}"
-        )
-    waves = [np.asarray(sound) for sound in sounds]
+    rate = as_integer(sample_rate_hz)
+    if rate is None or not _MIN_RATE_HZ <= rate <= _MAX_RATE_HZ:
+        requirement = f"an integer from {_MIN_RATE_HZ} to {_MAX_RATE_HZ}"
+        raise ValueError(must_be("sample_rate_hz", requirement, shown(sample_rate_hz)))
+    waves: list[NDArray[Any]] = [np.asarray(sound) for sound in sounds]
     for k, wave in enumerate(waves):
         if wave.dtype != np.int16 or wave.ndim != 1:
             raise ValueError(
                 f"`sounds[{k}]` must be a one-dimensional int16 array, "
                 f"got {wave.dtype} of shape {wave.shape}"
             )
-    frame = sample_rate_hz * FRAME_US // 10**6  # samples per frame
+    if rate * FRAME_US % 10**6:
+        waves = [_resampled(wave, rate, _TARGET_RATE_HZ) for wave in waves]
+        rate = _TARGET_RATE_HZ
+    frame = rate * FRAME_US // 10**6  # samples per frame
     envelopes: list[Floats] = [np.zeros((0, CHANNELS))] * len(waves)
     # Filtering sounds of similar length together keeps the padding small.
     order = sorted(range(len(waves)), key=lambda k: waves[k].size)
@@ -152,7 +173,7 @@ def sound_envelopes(sounds: Sequence[ArrayLike], sample_rate_hz: int) -> list[Fl
         block = np.zeros((frames * frame, len(batch)))
         for column, k in enumerate(batch):
             block[: waves[k].size, column] = waves[k]
-        filtered = _filtered(block, sample_rate_hz, frame)
+        filtered = _filtered(block, rate, frame)
         for column, k in enumerate(batch):
             envelopes[k] = filtered[: -(-waves[k].size // frame), column].copy()
     return envelopes
@@ -176,6 +197,49 @@ def levels(envelope: Floats) -> NDArray[np.int64]:
     count = int(_FLOOR_DB / unit_db)
     table = [_rounded(10 ** ((k * unit_db - _FLOOR_DB) / 20), 2**30) for k in range(1, count + 1)]
     return np.searchsorted(peak * np.array(table), envelope, side="right").astype(np.int64)
+
+
+def _resampled(wave: NDArray[np.int16], rate: int, target: int) -> Floats:
+    """Return a sound at another sample rate, f64[samples].
+
+    All sums are sums of integers, so their order does not matter.
+    """
+    step, phases = rate // math.gcd(rate, target), target // math.gcd(rate, target)
+    size = -(-wave.size * phases // step)
+    first, phase = np.divmod(np.arange(size) * step, phases)
+    taps = _resampling_taps(rate, target)
+    padded = np.pad(wave.astype(np.int64), taps.shape[1])
+    total = np.zeros(size, np.int64)
+    for k in range(taps.shape[1]):
+        # Tap k belongs to the sample ``first + k + 1 - reach``, where ``reach`` is half the number
+        # of taps. The sound is padded by twice as much.
+        total += taps[phase, k] * padded[first + (k + 1 + taps.shape[1] // 2)]
+    return total / _TAP_PARTS
+
+
+@lru_cache(maxsize=2)
+def _resampling_taps(rate: int, target: int) -> NDArray[np.int64]:
+    """Return the taps of the resampling filter, i64[phases, taps], in parts of 2**-20.
+
+    Phase p interpolates at ``p / phases`` samples behind the middle tap.
+    """
+    phases = target // math.gcd(rate, target)
+    cutoff = min(1.0, target / rate)  # Relative to half the sample rate of the sound.
+    reach = math.ceil(_ZERO_CROSSINGS / cutoff)
+    # Distance of each tap from the point of interpolation, in samples of the sound.
+    distance = np.arange(-reach + 1, reach + 1) - np.arange(phases)[:, None] / phases
+    window = np.maximum(1 - (distance / reach) ** 2, 0)
+    values = cutoff * np.sinc(cutoff * distance) * _bessel(_KAISER_BETA**2 / 4 * window)
+    return np.rint(values / _bessel(np.array(_KAISER_BETA**2 / 4)) * _TAP_PARTS).astype(np.int64)
+
+
+def _bessel(quarter: Floats) -> Floats:
+    """Return the modified Bessel function I0 of ``2 * sqrt(quarter)``, by its power series."""
+    term = total = np.ones_like(quarter)
+    for k in range(1, 40):
+        term = term * quarter / (k * k)
+        total = total + term
+    return total
 
 
 def _filtered(block: Floats, rate: int, frame: int) -> Floats:

@@ -94,6 +94,60 @@ def test_spikes_of_a_sound_do_not_depend_on_the_other_sounds():
     assert [together[k] for k in range(3)] == [encode_sound([s], 8000)[0] for s in sounds]
 
 
+def chord(rate, ms=300, silence_ms=0):
+    """Return the sum of four tones below 3.6 kHz, and silence after it, f64[samples]."""
+    t = np.arange(rate * ms // 1000) / rate
+    tones = [np.sin(2 * np.pi * hz * t + hz) for hz in (100, 440, 1234.5, 3600)]
+    return np.concatenate([4000 * np.sum(tones, axis=0), np.zeros(rate * silence_ms // 1000)])
+
+
+@pytest.mark.parametrize("rate", [8012, 11025, 12345, 22050, 44100, 88200])
+def test_a_resampled_sound_equals_the_one_sampled_at_16_khz(rate):
+    found = cochlea._resampled(np.rint(chord(rate)).astype(np.int16), rate, 16_000)
+    expected = chord(16_000)
+    assert abs(found.size - expected.size) <= 2
+    # The sound begins and ends abruptly, so that both ends differ.
+    inner = slice(200, expected.size - 200)
+    # Rounding to int16 makes errors of up to 0.5 per sample; 16,000 is the largest amplitude.
+    assert np.abs(found[inner] - expected[inner]).max() < 4
+
+
+@pytest.mark.parametrize("rate", [22050, 44100])
+def test_a_tone_above_8_khz_is_no_part_of_the_resampled_sound(rate):
+    hz = (8_600 + rate / 2) / 2
+    wave = (16_000 * np.sin(2 * np.pi * hz * np.arange(rate // 4) / rate)).astype(np.int16)
+    found = cochlea._resampled(wave, rate, 16_000)
+    assert np.abs(found[200:-200]).max() < 4
+
+
+@pytest.mark.parametrize("rate", [8012, 11025, 22050, 44100])
+def test_envelopes_of_a_resampled_sound_are_those_of_the_sound_at_16_khz(rate):
+    found, expected = (
+        sound_envelopes([np.rint(chord(hz)).astype(np.int16)], hz)[0][:150] for hz in (rate, 16_000)
+    )
+    # At its start and end, the sound has frequencies up to half its sample rate.
+    steady = slice(30, 140)
+    assert np.abs(found[steady] - expected[steady]).max() < 2
+    assert np.abs(found - expected).max() < 60
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 32000, 44100, 48000])
+def test_sounds_of_all_usual_rates_are_encoded(rate):
+    assert len(encode_sound([np.rint(chord(rate, 60)).astype(np.int16)], rate)[0]) > 100
+    assert len(encode_sound([np.zeros(0, np.int16), np.ones(1, np.int16)], rate)) == 2
+
+
+@pytest.mark.parametrize("rate", [11025, 22050, 44100])
+def test_no_tap_is_so_close_to_a_rounding_tie_that_machines_could_differ(rate, monkeypatch):
+    exact = []
+    monkeypatch.setattr(np, "rint", lambda values: exact.append(values) or values)
+    cochlea._resampling_taps.__wrapped__(rate, 16_000)
+    distance = np.abs(exact[0] - np.floor(exact[0]) - 0.5)
+    # The tolerance is a hundred times the error of sin in any C library.
+    assert exact[0].size > 10_000
+    assert np.all(distance > 2.0**20 * 2.0**-52 * 100)
+
+
 def test_no_constant_is_so_close_to_a_rounding_tie_that_machines_could_differ(monkeypatch):
     values = []
     rounded = cochlea._rounded
@@ -117,9 +171,10 @@ def test_no_constant_is_so_close_to_a_rounding_tie_that_machines_could_differ(mo
         (
             [tone(500)],
             7999,
-            "`sample_rate_hz` must be at least 8000 and a multiple of 500 .*, got 7999",
+            "`sample_rate_hz` must be an integer from 8000 to 192000, got 7999",
         ),
-        ([tone(500)], 8100, "`sample_rate_hz` must be .*, got 8100"),
+        ([tone(500)], 192_001, "`sample_rate_hz` must be .*, got 192001"),
+        ([tone(500)], 8000.0, "`sample_rate_hz` must be .*, got 8000.0"),
         (
             [tone(500), [0.5]],
             8000,
