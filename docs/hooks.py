@@ -1,7 +1,9 @@
 """Hooks of the documentation build: insert help texts and the output of examples.
 
 A marker such as ``<!-- help: run -->`` is replaced by the output of ``neuroasync run --help``, and
-``<!-- output: measure -->`` by the output of ``docs/examples/measure.py``. In this way, the pages
+``<!-- output: measure -->`` by the output of ``docs/examples/measure.py``. ``<!-- demo: story -->``
+is replaced by the table and the verdict of ``neuroasync demo``, ``<!-- demo: verdict -->`` by the
+verdict alone, and ``<!-- demo: tables -->`` by the tables of all networks. In this way, the pages
 cannot differ from the programs.
 """
 
@@ -15,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-MARKER = re.compile(r"<!-- (?P<kind>help|output):(?P<name>[ a-z_]*)-->")
+MARKER = re.compile(r"<!-- (?P<kind>demo|help|output):(?P<name>[ a-z_]*)-->")
 # Every terminal that runs the build gives output of the same width, without colours.
 ENVIRONMENT = {
     "COLUMNS": "78",
@@ -33,7 +35,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _block(match: re.Match[str]) -> str:
     name = match["name"].strip()
-    text = help_text(name) if match["kind"] == "help" else example_output(name)
+    make = {"demo": demo_output, "help": help_text, "output": example_output}[match["kind"]]
+    text = make(name)
     return f"```text\n{text}\n```"
 
 
@@ -48,6 +51,22 @@ def help_text(command: str) -> str:
 def example_output(name: str) -> str:
     """Return what an example of the documentation prints."""
     return _run(str(ROOT / "docs" / "examples" / f"{name}.py"))
+
+
+@cache
+def demo_output(part: str) -> str:
+    """Return the part ``tables``, ``story`` or ``verdict`` of the output of the demo."""
+    output = _demo()
+    # The first heading of the tables repeats the description of the first network.
+    tables, story = output.index("\nlayered-paper: "), output.index("\nThey classify ")
+    verdict, end = output.index("\nVerdict: "), output.index("\npicture ")
+    span = {"tables": (tables, story), "story": (story, end), "verdict": (verdict, end)}[part]
+    return output[slice(*span)].strip("\n")
+
+
+@cache
+def _demo() -> str:
+    return _run("-m", "neuroasync", "demo", "--all")
 
 
 def _run(*arguments: str) -> str:

@@ -31,7 +31,7 @@ COMMANDS: Final = (
     CommandEntry(
         "demo",
         f"{_PACKAGE}.demo.command",
-        "Compare four networks on digits under every ordering policy.",
+        "Show what layer synchronization costs or saves on digits.",
     ),
     CommandEntry(
         "study",

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 
-__all__ = ["echo_json", "echo_text", "format_number", "one_line", "write_stdout"]
+__all__ = ["echo_json", "echo_text", "format_duration", "format_number", "one_line", "write_stdout"]
 
 
 def echo_json(value: Mapping[str, object]) -> None:
@@ -44,6 +44,21 @@ def format_number(value: float | None, unit: str = "", digits: int = 1) -> str:
         value *= 100
     number = f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
     return f"{number} {unit}".rstrip()
+
+
+def format_duration(ms: float | None) -> str:
+    """Return a duration with the unit that fits it, µs, ms or s, or a dash for None.
+
+    Args:
+        ms: The duration, ms.
+    """
+    if ms is None:
+        return "-"
+    for unit, factor in (("µs", 1e3), ("ms", 1.0)):
+        # What rounds up to 1,000 belongs to the next unit.
+        if (value := ms * factor) < 999.5:
+            return f"{value:.{0 if value >= 9.95 else 1}f} {unit}"
+    return f"{ms / 1e3:,.1f} s"
 
 
 def write_stdout(text: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from neuroasync.cli.output import format_number
+from neuroasync.cli.output import format_duration, format_number
 from neuroasync.cli.tables import key_value_table
 from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.run_settings import RunSettings
@@ -60,7 +60,7 @@ def summary_table(settings: RunSettings, summary: Summary, record: Path | None) 
     pairs: list[tuple[str, object]] = [("run", description), ("samples", values["samples"])]
     pairs += [(title, format_number(values[key], unit)) for key, (title, unit) in _LINES.items()]
     latency = values["latency_ms"]
-    p50, p99 = (format_number(latency[key], "ms") for key in ("p50", "p99"))
+    p50, p99 = (format_duration(latency[key]) for key in ("p50", "p99"))
     pairs.append(("latency", f"{p50} median, {p99} 99th percentile (wall time per decision)"))
     if record is not None:
         pairs.append(("recorded in", record))

@@ -13,21 +13,20 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["echo", "key_value_table", "table"]
+__all__ = ["echo", "key_value_table", "page_width", "table"]
 
 _MAX_WIDTH: Final = 100
 
 
 def echo(*blocks: "RenderableType") -> None:
-    """Write tables and lines to stdout, at most 100 columns wide, in colour on a terminal."""
+    """Write tables and lines to stdout, in colour on a terminal."""
     if sys.stdout is None:
         return
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
-    width = min(shutil.get_terminal_size().columns, _MAX_WIDTH) if terminal else _MAX_WIDTH
     page = Console(
-        file=io.StringIO(), width=width, force_terminal=terminal, markup=False, emoji=False,
+        file=io.StringIO(), width=page_width(), force_terminal=terminal, markup=False, emoji=False,
         highlight=False, soft_wrap=False,
     )  # fmt: skip
     with page.capture() as captured:
@@ -36,6 +35,11 @@ def echo(*blocks: "RenderableType") -> None:
     # Rich fills lines with spaces up to the width, which would clutter a file or a diff.
     lines = (line.rstrip() for line in captured.get().splitlines())
     write_stdout("\n".join(lines) + "\n")
+
+
+def page_width() -> int:
+    """Return the width of tables on stdout: that of the terminal or ``COLUMNS``, at most 100."""
+    return min(shutil.get_terminal_size(fallback=(_MAX_WIDTH, 24)).columns, _MAX_WIDTH)
 
 
 def table(

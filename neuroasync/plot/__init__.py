@@ -6,20 +6,22 @@ window opens, and the global state of matplotlib does not change.
 
 from neuroasync.plot.canvas import save_png
 from neuroasync.plot.costs import AnytimeRun, plot_anytime, plot_density, plot_group_sizes
-from neuroasync.plot.latency import LatencyCurve, decision_latency, plot_latency
+from neuroasync.plot.decisions import DecisionPanel, plot_decisions, rounds_of
+from neuroasync.plot.latency import plot_latency
 from neuroasync.plot.rasters import RasterPanel, decided_at, raster, steps_of
 
 __all__ = [
     "AnytimeRun",
-    "LatencyCurve",
+    "DecisionPanel",
     "RasterPanel",
     "decided_at",
-    "decision_latency",
     "plot_anytime",
+    "plot_decisions",
     "plot_density",
     "plot_group_sizes",
     "plot_latency",
     "raster",
+    "rounds_of",
     "save_png",
     "steps_of",
 ]

@@ -18,7 +18,7 @@ def test_example_of_the_readme_is_the_tested_one():
 
 
 def test_output_in_the_readme_is_what_its_example_prints(tmp_path):
-    (output,) = re.findall(r"```text\n(.*?)```", README, re.S)
+    *_, output = re.findall(r"```text\n(.*?)```", README, re.S)
     assert run(EXAMPLES / "readme.py", tmp_path) == output
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -13,31 +12,34 @@ from neuroasync.cli.options import JsonOption, SamplesOption, SeedOption, chosen
 from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_folder
 from neuroasync.cli.progress import ProgressCallback, progress
-from neuroasync.cli.tables import echo, key_value_table
+from neuroasync.cli.tables import echo, key_value_table, page_width
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from neuroasync.cli.commands.demo.figures import RasterSubject
-    from neuroasync.cli.commands.demo.runs import RowResult
+    from neuroasync.cli.commands.demo.runs import Row, RowResult
     from neuroasync.core.events.spike_train import SpikeTrains
     from neuroasync.core.formats.bundle import Bundle
 
 __all__ = ["demo"]
 
 _FOLDER: Final = Path("neuroasync-demo")
-_SAMPLES: Final = {"rate": "digits", "latency": "digits-latency"}
-"""Name of the shipped samples in each coding."""
+_NEXT: Final = "neuroasync serve    (watch these networks in a browser, and draw digits)"
 
-_RASTER_NETWORK: Final = "layered-paper"
-"""Network whose spikes the raster shows under each ordering policy."""
-
+AllOption = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        help="Also run every ordering policy, to the end of each sample and spike by spike "
+        "(F = 1), and show one table per network.",
+    ),
+]
 OutOption = Annotated[
     Path | None,
     typer.Option(
         "--out", metavar="DIR", show_default=False,
-        help="Folder for the figures; created if it does not exist. Default: neuroasync-demo in "
-        "the current folder. With --json, figures are drawn only if --out is given.",
+        help="Folder for the picture; created if it does not exist. Default: neuroasync-demo in "
+        "the current folder. With --json, the picture is drawn only if --out is given.",
     ),
 ]  # fmt: skip
 
@@ -45,68 +47,76 @@ OutOption = Annotated[
 def demo(
     samples: SamplesOption = None,
     seed: SeedOption = 0,
+    all_rows: AllOption = False,
     out: OutOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare four networks on digits under every ordering policy.
+    """Show what layer synchronization costs or saves on digits.
 
     \b
     Examples:
       neuroasync demo
+      neuroasync demo --all
       neuroasync demo --samples 0:50 --out figures
       neuroasync demo --json
 
     The networks classify 8 x 8 images of handwritten digits that were not used to train them. Each
-    network runs under every ordering policy, with its input delivered first and with its input
-    queued. It also runs spike by spike (F = 1) and with its stop rule. With --json, the output has
-    one JSON object per line, one for each row of the table.
+    network runs under layer-sync and in random order with the same stop rule, with its input
+    delivered first and with its input queued. With --json, the output has one JSON object per
+    line, one for each run.
     """  # noqa: D301  # \b keeps the line breaks of the examples
-    from neuroasync.cli.commands.demo.figures import RasterSubject, load_plot
-    from neuroasync.cli.commands.demo.table import FOOTNOTE, network_table
+    from neuroasync.cli.commands.demo.figures import load_plot, save_figure
+    from neuroasync.cli.commands.demo.runs import trained_row
+    from neuroasync.cli.commands.demo.story import (
+        DESCRIPTIONS,
+        FRAGILE,
+        INTRODUCTION,
+        ROBUST,
+        compare,
+        story,
+    )
+    from neuroasync.cli.commands.demo.table import LEGEND
     from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
 
-    networks = [(name, shipped_bundle(name)) for name in NETWORKS]
-    codings = {_coding(bundle) for _, bundle in networks}
-    spikes = {coding: shipped_spikes(_SAMPLES[coding]) for coding in codings}
-    for _, bundle in networks:
-        check_fit(bundle, spikes[_coding(bundle)])
-    numbers = chosen_samples(samples, min(map(len, spikes.values())))
+    networks = {name: shipped_bundle(name) for name in NETWORKS}
+    spikes = shipped_spikes()
+    for bundle in networks.values():
+        check_fit(bundle, spikes)
+    numbers = chosen_samples(samples, len(spikes))
     folder = out or (None if json else _FOLDER)
     plot = load_plot() if folder is not None else None
     if folder is not None:
         # Check before the networks run, which takes much longer.
         check_folder(folder)
-    results: list[RowResult] = []
-    for name, bundle in networks:
-        row_results = _run_network(name, bundle, spikes[_coding(bundle)], numbers, seed)
-        if not json:
-            echo(*network_table(name, bundle, row_results))
-        for result in row_results if json else ():
-            echo_json(result.to_json())
-        results += row_results
-    shown = dict(networks)[_RASTER_NETWORK]
-    subject = RasterSubject(shown, spikes[_coding(shown)], numbers[0], seed)
-    end = [] if folder is None else _draw_figures(plot, folder, subject, results)
     if not json:
-        echo(FOOTNOTE, *end)
-
-
-def _coding(bundle: "Bundle") -> str:
-    """Return how the input of the network was encoded."""
-    return str(bundle.meta.get("coding", "rate"))
+        echo(INTRODUCTION, "", key_value_table(list(DESCRIPTIONS.items())), "")
+    results: dict[str, dict[Row, RowResult]] = {}
+    for name, bundle in networks.items():
+        results[name] = _run_network(name, bundle, spikes, numbers, seed, all_rows)
+        _echo_rows(name, bundle, list(results[name].values()), all_rows, json)
+    comparisons = [c for name in networks for c in compare(networks[name], results[name])]
+    path = None
+    if plot is not None and folder is not None:
+        path = save_figure(plot, folder, comparisons, networks, spikes, numbers, seed)
+    if not json:
+        if all_rows:
+            echo(LEGEND, "")
+        robust, fragile = (results[name][trained_row(networks[name])] for name in (ROBUST, FRAGILE))
+        echo(*story(comparisons, robust, fragile, page_width()), "", _closing(path))
 
 
 def _run_network(
-    name: str, bundle: "Bundle", spikes: "SpikeTrains", numbers: range, seed: int
-) -> "list[RowResult]":
-    """Run a network with the options of each row of its table."""
-    from neuroasync.cli.commands.demo.runs import rows_of, run_row
+    name: str, bundle: "Bundle", spikes: "SpikeTrains", numbers: range, seed: int, all_rows: bool
+) -> "dict[Row, RowResult]":
+    """Run a network with the options of each row."""
+    from neuroasync.cli.commands.demo.runs import every_row, run_row, story_rows
 
-    rows, results = rows_of(bundle), []
+    rows = every_row(bundle) if all_rows else story_rows(bundle)
+    results = {}
     with progress(name, len(rows) * len(numbers)) as advance:
         for k, row in enumerate(rows):
             report = partial(_report, advance, k * len(numbers))
-            results.append(run_row(name, bundle, row, spikes, numbers, seed, report))
+            results[row] = run_row(name, bundle, row, spikes, numbers, seed, report)
     return results
 
 
@@ -115,14 +125,20 @@ def _report(advance: ProgressCallback, before: int, done: int) -> None:
     advance(before + done)
 
 
-def _draw_figures(
-    plot: ModuleType | None, folder: Path, subject: "RasterSubject", results: "Sequence[RowResult]"
-) -> "list[RenderableType]":
-    """Save the figures; return the lines that report where they are."""
-    from neuroasync.cli.commands.demo.figures import save_figures
+def _echo_rows(
+    name: str, bundle: "Bundle", results: "Sequence[RowResult]", all_rows: bool, json: bool
+) -> None:
+    """Write the rows of a network as JSON, or as a table if all rows are wanted."""
+    from neuroasync.cli.commands.demo.table import network_table
 
-    if plot is None:
-        return ["To get figures, install neuroasync with its extra 'viz'."]
-    return [
-        key_value_table([("figure", path) for path in save_figures(plot, folder, subject, results)])
-    ]
+    if json:
+        for result in results:
+            echo_json(result.to_json())
+    elif all_rows:
+        echo(*network_table(name, bundle, results, page_width()))
+
+
+def _closing(path: Path | None) -> "RenderableType":
+    """Return the lines after the verdict: where the picture is, and what to try next."""
+    picture = path or "needs the extra 'viz' of neuroasync"
+    return key_value_table([("picture", picture), ("next", _NEXT)])

@@ -1,33 +1,55 @@
-"""The figures of the demo: a spike raster and the decision latency."""
+"""The figure of the demo: one digit in three runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
-from neuroasync.cli.commands.demo.runs import Row, RowResult, stop_rule, trained_row
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.cli.commands.demo.runs import RowResult
+from neuroasync.cli.commands.demo.story import FRAGILE, ROBUST, Comparison
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import PolicyName
-from neuroasync.core.engine.stop_rules import short_rule
+from neuroasync.cli.output import format_number
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.recording.recording import Recording
 
-__all__ = ["FIGURES", "RasterSubject", "load_plot", "save_figures"]
+__all__ = [
+    "FIGURE",
+    "Example",
+    "choose_example",
+    "digit_figure",
+    "load_plot",
+    "save_figure",
+]
 
-FIGURES: Final = ("raster.png", "decision-latency.png")
+FIGURE: Final = "digit.png"
+"""Name of the file."""
 
 
 @dataclass(frozen=True, slots=True)
-class RasterSubject:
-    """The network, sample and seed that the raster shows."""
+class Example:
+    """A digit in three runs: the fragile network with and without layers, and the robust one.
 
-    bundle: Bundle
-    spikes: SpikeTrains
+    Attributes:
+        number: Number of the sample.
+        target: Its correct class.
+        caption: How it was chosen, and how many samples are like it.
+        runs: Title and result of each run.
+        position: Position of the sample in the decisions of a result.
+        samples: Number of samples that it was chosen from.
+    """
+
     number: int
-    seed: int
+    target: int
+    caption: str
+    runs: Mapping[str, RowResult]
+    position: int
+    samples: int
 
 
 def load_plot() -> ModuleType | None:
@@ -39,97 +61,145 @@ def load_plot() -> ModuleType | None:
     return plot
 
 
-def save_figures(
+def choose_example(
+    comparisons: Sequence[Comparison], spikes: SpikeTrains, numbers: range
+) -> Example:
+    """Choose the first digit that shows the difference, and count the digits that do.
+
+    These are the digits that the fragile network classifies correctly only with layers, and the
+    robust network without. If there is none, take the first digit.
+
+    Args:
+        comparisons: The comparisons of all networks.
+        spikes: All samples, with their correct classes.
+        numbers: Numbers of the samples that the networks ran on.
+    """
+    fragile, robust = (
+        next(c for c in comparisons if c.network == name) for name in (FRAGILE, ROBUST)
+    )
+    runs = {
+        f"{FRAGILE}, sync: trained and run layer by layer": fragile.sync,
+        f"{FRAGILE}, async: run without waiting for layers": fragile.free,
+        f"{ROBUST}, async: trained and run without waiting": robust.free,
+    }
+    labels = [-1] * len(spikes) if spikes.labels is None else spikes.labels.tolist()
+    decisions = [run.decisions for run in runs.values()]
+    chosen = labels[numbers.start : numbers.stop]
+    right = [_array(d.label == c for d, c in zip(run, chosen, strict=True)) for run in decisions]
+    late = _array(d.rounds > s.rounds for s, d in zip(*decisions[:2], strict=True))
+    hits = right[0] & ~right[1] & right[2]
+    position = int(np.argmax(hits))
+    return Example(
+        number=numbers[position],
+        target=labels[numbers[position]],
+        caption=_caption(numbers[position], hits, right[1] & late),
+        runs=runs,
+        position=position,
+        samples=len(numbers),
+    )
+
+
+def _array(values: Iterable[bool]) -> NDArray[np.bool_]:
+    return np.fromiter(values, np.bool_)
+
+
+def _caption(number: int, hits: NDArray[np.bool_], late: NDArray[np.bool_]) -> str:
+    """Return how the digit was chosen, and how often digits look like it."""
+    share = format_number(float(hits.mean()), "%", digits=0)
+    chosen = (
+        f"Test digit {number} is the first that only the second run gets wrong. "
+        f"This happens to {hits.sum()} of {hits.size} digits ({share})."
+        if hits.any()
+        else f"Test digit {number}. Of {hits.size} digits, none is wrong in the second run only."
+    )
+    return f"{chosen}\nIn {late.sum()} more, the second run is right, but later than the first."
+
+
+def digit_figure(
     plot: ModuleType,
-    folder: Path,
-    subject: RasterSubject,
-    results: Sequence[RowResult],
-) -> list[Path]:
-    """Draw both figures and write them.
+    example: Example,
+    bundles: Mapping[str, Bundle],
+    spikes: SpikeTrains,
+    seed: int,
+    *,
+    dark: bool = False,
+) -> Any:
+    """Record the digit in each run, and draw its spikes and the decisions.
 
     Args:
         plot: The module ``neuroasync.plot``.
-        folder: Folder for the files; created if it does not exist.
-        subject: What the raster shows.
-        results: All results of the demo.
+        example: The digit.
+        bundles: The networks by name.
+        spikes: All samples.
+        seed: Seed of the runs.
+        dark: Whether the page around the figure is dark.
+    """
+    panels = []
+    for title, result in example.runs.items():
+        decision = result.decisions[example.position]
+        recording = _record(bundles[result.network], result, spikes, example.number, seed)
+        note = "\n".join(
+            (
+                f"{format_number(result.summary.accuracy, '%')} right",
+                f"{format_number(result.summary.rounds_per_sample)} rounds",
+                f"{format_number(result.summary.spikes_per_sample)} spikes",
+            )
+        )
+        panels.append(plot.DecisionPanel(title, note, recording, decision.rounds, decision.label))
+    rows, columns = (1, *spikes.shape)[-2:]
+    image = np.bincount(spikes[example.number].index, minlength=rows * columns)
+    return plot.plot_decisions(
+        panels,
+        image.reshape(rows, columns),
+        f"A handwritten {example.target}, with and without waiting for layers",
+        example.caption,
+        notes=f"all {example.samples} digits",
+        dark=dark,
+    )
 
-    Returns:
-        Paths of the files.
+
+def _record(
+    bundle: Bundle, result: RowResult, spikes: SpikeTrains, number: int, seed: int
+) -> Recording:
+    """Record a whole sample with the options of a result."""
+    from neuroasync.core.recording.recorder import Recorder
+    from neuroasync.runtime.network import Network
+
+    network = Network(bundle, seed=seed, **asdict(replace(result.row, until="quiet")))
+    recorder = Recorder(bundle, network.settings)
+    run_in_loop(decide_samples(network, spikes, range(number, number + 1), seed, recorder))
+    return recorder.finish()
+
+
+def save_figure(
+    plot: ModuleType,
+    folder: Path,
+    comparisons: Sequence[Comparison],
+    bundles: Mapping[str, Bundle],
+    spikes: SpikeTrains,
+    numbers: range,
+    seed: int,
+) -> Path:
+    """Choose a digit, draw it, and return the path of the file.
+
+    Args:
+        plot: The module ``neuroasync.plot``.
+        folder: Folder for the file; created if it does not exist.
+        comparisons: The comparisons of all networks.
+        bundles: The networks by name.
+        spikes: All samples.
+        numbers: Numbers of the samples that the networks ran on.
+        seed: Seed of the runs.
 
     Raises:
         CliError: The folder cannot be created.
     """
-    figures = _raster(plot, subject), _latency(plot, results)
+    example = choose_example(comparisons, spikes, numbers)
+    figure = digit_figure(plot, example, bundles, spikes, seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CliError(f"{str(folder)!r}: {error.strerror or error}") from error
-    paths = [folder / name for name in FIGURES]
-    for figure, path in zip(figures, paths, strict=True):
-        plot.save_png(figure, path)
-    return paths
-
-
-def _raster(plot: ModuleType, subject: RasterSubject) -> object:
-    """Draw the spikes of one sample under each ordering policy."""
-    trained, model = trained_row(subject.bundle), subject.bundle.model
-    rule = stop_rule(subject.bundle) or "first-spike"
-    panels = []
-    for policy in PolicyName:
-        row = replace(trained, policy=policy.value)
-        # The first recording has all spikes of the sample. The second one shows where the rule
-        # stops it.
-        whole, stopped = _record(subject, row), _record(subject, replace(row, until=rule))
-        title = f"{policy.value}: {whole.spikes[0]} spikes, {whole.rounds[0]} rounds"
-        starts, step = plot.steps_of(whole)
-        panels.append(plot.RasterPanel(title, step, whole.neuron, starts, plot.decided_at(stopped)))
-    labels = subject.spikes.labels
-    label = "" if labels is None else f" (a {labels[subject.number]})"
-    title = (
-        f"Test digit {subject.number}{label}: one network, four ordering policies, "
-        f"F = {trained.group_size}"
-    )
-    populations = [(p.name, p.size) for p in model.populations]
-    return plot.raster(panels, populations, model.output, title, f"decided: {short_rule(rule)}")
-
-
-def _record(subject: RasterSubject, row: Row) -> Recording:
-    """Record the sample with the options of a row."""
-    from neuroasync.core.recording.recorder import Recorder
-    from neuroasync.runtime.network import Network
-
-    network = Network(subject.bundle, seed=subject.seed, **asdict(row))
-    recorder = Recorder(subject.bundle, network.settings)
-    numbers = range(subject.number, subject.number + 1)
-    run_in_loop(decide_samples(network, subject.spikes, numbers, subject.seed, recorder))
-    return recorder.finish()
-
-
-def _latency(plot: ModuleType, results: Sequence[RowResult]) -> object:
-    """Draw how many rounds each network takes to its first output spike and to its decision."""
-    curves = []
-    for result in _latency_rows(results):
-        row, first = result.row, [d.first_spike for d in result.decisions]
-        queued = ", input queued" if row.input == "queued" else ""
-        curves.append(
-            plot.LatencyCurve(
-                label=f"{result.network}: {row.policy}, F = {row.group_size}{queued}",
-                first_output=[f[2] for f in first if f is not None],
-                stopped=[d.rounds for d in result.decisions if d.stopped],
-                rule=short_rule(row.until),
-                samples=len(result.decisions),
-            )
-        )
-    samples = max(curve.samples for curve in curves)
-    return plot.decision_latency(curves, f"Decision latency on {samples} test digits")
-
-
-def _latency_rows(results: Sequence[RowResult]) -> list[RowResult]:
-    """Return one result per network: as it was trained, with its stop rule if it has one."""
-    chosen: dict[str, RowResult] = {}
-    for result in results:
-        known = chosen.get(result.network)
-        stops = result.row.until != "quiet"
-        if result.is_as_trained and (known is None or (stops and known.row.until == "quiet")):
-            chosen[result.network] = result
-    return list(chosen.values())
+    path = folder / FIGURE
+    plot.save_png(figure, path)
+    return path

@@ -1,7 +1,8 @@
-"""The runs of the demo: every network under every ordering policy, and as it was trained."""
+"""The runs of the demo: every network with and without layer synchronization."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop, targets_of
 from neuroasync.cli.options import PolicyName
@@ -11,10 +12,23 @@ from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.metrics import Summary, summarise
 
-__all__ = ["Row", "RowResult", "rows_of", "run_row", "stop_rule", "trained_row"]
+__all__ = [
+    "ASYNC",
+    "INPUTS",
+    "SYNC",
+    "Row",
+    "RowResult",
+    "every_row",
+    "run_row",
+    "stop_rule",
+    "story_rows",
+    "trained_row",
+]
 
-_GROUP_SIZE = 8
-"""F of all rows except those with F = 1. The shipped networks were trained with this F."""
+SYNC: Final = PolicyName.LAYER_SYNC.value
+ASYNC: Final = PolicyName.RANDOM.value
+"""The two policies that the story compares."""
+INPUTS: Final[tuple[InputMode, ...]] = ("prioritised", "queued")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,11 @@ class Row:
     input: InputMode
     until: str = "quiet"
 
+    @property
+    def input_word(self) -> str:
+        """The input mode in a table: input is delivered first, or queued with all spikes."""
+        return "queued" if self.input == "queued" else "first"
+
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
@@ -34,14 +53,12 @@ class RowResult:
     Attributes:
         network: Name of the network.
         row: Options of the run.
-        is_as_trained: Whether policy and input mode are those that the network was trained with.
         decisions: One decision per sample.
         summary: Summary of the decisions.
     """
 
     network: str
     row: Row
-    is_as_trained: bool
     decisions: list[Decision]
     summary: Summary
 
@@ -50,33 +67,44 @@ class RowResult:
         return {"bundle": self.network, **asdict(self.row), **self.summary.to_json()}
 
 
-def stop_rule(bundle: Bundle) -> str | None:
-    """Return the stop rule that was chosen for the network on validation data, if any."""
+def stop_rule(bundle: Bundle) -> str:
+    """Return the stop rule that was chosen for the network on validation data, or ``quiet``."""
     rule = bundle.meta.get("until")
-    return rule if isinstance(rule, str) else None
+    return rule if isinstance(rule, str) else "quiet"
 
 
-def trained_row(bundle: Bundle, until: str = "quiet") -> Row:
-    """Return the options that the network was trained with."""
+def trained_row(bundle: Bundle) -> Row:
+    """Return the options that the network was trained with, to the end of each sample."""
     policy = bundle.policy
-    return Row(policy.name, policy.group_size, policy.input, until)
+    return Row(policy.name, policy.group_size, policy.input)
 
 
-def rows_of(bundle: Bundle) -> list[Row]:
+def story_rows(bundle: Bundle) -> list[Row]:
+    """Return the rows of the story.
+
+    These are layer-sync and random order with the same stop rule, in both input modes, and the
+    options that the network was trained with.
+    """
+    size, rule = bundle.policy.group_size, stop_rule(bundle)
+    rows = [Row(policy, size, mode, rule) for mode in INPUTS for policy in (SYNC, ASYNC)]
+    return list(dict.fromkeys([*rows, trained_row(bundle)]))
+
+
+def every_row(bundle: Bundle) -> list[Row]:
     """Return all rows of a network.
 
-    These are all policies with prioritised and with queued input, the trained policy with F = 1,
-    and the trained options with the stop rule.
+    These are all policies in both input modes, to the end of each sample and with the stop rule,
+    and the trained options with F = 1.
     """
-    rows = [Row(policy.value, _GROUP_SIZE, "prioritised") for policy in PolicyName]
-    rows += [Row(policy.value, _GROUP_SIZE, "queued") for policy in PolicyName]
-    rows.append(Row(bundle.policy.name, 1, bundle.policy.input))
-    if rule := stop_rule(bundle):
-        rows.append(trained_row(bundle, rule))
-        # For a layered network, also show the rule without layer synchronization.
-        if bundle.policy.name == PolicyName.LAYER_SYNC:
-            rows.append(Row(PolicyName.RANDOM.value, _GROUP_SIZE, "prioritised", rule))
-    return rows
+    size, trained = bundle.policy.group_size, bundle.policy
+    rows = [
+        Row(policy.value, size, mode, rule)
+        for rule in ("quiet", stop_rule(bundle))
+        for mode in INPUTS
+        for policy in PolicyName
+    ]
+    rows.append(Row(trained.name, 1, trained.input))
+    return list(dict.fromkeys(rows))
 
 
 def run_row(
@@ -104,7 +132,5 @@ def run_row(
     network = Network(bundle, seed=seed, **asdict(row))
     decided = decide_samples(network, spikes, numbers, seed, on_decision=on_decision)
     decisions = run_in_loop(decided)
-    trained = bundle.policy
-    is_as_trained = (row.policy, row.input) == (trained.name, trained.input)
     summary = summarise(decisions, targets_of(spikes, numbers), neurons=bundle.model.size)
-    return RowResult(name, row, is_as_trained, decisions, summary)
+    return RowResult(name, row, decisions, summary)

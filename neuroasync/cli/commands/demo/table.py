@@ -1,61 +1,76 @@
-"""The table of the demo: one section per network."""
+"""The tables of ``neuroasync demo --all``: one per network, with all rows."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from neuroasync.cli.commands.demo.runs import RowResult
-from neuroasync.cli.output import format_number
+from neuroasync.cli.commands.demo.runs import RowResult, stop_rule
+from neuroasync.cli.commands.demo.story import DESCRIPTIONS
+from neuroasync.cli.output import format_duration, format_number
 from neuroasync.cli.tables import table
-from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.core.formats.bundle import Bundle
 
-__all__ = ["FOOTNOTE", "network_table"]
+__all__ = ["LEGEND", "network_table"]
 
-_DESCRIPTIONS: Final = {
-    "layered-paper": "trained layer by layer, with a recipe like that of the paper",
-    "layered": "trained layer by layer, with membrane decay and a spike penalty",
-    "unlayered": "same recipe, but trained in the random order it runs in",
-    "queued": "trained for input spikes that queue with all other spikes",
-}
+_MEDIUM: Final = 78
+"""Width of the page from which the table has wall times and samples without a label."""
+_WIDE: Final = 100
+"""Width of the page from which the table has steps and the first output spike."""
 
-FOOTNOTE: Final = """\
+LEGEND: Final = """\
 order: the ordering policy, which chooses the spikes that a forward step delivers.
-F: group size, the maximum number of spikes per forward step (layer-sync: a whole layer).
-input: "first" is delivered before all other spikes; "queued" waits among them.
-right: share of samples with the correct label. Samples without a label count as wrong.
-spikes, steps, rounds: means per sample up to the decision, that is, until the stop rule is met or
-  the sample ends. A step takes one round per F spikes that it delivers; input that is delivered
-  first takes no rounds.
-1st out: mean up to the first spike of the output population, right or wrong.
-ms: median wall time of a decision on this machine, in an asyncio event loop."""
+F: group size, the maximum number of spikes per step (layer-sync: a whole layer).
+input: delivered first, or queued with all other spikes.
+until: the end of the sample (quiet), or the stop rule.
+rounds, spikes, steps: means per sample. A step takes one round per F spikes.
+time: median wall time of a decision on this computer.
+no label: samples in which no output neuron fired; they count as wrong.
+1st out: means until the first spike of the output population, right or wrong."""
 
 
-def network_table(name: str, bundle: Bundle, results: Sequence[RowResult]) -> list[RenderableType]:
-    """Return the heading and the table of one network."""
-    trained, samples = bundle.policy, len(results[0].decisions)
-    heading = Text.assemble((name, "bold"), f": {_DESCRIPTIONS.get(name, 'a network')}")
-    options = f"Trained for {trained.name}, F = {trained.group_size}, {trained.input} input. "
-    columns = (
-        "order", "F", "input", "stop rule", "right\n%", "no\nlabel", "spikes", "steps", "rounds",
-        "1st out\nspikes", "1st out\nrounds", "\nms",
-    )  # fmt: skip
-    rows = [_cells(result, result.summary.to_json()) for result in results]
-    drawn = table(columns, rows, numbers=(1, *range(4, 12)))
-    return [heading, Text(f"{options}{samples} test samples."), "", drawn, ""]
+def network_table(
+    name: str, bundle: Bundle, results: Sequence[RowResult], width: int
+) -> list[RenderableType]:
+    """Return the heading and the table of one network. Narrow pages get fewer columns.
+
+    Args:
+        name: Name of the network.
+        bundle: Bundle of the network.
+        results: The rows.
+        width: Width of the page, characters.
+    """
+    trained = bundle.policy
+    heading = Text.assemble((name, "bold"), f": {DESCRIPTIONS[name]}")
+    options = (
+        f"Trained for {trained.name}, F = {trained.group_size}, {trained.input} input. "
+        f"Stop rule: {stop_rule(bundle)}."
+    )
+    columns = ["order", "F", "input", "until", "right %", "rounds", "spikes"]
+    if width >= _MEDIUM:
+        columns += ["time", "no label"]
+    if width >= _WIDE:
+        columns += ["steps", "1st out\nrounds", "\nspikes"]
+    rows = [_cells(result)[: len(columns)] for result in results]
+    return [heading, options, "", table(columns, rows, numbers=(1, *range(4, len(columns)))), ""]
 
 
-def _cells(result: RowResult, summary: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return the cells of one row of the table."""
-    row = result.row
-    return (
-        row.policy, row.group_size, "queued" if row.input == "queued" else "first",
-        short_rule(row.until),
-        format_number(summary["accuracy"], "%").removesuffix(" %"), summary["undecided"],
-        format_number(summary["spikes_per_sample"]), format_number(summary["steps_per_sample"]),
-        format_number(summary["rounds_per_sample"]), format_number(summary["spikes_to_first"]),
-        format_number(summary["rounds_to_first"]),
-        format_number(summary["latency_ms"]["p50"], digits=2),
-    )  # fmt: skip
+def _cells(result: RowResult) -> list[str]:
+    """Return all cells of a row of the table."""
+    row, summary = result.row, result.summary
+    first = summary.to_first
+    return [
+        row.policy,
+        str(row.group_size),
+        row.input_word,
+        "quiet" if row.until == "quiet" else "rule",
+        format_number(summary.accuracy, "%").removesuffix(" %"),
+        format_number(summary.rounds_per_sample),
+        format_number(summary.spikes_per_sample),
+        format_duration(summary.latency_p50_ms),
+        format_number(summary.undecided),
+        format_number(summary.steps_per_sample),
+        format_number(first.rounds if first else None),
+        format_number(first.spikes if first else None),
+    ]
