@@ -19,6 +19,10 @@ SLICE_S: Final = 1e-3
 _MIN_WORK: Final = 2000
 """Minimum synaptic operations of a speed measurement, and of the rest of a slice."""
 
+_MAX_SHARE: Final = 0.25
+"""Maximum share of a slice that one measurement may use. A wrong estimate of the speed, after the
+density of the events has changed, then delays the event loop by little."""
+
 _MAX_WOKEN: Final = 64
 """Maximum number of sessions that are woken in one turn, which they use one after the other."""
 
@@ -71,14 +75,19 @@ class TimeSlice:
         return bool(self._woken or self._waiting or self._unserved) or self.is_exhausted()
 
     def work(self) -> int:
-        """Return an estimate of the synaptic operations that fit into the rest of the slice."""
-        left = self.deadline - time.perf_counter()
+        """Return how many synaptic operations to run before looking at the time again.
+
+        They are estimated to fit into the rest of the slice, and into a quarter of a whole slice.
+        """
+        left = min(self.deadline - time.perf_counter(), _MAX_SHARE * self._slice_s)
         return max(_MIN_WORK, int(left * self._rate))
 
     def measured(self, work: int, seconds: float) -> None:
         """Update the speed estimate: ``work`` synaptic operations took ``seconds``."""
         if seconds > 0 and work >= _MIN_WORK:
-            self._rate += (work / seconds - self._rate) / 8
+            rate = work / seconds
+            # A lower speed counts at once, so that the next measurement is not too long as well.
+            self._rate = rate if rate < self._rate else self._rate + (rate - self._rate) / 8
 
     async def wait_turn(self) -> None:
         """Let the event loop run, and wait for a time slice. Cancellation: safe."""

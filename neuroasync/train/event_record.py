@@ -110,9 +110,9 @@ class _Chunk:
     def grow(self) -> None:
         """Enlarge the logs as a kernel requested, and keep their contents."""
         control, scratch = self.state.control, self.state.acquire_scratch()
-        needed, neurons = int(control[Control.NEEDED_CAPACITY]), self.state.plan.packed.model.size
+        slots, neurons = int(control[Control.NEEDED_SLOTS]), self.state.plan.packed.model.size
         scratch.grow_logs(
-            int(control[Control.SPIKE_LOG]) + neurons, int(control[Control.DELIVERY_LOG]) + needed
+            int(control[Control.SPIKE_LOG]) + neurons, int(control[Control.DELIVERY_LOG]) + slots
         )
         self.state.make_room()
 

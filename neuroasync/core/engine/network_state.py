@@ -40,7 +40,7 @@ class NetworkState:
         delivery_log_blocks: if logs are kept, blocks i64[6, S] of the delivery log; else None.
         scratch: the scratch buffers while a pass is under way, else None.
         context: address of the context, with which kernels are called; 0 without scratch buffers.
-        control: i64[36], counters and position of the sample; see ``kernels.layout.Control``.
+        control: i64[41], counters and position of the sample; see ``kernels.layout.Control``.
     """
 
     __slots__ = (
@@ -184,16 +184,16 @@ class NetworkState:
             scratch.context[Context.IN_FLIGHT_CAPACITY] = self._in_flight.shape[1]
 
     def make_room(self) -> None:
-        """Make room for ``control[NEEDED_CAPACITY]`` spike events: move logs out, grow buffers."""
+        """Make room for what ``control`` asks for: move logs out, grow buffers."""
         scratch, control = self.acquire_scratch(), self.control
-        needed = int(control[Control.NEEDED_CAPACITY])
+        slots = int(control[Control.NEEDED_SLOTS])
         if self.spike_log_blocks is not None:
             self.flush()
         scratch.make_room(control)
         if scratch.has_logs:
-            scratch.grow_logs(0, needed)
+            scratch.grow_logs(0, slots)
         if fan := self.plan.packed.max_delayed_fan_out:
-            self._in_flight = grown(self.in_flight, int(control[Control.IN_FLIGHT]) + needed * fan)
+            self._in_flight = grown(self.in_flight, int(control[Control.IN_FLIGHT]) + slots * fan)
             scratch.context[Context.IN_FLIGHT] = self._in_flight.ctypes.data
             scratch.context[Context.IN_FLIGHT_CAPACITY] = self._in_flight.shape[1]
 

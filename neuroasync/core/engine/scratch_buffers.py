@@ -24,7 +24,7 @@ class ScratchBuffers:
 
     Attributes:
         packed: the packed network.
-        context: i64[55], the addresses and sizes of all arrays.
+        context: i64[56], the addresses and sizes of all arrays.
         address: address of the context, with which kernels are called.
     """
 
@@ -40,7 +40,9 @@ class ScratchBuffers:
         self._hold(Context.TOUCHED, np.zeros(n, np.int64))
         self._hold(Context.FIRED, np.zeros(n, np.int64))
         self._hold(Context.COUNTS, np.zeros((3, populations), np.int64))
-        self._hold(Context.INPUT_BITS, np.zeros(packed.model.input_size // 64 + 1, np.uint64))
+        words = packed.model.input_size // 64 + 1
+        self._hold(Context.INPUT_BITS, np.zeros(words, np.uint64))
+        self._hold(Context.INPUT_RANKS, np.zeros(words, np.int64))
         self._hold(Context.PENDING, np.zeros((len(Pending), room), np.int64))
         self._hold(Context.KEYS, np.zeros(room, np.uint64))
         self._hold(Context.CHOSEN, np.zeros(room, np.int64))
@@ -134,17 +136,17 @@ class ScratchBuffers:
         self.context[Context.DELIVERY_LOG_CAPACITY] = self.delivery_log.shape[1]
 
     def make_room(self, control: NDArray[np.int64]) -> None:
-        """Make room for ``control[NEEDED_CAPACITY]`` more spike events; pending spikes stay."""
-        needed, waiting = int(control[Control.NEEDED_CAPACITY]), int(control[Control.PENDING])
+        """Make room for the group and the pending spikes that ``control`` asks for."""
+        slots, room = int(control[Control.NEEDED_SLOTS]), int(control[Control.NEEDED_PENDING])
+        waiting = int(control[Control.PENDING])
         if head := int(control[Control.HEAD]):
             self.pending[:, :waiting] = self.pending[:, head : head + waiting].copy()
             control[Control.HEAD] = 0
-        room = waiting + needed + self.packed.model.size
         self._hold(Context.PENDING, grown(self.pending, room))
         room = self.pending.shape[1]
         self._hold(Context.KEYS, grown(self._arrays[Context.KEYS], room))
         self._hold(Context.CHOSEN, grown(self.chosen, room))
-        self._hold(Context.GROUP, grown(self.group, max(room, needed)))
+        self._hold(Context.GROUP, grown(self.group, slots))
         self.context[Context.PENDING_CAPACITY] = room
         self.context[Context.GROUP_CAPACITY] = self.group.shape[1]
 

@@ -41,6 +41,7 @@ __all__ = [
     "in_flight_of",
     "input_bits",
     "input_index",
+    "input_ranks",
     "input_times",
     "last_group_of",
     "momenta_of",
@@ -305,6 +306,12 @@ def chosen_of(c):
 def input_bits(c):
     """Return one bit for each input index, all 0 between passes: u64[inputs // 64 + 1]."""
     return carray(pointer_at(c[Context.INPUT_BITS]), c[Context.INPUTS] // 64 + 1, np.uint64)
+
+
+@kernel
+def input_ranks(c):
+    """Return i64[..]: for each word of ``input_bits``, the number of slots before its inputs."""
+    return carray(pointer_at(c[Context.INPUT_RANKS]), c[Context.INPUTS] // 64 + 1, np.int64)
 
 
 @kernel

@@ -7,8 +7,6 @@ from an address inside the kernel is not reference-counted.
 
 from neuroasync.core.kernels.array_views import i64_at
 from neuroasync.core.kernels.decay import catch_up_decay_of_all as _catch_up_decay_of_all
-from neuroasync.core.kernels.forward_pass import begin as _begin
-from neuroasync.core.kernels.forward_pass import carry_over as _carry_over
 from neuroasync.core.kernels.forward_pass import run_compiled as _run_compiled
 from neuroasync.core.kernels.forward_pass import run_to_delivery as _run_to_delivery
 from neuroasync.core.kernels.forward_pass import take_chosen as _take_chosen
@@ -16,6 +14,8 @@ from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire as _in
 from neuroasync.core.kernels.intrinsics import cycle_count
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import Context, Control, Interrupt
+from neuroasync.core.kernels.sample_start import begin as _begin
+from neuroasync.core.kernels.sample_start import carry_over as _carry_over
 
 __all__ = [
     "begin",
@@ -30,13 +30,13 @@ __all__ = [
 
 @kernel
 def begin(context, seed):
-    """Call :func:`neuroasync.core.kernels.forward_pass.begin`."""
+    """Call :func:`neuroasync.core.kernels.sample_start.begin`."""
     _begin(i64_at(context, len(Context)), seed)
 
 
 @kernel
 def carry_over(context, seed, shift_us):
-    """Call :func:`neuroasync.core.kernels.forward_pass.carry_over`."""
+    """Call :func:`neuroasync.core.kernels.sample_start.carry_over`."""
     _carry_over(i64_at(context, len(Context)), seed, shift_us)
 
 

@@ -8,10 +8,10 @@ coroutine per population, which calls
 
 ``Control.PHASE`` holds the state, so that every return can be followed by another call::
 
-    BETWEEN_PASSES -> DELIVERING -> INTEGRATING -> CHOOSING -> DELIVERING -> ...
-                                         |             |
-                                         v             v
-                                      STOPPED    BETWEEN_PASSES (no spike is pending)
+    BETWEEN_PASSES -> READING -> DELIVERING -> INTEGRATING -> CHOOSING -> DELIVERING -> ...
+                                                    |             |
+                                                    v             v
+                                                 STOPPED    BETWEEN_PASSES (no spike is pending)
 """
 
 from typing import Final
@@ -23,13 +23,16 @@ from neuroasync.core.kernels.array_views import (
     counts_of,
     in_flight_of,
     input_times,
-    multiplicity_of,
-    populations_of,
     settings_of,
-    spikes_of,
     votes_of,
 )
-from neuroasync.core.kernels.input_delivery import open_group, put_in_flight
+from neuroasync.core.kernels.delivery.delayed_spikes import put_in_flight
+from neuroasync.core.kernels.delivery.input_delivery import (
+    begin_input,
+    complete_input_group,
+    read_input,
+)
+from neuroasync.core.kernels.delivery.synapses import deliver
 from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire, start_pass
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -40,7 +43,6 @@ from neuroasync.core.kernels.layout import (
     Interrupt,
     Phase,
     PolicyCode,
-    Populations,
     RuleCode,
     Settings,
     StepCounts,
@@ -51,75 +53,14 @@ from neuroasync.core.kernels.spontaneous_firing import (
     find_spontaneous_population,
     mark_spontaneous_targets,
 )
-from neuroasync.core.kernels.synapses import deliver
 from neuroasync.core.kernels.voting import leader, should_stop
 
-__all__ = ["MAX_IN_A_MASK", "begin", "carry_over", "run_compiled", "run_to_delivery", "take_chosen"]
+__all__ = ["MAX_IN_A_MASK", "run_compiled", "run_to_delivery", "take_chosen"]
 
 MAX_IN_A_MASK: Final = 62
 """Maximum number of populations whose mask is not a negative i64, as interrupts are."""
 _STEP_COST: Final = 64
 """Fixed cost of a forward step, in synaptic operations."""
-
-
-@kernel
-def begin(c, seed):
-    """Start a sample from rest.
-
-    Potentials are not cleared here. A block of neurons whose clock is older than the sample is
-    cleared when it is next reached.
-    """
-    control = control_of(c)
-    votes_of(c)[:] = 0
-    spikes_of(c)[:] = 0
-    clock, mark, work = control[Control.CLOCK], control[Control.GROUP_MARK], control[Control.WORK]
-    sweep = control[Control.NEXT_BLOCK]
-    control[:] = 0
-    control[Control.PASS] = -1
-    control[Control.FIRST_VOTE_STEPS] = -1
-    control[Control.LAST_OWNER] = -1
-    control[Control.SEED] = seed
-    control[Control.CLOCK] = clock
-    control[Control.NEXT_BLOCK] = sweep
-    control[Control.SAMPLE_CLOCK] = clock + 1
-    control[Control.GROUP_MARK] = mark + GROUP_UNIT
-    control[Control.SAMPLE_MARK] = control[Control.GROUP_MARK]
-    control[Control.PASS_MARK] = control[Control.GROUP_MARK]
-    control[Control.WORK] = work
-    populations = populations_of(c)
-    for p in range(c[Context.POPULATION_COUNT]):
-        if populations[p, Populations.CUSTOM]:  # kernels never reach its neurons
-            multiplicity_of(c)[
-                populations[p, Populations.START] : populations[p, Populations.STOP]
-            ] = 0
-
-
-@kernel
-def carry_over(c, seed, shift_us):
-    """Start a sample that continues from the state of the previous one, between two passes.
-
-    Potentials and spikes in flight stay; votes and counters are cleared.
-
-    Args:
-        c: the context.
-        seed: seed of the new sample, as a signed i64.
-        shift_us: virtual time of the previous sample that is time 0 of the new one, µs.
-    """
-    control, in_flight = control_of(c), in_flight_of(c)
-    votes_of(c)[:] = 0
-    spikes_of(c)[:] = 0
-    for column in (
-        Control.GROUP_NUMBER, Control.ROUNDS, Control.STEPS, Control.SYNOPS, Control.SPIKES,
-        Control.INPUT_EVENTS,
-        Control.FIRST_VOTE_ROUNDS, Control.FIRST_VOTE_SPIKES, Control.TOP_VOTES, Control.IS_DECIDED,
-    ):  # fmt: skip
-        control[column] = 0
-    control[Control.PASS] = control[Control.FIRST_VOTE_STEPS] = control[Control.LAST_OWNER] = -1
-    control[Control.SEED] = seed
-    control[Control.TIME] -= shift_us
-    for k in range(control[Control.IN_FLIGHT]):
-        in_flight[InFlight.DUE_US, k] -= shift_us
-        in_flight[InFlight.FIRED_US, k] -= shift_us
 
 
 @kernel
@@ -141,6 +82,12 @@ def run_to_delivery(c, end_us, work):
     limit = control[Control.WORK] + work
     while True:
         phase = control[Control.PHASE]
+        if phase == Phase.READING:
+            if not read_input(c, limit):
+                return Interrupt.BUDGET_SPENT
+            complete_input_group(c)
+            _open_step(c)
+            continue
         if phase == Phase.DELIVERING:
             if not deliver(c, limit):
                 return Interrupt.BUDGET_SPENT
@@ -168,13 +115,14 @@ def run_to_delivery(c, end_us, work):
             return Interrupt.NEW_LEADER
         if control[Control.WORK] > limit:
             return Interrupt.BUDGET_SPENT
-        reason = _choose_group(c)
+        reason = _choose_group(c, limit)
         if reason == Interrupt.DONE:
             control[Control.PHASE] = Phase.BETWEEN_PASSES
             reason = _open_pass(c, end_us)
         if reason < 0:
             return reason
-        _open_step(c)
+        if control[Control.PHASE] != Phase.READING:
+            _open_step(c)
 
 
 @kernel
@@ -214,7 +162,7 @@ def _clear_counts(c):
 
 
 @kernel
-def _choose_group(c):
+def _choose_group(c, limit):
     """Select the next group of the pass.
 
     Returns:
@@ -223,22 +171,26 @@ def _choose_group(c):
     control, settings = control_of(c), settings_of(c)
     if control[Control.PHASE] != Phase.CHOOSING:
         return Interrupt.DONE
-    n, spontaneous = control[Control.PENDING], -1
+    n, spontaneous, policy = control[Control.PENDING], -1, settings[Settings.POLICY]
     if n == 0:
         spontaneous = find_spontaneous_population(c)
         if spontaneous < 0:
             return Interrupt.DONE
     if control[Control.STEP] >= settings[Settings.MAX_STEPS]:
         return Interrupt.STEP_LIMIT
-    if lacks_capacity(c, n):
+    has_any_size = policy == PolicyCode.LAYER_SYNC or policy == PolicyCode.CUSTOM
+    if lacks_capacity(c, n if has_any_size else min(n, settings[Settings.GROUP_SIZE]), 0):
         return Interrupt.NEEDS_ROOM
     if spontaneous >= 0:
         _open_spontaneous_step(c, spontaneous)
-    elif settings[Settings.POLICY] == PolicyCode.CUSTOM:
+    elif policy == PolicyCode.CUSTOM:
         return Interrupt.NEEDS_CHOICE
     else:
+        n = choose(c, limit)
+        if n < 0:
+            return Interrupt.BUDGET_SPENT
         _clear_counts(c)
-        move_to_group(c, choose(c))
+        move_to_group(c, n)
     return 0
 
 
@@ -265,7 +217,7 @@ def take_chosen(c, n):
 
 @kernel
 def _open_pass(c, end_us):
-    """Begin the next pass: read its input events and deliver them.
+    """Begin the next pass: find its input events, which are then read.
 
     Returns:
         0, or an ``Interrupt``: ``DONE`` if there is no pass up to ``end_us``.
@@ -281,16 +233,38 @@ def _open_pass(c, end_us):
     ):
         return Interrupt.PASS_LIMIT
     first = control[Control.CURSOR]
-    last, end = first, time + max(timestep, 1)
-    while last < t_us.size and t_us[last] < end:
-        last += 1
-    if lacks_capacity(c, last - first + control[Control.IN_FLIGHT]):
+    last = _first_at_or_after(t_us, first, time + max(timestep, 1))
+    slots, added = 0, last - first
+    if not settings[Settings.QUEUED]:  # all events of an input share a slot
+        slots, added = min(added, c[Context.INPUTS]), 0
+    if lacks_capacity(c, slots + control[Control.IN_FLIGHT], added):
         return Interrupt.NEEDS_ROOM
     _clear_counts(c)
     start_pass(c, time)
     control[Control.CURSOR] = last
-    open_group(c, first, last)
+    control[Control.PHASE] = Phase.READING
+    begin_input(c, first)
     return 0
+
+
+@kernel
+def _first_at_or_after(t_us, first, time):
+    """Return the position of the first event at or after ``time``, from ``first`` on.
+
+    The search doubles its distance, so that it costs little for few events and for many.
+    """
+    distance, low = 1, first
+    while low + distance <= t_us.size and t_us[low + distance - 1] < time:
+        low += distance
+        distance *= 2
+    high = min(t_us.size, low + distance)
+    while low < high:
+        middle = (low + high) // 2
+        if t_us[middle] < time:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @kernel

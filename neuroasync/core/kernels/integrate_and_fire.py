@@ -53,7 +53,8 @@ from neuroasync.core.kernels.decay import (
     catch_up_decay_of_block,
     note_interval,
 )
-from neuroasync.core.kernels.dense_rows import LANES, charge
+from neuroasync.core.kernels.delivery.dense_rows import LANES, charge
+from neuroasync.core.kernels.delivery.synapses import valid_flags
 from neuroasync.core.kernels.intrinsics import trailing_zeros
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -72,7 +73,6 @@ from neuroasync.core.kernels.layout import (
 )
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.selection import sort
-from neuroasync.core.kernels.synapses import valid_flags
 
 __all__ = ["integrate_and_fire", "start_pass"]
 

@@ -5,7 +5,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["cycle_count", "pointer_at", "prefetch", "trailing_zeros"]
+__all__ = ["cycle_count", "pointer_at", "population_count", "prefetch", "trailing_zeros"]
 
 
 @intrinsic
@@ -41,6 +41,16 @@ def trailing_zeros(typing_context, word):
 
     def build(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), build
+
+
+@intrinsic
+def population_count(typing_context, word):
+    """Return the number of bits that are set in a u64."""
+
+    def build(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), build
 

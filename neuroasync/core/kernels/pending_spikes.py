@@ -136,6 +136,7 @@ def move_to_group(c, n):
             multiplicity[origin] = 0
         pending[Pending.OWNER, at] = -1  # marks the position as free for _close_gaps
     control[Control.GROUP] = n
+    control[Control.WORK] += n
     _close_gaps(c, n)
     log_group(c)
 
@@ -159,6 +160,7 @@ def _close_gaps(c, n):
                     pending[r, at] = pending[r, last]
                 last -= 1
     else:  # layer-sync and custom policies rely on the order of firing
+        control[Control.WORK] += left + n
         kept = 0
         for k in range(left + n):
             if pending[Pending.OWNER, k] >= 0:
@@ -186,26 +188,31 @@ def log_group(c):
 
 
 @kernel
-def lacks_capacity(c, needed):
-    """Return whether a buffer is too small for a step of ``needed`` spike events.
+def lacks_capacity(c, slots, added):
+    """Return whether a buffer is too small for a step.
 
     Buffers are grown between steps only, so the check covers all that a step can add: every neuron
     may fire once.
+
+    Args:
+        c: the context.
+        slots: maximum number of slots of the step's group.
+        added: number of input events that join the pending spikes.
     """
     control, neurons = control_of(c), c[Context.NEURONS]
-    control[Control.NEEDED_CAPACITY] = needed
+    control[Control.NEEDED_SLOTS] = slots
+    control[Control.NEEDED_PENDING] = control[Control.PENDING] + added + neurons
     return (
-        c[Context.GROUP_CAPACITY] < needed
-        or c[Context.PENDING_CAPACITY] - control[Control.HEAD]
-        < control[Control.PENDING] + needed + neurons
+        c[Context.GROUP_CAPACITY] < slots
+        or c[Context.PENDING_CAPACITY] - control[Control.HEAD] < control[Control.NEEDED_PENDING]
         or c[Context.IN_FLIGHT_CAPACITY] - control[Control.IN_FLIGHT]
-        < needed * settings_of(c)[Settings.MAX_DELAYED_FAN_OUT]
+        < slots * settings_of(c)[Settings.MAX_DELAYED_FAN_OUT]
         or (
             c[Context.SPIKE_LOG_CAPACITY] > 0
             and c[Context.SPIKE_LOG_CAPACITY] - control[Control.SPIKE_LOG] < neurons
         )
         or (
             c[Context.DELIVERY_LOG_CAPACITY] > 0
-            and c[Context.DELIVERY_LOG_CAPACITY] - control[Control.DELIVERY_LOG] < needed
+            and c[Context.DELIVERY_LOG_CAPACITY] - control[Control.DELIVERY_LOG] < slots
         )
     )

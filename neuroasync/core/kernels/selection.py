@@ -48,6 +48,8 @@ __all__ = ["choose", "smallest", "sort"]
 
 _FEW: Final = 16
 """Maximum number of selected keys for which insertion is faster than a heap (measured)."""
+_KEYS_PER_CHECK: Final = 16384
+"""Pending spikes that are compared between two checks of the work budget."""
 _COUNTED: Final = 64
 """Maximum number of keys for which ranking by counting, which has no branches, is fastest."""
 
@@ -71,10 +73,32 @@ def smallest(keys, ties, n, k, out):
     """
     if n <= _COUNTED and _sort_by_counting(keys, n, out):
         return
+    select_further(keys, ties, 0, n, k, out)
+    complete_selection(keys, ties, k, out)
+
+
+@kernel
+def select_further(keys, ties, begin, end, k, out):
+    """Keep the ``k`` smallest of the keys before ``end`` in ``out``.
+
+    Args:
+        keys, ties, k, out: as for :func:`smallest`.
+        begin: number of keys that earlier calls have compared. ``out`` holds the smallest of them.
+        end: number of keys that are compared after this call; at least ``k`` if ``begin`` is 0.
+    """
     if k <= _FEW:
-        _select_by_insertion(keys, ties, n, k, out)
+        _select_by_insertion(keys, ties, begin, end, k, out)
     else:
-        _select_by_heap(keys, ties, n, k, out)
+        _select_by_heap(keys, ties, begin, end, k, out)
+
+
+@kernel
+def complete_selection(keys, ties, k, out):
+    """Sort the ``k`` smallest keys, which :func:`select_further` has selected."""
+    if k > _FEW:
+        for end in range(k - 1, 0, -1):
+            out[0], out[end] = out[end], out[0]
+            _sift_down(out, end, keys, ties, 0)
 
 
 @kernel
@@ -95,10 +119,12 @@ def _sort_by_counting(keys, n, out):
 
 
 @kernel
-def _select_by_insertion(keys, ties, n, k, out):
+def _select_by_insertion(keys, ties, begin, end, k, out):
     """Keep ``out`` sorted while inserting each position that is among the ``k`` smallest."""
-    size, last = 0, np.uint64(0)
-    for i in range(n):
+    size, last = min(begin, k), np.uint64(0)
+    if size:
+        last = keys[out[size - 1]]
+    for i in range(begin, end):
         key = keys[i]
         if size == k:
             if key > last or (key == last and ties[i] > ties[out[k - 1]]):
@@ -115,19 +141,17 @@ def _select_by_insertion(keys, ties, n, k, out):
 
 
 @kernel
-def _select_by_heap(keys, ties, n, k, heap):
-    """Keep the ``k`` smallest in a max-heap, then sort the heap in place."""
-    for i in range(k):
-        heap[i] = i
-    for at in range(k // 2 - 1, -1, -1):
-        _sift_down(heap, k, keys, ties, at)
-    for i in range(k, n):
+def _select_by_heap(keys, ties, begin, end, k, heap):
+    """Keep the ``k`` smallest in a max-heap."""
+    if begin == 0:
+        for i in range(k):
+            heap[i] = i
+        for at in range(k // 2 - 1, -1, -1):
+            _sift_down(heap, k, keys, ties, at)
+    for i in range(max(begin, k), end):
         if _less(keys, ties, i, heap[0]):
             heap[0] = i
             _sift_down(heap, k, keys, ties, 0)
-    for end in range(k - 1, 0, -1):
-        heap[0], heap[end] = heap[end], heap[0]
-        _sift_down(heap, end, keys, ties, 0)
 
 
 @kernel
@@ -165,11 +189,17 @@ _ALL = np.uint64(2**64 - 1)
 
 
 @kernel
-def choose(c):
+def choose(c, limit):
     """Write the positions of the pending spikes to deliver next to ``chosen``, in policy order.
 
+    Args:
+        c: the context.
+        limit: value of ``control[WORK]`` after which to return in the middle of a selection among
+            many pending spikes; the next call continues there.
+
     Returns:
-        The number of selected spikes: at most the group size, except under layer-sync.
+        The number of selected spikes: at most the group size, except under layer-sync; or -1 if
+        the selection is not complete.
     """
     control, settings, chosen = control_of(c), settings_of(c), chosen_of(c)
     n, policy = control[Control.PENDING], settings[Settings.POLICY]
@@ -180,25 +210,51 @@ def choose(c):
         return count
     if policy == PolicyCode.LAYER_SYNC:
         return _choose_layer(c, n)
-    keys, pending, momenta = order_keys_of(c), pending_of(c), momenta_of(c)
+    keys, ties = order_keys_of(c), pending_of(c)[Pending.KEY]
+    if n <= _KEYS_PER_CHECK:
+        _write_keys(c, 0, n)
+        smallest(keys, ties, n, count, chosen)
+        return count
+    while control[Control.COMPARED] < n:
+        begin = control[Control.COMPARED]
+        # The first keys to be compared must be at least as many as are selected.
+        end = min(n, max(begin + _KEYS_PER_CHECK, count))
+        _write_keys(c, begin, end)
+        select_further(keys, ties, begin, end, count, chosen)
+        control[Control.COMPARED] = end
+        if end < n and control[Control.WORK] > limit:
+            return -1
+    control[Control.COMPARED] = 0
+    complete_selection(keys, ties, count, chosen)
+    return count
+
+
+@kernel
+def _write_keys(c, begin, end):
+    """Write the keys of the pending spikes from ``begin`` to ``end``; the smallest go first."""
+    control, settings, keys, pending = (
+        control_of(c),
+        settings_of(c),
+        order_keys_of(c),
+        pending_of(c),
+    )
     prefix = step_prefix(
         np.uint64(control[Control.SEED]), control[Control.PASS], control[Control.STEP] + 1
     )
-    control[Control.WORK] += n
-    if policy == PolicyCode.RANDOM:
-        for k in range(n):
+    control[Control.WORK] += end - begin
+    if settings[Settings.POLICY] == PolicyCode.RANDOM:
+        for k in range(begin, end):
             keys[k] = neuron_key(prefix, pending[Pending.KEY, k])
-    else:
-        noise, inputs = float_settings_of(c)[FloatSettings.NOISE], c[Context.POPULATION_COUNT]
-        for k in range(n):
-            m = np.float64(0.0)
-            if pending[Pending.OWNER, k] != inputs:
-                m = np.float64(momenta[pending[Pending.ORIGIN, k]])
-            if noise != 0.0:
-                m += noise * uniform(neuron_key(prefix, pending[Pending.KEY, k]))
-            keys[k] = _ALL - _ascending(m)
-    smallest(keys, pending[Pending.KEY], n, count, chosen)
-    return count
+        return
+    momenta, inputs = momenta_of(c), c[Context.POPULATION_COUNT]
+    noise = float_settings_of(c)[FloatSettings.NOISE]
+    for k in range(begin, end):
+        m = np.float64(0.0)
+        if pending[Pending.OWNER, k] != inputs:
+            m = np.float64(momenta[pending[Pending.ORIGIN, k]])
+        if noise != 0.0:
+            m += noise * uniform(neuron_key(prefix, pending[Pending.KEY, k]))
+        keys[k] = _ALL - _ascending(m)
 
 
 @kernel
@@ -217,6 +273,7 @@ def _choose_layer(c, n):
     pending, populations = pending_of(c), populations_of(c)
     keys, chosen = order_keys_of(c), chosen_of(c)
     best = pending[Pending.OWNER, 0]
+    control_of(c)[Control.WORK] += n
     for k in range(1, n):
         p = pending[Pending.OWNER, k]
         rank, lowest = populations[p, Populations.RANK], populations[best, Populations.RANK]

@@ -14,6 +14,7 @@ from neuroasync.core.kernels.array_views import (
 from neuroasync.core.kernels.decay import (
     catch_up_decay_of_block,
 )
+from neuroasync.core.kernels.delivery.synapses import mark_target
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     BLOCK,
@@ -22,7 +23,6 @@ from neuroasync.core.kernels.layout import (
     Populations,
     StepCounts,
 )
-from neuroasync.core.kernels.synapses import mark_target
 
 __all__ = ["find_spontaneous_population", "mark_spontaneous_targets"]
 

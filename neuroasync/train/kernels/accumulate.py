@@ -12,9 +12,9 @@ from functools import partial
 
 import numpy as np
 
+from neuroasync.core.kernels.delivery.synapses import receptive_field
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
-from neuroasync.core.kernels.synapses import receptive_field
 
 __all__ = ["add_outer", "add_weighted"]
 

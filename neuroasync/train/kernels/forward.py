@@ -10,7 +10,7 @@ from neuroasync.core.kernels.array_views import (
     spike_log_of,
     votes_of,
 )
-from neuroasync.core.kernels.forward_pass import begin, run_compiled
+from neuroasync.core.kernels.forward_pass import run_compiled
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     Context,
@@ -20,6 +20,7 @@ from neuroasync.core.kernels.layout import (
     Settings,
     SpikeLog,
 )
+from neuroasync.core.kernels.sample_start import begin
 from neuroasync.core.kernels.voting import leader
 
 __all__ = ["forward_samples"]

@@ -30,7 +30,7 @@ The state of a session (:mod:`.session`) lies in one block of memory, except ``i
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-control         i64[36]             counters of the sample and position in it, see ``Control``
+control         i64[41]             counters of the sample and position in it, see ``Control``
 votes           i64[5, classes]     a column per class, see ``Votes``
 spikes          i64[P]              spikes of each population in the sample
 v, momentum     f32[N]              membrane potential; its value at the latest spike
@@ -57,6 +57,7 @@ group           i64[5, K]           a column per slot of the group, see ``Group`
 order_keys      u64[K]              sort key of each pending spike
 chosen          i64[K]              positions of the pending spikes that were selected
 input_bits      u64[..]             a bit per input: whether it has an event in this pass
+input_ranks     i64[..]             per word of ``input_bits``: number of slots before its inputs
 spike_log       i64[5, R]           a column per spike, see ``SpikeLog``
 spike_momentum  f32[R]              momentum of each logged spike
 delivery_log    i64[6, S]           a column per delivered spike event, see ``DeliveryLog``
@@ -75,6 +76,7 @@ from neuroasync.core.kernels.layout.codes import (
     Interrupt,
     Phase,
     PolicyCode,
+    ReadStage,
     RuleCode,
 )
 from neuroasync.core.kernels.layout.context import Context
@@ -111,6 +113,7 @@ __all__ = [
     "Phase",
     "PolicyCode",
     "Populations",
+    "ReadStage",
     "RuleCode",
     "Settings",
     "SpikeLog",

@@ -41,6 +41,17 @@ class RuleCode(IntEnum):
     """A function supplied by the user, which Python calls."""
 
 
+class ReadStage(IntEnum):
+    """What reading the input events of a pass does next (``Control.READ_STAGE``)."""
+
+    EVENTS = 0
+    """Enqueue the events; or set the bit of each input that has events, if they are many."""
+    SLOTS = 1
+    """Write a slot for each bit."""
+    COUNTS = 2
+    """Count the events of each slot."""
+
+
 class Phase(IntEnum):
     """What the state machine of the forward pass does next (``Control.PHASE``)."""
 
@@ -54,6 +65,8 @@ class Phase(IntEnum):
     """Enqueue the spikes of the populations that the group reached and that have integrated."""
     STOPPED = 4
     """Nothing: the stop rule has ended the sample."""
+    READING = 5
+    """Continue to read the input events of the pass."""
 
 
 class Interrupt(IntEnum):
@@ -64,7 +77,7 @@ class Interrupt(IntEnum):
     BUDGET_SPENT = -2
     """The work budget of the call is spent."""
     NEEDS_ROOM = -3
-    """A buffer is too small for ``Control.NEEDED_CAPACITY`` spike events."""
+    """A buffer is too small for ``Control.NEEDED_SLOTS`` or ``Control.NEEDED_PENDING``."""
     NEEDS_CHOICE = -4
     """Python must select the next group (``PolicyCode.CUSTOM``)."""
     STEP_LIMIT = -5

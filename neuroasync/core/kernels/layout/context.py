@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 
 class _Context(NamedTuple):
-    """Columns of ``context``, i64[55].
+    """Columns of ``context``, i64[56].
 
     Entries are absolute addresses, except that names ending in ``_AT`` are byte offsets from
     ``SESSION``. Counts and capacities say so in their names.
@@ -91,6 +91,7 @@ class _Context(NamedTuple):
 
     PREFETCHES: int = 54
     """1 if the state of the network exceeds a core's own cache, so that deliveries prefetch."""
+    INPUT_RANKS: int = 55
 
 
 Context: Final = _Context()

@@ -16,7 +16,7 @@ GROUP_LIMIT: Final = 2**30
 
 
 class _Control(NamedTuple):
-    """Columns of ``control``, i64[36]: counters of the sample and its position.
+    """Columns of ``control``, i64[41]: counters of the sample and its position.
 
     Unless stated otherwise, counts begin at 0 with each sample.
     """
@@ -83,8 +83,8 @@ class _Control(NamedTuple):
     """Position of the first pending spike; not 0 only in fifo order."""
     WORK: int = 30
     """Cost of the session so far. The unit is the time of one synaptic operation."""
-    NEEDED_CAPACITY: int = 31
-    """Spike events to make room for, after a kernel returned ``NEEDS_ROOM``."""
+    NEEDED_SLOTS: int = 31
+    """Slots of a group to make room for, after a kernel returned ``NEEDS_ROOM``."""
     TOP_VOTES: int = 32
     """Highest number of votes of a class."""
     WATCHED_LEADER: int = 33
@@ -94,6 +94,16 @@ class _Control(NamedTuple):
     and not the sample."""
     IS_DECIDED: int = 35
     """1 if the stop rule has fired and the sample continues. The rule is not evaluated again."""
+    READ_STAGE: int = 36
+    """A ``ReadStage``, while the pass reads its input events."""
+    READ_FIRST: int = 37
+    """Position of the pass's first input event."""
+    READ_AT: int = 38
+    """Where the stage continues: position of an event, or of a word of ``input_bits``."""
+    COMPARED: int = 39
+    """Number of pending spikes that the selection of the next group has compared."""
+    NEEDED_PENDING: int = 40
+    """Pending spikes to make room for, after a kernel returned ``NEEDS_ROOM``."""
 
 
 Control: Final = _Control()

@@ -29,7 +29,7 @@ from neuroasync.core.kernels.array_views import (
     received_of,
     touched_of,
 )
-from neuroasync.core.kernels.dense_rows import add_rows
+from neuroasync.core.kernels.delivery.dense_rows import add_rows
 from neuroasync.core.kernels.intrinsics import prefetch
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
