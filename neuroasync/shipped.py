@@ -7,6 +7,7 @@ network                      trained for
 ``layered``                  digits, layer by layer, with membrane decay and a spike penalty
 ``unlayered``                digits, in the random order in which it runs
 ``queued``                   digits, with input spikes that queue with all other spikes
+``nmnist-unlayered``         digits recorded by an event camera, in random order
 ============================ ======================================================================
 
 ============================ ======================================================================
@@ -54,8 +55,10 @@ __all__ = [
 NETWORKS: Final = ("layered-paper", "layered", "unlayered", "queued")
 """Names of the networks for digits, in the order in which they are compared."""
 
-# A network for other data gets a line of its own here, and one in the docstring of the module.
-NETWORK_FILES: Final = {name: f"digits-{name}.nab" for name in NETWORKS}
+NETWORK_FILES: Final = {
+    **{name: f"digits-{name}.nab" for name in NETWORKS},
+    "nmnist-unlayered": "nmnist-unlayered.nab",
+}
 """File of each shipped network, by name."""
 
 SAMPLE_FILES: Final = {
