@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         SourceError,
         SpikeFileError,
         StopRuleError,
+        TimeUnitWarning,
     )
     from neuroasync.runtime.bounded_queue import BoundedQueue
     from neuroasync.runtime.clock import Clock, ManualClock, RealTimeClock, VirtualClock
@@ -128,6 +129,7 @@ __all__ = [
     "StopRuleError",
     "Tap",
     "TappedSpikes",
+    "TimeUnitWarning",
     "VirtualClock",
     "Window",
     "dump_bundle",
@@ -202,6 +204,7 @@ _MODULE_OF: Final = {
     "StopRuleError": "errors",
     "Tap": "runtime.tap",
     "TappedSpikes": "runtime.tap",
+    "TimeUnitWarning": "errors",
     "VirtualClock": "runtime.clock",
     "Window": "core.events.window",
     "dump_bundle": "core.formats.bundle",

@@ -26,6 +26,8 @@ Two tools define further errors with the same root, because the core does not kn
 
 A wrong argument in a caller's code, such as a negative group size, raises a plain ``ValueError`` or
 ``TypeError``.
+
+There is one warning: :class:`TimeUnitWarning`, a ``UserWarning``.
 """
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "SourceError",
     "SpikeFileError",
     "StopRuleError",
+    "TimeUnitWarning",
 ]
 
 
@@ -120,3 +123,11 @@ class ClosedError(NeuroasyncError):
 
 class PopulationError(NeuroasyncError):
     """A custom population raised, ended early, or reported invalid neurons."""
+
+
+class TimeUnitWarning(UserWarning):
+    """The times of events from a camera look like ms or ns, although they have to be in µs.
+
+    The warning is a guess from the rate at which pixels fire. If the times are right, silence it:
+    ``warnings.simplefilter("ignore", neuroasync.TimeUnitWarning)``.
+    """

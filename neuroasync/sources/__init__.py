@@ -12,6 +12,7 @@ iterable in a separate task, so that a slow reader does not delay it.
 """
 
 from neuroasync.core.events.pixel_grid import PixelGrid, View
+from neuroasync.sources.array_source import ArraySource
 from neuroasync.sources.base import Source
 from neuroasync.sources.buffered import Buffered, buffered
 from neuroasync.sources.camera_files import CameraFileSource
@@ -24,6 +25,7 @@ from neuroasync.sources.udp_sender import send_udp
 from neuroasync.sources.websocket import WebsocketSource
 
 __all__ = [
+    "ArraySource",
     "Buffered",
     "CameraFileSource",
     "CameraStream",

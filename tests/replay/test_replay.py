@@ -255,7 +255,7 @@ def test_golden_samples_are_verified_by_label_and_digest():
 
 def test_sample_of_too_many_passes_is_rejected_before_the_first():
     simulator = Simulator(ExecutionPlan(PackedNetwork(relay().model), RunSettings(LayerSync())))
-    with pytest.raises(LimitError, match="the limit is 10000000 passes"):
+    with pytest.raises(LimitError, match="the limit is 10000000; times"):
         run_sample(simulator, SpikeTrain([2**52], [0]))
     assert simulator.passes == 0
 

@@ -98,7 +98,7 @@ async def test_rejected_events_leave_the_accepted_ones_unchanged(no_leaks):
         await session.send(train)
         with pytest.raises(
             na.EventsError,
-            match=r"^`t_us\[0\]` must be at least \d+, the time of the last event sent, got 0$",
+            match=r"^`t_us\[0\]` must be at least \d+, the time of the last event sent, got 0; ",
         ):
             await session.send(([0], [0]))
         assert await session.finish_sample() == expected

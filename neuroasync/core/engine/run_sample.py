@@ -85,6 +85,7 @@ def check_passes(plan: ExecutionPlan, end_us: int) -> None:
     timestep = plan.packed.model.timestep_us
     if timestep and end_us // timestep >= limits.MAX_PASSES:
         raise LimitError(
-            f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of {timestep} µs; "
-            f"the limit is {limits.MAX_PASSES} passes"
+            f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of {timestep} µs, "
+            f"the limit is {limits.MAX_PASSES}; times are in µs and count from the start of the "
+            "sample"
         )

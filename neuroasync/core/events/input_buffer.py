@@ -65,7 +65,8 @@ class InputBuffer:
             first_us = int(train.t_us[0])
             if first_us < self.last_us:
                 requirement = f"at least {self.last_us}, the time of the last event sent"
-                raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
+                message = must_be("t_us[0]", requirement, str(first_us))
+                raise EventsError(f"{message}; times count from the start of the sample")
             if first_us < watermark_us:
                 requirement = f"at least {watermark_us}, because all passes before have begun"
                 raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
@@ -73,7 +74,7 @@ class InputBuffer:
             raise LimitError(
                 f"{self.t_us.size} events wait for one pass, the limit is "
                 f"{limits.MAX_QUEUED_EVENTS}; this sample accepts no more events, so send fewer "
-                "events per timestep"
+                "events per timestep, and check that the times are in µs"
             )
         if len(train):
             self._check_passes(int(train.t_us[-1]))
@@ -170,7 +171,8 @@ class InputBuffer:
         if timestep and end_us // timestep >= limits.MAX_PASSES:
             raise LimitError(
                 f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of "
-                f"{timestep} µs, the limit is {limits.MAX_PASSES}"
+                f"{timestep} µs, the limit is {limits.MAX_PASSES}; times are in µs and count from "
+                "the start of the sample"
             )
 
 

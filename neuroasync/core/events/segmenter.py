@@ -145,7 +145,8 @@ class Segmenter:
             return
         if train.t_us[0] < self.last_us:
             requirement = f"at least {self.last_us}, the time of the stream's last event"
-            raise EventsError(must_be("t_us[0]", requirement, str(train.t_us[0])))
+            message = must_be("t_us[0]", requirement, str(train.t_us[0]))
+            raise EventsError(f"{message}; times count from the start of the stream")
         self.last_us = int(train.t_us[-1])
         self._t_us = np.concatenate((self._t_us, train.t_us))
         self._index = np.concatenate((self._index, train.index))
@@ -239,7 +240,7 @@ class Segmenter:
         if limit_us == NEVER and (self._t_us[0] - end) // length >= limits.MAX_PASSES:
             raise LimitError(
                 f"the next event, at {self._t_us[0]} µs, is more than {limits.MAX_PASSES} "
-                f"windows of {length} µs after {end} µs"
+                f"windows of {length} µs after {end} µs; if the times are ns, divide them by 1000"
             )
         segment = self._end(t_us, index, length)
         self.start_us = end  # windows by time follow each other without a gap

@@ -4,21 +4,30 @@ import math
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Self, SupportsIndex, TypeAlias, cast, overload
+from typing import Any, Self, SupportsIndex, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync import limits
-from neuroasync.core.model.checks import check_shape, must_be, shown
+from neuroasync.core.events.event_checks import (
+    check_below,
+    check_events,
+    check_labels,
+    check_offsets,
+    int64_array,
+)
+from neuroasync.core.events.hints import kind_of, pair_hint
+from neuroasync.core.events.pixel_grid import PixelGrid, View
+from neuroasync.core.events.sensor_array import read_sensor_array
+from neuroasync.core.events.time_unit import warn_of_time_unit
+from neuroasync.core.model.checks import check_shape, must_be
 from neuroasync.errors import EventsError
 
 __all__ = ["Events", "SpikeTrain", "SpikeTrains", "as_train", "event_count"]
 
-_INT64_MAX: Final = 2**63 - 1
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SpikeTrain:
     """The input events of one sample.
 
@@ -36,8 +45,8 @@ class SpikeTrain:
 
     def __post_init__(self) -> None:
         """Check the arrays, and replace them by contiguous, read-only int64 arrays."""
-        t_us, index = _int64("t_us", self.t_us), _int64("index", self.index)
-        _check_events(t_us, index, np.zeros(1, np.int64))
+        t_us, index = int64_array("t_us", self.t_us), int64_array("index", self.index)
+        check_events(t_us, index, np.zeros(1, np.int64))
         object.__setattr__(self, "t_us", t_us)
         object.__setattr__(self, "index", index)
 
@@ -53,16 +62,57 @@ class SpikeTrain:
 
     __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
+    def __repr__(self) -> str:
+        """Return one line: the number of events, and the ranges of times and indices."""
+        if not len(self):
+            return "<SpikeTrain: no events>"
+        return (
+            f"<SpikeTrain: {_counted(len(self), 'event')}, {self.t_us[0]} to {self.t_us[-1]} µs, "
+            f"indices {self.index.min()} to {self.index.max()}>"
+        )
+
+    @classmethod
+    def from_events(
+        cls, events: NDArray[Any], shape: tuple[int, ...], view: View | None = None
+    ) -> Self:
+        """Return the events of a structured array from the driver of a camera, or from a library.
+
+        Arrays of Metavision, dv-processing, tonic, faery and similar software are read. The fields
+        are called ``x``, ``y``, ``t`` or ``timestamp``, and ``p``, ``polarity`` or ``on``. Times
+        count from the first event. Polarities are bool, 0 and 1, or -1 and 1. An array without
+        ``y`` has one row, and a shape without polarity needs no polarity.
+
+        Args:
+            events: [events], in order of time. Coordinates are integers of any type; times are
+                integers of µs.
+            shape: input shape of the network: (2, H, W), (1, H, W), (H, W), or (N,) for one row.
+            view: the pixels of the sensor that the network sees, with binning; the others are left
+                out. None if the network sees all pixels that have events.
+
+        Raises:
+            EventsError: the array has other fields or types, its events are not in order of time,
+                or ``view`` is None and an event is outside the shape.
+            ValueError: ``shape`` has another form.
+
+        Warns:
+            TimeUnitWarning: the times look like ms or ns.
+        """
+        read = read_sensor_array(events, PixelGrid.of(shape), view)
+        warn_of_time_unit(read.t_us, read.pixel)
+        is_seen = read.index >= 0
+        since_first = read.t_us - read.t_us[:1].sum()
+        return cls(since_first[is_seen], read.index[is_seen])
+
     def check_indices(self, inputs: int) -> None:
         """Check that all indices are below ``inputs``.
 
         Raises:
             EventsError: an index is too high.
         """
-        _check_below(self.index, inputs, "the network has")
+        check_below(self.t_us, self.index, inputs, "the network has")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SpikeTrains:
     """The input events of many samples, stored one after the other.
 
@@ -91,14 +141,14 @@ class SpikeTrains:
     def __post_init__(self) -> None:
         """Check the arrays, and replace them by contiguous, read-only int64 arrays."""
         shape = check_shape("shape", self.shape, limits.MAX_INPUTS, EventsError)
-        t_us, index = _int64("t_us", self.t_us), _int64("index", self.index)
-        offsets = _int64("offsets", self.offsets)
-        labels = None if self.labels is None else _int64("labels", self.labels)
-        _check_offsets(offsets, t_us.size)
-        _check_events(t_us, index, offsets[:-1])
-        _check_below(index, math.prod(shape), "`shape` has")
+        t_us, index = int64_array("t_us", self.t_us), int64_array("index", self.index)
+        offsets = int64_array("offsets", self.offsets)
+        labels = None if self.labels is None else int64_array("labels", self.labels)
+        check_offsets(offsets, t_us.size)
+        check_events(t_us, index, offsets[:-1])
+        check_below(t_us, index, math.prod(shape), "`shape` has")
         if labels is not None:
-            _check_labels(labels, offsets.size - 1)
+            check_labels(labels, offsets.size - 1)
         fields = {"t_us": t_us, "index": index, "offsets": offsets, "labels": labels}
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -127,7 +177,7 @@ class SpikeTrains:
         index = np.concatenate([nothing, *(train.index for train in trains)])
         offsets = np.cumsum([0, *map(len, trains)], dtype=np.int64)
         return cls(
-            t_us, index, offsets, None if labels is None else _int64("labels", labels), shape
+            t_us, index, offsets, None if labels is None else int64_array("labels", labels), shape
         )
 
     def __len__(self) -> int:
@@ -166,8 +216,9 @@ class SpikeTrains:
 
         Raises:
             IndexError: a sample does not exist.
+            EventsError: the numbers are not integers.
         """
-        chosen = np.atleast_1d(np.asarray(samples, np.int64))
+        chosen = int64_array("samples", [samples] if np.ndim(samples) == 0 else samples)
         if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self)):
             raise IndexError(f"sample numbers must be from 0 to {len(self) - 1}")
         starts, sizes = self.offsets[chosen], np.diff(self.offsets)[chosen]
@@ -193,6 +244,17 @@ class SpikeTrains:
 
     __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
+    def __repr__(self) -> str:
+        """Return one line: the numbers of samples and events, the shape and the labels."""
+        labels = "no labels"
+        if self.labels is not None and self.labels.size:
+            labels = f"labels {self.labels.min()} to {self.labels.max()}"
+        samples = _counted(len(self), "sample")
+        return (
+            f"<SpikeTrains: {samples} of shape {self.shape}, {labels}, "
+            f"{_counted(self.t_us.size, 'event')}>"
+        )
+
     def _between(self, start: int, stop: int) -> Self:
         offsets = self.offsets[start : stop + 1]
         events = slice(int(offsets[0]), int(offsets[-1]))
@@ -202,94 +264,9 @@ class SpikeTrains:
         )
 
 
-def _int64(field: str, values: object) -> NDArray[np.int64]:
-    """Return ``values`` as a contiguous, read-only i64[n]; integers only, nothing is rounded."""
-    try:
-        array = np.asarray(values)
-    except (OverflowError, TypeError, ValueError) as error:
-        raise EventsError(must_be(field, "a list of integers", shown(values))) from error
-    if array.size == 0 and not isinstance(values, np.ndarray | np.generic):
-        array = array.astype(np.int64)  # numpy gives an empty list the type float64
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        got = f"{array.dtype} of shape {array.shape}"
-        raise EventsError(must_be(field, "one-dimensional integers", got))
-    if array.dtype.kind == "u" and array.size and array.max() > _INT64_MAX:
-        at = int(np.argmax(array > _INT64_MAX))
-        raise EventsError(must_be(f"{field}[{at}]", f"at most {_INT64_MAX}", str(array[at])))
-    # A new array that no caller holds, or one that cannot be written to, needs no copy.
-    is_fresh = type(values) is list or type(values) is tuple
-    shareable = is_fresh or (array.flags.aligned and not array.flags.writeable)
-    result = np.array(array, np.int64, order="C", copy=None if shareable else True)
-    result.flags.writeable = False
-    return result
-
-
-def _check_events(
-    t_us: NDArray[np.int64], index: NDArray[np.int64], starts: NDArray[np.int64]
-) -> None:
-    """Check times and indices; times may decrease only where a sample starts."""
-    if t_us.shape != index.shape:
-        requirement = f"of the same length as `t_us` ({t_us.size})"
-        raise EventsError(must_be("index", requirement, f"{index.size} events"))
-    if not t_us.size:
-        return
-    if starts.size == 1 and _is_valid(t_us, index):
-        return
-    outside = (t_us < 0) | (t_us > limits.MAX_TIME_US)
-    if outside.any():
-        at = int(np.argmax(outside))
-        requirement = "at least 0" if t_us[at] < 0 else f"at most {limits.MAX_TIME_US}"
-        raise EventsError(must_be(f"t_us[{at}]", requirement, str(t_us[at])))
-    falls = np.zeros(t_us.size, bool)
-    falls[1:] = t_us[1:] < t_us[:-1]
-    falls[starts[starts < t_us.size]] = False
-    if falls.any():
-        at = int(np.argmax(falls))
-        requirement = f"at least {t_us[at - 1]}, the time of the event before it in the sample"
-        raise EventsError(must_be(f"t_us[{at}]", requirement, str(t_us[at])))
-    _check_not_negative("index", index)
-
-
-def _is_valid(t_us: NDArray[np.int64], index: NDArray[np.int64]) -> bool:
-    """Return whether one sample's events are valid, with as few passes over them as possible."""
-    ends_fit = t_us[0] >= 0 and t_us[-1] <= limits.MAX_TIME_US and index.min() >= 0
-    return bool(ends_fit and (t_us[1:] >= t_us[:-1]).all())
-
-
-def _check_not_negative(field: str, values: NDArray[np.int64]) -> None:
-    if values.size and values.min() < 0:
-        at = int(np.argmax(values < 0))
-        raise EventsError(must_be(f"{field}[{at}]", "at least 0", str(values[at])))
-
-
-def _check_below(index: NDArray[np.int64], inputs: int, owner: str) -> None:
-    if index.size and index.max() >= inputs:
-        at = int(np.argmax(index >= inputs))
-        requirement = f"at most {inputs - 1} ({owner} {inputs} inputs)"
-        raise EventsError(must_be(f"index[{at}]", requirement, str(index[at])))
-
-
-def _check_offsets(offsets: NDArray[np.int64], events: int) -> None:
-    if not offsets.size:
-        requirement = "one longer than the number of samples"
-        raise EventsError(must_be("offsets", requirement, "an empty list"))
-    if offsets[0] != 0:
-        raise EventsError(must_be("offsets[0]", "0", str(offsets[0])))
-    falls = offsets[1:] < offsets[:-1]
-    if falls.any():
-        at = int(np.argmax(falls)) + 1
-        requirement = f"at least {offsets[at - 1]}, the offset before it"
-        raise EventsError(must_be(f"offsets[{at}]", requirement, str(offsets[at])))
-    if offsets[-1] != events:
-        requirement = f"{events}, the number of events"
-        raise EventsError(must_be(f"offsets[{offsets.size - 1}]", requirement, str(offsets[-1])))
-
-
-def _check_labels(labels: NDArray[np.int64], samples: int) -> None:
-    if labels.size != samples:
-        requirement = f"a list of {samples} labels, one per sample"
-        raise EventsError(must_be("labels", requirement, f"{labels.size} labels"))
-    _check_not_negative("labels", labels)
+def _counted(count: int, noun: str) -> str:
+    """Return a number of things as text, such as ``1 event`` and ``2 events``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 Events: TypeAlias = SpikeTrain | tuple[ArrayLike, ArrayLike]
@@ -306,7 +283,10 @@ def as_train(events: Events) -> SpikeTrain:
         return events
     if not isinstance(events, tuple) or len(events) != 2:
         requirement = "a SpikeTrain or a pair (t_us, index)"
-        raise EventsError(must_be("events", requirement, type(events).__name__))
+        hint = pair_hint(events)
+        if isinstance(events, SpikeTrains):
+            hint = "; pass one of its samples, such as spikes[0], or use decide_all"
+        raise EventsError(must_be("events", requirement, kind_of(events)) + hint)
     return SpikeTrain(cast("NDArray[np.int64]", events[0]), cast("NDArray[np.int64]", events[1]))
 
 

@@ -31,8 +31,8 @@ def test_an_empty_list_is_an_empty_train():
 @pytest.mark.parametrize(
     ("t_us", "message"),
     [
-        ([1.0], r"^`t_us` must be one-dimensional integers, got float64 of shape \(1,\)$"),
-        ([True], r"^`t_us` must be one-dimensional integers, got bool of shape \(1,\)$"),
+        ([1.5], r"^`t_us` must be one-dimensional integers, got float64 of shape \(1,\); if they"),
+        ([True], r"^`t_us` must be one-dimensional integers, got bool of shape \(1,\); np\.flatn"),
         ([[1]], r"^`t_us` must be one-dimensional integers, got int64 of shape \(1, 1\)$"),
         (5, r"^`t_us` must be one-dimensional integers, got int64 of shape \(\)$"),
         ([2**70], r"^`t_us` must be one-dimensional integers, got object of shape \(1,\)$"),
@@ -185,3 +185,36 @@ def test_trains_may_have_no_samples():
     spikes = SpikeTrains.from_trains([], (4,))
     assert len(spikes) == 0
     assert list(spikes[:]) == []
+
+
+@pytest.mark.parametrize(
+    ("train", "text"),
+    [
+        (SpikeTrain([], []), "<SpikeTrain: no events>"),
+        (SpikeTrain([7], [3]), "<SpikeTrain: 1 event, 7 to 7 µs, indices 3 to 3>"),
+        (SpikeTrain([0, 5], [4, 1]), "<SpikeTrain: 2 events, 0 to 5 µs, indices 1 to 4>"),
+        (trains(), "<SpikeTrains: 3 samples of shape (2, 3), labels 0 to 1, 3 events>"),
+        (trains(labels=None)[:1], "<SpikeTrains: 1 sample of shape (2, 3), no labels, 2 events>"),
+        (trains()[:0], "<SpikeTrains: 0 samples of shape (2, 3), no labels, 0 events>"),
+    ],
+)
+def test_trains_are_shown_in_one_line(train, text):
+    assert repr(train) == text
+
+
+def test_integers_of_numpy_give_a_shape_of_ints():
+    shape = trains(shape=(np.int64(2), np.uint8(3))).shape
+    assert shape == (2, 3)
+    assert [type(extent) for extent in shape] == [int, int]
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ([0.5, 1.0], r"^`samples` must be one-dimensional integers, got float64 of shape \(2,\)$"),
+        ([True, False, True], r"; np\.flatnonzero\(samples\) returns the positions that are true$"),
+    ],
+)
+def test_sample_numbers_that_are_no_integers_are_refused(samples, message):
+    with pytest.raises(EventsError, match=message):
+        trains().take(samples)

@@ -127,7 +127,7 @@ def test_stream_rejects_decreasing_times():
     segmenter.feed(na.SpikeTrain(np.array([500]), np.array([0])))
     with pytest.raises(
         na.EventsError,
-        match=r"^`t_us\[0\]` must be at least 500, the time of the stream's last event, got 499$",
+        match=r"^`t_us\[0\]` must be at least 500, the time of the stream's last event, got 499; ",
     ):
         segmenter.feed(na.SpikeTrain(np.array([499]), np.array([0])))
 

@@ -1,0 +1,114 @@
+"""Checks of the arrays that spike trains consist of. Errors name the field and the position."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync import limits
+from neuroasync.core.events.hints import array_hint, order_hint, swapped_hint
+from neuroasync.core.model.checks import must_be, shown
+from neuroasync.errors import EventsError
+
+__all__ = ["check_below", "check_events", "check_labels", "check_offsets", "int64_array"]
+
+_INT64_MAX: Final = 2**63 - 1
+
+
+def int64_array(field: str, values: object) -> NDArray[np.int64]:
+    """Return ``values`` as a contiguous, read-only i64[n]; integers only, nothing is rounded."""
+    try:
+        array = np.asarray(values)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise EventsError(must_be(field, "a list of integers", shown(values))) from error
+    if array.size == 0 and not isinstance(values, np.ndarray | np.generic):
+        array = array.astype(np.int64)  # numpy gives an empty list the type float64
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        got = f"{array.dtype} of shape {array.shape}"
+        message = must_be(field, "one-dimensional integers", got)
+        raise EventsError(message + array_hint(field, array))
+    if array.dtype.kind == "u" and array.size and array.max() > _INT64_MAX:
+        at = int(np.argmax(array > _INT64_MAX))
+        raise EventsError(must_be(f"{field}[{at}]", f"at most {_INT64_MAX}", str(array[at])))
+    # A new array that no caller holds, or one that cannot be written to, needs no copy.
+    is_fresh = type(values) is list or type(values) is tuple
+    shareable = is_fresh or (array.flags.aligned and not array.flags.writeable)
+    result = np.array(array, np.int64, order="C", copy=None if shareable else True)
+    result.flags.writeable = False
+    return result
+
+
+def check_events(
+    t_us: NDArray[np.int64], index: NDArray[np.int64], starts: NDArray[np.int64]
+) -> None:
+    """Check times and indices; times may decrease only where a sample starts."""
+    if t_us.shape != index.shape:
+        requirement = f"of the same length as `t_us` ({t_us.size})"
+        raise EventsError(must_be("index", requirement, f"{index.size} events"))
+    if not t_us.size:
+        return
+    if starts.size == 1 and _is_valid(t_us, index):
+        return
+    outside = (t_us < 0) | (t_us > limits.MAX_TIME_US)
+    if outside.any():
+        at = int(np.argmax(outside))
+        requirement, hint = "at least 0", ""
+        if t_us[at] > 0:
+            requirement = f"at most {limits.MAX_TIME_US}"
+            hint = "; if the times are ns, divide them by 1000"
+        raise EventsError(must_be(f"t_us[{at}]", requirement, str(t_us[at])) + hint)
+    falls = np.zeros(t_us.size, bool)
+    falls[1:] = t_us[1:] < t_us[:-1]
+    falls[starts[starts < t_us.size]] = False
+    if falls.any():
+        at = int(np.argmax(falls))
+        requirement = f"at least {t_us[at - 1]}, the time of the event before it in the sample"
+        message = must_be(f"t_us[{at}]", requirement, str(t_us[at]))
+        raise EventsError(message + order_hint(index))
+    _check_not_negative("index", index)
+
+
+def _is_valid(t_us: NDArray[np.int64], index: NDArray[np.int64]) -> bool:
+    """Return whether one sample's events are valid, with as few passes over them as possible."""
+    ends_fit = t_us[0] >= 0 and t_us[-1] <= limits.MAX_TIME_US and index.min() >= 0
+    return bool(ends_fit and (t_us[1:] >= t_us[:-1]).all())
+
+
+def _check_not_negative(field: str, values: NDArray[np.int64]) -> None:
+    if values.size and values.min() < 0:
+        at = int(np.argmax(values < 0))
+        raise EventsError(must_be(f"{field}[{at}]", "at least 0", str(values[at])))
+
+
+def check_below(t_us: NDArray[np.int64], index: NDArray[np.int64], inputs: int, owner: str) -> None:
+    """Check that all indices are below ``inputs``, the number of inputs that ``owner`` has."""
+    if index.size and index.max() >= inputs:
+        at = int(np.argmax(index >= inputs))
+        requirement = f"at most {inputs - 1} ({owner} {inputs} inputs)"
+        message = must_be(f"index[{at}]", requirement, str(index[at]))
+        raise EventsError(message + swapped_hint(t_us, index, inputs))
+
+
+def check_offsets(offsets: NDArray[np.int64], events: int) -> None:
+    """Check that the offsets ascend from 0 to the number of events."""
+    if not offsets.size:
+        requirement = "one longer than the number of samples"
+        raise EventsError(must_be("offsets", requirement, "an empty list"))
+    if offsets[0] != 0:
+        raise EventsError(must_be("offsets[0]", "0", str(offsets[0])))
+    falls = offsets[1:] < offsets[:-1]
+    if falls.any():
+        at = int(np.argmax(falls)) + 1
+        requirement = f"at least {offsets[at - 1]}, the offset before it"
+        raise EventsError(must_be(f"offsets[{at}]", requirement, str(offsets[at])))
+    if offsets[-1] != events:
+        requirement = f"{events}, the number of events"
+        raise EventsError(must_be(f"offsets[{offsets.size - 1}]", requirement, str(offsets[-1])))
+
+
+def check_labels(labels: NDArray[np.int64], samples: int) -> None:
+    """Check that there is a label of at least 0 for each sample."""
+    if labels.size != samples:
+        requirement = f"a list of {samples} labels, one per sample"
+        raise EventsError(must_be("labels", requirement, f"{labels.size} labels"))
+    _check_not_negative("labels", labels)

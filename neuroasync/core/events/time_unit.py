@@ -1,0 +1,59 @@
+"""Guess from the rate of events whether times are in another unit than µs.
+
+Both guesses need many events and a rate that pixels of cameras do not have, so that ordinary
+recordings are never suspected:
+
+- Times look like ms if the active pixels fire more than 3000 times a second on average, with
+  several events at each µs. Pixels take some 100 µs to recover, and few of them are that busy.
+- Times look like ns if all are multiples of 1000, because cameras count µs, and the active pixels
+  fire less than every 10 s on average. Noise alone is more frequent.
+"""
+
+import warnings
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.errors import TimeUnitWarning
+
+__all__ = ["MIN_EVENTS", "unlikely_unit", "warn_of_time_unit"]
+
+MIN_EVENTS: Final = 1000
+"""Fewer events allow no guess."""
+
+_MAX_EVENTS: Final = 100_000
+"""The first events are examined, so that the guess takes a few ms at most."""
+
+
+def warn_of_time_unit(t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> None:
+    """Warn the caller of the calling function if times look like ms or ns.
+
+    Args:
+        t_us: i64[events], times in ascending order, µs.
+        pixel: i64[events], a number for each pixel of the sensor.
+    """
+    unit = unlikely_unit(t_us, pixel)
+    if unit is not None:
+        remedy = "multiply them by 1000" if unit == "ms" else "divide them by 1000"
+        warnings.warn(
+            f"the times of the events look like {unit}, but they have to be µs; {remedy}, or "
+            "ignore neuroasync.TimeUnitWarning if they are right",
+            TimeUnitWarning,
+            stacklevel=3,
+        )
+
+
+def unlikely_unit(t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> str | None:
+    """Return ``"ms"`` or ``"ns"`` if the times look like that, and None if they may be µs."""
+    if t_us.size < MIN_EVENTS:
+        return None
+    since_first = t_us[:_MAX_EVENTS] - t_us[0]
+    events, span_us = since_first.size, int(since_first[-1])
+    pixels = np.unique(pixel[:_MAX_EVENTS]).size
+    again_per_s = (events - pixels) / pixels / max(span_us, 1) * 1e6
+    if span_us >= 100 and events >= 4 * pixels and events >= 4 * span_us and again_per_s > 3000:
+        return "ms"
+    if events / pixels < 0.1 * span_us / 1e6 and not (since_first % 1000).any():
+        return "ns"
+    return None

@@ -1,0 +1,179 @@
+"""A source that reads structured arrays of events, such as a camera's driver returns."""
+
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync import limits
+from neuroasync.core.events.pixel_grid import PixelGrid, View
+from neuroasync.core.events.sensor_array import SensorEvents, read_sensor_array
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.time_unit import MIN_EVENTS, warn_of_time_unit
+from neuroasync.sources.base import Source
+from neuroasync.sources.counts import SourceCounts
+from neuroasync.sources.timestamps import ascending
+from neuroasync.sources.worker_thread import ThreadedItems
+
+__all__ = ["ArraySource"]
+
+_CHUNK_US: Final = 10_000
+"""Longest duration of a chunk, µs."""
+
+_LATE_US: Final = 100_000
+"""An array that begins earlier than this before the latest event was made by a restarted clock."""
+
+_SILENCE_US: Final = 60_000_000
+"""An array that begins later than this after the latest event was made by a clock that jumped."""
+
+_Array: TypeAlias = NDArray[Any]
+_Chunk: TypeAlias = tuple[SpikeTrain, SourceCounts]
+
+
+class ArraySource(Source):
+    """The events of structured arrays: of one array, or of each array that a live driver returns.
+
+    The arrays have the fields that :meth:`neuroasync.SpikeTrain.from_events` describes. Times count
+    from the first event, and a chunk lasts at most 10 ms. Use
+    :class:`~neuroasync.sources.Paced` to replay an array in real time or N times as fast.
+
+    The events of an array are in order of time, and each array continues the one before. If it
+    begins up to 0.1 s too early, events are moved forward to the latest time and counted in
+    ``counts.late``. If it begins earlier than that, or more than a minute later, the clock of the
+    device has restarted or jumped: the stream continues without a gap, and
+    ``counts.clock_jumps`` counts it.
+
+    A plain iterable, such as a driver that waits for events, is read in a thread. Closing the
+    source waits for the array that is being read.
+
+    Cancellation: safe for an array and a plain iterable; otherwise as safe as the async iterable.
+
+    Args:
+        events: a structured array, or an iterable or async iterable of such arrays.
+        shape: input shape of the network: (2, H, W), (1, H, W), (H, W), or (N,) for one row.
+        view: the pixels of the sensor that the network sees, with binning; the others are counted
+            in ``counts.outside``. None if the network sees all pixels that have events.
+
+    Raises:
+        TypeError: ``events`` is neither an array nor an iterable.
+        ValueError: ``shape`` has another form.
+        EventsError: while reading: an array has other fields or types, its events are not in order
+            of time, or ``view`` is None and an event is outside the shape.
+
+    Warns:
+        TimeUnitWarning: while reading: the times look like ms or ns.
+    """
+
+    def __init__(
+        self,
+        events: _Array | Iterable[_Array] | AsyncIterable[_Array],
+        shape: tuple[int, ...],
+        *,
+        view: View | None = None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(events, Iterable | AsyncIterable):
+            raise TypeError(
+                "`events` must be a structured array, or an iterable or async iterable of such "
+                f"arrays, got {type(events).__name__}"
+            )
+        self._events = events
+        self._chunker = _Chunker(PixelGrid.of(shape), view)
+        self._threaded: ThreadedItems[_Chunk] | None = None
+        self._arrays: AsyncIterator[_Array] | None = None
+        self._waiting: Iterator[_Chunk] = iter(())
+        if isinstance(events, AsyncIterable):
+            self._arrays = aiter(events)
+        else:
+            arrays = [events] if isinstance(events, np.ndarray) else events
+            self._threaded = ThreadedItems(lambda: self._read(arrays))
+
+    async def _next(self) -> SpikeTrain | None:
+        item = await (self._threaded.next() if self._threaded else self._next_chunk())
+        if item is None:
+            return None
+        chunk, counts = item
+        self.counts.late += counts.late
+        self.counts.outside += counts.outside
+        self.counts.clock_jumps += counts.clock_jumps
+        return chunk
+
+    async def _next_chunk(self) -> _Chunk | None:
+        """Return the next chunk of an async iterable."""
+        while (chunk := next(self._waiting, None)) is None:
+            try:
+                self._waiting = self._chunker.chunks(await anext(self._arrays))  # type: ignore[arg-type]
+            except StopAsyncIteration:
+                return None
+        return chunk
+
+    def _read(self, arrays: Iterable[_Array]) -> Generator[_Chunk, None, None]:
+        iterator = iter(arrays)
+        try:
+            for array in iterator:
+                yield from self._chunker.chunks(array)
+        finally:
+            if inspect.isgenerator(iterator):
+                iterator.close()
+
+    async def _close(self) -> None:
+        if self._threaded is not None:
+            await self._threaded.close()
+        elif inspect.isasyncgen(self._arrays):
+            await self._arrays.aclose()
+
+
+class _Chunker:
+    """Converter from arrays to chunks of one stream."""
+
+    def __init__(self, grid: PixelGrid, view: View | None) -> None:
+        self._grid = grid
+        self._view = view
+        self._zero_us: int | None = None  # Time of the device at time 0 of the stream.
+        self._latest_us = 0
+        self._examined: list[SensorEvents] | None = []  # The first arrays, until a unit is clear.
+
+    def chunks(self, array: _Array) -> Generator[_Chunk, None, None]:
+        """Yield the chunks of the next array, each with the counts that it adds."""
+        events = read_sensor_array(array, self._grid, self._view)
+        if not events.t_us.size:
+            yield SpikeTrain(events.t_us, events.index), SourceCounts()
+            return
+        self._examine(events)
+        t_us, counts = self._place(events.t_us)
+        is_seen = events.index >= 0
+        counts.outside = int(np.count_nonzero(~is_seen))
+        t_us, index = t_us[is_seen], events.index[is_seen]
+        start = 0
+        while True:
+            stop = int(np.searchsorted(t_us, t_us[start : start + 1].sum() + _CHUNK_US))
+            stop = min(stop, start + limits.MAX_CHUNK_EVENTS)
+            yield SpikeTrain(t_us[start:stop], index[start:stop]), counts
+            if stop == t_us.size:
+                return
+            start, counts = stop, SourceCounts()
+
+    def _place(self, device_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], SourceCounts]:
+        """Return times of the stream for the times of an array, which has events."""
+        counts, first_us = SourceCounts(), int(device_us[0])
+        if self._zero_us is None:
+            self._zero_us = first_us
+        step_us = first_us - self._zero_us - self._latest_us
+        if not -_LATE_US <= step_us <= _SILENCE_US:
+            counts.clock_jumps = 1
+            self._zero_us = first_us - self._latest_us
+        t_us, counts.late = ascending(device_us - self._zero_us, self._latest_us)
+        self._latest_us = int(t_us[-1])
+        return t_us, counts
+
+    def _examine(self, events: SensorEvents) -> None:
+        """Warn once if the first events have times in an unlikely unit."""
+        if self._examined is None:
+            return
+        self._examined.append(events)
+        if sum(array.t_us.size for array in self._examined) >= MIN_EVENTS:
+            t_us = np.concatenate([array.t_us for array in self._examined])
+            warn_of_time_unit(t_us, np.concatenate([array.pixel for array in self._examined]))
+            self._examined = None
