@@ -53,7 +53,7 @@ def order_hint(index: NDArray[np.int64]) -> str:
 
 def swapped_hint(t_us: NDArray[np.int64], index: NDArray[np.int64], inputs: int) -> str:
     """Return a question if the events of too high indices would be valid with arrays swapped."""
-    if t_us.max() < inputs and (index[1:] >= index[:-1]).all():
+    if index.size > 1 and t_us.max() < inputs and (index[1:] >= index[:-1]).all():
         return "; is the pair (index, t_us) instead of (t_us, index)?"
     return ""
 
