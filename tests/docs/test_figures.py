@@ -43,7 +43,7 @@ def test_sentences_state_the_figures_of_the_verdict(name, output):
     share = re.search(r"unlayered fires .*, (\d+ %) of", verdict)[1]
     text = prose(PAGES[name])
     assert f"`unlayered` answers {sooner} in this way ({queued} if its input queues)" in text
-    assert f"and is right as often ({right})" in text
+    assert f", counted in rounds of 8 spikes, and is right as often ({right})" in text
     assert f"answers {later} and is right in {without} of the digits instead of {layers}" in text
     assert f"`unlayered` fires only {share} of its spikes" in text
     # There is no other figure than these.

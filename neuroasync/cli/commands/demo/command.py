@@ -75,7 +75,7 @@ def demo(
         compare,
         story,
     )
-    from neuroasync.cli.commands.demo.table import LEGEND
+    from neuroasync.cli.commands.demo.table import legend
     from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
 
     networks = {name: shipped_bundle(name) for name in NETWORKS}
@@ -100,7 +100,7 @@ def demo(
         path = save_figure(plot, folder, comparisons, networks, spikes, numbers, seed)
     if not json:
         if all_rows:
-            echo(LEGEND, "")
+            echo(legend(page_width()), "")
         robust, fragile = (results[name][trained_row(networks[name])] for name in (ROBUST, FRAGILE))
         echo(*story(comparisons, robust, fragile, page_width()), "", _closing(path))
 

@@ -9,25 +9,38 @@ from rich.text import Text
 from neuroasync.cli.commands.demo.runs import RowResult, stop_rule
 from neuroasync.cli.commands.demo.story import DESCRIPTIONS
 from neuroasync.cli.output import format_duration, format_number
-from neuroasync.cli.tables import table
+from neuroasync.cli.tables import key_value_table, table
 from neuroasync.core.formats.bundle import Bundle
 
-__all__ = ["LEGEND", "network_table"]
+__all__ = ["legend", "network_table"]
 
-_MEDIUM: Final = 78
-"""Width of the page from which the table has wall times and samples without a label."""
-_WIDE: Final = 100
-"""Width of the page from which the table has steps and the first output spike."""
+_COLUMNS: Final = (
+    ("order", "the policy, which chooses the spikes that a step delivers."),
+    ("F", "group size, the most spikes per step (layer-sync: a whole layer)."),
+    ("input", "delivered first, or queued with all other spikes."),
+    ("until", "the end of the sample (quiet), or the stop rule."),
+    ("right %", "share of correct samples; one without a label counts as wrong."),
+    ("rounds", "mean per sample; a step takes one round per F spikes."),
+    ("spikes", "mean per sample."),
+    ("time", "median wall time of a decision on this computer."),
+    ("no label", "number of samples in which no output neuron fired."),
+    ("steps", "mean number of forward steps per sample."),
+    ("1st out\nrounds", "mean until the first output spike, right or wrong."),
+    ("1st out\nspikes", "the same in spikes."),
+)
+"""Title and explanation of each column."""
+_SHOWN: Final = ((100, 12), (78, 9), (0, 7))
+"""Widths of a page, and how many columns it shows from there on."""
 
-LEGEND: Final = """\
-order: the ordering policy, which chooses the spikes that a forward step delivers.
-F: group size, the maximum number of spikes per step (layer-sync: a whole layer).
-input: delivered first, or queued with all other spikes.
-until: the end of the sample (quiet), or the stop rule.
-rounds, spikes, steps: means per sample. A step takes one round per F spikes.
-time: median wall time of a decision on this computer.
-no label: samples in which no output neuron fired; they count as wrong.
-1st out: means until the first spike of the output population, right or wrong."""
+
+def legend(width: int) -> RenderableType:
+    """Return the explanations of the columns on a page of this width."""
+    pairs = _COLUMNS[: _shown(width)]
+    return key_value_table([(title.replace("\n", " "), text) for title, text in pairs])
+
+
+def _shown(width: int) -> int:
+    return next(count for least, count in _SHOWN if width >= least)
 
 
 def network_table(
@@ -47,13 +60,9 @@ def network_table(
         f"Trained for {trained.name}, F = {trained.group_size}, {trained.input} input. "
         f"Stop rule: {stop_rule(bundle)}."
     )
-    columns = ["order", "F", "input", "until", "right %", "rounds", "spikes"]
-    if width >= _MEDIUM:
-        columns += ["time", "no label"]
-    if width >= _WIDE:
-        columns += ["steps", "1st out\nrounds", "\nspikes"]
-    rows = [_cells(result)[: len(columns)] for result in results]
-    return [heading, options, "", table(columns, rows, numbers=(1, *range(4, len(columns)))), ""]
+    titles = [title for title, _ in _COLUMNS[: _shown(width)]]
+    rows = [_cells(result)[: len(titles)] for result in results]
+    return [heading, options, "", table(titles, rows, numbers=(1, *range(4, len(titles)))), ""]
 
 
 def _cells(result: RowResult) -> list[str]:
