@@ -20,7 +20,7 @@ from neuroasync.sources.cameras.faery_streams import CameraStream
 from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.paced import Paced
 from neuroasync.sources.spike_files import SpikeFileSource
-from neuroasync.sources.udp import UdpSource
+from neuroasync.sources.udp import PacketFormat, UdpSource
 from neuroasync.sources.udp_sender import send_udp
 from neuroasync.sources.websocket import WebsocketSource
 
@@ -30,6 +30,7 @@ __all__ = [
     "CameraFileSource",
     "CameraStream",
     "Paced",
+    "PacketFormat",
     "PixelGrid",
     "Source",
     "SourceCounts",

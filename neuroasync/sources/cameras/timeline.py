@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 __all__ = ["PlacedEvents", "Timeline"]
 
 _LATE_US: Final = 100_000
-"""Events of one segment may be out of order by this much."""
+"""Events of one segment may be out of order by this much. A segment that begins so close to the
+events before a suspect step is their continuation."""
 
 _STEP_US: Final = 2_000_000
 """A larger step forward is suspect."""
@@ -34,7 +35,8 @@ _SILENCE_US: Final = 60_000_000
 silent for so long."""
 
 _CONFIRMED_US: Final = 10_000
-"""A segment that lasts this long is no damage of single events or blocks."""
+_CONFIRMED_EVENTS: Final = 256
+"""A segment of this duration and number of events is no damage of single events or blocks."""
 
 _LOOK_AHEAD: Final = 4096
 """Events that may follow a suspect step until it is judged. Blocks of files are smaller."""
@@ -121,17 +123,18 @@ class _Segments:
         since_start = np.cumsum(self.steps[starts[0] :])
         since_start -= np.repeat(since_start[starts - starts[0]], sizes)
         longest = np.maximum.reduceat(since_start, starts - starts[0])
-        return (longest >= _CONFIRMED_US) | (sizes >= _LOOK_AHEAD)
+        is_long = (longest >= _CONFIRMED_US) & (sizes >= _CONFIRMED_EVENTS)
+        return is_long | (sizes >= _LOOK_AHEAD)
 
     def step_from(self, last: int, segment: int) -> int:
         """Return the step from a time of the camera to the start of a segment, µs."""
         step = _signed(self.first_us[segment - 1 : segment] - np.int64(last), self.clock_bits)
         return int(step[0])
 
-    def continues(self, last: int, start: int, stop: int) -> int | None:
-        """Return the first segment of ``range(start, stop)`` that continues from ``last``."""
+    def continues(self, last: int, start: int, stop: int, step_us: int) -> int | None:
+        """Return the first segment of ``range(start, stop)`` at most ``step_us`` after ``last``."""
         steps = _signed(self.first_us[start - 1 : stop - 1] - np.int64(last), self.clock_bits)
-        found = np.flatnonzero((steps >= -_LATE_US) & (steps <= _STEP_US))
+        found = np.flatnonzero((steps >= -_LATE_US) & (steps <= step_us))
         return start + int(found[0]) if found.size else None
 
 
@@ -166,7 +169,10 @@ class _Placing:
         step = segments.step_from(self.last, segment)
         stop = self._horizon(segment, step)
         if not segments.is_confirmed[segment - 1]:
-            back = segments.continues(self.last, segment + 1, stop or self._count)
+            # The nearest continuation counts. In a sparse recording, it may be further away.
+            back = segments.continues(self.last, segment + 1, stop or self._count, _LATE_US)
+            if back is None and stop is not None:
+                back = segments.continues(self.last, segment + 1, stop, _STEP_US)
             if back is not None:
                 self._skip(segment, back)
                 self._accept(back, segments.step_from(self.last, back))
@@ -205,7 +211,7 @@ class _Placing:
         if self._ascends(segment, stop, step):
             return True
         last = int(self._segments.device_us[self._segments.bounds[segment + 1] - 1])
-        return self._segments.continues(last, segment + 1, stop) is not None
+        return self._segments.continues(last, segment + 1, stop, _STEP_US) is not None
 
     def _accept(self, segment: int, step: int) -> None:
         """Place a segment whose first event is ``step`` after the last event, µs."""
