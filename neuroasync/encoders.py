@@ -6,13 +6,17 @@ therefore give the same events on every machine.
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.durations import Duration, duration_us
+from neuroasync.core.engine.run_settings import check_seed
+from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.checks import as_number, check_int, must_be, shown
 
 __all__ = ["encode_delta", "encode_latency", "encode_rate", "uniforms"]
 
@@ -45,8 +49,12 @@ def encode_rate(
     Raises:
         ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
-    flat, shape, step_us = _checked(values, timesteps, timestep_us)
-    sample_numbers = np.arange(len(flat)) if numbers is None else np.asarray(numbers, np.int64)
+    flat, shape = _checked_values(values)
+    timesteps = check_int("timesteps", timesteps, 1, 2**53, ValueError)
+    step_us, seed = duration_us(timestep_us, "timestep_us", 1), check_seed(seed)
+    sample_numbers = np.arange(len(flat))
+    if numbers is not None:
+        sample_numbers = int64_array("numbers", numbers, ValueError)
     if sample_numbers.shape != (len(flat),):
         raise ValueError(
             f"`numbers` must have the shape ({len(flat)},), got {sample_numbers.shape}"
@@ -79,7 +87,9 @@ def encode_latency(
     Raises:
         ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
-    flat, shape, step_us = _checked(values, timesteps, timestep_us)
+    flat, shape = _checked_values(values)
+    timesteps = check_int("timesteps", timesteps, 1, 2**53, ValueError)
+    step_us = duration_us(timestep_us, "timestep_us", 1)
     spike_timestep = np.rint((1 - flat) * (timesteps - 1)).astype(np.int64)
     fires = (spike_timestep[:, None, :] == np.arange(timesteps)[:, None]) & (flat[:, None, :] > 0)
     return _from_frames(fires, step_us, shape, labels)
@@ -114,31 +124,35 @@ def encode_delta(
     Source:
         Send-on-delta: M. Miskowicz, Sensors 6(1):49-63 (2006), doi 10.3390/s6010049.
     """
-    if not (math.isfinite(threshold) and threshold > 0):
-        raise ValueError(f"`threshold` must be a finite number above 0, got {threshold}")
+    change = as_number(threshold)
+    if change is None or not 0 < change < math.inf:
+        raise ValueError(must_be("threshold", "a finite number above 0", shown(threshold)))
     step_us = duration_us(timestep_us, "timestep_us", 1)
-    arrays = [np.asarray(signal) for signal in signals]
+    arrays = [_numbers(f"signals[{k}]", signal) for k, signal in enumerate(signals)]
     shapes = {array.shape[1:] for array in arrays if array.ndim > 1}
     if len(shapes) != 1 or not all(array.ndim > 1 and len(array) for array in arrays):
-        shown = sorted({array.shape for array in arrays})
+        found = sorted({array.shape for array in arrays})
         raise ValueError(
             "`signals` must be arrays [timesteps, ...] that differ only in the number of "
-            f"timesteps, got shapes {shown!r:.80}"
+            f"timesteps, got shapes {found!r:.80}"
         )
     if not all(np.all(np.isfinite(array)) for array in arrays):
         raise ValueError("`signals` must have finite values only")
-    trains = [_deltas(array, threshold, step_us) for array in arrays]
-    classes = None if labels is None else np.asarray(labels, np.int64)
-    return SpikeTrains.from_trains(trains, (2, *shapes.pop()), classes)
+    trains = [_deltas(array, change, step_us) for array in arrays]
+    return SpikeTrains.from_trains(trains, (2, *shapes.pop()), labels)
 
 
 def uniforms(seed: int, n: int) -> NDArray[np.float64]:
     """Return ``n`` uniform random numbers in [0, 1), f64[n], from SplitMix64 with ``seed``.
 
+    Raises:
+        ValueError: The seed is not an unsigned integer of 64 bits, or ``n`` is below 0.
+
     Source:
         G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators",
         OOPSLA 2014, doi 10.1145/2660193.2660195.
     """
+    seed, n = check_seed(seed), check_int("n", n, 0, 2**53, ValueError)
     counter = np.arange(1, n + 1, dtype=np.uint64)
     z = np.uint64(seed) + counter * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -150,8 +164,10 @@ def uniforms(seed: int, n: int) -> NDArray[np.float64]:
 
 def _deltas(signal: NDArray[np.generic], threshold: float, timestep_us: int) -> SpikeTrain:
     """Return the delta code of one signal, [timesteps, ...]."""
-    # Integers are computed as integers, because rounding could move a spike by a timestep.
-    whole = signal.dtype.kind in "biu" and float(threshold).is_integer()
+    # Integers are computed as integers, because rounding could move a spike by a timestep. Their
+    # differences must fit into int64, too.
+    whole = signal.dtype.kind in "biu" and float(threshold).is_integer() and threshold < 2**62
+    whole = whole and signal.min(initial=0) > -(2**62) and signal.max(initial=0) < 2**62
     values = signal.reshape(len(signal), -1).astype(np.int64 if whole else np.float64)
     step = np.asarray(threshold).astype(values.dtype)
     reference, crossings = values[0].copy(), np.zeros(values.shape, np.int64)
@@ -167,20 +183,27 @@ def _deltas(signal: NDArray[np.generic], threshold: float, timestep_us: int) -> 
     return SpikeTrain(np.repeat(timestep * timestep_us, repeats), np.repeat(index, repeats))
 
 
-def _checked(
-    values: ArrayLike, timesteps: int, timestep_us: Duration
-) -> tuple[NDArray[np.float64], tuple[int, ...], int]:
-    """Return the values as f64[samples, inputs], the shape of one sample, and the timestep, µs."""
-    array = np.asarray(values, np.float64)
+def _checked_values(values: ArrayLike) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Return the values as f64[samples, inputs], and the shape of one sample."""
+    array = _numbers("values", values).astype(np.float64)
     if array.ndim < 2:
         raise ValueError(f"`values` must have the shape [samples, ...], got {array.shape}")
     in_range = (array >= 0) & (array <= 1)  # False for NaN
     if not np.all(in_range):
         raise ValueError(f"`values` must be from 0 to 1, got {array[~in_range][0]}")
-    if timesteps < 1:
-        raise ValueError(f"`timesteps` must be an integer of at least 1, got {timesteps}")
-    step_us = duration_us(timestep_us, "timestep_us", 1)
-    return array.reshape(len(array), -1), array.shape[1:], step_us
+    # There may be no samples, so the number of inputs is not left to numpy.
+    return array.reshape(len(array), math.prod(array.shape[1:])), array.shape[1:]
+
+
+def _numbers(field: str, values: ArrayLike) -> NDArray[Any]:
+    """Return ``values`` as an array of numbers."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:  # lists of different lengths
+        raise ValueError(must_be(field, "an array of numbers", shown(values))) from error
+    if array.dtype.kind not in "biuf":
+        raise ValueError(must_be(field, "an array of numbers", f"an array of {array.dtype}"))
+    return array
 
 
 def _from_frames(
@@ -196,6 +219,6 @@ def _from_frames(
         t_us=timestep * timestep_us,
         index=index,
         offsets=offsets,
-        labels=None if labels is None else np.asarray(labels, np.int64),
+        labels=None if labels is None else int64_array("labels", labels),
         shape=shape,
     )

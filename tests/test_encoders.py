@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import neuroasync as na
 from neuroasync.encoders import encode_delta, encode_latency, encode_rate, uniforms
 
 SIGNALS = hnp.arrays(
@@ -110,6 +111,75 @@ def test_signal_decoded_from_a_delta_code_differs_by_less_than_the_threshold(sig
         decoded = signal[0] + threshold * np.cumsum(counts[:, 3:] - counts[:, :3], axis=0)
         assert np.all(np.abs(signal - decoded) < threshold)
         assert not np.any((counts[:, :3] > 0) & (counts[:, 3:] > 0))
+
+
+ENCODED: dict = {
+    "rate": lambda values, **kw: encode_rate(values, 3, 1000, seed=0, **kw),
+    "latency": lambda values, **kw: encode_latency(values, 3, 1000, **kw),
+    "delta": lambda values, **kw: encode_delta([[row, row] for row in values], 1, 1000, **kw),
+}
+
+
+@pytest.mark.parametrize("code", ["rate", "latency"])
+@pytest.mark.parametrize("shape", [(0, 4), (0, 2, 3)])
+def test_no_samples_are_encoded_to_no_samples(code, shape):
+    trains = ENCODED[code](np.zeros(shape), labels=[])
+    assert (len(trains), trains.shape, trains.labels.tolist()) == (0, shape[1:], [])
+
+
+@pytest.mark.parametrize("code", ENCODED)
+@pytest.mark.parametrize("labels", [[0.9, 1.7], [1.0, 2.0], ["3", "1"], [True, False], [None, 1]])
+def test_labels_that_are_no_integers_are_refused(code, labels):
+    with pytest.raises(na.EventsError, match=r"^`labels` must be one-dimensional integers, got "):
+        ENCODED[code]([[0.5], [0.5]], labels=labels)
+
+
+@pytest.mark.parametrize("code", ENCODED)
+def test_labels_of_any_integer_type_are_taken(code):
+    for labels in ([3, 1], (3, 1), np.array([3, 1], np.uint8), np.array([3, 1], ">i4")):
+        assert ENCODED[code]([[0.5], [0.5]], labels=labels).labels.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("numbers", [[1.7, 1.2], [1.0, 2.0], ["1", "2"], [True, False]])
+def test_sample_numbers_that_are_no_integers_are_refused(numbers):
+    with pytest.raises(ValueError, match=r"^`numbers` must be one-dimensional integers, got "):
+        ENCODED["rate"]([[0.5], [0.5]], numbers=numbers)
+
+
+@pytest.mark.parametrize("code", ENCODED)
+@pytest.mark.parametrize("values", [[["a"], ["b"]], [[None], [None]], [[0.5], [0.5, [1.0]]]])
+def test_values_that_are_no_numbers_are_refused(code, values):
+    with pytest.raises(ValueError, match=r"must be an array of numbers, got "):
+        ENCODED[code](values)
+
+
+def test_integers_of_numpy_give_the_same_events_as_integers():
+    values = np.linspace(0, 1, 24).reshape(4, 6)
+    numbers = np.arange(4, dtype=np.uint8)
+    given_ints = encode_rate(values, 5, 1000, seed=9, numbers=numbers.tolist())
+    of_numpy = encode_rate(values, np.uint8(5), np.int16(1000), seed=np.uint64(9), numbers=numbers)
+    assert of_numpy == given_ints
+    with pytest.raises(
+        ValueError, match=r"^`timesteps` must be an integer of at least 1, got 5\.0"
+    ):
+        encode_rate(values, 5.0, 1000, seed=9)
+    with pytest.raises(
+        ValueError, match=r"^`seed` must be an integer from 0 to 2\*\*64 - 1, got -1"
+    ):
+        encode_rate(values, 5, 1000, seed=-1)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "<u2", ">i4", "<u4", "<i8", "<u8", "<f4"])
+def test_the_delta_code_does_not_depend_on_the_type_of_the_signal(dtype):
+    signal = [[100], [3], [120], [120], [0]]
+    found = encode_delta([np.array(signal, dtype)], np.int8(40), 10)
+    assert found == encode_delta([signal], 40, 10)
+    assert found[0].t_us.tolist() == [10, 10, 20, 20, 40, 40]
+
+
+def test_the_delta_code_of_huge_integers_does_not_overflow():
+    signal = np.array([[0], [2**64 - 1]], np.uint64)
+    assert encode_delta([signal], 2**62, 10)[0].index.tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.model.checks import check_int
 from neuroasync.datasets.folds import Ints, Split, hold_out
 
 __all__ = ["Dataset", "DatasetInfo", "Encode", "LazySamples", "dataset_from_files", "join"]
@@ -168,7 +169,7 @@ class Dataset:
         Raises:
             ValueError: An argument is out of range.
         """
-        _check_fold(k, folds)
+        k = _checked_fold(k, folds)
         return replace(self, split=self.split.fold(k, folds, self.samples.strata, seed))
 
     def rotate(self, k: int, folds: int = 5, seed: int = 0) -> Self:
@@ -186,7 +187,7 @@ class Dataset:
         Raises:
             ValueError: An argument is out of range.
         """
-        _check_fold(k, folds)
+        k = _checked_fold(k, folds)
         return replace(self, split=self.split.rotate(k, folds, self.samples.strata, seed))
 
     def at_most(self, train: int | None = None, measured: int | None = None) -> Self:
@@ -199,9 +200,10 @@ class Dataset:
         Raises:
             ValueError: A number is below 1.
         """
-        for name, maximum in (("train", train), ("measured", measured)):
-            if maximum is not None and maximum < 1:
-                raise ValueError(f"`{name}` must be at least 1, or None, got {maximum}")
+        if train is not None:
+            train = check_int("train", train, 1, 2**53, ValueError)
+        if measured is not None:
+            measured = check_int("measured", measured, 1, 2**53, ValueError)
         return replace(self, split=self.split.at_most(train, measured, self.samples.strata))
 
     def leave_out(self, group: str) -> Self:
@@ -229,9 +231,8 @@ class Dataset:
         return replace(self, split=hold_out(pool, test, self.samples.strata))
 
 
-def _check_fold(k: int, folds: int) -> None:
-    if not 0 <= k < folds:
-        raise ValueError(f"`k` must be from 0 to {folds - 1}, got {k}")
+def _checked_fold(k: int, folds: int) -> int:
+    return check_int("k", k, 0, check_int("folds", folds, 2, 2**53, ValueError) - 1, ValueError)
 
 
 def join(parts: list[SpikeTrains]) -> SpikeTrains:

@@ -157,14 +157,15 @@ def _labels(info: DatasetInfo, reader: EventReader) -> Ints:
     """Return the classes of all samples, from Tonic's list if it has one."""
     listed: Sequence[Any] = getattr(reader, "targets", ())
     targets = listed if len(listed) else [reader[k][1] for k in range(len(reader))]
-    labels = np.asarray(targets, np.int64)
-    if labels.shape != (len(reader),) or not np.all((labels >= 0) & (labels < len(info.classes))):
+    labels = np.asarray(targets)
+    is_listed = labels.shape == (len(reader),) and labels.dtype.kind in "iu"
+    if not is_listed or not np.all((labels >= 0) & (labels < len(info.classes))):
         raise DatasetError(
             f"{info.name}: classes must be from 0 to {len(info.classes) - 1} "
             f"for {len(reader)} samples, "
             f"got {np.unique(labels)!s:.80} for {labels.size}"
         )
-    return labels
+    return labels.astype(np.int64)
 
 
 def _groups(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.engine.stop_rules import StopRule, parse_stop_rule
+from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import StopRuleError
 from neuroasync.metrics.trajectory import UNITS, Trajectory, trajectories
@@ -102,7 +103,7 @@ def anytime_curve(
     if budgets is None:
         budget = np.unique(at)
     else:
-        budget = np.asarray(budgets, np.int64).reshape(-1)
+        budget = int64_array("budgets", budgets, ValueError)
         if (np.diff(budget, prepend=0) < 0).any():
             raise ValueError(f"`budgets` must ascend and start at 0 or above, got {budgets!r:.80}")
     order = np.argsort(at, kind="stable")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.durations import Duration, optional_duration_us
+from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
@@ -75,7 +76,7 @@ def make_batch(
             f"`trains` must have at most {size} inputs, as the network has, "
             f"got shape {trains.shape}"
         )
-    chosen = np.asarray(samples, np.int64)
+    chosen = int64_array("samples", samples, ValueError)
     sample_seeds = np.array(seeds, np.uint64)
     capacity = int(np.diff(trains.offsets)[chosen].sum())
     t_us, index = np.empty(capacity, np.int64), np.empty(capacity, np.int64)

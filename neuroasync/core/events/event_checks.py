@@ -15,21 +15,27 @@ __all__ = ["check_below", "check_events", "check_labels", "check_offsets", "int6
 _INT64_MAX: Final = 2**63 - 1
 
 
-def int64_array(field: str, values: object) -> NDArray[np.int64]:
-    """Return ``values`` as a contiguous, read-only i64[n]; integers only, nothing is rounded."""
+def int64_array(
+    field: str, values: object, error: type[ValueError] = EventsError
+) -> NDArray[np.int64]:
+    """Return ``values`` as a contiguous, read-only i64[n]; integers only, nothing is rounded.
+
+    Raises:
+        ValueError: the values are something else; the class is ``error``.
+    """
     try:
         array = np.asarray(values)
-    except (OverflowError, TypeError, ValueError) as error:
-        raise EventsError(must_be(field, "a list of integers", shown(values))) from error
+    except (OverflowError, TypeError, ValueError) as problem:
+        raise error(must_be(field, "a list of integers", shown(values))) from problem
     if array.size == 0 and not isinstance(values, np.ndarray | np.generic):
         array = array.astype(np.int64)  # numpy gives an empty list the type float64
     if array.ndim != 1 or array.dtype.kind not in "iu":
         got = f"{array.dtype} of shape {array.shape}"
         message = must_be(field, "one-dimensional integers", got)
-        raise EventsError(message + array_hint(field, array))
+        raise error(message + array_hint(field, array))
     if array.dtype.kind == "u" and array.size and array.max() > _INT64_MAX:
         at = int(np.argmax(array > _INT64_MAX))
-        raise EventsError(must_be(f"{field}[{at}]", f"at most {_INT64_MAX}", str(array[at])))
+        raise error(must_be(f"{field}[{at}]", f"at most {_INT64_MAX}", str(array[at])))
     # A new array that no caller holds, or one that cannot be written to, needs no copy.
     is_fresh = type(values) is list or type(values) is tuple
     shareable = is_fresh or (array.flags.aligned and not array.flags.writeable)

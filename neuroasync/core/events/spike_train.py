@@ -216,9 +216,10 @@ class SpikeTrains:
 
         Raises:
             IndexError: a sample does not exist.
-            EventsError: the numbers are not integers.
+            ValueError: the numbers are not integers.
         """
-        chosen = int64_array("samples", [samples] if np.ndim(samples) == 0 else samples)
+        given = [samples] if np.ndim(samples) == 0 else samples
+        chosen = int64_array("samples", given, ValueError)
         if chosen.size and not (chosen.min() >= 0 and chosen.max() < len(self)):
             raise IndexError(f"sample numbers must be from 0 to {len(self) - 1}")
         starts, sizes = self.offsets[chosen], np.diff(self.offsets)[chosen]

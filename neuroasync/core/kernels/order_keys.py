@@ -21,6 +21,7 @@ Source: ``mix`` and G are those of SplitMix64 (Steele, Lea and Flood, "Fast spli
 number generators", OOPSLA 2014).
 """
 
+import operator
 from typing import Final
 
 import numpy as np
@@ -96,6 +97,8 @@ def order_key(seed: int, pass_index: int, step: int, neuron: int) -> int:
         neuron: network-wide index of the neuron. For queued input, N + i for input event i of the
             pass, where N is the number of neurons.
     """
+    # Integers of numpy would overflow.
+    seed, pass_index, step, neuron = map(operator.index, (seed, pass_index, step, neuron))
     h = mix_int(seed + _G)
     h = mix_int(h + _G * (pass_index + 1))
     h = mix_int(h + _G * (step + 1))
@@ -107,4 +110,5 @@ def sample_seed(seed: int, sample: int) -> int:
 
     The result of a sample then does not depend on which samples ran before it, or where.
     """
-    return mix_int(seed + _G * (sample + 1))
+    # Integers of numpy would overflow.
+    return mix_int(operator.index(seed) + _G * (operator.index(sample) + 1))

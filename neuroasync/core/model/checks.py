@@ -113,7 +113,7 @@ def check_int(
         requirement = f"an integer of at most {high}"
     else:
         requirement = f"an integer of at least {low}"
-    raise error(must_be(path, requirement, shown(value)))
+    raise error(must_be(path, requirement, shown(value if integer is None else integer)))
 
 
 def check_ints(

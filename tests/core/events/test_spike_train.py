@@ -216,5 +216,5 @@ def test_integers_of_numpy_give_a_shape_of_ints():
     ],
 )
 def test_sample_numbers_that_are_no_integers_are_refused(samples, message):
-    with pytest.raises(EventsError, match=message):
+    with pytest.raises(ValueError, match=message):
         trains().take(samples)

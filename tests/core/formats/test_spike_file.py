@@ -67,6 +67,57 @@ def test_labels_may_be_missing():
     assert read_spikes(archive(spike_members(labels=None))).labels is None
 
 
+class Pipe(io.RawIOBase):
+    """A file that cannot seek, such as a connection."""
+
+    def __init__(self):
+        self.data = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.data += bytes(data)
+        return len(data)
+
+
+def test_a_streamed_archive_with_headers_that_are_not_padded_is_read():
+    spikes, pipe = some_spikes(), Pipe()
+    types = {"t_us": "<i8", "index": "<u4", "offsets": "<i8", "labels": "<i8", "shape": "<i8"}
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, dtype in types.items():
+            values = np.asarray(getattr(spikes, name), dtype)
+            header = (
+                f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({values.size},), }}\n"
+            )
+            start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+            file.writestr(f"{name}.npy", start + values.tobytes())
+    assert read_spikes(pipe.data) == spikes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"t_us": np.array([0, 5], ">i8")},
+        {"t_us": np.array([[0], [5]], "<i8")},
+        {"labels": np.array([None], object)},
+        {"labels": np.array([-1], "<i8")},
+        {"labels": np.array([0.5])},
+        {"shape": np.array(2, "<i8")},
+    ],
+)
+def test_arrays_of_other_tools_that_break_the_format_are_refused(changes):
+    arrays = {
+        "t_us": np.array([0, 5], "<i8"), "index": np.array([0, 1], "<u4"),
+        "offsets": np.array([0, 2], "<i8"), "labels": np.array([0], "<i8"),
+        "shape": np.array([2], "<i8"),
+    }  # fmt: skip
+    file = io.BytesIO()
+    np.savez(file, **(arrays | changes))
+    with pytest.raises(SpikeFileError, match=rf"^`{next(iter(changes))}"):
+        read_spikes(file.getvalue())
+
+
 def lzma(members):
     """Return an archive that uses a compression method which is not allowed."""
     return archive(members, zipfile.ZIP_LZMA)
