@@ -56,7 +56,7 @@ def test_encodings_of_one_image_are_never_in_both_training_and_validation():
 
 @pytest.mark.parametrize("k", [-1, 5])
 def test_a_fold_out_of_range_is_rejected(digits, k):
-    with pytest.raises(ValueError, match=f"`k` must be from 0 to 4, got {k}"):
+    with pytest.raises(ValueError, match=f"`k` must be an integer from 0 to 4, got {k}"):
         digits.fold(k)
 
 
@@ -118,7 +118,7 @@ def test_rotated_folds_test_each_training_sample_once_and_never_the_original_tes
         rest = len(fold.split.train) + len(fold.split.validation)
         assert len(fold.split.validation) == pytest.approx(rest / 5, abs=1)
     assert not np.array_equal(spoken.rotate(0, seed=1).split.test, folds[0].split.test)
-    with pytest.raises(ValueError, match="`k` must be from 0 to 4, got 5"):
+    with pytest.raises(ValueError, match="`k` must be an integer from 0 to 4, got 5"):
         spoken.rotate(5)
 
 
@@ -132,5 +132,5 @@ def test_a_smaller_set_keeps_the_proportions_of_its_classes(spoken):
         counts = np.bincount(spoken.samples.labels[chosen])
         assert counts.max() - counts.min() <= 2
     assert spoken.at_most(train=10_000, measured=10_000).split.train is spoken.split.train
-    with pytest.raises(ValueError, match="`measured` must be at least 1, or None, got 0"):
+    with pytest.raises(ValueError, match="`measured` must be an integer of at least 1, got 0"):
         spoken.at_most(measured=0)
