@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from neuroasync.core.engine.run_settings import InputMode
 
 __all__ = [
-    "BundlePath",
     "CodingName",
     "DataOption",
     "DatasetName",
@@ -95,9 +94,6 @@ DataOption = Annotated[
         "files that ship with neuroasync.",
     ),
 ]  # fmt: skip
-BundlePath = Annotated[
-    Path, typer.Argument(metavar="BUNDLE", help="Trained network, a .nab file.", show_default=False)
-]
 NetworkArgument = Annotated[
     str,
     typer.Argument(

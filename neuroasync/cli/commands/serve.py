@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from neuroasync.cli.completion import network_names
 from neuroasync.cli.exit_codes import CHECK_FAILED, CliError
 from neuroasync.cli.output import echo_text
 
@@ -18,12 +20,12 @@ __all__ = ["serve"]
 
 _MAX_LIMIT = 2**31 - 1
 
-BundlePaths = Annotated[
-    list[Path] | None,
+NetworksArgument = Annotated[
+    list[str] | None,
     typer.Argument(
-        metavar="[BUNDLE]...", show_default=False,
-        help="Networks to serve, from `neuroasync train` or `write_bundle`. The first one is the "
-        "default. Default: the networks that ship.",
+        metavar="[NETWORK]...", show_default=False, autocompletion=network_names,
+        help="Networks to serve: .nab files, or names of shipped networks. Requests that name no "
+        "network use the first one. Default: the shipped networks for digits.",
     ),
 ]  # fmt: skip
 
@@ -126,7 +128,7 @@ SendTimeoutOption = Annotated[
 
 
 def serve(
-    bundles: BundlePaths = None,
+    bundles: NetworksArgument = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     workers: WorkersOption = 1,
@@ -145,7 +147,7 @@ def serve(
     \b
     Examples:
       neuroasync serve
-      neuroasync serve small.nab large.nab
+      neuroasync serve unlayered my.nab
       neuroasync serve net.nab --port 0 --workers 2 --when-full drop-oldest
 
     The command prints the address once it listens. Open the address in a browser to watch the
@@ -186,36 +188,33 @@ def serve(
 
 
 @contextlib.contextmanager
-def _named_networks(bundles: Sequence[Path]) -> Iterator[dict[str, Path]]:
+def _named_networks(bundles: Sequence[str]) -> Iterator[dict[str, Path]]:
     """Provide the paths of the networks by name. Raises BundleError if one cannot be read."""
-    from neuroasync.core.formats.bundle import read_bundle
-    from neuroasync.shipped import NETWORKS, shipped_file
+    from neuroasync.shipped import NETWORK_FILES, NETWORKS, load_bundle, shipped_file
 
     with contextlib.ExitStack() as stack:
-        if bundles:
-            networks = _name_files(bundles)
-        else:
-            networks = {
-                name: stack.enter_context(shipped_file(f"digits-{name}.nab")) for name in NETWORKS
-            }
-        # Workers read the bundles themselves. Reading them here reports an error once, before the
-        # workers start.
-        for path in networks.values():
-            read_bundle(path)
+        networks: dict[str, Path] = {}
+        for source in bundles or NETWORKS:
+            # Workers read the bundles themselves. Reading them here reports an error once, before
+            # the workers start.
+            load_bundle(source)
+            name = _network_name(source, bundles)
+            if name in networks:
+                raise CliError(f"{source!r}: another network has the name {name!r}, too")
+            networks[name] = (
+                stack.enter_context(shipped_file(NETWORK_FILES[source]))
+                if source in NETWORK_FILES
+                else Path(source)
+            )
         yield networks
 
 
-def _name_files(paths: Sequence[Path]) -> dict[str, Path]:
-    """Return the files by name: the stem, with the folder where several files have this stem."""
-    stems = [path.stem for path in paths]
-    networks: dict[str, Path] = {}
-    for path in paths:
-        is_unique = stems.count(path.stem) == 1
-        name = path.stem if is_unique else f"{path.absolute().parent.name}/{path.stem}"
-        if name in networks:
-            raise CliError(f"{path}: another network is named {name!r}, too; rename the file")
-        networks[name] = path
-    return networks
+def _network_name(source: str, sources: Sequence[str]) -> str:
+    """Return the stem of the file, with its folder if several files have this stem."""
+    stem = Path(source).stem
+    if sum(Path(other).stem == stem for other in sources) < 2 or not os.path.dirname(source):
+        return stem
+    return f"{Path(source).absolute().parent.name}/{stem}"
 
 
 def _print_ready(networks: dict[str, Path], url: str, workers: int) -> None:
