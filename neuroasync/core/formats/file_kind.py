@@ -56,19 +56,19 @@ _ENTRIES: Final = (
 
 
 @contextmanager
-def name_file_in_errors(source: PathOrBytes, *wanted: FileKind) -> Iterator[None]:
+def name_file_in_errors(source: PathOrBytes, wanted: FileKind) -> Iterator[None]:
     """Prefix the errors raised inside the block with the path of the file that is read.
 
     If the file is of another kind, the error says of which.
 
     Args:
         source: path of the file, or its content. Content has no name.
-        wanted: kinds of file that can be read. Without any, the kind is not looked at.
+        wanted: kind of file that is read.
     """
     try:
         yield
     except NeuroasyncError as error:
-        if wanted and (message := wrong_kind(source, *wanted)) is not None:
+        if (message := wrong_kind(source, wanted)) is not None:
             raise type(error)(message) from error
         name = "" if isinstance(source, bytes) else repr(os.fspath(source))
         if str(error).startswith(name):
@@ -76,16 +76,16 @@ def name_file_in_errors(source: PathOrBytes, *wanted: FileKind) -> Iterator[None
         raise type(error)(f"{name}: {error}") from error
 
 
-def wrong_kind(source: PathOrBytes, *wanted: FileKind) -> str | None:
+def wrong_kind(source: PathOrBytes, wanted: FileKind) -> str | None:
     """Return ``"'x.npz' is a spike file, not a network (.nab)"``, or None.
 
-    The result is None if the file is of a wanted kind, of an unknown kind, or unreadable.
+    The result is None if the file is of the wanted kind, of an unknown kind, or unreadable.
     """
     found = file_kind(source)
-    if found is None or found in wanted:
+    if found is None or found is wanted:
         return None
     name = "this" if isinstance(source, bytes) else repr(os.fspath(source))
-    return f"{name} is {found}, not {wanted[0]}"
+    return f"{name} is {found}, not {wanted}"
 
 
 def file_kind(source: PathOrBytes) -> FileKind | None:
