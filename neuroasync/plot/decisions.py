@@ -97,6 +97,7 @@ def plot_decisions(
     theme = _DARK if dark else _LIGHT
     figure = new_figure(10, 1.2 + 1.55 * len(panels))
     figure.set_facecolor(theme.page)
+    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
     last = max(int(rounds_of(panel.recording).max(initial=1)) for panel in panels)
     grid = figure.add_gridspec(len(panels), 3, width_ratios=(1, 5.2, 1.15))
     _draw_image(figure.add_subplot(grid[0, 0]), image, theme)
