@@ -14,6 +14,7 @@ DECISION = r'\{"sample":\d,"label":\d,"class_name":"\d","votes":\[.*\],.*"final"
 EXPECTED = {
     "calibrate.py": r"promised 90 %, at most \d\.\d points lower\n"
     r"test: (89|9\d)\.\d% right after \d\.\d rounds\n",
+    "camera_array.py": r"((\d|None) \[.*\]\n){7}3330 events, 0 outside\n",
     "carry_state.py": r"from rest:    \[1, 1\]\ncarried over: \[1, 2\]\n",
     "choose_order.py": r"order .*\n((layer-sync|random|momentum) .*\n){12}",
     "custom_policy.py": r"fifo: \d\d of 40 right\nnewest-first: \d\d of 40 right\n",
@@ -24,6 +25,7 @@ EXPECTED = {
     "measure.py": r"at the end: 97\.2%\nfirst-spike: .*\nmargin\(3\): 96\.1% after 8\.0 rounds\n"
     r"about .* pJ on Loihi.*\n",
     "move_session.py": r"\d+ bytes\nsame decision: True\n",
+    "own_events.py": r"<SpikeTrain: 3 events, .*>\n<SpikeTrains: 2 samples .*>\n",
     "quickstart.py": r"\d after \d+ rounds\n(\d \[.*\]\n){5}",
     "readme.py": r"(\d after \d+ rounds \[.*\]\n){5}",
     "record_replay_explain.py": r"replayed 762 spikes, all of them equal\noutput\[5\](.|\n)*",

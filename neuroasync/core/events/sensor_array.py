@@ -83,7 +83,8 @@ def _field(array: NDArray[Any], names: Sequence[str]) -> str:
     fields = array.dtype.names or ()
     found = next((name for name in names if name in fields), None)
     if found is None:
-        requirement = f"an array with the field {' or '.join(names)}"
+        choice = " or ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+        requirement = f"an array with the field {choice}"
         raise EventsError(must_be("events", requirement, f"the fields {', '.join(fields)}"))
     return found
 

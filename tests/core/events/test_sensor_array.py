@@ -106,9 +106,9 @@ FRAMES = np.zeros((2, 2), METAVISION)
         (None, r"got NoneType$"),
         (FRAMES, r"of shape \(2, 2\); pass events\.ravel\(\)$"),
         (array([("x", "<u2"), ("y", "<u2"), ("p", "?")]),
-         r"^`events` must be an array with the field t or timestamp or ts, got the fields x, y, p"),
+         r"^`events` must be an array with the field t, timestamp or ts, got the fields x, y, p"),
         (array([("t", "<i8"), ("x", "<u2"), ("p", "?")]), r"the field y, got the fields t, x, p$"),
-        (array([("t", "<i8"), ("x", "<u2"), ("y", "<u2")]), r"the field p or polarity or on, got"),
+        (array([("t", "<i8"), ("x", "<u2"), ("y", "<u2")]), r"the field p, polarity or on, got"),
         (array([("t", "<f8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")]),
          r"^`events\['t'\]` must be integers, got float64; pass np\.rec\.fromarrays\(\[np\.rint\("
          r"events\['t'\] \* 1e6\)\.astype\(int\), events\['x'\], events\['y'\], events\['p'\]\], "
