@@ -7,11 +7,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync import limits
 from neuroasync.core.events.pixel_grid import PixelGrid, View
-from neuroasync.core.events.sensor_array import SensorEvents, read_sensor_array
+from neuroasync.core.events.sensor_array import sensor_pixels, sensor_times
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.events.time_unit import MIN_EVENTS, warn_of_time_unit
+from neuroasync.core.events.time_unit import MAX_EVENTS, MIN_EVENTS, warn_of_time_unit
 from neuroasync.sources.base import Source
 from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.timestamps import ascending
@@ -21,6 +20,10 @@ __all__ = ["ArraySource"]
 
 _CHUNK_US: Final = 10_000
 """Longest duration of a chunk, µs."""
+
+_CHUNK_EVENTS: Final = 4096
+"""Largest number of events of a chunk. Reading them takes about 1 ms, in the event loop if the
+arrays come from an async iterable."""
 
 _LATE_US: Final = 100_000
 """An array that begins earlier than this before the latest event was made by a restarted clock."""
@@ -36,7 +39,7 @@ class ArraySource(Source):
     """The events of structured arrays: of one array, or of each array that a live driver returns.
 
     The arrays have the fields that :meth:`neuroasync.SpikeTrain.from_events` describes. Times count
-    from the first event, and a chunk lasts at most 10 ms. Use
+    from the first event, and a chunk lasts at most 10 ms and has at most 4096 events. Use
     :class:`~neuroasync.sources.Paced` to replay an array in real time or N times as fast.
 
     The events of an array are in order of time, and each array continues the one before. If it
@@ -133,26 +136,27 @@ class _Chunker:
         self._view = view
         self._zero_us: int | None = None  # Time of the device at time 0 of the stream.
         self._latest_us = 0
-        self._examined: list[SensorEvents] | None = []  # The first arrays, until a unit is clear.
+        # Times and pixels of the first events, and the number of events at which their unit is
+        # examined next: as early as possible, and again when more events are known.
+        self._first_events: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._examined_at = MIN_EVENTS
 
     def chunks(self, array: _Array) -> Generator[_Chunk, None, None]:
         """Yield the chunks of the next array, each with the counts that it adds."""
-        events = read_sensor_array(array, self._grid, self._view)
-        if not events.t_us.size:
-            yield SpikeTrain(events.t_us, events.index), SourceCounts()
+        device_us = sensor_times(array)
+        if not device_us.size:
+            yield SpikeTrain(device_us, device_us), SourceCounts()
             return
-        self._examine(events)
-        t_us, counts = self._place(events.t_us)
-        is_seen = events.index >= 0
-        counts.outside = int(np.count_nonzero(~is_seen))
-        t_us, index = t_us[is_seen], events.index[is_seen]
+        t_us, counts = self._place(device_us)
         start = 0
-        while True:
-            stop = int(np.searchsorted(t_us, t_us[start : start + 1].sum() + _CHUNK_US))
-            stop = min(stop, start + limits.MAX_CHUNK_EVENTS)
-            yield SpikeTrain(t_us[start:stop], index[start:stop]), counts
-            if stop == t_us.size:
-                return
+        while start < t_us.size:
+            stop = int(np.searchsorted(t_us, t_us[start] + _CHUNK_US))
+            stop = min(stop, start + _CHUNK_EVENTS)
+            pixels = sensor_pixels(array[start:stop], self._grid, self._view, start)
+            self._examine(device_us[start:stop], pixels.pixel)
+            is_seen = pixels.index >= 0
+            counts.outside = int(np.count_nonzero(~is_seen))
+            yield SpikeTrain(t_us[start:stop][is_seen], pixels.index[is_seen]), counts
             start, counts = stop, SourceCounts()
 
     def _place(self, device_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], SourceCounts]:
@@ -168,12 +172,14 @@ class _Chunker:
         self._latest_us = int(t_us[-1])
         return t_us, counts
 
-    def _examine(self, events: SensorEvents) -> None:
+    def _examine(self, t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> None:
         """Warn once if the first events have times in an unlikely unit."""
-        if self._examined is None:
+        if self._examined_at > MAX_EVENTS:
             return
-        self._examined.append(events)
-        if sum(array.t_us.size for array in self._examined) >= MIN_EVENTS:
-            t_us = np.concatenate([array.t_us for array in self._examined])
-            warn_of_time_unit(t_us, np.concatenate([array.pixel for array in self._examined]))
-            self._examined = None
+        self._first_events.append((t_us, pixel))
+        if sum(part.size for part, _ in self._first_events) < self._examined_at:
+            return
+        times, pixels = (np.concatenate(column) for column in zip(*self._first_events, strict=True))
+        self._examined_at *= 2
+        if warn_of_time_unit(times, pixels) or self._examined_at > MAX_EVENTS:
+            self._examined_at, self._first_events = MAX_EVENTS + 1, []

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neuroasync as na
-from neuroasync import limits
 from neuroasync.sources import ArraySource, Paced, SourceCounts, View, buffered
 from tests.helpers.event_streams import all_of
 from tests.helpers.small_networks import chain
@@ -50,9 +49,13 @@ async def test_an_array_is_read_in_chunks_of_10_ms():
 
 
 async def test_a_chunk_has_a_bounded_number_of_events():
-    events = np.zeros(limits.MAX_CHUNK_EVENTS + 1, EVENT)
-    async with ArraySource(events, (1, 1)) as source:
-        assert [len(chunk) async for chunk in source] == [limits.MAX_CHUNK_EVENTS, 1]
+    events = np.zeros(4097, EVENT)
+    events["x"][4096] = 1
+    source = ArraySource(events, (1, 1))
+    async with source:
+        assert len(await anext(source)) == 4096
+        with pytest.raises(na.EventsError, match=r"^`events\[4096\]` must be one of the 1 x 1 "):
+            await anext(source)
 
 
 @pytest.mark.parametrize("driver", [live, plain])
@@ -135,6 +138,15 @@ async def test_wrong_units_are_warned_of_once():
     with pytest.warns(na.TimeUnitWarning, match="look like ms") as warned:
         await all_of(ArraySource(live(*parts), (1, 1)))
     assert len(warned) == 1
+
+
+async def test_a_unit_that_becomes_clear_later_is_warned_of():
+    # Each of 1000 pixels fires once in the first 100 ms, and 9 times in 900 ms; times are ms.
+    events = np.zeros(9000, EVENT)
+    events["x"], events["t"] = np.arange(9000) % 1000, np.arange(9000) // 10
+    parts = np.split(events, 9)
+    with pytest.warns(na.TimeUnitWarning, match="look like ms"):
+        await all_of(ArraySource(live(*parts), (1, 1000)))
 
 
 async def test_a_plain_driver_is_read_in_a_thread_and_closed_there():

@@ -19,7 +19,7 @@ from neuroasync.core.events.event_checks import (
 )
 from neuroasync.core.events.hints import kind_of, pair_hint
 from neuroasync.core.events.pixel_grid import PixelGrid, View
-from neuroasync.core.events.sensor_array import read_sensor_array
+from neuroasync.core.events.sensor_array import sensor_pixels, sensor_times
 from neuroasync.core.events.time_unit import warn_of_time_unit
 from neuroasync.core.model.checks import check_shape, must_be
 from neuroasync.errors import EventsError
@@ -97,11 +97,12 @@ class SpikeTrain:
         Warns:
             TimeUnitWarning: the times look like ms or ns.
         """
-        read = read_sensor_array(events, PixelGrid.of(shape), view)
-        warn_of_time_unit(read.t_us, read.pixel)
-        is_seen = read.index >= 0
-        since_first = read.t_us - read.t_us[:1].sum()
-        return cls(since_first[is_seen], read.index[is_seen])
+        grid, t_us = PixelGrid.of(shape), sensor_times(events)
+        pixels = sensor_pixels(events, grid, view)
+        warn_of_time_unit(t_us, pixels.pixel)
+        is_seen = pixels.index >= 0
+        since_first = t_us - t_us[:1].sum()
+        return cls(since_first[is_seen], pixels.index[is_seen])
 
     def check_indices(self, inputs: int) -> None:
         """Check that all indices are below ``inputs``.

@@ -17,21 +17,24 @@ from numpy.typing import NDArray
 
 from neuroasync.errors import TimeUnitWarning
 
-__all__ = ["MIN_EVENTS", "unlikely_unit", "warn_of_time_unit"]
+__all__ = ["MAX_EVENTS", "MIN_EVENTS", "unlikely_unit", "warn_of_time_unit"]
 
 MIN_EVENTS: Final = 1000
 """Fewer events allow no guess."""
 
-_MAX_EVENTS: Final = 100_000
+MAX_EVENTS: Final = 100_000
 """The first events are examined, so that the guess takes a few ms at most."""
 
 
-def warn_of_time_unit(t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> None:
+def warn_of_time_unit(t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> bool:
     """Warn the caller of the calling function if times look like ms or ns.
 
     Args:
         t_us: i64[events], times in ascending order, µs.
         pixel: i64[events], a number for each pixel of the sensor.
+
+    Returns:
+        Whether there was a warning.
     """
     unit = unlikely_unit(t_us, pixel)
     if unit is not None:
@@ -42,15 +45,16 @@ def warn_of_time_unit(t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> None
             TimeUnitWarning,
             stacklevel=3,
         )
+    return unit is not None
 
 
 def unlikely_unit(t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> str | None:
     """Return ``"ms"`` or ``"ns"`` if the times look like that, and None if they may be µs."""
     if t_us.size < MIN_EVENTS:
         return None
-    since_first = t_us[:_MAX_EVENTS] - t_us[0]
+    since_first = t_us[:MAX_EVENTS] - t_us[0]
     events, span_us = since_first.size, int(since_first[-1])
-    pixels = np.unique(pixel[:_MAX_EVENTS]).size
+    pixels = np.unique(pixel[:MAX_EVENTS]).size
     again_per_s = (events - pixels) / pixels / max(span_us, 1) * 1e6
     if span_us >= 100 and events >= 4 * pixels and events >= 4 * span_us and again_per_s > 3000:
         return "ms"
