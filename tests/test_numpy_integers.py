@@ -114,6 +114,20 @@ async def test_a_network_takes_integers_of_numpy_everywhere():
         assert many == await network.decide_all([events])
 
 
+@pytest.mark.parametrize("noise", [2, np.uint8(2), np.float32(2.0)])
+def test_noise_of_any_number_type_is_a_float(noise):
+    found = na.Momentum(noise).noise
+    assert (found, type(found)) == (2.0, float)
+
+
+@pytest.mark.parametrize("noise", [True, "2", None, -1, float("nan"), np.inf])
+def test_noise_that_is_no_number_is_refused(noise):
+    with pytest.raises(
+        na.PolicyError, match=r"^`noise` must be a finite number of at least 0, got"
+    ):
+        na.Momentum(noise)
+
+
 def test_limits_name_the_range_of_an_integer():
     with pytest.raises(ValueError, match=rf"^`inputs` must be an integer from 1 to {2**24}, got 0"):
         sources.WebsocketSource("ws://x", np.int64(0))

@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroasync.core.model.checks import did_you_mean, must_be, shown
+from neuroasync.core.model.checks import as_number, did_you_mean, must_be, shown
 from neuroasync.errors import PolicyError
 
 __all__ = [
@@ -53,9 +53,11 @@ class Momentum:
     name: str = "momentum"
 
     def __post_init__(self) -> None:
-        """Check that the noise is a finite number of at least 0."""
-        if not 0 <= self.noise < float("inf"):
+        """Check that the noise is a finite number of at least 0, and make it a float."""
+        noise = as_number(self.noise)
+        if noise is None or not 0 <= noise < float("inf"):
             raise PolicyError(must_be("noise", "a finite number of at least 0", shown(self.noise)))
+        object.__setattr__(self, "noise", float(noise))
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,7 @@ async def damaged(change):
         (lambda f: f["stream"].pop("ahead"), r"^this is not a snapshot, or it is damaged: `stream"),
         (
             lambda f: f["stream"].update(window="weekly"),
-            r"^`stream\.window` must be time\(us\), events\(n\) or silence\(us\) with an integer",
+            r"^`stream\.window` must be time\(t\) or silence\(t\) with a time of",
         ),
         (lambda f: f["stream"].update(carries=1), r"^`stream\.carries` must be true or false, got"),
         (lambda f: f["stream"].update(carries=True), r"^`counters\.carries` must be equal to `str"),
