@@ -27,6 +27,7 @@ from neuroasync.runtime.batch.decide_all import (
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, VirtualClock, check_clock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.many_events import are_many, prepare_in_thread
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
 from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine, check_populations
@@ -196,8 +197,12 @@ class Network:
         plan = self._resolver.plan(self._resolver.resolve(options))
         runner = self._lifecycle.open_runner(plan, lambda _: seed, recorder)
         try:
-            train, end_us = runner.check_events(events, length_us)
-            runner.accept(train)
+            if are_many(events):
+                train, end_us, merged = await prepare_in_thread(runner, events, length_us)
+                runner.accept(train, merged)
+            else:
+                train, end_us = runner.check_events(events, length_us)
+                runner.accept(train)
             await runner.run_until(end_us)
             return runner.finish(length_us)
         finally:

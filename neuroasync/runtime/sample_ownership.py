@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from types import TracebackType
 from typing import Literal, Protocol
@@ -194,6 +195,28 @@ class Lease:
             ClosedError: the session is closed.
             RuntimeError: the session is busy, or another call has taken over the sample.
         """
+        self._ownership.check(self)
+
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """Keep other calls away while the arguments of a call are checked.
+
+        The block must not change the sample. An error in it leaves the sample as it is; a
+        cancellation abandons it.
+
+        Raises:
+            ClosedError: the session was closed meanwhile.
+        """
+        self._ownership.begin_step(self)
+        is_cancelled = True
+        try:
+            yield
+            is_cancelled = False
+        except Exception:
+            is_cancelled = False
+            raise
+        finally:
+            self._ownership.end_step(self, is_cancelled)
         self._ownership.check(self)
 
     def __enter__(self) -> None:

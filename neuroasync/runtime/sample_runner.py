@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.input_buffer import InputBuffer
+from neuroasync.core.events.input_buffer import InputBuffer, MergedEvents
 from neuroasync.core.events.spike_train import Events, SpikeTrain, event_count
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.layout import Populations
@@ -154,12 +154,21 @@ class SampleRunner:
         """
         return self._buffer.ready_after_advance_us(t_us)
 
-    def accept(self, train: SpikeTrain) -> None:
-        """Add events that :meth:`check_events` has validated."""
+    def accept(self, train: SpikeTrain, merged: MergedEvents | None = None) -> None:
+        """Add events that :meth:`check_events` has validated.
+
+        Args:
+            train: the events.
+            merged: what :meth:`merged` returned for them, or None to merge them now.
+        """
         if self._started_s is None:
             self._started_s = time.perf_counter()
         self.counts.events += len(train)
-        self._buffer.accept(train, not self.simulator.is_stopped)
+        self._buffer.accept(train, not self.simulator.is_stopped, merged)
+
+    def merged(self, train: SpikeTrain) -> MergedEvents:
+        """Return the waiting events followed by those of ``train``; nothing is changed."""
+        return self._buffer.merged(train)
 
     async def discard(self, count: int) -> None:
         """Count as accepted ``count`` events that no pass will read. Cancellation: safe."""

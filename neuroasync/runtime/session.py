@@ -13,6 +13,7 @@ from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.window import Window
 from neuroasync.runtime.clock import Clock, VirtualClock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.many_events import are_many, prepare_in_thread
 from neuroasync.runtime.sample_ownership import Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.late_events import Late
@@ -76,9 +77,14 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire_for_call()
-        train, _ = self._runner.check_events(events)
+        merged = None
+        if are_many(events):
+            with lease.reserve():
+                train, _, merged = await prepare_in_thread(self._runner, events, None)
+        else:
+            train, _ = self._runner.check_events(events)
         with lease:
-            self._runner.accept(train)
+            self._runner.accept(train, merged)
             await self._runner.run_ready_passes()
 
     async def finish_sample(self, duration_us: Duration | None = None) -> Decision:
@@ -112,9 +118,14 @@ class Session:
         """
         lease = self._ownership.acquire_for_call()
         length_us = None if duration_us is None else checked_us(duration_us, "duration_us")
-        train, end_us = self._runner.check_events(events, length_us)
+        merged = None
+        if are_many(events):
+            with lease.reserve():
+                train, end_us, merged = await prepare_in_thread(self._runner, events, length_us)
+        else:
+            train, end_us = self._runner.check_events(events, length_us)
         with lease:
-            self._runner.accept(train)
+            self._runner.accept(train, merged)
             await self._runner.run_until(end_us)
             return self._runner.finish(length_us)
 

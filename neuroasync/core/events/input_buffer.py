@@ -1,6 +1,6 @@
 """The input buffer of a session: events that wait for their forward pass."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,10 @@ from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.errors import EventsError, LimitError
 
-__all__ = ["InputBuffer", "check_duration"]
+__all__ = ["InputBuffer", "MergedEvents", "check_duration"]
+
+MergedEvents: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Times and indices of the events that wait in a buffer, i64[events] each."""
 
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
 
@@ -126,13 +129,32 @@ class InputBuffer:
         self.accept(waiting, True)
         self.last_us = last_us
 
-    def accept(self, train: SpikeTrain, is_wanted: bool) -> None:
+    def merged(self, train: SpikeTrain) -> MergedEvents:
+        """Return (t_us, index) of the waiting events followed by those of ``train``.
+
+        If events of equal time are to be sorted by their index, they are.
+        """
+        t_us, index = train.t_us, train.index
+        if self.t_us.size:
+            t_us = np.concatenate((self.t_us, t_us))
+            index = np.concatenate((self.index, index))
+        if self._sorts and t_us.size > 1:
+            index = _sorted_by_index(t_us, index, self._model.input_size)
+        return t_us, index
+
+    def accept(
+        self,
+        train: SpikeTrain,
+        is_wanted: bool,
+        merged: MergedEvents | None = None,
+    ) -> None:
         """Append events that were checked.
 
         Args:
             train: the events.
             is_wanted: whether a pass will read them. If not, they only set the time of the last
                 event (and are kept for :meth:`train`).
+            merged: what :meth:`merged` returned for them, or None to call it now.
         """
         if not len(train):
             return
@@ -141,13 +163,7 @@ class InputBuffer:
             self._kept.append(train)
         if not is_wanted:
             return
-        if self.t_us.size:
-            self.t_us = np.concatenate((self.t_us, train.t_us))
-            self.index = np.concatenate((self.index, train.index))
-        else:
-            self.t_us, self.index = train.t_us, train.index
-        if self._sorts:
-            self.index = self.index[np.lexsort((self.index, self.t_us))]
+        self.t_us, self.index = self.merged(train) if merged is None else merged
 
     def drop(self, count: int) -> None:
         """Remove the first ``count`` events, which passes have read."""
@@ -174,6 +190,27 @@ class InputBuffer:
                 f"{timestep} µs, the limit is {limits.MAX_PASSES}; times are in µs and count from "
                 "the start of the sample"
             )
+
+
+def _sorted_by_index(
+    t_us: NDArray[np.int64], index: NDArray[np.int64], inputs: int
+) -> NDArray[np.int64]:
+    """Return the indices of events in ascending order of (time, index).
+
+    Args:
+        t_us: i64[events], times in ascending order, µs.
+        index: i64[events], flattened input indices below ``inputs``.
+        inputs: number of inputs.
+    """
+    since_first = t_us - t_us[0]
+    if (int(since_first[-1]) + 1) * inputs >= 2**63:
+        return index[np.lexsort((index, t_us))]
+    # Sorting one integer per event is ten times as fast as sorting by two keys.
+    since_first *= inputs
+    keys = since_first + index
+    keys.sort()
+    keys -= since_first
+    return keys
 
 
 def check_duration(duration_us: int, last_us: int) -> None:
