@@ -1,6 +1,6 @@
 """Checks of the arrays that spike trains consist of. Errors name the field and the position."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +38,26 @@ def int64_array(
         raise error(must_be(f"{field}[{at}]", f"at most {_INT64_MAX}", str(array[at])))
     # A new array that no caller holds, or one that cannot be written to, needs no copy.
     is_fresh = type(values) is list or type(values) is tuple
-    shareable = is_fresh or (array.flags.aligned and not array.flags.writeable)
+    shareable = is_fresh or (array.flags.aligned and _is_immutable(array))
     result = np.array(array, np.int64, order="C", copy=None if shareable else True)
     result.flags.writeable = False
     return result
+
+
+def _is_immutable(array: NDArray[Any]) -> bool:
+    """Return whether nobody can write to the memory of an array, unless they change its flags.
+
+    Kernels do not check indices again, so events must not change after they were checked. The
+    owner of a read-only view may write to it, and so may others to a file in memory.
+    """
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    return base is None or isinstance(base, bytes)
 
 
 def check_events(

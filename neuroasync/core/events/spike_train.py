@@ -62,6 +62,10 @@ class SpikeTrain:
 
     __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """Return how to make an equal train of a pickle or a copy, with read-only arrays."""
+        return type(self), (self.t_us, self.index)
+
     def __repr__(self) -> str:
         """Return one line: the number of events, and the ranges of times and indices."""
         if not len(self):
@@ -245,6 +249,10 @@ class SpikeTrains:
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """Return how to make equal trains of a pickle or a copy, with read-only arrays."""
+        return type(self), (self.t_us, self.index, self.offsets, self.labels, self.shape)
 
     def __repr__(self) -> str:
         """Return one line: the numbers of samples and events, the shape and the labels."""

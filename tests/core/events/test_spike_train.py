@@ -1,5 +1,8 @@
 """Spike trains: what they accept, refuse and give back."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +14,10 @@ from neuroasync.errors import EventsError
 from tests.helpers.strategies import models, spike_trains
 
 NOTHING = np.zeros(0, np.int64)
+
+
+def pickled(value):
+    return pickle.loads(pickle.dumps(value))
 
 
 @pytest.mark.parametrize(
@@ -87,6 +94,35 @@ def test_train_is_independent_of_the_array_it_was_made_from():
     assert train.t_us.tolist() == [1, 2]
     with pytest.raises(ValueError, match="read-only"):
         train.t_us[0] = 7
+
+
+def test_the_owner_of_a_read_only_view_cannot_change_a_train():
+    owner = np.array([1, 2])
+    view = owner.view()
+    view.flags.writeable = False
+    train = SpikeTrain(view, view[:])
+    owner[:] = 2**40
+    assert (train.t_us.tolist(), train.index.tolist()) == ([1, 2], [1, 2])
+
+
+def test_a_read_only_buffer_is_copied_unless_it_is_immutable(tmp_path):
+    np.save(tmp_path / "t.npy", np.array([1, 2]))
+    mapped = np.load(tmp_path / "t.npy", mmap_mode="r")
+    writable = np.frombuffer(memoryview(bytearray(mapped.tobytes())).toreadonly(), np.int64)
+    fixed = np.frombuffer(memoryview(mapped.tobytes()), np.int64)
+    for array, is_shared in ((mapped, False), (writable, False), (fixed, True)):
+        train = SpikeTrain(array, [0, 0])
+        assert train.t_us.tolist() == [1, 2]
+        assert np.shares_memory(train.t_us, array) == is_shared
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])
+def test_copies_and_pickles_are_equal_and_stay_read_only(duplicate):
+    for original in (SpikeTrain([0, 5], [0, 1]), trains(), trains(labels=None)[1:]):
+        found = duplicate(original)
+        assert found == original
+        assert not found.t_us.flags.writeable
+        assert not found.index.flags.writeable
 
 
 def test_trains_are_equal_by_their_events():
