@@ -85,5 +85,11 @@ COMMANDS: Final = (
         f"{_PACKAGE}.explain",
         "Explain why a neuron fired, back to the input.",
     ),
+    CommandEntry(
+        "warm",
+        f"{_PACKAGE}.warm",
+        "Compile all kernels ahead, so that later starts are quick.",
+        slowest_import="numpy",  # The target must be chosen before numba is loaded.
+    ),
 )
 """All commands, in the order of the help."""

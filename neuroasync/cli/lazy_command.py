@@ -8,6 +8,7 @@ from typer.core import TyperCommand
 
 from neuroasync.cli.command_table import CommandEntry
 from neuroasync.cli.interrupts import exit_on_interrupt
+from neuroasync.core.compilation_log import show_compilation
 
 __all__ = ["PARSER_OPTIONS", "LazyCommand"]
 
@@ -43,6 +44,7 @@ class LazyCommand(TyperCommand):
         this one.
         """
         context = self.load().make_context(*args, **options)
+        show_compilation()
         # This import is slow. If the user asked for help or made a usage error, the process has
         # already ended in the line above.
         with exit_on_interrupt():

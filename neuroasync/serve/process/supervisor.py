@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, cast
 
+from neuroasync.core.compilation_log import show_compilation
 from neuroasync.runtime.bounded_queue import WhenFull
 from neuroasync.serve.app import create_app
 from neuroasync.serve.limits import ServerLimits
@@ -159,6 +160,8 @@ def _run_worker(
     options: ServerOptions, listener: socket.socket, cells: Any, worker: int, pipe: Connection
 ) -> None:
     """Run a worker process."""
+    if worker == 0:  # One note is enough, because all workers start at the same time.
+        show_compilation()
     shared = memoryview(cells).cast("B").cast("d")
     metrics = ServerMetrics(shared, worker, len(options.networks))
 

@@ -1,5 +1,6 @@
 """The disk cache of compiled kernels is valid, quick to load and tolerant of errors."""
 
+import io
 import os
 import pickle
 import shutil
@@ -11,6 +12,8 @@ import numba
 import pytest
 
 import neuroasync
+from neuroasync.core.compilation_log import compilation_log, show_compilation
+from neuroasync.core.kernels.jit import PORTABLE_CPU
 
 INNER = (
     "from neuroasync.core.kernels.jit import kernel\n\n@kernel\ndef inner(x):\n    return x + 1\n"
@@ -45,9 +48,16 @@ def package(tmp_path):
     return package
 
 
-def run_copy(package: Path, code: str, cache: str = "cache") -> str:
+def run_copy(package: Path, code: str, cache: str = "cache", **variables: str) -> str:
     """Return the output of ``code`` with the copied package and a cache beside it."""
-    env = os.environ | {
+    return process(package, code, cache, **variables).stdout.strip()
+
+
+def process(
+    package: Path, code: str, cache: str = "cache", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``code`` with the copied package and a cache beside it."""
+    env = os.environ | variables | {
         "PYTHONPATH": str(package.parent),
         "NUMBA_CACHE_DIR": str(package.parent / cache),
         "XDG_CACHE_HOME": str(package.parent / cache),  # the last place that numba tries
@@ -61,7 +71,7 @@ def run_copy(package: Path, code: str, cache: str = "cache") -> str:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done
 
 
 def cache_files(package: Path, ending: str) -> list[Path]:
@@ -116,6 +126,93 @@ def test_kernels_run_if_no_cache_file_can_be_written(package):
     (package.parent / "file").touch()
     (package / "core" / "kernels" / "__pycache__").touch()
     assert run_copy(package, CALL, cache="file/cache") == "2"
+
+
+OTHER_CPU = {"NUMBA_CPU_FEATURES": ""}
+"""Settings by which numba describes the processor in another way, as on another machine."""
+
+PORTABLE = {"NUMBA_CPU_NAME": PORTABLE_CPU}
+UNWRITABLE = "import neuroasync.core.kernels.jit as jit; jit.is_writable = lambda folder: False; "
+
+
+def test_cache_that_cannot_be_written_is_read(package):
+    run_copy(package, CALL)
+    assert run_copy(package, UNWRITABLE + CALL + COUNT) == CACHED
+
+
+def test_cache_beside_the_sources_is_read_if_another_folder_is_preferred(package):
+    unwritable = package.parent / "file"
+    unwritable.touch()
+    run_copy(package, CALL, cache="file/cache")
+    assert list((package / "core" / "kernels" / "__pycache__").glob("outer.outer-*.nbc"))
+    assert run_copy(package, CALL + COUNT) == CACHED
+
+
+def test_portable_code_runs_on_other_processors(package):
+    run_copy(package, CALL, **PORTABLE)
+    assert run_copy(package, CALL + COUNT, **OTHER_CPU) == CACHED
+    assert run_copy(package, CALL + COUNT) == CACHED
+
+
+def test_code_for_one_processor_is_not_taken_by_another(package):
+    run_copy(package, CALL)
+    assert run_copy(package, CALL + COUNT, **PORTABLE).startswith("2\n0 ")
+
+
+def test_code_for_this_processor_is_preferred_to_portable_code(package):
+    run_copy(package, CALL)
+    run_copy(package, CALL, **PORTABLE)
+    first, second = cache_files(package, "nbc")
+    second.unlink()  # the portable code
+    assert run_copy(package, CALL + COUNT) == CACHED
+    assert first.exists()
+
+
+SHOW = "from neuroasync.core.compilation_log import show_compilation; show_compilation(); "
+LOG = "import logging; logging.basicConfig(level=logging.INFO, format='%(levelname)s'); "
+
+
+def test_compilation_is_noted_once_in_a_program(package):
+    done = process(package, SHOW + CALL + "; outer(1.5)")
+    assert done.stderr == (
+        "note: compiling kernels for the first time, about 30 s; `neuroasync warm` does this "
+        "ahead\n"
+    )
+    assert process(package, SHOW + CALL).stderr == ""
+
+
+def test_a_program_without_a_cache_is_told_what_to_set(package):
+    for _ in range(2):
+        done = process(package, SHOW + UNWRITABLE + CALL)
+        assert done.stdout == "2\n"
+        assert done.stderr.count("\n") == 1
+        assert done.stderr.startswith("note: compiling kernels, about 30 s at every start, ")
+        assert str(package.parent / "cache") in done.stderr
+        assert "set NUMBA_CACHE_DIR to a folder that can be written" in done.stderr
+
+
+def test_a_library_logs_the_compilation_and_only_warns_without_a_cache(package):
+    assert process(package, CALL).stderr == ""
+    assert process(package, LOG + CALL, cache="other").stderr == "INFO\n"
+    assert process(package, LOG + UNWRITABLE + CALL, cache="third").stderr == "WARNING\n"
+
+
+def test_a_home_that_is_unknown_is_no_folder_beside_the_user(package):
+    code = UNWRITABLE + "jit.AppDirs = lambda **_: type('', (), {'user_cache_dir': '~/.cache'}); "
+    assert "~" not in process(package, SHOW + code + CALL).stderr
+    assert not (package.parent / "~").exists()
+
+
+def test_a_note_on_a_terminal_erases_the_progress_bar():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", Terminal())
+        show_compilation()
+        compilation_log.info("compiling")
+        assert sys.stderr.getvalue() == "\r\x1b[Knote: compiling\n"
 
 
 def test_process_that_loaded_cached_code_can_compile_linear_algebra(package):
