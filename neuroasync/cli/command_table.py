@@ -44,6 +44,11 @@ COMMANDS: Final = (
         "Classify the samples of a spike file; report accuracy and cost.",
     ),
     CommandEntry(
+        "watch",
+        f"{_PACKAGE}.watch.command",
+        "Decide on the events of a camera while they arrive.",
+    ),
+    CommandEntry(
         "serve",
         f"{_PACKAGE}.serve",
         "Serve networks over websockets and HTTP, with a live page.",

@@ -13,6 +13,7 @@ from neuroasync.cli.exit_codes import CliError
 
 if TYPE_CHECKING:
     from neuroasync.core.engine.run_settings import InputMode
+    from neuroasync.core.events.pixel_grid import View
 
 __all__ = [
     "CodingName",
@@ -33,9 +34,14 @@ __all__ = [
     "SamplesArgument",
     "SamplesOption",
     "SeedOption",
+    "SensorOption",
     "UntilOption",
+    "ViewOption",
     "chosen_samples",
     "mode_of",
+    "sensor_of",
+    "sizes_of",
+    "view_of",
 ]
 
 
@@ -194,6 +200,23 @@ MaxForwardStepsOption = Annotated[
         "in the network may excite itself forever.",
     ),
 ]  # fmt: skip
+ViewOption = Annotated[
+    str | None,
+    typer.Option(
+        "--view", metavar="X,Y,BINNING", show_default=False,
+        help="Pixels of the camera that the network sees: the first one, and how many form one "
+        "pixel of the network in each direction. Default: the centre of the camera with the "
+        "coarsest binning that fits.",
+    ),
+]  # fmt: skip
+SensorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sensor", metavar="WIDTHxHEIGHT", show_default=False,
+        help="Size of the camera in pixels. Default: what the recording says; for UDP packets, "
+        "the size of the network's input.",
+    ),
+]  # fmt: skip
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Write JSON to stdout, and nothing else. Default: a table."),
@@ -232,3 +255,51 @@ def chosen_samples(text: str | None, count: int) -> range:
             f"got {text}"
         )
     return range(first, last)
+
+
+def view_of(text: str | None) -> "View | None":
+    """Return the view that the value of ``--view`` describes, or None if it is not given.
+
+    Raises:
+        CliError: The text is malformed or out of range.
+    """
+    if text is None:
+        return None
+    from neuroasync.core.events.pixel_grid import View
+
+    match = re.fullmatch(r"([0-9]{1,5}),([0-9]{1,5}),([0-9]{1,5})", text, re.ASCII)
+    try:
+        if match is not None:
+            return View(int(match[1]), int(match[2]), int(match[3]))
+    except ValueError as error:
+        raise CliError(f"--view: {error}") from error
+    raise CliError(f"--view must be X,Y,BINNING, such as 100,60,4, got {text!r:.80}")
+
+
+def sensor_of(text: str | None) -> tuple[int, int] | None:
+    """Return the width and height that the value of ``--sensor`` names, or None if not given.
+
+    Raises:
+        CliError: The text is malformed.
+    """
+    if text is None:
+        return None
+    width, height = sizes_of("--sensor", text, "640x480")
+    return width, height
+
+
+def sizes_of(name: str, text: str, example: str) -> tuple[int, ...]:
+    """Return the sizes that a text such as ``640x480`` lists.
+
+    Args:
+        name: Name of the option.
+        text: Its value.
+        example: A valid value, which has the required number of sizes.
+
+    Raises:
+        CliError: The text is malformed, or has another number of sizes.
+    """
+    count = example.count("x") + 1
+    if re.fullmatch("[1-9][0-9]{0,4}(x[1-9][0-9]{0,4})" + f"{{{count - 1}}}", text, re.ASCII):
+        return tuple(map(int, text.split("x")))
+    raise CliError(f"{name} must be {count} integers such as {example}, got {text!r:.80}")

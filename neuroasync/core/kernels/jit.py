@@ -38,7 +38,7 @@ __all__ = [
     "fill_cache",
     "is_writable",
     "kernel",
-    ]
+]
 
 PORTABLE_CPU: Final = "generic"
 """LLVM's name of the oldest processor of an architecture, whose code runs on all later ones."""

@@ -24,7 +24,9 @@ def test_other_commands_use_no_kernel_that_warm_does_not_use(cli, tmp_path):
     asyncio.run(command._use_all_kernels())
     before = used()
     for policy in ("layer-sync", "random", "momentum", "fifo"):
-        cli("run", "queued", "digits", "--samples", ":3", "--policy", policy, "--until", "margin(2)")
+        cli(
+            "run", "queued", "digits", "--samples", ":3", "--policy", policy, "--until", "margin(2)"
+        )
     cli("run", "unlayered", "digits", "--samples", ":3", "--engine", "coroutines")
     cli("run", "unlayered", "digits", "--samples", ":3", "--record", tmp_path / "run.npz")
     cli("replay", tmp_path / "run.npz", "--bundle", "unlayered")

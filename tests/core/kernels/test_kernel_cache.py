@@ -57,11 +57,15 @@ def process(
     package: Path, code: str, cache: str = "cache", **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``code`` with the copied package and a cache beside it."""
-    env = os.environ | variables | {
-        "PYTHONPATH": str(package.parent),
-        "NUMBA_CACHE_DIR": str(package.parent / cache),
-        "XDG_CACHE_HOME": str(package.parent / cache),  # the last place that numba tries
-    }
+    env = (
+        os.environ
+        | variables
+        | {
+            "PYTHONPATH": str(package.parent),
+            "NUMBA_CACHE_DIR": str(package.parent / cache),
+            "XDG_CACHE_HOME": str(package.parent / cache),  # the last place that numba tries
+        }
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=env,

@@ -1,0 +1,212 @@
+"""Show decisions: one line on a terminal that is updated, lines of text, or lines of JSON."""
+
+import shutil
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+
+from neuroasync.cli.output import one_line, write_stdout
+from neuroasync.core.engine.decision import Decision
+from neuroasync.messages import format_decision
+from neuroasync.runtime.counts import Counts
+from neuroasync.sources.counts import SourceCounts
+
+__all__ = ["Display", "JsonDisplay", "LineDisplay", "Losses", "TerminalDisplay", "WindowReport"]
+
+_REFRESH_S: Final = 1 / 30
+_NO_LABEL: Final = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Events that were moved or lost so far, in the order in which they are shown.
+
+    Attributes:
+        outside, dropped, refused, malformed: as in ``SourceCounts``.
+        late: events that were moved or dropped because they were late.
+        clock_jumps: as in ``SourceCounts``.
+    """
+
+    outside: int = 0
+    late: int = 0
+    dropped: int = 0
+    refused: int = 0
+    malformed: int = 0
+    clock_jumps: int = 0
+
+    @classmethod
+    def of(cls, source: SourceCounts, session: Counts) -> "Losses":
+        """Return the sums of what a source and a session have counted."""
+        return cls(
+            source.outside, source.late + session.late, source.dropped + session.dropped,
+            source.refused, source.malformed, source.clock_jumps,
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        """Return the counts that are not 0, such as ``outside 12, late 3``."""
+        values = {
+            "outside": self.outside, "late": self.late, "dropped": self.dropped,
+            "refused": self.refused, "malformed": self.malformed, "clock jumps": self.clock_jumps,
+        }  # fmt: skip
+        return ", ".join(f"{name} {n:,}" for name, n in values.items() if n)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReport:
+    """What is shown of a window.
+
+    Attributes:
+        decision: the decision.
+        end_us: end of the window, in the time of the stream, µs.
+        events: number of events of the window.
+        window_us: length of the window, µs.
+        losses: events that were moved or lost since the beginning.
+    """
+
+    decision: Decision
+    end_us: int
+    events: int
+    window_us: int
+    losses: Losses
+
+    def __str__(self) -> str:
+        """Return one line of text."""
+        votes = np.sort(self.decision.votes)
+        lead = int(votes[-1] - votes[-2]) if votes.size > 1 else int(votes[-1])
+        counted = f"{votes[-1]:3} votes, {lead:3} ahead" if votes[-1] else "no vote"
+        line = (
+            f"{self.end_us / 1e6:9.3f} s  {_label(self.decision):>6}  {counted:<20}  "
+            f"{_rate(self.events * 1e6 / self.window_us):>6} events/s"
+        )
+        return f"{line}  {self.losses}".rstrip()
+
+
+class Display(Protocol):
+    """Shows the windows of one stream."""
+
+    def show(self, report: WindowReport) -> None:
+        """Show a window."""
+
+    def finish(self) -> None:
+        """Show what is still to be shown when the stream has ended or was interrupted."""
+
+
+class JsonDisplay:
+    """One line of JSON per decision, a message of :mod:`neuroasync.messages`.
+
+    ``latency_ms`` is the ``wall_s`` of the decision. Losses are told on stderr at the end.
+    """
+
+    def __init__(self) -> None:
+        self._sample = 0
+        self._losses = Losses()
+
+    def show(self, report: WindowReport) -> None:
+        """Write a line and flush it, because a program may wait for it."""
+        decision = report.decision
+        line = format_decision(decision, self._sample, decision.wall_s * 1000)
+        self._sample += 1
+        self._losses = report.losses
+        write_stdout(f"{line!s}\n")
+        _flush()
+
+    def finish(self) -> None:
+        """Report losses on stderr."""
+        if (losses := str(self._losses)) and sys.stderr is not None:
+            print(f"note: {losses}", file=sys.stderr)
+
+
+class LineDisplay:
+    """One line of text per window, and a summary at the end."""
+
+    def __init__(self) -> None:
+        self._labels: Counter[str] = Counter()
+        self._events = 0
+        self._latest: WindowReport | None = None
+
+    def show(self, report: WindowReport) -> None:
+        """Write the line of a window."""
+        self._count(report)
+        write_stdout(f"{_line(report)}\n")
+        _flush()
+
+    def finish(self) -> None:
+        """Write the summary."""
+        if self._latest is None:
+            write_stdout("no events, so no decision\n")
+            return
+        labels = ", ".join(f"{label} x {n:,}" for label, n in self._labels.most_common())
+        number = sum(self._labels.values())
+        window_ms = self._latest.window_us / 1000
+        text = (
+            f"{number:,} windows of {window_ms:g} ms, {self._events:,} events: "
+            f"{labels.replace(f'{_NO_LABEL} x', 'no vote x')}"
+        )
+        if losses := str(self._latest.losses):
+            text += f"; {losses}"
+        write_stdout(f"{one_line(text)}\n")
+
+    def _count(self, report: WindowReport) -> None:
+        self._labels[_label(report.decision)] += 1
+        self._events += report.events
+        self._latest = report
+
+
+class TerminalDisplay(LineDisplay):
+    """One line that is overwritten for each window, at most 30 times a second, and a summary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn_at = -1.0
+        self._is_drawn = True
+
+    def show(self, report: WindowReport) -> None:
+        """Overwrite the line."""
+        self._count(report)
+        self._is_drawn = (now := time.monotonic()) - self._drawn_at >= _REFRESH_S
+        if self._is_drawn:
+            self._drawn_at = now
+            self._draw(report)
+
+    def finish(self) -> None:
+        """End the line with its last window, and write the summary."""
+        if self._latest is not None:
+            if not self._is_drawn:
+                self._draw(self._latest)
+            write_stdout("\n")
+        super().finish()
+
+    def _draw(self, report: WindowReport) -> None:
+        # A line that fills the terminal would wrap, and could not be overwritten.
+        width = max(shutil.get_terminal_size().columns - 1, 1)
+        write_stdout(f"\r{_line(report)[:width]}\x1b[K")
+        _flush()
+
+
+def _line(report: WindowReport) -> str:
+    """Return the line of a window with control characters escaped and its alignment kept."""
+    return "".join(c if c == " " else one_line(c) for c in str(report))
+
+
+def _label(decision: Decision) -> str:
+    if decision.label is None:
+        return _NO_LABEL
+    return decision.class_name or str(decision.label)
+
+
+def _rate(per_s: float) -> str:
+    """Return a rate with three digits, such as ``950``, ``12.3k`` and ``1.05M``."""
+    value, units = per_s, ["", "k", "M", "G"]
+    while value >= 999.5:
+        value, units = value / 1000, units[1:]
+    digits = 0 if len(units) == 4 or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{digits}f}{units[0]}"
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
