@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from neuroasync.cli.commands import warm as command
-from neuroasync.core.kernels.jit import CompilationCounts, counts
+from neuroasync.core.kernels.jit import counts
 from neuroasync.serve import create_app
 from neuroasync.shipped import shipped_bundle
 
@@ -57,9 +57,10 @@ def run_warm(*args: str, **variables: str) -> subprocess.CompletedProcess[str]:
         "import sys\n"
         "from neuroasync.cli import main\n"
         "from neuroasync.cli.commands import warm\n"
-        "async def use(): \n"
-        "    from neuroasync.core.kernels.order_keys import sample_seed\n"
-        "    sample_seed(1, 2)\n"
+        "async def use():\n"
+        "    import numpy as np\n"
+        "    from neuroasync.core.kernels.voting import leader\n"
+        "    leader(np.zeros((8, 3), np.int64))\n"
         "warm._use_all_kernels = use\n"
         f"sys.argv = ['neuroasync', 'warm', *{args}]\n"
         "main()\n"
@@ -102,6 +103,3 @@ def test_unwritable_cache_is_refused_before_anything_is_compiled(tmp_path, cli, 
         "can be written\n"
     )
 
-
-def test_counts_start_at_zero():
-    assert CompilationCounts() == CompilationCounts(0, 0, 0, set())

@@ -171,6 +171,9 @@ async def show_windows(
         events: the source of events, which is not open yet.
         window_us: length of a window, µs.
         display: what shows the decisions.
+
+    Raises:
+        CliError: the stream ended without an event that the network sees.
     """
     from neuroasync.cli.commands.watch.display import Losses, WindowReport
     from neuroasync.cli.commands.watch.windows import WindowMeter
@@ -188,6 +191,13 @@ async def show_windows(
                     display.show(WindowReport(decision, end_us, count, window_us, losses))
         finally:
             display.finish()
+    if not meter.events:
+        outside = events.counts.outside
+        raise CliError(
+            f"the network sees none of the {outside:,} events; choose other pixels with --view"
+            if outside
+            else "the stream ended without an event"
+        )
 
 
 def _host_port(text: str) -> tuple[str, int]:

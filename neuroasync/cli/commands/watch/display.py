@@ -135,9 +135,8 @@ class LineDisplay:
         _flush()
 
     def finish(self) -> None:
-        """Write the summary."""
+        """Write the summary, if there was a window."""
         if self._latest is None:
-            write_stdout("no events, so no decision\n")
             return
         labels = ", ".join(f"{label} x {n:,}" for label, n in self._labels.most_common())
         number = sum(self._labels.values())
