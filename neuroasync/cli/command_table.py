@@ -67,7 +67,7 @@ COMMANDS: Final = (
     CommandEntry(
         "encode",
         f"{_PACKAGE}.encode",
-        "Write a part of a data set as a spike file, for `run`.",
+        "Write a data set or a recording as a spike file, for `run`.",
     ),
     CommandEntry(
         "inspect",

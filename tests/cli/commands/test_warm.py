@@ -102,4 +102,3 @@ def test_unwritable_cache_is_refused_before_anything_is_compiled(tmp_path, cli, 
         "error: compiled code cannot be saved in /a or /b; set NUMBA_CACHE_DIR to a folder that "
         "can be written\n"
     )
-
