@@ -200,7 +200,7 @@ def _label(decision: Decision) -> str:
 def _rate(per_s: float) -> str:
     """Return a rate with three digits, such as ``950``, ``12.3k`` and ``1.05M``."""
     value, units = per_s, ["", "k", "M", "G"]
-    while value >= 999.5:
+    while value >= 999.5 and len(units) > 1:
         value, units = value / 1000, units[1:]
     digits = 0 if len(units) == 4 or value >= 99.95 else 1 if value >= 9.995 else 2
     return f"{value:.{digits}f}{units[0]}"
