@@ -15,8 +15,8 @@ def show_compilation() -> None:
     """Show the record on stderr, as a note for the user of a program."""
     if not any(isinstance(handler, _Notes) for handler in compilation_log.handlers):
         compilation_log.addHandler(_Notes())
-        compilation_log.setLevel(logging.INFO)
-        compilation_log.propagate = False
+    compilation_log.setLevel(logging.INFO)
+    compilation_log.propagate = False
 
 
 class _Notes(logging.Handler):
