@@ -164,7 +164,7 @@ def test_line_shows_time_label_votes_rate_and_losses():
         Counts(late=3, dropped=5),
     )
     assert str(report(votes=(0, 0, 0), events=0, losses=losses)) == (
-        "    1.250 s       -  no vote                  0 events/s"
+        "    1.250 s       -  no vote                    0 events/s"
         "  outside 1,200, late 5, dropped 6, malformed 4, clock jumps 1"
     )
 
