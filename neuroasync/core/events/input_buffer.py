@@ -207,7 +207,7 @@ def _sorted_by_index(
         return index[np.lexsort((index, t_us))]
     # Sorting one integer per event is ten times as fast as sorting by two keys.
     since_first *= inputs
-    keys = since_first + index
+    keys: NDArray[np.int64] = since_first + index
     keys.sort()
     keys -= since_first
     return keys
