@@ -219,6 +219,6 @@ def _from_frames(
         t_us=timestep * timestep_us,
         index=index,
         offsets=offsets,
-        labels=None if labels is None else int64_array("labels", labels),
+        labels=labels,
         shape=shape,
     )

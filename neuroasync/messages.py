@@ -123,7 +123,7 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
         given, missing = ("t_us", "index") if fields.index is None else ("index", "t_us")
         raise MessageError(f"`{missing}` is missing, but `{given}` is present; send both or none")
     try:
-        events = SpikeTrain(fields.t_us or [], fields.index or [])  # type: ignore[arg-type]
+        events = SpikeTrain(fields.t_us or [], fields.index or [])
     except EventsError as error:
         raise MessageError(str(error)) from error
     return EventMessage(events, fields.end, fields.provisional)

@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self, SupportsIndex, TypeAlias, cast, overload
+from typing import Any, Self, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +27,7 @@ from neuroasync.errors import EventsError
 __all__ = ["Events", "SpikeTrain", "SpikeTrains", "as_train", "event_count"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class SpikeTrain:
     """The input events of one sample.
 
@@ -43,12 +43,12 @@ class SpikeTrain:
     t_us: NDArray[np.int64]
     index: NDArray[np.int64]
 
-    def __post_init__(self) -> None:
-        """Check the arrays, and replace them by contiguous, read-only int64 arrays."""
-        t_us, index = int64_array("t_us", self.t_us), int64_array("index", self.index)
-        check_events(t_us, index, np.zeros(1, np.int64))
-        object.__setattr__(self, "t_us", t_us)
-        object.__setattr__(self, "index", index)
+    def __init__(self, t_us: ArrayLike, index: ArrayLike) -> None:
+        """Check the events, and keep them as contiguous, read-only int64 arrays."""
+        times, indices = int64_array("t_us", t_us), int64_array("index", index)
+        check_events(times, indices, np.zeros(1, np.int64))
+        object.__setattr__(self, "t_us", times)
+        object.__setattr__(self, "index", indices)
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -117,7 +117,7 @@ class SpikeTrain:
         check_below(self.t_us, self.index, inputs, "the network has")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class SpikeTrains:
     """The input events of many samples, stored one after the other.
 
@@ -143,21 +143,29 @@ class SpikeTrains:
     labels: NDArray[np.int64] | None
     shape: tuple[int, ...]
 
-    def __post_init__(self) -> None:
-        """Check the arrays, and replace them by contiguous, read-only int64 arrays."""
-        shape = check_shape("shape", self.shape, limits.MAX_INPUTS, EventsError)
-        t_us, index = int64_array("t_us", self.t_us), int64_array("index", self.index)
-        offsets = int64_array("offsets", self.offsets)
-        labels = None if self.labels is None else int64_array("labels", self.labels)
-        check_offsets(offsets, t_us.size)
-        check_events(t_us, index, offsets[:-1])
-        check_below(t_us, index, math.prod(shape), "`shape` has")
-        if labels is not None:
-            check_labels(labels, offsets.size - 1)
-        fields = {"t_us": t_us, "index": index, "offsets": offsets, "labels": labels}
-        for name, value in fields.items():
+    def __init__(
+        self,
+        t_us: ArrayLike,
+        index: ArrayLike,
+        offsets: ArrayLike,
+        labels: ArrayLike | None,
+        shape: tuple[int, ...],
+    ) -> None:
+        """Check the samples, and keep them as contiguous, read-only int64 arrays."""
+        extents = check_shape("shape", shape, limits.MAX_INPUTS, EventsError)
+        fields: dict[str, NDArray[np.int64]] = {
+            "t_us": int64_array("t_us", t_us),
+            "index": int64_array("index", index),
+            "offsets": int64_array("offsets", offsets),
+        }
+        classes = None if labels is None else int64_array("labels", labels)
+        check_offsets(fields["offsets"], fields["t_us"].size)
+        check_events(fields["t_us"], fields["index"], fields["offsets"][:-1])
+        check_below(fields["t_us"], fields["index"], math.prod(extents), "`shape` has")
+        if classes is not None:
+            check_labels(classes, fields["offsets"].size - 1)
+        for name, value in (fields | {"labels": classes, "shape": extents}).items():
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "shape", shape)
 
     @classmethod
     def from_trains(
@@ -181,9 +189,7 @@ class SpikeTrains:
         t_us = np.concatenate([nothing, *(train.t_us for train in trains)])
         index = np.concatenate([nothing, *(train.index for train in trains)])
         offsets = np.cumsum([0, *map(len, trains)], dtype=np.int64)
-        return cls(
-            t_us, index, offsets, None if labels is None else int64_array("labels", labels), shape
-        )
+        return cls(t_us, index, offsets, labels, shape)
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -297,7 +303,7 @@ def as_train(events: Events) -> SpikeTrain:
         if isinstance(events, SpikeTrains):
             hint = "; pass one of its samples, such as spikes[0], or use decide_all"
         raise EventsError(must_be("events", requirement, kind_of(events)) + hint)
-    return SpikeTrain(cast("NDArray[np.int64]", events[0]), cast("NDArray[np.int64]", events[1]))
+    return SpikeTrain(events[0], events[1])
 
 
 def event_count(events: object) -> int:

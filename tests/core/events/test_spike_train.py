@@ -1,6 +1,7 @@
 """Spike trains: what they accept, refuse and give back."""
 
 import copy
+import dataclasses
 import pickle
 
 import numpy as np
@@ -254,3 +255,11 @@ def test_integers_of_numpy_give_a_shape_of_ints():
 def test_sample_numbers_that_are_no_integers_are_refused(samples, message):
     with pytest.raises(ValueError, match=message):
         trains().take(samples)
+
+
+def test_a_field_of_trains_can_be_replaced():
+    assert dataclasses.replace(trains(), labels=[2, 2, 2]).labels.tolist() == [2, 2, 2]
+    with pytest.raises(EventsError, match=r"^`labels` must be a list of 3 labels"):
+        dataclasses.replace(trains(), labels=[2])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        trains().shape = (1,)
