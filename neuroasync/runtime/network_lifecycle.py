@@ -63,6 +63,19 @@ class NetworkLifecycle:
         self._task_group: asyncio.TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        """Return the state for a pickle or a copy of a closed network.
+
+        Raises:
+            TypeError: the network is open.
+        """
+        if self._task_group is not None:
+            raise TypeError(
+                "an open network and its sessions cannot be pickled or copied; copy the network "
+                "before it is opened, or use session.snapshot()"
+            )
+        return self.__dict__
+
     @property
     def counts(self) -> Counts:
         """The sums of all sessions' counts, including closed ones."""

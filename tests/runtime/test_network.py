@@ -2,6 +2,10 @@
 
 import asyncio
 import contextlib
+import copy
+import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -330,3 +334,32 @@ def test_kernels_are_loaded_while_the_event_loop_runs(engine_name, monkeypatch):
 def test_wrong_types_of_network_arguments_are_rejected(arguments, message):
     with pytest.raises(TypeError, match=message):
         na.Network(**{"bundle": chain(), **arguments})
+
+
+CHILD = """
+import asyncio, pickle, sys
+async def main():
+    network, events = pickle.load(sys.stdin.buffer)
+    async with network:
+        print((await network.decide(events)).votes.tolist())
+asyncio.run(main())
+"""
+
+
+async def test_a_network_can_be_pickled_and_copied_while_it_is_closed():
+    network = na.Network(chain(), seed=3, until="votes(2)", group_size=2)
+    events = na.SpikeTrain([0, 5, 9], [0, 1, 2])
+    async with network:
+        expected = await network.decide(events)
+        with pytest.raises(TypeError, match=r"^an open network and its sessions cannot be pickled"):
+            pickle.dumps(network)
+    for twin in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
+        async with twin:
+            assert await twin.decide(events) == expected
+    child = subprocess.run(  # noqa: ASYNC221  # nothing else runs in this loop
+        [sys.executable, "-c", CHILD],
+        input=pickle.dumps((network, events)),
+        capture_output=True,
+        check=True,
+    )
+    assert child.stdout.decode().strip() == str(expected.votes.tolist())

@@ -1,5 +1,7 @@
 """The execution plan: settings and memory layout that sessions of a network share."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -69,6 +71,7 @@ class ExecutionPlan:
     ) -> None:
         self.packed = packed
         self.run = settings
+        self._rebuild = partial(type(self), packed, settings, dropout=dropout, is_replay=is_replay)
         self.settings = _packed_settings(packed, settings)
         if is_replay:
             self.settings[Settings.POLICY] = PolicyCode.CUSTOM
@@ -91,6 +94,10 @@ class ExecutionPlan:
         self.head = self._spikes_at + len(self.names)
         self._place(Context.SETTINGS, self.settings.ctypes.data)
         self._place(Context.FLOAT_SETTINGS, self.float_settings.ctypes.data)
+
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        """Return how to make a pickle or a copy, because addresses hold in this process only."""
+        return self._rebuild, ()
 
     def split_head(
         self, head: NDArray[np.int64]

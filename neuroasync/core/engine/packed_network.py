@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class PackedNetwork:
 
     def __init__(self, model: Model, external: Iterable[str] = ()) -> None:
         self.model = model
-        external = frozenset(external)
+        self._external = external = frozenset(external)
         self._order = {p.name: k for k, p in enumerate(model.populations)}
         self._order[INPUT] = len(model.populations)
         out = _leaving(model)
@@ -75,6 +75,10 @@ class PackedNetwork:
         )
         self.blocks = sum(-(-p.size // BLOCK) for p in model.populations)
         self.context = self._context()
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """Return how to make a pickle or a copy, because addresses hold in this process only."""
+        return type(self), (self.model, self._external)
 
     def decay(self, interval_us: int) -> NDArray[np.float32]:
         """Return the decay factors, f32[N], for ``interval_us`` between two passes.

@@ -7,7 +7,7 @@ on it.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -122,6 +122,11 @@ class Model:
             for k, c in enumerate(self.connections)
         )
         object.__setattr__(self, "connections", connections)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """Return how to make an equal model of a pickle or a copy, with read-only arrays."""
+        values = (self.timestep_us, self.input_shape, self.populations, self.connections)
+        return type(self), (*values, self.output)
 
     @property
     def size(self) -> int:

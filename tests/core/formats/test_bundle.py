@@ -102,6 +102,9 @@ def test_integer_is_accepted_for_a_float():
 def test_bundles_can_be_pickled_copied_and_hashed():
     bundle = rich_bundle()
     assert pickle.loads(pickle.dumps(bundle)) == copy.deepcopy(bundle) == bundle
+    for duplicate in (pickle.loads(pickle.dumps(bundle)), copy.deepcopy(bundle)):
+        weights = [connection.weight for connection in duplicate.model.connections]
+        assert not any(weight.flags.writeable for weight in weights)
     assert len({bundle, rich_bundle()}) == 1
     assert bundle != Bundle(bundle.model)
     assert bundle != "bundle"
