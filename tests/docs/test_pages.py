@@ -42,7 +42,7 @@ def commands(content):
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_code_block_is_a_tested_file_or_a_checked_command(page):
     for language, content in blocks(page):
-        if language == "python":
+        if language in ("python", "dockerfile"):
             for line in content.strip().splitlines():
                 match = SNIPPET.fullmatch(line.strip())
                 assert match, f"not a snippet: {line}"
@@ -67,7 +67,7 @@ def check_command(words):
             check_module(arguments)
         case "pip":
             check_extras(arguments)
-        case "curl" | "pytest" | "mkdocs" | "ruff" | "mypy" | "lint-imports" | "git" | ".ci/run":
+        case "curl" | "docker" | "pytest" | "mkdocs" | "ruff" | "mypy" | "lint-imports" | "git" | ".ci/run":
             pass
         case other:
             pytest.fail(f"unknown program: {other}")
