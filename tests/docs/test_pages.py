@@ -67,7 +67,17 @@ def check_command(words):
             check_module(arguments)
         case "pip":
             check_extras(arguments)
-        case "curl" | "docker" | "pytest" | "mkdocs" | "ruff" | "mypy" | "lint-imports" | "git" | ".ci/run":
+        case (
+            "curl"
+            | "docker"
+            | "pytest"
+            | "mkdocs"
+            | "ruff"
+            | "mypy"
+            | "lint-imports"
+            | "git"
+            | ".ci/run"
+        ):
             pass
         case other:
             pytest.fail(f"unknown program: {other}")

@@ -149,7 +149,7 @@ def test_encode_reads_a_data_folder_and_names_a_missing_file(cli, files):
     [
         (("braille", "--coding", "rate"), "`coding` must be None for braille"),
         (("shd", "--data", "."), "shd needs Tonic: install neuroasync with its extra 'data'"),
-        (("cifar",), "'cifar' is not one of 'digits', 'mnist', "),
+        (("cifar",), "'cifar' is neither a data set nor a file; data sets: digits, mnist, "),
     ],
 )
 def test_error_of_encode_is_printed_on_one_line(cli, files, monkeypatch, args, message):

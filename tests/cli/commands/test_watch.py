@@ -210,7 +210,18 @@ def test_terminal_line_never_wraps_and_ends_with_the_last_window(capsys, monkeyp
     display.finish()
     drawn = capsys.readouterr().out.split("\r")
     assert [line[:11] for line in drawn[1:]] == ["    0.000 s", "    2.000 s"]
-    assert all(len(line.split("\x1b")[0]) == 39 for line in drawn[1:])
+    assert all(line.split("\x1b")[0].endswith("  one") for line in drawn[1:])
+
+
+@pytest.mark.parametrize(
+    ("width", "end"),
+    [
+        (8, "1.25"), (19, "one"), (40, "one"), (41, "ahead"), (57, "ahead"), (58, "events/s"),
+    ],
+)  # fmt: skip
+def test_line_that_is_too_narrow_shows_whole_fields(width, end):
+    assert report().line(width).endswith(end)
+    assert len(report().line(width)) <= width
 
 
 @given(

@@ -75,14 +75,22 @@ class WindowReport:
 
     def __str__(self) -> str:
         """Return one line of text."""
+        return self.line(sys.maxsize)
+
+    def line(self, width: int) -> str:
+        """Return as many fields as fit into a line, the most important ones first."""
         votes = np.sort(self.decision.votes)
         lead = int(votes[-1] - votes[-2]) if votes.size > 1 else int(votes[-1])
         counted = f"{votes[-1]:3} votes, {lead:3} ahead" if votes[-1] else "no vote"
-        line = (
-            f"{self.end_us / 1e6:9.3f} s  {_label(self.decision):>6}  {counted:<20}  "
-            f"{_rate(self.events * 1e6 / self.window_us):>6} events/s"
-        )
-        return f"{line}  {self.losses}".rstrip()
+        rate = _rate(self.events * 1e6 / self.window_us)
+        line = f"{self.end_us / 1e6:9.3f} s  {_label(self.decision):>6}"[:width]
+        losses = str(self.losses)
+        # A number that is cut would look like another number.
+        for field in (f"{counted:<20}", f"{rate:>6} events/s", *([losses] if losses else [])):
+            if len(line) + 2 + len(field) > width:
+                break
+            line = f"{line}  {field}"
+        return line
 
 
 class Display(Protocol):
@@ -131,7 +139,7 @@ class LineDisplay:
     def show(self, report: WindowReport) -> None:
         """Write the line of a window."""
         self._count(report)
-        write_stdout(f"{_line(report)}\n")
+        write_stdout(f"{report}\n")
         _flush()
 
     def finish(self) -> None:
@@ -147,7 +155,7 @@ class LineDisplay:
         )
         if losses := str(self._latest.losses):
             text += f"; {losses}"
-        write_stdout(f"{one_line(text)}\n")
+        write_stdout(f"{text}\n")
 
     def _count(self, report: WindowReport) -> None:
         self._labels[_label(report.decision)] += 1
@@ -182,19 +190,15 @@ class TerminalDisplay(LineDisplay):
     def _draw(self, report: WindowReport) -> None:
         # A line that fills the terminal would wrap, and could not be overwritten.
         width = max(shutil.get_terminal_size().columns - 1, 1)
-        write_stdout(f"\r{_line(report)[:width]}\x1b[K")
+        write_stdout(f"\r{report.line(width)}\x1b[K")
         _flush()
-
-
-def _line(report: WindowReport) -> str:
-    """Return the line of a window with control characters escaped and its alignment kept."""
-    return "".join(c if c == " " else one_line(c) for c in str(report))
 
 
 def _label(decision: Decision) -> str:
     if decision.label is None:
         return _NO_LABEL
-    return decision.class_name or str(decision.label)
+    # The name comes from a file, and may contain characters that would drive the terminal.
+    return one_line(decision.class_name or decision.label)
 
 
 def _rate(per_s: float) -> str:
