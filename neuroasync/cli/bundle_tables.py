@@ -4,15 +4,21 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
+from rich.console import RenderableType
 
 from neuroasync.cli.output import format_number
 from neuroasync.cli.tables import table
 from neuroasync.core.engine.stop_rules import short_rule
-from neuroasync.core.formats.bundle import Bundle, Calibration, dump_bundle
+from neuroasync.core.formats.bundle import Bundle, Calibration, PolicySpec, dump_bundle
 from neuroasync.core.model.connections import Connection, Conv2d, Dense
 
-__all__ = ["bundle_facts", "calibration_table", "connection_table", "population_table"]
+__all__ = [
+    "bundle_facts",
+    "calibration_table",
+    "connection_table",
+    "policy_text",
+    "population_table",
+]
 
 
 def bundle_facts(bundle: Bundle) -> list[tuple[str, object]]:
@@ -22,8 +28,8 @@ def bundle_facts(bundle: Bundle) -> list[tuple[str, object]]:
     steps = f"{model.timestep_us:,} µs" if model.timestep_us else "one pass per timestamp"
     pairs: list[tuple[str, object]] = [
         ("size", f"{len(dump_bundle(bundle)):,} bytes"),
-        ("digest (sha256)", bundle.digest.hex()),
-        ("trained for", f"{policy.name}, F = {policy.group_size}, {policy.input} input{noise}"),
+        ("sha256", bundle.digest.hex()),
+        ("trained for", policy_text(policy) + noise),
         ("input", f"{_shape(model.input_shape)} = {model.input_size:,} indices"),
         ("timestep", steps),
         ("neurons", f"{model.size:,}"),
@@ -36,26 +42,26 @@ def bundle_facts(bundle: Bundle) -> list[tuple[str, object]]:
     return pairs
 
 
-def population_table(bundle: Bundle) -> Table:
+def population_table(bundle: Bundle) -> RenderableType:
     """Return a table of the populations and their neuron parameters."""
+    # Few networks have synchronizing populations, and the page is narrow.
+    has_sync = any(p.neuron.sync_threshold for p in bundle.model.populations)
     rows = []
     for population, rank in zip(bundle.model.populations, bundle.model.ranks, strict=True):
         neuron = population.neuron
-        rows.append(
-            (
+        row = [
                 population.name, _shape(population.shape), f"{population.size:,}", rank,
                 _range(neuron.tau_mem_us), _range(neuron.v_threshold), neuron.reset,
-                "yes" if neuron.refractory else "no", neuron.sync_threshold or "-",
-            )
-        )  # fmt: skip
-    titles = (
-        "population", "shape", "neurons", "rank", "tau_mem µs", "threshold", "reset",
-        "refractory", "sync",
-    )  # fmt: skip
-    return table(titles, rows, numbers=(2, 3, 4, 5, 8))
+                "yes" if neuron.refractory else "no",
+            ]  # fmt: skip
+        rows.append([*row, neuron.sync_threshold or "-"] if has_sync else row)
+    titles = [
+        "population", "shape", "neurons", "rank", "tau_mem µs", "threshold", "reset", "refractory",
+    ]  # fmt: skip
+    return table(titles + ["sync"] * has_sync, rows, numbers=(2, 3, 4, 5, 8))
 
 
-def connection_table(bundle: Bundle) -> Table:
+def connection_table(bundle: Bundle) -> RenderableType:
     """Return a table of the connections."""
     rows = [
         (
@@ -67,6 +73,11 @@ def connection_table(bundle: Bundle) -> Table:
     ]  # fmt: skip
     titles = ("connection", "kind", "weight", "bias", "delay µs", "parameters")
     return table(titles, rows, numbers=(4, 5))
+
+
+def policy_text(policy: PolicySpec) -> str:
+    """Return an ordering policy with its group size and input mode."""
+    return f"{policy.name}, F = {policy.group_size}, {policy.input} input"
 
 
 def _kind(connection: Connection) -> str:
@@ -85,14 +96,14 @@ def _range(value: float | NDArray[np.float32]) -> str:
     return f"{low:,.6g}" if low == high else f"{low:,.4g} to {high:,.4g}"
 
 
-def calibration_table(calibrations: Iterable[Calibration]) -> Table:
+def calibration_table(calibrations: Iterable[Calibration]) -> RenderableType:
     """Return a table of what each calibration promises and how that was measured."""
-    titles = ("calibrated", "error", "measured", "samples", "order", "F", "input", "stop rule")
+    titles = ("calibrated", "error", "measured", "samples", "order", "stop rule")
     rows = [
         (
             f"confidence({c.accuracy})", f"{c.error:.3f}", f"{c.measured:.3f}", f"{c.samples:,}",
-            c.policy.name, c.policy.group_size, c.policy.input, short_rule(c.until),
+            policy_text(c.policy), short_rule(c.until),
         )
         for c in calibrations
     ]  # fmt: skip
-    return table(titles, rows, numbers=(1, 2, 3, 5))
+    return table(titles, rows, numbers=(1, 2, 3))

@@ -9,6 +9,7 @@
     141  the reader of stdout went away (a closed pipe)
 """
 
+import io
 import os
 import re
 import sys
@@ -21,7 +22,7 @@ from typer.core import TyperGroup
 from neuroasync.cli.command_table import COMMANDS
 from neuroasync.cli.interrupts import INTERRUPTED
 from neuroasync.cli.lazy_command import LazyCommand
-from neuroasync.cli.output import one_line
+from neuroasync.cli.output import ASCII_ERRORS, one_line
 from neuroasync.errors import NeuroasyncError
 
 __all__ = ["BAD_INPUT", "CHECK_FAILED", "CliError", "Commands", "report_error"]
@@ -64,6 +65,7 @@ class Commands(TyperGroup):
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command that ``args`` names, and exit."""
         _open_standard_streams()
+        _replace_missing_characters()
         # In standalone mode, typer would print errors itself, in boxes.
         options["standalone_mode"] = False
         run = super().main
@@ -134,6 +136,13 @@ def _open_standard_streams() -> None:
             os.fstat(handle)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # This takes the lowest free number: ``handle``.
+
+
+def _replace_missing_characters() -> None:
+    """Let stdout and stderr write similar ASCII for characters that their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ASCII_ERRORS)
 
 
 def _discard_buffer(stream: TextIO | None) -> None:

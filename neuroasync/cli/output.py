@@ -1,10 +1,32 @@
 """Plain text and JSON on stdout. Tables are in ``tables.py``, which needs rich."""
 
+import codecs
 import json
 import sys
 from collections.abc import Mapping
+from typing import Final
 
-__all__ = ["echo_json", "echo_text", "format_duration", "format_number", "one_line", "write_stdout"]
+__all__ = [
+    "ASCII_ERRORS",
+    "displayable",
+    "echo_json",
+    "echo_text",
+    "format_duration",
+    "format_number",
+    "one_line",
+    "write_stdout",
+]
+
+ASCII_ERRORS: Final = "neuroasync.ascii"
+"""Name of the codec error handler that replaces what an encoding lacks by similar ASCII."""
+
+# ruff: noqa: RUF001
+_IN_ASCII: Final = {
+    "µ": "u", "μ": "u", "→": "->", "←": "<-", "×": "x", "·": ".", "…": "...", "±": "+-",
+    "–": "-", "—": "-", "−": "-", "≤": "<=", "≥": ">=", "≈": "~", "λ": "lambda",
+    "─": "-", "━": "-", "│": "|", "┃": "|", "╸": "-", "╺": "-", "▏": "|", "█": "#", "•": "*",
+    "“": '"', "”": '"', "‘": "'", "’": "'",
+}  # fmt: skip
 
 
 def echo_json(value: Mapping[str, object]) -> None:
@@ -61,8 +83,27 @@ def format_duration(ms: float | None) -> str:
     return f"{ms / 1e3:,.1f} s"
 
 
+def displayable(text: str) -> str:
+    """Return ``text`` with the characters that the encoding of stdout lacks replaced.
+
+    The result may be longer, so replace them before the text is laid out in columns.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, ASCII_ERRORS).decode(encoding)
+
+
 def write_stdout(text: str) -> None:
-    """Write ``text`` to stdout. Characters that its encoding lacks become question marks."""
+    """Write ``text`` to stdout, with the characters that its encoding lacks replaced."""
     if sys.stdout is not None:
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+        sys.stdout.write(displayable(text))
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII for the characters that could not be encoded, and where to continue."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_IN_ASCII.get(char, "?") for char in missing), error.end
+
+
+codecs.register_error(ASCII_ERRORS, _in_ascii)

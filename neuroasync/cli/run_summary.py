@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-from rich.table import Table
+from rich.console import RenderableType
 
 from neuroasync.cli.output import format_duration, format_number
 from neuroasync.cli.tables import key_value_table
@@ -50,7 +50,7 @@ def neurobench_json(model: Model, work: Workload) -> dict[str, Any]:
     }
 
 
-def summary_table(settings: RunSettings, summary: Summary, record: Path | None) -> Table:
+def summary_table(settings: RunSettings, summary: Summary, record: Path | None) -> RenderableType:
     """Return a table of the settings and the summary of a run."""
     values = summary.to_json()
     description = (

@@ -102,7 +102,7 @@ def calibrate(
     write_bundle(calibrated, output)
     summary = [
         ("written", output),
-        ("digest (sha256)", calibrated.digest.hex()),
+        ("sha256", calibrated.digest.hex()),
         ("without a stop rule", f"{whole.accuracy:.1%} right, {whole.mean('rounds'):.1f} rounds"),
     ]
     saved = [

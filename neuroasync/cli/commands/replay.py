@@ -51,7 +51,7 @@ def replay(recording: RecordingPath, bundle: NetworkOption) -> int:
                 ("recorded", f"{len(recorded)} samples under {settings}"),
                 ("in recorded order", f"the same {spikes:,} spikes"),
                 ("by the policy", by_policy),
-                ("digest (sha256)", recorded.digest.hex()),
+                ("sha256", recorded.digest.hex()),
             ]
         )
     )

@@ -176,7 +176,7 @@ def train(
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
     write_bundle(bundle, path)
-    summary = [("written", path), ("digest (sha256)", bundle.digest.hex())]
+    summary = [("written", path), ("sha256", bundle.digest.hex())]
     echo(key_value_table([*summary, *bundle.meta.items()]))
 
 

@@ -31,7 +31,7 @@ def verify(bundle: NetworkArgument) -> int:
         raise CliError(f"{bundle!r}: the bundle has no golden samples to verify")
     results = verify_golden(network)
     failed = sum(not result.holds for result in results)
-    titles = ("golden sample", "order", "spikes", "label", "digest (sha256)", "holds")
+    titles = ("sample", "order", "spikes", "label", "sha256", "holds")
     rows = [
         (result.number, _order(network, result.number), result.spikes, *_outcome(result))
         for result in results
@@ -42,8 +42,9 @@ def verify(bundle: NetworkArgument) -> int:
 
 
 def _order(bundle: "Bundle", number: int) -> str:
-    policy = bundle.golden[number].policy
-    return f"{policy.name}, F = {policy.group_size}, {policy.input} input"
+    from neuroasync.cli.bundle_tables import policy_text
+
+    return policy_text(bundle.golden[number].policy)
 
 
 def _outcome(result: "GoldenResult") -> tuple[str, str, str]:
