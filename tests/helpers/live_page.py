@@ -8,7 +8,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import uvicorn
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -43,16 +43,19 @@ DECIDED = re.compile(r"^decided: (\S+) after (\d+) rounds?, (\d+) spikes? \((.+?
 
 
 @contextlib.contextmanager
-def served(bundle: na.Bundle, **options: object) -> Iterator[str]:
+def served(*bundles: na.Bundle, names: Sequence[str] = (), **options: object) -> Iterator[str]:
     """Start a server that has only the page, and yield its address."""
-    network = na.Network(bundle)
+    names = names or [f"net{k}" for k in range(len(bundles))]
+    networks = dict(zip(names, map(na.Network, bundles), strict=True))
 
     @contextlib.asynccontextmanager
-    async def open_network(_app):
-        async with network:
+    async def open_networks(_app):
+        async with contextlib.AsyncExitStack() as stack:
+            for network in networks.values():
+                await stack.enter_async_context(network)
             yield
 
-    app = Starlette(routes=page_routes(network, **options), lifespan=open_network)
+    app = Starlette(routes=page_routes(networks, **options), lifespan=open_networks)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", lifespan="on"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))

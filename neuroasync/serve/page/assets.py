@@ -1,7 +1,9 @@
 """The static files of the page, with headers that restrict the page to them."""
 
 import hashlib
+from collections.abc import Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Final
 
 from starlette.requests import Request
@@ -40,13 +42,19 @@ HEADERS: Final = {
 
 
 def asset_routes() -> list[Route]:
-    """Return routes for the page at ``/`` and its files at ``/page/NAME``, held in memory."""
-    folder = files(__package__).joinpath("static")
-    files_by_name = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-    pages = [_route("/", "index.html", files_by_name.pop("index.html"))]
-    return pages + [
-        _route(f"/page/{name}", name, body) for name, body in sorted(files_by_name.items())
-    ]
+    """Return routes for the page at ``/`` and its files at ``/page/PATH``, held in memory."""
+    bodies = dict(_read_files(files(__package__).joinpath("static")))
+    pages = [_route("/", "index.html", bodies.pop("index.html"))]
+    return pages + [_route(f"/page/{path}", path, body) for path, body in sorted(bodies.items())]
+
+
+def _read_files(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the path below the folder and the content of each file."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _read_files(entry, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry.read_bytes()
 
 
 def _route(path: str, name: str, body: bytes) -> Route:

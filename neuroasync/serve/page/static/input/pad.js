@@ -1,6 +1,6 @@
 // The drawing pad, for mouse, touch, pen and keyboard.
 
-import { colors, prepareCanvas } from "./canvas.js";
+import { colors, prepareCanvas } from "../ui/canvas.js";
 
 const PEN_WIDTH = 0.085; // fraction of the pad's width
 const KEY_STEP = 0.05; // fraction of the pad's width that the cursor moves for each key press
@@ -52,7 +52,7 @@ export class Pad extends EventTarget {
 
   _paintCursor(context, ink, width, height) {
     const [x, y] = [this._cursor[0] * width, this._cursor[1] * height];
-    Object.assign(context, { lineWidth: 2, strokeStyle: this._drawing ? ink.mark : ink.accent });
+    Object.assign(context, { lineWidth: 2, strokeStyle: this._drawing ? ink.wait : ink.accent });
     context.beginPath();
     context.arc(x, y, this._drawing ? 5 : 8, 0, 2 * Math.PI);
     context.moveTo(x - 14, y);

@@ -1,8 +1,8 @@
 // The input: samples to choose from, and the events of the current sample.
 
-import { paintCells } from "./canvas.js";
-import { createElement } from "./dom.js";
-import { formatCount } from "./text.js";
+import { paintCells } from "../ui/canvas.js";
+import { createElement } from "../ui/dom.js";
+import { formatCount } from "../ui/text.js";
 
 const MAX_FRAMES = 20;
 

@@ -1,36 +1,42 @@
-// A lane: one run of the sample with its options, raster, votes and decision.
+// A lane: one run of the sample, with its preset, outcome, diagram and raster.
 
-import { createElement, tableRow } from "./dom.js";
+import { ServerError, fetchTrace } from "../run/server.js";
+import { Trace } from "../run/trace.js";
+import { createElement, tableRow } from "../ui/dom.js";
+import { describeResult, describeState, formatCount } from "../ui/text.js";
+import { drawDiagram } from "./diagram.js";
+import { findPreset, shownRule } from "./presets.js";
 import { drawRaster } from "./raster.js";
-import { ServerError, fetchTrace } from "./server.js";
-import { Trace } from "./trace.js";
-import { Votes } from "./votes.js";
-import { formatCount, formatCorrectness, shortenRule, describeState } from "./text.js";
+import { RowLabels, layOutRows } from "./rows.js";
 
-const CUSTOM_RULE = "custom";
-const MAX_NAMED_CLASSES = 32;
+const CUSTOM = "custom";
 const MAX_PASSES_IN_TABLE = 24;
-const HEAD_PX = 20;
-const AXIS_PX = 24;
-const MIN_ROW_PX = 44; // fits a name and a size of two lines
-const MAX_ROW_PX = 60;
 
-/** Dispatches "traced" when `trace` has changed. `trace` is null if a run failed. */
+/** Dispatches "traced" when `trace` has changed, and "chosen" when the user has changed the run. */
 export class Lane extends EventTarget {
-  constructor(template, name, about, options) {
+  constructor(template, name, settings, presets) {
     super();
     this.name = `lane ${name}`;
-    this.about = about;
+    this.settings = settings;
     this.trace = null;
+    this.label = null; // the true class of the sample that is shown
+    this.about = settings.about; // of the network that is shown
+    this._presets = presets;
     this._request = null; // the latest one
-    this._label = null; // the true class of the sample that is shown
+    this._shown = null; // the request that `trace` answers
+    this._options = null; // those of `trace`
+    this._rows = null;
     this._pending = null; // aborts the request that is under way
     this.element = template.content.firstElementChild.cloneNode(true);
     this._find = (selector) => this.element.querySelector(selector);
-    this._canvas = this._find(".plot");
-    this._setTitle(name);
-    this._fillOptions(name, options);
-    this._createRows();
+    this._diagram = this._find(".diagram");
+    this._plot = this._find(".plot");
+    this._raster = this._find(".raster");
+    this._labels = new RowLabels(this._raster);
+    this._setUpPresets(name);
+    settings.addEventListener("change", () => this._choose());
+    new ResizeObserver(() => this._resize()).observe(this._raster);
+    new ResizeObserver(() => this._view && this.show(this._view)).observe(this._diagram);
   }
 
   /** Whether a response is outstanding. */
@@ -38,24 +44,47 @@ export class Lane extends EventTarget {
     return this._pending !== null;
   }
 
-  /** Run a sample and its seed with the options of the lane. A new request replaces the last. */
+  /** The name of the preset of the shown run, or its network and order. */
+  get title() {
+    const options = this._options ?? this.settings.options();
+    const preset = findPreset(this._presets, options);
+    return preset?.title ?? `${options.network}, ${options.policy}, F = ${options.group_size}`;
+  }
+
+  /** Whether the network runs as it did when its training measured accuracy and rounds. */
+  get isValidated() {
+    const { validation, trained_for, chosen_until } = this.about;
+    const wanted = { ...trained_for, until: chosen_until };
+    const isTrained = Object.entries(wanted).every(([key, value]) => this.trace?.run[key] === value);
+    return validation !== null && isTrained;
+  }
+
+  /** Choose a preset without running it. */
+  setPreset({ options }) {
+    this.settings.set(options);
+    this._showPreset();
+  }
+
+  /** Run a sample {body, label}. A new request replaces the last. */
   async run(request) {
     this._request = request;
     this._pending?.abort();
     const pending = (this._pending = new AbortController());
+    const { about } = this.settings;
+    const chosen = this.settings.options();
     try {
-      const response = await fetchTrace({ ...request.body, ...this.options() }, pending.signal);
+      const { network, ...options } = chosen;
+      const sample = { ...request.body, ...options };
+      const response = await fetchTrace(network, sample, pending.signal);
       if (this._pending !== pending) return;
       this._pending = null;
-      this.trace = new Trace(response, this.about);
-      this._label = request.label;
-      this._showError("");
+      this._options = chosen;
+      this._accept(new Trace(response, about), about, request);
     } catch (error) {
       if (this._pending !== pending || error.name === "AbortError") return;
       this._pending = null;
       if (!(error instanceof ServerError)) throw error;
-      this.trace = null;
-      this._showError(error.message);
+      this._refuse(error, request);
     }
     this._fillTable();
     this.dispatchEvent(new Event("traced"));
@@ -64,196 +93,123 @@ export class Lane extends EventTarget {
   /** Return to the state before the first request. */
   clear() {
     this._pending?.abort();
-    this._pending = this._request = this.trace = null;
+    this._pending = this._request = this._shown = this._options = this.trace = null;
     this._showError("");
     this._fillTable();
   }
 
-  options() {
-    const value = (name) => this._find(`[data-option="${name}"]`).value;
-    const [until, groupSize] = [value("until"), value("group_size")];
-    return {
-      policy: value("policy"),
-      group_size: groupSize === "" ? "" : Number(groupSize), // the server explains what is wrong
-      until: until === CUSTOM_RULE ? value("custom").trim() : until,
-      input: value("input"),
-    };
-  }
-
-  /** Show the run at a position. `view` is {unit, position, extent, isPlaying}. */
+  /** Show the run at a position. `view` is {unit, position, fraction, extent, isPlaying}. */
   show(view) {
     this._view = view;
-    drawRaster(this._canvas, this.trace, this._rows, view);
-    const trace = this.trace;
-    const moment = trace ? trace.momentAt(view.unit, view.position) : -1;
-    this._showState(view);
-    const inputs = trace ? trace.inputsUpTo(moment) : 0;
-    this._counts.get("input").textContent = formatCount(inputs, "event");
-    this.about.populations.forEach(({ name }, p) => {
-      const spikes = trace ? trace.spikesUpTo(moment, p) : 0;
-      const count = this._counts.get(p);
-      const unit = name === this.about.output ? "vote" : "spike";
-      if (count) count.textContent = formatCount(spikes, unit);
-    });
-    this._votes?.show(trace, moment);
-    if (!view.isPlaying) this._updateLabel(view);
-  }
-
-  /** Return the decided or leading class in one word, or "" without a trace. */
-  shortResult({ unit, position }) {
     const { trace, about } = this;
-    if (!trace?.length) return "";
-    if (trace.isOver(unit, position)) {
-      return trace.decision.label === null ? "none" : about.classes[trace.decision.label];
-    }
-    const leader = trace.leaderAt(trace.momentAt(unit, position));
-    return leader < 0 ? "…" : `${about.classes[leader]}?`;
+    drawDiagram(this._diagram, about, trace, view);
+    if (this._rows) drawRaster(this._plot, trace, this._rows, view);
+    const moment = trace ? trace.momentAt(view.unit, view.position) : -1;
+    this._labels.show(trace, moment, view.unit);
+    this._showOutcome(view);
+    if (!view.isPlaying) this._describe(view, moment);
   }
 
   /** Return the text that screen readers announce after the decision. */
   announcement() {
-    if (!this.trace) return "";
-    const text = describeState(this.trace, this.about, "rounds", Infinity).join("");
-    return `${this.name}: ${text}`;
+    return `${this.name}, ${this.title}: ${describeResult(this.trace, this.about, this.label)}`;
   }
 
-  _setTitle(name) {
-    const title = this._find(".lane-title");
-    title.textContent = name;
-    title.id = `lane-${name}`;
-    this.element.setAttribute("aria-labelledby", title.id);
+  _accept(trace, about, request) {
+    const isSame = this.about === about;
+    Object.assign(this, { trace, about, label: request.label });
+    this._shown = request;
+    this._showError("");
+    this.settings.showError("");
+    if (!isSame) this._resize();
+  }
+
+  /** Show an error. The last run stays if only its settings changed. */
+  _refuse(error, request) {
+    const isNew = this._shown?.body !== request.body;
+    if (isNew || error.status === 0) this.trace = this._shown = this._options = null;
+    const isAtField = error.status === 400 && this.settings.showServerError(error.message);
+    this._showError(isAtField ? "" : error.message);
+  }
+
+  _setUpPresets(name) {
+    const select = this._find(".preset");
+    const titles = this._presets.map(({ title }) => new Option(title));
+    select.append(...titles, new Option("Custom", CUSTOM));
+    select.setAttribute("aria-label", `Lane ${name}: how it runs`);
+    this.element.setAttribute("aria-label", `Lane ${name}`);
     this.element.dataset.lane = name;
-  }
-
-  _fillOptions(name, options) {
-    const { about } = this;
-    for (const field of this.element.querySelectorAll(".field")) {
-      const control = field.querySelector("select, input");
-      control.id = `${control.dataset.option}-${name}`;
-      const label = field.querySelector("label");
-      label.htmlFor = control.id;
-      control.setAttribute("aria-label", `${label.textContent}, lane ${name}`);
-    }
-    const add = (option, values) =>
-      this._find(`[data-option="${option}"]`).append(
-        ...values.map(([value, text]) => new Option(text, value)),
-      );
-    add("policy", about.policies.map((policy) => [policy, policy]));
-    add("until", about.until.map((rule) => [rule, ruleText(rule, about)]));
-    add("until", [[CUSTOM_RULE, "custom"]]);
-    for (const [option, value] of Object.entries(options)) {
-      this._find(`[data-option="${option}"]`).value = value;
-    }
-    this._find('[data-option="custom"]').placeholder = "margin(4,4,3)";
-    this.element.addEventListener("change", () => {
-      const isCustom = this._find('[data-option="until"]').value === CUSTOM_RULE;
-      this._find(".custom-rule").hidden = !isCustom;
-      if (isCustom && !this._find('[data-option="custom"]').value.trim()) return;
-      if (this._request) this.run(this._request);
+    select.addEventListener("change", () => {
+      const preset = this._presets.find(({ title }) => title === select.value);
+      if (preset) {
+        this.settings.set(preset.options);
+        this._choose();
+      } else {
+        this.settings.element.querySelector("select").focus();
+      }
     });
   }
 
-  /** Create the rows of the plot, with names and counts next to them. */
-  _createRows() {
-    const { populations, output, classes, input } = this.about;
-    const hidden = populations
-      .map(({ name, size }, p) => ({ p, name, size }))
-      .filter(({ name }) => name !== output);
-    const isNamed = classes.length <= MAX_NAMED_CLASSES;
-    const linePx = classes.length <= 12 ? 17 : 14;
-    const rowPx = (size) => Math.round(Math.min(MAX_ROW_PX, Math.max(MIN_ROW_PX, size)));
-    const rows = [
-      { kind: "head", height: HEAD_PX },
-      { kind: "input", name: "input", size: input.size, height: rowPx(input.size) },
-      ...hidden.map((row) => ({ kind: "population", ...row, height: rowPx(row.size) })),
-      {
-        kind: "output", name: output, size: classes.length,
-        p: populations.findIndex(({ name }) => name === output),
-        height: isNamed ? linePx * classes.length : 120,
-      },
-      { kind: "axis", height: AXIS_PX },
-    ];
-    let top = 0;
-    for (const row of rows) {
-      row.top = top;
-      top += row.height;
-    }
-    this._rows = rows;
-    this._counts = new Map();
-    this._votes = null; // stays null if there are too many classes to list
-    const grid = this._find(".raster");
-    grid.style.gridTemplateRows = rows.map(({ height }) => `${height}px`).join(" ");
-    grid.style.setProperty("--rows", `${linePx}px`);
-    rows.forEach((row, k) => this._createRowLabels(grid, row, k + 1, isNamed));
-    new ResizeObserver(() => this._view && this.show(this._view)).observe(this._canvas);
+  _showPreset() {
+    const preset = findPreset(this._presets, this.settings.options());
+    this._find(".preset").value = preset?.title ?? CUSTOM;
+    const { network, policy, group_size, until } = this.settings.options();
+    const rule = until === shownRule(this.settings.about) ? "" : `, ${until}`;
+    this._find(".run").textContent = `${network}, ${policy}, F = ${group_size}${rule}`;
   }
 
-  _createRowLabels(grid, row, gridRow, isNamed) {
-    const put = (element) => {
-      element.style.gridRow = gridRow;
-      grid.append(element);
-      return element;
-    };
-    if (row.kind === "head") {
-      put(createElement("span", "axis", "timestep")).style.alignSelf = "end";
-      return;
-    }
-    if (row.kind === "axis") {
-      this._axis = put(createElement("span", "axis", "rounds"));
-      return;
-    }
-    if (row.kind === "output" && isNamed) {
-      this._votes = new Votes(this.about);
-      put(this._votes.names);
-      put(this._votes.list);
-      return;
-    }
-    const name = put(createElement("span", "pop", ""));
-    name.title = row.name; // the name itself may be truncated
-    const size = formatCount(row.size, row.kind === "input" ? "cell" : "neuron");
-    name.append(createElement("b", "", row.name), createElement("small", "", size));
-    this._counts.set(row.p ?? "input", put(createElement("span", "count", "")));
+  _choose() {
+    this._showPreset();
+    this.dispatchEvent(new Event("chosen"));
   }
 
-  _showState(view) {
-    this._axis.textContent = view.unit;
-    const text = this._find(".decision");
-    if (!this.trace) {
-      text.textContent = this._request ? "" : "No sample yet.";
-      return;
-    }
-    if (!this.trace.length) {
-      text.textContent = "The sample has no events.";
-      return;
-    }
-    const [before, strong, after] = describeState(this.trace, this.about, view.unit, view.position);
-    const isOver = this.trace.isOver(view.unit, view.position);
-    text.classList.toggle("is-over", isOver);
-    const end = isOver ? formatCorrectness(this.trace, this.about, this._label) : "";
-    const emphasis = createElement("strong", isOver ? "done" : "", strong);
-    text.replaceChildren(before, emphasis, after + end);
+  _resize() {
+    this._rows = layOutRows(this.about, this._raster.clientHeight);
+    this._labels.create(this.about, this._rows);
+    if (this._view) this.show(this._view);
   }
 
-  /** Describe the raster in words, for screen readers. */
-  _updateLabel(view) {
-    if (!this.trace) {
-      this._canvas.setAttribute("aria-label", "No run yet");
+  _showOutcome(view) {
+    const line = this._find(".outcome");
+    const { trace } = this;
+    line.classList.remove("is-over", "is-wrong");
+    if (!trace?.length) {
+      const empty = this._request ? "" : "No sample yet.";
+      line.replaceChildren(trace ? "The sample has no events." : empty);
       return;
     }
-    const moment = this.trace.momentAt(view.unit, view.position);
-    const counts = this.about.populations.map(
-      ({ name }, p) => `${name} ${this.trace.spikesUpTo(moment, p)}`,
+    const state = describeState(trace, this.about, this.label, view);
+    line.classList.toggle("is-over", state.isOver);
+    line.classList.toggle("is-wrong", state.mark.startsWith("wrong"));
+    line.replaceChildren(
+      createElement("strong", "", state.emphasis),
+      textElement(state.text),
+      ...(state.mark ? [markElement(state.mark)] : []),
     );
-    const one = view.unit === "rounds" ? "round" : "forward step";
-    this._canvas.setAttribute(
-      "aria-label",
-      `Spike raster of ${this.name} after ${formatCount(view.position, one)}. ` +
-        `Input events ${this.trace.inputsUpTo(moment)}. Spikes: ${counts.join(", ")}.`,
-    );
+  }
+
+  /** Describe diagram and raster in words, for screen readers. */
+  _describe(view, moment) {
+    const { trace, about } = this;
+    let text = "No run yet";
+    if (trace) {
+      const one = view.unit === "rounds" ? "round" : "forward step";
+      const counts = about.populations.map(
+        ({ name }, p) => `${name} ${trace.spikesUpTo(moment, p)}`,
+      );
+      const waiting = trace.activity.waitingAt(view.unit, view.position).length;
+      text =
+        `${this.name} after ${formatCount(view.position, one)}. ` +
+        `Input events ${trace.inputsUpTo(moment)}. Spikes: ${counts.join(", ")}. ` +
+        `Pending: ${waiting}.`;
+    }
+    this._plot.setAttribute("aria-label", trace ? `Spike raster of ${text}` : text);
+    this._diagram.setAttribute("aria-label", trace ? `Network of ${text}` : text);
   }
 
   _fillTable() {
-    const [head, body] = [this._find("thead"), this._find("tbody")];
+    const { element } = this.settings;
+    const [head, body] = [element.querySelector("thead"), element.querySelector("tbody")];
     head.replaceChildren();
     body.replaceChildren();
     if (!this.trace) return;
@@ -273,9 +229,16 @@ export class Lane extends EventTarget {
   }
 }
 
-function ruleText(rule, about) {
-  if (rule === "quiet") return "when quiet";
-  const text = shortenRule(rule);
-  // The training chose this rule on validation samples.
-  return rule === about.chosen_until ? `chosen: ${text}` : text;
+function textElement(text) {
+  const element = createElement("span", "", "");
+  // Narrow screens show only the number.
+  const [, lead, rest] = /^(after )?(.*)$/.exec(text);
+  element.append(createElement("span", "wide", lead ?? ""), rest);
+  return element;
+}
+
+function markElement(text) {
+  const mark = createElement("span", "mark", "");
+  mark.append(createElement("span", "", text)); // narrow screens show only the symbol
+  return mark;
 }

@@ -1,6 +1,6 @@
 // The spike raster of one lane: time runs to the right, and each neuron has a row.
 
-import { colors, prepareCanvas } from "./canvas.js";
+import { colors, prepareCanvas } from "../ui/canvas.js";
 
 // A slot is the width of one round or step. If all slots do not fit, the raster scrolls.
 const MIN_SLOT_PX = 3;
@@ -32,7 +32,7 @@ export function drawRaster(canvas, trace, rows, view) {
   const x = (place) => ((place - from) / (to - from)) * width;
   const plot = { context, width, height, ink, x, rows, from, to, trace, ...view };
   plot.last = trace.momentAt(view.unit, view.position);
-  context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
+  context.font = `10px ${getComputedStyle(canvas).fontFamily}`;
   drawSteps(plot);
   drawRows(plot);
   drawPasses(plot);
@@ -74,7 +74,7 @@ function drawPasses({ context, ink, x, rows, trace, unit, last, from, to }) {
     const label = `${pass + 1}`;
     if (x(place) < labelEnd) return;
     context.fillStyle = ink.muted;
-    context.fillText(label, x(place) + 2, top - 4);
+    context.fillText(label, x(place) + 2, top - 3);
     labelEnd = x(place) + context.measureText(label).width + 8;
   });
 }
@@ -103,8 +103,8 @@ function drawSpikes({ context, ink, x, rows, trace, unit, last, position, from, 
     const row = rowByPopulation.get(population[k]);
     const y = row.top + ((neuron[k] + 0.5) * row.height) / row.size;
     const isNow = trace.moments[unit][moment[k]] === position;
-    if (row.kind === "output") diamond(context, x(place), y, isNow ? 5.5 : 4, ink.accent);
-    else dot(context, x(place), y, isNow ? 2.4 : 1.6, ink.ink);
+    if (row.kind === "output") diamond(context, x(place), y, isNow ? 5 : 3.5, ink.accent);
+    else dot(context, x(place), y, isNow ? 2.2 : 1.3, ink.ink);
   }
 }
 
@@ -133,11 +133,11 @@ function drawAxis({ context, ink, x, width, rows, from, to }) {
   context.fillStyle = ink.muted;
   context.textBaseline = "top";
   for (let tick = Math.max(0, Math.ceil(from / every)) * every; tick <= to; tick += every) {
-    context.fillRect(Math.round(x(tick)), top, 1, 4);
+    context.fillRect(Math.round(x(tick)), top, 1, 3);
     const label = tick.toLocaleString("en");
     const labelWidth = context.measureText(label).width;
     const left = Math.min(Math.max(x(tick) - labelWidth / 2, 0), width - labelWidth);
-    context.fillText(label, left, top + 6);
+    context.fillText(label, left, top + 5);
   }
 }
 
@@ -146,19 +146,19 @@ function drawNow({ context, ink, x, width, rows, trace, unit, position, last }) 
   const [top, bottom] = [rows[0].height, rows.at(-1).top];
   const total = trace.total(unit);
   const isOver = last >= 0 && position >= total;
-  context.fillStyle = isOver ? ink.mark : ink.accent;
+  context.fillStyle = ink.accent;
   const at = Math.min(x(isOver ? total : position), width - 2);
   context.fillRect(Math.round(at) - 1, top, 2, bottom - top + 4);
   if (!isOver) return;
   // The flag has a text, so that the meaning of the line does not depend on its color.
-  const label = trace.decision.stopped ? "decided" : "quiet";
+  const label = trace.decision.stopped ? "decided" : "ended";
   const { font } = context;
   context.font = `600 ${font}`;
   const labelWidth = context.measureText(label).width + 8;
   const left = at + labelWidth > width ? at - labelWidth : at;
-  context.fillRect(left, top - 16, labelWidth, 15);
+  context.fillRect(left, top - 14, labelWidth, 13);
   context.fillStyle = ink.paper;
   context.textBaseline = "alphabetic";
-  context.fillText(label, left + 4, top - 5);
+  context.fillText(label, left + 4, top - 4);
   context.font = font;
 }

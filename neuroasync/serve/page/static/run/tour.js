@@ -1,15 +1,14 @@
 // The first playback: slow at the start, with a caption for each thing that happens.
 
-const SLOW = 0.9; // rounds per second while the first captions are read
+const SLOW = 1.1; // rounds per second while the first captions are read
 const MEDIUM = 2;
-const LONGEST_S = 6; // duration of the rest of the playback
+const LONGEST_S = 5; // duration of the rest of the playback
 
-/** Explains one playback of two lanes. */
+/** Explains one playback of two lanes until the first of them decides. */
 export class Tour {
   constructor(lanes, extent) {
     this._lanes = lanes;
     this._extent = extent;
-    this.isOver = false;
   }
 
   /** Return the speed at a position, in rounds per second. */
@@ -26,11 +25,6 @@ export class Tour {
     if (position < 1) return "The same digit enters both networks as spikes.";
     if (position < 3) return "Blue: a neuron fires. Orange: its spike waits to be delivered.";
     if (position < 5) return `Each round delivers ${f} waiting spikes, as on ${f} parallel units.`;
-    const decided = this._lanes.filter(({ trace }) => trace.isOver("rounds", position));
-    if (decided.length === 1) {
-      const { trace, title } = decided[0];
-      return `${title}: decided after ${trace.decision.rounds} rounds. The other one continues.`;
-    }
     const synced = this._lanes.find(({ trace }) => trace.run.policy === "layer-sync");
     return synced
       ? "Layer by layer: the next layer stays idle until all spikes of this one are delivered."

@@ -1,5 +1,7 @@
 // A run, as returned by the server, with lookup by position in rounds or forward steps.
 
+import { Activity } from "./activity.js";
+
 export class Trace {
   constructor(response, about) {
     this.events = response.events;
@@ -7,11 +9,14 @@ export class Trace {
     this.run = response.run;
     this.moments = response.moments;
     this.spikes = response.spikes;
+    this.deliveries = response.deliveries;
     this.inputs = response.inputs;
     this.populations = response.populations;
     this.output = this.populations.findIndex(({ name }) => name === about.output);
     this.length = this.moments.pass.length;
     this.passStarts = this.moments.step.flatMap((step, m) => (step === 0 ? [m] : []));
+    this.activity = new Activity(this, about);
+    this.inputShares = this._inputShares(about.input.size);
     const populations = this.populations.length;
     this._spikesOf = this._cumulativeCounts(this.spikes, (s) => s.population, populations);
     this._inputsOf = this._cumulativeCounts(this.inputs, () => null, 1);
@@ -66,6 +71,14 @@ export class Trace {
     const { population, pass } = this.spikes;
     population.forEach((p, k) => rows[p][pass[k]]++);
     return rows;
+  }
+
+  /** Return the number of events of each input, scaled so that the maximum is 1. */
+  _inputShares(size) {
+    const counts = new Array(size).fill(0);
+    for (const index of this.events.index) counts[index] += 1;
+    const maximum = Math.max(1, ...counts);
+    return counts.map((count) => count / maximum);
   }
 
   _cumulativeCounts(columns, tableRow, rows) {

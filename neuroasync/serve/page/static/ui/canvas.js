@@ -1,5 +1,10 @@
 // Helpers for the canvases of the page.
 
+const VARIABLES = {
+  ink: "ink", muted: "muted", line: "line", band: "band", accent: "accent", paper: "paper",
+  onAccent: "accent-ink", soft: "accent-soft", wait: "wait", waitText: "wait-text", cell: "cell",
+};
+
 let cached = null;
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   cached = null;
@@ -10,10 +15,9 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 export function colors() {
   if (cached === null) {
     const style = getComputedStyle(document.documentElement);
-    const names = ["ink", "muted", "line", "band", "accent", "mark", "paper"];
-    cached = Object.fromEntries(
-      names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]),
-    );
+    const valueOf = (variable) => style.getPropertyValue(`--${variable}`).trim();
+    const entries = Object.entries(VARIABLES);
+    cached = Object.fromEntries(entries.map(([key, variable]) => [key, valueOf(variable)]));
   }
   return cached;
 }

@@ -1,16 +1,17 @@
-// The comparison of both runs, as a sentence and a table.
+// The costs of both runs up to their decisions, as a table.
 
 import { tableRow } from "./dom.js";
-import { compareRuns, shortenRule } from "./text.js";
+import { shortenRule } from "./text.js";
 
-/** Show the costs of each run up to its decision. A lane without a run has empty cells. */
-export function showComparison({ sentence, head, body }, lanes, about) {
+/** Fill the table. A lane without a run has empty cells. */
+export function showComparison({ head, body }, lanes) {
   const titles = lanes.map(({ name, trace }) =>
     trace ? `${name.at(-1)}: ${trace.run.policy}, F = ${trace.run.group_size}` : name.at(-1),
   );
   head.replaceChildren(tableRow(["", ...titles], "th"));
-  const className = ({ label }) => (label === null ? "none" : about.classes[label]);
+  const className = ({ label }, { classes }) => (label === null ? "none" : classes[label]);
   const rows = [
+    ["network", (_, about) => about.name],
     ["decision", className],
     ["stop rule", ({ until }) => shortenRule(until)],
     ["rounds of F", (d) => d.rounds],
@@ -20,9 +21,10 @@ export function showComparison({ sentence, head, body }, lanes, about) {
   ];
   body.replaceChildren(
     ...rows.map(([title, valueOf]) => {
-      const values = lanes.map(({ trace }) => (trace ? valueOf(trace.decision) : ""));
-      const texts = values.map((value) => value.toLocaleString("en"));
-      const row = tableRow([title, ...texts], "td");
+      const values = lanes.map(({ trace, about }) =>
+        trace ? valueOf(trace.decision, about) : "",
+      );
+      const row = tableRow([title, ...values.map((value) => value.toLocaleString("en"))], "td");
       if (values.every((value) => typeof value === "number")) {
         values.forEach((value, k) =>
           row.children[k + 1].classList.toggle("less", value < Math.max(...values)),
@@ -31,5 +33,4 @@ export function showComparison({ sentence, head, body }, lanes, about) {
       return row;
     }),
   );
-  sentence.textContent = compareRuns(lanes, about);
 }
