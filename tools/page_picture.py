@@ -3,28 +3,27 @@
 Needs the extra ``dev`` and Chromium. Run it at the root of the repository.
 """
 
-import re
 import sys
 from pathlib import Path
 
 from playwright.sync_api import expect
 
-from neuroasync.shipped import shipped_bundle
-from tests.helpers.live_page import THREE, chromium, draw, opened, served
+from neuroasync.shipped import NETWORKS, shipped_bundle
+from tests.helpers.live_page import THREE, chromium, decisions, draw, opened, served
 
-ROUND = 48
+ROUND = 21
 
 
 def main(path: Path) -> None:
-    options = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
+    options = {"viewport": {"width": 1280, "height": 680}, "reduced_motion": "reduce"}
     with (
-        served(shipped_bundle("layered-paper")) as address,
+        served(*map(shipped_bundle, NETWORKS), names=NETWORKS) as address,
         chromium() as browser,
         opened(browser, address, **options, device_scale_factor=1.5) as page,
     ):
         draw(page, THREE)
-        for line in page.locator(".decision").all():
-            expect(line).to_have_text(re.compile(r"^decided: .* spikes \(.*\)$"))
+        decisions(page)
+        expect(page.locator("#verdict")).to_contain_text("sooner")
         page.locator("#slider").fill(str(ROUND))
         page.locator("#slider").blur()
         page.screenshot(path=path)

@@ -62,7 +62,8 @@ def create_app(
 
     Args:
         networks: The networks by name, such as ``{"small": "small.nab", "large": network}``: each
-            is a network, its bundle, or the path of the bundle. A single network needs no name.
+            is a network, its bundle, the path of the bundle, or the name of a shipped network. A
+            single network needs no name.
         limits: Limits for clients. Defaults to ``ServerLimits()``.
         when_full: What to do with a sample when the queue is full. ``"block"`` stops reading from
             the client; ``"drop-oldest"`` drops the oldest queued sample of the connection;

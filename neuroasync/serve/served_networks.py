@@ -13,10 +13,10 @@ from neuroasync.runtime.network import Network
 __all__ = ["NetworkSource", "ServedNetwork", "ServedNetworks", "UnknownNetworkError"]
 
 NetworkSource: TypeAlias = Network | Bundle | str | os.PathLike[str]
-"""A network, its bundle, or the path of the bundle."""
+"""A network, its bundle, the path of the bundle, or the name of a shipped network."""
 
 _UNNAMED: Final = "network"
-"""Name of a network that is served alone and has no path."""
+"""Name of a network that is served alone and was given as an object."""
 
 _MAX_NAME: Final = 100
 
@@ -45,7 +45,7 @@ class ServedNetworks:
 
     Args:
         sources: The networks by name, or a single network. A single one that is given by its path
-            is named like the file, without the extension.
+            or name is named like the file, without the extension.
 
     Attributes:
         names: Names of the networks.

@@ -38,8 +38,8 @@ THREE = (
 STILL = {"reduced_motion": "reduce"}
 """Options of a browser context in which the page does not play automatically."""
 
-DECIDED = re.compile(r"^decided: (\S+) after (\d+) rounds?, (\d+) spikes? \((.+?)\)(, .*)?$")
-"""The text of a decision: class, rounds, spikes, stop rule, and whether it is correct."""
+OVER = re.compile(r"\bis-over\b")
+"""The class of the outcome of a lane that has decided."""
 
 
 @contextlib.contextmanager
@@ -82,14 +82,20 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def opened(browser: Browser, address: str, path: str = "/", **options: object) -> Iterator[Page]:
-    """Open the page in a new context. Check that it logs nothing and contacts no other host."""
+def opened(
+    browser: Browser, address: str, path: str = "/", script: str = "", **options: object
+) -> Iterator[Page]:
+    """Open the page in a new context. Check that it logs nothing and contacts no other host.
+
+    A script runs in the page before its own scripts.
+    """
     logged: list[str] = []
     urls: list[str] = []
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     with contextlib.closing(browser.new_context(**options)) as context:
         page = context.new_page()
         page.set_default_timeout(20_000)
+        page.add_init_script(script)
         page.on("console", lambda message: logged.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: logged.append(f"error: {error}"))
         page.on("request", lambda request: urls.append(request.url))
@@ -133,15 +139,22 @@ def lane(page: Page, name: str) -> Locator:
     return page.locator(f".lane[data-lane={name}]")
 
 
+def settings(page: Page, name: str) -> Locator:
+    """Return the settings of a lane."""
+    return page.get_by_role("group", name=f"Lane {name}", exact=True)
+
+
 def decisions(page: Page) -> list[tuple[str, int, int]]:
     """Wait until both lanes have decided, and return (class, rounds, spikes) of each."""
-    results = []
     for name in "AB":
-        line = lane(page, name).locator(".decision")
-        expect(line).to_have_text(DECIDED)
-        match = DECIDED.match(line.inner_text())
-        results.append((match[1], int(match[2]), int(match[3])))
-    return results
+        expect(lane(page, name)).to_have_attribute("aria-busy", "false")
+        expect(lane(page, name).locator(".outcome")).to_have_class(OVER)
+    rows = page.locator("#comparison-body tr")
+    cells = {row.locator("th").inner_text(): row.locator("td") for row in rows.all()}
+    columns = [cells[name].all_inner_texts() for name in ("decision", "rounds of F", "spikes")]
+    return [
+        (digit, int(rounds), int(spikes)) for digit, rounds, spikes in zip(*columns, strict=True)
+    ]
 
 
 def count_drawn_pixels(canvas: Locator) -> int:
@@ -160,15 +173,13 @@ def assert_nothing_is_shown(page: Page) -> None:
     expect(page.locator("#frames canvas")).to_have_count(0)
     expect(page.locator("#position")).to_have_text("0 of 0 rounds")
     expect(page.locator("#play-text")).to_have_text("Play")
-    expect(page.locator("#short-results")).to_be_hidden()
-    expect(page.locator("#verdict")).to_have_text("")
+    expect(page.locator("#verdict")).to_have_text("Which network decides first?")
     for name in "AB":
         assert count_drawn_pixels(lane(page, name).locator(".plot")) == 0
         expect(lane(page, name).locator(".plot")).to_have_attribute("aria-label", "No run yet")
         values = lane(page, name).locator(".votes .value").all_inner_texts()
         assert set(values) == {"0"}
-        counts = lane(page, name).locator(".count").all_inner_texts()
-        assert {text.split()[0] for text in counts} == {"0"}
+        expect(lane(page, name).locator(".outcome")).not_to_have_class(OVER)
     cells = page.locator("#comparison-body td").all_inner_texts()
     assert set(cells) == {""}
 
@@ -177,6 +188,12 @@ def find_low_contrast(page: Page) -> list[list[object]]:
     """Return the texts whose contrast is below 4.5, the minimum of WCAG 2.1, level AA."""
     return page.evaluate(_LOW_CONTRAST)
 
+
+SHIFTS = """window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) window.shift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });"""
+"""A script that sums the layout shifts of a page from its start."""
 
 _LOW_CONTRAST = """() => {
   const rgb = (color) => (color.match(/[\\d.]+/g) || []).map(Number);
@@ -208,7 +225,10 @@ _LOW_CONTRAST = """() => {
     probe.style.color = root.getPropertyValue(name);
     return light(rgb(getComputedStyle(probe).color));
   };
-  for (const [front, back] of [["--ink", "--accent-soft"], ["--muted", "--band"]]) {
+  for (const [front, back] of [
+    ["--ink", "--accent-soft"], ["--muted", "--band"], ["--ink", "--cell"],
+    ["--wait-text", "--paper"], ["--accent-ink", "--accent"],
+  ]) {
     const [a, b] = [named(front), named(back)].sort((x, y) => y - x);
     if ((a + 0.05) / (b + 0.05) < 4.5) low.push([front, back]);
   }

@@ -1,11 +1,10 @@
 """``neuroasync serve``: serve networks over websockets and HTTP."""
 
-import contextlib
 import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,12 +19,12 @@ __all__ = ["serve"]
 
 _MAX_LIMIT = 2**31 - 1
 
-NetworksArgument = Annotated[
+NetworkArguments = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[NETWORK]...", show_default=False, autocompletion=network_names,
-        help="Networks to serve: .nab files, or names of shipped networks. Requests that name no "
-        "network use the first one. Default: the shipped networks for digits.",
+        help="Networks to serve: .nab files, or names of shipped networks, such as unlayered. "
+        "Requests that name none use the first. Default: all shipped networks.",
     ),
 ]  # fmt: skip
 
@@ -128,7 +127,7 @@ SendTimeoutOption = Annotated[
 
 
 def serve(
-    bundles: NetworksArgument = None,
+    networks: NetworkArguments = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     workers: WorkersOption = 1,
@@ -151,11 +150,18 @@ def serve(
       neuroasync serve net.nab --port 0 --workers 2 --when-full drop-oldest
 
     The command prints the address once it listens. Open the address in a browser to watch the
-    networks decide. A network has the name of its file, and requests select it with the query
+    networks decide. A network is named like its file, and requests select it with the query
     parameter `network`. `python -m pydoc neuroasync.serve` explains the messages and the query
     parameters.
     """  # noqa: D301  # \b keeps the line breaks of the examples
+    from neuroasync.shipped import NETWORK_FILES, load_bundle
+
     _check_installed()
+    named = _name_networks(networks or list(NETWORK_FILES))
+    # Workers read the bundles themselves. Reading them here reports an error once, before they
+    # start.
+    for source in named.values():
+        load_bundle(source)
     if token == "":
         raise CliError("--token must not be empty")
     if workers > 1 and sys.platform == "win32":
@@ -174,52 +180,37 @@ def serve(
         max_queued_samples_total=max_queued_samples_total,
         send_timeout_s=send_timeout,
     )
-    with _named_networks(bundles or ()) as networks:
-        options = ServerOptions(
-            networks, host, port, workers, limits, when_full.value, token, shutdown_timeout
-        )
-        try:
-            is_clean = run(options, lambda url: _print_ready(networks, url, workers), _print_stop)
-        except OSError as error:
-            raise CliError(f"{host}:{port}: {error.strerror or error}") from error
+    options = ServerOptions(
+        named, host, port, workers, limits, when_full.value, token, shutdown_timeout
+    )
+    try:
+        is_clean = run(options, lambda url: _print_ready(list(named), url, workers), _print_stop)
+    except OSError as error:
+        raise CliError(f"{host}:{port}: {error.strerror or error}") from error
     _print_line("stopped" if is_clean else "stopped before all accepted samples were answered")
     if not is_clean:
         raise typer.Exit(CHECK_FAILED)
 
 
-@contextlib.contextmanager
-def _named_networks(bundles: Sequence[str]) -> Iterator[dict[str, Path]]:
-    """Provide the paths of the networks by name. Raises BundleError if one cannot be read."""
-    from neuroasync.shipped import NETWORK_FILES, NETWORKS, load_bundle, shipped_file
-
-    with contextlib.ExitStack() as stack:
-        networks: dict[str, Path] = {}
-        for source in bundles or NETWORKS:
-            # Workers read the bundles themselves. Reading them here reports an error once, before
-            # the workers start.
-            load_bundle(source)
-            name = _network_name(source, bundles)
-            if name in networks:
-                raise CliError(f"{source!r}: another network has the name {name!r}, too")
-            networks[name] = (
-                stack.enter_context(shipped_file(NETWORK_FILES[source]))
-                if source in NETWORK_FILES
-                else Path(source)
+def _name_networks(sources: Sequence[str]) -> dict[str, str]:
+    """Return the networks by name: the stem of the file, with its folder where stems are equal."""
+    stems = [Path(source).stem for source in sources]
+    named: dict[str, str] = {}
+    for source, stem in zip(sources, stems, strict=True):
+        # A shipped network keeps its name. It is a source without a folder.
+        is_plain = stems.count(stem) == 1 or not os.path.dirname(source)
+        name = stem if is_plain else f"{Path(source).absolute().parent.name}/{stem}"
+        if name in named:
+            raise CliError(
+                f"{source}: {named[name]} has the same name, {name!r}; rename one of the files"
             )
-        yield networks
+        named[name] = source
+    return named
 
 
-def _network_name(source: str, sources: Sequence[str]) -> str:
-    """Return the stem of the file, with its folder if several files have this stem."""
-    stem = Path(source).stem
-    if sum(Path(other).stem == stem for other in sources) < 2 or not os.path.dirname(source):
-        return stem
-    return f"{Path(source).absolute().parent.name}/{stem}"
-
-
-def _print_ready(networks: dict[str, Path], url: str, workers: int) -> None:
+def _print_ready(names: Sequence[str], url: str, workers: int) -> None:
     suffix = f", {workers} workers" if workers > 1 else ""
-    _print_line(f"serving {', '.join(networks)} at {url}{suffix}")
+    _print_line(f"serving {', '.join(names)} at {url}{suffix}")
     _print_line("open this address in a browser to watch; press Ctrl-C to stop")
 
 

@@ -1,7 +1,7 @@
 """The description of a network that the page loads first."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.serve.page.drawing import drawing_for, reads_digits
+from neuroasync.serve.page.drawing import drawing_for, test_samples_for
 from neuroasync.serve.page.request import POLICIES
 from neuroasync.serve.served_networks import ServedNetwork
 from neuroasync.shipped import shipped_spikes
@@ -17,6 +17,9 @@ from neuroasync.shipped import shipped_spikes
 __all__ = ["describe_network"]
 
 _RULES: Final = ("quiet", "first-spike", "margin(1)", "margin(3)", "votes(3)", "steps(4)")
+_Sample: TypeAlias = tuple[str, int, str | None, SpikeTrain]
+"""Name, number in its data set, class, and events of a sample."""
+
 _MAX_SAMPLES: Final = 10
 _MAX_EVENTS: Final = 20_000
 """Maximum number of events of all samples together. Each takes about 15 bytes of JSON."""
@@ -76,25 +79,32 @@ def _samples(bundle: Bundle) -> Iterator[dict[str, Any]]:
 
     No shipped network was trained with the test digits.
     """
-    if reads_digits(bundle):
-        is_latency = bundle.meta.get("coding") == "latency"
-        spikes = shipped_spikes("digits-latency" if is_latency else "digits")
-        labels = np.empty(0, np.int64) if spikes.labels is None else spikes.labels
-        for label in range(10):
-            number = int(np.argmax(labels == label))
-            yield _sample(f"test digit {number}", number, str(label), spikes[number])
-        return
     free_events = _MAX_EVENTS
-    for k, golden in enumerate(bundle.golden[:_MAX_SAMPLES]):
-        if len(golden.events) <= free_events:
-            free_events -= len(golden.events)
-            yield _sample(f"golden sample {k}", 0, None, golden.events)
+    for name, number, label, events in _test_digits(bundle) or _golden_samples(bundle):
+        if len(events) <= free_events:
+            free_events -= len(events)
+            times, indices = events.t_us.tolist(), events.index.tolist()
+            yield {
+                "name": name,
+                "number": number,
+                "label": label,
+                "events": {"t_us": times, "index": indices},
+            }
 
 
-def _sample(name: str, number: int, label: str | None, events: SpikeTrain) -> dict[str, Any]:
-    return {
-        "name": name,
-        "number": number,
-        "label": label,
-        "events": {"t_us": events.t_us.tolist(), "index": events.index.tolist()},
-    }
+def _test_digits(bundle: Bundle) -> list[_Sample]:
+    name = test_samples_for(bundle)
+    if name is None:
+        return []
+    spikes = shipped_spikes(name)
+    labels = np.empty(0, np.int64) if spikes.labels is None else spikes.labels
+    numbers = [int(np.argmax(labels == label)) for label in range(10)]
+    return [
+        (f"test digit {number}", number, str(label), spikes[number])
+        for label, number in enumerate(numbers)
+    ]
+
+
+def _golden_samples(bundle: Bundle) -> list[_Sample]:
+    golden = bundle.golden[:_MAX_SAMPLES]
+    return [(f"golden sample {k}", 0, None, each.events) for k, each in enumerate(golden)]

@@ -6,11 +6,12 @@ from typing import Any, Final, Literal, cast
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.datasets.images import Coding
 
-__all__ = ["Drawing", "drawing_for", "reads_digits"]
+__all__ = ["Drawing", "drawing_for", "reads_digits", "test_samples_for"]
 
 _CODINGS: Final = ("rate", "latency")
 _SIDES: Final = range(4, 65)
 _DIGIT_NAMES: Final = tuple("0123456789")
+_NMNIST_SHAPE: Final = (2, 34, 34)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class Drawing:
 def reads_digits(bundle: Bundle) -> bool:
     """Return whether the network reads the shipped 8 x 8 digits."""
     return bundle.model.input_shape == (8, 8) and bundle.classes == _DIGIT_NAMES
+
+
+def test_samples_for(bundle: Bundle) -> str | None:
+    """Return the name of the shipped samples that the network reads, or None."""
+    if reads_digits(bundle):
+        return "digits-latency" if bundle.meta.get("coding") == "latency" else "digits"
+    is_nmnist = bundle.model.input_shape == _NMNIST_SHAPE and bundle.classes == _DIGIT_NAMES
+    return "nmnist" if is_nmnist else None
 
 
 def drawing_for(bundle: Bundle) -> Drawing | None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final, cast
 
@@ -31,7 +30,7 @@ class ServerOptions:
     """Options of a server, for all of its processes.
 
     Attributes:
-        networks: Paths of the bundles, by the names of the networks.
+        networks: Paths of the bundles, or names of shipped networks, by the names of the networks.
         host: Name or address to listen at.
         port: Port to listen at, or 0 to choose a free one.
         workers: Number of processes, at least 1.
@@ -42,7 +41,7 @@ class ServerOptions:
         shutdown_timeout_s: Maximum duration of the shutdown after a signal, in seconds.
     """
 
-    networks: Mapping[str, Path]
+    networks: Mapping[str, str]
     host: str
     port: int
     workers: int

@@ -2,7 +2,7 @@
 
 import pytest
 
-from neuroasync.shipped import shipped_bundle
+from neuroasync.shipped import NETWORKS, shipped_bundle
 
 
 @pytest.fixture(scope="module")
@@ -19,15 +19,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def address():
-    """The address of a page for the network that was trained without layers."""
+    """The address of a page for the networks for digits."""
     live_page = pytest.importorskip("tests.helpers.live_page", reason="needs playwright")
-    with live_page.served(shipped_bundle("unlayered")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def layered_address():
-    """The address of a page for the network that was trained layer by layer."""
-    live_page = pytest.importorskip("tests.helpers.live_page", reason="needs playwright")
-    with live_page.served(shipped_bundle("layered-paper")) as address:
+    with live_page.served(*map(shipped_bundle, NETWORKS), names=NETWORKS) as address:
         yield address

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -18,7 +19,8 @@ from neuroasync.shipped import shipped_bundle, shipped_spikes
 from tests.helpers.page_client import page_client
 from tests.helpers.small_networks import chain, sample
 
-STATIC = files("neuroasync.serve.page").joinpath("static")
+STATIC = Path(str(files("neuroasync.serve.page").joinpath("static")))
+FILES = {file.relative_to(STATIC).as_posix(): file for file in STATIC.rglob("*.*")}
 
 
 def as_json(events):
@@ -214,7 +216,7 @@ async def test_unauthorized_requests_get_nothing_about_the_network():
 
 async def test_every_file_has_a_strict_security_policy_and_is_revalidated():
     async with page_client(shipped_bundle("unlayered")) as (http, _):
-        for path in ["/", "/about", *(f"/page/{file.name}" for file in STATIC.iterdir())]:
+        for path in ["/", "/about", *(f"/page/{name}" for name in FILES)]:
             if path == "/page/index.html":
                 continue
             answer = await http.get(path)
@@ -232,9 +234,20 @@ async def test_every_file_has_a_strict_security_policy_and_is_revalidated():
 
 
 def test_page_refers_to_no_other_host_and_to_no_missing_file():
-    names = {file.name for file in STATIC.iterdir()}
-    for file in STATIC.iterdir():
+    for name, file in FILES.items():
         text = file.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
-        assert "//" not in re.sub(r"^\s*//.*$|\s// .*$", "", text, flags=re.M), file.name
-        for name in re.findall(r'(?:page/|from "\./)([\w.]+)"', text):
-            assert name in names
+        assert "//" not in re.sub(r"^\s*//.*$|\s// .*$", "", text, flags=re.M), name
+        for path in re.findall(r'"page/([\w./]+)"', text):
+            assert path in FILES
+        for path in re.findall(r'from "(\.[\w./]+)"', text):
+            assert (file.parent / path).resolve() in map(Path.resolve, FILES.values())
+
+
+def test_every_script_and_style_is_used():
+    scripts = {"app.js"}
+    for file in FILES.values():
+        for path in re.findall(r'from "(\.[\w./]+)"', file.read_text("utf-8")):
+            scripts.add((file.parent / path).resolve().relative_to(STATIC.resolve()).as_posix())
+    assert scripts == {name for name in FILES if name.endswith(".js")}
+    styles = set(re.findall(r'"page/([\w./]+\.css)"', FILES["index.html"].read_text("utf-8")))
+    assert styles == {name for name in FILES if name.endswith(".css")}

@@ -69,7 +69,7 @@ export class Lane extends EventTarget {
   async run(request) {
     this._request = request;
     this._pending?.abort();
-    const pending = (this._pending = new AbortController());
+    const pending = this._setPending(new AbortController());
     const { about } = this.settings;
     const chosen = this.settings.options();
     try {
@@ -77,12 +77,12 @@ export class Lane extends EventTarget {
       const sample = { ...request.body, ...options };
       const response = await fetchTrace(network, sample, pending.signal);
       if (this._pending !== pending) return;
-      this._pending = null;
+      this._setPending(null);
       this._options = chosen;
       this._accept(new Trace(response, about), about, request);
     } catch (error) {
       if (this._pending !== pending || error.name === "AbortError") return;
-      this._pending = null;
+      this._setPending(null);
       if (!(error instanceof ServerError)) throw error;
       this._refuse(error, request);
     }
@@ -93,7 +93,8 @@ export class Lane extends EventTarget {
   /** Return to the state before the first request. */
   clear() {
     this._pending?.abort();
-    this._pending = this._request = this._shown = this._options = this.trace = null;
+    this._setPending(null);
+    this._request = this._shown = this._options = this.trace = null;
     this._showError("");
     this._fillTable();
   }
@@ -113,6 +114,11 @@ export class Lane extends EventTarget {
   /** Return the text that screen readers announce after the decision. */
   announcement() {
     return `${this.name}, ${this.title}: ${describeResult(this.trace, this.about, this.label)}`;
+  }
+
+  _setPending(pending) {
+    this.element.setAttribute("aria-busy", String(pending !== null));
+    return (this._pending = pending);
   }
 
   _accept(trace, about, request) {

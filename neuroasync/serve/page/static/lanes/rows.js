@@ -7,7 +7,7 @@ const MARGIN_PX = 16; // above the rows for timesteps, and below them for the ax
 const LOW_MARGIN_PX = 13; // in a low raster
 const LOW_PX = 160;
 const MIN_LINE_PX = 9; // lower lines of the output show no class names
-const OUTPUT_SHARE = 0.45; // largest fraction of the height for the output
+const OUTPUT_SHARE = 0.5; // largest fraction of the height for the output
 const MAX_NAMED_CLASSES = 32;
 
 /** Return rows that fill a height: {kind, name, size, p, top, height}. */

@@ -55,12 +55,10 @@ export class Settings extends EventTarget {
   /** Show an error of the server at the field that it names, or return false. */
   showServerError(message) {
     const option = Object.keys(LABELS).find((each) => message.startsWith(`\`${each}\``));
-    if (option) {
-      this.showError(message.replace(`\`${option}\``, LABELS[option]), option);
-      return true;
-    }
-    if (this._control("until").value !== CUSTOM_RULE || !message.includes("stop rule")) return false;
-    this.showError(message, "custom");
+    if (!option) return false;
+    const isCustom = option === "until" && this._control("until").value === CUSTOM_RULE;
+    const text = message.replace(`\`${option}\``, LABELS[option]);
+    this.showError(text, isCustom ? "custom" : option);
     return true;
   }
 
