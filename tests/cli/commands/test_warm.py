@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from neuroasync.cli.commands import warm as command
+from neuroasync.core.compilation_log import compilation_log
 from neuroasync.core.kernels.jit import counts
 from neuroasync.serve import create_app
 from neuroasync.shipped import shipped_bundle
@@ -49,6 +50,13 @@ async def test_server_uses_no_kernel_that_warm_does_not_use():
             response = await client.post(path, json=body)
             assert response.status_code == 200, response.text
     assert used() == before
+
+
+def test_every_command_shows_a_note_if_kernels_are_compiled(cli, capsys, monkeypatch):
+    monkeypatch.setattr(compilation_log, "handlers", [])
+    cli("inspect", "unlayered")
+    compilation_log.info("compiling")
+    assert capsys.readouterr().err == "note: compiling\n"
 
 
 def run_warm(*args: str, **variables: str) -> subprocess.CompletedProcess[str]:
