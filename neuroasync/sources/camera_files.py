@@ -153,8 +153,8 @@ class CameraFileSource(Source):
         sensor = self._sensor or sensor
         if sensor is None:
             raise SourceError(
-                "the recording does not contain the size of its sensor; pass "
-                "sensor=(width, height), or view=View(x, y, binning)"
+                "the recording does not contain the size of its sensor; state the sensor (width "
+                "and height) or the view (x, y and binning)"
             )
         return View.centred(sensor, self._grid)
 

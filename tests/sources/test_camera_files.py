@@ -200,7 +200,7 @@ async def test_a_sensor_of_unknown_size_needs_a_view_or_a_size(tmp_path):
     with pytest.raises(
         na.SourceError,
         match=r"a\.raw': the recording does not contain the size .* "
-        r"sensor; pass sensor=\(width, height\), or view=View\(x, y, binning\)$",
+        r"sensor; state the sensor \(width and height\) or the view \(x, y and binning\)$",
     ):
         await anext(CameraFileSource(path, (2, 4, 4)))
     assert await all_of(CameraFileSource(path, (2, 4, 4), view=View())) == [(0, 16)]

@@ -184,6 +184,16 @@ def test_names_of_classes_cannot_drive_the_terminal(capsys):
     assert text.count("\n") == 1
 
 
+def test_single_vote_window_and_event_have_no_plural(capsys):
+    assert "    1 vote,    1 ahead   20 events/s" in str(report(votes=(0, 1, 0), events=1)).replace(
+        "      20", "   20"
+    )
+    display = LineDisplay()
+    display.show(report(events=1))
+    display.finish()
+    assert capsys.readouterr().out.endswith("\n1 window of 50 ms, 1 event: one x 1\n")
+
+
 def test_summary_counts_labels_and_windows_without_a_vote(capsys):
     display = LineDisplay()
     for votes in ((0, 1, 0), (0, 0, 0), (0, 3, 0)):
@@ -308,7 +318,7 @@ async def test_silent_udp_stream_shows_windows_by_the_clock(no_leaks, capsys):
     with pytest.raises(asyncio.CancelledError):
         await watching
     assert display.ends[:3] == [50_000, 100_000, 150_000]
-    assert "windows of 50 ms, 1 events" in capsys.readouterr().out
+    assert " of 50 ms, 1 event: " in capsys.readouterr().out
 
 
 async def test_stream_without_an_event_is_an_error(tmp_path):

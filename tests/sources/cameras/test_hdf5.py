@@ -58,7 +58,7 @@ async def test_the_view_follows_the_size_of_the_sensor(tmp_path):
         assert await all_of(source) == [(1, 0), (2, 15)]
     source = CameraFileSource(metavision(tmp_path / "b.h5", events, None), (1, 4, 4))
     with pytest.raises(
-        na.SourceError, match=r"does not contain the size of its sensor; pass sensor="
+        na.SourceError, match=r"does not contain the size of its sensor; state the sensor"
     ):
         await anext(source)
     path = dsec(tmp_path / "c.h5", [(319, 239, 1, 0), (320, 240, 1, 9)], t_offset=0, ms_to_idx=[0])

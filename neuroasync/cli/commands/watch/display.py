@@ -81,7 +81,8 @@ class WindowReport:
         """Return as many fields as fit into a line, the most important ones first."""
         votes = np.sort(self.decision.votes)
         lead = int(votes[-1] - votes[-2]) if votes.size > 1 else int(votes[-1])
-        counted = f"{votes[-1]:3} votes, {lead:3} ahead" if votes[-1] else "no vote"
+        noun = "votes," if votes[-1] != 1 else "vote, "
+        counted = f"{votes[-1]:3} {noun} {lead:3} ahead" if votes[-1] else "no vote"
         rate = _rate(self.events * 1e6 / self.window_us)
         line = f"{self.end_us / 1e6:9.3f} s  {_label(self.decision):>6}"[:width]
         losses = str(self.losses)
@@ -147,10 +148,10 @@ class LineDisplay:
         if self._latest is None:
             return
         labels = ", ".join(f"{label} x {n:,}" for label, n in self._labels.most_common())
-        number = sum(self._labels.values())
+        windows = _counted(sum(self._labels.values()), "window")
         window_ms = self._latest.window_us / 1000
         text = (
-            f"{number:,} windows of {window_ms:g} ms, {self._events:,} events: "
+            f"{windows} of {window_ms:g} ms, {_counted(self._events, 'event')}: "
             f"{labels.replace(f'{_NO_LABEL} x', 'no vote x')}"
         )
         if losses := str(self._latest.losses):
@@ -199,6 +200,11 @@ def _label(decision: Decision) -> str:
         return _NO_LABEL
     # The name comes from a file, and may contain characters that would drive the terminal.
     return one_line(decision.class_name or decision.label)
+
+
+def _counted(n: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 event`` and ``2,000 events``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _rate(per_s: float) -> str:
