@@ -45,6 +45,15 @@ async def test_last_moment_of_a_trace_is_the_decision(name, policy, mode):
                 assert trace.leader[-1] == decision.label
                 fired = np.bincount(trace.spike_population, minlength=4)
                 assert dict(zip(decision.spikes, fired.tolist(), strict=True)) == decision.spikes
+                for p in range(4):
+                    of_p = trace.delivery_population == p
+                    fired_by = np.bincount(trace.spike_neuron[trace.spike_population == p])
+                    delivered_by = np.bincount(
+                        trace.delivery_neuron[of_p], trace.delivery_count[of_p], fired_by.size
+                    )
+                    assert (delivered_by <= fired_by).all()
+                    # Without a stop rule, no spike is pending at the end.
+                    assert until != "quiet" or (delivered_by == fired_by).all()
                 delivered = int(trace.input_count.sum())
                 if mode == "prioritised" or until == "quiet":
                     assert delivered == decision.input_events
