@@ -77,12 +77,7 @@ def steps_of(recording: Recording) -> tuple[NDArray[np.int64], NDArray[np.int64]
     Returns:
         i64[passes], step at which each pass begins; i64[spikes], step in which each spike fired.
     """
-    steps = np.zeros(int(recording.passes[0]), np.int64)
-    np.maximum.at(steps, recording.delivered_pass, recording.delivered_step)
-    np.maximum.at(steps, recording.pass_, recording.step)
-    # Each pass takes one number for its input group and one for each of its steps.
-    starts = np.cumsum(steps + 1) - (steps + 1)
-    return starts, starts[recording.pass_] + recording.step
+    return recording.step_numbers(0)
 
 
 def decided_at(recording: Recording) -> int | None:

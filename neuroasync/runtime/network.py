@@ -2,7 +2,6 @@
 
 from __future__ import annotations  # help() then shows signatures as they are written
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -20,6 +19,7 @@ from neuroasync.core.model.checks import check_int
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.runtime.batch.decide_all import (
     Samples,
+    called_in_loop,
     check_samples,
     decide_in_turn,
     sample_recorders,
@@ -42,7 +42,7 @@ _MAX_WORKERS: Final = 64
 
 
 class Network:
-    """A trained network, to be used inside ``async with``.
+    """A trained network, to be used inside ``async with``, or between ``open()`` and ``close()``.
 
     All sessions share the weights, and each session has a state of its own. Leaving the block
     closes the sessions and leaves no task behind.
@@ -114,13 +114,9 @@ class Network:
         """
         bundle = load_bundle(source, max_bytes)
         return cls(
-            bundle,
-            populations=populations,
-            seed=seed,
-            clock=clock,
-            report_timeout_s=report_timeout_s,
-            **options,
-        )
+            bundle, populations=populations, seed=seed, clock=clock,
+            report_timeout_s=report_timeout_s, **options,
+        )  # fmt: skip
 
     @property
     def settings(self) -> RunSettings:
@@ -137,8 +133,10 @@ class Network:
         """The number of open sessions, including one for each ``decide`` that is running."""
         return self._lifecycle.open_sessions
 
-    async def __aenter__(self) -> Self:
-        """Open the network in the running event loop. Kernels are loaded in a thread.
+    async def open(self) -> Self:
+        """Open the network in the running event loop, and return it; ``async with`` does the same.
+
+        Use it with :meth:`close`, for example in a notebook; a closed network can be opened again.
 
         Cancellation: safe; the network is not open.
 
@@ -148,13 +146,29 @@ class Network:
         await self._lifecycle.open(self._resolver.plan(self.settings))
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Close all sessions and taps, and wait until no task and no thread is left.
+    async def close(self) -> None:
+        """Close the network, if it is open, and wait until no task and no thread is left.
 
         Cancellation: the network is closed nevertheless, and all its tasks have ended. Threads
         that decide a data set have been told to stop, and may still run for about 10 ms.
+
+        Raises:
+            RuntimeError: the network is open in another event loop.
         """
         await self._lifecycle.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the network after :meth:`open`."""
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the network as :meth:`close` does."""
+        await self.close()
+
+    def __repr__(self) -> str:
+        """Return one line with the sizes, the default options and the state."""
+        state = f"open, {self.open_sessions} sessions" if self._lifecycle.is_open else "not open"
+        return f"<Network {self.bundle.model.sizes}, {self.settings.summary}, {state}>"
 
     async def decide(
         self,
@@ -173,8 +187,7 @@ class Network:
             events: a spike train, or its (t_us, index).
             seed: seed for this sample's order keys. Defaults to the network's seed. Use
                 ``sample_seed(seed, i)`` for sample number i of a data set.
-            duration_us: length of the sample, µs or such as ``"20ms"``. If None, it ends with its
-                last event.
+            duration_us: length, µs or such as ``"20ms"``. If None, it ends with its last event.
             recorder: records every spike.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
@@ -235,9 +248,8 @@ class Network:
                 Defaults to the network's seed.
             first: number of the first sample.
             workers: number of threads. Defaults to the number of cores.
-            duration_us: length of each sample, µs or such as ``"20ms"``. If None, a sample ends
-                with its last event.
-            recorder: records every spike, and the labels of ``samples`` as targets.
+            duration_us: as for :meth:`decide`.
+            recorder: records every spike; the labels of ``samples`` become targets.
             on_decision: called in the event loop with the number of decisions so far.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
@@ -284,7 +296,7 @@ class Network:
             duration_us=length_us,
             classes=self.bundle.classes,
             recorder_of=recorder_of,
-            on_decision=None if on_decision is None else _called_in_loop(on_decision),
+            on_decision=None if on_decision is None else called_in_loop(on_decision),
         )
         return await self._lifecycle.run_job(job)
 
@@ -311,7 +323,7 @@ class Network:
         base = self.seed if seed is None else check_seed(seed)
         plan = self._resolver.plan(self._resolver.resolve(options))
         runner = self._lifecycle.open_runner(plan, partial(sample_seed, base), recorder)
-        return Session(runner, self.clock)
+        return Session(runner, self.clock, self._lifecycle.loop_guard)
 
     def recorder(self, **options: Unpack[RunOptions]) -> Recorder:
         """Return a recorder for decisions and sessions that run with the same ``options``."""
@@ -332,16 +344,6 @@ class Network:
             ValueError: ``capacity`` is less than 1.
             ClosedError: the network is not open.
         """
-        tap = Tap(population, capacity)
+        tap = Tap(population, capacity, self._lifecycle.loop_guard)
         self._lifecycle.add_tap(tap)
         return tap
-
-
-def _called_in_loop(callback: Callable[[int], None]) -> Callable[[int], None]:
-    """Return a function for other threads that calls ``callback`` in the running event loop."""
-    loop = asyncio.get_running_loop()
-
-    def call(count: int) -> None:
-        loop.call_soon_threadsafe(callback, count)
-
-    return call

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
@@ -16,6 +17,7 @@ from neuroasync.runtime.batch.decide_all import decide_beside_the_loop
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, RealTimeClock, VirtualClock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.loop_guard import LoopGuard
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine
 from neuroasync.runtime.populations.report_timeout import check_report_timeout
 from neuroasync.runtime.sample_runner import SampleRunner
@@ -23,6 +25,8 @@ from neuroasync.runtime.scheduler import Scheduler
 from neuroasync.runtime.tap import Tap
 
 __all__ = ["NetworkLifecycle"]
+
+_NOT_OPEN: Final = "the network is not open; use it inside `async with`, or await its open()"
 
 _log = logging.getLogger("neuroasync.network")
 
@@ -48,8 +52,7 @@ class NetworkLifecycle:
         report_timeout_s: float | None,
     ) -> None:
         self._bundle = bundle
-        sizes = [bundle.model.input_size, *(p.size for p in bundle.model.populations)]
-        self._name = "-".join(map(str, sizes))
+        self._name = bundle.model.sizes
         self._custom_populations = custom_populations
         # Virtual time jumps ahead immediately, but a custom population may wait for a real device.
         self._report_clock = RealTimeClock() if isinstance(clock, VirtualClock) else clock
@@ -61,7 +64,8 @@ class NetworkLifecycle:
         self._sessions_opened = 0
         self._on_close = self._remove_runner  # one bound method for all sessions
         self._task_group: asyncio.TaskGroup | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_guard: LoopGuard | None = None  # from the start of opening to the end of closing
+        self._transition = asyncio.Lock()
 
     def __getstate__(self) -> dict[str, object]:
         """Return the state for a pickle or a copy of a closed network.
@@ -103,24 +107,41 @@ class NetworkLifecycle:
         Raises:
             RuntimeError: the network is open already.
         """
-        if self._task_group is not None:
+        if self._loop_guard is not None:
             raise RuntimeError("the network is already open")
-        await asyncio.to_thread(warm_up, plan)
-        self._task_group = await asyncio.TaskGroup().__aenter__()
-        self._loop = asyncio.get_running_loop()
+        self._loop_guard, self._transition = LoopGuard(), asyncio.Lock()
+        try:
+            async with self._transition:
+                await asyncio.to_thread(warm_up, plan)
+                self._task_group = await asyncio.TaskGroup().__aenter__()
+        except BaseException:
+            self._loop_guard = None
+            raise
         _log.info("opened: %s", self._name, extra={"network": self._name})
 
     async def close(self) -> None:
         """Close all sessions and taps, and wait until no task and no thread is left.
 
+        A network that is not open stays as it is. If another task is opening or closing the
+        network, this waits for it first.
+
         Cancellation: the network is closed nevertheless, and all its tasks have ended. Threads of
         batch jobs have been told to stop, and may still run for about 10 ms.
 
         Raises:
-            ClosedError: the network is not open.
             RuntimeError: the network is open in another event loop.
         """
-        task_group = self.check_open()
+        if self._loop_guard is None:
+            return
+        self._loop_guard.check_running()
+        async with self._transition:
+            if self._task_group is not None:
+                try:
+                    await self._close(self._task_group)
+                finally:
+                    self._loop_guard = None
+
+    async def _close(self, task_group: asyncio.TaskGroup) -> None:
         for runner in tuple(self._runners):
             runner.close()
         for job in self._jobs:
@@ -129,7 +150,7 @@ class NetworkLifecycle:
             for tap in tuple(taps):
                 tap.close()
         self._taps.clear()
-        self._task_group = self._loop = None
+        self._task_group = None
         try:
             for job in tuple(self._jobs):
                 await asyncio.to_thread(job.join)
@@ -139,6 +160,22 @@ class NetworkLifecycle:
             await task_group.__aexit__(None, None, None)
         _log.info("closed: %s, %s", self._name, self.counts, extra={"network": self._name})
 
+    @property
+    def loop_guard(self) -> LoopGuard:
+        """The guard of the event loop in which the network is open.
+
+        Raises:
+            ClosedError: the network is not open.
+        """
+        if self._loop_guard is None:
+            raise ClosedError(_NOT_OPEN)
+        return self._loop_guard
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the network is open."""
+        return self._task_group is not None
+
     def check_open(self) -> asyncio.TaskGroup:
         """Return the task group of the open network.
 
@@ -146,12 +183,9 @@ class NetworkLifecycle:
             ClosedError: the network is not open.
             RuntimeError: the network is open in another event loop.
         """
-        if self._task_group is None:
-            raise ClosedError("the network is not open; use it inside `async with`")
-        if asyncio.get_running_loop() is not self._loop:
-            raise RuntimeError(
-                "the network is open in another event loop; create one network for each loop"
-            )
+        self.loop_guard.check_running()
+        if self._task_group is None:  # another task is opening or closing the network
+            raise ClosedError(_NOT_OPEN)
         return self._task_group
 
     def open_runner(

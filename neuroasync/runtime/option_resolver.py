@@ -76,8 +76,14 @@ class OptionResolver:
         for plan in self._plans:
             if plan.run is settings or plan.run == settings:
                 return plan
-        self._plans.append(plan := ExecutionPlan(self._packed, settings))
+        valid = () if self._custom_populations else self._calibrations(settings)
+        self._plans.append(plan := ExecutionPlan(self._packed, settings, calibrations=valid))
         return plan
+
+    def _calibrations(self, settings: RunSettings) -> tuple[Calibration, ...]:
+        """Return the bundle's calibrations for a policy, a group size and an input mode."""
+        spec = _spec(settings)
+        return tuple(c for c in self._bundle.calibration if c.policy == spec)
 
     def _with_options(self, options: RunOptions) -> RunSettings:
         for name in options:
@@ -109,9 +115,9 @@ class OptionResolver:
         calibrations = self._bundle.calibration
         if not calibrations:
             raise StopRuleError(f"`until` is {until!r}, but the bundle has no calibration; {_HINT}")
-        spec = _spec(settings)
-        matching = [c for c in calibrations if c.policy == spec]
+        matching = self._calibrations(settings)
         if not matching:
+            spec = _spec(settings)
             available = ", or ".join(dict.fromkeys(_text(c.policy) for c in calibrations))
             actual = "a custom policy" if spec is None else _text(spec)
             raise StopRuleError(

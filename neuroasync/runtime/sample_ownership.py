@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import _get_running_loop  # unlike the public function, it returns None for none
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -9,6 +10,7 @@ from types import TracebackType
 from typing import Literal, Protocol
 
 from neuroasync.core.snapshot.stream_snapshot import StreamState
+from neuroasync.runtime.loop_guard import LoopGuard
 
 __all__ = ["Lease", "Owner", "SampleOwnership"]
 
@@ -54,13 +56,20 @@ class SampleOwnership:
 
     Args:
         check_open: raises ClosedError if the session is closed.
+        loop_guard: the guard of the network's event loop.
         abandon: discards the current sample and starts a new one from rest.
     """
 
-    __slots__ = ("_abandon", "_call_lease", "_check_open", "_is_busy", "_lease")
+    __slots__ = ("_abandon", "_call_lease", "_check_open", "_is_busy", "_lease", "_loop_guard")
 
-    def __init__(self, check_open: Callable[[], None], abandon: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        check_open: Callable[[], None],
+        loop_guard: LoopGuard,
+        abandon: Callable[[], None],
+    ) -> None:
         self._check_open = check_open
+        self._loop_guard = loop_guard
         self._abandon = abandon
         self._is_busy = False
         # All calls share one lease, which is the current one while there is no other owner.
@@ -92,7 +101,7 @@ class SampleOwnership:
 
         Raises:
             ClosedError: the session is closed.
-            RuntimeError: the session is busy.
+            RuntimeError: the session is busy, or the network is open in another event loop.
         """
         self._check_usable()
         if self._lease is not self._call_lease:
@@ -108,7 +117,7 @@ class SampleOwnership:
 
         Raises:
             ClosedError: the session is closed.
-            RuntimeError: the session is busy.
+            RuntimeError: the session is busy, or the network is open in another event loop.
         """
         self._check_usable()
         if owner is Owner.STREAM:
@@ -124,7 +133,8 @@ class SampleOwnership:
 
         Raises:
             ClosedError: the session is closed.
-            RuntimeError: the session is busy, or another call has taken over the sample.
+            RuntimeError: the session is busy, another call has taken over the sample, or the
+                network is open in another event loop.
         """
         self._check_usable()
         if self._lease is not lease:
@@ -160,6 +170,9 @@ class SampleOwnership:
 
     def _check_usable(self) -> None:
         self._check_open()
+        # Every call of a session passes here; the test first avoids a call of a method.
+        if _get_running_loop() is not self._loop_guard.loop:
+            self._loop_guard.check_caller()
         if self._is_busy:
             raise RuntimeError(
                 "the session is busy with a call from another task; open a session for each task"
@@ -193,7 +206,8 @@ class Lease:
 
         Raises:
             ClosedError: the session is closed.
-            RuntimeError: the session is busy, or another call has taken over the sample.
+            RuntimeError: the session is busy, another call has taken over the sample, or the
+                network is open in another event loop.
         """
         self._ownership.check(self)
 

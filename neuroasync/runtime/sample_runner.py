@@ -33,8 +33,7 @@ class SampleRunner:
 
     A runner does not check who calls it: the owner of the sample must not let two of its
     coroutines overlap, and must call :meth:`abandon` when one was cancelled or failed. A sample
-    starts from rest, unless it continues from the one before
-    (:meth:`Simulator.enable_carry_over`).
+    starts from rest, or continues the one before (:meth:`Simulator.enable_carry_over`).
 
     Args:
         scheduler: runs the passes.
@@ -49,9 +48,8 @@ class SampleRunner:
         counts: the numbers of events and decisions so far.
     """
 
-    __slots__ = ("_buffer", "_bundle", "_on_close", "_recorder", "_sample",
-                 "_scheduler", "_seed_of", "_started_s", "check_open", "counts",
-                 "simulator")  # fmt: skip
+    __slots__ = ("_buffer", "_bundle", "_on_close", "_recorder", "_sample", "_scheduler",
+                 "_seed_of", "_started_s", "check_open", "counts", "simulator")  # fmt: skip
 
     def __init__(
         self,
@@ -84,6 +82,11 @@ class SampleRunner:
     def sample(self) -> int:
         """The number of the current sample, from 0."""
         return self._scheduler.sample
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session has ended."""
+        return self._scheduler.is_closed
 
     @property
     def is_decided(self) -> bool:

@@ -11,14 +11,14 @@ from neuroasync.core.durations import duration_us as checked_us
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.window import Window
-from neuroasync.runtime.clock import Clock, VirtualClock
+from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.loop_guard import LoopGuard
 from neuroasync.runtime.many_events import are_many, prepare_in_thread
 from neuroasync.runtime.sample_ownership import Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.late_events import Late
-from neuroasync.runtime.streams.open_stream import check_windowless, open_stream
-from neuroasync.runtime.streams.stream import stream_by_clock, stream_samples, stream_unpaced
+from neuroasync.runtime.streams.open_stream import StreamOptions, open_stream
 from neuroasync.runtime.streams.watch import watch_sample
 
 __all__ = ["Session"]
@@ -29,19 +29,27 @@ class Session:
 
     A session decides samples one after another. Each sample starts from rest at its own time 0,
     except in a stream whose windows carry state, and runs in forward passes, one per timestep.
-    A session serves one caller at a time; a second call raises RuntimeError while one is running.
+    A session serves one caller at a time; a second call raises RuntimeError while one is running,
+    and so does a call from another event loop or thread than the network's.
     Its memory grows with the number of neurons and of events that wait for the next pass.
 
     Cancellation: safe at every ``await``. The current sample is abandoned, and the next one
     starts from rest.
     """
 
-    __slots__ = ("__weakref__", "_clock", "_ownership", "_runner")
+    __slots__ = ("__weakref__", "_clock", "_loop_guard", "_ownership", "_runner")
 
-    def __init__(self, runner: SampleRunner, clock: Clock) -> None:
+    def __init__(self, runner: SampleRunner, clock: Clock, loop_guard: LoopGuard) -> None:
         self._runner = runner
         self._clock = clock
-        self._ownership = SampleOwnership(runner.check_open, runner.abandon)
+        self._loop_guard = loop_guard
+        self._ownership = SampleOwnership(runner.check_open, loop_guard, runner.abandon)
+
+    def __repr__(self) -> str:
+        """Return one line with the number of the sample, the counts and the state."""
+        state, counts = "closed" if self._runner.is_closed else "open", self.counts
+        done = f"{counts.events} events, {counts.decisions} decisions"
+        return f"<Session {state}, sample {self.sample}, {done}>"
 
     @property
     def counts(self) -> Counts:
@@ -161,6 +169,7 @@ class Session:
         async with aclosing(watch_sample(self._runner, lease, events, length_us)) as decisions:
             async for decision in decisions:
                 yield decision
+                self._loop_guard.check_running()
 
     async def stream(
         self,
@@ -217,28 +226,15 @@ class Session:
             RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.
         """
-        restored = self._ownership.lease.restored
-        jitter_us = checked_us(jitter_buffer_us, "jitter_buffer_us")
-        if window is None:
-            check_windowless(carry_state, late, jitter_us)
-            if restored is not None:
-                restored.check(None, False, True)  # raises, because that stream has a window
-            lease = self._ownership.acquire(Owner.STREAM)
-            decisions = stream_samples(self._runner, lease, source)
-        else:
-            lease, driver = open_stream(
-                self._runner, self._ownership, self._clock, restored,
-                window, carry_state, late, jitter_us,
-            )  # fmt: skip
-            lease.stream = driver
-            if isinstance(self._clock, VirtualClock):
-                decisions = stream_unpaced(driver, source)
-            else:
-                decisions = stream_by_clock(driver, source, self._runner.start_task)
+        options = StreamOptions(
+            window, carry_state, late, checked_us(jitter_buffer_us, "jitter_buffer_us")
+        )
+        lease, decisions = open_stream(self._runner, self._ownership, self._clock, source, options)
         try:
             async with aclosing(decisions):
                 async for decision in decisions:
                     yield decision
+                    self._loop_guard.check_running()
         finally:
             lease.abandon()
 
@@ -280,6 +276,7 @@ class Session:
             ClosedError: the session is closed.
         """
         self._runner.check_open()
+        self._loop_guard.check_caller()
         lease = self._ownership.lease
         if self._ownership.is_busy or (
             lease.owner in (Owner.WATCH, Owner.STREAM) and lease.stream is None
@@ -331,16 +328,19 @@ class Session:
         self._runner.abandon()
 
     def close(self) -> None:
-        """End the session. A call that is running raises ClosedError."""
-        self._runner.close()
-
-    async def __aenter__(self) -> Self:
-        """Return the session, which is open already. This never suspends.
+        """End the session, if it is open. A call that is running raises ClosedError.
 
         Raises:
-            ClosedError: the session is closed.
+            RuntimeError: the network is open in another event loop or thread.
         """
+        if not self._runner.is_closed:
+            self._loop_guard.check_caller()
+            self._runner.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the session, which is open already; raise as :meth:`send` if it is not usable."""
         self._runner.check_open()
+        self._loop_guard.check_running()
         return self
 
     async def __aexit__(self, *_: object) -> None:

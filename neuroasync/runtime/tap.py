@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync import limits
 from neuroasync.runtime.bounded_queue import BoundedQueue
+from neuroasync.runtime.loop_guard import LoopGuard
 
 __all__ = ["Tap", "TappedSpikes"]
 
@@ -44,6 +44,7 @@ class Tap:
     Args:
         population: name of the population.
         capacity: maximum number of items to buffer.
+        loop_guard: the guard of the network's event loop.
 
     Raises:
         ValueError: ``capacity`` is less than 1.
@@ -52,8 +53,9 @@ class Tap:
         population: name of the population.
     """
 
-    def __init__(self, population: str, capacity: int = limits.MAX_TAP_ITEMS) -> None:
+    def __init__(self, population: str, capacity: int, loop_guard: LoopGuard) -> None:
         self.population = population
+        self._loop_guard = loop_guard
         self._items: BoundedQueue[TappedSpikes] = BoundedQueue(capacity, "drop-oldest")
 
     @property
@@ -72,15 +74,26 @@ class Tap:
             self._items.push(item)
 
     def close(self) -> None:
-        """Stop receiving spikes; the items in the buffer can still be read."""
-        self._items.close()
+        """Stop receiving spikes; the items in the buffer can still be read.
+
+        Raises:
+            RuntimeError: the network is open in another event loop or thread.
+        """
+        if not self.is_closed:
+            self._loop_guard.check_caller()
+            self._items.close()
 
     def __aiter__(self) -> Self:
         """Return this iterator, which ends when the tap is closed."""
         return self
 
     async def __anext__(self) -> TappedSpikes:
-        """Wait for the next item. Cancellation: safe; no item is removed."""
+        """Wait for the next item. Cancellation: safe; no item is removed.
+
+        Raises:
+            RuntimeError: the network is open in another event loop.
+        """
+        self._loop_guard.check_running()
         return await self._items.__anext__()
 
     async def __aenter__(self) -> Self:

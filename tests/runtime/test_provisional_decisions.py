@@ -106,7 +106,7 @@ def test_both_engines_yield_the_leaders_of_the_recording(made, rule):
             for k, (events, duration_us) in enumerate(zip(samples, durations, strict=True)):
                 seed = int(recording.seed[k])
                 runner = lifecycle.open_runner(plan, lambda _, seed=seed: seed, None)
-                async with Session(runner, na.VirtualClock()) as session:
+                async with Session(runner, na.VirtualClock(), lifecycle.loop_guard) as session:
                     decisions = await watched(session, events, duration_us=duration_us)
                     expected = await session.decide(events, duration_us=duration_us)
                     assert decisions[-1] == expected
@@ -187,7 +187,7 @@ async def test_watches_that_wait_for_a_chunk_hold_no_scratch_buffers(no_leaks):
     async with open_parts(BUNDLE) as (lifecycle, plan):
         seed_of = partial(na.sample_seed, 0)
         runners = [lifecycle.open_runner(plan, seed_of, None) for _ in range(20)]
-        sessions = [Session(runner, na.VirtualClock()) for runner in runners]
+        sessions = [Session(runner, na.VirtualClock(), lifecycle.loop_guard) for runner in runners]
         waiting = [asyncio.create_task(watched(session, source())) for session in sessions]
         await asyncio.sleep(0)
         states = [runner.simulator.state for runner in runners]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.stop_rules import Progress
+from neuroasync.core.engine.votes_svg import votes_svg
+from neuroasync.core.formats.bundle_calibration import Calibration
 from neuroasync.core.kernels.layout import Control, Phase, Votes
 from neuroasync.core.kernels.voting import leader
 
@@ -20,7 +22,7 @@ __all__ = ["Decision", "decision_of", "progress_of"]
 _STOPPED: Final = int(Phase.STOPPED)  # a plain int is faster to compare
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decision:
     """The decision on a sample, and its cost.
 
@@ -44,6 +46,8 @@ class Decision:
         wall_s: wall time from the first event's delivery to the decision, s.
         is_final: whether the sample is over. A provisional decision of
             :meth:`neuroasync.Session.watch` is not final.
+        calibrations: the calibrations of the bundle that are valid for the policy, the group size
+            and the input mode of the run; none with custom populations.
     """
 
     label: int | None
@@ -62,14 +66,54 @@ class Decision:
     undelivered: int
     wall_s: float
     is_final: bool = True
+    calibrations: tuple[Calibration, ...] = ()
+
+    @property
+    def margin(self) -> int:
+        """Number of votes by which the label is ahead of the next class; 0 without a label."""
+        if self.label is None:
+            return 0
+        others = np.delete(self.votes, self.label)
+        return int(self.votes[self.label] - others.max(initial=0))
+
+    @property
+    def confidence(self) -> float | None:
+        """The largest calibrated p whose rule ``confidence(p)`` the decision meets, or None.
+
+        The decision meets the rule if its margin is at least the lead that the rule requires in
+        the last pass of the decision, so that ``until="confidence(p)"`` would stop here at the
+        latest. None means that no calibrated rule is met, or that the bundle is not calibrated for
+        these settings. Deciding with ``until="confidence(p)"`` promises that p of all decisions
+        are right on average (less the calibration's error); it is not a probability of this one.
+        See :class:`neuroasync.Calibration`.
+        """
+        margin, at = self.margin, max(self.passes, 1) - 1
+        met = (c.accuracy for c in self.calibrations if 0 < c.lead(at) <= margin)
+        return max(met, default=None)
 
     @property
     def total_spikes(self) -> int:
         """Number of spikes of all populations."""
         return sum(self.spikes.values())
 
+    def __repr__(self) -> str:
+        """Return one line with the label, the votes and the cost."""
+        kind = "Decision" if self.is_final else "Provisional decision"
+        name = "" if self.class_name in (None, str(self.label)) else f" {self.class_name!r:.60}"
+        votes = 0 if self.label is None else self.votes[self.label]
+        sure = "" if self.confidence is None else f", confidence={self.confidence}"
+        return (
+            f"<{kind} label={self.label}{name}, {votes} of {self.votes.sum()} votes, "
+            f"margin={self.margin}{sure}, {self.passes} passes, {self.rounds} rounds, "
+            f"{self.total_spikes} spikes>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a bar chart of the votes for a notebook."""
+        return votes_svg(self.votes, self.label, self.class_name, repr(self).strip("<>"))
+
     def __eq__(self, other: object) -> bool:
-        """Compare all fields except the wall time."""
+        """Compare all fields except the wall time and the calibrations."""
         if not isinstance(other, Decision):
             return NotImplemented
         return self._key() == other._key()
@@ -134,4 +178,5 @@ def decision_of(
         first_spike=min(first_led.values(), default=None),
         undelivered=numbers[Control.IN_FLIGHT],
         wall_s=wall_s,
+        calibrations=plan.calibrations,
     )

@@ -12,6 +12,7 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers
+from neuroasync.core.formats.bundle_calibration import Calibration
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
@@ -47,8 +48,10 @@ class ExecutionPlan:
         settings: how the network is run.
         dropout: probability that a spike leaves its neuron non-refractory (training only).
         is_replay: whether a recording determines the order of deliveries.
+        calibrations: the calibrations that are valid for these settings.
 
     Attributes:
+        calibrations: as given.
         packed: the packed network.
         run: how the network is run.
         settings: i64[..], columns ``Settings`` and the arguments of the stop rule.
@@ -68,7 +71,9 @@ class ExecutionPlan:
         *,
         dropout: float = 0.0,
         is_replay: bool = False,
+        calibrations: tuple[Calibration, ...] = (),
     ) -> None:
+        self.calibrations = calibrations
         self.packed = packed
         self.run = settings
         self._rebuild = partial(type(self), packed, settings, dropout=dropout, is_replay=is_replay)

@@ -5,8 +5,14 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict
 
 from neuroasync import limits
-from neuroasync.core.engine.policies import LayerSync, Policy, make_policy
-from neuroasync.core.engine.stop_rules import Progress, StopRule, StopRuleLike, parse_stop_rule
+from neuroasync.core.engine.policies import LayerSync, Policy, make_policy, policy_name
+from neuroasync.core.engine.stop_rules import (
+    Progress,
+    StopRule,
+    StopRuleLike,
+    parse_stop_rule,
+    short_rule,
+)
 from neuroasync.core.model.checks import as_integer, check_ints, must_be, shown
 
 __all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
@@ -57,6 +63,16 @@ class RunSettings:
         if self.engine not in ("auto", "coroutines", "compiled"):
             engines = "'auto', 'coroutines' or 'compiled'"
             raise ValueError(must_be("engine", engines, shown(self.engine)))
+
+    @property
+    def summary(self) -> str:
+        """One line with policy, group size, input mode and stop rule, as options of a call."""
+        rule = self.until
+        until = repr(short_rule(str(rule))) if isinstance(rule, StopRule) else f"{rule!r:.80}"
+        return (
+            f"policy={policy_name(self.policy)!r}, group_size={self.group_size}, "
+            f"input={self.input!r}, until={until}"
+        )
 
     def with_changes(
         self,

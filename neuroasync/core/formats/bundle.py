@@ -101,7 +101,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 """A value in a bundle's ``meta``."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bundle:
     """A trained network and the data that belongs to it.
 
@@ -156,6 +156,15 @@ class Bundle:
     def __hash__(self) -> int:
         """Return the hash of the digest."""
         return hash(self.digest)
+
+    def __repr__(self) -> str:
+        """Return one line with the sizes, the policy it was trained for, and what it contains."""
+        policy = self.policy
+        return (
+            f"<Bundle {self.model.sizes}, policy={policy.name!r}, group_size={policy.group_size}, "
+            f"input={policy.input!r}, {len(self.golden)} golden samples, "
+            f"{len(self.calibration)} calibrations>"
+        )
 
 
 def read_bundle(source: PathOrBytes, max_bytes: int = limits.MAX_BUNDLE_BYTES) -> Bundle:

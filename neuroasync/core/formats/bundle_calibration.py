@@ -77,6 +77,10 @@ class Calibration:
         if not isinstance(self.policy, PolicySpec):
             raise BundleError(must_be("policy", "a PolicySpec", shown(self.policy)))
 
+    def lead(self, pass_index: int) -> int:
+        """Return the lead in votes at which the rule stops in a pass; 0 if it does not stop."""
+        return self.leads[min(pass_index, len(self.leads) - 1)]
+
     @property
     def until(self) -> str:
         """The same stop rule in explicit form, such as ``margin(5,5,4)``."""

@@ -26,6 +26,9 @@ from neuroasync.errors import ModelError
 
 __all__ = ["LIF", "Model", "Population"]
 
+_MAX_SIZES: Final = 8
+"""Populations and input whose sizes a representation shows; the output's is always shown."""
+
 RESETS: Final = ("zero", "subtract")
 """What a reset can do to the membrane potential."""
 
@@ -80,7 +83,7 @@ class Population:
         return math.prod(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Model:
     """A network: its input, populations, connections and output.
 
@@ -127,6 +130,20 @@ class Model:
         """Return how to make an equal model of a pickle or a copy, with read-only arrays."""
         values = (self.timestep_us, self.input_shape, self.populations, self.connections)
         return type(self), (*values, self.output)
+
+    def __repr__(self) -> str:
+        """Return one line with the sizes, the timestep and the number of connections."""
+        return (
+            f"<Model {self.sizes}, timestep_us={self.timestep_us}, "
+            f"{len(self.connections)} connections, output={self.output!r}>"
+        )
+
+    @property
+    def sizes(self) -> str:
+        """The sizes of the input and of the populations as text, such as ``64-32-10``."""
+        sizes = [str(n) for n in (self.input_size, *(p.size for p in self.populations))]
+        shown = sizes if len(sizes) <= _MAX_SIZES else [*sizes[: _MAX_SIZES - 1], "..", sizes[-1]]
+        return "-".join(shown)
 
     @property
     def size(self) -> int:

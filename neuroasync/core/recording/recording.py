@@ -7,6 +7,7 @@ how they are stored in a file, :mod:`neuroasync.core.recording.run_info` the des
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.checks import must_be
+from neuroasync.core.recording.raster_svg import raster_svg
 from neuroasync.core.recording.run_info import RunInfo
 from neuroasync.core.recording.validation import check_recording, read_only
 from neuroasync.errors import RecordingError
@@ -122,6 +124,36 @@ class Recording:
             f"<Recording of {len(self)} samples, {self.neuron.size} spikes, "
             f"{policy!r}, group_size={group_size}>"
         )
+
+    def _repr_html_(self) -> str:
+        """Return a raster of the first sample for a notebook."""
+        if not len(self):
+            return f"<code>{escape(repr(self))}</code>"
+        (starts, step), rows, info = self.step_numbers(0), self.rows_of(0), self.info
+        label = "no label" if self.label[0] < 0 else f"label {self.label[0]}"
+        title = (
+            f"sample {self.number[0]} (1 of {len(self)}): {label}, {step.size} spikes in "
+            f"{starts.size} passes, {info.policy:.40}, group_size={info.group_size}"
+        )
+        steps = int(self.steps[0] + self.passes[0])
+        neuron = self.neuron[rows]
+        return raster_svg(step, steps, neuron, info.populations, info.output, title)
+
+    def step_numbers(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return numbers of the forward steps of sample ``k``, counted through all its passes.
+
+        Each pass takes one number for its input group and one for each of its steps.
+
+        Returns:
+            i64[passes], step at which each pass begins; i64[spikes], step in which each spike
+            fired.
+        """
+        rows, deliveries = self.rows_of(k), self.deliveries_of(k)
+        steps = np.zeros(int(self.passes[k]), np.int64)
+        np.maximum.at(steps, self.delivered_pass[deliveries], self.delivered_step[deliveries])
+        np.maximum.at(steps, self.pass_[rows], self.step[rows])
+        starts = np.cumsum(steps + 1) - (steps + 1)
+        return starts, starts[self.pass_[rows]] + self.step[rows]
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Iterate over the names and values of all arrays."""

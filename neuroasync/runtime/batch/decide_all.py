@@ -12,8 +12,8 @@ from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import EventsError
 from neuroasync.runtime.batch.job import BatchJob
 
-__all__ = ["Samples", "check_samples", "decide_beside_the_loop", "decide_in_turn",
-           "sample_recorders"]  # fmt: skip
+__all__ = ["Samples", "called_in_loop", "check_samples", "decide_beside_the_loop",
+           "decide_in_turn", "sample_recorders"]  # fmt: skip
 
 Samples: TypeAlias = SpikeTrains | Sequence[SpikeTrain]
 """A data set. ``SpikeTrains`` can have labels."""
@@ -94,3 +94,13 @@ def sample_recorders(recorder: Recorder, samples: Samples, first: int) -> Callab
         return recorder.for_sample(number, target)
 
     return recorder_of
+
+
+def called_in_loop(callback: Callable[[int], None]) -> Callable[[int], None]:
+    """Return a function for other threads that calls ``callback`` in the running event loop."""
+    loop = asyncio.get_running_loop()
+
+    def call(count: int) -> None:
+        loop.call_soon_threadsafe(callback, count)
+
+    return call

@@ -1,66 +1,99 @@
 """Opens a stream on a session: checks its options and takes over the sample."""
 
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from typing import NamedTuple
+
+from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.segmenter import Segmenter
+from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.window import Window, parse_window
-from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.clock import Clock, VirtualClock
 from neuroasync.runtime.sample_ownership import Lease, Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.driver import StreamDriver
 from neuroasync.runtime.streams.late_events import Late
+from neuroasync.runtime.streams.stream import stream_by_clock, stream_samples, stream_unpaced
 from neuroasync.runtime.streams.stream_clock import StreamClock
 
-__all__ = ["check_windowless", "open_stream"]
+__all__ = ["StreamOptions", "open_stream"]
 
 
-def check_windowless(carry_state: bool | None, late: Late, jitter_buffer_us: int) -> None:
-    """Raise ValueError if an option is given that only has a meaning with a window."""
-    if late != "merge" or jitter_buffer_us or carry_state:
-        raise ValueError(
-            "`carry_state`, `late` and `jitter_buffer_us` need a `window`; give one, or leave "
-            "them out"
-        )
+class StreamOptions(NamedTuple):
+    """Options of a stream; see :meth:`neuroasync.Session.stream`."""
+
+    window: str | Window | None
+    carry_state: bool | None
+    late: Late
+    jitter_buffer_us: int
 
 
 def open_stream(
     runner: SampleRunner,
     ownership: SampleOwnership,
     clock: Clock,
-    state: StreamState | None,
-    window: str | Window,
-    carry_state: bool | None,
-    late: Late,
-    jitter_buffer_us: int,
-) -> tuple[Lease, StreamDriver]:
-    """Take over the sample of a session for a stream with a window.
+    source: AsyncIterable[Events] | Iterable[Events],
+    options: StreamOptions,
+) -> tuple[Lease, AsyncGenerator[Decision, None]]:
+    """Take over the sample of a session for a stream.
 
     Args:
         runner: runs the session's samples.
         ownership: says who may use them.
-        clock: the clock that paces the stream.
-        state: the state of a restored stream to continue from; None to begin a new stream.
-        window: as for :meth:`neuroasync.Session.stream`.
-        carry_state: as for :meth:`neuroasync.Session.stream`.
-        late: as for :meth:`neuroasync.Session.stream`.
-        jitter_buffer_us: as for :meth:`neuroasync.Session.stream`.
+        clock: the clock that paces a stream with a window.
+        source: yields samples, or chunks of the stream in order of time.
+        options: as for :meth:`neuroasync.Session.stream`.
+
+    Returns:
+        The lease of the stream, and its decisions.
 
     Raises:
-        ValueError: an option is invalid, or does not fit ``state``. Nothing changed.
-        RuntimeError: the session is busy.
+        ValueError: an option is invalid, or does not fit the restored stream. Nothing changed.
+        RuntimeError: the session is busy, or the network is open in another event loop.
         ClosedError: the session is closed.
     """
+    restored = ownership.lease.restored
+    if options.window is None:
+        _check_windowless(options)
+        if restored is not None:
+            restored.check(None, False, True)  # raises, because that stream has a window
+        lease = ownership.acquire(Owner.STREAM)
+        return lease, stream_samples(runner, lease, source)
+    segmenter, stream_clock, carries = _prepare(runner, clock, options.window, options)
+    is_unpaced = isinstance(clock, VirtualClock)
+    if restored is not None:
+        restored.check(segmenter.window, carries, not is_unpaced)
+    lease = ownership.acquire(Owner.STREAM)
+    driver = StreamDriver(runner, lease, segmenter, stream_clock, carries, restored)
+    lease.stream = driver
+    if is_unpaced:
+        return lease, stream_unpaced(driver, source)
+    return lease, stream_by_clock(driver, source, runner.start_task)
+
+
+def _check_windowless(options: StreamOptions) -> None:
+    """Raise ValueError if an option is given that only has a meaning with a window."""
+    if options.late != "merge" or options.jitter_buffer_us or options.carry_state:
+        raise ValueError(
+            "`carry_state`, `late` and `jitter_buffer_us` need a `window`; give one, or leave "
+            "them out"
+        )
+
+
+def _prepare(
+    runner: SampleRunner, clock: Clock, window: str | Window, options: StreamOptions
+) -> tuple[Segmenter, StreamClock, bool]:
+    """Return segmenter, clock, and whether windows carry state; raise as :func:`open_stream`."""
     plan = runner.simulator.plan
     timestep_us = plan.packed.model.timestep_us
-    carries = _resolve_carry_state(carry_state, plan, runner.is_recording)
+    carries = _resolve_carry_state(options.carry_state, plan, runner.is_recording)
     segmenter = Segmenter(parse_window(window), timestep_us, carries)
     _check_window_ends(segmenter.window, plan)
-    stream_clock = StreamClock(clock, timestep_us, late, runner.counts, jitter_buffer_us)
-    if state is not None:
-        state.check(segmenter.window, carries, not isinstance(clock, VirtualClock))
-    lease = ownership.acquire(Owner.STREAM)
-    return lease, StreamDriver(runner, lease, segmenter, stream_clock, carries, state)
+    stream_clock = StreamClock(
+        clock, timestep_us, options.late, runner.counts, options.jitter_buffer_us
+    )
+    return segmenter, stream_clock, carries
 
 
 def _resolve_carry_state(carry_state: bool | None, plan: ExecutionPlan, is_recording: bool) -> bool:
