@@ -60,8 +60,7 @@ function detail([a, b]) {
     return `${formatCount(rounds, "round")} and ${formatCount(spikes, "spike")}`;
   };
   if (first.class === second.class) {
-    const costs = `instead of ${second.rounds.toLocaleString("en")} and ${second.spikes.toLocaleString("en")}`;
-    return `${first.class} after ${cost(first)}, ${costs}.`;
+    return `${first.class} after ${cost(first)}, instead of ${cost(second)}.`;
   }
   return [first, second]
     .map((run) => `${capitalize(run.short)}: ${run.class} after ${cost(run)}.`)
