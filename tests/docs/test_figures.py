@@ -36,18 +36,19 @@ def test_table_in_the_readme_is_what_the_demo_prints(output):
 @pytest.mark.parametrize("name", PAGES)
 def test_sentences_state_the_figures_of_the_verdict(name, output):
     verdict = output[output.index("Verdict") :]
-    robust = r"unlayered answers (\d+ % sooner) \(queued: (\d+ %)\), (\d+\.\d %) right as before"
-    sooner, queued, right = re.search(robust, verdict).groups()
-    fragile = r"layered-paper answers (\d+ % later) \(queued: .*?\), (\S+ %) right, not (\S+ %)\."
-    later, without, layers = re.search(fragile, verdict).groups()
-    share = re.search(r"unlayered fires .*, (\d+ %) of", verdict)[1]
+    robust = r"unlayered: (\d+ % fewer rounds) \(queued: (\d+ %)\), (\d+\.\d %) right as before"
+    fewer, queued, right = re.search(robust, verdict).groups()
+    fragile = r"layered-paper: (\d+ % more rounds) \(queued: .*?\), (\S+ %) right, not (\S+ %)\."
+    more, without, layers = re.search(fragile, verdict).groups()
+    both = r"layered-paper sync to unlayered async: (\d+ % fewer rounds), (\d+ % fewer spikes)\."
+    rounds, spikes = re.search(both, verdict).groups()
     text = prose(PAGES[name])
-    assert f"`unlayered` answers {sooner} in this way ({queued} if its input queues)" in text
-    assert f", counted in rounds of 8 spikes, and is right as often ({right})" in text
-    assert f"answers {later} and is right in {without} of the digits instead of {layers}" in text
-    assert f"`unlayered` fires only {share} of its spikes" in text
+    assert f"`unlayered` needs {fewer} in this way ({queued} if its input queues)" in text
+    assert f"and is right as often ({right})" in text
+    assert f"it needs {rounds} and {spikes}" in text
+    assert f"needs {more} and is right in {without} of the digits instead of {layers}" in text
     # There is no other figure than these.
-    assert len(re.findall(r"\d %", text)) == 7
+    assert len(re.findall(r"\d %", text)) == 8
 
 
 def test_picture_shows_the_runs_of_today_and_is_described_in_words():

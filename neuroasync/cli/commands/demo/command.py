@@ -66,12 +66,9 @@ def demo(
     line, one for each run.
     """  # noqa: D301  # \b keeps the line breaks of the examples
     from neuroasync.cli.commands.demo.figures import load_plot, save_figure
-    from neuroasync.cli.commands.demo.runs import trained_row
     from neuroasync.cli.commands.demo.story import (
         DESCRIPTIONS,
-        FRAGILE,
         INTRODUCTION,
-        ROBUST,
         compare,
         story,
     )
@@ -101,8 +98,7 @@ def demo(
     if not json:
         if all_rows:
             echo(legend(page_width()), "")
-        robust, fragile = (results[name][trained_row(networks[name])] for name in (ROBUST, FRAGILE))
-        echo(*story(comparisons, robust, fragile, page_width()), "", _closing(path))
+        echo(*story(comparisons, len(numbers), page_width()), "", _closing(path))
 
 
 def _run_network(

@@ -22,7 +22,6 @@ __all__ = [
     "run_row",
     "stop_rule",
     "story_rows",
-    "trained_row",
 ]
 
 SYNC: Final = PolicyName.LAYER_SYNC.value
@@ -73,21 +72,13 @@ def stop_rule(bundle: Bundle) -> str:
     return rule if isinstance(rule, str) else "quiet"
 
 
-def trained_row(bundle: Bundle) -> Row:
-    """Return the options that the network was trained with, to the end of each sample."""
-    policy = bundle.policy
-    return Row(policy.name, policy.group_size, policy.input)
-
-
 def story_rows(bundle: Bundle) -> list[Row]:
     """Return the rows of the story.
 
-    These are layer-sync and random order with the same stop rule, in both input modes, and the
-    options that the network was trained with.
+    These are layer-sync and random order with the same stop rule, in both input modes.
     """
     size, rule = bundle.policy.group_size, stop_rule(bundle)
-    rows = [Row(policy, size, mode, rule) for mode in INPUTS for policy in (SYNC, ASYNC)]
-    return list(dict.fromkeys([*rows, trained_row(bundle)]))
+    return [Row(policy, size, mode, rule) for mode in INPUTS for policy in (SYNC, ASYNC)]
 
 
 def every_row(bundle: Bundle) -> list[Row]:

@@ -40,11 +40,13 @@ DESCRIPTIONS: Final = {
 }
 """How each shipped network was trained."""
 _LEGEND: Final = (
-    "They classify {samples} handwritten digits that they have not seen. sync waits for layers; "
-    "async does not (random order); the stop rule is the same. Input is delivered first, or queued "
-    "with all spikes. A round delivers up to {size} spikes."
+    "{samples} handwritten digits. sync waits for layers; async does not (random order); both stop "
+    "by the same rule. Input goes first, or queues with all spikes. A round delivers up to {size} "
+    "spikes, the unit of time of hardware that handles {size} at once."
 )
-_TIME_LEGEND: Final = " Times are medians of the wall time on this computer."
+_TIME_LEGEND: Final = (
+    " Times are medians of the wall time on this computer, which delivers spikes one by one."
+)
 
 _MEDIUM: Final = 78
 """Width of the page from which the table has spikes."""
@@ -85,29 +87,22 @@ def compare(bundle: Bundle, results: Mapping[Row, RowResult]) -> list[Comparison
     ]
 
 
-def story(
-    comparisons: Sequence[Comparison],
-    whole_robust: RowResult,
-    whole_fragile: RowResult,
-    width: int,
-) -> list[RenderableType]:
+def story(comparisons: Sequence[Comparison], samples: int, width: int) -> list[RenderableType]:
     """Return the table of the comparisons and the verdict.
 
     Args:
         comparisons: The comparisons of all networks, in the order of the rows.
-        whole_robust: Result of the robust network, as it was trained, for whole samples.
-        whole_fragile: The same for the fragile network.
+        samples: Number of samples.
         width: Width of the page, characters. Narrow pages get fewer columns.
     """
-    samples, size = whole_robust.summary.samples, whole_robust.row.group_size
-    legend = _LEGEND.format(samples=samples, size=size)
+    legend = _LEGEND.format(samples=samples, size=comparisons[0].sync.row.group_size)
     return [
         legend + _TIME_LEGEND if width >= _WIDE else legend,
         "",
         _table(comparisons, width),
         "",
         Text("Verdict: without waiting for layers", "bold"),
-        _bullets(_verdict(comparisons, whole_robust, whole_fragile)),
+        _bullets(_verdict(comparisons)),
     ]
 
 
@@ -152,26 +147,36 @@ def _bullets(lines: Sequence[str]) -> Table:
     return bullets
 
 
-def _verdict(
-    comparisons: Sequence[Comparison], whole_robust: RowResult, whole_fragile: RowResult
-) -> list[str]:
+def _verdict(comparisons: Sequence[Comparison]) -> list[str]:
     """Return three sentences on what layer synchronization cost or saved in this run."""
-    by_network = {name: [c for c in comparisons if c.network == name] for name in (ROBUST, FRAGILE)}
-    robust, fragile = (spikes.summary.spikes_per_sample for spikes in (whole_robust, whole_fragile))
-    share = f"{robust / fragile:.0%}".replace("%", " %") if robust and fragile else "-"
+    robust, fragile = (
+        [comparison for comparison in comparisons if comparison.network == name]
+        for name in (ROBUST, FRAGILE)
+    )
+    free, sync = robust[0].free.summary, fragile[0].sync.summary
+    rounds = _change(sync.rounds_per_sample, free.rounds_per_sample, "rounds")
+    spikes = _change(sync.spikes_per_sample, free.spikes_per_sample, "spikes")
     return [
-        *(_sentence(name, *pair) for name, pair in by_network.items()),
-        f"{ROBUST} fires {format_number(robust, digits=0)} spikes for a whole digit, "
-        f"{share} of {FRAGILE}'s {format_number(fragile, digits=0)}.",
+        _sentence(*robust),
+        _sentence(*fragile),
+        f"{FRAGILE} sync to {ROBUST} async: {rounds}, {spikes}.",
     ]
 
 
-def _sentence(name: str, first: Comparison, queued: Comparison) -> str:
+def _sentence(first: Comparison, queued: Comparison) -> str:
     """Return what happens to one network without layer synchronization."""
-    changes = [round(100 * (comparison.change or 0)) for comparison in (first, queued)]
-    words = [f"{abs(change)} % {'sooner' if change <= 0 else 'later'}" for change in changes]
-    if (changes[0] <= 0) == (changes[1] <= 0):
-        words[1] = f"{abs(changes[1])} %"
+    changes = [
+        _change(c.sync.summary.rounds_per_sample, c.free.summary.rounds_per_sample, "rounds")
+        for c in (first, queued)
+    ]
     before, after = (format_number(r.summary.accuracy, "%") for r in (first.sync, first.free))
     right = f"{after} right" + (" as before" if before == after else f", not {before}")
-    return f"{name} answers {words[0]} (queued: {words[1]}), {right}."
+    if changes[0].split("%")[1] == changes[1].split("%")[1]:  # both are more, or both are fewer
+        changes[1] = changes[1].split("%")[0] + "%"
+    return f"{first.network}: {changes[0]} (queued: {changes[1]}), {right}."
+
+
+def _change(before: float | None, after: float | None, unit: str) -> str:
+    """Return a change in words, such as ``19 % fewer rounds``."""
+    change = 100 * (after / before - 1) if before and after is not None else 0.0
+    return f"{abs(change):.0f} % {'fewer' if change <= 0 else 'more'} {unit}"
