@@ -20,8 +20,8 @@ from neuroasync.sources.cameras.faery_streams import CameraStream
 from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.paced import Paced
 from neuroasync.sources.spike_files import SpikeFileSource
-from neuroasync.sources.udp import PacketFormat, UdpSource
-from neuroasync.sources.udp_sender import send_udp
+from neuroasync.sources.udp.sender import send_udp
+from neuroasync.sources.udp.source import PacketFormat, UdpSource
 from neuroasync.sources.websocket import WebsocketSource
 
 __all__ = [

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.time_unit import MIN_EVENTS, warn_of_time_unit
 from neuroasync.core.model.checks import as_integer, must_be, shown
 from neuroasync.errors import SourceError
 from neuroasync.sources.base import Source
@@ -67,6 +68,9 @@ class CameraFileSource(Source):
             damaged, the network has more pixels than the camera, or the size of the sensor is
             needed and unknown.
         ImportError: on opening: the library that decodes the file is not installed.
+
+    Warns:
+        TimeUnitWarning: while reading: the times of an HDF5 file or a stream look like ms or ns.
     """
 
     def __init__(
@@ -112,7 +116,12 @@ class CameraFileSource(Source):
             view = self._view or self._centre(decoder.sensor)
             timeline = Timeline(decoder.clock_bits)
             waiting = np.empty(0, np.int64)
+            is_unit_known = decoder.clock_bits < 64  # Other formats have any unit.
             for events in decoder.read():
+                if not is_unit_known and events.device_us.size >= MIN_EVENTS:
+                    pixel = np.asarray(events.y, np.int64) << 16 | np.asarray(events.x, np.int64)
+                    warn_of_time_unit(events.device_us, pixel)
+                    is_unit_known = True
                 placed = timeline.place(events.device_us)
                 inputs = np.concatenate([waiting, self._inputs(events, view)])
                 count = placed.t_us.size

@@ -79,6 +79,12 @@ async def test_damaged_times_are_moved_and_counted(tmp_path):
     assert counts == SourceCounts(accepted=5, late=2)
 
 
+async def test_times_that_look_like_another_unit_are_warned_of(tmp_path):
+    events = [(k % 16, k // 16 % 8, 1, k // 10) for k in range(2000)]
+    with pytest.warns(na.TimeUnitWarning, match=r"^the times of the events look like ms, but they"):
+        assert len((await played(metavision(tmp_path / "a.h5", events)))[0]) == 2000
+
+
 async def test_a_file_without_events_is_empty(tmp_path):
     assert await played(metavision(tmp_path / "a.h5", [])) == ([], [], SourceCounts())
 

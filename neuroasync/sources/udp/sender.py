@@ -1,6 +1,6 @@
 """Send events over UDP.
 
-The packets have the format of :mod:`neuroasync.sources.spif_packets`.
+The packets have the format of :mod:`neuroasync.sources.udp.spif_packets`.
 """
 
 import asyncio
@@ -10,8 +10,8 @@ from collections.abc import AsyncIterable, Iterable
 from neuroasync.core.events.spike_train import Events
 from neuroasync.errors import SourceError
 from neuroasync.runtime.streams.stream import ChunkIterator
-from neuroasync.sources.spif_packets import format_packets
-from neuroasync.sources.udp_address import addressable, checked_port, open_endpoint
+from neuroasync.sources.udp.address import addressable, checked_port, open_endpoint
+from neuroasync.sources.udp.spif_packets import format_packets
 
 __all__ = ["send_udp"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.errors import MessageError
-from neuroasync.sources.spif_packets import Packet
+from neuroasync.sources.udp.spif_packets import Packet
 
 __all__ = ["parse_t32_packet", "parse_t64_packet"]
 

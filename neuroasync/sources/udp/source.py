@@ -1,7 +1,7 @@
 """A source that receives events over UDP.
 
-The packets have a format of :mod:`neuroasync.sources.spif_packets` or
-:mod:`neuroasync.sources.faery_packets`.
+The packets have a format of :mod:`neuroasync.sources.udp.spif_packets` or
+:mod:`neuroasync.sources.udp.faery_packets`.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from neuroasync.errors import ClosedError, MessageError, QueueFullError, SourceE
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
 from neuroasync.runtime.clock import Clock, RealTimeClock
 from neuroasync.sources.base import Source
-from neuroasync.sources.faery_packets import parse_t32_packet, parse_t64_packet
-from neuroasync.sources.spif_packets import Packet, parse_packet
 from neuroasync.sources.timestamps import Stamps, ascending
-from neuroasync.sources.udp_address import addressable, checked_port, open_endpoint
+from neuroasync.sources.udp.address import addressable, checked_port, open_endpoint
+from neuroasync.sources.udp.faery_packets import parse_t32_packet, parse_t64_packet
+from neuroasync.sources.udp.spif_packets import Packet, parse_packet
 
 __all__ = ["PacketFormat", "UdpSource"]
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from neuroasync.core.events.pixel_grid import PixelGrid
 from neuroasync.core.model.checks import check_int
-from neuroasync.sources.spif_packets import MAX_EXTENT
+from neuroasync.sources.udp.spif_packets import MAX_EXTENT
 
 __all__ = ["addressable", "checked_port", "open_endpoint"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroasync import MessageError
-from neuroasync.sources.faery_packets import parse_t32_packet, parse_t64_packet
+from neuroasync.sources.udp.faery_packets import parse_t32_packet, parse_t64_packet
 
 
 def test_an_event_of_13_bytes_is_parsed():

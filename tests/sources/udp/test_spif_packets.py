@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuroasync import MessageError
 from neuroasync.sources import PixelGrid
-from neuroasync.sources.spif_packets import format_packets, parse_packet
+from neuroasync.sources.udp.spif_packets import format_packets, parse_packet
 
 PLANE = PixelGrid(2, 3, 5)
 NO_STAMP = 1 << 31
