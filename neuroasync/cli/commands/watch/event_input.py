@@ -12,7 +12,7 @@ from neuroasync.sources import CameraFileSource, Paced, Source, UdpSource, Webso
 from neuroasync.sources.counts import SourceCounts
 
 if TYPE_CHECKING:
-    from neuroasync.sources.udp import PacketFormat
+    from neuroasync.sources.udp.source import PacketFormat
 
 __all__ = ["EventInput", "InputOptions", "event_input"]
 
