@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 # Type checkers and editors read these imports; at run time, ``__getattr__`` makes them one by one.
 if TYPE_CHECKING:
+    from neuroasync.core.durations import Duration
     from neuroasync.core.engine.decision import Decision
     from neuroasync.core.engine.policies import (
         Fifo,
@@ -15,10 +16,11 @@ if TYPE_CHECKING:
         Momentum,
         OrderingPolicy,
         PendingSpikes,
+        PolicyName,
         Random,
     )
-    from neuroasync.core.engine.run_settings import RunOptions
-    from neuroasync.core.engine.stop_rules import Progress, StopRule
+    from neuroasync.core.engine.run_settings import Engine, InputMode, RunOptions
+    from neuroasync.core.engine.stop_rules import Progress, StopRule, Until
     from neuroasync.core.events.spike_train import Events, SpikeTrain, SpikeTrains
     from neuroasync.core.events.window import Window, parse_window
     from neuroasync.core.formats.bundle import (
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
         SpikeEvents,
     )
     from neuroasync.runtime.session import Session
+    from neuroasync.runtime.streams.late_events import Late
     from neuroasync.runtime.tap import Tap, TappedSpikes
 
 __all__ = [
@@ -85,6 +88,8 @@ __all__ = [
     "DatasetError",
     "Decision",
     "Dense",
+    "Duration",
+    "Engine",
     "Events",
     "EventsError",
     "Fifo",
@@ -92,6 +97,8 @@ __all__ = [
     "ForwardStepLimitError",
     "GoldenSample",
     "Inbox",
+    "InputMode",
+    "Late",
     "LayerSync",
     "LimitError",
     "ManualClock",
@@ -104,6 +111,7 @@ __all__ = [
     "OrderingPolicy",
     "PendingSpikes",
     "PolicyError",
+    "PolicyName",
     "PolicySpec",
     "Population",
     "PopulationCoroutine",
@@ -130,6 +138,7 @@ __all__ = [
     "Tap",
     "TappedSpikes",
     "TimeUnitWarning",
+    "Until",
     "VirtualClock",
     "Window",
     "dump_bundle",
@@ -160,6 +169,8 @@ _MODULE_OF: Final = {
     "DatasetError": "errors",
     "Decision": "core.engine.decision",
     "Dense": "core.model.connections",
+    "Duration": "core.durations",
+    "Engine": "core.engine.run_settings",
     "Events": "core.events.spike_train",
     "EventsError": "errors",
     "Fifo": "core.engine.policies",
@@ -167,6 +178,8 @@ _MODULE_OF: Final = {
     "ForwardStepLimitError": "errors",
     "GoldenSample": "core.formats.bundle",
     "Inbox": "runtime.populations.coroutine",
+    "InputMode": "core.engine.run_settings",
+    "Late": "runtime.streams.late_events",
     "LayerSync": "core.engine.policies",
     "LimitError": "errors",
     "ManualClock": "runtime.clock",
@@ -179,6 +192,7 @@ _MODULE_OF: Final = {
     "OrderingPolicy": "core.engine.policies",
     "PendingSpikes": "core.engine.policies",
     "PolicyError": "errors",
+    "PolicyName": "core.engine.policies",
     "PolicySpec": "core.formats.bundle",
     "Population": "core.model.model",
     "PopulationCoroutine": "runtime.populations.coroutine",
@@ -205,6 +219,7 @@ _MODULE_OF: Final = {
     "Tap": "runtime.tap",
     "TappedSpikes": "runtime.tap",
     "TimeUnitWarning": "errors",
+    "Until": "core.engine.stop_rules",
     "VirtualClock": "runtime.clock",
     "Window": "core.events.window",
     "dump_bundle": "core.formats.bundle",

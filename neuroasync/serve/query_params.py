@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
+from neuroasync.core.engine.policies import PolicyName
 from neuroasync.core.engine.run_settings import RunOptions, check_seed
 
 __all__ = ["QueryError", "StreamOptions", "parse_query"]
@@ -65,7 +66,7 @@ def parse_query(
         values[name] = value
     run = RunOptions()
     if "policy" in values:
-        run["policy"] = values["policy"]
+        run["policy"] = cast("PolicyName", values["policy"])  # the network checks the name
     if "group_size" in values:
         run["group_size"] = _parse_integer("group_size", values["group_size"])
     if "until" in values:

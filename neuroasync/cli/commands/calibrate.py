@@ -78,7 +78,7 @@ def calibrate(
         raise CliError(f"{events!r} must have the label of every sample, but has no labels")
     numbers = chosen_samples(samples, len(spikes))
     network = Network(
-        net, seed=seed, policy=policy and policy.value, group_size=group_size,
+        net, seed=seed, policy=None if policy is None else policy.value, group_size=group_size,
         input=mode_of(input_mode),
     )  # fmt: skip
     recorder = network.recorder()

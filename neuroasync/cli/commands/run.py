@@ -76,7 +76,7 @@ def run(
     net, spikes = load_inputs(bundle, events)
     numbers = chosen_samples(samples, len(spikes))
     network = Network(
-        net, seed=seed, policy=policy and policy.value, group_size=group_size,
+        net, seed=seed, policy=None if policy is None else policy.value, group_size=group_size,
         input=mode_of(input_mode), until=until, max_forward_steps=max_forward_steps,
         engine=engine.value,
     )  # fmt: skip

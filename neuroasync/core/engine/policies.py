@@ -5,7 +5,7 @@ with :meth:`OrderingPolicy.order`.
 """
 
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,7 @@ __all__ = [
     "OrderingPolicy",
     "PendingSpikes",
     "Policy",
+    "PolicyName",
     "Random",
     "custom_policy",
     "make_policy",
@@ -106,6 +107,9 @@ class OrderingPolicy(Protocol):
 
 
 Policy: TypeAlias = LayerSync | Random | Momentum | Fifo | OrderingPolicy
+
+PolicyName: TypeAlias = Literal["layer-sync", "random", "momentum", "fifo"]
+"""The name of a built-in ordering policy."""
 
 _BUILT_IN: Final[dict[str, type[LayerSync | Random | Momentum | Fifo]]] = {
     "layer-sync": LayerSync,

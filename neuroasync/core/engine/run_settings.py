@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypedDict
 
 from neuroasync import limits
-from neuroasync.core.engine.policies import LayerSync, Policy, make_policy, policy_name
+from neuroasync.core.engine.policies import LayerSync, Policy, PolicyName, make_policy, policy_name
 from neuroasync.core.engine.stop_rules import (
     Progress,
     StopRule,
-    StopRuleLike,
+    Until,
     parse_stop_rule,
     short_rule,
 )
@@ -76,10 +76,10 @@ class RunSettings:
 
     def with_changes(
         self,
-        policy: str | Policy | None = None,
+        policy: PolicyName | Policy | None = None,
         group_size: int | None = None,
         input: InputMode | None = None,  # noqa: A002  # the same name as the field
-        until: StopRuleLike | None = None,
+        until: Until | None = None,
         max_forward_steps: int | None = None,
         engine: Engine | None = None,
     ) -> "RunSettings":
@@ -106,10 +106,10 @@ class RunOptions(TypedDict, total=False):
         engine: ``"auto"``, ``"coroutines"`` or ``"compiled"``.
     """
 
-    policy: str | Policy | None
+    policy: PolicyName | Policy | None
     group_size: int | None
     input: InputMode | None
-    until: StopRuleLike | None
+    until: Until | None
     max_forward_steps: int | None
     engine: Engine | None
 

@@ -14,7 +14,7 @@ from neuroasync.core.kernels.layout import RuleCode
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.errors import StopRuleError
 
-__all__ = ["Progress", "StopRule", "StopRuleLike", "parse_stop_rule", "short_rule", "should_stop"]
+__all__ = ["Progress", "StopRule", "Until", "parse_stop_rule", "short_rule", "should_stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class StopRule:
         return _CODES[self.name], self.arguments
 
 
-StopRuleLike: TypeAlias = str | StopRule | Callable[[Progress], bool]
+Until: TypeAlias = str | StopRule | Callable[[Progress], bool]
 """A stop rule, its text form, or a function of the progress that returns a bool."""
 
 
@@ -84,7 +84,7 @@ _FORMS: Final = (
 )
 
 
-def parse_stop_rule(until: StopRuleLike) -> StopRule | Callable[[Progress], bool]:
+def parse_stop_rule(until: Until) -> StopRule | Callable[[Progress], bool]:
     """Return the stop rule that a text form or callable stands for.
 
     Raises:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from neuroasync.core.engine.policies import make_policy
+from neuroasync.core.engine.policies import PolicyName, make_policy
 from neuroasync.core.engine.run_settings import InputMode, RunOptions, RunSettings
 from neuroasync.datasets.images import Coding
 from neuroasync.datasets.user_data import UserFiles
@@ -32,7 +32,11 @@ class Mode:
     @property
     def options(self) -> RunOptions:
         """The mode as options of the runtime."""
-        return {"policy": self.policy, "group_size": self.group_size, "input": self.input}
+        return {
+            "policy": cast("PolicyName", self.policy),
+            "group_size": self.group_size,
+            "input": self.input,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ def watch(
         raise CliError(f"--speed must be above 0, got {speed:g}")
     bundle = load_bundle(network)
     options: RunOptions = {
-        "policy": policy and policy.value, "group_size": group_size,
+        "policy": None if policy is None else policy.value, "group_size": group_size,
         "input": mode_of(input_mode), "until": until,
     }  # fmt: skip
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
