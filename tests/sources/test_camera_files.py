@@ -149,6 +149,7 @@ async def test_a_damaged_file_is_named_in_the_error(name, data, message, tmp_pat
     [
         (b"", "empty"),
         (b"t,x,y,p\n0,1,1,1\n", "text"),
+        (b"[build-system]\nx = 1\n", "text"),
         (b"\xff\xfe\xfd\xfc", "of an unknown format"),
         (
             b"#!AER-DAT2.0\r\n",

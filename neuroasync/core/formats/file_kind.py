@@ -1,6 +1,7 @@
 """What kind of file something is, so that errors can say it if a reader is given another kind."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -39,7 +40,6 @@ _STARTS: Final = (
     (b"% ", FileKind.CAMERA),
     (b"Event Stream", FileKind.CAMERA),
     (b"{", FileKind.JSON),
-    (b"[", FileKind.JSON),
 )
 """First bytes of a kind of file."""
 
@@ -104,6 +104,9 @@ def file_kind(source: PathOrBytes) -> FileKind | None:
         return FileKind.BUNDLE
     if b"neuroasync-session" in start:
         return FileKind.SNAPSHOT
+    # Files of settings, such as TOML, begin with a name in brackets.
+    if re.match(rb"\[[\[\s]*[\]{\"\d-]", start):
+        return FileKind.JSON
     return next((kind for first, kind in _STARTS if start.startswith(first)), None)
 
 
