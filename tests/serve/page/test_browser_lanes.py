@@ -195,6 +195,8 @@ def test_custom_stop_rule_is_used_or_its_error_is_shown_at_its_field(browser, ad
         assert error.get_attribute("role") == "alert"
         expect(rule).to_have_attribute("aria-invalid", "true")
         assert decisions(page) == found  # the last good run stays
+        shown = "layered-paper, layer-sync, F = 8, margin(2,1)"
+        expect(lane(page, "A").locator(".run")).to_have_text(shown)
 
 
 @pytest.mark.parametrize(

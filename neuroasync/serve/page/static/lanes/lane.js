@@ -62,7 +62,7 @@ export class Lane extends EventTarget {
   /** Choose a preset without running it. */
   setPreset({ options }) {
     this.settings.set(options);
-    this._showPreset();
+    this._showPreset(options);
   }
 
   /** Run a sample {body, label}. A new request replaces the last. */
@@ -79,6 +79,7 @@ export class Lane extends EventTarget {
       if (this._pending !== pending) return;
       this._setPending(null);
       this._options = chosen;
+      this._showPreset(chosen);
       this._accept(new Trace(response, about), about, request);
     } catch (error) {
       if (this._pending !== pending || error.name === "AbortError") return;
@@ -151,21 +152,22 @@ export class Lane extends EventTarget {
         this.settings.set(preset.options);
         this._choose();
       } else {
+        this._showPreset(this._options ?? this.settings.options());
         this.settings.element.querySelector("select").focus();
       }
     });
   }
 
-  _showPreset() {
-    const preset = findPreset(this._presets, this.settings.options());
-    this._find(".preset").value = preset?.title ?? CUSTOM;
-    const { network, policy, group_size, until } = this.settings.options();
+  /** Show how the lane runs: while an error is shown at a field, this is how it ran last. */
+  _showPreset(options) {
+    const { network, policy, group_size, until } = options;
+    this._find(".preset").value = findPreset(this._presets, options)?.title ?? CUSTOM;
     const rule = until === shownRule(this.settings.about) ? "" : `, ${until}`;
     this._find(".run").textContent = `${network}, ${policy}, F = ${group_size}${rule}`;
   }
 
   _choose() {
-    this._showPreset();
+    if (!this._request) this._showPreset(this.settings.options());
     this.dispatchEvent(new Event("chosen"));
   }
 
