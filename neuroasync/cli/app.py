@@ -10,7 +10,12 @@ from neuroasync.cli.lazy_command import PARSER_OPTIONS
 
 __all__ = ["app"]
 
-app = typer.Typer(name="neuroasync", cls=Commands, **PARSER_OPTIONS)
+app = typer.Typer(
+    name="neuroasync",
+    cls=Commands,
+    invoke_without_command=True,
+    **(PARSER_OPTIONS | {"add_completion": True}),
+)
 
 
 def _print_version(requested: bool) -> None:
@@ -28,7 +33,7 @@ VersionOption = Annotated[
 
 
 @app.callback()
-def program(_version: VersionOption = False) -> None:
+def program(context: typer.Context, _version: VersionOption = False) -> None:
     """Run spiking neural networks without layer synchronization, in an asyncio event loop.
 
     \b
@@ -40,7 +45,11 @@ def program(_version: VersionOption = False) -> None:
       neuroasync train digits --recipe unlayered-random -o mine.nab
       neuroasync encode digits --part test -o test.npz
       neuroasync run mine.nab test.npz --policy momentum --until "margin(3)"
+    Complete commands, options and names of networks with the Tab key:
+      neuroasync --install-completion
 
     Exit codes: 0 success; 1 a golden sample or a replay gives other spikes; 2 bad input, with one
     line `error: ...` on stderr; 130 interrupted by Ctrl-C; 141 the reader of stdout went away.
     """  # noqa: D301  # \b keeps the line breaks of the examples.
+    if context.invoked_subcommand is None:
+        print(context.get_help())

@@ -23,6 +23,7 @@ from neuroasync.cli.command_table import COMMANDS
 from neuroasync.cli.interrupts import INTERRUPTED
 from neuroasync.cli.lazy_command import LazyCommand
 from neuroasync.cli.output import ASCII_ERRORS, one_line
+from neuroasync.core.model.checks import did_you_mean
 from neuroasync.errors import NeuroasyncError
 
 __all__ = ["BAD_INPUT", "CHECK_FAILED", "CliError", "Commands", "report_error"]
@@ -36,6 +37,8 @@ _PARSER_WORDS: Final = (
     (r"Value error, ", ""),
     (r"Input should be", "must be"),
     (r"(an?) valid (integer|number), unable to parse string as (an?) \w+", r"\3 \2"),
+    (r"unable to parse input string as (an?) \w+, exceeded maximum size", "it has too many digits"),
+    (r"must be a finite number", "must be finite"),
     (r"greater than or equal to", "at least"),
     (r"less than or equal to", "at most"),
 )
@@ -52,6 +55,15 @@ class Commands(TyperGroup):
         super().__init__(**options)
         for entry in COMMANDS:
             self.add_command(LazyCommand(entry))
+
+    def parse_args(self, context: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. ``help COMMAND`` means ``COMMAND --help``."""
+        for parameter in self.params:
+            if parameter.name in ("install_completion", "show_completion"):
+                parameter.default = False  # for the reason in get_help_option
+        if args[:1] == ["help"]:
+            args = [*args[1:2], "--help", *args[2:]]
+        return super().parse_args(context, args)
 
     def get_help_option(self, *args: Any) -> Any:
         """Return the option ``--help``."""
@@ -107,7 +119,10 @@ def _exit_code(command: Callable[[], object]) -> int:
         report_error(str(error))
         return BAD_INPUT
     except SystemExit as end:
-        # The parser exits by itself only if stdout is a closed pipe.
+        # The parser exits by itself after it has completed a word or installed the completion, and
+        # if stdout is a closed pipe.
+        if not end.code:
+            return 0
         raise BrokenPipeError from end
     except Exception as error:
         # The class of usage errors has moved between versions of typer; this method has not.
@@ -123,6 +138,9 @@ def _usage_message(message: str) -> str:
     for pattern, replacement in _PARSER_WORDS:
         message = re.sub(pattern, replacement, message)
     text = message.rstrip(".")
+    if match := re.search(r"(?:^|: )'([^']*)' is not one of (.*)", text):
+        names = re.findall(r"'([^']*)'", match[2])
+        text = f"{text}{did_you_mean(match[1], names)}"
     return f"{text[:1].lower()}{text[1:]} (see --help)" if text else "missing command (see --help)"
 
 

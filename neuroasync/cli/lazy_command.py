@@ -44,6 +44,8 @@ class LazyCommand(TyperCommand):
         this one.
         """
         context = self.load().make_context(*args, **options)
+        if context.resilient_parsing:  # The shell completes a word.
+            return context
         show_compilation()
         # This import is slow. If the user asked for help or made a usage error, the process has
         # already ended in the line above.

@@ -5,7 +5,11 @@ Following it from spike to spike leads back to the input.
 """
 
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
+
+import numpy as np
 
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.checks import must_be
@@ -14,7 +18,7 @@ from neuroasync.errors import RecordingError
 from neuroasync.explain.attribution import AttributionBuilder, Contribution, Place, SpikeAttribution
 from neuroasync.replay import pass_times
 
-__all__ = ["Contribution", "Explanation", "Place", "SpikeAttribution", "explain"]
+__all__ = ["Contribution", "Explanation", "Place", "SpikeAttribution", "deciding_spike", "explain"]
 
 _MAX_LINKS: Final = 1000
 """Spikes of the longest chain that is followed."""
@@ -101,6 +105,47 @@ def explain(recording: Recording, bundle: Bundle, row: int) -> Explanation:
             break
         chain.append(builder.build(cause.row))
     return Explanation(tuple(chain), cause)
+
+
+def deciding_spike(recording: Recording, k: int) -> int:
+    """Return the row of the spike that decided a sample.
+
+    This is the output spike with which the decided class took the lead for the last time.
+
+    Args:
+        recording: a recording.
+        k: position of the sample in the recording.
+
+    Raises:
+        RecordingError: there is no such sample, or it has no decision.
+    """
+    rows, label = recording.rows_of(k), int(recording.label[k])
+    if label < 0:
+        raise RecordingError(
+            f"sample {recording.number[k]} has no decision, because no output neuron fired"
+        )
+    sizes = dict(recording.info.populations)
+    names = list(sizes)
+    start = sum(sizes[name] for name in names[: names.index(recording.info.output)])
+    votes = np.zeros(sizes[recording.info.output], np.int64)
+    moments = zip(recording.pass_[rows].tolist(), recording.step[rows].tolist(), strict=True)
+    neurons = recording.neuron[rows] - start
+    fired = [
+        (moment, rows.start + at, int(neuron))
+        for at, (moment, neuron) in enumerate(zip(moments, neurons, strict=True))
+        if 0 <= neuron < votes.size
+    ]
+    led, deciding = False, -1
+    for _, group in groupby(fired, key=itemgetter(0)):
+        step = {neuron: row for _, row, neuron in group}
+        votes[list(step)] += 1
+        others = np.delete(votes, label).max(initial=0)
+        # A tie goes to the class that reached the count first, so a leader keeps its lead in it.
+        leads = votes[label] > others or (led and votes[label] == others)
+        if leads and not led:
+            deciding = step.get(label, deciding)
+        led = bool(leads)
+    return deciding
 
 
 def _fired(spike: SpikeAttribution) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.kernels.layout import RuleCode
-from neuroasync.core.model.checks import must_be, shown
+from neuroasync.core.model.checks import did_you_mean, must_be, shown
 from neuroasync.errors import StopRuleError
 
 __all__ = ["Progress", "StopRule", "Until", "parse_stop_rule", "short_rule", "should_stop"]
@@ -119,7 +119,10 @@ def parse_stop_rule(until: Until) -> StopRule | Callable[[Progress], bool]:
         max_arguments = limits.MAX_LEADS if rule.name == "margin" else 1
         if len(rule.arguments) <= max_arguments and max(rule.arguments) >= _MINIMUM[rule.name]:
             return rule
-    raise StopRuleError(must_be("until", _FORMS, shown(until)))
+    name = until.partition("(")[0]
+    known = ("quiet", "first-spike", "confidence", *_MINIMUM)
+    hint = "" if name in known else did_you_mean(name, known)
+    raise StopRuleError(must_be("until", _FORMS, shown(until)) + hint)
 
 
 def short_rule(rule: str) -> str:

@@ -25,11 +25,11 @@ complete when the silence has lasted long enough.
 
 import re
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast, get_args
 
 from neuroasync import limits
 from neuroasync.core.durations import text_us
-from neuroasync.core.model.checks import must_be, shown
+from neuroasync.core.model.checks import did_you_mean, must_be, shown
 
 __all__ = ["Window", "WindowName", "check_whole", "parse_window"]
 
@@ -73,7 +73,10 @@ def parse_window(window: str | Window) -> Window:
         argument = _argument(name, match[2])
         if argument is not None and 1 <= argument <= limits.MAX_TIME_US:
             return Window(name, argument)
-    raise ValueError(must_be("window", _FORMS, shown(window)))
+    name = str(window).partition("(")[0]
+    known = get_args(WindowName)
+    hint = "" if name in known else did_you_mean(name, known)
+    raise ValueError(must_be("window", _FORMS, shown(window)) + hint)
 
 
 def _argument(name: WindowName, text: str) -> int | None:
