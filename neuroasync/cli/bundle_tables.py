@@ -1,6 +1,8 @@
 """Tables that describe a bundle."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from neuroasync.core.model.connections import Connection, Conv2d, Dense
 
 __all__ = [
     "bundle_facts",
+    "bundle_json",
+    "calibration_json",
     "calibration_table",
     "connection_table",
     "policy_text",
@@ -40,6 +44,60 @@ def bundle_facts(bundle: Bundle) -> list[tuple[str, object]]:
     if bundle.classes is not None:
         pairs.append(("classes", ", ".join(bundle.classes)))
     return pairs
+
+
+def bundle_json(bundle: Bundle) -> dict[str, Any]:
+    """Return what a bundle contains, without weights."""
+    model = bundle.model
+    return {
+        "sha256": bundle.digest.hex(),
+        "bytes": len(dump_bundle(bundle)),
+        "policy": asdict(bundle.policy),
+        "input": list(model.input_shape),
+        "timestep_us": model.timestep_us,
+        "neurons": model.size,
+        "parameters": model.parameters,
+        "output": model.output,
+        "classes": None if bundle.classes is None else list(bundle.classes),
+        "golden": len(bundle.golden),
+        "populations": [
+            {
+                "name": p.name,
+                "shape": list(p.shape),
+                "rank": rank,
+                "tau_mem_us": _range_json(p.neuron.tau_mem_us),
+                "v_threshold": _range_json(p.neuron.v_threshold),
+                "reset": p.neuron.reset,
+                "refractory": p.neuron.refractory,
+                "sync_threshold": p.neuron.sync_threshold,
+            }
+            for p, rank in zip(model.populations, model.ranks, strict=True)
+        ],
+        "connections": [
+            {
+                "source": c.source,
+                "target": c.target,
+                "kind": _kind(c),
+                "weight": list(c.weight.shape),
+                "bias": c.bias is not None,
+                "delay_us": c.delay_us,
+            }
+            for c in model.connections
+        ],
+        "calibration": [calibration_json(c) for c in bundle.calibration],
+        "meta": dict(bundle.meta),
+    }
+
+
+def calibration_json(calibration: Calibration) -> dict[str, Any]:
+    """Return what a calibration promises, and how that was measured."""
+    return asdict(calibration) | {"until": f"confidence({calibration.accuracy})"}
+
+
+def _range_json(value: float | NDArray[np.float32]) -> float | list[float] | None:
+    """Return one number, or [minimum, maximum] if they differ. JSON has no infinity: null."""
+    low, high = (float(x) if np.isfinite(x) else None for x in (np.min(value), np.max(value)))
+    return low if low == high or low is None or high is None else [low, high]
 
 
 def population_table(bundle: Bundle) -> RenderableType:

@@ -219,7 +219,9 @@ SensorOption = Annotated[
 ]  # fmt: skip
 JsonOption = Annotated[
     bool,
-    typer.Option("--json", help="Write JSON to stdout, and nothing else. Default: a table."),
+    typer.Option(
+        "--json", help="Write one JSON document to stdout, and nothing else. Default: text."
+    ),
 ]
 
 

@@ -5,8 +5,6 @@ Following it from spike to spike leads back to the input.
 """
 
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -127,24 +125,21 @@ def deciding_spike(recording: Recording, k: int) -> int:
     sizes = dict(recording.info.populations)
     names = list(sizes)
     start = sum(sizes[name] for name in names[: names.index(recording.info.output)])
-    votes = np.zeros(sizes[recording.info.output], np.int64)
-    moments = zip(recording.pass_[rows].tolist(), recording.step[rows].tolist(), strict=True)
-    neurons = recording.neuron[rows] - start
-    fired = [
-        (moment, rows.start + at, int(neuron))
-        for at, (moment, neuron) in enumerate(zip(moments, neurons, strict=True))
-        if 0 <= neuron < votes.size
-    ]
-    led, deciding = False, -1
-    for _, group in groupby(fired, key=itemgetter(0)):
-        step = {neuron: row for _, row, neuron in group}
-        votes[list(step)] += 1
-        others = np.delete(votes, label).max(initial=0)
-        # A tie goes to the class that reached the count first, so a leader keeps its lead in it.
-        leads = votes[label] > others or (led and votes[label] == others)
-        if leads and not led:
-            deciding = step.get(label, deciding)
-        led = bool(leads)
+    classes = recording.neuron[rows] - start
+    votes, latest = np.zeros((2, sizes[recording.info.output]), np.int64)
+    leader, deciding = -1, -1
+    at = np.flatnonzero((classes >= 0) & (classes < votes.size))
+    moments = np.stack((recording.pass_[rows], recording.step[rows]), axis=1)[at]
+    # Neurons that fire in the same forward step vote at the same time.
+    steps = np.flatnonzero(np.any(np.diff(moments, axis=0), axis=1)) + 1
+    for moment, fired in enumerate(np.split(at, steps)):
+        votes[classes[fired]] += 1
+        latest[classes[fired]] = moment
+        # A tie goes to the class that reached the count first.
+        now = int(np.lexsort((latest, -votes))[0])
+        if now == label != leader:
+            deciding = rows.start + int(fired[classes[fired] == label][0])
+        leader = now
     return deciding
 
 

@@ -69,8 +69,8 @@ SLOW = {"asyncio", "msgpack", "numba", "numpy", "pydantic", "rich", "torch", "uv
 
 @pytest.mark.parametrize(
     ("args", "code"),
-    [(["--version"], 0), (["--help"], 0), ([], 2), (["rnu"], 2), (["--unknown"], 2)],
-    ids=["version", "help", "no command", "unknown command", "unknown option"],
+    [(["--version"], 0), (["--help"], 0), ([], 0), (["help"], 0), (["rnu"], 2), (["--unknown"], 2)],
+    ids=["version", "--help", "no command", "help", "unknown command", "unknown option"],
 )
 def test_version_help_and_usage_errors_import_no_command(args, code):
     loaded = modules_loaded_by(*args, code=code)
@@ -81,6 +81,53 @@ def test_version_help_and_usage_errors_import_no_command(args, code):
 @pytest.mark.parametrize("command", [entry.name for entry in COMMANDS])
 def test_help_of_a_command_imports_no_slow_package(command):
     assert modules_loaded_by(command, "--help").isdisjoint(SLOW - {"asyncio", "pydantic"})
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("insp", {"inspect"}),
+        ("run unl", {"unlayered"}),
+        ("inspect ./n", {"./net.nab"}),
+        ("run unlayered digits-", {"digits-latency"}),
+        ("run unlayered e", {"events.npz"}),
+        ("run unlayered digits --policy r", {"random"}),
+        ("explain run.npz --bundle que", {"queued"}),
+        ("serve unlayered que", {"queued"}),
+    ],
+)
+def test_shell_completes_commands_names_files_and_values(files, words, expected):
+    env = os.environ | {
+        "_NEUROASYNC_COMPLETE": "complete_bash",
+        "COMP_WORDS": f"neuroasync {words}",
+        "COMP_CWORD": str(len(words.split())),
+    }
+    program = "import sys; sys.argv[0] = 'neuroasync'; from neuroasync.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        env=env, cwd=files.folder, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+    assert set(result.stdout.split()) == expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_is_shown(shell):
+    result = run_cli("--show-completion", shell, env=os.environ | NO_DETECTION)
+    assert result.returncode == 0
+    assert "_COMPLETE" in result.stdout
+
+
+NO_DETECTION = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+
+
+@pytest.mark.parametrize("command", [("inspect", "unlayered"), ("run", "--help"), ("--help",)])
+def test_terminal_without_unicode_gets_ascii(command):
+    env = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    result = run_cli(*command, env=env)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.isascii()
+    assert "?" not in result.stdout
 
 
 INTERRUPTED = """\

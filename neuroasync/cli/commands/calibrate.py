@@ -11,6 +11,7 @@ from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import (
     GroupSizeOption,
     InputOption,
+    JsonOption,
     NetworkArgument,
     PolicyOption,
     SamplesArgument,
@@ -19,6 +20,7 @@ from neuroasync.cli.options import (
     chosen_samples,
     mode_of,
 )
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, key_value_table
@@ -53,6 +55,7 @@ def calibrate(
     input_mode: InputOption = None,
     seed: SeedOption = 0,
     samples: SamplesOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Measure how early a network may stop at a given accuracy.
 
@@ -67,7 +70,7 @@ def calibrate(
     same kind. In 95 of 100 calibrations, the accuracy is at most `error` lower than promised.
     """  # noqa: D301  # \b keeps the line breaks of the examples
     from neuroasync import metrics
-    from neuroasync.cli.bundle_tables import calibration_table
+    from neuroasync.cli.bundle_tables import calibration_json, calibration_table
     from neuroasync.core.formats.bundle import write_bundle
     from neuroasync.core.formats.bundle_calibration import with_calibrations
     from neuroasync.runtime.network import Network
@@ -100,6 +103,15 @@ def calibrate(
     ]
     calibrated = replace(net, calibration=with_calibrations(net.calibration, calibrations))
     write_bundle(calibrated, output)
+    if json:
+        found = [
+            calibration_json(c) | {"mean_rounds": n}
+            for c, n in zip(calibrations, rounds, strict=True)
+        ]
+        start = {"written": str(output), "sha256": calibrated.digest.hex()}
+        quiet = {"accuracy": whole.accuracy, "mean_rounds": whole.mean("rounds")}
+        echo_json(start | {"quiet": quiet, "calibration": found})
+        return
     summary = [
         ("written", output),
         ("sha256", calibrated.digest.hex()),

@@ -13,12 +13,14 @@ from neuroasync.cli.options import (
     CodingName,
     DataOption,
     DatasetName,
+    JsonOption,
     SensorOption,
     ViewOption,
     sensor_of,
     sizes_of,
     view_of,
 )
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.tables import echo, key_value_table
 
@@ -99,6 +101,7 @@ def encode(
     view: ViewOption = None,
     sensor: SensorOption = None,
     output: OutputOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Write a data set or a recording as a spike file, for `run`.
 
@@ -131,6 +134,10 @@ def encode(
     except (ImportError, ValueError) as error:
         raise CliError(str(error)) from error
     write_spikes(spikes, path)
+    if json:
+        counts = {"samples": len(spikes), "events": len(spikes.t_us)}
+        echo_json({"written": str(path), **counts, "about": dict(about)})
+        return
     summary = [("written", path), ("samples", len(spikes)), ("events", f"{len(spikes.t_us):,}")]
     echo(key_value_table([*summary, *about]))
 

@@ -1,12 +1,13 @@
 """``neuroasync inspect``: show what a bundle contains."""
 
-from neuroasync.cli.options import NetworkArgument
+from neuroasync.cli.options import JsonOption, NetworkArgument
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.tables import echo, key_value_table
 
 __all__ = ["inspect"]
 
 
-def inspect(bundle: NetworkArgument) -> None:
+def inspect(bundle: NetworkArgument, json: JsonOption = False) -> None:
     """Show what a bundle contains: neurons, connections, metadata.
 
     \b
@@ -17,6 +18,7 @@ def inspect(bundle: NetworkArgument) -> None:
     """  # noqa: D301  # \b keeps the line breaks of the example.
     from neuroasync.cli.bundle_tables import (
         bundle_facts,
+        bundle_json,
         calibration_table,
         connection_table,
         population_table,
@@ -24,6 +26,9 @@ def inspect(bundle: NetworkArgument) -> None:
     from neuroasync.shipped import load_bundle
 
     network = load_bundle(bundle)
+    if json:
+        echo_json(bundle_json(network))
+        return
     echo(
         key_value_table([("network", bundle), *bundle_facts(network)]),
         "",

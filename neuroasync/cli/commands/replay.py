@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from neuroasync.cli.exit_codes import CHECK_FAILED, report_error
-from neuroasync.cli.options import NetworkOption, RecordingPath
+from neuroasync.cli.options import JsonOption, NetworkOption, RecordingPath
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.tables import echo, key_value_table
 from neuroasync.errors import ReplayError
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 
-def replay(recording: RecordingPath, bundle: NetworkOption) -> int:
+def replay(recording: RecordingPath, bundle: NetworkOption, json: JsonOption = False) -> int:
     """Run a recording again and report the first spike that differs.
 
     \b
@@ -34,15 +35,19 @@ def replay(recording: RecordingPath, bundle: NetworkOption) -> int:
     try:
         spikes = replay_recording(recorded, network)
     except ReplayError as error:
-        report_error(str(error))
-        return CHECK_FAILED
+        return _differs(str(error), json)
     by_policy = "not possible: the run used custom code"
     if _is_built_in(recorded):
         difference = compare(recorded, rerun(recorded, network))
         if difference is not None:
-            report_error(f"the policy and the seed give a different order: {difference}")
-            return CHECK_FAILED
+            message = f"the policy and the seed give a different order: {difference}"
+            return _differs(message, json)
         by_policy = "the same spikes"
+    if json:
+        result = {"same": True, "samples": len(recorded), "spikes": spikes}
+        rerun_json = {"by_policy": _is_built_in(recorded), "sha256": recorded.digest.hex()}
+        echo_json(result | rerun_json)
+        return 0
     info = recorded.info
     settings = f"{info.policy}, F = {info.group_size}, {info.input} input, until {info.until}"
     echo(
@@ -56,6 +61,14 @@ def replay(recording: RecordingPath, bundle: NetworkOption) -> int:
         )
     )
     return 0
+
+
+def _differs(message: str, json: bool) -> int:
+    """Report that a spike differs, and return the exit code."""
+    report_error(message)
+    if json:
+        echo_json({"same": False, "difference": message})
+    return CHECK_FAILED
 
 
 def _is_built_in(recording: "Recording") -> bool:

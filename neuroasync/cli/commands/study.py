@@ -7,7 +7,8 @@ import typer
 
 from neuroasync.cli.commands.train import check_torch
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import DataOption, DatasetName
+from neuroasync.cli.options import DataOption, DatasetName, JsonOption
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_folder
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, key_value_table
@@ -82,6 +83,7 @@ def study(
     test: TestFileOption = None,
     topology: TopologyOption = None,
     output: OutOption = Path("neuroasync-study"),
+    json: JsonOption = False,
 ) -> None:
     """Train networks and report on them under every ordering policy.
 
@@ -122,6 +124,9 @@ def study(
     except (ImportError, ValueError, FloatingPointError) as error:
         raise CliError(str(error)) from error
     names = ("report.md", "report.html", "results.json", "timings.json")
+    if json:
+        echo_json({"written": [str(output / name) for name in names]})
+        return
     echo(key_value_table([("written", output / name) for name in names]))
 
 

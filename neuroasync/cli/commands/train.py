@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import CodingName, DataOption, DatasetName, InputName, mode_of
+from neuroasync.cli.options import (
+    CodingName,
+    DataOption,
+    DatasetName,
+    InputName,
+    JsonOption,
+    mode_of,
+)
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.progress import ProgressCallback, progress
 from neuroasync.cli.tables import echo, key_value_table
@@ -136,6 +144,7 @@ def train(
     checkpoint: CheckpointOption = None,
     resume: ResumeOption = False,
     device: DeviceOption = Device.AUTO,
+    json: JsonOption = False,
 ) -> None:
     """Train a network with a recipe, and write it as a bundle.
 
@@ -176,6 +185,10 @@ def train(
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
     write_bundle(bundle, path)
+    if json:
+        digest = bundle.digest.hex()
+        echo_json({"written": str(path), "sha256": digest, "meta": dict(bundle.meta)})
+        return
     summary = [("written", path), ("sha256", bundle.digest.hex())]
     echo(key_value_table([*summary, *bundle.meta.items()]))
 

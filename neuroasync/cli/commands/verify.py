@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from neuroasync.cli.exit_codes import CHECK_FAILED, CliError
-from neuroasync.cli.options import NetworkArgument
+from neuroasync.cli.options import JsonOption, NetworkArgument
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.tables import echo, table
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 
-def verify(bundle: NetworkArgument) -> int:
+def verify(bundle: NetworkArgument, json: JsonOption = False) -> int:
     """Run a bundle's golden samples and compare every spike.
 
     \b
@@ -31,6 +32,10 @@ def verify(bundle: NetworkArgument) -> int:
         raise CliError(f"{bundle!r}: the bundle has no golden samples to verify")
     results = verify_golden(network)
     failed = sum(not result.holds for result in results)
+    if json:
+        samples = [_result_json(result) for result in results]
+        echo_json({"sha256": network.digest.hex(), "holds": not failed, "samples": samples})
+        return CHECK_FAILED if failed else 0
     titles = ("sample", "order", "spikes", "label", "sha256", "holds")
     rows = [
         (result.number, _order(network, result.number), result.spikes, *_outcome(result))
@@ -39,6 +44,18 @@ def verify(bundle: NetworkArgument) -> int:
     verdict = f"{failed} of {len(results)} fail" if failed else f"all {len(results)} hold"
     echo(table(titles, rows, numbers=(0, 2)), "", f"{verdict}: network {network.digest.hex()}")
     return CHECK_FAILED if failed else 0
+
+
+def _result_json(result: "GoldenResult") -> dict[str, object]:
+    return {
+        "sample": result.number,
+        "holds": result.holds,
+        "spikes": result.spikes,
+        "label": result.label,
+        "expected_label": result.expected_label,
+        "sha256": result.digest.hex(),
+        "expected_sha256": result.expected_digest.hex(),
+    }
 
 
 def _order(bundle: "Bundle", number: int) -> str:

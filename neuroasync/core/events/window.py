@@ -73,9 +73,8 @@ def parse_window(window: str | Window) -> Window:
         argument = _argument(name, match[2])
         if argument is not None and 1 <= argument <= limits.MAX_TIME_US:
             return Window(name, argument)
-    name = str(window).partition("(")[0]
-    known = get_args(WindowName)
-    hint = "" if name in known else did_you_mean(name, known)
+    given, known = str(window).partition("(")[0], get_args(WindowName)
+    hint = "" if given in known else did_you_mean(given, known)
     raise ValueError(must_be("window", _FORMS, shown(window)) + hint)
 
 

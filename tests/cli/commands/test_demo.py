@@ -15,10 +15,10 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def rows_of(result):
-    """Check that the command succeeded, and return its JSON lines."""
+    """Check that the command succeeded, and return the runs in its JSON."""
     assert result.exit_code == 0
     assert result.stderr == ""
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    return json.loads(result.stdout)["runs"]
 
 
 def options_of(row):

@@ -1,6 +1,5 @@
 """``neuroasync demo``: the shipped networks on the shipped test samples."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -62,8 +61,7 @@ def demo(
 
     The networks classify 8 x 8 images of handwritten digits that were not used to train them. Each
     network runs under layer-sync and in random order with the same stop rule, with its input
-    delivered first and with its input queued. With --json, the output has one JSON object per
-    line, one for each run.
+    delivered first and with its input queued. With --json, the output has the list `runs`.
     """  # noqa: D301  # \b keeps the line breaks of the examples
     from neuroasync.cli.commands.demo.figures import load_plot, save_figure
     from neuroasync.cli.commands.demo.story import (
@@ -72,7 +70,7 @@ def demo(
         compare,
         story,
     )
-    from neuroasync.cli.commands.demo.table import legend
+    from neuroasync.cli.commands.demo.table import legend, network_table
     from neuroasync.shipped import NETWORKS, shipped_bundle, shipped_spikes
 
     networks = {name: shipped_bundle(name) for name in NETWORKS}
@@ -90,12 +88,16 @@ def demo(
     results: dict[str, dict[Row, RowResult]] = {}
     for name, bundle in networks.items():
         results[name] = _run_network(name, bundle, spikes, numbers, seed, all_rows)
-        _echo_rows(name, bundle, list(results[name].values()), all_rows, json)
+        if all_rows and not json:
+            echo(*network_table(name, bundle, list(results[name].values()), page_width()))
     comparisons = [c for name in networks for c in compare(networks[name], results[name])]
     path = None
     if plot is not None and folder is not None:
         path = save_figure(plot, folder, comparisons, networks, spikes, numbers, seed)
-    if not json:
+    if json:
+        runs = [result.to_json() for rows in results.values() for result in rows.values()]
+        echo_json({"runs": runs})
+    else:
         if all_rows:
             echo(legend(page_width()), "")
         echo(*story(comparisons, len(numbers), page_width()), "", _closing(path))
@@ -119,19 +121,6 @@ def _run_network(
 def _report(advance: ProgressCallback, before: int, done: int) -> None:
     """Show the progress: the samples of the rows before, and those done in this row."""
     advance(before + done)
-
-
-def _echo_rows(
-    name: str, bundle: "Bundle", results: "Sequence[RowResult]", all_rows: bool, json: bool
-) -> None:
-    """Write the rows of a network as JSON, or as a table if all rows are wanted."""
-    from neuroasync.cli.commands.demo.table import network_table
-
-    if json:
-        for result in results:
-            echo_json(result.to_json())
-    elif all_rows:
-        echo(*network_table(name, bundle, results, page_width()))
 
 
 def _closing(path: Path | None) -> "RenderableType":
