@@ -193,7 +193,7 @@ class _DiskCache(NullCache):
             "compiling kernels, %s at every start, because the compiled code cannot be saved in "
             "%s; set NUMBA_CACHE_DIR to a folder that can be written",
             _DURATION,
-            " or ".join(map(str, self._files)),
+            ", ".join(map(str, self._files)),
         )
 
 

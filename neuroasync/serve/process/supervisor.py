@@ -1,6 +1,7 @@
 """A server that consists of one or more processes that listen at one address."""
 
 import contextlib
+import logging
 import multiprocessing
 import signal
 import socket
@@ -12,7 +13,7 @@ from multiprocessing.context import SpawnProcess
 from types import FrameType
 from typing import Any, Final, cast
 
-from neuroasync.core.compilation_log import show_compilation
+from neuroasync.core.compilation_log import compilation_log, show_compilation
 from neuroasync.runtime.bounded_queue import WhenFull
 from neuroasync.serve.app import create_app
 from neuroasync.serve.limits import ServerLimits
@@ -159,8 +160,10 @@ def _run_worker(
     options: ServerOptions, listener: socket.socket, cells: Any, worker: int, pipe: Connection
 ) -> None:
     """Run a worker process."""
-    if worker == 0:  # One note is enough, because all workers start at the same time.
+    if worker == 0:
         show_compilation()
+    else:  # One note is enough, because all workers start at the same time.
+        compilation_log.setLevel(logging.CRITICAL)
     shared = memoryview(cells).cast("B").cast("d")
     metrics = ServerMetrics(shared, worker, len(options.networks))
 
