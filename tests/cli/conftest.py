@@ -1,5 +1,6 @@
 """Fixtures: a small network with its input, and a function that calls the command line."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +9,19 @@ from typer.testing import CliRunner, Result
 
 from neuroasync import write_bundle, write_spikes
 from neuroasync.cli.app import app
+from neuroasync.cli.commands.warm import _use_all_kernels
+from neuroasync.core.kernels import jit
 from neuroasync.shipped import NETWORKS
 from tests.helpers.cli_files import Files, golden_bundle, some_trains
 
 Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_kernels() -> None:
+    """Compile the kernels first, so that no command writes a note about that to stderr."""
+    jit._DiskCache._has_announced = True  # Kernels of the trainer may still be compiled.
+    asyncio.run(_use_all_kernels())
 
 
 @pytest.fixture
