@@ -4,9 +4,9 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.model import Model
+from neuroasync.progress_bar import ProgressBar
 from neuroasync.train.batch import sorted_by_time
 from neuroasync.train.checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from neuroasync.train.config import TrainConfig
@@ -28,6 +29,8 @@ from neuroasync.train.surrogate import Surrogate
 from neuroasync.train.weight_init import scale_to_firing_rate
 
 __all__ = ["BatchResult", "EpochResult", "Fit", "evaluate", "fit"]
+
+_T = TypeVar("_T")
 
 _START_SAMPLES: Final = 64
 """Samples on which initial firing rates are measured."""
@@ -101,6 +104,7 @@ def fit(
     validation: SpikeTrains | None = None,
     on_batch: Callable[[BatchResult], None] | None = None,
     on_epoch: Callable[[EpochResult], None] | None = None,
+    progress: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     threads: int | None = None,
@@ -118,6 +122,7 @@ def fit(
         on_batch: Called with the result of each batch. An exception in it ends the training.
         on_epoch: Called with the result of each epoch, after the checkpoint was written. An
             exception in it ends the training.
+        progress: Show a progress bar on stderr, and a line with the result of each epoch.
         checkpoint: File that stores the state of the training after each epoch.
         resume: Continue from that file, which must belong to the same training.
         threads: Maximum number of threads on the CPU. None takes the number of available cores.
@@ -141,13 +146,17 @@ def fit(
         if checkpoint is None:
             raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
         loop.load(load_checkpoint(checkpoint, config.to_dict(), start))
-    while len(loop.history) < config.epochs:
-        with _one_torch_thread():
-            result = loop.epoch(validation_set, on_batch)
-        if checkpoint is not None:
-            save_checkpoint(checkpoint, loop.state(start))
-        if on_epoch is not None:
-            on_epoch(result)
+    with ExitStack() as stack:
+        if progress:
+            bar = stack.enter_context(ProgressBar(config.epochs))
+            on_batch, on_epoch = _both(bar.batch, on_batch), _both(bar.epoch, on_epoch)
+        while len(loop.history) < config.epochs:
+            with _one_torch_thread():
+                result = loop.epoch(validation_set, on_batch)
+            if checkpoint is not None:
+                save_checkpoint(checkpoint, loop.state(start))
+            if on_epoch is not None:
+                on_epoch(result)
     return Fit(loop.network.to_model(), config, tuple(loop.history))
 
 
@@ -185,6 +194,17 @@ def evaluate(
         spikes += result.spikes.sum((0, 1), dtype=torch.float64).cpu().numpy()
     no_labels = np.zeros(0, np.int64)  # np.concatenate needs at least one array
     return np.concatenate([no_labels, *labels]), spikes / max(1, len(trains))
+
+
+def _both(first: Callable[[_T], None], second: Callable[[_T], None] | None) -> Callable[[_T], None]:
+    """Return a function that calls two functions with the same argument."""
+
+    def call(value: _T) -> None:
+        first(value)
+        if second is not None:
+            second(value)
+
+    return call
 
 
 @contextmanager

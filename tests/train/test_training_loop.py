@@ -245,3 +245,20 @@ def test_delays_without_a_timestep_are_rejected():
     model = Model(0, (1,), (Population("a", (1,)),), (connection,), "a")
     with pytest.raises(ValueError, match="delays"):
         SpikingNetwork(model)
+
+
+def test_progress_prints_a_line_for_each_epoch_and_changes_nothing(model, train, expected, capfd):
+    seen = []
+    shown = fit(
+        model, train, CONFIG, validation=task(40, 1), threads=1, progress=True,
+        on_epoch=seen.append,
+    )  # fmt: skip
+    assert weights(shown) == weights(expected)
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == CONFIG.epochs
+    assert seen == list(shown.history)
+    last = shown.history[-1]
+    assert lines[-1] == (
+        f"epoch 4/4: loss {last.loss:.3f}, accuracy {last.accuracy:.1%}, "
+        f"validation accuracy {last.validation_accuracy:.1%}"
+    )
