@@ -1,6 +1,7 @@
 """Define a custom ordering policy that delivers the newest spike first."""
 
 import asyncio
+import contextlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,4 +31,5 @@ async def main() -> None:
             print(f"{policy.name}: {right} of 40 right")
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

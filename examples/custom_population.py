@@ -1,6 +1,7 @@
 """Define a custom population that asks a network service before its neurons may fire."""
 
 import asyncio
+import contextlib
 
 import numpy as np
 
@@ -65,4 +66,5 @@ async def main() -> None:
     print(max(times) < DEADLINE_US)
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

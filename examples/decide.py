@@ -1,6 +1,7 @@
 """Classify a few handwritten digits, and stop as soon as the network has decided."""
 
 import asyncio
+import contextlib
 
 import neuroasync
 from neuroasync.shipped import shipped_bundle, shipped_spikes
@@ -17,4 +18,5 @@ async def main() -> None:
                 print(f"decided: {decision.class_name} after {decision.rounds} rounds")
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

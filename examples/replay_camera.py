@@ -5,6 +5,7 @@ of the image most edges move. The first argument may name another recording.
 """
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
@@ -53,4 +54,5 @@ async def main() -> None:
     print(f"{session.counts.events} events; {late} late, {missed} passes a timestep late or more")
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

@@ -4,6 +4,7 @@ The sensor does not wait for the gateway, so packets are lost. The gateway count
 """
 
 import asyncio
+import contextlib
 import sys
 
 import neuroasync
@@ -56,4 +57,5 @@ async def main() -> None:
     print(f"= {total} of {sending.result()} sent")
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

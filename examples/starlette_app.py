@@ -61,4 +61,5 @@ async def main() -> None:
             server.should_exit = True
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

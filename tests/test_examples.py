@@ -22,6 +22,7 @@ EXPECTED = {
     "sensor_gateway.py": r"(\{\"sample\":.*\}\n)+"
     r"events: [1-9]\d* accepted \+ [1-9]\d* dropped \+ 0 refused\n= (\d+) of \2 sent\n",
     "starlette_app.py": r"GET /: hello\n(\d after \d+ rounds\n){3}",
+    "udp_sender.py": r"sending to 127\.0\.0\.1:\d+\nsent [1-9]\d* events\n",
     "training.py": r"validation accuracy after 2 epochs: [3-9]\d %\n",
 }
 
@@ -49,4 +50,6 @@ def test_every_example_is_tested():
 def test_an_example_prints_the_expected_output(name, tmp_path):
     arguments = {"training.py": "2", "compare_orders.py": tmp_path / "orders.png"}
     extra = [arguments[name]] if name in arguments else []
+    if name == "udp_sender.py":
+        extra = ["127.0.0.1", "9", "2"]
     assert re.fullmatch(EXPECTED[name], run(ROOT / "examples" / name, *extra, folder=tmp_path))

@@ -1,6 +1,7 @@
 """Cut an endless stream of events into samples, at the speed of a real sensor."""
 
 import asyncio
+import contextlib
 
 import neuroasync
 from neuroasync.shipped import shipped_bundle, shipped_file
@@ -24,4 +25,5 @@ async def main() -> None:
             print(session.counts)
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())

@@ -1,6 +1,7 @@
 """Listen for address events over UDP, and write one line of JSON for each decision."""
 
 import asyncio
+import contextlib
 import sys
 
 import neuroasync
@@ -33,5 +34,6 @@ async def main() -> None:
         await pump(session.stream(camera, window="time(100000)"), lines)
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())
 # --8<-- [end:gateway]
