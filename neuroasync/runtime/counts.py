@@ -19,7 +19,8 @@ class Counts:
         dropped: late events that were dropped.
         decisions: samples that were decided.
         missed_deadlines: passes that began at least one timestep late (1 ms for an event-driven
-            network).
+            network). Single ones are normal; if the number grows steadily, the event loop or the
+            machine is too slow for the stream.
     """
 
     events: int = 0
