@@ -58,7 +58,8 @@ def demo_output(part: str) -> str:
     """Return the part ``tables``, ``story`` or ``verdict`` of the output of the demo."""
     output = _demo()
     # The first heading of the tables repeats the description of the first network.
-    tables, story = output.index("\nlayered-paper: "), output.index("\nThey classify ")
+    tables = output.index("\nlayered-paper: ")
+    story = output.index("\n360 handwritten digits. ")
     verdict, end = output.index("\nVerdict: "), output.index("\npicture ")
     span = {"tables": (tables, story), "story": (story, end), "verdict": (verdict, end)}[part]
     return output[slice(*span)].strip("\n")
