@@ -39,12 +39,12 @@ def program(context: typer.Context, _version: VersionOption = False) -> None:
     \b
     A first look:
       neuroasync demo
-    Measure what asynchrony does to trained networks:
-      neuroasync study --quick
-    Train and run a network:
+      neuroasync run unlayered digits --policy momentum --until "margin(3)"
+    Watch the networks in a browser (needs the extra 'serve'):
+      neuroasync serve
+    Train a network, or measure what asynchrony does (needs the extra 'train'):
       neuroasync train digits --recipe unlayered-random -o mine.nab
-      neuroasync encode digits --part test -o test.npz
-      neuroasync run mine.nab test.npz --policy momentum --until "margin(3)"
+      neuroasync study --quick
     Complete commands, options and names of networks with the Tab key:
       neuroasync --install-completion
 

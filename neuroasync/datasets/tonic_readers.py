@@ -108,9 +108,7 @@ def load_tonic(name: str, folder: Path | None) -> Dataset:
     try:
         reader = getattr(importlib.import_module("tonic.datasets"), chosen.reader)
     except ImportError as error:
-        raise ImportError(
-            f"{name} needs Tonic: install neuroasync with its extra 'data'"
-        ) from error
+        raise ImportError(f"{name} needs Tonic: pip install 'neuroasync[data]'") from error
     try:
         train, test = reader(str(folder), train=True), reader(str(folder), train=False)
     except Exception as error:  # Tonic passes on errors of downloads, archives and h5py.

@@ -20,7 +20,7 @@ try:
     from neuroasync.serve.limits import ServerLimits
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"serving needs {error.name}: install neuroasync with its extra 'serve'", name=error.name
+        f"serving needs {error.name}: pip install 'neuroasync[serve]'", name=error.name
     ) from error
 
 __all__ = ["ServerLimits", "create_app"]

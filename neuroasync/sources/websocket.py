@@ -53,7 +53,7 @@ class WebsocketSource(Source):
             from websockets.exceptions import InvalidHandshake, InvalidURI
         except ImportError as error:
             raise ImportError(
-                "WebsocketSource needs websockets: install neuroasync with its extra 'websocket'"
+                "WebsocketSource needs websockets: pip install 'neuroasync[websocket]'"
             ) from error
         try:
             self._connection = await connect(

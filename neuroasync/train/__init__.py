@@ -8,7 +8,7 @@ try:
     import torch as _torch  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"training needs {error.name}: install neuroasync with its extra 'train'", name=error.name
+        f"training needs {error.name}: pip install 'neuroasync[train]'", name=error.name
     ) from error
 
 from neuroasync.train.autograd_function import ForwardResult

@@ -37,5 +37,5 @@ asyncio.run(main())
 )
 async def test_an_error_names_the_missing_extra(missing, source, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ImportError, match=r"with its extra .(camera|websocket).$"):
+    with pytest.raises(ImportError, match=r"pip install 'neuroasync\[(camera|websocket)\]'$"):
         await anext(source())

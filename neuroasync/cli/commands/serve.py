@@ -228,4 +228,4 @@ def _check_installed() -> None:
     """Raise a CliError unless the packages of the extra are installed."""
     for name in ("starlette", "uvicorn", "websockets", "prometheus_client"):
         if importlib.util.find_spec(name) is None:
-            raise CliError(f"serving needs {name}: install neuroasync with its extra 'serve'")
+            raise CliError(f"serving needs {name}: pip install 'neuroasync[serve]'")

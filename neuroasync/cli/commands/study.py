@@ -137,7 +137,7 @@ def _check_extras() -> None:
         import neuroasync.plot  # noqa: F401
     except ImportError as error:
         raise CliError(
-            "the figures of the report require matplotlib; install neuroasync with its extra 'viz'"
+            "the figures of the report require matplotlib; pip install 'neuroasync[viz]'"
         ) from error
 
 

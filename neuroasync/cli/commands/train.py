@@ -217,7 +217,7 @@ def _check_outputs(path: Path, checkpoint: Path | None, resume: bool) -> None:
 def check_torch() -> None:
     """Raise CliError unless torch is installed."""
     if importlib.util.find_spec("torch") is None:
-        raise CliError("training needs torch: install neuroasync with its extra 'train'")
+        raise CliError("training needs torch: pip install 'neuroasync[train]'")
 
 
 def _recipe(

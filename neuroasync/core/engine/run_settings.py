@@ -54,7 +54,7 @@ class RunSettings:
         """Check the settings."""
         make_policy(self.policy)
         ranges = {
-            "group_size": (1, 2**62),
+            "group_size": (1, 2**31 - 1),
             "max_forward_steps": (1, limits.FORWARD_STEPS_HARD_LIMIT),
         }
         check_ints(self, ranges, ValueError)

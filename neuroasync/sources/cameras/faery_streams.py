@@ -56,6 +56,6 @@ def open_with_faery(path: Path, file_type: str) -> StreamDecoder:
         import faery
     except ImportError as error:
         raise ImportError(
-            "reading camera files requires Faery: install neuroasync with its extra 'camera'"
+            "reading camera files requires Faery: pip install 'neuroasync[camera]'"
         ) from error
     return StreamDecoder(faery.events_stream_from_file(path, file_type=file_type))

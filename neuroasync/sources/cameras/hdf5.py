@@ -72,7 +72,7 @@ def open_hdf5(path: Path) -> Iterator[Hdf5Decoder]:
         import h5py
     except ImportError as error:
         raise ImportError(
-            "reading HDF5 files requires h5py: install neuroasync with its extra 'camera'"
+            "reading HDF5 files requires h5py: pip install 'neuroasync[camera]'"
         ) from error
     with suppress(ImportError):
         import hdf5plugin  # noqa: F401  # Registers the filters that files of DSEC need.

@@ -109,7 +109,7 @@ def test_ctrl_c_exits_with_130(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("torch", "error: training needs torch: install neuroasync with its extra 'train'\n"),
+        ("torch", "error: training needs torch: pip install 'neuroasync[train]'\n"),
         (
             "neuroasync.plot",
             "error: the figures of the report require matplotlib; install neuroasync with its "

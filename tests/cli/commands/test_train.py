@@ -109,9 +109,7 @@ def test_train_without_torch_is_an_error_that_names_the_extra_to_install(cli, mo
     monkeypatch.setitem(sys.modules, "torch", None)
     result = cli("train", "digits", "--recipe", "layered")
     assert result.exit_code == 2
-    assert (
-        result.stderr == "error: training needs torch: install neuroasync with its extra 'train'\n"
-    )
+    assert result.stderr == "error: training needs torch: pip install 'neuroasync[train]'\n"
 
 
 @pytest.mark.parametrize(("coding", "part"), [("rate", "test"), ("latency", "validation")])
@@ -148,7 +146,7 @@ def test_encode_reads_a_data_folder_and_names_a_missing_file(cli, files):
     ("args", "message"),
     [
         (("braille", "--coding", "rate"), "`coding` must be None for braille"),
-        (("shd", "--data", "."), "shd needs Tonic: install neuroasync with its extra 'data'"),
+        (("shd", "--data", "."), "shd needs Tonic: pip install 'neuroasync[data]'"),
         (("cifar",), "'cifar' is neither a data set nor a file; data sets: digits, mnist, "),
     ],
 )
