@@ -131,13 +131,21 @@ class SampleRunner:
             ValueError: an event comes at or after ``duration_us``.
         """
         try:
-            train = self._buffer.checked(events, self.simulator.watermark_us)
-            return train, self._buffer.last_pass_us(duration_us, train)
+            return self.validate(events, duration_us)
         except Exception as error:
-            count = event_count(events)
-            self.counts.refused += count
-            _log.debug("refused %d events: %s", count, error, extra=self._log_fields(refused=count))
+            self.refuse(events, error)
             raise
+
+    def validate(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
+        """Do what :meth:`check_events` does, but count nothing, so that a thread can do it."""
+        train = self._buffer.checked(events, self.simulator.watermark_us)
+        return train, self._buffer.last_pass_us(duration_us, train)
+
+    def refuse(self, events: Events, error: Exception) -> None:
+        """Count events as refused because of ``error``."""
+        count = event_count(events)
+        self.counts.refused += count
+        _log.debug("refused %d events: %s", count, error, extra=self._log_fields(refused=count))
 
     def last_pass_us(self, duration_us: int | None) -> int:
         """Return the virtual time of the sample's last pass, µs; -1 if there is no pass.
@@ -158,12 +166,7 @@ class SampleRunner:
         return self._buffer.ready_after_advance_us(t_us)
 
     def accept(self, train: SpikeTrain, merged: MergedEvents | None = None) -> None:
-        """Add events that :meth:`check_events` has validated.
-
-        Args:
-            train: the events.
-            merged: what :meth:`merged` returned for them, or None to merge them now.
-        """
+        """Add validated events, and use the result of :meth:`merged` if it is there already."""
         if self._started_s is None:
             self._started_s = time.perf_counter()
         self.counts.events += len(train)
@@ -288,11 +291,7 @@ class SampleRunner:
         self._started_s = None
 
     def dump(self, stream: StreamState | None) -> bytes:
-        """Return a snapshot of the sample, and of the stream it belongs to.
-
-        Raises:
-            RuntimeError: part of the sample is outside the session.
-        """
+        """Return a snapshot of the sample and its stream; raise as :meth:`read_snapshot`."""
         self._check_portable()
         buffer = self._buffer
         waiting = SpikeTrain(buffer.t_us, buffer.index)

@@ -102,3 +102,13 @@ async def test_cancelled_check_abandons_the_sample(paused_check, no_leaks):
             await task
         may_end.set()
         assert await session.decide(train) == await network.decide(train, seed=na.sample_seed(0, 0))
+
+
+async def test_watch_decides_many_events_and_counts_refused_ones(no_leaks):
+    train = sample(seed=1)
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        decisions = [decision async for decision in session.watch((train.t_us, train.index))]
+        assert decisions[-1] == await network.decide(train, seed=na.sample_seed(0, 0))
+        with pytest.raises(na.EventsError, match="index"):
+            await anext(session.watch((train.t_us, train.index + 10**6)))
+        assert session.counts.refused == len(train)

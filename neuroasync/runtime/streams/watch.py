@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
+from neuroasync.runtime.many_events import are_many, prepare_in_thread
 from neuroasync.runtime.sample_ownership import Lease
 from neuroasync.runtime.sample_runner import SampleRunner
 
@@ -29,7 +30,13 @@ async def watch_sample(
     runner.simulator.watch()
     try:
         if not isinstance(events, AsyncIterable):
-            runner.accept(runner.check_events(events, duration_us)[0])
+            merged = None
+            if are_many(events):
+                with lease.reserve():
+                    train, _, merged = await prepare_in_thread(runner, events, duration_us)
+            else:
+                train, _ = runner.check_events(events, duration_us)
+            runner.accept(train, merged)
         elif not runner.simulator.is_stopped:
             async for chunk in events:
                 lease.check()

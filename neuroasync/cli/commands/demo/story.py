@@ -154,29 +154,38 @@ def _verdict(comparisons: Sequence[Comparison]) -> list[str]:
         for name in (ROBUST, FRAGILE)
     )
     free, sync = robust[0].free.summary, fragile[0].sync.summary
-    rounds = _change(sync.rounds_per_sample, free.rounds_per_sample, "rounds")
-    spikes = _change(sync.spikes_per_sample, free.spikes_per_sample, "spikes")
+    rounds = _change(sync.rounds_per_sample, free.rounds_per_sample)
+    spikes = _change(sync.spikes_per_sample, free.spikes_per_sample)
     return [
         _sentence(*robust),
         _sentence(*fragile),
-        f"{FRAGILE} sync to {ROBUST} async: {rounds}, {spikes}.",
+        f"{FRAGILE} sync to {ROBUST} async: {_percent(abs(rounds))} {_word(rounds)} rounds, "
+        f"{_percent(abs(spikes))} {_word(spikes)} spikes.",
     ]
 
 
 def _sentence(first: Comparison, queued: Comparison) -> str:
-    """Return what happens to one network without layer synchronization."""
-    changes = [
-        _change(c.sync.summary.rounds_per_sample, c.free.summary.rounds_per_sample, "rounds")
-        for c in (first, queued)
-    ]
-    before, after = (format_number(r.summary.accuracy, "%") for r in (first.sync, first.free))
-    right = f"{after} right" + (" as before" if before == after else f", not {before}")
-    if changes[0].split("%")[1] == changes[1].split("%")[1]:  # both are more, or both are fewer
-        changes[1] = changes[1].split("%")[0] + "%"
-    return f"{first.network}: {changes[0]} (queued: {changes[1]}), {right}."
+    """Return what happens to one network without layer synchronization, in both input modes."""
+    change, queued_change = first.change or 0.0, queued.change or 0.0
+    before, after = (_percent(result.summary.accuracy) for result in (first.sync, first.free))
+    accuracy = f"{after} right" + (" as before" if before == after else f", not {before}")
+    word = "" if _word(change) == _word(queued_change) else f" {_word(queued_change)}"
+    queued_text = f"{_percent(abs(queued_change))}{word}, {_percent(queued.free.summary.accuracy)}"
+    return (
+        f"{first.network}: {_percent(abs(change))} {_word(change)} rounds, {accuracy} "
+        f"(queued: {queued_text})."
+    )
 
 
-def _change(before: float | None, after: float | None, unit: str) -> str:
-    """Return a change in words, such as ``19 % fewer rounds``."""
-    change = 100 * (after / before - 1) if before and after is not None else 0.0
-    return f"{abs(change):.0f} % {'fewer' if change <= 0 else 'more'} {unit}"
+def _change(before: float | None, after: float | None) -> float:
+    """Return a change as a share; 0 if there is nothing to compare."""
+    return after / before - 1 if before and after is not None else 0.0
+
+
+def _word(change: float) -> str:
+    return "fewer" if change <= 0 else "more"
+
+
+def _percent(share: float | None) -> str:
+    """Return an accuracy without decimals."""
+    return "-" if share is None else f"{100 * share:.0f} %"
