@@ -89,6 +89,11 @@ class _Server(uvicorn.Server):
                     extra={"shutdown_timeout_s": timeout_s},
                 )
         await super().shutdown(sockets)
+        if self.force_exit:
+            # Uvicorn does not end the app then, and logs a traceback when the app is cancelled.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_UVICORN_SHUTDOWN_S):
+                    await self.lifespan.shutdown()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start draining at the first signal. Stop waiting at the second one."""

@@ -88,6 +88,22 @@ def test_shutdown_with_a_client_that_reads_nothing_ends_with_exit_code_0(bundle)
         assert code == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_second_signal_stops_waiting_without_a_traceback(bundle, workers, capfd):
+    options = ("--shutdown-timeout", "60", "--max-messages-per-s", "100000", "--workers", workers)
+    with ServerProcess(bundle, *options) as server, _silent_client(server.port) as client:
+        client.setblocking(False)
+        while server.counts()["samples_waiting"] < 8:
+            with contextlib.suppress(BlockingIOError):
+                client.send(EMPTY_SAMPLE * 1000)
+        server._process.send_signal(signal.SIGINT)
+        while "stopping" not in server._process.stdout.readline():
+            pass
+        server._process.send_signal(signal.SIGINT)
+        assert server._process.wait(30) == 0  # The client reads nothing.
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_killed_worker_ends_the_server_with_exit_code_1(bundle):
     with ServerProcess(bundle, "--workers", "2") as server:
         os.kill(server._pids()[-1], signal.SIGKILL)
