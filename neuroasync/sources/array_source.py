@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.sensor_array import sensor_pixels, sensor_times
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.events.time_unit import MAX_EVENTS, MIN_EVENTS, warn_of_time_unit
+from neuroasync.core.events.time_unit import (
+    MAX_EVENTS,
+    MIN_EVENTS,
+    UserCall,
+    warn_of_time_unit,
+)
 from neuroasync.sources.base import Source
 from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.timestamps import ascending
@@ -134,6 +139,7 @@ class _Chunker:
     def __init__(self, grid: PixelGrid, view: View | None) -> None:
         self._grid = grid
         self._view = view
+        self._user_call = UserCall.current()
         self._zero_us: int | None = None  # Time of the device at time 0 of the stream.
         self._latest_us = 0
         # Times and pixels of the first events, and the number of events at which their unit is
@@ -181,5 +187,6 @@ class _Chunker:
             return
         times, pixels = (np.concatenate(column) for column in zip(*self._first_events, strict=True))
         self._examined_at *= 2
-        if warn_of_time_unit(times, pixels) or self._examined_at > MAX_EVENTS:
+        is_suspect = warn_of_time_unit(times, pixels, self._user_call)
+        if is_suspect or self._examined_at > MAX_EVENTS:
             self._examined_at, self._first_events = MAX_EVENTS + 1, []

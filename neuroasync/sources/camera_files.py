@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from neuroasync import limits
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.events.time_unit import MIN_EVENTS, warn_of_time_unit
+from neuroasync.core.events.time_unit import MIN_EVENTS, UserCall, warn_of_time_unit
 from neuroasync.core.model.checks import as_integer, must_be, shown
 from neuroasync.errors import SourceError
 from neuroasync.sources.base import Source
@@ -87,6 +87,7 @@ class CameraFileSource(Source):
         self._view = view
         self._sensor = None if sensor is None else _checked_sensor(sensor)
         self._chunks = ThreadedItems(self._read)
+        self._user_call = UserCall.current()
 
     async def _open(self) -> None:
         await asyncio.to_thread(self._check)
@@ -120,7 +121,7 @@ class CameraFileSource(Source):
             for events in decoder.read():
                 if not is_unit_known and events.device_us.size >= MIN_EVENTS:
                     pixel = np.asarray(events.y, np.int64) << 16 | np.asarray(events.x, np.int64)
-                    warn_of_time_unit(events.device_us, pixel)
+                    warn_of_time_unit(events.device_us, pixel, self._user_call)
                     is_unit_known = True
                 placed = timeline.place(events.device_us)
                 inputs = np.concatenate([waiting, self._inputs(events, view)])

@@ -1,6 +1,7 @@
 """Structured arrays as a stream: one array in chunks, and the arrays of a live driver."""
 
 import asyncio
+import inspect
 import threading
 
 import numpy as np
@@ -138,6 +139,19 @@ async def test_wrong_units_are_warned_of_once():
     with pytest.warns(na.TimeUnitWarning, match="look like ms") as warned:
         await all_of(ArraySource(live(*parts), (1, 1)))
     assert len(warned) == 1
+
+
+@pytest.mark.parametrize("arrays", [live, plain, np.concatenate])
+async def test_the_warning_points_to_the_line_that_creates_the_source(arrays):
+    events = np.zeros(2000, EVENT)
+    events["t"] = np.arange(2000) // 10
+    parts = np.split(events, 2)
+    line = inspect.currentframe().f_lineno + 1
+    source = ArraySource(arrays(parts) if arrays is np.concatenate else arrays(*parts), (1, 1))
+    async with na.Network(chain((1, 4))) as network, network.session() as session:
+        with pytest.warns(na.TimeUnitWarning) as warned:
+            assert [d async for d in session.stream(source, window="time(1s)")]
+    assert [(w.filename, w.lineno) for w in warned] == [(__file__, line)]
 
 
 async def test_a_unit_that_becomes_clear_later_is_warned_of():

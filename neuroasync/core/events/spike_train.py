@@ -20,7 +20,7 @@ from neuroasync.core.events.event_checks import (
 from neuroasync.core.events.hints import kind_of, pair_hint
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.sensor_array import sensor_pixels, sensor_times
-from neuroasync.core.events.time_unit import warn_of_time_unit
+from neuroasync.core.events.time_unit import UserCall, warn_of_time_unit
 from neuroasync.core.model.checks import check_shape, must_be
 from neuroasync.errors import EventsError
 
@@ -103,7 +103,7 @@ class SpikeTrain:
         """
         grid, t_us = PixelGrid.of(shape), sensor_times(events)
         pixels = sensor_pixels(events, grid, view)
-        warn_of_time_unit(t_us, pixels.pixel)
+        warn_of_time_unit(t_us, pixels.pixel, UserCall.current())
         is_seen = pixels.index >= 0
         since_first = t_us - t_us[:1].sum()
         return cls(since_first[is_seen], pixels.index[is_seen])

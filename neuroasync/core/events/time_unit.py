@@ -9,15 +9,18 @@ recordings are never suspected:
   fire less than every 10 s on average. Noise alone is more frequent.
 """
 
+import inspect
+import traceback
 import warnings
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.errors import TimeUnitWarning
 
-__all__ = ["MAX_EVENTS", "MIN_EVENTS", "unlikely_unit", "warn_of_time_unit"]
+__all__ = ["MAX_EVENTS", "MIN_EVENTS", "UserCall", "unlikely_unit", "warn_of_time_unit"]
 
 MIN_EVENTS: Final = 1000
 """Fewer events allow no guess."""
@@ -26,12 +29,44 @@ MAX_EVENTS: Final = 100_000
 """The first events are examined, so that the guess takes a few ms at most."""
 
 
-def warn_of_time_unit(t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> bool:
-    """Warn the caller of the calling function if times look like ms or ns.
+@dataclass(frozen=True, slots=True)
+class UserCall:
+    """The line of the user's code that called this package, for warnings.
+
+    Attributes:
+        file: path of the source file.
+        line: number of the line.
+        module: name of the module.
+        registry: the warnings that the module has shown, as in :func:`warnings.warn_explicit`.
+    """
+
+    file: str
+    line: int
+    module: str
+    registry: dict[Any, Any]
+
+    @classmethod
+    def current(cls) -> Self:
+        """Return the innermost call on the stack that comes from outside this package."""
+        package = __name__.partition(".")[0]
+        frames = [frame for frame, _ in traceback.walk_stack(inspect.currentframe())]
+        outside = (f for f in frames if f.f_globals.get("__name__", "").split(".")[0] != package)
+        frame = next(outside, frames[-1])
+        module = frame.f_globals.get("__name__", "<unknown>")
+        registry = frame.f_globals.setdefault("__warningregistry__", {})
+        return cls(frame.f_code.co_filename, frame.f_lineno, module, registry)
+
+
+def warn_of_time_unit(
+    t_us: NDArray[np.int64], pixel: NDArray[np.int64], user_call: UserCall
+) -> bool:
+    """Warn the user if times look like ms or ns.
 
     Args:
         t_us: i64[events], times in ascending order, µs.
         pixel: i64[events], a number for each pixel of the sensor.
+        user_call: where the warning points to. A source is read in tasks and threads, whose stack
+            does not contain the user's code; it takes the call that created it.
 
     Returns:
         Whether there was a warning.
@@ -39,11 +74,14 @@ def warn_of_time_unit(t_us: NDArray[np.int64], pixel: NDArray[np.int64]) -> bool
     unit = unlikely_unit(t_us, pixel)
     if unit is not None:
         remedy = "multiply them by 1000" if unit == "ms" else "divide them by 1000"
-        warnings.warn(
+        warnings.warn_explicit(
             f"the times of the events look like {unit}, but they have to be µs; {remedy}, or "
             "ignore neuroasync.TimeUnitWarning if they are right",
             TimeUnitWarning,
-            stacklevel=3,
+            user_call.file,
+            user_call.line,
+            user_call.module,
+            user_call.registry,
         )
     return unit is not None
 

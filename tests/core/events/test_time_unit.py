@@ -1,5 +1,6 @@
 """The guess that times are ms or ns: it finds them, and it does not suspect ordinary recordings."""
 
+import linecache
 import warnings
 
 import numpy as np
@@ -66,6 +67,7 @@ def test_a_train_from_such_an_array_warns_its_caller_and_is_made(unit, factor):
         train = na.SpikeTrain.from_events(events, (7,))
     assert len(train) == 2000
     assert w[0].filename == __file__
+    assert "train = " in linecache.getline(__file__, w[0].lineno)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", na.TimeUnitWarning)
         assert na.SpikeTrain.from_events(events, (7,)) == train

@@ -1,5 +1,7 @@
 """HDF5 files of events in the layouts of Metavision and DSEC."""
 
+import linecache
+
 import h5py
 import numpy as np
 import pytest
@@ -81,8 +83,11 @@ async def test_damaged_times_are_moved_and_counted(tmp_path):
 
 async def test_times_that_look_like_another_unit_are_warned_of(tmp_path):
     events = [(k % 16, k // 16 % 8, 1, k // 10) for k in range(2000)]
-    with pytest.warns(na.TimeUnitWarning, match=r"^the times of the events look like ms, but they"):
-        assert len((await played(metavision(tmp_path / "a.h5", events)))[0]) == 2000
+    source = CameraFileSource(metavision(tmp_path / "a.h5", events), (8, 16))
+    with pytest.warns(na.TimeUnitWarning, match=r"^the times of the events look like ms, but") as w:
+        assert sum([len(chunk) async for chunk in source]) == 2000
+    assert w[0].filename == __file__
+    assert "source = " in linecache.getline(__file__, w[0].lineno)
 
 
 async def test_a_file_without_events_is_empty(tmp_path):
