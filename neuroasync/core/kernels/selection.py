@@ -211,18 +211,17 @@ def choose(c, limit):
     if policy == PolicyCode.LAYER_SYNC:
         return _choose_layer(c, n)
     keys, ties = order_keys_of(c), pending_of(c)[Pending.KEY]
-    if n <= _KEYS_PER_CHECK:
-        _write_keys(c, 0, n)
-        smallest(keys, ties, n, count, chosen)
-        return count
-    while control[Control.COMPARED] < n:
-        begin = control[Control.COMPARED]
+    begin = control[Control.COMPARED]
+    while begin < n:
         # The first keys to be compared must be at least as many as are selected.
         end = min(n, max(begin + _KEYS_PER_CHECK, count))
         _write_keys(c, begin, end)
+        if n <= _COUNTED and _sort_by_counting(keys, n, chosen):
+            return count
         select_further(keys, ties, begin, end, count, chosen)
-        control[Control.COMPARED] = end
+        begin = end
         if end < n and control[Control.WORK] > limit:
+            control[Control.COMPARED] = end
             return -1
     control[Control.COMPARED] = 0
     complete_selection(keys, ties, count, chosen)
