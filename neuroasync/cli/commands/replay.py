@@ -6,6 +6,7 @@ from neuroasync.cli.exit_codes import CHECK_FAILED, report_error
 from neuroasync.cli.options import JsonOption, NetworkOption, RecordingPath
 from neuroasync.cli.output import echo_json
 from neuroasync.cli.tables import echo, key_value_table
+from neuroasync.core.quantity import quantity
 from neuroasync.errors import ReplayError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def replay(recording: RecordingPath, bundle: NetworkOption, json: JsonOption = F
     echo(
         key_value_table(
             [
-                ("recorded", f"{len(recorded)} samples under {settings}"),
+                ("recorded", f"{quantity(len(recorded), 'sample')} under {settings}"),
                 ("in recorded order", f"the same {spikes:,} spikes"),
                 ("by the policy", by_policy),
                 ("sha256", recorded.digest.hex()),

@@ -13,6 +13,7 @@ from neuroasync.cli.decide_samples import run_in_loop
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.output import echo_text
 from neuroasync.core.compilation_log import compilation_log
+from neuroasync.core.quantity import quantity
 
 __all__ = ["warm"]
 
@@ -68,10 +69,8 @@ def warm(target: TargetOption = TargetName.NATIVE) -> None:
     where = ", ".join(map(str, sorted(counts.folders)))
     if counts.compiled:
         seconds = time.process_time() - began
-        echo_text(
-            f"compiled {counts.compiled} functions in {seconds:.1f} s of processor time\n"
-            f"saved in {where}"
-        )
+        functions = quantity(counts.compiled, "function")
+        echo_text(f"compiled {functions} in {seconds:.1f} s of processor time\nsaved in {where}")
     else:
         echo_text(f"nothing to compile: all functions were loaded from {where}")
 

@@ -22,6 +22,7 @@ from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.sensor_array import sensor_pixels, sensor_times
 from neuroasync.core.events.time_unit import UserCall, warn_of_time_unit
 from neuroasync.core.model.checks import check_shape, must_be
+from neuroasync.core.quantity import quantity
 from neuroasync.errors import EventsError
 
 __all__ = ["Events", "SpikeTrain", "SpikeTrains", "as_train", "event_count"]
@@ -71,7 +72,7 @@ class SpikeTrain:
         if not len(self):
             return "<SpikeTrain: no events>"
         return (
-            f"<SpikeTrain: {_counted(len(self), 'event')}, {self.t_us[0]} to {self.t_us[-1]} µs, "
+            f"<SpikeTrain: {quantity(len(self), 'event')}, {self.t_us[0]} to {self.t_us[-1]} µs, "
             f"indices {self.index.min()} to {self.index.max()}>"
         )
 
@@ -265,10 +266,10 @@ class SpikeTrains:
         labels = "no labels"
         if self.labels is not None and self.labels.size:
             labels = f"labels {self.labels.min()} to {self.labels.max()}"
-        samples = _counted(len(self), "sample")
+        samples = quantity(len(self), "sample")
         return (
             f"<SpikeTrains: {samples} of shape {self.shape}, {labels}, "
-            f"{_counted(self.t_us.size, 'event')}>"
+            f"{quantity(self.t_us.size, 'event')}>"
         )
 
     def _between(self, start: int, stop: int) -> Self:
@@ -278,11 +279,6 @@ class SpikeTrains:
         return type(self)(
             self.t_us[events], self.index[events], offsets - offsets[0], labels, self.shape
         )
-
-
-def _counted(count: int, noun: str) -> str:
-    """Return a number of things as text, such as ``1 event`` and ``2 events``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 Events: TypeAlias = SpikeTrain | tuple[ArrayLike, ArrayLike]

@@ -81,6 +81,7 @@ from neuroasync.core.formats.file_kind import FileKind, name_file_in_errors
 from neuroasync.core.formats.strict_msgpack import MAX_ITEMS, decode
 from neuroasync.core.model.checks import as_number, check_int, check_text, must_be, shown
 from neuroasync.core.model.model import Model
+from neuroasync.core.quantity import quantity
 from neuroasync.errors import BundleError
 
 __all__ = [
@@ -162,8 +163,8 @@ class Bundle:
         policy = self.policy
         return (
             f"<Bundle {self.model.sizes}, policy={policy.name!r}, group_size={policy.group_size}, "
-            f"input={policy.input!r}, {len(self.golden)} golden samples, "
-            f"{len(self.calibration)} calibrations>"
+            f"input={policy.input!r}, {quantity(len(self.golden), 'golden sample')}, "
+            f"{quantity(len(self.calibration), 'calibration')}>"
         )
 
 

@@ -22,6 +22,7 @@ from neuroasync.core.model.checks import (
     shown,
 )
 from neuroasync.core.model.connections import INPUT, Connection, check_connection, same_fields
+from neuroasync.core.quantity import quantity
 from neuroasync.errors import ModelError
 
 __all__ = ["LIF", "Model", "Population"]
@@ -135,7 +136,7 @@ class Model:
         """Return one line with the sizes, the timestep and the number of connections."""
         return (
             f"<Model {self.sizes}, timestep_us={self.timestep_us}, "
-            f"{len(self.connections)} connections, output={self.output!r}>"
+            f"{quantity(len(self.connections), 'connection')}, output={self.output!r}>"
         )
 
     @property

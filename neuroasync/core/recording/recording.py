@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.checks import must_be
+from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.raster_svg import raster_svg
 from neuroasync.core.recording.run_info import RunInfo
 from neuroasync.core.recording.validation import check_recording, read_only
@@ -119,11 +120,9 @@ class Recording:
 
     def __repr__(self) -> str:
         """Return one line with the numbers of samples and spikes, and the policy."""
+        samples, spikes = quantity(len(self), "sample"), quantity(self.neuron.size, "spike")
         policy, group_size = self.info.policy, self.info.group_size
-        return (
-            f"<Recording of {len(self)} samples, {self.neuron.size} spikes, "
-            f"{policy!r}, group_size={group_size}>"
-        )
+        return f"<Recording of {samples}, {spikes}, {policy!r}, group_size={group_size}>"
 
     def _repr_html_(self) -> str:
         """Return a raster of the first sample for a notebook."""

@@ -290,7 +290,7 @@ def test_arrays_of_a_recording_are_read_only_copies():
 
 
 def test_repr_of_a_recording_counts_its_samples():
-    assert repr(relay_recording(Random())).startswith("<Recording of 1 samples, ")
+    assert repr(relay_recording(Random())).startswith("<Recording of 1 sample, ")
 
 
 def _read(data):

@@ -11,6 +11,7 @@ import numpy as np
 
 from neuroasync.cli.output import one_line, write_stdout
 from neuroasync.core.engine.decision import Decision
+from neuroasync.core.quantity import quantity
 from neuroasync.messages import format_decision
 from neuroasync.runtime.counts import Counts
 from neuroasync.sources.counts import SourceCounts
@@ -148,10 +149,10 @@ class LineDisplay:
         if self._latest is None:
             return
         labels = ", ".join(f"{label} x {n:,}" for label, n in self._labels.most_common())
-        windows = _counted(sum(self._labels.values()), "window")
+        windows = quantity(sum(self._labels.values()), "window")
         window_ms = self._latest.window_us / 1000
         text = (
-            f"{windows} of {window_ms:g} ms, {_counted(self._events, 'event')}: "
+            f"{windows} of {window_ms:g} ms, {quantity(self._events, 'event')}: "
             f"{labels.replace(f'{_NO_LABEL} x', 'no vote x')}"
         )
         if losses := str(self._latest.losses):
@@ -200,11 +201,6 @@ def _label(decision: Decision) -> str:
         return _NO_LABEL
     # The name comes from a file, and may contain characters that would drive the terminal.
     return one_line(decision.class_name or decision.label)
-
-
-def _counted(n: int, noun: str) -> str:
-    """Return a number with its noun, such as ``1 event`` and ``2,000 events``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _rate(per_s: float) -> str:
