@@ -52,6 +52,12 @@ _KEYS_PER_CHECK: Final = 16384
 """Pending spikes that are compared between two checks of the work budget."""
 _COUNTED: Final = 64
 """Maximum number of keys for which ranking by counting, which has no branches, is fastest."""
+# Kernels need these as np.uint64, because a literal above 2**63 - 1 or a mix of signed and unsigned
+# integers would become a float.
+_SIGN: Final = np.uint64(1 << 63)
+"""Sign bit of a float64."""
+_ALL: Final = np.uint64(2**64 - 1)
+"""All bits of a u64; the exclusive or with it, or the difference from it, reverses the order."""
 
 
 @kernel
@@ -180,12 +186,6 @@ def sort(values):
             values[at] = values[at - 1]
             at -= 1
         values[at] = value
-
-
-_SIGN = np.uint64(1 << 63)
-
-
-_ALL = np.uint64(2**64 - 1)
 
 
 @kernel
