@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroasync.core.durations import Duration, duration_us
+from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
@@ -51,7 +51,7 @@ def encode_rate(
     """
     flat, shape = _checked_values(values)
     timesteps = check_int("timesteps", timesteps, 1, 2**53, ValueError)
-    step_us, seed = duration_us(timestep_us, "timestep_us", 1), check_seed(seed)
+    step_us, seed = microseconds(timestep_us, "timestep_us", 1), check_seed(seed)
     sample_numbers = np.arange(len(flat))
     if numbers is not None:
         sample_numbers = int64_array("numbers", numbers, ValueError)
@@ -89,7 +89,7 @@ def encode_latency(
     """
     flat, shape = _checked_values(values)
     timesteps = check_int("timesteps", timesteps, 1, 2**53, ValueError)
-    step_us = duration_us(timestep_us, "timestep_us", 1)
+    step_us = microseconds(timestep_us, "timestep_us", 1)
     spike_timestep = np.rint((1 - flat) * (timesteps - 1)).astype(np.int64)
     fires = (spike_timestep[:, None, :] == np.arange(timesteps)[:, None]) & (flat[:, None, :] > 0)
     return _from_frames(fires, step_us, shape, labels)
@@ -127,7 +127,7 @@ def encode_delta(
     change = as_number(threshold)
     if change is None or not 0 < change < math.inf:
         raise ValueError(must_be("threshold", "a finite number above 0", shown(threshold)))
-    step_us = duration_us(timestep_us, "timestep_us", 1)
+    step_us = microseconds(timestep_us, "timestep_us", 1)
     arrays = [_numbers(f"signals[{k}]", signal) for k, signal in enumerate(signals)]
     shapes = {array.shape[1:] for array in arrays if array.ndim > 1}
     if len(shapes) != 1 or not all(array.ndim > 1 and len(array) for array in arrays):

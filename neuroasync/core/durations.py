@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from neuroasync import limits
 from neuroasync.core.model.checks import as_integer, must_be, shown
 
-__all__ = ["Duration", "duration_us", "optional_duration_us", "text_us"]
+__all__ = ["Duration", "microseconds", "optional_microseconds", "text_us"]
 
 Duration: TypeAlias = int | str | timedelta
 """A duration: an integer of µs, a text such as ``"20ms"``, or a timedelta."""
@@ -26,7 +26,7 @@ _DIGITS: Final = {"us": 0, "\u00b5s": 0, "\u03bcs": 0, "ms": 3, "s": 6}
 _FORMS: Final = "an integer of µs, a text such as '20ms', or a timedelta"
 
 
-def duration_us(
+def microseconds(
     value: Duration, name: str, at_least: int = 0, at_most: int = limits.MAX_TIME_US
 ) -> int:
     """Return a duration in µs.
@@ -49,9 +49,9 @@ def duration_us(
     raise ValueError(must_be(name, f"an integer of {bound}", shown(us)))
 
 
-def optional_duration_us(value: Duration | None, name: str) -> int | None:
-    """Return a duration in µs, or None for None; raise as :func:`duration_us`."""
-    return None if value is None else duration_us(value, name)
+def optional_microseconds(value: Duration | None, name: str) -> int | None:
+    """Return a duration in µs, or None for None; raise as :func:`microseconds`."""
+    return None if value is None else microseconds(value, name)
 
 
 def text_us(text: str) -> int | None:

@@ -12,7 +12,7 @@ import time
 from itertools import count
 from typing import Final, Protocol
 
-from neuroasync.core.durations import Duration, duration_us
+from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.model.checks import as_number
 
 __all__ = ["Clock", "ManualClock", "RealTimeClock", "VirtualClock", "check_clock"]
@@ -172,7 +172,7 @@ class ManualClock:
         Raises:
             ValueError: ``us`` is not a duration of at least 0 µs.
         """
-        end_us = self._now_us + duration_us(us, "us")
+        end_us = self._now_us + microseconds(us, "us")
         while (t_us := self._sleepers.first_us()) is not None and t_us <= end_us:
             self._now_us = max(self._now_us, t_us)
             self._sleepers.wake()

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from asyncio import _get_running_loop  # unlike the public function, it returns None for none
+from asyncio import _get_running_loop as running_loop  # returns None for none, and never raises
 
-__all__ = ["LoopGuard"]
+__all__ = ["LoopGuard", "running_loop"]
 
 
 class LoopGuard:
@@ -28,7 +28,7 @@ class LoopGuard:
         Raises:
             RuntimeError: another loop is running here, or none.
         """
-        if (running := _get_running_loop()) is not self.loop:
+        if (running := running_loop()) is not self.loop:
             raise RuntimeError(self._problem(running))
 
     def check_caller(self) -> None:
@@ -40,7 +40,7 @@ class LoopGuard:
         Raises:
             RuntimeError: another loop is running here, or this is another thread.
         """
-        if (running := _get_running_loop()) is self.loop:
+        if (running := running_loop()) is self.loop:
             return
         if running is not None or threading.get_ident() != self._thread:
             raise RuntimeError(self._problem(running))

@@ -9,7 +9,7 @@ from typing import Final, Self, Unpack
 
 from neuroasync import limits
 from neuroasync.core.cpu import cores
-from neuroasync.core.durations import Duration, optional_duration_us
+from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings, check_seed
 from neuroasync.core.events.spike_train import Events, SpikeTrain
@@ -167,8 +167,7 @@ class Network:
 
     def __repr__(self) -> str:
         """Return one line with the sizes, the default options and the state."""
-        state = f"open, {self.open_sessions} sessions" if self._lifecycle.is_open else "not open"
-        return f"<Network {self.bundle.model.sizes}, {self.settings.summary}, {state}>"
+        return f"<Network {self.bundle.model.sizes}, {self.settings.summary}, {self._lifecycle}>"
 
     async def decide(
         self,
@@ -202,7 +201,7 @@ class Network:
             ClosedError: the network is not open.
         """
         seed = self.seed if seed is None else check_seed(seed)
-        length_us = optional_duration_us(duration_us, "duration_us")
+        length_us = optional_microseconds(duration_us, "duration_us")
         self._lifecycle.check_open()
         # Opening a session takes time as well, so it must not begin in an exhausted time slice.
         if (time_slice := TimeSlice.of_running_loop()).must_wait():
@@ -271,7 +270,7 @@ class Network:
         if on_decision is not None and not callable(on_decision):
             raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
         samples = check_samples(samples)
-        length_us = optional_duration_us(duration_us, "duration_us")
+        length_us = optional_microseconds(duration_us, "duration_us")
         settings = self._resolver.resolve(options)
         base, plan = self.seed if seed is None else check_seed(seed), self._resolver.plan(settings)
         recorder_of = None if recorder is None else sample_recorders(recorder, samples, first)

@@ -11,6 +11,7 @@ from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.warm_up import warm_up
 from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.batch.decide_all import decide_beside_the_loop
@@ -71,14 +72,14 @@ class NetworkLifecycle:
         """Return the state for a pickle or a copy of a closed network.
 
         Raises:
-            TypeError: the network is open.
+            TypeError: the network is open, or is being opened or closed.
         """
-        if self._task_group is not None:
+        if self._loop_guard is not None:
             raise TypeError(
                 "an open network and its sessions cannot be pickled or copied; copy the network "
                 "before it is opened, or use session.snapshot()"
             )
-        return self.__dict__
+        return self.__dict__ | {"_transition": asyncio.Lock()}  # a used lock refers to its loop
 
     @property
     def counts(self) -> Counts:
@@ -105,9 +106,11 @@ class NetworkLifecycle:
         Cancellation: safe; the network is not open.
 
         Raises:
-            RuntimeError: the network is open already.
+            RuntimeError: the network is already open, in this event loop or another, or its event
+                loop has ended.
         """
         if self._loop_guard is not None:
+            self._loop_guard.check_running()
             raise RuntimeError("the network is already open")
         self._loop_guard, self._transition = LoopGuard(), asyncio.Lock()
         try:
@@ -171,10 +174,11 @@ class NetworkLifecycle:
             raise ClosedError(_NOT_OPEN)
         return self._loop_guard
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the network is open."""
-        return self._task_group is not None
+    def __str__(self) -> str:
+        """Return whether the network is open, and the number of open sessions."""
+        if self._task_group is None:
+            return "not open"
+        return f"open, {quantity(self.open_sessions, 'session')}"
 
     def check_open(self) -> asyncio.TaskGroup:
         """Return the task group of the open network.

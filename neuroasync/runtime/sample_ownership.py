@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import _get_running_loop  # unlike the public function, it returns None for none
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -10,7 +9,7 @@ from types import TracebackType
 from typing import Literal, Protocol
 
 from neuroasync.core.snapshot.stream_snapshot import StreamState
-from neuroasync.runtime.loop_guard import LoopGuard
+from neuroasync.runtime.loop_guard import LoopGuard, running_loop
 
 __all__ = ["Lease", "Owner", "SampleOwnership"]
 
@@ -93,6 +92,33 @@ class SampleOwnership:
         """Whether a call, or a step of a watch or a stream, is running."""
         return self._is_busy
 
+    def check_usable(self) -> None:
+        """Check that a call to the session may begin now.
+
+        Raises:
+            ClosedError: the session is closed.
+            RuntimeError: the session is busy, or the network is open in another event loop.
+        """
+        self._check_open()
+        # Every call of a session passes here; the test first avoids a call of a method.
+        if running_loop() is not self._loop_guard.loop:
+            self._loop_guard.check_caller()
+        if self._is_busy:
+            raise RuntimeError(
+                "the session is busy with a call from another task; open a session for each task"
+            )
+
+    def check_loop(self) -> None:
+        """Check that the network's event loop is running here, as a watch or a stream requires.
+
+        Raises:
+            ClosedError: another loop is running, and the session is closed.
+            RuntimeError: another loop is running, and the network is open in its own.
+        """
+        if running_loop() is not self._loop_guard.loop:
+            self._check_open()
+            self._loop_guard.check_running()
+
     def acquire_for_call(self) -> Lease:
         """Make a call the owner of the sample, and return the lease that all calls share.
 
@@ -103,7 +129,7 @@ class SampleOwnership:
             ClosedError: the session is closed.
             RuntimeError: the session is busy, or the network is open in another event loop.
         """
-        self._check_usable()
+        self.check_usable()
         if self._lease is not self._call_lease:
             self._abandon()
             self._lease = self._call_lease
@@ -119,7 +145,7 @@ class SampleOwnership:
             ClosedError: the session is closed.
             RuntimeError: the session is busy, or the network is open in another event loop.
         """
-        self._check_usable()
+        self.check_usable()
         if owner is Owner.STREAM:
             if self._lease.owner is not Owner.SNAPSHOT:
                 self._abandon()
@@ -136,7 +162,7 @@ class SampleOwnership:
             RuntimeError: the session is busy, another call has taken over the sample, or the
                 network is open in another event loop.
         """
-        self._check_usable()
+        self.check_usable()
         if self._lease is not lease:
             raise RuntimeError(
                 "the session was used by another call while this watch or stream was running; "
@@ -167,16 +193,6 @@ class SampleOwnership:
             return
         self._lease = self._call_lease
         self._abandon()
-
-    def _check_usable(self) -> None:
-        self._check_open()
-        # Every call of a session passes here; the test first avoids a call of a method.
-        if _get_running_loop() is not self._loop_guard.loop:
-            self._loop_guard.check_caller()
-        if self._is_busy:
-            raise RuntimeError(
-                "the session is busy with a call from another task; open a session for each task"
-            )
 
 
 class Lease:

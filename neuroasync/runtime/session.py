@@ -6,19 +6,20 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
 from typing import Self
 
-from neuroasync.core.durations import Duration, optional_duration_us
-from neuroasync.core.durations import duration_us as checked_us
+from neuroasync.core.durations import Duration, microseconds, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.window import Window
+from neuroasync.core.quantity import quantity
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.loop_guard import LoopGuard
 from neuroasync.runtime.many_events import are_many, prepare_in_thread
 from neuroasync.runtime.sample_ownership import Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
+from neuroasync.runtime.streams.guarded_decisions import GuardedDecisions
 from neuroasync.runtime.streams.late_events import Late
-from neuroasync.runtime.streams.open_stream import StreamOptions, open_stream
+from neuroasync.runtime.streams.open_stream import StreamOptions, decide_stream
 from neuroasync.runtime.streams.watch import watch_sample
 
 __all__ = ["Session"]
@@ -48,7 +49,7 @@ class Session:
     def __repr__(self) -> str:
         """Return one line with the number of the sample, the counts and the state."""
         state, counts = "closed" if self._runner.is_closed else "open", self.counts
-        done = f"{counts.events} events, {counts.decisions} decisions"
+        done = f"{quantity(counts.events, 'event')}, {quantity(counts.decisions, 'decision')}"
         return f"<Session {state}, sample {self.sample}, {done}>"
 
     @property
@@ -109,8 +110,8 @@ class Session:
             LimitError: the sample has too many passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
+        length_us = optional_microseconds(duration_us, "duration_us")
         lease = self._ownership.acquire_for_call()
-        length_us = optional_duration_us(duration_us, "duration_us")
         end_us = self._runner.last_pass_us(length_us)
         with lease:
             return await self._runner.run_and_finish(end_us, length_us)
@@ -124,8 +125,8 @@ class Session:
             EventsError, LimitError, ValueError: as for these two; no event was accepted.
             RuntimeError, ClosedError: the session is busy or closed.
         """
+        length_us = optional_microseconds(duration_us, "duration_us")
         lease = self._ownership.acquire_for_call()
-        length_us = None if duration_us is None else checked_us(duration_us, "duration_us")
         merged = None
         if are_many(events):
             with lease.reserve():
@@ -137,7 +138,7 @@ class Session:
             await self._runner.run_until(end_us)
             return self._runner.finish(length_us)
 
-    async def watch(
+    def watch(
         self, events: Events | AsyncIterable[Events], *, duration_us: Duration | None = None
     ) -> AsyncGenerator[Decision, None]:
         """Decide one sample, and yield a provisional decision whenever another class leads.
@@ -164,14 +165,18 @@ class Session:
             RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.
         """
-        length_us = optional_duration_us(duration_us, "duration_us")
+        return GuardedDecisions(self._watch(events, duration_us), self._ownership.check_loop)
+
+    async def _watch(
+        self, events: Events | AsyncIterable[Events], duration_us: Duration | None
+    ) -> AsyncGenerator[Decision, None]:
+        length_us = optional_microseconds(duration_us, "duration_us")
         lease = self._ownership.acquire(Owner.WATCH)
         async with aclosing(watch_sample(self._runner, lease, events, length_us)) as decisions:
             async for decision in decisions:
                 yield decision
-                self._loop_guard.check_running()
 
-    async def stream(
+    def stream(
         self,
         source: AsyncIterable[Events] | Iterable[Events],
         *,
@@ -226,17 +231,9 @@ class Session:
             RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.
         """
-        options = StreamOptions(
-            window, carry_state, late, checked_us(jitter_buffer_us, "jitter_buffer_us")
-        )
-        lease, decisions = open_stream(self._runner, self._ownership, self._clock, source, options)
-        try:
-            async with aclosing(decisions):
-                async for decision in decisions:
-                    yield decision
-                    self._loop_guard.check_running()
-        finally:
-            lease.abandon()
+        options = StreamOptions(window, carry_state, late, jitter_buffer_us)
+        decisions = decide_stream(self._runner, self._ownership, self._clock, source, options)
+        return GuardedDecisions(decisions, self._ownership.check_loop)
 
     async def advance(self, t_us: Duration) -> None:
         """Run every pass before ``t_us``; no earlier event can be sent afterwards.
@@ -256,8 +253,8 @@ class Session:
             LimitError: the sample would have too many passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
+        until_us = microseconds(t_us, "t_us")
         lease = self._ownership.acquire_for_call()
-        until_us = checked_us(t_us, "t_us")
         end_us = self._runner.check_advance(until_us)
         with lease:
             await self._runner.advance(until_us, end_us)
@@ -303,8 +300,9 @@ class Session:
             RuntimeError: the session is busy, is recording, or has custom populations.
             ClosedError: the session is closed.
         """
-        self._ownership.acquire_for_call()
+        self._ownership.check_usable()
         restored = self._runner.read_snapshot(snapshot)
+        self._ownership.acquire_for_call()
         self._runner.restore(restored)
         if restored.stream is not None:
             self._ownership.acquire(Owner.SNAPSHOT).restored = restored.stream

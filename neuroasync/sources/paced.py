@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.core.durations import Duration, duration_us
+from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.runtime.clock import Clock, check_clock
 from neuroasync.runtime.streams.stream import ChunkIterator
@@ -43,7 +43,7 @@ class Paced(Source):
         self, source: AsyncIterable[Events], clock: Clock, *, every_us: Duration = 1000
     ) -> None:
         super().__init__()
-        self._every_us = duration_us(every_us, "every_us", 1)
+        self._every_us = microseconds(every_us, "every_us", 1)
         self._source = source
         self._chunks = ChunkIterator(source)
         self._clock = check_clock(clock)

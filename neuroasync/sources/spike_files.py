@@ -4,7 +4,7 @@ import os
 from collections.abc import Generator
 
 from neuroasync import limits
-from neuroasync.core.durations import Duration, duration_us
+from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.spike_file import read_spikes
 from neuroasync.errors import SpikeFileError
@@ -42,7 +42,7 @@ class SpikeFileSource(Source):
         max_bytes: int = limits.MAX_SPIKE_FILE_BYTES,
     ) -> None:
         super().__init__()
-        self._period_us = None if period_us is None else duration_us(period_us, "period_us", 1)
+        self._period_us = None if period_us is None else microseconds(period_us, "period_us", 1)
         self._path = os.fspath(path)
         self._max_bytes = max_bytes
         self._chunks = ThreadedItems(self._read)

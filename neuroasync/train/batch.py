@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.durations import Duration, optional_duration_us
+from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.model import Model
@@ -82,7 +82,7 @@ def make_batch(
     t_us, index = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
     offsets = np.empty(chosen.size + 1, np.int64)
     times = np.empty((2, chosen.size), np.int64)
-    length_us = optional_duration_us(duration_us, "duration_us")
+    length_us = optional_microseconds(duration_us, "duration_us")
     before_us = limits.MAX_TIME_US + 1 if length_us is None else length_us
     is_sorted = gather(
         trains.t_us, trains.index, trains.offsets, chosen, sample_seeds, before_us, dropout, t_us,

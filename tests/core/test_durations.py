@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neuroasync as na
-from neuroasync.core.durations import duration_us, optional_duration_us
+from neuroasync.core.durations import microseconds, optional_microseconds
 from neuroasync.encoders import encode_latency
 from neuroasync.runtime.clock import ManualClock, VirtualClock
 from neuroasync.sources import Paced, SpikeFileSource, UdpSource
@@ -41,16 +41,16 @@ UNITS = {"us": 1, "µs": 1, "μs": 1, "ms": 1000, "s": 1_000_000}
     ],
 )
 def test_each_form_gives_the_same_microseconds(value, us):
-    found = duration_us(value, "t")
+    found = microseconds(value, "t")
     assert found == us
     assert type(found) is int
 
 
 @given(st.integers(0, 2**53))
 def test_texts_and_timedeltas_are_exact(us):
-    assert duration_us(timedelta(microseconds=us), "t") == us
-    assert duration_us(f"{us // 10**6}.{us % 10**6:06}s", "t") == us
-    assert duration_us(f"{us // 1000}.{us % 1000:03}ms", "t") == us
+    assert microseconds(timedelta(microseconds=us), "t") == us
+    assert microseconds(f"{us // 10**6}.{us % 10**6:06}s", "t") == us
+    assert microseconds(f"{us // 1000}.{us % 1000:03}ms", "t") == us
 
 
 @given(st.integers(0, 10**9), st.text("0123456789", max_size=9), st.sampled_from(list(UNITS)))
@@ -60,10 +60,10 @@ def test_a_text_is_the_number_it_says_or_an_error(whole, fraction, unit):
         unit
     ]
     if exact.denominator == 1 and exact <= 2**53:
-        assert duration_us(text, "t") == exact
+        assert microseconds(text, "t") == exact
     else:
         with pytest.raises(ValueError, match=r"^`t` must be "):
-            duration_us(text, "t")
+            microseconds(text, "t")
 
 
 NO_DURATION = st.one_of(
@@ -75,7 +75,7 @@ NO_DURATION = st.one_of(
 @given(NO_DURATION)
 def test_anything_else_is_an_error_that_names_the_argument(value):
     with pytest.raises(ValueError, match=r"\A`window_us` must be .*\Z"):
-        duration_us(value, "window_us")
+        microseconds(value, "window_us")
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_anything_else_is_an_error_that_names_the_argument(value):
 )  # fmt: skip
 def test_errors_say_what_is_allowed(value, message):
     with pytest.raises(ValueError) as raised:  # noqa: PT011
-        duration_us(value, "t")
+        microseconds(value, "t")
     assert str(raised.value) == message
 
 
 def test_none_is_no_duration():
-    assert optional_duration_us(None, "t") is None
-    assert optional_duration_us("1ms", "t") == 1000
+    assert optional_microseconds(None, "t") is None
+    assert optional_microseconds("1ms", "t") == 1000
 
 
 @pytest.mark.parametrize("duration", [20_000, "20ms", "0.02s", timedelta(milliseconds=20)])

@@ -109,15 +109,80 @@ async def test_a_tap_refuses_another_event_loop(no_leaks):
         assert not tap.is_closed
 
 
-@pytest.mark.parametrize("options", [{}, {"window": "time(1ms)"}])
-@pytest.mark.parametrize("clock", [na.VirtualClock(), na.RealTimeClock(1000.0)])
-async def test_a_stream_cannot_be_continued_in_another_event_loop(options, clock, no_leaks):
+STEPS = {
+    "anext": lambda decisions: anext(decisions),
+    "asend": lambda decisions: decisions.asend(None),
+    "athrow": lambda decisions: decisions.athrow(ValueError("stop")),
+    "aclose": lambda decisions: decisions.aclose(),
+}
+ITERATORS = {
+    "watch": lambda session: session.watch(SAMPLE),
+    "stream": lambda session: session.stream([SAMPLE] * 3),
+    "stream with a window": lambda session: session.stream([SAMPLE], window="time(1ms)"),
+}
+
+
+async def outcome(decisions):
+    """Return what does not depend on time of each decision."""
+    return [(d.label, d.votes.tolist(), d.passes, d.is_final) async for d in decisions]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("name", ITERATORS)
+@pytest.mark.parametrize("steps_before", [0, 1])
+async def test_a_refused_step_leaves_the_decisions_to_their_owner(
+    step, name, steps_before, no_leaks
+):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await outcome(ITERATORS[name](session))
+        assert len(expected) > 1
+        session = network.session()
+        decisions = ITERATORS[name](session)
+        for _ in range(steps_before):
+            await anext(decisions)
+        with pytest.raises(RuntimeError, match=OTHER_LOOP):
+            await in_another_thread(lambda: run_here(STEPS[step], decisions))
+        assert await outcome(decisions) == expected[steps_before:]
+
+
+async def test_a_refused_step_does_not_disturb_a_stream_that_a_clock_paces(no_leaks):
+    clock = na.RealTimeClock(1000.0)
     async with na.Network(BUNDLE, clock=clock) as network, network.session() as session:
-        source = [SAMPLE] * 3 if not options else [SAMPLE]
-        decisions = session.stream(source, **options)
-        await anext(decisions)
+        expected = [d.passes async for d in session.stream([SAMPLE], window="time(1ms)")]
+        assert len(expected) > 1
+        decisions = session.stream([SAMPLE], window="time(1ms)")
+        found = [(await anext(decisions)).passes]
         with pytest.raises(RuntimeError, match=OTHER_LOOP):
             await in_another_thread(lambda: run_here(first, decisions))
+        assert found + [d.passes async for d in decisions] == expected
+
+
+async def test_the_owner_can_throw_into_its_decisions(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        decisions = session.stream([SAMPLE] * 3)
+        await decisions.asend(None)
+        with pytest.raises(ValueError, match=r"^stop$"):
+            await decisions.athrow(ValueError("stop"))
+        assert await outcome(decisions) == []
+        decisions = session.watch(SAMPLE)
+        await anext(decisions)
+        await decisions.aclose()
+        assert await outcome(decisions) == []
+        assert await session.decide(SAMPLE) == await network.decide(
+            SAMPLE, seed=na.sample_seed(0, session.sample - 1)
+        )
+
+
+async def test_decisions_of_a_closed_session_say_so_in_any_loop(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        session = network.session()
+        decisions = session.stream([SAMPLE] * 3)
+        await anext(decisions)
+        session.close()
+        with pytest.raises(na.ClosedError):
+            await in_another_thread(lambda: run_here(first, decisions))
+        with pytest.raises(na.ClosedError):
+            await anext(decisions)
 
 
 async def test_a_closed_session_can_be_closed_again_anywhere(no_leaks):
@@ -157,8 +222,9 @@ def test_a_network_whose_loop_has_ended_says_so():
     asyncio.run(network.open())
     with pytest.raises(RuntimeError, match=ENDED):
         asyncio.run(network.decide(SAMPLE))
-    with pytest.raises(RuntimeError, match=ENDED):
-        asyncio.run(network.close())
+    for call in (network.close, network.open, network.__aenter__):
+        with pytest.raises(RuntimeError, match=ENDED):
+            asyncio.run(call())
 
 
 async def test_open_and_close_do_what_the_block_does(no_leaks):
@@ -198,6 +264,13 @@ async def test_opening_twice_is_an_error_and_reopening_is_not(no_leaks):
     await network.open()
     await network.decide(SAMPLE)
     await network.close()
+
+
+async def test_opening_in_another_event_loop_is_refused(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(RuntimeError, match=OTHER_LOOP):
+            await in_another_thread(lambda: run_here(na.Network.open, network))
+        await network.decide(SAMPLE)
 
 
 async def test_a_second_close_waits_for_the_first(no_leaks):

@@ -346,6 +346,20 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.deepcopy])
+async def test_a_network_that_is_being_opened_cannot_be_copied(copied, no_leaks):
+    network = na.Network(chain())
+    opening = asyncio.create_task(network.open())
+    await asyncio.sleep(0)  # the task runs until it waits for its thread
+    with pytest.raises(TypeError, match=r"^an open network and its sessions cannot be pickled"):
+        copied(network)
+    await opening
+    await asyncio.gather(network.close(), network.close())  # one waits for the other
+    twin = pickle.loads(pickle.dumps(network))
+    async with twin:
+        assert await twin.decide(([0], [0]))
+
+
 async def test_a_network_can_be_pickled_and_copied_while_it_is_closed():
     network = na.Network(chain(), seed=3, until="votes(2)", group_size=2)
     events = na.SpikeTrain([0, 5, 9], [0, 1, 2])

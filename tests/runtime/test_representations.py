@@ -27,9 +27,9 @@ async def test_a_network_shows_its_sizes_options_and_state(no_leaks):
     options = "policy='random', group_size=2, input='prioritised', until='margin(4,..,2)'"
     assert repr(network) == f"<Network 12-8-8-4, {options}, not open>"
     async with network, network.session() as session:
-        assert repr(network) == f"<Network 12-8-8-4, {options}, open, 1 sessions>"
+        assert repr(network) == f"<Network 12-8-8-4, {options}, open, 1 session>"
         await session.decide(SAMPLE)
-        assert repr(session) == "<Session open, sample 1, 60 events, 1 decisions>"
+        assert repr(session) == "<Session open, sample 1, 60 events, 1 decision>"
     assert repr(session).startswith("<Session closed, sample 1, ")
 
 

@@ -187,6 +187,35 @@ async def test_rejected_duration_leaves_the_sample_unchanged(duration_us, no_lea
         assert await session.finish_sample() == expected
 
 
+async def restored(session, snapshot):
+    """Restore a session, as a coroutine like the other calls."""
+    session.restore(snapshot)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda session: session.decide(SAMPLES[0], duration_us="20"),
+        lambda session: session.finish_sample(duration_us=-1),
+        lambda session: session.advance("soon"),
+        lambda session: anext(session.watch(SAMPLES[0], duration_us=2.5)),
+        lambda session: anext(session.stream([SAMPLES[0]], window="time(5ms)", late="never")),
+        lambda session: anext(session.stream([SAMPLES[0]], jitter_buffer_us="5")),
+        lambda session: restored(session, b"damaged"),
+    ],
+)
+async def test_a_call_with_an_invalid_argument_leaves_an_open_stream_alone(call, no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = [await session.decide(SAMPLES[0]) for _ in range(2)]
+        session = network.session()
+        decisions = session.stream([SAMPLES[0]] * 2)
+        found = [await anext(decisions)]
+        with pytest.raises((ValueError, na.SnapshotError)):
+            await call(session)
+        found.append(await anext(decisions))
+        assert found == expected
+
+
 async def test_session_is_usable_after_an_error_in_a_population(monkeypatch, no_leaks):
     def out_of_memory(context, p):
         raise MemoryError

@@ -161,7 +161,7 @@ def _encode_recording(
     """Return the windows of a recording, and lines about what was moved or left out."""
     from neuroasync.cli.commands.watch.display import Losses
     from neuroasync.cli.commands.watch.recording_windows import recording_windows
-    from neuroasync.core.durations import duration_us
+    from neuroasync.core.durations import microseconds
     from neuroasync.runtime.counts import Counts
 
     if shape is None:
@@ -170,7 +170,7 @@ def _encode_recording(
             "`neuroasync inspect NETWORK` shows it"
         )
     sizes = sizes_of("--shape", shape, "2x34x34")
-    window_us = duration_us(window, "--window", 1)
+    window_us = microseconds(window, "--window", 1)
     spikes, counts = recording_windows(path, sizes, window_us, view_of(view), sensor_of(sensor))
     losses = str(Losses.of(counts, Counts()))
     return spikes, [("left out or moved", losses)] if losses else []

@@ -1,8 +1,10 @@
-"""Opens a stream on a session: checks its options and takes over the sample."""
+"""Decides a stream on a session: checks its options and takes over the sample."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import aclosing
 from typing import NamedTuple
 
+from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.stop_rules import StopRule
@@ -17,7 +19,7 @@ from neuroasync.runtime.streams.late_events import Late
 from neuroasync.runtime.streams.stream import stream_by_clock, stream_samples, stream_unpaced
 from neuroasync.runtime.streams.stream_clock import StreamClock
 
-__all__ = ["StreamOptions", "open_stream"]
+__all__ = ["StreamOptions", "decide_stream"]
 
 
 class StreamOptions(NamedTuple):
@@ -26,17 +28,19 @@ class StreamOptions(NamedTuple):
     window: str | Window | None
     carry_state: bool | None
     late: Late
-    jitter_buffer_us: int
+    jitter_buffer_us: Duration
 
 
-def open_stream(
+async def decide_stream(
     runner: SampleRunner,
     ownership: SampleOwnership,
     clock: Clock,
     source: AsyncIterable[Events] | Iterable[Events],
     options: StreamOptions,
-) -> tuple[Lease, AsyncGenerator[Decision, None]]:
-    """Take over the sample of a session for a stream.
+) -> AsyncGenerator[Decision, None]:
+    """Take over the sample of a session for a stream, and yield its decisions.
+
+    Cancellation: the current sample is abandoned.
 
     Args:
         runner: runs the session's samples.
@@ -45,22 +49,41 @@ def open_stream(
         source: yields samples, or chunks of the stream in order of time.
         options: as for :meth:`neuroasync.Session.stream`.
 
-    Returns:
-        The lease of the stream, and its decisions.
+    Raises:
+        Exception: as :meth:`neuroasync.Session.stream`.
+    """
+    lease, decisions = _open_stream(runner, ownership, clock, source, options)
+    try:
+        async with aclosing(decisions):
+            async for decision in decisions:
+                yield decision
+    finally:
+        lease.abandon()
+
+
+def _open_stream(
+    runner: SampleRunner,
+    ownership: SampleOwnership,
+    clock: Clock,
+    source: AsyncIterable[Events] | Iterable[Events],
+    options: StreamOptions,
+) -> tuple[Lease, AsyncGenerator[Decision, None]]:
+    """Return the lease of a stream, and its decisions.
 
     Raises:
         ValueError: an option is invalid, or does not fit the restored stream. Nothing changed.
         RuntimeError: the session is busy, or the network is open in another event loop.
         ClosedError: the session is closed.
     """
+    jitter_us = microseconds(options.jitter_buffer_us, "jitter_buffer_us")
     restored = ownership.lease.restored
     if options.window is None:
-        _check_windowless(options)
+        _check_windowless(options, jitter_us)
         if restored is not None:
             restored.check(None, False, True)  # raises, because that stream has a window
         lease = ownership.acquire(Owner.STREAM)
         return lease, stream_samples(runner, lease, source)
-    segmenter, stream_clock, carries = _prepare(runner, clock, options.window, options)
+    segmenter, stream_clock, carries = _prepare(runner, clock, options.window, options, jitter_us)
     is_unpaced = isinstance(clock, VirtualClock)
     if restored is not None:
         restored.check(segmenter.window, carries, not is_unpaced)
@@ -72,9 +95,9 @@ def open_stream(
     return lease, stream_by_clock(driver, source, runner.start_task)
 
 
-def _check_windowless(options: StreamOptions) -> None:
+def _check_windowless(options: StreamOptions, jitter_us: int) -> None:
     """Raise ValueError if an option is given that only has a meaning with a window."""
-    if options.late != "merge" or options.jitter_buffer_us or options.carry_state:
+    if options.late != "merge" or jitter_us or options.carry_state:
         raise ValueError(
             "`carry_state`, `late` and `jitter_buffer_us` need a `window`; give one, or leave "
             "them out"
@@ -82,17 +105,19 @@ def _check_windowless(options: StreamOptions) -> None:
 
 
 def _prepare(
-    runner: SampleRunner, clock: Clock, window: str | Window, options: StreamOptions
+    runner: SampleRunner,
+    clock: Clock,
+    window: str | Window,
+    options: StreamOptions,
+    jitter_us: int,
 ) -> tuple[Segmenter, StreamClock, bool]:
-    """Return segmenter, clock, and whether windows carry state; raise as :func:`open_stream`."""
+    """Return segmenter, clock, and whether windows carry state; raise as :func:`_open_stream`."""
     plan = runner.simulator.plan
     timestep_us = plan.packed.model.timestep_us
     carries = _resolve_carry_state(options.carry_state, plan, runner.is_recording)
     segmenter = Segmenter(parse_window(window), timestep_us, carries)
     _check_window_ends(segmenter.window, plan)
-    stream_clock = StreamClock(
-        clock, timestep_us, options.late, runner.counts, options.jitter_buffer_us
-    )
+    stream_clock = StreamClock(clock, timestep_us, options.late, runner.counts, jitter_us)
     return segmenter, stream_clock, carries
 
 

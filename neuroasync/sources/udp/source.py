@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.durations import Duration, duration_us
+from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.events.pixel_grid import View
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ClosedError, MessageError, QueueFullError, SourceError
@@ -111,7 +111,7 @@ class UdpSource(Source):
         self._view = view or View()
         self._host_port = (host, checked_port(port))
         self._clock = clock
-        self._stamps = Stamps(duration_us(tolerance_us, "tolerance_us", 0, 2**31 - 1))
+        self._stamps = Stamps(microseconds(tolerance_us, "tolerance_us", 0, 2**31 - 1))
         self._queue: BoundedQueue[SpikeTrain] = BoundedQueue(capacity, when_full)
         self._latest_us = 0
         self._error: Exception | None = None

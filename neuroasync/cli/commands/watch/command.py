@@ -128,7 +128,7 @@ def watch(
     """  # noqa: D301  # \b keeps the line breaks of the examples.
     from neuroasync.cli.commands.watch.display import JsonDisplay, LineDisplay, TerminalDisplay
     from neuroasync.cli.commands.watch.event_input import InputOptions, event_input
-    from neuroasync.core.durations import duration_us
+    from neuroasync.core.durations import microseconds
     from neuroasync.runtime.network import Network
     from neuroasync.shipped import load_bundle
 
@@ -149,7 +149,7 @@ def watch(
             websocket, view_of(view), sensor_of(sensor),
             packet_format.value, speed,
         )  # fmt: skip
-        window_us = duration_us(window, "--window", 1)
+        window_us = microseconds(window, "--window", 1)
         events = event_input(where, bundle.model, network)
         runtime = Network(bundle, seed=seed, clock=events.clock, **options)
         run_in_loop(show_windows(runtime, events, window_us, display))
