@@ -1,8 +1,10 @@
 """The log record that tells why a first start is slow: kernels are being compiled."""
 
 import logging
+import os
 import sys
-from typing import Final
+from textwrap import wrap
+from typing import Final, TextIO
 
 __all__ = ["compilation_log", "show_compilation"]
 
@@ -20,14 +22,36 @@ def show_compilation() -> None:
 
 
 class _Notes(logging.Handler):
-    """A handler that writes one line ``note: ...`` to stderr, if there is a stderr."""
+    """A handler that writes ``note: ...`` to stderr, if there is a stderr.
+
+    On a terminal, the lines break between words. Elsewhere, the note is one line.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         if sys.stderr is None:
             return
         try:
-            # A progress bar may be in the current line of a terminal.
-            erase = "\r\x1b[K" if sys.stderr.isatty() else ""
-            print(f"{erase}note: {record.getMessage()}", file=sys.stderr, flush=True)
+            text = f"note: {record.getMessage()}"
+            if sys.stderr.isatty():
+                # A progress bar may be in the current line.
+                text = "\r\x1b[K" + _wrapped(text, _width(sys.stderr))
+            print(text, file=sys.stderr, flush=True)
         except (OSError, ValueError):
             pass  # The reader of stderr went away, or it is closed.
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Break lines between words only, and indent all but the first."""
+    return "\n".join(
+        wrap(
+            text, width, subsequent_indent="      ", break_long_words=False, break_on_hyphens=False
+        )
+    )
+
+
+def _width(terminal: TextIO) -> int:
+    """Return the width of a terminal, or 80 if it has no known width."""
+    try:
+        return os.get_terminal_size(terminal.fileno()).columns or 80
+    except OSError:
+        return 80

@@ -46,7 +46,8 @@ PORTABLE_CPU: Final = "generic"
 _LATEST_KNOWN: Final = (0, 68)
 """Latest numba for which cached code is known to need only numba's runtime to be loaded."""
 
-_DURATION: Final = "about 30 s"
+_DURATION: Final = " (about 30 s)"
+"""How long all kernels of forward passes take, for notes."""
 
 _Key: TypeAlias = tuple[object, tuple[str, str, str]]
 """Signature of a function, and the triple, name and features of the processor."""
@@ -183,16 +184,15 @@ class _DiskCache(NullCache):
         if _DiskCache._has_announced:
             return
         _DiskCache._has_announced = True
+        is_empty = not any(any(folder.glob("*.nbc")) for folder in cache_folders())
+        duration = _DURATION if is_empty else ""
         if any(is_writable(folder) for folder in self._files):
-            compilation_log.info(
-                "compiling kernels for the first time, %s; `neuroasync warm` does this ahead",
-                _DURATION,
-            )
+            compilation_log.info("compiling kernels%s; `neuroasync warm` does this ahead", duration)
             return
         compilation_log.warning(
-            "compiling kernels, %s at every start, because the compiled code cannot be saved in "
+            "compiling kernels at every start%s, because the compiled code cannot be saved in "
             "%s; set NUMBA_CACHE_DIR to a folder that can be written",
-            _DURATION,
+            duration,
             ", ".join(map(str, self._files)),
         )
 

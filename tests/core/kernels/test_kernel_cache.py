@@ -179,10 +179,15 @@ LOG = "import logging; logging.basicConfig(level=logging.INFO, format='%(levelna
 def test_compilation_is_noted_once_in_a_program(package):
     done = process(package, SHOW + CALL + "; outer(1.5)")
     assert done.stderr == (
-        "note: compiling kernels for the first time, about 30 s; `neuroasync warm` does this "
-        "ahead\n"
+        "note: compiling kernels (about 30 s); `neuroasync warm` does this ahead\n"
     )
     assert process(package, SHOW + CALL).stderr == ""
+
+
+def test_the_duration_is_stated_only_if_no_kernel_is_cached(package):
+    run_copy(package, CALL)
+    done = process(package, SHOW + CALL.replace("(1)", "(1.5)"))
+    assert done.stderr == "note: compiling kernels; `neuroasync warm` does this ahead\n"
 
 
 def test_a_program_without_a_cache_is_told_what_to_set(package):
@@ -190,7 +195,9 @@ def test_a_program_without_a_cache_is_told_what_to_set(package):
         done = process(package, SHOW + UNWRITABLE + CALL)
         assert done.stdout == "2\n"
         assert done.stderr.count("\n") == 1
-        assert done.stderr.startswith("note: compiling kernels, about 30 s at every start, ")
+        assert done.stderr.startswith(
+            "note: compiling kernels at every start (about 30 s), because "
+        )
         assert str(package.parent / "cache") in done.stderr
         assert "set NUMBA_CACHE_DIR to a folder that can be written" in done.stderr
 
@@ -207,16 +214,28 @@ def test_a_home_that_is_unknown_is_no_folder_beside_the_user(package):
     assert not (package.parent / "~").exists()
 
 
-def test_a_note_on_a_terminal_erases_the_progress_bar():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
+
+def test_a_note_on_a_terminal_erases_the_progress_bar():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stderr", Terminal())
         show_compilation()
         compilation_log.info("compiling")
         assert sys.stderr.getvalue() == "\r\x1b[Knote: compiling\n"
+
+
+def test_a_note_on_a_terminal_breaks_between_words():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", Terminal())
+        show_compilation()
+        compilation_log.info("compiling %s kernels in %s", "many " * 16, "/folder" * 20)
+        lines = sys.stderr.getvalue().removeprefix("\r\x1b[K").splitlines()
+    assert len(lines) == 3
+    assert all(len(line) <= 80 for line in lines[:2])
+    assert lines[2] == "      " + "/folder" * 20
 
 
 def test_process_that_loaded_cached_code_can_compile_linear_algebra(package):
