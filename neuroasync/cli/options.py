@@ -206,7 +206,8 @@ ViewOption = Annotated[
         "--view", metavar="X,Y,BINNING", show_default=False,
         help="Pixels of the camera that the network sees: the first one, and how many form one "
         "pixel of the network in each direction. Default: the centre of the camera with the "
-        "coarsest binning that fits.",
+        "coarsest binning that fits; for UDP packets without --sensor, the pixels from 0,0 on "
+        "without binning.",
     ),
 ]  # fmt: skip
 SensorOption = Annotated[
