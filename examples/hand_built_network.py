@@ -5,6 +5,7 @@ replayed, and the last output spike is traced back to the input.
 """
 
 import asyncio
+import contextlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -50,5 +51,5 @@ async def main(folder: Path) -> None:
     print(explain(recording, network.bundle, vote))
 
 
-with TemporaryDirectory() as name:
+with contextlib.suppress(KeyboardInterrupt), TemporaryDirectory() as name:
     asyncio.run(main(Path(name)))

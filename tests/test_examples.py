@@ -1,7 +1,9 @@
-"""Every example runs and prints the expected output."""
+"""Every example runs and prints the expected output, and Ctrl-C ends those with live streams."""
 
+import ast
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,9 @@ EXPECTED = {
     "udp_sender.py": r"sending to 127\.0\.0\.1:\d+\nsent [1-9]\d* events\n",
     "training.py": r"validation accuracy after 2 epochs: [3-9]\d %\n",
 }
+
+LIVE = {"RealTimeClock", "UdpSource", "uvicorn"}
+"""Names in programs that wait for the clock or the network."""
 
 
 def run(script: Path, *arguments: str | Path, folder: Path) -> str:
@@ -53,3 +58,35 @@ def test_an_example_prints_the_expected_output(name, tmp_path):
     if name == "udp_sender.py":
         extra = ["127.0.0.1", "9", "2"]
     assert re.fullmatch(EXPECTED[name], run(ROOT / "examples" / name, *extra, folder=tmp_path))
+
+
+def test_every_program_with_a_live_stream_guards_its_main_function():
+    programs = [*(ROOT / "examples").glob("*.py"), *(ROOT / "docs" / "examples").glob("*.py")]
+    sources = {path.name: path.read_text(encoding="utf-8") for path in programs}
+    live = {name: s for name, s in sources.items() if LIVE & set(re.findall(r"\w+", s))}
+    assert "udp_sender.py" in live
+    ends = {ast.unparse(ast.parse(source).body[-1]) for source in live.values()}
+    assert ends == {"with contextlib.suppress(KeyboardInterrupt):\n    asyncio.run(main())"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to the tests, too")
+@pytest.mark.parametrize("name", ["examples/udp_sender.py", "docs/examples/udp_gateway.py"])
+def test_ctrl_c_ends_a_program_quietly(name, tmp_path):
+    source = (ROOT / name).read_text(encoding="utf-8")
+    # The gateway waits for packets that never arrive.
+    source = source.replace(
+        "tasks.create_task(send_three_digits(camera))", "print('listening', flush=True)"
+    )
+    program = tmp_path / "program.py"
+    program.write_text(source, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, str(program)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0

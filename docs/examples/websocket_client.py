@@ -43,4 +43,5 @@ async def main() -> None:
         await ask(address)
 
 
-asyncio.run(main())
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())
