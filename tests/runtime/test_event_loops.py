@@ -247,9 +247,13 @@ async def test_closing_again_has_no_effect(no_leaks):
     await network.open()
     await network.close()
     await network.close()
+    with pytest.raises(na.ClosedError, match="not open"):
+        await network.decide(SAMPLE)
     async with network:
         await network.decide(SAMPLE)
         await network.close()
+    with pytest.raises(na.ClosedError, match="not open"):
+        await network.decide(SAMPLE)
 
 
 async def test_opening_twice_is_an_error_and_reopening_is_not(no_leaks):
