@@ -48,6 +48,22 @@ def test_calibrate_writes_the_bundle_with_its_calibrations(cli, files, validatio
     assert "confidence(0.9)" in cli("inspect", out).stdout
 
 
+def test_json_of_calibrate_has_the_calibrations_of_the_bundle(cli, files, validation):
+    out = files.folder / "calibrated.nab"
+    result = cli("calibrate", files.net, validation, "-o", out, "--accuracy", "0.9", "--json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(result.stdout)
+    (found,) = document["calibration"]
+    (written,) = read_bundle(out).calibration
+    assert {name: found[name] for name in ("accuracy", "samples", "error", "measured")} == {
+        "accuracy": 0.9,
+        "samples": SAMPLES,
+        "error": written.error,
+        "measured": written.measured,
+    }
+    assert found["mean_rounds"] > 0
+
+
 def test_calibrations_for_other_settings_are_added(cli, files, validation):
     first, second = files.folder / "a.nab", files.folder / "b.nab"
     assert cli("calibrate", files.net, validation, "-o", first).exit_code == 0

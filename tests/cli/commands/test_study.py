@@ -54,6 +54,13 @@ def test_options_select_cases_and_seeds(cli, files, requested, args, names, seed
     assert "neuroasync-study/report.html" in result.stdout
 
 
+def test_json_of_a_study_names_the_files(cli, files, requested):
+    result = cli("study", "--json", "-o", "out")
+    assert (result.exit_code, result.stderr) == (0, "")
+    names = ("report.md", "report.html", "results.json", "timings.json")
+    assert json.loads(result.stdout) == {"written": [f"out/{name}" for name in names]}
+
+
 def test_quick_study_has_fewer_epochs_and_samples(cli, files, requested):
     cli("study", "digits", "-o", "out")
     cli("study", "digits", "--quick", "-o", "out")

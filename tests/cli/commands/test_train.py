@@ -1,5 +1,6 @@
 """The commands ``train`` and ``encode``."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def test_train_passes_its_options_to_the_recipe_and_writes_the_bundle(cli, files
     assert options == {"name": "unlayered-momentum", "checkpoint": Path("c.ckpt"), "resume": True}
     assert read_bundle(files.folder / "mine.nab") == golden_bundle()
     assert golden_bundle().digest.hex() in result.stdout
+
+
+def test_json_of_train_names_the_file_and_its_digest(cli, files, recipes):
+    result = cli("train", "digits", "--recipe", "layered", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {
+        "written": "digits-layered.nab",
+        "sha256": golden_bundle().digest.hex(),
+        "meta": dict(golden_bundle().meta),
+    }
 
 
 def test_train_names_its_output_after_the_recipe(cli, files, recipes):
