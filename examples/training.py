@@ -4,6 +4,7 @@ This example needs the extra ``train``. The first argument is the number of epoc
 """
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,10 +32,10 @@ output d10
 """
 model = neuroasync.parse_topology(topology)
 config = TrainConfig(policy="momentum", group_size=8, epochs=EPOCHS)
-fitted = fit(model, digits.train, config)
-with TemporaryDirectory() as folder:
+with contextlib.suppress(KeyboardInterrupt), TemporaryDirectory() as folder:
+    fitted = fit(model, digits.train, config)
     path = Path(folder) / "small.nab"
     bundle = export_bundle(fitted, digits.validation, topology=topology)
     neuroasync.write_bundle(bundle, path)
     share = asyncio.run(accuracy(path, digits.validation))
-print(f"validation accuracy after {EPOCHS} epochs: {100 * share:.0f} %")
+    print(f"validation accuracy after {EPOCHS} epochs: {100 * share:.0f} %")
