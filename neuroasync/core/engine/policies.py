@@ -131,7 +131,9 @@ def make_policy(policy: str | Policy, noise: float = 0.0) -> Policy:
         if policy in _BUILT_IN:
             return _BUILT_IN[policy]()
         message = must_be("policy", f"one of {', '.join(_BUILT_IN)}", shown(policy))
-        raise PolicyError(message + did_you_mean(policy, _BUILT_IN))
+        # The demo says "async" and "sync" for short; "async" alone resembles "layer-sync".
+        hint = {"async": "; did you mean 'random'?"}.get(policy)
+        raise PolicyError(message + (hint or did_you_mean(policy, _BUILT_IN)))
     is_custom = isinstance(policy, OrderingPolicy) and not isinstance(policy, type)
     if type(policy) in _BUILT_IN.values() or is_custom:
         return policy

@@ -13,7 +13,7 @@ from neuroasync.core.engine.stop_rules import (
     parse_stop_rule,
     short_rule,
 )
-from neuroasync.core.model.checks import as_integer, check_ints, must_be, shown
+from neuroasync.core.model.checks import as_integer, check_ints, did_you_mean, must_be, shown
 
 __all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
 
@@ -59,7 +59,10 @@ class RunSettings:
         }
         check_ints(self, ranges, ValueError)
         if self.input not in ("prioritised", "queued"):
-            raise ValueError(must_be("input", "'prioritised' or 'queued'", shown(self.input)))
+            hint = did_you_mean(self.input, ("prioritised", "queued"))
+            raise ValueError(
+                must_be("input", "'prioritised' or 'queued'", shown(self.input)) + hint
+            )
         if self.engine not in ("auto", "coroutines", "compiled"):
             engines = "'auto', 'coroutines' or 'compiled'"
             raise ValueError(must_be("engine", engines, shown(self.engine)))

@@ -25,6 +25,7 @@ complete when the silence has lasted long enough.
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal, TypeAlias, cast, get_args
 
 from neuroasync import limits
@@ -73,9 +74,17 @@ def parse_window(window: str | Window) -> Window:
         argument = _argument(name, match[2])
         if argument is not None and 1 <= argument <= limits.MAX_TIME_US:
             return Window(name, argument)
+    raise ValueError(must_be("window", _FORMS, shown(window)) + _hint(window))
+
+
+def _hint(window: object) -> str:
+    """Return a proposal for an invalid window, to be appended to the error."""
+    if isinstance(window, timedelta):
+        return f"; did you mean 'time({window // timedelta(microseconds=1)})'?"
+    if text_us(str(window)) is not None:
+        return f"; did you mean 'time({window})'?"
     given, known = str(window).partition("(")[0], get_args(WindowName)
-    hint = "" if given in known else did_you_mean(given, known)
-    raise ValueError(must_be("window", _FORMS, shown(window)) + hint)
+    return "" if given in known else did_you_mean(given, known)
 
 
 def _argument(name: WindowName, text: str) -> int | None:

@@ -85,3 +85,16 @@ async def test_a_tap_and_the_compiled_engine_exclude_each_other(no_leaks):
     async with na.Network(BUNDLE, engine="compiled") as network, network.tap("output"):
         with pytest.raises(ValueError, match="does not support a tap"):
             await network.decide(SAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("options", "proposal"),
+    [
+        ({"policy": "async"}, "random"),
+        ({"policy": "momentun"}, "momentum"),
+        ({"input": "prioritized"}, "prioritised"),
+    ],
+)
+def test_error_of_a_misspelt_option_proposes_the_right_name(options, proposal):
+    with pytest.raises(ValueError, match=f"; did you mean '{proposal}'\\?"):
+        na.Network.load("unlayered", **options)

@@ -1,5 +1,8 @@
 """Windows and the segmenter, alone and in a session's stream."""
 
+import re
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -226,3 +229,16 @@ async def test_leaving_a_stream_early_resets_the_session(no_leaks):
                     await anext(stream)
         async with network.session() as session:
             assert await session.decide(train) == expected
+
+
+@pytest.mark.parametrize(
+    ("window", "proposal"),
+    [
+        ("50ms", "time(50ms)"),
+        (timedelta(milliseconds=50), "time(50000)"),
+        ("tme(50ms)", "time"),
+    ],
+)
+def test_error_of_an_invalid_window_proposes_a_valid_one(window, proposal):
+    with pytest.raises(ValueError, match=re.escape(f"; did you mean {proposal!r}?")):
+        na.parse_window(window)
