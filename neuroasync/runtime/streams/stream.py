@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Self
 
+import numpy as np
+
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.segmenter import NEVER
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
@@ -33,6 +35,11 @@ class ChunkIterator:
     def __init__(self, source: AsyncIterable[Events] | Iterable[Events]) -> None:
         self._iterator: Iterator[Events] | None = None
         self._async_iterator: AsyncIterator[Events] | None = None
+        if isinstance(source, np.ndarray):
+            raise TypeError(
+                "`source` must be an iterable or async iterable of spike trains, got an array; "
+                "neuroasync.sources.ArraySource(array, shape) reads arrays of camera events"
+            )
         if isinstance(source, AsyncIterable):
             self._async_iterator = aiter(source)
         elif isinstance(source, Iterable):
