@@ -101,7 +101,7 @@ def encode_delta(
     timestep_us: Duration,
     labels: ArrayLike | None = None,
 ) -> SpikeTrains:
-    """Encode signals by a delta code: an input spikes whenever it has changed by ``threshold``.
+    """Encode signals by a delta code: an input spikes after each change by ``threshold``.
 
     A reference value per input starts at the first value of the signal. A change by k thresholds
     from the reference gives k events at the same time and moves the reference by k thresholds.
@@ -191,7 +191,7 @@ def _checked_values(values: ArrayLike) -> tuple[NDArray[np.float64], tuple[int, 
     in_range = (array >= 0) & (array <= 1)  # False for NaN
     if not np.all(in_range):
         raise ValueError(f"`values` must be from 0 to 1, got {array[~in_range][0]}")
-    # There may be no samples, so the number of inputs is not left to numpy.
+    # With no samples, numpy cannot infer the number of inputs from -1.
     return array.reshape(len(array), math.prod(array.shape[1:])), array.shape[1:]
 
 

@@ -23,7 +23,7 @@ from neuroasync.runtime.time_slice import TimeSlice
 __all__ = ["Scheduler"]
 
 _MAX_CACHED_SETS: Final = 1024
-"""Sets of populations reached together for which the functions that resume them are cached."""
+"""Maximum number of cache entries; each has the functions that resume one set of populations."""
 
 _NO_DIRECT: Final[dict[int, DirectPopulation]] = {}
 _NO_TASKS: Final[dict[int, TaskPopulation]] = {}
@@ -87,8 +87,8 @@ class Scheduler:
     async def run(self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int) -> int:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
 
-        Cancellation: the pass is left incomplete, but no spike is lost in a population; call
-        :meth:`restart` and begin a new sample.
+        Cancellation: the pass is left incomplete, but no population loses a spike. The caller must
+        call :meth:`restart` and begin a new sample.
 
         Args:
             t_us: i64[events], times in ascending order, µs.

@@ -1,12 +1,14 @@
 """Guess from the rate of events whether times are in another unit than µs.
 
-Both guesses need many events and a rate that pixels of cameras do not have, so that ordinary
-recordings are never suspected:
+A guess is made only if there are many events, and only if their rate is impossible for the pixels
+of a camera. Ordinary recordings therefore never cause a warning.
 
-- Times look like ms if the active pixels fire more than 3000 times a second on average, with
-  several events at each µs. Pixels take some 100 µs to recover, and few of them are that busy.
-- Times look like ns if all are multiples of 1000, because cameras count µs, and the active pixels
-  fire less than every 10 s on average. Noise alone is more frequent.
+- Times look like ms if the active pixels fire more than 3000 times a second on average, and if
+  there are at least four events for each unit of time. Pixels take some 100 µs to recover, and few
+  of them are that busy.
+- Times look like ns if all of them are multiples of 1000 and the active pixels fire less often than
+  every 10 s on average. Cameras count µs, so their times in ns are multiples of 1000. Noise alone
+  makes a pixel fire more often.
 """
 
 import inspect
@@ -65,8 +67,8 @@ def warn_of_time_unit(
     Args:
         t_us: i64[events], times in ascending order, µs.
         pixel: i64[events], a number for each pixel of the sensor.
-        user_call: where the warning points to. A source is read in tasks and threads, whose stack
-            does not contain the user's code; it takes the call that created it.
+        user_call: the line that the warning points to. A source passes the call that created it,
+            because it is read in tasks and threads whose stack does not contain the user's code.
 
     Returns:
         Whether there was a warning.

@@ -1,7 +1,7 @@
 """Place the events of a recording on one ascending timeline, whatever the camera's clock did.
 
-The clock of a camera wraps around, restarts, jumps when data are lost, and single timestamps are
-damaged. The timeline looks at the step from each event to the next:
+The clock of a camera may wrap around, restart, or jump when data are lost. Single timestamps may
+be damaged. The timeline looks at the step from each event to the next:
 
 - A step between -0.1 s and 2 s is normal. Events behind the latest one are late: they are moved
   forward to its time.
@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 __all__ = ["PlacedEvents", "Timeline"]
 
 _LATE_US: Final = 100_000
-"""Events of one segment may be out of order by this much. A segment that begins so close to the
-events before a suspect step is their continuation."""
+"""Events of one segment may be out of order by this much. A segment that begins at most this long
+before or after the last event that was placed continues the events before the suspect step."""
 
 _STEP_US: Final = 2_000_000
 """A larger step forward is suspect."""
@@ -36,13 +36,13 @@ silent for so long."""
 
 _CONFIRMED_US: Final = 10_000
 _CONFIRMED_EVENTS: Final = 256
-"""A segment of this duration and number of events is no damage of single events or blocks."""
+"""A segment that is this long and has this many events is confirmed: damage never looks like it."""
 
 _LOOK_AHEAD: Final = 4096
-"""Events that may follow a suspect step until it is judged. Blocks of files are smaller."""
+"""A suspect step is judged after this many events at the latest. Blocks of files are smaller."""
 
 _ASCENDING: Final = 8
-"""So many suspect steps in a row, all of them forward, are sparse events."""
+"""If this many suspect steps follow one another and all go forward, the events are sparse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,11 @@ class Timeline:
         self._clock_bits = clock_bits
         self._held = np.empty(0, np.int64)  # Times of the camera, from a suspect step on.
         self._last: int | None = None  # Time of the camera at the last event that was not damaged.
-        self._position_us = 0  # Time of that event, not moved.
+        self._position_us = 0  # Time of that event on the timeline, before late events are moved.
         self._latest_us = 0
 
     def place(self, device_us: NDArray[np.int64], *, is_end: bool = False) -> PlacedEvents:
-        """Return the times of the next events, those held before first.
+        """Return the times of the events that were held, then of the given ones.
 
         Args:
             device_us: i64[events], the next times of the camera, µs, modulo its range.
@@ -116,7 +116,7 @@ class _Segments:
         self.is_confirmed = self._confirmed()
 
     def _confirmed(self) -> NDArray[np.bool_]:
-        """Return whether each of segments 1, 2, ... is long enough to be no damage."""
+        """Return for each of segments 1, 2, ... whether it is too long to be damage."""
         starts, sizes = self.bounds[1:-1], np.diff(self.bounds[1:])
         if not starts.size:
             return np.empty(0, np.bool_)
@@ -139,7 +139,7 @@ class _Segments:
 
 
 class _Placing:
-    """The placing of all events of ``segments`` that can be judged.
+    """One run over ``segments`` that places all events that can be judged.
 
     Attributes:
         pieces: times of the events, i64[...] each.
@@ -164,7 +164,11 @@ class _Placing:
         self.end = int(segments.bounds[segment])
 
     def _judge(self, segment: int) -> int | None:
-        """Place one segment or several, and return the first that is left; None if it is open."""
+        """Place one or more segments.
+
+        Returns:
+            The first segment after them, or None if more events are needed to judge ``segment``.
+        """
         segments = self._segments
         step = segments.step_from(self.last, segment)
         stop = self._horizon(segment, step)
@@ -190,7 +194,10 @@ class _Placing:
         return segment + 1
 
     def _horizon(self, segment: int, step: int) -> int | None:
-        """Return the end of the segments that decide about one; None if more must be seen."""
+        """Return the end of the segments that are needed to judge ``segment``.
+
+        None means that more events are needed.
+        """
         bounds, confirmed = self._segments.bounds, self._segments.is_confirmed
         stop = int(np.searchsorted(bounds[:-1], bounds[segment] + _LOOK_AHEAD))
         is_known = stop < self._count or self._is_end
@@ -207,7 +214,10 @@ class _Placing:
         return step > 0 and bool((others > 0).all())
 
     def _is_real(self, segment: int, stop: int, step: int) -> bool:
-        """Return whether later segments confirm a short one: they continue it, or all ascend."""
+        """Return whether later segments confirm a short one.
+
+        They do so if one of them continues it, or if all suspect steps go forward.
+        """
         if self._ascends(segment, stop, step):
             return True
         last = int(self._segments.device_us[self._segments.bounds[segment + 1] - 1])
@@ -234,5 +244,8 @@ class _Placing:
 
 
 def _signed(difference: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
-    """Return differences of times of a clock with so many bits: the shorter way around."""
+    """Return differences of times of a clock that wraps around after ``bits`` bits.
+
+    Of the two possible differences, the one with the smaller absolute value is returned.
+    """
     return (difference << 64 - bits) >> 64 - bits

@@ -18,7 +18,8 @@ from neuroasync.core.kernels.layout import ConnectionKind, Connections
 
 __all__ = ["add_outer", "add_weighted"]
 
-# The liberties that LLVM needs to vectorise a sum. The forward pass never uses them.
+# LLVM vectorises a sum only if it may reorder the additions, fuse them with products, and ignore
+# the sign of zero. The forward pass never allows this.
 _FAST = {"reassoc", "contract", "nsz"}
 
 
