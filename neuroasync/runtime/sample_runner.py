@@ -188,21 +188,22 @@ class SampleRunner:
         """
         if end_us >= 0 and not self.simulator.is_stopped:
             buffer = self._buffer
-            consumed = await self._scheduler.run(buffer.t_us, buffer.index, end_us)
-            buffer.drop(buffer.t_us.size if self.simulator.is_stopped else consumed)
+            consumed = await self._scheduler.run(*buffer.events, end_us)
+            buffer.drop(buffer.waiting if self.simulator.is_stopped else consumed)
 
     async def run_ready_passes(self) -> None:
         """Run every pass that has all its events. Cancellation: as :meth:`run_until`."""
-        await self.run_until(self._buffer.ready_until_us())
+        end_us = self._buffer.ready_until_us()
+        timestep_us = self.simulator.plan.packed.model.timestep_us
+        if end_us < 0 or (timestep_us and end_us < self.simulator.watermark_us):
+            await self._scheduler.yield_if_due()  # no timestep is complete
+        else:
+            await self.run_until(end_us)
 
     async def advance(self, t_us: int, end_us: int) -> None:
-        """Run every pass before ``t_us``, and allow no earlier events from then on.
+        """Run every pass before ``t_us`` (sample time, µs), and allow no earlier events any more.
 
-        Cancellation: as :meth:`run_until`.
-
-        Args:
-            t_us: time of the sample, µs.
-            end_us: what :meth:`check_advance` returned for ``t_us``.
+        ``end_us`` is what :meth:`check_advance` returned. Cancellation: as :meth:`run_until`.
         """
         await self.run_until(end_us)
         self._buffer.last_us = max(self._buffer.last_us, t_us - 1)
@@ -294,7 +295,7 @@ class SampleRunner:
         """Return a snapshot of the sample and its stream; raise as :meth:`read_snapshot`."""
         self._check_portable()
         buffer = self._buffer
-        waiting = SpikeTrain(buffer.t_us, buffer.index)
+        waiting = SpikeTrain(*buffer.events)
         return dump_snapshot(
             self.simulator, self._bundle.digest, self._sample, buffer.last_us, waiting, stream
         )

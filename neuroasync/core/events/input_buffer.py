@@ -31,11 +31,10 @@ class InputBuffer:
         keeps: whether to keep events after they were read, for :meth:`train`.
 
     Attributes:
-        t_us, index: i64[events], the events that no pass has read.
         last_us: time of the last event of the sample so far, µs; -1 if there was none.
     """
 
-    __slots__ = ("_keeps", "_kept", "_model", "_sorts", "index", "last_us", "t_us")
+    __slots__ = ("_added", "_keeps", "_kept", "_merged", "_model", "_sorts", "_waiting", "last_us")
 
     def __init__(self, model: Model, sorts: bool, keeps: bool) -> None:
         self._model = model
@@ -45,9 +44,26 @@ class InputBuffer:
 
     def begin(self) -> None:
         """Start a new sample with an empty buffer."""
-        self.t_us = self.index = _NONE
+        self._merged: MergedEvents = (_NONE, _NONE)
+        # Events that are not merged yet. Merging at every call would take quadratic time while
+        # many small chunks are added to one forward pass.
+        self._added: list[SpikeTrain] = []
+        self._waiting = 0
         self._kept: list[SpikeTrain] = []
         self.last_us = -1
+
+    @property
+    def waiting(self) -> int:
+        """The number of events that no pass has read."""
+        return self._waiting
+
+    @property
+    def events(self) -> MergedEvents:
+        """The events that no pass has read: (t_us, index), i64[events] each."""
+        if self._added:
+            self._merged = self._joined(self._added)
+            self._added = []
+        return self._merged
 
     def checked(self, events: Events, watermark_us: int = 0) -> SpikeTrain:
         """Return ``events`` as a spike train that may follow the events so far.
@@ -73,9 +89,9 @@ class InputBuffer:
             if first_us < watermark_us:
                 requirement = f"at least {watermark_us}, because all passes before have begun"
                 raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
-        if self.t_us.size > limits.MAX_QUEUED_EVENTS:
+        if self._waiting > limits.MAX_QUEUED_EVENTS:
             raise LimitError(
-                f"{self.t_us.size} events wait for one pass, the limit is "
+                f"{self._waiting} events wait for one pass, the limit is "
                 f"{limits.MAX_QUEUED_EVENTS}; this sample accepts no more events, so send fewer "
                 "events per timestep, and check that the times are in µs"
             )
@@ -134,10 +150,16 @@ class InputBuffer:
 
         If events of equal time are to be sorted by their index, they are.
         """
-        t_us, index = train.t_us, train.index
-        if self.t_us.size:
-            t_us = np.concatenate((self.t_us, t_us))
-            index = np.concatenate((self.index, index))
+        return self._joined([*self._added, train])
+
+    def _joined(self, added: list[SpikeTrain]) -> MergedEvents:
+        """Return the merged events followed by those of ``added``, sorted if they have to be."""
+        t_us, index = self._merged
+        if t_us.size or len(added) > 1:
+            t_us = np.concatenate((t_us, *(train.t_us for train in added)))
+            index = np.concatenate((index, *(train.index for train in added)))
+        else:
+            t_us, index = added[0].t_us, added[0].index
         if self._sorts and t_us.size > 1:
             index = _sorted_by_index(t_us, index, self._model.input_size)
         return t_us, index
@@ -154,7 +176,7 @@ class InputBuffer:
             train: the events.
             is_wanted: whether a pass will read them. If not, they only set the time of the last
                 event (and are kept for :meth:`train`).
-            merged: what :meth:`merged` returned for them, or None to call it now.
+            merged: what :meth:`merged` returned for them, or None to merge them when they are read.
         """
         if not len(train):
             return
@@ -163,15 +185,21 @@ class InputBuffer:
             self._kept.append(train)
         if not is_wanted:
             return
-        self.t_us, self.index = self.merged(train) if merged is None else merged
+        self._waiting += len(train)
+        if merged is None:
+            self._added.append(train)
+        else:
+            self._merged, self._added = merged, []
 
     def drop(self, count: int) -> None:
         """Remove the first ``count`` events, which passes have read."""
-        if count == self.t_us.size:
-            self.t_us = self.index = _NONE
+        t_us, index = self.events
+        if count == t_us.size:
+            self._merged = (_NONE, _NONE)
         elif count:
             # Copy, because a slice would keep the memory of the events that were read.
-            self.t_us, self.index = self.t_us[count:].copy(), self.index[count:].copy()
+            self._merged = t_us[count:].copy(), index[count:].copy()
+        self._waiting -= count
 
     def train(self) -> SpikeTrain:
         """Return all events of the sample so far; requires ``keeps``."""
