@@ -69,8 +69,8 @@ class UdpSource(Source):
         host: address to listen on.
         port: port to listen on; 0 for any free port, see :attr:`address`.
         clock: clock of the arrival times; None for real time, starting with the opening.
-        view: the pixels of the sensor that the network sees; None if the first pixel of the network
-            is that of the sensor, without binning.
+        view: the pixels of the sensor that the network sees. With None, it sees the pixels from
+            (0, 0) on, without binning.
         packet_format: ``"spif"`` for packets of SPIF and AEStream, as
             :func:`~neuroasync.sources.send_udp` sends them; ``"t64_x16_y16_on8"`` or
             ``"t32_x16_y15_on1"`` for those of Faery.
