@@ -30,9 +30,9 @@ class Recording:
 
     Rows are spikes, in firing order: ascending by sample, pass and step, and by neuron within a
     step. Neurons are numbered through the whole network, from 0 to N - 1. In the arrays about
-    deliveries, numbers from N on mean input: in ``delivered_origin``, N + i is input index i; in
-    ``delivered_neuron`` as well for prioritised input, while for queued input it is the i-th event
-    of the pass.
+    deliveries, numbers from N on mean input. In ``delivered_origin``, N + i is the input index i.
+    In ``delivered_neuron``, it is the input index i if input is prioritised, and the i-th input
+    event of the pass if input is queued.
 
     Attributes:
         info: description of the run.
