@@ -26,7 +26,8 @@ function offerGroups(groups, chosen) {
   if (groups.length < 2) return;
   const select = $("group");
   for (const group of groups) {
-    const text = group.map(({ name }) => name).join(", ");
+    const rest = group.length - 1;
+    const text = rest ? `${group[0].name} and ${rest} more` : group[0].name;
     select.append(new Option(text, group[0].name, group === chosen, group === chosen));
   }
   $("group-field").hidden = false;

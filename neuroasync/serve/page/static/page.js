@@ -18,7 +18,7 @@ const PLAY = "M4 3l9 5-9 5z";
 const PAUSE = "M4 3h3v10H4zM9 3h3v10H9z";
 const PREVIEW_INTERVAL_MS = 120; // minimum time between two runs of an unfinished drawing
 const HINT = "Blue neurons fire. Their spikes wait (orange) until a round delivers them.";
-const FIRST_SAMPLE = 4; // the sample that is shown when the page opens
+const FIRST_SAMPLE = 4; // shown when the page opens; of a few samples, the middle one is
 
 export class Page {
   /** `networks` have the same input and classes. The first one describes the samples. */
@@ -44,7 +44,7 @@ export class Page {
     });
     this.show();
     const { samples } = this.about;
-    const first = samples[Math.min(FIRST_SAMPLE, samples.length - 1)];
+    const first = samples[Math.min(FIRST_SAMPLE, Math.floor(samples.length / 2))];
     if (first) {
       document.querySelectorAll("input[name=sample]")[samples.indexOf(first)].checked = true;
       this.run(sampleBody(first), first.label);

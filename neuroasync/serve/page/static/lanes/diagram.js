@@ -152,7 +152,10 @@ function drawQueue({ context, ink, view, font }, { x, top, side, gap, p }, { wai
   context.font = `600 10px ${font}`;
   context.fillStyle = ink.waitText;
   context.textAlign = "center";
-  context.fillText(`${own.length}`, x + side + gap / 2, bottom + COUNT_PX - 3);
+  const place = [`${own.length}`, x + side + gap / 2, bottom + COUNT_PX - 3];
+  Object.assign(context, { strokeStyle: ink.paper, lineWidth: 3 });
+  context.strokeText(...place); // keeps the lines of connections away from the number
+  context.fillText(...place);
   context.textAlign = "left";
 }
 

@@ -41,6 +41,7 @@ function headline([a, b]) {
   if (a.isRight !== b.isRight) {
     return `Only “${(a.isRight ? a : b).short}” is right`;
   }
+  if (a.isRight === false) return "Both are wrong";
   if (a.label !== b.label && a.isRight === null) {
     return `They disagree: ${a.class} and ${b.class}`;
   }
