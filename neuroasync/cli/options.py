@@ -204,10 +204,10 @@ ViewOption = Annotated[
     str | None,
     typer.Option(
         "--view", metavar="X,Y,BINNING", show_default=False,
-        help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of the "
-        "network sees BINNING x BINNING pixels of the camera. Default: the centre of the camera with "
-        "the coarsest binning that fits; for UDP packets without --sensor, the pixels from 0,0 on "
-        "without binning.",
+        help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of "
+        "the network sees BINNING x BINNING pixels of the camera. Default: the centre of the "
+        "camera with the coarsest binning that fits; for UDP packets without --sensor, the pixels "
+        "from 0,0 on without binning.",
     ),
 ]  # fmt: skip
 SensorOption = Annotated[

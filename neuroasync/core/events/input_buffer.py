@@ -148,7 +148,7 @@ class InputBuffer:
     def merged(self, train: SpikeTrain) -> MergedEvents:
         """Return (t_us, index) of the waiting events followed by those of ``train``.
 
-        If events of equal time are to be sorted by their index, they are.
+        Events of equal time are sorted by their index if the buffer was created with ``sorts``.
         """
         return self._joined([*self._added, train])
 

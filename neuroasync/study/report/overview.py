@@ -82,8 +82,8 @@ def _remedy(cases: Sequence[CaseResults]) -> Table:
         [
             "case, training", "layered-paper, %", f"F = {GROUP_SIZE}, %",
             "spikes, share of layered-paper", "F = 1, %", "stopped, %",
-            "rounds when stopped, share of those until quiet",
-            "the same, share of those of layered-paper",
+            "rounds when stopped, share of rounds until quiet",
+            "rounds when stopped, share of rounds of layered-paper",
         ],
         rows,
     )  # fmt: skip

@@ -64,10 +64,10 @@ def load_plot() -> ModuleType | None:
 def choose_example(
     comparisons: Sequence[Comparison], spikes: SpikeTrains, numbers: range
 ) -> Example:
-    """Choose the first digit that shows the difference, and count the digits that do.
+    """Choose the first digit that shows the difference, and count all digits that show it.
 
-    These are the digits that the fragile network classifies correctly only with layers, and the
-    robust network without. If there is none, take the first digit.
+    A digit shows the difference if the fragile network is right with layers and wrong without, and
+    the robust network is right without layers. If there is no such digit, choose the first digit.
 
     Args:
         comparisons: The comparisons of all networks.
