@@ -31,7 +31,17 @@ async def record(
     return recorder.finish()
 
 
-recordings = {policy: asyncio.run(record(policy)) for policy in ORDERS}
+def recorded(
+    policy: str, first: int = 0, count: int = 100, until: str = "quiet"
+) -> neuroasync.Recording:
+    """Run ``record`` in an event loop. Ctrl-C ends the script without a traceback."""
+    try:
+        return asyncio.run(record(policy, first, count, until))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+recordings = {policy: recorded(policy) for policy in ORDERS}
 
 # %% Compare the accuracy and the cost of the four orders.
 print(f"{'order':<11}{'right':>6}{'spikes':>8}{'rounds':>8}")
@@ -46,9 +56,9 @@ differs = (layer_sync.label == layer_sync.target) & (momentum.label != momentum.
 number = int(np.flatnonzero(differs)[0])
 panels = []
 for policy in ORDERS:
-    recording = asyncio.run(record(policy, number, 1))
+    recording = recorded(policy, number, 1)
     starts, step = plot.steps_of(recording)
-    early = asyncio.run(record(policy, number, 1, until="margin(3)"))
+    early = recorded(policy, number, 1, until="margin(3)")
     name = f"{policy}: {early.label[0]} after {early.rounds[0]} of {recording.rounds[0]} rounds"
     decided = plot.decided_at(early)
     panels.append(plot.RasterPanel(name, step, recording.neuron, starts, decided))

@@ -62,7 +62,8 @@ class Commands(TyperGroup):
             if parameter.name in ("install_completion", "show_completion"):
                 parameter.default = False  # for the reason in get_help_option
         if args[:1] == ["help"]:
-            args = [*args[1:2], "--help", *args[2:]]
+            command = [name for name in args[1:2] if name != "help"]
+            args = [*command, "--help", *args[2:]]
         return super().parse_args(context, args)
 
     def get_help_option(self, *args: Any) -> Any:

@@ -206,16 +206,14 @@ ViewOption = Annotated[
         "--view", metavar="X,Y,BINNING", show_default=False,
         help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of "
         "the network sees BINNING x BINNING pixels of the camera. Default: the centre of the "
-        "camera with the coarsest binning that fits; for UDP packets without --sensor, the pixels "
-        "from 0,0 on without binning.",
+        "camera with the coarsest binning that fits.",
     ),
 ]  # fmt: skip
 SensorOption = Annotated[
     str | None,
     typer.Option(
         "--sensor", metavar="WIDTHxHEIGHT", show_default=False,
-        help="Size of the camera in pixels. Default: what the recording says; for UDP packets, "
-        "the size of the network's input.",
+        help="Size of the camera in pixels. Default: what the recording says.",
     ),
 ]  # fmt: skip
 JsonOption = Annotated[
@@ -303,6 +301,9 @@ def sizes_of(name: str, text: str, example: str) -> tuple[int, ...]:
         CliError: The text is malformed, or has another number of sizes.
     """
     count = example.count("x") + 1
-    if re.fullmatch("[1-9][0-9]{0,4}(x[1-9][0-9]{0,4})" + f"{{{count - 1}}}", text, re.ASCII):
+    form = re.compile("[1-9][0-9]{0,4}(x[1-9][0-9]{0,4})" + f"{{{count - 1}}}", re.ASCII)
+    if form.fullmatch(text):
         return tuple(map(int, text.split("x")))
-    raise CliError(f"{name} must be {count} integers such as {example}, got {text!r:.80}")
+    meant = re.sub(r"\s*[,;:*\u00d7X\s]\s*", "x", text.strip())
+    hint = f"; did you mean {meant!r}?" if form.fullmatch(meant) else ""
+    raise CliError(f"{name} must be {count} integers such as {example}, got {text!r:.80}{hint}")

@@ -166,7 +166,10 @@ class CameraFileSource(Source):
                 "the recording does not contain the size of its sensor; state the sensor (width "
                 "and height) or the view (x, y and binning)"
             )
-        return View.centred(sensor, self._grid)
+        try:
+            return View.centred(sensor, self._grid)
+        except ValueError as error:
+            raise SourceError(str(error)) from error
 
     def _inputs(self, events: CameraEvents, view: View) -> NDArray[np.int64]:
         """Return the input index of each event, -1 for pixels that the network does not see."""

@@ -59,7 +59,12 @@ class WebsocketSource(Source):
             self._connection = await connect(
                 self._uri, max_size=self._max_bytes, close_timeout=_CLOSE_TIMEOUT_S
             )
-        except (OSError, InvalidHandshake, InvalidURI) as error:
+        except InvalidURI as error:
+            raise SourceError(
+                f"{self._uri!r:.200} is not a websocket address ({error.msg}); it must be one such "
+                "as ws://localhost:9000"
+            ) from error
+        except (OSError, InvalidHandshake) as error:
             raise SourceError(f"{self._uri}: {error}; cannot connect") from error
 
     async def _next(self) -> SpikeTrain | None:

@@ -55,6 +55,11 @@ def test_commands_help_lists_every_option_with_its_default(cli, name):
         assert has_default or parameter.required, f"{parameter.name} does not state its default"
 
 
+@pytest.mark.parametrize("args", [("help", "help"), ("help",), ()])
+def test_help_on_help_is_the_help(cli, args):
+    assert cli(*args).stdout == cli("--help").stdout
+
+
 def test_run_has_its_documented_options():
     names = {name for parameter in command("run").params for name in parameter.opts}
     assert names >= {

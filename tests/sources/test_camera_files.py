@@ -210,7 +210,7 @@ async def test_a_sensor_of_unknown_size_needs_a_view_or_a_size(tmp_path):
 
 async def test_a_network_with_more_pixels_than_the_camera_is_rejected():
     with pytest.raises(
-        na.SourceError, match=r"must have at most the 8 x 6 pixels of the sensor, got 8 x 7; "
+        na.SourceError, match=r"the network sees 8 x 7 pixels, but the sensor has only 8 x 6"
     ):
         await anext(CameraFileSource(Recording(), (7, 8)))
 

@@ -200,6 +200,8 @@ def _name_networks(sources: Sequence[str]) -> dict[str, str]:
         # A shipped network keeps its name. It is a source without a folder.
         is_plain = stems.count(stem) == 1 or not os.path.dirname(source)
         name = stem if is_plain else f"{Path(source).absolute().parent.name}/{stem}"
+        if named.get(name) == source:
+            raise CliError(f"{source} is given twice")
         if name in named:
             raise CliError(
                 f"{source}: {named[name]} has the same name, {name!r}; rename one of the files"

@@ -123,8 +123,8 @@ class View:
         binning = min(width // grid.width, height // grid.height)
         if not binning:
             raise ValueError(
-                f"the network must have at most the {width} x {height} pixels of the sensor, got "
-                f"{grid.width} x {grid.height}"
+                f"the network sees {grid.width} x {grid.height} pixels, but the sensor has only "
+                f"{width} x {height}"
             )
         return cls(
             (width - binning * grid.width) // 2, (height - binning * grid.height) // 2, binning

@@ -70,7 +70,8 @@ def test_networks_are_named_like_their_files(cli, served, bundles, arguments, na
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["net.nab", "net.nab"], "error: net.nab: net.nab has the same name, 'net'; rename one"),
+        (["net.nab", "net.nab"], "error: net.nab is given twice"),
+        (["unlayered", "unlayered"], "error: unlayered is given twice"),
         (["missing.nab"], "missing.nab"),
         (["net.nab", "unlayred"], "unlayred"),
     ],

@@ -82,8 +82,8 @@ def test_piped_text_has_a_line_for_each_window_and_a_summary(cli):
     assert len(lines) == 20
     assert all(LINE.fullmatch(line) for line in lines)
     assert lines[-1].startswith("    1.000 s ")
-    assert summary.startswith("20 windows of 50 ms, 27,855 events: ")
-    assert summary.endswith("; outside 1,734")
+    assert summary.startswith("20 windows of 50 ms, 27,855 events; class ")
+    assert summary.endswith("; 1,734 events outside the view")
 
 
 @pytest.mark.parametrize("window", ["20ms", "0.05s"])
@@ -98,7 +98,7 @@ def test_json_lines_are_the_decisions_of_a_session(cli, window):
 
 
 def test_json_tells_losses_on_stderr(cli):
-    assert cli(*watched("--json")).stderr == "note: outside 1,734\n"
+    assert cli(*watched("--json")).stderr == "note: 1,734 events outside the view\n"
 
 
 def test_speed_changes_no_decision(cli):
@@ -120,17 +120,26 @@ def test_speed_changes_no_decision(cli):
         (["watch", NETWORK, "--udp", "70000"], "with a port from 0 to 65535, got '70000'"),
         (["watch", NETWORK, "--udp", "no.such.host.invalid:1"], "cannot listen there"),
         (["watch", NETWORK, "--camera", "no.raw"], "'no.raw': cannot be read: No such file"),
-        (["watch", NETWORK, "--websocket", "x"], "x: "),
+        (["watch", NETWORK, "--websocket", "x"], "'x' is not a websocket address ("),
         (watched("--window", "50"), "must be a whole number of µs with a unit"),
         (watched("--window", "0ms"), "must be at least 1 µs"),
         (watched("--view", "1,2"), "--view must be X,Y,BINNING, such as 100,60,4, got '1,2'"),
         (watched("--view", "1,2,0"), "--view: `binning` must be an integer from 1 to 65535"),
         (watched("--view", "9000,0,1"), "the network sees none of the 29,589 events; choose"),
         (watched("--sensor", "640"), "--sensor must be 2 integers such as 640x480, got '640'"),
-        (watched("--sensor", "20x20"), "must have at most the 20 x 20 pixels of the sensor"),
+        (watched("--sensor", "20x20"), "sees 34 x 34 pixels, but the sensor has only 20 x 20\n"),
         (watched("--until", "x"), "must be"),
         (watched("--speed", "0"), "--speed must be above 0, got 0"),
         (watched("--speed", "nan"), "--speed must be above 0, got nan"),
+        (watched("--sensor", "640,480"), "got '640,480'; did you mean '640x480'?"),
+        (watched("--packet-format", "spif"), "--packet-format applies to --udp only"),
+        (["watch", NETWORK, "--udp", "1", "--packet-format", "spiff"], "did you mean 'spif'?"),
+        (["watch", NETWORK, "--udp", "1", "--speed", "2"], "--speed applies to --camera only"),
+        (["watch", NETWORK, "--websocket", "ws://x", "--view", "0,0,1"],
+         "--view applies to --camera and --udp only"),
+        (["watch", NETWORK, "--websocket", "ws://x", "--sensor", "9x9"],
+         "--sensor applies to --camera and --udp only"),
+        (["watch", NETWORK, "--websocket", "http://x"], "'http://x' is not a websocket address ("),
     ],
     ids=lambda value: "-".join(map(str, value[2:]))[-40:] if isinstance(value, list) else None,
 )  # fmt: skip
@@ -190,24 +199,50 @@ def test_single_vote_window_and_event_have_no_plural(capsys):
     )
     display = LineDisplay()
     display.show(report(events=1))
-    display.finish()
-    assert capsys.readouterr().out.endswith("\n1 window of 50 ms, 1 event: one x 1\n")
+    display.finish(Losses())
+    assert capsys.readouterr().out.endswith("\n1 window of 50 ms, 1 event; class one: 1 window\n")
 
 
 def test_summary_counts_labels_and_windows_without_a_vote(capsys):
     display = LineDisplay()
     for votes in ((0, 1, 0), (0, 0, 0), (0, 3, 0)):
         display.show(report(votes=votes))
-    display.finish()
+    display.finish(Losses())
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "3 windows of 50 ms, 7,500 events: one x 2, no vote x 1"
+        "3 windows of 50 ms, 7,500 events; class one: 2 windows, no vote: 1"
     )
 
 
-@pytest.mark.parametrize("display", [LineDisplay(), TerminalDisplay(), JsonDisplay()])
-def test_nothing_is_shown_of_no_window(display, capsys):
-    display.finish()
-    assert capsys.readouterr() == ("", "")
+@pytest.mark.parametrize(
+    ("display", "shown"),
+    [
+        (LineDisplay(), ("no window has ended; 3 malformed\n", "")),
+        (TerminalDisplay(), ("no window has ended; 3 malformed\n", "")),
+        (JsonDisplay(), ("", "note: no window has ended; 3 malformed\n")),
+    ],
+)  # fmt: skip
+def test_summary_without_a_window_says_so(display, shown, capsys):
+    display.finish(Losses(malformed=3))
+    assert capsys.readouterr() == shown
+
+
+def test_losses_are_told_in_words():
+    assert str(Losses(1, 2000, 3, 4, 5, 1)) == (
+        "1 event outside the view, 2,000 events late, 3 events dropped, 4 events refused, "
+        "5 malformed, 1 clock jump"
+    )
+
+
+@posix
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_silent_udp_port_is_announced_and_summarised_after_ctrl_c(options):
+    code, text = in_terminal("watch", NETWORK, "--udp", "0", *options, until=b"listening on ")
+    assert code == 130
+    assert re.fullmatch(
+        r"(note: compiling .*\r\n)?listening on 127\.0\.0\.1:\d+\r\n"
+        r"(\^C)?(note: )?no window has ended\r\n",
+        text,
+    )
 
 
 def test_terminal_line_never_wraps_and_ends_with_the_last_window(capsys, monkeypatch):
@@ -217,7 +252,7 @@ def test_terminal_line_never_wraps_and_ends_with_the_last_window(capsys, monkeyp
     display = TerminalDisplay()
     for k in range(3):
         display.show(report(end_us=k * 1_000_000))
-    display.finish()
+    display.finish(Losses())
     drawn = capsys.readouterr().out.split("\r")
     assert [line[:11] for line in drawn[1:]] == ["    0.000 s", "    2.000 s"]
     assert all(line.split("\x1b")[0].endswith("  one") for line in drawn[1:])
@@ -274,9 +309,11 @@ async def test_websocket_stream_is_shown_until_it_ends(capsys):
         port = server.sockets[0].getsockname()[1]
         events = event_input(InputOptions(websocket=f"ws://127.0.0.1:{port}"), model, NETWORK)
         await show_windows(Network(shipped_bundle(NETWORK)), events, 100_000, LineDisplay())
-    *lines, summary = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr()
+    *lines, summary = shown.out.splitlines()
     assert [line.split()[0] for line in lines] == ["0.100", "0.200", "0.300", "0.400"]
-    assert summary.startswith(f"4 windows of 100 ms, {len(train):,} events: ")
+    assert summary.startswith(f"4 windows of 100 ms, {len(train):,} events; ")
+    assert shown.err == f"connected to ws://127.0.0.1:{port}\n"
 
 
 def read_back():
@@ -318,7 +355,7 @@ async def test_silent_udp_stream_shows_windows_by_the_clock(no_leaks, capsys):
     with pytest.raises(asyncio.CancelledError):
         await watching
     assert display.ends[:3] == [50_000, 100_000, 150_000]
-    assert " of 50 ms, 1 event: " in capsys.readouterr().out
+    assert " of 50 ms, 1 event; " in capsys.readouterr().out
 
 
 async def test_stream_without_an_event_is_an_error(tmp_path):
@@ -394,14 +431,14 @@ def test_ctrl_c_ends_a_udp_stream_quietly_with_its_summary():
     assert code == 130
     assert "Traceback" not in text
     assert "error" not in text
-    assert re.search(r"\d+ windows? of 50 ms, [\d,]+ events: ", text)
+    assert re.search(r"\d+ windows? of 50 ms, [\d,]+ events; ", text)
 
 
 def test_encoded_recording_has_the_windows_that_are_watched(cli, tmp_path):
     path = tmp_path / "windows.npz"
     result = cli("encode", RECORDING, "--shape", "2x34x34", "-o", path)
     assert result.exit_code == 0
-    assert "outside 1,734" in result.stdout
+    assert "1,734 events outside the view" in result.stdout
     spikes = read_spikes(path)
     expected = asyncio.run(streamed())
     assert (spikes.shape, spikes.labels) == (SHAPE, None)

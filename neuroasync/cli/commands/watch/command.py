@@ -1,7 +1,9 @@
 """The command and its options."""
 
+import asyncio
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import aclosing
 from enum import StrEnum
 from pathlib import Path
@@ -16,14 +18,12 @@ from neuroasync.cli.options import (
     InputOption,
     NetworkArgument,
     PolicyOption,
-    SeedOption,
-    SensorOption,
     UntilOption,
-    ViewOption,
     mode_of,
     sensor_of,
     view_of,
 )
+from neuroasync.cli.output import one_line
 
 if TYPE_CHECKING:
     from neuroasync.cli.commands.watch.display import Display
@@ -73,27 +73,55 @@ WindowOption = Annotated[
     str,
     typer.Option("--window", metavar="TIME", help="Length of a window, which is one decision."),
 ]
-PacketFormatOption = Annotated[
-    PacketFormatName,
+ViewOption = Annotated[
+    str | None,
     typer.Option(
-        "--packet-format",
-        help="Format of UDP packets. spif: SPIF and AEStream; the others: Faery.",
+        "--view", metavar="X,Y,BINNING", show_default=False,
+        help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of "
+        "the network sees BINNING x BINNING pixels of the camera. Default: the centre of the "
+        "camera with the coarsest binning that fits; for UDP packets without --sensor, the pixels "
+        "from 0,0 on without binning.",
     ),
-]
-SpeedOption = Annotated[
-    float,
+]  # fmt: skip
+SensorOption = Annotated[
+    str | None,
     typer.Option(
-        "--speed", metavar="X",
+        "--sensor", metavar="WIDTHxHEIGHT", show_default=False,
+        help="Size of the camera in pixels. Default: what the recording says; for UDP packets, "
+        "the size of the network's input.",
+    ),
+]  # fmt: skip
+PacketFormatOption = Annotated[
+    PacketFormatName | None,
+    typer.Option(
+        "--packet-format", show_default=False,
+        help="Format of UDP packets. spif: SPIF and AEStream; the others: Faery. Default: spif.",
+    ),
+]  # fmt: skip
+SpeedOption = Annotated[
+    float | None,
+    typer.Option(
+        "--speed", metavar="X", show_default=False,
         help="Replay a recording this many times as fast as it was recorded. inf: as fast as "
-        "possible. The decisions are the same at every speed.",
+        "possible. The decisions are the same at every speed. Default: 1.",
+    ),
+]  # fmt: skip
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        "--seed", metavar="S", min=0, max=2**64 - 1,
+        help="Seed of the order keys. Window i of the stream, counted from 0, runs with "
+        "sample_seed(S, i).",
     ),
 ]  # fmt: skip
 LinesOption = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Write one line of JSON for each decision, in the message format of the server. "
-        "Default: a line of text, which is updated if stdout is a terminal.",
+        help="Write one line of JSON for each decision, in the message format of the server; "
+        "latency_ms counts from the delivery of the window's first event to the decision, and so "
+        "includes the wait for the rest of the window. Default: a line of text, which is updated "
+        "if stdout is a terminal.",
     ),
 ]
 
@@ -106,8 +134,8 @@ def watch(
     window: WindowOption = "50ms",
     view: ViewOption = None,
     sensor: SensorOption = None,
-    packet_format: PacketFormatOption = PacketFormatName.SPIF,
-    speed: SpeedOption = 1.0,
+    packet_format: PacketFormatOption = None,
+    speed: SpeedOption = None,
     policy: PolicyOption = None,
     group_size: GroupSizeOption = None,
     input_mode: InputOption = None,
@@ -134,7 +162,11 @@ def watch(
 
     if [camera, udp, websocket].count(None) != 2:
         raise CliError("give one of --camera, --udp and --websocket")
-    if not speed > 0:
+    _refuse("--speed", speed, {"--camera": camera})
+    _refuse("--packet-format", packet_format, {"--udp": udp})
+    _refuse("--view", view, {"--camera": camera, "--udp": udp})
+    _refuse("--sensor", sensor, {"--camera": camera, "--udp": udp})
+    if speed is not None and not speed > 0:
         raise CliError(f"--speed must be above 0, got {speed:g}")
     bundle = load_bundle(network)
     options: RunOptions = {
@@ -147,7 +179,8 @@ def watch(
         where = InputOptions(
             None if camera is None else str(camera), None if udp is None else _host_port(udp),
             websocket, view_of(view), sensor_of(sensor),
-            packet_format.value, speed,
+            "spif" if packet_format is None else packet_format.value,
+            1.0 if speed is None else speed,
         )  # fmt: skip
         window_us = microseconds(window, "--window", 1)
         events = event_input(where, bundle.model, network)
@@ -162,6 +195,7 @@ async def show_windows(
 ) -> None:
     """Show the decision of each window until the stream ends.
 
+    Says on stderr where a live source listens or what it is connected to, once it is.
     Opens and closes the network, and then the source, so that no packet waits for the kernels.
 
     Cancellation: safe. The windows so far are summarised, and the network is closed.
@@ -179,9 +213,11 @@ async def show_windows(
     from neuroasync.cli.commands.watch.windows import WindowMeter
     from neuroasync.runtime.clock import VirtualClock
 
-    meter = WindowMeter(events.source, window_us)
+    meter, has_summary = WindowMeter(events.source, window_us), False
     jitter_us = 0 if isinstance(events.clock, VirtualClock) else _JITTER_BUFFER_US
     async with network, events.source, network.session() as session:
+        if (opened := events.opened()) and sys.stderr is not None:
+            print(one_line(opened), file=sys.stderr, flush=True)
         decisions = session.stream(meter, window=f"time({window_us})", jitter_buffer_us=jitter_us)
         try:
             async with aclosing(decisions):
@@ -189,8 +225,13 @@ async def show_windows(
                     end_us, count = meter.take()
                     losses = Losses.of(events.counts, session.counts)
                     display.show(WindowReport(decision, end_us, count, window_us, losses))
+                    has_summary = True
+        except asyncio.CancelledError:
+            has_summary = True
+            raise
         finally:
-            display.finish()
+            if has_summary:
+                display.finish(Losses.of(events.counts, session.counts))
     if not meter.events:
         outside = events.counts.outside
         raise CliError(
@@ -198,6 +239,12 @@ async def show_windows(
             if outside
             else "the stream ended without an event"
         )
+
+
+def _refuse(option: str, value: object, sources: Mapping[str, object]) -> None:
+    """Raise a CliError if an option is given without one of the sources that it is for."""
+    if value is not None and all(source is None for source in sources.values()):
+        raise CliError(f"{option} applies to {' and '.join(sources)} only")
 
 
 def _host_port(text: str) -> tuple[str, int]:

@@ -20,6 +20,7 @@ __all__ = ["Display", "JsonDisplay", "LineDisplay", "Losses", "TerminalDisplay",
 
 _REFRESH_S: Final = 1 / 30
 _NO_LABEL: Final = "-"
+_NO_WINDOW: Final = "no window has ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,20 @@ class Losses:
         )  # fmt: skip
 
     def __str__(self) -> str:
-        """Return the counts that are not 0, such as ``outside 12, late 3``."""
+        """Return the counts that are not 0 in words, such as ``12 events outside the view``."""
+        events = {
+            "outside the view": self.outside, "late": self.late, "dropped": self.dropped,
+            "refused": self.refused,
+        }  # fmt: skip
+        texts = [f"{quantity(n, 'event')} {name}" for name, n in events.items() if n]
+        if self.malformed:
+            texts.append(f"{self.malformed:,} malformed")
+        if self.clock_jumps:
+            texts.append(quantity(self.clock_jumps, "clock jump"))
+        return ", ".join(texts)
+
+    def brief(self) -> str:
+        """Return the same for a line of limited width, such as ``outside 12, late 3``."""
         values = {
             "outside": self.outside, "late": self.late, "dropped": self.dropped,
             "refused": self.refused, "malformed": self.malformed, "clock jumps": self.clock_jumps,
@@ -86,7 +100,7 @@ class WindowReport:
         counted = f"{votes[-1]:3} {noun} {lead:3} ahead" if votes[-1] else "no vote"
         rate = _rate(self.events * 1e6 / self.window_us)
         line = f"{self.end_us / 1e6:9.3f} s  {_label(self.decision):>6}"[:width]
-        losses = str(self.losses)
+        losses = self.losses.brief()
         # A number that is cut would look like another number.
         for field in (f"{counted:<20}", f"{rate:>6} events/s", *([losses] if losses else [])):
             if len(line) + 2 + len(field) > width:
@@ -101,40 +115,40 @@ class Display(Protocol):
     def show(self, report: WindowReport) -> None:
         """Show a window."""
 
-    def finish(self) -> None:
+    def finish(self, losses: Losses) -> None:
         """Show what is still to be shown when the stream has ended or was interrupted."""
 
 
 class JsonDisplay:
     """One line of JSON per decision, a message of :mod:`neuroasync.messages`.
 
-    ``latency_ms`` is the ``wall_s`` of the decision. Losses are told on stderr at the end.
+    ``latency_ms`` is the ``wall_s`` of the decision. Losses, and that no window has ended, are
+    told on stderr at the end.
     """
 
     def __init__(self) -> None:
         self._sample = 0
-        self._losses = Losses()
 
     def show(self, report: WindowReport) -> None:
         """Write a line and flush it, because a program may wait for it."""
         decision = report.decision
         line = format_decision(decision, self._sample, decision.wall_s * 1000)
         self._sample += 1
-        self._losses = report.losses
         write_stdout(f"{line!s}\n")
         _flush()
 
-    def finish(self) -> None:
-        """Report losses on stderr."""
-        if (losses := str(self._losses)) and sys.stderr is not None:
-            print(f"note: {losses}", file=sys.stderr)
+    def finish(self, losses: Losses) -> None:
+        """Report on stderr what was lost, and if there was no window."""
+        texts = [text for text in ("" if self._sample else _NO_WINDOW, str(losses)) if text]
+        if texts and sys.stderr is not None:
+            print(f"note: {'; '.join(texts)}", file=sys.stderr)
 
 
 class LineDisplay:
     """One line of text per window, and a summary at the end."""
 
     def __init__(self) -> None:
-        self._labels: Counter[str] = Counter()
+        self._labels: Counter[str | None] = Counter()
         self._events = 0
         self._latest: WindowReport | None = None
 
@@ -144,23 +158,28 @@ class LineDisplay:
         write_stdout(f"{report}\n")
         _flush()
 
-    def finish(self) -> None:
-        """Write the summary, if there was a window."""
-        if self._latest is None:
-            return
-        labels = ", ".join(f"{label} x {n:,}" for label, n in self._labels.most_common())
-        windows = quantity(sum(self._labels.values()), "window")
-        window_ms = self._latest.window_us / 1000
-        text = (
-            f"{windows} of {window_ms:g} ms, {quantity(self._events, 'event')}: "
-            f"{labels.replace(f'{_NO_LABEL} x', 'no vote x')}"
-        )
-        if losses := str(self._latest.losses):
-            text += f"; {losses}"
-        write_stdout(f"{text}\n")
+    def finish(self, losses: Losses) -> None:
+        """Write the summary."""
+        texts = [_NO_WINDOW]
+        if self._latest is not None:
+            windows = quantity(sum(self._labels.values()), "window")
+            length = f"{windows} of {self._latest.window_us / 1000:g} ms"
+            texts = [f"{length}, {quantity(self._events, 'event')}", self._classes()]
+        if text := str(losses):
+            texts.append(text)
+        write_stdout(f"{'; '.join(texts)}\n")
+
+    def _classes(self) -> str:
+        """Return how many windows each class won: ``class 2: 6 windows, class 7: 4``."""
+        texts: list[str] = []
+        for label, n in self._labels.most_common():
+            name = "no vote" if label is None else f"class {label}"
+            texts.append(f"{name}: {n:,}" if texts else f"{name}: {quantity(n, 'window')}")
+        return ", ".join(texts)
 
     def _count(self, report: WindowReport) -> None:
-        self._labels[_label(report.decision)] += 1
+        decision = report.decision
+        self._labels[None if decision.label is None else _label(decision)] += 1
         self._events += report.events
         self._latest = report
 
@@ -181,13 +200,13 @@ class TerminalDisplay(LineDisplay):
             self._drawn_at = now
             self._draw(report)
 
-    def finish(self) -> None:
+    def finish(self, losses: Losses) -> None:
         """End the line with its last window, and write the summary."""
         if self._latest is not None:
             if not self._is_drawn:
                 self._draw(self._latest)
             write_stdout("\n")
-        super().finish()
+        super().finish(losses)
 
     def _draw(self, report: WindowReport) -> None:
         # A line that fills the terminal would wrap, and could not be overwritten.

@@ -1,6 +1,7 @@
 """The source of events that the options of ``neuroasync watch`` describe."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -48,11 +49,13 @@ class EventInput:
         source: the chunks of the stream.
         clock: the clock of the network that decides on them.
         counts: what the source has accepted, moved and lost.
+        opened: returns what to tell the user once the source is open, "" if nothing.
     """
 
     source: Source
     clock: Clock
     counts: SourceCounts
+    opened: Callable[[], str] = lambda: ""
 
 
 def event_input(options: InputOptions, model: Model, name: str) -> EventInput:
@@ -87,9 +90,16 @@ def event_input(options: InputOptions, model: Model, name: str) -> EventInput:
             shape, *options.udp, clock=clock, view=_udp_view(options, model),
             packet_format=cast("PacketFormat", options.packet_format),
         )  # fmt: skip
-        return EventInput(udp, clock, udp.counts)
+        return EventInput(udp, clock, udp.counts, lambda: "listening on " + _joined(udp.address))
     websocket = WebsocketSource(str(options.websocket), model.input_size)
-    return EventInput(websocket, VirtualClock(), websocket.counts)
+    return EventInput(
+        websocket, VirtualClock(), websocket.counts, lambda: f"connected to {options.websocket}"
+    )
+
+
+def _joined(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _udp_view(options: InputOptions, model: Model) -> View | None:
