@@ -51,14 +51,26 @@ async def visit(address: str) -> None:
             print(decision["class_name"], "after", decision["rounds"], "rounds")
 
 
+class Server(uvicorn.Server):
+    """A server that leaves Ctrl-C to asyncio, which then cancels ``main``."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+
 async def main() -> None:
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = Server(uvicorn.Config(app, log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve([listener]))
-            await visit("{}:{}".format(*listener.getsockname()))
-            await digits.state.server_state.drain()  # Wait until all accepted samples are answered.
-            server.should_exit = True
+            serving = tasks.create_task(server.serve([listener]))
+            try:
+                await visit("{}:{}".format(*listener.getsockname()))
+                # Wait until all accepted samples are answered.
+                await digits.state.server_state.drain()
+            finally:
+                server.should_exit = True
+                with contextlib.suppress(asyncio.CancelledError):  # The server stops already.
+                    await asyncio.shield(serving)
 
 
 with contextlib.suppress(KeyboardInterrupt):
