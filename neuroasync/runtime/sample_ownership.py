@@ -18,7 +18,8 @@ class Owner(Enum):
     """The user of a session's current sample.
 
     While a call, or one step of a watch or a stream, is running, the session is busy: every
-    other call raises RuntimeError. The members say what a new call does otherwise.
+    other call raises RuntimeError. Each member says what a new
+    call does while the session is not busy.
     """
 
     NOBODY = "nobody"

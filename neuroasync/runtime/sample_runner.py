@@ -177,7 +177,7 @@ class SampleRunner:
         return self._buffer.merged(train)
 
     async def discard(self, count: int) -> None:
-        """Count as accepted ``count`` events that no pass will read. Cancellation: safe."""
+        """Count ``count`` events as accepted, though no pass will read them. Cancellation: safe."""
         self.counts.events += count
         await self._scheduler.yield_if_due()
 
@@ -305,7 +305,7 @@ class SampleRunner:
 
         Raises:
             SnapshotError: the snapshot is damaged, or does not fit the network or its settings.
-            RuntimeError: part of the sample is outside the session.
+            RuntimeError: the session is recording or has custom populations.
         """
         self._check_portable()
         return read_snapshot(data, self.simulator, self._bundle.digest)

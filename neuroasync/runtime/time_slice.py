@@ -1,4 +1,4 @@
-"""The time slice after which sessions yield to the event loop, shared by all of its sessions.
+"""A time slice that all sessions of an event loop share; at its end, they yield.
 
 A separate slice for each session would add up: with 100 busy sessions and 1 ms each, a turn of the
 event loop would last 100 ms. Here, sessions run for one slice in total in each turn, and the other
@@ -17,7 +17,7 @@ SLICE_S: Final = 1e-3
 """Default length of a time slice, s."""
 
 _MIN_WORK: Final = 2000
-"""Minimum synaptic operations of a speed measurement, and of the rest of a slice."""
+"""Minimum number of synaptic operations of a speed measurement, and of a result of `work`."""
 
 _MAX_SHARE: Final = 0.25
 """Maximum share of a slice that one measurement may use. A wrong estimate of the speed, after the

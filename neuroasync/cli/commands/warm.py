@@ -19,7 +19,7 @@ __all__ = ["warm"]
 
 
 class TargetName(StrEnum):
-    """The processors that compiled code is for."""
+    """The processors for which code is compiled."""
 
     NATIVE = "native"
     PORTABLE = "portable"

@@ -63,7 +63,7 @@ _SIZED: Final = {
     0xDE: ("map", ">H", 2**4),
     0xDF: ("map", ">I", 2**16),
 }
-"""For each tag: family, struct format of the length, and minimum length without a shorter form."""
+"""For each tag: family, struct format of the length, smallest length without a shorter encoding."""
 
 
 def decode(data: bytes | memoryview) -> Packed:

@@ -42,7 +42,7 @@ class RuleCode(IntEnum):
 
 
 class ReadStage(IntEnum):
-    """What reading the input events of a pass does next (``Control.READ_STAGE``)."""
+    """The next step of reading the input events of a pass (``Control.READ_STAGE``)."""
 
     EVENTS = 0
     """Enqueue the events; or set the bit of each input that has events, if they are many."""
