@@ -92,7 +92,7 @@ def test_without_a_folder_the_error_explains_how_to_set_one(name):
 
 def test_missing_tonic_is_an_error_that_names_the_extra_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tonic.datasets", None)
-    with pytest.raises(ImportError, match=r"shd needs Tonic: .* extra 'data'"):
+    with pytest.raises(ImportError, match=r"shd needs Tonic: pip install 'neuroasync\[data\]'"):
         load_dataset("shd", data_dir=tmp_path)
 
 

@@ -119,8 +119,7 @@ def test_ctrl_c_exits_with_130(monkeypatch, tmp_path):
         ("torch", "error: training needs torch: pip install 'neuroasync[train]'\n"),
         (
             "neuroasync.plot",
-            "error: the figures of the report require matplotlib; install neuroasync with its "
-            "extra 'viz'\n",
+            "error: the figures of the report require matplotlib; pip install 'neuroasync[viz]'\n",
         ),
     ],
 )
