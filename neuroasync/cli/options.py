@@ -206,7 +206,7 @@ ViewOption = Annotated[
         "--view", metavar="X,Y,BINNING", show_default=False,
         help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of "
         "the network sees BINNING x BINNING pixels of the camera. Default: the centre of the "
-        "camera with the coarsest binning that fits.",
+        "camera, with the largest binning for which the camera has enough pixels.",
     ),
 ]  # fmt: skip
 SensorOption = Annotated[

@@ -45,7 +45,7 @@ def int64_array(
 
 
 def _is_immutable(array: NDArray[Any]) -> bool:
-    """Return whether nobody can write to the memory of an array, unless they change its flags.
+    """Return whether the memory of an array is read-only, as long as no flag is changed.
 
     Kernels do not check indices again, so events must not change after they were checked. The
     owner of a read-only view may write to it, and so may others to a file in memory.

@@ -159,7 +159,7 @@ class Bundle:
         return hash(self.digest)
 
     def __repr__(self) -> str:
-        """Return one line with the sizes, the policy it was trained for, and what it contains."""
+        """Return one line with the sizes, the policy of the training, and the optional parts."""
         policy = self.policy
         return (
             f"<Bundle {self.model.sizes}, policy={policy.name!r}, group_size={policy.group_size}, "

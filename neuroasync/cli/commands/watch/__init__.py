@@ -2,7 +2,7 @@
 
 ============ ===================================================================
 command      the command and its options
-event_input  the source that the options describe, and what it has lost
+event_input  opens the source that the options describe, and counts lost events
 windows      counts the events of each window
 display      the line on a terminal, lines of text, lines of JSON
 ============ ===================================================================

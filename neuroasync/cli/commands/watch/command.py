@@ -79,8 +79,8 @@ ViewOption = Annotated[
         "--view", metavar="X,Y,BINNING", show_default=False,
         help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of "
         "the network sees BINNING x BINNING pixels of the camera. Default: the centre of the "
-        "camera with the coarsest binning that fits; for UDP packets without --sensor, the pixels "
-        "from 0,0 on without binning.",
+        "camera, with the largest binning for which the camera has enough pixels; for UDP packets "
+        "without --sensor, the pixels from 0,0 on without binning.",
     ),
 ]  # fmt: skip
 SensorOption = Annotated[
@@ -195,7 +195,7 @@ async def show_windows(
 ) -> None:
     """Show the decision of each window until the stream ends.
 
-    Says on stderr where a live source listens or what it is connected to, once it is.
+    When a live source is open, its address is written to stderr.
     Opens and closes the network, and then the source, so that no packet waits for the kernels.
 
     Cancellation: safe. The windows so far are summarised, and the network is closed.
