@@ -39,9 +39,12 @@ __all__ = [
     "ViewOption",
     "chosen_samples",
     "mode_of",
+    "seed_option",
     "sensor_of",
+    "sensor_option",
     "sizes_of",
     "view_of",
+    "view_option",
 ]
 
 
@@ -89,6 +92,43 @@ class DatasetName(StrEnum):
     NMNIST = "nmnist"
     SHD = "shd"
     DVS_GESTURE = "dvs-gesture"
+
+
+def seed_option(runs: str) -> object:
+    """Return the option ``--seed``.
+
+    Args:
+        runs: Sentence that says which run gets which seed.
+    """
+    return typer.Option(
+        "--seed", metavar="S", min=0, max=2**64 - 1, help=f"Seed of the order keys. {runs}"
+    )
+
+
+def view_option(default: str) -> object:
+    """Return the option ``--view``.
+
+    Args:
+        default: End of the sentence about the default, such as a full stop.
+    """
+    return typer.Option(
+        "--view", metavar="X,Y,BINNING", show_default=False,
+        help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of "
+        "the network sees BINNING x BINNING pixels of the camera. Default: the centre of the "
+        f"camera, with the largest binning for which the camera has enough pixels{default}",
+    )  # fmt: skip
+
+
+def sensor_option(default: str) -> object:
+    """Return the option ``--sensor``.
+
+    Args:
+        default: End of the sentence about the default.
+    """
+    return typer.Option(
+        "--sensor", metavar="WIDTHxHEIGHT", show_default=False,
+        help=f"Size of the camera in pixels. Default: {default}",
+    )  # fmt: skip
 
 
 DataOption = Annotated[
@@ -178,12 +218,10 @@ EngineOption = Annotated[
 ]
 SeedOption = Annotated[
     int,
-    typer.Option(
-        "--seed", metavar="S", min=0, max=2**64 - 1,
-        help="Seed of the order keys. Sample i of the file runs with sample_seed(S, i), "
-        "whichever samples are selected.",
+    seed_option(
+        "Sample i of the file runs with sample_seed(S, i), whichever samples are selected."
     ),
-]  # fmt: skip
+]
 SamplesOption = Annotated[
     str | None,
     typer.Option(
@@ -200,22 +238,8 @@ MaxForwardStepsOption = Annotated[
         "in the network may excite itself forever.",
     ),
 ]  # fmt: skip
-ViewOption = Annotated[
-    str | None,
-    typer.Option(
-        "--view", metavar="X,Y,BINNING", show_default=False,
-        help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of "
-        "the network sees BINNING x BINNING pixels of the camera. Default: the centre of the "
-        "camera, with the largest binning for which the camera has enough pixels.",
-    ),
-]  # fmt: skip
-SensorOption = Annotated[
-    str | None,
-    typer.Option(
-        "--sensor", metavar="WIDTHxHEIGHT", show_default=False,
-        help="Size of the camera in pixels. Default: what the recording says.",
-    ),
-]  # fmt: skip
+ViewOption = Annotated[str | None, view_option(".")]
+SensorOption = Annotated[str | None, sensor_option("what the recording says.")]
 JsonOption = Annotated[
     bool,
     typer.Option(

@@ -59,7 +59,7 @@ class CameraFileSource(Source):
             ``faery.events_stream_from_file(path).remove_off_events()``.
         shape: input shape of the network: (2, H, W), (1, H, W) or (H, W); see
             :class:`~neuroasync.sources.PixelGrid`.
-        view: the pixels that the network sees; None for the centre with the coarsest binning.
+        view: the pixels that the network sees; None for the centre with the largest binning.
         sensor: width and height of the camera; None to take them from the recording.
 
     Raises:

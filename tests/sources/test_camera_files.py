@@ -58,7 +58,7 @@ async def test_x_y_and_polarity_become_the_index_in_the_order_of_the_shape():
     assert await all_of(CameraFileSource(recording, (6, 8))) == [(0, 19), (0, 19), (600, 47)]
 
 
-async def test_the_default_view_is_the_centre_with_the_coarsest_binning():
+async def test_the_default_view_is_the_centre_with_the_largest_binning():
     corners = [
         (0, x, y, False) for x, y in ((0, 1), (1, 1), (2, 0), (2, 1), (5, 4), (6, 4), (5, 5))
     ]

@@ -77,8 +77,8 @@ ShapeOption = Annotated[
     typer.Option(
         "--shape", metavar="2xHxW", show_default=False,
         help="Input shape of the network that a recording is for, such as 2x34x34, as "
-        "`neuroasync inspect` shows it; 1xHxW ignores the polarity. Default: none, so that it is "
-        "required for a recording.",
+        "`neuroasync inspect` shows it; 1xHxW ignores the polarity. A recording requires it. "
+        "Default: none.",
     ),
 ]  # fmt: skip
 OutputOption = Annotated[

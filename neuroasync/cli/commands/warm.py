@@ -30,7 +30,7 @@ TargetOption = Annotated[
     typer.Option(
         "--target",
         help="native: the processor of this machine, and others with the same instructions; "
-        "portable: every processor of this architecture, which is for images that are built on "
+        "portable: every processor of this architecture. Use it for images that are built on "
         "one machine and run on others.",
     ),
 ]

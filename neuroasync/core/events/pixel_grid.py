@@ -114,7 +114,7 @@ class View:
 
     @classmethod
     def centred(cls, sensor: tuple[int, int], grid: PixelGrid) -> Self:
-        """Return the centre of a sensor (width, height) with the coarsest binning that fits.
+        """Return the centre of a sensor (width, height) with the largest binning that fits.
 
         Raises:
             ValueError: the network has more pixels than the sensor.

@@ -149,7 +149,7 @@ def _half_budget(rows: Sequence[tuple[CaseResults, HalfBudgetRow]]) -> Table:
         )
     return Table(
         "Half of the rounds: accuracy with the stop rule that was best on validation samples, "
-        "among the rules whose mean number of rounds there is at most half of that of layered "
+        "among the rules that need at most half as many rounds there, on average, as layered needs "
         "under layer-sync until quiet. A single sample may take more rounds",
         [
             "case, training, policy", "layered, layer-sync, %", "its rounds",

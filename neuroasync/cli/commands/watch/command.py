@@ -20,8 +20,11 @@ from neuroasync.cli.options import (
     PolicyOption,
     UntilOption,
     mode_of,
+    seed_option,
     sensor_of,
+    sensor_option,
     view_of,
+    view_option,
 )
 from neuroasync.cli.output import one_line
 
@@ -75,22 +78,16 @@ WindowOption = Annotated[
 ]
 ViewOption = Annotated[
     str | None,
-    typer.Option(
-        "--view", metavar="X,Y,BINNING", show_default=False,
-        help="Pixels of the camera that the network sees. X,Y is the first pixel. Each pixel of "
-        "the network sees BINNING x BINNING pixels of the camera. Default: the centre of the "
-        "camera, with the largest binning for which the camera has enough pixels; for UDP packets "
-        "without --sensor, the pixels from 0,0 on without binning.",
+    view_option(
+        "; for UDP packets without --sensor, the pixels from 0,0 on without binning.",
     ),
-]  # fmt: skip
+]
 SensorOption = Annotated[
     str | None,
-    typer.Option(
-        "--sensor", metavar="WIDTHxHEIGHT", show_default=False,
-        help="Size of the camera in pixels. Default: what the recording says; for UDP packets, "
-        "the size of the network's input.",
+    sensor_option(
+        "what the recording says; for UDP packets, the size of the network's input.",
     ),
-]  # fmt: skip
+]
 PacketFormatOption = Annotated[
     PacketFormatName | None,
     typer.Option(
@@ -108,12 +105,8 @@ SpeedOption = Annotated[
 ]  # fmt: skip
 SeedOption = Annotated[
     int,
-    typer.Option(
-        "--seed", metavar="S", min=0, max=2**64 - 1,
-        help="Seed of the order keys. Window i of the stream, counted from 0, runs with "
-        "sample_seed(S, i).",
-    ),
-]  # fmt: skip
+    seed_option("Window i of the stream, counted from 0, runs with sample_seed(S, i)."),
+]
 LinesOption = Annotated[
     bool,
     typer.Option(
