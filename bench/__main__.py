@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -24,7 +23,7 @@ from bench.questions import (
     sizes,
     startup,
 )
-from bench.report import as_json, print_result, save
+from bench.report import add_out_option, as_json, print_result, save
 from bench.result import CheckError, Question, Result, Scale
 
 __all__ = ["QUESTIONS", "main"]
@@ -89,8 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, metavar="QUESTION",
                         help=f"measure only these of {', '.join(QUESTIONS)}")  # fmt: skip
-    folder = Path(__file__).parent / "folder"
-    parser.add_argument("--out", type=Path, default=folder, help="folder for the results")
+    add_out_option(parser)
     return parser
 
 

@@ -1,5 +1,6 @@
 """Results as tables and as one JSON file per run."""
 
+import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +11,17 @@ from rich.table import Table
 
 from bench.result import Line, Result
 
-__all__ = ["as_json", "print_result", "save"]
+__all__ = ["add_out_option", "as_json", "print_result", "save"]
 
 _FORMAT = 1
+
+
+def add_out_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--out`` for the folder that :func:`save` writes to."""
+    default = Path(__file__).parent / "results"
+    parser.add_argument(
+        "--out", type=Path, default=default, metavar="DIR", help="folder for the results"
+    )
 
 
 def as_json(results: list[Result], machine: dict[str, str]) -> dict[str, Any]:

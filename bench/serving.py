@@ -28,7 +28,7 @@ from typing import Final
 from rich.console import Console
 
 from bench.environment import describe
-from bench.report import as_json, print_result, save
+from bench.report import add_out_option, as_json, print_result, save
 from bench.result import CheckError, Result
 from bench.server_guarantees import GUARANTEES, Clients, LoadPlan, latency
 from neuroasync import read_spikes
@@ -102,8 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--bundle", type=Path, metavar="NET.nab")
     parser.add_argument("--events", type=Path, metavar="EVENTS.npz")
-    folder = Path(__file__).parent / "folder"
-    parser.add_argument("--out", type=Path, default=folder, help="folder for the results")
+    add_out_option(parser)
     options = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 200)
     with (

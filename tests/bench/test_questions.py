@@ -1,20 +1,23 @@
 """The benchmarks ask what they say, check what they time, and save what they print."""
 
+import argparse
 import asyncio
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import bench
 from bench.c_baseline import CLoop, compiler, fits
 from bench.paired_timing import Contender, quantiles, take_turns
 from bench.plots import draw
 from bench.questions import activity, engines, idle_neurons
 from bench.reference_networks import as_bundle, conv_stack, dense_stack, frames, samples
-from bench.report import as_json, save
+from bench.report import add_out_option, as_json, save
 from bench.result import CheckError, Scale, expect_same, lines_of
 from bench.runners import recorded
 from neuroasync import SpikeTrain
@@ -134,3 +137,9 @@ def test_environment_describes_the_machine():
 
     machine = describe()
     assert machine.keys() >= {"cpu_count", "python_version", "numpy", "numba", "commit", "date"}
+
+
+def test_results_are_saved_beside_the_benchmarks_by_default():
+    parser = argparse.ArgumentParser()
+    add_out_option(parser)
+    assert parser.parse_args([]).out == Path(bench.__file__).parent / "results"
