@@ -22,7 +22,7 @@ from bench.server_checks import (
 from bench.server_process import ServerProcess
 from neuroasync import SpikeTrains
 
-__all__ = ["GUARANTEES", "Clients", "LoadPlan", "latency"]
+__all__ = ["GUARANTEES", "Clients", "LoadPlan", "latency", "watched_memory"]
 
 _UNIT: Final = "ms from the due time of a sample to its decision"
 
@@ -93,7 +93,7 @@ def _hold(
     plan: LoadPlan, clients: Clients, spikes: SpikeTrains, rate: float, pool: ProcessPoolExecutor
 ) -> Result:
     del pool
-    with plan.start_server() as server, _watched(server) as memory_mb:
+    with plan.start_server() as server, watched_memory(server) as memory_mb:
         before_s = server.cpu_s()
         outcomes = clients.run(server.port, rate, plan.seconds)
         cpu_s = server.cpu_s() - before_s
@@ -126,7 +126,7 @@ def _overload(
     del pool
     lines, checks = [], []
     for way in ("drop-oldest", "error"):
-        with plan.start_server("--when-full", way) as server, _watched(server) as memory_mb:
+        with plan.start_server("--when-full", way) as server, watched_memory(server) as memory_mb:
             outcomes = clients.run(server.port, 2 * rate, plan.seconds)
             counts = server.counts()
         check_all_answered(outcomes)
@@ -258,7 +258,7 @@ def _at_rest(
 
 
 @contextmanager
-def _watched(server: ServerProcess) -> Iterator[list[float]]:
+def watched_memory(server: ServerProcess) -> Iterator[list[float]]:
     """Record the resident memory of the server (MB) once per second."""
     memory_mb, over = [server.rss_mb()], threading.Event()
 
