@@ -295,3 +295,15 @@ async def test_event_of_a_pass_that_has_run_is_rejected(timestep_us):
             await session.send(([1999], [0]))
         await session.send(([2000], [0]))
         assert (await session.finish_sample()).votes[0] == 2
+
+
+@pytest.mark.parametrize("engine", ["compiled", "coroutines"])
+@pytest.mark.parametrize("abandon", [None, "reset", "skip"])
+async def test_sample_without_events_has_no_votes_of_the_sample_before(engine, abandon, no_leaks):
+    nothing = na.SpikeTrain([], [])
+    async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
+        assert (await session.decide(SAMPLES[0])).label is not None
+        if abandon:
+            await session.send(SAMPLES[1])
+            getattr(session, abandon)()
+        assert await session.decide(nothing) == await network.decide(nothing)

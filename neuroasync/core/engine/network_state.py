@@ -73,6 +73,9 @@ class NetworkState:
     @property
     def head(self) -> NDArray[np.int64]:
         """Control, votes and spikes, i64[plan.head]: all that a decision depends on."""
+        if self._is_fresh:  # the numbers are still those of the previous sample
+            self.acquire_scratch()
+            self.release_scratch()
         return self._memory[: self.plan.head]
 
     @property

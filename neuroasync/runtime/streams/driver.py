@@ -24,6 +24,7 @@ class StreamDriver:
         segmenter: splits the stream into samples; no events have been fed to it yet.
         stream_clock: the time of the stream; not started yet.
         carries: whether the network keeps its state from window to window.
+        is_paced: whether a clock paces the stream.
         state: the state of an earlier stream to continue from; None for a new stream.
 
     Attributes:
@@ -39,6 +40,7 @@ class StreamDriver:
         segmenter: Segmenter,
         stream_clock: StreamClock,
         carries: bool,
+        is_paced: bool,
         state: StreamState | None,
     ) -> None:
         self.segmenter = segmenter
@@ -47,6 +49,7 @@ class StreamDriver:
         self._runner = runner
         self._lease = lease
         self._carries = carries
+        self._is_paced = is_paced
         self._decision_emitted = False
         self._start_us: int | None = None  # stream time at which the current sample starts
         if state is not None:
@@ -81,7 +84,8 @@ class StreamDriver:
         self.segmenter.restore(state.segmenter)
         # A stream without a clock has reached the time of its last event, if it had any.
         done_us = state.segmenter.last_us if state.done_us < 0 else state.done_us
-        if done_us >= 0:
+        # Without a clock, a snapshot of this stream must not claim a time that one has reached.
+        if self._is_paced and done_us >= 0:
             self.stream_clock.restore(done_us, state.shift_us)
             self.segmenter.passed_us = max(state.done_us, 0)
         for chunk in state.ahead:

@@ -88,7 +88,7 @@ def _open_stream(
     if restored is not None:
         restored.check(segmenter.window, carries, not is_unpaced)
     lease = ownership.acquire(Owner.STREAM)
-    driver = StreamDriver(runner, lease, segmenter, stream_clock, carries, restored)
+    driver = StreamDriver(runner, lease, segmenter, stream_clock, carries, not is_unpaced, restored)
     lease.stream = driver
     if is_unpaced:
         return lease, stream_unpaced(driver, source)

@@ -68,6 +68,23 @@ async def test_stream_continues_in_another_session(window, carry_state, at, no_l
             assert len(expected) > 2
 
 
+@pytest.mark.parametrize("carry_state", [False, True])
+@pytest.mark.parametrize("window", WINDOWS)
+async def test_stream_moves_to_another_session_after_each_decision(window, carry_state, no_leaks):
+    options = {"window": window, "carry_state": carry_state}
+    async with na.Network(BUNDLE, until="votes(4)") as network:
+        async with network.session(seed=3) as session:
+            expected = [d async for d in session.stream(Source(TRAIN, 7), **options)]
+        source, data, found = Source(TRAIN, 7), None, []
+        while len(found) < len(expected):
+            async with network.session(seed=3) as session:
+                if data is not None:
+                    session.restore(data)
+                found.append(await anext(session.stream(source, **options)))
+                data = session.snapshot()
+    assert found == expected
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     data=st.data(),
