@@ -14,8 +14,9 @@ import inspect
 import os
 import threading
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Protocol, Self, TextIO, TypeAlias
+from typing import NoReturn, Protocol, Self, TextIO, TypeAlias
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.decision import Decision
 from neuroasync.errors import ClosedError
 from neuroasync.messages import format_decision
@@ -109,6 +110,10 @@ class WebsocketSink:
         self._binary = binary
         self._sample = 0
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied, because it numbers the samples of one stream."""
+        raise cannot_copy(self, "create another")
+
     async def __call__(self, decision: Decision) -> None:
         """Send a decision.
 
@@ -141,6 +146,10 @@ class JsonLines:
         self._file: TextIO | None = None
         self._lock = threading.Lock()
         self._sample = 0
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied, because it numbers the samples of one stream."""
+        raise cannot_copy(self, "create another")
 
     async def __call__(self, decision: Decision) -> None:
         """Write the decision as a line and flush it.

@@ -6,8 +6,9 @@ item never suspends, so cancellation cannot lose a spike.
 
 import asyncio
 from collections import deque
-from typing import Final, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, get_args
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.model.checks import check_int
 from neuroasync.errors import ClosedError, QueueFullError
 
@@ -55,6 +56,10 @@ class BoundedQueue(Generic[Item]):
         self._items: deque[Item] = deque()
         self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied, because tasks of an event loop may wait for it."""
+        raise cannot_copy(self, "create another, and pass on the items")
 
     def __len__(self) -> int:
         """Return the number of items in the queue."""

@@ -9,9 +9,11 @@ import asyncio
 import heapq
 import math
 import time
+from collections.abc import Callable
 from itertools import count
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.model.checks import as_number
 
@@ -66,6 +68,11 @@ class _Sleepers:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
+    def check_none(self, clock: object) -> None:
+        """Raise TypeError if a task waits for ``clock``, which is to be pickled or copied."""
+        if self.first_us() is not None:
+            raise cannot_copy(clock, "a task of an event loop waits for it")
+
     def wake(self) -> None:
         """Wake the first sleeper."""
         heapq.heappop(self._heap)[2].set_result(None)
@@ -82,6 +89,17 @@ class VirtualClock:
         self._now_us = 0
         self._sleepers = _Sleepers()
         self._is_waking = False
+
+    def __reduce__(self) -> tuple[Callable[[int], Self], tuple[int]]:
+        """Return how to make a clock with the same time, for a pickle or a copy."""
+        self._sleepers.check_none(self)
+        return self._at, (self._now_us,)
+
+    @classmethod
+    def _at(cls, now_us: int) -> Self:
+        clock = cls()
+        clock._now_us = now_us
+        return clock
 
     def now_us(self) -> int:
         """Return the time of the task that was woken last, µs; 0 at first."""
@@ -127,6 +145,13 @@ class RealTimeClock:
         self.speed = float(number)
         self._began: float | None = None
 
+    def __reduce__(self) -> tuple[type[Self], tuple[float]]:
+        """Return how to make a clock of the same speed, for a pickle or a copy; it starts at 0.
+
+        The wall clock of another machine has another time.
+        """
+        return type(self), (self.speed,)
+
     def now_us(self) -> int:
         """Return the time since the first call, µs, times the speed."""
         # The loop's own time is no alternative: uvloop does not update it while callbacks run.
@@ -149,6 +174,17 @@ class ManualClock:
     def __init__(self) -> None:
         self._now_us = 0
         self._sleepers = _Sleepers()
+
+    def __reduce__(self) -> tuple[Callable[[int], Self], tuple[int]]:
+        """Return how to make a clock with the same time, for a pickle or a copy."""
+        self._sleepers.check_none(self)
+        return self._at, (self._now_us,)
+
+    @classmethod
+    def _at(cls, now_us: int) -> Self:
+        clock = cls()
+        clock._now_us = now_us
+        return clock
 
     def now_us(self) -> int:
         """Return the time, µs; 0 at first."""

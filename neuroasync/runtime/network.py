@@ -2,10 +2,11 @@
 
 from __future__ import annotations  # help() then shows signatures as they are written
 
+import copy
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final, Self, Unpack
+from typing import Self, Unpack
 
 from neuroasync import limits
 from neuroasync.core.cpu import cores
@@ -19,7 +20,6 @@ from neuroasync.core.model.checks import check_int
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.runtime.batch.decide_all import (
     Samples,
-    called_in_loop,
     check_samples,
     decide_in_turn,
     sample_recorders,
@@ -37,8 +37,6 @@ from neuroasync.runtime.time_slice import TimeSlice
 from neuroasync.shipped import load_bundle
 
 __all__ = ["Network"]
-
-_MAX_WORKERS: Final = 64
 
 
 class Network:
@@ -117,6 +115,10 @@ class Network:
             bundle, populations=populations, seed=seed, clock=clock,
             report_timeout_s=report_timeout_s, **options,
         )  # fmt: skip
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the state of a pickle or a copy, which is not open and has counted nothing."""
+        return self.__dict__ | {"_lifecycle": copy.copy(self._lifecycle)}
 
     @property
     def settings(self) -> RunSettings:
@@ -249,7 +251,8 @@ class Network:
             workers: number of threads. Defaults to the number of cores.
             duration_us: as for :meth:`decide`.
             recorder: records every spike; the labels of ``samples`` become targets.
-            on_decision: called in the event loop with the number of decisions so far.
+            on_decision: called by this task with the number of decisions so far, once for each.
+                An exception that it raises ends the call.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
         Returns:
@@ -290,14 +293,13 @@ class Network:
             plan,
             samples,
             base,
-            min(workers or cores(), max(len(samples), 1), _MAX_WORKERS),
+            workers or cores(),
             first=first,
             duration_us=length_us,
             classes=self.bundle.classes,
             recorder_of=recorder_of,
-            on_decision=None if on_decision is None else called_in_loop(on_decision),
         )
-        return await self._lifecycle.run_job(job)
+        return await self._lifecycle.run_job(job, on_decision)
 
     def session(
         self,

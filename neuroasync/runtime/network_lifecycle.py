@@ -4,6 +4,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from neuroasync.core.engine.decision import Decision
@@ -52,6 +53,7 @@ class NetworkLifecycle:
         clock: Clock,
         report_timeout_s: float | None,
     ) -> None:
+        self._rebuild = partial(type(self), bundle, custom_populations, clock, report_timeout_s)
         self._bundle = bundle
         self._name = bundle.model.sizes
         self._custom_populations = custom_populations
@@ -68,8 +70,8 @@ class NetworkLifecycle:
         self._loop_guard: LoopGuard | None = None  # from the start of opening to the end of closing
         self._transition = asyncio.Lock()
 
-    def __getstate__(self) -> dict[str, object]:
-        """Return the state for a pickle or a copy of a closed network.
+    def __reduce__(self) -> tuple[Callable[[], "NetworkLifecycle"], tuple[()]]:
+        """Return how to make the one of a pickled or copied network, which is not open.
 
         Raises:
             TypeError: the network is open, or is being opened or closed.
@@ -79,7 +81,7 @@ class NetworkLifecycle:
                 "an open network and its sessions cannot be pickled or copied; copy the network "
                 "before it is opened, or use session.snapshot()"
             )
-        return self.__dict__ | {"_transition": asyncio.Lock()}  # a used lock refers to its loop
+        return self._rebuild, ()
 
     @property
     def counts(self) -> Counts:
@@ -231,14 +233,17 @@ class NetworkLifecycle:
         p = self._bundle.model.index(tap.population)
         self._taps.setdefault(p, weakref.WeakSet()).add(tap)
 
-    async def run_job(self, job: BatchJob) -> list[Decision]:
+    async def run_job(
+        self, job: BatchJob, on_decision: Callable[[int], None] | None
+    ) -> list[Decision]:
         """Run ``job`` in threads; closing the network stops it.
 
-        Cancellation: stops the job and waits until its threads have ended, about 10 ms.
+        Cancellation, or an exception of ``on_decision``: stops the job and waits until its threads
+        have ended, about 10 ms.
         """
         self._jobs.add(job)
         try:
-            return await decide_beside_the_loop(job)
+            return await decide_beside_the_loop(job, on_decision)
         finally:
             self._jobs.discard(job)
 

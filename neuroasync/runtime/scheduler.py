@@ -272,13 +272,15 @@ class Scheduler:
             if not (taps := self._taps.get(p)):
                 continue
             if (fired := simulator.fired(p)).size:
+                neurons = fired - simulator.plan.packed.model.starts[p]
+                neurons.flags.writeable = False  # all taps get the same array
                 item = TappedSpikes(
                     self.session,
                     self.sample,
                     simulator.passes - 1,
                     simulator.step,
                     simulator.time_us,
-                    fired - simulator.plan.packed.model.starts[p],
+                    neurons,
                 )
                 for tap in tuple(taps):
                     tap.push(item)

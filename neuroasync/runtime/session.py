@@ -4,8 +4,9 @@ from __future__ import annotations  # help() then shows signatures as they are w
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing
-from typing import Self
+from typing import NoReturn, Self
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.durations import Duration, microseconds, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
@@ -51,6 +52,10 @@ class Session:
         state, counts = "closed" if self._runner.is_closed else "open", self.counts
         done = f"{quantity(counts.events, 'event')}, {quantity(counts.decisions, 'decision')}"
         return f"<Session {state}, sample {self.sample}, {done}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise cannot_copy(self, "take a snapshot(), and restore() it in another session")
 
     @property
     def counts(self) -> Counts:
@@ -264,8 +269,7 @@ class Session:
 
         The snapshot includes the current sample with its delayed spikes and unread events. If a
         stream with a window is in progress, it is included with everything that it has taken from
-        its source; it is not disturbed. The format (MessagePack) is described in
-        :mod:`neuroasync.core.snapshot.session_snapshot`.
+        its source. :mod:`neuroasync.core.snapshot.session_snapshot` describes the format.
 
         Raises:
             RuntimeError: a call, a watch or a stream without a window is in progress; or the

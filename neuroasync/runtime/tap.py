@@ -1,11 +1,12 @@
 """Taps: async iterators over the spikes of a population."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.loop_guard import LoopGuard
 
@@ -22,7 +23,7 @@ class TappedSpikes:
         pass_index: index of the pass in the sample, from 0.
         step: forward step within the pass.
         t_us: virtual time, µs.
-        neurons: i64[fired], positions within the population, ascending.
+        neurons: i64[fired], positions within the population, ascending; read-only.
     """
 
     session: int
@@ -57,6 +58,10 @@ class Tap:
         self.population = population
         self._loop_guard = loop_guard
         self._items: BoundedQueue[TappedSpikes] = BoundedQueue(capacity, "drop-oldest")
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise cannot_copy(self, "network.tap() opens another")
 
     @property
     def dropped(self) -> int:

@@ -1,8 +1,9 @@
 """The base class of sources: an async iterator over the chunks of one stream."""
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import NoReturn, Self
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.errors import ClosedError
 from neuroasync.sources.counts import SourceCounts
@@ -29,6 +30,10 @@ class Source(ABC):
         self._is_open = False
         self._is_read = False
         self._is_closed = False
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied, because a stream has one reader."""
+        raise cannot_copy(self, "create another from the same arguments")
 
     def __aiter__(self) -> Self:
         """Iterate over the chunks until the stream ends or the source is closed."""

@@ -4,8 +4,9 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Generic, Self, TypeVar
+from typing import Generic, NoReturn, Self, TypeVar
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.errors import ClosedError, QueueFullError
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
@@ -31,6 +32,10 @@ class Buffered(Generic[Item]):
         self._queue = queue
         self._size = size
         self._error: Exception | None = None
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied, because a stream has one reader."""
+        raise cannot_copy(self, "create another inside its process")
 
     def __aiter__(self) -> Self:
         """Iterate over the items until the stream ends."""

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,6 +148,10 @@ class EventRecordRunner:
         self._by_rank = np.array([p for _, p in ranked], np.int64)
         timestep = max(model.timestep_us, 1)
         self._lags = np.array([c.delay_us // timestep for c in model.connections], np.int64)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Model, int]]:
+        """Return how to make a pickle or a copy, because addresses hold in this process only."""
+        return type(self), (self.model, self.threads)
 
     def run(
         self,

@@ -96,3 +96,10 @@ async def test_compiled_engine_runs_again_after_a_tap_is_closed(no_leaks):
             pass
         assert (await network.decide(SAMPLE)).spikes["output"] > 0
         assert tap.is_closed
+
+
+async def test_a_reader_of_a_tap_cannot_change_what_others_read(no_leaks):
+    async with na.Network(BUNDLE) as network, network.tap("output") as one, network.tap("output"):
+        await network.decide(SAMPLE)
+        with pytest.raises(ValueError, match="read-only"):
+            (await anext(one)).neurons[0] = 3

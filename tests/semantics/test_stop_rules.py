@@ -230,3 +230,17 @@ def test_each_leading_class_has_the_counts_of_its_first_lead(run):
     # Each vote is a spike; each pass delivers one, in a step and a round.
     result = run(voters(3), votes_for(0, 1, 1, 0), FIFO)
     assert result.first_led == {0: (1, 0, 0), 1: (3, 2, 2)}
+
+
+@by_step
+def test_custom_stop_rule_cannot_change_votes_and_may_keep_them(run):
+    kept = []
+
+    def spoil(progress):
+        kept.append(progress.votes.copy())
+        progress.votes[:] = 7
+        return False
+
+    result = run(voters(), CLOSE, FIFO, 1, "queued", until=spoil)
+    assert kept[-1].tolist() == result.votes
+    assert result == run(voters(), CLOSE, FIFO, 1, "queued", until=lambda p: False)

@@ -60,7 +60,7 @@ def choose_recorded(state: NetworkState, keys: NDArray[np.int64]) -> int:
 def _positions(result: ArrayLike, wanted: int, below: int) -> NDArray[np.int64] | None:
     """Return the first ``wanted`` positions of a policy's result, or None if it is invalid."""
     try:
-        positions = np.asarray(result)
+        positions = np.array(result)  # a copy, which the policy does not hold
     except ValueError:  # for example, lists of different lengths
         return None
     if positions.ndim != 1 or positions.dtype.kind not in "iu" or positions.size < wanted:

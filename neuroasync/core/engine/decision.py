@@ -136,7 +136,7 @@ def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
     control, votes, _ = plan.split_head(head)
     label = int(leader(votes))
     return Progress(
-        votes=votes[Votes.COUNT],
+        votes=votes[Votes.COUNT].copy(),  # the kernels go on counting in the session's memory
         label=None if label < 0 else label,
         t_us=int(control[Control.TIME]),
         passes=int(control[Control.PASS]) + 1,

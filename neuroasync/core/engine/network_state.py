@@ -1,10 +1,11 @@
 """The state of one session, which kernels write, in one block of memory."""
 
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionPlan
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
 from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
@@ -69,6 +70,10 @@ class NetworkState:
         self._address: int = self._memory.ctypes.data
         self.control = self._memory[: len(Control)]
         self.reset(0)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied, because kernels have the address of its memory."""
+        raise cannot_copy(self, "session.snapshot() saves a state")
 
     @property
     def head(self) -> NDArray[np.int64]:

@@ -133,11 +133,11 @@ class PackedNetwork:
             rows[k, Populations.SPIKES_PER_CHECK] = max(1, _SYNOPS // max(1, fan_out))
             rows[k, Populations.HAS_DELAYS] = any(model.connections[c].delay_us for c in leaving)
             at += len(leaving)
-        starts = model.starts
+        starts, ranks = model.starts, model.ranks
         for k, population in enumerate(model.populations):
             neuron, mine = population.neuron, population.name in external
             rows[k, Populations.START], rows[k, Populations.STOP] = starts[k], starts[k + 1]
-            rows[k, Populations.RANK] = model.ranks[k]
+            rows[k, Populations.RANK] = ranks[k]
             rows[k, Populations.SUBTRACTS] = neuron.reset == "subtract"
             rows[k, Populations.REFRACTORY] = neuron.refractory
             rows[k, Populations.SYNC_THRESHOLD] = neuron.sync_threshold
@@ -237,7 +237,10 @@ class _Packer:
 def _leaving(model: Model) -> list[list[int]]:
     """Return the connections that leave each population, in declared order; the input is last."""
     names = [*(p.name for p in model.populations), INPUT]
-    return [[k for k, c in enumerate(model.connections) if c.source == name] for name in names]
+    leaving: dict[str, list[int]] = {name: [] for name in names}
+    for k, connection in enumerate(model.connections):
+        leaving[connection.source].append(k)
+    return list(leaving.values())
 
 
 def _per_neuron(population: Population) -> NDArray[np.float32]:

@@ -1,10 +1,11 @@
 """Scratch buffers: arrays, logs and the context that a session needs during a pass."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.layout import Context, Control, DeliveryLog, Group, Pending, SpikeLog
 
@@ -49,6 +50,10 @@ class ScratchBuffers:
         self._hold(Context.GROUP, np.zeros((len(Group), room), np.int64))
         self.context[Context.PENDING_CAPACITY] = self.context[Context.GROUP_CAPACITY] = room
         self.feed(np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied, because kernels have the addresses of its arrays."""
+        raise cannot_copy(self, "each session has its own")
 
     @property
     def current(self) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ class Progress:
     """The progress of a sample, given to a custom stop rule after each forward step.
 
     Attributes:
-        votes: i64[classes], output spikes so far. Do not keep or change the array.
+        votes: i64[classes], output spikes so far.
         label: the leading class, or None.
         t_us: virtual time of the pass, µs.
         passes, steps, rounds, spikes: counts so far in the sample.

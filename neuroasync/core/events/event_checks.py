@@ -1,12 +1,13 @@
 """Checks of the arrays that spike trains consist of. Errors name the field and the position."""
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.hints import array_hint, order_hint, swapped_hint
+from neuroasync.core.immutable import immutable
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.errors import EventsError
 
@@ -18,7 +19,7 @@ _INT64_MAX: Final = 2**63 - 1
 def int64_array(
     field: str, values: object, error: type[ValueError] = EventsError
 ) -> NDArray[np.int64]:
-    """Return ``values`` as a contiguous, read-only i64[n]; integers only, nothing is rounded.
+    """Return ``values`` as a contiguous i64[n] that nobody can write; nothing is rounded.
 
     Raises:
         ValueError: the values are something else; the class is ``error``.
@@ -36,28 +37,7 @@ def int64_array(
     if array.dtype.kind == "u" and array.size and array.max() > _INT64_MAX:
         at = int(np.argmax(array > _INT64_MAX))
         raise error(must_be(f"{field}[{at}]", f"at most {_INT64_MAX}", str(array[at])))
-    # A new array that no caller holds, or one that cannot be written to, needs no copy.
-    is_fresh = type(values) is list or type(values) is tuple
-    shareable = is_fresh or (array.flags.aligned and _is_immutable(array))
-    result = np.array(array, np.int64, order="C", copy=None if shareable else True)
-    result.flags.writeable = False
-    return result
-
-
-def _is_immutable(array: NDArray[Any]) -> bool:
-    """Return whether the memory of an array is read-only, as long as no flag is changed.
-
-    Kernels do not check indices again, so events must not change after they were checked. The
-    owner of a read-only view may write to it, and so may others to a file in memory.
-    """
-    base: object = array
-    while isinstance(base, np.ndarray):
-        if base.flags.writeable:
-            return False
-        base = base.base
-    if isinstance(base, memoryview):
-        base = base.obj
-    return base is None or isinstance(base, bytes)
+    return immutable(array, np.int64)
 
 
 def check_events(

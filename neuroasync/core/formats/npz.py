@@ -87,7 +87,8 @@ def read_arrays(
         skipped: names of arrays that the file may also have; they are not unpacked.
 
     Returns:
-        Read-only arrays by name. Optional arrays that the file does not have are left out.
+        Arrays that nobody can write, by name. Optional arrays that the file does not have are
+        left out.
 
     Raises:
         NeuroasyncError: the file is missing, damaged, too large, or has other arrays; the class is
@@ -219,9 +220,7 @@ def _read_array(
             data += chunk
     if len(data) != expected:
         raise error(must_be(name, f"{expected} bytes long", f"{len(data)} bytes"))
-    array = np.frombuffer(data, dtype).reshape(shape)
-    array.flags.writeable = False
-    return array
+    return np.frombuffer(bytes(data), dtype).reshape(shape)
 
 
 def _parsed_header(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.immutable import immutable_copy
 from neuroasync.core.model.checks import as_integer, must_be, shown
 from neuroasync.errors import ModelError
 
@@ -130,7 +131,7 @@ def same_fields(one: object, other: object) -> bool:
 def check_connection(
     path: str, connection: Connection, shapes: dict[str, tuple[int, ...]], timestep_us: int
 ) -> Connection:
-    """Check a connection and return it with read-only arrays of the right types.
+    """Check a connection and return it with arrays of the right types that nobody can write.
 
     Args:
         path: path of the connection, for errors.
@@ -253,11 +254,10 @@ def _checked_floats(
     with np.errstate(
         all="ignore"
     ):  # a value that overflows becomes inf, which the next check finds
-        array = np.array(given, np.float32, order="C")
+        array = immutable_copy(given, np.float32)
     if not np.isfinite(array).all():
         at = np.argwhere(~np.isfinite(array))[0].tolist()
         raise ModelError(must_be(f"{path}{at}", "finite", str(array[tuple(at)])))
-    array.flags.writeable = False
     return array
 
 
@@ -268,6 +268,4 @@ def _checked_ints(
     if array.shape != shape or array.dtype.kind not in "iu":
         got = f"{array.dtype} of shape {array.shape}"
         raise ModelError(must_be(path, f"an int64 array of shape {shape}", got))
-    array = np.array(array, np.int64, order="C")
-    array.flags.writeable = False
-    return array
+    return immutable_copy(array, np.int64)

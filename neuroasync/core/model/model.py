@@ -7,12 +7,14 @@ on it.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync import limits
+from neuroasync.core.immutable import immutable_copy
 from neuroasync.core.model.checks import (
     check_int,
     check_ints,
@@ -106,9 +108,11 @@ class Model:
     populations: tuple[Population, ...]
     connections: tuple[Connection, ...]
     output: str
+    _starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _places: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check all fields, and replace arrays by read-only, C-contiguous copies."""
+        """Check all fields, and replace arrays by C-contiguous ones that nobody can write."""
         check_ints(self, {"timestep_us": (0, limits.MAX_TIME_US)})
         input_shape = check_shape("input.shape", self.input_shape, limits.MAX_INPUTS)
         object.__setattr__(self, "input_shape", input_shape)
@@ -120,6 +124,8 @@ class Model:
         if self.output not in names:
             raise ModelError(must_be("output", f"one of {names!s:.200}", shown(self.output)))
         object.__setattr__(self, "populations", populations)
+        object.__setattr__(self, "_starts", (0, *accumulate(p.size for p in populations)))
+        object.__setattr__(self, "_places", {name: k for k, name in enumerate(names)})
         shapes = {INPUT: input_shape} | {p.name: p.shape for p in populations}
         connections = tuple(
             check_connection(f"connections[{k}]", c, shapes, self.timestep_us)
@@ -149,7 +155,7 @@ class Model:
     @property
     def size(self) -> int:
         """The number of neurons of the network, N."""
-        return sum(p.size for p in self.populations)
+        return self._starts[-1]
 
     @property
     def input_size(self) -> int:
@@ -159,10 +165,7 @@ class Model:
     @property
     def starts(self) -> tuple[int, ...]:
         """The network-wide index of each population's first neuron, followed by N."""
-        starts = [0]
-        for population in self.populations:
-            starts.append(starts[-1] + population.size)
-        return tuple(starts)
+        return self._starts
 
     @property
     def parameters(self) -> int:
@@ -175,11 +178,11 @@ class Model:
         Raises:
             ModelError: no population has this name.
         """
-        for k, population in enumerate(self.populations):
-            if population.name == name:
-                return k
-        names = [p.name for p in self.populations]
-        raise ModelError(must_be("population", f"one of {names!s:.200}", shown(name)))
+        place = self._places.get(name) if isinstance(name, str) else None
+        if place is None:
+            names = [p.name for p in self.populations]
+            raise ModelError(must_be("population", f"one of {names!s:.200}", shown(name)))
+        return place
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -271,12 +274,9 @@ def _checked_positive(
         raise ModelError(must_be(path, kinds, shown(value)))
     is_scalar = not isinstance(value, np.ndarray)
     with np.errstate(all="ignore"):  # values out of range become inf or NaN, which the check finds
-        array = np.array(value, np.float64 if is_scalar else np.float32, order="C")
+        array = immutable_copy(np.asarray(value), np.float64 if is_scalar else np.float32)
         if not is_scalar and array.shape != shape:
             raise ModelError(must_be(path, f"of shape {shape}", f"shape {array.shape}"))
         if not np.all(is_valid(array.astype(np.float64))):
             raise ModelError(must_be(path, requirement, shown(value)))
-    if is_scalar:
-        return float(array)
-    array.flags.writeable = False
-    return array.astype(np.float32, copy=False)
+    return float(array) if is_scalar else array

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from html import escape
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ class Recording:
     input_offsets: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Check all arrays, and replace them by read-only arrays."""
+        """Check all arrays, and replace them by arrays that nobody can write."""
         types: dict[str, type[np.generic]] = {"seed": np.uint64, "stopped": np.bool_}
         arrays = {
             name: read_only(name, array, types.get(name, np.int64), 1 + (name == "votes"))
@@ -117,6 +117,10 @@ class Recording:
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """Return how to make an equal recording of a pickle or a copy, whose arrays are checked."""
+        return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
     def __repr__(self) -> str:
         """Return one line with the numbers of samples and spikes, and the policy."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.immutable import immutable
 from neuroasync.core.model.checks import at_path, must_be
 from neuroasync.errors import EventsError, RecordingError
 
@@ -56,7 +57,7 @@ _MINIMA: Final = {"label": -1, "target": -1, "duration_us": -1, "delivered_conne
 
 
 def read_only(name: str, values: object, dtype: type[np.generic], ndim: int = 1) -> NDArray[Any]:
-    """Return ``values`` as a read-only, contiguous array; integers only, nothing is rounded.
+    """Return ``values`` as a contiguous array that nobody can write; nothing is rounded.
 
     Raises:
         RecordingError: the values are not integers in ``ndim`` dimensions, or do not fit ``dtype``.
@@ -68,10 +69,7 @@ def read_only(name: str, values: object, dtype: type[np.generic], ndim: int = 1)
     bounds = (0, 1) if dtype is np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)  # type: ignore[type-var]
     if array.size and not bounds[0] <= int(array.min()) <= int(array.max()) <= bounds[1]:
         raise RecordingError(f"`{name}` must be integers from {bounds[0]} to {bounds[1]}")
-    shareable = array.dtype == dtype and array.flags.c_contiguous and not array.flags.writeable
-    result = array if shareable else np.array(array, dtype, order="C")
-    result.flags.writeable = False
-    return result
+    return immutable(array, dtype)
 
 
 def check_recording(

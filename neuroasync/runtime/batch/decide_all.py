@@ -12,7 +12,7 @@ from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import EventsError
 from neuroasync.runtime.batch.job import BatchJob
 
-__all__ = ["Samples", "called_in_loop", "check_samples", "decide_beside_the_loop",
+__all__ = ["Samples", "check_samples", "decide_beside_the_loop",
            "decide_in_turn", "sample_recorders"]  # fmt: skip
 
 Samples: TypeAlias = SpikeTrains | Sequence[SpikeTrain]
@@ -35,19 +35,36 @@ def check_samples(samples: Samples | Iterable[Events]) -> Samples:
     return [as_train(events) for events in samples]
 
 
-async def decide_beside_the_loop(job: BatchJob) -> list[Decision]:
+async def decide_beside_the_loop(
+    job: BatchJob, on_decision: Callable[[int], None] | None
+) -> list[Decision]:
     """Run ``job`` in its threads and return its decisions.
 
-    Cancellation: stops the job and waits until its threads have ended, about 10 ms.
+    Cancellation, or an exception of ``on_decision``: stops the job and waits until its threads
+    have ended, about 10 ms.
+
+    Args:
+        job: the job.
+        on_decision: called by this task with the number of decisions so far.
     """
+    loop, counts = asyncio.get_running_loop(), asyncio.Queue[int | None]()
+
+    def report(count: int) -> None:
+        loop.call_soon_threadsafe(counts.put_nowait, count)
+
     executor = ThreadPoolExecutor(1, "neuroasync")
-    work = asyncio.get_running_loop().run_in_executor(executor, job.run)
+    work = loop.run_in_executor(executor, job.run, None if on_decision is None else report)
     executor.shutdown(wait=False)
+    work.add_done_callback(lambda _: counts.put_nowait(None))
     try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
+        while (count := await counts.get()) is not None:
+            if on_decision is not None:
+                on_decision(count)
+            await asyncio.sleep(0)  # many counts may wait, so other tasks would starve
+        return await work
+    except BaseException:
         job.stop()
-        with contextlib.suppress(Exception):  # the cancellation takes precedence
+        with contextlib.suppress(Exception):  # the first exception takes precedence
             await work
         raise
 
@@ -94,13 +111,3 @@ def sample_recorders(recorder: Recorder, samples: Samples, first: int) -> Callab
         return recorder.for_sample(number, target)
 
     return recorder_of
-
-
-def called_in_loop(callback: Callable[[int], None]) -> Callable[[int], None]:
-    """Return a function for other threads that calls ``callback`` in the running event loop."""
-    loop = asyncio.get_running_loop()
-
-    def call(count: int) -> None:
-        loop.call_soon_threadsafe(callback, count)
-
-    return call

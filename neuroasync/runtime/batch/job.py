@@ -25,6 +25,7 @@ __all__ = ["BatchJob"]
 
 _MAX_CHUNK: Final = 32
 """Maximum number of samples in one kernel call."""
+_MAX_WORKERS: Final = 64
 _NO_EVENTS: Final = np.empty(0, np.int64)
 
 
@@ -35,12 +36,11 @@ class BatchJob:
         plan: the execution plan, which must use built-in parts only.
         trains: the samples.
         seed: unsigned 64-bit integer; sample number i runs with ``sample_seed(seed, i)``.
-        workers: number of threads, at least 1.
+        workers: maximum number of threads, at least 1.
         first: number of the first sample.
         duration_us: length of each sample, µs. If None, a sample ends with its last event.
         classes: names of the output neurons, or None.
         recorder_of: returns the recorder of a sample, given its number; None to record nothing.
-        on_decision: called in one of the threads with the number of decisions so far.
     """
 
     def __init__(
@@ -54,19 +54,18 @@ class BatchJob:
         duration_us: int | None = None,
         classes: tuple[str, ...] | None = None,
         recorder_of: Callable[[int], Recorder] | None = None,
-        on_decision: Callable[[int], object] | None = None,
     ) -> None:
         self._plan = plan
         self._trains = trains
         self._seed = seed
-        self._workers = workers
+        self._workers = workers = min(workers, max(len(trains), 1), _MAX_WORKERS)
         self._first = first
         self._duration_us = duration_us
         self._classes = classes
         self._recorder_of = recorder_of
-        self._on_decision = on_decision
+        self._on_decision: Callable[[int], object] | None = None
         self._decisions: dict[int, Decision] = {}
-        self._errors: dict[int, Exception] = {}
+        self._errors: dict[int, BaseException] = {}
         # Chunks are small enough that no thread is idle for long at the end.
         self._chunk = max(1, min(_MAX_CHUNK, len(trains) // (4 * workers)))
         self._next = 0
@@ -74,20 +73,23 @@ class BatchJob:
         self._ended = threading.Event()
         self._lock = threading.Lock()
 
-    def run(self) -> list[Decision]:
+    def run(self, on_decision: Callable[[int], object] | None = None) -> list[Decision]:
         """Decide all samples. Blocks the calling thread until the worker threads have ended.
 
         :meth:`stop` ends it early from another thread; the decisions made so far are discarded.
+
+        Args:
+            on_decision: called in one of the threads with the number of decisions so far.
 
         Returns:
             The decisions, in the order of the samples.
 
         Raises:
             ValueError, EventsError, ForwardStepLimitError, LimitError: the error of the first
-                sample that has one, with a note of its number. An exception of ``on_decision`` is
-                raised in the same way.
+                sample that has one, with a note of its number.
             ClosedError: the job was stopped.
         """
+        self._on_decision = on_decision
         try:
             _warm_up(self._plan)
             with ThreadPoolExecutor(self._workers, "neuroasync") as pool:
@@ -136,7 +138,7 @@ class BatchJob:
                             self._on_decision(len(self._decisions))
             except _StoppedError:
                 return
-            except Exception as error:  # run() raises it, unless an earlier sample failed too
+            except BaseException as error:  # run() raises it, unless an earlier sample failed too
                 with self._lock:
                     self._errors[done] = error
                     self._next = len(self._trains)

@@ -164,7 +164,7 @@ class TaskPopulation:
         """Return the reported positions, validated and in ascending order."""
         name, size = self._population.name, self._population.size
         try:
-            fired = np.atleast_1d(np.asarray(report))
+            fired = np.atleast_1d(np.array(report))  # a copy, which the population does not hold
         except ValueError:  # for example, nested lists of different lengths
             fired = np.zeros(1)
         if fired.size == 0:

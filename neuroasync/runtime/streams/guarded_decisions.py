@@ -1,8 +1,9 @@
 """An async generator of decisions that refuses to run outside its network's event loop."""
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, NoReturn
 
+from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.decision import Decision
 
 __all__ = ["GuardedDecisions"]
@@ -26,6 +27,10 @@ class GuardedDecisions(AsyncGenerator[Decision, None]):
     ) -> None:
         self._decisions = decisions
         self._check = check
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise cannot_copy(self, "session.snapshot() saves a stream")
 
     async def __anext__(self) -> Decision:
         """Return the next decision. Cancellation: the current sample is abandoned."""

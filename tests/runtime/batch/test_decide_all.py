@@ -1,6 +1,7 @@
 """Deciding a data set gives the same decisions in threads and in the event loop."""
 
 import asyncio
+import contextvars
 import threading
 
 import numpy as np
@@ -145,3 +146,40 @@ async def test_invalid_first_number_is_rejected(first, no_leaks):
     async with na.Network(BUNDLE) as network:
         with pytest.raises(ValueError, match=r"^`first` must be an integer of at least 0, got "):
             await network.decide_all([], first=first)
+
+
+class MineError(BaseException):
+    """An exception that ``except Exception`` does not catch."""
+
+
+@pytest.mark.parametrize("engine", ["auto", "coroutines"])
+@pytest.mark.parametrize("error", [ZeroDivisionError, MineError, asyncio.CancelledError])
+async def test_an_exception_of_on_decision_ends_the_call_in_every_engine(engine, error, no_leaks):
+    told, raised = [], error("told")
+
+    def fail(done):
+        told.append(done)
+        if done == 2:
+            raise raised
+
+    async with na.Network(BUNDLE, engine=engine) as network:
+        with pytest.raises(error) as caught:
+            await network.decide_all(data_set(40), on_decision=fail)
+        few = data_set(3)
+        assert await network.decide_all(few) == await one_by_one(network, few)
+    assert caught.value is raised
+    assert not hasattr(raised, "__notes__")
+    assert told == [1, 2]
+
+
+@pytest.mark.parametrize("engine", ["auto", "coroutines"])
+async def test_on_decision_is_called_by_the_task_that_waits(engine, no_leaks):
+    variable, told = contextvars.ContextVar("variable"), []
+    variable.set("mine")
+
+    def tell(done):
+        told.append((done, asyncio.current_task(), variable.get()))
+
+    async with na.Network(BUNDLE, engine=engine) as network:
+        await network.decide_all(data_set(4), on_decision=tell)
+    assert told == [(done, asyncio.current_task(), "mine") for done in (1, 2, 3, 4)]
