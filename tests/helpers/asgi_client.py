@@ -78,17 +78,44 @@ class Websocket:
     async def receive(self) -> dict[str, Any]:
         """Return the next response, or {"close": code, "reason": ...}."""
         async with asyncio.timeout(20):
-            message = await self._from_app.get()
-        if message["type"] == "websocket.close":
-            return {"close": message["code"], "reason": message["reason"]}
-        if message.get("text") is not None:
-            return json.loads(message["text"])
-        return msgspec.msgpack.decode(message["bytes"]) | {"binary": True}
+            return parse_response(await self._from_app.get())
 
     async def receive_by_sample(self, n: int) -> dict[int, dict[str, Any]]:
         """Return the next ``n`` responses by the numbers of their samples."""
         responses = [await self.receive() for _ in range(n)]
         return {response["sample"]: response for response in responses}
+
+
+def parse_response(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the response in a message of the app, or {"close": code, "reason": ...}."""
+    if message["type"] == "websocket.close":
+        return {"close": message["code"], "reason": message["reason"]}
+    if message.get("text") is not None:
+        return json.loads(message["text"])
+    return msgspec.msgpack.decode(message["bytes"]) | {"binary": True}
+
+
+def websocket_scope(
+    app: Starlette,
+    socket: Websocket,
+    query: str = "",
+    headers: dict[str, str] | None = None,
+    path: str = "/stream",
+    can_abort: bool = True,
+) -> dict[str, Any]:
+    """Return the scope of a websocket, as a web server passes it to the app."""
+    return {
+        "type": "websocket",
+        "path": path,
+        "root_path": "",
+        "query_string": query.encode(),
+        "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
+        "client": ("test", 1),
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}}
+        | ({"neuroasync.raw_connection": socket} if can_abort else {}),
+        "app": app,
+    }
 
 
 @contextlib.asynccontextmanager
@@ -104,18 +131,7 @@ async def connect(
     Without ``can_abort``, the app runs as under a web server without the extension for aborting.
     """
     socket = Websocket()
-    scope = {
-        "type": "websocket",
-        "path": path,
-        "root_path": "",
-        "query_string": query.encode(),
-        "headers": [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()],
-        "client": ("test", 1),
-        "subprotocols": [],
-        "extensions": {"websocket.http.response": {}}
-        | ({"neuroasync.raw_connection": socket} if can_abort else {}),
-        "app": app,
-    }
+    scope = websocket_scope(app, socket, query, headers, path, can_abort)
     socket._to_app.put_nowait({"type": "websocket.connect"})
     socket.task = asyncio.create_task(app(scope, socket._receive, socket._send))
     try:

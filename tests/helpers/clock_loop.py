@@ -33,6 +33,10 @@ class ClockLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock_selector.now_s
 
+    def advance(self, seconds: float) -> None:
+        """Advance the clock at once, as if a callback had taken this long."""
+        self._clock_selector.now_s += seconds
+
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on a loop with a virtual clock."""

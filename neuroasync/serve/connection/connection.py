@@ -179,6 +179,8 @@ class ClientConnection:
             self._count_malformed(self._malformed_in_a_row)
         except EventsError as error:
             notice = inbox.refuse_invalid(sample, str(error))
+        except GoneError:  # while a provisional decision was sent
+            raise
         except ClosedError:
             raise GoneError from None
         except NeuroasyncError as error:

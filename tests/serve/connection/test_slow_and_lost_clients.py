@@ -4,6 +4,7 @@ Where a test needs time, it runs on a virtual clock.
 """
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 
 import pytest
@@ -56,6 +57,16 @@ def test_connection_is_aborted_if_the_client_does_not_read_within_the_send_timeo
             assert accepted["client-gone"] >= 1
 
     run(main())
+
+
+async def test_client_that_leaves_during_a_provisional_decision_is_no_failure(bundle, caplog):
+    async with open_app(bundle) as app:
+        async with connect(app, "provisional=1") as socket:
+            socket.stop_reading()
+            socket.send_sample(TRAINS[0])
+            await wait_until(app.state.server_state.is_blocked)
+        assert app.state.counts.of("samples_accepted") == {"client-gone": 1}
+    assert all(record.levelno < logging.ERROR for record in caplog.records)
 
 
 def test_client_that_reads_within_the_send_timeout_stays_connected(bundle):
