@@ -192,7 +192,8 @@ class ClientConnection:
             notice = inbox.count_failed(sample, "the decision failed; see the log of the server")
         if notice is not None:
             await self._socket.send(format_notice(notice))
-        elif result is not None:
+        elif result is not None and not sample.is_settled:
+            # A sample that was refused while it was decided must not get a second answer.
             decision, arrived_s = result
             inbox.mark_decided(sample)
             await self._answer(sample, decision, arrived_s)

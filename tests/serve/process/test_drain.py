@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from neuroasync import Session
 from tests.helpers.asgi_client import (
     RefusedError,
     assert_matches,
@@ -53,6 +54,31 @@ async def test_unfinished_sample_is_refused_and_idle_connections_are_closed(
         response = await halfway.receive()
         assert (response["sample"], response["binary"]) == (0, True)
         assert (await halfway.receive())["close"] == 1001
+    app.state.counts.check_at_rest()
+
+
+async def test_sample_that_is_refused_while_it_is_decided_gets_one_answer(
+    make_app, trains, monkeypatch, no_leaks
+):
+    finish, deciding, may_finish = Session.finish_sample, asyncio.Event(), asyncio.Event()
+
+    async def slow_finish(session):
+        deciding.set()
+        await may_finish.wait()
+        return await finish(session)
+
+    monkeypatch.setattr(Session, "finish_sample", slow_finish)
+    app = make_app()
+    async with connect(app, "until=first-spike") as socket:
+        socket.send_sample(split(trains[0], (50,))[0], end=False)
+        await deciding.wait()  # the stop rule has fired, and the client may still send chunks
+        draining = asyncio.create_task(app.state.server_state.drain())
+        await asyncio.sleep(0)
+        may_finish.set()
+        assert (await socket.receive())["error"] == "the server is shutting down"
+        assert (await socket.receive())["close"] == 1001
+        await draining
+    assert app.state.counts.of("decisions") == {}
     app.state.counts.check_at_rest()
 
 
