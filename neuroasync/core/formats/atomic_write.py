@@ -1,16 +1,26 @@
 """Write a file completely or not at all."""
 
 import os
+import re
 import secrets
 import stat
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
+from neuroasync.core.formats.file_lock import try_lock
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["atomic_file"]
+__all__ = ["atomic_file", "check_replaceable"]
+
+_TEMPORARY: Final = re.compile(r"\.neuroasync-[0-9a-f]{16}\.tmp")
+"""Names of temporary files."""
+_MIN_AGE_S: Final = 60.0
+"""Seconds without a change after which a temporary file that nobody has locked is removed. A writer
+locks its file right after creating it."""
 
 
 @contextmanager
@@ -18,7 +28,8 @@ def atomic_file(path: str | os.PathLike[str], error: type[NeuroasyncError]) -> I
     """Open a file for writing that appears under its name only once it is complete and on disk.
 
     The data goes to a temporary file in the same folder. At the end this file replaces ``path``;
-    if anything fails, it is removed and ``path`` stays as it was.
+    if anything fails, it is removed and ``path`` stays as it was. A temporary file that a killed
+    process has left in the folder is removed, too.
 
     Args:
         path: path to write. An existing regular file is replaced.
@@ -32,23 +43,46 @@ def atomic_file(path: str | os.PathLike[str], error: type[NeuroasyncError]) -> I
             pipe or device; the class is ``error``.
     """
     name = os.fspath(path)
-    if "\0" in name:
-        raise error(f"{name!r}: cannot be written, because the path contains a null character")
+    check_replaceable(name, error)
+    folder = Path(name).parent
+    _remove_abandoned(folder)
     try:
-        # Replacing a pipe or a device such as /dev/null by a file would be a surprise.
-        with suppress(FileNotFoundError):
-            if not stat.S_ISREG(os.stat(name).st_mode):
-                raise error(f"{name!r}: must be a regular file, not a directory, pipe or device")
-        temporary = Path(name).parent / f".neuroasync-{secrets.token_hex(8)}.tmp"
+        temporary = folder / f".neuroasync-{secrets.token_hex(8)}.tmp"
         with _removed_on_failure(temporary), open(temporary, "xb") as file:
+            # The lock shows other writers that this one is alive. Some file systems have no locks.
+            with suppress(OSError):
+                try_lock(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())
-            file.close()  # Windows cannot rename an open file
+            if sys.platform == "win32":
+                file.close()  # Windows cannot rename an open file.
             os.replace(temporary, name)
-        _sync_folder(Path(name).parent)
+        _sync_folder(folder)
     except OSError as problem:
         raise error(f"{name!r}: cannot be written: {problem.strerror or problem}") from problem
+
+
+def check_replaceable(path: str | os.PathLike[str], error: type[NeuroasyncError]) -> None:
+    """Check that nothing exists at ``path`` except maybe a regular file.
+
+    Replacing a pipe or a device such as /dev/null by a file would be a surprise.
+
+    Raises:
+        NeuroasyncError: ``path`` is a directory, pipe or device, or cannot be a path; the class
+            is ``error``.
+    """
+    name = os.fspath(path)
+    if "\0" in name:
+        raise error(f"{name!r}: cannot be written, because the path contains a null character")
+    try:
+        is_regular = stat.S_ISREG(os.stat(name).st_mode)
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise error(f"{name!r}: cannot be written: {problem.strerror or problem}") from problem
+    if not is_regular:
+        raise error(f"{name!r}: must be a regular file, not a directory, pipe or device")
 
 
 @contextmanager
@@ -59,6 +93,35 @@ def _removed_on_failure(temporary: Path) -> Iterator[None]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files that killed processes have left in a folder."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name):
+                with suppress(OSError):
+                    _remove_if_abandoned(Path(entry.path))
+
+
+def _remove_if_abandoned(temporary: Path) -> None:
+    """Remove a temporary file unless its writer may still be alive.
+
+    Raises:
+        OSError: the file cannot be opened, locked or removed.
+    """
+    status = temporary.lstat()
+    if not stat.S_ISREG(status.st_mode) or time.time() - status.st_mtime < _MIN_AGE_S:
+        return
+    if sys.platform == "win32":
+        temporary.unlink()  # Windows does not remove a file that is open.
+        return
+    handle = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if try_lock(handle):
+            temporary.unlink()
+    finally:
+        os.close(handle)
 
 
 def _sync_folder(folder: Path) -> None:
