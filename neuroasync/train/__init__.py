@@ -16,9 +16,11 @@ from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.checkpoint import CheckpointError
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
+from neuroasync.train.loop.evaluation import evaluate
+from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.module import SpikingNetwork
 from neuroasync.train.surrogate import Surrogate
-from neuroasync.train.training_loop import BatchResult, EpochResult, Fit, evaluate, fit
+from neuroasync.train.training_loop import fit
 from neuroasync.train.weight_init import firing_rates, scale_to_firing_rate
 
 __all__ = [

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.durations import Duration, optional_microseconds
+from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
 from neuroasync.train.kernels.random_draws import gather
@@ -67,7 +69,8 @@ def make_batch(
         dropout: Probability that an input event is dropped (training only).
 
     Raises:
-        ValueError: The samples have more inputs than the network.
+        ValueError: The samples have more inputs than the network, or a number or seed of a sample
+            is out of range.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
     """
     size = model.input_size
@@ -77,7 +80,13 @@ def make_batch(
             f"got shape {trains.shape}"
         )
     chosen = int64_array("samples", samples, ValueError)
-    sample_seeds = np.array(seeds, np.uint64)
+    sample_seeds = np.array([check_seed(seed) for seed in seeds], np.uint64)
+    if sample_seeds.size != chosen.size:
+        requirement = f"one seed for each of the {chosen.size} samples"
+        raise ValueError(must_be("seeds", requirement, f"{sample_seeds.size} seeds"))
+    if chosen.size and not 0 <= chosen.min() <= chosen.max() < len(trains):
+        at = int(np.argmax((chosen < 0) | (chosen >= len(trains))))
+        check_int(f"samples[{at}]", int(chosen[at]), 0, len(trains) - 1, ValueError)
     capacity = int(np.diff(trains.offsets)[chosen].sum())
     t_us, index = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
     offsets = np.empty(chosen.size + 1, np.int64)

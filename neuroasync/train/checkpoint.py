@@ -1,91 +1,219 @@
 """Checkpoints: the state of a training after an epoch.
 
-They are written atomically. Reading one executes no code from the file.
+::
+
+    file     {"format": "neuroasync-checkpoint", "version": 2, "sha256": digest of training,
+              "training": bytes}
+    training {"config": TrainConfig.to_dict(),
+              "start": SHA-256 digest of the network and the samples,
+              "parameters", "mean", "square": f32[parameters]; the parameters, and Adam's means of
+                  their gradients and squared gradients,
+              "history": {"loss", "accuracy", "spikes", "validation_accuracy",
+                          "validation_spikes", "seconds": f64[epochs]}}
+
+Both maps are MessagePack in the strict form of bundles. Checkpoints are written atomically, and
+reading one executes no code from the file.
 """
 
 import hashlib
+import math
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+import msgpack
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
+from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.atomic_write import atomic_file
+from neuroasync.core.formats.bounded_open import open_bounded
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.formats.file_kind import FileKind, wrong_kind
+from neuroasync.core.formats.envelope import Envelope
+from neuroasync.core.formats.field_checks import array_map, as_array, as_map
+from neuroasync.core.formats.file_kind import FileKind, file_kind, wrong_kind
+from neuroasync.core.formats.strict_msgpack import decode
+from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
-from neuroasync.errors import NeuroasyncError
+from neuroasync.errors import BundleError, NeuroasyncError
+from neuroasync.train.config import TrainConfig
+from neuroasync.train.loop.results import EpochResult
 
-__all__ = ["CheckpointError", "fingerprint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CheckpointError", "TrainingState", "fingerprint", "load_checkpoint", "save_checkpoint"]
 
-_FORMAT: Final = "neuroasync-checkpoint-1"
-_KEYS: Final = ("config", "fingerprint", "epochs_done", "parameters", "optimizer", "history")
+_KEYS: Final = ("config", "start", "parameters", "mean", "square", "history")
+_COLUMNS: Final = (
+    "loss", "accuracy", "spikes", "validation_accuracy", "validation_spikes", "seconds",
+)  # fmt: skip
+_MAX_BYTES: Final = 2**31
+"""Size of a checkpoint in bytes: 178 million weights."""
 
 
 class CheckpointError(NeuroasyncError, ValueError):
-    """A checkpoint is damaged, cannot be written, or belongs to another training."""
+    """A checkpoint is damaged, cannot be written, is in use, or belongs to another training."""
 
 
-def fingerprint(model: Model, trains: SpikeTrains) -> str:
-    """Return the SHA-256 digest (hex) of the network and the data that a training starts from."""
+_ENVELOPE: Final = Envelope("checkpoint", "neuroasync-checkpoint", 2, "training", CheckpointError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingState:
+    """The state of a training after one or more epochs.
+
+    Attributes:
+        parameters: f32[parameters], finite.
+        mean, square: f32[parameters], Adam's running means of the gradients and of their squares.
+        history: One result per epoch.
+    """
+
+    parameters: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    square: NDArray[np.float32]
+    history: tuple[EpochResult, ...]
+
+
+def fingerprint(model: Model, train: SpikeTrains, validation: SpikeTrains | None) -> bytes:
+    """Return the SHA-256 digest of the network and the samples that a training starts from."""
     digest = hashlib.sha256(Bundle(model).digest)
-    labels = np.zeros(0, np.int64) if trains.labels is None else trains.labels
-    for values in (trains.t_us, trains.index, trains.offsets, labels):
-        digest.update(np.ascontiguousarray(values, "<i8").data)
-    return digest.hexdigest()
+    for trains in (train, validation):
+        if trains is not None:
+            labels = np.zeros(0, np.int64) if trains.labels is None else trains.labels
+            for values in (trains.t_us, trains.index, trains.offsets, labels):
+                digest.update(np.ascontiguousarray(values, "<i8").data)
+    return digest.digest()
 
 
-def save_checkpoint(path: str | os.PathLike[str], state: dict[str, Any]) -> None:
+def save_checkpoint(
+    path: str | os.PathLike[str], config: TrainConfig, start: bytes, state: TrainingState
+) -> None:
     """Write a checkpoint atomically.
 
     Args:
         path: File to write. An existing file is replaced; if writing fails, it stays unchanged.
-        state: Tensors, numbers and strings, and lists and dicts of these.
+        config: Configuration of the training.
+        start: :func:`fingerprint` of the training.
+        state: The state to save.
 
     Raises:
-        CheckpointError: The file cannot be written.
+        CheckpointError: The file cannot be written, or the network is too large.
     """
+    rows = [[getattr(entry, column) for column in _COLUMNS] for entry in state.history]
+    values = np.array(rows, np.float64).reshape(-1, len(_COLUMNS))  # None becomes NaN
+    history = {c: array_map(values[:, k], "<f8") for k, c in enumerate(_COLUMNS)}
+    arrays = {
+        key: array_map(getattr(state, key), "<f4") for key in ("parameters", "mean", "square")
+    }
+    if 3 * state.parameters.nbytes > _MAX_BYTES:
+        raise CheckpointError(
+            f"{os.fspath(path)!r}: cannot be written, because the network has "
+            f"{state.parameters.size} parameters, and the limit is {_MAX_BYTES // 12}"
+        )
+    body = {"config": config.to_dict(), "start": start, **arrays, "history": history}
     with atomic_file(path, CheckpointError) as file:
-        torch.save({"format": _FORMAT, **state}, file)
+        file.write(msgpack.packb(_ENVELOPE.close(msgpack.packb(body))))
 
 
 def load_checkpoint(
-    path: str | os.PathLike[str], config: dict[str, Any], start: str
-) -> dict[str, Any]:
+    path: str | os.PathLike[str], config: TrainConfig, start: bytes, parameters: int
+) -> TrainingState:
     """Read a checkpoint without executing anything in it.
 
     Args:
         path: File to read.
-        config: Configuration of the training to resume, as a dict.
+        config: Configuration of the training to resume.
         start: :func:`fingerprint` of the training to resume.
+        parameters: Number of parameters of the network.
 
     Raises:
         CheckpointError: The file is missing or damaged, or belongs to another training.
     """
     name = os.fspath(path)
+    with open_bounded(name, _MAX_BYTES + 2**24, CheckpointError) as (file, _):
+        data = file.read()
+    if (message := wrong_kind(name, FileKind.CHECKPOINT)) is not None:
+        if file_kind(name) is FileKind.TORCH:
+            message += "; a checkpoint of version 1 has no digest, so start its training again"
+        raise CheckpointError(message)
     try:
-        state = torch.load(Path(name), map_location="cpu", weights_only=True)
-    except OSError as problem:
-        raise CheckpointError(f"{name!r}: {problem.strerror or problem}") from problem
-    except Exception as problem:  # torch raises many different errors for a damaged file
-        message = wrong_kind(name, FileKind.CHECKPOINT)
-        raise CheckpointError(
-            message or f"{name!r} is not a checkpoint, or it is damaged"
-        ) from problem
-    if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise CheckpointError(f"{name!r} is not a checkpoint of format {_FORMAT!r}")
-    if missing := [key for key in _KEYS if key not in state]:
-        raise CheckpointError(f"{name!r} is not a complete checkpoint: {missing[0]} is missing")
-    for key, expected in config.items():
-        if (saved := state["config"].get(key)) != expected:
-            raise CheckpointError(
-                f"{name!r} belongs to another training: its {key} is {saved!r}, "
-                f"this one has {expected!r}"
-            )
-    if state["fingerprint"] != start:
-        raise CheckpointError(
-            f"{name!r} belongs to another training: it started from another network or other data"
+        fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS)
+        _check_origin(fields, config, start)
+        return TrainingState(
+            parameters=_floats("parameters", fields["parameters"], "<f4", parameters),
+            mean=_floats("mean", fields["mean"], "<f4", parameters),
+            square=_floats("square", fields["square"], "<f4", parameters, 0.0),
+            history=_history(fields["history"], config),
         )
-    return state
+    except CheckpointError as error:
+        raise CheckpointError(f"{name!r}: {error}") from error
+    except BundleError as error:
+        raise CheckpointError(f"{name!r} is not a checkpoint, or it is damaged: {error}") from error
+
+
+def _check_origin(fields: Mapping[str, Any], config: TrainConfig, start: bytes) -> None:
+    """Raise CheckpointError if the checkpoint is from another training."""
+    expected = config.to_dict()
+    saved = as_map("config", fields["config"], tuple(expected))
+    for key, value in expected.items():
+        if (found := saved[key]) != value:
+            raise CheckpointError(
+                f"it belongs to another training: its {key} is {found!r:.80}, "
+                f"this one has {value!r}"
+            )
+    if fields["start"] != start:
+        raise CheckpointError(
+            "it belongs to another training, which started from another network or other samples"
+        )
+
+
+def _history(value: object, config: TrainConfig) -> tuple[EpochResult, ...]:
+    """Return the results of the epochs."""
+    columns = as_map("history", value, _COLUMNS)
+    epochs = as_array("history.loss", columns["loss"], "<f8").size
+    if not 1 <= epochs <= config.epochs:
+        requirement = f"numbers of 1 to {config.epochs} epochs"
+        raise BundleError(must_be("history.loss", requirement, f"{epochs} epochs"))
+    read: dict[str, list[Any]] = {}
+    for column in _COLUMNS:
+        path, high = f"history.{column}", 1.0 if column.endswith("accuracy") else math.inf
+        # Without validation samples, there is no value in any epoch.
+        if column.startswith("validation") and _is_missing(path, columns[column], epochs):
+            read[column] = [None] * epochs
+        else:
+            read[column] = _floats(path, columns[column], "<f8", epochs, 0.0, high).tolist()
+    return tuple(
+        EpochResult(
+            epoch=k,
+            policy=policy_name(config.settings(k).policy),
+            **{column: values[k] for column, values in read.items()},
+        )
+        for k in range(epochs)
+    )
+
+
+def _is_missing(path: str, value: object, epochs: int) -> bool:
+    array = as_array(path, value, "<f8")
+    return array.shape == (epochs,) and bool(np.isnan(array).all())
+
+
+def _floats(
+    path: str,
+    value: object,
+    dtype: str,
+    size: int,
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> NDArray[Any]:
+    """Return a one-dimensional array of ``size`` finite numbers from ``low`` to ``high``."""
+    array = as_array(path, value, dtype)
+    if array.shape != (size,):
+        raise BundleError(must_be(f"{path}.shape", f"[{size}]", f"{list(array.shape)}"))
+    is_valid = np.isfinite(array) & (array >= low) & (array <= high)
+    if not is_valid.all():
+        at = int(np.argmin(is_valid))
+        bounds = "finite" if low == -math.inf else f"a finite number of at least {low:g}"
+        if high != math.inf:
+            bounds = f"a number from {low:g} to {high:g}"
+        raise BundleError(must_be(f"{path}[{at}]", bounds, str(array[at])))
+    return array

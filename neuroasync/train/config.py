@@ -44,7 +44,7 @@ class TrainConfig:
         layered_epochs: Number of epochs under layer-sync, which come before those under
             ``policy``. If None, half of the epochs.
         refractory_dropout: Probability that a spike leaves its neuron non-refractory.
-        input_dropout: Probability that an input event is dropped.
+        input_dropout: Probability that an input event is dropped, below 1.
         momentum_noise: Noise λ of the momentum policy.
         init_rate: Initial firing rate of every population, in spikes per neuron and pass, above
             0; see ``scale_to_firing_rate``. If None, the weights of the model are
@@ -90,6 +90,10 @@ class TrainConfig:
             self._check_number(name, math.inf)
         for name in ("warmup", "refractory_dropout", "input_dropout"):
             self._check_number(name, 1.0)
+        if self.input_dropout == 1:
+            raise ValueError(
+                "`input_dropout` must be below 1, because otherwise no input is left, got 1"
+            )
         if self.init_rate is not None:
             self._check_number("init_rate", math.inf)
             if self.init_rate == 0:

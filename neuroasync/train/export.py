@@ -13,7 +13,7 @@ from neuroasync.core.model.topology import parse_topology, same_topology
 from neuroasync.core.recording.recording import rows_digest
 from neuroasync.train.batch import make_batch
 from neuroasync.train.event_record import EventRecordRunner
-from neuroasync.train.training_loop import Fit
+from neuroasync.train.loop.results import Fit
 
 __all__ = ["export_bundle"]
 

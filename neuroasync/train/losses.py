@@ -51,7 +51,7 @@ def vote_loss(
         scale * votes.reshape(-1, classes),
         labels.repeat_interleave(timesteps),
         reduction="none",
-    ).view(-1, timesteps)
+    ).view(len(votes), timesteps)
     return _mean_over_passes(each, passes).mean()
 
 

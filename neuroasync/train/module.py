@@ -145,12 +145,12 @@ class SpikingNetwork(nn.Module):
             Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
             networks, AISTATS 2010, equation 16.
         """
-        generator = torch.Generator().manual_seed(seed & (2**63 - 1))
+        generator = torch.Generator("cpu").manual_seed(seed & (2**63 - 1))
         self.values.zero_()
         parts = zip(self.model.connections, self.parts(self.values), strict=True)
         for c, (weight, _) in parts:
             bound = math.sqrt(6 / max(sum(_fans(self.model, c)), 1e-9))
-            drawn = torch.rand(weight.shape, generator=generator)
+            drawn = torch.rand(weight.shape, generator=generator, dtype=torch.float32, device="cpu")
             weight.copy_((2 * drawn - 1) * bound)
 
 
@@ -174,7 +174,7 @@ def _spread(model: Model) -> Tensor:
     the result is empty.
     """
     if not any(isinstance(c, Conv2d) and c.bias is not None for c in model.connections):
-        return torch.zeros(0, dtype=torch.int64)
+        return torch.from_numpy(np.zeros(0, np.int64))
     parts, at = [], 0
     for c in model.connections:
         parts.append(np.arange(at, at + c.weight.size))

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from neuroasync.core.engine.policies import make_policy
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
@@ -117,23 +116,8 @@ def test_a_checkpoint_of_another_training_is_rejected(model, train, tmp_path):
     fit(model, train, config, checkpoint=path)
     with pytest.raises(CheckpointError, match="its epochs is 1, this one has 4"):
         fit(model, train, CONFIG, checkpoint=path, resume=True)
-    with pytest.raises(CheckpointError, match="other data"):
+    with pytest.raises(CheckpointError, match="another network or other samples"):
         fit(model, task(96, 5), config, checkpoint=path, resume=True)
-
-
-@pytest.mark.parametrize("data", [b"", b"PK\3\4 and so on", bytes(1000)])
-def test_a_damaged_checkpoint_is_rejected(model, train, tmp_path, data):
-    path = tmp_path / "training"
-    path.write_bytes(data)
-    with pytest.raises(CheckpointError, match="damaged"):
-        fit(model, train, CONFIG, checkpoint=path, resume=True)
-
-
-def test_reading_a_checkpoint_executes_no_code(model, train, tmp_path):
-    path = tmp_path / "training"
-    torch.save({"format": "neuroasync-checkpoint-1", "config": StopTrainingError}, path)
-    with pytest.raises(CheckpointError, match="damaged"):
-        fit(model, train, CONFIG, checkpoint=path, resume=True)
 
 
 def test_a_missing_checkpoint_is_an_error(model, train, tmp_path):

@@ -23,6 +23,7 @@ class FileKind(StrEnum):
     RECORDING = "a recording of a run"
     DATASET = "a file of a data set"
     CHECKPOINT = "a checkpoint of a training"
+    TORCH = "a file of torch"
     ARRAY = "a .npy file with one array"
     CAMERA = "a recording of an event camera"
     HDF5 = "an HDF5 file"
@@ -104,6 +105,8 @@ def file_kind(source: PathOrBytes) -> FileKind | None:
         return FileKind.BUNDLE
     if b"neuroasync-session" in start:
         return FileKind.SNAPSHOT
+    if b"neuroasync-checkpoint" in start:
+        return FileKind.CHECKPOINT
     # Files of settings, such as TOML, begin with a name in brackets.
     if re.match(rb"\[[\[\s]*[\]{\"\d-]", start):
         return FileKind.JSON
@@ -112,6 +115,6 @@ def file_kind(source: PathOrBytes) -> FileKind | None:
 
 def _kind_of_archive(entries: list[str]) -> FileKind | None:
     if any(entry.endswith("/data.pkl") for entry in entries):
-        return FileKind.CHECKPOINT
+        return FileKind.TORCH
     arrays = {entry.removesuffix(".npy") for entry in entries if entry.endswith(".npy")}
     return next((kind for required, kind in _ENTRIES if required <= arrays), None)

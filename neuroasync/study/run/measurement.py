@@ -34,9 +34,9 @@ from neuroasync.study.results.records import (
 )
 from neuroasync.study.run.samples import SeedSamples
 from neuroasync.study.run.sweep import Sweep, record, sweep
+from neuroasync.train.loop.evaluation import evaluate
 from neuroasync.train.module import SpikingNetwork
 from neuroasync.train.recipes import Training
-from neuroasync.train.training_loop import evaluate
 
 __all__ = ["Subject", "measure"]
 

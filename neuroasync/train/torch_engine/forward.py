@@ -62,7 +62,10 @@ def run_torch_engine(
     if not (torch.is_grad_enabled() and weights.requires_grad):
         return result
     with torch.backends.cudnn.flags(allow_tf32=False):
-        return _BatchRun(weights, tables, settings, surrogate, dropout, first.sites).run()
+        result = _BatchRun(weights, tables, settings, surrogate, dropout, first.sites).run()
+    # Where nothing can fire, the result depends on no weight, but a loss must be differentiable.
+    zero = weights[:0].sum()
+    return result._replace(votes=result.votes + zero, spikes=result.spikes + zero)
 
 
 class _Spike(torch.autograd.Function):

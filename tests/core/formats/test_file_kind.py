@@ -80,15 +80,21 @@ async def test_session_names_the_kind_of_what_is_no_snapshot(folder):
 
 
 def test_checkpoint_reader_names_the_kind_of_another_file(folder):
-    pytest.importorskip("torch")
-    from neuroasync.train.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+    torch = pytest.importorskip("torch")
+    from neuroasync.train import CheckpointError, TrainConfig
+    from neuroasync.train.checkpoint import TrainingState, load_checkpoint, save_checkpoint
 
+    none = np.zeros(0, np.float32)
     with pytest.raises(CheckpointError, match=r"bundle' is a network \(\.nab\), not a checkpoint"):
-        load_checkpoint(folder / "bundle", {}, "")
-    save_checkpoint(folder / "checkpoint", {})
+        load_checkpoint(folder / "bundle", TrainConfig(), b"", 0)
+    state = TrainingState(parameters=none, mean=none, square=none, history=())
+    save_checkpoint(folder / "checkpoint", TrainConfig(), b"", state)
     assert file_kind(folder / "checkpoint") is FileKind.CHECKPOINT
     with pytest.raises(na.SpikeFileError, match="is a checkpoint of a training, not a spike file"):
         na.read_spikes(folder / "checkpoint")
+    torch.save({"weights": 1}, folder / "torch")
+    with pytest.raises(CheckpointError, match=r"torch' is a file of torch, not a checkpoint of a "):
+        load_checkpoint(folder / "torch", TrainConfig(), b"", 0)
 
 
 def test_data_set_names_the_kind_of_another_file(folder):

@@ -1,0 +1,224 @@
+"""A training between two epochs, and the epochs themselves."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuroasync.core.engine.policies import policy_name
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.model import Model
+from neuroasync.train.batch import Batch
+from neuroasync.train.checkpoint import TrainingState
+from neuroasync.train.config import TrainConfig
+from neuroasync.train.kernels.random_draws import shuffle_keys
+from neuroasync.train.loop.evaluation import evaluate
+from neuroasync.train.loop.length_split import split_by_length
+from neuroasync.train.loop.results import BatchResult, EpochResult
+from neuroasync.train.loop.torch_state import own_torch_state
+from neuroasync.train.losses import spike_penalty, vote_loss
+from neuroasync.train.module import SpikingNetwork
+from neuroasync.train.schedule import learning_rate_factor, penalty_factor
+from neuroasync.train.surrogate import Surrogate
+from neuroasync.train.weight_init import scale_to_firing_rate
+
+__all__ = ["TrainingRun"]
+
+_START_SAMPLES: Final = 64
+"""Samples on which initial firing rates are measured."""
+_EXACT_STEPS: Final = 2**24
+"""Adam counts its steps in float32, which counts no further than this."""
+
+
+class TrainingRun:
+    """State of a training between two epochs.
+
+    Args:
+        model: The network.
+        train: Training samples with labels, sorted as batches need them.
+        validation: The same for validation, or None.
+        config: Configuration of the training.
+        threads: Maximum number of threads on the CPU. None takes the number of available cores.
+
+    Attributes:
+        network: The network with its current weights.
+        history: One result for each epoch so far.
+    """
+
+    @own_torch_state()
+    def __init__(
+        self,
+        model: Model,
+        train: SpikeTrains,
+        validation: SpikeTrains | None,
+        config: TrainConfig,
+        threads: int | None,
+    ) -> None:
+        self._config, self._train, self._validation = config, train, validation
+        self.history: list[EpochResult] = []
+        surrogate = Surrogate(config.surrogate, config.surrogate_slope)
+        self.network = SpikingNetwork(model, surrogate, config.device, threads)
+        if config.init_rate is not None:
+            self._initialise(config.init_rate)
+        self._optimizer = torch.optim.Adam([self.network.values], config.lr, fused=True)
+        labels = np.zeros(0) if train.labels is None else train.labels
+        self._labels = torch.from_numpy(labels.copy()).to(self.network.device)
+        output = model.index(model.output)
+        self._hidden = [p for p in range(len(model.populations)) if p != output]
+        self._batches = math.ceil(len(train) / config.batch_size)
+
+    def _initialise(self, rate: float) -> None:
+        """Draw new weights, and scale them until every population fires at ``rate``."""
+        order, config = self._order(0)[:_START_SAMPLES], self._config
+        seeds = [sample_seed(config.seed, i) for i in order.tolist()]
+        batch = self.network.batch(self._train, order, seeds, config.duration_us)
+        scale_to_firing_rate(self.network, batch, rate, config.seed)
+
+    def epoch(self, on_batch: Callable[[BatchResult], None] | None) -> EpochResult:
+        """Train for one epoch, and validate.
+
+        Raises:
+            FloatingPointError: The loss or a weight is no longer finite. The message names the
+                batch.
+        """
+        began, epoch = time.perf_counter(), len(self.history)
+        config, samples, batches = self._config, len(self._train), self._batches
+        order = self._order(epoch)
+        settings = config.settings(epoch)
+        sums = np.zeros(3)
+        for batch in range(batches):
+            chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
+            measured = self._step(epoch, batch, chosen, settings)
+            sums += measured * chosen.size
+            if on_batch is not None:
+                on_batch(BatchResult(epoch, batch, batches, *measured.tolist()))
+        validated = self._validate()
+        loss, accuracy, spikes = (sums / samples).tolist()
+        name = policy_name(settings.policy)
+        seconds = time.perf_counter() - began
+        result = EpochResult(epoch, name, loss, accuracy, spikes, *validated, seconds)
+        self.history.append(result)
+        return result
+
+    def state(self) -> TrainingState:
+        """Return what a checkpoint stores after one or more epochs, valid until the next one."""
+        moments = self._optimizer.state[self.network.values]
+        return TrainingState(
+            parameters=self.network.values.detach().cpu().numpy(),
+            mean=moments["exp_avg"].cpu().numpy(),
+            square=moments["exp_avg_sq"].cpu().numpy(),
+            history=tuple(self.history),
+        )
+
+    @own_torch_state()
+    def resume(self, state: TrainingState) -> None:
+        """Continue from the state of a checkpoint."""
+        values, steps = self.network.values, len(state.history) * self._batches
+
+        def copied(array: NDArray[np.float32]) -> Tensor:
+            return torch.from_numpy(array.astype(np.float32)).to(values.device)
+
+        with torch.no_grad():
+            values.copy_(copied(state.parameters))
+        self._optimizer.state[values] = {
+            "step": copied(np.array(min(steps, _EXACT_STEPS))),
+            "exp_avg": copied(state.mean),
+            "exp_avg_sq": copied(state.square),
+        }
+        self.history = list(state.history)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the sample numbers in the order of an epoch."""
+        keys = shuffle_keys(np.uint64(self._config.seed), epoch, len(self._train))
+        return np.argsort(keys, kind="stable")
+
+    @own_torch_state()
+    def _step(
+        self, epoch: int, batch: int, chosen: NDArray[np.int64], settings: RunSettings
+    ) -> NDArray[np.float64]:
+        """Run one optimiser step, and return its loss, accuracy and spikes per sample."""
+        config, step = self._config, epoch * self._batches + batch
+        steps = config.epochs * self._batches
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.lr * learning_rate_factor(step, steps, config.warmup)
+        self._optimizer.zero_grad()
+        whole = self._gather(epoch, chosen)
+        parts, measured = split_by_length(whole.passes, self.network.model), np.zeros(3)
+        penalty = config.penalty * penalty_factor(step, steps)
+        for part in parts:
+            taken = whole if len(parts) == 1 else self._gather(epoch, chosen[part])
+            measured += self._add_gradients(
+                taken, chosen[part], settings, penalty, part.size / chosen.size
+            )
+        if not math.isfinite(measured[0]):
+            raise self._diverged(epoch, batch, f"the loss is {measured[0]}")
+        self._optimizer.step()
+        moments = self._optimizer.state[self.network.values]
+        # A sum is finite only if all of its terms are.
+        for tensor in (self.network.values.detach(), moments["exp_avg_sq"]):
+            if not math.isfinite(float(tensor.sum())):
+                raise self._diverged(epoch, batch, "the weights or their gradients are not finite")
+        return measured
+
+    def _gather(self, epoch: int, chosen: NDArray[np.int64]) -> Batch:
+        """Return a batch of the samples ``chosen``."""
+        # A sample has another seed in each epoch, and so another order and other dropout.
+        config, base = self._config, sample_seed(self._config.seed, epoch)
+        seeds = [sample_seed(base, i) for i in chosen.tolist()]
+        return self.network.batch(
+            self._train, chosen, seeds, config.duration_us, config.input_dropout
+        )
+
+    def _add_gradients(
+        self,
+        batch: Batch,
+        chosen: NDArray[np.int64],
+        settings: RunSettings,
+        penalty_weight: float,
+        share: float,
+    ) -> NDArray[np.float64]:
+        """Add the gradients of some samples, and return their share of the batch's results.
+
+        Args:
+            batch: The samples.
+            chosen: Their numbers.
+            settings: Ordering policy, group size and input mode.
+            penalty_weight: Weight of the spike penalty.
+            share: Their fraction of all samples of the optimiser step.
+        """
+        config = self._config
+        result = self.network(batch, settings, config.refractory_dropout)
+        labels = self._labels[torch.from_numpy(chosen)]
+        passes = torch.from_numpy(batch.passes).to(labels.device)
+        loss = vote_loss(result.votes, labels, passes, config.loss, config.vote_scale)
+        if penalty_weight and self._hidden:
+            penalty = spike_penalty(result.spikes, passes, self._hidden, config.penalty_target)
+            loss = loss + penalty_weight * penalty
+        value = float(loss.detach())
+        if math.isfinite(value):
+            (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
+        accuracy = float((result.labels == labels).sum()) / chosen.size
+        spikes = float(result.spikes.detach().sum()) / chosen.size
+        return share * np.array([value, accuracy, spikes])
+
+    def _diverged(self, epoch: int, batch: int, found: str) -> FloatingPointError:
+        return FloatingPointError(
+            f"the training diverged: in epoch {epoch + 1} of {self._config.epochs}, batch "
+            f"{batch + 1} of {self._batches}, {found}; try a lower `lr`, `vote_scale` or `penalty`"
+        )
+
+    def _validate(self) -> tuple[float | None, float | None]:
+        """Return accuracy and spikes per sample on the validation samples, if there are any."""
+        if self._validation is None:
+            return None, None
+        config, trains = self._config, self._validation
+        settings = config.run_settings
+        labels, spikes = evaluate(self.network, trains, settings, config.seed, config.duration_us)
+        return float(np.mean(labels == trains.labels)), float(spikes.sum())

@@ -1,0 +1,77 @@
+"""Samples that nothing can be learned from are refused before a training starts, by name."""
+
+import pytest
+
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.model.topology import parse_topology
+from neuroasync.errors import LimitError
+from neuroasync.train import TrainConfig, fit
+from neuroasync.train.loop.data_checks import check_samples
+from tests.helpers.small_trainings import SHORT, TINY, tiny_samples
+
+SILENT, BUSY = SpikeTrain([], []), SpikeTrain([0, 1000, 2000], [0, 1, 2])
+
+
+def samples(*trains):
+    return SpikeTrains.from_trains(trains, (6,), [k % 3 for k in range(len(trains))])
+
+
+def test_samples_of_which_some_are_silent_are_accepted():
+    check_samples("train", samples(SILENT, BUSY, SILENT), TINY, None)
+
+
+def test_a_silent_set_is_refused_before_the_training():
+    silent = samples(SILENT, SILENT)
+    with pytest.raises(ValueError, match=r"^`train` must have at least one event, because nothing"):
+        fit(TINY, silent, SHORT)
+    with pytest.raises(ValueError, match=r"^`validation` must have at least one event, because"):
+        fit(TINY, tiny_samples(), SHORT, validation=silent)
+
+
+def test_a_set_that_is_silent_until_the_end_of_every_sample_is_refused():
+    late = samples(SILENT, SpikeTrain([5000], [0]), SpikeTrain([9000], [0]))
+    check_samples("train", late, TINY, 5001)
+    config = TrainConfig.from_dict(SHORT.to_dict() | {"duration_us": 5000})
+    with pytest.raises(ValueError, match=r"at least one event before `duration_us` \(5000\), bec"):
+        fit(TINY, late, config)
+
+
+def test_a_sample_with_a_stray_event_is_refused_by_its_number():
+    stray = samples(BUSY, SILENT, BUSY, SpikeTrain([0, 100_000_000], [0, 1]), BUSY)
+    with pytest.raises(
+        ValueError,
+        match=r"^`train\[3\]` has 100001 passes, because it lasts until 100000000 µs, but half of "
+        "the samples have at most 3; remove its stray events, or set `duration_us`",
+    ):
+        fit(TINY, stray, SHORT)
+    check_samples("train", stray, TINY, 20_000)
+
+
+def test_a_sample_with_too_many_passes_is_refused_by_its_number():
+    endless = samples(BUSY, SpikeTrain([0, 10_000_000_000], [0, 1]))
+    with pytest.raises(LimitError, match=r"^`train\[1\]` has 10000001 passes, .* is 10000000"):
+        fit(TINY, endless, SHORT)
+    config = TrainConfig.from_dict(SHORT.to_dict() | {"duration_us": 20_000_000_000})
+    with pytest.raises(LimitError, match=r"^`train\[0\]` has 20000000 passes"):
+        fit(TINY, endless, config)
+
+
+@pytest.mark.parametrize(
+    "last_us",
+    [
+        9_999_999,  # 10,000 passes are accepted in any case.
+        2_999_999,
+    ],
+)
+def test_a_long_sample_is_accepted(last_us):
+    check_samples("train", samples(BUSY, BUSY, SpikeTrain([0, last_us], [0, 1])), TINY, None)
+
+
+def test_long_samples_among_others_of_their_length_are_accepted():
+    long = SpikeTrain([0, 100_000_000], [0, 1])
+    check_samples("train", samples(long, long, long, BUSY), TINY, None)
+
+
+def test_without_a_timestep_late_events_cost_nothing():
+    model = parse_topology("timestep_us=0 tau_mem_us=9000; input 6; hidden d5; output d3")
+    check_samples("train", samples(BUSY, BUSY, SpikeTrain([0, 10**12], [0, 1])), model, None)
