@@ -3,6 +3,7 @@
 ::
 
     study.json        the study; the same study continues here, another one is rejected
+    study.lock        exists while a process runs the study
     bundles/          CASE-TRAINING-SEED.nab
     checkpoints/      of the training in progress
     networks/         CASE-TRAINING-SEED.json: measurements; .timings.json: wall times
@@ -13,22 +14,40 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from neuroasync.core.formats.atomic_write import atomic_file
+from neuroasync.core.formats.file_lock import lock_file
 from neuroasync.errors import NeuroasyncError
 from neuroasync.study.design.case import Mode, StudyPlan
 from neuroasync.study.results.records import Measurement
 
-__all__ = ["OutputFolder", "StudyError"]
+__all__ = ["OutputFolder", "StudyError", "locked_folder"]
 
 _FORMAT: Final = "neuroasync-study-1"
+_LOCK: Final = "study.lock"
 
 
 class StudyError(NeuroasyncError, ValueError):
-    """The folder belongs to another study or is damaged, or two engines gave different results."""
+    """The folder is in use, damaged or of another study, or two engines gave different results."""
+
+
+@contextmanager
+def locked_folder(root: Path) -> Iterator[None]:
+    """Keep other processes from running a study in a folder, which is created if necessary.
+
+    Raises:
+        StudyError: Another process runs a study there, or the file system reports an error.
+    """
+    if root.exists() and not root.is_dir():
+        raise StudyError(f"{str(root)!r}: must be a folder, but is a file")
+    with _named_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+    with lock_file(root / _LOCK, StudyError, "running a study in this folder"):
+        yield
 
 
 class OutputFolder:
@@ -50,20 +69,19 @@ class OutputFolder:
         # The round trip through JSON turns tuples into lists, as the file will be read.
         expected = json.loads(json.dumps(described))
         path = root / "study.json"
-        try:
-            if is_known := path.exists():
+        with _named_errors(root):
+            if path.exists():
                 _check_same(path, self.read(path), expected)
-            elif root.exists() and any(root.iterdir()):
-                raise StudyError(
-                    f"{str(root)!r} is not empty and has no study.json; use a new folder, or the "
-                    "folder of the study to continue"
-                )
+            else:
+                if root.exists() and any(entry.name != _LOCK for entry in root.iterdir()):
+                    raise StudyError(
+                        f"{str(root)!r} is not empty and has no study.json; use a new folder, or "
+                        "the folder of the study to continue"
+                    )
+                root.mkdir(parents=True, exist_ok=True)
+                self.write_json(path, expected)
             for name in ("bundles", "checkpoints", "networks", "recordings", "pictures"):
-                (root / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StudyError(f"{str(root)!r}: {error.strerror or error}") from error
-        if not is_known:
-            self.write_json(path, expected)
+                (root / name).mkdir(exist_ok=True)
 
     def bundle(self, name: str) -> Path:
         """Return the path of the bundle of a network."""
@@ -150,6 +168,15 @@ class OutputFolder:
 
     def _measurement(self, name: str) -> Path:
         return self.root / "networks" / f"{name}.json"
+
+
+@contextmanager
+def _named_errors(root: Path) -> Iterator[None]:
+    """Turn errors of the file system inside the block into StudyErrors that name the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(f"{str(root)!r}: {error.strerror or error}") from error
 
 
 def _mode_of(row: Any) -> Mode:

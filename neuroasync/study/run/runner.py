@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Final, TypeAlias
 from neuroasync.core.formats.bundle import Bundle, read_bundle, write_bundle
 from neuroasync.study.design.case import Case, StudyPlan, network_name
 from neuroasync.study.report.report import write_report
-from neuroasync.study.results.output_folder import OutputFolder, StudyError
+from neuroasync.study.results.output_folder import OutputFolder, StudyError, locked_folder
 from neuroasync.study.results.records import Measurement
 from neuroasync.study.results.results_file import results_text
 from neuroasync.study.run.measurement import Subject, measure
@@ -47,22 +48,30 @@ def run_study(
         Measurements of all networks, in the order of the plan.
 
     Raises:
-        StudyError: The folder belongs to another study, or two engines disagree.
+        StudyError: The folder belongs to another study, another process runs a study in it, or two
+            engines disagree.
         ValueError, ImportError: A data set cannot be loaded, or a recipe does not fit it.
         FloatingPointError: A training diverged.
     """
-    versions = _versions()
-    # Samples are loaded before the folder is created, so that a missing file leaves no folder.
-    first = StudySamples(plan.cases[0], plan.data_dir)
-    first.of_seed(plan.seeds[0])
-    _check_samples(plan)
-    folder = OutputFolder(out, plan, versions)
-    study = _Study(plan, folder, versions, first, on_progress or (lambda *_: None))
-    measurements = study.run()
-    folder.write_text(out / "results.json", results_text(measurements))
-    folder.write_json(out / "timings.json", folder.all_timings(measurements))
-    write_report(plan, folder, measurements)
-    return measurements
+    versions, is_new = _versions(), not out.exists()
+    with ExitStack() as stack:
+        # An existing folder is locked first, so that a second command says so at once.
+        if not is_new:
+            stack.enter_context(locked_folder(out))
+        # A new folder is created only after the samples were loaded, so that a missing file leaves
+        # no folder.
+        first = StudySamples(plan.cases[0], plan.data_dir)
+        first.of_seed(plan.seeds[0])
+        _check_samples(plan)
+        if is_new:
+            stack.enter_context(locked_folder(out))
+        folder = OutputFolder(out, plan, versions)
+        study = _Study(plan, folder, versions, first, on_progress or (lambda *_: None))
+        measurements = study.run()
+        folder.write_text(out / "results.json", results_text(measurements))
+        folder.write_json(out / "timings.json", folder.all_timings(measurements))
+        write_report(plan, folder, measurements)
+        return measurements
 
 
 class _Study:

@@ -66,6 +66,34 @@ def test_study_killed_during_training_continues_from_the_checkpoint(finished, tm
     assert results_of(tmp_path / "cut") == results_of(finished.folder)
 
 
+def test_a_second_study_in_the_same_folder_is_refused_at_once(finished, tmp_path):
+    refused, loaded = [], []
+
+    def start_another(share, activity):
+        if not refused:
+            with pytest.raises(
+                StudyError,
+                match=r"another process \(\d+\) is running a study in this folder; wait for it to "
+                "end, or choose another path",
+            ) as error:
+                run_study(finished.plan, tmp_path / "cut", lambda *_: loaded.append(1))
+            refused.append(error)
+        raise KillError(activity)
+
+    with pytest.raises(KillError):
+        run_study(finished.plan, tmp_path / "cut", start_another)
+    assert len(refused) == 1
+    assert loaded == []
+    assert not (tmp_path / "cut" / "study.lock").exists()
+
+
+def test_a_folder_with_only_the_lock_of_a_killed_process_is_new(finished, tmp_path):
+    (tmp_path / "study.lock").write_text("123")
+    with pytest.raises(KillError):
+        run_study(finished.plan, tmp_path, interrupt_at(1))
+    assert (tmp_path / "study.json").exists()
+
+
 def test_finished_networks_are_not_measured_again(finished):
     before = {path: path.stat().st_mtime_ns for path in (finished.folder / "networks").iterdir()}
     reported = []
@@ -171,5 +199,5 @@ def test_damaged_timings_are_repaired_by_measuring_the_network_again(finished, t
 
 def test_output_path_that_is_a_file_is_rejected(finished, tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(StudyError, match=r"/out': Not a directory$"):
+    with pytest.raises(StudyError, match=r"/out': must be a folder, but is a file$"):
         run_study(finished.plan, tmp_path / "out")
