@@ -39,6 +39,7 @@ import msgpack
 from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.model.checks import printable
 from neuroasync.errors import EventsError, MessageError
 
 __all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
@@ -190,7 +191,7 @@ def _reworded(error: Exception) -> str:
     if problem.startswith("Input data was truncated"):
         return f"{subject} is empty or truncated"
     if "unknown field" in problem:
-        key = problem.partition("unknown field ")[2]
+        key = printable(problem.partition("unknown field ")[2])
         return f"{key} is an unknown key; known keys are t_us, index, end and provisional"
     # Other problems, such as "JSON is malformed", are whole sentences already.
     return f"{subject} is invalid: {problem}"

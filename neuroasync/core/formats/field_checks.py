@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.model.checks import as_number, at_path, check_int, must_be, shown
+from neuroasync.core.model.checks import (
+    as_number,
+    at_path,
+    check_int,
+    must_be,
+    printable,
+    shown,
+)
 from neuroasync.errors import BundleError, EventsError, ModelError
 
 __all__ = [
@@ -77,7 +84,9 @@ def as_map(
     known = None if optional is None else [*required, *optional]
     for key in value:
         if known is not None and key not in known:
-            raise BundleError(f"`{prefix}{key:.80}` is an unknown key; known keys are {known}")
+            raise BundleError(
+                f"`{prefix}{printable(key)}` is an unknown key; known keys are {known}"
+            )
     return value
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bounded_open import PathOrBytes, open_bounded
-from neuroasync.core.model.checks import must_be
+from neuroasync.core.model.checks import must_be, printable
 from neuroasync.errors import NeuroasyncError
 
 __all__ = ["Field", "entry_names", "read_arrays", "write_arrays"]
@@ -234,5 +234,5 @@ def _parsed_header(
     shape = tuple(int(extent) for extent in match[2].split(b",") if extent.strip())
     if descr != field.dtype or len(shape) != field.ndim:
         requirement = f"{field.dtype} of {field.ndim} dimensions"
-        raise error(must_be(name, requirement, f"{descr} of {len(shape)} dimensions"))
+        raise error(must_be(name, requirement, f"{printable(descr)} of {len(shape)} dimensions"))
     return np.dtype(field.dtype), shape

@@ -18,6 +18,7 @@ __all__ = [
     "check_text",
     "did_you_mean",
     "must_be",
+    "printable",
     "shown",
 ]
 
@@ -58,6 +59,15 @@ def at_path(prefix: str, message: str) -> str:
         if message.startswith("`")
         else f"`{prefix.rstrip('.')}`: {message}"
     )
+
+
+def printable(text: str, max_chars: int = 80) -> str:
+    """Return untrusted text for an error: shortened, and without control characters.
+
+    A control character from a file could otherwise end the line or control the terminal.
+    """
+    short = text[:max_chars]
+    return short if short.isprintable() else repr(short)[1:-1]
 
 
 def shown(value: object) -> str:

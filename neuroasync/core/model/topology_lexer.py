@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, NoReturn, TypeAlias, TypeVar
 
 from neuroasync import limits
+from neuroasync.core.model.checks import printable
 from neuroasync.core.model.connections import INPUT
 from neuroasync.errors import ModelError
 
@@ -63,12 +64,12 @@ class Item:
         for key in self.settings:
             if key not in known:
                 allowed = f"allowed here are {', '.join(known)}" if known else "none is allowed"
-                self.fail(f"setting `{key:.80}` is not allowed here; {allowed}")
+                self.fail(f"setting `{printable(key)}` is not allowed here; {allowed}")
 
     def integer(self, key: str, text: str) -> int:
         """Return the value of a setting as an integer of at least 0."""
         if not re.fullmatch(r"[0-9]{1,15}", text):
-            self.fail(f"`{key}` must be an integer of at least 0, got {text:.80}")
+            self.fail(f"`{key}` must be an integer of at least 0, got {printable(text)}")
         return int(text)
 
     def number(
@@ -80,13 +81,13 @@ class Item:
         except ValueError:
             value = math.nan  # fails every comparison, and with it every `is_valid`
         if not is_valid(value):
-            self.fail(f"`{key}` must be a number {requirement}, got {text:.80}")
+            self.fail(f"`{key}` must be a number {requirement}, got {printable(text)}")
         return value
 
     def choice(self, key: str, text: str, choices: Mapping[str, _T]) -> _T:
         """Return the value that ``choices`` has for the text of a setting."""
         if text not in choices:
-            self.fail(f"`{key}` must be {' or '.join(choices)}, got {text:.80}")
+            self.fail(f"`{key}` must be {' or '.join(choices)}, got {printable(text)}")
         return choices[text]
 
 
@@ -99,7 +100,7 @@ def split_items(text: str) -> list[Item]:
     if not isinstance(text, str) or len(text) > limits.MAX_TEXT_CHARS:
         raise ModelError(f"a topology must be text of at most {limits.MAX_TEXT_CHARS} characters")
     return [
-        _item(f"topology, line {number}, '{' '.join(part.split()):.80}'", part)
+        _item(f"topology, line {number}, '{printable(' '.join(part.split()))}'", part)
         for number, line in enumerate(text.splitlines(), 1)
         for part in line.split("#")[0].split(";")
         if part.strip()

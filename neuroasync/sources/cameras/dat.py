@@ -50,7 +50,9 @@ class DatDecoder:
         self.sensor = header.sensor
         version = header.entries.get("version", "2").removesuffix(".0")
         if version not in _WIDTHS:
-            raise SourceError(f"version {version:.40} of .dat files is not supported; must be 1, 2")
+            raise SourceError(
+                f"version {version!r:.40} of .dat files is not supported; must be 1, 2"
+            )
         self._x_bits, self._y_bits = _WIDTHS[version]
         kind = file.read(2)
         if len(kind) < 2:

@@ -89,7 +89,7 @@ def _prophesee_decoder(file: BinaryIO) -> Decoder:
         case "3.0" | "3":
             return Evt3Decoder(file, header.sensor)
         case version:
-            raise SourceError(f"EVT {version:.40} is not supported; must be 2.0, 2.1 or 3.0")
+            raise SourceError(f"EVT {version!r:.40} is not supported; must be 2.0, 2.1 or 3.0")
 
 
 def _mask_at(header: PropheseeHeader) -> str:

@@ -1,0 +1,38 @@
+"""Blind fuzzing: a fixed number of mutants, the same in every run."""
+
+from random import Random
+
+from tests.fuzzing.corpus_files import read_corpus
+from tests.fuzzing.guard import Finding, Guard
+from tests.fuzzing.mutate_bytes import mutated_bytes
+from tests.fuzzing.targets import Target
+
+__all__ = ["mutant", "run_mutants"]
+
+MAX_BYTES = 2**16
+
+
+def mutant(target: Target, originals: list[bytes], number: int) -> bytes:
+    """Return a mutant; it depends only on its number and the originals."""
+    rng = Random(f"{target.name} {number}")
+    data = rng.choice(originals)
+    for _ in range(rng.choice((1, 1, 1, 2, 4))):
+        data = target.mutate(data, rng, mutated_bytes)
+    return data[:MAX_BYTES]
+
+
+def run_mutants(target: Target, first: int, count: int) -> Guard:
+    """Read mutants ``first`` to ``first + count - 1``.
+
+    Raises:
+        Finding: a mutant broke a promise; the message has its number.
+    """
+    guard = Guard(target)
+    originals = target.seeds() + read_corpus(target.name)
+    for number in range(first, first + count):
+        data = mutant(target, originals, number)
+        try:
+            guard.check(data)
+        except Finding as finding:
+            raise Finding(f"{finding} (mutant {number}: {data[:200]!r})") from finding.__cause__
+    return guard

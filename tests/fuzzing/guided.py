@@ -1,0 +1,47 @@
+"""Guided fuzzing: atheris keeps the inputs that reach new code, and changes these further."""
+
+import sys
+from pathlib import Path
+from random import Random
+
+__all__ = ["COMPILED", "run_guided"]
+
+MAX_BYTES = 2**14
+
+COMPILED = ["neuroasync.core.kernels", "neuroasync.train.kernels"]
+"""Modules that Numba compiles, which can therefore not be instrumented."""
+
+
+def run_guided(name: str, seconds: int, folder: Path) -> None:
+    """Fuzz a target, and exit. Inputs that reach new code are kept in ``folder/NAME``.
+
+    An input that breaks a promise is written to ``folder`` and ends the run with status 77.
+    """
+    import atheris
+
+    with atheris.instrument_imports(include=["neuroasync", "zipfile", "json"], exclude=COMPILED):
+        from tests.fuzzing.targets import TARGETS
+    from tests.fuzzing.corpus_files import read_corpus
+    from tests.fuzzing.guard import Guard
+
+    target = TARGETS[name]
+    guard = Guard(target)
+    kept = folder / name
+    kept.mkdir(parents=True, exist_ok=True)
+    for k, data in enumerate(target.seeds() + read_corpus(name)):
+        (kept / f"seed-{k}").write_bytes(data)
+
+    def mutate_bytes(data: bytes, _: Random) -> bytes:
+        return bytes(atheris.Mutate(data, min(2 * len(data) + 64, MAX_BYTES)))
+
+    def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+        return target.mutate(bytes(data), Random(seed), mutate_bytes)[:max_size]
+
+    options = [
+        f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-timeout=20", "-rss_limit_mb=4096",
+        f"-artifact_prefix={folder}/{name}-", "-print_final_stats=1", "-len_control=0",
+    ]  # fmt: skip
+    atheris.Setup(
+        [sys.argv[0], *options, str(kept)], lambda data: guard.check(data), custom_mutator=mutate
+    )
+    atheris.Fuzz()

@@ -1,0 +1,181 @@
+"""Valid inputs of each reader, which mutations start from."""
+
+import asyncio
+import struct
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+import neuroasync as na
+from neuroasync.core.formats.bundle import dump_bundle
+from neuroasync.core.recording.file import write_recording
+from neuroasync.messages import EventMessage, format_events
+from tests.helpers.malformed_files import archive, rich_bundle, spike_members
+from tests.helpers.paths import DATA
+from tests.helpers.recordings import relay_recording
+from tests.helpers.small_networks import chain, sample
+
+__all__ = [
+    "CHECKPOINT_CONFIG",
+    "bundles",
+    "camera_files",
+    "checkpoints",
+    "event_stream_files",
+    "messages",
+    "packet_sequences",
+    "queries",
+    "recordings",
+    "session_bundle",
+    "snapshots",
+    "spike_files",
+    "topologies",
+    "trace_requests",
+]
+
+CHECKPOINT_CONFIG = {"epochs": 1, "batch_size": 2}
+
+
+def bundles() -> list[bytes]:
+    return [dump_bundle(bundle) for bundle in (rich_bundle(), chain((3, 2, 2)), session_bundle())]
+
+
+def spike_files() -> list[bytes]:
+    return [archive(spike_members()), archive(spike_members(labels=None), 0)]
+
+
+def recordings() -> list[bytes]:
+    return [_written(lambda path: write_recording(relay_recording(), path))]
+
+
+@cache
+def session_bundle() -> na.Bundle:
+    """Return a network with delays, and with neurons that fire more than once in a pass."""
+    populations = (
+        na.Population("hidden", (8,), na.LIF(5000.0, 0.5, refractory=False)),
+        na.Population("output", (4,), na.LIF(sync_threshold=2)),
+    )
+    inner = chain().model.connections
+    connections = (
+        na.Dense("input", "hidden", inner[0].weight),
+        na.Dense("hidden", "output", inner[2].weight, delay_us=2000),
+        na.Dense("output", "hidden", np.full((8, 4), -0.25, np.float32), delay_us=1000),
+    )
+    model = na.Model(1000, (12,), populations, connections, "output")
+    return na.Bundle(model, policy=na.PolicySpec("momentum", 2, noise=0.5))
+
+
+def snapshots() -> list[bytes]:
+    return asyncio.run(_snapshots())
+
+
+async def _snapshots() -> list[bytes]:
+    """Return snapshots within a sample, at its start, and within a stream."""
+    found = []
+    train = sample(30, duration_us=5000)
+    async with na.Network(session_bundle()) as network:
+        async with network.session() as session:
+            found.append(session.snapshot())
+            await session.send(train)
+            found.append(session.snapshot())
+        async with network.session() as session:
+            stream = session.stream(_as_source(train), window="time(2ms)")
+            await anext(stream)
+            found.append(session.snapshot())
+    return found
+
+
+async def _as_source(train):
+    yield train
+
+
+def checkpoints() -> list[bytes]:
+    """Return the checkpoint of a small training."""
+    from neuroasync.train.checkpoint import save_checkpoint
+
+    import torch
+
+    state = {
+        "config": dict(CHECKPOINT_CONFIG), "fingerprint": "start", "epochs_done": 1,
+        "parameters": {"0.weight": torch.ones(2, 3)},
+        "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1}]},
+        "history": [[0, "fifo", 0.5, 0.5, 3.0, None, None, 1.0]],
+    }  # fmt: skip
+    return [_written(lambda path: save_checkpoint(path, state))]
+
+
+def messages() -> list[bytes]:
+    """Return messages in JSON and in MessagePack."""
+    events = (na.SpikeTrain([], []), na.SpikeTrain([0, 140, 900], [3, 17, 3]), sample(20))
+    kinds = [EventMessage(train, end, end) for train in events for end in (False, True)]
+    texts = [format_events(message).encode() for message in kinds]
+    return texts + [format_events(message, binary=True) for message in kinds] + [b"{}"]
+
+
+def packet_sequences() -> list[bytes]:
+    """Return packets as :func:`tests.fuzzing.readers.read_packets` takes them, in each format."""
+    spif = np.array([3 << 16 | 2, 1000, 5 << 16 | 1 << 15 | 1, 1010], "<u4").tobytes()
+    plain = np.array([1 << 31 | 3 << 16 | 2, 1 << 31 | 5 << 16], "<u4").tobytes()
+    t64 = struct.pack("<QHHB", 1000, 3, 2, 1) * 2
+    t32 = struct.pack("<IHH", 1000, 3, 2 << 1 | 1) * 2
+    return [
+        bytes([kind]) + b"".join(struct.pack("<BH", len(packet), 20) + packet for packet in packets)
+        for kind, packets in ((0, [spif, plain, spif]), (1, [t64] * 2), (2, [t32] * 3))
+    ]
+
+
+def queries() -> list[bytes]:
+    return [
+        b"",
+        b"policy=random&group_size=4&until=votes(2)&input=queued&seed=7&provisional=1",
+        b"network=digits&until=confidence(0.9)&token=a",
+        b"until=margin(3,1,2)&policy=momentum&seed=18446744073709551615",
+        b"until=steps(100)&policy=fifo&until=quiet",
+    ]
+
+
+def topologies() -> list[bytes]:
+    return [
+        b"timestep_us=1000 decay=0.9 v_threshold=1.0\ninput  2x34x34\n"
+        b"conv1  c8k5s2p1  # a comment\nconv2  c16k3x1s2\nhidden d64 v_threshold=0.5\noutput d10\n"
+        b"conv1 -> output\nhidden -> hidden delay_us=1000\nhidden -> conv2",
+        b"input 16; hidden d8 tau_mem_us=20000 reset=subtract refractory=false; output d4",
+        b"timestep_us=0; input 1x4x4; a c2k2 sync_threshold=2; b d3; a -> b; input -> a k3s1p1",
+    ]
+
+
+def trace_requests() -> list[bytes]:
+    return [
+        b'{"events": {"t_us": [0, 1500], "index": [3, 11]}, "policy": "fifo", "seed": 3}',
+        b'{"events": {"t_us": [], "index": []}, "group_size": 2, "until": "votes(2)", "number": 1}',
+        b'{"image": [[0, 0.5], [1, 0]], "input": "queued"}',
+    ]
+
+
+def camera_files() -> list[bytes]:
+    """Return Prophesee files of each encoding."""
+    dat = np.array([[10 * k, 1 << 28 | k << 14 | k] for k in range(9)], "<u4").tobytes()
+    evt2 = np.array([8 << 28 | 1, 1 << 28 | 5 << 22 | 3 << 11 | 2, 1 << 11 | 7], "<u4").tobytes()
+    evt21 = np.array([8 << 28 | 1, 1, 1 << 28 | 1 << 11, 0x8001], "<u4").tobytes()
+    evt3 = np.array(
+        [0x8001, 0x6005, 0x0003, 0x2802, 0x3804, 0x4FFF, 0x5081, 0x8002, 0x2003], "<u2"
+    ).tobytes()
+    return [
+        b"% Version 2\n% Width 16\n% Height 8\n\x00\x08" + dat,
+        b"% evt 2.0\n% geometry 16x8\n% end\n" + evt2 * 3,
+        b"% format EVT21;endianness=legacy;width=16;height=8\n% end\n" + evt21 * 3,
+        b"% evt 3.0\n% geometry 16x8\n% end\n" + evt3 * 3,
+    ]
+
+
+def event_stream_files() -> list[bytes]:
+    """Return the beginning of a recording in the format Event Stream."""
+    return [(DATA / "camera" / "dvs.es").read_bytes()[:600]]
+
+
+def _written(write) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        write(path)
+        return path.read_bytes()
