@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 from random import Random
 
-__all__ = ["COMPILED", "run_guided"]
+from tests.helpers.paths import ROOT
+
+__all__ = ["run_guided"]
 
 MAX_BYTES = 2**14
 
-COMPILED = ["neuroasync.core.kernels", "neuroasync.train.kernels"]
-"""Modules that Numba compiles, which can therefore not be instrumented."""
+_COMPILED = ("core/kernels", "train/kernels")
+"""Folders of modules that Numba compiles, which can therefore not be instrumented."""
 
 
 def run_guided(name: str, seconds: int, folder: Path) -> None:
@@ -19,7 +21,9 @@ def run_guided(name: str, seconds: int, folder: Path) -> None:
     """
     import atheris
 
-    with atheris.instrument_imports(include=["neuroasync", "zipfile", "json"], exclude=COMPILED):
+    with atheris.instrument_imports(
+        include=["neuroasync", "zipfile", "json"], exclude=_compiled_modules()
+    ):
         from tests.fuzzing.targets import TARGETS
     from tests.fuzzing.corpus_files import read_corpus
     from tests.fuzzing.guard import Guard
@@ -45,3 +49,9 @@ def run_guided(name: str, seconds: int, folder: Path) -> None:
         [sys.argv[0], *options, str(kept)], lambda data: guard.check(data), custom_mutator=mutate
     )
     atheris.Fuzz()
+
+
+def _compiled_modules() -> list[str]:
+    package = ROOT / "neuroasync"
+    files = [path for folder in _COMPILED for path in (package / folder).rglob("*.py")]
+    return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files]

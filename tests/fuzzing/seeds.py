@@ -92,9 +92,9 @@ async def _as_source(train):
 
 def checkpoints() -> list[bytes]:
     """Return the checkpoint of a small training."""
-    from neuroasync.train.checkpoint import save_checkpoint
-
     import torch
+
+    from neuroasync.train.checkpoint import save_checkpoint
 
     state = {
         "config": dict(CHECKPOINT_CONFIG), "fingerprint": "start", "epochs_done": 1,
