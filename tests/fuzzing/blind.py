@@ -3,7 +3,7 @@
 from random import Random
 
 from tests.fuzzing.corpus_files import read_corpus
-from tests.fuzzing.guard import Finding, Guard
+from tests.fuzzing.guard import FindingError, Guard
 from tests.fuzzing.mutate_bytes import mutated_bytes
 from tests.fuzzing.targets import Target
 
@@ -25,7 +25,7 @@ def run_mutants(target: Target, first: int, count: int) -> Guard:
     """Read mutants ``first`` to ``first + count - 1``.
 
     Raises:
-        Finding: a mutant broke a promise; the message has its number.
+        FindingError: a mutant broke a promise; the message has its number.
     """
     guard = Guard(target)
     originals = target.seeds() + read_corpus(target.name)
@@ -33,6 +33,8 @@ def run_mutants(target: Target, first: int, count: int) -> Guard:
         data = mutant(target, originals, number)
         try:
             guard.check(data)
-        except Finding as finding:
-            raise Finding(f"{finding} (mutant {number}: {data[:200]!r})") from finding.__cause__
+        except FindingError as finding:
+            raise FindingError(
+                f"{finding} (mutant {number}: {data[:200]!r})"
+            ) from finding.__cause__
     return guard

@@ -5,7 +5,7 @@ import time
 
 from tests.fuzzing.targets import Target
 
-__all__ = ["MAX_GROWTH_BYTES", "MAX_SECONDS", "Finding", "Guard"]
+__all__ = ["MAX_GROWTH_BYTES", "MAX_SECONDS", "FindingError", "Guard"]
 
 MAX_SECONDS = 1.0
 """CPU time of one input."""
@@ -17,7 +17,7 @@ _MAX_MESSAGE = 2000
 """Characters of an error."""
 
 
-class Finding(AssertionError):
+class FindingError(AssertionError):
     """A reader broke a promise."""
 
 
@@ -41,16 +41,18 @@ class Guard:
         """Read one input.
 
         Raises:
-            Finding: an error is not documented or cannot be shown in one line, or the input took
+            FindingError: an error is not documented or no printable line, or the input took
                 too much time or memory.
         """
         start_s = time.process_time()
         self._read(data)
         seconds = time.process_time() - start_s
         if seconds > MAX_SECONDS:
-            raise Finding(f"{self._target.name}: an input took {seconds:.2f} s")
+            raise FindingError(f"{self._target.name}: an input took {seconds:.2f} s")
         if _peak_bytes() > self._allowed_bytes:
-            raise Finding(f"{self._target.name}: memory grew by more than {MAX_GROWTH_BYTES} bytes")
+            raise FindingError(
+                f"{self._target.name}: memory grew by more than {MAX_GROWTH_BYTES} bytes"
+            )
 
     def _read(self, data: bytes) -> None:
         try:
@@ -64,10 +66,12 @@ class Guard:
     def _check_error(self, error: Exception) -> None:
         kind = type(error)
         if kind not in self._target.errors and kind.__name__ not in self._target.errors:
-            raise Finding(f"{self._target.name}: {kind.__name__} is not documented") from error
+            raise FindingError(f"{self._target.name}: {kind.__name__} is not documented") from error
         text = str(error)
         if not text or not text.isprintable() or len(text) > _MAX_MESSAGE:
-            raise Finding(f"{self._target.name}: an error is not one printable line") from error
+            raise FindingError(
+                f"{self._target.name}: an error is not one printable line"
+            ) from error
 
 
 def _peak_bytes() -> int:

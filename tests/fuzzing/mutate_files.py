@@ -27,8 +27,8 @@ __all__ = [
 
 _DAMAGE = (
     ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, MemoryError,
-    struct.error, zlib.error, msgpack.UnpackException, zipfile.BadZipFile, zipfile.LargeZipFile, EOFError,
-    NotImplementedError, OSError, RuntimeError,
+    struct.error, zlib.error, msgpack.UnpackException, zipfile.BadZipFile, zipfile.LargeZipFile,
+    EOFError, NotImplementedError, OSError, RuntimeError,
 )  # fmt: skip
 """Errors of decoding or encoding input that is damaged already; its bytes are changed then."""
 

@@ -34,7 +34,7 @@ from neuroasync.serve.connection.message_peek import peek_message
 from neuroasync.serve.page.request import parse_request
 from neuroasync.serve.query_params import parse_query
 from neuroasync.sources import CameraFileSource, UdpSource, View
-from tests.fuzzing.seeds import CHECKPOINT_CONFIG, session_bundle
+from tests.fuzzing.seeds import CHECKPOINT_CONFIG, image_bundle, session_bundle
 
 __all__ = [
     "read_any_bundle",
@@ -221,8 +221,8 @@ def read_any_topology(data: bytes) -> None:
 
 def read_any_trace_request(data: bytes) -> None:
     """Parse the body of a request of the live page."""
-    request = parse_request(data, session_bundle())
-    request.events.check_indices(12)
+    request = parse_request(data, image_bundle())
+    request.events.check_indices(64)
 
 
 def read_camera_file(data: bytes) -> None:

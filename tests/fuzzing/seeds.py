@@ -1,15 +1,17 @@
 """Valid inputs of each reader, which mutations start from."""
 
 import asyncio
+import json
 import struct
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 import neuroasync as na
-from neuroasync.core.formats.bundle import dump_bundle
+from neuroasync.core.formats.bundle import Calibration, dump_bundle
 from neuroasync.core.recording.file import write_recording
 from neuroasync.messages import EventMessage, format_events
 from tests.helpers.malformed_files import archive, rich_bundle, spike_members
@@ -23,6 +25,7 @@ __all__ = [
     "camera_files",
     "checkpoints",
     "event_stream_files",
+    "image_bundle",
     "messages",
     "packet_sequences",
     "queries",
@@ -63,7 +66,16 @@ def session_bundle() -> na.Bundle:
         na.Dense("output", "hidden", np.full((8, 4), -0.25, np.float32), delay_us=1000),
     )
     model = na.Model(1000, (12,), populations, connections, "output")
-    return na.Bundle(model, policy=na.PolicySpec("momentum", 2, noise=0.5))
+    policy = na.PolicySpec("momentum", 2, noise=0.5)
+    calibration = Calibration(0.9, 0.0, 1.0, 10, (3, 1), policy)
+    return na.Bundle(model, policy=policy, calibration=(calibration,))
+
+
+@cache
+def image_bundle() -> na.Bundle:
+    """Return a network that reads images, for requests of the live page."""
+    network = chain((64, 4)).model
+    return na.Bundle(replace(network, input_shape=(8, 8)), meta={"coding": "rate"})
 
 
 def snapshots() -> list[bytes]:
@@ -131,7 +143,7 @@ def queries() -> list[bytes]:
         b"policy=random&group_size=4&until=votes(2)&input=queued&seed=7&provisional=1",
         b"network=digits&until=confidence(0.9)&token=a",
         b"until=margin(3,1,2)&policy=momentum&seed=18446744073709551615",
-        b"until=steps(100)&policy=fifo&until=quiet",
+        b"until=steps(100)&policy=fifo&input=prioritised",
     ]
 
 
@@ -140,8 +152,9 @@ def topologies() -> list[bytes]:
         b"timestep_us=1000 decay=0.9 v_threshold=1.0\ninput  2x34x34\n"
         b"conv1  c8k5s2p1  # a comment\nconv2  c16k3x1s2\nhidden d64 v_threshold=0.5\noutput d10\n"
         b"conv1 -> output\nhidden -> hidden delay_us=1000\nhidden -> conv2",
-        b"input 16; hidden d8 tau_mem_us=20000 reset=subtract refractory=false; output d4",
-        b"timestep_us=0; input 1x4x4; a c2k2 sync_threshold=2; b d3; a -> b; input -> a k3s1p1",
+        b"timestep_us=500; input 16; hidden d8 tau_mem_us=20000 reset=subtract refractory=false\n"
+        b"output d4",
+        b"timestep_us=0; input 1x4x4; a c2k2 sync_threshold=2; b d3; input -> b;b->b delay_us=300",
     ]
 
 
@@ -149,7 +162,7 @@ def trace_requests() -> list[bytes]:
     return [
         b'{"events": {"t_us": [0, 1500], "index": [3, 11]}, "policy": "fifo", "seed": 3}',
         b'{"events": {"t_us": [], "index": []}, "group_size": 2, "until": "votes(2)", "number": 1}',
-        b'{"image": [[0, 0.5], [1, 0]], "input": "queued"}',
+        json.dumps({"image": [[0, 0.5, 1, 0] * 2] * 8, "input": "queued"}).encode(),
     ]
 
 

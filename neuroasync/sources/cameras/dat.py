@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.model.checks import printable
 from neuroasync.errors import SourceError
 from neuroasync.sources.cameras.decoder import READ_BYTES, CameraEvents
 from neuroasync.sources.cameras.prophesee_header import PropheseeHeader
@@ -51,7 +52,7 @@ class DatDecoder:
         version = header.entries.get("version", "2").removesuffix(".0")
         if version not in _WIDTHS:
             raise SourceError(
-                f"version {version!r:.40} of .dat files is not supported; must be 1, 2"
+                f"version {printable(version, 40)} of .dat files is not supported; must be 1, 2"
             )
         self._x_bits, self._y_bits = _WIDTHS[version]
         kind = file.read(2)

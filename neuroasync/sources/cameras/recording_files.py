@@ -8,6 +8,7 @@ from typing import BinaryIO, Final
 
 from neuroasync.core.formats.bounded_open import open_bounded
 from neuroasync.core.formats.file_kind import FileKind, wrong_kind
+from neuroasync.core.model.checks import printable
 from neuroasync.errors import SourceError
 from neuroasync.sources.cameras.dat import DatDecoder
 from neuroasync.sources.cameras.decoder import Decoder
@@ -89,7 +90,9 @@ def _prophesee_decoder(file: BinaryIO) -> Decoder:
         case "3.0" | "3":
             return Evt3Decoder(file, header.sensor)
         case version:
-            raise SourceError(f"EVT {version!r:.40} is not supported; must be 2.0, 2.1 or 3.0")
+            raise SourceError(
+                f"EVT {printable(version, 40)} is not supported; must be 2.0, 2.1 or 3.0"
+            )
 
 
 def _mask_at(header: PropheseeHeader) -> str:
