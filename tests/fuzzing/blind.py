@@ -12,10 +12,10 @@ __all__ = ["mutant", "run_mutants"]
 MAX_BYTES = 2**16
 
 
-def mutant(target: Target, originals: list[bytes], number: int) -> bytes:
-    """Return a mutant; it depends only on its number and the originals."""
+def mutant(target: Target, seeds: list[bytes], corpus: list[bytes], number: int) -> bytes:
+    """Return a mutant of a seed or of an input of the corpus; its number decides which."""
     rng = Random(f"{target.name} {number}")
-    data = rng.choice(originals)
+    data = rng.choice(corpus if corpus and rng.random() < 0.3 else seeds)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         data = target.mutate(data, rng, mutated_bytes)
     return data[:MAX_BYTES]
@@ -28,9 +28,9 @@ def run_mutants(target: Target, first: int, count: int) -> Guard:
         FindingError: a mutant broke a promise; the message has its number.
     """
     guard = Guard(target)
-    originals = target.seeds() + read_corpus(target.name)
+    seeds, corpus = target.seeds(), read_corpus(target.name)
     for number in range(first, first + count):
-        data = mutant(target, originals, number)
+        data = mutant(target, seeds, corpus, number)
         try:
             guard.check(data)
         except FindingError as finding:
