@@ -11,12 +11,14 @@ import struct
 import tempfile
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import msgpack
 import numpy as np
 from starlette.datastructures import QueryParams
 
 import neuroasync as na
+from neuroasync import limits
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import make_policy
@@ -52,6 +54,9 @@ __all__ = [
 
 _MAX_NEURONS = 5000
 """Neurons of an accepted network that is also run; larger ones would only take time."""
+
+_MAX_WEIGHT_BYTES = 2**24
+"""Weights of a network that a topology may describe here."""
 
 _FORMATS = ("spif", "t64_x16_y16_on8", "t32_x16_y15_on1")
 
@@ -214,8 +219,9 @@ def read_any_query(data: bytes) -> None:
 
 
 def read_any_topology(data: bytes) -> None:
-    """Parse a topology."""
-    model = parse_topology(data.decode("utf-8", "replace"))
+    """Parse a topology; large networks are refused, because they take time and memory rightly."""
+    with mock.patch.object(limits, "MAX_BUNDLE_BYTES", _MAX_WEIGHT_BYTES):
+        model = parse_topology(data.decode("utf-8", "replace"))
     assert same_topology(model, model)
 
 

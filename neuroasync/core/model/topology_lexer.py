@@ -131,7 +131,7 @@ def _item(place: str, text: str) -> Item:
         if not is_setting:
             words.append(word)
         elif key in settings:
-            raise ModelError(f"{place}: `{key}` is set twice")
+            raise ModelError(f"{place}: `{printable(key)}` is set twice")
         else:
             settings[key] = value
     return Item(place, _kind_of(words), tuple(words), settings)
