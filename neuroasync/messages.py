@@ -118,6 +118,8 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     decoders = _decoders()
     try:
         fields = decoders.from_json(data) if isinstance(data, str) else decoders.from_msgpack(data)
+    except RecursionError:
+        raise MessageError("the message is nested too deeply") from None
     except decoders.errors as error:
         raise MessageError(_reworded(error)) from error
     if (fields.t_us is None) != (fields.index is None):

@@ -1,15 +1,17 @@
 """The ASGI app: networks behind a websocket and HTTP routes, alone or mounted in another app."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Final
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.bounded_queue import WhenFull
@@ -22,6 +24,7 @@ from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.page import page_routes
 from neuroasync.serve.prometheus import CONTENT_TYPE, format_metrics
 from neuroasync.serve.query_params import QueryError, parse_query
+from neuroasync.serve.request_guard import RequestGuard, check_hosts, check_origins
 from neuroasync.serve.served_networks import (
     NetworkSource,
     ServedNetwork,
@@ -42,6 +45,8 @@ def create_app(
     limits: ServerLimits | None = None,
     when_full: WhenFull = "block",
     token: str | None = None,
+    allow_hosts: Collection[str] = (),
+    allow_origins: Collection[str] = (),
     metrics: ServerMetrics | None = None,
 ) -> Starlette:
     """Create an app that serves one or several networks.
@@ -71,6 +76,11 @@ def create_app(
             is notified of each dropped or refused sample.
         token: Token that clients must present, as ``Authorization: Bearer TOKEN`` or as
             ``?token=TOKEN``. ``/health`` and the static files of the live page need no token.
+        allow_hosts: Names under which clients may reach the server, such as ``"example.com"``,
+            ``"*.example.com"`` or ``"*"``, besides IP addresses, names without a dot, and the name
+            of this machine. With a token and without this argument, every name is allowed.
+        allow_origins: Origins of other web pages that may use the server, such as
+            ``"https://example.com"``, or ``"*"`` for all. Their requests get CORS headers.
         metrics: Counters to share with other processes. Defaults to private counters.
 
     Raises:
@@ -86,9 +96,38 @@ def create_app(
         async with served.open():
             yield
 
-    app = Starlette(routes=_routes(server_state), lifespan=lifespan)
+    app = Starlette(
+        routes=_routes(server_state),
+        middleware=_middleware(server_state, token, allow_hosts, allow_origins),
+        exception_handlers={ClientDisconnect: _answer_lost_client, Exception: _answer_failure},
+        lifespan=lifespan,
+    )
     app.state.server_state = server_state
     return app
+
+
+def _middleware(
+    server_state: ServerState,
+    token: str | None,
+    allow_hosts: Collection[str],
+    allow_origins: Collection[str],
+) -> list[Middleware]:
+    # With a token, a page that reaches the server under another name does not know the token.
+    hosts = allow_hosts or (() if token is None else ("*",))
+    guard = Middleware(
+        RequestGuard, allow_hosts=hosts, allow_origins=allow_origins,
+        on_refused=server_state.record_refusal,
+    )  # fmt: skip
+    if not allow_origins:
+        check_hosts(hosts)  # Starlette creates its middleware only at the first request.
+        return [guard]
+    origins = check_origins(allow_origins)
+    cors = Middleware(
+        CORSMiddleware, allow_origins=origins, allow_methods=("GET", "POST"),
+        allow_headers=("Authorization",), allow_private_network=True,
+        expose_headers=("Retry-After",),
+    )  # fmt: skip
+    return [guard, cors]
 
 
 def _routes(server_state: ServerState) -> list[BaseRoute]:
@@ -129,11 +168,23 @@ class _StreamEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one websocket, or refuse it before accepting it."""
-        server_state, websocket = self._server_state, WebSocket(scope, receive, send)
-        remote = _remote(websocket)
+        websocket = WebSocket(scope, receive, send)
+        try:
+            served = await self._accept(websocket)
+        except (OSError, WebSocketDisconnect):
+            return  # The client has left before it received the response to its handshake.
+        if served is not None:
+            socket = Socket(scope, receive, send, self._server_state.limits.send_timeout_s)
+            query = websocket.query_params.multi_items()
+            with contextlib.suppress(GoneError):
+                await self._serve(socket, served, query, _remote(websocket))
+
+    async def _accept(self, websocket: WebSocket) -> ServedNetwork | None:
+        """Accept a websocket and return its network, or refuse it and return None."""
+        server_state, remote = self._server_state, _remote(websocket)
         if not server_state.is_authorized(websocket):
             await websocket.send_denial_response(_unauthorized(server_state, remote))
-            return
+            return None
         for reason, applies, message in (
             ("draining", server_state.is_draining, "the server is shutting down"),
             ("sessions", server_state.is_full(), "the maximum number of sessions is open"),
@@ -141,17 +192,15 @@ class _StreamEndpoint:
             if applies:
                 server_state.record_refusal(reason, remote)
                 await websocket.send_denial_response(_unavailable(message))
-                return
+                return None
         try:
             served = server_state.networks.find(websocket.query_params.get("network"))
         except UnknownNetworkError as error:
             server_state.record_refusal("options", remote)
             await websocket.send_denial_response(JSONResponse({"error": str(error)}, 404))
-            return
+            return None
         await websocket.accept()
-        socket = Socket(scope, receive, send, server_state.limits.send_timeout_s)
-        with contextlib.suppress(GoneError):
-            await self._serve(socket, served, websocket.query_params.multi_items(), remote)
+        return served
 
     async def _serve(
         self, socket: Socket, served: ServedNetwork, query: list[tuple[str, str]], remote: str
@@ -168,6 +217,17 @@ class _StreamEndpoint:
         else:
             async with session:
                 await ClientConnection(server_state, socket, served, session, options, remote).run()
+
+
+async def _answer_lost_client(_request: Request, _error: Exception) -> Response:
+    """Return the response to a client that has left, which only the log will show."""
+    return Response(status_code=400)
+
+
+async def _answer_failure(_request: Request, _error: Exception) -> Response:
+    """Return the response to a request that failed because of a defect, which the log shows."""
+    error = "the request failed; see the log of the server"
+    return JSONResponse({"error": error}, 500, {"X-Content-Type-Options": "nosniff"})
 
 
 def _check_network(server_state: ServerState, request: Request) -> Response | None:

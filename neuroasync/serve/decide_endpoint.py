@@ -12,6 +12,7 @@ from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.errors import ClosedError, LimitError, MessageError, NeuroasyncError
 from neuroasync.messages import EventMessage, format_decision, parse_events
 from neuroasync.serve.error_messages import format_error
+from neuroasync.serve.media_types import JSON, MSGPACK, UnsupportedMediaError, check_media_type
 from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.query_params import QueryError, StreamOptions, parse_query
 from neuroasync.serve.served_networks import ServedNetwork, UnknownNetworkError
@@ -19,8 +20,7 @@ from neuroasync.serve.server_state import ServerState
 
 __all__ = ["answer_decide_request"]
 
-_CONTENT_TYPES: Final = {"application/json": False, "application/msgpack": True}
-"""Accepted content types, and whether each is binary."""
+_MEDIA_TYPES: Final = (JSON, MSGPACK)
 
 
 class _RequestError(Exception):
@@ -45,18 +45,15 @@ async def answer_decide_request(server_state: ServerState, request: Request) -> 
 
     Cancellation: safe. The sample is counted as refused and its capacity is released.
     """
-    content_type = request.headers.get("content-type", "application/json").partition(";")[0]
-    is_binary = _CONTENT_TYPES.get(content_type.strip().lower())
+    is_binary = False
     server_state.begin_request()
     try:
-        if is_binary is None:
-            allowed = " or ".join(_CONTENT_TYPES)
-            message = f"the content type must be {allowed}, got {content_type!r:.80}"
-            raise _RequestError(415, message)
+        is_binary = check_media_type(request, _MEDIA_TYPES) == MSGPACK
         return _response(200, await _decide_body(server_state, request, is_binary), is_binary)
+    except UnsupportedMediaError as error:
+        return _response(415, format_error(str(error)), is_binary)
     except _RequestError as error:
-        body = format_error(str(error), binary=bool(is_binary))
-        return _response(error.status, body, bool(is_binary))
+        return _response(error.status, format_error(str(error), binary=is_binary), is_binary)
     finally:
         server_state.end_request()
 
@@ -163,7 +160,7 @@ async def _read_body(request: Request, max_bytes: int) -> bytes:
 
 
 def _response(status: int, body: str | bytes, is_binary: bool) -> Response:
-    media_type = "application/msgpack" if is_binary else "application/json"
+    media_type = MSGPACK if is_binary else JSON
     headers = {"retry-after": "1"} if status == 503 else None
     return Response(body, status, headers, media_type)
 

@@ -82,8 +82,16 @@ FAMILIES: Final = (
     ),
     MetricFamily("sessions", "counter", "Connections that were given a session."),
     MetricFamily(
-        "connections_refused", "counter", "Connections and requests that were refused.",
-        "reason", ("token", "sessions", "options", "draining"), by_network=False,
+        "connections_refused", "counter",
+        "Connections and requests that were refused. Reason host and origin: see --allow-host and "
+        "--allow-origin; malformed: the request was not valid HTTP or too large; timeout: the "
+        "client was too slow; room: the limit of connections or of unfinished requests.",
+        "reason",
+        (
+            "token", "sessions", "options", "draining", "host", "origin", "malformed", "timeout",
+            "room",
+        ),
+        by_network=False,
     ),
     MetricFamily(
         "connections_cut", "counter", "Connections that the server closed.",

@@ -1,5 +1,6 @@
 """``neuroasync serve``: serve networks over websockets and HTTP."""
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -74,11 +75,28 @@ TokenOption = Annotated[
         "token.",
     ),
 ]  # fmt: skip
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host", metavar="NAME", show_default=False,
+        help="Name under which clients may reach the server, such as example.com, *.example.com, "
+        "or * for all. May be repeated. IP addresses, names without a dot, HOST and the name of "
+        "this machine are always allowed. Default: no further name; with a token, all names.",
+    ),
+]  # fmt: skip
+AllowOriginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-origin", metavar="ORIGIN", show_default=False,
+        help="Origin of other web pages that may use the server, such as https://example.com, or "
+        "* for all. May be repeated. Default: only the pages of the server itself.",
+    ),
+]  # fmt: skip
 ShutdownTimeoutOption = Annotated[
     float,
     typer.Option(
         "--shutdown-timeout", metavar="SECONDS", min=0.1, max=3600,
-        help="Maximum time to answer accepted samples after SIGTERM or Ctrl-C.",
+        help="Maximum time to answer accepted samples after SIGTERM, SIGHUP or Ctrl-C.",
     ),
 ]  # fmt: skip
 SessionsOption = Annotated[
@@ -86,6 +104,30 @@ SessionsOption = Annotated[
     typer.Option(
         "--max-sessions", metavar="N", min=1, max=_MAX_LIMIT,
         help="Maximum number of open connections. Further ones are refused with status 503.",
+    ),
+]  # fmt: skip
+ConnectionsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-connections", metavar="N", min=1, max=_MAX_LIMIT, show_default=False,
+        help="Maximum number of connections of each worker, with or without a session. If there is "
+        "no room, the one that has waited longest for its client is closed, or the new one is "
+        "refused. Default: --max-sessions and 1024 more, if the limit of open files allows it.",
+    ),
+]  # fmt: skip
+ConnectionsPerAddressOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-connections-per-address", metavar="N", min=1, max=_MAX_LIMIT, show_default=False,
+        help="Maximum number of connections of each worker from one address. Raise it behind a "
+        "proxy on another machine. Default: 256, and no limit for clients on this machine.",
+    ),
+]  # fmt: skip
+RequestTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--request-timeout", metavar="SECONDS", min=0.1, max=3600,
+        help="Maximum time for the head of a request, and again for its body.",
     ),
 ]  # fmt: skip
 MessageBytesOption = Annotated[
@@ -133,8 +175,13 @@ def serve(
     workers: WorkersOption = 1,
     when_full: WhenFullOption = WhenFullName.BLOCK,
     token: TokenOption = None,
+    allow_host: AllowHostOption = None,
+    allow_origin: AllowOriginOption = None,
     shutdown_timeout: ShutdownTimeoutOption = 10.0,
     max_sessions: SessionsOption = 2048,
+    max_connections: ConnectionsOption = None,
+    max_connections_per_address: ConnectionsPerAddressOption = None,
+    request_timeout: RequestTimeoutOption = 20.0,
     max_message_bytes: MessageBytesOption = 2**18,
     max_messages_per_s: MessagesPerSecondOption = 1000.0,
     max_queued_samples: QueuedSamplesOption = 8,
@@ -168,9 +215,17 @@ def serve(
         raise CliError("--workers must be 1 on Windows")
 
     from neuroasync.serve.limits import ServerLimits
+    from neuroasync.serve.process.connection_limits import ConnectionLimits
     from neuroasync.serve.process.supervisor import ServerOptions
     from neuroasync.serve.process.supervisor import serve as run
+    from neuroasync.serve.request_guard import check_hosts, check_origins
 
+    allow_hosts, allow_origins = tuple(allow_host or ()), tuple(allow_origin or ())
+    try:
+        check_hosts(allow_hosts)
+        check_origins(allow_origins)
+    except ValueError as error:
+        raise CliError(str(error)) from None
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     limits = ServerLimits(
         max_sessions=max_sessions,
@@ -180,9 +235,20 @@ def serve(
         max_queued_samples_total=max_queued_samples_total,
         send_timeout_s=send_timeout,
     )
-    options = ServerOptions(
-        named, host, port, workers, limits, when_full.value, token, shutdown_timeout
+    connection_limits = ConnectionLimits(
+        max_connections=max_connections or min(max_sessions + 1024, _MAX_LIMIT),
+        max_connections_per_address=max_connections_per_address,
+        max_body_bytes=max(max_message_bytes, 2**20),
+        max_unfinished_bytes=max(4 * max_message_bytes, 2**25),
+        request_timeout_s=request_timeout,
+        send_timeout_s=send_timeout,
     )
+    if token is None or allow_hosts:
+        allow_hosts += (host,)
+    options = ServerOptions(
+        named, host, port, workers, limits, connection_limits, when_full.value, token, allow_hosts,
+        allow_origins, shutdown_timeout,
+    )  # fmt: skip
     try:
         is_clean = run(options, lambda url: _print_ready(list(named), url, workers), _print_stop)
     except OSError as error:
@@ -221,9 +287,11 @@ def _print_stop() -> None:
 
 
 def _print_line(text: str) -> None:
-    echo_text(text)
-    # A program that started the server may wait for the line.
-    sys.stdout.flush()
+    # After SIGHUP, there may be no terminal any more.
+    with contextlib.suppress(OSError):
+        echo_text(text)
+        # A program that started the server may wait for the line.
+        sys.stdout.flush()
 
 
 def _check_installed() -> None:

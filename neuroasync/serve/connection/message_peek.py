@@ -59,7 +59,7 @@ def peek_message(data: str | bytes, max_bytes: int) -> MessagePeek:
         else:
             fields = _MSGPACK.decode(data)
             events = _count_msgpack_items(bytes(fields.t_us))
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         # The full parser usually refuses the message, too, and with a more precise error.
         parse_events(data, max_bytes)
         raise MessageError(f"the message is invalid: {error}") from error

@@ -17,6 +17,7 @@ from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.network import Network
+from neuroasync.serve.media_types import JSON, UnsupportedMediaError, check_media_type
 from neuroasync.serve.page.about import describe_network
 from neuroasync.serve.page.assets import HEADERS, asset_routes
 from neuroasync.serve.page.request import MAX_TRACE_BYTES, TraceRequest, parse_request
@@ -104,6 +105,7 @@ class _Tracer:
         Cancellation: safe at every ``await``. The network is unchanged.
         """
         try:
+            check_media_type(request, (JSON,))
             async with self._acquire_slot():
                 body = await _read_body(request)
                 # Parsing may take milliseconds, in which the event loop has to serve other clients.
@@ -112,6 +114,8 @@ class _Tracer:
                 return await _trace(network, trace_request)
         except _RequestError as error:
             return _json_response(error.status, {"error": str(error)})
+        except UnsupportedMediaError as error:
+            return _json_response(415, {"error": str(error)})
         except ClosedError as error:
             return _json_response(503, {"error": str(error)})
         except (NeuroasyncError, ValueError) as error:

@@ -3,9 +3,8 @@
 import contextlib
 import logging
 import multiprocessing
-import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -18,6 +17,8 @@ from neuroasync.runtime.bounded_queue import WhenFull
 from neuroasync.serve.app import create_app
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
+from neuroasync.serve.process.connection_limits import ConnectionLimits
+from neuroasync.serve.process.signals import DRAIN_SIGNALS, handled_signals
 from neuroasync.serve.process.worker import serve_app
 
 __all__ = ["ServerOptions", "serve"]
@@ -36,9 +37,12 @@ class ServerOptions:
         port: Port to listen at, or 0 to choose a free one.
         workers: Number of processes, at least 1.
         limits: Limits of the server. The limits of the shared queue are divided among the workers.
+        connection_limits: Limits of each worker for its connections.
         when_full: What to do with a sample when the queue is full. See
             :func:`neuroasync.serve.create_app`.
         token: Token that clients must present, or None.
+        allow_hosts: Further values of the header ``Host`` that are accepted.
+        allow_origins: Origins of other web pages that may use the server.
         shutdown_timeout_s: Maximum duration of the shutdown after a signal, in seconds.
     """
 
@@ -47,15 +51,18 @@ class ServerOptions:
     port: int
     workers: int
     limits: ServerLimits
+    connection_limits: ConnectionLimits
     when_full: WhenFull
     token: str | None
+    allow_hosts: tuple[str, ...]
+    allow_origins: tuple[str, ...]
     shutdown_timeout_s: float
 
 
 def serve(
     options: ServerOptions, on_ready: Callable[[str], None], on_stopping: Callable[[], None]
 ) -> bool:
-    """Serve until SIGTERM or SIGINT arrives. A second signal ends the server immediately.
+    """Serve until SIGTERM, SIGINT or SIGHUP arrives. A second signal ends the server immediately.
 
     Args:
         options: Options of the server.
@@ -88,10 +95,12 @@ def _serve_listener(
 ) -> bool:
     app = create_app(
         options.networks, limits=options.limits, when_full=options.when_full, token=options.token,
-        metrics=metrics,
+        allow_hosts=options.allow_hosts, allow_origins=options.allow_origins, metrics=metrics,
     )  # fmt: skip
     timeout_s = options.shutdown_timeout_s
-    return serve_app(app, listener, options.limits, timeout_s, on_ready, on_stopping)
+    return serve_app(
+        app, listener, options.limits, options.connection_limits, timeout_s, on_ready, on_stopping
+    )
 
 
 class _Supervisor:
@@ -116,7 +125,7 @@ class _Supervisor:
         cells = context.RawArray("d", n * len(options.networks) * ServerMetrics.SIZE)
         limits = _limits_per_worker(options.limits, n)
         pipes: list[Connection] = []
-        with _handle_signals(self._end):
+        with handled_signals(dict.fromkeys(DRAIN_SIGNALS, self._end)):
             for k, listener in enumerate(listeners):
                 parent_end, worker_end = context.Pipe(duplex=False)
                 arguments = (replace(options, limits=limits), listener, cells, k, worker_end)
@@ -226,13 +235,3 @@ def _bind(family: int, address: tuple[object, ...], shares_port: bool = False) -
 def _url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-@contextlib.contextmanager
-def _handle_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    previous = {n: signal.signal(n, handler) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, previous_handler in previous.items():
-            signal.signal(number, previous_handler)

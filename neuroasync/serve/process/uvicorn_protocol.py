@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Opcode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 try:
@@ -19,6 +19,11 @@ except ImportError:  # the library was built without its C extension
     from websockets.utils import apply_mask
 
 from neuroasync.serve.connection.websocket import RAW_CONNECTION_EXTENSION
+from neuroasync.serve.process.connection_table import (
+    CloseReason,
+    ConnectionSlot,
+    ConnectionTable,
+)
 
 __all__ = ["WebsocketProtocol"]
 
@@ -29,9 +34,17 @@ _MAX_MESSAGES_AHEAD: Final = 16
 _MAX_BYTES_AHEAD: Final = 2**16
 """Limits for messages that are parsed before the app asks for them. Further data stays unparsed."""
 
+_MAX_FRAGMENTS: Final = 1024
+"""Maximum number of frames of one message. A frame without content takes memory, too."""
+
+_MIN_HELD_BYTES: Final = 2**12
+"""Smaller parts of messages are not counted in the connection table."""
+
 _FIN: Final = 0x80
 _TEXT: Final = _FIN | Opcode.TEXT
 _BINARY: Final = _FIN | Opcode.BINARY
+_PING: Final = _FIN | Opcode.PING
+_PONG: Final = _FIN | Opcode.PONG
 _CONTROL: Final = frozenset(_FIN | kind for kind in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
 _KINDS: Final = _CONTROL | {
     fin | kind for fin in (0, _FIN) for kind in (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
@@ -53,8 +66,24 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._bytes_ahead = 0
         self._was_heard = False
         self._is_fragmented = False
+        self._is_pong_unread = False
+        self._table: ConnectionTable | None = None
+        self._slot: ConnectionSlot | None = None
         # The fast path cannot read compressed frames.
         self._uses_library = self.config.ws_per_message_deflate
+
+    def take_slot(self, table: ConnectionTable, slot: ConnectionSlot) -> None:
+        """Take over the slot of the HTTP connection that became this websocket."""
+        self._table, self._slot = table, slot
+        slot.close = self._end
+        if self.disconnected:
+            table.release(slot)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Return the slot."""
+        super().connection_lost(exc)
+        if self._table is not None and self._slot is not None:
+            self._table.release(self._slot)
 
     def abort(self) -> None:
         """Close the connection without waiting for the client."""
@@ -101,6 +130,36 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._unread += data
         if len(self._unread) >= self._needed:
             self._parse()
+        if len(self._unread) >= _MIN_HELD_BYTES and not self.read_paused:
+            self._hold(len(self._unread))
+
+    def resume_writing(self) -> None:
+        """Read on if a pong has waited for the client to read."""
+        super().resume_writing()
+        if self._is_pong_unread:
+            self._is_pong_unread = False
+            if self._slot is not None and self._table is not None:
+                self._table.stop_waiting(self._slot)
+            if self._unread and len(self._unread) >= self._needed:
+                self._parse()
+            self._resume_reading()
+
+    def handle_ping(self) -> None:
+        """Send a pong. Stop reading while the client does not read the earlier ones."""
+        super().handle_ping()
+        self._check_pongs()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Append a fragment to its message, unless the message has too many."""
+        if self.close_sent:
+            return
+        if len(self.frames) >= _MAX_FRAGMENTS:
+            self.frames = []
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "the message has too many fragments")
+            self.handle_parser_exception()
+            return
+        super().handle_cont(event)
+        self._hold(sum(map(len, self.frames)))
 
     async def receive(self) -> Any:
         """Wait for the next message for the app and return it."""
@@ -108,9 +167,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self._bytes_ahead = 0
             if self._unread and len(self._unread) >= self._needed:
                 self._parse()
-            if self.read_paused and not self._is_ahead():
-                self.read_paused = False
-                self.transport.resume_reading()
+            self._resume_reading()
         return await self.queue.get()
 
     async def send(self, message: Any) -> None:
@@ -139,6 +196,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         data, at = bytes(self._unread), 0
         self._unread.clear()
         self._needed = 0
+        if self._slot is not None and self._slot.held:
+            self._hold(0)
         while at < len(data) and not self._is_ahead():
             span = self._find_payload(data, at)
             if span is None:
@@ -187,8 +246,13 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         return payload, payload + length
 
     def _deliver(self, data: bytes, at: int, payload: int, end: int) -> bool:
-        """Queue a frame for the app if it is a whole message. Return whether it was."""
+        """Queue a whole message for the app, or answer a ping. Return whether it was either."""
         kind = data[at]
+        if kind == _PING and self.conn.state is State.OPEN:
+            pong = apply_mask(data[payload:end], data[payload - 4 : payload])
+            self.transport.write(_make_frame(_PONG, pong))
+            self._check_pongs()
+            return True
         if kind not in (_TEXT, _BINARY) or self._is_fragmented:
             if kind & 0x0F <= Opcode.BINARY:
                 self._is_fragmented = not kind & _FIN
@@ -207,7 +271,37 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         return True
 
     def _is_ahead(self) -> bool:
-        return self.queue.qsize() >= _MAX_MESSAGES_AHEAD or self._bytes_ahead >= _MAX_BYTES_AHEAD
+        return (
+            self.queue.qsize() >= _MAX_MESSAGES_AHEAD
+            or self._bytes_ahead >= _MAX_BYTES_AHEAD
+            or self._is_pong_unread
+        )
+
+    def _resume_reading(self) -> None:
+        if self.read_paused and not self._is_ahead():
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def _check_pongs(self) -> None:
+        """Stop reading if the client does not read its pongs, which the app knows nothing of."""
+        if self.writable.is_set() or self._is_pong_unread:
+            return
+        self._is_pong_unread = True
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        if self._table is not None and self._slot is not None:
+            self._table.wait_for_client(self._slot, self._table.limits.send_timeout_s)
+
+    def _hold(self, size: int) -> None:
+        """Tell the connection table how much of an incomplete message waits for its rest."""
+        if self._table is not None and self._slot is not None:
+            self._table.hold(self._slot, size)
+
+    def _end(self, reason: CloseReason) -> None:
+        """Close the connection, as the table demands."""
+        del reason
+        self.transport.abort()
 
     def _abort_later(self) -> None:
         """Abort the connection after a while.

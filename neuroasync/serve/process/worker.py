@@ -4,18 +4,26 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import multiprocessing
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.applications import Starlette
 
 from neuroasync.serve.limits import ServerLimits
+from neuroasync.serve.process.connection_limits import ConnectionLimits, files_for_connections
+from neuroasync.serve.process.connection_table import ConnectionTable
+from neuroasync.serve.process.http_protocol import HttpProtocol
+from neuroasync.serve.process.signals import DRAIN_SIGNALS, handled_signals
 from neuroasync.serve.process.uvicorn_protocol import WebsocketProtocol
 from neuroasync.serve.server_state import ServerState
 
@@ -74,6 +82,10 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer all accepted samples, then close the connections that are still open."""
         self._on_stopping()
+        # Draining waits for all requests, also for those whose body never ends.
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpProtocol):
+                connection.stop_receiving()
         # The shutdown of uvicorn itself follows and needs some of the time.
         timeout_s = self._shutdown_timeout_s
         self._drain_timeout = asyncio.timeout(max(timeout_s - _UVICORN_SHUTDOWN_S, timeout_s / 2))
@@ -106,7 +118,13 @@ class _Server(uvicorn.Server):
                 loop = asyncio.get_running_loop()
                 # A signal handler may interrupt the loop anywhere, so it must not change a timer
                 # directly.
-                loop.call_soon_threadsafe(self._drain_timeout.reschedule, loop.time())
+                loop.call_soon_threadsafe(self._stop_draining)
+
+    def _stop_draining(self) -> None:
+        if self._drain_timeout is not None:
+            # Draining may have ended since the signal arrived.
+            with contextlib.suppress(RuntimeError):
+                self._drain_timeout.reschedule(asyncio.get_running_loop().time())
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -114,17 +132,13 @@ class _Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        handlers: dict[int, Any] = dict.fromkeys((signal.SIGTERM, signal.SIGINT), self.handle_exit)
+        handlers: dict[int, Any] = dict.fromkeys(DRAIN_SIGNALS, self.handle_exit)
         if multiprocessing.parent_process() is not None:
-            # A terminal sends SIGINT to all processes. The parent process then sends SIGTERM to its
-            # workers, which would otherwise count as a second signal.
-            handlers[signal.SIGINT] = signal.SIG_IGN
-        previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
+            # A terminal sends SIGINT and SIGHUP to all processes. The parent process then sends
+            # SIGTERM to its workers, which would otherwise count as a second signal.
+            handlers |= dict.fromkeys(set(DRAIN_SIGNALS) - {signal.SIGTERM}, signal.SIG_IGN)
+        with handled_signals(handlers):
             yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     def _handle_lost_parent(self) -> None:
         parent = multiprocessing.parent_process()
@@ -138,6 +152,7 @@ def serve_app(
     app: Starlette,
     listener: socket.socket,
     limits: ServerLimits,
+    connection_limits: ConnectionLimits,
     shutdown_timeout_s: float,
     on_ready: Callable[[], None],
     on_stopping: Callable[[], None],
@@ -148,6 +163,7 @@ def serve_app(
         app: An app from ``create_app``.
         listener: A bound socket.
         limits: The limits of the app.
+        connection_limits: The limits for the connections of this process.
         shutdown_timeout_s: Maximum duration of the shutdown after a signal, in seconds.
         on_ready: Called once the server listens.
         on_stopping: Called once the server takes no new work.
@@ -157,11 +173,17 @@ def serve_app(
     """
     server_state: ServerState = app.state.server_state
 
-    async def update_gauges() -> None:
+    table = _make_table(connection_limits, server_state)
+
+    async def once_per_second() -> None:
+        table.close_overdue()
         server_state.update_task_count()
 
+    # Requests that are not HTTP are counted. A log line for each would let clients fill the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
+        http=cast(Any, partial(HttpProtocol, table)),
         ws=WebsocketProtocol,
         ws_max_size=limits.max_message_bytes,
         # Compression would take about 100 KB per connection and most of the processor time.
@@ -170,10 +192,25 @@ def serve_app(
         access_log=False,
         server_header=False,
         lifespan="on",
+        timeout_keep_alive=math.ceil(connection_limits.keep_alive_s),
         timeout_graceful_shutdown=_UVICORN_SHUTDOWN_S,
-        callback_notify=update_gauges,
+        callback_notify=once_per_second,
         timeout_notify=1,
     )
     server = _Server(config, server_state, shutdown_timeout_s, on_ready, on_stopping)
     server.run([listener])
     return server.is_clean
+
+
+def _make_table(limits: ConnectionLimits, server_state: ServerState) -> ConnectionTable:
+    n = files_for_connections(limits.max_connections)
+    if n < limits.max_connections:
+        log.warning(
+            "the limit of open files allows %d connections instead of %d; raise it with `ulimit`",
+            n, limits.max_connections,
+        )  # fmt: skip
+
+    def count(reason: str) -> None:
+        server_state.metrics.add("connections_refused", 1, reason)
+
+    return ConnectionTable(replace(limits, max_connections=n), time.monotonic, count)

@@ -145,7 +145,9 @@ def test_pending_spikes_are_those_that_fired_and_were_not_delivered(browser, add
               const about = await (await fetch('/about?network=layered-paper')).json();
               const { events, number } = about.samples[4];
               const body = JSON.stringify({ events, number, policy: 'layer-sync', group_size: 8 });
-              const answer = await fetch('/trace?network=layered-paper', { method: 'POST', body });
+              const headers = { 'Content-Type': 'application/json' };
+              const options = { method: 'POST', headers, body };
+              const answer = await fetch('/trace?network=layered-paper', options);
               const trace = new Trace(await answer.json(), about);
               return Array.from({ length: 13 }, (_, round) => {
                 const waiting = trace.activity.waitingAt('rounds', round);

@@ -9,12 +9,14 @@ from neuroasync.core.compilation_log import compilation_log
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.process import supervisor
+from neuroasync.serve.process.connection_limits import ConnectionLimits
 
 
 def test_only_the_first_worker_tells_that_kernels_are_compiled(monkeypatch):
     options = supervisor.ServerOptions(
-        {"net": "net.nab"}, "127.0.0.1", 0, 2, ServerLimits(), "block", None, 1.0
-    )
+        {"net": "net.nab"}, "127.0.0.1", 0, 2, ServerLimits(), ConnectionLimits(), "block", None,
+        (), (), 1.0,
+    )  # fmt: skip
     monkeypatch.setattr(supervisor, "_serve_listener", lambda *_: True)
     monkeypatch.setattr(compilation_log, "handlers", [])
     cells = (c_double * (2 * ServerMetrics.SIZE))()
