@@ -1,5 +1,6 @@
 """Mutations that know a format, so that the checks behind its digest and decoder are reached."""
 
+import hashlib
 import io
 import json
 import struct
@@ -17,6 +18,7 @@ from tests.helpers.malformed_files import archive, pack, seal, sealed
 
 __all__ = [
     "mutate_bundle",
+    "mutate_checkpoint",
     "mutate_message",
     "mutate_npz",
     "mutate_query",
@@ -41,6 +43,17 @@ def mutate_bundle(data: bytes, rng: Random, mutate: Mutation) -> bytes:
 def mutate_snapshot(data: bytes, rng: Random, mutate: Mutation) -> bytes:
     """Change a snapshot: its bytes, those of its body, or the body's fields; then seal it."""
     return _mutated_envelope(data, rng, mutate, "session", sealed)
+
+
+def mutate_checkpoint(data: bytes, rng: Random, mutate: Mutation) -> bytes:
+    """Change a checkpoint: its bytes, those of its body, or the body's fields; then seal it."""
+    return _mutated_envelope(data, rng, mutate, "training", _sealed_training)
+
+
+def _sealed_training(training: bytes) -> bytes:
+    digest = hashlib.sha256(training).digest()
+    fields = {"format": "neuroasync-checkpoint", "version": 2}
+    return pack(fields | {"sha256": digest, "training": training})
 
 
 def _mutated_envelope(data: bytes, rng: Random, mutate: Mutation, key: str, close: Any) -> bytes:

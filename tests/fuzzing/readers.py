@@ -36,7 +36,12 @@ from neuroasync.serve.connection.message_peek import peek_message
 from neuroasync.serve.page.request import parse_request
 from neuroasync.serve.query_params import parse_query
 from neuroasync.sources import CameraFileSource, UdpSource, View
-from tests.fuzzing.seeds import CHECKPOINT_CONFIG, image_bundle, session_bundle
+from tests.fuzzing.seeds import (
+    CHECKPOINT_PARAMETERS,
+    CHECKPOINT_START,
+    image_bundle,
+    session_bundle,
+)
 
 __all__ = [
     "read_any_bundle",
@@ -146,10 +151,16 @@ async def _no_events():
 
 
 def read_checkpoint(data: bytes) -> None:
-    """Read a checkpoint."""
-    from neuroasync.train.checkpoint import load_checkpoint
+    """Read a checkpoint; write it and read it again."""
+    from neuroasync.train import TrainConfig
+    from neuroasync.train.checkpoint import load_checkpoint, save_checkpoint
 
-    load_checkpoint(_file(data), CHECKPOINT_CONFIG, "start")
+    config, path = TrainConfig(epochs=3), _file(data)
+    state = load_checkpoint(path, config, CHECKPOINT_START, CHECKPOINT_PARAMETERS)
+    save_checkpoint(path, config, CHECKPOINT_START, state)
+    again = load_checkpoint(path, config, CHECKPOINT_START, CHECKPOINT_PARAMETERS)
+    assert again.history == state.history
+    assert np.array_equal(again.parameters, state.parameters)
 
 
 def read_any_message(data: bytes) -> None:

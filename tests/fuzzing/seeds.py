@@ -20,7 +20,8 @@ from tests.helpers.recordings import relay_recording
 from tests.helpers.small_networks import chain, sample
 
 __all__ = [
-    "CHECKPOINT_CONFIG",
+    "CHECKPOINT_PARAMETERS",
+    "CHECKPOINT_START",
     "bundles",
     "camera_files",
     "checkpoints",
@@ -37,7 +38,8 @@ __all__ = [
     "trace_requests",
 ]
 
-CHECKPOINT_CONFIG = {"epochs": 1, "batch_size": 2}
+CHECKPOINT_PARAMETERS = 6
+CHECKPOINT_START = bytes(32)
 
 
 def bundles() -> list[bytes]:
@@ -103,18 +105,18 @@ async def _as_source(train):
 
 
 def checkpoints() -> list[bytes]:
-    """Return the checkpoint of a small training."""
-    import torch
+    """Return checkpoints of trainings with and without validation samples."""
+    from neuroasync.train import EpochResult, TrainConfig
+    from neuroasync.train.checkpoint import TrainingState, save_checkpoint
 
-    from neuroasync.train.checkpoint import save_checkpoint
-
-    state = {
-        "config": dict(CHECKPOINT_CONFIG), "fingerprint": "start", "epochs_done": 1,
-        "parameters": {"0.weight": torch.ones(2, 3)},
-        "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1}]},
-        "history": [[0, "fifo", 0.5, 0.5, 3.0, None, None, 1.0]],
-    }  # fmt: skip
-    return [_written(lambda path: save_checkpoint(path, state))]
+    found = []
+    for validation in ((None, None), (0.25, 4.0)):
+        history = tuple(EpochResult(k, "fifo", 0.5, 0.5, 3.0, *validation, 1.0) for k in range(2))
+        weights = np.arange(CHECKPOINT_PARAMETERS, dtype=np.float32)
+        state = TrainingState(weights, weights / 2, weights, history)
+        arguments = TrainConfig(epochs=3), CHECKPOINT_START, state
+        found.append(_written(lambda path, rest=arguments: save_checkpoint(path, *rest)))
+    return found
 
 
 def messages() -> list[bytes]:
