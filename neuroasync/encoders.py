@@ -6,11 +6,12 @@ therefore give the same events on every machine.
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from neuroasync import limits
 from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
@@ -19,6 +20,11 @@ from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import as_number, check_int, must_be, shown
 
 __all__ = ["encode_delta", "encode_latency", "encode_rate", "uniforms"]
+
+_BLOCK: Final = 2**20
+"""Random numbers that are drawn at a time; 8 bytes each."""
+_MAX_EVENTS: Final = limits.MAX_SPIKE_FILE_BYTES // 16
+"""Events of a sample, as many as a spike file can hold."""
 
 
 def encode_rate(
@@ -35,7 +41,7 @@ def encode_rate(
 
     Args:
         values: [samples, ...], probabilities from 0 to 1.
-        timesteps: Number of timesteps, at least 1.
+        timesteps: Number of timesteps, from 1 to ``limits.MAX_PASSES``.
         timestep_us: Length of a timestep, µs or such as ``"1ms"``. A spike has the time at which
             its timestep starts.
         seed: 64-bit seed. Sample number i uses ``sample_seed(seed, i)``.
@@ -50,20 +56,13 @@ def encode_rate(
         ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
     flat, shape = _checked_values(values)
-    timesteps = check_int("timesteps", timesteps, 1, 2**53, ValueError)
-    step_us, seed = microseconds(timestep_us, "timestep_us", 1), check_seed(seed)
-    sample_numbers = np.arange(len(flat))
-    if numbers is not None:
-        sample_numbers = int64_array("numbers", numbers, ValueError)
-    if sample_numbers.shape != (len(flat),):
-        raise ValueError(
-            f"`numbers` must have the shape ({len(flat)},), got {sample_numbers.shape}"
-        )
-    fires = np.empty((len(flat), timesteps, flat.shape[1]), bool)
-    for i, (number, sample) in enumerate(zip(sample_numbers.tolist(), flat, strict=True)):
-        random = uniforms(sample_seed(seed, number), timesteps * sample.size)
-        fires[i] = random.reshape(timesteps, -1) < sample
-    return _from_frames(fires, step_us, shape, labels)
+    timesteps, step_us = _checked_times(timesteps, timestep_us)
+    seed, sample_numbers = check_seed(seed), _checked_numbers(numbers, len(flat))
+    trains = [
+        _rate_code(sample, timesteps, step_us, sample_seed(seed, number))
+        for number, sample in zip(sample_numbers.tolist(), flat, strict=True)
+    ]
+    return SpikeTrains.from_trains(trains, shape, labels)
 
 
 def encode_latency(
@@ -76,7 +75,7 @@ def encode_latency(
 
     Args:
         values: [samples, ...], from 0 to 1.
-        timesteps: Number of timesteps, at least 1.
+        timesteps: Number of timesteps, from 1 to ``limits.MAX_PASSES``.
         timestep_us: Length of a timestep, µs or such as ``"1ms"``. A spike has the time at which
             its timestep starts.
         labels: [samples], classes.
@@ -88,11 +87,17 @@ def encode_latency(
         ValueError: A value is not from 0 to 1, or an argument is out of range.
     """
     flat, shape = _checked_values(values)
-    timesteps = check_int("timesteps", timesteps, 1, 2**53, ValueError)
-    step_us = microseconds(timestep_us, "timestep_us", 1)
-    spike_timestep = np.rint((1 - flat) * (timesteps - 1)).astype(np.int64)
-    fires = (spike_timestep[:, None, :] == np.arange(timesteps)[:, None]) & (flat[:, None, :] > 0)
-    return _from_frames(fires, step_us, shape, labels)
+    timesteps, step_us = _checked_times(timesteps, timestep_us)
+    sample, index = np.nonzero(flat > 0)
+    timestep = np.rint((1 - flat[sample, index]) * (timesteps - 1)).astype(np.int64)
+    order = np.lexsort((index, timestep, sample))
+    return SpikeTrains(
+        t_us=timestep[order] * step_us,
+        index=index[order],
+        offsets=np.searchsorted(sample, np.arange(len(flat) + 1)),
+        labels=labels,
+        shape=shape,
+    )
 
 
 def encode_delta(
@@ -105,7 +110,8 @@ def encode_delta(
 
     A reference value per input starts at the first value of the signal. A change by k thresholds
     from the reference gives k events at the same time and moves the reference by k thresholds.
-    With integer signals and an integer threshold, the computation is exact.
+    With integer signals and an integer threshold, the computation is exact. Integers that would be
+    rounded are refused.
 
     Args:
         signals: [timesteps, ...] for each sample. The number of timesteps may differ.
@@ -119,7 +125,8 @@ def encode_delta(
 
     Raises:
         ValueError: There is no signal, shapes differ in more than the number of timesteps, a
-            value is not finite, or an argument is out of range.
+            value is not finite or would be rounded, there are too many events, or an argument is
+            out of range.
 
     Source:
         Send-on-delta: M. Miskowicz, Sensors 6(1):49-63 (2006), doi 10.3390/s6010049.
@@ -138,7 +145,8 @@ def encode_delta(
         )
     if not all(np.all(np.isfinite(array)) for array in arrays):
         raise ValueError("`signals` must have finite values only")
-    trains = [_deltas(array, change, step_us) for array in arrays]
+    _check_last_time(max(map(len, arrays)), step_us)
+    trains = [_deltas(f"signals[{k}]", array, change, step_us) for k, array in enumerate(arrays)]
     return SpikeTrains.from_trains(trains, (2, *shapes.pop()), labels)
 
 
@@ -152,8 +160,12 @@ def uniforms(seed: int, n: int) -> NDArray[np.float64]:
         G. L. Steele, D. Lea and C. H. Flood, "Fast splittable pseudorandom number generators",
         OOPSLA 2014, doi 10.1145/2660193.2660195.
     """
-    seed, n = check_seed(seed), check_int("n", n, 0, 2**53, ValueError)
-    counter = np.arange(1, n + 1, dtype=np.uint64)
+    return _uniforms(check_seed(seed), 0, check_int("n", n, 0, 2**53, ValueError))
+
+
+def _uniforms(seed: int, first: int, n: int) -> NDArray[np.float64]:
+    """Return ``n`` numbers of the sequence of :func:`uniforms`, from position ``first`` on."""
+    counter = np.arange(first + 1, first + n + 1, dtype=np.uint64)
     z = np.uint64(seed) + counter * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -162,25 +174,87 @@ def uniforms(seed: int, n: int) -> NDArray[np.float64]:
     return (z >> np.uint64(11)).astype(np.float64) / 2**53
 
 
-def _deltas(signal: NDArray[np.generic], threshold: float, timestep_us: int) -> SpikeTrain:
+def _rate_code(
+    sample: NDArray[np.float64], timesteps: int, timestep_us: int, seed: int
+) -> SpikeTrain:
+    """Return the rate code of one sample, f64[inputs]."""
+    # Blocks of timesteps keep the random numbers of a long sample out of memory.
+    block = max(1, _BLOCK // max(1, sample.size))
+    times, indices = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for first in range(0, timesteps, block):
+        steps = min(block, timesteps - first)
+        random = _uniforms(seed, first * sample.size, steps * sample.size)
+        timestep, index = np.nonzero(random.reshape(steps, sample.size) < sample)
+        times.append((first + timestep) * timestep_us)
+        indices.append(index)
+    return SpikeTrain(np.concatenate(times), np.concatenate(indices))
+
+
+def _deltas(
+    path: str, signal: NDArray[np.generic], threshold: float, timestep_us: int
+) -> SpikeTrain:
     """Return the delta code of one signal, [timesteps, ...]."""
-    # Integers are computed as integers, because rounding could move a spike by a timestep. Their
-    # differences must fit into int64, too.
-    whole = signal.dtype.kind in "biu" and float(threshold).is_integer() and threshold < 2**62
-    whole = whole and signal.min(initial=0) > -(2**62) and signal.max(initial=0) < 2**62
+    # Integers are computed as integers, because rounding could move a spike by a timestep.
+    is_integer = signal.dtype.kind in "biu"
+    whole = is_integer and float(threshold).is_integer() and threshold < 2**62
+    if is_integer:
+        # The differences of integers must fit into int64, too.
+        largest = 2**62 - 1 if whole else 2**53
+        if int(signal.max(initial=0)) > largest or int(signal.min(initial=0)) < -largest:
+            requirement = f"integers from {-largest} to {largest} with this threshold"
+            raise ValueError(must_be(path, requirement, "others, which would be rounded"))
     values = signal.reshape(len(signal), -1).astype(np.int64 if whole else np.float64)
     step = np.asarray(threshold).astype(values.dtype)
-    reference, crossings = values[0].copy(), np.zeros(values.shape, np.int64)
-    for k in range(1, len(values)):
-        change = values[k] - reference
-        crossed = np.sign(change) * (np.abs(change) // step)
-        reference += crossed * step
-        crossings[k] = crossed
+    reference, crossings = values[0].copy(), np.zeros_like(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(1, len(values)):
+            change = values[k] - reference
+            crossed = np.sign(change) * (np.abs(change) // step)
+            reference += crossed * step
+            crossings[k] = crossed
+    events = np.abs(crossings).sum(dtype=np.float64)
+    if not events <= _MAX_EVENTS:  # True for NaN
+        raise ValueError(
+            f"`{path}` must give at most {_MAX_EVENTS} events, got more; use a higher `threshold`"
+        )
+    return _crossing_events(crossings.astype(np.int64), timestep_us)
+
+
+def _crossing_events(crossings: NDArray[np.int64], timestep_us: int) -> SpikeTrain:
+    """Return an event for each crossing of a threshold, i64[timesteps, inputs]."""
     counts = np.stack([np.maximum(-crossings, 0), np.maximum(crossings, 0)], axis=1)
-    counts = counts.reshape(len(values), -1)
+    counts = counts.reshape(len(crossings), -1)
     timestep, index = np.nonzero(counts)
     repeats = counts[timestep, index]
     return SpikeTrain(np.repeat(timestep * timestep_us, repeats), np.repeat(index, repeats))
+
+
+def _checked_times(timesteps: int, timestep_us: Duration) -> tuple[int, int]:
+    """Return the number of timesteps and their length in µs."""
+    timesteps = check_int("timesteps", timesteps, 1, limits.MAX_PASSES, ValueError)
+    step_us = microseconds(timestep_us, "timestep_us", 1)
+    _check_last_time(timesteps, step_us)
+    return timesteps, step_us
+
+
+def _check_last_time(timesteps: int, timestep_us: int) -> None:
+    """Raise ValueError if the last timestep is too late for a spike train."""
+    if (last_us := (timesteps - 1) * timestep_us) > limits.MAX_TIME_US:
+        requirement = f"short enough that {timesteps} timesteps end before {limits.MAX_TIME_US} µs"
+        raise ValueError(must_be("timestep_us", requirement, f"{timestep_us}: {last_us} µs"))
+
+
+def _checked_numbers(numbers: ArrayLike | None, samples: int) -> NDArray[np.int64]:
+    """Return the numbers of the samples; by default 0, 1, 2, ..."""
+    if numbers is None:
+        return np.arange(samples)
+    array = int64_array("numbers", numbers, ValueError)
+    if array.shape != (samples,):
+        raise ValueError(f"`numbers` must have the shape ({samples},), got {array.shape}")
+    if array.min(initial=0) < 0:
+        at = int(np.argmax(array < 0))
+        raise ValueError(must_be(f"numbers[{at}]", "at least 0", str(array[at])))
+    return array
 
 
 def _checked_values(values: ArrayLike) -> tuple[NDArray[np.float64], tuple[int, ...]]:
@@ -201,24 +275,8 @@ def _numbers(field: str, values: ArrayLike) -> NDArray[Any]:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:  # lists of different lengths
         raise ValueError(must_be(field, "an array of numbers", shown(values))) from error
+    if np.ma.is_masked(values):
+        raise ValueError(must_be(field, "an array without masked values", "a masked array"))
     if array.dtype.kind not in "biuf":
         raise ValueError(must_be(field, "an array of numbers", f"an array of {array.dtype}"))
     return array
-
-
-def _from_frames(
-    fires: NDArray[np.bool_],
-    timestep_us: int,
-    shape: tuple[int, ...],
-    labels: ArrayLike | None,
-) -> SpikeTrains:
-    """Return the spike trains of ``fires``, bool[samples, timesteps, inputs]."""
-    sample, timestep, index = np.nonzero(fires)
-    offsets = np.searchsorted(sample, np.arange(len(fires) + 1))
-    return SpikeTrains(
-        t_us=timestep * timestep_us,
-        index=index,
-        offsets=offsets,
-        labels=labels,
-        shape=shape,
-    )

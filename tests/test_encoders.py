@@ -61,7 +61,7 @@ def test_values_without_an_axis_for_samples_are_rejected(values):
 
 
 def test_zero_timesteps_are_rejected():
-    with pytest.raises(ValueError, match="`timesteps` must be an integer of at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"^`timesteps` must be an integer from 1 to 10000000"):
         encode_rate([[0.5]], 0, 10, seed=0)
 
 
@@ -160,7 +160,7 @@ def test_integers_of_numpy_give_the_same_events_as_integers():
     of_numpy = encode_rate(values, np.uint8(5), np.int16(1000), seed=np.uint64(9), numbers=numbers)
     assert of_numpy == given_ints
     with pytest.raises(
-        ValueError, match=r"^`timesteps` must be an integer of at least 1, got 5\.0"
+        ValueError, match=r"^`timesteps` must be an integer from 1 to 10000000, got 5\.0"
     ):
         encode_rate(values, 5.0, 1000, seed=9)
     with pytest.raises(
@@ -175,11 +175,6 @@ def test_the_delta_code_does_not_depend_on_the_type_of_the_signal(dtype):
     found = encode_delta([np.array(signal, dtype)], np.int8(40), 10)
     assert found == encode_delta([signal], 40, 10)
     assert found[0].t_us.tolist() == [10, 10, 20, 20, 40, 40]
-
-
-def test_the_delta_code_of_huge_integers_does_not_overflow():
-    signal = np.array([[0], [2**64 - 1]], np.uint64)
-    assert encode_delta([signal], 2**62, 10)[0].index.tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -203,3 +198,98 @@ def test_the_delta_code_of_huge_integers_does_not_overflow():
 def test_invalid_argument_of_the_delta_code_is_rejected(signals, threshold, timestep_us, message):
     with pytest.raises(ValueError, match=message):
         encode_delta(signals, threshold, timestep_us)
+
+
+def test_a_rate_code_is_the_same_in_blocks(monkeypatch):
+    values = np.linspace(0, 1, 12).reshape(2, 6)
+    expected = encode_rate(values, 50, 1000, seed=9)
+    for block in (1, 13, 299):
+        monkeypatch.setattr("neuroasync.encoders._BLOCK", block)
+        assert encode_rate(values, 50, 1000, seed=9) == expected
+
+
+def test_a_latency_code_with_many_timesteps_needs_memory_for_its_events_only():
+    trains = encode_latency([[1.0, 0.5, 0.0]], 10_000_000, 1)
+    assert trains[0].t_us.tolist() == [0, 5_000_000]
+
+
+@pytest.mark.parametrize("code", [encode_latency, lambda v, n, us: encode_rate(v, n, us, 0)])
+def test_more_timesteps_than_a_network_runs_are_refused(code):
+    with pytest.raises(ValueError, match="`timesteps` must be an integer from 1 to 10000000, "):
+        code([[0.5]], 10_000_001, 1)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda us: encode_rate([[0.5]], 2049, us, 0),
+        lambda us: encode_latency([[1e-9, 1.0]], 2049, us),
+        lambda us: encode_delta([np.zeros((2049, 1))], 1, us),
+    ],
+    ids=ENCODED,
+)
+def test_times_that_would_overflow_are_refused(encode):
+    encode(2**42)
+    # 2048 * 2**53 µs would wrap around to 0.
+    with pytest.raises(ValueError, match=r"`timestep_us` must be short enough that 2049 timesteps"):
+        encode(2**53)
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda values: encode_rate(values, 3, 1000, 0),
+        lambda values: encode_latency(values, 3, 1000),
+        lambda values: encode_delta([values], 1, 1000),
+    ],
+    ids=ENCODED,
+)
+def test_masked_values_are_refused(encode):
+    with pytest.raises(ValueError, match="must be an array without masked values"):
+        encode(np.ma.array([[0.5, 0.5]], mask=[[False, True]]))
+    assert len(encode(np.ma.array([[0.5, 0.5]]))) == 1
+
+
+def test_a_negative_number_of_a_sample_is_refused():
+    with pytest.raises(ValueError, match=r"`numbers\[1\]` must be at least 0, got -1"):
+        encode_rate([[0.5], [0.5]], 3, 1000, 0, numbers=[0, -1])
+
+
+@pytest.mark.parametrize(
+    ("signal", "threshold"),
+    [
+        ([[2**60], [2**60 + 1]], 0.5),
+        ([[-(2**60)], [0]], 0.5),
+        (np.array([[2**63], [2**63 + 3]], np.uint64), 1),
+        (np.array([[0], [2**64 - 1]], np.uint64), 2**62),
+        ([[2**62], [0]], 1),
+        ([[2**54], [0]], 2**62),
+    ],
+)
+def test_integers_that_a_delta_code_would_round_are_refused(signal, threshold):
+    with pytest.raises(ValueError, match=r"`signals\[1\]` must be integers from .* be rounded"):
+        encode_delta([[[0], [1]], signal], threshold, 1000)
+
+
+def test_a_delta_code_of_large_integers_is_exact():
+    signal = [[2**62 - 1], [2**62 - 4], [-(2**62) + 1]]
+    trains = encode_delta([signal[:2]], 3, 1000)
+    assert trains[0].index.tolist() == [0]
+    trains = encode_delta([signal], 2**61, 1000)
+    assert trains[0].index.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("signal", "threshold"),
+    [
+        ([[0.0], [1e300]], 1e-3),
+        ([[-1e308], [1e308]], 1.0),
+        ([[0], [2**40]], 1),
+        ([[0], [1]], 1e-320),
+    ],
+)
+def test_a_delta_code_with_too_many_events_is_refused(signal, threshold):
+    with pytest.raises(
+        ValueError, match=r"`signals\[0\]` must give at most \d+ events, got more; "
+    ):
+        encode_delta([signal], threshold, 1000)
