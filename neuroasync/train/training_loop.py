@@ -82,7 +82,8 @@ def fit(
         if checkpoint is not None:
             check_replaceable(checkpoint, CheckpointError)
             lock = f"{os.fspath(checkpoint)}.lock"
-            stack.enter_context(lock_file(lock, CheckpointError, "training with this checkpoint"))
+            purpose = "training with this checkpoint"
+            stack.enter_context(lock_file(lock, checkpoint, CheckpointError, purpose))
         start = b"" if checkpoint is None else fingerprint(model, train, validation)
         validation = None if validation is None else sorted_by_time(validation)
         training = TrainingRun(model, sorted_by_time(train), validation, config, threads)

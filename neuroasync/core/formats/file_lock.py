@@ -53,7 +53,10 @@ def try_lock(handle: int) -> bool:
 
 @contextmanager
 def lock_file(
-    path: str | os.PathLike[str], error: type[NeuroasyncError], purpose: str
+    path: str | os.PathLike[str],
+    guarded: str | os.PathLike[str],
+    error: type[NeuroasyncError],
+    purpose: str,
 ) -> Iterator[None]:
     """Hold an exclusive lock inside the block, by a file that exists for this purpose only.
 
@@ -62,6 +65,7 @@ def lock_file(
 
     Args:
         path: path of the lock file. Its content is the ID of the process that holds the lock.
+        guarded: path of the file or folder that the lock is for, which errors name.
         error: class of the errors.
         purpose: what others cannot do at the same time, as it follows the words "another process
             is", such as ``"writing to this folder"``.
@@ -70,11 +74,11 @@ def lock_file(
         NeuroasyncError: another process holds the lock, or the file cannot be written; the class
             is ``error``.
     """
-    name = os.fspath(path)
+    name = os.fspath(guarded)
     if "\0" in name:
         raise error(f"{name!r}: cannot be written, because the path contains a null character")
     try:
-        handle = _open_locked(name, error, purpose)
+        handle = _open_locked(os.fspath(path), name, error, purpose)
     except OSError as problem:
         raise error(f"{name!r}: cannot be written: {problem.strerror or problem}") from problem
     try:
@@ -82,14 +86,14 @@ def lock_file(
     finally:
         # The file is removed while it is still locked, except on Windows, which cannot do that.
         with suppress(OSError):
-            Path(name).unlink()
+            Path(path).unlink()
         os.close(handle)
 
 
-def _open_locked(name: str, error: type[NeuroasyncError], purpose: str) -> int:
+def _open_locked(path: str, name: str, error: type[NeuroasyncError], purpose: str) -> int:
     """Return the descriptor of the lock file, after it was locked."""
     while True:
-        handle = os.open(name, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not _is_free(handle):
                 owner = os.read(handle, _MAX_DIGITS).decode("ascii", "replace")
@@ -98,7 +102,7 @@ def _open_locked(name: str, error: type[NeuroasyncError], purpose: str) -> int:
                     f"{name!r}: {holder} is {purpose}; wait for it to end, or choose another path"
                 )
             # The process before may have removed the file after this one had opened it.
-            if _is_same(handle, name):
+            if _is_same(handle, path):
                 os.ftruncate(handle, 0)
                 os.write(handle, str(os.getpid()).encode())
                 return handle
@@ -116,9 +120,9 @@ def _is_free(handle: int) -> bool:
         return True  # The file system has no locks.
 
 
-def _is_same(handle: int, name: str) -> bool:
-    """Return whether the open file still has this name."""
+def _is_same(handle: int, path: str) -> bool:
+    """Return whether the open file still has this path."""
     try:
-        return os.path.samestat(os.fstat(handle), os.stat(name))
+        return os.path.samestat(os.fstat(handle), os.stat(path))
     except FileNotFoundError:
         return False

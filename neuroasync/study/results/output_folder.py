@@ -46,7 +46,7 @@ def locked_folder(root: Path) -> Iterator[None]:
         raise StudyError(f"{str(root)!r}: must be a folder, but is a file")
     with _named_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-    with lock_file(root / _LOCK, StudyError, "running a study in this folder"):
+    with lock_file(root / _LOCK, root, StudyError, "running a study in this folder"):
         yield
 
 

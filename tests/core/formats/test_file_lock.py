@@ -11,11 +11,11 @@ from neuroasync.core.formats.file_lock import lock_file
 from neuroasync.errors import BundleError
 from tests.helpers.paths import ROOT
 
-BUSY = r"lock': another process \(\d+\) is writing; wait for it to end, or choose another path$"
+BUSY = r"guarded': another process \(\d+\) is writing; wait for it to end, or choose another path$"
 
 
 def locked(path):
-    return lock_file(path, BundleError, "writing")
+    return lock_file(path, path.parent / "guarded", BundleError, "writing")
 
 
 def test_a_second_holder_is_refused_at_once_and_the_first_goes_on(tmp_path):
@@ -41,7 +41,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path):
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from neuroasync.core.formats.file_lock import lock_file\n"
         "from neuroasync.errors import BundleError\n"
-        "with lock_file(sys.argv[2], BundleError, 'writing'): os.kill(os.getpid(), 9)\n"
+        "with lock_file(sys.argv[2], 'guarded', BundleError, 'writing'): os.kill(os.getpid(), 9)\n"
     )
     path = tmp_path / "lock"
     args = [sys.executable, "-c", code, str(ROOT), str(path)]
@@ -76,7 +76,17 @@ def test_without_locks_in_the_file_system_the_block_runs(tmp_path, monkeypatch):
         pass
 
 
-@pytest.mark.parametrize("name", ["none/lock", "null\0character"])
-def test_a_lock_file_that_cannot_be_written_is_an_error(tmp_path, name):
-    with pytest.raises(BundleError, match="cannot be written"), locked(tmp_path / name):
+def test_a_lock_file_that_cannot_be_written_is_an_error(tmp_path):
+    with (
+        pytest.raises(BundleError, match="guarded': cannot be written: No such file"),
+        locked(tmp_path / "none" / "lock"),
+    ):
+        pass
+
+
+def test_a_path_with_a_null_character_is_an_error(tmp_path):
+    with (
+        pytest.raises(BundleError, match="contains a null character"),
+        lock_file(tmp_path / "lock", "null\0character", BundleError, "writing"),
+    ):
         pass
