@@ -11,7 +11,7 @@ MAX_SECONDS = 1.0
 """CPU time of one input."""
 
 MAX_GROWTH_BYTES = 256 * 2**20
-"""Growth of the process while it reads inputs of less than 64 KiB."""
+"""Growth of the largest size of the process while it reads one input of up to 64 KiB."""
 
 _MAX_MESSAGE = 2000
 """Characters of an error."""
@@ -30,12 +30,10 @@ class Guard:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._allowed_bytes = sys.maxsize
         self.accepted = 0
         self.refused = 0
         for seed in target.seeds():
             self._read(seed)
-        self._allowed_bytes = _peak_bytes() + MAX_GROWTH_BYTES
 
     def check(self, data: bytes) -> None:
         """Read one input.
@@ -44,12 +42,12 @@ class Guard:
             FindingError: an error is not documented or no printable line, or the input took
                 too much time or memory.
         """
-        start_s = time.process_time()
+        start_s, start_bytes = time.process_time(), _peak_bytes()
         self._read(data)
         seconds = time.process_time() - start_s
         if seconds > MAX_SECONDS:
             raise FindingError(f"{self._target.name}: an input took {seconds:.2f} s")
-        if _peak_bytes() > self._allowed_bytes:
+        if _peak_bytes() > start_bytes + MAX_GROWTH_BYTES:
             raise FindingError(
                 f"{self._target.name}: memory grew by more than {MAX_GROWTH_BYTES} bytes"
             )

@@ -41,7 +41,14 @@ def mutated_text(text: str, rng: Random) -> str:
         stop = min(stop, start + 4)
     part = text[start:stop]
     inserted = rng.choice(
-        ("", part * 2, part[::-1], rng.choice(_CHARACTERS), str(rng.choice(INTEGERS)), part * 40)
+        (
+            "",
+            part * 2,
+            part[::-1],
+            rng.choice(_CHARACTERS),
+            str(rng.choice(INTEGERS)),
+            part[:4] * 40,
+        )
     )
     return text[:start] + inserted + text[stop:]
 

@@ -54,7 +54,8 @@ def _change(container: Any, key: Any, rng: Random, places: list[tuple[Any, Any]]
         if choice < 0.9 and len(container) > 1:
             del container[key]
         else:
-            container[key:key] = [copy.deepcopy(value)] * rng.choice((1, 2, 300))
+            is_small = isinstance(value, int | float) or value is None
+            container[key:key] = [copy.deepcopy(value)] * (rng.choice((1, 300)) if is_small else 1)
     elif choice < 0.9:
         del container[key]
     else:

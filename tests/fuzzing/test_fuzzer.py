@@ -11,7 +11,7 @@ import pytest
 from neuroasync.core.formats.bundle import read_bundle
 from tests.fuzzing.blind import mutant, run_mutants
 from tests.fuzzing.corpus_files import read_corpus, write_corpus
-from tests.fuzzing.guard import MAX_SECONDS, FindingError, Guard
+from tests.fuzzing.guard import MAX_GROWTH_BYTES, MAX_SECONDS, FindingError, Guard
 from tests.fuzzing.targets import TARGETS
 from tests.helpers.paths import ROOT
 
@@ -65,7 +65,8 @@ def burn(seconds):
 
 def test_input_that_takes_much_memory_is_found(monkeypatch):
     guard = Guard(BUNDLE)
-    monkeypatch.setattr("tests.fuzzing.guard._peak_bytes", lambda: guard._allowed_bytes + 1)
+    sizes = iter((0, MAX_GROWTH_BYTES + 1))
+    monkeypatch.setattr("tests.fuzzing.guard._peak_bytes", lambda: next(sizes))
     with pytest.raises(FindingError, match="memory grew by more than"):
         guard.check(BUNDLE.seeds()[0])
 
