@@ -27,7 +27,7 @@ from neuroasync.runtime.batch.decide_all import (
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, VirtualClock, check_clock
 from neuroasync.runtime.counts import Counts
-from neuroasync.runtime.many_events import are_many, prepare_in_thread
+from neuroasync.runtime.input.many_events import are_many
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
 from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine, check_populations
@@ -212,11 +212,10 @@ class Network:
         runner = self._lifecycle.open_runner(plan, lambda _: seed, recorder)
         try:
             if are_many(events):
-                train, end_us, merged = await prepare_in_thread(runner, events, length_us)
-                runner.accept(train, merged)
-            else:
-                train, end_us = runner.check_events(events, length_us)
-                runner.accept(train)
+                events = await runner.input.train_of_many(events)
+                runner.check_open()
+            train, end_us = runner.input.check(events, length_us)
+            runner.accept(train)
             await runner.run_until(end_us)
             return runner.finish(length_us)
         finally:

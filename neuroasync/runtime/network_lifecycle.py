@@ -19,6 +19,7 @@ from neuroasync.runtime.batch.decide_all import decide_beside_the_loop
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, RealTimeClock, VirtualClock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.input.thread_calls import ThreadCalls
 from neuroasync.runtime.loop_guard import LoopGuard
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine
 from neuroasync.runtime.populations.report_timeout import check_report_timeout
@@ -69,6 +70,7 @@ class NetworkLifecycle:
         self._task_group: asyncio.TaskGroup | None = None
         self._loop_guard: LoopGuard | None = None  # from the start of opening to the end of closing
         self._transition = asyncio.Lock()
+        self._thread_calls = ThreadCalls()
 
     def __reduce__(self) -> tuple[Callable[[], "NetworkLifecycle"], tuple[()]]:
         """Return how to make the one of a pickled or copied network, which is not open.
@@ -131,7 +133,8 @@ class NetworkLifecycle:
         network, this waits for it first.
 
         Cancellation: the network is closed nevertheless, and all its tasks have ended. Threads of
-        batch jobs have been told to stop, and may still run for about 10 ms.
+        batch jobs have been told to stop, and may still run for about 10 ms; threads that check
+        events end on their own.
 
         Raises:
             RuntimeError: the network is open in another event loop.
@@ -159,6 +162,7 @@ class NetworkLifecycle:
         try:
             for job in tuple(self._jobs):
                 await asyncio.to_thread(job.join)
+            await self._thread_calls.join()
         finally:
             # The group's own tasks never fail. An exception of the `async with` block is not
             # passed to the group, which would wrap it in an ExceptionGroup.
@@ -218,7 +222,9 @@ class NetworkLifecycle:
             self._report_timeout_s,
         )
         self._sessions_opened += 1
-        runner = SampleRunner(scheduler, seed_of, self._bundle, recorder, self._on_close)
+        runner = SampleRunner(
+            scheduler, seed_of, self._bundle, recorder, self._thread_calls, self._on_close
+        )
         self._runners.add(runner)
         return runner
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.input_buffer import InputBuffer, MergedEvents
-from neuroasync.core.events.spike_train import Events, SpikeTrain, event_count
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.layout import Populations
 from neuroasync.core.recording.recorder import Recorder
@@ -19,6 +18,8 @@ from neuroasync.core.snapshot.session_snapshot import (
 )
 from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.input.sample_input import SampleInput
+from neuroasync.runtime.input.thread_calls import ThreadCalls
 from neuroasync.runtime.populations.report_timeout import StartTask
 from neuroasync.runtime.scheduler import Scheduler
 from neuroasync.runtime.window_gap import run_window_gap
@@ -40,16 +41,19 @@ class SampleRunner:
         seed_of: returns the seed of the order keys for a sample number.
         bundle: the network, for class names and the digest in snapshots.
         recorder: records every spike, or None.
+        thread_calls: computations with many events, which closing the network waits for.
         on_close: called once, when the runner is closed.
 
     Attributes:
         simulator: the passes of the current sample.
         check_open: raises ClosedError if the session is closed.
         counts: the numbers of events and decisions so far.
+        input: the events that are added to the current sample.
     """
 
     __slots__ = ("_buffer", "_bundle", "_on_close", "_recorder", "_sample", "_scheduler",
-                 "_seed_of", "_started_s", "check_open", "counts", "simulator")  # fmt: skip
+                 "_seed_of", "_started_s", "check_open", "counts", "input",
+                 "simulator")  # fmt: skip
 
     def __init__(
         self,
@@ -57,21 +61,21 @@ class SampleRunner:
         seed_of: Callable[[int], int],
         bundle: Bundle,
         recorder: Recorder | None,
+        thread_calls: ThreadCalls,
         on_close: Callable[["SampleRunner"], None],
     ) -> None:
         self._scheduler = scheduler
         self.simulator = scheduler.simulator
         self.check_open = scheduler.check_open
-        plan = self.simulator.plan
-        # Queued input is delivered in (time, index) order, so the buffer has to sort it.
-        self._buffer = InputBuffer(
-            plan.packed.model, plan.run.input == "queued", recorder is not None
-        )
         self._seed_of = seed_of
         self._bundle = bundle
         self._recorder = recorder
         self._on_close = on_close
         self.counts = Counts()
+        self.input = SampleInput(
+            self.simulator, recorder is not None, self.counts, thread_calls, self._log_fields
+        )
+        self._buffer = self.input.buffer
         # The sample that the next decision belongs to. With carry-over it is one more than
         # `self.sample` between a window's decision and the start of the next window.
         self._sample = 0
@@ -110,71 +114,12 @@ class SampleRunner:
             _log.debug("closed: %s", self.counts, extra=self._log_fields())
             self._on_close(self)
 
-    def check_events(
-        self, events: Events, duration_us: int | None = None
-    ) -> tuple[SpikeTrain, int]:
-        """Validate events that are to be added to the sample. Nothing is accepted yet.
-
-        Rejected events are counted as refused.
-
-        Args:
-            events: a spike train, or its (t_us, index).
-            duration_us: length of the sample, µs; None if it ends with its last event.
-
-        Returns:
-            The events as a spike train, and the virtual time of the last pass, µs, assuming these
-            are the sample's last events (-1: there is no pass).
-
-        Raises:
-            EventsError: the events are not valid for the network, or go back in time.
-            LimitError: too many events wait for one pass, or the sample has too many passes.
-            ValueError: an event comes at or after ``duration_us``.
-        """
-        try:
-            return self.validate(events, duration_us)
-        except Exception as error:
-            self.refuse(events, error)
-            raise
-
-    def validate(self, events: Events, duration_us: int | None) -> tuple[SpikeTrain, int]:
-        """Do what :meth:`check_events` does, but count nothing, so that a thread can do it."""
-        train = self._buffer.checked(events, self.simulator.watermark_us)
-        return train, self._buffer.last_pass_us(duration_us, train)
-
-    def refuse(self, events: Events, error: Exception) -> None:
-        """Count events as refused because of ``error``."""
-        count = event_count(events)
-        self.counts.refused += count
-        _log.debug("refused %d events: %s", count, error, extra=self._log_fields(refused=count))
-
-    def last_pass_us(self, duration_us: int | None) -> int:
-        """Return the virtual time of the sample's last pass, µs; -1 if there is no pass.
-
-        Raises:
-            ValueError: an event came at or after ``duration_us``.
-            LimitError: the sample has too many passes.
-        """
-        return self._buffer.last_pass_us(duration_us)
-
-    def check_advance(self, t_us: int) -> int:
-        """Return the virtual time of the last pass before ``t_us``, µs; -1 if there is none.
-
-        Raises:
-            ValueError: ``t_us`` is before the last event, or later than a sample can last.
-            LimitError: the sample would have too many passes.
-        """
-        return self._buffer.ready_after_advance_us(t_us)
-
-    def accept(self, train: SpikeTrain, merged: MergedEvents | None = None) -> None:
-        """Add validated events, and use the result of :meth:`merged` if it is there already."""
+    def accept(self, train: SpikeTrain) -> None:
+        """Add events that were checked."""
         if self._started_s is None:
             self._started_s = time.perf_counter()
         self.counts.events += len(train)
-        self._buffer.accept(train, not self.simulator.is_stopped, merged)
-
-    def merged(self, train: SpikeTrain) -> MergedEvents:
-        """Return the waiting events followed by those of ``train``; nothing is changed."""
-        return self._buffer.merged(train)
+        self._buffer.accept(train, not self.simulator.is_stopped)
 
     async def discard(self, count: int) -> None:
         """Count ``count`` events as accepted, though no pass will read them. Cancellation: safe."""
@@ -188,7 +133,9 @@ class SampleRunner:
         """
         if end_us >= 0 and not self.simulator.is_stopped:
             buffer = self._buffer
-            consumed = await self._scheduler.run(*buffer.events, end_us)
+            events = await self.input.merged()
+            self.check_open()
+            consumed = await self._scheduler.run(*events, end_us)
             buffer.drop(buffer.waiting if self.simulator.is_stopped else consumed)
 
     async def run_ready_passes(self) -> None:
@@ -203,7 +150,9 @@ class SampleRunner:
     async def advance(self, t_us: int, end_us: int) -> None:
         """Run every pass before ``t_us`` (sample time, µs), and allow no earlier events any more.
 
-        ``end_us`` is what :meth:`check_advance` returned. Cancellation: as :meth:`run_until`.
+        ``end_us`` is what :meth:`SampleInput.check_advance` returned.
+
+        Cancellation: as :meth:`run_until`.
         """
         await self.run_until(end_us)
         self._buffer.last_us = max(self._buffer.last_us, t_us - 1)

@@ -15,7 +15,6 @@ from neuroasync.core.quantity import quantity
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.loop_guard import LoopGuard
-from neuroasync.runtime.many_events import are_many, prepare_in_thread
 from neuroasync.runtime.sample_ownership import Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.streams.guarded_decisions import GuardedDecisions
@@ -91,14 +90,9 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire_for_call()
-        merged = None
-        if are_many(events):
-            with lease.reserve():
-                train, _, merged = await prepare_in_thread(self._runner, events, None)
-        else:
-            train, _ = self._runner.check_events(events)
+        train, _ = await self._runner.input.check_in_turn(events, lease)
         with lease:
-            self._runner.accept(train, merged)
+            self._runner.accept(train)
             await self._runner.run_ready_passes()
 
     async def finish_sample(self, duration_us: Duration | None = None) -> Decision:
@@ -117,7 +111,7 @@ class Session:
         """
         length_us = optional_microseconds(duration_us, "duration_us")
         lease = self._ownership.acquire_for_call()
-        end_us = self._runner.last_pass_us(length_us)
+        end_us = self._runner.input.last_pass_us(length_us)
         with lease:
             return await self._runner.run_and_finish(end_us, length_us)
 
@@ -132,14 +126,9 @@ class Session:
         """
         length_us = optional_microseconds(duration_us, "duration_us")
         lease = self._ownership.acquire_for_call()
-        merged = None
-        if are_many(events):
-            with lease.reserve():
-                train, end_us, merged = await prepare_in_thread(self._runner, events, length_us)
-        else:
-            train, end_us = self._runner.check_events(events, length_us)
+        train, end_us = await self._runner.input.check_in_turn(events, lease, length_us)
         with lease:
-            self._runner.accept(train, merged)
+            self._runner.accept(train)
             await self._runner.run_until(end_us)
             return self._runner.finish(length_us)
 
@@ -260,7 +249,7 @@ class Session:
         """
         until_us = microseconds(t_us, "t_us")
         lease = self._ownership.acquire_for_call()
-        end_us = self._runner.check_advance(until_us)
+        end_us = self._runner.input.check_advance(until_us)
         with lease:
             await self._runner.advance(until_us, end_us)
 

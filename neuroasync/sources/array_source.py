@@ -1,7 +1,8 @@
 """A source that reads structured arrays of events, such as a camera's driver returns."""
 
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -27,8 +28,7 @@ _CHUNK_US: Final = 10_000
 """Longest duration of a chunk, µs."""
 
 _CHUNK_EVENTS: Final = 4096
-"""Largest number of events of a chunk. Reading them takes about 1 ms, in the event loop if the
-arrays come from an async iterable."""
+"""Largest number of events of a chunk. A thread reads them in about 1 ms."""
 
 _LATE_US: Final = 100_000
 """An array that begins earlier than this before the latest event was made by a restarted clock."""
@@ -53,8 +53,8 @@ class ArraySource(Source):
     device has restarted or jumped: the stream continues without a gap, and
     ``counts.clock_jumps`` counts it.
 
-    A plain iterable, such as a driver that waits for events, is read in a thread. Closing the
-    source waits for the array that is being read.
+    A thread checks and converts the arrays. It also reads a plain iterable, such as a driver that
+    waits for events. Closing the source waits for the array that is being read.
 
     Cancellation: safe for an array and a plain iterable; otherwise as safe as the async iterable.
 
@@ -91,7 +91,6 @@ class ArraySource(Source):
         self._chunker = _Chunker(PixelGrid.of(shape), view)
         self._threaded: ThreadedItems[_Chunk] | None = None
         self._arrays: AsyncIterator[_Array] | None = None
-        self._waiting: Iterator[_Chunk] = iter(())
         if isinstance(events, AsyncIterable):
             self._arrays = aiter(events)
         else:
@@ -99,22 +98,18 @@ class ArraySource(Source):
             self._threaded = ThreadedItems(lambda: self._read(arrays))
 
     async def _next(self) -> SpikeTrain | None:
-        item = await (self._threaded.next() if self._threaded else self._next_chunk())
-        if item is None:
-            return None
+        while self._threaded is None or (item := await self._threaded.next()) is None:
+            if self._arrays is None:
+                return None
+            try:
+                array = await anext(self._arrays)
+            except StopAsyncIteration:
+                return None
+            self._threaded = ThreadedItems(partial(self._chunker.chunks, array))
         chunk, counts = item
         self.counts.late += counts.late
         self.counts.outside += counts.outside
         self.counts.clock_jumps += counts.clock_jumps
-        return chunk
-
-    async def _next_chunk(self) -> _Chunk | None:
-        """Return the next chunk of an async iterable."""
-        while (chunk := next(self._waiting, None)) is None:
-            try:
-                self._waiting = self._chunker.chunks(await anext(self._arrays))  # type: ignore[arg-type]
-            except StopAsyncIteration:
-                return None
         return chunk
 
     def _read(self, arrays: Iterable[_Array]) -> Generator[_Chunk, None, None]:
@@ -129,7 +124,7 @@ class ArraySource(Source):
     async def _close(self) -> None:
         if self._threaded is not None:
             await self._threaded.close()
-        elif inspect.isasyncgen(self._arrays):
+        if inspect.isasyncgen(self._arrays):
             await self._arrays.aclose()
 
 

@@ -10,7 +10,7 @@ from neuroasync.core.copies import cannot_copy
 from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.errors import ClosedError, QueueFullError
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
-from neuroasync.runtime.streams.stream import ChunkIterator
+from neuroasync.runtime.streams.chunks import ChunkIterator
 from neuroasync.sources.counts import SourceCounts
 
 __all__ = ["Buffered", "buffered", "buffered_items", "closed_after"]

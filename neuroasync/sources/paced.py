@@ -9,7 +9,7 @@ import numpy as np
 from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.runtime.clock import Clock, check_clock
-from neuroasync.runtime.streams.stream import ChunkIterator
+from neuroasync.runtime.streams.chunks import ChunkIterator
 from neuroasync.sources.base import Source
 
 __all__ = ["Paced"]

@@ -1,5 +1,7 @@
 """The input buffer of a session: events that wait for their forward pass."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -17,6 +19,9 @@ MergedEvents: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Times and indices of the events that wait in a buffer, i64[events] each."""
 
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
+
+_MAX_COPIED: Final = 100_000
+"""Largest number of events that are copied to free the memory of others, in about 0.1 ms."""
 
 
 class InputBuffer:
@@ -58,20 +63,43 @@ class InputBuffer:
         return self._waiting
 
     @property
+    def unmerged(self) -> int:
+        """The number of events that :attr:`events` has to copy or to sort."""
+        if not self._added or (self._waiting == len(self._added[0]) and not self._sorts):
+            return 0
+        return self._waiting
+
+    @property
     def events(self) -> MergedEvents:
-        """The events that no pass has read: (t_us, index), i64[events] each."""
+        """The events that no pass has read: (t_us, index), i64[events] each.
+
+        Events of equal time are sorted by their index if the buffer was created with ``sorts``.
+        """
         if self._added:
-            self._merged = self._joined(self._added)
-            self._added = []
+            self.set_merged(self.merge()())
         return self._merged
 
-    def checked(self, events: Events, watermark_us: int = 0) -> SpikeTrain:
+    def merge(self) -> Callable[[], MergedEvents]:
+        """Return a function that returns :attr:`events`. It may run in a thread.
+
+        The result is valid for :meth:`set_merged` if the buffer has not changed meanwhile.
+        """
+        return partial(
+            _merged, self._merged, tuple(self._added), self._model.input_size, self._sorts
+        )
+
+    def set_merged(self, merged: MergedEvents) -> None:
+        """Use the result of :meth:`merge`."""
+        self._merged, self._added = merged, []
+
+    def checked(self, events: Events, watermark_us: int = 0, is_rest: bool = False) -> SpikeTrain:
         """Return ``events`` as a spike train that may follow the events so far.
 
         Args:
             events: a spike train, or a pair (t_us, index).
             watermark_us: time before which all passes have begun, µs. Earlier events would come
                 too late for their pass.
+            is_rest: whether they are part of a chunk for which there was room.
 
         Raises:
             EventsError: the events are invalid for this network, out of order or too late.
@@ -89,15 +117,24 @@ class InputBuffer:
             if first_us < watermark_us:
                 requirement = f"at least {watermark_us}, because all passes before have begun"
                 raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
+        if not is_rest:
+            self.check_room()
+        if len(train):
+            self._check_passes(int(train.t_us[-1]))
+        return train
+
+    def check_room(self) -> None:
+        """Check that the sample accepts more events.
+
+        Raises:
+            LimitError: too many events wait for one pass.
+        """
         if self._waiting > limits.MAX_QUEUED_EVENTS:
             raise LimitError(
                 f"{self._waiting} events wait for one pass, the limit is "
                 f"{limits.MAX_QUEUED_EVENTS}; this sample accepts no more events, so send fewer "
                 "events per timestep, and check that the times are in µs"
             )
-        if len(train):
-            self._check_passes(int(train.t_us[-1]))
-        return train
 
     def last_pass_us(self, duration_us: int | None, train: SpikeTrain | None = None) -> int:
         """Return the time up to which passes run if the sample ends with ``train``; -1 for none.
@@ -145,51 +182,22 @@ class InputBuffer:
         self.accept(waiting, True)
         self.last_us = last_us
 
-    def merged(self, train: SpikeTrain) -> MergedEvents:
-        """Return (t_us, index) of the waiting events followed by those of ``train``.
-
-        Events of equal time are sorted by their index if the buffer was created with ``sorts``.
-        """
-        return self._joined([*self._added, train])
-
-    def _joined(self, added: list[SpikeTrain]) -> MergedEvents:
-        """Return the merged events followed by those of ``added``, sorted if they have to be."""
-        t_us, index = self._merged
-        if t_us.size or len(added) > 1:
-            t_us = np.concatenate((t_us, *(train.t_us for train in added)))
-            index = np.concatenate((index, *(train.index for train in added)))
-        else:
-            t_us, index = added[0].t_us, added[0].index
-        if self._sorts and t_us.size > 1:
-            index = _sorted_by_index(t_us, index, self._model.input_size)
-        return t_us, index
-
-    def accept(
-        self,
-        train: SpikeTrain,
-        is_wanted: bool,
-        merged: MergedEvents | None = None,
-    ) -> None:
+    def accept(self, train: SpikeTrain, is_wanted: bool) -> None:
         """Append events that were checked.
 
         Args:
             train: the events.
             is_wanted: whether a pass will read them. If not, they only set the time of the last
                 event (and are kept for :meth:`train`).
-            merged: what :meth:`merged` returned for them, or None to merge them when they are read.
         """
         if not len(train):
             return
         self.last_us = int(train.t_us[-1])
         if self._keeps:
             self._kept.append(train)
-        if not is_wanted:
-            return
-        self._waiting += len(train)
-        if merged is None:
+        if is_wanted:
+            self._waiting += len(train)
             self._added.append(train)
-        else:
-            self._merged, self._added = merged, []
 
     def drop(self, count: int) -> None:
         """Remove the first ``count`` events, which passes have read."""
@@ -197,8 +205,11 @@ class InputBuffer:
         if count == t_us.size:
             self._merged = (_NONE, _NONE)
         elif count:
-            # Copy, because a slice would keep the memory of the events that were read.
-            self._merged = t_us[count:].copy(), index[count:].copy()
+            t_us, index = t_us[count:], index[count:]
+            # A slice keeps the memory of the events that were read, but copying many takes long.
+            if t_us.size <= _MAX_COPIED:
+                t_us, index = t_us.copy(), index.copy()
+            self._merged = t_us, index
         self._waiting -= count
 
     def train(self) -> SpikeTrain:
@@ -218,6 +229,21 @@ class InputBuffer:
                 f"{timestep} µs, the limit is {limits.MAX_PASSES}; times are in µs and count from "
                 "the start of the sample"
             )
+
+
+def _merged(
+    before: MergedEvents, added: tuple[SpikeTrain, ...], inputs: int, sorts: bool
+) -> MergedEvents:
+    """Return the events ``before`` followed by those of ``added``, sorted if they have to be."""
+    t_us, index = before
+    if t_us.size or len(added) > 1:
+        t_us = np.concatenate((t_us, *(train.t_us for train in added)))
+        index = np.concatenate((index, *(train.index for train in added)))
+    elif added:
+        t_us, index = added[0].t_us, added[0].index
+    if sorts and t_us.size > 1:
+        index = _sorted_by_index(t_us, index, inputs)
+    return t_us, index
 
 
 def _sorted_by_index(

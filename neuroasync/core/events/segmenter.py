@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.waiting_events import PlacedChunk, WaitingEvents
 from neuroasync.core.events.window import Window, check_whole
 from neuroasync.core.model.checks import must_be
 from neuroasync.errors import EventsError, LimitError
@@ -19,8 +20,8 @@ NEVER: Final = limits.MAX_TIME_US + 1
 
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
 
-_MAX_SCANNED_EVENTS: Final = 4096
-"""Waiting events that one call scans for a silence; this bounds the time of the call."""
+_MAX_EVENTS: Final = 16_384
+"""Largest number of events of a segment; this bounds the time of a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +92,7 @@ class Segmenter:
         self.passed_us = 0
         self._carry_state = carry_state
         self._timestep_us = max(timestep_us, 1)
-        self._t_us = self._index = _NONE
-        # Length of the arrays that `_t_us` and `_index` are slices of.
-        self._capacity = 0
+        self._waiting = WaitingEvents()
         self._count = self._latest_us = self._reached_us = 0
 
     def save(self) -> SegmenterState:
@@ -104,7 +103,7 @@ class Segmenter:
             self._count,
             self._latest_us,
             self._reached_us,
-            SpikeTrain(self._t_us, self._index),
+            self._waiting.all(),
         )
 
     def restore(self, state: SegmenterState) -> None:
@@ -112,18 +111,19 @@ class Segmenter:
         self.start_us = None if state.start_us < 0 else state.start_us
         self.last_us, self._count = state.last_us, state.count
         self._latest_us, self._reached_us = state.latest_us, state.reached_us
-        self._t_us, self._index = state.waiting.t_us, state.waiting.index
-        self._capacity = self._t_us.size
+        self._waiting = WaitingEvents()
+        if len(state.waiting):
+            self._waiting.append(PlacedChunk(state.waiting))
 
     @property
     def has_waiting(self) -> bool:
         """Whether there are events that are not in a segment yet."""
-        return self._t_us.size > 0
+        return len(self._waiting) > 0
 
     @property
     def next_event_us(self) -> int:
         """Time of the first waiting event, µs; there must be one."""
-        return int(self._t_us[0])
+        return self._waiting.first_us
 
     @property
     def is_idle(self) -> bool:
@@ -135,22 +135,24 @@ class Segmenter:
         """Whether the stop rule ends a window."""
         return self.window.name == "decided"
 
-    def feed(self, train: SpikeTrain) -> None:
+    def feed(self, chunk: PlacedChunk) -> None:
         """Append events of the stream.
 
         Raises:
-            EventsError: the events start before the last one. The segmenter is unchanged.
+            EventsError: the events start before the last one, or end too late. The segmenter is
+                unchanged.
         """
-        if not len(train):
+        if chunk.start == len(chunk.train):
             return
-        if train.t_us[0] < self.last_us:
+        first_us, last_us = chunk.time_us(chunk.start), chunk.time_us(-1)
+        if first_us < self.last_us:
             requirement = f"at least {self.last_us}, the time of the stream's last event"
-            message = must_be("t_us[0]", requirement, str(train.t_us[0]))
+            message = must_be("t_us[0]", requirement, str(first_us))
             raise EventsError(f"{message}; times count from the start of the stream")
-        self.last_us = int(train.t_us[-1])
-        self._t_us = np.concatenate((self._t_us, train.t_us))
-        self._index = np.concatenate((self._index, train.index))
-        self._capacity = self._t_us.size
+        if last_us > limits.MAX_TIME_US:
+            raise EventsError(must_be("t_us[-1]", f"at most {limits.MAX_TIME_US}", str(last_us)))
+        self.last_us = last_us
+        self._waiting.append(chunk)
 
     def next(self, limit_us: int, is_decided: bool) -> Segment | None:
         """Return the next segment, or None if more events or more time are needed.
@@ -164,9 +166,9 @@ class Segmenter:
             LimitError: too many empty windows lie before the next event.
         """
         if self.start_us is None:
-            if not self._t_us.size or self._t_us[0] >= limit_us:
+            if not self._waiting or self._waiting.first_us >= limit_us:
                 return None
-            self._open(int(self._t_us[0]))
+            self._open(self._waiting.first_us)
         match self.window.name:
             case "time":
                 return self._by_time(limit_us)
@@ -194,16 +196,11 @@ class Segmenter:
 
     def _take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Remove the first ``count`` waiting events; return them with times of the sample."""
-        t_us, index = self._t_us[:count] - self._start(), self._index[:count].copy()
-        if count:
-            self._latest_us = int(self._t_us[count - 1])
-            self._t_us, self._index = self._t_us[count:], self._index[count:]
-        # Slices keep the memory of the events that were taken. A copy per call would take
-        # quadratic time, so copy only once half of the memory is unused.
-        if 2 * self._t_us.size < self._capacity:
-            self._t_us, self._index = self._t_us.copy(), self._index.copy()
-            self._capacity = self._t_us.size
-        return t_us, index
+        if not count:
+            return _NONE, _NONE
+        t_us, index = self._waiting.take(count)
+        self._latest_us = int(t_us[-1])
+        return t_us - self._start(), index
 
     def _start(self) -> int:
         return 0 if self.start_us is None else self.start_us
@@ -214,8 +211,8 @@ class Segmenter:
         return past - past % self._timestep_us
 
     def _before(self, t_us: int) -> int:
-        """Return the number of waiting events before ``t_us``."""
-        return int(np.searchsorted(self._t_us, t_us))
+        """Return the number of waiting events before ``t_us``, but not more than fit a segment."""
+        return self._waiting.before(t_us, _MAX_EVENTS)
 
     def _end(
         self, t_us: NDArray[np.int64], index: NDArray[np.int64], duration_us: int | None
@@ -235,11 +232,14 @@ class Segmenter:
         length, start = self.window.argument, self._start()
         end = start + length
         t_us, index = self._take(self._before(min(end, limit_us)))
-        if limit_us < end or (limit_us == NEVER and not self._t_us.size):
+        if limit_us < end or (limit_us == NEVER and not self._waiting):
             return self._continue(t_us, index)
-        if limit_us == NEVER and (self._t_us[0] - end) // length >= limits.MAX_PASSES:
+        next_us = self._waiting.first_us if self._waiting else NEVER
+        if next_us < end:  # the window has more events than a segment
+            return self._continue(t_us, index)
+        if limit_us == NEVER and (next_us - end) // length >= limits.MAX_PASSES:
             raise LimitError(
-                f"the next event, at {self._t_us[0]} µs, is more than {limits.MAX_PASSES} "
+                f"the next event, at {next_us} µs, is more than {limits.MAX_PASSES} "
                 f"windows of {length} µs after {end} µs; if the times are ns, divide them by 1000"
             )
         segment = self._end(t_us, index, length)
@@ -256,23 +256,25 @@ class Segmenter:
                 return self._continue(t_us, index)
             return self._end(t_us, index, None)
         # The window has its events, and also takes all others in the timestep of the last one.
-        last_us = int(self._t_us[missing - 1]) if missing else self._latest_us
+        last_us = int(self._waiting.times_us(missing)[-1]) if missing else self._latest_us
         duration_us = self._step_after(last_us)
         end = self._start() + duration_us
         t_us, index = self._take(self._before(min(end, limit_us)))
         self._count += t_us.size
-        if end <= limit_us < NEVER or (self._t_us.size and limit_us == NEVER):
+        if self._waiting and self._waiting.first_us < min(end, limit_us):
+            return self._continue(t_us, index)  # the timestep has more events than a segment
+        if end <= limit_us < NEVER or (self._waiting and limit_us == NEVER):
             return self._end(t_us, index, duration_us)
         return self._continue(t_us, index)
 
     def _by_silence(self, limit_us: int) -> Segment | None:
-        available = self._before(limit_us)
-        scanned = min(available, _MAX_SCANNED_EVENTS)
-        times = np.concatenate(([self._latest_us], self._t_us[:scanned]))
+        scanned = self._before(limit_us)
+        times = np.concatenate(([self._latest_us], self._waiting.times_us(scanned)))
         gaps = np.flatnonzero(np.diff(times) >= self.window.argument)
         t_us, index = self._take(int(gaps[0]) if gaps.size else scanned)
         is_silent = (
-            scanned == available and self._latest_us + self.window.argument <= limit_us < NEVER
+            not self._before(limit_us)
+            and self._latest_us + self.window.argument <= limit_us < NEVER
         )
         if gaps.size or is_silent:
             return self._end(t_us, index, self._silence_ends_us())
@@ -291,7 +293,7 @@ class Segmenter:
             )
         if not self._before(limit_us):
             return None
-        first = int(self._t_us[0])
+        first = self._waiting.first_us
         begins = first - (first - self._start()) % self._timestep_us
         if begins > self._reached_us:
             self._reached_us = begins
@@ -303,5 +305,5 @@ class Segmenter:
         """Return the length of a sample that the stop rule ended: its complete timesteps, µs."""
         if limit_us == NEVER:
             return max(self._reached_us - self._start(), self._passed())
-        passed_us = min(limit_us, int(self._t_us[0])) if self._t_us.size else limit_us
+        passed_us = min(limit_us, self._waiting.first_us) if self._waiting else limit_us
         return passed_us - (passed_us - self._start()) % self._timestep_us - self._start()

@@ -43,6 +43,7 @@ class SpikeTrain:
 
     t_us: NDArray[np.int64]
     index: NDArray[np.int64]
+    _max_index: int
 
     def __init__(self, t_us: ArrayLike, index: ArrayLike) -> None:
         """Check the events, and keep them as contiguous, read-only int64 arrays."""
@@ -109,13 +110,24 @@ class SpikeTrain:
         since_first = t_us - t_us[:1].sum()
         return cls(since_first[is_seen], pixels.index[is_seen])
 
+    @property
+    def max_index(self) -> int:
+        """The highest index; -1 if there is no event. It is determined once."""
+        try:
+            return self._max_index
+        except AttributeError:
+            highest = int(self.index.max()) if self.index.size else -1
+            object.__setattr__(self, "_max_index", highest)
+            return highest
+
     def check_indices(self, inputs: int) -> None:
         """Check that all indices are below ``inputs``.
 
         Raises:
             EventsError: an index is too high.
         """
-        check_below(self.t_us, self.index, inputs, "the network has")
+        if self.max_index >= inputs:
+            check_below(self.t_us, self.index, inputs, "the network has")
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
@@ -311,6 +323,8 @@ def event_count(events: object) -> int:
         return len(events)
     if not isinstance(events, tuple) or not events:
         return 0
+    if isinstance(events[0], list | tuple):  # converting it to an array would take long
+        return len(events[0])
     try:
         return int(np.size(events[0]))
     except ValueError:  # for example lists of different lengths

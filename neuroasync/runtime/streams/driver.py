@@ -1,13 +1,17 @@
 """Runs the samples of one stream: applies the segments that its window defines."""
 
+from collections.abc import AsyncIterable, Iterable
+
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.segmenter import Segment, Segmenter
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain
+from neuroasync.core.events.waiting_events import PlacedChunk
 from neuroasync.core.snapshot.stream_snapshot import MAX_LOOKAHEAD_CHUNKS, StreamState
-from neuroasync.errors import EventsError
+from neuroasync.errors import NeuroasyncError
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.sample_ownership import Lease
 from neuroasync.runtime.sample_runner import SampleRunner
+from neuroasync.runtime.streams.chunks import ChunkIterator
 from neuroasync.runtime.streams.stream_clock import StreamClock
 
 __all__ = ["StreamDriver"]
@@ -50,6 +54,7 @@ class StreamDriver:
         self._lease = lease
         self._carries = carries
         self._is_paced = is_paced
+        self._chunks: ChunkIterator | None = None
         self._decision_emitted = False
         self._start_us: int | None = None  # stream time at which the current sample starts
         if state is not None:
@@ -67,6 +72,7 @@ class StreamDriver:
     def save(self) -> StreamState:
         """Return the state from which another stream can continue."""
         done_us, shift_us = self.stream_clock.save()
+        taken = () if self._chunks is None else self._chunks.taken()
         return StreamState(
             window=str(self.segmenter.window),
             carry_state=self._carries,
@@ -75,7 +81,7 @@ class StreamDriver:
             segmenter=self.segmenter.save(),
             done_us=done_us,
             shift_us=shift_us,
-            ahead=self.lookahead.waiting(),
+            ahead=self.lookahead.waiting() + taken,
         )
 
     def _restore(self, state: StreamState) -> None:
@@ -91,17 +97,29 @@ class StreamDriver:
         for chunk in state.ahead:
             self.lookahead.push(chunk)
 
-    def feed(self, chunk: SpikeTrain) -> None:
+    def read(self, source: AsyncIterable[Events] | Iterable[Events]) -> ChunkIterator:
+        """Return an iterator over the chunks of ``source``; raise TypeError if it has none.
+
+        A snapshot includes the chunk that the iterator has taken and not returned yet.
+        """
+        self._chunks = ChunkIterator(source, self._runner.input.thread_calls)
+        return self._chunks
+
+    def feed(self, chunk: PlacedChunk) -> None:
         """Add further events of the stream. No pass runs yet.
 
         Raises:
             EventsError: the events are not valid for the network, or go back in time.
+            LimitError: too many events wait for one pass.
         """
+        buffer, train = self._runner.input.buffer, chunk.train
         try:
-            chunk.check_indices(self._runner.simulator.plan.packed.model.input_size)
+            train.check_indices(self._runner.simulator.plan.packed.model.input_size)
+            if len(train):
+                buffer.check_room()
             self.segmenter.feed(chunk)
-        except EventsError:
-            self._runner.counts.refused += len(chunk)
+        except NeuroasyncError:
+            self._runner.counts.refused += len(train) - chunk.start
             raise
 
     async def next_decision(self, limit_us: int) -> Decision | None:
@@ -201,14 +219,14 @@ class StreamDriver:
 
     async def _send(self, events: SpikeTrain) -> None:
         self._lease.check()
-        train, _ = self._runner.check_events(events)
+        train, _ = self._runner.input.check(events, is_rest=True)
         with self._lease:
             self._runner.accept(train)
             await self._runner.run_ready_passes()
 
     async def _advance(self, t_us: int) -> None:
         self._lease.check()
-        end_us = self._runner.check_advance(t_us)
+        end_us = self._runner.input.check_advance(t_us)
         with self._lease:
             await self._runner.advance(t_us, end_us)
 
@@ -218,6 +236,6 @@ class StreamDriver:
 
     async def _finish(self, duration_us: int | None) -> Decision:
         self._lease.check()
-        end_us = self._runner.last_pass_us(duration_us)
+        end_us = self._runner.input.last_pass_us(duration_us)
         with self._lease:
             return await self._runner.run_and_finish(end_us, duration_us)

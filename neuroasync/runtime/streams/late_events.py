@@ -3,9 +3,8 @@
 import logging
 from typing import Literal, TypeAlias, get_args
 
-import numpy as np
-
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.waiting_events import PlacedChunk
 from neuroasync.runtime.counts import Counts
 
 __all__ = ["Late", "LateEvents"]
@@ -41,18 +40,17 @@ class LateEvents:
         self._counts = counts
         self.shift_us = 0
 
-    def place(self, chunk: SpikeTrain, done_us: int) -> SpikeTrain:
-        """Return the events of a chunk with the stream times at which they take part.
+    def place(self, chunk: SpikeTrain, done_us: int) -> PlacedChunk:
+        """Return a chunk with the stream times at which its events take part.
 
         Args:
             chunk: events in order of time.
             done_us: stream time before which all passes have begun, µs; earlier events are late.
         """
-        t_us = chunk.t_us + self.shift_us
-        late = int(np.searchsorted(t_us, done_us))
+        late = int(chunk.t_us.searchsorted(done_us - self.shift_us))
         if not late:
-            return SpikeTrain(t_us, chunk.index)
-        behind_us = done_us - int(t_us[0])
+            return PlacedChunk(chunk, shift_us=self.shift_us)
+        behind_us = done_us - self.shift_us - int(chunk.t_us[0])
         if not self._counts.late:
             _log.warning(
                 "an event arrived %d µs after its pass had begun (late=%r); further ones are only "
@@ -64,8 +62,8 @@ class LateEvents:
         self._counts.late += late
         if self._late == "drop":
             self._counts.dropped += late
-            return SpikeTrain(t_us[late:], chunk.index[late:])
+            return PlacedChunk(chunk, late, self.shift_us)
         if self._late == "shift":
             self.shift_us += behind_us
-            return SpikeTrain(chunk.t_us + self.shift_us, chunk.index)
-        return SpikeTrain(np.maximum(t_us, done_us), chunk.index)
+            return PlacedChunk(chunk, shift_us=self.shift_us)
+        return PlacedChunk(chunk, shift_us=self.shift_us, earliest_us=done_us)

@@ -1,66 +1,20 @@
 """Yields the decisions of a stream: as fast as possible, or at the pace of a clock."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Self
-
-import numpy as np
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.segmenter import NEVER
-from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
+from neuroasync.core.events.spike_train import Events
+from neuroasync.core.events.waiting_events import PlacedChunk
 from neuroasync.errors import ClosedError
-from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.populations.report_timeout import StartTask
 from neuroasync.runtime.sample_ownership import Lease
 from neuroasync.runtime.sample_runner import SampleRunner
+from neuroasync.runtime.streams.chunks import ChunkIterator
 from neuroasync.runtime.streams.driver import StreamDriver
 
-__all__ = ["ChunkIterator", "stream_by_clock", "stream_samples", "stream_unpaced"]
-
-
-class ChunkIterator:
-    """An async iterator over the chunks of a source, which may be async or not.
-
-    Args:
-        source: yields spike trains, or their (t_us, index).
-
-    Raises:
-        TypeError: ``source`` is not iterable.
-        EventsError: a chunk is neither a spike train nor (t_us, index).
-    """
-
-    # This is a class and not an async generator, because a generator that is left early has to be
-    # closed, and this iterator holds nothing that needs closing.
-    def __init__(self, source: AsyncIterable[Events] | Iterable[Events]) -> None:
-        self._iterator: Iterator[Events] | None = None
-        self._async_iterator: AsyncIterator[Events] | None = None
-        if isinstance(source, np.ndarray):
-            raise TypeError(
-                "`source` must be an iterable or async iterable of spike trains, got an array; "
-                "neuroasync.sources.ArraySource(array, shape) reads arrays of camera events"
-            )
-        if isinstance(source, AsyncIterable):
-            self._async_iterator = aiter(source)
-        elif isinstance(source, Iterable):
-            self._iterator = iter(source)
-        else:
-            raise TypeError(
-                "`source` must be an iterable or async iterable of spike trains, got "
-                f"{type(source).__name__}; put a single spike train into a list"
-            )
-
-    def __aiter__(self) -> Self:
-        """Return this iterator."""
-        return self
-
-    async def __anext__(self) -> SpikeTrain:
-        """Return the next chunk. Cancellation: as safe as the source is."""
-        if self._async_iterator is not None:
-            return as_train(await anext(self._async_iterator))
-        for chunk in self._iterator or ():
-            return as_train(chunk)
-        raise StopAsyncIteration
+__all__ = ["stream_by_clock", "stream_samples", "stream_unpaced"]
 
 
 async def stream_samples(
@@ -75,9 +29,9 @@ async def stream_samples(
         lease: the stream's right to use the session; checked before each chunk.
         source: yields the samples.
     """
-    async for chunk in ChunkIterator(source):
+    async for chunk in ChunkIterator(source, runner.input.thread_calls):
         lease.check()
-        train, end_us = runner.check_events(chunk)
+        train, end_us = runner.input.check(chunk)
         with lease:
             runner.accept(train)
             await runner.run_until(end_us)
@@ -98,11 +52,11 @@ async def stream_unpaced(
     """
     # A restored stream may have been paced by a clock and have read chunks ahead of it.
     while driver.lookahead:
-        driver.feed(driver.lookahead.pop())
+        driver.feed(PlacedChunk(driver.lookahead.pop()))
     while (decision := await driver.next_decision(NEVER)) is not None:
         yield decision
-    async for chunk in ChunkIterator(source):
-        driver.feed(chunk)
+    async for chunk in driver.read(source):
+        driver.feed(PlacedChunk(chunk))
         while (decision := await driver.next_decision(NEVER)) is not None:
             yield decision
     if (last := await driver.end()) is not None:
@@ -138,7 +92,7 @@ async def stream_by_clock(
     """
     lookahead, segmenter, stream_clock = driver.lookahead, driver.segmenter, driver.stream_clock
     failures: list[BaseException] = []
-    reader = start_task(_read(source, lookahead, failures), "stream reader")
+    reader = start_task(_read(driver, source, failures), "stream reader")
     try:
         while not (lookahead.is_closed and not lookahead and not segmenter.has_waiting):
             if failures and isinstance(failures[0], ClosedError):
@@ -190,20 +144,21 @@ async def _anchor_clock(driver: StreamDriver) -> bool:
 
 
 async def _read(
+    driver: StreamDriver,
     source: AsyncIterable[Events] | Iterable[Events],
-    lookahead: BoundedQueue[SpikeTrain],
     failures: list[BaseException],
 ) -> None:
-    """Copy the chunks of ``source`` into a queue, and close the queue at the end.
+    """Copy the chunks of ``source`` into the driver's queue, and close the queue at the end.
 
     The task never fails, because an error of one stream would end the task group of all sessions.
     The consumer of the queue raises what is appended to ``failures``.
     """
+    lookahead = driver.lookahead
     try:
-        chunks = ChunkIterator(source)
+        chunks = driver.read(source)
         while True:
-            # Waiting for room comes first, so that a chunk that was taken from the source is in
-            # the queue at every `await`, and therefore in a snapshot.
+            # Waiting for room comes first, so that at every `await` a chunk that was taken from
+            # the source is in the queue, or is being checked, and therefore in a snapshot.
             await lookahead.writable()
             lookahead.push(await anext(chunks))
     except StopAsyncIteration:

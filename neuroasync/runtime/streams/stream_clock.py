@@ -4,6 +4,7 @@ import logging
 from typing import Final
 
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.waiting_events import PlacedChunk
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.streams.late_events import Late, LateEvents
@@ -97,7 +98,7 @@ class StreamClock:
             self._counts.missed_deadlines += missed
         return limit_us
 
-    def placed(self, chunk: SpikeTrain) -> SpikeTrain:
+    def placed(self, chunk: SpikeTrain) -> PlacedChunk:
         """Return the chunk with the stream times at which its events take part."""
         return self._late_events.place(chunk, self.done_us)
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, AsyncIterable
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
-from neuroasync.runtime.many_events import are_many, prepare_in_thread
 from neuroasync.runtime.sample_ownership import Lease
 from neuroasync.runtime.sample_runner import SampleRunner
 
@@ -30,23 +29,19 @@ async def watch_sample(
     runner.simulator.watch()
     try:
         if not isinstance(events, AsyncIterable):
-            merged = None
-            if are_many(events):
-                with lease.reserve():
-                    train, _, merged = await prepare_in_thread(runner, events, duration_us)
-            else:
-                train, _ = runner.check_events(events, duration_us)
-            runner.accept(train, merged)
+            train, _ = await runner.input.check_in_turn(events, lease, duration_us)
+            runner.accept(train)
         elif not runner.simulator.is_stopped:
             async for chunk in events:
                 lease.check()
-                runner.accept(runner.check_events(chunk, duration_us)[0])
+                train, _ = await runner.input.check_in_turn(chunk, lease, duration_us)
+                runner.accept(train)
                 while await _run_to_new_leader(runner, lease, runner.ready_until_us()):
                     yield runner.provisional()
                 if runner.simulator.is_stopped:
                     break
             lease.check()
-        end_us = runner.last_pass_us(duration_us)
+        end_us = runner.input.last_pass_us(duration_us)
         while await _run_to_new_leader(runner, lease, end_us):
             yield runner.provisional()
         decision = runner.finish(duration_us)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, Iterable
 
 from neuroasync.core.events.spike_train import Events
 from neuroasync.errors import SourceError
-from neuroasync.runtime.streams.stream import ChunkIterator
+from neuroasync.runtime.streams.chunks import ChunkIterator
 from neuroasync.sources.udp.address import addressable, checked_port, open_endpoint
 from neuroasync.sources.udp.spif_packets import format_packets
 

@@ -1,6 +1,5 @@
 """The input buffer merges chunks only when a pass reads them."""
 
-import numpy as np
 import pytest
 
 import neuroasync as na
@@ -12,9 +11,9 @@ from tests.helpers.hand_networks import one_neuron
 def test_chunks_are_merged_once_and_in_order(sorts, monkeypatch):
     buffer = InputBuffer(one_neuron([[1.5] * 100], inputs=100), sorts, keeps=False)
     merges = []
-    join = InputBuffer._joined
+    merge = InputBuffer.merge
     monkeypatch.setattr(
-        InputBuffer, "_joined", lambda self, added: merges.append(len(added)) or join(self, added)
+        InputBuffer, "merge", lambda self: merges.append(self.unmerged) or merge(self)
     )
     for k in range(50):
         buffer.accept(na.SpikeTrain([7], [99 - k]), True)
@@ -39,10 +38,15 @@ def test_events_that_were_read_are_dropped():
     assert buffer.events[0].size == 0
 
 
-def test_merged_changes_nothing():
+def test_merging_changes_nothing_until_the_result_is_set():
     buffer = InputBuffer(one_neuron([[1.5] * 100], inputs=100), sorts=True, keeps=False)
     buffer.accept(na.SpikeTrain([4], [5]), True)
-    merged = buffer.merged(na.SpikeTrain([4], [2]))
+    assert buffer.events[1].tolist() == [5]
+    buffer.accept(na.SpikeTrain([4], [2]), True)
+    assert buffer.unmerged == 2
+    merged = buffer.merge()()
     assert [array.tolist() for array in merged] == [[4, 4], [2, 5]]
-    assert buffer.waiting == 1
-    np.testing.assert_array_equal(buffer.events[1], [5])
+    assert buffer.unmerged == 2
+    buffer.set_merged(merged)
+    assert buffer.unmerged == 0
+    assert buffer.events is merged

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neuroasync as na
-from neuroasync.runtime.streams.stream import ChunkIterator
+from neuroasync.runtime.streams.chunks import ChunkIterator
 from tests.helpers.small_networks import sample
 
 CAMERA = np.zeros(3, [("x", "<u2"), ("y", "<u2"), ("p", "<i2"), ("t", "<i8")])

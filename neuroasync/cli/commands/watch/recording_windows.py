@@ -10,6 +10,7 @@ from neuroasync.cli.exit_codes import CliError
 from neuroasync.core.events.pixel_grid import View
 from neuroasync.core.events.segmenter import NEVER, Segment, Segmenter
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.waiting_events import PlacedChunk
 from neuroasync.core.events.window import Window
 from neuroasync.sources import CameraFileSource
 from neuroasync.sources.counts import SourceCounts
@@ -49,7 +50,7 @@ def recording_windows(
     async def read() -> None:
         async with source:
             async for chunk in source:
-                segmenter.feed(chunk)
+                segmenter.feed(PlacedChunk(chunk))
                 while (segment := segmenter.next(NEVER, is_decided=False)) is not None:
                     windows.add(segment)
                 if source.counts.accepted > _MAX_EVENTS:

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import neuroasync as na
-from neuroasync.core.events import input_buffer
-from neuroasync.runtime import many_events
+from neuroasync.runtime.input import many_events
 from tests.helpers.small_networks import chain, sample
 
 BUNDLE = chain()
@@ -24,14 +23,14 @@ def few_are_many(monkeypatch):
 def paused_check(monkeypatch):
     """Hold the check in its thread until the test sets the second event."""
     began, may_end = threading.Event(), threading.Event()
-    check = input_buffer.InputBuffer.checked
+    as_train = many_events.as_train
 
-    def checked(self, events, watermark_us=0):
+    def checked(events):
         began.set()
         assert may_end.wait(30)
-        return check(self, events, watermark_us)
+        return as_train(events)
 
-    monkeypatch.setattr(input_buffer.InputBuffer, "checked", checked)
+    monkeypatch.setattr(many_events, "as_train", checked)
     return began, may_end
 
 

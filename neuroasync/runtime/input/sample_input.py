@@ -1,0 +1,148 @@
+"""The input of a session's samples: checks events, and holds them until passes read them."""
+
+import logging
+from collections.abc import Callable
+
+from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.input_buffer import InputBuffer, MergedEvents
+from neuroasync.core.events.spike_train import Events, SpikeTrain, event_count
+from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.input.many_events import are_many, is_many, train_of_many
+from neuroasync.runtime.input.thread_calls import ThreadCalls
+from neuroasync.runtime.sample_ownership import Lease
+
+__all__ = ["SampleInput"]
+
+_log = logging.getLogger("neuroasync.session")
+
+
+class SampleInput:
+    """The input events of one session's samples, which are checked and then accepted.
+
+    Args:
+        simulator: reads the events.
+        keeps: whether to keep the events of a sample, for a recording.
+        counts: counts of accepted and refused events, updated here.
+        thread_calls: computations with many events, which closing the network waits for.
+        log_fields: returns the fields that tell where a log record comes from.
+
+    Attributes:
+        buffer: the events that no pass has read.
+        thread_calls: as given.
+    """
+
+    __slots__ = ("_counts", "_log_fields", "_simulator", "buffer", "thread_calls")
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        keeps: bool,
+        counts: Counts,
+        thread_calls: ThreadCalls,
+        log_fields: Callable[..., dict[str, int]],
+    ) -> None:
+        plan = simulator.plan
+        # Queued input is delivered in (time, index) order, so the buffer has to sort it.
+        self.buffer = InputBuffer(plan.packed.model, plan.run.input == "queued", keeps)
+        self.thread_calls = thread_calls
+        self._simulator = simulator
+        self._counts = counts
+        self._log_fields = log_fields
+
+    def check(
+        self, events: Events, duration_us: int | None = None, is_rest: bool = False
+    ) -> tuple[SpikeTrain, int]:
+        """Validate events that are to be added to the sample. Nothing is accepted yet.
+
+        Rejected events are counted as refused.
+
+        Args:
+            events: a spike train, or its (t_us, index).
+            duration_us: length of the sample, µs; None if it ends with its last event.
+            is_rest: whether they are part of a chunk for which there was room.
+
+        Returns:
+            The events as a spike train, and the virtual time of the last pass, µs, assuming these
+            are the sample's last events (-1: there is no pass).
+
+        Raises:
+            EventsError: the events are not valid for the network, or go back in time.
+            LimitError: too many events wait for one pass, or the sample has too many passes.
+            ValueError: an event comes at or after ``duration_us``.
+        """
+        buffer = self.buffer
+        try:
+            train = buffer.checked(events, self._simulator.watermark_us, is_rest)
+            return train, buffer.last_pass_us(duration_us, train)
+        except Exception as error:
+            self._refuse(events, error)
+            raise
+
+    async def check_in_turn(
+        self, events: Events, lease: Lease, duration_us: int | None = None
+    ) -> tuple[SpikeTrain, int]:
+        """Do what :meth:`check` does; many events do not hold up the event loop.
+
+        The lease keeps other calls away meanwhile.
+
+        Cancellation: the sample is abandoned.
+
+        Raises:
+            EventsError, LimitError, ValueError: as :meth:`check`; the sample continues.
+            ClosedError: the session was closed meanwhile.
+        """
+        if not are_many(events):
+            return self.check(events, duration_us)
+        with lease.reserve():
+            train = await self.train_of_many(events)
+        return self.check(train, duration_us)
+
+    async def train_of_many(self, events: Events) -> SpikeTrain:
+        """Return many events as a spike train; count events that are not valid as refused.
+
+        Cancellation: safe; nothing is counted.
+
+        Raises:
+            EventsError: the events are not valid.
+        """
+        try:
+            return await train_of_many(events, self.thread_calls)
+        except Exception as error:
+            self._refuse(events, error)
+            raise
+
+    def last_pass_us(self, duration_us: int | None) -> int:
+        """Return the virtual time of the sample's last pass, µs; -1 if there is no pass.
+
+        Raises:
+            ValueError: an event came at or after ``duration_us``.
+            LimitError: the sample has too many passes.
+        """
+        return self.buffer.last_pass_us(duration_us)
+
+    def check_advance(self, t_us: int) -> int:
+        """Return the virtual time of the last pass before ``t_us``, µs; -1 if there is none.
+
+        Raises:
+            ValueError: ``t_us`` is before the last event, or later than a sample can last.
+            LimitError: the sample would have too many passes.
+        """
+        return self.buffer.ready_after_advance_us(t_us)
+
+    async def merged(self) -> MergedEvents:
+        """Return the events that no pass has read: (t_us, index), i64[events] each.
+
+        A thread merges many events; the caller must not change the buffer meanwhile, and has to
+        check afterwards that the session is still open.
+
+        Cancellation: safe; the events are not merged yet.
+        """
+        buffer = self.buffer
+        if is_many(buffer.unmerged):
+            buffer.set_merged(await self.thread_calls.run(buffer.merge()))
+        return buffer.events
+
+    def _refuse(self, events: Events, error: Exception) -> None:
+        count = event_count(events)
+        self._counts.refused += count
+        _log.debug("refused %d events: %s", count, error, extra=self._log_fields(refused=count))
