@@ -18,6 +18,7 @@ from neuroasync.core.snapshot.session_snapshot import (
 )
 from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.input.many_events import is_many
 from neuroasync.runtime.input.sample_input import SampleInput
 from neuroasync.runtime.input.thread_calls import ThreadCalls
 from neuroasync.runtime.populations.report_timeout import StartTask
@@ -133,9 +134,10 @@ class SampleRunner:
         """
         if end_us >= 0 and not self.simulator.is_stopped:
             buffer = self._buffer
-            events = await self.input.merged()
-            self.check_open()
-            consumed = await self._scheduler.run(*events, end_us)
+            if is_many(buffer.unmerged):
+                await self.input.merge_in_thread()
+                self.check_open()
+            consumed = await self._scheduler.run(*buffer.events, end_us)
             buffer.drop(buffer.waiting if self.simulator.is_stopped else consumed)
 
     async def run_ready_passes(self) -> None:

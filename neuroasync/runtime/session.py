@@ -14,6 +14,7 @@ from neuroasync.core.events.window import Window
 from neuroasync.core.quantity import quantity
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
+from neuroasync.runtime.input.many_events import are_many
 from neuroasync.runtime.loop_guard import LoopGuard
 from neuroasync.runtime.sample_ownership import Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
@@ -90,7 +91,10 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire_for_call()
-        train, _ = await self._runner.input.check_in_turn(events, lease)
+        if are_many(events):
+            with lease.reserve():
+                events = await self._runner.input.train_of_many(events)
+        train, _ = self._runner.input.check(events)
         with lease:
             self._runner.accept(train)
             await self._runner.run_ready_passes()
@@ -126,7 +130,10 @@ class Session:
         """
         length_us = optional_microseconds(duration_us, "duration_us")
         lease = self._ownership.acquire_for_call()
-        train, end_us = await self._runner.input.check_in_turn(events, lease, length_us)
+        if are_many(events):
+            with lease.reserve():
+                events = await self._runner.input.train_of_many(events)
+        train, end_us = self._runner.input.check(events, length_us)
         with lease:
             self._runner.accept(train)
             await self._runner.run_until(end_us)

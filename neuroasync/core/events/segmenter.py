@@ -272,11 +272,8 @@ class Segmenter:
         times = np.concatenate(([self._latest_us], self._waiting.times_us(scanned)))
         gaps = np.flatnonzero(np.diff(times) >= self.window.argument)
         t_us, index = self._take(int(gaps[0]) if gaps.size else scanned)
-        is_silent = (
-            not self._before(limit_us)
-            and self._latest_us + self.window.argument <= limit_us < NEVER
-        )
-        if gaps.size or is_silent:
+        is_silent = self._latest_us + self.window.argument <= limit_us < NEVER
+        if gaps.size or (is_silent and not self._before(limit_us)):
             return self._end(t_us, index, self._silence_ends_us())
         return self._continue(t_us, index)
 

@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self, SupportsIndex, TypeAlias, overload
+from typing import Any, Final, Self, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,8 @@ from neuroasync.core.quantity import quantity
 from neuroasync.errors import EventsError
 
 __all__ = ["Events", "SpikeTrain", "SpikeTrains", "as_train", "event_count"]
+
+_UNKNOWN: Final = -2
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
@@ -51,6 +53,7 @@ class SpikeTrain:
         check_events(times, indices, np.zeros(1, np.int64))
         object.__setattr__(self, "t_us", times)
         object.__setattr__(self, "index", indices)
+        object.__setattr__(self, "_max_index", _UNKNOWN)
 
     def __len__(self) -> int:
         """Return the number of events."""
@@ -113,12 +116,10 @@ class SpikeTrain:
     @property
     def max_index(self) -> int:
         """The highest index; -1 if there is no event. It is determined once."""
-        try:
-            return self._max_index
-        except AttributeError:
+        if self._max_index == _UNKNOWN:
             highest = int(self.index.max()) if self.index.size else -1
             object.__setattr__(self, "_max_index", highest)
-            return highest
+        return self._max_index
 
     def check_indices(self, inputs: int) -> None:
         """Check that all indices are below ``inputs``.

@@ -95,6 +95,11 @@ class WaitingEvents:
 
     def take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Remove the first ``count`` events, and return their (t_us, index), i64[count] each."""
+        chunk, at, stop = self._chunks[0], self._at, self._at + count
+        if stop < len(chunk.train):  # the usual case of a large chunk
+            self._at = stop
+            self._size -= count
+            return chunk.times_us(at, stop), chunk.train.index[at:stop]
         parts = self._parts(count)
         for chunk, _, stop in parts:
             self._at = stop

@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable
 
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.events.input_buffer import InputBuffer, MergedEvents
+from neuroasync.core.events.input_buffer import InputBuffer
 from neuroasync.core.events.spike_train import Events, SpikeTrain, event_count
 from neuroasync.runtime.counts import Counts
-from neuroasync.runtime.input.many_events import are_many, is_many, train_of_many
+from neuroasync.runtime.input.many_events import train_of_many
 from neuroasync.runtime.input.thread_calls import ThreadCalls
-from neuroasync.runtime.sample_ownership import Lease
 
 __all__ = ["SampleInput"]
 
@@ -78,27 +77,10 @@ class SampleInput:
             self._refuse(events, error)
             raise
 
-    async def check_in_turn(
-        self, events: Events, lease: Lease, duration_us: int | None = None
-    ) -> tuple[SpikeTrain, int]:
-        """Do what :meth:`check` does; many events do not hold up the event loop.
-
-        The lease keeps other calls away meanwhile.
-
-        Cancellation: the sample is abandoned.
-
-        Raises:
-            EventsError, LimitError, ValueError: as :meth:`check`; the sample continues.
-            ClosedError: the session was closed meanwhile.
-        """
-        if not are_many(events):
-            return self.check(events, duration_us)
-        with lease.reserve():
-            train = await self.train_of_many(events)
-        return self.check(train, duration_us)
-
     async def train_of_many(self, events: Events) -> SpikeTrain:
-        """Return many events as a spike train; count events that are not valid as refused.
+        """Return many events as a spike train that :meth:`check` accepts or refuses at once.
+
+        Events that are not valid are counted as refused.
 
         Cancellation: safe; nothing is counted.
 
@@ -129,18 +111,12 @@ class SampleInput:
         """
         return self.buffer.ready_after_advance_us(t_us)
 
-    async def merged(self) -> MergedEvents:
-        """Return the events that no pass has read: (t_us, index), i64[events] each.
-
-        A thread merges many events; the caller must not change the buffer meanwhile, and has to
-        check afterwards that the session is still open.
+    async def merge_in_thread(self) -> None:
+        """Merge the events that no pass has read; the caller must not change them meanwhile.
 
         Cancellation: safe; the events are not merged yet.
         """
-        buffer = self.buffer
-        if is_many(buffer.unmerged):
-            buffer.set_merged(await self.thread_calls.run(buffer.merge()))
-        return buffer.events
+        self.buffer.set_merged(await self.thread_calls.run(self.buffer.merge()))
 
     def _refuse(self, events: Events, error: Exception) -> None:
         count = event_count(events)

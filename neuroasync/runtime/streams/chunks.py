@@ -67,7 +67,10 @@ class ChunkIterator:
         if is_many(self._events_in_turn):
             await self._end_turn()
         if self._taken is None:
-            self._taken = await self._take()
+            if self._async_iterator is not None:
+                self._taken = await anext(self._async_iterator)
+            else:
+                self._taken = self._take()
         try:
             if are_many(self._taken):
                 chunk = await train_of_many(self._taken, self._thread_calls)
@@ -87,9 +90,7 @@ class ChunkIterator:
         except EventsError:
             return ()  # the reader will get the error
 
-    async def _take(self) -> Events:
-        if self._async_iterator is not None:
-            return await anext(self._async_iterator)
+    def _take(self) -> Events:
         for chunk in self._iterator or ():
             return chunk
         raise StopAsyncIteration

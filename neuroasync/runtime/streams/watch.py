@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterable
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
+from neuroasync.runtime.input.many_events import are_many
 from neuroasync.runtime.sample_ownership import Lease
 from neuroasync.runtime.sample_runner import SampleRunner
 
@@ -29,13 +30,11 @@ async def watch_sample(
     runner.simulator.watch()
     try:
         if not isinstance(events, AsyncIterable):
-            train, _ = await runner.input.check_in_turn(events, lease, duration_us)
-            runner.accept(train)
+            await _accept(runner, lease, events, duration_us)
         elif not runner.simulator.is_stopped:
             async for chunk in events:
                 lease.check()
-                train, _ = await runner.input.check_in_turn(chunk, lease, duration_us)
-                runner.accept(train)
+                await _accept(runner, lease, chunk, duration_us)
                 while await _run_to_new_leader(runner, lease, runner.ready_until_us()):
                     yield runner.provisional()
                 if runner.simulator.is_stopped:
@@ -49,6 +48,15 @@ async def watch_sample(
         yield decision
     finally:
         lease.abandon()
+
+
+async def _accept(
+    runner: SampleRunner, lease: Lease, events: Events, duration_us: int | None
+) -> None:
+    if are_many(events):
+        with lease.reserve():
+            events = await runner.input.train_of_many(events)
+    runner.accept(runner.input.check(events, duration_us)[0])
 
 
 async def _run_to_new_leader(runner: SampleRunner, lease: Lease, end_us: int) -> bool:
