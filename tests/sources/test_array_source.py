@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import neuroasync as na
-from neuroasync.sources import ArraySource, Paced, SourceCounts, View, buffered
+from neuroasync.sources import ArraySource, Paced, SourceCounts, View, array_source, buffered
 from tests.helpers.event_streams import all_of
 from tests.helpers.small_networks import chain
 
@@ -223,3 +223,19 @@ async def test_an_array_can_be_paced_and_buffered():
     paced = Paced(ArraySource(ticks(0, 400, 5000), (1, 1)), clock)
     async with buffered(paced, 4) as source:
         assert await times_of(source) == [0, 400, 5000]
+
+
+async def test_arrays_of_an_async_driver_are_checked_in_a_thread(monkeypatch):
+    threads = set()
+    check = array_source.sensor_times
+
+    def checked(events):
+        threads.add(threading.current_thread())
+        return check(events)
+
+    monkeypatch.setattr(array_source, "sensor_times", checked)
+    times = [range(0, 10**6, 100), range(10**6, 2 * 10**6, 100)]
+    async with ArraySource(live(*(ticks(*part) for part in times)), (1,)) as source:
+        assert await times_of(source) == [*range(0, 2 * 10**6, 100)]
+    assert threads
+    assert threading.main_thread() not in threads

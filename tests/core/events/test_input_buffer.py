@@ -1,8 +1,10 @@
 """The input buffer merges chunks only when a pass reads them."""
 
+import numpy as np
 import pytest
 
 import neuroasync as na
+from neuroasync.core.events import input_buffer
 from neuroasync.core.events.input_buffer import InputBuffer
 from tests.helpers.hand_networks import one_neuron
 
@@ -50,3 +52,14 @@ def test_merging_changes_nothing_until_the_result_is_set():
     buffer.set_merged(merged)
     assert buffer.unmerged == 0
     assert buffer.events is merged
+
+
+@pytest.mark.parametrize(("most", "shares"), [(2, True), (3, False)])
+def test_many_events_are_not_copied_when_others_are_dropped(most, shares, monkeypatch):
+    monkeypatch.setattr(input_buffer, "_MAX_COPIED", most)
+    buffer = InputBuffer(one_neuron([[1.5] * 100], inputs=100), sorts=False, keeps=False)
+    train = na.SpikeTrain([0, 1, 2, 3, 4], [5, 6, 7, 8, 9])
+    buffer.accept(train, True)
+    buffer.drop(2)
+    assert [array.tolist() for array in buffer.events] == [[2, 3, 4], [7, 8, 9]]
+    assert np.shares_memory(buffer.events[0], train.t_us) == shares

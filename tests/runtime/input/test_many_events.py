@@ -8,6 +8,7 @@ import pytest
 
 import neuroasync as na
 from neuroasync.runtime.input import many_events
+from neuroasync.runtime.time_slice import TimeSlice
 from tests.helpers.small_networks import chain, sample
 
 BUNDLE = chain()
@@ -111,3 +112,76 @@ async def test_watch_decides_many_events_and_counts_refused_ones(no_leaks):
         with pytest.raises(na.EventsError, match="index"):
             await anext(session.watch((train.t_us, train.index + 10**6)))
         assert session.counts.refused == len(train)
+
+
+async def test_watch_reads_chunks_of_many_events(no_leaks):
+    train = sample(seed=1)
+
+    async def chunks():
+        yield train.t_us[:30].tolist(), train.index[:30].tolist()
+        yield train.t_us[30:], train.index[30:]
+
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        decisions = [decision async for decision in session.watch(chunks())]
+        assert decisions[-1] == await network.decide(train, seed=na.sample_seed(0, 0))
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+async def test_lists_are_converted_in_time_slices(kind, monkeypatch, no_leaks):
+    monkeypatch.setattr(many_events, "_CONVERTED_AT_ONCE", 8)
+    loop, train, turns = asyncio.get_running_loop(), sample(seed=1), []
+    monkeypatch.setitem(TimeSlice._by_loop, loop, TimeSlice(0.0))
+    converted = many_events._converted
+    monkeypatch.setattr(
+        many_events, "_converted", lambda *args: turns.append(turn) or converted(*args)
+    )
+    turn = 0
+
+    def count():
+        nonlocal turn
+        turn += 1
+        if not deciding.done():
+            loop.call_soon(count)
+
+    events = (kind(train.t_us.tolist()), kind(train.index.tolist()))
+    async with na.Network(BUNDLE) as network:
+        deciding = asyncio.create_task(network.decide(events))
+        loop.call_soon(count)
+        assert await deciding == await network.decide(train)
+    assert len(turns) == 2 * -(-len(train) // 8)
+    assert len(set(turns)) == len(turns)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t, i: i.__setitem__(13, 0.5), r"^`index\[8:16\]` must be one-dimensional integers"),
+        (lambda t, i: i.__setitem__(30, "x"), r"^`index\[24:32\]` must be "),
+        (lambda t, i: i.pop(), r"^`index` must be of the same length as `t_us` \(60\), got 59"),
+        (lambda t, i: t.__setitem__(20, 10**6), r"^`t_us\[21\]` must be at least 1000000"),
+        (lambda t, i: i.__setitem__(5, -1), r"^`index\[5\]` must be at least 0, got -1"),
+        (lambda t, i: i.__setitem__(5, 12), r"^`index\[5\]` must be at most 11"),
+    ],
+)
+async def test_invalid_lists_are_refused(change, message, monkeypatch, no_leaks):
+    monkeypatch.setattr(many_events, "_CONVERTED_AT_ONCE", 8)
+    train = sample(seed=1)
+    t_us, index = train.t_us.tolist(), train.index.tolist()
+    change(t_us, index)
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        with pytest.raises(na.EventsError, match=message):
+            await session.send((t_us, index))
+        assert (session.counts.refused, session.counts.events) == (60, 0)
+
+
+async def test_list_that_becomes_shorter_meanwhile_is_refused(monkeypatch, no_leaks):
+    monkeypatch.setattr(many_events, "_CONVERTED_AT_ONCE", 8)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setitem(TimeSlice._by_loop, loop, TimeSlice(0.0))
+    train = sample(seed=1)
+    t_us = train.t_us.tolist()
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        sending = asyncio.create_task(session.send((t_us, train.index)))
+        loop.call_soon(t_us.clear)
+        with pytest.raises(na.EventsError, match=r"^`t_us` must be left unchanged until the call"):
+            await sending
