@@ -6,12 +6,21 @@ it, and whoever holds an array that owns its memory may set its flag again. Memo
 read-only for good.
 """
 
-from typing import Any
+import ctypes
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["immutable", "immutable_copy"]
+
+_LARGE: Final = 2**18
+"""Size of an array, in bytes, from which other threads may run while it is copied."""
+
+_NEW_BYTES: Final = ctypes.pythonapi.PyBytes_FromStringAndSize
+_NEW_BYTES.restype, _NEW_BYTES.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
+_ADDRESS: Final = ctypes.pythonapi.PyBytes_AsString
+_ADDRESS.restype, _ADDRESS.argtypes = ctypes.c_void_p, (ctypes.py_object,)
 
 
 def immutable(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
@@ -26,7 +35,18 @@ def immutable(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 def immutable_copy(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """Return a C-contiguous copy of ``array`` in memory that nobody can write."""
-    return np.frombuffer(np.asarray(array, dtype).tobytes(), dtype).reshape(array.shape)
+    size = array.size * np.dtype(dtype).itemsize
+    if size < _LARGE:
+        return np.frombuffer(np.asarray(array, dtype).tobytes(), dtype).reshape(array.shape)
+    # `tobytes` would keep all other threads from running until it returns. The C API allows to
+    # write to the memory of new bytes that nothing else refers to, and NumPy copies to it without
+    # holding the interpreter's lock.
+    memory = _NEW_BYTES(None, size)
+    buffer = (ctypes.c_char * size).from_address(_ADDRESS(memory))
+    np.copyto(
+        np.frombuffer(memoryview(buffer), dtype).reshape(array.shape), array, casting="unsafe"
+    )
+    return np.frombuffer(memory, dtype).reshape(array.shape)
 
 
 def _is_immutable(array: NDArray[Any]) -> bool:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from neuroasync.core.immutable import immutable
+from neuroasync.core.immutable import immutable, immutable_copy
 
 
 def is_fixed(array):
@@ -44,3 +44,15 @@ def test_an_array_whose_flag_says_read_only_is_copied():
     owner.flags.writeable = True
     owner[:] = 2**40
     assert fixed.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("source", [np.int64, np.int32, np.uint8, np.float64])
+@pytest.mark.parametrize("size", [2**15 - 1, 2**15, 2**15 + 1])
+def test_a_large_array_is_copied_to_memory_that_nobody_can_write(source, size):
+    values = (np.arange(2 * size).reshape(2, size) % 200).astype(source)
+    for array in (values, values.T):
+        copy = immutable_copy(array, np.int64)
+        assert copy.dtype == np.int64
+        assert copy.flags.c_contiguous
+        np.testing.assert_array_equal(copy, array)
+        assert is_fixed(copy)
