@@ -8,7 +8,7 @@ from random import Random
 from unittest import mock
 
 from neuroasync import ClosedError, Network, sample_seed
-from neuroasync.runtime import many_events
+from neuroasync.runtime.input import many_events
 from tests.simulation import expected
 from tests.simulation.actors.decisions import BatchUser, DecideUser, TapUser
 from tests.simulation.actors.queues import QueueUser, SinkUser, SourceUser
