@@ -20,6 +20,8 @@ _CLEAN: Final = (_BETWEEN_PASSES, int(Phase.STOPPED))
 """Phases in which the scratch buffers hold nothing of a session except its logs."""
 _MAX_IDLE: Final = 4
 """Maximum number of unused scratch buffers that an execution plan keeps."""
+_SPIKES_PER_COPY: Final = 16384
+"""Spikes in flight that are copied at once when their array grows."""
 _NO_CONTEXT: Final = 0
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
@@ -41,12 +43,13 @@ class NetworkState:
         delivery_log_blocks: if logs are kept, blocks i64[6, S] of the delivery log; else None.
         scratch: the scratch buffers while a pass is under way, else None.
         context: address of the context, with which kernels are called; 0 without scratch buffers.
-        control: i64[41], counters and position of the sample; see ``kernels.layout.Control``.
+        control: i64[49], counters and position of the sample; see ``kernels.layout.Control``.
     """
 
     __slots__ = (
         "_address",
         "_in_flight",
+        "_in_flight_copy",
         "_is_fresh",
         "_memory",
         "context",
@@ -66,6 +69,7 @@ class NetworkState:
         self.scratch: ScratchBuffers | None = None
         self.context = _NO_CONTEXT
         self._in_flight: NDArray[np.int64] | None = None
+        self._in_flight_copy: tuple[NDArray[np.int64], int] | None = None
         self._memory = _zeros(plan)
         self._address: int = self._memory.ctypes.data
         self.control = self._memory[: len(Control)]
@@ -138,6 +142,7 @@ class NetworkState:
         control[Control.SEED] = _signed(seed)
         control[Control.PHASE], control[Control.PASS] = _BETWEEN_PASSES, -1
         control[Control.CARRIES] = control[Control.IS_DECIDED] = 0
+        self._in_flight_copy = None
         self._is_fresh = True
 
     def carry_over(self, seed: int, shift_us: int) -> None:
@@ -183,16 +188,16 @@ class NetworkState:
 
     def set_in_flight(self, spikes: NDArray[np.int64]) -> None:
         """Replace the spikes in flight by ``spikes``, i64[5, D]."""
-        scratch = self.acquire_scratch()
         self._in_flight = grown(self.in_flight, spikes.shape[1])
         self._in_flight[:, : spikes.shape[1]] = spikes
         self.control[Control.IN_FLIGHT] = spikes.shape[1]
-        if self.plan.packed.max_delayed_fan_out:
-            scratch.context[Context.IN_FLIGHT] = self._in_flight.ctypes.data
-            scratch.context[Context.IN_FLIGHT_CAPACITY] = self._in_flight.shape[1]
+        self._place_in_flight()
 
     def make_room(self) -> None:
-        """Make room for what ``control`` asks for: move logs out, grow buffers."""
+        """Make room for what ``control`` asks for: move logs out, grow buffers.
+
+        If there is too much to copy at once, the kernel asks again, and another call continues.
+        """
         scratch, control = self.acquire_scratch(), self.control
         slots = int(control[Control.NEEDED_SLOTS])
         if self.spike_log_blocks is not None:
@@ -201,9 +206,30 @@ class NetworkState:
         if scratch.has_logs:
             scratch.grow_logs(0, slots)
         if fan := self.plan.packed.max_delayed_fan_out:
-            self._in_flight = grown(self.in_flight, int(control[Control.IN_FLIGHT]) + slots * fan)
-            scratch.context[Context.IN_FLIGHT] = self._in_flight.ctypes.data
-            scratch.context[Context.IN_FLIGHT_CAPACITY] = self._in_flight.shape[1]
+            self._grow_in_flight(int(control[Control.IN_FLIGHT]) + slots * fan)
+
+    def _grow_in_flight(self, room: int) -> None:
+        """Copy some of the spikes in flight to a longer array, unless there is enough room."""
+        used, old = int(self.control[Control.IN_FLIGHT]), self.in_flight
+        if room <= old.shape[1]:
+            return
+        if self._in_flight_copy is None:
+            longer = np.empty((len(InFlight), max(room, 2 * old.shape[1])), np.int64)
+            self._in_flight_copy = longer, 0
+        longer, done = self._in_flight_copy
+        end = min(used, done + _SPIKES_PER_COPY)
+        longer[:, done:end] = old[:, done:end]
+        self._in_flight_copy = longer, end
+        if end == used:
+            self._in_flight, self._in_flight_copy = longer, None
+            self._place_in_flight()
+
+    def _place_in_flight(self) -> None:
+        """Write the address of the spikes in flight to the context, if the network has delays."""
+        if self.plan.packed.max_delayed_fan_out:
+            context = self.acquire_scratch().context
+            context[Context.IN_FLIGHT] = self.in_flight.ctypes.data
+            context[Context.IN_FLIGHT_CAPACITY] = self.in_flight.shape[1]
 
     def last_to_fire(self) -> str:
         """Return a clause that names the population that fired last in this pass."""

@@ -15,7 +15,7 @@ from neuroasync.errors import LimitError
 __all__ = ["WORK_PER_CHECK", "check_passes", "feed_sample", "last_pass_us", "run_sample"]
 
 
-WORK_PER_CHECK: Final = 10_000_000
+WORK_PER_CHECK: Final = 30_000_000
 """Number of synaptic operations between two calls of ``check``. They take about 10 ms."""
 
 

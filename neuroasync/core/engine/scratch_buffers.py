@@ -141,19 +141,22 @@ class ScratchBuffers:
         self.context[Context.DELIVERY_LOG_CAPACITY] = self.delivery_log.shape[1]
 
     def make_room(self, control: NDArray[np.int64]) -> None:
-        """Make room for the group and the pending spikes that ``control`` asks for."""
+        """Make room for the group and the pending spikes that ``control`` asks for.
+
+        Kernels ask for it when these arrays hold nothing, so nothing is copied. Memory that is not
+        written yet costs nothing.
+        """
         slots, room = int(control[Control.NEEDED_SLOTS]), int(control[Control.NEEDED_PENDING])
-        waiting = int(control[Control.PENDING])
-        if head := int(control[Control.HEAD]):
-            self.pending[:, :waiting] = self.pending[:, head : head + waiting].copy()
-            control[Control.HEAD] = 0
-        self._hold(Context.PENDING, grown(self.pending, room))
-        room = self.pending.shape[1]
-        self._hold(Context.KEYS, grown(self._arrays[Context.KEYS], room))
-        self._hold(Context.CHOSEN, grown(self.chosen, room))
-        self._hold(Context.GROUP, grown(self.group, slots))
-        self.context[Context.PENDING_CAPACITY] = room
-        self.context[Context.GROUP_CAPACITY] = self.group.shape[1]
+        if room > self.pending.shape[1]:
+            room = max(room, 2 * self.pending.shape[1])
+            self._hold(Context.PENDING, np.empty((len(Pending), room), np.int64))
+            self._hold(Context.KEYS, np.empty(room, np.uint64))
+            self._hold(Context.CHOSEN, np.empty(room, np.int64))
+            self.context[Context.PENDING_CAPACITY] = room
+        if slots > self.group.shape[1]:
+            slots = max(slots, 2 * self.group.shape[1])
+            self._hold(Context.GROUP, np.empty((len(Group), slots), np.int64))
+            self.context[Context.GROUP_CAPACITY] = slots
 
     def forget_events(self) -> None:
         """Release the input events."""

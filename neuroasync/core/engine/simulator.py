@@ -26,12 +26,11 @@ __all__ = ["UNBOUNDED", "Simulator"]
 
 UNBOUNDED: Final = 2**60
 """A work budget that is never spent."""
-
-# Accessing a member of an ``IntEnum`` is slow on Python 3.11, and comparing it with a NumPy integer
-# takes microseconds. This module compares codes several times per sample, hence plain ints.
+# Comparing members of an ``IntEnum`` with NumPy integers takes microseconds, hence plain ints.
 _STOPPED: Final = int(Phase.STOPPED)
 _DONE: Final = int(Interrupt.DONE)
 _BUDGET_SPENT: Final = int(Interrupt.BUDGET_SPENT)
+_NEEDS_ROOM: Final = int(Interrupt.NEEDS_ROOM)
 _NEW_LEADER: Final = int(Interrupt.NEW_LEADER)
 _MANY_POPULATIONS: Final = int(Interrupt.MANY_POPULATIONS)
 
@@ -242,8 +241,8 @@ class Simulator:
             work: approximate number of synaptic operations after which to return.
 
         Returns:
-            False if the work budget is spent; True if no pass is left, the sample was stopped, or
-            another class leads while watching.
+            False if the work budget is spent or a buffer grew; True if no pass is left, the sample
+            was stopped, or another class leads while watching.
 
         Raises:
             ForwardStepLimitError, LimitError: see :meth:`run_to_delivery`.
@@ -252,6 +251,8 @@ class Simulator:
             reason = int(run_compiled(self.state.acquire_scratch().address, end_us, work))
             if not self.handle_interrupt(reason):
                 return reason != _BUDGET_SPENT
+            if reason == _NEEDS_ROOM and work < UNBOUNDED:
+                return False  # growing may take several calls
 
     def handle_interrupt(self, reason: int) -> bool:
         """Handle the reason why ``run_to_delivery`` or ``run_compiled`` returned.
@@ -265,7 +266,7 @@ class Simulator:
         """
         if reason in (_DONE, _BUDGET_SPENT, _NEW_LEADER):
             return False
-        if reason == Interrupt.NEEDS_ROOM:
+        if reason == _NEEDS_ROOM:
             self.state.make_room()
             return True
         if reason == Interrupt.NEEDS_CHOICE:

@@ -4,13 +4,14 @@
 entry_points        the kernels that Python calls, given the address of a context
 forward_pass        the forward pass as a state machine, which both engines and the trainer run
 input_delivery      the input group, and spikes in flight on delayed connections
-pending_spikes      enqueueing spikes, selecting the next group, removing it
+pending_spikes      enqueueing spikes, moving the selected ones to the group
 synapses            delivery of a group to the synaptic input of its targets
 integrate_and_fire  bias, integration, threshold, reset, refractoriness, spontaneous firing
 decay               lazy decay of membrane potentials
 voting              votes and stop rules
 order_keys          counter-based order keys
-selection           the k smallest of n keys, in order
+selection           the ordering policies, which select the next group
+smallest_keys       the k smallest of n keys, in order
 dense_rows          vectorised inner loops of dense connections
 batch               many samples in one call
 array_views         arrays from the addresses in a context

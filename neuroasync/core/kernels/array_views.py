@@ -1,6 +1,6 @@
 """Views of the arrays whose addresses a context holds.
 
-Each function takes the context ``c``, i64[55], and returns arrays that share memory with the
+Each function takes the context ``c``, i64[56], and returns arrays that share memory with the
 session. :mod:`neuroasync.core.kernels.layout` describes their contents and the letters in shapes.
 """
 
@@ -116,7 +116,7 @@ def float_settings_of(c):
 
 @kernel
 def control_of(c):
-    """Return the row ``Control``: i64[36], the counters of the sample."""
+    """Return the row ``Control``: i64[49], the counters of the sample."""
     return carray(pointer_at(c[Context.SESSION] + c[Context.CONTROL_AT]), len(Control), np.int64)
 
 

@@ -9,11 +9,11 @@ from neuroasync.core.kernels.array_views import i64_at
 from neuroasync.core.kernels.decay import catch_up_decay_of_all as _catch_up_decay_of_all
 from neuroasync.core.kernels.forward_pass import run_compiled as _run_compiled
 from neuroasync.core.kernels.forward_pass import run_to_delivery as _run_to_delivery
-from neuroasync.core.kernels.forward_pass import take_chosen as _take_chosen
 from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire as _integrate_and_fire
 from neuroasync.core.kernels.intrinsics import cycle_count
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import Context, Control, Interrupt
+from neuroasync.core.kernels.pending_spikes import begin_group
 from neuroasync.core.kernels.sample_start import begin as _begin
 from neuroasync.core.kernels.sample_start import carry_over as _carry_over
 
@@ -60,8 +60,8 @@ def integrate_and_fire(context, p):
 
 @kernel
 def take_chosen(context, n):
-    """Call :func:`neuroasync.core.kernels.forward_pass.take_chosen`."""
-    _take_chosen(i64_at(context, len(Context)), n)
+    """Deliver the pending spikes at the positions ``chosen[:n]`` next, after ``NEEDS_CHOICE``."""
+    begin_group(i64_at(context, len(Context)), n)
 
 
 @kernel

@@ -8,10 +8,13 @@ coroutine per population, which calls
 
 ``Control.PHASE`` holds the state, so that every return can be followed by another call::
 
-    BETWEEN_PASSES -> READING -> DELIVERING -> INTEGRATING -> CHOOSING -> DELIVERING -> ...
-                                                    |             |
-                                                    v             v
-                                                 STOPPED    BETWEEN_PASSES (no spike is pending)
+    BETWEEN_PASSES -> READING -> OPENING -> DELIVERING -> INTEGRATING
+                                    ^                          |
+                                    |                          v
+                                  MOVING <---------------- CHOOSING -> BETWEEN_PASSES
+                                                               |
+                                                               v
+                                                            STOPPED
 """
 
 from typing import Final
@@ -29,14 +32,12 @@ from neuroasync.core.kernels.array_views import (
 from neuroasync.core.kernels.delivery.delayed_spikes import put_in_flight
 from neuroasync.core.kernels.delivery.input_delivery import (
     begin_input,
-    complete_input_group,
     read_input,
 )
 from neuroasync.core.kernels.delivery.synapses import deliver
 from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire, start_pass
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
-    GROUP_UNIT,
     Context,
     Control,
     InFlight,
@@ -47,7 +48,14 @@ from neuroasync.core.kernels.layout import (
     Settings,
     StepCounts,
 )
-from neuroasync.core.kernels.pending_spikes import enqueue_fired, lacks_capacity, move_to_group
+from neuroasync.core.kernels.pending_spikes import (
+    begin_group,
+    enqueue_fired,
+    lacks_capacity,
+    lacks_pending_capacity,
+    log_slots,
+    move_to_group,
+)
 from neuroasync.core.kernels.selection import choose
 from neuroasync.core.kernels.spontaneous_firing import (
     find_spontaneous_population,
@@ -55,12 +63,16 @@ from neuroasync.core.kernels.spontaneous_firing import (
 )
 from neuroasync.core.kernels.voting import leader, should_stop
 
-__all__ = ["MAX_IN_A_MASK", "run_compiled", "run_to_delivery", "take_chosen"]
+__all__ = ["MAX_IN_A_MASK", "run_compiled", "run_to_delivery"]
 
 MAX_IN_A_MASK: Final = 62
 """Maximum number of populations whose mask is not a negative i64, as interrupts are."""
-_STEP_COST: Final = 64
+_STEP_COST: Final = 1024
 """Fixed cost of a forward step, in synaptic operations."""
+_SLOTS_PER_CHECK: Final = 4096
+"""Slots that are logged and put in flight between two checks of the work budget."""
+_SLOT_COST: Final = 32
+"""Cost of logging a slot and putting it in flight, in synaptic operations (measured)."""
 
 
 @kernel
@@ -80,14 +92,22 @@ def run_to_delivery(c, end_us, work):
     """
     control = control_of(c)
     limit = control[Control.WORK] + work
+    has_delays = settings_of(c)[Settings.MAX_DELAYED_FAN_OUT] > 0
     while True:
         phase = control[Control.PHASE]
-        if phase == Phase.READING:
-            if not read_input(c, limit):
+        if phase == Phase.READING or phase == Phase.MOVING:
+            if not (read_input(c, limit) if phase == Phase.READING else move_to_group(c, limit)):
                 return Interrupt.BUDGET_SPENT
-            complete_input_group(c)
-            _open_step(c)
-            continue
+            control[Control.SLOT] = 0
+            control[Control.PHASE] = phase = Phase.OPENING
+        if phase == Phase.OPENING:
+            if (c[Context.DELIVERY_LOG_CAPACITY] or has_delays) and not _log_and_put_in_flight(
+                c, has_delays, limit
+            ):
+                return Interrupt.BUDGET_SPENT
+            control[Control.SLOT] = 0
+            control[Control.PHASE] = phase = Phase.DELIVERING
+            control[Control.WORK] += _STEP_COST
         if phase == Phase.DELIVERING:
             if not deliver(c, limit):
                 return Interrupt.BUDGET_SPENT
@@ -121,8 +141,8 @@ def run_to_delivery(c, end_us, work):
             reason = _open_pass(c, end_us)
         if reason < 0:
             return reason
-        if control[Control.PHASE] != Phase.READING:
-            _open_step(c)
+        if control[Control.WORK] > limit:
+            return Interrupt.BUDGET_SPENT
 
 
 @kernel
@@ -146,19 +166,24 @@ def _enqueue_all_fired(c):
 
 
 @kernel
-def _open_step(c):
-    """Start the delivery of the group that was selected."""
+def _log_and_put_in_flight(c, has_delays, limit):
+    """Log the slots of the group, and put their spikes in flight; return whether all are done.
+
+    The next call continues where this one returned.
+    """
     control = control_of(c)
-    put_in_flight(c)
-    control[Control.SLOT] = 0
-    control[Control.PHASE] = Phase.DELIVERING
-    control[Control.WORK] += _STEP_COST
-
-
-@kernel
-def _clear_counts(c):
-    """Forget which populations the previous group reached."""
-    counts_of(c)[:] = 0
+    while control[Control.SLOT] < control[Control.GROUP]:
+        begin = control[Control.SLOT]
+        end = min(control[Control.GROUP], begin + _SLOTS_PER_CHECK)
+        if c[Context.DELIVERY_LOG_CAPACITY]:
+            log_slots(c, begin, end)
+        if has_delays:
+            put_in_flight(c, begin, end)
+        control[Control.SLOT] = end
+        control[Control.WORK] += _SLOT_COST * (end - begin)
+        if end < control[Control.GROUP] and control[Control.WORK] > limit:
+            return False
+    return True
 
 
 @kernel
@@ -179,7 +204,7 @@ def _choose_group(c, limit):
     if control[Control.STEP] >= settings[Settings.MAX_STEPS]:
         return Interrupt.STEP_LIMIT
     has_any_size = policy == PolicyCode.LAYER_SYNC or policy == PolicyCode.CUSTOM
-    if lacks_capacity(c, n if has_any_size else min(n, settings[Settings.GROUP_SIZE]), 0):
+    if lacks_capacity(c, n if has_any_size else min(n, settings[Settings.GROUP_SIZE])):
         return Interrupt.NEEDS_ROOM
     if spontaneous >= 0:
         _open_spontaneous_step(c, spontaneous)
@@ -189,30 +214,15 @@ def _choose_group(c, limit):
         n = choose(c, limit)
         if n < 0:
             return Interrupt.BUDGET_SPENT
-        _clear_counts(c)
-        move_to_group(c, n)
+        begin_group(c, n)
     return 0
 
 
 @kernel
 def _open_spontaneous_step(c, p):
     """Open a forward step that delivers no spike, in which neurons of ``p`` fire spontaneously."""
-    control = control_of(c)
-    _clear_counts(c)
-    control[Control.STEP] += 1
-    control[Control.STEPS] += 1
-    control[Control.GROUP_NUMBER] += 1
-    control[Control.GROUP_MARK] += GROUP_UNIT
-    control[Control.GROUP] = 0
+    begin_group(c, 0)
     mark_spontaneous_targets(c, p)
-
-
-@kernel
-def take_chosen(c, n):
-    """Deliver the pending spikes at the positions ``chosen[:n]`` next, after ``NEEDS_CHOICE``."""
-    _clear_counts(c)
-    move_to_group(c, n)
-    _open_step(c)
 
 
 @kernel
@@ -237,12 +247,12 @@ def _open_pass(c, end_us):
     slots, added = 0, last - first
     if not settings[Settings.QUEUED]:  # all events of an input share a slot
         slots, added = min(added, c[Context.INPUTS]), 0
-    if lacks_capacity(c, slots + control[Control.IN_FLIGHT], added):
+    lacks = lacks_pending_capacity(c, added)
+    if lacks_capacity(c, slots + control[Control.IN_FLIGHT]) or lacks:
         return Interrupt.NEEDS_ROOM
-    _clear_counts(c)
+    counts_of(c)[:] = 0
     start_pass(c, time)
     control[Control.CURSOR] = last
-    control[Control.PHASE] = Phase.READING
     begin_input(c, first)
     return 0
 

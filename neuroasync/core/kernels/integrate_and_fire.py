@@ -72,7 +72,7 @@ from neuroasync.core.kernels.layout import (
     Uniform,
 )
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
-from neuroasync.core.kernels.selection import sort
+from neuroasync.core.kernels.smallest_keys import sort
 
 __all__ = ["integrate_and_fire", "start_pass"]
 

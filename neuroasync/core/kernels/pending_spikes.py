@@ -1,5 +1,7 @@
 """The pending spikes: enqueue the neurons that fired, and move the selected ones to the group."""
 
+from typing import Final
+
 from neuroasync.core.kernels.array_views import (
     chosen_of,
     control_of,
@@ -26,6 +28,7 @@ from neuroasync.core.kernels.layout import (
     DeliveryLog,
     Group,
     Pending,
+    Phase,
     PolicyCode,
     Populations,
     Settings,
@@ -34,7 +37,21 @@ from neuroasync.core.kernels.layout import (
     Votes,
 )
 
-__all__ = ["enqueue_fired", "lacks_capacity", "log_group", "move_to_group"]
+__all__ = [
+    "begin_group",
+    "enqueue_fired",
+    "lacks_capacity",
+    "lacks_pending_capacity",
+    "log_slots",
+    "move_to_group",
+]
+
+_SPIKES_PER_CHECK: Final = 8192
+"""Pending spikes that are moved between two checks of the work budget."""
+_MOVE_COST: Final = 16
+"""Cost of moving a pending spike to the group, in synaptic operations (measured)."""
+_SCAN_COST: Final = 4
+"""Cost of searching a pending spike for a gap (measured)."""
 
 
 @kernel
@@ -49,7 +66,7 @@ def enqueue_fired(c, p):
         return
     control, populations = control_of(c), populations_of(c)
     pending, start, step = pending_of(c), populations[p, Populations.START], control[Control.STEP]
-    fired = fired_of(c)[start : start + n]
+    fired, room = fired_of(c)[start : start + n], c[Context.PENDING_CAPACITY]
     for k in range(n):
         if c[Context.MULTIPLICITY_AT] >= 0:
             multiplicity = multiplicity_of(c)
@@ -57,6 +74,8 @@ def enqueue_fired(c, p):
             if multiplicity[fired[k]] > 1:
                 continue
         at = control[Control.HEAD] + control[Control.PENDING]
+        if at >= room:  # the array is circular
+            at -= room
         pending[Pending.KEY, at] = fired[k]
         pending[Pending.ORIGIN, at] = fired[k]
         pending[Pending.ARRIVAL, at] = step
@@ -109,20 +128,61 @@ def _vote(c, fired, start):
 
 
 @kernel
-def move_to_group(c, n):
-    """Move the spikes at the positions ``chosen[:n]`` from the pending spikes to the group.
+def begin_group(c, n):
+    """Open the next forward step, which delivers the pending spikes at ``chosen[:n]``.
 
-    This opens the next forward step and counts its rounds.
+    This counts the rounds of the step. :func:`move_to_group` then moves the spikes.
     """
-    control, group, pending = control_of(c), group_of(c), pending_of(c)
-    chosen, settings = chosen_of(c), settings_of(c)
-    inputs, size = c[Context.POPULATION_COUNT], settings[Settings.GROUP_SIZE]
+    control, size = control_of(c), settings_of(c)[Settings.GROUP_SIZE]
+    counts_of(c)[:] = 0
     control[Control.STEP] += 1
     control[Control.STEPS] += 1
     control[Control.GROUP_NUMBER] += 1
     control[Control.GROUP_MARK] += GROUP_UNIT
     control[Control.ROUNDS] += (n + size - 1) // size
-    for s in range(n):
+    control[Control.GROUP] = n
+    control[Control.MOVED] = control[Control.SCANNED] = 0
+    control[Control.KEPT] = 0
+    control[Control.PHASE] = Phase.MOVING
+
+
+@kernel
+def move_to_group(c, limit):
+    """Move the selected spikes from the pending spikes to the group.
+
+    Args:
+        c: the context.
+        limit: value of ``control[WORK]`` after which to return; the next call continues there.
+
+    Returns:
+        Whether all selected spikes were moved.
+    """
+    control = control_of(c)
+    n, begin = control[Control.GROUP], control[Control.MOVED]
+    while begin < n:
+        end = min(n, begin + _SPIKES_PER_CHECK)
+        _move(c, begin, end)
+        control[Control.WORK] += _MOVE_COST * (end - begin)
+        begin = end
+        if end < n and control[Control.WORK] > limit:
+            control[Control.MOVED] = end
+            return False
+    left = control[Control.PENDING] - n
+    if left == 0:
+        control[Control.HEAD] = 0
+    elif not _close_gaps(c, n, left, limit):
+        control[Control.MOVED] = n
+        return False
+    control[Control.PENDING] = left
+    return True
+
+
+@kernel
+def _move(c, begin, end):
+    """Write the slots ``begin`` to ``end`` of the group; mark the spikes as moved."""
+    group, pending, chosen = group_of(c), pending_of(c), chosen_of(c)
+    inputs = c[Context.POPULATION_COUNT]
+    for s in range(begin, end):
         at = chosen[s]
         owner, origin = pending[Pending.OWNER, at], pending[Pending.ORIGIN, at]
         group[Group.KEY, s] = pending[Pending.KEY, at]
@@ -135,48 +195,72 @@ def move_to_group(c, n):
             group[Group.MULTIPLICITY, s] = multiplicity[origin]
             multiplicity[origin] = 0
         pending[Pending.OWNER, at] = -1  # marks the position as free for _close_gaps
-    control[Control.GROUP] = n
-    control[Control.WORK] += n
-    _close_gaps(c, n)
-    log_group(c)
 
 
 @kernel
-def _close_gaps(c, n):
-    """Remove the ``n`` entries of the pending spikes whose owner is -1."""
-    control, pending, policy = control_of(c), pending_of(c), settings_of(c)[Settings.POLICY]
-    left = control[Control.PENDING] - n
+def _close_gaps(c, n, left, limit):
+    """Remove the ``n`` entries of the pending spikes whose owner is -1; see `move_to_group`.
+
+    ``left`` entries remain, at least one.
+    """
+    control, policy = control_of(c), settings_of(c)[Settings.POLICY]
     if policy == PolicyCode.FIFO:
-        control[Control.HEAD] = control[Control.HEAD] + n if left else 0
-    elif policy == PolicyCode.RANDOM or policy == PolicyCode.MOMENTUM:
-        # These orders do not depend on positions, so the last entries fill the gaps.
-        chosen, last = chosen_of(c), left + n - 1
-        for s in range(n):
-            at = chosen[s]
-            while last >= left and pending[Pending.OWNER, last] < 0:
-                last -= 1
-            if at < left:
-                for r in range(len(Pending)):
-                    pending[r, at] = pending[r, last]
-                last -= 1
-    else:  # layer-sync and custom policies rely on the order of firing
-        control[Control.WORK] += left + n
-        kept = 0
-        for k in range(left + n):
-            if pending[Pending.OWNER, k] >= 0:
-                for r in range(len(Pending)):
-                    pending[r, kept] = pending[r, k]
-                kept += 1
-    control[Control.PENDING] = left
+        head, room = control[Control.HEAD] + n, c[Context.PENDING_CAPACITY]
+        control[Control.HEAD] = head - room if head >= room else head
+        return True
+    # The order of random and momentum does not depend on positions. Layer-sync and custom policies
+    # rely on the order of firing.
+    fills = policy == PolicyCode.RANDOM or policy == PolicyCode.MOMENTUM
+    total = n if fills else left + n
+    begin = control[Control.SCANNED]
+    while begin < total:
+        end = min(total, begin + _SPIKES_PER_CHECK)
+        if fills:
+            _fill_gaps(c, begin, end, left, n)
+        else:
+            _close_up(c, begin, end)
+            control[Control.WORK] += _SCAN_COST * (end - begin)
+        begin = end
+        if end < total and control[Control.WORK] > limit:
+            control[Control.SCANNED] = end
+            return False
+    return True
 
 
 @kernel
-def log_group(c):
-    """Append the group to the delivery log, if deliveries are logged."""
-    if c[Context.DELIVERY_LOG_CAPACITY] == 0:
-        return
+def _fill_gaps(c, begin, end, left, n):
+    """Fill the gaps that the selected spikes ``begin`` to ``end`` left with the last entries."""
+    control, pending, chosen = control_of(c), pending_of(c), chosen_of(c)
+    last = left + n - 1 - control[Control.KEPT]
+    for s in range(begin, end):
+        at = chosen[s]
+        while last >= left and pending[Pending.OWNER, last] < 0:
+            last -= 1
+        if at < left:
+            for r in range(len(Pending)):
+                pending[r, at] = pending[r, last]
+            last -= 1
+    control[Control.KEPT] = left + n - 1 - last
+
+
+@kernel
+def _close_up(c, begin, end):
+    """Move the entries from ``begin`` to ``end`` that were not selected to the front."""
+    control, pending = control_of(c), pending_of(c)
+    kept = control[Control.KEPT]
+    for k in range(begin, end):
+        if pending[Pending.OWNER, k] >= 0:
+            for r in range(len(Pending)):
+                pending[r, kept] = pending[r, k]
+            kept += 1
+    control[Control.KEPT] = kept
+
+
+@kernel
+def log_slots(c, begin, end):
+    """Append the slots ``begin`` to ``end`` of the group to the delivery log."""
     control, group, delivery_log = control_of(c), group_of(c), delivery_log_of(c)
-    for s in range(control[Control.GROUP]):
+    for s in range(begin, end):
         at = control[Control.DELIVERY_LOG]
         delivery_log[DeliveryLog.PASS, at] = control[Control.PASS]
         delivery_log[DeliveryLog.STEP, at] = control[Control.STEP]
@@ -188,7 +272,19 @@ def log_group(c):
 
 
 @kernel
-def lacks_capacity(c, slots, added):
+def lacks_pending_capacity(c, added):
+    """Return whether a pass in which ``added`` input events become pending needs a larger array.
+
+    The array is grown between passes only, when it is empty. A neuron has at most one entry: it
+    fires once in the pass, or its multiplicity grows.
+    """
+    control = control_of(c)
+    control[Control.NEEDED_PENDING] = added + c[Context.NEURONS]
+    return c[Context.PENDING_CAPACITY] < control[Control.NEEDED_PENDING]
+
+
+@kernel
+def lacks_capacity(c, slots):
     """Return whether a buffer is too small for a step.
 
     Buffers are grown between steps only, so the check covers all that a step can add: every neuron
@@ -197,14 +293,11 @@ def lacks_capacity(c, slots, added):
     Args:
         c: the context.
         slots: maximum number of slots of the step's group.
-        added: number of input events that join the pending spikes.
     """
     control, neurons = control_of(c), c[Context.NEURONS]
     control[Control.NEEDED_SLOTS] = slots
-    control[Control.NEEDED_PENDING] = control[Control.PENDING] + added + neurons
     return (
         c[Context.GROUP_CAPACITY] < slots
-        or c[Context.PENDING_CAPACITY] - control[Control.HEAD] < control[Control.NEEDED_PENDING]
         or c[Context.IN_FLIGHT_CAPACITY] - control[Control.IN_FLIGHT]
         < slots * settings_of(c)[Settings.MAX_DELAYED_FAN_OUT]
         or (

@@ -17,7 +17,7 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.kernels.delivery.dense_rows import add_rows, charge
 from neuroasync.core.kernels.layout import GROUP_LIMIT, Control
-from neuroasync.core.kernels.selection import smallest, sort
+from neuroasync.core.kernels.smallest_keys import sort, sort_by_counting
 from neuroasync.core.model.connections import Dense, Sparse
 from neuroasync.core.model.model import LIF, Model, Population
 from tests.helpers.engine_runners import advanced, compiled, stepwise
@@ -25,17 +25,13 @@ from tests.helpers.reference import simulator as oracle
 
 
 @settings(deadline=None)
-@given(
-    keys=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3), min_size=1, max_size=150),
-    data=st.data(),
-)
-def test_smallest_returns_the_k_smallest_keys_in_order(keys, data):
-    n = len(keys)
-    k = data.draw(st.integers(1, n))
-    ties = np.array(data.draw(st.permutations(range(n))), np.int64)
-    out = np.zeros(n, np.int64)
-    smallest(np.array(keys, np.uint64), ties, n, k, out)
-    assert out[:k].tolist() == sorted(range(n), key=lambda i: (keys[i], ties[i]))[:k]
+@given(keys=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9), max_size=70))
+def test_counting_sorts_distinct_keys(keys):
+    out = np.zeros(len(keys), np.int64)
+    is_sorted = sort_by_counting(np.array(keys, np.uint64), len(keys), out)
+    assert is_sorted == (len(set(keys)) == len(keys))
+    if is_sorted:
+        assert out.tolist() == sorted(range(len(keys)), key=keys.__getitem__)
 
 
 @settings(deadline=None)
@@ -193,4 +189,4 @@ def test_work_does_not_depend_on_the_multiplicity_of_a_spike():
             assert decision.synops == 100 * events
             costs.append(simulator.work)
         # Reading an event has a cost. Delivering it to the 100 targets again has none.
-        assert 0 < costs[1] - costs[0] <= 10 * 10_000
+        assert 0 < costs[1] - costs[0] <= 30 * 10_000

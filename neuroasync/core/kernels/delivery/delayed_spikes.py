@@ -1,5 +1,7 @@
 """Spikes on connections with a delay: put in flight, then delivered in the pass that is due."""
 
+from typing import Final
+
 from neuroasync.core.kernels.array_views import (
     connections_of,
     control_of,
@@ -7,7 +9,6 @@ from neuroasync.core.kernels.array_views import (
     i64_at,
     in_flight_of,
     populations_of,
-    settings_of,
 )
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -17,10 +18,19 @@ from neuroasync.core.kernels.layout import (
     Group,
     InFlight,
     Populations,
-    Settings,
+    ReadStage,
 )
 
-__all__ = ["append_due_spikes", "put_in_flight", "write_slot"]
+__all__ = ["append_due_spikes", "begin_due_spikes", "put_in_flight", "write_slot"]
+
+_SPIKES_PER_CHECK: Final = 4096
+"""Spikes in flight, or due, that are read between two checks of the work budget."""
+_SIFTS_PER_CHECK: Final = 256
+"""Slots that are moved within the heap between two checks."""
+_SPIKE_COST: Final = 16
+"""Cost of reading a spike in flight or completing a slot, in synaptic operations (measured)."""
+_SIFT_COST: Final = 800
+"""Cost of moving a slot within the heap (measured for 300,000 slots)."""
 
 
 @kernel
@@ -34,28 +44,91 @@ def write_slot(group, at, origin, owner, count, via):
 
 
 @kernel
-def append_due_spikes(c, n):
-    """Append the spikes that are due now to the group; return its number of slots.
+def begin_due_spikes(c):
+    """Prepare :func:`append_due_spikes`, after the input events of the pass were read."""
+    control = control_of(c)
+    control[Control.READ_STAGE] = ReadStage.DUE
+    control[Control.READ_AT] = control[Control.KEPT] = control[Control.UNORDERED] = 0
+    control[Control.READ_FIRST] = control[Control.GROUP]
+
+
+@kernel
+def append_due_spikes(c, limit):
+    """Append the spikes that are due now to the group.
 
     They are ordered by (time fired, connection, neuron). Spikes of one neuron that were fired at
     one time stay in the order in which they were selected.
 
     Args:
         c: the context.
-        n: number of slots that the group has.
+        limit: value of ``control[WORK]`` after which to return; the next call continues there.
+
+    Returns:
+        Whether all of them were appended.
     """
     control = control_of(c)
-    if control[Control.IN_FLIGHT] == 0:
-        return n
-    in_flight, group = in_flight_of(c), group_of(c)
-    kept, first = 0, n
-    for k in range(control[Control.IN_FLIGHT]):
+    if control[Control.IN_FLIGHT] == 0 and control[Control.READ_STAGE] == ReadStage.DUE:
+        return True
+    while True:
+        stage = control[Control.READ_STAGE]
+        total = control[Control.GROUP] - control[Control.READ_FIRST]
+        if stage == ReadStage.DUE:
+            total = control[Control.IN_FLIGHT]
+        elif stage == ReadStage.HEAP:
+            total //= 2
+        at = control[Control.READ_AT]
+        is_sorting = stage == ReadStage.HEAP or stage == ReadStage.SORT
+        end = min(total, at + (_SIFTS_PER_CHECK if is_sorting else _SPIKES_PER_CHECK))
+        _append_some(c, stage, at, end, total)
+        control[Control.READ_AT] = end
+        control[Control.WORK] += (_SIFT_COST if is_sorting else _SPIKE_COST) * (end - at)
+        if end == total:
+            if stage == ReadStage.OWNERS:
+                return True
+            control[Control.READ_AT] = 0
+            control[Control.READ_STAGE] = stage + 1
+            if stage == ReadStage.DUE:
+                control[Control.IN_FLIGHT] = control[Control.KEPT]
+                if control[Control.UNORDERED] == 0:
+                    control[Control.READ_STAGE] = ReadStage.OWNERS
+        if control[Control.WORK] > limit:
+            return False
+
+
+@kernel
+def _append_some(c, stage, begin, end, total):
+    """Do the part from ``begin`` to ``end`` of the ``total`` operations of a stage."""
+    group, first = group_of(c), control_of(c)[Control.READ_FIRST]
+    if stage == ReadStage.DUE:
+        _take_due(c, begin, end)
+    elif stage == ReadStage.HEAP:
+        n = control_of(c)[Control.GROUP] - first
+        for at in range(total - 1 - begin, total - 1 - end, -1):
+            _sift_down(group, first, n, at)
+    elif stage == ReadStage.SORT:
+        for left in range(total - 1 - begin, total - 1 - end, -1):
+            _swap(group, first, first + left)
+            _sift_down(group, first, left, 0)
+    else:
+        for s in range(first + begin, first + end):
+            group[Group.KEY, s] = group[Group.ORIGIN, s]
+            group[Group.OWNER, s] = _owner(c, group[Group.ORIGIN, s])
+
+
+@kernel
+def _take_due(c, begin, end):
+    """Move spikes in flight from ``begin`` to ``end`` to the group if they are due.
+
+    Until the slots are complete, KEY holds the time fired and OWNER the original position.
+    """
+    control, in_flight, group = control_of(c), in_flight_of(c), group_of(c)
+    kept, n, first = control[Control.KEPT], control[Control.GROUP], control[Control.READ_FIRST]
+    for k in range(begin, end):
         if in_flight[InFlight.DUE_US, k] != control[Control.TIME]:
             for r in range(len(InFlight)):
                 in_flight[r, kept] = in_flight[r, k]
             kept += 1
             continue
-        # Until the slots are sorted, KEY holds the time fired and OWNER the original position.
         write_slot(
             group,
             n,
@@ -65,14 +138,11 @@ def append_due_spikes(c, n):
             in_flight[InFlight.CONNECTION, k],
         )
         group[Group.KEY, n] = in_flight[InFlight.FIRED_US, k]
+        if n > first and _later(group, n - 1, n):
+            control[Control.UNORDERED] = 1
         n += 1
-    control[Control.IN_FLIGHT] = kept
-    control[Control.WORK] += 16 * (n - first)
-    _sort_slots(group, first, n - first)
-    for s in range(first, n):
-        group[Group.KEY, s] = group[Group.ORIGIN, s]
-        group[Group.OWNER, s] = _owner(c, group[Group.ORIGIN, s])
-    return n
+    control[Control.KEPT] = kept
+    control[Control.GROUP] = n
 
 
 @kernel
@@ -82,21 +152,6 @@ def _owner(c, origin):
     while populations[owner, Populations.START] > origin:
         owner -= 1
     return owner
-
-
-@kernel
-def _sort_slots(group, first, n):
-    """Heap sort ``n`` slots by (time fired, connection, neuron, original position)."""
-    ordered = True
-    for s in range(first + 1, first + n):
-        ordered = ordered and not _later(group, s - 1, s)
-    if ordered:
-        return
-    for at in range(n // 2 - 1, -1, -1):
-        _sift_down(group, first, n, at)
-    for end in range(n - 1, 0, -1):
-        _swap(group, first, first + end)
-        _sift_down(group, first, end, 0)
 
 
 @kernel
@@ -133,13 +188,11 @@ def _later(group, a, b):
 
 
 @kernel
-def put_in_flight(c):
-    """Put the spikes of the group in flight on each of their connections that has a delay."""
-    if settings_of(c)[Settings.MAX_DELAYED_FAN_OUT] == 0:
-        return
+def put_in_flight(c, begin, end):
+    """Put the slots ``begin`` to ``end`` in flight on each connection that has a delay."""
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)
     group, in_flight, links = group_of(c), in_flight_of(c), i64_at(c[Context.LINKS], 1)
-    for s in range(control[Control.GROUP]):
+    for s in range(begin, end):
         owner = group[Group.OWNER, s]
         if group[Group.CONNECTION, s] >= 0 or populations[owner, Populations.HAS_DELAYS] == 0:
             continue

@@ -22,7 +22,11 @@ from neuroasync.core.kernels.array_views import (
     populations_of,
     settings_of,
 )
-from neuroasync.core.kernels.delivery.delayed_spikes import append_due_spikes, write_slot
+from neuroasync.core.kernels.delivery.delayed_spikes import (
+    append_due_spikes,
+    begin_due_spikes,
+    write_slot,
+)
 from neuroasync.core.kernels.intrinsics import population_count, trailing_zeros
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -30,21 +34,21 @@ from neuroasync.core.kernels.layout import (
     Control,
     Group,
     Pending,
+    Phase,
     Populations,
     ReadStage,
     Settings,
 )
-from neuroasync.core.kernels.pending_spikes import log_group
 
-__all__ = ["begin_input", "complete_input_group", "read_input"]
+__all__ = ["begin_input", "read_input"]
 
 _ONE = np.uint64(1)
-_FEW: Final = 4096
-"""Maximum number of events that are grouped in one piece."""
+_MAX_AT_ONCE: Final = 4096
+"""Maximum number of events that may be grouped in one piece."""
 _EVENTS_PER_CHECK: Final = 8192
 _WORDS_PER_CHECK: Final = 128
 """64-bit words of input bits that are turned into slots between two checks of the work budget."""
-_EVENT_COST: Final = 4
+_EVENT_COST: Final = 12
 """Cost of reading an event once or of writing a slot, in synaptic operations (measured)."""
 
 
@@ -60,41 +64,38 @@ def begin_input(c, first):
     control[Control.READ_FIRST] = first
     control[Control.READ_AT] = first
     control[Control.READ_STAGE] = ReadStage.EVENTS
+    control[Control.REPEATED] = 0
+    control[Control.PHASE] = Phase.READING
 
 
 @kernel
 def read_input(c, limit):
     """Read the input events of the pass into the group, or into the pending spikes if queued.
 
+    Then append the spikes that are due to the group.
+
     Args:
         c: the context.
         limit: value of ``control[WORK]`` after which to return; the next call continues there.
 
     Returns:
-        Whether all events have been read.
+        Whether all events and spikes have been read.
     """
     control = control_of(c)
-    if settings_of(c)[Settings.QUEUED]:
-        return _enqueue_input(c, limit)
-    first, last = control[Control.READ_FIRST], control[Control.CURSOR]
-    if last - first > _FEW:
-        return _group_many(c, first, last, limit)
-    control[Control.GROUP] = _group_few(c, first, last)
-    control[Control.WORK] += _EVENT_COST * (last - first)
-    return True
-
-
-@kernel
-def complete_input_group(c):
-    """Append the spikes that are due to the group of input events, and log the group."""
-    control = control_of(c)
-    control[Control.GROUP] = append_due_spikes(c, control[Control.GROUP])
-    log_group(c)
+    if control[Control.READ_STAGE] < ReadStage.DUE:
+        queued = settings_of(c)[Settings.QUEUED]
+        if not (_enqueue_input(c, limit) if queued else _group_input(c, limit)):
+            return False
+        begin_due_spikes(c)
+    return append_due_spikes(c, limit)
 
 
 @kernel
 def _enqueue_input(c, limit):
-    """Add the input events to the pending spikes, in (time, index) order; see `read_input`."""
+    """Add the input events to the pending spikes, in (time, index) order; see `read_input`.
+
+    No spike is pending when a pass begins.
+    """
     control, pending, index = control_of(c), pending_of(c), input_index(c)
     inputs = c[Context.POPULATION_COUNT]
     start = populations_of(c)[inputs, Populations.START]
@@ -102,68 +103,56 @@ def _enqueue_input(c, limit):
     while control[Control.READ_AT] < last:
         begin = control[Control.READ_AT]
         end = min(last, begin + _EVENTS_PER_CHECK)
-        at = control[Control.HEAD] + control[Control.PENDING]
         for k in range(begin, end):
-            pending[Pending.KEY, at + k - begin] = start + k - first
-            pending[Pending.ORIGIN, at + k - begin] = start + index[k]
-            pending[Pending.ARRIVAL, at + k - begin] = -1
-            pending[Pending.OWNER, at + k - begin] = inputs
-        control[Control.PENDING] += end - begin
+            pending[Pending.KEY, k - first] = start + k - first
+            pending[Pending.ORIGIN, k - first] = start + index[k]
+            pending[Pending.ARRIVAL, k - first] = -1
+            pending[Pending.OWNER, k - first] = inputs
         control[Control.READ_AT] = end
         control[Control.WORK] += _EVENT_COST * (end - begin)
         if end < last and control[Control.WORK] > limit:
             return False
+    control[Control.PENDING] = last - first
     return True
 
 
 @kernel
-def _group_few(c, first, last):
-    """Write a few events to the group by ascending input index; return the number of slots.
+def _group_input(c, limit):
+    """Write the events to the group by ascending input index; see :func:`read_input`.
 
-    Events of the same input share a slot. Events that are not in ascending order are sorted with
-    a bit per input, unless the inputs are too many for that or an input has several events.
+    Events of the same input share a slot. A few events among many inputs are sorted. All others are
+    grouped with a bit for each input, unless they are few and in order.
     """
+    control, bits = control_of(c), input_bits(c)
+    first, last = control[Control.READ_FIRST], control[Control.CURSOR]
+    if last - first <= _MAX_AT_ONCE and control[Control.READ_STAGE] == ReadStage.EVENTS:
+        if _write_if_ascending(c, first, last):
+            return True
+        if 4 * (last - first) < bits.size:
+            _group_by_sorting(c, first, last)
+            return True
+    return _group_by_bits(c, bits, first, last, limit)
+
+
+@kernel
+def _write_if_ascending(c, first, last):
+    """Write a slot for each event if their input indices ascend; return whether they do."""
     group, index, n = group_of(c), input_index(c), last - first
-    inputs = c[Context.POPULATION_COUNT]
-    start, is_ascending = populations_of(c)[inputs, Populations.START], True
+    inputs, control, is_ascending = c[Context.POPULATION_COUNT], control_of(c), True
     for k in range(first + 1, last):
         is_ascending = is_ascending and index[k] > index[k - 1]
-    if not is_ascending:
-        bits = input_bits(c)
-        if 4 * n < bits.size or not _set_bits_if_distinct(c, bits, first, last):
-            return _group_by_sorting(c, first, last)
-        at = 0
-        for word in range(bits.size):
-            left = bits[word]
-            bits[word] = 0
-            while left:
-                write_slot(group, at, start + 64 * word + trailing_zeros(left), inputs, 1, -1)
-                left &= left - _ONE
-                at += 1
-        return at
-    for k in range(n):
-        write_slot(group, k, start + index[first + k], inputs, 1, -1)
-    return n
-
-
-@kernel
-def _set_bits_if_distinct(c, bits, first, last):
-    """Set the bit of each event's input; clear them and return False if an input occurs twice."""
-    index = input_index(c)
-    for k in range(first, last):
-        i = np.uint64(index[k])
-        bit = _ONE << (i & np.uint64(63))
-        if bits[i >> np.uint64(6)] & bit:
-            for j in range(first, k):
-                bits[index[j] >> 6] = 0
-            return False
-        bits[i >> np.uint64(6)] |= bit
-    return True
+    if is_ascending:
+        start = populations_of(c)[inputs, Populations.START]
+        for k in range(n):
+            write_slot(group, k, start + index[first + k], inputs, 1, -1)
+        control[Control.GROUP] = n
+        control[Control.WORK] += _EVENT_COST * n
+    return is_ascending
 
 
 @kernel
 def _group_by_sorting(c, first, last):
-    """Write the events to the group by sorting a copy; return the number of slots."""
+    """Write the events to the group by sorting a copy."""
     group, inputs, n = group_of(c), c[Context.POPULATION_COUNT], 0
     start = populations_of(c)[inputs, Populations.START]
     for i in np.sort(input_index(c)[first:last]):
@@ -172,18 +161,19 @@ def _group_by_sorting(c, first, last):
             continue
         write_slot(group, n, start + i, inputs, 1, -1)
         n += 1
-    return n
+    control_of(c)[Control.GROUP] = n
+    control_of(c)[Control.WORK] += _EVENT_COST * (last - first)
 
 
 @kernel
-def _group_many(c, first, last, limit):
-    """Write many events to the group in chunks, without sorting; see :func:`read_input`.
+def _group_by_bits(c, bits, first, last, limit):
+    """Write the events to the group in pieces, without sorting; see :func:`read_input`.
 
     The first stage sets a bit for each input that has events. The second stage writes a slot for
-    each bit and notes for each word of bits how many slots precede it. The third stage counts the
-    events of each slot.
+    each bit. If an input has several events, it also notes for each word of bits how many slots
+    precede it, and the third stage counts the events of each slot.
     """
-    control, bits = control_of(c), input_bits(c)
+    control = control_of(c)
     while True:
         stage = control[Control.READ_STAGE]
         begin = control[Control.READ_AT]
@@ -201,6 +191,8 @@ def _group_many(c, first, last, limit):
             control[Control.WORK] += _EVENT_COST * (end - begin)
             is_over = end == last
         control[Control.READ_AT] = end
+        if is_over and stage == ReadStage.SLOTS and control[Control.REPEATED] == 0:
+            return True
         if is_over and stage == ReadStage.COUNTS:
             bits[:] = 0
             return True
@@ -213,24 +205,34 @@ def _group_many(c, first, last, limit):
 
 @kernel
 def _set_bits(c, bits, begin, end):
-    """Set the bit of the input of each event from ``begin`` to ``end``."""
-    index = input_index(c)
+    """Set the bit of the input of each event from ``begin`` to ``end``; note repeated inputs."""
+    index, repeated = input_index(c), np.uint64(0)
     for k in range(begin, end):
         i = np.uint64(index[k])
-        bits[i >> np.uint64(6)] |= _ONE << (i & np.uint64(63))
+        bit = _ONE << (i & np.uint64(63))
+        repeated |= bits[i >> np.uint64(6)] & bit
+        bits[i >> np.uint64(6)] |= bit
+    if repeated:
+        control_of(c)[Control.REPEATED] = 1
 
 
 @kernel
 def _write_slots(c, bits, begin, end):
-    """Write an empty slot for each bit of the words ``begin`` to ``end``; return how many."""
+    """Write a slot for each bit of the words ``begin`` to ``end``; return how many.
+
+    If no input has several events, the slots are complete, and the bits are cleared.
+    """
     control, group, ranks = control_of(c), group_of(c), input_ranks(c)
-    inputs = c[Context.POPULATION_COUNT]
+    inputs, repeats = c[Context.POPULATION_COUNT], control[Control.REPEATED]
     start, at = populations_of(c)[inputs, Populations.START], control[Control.GROUP]
     for word in range(begin, end):
-        ranks[word] = at
         left = bits[word]
+        if repeats:
+            ranks[word] = at
+        else:
+            bits[word] = 0
         while left:
-            write_slot(group, at, start + 64 * word + trailing_zeros(left), inputs, 0, -1)
+            write_slot(group, at, start + 64 * word + trailing_zeros(left), inputs, 1 - repeats, -1)
             left &= left - _ONE
             at += 1
     slots = at - control[Control.GROUP]

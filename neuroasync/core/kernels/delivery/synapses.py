@@ -49,6 +49,8 @@ __all__ = ["deliver", "mark_target", "receptive_field", "takes_part"]
 
 _AHEAD: Final = 16
 """Slots whose targets are prefetched together. More would evict each other from the cache."""
+_TARGET_COST: Final = 4
+"""Cost of delivering a spike to one target, in synaptic operations of a dense connection."""
 _LINE: Final = 16
 """Neurons whose f32 or i32 values fill one cache line."""
 
@@ -106,7 +108,7 @@ def deliver(c, limit):
                     source, count = group[Group.ORIGIN, q] - first, group[Group.MULTIPLICITY, q]
                     targets = _scatter(c, k, p, source, count)
                     synops += targets * count
-                    work += targets
+                    work += _TARGET_COST * targets
         s = e
         if control[Control.WORK] + work > limit:
             break

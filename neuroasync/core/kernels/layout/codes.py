@@ -42,7 +42,7 @@ class RuleCode(IntEnum):
 
 
 class ReadStage(IntEnum):
-    """The next step of reading the input events of a pass (``Control.READ_STAGE``)."""
+    """What reading the input of a pass does next (``Control.READ_STAGE``)."""
 
     EVENTS = 0
     """Enqueue the events; or set the bit of each input that has events, if they are many."""
@@ -50,6 +50,14 @@ class ReadStage(IntEnum):
     """Write a slot for each bit."""
     COUNTS = 2
     """Count the events of each slot."""
+    DUE = 3
+    """Move the spikes that are due from the spikes in flight to the group."""
+    HEAP = 4
+    """Arrange their slots as a heap, unless they are in order."""
+    SORT = 5
+    """Take the slots from the heap, the last one first."""
+    OWNERS = 6
+    """Complete their slots."""
 
 
 class Phase(IntEnum):
@@ -66,7 +74,11 @@ class Phase(IntEnum):
     STOPPED = 4
     """Nothing: the stop rule has ended the sample."""
     READING = 5
-    """Continue to read the input events of the pass."""
+    """Continue to read the input events of the pass, and the spikes that are due."""
+    MOVING = 6
+    """Continue to move the selected spikes from the pending spikes to the group."""
+    OPENING = 7
+    """Continue to log the group, and to put its spikes in flight, at ``Control.SLOT``."""
 
 
 class Interrupt(IntEnum):

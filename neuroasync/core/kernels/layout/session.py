@@ -16,7 +16,7 @@ GROUP_LIMIT: Final = 2**30
 
 
 class _Control(NamedTuple):
-    """Columns of ``control``, i64[41]: counters of the sample and its position.
+    """Columns of ``control``, i64[49]: counters of the sample and its position.
 
     Unless stated otherwise, counts begin at 0 with each sample.
     """
@@ -62,7 +62,7 @@ class _Control(NamedTuple):
     LAST_OWNER: int = 19
     """Population that fired last in this pass, or -1; the step limit's error names it."""
     SLOT: int = 20
-    """Next slot of the group to deliver."""
+    """Next slot of the group to log and put in flight, then to deliver."""
     SEED: int = 21
     """Seed of the sample: 64 bits, read as a signed integer."""
     CLOCK: int = 22
@@ -80,7 +80,8 @@ class _Control(NamedTuple):
     SUPRATHRESHOLD: int = 28
     """Number of entries of ``suprathreshold``."""
     HEAD: int = 29
-    """Position of the first pending spike; not 0 only in fifo order."""
+    """Position of the first pending spike. It is not 0 only in fifo order, in which the array of
+    pending spikes is circular."""
     WORK: int = 30
     """Cost of the session so far. The unit is the time of one synaptic operation."""
     NEEDED_SLOTS: int = 31
@@ -97,13 +98,30 @@ class _Control(NamedTuple):
     READ_STAGE: int = 36
     """A ``ReadStage``, while the pass reads its input events."""
     READ_FIRST: int = 37
-    """Position of the pass's first input event."""
+    """Position of the pass's first input event, then slot of the first spike that is due."""
     READ_AT: int = 38
-    """Where the stage continues: position of an event, or of a word of ``input_bits``."""
+    """Where the stage continues: position of an event, of a word of ``input_bits``, of a spike in
+    flight or of a slot."""
     COMPARED: int = 39
     """Number of pending spikes that the selection of the next group has compared."""
     NEEDED_PENDING: int = 40
     """Pending spikes to make room for, after a kernel returned ``NEEDS_ROOM``."""
+    UNORDERED: int = 41
+    """1 if the spikes that are due, or that were selected, are not in ascending order."""
+    KEPT: int = 42
+    """Number of entries that a stage has kept so far, or of selected spikes under layer-sync."""
+    LAYER: int = 43
+    """Lowest-ranked population among the pending spikes that were compared, under layer-sync."""
+    HEAPED: int = 44
+    """Number of selected spikes that form a heap, in a selection that a heap sorts."""
+    SORTED: int = 45
+    """Number of selected spikes that were taken from the heap, which are the last of the group."""
+    MOVED: int = 46
+    """Number of selected spikes that were moved to the group."""
+    SCANNED: int = 47
+    """Number of gaps that were closed, or of pending spikes that were searched for gaps."""
+    REPEATED: int = 48
+    """1 if an input has several events in the pass, among those that were read."""
 
 
 Control: Final = _Control()
