@@ -241,18 +241,16 @@ class Simulator:
             work: approximate number of synaptic operations after which to return.
 
         Returns:
-            False if the work budget is spent or a buffer grew; True if no pass is left, the sample
-            was stopped, or another class leads while watching.
+            False if the work budget is spent or a buffer grows, which may take several calls; True
+            if no pass is left, the sample was stopped, or another class leads while watching.
 
         Raises:
             ForwardStepLimitError, LimitError: see :meth:`run_to_delivery`.
         """
         while True:
             reason = int(run_compiled(self.state.acquire_scratch().address, end_us, work))
-            if not self.handle_interrupt(reason):
-                return reason != _BUDGET_SPENT
-            if reason == _NEEDS_ROOM and work < UNBOUNDED:
-                return False  # growing may take several calls
+            if not self.handle_interrupt(reason) or (reason == _NEEDS_ROOM and work < UNBOUNDED):
+                return reason not in (_BUDGET_SPENT, _NEEDS_ROOM)
 
     def handle_interrupt(self, reason: int) -> bool:
         """Handle the reason why ``run_to_delivery`` or ``run_compiled`` returned.
