@@ -116,10 +116,52 @@ async def test_full_queue_drops_by_its_policy_and_counts_the_item(when_full, hel
 async def test_queue_with_policy_error_does_not_wait():
     queue = BoundedQueue(1, "error")
     await queue.put("kept")
-    with pytest.raises(na.QueueFullError):
-        await queue.put("refused")
-    assert (queue.accepted, queue.dropped, queue.refused) == (1, 0, 1)
+    for _ in range(2):
+        with pytest.raises(na.QueueFullError):
+            await queue.put("refused")
+    assert (queue.accepted, queue.dropped, queue.refused) == (1, 0, 2)
     assert await queue.get() == "kept"
+
+
+def test_counts_of_a_queue_add_up_over_its_whole_life():
+    queue = BoundedQueue(2, "drop-oldest")
+    for item in range(3):
+        queue.push(item)
+    assert [queue.pop(), queue.pop()] == [1, 2]
+    for item in range(3, 7):
+        queue.push(item)
+    assert queue.waiting() == (5, 6)
+    assert queue.first() == 5
+    assert (queue.accepted, queue.dropped, queue.refused) == (4, 3, 0)
+
+
+def test_queue_holds_one_item_by_default():
+    queue = BoundedQueue()
+    queue.push(1)
+    with pytest.raises(na.QueueFullError):
+        queue.push(2)
+
+
+async def test_queue_forgets_a_task_that_no_longer_waits(no_leaks):
+    queue = BoundedQueue(1)
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert queue.is_awaited
+    queue.push("spike")
+    assert await waiting == "spike"
+    assert not queue.is_awaited
+
+
+async def test_closed_queue_says_so():
+    queue = BoundedQueue(1)
+    assert queue.is_closed is False
+    queue.close()
+    assert queue.is_closed is True
+    for call in (queue.readable, queue.writable):
+        with pytest.raises(ClosedError, match="^the queue is closed$"):
+            await call()
+    with pytest.raises(ClosedError, match="^the queue is closed$"):
+        queue.push("spike")
 
 
 async def test_several_producers_and_consumers_share_a_queue(no_leaks):
