@@ -9,6 +9,7 @@ import pytest
 import neuroasync
 from tests.helpers.paths import ROOT
 from tools.audit_dependencies import report as audit_report
+from tools.branch_coverage import branch_rates
 from tools.lock_dependencies import LOCK, without_torch
 from tools.lowest_versions import lowest_versions
 
@@ -95,6 +96,15 @@ def test_audit_reports_vulnerabilities_or_says_that_it_was_skipped(packages, tex
     assert text in found
     assert code == status
     assert audit_report("no JSON") == audit_report('{"dependencies": []}')
+
+
+def test_branch_coverage_is_measured_for_each_folder():
+    files = {
+        "neuroasync/core/a.py": {"summary": {"num_branches": 6, "covered_branches": 6}},
+        "neuroasync\\core\\b.py": {"summary": {"num_branches": 2, "covered_branches": 0}},
+        "neuroasync/cli/c.py": {"summary": {"num_branches": 9, "covered_branches": 0}},
+    }
+    assert branch_rates(files) == {"neuroasync/core/": 75.0, "neuroasync/runtime/": 0.0}
 
 
 def test_every_documentation_link_has_the_same_address():

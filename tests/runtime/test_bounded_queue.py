@@ -158,9 +158,9 @@ async def test_closed_queue_says_so():
     queue.close()
     assert queue.is_closed is True
     for call in (queue.readable, queue.writable):
-        with pytest.raises(ClosedError, match="^the queue is closed$"):
+        with pytest.raises(ClosedError, match=r"^the queue is closed$"):
             await call()
-    with pytest.raises(ClosedError, match="^the queue is closed$"):
+    with pytest.raises(ClosedError, match=r"^the queue is closed$"):
         queue.push("spike")
 
 

@@ -27,6 +27,19 @@ def test_peek_ignores_fields_that_it_does_not_need(data, events):
     assert peek_message(data, 100) == (events, False, False)
 
 
+@pytest.mark.parametrize("data", ['{"end": true}', b"\x81\xa3end\xc3"])
+def test_message_of_the_maximum_size_is_peeked_at(data):
+    assert peek_message(data, len(data)) == (0, True, False)
+    with pytest.raises(MessageError, match=f"the limit is {len(data) - 1}$"):
+        peek_message(data, len(data) - 1)
+
+
+def test_problem_that_only_the_peek_finds_is_named(monkeypatch):
+    monkeypatch.setattr("neuroasync.serve.connection.message_peek.parse_events", lambda *_: None)
+    with pytest.raises(MessageError, match="^the message is invalid: Expected `bool`"):
+        peek_message('{"end": 1}', 100)
+
+
 @pytest.mark.parametrize(
     ("data", "prefix"),
     [("{", "the message is empty or truncated"), ("[]", "the message must be `object`"),
