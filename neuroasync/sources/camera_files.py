@@ -51,8 +51,9 @@ class CameraFileSource(Source):
       the file ends in, are left out and counted in ``malformed``.
     - Events of pixels that the network does not see are left out and counted in ``outside``.
 
-    Other damage raises SourceError, with one exception: some AEDAT4 files with damaged headers make
-    Faery 0.7 abort the whole process.
+    Other damage raises SourceError, with two exceptions, which lie in libraries: some AEDAT4 files
+    with damaged headers make Faery 0.7 abort the whole process, and some damaged HDF5 files make
+    the HDF5 library run forever. Read files of these two formats only from sources that you trust.
 
     Args:
         recording: path of a file, or a stream of Faery, for example

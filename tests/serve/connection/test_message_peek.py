@@ -36,7 +36,7 @@ def test_message_of_the_maximum_size_is_peeked_at(data):
 
 def test_problem_that_only_the_peek_finds_is_named(monkeypatch):
     monkeypatch.setattr("neuroasync.serve.connection.message_peek.parse_events", lambda *_: None)
-    with pytest.raises(MessageError, match="^the message is invalid: Expected `bool`"):
+    with pytest.raises(MessageError, match=r"^the message is invalid: Expected `bool`"):
         peek_message('{"end": 1}', 100)
 
 
