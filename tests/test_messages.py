@@ -213,3 +213,26 @@ def test_a_decision_without_a_label_has_nulls():
     none = replace(DECISION, label=None, class_name=None, is_final=False)
     found = json.loads(format_decision(none, 0, 0.0))
     assert (found["label"], found["class_name"], found["final"]) == (None, None, False)
+
+
+def test_json_is_compact_and_the_default():
+    message = EventMessage(SpikeTrain([0, 5], [1, 2]), end=True)
+    assert format_events(message) == '{"t_us":[0,5],"index":[1,2],"end":true}'
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        ("", "the message is empty or truncated"),
+        (b"\x81", "the message is empty or truncated"),
+        ("[" * 100_000, "the message must be `object`, got `array`"),
+        ('{"end": ' + "[" * 100_000, "`end` must be `bool`, got `array`"),
+        ('{"an unknown field b": 1}', "an unknown field b` is an unknown key"),
+        ('{"t_us": [0, "x"]}', "`t_us[1]` must be `int`, got `str`"),
+    ],
+)
+def test_error_of_a_message_is_worded_with_its_field_first(data, error):
+    with pytest.raises(MessageError) as caught:
+        parse_events(data)
+    assert error in str(caught.value)
+    assert str(caught.value).startswith(("`", "the message"))

@@ -89,6 +89,11 @@ def _insert(data: bytearray, rng: Random) -> None:
     data[at:at] = rng.randbytes(rng.randint(1, 8))
 
 
+def _nest(data: bytearray, rng: Random) -> None:
+    at = rng.randint(0, len(data))
+    data[at:at] = rng.choice((b"[", b'{"a":', b"(", b"\x91", b"\x81\xa1a")) * rng.choice((20, 3000))
+
+
 def _move(data: bytearray, rng: Random) -> None:
     start, stop = _span(data, rng)
     part = data[start:stop]
@@ -101,4 +106,5 @@ def _span(data: bytearray, rng: Random) -> tuple[int, int]:
     return start, min(len(data), start + rng.choice((1, 2, 4, 8, 64, 512)))
 
 
-_CHANGES: Final = (_flip, _set, _write_integer, _cut, _truncate, _repeat, _insert, _move)
+_COMMON: Final = (_flip, _set, _write_integer, _cut, _truncate, _repeat, _insert, _move)
+_CHANGES: Final = (*_COMMON * 4, _nest)
