@@ -21,9 +21,7 @@ def run_guided(name: str, seconds: int, folder: Path) -> None:
     """
     import atheris
 
-    with atheris.instrument_imports(
-        include=["neuroasync", "zipfile", "json"], exclude=_compiled_modules()
-    ):
+    with atheris.instrument_imports(["neuroasync"], exclude=_compiled_modules()):
         from tests.fuzzing.targets import TARGETS
     from tests.fuzzing.corpus_files import read_corpus
     from tests.fuzzing.guard import Guard

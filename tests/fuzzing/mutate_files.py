@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _DAMAGE = (
-    ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, MemoryError,
+    ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError, MemoryError,
     struct.error, zlib.error, msgpack.UnpackException, zipfile.BadZipFile, zipfile.LargeZipFile,
     EOFError, NotImplementedError, OSError, RuntimeError,
 )  # fmt: skip
