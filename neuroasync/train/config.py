@@ -1,6 +1,7 @@
 """The configuration of a training run, checked when it is created."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
@@ -118,12 +119,13 @@ class TrainConfig:
 
     def _check_number(self, name: str, high: float) -> None:
         value = as_number(getattr(self, name))
-        if value is None or not 0 <= value <= high or value == math.inf:
+        if value is None or not 0 <= value <= min(high, sys.float_info.max):
             allowed = "a finite number of at least 0"
             if high != math.inf:
                 allowed = f"a number from 0 to {high:g}"
             raise ValueError(must_be(name, allowed, shown(getattr(self, name))))
-        object.__setattr__(self, name, value)
+        # No file holds larger integers.
+        object.__setattr__(self, name, value if value < 2**63 else float(value))
 
     def settings(self, epoch: int) -> RunSettings:
         """Return the run settings of an epoch: layer-sync first, then the policy trained for."""

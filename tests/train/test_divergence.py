@@ -49,3 +49,10 @@ def test_the_last_good_checkpoint_is_kept_and_can_be_resumed(tmp_path, monkeypat
     assert len(state.history) == 2
     resumed = fit(TINY, TRAIN, SHORT, checkpoint=path, resume=True)
     assert outcome(resumed) == outcome(fit(TINY, TRAIN, SHORT))
+
+
+@pytest.mark.parametrize("field", ["lr", "vote_scale", "penalty", "penalty_target"])
+def test_a_setting_that_no_float_can_hold_is_refused(field):
+    with pytest.raises(ValueError, match=f"`{field}` must be a finite number of at least 0"):
+        config(**{field: 10**400})
+    assert config(**{field: 10**30}).to_dict()[field] == 1e30
