@@ -16,7 +16,9 @@
     ├── PolicyError (ValueError)       an ordering policy is unknown, or returned an invalid order
     ├── StopRuleError (ValueError)     a stop rule is unknown or misconfigured
     ├── LimitError                     a bound of ``neuroasync.limits`` was reached
+    │   ├── CpuTimeLimitError          a sample used more CPU time than allowed
     │   ├── ForwardStepLimitError      a forward pass took more forward steps than allowed
+    │   ├── PassLimitError             a sample needs more forward passes than allowed
     │   └── QueueFullError             a full queue rejected an item
     ├── ClosedError                    an object was used after it was closed
     └── PopulationError                a custom population failed or broke the protocol
@@ -33,6 +35,7 @@ There is one warning: :class:`TimeUnitWarning`, a ``UserWarning``.
 __all__ = [
     "BundleError",
     "ClosedError",
+    "CpuTimeLimitError",
     "DatasetError",
     "EventsError",
     "ForwardStepLimitError",
@@ -40,6 +43,7 @@ __all__ = [
     "MessageError",
     "ModelError",
     "NeuroasyncError",
+    "PassLimitError",
     "PolicyError",
     "PopulationError",
     "QueueFullError",
@@ -109,8 +113,16 @@ class LimitError(NeuroasyncError):
     """A bound was reached. The message names it, its value, and how to raise it."""
 
 
+class CpuTimeLimitError(LimitError):
+    """A sample used more CPU time than its session allows."""
+
+
 class ForwardStepLimitError(LimitError):
     """A forward pass reached its limit of forward steps. The message names what kept firing."""
+
+
+class PassLimitError(LimitError):
+    """A sample needs more forward passes than ``max_passes``."""
 
 
 class QueueFullError(LimitError):

@@ -27,13 +27,12 @@ from neuroasync.runtime.batch.decide_all import (
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.clock import Clock, VirtualClock, check_clock
 from neuroasync.runtime.counts import Counts
-from neuroasync.runtime.input.many_events import are_many
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
 from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.populations.coroutine import PopulationCoroutine, check_populations
 from neuroasync.runtime.session import Session
 from neuroasync.runtime.tap import Tap
-from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.runtime.time_slice import CpuAccount, TimeSlice, check_max_cpu
 from neuroasync.shipped import load_bundle
 
 __all__ = ["Network"]
@@ -178,6 +177,7 @@ class Network:
         seed: int | None = None,
         duration_us: Duration | None = None,
         recorder: Recorder | None = None,
+        max_cpu_s: float | None = None,
         **options: Unpack[RunOptions],
     ) -> Decision:
         """Decide one sample, from rest. Any number of decisions may run concurrently.
@@ -190,13 +190,13 @@ class Network:
                 ``sample_seed(seed, i)`` for sample number i of a data set.
             duration_us: length, µs or such as ``"20ms"``. If None, it ends with its last event.
             recorder: records every spike.
+            max_cpu_s: as for :meth:`session`.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
         Raises:
             EventsError: the events are not valid for this network.
             ValueError: an option is invalid, or an event comes at or after ``duration_us``.
-            ForwardStepLimitError: a pass exceeded ``max_forward_steps``.
-            LimitError: the sample has too many events or passes.
+            LimitError: the sample exceeded a limit; the subclass and the message say which.
             PopulationError: a custom population failed.
             PolicyError, StopRuleError: an option is invalid, or a custom policy or stop rule
                 returned an invalid value. An exception it raises is passed on unchanged.
@@ -206,17 +206,13 @@ class Network:
         length_us = optional_microseconds(duration_us, "duration_us")
         self._lifecycle.check_open()
         # Opening a session takes time as well, so it must not begin in an exhausted time slice.
+        account = CpuAccount(check_max_cpu(max_cpu_s))
         if (time_slice := TimeSlice.of_running_loop()).must_wait():
-            await time_slice.wait_turn()
+            await time_slice.wait_turn(account)
         plan = self._resolver.plan(self._resolver.resolve(options))
-        runner = self._lifecycle.open_runner(plan, lambda _: seed, recorder)
+        runner = self._lifecycle.open_runner(plan, lambda _: seed, recorder, account)
         try:
-            if are_many(events):
-                events = await runner.input.train_of_many(events)
-                runner.check_open()
-            train, end_us = runner.input.check(events, length_us)
-            runner.accept(train)
-            await runner.run_until(end_us)
+            await runner.run_until(await runner.accept_sample(events, length_us))
             return runner.finish(length_us)
         finally:
             runner.close()
@@ -305,6 +301,7 @@ class Network:
         *,
         seed: int | None = None,
         recorder: Recorder | None = None,
+        max_cpu_s: float | None = None,
         **options: Unpack[RunOptions],
     ) -> Session:
         """Open a session with a state of its own; use it inside ``async with``.
@@ -314,15 +311,17 @@ class Network:
         Args:
             seed: seed of the session. Defaults to the network's seed.
             recorder: records every spike.
+            max_cpu_s: maximum CPU time of the passes of one sample, s. None means no limit.
             **options: options that differ from the network's; see :class:`RunOptions`.
 
         Raises:
             PolicyError, StopRuleError, ValueError: an option is invalid.
             ClosedError: the network is not open.
         """
+        account = CpuAccount(check_max_cpu(max_cpu_s))
         base = self.seed if seed is None else check_seed(seed)
         plan = self._resolver.plan(self._resolver.resolve(options))
-        runner = self._lifecycle.open_runner(plan, partial(sample_seed, base), recorder)
+        runner = self._lifecycle.open_runner(plan, partial(sample_seed, base), recorder, account)
         return Session(runner, self.clock, self._lifecycle.loop_guard)
 
     def recorder(self, **options: Unpack[RunOptions]) -> Recorder:

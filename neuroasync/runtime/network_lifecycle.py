@@ -26,6 +26,7 @@ from neuroasync.runtime.populations.report_timeout import check_report_timeout
 from neuroasync.runtime.sample_runner import SampleRunner
 from neuroasync.runtime.scheduler import Scheduler
 from neuroasync.runtime.tap import Tap
+from neuroasync.runtime.time_slice import CpuAccount
 
 __all__ = ["NetworkLifecycle"]
 
@@ -199,7 +200,11 @@ class NetworkLifecycle:
         return self._task_group
 
     def open_runner(
-        self, plan: ExecutionPlan, seed_of: Callable[[int], int], recorder: Recorder | None
+        self,
+        plan: ExecutionPlan,
+        seed_of: Callable[[int], int],
+        recorder: Recorder | None,
+        account: CpuAccount,
     ) -> SampleRunner:
         """Open a runner for the samples of one session.
 
@@ -207,6 +212,7 @@ class NetworkLifecycle:
             plan: the execution plan.
             seed_of: returns the seed of the order keys for a sample number.
             recorder: records every spike, or None.
+            account: the CPU time of the session.
 
         Raises:
             ClosedError: the network is not open.
@@ -220,6 +226,7 @@ class NetworkLifecycle:
             self._sessions_opened,
             self._report_clock,
             self._report_timeout_s,
+            account,
         )
         self._sessions_opened += 1
         runner = SampleRunner(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.kernels.layout import Populations
 from neuroasync.core.recording.recorder import Recorder
@@ -18,7 +18,7 @@ from neuroasync.core.snapshot.session_snapshot import (
 )
 from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.counts import Counts
-from neuroasync.runtime.input.many_events import is_many
+from neuroasync.runtime.input.many_events import are_many, is_many
 from neuroasync.runtime.input.sample_input import SampleInput
 from neuroasync.runtime.input.thread_calls import ThreadCalls
 from neuroasync.runtime.populations.report_timeout import StartTask
@@ -99,6 +99,11 @@ class SampleRunner:
         return self.simulator.is_decided
 
     @property
+    def waiting_events(self) -> int:
+        """The number of events of the sample that no pass has read yet."""
+        return self.input.buffer.waiting
+
+    @property
     def is_recording(self) -> bool:
         """Whether every spike is recorded."""
         return self._recorder is not None
@@ -121,6 +126,22 @@ class SampleRunner:
             self._started_s = time.perf_counter()
         self.counts.events += len(train)
         self._buffer.accept(train, not self.simulator.is_stopped)
+
+    async def accept_sample(self, events: Events, duration_us: int | None) -> int:
+        """Check and add all events of a sample, and return the time of its last pass, µs.
+
+        Cancellation: safe; no event was added.
+
+        Raises:
+            EventsError, LimitError, ValueError: see :meth:`SampleInput.check`.
+            ClosedError: the network was closed meanwhile.
+        """
+        if are_many(events):
+            events = await self.input.train_of_many(events)
+            self.check_open()
+        train, end_us = self.input.check(events, duration_us)
+        self.accept(train)
+        return end_us
 
     async def discard(self, count: int) -> None:
         """Count ``count`` events as accepted, though no pass will read them. Cancellation: safe."""
@@ -239,17 +260,15 @@ class SampleRunner:
         self._buffer.begin()
         await run_window_gap(self.simulator, self._scheduler, self.run_until, after_us)
         self.simulator.carry_over(self._seed_of(self._sample), after_us)
-        self._scheduler.sample = self._sample
+        self._scheduler.begin_sample(self._sample)
         self._started_s = None
 
     def dump(self, stream: StreamState | None) -> bytes:
         """Return a snapshot of the sample and its stream; raise as :meth:`read_snapshot`."""
         self._check_portable()
-        buffer = self._buffer
-        waiting = SpikeTrain(*buffer.events)
-        return dump_snapshot(
-            self.simulator, self._bundle.digest, self._sample, buffer.last_us, waiting, stream
-        )
+        buffer, digest = self.input.buffer, self._bundle.digest
+        waiting, last_us = SpikeTrain(*buffer.events), buffer.last_us
+        return dump_snapshot(self.simulator, digest, self._sample, last_us, waiting, stream)
 
     def read_snapshot(self, data: bytes) -> Snapshot:
         """Read a snapshot that :meth:`restore` can continue from. Nothing is changed.
@@ -268,14 +287,14 @@ class SampleRunner:
         self._sample = snapshot.sample
         # With carry-over, a window continues after its decision; the number in the snapshot is
         # then that of the next sample.
-        self._scheduler.sample = snapshot.sample - snapshot.counters["is_decided"]
+        self._scheduler.begin_sample(snapshot.sample - snapshot.counters["is_decided"])
         self._buffer.restore(snapshot.waiting, snapshot.last_us)
 
     def _begin(self) -> None:
         """Start a sample from rest."""
         self.simulator.state.keep = self._recorder is not None
         self.simulator.begin(self._seed_of(self._sample))
-        self._scheduler.sample = self._sample
+        self._scheduler.begin_sample(self._sample)
         self._buffer.begin()
         self._started_s = None
 
@@ -291,10 +310,8 @@ class SampleRunner:
                 "recorder"
             )
         if self.simulator.plan.packed.arrays.populations[:-1, Populations.CUSTOM].any():
-            raise RuntimeError(
-                "cannot snapshot or restore a session with custom populations, because their "
-                "state is not part of a snapshot"
-            )
+            problem = "custom populations, because their state is not part of a snapshot"
+            raise RuntimeError(f"cannot snapshot or restore a session with {problem}")
 
     def _log_fields(self, **fields: int) -> dict[str, int]:
         """Return the fields that tell where a log record comes from."""

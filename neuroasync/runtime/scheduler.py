@@ -18,7 +18,7 @@ from neuroasync.runtime.populations.coroutine import PopulationCoroutine
 from neuroasync.runtime.populations.drivers import DirectPopulation, TaskPopulation
 from neuroasync.runtime.populations.report_timeout import ReportTimeout
 from neuroasync.runtime.tap import Tap, TappedSpikes
-from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
 
 __all__ = ["Scheduler"]
 
@@ -44,17 +44,18 @@ class Scheduler:
         session: number of the session, for taps.
         clock: measures ``report_timeout_s``.
         report_timeout_s: how long a custom population may take to report, s; None for no limit.
+        account: the CPU time of the session.
 
     Attributes:
         session: number of the session.
-        sample: number of the current sample, for taps; the owner sets it.
+        sample: number of the current sample.
         simulator: as given.
         is_closed: whether :meth:`close` was called.
     """
 
-    __slots__ = ("_custom", "_direct_populations", "_report_timeout", "_resumes",
-                 "_started_tasks", "_taps", "_task_group", "_task_populations", "_time_slice",
-                 "is_closed", "sample", "session", "simulator")  # fmt: skip
+    __slots__ = ("_account", "_custom", "_direct_populations", "_report_timeout", "_resumed_cpu_s",
+                 "_resumes", "_started_tasks", "_taps", "_task_group", "_task_populations",
+                 "_time_slice", "is_closed", "sample", "session", "simulator")  # fmt: skip
 
     def __init__(
         self,
@@ -65,8 +66,11 @@ class Scheduler:
         session: int,
         clock: Clock,
         report_timeout_s: float | None,
+        account: CpuAccount,
     ) -> None:
         self.simulator = simulator
+        self._account = account
+        self._resumed_cpu_s = 0.0
         self.sample = 0
         self._custom = custom
         self._taps = taps
@@ -100,12 +104,15 @@ class Scheduler:
 
         Raises:
             PopulationError: a custom population failed or did not report in time.
-            ForwardStepLimitError, LimitError, PolicyError: see :meth:`Simulator.run_to_delivery`.
+            ForwardStepLimitError, PassLimitError, PolicyError: see
+                :meth:`Simulator.run_to_delivery`.
+            CpuTimeLimitError: the sample used too much CPU time.
             ClosedError: the session was closed meanwhile.
             ValueError: ``engine="compiled"`` was requested but cannot run this session.
         """
         await self.yield_if_due()
         uses_compiled_engine = self._uses_compiled_engine()
+        self._resumed_cpu_s = time.thread_time()
         self.simulator.feed(t_us, index)
         if uses_compiled_engine:
             await self._run_compiled(end_us)
@@ -116,6 +123,7 @@ class Scheduler:
                 await self._run_tasks(end_us)
             else:
                 await self._run_direct(end_us)
+        self._charge()
         consumed = self.simulator.events_consumed
         self.simulator.release_scratch()
         return consumed
@@ -124,9 +132,9 @@ class Scheduler:
         """Run passes in the compiled engine, one time slice after the other."""
         simulator, time_slice = self.simulator, self._time_slice
         while True:
-            work_before, began_s = simulator.work, time.perf_counter()
+            work_before, began_cpu_s = simulator.work, time.thread_time()
             is_done = simulator.run_compiled(end_us, time_slice.work())
-            time_slice.measured(simulator.work - work_before, time.perf_counter() - began_s)
+            time_slice.measured(simulator.work - work_before, time.thread_time() - began_cpu_s)
             if is_done:
                 return
             if time_slice.is_exhausted():
@@ -169,7 +177,10 @@ class Scheduler:
             reason = run_to_delivery(simulator.state.context, end_us, time_slice.work())
             if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:
                 reached = simulator.reached()
+                # Other sessions use the thread while the populations work on the group.
+                self._charge()
                 await self._deliver_to_tasks(reached)
+                self._resumed_cpu_s = time.thread_time()
                 self._feed_taps(reached)
             elif not simulator.handle_interrupt(reason):
                 if reason != Interrupt.BUDGET_SPENT:
@@ -233,11 +244,24 @@ class Scheduler:
             ClosedError: the session was closed meanwhile.
         """
         if self._time_slice.must_wait():
-            await self._pause()
+            await self._time_slice.wait_turn(self._account)
+            self.check_open()
 
     async def _pause(self) -> None:
-        await self._time_slice.wait_turn()
+        """Let other tasks run in the middle of the sample."""
+        self._charge()
+        await self._time_slice.wait_turn(self._account)
         self.check_open()
+        self._resumed_cpu_s = time.thread_time()
+
+    def _charge(self) -> None:
+        """Charge the CPU time since the session was resumed. Raises CpuTimeLimitError."""
+        self._account.charge(time.thread_time() - self._resumed_cpu_s)
+
+    def begin_sample(self, number: int) -> None:
+        """Prepare for a new sample with this number."""
+        self.sample = number
+        self._account.begin_sample()
 
     def restart(self) -> None:
         """End the populations after a cancelled or failed pass; the next pass starts new ones."""

@@ -35,8 +35,7 @@ class Session:
     and so does a call from another event loop or thread than the network's.
     Its memory grows with the number of neurons and of events that wait for the next pass.
 
-    Cancellation: safe at every ``await``. The current sample is abandoned, and the next one
-    starts from rest.
+    Cancellation: safe at every ``await``. The current sample is abandoned.
     """
 
     __slots__ = ("__weakref__", "_clock", "_loop_guard", "_ownership", "_runner")
@@ -72,6 +71,11 @@ class Session:
         """Whether the stop rule has ended the sample; if so, no further pass runs."""
         return self._runner.is_decided
 
+    @property
+    def waiting_events(self) -> int:
+        """The number of events of the sample that no pass has read yet."""
+        return self._runner.waiting_events
+
     async def send(self, events: Events) -> None:
         """Add input events to the sample, and run every pass whose input is complete.
 
@@ -86,8 +90,7 @@ class Session:
 
         Raises:
             EventsError: the events are not valid for this network. No event was accepted.
-            LimitError: too many events wait for one pass, or the sample would have too many
-                passes. No event was accepted.
+            LimitError: the sample exceeded a limit, for example of its passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
         lease = self._ownership.acquire_for_call()
@@ -199,9 +202,8 @@ class Session:
         far or, with a real-time clock, while few chunks wait. A slow caller therefore slows the
         source down, and nothing accumulates.
 
-        The sample that is current when the stream begins is abandoned. If the iteration ends
-        before the source does, or if another call uses the session, the stream's sample is
-        abandoned.
+        The sample that is current when the stream begins is abandoned. The stream's own is if the
+        iteration ends before the source does, or if another call uses the session.
 
         Cancellation: the stream's sample is abandoned, and so are chunks that were read ahead of
         the clock.
@@ -220,8 +222,7 @@ class Session:
                 ``"merge"`` it into the next pass, or ``"shift"`` it to the next pass together with
                 all later events.
             jitter_buffer_us: with a real-time clock, how long every pass is delayed, µs or such as
-                ``"5ms"``. The delay compensates for events that arrive unevenly and for inaccurate
-                timers.
+                ``"5ms"``, to compensate for events that arrive unevenly and inaccurate timers.
 
         Raises:
             ValueError: an option is invalid; the window would never end with this stop rule;
@@ -229,8 +230,7 @@ class Session:
                 is recording; or the restored stream has another window or another kind of clock.
             EventsError: events are not valid for this network, or go back in time.
             LimitError: too many events wait for one pass, or a sample has too many passes.
-            RuntimeError: the session is busy, or another call has taken over the sample.
-            ClosedError: the session is closed.
+            RuntimeError, ClosedError: as for :meth:`watch`.
         """
         options = StreamOptions(window, carry_state, late, jitter_buffer_us)
         decisions = decide_stream(self._runner, self._ownership, self._clock, source, options)

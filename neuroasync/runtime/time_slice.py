@@ -2,16 +2,26 @@
 
 A separate slice for each session would add up: with 100 busy sessions and 1 ms each, a turn of the
 event loop would last 100 ms. Here, sessions run for one slice in total in each turn, and the other
-sessions wait for a later turn, first come, first served.
+sessions wait for a later turn.
+
+Every other turn begins with the session that has used the least CPU time lately, and the turns in
+between with the one that has waited longest. The first rule lets a session with short samples
+overtake any number of sessions with long ones. The second rule lets no session wait forever.
 """
 
 import asyncio
+import heapq
+import math
 import time
 from collections import deque
-from typing import ClassVar, Final
+from itertools import count
+from typing import ClassVar, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
-__all__ = ["TimeSlice"]
+from neuroasync.core.model.checks import as_number, must_be, shown
+from neuroasync.errors import CpuTimeLimitError
+
+__all__ = ["CpuAccount", "TimeSlice", "check_max_cpu"]
 
 SLICE_S: Final = 1e-3
 """Default length of a time slice, s."""
@@ -25,6 +35,64 @@ density of the events has changed, then delays the event loop by little."""
 
 _MAX_WOKEN: Final = 64
 """Maximum number of sessions that are woken in one turn, which they use one after the other."""
+
+_MIN_OBSOLETE: Final = 64
+"""Number of obsolete entries from which a queue is rebuilt without them."""
+
+_HALF_LIFE_S: Final = 5.0
+"""Time after which used CPU time counts half, s. Old work must not slow a session down forever."""
+
+_TURN_COST_S: Final = 5e-5
+"""CPU time that is added for each turn, because the caller parses events and sends decisions, s."""
+
+_Turn: TypeAlias = asyncio.Future[None]
+_Entry: TypeAlias = tuple[float, int, int, _Turn]
+"""The rank of a waiting session's account, the number of its arrival, how often it was woken in
+vain, and its turn."""
+
+
+class CpuAccount:
+    """The CPU time that one session uses.
+
+    Args:
+        max_sample_s: maximum CPU time of one sample, s.
+    """
+
+    __slots__ = ("_charged_at_s", "_lately_s", "_max_sample_s", "_sample_s")
+
+    def __init__(self, max_sample_s: float = math.inf) -> None:
+        self._max_sample_s = max_sample_s
+        self._sample_s = self._lately_s = self._charged_at_s = 0.0
+
+    def begin_sample(self) -> None:
+        """Begin to count the CPU time of a new sample."""
+        self._sample_s = 0.0
+
+    def charge(self, cpu_s: float) -> None:
+        """Add the CPU time of a turn that ends now, s.
+
+        Raises:
+            CpuTimeLimitError: the sample has used too much.
+        """
+        now_s = time.perf_counter()
+        left = 0.5 ** ((now_s - self._charged_at_s) / _HALF_LIFE_S)
+        self._lately_s = self._lately_s * left + cpu_s + _TURN_COST_S
+        self._charged_at_s = now_s
+        self._sample_s += cpu_s
+        if self._sample_s > self._max_sample_s:
+            raise CpuTimeLimitError(
+                f"the sample used more than {self._max_sample_s:g} s of CPU time; send a shorter "
+                "sample, or use a stop rule that ends it sooner"
+            )
+
+    def rank(self) -> float:
+        """Return a number that is lower for an account that was charged less lately.
+
+        All accounts decay alike, so the order of two accounts changes only when one is charged.
+        """
+        if not self._lately_s:
+            return -math.inf
+        return math.log2(self._lately_s) + self._charged_at_s / _HALF_LIFE_S
 
 
 class TimeSlice:
@@ -44,8 +112,13 @@ class TimeSlice:
     def __init__(self, slice_s: float = SLICE_S) -> None:
         self._slice_s = slice_s
         # This object must not refer to the loop, which is the weak key that it is stored under.
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._unserved: list[asyncio.Future[None]] = []
+        # Each waiting session has an entry in both queues. An entry whose turn is done is obsolete.
+        self._by_use: list[_Entry] = []  # a heap
+        self._by_arrival: deque[_Entry] = deque()
+        self._arrivals = count()
+        self._waiting = 0
+        self._unserved: list[_Entry] = []
+        self._least_used_first = False
         self._max_woken = 1
         self._woken = 0
         self._served = 0
@@ -89,27 +162,55 @@ class TimeSlice:
             # A lower speed counts at once, so that the next measurement is not too long as well.
             self._rate = rate if rate < self._rate else self._rate + (rate - self._rate) / 8
 
-    async def wait_turn(self) -> None:
-        """Let the event loop run, and wait for a time slice. Cancellation: safe."""
-        loop = asyncio.get_running_loop()
-        queue: deque[asyncio.Future[None]] | list[asyncio.Future[None]] = self._waiting
+    async def wait_turn(self, account: CpuAccount | None = None) -> None:
+        """Let the event loop run, and wait for a time slice.
+
+        Cancellation: safe.
+
+        Args:
+            account: the CPU time that the session has used lately; None if it has used none.
+        """
+        loop, arrival = asyncio.get_running_loop(), next(self._arrivals)
+        rank = -math.inf if account is None else account.rank()
+        woken_in_vain = 0
         while True:
             turn = loop.create_future()
-            queue.append(turn)
+            entry = (rank, arrival, woken_in_vain, turn)
+            if woken_in_vain:
+                self._unserved.append(entry)
+            else:
+                heapq.heappush(self._by_use, entry)
+                self._by_arrival.append(entry)
+                self._waiting += 1
             if not self._is_open:
                 self._open()
             try:
                 await turn
-            finally:
-                self._woken -= turn.done() and not turn.cancelled()
+            except asyncio.CancelledError:
+                # The session may have been woken in the same turn of the event loop.
+                if turn.cancelled():
+                    self._forget(turn)
+                else:
+                    self._woken -= 1
+                raise
+            self._woken -= 1
             now = time.perf_counter()
             if not self._served:
                 self.deadline = now + self._slice_s
             if now <= self.deadline:
                 self._served += 1
                 return
-            # Earlier sessions have used up the slice, so this one returns to the front.
-            queue = self._unserved
+            # Earlier sessions have used up the slice, so this one keeps its place.
+            woken_in_vain += 1
+
+    def _forget(self, turn: _Turn) -> None:
+        """Remove a session whose wait was cancelled."""
+        unserved = [entry for entry in self._unserved if entry[-1] is not turn]
+        if len(unserved) == len(self._unserved):
+            self._waiting -= 1  # its entries in the queues are obsolete now
+        self._unserved = unserved
+        if not self._waiting:
+            self._clear_queues()
 
     def _open(self) -> None:
         self._is_open = True
@@ -117,21 +218,63 @@ class TimeSlice:
         asyncio.get_running_loop().call_soon(self._close)
 
     def _close(self) -> None:
-        """End the slice; wake the sessions that wait longest, as many as may fit into the next."""
+        """End the slice, and wake as many waiting sessions as may fit into the next one."""
         self._is_open = False
         # If the last slice could not serve all that were woken, wake one more than it served;
         # otherwise wake twice as many.
         unserved = bool(self._unserved)
         self._max_woken = min(_MAX_WOKEN, self._served + 1 if unserved else 2 * self._max_woken)
         self._served = 0
-        self._waiting.extendleft(reversed(self._unserved))
-        self._unserved.clear()
-        woken = 0
-        while self._waiting and woken < self._max_woken:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                woken += 1
+        self._return_unserved()
+        self._least_used_first = not self._least_used_first
+        takes_least_used, woken = self._least_used_first, 0
+        while woken < self._max_woken and (turn := self._next_turn(takes_least_used)):
+            turn.set_result(None)
+            takes_least_used = not takes_least_used
+            self._waiting -= 1
+            woken += 1
         self._woken += woken
         if woken:
             self._open()
+        if not self._waiting:
+            self._clear_queues()
+
+    def _clear_queues(self) -> None:
+        """Drop obsolete entries, whose turns refer to the event loop."""
+        self._by_use.clear()
+        self._by_arrival.clear()
+
+    def _return_unserved(self) -> None:
+        """Let sessions that were woken in vain wait again, before those that came after them."""
+        self._by_arrival.extendleft(reversed(self._unserved))
+        for entry in self._unserved:
+            heapq.heappush(self._by_use, entry)
+        self._waiting += len(self._unserved)
+        self._unserved.clear()
+
+    def _next_turn(self, takes_least_used: bool) -> _Turn | None:
+        """Remove a waiting session from one queue and return its turn; None if none waits."""
+        by_use, by_arrival = self._by_use, self._by_arrival
+        if len(by_use) + len(by_arrival) > 4 * self._waiting + _MIN_OBSOLETE:
+            by_use[:] = [entry for entry in by_use if not entry[-1].done()]
+            heapq.heapify(by_use)
+            self._by_arrival = by_arrival = deque(e for e in by_arrival if not e[-1].done())
+        while by_use and by_arrival:
+            turn = (heapq.heappop(by_use) if takes_least_used else by_arrival.popleft())[-1]
+            if not turn.done():
+                return turn
+        return None
+
+
+def check_max_cpu(max_cpu_s: float | None) -> float:
+    """Return a maximum of CPU time, s; infinity for None.
+
+    Raises:
+        ValueError: it is not a number above 0.
+    """
+    if max_cpu_s is None:
+        return math.inf
+    value = as_number(max_cpu_s)
+    if value is None or not value > 0:
+        raise ValueError(must_be("max_cpu_s", "a number above 0, or None", shown(max_cpu_s)))
+    return value

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.bounded_queue import WhenFull
+from neuroasync.runtime.time_slice import CpuAccount
 from neuroasync.serve.connection.connection import ClientConnection
 from neuroasync.serve.connection.websocket import GoneError, Socket
 from neuroasync.serve.decide_endpoint import answer_decide_request
@@ -156,7 +157,11 @@ def _routes(server_state: ServerState) -> list[BaseRoute]:
         Route("/decide", decide, methods=["POST"]),
         Route("/health", health),
         Route("/metrics", metrics),
-        *page_routes(server_state.networks, is_authorized=server_state.is_authorized),
+        *page_routes(
+            server_state.networks,
+            is_authorized=server_state.is_authorized,
+            max_cpu_s=server_state.limits.max_cpu_s,
+        ),
     ]
 
 
@@ -168,7 +173,10 @@ class _StreamEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one websocket, or refuse it before accepting it."""
-        websocket = WebSocket(scope, receive, send)
+        websocket, read_slice = WebSocket(scope, receive, send), self._server_state.read_slice
+        # Many handshakes at once must not take a long turn of the event loop.
+        if read_slice.must_wait():
+            await read_slice.wait_turn(CpuAccount())
         try:
             served = await self._accept(websocket)
         except (OSError, WebSocketDisconnect):
@@ -208,7 +216,10 @@ class _StreamEndpoint:
         server_state = self._server_state
         try:
             options = parse_query(query)
-            session = served.network.session(seed=options.seed, **options.run)
+            options.run["max_passes"] = server_state.max_passes_of(served)
+            session = served.network.session(
+                seed=options.seed, max_cpu_s=server_state.limits.max_cpu_s, **options.run
+            )
         except ClosedError as error:
             await _close_with_error(socket, _TRY_AGAIN_LATER, str(error))
         except (QueryError, NeuroasyncError, ValueError) as error:

@@ -1,23 +1,36 @@
-"""A capacity limiter for queued samples and events.
+"""A capacity limiter for queued samples and events, which shares them fairly among connections.
 
-Acquire capacity before an item enters a queue, and release it when the item leaves the queue.
+Acquire capacity before an item enters a queue, and release it when the item needs no memory any
+more.
 """
 
 import asyncio
-import contextlib
-from collections import deque
-from typing import TypeAlias
+from collections import OrderedDict
+from typing import Final, NamedTuple
 
-__all__ = ["CapacityLimiter"]
+__all__ = ["CapacityLimiter", "CapacityShare"]
 
-_Waiter: TypeAlias = tuple[asyncio.Future[None], int, int]
+_UNLIMITED: Final = 2**62
+
+
+class _Waiter(NamedTuple):
+    """A request that waits. The future tells whether capacity was acquired for it."""
+
+    granted: asyncio.Future[bool]
+    share: "CapacityShare"
+    samples: int
+    events: int
 
 
 class CapacityLimiter:
     """A limiter with two shared bounds: a number of samples and a number of events.
 
-    Waiters are served in the order of arrival. No request overtakes an earlier one, so that small
-    samples cannot starve a large one.
+    No share may hold more than is left free for the others. However many connections queue as much
+    as they can, there is therefore capacity for one that has queued nothing.
+
+    A share waits for one request at a time. Requests are served in the order of arrival, so that
+    connections take turns. Those of shares that hold nothing go first. None of them overtakes an
+    earlier one, so that small requests cannot starve a large one.
 
     Args:
         max_samples: Maximum number of samples at a time.
@@ -29,68 +42,162 @@ class CapacityLimiter:
         max_events: Maximum number of events at a time.
     """
 
-    __slots__ = ("_waiters", "free_events", "free_samples", "max_events")
+    __slots__ = ("_holding", "_new", "free_events", "free_samples", "max_events")
 
     def __init__(self, max_samples: int, max_events: int) -> None:
         self.free_samples = max_samples
         self.free_events = self.max_events = max_events
-        self._waiters: deque[_Waiter] = deque()
+        self._new: OrderedDict[_Waiter, None] = OrderedDict()
+        self._holding: OrderedDict[_Waiter, None] = OrderedDict()
+
+    def take_nowait(self, share: "CapacityShare", samples: int, events: int) -> bool:
+        """Move capacity to a share if it may have it and no other has to be served first.
+
+        Returns:
+            Whether the capacity was moved.
+        """
+        if self._new or (self._holding and share.is_holding):
+            return False
+        return self.grow_nowait(share, samples, events)
+
+    def grow_nowait(self, share: "CapacityShare", samples: int, events: int) -> bool:
+        """Move capacity to a share like :meth:`take_nowait`, even if others wait."""
+        if not self._may_have(share, samples, events):
+            return False
+        self._move(share, samples, events)
+        return True
+
+    def give_back(self, share: "CapacityShare", samples: int, events: int) -> None:
+        """Move capacity from a share back to the limiter, and serve requests that wait."""
+        self._move(share, -samples, -events)
+        self.serve()
+
+    def enqueue(self, waiter: _Waiter) -> None:
+        """Let a request wait for its turn."""
+        queue = self._holding if waiter.share.is_holding else self._new
+        queue[waiter] = None
+        self.serve()
+
+    def remove(self, waiter: _Waiter) -> None:
+        """Remove a request that waits no longer."""
+        self._new.pop(waiter, None)
+        self._holding.pop(waiter, None)
+        # It may have been the one that held up others.
+        self.serve()
+
+    def serve(self) -> None:
+        """Serve requests in order, as far as the free capacity allows."""
+        for queue in (self._new, self._holding):
+            while queue:
+                waiter = next(iter(queue))
+                if not waiter.granted.done():
+                    if not self._may_have(waiter.share, waiter.samples, waiter.events):
+                        return
+                    self._move(waiter.share, waiter.samples, waiter.events)
+                    waiter.granted.set_result(True)
+                del queue[waiter]
+
+    def _may_have(self, share: "CapacityShare", samples: int, events: int) -> bool:
+        has_samples = not samples or share.samples + samples <= self.free_samples
+        return has_samples and (not events or share.events + events <= self.free_events)
+
+    def _move(self, share: "CapacityShare", samples: int, events: int) -> None:
+        share.samples += samples
+        share.events += events
+        self.free_samples -= samples
+        self.free_events -= events
+
+
+class CapacityShare:
+    """What one connection holds of a limiter's capacity.
+
+    Args:
+        limiter: The limiter that all connections share.
+        max_samples: Maximum number of samples that the share may hold.
+        max_events: Maximum number of events that the share may hold.
+
+    Attributes:
+        samples: Number of samples that the share holds.
+        events: Number of events that the share holds.
+    """
+
+    __slots__ = ("_limiter", "_max_events", "_max_samples", "_waiter", "events", "samples")
+
+    def __init__(
+        self,
+        limiter: CapacityLimiter,
+        max_samples: int = _UNLIMITED,
+        max_events: int = _UNLIMITED,
+    ) -> None:
+        self._limiter = limiter
+        self._max_samples = max_samples
+        self._max_events = max_events
+        self._waiter: _Waiter | None = None
+        self.samples = self.events = 0
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether the share holds anything."""
+        return bool(self.samples or self.events)
+
+    def may_hold(self, samples: int, events: int) -> bool:
+        """Return whether the share may hold so much more by its own limits."""
+        return (
+            self.samples + samples <= self._max_samples and self.events + events <= self._max_events
+        )
 
     def acquire_nowait(self, samples: int, events: int) -> bool:
-        """Acquire capacity if enough is free and nothing waits for it.
+        """Acquire capacity if that is possible without waiting.
 
         Returns:
             Whether the capacity was acquired.
         """
-        if self._waiters or samples > self.free_samples or events > self.free_events:
-            return False
-        self.free_samples -= samples
-        self.free_events -= events
-        return True
+        return self.may_hold(samples, events) and self._limiter.take_nowait(self, samples, events)
 
-    async def acquire(self, samples: int, events: int) -> None:
-        """Wait until enough capacity is free, and acquire it.
+    def hold_nowait(self, events: int) -> bool:
+        """Acquire capacity for events that are in memory already, before requests that wait.
+
+        Returns:
+            Whether the capacity was acquired.
+        """
+        return self.may_hold(0, events) and self._limiter.grow_nowait(self, 0, events)
+
+    async def acquire(self, samples: int, events: int) -> bool:
+        """Wait until capacity can be acquired, and acquire it. One call at a time.
 
         Cancellation: safe. No capacity is acquired.
+
+        Returns:
+            Whether the capacity was acquired. False after :meth:`let_through`.
         """
         if self.acquire_nowait(samples, events):
-            return
-        granted = asyncio.get_running_loop().create_future()
-        waiter: _Waiter = (granted, samples, events)
-        self._waiters.append(waiter)
+            return True
+        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiter = waiter = _Waiter(granted, self, samples, events)
+        if self.may_hold(samples, events):
+            self._limiter.enqueue(waiter)
         try:
-            await granted
+            return await granted
         except asyncio.CancelledError:
             # The capacity may have been granted in the same turn of the event loop.
-            if granted.done() and not granted.cancelled():
+            if not granted.cancelled() and granted.result():
                 self.release(samples, events)
-            else:
-                self._remove(waiter)
             raise
+        finally:
+            self._waiter = None
+            self._limiter.remove(waiter)
+
+    def let_through(self, max_events: int) -> None:
+        """Let the request that waits go on without capacity, if it has at most so many events."""
+        waiter = self._waiter
+        if waiter is not None and waiter.events <= max_events and not waiter.granted.done():
+            waiter.granted.set_result(False)
 
     def release(self, samples: int, events: int) -> None:
         """Return capacity to the limiter."""
-        self.free_samples += samples
-        self.free_events += events
-        if self._waiters:
-            self._grant()
-
-    def _remove(self, waiter: _Waiter) -> None:
-        with contextlib.suppress(ValueError):
-            self._waiters.remove(waiter)
-        # The removed waiter may have been the one that held up smaller requests.
-        self._grant()
-
-    def _grant(self) -> None:
-        """Serve waiters in order, as far as the free capacity allows."""
-        while self._waiters:
-            granted, samples, events = self._waiters[0]
-            if granted.cancelled():
-                self._waiters.popleft()
-                continue
-            if samples > self.free_samples or events > self.free_events:
-                return
-            self._waiters.popleft()
-            self.free_samples -= samples
-            self.free_events -= events
-            granted.set_result(None)
+        waiter = self._waiter
+        # A request that the share's own limits held up does not wait for the limiter yet.
+        was_held_up = waiter is not None and not self.may_hold(waiter.samples, waiter.events)
+        self._limiter.give_back(self, samples, events)
+        if waiter is not None and was_held_up and self.may_hold(waiter.samples, waiter.events):
+            self._limiter.enqueue(waiter)

@@ -2,15 +2,27 @@
 
 import contextlib
 import time
+from collections.abc import Iterator
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.kernels.order_keys import sample_seed
-from neuroasync.errors import ClosedError, LimitError, MessageError, NeuroasyncError
-from neuroasync.messages import EventMessage, format_decision, parse_events
+from neuroasync.errors import (
+    ClosedError,
+    CpuTimeLimitError,
+    LimitError,
+    MessageError,
+    NeuroasyncError,
+    PassLimitError,
+)
+from neuroasync.messages import format_decision, parse_events
+from neuroasync.serve.capacity import CapacityShare
+from neuroasync.serve.connection.message_peek import peek_message
+from neuroasync.serve.connection.websocket import GoneError
+from neuroasync.serve.disconnect import run_while_connected
 from neuroasync.serve.error_messages import format_error
 from neuroasync.serve.media_types import JSON, MSGPACK, UnsupportedMediaError, check_media_type
 from neuroasync.serve.metrics import ServerMetrics
@@ -21,6 +33,7 @@ from neuroasync.serve.server_state import ServerState
 __all__ = ["answer_decide_request"]
 
 _MEDIA_TYPES: Final = (JSON, MSGPACK)
+_BYTES_PER_EVENT: Final = 16
 
 
 class _RequestError(Exception):
@@ -41,7 +54,7 @@ class _RequestError(Exception):
 async def answer_decide_request(server_state: ServerState, request: Request) -> Response:
     """Decide the sample in the body of a request.
 
-    The sample runs like sample 0 of a connection.
+    The sample runs like sample 0 of a connection. It is abandoned if the client leaves.
 
     Cancellation: safe. The sample is counted as refused and its capacity is released.
     """
@@ -54,6 +67,8 @@ async def answer_decide_request(server_state: ServerState, request: Request) -> 
         return _response(415, format_error(str(error)), is_binary)
     except _RequestError as error:
         return _response(error.status, format_error(str(error), binary=is_binary), is_binary)
+    except (ClientDisconnect, GoneError):
+        return Response(status_code=400)  # nobody reads it
     finally:
         server_state.end_request()
 
@@ -80,15 +95,24 @@ async def _decide_body(server_state: ServerState, request: Request, is_binary: b
     # A cancelled request, or a network that closes meanwhile, leaves the sample unfinished.
     family, label = "samples_refused", "unfinished"
     try:
-        decision = await _decide_message(server_state, served, body, is_binary, options)
+        decision = await run_while_connected(
+            request, _decide_message(server_state, served, body, is_binary, options)
+        )
         family, label = "samples_accepted", "answered"
+    except GoneError:
+        family, label = "samples_accepted", "client-gone"
+        raise
     except _RequestError as error:
         label = error.reason
         raise
     except ClosedError as error:
         raise _RequestError(503, str(error)) from error
+    except PassLimitError as error:
+        label = "too-many-passes"
+        raise _RequestError(422, str(error)) from error
     except LimitError as error:
-        family, label = "samples_accepted", "failed"
+        is_cpu_time = isinstance(error, CpuTimeLimitError)
+        family, label = "samples_accepted", "cpu-time" if is_cpu_time else "failed"
         raise _RequestError(422, str(error)) from error
     except (NeuroasyncError, ValueError) as error:  # wrong events, or options the network refuses
         label = "invalid"
@@ -110,41 +134,51 @@ async def _decide_message(
     is_binary: bool,
     options: StreamOptions,
 ) -> Decision:
-    metrics = server_state.metrics_of(served)
-    message = _parse_message(body, is_binary, server_state.limits.max_message_bytes, metrics)
+    metrics, limits = server_state.metrics_of(served), server_state.limits
     network = served.network
     seed = network.seed if options.seed is None else options.seed
-    # A sample without events takes capacity, too, so that the number of requests is limited.
-    events = len(message.events) or 1
-    await _acquire_capacity(server_state, events)
-    try:
-        return await network.decide(message.events, seed=sample_seed(seed, 0), **options.run)
-    finally:
-        server_state.capacity.release(1, events)
-
-
-def _parse_message(
-    body: bytes, is_binary: bool, max_bytes: int, metrics: ServerMetrics
-) -> EventMessage:
+    options.run["max_passes"] = server_state.max_passes_of(served)
     metrics.add("messages")
+    with _counting_malformed(metrics):
+        data = body if is_binary else body.decode()
+        peek = peek_message(data, limits.max_message_bytes)
+    # A sample without events takes capacity, too, so that the number of requests is limited.
+    events = max(1, peek.events, len(data) // _BYTES_PER_EVENT)
+    share = CapacityShare(server_state.capacity)
+    await _acquire_capacity(server_state, share, events)
     try:
-        message = parse_events(body if is_binary else body.decode(), max_bytes)
+        with _counting_malformed(metrics):
+            train = parse_events(data, limits.max_message_bytes).events
+        metrics.add("events", len(train))
+        return await network.decide(
+            train, seed=sample_seed(seed, 0), max_cpu_s=limits.max_cpu_s, **options.run
+        )
+    finally:
+        share.release(1, events)
+
+
+@contextlib.contextmanager
+def _counting_malformed(metrics: ServerMetrics) -> Iterator[None]:
+    """Turn the errors of a malformed message into a response."""
+    try:
+        yield
     except (MessageError, UnicodeDecodeError) as error:
         metrics.add("messages_malformed")
         raise _RequestError(400, str(error), "malformed") from error
-    metrics.add("events", len(message.events))
-    return message
 
 
-async def _acquire_capacity(server_state: ServerState, events: int) -> None:
+async def _acquire_capacity(server_state: ServerState, share: CapacityShare, events: int) -> None:
     """Acquire capacity for a sample. Wait for it only in the mode ``block``."""
     capacity = server_state.capacity
     if events > capacity.max_events:
-        error = f"the sample has {events} events; the server accepts at most {capacity.max_events}"
+        error = (
+            f"the sample counts as {events} events (at least one per 16 bytes); the server accepts "
+            f"at most {capacity.max_events}"
+        )
         raise _RequestError(413, error, "too-large")
     if server_state.when_full == "block":
-        await capacity.acquire(1, events)
-    elif not capacity.acquire_nowait(1, events):
+        await share.acquire(1, events)
+    elif not share.acquire_nowait(1, events):
         raise _RequestError(503, "the queue of the server is full; try again", "server-full")
 
 

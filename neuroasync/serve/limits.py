@@ -25,13 +25,18 @@ class ServerLimits:
             may arrive in one burst. The server delays a client that sends faster. Takes no memory.
         max_queued_samples: Maximum number of samples of one connection that wait while another
             sample of it runs. Their events are limited by ``max_queued_events``.
-        max_queued_events: Maximum number of queued events of one connection, 1 MB. A message counts
-            as one event for each 16 bytes if that is more than its number of events. A message with
-            more events than this is refused.
+        max_queued_events: Maximum number of events of one connection that no pass has read, 2 MB. A
+            message counts as one event for each 16 bytes if that is more than its number of events.
+            A message with more events than this is refused.
         max_queued_samples_total: Maximum number of queued samples over all connections of a worker.
             In an overloaded server, the time in this queue is most of the latency.
         max_queued_events_total: Maximum number of queued events over all connections of a worker,
-            64 MB.
+            8 MB, and up to 24 MB more for the arrays of samples that run. Small messages of idle
+            connections need no capacity.
+        max_passes: Maximum number of forward passes of one sample; 100,000 are 100 s of timesteps
+            of 1 ms. A sample with a later event is refused before its passes run. Takes no memory.
+        max_cpu_s: Maximum CPU time that the passes of one sample may use, in seconds. Takes no
+            memory.
         send_timeout_s: How long a response waits for a client that does not read, in seconds. The
             server then closes the connection. Until then, about 64 KB of responses wait in memory,
             in addition to the buffers of the operating system.
@@ -48,7 +53,9 @@ class ServerLimits:
     max_queued_samples: int = 8
     max_queued_events: int = 2**16
     max_queued_samples_total: int = 1024
-    max_queued_events_total: int = 2**22
+    max_queued_events_total: int = 2**19
+    max_passes: int = 100_000
+    max_cpu_s: float = 30.0
     send_timeout_s: float = 10.0
     max_malformed_in_a_row: int = 8
 
@@ -56,10 +63,11 @@ class ServerLimits:
         """Check the ranges."""
         names = (
             "max_sessions", "max_message_bytes", "max_queued_samples", "max_queued_events",
-            "max_queued_samples_total", "max_queued_events_total", "max_malformed_in_a_row",
+            "max_queued_samples_total", "max_queued_events_total", "max_passes",
+            "max_malformed_in_a_row",
         )  # fmt: skip
         check_ints(self, dict.fromkeys(names, (1, _MAX_VALUE)), ValueError)
-        for name in ("max_messages_per_s", "send_timeout_s"):
+        for name in ("max_messages_per_s", "max_cpu_s", "send_timeout_s"):
             value = as_number(getattr(self, name))
             if value is None or not 0 < value <= _MAX_VALUE:
                 got = shown(getattr(self, name))

@@ -38,9 +38,10 @@ FAMILIES: Final = (
     MetricFamily(
         "samples_accepted", "counter",
         "Samples that were received completely and accepted. Outcome answered: the decision was "
-        "sent; client-gone: the client disconnected first; failed: the sample reached a limit of "
-        "the network or its decision raised an error.",
-        "outcome", ("answered", "client-gone", "failed"),
+        "sent; client-gone: the client disconnected first; cpu-time: the sample used too much CPU "
+        "time; failed: the sample reached another limit of the network or its decision raised an "
+        "error.",
+        "outcome", ("answered", "client-gone", "cpu-time", "failed"),
     ),
     MetricFamily(
         "samples_dropped", "counter", "Samples that were dropped because a queue was full.",
@@ -48,13 +49,13 @@ FAMILIES: Final = (
     ),
     MetricFamily(
         "samples_refused", "counter",
-        "Samples that were refused: a queue was full, a message had more events than fit into the "
-        "queue, a message was malformed, the events did not fit the network, the client left "
-        "before the end of the sample, or the server was shutting down.",
+        "Samples that were refused: a queue was full, the sample had more events than fit into the "
+        "queue or needed too many passes, a message was malformed, the events did not fit the "
+        "network, the client left before the end of the sample, or the server was shutting down.",
         "reason",
         (
-            "connection-full", "server-full", "too-large", "malformed", "invalid", "unfinished",
-            "draining",
+            "connection-full", "server-full", "too-large", "too-many-passes", "malformed",
+            "invalid", "unfinished", "draining",
         ),
     ),
     MetricFamily(

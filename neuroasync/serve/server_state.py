@@ -23,6 +23,10 @@ decisions, so decisions proceed under any load. Reading gets more time than deci
 message must be read before it can be dropped."""
 
 
+_CHECK_S: Final = 1.0
+"""Time between two searches for clients that left while nothing is read from them, in seconds."""
+
+
 class OpenConnection(Protocol):
     """What the server state needs from a connection."""
 
@@ -35,6 +39,9 @@ class OpenConnection(Protocol):
 
     def abort(self) -> None:
         """Close the connection immediately."""
+
+    def abort_if_left(self) -> None:
+        """Close the connection if its client has left."""
 
 
 class ServerState:
@@ -80,6 +87,7 @@ class ServerState:
         self.is_draining = False
         self._token = None if token is None else token.encode()
         self._connections: set[OpenConnection] = set()
+        self._next_check: asyncio.TimerHandle | None = None
         self._requests = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -114,6 +122,10 @@ class ServerState:
         """Return whether the maximum number of sessions is open."""
         return self.metrics.total("sessions_open") >= self.limits.max_sessions
 
+    def max_passes_of(self, served: ServedNetwork) -> int:
+        """Return the maximum number of passes of a sample: the server's, or less."""
+        return min(self.limits.max_passes, served.network.settings.max_passes)
+
     def metrics_of(self, served: ServedNetwork) -> ServerMetrics:
         """Return the metrics to which the work of a network is added."""
         return self._metrics_by_network[served.position]
@@ -121,6 +133,8 @@ class ServerState:
     def add_connection(self, connection: OpenConnection, served: ServedNetwork) -> int:
         """Register an open connection with a session of a network, and return its number."""
         self._connections.add(connection)
+        if self._next_check is None:
+            self._next_check = asyncio.get_running_loop().call_later(_CHECK_S, self._abort_left)
         self._idle.clear()
         self._connection_count += 1
         self.metrics_of(served).add("sessions")
@@ -164,6 +178,15 @@ class ServerState:
         """Set the metric that counts the tasks of the event loop."""
         self.metrics.set("tasks", len(asyncio.all_tasks()))
 
+    def _abort_left(self) -> None:
+        """End the work for clients that have left."""
+        for connection in tuple(self._connections):
+            connection.abort_if_left()
+        self._next_check = asyncio.get_running_loop().call_later(_CHECK_S, self._abort_left)
+
     def _update_idle(self) -> None:
+        if not self._connections and self._next_check is not None:
+            self._next_check.cancel()
+            self._next_check = None
         if not self._connections and not self._requests:
             self._idle.set()

@@ -52,11 +52,19 @@ class Websocket:
         """Called by the server, as ``RawConnection.is_full``."""
         return not self._is_reading.is_set()
 
+    def has_left(self) -> bool:
+        """Called by the server, as ``RawConnection.has_left``."""
+        return self._has_left
+
     def disconnect(self) -> None:
         """Leave without a close frame."""
         self._has_left = True
         self._is_reading.set()
         self._to_app.put_nowait({"type": "websocket.disconnect", "code": 1006})
+
+    def vanish(self) -> None:
+        """Leave so that the app only notices if it asks, because it reads nothing."""
+        self._has_left = True
 
     def stop_reading(self) -> None:
         self._is_reading.clear()

@@ -19,6 +19,7 @@ from neuroasync.metrics.trajectory import trajectories
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
 from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.session import Session
+from neuroasync.runtime.time_slice import CpuAccount
 from tests.helpers.recordings import BUILT_IN, record, recordings, relay
 from tests.helpers.small_networks import chain, sample
 
@@ -105,7 +106,7 @@ def test_both_engines_yield_the_leaders_of_the_recording(made, rule):
             found = []
             for k, (events, duration_us) in enumerate(zip(samples, durations, strict=True)):
                 seed = int(recording.seed[k])
-                runner = lifecycle.open_runner(plan, lambda _, seed=seed: seed, None)
+                runner = lifecycle.open_runner(plan, lambda _, seed=seed: seed, None, CpuAccount())
                 async with Session(runner, na.VirtualClock(), lifecycle.loop_guard) as session:
                     decisions = await watched(session, events, duration_us=duration_us)
                     expected = await session.decide(events, duration_us=duration_us)
@@ -186,7 +187,7 @@ async def test_watches_that_wait_for_a_chunk_hold_no_scratch_buffers(no_leaks):
         expected = summary_of(await network.decide(SAMPLE, seed=na.sample_seed(0, 0)))
     async with open_parts(BUNDLE) as (lifecycle, plan):
         seed_of = partial(na.sample_seed, 0)
-        runners = [lifecycle.open_runner(plan, seed_of, None) for _ in range(20)]
+        runners = [lifecycle.open_runner(plan, seed_of, None, CpuAccount()) for _ in range(20)]
         sessions = [Session(runner, na.VirtualClock(), lifecycle.loop_guard) for runner in runners]
         waiting = [asyncio.create_task(watched(session, source())) for session in sessions]
         await asyncio.sleep(0)

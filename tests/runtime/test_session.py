@@ -247,7 +247,6 @@ async def test_number_of_events_in_one_pass_is_bounded(monkeypatch, no_leaks):
 
 @pytest.mark.parametrize("engine_name", ["coroutines", "compiled"])
 async def test_event_driven_loop_hits_the_pass_limit(engine_name, monkeypatch, no_leaks):
-    monkeypatch.setattr(na.limits, "MAX_PASSES", 50)
     monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
     one = np.ones((1, 1), np.float32)
     loop = na.Model(
@@ -257,8 +256,8 @@ async def test_event_driven_loop_hits_the_pass_limit(engine_name, monkeypatch, n
         (na.Dense("input", "clock", one), na.Dense("clock", "clock", one, delay_us=1)),
         "clock",
     )
-    async with na.Network(na.Bundle(loop), engine=engine_name) as network:
-        with pytest.raises(na.LimitError, match="the limit is 50"):
+    async with na.Network(na.Bundle(loop), engine=engine_name, max_passes=50) as network:
+        with pytest.raises(na.PassLimitError, match="the limit is 50"):
             await network.decide(([0], [0]), duration_us=2**50)
 
 

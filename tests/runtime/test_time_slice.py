@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 from neuroasync.runtime import time_slice
-from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def test_sessions_share_one_slice_and_take_turns_in_order(clock, no_leaks)
     async def session(name):
         for step in range(3):
             while t.is_exhausted():
-                await t.wait_turn()
+                await t.wait_turn(CpuAccount())
             order.append((name, step))
             clock.now += 2 * time_slice.SLICE_S  # each step uses the whole turn
 
@@ -57,7 +57,7 @@ async def test_short_sessions_share_one_time_slice(clock, no_leaks):
     turn, order = 0, []
 
     async def session(name):
-        await t.wait_turn()
+        await t.wait_turn(CpuAccount())
         order.append((turn, name))
         clock.now += time_slice.SLICE_S * 0.3
 
@@ -84,7 +84,7 @@ async def test_waiting_sessions_are_served_first_come_first_served(clock, no_lea
 
     async def session(name):
         if t.must_wait():
-            await t.wait_turn()
+            await t.wait_turn(CpuAccount())
         order.append(name)
         clock.now += 2 * time_slice.SLICE_S
 
@@ -93,6 +93,74 @@ async def test_waiting_sessions_are_served_first_come_first_served(clock, no_lea
     later = [asyncio.create_task(session(name)) for name in "de"]
     await asyncio.gather(*first, *later)
     assert "".join(order) == "abcde"
+
+
+async def test_session_with_little_use_overtakes_any_number_of_busy_ones(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    served = []
+
+    async def busy(name):
+        account = CpuAccount()
+        while True:
+            await t.wait_turn(account)
+            served.append(name)
+            clock.now += 2 * time_slice.SLICE_S
+            account.charge(2 * time_slice.SLICE_S)
+
+    tasks = [asyncio.create_task(busy(k)) for k in range(500)]
+    while len(served) < 1000:
+        await asyncio.sleep(0)
+    light = CpuAccount()
+    for _ in range(20):
+        before = len(served)
+        await t.wait_turn(light)
+        assert len(served) - before <= 2
+        light.charge(time_slice.SLICE_S / 10)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_busy_session_gets_half_of_the_turns_beside_ever_new_sessions(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    served = []
+
+    async def new():
+        await t.wait_turn(CpuAccount())
+        served.append("new")
+        clock.now += 2 * time_slice.SLICE_S
+        tasks.append(asyncio.create_task(new()))
+
+    async def busy():
+        account = CpuAccount()
+        for _ in range(50):
+            await t.wait_turn(account)
+            served.append("busy")
+            clock.now += 2 * time_slice.SLICE_S
+            account.charge(2 * time_slice.SLICE_S)
+
+    tasks = [asyncio.create_task(new())]
+    await busy()
+    assert served.count("new") <= 2 * served.count("busy")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_queues_do_not_grow_with_the_number_of_turns(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+
+    async def busy(use_s):
+        account = CpuAccount()
+        for _ in range(300):
+            await t.wait_turn(account)
+            clock.now += time_slice.SLICE_S
+            account.charge(use_s)
+            assert len(t._by_use) + len(t._by_arrival) < 200
+
+    await asyncio.gather(*(busy(0.001 * k) for k in range(10)))
+    assert not t._by_use
+    assert not t._by_arrival
 
 
 async def test_other_tasks_run_between_two_time_slices(clock, no_leaks):
@@ -110,7 +178,7 @@ async def test_other_tasks_run_between_two_time_slices(clock, no_leaks):
         assert beats >= expected
         clock.now += 2 * time_slice.SLICE_S
         t.is_exhausted()
-        await t.wait_turn()
+        await t.wait_turn(CpuAccount())
     heart.cancel()
     with pytest.raises(asyncio.CancelledError):
         await heart
@@ -119,8 +187,8 @@ async def test_other_tasks_run_between_two_time_slices(clock, no_leaks):
 async def test_cancelled_wait_passes_its_turn_on(clock, no_leaks):
     t = TimeSlice.of_running_loop()
     t.is_exhausted()
-    first = asyncio.create_task(t.wait_turn())
-    second = asyncio.create_task(t.wait_turn())
+    first = asyncio.create_task(t.wait_turn(CpuAccount()))
+    second = asyncio.create_task(t.wait_turn(CpuAccount()))
     await asyncio.sleep(0)
     first.cancel()
     async with asyncio.timeout(1):
@@ -139,7 +207,7 @@ def test_time_slice_does_not_keep_its_event_loop_alive():
     async def loop_that_took_turns():
         t = TimeSlice.of_running_loop()
         t.is_exhausted()
-        await t.wait_turn()
+        await t.wait_turn(CpuAccount())
         return weakref.ref(asyncio.get_running_loop())
 
     loop = asyncio.run(loop_that_took_turns())

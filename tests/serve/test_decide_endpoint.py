@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from neuroasync import SpikeTrain
 from neuroasync.messages import EventMessage, format_events
+from neuroasync.serve.capacity import CapacityShare
 from neuroasync.serve.metrics import FAMILIES, ServerMetrics
 from tests.helpers.asgi_client import (
     assert_matches,
@@ -112,6 +113,58 @@ async def test_request_waits_or_is_refused_when_the_queue_is_full(
             assert not posting.done()
             socket.resume_reading()
             assert_matches((await posting).json(), expected[0])
+    app.state.counts.check_at_rest()
+
+
+@pytest.mark.parametrize(
+    ("content", "limits", "error", "family", "label"),
+    [
+        (
+            '{"t_us": [20000], "index": [0]}', {"max_passes": 20}, "has 21 timesteps",
+            "samples_refused", "too-many-passes",
+        ),
+        (
+            '{"t_us": [0, 1000], "index": [0, 1]}', {"max_cpu_s": 1e-9}, "of CPU time",
+            "samples_accepted", "cpu-time",
+        ),
+    ],
+)  # fmt: skip
+async def test_sample_that_costs_too_much_gets_status_422(
+    make_app, content, limits, error, family, label, no_leaks
+):
+    app = make_app(**limits)
+    async with http_client(app) as http:
+        response = await http.post("/decide", content=content, headers=JSON)
+    assert response.status_code == 422
+    assert error in response.json()["error"]
+    assert app.state.counts.of(family) == {label: 1}
+    app.state.counts.check_at_rest()
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_client_that_leaves_takes_its_sample_with_it(make_app, trains, is_running, no_leaks):
+    """It may leave while its sample runs, and while it waits for capacity."""
+    app = make_app(max_queued_samples_total=1)
+    share = CapacityShare(app.state.server_state.capacity)
+    if not is_running:
+        assert share.acquire_nowait(1, 0)
+    to_app, answers = asyncio.Queue(), []
+
+    async def send(message):
+        answers.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/decide", "query_string": b"",
+        "headers": [(b"content-type", b"application/json")], "client": ("test", 1),
+    }  # fmt: skip
+    endless = SpikeTrain([99_999_000], [1]) if is_running else trains[0]
+    to_app.put_nowait({"type": "http.request", "body": body(endless).encode(), "more_body": False})
+    request = asyncio.create_task(app(scope, to_app.get, send))
+    await wait_until(lambda: app.state.counts.sum("samples_open") == 1)
+    to_app.put_nowait({"type": "http.disconnect"})
+    await request
+    assert app.state.counts.of("samples_accepted") == {"client-gone": 1}
+    share.release(share.samples, 0)
     app.state.counts.check_at_rest()
 
 

@@ -1,5 +1,6 @@
 """One HTTP request to an ASGI app, without a web server: its body, its response, its end."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -46,6 +47,7 @@ class Exchange:
         self.status = 0
         self.content = b""
         self.is_complete = False
+        self._is_answered = asyncio.Event()
 
     @property
     def has_left(self) -> bool:
@@ -70,6 +72,8 @@ class Exchange:
         if self._body and not self._leave():
             chunk = self._body.pop(0)
             return {"type": "http.request", "body": chunk, "more_body": bool(self._body)}
+        if not self.has_left:
+            await self._is_answered.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -81,6 +85,8 @@ class Exchange:
         else:
             self.content += message.get("body", b"")
             self.is_complete = not message.get("more_body", False)
+            if self.is_complete:
+                self._is_answered.set()
 
     def _leave(self) -> bool:
         """Count a message; return whether the client has left."""

@@ -14,7 +14,7 @@ from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.network_lifecycle import NetworkLifecycle
 from neuroasync.runtime.sample_ownership import SampleOwnership
 from neuroasync.runtime.scheduler import Scheduler
-from neuroasync.serve.capacity import CapacityLimiter
+from neuroasync.serve.capacity import CapacityShare, _Waiter
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from tests.simulation.schedule import run_schedule
 
@@ -32,17 +32,18 @@ def _lost_capacity():
 
     async def acquire(self, samples, events):
         if self.acquire_nowait(samples, events):
-            return
+            return True
         granted = asyncio.get_running_loop().create_future()
-        waiter = (granted, samples, events)
-        self._waiters.append(waiter)
+        self._waiter = waiter = _Waiter(granted, self, samples, events)
+        if self.may_hold(samples, events):
+            self._limiter.enqueue(waiter)
         try:
-            await granted
-        except asyncio.CancelledError:
-            self._remove(waiter)
-            raise
+            return await granted
+        finally:
+            self._waiter = None
+            self._limiter.remove(waiter)
 
-    return _replaced(CapacityLimiter, "acquire", acquire)
+    return _replaced(CapacityShare, "acquire", acquire)
 
 
 def _uncounted_sample():

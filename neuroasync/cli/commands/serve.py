@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from neuroasync import limits
 from neuroasync.cli.completion import network_names
 from neuroasync.cli.exit_codes import CHECK_FAILED, CliError
 from neuroasync.cli.output import echo_text
@@ -158,6 +159,21 @@ QueuedSamplesTotalOption = Annotated[
         help="Maximum number of queued samples over all connections.",
     ),
 ]  # fmt: skip
+PassesOption = Annotated[
+    int,
+    typer.Option(
+        "--max-passes", metavar="N", min=1, max=limits.MAX_PASSES,
+        help="Maximum number of forward passes of a sample. A sample with a later event is refused "
+        "before its passes run.",
+    ),
+]  # fmt: skip
+CpuTimeOption = Annotated[
+    float,
+    typer.Option(
+        "--max-cpu-time", metavar="SECONDS", min=0.001, max=86400,
+        help="Maximum CPU time of the passes of a sample. A sample that needs more is ended.",
+    ),
+]  # fmt: skip
 SendTimeoutOption = Annotated[
     float,
     typer.Option(
@@ -186,6 +202,8 @@ def serve(
     max_messages_per_s: MessagesPerSecondOption = 1000.0,
     max_queued_samples: QueuedSamplesOption = 8,
     max_queued_samples_total: QueuedSamplesTotalOption = 1024,
+    max_passes: PassesOption = 100_000,
+    max_cpu_time: CpuTimeOption = 30.0,
     send_timeout: SendTimeoutOption = 10.0,
 ) -> None:
     """Serve networks over websockets and HTTP, with a live page.
@@ -227,12 +245,14 @@ def serve(
     except ValueError as error:
         raise CliError(str(error)) from None
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    limits = ServerLimits(
+    server_limits = ServerLimits(
         max_sessions=max_sessions,
         max_message_bytes=max_message_bytes,
         max_messages_per_s=max_messages_per_s,
         max_queued_samples=max_queued_samples,
         max_queued_samples_total=max_queued_samples_total,
+        max_passes=max_passes,
+        max_cpu_s=max_cpu_time,
         send_timeout_s=send_timeout,
     )
     connection_limits = ConnectionLimits(
@@ -246,8 +266,8 @@ def serve(
     if token is None or allow_hosts:
         allow_hosts += (host,)
     options = ServerOptions(
-        named, host, port, workers, limits, connection_limits, when_full.value, token, allow_hosts,
-        allow_origins, shutdown_timeout,
+        named, host, port, workers, server_limits, connection_limits, when_full.value, token,
+        allow_hosts, allow_origins, shutdown_timeout,
     )  # fmt: skip
     try:
         is_clean = run(options, lambda url: _print_ready(list(named), url, workers), _print_stop)

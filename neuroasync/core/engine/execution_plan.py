@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync import limits
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
@@ -190,7 +189,7 @@ def _packed_settings(packed: PackedNetwork, settings: RunSettings) -> NDArray[np
     row[Settings.OUTPUT] = model.index(model.output)
     row[Settings.TIMESTEP_US] = model.timestep_us
     row[Settings.MAX_DELAYED_FAN_OUT] = packed.max_delayed_fan_out
-    row[Settings.MAX_PASSES] = limits.MAX_PASSES
+    row[Settings.MAX_PASSES] = settings.max_passes
     return row
 
 

@@ -5,12 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.errors import LimitError
+from neuroasync.errors import PassLimitError
 
 __all__ = ["WORK_PER_CHECK", "check_passes", "feed_sample", "last_pass_us", "run_sample"]
 
@@ -37,7 +36,7 @@ def run_sample(
 
     Raises:
         EventsError: an event is not one of the network's inputs.
-        LimitError: the sample has too many passes.
+        PassLimitError: the sample has too many passes.
         ForwardStepLimitError: a pass did not end.
         PolicyError, StopRuleError: a custom policy or stop rule failed.
     """
@@ -81,11 +80,11 @@ def last_pass_us(events: SpikeTrain, duration_us: int | None) -> int:
 
 
 def check_passes(plan: ExecutionPlan, end_us: int) -> None:
-    """Raise LimitError if a network with a timestep would need too many passes."""
+    """Raise PassLimitError if a network with a timestep would need too many passes."""
     timestep = plan.packed.model.timestep_us
-    if timestep and end_us // timestep >= limits.MAX_PASSES:
-        raise LimitError(
+    if timestep and end_us // timestep >= plan.run.max_passes:
+        raise PassLimitError(
             f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of {timestep} µs, "
-            f"the limit is {limits.MAX_PASSES}; times are in µs and count from the start of the "
+            f"the limit is {plan.run.max_passes}; times are in µs and count from the start of the "
             "sample"
         )

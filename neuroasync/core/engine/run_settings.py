@@ -35,6 +35,7 @@ class RunSettings:
             ``"queued"``: each input event becomes a pending spike, and the policy orders it.
         until: the stop rule.
         max_forward_steps: bound on the forward steps of a pass.
+        max_passes: bound on the passes of a sample.
         engine: ``"compiled"`` runs whole passes in one kernel; ``"coroutines"`` runs each
             population in a coroutine. ``"auto"`` uses the compiled engine unless a population is
             tapped or custom, or the policy or the stop rule is custom.
@@ -49,6 +50,7 @@ class RunSettings:
     until: StopRule | Callable[[Progress], bool] = field(default_factory=StopRule)
     max_forward_steps: int = limits.MAX_FORWARD_STEPS
     engine: Engine = "auto"
+    max_passes: int = limits.MAX_PASSES
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -56,6 +58,7 @@ class RunSettings:
         ranges = {
             "group_size": (1, 2**31 - 1),
             "max_forward_steps": (1, limits.FORWARD_STEPS_HARD_LIMIT),
+            "max_passes": (1, limits.MAX_PASSES),
         }
         check_ints(self, ranges, ValueError)
         if self.input not in ("prioritised", "queued"):
@@ -85,6 +88,7 @@ class RunSettings:
         until: Until | None = None,
         max_forward_steps: int | None = None,
         engine: Engine | None = None,
+        max_passes: int | None = None,
     ) -> "RunSettings":
         """Return a copy in which the arguments that are not None replace the settings."""
         return RunSettings(
@@ -94,6 +98,7 @@ class RunSettings:
             self.until if until is None else parse_stop_rule(until),
             self.max_forward_steps if max_forward_steps is None else max_forward_steps,
             self.engine if engine is None else engine,
+            self.max_passes if max_passes is None else max_passes,
         )
 
 
@@ -107,6 +112,7 @@ class RunOptions(TypedDict, total=False):
         until: the stop rule.
         max_forward_steps: bound on the forward steps of a pass.
         engine: ``"auto"``, ``"coroutines"`` or ``"compiled"``.
+        max_passes: bound on the passes of a sample.
     """
 
     policy: PolicyName | Policy | None
@@ -115,6 +121,7 @@ class RunOptions(TypedDict, total=False):
     until: Until | None
     max_forward_steps: int | None
     engine: Engine | None
+    max_passes: int | None
 
 
 def check_seed(seed: object) -> int:

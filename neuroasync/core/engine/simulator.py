@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync import limits
 from neuroasync.core.engine.custom_selection import choose_by_policy
 from neuroasync.core.engine.decision import Decision, decision_of, progress_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
@@ -20,7 +19,7 @@ from neuroasync.core.kernels.entry_points import (
 )
 from neuroasync.core.kernels.layout import Control, Group, Interrupt, Phase, Populations, StepCounts
 from neuroasync.core.kernels.voting import leader
-from neuroasync.errors import ForwardStepLimitError, LimitError
+from neuroasync.errors import ForwardStepLimitError, PassLimitError
 
 __all__ = ["UNBOUNDED", "Simulator"]
 
@@ -215,7 +214,7 @@ class Simulator:
 
         Raises:
             ForwardStepLimitError: a pass reached ``max_forward_steps``.
-            LimitError: the sample reached the maximum number of passes.
+            PassLimitError: the sample reached ``max_passes``.
             PolicyError: a custom policy returned an impossible order.
             StopRuleError: a custom stop rule did not return a bool.
         """
@@ -245,7 +244,7 @@ class Simulator:
             if no pass is left, the sample was stopped, or another class leads while watching.
 
         Raises:
-            ForwardStepLimitError, LimitError: see :meth:`run_to_delivery`.
+            ForwardStepLimitError, PassLimitError: see :meth:`run_to_delivery`.
         """
         while True:
             reason = int(run_compiled(self.state.acquire_scratch().address, end_us, work))
@@ -259,7 +258,7 @@ class Simulator:
             Whether to call it again.
 
         Raises:
-            ForwardStepLimitError, LimitError, PolicyError, StopRuleError: see
+            ForwardStepLimitError, PassLimitError, PolicyError, StopRuleError: see
                 :meth:`run_to_delivery`.
         """
         if reason in (_DONE, _BUDGET_SPENT, _NEW_LEADER):
@@ -286,9 +285,9 @@ class Simulator:
                 "Raise the limit, or make the populations of the loop refractory"
             )
         if reason == Interrupt.PASS_LIMIT:
-            raise LimitError(
+            raise PassLimitError(
                 f"the sample took {self.passes} passes by t = {self.time_us} µs; "
-                f"the limit is {limits.MAX_PASSES}"
+                f"the limit is {self.plan.run.max_passes}"
             )
         return False
 

@@ -11,7 +11,7 @@ from neuroasync import limits
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
-from neuroasync.errors import EventsError, LimitError
+from neuroasync.errors import EventsError, LimitError, PassLimitError
 
 __all__ = ["InputBuffer", "MergedEvents", "check_duration"]
 
@@ -34,17 +34,22 @@ class InputBuffer:
         model: the network that reads the events.
         sorts: whether to sort events of equal time by their index.
         keeps: whether to keep events after they were read, for :meth:`train`.
+        max_passes: maximum number of passes of a sample.
 
     Attributes:
         last_us: time of the last event of the sample so far, µs; -1 if there was none.
     """
 
-    __slots__ = ("_added", "_keeps", "_kept", "_merged", "_model", "_sorts", "_waiting", "last_us")
+    __slots__ = ("_added", "_keeps", "_kept", "_max_passes", "_merged", "_model", "_sorts",
+                 "_waiting", "last_us")  # fmt: skip
 
-    def __init__(self, model: Model, sorts: bool, keeps: bool) -> None:
+    def __init__(
+        self, model: Model, sorts: bool, keeps: bool, max_passes: int = limits.MAX_PASSES
+    ) -> None:
         self._model = model
         self._sorts = sorts
         self._keeps = keeps
+        self._max_passes = max_passes
         self.begin()
 
     def begin(self) -> None:
@@ -103,8 +108,8 @@ class InputBuffer:
 
         Raises:
             EventsError: the events are invalid for this network, out of order or too late.
-            LimitError: too many events wait for one pass, or the sample would need too many
-                passes.
+            LimitError: too many events wait for one pass.
+            PassLimitError: the sample would need too many passes.
         """
         train = as_train(events)
         train.check_indices(self._model.input_size)
@@ -146,7 +151,7 @@ class InputBuffer:
 
         Raises:
             ValueError: an event is at or after ``duration_us``.
-            LimitError: the sample would need too many passes.
+            PassLimitError: the sample would need too many passes.
         """
         last_us = int(train.t_us[-1]) if train is not None and len(train) else self.last_us
         if duration_us is None:
@@ -165,7 +170,7 @@ class InputBuffer:
 
         Raises:
             ValueError: ``t_us`` is before the last event, or later than any sample can last.
-            LimitError: the sample would need too many passes.
+            PassLimitError: the sample would need too many passes.
         """
         earliest_us = max(self.last_us, 0)
         if not earliest_us <= t_us <= limits.MAX_TIME_US:
@@ -223,10 +228,10 @@ class InputBuffer:
 
     def _check_passes(self, end_us: int) -> None:
         timestep = self._model.timestep_us
-        if timestep and end_us // timestep >= limits.MAX_PASSES:
-            raise LimitError(
+        if timestep and end_us // timestep >= self._max_passes:
+            raise PassLimitError(
                 f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of "
-                f"{timestep} µs, the limit is {limits.MAX_PASSES}; times are in µs and count from "
+                f"{timestep} µs, the limit is {self._max_passes}; times are in µs and count from "
                 "the start of the sample"
             )
 

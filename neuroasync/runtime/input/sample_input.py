@@ -42,7 +42,8 @@ class SampleInput:
     ) -> None:
         plan = simulator.plan
         # Queued input is delivered in (time, index) order, so the buffer has to sort it.
-        self.buffer = InputBuffer(plan.packed.model, plan.run.input == "queued", keeps)
+        sorts = plan.run.input == "queued"
+        self.buffer = InputBuffer(plan.packed.model, sorts, keeps, plan.run.max_passes)
         self.thread_calls = thread_calls
         self._simulator = simulator
         self._counts = counts

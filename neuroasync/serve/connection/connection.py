@@ -9,9 +9,18 @@ from typing import Final
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.errors import ClosedError, EventsError, MessageError, NeuroasyncError
+from neuroasync.errors import (
+    ClosedError,
+    CpuTimeLimitError,
+    EventsError,
+    MessageError,
+    NeuroasyncError,
+    PassLimitError,
+    QueueFullError,
+)
 from neuroasync.messages import format_decision, parse_events
 from neuroasync.runtime.session import Session
+from neuroasync.runtime.time_slice import CpuAccount
 from neuroasync.serve.connection.incoming_sample import Chunk, IncomingSample, SampleState
 from neuroasync.serve.connection.message_peek import peek_message
 from neuroasync.serve.connection.rate_limit import TokenBucket
@@ -27,6 +36,8 @@ __all__ = ["ClientConnection"]
 log: Final = logging.getLogger("neuroasync.serve")
 _POLICY_VIOLATION: Final = 1008
 _GOING_AWAY: Final = 1001
+_LONG_MESSAGE: Final = 2**14
+"""Length from which parsing a message takes a considerable part of a turn of the event loop."""
 
 
 class ClientConnection:
@@ -70,6 +81,8 @@ class ClientConnection:
         # The reader finds messages that cannot be peeked, the worker those that cannot be parsed.
         self._unreadable_in_a_row = self._malformed_in_a_row = 0
         self._has_left = False
+        self._is_receiving = False
+        self._read_account = CpuAccount()
         self._reader: asyncio.Task[None] | None = None
         self._close_frame: tuple[int, str] | None = None
         self._last_notices: tuple[RefusalNotice, ...] = ()
@@ -117,16 +130,21 @@ class ClientConnection:
         self._socket.abort()
         self._leave()
 
+    def abort_if_left(self) -> None:
+        """Abort the connection if the client has left while nothing is read from it."""
+        if not self._is_receiving and self._socket.has_left():
+            self.abort()
+
     async def _read(self) -> None:
         """Run the reader task."""
-        read_slice = self._server_state.read_slice
         try:
             while self._close_frame is None:
+                self._is_receiving = True
                 data = await self._socket.receive()
+                self._is_receiving = False
                 # Latency counts from here, so that delays by the server itself are not hidden.
                 arrived_s = time.perf_counter()
-                if read_slice.must_wait():
-                    await read_slice.wait_turn()
+                await self._wait_to_read()
                 if delay_s := self._token_bucket.take():
                     self._metrics.add("messages_delayed")
                     await asyncio.sleep(delay_s)
@@ -137,6 +155,7 @@ class ClientConnection:
     async def _accept_message(self, data: str | bytes, arrived_s: float) -> None:
         """Put a message into the inbox. Notify the client of samples that get no decision."""
         self._metrics.add("messages")
+        began_s = time.perf_counter()
         try:
             peek = peek_message(data, self._limits.max_message_bytes)
         except MessageError as error:
@@ -145,6 +164,7 @@ class ClientConnection:
             self._unreadable_in_a_row += 1
             self._count_malformed(self._unreadable_in_a_row)
             return
+        self._read_account.charge(time.perf_counter() - began_s)
         self._unreadable_in_a_row = 0
         self._metrics.add("events", peek.events)
         is_provisional = self._is_provisional or peek.provisional
@@ -181,6 +201,12 @@ class ClientConnection:
             notice = inbox.refuse_invalid(sample, str(error))
         except GoneError:  # while a provisional decision was sent
             raise
+        except PassLimitError as error:
+            notice = inbox.refuse_costly(sample, "too-many-passes", str(error))
+        except QueueFullError as error:
+            notice = inbox.refuse_costly(sample, "too-large", str(error))
+        except CpuTimeLimitError as error:
+            notice = inbox.count_failed(sample, str(error), "cpu-time")
         except ClosedError:
             raise GoneError from None
         except NeuroasyncError as error:
@@ -210,8 +236,9 @@ class ClientConnection:
             return await self._watch_sample(sample)
         session = self._session
         arrived_s = 0.0
-        while (chunk := await self._sample_inbox.next_chunk(sample)) is not None:
-            arrived_s, events = chunk.arrived_s, self._parse(chunk)
+        while (chunk := await self._next_chunk(sample)) is not None:
+            arrived_s, events = chunk.arrived_s, await self._parse(chunk)
+            del chunk  # its text takes more memory than its events
             if sample.state is SampleState.COMPLETE and not len(sample.chunks):
                 # One call for the last chunk is faster than sending it and then finishing.
                 return await session.decide(events), arrived_s
@@ -228,9 +255,9 @@ class ClientConnection:
 
         async def chunks() -> AsyncGenerator[SpikeTrain, None]:
             nonlocal arrived_s
-            while (chunk := await self._sample_inbox.next_chunk(sample)) is not None:
+            while (chunk := await self._next_chunk(sample)) is not None:
                 arrived_s = chunk.arrived_s
-                yield self._parse(chunk)
+                yield await self._parse(chunk)
             # Without an error, the session would decide the incomplete sample.
             if sample.is_settled:
                 raise _RefusedError
@@ -246,11 +273,26 @@ class ClientConnection:
                     await self._send_decision(sample, decision, time.perf_counter() - arrived_s)
         return None
 
-    def _parse(self, chunk: Chunk) -> SpikeTrain:
+    async def _next_chunk(self, sample: IncomingSample) -> Chunk | None:
+        return await self._sample_inbox.next_chunk(sample, self._session.waiting_events)
+
+    async def _parse(self, chunk: Chunk) -> SpikeTrain:
         """Return the events of a chunk. Raises MessageError if it is malformed."""
+        is_long = len(chunk.data) > _LONG_MESSAGE
+        if is_long:
+            await self._wait_to_read()
+        began_s = time.perf_counter()
         events = parse_events(chunk.data, self._limits.max_message_bytes).events
+        if is_long:
+            self._read_account.charge(time.perf_counter() - began_s)
         self._malformed_in_a_row = 0
         return events
+
+    async def _wait_to_read(self) -> None:
+        """Wait until this connection may spend time on reading."""
+        read_slice = self._server_state.read_slice
+        if read_slice.must_wait():
+            await read_slice.wait_turn(self._read_account)
 
     def _count_malformed(self, in_a_row: int) -> None:
         """Count a malformed message. After too many in a row, stop reading."""

@@ -14,14 +14,17 @@ class Chunk(NamedTuple):
     Attributes:
         data: JSON if text, MessagePack if binary.
         arrived_s: Time of arrival, by ``time.perf_counter``.
-        cost: Number of events for which the chunk needs capacity: its number of events, or one for
-            each 16 bytes if that is more. The minimum is 1, so that messages without events are
-            limited, too.
+        cost: Number of events that the chunk counts as: its number of events, or one for each 16
+            bytes if that is more. The minimum is 1, so that messages without events are limited,
+            too.
+        held: Number of events for which the chunk holds capacity: its cost, or 0 if the worker was
+            waiting for it.
     """
 
     data: str | bytes
     arrived_s: float
     cost: int
+    held: int = 0
 
 
 class SampleState(Enum):
@@ -66,9 +69,12 @@ class IncomingSample:
         is_provisional: Whether the client wants provisional decisions.
         chunks: Chunks that wait for the session. The queue is closed after the last one.
         state: Progress of the sample.
+        holds_place: Whether the sample holds capacity for its place in the queue.
+        held_events: Number of events for which the running sample holds capacity.
     """
 
-    __slots__ = ("chunks", "is_binary", "is_provisional", "number", "state")
+    __slots__ = ("chunks", "held_events", "holds_place", "is_binary", "is_provisional", "number",
+                 "state")  # fmt: skip
 
     def __init__(self, number: int, is_binary: bool, is_provisional: bool, max_chunks: int) -> None:
         self.number = number
@@ -76,6 +82,8 @@ class IncomingSample:
         self.is_provisional = is_provisional
         self.chunks: BoundedQueue[Chunk] = BoundedQueue(max_chunks)
         self.state = SampleState.NEW
+        self.holds_place = False
+        self.held_events = 0
 
     @property
     def is_settled(self) -> bool:

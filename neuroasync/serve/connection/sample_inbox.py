@@ -2,13 +2,16 @@
 
 This module does not deal with sockets. Each sample is counted when its first message arrives,
 and once more when it is settled, that is, accepted, dropped or refused. Each chunk acquires
-capacity from the connection and from the server before it is queued. The capacity is released when
-the chunk leaves the queue or its sample is settled.
+capacity before it is queued, and releases it once the passes have read its events or its sample is
+settled. A small chunk that the worker is waiting for needs no capacity, so that other connections
+cannot keep a client waiting that has nothing in the queue.
 """
 
-from neuroasync.errors import ClosedError
+from typing import Final
+
+from neuroasync.errors import ClosedError, QueueFullError
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
-from neuroasync.serve.capacity import CapacityLimiter
+from neuroasync.serve.capacity import CapacityLimiter, CapacityShare
 from neuroasync.serve.connection.incoming_sample import Chunk, IncomingSample, SampleState
 from neuroasync.serve.connection.message_peek import MessagePeek
 from neuroasync.serve.error_messages import RefusalNotice
@@ -17,7 +20,10 @@ from neuroasync.serve.metrics import ServerMetrics
 
 __all__ = ["SampleInbox"]
 
-_BYTES_PER_EVENT = 16
+_BYTES_PER_EVENT: Final = 16
+_SMALL: Final = 1024
+"""Maximum number of events of a connection that need no capacity: those of a chunk that the worker
+is waiting for, and those that wait for the next pass. With all connections, this is 32 MB."""
 
 
 class SampleInbox:
@@ -34,8 +40,8 @@ class SampleInbox:
     """
 
     __slots__ = (
-        "_capacity", "_current", "_limits", "_metrics", "_open", "_queue", "_server_capacity",
-        "_when_full", "samples_sent",
+        "_current", "_limits", "_max_events", "_metrics", "_open", "_queue", "_share", "_when_full",
+        "samples_sent",
     )  # fmt: skip
 
     def __init__(
@@ -47,10 +53,13 @@ class SampleInbox:
     ) -> None:
         self._limits = limits
         self._when_full = when_full
-        self._capacity = CapacityLimiter(limits.max_queued_samples, limits.max_queued_events)
-        self._server_capacity = server_capacity
+        self._max_events = min(limits.max_queued_events, server_capacity.max_events)
+        self._share = CapacityShare(
+            server_capacity, limits.max_queued_samples, limits.max_queued_events
+        )
         self._metrics = metrics
-        self._queue: BoundedQueue[IncomingSample] = BoundedQueue(limits.max_queued_samples)
+        # One more sample is on its way to a worker that was waiting for it.
+        self._queue: BoundedQueue[IncomingSample] = BoundedQueue(limits.max_queued_samples + 1)
         self._open: set[IncomingSample] = set()
         self._current: IncomingSample | None = None
         self.samples_sent = 0
@@ -143,22 +152,51 @@ class SampleInbox:
             ClosedError: The inbox is closed and has no more samples.
         """
         while True:
+            if not len(self._queue):
+                self._share.let_through(_SMALL)
             await self._queue.readable()
             sample = self._pop_sample()
             # A sample may have been refused while it was queued.
             if not sample.discards_chunks:
                 return sample
 
-    async def next_chunk(self, sample: IncomingSample) -> Chunk | None:
-        """Wait for the next chunk of a sample and return it, or None after the last one.
+    async def next_chunk(self, sample: IncomingSample, unread_events: int) -> Chunk | None:
+        """Wait for the next chunk of a running sample and return it, or None after the last one.
 
         Cancellation: safe. No chunk is taken.
+
+        Args:
+            sample: The sample.
+            unread_events: Number of events of earlier chunks that no pass has read. They keep
+                their capacity.
+
+        Raises:
+            QueueFullError: There is no capacity for these events.
         """
+        if not sample.discards_chunks:
+            self._hold(sample, unread_events)
+        if not len(sample.chunks):
+            self._share.let_through(_SMALL)
         try:
             await sample.chunks.readable()
         except ClosedError:
             return None
-        return self._pop_chunk(sample)
+        chunk = self._pop_chunk(sample)
+        sample.held_events += chunk.held
+        return chunk
+
+    def _hold(self, sample: IncomingSample, events: int) -> None:
+        """Hold capacity for this number of events of a running sample, apart from a few."""
+        needed = max(0, events - _SMALL)
+        excess = sample.held_events - needed
+        if excess > 0:
+            self._share.release(0, excess)
+        elif excess and not self._share.hold_nowait(-excess):
+            raise QueueFullError(
+                f"{events} events of the sample wait for one pass, more than the server can hold "
+                "now; send fewer events for each timestep"
+            )
+        sample.held_events = needed
 
     def mark_decided(self, sample: IncomingSample) -> None:
         """Discard further chunks of a sample, because its decision is known but not yet sent."""
@@ -171,14 +209,26 @@ class SampleInbox:
         """Count a sample as accepted."""
         self._settle(sample, "samples_accepted", outcome)
 
-    def count_failed(self, sample: IncomingSample, error: str) -> RefusalNotice:
+    def count_failed(
+        self, sample: IncomingSample, error: str, outcome: str = "failed"
+    ) -> RefusalNotice:
         """Count a sample as accepted although its decision failed."""
-        self._settle(sample, "samples_accepted", "failed")
+        self._settle(sample, "samples_accepted", outcome)
         return RefusalNotice(sample.number, error, False, sample.is_binary)
 
     def refuse_malformed(self, sample: IncomingSample, error: str) -> RefusalNotice:
         """Refuse a sample because one of its messages is malformed."""
         return self._refuse(sample, "malformed", error)
+
+    def refuse_costly(self, sample: IncomingSample, reason: str, error: str) -> RefusalNotice:
+        """Refuse a sample because it would take too much time or memory.
+
+        Args:
+            sample: The sample.
+            reason: Label of the metric ``samples_refused``.
+            error: Explanation for the client.
+        """
+        return self._refuse(sample, reason, error)
 
     def refuse_invalid(self, sample: IncomingSample, error: str) -> RefusalNotice:
         """Refuse a sample because its events do not fit the network."""
@@ -203,29 +253,31 @@ class SampleInbox:
     ) -> tuple[RefusalNotice, ...]:
         """Acquire capacity for a chunk and queue it, or settle its sample."""
         samples, events = int(sample.state is SampleState.NEW), chunk.cost
-        max_events = min(self._capacity.max_events, self._server_capacity.max_events)
-        if events > max_events:
+        if events > self._max_events:
             error = (
                 f"a message counts as {events} events (at least one per 16 bytes), but at most "
-                f"{max_events} can be queued; send the sample in smaller chunks"
+                f"{self._max_events} can be queued; send the sample in smaller chunks"
             )
             return (self._refuse(sample, "too-large", error),)
         notices: tuple[RefusalNotice, ...] = ()
-        if not self._acquire_nowait(samples, events):
-            if self._when_full == "block":
-                await self._acquire(samples, events)
-            else:
+        holds = False
+        if not (events <= _SMALL and self._is_awaited(sample)):
+            holds = self._share.acquire_nowait(samples, events)
+            if not holds and self._when_full == "block":
+                holds = await self._share.acquire(samples, events)
+            elif not holds:
                 notices = self._make_capacity(sample, samples, events)
-            # The worker may have decided or refused the sample during the wait. In the other modes,
-            # the sample itself may have been dropped, and nothing was acquired for it.
+                holds = not sample.is_settled
+            # The worker may have decided or refused the sample during the wait.
             if sample.discards_chunks:
-                if self._when_full == "block":
-                    self._release(samples, events)
+                if holds:
+                    self._share.release(samples, events)
                 return notices
-        self._metrics.add("samples_waiting", samples)
         self._metrics.add("events_waiting", events)
-        sample.chunks.push(chunk)
+        sample.chunks.push(chunk._replace(held=events) if holds else chunk)
         if samples:
+            sample.holds_place = holds
+            self._metrics.add("samples_waiting", 1)
             sample.state = SampleState.RECEIVING
             self._queue.push(sample)
         if is_last:
@@ -238,8 +290,8 @@ class SampleInbox:
     ) -> tuple[RefusalNotice, ...]:
         """Acquire capacity by dropping queued samples, or drop or refuse the sample itself."""
         notices = []
-        while not self._acquire_nowait(samples, events):
-            fits = samples <= self._capacity.free_samples and events <= self._capacity.free_events
+        while not self._share.acquire_nowait(samples, events):
+            fits = self._share.may_hold(samples, events)
             reason, owner = ("server-full", "server") if fits else ("connection-full", "connection")
             error = f"the queue of the {owner} is full"
             if self._when_full == "error":
@@ -270,37 +322,25 @@ class SampleInbox:
     def _discard_chunks(self, sample: IncomingSample) -> None:
         sample.chunks.close()
         while len(sample.chunks):
-            self._pop_chunk(sample)
+            self._share.release(0, self._pop_chunk(sample).held)
+        self._hold(sample, 0)
 
     def _pop_sample(self) -> IncomingSample:
-        """Take the first sample from the queue and release its capacity."""
+        """Take the first sample from the queue and release the capacity for its place."""
         sample = self._queue.pop()
         self._metrics.add("samples_waiting", -1)
-        self._release(1, 0)
+        if sample.holds_place:
+            sample.holds_place = False
+            self._share.release(1, 0)
         return sample
 
     def _pop_chunk(self, sample: IncomingSample) -> Chunk:
         chunk = sample.chunks.pop()
         self._metrics.add("events_waiting", -chunk.cost)
-        self._release(0, chunk.cost)
         return chunk
 
-    def _acquire_nowait(self, samples: int, events: int) -> bool:
-        if not self._capacity.acquire_nowait(samples, events):
-            return False
-        if self._server_capacity.acquire_nowait(samples, events):
-            return True
-        self._capacity.release(samples, events)
-        return False
-
-    async def _acquire(self, samples: int, events: int) -> None:
-        await self._capacity.acquire(samples, events)
-        try:
-            await self._server_capacity.acquire(samples, events)
-        except BaseException:
-            self._capacity.release(samples, events)
-            raise
-
-    def _release(self, samples: int, events: int) -> None:
-        self._capacity.release(samples, events)
-        self._server_capacity.release(samples, events)
+    def _is_awaited(self, sample: IncomingSample) -> bool:
+        """Return whether the worker is waiting for the next chunk of a sample."""
+        if sample.state is SampleState.NEW:
+            return self._queue.is_awaited and not len(self._queue)
+        return sample.chunks.is_awaited and not len(sample.chunks)

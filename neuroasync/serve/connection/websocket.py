@@ -24,6 +24,9 @@ class RawConnection(Protocol):
     def is_full(self) -> bool:
         """Return whether the next response would have to wait for the client to read."""
 
+    def has_left(self) -> bool:
+        """Return whether the client has closed the connection, even if data is still unread."""
+
 
 class GoneError(Exception):
     """The client has left, or its connection was aborted."""
@@ -102,6 +105,10 @@ class Socket:
         short = reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
         await self._send_message({"type": "websocket.close", "code": code, "reason": short})
         self._is_closed = True
+
+    def has_left(self) -> bool:
+        """Return whether the client has left, as far as the web server tells without reading."""
+        return self._raw_connection is not None and self._raw_connection.has_left()
 
     def abort(self) -> None:
         """Close the connection without waiting for the client, if the web server supports it."""

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -17,6 +16,8 @@ from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.network import Network
+from neuroasync.serve.connection.websocket import GoneError
+from neuroasync.serve.disconnect import run_while_connected
 from neuroasync.serve.media_types import JSON, UnsupportedMediaError, check_media_type
 from neuroasync.serve.page.about import describe_network
 from neuroasync.serve.page.assets import HEADERS, asset_routes
@@ -30,8 +31,8 @@ from neuroasync.serve.served_networks import (
 
 __all__ = ["page_routes"]
 
-_MAX_CONCURRENT_TRACES: Final = 8
-"""Maximum number of traces at a time. Further requests get status 503."""
+_MAX_CONCURRENT_TRACES: Final = 4
+"""Maximum number of traces that are made at a time. Further requests wait for their turn."""
 
 _Endpoint: TypeAlias = Callable[[Request, ServedNetwork], Awaitable[Response]]
 
@@ -48,6 +49,7 @@ def page_routes(
     networks: Network | Mapping[str, Network] | ServedNetworks,
     *,
     is_authorized: Callable[[HTTPConnection], bool] = lambda request: True,
+    max_cpu_s: float | None = None,
 ) -> list[BaseRoute]:
     """Return the routes of the live page: ``/``, ``/page/...``, ``/about`` and ``/trace``.
 
@@ -58,6 +60,7 @@ def page_routes(
         is_authorized: Returns whether a request may access the network, for example because of its
             token. A page that was opened as ``/?token=TOKEN`` sends ``Authorization: Bearer
             TOKEN``. The static files contain nothing about the networks and need no authorization.
+        max_cpu_s: Maximum CPU time of the passes of one trace, in seconds. None means no limit.
 
     Raises:
         SpikeFileError: The shipped samples are damaged.
@@ -69,7 +72,7 @@ def page_routes(
         served.name: _json_response(200, describe_network(served) | {"networks": names})
         for served in served_networks
     }
-    tracer = _Tracer()
+    tracer = _Tracer(max_cpu_s)
 
     def guarded(endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def guard(request: Request) -> Response:
@@ -94,24 +97,28 @@ def page_routes(
 
 
 class _Tracer:
-    """The endpoint that makes traces, a limited number at a time."""
+    """The endpoint that makes traces, a limited number at a time.
 
-    def __init__(self) -> None:
-        self._running = 0
+    Args:
+        max_cpu_s: Maximum CPU time of the passes of one trace, in seconds, or None.
+    """
+
+    def __init__(self, max_cpu_s: float | None) -> None:
+        self._max_cpu_s = max_cpu_s
+        self._places = asyncio.Semaphore(_MAX_CONCURRENT_TRACES)
 
     async def answer(self, request: Request, served: ServedNetwork) -> Response:
-        """Return the requested trace of a network, or an error.
+        """Return the requested trace of a network, or an error. Stop if the client leaves.
 
         Cancellation: safe at every ``await``. The network is unchanged.
         """
         try:
             check_media_type(request, (JSON,))
-            async with self._acquire_slot():
-                body = await _read_body(request)
-                # Parsing may take milliseconds, in which the event loop has to serve other clients.
-                network = served.network
-                trace_request = await asyncio.to_thread(parse_request, body, network.bundle)
-                return await _trace(network, trace_request)
+            # A request gets a place only once its body has arrived, which may take long.
+            body = await _read_body(request)
+            return await run_while_connected(request, self._trace(body, served.network))
+        except (ClientDisconnect, GoneError):
+            return Response(status_code=400)  # nobody reads it
         except _RequestError as error:
             return _json_response(error.status, {"error": str(error)})
         except UnsupportedMediaError as error:
@@ -121,28 +128,19 @@ class _Tracer:
         except (NeuroasyncError, ValueError) as error:
             return _json_response(400, {"error": str(error)})
 
-    @asynccontextmanager
-    async def _acquire_slot(self) -> AsyncIterator[None]:
-        if self._running >= _MAX_CONCURRENT_TRACES:
-            raise _RequestError(
-                503, f"the server is making {_MAX_CONCURRENT_TRACES} traces already; try again"
+    async def _trace(self, body: bytes, network: Network) -> Response:
+        async with self._places:
+            # Parsing may take milliseconds, in which the event loop has to serve other clients.
+            request = await asyncio.to_thread(parse_request, body, network.bundle)
+            recorder = network.recorder(**request.options)
+            decision = await network.decide(
+                request.events,
+                seed=sample_seed(request.seed, request.number),
+                recorder=recorder,
+                max_cpu_s=self._max_cpu_s,
+                **request.options,
             )
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-
-
-async def _trace(network: Network, request: TraceRequest) -> Response:
-    recorder = network.recorder(**request.options)
-    decision = await network.decide(
-        request.events,
-        seed=sample_seed(request.seed, request.number),
-        recorder=recorder,
-        **request.options,
-    )
-    return await asyncio.to_thread(_trace_response, request, recorder, decision)
+            return await asyncio.to_thread(_trace_response, request, recorder, decision)
 
 
 def _trace_response(request: TraceRequest, recorder: Recorder, decision: Decision) -> Response:

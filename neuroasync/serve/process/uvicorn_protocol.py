@@ -6,6 +6,7 @@ frame in place if it is complete, masked and a whole message, and writes a respo
 The library does everything else: handshake, fragments, pings, closing, and protocol errors.
 """
 
+import select
 from typing import Any, Final, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -92,6 +93,14 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def is_full(self) -> bool:
         """Return whether the next response would have to wait for the client to read."""
         return not self.writable.is_set()
+
+    def has_left(self) -> bool:
+        """Return whether the client has closed the connection, even if data is still unread."""
+        if not hasattr(select, "POLLRDHUP"):
+            return False  # only Linux tells
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     async def run_asgi(self) -> None:
         """Run the app for this connection."""

@@ -130,42 +130,71 @@ async def test_messages_without_events_take_capacity(make_app, trains, no_leaks)
 
 
 @pytest.mark.parametrize("when_full", ["drop-newest", "drop-oldest", "error"])
-async def test_all_connections_share_the_limit_of_the_server(
+async def test_one_connection_cannot_take_the_whole_queue_of_the_server(
     make_app, trains, expected, when_full, no_leaks
 ):
-    app = make_app(when_full, max_queued_samples_total=2)
-    async with connect(app, "seed=5") as full, connect(app, "seed=5") as other:
-        await block_and_queue(app, full, trains, 2)
-        await wait_until(lambda: app.state.counts.of("samples_waiting") == {"": 2})
+    app = make_app(when_full, max_queued_samples_total=3)
+    lost = "samples_refused" if when_full == "error" else "samples_dropped"
+    async with connect(app, "seed=5") as greedy, connect(app, "seed=5") as other:
+        await block_and_queue(app, greedy, trains, 3)  # it may hold no more than it leaves free
+        await wait_until(lambda: app.state.counts.of(lost) == {"server-full": 1})
+        assert app.state.counts.sum("samples_waiting") == 2
         other.stop_reading()
         other.send_sample(trains[0])
-        family = "samples_refused" if when_full == "error" else "samples_dropped"
-        await wait_until(lambda: app.state.counts.of(family) == {"server-full": 1})
-        other.resume_reading()
-        response = await other.receive()  # it has no queued sample, so it loses its new one
-        assert response["error"] == "the queue of the server is full"
-        full.resume_reading()
-        assert [(await full.receive())["sample"] for _ in range(3)] == [0, 1, 2]
+        await wait_until(lambda: app.state.counts.sum("decisions") == 2)
         other.send_sample(trains[1])
-        assert_matches(await other.receive(), expected[1])
+        await wait_until(lambda: app.state.counts.sum("samples_waiting") == 3)
+        other.send_sample(trains[2])
+        await wait_until(lambda: app.state.counts.of(lost) == {"server-full": 2})
+        other.resume_reading()
+        responses = await other.receive_by_sample(3)
+        number = 1 if when_full == "drop-oldest" else 2
+        assert responses.pop(number)["error"] == "the queue of the server is full"
+        for n, response in responses.items():
+            assert_matches(response, expected[n])
+        greedy.resume_reading()
+        assert set(await greedy.receive_by_sample(4)) == {0, 1, 2, 3}
     app.state.counts.check_at_rest()
 
 
-async def test_blocked_clients_get_free_capacity_in_turn(make_app, trains, expected, no_leaks):
-    app = make_app(max_queued_samples_total=1)
-    async with connect(app) as full, connect(app, "seed=5") as b, connect(app, "seed=5") as c:
+@pytest.mark.parametrize("when_full", ["block", "drop-newest", "drop-oldest", "error"])
+async def test_client_without_queued_samples_never_waits_for_the_queue_of_the_server(
+    make_app, trains, expected, when_full, no_leaks
+):
+    app = make_app(when_full, max_queued_samples_total=1)
+    async with connect(app) as full, connect(app, "seed=5") as other:
         await block_and_queue(app, full, trains, 1)
         await wait_until(lambda: app.state.counts.of("samples_waiting") == {"": 1})
-        for socket in (b, c):
-            socket.send_sample(trains[0])
-            await wait_until(lambda socket=socket: socket.unread_by_app == 0)
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert app.state.counts.sum("decisions") == 1
+        for n in range(3):
+            other.send_sample(trains[n])
+            assert_matches(await other.receive(), expected[n])
+        assert app.state.counts.of("samples_waiting") == {"": 1}
         full.resume_reading()
-        for socket in (b, c):
-            assert_matches(await socket.receive(), expected[0])
     app.state.counts.check_at_rest()
+
+
+async def test_blocked_sample_runs_once_its_connection_has_nothing_else_to_do(
+    make_app, trains, expected, no_leaks
+):
+    app = make_app(max_queued_samples_total=1)
+    async with connect(app) as full, connect(app, "seed=5") as other:
+        await block_and_queue(app, full, trains, 1)
+        await wait_until(lambda: app.state.counts.of("samples_waiting") == {"": 1})
+        await block_and_queue_second(app, other, trains)
+        other.resume_reading()  # no capacity is free, but the worker is
+        for n in range(2):
+            assert_matches(await other.receive(), expected[n])
+        full.resume_reading()
+    app.state.counts.check_at_rest()
+
+
+async def block_and_queue_second(app, socket, trains):
+    """Block the worker of a second connection, and send a sample that waits for capacity."""
+    socket.stop_reading()
+    socket.send_sample(trains[0])
+    await wait_until(lambda: app.state.counts.sum("decisions") == 2)
+    socket.send_sample(trains[1])
+    await wait_until(lambda: app.state.counts.sum("samples_sent") == 4)
 
 
 async def test_unfinished_sample_that_is_running_takes_no_capacity(

@@ -17,8 +17,8 @@ from neuroasync.serve.metrics import FAMILIES, ServerMetrics
 LIMITS = ServerLimits(
     max_queued_samples=2,
     max_queued_events=20,
-    max_queued_samples_total=3,
-    max_queued_events_total=30,
+    max_queued_samples_total=4,
+    max_queued_events_total=40,
 )
 WHEN_FULL = ("block", "drop-oldest", "drop-newest", "error")
 
@@ -70,7 +70,7 @@ class Connections:
         elif sample.is_settled:
             self.running[c] = None
         elif len(sample.chunks):
-            await inbox.next_chunk(sample)
+            await inbox.next_chunk(sample, 0)
         elif sample.state is SampleState.COMPLETE:
             inbox.count_accepted(sample, "answered")
             self.running[c] = None
@@ -134,11 +134,11 @@ def test_every_sample_is_counted_once_and_all_capacity_is_released(when_full, st
         metrics, server_capacity = connections.metrics, connections.server_capacity
         assert total(metrics, "samples_open") == 0
         assert total(metrics, "samples_waiting") == total(metrics, "events_waiting") == 0
-        assert (server_capacity.free_samples, server_capacity.free_events) == (3, 30)
+        assert (server_capacity.free_samples, server_capacity.free_events) == (4, 40)
         for inbox, notices in zip(connections.inboxes, connections.notices, strict=True):
             numbers = [n.sample for n in notices if n.sample is not None]
             assert len(set(numbers)) == len(numbers)
-            assert (inbox._capacity.free_samples, inbox._capacity.free_events) == (2, 20)
+            assert (inbox._share.samples, inbox._share.events) == (0, 0)
 
     asyncio.run(run())
 
@@ -213,8 +213,8 @@ async def test_closed_inbox_still_gives_out_complete_samples(when_full):
     assert (notice.sample, notice.is_dropped) == (1, False)
     sample = await inbox.next_sample()
     assert (sample.number, sample.state) == (0, SampleState.COMPLETE)
-    assert (await inbox.next_chunk(sample)).cost == 5
-    assert await inbox.next_chunk(sample) is None
+    assert (await inbox.next_chunk(sample, 0)).cost == 5
+    assert await inbox.next_chunk(sample, 0) is None
     with pytest.raises(ClosedError):
         await inbox.next_sample()
 

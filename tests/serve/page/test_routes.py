@@ -1,6 +1,7 @@
 """The routes of the live page: /about, /trace, and its static files."""
 
 import asyncio
+import json
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -178,14 +179,81 @@ async def test_too_large_body_is_refused():
     }
 
 
-async def test_traces_above_the_limit_get_status_503(monkeypatch):
+async def test_traces_above_the_limit_wait_for_their_turn(monkeypatch):
     monkeypatch.setattr(routes, "_MAX_CONCURRENT_TRACES", 1)
     body = {"events": as_json(shipped_spikes()[0])}
     async with page_client(shipped_bundle("unlayered")) as (http, _):
         answers = await asyncio.gather(*(http.post("/trace", json=body) for _ in range(4)))
-        after = await http.post("/trace", json=body)
-    assert sorted(answer.status_code for answer in answers) == [200, 503, 503, 503]
-    assert after.status_code == 200
+    assert [answer.status_code for answer in answers] == [200] * 4
+
+
+class RawRequest:
+    """A request to ``/trace`` whose body arrives when the test sends it."""
+
+    def __init__(self, app):
+        self.to_app, self.answers = asyncio.Queue(), []
+        scope = {"type": "http", "method": "POST", "path": "/trace", "query_string": b"",
+                 "headers": [], "client": ("test", 1)}  # fmt: skip
+        self.task = asyncio.create_task(app(scope, self.to_app.get, self.send))
+
+    async def send(self, message):
+        self.answers.append(message)
+
+    def send_body(self, body, more):
+        self.to_app.put_nowait({"type": "http.request", "body": body, "more_body": more})
+
+    def leave(self):
+        self.to_app.put_nowait({"type": "http.disconnect"})
+
+
+async def test_half_sent_bodies_take_no_place(monkeypatch, no_leaks):
+    monkeypatch.setattr(routes, "_MAX_CONCURRENT_TRACES", 1)
+    async with na.Network(shipped_bundle("unlayered")) as network:
+        app = Starlette(routes=page_routes(network))
+        halves = [RawRequest(app) for _ in range(8)]
+        for half in halves:
+            half.send_body(b"{", more=True)
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as http:
+            answer = await http.post("/trace", json={"events": EVENTS})
+        assert answer.status_code == 200
+        for half in halves:
+            half.leave()
+            await half.task
+
+
+async def test_client_that_leaves_takes_its_trace_with_it(monkeypatch, no_leaks):
+    monkeypatch.setattr(routes, "_MAX_CONCURRENT_TRACES", 1)
+    computing, ended = asyncio.Event(), asyncio.Event()
+
+    async def decide_forever(*args, **options):
+        computing.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with na.Network(shipped_bundle("unlayered")) as network:
+        monkeypatch.setattr(network, "decide", decide_forever)
+        app = Starlette(routes=page_routes(network))
+        first, second = RawRequest(app), RawRequest(app)
+        body = json.dumps({"events": EVENTS}).encode()
+        first.send_body(body, more=False)
+        await computing.wait()
+        second.send_body(body, more=False)  # it waits for its turn, and leaves before that
+        second.leave()
+        await second.task
+        first.leave()
+        await first.task
+    assert ended.is_set()
+
+
+async def test_trace_that_uses_too_much_cpu_time_gets_an_error():
+    body = {"events": as_json(shipped_spikes()[0])}
+    async with page_client(shipped_bundle("unlayered"), max_cpu_s=1e-9) as (http, _):
+        answer = await http.post("/trace", json=body)
+    assert answer.status_code == 400
+    assert "more than 1e-09 s of CPU time" in answer.json()["error"]
 
 
 async def test_trace_of_a_network_that_is_not_open_gets_status_503():
