@@ -99,7 +99,7 @@ def test_client_that_leaves_while_nothing_is_read_from_it_takes_its_work_with_it
                 for k in range(5):
                     socket.send_sample(sample(seed=k))
                 await wait_until(lambda: app.state.counts.of("samples_waiting") == {"": 2})
-                assert socket.unread_by_app == 1
+                await wait_until(lambda: socket.unread_by_app == 1)
                 now = asyncio.get_running_loop().time
                 began_s = now()
                 socket.vanish()
