@@ -69,7 +69,14 @@ from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import array_map, as_map
 from neuroasync.core.formats.file_kind import FileKind, wrong_kind
 from neuroasync.core.formats.strict_msgpack import decode
-from neuroasync.core.kernels.layout import SUPRATHRESHOLD_BIT, Context, Control, Populations, Votes
+from neuroasync.core.kernels.layout import (
+    SUPRATHRESHOLD_BIT,
+    Context,
+    Control,
+    Phase,
+    Populations,
+    Votes,
+)
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.snapshot.stream_snapshot import (
     StreamState,
@@ -81,6 +88,8 @@ from neuroasync.core.snapshot.stream_snapshot import (
 from neuroasync.core.snapshot.validation import (
     COUNTERS,
     MAX_COUNT,
+    check_end,
+    last_time_us,
     read_counters,
     read_counts,
     read_in_flight,
@@ -264,9 +273,12 @@ def _read_fields(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
     if len(train) > limits.MAX_QUEUED_EVENTS:
         requirement = f"a list of at most {limits.MAX_QUEUED_EVENTS} events"
         raise SnapshotError(must_be("waiting", requirement, f"{len(train)}"))
-    last_us = read_integer("last_us", fields["last_us"], -1, limits.MAX_TIME_US)
+    last_us = read_integer("last_us", fields["last_us"], -1, last_time_us(model.timestep_us))
     if len(train) and not counters["time_us"] <= train.t_us[0] <= train.t_us[-1] <= last_us:
         raise SnapshotError("`waiting.t_us` must be from the latest pass to the last event")
+    due = read_in_flight(fields["due"], simulator.plan, counters["time_us"])
+    if counters["phase"] == Phase.BETWEEN_PASSES:
+        check_end(last_us, train, counters["pass"], due, model.timestep_us)
     stream = None if fields["stream"] is None else read_stream(fields["stream"], model)
     if bool(counters["carries"]) != (stream is not None and stream.carry_state):
         raise SnapshotError("`counters.carries` must be equal to `stream.carries`")
@@ -280,6 +292,6 @@ def _read_fields(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
         spikes=read_counts("spikes", fields["spikes"], (len(model.populations),)),
         potential=read_state("potential", fields["potential"], model.size),
         momentum=read_state("momentum", fields["momentum"], model.size),
-        due=read_in_flight(fields["due"], simulator.plan, counters["time_us"]),
+        due=due,
         stream=stream,
     )

@@ -137,16 +137,34 @@ def read_stream(value: object, model: Model) -> StreamState:
     if len(ahead) > MAX_LOOKAHEAD_CHUNKS:
         requirement = f"a list of at most {MAX_LOOKAHEAD_CHUNKS} chunks"
         raise SnapshotError(must_be("stream.ahead", requirement, f"{len(ahead)}"))
+    segmenter = _read_segmenter(counters, fields["waiting"], model)
+    _check_times(counters, parse_window(window))
     return StreamState(
         window=window,
         carry_state=carries,
         decision_emitted=counters["is_told"] == 1,
         zero_us=counters["zero_us"],
-        segmenter=_read_segmenter(counters, fields["waiting"], model),
+        segmenter=segmenter,
         done_us=counters["done_us"],
         shift_us=max(counters["shift_us"], 0),
         ahead=tuple(read_train("stream.ahead", chunk) for chunk in ahead),
     )
+
+
+def _check_times(counters: dict[str, int], window: Window) -> None:
+    """Check that the current sample starts where the session is, and does not begin ahead."""
+    zero_us, start_us = counters["zero_us"], counters["start_us"]
+    length_us = window.argument if window.name == "time" else 0  # such windows follow at once
+    if start_us >= 0 and not 0 <= zero_us <= start_us <= zero_us + length_us:
+        requirement = f"the start of the session's sample ({zero_us}) or of the window after it"
+        raise SnapshotError(must_be("stream.counters.start_us", requirement, str(start_us)))
+    last_us = max(counters["last_us"], 0)
+    for name in ("latest_us", "reached_us"):
+        if counters[name] > last_us:
+            requirement = f"at most {last_us}, the time of the stream's last event"
+            raise SnapshotError(
+                must_be(f"stream.counters.{name}", requirement, str(counters[name]))
+            )
 
 
 def _read_segmenter(counters: dict[str, int], value: object, model: Model) -> SegmenterState:

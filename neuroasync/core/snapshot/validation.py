@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.field_checks import as_array, as_map
 from neuroasync.core.kernels.layout import Control, InFlight, Phase
 from neuroasync.core.model.checks import check_int, must_be
@@ -17,6 +18,8 @@ from neuroasync.errors import SnapshotError
 __all__ = [
     "COUNTERS",
     "MAX_COUNT",
+    "check_end",
+    "last_time_us",
     "read_counters",
     "read_counts",
     "read_in_flight",
@@ -136,6 +139,43 @@ def _check_in_flight(path: str, spike: list[int], model: Model, time_us: int) ->
             "by the delay of its connection"
         )
         raise SnapshotError(must_be(path, requirement, f"{spike}"))
+
+
+def last_time_us(timestep_us: int) -> int:
+    """Return the latest time of an event of a sample: its pass must be within the limit."""
+    if not timestep_us:
+        return limits.MAX_TIME_US
+    return min(limits.MAX_TIME_US, limits.MAX_PASSES * timestep_us - 1)
+
+
+def check_end(
+    last_us: int, waiting: SpikeTrain, number: int, due: NDArray[np.int64], timestep_us: int
+) -> None:
+    """Check that a sample has run up to its last event, or that events wait for the passes left.
+
+    A made-up time would otherwise let the network run on by itself for years.
+
+    Args:
+        last_us: time of the sample's last event, µs; -1 if there was none.
+        waiting: events that no pass has read.
+        number: number of the latest pass; -1 if there was none.
+        due: spikes in flight.
+        timestep_us: timestep of the network, µs.
+
+    Raises:
+        SnapshotError: no event waits for the passes that are left.
+    """
+    waiting_us = int(waiting.t_us[-1]) if len(waiting) else -1
+    if timestep_us:
+        # `Session.advance` may have ended within the next pass, which further events can reach.
+        latest_us = (max(number + 1, waiting_us // timestep_us) + 1) * timestep_us - 1
+    elif len(waiting):
+        latest_us = waiting_us
+    else:
+        latest_us = int(due[InFlight.DUE_US].min(initial=limits.MAX_TIME_US + 1)) - 1
+    if last_us > latest_us:
+        requirement = f"at most {latest_us}, because no later event waits for a pass"
+        raise SnapshotError(must_be("last_us", requirement, str(last_us)))
 
 
 def read_integer(path: str, value: object, low: int, high: int) -> int:
