@@ -10,6 +10,7 @@ from neuroasync.core.copies import cannot_copy
 from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.errors import ClosedError, QueueFullError
 from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
+from neuroasync.runtime.cancellation import ends_this_task
 from neuroasync.runtime.streams.chunks import ChunkIterator
 from neuroasync.sources.counts import SourceCounts
 
@@ -31,7 +32,7 @@ class Buffered(Generic[Item]):
         self.counts = SourceCounts()
         self._queue = queue
         self._size = size
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied, because a stream has one reader."""
@@ -75,7 +76,9 @@ class Buffered(Generic[Item]):
                     counts.dropped += size(item)
                     raise
                 counts.dropped += 0 if lost is None else size(lost)
-        except Exception as error:
+        except BaseException as error:
+            if ends_this_task(error):
+                raise
             self._error = error
         finally:
             self._queue.close()

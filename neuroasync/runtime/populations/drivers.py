@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.runtime.bounded_queue import BoundedQueue
+from neuroasync.runtime.cancellation import ends_this_task
 from neuroasync.runtime.populations.coroutine import (
     DirectInbox,
     Fired,
@@ -66,7 +67,7 @@ class TaskPopulation:
         self._start = simulator.plan.packed.model.starts[p]
         self._inbox: Inbox = BoundedQueue(1)
         self._fired: Fired = BoundedQueue(1)
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._is_closed = False
         self._task = task_group.create_task(
             self._run(coroutine),
@@ -108,8 +109,9 @@ class TaskPopulation:
                 raise ClosedError("the session is closed") from None
             if self._failure is None:
                 raise PopulationError(f"population {name!r} ended without a report") from None
+            kind, text = type(self._failure).__name__, str(self._failure)
             raise PopulationError(
-                f"population {name!r} raised {type(self._failure).__name__}: {self._failure}"
+                f"population {name!r} raised {kind}{': ' if text else ''}{text}"
             ) from self._failure
         if self._inbox:
             raise self._reported_too_early()
@@ -146,10 +148,10 @@ class TaskPopulation:
         # The task never fails, because an error of one session would end the task group of all.
         try:
             await coroutine(self._inbox, self._fired, self._population)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # raised again by collect()
-            self._failure = error
+        except BaseException as error:
+            self._failure = error  # raised again by collect()
+            if ends_this_task(error):
+                raise
         finally:
             self._inbox.close()
             self._fired.close()

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from neuroasync import limits
 from neuroasync.core.model.checks import as_number
+from neuroasync.runtime.cancellation import ends_this_task
 from neuroasync.runtime.clock import Clock
 
 __all__ = ["ReportTimeout", "StartTask", "check_report_timeout"]
@@ -33,13 +34,15 @@ class ReportTimeout:
         limit_s: as given.
     """
 
-    __slots__ = ("_clock", "_deadline_us", "_start_task", "_timeout", "_watchdog", "limit_s")
+    __slots__ = ("_clock", "_deadline_us", "_failure", "_start_task", "_timeout", "_watchdog",
+                 "limit_s")  # fmt: skip
 
     def __init__(self, clock: Clock, limit_s: float, start_task: StartTask) -> None:
         self.limit_s = limit_s
         self._clock = clock
         self._start_task = start_task
         self._deadline_us = 0
+        self._failure: BaseException | None = None
         self._timeout: asyncio.Timeout | None = None
         self._watchdog: asyncio.Task[None] | None = None
 
@@ -49,23 +52,37 @@ class ReportTimeout:
 
         Raises:
             TimeoutError: the block was cancelled because it took too long.
+            BaseException: the block was cancelled because the clock raised this.
         """
         self._deadline_us = self._clock.now_us() + round(self.limit_s * _US)
-        async with asyncio.timeout(None) as self._timeout:
-            if self._watchdog is None or self._watchdog.done():
-                self._watchdog = self._start_task(self._run(), "report timeout")
-            try:
-                yield
-            finally:
-                self._timeout = None
+        try:
+            async with asyncio.timeout(None) as self._timeout:
+                if self._watchdog is None or self._watchdog.done():
+                    self._watchdog = self._start_task(self._run(), "report timeout")
+                try:
+                    yield
+                finally:
+                    self._timeout = None
+        except TimeoutError:
+            failure, self._failure = self._failure, None
+            if failure is not None:
+                raise failure from None
+            raise
 
     async def _run(self) -> None:
         while self._timeout is not None:
             # The wait that is limited now may be another one when the sleep is over; its deadline
             # is then later, and the task sleeps again.
             deadline_us = self._deadline_us
-            await self._clock.sleep_until(deadline_us)
-            if self._timeout is not None and self._deadline_us <= deadline_us:
+            try:
+                await self._clock.sleep_until(deadline_us)
+            except BaseException as error:
+                if ends_this_task(error):
+                    raise
+                self._failure = error  # an error of this task would end the task group of all
+            if self._timeout is not None and (
+                self._failure is not None or self._deadline_us <= deadline_us
+            ):
                 self._timeout.reschedule(asyncio.get_running_loop().time())
                 return
 

@@ -1,6 +1,5 @@
 """Yields the decisions of a stream: as fast as possible, or at the pace of a clock."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from neuroasync.core.engine.decision import Decision
@@ -8,6 +7,7 @@ from neuroasync.core.events.segmenter import NEVER
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.waiting_events import PlacedChunk
 from neuroasync.errors import ClosedError
+from neuroasync.runtime.cancellation import ends_this_task
 from neuroasync.runtime.populations.report_timeout import StartTask
 from neuroasync.runtime.sample_ownership import Lease
 from neuroasync.runtime.sample_runner import SampleRunner
@@ -165,12 +165,10 @@ async def _read(
         pass
     except ClosedError:
         pass  # the consumer has stopped reading
-    except asyncio.CancelledError as error:
-        if (task := asyncio.current_task()) is not None and task.cancelling():
+    except BaseException as error:
+        if ends_this_task(error):
             failures.append(ClosedError("the session was closed while it was reading a stream"))
             raise
-        failures.append(error)  # the source was cancelled, not this task
-    except Exception as error:
         failures.append(error)
     finally:
         lookahead.close()
