@@ -3,13 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from neuroasync.core.events.pixel_grid import PixelGrid
-from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.checks import check_int, must_be, shown
 from neuroasync.sources.udp.spif_packets import MAX_EXTENT
 
-__all__ = ["addressable", "checked_port", "open_endpoint"]
+__all__ = ["addressable", "checked_host", "checked_port", "open_endpoint"]
 
 _Protocol = TypeVar("_Protocol", bound=asyncio.DatagramProtocol)
 
@@ -21,7 +22,9 @@ async def open_endpoint(
 ) -> tuple[asyncio.DatagramTransport, _Protocol]:
     """Open a UDP endpoint on a socket that is created here.
 
-    uvloop leaks a handle if it creates the socket itself and that fails.
+    uvloop leaks a handle if it creates the socket itself and that fails, or if it is cancelled
+    while it opens the endpoint. That takes a few turns of the event loop and is therefore never
+    cancelled.
 
     Cancellation: safe; the socket is closed.
 
@@ -37,17 +40,37 @@ async def open_endpoint(
     host, port = host_port
     try:
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except UnicodeError as error:
+    except ValueError as error:  # not Unicode, too long, or with a null character
         raise OSError(f"{host!r:.80} is not a valid host name") from error
     family, kind, number, _, address = addresses[0]
     opened = socket.socket(family, kind, number)
     try:
         opened.setblocking(False)
         attach(opened, address)
-        return await loop.create_datagram_endpoint(lambda: protocol(opened), sock=opened)
     except BaseException:
         opened.close()
         raise
+    opening = asyncio.ensure_future(
+        loop.create_datagram_endpoint(lambda: protocol(opened), sock=opened)
+    )
+    try:
+        return await asyncio.shield(opening)
+    except BaseException:
+        while not opening.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([opening])
+        if opening.exception() is None:
+            opening.result()[0].close()
+        else:
+            opened.close()
+        raise
+
+
+def checked_host(host: str) -> str:
+    """Return ``host``; raise ValueError unless it is text."""
+    if not isinstance(host, str):
+        raise ValueError(must_be("host", "the name or the address of a host", shown(host)))
+    return host
 
 
 def checked_port(port: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Iterable
 from neuroasync.core.events.spike_train import Events
 from neuroasync.errors import SourceError
 from neuroasync.runtime.streams.chunks import ChunkIterator
-from neuroasync.sources.udp.address import addressable, checked_port, open_endpoint
+from neuroasync.sources.udp.address import addressable, checked_host, checked_port, open_endpoint
 from neuroasync.sources.udp.spif_packets import format_packets
 
 __all__ = ["send_udp"]
@@ -41,14 +41,14 @@ async def send_udp(
         The number of events sent.
 
     Raises:
-        ValueError: ``shape`` or ``port`` is not valid.
+        ValueError: ``shape``, ``host`` or ``port`` is not valid.
         EventsError: an index is outside the shape.
         SourceError: the address is not available.
     """
     grid = addressable(shape)
     try:
         transport, sender = await open_endpoint(
-            (host, checked_port(port)), socket.socket.connect, lambda _: _Sender()
+            (checked_host(host), checked_port(port)), socket.socket.connect, lambda _: _Sender()
         )
     except OSError as error:
         raise SourceError(f"udp {host}:{port}: {error}; cannot send there") from error

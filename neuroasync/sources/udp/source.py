@@ -22,7 +22,7 @@ from neuroasync.runtime.bounded_queue import BoundedQueue, WhenFull
 from neuroasync.runtime.clock import Clock, RealTimeClock
 from neuroasync.sources.base import Source
 from neuroasync.sources.timestamps import Stamps, ascending
-from neuroasync.sources.udp.address import addressable, checked_port, open_endpoint
+from neuroasync.sources.udp.address import addressable, checked_host, checked_port, open_endpoint
 from neuroasync.sources.udp.faery_packets import parse_t32_packet, parse_t64_packet
 from neuroasync.sources.udp.spif_packets import Packet, parse_packet
 
@@ -109,7 +109,7 @@ class UdpSource(Source):
             )
         self._parse = _PARSERS[packet_format]
         self._view = view or View()
-        self._host_port = (host, checked_port(port))
+        self._host_port = (checked_host(host), checked_port(port))
         self._clock = clock
         self._stamps = Stamps(microseconds(tolerance_us, "tolerance_us", 0, 2**31 - 1))
         self._queue: BoundedQueue[SpikeTrain] = BoundedQueue(capacity, when_full)
