@@ -10,6 +10,7 @@ A sink is a plain or async function that takes one decision::
 """
 
 import asyncio
+import errno
 import inspect
 import os
 import threading
@@ -18,11 +19,13 @@ from typing import NoReturn, Protocol, Self, TextIO, TypeAlias
 
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.decision import Decision
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.errors import ClosedError
 from neuroasync.messages import format_decision
 from neuroasync.runtime.bounded_queue import WhenFull
 from neuroasync.sources.buffered import buffered_items, closed_after
 from neuroasync.sources.counts import SourceCounts
+from neuroasync.sources.worker_thread import run_in_thread
 
 __all__ = ["JsonLines", "Sink", "WebsocketSink", "pump"]
 
@@ -138,12 +141,16 @@ class JsonLines:
         to: path of a file, which is overwritten, or a text stream, which stays open.
 
     Raises:
+        TypeError: ``to`` is neither.
         OSError: the file cannot be written, on entering the block or inside it.
     """
 
     def __init__(self, to: str | os.PathLike[str] | TextIO) -> None:
+        if not isinstance(to, str | os.PathLike) and not hasattr(to, "write"):
+            raise TypeError(must_be("to", "the path of a file, or a text stream", shown(to)))
         self._to = to
         self._file: TextIO | None = None
+        self._is_wanted = False
         self._lock = threading.Lock()
         self._sample = 0
 
@@ -162,22 +169,36 @@ class JsonLines:
         """
         line = format_decision(decision, self._sample, decision.wall_s * 1000)
         self._sample += decision.is_final
-        await asyncio.to_thread(self._write, f"{line!s}\n")
+        await run_in_thread(lambda: self._write(f"{line!s}\n"))
 
     async def __aenter__(self) -> Self:
-        """Open the file. Cancellation: the thread may create or empty the file nevertheless."""
-        await asyncio.to_thread(self._open)
+        """Open the file.
+
+        Cancellation: the file is not open, but it may have been created or emptied.
+        """
+        self._is_wanted = True
+        try:
+            await run_in_thread(self._open)
+        except asyncio.CancelledError:
+            await run_in_thread(self._close)
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the file. Cancellation: the thread closes it nevertheless."""
-        await asyncio.to_thread(self._close)
+        await run_in_thread(self._close)
 
     def _open(self) -> None:
-        if isinstance(self._to, str | os.PathLike):
-            self._file = open(self._to, "w", encoding="utf-8")  # noqa: SIM115  # Closed by __aexit__.
-        else:
-            self._file = self._to
+        with self._lock:
+            if not self._is_wanted:  # the task was cancelled before a thread was free
+                return
+            if not isinstance(self._to, str | os.PathLike):
+                self._file = self._to
+                return
+            try:
+                self._file = open(self._to, "w", encoding="utf-8")  # noqa: SIM115  # Closed by __aexit__.
+            except ValueError as error:  # the path has a null character, or is not Unicode
+                raise OSError(errno.EINVAL, str(error), os.fspath(self._to)) from error
 
     def _write(self, line: str) -> None:
         with self._lock:
@@ -188,6 +209,7 @@ class JsonLines:
 
     def _close(self) -> None:
         with self._lock:
+            self._is_wanted = False
             if self._file is not None and self._file is not self._to:
                 self._file.close()
             self._file = None

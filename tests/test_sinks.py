@@ -217,6 +217,11 @@ async def test_a_file_that_cannot_be_written_raises_oserror(tmp_path):
     with pytest.raises(FileNotFoundError):
         async with JsonLines(tmp_path / "missing" / "out.jsonl"):
             pass
+    for path in ("a\0b", "\ud800"):
+        with pytest.raises(OSError, match=r"\[Errno 22\]"):
+            await JsonLines(path).__aenter__()
+    with pytest.raises(TypeError, match=r"^`to` must be the path of a file, or a text stream, got"):
+        JsonLines(5)
     with pytest.raises(na.ClosedError, match=r"^the file is not open; use the sink in an 'async w"):
         await JsonLines(tmp_path / "out.jsonl")(decision(0))
 

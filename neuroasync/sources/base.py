@@ -56,7 +56,7 @@ class Source(ABC):
         self._is_read = True
         try:
             await self._ensure_open()
-            chunk = await self._next()
+            chunk = None if self._is_closed else await self._next()
         finally:
             self._is_read = False
         if chunk is None:
@@ -80,11 +80,13 @@ class Source(ABC):
         Cancellation: the source is not open.
 
         Raises:
-            ClosedError: the source was closed.
+            ClosedError: the source was closed, possibly by another task meanwhile.
         """
         if self._is_closed:
             raise ClosedError("the source is closed and cannot be reopened; create a new one")
         await self._ensure_open()
+        if self._is_closed:
+            raise ClosedError("the source was closed while it was being opened")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,6 +97,8 @@ class Source(ABC):
         if not self._is_open:
             await self._open()
             self._is_open = True
+            if self._is_closed:  # by another task, which had nothing to close yet
+                await self._close()
 
     async def _open(self) -> None:  # noqa: B027  # Most sources have nothing to open.
         """Acquire the resources of the source; release all of them if that fails."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.checks import check_int, must_be, shown
 from neuroasync.errors import EventsError, MessageError, SourceError
 from neuroasync.messages import EventMessage, parse_events
 from neuroasync.sources.base import Source
@@ -33,16 +33,18 @@ class WebsocketSource(Source):
         max_bytes: maximum size of a message.
 
     Raises:
-        ValueError: ``inputs`` is out of range.
+        ValueError: ``uri`` is not text, or a number is out of range.
         SourceError: the connection cannot be opened (on opening), or was lost (while reading).
         ImportError: on opening: websockets is not installed.
     """
 
     def __init__(self, uri: str, inputs: int, *, max_bytes: int = limits.MAX_MESSAGE_BYTES) -> None:
         super().__init__()
+        if not isinstance(uri, str):
+            raise ValueError(must_be("uri", "text such as 'ws://localhost:9000'", shown(uri)))
         self._uri = uri
         self._inputs = check_int("inputs", inputs, 1, limits.MAX_INPUTS, ValueError)
-        self._max_bytes = max_bytes
+        self._max_bytes = check_int("max_bytes", max_bytes, 1, 2**62, ValueError)
         self._latest_us = 0
         self._has_ended = False
         self._connection: ClientConnection | None = None
@@ -50,22 +52,23 @@ class WebsocketSource(Source):
     async def _open(self) -> None:
         try:
             from websockets.asyncio.client import connect
-            from websockets.exceptions import InvalidHandshake, InvalidURI
+            from websockets.exceptions import InvalidURI, WebSocketException
         except ImportError as error:
             raise ImportError(
                 "WebsocketSource needs websockets: pip install 'neuroasync[websocket]'"
             ) from error
+        if "\0" in self._uri:  # uvloop would connect to what is before it
+            raise self._not_an_address("it contains a null character")
         try:
             self._connection = await connect(
                 self._uri, max_size=self._max_bytes, close_timeout=_CLOSE_TIMEOUT_S
             )
         except InvalidURI as error:
-            raise SourceError(
-                f"{self._uri!r:.200} is not a websocket address ({error.msg}); it must be one such "
-                "as ws://localhost:9000"
-            ) from error
-        except (OSError, InvalidHandshake) as error:
+            raise self._not_an_address(error.msg) from error
+        except (OSError, WebSocketException) as error:
             raise SourceError(f"{self._uri}: {error}; cannot connect") from error
+        except ValueError as error:  # the host is not valid, or the port is out of range
+            raise self._not_an_address(str(error)) from error
 
     async def _next(self) -> SpikeTrain | None:
         from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
@@ -84,7 +87,17 @@ class WebsocketSource(Source):
 
     async def _close(self) -> None:
         if self._connection is not None:
-            await self._connection.close()
+            try:
+                await self._connection.close()
+            except BaseException:  # cancelled while the server does not respond
+                self._connection.transport.abort()
+                raise
+
+    def _not_an_address(self, reason: str) -> SourceError:
+        return SourceError(
+            f"{self._uri!r:.200} is not a websocket address ({reason}); it must be one such as "
+            "ws://localhost:9000"
+        )
 
     def _checked(self, data: str | bytes) -> EventMessage | None:
         """Return the parsed message, or None if it is malformed."""

@@ -1,13 +1,25 @@
-"""Run a blocking generator in a thread, beside the event loop."""
+"""Run blocking functions and generators in a thread, beside the event loop."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
-__all__ = ["ThreadedItems"]
+__all__ = ["ThreadedItems", "run_in_thread"]
 
 Item = TypeVar("Item")
+
+
+async def run_in_thread(work: Callable[[], Item]) -> Item:
+    """Run ``work`` in a thread and return its result.
+
+    Cancellation: the work is done nevertheless. ``asyncio.to_thread`` would drop it if all threads
+    are busy.
+
+    Raises:
+        Exception: any error of ``work``.
+    """
+    return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, work))
 
 
 class ThreadedItems(Generic[Item]):
@@ -49,7 +61,7 @@ class ThreadedItems(Generic[Item]):
 
         Cancellation: the generator is closed nevertheless.
         """
-        await asyncio.get_running_loop().run_in_executor(None, self._end)
+        await run_in_thread(self._end)
 
     def _step(self) -> Item | None:
         with self._lock:

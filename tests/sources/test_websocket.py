@@ -1,6 +1,7 @@
 """A client of a real websocket server on the loopback interface."""
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 
 import msgpack
@@ -86,10 +87,22 @@ async def test_an_address_without_a_server_raises_source_error(no_leaks):
         await anext(WebsocketSource(uri, 10))
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1/", "ws://", "127.0.0.1", ""])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1/", "ws://", "127.0.0.1", "", "ws://127.0.0.1:99999", "ws://[::1:8000/",
+        "ws://a..b/", "ws://" + "a" * 70 + ".de/", "ws://a\0b/", "ws://127.0.0.1:x/",
+    ],
+)  # fmt: skip
 async def test_an_invalid_websocket_address_is_rejected(uri):
-    with pytest.raises(na.SourceError, match=rf"^'{uri}' is not a websocket address \("):
+    text = re.escape(repr(uri))
+    with pytest.raises(na.SourceError, match=rf"^{text} is not a websocket address \(.*; it must"):
         await anext(WebsocketSource(uri, 10))
+
+
+def test_an_address_that_is_no_text_is_rejected():
+    with pytest.raises(ValueError, match=r"^`uri` must be text such as 'ws://localhost:9000', got"):
+        WebsocketSource(9000, 10)
 
 
 async def test_a_server_without_websockets_raises_source_error(no_leaks):

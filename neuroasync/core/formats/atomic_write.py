@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from neuroasync.core.formats.bounded_open import path_problem
 from neuroasync.core.formats.file_lock import try_lock
 from neuroasync.errors import NeuroasyncError
 
@@ -73,8 +74,8 @@ def check_replaceable(path: str | os.PathLike[str], error: type[NeuroasyncError]
             is ``error``.
     """
     name = os.fspath(path)
-    if "\0" in name:
-        raise error(f"{name!r}: cannot be written, because the path contains a null character")
+    if (reason := path_problem(name)) is not None:
+        raise error(f"{name!r}: cannot be written, because {reason}")
     try:
         is_regular = stat.S_ISREG(os.stat(name).st_mode)
     except FileNotFoundError:

@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeAlias
 
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["PathOrBytes", "open_bounded"]
+__all__ = ["PathOrBytes", "open_bounded", "path_problem"]
 
 PathOrBytes: TypeAlias = str | os.PathLike[str] | bytes
 """Where a reader gets its data from: the path of a file, or the content itself."""
@@ -41,15 +41,26 @@ def open_bounded(
         yield io.BytesIO(source), len(source)
         return
     path = os.fspath(source)
-    if "\0" in path:
-        raise error(f"{path!r}: cannot be read, because the path contains a null character")
+    if (problem := path_problem(path)) is not None:
+        raise error(f"{path!r}: cannot be read, because {problem}")
     try:
         with open(path, "rb", opener=_open_regular) as file:
             size = os.fstat(file.fileno()).st_size
             _check_size(f"{path!r}: ", size, max_bytes, error)
             yield file, size
-    except OSError as problem:
-        raise error(f"{path!r}: cannot be read: {problem.strerror or problem}") from problem
+    except OSError as failure:
+        raise error(f"{path!r}: cannot be read: {failure.strerror or failure}") from failure
+
+
+def path_problem(path: str) -> str | None:
+    """Return why no file can have this path; None if one can."""
+    if "\0" in path:
+        return "the path contains a null character"
+    try:
+        os.fsencode(path)
+    except UnicodeError:
+        return "the path contains characters that are not valid Unicode"
+    return None
 
 
 def _open_regular(path: str, flags: int) -> int:

@@ -29,6 +29,7 @@ from numba.core.runtime import rtsys
 from numba.misc.appdirs import AppDirs
 
 from neuroasync.core.compilation_log import compilation_log
+from neuroasync.errors import NeuroasyncError
 
 __all__ = [
     "PORTABLE_CPU",
@@ -80,7 +81,15 @@ def kernel(function: Callable[..., Any], *, fastmath: bool | set[str] = False) -
         function: a function in the subset of Python that numba compiles.
         fastmath: permission to reorder floating-point operations. Use it for gradients only:
             forward passes must give the same bits on every machine.
+
+    Raises:
+        NeuroasyncError: numba's compiler is switched off.
     """
+    if config.DISABLE_JIT:
+        raise NeuroasyncError(
+            "networks cannot run while numba's compiler is switched off: unset NUMBA_DISABLE_JIT "
+            "(or `disable_jit` in .numba_config.yaml)"
+        )
     dispatcher = njit(nogil=True, fastmath=fastmath)(function)
     dispatcher._cache = _DiskCache(function)
     return dispatcher

@@ -40,7 +40,7 @@ async def open_endpoint(
     host, port = host_port
     try:
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except ValueError as error:  # not Unicode, too long, or with a null character
+    except ValueError as error:  # not Unicode, or too long
         raise OSError(f"{host!r:.80} is not a valid host name") from error
     family, kind, number, _, address = addresses[0]
     opened = socket.socket(family, kind, number)
@@ -67,8 +67,8 @@ async def open_endpoint(
 
 
 def checked_host(host: str) -> str:
-    """Return ``host``; raise ValueError unless it is text."""
-    if not isinstance(host, str):
+    """Return ``host``; raise ValueError unless it is text without a null character."""
+    if not isinstance(host, str) or "\0" in host:  # uvloop would take what is before it
         raise ValueError(must_be("host", "the name or the address of a host", shown(host)))
     return host
 

@@ -252,3 +252,18 @@ print(outer(1), outer(1.5), squares(np.array([3.0, 4.0])))
     pytest.importorskip("scipy")
     run_copy(package, CALL)
     assert run_copy(package, code) == "2 2.5 30.0"
+
+
+def test_without_the_compiler_an_error_names_the_variable():
+    code = "import neuroasync as na; print(na.SpikeTrain([0], [0])); na.Network"
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert child.stdout == "<SpikeTrain: 1 event, 0 to 0 µs, indices 0 to 0>\n"
+    assert child.stderr.splitlines()[-1].startswith(
+        "neuroasync.errors.NeuroasyncError: networks cannot run while numba's compiler is switched "
+        "off: unset NUMBA_DISABLE_JIT"
+    )

@@ -278,6 +278,8 @@ async def test_a_closed_source_cannot_be_reopened():
             r"^`packet_format` must be one of spif, t64_x16_y16_on8, t32_x16_y15_on1, got 'faery'$",
         ),
         ({"packet_format": []}, r"^`packet_format` must be one of .*, got \[\]$"),
+        ({"host": "a\0b"}, r"^`host` must be the name or the address of a host, got 'a"),
+        ({"host": 7}, r"^`host` must be the name or the address of a host, got 7$"),
         ({"port": 65_536}, r"^`port` must be an integer from 0 to 65535, got 65536$"),
         ({"capacity": 0}, r"^`capacity` must be .*, got 0$"),
     ],
@@ -287,7 +289,7 @@ def test_a_source_rejects_invalid_arguments(change, message):
         UdpSource(**({"shape": SHAPE} | change))
 
 
-@pytest.mark.parametrize("host", ["256.1.1.1", "no such host", "x" * 64 + ".org"])
+@pytest.mark.parametrize("host", ["256.1.1.1", "no such host", "x" * 64 + ".org", "a..b"])
 async def test_an_invalid_host_is_named_in_the_error(host, no_leaks):
     with pytest.raises(na.SourceError, match=rf"^udp {host}:0: .*; cannot listen there$"):
         await anext(UdpSource(SHAPE, host))
