@@ -48,7 +48,7 @@ def test_endless_device_is_rejected(read, error):
 
 
 @READERS
-@pytest.mark.parametrize("name", ["a\0b", "a" * 5000, "missing\n.nab", "\udc80", "\ud800"])
+@pytest.mark.parametrize("name", ["a\0b", "a" * 5000, "missing\n.nab", "\udc80", chr(0xD800)])
 def test_invalid_path_is_reported_in_one_line(read, error, name):
     with pytest.raises(error) as caught:
         read(name)
