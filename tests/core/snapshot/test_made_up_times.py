@@ -13,7 +13,7 @@ import neuroasync as na
 from tests.helpers.malformed_files import sealed, unsealed
 
 WINDOWS = ("time(2000)", "events(3)", "silence(2000)", "decided")
-TIMES = (10**6, 2**31, 2**53 - 1, 2**53, 2**62)
+TIMES = (2**31, 2**53 - 1, 2**62)
 
 
 def pair(timestep_us):
@@ -100,7 +100,7 @@ async def test_a_last_event_beyond_the_limit_of_passes_is_refused():
             session.restore(sealed({**fields, "last_us": 10**10}))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     timestep_us=st.sampled_from([1000, 0]),
     until=st.sampled_from(["quiet", "votes(1)"]),
