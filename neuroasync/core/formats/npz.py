@@ -2,8 +2,8 @@
 
 ``numpy.load`` can read these files too, but it believes the sizes that a file declares and
 evaluates its headers. This module accepts only headers that look exactly as numpy writes them,
-adds up the declared sizes before it unpacks anything, and stops unpacking where a declared size
-ends. Spike files and recordings use it.
+adds up the declared sizes and compares them with the size of the file before it unpacks anything,
+and stops unpacking where a declared size ends. Spike files and recordings use it.
 """
 
 import math
@@ -31,6 +31,13 @@ _CHUNK: Final = 2**16
 
 _MAX_READ_BYTES: Final = 2 * _CHUNK
 """Bytes that zipfile may read at a time; this bounds the memory for a forged directory."""
+
+_MAX_RATIO: Final = 200
+"""Maximum of unpacked bytes per byte of a file. Spikes reach about 30; zeros reach 1000, so that a
+small file could take all memory."""
+
+_ALWAYS_ALLOWED_BYTES: Final = 2**24
+"""Unpacked bytes that a file may have whatever the ratio."""
 
 _MAX_HEADER_BYTES: Final = 1024
 """Bytes of an array's header; those that numpy writes have 118."""
@@ -82,7 +89,8 @@ def read_arrays(
     Args:
         source: path of the file, or its bytes.
         fields: required form of each array, by name.
-        max_bytes: maximum size of the file, and of its unpacked arrays together, bytes.
+        max_bytes: maximum size of the file, and of its unpacked arrays together, bytes. Above 16
+            MiB, these may also not be more than 200 times as large as the file.
         error: class of all errors.
         skipped: names of arrays that the file may also have; they are not unpacked.
 
@@ -94,10 +102,11 @@ def read_arrays(
         NeuroasyncError: the file is missing, damaged, too large, or has other arrays; the class is
             ``error``.
     """
-    with open_bounded(source, max_bytes, error) as (file, _):
+    with open_bounded(source, max_bytes, error) as (file, size):
         try:
             with zipfile.ZipFile(_BoundedFile(file)) as archive:
-                entries = _entries(archive, fields, max_bytes, error, skipped)
+                entries = _entries(archive, fields, error, skipped)
+                _check_unpacked(entries, size, max_bytes, error)
                 return {
                     name: _read_array(archive, entries[name], name, field, error)
                     for name, field in fields.items()
@@ -125,15 +134,26 @@ def write_arrays(
     Raises:
         NeuroasyncError: the file cannot be written. The class is ``error``.
     """
-    with atomic_file(path, error) as file, zipfile.ZipFile(file, "w") as archive:
+    with atomic_file(path, error) as file:
+        unpacked = _write(file, arrays, zipfile.ZIP_DEFLATED)
+        if unpacked > _max_unpacked(file.tell()):  # readers would refuse it
+            file.seek(0)
+            file.truncate()
+            _write(file, arrays, zipfile.ZIP_STORED)
+
+
+def _write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], compression: int) -> int:
+    """Write an archive of ``arrays``; return the number of unpacked bytes."""
+    with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             # A fixed date and system make the bytes depend on nothing but the arrays.
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = compression
             entry.create_system = 3
             entry.file_size = array.nbytes + _CHUNK  # with this zipfile decides about zip64
             with archive.open(entry, "w") as stream:
                 np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+        return sum(entry.file_size for entry in archive.infolist())
 
 
 def entry_names(file: BinaryIO) -> list[str]:
@@ -162,11 +182,10 @@ class _BoundedFile:
 def _entries(
     archive: zipfile.ZipFile,
     fields: Mapping[str, Field],
-    max_bytes: int,
     error: type[NeuroasyncError],
     skipped: Collection[str],
 ) -> dict[str, zipfile.ZipInfo]:
-    """Return the archive entry of each field; check names, compression and declared sizes."""
+    """Return the archive entry of each field; check names and compression."""
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         name = entry.filename.removesuffix(".npy")
@@ -184,12 +203,31 @@ def _entries(
     for name, field in fields.items():
         if name not in entries and not field.optional:
             raise error(f"`{name}` is missing")
+    return entries
+
+
+def _check_unpacked(
+    entries: Mapping[str, zipfile.ZipInfo],
+    size: int,
+    max_bytes: int,
+    error: type[NeuroasyncError],
+) -> None:
+    """Check the declared sizes before anything is unpacked; ``size`` is that of the file."""
     if (total := sum(entry.file_size for entry in entries.values())) > max_bytes:
         raise error(
             f"the file has {total} bytes unpacked, the limit is {max_bytes}; pass a larger "
             "max_bytes to read it"
         )
-    return entries
+    if total > _max_unpacked(size):
+        raise error(
+            f"the file has {size} bytes, and {total} unpacked; the limit is {_MAX_RATIO} times the "
+            "size of the file, because such a file may have been made to fill the memory"
+        )
+
+
+def _max_unpacked(size: int) -> int:
+    """Return the maximum of unpacked bytes of a file of ``size`` bytes."""
+    return max(_ALWAYS_ALLOWED_BYTES, _MAX_RATIO * size)
 
 
 def _read_array(
