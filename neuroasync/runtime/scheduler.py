@@ -132,9 +132,9 @@ class Scheduler:
         """Run passes in the compiled engine, one time slice after the other."""
         simulator, time_slice = self.simulator, self._time_slice
         while True:
-            work_before, began_cpu_s = simulator.work, time.thread_time()
+            work_before, began_s = simulator.work, time.perf_counter()
             is_done = simulator.run_compiled(end_us, time_slice.work())
-            time_slice.measured(simulator.work - work_before, time.thread_time() - began_cpu_s)
+            time_slice.measured(simulator.work - work_before, time.perf_counter() - began_s)
             if is_done:
                 return
             if time_slice.is_exhausted():
