@@ -273,7 +273,8 @@ def _read_fields(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
     if len(train) > limits.MAX_QUEUED_EVENTS:
         requirement = f"a list of at most {limits.MAX_QUEUED_EVENTS} events"
         raise SnapshotError(must_be("waiting", requirement, f"{len(train)}"))
-    last_us = read_integer("last_us", fields["last_us"], -1, last_time_us(model.timestep_us))
+    latest_us = last_time_us(model.timestep_us, simulator.plan.run.max_passes)
+    last_us = read_integer("last_us", fields["last_us"], -1, latest_us)
     if len(train) and not counters["time_us"] <= train.t_us[0] <= train.t_us[-1] <= last_us:
         raise SnapshotError("`waiting.t_us` must be from the latest pass to the last event")
     due = read_in_flight(fields["due"], simulator.plan, counters["time_us"])

@@ -141,11 +141,11 @@ def _check_in_flight(path: str, spike: list[int], model: Model, time_us: int) ->
         raise SnapshotError(must_be(path, requirement, f"{spike}"))
 
 
-def last_time_us(timestep_us: int) -> int:
+def last_time_us(timestep_us: int, max_passes: int) -> int:
     """Return the latest time of an event of a sample: its pass must be within the limit."""
     if not timestep_us:
         return limits.MAX_TIME_US
-    return min(limits.MAX_TIME_US, limits.MAX_PASSES * timestep_us - 1)
+    return min(limits.MAX_TIME_US, max_passes * timestep_us - 1)
 
 
 def check_end(
