@@ -11,12 +11,13 @@ response does not say what to do.
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from neuroasync.runtime.time_slice import TimeSlice
 
 __all__ = ["RequestGuard", "check_hosts", "check_origins"]
 
@@ -24,9 +25,13 @@ _DENIAL: Final = "websocket.http.response"
 """Extension of ASGI for refusing a websocket with a whole response."""
 
 _RESPONSE_STARTS: Final = ("http.response.start", f"{_DENIAL}.start")
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _POLICY_VIOLATION: Final = 1008
+_SLICE_S: Final = 2e-3
+"""How long requests may take to begin in one turn of the event loop, in seconds."""
 
 _HOST_PATTERN: Final = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_HOST_HEADER: Final = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d*)?")
 _ORIGIN_PATTERN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+")
 
 
@@ -60,6 +65,9 @@ class RequestGuard:
         self._origins = check_origins(allow_origins)
         self._machine = socket.gethostname().lower()
         self._on_refused = on_refused
+        # Thousands of requests may arrive in one turn of the event loop. It must not take long,
+        # because open websockets and the health check wait for its end.
+        self._slice = TimeSlice(_SLICE_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -69,12 +77,16 @@ class RequestGuard:
 
         async def send_checked(message: Message) -> None:
             if message["type"] in _RESPONSE_STARTS:
-                headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
+                headers = message["headers"] = list(message.get("headers", ()))
+                if _NOSNIFF not in headers:
+                    headers.append(_NOSNIFF)
             await send(message)
 
-        refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(scope["headers"])
         if refusal is None:
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if path != "/health" and self._slice.must_wait():
+                await self._slice.wait_turn()
             await self._app(scope, receive, send_checked)
             return
         reason, error = refusal
@@ -85,16 +97,20 @@ class RequestGuard:
         else:
             await JSONResponse({"error": error}, 403)(scope, receive, send_checked)
 
-    def _refusal(self, headers: Headers) -> tuple[str, str] | None:
+    def _refusal(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str] | None:
         """Return a reason and an error, or None if the request is accepted."""
-        host = headers.get("host")
+        host = origin = None
+        for key, value in headers:
+            if key == b"host":
+                host = value.decode("latin-1")
+            elif key == b"origin":
+                origin = value.decode("latin-1")
         # HTTP/1.0 knows no header ``Host``. Browsers always send it.
         if host is not None and not self._is_host_allowed(_host_name(host)):
             return "host", (
                 f"the host {_host_name(host)!r:.200} is not allowed; allow it with the option "
                 "--allow-host of the server (`allow_hosts` of create_app)"
             )
-        origin = headers.get("origin")
         if origin is not None and not self._is_origin_allowed(origin, host):
             return "origin", (
                 f"pages of the origin {origin!r:.200} may not use this server; allow it with the "
@@ -149,10 +165,8 @@ def check_origins(origins: Collection[str]) -> frozenset[str]:
 
 def _host_name(host: str) -> str:
     """Return the name in a header ``Host``, without the port and a final dot."""
-    name = host.lower()
-    if not name.startswith("["):
-        return name.partition(":")[0].removesuffix(".")
-    return name.partition("]")[0] + "]"
+    match = _HOST_HEADER.fullmatch(host.lower())
+    return host if match is None else match[1].removesuffix(".")
 
 
 def _is_local_name(name: str) -> bool:

@@ -41,6 +41,21 @@ async def test_sample_gets_the_decision_of_sample_0(make_app, trains, expected, 
     app.state.counts.check_at_rest()
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json; charset=UTF-8", "Application/JSON", "application/x-msgpack",
+     "application/vnd.msgpack", None],
+)  # fmt: skip
+async def test_other_names_of_the_content_types_are_accepted(make_app, trains, content_type):
+    is_binary = "msgpack" in (content_type or "")
+    headers = {} if content_type is None else {"content-type": content_type}
+    async with http_client(make_app()) as http:
+        content = body(trains[0], is_binary)
+        response = await http.post("/decide", content=content, headers=headers)
+    assert response.status_code == 200
+    assert ("msgpack" in response.headers["content-type"]) is is_binary
+
+
 async def test_query_selects_the_run_options(make_app, network, trains, no_leaks):
     [decision] = await network.decide_all(trains[:1], seed=9, policy="fifo", until="votes(2)")
     async with http_client(make_app()) as http:
@@ -68,6 +83,9 @@ async def test_query_selects_the_run_options(make_app, network, trains, no_leaks
             "must be application/json or application/msgpack, got 'text/plain'",
             {},
         ),
+        ("", "{}", {"content-type": "application/json; charset=utf-16"}, 415, "in UTF-8", {}),
+        ("", "{}", JSON | {"content-encoding": "gzip"}, 415, "content encoding, got 'gzip'", {}),
+        ("", '{"t_us": ' + "[" * 900, JSON, 400, "", {"malformed": 1}),
         ("", " " * 1001, JSON, 413, "at most 1000 bytes", {}),
     ],
 )

@@ -259,7 +259,7 @@ def serve(
         max_connections=max_connections or min(max_sessions + 1024, _MAX_LIMIT),
         max_connections_per_address=max_connections_per_address,
         max_body_bytes=max(max_message_bytes, 2**20),
-        max_unfinished_bytes=max(4 * max_message_bytes, 2**25),
+        max_unfinished_bytes=max(4 * max_message_bytes, 2**24),
         request_timeout_s=request_timeout,
         send_timeout_s=send_timeout,
     )

@@ -48,7 +48,7 @@ class ConnectionLimits:
     max_connections_per_address: int | None = None
     max_head_bytes: int = 2**14
     max_body_bytes: int = 2**20
-    max_unfinished_bytes: int = 2**25
+    max_unfinished_bytes: int = 2**24
     request_timeout_s: float = 20.0
     keep_alive_s: float = 30.0
     send_timeout_s: float = 10.0

@@ -101,6 +101,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Return the slot."""
         super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.body.clear()
         if self._slot is not None:
             self._table.release(self._slot)
 
@@ -241,6 +243,7 @@ class HttpProtocol(HttpToolsProtocol):
         elif phase is _Phase.UNREAD:
             table.wait_for_client(slot, limits.send_timeout_s)
         elif phase is _Phase.DISCARDING:
+            self.cycle.body.clear()
             table.wait_for_client(slot, _LINGER_S)
         elif phase is _Phase.IDLE:
             table.wait_for_client(slot, limits.keep_alive_s)

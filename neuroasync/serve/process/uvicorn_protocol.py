@@ -25,6 +25,15 @@ from neuroasync.serve.process.connection_table import (
     ConnectionSlot,
     ConnectionTable,
 )
+from neuroasync.serve.process.websocket_frames import (
+    BINARY,
+    FIN,
+    PING,
+    PONG,
+    TEXT,
+    find_payload,
+    make_frame,
+)
 
 __all__ = ["WebsocketProtocol"]
 
@@ -38,19 +47,14 @@ _MAX_BYTES_AHEAD: Final = 2**16
 _MAX_FRAGMENTS: Final = 1024
 """Maximum number of frames of one message. A frame without content takes memory, too."""
 
+_MAX_FRAMES_PER_TURN: Final = 128
+"""Maximum number of control frames and fragments that are parsed in one turn of the event loop."""
+
+_LIBRARY_BYTES_PER_TURN: Final = 2**12
+"""Maximum amount of data that the library parses in one turn. A frame may have six bytes."""
+
 _MIN_HELD_BYTES: Final = 2**12
 """Smaller parts of messages are not counted in the connection table."""
-
-_FIN: Final = 0x80
-_TEXT: Final = _FIN | Opcode.TEXT
-_BINARY: Final = _FIN | Opcode.BINARY
-_PING: Final = _FIN | Opcode.PING
-_PONG: Final = _FIN | Opcode.PONG
-_CONTROL: Final = frozenset(_FIN | kind for kind in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
-_KINDS: Final = _CONTROL | {
-    fin | kind for fin in (0, _FIN) for kind in (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
-}
-"""Valid first bytes of frames."""
 
 
 class WebsocketProtocol(WebSocketsSansIOProtocol):
@@ -67,7 +71,9 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._bytes_ahead = 0
         self._was_heard = False
         self._is_fragmented = False
+        self._fragment_bytes = 0
         self._is_pong_unread = False
+        self._is_yielding = False
         self._table: ConnectionTable | None = None
         self._slot: ConnectionSlot | None = None
         # The fast path cannot read compressed frames.
@@ -79,10 +85,17 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         slot.close = self._end
         if self.disconnected:
             table.release(slot)
+        elif not self.handshake_complete and not self.read_paused:
+            # The app accepts soon. The library, which would parse what arrives before, is slow.
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Return the slot."""
         super().connection_lost(exc)
+        # A timer may keep this object for a while.
+        self._unread.clear()
+        self.frames = []
         if self._table is not None and self._slot is not None:
             self._table.release(self._slot)
 
@@ -130,7 +143,11 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse received data. The library handles the handshake and all data before its end."""
         self._was_heard = True
-        if self._uses_library or not self.handshake_complete:
+        if self._uses_library and self.handshake_complete:
+            self._unread += data
+            self._parse()
+            return
+        if not self.handshake_complete:
             # Data that arrives before the app has accepted goes to the library's own buffer, so the
             # library must also parse all later data of this connection.
             self._uses_library |= self.handshake_initiated
@@ -149,9 +166,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self._is_pong_unread = False
             if self._slot is not None and self._table is not None:
                 self._table.stop_waiting(self._slot)
-            if self._unread and len(self._unread) >= self._needed:
-                self._parse()
-            self._resume_reading()
+            self._read_on()
 
     def handle_ping(self) -> None:
         """Send a pong. Stop reading while the client does not read the earlier ones."""
@@ -167,16 +182,19 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "the message has too many fragments")
             self.handle_parser_exception()
             return
+        self._fragment_bytes += len(event.data)
+        if self._fragment_bytes >= _MIN_HELD_BYTES:
+            self._hold(self._fragment_bytes)
         super().handle_cont(event)
-        self._hold(sum(map(len, self.frames)))
+        if event.fin:
+            self._fragment_bytes = 0
+            self._hold(0)
 
     async def receive(self) -> Any:
         """Wait for the next message for the app and return it."""
         if self.queue.empty():
             self._bytes_ahead = 0
-            if self._unread and len(self._unread) >= self._needed:
-                self._parse()
-            self._resume_reading()
+            self._read_on()
         return await self.queue.get()
 
     async def send(self, message: Any) -> None:
@@ -186,6 +204,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """
         if message["type"] != "websocket.send" or not self.handshake_complete:
             await super().send(message)
+            if message["type"] == "websocket.accept":
+                self._resume_reading()
             return
         if not self.writable.is_set():
             await self.writable.wait()
@@ -196,21 +216,26 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             return
         text = message.get("text")
         if text is None:
-            self.transport.write(_make_frame(_BINARY, message["bytes"]))
+            self.transport.write(make_frame(BINARY, message["bytes"]))
         else:
-            self.transport.write(_make_frame(_TEXT, text.encode()))
+            self.transport.write(make_frame(TEXT, text.encode()))
 
     def _parse(self) -> None:
         """Parse received frames that are complete, as long as the app is not too far behind."""
-        data, at = bytes(self._unread), 0
+        if self._uses_library:
+            self._parse_by_library()
+            return
+        data, at, others = bytes(self._unread), 0, 0
         self._unread.clear()
         self._needed = 0
         if self._slot is not None and self._slot.held:
             self._hold(0)
         while at < len(data) and not self._is_ahead():
-            span = self._find_payload(data, at)
+            span = find_payload(data, at, self.config.ws_max_size)
             if span is None:
-                super().data_received(data[at:])
+                self._uses_library = True
+                self._unread += data[at:]
+                self._parse_by_library()
                 return
             payload, end = span
             if end > len(data):
@@ -218,57 +243,63 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
                 break
             if not self._deliver(data, at, payload, end):
                 super().data_received(data[at:end])
+                others += 1
+            elif data[at] == PING:
+                others += 1
             if self.close_sent or self.transport.is_closing():
                 return
             at = end
+            if others == _MAX_FRAMES_PER_TURN and at < len(data):
+                self._yield_turn()
         self._unread += data[at:]
         if self._is_ahead() and not self.read_paused:
             self.read_paused = True
             self.transport.pause_reading()
 
-    def _find_payload(self, data: bytes, at: int) -> tuple[int, int] | None:
-        """Find the payload of the frame at position ``at``.
+    def _parse_by_library(self) -> None:
+        """Let the library parse some received data in this turn of the event loop."""
+        if self._is_yielding or self.close_sent or self.transport.is_closing():
+            return
+        part = bytes(self._unread[:_LIBRARY_BYTES_PER_TURN])
+        del self._unread[:_LIBRARY_BYTES_PER_TURN]
+        super().data_received(part)
+        if self._unread and not self.close_sent:
+            self._yield_turn()
 
-        Returns:
-            The positions where the payload begins and where it ends. If the header is incomplete,
-            the end is where at least the next part of the header ends. None if the frame breaks the
-            protocol: the library then parses the rest of the connection and reports the error.
-        """
-        available = len(data) - at
-        if available < 2:
-            return at, at + 2
-        # The header of a short masked frame has two bytes and a mask of four.
-        length, payload = data[at + 1] & 0x7F, at + 6
-        is_masked = data[at + 1] & 0x80
-        if not is_masked or data[at] not in _KINDS or (data[at] in _CONTROL and length > 125):
-            self._uses_library = True
-            return None
-        if length >= 126:
-            size = 2 if length == 126 else 8
-            payload += size
-            if available < 2 + size:
-                return payload, payload
-            length = int.from_bytes(data[at + 2 : at + 2 + size], "big")
-        if length > self.config.ws_max_size:
-            self._uses_library = True
-            return None
-        return payload, payload + length
+    def _yield_turn(self) -> None:
+        """Stop parsing and reading until the next turn of the event loop."""
+        self._is_yielding = True
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+        self.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_yielding = False
+        if not self.disconnected and not self.transport.is_closing():
+            self._read_on()
+
+    def _read_on(self) -> None:
+        """Parse what has arrived, then read on."""
+        if self._unread and len(self._unread) >= self._needed and not self._is_ahead():
+            self._parse()
+        self._resume_reading()
 
     def _deliver(self, data: bytes, at: int, payload: int, end: int) -> bool:
         """Queue a whole message for the app, or answer a ping. Return whether it was either."""
         kind = data[at]
-        if kind == _PING and self.conn.state is State.OPEN:
+        if kind == PING and self.conn.state is State.OPEN:
             pong = apply_mask(data[payload:end], data[payload - 4 : payload])
-            self.transport.write(_make_frame(_PONG, pong))
+            self.transport.write(make_frame(PONG, pong))
             self._check_pongs()
             return True
-        if kind not in (_TEXT, _BINARY) or self._is_fragmented:
+        if kind not in (TEXT, BINARY) or self._is_fragmented:
             if kind & 0x0F <= Opcode.BINARY:
-                self._is_fragmented = not kind & _FIN
+                self._is_fragmented = not kind & FIN
             return False
         self._bytes_ahead += end - at
         message = apply_mask(data[payload:end], data[payload - 4 : payload])
-        if kind == _BINARY:
+        if kind == BINARY:
             self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
             return True
         try:
@@ -284,6 +315,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self.queue.qsize() >= _MAX_MESSAGES_AHEAD
             or self._bytes_ahead >= _MAX_BYTES_AHEAD
             or self._is_pong_unread
+            or self._is_yielding
         )
 
     def _resume_reading(self) -> None:
@@ -319,13 +351,3 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         not read.
         """
         self.loop.call_later(_LINGER_S, self.transport.abort)
-
-
-def _make_frame(kind: int, payload: bytes) -> bytes:
-    """Return a frame from the server, which is not masked."""
-    n = len(payload)
-    if n < 126:
-        return bytes((kind, n)) + payload
-    if n < 2**16:
-        return bytes((kind, 126)) + n.to_bytes(2, "big") + payload
-    return bytes((kind, 127)) + n.to_bytes(8, "big") + payload

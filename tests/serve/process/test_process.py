@@ -54,7 +54,7 @@ def test_load_test_confirms_every_guarantee_at_a_small_size(bundle, tmp_path):
     assert hold.figures["samples"] == hold.values.n == 50
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_signal_ends_the_server_with_exit_code_0_and_says_so(bundle, number, workers):
     command = [sys.executable, "-m", "neuroasync", "serve", str(bundle), "--port", "0"]
@@ -71,6 +71,60 @@ def test_signal_ends_the_server_with_exit_code_0_and_says_so(bundle, number, wor
         process.kill()
     assert (process.returncode, errors) == (0, "")
     assert rest == "stopping: answering the samples that were accepted\nstopped\n"
+
+
+def test_hang_up_of_the_whole_group_ends_the_server_once_and_nohup_ignores_it(bundle):
+    for workers in ("1", "2"):
+        with ServerProcess(bundle, "--workers", workers) as server:
+            os.killpg(server._process.pid, signal.SIGHUP)
+            assert server._process.wait(60) == 0
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ServerProcess(bundle) as server:
+            os.killpg(server._process.pid, signal.SIGHUP)
+            assert httpx.get(f"http://127.0.0.1:{server.port}/health").status_code == 200
+            assert server.end()[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
+def test_shutdown_does_not_wait_for_the_rest_of_a_body(bundle):
+    with ServerProcess(bundle, "--shutdown-timeout", "30") as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(b"POST /decide HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            httpx.get(f"http://127.0.0.1:{server.port}/health")  # The server has read the head.
+            code, seconds = server.end()
+            assert client.recv(99).startswith(b"HTTP/1.1 503")
+        assert code == 0
+        assert seconds < 20
+
+
+def test_silent_connections_do_not_keep_others_out_with_few_open_files(bundle):
+    limited = ["sh", "-c", 'ulimit -n 128 && exec "$@"', "sh", sys.executable, "-m", "neuroasync"]
+    process = subprocess.Popen(
+        [*limited, "serve", str(bundle), "--port", "0"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        port = int(process.stdout.readline().rpartition(":")[2])
+        with contextlib.ExitStack() as stack:
+            for _ in range(200):
+                with contextlib.suppress(OSError):
+                    stack.enter_context(socket.create_connection(("127.0.0.1", port), 5))
+            assert _becomes_true(lambda: _is_healthy(port))
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "allows 64 connections" in errors
+    assert errors.count("\n") == 1
+
+
+def _is_healthy(port):
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+    return False
 
 
 def test_shutdown_with_a_client_that_reads_nothing_ends_with_exit_code_0(bundle):

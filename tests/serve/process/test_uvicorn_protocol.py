@@ -15,6 +15,8 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 from websockets.utils import apply_mask
 
+from neuroasync.serve.process.connection_limits import ConnectionLimits
+from neuroasync.serve.process.connection_table import ConnectionTable
 from neuroasync.serve.process.uvicorn_protocol import WebsocketProtocol
 from tests.helpers.clock_loop import run
 
@@ -87,8 +89,8 @@ async def echo(scope, receive, send):
 def connected(app, protocol_class=WebsocketProtocol, **options):
     """Return a protocol that runs ``app`` and has received the request of a client."""
     config = Config(
-        app, ws_max_size=MAX_BYTES, ws_per_message_deflate=False, log_config=None, lifespan="off",
-        **({"ws_ping_interval": None} | options),
+        app, ws_max_size=MAX_BYTES, log_config=None, lifespan="off",
+        **({"ws_ping_interval": None, "ws_per_message_deflate": False} | options),
     )  # fmt: skip
     config.load()
     config.loaded_app = app
@@ -274,6 +276,67 @@ def test_missing_pong_closes_only_a_silent_connection_that_is_being_read(
         await asyncio.sleep(100)
 
     run(main())
+
+
+async def test_pongs_that_are_not_read_pause_reading_and_time_out():
+    closed = []
+    protocol, transport = connected(echo_nothing)
+    await _settle()
+    table = ConnectionTable(ConnectionLimits(send_timeout_s=0.5), lambda: 0.0)
+    slot = table.admit(None, closed.append)
+    protocol.take_slot(table, slot)
+    protocol.pause_writing()
+    before = len(transport.written)
+    protocol.data_received(framed(Opcode.PING, b"p") * 50)
+    assert transport.is_paused
+    assert len(transport.written) - before == 3  # one pong
+    protocol.resume_writing()
+    await _settle()
+    assert not transport.is_paused
+    assert len(transport.written) - before == 50 * 3
+    protocol.pause_writing()
+    protocol.data_received(framed(Opcode.PING, b"p"))
+    assert transport.is_paused
+    slot.close("timeout")
+    assert transport.is_closed
+    protocol.connection_lost(None)
+
+
+@pytest.mark.parametrize("uses_library", [False, True])
+async def test_message_with_too_many_fragments_is_refused_after_several_turns(uses_library):
+    data = framed(Opcode.TEXT, b"", fin=False) + framed(Opcode.CONT, b"", fin=False) * 3000
+    protocol, transport = connected(echo_nothing, ws_per_message_deflate=uses_library)
+    await _settle()
+    protocol.data_received(data)
+    assert transport.is_paused
+    assert not transport.is_closed
+    await _settle()
+    assert transport.is_closed
+    assert b"too many fragments" in transport.written
+    protocol.connection_lost(None)
+
+
+async def test_incomplete_message_counts_until_it_is_complete():
+    protocol, _ = connected(echo_nothing)
+    await _settle()
+    table = ConnectionTable(ConnectionLimits(), lambda: 0.0)
+    slot = table.admit(None, lambda reason: None)
+    protocol.take_slot(table, slot)
+    message = framed(Opcode.BINARY, bytes(50_000))
+    protocol.data_received(message[:30_000])
+    assert slot.held == 30_000
+    protocol.data_received(message[30_000:])
+    assert slot.held == 0
+    protocol.connection_lost(None)
+    assert len(table) == 0
+
+
+async def echo_nothing(scope, receive, send):
+    """Accept, and read until the client leaves."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
 
 
 async def test_reading_pauses_while_the_app_does_not_take_messages():
