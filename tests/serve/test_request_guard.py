@@ -34,7 +34,8 @@ async def test_hosts_that_no_web_site_can_have_are_accepted(network, host):
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "evil.example.",
-             "127.0.0.1.evil.example", "evil:x.example", "[::1].evil.example", "1.2.3.4.5", "[evil.example]"],
+             "127.0.0.1.evil.example", "evil:x.example", "[::1].evil.example", "1.2.3.4.5",
+             "[evil.example]"],
 )  # fmt: skip
 async def test_other_hosts_are_refused_with_the_name_of_the_option(network, host):
     async with client_of(network) as (http, app):
