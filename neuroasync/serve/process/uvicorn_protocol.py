@@ -20,11 +20,7 @@ except ImportError:  # the library was built without its C extension
     from websockets.utils import apply_mask
 
 from neuroasync.serve.connection.websocket import RAW_CONNECTION_EXTENSION
-from neuroasync.serve.process.connection_table import (
-    CloseReason,
-    ConnectionSlot,
-    ConnectionTable,
-)
+from neuroasync.serve.process.connection_table import ConnectionSlot, ConnectionTable
 from neuroasync.serve.process.websocket_frames import (
     BINARY,
     FIN,
@@ -82,7 +78,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def take_slot(self, table: ConnectionTable, slot: ConnectionSlot) -> None:
         """Take over the slot of the HTTP connection that became this websocket."""
         self._table, self._slot = table, slot
-        slot.close = self._end
+        slot.close = lambda _reason: self.transport.abort()
         if self.disconnected:
             table.release(slot)
         elif not self.handshake_complete and not self.read_paused:
@@ -338,11 +334,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Tell the connection table how much of an incomplete message waits for its rest."""
         if self._table is not None and self._slot is not None:
             self._table.hold(self._slot, size)
-
-    def _end(self, reason: CloseReason) -> None:
-        """Close the connection, as the table demands."""
-        del reason
-        self.transport.abort()
 
     def _abort_later(self) -> None:
         """Abort the connection after a while.
