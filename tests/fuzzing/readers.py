@@ -254,7 +254,9 @@ def read_camera_file(data: bytes) -> None:
 
 @cache
 def _folder() -> Path:
-    folder = tempfile.TemporaryDirectory()
+    # Files in memory, where the system has such a folder: a checkpoint waits for its disk.
+    memory = Path("/dev/shm")
+    folder = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
     atexit.register(folder.cleanup)
     return Path(folder.name)
 
