@@ -97,6 +97,16 @@ async def test_a_copy_of_a_network_is_another_network(duplicate, no_leaks):
 
 
 @pytest.mark.parametrize("duplicate", COPIES)
+async def test_a_copy_of_a_used_network_keeps_its_calibrations(duplicate, no_leaks):
+    calibration = na.Calibration(0.9, 0.05, 0.95, 100, (1,), na.PolicySpec("random", 2))
+    network = na.Network(dataclasses.replace(BUNDLE, calibration=(calibration,)))
+    async with network:
+        expected = await network.decide(SAMPLE)  # the copy has what was prepared for this call
+    async with duplicate(network) as twin:
+        assert (await twin.decide(SAMPLE)).calibrations == expected.calibrations == (calibration,)
+
+
+@pytest.mark.parametrize("duplicate", COPIES)
 async def test_objects_of_an_event_loop_and_of_one_reader_refuse_to_be_copied(duplicate, no_leaks):
     async with na.Network(BUNDLE) as network, network.session() as session:
         queue = na.BoundedQueue(2)

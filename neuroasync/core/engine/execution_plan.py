@@ -75,7 +75,10 @@ class ExecutionPlan:
         self.calibrations = calibrations
         self.packed = packed
         self.run = settings
-        self._rebuild = partial(type(self), packed, settings, dropout=dropout, is_replay=is_replay)
+        self._rebuild = partial(
+            type(self), packed, settings, dropout=dropout, is_replay=is_replay,
+            calibrations=calibrations,
+        )  # fmt: skip
         self.settings = _packed_settings(packed, settings)
         if is_replay:
             self.settings[Settings.POLICY] = PolicyCode.CUSTOM
