@@ -2,8 +2,10 @@
 
 Kernels index memory with values that were checked once, when a spike train, a model or a recording
 was made. A flag does not protect such an array: the owner of a read-only view may still write to
-it, and whoever holds an array that owns its memory may set its flag again. Memory of ``bytes`` is
-read-only for good.
+it, and an array that owns its memory can be made writable again. Only memory of ``bytes`` that was
+placed here is trusted. Arrays of other ``bytes`` are copied, because NumPy makes an array writable
+when it is read from a pickle, although it uses the memory of ``bytes``; and a ``memoryview`` can be
+released while an array still uses its memory.
 """
 
 import ctypes
@@ -12,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["immutable", "immutable_copy"]
+__all__ = ["array_of_bytes", "immutable", "immutable_copy"]
 
 _LARGE: Final = 2**18
 """Size of an array, in bytes, from which other threads may run while it is copied."""
@@ -21,6 +23,10 @@ _NEW_BYTES: Final = ctypes.pythonapi.PyBytes_FromStringAndSize
 _NEW_BYTES.restype, _NEW_BYTES.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
 _ADDRESS: Final = ctypes.pythonapi.PyBytes_AsString
 _ADDRESS.restype, _ADDRESS.argtypes = ctypes.c_void_p, (ctypes.py_object,)
+
+
+class _Memory(np.ndarray[Any, Any]):
+    """An array of ``bytes`` that was made here. Other arrays use its memory through plain views."""
 
 
 def immutable(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
@@ -37,7 +43,7 @@ def immutable_copy(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """Return a C-contiguous copy of ``array`` in memory that nobody can write."""
     size = array.size * np.dtype(dtype).itemsize
     if size < _LARGE:
-        return np.frombuffer(np.asarray(array, dtype).tobytes(), dtype).reshape(array.shape)
+        return array_of_bytes(np.asarray(array, dtype).tobytes(), dtype, array.shape)
     # `tobytes` would keep all other threads from running until it returns. The C API allows to
     # write to the memory of new bytes that nothing else refers to, and NumPy copies to it without
     # holding the interpreter's lock.
@@ -46,12 +52,20 @@ def immutable_copy(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     np.copyto(
         np.frombuffer(memoryview(buffer), dtype).reshape(array.shape), array, casting="unsafe"
     )
-    return np.frombuffer(memory, dtype).reshape(array.shape)
+    return array_of_bytes(memory, dtype, array.shape)
+
+
+def array_of_bytes(memory: bytes, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return a C-contiguous array that shares the memory of ``bytes``, which has to fit exactly."""
+    return _Memory(shape, dtype, memory).view(np.ndarray)
 
 
 def _is_immutable(array: NDArray[Any]) -> bool:
-    """Return whether the memory of ``array`` belongs to an object of type bytes."""
+    """Return whether the array is a view of one that :func:`array_of_bytes` has made."""
     base: object = array
     while isinstance(base, np.ndarray):
-        base = base.base
-    return isinstance(base.obj if isinstance(base, memoryview) else base, bytes)
+        below: object = base.base
+        if type(base) is _Memory and type(below) is bytes:
+            return True
+        base = below
+    return False

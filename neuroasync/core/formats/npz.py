@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bounded_open import PathOrBytes, open_bounded
+from neuroasync.core.immutable import array_of_bytes
 from neuroasync.core.model.checks import must_be, printable
 from neuroasync.errors import NeuroasyncError
 
@@ -258,7 +259,7 @@ def _read_array(
             data += chunk
     if len(data) != expected:
         raise error(must_be(name, f"{expected} bytes long", f"{len(data)} bytes"))
-    return np.frombuffer(bytes(data), dtype).reshape(shape)
+    return array_of_bytes(bytes(data), dtype, shape)
 
 
 def _parsed_header(

@@ -106,15 +106,30 @@ def test_the_owner_of_a_read_only_view_cannot_change_a_train():
     assert (train.t_us.tolist(), train.index.tolist()) == ([1, 2], [1, 2])
 
 
-def test_a_read_only_buffer_is_copied_unless_it_is_immutable(tmp_path):
+def test_a_read_only_buffer_is_copied(tmp_path):
     np.save(tmp_path / "t.npy", np.array([1, 2]))
     mapped = np.load(tmp_path / "t.npy", mmap_mode="r")
     writable = np.frombuffer(memoryview(bytearray(mapped.tobytes())).toreadonly(), np.int64)
-    fixed = np.frombuffer(memoryview(mapped.tobytes()), np.int64)
-    for array, is_shared in ((mapped, False), (writable, False), (fixed, True)):
+    released = np.frombuffer(memoryview(mapped.tobytes()), np.int64)
+    for array in (mapped, writable, released):
         train = SpikeTrain(array, [0, 0])
         assert train.t_us.tolist() == [1, 2]
-        assert np.shares_memory(train.t_us, array) == is_shared
+        assert not np.shares_memory(train.t_us, array)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_an_array_of_a_pickle_cannot_change_a_train(protocol):
+    # NumPy lets an array of more than 1,000 bytes use the memory of the pickle's bytes.
+    array = pickle.loads(pickle.dumps(np.zeros(200, np.int64), protocol))
+    view = array[:]
+    fixed = array.view()
+    fixed.flags.writeable = False
+    array.flags.writeable = False
+    trains = SpikeTrain(array, array), SpikeTrain(fixed, fixed)
+    view[:] = 2**40
+    for train in trains:
+        assert not train.t_us.any()
+        assert not train.index.any()
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickled])
