@@ -324,9 +324,9 @@ def event_count(events: object) -> int:
         return len(events)
     if not isinstance(events, tuple) or not events:
         return 0
-    if isinstance(events[0], list | tuple):  # converting it to an array would take long
-        return len(events[0])
     try:
+        if isinstance(events[0], list | tuple):  # converting it to an array would take long
+            return len(events[0])
         return int(np.size(events[0]))
-    except ValueError:  # for example lists of different lengths
+    except (ValueError, OverflowError):  # for example lists of different lengths, or a huge range
         return 0

@@ -39,7 +39,7 @@ def are_many(events: Events) -> bool:
         return len(events) >= _MANY
     try:
         return len(events[0]) >= _MANY  # type: ignore[arg-type]  # ArrayLike may be a scalar
-    except (TypeError, LookupError):
+    except (TypeError, LookupError, OverflowError):
         return False  # the events are invalid; checking them says why
 
 

@@ -185,3 +185,11 @@ async def test_list_that_becomes_shorter_meanwhile_is_refused(monkeypatch, no_le
         loop.call_soon(t_us.clear)
         with pytest.raises(na.EventsError, match=r"^`t_us` must be left unchanged until the call"):
             await sending
+
+
+async def test_a_range_that_is_too_long_for_an_array_is_refused(no_leaks):
+    events = (range(10**20), [0])
+    async with na.Network(chain()) as network, network.session() as session:
+        for call in (session.send, session.decide, network.decide):
+            with pytest.raises(na.EventsError, match=r"^`t_us` must be one-dimensional integers"):
+                await call(events)
