@@ -39,7 +39,8 @@ class ThreadCalls:
         call = loop.run_in_executor(None, partial(function, *args, **kwargs))
         self._running.add(call)
         call.add_done_callback(self._end)
-        return await asyncio.shield(call)
+        await asyncio.wait((call,))  # in contrast to the call itself, this can be cancelled
+        return call.result()
 
     async def join(self) -> None:
         """Wait until no thread is left. Cancellation: safe."""
@@ -49,4 +50,4 @@ class ThreadCalls:
     def _end(self, call: asyncio.Future[Any]) -> None:
         self._running.discard(call)
         if not call.cancelled():
-            call.exception()  # nobody else may be waiting for it, and asyncio would log that
+            call.exception()  # asyncio logs an exception that nothing has retrieved
