@@ -5,6 +5,13 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
+
+# A test must not fail because the machine is busy with something else.
+settings.register_profile(
+    "without a clock", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("without a clock")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
