@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from neuroasync.core.formats.bounded_open import path_problem
 from neuroasync.errors import NeuroasyncError
 
 if sys.platform == "win32":
@@ -71,12 +72,12 @@ def lock_file(
             is", such as ``"writing to this folder"``.
 
     Raises:
-        NeuroasyncError: another process holds the lock, or the file cannot be written; the class
-            is ``error``.
+        NeuroasyncError: another process holds the lock, or the file cannot be written or is not a
+            lock file; the class is ``error``.
     """
     name = os.fspath(guarded)
-    if "\0" in name:
-        raise error(f"{name!r}: cannot be written, because the path contains a null character")
+    if (reason := path_problem(name)) is not None:
+        raise error(f"{name!r}: cannot be written, because {reason}")
     try:
         handle = _open_locked(os.fspath(path), name, error, purpose)
     except OSError as problem:
@@ -103,6 +104,7 @@ def _open_locked(path: str, name: str, error: type[NeuroasyncError], purpose: st
                 )
             # The process before may have removed the file after this one had opened it.
             if _is_same(handle, path):
+                _check_content(handle, path, error)
                 os.ftruncate(handle, 0)
                 os.write(handle, str(os.getpid()).encode())
                 return handle
@@ -110,6 +112,21 @@ def _open_locked(path: str, name: str, error: type[NeuroasyncError], purpose: st
             os.close(handle)
             raise
         os.close(handle)
+
+
+def _check_content(handle: int, path: str, error: type[NeuroasyncError]) -> None:
+    """Check that a file is empty or has the ID of a process, so that no other file is overwritten.
+
+    Raises:
+        NeuroasyncError: it is another file; the class is ``error``.
+    """
+    content = os.read(handle, _MAX_DIGITS + 1)
+    if content and not (content.isdigit() and len(content) <= _MAX_DIGITS):
+        raise error(
+            f"{path!r}: is not a lock file, but its name is needed for one; rename it, or choose "
+            "another path"
+        )
+    os.lseek(handle, 0, os.SEEK_SET)
 
 
 def _is_free(handle: int) -> bool:

@@ -90,3 +90,15 @@ def test_a_path_with_a_null_character_is_an_error(tmp_path):
         lock_file(tmp_path / "lock", "null\0character", BundleError, "writing"),
     ):
         pass
+
+
+@pytest.mark.parametrize("content", [b"[tool.poetry]\n", b"1" * 21, b"12 "])
+def test_another_file_with_the_name_of_the_lock_is_kept(tmp_path, content):
+    path = tmp_path / "poetry.lock"
+    path.write_bytes(content)
+    with (
+        pytest.raises(BundleError, match="is not a lock file, but its name is needed for one"),
+        lock_file(path, tmp_path / "poetry", BundleError, "testing"),
+    ):
+        raise AssertionError("the block must not run")
+    assert path.read_bytes() == content
