@@ -68,7 +68,7 @@ class _Schedule:
         name = random.choice(expected.BUNDLES)
         has_population = name in ("random", "fifo") and random.random() < 0.3
         self._setting = Setting(name, has_population)
-        self._report_timeout_s = random.choice((None, 60.0))
+        self._report_timeout_s = random.choice((None, 5.0))
         self._closes = random.random() < 0.15
         # Few events already count as many, and are then prepared in a thread.
         self._many = random.choice((20_000, 50))

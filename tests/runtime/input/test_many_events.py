@@ -91,6 +91,20 @@ async def test_session_that_is_closed_while_events_are_checked_raises(paused_che
             await task
 
 
+@pytest.mark.parametrize("engine", ["compiled", "coroutines"])
+async def test_decision_fails_if_its_network_closes_while_events_are_checked(
+    paused_check, engine, no_leaks
+):
+    began, may_end = paused_check
+    network = await na.Network(BUNDLE, engine=engine).open()
+    task = asyncio.create_task(network.decide(sample(seed=1)))
+    await asyncio.to_thread(began.wait, 30)
+    await network.close()
+    may_end.set()
+    with pytest.raises(na.ClosedError):
+        await task
+
+
 async def test_cancelled_check_abandons_the_sample(paused_check, no_leaks):
     began, may_end = paused_check
     train = sample(seed=1)

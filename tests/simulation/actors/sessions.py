@@ -178,7 +178,8 @@ class SessionUser(Actor):
         decision = await self._at_once(k)
         if watched is not None:
             outcome = await self._world.disturbances.attempt(anext(watch))
-            kinds = StopAsyncIteration if watched.is_final else RuntimeError
-            assert outcome.is_cancelled or isinstance(outcome.error, kinds)
+            if not outcome.is_cancelled and not self._world.is_closing:
+                kind = StopAsyncIteration if watched.is_final else RuntimeError
+                assert isinstance(outcome.error, kind), outcome.error
         await watch.aclose()
         return decision
