@@ -148,6 +148,8 @@ class ClientConnection:
                 if delay_s := self._token_bucket.take():
                     self._metrics.add("messages_delayed")
                     await asyncio.sleep(delay_s)
+                if self._has_left:  # the connection was aborted while the message waited
+                    return
                 await self._accept_message(data, arrived_s)
         except GoneError:
             self._leave()

@@ -11,6 +11,7 @@ import pytest
 
 from neuroasync import Network
 from neuroasync.serve import ServerLimits, create_app
+from neuroasync.serve.connection.rate_limit import TokenBucket
 from tests.helpers.asgi_client import assert_matches, connect, split, wait_until
 from tests.helpers.clock_loop import run
 from tests.helpers.server_counts import ServerCounts
@@ -57,6 +58,20 @@ def test_connection_is_aborted_if_the_client_does_not_read_within_the_send_timeo
             assert accepted["client-gone"] >= 1
 
     run(main())
+
+
+async def test_message_that_waits_while_its_connection_is_aborted_is_dropped(bundle, monkeypatch):
+    async with open_app(bundle) as app:
+
+        def take(_: TokenBucket) -> float:
+            app.state.server_state.abort_connections()
+            return 0.0
+
+        monkeypatch.setattr(TokenBucket, "take", take)
+        async with connect(app) as socket:
+            socket.send_sample(TRAINS[0])
+            await asyncio.wait([socket.task])
+        assert app.state.counts.sum("samples_sent") == 0
 
 
 async def test_client_that_leaves_during_a_provisional_decision_is_no_failure(bundle, caplog):

@@ -143,9 +143,14 @@ async def test_client_that_waits_for_capacity_is_notified_of_the_shutdown(
     async with connect(app) as full, connect(app) as blocked:
         await block_and_queue(app, full, trains, 1)
         await wait_until(lambda: app.state.counts.of("samples_waiting") == {"": 1})
-        blocked.send_sample(trains[0])
-        await wait_until(lambda: app.state.counts.sum("samples_sent") == 3)
+        blocked.stop_reading()
+        blocked.send_sample(trains[0])  # its worker was waiting for it, so it needs no capacity
+        await wait_until(lambda: app.state.counts.sum("decisions") == 2)
+        blocked.send_sample(trains[1])
+        await wait_until(lambda: app.state.counts.sum("samples_sent") == 4)
         draining = asyncio.create_task(app.state.server_state.drain())
+        blocked.resume_reading()
+        assert (await blocked.receive())["final"]
         assert (await blocked.receive())["error"] == "the server is shutting down"
         assert (await blocked.receive())["close"] == 1001
         full.resume_reading()
