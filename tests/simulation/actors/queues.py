@@ -170,11 +170,10 @@ class SinkUser(Actor):
 
     async def _pump(self, world: World) -> SourceCounts:
         disturbances = world.disturbances
+        source = UserSource(expected.long_train(self._train), disturbances)
         async with (
+            buffered(source, self._buffer) as chunks,
             JsonLines(self._text) as lines,
-            buffered(
-                UserSource(expected.long_train(self._train), disturbances), self._buffer
-            ) as chunks,
             world.network.session(seed=expected.SEED) as session,
         ):
 
