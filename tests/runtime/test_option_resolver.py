@@ -1,0 +1,53 @@
+"""``confidence(p)`` becomes a calibrated stop rule, or an error that says what is calibrated."""
+
+from dataclasses import replace
+
+import pytest
+
+from neuroasync import StopRuleError
+from neuroasync.core.formats.bundle import Calibration, PolicySpec
+from neuroasync.runtime.option_resolver import OptionResolver
+from tests.helpers.small_networks import chain
+
+SPEC = PolicySpec("momentum", 2, noise=0.5)
+CALIBRATED = replace(
+    chain(), policy=SPEC, calibration=(Calibration(0.9, 0.0, 1.0, 10, (3, 1), SPEC),)
+)
+
+
+def test_confidence_becomes_the_calibrated_rule():
+    settings = OptionResolver(CALIBRATED, {}, ()).resolve({"until": "confidence(0.9)"})
+    assert str(settings.until) == "margin(3,1)"
+
+
+@pytest.mark.parametrize(
+    ("bundle", "custom", "options", "error"),
+    [
+        (CALIBRATED, (), {"until": "confidence(2)"}, "must be confidence(p) with p between 0 and"),
+        (CALIBRATED, (), {"until": "confidence(x)"}, "must be confidence(p) with p between 0 and"),
+        (CALIBRATED, ("hidden1",), {"until": "confidence(0.9)"}, "not valid with custom popul"),
+        (chain(), (), {"until": "confidence(0.9)"}, "but the bundle has no calibration; calibr"),
+        (CALIBRATED, (), {"until": "confidence(0.8)"}, "calibrated for confidence(0.9); calibr"),
+        (
+            CALIBRATED,
+            (),
+            {"until": "confidence(0.9)", "policy": "fifo"},
+            "calibrated for momentum, F = 2, prioritised input, noise 0.5, and this call uses fifo",
+        ),
+        (
+            CALIBRATED,
+            (),
+            {"until": "confidence(0.9)", "policy": type("P", (), {"order": lambda *_: []})()},
+            "and this call uses a custom policy",
+        ),
+    ],
+)
+def test_confidence_that_is_not_calibrated_is_refused(bundle, custom, options, error):
+    with pytest.raises(StopRuleError) as caught:
+        OptionResolver(bundle, {}, custom).resolve(options)
+    assert error in str(caught.value)
+
+
+def test_option_that_does_not_exist_is_named():
+    with pytest.raises(TypeError, match="'speed' is not an option; the options are policy, "):
+        OptionResolver(CALIBRATED, {}, ()).resolve({"speed": 1})
