@@ -117,3 +117,21 @@ def test_too_many_values_are_rejected():
         BundleError, match=r"^byte 2097282: more than 2097152 values, which is the limit$"
     ):
         decode(pack([[0] * 65536] * 33))
+
+
+def nested_maps(levels):
+    """Return maps within each other, under the key "a"."""
+    return b"\x81\xa1a" * levels + b"\x00"
+
+
+def test_maps_may_be_nested_eight_levels_deep():
+    value = decode(nested_maps(8))
+    for _ in range(8):
+        value = value["a"]
+    assert value == 0
+
+
+@pytest.mark.parametrize("data", [nested_maps(9), nested_maps(5000), b"\x81" * 9, b"\x81" * 5000])
+def test_maps_that_are_nested_deeper_are_rejected_as_values_and_as_keys(data):
+    with pytest.raises(BundleError, match=r"^byte \d+: nested more than 8 levels deep$"):
+        decode(data)
