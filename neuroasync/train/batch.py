@@ -1,7 +1,8 @@
 """Batches: samples prepared for the kernels, with sorted events, end times and seeds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.immutable import immutable
 from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
@@ -19,9 +21,11 @@ from neuroasync.train.kernels.random_draws import gather
 __all__ = ["Batch", "make_batch", "sorted_by_time"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """A batch of B samples with at most T passes each.
+    """A batch of B samples with at most T passes each. :func:`make_batch` makes one.
+
+    Nobody can write its arrays, because kernels index memory with their values.
 
     Attributes:
         t_us, index: i64[events], times (µs) and input indices, in (time, index) order within a
@@ -30,6 +34,11 @@ class Batch:
         end_us: i64[B], virtual time of each sample's last pass, µs; -1 if it has no pass.
         passes: i64[B], number of passes of each sample.
         seeds: u64[B], seed of each sample.
+        input_size: Number of inputs of the network.
+        timestep_us: Timestep of the network, µs; 0 for none.
+
+    Raises:
+        ValueError: The arrays do not describe such a batch.
     """
 
     t_us: NDArray[np.int64]
@@ -38,6 +47,19 @@ class Batch:
     end_us: NDArray[np.int64]
     passes: NDArray[np.int64]
     seeds: NDArray[np.uint64]
+    input_size: int
+    timestep_us: int
+
+    def __post_init__(self) -> None:
+        for name in ("t_us", "index", "offsets", "end_us", "passes"):
+            object.__setattr__(self, name, immutable(getattr(self, name), np.int64))
+        object.__setattr__(self, "seeds", immutable(self.seeds, np.uint64))
+        if not self._is_consistent():
+            raise ValueError("the arrays do not describe a batch; use `make_batch` to make one")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """Return how to make a pickle or a copy, with arrays that nobody can write."""
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     def __len__(self) -> int:
         """Return the number of samples B."""
@@ -47,6 +69,46 @@ class Batch:
     def timesteps(self) -> int:
         """Number of passes T of the longest sample."""
         return int(self.passes.max(initial=0))
+
+    def check_fits(self, model: Model) -> None:
+        """Check that the batch was made for a network with these inputs and this timestep.
+
+        Raises:
+            ValueError: It was made for another network.
+        """
+        if (self.input_size, self.timestep_us) != (model.input_size, model.timestep_us):
+            raise ValueError(
+                f"`batch` must be made for a network with {model.input_size} inputs and a timestep "
+                f"of {model.timestep_us} µs, got one for {self.input_size} inputs and "
+                f"{self.timestep_us} µs"
+            )
+
+    def _is_consistent(self) -> bool:
+        """Return whether kernels can index memory with the values of the arrays."""
+        events, samples = self.t_us.size, self.seeds.size
+        shapes = (self.t_us, events), (self.index, events), (self.offsets, samples + 1), (
+            self.end_us, samples), (self.passes, samples), (self.seeds, samples)  # fmt: skip
+        if any(array.shape != (size,) for array, size in shapes):
+            return False
+        starts, stops = self.offsets[:-1], self.offsets[1:]
+        if self.offsets[0] != 0 or self.offsets[-1] != events or (starts > stops).any():
+            return False
+        if self.index.min(initial=0) < 0 or self.index.max(initial=-1) >= self.input_size:
+            return False
+        later = np.diff(self.t_us)
+        begins = starts[(starts > 0) & (starts < events)]
+        falls = later < 0
+        falls[begins - 1] = False
+        if self.t_us.min(initial=0) < 0 or falls.any():
+            return False
+        if self.timestep_us:
+            needed = np.where(self.end_us < 0, 0, self.end_us // self.timestep_us + 1)
+        else:
+            is_new = np.concatenate(([True], later != 0))[:events]
+            is_new[begins] = True
+            times = np.concatenate(([0], np.cumsum(is_new)))
+            needed = times[stops] - times[starts]
+        return bool((self.passes >= needed).all())
 
 
 def make_batch(
@@ -105,14 +167,15 @@ def make_batch(
     if length_us is not None:
         end_us = np.full(chosen.size, length_us - 1, np.int64)
     passes = times[1]
-    if timestep := model.timestep_us:
+    timestep = model.timestep_us
+    if timestep:
         passes = np.where(end_us < 0, 0, end_us // timestep + 1).astype(np.int64)
     if (longest := passes.max(initial=0)) > limits.MAX_PASSES:
         raise LimitError(
             f"a sample must have at most {limits.MAX_PASSES} passes, got {longest}; "
             "use a longer timestep or a shorter duration_us"
         )
-    return Batch(t_us, index, offsets, end_us, passes, sample_seeds)
+    return Batch(t_us, index, offsets, end_us, passes, sample_seeds, size, timestep)
 
 
 def sorted_by_time(trains: SpikeTrains) -> SpikeTrains:

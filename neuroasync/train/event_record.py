@@ -173,8 +173,10 @@ class EventRecordRunner:
             keep: Whether :meth:`backward` will be called with the record.
 
         Raises:
+            ValueError: The batch was made for another network.
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
+        batch.check_fits(self.model)
         record = EventRecord(
             batch, self.model, self.packed.arrays._replace(weights=weights), settings
         )

@@ -54,7 +54,11 @@ def run_torch_engine(
     ``weights`` may be on any device, and of type float64. Membrane potentials are then still
     rounded to float32 where the runtime rounds them. This keeps the spikes the same, while the
     gradients are computed in float64.
+
+    Raises:
+        ValueError: The batch was made for another network.
     """
+    batch.check_fits(packed.model)
     tables = Tables(packed, batch, weights.device, weights.dtype)
     with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
         first = _BatchRun(weights, tables, settings, surrogate, dropout, None)
