@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from neuroasync import limits
 from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
 
 __all__ = ["ServerLimits"]
@@ -33,8 +34,8 @@ class ServerLimits:
         max_queued_events_total: Maximum number of queued events over all connections of a worker,
             8 MB, and up to 24 MB more for the arrays of samples that run. Small messages of idle
             connections need no capacity.
-        max_passes: Maximum number of forward passes of one sample; 100,000 are 100 s of timesteps
-            of 1 ms. A sample with a later event is refused before its passes run. Takes no memory.
+        max_passes: Maximum number of forward passes of one sample; 1,000 are 1 s of timesteps of
+            1 ms. A sample with a later event is refused before its passes run. Takes no memory.
         max_cpu_s: Maximum CPU time that the passes of one sample may use, in seconds. Takes no
             memory.
         send_timeout_s: How long a response waits for a client that does not read, in seconds. The
@@ -54,7 +55,7 @@ class ServerLimits:
     max_queued_events: int = 2**16
     max_queued_samples_total: int = 1024
     max_queued_events_total: int = 2**19
-    max_passes: int = 100_000
+    max_passes: int = limits.MAX_PASSES
     max_cpu_s: float = 30.0
     send_timeout_s: float = 10.0
     max_malformed_in_a_row: int = 8

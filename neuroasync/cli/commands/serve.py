@@ -202,7 +202,7 @@ def serve(
     max_messages_per_s: MessagesPerSecondOption = 1000.0,
     max_queued_samples: QueuedSamplesOption = 8,
     max_queued_samples_total: QueuedSamplesTotalOption = 1024,
-    max_passes: PassesOption = 100_000,
+    max_passes: PassesOption = limits.MAX_PASSES,
     max_cpu_time: CpuTimeOption = 30.0,
     send_timeout: SendTimeoutOption = 10.0,
 ) -> None:
