@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionPlan
+from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
 from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
 from neuroasync.core.kernels.forward_pass import MAX_IN_A_MASK
@@ -214,7 +215,7 @@ class NetworkState:
         if room <= old.shape[1]:
             return
         if self._in_flight_copy is None:
-            longer = np.empty((len(InFlight), max(room, 2 * old.shape[1])), np.int64)
+            longer = zeros_on_demand((len(InFlight), max(room, 2 * old.shape[1])), np.int64)
             self._in_flight_copy = longer, 0
         longer, done = self._in_flight_copy
         end = min(used, done + _SPIKES_PER_COPY)

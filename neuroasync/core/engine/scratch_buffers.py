@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.copies import cannot_copy
+from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.layout import Context, Control, DeliveryLog, Group, Pending, SpikeLog
 
@@ -149,13 +150,13 @@ class ScratchBuffers:
         slots, room = int(control[Control.NEEDED_SLOTS]), int(control[Control.NEEDED_PENDING])
         if room > self.pending.shape[1]:
             room = max(room, 2 * self.pending.shape[1])
-            self._hold(Context.PENDING, np.empty((len(Pending), room), np.int64))
-            self._hold(Context.KEYS, np.empty(room, np.uint64))
-            self._hold(Context.CHOSEN, np.empty(room, np.int64))
+            self._hold(Context.PENDING, zeros_on_demand((len(Pending), room), np.int64))
+            self._hold(Context.KEYS, zeros_on_demand((room,), np.uint64))
+            self._hold(Context.CHOSEN, zeros_on_demand((room,), np.int64))
             self.context[Context.PENDING_CAPACITY] = room
         if slots > self.group.shape[1]:
             slots = max(slots, 2 * self.group.shape[1])
-            self._hold(Context.GROUP, np.empty((len(Group), slots), np.int64))
+            self._hold(Context.GROUP, zeros_on_demand((len(Group), slots), np.int64))
             self.context[Context.GROUP_CAPACITY] = slots
 
     def forget_events(self) -> None:
