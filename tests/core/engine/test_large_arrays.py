@@ -1,5 +1,6 @@
 """Large arrays start as zeros, belong to their process, and take no huge pages."""
 
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_a_large_array_takes_no_huge_pages():
     array = zeros_on_demand((LARGE,), np.int64)
     address = array.ctypes.data
     areas = Path("/proc/self/smaps").read_text().split("\nVmFlags:")
-    for area, flags in zip(areas[:-1], areas[1:], strict=True):
+    for area, flags in itertools.pairwise(areas):
         for line in area.splitlines():
             first, _, last = line.partition(" ")[0].partition("-")
             if last and int(first, 16) <= address < int(last, 16):
