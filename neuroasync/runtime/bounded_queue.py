@@ -54,7 +54,8 @@ class BoundedQueue(Generic[Item]):
         self.when_full = check_when_full(when_full)
         self.accepted = self.dropped = self.refused = 0
         self._items: deque[Item] = deque()
-        self._waiting: set[asyncio.Future[None]] = set()
+        # In the order in which the tasks began to wait. They are woken in the same order.
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._closed = False
 
     def __reduce__(self) -> NoReturn:
@@ -203,11 +204,11 @@ class BoundedQueue(Generic[Item]):
 
     async def _wait(self) -> None:
         changed = asyncio.get_running_loop().create_future()
-        self._waiting.add(changed)
+        self._waiting[changed] = None
         try:
             await changed
         finally:
-            self._waiting.discard(changed)
+            del self._waiting[changed]
 
     def _wake(self) -> None:
         # All waiting tasks are woken. Each checks its condition again, and may wait again.

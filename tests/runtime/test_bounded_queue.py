@@ -152,6 +152,22 @@ async def test_queue_forgets_a_task_that_no_longer_waits(no_leaks):
     assert not queue.is_awaited
 
 
+async def test_tasks_are_served_in_the_order_in_which_they_wait(no_leaks):
+    queue, served = BoundedQueue(1), []
+
+    async def take(k):
+        await queue.get()
+        served.append(k)
+
+    async with asyncio.TaskGroup() as tasks:
+        for k in range(20):
+            tasks.create_task(take(k))
+        for item in range(20):
+            await queue.put(item)
+            await asyncio.sleep(0)
+    assert served == list(range(20))
+
+
 async def test_closed_queue_says_so():
     queue = BoundedQueue(1)
     assert queue.is_closed is False
