@@ -14,8 +14,9 @@ import errno
 import inspect
 import os
 import threading
+from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import NoReturn, Protocol, Self, TextIO, TypeAlias
+from typing import Final, NoReturn, Protocol, Self, TextIO, TypeAlias
 
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.decision import Decision
@@ -28,6 +29,8 @@ from neuroasync.sources.counts import SourceCounts
 from neuroasync.sources.worker_thread import run_in_thread
 
 __all__ = ["JsonLines", "Sink", "WebsocketSink", "pump"]
+
+_NOT_OPEN: Final = "the file is not open; use the sink in an 'async with' block"
 
 Sink: TypeAlias = Callable[[Decision], Awaitable[object] | object]
 """A function that takes one decision. A plain function must not block."""
@@ -152,6 +155,7 @@ class JsonLines:
         self._file: TextIO | None = None
         self._is_wanted = False
         self._lock = threading.Lock()
+        self._lines: deque[str] = deque()
         self._sample = 0
 
     def __reduce__(self) -> NoReturn:
@@ -165,11 +169,14 @@ class JsonLines:
 
         Raises:
             ClosedError: the file is not open.
-            OSError: the line cannot be written.
+            OSError: a line cannot be written.
         """
+        if self._file is None:
+            raise ClosedError(_NOT_OPEN)
         line = format_decision(decision, self._sample, decision.wall_s * 1000)
         self._sample += decision.is_final
-        await run_in_thread(lambda: self._write(f"{line!s}\n"))
+        self._lines.append(f"{line!s}\n")
+        await run_in_thread(self._write)
 
     async def __aenter__(self) -> Self:
         """Open the file.
@@ -185,7 +192,13 @@ class JsonLines:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close the file. Cancellation: the thread closes it nevertheless."""
+        """Close the file, after writing the lines of cancelled calls.
+
+        Cancellation: the thread closes it nevertheless.
+
+        Raises:
+            OSError: a line cannot be written.
+        """
         await run_in_thread(self._close)
 
     def _open(self) -> None:
@@ -200,16 +213,29 @@ class JsonLines:
             except ValueError as error:  # the path has a null character, or is not Unicode
                 raise OSError(errno.EINVAL, str(error), os.fspath(self._to)) from error
 
-    def _write(self, line: str) -> None:
+    def _write(self) -> None:
         with self._lock:
+            self._write_lines()
+
+    def _write_lines(self) -> None:
+        # Threads may start in any order, so each of them writes all lines that wait.
+        while self._lines:
+            line = self._lines.popleft()
             if self._file is None:
-                raise ClosedError("the file is not open; use the sink in an 'async with' block")
+                raise ClosedError(_NOT_OPEN)
             self._file.write(line)
             self._file.flush()
 
     def _close(self) -> None:
         with self._lock:
             self._is_wanted = False
-            if self._file is not None and self._file is not self._to:
-                self._file.close()
-            self._file = None
+            file = self._file
+            if file is None:
+                return
+            try:
+                self._write_lines()
+            finally:
+                self._lines.clear()
+                self._file = None
+                if file is not self._to:
+                    file.close()

@@ -1,10 +1,12 @@
 """Sources and sinks that are cancelled or closed while they open or close release everything."""
 
 import asyncio
+import io
+import json
 import os
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from websockets.asyncio.server import serve
@@ -15,7 +17,7 @@ from neuroasync.sinks import JsonLines
 from neuroasync.sources import Source, SpikeFileSource, UdpSource, WebsocketSource, send_udp
 from tests.helpers.small_networks import chain, sample
 
-on_linux = pytest.mark.skipif(sys.platform != "linux", reason="counts the files in /proc")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="uses /proc or /dev/full")
 
 
 def open_files():
@@ -113,6 +115,43 @@ async def test_a_sink_is_closed_and_has_its_lines_although_no_thread_was_free(tm
     executor.shutdown()
     assert len((tmp_path / "lines.jsonl").read_text().splitlines()) == 1
     assert sink._file is None
+
+
+async def test_lines_of_cancelled_calls_are_written_in_order_before_the_file_is_closed(no_leaks):
+    decision, text, jobs = await a_decision(), io.StringIO(), []
+
+    class Backwards(ThreadPoolExecutor):
+        def submit(self, work):  # the jobs wait here
+            jobs.append((work, Future()))
+            return jobs[-1][1]
+
+    sink = await JsonLines(text).__aenter__()
+    asyncio.get_running_loop().set_default_executor(Backwards(1))
+    for _ in range(3):
+        await cancelled_after(1, sink(decision))
+    closing = asyncio.ensure_future(sink.__aexit__())
+    await asyncio.sleep(0)
+    while jobs:
+        work, future = jobs.pop()
+        future.set_result(work())
+    await closing
+    assert [json.loads(line)["sample"] for line in text.getvalue().splitlines()] == [0, 1, 2]
+
+
+@on_linux
+async def test_a_sink_whose_last_line_cannot_be_written_is_closed(tmp_path, no_leaks):
+    decision, released = await a_decision(), threading.Event()
+    sink = await JsonLines("/dev/full").__aenter__()
+    executor = await no_free_thread(released)
+    closing = asyncio.ensure_future(sink.__aexit__())
+    await asyncio.sleep(0)
+    await cancelled_after(1, sink(decision))
+    released.set()
+    with pytest.raises(OSError, match="No space left"):
+        await closing
+    executor.shutdown()
+    with pytest.raises(na.ClosedError):
+        await sink(decision)
 
 
 async def test_a_sink_whose_opening_was_cancelled_is_not_open(tmp_path, no_leaks):
