@@ -192,21 +192,21 @@ class ClientConnection:
         # Dropped and refused samples keep their numbers, so that later samples get the right seed.
         while session.sample < sample.number:
             session.skip()
-        notice: RefusalNotice | None = None
+        notice = result = None
         try:
             result = await self._run_sample(sample)
         except MessageError as error:
-            notice = inbox.refuse_malformed(sample, str(error))
+            notice = inbox.refuse(sample, "malformed", str(error))
             self._malformed_in_a_row += 1
             self._count_malformed(self._malformed_in_a_row)
         except EventsError as error:
-            notice = inbox.refuse_invalid(sample, str(error))
+            notice = inbox.refuse(sample, "invalid", str(error))
         except GoneError:  # while a provisional decision was sent
             raise
         except PassLimitError as error:
-            notice = inbox.refuse_costly(sample, "too-many-passes", str(error))
+            notice = inbox.refuse(sample, "too-many-passes", str(error))
         except QueueFullError as error:
-            notice = inbox.refuse_costly(sample, "too-large", str(error))
+            notice = inbox.refuse(sample, "too-large", str(error))
         except CpuTimeLimitError as error:
             notice = inbox.count_failed(sample, str(error), "cpu-time")
         except ClosedError:

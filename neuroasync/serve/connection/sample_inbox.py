@@ -175,7 +175,8 @@ class SampleInbox:
         """
         if not sample.discards_chunks:
             self._hold(sample, unread_events)
-        if not len(sample.chunks):
+        # After its last chunk, the request that waits belongs to another sample.
+        if not len(sample.chunks) and not sample.chunks.is_closed:
             self._share.let_through(_SMALL)
         try:
             await sample.chunks.readable()
@@ -211,28 +212,29 @@ class SampleInbox:
 
     def count_failed(
         self, sample: IncomingSample, error: str, outcome: str = "failed"
-    ) -> RefusalNotice:
-        """Count a sample as accepted although its decision failed."""
+    ) -> RefusalNotice | None:
+        """Count a running sample as accepted although its decision failed.
+
+        Returns:
+            A notice for the client, or None if the sample was settled while it ran.
+        """
+        if sample.is_settled:
+            return None
         self._settle(sample, "samples_accepted", outcome)
         return RefusalNotice(sample.number, error, False, sample.is_binary)
 
-    def refuse_malformed(self, sample: IncomingSample, error: str) -> RefusalNotice:
-        """Refuse a sample because one of its messages is malformed."""
-        return self._refuse(sample, "malformed", error)
-
-    def refuse_costly(self, sample: IncomingSample, reason: str, error: str) -> RefusalNotice:
-        """Refuse a sample because it would take too much time or memory.
+    def refuse(self, sample: IncomingSample, reason: str, error: str) -> RefusalNotice | None:
+        """Refuse a running sample.
 
         Args:
             sample: The sample.
             reason: Label of the metric ``samples_refused``.
             error: Explanation for the client.
-        """
-        return self._refuse(sample, reason, error)
 
-    def refuse_invalid(self, sample: IncomingSample, error: str) -> RefusalNotice:
-        """Refuse a sample because its events do not fit the network."""
-        return self._refuse(sample, "invalid", error)
+        Returns:
+            A notice for the client, or None if the sample was settled while it ran.
+        """
+        return None if sample.is_settled else self._refuse(sample, reason, error)
 
     # Both sides use the following methods.
 

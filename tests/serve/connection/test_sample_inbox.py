@@ -155,8 +155,8 @@ async def perform(connections, action, c, events, end):
         if not connections.is_reading(c) and not connections.is_closed[c]:
             connections.notices[c].append(inbox.refuse_unreadable("wrong", False))
     elif action == "invalid" and running is not None:
-        if not running.is_settled:
-            connections.notices[c].append(inbox.refuse_invalid(running, "outside"))
+        if (notice := inbox.refuse(running, "invalid", "outside")) is not None:
+            connections.notices[c].append(notice)
     elif action == "decided" and running is not None:
         inbox.mark_decided(running)
         await asyncio.sleep(0)
@@ -217,6 +217,37 @@ async def test_closed_inbox_still_gives_out_complete_samples(when_full):
     assert await inbox.next_chunk(sample, 0) is None
     with pytest.raises(ClosedError):
         await inbox.next_sample()
+
+
+async def test_end_of_a_sample_lets_no_message_of_the_next_one_through():
+    server_capacity = CapacityLimiter(1, 99)
+    inbox, other = (
+        SampleInbox(LIMITS, "block", server_capacity, ServerMetrics()) for _ in range(2)
+    )
+    await inbox.put(*message(5, True))
+    sample = await inbox.next_sample()
+    assert (await inbox.next_chunk(sample, 0)).cost == 5
+    await other.put(*message(5, True))
+    waiting = asyncio.create_task(inbox.put(*message(5, False)))
+    await asyncio.sleep(0)
+    assert await inbox.next_chunk(sample, 0) is None
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    inbox.count_accepted(sample, "answered")
+    assert (await inbox.next_sample()).number == 1  # the worker has nothing else to do
+    assert await waiting == ()
+
+
+async def test_sample_that_was_refused_while_it_ran_gets_no_second_notice():
+    metrics = ServerMetrics()
+    inbox = SampleInbox(LIMITS, "block", CapacityLimiter(9, 99), metrics)
+    await inbox.put(*message(5, False))
+    sample = await inbox.next_sample()
+    assert len(inbox.close("draining", "shutting down")) == 1
+    assert inbox.count_failed(sample, "the policy failed") is None
+    assert inbox.refuse(sample, "invalid", "outside") is None
+    assert metrics.total("samples_refused", "draining") == 1
+    assert total(metrics, "samples_accepted") == 0
 
 
 async def test_sample_that_is_settled_while_its_decision_is_made_is_counted_once():

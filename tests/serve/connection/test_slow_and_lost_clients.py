@@ -193,6 +193,26 @@ async def test_exception_of_a_custom_policy_fails_only_its_sample(bundle, caplog
     assert (first.sample, first.exc_info[0]) == (0, KeyError)
 
 
+async def test_sample_that_fails_after_it_was_refused_gets_one_notice(bundle, no_leaks):
+    class Broken:
+        def order(self, pending, group_size):
+            [connection] = app.state.server_state._connections
+            connection.drain()  # refuses the sample, which has not ended yet
+            raise KeyError("oops")
+
+    async with Network(bundle, policy=Broken()) as network:
+        app = create_app(network)
+        app.state.counts = ServerCounts(app.state.server_state)
+        async with connect(app) as socket:
+            socket.send_sample(TRAINS[0], end=False)
+            response = await socket.receive()
+            assert response["error"] == "the server is shutting down"
+            await asyncio.wait([socket.task])
+            assert (await socket._from_app.get())["type"] == "websocket.close"
+        assert app.state.counts.of("samples_refused") == {"draining": 1}
+        app.state.counts.check_at_rest()
+
+
 async def test_cancelled_connection_is_counted_and_leaves_nothing_behind(
     make_app, trains, no_leaks
 ):
