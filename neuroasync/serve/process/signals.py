@@ -3,9 +3,10 @@
 import contextlib
 import signal
 from collections.abc import Iterator, Mapping
+from multiprocessing import resource_tracker
 from typing import Any, Final
 
-__all__ = ["DRAIN_SIGNALS", "handled_signals"]
+__all__ = ["DRAIN_SIGNALS", "handled_signals", "terminal_signals_blocked"]
 
 _HANG_UP: Final = getattr(signal, "SIGHUP", None)
 """Sent when the terminal of the process closes. Windows does not have it."""
@@ -30,3 +31,19 @@ def handled_signals(handlers: Mapping[int, Any]) -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def terminal_signals_blocked() -> Iterator[None]:
+    """Block SIGINT and SIGHUP inside a ``with`` block, and in all processes that start inside it.
+
+    A terminal sends these signals to all processes of a group. A process that still starts has no
+    handler yet, and would end with a traceback or without an exit code. Not for Windows.
+    """
+    # The tracker unblocks SIGINT when it starts, which the first new process would cause.
+    resource_tracker.ensure_running()
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)

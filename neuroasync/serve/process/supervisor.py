@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import multiprocessing
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +19,11 @@ from neuroasync.serve.app import create_app
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.process.connection_limits import ConnectionLimits
-from neuroasync.serve.process.signals import DRAIN_SIGNALS, handled_signals
+from neuroasync.serve.process.signals import (
+    DRAIN_SIGNALS,
+    handled_signals,
+    terminal_signals_blocked,
+)
 from neuroasync.serve.process.worker import serve_app
 
 __all__ = ["ServerOptions", "serve"]
@@ -114,6 +119,8 @@ class _Supervisor:
         self._options = options
         self._on_stopping = on_stopping
         self._processes: list[SpawnProcess] = []
+        self._ready: set[SpawnProcess] = set()
+        self._told_to_end: set[SpawnProcess] = set()
         self._is_ending = False
 
     def run(self, on_ready: Callable[[str], None]) -> bool:
@@ -130,23 +137,34 @@ class _Supervisor:
                 parent_end, worker_end = context.Pipe(duplex=False)
                 arguments = (replace(options, limits=limits), listener, cells, k, worker_end)
                 process = context.Process(target=_run_worker, args=arguments, daemon=True)
-                process.start()
+                with terminal_signals_blocked():
+                    process.start()
                 # The worker has copies. An open copy here would hide that a worker has died.
                 worker_end.close()
                 listener.close()
                 self._processes.append(process)
                 pipes.append(parent_end)
-            if all(_is_ready(pipe) for pipe in pipes) and not self._is_ending:
+            if self._are_ready(pipes) and not self._is_ending:
                 on_ready(url)
             else:
                 self._end()
             return self._wait()
 
+    def _are_ready(self, pipes: list[Connection]) -> bool:
+        """Wait until all workers listen, or one has failed, and return whether all listen."""
+        for process, pipe in zip(self._processes, pipes, strict=True):
+            try:
+                pipe.recv()
+            except EOFError:
+                return False
+            self._ready.add(process)
+        return True
+
     def _wait(self) -> bool:
         """Wait for all workers. When the first one ends, end the others, too.
 
         Returns:
-            Whether all workers ended with exit code 0.
+            Whether all workers ended with exit code 0, or before they could accept a sample.
         """
         running = {process.sentinel: process for process in self._processes}
         while running:
@@ -155,14 +173,22 @@ class _Supervisor:
                 process.join()
                 if not self._is_ending:
                     self._end()
-        return all(process.exitcode == 0 for process in self._processes)
+        return all(
+            process.exitcode == 0
+            # A worker that still starts does not handle the signal.
+            or (process.exitcode == -signal.SIGTERM and process not in self._ready)
+            for process in self._processes
+        )
 
-    def _end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+    def _end(self, number: int = 0, _frame: FrameType | None = None) -> None:
+        """End all workers. Only a further signal of the user tells a worker a second time."""
         if not self._is_ending:
             self._is_ending = True
             self._on_stopping()
         for process in self._processes:
-            process.terminate()
+            if number or process not in self._told_to_end:
+                self._told_to_end.add(process)
+                process.terminate()
 
 
 def _run_worker(
@@ -182,12 +208,6 @@ def _run_worker(
 
     is_clean = _serve_listener(options, listener, metrics, ready, lambda: None)
     raise SystemExit(0 if is_clean else 1)
-
-
-def _is_ready(pipe: Connection) -> bool:
-    with contextlib.suppress(EOFError):
-        return bool(pipe.recv())
-    return False
 
 
 def _limits_per_worker(limits: ServerLimits, workers: int) -> ServerLimits:

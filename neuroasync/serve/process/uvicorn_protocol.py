@@ -113,8 +113,16 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         """Run the app for this connection."""
-        extensions = cast("dict[str, object]", self.scope["extensions"])
-        extensions[RAW_CONNECTION_EXTENSION] = self
+        cast("dict[str, object]", self.scope["extensions"])[RAW_CONNECTION_EXTENSION] = self
+        app = self.app
+
+        async def run_app(*arguments: Any) -> None:
+            await app(*arguments)
+            if self.initial_response is not None:
+                # Uvicorn would log an error for each handshake that was refused with a response.
+                raise ClientDisconnected
+
+        self.app = run_app
         try:
             await super().run_asgi()
         finally:
@@ -211,10 +219,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             await super().send(message)
             return
         text = message.get("text")
-        if text is None:
-            self.transport.write(make_frame(BINARY, message["bytes"]))
-        else:
-            self.transport.write(make_frame(TEXT, text.encode()))
+        kind, data = (BINARY, message["bytes"]) if text is None else (TEXT, text.encode())
+        self.transport.write(make_frame(kind, data))
 
     def _parse(self) -> None:
         """Parse received frames that are complete, as long as the app is not too far behind."""

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from multiprocessing.context import SpawnProcess
 
 import httpx
 import msgspec
@@ -20,6 +21,9 @@ from bench.server_process import ServerProcess
 from bench.serving import measure
 from neuroasync import SpikeTrains, write_bundle, write_spikes
 from neuroasync.messages import EventMessage, format_events
+from neuroasync.serve.limits import ServerLimits
+from neuroasync.serve.process.connection_limits import ConnectionLimits
+from neuroasync.serve.process.supervisor import ServerOptions, serve
 from tests.helpers.small_networks import chain, sample
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
@@ -71,6 +75,27 @@ def test_signal_ends_the_server_with_exit_code_0_and_says_so(bundle, number, wor
         process.kill()
     assert (process.returncode, errors) == (0, "")
     assert rest == "stopping: answering the samples that were accepted\nstopped\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signal_while_workers_start_ends_them_cleanly(bundle, number, monkeypatch, capfd):
+    options = ServerOptions(
+        {"net": str(bundle)}, "127.0.0.1", 0, 2, ServerLimits(), ConnectionLimits(), "block", None,
+        (), (), 10.0,
+    )  # fmt: skip
+    start = SpawnProcess.start
+
+    def start_and_signal(process):
+        start(process)
+        # Like a terminal, which sends a signal to all processes of a group.
+        for pid in (process.pid, os.getpid()) if number != signal.SIGTERM else (os.getpid(),):
+            os.kill(pid, number)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_and_signal)
+    stops = []
+    assert serve(options, stops.append, lambda: stops.append("stopping"))
+    assert stops == ["stopping"]
+    assert capfd.readouterr().err == ""
 
 
 def test_hang_up_of_the_whole_group_ends_the_server_once_and_nohup_ignores_it(bundle):
@@ -203,6 +228,18 @@ def test_token_can_be_set_by_an_environment_variable(bundle, monkeypatch):
         with pytest.raises(websockets.exceptions.InvalidStatus, match="401"):
             request_decision(server.port, sample())
         assert request_decision(server.port, sample(), "?token=secret")["sample"] == 0
+
+
+def test_refused_handshake_writes_nothing_to_the_log(bundle, capfd):
+    with ServerProcess(bundle) as server:
+        for query, headers in (("?network=other", {}), ("", {"Origin": "https://example.com"})):
+            with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+                websockets.sync.client.connect(
+                    f"ws://127.0.0.1:{server.port}/stream{query}", additional_headers=headers
+                )
+            assert b'"error"' in refused.value.response.body
+        assert server.end()[0] == 0
+    assert capfd.readouterr().err == ""
 
 
 def test_too_large_message_closes_its_connection_with_1009(bundle):
