@@ -126,3 +126,10 @@ def test_every_documentation_link_has_the_same_address():
                         "https://github.com/neuroasync/neuroasync",
                     )
                 )
+
+
+def test_every_path_in_the_guarantees_exists():
+    text = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
+    paths = re.findall(r"\b(?:tests|bench)/[\w/.]+", text)
+    assert len(paths) > 20
+    assert [path for path in paths if not (ROOT / path).exists()] == []
