@@ -125,9 +125,9 @@ class _Connection:
         self._socket.close()
 
 
-def run_attack(attack: Attack, port: int, seconds: float) -> int:
-    """Attack for a time, and return how many connections were opened."""
-    end_s, opened = time.monotonic() + seconds, 0
+def run_attack(attack: Attack, port: int, seconds: float) -> tuple[int, float]:
+    """Attack for a time. Return how many connections were opened, and the CPU time used (s)."""
+    end_s, opened, began_cpu_s = time.monotonic() + seconds, 0, time.process_time()
     connections: list[_Connection] = []
     while time.monotonic() < end_s:
         missing = min(attack.connections - len(connections), _RECONNECTS_PER_TURN)
@@ -143,4 +143,4 @@ def run_attack(attack: Attack, port: int, seconds: float) -> int:
         time.sleep(0.02)
     for connection in connections:
         connection.close()
-    return opened
+    return opened, time.process_time() - began_cpu_s

@@ -2,7 +2,8 @@
 
 Each attack has its own server. An honest client sends samples over a websocket and asks for
 ``/health`` with a new connection each time, first alone and then beside the attack. The benchmark
-reports the memory of the server before, at most and afterwards, and the latency of the client.
+reports the memory of the server before, at most and afterwards, and the latency of the client. The
+attacker shares the cores with the server, so its CPU time during the attack is reported, too.
 
 ::
 
@@ -54,6 +55,7 @@ class AttackOutcome:
     Attributes:
         name: Name of the attack.
         opened: Number of connections that the attack opened.
+        attacker_cpu_s: CPU time of the attacker (s).
         mb_before: Memory of the server before the attack (MB).
         mb_most: Most memory during the attack (MB).
         mb_after: Memory after the attack (MB).
@@ -64,6 +66,7 @@ class AttackOutcome:
 
     name: str
     opened: int
+    attacker_cpu_s: float
     mb_before: float
     mb_most: float
     mb_after: float
@@ -138,11 +141,12 @@ def measure_attack(
         alone_ms, mb_before, _ = client.measure(min(seconds, 5.0))
         attacking = pool.submit(run_attack, attack, server.port, seconds)
         beside_ms, mb_most, failures = client.measure(seconds)
-        opened = attacking.result()
+        opened, attacker_cpu_s = attacking.result()
         client.measure(_REST_S)
         return AttackOutcome(
-            attack.name, opened, mb_before, mb_most, server.rss_mb(), alone_ms, beside_ms, failures
-        )
+            attack.name, opened, attacker_cpu_s, mb_before, mb_most, server.rss_mb(), alone_ms,
+            beside_ms, failures,
+        )  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -154,8 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--max-files", type=int, metavar="N", help="limit of open files")
     options = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 200)
-    table = Table("attack", "opened", "MB before", "most", "after", "decision p99 ms", "beside",
-                  "/health p99 ms", "beside", "failed", "holds")  # fmt: skip
+    table = Table(
+        "attack", "opened", "its CPU s", "MB before", "most", "after", "decision p99 ms", "beside",
+        "/health p99 ms", "beside", "failed", "holds",
+    )  # fmt: skip
     is_held = True
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool, shipped_file("digits-unlayered.nab") as bundle:
@@ -167,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             o = measure_attack(attack, bundle, options.seconds, pool)
             is_held &= o.holds
-            row = [o.name, str(o.opened)]
+            row = [o.name, str(o.opened), f"{o.attacker_cpu_s:.1f}"]
             row += [f"{mb:.0f}" for mb in (o.mb_before, o.mb_most, o.mb_after)]
             for alone, beside in zip(o.alone_ms, o.beside_ms, strict=True):
                 row += [f"{alone:.1f}", f"{beside:.1f}"]

@@ -3,7 +3,8 @@
 Each way of costing much runs against a new server with default options. The well-behaved client
 sends one digit after the other, alone at first and then beside the costly clients. The benchmark
 stops with an error if its p99 rises by more than 250 ms, if a sample gets no decision, or if the
-server grows by more than 64 MB.
+server grows by more than 64 MB. It reports the CPU time of the costly clients, too, because they
+share the cores with the server.
 
 ::
 
@@ -16,6 +17,7 @@ import contextlib
 import itertools
 import json
 import random
+import resource
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -230,6 +232,12 @@ async def _wait_times_ms(port: int, frames: Sequence[bytes], seconds: float) -> 
     return waits
 
 
+def _children_cpu_s() -> float:
+    """Return the CPU time of all child processes that have ended, s."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def measure(name: str, connections: int, seconds: float, bundle: Path, events: Path) -> Result:
     """Measure a well-behaved client beside costly ones.
 
@@ -240,7 +248,7 @@ def measure(name: str, connections: int, seconds: float, bundle: Path, events: P
     with ServerProcess(bundle) as server:
         asyncio.run(_wait_times_ms(server.port, frames, 1.0))  # compiles and loads everything
         alone_ms = asyncio.run(_wait_times_ms(server.port, frames, seconds))
-        before_mb = server.rss_mb()
+        before_mb, began_cpu_s = server.rss_mb(), _children_cpu_s()
         attack = get_context("spawn").Process(
             target=_run_attack, args=(server.port, name, connections), daemon=True
         )
@@ -254,17 +262,24 @@ def measure(name: str, connections: int, seconds: float, bundle: Path, events: P
         finally:
             attack.terminate()
             attack.join()
+        # The server is a child, too, but it has not ended yet.
+        attack_cpu_s = _children_cpu_s() - began_cpu_s
     alone, beside = quantiles(alone_ms), quantiles(beside_ms)
     if beside.p99 - alone.p99 > _MAX_ADDED_MS or growth_mb > _MAX_GROWTH_MB:
         raise CheckError(
             f"{name}: p99 {alone.p99:.0f} ms alone, {beside.p99:.0f} ms beside; the server grew by "
-            f"{growth_mb:.0f} MB"
+            f"{growth_mb:.0f} MB; the costly clients used {attack_cpu_s:.1f} s of CPU time"
         )
     return Result(
         name, f"a client beside {connections} costly ones: {name}", "ms from sample to decision",
         "", (
             Line("alone", alone, figures={"samples": float(len(alone_ms))}),
-            Line("beside", beside, figures={"samples": float(len(beside_ms)), "MB": growth_mb}),
+            Line(
+                "beside", beside,
+                figures={
+                    "samples": float(len(beside_ms)), "MB": growth_mb, "attack CPU s": attack_cpu_s,
+                },
+            ),
         ),
         ("every sample of the well-behaved client got a decision",),
     )  # fmt: skip
