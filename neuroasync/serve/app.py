@@ -15,7 +15,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from neuroasync.errors import ClosedError, NeuroasyncError
 from neuroasync.runtime.bounded_queue import WhenFull
-from neuroasync.runtime.time_slice import CpuAccount
 from neuroasync.serve.connection.connection import ClientConnection
 from neuroasync.serve.connection.websocket import GoneError, Socket
 from neuroasync.serve.decide_endpoint import answer_decide_request
@@ -173,10 +172,7 @@ class _StreamEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one websocket, or refuse it before accepting it."""
-        websocket, read_slice = WebSocket(scope, receive, send), self._server_state.read_slice
-        # Many handshakes at once must not take a long turn of the event loop.
-        if read_slice.must_wait():
-            await read_slice.wait_turn(CpuAccount())
+        websocket = WebSocket(scope, receive, send)
         try:
             served = await self._accept(websocket)
         except (OSError, WebSocketDisconnect):

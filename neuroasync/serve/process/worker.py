@@ -20,6 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from neuroasync.serve.limits import ServerLimits
+from neuroasync.serve.process.allocator import fix_mmap_threshold
 from neuroasync.serve.process.connection_limits import ConnectionLimits, files_for_connections
 from neuroasync.serve.process.connection_table import ConnectionTable
 from neuroasync.serve.process.http_protocol import HttpProtocol
@@ -32,6 +33,9 @@ __all__ = ["serve_app"]
 log: Final = logging.getLogger("neuroasync.serve")
 _UVICORN_SHUTDOWN_S: Final = 1
 """How long uvicorn may take to shut down after draining, in seconds."""
+
+_ACCEPTS_PER_TURN: Final = 16
+"""Maximum number of connections that are accepted in one turn of the event loop."""
 
 
 class _Server(uvicorn.Server):
@@ -172,7 +176,7 @@ def serve_app(
         Whether all accepted samples were answered.
     """
     server_state: ServerState = app.state.server_state
-
+    fix_mmap_threshold()
     table = _make_table(connection_limits, server_state)
 
     async def once_per_second() -> None:
@@ -198,7 +202,9 @@ def serve_app(
         timeout_notify=1,
     )
     server = _Server(config, server_state, shutdown_timeout_s, on_ready, on_stopping)
-    server.run([listener])
+    # uvloop accepts one connection for each listening descriptor and turn, so that a new client
+    # could wait for seconds in the queue of the system while others connect again and again.
+    server.run([listener, *(listener.dup() for _ in range(_ACCEPTS_PER_TURN - 1))])
     return server.is_clean
 
 
