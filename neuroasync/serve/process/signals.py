@@ -38,7 +38,7 @@ def terminal_signals_blocked() -> Iterator[None]:
     """Block SIGINT and SIGHUP inside a ``with`` block, and in all processes that start inside it.
 
     A terminal sends these signals to all processes of a group. A process that still starts has no
-    handler yet, and would end with a traceback or without an exit code. Not for Windows.
+    handler yet, and would end with a traceback or by the signal. Windows does not support this.
     """
     # The tracker unblocks SIGINT when it starts, which the first new process would cause.
     resource_tracker.ensure_running()
