@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from neuroasync import limits
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.errors import LimitError
 from neuroasync.runtime.scheduler import Scheduler
@@ -37,13 +36,14 @@ async def run_window_gap(
         LimitError: there are too many passes and the network never becomes quiescent.
     """
     timestep_us = simulator.plan.packed.model.timestep_us
+    max_passes = simulator.plan.run.max_passes
     t_us, first_pass = simulator.watermark_us, simulator.passes
     while not simulator.is_quiescent:
         if t_us >= until_us:
             return
-        if simulator.passes - first_pass > limits.MAX_PASSES:
+        if simulator.passes - first_pass > max_passes:
             raise LimitError(
-                f"the gap between two windows exceeds {limits.MAX_PASSES} passes and the "
+                f"the gap between two windows exceeds {max_passes} passes (`max_passes`) and the "
                 "network never becomes quiescent; use carry_state=False or a shorter gap"
             )
         t_us = min(t_us + _SILENT_PASSES * (timestep_us or 1000), until_us)

@@ -196,7 +196,7 @@ class TrainingRun:
         config = self._config
         result = self.network(batch, settings, config.refractory_dropout)
         labels = self._labels[torch.from_numpy(chosen)]
-        passes = torch.from_numpy(batch.passes).to(labels.device)
+        passes = torch.from_numpy(batch.passes.copy()).to(labels.device)
         loss = vote_loss(result.votes, labels, passes, config.loss, config.vote_scale)
         if penalty_weight and self._hidden:
             penalty = spike_penalty(result.spikes, passes, self._hidden, config.penalty_target)

@@ -99,8 +99,10 @@ async def test_decision_fails_if_its_network_closes_while_events_are_checked(
     network = await na.Network(BUNDLE, engine=engine).open()
     task = asyncio.create_task(network.decide(sample(seed=1)))
     await asyncio.to_thread(began.wait, 30)
-    await network.close()
+    closing = asyncio.create_task(network.close())
+    await asyncio.sleep(0)  # it waits for the thread
     may_end.set()
+    await closing
     with pytest.raises(na.ClosedError):
         await task
 
