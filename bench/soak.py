@@ -21,6 +21,7 @@ from typing import Final
 
 from rich.console import Console
 
+from bench.attacking_clients import ATTACKS, run_attack
 from bench.environment import describe
 from bench.load_generator import sample_frames
 from bench.misbehaving_clients import harass
@@ -36,8 +37,11 @@ __all__ = ["main", "soak"]
 _SETTLED_S: Final = 60
 """The memory is compared with that after this time, in seconds."""
 
-_SPAN_S: Final = 20
-"""The memory is the median over this time, in seconds."""
+_SPAN_S: Final = 60
+"""The memory is the median over this time, in seconds: a turn of all misbehaving clients."""
+
+_ATTACK_S: Final = 2.0
+"""How long each attack lasts in a turn, in seconds."""
 
 _MAX_GROWTH: Final = 0.02
 
@@ -46,7 +50,7 @@ def soak(plan: LoadPlan) -> Result:
     """Run honest and hostile clients side by side.
 
     Args:
-        plan: The load, with a rate and a duration of at least two minutes.
+        plan: The load, with a rate and a duration of at least three minutes.
 
     Raises:
         CheckError: a decision is missing or wrong, the counts do not add up, or memory grows.
@@ -59,7 +63,8 @@ def soak(plan: LoadPlan) -> Result:
         plan.start_server("--send-timeout", "1") as server,
         watched_memory(server) as memory_mb,
     ):
-        hostile = pool.submit(harass, server.port, sample_frames(spikes), plan.seconds, 0)
+        frames = sample_frames(spikes)
+        hostile = pool.submit(_misbehave, server.port, frames, plan.seconds)
         outcomes = Clients(plan, spikes, pool).run(server.port, plan.rate, plan.seconds)
         done = hostile.result()
         last_mb = statistics.median(memory_mb[-_SPAN_S:])
@@ -86,11 +91,27 @@ def soak(plan: LoadPlan) -> Result:
     )  # fmt: skip
 
 
+def _misbehave(port: int, frames: Sequence[bytes], seconds: float) -> dict[str, int]:
+    """Run all misbehaving clients and attacks in turn, and return the number of clients of each."""
+    done: dict[str, int] = {}
+    end_s, turn = time.monotonic() + seconds, 0
+    while (left_s := end_s - time.monotonic()) > 0:
+        rest_s = max(1.0, _SPAN_S - _ATTACK_S * len(ATTACKS))
+        for way, count in harass(port, frames, min(rest_s, left_s), turn).items():
+            done[way] = done.get(way, 0) + count
+        for attack in ATTACKS:
+            if (left_s := end_s - time.monotonic()) > 0:
+                opened, _ = run_attack(attack, port, min(_ATTACK_S, left_s))
+                done[attack.name] = done.get(attack.name, 0) + opened
+        turn += 1
+    return done
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 1 if a guarantee does not hold."""
     parser = argparse.ArgumentParser("python -m bench.soak", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--minutes", type=float, default=10.0, metavar="N", help="at least 2")
+    parser.add_argument("--minutes", type=float, default=10.0, metavar="N", help="at least 3")
     parser.add_argument(
         "--rate", type=float, default=300.0, metavar="N", help="honest samples per second"
     )
@@ -99,8 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add_out_option(parser)
     options = parser.parse_args(arguments)
-    if options.minutes < 2:
-        parser.error("--minutes must be at least 2")
+    if options.minutes < 3:
+        parser.error("--minutes must be at least 3")
     console = Console(width=None if sys.stdout.isatty() else 200)
     with (
         shipped_file("digits-unlayered.nab") as bundle,
