@@ -180,9 +180,9 @@ class ServerState:
 
     def _abort_left(self) -> None:
         """End the work for clients that have left."""
+        self._next_check = asyncio.get_running_loop().call_later(_CHECK_S, self._abort_left)
         for connection in tuple(self._connections):
             connection.abort_if_left()
-        self._next_check = asyncio.get_running_loop().call_later(_CHECK_S, self._abort_left)
 
     def _update_idle(self) -> None:
         if not self._connections and self._next_check is not None:

@@ -6,7 +6,6 @@ frame in place if it is complete, masked and a whole message, and writes a respo
 The library does everything else: handshake, fragments, pings, closing, and protocol errors.
 """
 
-import select
 from typing import Any, Final, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -21,6 +20,7 @@ except ImportError:  # the library was built without its C extension
 
 from neuroasync.serve.connection.websocket import RAW_CONNECTION_EXTENSION
 from neuroasync.serve.process.connection_table import ConnectionSlot, ConnectionTable
+from neuroasync.serve.process.socket_state import is_closed_by_peer
 from neuroasync.serve.process.websocket_frames import (
     BINARY,
     FIN,
@@ -105,11 +105,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
-        if not hasattr(select, "POLLRDHUP"):
-            return False  # only Linux tells
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
-        return bool(poll.poll(0))
+        return is_closed_by_peer(self.transport.get_extra_info("socket"))
 
     async def run_asgi(self) -> None:
         """Run the app for this connection."""
