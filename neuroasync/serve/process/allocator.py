@@ -7,12 +7,17 @@ from typing import Final
 
 __all__ = ["fix_mmap_threshold"]
 
+_M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
-"""Number of the setting in ``malloc.h`` of glibc."""
+"""Numbers of the settings in ``malloc.h`` of glibc."""
 
 _THRESHOLD_BYTES: Final = 2**16
 """Blocks of this size or more have pages of their own. The initial threshold of glibc is twice as
 large."""
+
+_KEPT_BYTES: Final = 2**23
+"""Free memory at the end of the heap that is kept. A fixed threshold for large blocks would also
+fix this one at 128 KiB, and the heap would shrink and grow again with every sample."""
 
 
 def fix_mmap_threshold() -> bool:
@@ -28,5 +33,7 @@ def fix_mmap_threshold() -> bool:
     if sys.platform != "linux":
         return False
     with contextlib.suppress(OSError, AttributeError):
-        return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES))
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        return bool(mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES))
     return False
