@@ -20,7 +20,6 @@ import uvicorn
 from starlette.applications import Starlette
 
 from neuroasync.serve.limits import ServerLimits
-from neuroasync.serve.process.allocator import fix_mmap_threshold
 from neuroasync.serve.process.connection_limits import ConnectionLimits, files_for_connections
 from neuroasync.serve.process.connection_table import ConnectionTable
 from neuroasync.serve.process.http_protocol import HttpProtocol
@@ -176,7 +175,6 @@ def serve_app(
         Whether all accepted samples were answered.
     """
     server_state: ServerState = app.state.server_state
-    fix_mmap_threshold()
     table = _make_table(connection_limits, server_state)
 
     async def once_per_second() -> None:

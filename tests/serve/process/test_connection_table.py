@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuroasync.serve.process import connection_table
 from neuroasync.serve.process.connection_limits import ConnectionLimits, files_for_connections
 from neuroasync.serve.process.connection_table import ConnectionTable, address_key
 
@@ -189,3 +190,15 @@ def test_limit_of_open_files_is_raised_or_limits_the_connections(
 def test_limits_out_of_range_raise_value_error(field, value):
     with pytest.raises(ValueError, match=f"^`{field.name}` must be an? .*, got {value!r}$"):
         ConnectionLimits(**{field.name: value})
+
+
+def test_allocator_is_set_once_when_clients_hold_much(monkeypatch):
+    calls = []
+    monkeypatch.setattr(connection_table, "fix_mmap_threshold", lambda: calls.append(1))
+    h = Harness()
+    slot = h.admit("large")
+    h.table.hold(slot, 2**22)
+    assert not calls
+    h.table.hold(slot, 2**22 + 1)
+    h.table.hold(slot, 2**23)
+    assert calls == [1]
