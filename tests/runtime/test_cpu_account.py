@@ -5,23 +5,7 @@ import math
 import pytest
 
 from neuroasync import CpuTimeLimitError
-from neuroasync.runtime import time_slice
 from neuroasync.runtime.time_slice import CpuAccount, check_max_cpu
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands still until the test moves it."""
-
-    class Clock:
-        now = 100.0
-
-        def perf_counter(self):
-            return self.now
-
-    clock = Clock()
-    monkeypatch.setattr(time_slice, "time", clock)
-    return clock
 
 
 def test_rank_orders_accounts_by_what_they_used(clock):

@@ -10,21 +10,6 @@ from neuroasync.runtime import time_slice
 from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands still until the test moves it."""
-
-    class Clock:
-        now = 100.0
-
-        def perf_counter(self):
-            return self.now
-
-    clock = Clock()
-    monkeypatch.setattr(time_slice, "time", clock)
-    return clock
-
-
 async def test_time_slice_is_exhausted_when_its_time_has_passed(clock):
     t = TimeSlice.of_running_loop()
     assert not t.is_exhausted()
