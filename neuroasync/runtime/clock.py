@@ -78,17 +78,12 @@ class _Sleepers:
         heapq.heappop(self._heap)[2].set_result(None)
 
 
-class VirtualClock:
-    """A clock that jumps to the next time that a task waits for, so that no task really waits.
-
-    Tasks that call :meth:`sleep_until` in the same turn of the event loop are woken in the order of
-    their times, each in a separate turn. The clock has the time of the task that was woken last.
-    """
+class _ClockWithSleepers:
+    """The time of a clock that moves only when its tasks or its user say so."""
 
     def __init__(self) -> None:
         self._now_us = 0
         self._sleepers = _Sleepers()
-        self._is_waking = False
 
     def __reduce__(self) -> tuple[Callable[[int], Self], tuple[int]]:
         """Return how to make a clock with the same time, for a pickle or a copy."""
@@ -100,6 +95,18 @@ class VirtualClock:
         clock = cls()
         clock._now_us = now_us
         return clock
+
+
+class VirtualClock(_ClockWithSleepers):
+    """A clock that jumps to the next time that a task waits for, so that no task really waits.
+
+    Tasks that call :meth:`sleep_until` in the same turn of the event loop are woken in the order of
+    their times, each in a separate turn. The clock has the time of the task that was woken last.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_waking = False
 
     def now_us(self) -> int:
         """Return the time of the task that was woken last, µs; 0 at first."""
@@ -168,23 +175,8 @@ class RealTimeClock:
             await asyncio.sleep(math.ceil(left_us / self.speed / 1000) / 1000)
 
 
-class ManualClock:
+class ManualClock(_ClockWithSleepers):
     """A clock for tests, whose time only changes when :meth:`advance` is called."""
-
-    def __init__(self) -> None:
-        self._now_us = 0
-        self._sleepers = _Sleepers()
-
-    def __reduce__(self) -> tuple[Callable[[int], Self], tuple[int]]:
-        """Return how to make a clock with the same time, for a pickle or a copy."""
-        self._sleepers.check_none(self)
-        return self._at, (self._now_us,)
-
-    @classmethod
-    def _at(cls, now_us: int) -> Self:
-        clock = cls()
-        clock._now_us = now_us
-        return clock
 
     def now_us(self) -> int:
         """Return the time, µs; 0 at first."""
