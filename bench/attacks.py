@@ -3,7 +3,7 @@
 Each attack has its own server. An honest client sends samples over a websocket and asks for
 ``/health`` with a new connection each time, first alone and then beside the attack. The benchmark
 reports the memory of the server before, at most and afterwards, and the latency of the client. The
-attacker shares the cores with the server, so its CPU time during the attack is reported, too.
+attacker shares the cores with the server, so the benchmark also reports its CPU time.
 
 ::
 

@@ -3,8 +3,8 @@
 Each way of costing much runs against a new server with default options. The well-behaved client
 sends one digit after the other, alone at first and then beside the costly clients. The benchmark
 stops with an error if its p99 rises by more than 250 ms, if a sample gets no decision, or if the
-server grows by more than 64 MB. It reports the CPU time of the costly clients, too, because they
-share the cores with the server.
+server grows by more than 64 MB. It also reports the CPU time of the costly clients, which share
+the cores with the server.
 
 ::
 
@@ -262,7 +262,7 @@ def measure(name: str, connections: int, seconds: float, bundle: Path, events: P
         finally:
             attack.terminate()
             attack.join()
-        # The server is a child, too, but it has not ended yet.
+        # Only children that have ended count, so the server, which still runs, does not.
         attack_cpu_s = _children_cpu_s() - began_cpu_s
     alone, beside = quantiles(alone_ms), quantiles(beside_ms)
     if beside.p99 - alone.p99 > _MAX_ADDED_MS or growth_mb > _MAX_GROWTH_MB:

@@ -19,7 +19,7 @@ _INT64_MAX: Final = 2**63 - 1
 def int64_array(
     field: str, values: object, error: type[ValueError] = EventsError
 ) -> NDArray[np.int64]:
-    """Return ``values`` as a contiguous i64[n] that nobody can write; nothing is rounded.
+    """Return ``values`` as a contiguous array that cannot be written, i64[n], without rounding.
 
     Raises:
         ValueError: the values are something else; the class is ``error``.

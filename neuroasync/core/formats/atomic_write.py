@@ -20,8 +20,8 @@ __all__ = ["atomic_file", "check_replaceable"]
 _TEMPORARY: Final = re.compile(r"\.neuroasync-[0-9a-f]{16}\.tmp")
 """Names of temporary files."""
 _MIN_AGE_S: Final = 60.0
-"""Seconds without a change after which a temporary file that nobody has locked is removed. A writer
-locks its file right after creating it."""
+"""Age in seconds from which a temporary file without a lock is removed. A writer locks its file
+immediately after it has created it."""
 
 
 @contextmanager
