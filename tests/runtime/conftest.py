@@ -1,8 +1,11 @@
 """Fixtures of the runtime's tests."""
 
+import threading
+
 import pytest
 
 from neuroasync.runtime import time_slice
+from neuroasync.runtime.input import many_events
 
 
 @pytest.fixture
@@ -18,3 +21,19 @@ def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(time_slice, "time", clock)
     return clock
+
+
+@pytest.fixture
+def paused_check(monkeypatch):
+    """Hold the check of many events in its thread until the test sets the second event."""
+    began, may_end = threading.Event(), threading.Event()
+    as_train = many_events.as_train
+
+    def checked(events):
+        began.set()
+        assert may_end.wait(30)
+        return as_train(events)
+
+    monkeypatch.setattr(many_events, "as_train", checked)
+    yield began, may_end
+    may_end.set()

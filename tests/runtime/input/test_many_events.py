@@ -1,7 +1,6 @@
 """Large numbers of events are validated and sorted in a thread, with the same result."""
 
 import asyncio
-import threading
 
 import numpy as np
 import pytest
@@ -18,21 +17,6 @@ BUNDLE = chain()
 def few_are_many(monkeypatch):
     """Let 10 events count as many."""
     monkeypatch.setattr(many_events, "_MANY", 10)
-
-
-@pytest.fixture
-def paused_check(monkeypatch):
-    """Hold the check in its thread until the test sets the second event."""
-    began, may_end = threading.Event(), threading.Event()
-    as_train = many_events.as_train
-
-    def checked(events):
-        began.set()
-        assert may_end.wait(30)
-        return as_train(events)
-
-    monkeypatch.setattr(many_events, "as_train", checked)
-    return began, may_end
 
 
 @pytest.mark.parametrize("input_mode", ["prioritised", "queued"])

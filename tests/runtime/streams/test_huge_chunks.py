@@ -36,22 +36,6 @@ def huge(monkeypatch):
     few_are_many(monkeypatch)
 
 
-@pytest.fixture
-def paused_check(huge, monkeypatch):
-    """Hold the check of a chunk in its thread until the test sets the second event."""
-    began, may_end = threading.Event(), threading.Event()
-    as_train = many_events.as_train
-
-    def checked(events):
-        began.set()
-        assert may_end.wait(30)
-        return as_train(events)
-
-    monkeypatch.setattr(many_events, "as_train", checked)
-    yield began, may_end
-    may_end.set()
-
-
 def single_events(train):
     return [([t], [k]) for t, k in zip(train.t_us.tolist(), train.index.tolist(), strict=True)]
 
@@ -142,7 +126,9 @@ async def test_a_stream_continues_from_within_a_huge_chunk(window, carry_state, 
 
 
 @pytest.mark.parametrize("has_clock", [False, True])
-async def test_snapshot_includes_a_chunk_that_is_being_checked(paused_check, has_clock, no_leaks):
+async def test_snapshot_includes_a_chunk_that_is_being_checked(
+    huge, paused_check, has_clock, no_leaks
+):
     began, may_end = paused_check
     clock = na.ManualClock() if has_clock else None
     taken = iter([STREAM])
@@ -171,7 +157,7 @@ async def test_snapshot_includes_a_chunk_that_is_being_checked(paused_check, has
             assert await run(session) == expected
 
 
-async def test_snapshot_leaves_out_a_chunk_that_is_not_valid(paused_check, no_leaks):
+async def test_snapshot_leaves_out_a_chunk_that_is_not_valid(huge, paused_check, no_leaks):
     began, may_end = paused_check
     bad = ([5] * MANY, [-1] * MANY)
     async with na.Network(BUNDLE) as network, network.session() as session:
@@ -188,7 +174,7 @@ async def test_snapshot_leaves_out_a_chunk_that_is_not_valid(paused_check, no_le
 
 @pytest.mark.parametrize("is_cancelled", [False, True])
 async def test_closing_the_network_waits_for_a_check_in_a_thread(
-    paused_check, is_cancelled, monkeypatch, no_leaks
+    huge, paused_check, is_cancelled, monkeypatch, no_leaks
 ):
     began, may_end = paused_check
     network = await na.Network(BUNDLE).open()
@@ -207,7 +193,9 @@ async def test_closing_the_network_waits_for_a_check_in_a_thread(
     assert call.cancelled() if is_cancelled else isinstance(call.exception(), na.ClosedError)
 
 
-async def test_cancelled_reader_of_a_paced_source_gets_the_chunk_again(paused_check, no_leaks):
+async def test_cancelled_reader_of_a_paced_source_gets_the_chunk_again(
+    huge, paused_check, no_leaks
+):
     began, may_end = paused_check
     async with na.sources.Paced(each(STREAM), na.VirtualClock(), every_us=10**9) as source:
         reading = asyncio.create_task(anext(source))
