@@ -27,7 +27,7 @@ function offerGroups(groups, chosen) {
   const select = $("group");
   for (const group of groups) {
     const rest = group.length - 1;
-    const text = rest ? `${group[0].name} and ${rest} more` : group[0].name;
+    const text = rest ? `${group[0].name} + ${rest} more` : group[0].name;
     select.append(new Option(text, group[0].name, group === chosen, group === chosen));
   }
   $("group-field").hidden = false;
