@@ -9,6 +9,8 @@ released while an array still uses its memory.
 """
 
 import ctypes
+import mmap
+import sys
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +20,9 @@ __all__ = ["array_of_bytes", "immutable", "immutable_copy"]
 
 _LARGE: Final = 2**18
 """Size of an array, in bytes, from which other threads may run while it is copied."""
+
+_HUGE: Final = 2**22
+"""Size of an array, in bytes, from which it is placed in huge pages, like NumPy's own arrays."""
 
 _NEW_BYTES: Final = ctypes.pythonapi.PyBytes_FromStringAndSize
 _NEW_BYTES.restype, _NEW_BYTES.argtypes = ctypes.py_object, (ctypes.c_char_p, ctypes.c_ssize_t)
@@ -48,7 +53,10 @@ def immutable_copy(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     # write to the memory of new bytes that nothing else refers to, and NumPy copies to it without
     # holding the interpreter's lock.
     memory = _NEW_BYTES(None, size)
-    buffer = (ctypes.c_char * size).from_address(_ADDRESS(memory))
+    address = _ADDRESS(memory)
+    if size >= _HUGE:
+        _use_huge_pages(address, size)
+    buffer = (ctypes.c_char * size).from_address(address)
     np.copyto(
         np.frombuffer(memoryview(buffer), dtype).reshape(array.shape), array, casting="unsafe"
     )
@@ -58,6 +66,21 @@ def immutable_copy(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 def array_of_bytes(memory: bytes, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
     """Return a C-contiguous array that shares the memory of ``bytes``, which has to fit exactly."""
     return _Memory(shape, dtype, memory).view(np.ndarray)
+
+
+def _use_huge_pages(address: int, size: int) -> None:
+    """Ask Linux for huge pages in memory that was not written yet.
+
+    The thread that drops the last reference to an array frees its pages. It is often that of the
+    event loop, and freeing 8 MB in small pages takes more than a millisecond.
+    """
+    if sys.platform == "linux":
+        start = address + -address % mmap.PAGESIZE
+        stop = address + size
+        advise = ctypes.CDLL(None).madvise
+        advise.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+        # This is a request: the kernel may refuse it, and then the pages are small ones.
+        advise(start, stop - stop % mmap.PAGESIZE - start, mmap.MADV_HUGEPAGE)
 
 
 def _is_immutable(array: NDArray[Any]) -> bool:

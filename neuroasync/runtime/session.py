@@ -139,6 +139,7 @@ class Session:
         train, end_us = self._runner.input.check(events, length_us)
         with lease:
             self._runner.accept(train)
+            del events, train  # the buffer frees the memory of many events before the turn is over
             await self._runner.run_until(end_us)
             return self._runner.finish(length_us)
 

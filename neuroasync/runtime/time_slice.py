@@ -23,8 +23,8 @@ from neuroasync.errors import CpuTimeLimitError
 
 __all__ = ["CpuAccount", "TimeSlice", "check_max_cpu"]
 
-SLICE_S: Final = 1e-3
-"""Default length of a time slice, s."""
+SLICE_S: Final = 5e-4
+"""Default length of a time slice, s. The last call of a turn may end after it."""
 
 _MIN_WORK: Final = 2000
 """Minimum number of synaptic operations of a speed measurement, and of a result of `work`."""

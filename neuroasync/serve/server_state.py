@@ -18,8 +18,8 @@ __all__ = ["OpenConnection", "ServerState"]
 
 log: Final = logging.getLogger("neuroasync.serve")
 _READ_SLICE_S: Final = 2e-3
-"""Time for reading in one turn of the event loop, shared by all connections. Sessions have 1 ms for
-decisions, so decisions proceed under any load. Reading gets more time than deciding, because a
+"""Time for reading in one turn of the event loop, shared by all connections. Sessions have 0.5 ms
+for decisions, so decisions proceed under any load. Reading gets more time than deciding, because a
 message must be read before it can be dropped."""
 
 

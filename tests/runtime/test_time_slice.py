@@ -100,7 +100,7 @@ async def test_session_with_little_use_overtakes_any_number_of_busy_ones(clock, 
         before = len(served)
         await t.wait_turn(light)
         assert len(served) - before <= 2
-        light.charge(time_slice.SLICE_S / 10)
+        light.charge(time_slice.SLICE_S / 100)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
