@@ -13,6 +13,7 @@
     ├── RecordingError (ValueError)    a recording is damaged, or does not fit the bundle
     │   └── ReplayError                a replay differs from its recording
     ├── SnapshotError (ValueError)     a snapshot is damaged, or does not fit the session
+    ├── InterchangeError (ValueError)  a network cannot be imported from, or exported to, NIR or a framework
     ├── PolicyError (ValueError)       an ordering policy is unknown, or returned an invalid order
     ├── StopRuleError (ValueError)     a stop rule is unknown or misconfigured
     ├── LimitError                     a bound of ``neuroasync.limits`` was reached
@@ -39,6 +40,7 @@ __all__ = [
     "DatasetError",
     "EventsError",
     "ForwardStepLimitError",
+    "InterchangeError",
     "LimitError",
     "MessageError",
     "ModelError",
@@ -99,6 +101,10 @@ class ReplayError(RecordingError):
 
 class SnapshotError(NeuroasyncError, ValueError):
     """A snapshot is damaged, or was taken with another network or other settings."""
+
+
+class InterchangeError(NeuroasyncError, ValueError):
+    """A network cannot be imported or exported. The message names the node and the reason."""
 
 
 class PolicyError(NeuroasyncError, ValueError):

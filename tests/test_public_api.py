@@ -9,7 +9,7 @@ import pytest
 import neuroasync as na
 
 SUBMODULES = {
-    "cochlea", "datasets", "encoders", "errors", "explain", "limits", "messages", "metrics", "plot",
+    "cochlea", "datasets", "encoders", "errors", "explain", "interchange", "limits", "messages", "metrics", "plot",
     "replay", "serve", "shipped", "sinks", "sources", "study", "train",
 }  # fmt: skip
 
