@@ -16,6 +16,9 @@ the machine affects all alike. Extra memory is the high-water mark of resident m
 measured steps, minus the memory of the same process before the first of them (with libraries,
 samples and compiled code loaded).
 
+A last line says what a batch of a large data set costs whose events are not sorted as the kernels
+need them: ``Batches`` sorts all of them once, and ``make_batch`` those of one batch, every time.
+
 ::
 
     python -m bench.training [--quick] [--json] [--threads N]
@@ -31,7 +34,7 @@ import os
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -40,8 +43,10 @@ import numpy as np
 import torch
 
 from bench.training_steps import GROUP_SIZE, STEPS, TIMESTEPS, Task
+from neuroasync import parse_topology
+from neuroasync.train import Batches, make_batch
 
-__all__ = ["TARGETS", "check_same", "main", "measure", "report"]
+__all__ = ["TARGETS", "check_same", "main", "measure", "measure_batches", "report"]
 
 TARGETS: Final = {
     ("dense", "time_ratio"): 8.0,
@@ -120,6 +125,30 @@ def measure(task: Task, rounds: int) -> dict[str, dict[str, float]]:
     }
 
 
+def measure_batches(task: Task, samples: int) -> dict[str, float]:
+    """Return the milliseconds of sorting a data set once, and of a batch with and without that."""
+    model = parse_topology(f"timestep_us=1000; input {task.layers[0]}; output d{task.layers[-1]}")
+    sorted_set = task.samples(samples)
+    # Within each sample, the events of a timestep become descending.
+    sample = np.repeat(np.arange(samples), np.diff(sorted_set.offsets))
+    order = np.lexsort((-sorted_set.index, sorted_set.t_us, sample))
+    unsorted = replace(sorted_set, index=sorted_set.index[order])
+    next(Batches(model, unsorted[:1]).epoch(0))  # Compile before measuring.
+    began = time.perf_counter()
+    batches = Batches(model, unsorted, task.batch_size)
+    prepared = time.perf_counter()
+    count = sum(1 for _ in batches.epoch(0))
+    gathered = time.perf_counter()
+    for chosen in batches.chosen(1):
+        make_batch(model, unsorted, chosen, range(chosen.size))
+    every = time.perf_counter() - gathered
+    return {
+        "sort_ms": 1e3 * (prepared - began),
+        "batch_ms": 1e3 * (gathered - prepared) / count,
+        "batch_unsorted_ms": 1e3 * every / count,
+    }
+
+
 def check_same(record: tuple[Any, Any], dense: tuple[Any, Any]) -> None:
     """Compare the votes and gradients of a first step.
 
@@ -178,6 +207,15 @@ def main() -> None:
             print(json.dumps({"task": asdict(task), "versions": about, "results": results}))
         else:
             print(report(task, results, {} if options.quick else TARGETS), end="\n\n")
+    batches = measure_batches(tasks[0], 200 if options.quick else 5000)
+    if options.json:
+        print(json.dumps({"task": asdict(tasks[0]), "batches": batches}))
+    else:
+        print(
+            f"batches of {tasks[0].batch_size}: {batches['sort_ms']:.0f} ms to sort all samples, "
+            f"then {batches['batch_ms']:.2f} ms each; {batches['batch_unsorted_ms']:.2f} ms each "
+            "without"
+        )
 
 
 if __name__ == "__main__":

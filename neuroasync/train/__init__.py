@@ -11,14 +11,19 @@ except ModuleNotFoundError as error:
         f"training needs {error.name}: pip install 'neuroasync[train]'", name=error.name
     ) from error
 
+from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
+from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch, make_batch
+from neuroasync.train.batches import Batches
 from neuroasync.train.checkpoint import CheckpointError
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
 from neuroasync.train.loop.evaluation import evaluate
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
+from neuroasync.train.losses import LossKind, spike_penalty, vote_loss
 from neuroasync.train.module import SpikingNetwork
+from neuroasync.train.schedule import learning_rate_factor, penalty_factor
 from neuroasync.train.surrogate import Surrogate
 from neuroasync.train.training_loop import fit
 from neuroasync.train.weight_init import firing_rates, scale_to_firing_rate
@@ -26,10 +31,17 @@ from neuroasync.train.weight_init import firing_rates, scale_to_firing_rate
 __all__ = [
     "Batch",
     "BatchResult",
+    "Batches",
     "CheckpointError",
     "EpochResult",
+    "Fifo",
     "Fit",
     "ForwardResult",
+    "LayerSync",
+    "LossKind",
+    "Momentum",
+    "Random",
+    "RunSettings",
     "SpikingNetwork",
     "Surrogate",
     "TrainConfig",
@@ -37,6 +49,10 @@ __all__ = [
     "export_bundle",
     "firing_rates",
     "fit",
+    "learning_rate_factor",
     "make_batch",
+    "penalty_factor",
     "scale_to_firing_rate",
+    "spike_penalty",
+    "vote_loss",
 ]

@@ -121,6 +121,8 @@ def make_batch(
 ) -> Batch:
     """Gather samples from a data set.
 
+    :class:`Batches` does so for all samples, epoch after epoch, and sorts their events only once.
+
     Args:
         model: The network to run.
         trains: The data set.
@@ -160,8 +162,9 @@ def make_batch(
         index, offsets, times,
     )  # fmt: skip
     if not is_sorted:
-        # Callers that build many batches sort the data set once, so this is the rare case.
-        return make_batch(model, sorted_by_time(trains), samples, seeds, length_us, dropout)
+        # Only the chosen samples are sorted: the whole data set would cost its size at every batch.
+        some = sorted_by_time(trains.take(chosen))
+        return make_batch(model, some, range(len(some)), seeds, length_us, dropout)
     t_us, index = t_us[: offsets[-1]], index[: offsets[-1]]
     end_us = times[0]
     if length_us is not None:

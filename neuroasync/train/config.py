@@ -4,19 +4,17 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from typing import Any
 
 from neuroasync.core.engine.policies import LayerSync, Momentum, make_policy
 from neuroasync.core.engine.run_settings import InputMode, RunSettings, check_seed
 from neuroasync.core.formats.bundle import PolicySpec
 from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
-from neuroasync.train.losses import LossKind
+from neuroasync.train.losses import LOSSES, LossKind
 from neuroasync.train.module import Device
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["TrainConfig"]
-
-_LOSSES: Final = ("accumulated", "timestep", "final")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +97,8 @@ class TrainConfig:
             self._check_number("init_rate", math.inf)
             if self.init_rate == 0:
                 raise ValueError("`init_rate` must be a number above 0, or None, got 0")
-        if self.loss not in _LOSSES:
-            raise ValueError(f"`loss` must be one of {list(_LOSSES)}, got {self.loss!r:.80}")
+        if self.loss not in LOSSES:
+            raise ValueError(f"`loss` must be one of {list(LOSSES)}, got {self.loss!r:.80}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"`device` must be 'auto', 'cpu' or 'cuda', got {self.device!r:.80}")
         object.__setattr__(self, "seed", check_seed(self.seed))

@@ -6,34 +6,43 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import torch
 
+from neuroasync.core.engine.policies import policy_name
+from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.formats.bundle import Bundle, GoldenSample, Scalar
+from neuroasync.core.formats.bundle import Bundle, GoldenSample, PolicySpec, Scalar
 from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.model import Model
 from neuroasync.core.model.topology import parse_topology, same_topology
 from neuroasync.core.recording.recording import rows_digest
 from neuroasync.train.batch import make_batch
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.loop.results import Fit
+from neuroasync.train.module import SpikingNetwork
 
 __all__ = ["export_bundle"]
 
 
 def export_bundle(
-    fit: Fit,
+    trained: Fit | SpikingNetwork | Model,
     samples: SpikeTrains,
     *,
+    settings: RunSettings | None = None,
+    seed: int = 0,
     golden: int = 3,
     classes: Sequence[str] | None = None,
     topology: str | None = None,
     meta: Mapping[str, Scalar] | None = None,
 ) -> Bundle:
-    """Return a bundle of a finished training.
+    """Return a bundle of a trained network.
 
     Args:
-        fit: The finished training.
+        trained: What :func:`fit` returned, or a network that was trained in another loop.
         samples: The first ``golden`` of these become golden samples: the bundle holds their
             decisions and a digest of their spikes, computed by the runtime's compiled engine
             under the order that the network was trained for.
+        settings: Ordering policy, group size and input mode that the network was trained for.
+            Required, unless ``trained`` is a ``Fit``, which knows them.
+        seed: Golden sample i runs with ``sample_seed(seed, i)``. A ``Fit`` has its own seed.
         golden: Number of golden samples.
         classes: Distinct names of the classes, one per output neuron.
         topology: Topology text that the network was made from, stored in the meta as
@@ -42,40 +51,67 @@ def export_bundle(
             that describe the training.
 
     Raises:
-        BundleError: The classes, samples or meta do not fit the network or the format.
+        BundleError: The classes, samples or meta do not fit the network or the format, or the
+            policy is a custom one.
         ModelError: ``topology`` cannot be parsed.
-        ValueError: ``topology`` describes another network.
+        ValueError: ``topology`` describes another network, or ``settings`` is missing or given
+            for a ``Fit``.
     """
-    description: dict[str, Scalar] = {f"train.{k}": v for k, v in fit.config.to_dict().items()}
+    if isinstance(trained, Fit) != (settings is None):
+        raise ValueError(
+            "`settings` must be given for a network, and must not be given for a `Fit`, which "
+            "knows its own"
+        )
+    description: dict[str, Scalar] = {}
+    if isinstance(trained, Fit):
+        model, spec, seed = trained.model, trained.config.policy_spec, trained.config.seed
+        settings = trained.config.run_settings
+        description |= {f"train.{k}": v for k, v in trained.config.to_dict().items()}
+    else:
+        model = trained.to_model() if isinstance(trained, SpikingNetwork) else trained
+        settings = settings or RunSettings()
+        spec = _policy_spec(settings)
     description |= {
         "method": "surrogate gradients through the forward steps, peak rule",
         "neuroasync": _version(),
         "numpy": np.__version__,
         "torch": str(torch.__version__),
-        "parameters": fit.model.parameters,
+        "parameters": model.parameters,
     }
     if topology is not None:
-        if not same_topology(parse_topology(topology), fit.model):
+        if not same_topology(parse_topology(topology), model):
             raise ValueError(
                 "`topology` must describe the trained network, but it describes another one"
             )
         description["topology"] = topology
-    if fit.history:
-        last = fit.history[-1]
-        description |= {
-            "train_loss": last.loss,
-            "train_accuracy": last.accuracy,
-            "train_spikes_per_sample": last.spikes,
-            "validation_accuracy": last.validation_accuracy,
-            "validation_spikes_per_sample": last.validation_spikes,
-        }
+    if isinstance(trained, Fit):
+        description |= _results(trained)
     return Bundle(
-        fit.model,
+        model,
         None if classes is None else tuple(classes),
-        fit.config.policy_spec,
-        _golden_samples(fit, samples, min(golden, len(samples))),
+        spec,
+        _golden_samples(model, spec, settings, seed, samples[: max(golden, 0)]),
         description | dict(meta or {}),
     )
+
+
+def _policy_spec(settings: RunSettings) -> PolicySpec:
+    """Return what a bundle says about the order of run settings, without noise of training."""
+    return PolicySpec(policy_name(settings.policy), settings.group_size, settings.input)
+
+
+def _results(fit: Fit) -> dict[str, Scalar]:
+    """Return the meta entries with the results of a training."""
+    if not fit.history:
+        return {}
+    last = fit.history[-1]
+    return {
+        "train_loss": last.loss,
+        "train_accuracy": last.accuracy,
+        "train_spikes_per_sample": last.spikes,
+        "validation_accuracy": last.validation_accuracy,
+        "validation_spikes_per_sample": last.validation_spikes,
+    }
 
 
 def _version() -> str | None:
@@ -85,18 +121,19 @@ def _version() -> str | None:
         return None
 
 
-def _golden_samples(fit: Fit, samples: SpikeTrains, n: int) -> tuple[GoldenSample, ...]:
-    """Return the first ``n`` samples with their decisions and spike digests."""
+def _golden_samples(
+    model: Model, spec: PolicySpec, settings: RunSettings, seed: int, samples: SpikeTrains
+) -> tuple[GoldenSample, ...]:
+    """Return the samples with their decisions and spike digests."""
     # Golden samples end with the bin of their last event, even if training used a duration.
-    recorder = EventRecordRunner(fit.model, threads=1)
-    seeds = [sample_seed(fit.config.seed, i) for i in range(n)]
-    batch = make_batch(fit.model, samples, range(n), seeds)
-    weights = recorder.packed.arrays.weights
-    record = recorder.run(weights, batch, fit.config.run_settings, keep=False)
+    recorder = EventRecordRunner(model, threads=1)
+    seeds = [sample_seed(seed, i) for i in range(len(samples))]
+    batch = make_batch(model, samples, range(len(samples)), seeds)
+    record = recorder.run(recorder.packed.arrays.weights, batch, settings, keep=False)
     return tuple(
         GoldenSample(
             samples[i],
-            fit.config.policy_spec,
+            spec,
             seeds[i],
             None if (label := int(record.labels[i])) < 0 else label,
             rows_digest(rows),

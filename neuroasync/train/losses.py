@@ -14,19 +14,26 @@ of a batch.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Final, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-__all__ = ["LossKind", "spike_penalty", "vote_loss"]
+__all__ = ["LOSSES", "LossKind", "spike_penalty", "vote_loss"]
 
 LossKind = Literal["accumulated", "timestep", "final"]
+LOSSES: Final[tuple[LossKind, ...]] = ("accumulated", "timestep", "final")
 
 
 def vote_loss(
-    votes: Tensor, labels: Tensor, passes: Tensor, kind: LossKind, scale: float
+    votes: Tensor,
+    labels: Tensor | NDArray[np.int64],
+    passes: Tensor | NDArray[np.int64],
+    kind: LossKind = "accumulated",
+    scale: float = 0.5,
 ) -> Tensor:
     """Return the cross-entropy of ``scale * votes``, averaged over the samples.
 
@@ -41,7 +48,13 @@ def vote_loss(
 
     Returns:
         f32[], the loss.
+
+    Raises:
+        ValueError: The kind is unknown.
     """
+    if kind not in LOSSES:
+        raise ValueError(f"`loss` must be one of {list(LOSSES)}, got {kind!r:.80}")
+    labels, passes = _beside(votes, labels), _beside(votes, passes)
     if kind == "final":
         return cross_entropy(scale * votes.sum(1), labels)
     if kind == "accumulated":
@@ -55,7 +68,12 @@ def vote_loss(
     return _mean_over_passes(each, passes).mean()
 
 
-def spike_penalty(spikes: Tensor, passes: Tensor, hidden: Sequence[int], target: float) -> Tensor:
+def spike_penalty(
+    spikes: Tensor,
+    passes: Tensor | NDArray[np.int64],
+    hidden: Sequence[int],
+    target: float = 6.0,
+) -> Tensor:
     """Return the squared excess of the hidden populations' spikes, averaged over the samples.
 
     Args:
@@ -67,8 +85,17 @@ def spike_penalty(spikes: Tensor, passes: Tensor, hidden: Sequence[int], target:
     Returns:
         f32[], the penalty.
     """
+    passes = _beside(spikes, passes)
     rate = spikes[:, :, list(hidden)].sum(1) / passes.clamp(min=1)[:, None]
     return torch.relu(rate - target).square().sum(1).mean()
+
+
+def _beside(tensor: Tensor, values: Tensor | NDArray[Any]) -> Tensor:
+    """Return values as a tensor on the device of ``tensor``."""
+    if not isinstance(values, Tensor):
+        # Torch warns if it shares the memory of an array that nobody can write.
+        values = torch.from_numpy(np.array(values))
+    return values.to(tensor.device)
 
 
 def _mean_over_passes(each: Tensor, passes: Tensor) -> Tensor:

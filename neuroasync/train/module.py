@@ -1,7 +1,7 @@
 """A spiking network as a torch module.
 
-All weights and biases form a single parameter, because most of the time that torch spends per
-parameter does not depend on its size.
+By default, all weights and biases form a single parameter, because most of the time that torch
+spends per parameter does not depend on its size.
 """
 
 import math
@@ -37,7 +37,8 @@ class SpikingNetwork(nn.Module):
     in plain torch (``neuroasync.train.torch_engine``).
 
     Attributes:
-        values: f32[..], the parameter. :meth:`parts` splits it by connection.
+        model: Populations, connections and initial weights.
+        values: f32[..], the parameter, unless there is one by connection. :meth:`parts` splits it.
 
     Args:
         model: Populations, connections and initial weights.
@@ -45,6 +46,8 @@ class SpikingNetwork(nn.Module):
         device: Device to run on.
         threads: Maximum number of threads on the CPU. None takes the number of available cores.
             The result does not depend on it.
+        by_connection: Make a parameter of each weight and each bias, for optimisers with groups of
+            parameters; see :meth:`parameters_by_connection`.
 
     Raises:
         ValueError: The network has delays and a ``timestep_us`` of 0, or torch does not have the
@@ -57,13 +60,22 @@ class SpikingNetwork(nn.Module):
         surrogate: Surrogate | None = None,
         device: Device = "auto",
         threads: int | None = None,
+        by_connection: bool = False,
     ) -> None:
         super().__init__()
         check_trainable(model)
         self.model = model
         self.surrogate = surrogate or Surrogate()
         self.device = _device(device)
-        self.values = nn.Parameter(torch.from_numpy(_flat(model)))
+        flat = torch.from_numpy(_flat(model))
+        self._connections: dict[str, _ConnectionParameters] = {}
+        if by_connection:
+            for name, part in zip(_connection_names(model), self._split(flat), strict=True):
+                self._connections[name] = _ConnectionParameters(*part)
+                # Torch allows no dots in the names of modules.
+                self.add_module(name.replace(".", "_"), self._connections[name])
+        else:
+            self.values = nn.Parameter(flat)
         self.register_buffer("_spread", _spread(model), persistent=False)
         self._recorder = EventRecordRunner(model, threads)
         self.to(self.device)
@@ -101,17 +113,42 @@ class SpikingNetwork(nn.Module):
         """Return a batch of samples; see :func:`neuroasync.train.make_batch`."""
         return make_batch(self.model, trains, samples, seeds, duration_us, dropout)
 
+    @property
+    def hidden(self) -> list[int]:
+        """Indices of all populations except the output, for :func:`spike_penalty`."""
+        output = self.model.index(self.model.output)
+        return [p for p in range(len(self.model.populations)) if p != output]
+
+    def parameters_by_connection(self) -> dict[str, list[nn.Parameter]]:
+        """Return the weight and the bias, if there is one, of each connection.
+
+        The keys are such as ``"input -> hidden"``; a delay in µs follows, and a number if several
+        connections would have the same name. Torch's own ``named_parameters`` has the same names.
+
+        Raises:
+            ValueError: The network was not made with ``by_connection=True``.
+        """
+        if "values" in self._parameters:
+            raise ValueError("`by_connection` must be True to have a parameter for each connection")
+        return {name: list(module.parameters()) for name, module in self._connections.items()}
+
     def packed(self) -> Tensor:
         """Return all weights and biases, f32[..], laid out like ``PackedArrays.weights``."""
-        spread = self.get_buffer("_spread")
-        return self.values.index_select(0, spread) if spread.numel() else self.values
+        spread, flat = self.get_buffer("_spread"), self._joined()
+        return flat.index_select(0, spread) if spread.numel() else flat
 
-    def parts(self, flat: Tensor) -> list[tuple[Tensor, Tensor | None]]:
-        """Return weight and bias of each connection, in their shapes, as views of ``flat``.
+    def parts(self, flat: Tensor | None = None) -> list[tuple[Tensor, Tensor | None]]:
+        """Return weight and bias of each connection, in their shapes, as views.
 
         Args:
-            flat: f32[..], laid out like ``values``: the parameter itself, or its gradient.
+            flat: f32[..], laid out like ``values``, for example its gradient. None takes the
+                parameters themselves.
         """
+        if flat is None and self._connections:
+            return [(module.weight, module.bias) for module in self._connections.values()]
+        return self._split(self.values if flat is None else flat)
+
+    def _split(self, flat: Tensor) -> list[tuple[Tensor, Tensor | None]]:
         views, at = [], 0
         for c in self.model.connections:
             shape = c.weight.shape[::-1] if isinstance(c, Dense) else c.weight.shape
@@ -123,9 +160,20 @@ class SpikingNetwork(nn.Module):
             views.append((weight.t() if isinstance(c, Dense) else weight, bias))
         return views
 
+    def _joined(self) -> Tensor:
+        """Return all weights and biases in the layout of ``values``."""
+        if not self._connections:
+            return self.values
+        pieces = []
+        for c, (weight, bias) in zip(self.model.connections, self.parts(), strict=True):
+            pieces.append((weight.t() if isinstance(c, Dense) else weight).reshape(-1))
+            if bias is not None:
+                pieces.append(bias)
+        return torch.cat([*pieces, pieces[0].new_zeros(1)])
+
     def to_model(self) -> Model:
         """Return the network with its current weights as a model."""
-        parts = zip(self.model.connections, self.parts(self.values), strict=True)
+        parts = zip(self.model.connections, self.parts(), strict=True)
         connections = tuple(
             replace(c, weight=_array(weight), bias=None if bias is None else _array(bias))
             for c, (weight, bias) in parts
@@ -146,12 +194,32 @@ class SpikingNetwork(nn.Module):
             networks, AISTATS 2010, equation 16.
         """
         generator = torch.Generator("cpu").manual_seed(seed & (2**63 - 1))
-        self.values.zero_()
-        parts = zip(self.model.connections, self.parts(self.values), strict=True)
-        for c, (weight, _) in parts:
+        parts = zip(self.model.connections, self.parts(), strict=True)
+        for c, (weight, bias) in parts:
+            if bias is not None:
+                bias.zero_()
             bound = math.sqrt(6 / max(sum(_fans(self.model, c)), 1e-9))
             drawn = torch.rand(weight.shape, generator=generator, dtype=torch.float32, device="cpu")
             weight.copy_((2 * drawn - 1) * bound)
+
+
+class _ConnectionParameters(nn.Module):
+    """The weight and the bias of a connection, as parameters of their own."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.clone())
+        self.bias = None if bias is None else nn.Parameter(bias.clone())
+
+
+def _connection_names(model: Model) -> list[str]:
+    """Return a distinct name for each connection."""
+    names: list[str] = []
+    for c in model.connections:
+        name = f"{c.source} -> {c.target}" + (f" delay_us={c.delay_us}" if c.delay_us else "")
+        same = sum(known == name or known.startswith(f"{name} #") for known in names)
+        names.append(f"{name} #{same + 1}" if same else name)
+    return names
 
 
 def _flat(model: Model) -> NDArray[np.float32]:

@@ -86,7 +86,7 @@ def fit(
             stack.enter_context(lock_file(lock, checkpoint, CheckpointError, purpose))
         start = b"" if checkpoint is None else fingerprint(model, train, validation)
         validation = None if validation is None else sorted_by_time(validation)
-        training = TrainingRun(model, sorted_by_time(train), validation, config, threads)
+        training = TrainingRun(model, train, validation, config, threads)
         if resume and checkpoint is not None:
             parameters = training.network.values.numel()
             training.resume(load_checkpoint(checkpoint, config, start, parameters))

@@ -79,7 +79,7 @@ def _is_close(measured: float, rate: float) -> bool:
 def _scale(network: SpikingNetwork, batch: Batch, p: int, rate: float) -> None:
     """Scale the weights into population ``p`` until it fires at ``rate``."""
     name = network.model.populations[p].name
-    parts = zip(network.model.connections, network.parts(network.values), strict=True)
+    parts = zip(network.model.connections, network.parts(), strict=True)
     weights = [weight for c, (weight, _) in parts if c.target == name]
     initial = [weight.clone() for weight in weights]
 

@@ -26,6 +26,7 @@ EXPECTED = {
     r"about .* pJ on Loihi.*\n",
     "move_session.py": r"\d+ bytes\nsame decision: True\n",
     "own_events.py": r"<SpikeTrain: 3 events, .*>\n<SpikeTrains: 2 samples .*>\n",
+    "own_loop.py": r"(epoch \d: \d+%, \d+ spikes\n){5}epoch 5: (8|9)\d%, \d+ spikes\n",
     "quickstart.py": r"\d after \d+ rounds\n(\d \[.*\]\n){5}",
     "readme.py": r"(\d after \d+ rounds \[.*\]\n){5}",
     "record_replay_explain.py": r"replayed 762 spikes, all of them equal\noutput\[5\](.|\n)*",

@@ -167,7 +167,7 @@ def train(
     _check_outputs(path, checkpoint, resume)
     check_torch()
     from neuroasync.core.formats.bundle import write_bundle
-    from neuroasync.train.recipe_training import train_dataset
+    from neuroasync.train.recipes.training import train_dataset
 
     with progress("training", 1) as advance:
         try:

@@ -7,7 +7,7 @@ from typing import Final
 from neuroasync.core.formats.bundle import Calibration
 from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics import calibrate, slowest_lead
-from neuroasync.train.stop_rule_search import CANDIDATES, falling_lead
+from neuroasync.train.recipes.stop_rule_search import CANDIDATES, falling_lead
 
 __all__ = ["FIXED", "ONE_POINT", "Rules", "rules_for"]
 

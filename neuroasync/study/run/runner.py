@@ -17,8 +17,8 @@ from neuroasync.study.results.results_file import results_text
 from neuroasync.study.run.measurement import Subject, measure
 from neuroasync.study.run.samples import SeedSamples, StudySamples
 from neuroasync.train.loop.results import BatchResult
-from neuroasync.train.recipe_training import train_dataset
 from neuroasync.train.recipes import Training
+from neuroasync.train.recipes.training import train_dataset
 
 __all__ = ["OnProgress", "run_study"]
 

@@ -16,7 +16,7 @@ from neuroasync.runtime.network import Network
 from neuroasync.study.design.case import Mode
 from neuroasync.study.design.stop_rules import ONE_POINT, rules_for
 from neuroasync.study.results.output_folder import StudyError
-from neuroasync.train.stop_rule_search import best_rule
+from neuroasync.train.recipes.stop_rule_search import best_rule
 
 __all__ = ["Sweep", "record", "sweep"]
 

@@ -16,9 +16,9 @@ from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.model import Model
 from neuroasync.train.batch import Batch
+from neuroasync.train.batches import Batches
 from neuroasync.train.checkpoint import TrainingState
 from neuroasync.train.config import TrainConfig
-from neuroasync.train.kernels.random_draws import shuffle_keys
 from neuroasync.train.loop.evaluation import evaluate
 from neuroasync.train.loop.length_split import split_by_length
 from neuroasync.train.loop.results import BatchResult, EpochResult
@@ -42,8 +42,8 @@ class TrainingRun:
 
     Args:
         model: The network.
-        train: Training samples with labels, sorted as batches need them.
-        validation: The same for validation, or None.
+        train: Training samples with labels.
+        validation: Validation samples with labels, or None.
         config: Configuration of the training.
         threads: Maximum number of threads on the CPU. None takes the number of available cores.
 
@@ -61,24 +61,24 @@ class TrainingRun:
         config: TrainConfig,
         threads: int | None,
     ) -> None:
-        self._config, self._train, self._validation = config, train, validation
+        self._config, self._validation = config, validation
         self.history: list[EpochResult] = []
         surrogate = Surrogate(config.surrogate, config.surrogate_slope)
         self.network = SpikingNetwork(model, surrogate, config.device, threads)
+        self._batches = Batches(
+            model, train, config.batch_size,
+            seed=config.seed, duration_us=config.duration_us, dropout=config.input_dropout,
+        )  # fmt: skip
         if config.init_rate is not None:
-            self._initialise(config.init_rate)
+            self._initialise(config.init_rate, train)
         self._optimizer = torch.optim.Adam([self.network.values], config.lr, fused=True)
-        labels = np.zeros(0) if train.labels is None else train.labels
-        self._labels = torch.from_numpy(labels.copy()).to(self.network.device)
-        output = model.index(model.output)
-        self._hidden = [p for p in range(len(model.populations)) if p != output]
-        self._batches = math.ceil(len(train) / config.batch_size)
+        self._labels = self._batches.labels.to(self.network.device)
 
-    def _initialise(self, rate: float) -> None:
+    def _initialise(self, rate: float, train: SpikeTrains) -> None:
         """Draw new weights, and scale them until every population fires at ``rate``."""
-        order, config = self._order(0)[:_START_SAMPLES], self._config
+        order, config = np.concatenate(self._batches.chosen(0))[:_START_SAMPLES], self._config
         seeds = [sample_seed(config.seed, i) for i in order.tolist()]
-        batch = self.network.batch(self._train, order, seeds, config.duration_us)
+        batch = self.network.batch(train, order, seeds, config.duration_us)
         scale_to_firing_rate(self.network, batch, rate, config.seed)
 
     def epoch(self, on_batch: Callable[[BatchResult], None] | None) -> EpochResult:
@@ -89,12 +89,9 @@ class TrainingRun:
                 batch.
         """
         began, epoch = time.perf_counter(), len(self.history)
-        config, samples, batches = self._config, len(self._train), self._batches
-        order = self._order(epoch)
-        settings = config.settings(epoch)
-        sums = np.zeros(3)
-        for batch in range(batches):
-            chosen = order[batch * config.batch_size : (batch + 1) * config.batch_size]
+        settings = self._config.settings(epoch)
+        sums, samples, batches = np.zeros(3), len(self._labels), len(self._batches)
+        for batch, chosen in enumerate(self._batches.chosen(epoch)):
             measured = self._step(epoch, batch, chosen, settings)
             sums += measured * chosen.size
             if on_batch is not None:
@@ -120,7 +117,7 @@ class TrainingRun:
     @own_torch_state()
     def resume(self, state: TrainingState) -> None:
         """Continue from the state of a checkpoint."""
-        values, steps = self.network.values, len(state.history) * self._batches
+        values, steps = self.network.values, len(state.history) * len(self._batches)
 
         def copied(array: NDArray[np.float32]) -> Tensor:
             return torch.from_numpy(array.astype(np.float32)).to(values.device)
@@ -134,26 +131,21 @@ class TrainingRun:
         }
         self.history = list(state.history)
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        """Return the sample numbers in the order of an epoch."""
-        keys = shuffle_keys(np.uint64(self._config.seed), epoch, len(self._train))
-        return np.argsort(keys, kind="stable")
-
     @own_torch_state()
     def _step(
         self, epoch: int, batch: int, chosen: NDArray[np.int64], settings: RunSettings
     ) -> NDArray[np.float64]:
         """Run one optimiser step, and return its loss, accuracy and spikes per sample."""
-        config, step = self._config, epoch * self._batches + batch
-        steps = config.epochs * self._batches
+        config, step = self._config, epoch * len(self._batches) + batch
+        steps = config.epochs * len(self._batches)
         for group in self._optimizer.param_groups:
             group["lr"] = config.lr * learning_rate_factor(step, steps, config.warmup)
         self._optimizer.zero_grad()
-        whole = self._gather(epoch, chosen)
+        whole = self._batches.batch(epoch, chosen)
         parts, measured = split_by_length(whole.passes, self.network.model), np.zeros(3)
         penalty = config.penalty * penalty_factor(step, steps)
         for part in parts:
-            taken = whole if len(parts) == 1 else self._gather(epoch, chosen[part])
+            taken = whole if len(parts) == 1 else self._batches.batch(epoch, chosen[part])
             measured += self._add_gradients(
                 taken, chosen[part], settings, penalty, part.size / chosen.size
             )
@@ -166,15 +158,6 @@ class TrainingRun:
             if not math.isfinite(float(tensor.sum())):
                 raise self._diverged(epoch, batch, "the weights or their gradients are not finite")
         return measured
-
-    def _gather(self, epoch: int, chosen: NDArray[np.int64]) -> Batch:
-        """Return a batch of the samples ``chosen``."""
-        # A sample has another seed in each epoch, and so another order and other dropout.
-        config, base = self._config, sample_seed(self._config.seed, epoch)
-        seeds = [sample_seed(base, i) for i in chosen.tolist()]
-        return self.network.batch(
-            self._train, chosen, seeds, config.duration_us, config.input_dropout
-        )
 
     def _add_gradients(
         self,
@@ -198,8 +181,8 @@ class TrainingRun:
         labels = self._labels[torch.from_numpy(chosen)]
         passes = torch.from_numpy(batch.passes.copy()).to(labels.device)
         loss = vote_loss(result.votes, labels, passes, config.loss, config.vote_scale)
-        if penalty_weight and self._hidden:
-            penalty = spike_penalty(result.spikes, passes, self._hidden, config.penalty_target)
+        if penalty_weight and (hidden := self.network.hidden):
+            penalty = spike_penalty(result.spikes, passes, hidden, config.penalty_target)
             loss = loss + penalty_weight * penalty
         value = float(loss.detach())
         if math.isfinite(value):
@@ -211,7 +194,8 @@ class TrainingRun:
     def _diverged(self, epoch: int, batch: int, found: str) -> FloatingPointError:
         return FloatingPointError(
             f"the training diverged: in epoch {epoch + 1} of {self._config.epochs}, batch "
-            f"{batch + 1} of {self._batches}, {found}; try a lower `lr`, `vote_scale` or `penalty`"
+            f"{batch + 1} of {len(self._batches)}, {found}; try a lower `lr`, `vote_scale` or "
+            "`penalty`"
         )
 
     def _validate(self) -> tuple[float | None, float | None]:

@@ -29,7 +29,7 @@ def recipes(monkeypatch):
         on_batch(BatchResult(0, 1, 2, 1.3, 0.6, 40.0), 1)
         return golden_bundle()
 
-    monkeypatch.setattr("neuroasync.train.recipe_training.train_dataset", train_dataset)
+    monkeypatch.setattr("neuroasync.train.recipes.training.train_dataset", train_dataset)
     return calls
 
 
@@ -110,7 +110,7 @@ def test_error_of_the_training_is_printed_on_one_line(cli, files, monkeypatch):
     def fails(*_, **__):
         raise ValueError("device: no CUDA device\nhere")
 
-    monkeypatch.setattr("neuroasync.train.recipe_training.train_dataset", fails)
+    monkeypatch.setattr("neuroasync.train.recipes.training.train_dataset", fails)
     result = cli("train", "digits", "--recipe", "layered", "--device", "cuda")
     assert (result.exit_code, result.stderr) == (2, "error: device: no CUDA device here\n")
     assert files.listing() == {"net.nab", "events.npz"}

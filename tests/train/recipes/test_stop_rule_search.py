@@ -9,7 +9,7 @@ from neuroasync.datasets import load_dataset
 from neuroasync.metrics import summarise
 from neuroasync.runtime.network import Network
 from neuroasync.shipped import shipped_bundle
-from neuroasync.train.stop_rule_search import CANDIDATES, with_stop_rules
+from neuroasync.train.recipes.stop_rule_search import CANDIDATES, with_stop_rules
 
 SAMPLES = load_dataset("digits").validation[:80]
 LABELS = SAMPLES.labels.tolist()

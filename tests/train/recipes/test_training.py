@@ -10,9 +10,9 @@ from neuroasync.core.formats.bundle import dump_bundle
 from neuroasync.datasets import load_dataset
 from neuroasync.datasets.user_data import user_dataset
 from neuroasync.metrics import StopPoint
-from neuroasync.train.recipe_training import train_dataset
 from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, recipes_for_topology
-from neuroasync.train.stop_rule_search import best_rule, with_stop_rules
+from neuroasync.train.recipes.stop_rule_search import best_rule, with_stop_rules
+from neuroasync.train.recipes.training import train_dataset
 
 
 def some(samples):

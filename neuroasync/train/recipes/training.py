@@ -9,8 +9,8 @@ from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset
 from neuroasync.train.export import export_bundle
 from neuroasync.train.loop.results import BatchResult
-from neuroasync.train.recipes import Recipe
-from neuroasync.train.stop_rule_search import with_stop_rules
+from neuroasync.train.recipes.recipe import Recipe
+from neuroasync.train.recipes.stop_rule_search import with_stop_rules
 from neuroasync.train.training_loop import fit
 
 __all__ = ["OnBatch", "train_dataset"]

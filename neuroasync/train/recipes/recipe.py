@@ -1,4 +1,4 @@
-"""Recipes: how the networks of each data set are trained.
+"""The recipes of each data set, and those for a network of the user.
 
 A *recipe* is a topology text and a training configuration. Each data set has a recipe for four of
 the study's *trainings*; some of the study's regimes also have one for the fifth,

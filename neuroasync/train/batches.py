@@ -1,0 +1,94 @@
+"""The batches of a data set, epoch after epoch."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from neuroasync.core.durations import Duration
+from neuroasync.core.engine.run_settings import check_seed
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.kernels.order_keys import sample_seed
+from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.model import Model
+from neuroasync.train.batch import Batch, make_batch, sorted_by_time
+from neuroasync.train.kernels.random_draws import shuffle_keys
+
+__all__ = ["Batches"]
+
+
+class Batches:
+    """The batches of a data set, in another order in each epoch.
+
+    The order, and everything that is random in a batch, depend on the seed and the number of the
+    epoch only. The events of the data set are sorted once, when this object is made.
+
+    Args:
+        model: The network to run.
+        trains: Samples with labels.
+        batch_size: Samples in each batch; the last batch of an epoch may have fewer.
+        seed: Seed of the order, of the seeds of the samples and of the dropout.
+        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with the bin of
+            its last event.
+        dropout: Probability that an input event is dropped, from 0 to 1.
+
+    Attributes:
+        labels: i64[samples], the classes.
+
+    Raises:
+        ValueError: The samples have no labels, or an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        trains: SpikeTrains,
+        batch_size: int = 64,
+        *,
+        seed: int = 0,
+        duration_us: Duration | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        if trains.labels is None:
+            raise ValueError("`trains` must have labels, got samples without labels")
+        self.labels = torch.from_numpy(np.array(trains.labels, np.int64))
+        self._model, self._trains = model, sorted_by_time(trains)
+        self._size = check_int("batch_size", batch_size, 1, 2**53 - 1, ValueError)
+        self._seed = check_seed(seed)
+        self._duration_us, self._dropout = duration_us, dropout
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return math.ceil(len(self._trains) / self._size)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
+        """Yield the batches of an epoch, each with the classes of its samples, i64[B].
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
+        for chosen in self.chosen(epoch):
+            yield self.batch(epoch, chosen), self.labels[torch.from_numpy(chosen)]
+
+    def chosen(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Return the numbers of the samples of each batch of an epoch, i64[B]."""
+        keys = shuffle_keys(np.uint64(self._seed), epoch, len(self._trains))
+        order = np.argsort(keys, kind="stable")
+        return [order[at : at + self._size] for at in range(0, len(order), self._size)]
+
+    def batch(self, epoch: int, samples: NDArray[np.int64]) -> Batch:
+        """Return some samples as they are in an epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            samples: Their numbers, in the order of the batch.
+        """
+        # A sample has another seed in each epoch, and so another order and other dropout.
+        base = sample_seed(self._seed, epoch)
+        seeds = [sample_seed(base, i) for i in samples.tolist()]
+        return make_batch(
+            self._model, self._trains, samples, seeds, self._duration_us, self._dropout
+        )

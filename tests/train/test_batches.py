@@ -1,0 +1,79 @@
+"""The batches of a data set: each sample once per epoch, reproducible, sorted only once."""
+
+import numpy as np
+import pytest
+
+from neuroasync import SpikeTrain, SpikeTrains
+from neuroasync.train import Batches, make_batch
+from neuroasync.train import batch as batch_module
+from tests.helpers.small_trainings import TINY, tiny_samples
+
+SAMPLES = tiny_samples(10)
+
+
+def unsorted(samples=10):
+    """Return samples whose events at the same time are in descending order."""
+    return SpikeTrains.from_trains(
+        [SpikeTrain([0, 0, 1000], [5, k % 5, 2]) for k in range(samples)],
+        (6,),
+        np.arange(samples) % 3,
+    )
+
+
+def test_an_epoch_has_each_sample_once_in_an_order_of_its_own():
+    batches = Batches(TINY, SAMPLES, 4, seed=3)
+    epochs = [np.concatenate(batches.chosen(k)).tolist() for k in range(3)]
+    assert all(sorted(order) == list(range(10)) for order in epochs)
+    assert len({tuple(order) for order in epochs}) == 3
+    assert [len(batch) for batch, _ in batches.epoch(0)] == [4, 4, 2]
+    assert len(batches) == 3
+
+
+def test_the_labels_belong_to_the_samples_of_the_batch():
+    batches = Batches(TINY, SAMPLES, 4)
+    for (batch, labels), chosen in zip(batches.epoch(1), batches.chosen(1), strict=True):
+        assert labels.tolist() == SAMPLES.labels[chosen].tolist()
+        expected = make_batch(TINY, SAMPLES, chosen, batch.seeds)
+        assert np.array_equal(batch.t_us, expected.t_us)
+        assert np.array_equal(batch.index, expected.index)
+
+
+def test_the_seed_determines_order_and_dropout():
+    def events(seed):
+        batches = Batches(TINY, SAMPLES, 4, seed=seed, dropout=0.5)
+        return [batch.index.tolist() for batch, _ in batches.epoch(2)]
+
+    assert events(1) == events(1)
+    assert events(1) != events(2)
+
+
+def test_a_data_set_is_sorted_once_and_not_at_every_batch(monkeypatch):
+    sizes = []
+    original = batch_module.sorted_by_time
+
+    def counting(trains):
+        sizes.append(len(trains))
+        return original(trains)
+
+    monkeypatch.setattr("neuroasync.train.batches.sorted_by_time", counting)
+    monkeypatch.setattr("neuroasync.train.batch.sorted_by_time", counting)
+    list(Batches(TINY, unsorted(), 4).epoch(0))
+    assert sizes == [10]
+    sizes.clear()
+    make_batch(TINY, unsorted(), [7, 1], [0, 0])
+    assert sizes == [2]
+
+
+def test_unsorted_samples_give_the_same_batch_as_sorted_ones():
+    trains = unsorted()
+    one = make_batch(TINY, trains, [7, 1], [5, 6], dropout=0.3)
+    other = make_batch(TINY, batch_module.sorted_by_time(trains), [7, 1], [5, 6], dropout=0.3)
+    assert one.index.tolist() == other.index.tolist()
+    assert one.offsets.tolist() == other.offsets.tolist()
+
+
+def test_samples_without_labels_and_invalid_sizes_are_refused():
+    with pytest.raises(ValueError, match="`trains` must have labels"):
+        Batches(TINY, SpikeTrains.from_trains(SAMPLES, (6,)))
+    with pytest.raises(ValueError, match="`batch_size` must be an integer of at least 1, got 0"):
+        Batches(TINY, SAMPLES, 0)
