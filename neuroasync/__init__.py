@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from neuroasync.core.formats.spike_file import read_spikes, write_spikes
     from neuroasync.core.kernels.order_keys import order_key, sample_seed
     from neuroasync.core.model.connections import Conv2d, Dense, Sparse
-    from neuroasync.core.model.model import LIF, Model, Population
+    from neuroasync.core.model.model import Model, Population
+    from neuroasync.core.model.neurons import LI, LIF, Adaptation
     from neuroasync.core.model.topology import parse_topology
     from neuroasync.core.recording.file import read_recording, write_recording
     from neuroasync.core.recording.recorder import Recorder
@@ -79,7 +80,9 @@ if TYPE_CHECKING:
     from neuroasync.runtime.tap import Tap, TappedSpikes
 
 __all__ = [
+    "LI",
     "LIF",
+    "Adaptation",
     "BoundedQueue",
     "Bundle",
     "BundleError",
@@ -163,7 +166,9 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULE_OF: Final = {
-    "LIF": "core.model.model",
+    "LI": "core.model.neurons",
+    "LIF": "core.model.neurons",
+    "Adaptation": "core.model.neurons",
     "BoundedQueue": "runtime.bounded_queue",
     "Bundle": "core.formats.bundle",
     "BundleError": "errors",

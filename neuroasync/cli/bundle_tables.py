@@ -1,11 +1,10 @@
 """Tables that describe a bundle."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import RenderableType
 
 from neuroasync.cli.output import format_number
@@ -13,6 +12,7 @@ from neuroasync.cli.tables import table
 from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.core.formats.bundle import Bundle, Calibration, PolicySpec, dump_bundle
 from neuroasync.core.model.connections import Connection, Conv2d, Dense
+from neuroasync.core.model.neurons import LIF, Neuron, Parameter
 
 __all__ = [
     "bundle_facts",
@@ -61,16 +61,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
         "classes": None if bundle.classes is None else list(bundle.classes),
         "golden": len(bundle.golden),
         "populations": [
-            {
-                "name": p.name,
-                "shape": list(p.shape),
-                "rank": rank,
-                "tau_mem_us": _range_json(p.neuron.tau_mem_us),
-                "v_threshold": _range_json(p.neuron.v_threshold),
-                "reset": p.neuron.reset,
-                "refractory": p.neuron.refractory,
-                "sync_threshold": p.neuron.sync_threshold,
-            }
+            {"name": p.name, "shape": list(p.shape), "rank": rank} | _neuron_json(p.neuron)
             for p, rank in zip(model.populations, model.ranks, strict=True)
         ],
         "connections": [
@@ -94,29 +85,76 @@ def calibration_json(calibration: Calibration) -> dict[str, Any]:
     return asdict(calibration) | {"until": f"confidence({calibration.accuracy})"}
 
 
-def _range_json(value: float | NDArray[np.float32]) -> float | list[float] | None:
+def _neuron_json(neuron: Neuron) -> dict[str, Any]:
+    """Return the parameters of neurons, with null for what they do not have."""
+    adaptation = neuron.adaptation
+    return {
+        "model": "lif" if isinstance(neuron, LIF) else "li",
+        "tau_mem_us": _range_json(neuron.tau_mem_us),
+        "v_threshold": _range_json(neuron.v_threshold),
+        "reset": neuron.reset,
+        "reset_delayed": neuron.reset_delayed,
+        "reset_amount": _range_json(neuron.reset_amount),
+        "refractory": neuron.refractory,
+        "sync_threshold": neuron.sync_threshold,
+        "tau_syn_us": _range_json(neuron.tau_syn_us),
+        "adaptation": None if adaptation is None else {
+            "tau_us": _range_json(adaptation.tau_us),
+            "increment": _range_json(adaptation.increment),
+        },
+    }  # fmt: skip
+
+
+def _range_json(value: Parameter | None) -> float | list[float] | None:
     """Return one number, or [minimum, maximum] if they differ. JSON has no infinity: null."""
+    if value is None:
+        return None
     low, high = (float(x) if np.isfinite(x) else None for x in (np.min(value), np.max(value)))
     return low if low == high or low is None or high is None else [low, high]
 
 
 def population_table(bundle: Bundle) -> RenderableType:
     """Return a table of the populations and their neuron parameters."""
-    # Few networks have synchronizing populations, and the page is narrow.
-    has_sync = any(p.neuron.sync_threshold for p in bundle.model.populations)
+    populations = bundle.model.populations
+    # Few networks have what these columns show, and the page is narrow.
+    optional: list[tuple[str, Callable[[Neuron], str | int]]] = [
+        ("sync", lambda neuron: neuron.sync_threshold or "-"),
+        ("tau_syn µs", lambda neuron: _range(neuron.tau_syn_us)),
+        ("adaptation", _adaptation),
+    ]
+    optional = [
+        (title, cell) for title, cell in optional if any(cell(p.neuron) != "-" for p in populations)
+    ]
     rows = []
-    for population, rank in zip(bundle.model.populations, bundle.model.ranks, strict=True):
+    for population, rank in zip(populations, bundle.model.ranks, strict=True):
         neuron = population.neuron
-        row = [
-                population.name, _shape(population.shape), f"{population.size:,}", rank,
-                _range(neuron.tau_mem_us), _range(neuron.v_threshold), neuron.reset,
-                "yes" if neuron.refractory else "no",
-            ]  # fmt: skip
-        rows.append([*row, neuron.sync_threshold or "-"] if has_sync else row)
+        rows.append([
+            population.name, _shape(population.shape), f"{population.size:,}", rank,
+            _range(neuron.tau_mem_us), *_firing(neuron), *(cell(neuron) for _, cell in optional),
+        ])  # fmt: skip
     titles = [
         "population", "shape", "neurons", "rank", "tau_mem µs", "threshold", "reset", "refractory",
+        *(title for title, _ in optional),
     ]  # fmt: skip
-    return table(titles + ["sync"] * has_sync, rows, numbers=(2, 3, 4, 5, 8))
+    return table(titles, rows, numbers=(2, 3, 4, 5, 8))
+
+
+def _firing(neuron: Neuron) -> tuple[str, str, str]:
+    """Return the threshold, the reset and the refractoriness as they appear in a table."""
+    if not isinstance(neuron, LIF):
+        return "never fires", "-", "-"
+    reset: str = neuron.reset
+    if neuron.reset_amount is not None:
+        reset += f" {_range(neuron.reset_amount)}"
+    if neuron.reset_delayed:
+        reset += ", next pass"
+    return _range(neuron.v_threshold), reset, "yes" if neuron.refractory else "no"
+
+
+def _adaptation(neuron: Neuron) -> str:
+    if (adaptation := neuron.adaptation) is None:
+        return "-"
+    return f"+{_range(adaptation.increment)}, tau {_range(adaptation.tau_us)} µs"
 
 
 def connection_table(bundle: Bundle) -> RenderableType:
@@ -148,8 +186,10 @@ def _shape(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _range(value: float | NDArray[np.float32]) -> str:
+def _range(value: Parameter | None) -> str:
     """Return one number, or the minimum and the maximum if they differ."""
+    if value is None:
+        return "-"
     low, high = float(np.min(value)), float(np.max(value))
     return f"{low:,.6g}" if low == high else f"{low:,.4g} to {high:,.4g}"
 

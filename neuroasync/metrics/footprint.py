@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from neuroasync.core.model.connections import Sparse
-from neuroasync.core.model.model import LIF, Model
+from neuroasync.core.model.model import Model
+from neuroasync.core.model.neurons import LIF, Neuron
 from neuroasync.metrics.fan_out import shape_of
 
 __all__ = ["Footprint", "connection_sparsity", "footprint"]
@@ -30,9 +31,10 @@ class Footprint:
     Attributes:
         weights: Weights and biases, zeros included.
         indices: Indices of the synapses of sparse connections.
-        neurons: Membrane time constants and thresholds: two float32 values per population, or per
-            neuron where each neuron has its own value.
-        state: Membrane potentials of one sample.
+        neurons: Time constants, thresholds and the other numbers of neurons: one float32 value each
+            per population, or per neuron where each neuron has its own value.
+        state: Membrane potentials of one sample; where neurons have them, also synaptic currents,
+            adaptations of thresholds and delayed resets.
     """
 
     weights: int
@@ -53,7 +55,7 @@ def footprint(model: Model) -> Footprint:
         weights=_FLOAT_BYTES * model.parameters,
         indices=sum(c.indptr.nbytes + c.indices.nbytes for c in sparse),
         neurons=_FLOAT_BYTES * sum(_neuron_parameters(p.neuron) for p in model.populations),
-        state=_FLOAT_BYTES * model.size,
+        state=_FLOAT_BYTES * sum(_variables(p.neuron) * p.size for p in model.populations),
     )
 
 
@@ -74,5 +76,16 @@ def connection_sparsity(model: Model) -> float:
     return (weights - non_zero) / weights
 
 
-def _neuron_parameters(neuron: LIF) -> int:
-    return sum(np.size(value) for value in (neuron.tau_mem_us, neuron.v_threshold))
+def _neuron_parameters(neuron: Neuron) -> int:
+    values = [neuron.tau_mem_us, neuron.reset_amount, neuron.tau_syn_us]
+    if isinstance(neuron, LIF):
+        values.append(neuron.v_threshold)
+    if neuron.adaptation is not None:
+        values += [neuron.adaptation.tau_us, neuron.adaptation.increment]
+    return sum(np.size(value) for value in values if value is not None)
+
+
+def _variables(neuron: Neuron) -> int:
+    """Return the number of float32 state variables of each neuron."""
+    optional = (neuron.tau_syn_us is not None, neuron.adaptation is not None, neuron.reset_delayed)
+    return 1 + sum(optional)

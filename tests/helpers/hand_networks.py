@@ -5,7 +5,8 @@ import pytest
 
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.connections import INPUT, Dense, Sparse
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from tests.helpers.engine_runners import compiled, stepwise
 from tests.helpers.reference.simulator import run as run_reference
 

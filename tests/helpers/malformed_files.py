@@ -22,7 +22,8 @@ from neuroasync.core.formats.bundle import (
     dump_bundle,
 )
 from neuroasync.core.model.connections import Conv2d, Dense, Sparse
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 
 
 class Pairs(list):

@@ -14,7 +14,8 @@ from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.connections import Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import ForwardStepLimitError

@@ -12,7 +12,7 @@ one feature off. A network may have the other features, but need not. Smaller dr
 networks, so hypothesis shrinks towards one dense layer without delay, bias or leak.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense, Sparse
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LI, LIF, Adaptation
 
 KINDS = ("dense", "sparse", "conv2d")
 TAUS_US = (100.0, 1_000.0, 20_000.0)
@@ -73,6 +74,7 @@ def models(
     refractory: bool | None = None,
     reset: str | None = None,
     sync_threshold: bool = True,
+    extended: bool = False,
     timestep_us: int | None = None,
 ) -> Model:
     """Return valid networks.
@@ -93,12 +95,15 @@ def models(
             is False and ``recurrent`` is True, a forward pass may not end.
         reset: ``"zero"`` or ``"subtract"`` for all populations; None draws it for each.
         sync_threshold: Whether neurons may need several spikes before they fire.
+        extended: Whether neurons may have other resets than the two of ``reset``, a synaptic
+            current or an adaptive threshold, and whether an output that nothing leaves may
+            consist of leaky integrators.
         timestep_us: Timestep, µs. None draws one, which may be 0.
     """
     step = draw(st.sampled_from(TIMESTEPS_US)) if timestep_us is None else timestep_us
     weights = dyadic() if weights is None else weights
     on = _Features(weights, kinds, max_neurons, skip, recurrent, delays, bias, step)
-    neurons = _neurons(leak, per_neuron, refractory, reset, sync_threshold)
+    neurons = _neurons(leak, per_neuron, refractory, reset, sync_threshold, extended)
     input_shape = draw(_shapes(on))
     shapes = {INPUT: input_shape}
     populations: list[Population] = []
@@ -112,6 +117,13 @@ def models(
         populations.append(Population(name, shape, draw(neurons(shape))))
     connections += draw(_more_connections(on, shapes))
     output = draw(st.sampled_from([p.name for p in reversed(populations)]))
+    if extended and all(c.source != output for c in connections) and draw(st.booleans()):
+        populations = [
+            replace(p, neuron=LI(p.neuron.tau_mem_us, p.neuron.tau_syn_us))
+            if p.name == output
+            else p
+            for p in populations
+        ]
     return Model(step, input_shape, tuple(populations), tuple(connections), output)
 
 
@@ -159,7 +171,7 @@ def streams(draw: st.DrawFn, model: Model, window: str, *, max_events: int = 20)
     return in_us, SpikeTrain(np.cumsum(gaps), index)
 
 
-def _neurons(leak, per_neuron, refractory, reset, sync_threshold):
+def _neurons(leak, per_neuron, refractory, reset, sync_threshold, extended):
     """Return a function that gives a strategy for the neuron parameters of a shape."""
 
     def lif(shape):
@@ -168,18 +180,42 @@ def _neurons(leak, per_neuron, refractory, reset, sync_threshold):
         if per_neuron:
             tau = st.one_of(tau, _arrays(numbers, shape))
             threshold = st.one_of(threshold, _arrays(positive_dyadic(), shape))
-        return st.builds(
+        resets = st.sampled_from(("zero", "subtract")) if reset is None else st.just(reset)
+        booleans = st.sampled_from((True, False))
+        plain = st.builds(
             LIF,
             tau_mem_us=tau,
             v_threshold=threshold,
-            reset=st.sampled_from(("zero", "subtract")) if reset is None else st.just(reset),
-            refractory=st.sampled_from((True, False))
-            if refractory is None
-            else st.just(refractory),
+            reset=resets,
+            refractory=booleans if refractory is None else st.just(refractory),
             sync_threshold=st.sampled_from((0, 0, 1, 2, 3)) if sync_threshold else st.just(0),
+        )
+        if not extended:
+            return plain
+        adaptation = st.builds(Adaptation, tau, threshold)
+        return st.builds(
+            _extended,
+            plain,
+            st.sampled_from(("zero", "subtract", "none")) if reset is None else resets,
+            booleans,
+            st.none() | threshold,
+            st.none() | tau,
+            st.none() | adaptation,
         )
 
     return lif
+
+
+def _extended(plain, reset, delayed, amount, tau_syn_us, adaptation):
+    """Return the neurons with the features that :func:`models` calls extended."""
+    return replace(
+        plain,
+        reset=reset,
+        reset_delayed=delayed and reset != "none",
+        reset_amount=amount if reset == "subtract" else None,
+        tau_syn_us=tau_syn_us,
+        adaptation=adaptation,
+    )
 
 
 def _arrays(values: st.SearchStrategy[float], shape: tuple[int, ...]):

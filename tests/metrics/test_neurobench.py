@@ -17,7 +17,8 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.metrics import (
     connection_sparsity,
     counted_workload,

@@ -16,7 +16,8 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Sparse
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError, RecordingError
 from neuroasync.explain.synapses import weights_to
 from neuroasync.metrics import (

@@ -16,7 +16,8 @@ from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle, GoldenSample, PolicySpec
 from neuroasync.core.model.connections import Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import LimitError, RecordingError, ReplayError
 from neuroasync.replay import pass_times, replay, rerun, verify

@@ -7,7 +7,8 @@ import pytest
 
 from neuroasync.core.engine.policies import Fifo, LayerSync
 from neuroasync.core.model.connections import INPUT, Conv2d
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError, ModelError
 from tests.helpers.hand_networks import (
     MS,

@@ -7,7 +7,8 @@ import pytest
 
 from neuroasync.core.engine.policies import Fifo, LayerSync
 from neuroasync.core.model.connections import INPUT
-from neuroasync.core.model.model import LIF, Population
+from neuroasync.core.model.model import Population
+from neuroasync.core.model.neurons import LIF
 from tests.helpers.hand_networks import (
     MS,
     dense,

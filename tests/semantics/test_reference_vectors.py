@@ -18,7 +18,8 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import LayerSync, Momentum
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.connections import INPUT, Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from tests.helpers.engine_runners import compiled, stepwise
 from tests.helpers.paths import DATA
 

@@ -12,7 +12,8 @@ from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.model.connections import Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train import Surrogate, make_batch
 from neuroasync.train.autograd_function import run_event_record

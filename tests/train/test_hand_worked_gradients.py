@@ -9,7 +9,8 @@ from neuroasync.core.engine.policies import Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.model.connections import Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.train import SpikingNetwork, Surrogate
 
 HALF_LIFE = 1000 / math.log(2)  # decays by 1/2 per timestep

@@ -14,7 +14,8 @@ from neuroasync.core.engine.policies import LayerSync, Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.model.connections import Conv2d, Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.train import SpikingNetwork
 

@@ -10,7 +10,8 @@ from neuroasync.core.engine.policies import make_policy
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.formats.bundle import dump_bundle, read_bundle
 from neuroasync.core.model.connections import Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.core.model.topology import parse_topology, same_topology
 from neuroasync.train import CheckpointError, SpikingNetwork, TrainConfig, export_bundle, fit
 from tests.helpers.engine_runners import stepwise

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from neuroasync.core.kernels.layout import BLOCK, ConnectionKind, Connections, Context, Populations
 from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense, Sparse
 from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
+from neuroasync.errors import ModelError
 
 __all__ = ["PackedArrays", "PackedNetwork"]
 
@@ -48,6 +51,7 @@ class PackedNetwork:
     """
 
     def __init__(self, model: Model, external: Iterable[str] = ()) -> None:
+        _check_neurons(model)
         self.model = model
         self._external = external = frozenset(external)
         self._order = {p.name: k for k, p in enumerate(model.populations)}
@@ -212,6 +216,20 @@ class PackedNetwork:
         if name == INPUT:
             return self.model.input_shape
         return self.model.populations[self._order[name]].shape
+
+
+def _check_neurons(model: Model) -> None:
+    """Refuse neurons that the kernels do not support yet."""
+    for population in model.populations:
+        neuron = population.neuron
+        plain = replace(
+            neuron, reset_delayed=False, reset_amount=None, tau_syn_us=None, adaptation=None
+        ) if isinstance(neuron, LIF) else None  # fmt: skip
+        if neuron != plain or neuron.reset == "none":
+            raise ModelError(
+                f"population {population.name!r} has {neuron!r:.200}; running such neurons is not "
+                "supported yet"
+            )
 
 
 class _Packer:

@@ -13,8 +13,14 @@ body is a map. A reader must accept its keys in any order; the first five are re
     populations   [{"name": text, "shape": [int, ..],
                     "neuron": {"model": "lif", "tau_mem_us": number or array f32,
                                "v_threshold": number or array f32,
-                               "reset": "zero" or "subtract", "refractory": bool,
-                               "sync_threshold"?: int}}, ..]
+                               "reset": "zero", "subtract" or "none", "refractory": bool,
+                               "sync_threshold"?: int, "reset_delayed"?: bool,
+                               "reset_amount"?: number or array f32,
+                               "tau_syn_us"?: number or array f32,
+                               "adaptation"?: {"tau_us": number or array f32,
+                                               "increment": number or array f32}}}, ..];
+                  or, for leaky integrators,
+                    "neuron": {"model": "li", "tau_mem_us", "tau_syn_us"?}
     connections   [{"source": name of a population or "input", "target": name of a population,
                     "kind": "dense", "conv2d" or "sparse",
                     "bias"?: array f32, "delay_us"?: int, ..}, ..]; and depending on the kind:
@@ -36,8 +42,8 @@ body is a map. A reader must accept its keys in any order; the first five are re
 ``golden`` lists samples with the digest of the spikes that the network must fire; ``calibration``
 lists stop rules with the accuracy that each guarantees. A ``?`` marks an optional key of an inner
 map. The meaning of the fields, their ranges and their defaults are those of the classes ``Model``,
-``LIF``, ``Population``, ``Dense``, ``Conv2d``, ``Sparse``, ``PolicySpec``, ``GoldenSample`` and
-``Calibration``.
+``LIF``, ``LI``, ``Population``, ``Dense``, ``Conv2d``, ``Sparse``, ``PolicySpec``,
+``GoldenSample`` and ``Calibration``.
 
 An array is a map ``{"dtype": "<f4" or "<i8", "shape": [int, ..], "data": bin}``; the data is in C
 order. The MessagePack must be strict, see :mod:`neuroasync.core.formats.strict_msgpack`.

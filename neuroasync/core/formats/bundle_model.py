@@ -17,7 +17,8 @@ from neuroasync.core.formats.field_checks import (
 )
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LI, LIF, Adaptation, Neuron
 from neuroasync.errors import BundleError
 
 __all__ = ["MODEL_KEYS", "model_map", "read_model"]
@@ -25,7 +26,14 @@ __all__ = ["MODEL_KEYS", "model_map", "read_model"]
 MODEL_KEYS = ("timestep_us", "input", "populations", "connections", "output")
 """Keys of a bundle's body that describe the network; all are required."""
 
-_NEURON_KEYS = ("model", "tau_mem_us", "v_threshold", "reset", "refractory")
+_NEURON_KEYS = {
+    "lif": (
+        ("tau_mem_us", "v_threshold", "reset", "refractory"),
+        ("sync_threshold", "reset_delayed", "reset_amount", "tau_syn_us", "adaptation"),
+    ),
+    "li": (("tau_mem_us",), ("tau_syn_us",)),
+}
+"""Required and optional keys of each kind of neuron, beyond its name."""
 
 _CONNECTION_KEYS = {
     "dense": ("weight",),
@@ -69,37 +77,71 @@ def read_model(body: Mapping[str, Any]) -> Model:
 
 
 def _population_map(population: Population) -> dict[str, Any]:
-    neuron = population.neuron
-    fields = {
-        "model": "lif",
-        "tau_mem_us": _number_map(neuron.tau_mem_us),
-        "v_threshold": _number_map(neuron.v_threshold),
-        "reset": neuron.reset,
-        "refractory": neuron.refractory,
-    }
+    fields = _neuron_map(population.neuron)
+    return {"name": population.name, "shape": list(population.shape), "neuron": fields}
+
+
+def _neuron_map(neuron: Neuron) -> dict[str, Any]:
+    fields: dict[str, Any] = {"model": "li", "tau_mem_us": _number_map(neuron.tau_mem_us)}
+    if isinstance(neuron, LIF):
+        fields |= {
+            "model": "lif",
+            "v_threshold": _number_map(neuron.v_threshold),
+            "reset": neuron.reset,
+            "refractory": neuron.refractory,
+        }
+    # Files of networks without the features that follow stay as they were before these existed.
     if neuron.sync_threshold:
         fields["sync_threshold"] = neuron.sync_threshold
-    return {"name": population.name, "shape": list(population.shape), "neuron": fields}
+    if neuron.reset_delayed:
+        fields["reset_delayed"] = True
+    if neuron.reset_amount is not None:
+        fields["reset_amount"] = _number_map(neuron.reset_amount)
+    if neuron.tau_syn_us is not None:
+        fields["tau_syn_us"] = _number_map(neuron.tau_syn_us)
+    if (adaptation := neuron.adaptation) is not None:
+        fields["adaptation"] = {
+            "tau_us": _number_map(adaptation.tau_us),
+            "increment": _number_map(adaptation.increment),
+        }
+    return fields
 
 
 def _population(path: str, value: object) -> Population:
     fields = as_map(path, value, ("name", "shape", "neuron"))
-    neuron_path = f"{path}.neuron"
-    neuron = as_map(neuron_path, fields["neuron"], _NEURON_KEYS, ("sync_threshold",))
-    if neuron["model"] != "lif":
-        raise BundleError(must_be(f"{neuron_path}.model", "'lif'", shown(neuron["model"])))
-    lif = LIF(
-        _number(f"{neuron_path}.tau_mem_us", neuron["tau_mem_us"]),
-        _number(f"{neuron_path}.v_threshold", neuron["v_threshold"]),
-        neuron["reset"],
-        neuron["refractory"],
-        neuron.get("sync_threshold", 0),
-    )
     return Population(
         as_text(f"{path}.name", fields["name"]),
         tuple(as_list(f"{path}.shape", fields["shape"])),
-        lif,
+        _neuron(f"{path}.neuron", fields["neuron"]),
     )
+
+
+def _neuron(path: str, value: object) -> Neuron:
+    kind = as_map(path, value, ("model",), None)["model"]
+    as_choice(f"{path}.model", kind, tuple(_NEURON_KEYS))
+    required, optional = _NEURON_KEYS[kind]
+    fields = as_map(path, value, ("model", *required), optional)
+    numbers = {
+        key: _number(f"{path}.{key}", fields[key])
+        for key in ("tau_mem_us", "v_threshold", "reset_amount", "tau_syn_us")
+        if key in fields
+    }
+    if kind == "li":
+        return LI(**numbers)
+    others = {
+        key: fields[key]
+        for key in ("reset", "refractory", "sync_threshold", "reset_delayed")
+        if key in fields
+    }
+    adaptation = None
+    if "adaptation" in fields:
+        at = f"{path}.adaptation"
+        inner = as_map(at, fields["adaptation"], ("tau_us", "increment"))
+        adaptation = Adaptation(
+            _number(f"{at}.tau_us", inner["tau_us"]),
+            _number(f"{at}.increment", inner["increment"]),
+        )
+    return LIF(**numbers, **others, adaptation=adaptation)
 
 
 def _number_map(value: float | NDArray[np.float32]) -> Any:

@@ -5,64 +5,27 @@ on it.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final, Literal, Self
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from typing import Final, Self
 
 from neuroasync import limits
-from neuroasync.core.immutable import immutable_copy
 from neuroasync.core.model.checks import (
-    check_int,
     check_ints,
     check_shape,
     check_text,
     must_be,
     shown,
 )
-from neuroasync.core.model.connections import INPUT, Connection, check_connection, same_fields
+from neuroasync.core.model.connections import INPUT, Connection, check_connection
+from neuroasync.core.model.neurons import LI, LIF, Neuron, check_neuron
 from neuroasync.core.quantity import quantity
 from neuroasync.errors import ModelError
 
-__all__ = ["LIF", "Model", "Population"]
+__all__ = ["Model", "Population"]
 
 _MAX_SIZES: Final = 8
 """Populations and input whose sizes a representation shows; the output's is always shown."""
-
-RESETS: Final = ("zero", "subtract")
-"""What a reset can do to the membrane potential."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LIF:
-    """Parameters of leaky integrate-and-fire neurons.
-
-    Attributes:
-        tau_mem_us: membrane time constant in µs: one number, or f32 of the population's shape.
-            ``inf`` means no leak.
-        v_threshold: threshold of the membrane potential: one number, or f32 of the population's
-            shape. A neuron fires when its potential is strictly above the threshold.
-        reset: ``"zero"`` sets the membrane potential to 0 after a spike, ``"subtract"`` subtracts
-            the threshold from it.
-        refractory: whether a neuron fires at most once per forward pass.
-        sync_threshold: number of spikes that a neuron must have received in the forward pass
-            before it may fire; 0 turns this rule off.
-    """
-
-    tau_mem_us: float | NDArray[np.float32] = math.inf
-    v_threshold: float | NDArray[np.float32] = 1.0
-    reset: Literal["zero", "subtract"] = "zero"
-    refractory: bool = True
-    sync_threshold: int = 0
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether all fields are equal; arrays are compared by shape and content."""
-        return same_fields(self, other) if type(other) is type(self) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +41,7 @@ class Population:
 
     name: str
     shape: tuple[int, ...]
-    neuron: LIF = field(default_factory=LIF)
+    neuron: Neuron = field(default_factory=LIF)
 
     @property
     def size(self) -> int:
@@ -132,6 +95,7 @@ class Model:
             for k, c in enumerate(self.connections)
         )
         object.__setattr__(self, "connections", connections)
+        _check_sources(connections, populations)
 
     def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
         """Return how to make an equal model of a pickle or a copy, with read-only arrays."""
@@ -208,6 +172,17 @@ def _check_count(path: str, count: int, limit: int) -> None:
         raise ModelError(must_be(path, f"a list of 1 to {limit} entries", f"{count} entries"))
 
 
+def _check_sources(
+    connections: tuple[Connection, ...], populations: tuple[Population, ...]
+) -> None:
+    silent = {p.name for p in populations if isinstance(p.neuron, LI)}
+    for k, connection in enumerate(connections):
+        if connection.source in silent:
+            requirement = "a population that can fire"
+            got = f"{connection.source!r} of LI neurons"
+            raise ModelError(must_be(f"connections[{k}].source", requirement, got))
+
+
 def _check_names_and_size(populations: tuple[Population, ...]) -> None:
     seen: set[str] = set()
     for k, population in enumerate(populations):
@@ -228,55 +203,5 @@ def _checked_population(k: int, population: Population) -> Population:
         raise ModelError(must_be(f"{path}.name", requirement, shown(name)))
     check_text(f"{path}.name", name, limits.MAX_NAME_CHARS)
     shape = check_shape(f"{path}.shape", population.shape, limits.MAX_NEURONS)
-    neuron = _checked_neuron(f"{path}.neuron", population.neuron, shape)
+    neuron = check_neuron(f"{path}.neuron", population.neuron, shape)
     return Population(name, shape, neuron)
-
-
-def _checked_neuron(path: str, neuron: LIF, shape: tuple[int, ...]) -> LIF:
-    if neuron.reset not in RESETS:
-        raise ModelError(must_be(f"{path}.reset", f"one of {list(RESETS)}", shown(neuron.reset)))
-    if type(neuron.refractory) is not bool:
-        raise ModelError(must_be(f"{path}.refractory", "true or false", shown(neuron.refractory)))
-    sync_threshold = check_int(f"{path}.sync_threshold", neuron.sync_threshold, 0, 2**31)
-    # Thresholds become float32, and subnormal numbers are excluded because they lose precision.
-    least, greatest = np.finfo(np.float32).tiny, np.finfo(np.float32).max
-    return LIF(
-        _checked_positive(
-            f"{path}.tau_mem_us",
-            neuron.tau_mem_us,
-            shape,
-            lambda x: x > 0,
-            "above 0 (inf means no leak)",
-        ),
-        _checked_positive(
-            f"{path}.v_threshold",
-            neuron.v_threshold,
-            shape,
-            lambda x: (x >= least) & (x <= greatest),
-            "above 0 and finite in float32",
-        ),
-        neuron.reset,
-        neuron.refractory,
-        sync_threshold,
-    )
-
-
-def _checked_positive(
-    path: str,
-    value: ArrayLike,
-    shape: tuple[int, ...],
-    is_valid: Callable[[NDArray[np.float64]], NDArray[np.bool_]],
-    requirement: str,
-) -> float | NDArray[np.float32]:
-    is_number = isinstance(value, int | float | np.ndarray | np.generic)
-    if not is_number or np.asarray(value).dtype.kind not in "fiu":
-        kinds = f"a number or an array of shape {shape}"
-        raise ModelError(must_be(path, kinds, shown(value)))
-    is_scalar = not isinstance(value, np.ndarray)
-    with np.errstate(all="ignore"):  # values out of range become inf or NaN, which the check finds
-        array = immutable_copy(np.asarray(value), np.float64 if is_scalar else np.float32)
-        if not is_scalar and array.shape != shape:
-            raise ModelError(must_be(path, f"of shape {shape}", f"shape {array.shape}"))
-        if not np.all(is_valid(array.astype(np.float64))):
-            raise ModelError(must_be(path, requirement, shown(value)))
-    return float(array) if is_scalar else array

@@ -17,9 +17,12 @@ that ends with the line. Items appear in this order:
 
 1. Settings: ``timestep_us``, and parameters for the neurons of all populations. These are
    ``tau_mem_us`` or ``decay`` (the factor by which the membrane potential decays in a timestep,
-   from 0 to 1; 0 keeps nothing), ``v_threshold``, ``reset`` (``zero`` or ``subtract``),
-   ``refractory`` (``true`` or ``false``) and ``sync_threshold``. Their meaning is that of the
-   fields of :class:`~neuroasync.core.model.model.LIF`.
+   from 0 to 1; 0 keeps nothing), ``v_threshold``, ``reset`` (``zero``, ``subtract`` or ``none``),
+   ``reset_amount``, ``reset_delayed`` (``true`` or ``false``), ``refractory`` (``true`` or
+   ``false``), ``sync_threshold``, ``tau_syn_us``, and ``adapt_tau_us`` with ``adapt_increment``.
+   Their meaning is that of the fields of :class:`~neuroasync.core.model.neurons.LIF` and
+   :class:`~neuroasync.core.model.neurons.Adaptation`. ``neuron=li`` makes a population one of
+   :class:`~neuroasync.core.model.neurons.LI`, to which only the time constants apply.
 2. The input: ``input``, then a size, or a shape such as ``channels x height x width`` (without
    spaces), which convolutions require.
 3. Populations: a name, then ``d`` and a number of neurons, or ``c`` and a number of channels with
@@ -45,7 +48,8 @@ import numpy as np
 from neuroasync import limits
 from neuroasync.core.model.checks import check_shape
 from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LI, LIF, RESETS, Adaptation, Neuron
 from neuroasync.core.model.topology_lexer import (
     KERNEL_PATTERN,
     KINDS,
@@ -59,8 +63,12 @@ from neuroasync.errors import ModelError
 __all__ = ["parse_topology", "same_topology"]
 
 _NEURON_KEYS: Final = (
-    "decay", "tau_mem_us", "v_threshold", "reset", "refractory", "sync_threshold",
+    "decay", "tau_mem_us", "v_threshold", "reset", "reset_delayed", "reset_amount", "refractory",
+    "sync_threshold", "tau_syn_us", "adapt_tau_us", "adapt_increment", "neuron",
 )  # fmt: skip
+_LI_KEYS: Final = ("neuron", "decay", "tau_mem_us", "tau_syn_us")
+_ADAPTATION_KEYS: Final = ("adapt_tau_us", "adapt_increment")
+_TRUE_OR_FALSE: Final = {"true": True, "false": False}
 _LEAK_KEYS: Final = frozenset({"decay", "tau_mem_us"})
 _FORMS: Final = "d64 (64 neurons) or c8k5s2p1 (8 channels, kernel 5, stride 2, padding 1)"
 _TIME_CONSTANTS_TO_ZERO: Final = 200
@@ -277,28 +285,47 @@ def _connect(
     draft.connections.append(conv)
 
 
-def _neuron(item: Item, draft: _Draft) -> LIF:
+def _neuron(item: Item, draft: _Draft) -> Neuron:
     custom = {key: text for key, text in item.settings.items() if key in _NEURON_KEYS}
     if custom.keys() >= _LEAK_KEYS:
         item.fail("`decay` and `tau_mem_us` are both set; set only one of them")
     # A population's leak replaces the default, whichever of the two keys either is written with.
     hidden = _LEAK_KEYS if custom.keys() & _LEAK_KEYS else frozenset()
     settings = {key: text for key, text in draft.defaults.items() if key not in hidden} | custom
-    values: dict[str, Any] = {}
-    for key, text in settings.items():
-        if key == "decay":
-            values["tau_mem_us"] = _tau_mem_us(item, text, draft.timestep_us)
-        elif key == "reset":
-            values[key] = item.choice(key, text, {"zero": "zero", "subtract": "subtract"})
-        elif key == "refractory":
-            values[key] = item.choice(key, text, {"true": True, "false": False})
-        elif key == "sync_threshold":
-            values[key] = item.integer(key, text)
-        elif key == "tau_mem_us":
-            values[key] = item.number(key, text, lambda x: x > 0, "above 0, or inf for no leak")
-        elif key == "v_threshold":
-            values[key] = item.number(key, text, lambda x: 1e-37 < x < 3e38, "above 0")
+    kind = item.choice("neuron", settings.pop("neuron", "lif"), {"lif": "lif", "li": "li"})
+    if kind == "li" and item.kind == "population":
+        item.check_keys(_LI_KEYS)
+    settings.pop("timestep_us", None)
+    values = {key: _neuron_value(item, key, text, draft) for key, text in settings.items()}
+    if "decay" in values:
+        values["tau_mem_us"] = values.pop("decay")
+    if kind == "li":
+        return LI(**{key: value for key, value in values.items() if key in _LI_KEYS})
+    adaptation = [values.pop(key) for key in _ADAPTATION_KEYS if key in values]
+    if len(adaptation) == 2:
+        values["adaptation"] = Adaptation(*adaptation)
+    elif adaptation and item.kind == "population":
+        item.fail("`adapt_tau_us` and `adapt_increment` belong together; set both of them")
     return LIF(**values)
+
+
+def _neuron_value(item: Item, key: str, text: str, draft: _Draft) -> Any:
+    """Return the value of a setting for neurons; of ``decay``, the membrane time constant."""
+    match key:
+        case "decay":
+            return _tau_mem_us(item, text, draft.timestep_us)
+        case "reset":
+            return item.choice(key, text, {reset: reset for reset in RESETS})
+        case "refractory" | "reset_delayed":
+            return item.choice(key, text, _TRUE_OR_FALSE)
+        case "sync_threshold":
+            return item.integer(key, text)
+        case "tau_mem_us":
+            return item.number(key, text, lambda x: x > 0, "above 0, or inf for no leak")
+        case "tau_syn_us" | "adapt_tau_us":
+            return item.number(key, text, lambda x: x > 0, "above 0, or inf for no decay")
+        case _:
+            return item.number(key, text, lambda x: 1e-37 < x < 3e38, "above 0")
 
 
 def _tau_mem_us(item: Item, text: str, timestep_us: int) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import neuroasync as na
 from neuroasync import write_bundle
 from neuroasync.core.recording.file import read_recording, write_recording
 from neuroasync.explain import deciding_spike
@@ -190,3 +191,18 @@ def test_recording_never_overwrites_its_inputs(cli, files, name):
     assert result.exit_code == 2
     assert "must not overwrite an input" in result.stderr
     assert (files.folder / name).read_bytes() == before
+
+
+def test_inspect_shows_only_the_neuron_features_that_a_network_has(cli, tmp_path):
+    plain = na.parse_topology("timestep_us=1000; input 4; a d3; out d2")
+    text = "timestep_us=1000; input 4; a d3 reset=subtract reset_amount=0.5 reset_delayed=true"
+    rich = na.parse_topology(f"{text} tau_syn_us=500; out d2 neuron=li tau_mem_us=20000")
+    for name, model in (("plain", plain), ("rich", rich)):
+        na.write_bundle(na.Bundle(model), tmp_path / f"{name}.nab")
+    assert "tau_syn" not in cli("inspect", tmp_path / "plain.nab").stdout
+    table = " ".join(cli("inspect", tmp_path / "rich.nab").stdout.split())
+    for word in ("tau_syn", "subtract 0.5", "next pass", "never fires"):
+        assert word in table
+    found = json.loads(cli("inspect", tmp_path / "rich.nab", "--json").stdout)["populations"]
+    assert (found[0]["reset_delayed"], found[0]["tau_syn_us"]) == (True, 500.0)
+    assert found[1]["model"] == "li"

@@ -27,7 +27,7 @@ NO_EVENTS = SpikeTrain([], [])
 
 
 @settings(deadline=None)
-@given(model=models(any_weight()))
+@given(model=models(any_weight(), extended=True))
 def test_any_model_is_read_as_written(model):
     data = dump_bundle(Bundle(model))
     bundle = read_bundle(data)

@@ -89,7 +89,7 @@ NEURON = ("populations", 0, "neuron")
             set_in("populations", 0, "shape", [2, True, 9]),
             r"^`populations\[0\]\.shape\[1\]` must be an integer from 1 to 16777216, got True$",
         ),
-        (set_in(*NEURON, "model", "alif"), r"^`populations\[0\]\.neuron\.model` must be 'lif', go"),
+        (set_in(*NEURON, "model", "alif"), r"^`populations\[0\]\.neuron\.model` must be one of \["),
         (set_in(*NEURON, "tau", 1), r"^`populations\[0\]\.neuron\.tau` is an unknown key; known k"),
         (set_in(*NEURON, "tau_mem_us", math.nan), r"^`populations\[0\]\.neuron\.tau_mem_us` must"),
         (set_in(*NEURON, "tau_mem_us", None), r"^`populations\[0\]\.neuron\.tau_mem_us` must be a"),
@@ -102,6 +102,30 @@ NEURON = ("populations", 0, "neuron")
         ),
         (set_in(*NEURON, "reset", []), r"^`populations\[0\]\.neuron\.reset` must be one of \['zer"),
         (set_in(*NEURON, "refractory", 1), r"^`populations\[0\]\.neuron\.refractory` must be true"),
+        (
+            set_in(*NEURON, "reset_delayed", 1),
+            r"^`populations\[0\]\.neuron\.reset_delayed` must be",
+        ),
+        (
+            set_in(*NEURON, "reset_amount", 1),
+            r"^`populations\[0\]\.neuron\.reset_amount` must be l",
+        ),
+        (
+            set_in(*NEURON, "tau_syn_us", None),
+            r"^`populations\[0\]\.neuron\.tau_syn_us` must be a ",
+        ),
+        (
+            set_in(*NEURON, "adaptation", []),
+            r"^`populations\[0\]\.neuron\.adaptation` must be a ma",
+        ),
+        (
+            set_in(*NEURON, "adaptation", {"tau_us": 1.0}),
+            r"^`populations\[0\]\.neuron\.adaptation\.increment` is missing$",
+        ),
+        (
+            set_in(*NEURON, {"model": "li", "tau_mem_us": 1.0, "reset": "none"}),
+            r"^`populations\[0\]\.neuron\.reset` is an unknown key; known keys are \['model', 'tau_",
+        ),
         (set_in(*NEURON, "sync_threshold", 1.5), r"^`populations\[0\]\.neuron\.sync_threshold` mu"),
         (set_in(*CONV, "kind", "gone"), r"^`connections\[0\]\.kind` is missing$"),
         (set_in(*CONV, "kind", "pool"), r"^`connections\[0\]\.kind` must be one of \['dense', 'co"),

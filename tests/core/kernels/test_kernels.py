@@ -19,7 +19,8 @@ from neuroasync.core.kernels.delivery.dense_rows import add_rows, charge
 from neuroasync.core.kernels.layout import GROUP_LIMIT, Control
 from neuroasync.core.kernels.smallest_keys import sort, sort_by_counting
 from neuroasync.core.model.connections import Dense, Sparse
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from tests.helpers.engine_runners import advanced, compiled, stepwise
 from tests.helpers.reference import simulator as oracle
 

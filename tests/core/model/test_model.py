@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from neuroasync.core.model.connections import Conv2d, Dense, Sparse
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ModelError
 from tests.helpers.malformed_files import rich_bundle
 from tests.helpers.strategies import models
@@ -82,7 +83,7 @@ def conv(target=(2, 3, 3), **changes) -> dict:
             {"populations": tuple(Population(n, (2**23,)) for n in "abc")},
             r"^`populations` must be at most 16777216 neurons in total, got 25165824 neurons$",
         ),
-        (neuron(reset="none"), r"^`populations\[0\]\.neuron\.reset` must be one of \['zero', 'sub"),
+        (neuron(reset="no"), r"^`populations\[0\]\.neuron\.reset` must be one of \['zero', 'sub"),
         (neuron(refractory=1), r"^`populations\[0\]\.neuron\.refractory` must be true or false, g"),
         (neuron(sync_threshold=-1), r"^`populations\[0\]\.neuron\.sync_threshold` must be an inte"),
         (neuron(tau_mem_us=0.0), r"^`populations\[0\]\.neuron\.tau_mem_us` must be above 0 \(inf"),

@@ -76,6 +76,27 @@ def test_leak_of_a_population_replaces_the_default_leak():
         assert [p.neuron.tau_mem_us for p in model.populations] == expected
 
 
+def test_neurons_of_other_frameworks_are_written_as_settings():
+    model = parse_topology("""
+        timestep_us=1000 v_threshold=0.5 reset=subtract reset_delayed=true tau_syn_us=5000
+        input 4
+        a d3 reset_amount=0.25
+        b d3 reset=none reset_delayed=false adapt_tau_us=inf adapt_increment=0.125
+        out d2 neuron=li tau_mem_us=20000
+    """)
+    assert [p.neuron for p in model.populations] == [
+        na.LIF(
+            v_threshold=0.5, reset="subtract", reset_delayed=True, reset_amount=0.25,
+            tau_syn_us=5000.0,
+        ),
+        na.LIF(
+            v_threshold=0.5, reset="none", tau_syn_us=5000.0,
+            adaptation=na.Adaptation(math.inf, 0.125),
+        ),
+        na.LI(20_000.0, 5000.0),
+    ]  # fmt: skip
+
+
 def test_shipped_networks_have_the_topology_of_their_recipes():
     recipes = pytest.importorskip("neuroasync.train.recipes").RECIPES["digits"]
     for name, recipe in zip(NETWORKS, recipes.values(), strict=True):
@@ -160,9 +181,16 @@ START = "timestep_us=1000\ninput 2x8x8\n"
         (START + "a d5; a d6", "line 3, 'a d6': the name 'a' is used twice"),
         (START + "a d5 rate=3", "setting `rate` is not allowed here; allowed here are decay, tau"),
         (START + "a d5 v_threshold=0", "`v_threshold` must be a number above 0, got 0"),
-        (START + "a d5 reset=none", "`reset` must be zero or subtract, got none"),
+        (START + "a d5 reset=no", "`reset` must be zero or subtract or none, got no"),
         (START + "a d5 refractory=1", "`refractory` must be true or false, got 1"),
         (START + "a d5 tau_mem_us=-3", "`tau_mem_us` must be a number above 0, or inf for no leak"),
+        (START + "a d5 tau_syn_us=0", "`tau_syn_us` must be a number above 0, or inf for no decay"),
+        (START + "a d5 reset_amount=inf", "`reset_amount` must be a number above 0, got inf"),
+        (START + "a d5 reset_delayed=1", "`reset_delayed` must be true or false, got 1"),
+        (START + "a d5 adapt_tau_us=9", "`adapt_tau_us` and `adapt_increment` belong together; s"),
+        (START + "a d5 neuron=if", "`neuron` must be lif or li, got if"),
+        (START + "a d5 neuron=li reset=none", "setting `reset` is not allowed here; allowed here"),
+        (START + "a d5 neuron=li; b d5", "must be a population that can fire, got 'a' of LI neur"),
         (START + "a d5; b c3k3", "as in 'input 2x34x34', but 'a' has shape 5"),
         (START + "a c3k11p1", "kernel size must be at most 10x10, the size of 'input' with its"),
         (START + "a c3k3s0", "kernel size and stride must be at least 1"),
