@@ -124,7 +124,7 @@ NEURON = ("populations", 0, "neuron")
         ),
         (
             set_in(*NEURON, {"model": "li", "tau_mem_us": 1.0, "reset": "none"}),
-            r"^`populations\[0\]\.neuron\.reset` is an unknown key; known keys are \['model', 'tau_",
+            r"^`populations\[0\]\.neuron\.reset` is an unknown key; known keys are \['model', 't",
         ),
         (set_in(*NEURON, "sync_threshold", 1.5), r"^`populations\[0\]\.neuron\.sync_threshold` mu"),
         (set_in(*CONV, "kind", "gone"), r"^`connections\[0\]\.kind` is missing$"),
