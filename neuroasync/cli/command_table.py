@@ -44,6 +44,11 @@ COMMANDS: Final = (
         "Classify the samples of a spike file; report accuracy and cost.",
     ),
     CommandEntry(
+        "compare",
+        f"{_PACKAGE}.compare",
+        "Run a network under every order, group size and input mode.",
+    ),
+    CommandEntry(
         "watch",
         f"{_PACKAGE}.watch.command",
         "Decide on the events of a camera while they arrive.",

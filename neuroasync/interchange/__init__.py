@@ -1,1 +1,60 @@
-"""Networks of other frameworks: import them as bundles, and export bundles for them."""
+"""Networks of other frameworks: import them as bundles, and export bundles for them.
+
+- :func:`from_snntorch`, :func:`from_norse` and :func:`from_sinabs` import a trained torch module,
+  and report how its spikes agree with the framework on reference samples. They need torch, which
+  the extra ``train`` installs.
+- :func:`compare` runs a network under every ordering policy, group size and input mode.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+# Type checkers and editors read these imports; at run time, ``__getattr__`` makes them one by one.
+if TYPE_CHECKING:
+    from neuroasync.interchange.agreement import Agreement, Difference
+    from neuroasync.interchange.comparison import ComparedRun, compare
+    from neuroasync.interchange.norse import from_norse
+    from neuroasync.interchange.sinabs import from_sinabs
+    from neuroasync.interchange.snntorch import from_snntorch
+
+__all__ = [
+    "Agreement",
+    "ComparedRun",
+    "Difference",
+    "compare",
+    "from_norse",
+    "from_sinabs",
+    "from_snntorch",
+]
+
+_MODULE_OF: Final = {
+    "Agreement": "agreement",
+    "ComparedRun": "comparison",
+    "Difference": "agreement",
+    "compare": "comparison",
+    "from_norse": "norse",
+    "from_sinabs": "sinabs",
+    "from_snntorch": "snntorch",
+}
+"""The module in which each public name is defined, relative to this package."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562), because torch takes long to load."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.{_MODULE_OF[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ModuleNotFoundError(
+            "importing a torch module needs torch: pip install 'neuroasync[train]'", name="torch"
+        ) from error
+    globals()[name] = value = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return list(__all__)

@@ -5,6 +5,7 @@ window opens, and the global state of matplotlib does not change.
 """
 
 from neuroasync.plot.canvas import save_png
+from neuroasync.plot.comparison import plot_comparison
 from neuroasync.plot.costs import AnytimeRun, plot_anytime, plot_density, plot_group_sizes
 from neuroasync.plot.decisions import DecisionPanel, plot_decisions, rounds_of
 from neuroasync.plot.latency import plot_latency
@@ -16,6 +17,7 @@ __all__ = [
     "RasterPanel",
     "decided_at",
     "plot_anytime",
+    "plot_comparison",
     "plot_decisions",
     "plot_density",
     "plot_group_sizes",

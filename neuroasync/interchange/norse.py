@@ -1,0 +1,168 @@
+"""Networks of Norse.
+
+The neurons of Norse (Pehle and Pedersen, doi:10.5281/zenodo.4422025) take Euler steps of length dt,
+with the input x, the synaptic current i and the potential v:
+
+    LIFBoxCell    v += dt tau_mem_inv ((x + v_leak) - v)
+    LIF, LIFCell  i += x,  v += dt tau_mem_inv ((v_leak - v) + i),  i -= dt tau_syn_inv i
+    IAF, IAFCell  v += x
+    LIFRecurrent, LIFRecurrentCell    LIF with x = W z_in[t] + R z[t - 1]
+
+A neuron fires if v > v_th, and its potential becomes v_reset, or v - v_th. So the membrane decays
+by 1 - dt tau_mem_inv per timestep, the synapse by 1 - dt tau_syn_inv, and the input is scaled by
+dt tau_mem_inv, which is multiplied into the weights.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neuroasync.core.durations import Duration
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.model.model import LIF
+from neuroasync.errors import InterchangeError
+from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
+from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer
+from neuroasync.interchange.torch_modules.from_module import Imported, from_module
+
+__all__ = ["from_norse"]
+
+_CURRENT_BASED: Final = ("LIFCell", "LIF", "LIFRecurrentCell", "LIFRecurrent")
+_KINDS: Final = ("LIFBoxCell", "IAFCell", "IAF", *_CURRENT_BASED)
+_RECURRENT: Final = ("LIFRecurrentCell", "LIFRecurrent")
+_BASES: Final = frozenset({"SNNCell", "SNN", "SNNRecurrentCell", "SNNRecurrent"})
+_STOCHASTIC: Final = ("logistic",)
+
+
+def from_norse(
+    module: nn.Module,
+    *,
+    timestep_us: Duration,
+    input_shape: tuple[int, ...] | None = None,
+    reference: SpikeTrains | NDArray[Any] | None = None,
+    timesteps: int | None = None,
+    classes: tuple[str, ...] | None = None,
+) -> Imported:
+    r"""Import a trained Norse module, and compare it with Norse on reference samples.
+
+    The module is a ``SequentialState`` of cells, which takes one timestep, [batch, \*input_shape];
+    or it takes all timesteps, [timesteps, batch, \*input_shape]. The rest is as in
+    :func:`from_snntorch`.
+
+    Args:
+        module: The module, with layers ``LIFBoxCell``, ``LIF``, ``LIFCell``, ``LIFRecurrent``,
+            ``LIFRecurrentCell``, ``IAF`` or ``IAFCell``. It stays as it is. The last spiking layer
+            is the output.
+        timestep_us: Duration of one timestep, µs or such as ``"1ms"``. It need not be Norse's dt.
+        input_shape: Shape of the input at one timestep. Defaults to that of ``reference``.
+        reference: Samples to compare both on: spike trains, or numbers of spikes, [samples,
+            timesteps, \*input_shape].
+        timesteps: Number of timesteps of a sample. Defaults to that of ``reference``.
+        classes: Names of the classes, one per output neuron.
+
+    Returns:
+        The bundle, and the agreement report if there is a ``reference``.
+
+    Raises:
+        InterchangeError: A part of the module has no exact counterpart; the message names it.
+        EventsError: ``reference`` is invalid.
+        ValueError: An argument is out of range.
+    """
+    return from_module(_Norse(), module, timestep_us, input_shape, reference, timesteps, classes)
+
+
+class _Norse:
+    """What the import needs to know about Norse."""
+
+    name = "Norse"
+    package = "norse"
+
+    def is_layer(self, module: nn.Module) -> bool:
+        """Return whether a module is a spiking layer."""
+        return any(
+            c.__module__ == "norse.torch.module.snn" and c.__name__ in _BASES
+            for c in type(module).__mro__
+        )
+
+    def layouts(self, layers: Sequence[nn.Module]) -> Sequence[Layout]:
+        """Return the layouts to try."""
+        if all(type(layer).__name__.endswith("Cell") for layer in layers):
+            return Layout.STEPS, Layout.LOOP
+        return (Layout.TIME_FIRST,)
+
+    def whole_input(
+        self, layer: Any, args: Sequence[Any], previous: Callable[[Sequence[int]], Tensor]
+    ) -> Tensor:
+        """Return the input current, with that of the recurrent connection."""
+        current: Tensor = args[0]
+        if type(layer).__name__ not in _RECURRENT:
+            return current
+        feedforward = functional.linear(current, layer.input_weights)
+        recurrent = functional.linear(previous(feedforward.shape), layer.recurrent_weights)
+        return feedforward + recurrent
+
+    def spiking_layer(
+        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
+    ) -> SpikingLayer:
+        """Return the population of a layer."""
+        kind, p = type(layer).__name__, layer.p
+        place = f"layer `{name}` ({kind})"
+        if kind not in _KINDS:
+            known = ", ".join(_KINDS)
+            raise InterchangeError(f"{place} has no exact counterpart; these layers do: {known}")
+        if p.method in _STOCHASTIC:
+            raise InterchangeError(f"{place} must not have method={p.method!r}, which is random")
+        reset = _reset(p, place)
+        threshold = number_or_array(p.v_th, shape, place, "v_th")
+        if kind in ("IAF", "IAFCell"):
+            return SpikingLayer(LIF(v_threshold=threshold, **reset), np.ones(shape))
+        _check_rest(p, place)
+        rate = layer.dt * torch.as_tensor(p.tau_mem_inv).double()
+        tau, notes = time_constant(1 - rate, shape, timestep_us, place, "1 - dt * tau_mem_inv")
+        values: dict[str, Any] = {"tau_mem_us": tau, "v_threshold": threshold, **reset}
+        if kind in _CURRENT_BASED:
+            decay = 1 - layer.dt * torch.as_tensor(p.tau_syn_inv).double()
+            values["tau_syn_us"], more = time_constant(
+                decay, shape, timestep_us, place, "1 - dt * tau_syn_inv"
+            )
+            notes += more
+        gain = np.broadcast_to(rate.detach().numpy(), (1, *shape))[0]
+        return SpikingLayer(LIF(**values), gain, tuple(notes))
+
+    def reset(self, module: nn.Module) -> None:
+        """Do nothing, because the state is passed along."""
+
+    def step(self, module: nn.Module, frame: Tensor, state: Any) -> Any:
+        """Run one timestep and return the state."""
+        output = module(frame, state)
+        return output[1] if isinstance(output, tuple) and len(output) > 1 else None
+
+    def potential(self, layer: Any, output: Any) -> Tensor | None:
+        """Return the potentials after a timestep, if they are known."""
+        is_cell = type(layer).__name__.endswith("Cell")
+        return output[1].v if is_cell and isinstance(output, tuple) else None
+
+
+def _check_rest(p: Any, place: str) -> None:
+    leak = spread(p.v_leak, (), place, "v_leak")
+    if leak != 0:
+        raise InterchangeError(f"{place} must have v_leak=0, got {float(leak)}")
+
+
+def _reset(p: Any, place: str) -> dict[str, Any]:
+    method = getattr(p, "reset_method", None)
+    if method is None or method.__name__ == "reset_value":
+        value = spread(p.v_reset, (), place, "v_reset")
+        if value != 0:
+            raise InterchangeError(f"{place} must have v_reset=0, got {float(value)}")
+        return {"reset": "zero"}
+    if method.__name__ == "reset_subtract":
+        return {"reset": "subtract"}
+    raise InterchangeError(
+        f"{place} must have reset_method=reset_value or reset_subtract, got {method.__name__}"
+    )

@@ -1,0 +1,96 @@
+"""Reference samples as frames for a framework and as spike trains for a network."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.model.checks import must_be
+from neuroasync.errors import EventsError
+
+__all__ = ["ReferenceSamples"]
+
+
+class ReferenceSamples:
+    """Samples in bins of one timestep.
+
+    Args:
+        given: Spike trains, or numbers of spikes, [samples, timesteps, *input_shape].
+        timestep_us: Duration of a timestep, µs.
+        timesteps: Number of timesteps of each sample. Defaults to that of the array, or to the bin
+            of the last event of all spike trains.
+
+    Attributes:
+        trains: The samples as spike trains.
+        shape: Shape of the input.
+        timesteps: Number of timesteps of each sample.
+
+    Raises:
+        EventsError: The array has negative or fractional numbers of spikes, or no samples.
+        ValueError: An event comes after ``timesteps``.
+    """
+
+    def __init__(
+        self,
+        given: SpikeTrains | NDArray[Any],
+        timestep_us: int,
+        timesteps: int | None = None,
+        shape: tuple[int, ...] | None = None,
+    ) -> None:
+        self._timestep_us = timestep_us
+        if not isinstance(given, SpikeTrains):
+            given, counted = _trains_of(given, timestep_us)
+            timesteps = counted if timesteps is None else timesteps
+        self.trains = given
+        last = int(given.t_us.max(initial=-1)) // timestep_us + 1
+        self.timesteps = max(last, 1) if timesteps is None else timesteps
+        if last > self.timesteps:
+            raise ValueError(
+                must_be("timesteps", f"at least {last}, for the last event", str(timesteps))
+            )
+        if not len(given):
+            raise EventsError("`reference` must have at least one sample, got none")
+        self.shape = given.shape if shape is None else shape
+        if math.prod(self.shape) != math.prod(given.shape):
+            raise EventsError(
+                f"`reference` must have an input of shape {self.shape}, got {given.shape}"
+            )
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.trains)
+
+    def frames(self, samples: range) -> NDArray[np.float32]:
+        """Return the numbers of spikes of some samples, f32[samples, timesteps, *shape]."""
+        size = math.prod(self.shape)
+        frames = np.zeros((len(samples), self.timesteps, size), np.float32)
+        for row, k in enumerate(samples):
+            train: SpikeTrain = self.trains[k]
+            np.add.at(frames[row], (train.t_us // self._timestep_us, train.index), 1)
+        return frames.reshape(len(samples), self.timesteps, *self.shape)
+
+
+def _trains_of(given: Any, timestep_us: int) -> tuple[SpikeTrains, int]:
+    """Return an array of frames as spike trains, and its number of timesteps."""
+    array = np.asarray(given)
+    if array.ndim < 3 or array.dtype.kind not in "biuf":
+        requirement = "SpikeTrains or an array [samples, timesteps, *input_shape]"
+        raise EventsError(
+            must_be("reference", requirement, f"{array.dtype} of shape {array.shape}")
+        )
+    counts = array.astype(np.int64)
+    if (counts != array).any() or (counts < 0).any():
+        raise EventsError(
+            "`reference` must hold numbers of spikes, such as 0 and 1, got other values; encode "
+            "them as spikes first (neuroasync.encoders)"
+        )
+    samples, timesteps = counts.shape[:2]
+    flat = counts.reshape(samples, timesteps, -1)
+    sample, timestep, index = np.nonzero(flat)
+    times = flat[sample, timestep, index]
+    sample, timestep, index = (np.repeat(a, times) for a in (sample, timestep, index))
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(sample, minlength=samples))))
+    trains = SpikeTrains(timestep * timestep_us, index, offsets, None, counts.shape[2:])
+    return trains, timesteps

@@ -1,0 +1,304 @@
+"""Runs a module once and finds out which linear functions of which spikes reach each layer."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from neuroasync.errors import InterchangeError
+from neuroasync.interchange.torch_modules.expressions import (
+    LinearExpression,
+    LinearStep,
+    Source,
+    Unmappable,
+)
+from neuroasync.interchange.torch_modules.linear_functions import (
+    JOINING,
+    linear_step,
+    name_of,
+    wide,
+)
+
+__all__ = ["LayerInput", "Trace"]
+
+Meaning: TypeAlias = LinearExpression | Unmappable
+
+LayerInput: TypeAlias = Callable[
+    [nn.Module, Sequence[Any], Callable[[Sequence[int]], Tensor]], Tensor
+]
+"""See ``Framework.whole_input``."""
+
+
+class Trace(TorchFunctionMode):
+    """Records the meaning of every tensor while a module runs.
+
+    Args:
+        layers: The spiking layers, by name.
+        layer_input: Function that computes the whole input current of a layer.
+
+    Attributes:
+        calls: How often each layer was called.
+        inputs: The expression of the input current of each layer at its latest call.
+        order: Names of the layers in the order of their first calls.
+        unused: Labels of the steps with weights whose result reached no layer at the latest call.
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module], layer_input: LayerInput) -> None:
+        super().__init__()
+        self._layers = layers
+        self._layer_input = layer_input
+        # The tensors are kept, so that no other one gets the same id.
+        self._meanings: dict[int, tuple[Tensor, Meaning]] = {}
+        self._frames: tuple[Tensor, str] | None = None
+        self._depth = 0
+        self._modules: list[str] = []
+        self.calls: dict[str, int] = dict.fromkeys(layers, 0)
+        self.inputs: dict[str, LinearExpression] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.order: list[str] = []
+        self._weighted: dict[str, int] = {}
+        self._used: set[str] = set()
+
+    @contextmanager
+    def watch(self, module: nn.Module) -> Iterator["Trace"]:
+        """Trace what ``module`` computes inside the block."""
+        names = {layer: name for name, layer in self._layers.items()}
+        handles = []
+        for name, part in module.named_modules():
+            if part in names:
+                handles.append(part.register_forward_pre_hook(self._before(names[part])))
+                handles.append(part.register_forward_hook(self._after(names[part])))
+            else:
+                label = f"{type(part).__name__} `{name}`" if name else type(part).__name__
+                handles.append(part.register_forward_pre_hook(lambda *_, x=label: self._enter(x)))
+                handles.append(part.register_forward_hook(lambda *_: self._leave()))
+        try:
+            with torch.no_grad(), self:
+                yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def mark(self, tensor: Tensor, name: str, timestep: int) -> Tensor:
+        """Note that ``tensor`` holds the spikes of a source at a timestep, and return it."""
+        source = Source(name, timestep, tuple(tensor.shape))
+        zeros = torch.zeros(tensor.shape, dtype=torch.float64)
+        self._note(tensor, LinearExpression(((source, ()),), zeros))
+        return tensor
+
+    def mark_frames(self, sequence: Tensor, name: str) -> Tensor:
+        """Note that element t of ``sequence`` holds a source at timestep t, and return it."""
+        self._frames = sequence, name
+        self._note(sequence, Unmappable("the input of all timesteps together"))
+        return sequence
+
+    @property
+    def unused(self) -> list[str]:
+        """Labels of the steps with weights whose results reached no layer."""
+        return [label for label in self._weighted if label not in self._used]
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run a function of torch, and note what its result means."""
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if self._depth:
+            return result
+        if self._frames is not None and args and args[0] is self._frames[0]:
+            return self._frame(func, args, result)
+        traced = [t for t in _tensors([*args, *kwargs.values()]) if id(t) in self._meanings]
+        if not traced:
+            return result
+        if isinstance(result, Iterator):
+            result = list(result)
+            self._note_parts(func, args, kwargs, result)
+            return iter(result)
+        if isinstance(result, list | tuple):
+            self._note_parts(func, args, kwargs, result)
+        elif isinstance(result, Tensor):
+            self._note(result, self._meaning(func, args, kwargs, traced))
+        return result
+
+    def _note(self, tensor: Tensor, meaning: Meaning) -> None:
+        self._meanings[id(tensor)] = tensor, meaning
+
+    def _note_parts(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any],
+        parts: Sequence[Any],
+    ) -> None:  # fmt: skip
+        traced = [t for t in _tensors(args) if id(t) in self._meanings]
+        for k, part in enumerate(parts):
+            if isinstance(part, Tensor):
+
+                def pick(*a: Any, k: int = k, **kw: Any) -> Any:
+                    return list(func(*a, **kw))[k]
+
+                pick.__name__ = name_of(func)
+                self._note(part, self._meaning(pick, args, kwargs, traced))
+
+    def _frame(self, func: Callable[..., Any], args: Sequence[Any], result: Any) -> Any:
+        """Note the timestep of an element of the sequence of input frames."""
+        assert self._frames is not None  # noqa: S101  # for the type checker
+        _, name = self._frames
+        kind, rest = name_of(func), args[1:]
+        if kind in {"iter", "unbind"} and rest in ((), (0,)):
+            frames = list(result)
+            for t, frame in enumerate(frames):
+                self.mark(frame, name, t)
+            return iter(frames) if kind == "iter" else tuple(frames)
+        index = rest[0] if rest else None
+        if (
+            isinstance(index, tuple)
+            and index
+            and all(part is Ellipsis or part == slice(None) for part in index[1:])
+        ):
+            index = index[0]
+        if kind == "select" and rest[:1] == (0,):
+            kind, index = "getitem", rest[1]
+        if kind == "getitem" and isinstance(index, int):
+            return self.mark(result, name, index % args[0].shape[0])
+        if isinstance(result, Tensor) and id(result) not in self._meanings:
+            label = f"`{kind}` of the input of all timesteps together{self._place()}"
+            self._note(result, Unmappable(label))
+        return result
+
+    def _meaning(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any],
+        traced: Sequence[Tensor],
+    ) -> Meaning:  # fmt: skip
+        meanings = [self._meanings[id(t)][1] for t in traced]
+        for meaning in meanings:
+            if isinstance(meaning, Unmappable):
+                return meaning
+        label = self._label(func)
+        if name_of(func) in JOINING:
+            return self._joined(func, args, kwargs, label)
+        swapped = name_of(func) == "mul" and len(args) == 2 and id(args[0]) not in self._meanings
+        ordered = (args[1], args[0]) if swapped else args
+        (expression,) = meanings[:1]
+        if len(traced) > 1 or ordered[0] is not traced[0]:
+            return Unmappable(label)
+        affine = linear_step(func, ordered, kwargs, label)
+        if affine is None or isinstance(expression, Unmappable):
+            return Unmappable(label)
+        if affine[0].has_weights:
+            self._weighted[label] = 1
+        return expression.after(*affine)
+
+    def _joined(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], label: str
+    ) -> LinearExpression:
+        """Return the meaning of a sum or a concatenation of tensors."""
+        paths: list[tuple[Source, tuple[LinearStep, ...]]] = []
+        is_sum = name_of(func) in {"add", "sub", "rsub"}
+
+        def alone(keep: Callable[[Any], Any]) -> Any:
+            return func(*_mapped(args, keep), **_mapped(kwargs, keep))
+
+        def zero(part: Any) -> Any:
+            if isinstance(part, Tensor):
+                return torch.zeros(part.shape, dtype=torch.float64)
+            return 0 if is_sum and any(part is a for a in args) else part
+
+        def constant_of(part: Any) -> Any:
+            if not isinstance(part, Tensor):
+                return part
+            meaning = self._meanings.get(id(part), (part, None))[1]
+            return meaning.constant if isinstance(meaning, LinearExpression) else wide(part)
+
+        seen: set[int] = set()
+        for part in _tensors([*args, *kwargs.values()]):
+            meaning = self._meanings.get(id(part), (part, None))[1]
+            if not isinstance(meaning, LinearExpression) or id(part) in seen:
+                continue
+            seen.add(id(part))
+
+            def apply(v: Tensor, part: Tensor = part) -> Tensor:
+                return torch.as_tensor(alone(lambda p: v if p is part else zero(p)))
+
+            step = LinearStep(label, apply, is_reshape=name_of(func) == "add")
+            paths += [(source, (*path, step)) for source, path in meaning.paths]
+        return LinearExpression(tuple(paths), torch.as_tensor(alone(constant_of)))
+
+    def _before(self, name: str) -> Callable[..., None]:
+        def hook(layer: nn.Module, args: Sequence[Any]) -> None:
+            if not self._depth:
+                self._record(name, layer, args)
+            self._depth += 1
+
+        return hook
+
+    def _after(self, name: str) -> Callable[..., None]:
+        def hook(layer: nn.Module, args: Sequence[Any], output: Any) -> None:
+            self._depth -= 1
+            if self._depth:
+                return
+            spikes, *states = output if isinstance(output, tuple) else (output,)
+            timestep = self.calls[name] - 1
+            for state in _tensors(states):
+                self._note(state, Unmappable(f"the state of `{name}`"))
+            self.mark(spikes, name, timestep)
+
+        return hook
+
+    def _record(self, name: str, layer: nn.Module, args: Sequence[Any]) -> None:
+        """Note the input current of a layer that is about to be called."""
+        timestep = self.calls[name]
+        self.calls[name] += 1
+        if name not in self.order:
+            self.order.append(name)
+
+        def previous(shape: Sequence[int]) -> Tensor:
+            return self.mark(torch.zeros(*shape), name, timestep - 1)
+
+        current = self._layer_input(layer, args, previous)
+        meaning = self._meanings.get(id(current), (current, None))[1]
+        if meaning is None:
+            raise InterchangeError(
+                f"layer `{name}` gets an input that does not depend on the input of the network"
+            )
+        if isinstance(meaning, Unmappable):
+            raise InterchangeError(
+                f"layer `{name}` gets {meaning.reason}, which is not a linear function of "
+                "spikes, so the network cannot be imported"
+            )
+        self._used |= {step.label for _, path in meaning.paths for step in path}
+        self.inputs[name], self.shapes[name] = meaning, tuple(current.shape)
+
+    def _enter(self, label: str) -> None:
+        if not self._depth:
+            self._modules.append(label)
+
+    def _leave(self) -> None:
+        if not self._depth and self._modules:
+            self._modules.pop()
+
+    def _label(self, func: Callable[..., Any]) -> str:
+        return f"`{name_of(func)}`{self._place()}"
+
+    def _place(self) -> str:
+        return f" in {self._modules[-1]}" if self._modules else ""
+
+
+def _tensors(values: Any) -> Iterator[Tensor]:
+    if isinstance(values, Tensor):
+        yield values
+    elif isinstance(values, list | tuple):
+        for value in values:
+            yield from _tensors(value)
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, list | tuple):
+        return [_mapped(v, change) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _mapped(v, change) for k, v in value.items()}
+    return change(value)
