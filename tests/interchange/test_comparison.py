@@ -49,7 +49,9 @@ def test_the_group_size_of_layer_sync_changes_rounds_only(digits):
 
 def test_progress_counts_runs(digits):
     done = []
-    compare(*digits, policies=["fifo"], group_sizes=[1, 2, 3], inputs=["queued"], on_run=done.append)
+    compare(
+        *digits, policies=["fifo"], group_sizes=[1, 2, 3], inputs=["queued"], on_run=done.append
+    )
     assert done == [1, 2, 3]
 
 
