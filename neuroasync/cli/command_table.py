@@ -61,7 +61,7 @@ COMMANDS: Final = (
     ),
     CommandEntry(
         "train",
-        f"{_PACKAGE}.train",
+        f"{_PACKAGE}.train.command",
         "Train a network with a recipe, and write it as a bundle.",
     ),
     CommandEntry(

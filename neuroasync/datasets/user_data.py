@@ -9,7 +9,7 @@ import numpy as np
 
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.spike_file import read_spikes
-from neuroasync.core.model.topology import parse_topology
+from neuroasync.core.model.model import Model
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, join
 from neuroasync.datasets.folds import Split, hold_out
 from neuroasync.errors import DatasetError
@@ -42,18 +42,16 @@ class UserFiles:
                     f"{part} must be another file than train, {self.train!r}, got {path!r}"
                 )
 
-    def load(self, topology: str) -> Dataset:
+    def load(self, model: Model) -> Dataset:
         """Read the files as a data set for a network.
 
         Args:
-            topology: Topology text of the network; see :mod:`neuroasync.core.model.topology`.
+            model: The network; its weights do not matter.
 
         Raises:
             SpikeFileError: A file is missing or damaged.
             DatasetError: The files do not fit each other, or the network's output.
-            ModelError: The text cannot be parsed.
         """
-        model = parse_topology(topology)
         return user_dataset(
             Path(self.train).name,
             read_spikes(self.train),

@@ -16,6 +16,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from neuroasync.core.model.checks import as_number, shown
 from neuroasync.train.kernels import surrogate as kernel
 
 __all__ = ["Surrogate"]
@@ -44,11 +45,12 @@ class Surrogate:
 
     def __post_init__(self) -> None:
         """Check the name and the slope."""
-        if self.name not in _KINDS:
+        if not isinstance(self.name, str) or self.name not in _KINDS:
             raise ValueError(f"`surrogate` must be one of {list(_KINDS)}, got {self.name!r:.80}")
-        if not 0 < self.slope < float("inf"):
+        slope = as_number(self.slope)
+        if slope is None or not 0 < slope < float("inf"):
             raise ValueError(
-                f"`surrogate_slope` must be a finite number above 0, got {self.slope!r}"
+                f"`surrogate_slope` must be a finite number above 0, got {shown(self.slope)}"
             )
 
     @property

@@ -20,6 +20,7 @@ EXPECTED = {
     "custom_policy.py": r"fifo: \d\d of 40 right\nnewest-first: \d\d of 40 right\n",
     "custom_population.py": r"\d with the last vote at [0-4]000 µs\n",
     "data_sets.py": r"\('0', .* 10000\n50 180 180\n",
+    "fine_tune.py": r"9\d% of the validation samples are right\n",
     "first_network.py": r"left \{'hidden': 2, 'output': 1\}\noutput\[0\] fired(.|\n)*",
     "live_stream.py": r"(\w+ after \d+ rounds\n){5}Counts\(events=\d+, refused=0, .*\)\n",
     "measure.py": r"at the end: 97\.2%\nfirst-spike: .*\nmargin\(3\): 96\.1% after 8\.0 rounds\n"

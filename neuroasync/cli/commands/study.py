@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from neuroasync.cli.commands.train import check_torch
+from neuroasync.cli.commands.train.command import check_torch
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import DataOption, DatasetName, JsonOption
 from neuroasync.cli.output import echo_json

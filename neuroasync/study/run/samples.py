@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset, load_dataset
 from neuroasync.errors import DatasetError
 from neuroasync.study.design.case import Case
@@ -43,7 +44,7 @@ class StudySamples:
         self._latest: tuple[int, SeedSamples] | None = None
         recipe: Recipe = next(iter(case.recipes.values()))
         if case.files is not None:
-            self._all = case.files.load(recipe.topology)
+            self._all = case.files.load(parse_topology(recipe.topology))
         else:
             self._all = load_dataset(
                 case.dataset,

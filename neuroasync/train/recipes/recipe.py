@@ -20,6 +20,9 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from neuroasync.core.engine.run_settings import InputMode
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.topology import parse_topology, same_topology
+from neuroasync.errors import ModelError
 from neuroasync.train.config import TrainConfig
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "Recipe",
     "Recipes",
     "Training",
+    "fine_tuning",
     "for_input",
     "recipes_for_topology",
     "recipes_of",
@@ -61,7 +65,8 @@ class Recipe:
     """A network and its training.
 
     Attributes:
-        topology: Topology text of the network; see ``neuroasync.core.model.topology``.
+        topology: Topology text of the network; see ``neuroasync.core.model.topology``. It is empty
+            for the network of a bundle that has no text.
         config: Configuration of the training.
     """
 
@@ -101,6 +106,31 @@ def recipes_for_topology(topology: str) -> Recipes:
             recipe, so the text may only set them for single populations.
     """
     return recipes_of(f"{_PAPER}; {topology}", f"{_LEAKY}; {topology}", _DEFAULT)
+
+
+def fine_tuning(recipe: Recipe, start: Bundle) -> Recipe:
+    """Return the recipe for training the network of a bundle further.
+
+    Its weights are kept, the learning rate is a quarter of the recipe's, because the weights are
+    good already, and all epochs are under the order that is trained for.
+
+    Args:
+        recipe: A recipe for the data set.
+        start: The bundle; its network replaces that of the recipe.
+    """
+    config = replace(recipe.config, init_rate=None, layered_epochs=0, lr=recipe.config.lr / 4)
+    return Recipe(_topology_text(start), config)
+
+
+def _topology_text(bundle: Bundle) -> str:
+    """Return the topology text of a bundle, or an empty one if it does not describe the network."""
+    text = bundle.meta.get("topology")
+    try:
+        if isinstance(text, str) and same_topology(parse_topology(text), bundle.model):
+            return text
+    except ModelError:
+        pass  # Anybody can write anything into the meta of a bundle.
+    return ""
 
 
 def for_input(recipe: Recipe, mode: InputMode) -> Recipe:

@@ -27,6 +27,7 @@ def train_dataset(
     recipe: Recipe,
     *,
     name: str,
+    start: Bundle | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     on_batch: OnBatch | None = None,
@@ -41,6 +42,8 @@ def train_dataset(
         dataset: The data set. Its train and validation splits are read.
         recipe: The network and its training configuration.
         name: Name of the recipe, for the bundle's meta.
+        start: Bundle whose network is trained further, in the place of the recipe's; see
+            :func:`neuroasync.train.recipes.fine_tuning`.
         checkpoint: File that stores the state of the training after each epoch.
         resume: Continue from that file.
         on_batch: Called after each batch.
@@ -50,18 +53,23 @@ def train_dataset(
         The bundle.
 
     Raises:
-        ValueError: The network does not fit the data.
+        ValueError: The network does not fit the data, or ``init_rate`` is not None with ``start``.
         CheckpointError: The checkpoint cannot be read or written, or belongs to another training.
         FloatingPointError: The loss is no longer finite.
     """
     config = recipe.config
+    if start is not None and config.init_rate is not None:
+        raise ValueError(
+            "`init_rate` must be None to train a network further, because otherwise its weights "
+            f"are replaced, got {config.init_rate}"
+        )
 
     def report(batch: BatchResult) -> None:
         if on_batch is not None:
             on_batch(batch, config.epochs)
 
     fitted = fit(
-        parse_topology(recipe.topology),
+        parse_topology(recipe.topology) if start is None else start.model,
         dataset.train,
         config,
         validation=dataset.validation,
@@ -72,17 +80,27 @@ def train_dataset(
     bundle = export_bundle(
         fitted,
         dataset.validation,
-        classes=list(dataset.classes),
-        topology=recipe.topology,
-        meta={**_origin(dataset), "recipe": name, **(meta or {})},
+        classes=_classes(dataset, start),
+        topology=recipe.topology or None,
+        meta={**_origin(dataset, start), "recipe": name, **(meta or {})},
     )
     return with_stop_rules(bundle, dataset.validation, config.seed, _STOP_LOSS)
 
 
-def _origin(dataset: Dataset) -> dict[str, Scalar]:
-    """Return the meta entries that describe the data set."""
+def _classes(dataset: Dataset, start: Bundle | None) -> list[str]:
+    """Return the names of the classes; those of the bundle if the data set only has numbers."""
+    numbers = tuple(map(str, range(len(dataset.classes))))
+    if start is not None and start.classes is not None and dataset.classes == numbers:
+        return list(start.classes)
+    return list(dataset.classes)
+
+
+def _origin(dataset: Dataset, start: Bundle | None) -> dict[str, Scalar]:
+    """Return the meta entries that describe the data set and the network at the start."""
     title = "; ".join(filter(None, (dataset.title, dataset.licence)))
     entries: dict[str, Scalar] = {"dataset": title}
+    if start is not None:
+        entries["fine_tuned_from"] = start.digest.hex()
     if dataset.credit:
         entries["dataset_credit"] = dataset.credit
     if dataset.coding is not None:

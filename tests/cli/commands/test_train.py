@@ -13,27 +13,10 @@ from tests.helpers.paths import DATA
 
 pytest.importorskip("torch")
 
-from neuroasync.train import BatchResult
-
 SOUNDS = DATA / "sounds"
 
 
-@pytest.fixture
-def recipes(monkeypatch):
-    """Replace the training by a function that records its calls and reports progress twice."""
-    calls = []
-
-    def train_dataset(dataset, recipe, *, on_batch, **options):
-        calls.append((dataset, recipe, options))
-        on_batch(BatchResult(0, 0, 2, 2.3, 0.1, 50.0), 1)
-        on_batch(BatchResult(0, 1, 2, 1.3, 0.6, 40.0), 1)
-        return golden_bundle()
-
-    monkeypatch.setattr("neuroasync.train.recipes.training.train_dataset", train_dataset)
-    return calls
-
-
-def test_train_passes_its_options_to_the_recipe_and_writes_the_bundle(cli, files, recipes):
+def test_train_passes_its_options_to_the_recipe_and_writes_the_bundle(cli, files, trained):
     result = cli(
         "train", "digits", "--recipe", "unlayered-momentum", "--input", "queued", "-o", "mine.nab",
         "--coding", "latency", "--epochs", 3, "--seed", 9, "--checkpoint", "c.ckpt", "--resume",
@@ -41,7 +24,7 @@ def test_train_passes_its_options_to_the_recipe_and_writes_the_bundle(cli, files
     )  # fmt: skip
     assert result.exit_code == 0
     assert result.stderr == ""
-    ((dataset, recipe, options),) = recipes
+    ((dataset, recipe, options),) = trained
     assert (dataset.name, dataset.coding, dataset.encodings_per_image) == ("digits", "latency", 8)
     assert (recipe.config.policy, recipe.config.input) == ("momentum", "queued")
     assert (recipe.config.epochs, recipe.config.seed, recipe.config.device) == (3, 9, "cpu")
@@ -50,40 +33,41 @@ def test_train_passes_its_options_to_the_recipe_and_writes_the_bundle(cli, files
     assert golden_bundle().digest.hex() in result.stdout
 
 
-def test_json_of_train_names_the_file_and_its_digest(cli, files, recipes):
+def test_json_of_train_names_the_file_and_its_digest(cli, files, trained):
     result = cli("train", "digits", "--recipe", "layered", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == {
         "written": "digits-layered.nab",
+        "configuration": "digits-layered.toml",
         "sha256": golden_bundle().digest.hex(),
         "meta": dict(golden_bundle().meta),
     }
 
 
-def test_train_names_its_output_after_the_recipe(cli, files, recipes):
+def test_train_names_its_output_after_the_recipe(cli, files, trained):
     assert cli("train", "digits", "--recipe", "layered-paper").exit_code == 0
     assert (files.folder / "digits-layered-paper.nab").exists()
 
 
 @pytest.mark.parametrize("recipe", ["layered", "unlayered-random", "unlayered-momentum"])
-def test_trained_bundle_has_the_name_of_its_recipe(cli, files, recipes, recipe):
+def test_trained_bundle_has_the_name_of_its_recipe(cli, files, trained, recipe):
     assert cli("train", "digits", "--recipe", recipe).exit_code == 0
-    assert recipes[0][2]["name"] == recipe
+    assert trained[0][2]["name"] == recipe
 
 
 @pytest.mark.parametrize("name", ["mnist", "nmnist-small", "spoken-digits", "braille"])
 def test_train_accepts_each_data_set_that_ships_with_the_package(
-    cli, files, recipes, monkeypatch, name
+    cli, files, trained, monkeypatch, name
 ):
     monkeypatch.delenv("NEUROASYNC_DATA", raising=False)
     assert cli("train", name, "--recipe", "layered").exit_code == 0
-    ((dataset, recipe, _),) = recipes
+    ((dataset, recipe, _),) = trained
     assert dataset.name == name
     assert parse_topology(recipe.topology).input_shape == dataset.input_shape
     assert (files.folder / f"{name}-layered.nab").exists()
 
 
-def test_train_accepts_spike_files_of_the_user(cli, files, recipes):
+def test_train_accepts_spike_files_of_the_user(cli, files, trained):
     topology = "timestep_us=1000; input 12; output d4"
     options = ("--train", files.events, "--topology", topology)
     write_spikes(some_trains(labels=(3, 2, 1, 0, 1, 2)), files.folder / "validation.npz")
@@ -92,7 +76,7 @@ def test_train_accepts_spike_files_of_the_user(cli, files, recipes):
         cli("train", *options, "--validation", "validation.npz", "--recipe", "layered").exit_code
         == 0
     )
-    (first, recipe, _), (second, *_) = recipes
+    (first, recipe, _), (second, *_) = trained
     assert recipe.topology.endswith(topology)
     assert len(first.validation) + len(first.train) == 6
     assert second.train == read_spikes(files.events)
@@ -100,10 +84,10 @@ def test_train_accepts_spike_files_of_the_user(cli, files, recipes):
     assert (files.folder / "own-layered.nab").exists()
 
 
-def test_output_that_cannot_be_written_is_an_error_before_the_training(cli, recipes):
+def test_output_that_cannot_be_written_is_an_error_before_the_training(cli, trained):
     result = cli("train", "digits", "--recipe", "layered", "-o", "no/where.nab")
     assert result.exit_code == 2
-    assert recipes == []
+    assert trained == []
 
 
 def test_error_of_the_training_is_printed_on_one_line(cli, files, monkeypatch):

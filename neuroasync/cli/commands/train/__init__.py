@@ -1,0 +1,1 @@
+"""``neuroasync train``: its options, configuration files, and the command itself."""

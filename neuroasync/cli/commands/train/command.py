@@ -1,0 +1,294 @@
+"""``neuroasync train``: train a network with one of the recipes."""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from neuroasync.cli.commands.train.options import (
+    BatchSizeOption,
+    CheckpointOption,
+    CodingOption,
+    ConfigOption,
+    DeviceOption,
+    EpochsOption,
+    FromOption,
+    GroupSizeOption,
+    InputDropoutOption,
+    InputOption,
+    LayeredEpochsOption,
+    LossOption,
+    LrOption,
+    OutputOption,
+    PenaltyOption,
+    PenaltyTargetOption,
+    RecipeName,
+    RecipeOption,
+    ResumeOption,
+    SetArgument,
+    TrainSeedOption,
+)
+from neuroasync.cli.commands.train.run_file import RunFile, read_run_file, write_run_file
+from neuroasync.cli.exit_codes import CliError
+from neuroasync.cli.options import CodingName, DataOption, DatasetName, JsonOption
+from neuroasync.cli.output import echo_json
+from neuroasync.cli.output_paths import check_output
+from neuroasync.cli.progress import ProgressCallback, progress
+from neuroasync.cli.tables import echo, key_value_table
+from neuroasync.cli.user_data_options import (
+    TopologyOption,
+    TrainFileOption,
+    ValidationFileOption,
+    check_user_files,
+    user_files,
+)
+from neuroasync.core.model.checks import at_path, did_you_mean, printable
+
+if TYPE_CHECKING:
+    from neuroasync.core.formats.bundle import Bundle
+    from neuroasync.datasets import Dataset
+    from neuroasync.datasets.user_data import UserFiles
+    from neuroasync.train import BatchResult
+    from neuroasync.train.recipes import Recipe
+
+__all__ = ["check_torch", "train"]
+
+_KEYS: Final[Mapping[str, tuple[str, ...] | type]] = {
+    "dataset": tuple(DatasetName), "train": str, "validation": str, "data": str,
+    "coding": tuple(CodingName), "topology": str, "from": str, "recipe": tuple(RecipeName),
+}  # fmt: skip
+"""Keys of a configuration file, and their values."""
+
+
+def train(
+    recipe: RecipeOption = None,
+    dataset: SetArgument = None,
+    config: ConfigOption = None,
+    start: FromOption = None,
+    input: InputOption = None,  # noqa: A002  # names the option
+    output: OutputOption = None,
+    data: DataOption = None,
+    coding: CodingOption = None,
+    train: TrainFileOption = None,
+    validation: ValidationFileOption = None,
+    topology: TopologyOption = None,
+    epochs: EpochsOption = None,
+    layered_epochs: LayeredEpochsOption = None,
+    batch_size: BatchSizeOption = None,
+    lr: LrOption = None,
+    loss: LossOption = None,
+    penalty: PenaltyOption = None,
+    penalty_target: PenaltyTargetOption = None,
+    input_dropout: InputDropoutOption = None,
+    group_size: GroupSizeOption = None,
+    seed: TrainSeedOption = None,
+    checkpoint: CheckpointOption = None,
+    resume: ResumeOption = False,
+    device: DeviceOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Train a network with a recipe, and write it as a bundle.
+
+    \b
+    Examples:
+      neuroasync train digits --recipe unlayered-random -o mine.nab
+      neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt
+      neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt --resume
+      neuroasync train digits --recipe unlayered-random --from mine.nab --epochs 4
+      neuroasync train --config mine.toml --lr 0.002 -o other.nab
+      neuroasync train --train my.npz --recipe unlayered-random --topology \\
+        "timestep_us=1000; input 64; hidden d32; output d10"
+
+    After an interruption with Ctrl-C, --resume continues from the checkpoint. The result is the
+    same to the bit as without the interruption.
+    """  # noqa: D301  # \b keeps the line breaks of the examples
+    options = {
+        "dataset": dataset, "train": train, "validation": validation, "data": data,
+        "coding": coding, "topology": topology, "from": start, "recipe": recipe,
+    }  # fmt: skip
+    training = {
+        "input": input, "epochs": epochs, "layered_epochs": layered_epochs,
+        "batch_size": batch_size, "lr": lr, "loss": loss, "penalty": penalty,
+        "penalty_target": penalty_target, "input_dropout": input_dropout,
+        "group_size": group_size, "seed": seed, "device": device,
+    }  # fmt: skip
+    run = RunFile() if config is None else read_run_file(config, _KEYS)
+    run = run.with_options({key: None if v is None else str(v) for key, v in options.items()})
+    files = _files(run)
+    name, chosen = run.text("dataset") or "own", run.text("recipe")
+    if chosen is None:
+        raise CliError("train requires --recipe NAME, or a --config file with `recipe`")
+    path = output or Path(f"{name}-{chosen}.nab")
+    written = path.with_suffix(".toml")
+    _check_outputs(path, written, checkpoint, resume, config)
+    check_torch()
+    given = {k: str(v) if isinstance(v, StrEnum) else v for k, v in training.items()}
+    with progress("training", 1) as advance:
+        try:
+            bundle, used = _train(
+                run, files, {k: v for k, v in given.items() if v is not None},
+                checkpoint=checkpoint, resume=resume, on_batch=partial(_report, advance),
+            )  # fmt: skip
+        except (ImportError, ValueError, FloatingPointError) as error:
+            raise CliError(str(error)) from error
+    _write(bundle, path, used, written, config)
+    if json:
+        digest = bundle.digest.hex()
+        meta = dict(bundle.meta)
+        echo_json(
+            {"written": str(path), "configuration": str(written), "sha256": digest, "meta": meta}
+        )
+        return
+    summary = [
+        ("written", path), ("configuration", written), ("sha256", bundle.digest.hex()),
+    ]  # fmt: skip
+    echo(key_value_table([*summary, *bundle.meta.items()]))
+
+
+def _files(run: RunFile) -> "UserFiles | None":
+    """Return the user's files, or None for a data set.
+
+    Raises:
+        CliError: The run names no samples, or options that exclude each other.
+    """
+    train, validation = run.text("train"), run.text("validation")
+    files = user_files(
+        None if train is None else Path(train),
+        None if validation is None else Path(validation),
+        None,
+    )
+    dataset, start, topology = run.text("dataset"), run.text("from"), run.text("topology")
+    if start is not None and topology is not None:
+        raise CliError("--from cannot be combined with --topology; it has a network already")
+    network = topology if files is None else topology or start
+    check_user_files(files, network, dataset=dataset, data=run.text("data"))
+    if files is None and dataset is None:
+        raise CliError("train requires a DATASET, or --train FILE and --topology TEXT")
+    if files is not None and run.text("coding") is not None:
+        raise CliError(
+            "--coding cannot be combined with --train; it is for the images of a DATASET"
+        )
+    return files
+
+
+def _check_outputs(
+    path: Path, written: Path, checkpoint: Path | None, resume: bool, config: Path | None
+) -> None:
+    """Raise CliError if a file cannot be written, before the training starts."""
+    inputs = [] if config is None else [config]
+    check_output(path, written, *inputs)
+    check_output(written)
+    if checkpoint is not None:
+        check_output(checkpoint, path, written, *inputs)
+    elif resume:
+        raise CliError("--resume also requires --checkpoint FILE")
+
+
+def check_torch() -> None:
+    """Raise CliError unless torch is installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise CliError("training needs torch: pip install 'neuroasync[train]'")
+
+
+def _train(
+    run: RunFile, files: "UserFiles | None", training: Mapping[str, Any], **options: Any
+) -> "tuple[Bundle, RunFile]":
+    """Train, and return the bundle and the complete configuration of the run."""
+    from neuroasync.core.model.topology import parse_topology
+    from neuroasync.shipped import load_bundle
+    from neuroasync.train.recipes.training import train_dataset
+
+    source = run.text("from")
+    start = None if source is None else load_bundle(source)
+    recipe = _recipe(run, start, training)
+    dataset = (
+        _load(run)
+        if files is None
+        else files.load(parse_topology(recipe.topology) if start is None else start.model)
+    )
+    if start is not None:
+        options["start"] = start
+    bundle = train_dataset(dataset, recipe, name=run.text("recipe") or "", **options)
+    return bundle, replace(run, training=asdict(recipe.config))
+
+
+def _recipe(run: RunFile, start: "Bundle | None", training: Mapping[str, Any]) -> "Recipe":
+    """Return the recipe of the run, with the changes of its file and of the command line."""
+    from neuroasync.train.recipes import (
+        RECIPES,
+        fine_tuning,
+        for_input,
+        recipes_for_topology,
+    )
+
+    name, dataset = run.options["recipe"], run.text("dataset")
+    recipes = recipes_for_topology(run.text("topology") or "")
+    if dataset is not None:
+        recipes = RECIPES[dataset]
+    chosen = recipes[RecipeName(str(name)).value]
+    if start is not None:
+        chosen = fine_tuning(chosen, start)
+    changed = _changed(chosen, run)
+    mode = training.get("input")
+    if mode == "queued" and changed.config.policy == "layer-sync":
+        raise CliError(f"--input queued requires an unlayered recipe, got {name}")
+    if mode is not None:
+        changed = for_input(changed, mode)
+    rest = {key: value for key, value in training.items() if key != "input"}
+    return replace(changed, config=replace(changed.config, **rest))
+
+
+def _changed(recipe: "Recipe", run: RunFile) -> "Recipe":
+    """Return the recipe with the fields of the file's table ``training``.
+
+    Raises:
+        CliError: A field is unknown or has a wrong value. The message names file and field.
+    """
+    names = [field.name for field in fields(recipe.config)]
+    for key in run.training:
+        if key not in names:
+            path = f"training.{printable(key)}"
+            hint = did_you_mean(key, names) or ";"
+            raise CliError(
+                f"{run.path!r}: `{path}` is an unknown key{hint} the keys are {', '.join(names)}"
+            )
+    try:
+        return replace(recipe, config=replace(recipe.config, **run.training))
+    except (ValueError, TypeError) as error:
+        raise CliError(f"{run.path!r}: {at_path('training.', str(error))}") from error
+
+
+def _load(run: RunFile) -> "Dataset":
+    """Load a data set, encoded as often as its recipes need."""
+    from neuroasync.datasets import load_dataset
+    from neuroasync.train.recipes import ENCODINGS_PER_IMAGE
+
+    name = run.text("dataset") or ""
+    return load_dataset(
+        name,
+        data_dir=run.text("data"),
+        coding=run.text("coding"),  # type: ignore[arg-type]  # one of the names of codings
+        encodings_per_image=ENCODINGS_PER_IMAGE.get(name, 1),
+    )
+
+
+def _write(bundle: "Bundle", path: Path, used: RunFile, written: Path, config: Path | None) -> None:
+    """Write the bundle, and the configuration beside it unless that file was the input."""
+    from neuroasync import __version__
+    from neuroasync.core.formats.bundle import write_bundle
+
+    write_bundle(bundle, path)
+    if config is None or not (written.exists() and written.samefile(config)):
+        write_run_file(used, written, __version__)
+
+
+def _report(advance: ProgressCallback, batch: "BatchResult", epochs: int) -> None:
+    """Show the progress of the training after a batch."""
+    note = (
+        f"epoch {batch.epoch + 1}/{epochs}, loss {batch.loss:.3f}, accuracy {batch.accuracy:.0%}, "
+        f"{batch.spikes:.0f} spikes per sample"
+    )
+    advance(batch.epoch * batch.batches + batch.batch + 1, note, epochs * batch.batches)

@@ -1,0 +1,221 @@
+"""Options of ``neuroasync train``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neuroasync.cli.completion import network_names
+from neuroasync.cli.options import CodingName, DatasetName, InputName
+
+__all__ = [
+    "BatchSizeOption",
+    "CheckpointOption",
+    "CodingOption",
+    "ConfigOption",
+    "Device",
+    "DeviceOption",
+    "EpochsOption",
+    "FromOption",
+    "GroupSizeOption",
+    "InputDropoutOption",
+    "InputOption",
+    "LayeredEpochsOption",
+    "LossName",
+    "LossOption",
+    "LrOption",
+    "OutputOption",
+    "PenaltyOption",
+    "PenaltyTargetOption",
+    "RecipeName",
+    "RecipeOption",
+    "ResumeOption",
+    "SetArgument",
+    "TrainSeedOption",
+]
+
+_RECIPE_DEFAULT = "Default: as in the recipe."
+
+
+class RecipeName(StrEnum):
+    """The training recipes."""
+
+    LAYERED_PAPER = "layered-paper"
+    LAYERED = "layered"
+    UNLAYERED_RANDOM = "unlayered-random"
+    UNLAYERED_MOMENTUM = "unlayered-momentum"
+
+
+class Device(StrEnum):
+    """The devices that training can use."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class LossName(StrEnum):
+    """The losses of the votes."""
+
+    ACCUMULATED = "accumulated"
+    TIMESTEP = "timestep"
+    FINAL = "final"
+
+
+SetArgument = Annotated[
+    DatasetName | None,
+    typer.Argument(
+        metavar="[DATASET]", show_default=False,
+        help="Data set, see `neuroasync encode`. Default: none; --train is then required.",
+    ),
+]  # fmt: skip
+RecipeOption = Annotated[
+    RecipeName | None,
+    typer.Option(
+        "--recipe", show_default=False,
+        help="layered-paper: train layer by layer, as in the paper; layered: train layer by layer, "
+        "with membrane decay and a spike penalty; unlayered-random, unlayered-momentum: the same, "
+        "followed by training in the order in which the network will run. Default: the one that "
+        "--config names; required without.",
+    ),
+]  # fmt: skip
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="NETWORK", show_default=False, autocompletion=network_names,
+        help="Trained network to train further (fine-tuning): a .nab file, or the name of a "
+        "shipped network. Its neurons, connections and weights are the start; the recipe has a "
+        "quarter of its learning rate and no epochs under layer-sync before its own order. "
+        "Default: new weights.",
+    ),
+]  # fmt: skip
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="RUN.toml", show_default=False,
+        help="Configuration file with any of these options, and in its table [training] any field "
+        "of `neuroasync.train.TrainConfig`. Options on the command line come first. Each run "
+        "writes the file that repeats it beside its bundle. Default: none.",
+    ),
+]  # fmt: skip
+InputOption = Annotated[
+    InputName | None,
+    typer.Option(
+        "--input", show_default=False,
+        help="Input mode that an unlayered recipe trains for. prioritised: a timestep's input is "
+        "delivered first; queued: each input event waits among all other spikes. Default: "
+        "prioritised.",
+    ),
+]  # fmt: skip
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="OUT.nab", show_default=False,
+        help="Bundle to write, and OUT.toml with the configuration of the run. Default: "
+        "DATASET-RECIPE.nab in the current folder.",
+    ),
+]  # fmt: skip
+CodingOption = Annotated[
+    CodingName | None,
+    typer.Option(
+        "--coding", show_default=False,
+        help="How the brightness of a pixel is encoded. rate: a brighter pixel spikes more often; "
+        "latency: a brighter pixel spikes earlier. Default: rate for digits, latency for mnist.",
+    ),
+]  # fmt: skip
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs", min=1, max=1_000_000, metavar="N", show_default=False,
+        help=f"Number of passes over the training data. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+LayeredEpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--layered-epochs", min=0, max=1_000_000, metavar="N", show_default=False,
+        help="How many of the epochs, from the first, are under layer-sync. Default: half of them.",
+    ),
+]  # fmt: skip
+BatchSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size", min=1, max=1_000_000, metavar="N", show_default=False,
+        help=f"Samples per optimiser step. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+LrOption = Annotated[
+    float | None,
+    typer.Option(
+        "--lr", min=0.0, metavar="X", show_default=False,
+        help=f"Highest learning rate of Adam. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+LossOption = Annotated[
+    LossName | None,
+    typer.Option(
+        "--loss", show_default=False,
+        help="Loss of the votes. accumulated: of all votes up to each timestep; timestep: of the "
+        f"votes of each timestep alone; final: of all votes at the end. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+PenaltyOption = Annotated[
+    float | None,
+    typer.Option(
+        "--penalty", min=0.0, metavar="X", show_default=False,
+        help=f"Weight of the spike penalty; 0 for none. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+PenaltyTargetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--penalty-target", min=0.0, metavar="X", show_default=False,
+        help="Number of spikes that a hidden population may fire per pass without a penalty. "
+        f"{_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+InputDropoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--input-dropout", min=0.0, metavar="P", show_default=False,
+        help=f"Probability that an input event is dropped in training. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+GroupSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--group-size", metavar="F", min=1, max=2**31 - 1, show_default=False,
+        help="Maximum number of pending spikes that one forward step delivers. "
+        f"{_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+TrainSeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", min=0, max=2**64 - 1, metavar="S", show_default=False,
+        help="Seed of the initial weights, the shuffling, the order keys and the dropout. "
+        "Default: 0.",
+    ),
+]  # fmt: skip
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", metavar="FILE", show_default=False,
+        help="File in which to save the state of the training after each epoch. Default: none.",
+    ),
+]  # fmt: skip
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Continue from the checkpoint, which must be of a training with the same "
+        "options. Default: start from the beginning.",
+    ),
+]  # fmt: skip
+DeviceOption = Annotated[
+    Device | None,
+    typer.Option(
+        "--device", show_default=False,
+        help="Device to train on; auto uses a CUDA device if there is one. Default: auto.",
+    ),
+]  # fmt: skip
