@@ -31,7 +31,6 @@ from neuroasync.cli.commands.train.options import (
     SetArgument,
     TrainSeedOption,
 )
-from neuroasync.cli.commands.train.run_file import RunFile, read_run_file, write_run_file
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import CodingName, DataOption, DatasetName, JsonOption
 from neuroasync.cli.output import echo_json
@@ -48,6 +47,7 @@ from neuroasync.cli.user_data_options import (
 from neuroasync.core.model.checks import at_path, did_you_mean, printable
 
 if TYPE_CHECKING:
+    from neuroasync.cli.commands.train.run_file import RunFile
     from neuroasync.core.formats.bundle import Bundle
     from neuroasync.datasets import Dataset
     from neuroasync.datasets.user_data import UserFiles
@@ -105,6 +105,8 @@ def train(
     After an interruption with Ctrl-C, --resume continues from the checkpoint. The result is the
     same to the bit as without the interruption.
     """  # noqa: D301  # \b keeps the line breaks of the examples
+    from neuroasync.cli.commands.train.run_file import RunFile, read_run_file
+
     options = {
         "dataset": dataset, "train": train, "validation": validation, "data": data,
         "coding": coding, "topology": topology, "from": start, "recipe": recipe,
@@ -148,7 +150,7 @@ def train(
     echo(key_value_table([*summary, *bundle.meta.items()]))
 
 
-def _files(run: RunFile) -> "UserFiles | None":
+def _files(run: "RunFile") -> "UserFiles | None":
     """Return the user's files, or None for a data set.
 
     Raises:
@@ -194,7 +196,7 @@ def check_torch() -> None:
 
 
 def _train(
-    run: RunFile, files: "UserFiles | None", training: Mapping[str, Any], **options: Any
+    run: "RunFile", files: "UserFiles | None", training: Mapping[str, Any], **options: Any
 ) -> "tuple[Bundle, RunFile]":
     """Train, and return the bundle and the complete configuration of the run."""
     from neuroasync.core.model.topology import parse_topology
@@ -215,7 +217,7 @@ def _train(
     return bundle, replace(run, training=asdict(recipe.config))
 
 
-def _recipe(run: RunFile, start: "Bundle | None", training: Mapping[str, Any]) -> "Recipe":
+def _recipe(run: "RunFile", start: "Bundle | None", training: Mapping[str, Any]) -> "Recipe":
     """Return the recipe of the run, with the changes of its file and of the command line."""
     from neuroasync.train.recipes import (
         RECIPES,
@@ -241,7 +243,7 @@ def _recipe(run: RunFile, start: "Bundle | None", training: Mapping[str, Any]) -
     return replace(changed, config=replace(changed.config, **rest))
 
 
-def _changed(recipe: "Recipe", run: RunFile) -> "Recipe":
+def _changed(recipe: "Recipe", run: "RunFile") -> "Recipe":
     """Return the recipe with the fields of the file's table ``training``.
 
     Raises:
@@ -261,7 +263,7 @@ def _changed(recipe: "Recipe", run: RunFile) -> "Recipe":
         raise CliError(f"{run.path!r}: {at_path('training.', str(error))}") from error
 
 
-def _load(run: RunFile) -> "Dataset":
+def _load(run: "RunFile") -> "Dataset":
     """Load a data set, encoded as often as its recipes need."""
     from neuroasync.datasets import load_dataset
     from neuroasync.train.recipes import ENCODINGS_PER_IMAGE
@@ -275,9 +277,12 @@ def _load(run: RunFile) -> "Dataset":
     )
 
 
-def _write(bundle: "Bundle", path: Path, used: RunFile, written: Path, config: Path | None) -> None:
+def _write(
+    bundle: "Bundle", path: Path, used: "RunFile", written: Path, config: Path | None
+) -> None:
     """Write the bundle, and the configuration beside it unless that file was the input."""
     from neuroasync import __version__
+    from neuroasync.cli.commands.train.run_file import write_run_file
     from neuroasync.core.formats.bundle import write_bundle
 
     write_bundle(bundle, path)
