@@ -36,6 +36,7 @@ def bundle_facts(bundle: Bundle) -> list[tuple[str, object]]:
         ("trained for", policy_text(policy) + noise),
         ("input", f"{_shape(model.input_shape)} = {model.input_size:,} indices"),
         ("timestep", steps),
+        ("samples last", _duration(bundle)),
         ("neurons", f"{model.size:,}"),
         ("parameters", f"{model.parameters:,} (weights and biases)"),
         ("output", model.output),
@@ -55,6 +56,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
         "policy": asdict(bundle.policy),
         "input": list(model.input_shape),
         "timestep_us": model.timestep_us,
+        "duration_us": bundle.duration_us,
         "neurons": model.size,
         "parameters": model.parameters,
         "output": model.output,
@@ -180,6 +182,12 @@ def _kind(connection: Connection) -> str:
     if isinstance(connection, Dense):
         return "dense"
     return "conv2d" if isinstance(connection, Conv2d) else "sparse"
+
+
+def _duration(bundle: Bundle) -> str:
+    if bundle.duration_us is None:
+        return "until their last event"
+    return f"{bundle.duration_us:,} µs"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -95,6 +95,7 @@ async def decide_samples(
     seed: int,
     recorder: "Recorder | None" = None,
     on_decision: Callable[[int], None] = lambda done: None,
+    duration_us: int | None = None,
 ) -> "list[Decision]":
     """Decide on the samples ``numbers`` on all cores, each with ``sample_seed(seed, number)``.
 
@@ -109,6 +110,7 @@ async def decide_samples(
         seed: Seed of 64 bits.
         recorder: Recorder of every sample, if the run is to be recorded.
         on_decision: Called with the number of decisions made so far.
+        duration_us: Length of each sample, µs. None means that of the network.
 
     Returns:
         One decision per sample, in the order of ``numbers``.
@@ -120,4 +122,5 @@ async def decide_samples(
             first=numbers.start,
             recorder=recorder,
             on_decision=on_decision,
+            duration_us=duration_us,
         )

@@ -204,7 +204,8 @@ UntilOption = Annotated[
         "output spike; votes(k): when a class has k votes; margin(k): when a class leads by k "
         "votes; margin(k1,k2,..): the same, with k1 in the first timestep, k2 in the second, and "
         "so on; steps(n): n forward steps after the first output spike; confidence(p): as early "
-        "as possible at accuracy p, if the bundle is calibrated for it.",
+        "as possible at accuracy p, if the bundle is calibrated for it; trained: the rule that was "
+        "chosen when the network was trained, if the bundle states it.",
     ),
 ]  # fmt: skip
 EngineOption = Annotated[

@@ -49,9 +49,11 @@ def microseconds(
     raise ValueError(must_be(name, f"an integer of {bound}", shown(us)))
 
 
-def optional_microseconds(value: Duration | None, name: str) -> int | None:
-    """Return a duration in µs, or None for None; raise as :func:`microseconds`."""
-    return None if value is None else microseconds(value, name)
+def optional_microseconds(
+    value: Duration | None, name: str, default_us: int | None = None
+) -> int | None:
+    """Return a duration in µs, or ``default_us`` for None; raise as :func:`microseconds`."""
+    return default_us if value is None else microseconds(value, name)
 
 
 def text_us(text: str) -> int | None:

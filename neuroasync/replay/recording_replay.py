@@ -124,7 +124,9 @@ def verify(bundle: Bundle) -> list[GoldenResult]:
         settings = RunSettings(make_policy(spec.name, spec.noise), spec.group_size, spec.input)
         recorder = Recorder(bundle, settings)
         simulator = Simulator(ExecutionPlan(packed, settings))
-        decision = _record_sample(recorder, simulator, golden.events, golden.seed, None)
+        decision = _record_sample(
+            recorder, simulator, golden.events, golden.seed, bundle.duration_us
+        )
         recording = recorder.finish()
         results.append(
             GoldenResult(

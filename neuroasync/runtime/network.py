@@ -188,7 +188,8 @@ class Network:
             events: a spike train, or its (t_us, index).
             seed: seed for this sample's order keys. Defaults to the network's seed. Use
                 ``sample_seed(seed, i)`` for sample number i of a data set.
-            duration_us: length, µs or such as ``"20ms"``. If None, it ends with its last event.
+            duration_us: length, µs or such as ``"20ms"``. Defaults to the bundle's; if it has none,
+                the sample ends with its last event.
             recorder: records every spike.
             max_cpu_s: as for :meth:`session`.
             **options: options that differ from the network's; see :class:`RunOptions`.
@@ -203,7 +204,7 @@ class Network:
             ClosedError: the network is not open.
         """
         seed = self.seed if seed is None else check_seed(seed)
-        length_us = optional_microseconds(duration_us, "duration_us")
+        length_us = optional_microseconds(duration_us, "duration_us", self.bundle.duration_us)
         self._lifecycle.check_open()
         # Opening a session takes time as well, so it must not begin in an exhausted time slice.
         account = CpuAccount(check_max_cpu(max_cpu_s))
@@ -268,7 +269,7 @@ class Network:
         if on_decision is not None and not callable(on_decision):
             raise ValueError(f"`on_decision` must be a function, got {on_decision!r:.80}")
         samples = check_samples(samples)
-        length_us = optional_microseconds(duration_us, "duration_us")
+        length_us = optional_microseconds(duration_us, "duration_us", self.bundle.duration_us)
         settings = self._resolver.resolve(options)
         base, plan = self.seed if seed is None else check_seed(seed), self._resolver.plan(settings)
         recorder_of = None if recorder is None else sample_recorders(recorder, samples, first)

@@ -1,16 +1,16 @@
-"""The options of a network: its defaults, ``until="confidence(p)"``, and cached execution plans."""
+"""The options of a network: defaults, stop rules of its bundle, and cached execution plans."""
 
 import math
 import re
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Momentum, custom_policy, make_policy, policy_name
 from neuroasync.core.engine.run_settings import RunOptions, RunSettings
-from neuroasync.core.engine.stop_rules import StopRule
+from neuroasync.core.engine.stop_rules import Progress, StopRule, parse_stop_rule
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.formats.bundle_calibration import Calibration
 from neuroasync.core.formats.bundle_golden import PolicySpec
@@ -56,11 +56,13 @@ class OptionResolver:
     def resolve(self, options: RunOptions) -> RunSettings:
         """Return the settings of a call with ``options``.
 
-        ``confidence(p)`` becomes the stop rule that the bundle was calibrated to.
+        ``confidence(p)`` becomes the stop rule that the bundle was calibrated to, and ``trained``
+        the one that was chosen when the network was trained.
 
         Raises:
             StopRuleError: the bundle is not calibrated for that p with this order, group size and
-                input mode, or custom populations make the calibration invalid.
+                input mode, or custom populations make the calibration invalid; or the bundle states no
+                rule.
             PolicyError, StopRuleError, ValueError: an option is invalid.
             TypeError: an option does not exist.
         """
@@ -92,12 +94,30 @@ class OptionResolver:
                     f"{name!r:.80} is not an option; the options are {', '.join(_OPTIONS)}"
                 )
         until = options.get("until")
+        if until == "trained":
+            trained: RunOptions = {**options, "until": self._trained_rule()}
+            return self.defaults.with_changes(**trained)
         if not isinstance(until, str) or not until.startswith("confidence"):
             return self.defaults.with_changes(**options)
         other_options: RunOptions = {**options, "until": None}
         settings = self.defaults.with_changes(**other_options)
         calibration = self._calibration(settings, until)
         return settings.with_changes(until=StopRule("margin", calibration.leads))
+
+    def _trained_rule(self) -> StopRule | Callable[[Progress], bool]:
+        """Return the stop rule that the training has chosen and written into the meta."""
+        text = self._bundle.meta.get("until")
+        if not isinstance(text, str):
+            known = [f"confidence({c.accuracy})" for c in self._bundle.calibration]
+            hint = f"; it is calibrated for {', '.join(known)}"[:200] if known else ""
+            raise StopRuleError(
+                "`until` is 'trained', but the bundle does not state the stop rule of its training "
+                f"(`until` in its meta){hint}"
+            )
+        try:
+            return parse_stop_rule(text)
+        except StopRuleError as error:
+            raise StopRuleError(f"`until` is 'trained', but in the bundle's meta {error}") from None
 
     def _calibration(self, settings: RunSettings, until: str) -> Calibration:
         accuracy = _accuracy(until)

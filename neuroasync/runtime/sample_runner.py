@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
@@ -205,6 +206,14 @@ class SampleRunner:
     def provisional(self) -> Decision:
         """Return the decision that the votes so far give, with ``is_final`` False."""
         return replace(self._decision(), is_final=False)
+
+    def length_us(self, duration_us: Duration | None) -> int | None:
+        """Return the length of a sample, µs: ``duration_us``, or that of the bundle if it is None.
+
+        Raises:
+            ValueError: ``duration_us`` is no duration.
+        """
+        return optional_microseconds(duration_us, "duration_us", self._bundle.duration_us)
 
     def finish(self, duration_us: int | None) -> Decision:
         """Return the decision of the sample, whose passes have run, and begin the next sample.

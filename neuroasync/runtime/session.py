@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import NoReturn, Self
 
 from neuroasync.core.copies import cannot_copy
-from neuroasync.core.durations import Duration, microseconds, optional_microseconds
+from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.window import Window
@@ -109,14 +109,15 @@ class Session:
 
         Args:
             duration_us: length of the sample, µs or such as ``"20ms"``; every pass before this
-                time runs. If None, the last pass is that of the last event.
+                time runs. Defaults to the bundle's; if it has none, the last event has the last
+                pass.
 
         Raises:
             ValueError: an event came at or after ``duration_us``; the sample continues.
             LimitError: the sample has too many passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        length_us = optional_microseconds(duration_us, "duration_us")
+        length_us = self._runner.length_us(duration_us)
         lease = self._ownership.acquire_for_call()
         end_us = self._runner.input.last_pass_us(length_us)
         with lease:
@@ -131,7 +132,7 @@ class Session:
             EventsError, LimitError, ValueError: as for these two; no event was accepted.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        length_us = optional_microseconds(duration_us, "duration_us")
+        length_us = self._runner.length_us(duration_us)
         lease = self._ownership.acquire_for_call()
         if are_many(events):
             with lease.reserve():
@@ -160,8 +161,7 @@ class Session:
             events: the complete sample, or an async source that yields it in chunks, each not
                 earlier than the chunks before. The source is not read further after the stop rule
                 has fired; closing it is up to the caller.
-            duration_us: length of the sample, µs or such as ``"20ms"``. If None, it ends with its
-                last event.
+            duration_us: as for :meth:`finish_sample`.
 
         Raises:
             EventsError: events are not valid for this network.
@@ -175,7 +175,7 @@ class Session:
     async def _watch(
         self, events: Events | AsyncIterable[Events], duration_us: Duration | None
     ) -> AsyncGenerator[Decision, None]:
-        length_us = optional_microseconds(duration_us, "duration_us")
+        length_us = self._runner.length_us(duration_us)
         lease = self._ownership.acquire(Owner.WATCH)
         async with aclosing(watch_sample(self._runner, lease, events, length_us)) as decisions:
             async for decision in decisions:
@@ -192,7 +192,8 @@ class Session:
     ) -> AsyncGenerator[Decision, None]:
         """Yield a decision for each sample of a stream, as soon as it is made.
 
-        Without a window, each chunk that the source yields is one sample. With a window, the
+        Without a window, each chunk that the source yields is one sample, which lasts as long as
+        the bundle says. With a window, the
         chunks form one endless stream of events, which the window splits into samples. When the
         stop rule has fired, the remaining events of the window are ignored, unless windows carry
         state.

@@ -8,6 +8,7 @@ import torch
 
 from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, GoldenSample, PolicySpec, Scalar
 from neuroasync.core.kernels.order_keys import sample_seed
@@ -28,6 +29,7 @@ def export_bundle(
     *,
     settings: RunSettings | None = None,
     seed: int = 0,
+    duration_us: Duration | None = None,
     golden: int = 3,
     classes: Sequence[str] | None = None,
     topology: str | None = None,
@@ -43,6 +45,8 @@ def export_bundle(
         settings: Ordering policy, group size and input mode that the network was trained for.
             Required, unless ``trained`` is a ``Fit``, which knows them.
         seed: Golden sample i runs with ``sample_seed(seed, i)``. A ``Fit`` has its own seed.
+        duration_us: Length of every sample in the training, µs or such as ``"20ms"``. Events after
+            it are left out, as in training. A ``Fit`` has its own.
         golden: Number of golden samples.
         classes: Distinct names of the classes, one per output neuron.
         topology: Topology text that the network was made from, stored in the meta as
@@ -63,9 +67,10 @@ def export_bundle(
             "knows its own"
         )
     description: dict[str, Scalar] = {}
+    length_us = optional_microseconds(duration_us, "duration_us")
     if isinstance(trained, Fit):
         model, spec, seed = trained.model, trained.config.policy_spec, trained.config.seed
-        settings = trained.config.run_settings
+        settings, length_us = trained.config.run_settings, trained.config.duration_us
         description |= {f"train.{k}": v for k, v in trained.config.to_dict().items()}
     else:
         model = trained.to_model() if isinstance(trained, SpikingNetwork) else trained
@@ -86,12 +91,14 @@ def export_bundle(
         description["topology"] = topology
     if isinstance(trained, Fit):
         description |= _results(trained)
+    samples = samples[: max(golden, 0)].before(length_us)
     return Bundle(
         model,
         None if classes is None else tuple(classes),
         spec,
-        _golden_samples(model, spec, settings, seed, samples[: max(golden, 0)]),
+        _golden_samples(model, spec, settings, seed, samples, length_us),
         description | dict(meta or {}),
+        duration_us=length_us,
     )
 
 
@@ -122,13 +129,17 @@ def _version() -> str | None:
 
 
 def _golden_samples(
-    model: Model, spec: PolicySpec, settings: RunSettings, seed: int, samples: SpikeTrains
+    model: Model,
+    spec: PolicySpec,
+    settings: RunSettings,
+    seed: int,
+    samples: SpikeTrains,
+    duration_us: int | None,
 ) -> tuple[GoldenSample, ...]:
     """Return the samples with their decisions and spike digests."""
-    # Golden samples end with the bin of their last event, even if training used a duration.
     recorder = EventRecordRunner(model, threads=1)
     seeds = [sample_seed(seed, i) for i in range(len(samples))]
-    batch = make_batch(model, samples, range(len(samples)), seeds)
+    batch = make_batch(model, samples, range(len(samples)), seeds, duration_us)
     record = recorder.run(recorder.packed.arrays.weights, batch, settings, keep=False)
     return tuple(
         GoldenSample(

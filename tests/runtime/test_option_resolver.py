@@ -51,3 +51,26 @@ def test_confidence_that_is_not_calibrated_is_refused(bundle, custom, options, e
 def test_option_that_does_not_exist_is_named():
     with pytest.raises(TypeError, match="'speed' is not an option; the options are policy, "):
         OptionResolver(CALIBRATED, {}, ()).resolve({"speed": 1})
+
+
+def test_trained_is_the_rule_in_the_meta():
+    bundle = replace(CALIBRATED, meta={"until": "margin(4,2)"})
+    for resolver in (OptionResolver(bundle, {}, ()), OptionResolver(bundle, {}, ("hidden1",))):
+        settings = resolver.resolve({"until": "trained", "group_size": 5})
+        assert (str(settings.until), settings.group_size) == ("margin(4,2)", 5)
+    assert str(OptionResolver(bundle, {"until": "trained"}, ()).defaults.until) == "margin(4,2)"
+
+
+@pytest.mark.parametrize(
+    ("bundle", "error"),
+    [
+        (chain(), "`until` is 'trained', but the bundle does not state the stop rule of its"),
+        (CALIBRATED, r"\(`until` in its meta\); it is calibrated for confidence\(0.9\)$"),
+        (replace(chain(), meta={"until": 3}), "does not state the stop rule of its training"),
+        (replace(chain(), meta={"until": "trained"}), "in the bundle's meta `until` must be a "),
+        (replace(chain(), meta={"until": "soon"}), "in the bundle's meta `until` must be quiet"),
+    ],
+)
+def test_trained_without_a_valid_rule_is_refused(bundle, error):
+    with pytest.raises(StopRuleError, match=error):
+        OptionResolver(bundle, {"until": "trained"}, ())

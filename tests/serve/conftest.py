@@ -35,8 +35,10 @@ async def network(bundle: Bundle) -> AsyncIterator[Network]:
 def make_app(network: Network) -> Callable[..., Any]:
     """Return a function that creates an app with these options and limits."""
 
-    def make(when_full: str = "block", token: str | None = None, **limits: Any):
-        app = create_app(network, limits=ServerLimits(**limits), when_full=when_full, token=token)
+    def make(
+        when_full: str = "block", token: str | None = None, served: Network = network, **limits: Any
+    ):
+        app = create_app(served, limits=ServerLimits(**limits), when_full=when_full, token=token)
         app.state.counts = ServerCounts(app.state.server_state)
         return app
 

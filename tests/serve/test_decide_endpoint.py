@@ -1,12 +1,13 @@
 """``POST /decide`` gives the same decisions as ``neuroasync run``; ``/metrics`` counts them."""
 
 import asyncio
+from dataclasses import replace
 
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from neuroasync import SpikeTrain
+from neuroasync import Network, SpikeTrain, sample_seed
 from neuroasync.messages import EventMessage, format_events
 from neuroasync.serve.capacity import CapacityShare
 from neuroasync.serve.metrics import FAMILIES, ServerMetrics
@@ -240,3 +241,15 @@ def test_metrics_are_summed_over_workers():
     assert dict(buckets)["0.0025"] == dict(buckets)["10.0"] == 1
     assert dict(buckets)["+Inf"] == 2
     assert seconds == 99.002
+
+
+async def test_a_sample_lasts_as_long_as_the_bundle_says(make_app, network, trains, no_leaks):
+    bundle = replace(network.bundle, duration_us=30_000)
+    expected = await network.decide(trains[0], seed=sample_seed(0, 0), duration_us=30_000)
+    async with Network(bundle) as served, http_client(make_app(served=served)) as http:
+        response = await http.post("/decide", content=body(trains[0]), headers=JSON)
+        assert_matches(response.json(), expected)
+        late = body(SpikeTrain([30_000], [0]))
+        response = await http.post("/decide", content=late, headers=JSON)
+    assert response.status_code == 400
+    assert "`duration_us` must be an integer above 30000" in response.json()["error"]

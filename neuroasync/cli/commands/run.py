@@ -7,6 +7,7 @@ import typer
 
 from neuroasync import limits
 from neuroasync.cli.decide_samples import decide_samples, load_inputs, run_in_loop, targets_of
+from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import (
     EngineName,
     EngineOption,
@@ -38,6 +39,14 @@ RecordOption = Annotated[
         "Default: no recording.",
     ),
 ]  # fmt: skip
+DurationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--duration", metavar="TIME", show_default=False,
+        help="Length of each sample, such as 100ms: every timestep before it runs. Default: what "
+        "the bundle says; if it says nothing, a sample ends with its last event.",
+    ),
+]  # fmt: skip
 
 
 def run(
@@ -48,6 +57,7 @@ def run(
     input_mode: InputOption = None,
     seed: SeedOption = 0,
     until: UntilOption = "quiet",
+    duration: DurationOption = None,
     samples: SamplesOption = None,
     max_forward_steps: MaxForwardStepsOption = limits.MAX_FORWARD_STEPS,
     engine: EngineOption = EngineName.AUTO,
@@ -74,7 +84,7 @@ def run(
     if record is not None:
         check_output(record, bundle, events)
     net, spikes = load_inputs(bundle, events)
-    numbers = chosen_samples(samples, len(spikes))
+    numbers, duration_us = chosen_samples(samples, len(spikes)), _duration_us(duration)
     network = Network(
         net, seed=seed, policy=None if policy is None else policy.value, group_size=group_size,
         input=mode_of(input_mode), until=until, max_forward_steps=max_forward_steps,
@@ -82,7 +92,9 @@ def run(
     )  # fmt: skip
     recorder = None if record is None else Recorder(net, network.settings)
     with progress("deciding", len(numbers)) as advance:
-        decisions = run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, advance))
+        decisions = run_in_loop(
+            decide_samples(network, spikes, numbers, seed, recorder, advance, duration_us)
+        )
     recording = None if recorder is None else recorder.finish()
     if recording is not None and record is not None:
         write_recording(recording, record)
@@ -96,3 +108,19 @@ def run(
         echo_json(summary.to_json() | neurobench_json(net.model, work))
     else:
         echo(summary_table(network.settings, summary, record))
+
+
+def _duration_us(text: str | None) -> int | None:
+    """Return the value of ``--duration`` in µs, or None if it is not given.
+
+    Raises:
+        CliError: The text is no duration.
+    """
+    if text is None:
+        return None
+    from neuroasync.core.durations import microseconds
+
+    try:
+        return microseconds(text, "--duration", 1)
+    except ValueError as error:
+        raise CliError(str(error)) from error

@@ -80,7 +80,7 @@ _MINIMUM: Final = {"votes": 1, "margin": 1, "steps": 0}
 
 _FORMS: Final = (
     "quiet, first-spike, votes(k), margin(k), margin(k,..) with a lead for each pass, steps(n) "
-    "or, in a calibrated network, confidence(p)"
+    "or, if the network's bundle states them, confidence(p) and trained"
 )
 
 
@@ -105,11 +105,11 @@ def parse_stop_rule(until: Until) -> StopRule | Callable[[Progress], bool]:
         raise StopRuleError(must_be("until", f"{_FORMS}, or a function", shown(until)))
     if until in ("quiet", "first-spike"):
         return StopRule(until)
-    if until.startswith("confidence"):
+    if until.startswith("confidence") or until == "trained":
         raise StopRuleError(
             must_be(
                 "until",
-                "a rule other than confidence(p), which only a calibrated network can use",
+                "a rule other than confidence(p) and trained, which only a bundle can state",
                 shown(until),
             )
         )
@@ -120,7 +120,7 @@ def parse_stop_rule(until: Until) -> StopRule | Callable[[Progress], bool]:
         if len(rule.arguments) <= max_arguments and max(rule.arguments) >= _MINIMUM[rule.name]:
             return rule
     name = until.partition("(")[0]
-    known = ("quiet", "first-spike", "confidence", *_MINIMUM)
+    known = ("quiet", "first-spike", "confidence", "trained", *_MINIMUM)
     hint = "" if name in known else did_you_mean(name, known)
     raise StopRuleError(must_be("until", _FORMS, shown(until)) + hint)
 

@@ -280,7 +280,8 @@ def check_duration(duration_us: int, last_us: int) -> None:
         last_us: time of its last event, µs; -1 if it has none.
 
     Raises:
-        ValueError: it cannot.
+        EventsError: the last event comes at the end or later.
+        ValueError: no sample can have this length.
     """
     if last_us < duration_us <= limits.MAX_TIME_US:
         return
@@ -290,4 +291,6 @@ def check_duration(duration_us: int, last_us: int) -> None:
         requirement = "an integer of at least 0"
     else:
         requirement = f"an integer above {last_us}, the time of the last event in µs"
+        got = f"{duration_us}, which the call or the network's bundle says"
+        raise EventsError(must_be("duration_us", requirement, got))
     raise ValueError(must_be("duration_us", requirement, shown(duration_us)))

@@ -253,6 +253,14 @@ class SpikeTrains:
         labels = None if self.labels is None else self.labels[chosen]
         return type(self)(self.t_us[at], self.index[at], offsets, labels, self.shape)
 
+    def before(self, t_us: int | None) -> Self:
+        """Return the samples without their events at ``t_us`` µs and later; None keeps all."""
+        is_kept = self.t_us < (limits.MAX_TIME_US + 1 if t_us is None else t_us)
+        if is_kept.all():
+            return self
+        offsets = np.concatenate(([0], np.cumsum(is_kept)))[self.offsets]
+        return type(self)(self.t_us[is_kept], self.index[is_kept], offsets, self.labels, self.shape)
+
     def __iter__(self) -> Iterator[SpikeTrain]:
         """Iterate over the samples in order."""
         return (self[k] for k in range(len(self)))

@@ -38,9 +38,11 @@ body is a map. A reader must accept its keys in any order; the first five are re
     meta          {text: text, int, float, bool or nil}
     calibration   [{"accuracy": float, "error": float, "measured": float, "samples": int,
                     "leads": [int, ..], "policy": as above}, ..]
+    duration_us   int, length of each sample in µs
 
 ``golden`` lists samples with the digest of the spikes that the network must fire; ``calibration``
-lists stop rules with the accuracy that each guarantees. A ``?`` marks an optional key of an inner
+lists stop rules with the accuracy that each guarantees. Without ``duration_us``, a sample ends with
+the bin of its last event. A ``?`` marks an optional key of an inner
 map. The meaning of the fields, their ranges and their defaults are those of the classes ``Model``,
 ``LIF``, ``LI``, ``Population``, ``Dense``, ``Conv2d``, ``Sparse``, ``PolicySpec``,
 ``GoldenSample`` and ``Calibration``.
@@ -50,7 +52,7 @@ order. The MessagePack must be strict, see :mod:`neuroasync.core.formats.strict_
 
 The writer is canonical: it writes keys in the order above, sorts ``meta`` by key, and leaves out
 optional keys whose value is the default, as well as empty ``golden``, ``meta`` and
-``calibration``.
+``calibration``, and ``duration_us`` if there is none.
 """
 
 import hashlib
@@ -75,6 +77,7 @@ from neuroasync.core.formats.bundle_calibration import (
 from neuroasync.core.formats.bundle_golden import (
     GoldenSample,
     PolicySpec,
+    check_golden,
     golden_map,
     policy_map,
     read_golden,
@@ -102,7 +105,7 @@ __all__ = [
 ]
 
 _ENVELOPE: Final = Envelope("bundle", "neuroasync-bundle", 1, "network", BundleError)
-_OPTIONAL: Final = ("classes", "policy", "golden", "meta", "calibration")
+_OPTIONAL: Final = ("classes", "policy", "golden", "meta", "calibration", "duration_us")
 
 Scalar: TypeAlias = str | int | float | bool | None
 """A value in a bundle's ``meta``."""
@@ -123,6 +126,9 @@ class Bundle:
         meta: origin of the network, such as data set, method, accuracy, seed and versions. Do not
             modify it.
         calibration: the stop rules that ``until="confidence(p)"`` chooses from.
+        duration_us: length of the samples that the network was trained on, µs, at least 1. It is
+            the default of every call that takes a ``duration_us``, and golden samples last as long.
+            If None, a sample ends with its last event.
 
     Raises:
         BundleError: the parts do not fit each other. The message names the path of the field.
@@ -134,6 +140,7 @@ class Bundle:
     golden: tuple[GoldenSample, ...] = ()
     meta: Mapping[str, Scalar] = field(default_factory=dict)
     calibration: tuple[Calibration, ...] = ()
+    duration_us: int | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
@@ -143,10 +150,12 @@ class Bundle:
                 object.__setattr__(self, "classes", tuple(self.classes))
                 _check_classes(self.classes, outputs)
             object.__setattr__(self, "golden", tuple(self.golden))
-            _check_golden(self.golden, self.model.input_size, outputs)
             object.__setattr__(self, "meta", _checked_meta(self.meta))
             object.__setattr__(self, "calibration", tuple(self.calibration))
             check_calibrations(self.calibration)
+            if self.duration_us is not None:
+                object.__setattr__(self, "duration_us", _checked_duration(self.duration_us))
+            check_golden(self.golden, self.model.input_size, outputs, self.duration_us)
 
     @cached_property
     def digest(self) -> bytes:
@@ -240,6 +249,8 @@ def _body_map(bundle: Bundle) -> dict[str, Any]:
         body["meta"] = dict(sorted(bundle.meta.items()))
     if bundle.calibration:
         body["calibration"] = [calibration_map(entry) for entry in bundle.calibration]
+    if bundle.duration_us is not None:
+        body["duration_us"] = bundle.duration_us
     return body
 
 
@@ -257,7 +268,15 @@ def _read_body(value: object) -> Bundle:
     calibration = tuple(
         read_calibration(f"calibration[{k}]", entry) for k, entry in enumerate(entries)
     )
-    return Bundle(model, classes, policy, golden, meta, calibration)
+    duration_us = None
+    if "duration_us" in body:  # nil is no duration
+        with located():
+            duration_us = _checked_duration(body["duration_us"])
+    return Bundle(model, classes, policy, golden, meta, calibration, duration_us)
+
+
+def _checked_duration(duration_us: object) -> int:
+    return check_int("duration_us", duration_us, 1, limits.MAX_TIME_US)
 
 
 def _check_classes(classes: tuple[str, ...], outputs: int) -> None:
@@ -273,17 +292,6 @@ def _check_classes(classes: tuple[str, ...], outputs: int) -> None:
             requirement = "different from all names before it"
             raise BundleError(must_be(f"classes[{k}]", requirement, shown(name)))
         seen.add(name)
-
-
-def _check_golden(golden: tuple[GoldenSample, ...], inputs: int, outputs: int) -> None:
-    if len(golden) > limits.MAX_GOLDEN:
-        requirement = f"a list of at most {limits.MAX_GOLDEN} samples"
-        raise BundleError(must_be("golden", requirement, f"{len(golden)}"))
-    for k, sample in enumerate(golden):
-        with located(f"golden[{k}].events."):
-            sample.events.check_indices(inputs)
-        if sample.label is not None:
-            check_int(f"golden[{k}].label", sample.label, 0, outputs - 1)
 
 
 def _checked_meta(meta: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.field_checks import (
     array_map,
@@ -14,10 +15,18 @@ from neuroasync.core.formats.field_checks import (
     check_number,
     located,
 )
-from neuroasync.core.model.checks import check_ints, must_be, shown
+from neuroasync.core.model.checks import check_int, check_ints, must_be, shown
 from neuroasync.errors import BundleError
 
-__all__ = ["GoldenSample", "PolicySpec", "golden_map", "policy_map", "read_golden", "read_policy"]
+__all__ = [
+    "GoldenSample",
+    "PolicySpec",
+    "check_golden",
+    "golden_map",
+    "policy_map",
+    "read_golden",
+    "read_policy",
+]
 
 _POLICIES: Final = ("layer-sync", "random", "momentum", "fifo")
 _INPUTS: Final = ("prioritised", "queued")
@@ -104,6 +113,34 @@ def read_policy(path: str, value: object) -> PolicySpec:
     fields = as_map(path, value, ("name", "group_size"), _POLICY_KEYS)
     with located(f"{path}."):
         return PolicySpec(**fields)
+
+
+def check_golden(
+    golden: tuple[GoldenSample, ...], inputs: int, outputs: int, duration_us: int | None
+) -> None:
+    """Check that golden samples fit a network.
+
+    Args:
+        golden: the samples.
+        inputs: number of inputs of the network.
+        outputs: number of its output neurons.
+        duration_us: length of each sample, µs; None if it ends with its last event.
+
+    Raises:
+        NeuroasyncError: there are too many, or one does not fit.
+    """
+    if len(golden) > limits.MAX_GOLDEN:
+        requirement = f"a list of at most {limits.MAX_GOLDEN} samples"
+        raise BundleError(must_be("golden", requirement, f"{len(golden)}"))
+    for k, sample in enumerate(golden):
+        with located(f"golden[{k}].events."):
+            sample.events.check_indices(inputs)
+        last_us = int(sample.events.t_us[-1]) if len(sample.events) else -1
+        if duration_us is not None and last_us >= duration_us:
+            requirement = f"below `duration_us` ({duration_us})"
+            raise BundleError(must_be(f"golden[{k}].events.t_us[-1]", requirement, str(last_us)))
+        if sample.label is not None:
+            check_int(f"golden[{k}].label", sample.label, 0, outputs - 1)
 
 
 def golden_map(golden: GoldenSample) -> dict[str, Any]:

@@ -29,13 +29,14 @@ async def stream_samples(
         lease: the stream's right to use the session; checked before each chunk.
         source: yields the samples.
     """
+    length_us = runner.length_us(None)
     async for chunk in ChunkIterator(source, runner.input.thread_calls):
         lease.check()
-        train, end_us = runner.input.check(chunk)
+        train, end_us = runner.input.check(chunk, length_us)
         with lease:
             runner.accept(train)
             await runner.run_until(end_us)
-            decision = runner.finish(None)
+            decision = runner.finish(length_us)
         yield decision
 
 

@@ -91,6 +91,8 @@ async def _measure(
     subject: Subject, folder: OutputFolder, on_mode: Callable[[int], None]
 ) -> Measurement:
     dataset, seed = subject.samples.dataset, subject.seed
+    end_us = subject.bundle.duration_us  # training leaves out later events, too
+    validation, test = dataset.validation.before(end_us), dataset.test.before(end_us)
     runs: list[RunRecord] = []
     outcomes: list[RuleOutcome] = []
     curves: list[Curve] = []
@@ -99,7 +101,7 @@ async def _measure(
     trained: Sweep | None = None
     async with Network(subject.bundle, seed=seed) as network:
         for done, mode in enumerate(subject.case.grid, 1):
-            swept = await sweep(network, mode, dataset.validation, dataset.test, seed)
+            swept = await sweep(network, mode, validation, test, seed)
             runs += _runs(subject, swept)
             outcomes += [RuleOutcome.of(mode, swept.points[k]) for k in (0, swept.best[0])]
             if mode.group_size == GROUP_SIZE and mode.input == subject.case.input:
@@ -193,7 +195,8 @@ def _agreement(subject: Subject, trained: Sweep) -> Agreement:
     """Compare the decisions of the trainer with those of the runtime, in the trained mode."""
     trainer = SpikingNetwork(subject.bundle.model, device="cpu")
     settings = subject.case.recipe(subject.training).config.run_settings
-    labels, _ = evaluate(trainer, subject.samples.dataset.test, settings, subject.seed)
+    test, duration_us = subject.samples.dataset.test, subject.bundle.duration_us
+    labels, _ = evaluate(trainer, test, settings, subject.seed, duration_us)
     both = zip(labels.tolist(), trained.points[0].label.tolist(), strict=True)
     differ = [(k, one, other) for k, (one, other) in enumerate(both) if one != other]
     return Agreement(labels.size, labels.size - len(differ), differ)
@@ -203,7 +206,8 @@ async def _write_one_sample(
     subject: Subject, network: Network, folder: OutputFolder, swept: Sweep
 ) -> None:
     """Record the first held-out sample in one mode: whole, and with the chosen rule."""
-    sample, policy = subject.samples.dataset.test[:1], swept.mode.policy
+    sample = subject.samples.dataset.test[:1].before(subject.bundle.duration_us)
+    policy = swept.mode.policy
     rule = swept.points[swept.best[0]].rule
     for until, suffix in (("quiet", ""), (rule, "-stopped")):
         recording, _ = await record(network, swept.mode, sample, subject.seed, until=until)

@@ -47,7 +47,8 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
         seed: Sample i runs with ``sample_seed(seed, i)``.
         loss: Accuracy that the rule may cost, as a fraction from 0 to 1.
     """
-    recording = asyncio.run(_record(bundle, validation[:_MAX_SAMPLES], seed))
+    samples = validation[:_MAX_SAMPLES].before(bundle.duration_us)  # as in training
+    recording = asyncio.run(_record(bundle, samples, seed))
     chosen = choose_until(recording, loss)
     entries: dict[str, Scalar] = {
         "until": chosen.rule,

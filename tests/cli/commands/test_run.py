@@ -143,3 +143,40 @@ def test_names_from_a_bundle_cannot_drive_the_terminal(cli, files):
     result = cli("inspect", files.net)
     assert "\x1b" not in result.stdout
     assert "\nerror" not in result.stdout
+
+
+def passes_of(path):
+    """Return the numbers of passes in a recording."""
+    return read_recording(path).passes.tolist()
+
+
+def test_duration_is_that_of_the_option_or_the_bundle(cli, files):
+    out = files.folder / "run.npz"
+    common = ("run", files.net, files.events, "--record", out)
+    assert cli(*common, "--duration", "15ms").exit_code == 0
+    assert passes_of(out) == [15] * SAMPLES
+    write_bundle(replace(golden_bundle(), golden=(), duration_us=9000), files.net)
+    assert cli(*common).exit_code == 0
+    assert passes_of(out) == [9] * SAMPLES
+    assert cli(*common, "--duration", "15ms").exit_code == 0
+    assert passes_of(out) == [15] * SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("5", "must be a whole number of µs with a unit"), ("0ms", "at least 1 µs, got 0ms"),
+     ("1ms", "must be an integer above ")],
+)  # fmt: skip
+def test_a_duration_that_cannot_be_is_refused(cli, files, text, error):
+    result = cli("run", files.net, files.events, "--duration", text)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert error in result.stderr
+
+
+def test_until_trained_is_the_rule_of_the_meta(cli, files):
+    result = cli("run", files.net, files.events, "--until", "trained")
+    assert "until margin(2)" in result.stdout
+    write_bundle(replace(golden_bundle(), meta={}), files.net)
+    result = cli("run", files.net, files.events, "--until", "trained")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the bundle does not state the stop rule of its training" in result.stderr

@@ -278,3 +278,14 @@ def test_a_field_of_trains_can_be_replaced():
         dataclasses.replace(trains(), labels=[2])
     with pytest.raises(dataclasses.FrozenInstanceError):
         trains().shape = (1,)
+
+
+def test_before_leaves_out_later_events_and_keeps_all_samples():
+    trains = SpikeTrains.from_trains(
+        [SpikeTrain([0, 5, 9], [0, 1, 2]), SpikeTrain([], []), SpikeTrain([5], [1])],
+        (3,),
+        [0, 1, 2],
+    )
+    expected = [SpikeTrain([0], [0]), SpikeTrain([], []), SpikeTrain([], [])]
+    assert trains.before(5) == SpikeTrains.from_trains(expected, (3,), [0, 1, 2])
+    assert trains.before(None) is trains.before(10) is trains

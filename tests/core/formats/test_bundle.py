@@ -38,7 +38,7 @@ def test_any_model_is_read_as_written(model):
 def test_every_field_of_a_bundle_is_read_as_written():
     written, read = rich_bundle(), read_bundle(dump_bundle(rich_bundle()))
     assert read == written
-    for name in ("model", "classes", "policy", "golden", "meta", "calibration"):
+    for name in ("model", "classes", "policy", "golden", "meta", "calibration", "duration_us"):
         assert getattr(read, name) == getattr(written, name)
     assert [type(v) for v in read.meta.values()] == [float, str, bool, type(None), int]
 
@@ -190,3 +190,29 @@ def test_numbers_of_numpy_are_written_as_plain_numbers():
 def test_a_bundle_error_is_a_model_error():
     with pytest.raises(ModelError):
         read_bundle(b"")
+
+
+def test_a_bundle_without_a_duration_has_no_such_key():
+    assert "duration_us" not in body_of(replace(rich_bundle(), duration_us=None))
+    assert body_of(replace(rich_bundle(), duration_us=7000))["duration_us"] == 7000
+
+
+@pytest.mark.parametrize("duration_us", [0, -1, 1.5, True, "20ms", 2**63])
+def test_a_duration_is_a_positive_integer(duration_us):
+    with pytest.raises(BundleError, match=r"^`duration_us` must be an integer of at "):
+        replace(rich_bundle(), duration_us=duration_us)
+    body = body_of(rich_bundle()) | {"duration_us": duration_us}
+    with pytest.raises(BundleError, match=r"^`duration_us` must be an integer of at "):
+        read_bundle(seal(pack(body)))
+
+
+def test_nil_in_a_file_is_no_duration():
+    with pytest.raises(BundleError, match=r"^`duration_us` must be an integer of at least 1"):
+        read_bundle(seal(pack(body_of(rich_bundle()) | {"duration_us": None})))
+
+
+def test_golden_samples_end_before_the_duration():
+    golden = (GoldenSample(SpikeTrain([0, 5000], [0, 0])),)
+    bundle = replace(rich_bundle(), golden=golden, duration_us=5001)
+    with pytest.raises(BundleError, match=r"^`golden\[0\].events.t_us\[-1\]` must be below "):
+        replace(bundle, duration_us=5000)

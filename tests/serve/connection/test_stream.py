@@ -1,8 +1,10 @@
 """Samples over a websocket get the same decisions as ``neuroasync run`` gives."""
 
+from dataclasses import replace
+
 import pytest
 
-from neuroasync import SpikeTrain
+from neuroasync import Network, SpikeTrain
 from neuroasync.messages import EventMessage, format_events
 from tests.helpers.asgi_client import assert_matches, connect, split
 
@@ -274,3 +276,27 @@ async def test_closing_for_malformed_messages_refuses_the_open_sample(make_app, 
     assert [a.get("sample") for a in responses] == [0, 1, None]
     assert responses[1]["error"] == responses[2]["reason"] == "1 malformed messages in a row"
     app.state.counts.check_at_rest()
+
+
+@pytest.mark.parametrize("query", ["seed=5", "seed=5&provisional=1"])
+async def test_samples_last_as_long_as_the_bundle_says(make_app, network, trains, query, no_leaks):
+    expected = await network.decide_all(trains, seed=5, duration_us=30_000)
+    late = SpikeTrain([30_000], [0])
+    async with (
+        Network(replace(network.bundle, duration_us=30_000)) as served,
+        connect(app := make_app(served=served), query) as socket,
+    ):
+        socket.send_sample(trains[0])
+        socket.send_sample(late)
+        *chunks, last = split(late, (1,))
+        for chunk in (*chunks, last):
+            socket.send_sample(chunk, end=chunk is last)
+        socket.send_sample(trains[3])
+        answers = []
+        while len(answers) < 4:
+            if (response := await socket.receive()).get("final", True):
+                answers.append(response)
+    assert_matches(answers[0], expected[0])
+    assert_matches(answers[3], expected[3])
+    assert all("`duration_us` must be an integer above 30000" in a["error"] for a in answers[1:3])
+    assert app.state.counts.of("samples_refused") == {"invalid": 2}

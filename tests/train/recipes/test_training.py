@@ -10,6 +10,7 @@ from neuroasync.core.formats.bundle import dump_bundle
 from neuroasync.datasets import load_dataset
 from neuroasync.datasets.user_data import user_dataset
 from neuroasync.metrics import StopPoint
+from neuroasync.replay import verify
 from neuroasync.train.recipes import RECIPES, TRAININGS, for_input, recipes_for_topology
 from neuroasync.train.recipes.stop_rule_search import best_rule, with_stop_rules
 from neuroasync.train.recipes.training import train_dataset
@@ -104,3 +105,16 @@ def test_the_best_rule_has_the_fewest_rounds_within_the_loss(loss, rule):
         point("margin(4)", 4, 40),
     ]
     assert best_rule(points, loss).rule == rule
+
+
+def test_a_bundle_keeps_the_duration_of_the_training_and_is_calibrated_with_it():
+    trains = [SpikeTrain([0, 1000, 2000, 9000], [k, k, k, 1 - k]) for k in np.arange(20) % 2]
+    samples = SpikeTrains.from_trains(trains, (2,), np.arange(20) % 2)
+    dataset = user_dataset("mine.npz", samples, timestep_us=1000, classes=2)
+    recipe = short(RECIPES_OF_USER["layered"], duration_us=5000)
+    bundle = train_dataset(dataset, recipe, name="layered")
+    assert read_bundle(dump_bundle(bundle)).duration_us == 5000
+    assert {golden.events.t_us[-1] for golden in bundle.golden} == {2000}
+    assert all(result.holds for result in verify(bundle))
+    whole = train_dataset(dataset, short(RECIPES_OF_USER["layered"]), name="layered")
+    assert whole.duration_us is None

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["show_windows", "watch"]
 
+_WINDOW = "50ms"
+"""Length of a window, if neither the user nor the bundle states one."""
+
 _JITTER_BUFFER_US = 5000
 """How long passes on UDP packets are delayed, because packets arrive unevenly, µs."""
 
@@ -73,9 +76,13 @@ WebsocketOption = Annotated[
     ),
 ]  # fmt: skip
 WindowOption = Annotated[
-    str,
-    typer.Option("--window", metavar="TIME", help="Length of a window, which is one decision."),
-]
+    str | None,
+    typer.Option(
+        "--window", metavar="TIME", show_default=False,
+        help="Length of a window, which is one decision. Default: the length of the samples that "
+        "the network was trained on, if the bundle states it; else 50ms.",
+    ),
+]  # fmt: skip
 ViewOption = Annotated[
     str | None,
     view_option(
@@ -124,7 +131,7 @@ def watch(
     camera: CameraOption = None,
     udp: UdpOption = None,
     websocket: WebsocketOption = None,
-    window: WindowOption = "50ms",
+    window: WindowOption = None,
     view: ViewOption = None,
     sensor: SensorOption = None,
     packet_format: PacketFormatOption = None,
@@ -175,7 +182,8 @@ def watch(
             "spif" if packet_format is None else packet_format.value,
             1.0 if speed is None else speed,
         )  # fmt: skip
-        window_us = microseconds(window, "--window", 1)
+        length = bundle.duration_us or _WINDOW if window is None else window
+        window_us = microseconds(length, "--window", 1)
         events = event_input(where, bundle.model, network)
         runtime = Network(bundle, seed=seed, clock=events.clock, **options)
         run_in_loop(show_windows(runtime, events, window_us, display))
