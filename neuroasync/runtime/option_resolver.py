@@ -61,7 +61,7 @@ class OptionResolver:
 
         Raises:
             StopRuleError: the bundle is not calibrated for that p with this order, group size and
-                input mode, or custom populations make the calibration invalid; or the bundle states no
+                input mode, custom populations make the calibration invalid, or the bundle states no
                 rule.
             PolicyError, StopRuleError, ValueError: an option is invalid.
             TypeError: an option does not exist.
