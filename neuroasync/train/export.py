@@ -6,9 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 import torch
 
+from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, GoldenSample, PolicySpec, Scalar
 from neuroasync.core.kernels.order_keys import sample_seed

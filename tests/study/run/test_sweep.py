@@ -57,8 +57,8 @@ async def test_rule_that_stops_elsewhere_than_computed_ends_the_study(bundle, mo
 
 
 def test_disagreement_of_trainer_and_runtime_is_listed(finished, tmp_path, monkeypatch):
-    def wrong(network, trains, settings, seed, judge=measurement_module.evaluate):
-        labels, spikes = judge(network, trains, settings, seed)
+    def wrong(*arguments, judge=measurement_module.evaluate):
+        labels, spikes = judge(*arguments)
         labels[5] = 9
         return labels, spikes
 
