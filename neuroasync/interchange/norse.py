@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.model.model import LIF
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
 from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.model.model import LIF
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
 from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.model.model import LIF
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
 from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer
@@ -85,7 +85,10 @@ class _SnnTorch:
 
     def is_layer(self, module: nn.Module) -> bool:
         """Return whether a module is a spiking layer."""
-        return any(c.__module__.startswith("snntorch._neurons") for c in type(module).__mro__)
+        return any(
+            c.__module__ == "snntorch._neurons.neurons" and c.__name__ == "SpikingNeuron"
+            for c in type(module).__mro__
+        )
 
     def layouts(self, layers: Sequence[nn.Module]) -> Sequence[Layout]:
         """Return the layouts to try."""
@@ -119,9 +122,9 @@ class _SnnTorch:
             alpha = layer.alpha.clamp(0, 1)
             values["tau_syn_us"], more = time_constant(alpha, shape, timestep_us, place, "alpha")
             notes += more
-        if (reset := _reset(layer, kind, place)) == {"reset": "subtract"}:
-            notes.append(f"{place} {_AT_ONCE}")
-        return SpikingLayer(LIF(**values, **reset), gain, tuple(notes))
+        reset = _reset(layer, kind, place)
+        condition = f"{place} {_AT_ONCE}" if reset == {"reset": "subtract"} else None
+        return SpikingLayer(LIF(**values, **reset), gain, tuple(notes), condition)
 
     def reset(self, module: nn.Module) -> None:
         """Set the state of all layers to rest."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from neuroasync.core.model.model import LIF
+from neuroasync.core.model.neurons import LIF
 
 __all__ = ["Framework", "Layout", "SpikingLayer", "evaluation", "output_frames", "run_module"]
 
@@ -44,12 +44,14 @@ class SpikingLayer:
     Attributes:
         neuron: Parameters of the neurons.
         gain: Factor of the input current, f64 of the layer's shape.
-        notes: Sentences about what holds under a condition only.
+        notes: Sentences about parameters that are not exact to the last bit.
+        condition: Sentence about when the population computes the same, if it does not always.
     """
 
     neuron: LIF
     gain: NDArray[np.float64]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    condition: str | None = None
 
 
 class Framework(Protocol):

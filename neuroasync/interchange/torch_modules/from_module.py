@@ -11,6 +11,7 @@ from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.checks import check_int, must_be
+from neuroasync.errors import InterchangeError
 from neuroasync.interchange.agreement import Agreement
 from neuroasync.interchange.torch_modules.framework import Framework
 from neuroasync.interchange.torch_modules.module_import import import_module
@@ -58,6 +59,10 @@ def from_module(
     if input_shape is None:
         raise ValueError(must_be("input_shape", "given if there is no `reference`", "None"))
     imported = import_module(framework, module, step_us, tuple(input_shape), timesteps)
+    if imported.conditions and samples is None:
+        raise InterchangeError(
+            f"{imported.conditions[0]}; pass `reference` to measure how often that happens"
+        )
     bundle = imported.bundle(framework, classes, timesteps)
     if samples is None:
         return Imported(bundle, None)

@@ -9,9 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from neuroasync import limits
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.connections import INPUT, Connection
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.torch_modules.framework import (
     Framework,
@@ -41,12 +43,14 @@ class ImportedModule:
         model: The network.
         layout: How the module takes its input.
         layers: The spiking layers by the name of their population, in the order of populations.
-        notes: Sentences about what holds under a condition only.
+        conditions: Sentences about layers that are exact under a condition only.
+        notes: Sentences about parameters that are not exact to the last bit.
     """
 
     model: Model
     layout: Layout
     layers: Mapping[str, nn.Module]
+    conditions: tuple[str, ...]
     notes: tuple[str, ...]
 
     def bundle(
@@ -63,6 +67,9 @@ class ImportedModule:
             "framework": f"{framework.name} {_version(framework.package)}",
             "torch": str(torch.__version__),
         }
+        remarks = " ".join(f"{remark}." for remark in (*self.conditions, *self.notes))
+        if remarks:
+            meta["import"] = remarks[: limits.MAX_TEXT_CHARS]
         return Bundle(self.model, classes, meta=meta)
 
 
@@ -101,9 +108,10 @@ def import_module(
     }  # fmt: skip
     populations, connections = _parts(trace, mapped, layout, lead, input_shape, timestep_us)
     model = Model(timestep_us, input_shape, populations, connections, populations[-1].name)
+    conditions = tuple(layer.condition for layer in mapped.values() if layer.condition)
     notes = tuple(note for layer in mapped.values() for note in layer.notes)
     named = dict(zip((p.name for p in populations), (layers[n] for n in trace.order), strict=True))
-    return ImportedModule(model, layout, named, notes)
+    return ImportedModule(model, layout, named, conditions, notes)
 
 
 def _layers(framework: Framework, module: nn.Module) -> dict[str, nn.Module]:

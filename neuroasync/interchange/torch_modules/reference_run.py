@@ -75,7 +75,7 @@ def agreement(
             _difference(run, bundle, samples, place, bool(ours[place]))
             for place in first[:_MAX_DIFFERENCES]
         ),
-        imported.notes,
+        (*imported.conditions, *imported.notes),
     )
 
 
