@@ -10,15 +10,13 @@ import numpy as np
 from neuroasync.core.cpu import cores
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.engine.policies import PolicyName, make_policy
-from neuroasync.core.engine.run_settings import InputMode, RunSettings, check_seed
-from neuroasync.core.engine.stop_rules import parse_stop_rule
+from neuroasync.core.engine.policies import PolicyName
+from neuroasync.core.engine.run_settings import InputMode, RunOptions, check_seed
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.metrics import Summary, summarise
 from neuroasync.runtime.batch.job import BatchJob
+from neuroasync.runtime.option_resolver import OptionResolver
 
 __all__ = ["GROUP_SIZES", "INPUT_MODES", "POLICIES", "ComparedRun", "compare"]
 
@@ -79,8 +77,8 @@ def compare(
         until: The stop rule.
         seed: Sample number i runs with ``sample_seed(seed, i)`` in all runs.
         first: Number of the first sample.
-        duration_us: Length of each sample, µs or such as ``"20ms"``. Defaults to ending with its
-            last event.
+        duration_us: Length of each sample, µs or such as ``"20ms"``. Defaults to the bundle's; if
+            it has none, a sample ends with its last event.
         on_run: Called with the number of runs that are done.
 
     Returns:
@@ -93,18 +91,19 @@ def compare(
     """
     if not len(samples):
         raise ValueError("`samples` must have at least one sample, got none")
-    length_us = optional_microseconds(duration_us, "duration_us")
-    packed, rule, base = PackedNetwork(bundle.model), parse_stop_rule(until), check_seed(seed)
+    length_us = optional_microseconds(duration_us, "duration_us", bundle.duration_us)
+    resolver, base = OptionResolver(bundle, {"until": until}, ()), check_seed(seed)
 
-    def decide(settings: RunSettings) -> list[Decision]:
-        plan = ExecutionPlan(packed, settings)
+    def decide(policy: PolicyName, group_size: int, mode: InputMode) -> list[Decision]:
+        options: RunOptions = {"policy": policy, "group_size": group_size, "input": mode}
+        plan = resolver.plan(resolver.resolve(options))
         return BatchJob(plan, samples, base, cores(), first=first, duration_us=length_us).run()
 
-    layered = _labels(decide(RunSettings(until=rule)))
+    layered = _labels(decide("layer-sync", 1, "prioritised"))
     targets = None if samples.labels is None else samples.labels.tolist()
     runs: list[ComparedRun] = []
     for policy, mode, size in product(policies, inputs, group_sizes):
-        decisions = decide(RunSettings(make_policy(policy), size, mode, rule))
+        decisions = decide(policy, size, mode)
         summary = summarise(decisions, targets, neurons=bundle.model.size)
         same = float(np.mean(_labels(decisions) == layered))
         runs.append(ComparedRun(policy, size, mode, summary, same))

@@ -70,7 +70,8 @@ class ImportedModule:
         remarks = " ".join(f"{remark}." for remark in (*self.conditions, *self.notes))
         if remarks:
             meta["import"] = remarks[: limits.MAX_TEXT_CHARS]
-        return Bundle(self.model, classes, meta=meta)
+        duration_us = None if timesteps is None else timesteps * self.model.timestep_us
+        return Bundle(self.model, classes, meta=meta, duration_us=duration_us)
 
 
 def import_module(
