@@ -27,10 +27,10 @@ from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
-from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer
+from neuroasync.interchange.torch_modules.framework import Framework, Layout, SpikingLayer
 from neuroasync.interchange.torch_modules.from_module import Imported, from_module
 
-__all__ = ["from_norse"]
+__all__ = ["FRAMEWORK", "from_norse"]
 
 _CURRENT_BASED: Final = ("LIFCell", "LIF", "LIFRecurrentCell", "LIFRecurrent")
 _KINDS: Final = ("LIFBoxCell", "IAFCell", "IAF", *_CURRENT_BASED)
@@ -73,7 +73,7 @@ def from_norse(
         EventsError: ``reference`` is invalid.
         ValueError: An argument is out of range.
     """
-    return from_module(_Norse(), module, timestep_us, input_shape, reference, timesteps, classes)
+    return from_module(FRAMEWORK, module, timestep_us, input_shape, reference, timesteps, classes)
 
 
 class _Norse:
@@ -146,6 +146,10 @@ class _Norse:
         """Return the potentials after a timestep, if they are known."""
         is_cell = type(layer).__name__.endswith("Cell")
         return output[1].v if is_cell and isinstance(output, tuple) else None
+
+
+FRAMEWORK: Final[Framework] = _Norse()
+"""Norse, for the import of modules."""
 
 
 def _check_rest(p: Any, place: str) -> None:

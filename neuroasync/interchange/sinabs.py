@@ -25,10 +25,10 @@ from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
-from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer
+from neuroasync.interchange.torch_modules.framework import Framework, Layout, SpikingLayer
 from neuroasync.interchange.torch_modules.from_module import Imported, from_module
 
-__all__ = ["from_sinabs"]
+__all__ = ["FRAMEWORK", "from_sinabs"]
 
 _KINDS: Final = ("LIF", "LIFSqueeze", "LIFRecurrent", "IAF", "IAFSqueeze", "IAFRecurrent")
 
@@ -67,7 +67,7 @@ def from_sinabs(
         EventsError: ``reference`` is invalid.
         ValueError: An argument is out of range.
     """
-    return from_module(_Sinabs(), module, timestep_us, input_shape, reference, timesteps, classes)
+    return from_module(FRAMEWORK, module, timestep_us, input_shape, reference, timesteps, classes)
 
 
 class _Sinabs:
@@ -139,6 +139,10 @@ class _Sinabs:
         return None
 
 
+FRAMEWORK: Final[Framework] = _Sinabs()
+"""sinabs, for the import of modules."""
+
+
 def _check_layer(layer: Any, kind: str, place: str) -> None:
     if kind not in _KINDS:
         known = ", ".join(_KINDS)
@@ -148,6 +152,15 @@ def _check_layer(layer: Any, kind: str, place: str) -> None:
         raise InterchangeError(
             f"{place} must have spike_fn=SingleSpike, because a neuron fires at most once per "
             f"timestep, got {found}"
+        )
+    if hasattr(layer, "rec_connect") and any(
+        parameter.any()
+        for name, parameter in layer.rec_connect.named_parameters()
+        if name.endswith("bias")
+    ):
+        raise InterchangeError(
+            f"{place} must have a rec_connect without a bias, which sinabs adds in all timesteps "
+            "but the first"
         )
     if layer.min_v_mem is not None:
         raise InterchangeError(f"{place} must have min_v_mem=None, which has no counterpart")

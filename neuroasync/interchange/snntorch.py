@@ -26,10 +26,10 @@ from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
-from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer
+from neuroasync.interchange.torch_modules.framework import Framework, Layout, SpikingLayer
 from neuroasync.interchange.torch_modules.from_module import Imported, from_module
 
-__all__ = ["from_snntorch"]
+__all__ = ["FRAMEWORK", "from_snntorch"]
 
 _KINDS: Final = ("Leaky", "Synaptic", "Lapicque", "RLeaky", "RSynaptic")
 _RECURRENT: Final = ("RLeaky", "RSynaptic")
@@ -74,7 +74,7 @@ def from_snntorch(
         EventsError: ``reference`` is invalid.
         ValueError: An argument is out of range.
     """
-    return from_module(_SnnTorch(), module, timestep_us, input_shape, reference, timesteps, classes)
+    return from_module(FRAMEWORK, module, timestep_us, input_shape, reference, timesteps, classes)
 
 
 class _SnnTorch:
@@ -140,6 +140,10 @@ class _SnnTorch:
         """Return the potentials, which a layer holds."""
         potential: Tensor = layer.mem
         return potential
+
+
+FRAMEWORK: Final[Framework] = _SnnTorch()
+"""snnTorch, for the import of modules."""
 
 
 def _check_layer(layer: Any, kind: str, place: str) -> None:

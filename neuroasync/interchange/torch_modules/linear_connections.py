@@ -77,25 +77,18 @@ def _connection(
     gain: NDArray[np.float64],
     delay_us: int,
 ) -> Connection:
-    shape = shapes[target]
-    if len(paths) == 1 and len(shape) == 3:
-        joint = _convolution(paths[0])
-        by_channel = gain.reshape(shape[0], -1)
-        if (
-            joint is not None
-            and np.all(by_channel == by_channel[:, :1])
-            and _output_shape(joint[0]) == shape
-            and shapes[source.name] == (joint[0].weight.shape[1], *joint[0].extent)
-        ):
-            kernel, factor = joint
-            weight = (
-                kernel.weight.numpy() * (factor.numpy() * by_channel[:, 0])[:, None, None, None]
+    joint = _convolution(paths[0]) if len(paths) == 1 else None
+    if joint is not None:
+        kernel, factor = joint
+        sources = (kernel.weight.shape[1], *kernel.extent)
+        fits = _output_shape(kernel) == shapes[target] and shapes[source.name] == sources
+        by_channel = gain.reshape(factor.numel(), -1)
+        if fits and np.all(by_channel == by_channel[:, :1]):
+            scale = factor.numpy() * by_channel[:, 0]
+            weight = (kernel.weight.numpy() * scale[:, None, None, None]).astype(np.float32)
+            return Conv2d(
+                source.name, target, weight, kernel.stride, kernel.padding, delay_us=delay_us
             )
-            if np.count_nonzero(weight) >= _DENSE_FROM * weight.size:
-                return Conv2d(
-                    source.name, target, weight.astype(np.float32), kernel.stride, kernel.padding,
-                    delay_us=delay_us,
-                )  # fmt: skip
     return _matrix(source, paths, target, lead, gain.reshape(-1), delay_us)
 
 
@@ -143,7 +136,12 @@ def _response(spikes: Tensor, paths: list[Path]) -> Tensor:
 
 
 def _convolution(path: Path) -> tuple[Kernel, Tensor] | None:
-    """Return a path as one convolution and a factor for each of its channels, if it is one."""
+    """Return a path as one convolution and a factor for each of its channels, if it is one.
+
+    A path that only pools is none, because most of its weights would be 0.
+    """
+    if not any(step.kernel is not None and step.has_weights for step in path):
+        return None
     kernel, factor, is_reshaped = None, None, False
     for step in path:
         if step.is_reshape:

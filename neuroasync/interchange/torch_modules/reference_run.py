@@ -31,7 +31,7 @@ from neuroasync.interchange.torch_modules.module_import import ImportedModule
 from neuroasync.interchange.torch_modules.reference_samples import ReferenceSamples
 from neuroasync.runtime.batch.job import BatchJob
 
-__all__ = ["agreement"]
+__all__ = ["FrameworkRun", "agreement"]
 
 _BATCH: Final = 100
 """Samples that the framework runs at once."""
@@ -51,8 +51,8 @@ def agreement(
         InterchangeError: The module fires something other than 0 or 1, or runs another number of
             timesteps.
     """
-    run = _FrameworkRun(framework, module, imported, samples)
-    theirs = np.concatenate([run.spikes(first) for first in range(0, len(samples), _BATCH)])
+    run = FrameworkRun(framework, module, imported, samples)
+    theirs = run.all_spikes()
     duration_us = samples.timesteps * bundle.model.timestep_us
     recording = _record(bundle, samples, duration_us)
     ours = np.zeros_like(theirs)
@@ -79,8 +79,15 @@ def agreement(
     )
 
 
-class _FrameworkRun:
-    """The framework on the reference samples, batch by batch."""
+class FrameworkRun:
+    """The framework on the reference samples, batch by batch.
+
+    Args:
+        framework: The framework.
+        module: The module.
+        imported: The network that it was imported as.
+        samples: The reference samples.
+    """
 
     def __init__(
         self,
@@ -92,7 +99,16 @@ class _FrameworkRun:
         self._framework, self._module = framework, module
         self._imported, self._samples = imported, samples
 
-    def spikes(self, first: int) -> NDArray[np.bool_]:
+    def all_spikes(self) -> NDArray[np.bool_]:
+        """Return the spikes of all samples, bool[samples, timesteps, neurons].
+
+        Raises:
+            InterchangeError: See :func:`agreement`.
+        """
+        starts = range(0, len(self._samples), _BATCH)
+        return np.concatenate([self._spikes(first) for first in starts])
+
+    def _spikes(self, first: int) -> NDArray[np.bool_]:
         """Return the spikes of the batch from ``first`` on, bool[samples, timesteps, neurons]."""
         outputs: dict[str, dict[int, Tensor]] = {name: {} for name in self._imported.layers}
 
@@ -173,7 +189,7 @@ def _first(differs: NDArray[np.bool_], sample: int) -> tuple[int, int, int]:
 
 
 def _difference(
-    run: _FrameworkRun,
+    run: FrameworkRun,
     bundle: Bundle,
     samples: ReferenceSamples,
     place: tuple[int, int, int],

@@ -80,7 +80,13 @@ def _trains_of(given: Any, timestep_us: int) -> tuple[SpikeTrains, int]:
         raise EventsError(
             must_be("reference", requirement, f"{array.dtype} of shape {array.shape}")
         )
-    counts = array.astype(np.int64)
+    if not array.size:
+        raise EventsError(
+            "`reference` must have at least one sample, timestep and input, got shape "
+            f"{array.shape}"
+        )
+    with np.errstate(invalid="ignore"):  # NaN and infinity differ from what they become
+        counts = array.astype(np.int64)
     if (counts != array).any() or (counts < 0).any():
         raise EventsError(
             "`reference` must hold numbers of spikes, such as 0 and 1, got other values; encode "

@@ -1,0 +1,278 @@
+"""Small networks of snnTorch, Norse and sinabs, and their recorded spikes.
+
+``python -m tests.helpers.framework_cases`` records all cases again. It needs the frameworks, the
+tests that read the files do not.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.helpers.paths import DATA
+
+FOLDER = DATA / "frameworks"
+SAMPLES, TIMESTEPS = 40, 12
+FLAT, GRID = (12,), (2, 6, 6)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of a framework.
+
+    Attributes:
+        name: Name of the file.
+        package: Package of the framework.
+        shape: Shape of the input.
+        build: Function that returns the module.
+    """
+
+    name: str
+    package: str
+    shape: tuple[int, ...]
+    build: Callable[[], Any]
+
+    @property
+    def path(self) -> Path:
+        """Path of the recorded spikes."""
+        return FOLDER / f"{self.name}.npz"
+
+    def module(self) -> Any:
+        """Return the module, with the same parameters at every call."""
+        import torch
+
+        torch.manual_seed(len(self.name))
+        module = self.build()
+        with torch.no_grad():
+            for name, parameter in module.named_parameters():
+                if "weight" in name and parameter.ndim > 1:
+                    parameter.mul_(2.5)
+        return module
+
+    def frames(self, samples: int, timesteps: int = TIMESTEPS) -> np.ndarray:
+        """Return random samples, bool[samples, timesteps, *shape]."""
+        rng = np.random.default_rng(len(self.name))
+        return rng.random((samples, timesteps, *self.shape)) < 0.3
+
+
+def _loop(*parts: Any, skip: Any = None) -> Any:
+    """Return a module that runs parts in a loop over time; ``skip`` leads to the last part."""
+    import torch
+    from torch import nn
+
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = nn.ModuleList(parts)
+            self.skip = skip
+
+        def forward(self, frames: Any) -> Any:
+            spikes = []
+            for frame in frames:
+                z = frame
+                for k, part in enumerate(self.parts):
+                    if self.skip is not None and k == len(self.parts) - 1:
+                        z = z + self.skip(frame)
+                    z = part(z)
+                spikes.append(z)
+            return torch.stack(spikes)
+
+    return Loop()
+
+
+def _snn(kind: str, **options: Any) -> Any:
+    import snntorch
+
+    return getattr(snntorch, kind)(init_hidden=True, **options)
+
+
+def _snn_dense(kind: str, skip: bool = False, **options: Any) -> Callable[[], Any]:
+    def build() -> Any:
+        from torch import nn
+
+        layers = [_snn(kind, **options) for _ in range(2)]
+        across = nn.Linear(12, 5) if skip else None
+        return _loop(nn.Linear(12, 10), layers[0], nn.Linear(10, 5), layers[1], skip=across)
+
+    return build
+
+
+def _snn_recurrent(kind: str, **options: Any) -> Callable[[], Any]:
+    def build() -> Any:
+        from torch import nn
+
+        first = _snn(kind, linear_features=10, **options)
+        second = _snn(kind, all_to_all=False, V=0.5, **options)
+        return _loop(nn.Linear(12, 10), first, nn.Linear(10, 5), second)
+
+    return build
+
+
+def _snn_learnt() -> Any:
+    import torch
+    from torch import nn
+
+    values = {"learn_beta": True, "learn_threshold": True}
+    first = _snn(
+        "Leaky", beta=0.65 + 0.3 * torch.rand(10), threshold=0.5 + torch.rand(10), **values
+    )
+    second = _snn("Leaky", beta=torch.tensor(0.8), threshold=torch.tensor(0.7), **values)
+    return nn.Sequential(nn.Linear(12, 10), first, nn.Linear(10, 5), second)
+
+
+def _snn_conv() -> Any:
+    from torch import nn
+
+    norm = nn.BatchNorm2d(4)
+    norm.running_mean.normal_(0, 0.1)
+    norm.running_var.uniform_(0.1, 0.5)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), norm, _snn("Leaky", beta=0.75),
+        nn.AvgPool2d(2), nn.Conv2d(4, 4, 3, padding=1), nn.Dropout(0.5), _snn("Leaky", beta=0.5),
+        nn.Flatten(), nn.Linear(36, 5), _snn("Leaky", beta=0.9, reset_mechanism="zero"),
+    )  # fmt: skip
+
+
+def _norse_box() -> Any:
+    import norse.torch as norse
+    import torch
+    from norse.torch.functional.reset import reset_subtract
+    from torch import nn
+
+    fast = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(400.0))
+    leaky = norse.LIFBoxParameters(
+        tau_mem_inv=torch.tensor(250.0), v_th=torch.tensor(0.2), reset_method=reset_subtract
+    )
+    first, last = nn.Conv2d(2, 4, 3), nn.Linear(16, 5)
+    for layer in (first, last):  # so that both layers fire
+        layer.weight.data = layer.weight.data.abs() * 3 - 0.2
+    return norse.SequentialState(
+        first, norse.LIFBoxCell(fast), nn.AvgPool2d(2), nn.Flatten(), last,
+        norse.LIFBoxCell(leaky),
+    )  # fmt: skip
+
+
+def _norse_current() -> Any:
+    import norse.torch as norse
+    import torch
+    from torch import nn
+
+    p = norse.LIFParameters(tau_mem_inv=torch.tensor(300.0), tau_syn_inv=torch.tensor(250.0))
+    return norse.SequentialState(
+        norse.LIFRecurrentCell(12, 10, p=p), nn.Linear(10, 5), norse.LIFCell(p)
+    )
+
+
+def _norse_sequence() -> Any:
+    import norse.torch as norse
+    import torch
+    from torch import nn
+
+    p = norse.LIFParameters(tau_mem_inv=torch.tensor(300.0), tau_syn_inv=torch.tensor(250.0))
+    return norse.SequentialState(
+        norse.Lift(nn.Conv2d(2, 4, 3)), norse.LIF(p), nn.Flatten(2), nn.Linear(64, 5), norse.IAF(),
+    )  # fmt: skip
+
+
+def _sinabs_dense() -> Any:
+    from sinabs import layers
+    from sinabs.activation import MembraneReset, SingleSpike
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Linear(12, 10),
+        layers.LIFRecurrent(
+            tau_mem=5.0, rec_connect=nn.Linear(10, 10, bias=False), spike_fn=SingleSpike,
+            reset_fn=MembraneReset(), norm_input=False,
+        ),
+        nn.Linear(10, 5),
+        layers.LIF(tau_mem=4.0, tau_syn=3.0, spike_fn=SingleSpike),
+    )  # fmt: skip
+
+
+def _sinabs_conv() -> Any:
+    from sinabs import layers
+    from sinabs.activation import SingleSpike
+    from torch import nn
+
+    def neurons() -> Any:
+        return layers.IAFSqueeze(num_timesteps=TIMESTEPS, spike_fn=SingleSpike)
+
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3),
+        neurons(),
+        layers.SumPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16, 5),
+        neurons(),
+    )
+
+
+CASES = (
+    Case("snntorch-zero", "snntorch", FLAT, _snn_dense("Leaky", beta=0.9, reset_mechanism="zero")),
+    Case("snntorch-subtract", "snntorch", FLAT, _snn_dense("Leaky", beta=0.9)),
+    Case("snntorch-none", "snntorch", FLAT,
+         _snn_dense("Leaky", beta=0.8, reset_mechanism="none", threshold=1.5)),
+    Case("snntorch-skip", "snntorch", FLAT, _snn_dense("Leaky", beta=0.9, skip=True)),
+    Case("snntorch-learnt", "snntorch", FLAT, _snn_learnt),
+    Case("snntorch-conv", "snntorch", GRID, _snn_conv),
+    Case("snntorch-synaptic", "snntorch", FLAT,
+         _snn_dense("Synaptic", alpha=0.7, beta=0.8, threshold=2.0)),
+    Case("snntorch-synaptic-zero", "snntorch", FLAT,
+         _snn_dense("Synaptic", alpha=0.7, beta=0.8, threshold=2.0, reset_mechanism="zero",
+                    reset_delay=False)),
+    Case("snntorch-lapicque", "snntorch", FLAT,
+         _snn_dense("Lapicque", beta=0.6, threshold=0.4, reset_mechanism="subtract")),
+    Case("snntorch-rleaky", "snntorch", FLAT, _snn_recurrent("RLeaky", beta=0.8)),
+    Case("snntorch-rsynaptic", "snntorch", FLAT,
+         _snn_recurrent("RSynaptic", alpha=0.6, beta=0.8, threshold=2.0)),
+    Case("norse-box", "norse", GRID, _norse_box),
+    Case("norse-current", "norse", FLAT, _norse_current),
+    Case("norse-sequence", "norse", GRID, _norse_sequence),
+    Case("sinabs-dense", "sinabs", FLAT, _sinabs_dense),
+    Case("sinabs-conv", "sinabs", GRID, _sinabs_conv),
+)  # fmt: skip
+
+
+def importer(package: str) -> Any:
+    """Return the function that imports modules of a framework."""
+    from neuroasync import interchange
+
+    return getattr(interchange, f"from_{package}")
+
+
+def record(case: Case) -> None:
+    """Write the network, the samples and the spikes of a case, as its framework computes them."""
+    from neuroasync import dump_bundle
+    from neuroasync.interchange import norse, sinabs, snntorch
+    from neuroasync.interchange.torch_modules.module_import import import_module
+    from neuroasync.interchange.torch_modules.reference_run import FrameworkRun
+    from neuroasync.interchange.torch_modules.reference_samples import ReferenceSamples
+
+    frameworks = {"snntorch": snntorch, "norse": norse, "sinabs": sinabs}
+    framework = frameworks[case.package].FRAMEWORK
+    module, frames = case.module(), case.frames(SAMPLES)
+    samples = ReferenceSamples(frames, 1000)
+    imported = import_module(framework, module, 1000, case.shape, TIMESTEPS)
+    bundle = imported.bundle(framework, None, TIMESTEPS)
+    spikes = FrameworkRun(framework, module, imported, samples).all_spikes()
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        source=np.array(bundle.meta["framework"]),
+        bundle=np.frombuffer(dump_bundle(bundle), np.uint8),
+        frames=frames,
+        spikes=spikes,
+    )
+    FOLDER.mkdir(exist_ok=True)
+    case.path.write_bytes(buffer.getvalue())
+    layers = np.split(spikes.sum(axis=(0, 1)), bundle.model.starts[1:-1])
+    print(case.name, len(buffer.getvalue()), [int(layer.sum()) for layer in layers])
+
+
+if __name__ == "__main__":
+    for each in CASES:
+        record(each)
