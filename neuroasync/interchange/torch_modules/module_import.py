@@ -154,7 +154,8 @@ def _trace(
         if isinstance(problem, InterchangeError):
             raise problem
     raise InterchangeError(
-        f"the module cannot run on an input of shape {input_shape}: {problems[0]!s:.300}"
+        f"the module cannot run on an input of shape {input_shape} (`input_shape`): "
+        f"{problems[0]!s:.300}"
     ) from problems[0]
 
 
