@@ -13,7 +13,7 @@
     ├── RecordingError (ValueError)    a recording is damaged, or does not fit the bundle
     │   └── ReplayError                a replay differs from its recording
     ├── SnapshotError (ValueError)     a snapshot is damaged, or does not fit the session
-    ├── InterchangeError (ValueError)  a network cannot be imported from, or exported to, NIR or a framework
+    ├── InterchangeError (ValueError)  a network cannot be imported or exported
     ├── PolicyError (ValueError)       an ordering policy is unknown, or returned an invalid order
     ├── StopRuleError (ValueError)     a stop rule is unknown or misconfigured
     ├── LimitError                     a bound of ``neuroasync.limits`` was reached

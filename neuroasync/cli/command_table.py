@@ -4,6 +4,7 @@ The table is static so that the top-level help and errors about unknown commands
 module. A test checks that each summary is the first line of the command's own help.
 """
 
+from keyword import iskeyword
 from typing import Final, NamedTuple
 
 __all__ = ["COMMANDS", "CommandEntry"]
@@ -15,7 +16,7 @@ class CommandEntry(NamedTuple):
     """One command.
 
     Attributes:
-        name: name on the command line, and of the function that implements it.
+        name: name on the command line.
         module: module that defines the function, with its options.
         summary: one line of help.
         slowest_import: the third-party package that it needs and that takes longest to import.
@@ -25,6 +26,11 @@ class CommandEntry(NamedTuple):
     module: str
     summary: str
     slowest_import: str = "numba"
+
+    @property
+    def function(self) -> str:
+        """The name of the function that implements the command; keywords end in ``_``."""
+        return f"{self.name}_" if iskeyword(self.name) else self.name
 
 
 COMMANDS: Final = (
@@ -73,6 +79,18 @@ COMMANDS: Final = (
         "encode",
         f"{_PACKAGE}.encode",
         "Write a data set or a recording as a spike file, for `run`.",
+    ),
+    CommandEntry(
+        "import",
+        f"{_PACKAGE}.import_",
+        "Make a bundle of a network in the format of NIR.",
+        slowest_import="numpy",
+    ),
+    CommandEntry(
+        "export",
+        f"{_PACKAGE}.export",
+        "Write a network in the format of NIR, for other frameworks.",
+        slowest_import="numpy",
     ),
     CommandEntry(
         "inspect",

@@ -32,7 +32,7 @@ class LazyCommand(TyperCommand):
     def load(self) -> Any:
         """Import the command's module and return the command with all its options."""
         with exit_on_interrupt():
-            function = getattr(import_module(self._entry.module), self._entry.name)
+            function = getattr(import_module(self._entry.module), self._entry.function)
         app = typer.Typer(**PARSER_OPTIONS)
         app.command(self._entry.name)(function)
         return typer.main.get_command(app)

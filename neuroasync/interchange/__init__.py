@@ -3,6 +3,8 @@
 - :func:`from_snntorch`, :func:`from_norse` and :func:`from_sinabs` import a trained torch module,
   and report how its spikes agree with the framework on reference samples. They need torch, which
   the extra ``train`` installs.
+- :func:`import_nir` and :func:`export_nir` read and write files of the Neuromorphic Intermediate
+  Representation (NIR). They need the extra ``nir``.
 - :func:`compare` runs a network under every ordering policy, group size and input mode.
 """
 
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from neuroasync.interchange.agreement import Agreement, Difference
     from neuroasync.interchange.comparison import ComparedRun, compare
+    from neuroasync.interchange.nir import export_nir, import_nir
     from neuroasync.interchange.norse import from_norse
     from neuroasync.interchange.sinabs import from_sinabs
     from neuroasync.interchange.snntorch import from_snntorch
@@ -22,9 +25,11 @@ __all__ = [
     "ComparedRun",
     "Difference",
     "compare",
+    "export_nir",
     "from_norse",
     "from_sinabs",
     "from_snntorch",
+    "import_nir",
 ]
 
 _MODULE_OF: Final = {
@@ -32,9 +37,11 @@ _MODULE_OF: Final = {
     "ComparedRun": "comparison",
     "Difference": "agreement",
     "compare": "comparison",
+    "export_nir": "nir",
     "from_norse": "norse",
     "from_sinabs": "sinabs",
     "from_snntorch": "snntorch",
+    "import_nir": "nir",
 }
 """The module in which each public name is defined, relative to this package."""
 

@@ -1,0 +1,99 @@
+"""The parts of a bundle that NIR has no field for, in the metadata of a graph.
+
+They are the choices of :class:`Discretisation`, and classes, policy, golden samples, ``meta`` and
+calibration. Golden samples and calibrations are about one exact network, so they come back only if
+the network is still the one that was exported.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgpack
+
+from neuroasync.core.formats.bundle import Bundle, Scalar
+from neuroasync.core.formats.bundle_calibration import calibration_map, read_calibration
+from neuroasync.core.formats.bundle_golden import (
+    PolicySpec,
+    golden_map,
+    policy_map,
+    read_golden,
+    read_policy,
+)
+from neuroasync.core.formats.bundle_model import model_map
+from neuroasync.core.formats.field_checks import as_list, as_map
+from neuroasync.core.formats.strict_msgpack import decode
+from neuroasync.core.model.model import Model
+from neuroasync.errors import InterchangeError
+from neuroasync.interchange.nir.discretisation import Discretisation
+
+__all__ = ["annexe", "restored"]
+
+_KEYS: Final = ("classes", "policy", "golden", "meta", "calibration")
+
+
+def annexe(bundle: Bundle, how: Discretisation) -> dict[str, Any]:
+    """Return what the metadata of an exported graph says about the whole bundle."""
+    parts = {
+        "classes": None if bundle.classes is None else list(bundle.classes),
+        "policy": policy_map(bundle.policy),
+        "golden": [golden_map(golden) for golden in bundle.golden],
+        "meta": dict(bundle.meta),
+        "calibration": [calibration_map(entry) for entry in bundle.calibration],
+    }
+    return {
+        "timestep_us": how.timestep_us,
+        "step_us": how.step_us,
+        "jump": how.jump,
+        "decay": how.decay,
+        "model_sha256": _digest(bundle.model),
+        "parts": base64.b64encode(msgpack.packb(parts)).decode(),
+    }
+
+
+def restored(model: Model, note: Mapping[str, Any], how: Discretisation) -> Bundle:
+    """Return the bundle of an imported model.
+
+    Args:
+        model: the model.
+        note: what :func:`annexe` wrote; empty for graphs of others.
+        how: how the model was imported.
+
+    Raises:
+        InterchangeError: the note is damaged.
+        BundleError: a part of the note is damaged, or does not fit the model.
+    """
+    if "parts" not in note:
+        meta: dict[str, Scalar] = {
+            "origin": "NIR",
+            "step_us": how.step_us,
+            "jump": how.jump,
+            "decay": how.decay,
+        }
+        return Bundle(model, meta=meta)
+    try:
+        data = base64.b64decode(note["parts"], validate=True)
+    except (TypeError, ValueError) as error:
+        raise InterchangeError("the metadata of neuroasync are damaged (parts)") from error
+    parts = as_map("metadata", decode(data), _KEYS)
+    classes = parts["classes"]
+    policy: PolicySpec = read_policy("policy", parts["policy"])
+    meta = as_map("meta", parts["meta"], (), None)
+    names = None if classes is None else tuple(as_list("classes", classes))
+    if note.get("model_sha256") != _digest(model):
+        return Bundle(model, names, policy, meta=meta)
+    golden = as_list("golden", parts["golden"])
+    calibration = as_list("calibration", parts["calibration"])
+    return Bundle(
+        model,
+        names,
+        policy,
+        tuple(read_golden(f"golden[{k}]", entry) for k, entry in enumerate(golden)),
+        meta,
+        tuple(read_calibration(f"calibration[{k}]", e) for k, e in enumerate(calibration)),
+    )
+
+
+def _digest(model: Model) -> str:
+    return hashlib.sha256(msgpack.packb(model_map(model))).hexdigest()

@@ -1,0 +1,243 @@
+"""Export a bundle as a NIR graph."""
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.core.formats.atomic_write import atomic_file
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.checks import printable
+from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Sparse
+from neuroasync.core.model.model import Model, Population
+from neuroasync.errors import InterchangeError
+from neuroasync.interchange.nir.annexe import annexe
+from neuroasync.interchange.nir.discretisation import Decay, Discretisation
+from neuroasync.interchange.nir.graph import NOTE
+from neuroasync.interchange.nir.neurons import note_of
+from neuroasync.interchange.nir.nodes import Shape
+
+if TYPE_CHECKING:
+    import nir
+
+__all__ = ["export_nir"]
+
+_EVENT_STEP_US: Final = 1000.0
+"""Step that a graph is written for if its bundle runs one forward pass per timestamp."""
+
+_MAX_WEIGHTS: Final = 2**26
+"""Weights of a sparse connection as a full matrix, which NIR needs; 4 bytes each, 256 MiB."""
+
+
+def export_nir(bundle: Bundle, path: str | os.PathLike[str], *, decay: Decay = "exact") -> None:
+    """Write a bundle as a NIR file. An existing file is replaced.
+
+    The time constants and resistances are such that a spike of weight w moves a potential by w in
+    a step of Euler's method, and that the potential decays as in the bundle. What NIR has no field
+    for is kept in the metadata of the file, so that :func:`import_nir` gives the same bundle.
+
+    Args:
+        bundle: the bundle.
+        path: path of the file.
+        decay: how the reader computes the decay of a step: ``"exact"`` (sinabs, Rockpool), or
+            ``"euler"`` (Norse, snnTorch).
+
+    Raises:
+        InterchangeError: NIR cannot express the network, or the file cannot be written. The
+            message names the population or connection.
+        ImportError: the package ``nir`` is not installed.
+    """
+    try:
+        import nir
+    except ImportError as error:
+        raise ImportError("export requires nir: pip install 'neuroasync[nir]'") from error
+    step_us = float(bundle.model.timestep_us or _EVENT_STEP_US)
+    how = Discretisation(bundle.model.timestep_us, step_us, "euler", decay, None)
+    graph = _Exporter(bundle.model, how).graph(annexe(bundle, how))
+    file = io.BytesIO()
+    nir.write(file, graph)
+    with atomic_file(path, InterchangeError) as output:
+        output.write(file.getvalue())
+
+
+class _Exporter:
+    """Collects the nodes and edges of a model."""
+
+    def __init__(self, model: Model, how: Discretisation) -> None:
+        import nir
+
+        self._nir = nir
+        self._model = model
+        self._how = how
+        self._nodes: dict[str, nir.NIRNode] = {}
+        self._edges: list[tuple[str, str]] = []
+        self._populations = {p.name: p for p in model.populations}
+        self._place = {p.name: k for k, p in enumerate(model.populations)}
+        self._node_of: dict[str, str] = {INPUT: "input"}
+        self._shapes: dict[str, Shape] = {INPUT: model.input_shape}
+
+    def graph(self, parts: Mapping[str, Any]) -> "nir.NIRGraph":
+        """Return the graph.
+
+        Args:
+            parts: what the metadata say about the whole bundle.
+
+        Raises:
+            InterchangeError: NIR cannot express the model.
+        """
+        model = self._model
+        self._nodes["input"] = self._nir.Input(input_type=np.array(model.input_shape))
+        for population in model.populations:
+            self._add_population(population)
+        for k, connection in enumerate(model.connections):
+            self._add_connection(k, connection)
+        shape = np.array(self._shapes[model.output])
+        self._nodes["output"] = self._nir.Output(output_type=shape)
+        self._edges.append((self._node_of[model.output], "output"))
+        metadata = _note({**parts, "output": "output"})
+        return self._nir.NIRGraph(self._nodes, self._edges, metadata, type_check=False)
+
+    def _add_population(self, population: Population) -> None:
+        incoming = [c for c in self._model.connections if c.target == population.name]
+        if not incoming:
+            raise _refusal(population.name, "it receives nothing, and NIR has no such neurons")
+        flat = (population.size,)
+        is_flat = any(not isinstance(c, Conv2d) for c in incoming) or len(population.shape) == 1
+        convolved = [
+            c
+            for c in self._model.connections
+            if isinstance(c, Conv2d) and population.name in (c.source, c.target)
+        ]
+        if is_flat and convolved:
+            raise _refusal(
+                population.name,
+                "it has a convolution and receives another connection that is none, but NIR has "
+                "no node that gives flat values a shape",
+            )
+        shape = flat if is_flat else population.shape
+        note: dict[str, Any] = {"index": self._place[population.name], **note_of(population.neuron)}
+        name = self._node_name(population.name)
+        if name != population.name:
+            note["name"] = population.name
+        if shape != population.shape:
+            note["shape"] = list(population.shape)
+        self._node_of[population.name] = name
+        self._shapes[population.name] = shape
+        self._nodes[name] = self._neurons(population, shape, _note(note))
+
+    def _node_name(self, name: str) -> str:
+        """Return a name that HDF5 allows and that no other node has."""
+        is_free = name not in ("input", "output", ".", "..") and name not in self._nodes
+        if is_free and not any(char in name for char in "/\0") and not _is_ours(name):
+            return name
+        return f"population_{self._place[name]}"
+
+    def _neurons(
+        self, population: Population, shape: Shape, metadata: dict[str, str]
+    ) -> "nir.NIRNode":
+        neuron = population.neuron
+        if neuron.sync_threshold:
+            raise _refusal(population.name, "NIR has no counterpart of its `sync_threshold`")
+        threshold = np.broadcast_to(_flat(neuron.v_threshold), population.size).reshape(shape)
+        tau_us = np.broadcast_to(_flat(neuron.tau_mem_us), population.size).reshape(shape)
+        zeros = np.zeros(shape)
+        if np.isinf(tau_us).all():
+            return self._nir.IF(1 + zeros, threshold.copy(), zeros, metadata=metadata)
+        if np.isinf(tau_us).any():
+            raise _refusal(
+                population.name,
+                "some of its neurons leak and some do not (`tau_mem_us` is inf), which NIR cannot "
+                "express in one node",
+            )
+        tau_s = self._how.tau_s(tau_us)
+        r = tau_s * 1e6 / self._how.step_us
+        return self._nir.LIF(tau_s, r, zeros, threshold.copy(), zeros, metadata=metadata)
+
+    def _add_connection(self, k: int, c: Connection) -> None:
+        where = f"connections[{k}]"
+        if c.bias is not None and c.bias.any() and not self._model.timestep_us:
+            raise InterchangeError(
+                f"`{where}` has a bias, which acts at each event because `timestep_us` is 0; in "
+                "NIR, a bias acts all the time"
+            )
+        chain: list[tuple[str, nir.NIRNode]] = []
+        if (delay_s := self._delay_s(where, c)) > 0:
+            delays = np.full(self._shapes[c.source], delay_s)
+            chain.append((f"delay_{k}", self._nir.Delay(delays)))
+        shape = self._shapes[c.source]
+        if not isinstance(c, Conv2d) and len(shape) > 1:
+            flatten = self._nir.Flatten({"input": np.array(shape)}, 0, -1)
+            chain.append((f"flatten_{k}", flatten))
+        chain.append((f"connection_{k}", self._linear(where, k, c)))
+        self._nodes.update(chain)
+        names = [self._node_of[c.source], *(name for name, _ in chain), self._node_of[c.target]]
+        self._edges += pairwise(names)
+
+    def _delay_s(self, where: str, c: Connection) -> float:
+        """Return the delay that needs a node. A path that leads back has one step without one."""
+        is_feedback = self._place.get(c.source, -1) >= self._place[c.target]
+        if is_feedback and c.delay_us == 0:
+            raise InterchangeError(
+                f"`{where}` leads back from {printable(c.source)!r} to {printable(c.target)!r} and "
+                "acts within the forward pass; in NIR, it acts a step later. Give it a delay of "
+                "one timestep"
+            )
+        if is_feedback and c.delay_us == self._model.timestep_us:
+            return 0.0
+        return self._how.delay_s(c.delay_us)
+
+    def _linear(self, where: str, k: int, c: Connection) -> "nir.NIRNode":
+        note: dict[str, Any] = {"index": k}
+        if c.bias is not None and not c.bias.any():
+            note["zero_bias"] = True
+        if isinstance(c, Conv2d):
+            bias = np.zeros(len(c.weight), np.float32) if c.bias is None else np.array(c.bias)
+            return self._nir.Conv2d(
+                self._shapes[c.source][1:], np.array(c.weight), c.stride, c.padding, (1, 1), 1,
+                bias, metadata=_note(note),
+            )  # fmt: skip
+        if isinstance(c, Sparse):
+            note["kind"] = c.kind
+            weight = _full(where, c, self._populations[c.target].size)
+        else:
+            weight = np.array(c.weight)
+        if c.bias is None:
+            return self._nir.Linear(weight, metadata=_note(note))
+        return self._nir.Affine(weight, np.array(c.bias), metadata=_note(note))
+
+
+def _full(where: str, c: Sparse, targets: int) -> NDArray[np.float32]:
+    """Return the weights of a sparse connection as a full matrix."""
+    sources = c.indptr.size - 1
+    if targets * sources > _MAX_WEIGHTS:
+        raise InterchangeError(
+            f"`{where}` is sparse; as the full matrix that NIR needs, it would have "
+            f"{targets * sources} weights, the limit is {_MAX_WEIGHTS}"
+        )
+    weight = np.zeros((targets, sources), np.float32)
+    weight[c.indices, np.repeat(np.arange(sources), np.diff(c.indptr))] = c.weight
+    return weight
+
+
+def _flat(value: float | NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.ravel(np.asarray(value, np.float64))
+
+
+def _is_ours(name: str) -> bool:
+    """Return whether a name looks like those of the nodes between populations."""
+    prefix, _, number = name.rpartition("_")
+    ours = ("connection", "delay", "flatten", "population")
+    return prefix in ours and number.isdecimal()
+
+
+def _note(content: Mapping[str, Any]) -> dict[str, str]:
+    return {NOTE: json.dumps(content)}
+
+
+def _refusal(name: str, reason: str) -> InterchangeError:
+    return InterchangeError(f"population {printable(name)!r}: {reason}")

@@ -1,0 +1,85 @@
+"""The linear nodes of NIR as linear maps with a bias."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.errors import InterchangeError
+from neuroasync.interchange.nir.linear_map import Full, Map, convolution, diagonal
+from neuroasync.interchange.nir.nodes import Node, Shape
+from neuroasync.interchange.nir.shapes import pair
+
+__all__ = ["bias_of", "is_plain_convolution", "map_of", "paddings"]
+
+Pair = tuple[int, int]
+
+
+def map_of(node: Node, given: Shape) -> Map | None:
+    """Return the map of a linear node for an input of shape ``given``.
+
+    None means that it changes nothing but the shape, or only the time (Flatten, Delay).
+
+    Raises:
+        InterchangeError: the map is too large.
+    """
+    match node.kind:
+        case "Flatten" | "Delay":
+            return None
+        case "Scale":
+            return diagonal(np.broadcast_to(node.values["scale"], given).ravel())
+        case "Affine" | "Linear":
+            return Full(node.values["weight"])
+    try:
+        return _sliding_map(node, given)
+    except InterchangeError as error:
+        raise node.error(str(error)) from error
+
+
+def bias_of(node: Node, elements: int) -> NDArray[np.float64] | None:
+    """Return the bias of each of the elements that a linear node sends; None if it is 0."""
+    bias = node.values.get("bias")
+    if bias is None or not bias.any():
+        return None
+    return np.repeat(bias.ravel(), elements // bias.size)
+
+
+def is_plain_convolution(node: Node) -> bool:
+    """Return whether a node is a 2-d convolution that a connection can have as it is."""
+    if node.kind != "Conv2d":
+        return False
+    before, after = zip(*paddings(node), strict=True)
+    return node.sizes["groups"][0] == 1 and pair(node, "dilation") == (1, 1) and before == after
+
+
+def paddings(node: Node) -> tuple[Pair, Pair]:
+    """Return the zeros before and after the input, for y and for x.
+
+    Raises:
+        InterchangeError: the padding "same" is used with a stride, which torch refuses as well.
+    """
+    if node.sizes["padding"] != "same":
+        y, x = pair(node, "padding")
+        return (y, y), (x, x)
+    if pair(node, "stride") != (1, 1):
+        raise node.error("padding 'same' requires a stride of 1")
+    kernel, dilation = node.values["weight"].shape[2:], pair(node, "dilation")
+    total = [dilation[axis] * (k - 1) for axis, k in enumerate(kernel)]
+    around = [(n // 2, n - n // 2) for n in (*total, 0)]
+    return around[0], around[1]
+
+
+def _sliding_map(node: Node, given: Shape) -> Map:
+    """Return the map of a convolution or pooling; a pooling is a convolution of each channel."""
+    if "kernel_size" in node.sizes:
+        kernel = pair(node, "kernel_size")
+        entry = 1.0 if node.kind == "SumPool2d" else 1.0 / (kernel[0] * kernel[1])
+        weight = np.full((given[0], 1, *kernel), entry)
+        return convolution(
+            weight, (given[1], given[2]), pair(node, "stride"), paddings(node), (1, 1), given[0]
+        )[0]
+    weight, groups = node.values["weight"], node.sizes["groups"][0]
+    stride, dilation, around = pair(node, "stride"), pair(node, "dilation"), paddings(node)
+    if node.kind == "Conv1d":  # one row of a picture
+        weight, given = weight[:, :, None, :], (given[0], 1, given[1])
+        stride, dilation = (1, stride[1]), (1, dilation[1])
+        around = ((0, 0), around[0])
+    return convolution(weight, (given[1], given[2]), stride, around, dilation, groups)[0]
