@@ -91,6 +91,15 @@ ResetOption = Annotated[
     ),
 ]  # fmt: skip
 
+DelayOption = Annotated[
+    bool,
+    typer.Option(
+        "--reset-delay", show_default=False,
+        help="Let a reset take effect in the next step, after the decay, as snnTorch does by "
+        "default. Default: at once, or as in an export.",
+    ),
+]  # fmt: skip
+
 
 def import_(
     source: SourceArgument,
@@ -100,6 +109,7 @@ def import_(
     jump: JumpOption = None,
     decay: DecayOption = None,
     reset: ResetOption = None,
+    reset_delay: DelayOption = False,
     json: JsonOption = False,
 ) -> None:
     """Make a bundle of a network in the format of NIR.
@@ -108,7 +118,7 @@ def import_(
     Examples:
       neuroasync import norse.nir -o norse.nab --timestep-us 1000 --jump euler --reset zero
       neuroasync import snntorch.nir -o snntorch.nab --timestep-us 1000 --step-us 100 \\
-        --jump euler --reset subtract
+        --jump euler --reset subtract --reset-delay
 
     NIR stores neither the step, nor the jump, nor the kind of reset. The guide "Interchange with
     NIR" lists what each framework needs. A node that cannot be mapped exactly is refused.
@@ -131,6 +141,7 @@ def import_(
             jump=None if jump is None else jump.value,
             decay=None if decay is None else decay.value,
             reset=None if reset is None else reset.value,
+            reset_delay=reset_delay or None,
         )
     except ImportError as error:
         raise CliError(str(error)) from error

@@ -198,11 +198,11 @@ def _matrix(path: Path, branch: _Branch, ends: Ends, bias: Floats | None) -> Con
     whole = diagonal(np.ones(elements)) if branch.map is None else branch.map
     weights = scaled(whole, ends.gain)
     rounded = None if bias is None else _f32(bias)
-    is_sparse = any(node.note.get("kind") == Sparse.kind for node in path.chain)
-    if isinstance(weights, Full) and not is_sparse:
+    noted = [node for node in path.chain if node.note.get("kind") == Sparse.kind]
+    if isinstance(weights, Full) and not noted:
         weight = _f32(weights.weight)
         return Dense(ends.source, ends.target, weight, rounded, branch.delay_us)
-    listed = _existing(weights) if isinstance(weights, Full) else weights
+    listed = _existing(weights, noted[0]) if isinstance(weights, Full) else weights
     order = np.lexsort((listed.target, listed.source))
     indptr = np.searchsorted(listed.source[order], np.arange(elements + 1))
     return Sparse(
@@ -216,9 +216,16 @@ def _matrix(path: Path, branch: _Branch, ends: Ends, bias: Floats | None) -> Con
     )
 
 
-def _existing(given: Full) -> Listed:
-    """Return the entries of a map that are not 0."""
-    target, source = np.nonzero(given.weight)
+def _existing(given: Full, node: Node) -> Listed:
+    """Return the entries that the sparse connection of an exported bundle had."""
+    exists = given.weight != 0
+    zeros = node.note.get("zeros", [])
+    if not isinstance(zeros, list) or not all(
+        type(place) is int and 0 <= place < exists.size for place in zeros
+    ):
+        raise node.error("its metadata of neuroasync are damaged (zeros)")
+    exists.ravel()[zeros] = True
+    target, source = np.nonzero(exists)
     return Listed(given.shape, target, source, given.weight[target, source])
 
 

@@ -64,6 +64,8 @@ class Discretisation:
         jump: how far a spike moves a potential that leaks.
         decay: how a potential decays within a step.
         reset: what a spike does to the potential; None if each node says it itself.
+        reset_delay: whether a reset takes effect in the next step, after the decay; None if each
+            node says it itself.
 
     Raises:
         InterchangeError: a field is invalid.
@@ -73,7 +75,8 @@ class Discretisation:
     step_us: float
     jump: Jump
     decay: Decay
-    reset: Reset | None
+    reset: Reset | None = None
+    reset_delay: bool | None = None
 
     def __post_init__(self) -> None:
         """Check every field."""

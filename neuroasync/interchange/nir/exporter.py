@@ -19,7 +19,7 @@ from neuroasync.errors import InterchangeError
 from neuroasync.interchange.nir.annexe import annexe
 from neuroasync.interchange.nir.discretisation import Decay, Discretisation
 from neuroasync.interchange.nir.graph import NOTE
-from neuroasync.interchange.nir.neurons import note_of
+from neuroasync.interchange.nir.neuron_export import neuron_node, note_of, refusal
 from neuroasync.interchange.nir.nodes import Shape
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def export_nir(bundle: Bundle, path: str | os.PathLike[str], *, decay: Decay = "
     except ImportError as error:
         raise ImportError("export requires nir: pip install 'neuroasync[nir]'") from error
     step_us = float(bundle.model.timestep_us or _EVENT_STEP_US)
-    how = Discretisation(bundle.model.timestep_us, step_us, "euler", decay, None)
+    how = Discretisation(bundle.model.timestep_us, step_us, "euler", decay)
     graph = _Exporter(bundle.model, how).graph(annexe(bundle, how))
     file = io.BytesIO()
     nir.write(file, graph)
@@ -105,7 +105,7 @@ class _Exporter:
     def _add_population(self, population: Population) -> None:
         incoming = [c for c in self._model.connections if c.target == population.name]
         if not incoming:
-            raise _refusal(population.name, "it receives nothing, and NIR has no such neurons")
+            raise refusal(population.name, "it receives nothing, and NIR has no such neurons")
         flat = (population.size,)
         is_flat = any(not isinstance(c, Conv2d) for c in incoming) or len(population.shape) == 1
         convolved = [
@@ -114,7 +114,7 @@ class _Exporter:
             if isinstance(c, Conv2d) and population.name in (c.source, c.target)
         ]
         if is_flat and convolved:
-            raise _refusal(
+            raise refusal(
                 population.name,
                 "it has a convolution and receives another connection that is none, but NIR has "
                 "no node that gives flat values a shape",
@@ -128,7 +128,7 @@ class _Exporter:
             note["shape"] = list(population.shape)
         self._node_of[population.name] = name
         self._shapes[population.name] = shape
-        self._nodes[name] = self._neurons(population, shape, _note(note))
+        self._nodes[name] = neuron_node(population, shape, self._how, _note(note))
 
     def _node_name(self, name: str) -> str:
         """Return a name that HDF5 allows and that no other node has."""
@@ -136,27 +136,6 @@ class _Exporter:
         if is_free and not any(char in name for char in "/\0") and not _is_ours(name):
             return name
         return f"population_{self._place[name]}"
-
-    def _neurons(
-        self, population: Population, shape: Shape, metadata: dict[str, str]
-    ) -> "nir.NIRNode":
-        neuron = population.neuron
-        if neuron.sync_threshold:
-            raise _refusal(population.name, "NIR has no counterpart of its `sync_threshold`")
-        threshold = np.broadcast_to(_flat(neuron.v_threshold), population.size).reshape(shape)
-        tau_us = np.broadcast_to(_flat(neuron.tau_mem_us), population.size).reshape(shape)
-        zeros = np.zeros(shape)
-        if np.isinf(tau_us).all():
-            return self._nir.IF(1 + zeros, threshold.copy(), zeros, metadata=metadata)
-        if np.isinf(tau_us).any():
-            raise _refusal(
-                population.name,
-                "some of its neurons leak and some do not (`tau_mem_us` is inf), which NIR cannot "
-                "express in one node",
-            )
-        tau_s = self._how.tau_s(tau_us)
-        r = tau_s * 1e6 / self._how.step_us
-        return self._nir.LIF(tau_s, r, zeros, threshold.copy(), zeros, metadata=metadata)
 
     def _add_connection(self, k: int, c: Connection) -> None:
         where = f"connections[{k}]"
@@ -202,8 +181,8 @@ class _Exporter:
                 bias, metadata=_note(note),
             )  # fmt: skip
         if isinstance(c, Sparse):
-            note["kind"] = c.kind
-            weight = _full(where, c, self._populations[c.target].size)
+            weight, zeros = _full(where, c, self._populations[c.target].size)
+            note |= {"kind": c.kind, "zeros": zeros}
         else:
             weight = np.array(c.weight)
         if c.bias is None:
@@ -211,8 +190,8 @@ class _Exporter:
         return self._nir.Affine(weight, np.array(c.bias), metadata=_note(note))
 
 
-def _full(where: str, c: Sparse, targets: int) -> NDArray[np.float32]:
-    """Return the weights of a sparse connection as a full matrix."""
+def _full(where: str, c: Sparse, targets: int) -> tuple[NDArray[np.float32], list[int]]:
+    """Return a sparse connection as a full matrix, and where in it a synapse has the weight 0."""
     sources = c.indptr.size - 1
     if targets * sources > _MAX_WEIGHTS:
         raise InterchangeError(
@@ -220,12 +199,9 @@ def _full(where: str, c: Sparse, targets: int) -> NDArray[np.float32]:
             f"{targets * sources} weights, the limit is {_MAX_WEIGHTS}"
         )
     weight = np.zeros((targets, sources), np.float32)
-    weight[c.indices, np.repeat(np.arange(sources), np.diff(c.indptr))] = c.weight
-    return weight
-
-
-def _flat(value: float | NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.ravel(np.asarray(value, np.float64))
+    place = c.indices * sources + np.repeat(np.arange(sources), np.diff(c.indptr))
+    weight.ravel()[place] = c.weight
+    return weight, place[c.weight == 0].tolist()
 
 
 def _is_ours(name: str) -> bool:
@@ -237,7 +213,3 @@ def _is_ours(name: str) -> bool:
 
 def _note(content: Mapping[str, Any]) -> dict[str, str]:
     return {NOTE: json.dumps(content)}
-
-
-def _refusal(name: str, reason: str) -> InterchangeError:
-    return InterchangeError(f"population {printable(name)!r}: {reason}")

@@ -3,13 +3,15 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from neuroasync import limits
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.checks import as_integer, printable
 from neuroasync.core.model.connections import INPUT, Connection
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import Neuron
 from neuroasync.errors import InterchangeError, ModelError
 from neuroasync.interchange.nir.annexe import restored
 from neuroasync.interchange.nir.connections import Ends, connections_of
@@ -38,6 +40,7 @@ def import_nir(
     jump: Jump | None = None,
     decay: Decay | None = None,
     reset: Reset | None = None,
+    reset_delay: bool | None = None,
     max_bytes: int = limits.MAX_BUNDLE_BYTES,
 ) -> Bundle:
     """Return the bundle of a NIR graph. A file is not trusted, and nothing in it is executed.
@@ -60,6 +63,8 @@ def import_nir(
             ``"exact"`` by ``exp(-step / tau)``. Default: as ``jump``; for ``"unit"``, exact.
         reset: what a spike does to the potential of its neuron, ``"zero"`` or ``"subtract"``.
             Required if a neuron spikes.
+        reset_delay: whether the reset takes effect in the next step, after the decay. Default:
+            False.
         max_bytes: maximum size of a file, and of all values in it, in bytes.
 
     Raises:
@@ -77,7 +82,7 @@ def import_nir(
         )
     graph = graph_of(tree)
     chosen = {"timestep_us": timestep_us, "step_us": step_us, "jump": jump, "decay": decay}
-    how = _discretisation(graph, chosen, reset)
+    how = replace(_discretisation(graph, chosen), reset=reset, reset_delay=reset_delay)
     try:
         model = _model(graph, how)
         return restored(model, graph.note, how)
@@ -85,7 +90,7 @@ def import_nir(
         raise InterchangeError(f"the graph cannot become a bundle: {error}") from error
 
 
-def _discretisation(graph: Graph, chosen: Mapping[str, Any], reset: Reset | None) -> Discretisation:
+def _discretisation(graph: Graph, chosen: Mapping[str, Any]) -> Discretisation:
     """Return the arguments, completed by what an exported file says, and by defaults."""
     found: dict[str, Any] = {
         key: graph.note.get(key) if v is None else v for key, v in chosen.items()
@@ -108,7 +113,7 @@ def _discretisation(graph: Graph, chosen: Mapping[str, Any], reset: Reset | None
         found["jump"] = "unit"
     if found["decay"] is None:
         found["decay"] = "euler" if found["jump"] == "euler" else "exact"
-    return Discretisation(**found, reset=reset)
+    return Discretisation(**found)
 
 
 def _model(graph: Graph, how: Discretisation) -> Model:
@@ -132,7 +137,7 @@ def _model(graph: Graph, how: Discretisation) -> Model:
     )
 
 
-def _population(node: Node, shape: Shape, neuron: LIF) -> Population:
+def _population(node: Node, shape: Shape, neuron: Neuron) -> Population:
     """Return the population of a node, with the name and shape that an exported one had."""
     name = node.note.get("name", node.name)
     noted = node.note.get("shape", shape)

@@ -1,7 +1,16 @@
-"""The neuron nodes of NIR as populations, and back."""
+"""The neuron nodes of NIR as populations.
+
+A current-based neuron (CubaLIF, CubaLI) integrates a synaptic current::
+
+    tau_syn di/dt = -i + w_in S        tau_mem dv/dt = (v_leak - v) + r i
+
+Its steps are those of both equations in turn, as in snnTorch and Norse: i decays and gains what
+arrives, then v decays and gains the new i, which is held for the step. What one spike adds to v in
+total, without the decay of v, is exact if jump and decay are of the same kind; it acts up to one
+step early.
+"""
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
@@ -9,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.model.checks import must_be, shown
-from neuroasync.core.model.model import LIF
+from neuroasync.core.model.neurons import LI, LIF, Neuron, Parameter
 from neuroasync.interchange.nir.discretisation import MEMORYLESS_US, Discretisation, Reset
-from neuroasync.interchange.nir.nodes import Node, Shape, values_of
+from neuroasync.interchange.nir.nodes import SPIKING, Node, Shape, values_of
 
-__all__ = ["Neurons", "neurons_of", "note_of"]
+__all__ = ["AN_ARRAY", "Neurons", "neurons_of"]
 
 Floats = NDArray[np.float64]
 
-_AN_ARRAY: Final = "array"
+AN_ARRAY: Final = "array"
 """What a note says of a parameter that has one value per neuron in the bundle."""
 
 
@@ -27,11 +36,11 @@ class Neurons:
 
     Attributes:
         neuron: parameters of the population.
-        gain: f64[neurons], factor of all weights and biases that lead to it.
-        offset: f64[neurons], what is added to the potential in each forward pass.
+        gain: f64 of the population's shape, factor of all weights and biases that lead to it.
+        offset: f64 of the population's shape, what is added to the potential in each forward pass.
     """
 
-    neuron: LIF
+    neuron: Neuron
     gain: Floats
     offset: Floats
 
@@ -39,7 +48,8 @@ class Neurons:
 def neurons_of(node: Node, shape: Shape, how: Discretisation) -> Neurons:
     """Return the neurons of a node.
 
-    The potential counts from ``v_reset``, so that a reset to zero is one to ``v_reset``.
+    The potential of neurons that fire counts from ``v_reset``, so that a reset to zero is one to
+    ``v_reset``.
 
     Raises:
         InterchangeError: the node cannot be mapped exactly.
@@ -48,54 +58,57 @@ def neurons_of(node: Node, shape: Shape, how: Discretisation) -> Neurons:
     def value(key: str) -> Floats:
         return values_of(node, key, shape)
 
-    if node.kind == "Threshold":
-        nothing = np.zeros(shape)
-        tau_us = np.full(shape, MEMORYLESS_US)
-        return _neurons(node, how, tau_us, value("threshold"), 1 + nothing, nothing, "zero")
-    reset = _reset(node, how)
-    base = value("v_reset")
-    if reset == "subtract" and base.any():
-        raise node.error(
-            "with reset 'subtract', `v_reset` must be 0, because NIR does not say whether the "
-            "threshold or its distance from `v_reset` is subtracted"
-        )
-    threshold = value("v_threshold") - base
-    if node.kind == "IF":
-        gain = how.integrator_gain(value("r"))
-        return _neurons(node, how, np.full(shape, math.inf), threshold, gain, 0 * base, reset)
-    tau_s = value("tau")
-    if (tau_s <= 0).any():
-        raise node.error(must_be("tau", "above 0", shown(float(tau_s.min()))))
-    offset = how.settled(tau_s) * (value("v_leak") - base)
-    gain = how.gain(tau_s, value("r"))
-    return _neurons(node, how, how.tau_us(tau_s), threshold, gain, offset, reset)
+    ones = np.ones(shape)
+    base = value("v_reset") if "v_reset" in node.values else 0 * ones
+    match node.kind:
+        case "Threshold":
+            tau_us, gain, offset = MEMORYLESS_US * ones, ones, 0 * ones
+        case "I" | "IF":
+            tau_us, gain, offset = math.inf * ones, how.integrator_gain(value("r")), 0 * ones
+        case _:
+            tau_s = _time_constants(node, "tau" if "tau" in node.values else "tau_mem", shape)
+            tau_us, gain = how.tau_us(tau_s), how.gain(tau_s, value("r"))
+            offset = how.settled(tau_s) * (value("v_leak") - base)
+    tau_mem_us = _parameter(node, "tau_mem_us", tau_us, how)
+    tau_syn_us = None
+    if node.kind in ("CubaLI", "CubaLIF"):
+        tau_s = _time_constants(node, "tau_syn", shape)
+        gain = gain * how.gain(tau_s, value("w_in"))
+        tau_syn_us = _parameter(node, "tau_syn_us", how.tau_us(tau_s), how)
+        _check_current(node, offset, how)
+    if node.kind not in SPIKING:
+        return Neurons(LI(tau_mem_us, tau_syn_us), gain, offset)
+    threshold = value("threshold" if node.kind == "Threshold" else "v_threshold") - base
+    return Neurons(_spiking(node, tau_mem_us, threshold, tau_syn_us, how), gain, offset)
 
 
-def _neurons(
+def _spiking(
     node: Node,
-    how: Discretisation,
-    tau_us: Floats,
+    tau_mem_us: Parameter,
     threshold: Floats,
-    gain: Floats,
-    offset: Floats,
-    reset: Reset,
-) -> Neurons:
+    tau_syn_us: Parameter | None,
+    how: Discretisation,
+) -> LIF:
+    reset: Reset = "zero"  # of a Threshold, of which nothing is left in the next pass
+    is_delayed = False
+    if node.kind != "Threshold":
+        reset = _reset(node, how)
+        is_delayed = bool(how.reset_delay)
+        if how.reset_delay is None:
+            is_delayed = _flag(node, "reset_delayed", False)
     if (threshold <= 0).any():
         raise node.error(
             "`v_threshold` must be above `v_reset`, and the `threshold` of a Threshold above 0, "
             f"got a distance of {threshold.min():g}"
         )
-    refractory = node.note.get("refractory", True)
-    if type(refractory) is not bool:
-        raise node.error("its metadata of neuroasync are damaged (refractory)")
-    tau_s = node.values.get("tau", np.array(math.inf)).flat[0]
-    neuron = LIF(
-        _in_bundle(node, "tau_mem_us", tau_us, lambda us: how.tau_s(np.array(us)) == tau_s),
-        _in_bundle(node, "v_threshold", threshold, lambda v: v == threshold.flat[0]),
+    return LIF(
+        tau_mem_us,
+        _parameter(node, "v_threshold", threshold, how),
         reset,
-        refractory,
+        _flag(node, "refractory", True),
+        reset_delayed=is_delayed,
+        tau_syn_us=tau_syn_us,
     )
-    return Neurons(neuron, gain, offset)
 
 
 def _reset(node: Node, how: Discretisation) -> Reset:
@@ -107,12 +120,41 @@ def _reset(node: Node, how: Discretisation) -> Reset:
         )
     if reset not in get_args(Reset):
         raise node.error(must_be("reset", f"one of {list(get_args(Reset))}", shown(reset)))
+    if reset == "subtract" and node.values["v_reset"].any():
+        raise node.error(
+            "with reset 'subtract', `v_reset` must be 0, because NIR does not say whether the "
+            "threshold or its distance from `v_reset` is subtracted"
+        )
     return reset  # type: ignore[no-any-return]
 
 
-def _in_bundle(
-    node: Node, key: str, values: Floats, is_in_file: Callable[[float], bool]
-) -> float | NDArray[np.float32]:
+def _flag(node: Node, key: str, default: bool) -> bool:
+    value = node.note.get(key, default)
+    if type(value) is not bool:
+        raise node.error(f"its metadata of neuroasync are damaged ({key})")
+    return value
+
+
+def _time_constants(node: Node, key: str, shape: Shape) -> Floats:
+    tau_s = values_of(node, key, shape)
+    if (tau_s <= 0).any():
+        raise node.error(must_be(key, "above 0", shown(float(tau_s.min()))))
+    return tau_s
+
+
+def _check_current(node: Node, offset: Floats, how: Discretisation) -> None:
+    if not how.timestep_us:
+        raise node.error(
+            "its current acts in each timestep, so that it requires a timestep above 0"
+        )
+    if offset.any():
+        raise node.error(
+            "its `v_leak` must be its `v_reset`, because whatever is added in each timestep "
+            "passes through the synaptic current here"
+        )
+
+
+def _parameter(node: Node, key: str, values: Floats, how: Discretisation) -> Parameter:
     """Return one number if all values are equal, or else an array.
 
     If a bundle was exported, a note tells which of both it had, and the number that it had. The
@@ -120,20 +162,20 @@ def _in_bundle(
     """
     first = float(values.flat[0])
     noted = node.note.get(key)
-    if not (values == first).all() or noted == _AN_ARRAY:
+    if not (values == first).all() or noted == AN_ARRAY:
         return values.astype(np.float32)
-    if isinstance(noted, float) and noted > 0 and is_in_file(noted):
+    if (
+        isinstance(noted, float)
+        and 0 < noted < math.inf
+        and _is_in_file(node, key, noted, first, how)
+    ):
         return noted
     return first
 
 
-def note_of(neuron: LIF) -> Mapping[str, Any]:
-    """Return what NIR has no field for, as metadata of a node."""
-    parameters = {key: getattr(neuron, key) for key in ("tau_mem_us", "v_threshold")}
-    numbers = {
-        key: _AN_ARRAY if isinstance(value, np.ndarray) else value
-        for key, value in parameters.items()
-    }
-    # JSON has no infinity, and a node of type IF says the same.
-    finite = {key: value for key, value in numbers.items() if value != math.inf}
-    return {"reset": neuron.reset, "refractory": neuron.refractory, **finite}
+def _is_in_file(node: Node, key: str, noted: float, found: float, how: Discretisation) -> bool:
+    """Return whether exporting ``noted`` gives what the node has."""
+    field = {"tau_syn_us": "tau_syn", "tau_mem_us": "tau" if "tau" in node.values else "tau_mem"}
+    if field.get(key) in node.values:
+        return bool(how.tau_s(np.array(noted)) == node.values[field[key]].flat[0])
+    return noted == found
