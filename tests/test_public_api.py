@@ -9,8 +9,8 @@ import pytest
 import neuroasync as na
 
 SUBMODULES = {
-    "cochlea", "datasets", "encoders", "errors", "explain", "interchange", "limits", "messages", "metrics", "plot",
-    "replay", "serve", "shipped", "sinks", "sources", "study", "train",
+    "cochlea", "datasets", "encoders", "errors", "explain", "interchange", "limits", "messages",
+    "metrics", "plot", "replay", "serve", "shipped", "sinks", "sources", "study", "train",
 }  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """The parts of a bundle that NIR has no field for, in the metadata of a graph.
 
-They are the choices of :class:`Discretisation`, and classes, policy, golden samples, ``meta`` and
-calibration. Golden samples and calibrations are about one exact network, so they come back only if
-the network is still the one that was exported.
+They are the choices of :class:`Discretisation`, and classes, policy, golden samples, ``meta``,
+calibration and ``duration_us``. Golden samples and calibrations are about one exact network, so
+they come back only if the network is still the one that was exported.
 """
 
 import base64
@@ -30,7 +30,7 @@ from neuroasync.interchange.nir.discretisation import Discretisation
 
 __all__ = ["annexe", "restored"]
 
-_KEYS: Final = ("classes", "policy", "golden", "meta", "calibration")
+_KEYS: Final = ("classes", "policy", "golden", "meta", "calibration", "duration_us")
 
 
 def annexe(bundle: Bundle, how: Discretisation) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def annexe(bundle: Bundle, how: Discretisation) -> dict[str, Any]:
         "golden": [golden_map(golden) for golden in bundle.golden],
         "meta": dict(bundle.meta),
         "calibration": [calibration_map(entry) for entry in bundle.calibration],
+        "duration_us": bundle.duration_us,
     }
     return {
         "timestep_us": how.timestep_us,
@@ -81,8 +82,10 @@ def restored(model: Model, note: Mapping[str, Any], how: Discretisation) -> Bund
     policy: PolicySpec = read_policy("policy", parts["policy"])
     meta = as_map("meta", parts["meta"], (), None)
     names = None if classes is None else tuple(as_list("classes", classes))
+    same_time = note.get("timestep_us") == how.timestep_us
+    duration_us = parts["duration_us"] if same_time else None
     if note.get("model_sha256") != _digest(model):
-        return Bundle(model, names, policy, meta=meta)
+        return Bundle(model, names, policy, meta=meta, duration_us=duration_us)
     golden = as_list("golden", parts["golden"])
     calibration = as_list("calibration", parts["calibration"])
     return Bundle(
@@ -92,6 +95,7 @@ def restored(model: Model, note: Mapping[str, Any], how: Discretisation) -> Bund
         tuple(read_golden(f"golden[{k}]", entry) for k, entry in enumerate(golden)),
         meta,
         tuple(read_calibration(f"calibration[{k}]", e) for k, e in enumerate(calibration)),
+        duration_us,
     )
 
 

@@ -150,9 +150,9 @@ def _bias(path: Path, inputs: list[Shape], ends: Ends) -> Floats | None:
         if own is not None:
             total = own if total is None else total + own
     if total is None:
-        is_kept = any(node.note.get("zero_bias") for node in path.chain)
-        return ends.offset if is_kept or ends.offset.any() else None
-    return total * ends.gain + ends.offset
+        return ends.offset if ends.offset.any() else None
+    scaled_bias = total * ends.gain
+    return scaled_bias + ends.offset if ends.offset.any() else scaled_bias
 
 
 def _applied(given: Map, values: Floats) -> Floats:

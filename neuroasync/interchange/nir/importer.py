@@ -3,8 +3,10 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from neuroasync import limits
 from neuroasync.core.formats.bundle import Bundle
@@ -149,7 +151,12 @@ def _population(node: Node, shape: Shape, neuron: Neuron) -> Population:
         or math.prod(valid) != math.prod(shape)
     ):
         raise node.error("its metadata of neuroasync are damaged (name or shape)")
-    return Population(name, valid, neuron)
+    parameters = {
+        f.name: value.reshape(valid)
+        for f in fields(neuron)
+        if isinstance(value := getattr(neuron, f.name), np.ndarray)
+    }
+    return Population(name, valid, replace(neuron, **parameters))
 
 
 def _connections(

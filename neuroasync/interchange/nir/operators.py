@@ -35,9 +35,12 @@ def map_of(node: Node, given: Shape) -> Map | None:
 
 
 def bias_of(node: Node, elements: int) -> NDArray[np.float64] | None:
-    """Return the bias of each of the elements that a linear node sends; None if it is 0."""
+    """Return the bias of each of the elements that a linear node sends; None if it is 0.
+
+    A bias of 0 that an exported bundle had is kept.
+    """
     bias = node.values.get("bias")
-    if bias is None or not bias.any():
+    if bias is None or not (bias.any() or node.note.get("zero_bias")):
         return None
     return np.repeat(bias.ravel(), elements // bias.size)
 
