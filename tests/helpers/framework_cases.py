@@ -258,7 +258,7 @@ def record(case: Case) -> None:
     samples = ReferenceSamples(frames, 1000)
     imported = import_module(framework, module, 1000, case.shape, TIMESTEPS)
     bundle = imported.bundle(framework, None, TIMESTEPS)
-    spikes = FrameworkRun(framework, module, imported, samples).all_spikes()
+    spikes = FrameworkRun(framework, module, imported, samples).spikes(0)
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,

@@ -16,9 +16,9 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.recording.recorder import Recorder
-from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.agreement import Agreement, Difference
 from neuroasync.interchange.torch_modules.framework import (
@@ -52,29 +52,34 @@ def agreement(
             timesteps.
     """
     run = FrameworkRun(framework, module, imported, samples)
-    theirs = run.all_spikes()
-    duration_us = samples.timesteps * bundle.model.timestep_us
-    recording = _record(bundle, samples, duration_us)
-    ours = np.zeros_like(theirs)
-    ours[recording.sample, recording.pass_, recording.neuron] = True
-    populations, starts = bundle.model.populations, bundle.model.starts
-    differs = ours != theirs
-    spans = [slice(a, b) for a, b in pairwise(starts)]
-    output = spans[bundle.model.index(bundle.model.output)]
-    first = [_first(differs[k], k) for k in np.flatnonzero(differs.any(axis=(1, 2))).tolist()]
+    network = _NetworkRun(bundle, samples)
+    model = bundle.model
+    spans = [slice(a, b) for a, b in pairwise(model.starts)]
+    output = spans[model.index(model.output)]
+    agrees, theirs, votes = [], [], []
+    spikes = np.zeros(len(spans), np.int64)
+    places: list[tuple[int, int, int, bool]] = []
+    for first in range(0, len(samples), _BATCH):
+        given, found = run.spikes(first), network.spikes(first)
+        differs = given != found
+        agrees.append(np.stack([~differs[:, :, s].any(axis=(1, 2)) for s in spans], axis=1))
+        theirs.append(given[:, :, output].sum(axis=1).astype(np.int64))
+        votes.append(found[:, :, output].sum(axis=1).astype(np.int64))
+        spikes += [int(given[:, :, span].sum()) for span in spans]
+        wrong = np.flatnonzero(differs.any(axis=(1, 2))).tolist()
+        for k in wrong:
+            timestep, neuron = _first(differs[k])
+            places.append((first + k, timestep, neuron, bool(found[k, timestep, neuron])))
     return Agreement(
         str(bundle.meta["framework"]),
-        tuple(p.name for p in populations),
+        tuple(p.name for p in model.populations),
         samples.timesteps,
-        np.stack([~differs[:, :, span].any(axis=(1, 2)) for span in spans], axis=1),
-        recording.votes,
-        theirs[:, :, output].sum(axis=1).astype(np.int64),
-        recording.label,
-        np.array([theirs[:, :, span].sum() for span in spans], np.int64),
-        tuple(
-            _difference(run, bundle, samples, place, bool(ours[place]))
-            for place in first[:_MAX_DIFFERENCES]
-        ),
+        np.concatenate(agrees),
+        np.concatenate(votes),
+        np.concatenate(theirs),
+        np.array(network.labels, np.int64),
+        spikes,
+        tuple(network.difference(run, *place) for place in places[:_MAX_DIFFERENCES]),
         (*imported.conditions, *imported.notes),
     )
 
@@ -99,16 +104,7 @@ class FrameworkRun:
         self._framework, self._module = framework, module
         self._imported, self._samples = imported, samples
 
-    def all_spikes(self) -> NDArray[np.bool_]:
-        """Return the spikes of all samples, bool[samples, timesteps, neurons].
-
-        Raises:
-            InterchangeError: See :func:`agreement`.
-        """
-        starts = range(0, len(self._samples), _BATCH)
-        return np.concatenate([self._spikes(first) for first in starts])
-
-    def _spikes(self, first: int) -> NDArray[np.bool_]:
+    def spikes(self, first: int) -> NDArray[np.bool_]:
         """Return the spikes of the batch from ``first`` on, bool[samples, timesteps, neurons]."""
         outputs: dict[str, dict[int, Tensor]] = {name: {} for name in self._imported.layers}
 
@@ -171,44 +167,52 @@ class FrameworkRun:
                 handle.remove()
 
 
-def _record(bundle: Bundle, samples: ReferenceSamples, duration_us: int) -> Recording:
-    settings = RunSettings()
-    recorder = Recorder(bundle, settings)
-    plan = ExecutionPlan(PackedNetwork(bundle.model), settings)
-    BatchJob(
-        plan, samples.trains, 0, cores(), duration_us=duration_us,
-        recorder_of=lambda number: recorder.for_sample(number),
-    ).run()  # fmt: skip
-    return recorder.finish()
+class _NetworkRun:
+    """The network on the reference samples under ``layer-sync``, batch by batch."""
+
+    def __init__(self, bundle: Bundle, samples: ReferenceSamples) -> None:
+        self._bundle, self._samples = bundle, samples
+        self._plan = ExecutionPlan(PackedNetwork(bundle.model), RunSettings())
+        self.labels: list[int] = []
+
+    def spikes(self, first: int) -> NDArray[np.bool_]:
+        """Return the spikes of the batch from ``first`` on, bool[samples, timesteps, neurons]."""
+        bundle, timesteps = self._bundle, self._samples.timesteps
+        trains = self._samples.trains[first : first + _BATCH]
+        recorder = Recorder(bundle, self._plan.run)
+        BatchJob(
+            self._plan, trains, 0, cores(), duration_us=timesteps * bundle.model.timestep_us,
+            recorder_of=recorder.for_sample,
+        ).run()  # fmt: skip
+        recording = recorder.finish()
+        self.labels += recording.label.tolist()
+        spikes = np.zeros((len(trains), timesteps, bundle.model.size), np.bool_)
+        spikes[recording.sample, recording.pass_, recording.neuron] = True
+        return spikes
+
+    def difference(
+        self, run: FrameworkRun, sample: int, timestep: int, neuron: int, fired: bool
+    ) -> Difference:
+        """Return a difference with the potentials of both."""
+        model, train = self._bundle.model, self._samples.trains[sample]
+        p = int(np.searchsorted(model.starts, neuron, side="right")) - 1
+        population, at = model.populations[p], neuron - model.starts[p]
+        end_us = (timestep + 1) * model.timestep_us
+        until = int(np.searchsorted(train.t_us, end_us))
+        simulator = Simulator(self._plan)
+        train = SpikeTrain(train.t_us[:until], train.index[:until])
+        run_sample(simulator, train, duration_us=end_us)
+        simulator.state.apply_decay()
+        potentials = simulator.state.momentum if fired else simulator.state.potential
+        threshold = np.broadcast_to(population.neuron.v_threshold, population.shape)
+        return Difference(
+            sample, timestep, population.name, at, fired, float(potentials[neuron]),
+            run.potential(sample, timestep, population.name, at),
+            float(threshold.reshape(-1)[at]),
+        )  # fmt: skip
 
 
-def _first(differs: NDArray[np.bool_], sample: int) -> tuple[int, int, int]:
-    """Return the sample, and the timestep and the neuron at which it first differs."""
+def _first(differs: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return the timestep and the neuron of the first difference of a sample."""
     timestep = int(np.argmax(differs.any(axis=1)))
-    return sample, timestep, int(np.argmax(differs[timestep]))
-
-
-def _difference(
-    run: FrameworkRun,
-    bundle: Bundle,
-    samples: ReferenceSamples,
-    place: tuple[int, int, int],
-    fired: bool,
-) -> Difference:
-    model = bundle.model
-    sample, timestep, neuron = place
-    p = int(np.searchsorted(model.starts, neuron, side="right")) - 1
-    population, at = model.populations[p], neuron - model.starts[p]
-    simulator = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings()))
-    end_us = (timestep + 1) * model.timestep_us
-    train = samples.trains[sample]
-    run_sample(simulator, type(train)(*(a[train.t_us < end_us] for a in (train.t_us, train.index))),
-               duration_us=end_us)  # fmt: skip
-    simulator.state.apply_decay()
-    state = simulator.state
-    potential = state.momentum[neuron] if fired else state.potential[neuron]
-    threshold = np.broadcast_to(population.neuron.v_threshold, population.shape).reshape(-1)[at]
-    return Difference(
-        sample, timestep, population.name, at, fired, float(potential),
-        run.potential(sample, timestep, population.name, at), float(threshold),
-    )  # fmt: skip
+    return timestep, int(np.argmax(differs[timestep]))
