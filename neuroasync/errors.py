@@ -30,7 +30,8 @@ Two tools define further errors with the same root, because the core does not kn
 A wrong argument in a caller's code, such as a negative group size, raises a plain ``ValueError`` or
 ``TypeError``.
 
-There is one warning: :class:`TimeUnitWarning`, a ``UserWarning``.
+There are two warnings, both a ``UserWarning``: :class:`TimeUnitWarning`, and
+``neuroasync.train.TrainingWarning``.
 """
 
 __all__ = [

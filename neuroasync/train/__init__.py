@@ -20,12 +20,13 @@ from neuroasync.train.checkpoint import CheckpointError
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
 from neuroasync.train.loop.evaluation import evaluate
+from neuroasync.train.loop.health import TrainingWarning
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.losses import LossKind, spike_penalty, vote_loss
 from neuroasync.train.module import SpikingNetwork
 from neuroasync.train.schedule import learning_rate_factor, penalty_factor
 from neuroasync.train.surrogate import Surrogate
-from neuroasync.train.training_loop import fit
+from neuroasync.train.training_loop import fit, refit
 from neuroasync.train.weight_init import firing_rates, scale_to_firing_rate
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "SpikingNetwork",
     "Surrogate",
     "TrainConfig",
+    "TrainingWarning",
     "evaluate",
     "export_bundle",
     "firing_rates",
@@ -52,6 +54,7 @@ __all__ = [
     "learning_rate_factor",
     "make_batch",
     "penalty_factor",
+    "refit",
     "scale_to_firing_rate",
     "spike_penalty",
     "vote_loss",

@@ -9,7 +9,11 @@
               "parameters", "mean", "square": f32[parameters]; the parameters, and Adam's means of
                   their gradients and squared gradients,
               "history": {"loss", "accuracy", "spikes", "validation_accuracy",
-                          "validation_spikes", "seconds": f64[epochs]}}
+                          "validation_spikes", "seconds", "penalty": f64[epochs],
+                          "population_spikes": f64[epochs, populations]},
+              "best": f32[parameters], those of the best epoch; with ``keep="best"`` only}
+
+Older files have neither ``penalty`` nor ``population_spikes``.
 
 Both maps are MessagePack in the strict form of bundles. Checkpoints are written atomically, and
 reading one executes no code from the file.
@@ -19,7 +23,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import msgpack
@@ -39,6 +43,7 @@ from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
 from neuroasync.errors import BundleError, NeuroasyncError
 from neuroasync.train.config import TrainConfig
+from neuroasync.train.loop.epoch_selection import best_epoch
 from neuroasync.train.loop.results import EpochResult
 
 __all__ = ["CheckpointError", "TrainingState", "fingerprint", "load_checkpoint", "save_checkpoint"]
@@ -47,8 +52,9 @@ _KEYS: Final = ("config", "start", "parameters", "mean", "square", "history")
 _COLUMNS: Final = (
     "loss", "accuracy", "spikes", "validation_accuracy", "validation_spikes", "seconds",
 )  # fmt: skip
+_LATER_COLUMNS: Final = ("penalty", "population_spikes")
 _MAX_BYTES: Final = 2**31
-"""Size of a checkpoint in bytes: 178 million weights."""
+"""Size of a checkpoint in bytes: 134 million weights."""
 
 
 class CheckpointError(NeuroasyncError, ValueError):
@@ -66,12 +72,14 @@ class TrainingState:
         parameters: f32[parameters], finite.
         mean, square: f32[parameters], Adam's running means of the gradients and of their squares.
         history: One result per epoch.
+        best: f32[parameters], those of the best epoch, if there is one.
     """
 
     parameters: NDArray[np.float32]
     mean: NDArray[np.float32]
     square: NDArray[np.float32]
     history: tuple[EpochResult, ...]
+    best: NDArray[np.float32] | None = None
 
 
 def fingerprint(model: Model, train: SpikeTrains, validation: SpikeTrains | None) -> bytes:
@@ -102,13 +110,20 @@ def save_checkpoint(
     rows = [[getattr(entry, column) for column in _COLUMNS] for entry in state.history]
     values = np.array(rows, np.float64).reshape(-1, len(_COLUMNS))  # None becomes NaN
     history = {c: array_map(values[:, k], "<f8") for k, c in enumerate(_COLUMNS)}
+    # Epochs from an older file lack the later columns; then so does this file.
+    if all(entry.penalty is not None for entry in state.history):
+        for column in _LATER_COLUMNS:
+            rows = [getattr(entry, column) for entry in state.history]
+            history[column] = array_map(np.array(rows, np.float64), "<f8")
     arrays = {
         key: array_map(getattr(state, key), "<f4") for key in ("parameters", "mean", "square")
     }
-    if 3 * state.parameters.nbytes > _MAX_BYTES:
+    if state.best is not None:
+        arrays["best"] = array_map(state.best, "<f4")
+    if 4 * state.parameters.nbytes > _MAX_BYTES:
         raise CheckpointError(
             f"{os.fspath(path)!r}: cannot be written, because the network has "
-            f"{state.parameters.size} parameters, and the limit is {_MAX_BYTES // 12}"
+            f"{state.parameters.size} parameters, and the limit is {_MAX_BYTES // 16}"
         )
     body = {"config": config.to_dict(), "start": start, **arrays, "history": history}
     with atomic_file(path, CheckpointError) as file:
@@ -137,13 +152,17 @@ def load_checkpoint(
             message += "; a checkpoint of version 1 has no digest, so start its training again"
         raise CheckpointError(message)
     try:
-        fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS)
+        fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS, ("best",))
         _check_origin(fields, config, start)
+        history = _history(fields["history"], config)
+        if best_epoch(history, config) is not None and "best" not in fields:
+            raise BundleError("`best` is missing")
         return TrainingState(
             parameters=_floats("parameters", fields["parameters"], "<f4", parameters),
             mean=_floats("mean", fields["mean"], "<f4", parameters),
             square=_floats("square", fields["square"], "<f4", parameters, 0.0),
-            history=_history(fields["history"], config),
+            history=history,
+            best=_floats("best", fields["best"], "<f4", parameters) if "best" in fields else None,
         )
     except CheckpointError as error:
         raise CheckpointError(f"{name!r}: {error}") from error
@@ -153,8 +172,9 @@ def load_checkpoint(
 
 def _check_origin(fields: Mapping[str, Any], config: TrainConfig, start: bytes) -> None:
     """Raise CheckpointError if the checkpoint is from another training."""
-    expected = config.to_dict()
-    saved = as_map("config", fields["config"], tuple(expected))
+    expected, defaults = asdict(config), asdict(TrainConfig())
+    always = TrainConfig().to_dict()
+    saved = defaults | as_map("config", fields["config"], tuple(always), tuple(defaults))
     for key, value in expected.items():
         if (found := saved[key]) != value:
             raise CheckpointError(
@@ -169,7 +189,7 @@ def _check_origin(fields: Mapping[str, Any], config: TrainConfig, start: bytes) 
 
 def _history(value: object, config: TrainConfig) -> tuple[EpochResult, ...]:
     """Return the results of the epochs."""
-    columns = as_map("history", value, _COLUMNS)
+    columns = as_map("history", value, _COLUMNS, _LATER_COLUMNS)
     epochs = as_array("history.loss", columns["loss"], "<f8").size
     if not 1 <= epochs <= config.epochs:
         requirement = f"numbers of 1 to {config.epochs} epochs"
@@ -182,6 +202,10 @@ def _history(value: object, config: TrainConfig) -> tuple[EpochResult, ...]:
             read[column] = [None] * epochs
         else:
             read[column] = _floats(path, columns[column], "<f8", epochs, 0.0, high).tolist()
+    if later := [column for column in _LATER_COLUMNS if column in columns]:
+        as_map("history", value, _COLUMNS + _LATER_COLUMNS)  # Both or none.
+        read[later[0]] = _floats("history.penalty", columns["penalty"], "<f8", epochs, 0.0).tolist()
+        read[later[1]] = _population_spikes(columns["population_spikes"], epochs)
     return tuple(
         EpochResult(
             epoch=k,
@@ -190,6 +214,17 @@ def _history(value: object, config: TrainConfig) -> tuple[EpochResult, ...]:
         )
         for k in range(epochs)
     )
+
+
+def _population_spikes(value: object, epochs: int) -> list[tuple[float, ...]]:
+    """Return the spikes of each population in each epoch."""
+    path = "history.population_spikes"
+    array = as_array(path, value, "<f8")
+    if array.ndim != 2 or len(array) != epochs:
+        requirement = f"[{epochs}, populations]"
+        raise BundleError(must_be(f"{path}.shape", requirement, f"{list(array.shape)}"))
+    _finite(path, array.reshape(-1), 0.0, math.inf)
+    return [tuple(row) for row in array.tolist()]
 
 
 def _is_missing(path: str, value: object, epochs: int) -> bool:
@@ -209,6 +244,12 @@ def _floats(
     array = as_array(path, value, dtype)
     if array.shape != (size,):
         raise BundleError(must_be(f"{path}.shape", f"[{size}]", f"{list(array.shape)}"))
+    _finite(path, array, low, high)
+    return array
+
+
+def _finite(path: str, array: NDArray[Any], low: float, high: float) -> None:
+    """Raise BundleError unless all numbers of a one-dimensional array are in their range."""
     is_valid = np.isfinite(array) & (array >= low) & (array <= high)
     if not is_valid.all():
         at = int(np.argmin(is_valid))
@@ -216,4 +257,3 @@ def _floats(
         if high != math.inf:
             bounds = f"a number from {low:g} to {high:g}"
         raise BundleError(must_be(f"{path}[{at}]", bounds, str(array[at])))
-    return array

@@ -4,7 +4,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Final, Literal
 
 from neuroasync.core.engine.policies import LayerSync, Momentum, make_policy
 from neuroasync.core.engine.run_settings import InputMode, RunSettings, check_seed
@@ -15,6 +15,9 @@ from neuroasync.train.module import Device
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["TrainConfig"]
+
+_LATER: Final[Mapping[str, Any]] = {"keep": "last", "patience": None, "stop_after": None}
+"""Fields that were added after the first bundles were written, and their defaults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,13 @@ class TrainConfig:
             event.
         seed: Seed of initialisation, shuffling, order keys and dropout.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        keep: Whose weights the trained network has: ``"last"``, those after the last epoch, or
+            ``"best"``, those after the epoch with the highest validation accuracy, which must be
+            one under ``policy``; the earliest of several.
+        patience: Number of epochs without a better one after which the training ends, with
+            ``keep="best"``. If None, it does not end early.
+        stop_after: Number of epochs after which the training ends, although its schedules are
+            those of ``epochs``. If None, all epochs.
 
     Raises:
         ValueError: A field is out of range. The message names it.
@@ -78,11 +88,14 @@ class TrainConfig:
     duration_us: int | None = None
     seed: int = 0
     device: Device = "auto"
+    keep: Literal["last", "best"] = "last"
+    patience: int | None = None
+    stop_after: int | None = None
 
     def __post_init__(self) -> None:
         """Check every field."""
         lowest = {"epochs": 0, "batch_size": 1}
-        optional = {"layered_epochs": 0, "duration_us": 1}
+        optional = {"layered_epochs": 0, "duration_us": 1, "patience": 1, "stop_after": 1}
         lowest |= {k: low for k, low in optional.items() if getattr(self, k) is not None}
         check_ints(self, {name: (low, 2**53 - 1) for name, low in lowest.items()}, ValueError)
         for name in ("lr", "vote_scale", "penalty", "penalty_target", "momentum_noise"):
@@ -101,6 +114,12 @@ class TrainConfig:
             raise ValueError(f"`loss` must be one of {list(LOSSES)}, got {self.loss!r:.80}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"`device` must be 'auto', 'cpu' or 'cuda', got {self.device!r:.80}")
+        if self.keep not in ("last", "best"):
+            raise ValueError(f"`keep` must be 'last' or 'best', got {self.keep!r:.80}")
+        if self.patience is not None and self.keep != "best":
+            raise ValueError(
+                f"`patience` must be None unless `keep` is 'best', got {self.patience}"
+            )
         object.__setattr__(self, "seed", check_seed(self.seed))
         Surrogate(self.surrogate, self.surrogate_slope)
         if not isinstance(self.policy, str):
@@ -127,12 +146,21 @@ class TrainConfig:
 
     def settings(self, epoch: int) -> RunSettings:
         """Return the run settings of an epoch: layer-sync first, then the policy trained for."""
-        layered = self.epochs // 2 if self.layered_epochs is None else self.layered_epochs
-        if epoch < layered:
+        if epoch < self._layered:
             # Under layer-sync, queued and prioritised input give the same result.
             return RunSettings(LayerSync(), self.group_size)
         policy = make_policy(self.policy, self.momentum_noise)
         return RunSettings(policy, self.group_size, self.input)
+
+    @property
+    def _layered(self) -> int:
+        return self.epochs // 2 if self.layered_epochs is None else self.layered_epochs
+
+    @property
+    def first_selectable(self) -> int:
+        """The first epoch that ``keep="best"`` may choose: the first under ``policy``."""
+        never = self.policy == "layer-sync" or self._layered >= self.epochs
+        return 0 if never else self._layered
 
     @property
     def run_settings(self) -> RunSettings:
@@ -146,8 +174,12 @@ class TrainConfig:
         return PolicySpec(self.policy, self.group_size, self.input)
 
     def to_dict(self) -> dict[str, str | int | float | None]:
-        """Return the fields as a flat dict of scalars, for a bundle's meta and for checkpoints."""
-        return asdict(self)
+        """Return the fields as a flat dict of scalars, for a bundle's meta and for checkpoints.
+
+        Fields that were added later are left out at their default, so that the bundle of a
+        training without them stays the same.
+        """
+        return {k: v for k, v in asdict(self).items() if k not in _LATER or v != _LATER[k]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "TrainConfig":

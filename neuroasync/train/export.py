@@ -109,16 +109,18 @@ def _policy_spec(settings: RunSettings) -> PolicySpec:
 
 def _results(fit: Fit) -> dict[str, Scalar]:
     """Return the meta entries with the results of a training."""
-    if not fit.history:
+    if (result := fit.result) is None:
         return {}
-    last = fit.history[-1]
-    return {
-        "train_loss": last.loss,
-        "train_accuracy": last.accuracy,
-        "train_spikes_per_sample": last.spikes,
-        "validation_accuracy": last.validation_accuracy,
-        "validation_spikes_per_sample": last.validation_spikes,
+    entries: dict[str, Scalar] = {
+        "train_loss": result.loss,
+        "train_accuracy": result.accuracy,
+        "train_spikes_per_sample": result.spikes,
+        "validation_accuracy": result.validation_accuracy,
+        "validation_spikes_per_sample": result.validation_spikes,
     }
+    if fit.best_epoch is not None:
+        entries |= {"best_epoch": fit.best_epoch + 1, "epochs_trained": len(fit.history)}
+    return entries
 
 
 def _version() -> str | None:

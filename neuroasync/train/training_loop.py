@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TypeVar
 
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.atomic_write import check_replaceable
 from neuroasync.core.formats.file_lock import lock_file
 from neuroasync.core.model.model import Model
+from neuroasync.datasets.dataset import join
 from neuroasync.progress_bar import ProgressBar
 from neuroasync.train.batch import sorted_by_time
 from neuroasync.train.checkpoint import (
@@ -19,10 +21,12 @@ from neuroasync.train.checkpoint import (
 )
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.loop.data_checks import check_samples
+from neuroasync.train.loop.epoch_selection import is_finished
+from neuroasync.train.loop.health import HealthChecks
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.loop.training import TrainingRun
 
-__all__ = ["fit"]
+__all__ = ["fit", "refit"]
 
 _T = TypeVar("_T")
 
@@ -50,9 +54,10 @@ def fit(
         model: The network. Its weights are used only with ``init_rate=None``.
         train: Training samples with labels. Some of them may be silent, but not all.
         config: Configuration of the training.
-        validation: Samples with labels that are decided after each epoch.
+        validation: Samples with labels that are decided after each epoch. Required by
+            ``keep="best"``.
         on_batch: Called with the result of each batch. An exception in it ends the training.
-        on_epoch: Called with the result of each epoch, after the checkpoint was written. An
+        on_epoch: Called with the results of each epoch, after the checkpoint was written. An
             exception in it ends the training.
         progress: Show a progress bar on stderr, and a line with the result of each epoch.
         checkpoint: File that stores the state of the training after each epoch. While the training
@@ -62,6 +67,10 @@ def fit(
 
     Returns:
         The trained network and its history.
+
+    Warns:
+        TrainingWarning: A population never fires, or most of the loss is the spike penalty; once
+            of each kind.
 
     Raises:
         ValueError: Labels are missing or do not fit the network, all samples are silent, one is
@@ -75,6 +84,8 @@ def fit(
     """
     if resume and checkpoint is None:
         raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
+    if config.keep == "best" and validation is None:
+        raise ValueError("`validation` must be given with `keep='best'`, got None")
     for name, trains in (("train", train), ("validation", validation)):
         if trains is not None:
             check_samples(name, trains, model, config.duration_us)
@@ -93,13 +104,61 @@ def fit(
         if progress:
             bar = stack.enter_context(ProgressBar(config.epochs))
             on_batch, on_epoch = _both(bar.batch, on_batch), _both(bar.epoch, on_epoch)
-        while len(training.history) < config.epochs:
+        checks = HealthChecks(model)
+        while not is_finished(training.history, config):
             result = training.epoch(on_batch)
             if checkpoint is not None:
                 save_checkpoint(checkpoint, config, start, training.state())
+            checks.check(result)
             if on_epoch is not None:
                 on_epoch(result)
-    return Fit(training.network.to_model(), config, tuple(training.history))
+    return training.finish()
+
+
+def refit(
+    fitted: Fit,
+    model: Model,
+    train: SpikeTrains,
+    validation: SpikeTrains,
+    *,
+    on_batch: Callable[[BatchResult], None] | None = None,
+    on_epoch: Callable[[EpochResult], None] | None = None,
+    progress: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    threads: int | None = None,
+) -> Fit:
+    """Train a network anew on all samples, for as many epochs as were best by validation.
+
+    The schedules are those of the first training. There is no validation, because no samples are
+    left for it.
+
+    Args:
+        fitted: Result of :func:`fit`. Without ``keep="best"``, all epochs are trained.
+        model: The network that the first training started from.
+        train: Training samples of the first training.
+        validation: Its validation samples, which are now trained on as well.
+        on_batch: As in :func:`fit`, like the following arguments.
+        on_epoch: Called with the results of each epoch.
+        progress: Show a progress bar.
+        checkpoint: File for the state of this training, another one than that of the first.
+        resume: Continue from that file.
+        threads: Maximum number of threads on the CPU.
+
+    Raises:
+        ValueError, LimitError, CheckpointError, ForwardStepLimitError, FloatingPointError: As in
+            :func:`fit`; or the shapes of the samples differ.
+    """
+    if train.shape != validation.shape:
+        raise ValueError(
+            f"`validation` must have the shape of `train`, {train.shape}, got {validation.shape}"
+        )
+    epochs = fitted.config.stop_after if fitted.best_epoch is None else fitted.best_epoch + 1
+    config = replace(fitted.config, keep="last", patience=None, stop_after=epochs)
+    return fit(
+        model, join([train, validation]), config, on_batch=on_batch, on_epoch=on_epoch,
+        progress=progress, checkpoint=checkpoint, resume=resume, threads=threads,
+    )  # fmt: skip
 
 
 def _both(first: Callable[[_T], None], second: Callable[[_T], None] | None) -> Callable[[_T], None]:

@@ -26,6 +26,7 @@ EXPECTED = {
     "fine_tune.py": r"9\d% of the validation samples are right\n",
     "first_network.py": r"left \{'hidden': 2, 'output': 1\}\noutput\[0\] fired(.|\n)*",
     "live_stream.py": r"(\w+ after \d+ rounds\n){5}Counts\(events=\d+, refused=0, .*\)\n",
+    "log_training.py": r"(epoch \d: loss \d\.\d+\n){3}",
     "measure.py": r"at the end: 97\.2%\nfirst-spike: .*\nmargin\(3\): 96\.1% after 8\.0 rounds\n"
     r"about .* pJ on Loihi.*\n",
     "move_session.py": r"\d+ bytes\nsame decision: True\n",

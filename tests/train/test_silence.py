@@ -7,7 +7,7 @@ import torch
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.model.topology import parse_topology
-from neuroasync.train import Surrogate, TrainConfig, fit, make_batch
+from neuroasync.train import Surrogate, TrainConfig, TrainingWarning, fit, make_batch
 from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.losses import vote_loss
@@ -41,13 +41,15 @@ def test_a_batch_without_events_trains_on(loss, model, duration_us):
 def test_a_network_in_which_nothing_fires_trains_on():
     config = TrainConfig.from_dict(SHORT.to_dict() | {"init_rate": None})
     assert not any(c.weight.any() for c in TINY.connections)
-    done = fit(TINY, tiny_samples(), config)
+    with pytest.warns(TrainingWarning, match="the output 'output' never fired in epoch 1"):
+        done = fit(TINY, tiny_samples(), config)
     assert [result.spikes for result in done.history] == [0, 0, 0]
 
 
 def test_dropped_input_trains_on():
     config = TrainConfig.from_dict(SHORT.to_dict() | {"input_dropout": 0.999, "batch_size": 1})
-    assert len(fit(TINY, tiny_samples(), config).history) == 3
+    with pytest.warns(TrainingWarning, match="never fired"):
+        assert len(fit(TINY, tiny_samples(), config).history) == 3
 
 
 def test_input_that_is_always_dropped_is_refused():

@@ -41,6 +41,9 @@ class EpochResult:
         validation_accuracy, validation_spikes: The same on the validation samples after the
             epoch, under the order that is trained for; None without validation samples.
         seconds: Duration of the epoch. It does not take part in comparisons.
+        penalty: Part of the loss that is the spike penalty. This and the next are None if the epoch
+            was read from a checkpoint that does not have them.
+        population_spikes: Mean number of spikes per sample of each population.
     """
 
     epoch: int
@@ -51,6 +54,8 @@ class EpochResult:
     validation_accuracy: float | None
     validation_spikes: float | None
     seconds: float = field(compare=False)
+    penalty: float | None = None
+    population_spikes: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +66,18 @@ class Fit:
         model: The network with the trained weights.
         config: Configuration of the training.
         history: One result per epoch.
+        best_epoch: Number of the epoch whose weights the network has, from 0; None with
+            ``keep="last"``.
     """
 
     model: Model
     config: TrainConfig
     history: tuple[EpochResult, ...]
+    best_epoch: int | None = None
+
+    @property
+    def result(self) -> EpochResult | None:
+        """The result of the epoch whose weights the network has; None without epochs."""
+        if not self.history:
+            return None
+        return self.history[-1 if self.best_epoch is None else self.best_epoch]

@@ -19,9 +19,10 @@ from neuroasync.train.batch import Batch
 from neuroasync.train.batches import Batches
 from neuroasync.train.checkpoint import TrainingState
 from neuroasync.train.config import TrainConfig
+from neuroasync.train.loop.epoch_selection import best_epoch
 from neuroasync.train.loop.evaluation import evaluate
 from neuroasync.train.loop.length_split import split_by_length
-from neuroasync.train.loop.results import BatchResult, EpochResult
+from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.loop.torch_state import own_torch_state
 from neuroasync.train.losses import spike_penalty, vote_loss
 from neuroasync.train.module import SpikingNetwork
@@ -33,6 +34,8 @@ __all__ = ["TrainingRun"]
 
 _START_SAMPLES: Final = 64
 """Samples on which initial firing rates are measured."""
+_SCALARS: Final = 4
+"""Results of a step besides those of each population."""
 _EXACT_STEPS: Final = 2**24
 """Adam counts its steps in float32, which counts no further than this."""
 
@@ -63,6 +66,7 @@ class TrainingRun:
     ) -> None:
         self._config, self._validation = config, validation
         self.history: list[EpochResult] = []
+        self._best: NDArray[np.float32] | None = None
         surrogate = Surrogate(config.surrogate, config.surrogate_slope)
         self.network = SpikingNetwork(model, surrogate, config.device, threads)
         self._batches = Batches(
@@ -90,19 +94,33 @@ class TrainingRun:
         """
         began, epoch = time.perf_counter(), len(self.history)
         settings = self._config.settings(epoch)
-        sums, samples, batches = np.zeros(3), len(self._labels), len(self._batches)
+        samples, batches = len(self._labels), len(self._batches)
+        sums = np.zeros(_SCALARS + len(self.network.model.populations))
         for batch, chosen in enumerate(self._batches.chosen(epoch)):
             measured = self._step(epoch, batch, chosen, settings)
             sums += measured * chosen.size
             if on_batch is not None:
-                on_batch(BatchResult(epoch, batch, batches, *measured.tolist()))
+                loss, accuracy, spikes = measured[: _SCALARS - 1].tolist()
+                on_batch(BatchResult(epoch, batch, batches, loss, accuracy, spikes))
         validated = self._validate()
-        loss, accuracy, spikes = (sums / samples).tolist()
+        loss, accuracy, spikes, penalty, *populations = (sums / samples).tolist()
         name = policy_name(settings.policy)
         seconds = time.perf_counter() - began
-        result = EpochResult(epoch, name, loss, accuracy, spikes, *validated, seconds)
+        result = EpochResult(
+            epoch, name, loss, accuracy, spikes, *validated, seconds, penalty, tuple(populations)
+        )
         self.history.append(result)
+        if best_epoch(self.history, self._config) == epoch:
+            self._best = self.network.values.detach().cpu().numpy().copy()
         return result
+
+    def finish(self) -> Fit:
+        """Return the trained network, with the weights that the configuration keeps."""
+        best = best_epoch(self.history, self._config)
+        if best is not None and self._best is not None:
+            with torch.no_grad():
+                self.network.values.copy_(torch.from_numpy(self._best.copy()))
+        return Fit(self.network.to_model(), self._config, tuple(self.history), best)
 
     def state(self) -> TrainingState:
         """Return what a checkpoint stores after one or more epochs, valid until the next one."""
@@ -112,6 +130,7 @@ class TrainingRun:
             mean=moments["exp_avg"].cpu().numpy(),
             square=moments["exp_avg_sq"].cpu().numpy(),
             history=tuple(self.history),
+            best=self._best,
         )
 
     @own_torch_state()
@@ -130,19 +149,26 @@ class TrainingRun:
             "exp_avg_sq": copied(state.square),
         }
         self.history = list(state.history)
+        self._best = state.best
 
     @own_torch_state()
     def _step(
         self, epoch: int, batch: int, chosen: NDArray[np.int64], settings: RunSettings
     ) -> NDArray[np.float64]:
-        """Run one optimiser step, and return its loss, accuracy and spikes per sample."""
+        """Run one optimiser step, and return its results.
+
+        These are loss, accuracy, spikes per sample, penalty, and spikes per sample of each
+        population.
+        """
         config, step = self._config, epoch * len(self._batches) + batch
         steps = config.epochs * len(self._batches)
         for group in self._optimizer.param_groups:
             group["lr"] = config.lr * learning_rate_factor(step, steps, config.warmup)
         self._optimizer.zero_grad()
         whole = self._batches.batch(epoch, chosen)
-        parts, measured = split_by_length(whole.passes, self.network.model), np.zeros(3)
+        model = self.network.model
+        parts = split_by_length(whole.passes, model)
+        measured = np.zeros(_SCALARS + len(model.populations))
         penalty = config.penalty * penalty_factor(step, steps)
         for part in parts:
             taken = whole if len(parts) == 1 else self._batches.batch(epoch, chosen[part])
@@ -181,15 +207,20 @@ class TrainingRun:
         labels = self._labels[torch.from_numpy(chosen)]
         passes = torch.from_numpy(batch.passes.copy()).to(labels.device)
         loss = vote_loss(result.votes, labels, passes, config.loss, config.vote_scale)
+        penalty = loss.new_zeros(())
         if penalty_weight and (hidden := self.network.hidden):
-            penalty = spike_penalty(result.spikes, passes, hidden, config.penalty_target)
-            loss = loss + penalty_weight * penalty
+            penalty = penalty_weight * spike_penalty(
+                result.spikes, passes, hidden, config.penalty_target
+            )
+            loss = loss + penalty
         value = float(loss.detach())
         if math.isfinite(value):
             (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
         accuracy = float((result.labels == labels).sum()) / chosen.size
-        spikes = float(result.spikes.detach().sum()) / chosen.size
-        return share * np.array([value, accuracy, spikes])
+        fired = result.spikes.detach()
+        spikes = float(fired.sum()) / chosen.size
+        populations = (fired.sum((0, 1), dtype=torch.float64) / chosen.size).tolist()
+        return share * np.array([value, accuracy, spikes, float(penalty.detach()), *populations])
 
     def _diverged(self, epoch: int, batch: int, found: str) -> FloatingPointError:
         return FloatingPointError(

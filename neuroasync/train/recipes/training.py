@@ -8,16 +8,18 @@ from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset
 from neuroasync.train.export import export_bundle
-from neuroasync.train.loop.results import BatchResult
+from neuroasync.train.loop.results import BatchResult, Fit
 from neuroasync.train.recipes.recipe import Recipe
 from neuroasync.train.recipes.stop_rule_search import with_stop_rules
-from neuroasync.train.training_loop import fit
+from neuroasync.train.training_loop import fit, refit
 
 __all__ = ["OnBatch", "train_dataset"]
 
 OnBatch: TypeAlias = Callable[[BatchResult, int], None]
 """Called with the result of a batch and the number of epochs of the training."""
 
+_OF_VALIDATION: Final = ("until", "validation_", "best_epoch")
+"""Prefixes of the meta entries that a training on all samples takes from the first training."""
 _STOP_LOSS: Final = 0.0
 """The chosen stop rule must be as accurate on validation samples as running them to the end."""
 
@@ -28,6 +30,7 @@ def train_dataset(
     *,
     name: str,
     start: Bundle | None = None,
+    all_data: bool = False,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     on_batch: OnBatch | None = None,
@@ -44,7 +47,11 @@ def train_dataset(
         name: Name of the recipe, for the bundle's meta.
         start: Bundle whose network is trained further, in the place of the recipe's; see
             :func:`neuroasync.train.recipes.fine_tuning`.
-        checkpoint: File that stores the state of the training after each epoch.
+        all_data: Train a second network at the end, on the training and validation samples, for
+            as many epochs as were best by validation, and return it. The stop rule is that of the
+            first network; there is no calibration, because no samples are left for it.
+        checkpoint: File that stores the state of the training after each epoch. The training on
+            all samples adds ``.all`` to its name.
         resume: Continue from that file.
         on_batch: Called after each batch.
         meta: Additional entries of the bundle's meta.
@@ -68,23 +75,32 @@ def train_dataset(
         if on_batch is not None:
             on_batch(batch, config.epochs)
 
+    model = parse_topology(recipe.topology) if start is None else start.model
     fitted = fit(
-        parse_topology(recipe.topology) if start is None else start.model,
-        dataset.train,
-        config,
-        validation=dataset.validation,
-        on_batch=report,
-        checkpoint=checkpoint,
-        resume=resume,
-    )
-    bundle = export_bundle(
-        fitted,
-        dataset.validation,
-        classes=_classes(dataset, start),
-        topology=recipe.topology or None,
-        meta={**_origin(dataset, start), "recipe": name, **(meta or {})},
-    )
-    return with_stop_rules(bundle, dataset.validation, config.seed, _STOP_LOSS)
+        model, dataset.train, config,
+        validation=dataset.validation, on_batch=report, checkpoint=checkpoint, resume=resume,
+    )  # fmt: skip
+
+    def export(trained: Fit, entries: Mapping[str, Scalar]) -> Bundle:
+        return export_bundle(
+            trained,
+            dataset.validation,
+            classes=_classes(dataset, start),
+            topology=recipe.topology or None,
+            meta={**_origin(dataset, start), "recipe": name, **entries, **(meta or {})},
+        )
+
+    bundle = with_stop_rules(export(fitted, {}), dataset.validation, config.seed, _STOP_LOSS)
+    if not all_data:
+        return bundle
+    second = None if checkpoint is None else f"{os.fspath(checkpoint)}.all"
+    refitted = refit(
+        fitted, model, dataset.train, dataset.validation,
+        on_batch=report, checkpoint=second,
+        resume=resume and second is not None and os.path.exists(second),
+    )  # fmt: skip
+    kept = {key: value for key, value in bundle.meta.items() if key.startswith(_OF_VALIDATION)}
+    return export(refitted, {"trained_on": "all samples, after a first training", **kept})
 
 
 def _classes(dataset: Dataset, start: Bundle | None) -> list[str]:

@@ -182,3 +182,39 @@ def test_new_weights_for_a_start_are_refused(cli, files):
         "train", "digits", "--recipe", "layered", "--from", "layered", "--config", "run.toml",
     )  # fmt: skip
     assert "`init_rate` must be None to train a network further" in result.stderr
+
+
+def test_the_best_epoch_and_all_data_are_part_of_the_configuration(cli, files):
+    result = cli(
+        *OWN, *SMALL, "--keep", "best", "--patience", 1, "--all-data", "--checkpoint", "c.ckpt",
+        "-o", "one.nab",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    written = run_file(files.folder, "one.toml")
+    assert written["all_data"] is True
+    assert (written["training"]["keep"], written["training"]["patience"]) == ("best", 1)
+    one = read_bundle(files.folder / "one.nab")
+    assert one.calibration == ()
+    assert one.meta["trained_on"] == "all samples, after a first training"
+    assert one.meta["train.stop_after"] == one.meta["best_epoch"]
+    assert {"until", "validation_accuracy"} <= one.meta.keys()
+    assert files.listing() >= {"c.ckpt", "c.ckpt.all"}
+    again = cli("train", "--config", "one.toml", "--checkpoint", "c.ckpt", "--resume")
+    assert again.exit_code == 0, again.stderr
+    assert (files.folder / "own-unlayered-random.nab").read_bytes() == dump_bundle(one)
+    second = cli("train", "--config", "one.toml", "--no-all-data", "-o", "two.nab")
+    assert second.exit_code == 0
+    assert "trained_on" not in read_bundle(files.folder / "two.nab").meta
+
+
+def test_a_warning_of_a_training_is_one_line_on_stderr(cli, files):
+    silent = Bundle(parse_topology(TOPOLOGY))
+    write_bundle(silent, files.folder / "start.nab")
+    result = cli(
+        "train", "--from", "start.nab", "--train", "events.npz", "--recipe", "layered", *SMALL,
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: the output 'output' never fired in epoch 1, so every sample is undecided; try a "
+        "higher `init_rate`, a lower threshold or a lower `penalty`\n"
+    )

@@ -1,7 +1,10 @@
 """``neuroasync train``: train a network with one of the recipes."""
 
 import importlib.util
-from collections.abc import Mapping
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from enum import StrEnum
 from functools import partial
@@ -9,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from neuroasync.cli.commands.train.options import (
+    AllDataOption,
     BatchSizeOption,
     CheckpointOption,
     CodingOption,
@@ -19,10 +23,12 @@ from neuroasync.cli.commands.train.options import (
     GroupSizeOption,
     InputDropoutOption,
     InputOption,
+    KeepOption,
     LayeredEpochsOption,
     LossOption,
     LrOption,
     OutputOption,
+    PatienceOption,
     PenaltyOption,
     PenaltyTargetOption,
     RecipeName,
@@ -33,7 +39,7 @@ from neuroasync.cli.commands.train.options import (
 )
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import CodingName, DataOption, DatasetName, JsonOption
-from neuroasync.cli.output import echo_json
+from neuroasync.cli.output import echo_json, one_line
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.progress import ProgressCallback, progress
 from neuroasync.cli.tables import echo, key_value_table
@@ -59,6 +65,7 @@ __all__ = ["check_torch", "train"]
 _KEYS: Final[Mapping[str, tuple[str, ...] | type]] = {
     "dataset": tuple(DatasetName), "train": str, "validation": str, "data": str,
     "coding": tuple(CodingName), "topology": str, "from": str, "recipe": tuple(RecipeName),
+    "all_data": bool,
 }  # fmt: skip
 """Keys of a configuration file, and their values."""
 
@@ -77,6 +84,9 @@ def train(
     topology: TopologyOption = None,
     epochs: EpochsOption = None,
     layered_epochs: LayeredEpochsOption = None,
+    keep: KeepOption = None,
+    patience: PatienceOption = None,
+    all_data: AllDataOption = None,
     batch_size: BatchSizeOption = None,
     lr: LrOption = None,
     loss: LossOption = None,
@@ -113,12 +123,13 @@ def train(
     }  # fmt: skip
     training = {
         "input": input, "epochs": epochs, "layered_epochs": layered_epochs,
-        "batch_size": batch_size, "lr": lr, "loss": loss, "penalty": penalty,
-        "penalty_target": penalty_target, "input_dropout": input_dropout,
+        "keep": keep, "patience": patience, "batch_size": batch_size, "lr": lr, "loss": loss,
+        "penalty": penalty, "penalty_target": penalty_target, "input_dropout": input_dropout,
         "group_size": group_size, "seed": seed, "device": device,
     }  # fmt: skip
     run = RunFile() if config is None else read_run_file(config, _KEYS)
     run = run.with_options({key: None if v is None else str(v) for key, v in options.items()})
+    run = run.with_options({"all_data": all_data})
     files = _files(run)
     name, chosen = run.text("dataset") or "own", run.text("recipe")
     if chosen is None:
@@ -128,7 +139,7 @@ def train(
     _check_outputs(path, written, checkpoint, resume, config)
     check_torch()
     given = {k: str(v) if isinstance(v, StrEnum) else v for k, v in training.items()}
-    with progress("training", 1) as advance:
+    with progress("training", 1) as advance, _one_line_warnings():
         try:
             bundle, used = _train(
                 run, files, {k: v for k, v in given.items() if v is not None},
@@ -213,6 +224,8 @@ def _train(
     )
     if start is not None:
         options["start"] = start
+    if run.flag("all_data"):
+        options["all_data"] = True
     bundle = train_dataset(dataset, recipe, name=run.text("recipe") or "", **options)
     return bundle, replace(run, training=asdict(recipe.config))
 
@@ -288,6 +301,19 @@ def _write(
     write_bundle(bundle, path)
     if config is None or not (written.exists() and written.samefile(config)):
         write_run_file(used, written, __version__)
+
+
+@contextmanager
+def _one_line_warnings() -> Iterator[None]:
+    """Write each warning of a training as one line to stderr."""
+    from neuroasync.train import TrainingWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", TrainingWarning)
+        warnings.showwarning = lambda message, *_, **__: print(
+            f"warning: {one_line(str(message))}", file=sys.stderr
+        )
+        yield
 
 
 def _report(advance: ProgressCallback, batch: "BatchResult", epochs: int) -> None:

@@ -10,6 +10,7 @@ from neuroasync.cli.completion import network_names
 from neuroasync.cli.options import CodingName, DatasetName, InputName
 
 __all__ = [
+    "AllDataOption",
     "BatchSizeOption",
     "CheckpointOption",
     "CodingOption",
@@ -21,11 +22,14 @@ __all__ = [
     "GroupSizeOption",
     "InputDropoutOption",
     "InputOption",
+    "KeepName",
+    "KeepOption",
     "LayeredEpochsOption",
     "LossName",
     "LossOption",
     "LrOption",
     "OutputOption",
+    "PatienceOption",
     "PenaltyOption",
     "PenaltyTargetOption",
     "RecipeName",
@@ -61,6 +65,13 @@ class LossName(StrEnum):
     ACCUMULATED = "accumulated"
     TIMESTEP = "timestep"
     FINAL = "final"
+
+
+class KeepName(StrEnum):
+    """Whose weights a trained network has."""
+
+    LAST = "last"
+    BEST = "best"
 
 
 SetArgument = Annotated[
@@ -136,6 +147,29 @@ LayeredEpochsOption = Annotated[
     typer.Option(
         "--layered-epochs", min=0, max=1_000_000, metavar="N", show_default=False,
         help="How many of the epochs, from the first, are under layer-sync. Default: half of them.",
+    ),
+]  # fmt: skip
+KeepOption = Annotated[
+    KeepName | None,
+    typer.Option(
+        "--keep", show_default=False,
+        help="Whose weights the network has. last: those after the last epoch; best: those after "
+        f"the epoch with the highest validation accuracy. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+PatienceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--patience", min=1, max=1_000_000, metavar="N", show_default=False,
+        help="With --keep best: end after N epochs without a better one. Default: never.",
+    ),
+]  # fmt: skip
+AllDataOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--all-data/--no-all-data", show_default=False,
+        help="At the end, train anew on training and validation samples together, for as many "
+        "epochs as were best, and write that network. It is not calibrated. Default: no.",
     ),
 ]  # fmt: skip
 BatchSizeOption = Annotated[
