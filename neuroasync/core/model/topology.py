@@ -23,13 +23,14 @@ that ends with the line. Items appear in this order:
    Their meaning is that of the fields of :class:`~neuroasync.core.model.neurons.LIF` and
    :class:`~neuroasync.core.model.neurons.Adaptation`. ``neuron=li`` makes a population one of
    :class:`~neuroasync.core.model.neurons.LI`, to which only the time constants apply.
+   ``bias=true`` gives the connections that come with populations a bias, which starts at 0.
 2. The input: ``input``, then a size, or a shape such as ``channels x height x width`` (without
    spaces), which convolutions require.
 3. Populations: a name, then ``d`` and a number of neurons, or ``c`` and a number of channels with
    a kernel. Each population is connected to the one before it, the first to the input. Neuron
-   parameters after it apply to this population only.
+   parameters and ``bias`` after it apply to this population only.
 4. Arrows: further connections, between any two populations or from the input. ``delay_us`` must
-   be a multiple of the timestep. An arrow is dense; followed by a kernel, as in
+   be a multiple of the timestep; ``bias`` is false if it is not set. An arrow is dense; followed by a kernel, as in
    ``conv1 -> conv3 k3s2p1``, it is a convolution.
 
 A kernel is ``k`` and its size, then optionally ``s`` and a stride, then optionally ``p`` and a
@@ -146,7 +147,7 @@ def _read_settings(items: list[Item]) -> _Draft:
     settings: dict[str, str] = {}
     timestep_us = None
     for item in items:
-        item.check_keys(("timestep_us", *_NEURON_KEYS))
+        item.check_keys(("timestep_us", *_NEURON_KEYS, "bias"))
         for key in item.settings:
             if key in settings:
                 item.fail(f"`{key}` is set twice")
@@ -162,6 +163,7 @@ def _read_settings(items: list[Item]) -> _Draft:
     for item in items:
         # The values are used later, but an error must name the item that sets them.
         _neuron(item, draft)
+        item.choice("bias", item.settings.get("bias", "false"), _TRUE_OR_FALSE)
         draft.defaults = {**draft.defaults, **item.settings}
     if settings.keys() >= _LEAK_KEYS:
         items[-1].fail("`decay` and `tau_mem_us` are both set; set only one of them")
@@ -182,7 +184,7 @@ def _read_input(item: Item, draft: _Draft) -> None:
 def _read_population(item: Item, draft: _Draft) -> None:
     if not draft.shapes:
         item.fail("the input must come first, as in 'input 2x34x34'")
-    item.check_keys(_NEURON_KEYS)
+    item.check_keys((*_NEURON_KEYS, "bias"))
     if len(item.words) != 2:
         item.fail(f"a population must be a name, then {_FORMS}")
     name, form = item.words
@@ -211,7 +213,7 @@ def _check_shape(item: Item, shape: tuple[int, ...], max_size: int) -> None:
 
 
 def _read_arrow(item: Item, draft: _Draft) -> None:
-    item.check_keys(("delay_us",))
+    item.check_keys(("delay_us", "bias"))
     words, names = item.words, list(draft.shapes)
     if not 3 <= len(words) <= 4 or words[1] != "->" or "->" in words[2:]:
         item.fail("an arrow must stand between two names, as in 'conv1 -> output'")
@@ -277,11 +279,13 @@ def _connect(
             f"the network may have at most {limit} weights, the limit of a bundle, "
             f"but has {draft.weights} so far"
         )
-    weight = np.zeros(shape, np.float32)
+    default = draft.defaults.get("bias", "false") if item.kind == "population" else "false"
+    has_bias = item.choice("bias", item.settings.get("bias", default), _TRUE_OR_FALSE)
+    weight, bias = np.zeros(shape, np.float32), np.zeros(shape[0], np.float32) if has_bias else None
     if kernel is None:
-        draft.connections.append(Dense(source, target, weight, delay_us=delay_us))
+        draft.connections.append(Dense(source, target, weight, bias, delay_us))
         return
-    conv = Conv2d(source, target, weight, kernel.stride, kernel.padding, delay_us=delay_us)
+    conv = Conv2d(source, target, weight, kernel.stride, kernel.padding, bias, delay_us)
     draft.connections.append(conv)
 
 
@@ -294,9 +298,9 @@ def _neuron(item: Item, draft: _Draft) -> Neuron:
     settings = {key: text for key, text in draft.defaults.items() if key not in hidden} | custom
     kind = item.choice("neuron", settings.pop("neuron", "lif"), {"lif": "lif", "li": "li"})
     if kind == "li" and item.kind == "population":
-        item.check_keys(_LI_KEYS)
-    settings.pop("timestep_us", None)
-    values = {key: _neuron_value(item, key, text, draft) for key, text in settings.items()}
+        item.check_keys((*_LI_KEYS, "bias"))
+    names = [key for key in settings if key in _NEURON_KEYS]
+    values = {key: _neuron_value(item, key, settings[key], draft) for key in names}
     if "decay" in values:
         values["tau_mem_us"] = values.pop("decay")
     if kind == "li":

@@ -214,3 +214,33 @@ def test_error_names_the_wrong_item_and_the_allowed_values(text, message):
     with pytest.raises(ModelError) as caught:
         parse_topology(text)
     assert message in str(caught.value)
+
+
+def test_bias_is_set_for_all_populations_one_of_them_or_an_arrow():
+    text = (
+        "timestep_us=1000 bias=true; input 1x4x4; a c2k3; b d5 bias=false; output d3; a -> output;"
+        " input -> output bias=true; output -> a delay_us=1000 bias=true"
+    )
+    sizes = [None if c.bias is None else c.bias.shape for c in parse_topology(text).connections]
+    assert sizes == [(2,), None, (3,), None, (3,), (8,)]
+    without = parse_topology(text.replace("bias=true", "bias=false"))
+    assert all(c.bias is None for c in without.connections)
+    assert not same_topology(parse_topology(text), without)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "timestep_us=1000 bias=1; input 4; output d3",
+        "timestep_us=1000; input 4; output d3 bias=yes",
+        "timestep_us=1000; input 4; output d3; input -> output bias=",
+    ],
+)
+def test_a_bias_that_is_neither_true_nor_false_is_refused(text):
+    with pytest.raises(ModelError, match="`bias` must be true or false, got"):
+        parse_topology(text)
+
+
+def test_neurons_without_spikes_may_have_a_bias():
+    model = parse_topology("timestep_us=1000; input 4; output d3 neuron=li bias=true")
+    assert model.connections[0].bias.shape == (3,)
