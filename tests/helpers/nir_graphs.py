@@ -9,9 +9,10 @@ import numpy as np
 __all__ = ["chain", "lif", "run_graph"]
 
 
-def chain(*nodes, shape):
+def chain(*nodes, shape, names=None):
     """Return the graph in which each node leads to the next one; names are ``n0``, ``n1``, .."""
-    named = {f"n{k}": node for k, node in enumerate(nodes)}
+    given = names or [f"n{k}" for k in range(len(nodes))]
+    named = dict(zip(given, nodes, strict=True))
     names = ["input", *named, "output"]
     ends = {
         "input": nir.Input(input_type=np.array(shape)),

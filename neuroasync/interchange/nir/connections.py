@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
-from neuroasync.errors import InterchangeError
 from neuroasync.interchange.nir.discretisation import Discretisation
 from neuroasync.interchange.nir.linear_map import (
     Full,
@@ -97,13 +96,11 @@ def _branches(path: Path, inputs: list[Shape], how: Discretisation) -> list[_Bra
             if len(branches) > _MAX_DELAYS:
                 raise node.error(f"a path has more than {_MAX_DELAYS} different delays")
         elif (then := map_of(node, given)) is not None:
-            try:
+            with node.named_in_errors():
                 branches = [
                     replace(b, map=then if b.map is None else compose(b.map, then))
                     for b in branches
                 ]
-            except InterchangeError as error:
-                raise node.error(str(error)) from error
     return branches
 
 
@@ -113,10 +110,8 @@ def _split(branch: _Branch, node: Node, delays: Floats, how: Discretisation) -> 
     if different.size > _MAX_DELAYS:
         raise node.error(f"it has more than {_MAX_DELAYS} different delays")
     for delay_s in different:
-        try:
+        with node.named_in_errors():
             delay_us = branch.delay_us + how.delay_us(float(delay_s))
-        except InterchangeError as error:
-            raise node.error(str(error)) from error
         if different.size == 1:
             yield replace(branch, delay_us=delay_us)
         else:

@@ -50,7 +50,7 @@ def read_tree(source: PathOrBytes, max_bytes: int = limits.MAX_BUNDLE_BYTES) -> 
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("NIR files require h5py: pip install 'neuroasync[nir]'") from error
+        raise ImportError("reading NIR files requires h5py: pip install 'neuroasync[nir]'") from error
     with name_file_in_errors(source, FileKind.HDF5):
         with open_bounded(source, max_bytes, InterchangeError) as (file, size):
             data = file.read(size)

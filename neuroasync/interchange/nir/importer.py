@@ -128,7 +128,10 @@ def _model(graph: Graph, how: Discretisation) -> Model:
         raise InterchangeError(f"the graph has more than {limits.MAX_POPULATIONS} neuron nodes")
     paths = find_paths(graph)
     order = population_order(graph, paths)
-    neurons = {name: neurons_of(graph.nodes[name], shapes[name], how) for name in order}
+    neurons = {}
+    for name in order:
+        with graph.nodes[name].named_in_errors():
+            neurons[name] = neurons_of(graph.nodes[name], shapes[name], how)
     populations = {
         name: _population(graph.nodes[name], shapes[name], neurons[name].neuron) for name in order
     }

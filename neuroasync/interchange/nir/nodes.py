@@ -4,7 +4,8 @@ Source: the node types of https://neuroir.org/docs/primitives.html, version 1.0.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -82,6 +83,16 @@ class Node:
     values: Mapping[str, NDArray[np.float64]]
     sizes: Mapping[str, Any]
     note: Mapping[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """Name this node in the errors raised inside the block, if they name none."""
+        try:
+            yield
+        except InterchangeError as error:
+            if str(error).startswith("node "):
+                raise
+            raise self.error(str(error)) from error
 
     def error(self, reason: str) -> InterchangeError:
         """Return an error that names this node."""

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.errors import InterchangeError
 from neuroasync.interchange.nir.linear_map import Full, Map, convolution, diagonal
 from neuroasync.interchange.nir.nodes import Node, Shape
 from neuroasync.interchange.nir.shapes import pair
@@ -28,10 +27,8 @@ def map_of(node: Node, given: Shape) -> Map | None:
             return diagonal(np.broadcast_to(node.values["scale"], given).ravel())
         case "Affine" | "Linear":
             return Full(node.values["weight"])
-    try:
+    with node.named_in_errors():
         return _sliding_map(node, given)
-    except InterchangeError as error:
-        raise node.error(str(error)) from error
 
 
 def bias_of(node: Node, elements: int) -> NDArray[np.float64] | None:
