@@ -55,7 +55,8 @@ def export_nir(bundle: Bundle, path: str | os.PathLike[str], *, decay: Decay = "
     try:
         import nir
     except ImportError as error:
-        raise ImportError("writing NIR files requires nir: pip install 'neuroasync[nir]'") from error
+        message = "writing NIR files requires nir: pip install 'neuroasync[nir]'"
+        raise ImportError(message) from error
     step_us = float(bundle.model.timestep_us or _EVENT_STEP_US)
     how = Discretisation(bundle.model.timestep_us, step_us, "euler", decay)
     graph = _Exporter(bundle.model, how).graph(annexe(bundle, how))

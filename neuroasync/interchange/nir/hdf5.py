@@ -50,7 +50,8 @@ def read_tree(source: PathOrBytes, max_bytes: int = limits.MAX_BUNDLE_BYTES) -> 
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("reading NIR files requires h5py: pip install 'neuroasync[nir]'") from error
+        message = "reading NIR files requires h5py: pip install 'neuroasync[nir]'"
+        raise ImportError(message) from error
     with name_file_in_errors(source, FileKind.HDF5):
         with open_bounded(source, max_bytes, InterchangeError) as (file, size):
             data = file.read(size)

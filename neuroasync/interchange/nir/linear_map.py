@@ -190,8 +190,10 @@ def _full_if_complete(given: Listed) -> Map:
 
 
 def _is_diagonal(given: Listed) -> bool:
-    every = np.arange(given.shape[0])
-    return np.array_equal(given.target, every) and np.array_equal(given.source, every)
+    rows, columns = given.shape
+    every = np.arange(rows)
+    is_diagonal = np.array_equal(given.target, every) and np.array_equal(given.source, every)
+    return rows == columns and is_diagonal
 
 
 def _check_size(entries: int) -> None:
