@@ -154,7 +154,7 @@ def _population(node: Node, shape: Shape, neuron: Neuron) -> Population:
         or math.prod(valid) != math.prod(shape)
     ):
         raise node.error("its metadata of neuroasync are damaged (name or shape)")
-    parameters = {
+    parameters: dict[str, Any] = {
         f.name: value.reshape(valid)
         for f in fields(neuron)
         if isinstance(value := getattr(neuron, f.name), np.ndarray)
