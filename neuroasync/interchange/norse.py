@@ -26,7 +26,7 @@ from neuroasync.core.durations import Duration
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import InterchangeError
-from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
+from neuroasync.interchange.layer_parameters import number_or_array, time_constant
 from neuroasync.interchange.torch_modules.framework import Framework, Layout, SpikingLayer
 from neuroasync.interchange.torch_modules.from_module import Imported, from_module
 
@@ -92,7 +92,7 @@ class _Norse:
     def layouts(self, layers: Sequence[nn.Module]) -> Sequence[Layout]:
         """Return the layouts to try."""
         if all(type(layer).__name__.endswith("Cell") for layer in layers):
-            return Layout.STEPS, Layout.LOOP
+            return Layout.STEPS, Layout.LOOP, Layout.LOOP_BATCH_FIRST
         return (Layout.TIME_FIRST,)
 
     def whole_input(
@@ -106,10 +106,8 @@ class _Norse:
         recurrent = functional.linear(previous(feedforward.shape), layer.recurrent_weights)
         return feedforward + recurrent
 
-    def spiking_layer(
-        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
-    ) -> SpikingLayer:
-        """Return the population of a layer."""
+    def check_layer(self, layer: Any, name: str) -> None:
+        """Refuse a layer that has no counterpart, whatever its shape is."""
         kind, p = type(layer).__name__, layer.p
         place = f"layer `{name}` ({kind})"
         if kind not in _KINDS:
@@ -117,11 +115,22 @@ class _Norse:
             raise InterchangeError(f"{place} has no exact counterpart; these layers do: {known}")
         if p.method in _STOCHASTIC:
             raise InterchangeError(f"{place} must not have method={p.method!r}, which is random")
+        for key in ("v_leak", "v_reset"):
+            value = torch.as_tensor(getattr(p, key, 0.0))
+            if value.any():
+                raise InterchangeError(f"{place} must have {key}=0, got {value.tolist()}")
+        _reset(p, place)
+
+    def spiking_layer(
+        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
+    ) -> SpikingLayer:
+        """Return the population of a layer."""
+        kind, p = type(layer).__name__, layer.p
+        place = f"layer `{name}` ({kind})"
         reset = _reset(p, place)
         threshold = number_or_array(p.v_th, shape, place, "v_th")
         if kind in ("IAF", "IAFCell"):
             return SpikingLayer(LIF(v_threshold=threshold, **reset), np.ones(shape))
-        _check_rest(p, place)
         rate = layer.dt * torch.as_tensor(p.tau_mem_inv).double()
         tau, notes = time_constant(1 - rate, shape, timestep_us, place, "1 - dt * tau_mem_inv")
         values: dict[str, Any] = {"tau_mem_us": tau, "v_threshold": threshold, **reset}
@@ -152,18 +161,9 @@ FRAMEWORK: Final[Framework] = _Norse()
 """Norse, for the import of modules."""
 
 
-def _check_rest(p: Any, place: str) -> None:
-    leak = spread(p.v_leak, (), place, "v_leak")
-    if leak != 0:
-        raise InterchangeError(f"{place} must have v_leak=0, got {float(leak)}")
-
-
 def _reset(p: Any, place: str) -> dict[str, Any]:
     method = getattr(p, "reset_method", None)
     if method is None or method.__name__ == "reset_value":
-        value = spread(p.v_reset, (), place, "v_reset")
-        if value != 0:
-            raise InterchangeError(f"{place} must have v_reset=0, got {float(value)}")
         return {"reset": "zero"}
     if method.__name__ == "reset_subtract":
         return {"reset": "subtract"}

@@ -95,13 +95,19 @@ class _Sinabs:
             current = current + layer.rec_connect(spikes).reshape(current.shape)
         return current
 
+    def check_layer(self, layer: Any, name: str) -> None:
+        """Refuse a layer that has no counterpart, whatever its shape is."""
+        kind = type(layer).__name__
+        place = f"layer `{name}` ({kind})"
+        _check_layer(layer, kind, place)
+        _reset(layer.reset_fn, 1.0, place)
+
     def spiking_layer(
         self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
     ) -> SpikingLayer:
         """Return the population of a layer."""
         kind = type(layer).__name__
         place = f"layer `{name}` ({kind})"
-        _check_layer(layer, kind, place)
         alpha = layer.alpha_mem_calculated
         tau, notes = time_constant(alpha, shape, timestep_us, place, "alpha_mem")
         threshold = number_or_array(layer.spike_threshold, shape, place, "spike_threshold")

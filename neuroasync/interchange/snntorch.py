@@ -50,10 +50,11 @@ def from_snntorch(
 ) -> Imported:
     r"""Import a trained snnTorch module, and compare it with snnTorch on reference samples.
 
-    The module takes one timestep, [batch, \*input_shape], or all of them, [timesteps, batch,
-    \*input_shape]. It is run once to find out which layers feed which: linear functions between
-    spiking layers (linear and convolutional layers, sums, skips, average pooling, batch
-    normalization in evaluation mode) become connections. What has no exact counterpart is refused.
+    The module takes one timestep, [batch, \*input_shape], or loops over all of them, [timesteps,
+    batch, \*input_shape] or [batch, timesteps, \*input_shape]. It is run once to find out which
+    layers feed which: linear functions between spiking layers (linear and convolutional layers,
+    sums, skips, average pooling, batch normalization in evaluation mode) become connections. What
+    has no exact counterpart is refused.
 
     Args:
         module: The module, with layers ``snn.Leaky``, ``snn.Synaptic``, ``snn.Lapicque``,
@@ -92,7 +93,7 @@ class _SnnTorch:
 
     def layouts(self, layers: Sequence[nn.Module]) -> Sequence[Layout]:
         """Return the layouts to try."""
-        return Layout.STEPS, Layout.LOOP
+        return Layout.STEPS, Layout.LOOP, Layout.LOOP_BATCH_FIRST
 
     def whole_input(
         self, layer: Any, args: Sequence[Any], previous: Callable[[Sequence[int]], Tensor]
@@ -103,13 +104,19 @@ class _SnnTorch:
             current = current + layer.recurrent(previous(current.shape))
         return current
 
+    def check_layer(self, layer: Any, name: str) -> None:
+        """Refuse a layer that has no counterpart, whatever its shape is."""
+        kind = type(layer).__name__
+        place = f"layer `{name}` (snn.{kind})"
+        _check_layer(layer, kind, place)
+        _reset(layer, kind, place)
+
     def spiking_layer(
         self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
     ) -> SpikingLayer:
         """Return the population of a layer."""
         kind = type(layer).__name__
         place = f"layer `{name}` (snn.{kind})"
-        _check_layer(layer, kind, place)
         decay, gain = layer.beta.clamp(0, 1), np.ones(shape)
         if kind == "Lapicque":
             decay = 1 - layer.time_step / (layer.R * layer.C)

@@ -34,10 +34,13 @@ class PlainFramework:
         return isinstance(module, PlainLIF)
 
     def layouts(self, layers: Any) -> tuple[Layout, ...]:
-        return Layout.STEPS, Layout.LOOP
+        return Layout.STEPS, Layout.LOOP, Layout.LOOP_BATCH_FIRST
 
     def whole_input(self, layer: Any, args: Any, previous: Any) -> Tensor:
         return args[0]
+
+    def check_layer(self, layer: Any, name: str) -> None:
+        pass
 
     def spiking_layer(self, layer: Any, name: str, shape: Any, timestep_us: int) -> SpikingLayer:
         return SpikingLayer(LIF(), np.ones(shape))

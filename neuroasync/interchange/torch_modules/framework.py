@@ -20,13 +20,15 @@ class Layout(Enum):
     """How a module takes its input.
 
     ``STEPS``: one call per timestep, [batch, ..]. ``LOOP``: one call, [timesteps, batch, ..]; the
-    module calls its layers once per timestep. ``TIME_FIRST``: the same input, but each layer takes
-    all timesteps at once. ``BATCH_FIRST``: [batch, timesteps, ..]. ``FLAT``: [batch * timesteps,
-    ..].
+    module calls its layers once per timestep. ``LOOP_BATCH_FIRST``: the same with [batch,
+    timesteps, ..]. ``TIME_FIRST``: [timesteps, batch, ..], and each layer takes all timesteps at
+    once. ``BATCH_FIRST``: the same with [batch, timesteps, ..]. ``FLAT``: the same with [batch *
+    timesteps, ..].
     """
 
     STEPS = "steps"
     LOOP = "loop"
+    LOOP_BATCH_FIRST = "loop, batch first"
     TIME_FIRST = "time first"
     BATCH_FIRST = "batch first"
     FLAT = "flat"
@@ -34,7 +36,7 @@ class Layout(Enum):
     @property
     def calls_once(self) -> bool:
         """Whether a layer is called once for all timesteps."""
-        return self not in (Layout.STEPS, Layout.LOOP)
+        return self in (Layout.TIME_FIRST, Layout.BATCH_FIRST, Layout.FLAT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +82,13 @@ class Framework(Protocol):
             layer: The layer.
             args: What it was called with.
             previous: Returns its own spikes of the previous timestep, given their shape.
+        """
+
+    def check_layer(self, layer: Any, name: str) -> None:
+        """Check what does not depend on the shape of a layer, before the module runs.
+
+        Raises:
+            InterchangeError: The layer has no counterpart.
         """
 
     def spiking_layer(
@@ -136,7 +145,7 @@ def run_module(
         return
     if layout in (Layout.LOOP, Layout.TIME_FIRST):
         given = frames.transpose(0, 1).contiguous()
-    elif layout is Layout.BATCH_FIRST:
+    elif layout in (Layout.LOOP_BATCH_FIRST, Layout.BATCH_FIRST):
         given = frames.clone()
     else:
         given = frames.reshape(-1, *frames.shape[2:]).clone()

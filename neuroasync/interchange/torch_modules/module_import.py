@@ -26,7 +26,7 @@ from neuroasync.interchange.torch_modules.linear_connections import (
     connections_of,
     convolved_shape,
 )
-from neuroasync.interchange.torch_modules.trace import Trace
+from neuroasync.interchange.torch_modules.trace import LayoutError, Trace
 
 __all__ = ["ImportedModule", "import_module"]
 
@@ -121,6 +121,8 @@ def _layers(framework: Framework, module: nn.Module) -> dict[str, nn.Module]:
     layers = {name: part for name, part in module.named_modules() if framework.is_layer(part)}
     if not layers:
         raise InterchangeError(f"`module` has no spiking layer of {framework.name}")
+    for name, layer in layers.items():
+        framework.check_layer(layer, name)
     return layers
 
 
@@ -145,17 +147,17 @@ def _trace(
             if not wrong and trace.order:
                 return layout, trace, _BATCH * (count if layout.calls_once else 1)
             name, calls = next(iter(wrong.items()), ("", 0))
-            problems.append(InterchangeError(
-                f"layer `{name}` was called {calls} times for {count} timesteps; the module must "
-                "take one timestep, [batch, *input_shape], or all of them, [timesteps, batch, "
-                "*input_shape], and call each layer once per timestep"
+            problems.append(LayoutError(
+                f"layer `{name}` was called {calls} times for {count} timesteps"
             ))  # fmt: skip
     for problem in problems:
-        if isinstance(problem, InterchangeError):
+        if isinstance(problem, InterchangeError) and not isinstance(problem, LayoutError):
             raise problem
+    causes = "; ".join(dict.fromkeys(f"{problem!s:.300}" for problem in problems))
     raise InterchangeError(
-        f"the module cannot run on an input of shape {input_shape} (`input_shape`): "
-        f"{problems[0]!s:.300}"
+        f"the module cannot run on an input of shape {input_shape} (`input_shape`). It must take "
+        "one timestep, or loop over all of them and call each layer once per timestep. "
+        f"What happened: {causes}"
     ) from problems[0]
 
 
@@ -169,8 +171,8 @@ def _traced_run(
     trace = Trace(layers, framework.whole_input)
 
     def mark(tensor: torch.Tensor, timestep: int) -> None:
-        if layout is Layout.LOOP:
-            trace.mark_frames(tensor, INPUT)
+        if layout in (Layout.LOOP, Layout.LOOP_BATCH_FIRST):
+            trace.mark_frames(tensor, INPUT, dim=int(layout is Layout.LOOP_BATCH_FIRST))
         else:
             trace.mark(tensor, INPUT, timestep)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from neuroasync.interchange.torch_modules.linear_functions import (
     wide,
 )
 
-__all__ = ["LayerInput", "Trace"]
+__all__ = ["LayerInput", "LayoutError", "Trace"]
 
 Meaning: TypeAlias = LinearExpression | Unmappable
 
@@ -30,6 +30,13 @@ LayerInput: TypeAlias = Callable[
     [nn.Module, Sequence[Any], Callable[[Sequence[int]], Tensor]], Tensor
 ]
 """See ``Framework.whole_input``."""
+
+
+_WHOLE_INPUT: Final = "the input of all timesteps together"
+
+
+class LayoutError(InterchangeError):
+    """The module does not take its input as it was given, one timestep or all of them."""
 
 
 class Trace(TorchFunctionMode):
@@ -52,7 +59,7 @@ class Trace(TorchFunctionMode):
         self._layer_input = layer_input
         # The tensors are kept, so that no other one gets the same id.
         self._meanings: dict[int, tuple[Tensor, Meaning]] = {}
-        self._frames: tuple[Tensor, str] | None = None
+        self._frames: tuple[Tensor, str, int] | None = None
         self._depth = 0
         self._modules: list[str] = []
         self.calls: dict[str, int] = dict.fromkeys(layers, 0)
@@ -89,10 +96,10 @@ class Trace(TorchFunctionMode):
         self._note(tensor, LinearExpression(((source, ()),), zeros))
         return tensor
 
-    def mark_frames(self, sequence: Tensor, name: str) -> Tensor:
-        """Note that element t of ``sequence`` holds a source at timestep t, and return it."""
-        self._frames = sequence, name
-        self._note(sequence, Unmappable("the input of all timesteps together"))
+    def mark_frames(self, sequence: Tensor, name: str, dim: int) -> Tensor:
+        """Note that element t of a dimension holds a source at timestep t; return ``sequence``."""
+        self._frames = sequence, name, dim
+        self._note(sequence, Unmappable(_WHOLE_INPUT))
         return sequence
 
     @property
@@ -147,26 +154,20 @@ class Trace(TorchFunctionMode):
     def _frame(self, func: Callable[..., Any], args: Sequence[Any], result: Any) -> Any:
         """Note the timestep of an element of the sequence of input frames."""
         assert self._frames is not None  # noqa: S101  # for the type checker
-        _, name = self._frames
-        kind, rest = name_of(func), args[1:]
-        if kind in {"iter", "unbind"} and rest in ((), (0,)):
-            frames = list(result)
-            for t, frame in enumerate(frames):
-                self.mark(frame, name, t)
+        _, name, dim = self._frames
+        kind, rest = name_of(func), tuple(args[1:])
+        if (kind == "unbind" and (rest or (0,)) == (dim,)) or (kind == "iter" and dim == 0):
+            frames = [self.mark(frame, name, t) for t, frame in enumerate(result)]
             return iter(frames) if kind == "iter" else tuple(frames)
-        index = rest[0] if rest else None
-        if (
-            isinstance(index, tuple)
-            and index
-            and all(part is Ellipsis or part == slice(None) for part in index[1:])
-        ):
-            index = index[0]
-        if kind == "select" and rest[:1] == (0,):
-            kind, index = "getitem", rest[1]
-        if kind == "getitem" and isinstance(index, int):
-            return self.mark(result, name, index % args[0].shape[0])
+        timestep = None
+        if kind == "select" and rest[:1] == (dim,):
+            timestep = rest[1]
+        elif kind == "getitem":
+            timestep = _index_of(rest[0], dim)
+        if isinstance(timestep, int):
+            return self.mark(result, name, timestep % args[0].shape[dim])
         if isinstance(result, Tensor) and id(result) not in self._meanings:
-            label = f"`{kind}` of the input of all timesteps together{self._place()}"
+            label = f"`{kind}` of {_WHOLE_INPUT}{self._place()}"
             self._note(result, Unmappable(label))
         return result
 
@@ -266,7 +267,9 @@ class Trace(TorchFunctionMode):
                 f"layer `{name}` gets an input that does not depend on the input of the network"
             )
         if isinstance(meaning, Unmappable):
-            raise InterchangeError(
+            is_whole = _WHOLE_INPUT in meaning.reason
+            error = LayoutError if is_whole else InterchangeError
+            raise error(
                 f"layer `{name}` gets {meaning.reason}, which is not a linear function of "
                 "spikes, so the network cannot be imported"
             )
@@ -286,6 +289,15 @@ class Trace(TorchFunctionMode):
 
     def _place(self) -> str:
         return f" in {self._modules[-1]}" if self._modules else ""
+
+
+def _index_of(index: Any, dim: int) -> Any:
+    """Return the index of dimension ``dim`` if all others are taken whole, else None."""
+    parts = index if isinstance(index, tuple) else (index,)
+    others = (*parts[:dim], *parts[dim + 1 :])
+    if len(parts) <= dim or any(part != slice(None) and part is not Ellipsis for part in others):
+        return None
+    return parts[dim]
 
 
 def _tensors(values: Any) -> Iterator[Tensor]:

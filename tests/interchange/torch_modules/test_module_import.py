@@ -191,6 +191,48 @@ def test_a_module_with_a_fixed_number_of_timesteps_is_run_with_that_number():
         imported(FixedLoop(), (4,))
 
 
+class Loops(nn.Module):
+    """A module that reads its input in one of several ways."""
+
+    def __init__(self, frames_of):
+        super().__init__()
+        self.linear, self.lif, self.frames_of = nn.Linear(4, 3), PlainLIF(), frames_of
+
+    def forward(self, given):
+        return torch.stack([self.lif(self.linear(frame)) for frame in self.frames_of(given)])
+
+
+@pytest.mark.parametrize(
+    "frames_of",
+    [
+        list,
+        lambda given: given.unbind(0),
+        lambda given: (given[t] for t in range(given.size(0))),
+        lambda given: (given[t, :, :] for t in range(len(given))),
+        lambda given: (given[t, ...] for t in range(len(given))),
+        lambda given: (given.select(0, t) for t in range(len(given))),
+        lambda given: (given[:, t] for t in range(given.shape[1])),
+        lambda given: given.unbind(1),
+    ],
+)
+def test_a_loop_may_read_timesteps_of_the_first_or_second_dimension(frames_of):
+    module = Loops(frames_of)
+    (connection,) = imported(module, (4,)).model.connections
+    assert (connection.source, connection.delay_us) == ("input", 0)
+    np.testing.assert_array_equal(connection.weight, module.linear.weight.detach().numpy())
+
+
+def test_a_loop_that_mixes_timesteps_is_refused():
+    with pytest.raises(na.InterchangeError, match="`flip` of the input of all timesteps together"):
+        imported(Loops(lambda given: given.flip(0)), (4,))
+
+
+def test_input_of_the_previous_timestep_has_a_delay():
+    module = Loops(lambda given: (given[max(t - 1, 0)] for t in range(len(given))))
+    (connection,) = imported(module, (4,)).model.connections
+    assert connection.delay_us == STEP_US
+
+
 def test_names_of_layers_are_those_of_the_module():
     module = nn.Sequential()
     module.add_module("dense", nn.Linear(4, 3))
