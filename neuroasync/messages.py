@@ -29,20 +29,28 @@ A message with a decision::
 """
 
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgpack
+import numpy as np
+from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.immutable import array_of_bytes
 from neuroasync.core.model.checks import printable
 from neuroasync.errors import EventsError, MessageError
 
 __all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
+
+
+_FEW: Final = 2048
+"""Number of integers up to which `struct` converts them, five times as fast as NumPy does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +134,18 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
         given, missing = ("t_us", "index") if fields.index is None else ("index", "t_us")
         raise MessageError(f"`{missing}` is missing, but `{given}` is present; send both or none")
     try:
-        events = SpikeTrain(fields.t_us or [], fields.index or [])
+        events = SpikeTrain(_array(fields.t_us or []), _array(fields.index or []))
     except EventsError as error:
         raise MessageError(str(error)) from error
     return EventMessage(events, fields.end, fields.provisional)
+
+
+def _array(values: list[int]) -> NDArray[np.int64]:
+    """Return integers, which the decoder has checked, as an array."""
+    n = len(values)
+    if n > _FEW:
+        return np.array(values, np.int64)
+    return array_of_bytes(struct.pack(f"{n}q", *values), np.int64, (n,))
 
 
 def format_events(message: EventMessage, *, binary: bool = False) -> str | bytes:

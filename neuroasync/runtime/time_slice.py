@@ -24,7 +24,11 @@ from neuroasync.errors import CpuTimeLimitError
 __all__ = ["CpuAccount", "TimeSlice", "check_max_cpu"]
 
 SLICE_S: Final = 5e-4
-"""Default length of a time slice, s. The last call of a turn may end after it."""
+"""Length of the time slice of sessions, s. The last call of a turn may end after it."""
+
+_GRACE_S: Final = 5e-4
+"""Time after a slice in which a session may still begin to work, s. Short samples, which end within
+it, thus need not wait for a turn."""
 
 _MIN_WORK: Final = 2000
 """Minimum number of synaptic operations of a speed measurement, and of a result of `work`."""
@@ -100,6 +104,7 @@ class TimeSlice:
 
     Args:
         slice_s: how long sessions may run in one turn of the event loop, s.
+        grace_s: how long after it a session that nobody waits before may still begin, s.
 
     Attributes:
         deadline: end of the current time slice, by ``time.perf_counter``, s.
@@ -109,8 +114,9 @@ class TimeSlice:
         WeakKeyDictionary()
     )
 
-    def __init__(self, slice_s: float = SLICE_S) -> None:
+    def __init__(self, slice_s: float = SLICE_S, grace_s: float = 0.0) -> None:
         self._slice_s = slice_s
+        self._grace_s = grace_s
         # This object must not refer to the loop, which is the weak key that it is stored under.
         # Each waiting session has an entry in both queues. An entry whose turn is done is obsolete.
         self._by_use: list[_Entry] = []  # a heap
@@ -132,7 +138,7 @@ class TimeSlice:
         loop = asyncio.get_running_loop()
         time_slice = cls._by_loop.get(loop)
         if time_slice is None:
-            time_slice = cls._by_loop[loop] = cls()
+            time_slice = cls._by_loop[loop] = cls(grace_s=_GRACE_S)
         return time_slice
 
     def is_exhausted(self) -> bool:
@@ -145,7 +151,9 @@ class TimeSlice:
 
     def must_wait(self) -> bool:
         """Return whether a new session has to wait for earlier ones, or for the next slice."""
-        return bool(self._woken or self._waiting or self._unserved) or self.is_exhausted()
+        if self._woken or self._waiting or self._unserved:
+            return True
+        return self.is_exhausted() and time.perf_counter() > self.deadline + self._grace_s
 
     def work(self) -> int:
         """Return how many synaptic operations to run before looking at the time again.
@@ -220,6 +228,10 @@ class TimeSlice:
     def _close(self) -> None:
         """End the slice, and wake as many waiting sessions as may fit into the next one."""
         self._is_open = False
+        if not self._waiting and not self._unserved:  # the usual case, in every turn
+            self._max_woken = min(_MAX_WOKEN, 2 * self._max_woken)
+            self._served = 0
+            return
         # If the last slice could not serve all that were woken, wake one more than it served;
         # otherwise wake twice as many.
         unserved = bool(self._unserved)

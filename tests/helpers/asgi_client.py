@@ -48,9 +48,13 @@ class Websocket:
         self.was_aborted = True
         self.disconnect()
 
-    def is_full(self) -> bool:
-        """Called by the server, as ``RawConnection.is_full``."""
-        return not self._is_reading.is_set()
+    def send_nowait(self, data: str | bytes) -> bool:
+        """Called by the server, as ``RawConnection.send_nowait``."""
+        if self._has_left or not self._is_reading.is_set():
+            return False
+        kind = "text" if isinstance(data, str) else "bytes"
+        self._from_app.put_nowait({"type": "websocket.send", kind: data})
+        return True
 
     def has_left(self) -> bool:
         """Called by the server, as ``RawConnection.has_left``."""

@@ -159,7 +159,7 @@ def decision_of(
     """
     control, votes, spikes = plan.split_head(head)
     numbers, label = control.tolist(), int(leader(votes))
-    led, moments = np.flatnonzero(votes[Votes.LED_SPIKES]), votes[Votes.LED_SPIKES :].T
+    led, moments = votes[Votes.LED_SPIKES].nonzero()[0], votes[Votes.LED_SPIKES :].T
     first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
     passes = numbers[Control.PASS] + 1
     return Decision(

@@ -117,11 +117,10 @@ class ScratchBuffers:
         if not (t_us.flags.c_contiguous and index.flags.c_contiguous):
             raise ValueError("events must be contiguous arrays")
         self._events: tuple[NDArray[np.int64], ...] = t_us, index
-        self.context[Context.T_US : Context.EVENTS + 1] = (
-            t_us.ctypes.data,
-            index.ctypes.data,
-            t_us.size,
-        )
+        context = self.context
+        context[Context.T_US] = t_us.ctypes.data
+        context[Context.INDEX] = index.ctypes.data
+        context[Context.EVENTS] = t_us.size
 
     def start_logs(self) -> None:
         """Start to log spikes and deliveries."""

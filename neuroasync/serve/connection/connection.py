@@ -144,7 +144,8 @@ class ClientConnection:
                 self._is_receiving = False
                 # Latency counts from here, so that delays by the server itself are not hidden.
                 arrived_s = time.perf_counter()
-                await self._wait_to_read()
+                if self._server_state.read_slice.must_wait():
+                    await self._wait_to_read()
                 if delay_s := self._token_bucket.take():
                     self._metrics.add("messages_delayed")
                     await asyncio.sleep(delay_s)
@@ -238,7 +239,8 @@ class ClientConnection:
             return await self._watch_sample(sample)
         session = self._session
         arrived_s = 0.0
-        while (chunk := await self._next_chunk(sample)) is not None:
+        next_chunk = self._sample_inbox.next_chunk
+        while (chunk := await next_chunk(sample, session.waiting_events)) is not None:
             arrived_s, events = chunk.arrived_s, await self._parse(chunk)
             del chunk  # its text takes more memory than its events
             if sample.state is SampleState.COMPLETE and not len(sample.chunks):
@@ -257,7 +259,8 @@ class ClientConnection:
 
         async def chunks() -> AsyncGenerator[SpikeTrain, None]:
             nonlocal arrived_s
-            while (chunk := await self._next_chunk(sample)) is not None:
+            next_chunk, session = self._sample_inbox.next_chunk, self._session
+            while (chunk := await next_chunk(sample, session.waiting_events)) is not None:
                 arrived_s = chunk.arrived_s
                 yield await self._parse(chunk)
             # Without an error, the session would decide the incomplete sample.
@@ -275,13 +278,10 @@ class ClientConnection:
                     await self._send_decision(sample, decision, time.perf_counter() - arrived_s)
         return None
 
-    async def _next_chunk(self, sample: IncomingSample) -> Chunk | None:
-        return await self._sample_inbox.next_chunk(sample, self._session.waiting_events)
-
     async def _parse(self, chunk: Chunk) -> SpikeTrain:
         """Return the events of a chunk. Raises MessageError if it is malformed."""
         is_long = len(chunk.data) > _LONG_MESSAGE
-        if is_long:
+        if is_long and self._server_state.read_slice.must_wait():
             await self._wait_to_read()
         began_s = time.perf_counter()
         events = parse_events(chunk.data, self._limits.max_message_bytes).events
@@ -292,9 +292,7 @@ class ClientConnection:
 
     async def _wait_to_read(self) -> None:
         """Wait until this connection may spend time on reading."""
-        read_slice = self._server_state.read_slice
-        if read_slice.must_wait():
-            await read_slice.wait_turn(self._read_account)
+        await self._server_state.read_slice.wait_turn(self._read_account)
 
     def _count_malformed(self, in_a_row: int) -> None:
         """Count a malformed message. After too many in a row, stop reading."""

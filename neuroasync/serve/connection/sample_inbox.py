@@ -173,7 +173,7 @@ class SampleInbox:
         Raises:
             QueueFullError: There is no capacity for these events.
         """
-        if not sample.discards_chunks:
+        if (sample.held_events or unread_events > _SMALL) and not sample.discards_chunks:
             self._hold(sample, unread_events)
         # After its last chunk, the request that waits belongs to another sample.
         if not len(sample.chunks) and not sample.chunks.is_closed:
@@ -325,7 +325,8 @@ class SampleInbox:
         sample.chunks.close()
         while len(sample.chunks):
             self._share.release(0, self._pop_chunk(sample).held)
-        self._hold(sample, 0)
+        if sample.held_events:
+            self._hold(sample, 0)
 
     def _pop_sample(self) -> IncomingSample:
         """Take the first sample from the queue and release the capacity for its place."""

@@ -21,8 +21,8 @@ class RawConnection(Protocol):
     def abort(self) -> None:
         """Close the connection without waiting for the client."""
 
-    def is_full(self) -> bool:
-        """Return whether the next response would have to wait for the client to read."""
+    def send_nowait(self, data: str | bytes) -> bool:
+        """Send a message, unless this takes a wait or is not simple; return whether it was sent."""
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
@@ -90,6 +90,10 @@ class Socket:
             GoneError: The client has left, or it did not read for ``send_timeout_s`` and the
                 connection was aborted.
         """
+        if self._raw_connection is not None and not self._is_closed:
+            # Most messages are sent here, without another coroutine and without a timeout.
+            if self._raw_connection.send_nowait(data):
+                return
         kind = "text" if isinstance(data, str) else "bytes"
         await self._send_message({"type": "websocket.send", kind: data})
 
@@ -121,14 +125,10 @@ class Socket:
         if self._is_closed:
             raise GoneError
         try:
-            if self._raw_connection is not None and not self._raw_connection.is_full():
-                # Nothing will wait here, so the timeout, which takes time to set up, is not needed.
+            self.is_blocked = True
+            async with asyncio.timeout(self._send_timeout_s):
                 await self._send(message)
-            else:
-                self.is_blocked = True
-                async with asyncio.timeout(self._send_timeout_s):
-                    await self._send(message)
-                self.is_blocked = False
+            self.is_blocked = False
         except TimeoutError:
             self.abort()
             raise GoneError from None

@@ -99,9 +99,16 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Close the connection without waiting for the client."""
         self.transport.abort()
 
-    def is_full(self) -> bool:
-        """Return whether the next response would have to wait for the client to read."""
-        return not self.writable.is_set()
+    def send_nowait(self, data: str | bytes) -> bool:
+        """Send a message, unless this takes a wait or the library; return whether it was sent."""
+        is_open = self.handshake_complete and not (self.disconnected or self.close_sent)
+        # The library also answers protocol errors, after which it accepts no messages.
+        is_simple = not self._uses_library and self.conn.state is State.OPEN
+        if not (is_open and is_simple and self.writable.is_set()):
+            return False
+        kind, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
+        self.transport.write(make_frame(kind, payload))
+        return True
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
@@ -211,12 +218,9 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             await self.writable.wait()
         if self.disconnected or self.close_sent:  # the library may have closed the connection
             raise ClientDisconnected
-        if self._uses_library or self.conn.state is not State.OPEN:
-            await super().send(message)
-            return
         text = message.get("text")
-        kind, data = (BINARY, message["bytes"]) if text is None else (TEXT, text.encode())
-        self.transport.write(make_frame(kind, data))
+        if not self.send_nowait(message["bytes"] if text is None else text):
+            await super().send(message)
 
     def _parse(self) -> None:
         """Parse received frames that are complete, as long as the app is not too far behind."""
