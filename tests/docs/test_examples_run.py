@@ -25,6 +25,7 @@ EXPECTED = {
     "data_sets.py": r"\('0', .* 10000\n50 180 180\n",
     "fine_tune.py": r"9\d% of the validation samples are right\n",
     "first_network.py": r"left \{'hidden': 2, 'output': 1\}\noutput\[0\] fired(.|\n)*",
+    "interchange_nir.py": r"the same bundle: True\n100 µs, LIF\(tau_mem_us=1949\..*subtract'\)\n",
     "live_stream.py": r"(\w+ after \d+ rounds\n){5}Counts\(events=\d+, refused=0, .*\)\n",
     "log_training.py": r"(epoch \d: loss \d\.\d+\n){3}",
     "measure.py": r"at the end: 97\.2%\nfirst-spike: .*\nmargin\(3\): 96\.1% after 8\.0 rounds\n"
@@ -57,8 +58,8 @@ def run(path, folder):
     return done.stdout
 
 
-NEEDS = {"bring_network.py": "snntorch"}
-"""Packages of examples that no extra installs."""
+NEEDS = {"bring_network.py": "snntorch", "interchange_nir.py": "nir"}
+"""Packages that an example needs and that may not be installed."""
 
 
 def test_every_example_of_the_documentation_is_tested():
