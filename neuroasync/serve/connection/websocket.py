@@ -90,10 +90,10 @@ class Socket:
             GoneError: The client has left, or it did not read for ``send_timeout_s`` and the
                 connection was aborted.
         """
-        if self._raw_connection is not None and not self._is_closed:
-            # Most messages are sent here, without another coroutine and without a timeout.
-            if self._raw_connection.send_nowait(data):
-                return
+        raw = self._raw_connection
+        # Most messages are sent here, without another coroutine and without a timeout.
+        if raw is not None and not self._is_closed and raw.send_nowait(data):
+            return
         kind = "text" if isinstance(data, str) else "bytes"
         await self._send_message({"type": "websocket.send", kind: data})
 
