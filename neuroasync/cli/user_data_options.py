@@ -48,8 +48,10 @@ TopologyOption = Annotated[
         "--topology", metavar="TEXT", show_default=False,
         help="Network to train on --train, such as 'timestep_us=1000; input 64; hidden d32; "
         "output d10'; `python -m pydoc neuroasync.core.model.topology` explains the language. "
-        "Populations without a decay or threshold use those of the recipe. Default: none; "
-        "required with --train.",
+        "Populations without a decay or threshold use those of the recipe. The output votes more "
+        "than once per timestep and all populations are connected to it, unless the text sets its "
+        "`reset` or `refractory`, or has an arrow to it. Default: none; `study` requires one with "
+        "--train, and `train` then uses three hidden populations of 64 neurons.",
     ),
 ]  # fmt: skip
 
@@ -83,7 +85,7 @@ def user_files(
 def check_user_files(
     files: "UserFiles | None", topology: str | None, *, dataset: object, data: object
 ) -> None:
-    """Raise CliError unless the options name either files with a network, or a data set.
+    """Raise CliError if the options name both files and a data set, or a network without files.
 
     Args:
         files: The user's files, or None.
@@ -93,8 +95,6 @@ def check_user_files(
     """
     if files is None and topology is not None:
         raise CliError("--topology also requires --train FILE")
-    if files is not None and topology is None:
-        raise CliError("--train also requires --topology TEXT")
     if files is not None and dataset:
         raise CliError("--train cannot be combined with a DATASET")
     if files is not None and data is not None:

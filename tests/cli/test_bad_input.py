@@ -107,7 +107,7 @@ def error_line(result, files, before):
         (("replay", "events.npz"), "--bundle"),
         (("explain", "no.npz", "--bundle", "net.nab", "--spike", "0"), "No such file"),
         (("train", "cifar", "--recipe", "layered"), "'cifar' is not one of 'digits', 'mnist', "),
-        (("train", "--recipe", "layered"), "requires a DATASET, or --train FILE and --topology"),
+        (("train", "--recipe", "layered"), "requires a DATASET, or --train FILE"),
         (
             ("train", "mnist", "--recipe", "layered", "--data", "no"),
             "`data_dir` must be an existing folder",
@@ -117,10 +117,6 @@ def error_line(result, files, before):
             "--input queued requires an unlayered recipe",
         ),
         (("train", "digits", "--recipe", "layered", "--input", "last"), "--input"),
-        (
-            ("train", "--train", "events.npz", "--recipe", "layered"),
-            "--train also requires --topology TEXT",
-        ),
         (
             ("train", "digits", "--train", "events.npz", "--topology", "t", "--recipe", "layered"),
             "--train cannot be combined with a DATASET",

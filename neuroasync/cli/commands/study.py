@@ -99,6 +99,8 @@ def study(
     """  # noqa: D301  # \b keeps the line breaks of the examples
     user_data = user_files(train, validation, test)
     check_user_files(user_data, topology, dataset=datasets or regimes, data=data)
+    if user_data is not None and topology is None:
+        raise CliError("--train also requires --topology TEXT")
     if user_data is not None and user_data.test is None:
         raise CliError("--train also requires --test FILE, with the samples to measure on")
     if regimes and (datasets or quick):

@@ -30,8 +30,8 @@ that ends with the line. Items appear in this order:
    a kernel. Each population is connected to the one before it, the first to the input. Neuron
    parameters and ``bias`` after it apply to this population only.
 4. Arrows: further connections, between any two populations or from the input. ``delay_us`` must
-   be a multiple of the timestep; ``bias`` is false if it is not set. An arrow is dense; followed by a kernel, as in
-   ``conv1 -> conv3 k3s2p1``, it is a convolution.
+   be a multiple of the timestep; ``bias`` is false if it is not set. An arrow is dense; followed
+   by a kernel, as in ``conv1 -> conv3 k3s2p1``, it is a convolution.
 
 A kernel is ``k`` and its size, then optionally ``s`` and a stride, then optionally ``p`` and a
 padding. All three may differ by axis: ``k5x1`` is 5 high (y) and 1 wide (x). There is no pooling;

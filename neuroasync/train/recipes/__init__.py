@@ -1,5 +1,6 @@
 """Recipes: how the networks of each data set are trained, and training by one of them."""
 
+from neuroasync.train.recipes.own_topology import default_topology
 from neuroasync.train.recipes.recipe import (
     ENCODINGS_PER_IMAGE,
     RECIPES,
@@ -10,6 +11,7 @@ from neuroasync.train.recipes.recipe import (
     Training,
     fine_tuning,
     for_input,
+    recipes_for_bundle,
     recipes_for_topology,
     recipes_of,
 )
@@ -22,8 +24,10 @@ __all__ = [
     "Recipe",
     "Recipes",
     "Training",
+    "default_topology",
     "fine_tuning",
     "for_input",
+    "recipes_for_bundle",
     "recipes_for_topology",
     "recipes_of",
 ]

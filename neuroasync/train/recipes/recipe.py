@@ -24,6 +24,7 @@ from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.topology import parse_topology, same_topology
 from neuroasync.errors import ModelError
 from neuroasync.train.config import TrainConfig
+from neuroasync.train.recipes.own_topology import VOTING, with_good_output
 
 __all__ = [
     "ENCODINGS_PER_IMAGE",
@@ -35,6 +36,7 @@ __all__ = [
     "Training",
     "fine_tuning",
     "for_input",
+    "recipes_for_bundle",
     "recipes_for_topology",
     "recipes_of",
 ]
@@ -55,9 +57,6 @@ _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons as in the paper: no memory between timesteps, and a low threshold."""
 _LEAKY: Final = "decay=0.9 v_threshold=1.0"
 """Neurons whose membrane potential persists from timestep to timestep."""
-
-VOTING: Final = "refractory=false reset=subtract"
-"""Output neurons that can vote more than once in a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +100,23 @@ def recipes_of(paper: str, leaky: str, config: TrainConfig) -> Recipes:
 def recipes_for_topology(topology: str) -> Recipes:
     """Return the recipes for a network of the user.
 
+    Except in ``layered-paper``, the output votes more than once per pass and every population has
+    a connection to it, unless the text says otherwise; see :func:`with_good_output`.
+
     Args:
         topology: Topology text of the network. Decay and threshold of all neurons come from the
             recipe, so the text may only set them for single populations.
+
+    Raises:
+        ModelError: The text cannot be parsed.
     """
-    return recipes_of(f"{_PAPER}; {topology}", f"{_LEAKY}; {topology}", _DEFAULT)
+    leaky = f"{_LEAKY}\n{with_good_output(topology)}"
+    return recipes_of(f"{_PAPER}; {topology}", leaky, _DEFAULT)
+
+
+def recipes_for_bundle() -> Recipes:
+    """Return recipes without a topology, for :func:`fine_tuning` of a network on any data."""
+    return recipes_of("", "", _DEFAULT)
 
 
 def fine_tuning(recipe: Recipe, start: Bundle) -> Recipe:

@@ -218,3 +218,16 @@ def test_a_warning_of_a_training_is_one_line_on_stderr(cli, files):
         "warning: the output 'output' never fired in epoch 1, so every sample is undecided; try a "
         "higher `init_rate`, a lower threshold or a lower `penalty`\n"
     )
+
+
+def test_own_data_needs_no_topology_and_the_one_used_is_printed_and_explained(cli, files):
+    result = cli("train", "--train", "events.npz", "--recipe", "layered", *SMALL, "-o", "one.nab")
+    assert result.exit_code == 0, result.stderr
+    printed = result.stdout[result.stdout.index("\ntopology") :]
+    assert "\ninput 12\nhidden1 d64\nhidden2 d64\nhidden3 d64\n" in printed
+    assert "\noutput d4 refractory=false reset=subtract  # added: can vote more than once" in printed
+    assert "\nhidden2 -> output  # added: votes without waiting" in printed
+    assert cli("train", "--config", "one.toml", "-o", "two.nab").exit_code == 0
+    one, two = (files.folder / name for name in ("one.nab", "two.nab"))
+    assert one.read_bytes() == two.read_bytes()
+    assert run_file(files.folder, "one.toml")["topology"].endswith("hidden3 d64; output d4")

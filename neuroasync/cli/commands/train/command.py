@@ -109,6 +109,7 @@ def train(
       neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt --resume
       neuroasync train digits --recipe unlayered-random --from mine.nab --epochs 4
       neuroasync train --config mine.toml --lr 0.002 -o other.nab
+      neuroasync train --train my.npz --recipe unlayered-random
       neuroasync train --train my.npz --recipe unlayered-random --topology \\
         "timestep_us=1000; input 64; hidden d32; output d10"
 
@@ -158,7 +159,10 @@ def train(
     summary = [
         ("written", path), ("configuration", written), ("sha256", bundle.digest.hex()),
     ]  # fmt: skip
-    echo(key_value_table([*summary, *bundle.meta.items()]))
+    rest = [(key, value) for key, value in bundle.meta.items() if key != "topology"]
+    echo(key_value_table([*summary, *rest]))
+    if isinstance(text := bundle.meta.get("topology"), str):
+        echo("", key_value_table([("topology", "")]), *text.replace("; ", "\n").splitlines())
 
 
 def _files(run: "RunFile") -> "UserFiles | None":
@@ -176,10 +180,9 @@ def _files(run: "RunFile") -> "UserFiles | None":
     dataset, start, topology = run.text("dataset"), run.text("from"), run.text("topology")
     if start is not None and topology is not None:
         raise CliError("--from cannot be combined with --topology; it has a network already")
-    network = topology if files is None else topology or start
-    check_user_files(files, network, dataset=dataset, data=run.text("data"))
+    check_user_files(files, topology, dataset=dataset, data=run.text("data"))
     if files is None and dataset is None:
-        raise CliError("train requires a DATASET, or --train FILE and --topology TEXT")
+        raise CliError("train requires a DATASET, or --train FILE")
     if files is not None and run.text("coding") is not None:
         raise CliError(
             "--coding cannot be combined with --train; it is for the images of a DATASET"
@@ -210,11 +213,15 @@ def _train(
     run: "RunFile", files: "UserFiles | None", training: Mapping[str, Any], **options: Any
 ) -> "tuple[Bundle, RunFile]":
     """Train, and return the bundle and the complete configuration of the run."""
+    from neuroasync.core.formats.spike_file import read_spikes
     from neuroasync.core.model.topology import parse_topology
     from neuroasync.shipped import load_bundle
+    from neuroasync.train.recipes import default_topology
     from neuroasync.train.recipes.training import train_dataset
 
     source = run.text("from")
+    if files is not None and source is None and run.text("topology") is None:
+        run = run.with_options({"topology": default_topology(read_spikes(files.train))})
     start = None if source is None else load_bundle(source)
     recipe = _recipe(run, start, training)
     dataset = (
@@ -236,13 +243,17 @@ def _recipe(run: "RunFile", start: "Bundle | None", training: Mapping[str, Any])
         RECIPES,
         fine_tuning,
         for_input,
+        recipes_for_bundle,
         recipes_for_topology,
     )
 
     name, dataset = run.options["recipe"], run.text("dataset")
-    recipes = recipes_for_topology(run.text("topology") or "")
     if dataset is not None:
         recipes = RECIPES[dataset]
+    elif start is not None:
+        recipes = recipes_for_bundle()
+    else:
+        recipes = recipes_for_topology(run.text("topology") or "")
     chosen = recipes[RecipeName(str(name)).value]
     if start is not None:
         chosen = fine_tuning(chosen, start)

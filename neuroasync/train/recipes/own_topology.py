@@ -1,0 +1,98 @@
+"""Topology texts for the user's data: a default network, and a good output for any network.
+
+Networks decide better without layers if their output neurons can vote several times in a pass, and
+if every population has a direct connection to the output. The recipes of the data sets are built
+this way; these functions do the same for a network of the user.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.model.neurons import LIF
+from neuroasync.core.model.topology import parse_topology
+from neuroasync.core.model.topology_lexer import Item, split_items
+
+__all__ = ["VOTING", "default_topology", "with_good_output"]
+
+VOTING: Final = "refractory=false reset=subtract"
+"""Output neurons that can vote more than once in a pass."""
+
+_VOTING_KEYS: Final = ("refractory", "reset")
+_WHY_VOTING: Final = "added: can vote more than once per pass"
+_WHY_ARROW: Final = "added: votes without waiting for the populations between"
+_MAX_PASSES: Final = 200
+"""Passes of an ordinary sample up to which the times of the events are kept exactly."""
+_PASSES: Final = 50
+"""Passes of an ordinary sample with more exact times."""
+
+
+def default_topology(samples: SpikeTrains) -> str:
+    """Return a topology text for samples: three hidden populations of 64 neurons and an output.
+
+    The timestep is the largest of which all times are multiples. If half of the samples would then
+    have more than 200 passes, it is one of the form 1, 2 or 5 times a power of ten with which half
+    of the samples have about 50 passes or fewer.
+
+    Args:
+        samples: Training samples with labels.
+    """
+    shape = "x".join(map(str, samples.shape))
+    classes = 1 if samples.labels is None else int(samples.labels.max(initial=0)) + 1
+    return (
+        f"timestep_us={_timestep_us(samples)}; input {shape}; "
+        f"hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}"
+    )
+
+
+def _timestep_us(samples: SpikeTrains) -> int:
+    used = samples.offsets[1:] > samples.offsets[:-1]
+    if not used.any():
+        return 1000
+    lasts = np.sort(samples.t_us[samples.offsets[1:][used] - 1])
+    usual = int(lasts[(lasts.size - 1) // 2])
+    exact = int(np.gcd.reduce(samples.t_us))
+    if exact and usual <= _MAX_PASSES * exact:
+        return exact
+    smallest = max(1, math.ceil(usual / _PASSES))
+    power = int(10 ** (len(str(smallest)) - 1))
+    return power * next(k for k in (1, 2, 5, 10) if power * k >= smallest)
+
+
+def with_good_output(topology: str) -> str:
+    """Return a topology text whose output votes more than once and hears all populations.
+
+    An output whose ``reset`` or ``refractory`` the text sets keeps them, and a network with an
+    arrow to the output keeps its arrows. A comment explains what was added.
+
+    Args:
+        topology: Topology text, without ``decay`` and ``v_threshold`` for all populations.
+
+    Raises:
+        ModelError: The text cannot be parsed.
+    """
+    model = parse_topology(topology)
+    items = split_items(topology)
+    *hidden, output = (item for item in items if item.kind == "population")
+    is_set = any(
+        key in item.settings
+        for item in (*(item for item in items if item.kind == "settings"), output)
+        for key in _VOTING_KEYS
+    )
+    fires = isinstance(model.populations[model.index(model.output)].neuron, LIF)
+    lines = []
+    for item in items:
+        adds = item is output and fires and not is_set
+        lines.append(f"{_text(item)} {VOTING}  # {_WHY_VOTING}" if adds else _text(item))
+    has_arrow = any(item.kind == "arrow" and item.words[2] == model.output for item in items)
+    if not has_arrow:
+        # The last hidden population is connected to the output already.
+        names = [item.words[0] for item in hidden[:-1]]
+        lines += [f"{name} -> {model.output}  # {_WHY_ARROW}" for name in names]
+    return "\n".join(lines)
+
+
+def _text(item: Item) -> str:
+    return " ".join([*item.words, *(f"{key}={value}" for key, value in item.settings.items())])

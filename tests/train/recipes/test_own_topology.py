@@ -1,0 +1,86 @@
+"""Networks for the user's data get an output that votes often and hears all populations."""
+
+import numpy as np
+import pytest
+
+from neuroasync import SpikeTrain, SpikeTrains, parse_topology
+from neuroasync.core.model.topology import same_topology
+from neuroasync.errors import ModelError
+from neuroasync.train.recipes import RECIPES, default_topology, recipes_for_topology
+from neuroasync.train.recipes.own_topology import with_good_output
+
+
+def same(one, other):
+    return same_topology(parse_topology(one), parse_topology(other))
+
+
+def test_the_output_votes_often_and_earlier_populations_are_connected_to_it():
+    text = "timestep_us=1000; input 4; a d3; b d3 reset=zero  # deep\nc d3; answer d2; input -> b"
+    assert with_good_output(text) == (
+        "timestep_us=1000\ninput 4\na d3\nb d3 reset=zero\nc d3\n"
+        "answer d2 refractory=false reset=subtract"
+        "  # added: can vote more than once per pass\n"
+        "input -> b\n"
+        "a -> answer  # added: votes without waiting for the populations between\n"
+        "b -> answer  # added: votes without waiting for the populations between"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("timestep_us=1; input 4; output d2", "refractory=false reset=subtract"),
+        ("timestep_us=1; input 4; output d2 reset=zero", ""),
+        ("timestep_us=1; input 4; output d2 refractory=true", ""),
+        ("timestep_us=1 reset=subtract; input 4; output d2", ""),
+        ("timestep_us=1; input 4; output d2 neuron=li", ""),
+        ("timestep_us=1; input 4; a d3 reset=zero; output d2", "refractory=false reset=subtract"),
+    ],
+)
+def test_what_the_text_says_about_the_output_is_kept(text, expected):
+    changed = f"{text} {expected}" if expected else text
+    assert same(with_good_output(text), changed)
+
+
+def test_arrows_to_the_output_replace_those_that_would_be_added():
+    text = "timestep_us=1; input 4; a d3; b d3; output d2; input -> output; output -> a delay_us=1"
+    voting = text.replace("d2", "d2 refractory=false reset=subtract")
+    assert same(with_good_output(text), voting)
+
+
+@pytest.mark.parametrize("text", ["", "timestep_us=1; input 4; output", "timestep_us=1; input 4"])
+def test_a_text_with_an_error_is_refused(text):
+    with pytest.raises(ModelError):
+        recipes_for_topology(text)
+
+
+def test_a_second_time_adds_nothing():
+    text = with_good_output("timestep_us=1000; input 4; a d3; b d3; output d2")
+    assert same(with_good_output(text), text)
+
+
+def test_the_network_of_a_data_set_is_that_of_its_recipe():
+    text = "timestep_us=1000; input 28x28; hidden1 d64; hidden2 d64; hidden3 d64; output d10"
+    own = recipes_for_topology(text)
+    for name in ("layered", "unlayered-random", "layered-paper"):
+        assert same(own[name].topology, RECIPES["mnist"][name].topology)
+
+
+@pytest.mark.parametrize(
+    ("times", "timestep_us"),
+    [
+        ([[0, 1000, 5000], [3000], []], 1000),
+        ([[0, 20_000], [60_000], [40_000]], 20_000),
+        ([[7, 999_999], [3, 1_000_000], [5, 1_200_000]], 20_000),
+        ([[1, 2, 100], [99], [130]], 1),
+        ([[1, 2, 301], [299], [300]], 10),
+        ([[0], [0]], 1),
+        ([[], []], 1000),
+    ],
+)
+def test_the_default_timestep_fits_the_times(times, timestep_us):
+    trains = [SpikeTrain(t, np.zeros(len(t), int)) for t in times]
+    samples = SpikeTrains.from_trains(trains, (2, 3), np.arange(len(times)))
+    model = parse_topology(default_topology(samples))
+    assert (model.timestep_us, model.input_shape) == (timestep_us, (2, 3))
+    assert model.populations[-1].size == len(times)
