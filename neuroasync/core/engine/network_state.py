@@ -10,8 +10,8 @@ from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionP
 from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
 from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
-from neuroasync.core.kernels.forward_pass import MAX_IN_A_MASK
 from neuroasync.core.kernels.layout import Context, Control, InFlight, Phase
+from neuroasync.core.kernels.turns import MAX_IN_A_MASK
 
 __all__ = ["NetworkState", "positions"]
 
@@ -44,7 +44,7 @@ class NetworkState:
         delivery_log_blocks: if logs are kept, blocks i64[6, S] of the delivery log; else None.
         scratch: the scratch buffers while a pass is under way, else None.
         context: address of the context, with which kernels are called; 0 without scratch buffers.
-        control: i64[49], counters and position of the sample; see ``kernels.layout.Control``.
+        control: i64[51], counters and position of the sample; see ``kernels.layout.Control``.
     """
 
     __slots__ = (

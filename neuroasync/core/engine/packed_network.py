@@ -137,11 +137,13 @@ class PackedNetwork:
             rows[k, Populations.SPIKES_PER_CHECK] = max(1, _SYNOPS // max(1, fan_out))
             rows[k, Populations.HAS_DELAYS] = any(model.connections[c].delay_us for c in leaving)
             at += len(leaving)
-        starts, ranks = model.starts, model.ranks
+        starts = model.starts
+        by_turn = np.lexsort((np.arange(len(model.ranks)), model.ranks))
+        rows[by_turn, Populations.TURN] = np.arange(by_turn.size)
+        rows[:-1, Populations.AT_TURN] = by_turn
         for k, population in enumerate(model.populations):
             neuron, mine = population.neuron, population.name in external
             rows[k, Populations.START], rows[k, Populations.STOP] = starts[k], starts[k + 1]
-            rows[k, Populations.RANK] = ranks[k]
             rows[k, Populations.SUBTRACTS] = neuron.reset == "subtract"
             rows[k, Populations.REFRACTORY] = neuron.refractory
             rows[k, Populations.SYNC_THRESHOLD] = neuron.sync_threshold
@@ -158,7 +160,7 @@ class PackedNetwork:
             block += -(-population.size // BLOCK)
         rows[-1, Populations.START] = starts[-1]
         rows[-1, Populations.STOP] = starts[-1] + model.input_size
-        rows[-1, Populations.RANK] = -1
+        rows[-1, Populations.TURN] = -1
         return rows
 
     def _fan_out(self, c: Connection) -> int:

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.kernels.layout import Context, Control, DeliveryLog, Group, Pending, SpikeLog
+from neuroasync.core.kernels.layout import (
+    Context,
+    Control,
+    DeliveryLog,
+    Group,
+    Pending,
+    SpikeLog,
+    StepCounts,
+)
 
 __all__ = ["ScratchBuffers", "grown"]
 
@@ -41,7 +49,7 @@ class ScratchBuffers:
         self._hold(Context.CURRENT, np.zeros(n, np.float32))
         self._hold(Context.TOUCHED, np.zeros(n, np.int64))
         self._hold(Context.FIRED, np.zeros(n, np.int64))
-        self._hold(Context.COUNTS, np.zeros((3, populations), np.int64))
+        self._hold(Context.COUNTS, np.zeros((len(StepCounts), populations), np.int64))
         words = packed.model.input_size // 64 + 1
         self._hold(Context.INPUT_BITS, np.zeros(words, np.uint64))
         self._hold(Context.INPUT_RANKS, np.zeros(words, np.int64))
@@ -68,7 +76,7 @@ class ScratchBuffers:
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """Counts of a step for each population, rows ``layout.StepCounts``: i64[3, P]."""
+        """Counts of a step for each population, rows ``layout.StepCounts``: i64[4, P]."""
         return self._arrays[Context.COUNTS]
 
     @property

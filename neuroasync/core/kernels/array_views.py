@@ -21,6 +21,7 @@ from neuroasync.core.kernels.layout import (
     Populations,
     Settings,
     SpikeLog,
+    StepCounts,
     Votes,
 )
 
@@ -52,7 +53,7 @@ def f32_at(address, n):
 
 @kernel
 def populations_of(c):
-    """Return the table ``Populations``: i64[P + 1, 16], the input last."""
+    """Return the table ``Populations``: i64[P + 1, 17], the input last."""
     rows = c[Context.POPULATION_COUNT] + 1
     return carray(pointer_at(c[Context.POPULATIONS]), (rows, len(Populations)), np.int64)
 
@@ -242,8 +243,9 @@ def fired_of(c):
 
 @kernel
 def counts_of(c):
-    """Return the table ``StepCounts``: i64[3, P]."""
-    return carray(pointer_at(c[Context.COUNTS]), (3, c[Context.POPULATION_COUNT]), np.int64)
+    """Return the table ``StepCounts``: i64[4, P]."""
+    shape = (len(StepCounts), c[Context.POPULATION_COUNT])
+    return carray(pointer_at(c[Context.COUNTS]), shape, np.int64)
 
 
 @kernel

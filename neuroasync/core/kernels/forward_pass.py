@@ -15,6 +15,9 @@ coroutine per population, which calls
                                                                |
                                                                v
                                                             STOPPED
+
+Under layer-sync (:mod:`.turns`), INTEGRATING ends the turn of a population. CHOOSING leads to
+MOVING if the population fired, and otherwise to the next turn, so to INTEGRATING again.
 """
 
 from typing import Final
@@ -61,12 +64,18 @@ from neuroasync.core.kernels.spontaneous_firing import (
     find_spontaneous_population,
     mark_spontaneous_targets,
 )
+from neuroasync.core.kernels.turns import (
+    MAX_IN_A_MASK,
+    choose_turn,
+    end_turn,
+    group_turn,
+    start_turns,
+    turn_after_delivery,
+)
 from neuroasync.core.kernels.voting import leader, should_stop
 
-__all__ = ["MAX_IN_A_MASK", "run_compiled", "run_to_delivery"]
+__all__ = ["run_compiled", "run_to_delivery"]
 
-MAX_IN_A_MASK: Final = 62
-"""Maximum number of populations whose mask is not a negative i64, as interrupts are."""
 _STEP_COST: Final = 1024
 """Fixed cost of a forward step, in synaptic operations."""
 _SLOTS_PER_CHECK: Final = 4096
@@ -88,15 +97,16 @@ def run_to_delivery(c, end_us, work):
 
     Returns:
         A mask of the populations that must integrate (bit p for population p), which may be 0,
-        or an ``Interrupt``.
+        or an ``Interrupt``. Each delivery is followed by at least one mask before the next one.
     """
     control = control_of(c)
     limit = control[Control.WORK] + work
     has_delays = settings_of(c)[Settings.MAX_DELAYED_FAN_OUT] > 0
+    has_turns = settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC
     while True:
         phase = control[Control.PHASE]
         if phase == Phase.READING or phase == Phase.MOVING:
-            if not (read_input(c, limit) if phase == Phase.READING else move_to_group(c, limit)):
+            if not (read_input(c, limit) if phase == Phase.READING else _move(c, limit)):
                 return Interrupt.BUDGET_SPENT
             control[Control.SLOT] = 0
             control[Control.PHASE] = phase = Phase.OPENING
@@ -112,11 +122,14 @@ def run_to_delivery(c, end_us, work):
             if not deliver(c, limit):
                 return Interrupt.BUDGET_SPENT
             control[Control.PHASE] = Phase.INTEGRATING
-            return _reached(c)
+            return turn_after_delivery(c) if has_turns else _reached(c)
         if phase == Phase.STOPPED:
             return Interrupt.DONE
         if phase == Phase.INTEGRATING:
-            _enqueue_all_fired(c)
+            if has_turns:
+                end_turn(c)
+            else:
+                _enqueue_all_fired(c)
             control[Control.PHASE] = Phase.CHOOSING
             if should_stop(c):
                 if control[Control.CARRIES]:
@@ -139,10 +152,18 @@ def run_to_delivery(c, end_us, work):
         if reason == Interrupt.DONE:
             control[Control.PHASE] = Phase.BETWEEN_PASSES
             reason = _open_pass(c, end_us)
-        if reason < 0:
+        if reason:
             return reason
         if control[Control.WORK] > limit:
             return Interrupt.BUDGET_SPENT
+
+
+@kernel
+def _move(c, limit):
+    """Move the spikes that are delivered next to the group; return whether all are moved."""
+    if settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC:
+        return group_turn(c, limit)
+    return move_to_group(c, limit)
 
 
 @kernel
@@ -191,11 +212,14 @@ def _choose_group(c, limit):
     """Select the next group of the pass.
 
     Returns:
-        0, or an ``Interrupt``: ``DONE`` if the pass is over or none has begun.
+        0; under layer-sync also a mask of the population whose turn it is; or an ``Interrupt``:
+        ``DONE`` if the pass is over or none has begun.
     """
     control, settings = control_of(c), settings_of(c)
     if control[Control.PHASE] != Phase.CHOOSING:
         return Interrupt.DONE
+    if settings[Settings.POLICY] == PolicyCode.LAYER_SYNC:
+        return choose_turn(c)
     n, spontaneous, policy = control[Control.PENDING], -1, settings[Settings.POLICY]
     if n == 0:
         spontaneous = find_spontaneous_population(c)
@@ -203,7 +227,7 @@ def _choose_group(c, limit):
             return Interrupt.DONE
     if control[Control.STEP] >= settings[Settings.MAX_STEPS]:
         return Interrupt.STEP_LIMIT
-    has_any_size = policy == PolicyCode.LAYER_SYNC or policy == PolicyCode.CUSTOM
+    has_any_size = policy == PolicyCode.CUSTOM
     if lacks_capacity(c, n if has_any_size else min(n, settings[Settings.GROUP_SIZE])):
         return Interrupt.NEEDS_ROOM
     if spontaneous >= 0:
@@ -250,8 +274,11 @@ def _open_pass(c, end_us):
     lacks = lacks_pending_capacity(c, added)
     if lacks_capacity(c, slots + control[Control.IN_FLIGHT]) or lacks:
         return Interrupt.NEEDS_ROOM
-    counts_of(c)[:] = 0
     start_pass(c, time)
+    if settings[Settings.POLICY] == PolicyCode.LAYER_SYNC:
+        start_turns(c)
+    else:
+        counts_of(c)[:] = 0
     control[Control.CURSOR] = last
     begin_input(c, first)
     return 0

@@ -14,10 +14,12 @@ A forward pass at virtual time t changes the membrane potential v (float32) of a
   ``v -= v_threshold`` with a subtracting reset.
 * Refractoriness: unless the population is non-refractory, a neuron that fired cannot fire or
   integrate again until the pass ends.
-* Spontaneous firing: when no spike is pending, a neuron that no group has reached in this pass may
-  still be above threshold, because of its bias or a subtracting reset. The lowest-ranked
-  population that has such neurons fires them in a forward step of its own. Neurons with a sync
-  threshold never fire this way.
+* Under layer-sync, a population integrates once per turn and as a whole, with ``I`` summed over all
+  groups since its latest turn; see :mod:`neuroasync.core.kernels.turns`.
+* Spontaneous firing under any other policy: when no spike is pending, a neuron that no group has
+  reached in this pass may still be above threshold, because of its bias or a subtracting reset. The
+  lowest-ranked population that has such neurons fires them in a forward step of its own. Neurons
+  with a sync threshold never fire this way.
 
 Decay is applied lazily, when a neuron is first reached; see
 :mod:`neuroasync.core.kernels.decay`.
@@ -42,6 +44,7 @@ from neuroasync.core.kernels.array_views import (
     populations_of,
     potentials_of,
     received_of,
+    settings_of,
     suprathreshold_of,
     thresholds_of,
     touched_of,
@@ -67,7 +70,9 @@ from neuroasync.core.kernels.layout import (
     Context,
     Control,
     FloatSettings,
+    PolicyCode,
     Populations,
+    Settings,
     StepCounts,
     Uniform,
 )
@@ -201,7 +206,7 @@ def _integrate_homogeneous(c, p):
     threshold, fires = uniform_of(c)[p, Uniform.THRESHOLD], start
     v, current = c[Context.SESSION] + c[Context.V_AT], c[Context.CURRENT]
     last_group = c[Context.SESSION] + c[Context.LAST_GROUP_AT]
-    now, pass_mark = np.int32(control[Control.GROUP_MARK]), np.int32(control[Control.PASS_MARK])
+    now, pass_mark = np.int32(_mark_of_reached(c)), np.int32(control[Control.PASS_MARK])
     sample_mark = np.int32(control[Control.SAMPLE_MARK])
     fired, momenta, potentials = fired_of(c), momenta_of(c), potentials_of(c)
     subtracts, may_stay_above, becomes_refractory = _resets(c, p)
@@ -249,9 +254,12 @@ def _integrate_touched(c, p, n):
     if is_homogeneous:
         threshold = uniform_of(c)[p, Uniform.THRESHOLD]
     subtracts, may_stay_above, becomes_refractory = _resets(c, p)
+    is_turn, mark = settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC, _mark_of_reached(c)
     for k in range(n):
         i = touched[start + k]
         catch_up_decay_of_block(c, p, first + (i - start) // BLOCK)
+        if is_turn:  # a group that follows in this pass may touch the neuron again
+            last_group[i] = np.int32(mark | (last_group[i] & (GROUP_UNIT - 1)))
         charge = current[i]
         current[i] = np.float32(0.0)
         if last_group[i] & REFRACTORY_BIT:
@@ -271,6 +279,18 @@ def _integrate_touched(c, p, n):
         elif ready and c[Context.PEAKS]:
             _note_peak(c, i, charge)
     return fires
+
+
+@kernel
+def _mark_of_reached(c):
+    """Return the mark of a neuron that was reached and has integrated.
+
+    Under layer-sync, all groups of a pass have one mark. A neuron that has integrated must not keep
+    it, so that the next group that reaches the neuron touches it again.
+    """
+    if settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC:
+        return control_of(c)[Control.PASS_MARK]
+    return control_of(c)[Control.GROUP_MARK]
 
 
 @kernel

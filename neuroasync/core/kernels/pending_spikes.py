@@ -39,6 +39,8 @@ from neuroasync.core.kernels.layout import (
 
 __all__ = [
     "begin_group",
+    "count_spikes",
+    "count_step",
     "enqueue_fired",
     "lacks_capacity",
     "lacks_pending_capacity",
@@ -81,13 +83,20 @@ def enqueue_fired(c, p):
         pending[Pending.ARRIVAL, at] = step
         pending[Pending.OWNER, at] = p
         control[Control.PENDING] += 1
+    count_spikes(c, p, fired)
+
+
+@kernel
+def count_spikes(c, p, fired):
+    """Log the spikes that ``p`` fired in this step, and count them and their votes."""
+    control = control_of(c)
     if c[Context.SPIKE_LOG_CAPACITY]:
         _log_spikes(c, fired)
     if p == settings_of(c)[Settings.OUTPUT]:
-        _vote(c, fired, start)
+        _vote(c, fired, populations_of(c)[p, Populations.START])
     control[Control.LAST_OWNER] = p
-    control[Control.SPIKES] += n
-    spikes_of(c)[p] += n
+    control[Control.SPIKES] += fired.size
+    spikes_of(c)[p] += fired.size
 
 
 @kernel
@@ -131,14 +140,20 @@ def _vote(c, fired, start):
 def begin_group(c, n):
     """Open the next forward step, which delivers the pending spikes at ``chosen[:n]``.
 
-    This counts the rounds of the step. :func:`move_to_group` then moves the spikes.
+    :func:`move_to_group` then moves the spikes.
     """
-    control, size = control_of(c), settings_of(c)[Settings.GROUP_SIZE]
     counts_of(c)[:] = 0
+    control_of(c)[Control.GROUP_MARK] += GROUP_UNIT
+    count_step(c, n)
+
+
+@kernel
+def count_step(c, n):
+    """Count a forward step that delivers ``n`` spikes, and its rounds; move them next."""
+    control, size = control_of(c), settings_of(c)[Settings.GROUP_SIZE]
     control[Control.STEP] += 1
     control[Control.STEPS] += 1
     control[Control.GROUP_NUMBER] += 1
-    control[Control.GROUP_MARK] += GROUP_UNIT
     control[Control.ROUNDS] += (n + size - 1) // size
     control[Control.GROUP] = n
     control[Control.MOVED] = control[Control.SCANNED] = 0
@@ -208,8 +223,8 @@ def _close_gaps(c, n, left, limit):
         head, room = control[Control.HEAD] + n, c[Context.PENDING_CAPACITY]
         control[Control.HEAD] = head - room if head >= room else head
         return True
-    # The order of random and momentum does not depend on positions. Layer-sync and custom policies
-    # rely on the order of firing.
+    # The order of random and momentum does not depend on positions. Custom policies rely on the
+    # order of firing.
     fills = policy == PolicyCode.RANDOM or policy == PolicyCode.MOMENTUM
     total = n if fills else left + n
     begin = control[Control.SCANNED]

@@ -2,10 +2,12 @@
 
 A forward step delivers at most F pending spikes, F being the group size. Orders:
 
-    layer-sync  all spikes of the lowest-ranked population that has any, by neuron, whatever F is
     random      ascending order_key(seed, pass, step, neuron); ties by neuron
     momentum    descending m + noise * uniform[0, 1) of the same key; ties by neuron
     fifo        the order in which they fired
+
+Under layer-sync nothing is selected: all spikes of a turn are delivered; see
+:mod:`neuroasync.core.kernels.turns`.
 
 Source: the forward step of Koopman et al., arXiv 2408.05098.
 
@@ -24,7 +26,6 @@ from neuroasync.core.kernels.array_views import (
     momenta_of,
     order_keys_of,
     pending_of,
-    populations_of,
     settings_of,
 )
 from neuroasync.core.kernels.jit import kernel
@@ -34,7 +35,6 @@ from neuroasync.core.kernels.layout import (
     FloatSettings,
     Pending,
     PolicyCode,
-    Populations,
     Settings,
 )
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
@@ -42,7 +42,6 @@ from neuroasync.core.kernels.smallest_keys import (
     MAX_COUNTED,
     MAX_INSERTED,
     heap_further,
-    insert,
     select_further,
     sort_by_counting,
     sort_further,
@@ -76,16 +75,14 @@ def choose(c, limit):
             many pending spikes; the next call continues there.
 
     Returns:
-        The number of selected spikes: at most the group size, except under layer-sync; or -1 if
-        the selection is not complete.
+        The number of selected spikes, at most the group size; or -1 if the selection is not
+        complete.
     """
     control, settings, chosen = control_of(c), settings_of(c), chosen_of(c)
     n, policy = control[Control.PENDING], settings[Settings.POLICY]
     count = min(n, settings[Settings.GROUP_SIZE])
     if policy == PolicyCode.FIFO:
         return _choose_first(c, count, limit)
-    if policy == PolicyCode.LAYER_SYNC:
-        return _choose_layer(c, n, limit)
     keys, ties = order_keys_of(c), pending_of(c)[Pending.KEY]
     begin = control[Control.COMPARED]
     while begin < n:
@@ -203,60 +200,3 @@ def _ascending(value):
     """
     bits = np.float64(value + 0.0).view(np.uint64)
     return bits ^ _ALL if bits & _SIGN else bits | _SIGN
-
-
-@kernel
-def _choose_layer(c, n, limit):
-    """Select all pending spikes of the lowest-ranked population, by neuron; see :func:`choose`."""
-    control, chosen = control_of(c), chosen_of(c)
-    begin = control[Control.COMPARED]
-    while begin < n:
-        end = min(n, begin + _SPIKES_PER_CHECK)
-        _compare_ranks(c, begin, end)
-        control[Control.WORK] += _SPIKE_COST * (end - begin)
-        control[Control.COMPARED] = begin = end
-        if end < n and control[Control.WORK] > limit:
-            return -1
-    count = control[Control.KEPT]
-    if control[Control.UNORDERED]:
-        if count <= MAX_INSERTED:
-            keys, ties = order_keys_of(c), pending_of(c)[Pending.KEY]
-            for size in range(1, count):
-                insert(keys, ties, size, chosen[size], chosen)
-        elif not _sort_heap(c, count, limit):
-            return -1
-    control[Control.COMPARED] = 0
-    return count
-
-
-@kernel
-def _compare_ranks(c, begin, end):
-    """Select the pending spikes before ``end`` of their lowest-ranked population.
-
-    Earlier calls have compared the first ``begin`` ones. The spikes stay in the order of firing;
-    ``control[UNORDERED]`` says whether they must be sorted by neuron.
-    """
-    control, pending, populations = control_of(c), pending_of(c), populations_of(c)
-    keys, chosen = order_keys_of(c), chosen_of(c)
-    best, count, latest = control[Control.LAYER], control[Control.KEPT], np.int64(-1)
-    if begin == 0:
-        best, count = pending[Pending.OWNER, 0], 0
-        control[Control.UNORDERED] = 0
-    elif count:
-        latest = pending[Pending.KEY, chosen[count - 1]]
-    ascends = control[Control.UNORDERED] == 0
-    for k in range(begin, end):
-        p = pending[Pending.OWNER, k]
-        if p != best:
-            rank, lowest = populations[p, Populations.RANK], populations[best, Populations.RANK]
-            if rank > lowest or (rank == lowest and p > best):
-                continue
-            best, count, ascends, latest = p, 0, True, np.int64(-1)
-        key = pending[Pending.KEY, k]
-        keys[k] = np.uint64(key)
-        chosen[count] = k
-        count += 1
-        ascends = ascends and key > latest
-        latest = key
-    control[Control.LAYER], control[Control.KEPT] = best, count
-    control[Control.UNORDERED] = 0 if ascends else 1

@@ -52,14 +52,10 @@ def find_spontaneous_population(c):
             continue
         suprathreshold[kept] = i
         kept += 1
-        if last_group[i] < control[Control.PASS_MARK]:
-            rank = populations[p, Populations.RANK]
-            if (
-                best < 0
-                or rank < populations[best, Populations.RANK]
-                or (rank == populations[best, Populations.RANK] and p < best)
-            ):
-                best = p
+        if last_group[i] < control[Control.PASS_MARK] and (
+            best < 0 or populations[p, Populations.TURN] < populations[best, Populations.TURN]
+        ):
+            best = p
     control[Control.SUPRATHRESHOLD] = kept
     return best
 

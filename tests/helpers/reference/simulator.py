@@ -10,8 +10,12 @@ The specification leaves some details open. They are settled as follows:
   firing count. A late step takes no rounds.
 * Every neuron that no spike reached in this pass is considered for late firing. A neuron that
   fires late counts as reached, so that it fires late at most once per pass.
-* Under layer synchronization and in late firing, populations of the same rank take turns in the
+* In late firing and in the turns of layer synchronization, populations of the same rank come in the
   order of their declaration, and the spikes of a population are in ascending order of neurons.
+* Under layer synchronization, a population is reached if the group has a spike of a connection to
+  it, even if that spike has no synapse. The stop rule is evaluated after each turn, before the
+  spikes of the turn are delivered, and after a delivery that no turn follows. Queued input counts
+  as the first turn.
 * A neuron that fires while its spike is still pending (``refractory=False``) raises the
   multiplicity of that spike event. The event keeps its arrival, takes the latest momentum, and
   takes one slot. It is delivered with weight * multiplicity, and counts ``multiplicity`` times in
@@ -30,55 +34,22 @@ The specification leaves some details open. They are settled as follows:
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
-from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, PendingSpikes, Policy, Random
+from neuroasync.core.engine.policies import LayerSync, Policy
 from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
+from neuroasync.core.model.connections import INPUT, Conv2d
 from neuroasync.core.model.model import Model
 from neuroasync.errors import ForwardStepLimitError
-from tests.helpers.reference.order_keys import order_key
+from tests.helpers.reference.pending import Pending, ordered
 from tests.helpers.reference.result import Result, Slot
 from tests.helpers.reference.stop_rules import stop_rule
+from tests.helpers.reference.synapses import synapses
 
 f32 = np.float32
-
-
-@dataclass
-class Pending:
-    """A pending spike event of a neuron, or of an input index (population P)."""
-
-    source: str
-    index: int
-    population: int
-    momentum: np.float32
-    arrival: int
-    count: int = 1
-
-    def columns(self) -> tuple[int, np.float32, int, int]:
-        """Return the fields that :class:`PendingSpikes` also has."""
-        return self.population, self.momentum, self.arrival, self.count
-
-
-def synapses(c: Connection, shapes: dict[str, tuple[int, ...]], i: int) -> Iterator[tuple]:
-    """Yield (target, weight) of each synapse of source neuron ``i``."""
-    if isinstance(c, Dense):
-        yield from enumerate(c.weight[:, i])
-    elif isinstance(c, Conv2d):
-        channel, y, x = np.unravel_index(i, shapes[c.source])
-        for o, ty, tx in np.ndindex(*shapes[c.target]):
-            ky = y + c.padding[0] - ty * c.stride[0]
-            kx = x + c.padding[1] - tx * c.stride[1]
-            if 0 <= ky < c.weight.shape[2] and 0 <= kx < c.weight.shape[3]:
-                target = np.ravel_multi_index((o, ty, tx), shapes[c.target])
-                yield int(target), c.weight[o, channel, ky, kx]
-    else:
-        for k in range(c.indptr[i], c.indptr[i + 1]):
-            yield int(c.indices[k]), c.weight[k]
 
 
 class ReferenceSimulator:
@@ -167,6 +138,8 @@ class ReferenceSimulator:
             slots.append((origin, origin, n, k))
             group.append((k, i, n))
         self.note_group(slots)
+        if isinstance(self.policy, LayerSync):
+            return self.take_turns(group)
         self.deliver(group)
         while not self.stop_now():
             if self.pending:
@@ -179,6 +152,38 @@ class ReferenceSimulator:
             else:
                 return False
         return True
+
+    def take_turns(self, group: list[tuple[int, int, int]]) -> bool:
+        """Let each population fire as a whole, in ascending rank; return as `forward_pass` does.
+
+        What is delivered to a population is summed until its turn.
+        """
+        places = [(rank, p) for p, rank in enumerate(self.model.ranks)]
+        current = self.sums(group)
+        waiting = set(places)
+        if self.pending:  # queued input
+            if self.stop_now():
+                return True
+            self.next_step()
+            self.sums(self.select(), current)
+        while waiting:
+            place = min(waiting)
+            waiting.remove(place)
+            neurons = [j for j, home in enumerate(self.home) if home == place[1]]
+            self.integrate({j: current.pop(j) for j in neurons if j in current})
+            fired = [j for j in neurons if self.may_fire(j)]
+            self.fire(fired)
+            if self.stop_now():
+                return True
+            if fired:
+                self.next_step()
+                group = self.select()
+                self.sums(group, current)
+                targets = {self.model.index(self.model.connections[k].target) for k, _, _ in group}
+                waiting.update(place for place in places if place[1] in targets)
+                if not waiting and self.stop_now():
+                    return True
+        return False
 
     def add_bias(self) -> None:
         for c in self.model.connections:
@@ -215,11 +220,10 @@ class ReferenceSimulator:
         return now
 
     def select(self) -> list[tuple[int, int, int]]:
-        """Remove the first F pending spikes in the order of the policy.
-
-        Layer synchronization removes all spikes of a layer.
-        """
-        slots = self.order()
+        """Remove the first F pending spikes in the order of the policy, or all of a turn."""
+        slots = ordered(
+            self.pending, self.policy, self.group_size, self.seed, self.result.passes - 1, self.step
+        )
         if not isinstance(self.policy, LayerSync):
             slots = slots[: self.group_size]
         self.result.rounds += math.ceil(len(slots) / self.group_size)
@@ -229,36 +233,18 @@ class ReferenceSimulator:
         self.note_group(list(zip(slots, origins, counts, [-1] * len(slots), strict=True)))
         return [x for p in taken for x in self.over_undelayed(p.source, p.index, p.count)]
 
-    def order(self) -> list[int]:
-        pending = self.pending
-        if isinstance(self.policy, LayerSync):
-            ranks = (*self.model.ranks, -1)
-            first = min((ranks[p.population], p.population) for p in pending.values())[1]
-            return sorted(s for s, p in pending.items() if p.population == first)
-        if isinstance(self.policy, Random):
-            return sorted(pending, key=lambda s: (self.key(s), s))
-        if isinstance(self.policy, Momentum):
-            noise = self.policy.noise
-            m = {
-                s: float(p.momentum) + noise * ((self.key(s) >> 40) / 2**24)
-                for s, p in pending.items()
-            }
-            return sorted(pending, key=lambda s: (-m[s], s))
-        if isinstance(self.policy, Fifo):
-            return sorted(pending, key=lambda s: (pending[s].arrival, s))
-        slots = sorted(pending)
-        columns = zip(*[(s, *pending[s].columns()) for s in slots], strict=True)
-        dtypes = (np.int64, np.int64, f32, np.int64, np.int64)
-        arrays = [np.array(x, d) for x, d in zip(columns, dtypes, strict=True)]
-        spikes = PendingSpikes(*arrays, self.seed, self.result.passes - 1, self.step)
-        return [slots[k] for k in self.policy.order(spikes, self.group_size)]
-
-    def key(self, neuron: int) -> int:
-        return order_key(self.seed, self.result.passes - 1, self.step, neuron)
-
     def deliver(self, group: list[tuple[int, int, int]]) -> None:
-        """Sum the currents of each (connection, source index, count), integrate and fire."""
-        current: dict[int, np.float32] = {}
+        """Deliver the group; its targets integrate and fire."""
+        current = self.sums(group)
+        self.reached.update(current)
+        self.integrate(current)
+        self.fire(sorted(j for j in current if self.may_fire(j)))
+
+    def sums(
+        self, group: list[tuple[int, int, int]], current: dict[int, np.float32] | None = None
+    ) -> dict[int, np.float32]:
+        """Add each (connection, source index, count) of the group to the currents."""
+        current = {} if current is None else current
         for k, i, count in group:
             c = self.model.connections[k]
             for target, weight in synapses(c, self.shapes, i):
@@ -266,11 +252,12 @@ class ReferenceSimulator:
                 current[j] = current.get(j, f32(0)) + weight * f32(count)
                 self.received[j] += count
                 self.result.synops += count
-        self.reached.update(current)
-        for j in current:
+        return current
+
+    def integrate(self, current: dict[int, np.float32]) -> None:
+        for j, charge in current.items():
             if j not in self.refractory:
-                self.v[j] += current[j]
-        self.fire(sorted(j for j in current if self.may_fire(j)))
+                self.v[j] += charge
 
     def may_fire(self, j: int) -> bool:
         needed = self.model.populations[self.home[j]].neuron.sync_threshold

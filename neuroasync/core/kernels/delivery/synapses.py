@@ -27,6 +27,7 @@ from neuroasync.core.kernels.array_views import (
     last_group_of,
     populations_of,
     received_of,
+    settings_of,
     touched_of,
 )
 from neuroasync.core.kernels.delivery.dense_rows import add_rows
@@ -41,7 +42,9 @@ from neuroasync.core.kernels.layout import (
     Context,
     Control,
     Group,
+    PolicyCode,
     Populations,
+    Settings,
     StepCounts,
 )
 
@@ -72,6 +75,8 @@ def deliver(c, limit):
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
     links = i64_at(c[Context.LINKS], 1)
     n, s, synops, work = control[Control.GROUP], control[Control.SLOT], 0, 0
+    has_turns = settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC
+    reached = StepCounts.WAITING if has_turns else StepCounts.REACHED
     prefetched = s if c[Context.PREFETCHES] else n
     while s < n:
         if s >= prefetched:
@@ -93,7 +98,7 @@ def deliver(c, limit):
             if not takes_part(connections, k, via):
                 continue
             p = connections[k, Connections.TARGET]
-            counts[StepCounts.REACHED, p] = 1
+            counts[reached, p] = 1
             if (
                 connections[k, Connections.KIND] == ConnectionKind.DENSE
                 and populations[p, Populations.SYNC_THRESHOLD] == 0

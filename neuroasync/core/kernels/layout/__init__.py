@@ -14,7 +14,7 @@ The packed network (:mod:`.network`) is shared by all its sessions and never wri
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-populations     i64[P + 1, 16]      a row per population, see ``Populations``; the last: the input
+populations     i64[P + 1, 17]      a row per population, see ``Populations``; the last: the input
 connections     i64[C, 18]          a row per connection in declared order, see ``Connections``
 links           i64[..]             connections that leave each population; CSR of sparse ones
 weights         f32[..]             weights of all connections (dense: source-major), and biases
@@ -30,7 +30,7 @@ The state of a session (:mod:`.session`) lies in one block of memory, except ``i
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-control         i64[49]             counters of the sample and position in it, see ``Control``
+control         i64[51]             counters of the sample and position in it, see ``Control``
 votes           i64[5, classes]     a column per class, see ``Votes``
 spikes          i64[P]              spikes of each population in the sample
 v, momentum     f32[N]              membrane potential; its value at the latest spike
@@ -48,10 +48,10 @@ Scratch buffers (:mod:`.scratch`) belong to a session only while one of its pass
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-current         f32[N]              synaptic input of the group; 0 between steps
+current         f32[N]              synaptic input of the group; 0 between steps (layer-sync: turns)
 touched         i64[N]              neurons that the group reaches, at their population's offset
 fired           i64[N]              neurons that fire in this step, at their population's offset
-counts          i64[3, P]           a column per population, see ``StepCounts``
+counts          i64[4, P]           a column per population, see ``StepCounts``
 pending         i64[4, K]           a column per pending spike, see ``Pending``
 group           i64[5, K]           a column per slot of the group, see ``Group``
 order_keys      u64[K]              sort key of each pending spike

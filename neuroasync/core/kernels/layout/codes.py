@@ -66,11 +66,13 @@ class Phase(IntEnum):
     BETWEEN_PASSES = 0
     """Open the next pass."""
     CHOOSING = 1
-    """Select the next group. If no spike is pending, look for spontaneous firing."""
+    """Select the next group. If no spike is pending, look for spontaneous firing, or under
+    layer-sync for the next turn."""
     DELIVERING = 2
     """Continue to deliver the open group at ``Control.SLOT``."""
     INTEGRATING = 3
-    """Enqueue the spikes of the populations that the group reached and that have integrated."""
+    """Enqueue the spikes of the populations that the group reached, or that had its turn, and that
+    have integrated."""
     STOPPED = 4
     """Nothing: the stop rule has ended the sample."""
     READING = 5

@@ -7,14 +7,15 @@ BLOCK: Final = 16
 
 
 class _Populations(NamedTuple):
-    """Columns of ``populations``, i64[P + 1, 16]: a row per population, the input last."""
+    """Columns of ``populations``, i64[P + 1, 17]: a row per population, the input last."""
 
     START: int = 0
     """Network-wide index of the first neuron; of the input: N."""
     STOP: int = 1
     """Network-wide index after the last neuron."""
-    RANK: int = 2
-    """Longest path from the input over connections without delay; of the input: -1."""
+    TURN: int = 2
+    """Place in ascending (rank, position); the rank is the longest path from the input over
+    connections without delay. Of the input: -1."""
     SUBTRACTS: int = 3
     """1 if a spike subtracts the threshold, 0 if it sets the membrane potential to 0."""
     REFRACTORY: int = 4
@@ -40,6 +41,8 @@ class _Populations(NamedTuple):
     """1 if all connections that leave the population have different targets."""
     SPIKES_PER_CHECK: int = 15
     """Spikes of the population that are delivered between two checks of the work budget."""
+    AT_TURN: int = 16
+    """Not of this population: the position of the one whose ``TURN`` is the row's number."""
 
 
 Populations: Final = _Populations()

@@ -4,14 +4,21 @@ from typing import Final, NamedTuple
 
 
 class _StepCounts(NamedTuple):
-    """Rows of ``counts``, i64[3, P]: a column per population, set to 0 before each step."""
+    """Rows of ``counts``, i64[4, P]: a column per population.
+
+    They are set to 0 before each step. Under layer-sync, they are set to 0 before each pass, and
+    ``TOUCHED`` and ``WAITING`` refer to all groups since the population's latest turn.
+    """
 
     TOUCHED: int = 0
     """Number of its neurons in ``touched``; -1 if the group reaches all of them."""
     FIRED: int = 1
     """Number of its neurons in ``fired``."""
     REACHED: int = 2
-    """1 if the group has a connection to the population."""
+    """1 if the population must integrate: because the group has a connection to it, or because it
+    has its turn."""
+    WAITING: int = 3
+    """Under layer-sync: 1 if a group since the population's latest turn has a connection to it."""
 
 
 StepCounts: Final = _StepCounts()

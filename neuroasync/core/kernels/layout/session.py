@@ -16,7 +16,7 @@ GROUP_LIMIT: Final = 2**30
 
 
 class _Control(NamedTuple):
-    """Columns of ``control``, i64[49]: counters of the sample and its position.
+    """Columns of ``control``, i64[51]: counters of the sample and its position.
 
     Unless stated otherwise, counts begin at 0 with each sample.
     """
@@ -107,11 +107,12 @@ class _Control(NamedTuple):
     NEEDED_PENDING: int = 40
     """Pending spikes to make room for, after a kernel returned ``NEEDS_ROOM``."""
     UNORDERED: int = 41
-    """1 if the spikes that are due, or that were selected, are not in ascending order."""
+    """1 if the spikes that are due are not in ascending order."""
     KEPT: int = 42
-    """Number of entries that a stage has kept so far, or of selected spikes under layer-sync."""
+    """Number of entries that a stage has kept so far."""
     LAYER: int = 43
-    """Lowest-ranked population among the pending spikes that were compared, under layer-sync."""
+    """Under layer-sync: population whose turn it is, and whose spikes are pending or are delivered;
+    -1 for queued input, or for a population that cannot fire."""
     HEAPED: int = 44
     """Number of selected spikes that form a heap, in a selection that a heap sorts."""
     SORTED: int = 45
@@ -122,6 +123,11 @@ class _Control(NamedTuple):
     """Number of gaps that were closed, or of pending spikes that were searched for gaps."""
     REPEATED: int = 48
     """1 if an input has several events in the pass, among those that were read."""
+    NEXT_TURN: int = 49
+    """Place (``Populations.TURN``) at which to look for the next turn. No population before it has
+    a turn coming."""
+    FIRST_TURNS: int = 50
+    """Number of places whose populations have had a turn in this pass."""
 
 
 Control: Final = _Control()
