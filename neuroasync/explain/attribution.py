@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.model.connections import INPUT
 from neuroasync.core.model.model import Model
 from neuroasync.core.recording.recording import Recording
@@ -91,6 +92,8 @@ class SpikeAttribution:
         potential: membrane potential just before the reset, which is the sum of the contributions.
         threshold: threshold that the potential exceeds.
         contributions: terms of the potential, largest first; synapses of weight 0 are left out.
+        trigger: the spikes whose arrival made the neuron fire; empty if none did. They arrived in
+            the step in which it fired; under layer-sync, in its pass, before its turn.
     """
 
     row: int
@@ -102,14 +105,7 @@ class SpikeAttribution:
     potential: float
     threshold: float
     contributions: tuple[Contribution, ...]
-
-    @property
-    def trigger(self) -> tuple[Contribution, ...]:
-        """The spikes that arrived in the step in which the neuron fired; empty if it fired late."""
-        now = (self.pass_index, self.step)
-        return tuple(
-            c for c in self.contributions if c.kind == "spike" and (c.pass_index, c.step) == now
-        )
+    trigger: tuple[Contribution, ...]
 
     @property
     def strongest(self) -> Contribution | None:
@@ -176,6 +172,7 @@ class AttributionBuilder:
     ) -> None:
         rows, slots = recording.rows_of(k), recording.deliveries_of(k)
         self._info, self._model, self._k, self._times = recording.info, model, k, times_us
+        self._has_turns = recording.info.policy == LayerSync().name
         self._first = rows.start
         self._neuron = recording.neuron[rows]
         self._pass, self._step = recording.pass_[rows], recording.step[rows]
@@ -191,6 +188,8 @@ class AttributionBuilder:
         at = row - self._first
         neuron = self._look_up(int(self._neuron[at]))
         terms = self._contributions(neuron, bisect_left(neuron.spikes, at))
+        terms.sort(key=lambda c: -c.value)
+        now, step = self._spike_step(at)
         return SpikeAttribution(
             row=row,
             sample=self._k,
@@ -200,7 +199,12 @@ class AttributionBuilder:
             time_us=int(self._times[self._pass[at]]),
             potential=math.fsum(c.value for c in terms),
             threshold=neuron.threshold,
-            contributions=tuple(sorted(terms, key=lambda c: -c.value)),
+            contributions=tuple(terms),
+            trigger=tuple(
+                c
+                for c in terms
+                if c.kind == "spike" and c.pass_index == now and (c.step == step or self._has_turns)
+            ),
         )
 
     def _look_up(self, i: int) -> _Neuron:

@@ -58,9 +58,11 @@ class Explanation:
             more = (
                 f" and {len(spike.trigger) - _MAX_SHOWN} more" if spike.trigger[_MAX_SHOWN:] else ""
             )
-            lines.append(f"    it fired when step {spike.step} delivered {senders}{more}")
+            steps = sorted({c.step for c in spike.trigger})
+            when = f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+            lines.append(f"    it fired when {when} delivered {senders}{more}")
         else:
-            lines.append("    it fired late, without a delivery in this step")
+            lines.append("    it was above its threshold without a delivery")
         lines += [f"because {_fired(cause)}" for cause in self.chain[1:]]
         if self.origin is not None:
             origin = "a bias" if self.origin.kind == "bias" else str(self.origin.source)

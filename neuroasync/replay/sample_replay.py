@@ -32,8 +32,9 @@ class SampleReplay:
     def __init__(self, recording: Recording, packed: PackedNetwork, k: int) -> None:
         self._recording = recording
         info = recording.info
-        # The recording determines the order and where the sample stops, so the policy does not
-        # matter, and the limit of forward steps must not end a pass.
+        # The recording determines where the sample stops, and the order unless populations have
+        # turns. The limit of forward steps must not end a pass.
+        self._has_turns = info.policy == LayerSync().name and not info.custom_policy
         settings = RunSettings(
             LayerSync(),
             info.group_size,
@@ -41,7 +42,8 @@ class SampleReplay:
             self._stops_here,
             max_forward_steps=limits.FORWARD_STEPS_HARD_LIMIT,
         )
-        self._simulator = Simulator(ExecutionPlan(packed, settings, is_replay=True), self._choose)
+        plan = ExecutionPlan(packed, settings, is_replay=not self._has_turns)
+        self._simulator = Simulator(plan, self._choose)
         self._k = k
         rows, slots = recording.rows_of(k), recording.deliveries_of(k)
         self._fired = _Cursor(recording.pass_[rows], recording.step[rows])
@@ -67,12 +69,18 @@ class SampleReplay:
         events = recording.events(k)
         feed_sample(simulator, events, int(recording.seed[k]))
         end_us = last_pass_us(events, recording.duration(k))
+        latest = (-1, 0)
         while (reached := simulator.run_to_delivery(end_us)) is not None:
-            if simulator.step == 0:
-                self._check_pass_over(simulator.passes - 1)
-                times.append(simulator.time_us)
-            self._check_group()
-            self._check_fired(self._integrate(reached))
+            now = simulator.passes, simulator.step
+            if now != latest:  # several turns may have the same step
+                if simulator.step == 0:
+                    self._check_pass_over(simulator.passes - 1)
+                    times.append(simulator.time_us)
+                self._check_group()
+            latest = now
+            fired = self._integrate(reached)
+            if fired.size or not self._has_turns:
+                self._check_fired(fired)
         if not simulator.is_stopped:
             self._check_pass_over(simulator.passes)
         pass_times = np.array(times, np.int64)
@@ -178,6 +186,7 @@ class SampleReplay:
             recording.stopped[k]
             and progress.passes == recording.passes[k]
             and progress.steps == recording.steps[k]
+            and progress.spikes == recording.spikes[k]
         )
 
     def _slot_text(self, group: NDArray[np.int64], slot: int) -> str:

@@ -176,6 +176,9 @@ class Scheduler:
         while True:
             reason = run_to_delivery(simulator.state.context, end_us, time_slice.work())
             if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:
+                if simulator.plan.has_turns:
+                    for task in self._task_populations.values():
+                        task.gather(self.sample)
                 reached = simulator.reached()
                 # Other sessions use the thread while the populations work on the group.
                 self._charge()

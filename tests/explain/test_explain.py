@@ -157,7 +157,7 @@ def test_a_bias_contributes_to_each_pass_and_can_cause_a_late_spike():
     assert [c.kind for c in explanation.spike.contributions] == ["bias", "bias"]
     assert [c.value for c in explanation.spike.contributions] == pytest.approx([1.0, 0.5])
     assert explanation.spike.trigger == ()
-    assert "it fired late" in str(explanation)
+    assert "above its threshold without a delivery" in str(explanation)
     assert str(explanation).endswith("because of a bias in pass 1")
 
 

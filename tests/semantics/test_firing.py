@@ -234,7 +234,7 @@ def test_lowest_ranked_population_fires_late_first_and_can_inhibit_others(run):
         [population("a"), population("b")],
         [dense(INPUT, "a", 0, [2]), dense("a", "b", -2, [2])],
     )
-    result = run(model, events(), SYNC, duration_us=1 * MS)
+    result = run(model, events(), FIFO, duration_us=1 * MS)
     assert fired(result) == [(0, 1, 0)]
     assert result.v == (0, 0)
 

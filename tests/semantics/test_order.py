@@ -130,9 +130,9 @@ def skipping():
 
 
 @in_every_engine
-def test_layer_sync_delivers_a_layer_before_one_that_a_skip_connection_reached(run):
-    # b and c both fire at step 1, by a
-    assert delivered(run(skipping(), events((0, 0)), SYNC, 2)) == [[0], [1], [2]]
+def test_layer_sync_evaluates_a_layer_after_all_that_lead_to_it(run):
+    # a reaches b and c at step 1. Only under layer-sync does c wait for b, which inhibits it
+    assert delivered(run(skipping(), events((0, 0)), SYNC, 2)) == [[0], [1]]
     assert delivered(run(skipping(), events((0, 0)), FIFO, 2)) == [[0], [1, 2]]
 
 

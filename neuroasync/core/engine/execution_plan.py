@@ -57,6 +57,7 @@ class ExecutionPlan:
         float_settings: f64[2], columns ``FloatSettings``.
         is_built_in: whether kernels alone can run the network, because the policy, the stop rule
             and all populations are built in.
+        has_turns: whether populations have turns (layer-sync).
         names: names of the populations.
         size: size of a session's memory, in words of 8 bytes.
         head: size of its first part (control, votes and spikes), in words of 8 bytes.
@@ -90,6 +91,7 @@ class ExecutionPlan:
             and self.settings[Settings.STOP_RULE] != RuleCode.CALLABLE
             and not populations[:, Populations.CUSTOM].any()
         )
+        self.has_turns = bool(self.settings[Settings.POLICY] == PolicyCode.LAYER_SYNC)
         self.idle_scratch: list[ScratchBuffers] = []
         self.names = tuple(p.name for p in packed.model.populations)
         self._places = np.zeros(Context.SESSION_END - Context.SETTINGS, np.int64)
@@ -109,7 +111,7 @@ class ExecutionPlan:
     def split_head(
         self, head: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return control i64[49], votes i64[5, classes] and spikes i64[P] as views of ``head``."""
+        """Return control i64[51], votes i64[5, classes] and spikes i64[P] as views of ``head``."""
         votes, spikes = self._votes_at, self._spikes_at
         return (
             head[: len(Control)],

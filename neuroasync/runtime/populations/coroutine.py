@@ -20,6 +20,9 @@ __all__ = ["DirectInbox", "Fired", "Inbox", "PopulationCoroutine", "SpikeEvents"
 class SpikeEvents:
     """One delivered group, as a custom population receives it.
 
+    Under layer-sync, it receives all groups of a pass together, at its turn. It has no turn if
+    nothing has arrived.
+
     Attributes:
         sample: number of the sample in the session, from 0. A new sample starts from rest,
             except in a stream whose windows carry state.
@@ -27,7 +30,9 @@ class SpikeEvents:
         step: forward step within the pass; step 0 delivers the input.
         t_us: virtual time, µs.
         origin: i64[slots], the network-wide index of the neuron that fired, or N + the flattened
-            input index for an input event. It contains the whole group, in slot order.
+            input index for an input event. It contains the whole group, in slot order; under
+            layer-sync, all that has arrived since the population's latest turn, in the order of
+            delivery.
         count: i64[slots], how many times each origin fired.
         current: f32[n], the input current of each neuron of this population: weights times
             counts, summed in slot order.

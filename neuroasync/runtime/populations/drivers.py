@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.kernels.layout import Control, Group
+from neuroasync.core.model.connections import INPUT
 from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.cancellation import ends_this_task
@@ -69,13 +71,29 @@ class TaskPopulation:
         self._fired: Fired = BoundedQueue(1)
         self._failure: BaseException | None = None
         self._is_closed = False
+        self._arrivals: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._latest = (-1, -1, -1)
         self._task = task_group.create_task(
             self._run(coroutine),
             name=f"population {self._population.name}",
         )
 
+    def gather(self, sample: int) -> None:
+        """Under layer-sync, keep what the latest group brings until the turn of the population.
+
+        Args:
+            sample: number of the sample in the session.
+        """
+        s = self._simulator
+        latest = sample, s.passes, s.step
+        if latest != self._latest:
+            if latest[:2] != self._latest[:2]:
+                self._arrivals.clear()  # of a sample that was stopped before the turn
+            self._arrivals.append(_arrivals(s, self._p))
+            self._latest = latest
+
     def deliver(self, sample: int) -> None:
-        """Put the open group into the inbox of the coroutine.
+        """Put the open group, or what has arrived since the latest turn, into the inbox.
 
         Args:
             sample: number of the sample in the session.
@@ -86,7 +104,11 @@ class TaskPopulation:
         if self._fired:
             raise self._reported_too_early()
         s = self._simulator
-        origin, count = s.group()
+        if self._arrivals:
+            origin, count = (np.concatenate(parts) for parts in zip(*self._arrivals, strict=True))
+            self._arrivals.clear()
+        else:
+            origin, count = s.group()
         current = s.current(self._p)
         events = SpikeEvents(sample, s.passes - 1, s.step, s.time_us, origin, count, current)
         with contextlib.suppress(ClosedError):  # the coroutine has ended; collect() reports that
@@ -184,3 +206,16 @@ class TaskPopulation:
                 f"the report of population {name!r} contains a neuron twice: {report!r:.120}"
             )
         return unique
+
+
+def _arrivals(simulator: Simulator, p: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return origins and multiplicities of the slots of the group that reach population ``p``."""
+    n, model = int(simulator.state.control[Control.GROUP]), simulator.plan.packed.model
+    group, target = simulator.state.acquire_scratch().group[:, :n], model.populations[p].name
+    names = [*(q.name for q in model.populations), INPUT]
+    mine = [(k, c) for k, c in enumerate(model.connections) if c.target == target]
+    delayed = [k for k, c in mine if c.delay_us]
+    senders = [names.index(c.source) for _, c in mine if not c.delay_us]
+    via = group[Group.CONNECTION]
+    reaches = np.where(via < 0, np.isin(group[Group.OWNER], senders), np.isin(via, delayed))
+    return group[Group.ORIGIN, reaches], group[Group.MULTIPLICITY, reaches]

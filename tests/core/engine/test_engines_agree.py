@@ -164,14 +164,22 @@ def set_of_each_group(result):
 
 
 @given(
-    model=models(EXCITING, skip=False, recurrent=False, delays=False),
+    model=models(
+        EXCITING,
+        kinds=("dense",),
+        skip=False,
+        recurrent=False,
+        delays=False,
+        bias=False,
+        reset="zero",
+    ),
     data=st.data(),
     policy=st.sampled_from(POLICIES),
     input_mode=st.sampled_from(("prioritised", "queued")),
     seed=SEEDS,
 )
 @moderate(75)
-def test_large_groups_make_every_policy_layer_sync_on_a_layered_network(
+def test_large_groups_make_every_policy_layer_sync_on_a_stack_of_dense_layers(
     model, data, policy, input_mode, seed
 ):
     train = data.draw(busy_trains(model))
