@@ -138,7 +138,7 @@ class PackedNetwork:
             rows[k, Populations.HAS_DELAYS] = any(model.connections[c].delay_us for c in leaving)
             at += len(leaving)
         starts = model.starts
-        by_turn = np.lexsort((np.arange(len(model.ranks)), model.ranks))
+        by_turn = np.argsort(model.ranks, kind="stable")
         rows[by_turn, Populations.TURN] = np.arange(by_turn.size)
         rows[:-1, Populations.AT_TURN] = by_turn
         for k, population in enumerate(model.populations):
