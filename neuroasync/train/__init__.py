@@ -13,6 +13,13 @@ except ModuleNotFoundError as error:
 
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.train.augmentation import (
+    Augmentation,
+    Compose,
+    DropEvents,
+    JitterTimes,
+    Shift,
+)
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.batches import Batches
@@ -30,19 +37,24 @@ from neuroasync.train.training_loop import fit, refit
 from neuroasync.train.weight_init import firing_rates, scale_to_firing_rate
 
 __all__ = [
+    "Augmentation",
     "Batch",
     "BatchResult",
     "Batches",
     "CheckpointError",
+    "Compose",
+    "DropEvents",
     "EpochResult",
     "Fifo",
     "Fit",
     "ForwardResult",
+    "JitterTimes",
     "LayerSync",
     "LossKind",
     "Momentum",
     "Random",
     "RunSettings",
+    "Shift",
     "SpikingNetwork",
     "Surrogate",
     "TrainConfig",

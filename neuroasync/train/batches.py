@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import check_int
 from neuroasync.core.model.model import Model
+from neuroasync.train.augmentation import Augmentation
 from neuroasync.train.batch import Batch, make_batch, sorted_by_time
 from neuroasync.train.kernels.random_draws import shuffle_keys
 
@@ -34,6 +36,8 @@ class Batches:
         duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with the bin of
             its last event.
         dropout: Probability that an input event is dropped, from 0 to 1.
+        augmentation: Function that changes the samples of each batch, such as ``Shift(2)``; see
+            :mod:`neuroasync.train.augmentation`. It does not change when a sample ends.
 
     Attributes:
         labels: i64[samples], the classes.
@@ -51,6 +55,7 @@ class Batches:
         seed: int = 0,
         duration_us: Duration | None = None,
         dropout: float = 0.0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         if trains.labels is None:
             raise ValueError("`trains` must have labels, got samples without labels")
@@ -59,6 +64,7 @@ class Batches:
         self._size = check_int("batch_size", batch_size, 1, 2**53 - 1, ValueError)
         self._seed = check_seed(seed)
         self._duration_us, self._dropout = duration_us, dropout
+        self._augmentation = augmentation
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
@@ -89,6 +95,15 @@ class Batches:
         # A sample has another seed in each epoch, and so another order and other dropout.
         base = sample_seed(self._seed, epoch)
         seeds = [sample_seed(base, i) for i in samples.tolist()]
-        return make_batch(
-            self._model, self._trains, samples, seeds, self._duration_us, self._dropout
-        )
+        if self._augmentation is None:
+            return make_batch(
+                self._model, self._trains, samples, seeds, self._duration_us, self._dropout
+            )
+        taken, everyone = self._trains.take(samples), range(len(samples))
+        changed = self._augmentation(taken, np.array(seeds, np.uint64))
+        batch = make_batch(self._model, changed, everyone, seeds, self._duration_us, self._dropout)
+        if not self._model.timestep_us:
+            return batch
+        # A sample must not end earlier because its last event was dropped or moved.
+        whole = make_batch(self._model, taken, everyone, seeds, self._duration_us)
+        return replace(batch, end_us=whole.end_us, passes=whole.passes)

@@ -10,13 +10,16 @@ from neuroasync.core.engine.policies import LayerSync, Momentum, make_policy
 from neuroasync.core.engine.run_settings import InputMode, RunSettings, check_seed
 from neuroasync.core.formats.bundle import PolicySpec
 from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
+from neuroasync.train.augmentation import Augmentation, Compose, JitterTimes, Shift
 from neuroasync.train.losses import LOSSES, LossKind
 from neuroasync.train.module import Device
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["TrainConfig"]
 
-_LATER: Final[Mapping[str, Any]] = {"keep": "last", "patience": None, "stop_after": None}
+_LATER: Final[Mapping[str, Any]] = {
+    "keep": "last", "patience": None, "stop_after": None, "shift": 0, "time_jitter_us": 0.0,
+}  # fmt: skip
 """Fields that were added after the first bundles were written, and their defaults."""
 
 
@@ -47,6 +50,10 @@ class TrainConfig:
             ``policy``. If None, half of the epochs.
         refractory_dropout: Probability that a spike leaves its neuron non-refractory.
         input_dropout: Probability that an input event is dropped, below 1.
+        shift: Largest random shift of a training sample along the last two axes of the input, in
+            cells; see ``Shift``.
+        time_jitter_us: Standard deviation of a random shift of the times of input events, µs; see
+            ``JitterTimes``.
         momentum_noise: Noise λ of the momentum policy.
         init_rate: Initial firing rate of every population, in spikes per neuron and pass, above
             0; see ``scale_to_firing_rate``. If None, the weights of the model are
@@ -91,14 +98,23 @@ class TrainConfig:
     keep: Literal["last", "best"] = "last"
     patience: int | None = None
     stop_after: int | None = None
+    shift: int = 0
+    time_jitter_us: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every field."""
-        lowest = {"epochs": 0, "batch_size": 1}
+        lowest = {"epochs": 0, "batch_size": 1, "shift": 0}
         optional = {"layered_epochs": 0, "duration_us": 1, "patience": 1, "stop_after": 1}
         lowest |= {k: low for k, low in optional.items() if getattr(self, k) is not None}
         check_ints(self, {name: (low, 2**53 - 1) for name, low in lowest.items()}, ValueError)
-        for name in ("lr", "vote_scale", "penalty", "penalty_target", "momentum_noise"):
+        for name in (
+            "lr",
+            "vote_scale",
+            "penalty",
+            "penalty_target",
+            "momentum_noise",
+            "time_jitter_us",
+        ):
             self._check_number(name, math.inf)
         for name in ("warmup", "refractory_dropout", "input_dropout"):
             self._check_number(name, 1.0)
@@ -161,6 +177,16 @@ class TrainConfig:
         """The first epoch that ``keep="best"`` may choose: the first under ``policy``."""
         never = self.policy == "layer-sync" or self._layered >= self.epochs
         return 0 if never else self._layered
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """The augmentation of the training samples, besides the dropout; None for none."""
+        chosen: list[Augmentation] = []
+        if self.shift:
+            chosen.append(Shift(self.shift))
+        if self.time_jitter_us:
+            chosen.append(JitterTimes(self.time_jitter_us))
+        return Compose(*chosen) if chosen else None
 
     @property
     def run_settings(self) -> RunSettings:

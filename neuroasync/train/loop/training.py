@@ -72,6 +72,7 @@ class TrainingRun:
         self._batches = Batches(
             model, train, config.batch_size,
             seed=config.seed, duration_us=config.duration_us, dropout=config.input_dropout,
+            augmentation=config.augmentation,
         )  # fmt: skip
         if config.init_rate is not None:
             self._initialise(config.init_rate, train)

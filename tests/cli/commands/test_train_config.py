@@ -225,7 +225,9 @@ def test_own_data_needs_no_topology_and_the_one_used_is_printed_and_explained(cl
     assert result.exit_code == 0, result.stderr
     printed = result.stdout[result.stdout.index("\ntopology") :]
     assert "\ninput 12\nhidden1 d64\nhidden2 d64\nhidden3 d64\n" in printed
-    assert "\noutput d4 refractory=false reset=subtract  # added: can vote more than once" in printed
+    assert (
+        "\noutput d4 refractory=false reset=subtract  # added: can vote more than once" in printed
+    )
     assert "\nhidden2 -> output  # added: votes without waiting" in printed
     assert cli("train", "--config", "one.toml", "-o", "two.nab").exit_code == 0
     one, two = (files.folder / name for name in ("one.nab", "two.nab"))

@@ -35,6 +35,8 @@ from neuroasync.cli.commands.train.options import (
     RecipeOption,
     ResumeOption,
     SetArgument,
+    ShiftOption,
+    TimeJitterOption,
     TrainSeedOption,
 )
 from neuroasync.cli.exit_codes import CliError
@@ -93,6 +95,8 @@ def train(
     penalty: PenaltyOption = None,
     penalty_target: PenaltyTargetOption = None,
     input_dropout: InputDropoutOption = None,
+    shift: ShiftOption = None,
+    time_jitter_us: TimeJitterOption = None,
     group_size: GroupSizeOption = None,
     seed: TrainSeedOption = None,
     checkpoint: CheckpointOption = None,
@@ -126,7 +130,8 @@ def train(
         "input": input, "epochs": epochs, "layered_epochs": layered_epochs,
         "keep": keep, "patience": patience, "batch_size": batch_size, "lr": lr, "loss": loss,
         "penalty": penalty, "penalty_target": penalty_target, "input_dropout": input_dropout,
-        "group_size": group_size, "seed": seed, "device": device,
+        "shift": shift, "time_jitter_us": time_jitter_us, "group_size": group_size,
+        "seed": seed, "device": device,
     }  # fmt: skip
     run = RunFile() if config is None else read_run_file(config, _KEYS)
     run = run.with_options({key: None if v is None else str(v) for key, v in options.items()})

@@ -36,6 +36,8 @@ __all__ = [
     "RecipeOption",
     "ResumeOption",
     "SetArgument",
+    "ShiftOption",
+    "TimeJitterOption",
     "TrainSeedOption",
 ]
 
@@ -214,6 +216,22 @@ InputDropoutOption = Annotated[
     typer.Option(
         "--input-dropout", min=0.0, metavar="P", show_default=False,
         help=f"Probability that an input event is dropped in training. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+ShiftOption = Annotated[
+    int | None,
+    typer.Option(
+        "--shift", min=0, max=2**31 - 1, metavar="N", show_default=False,
+        help="Shift each training sample at random by up to N cells along the last two axes of "
+        f"the input. {_RECIPE_DEFAULT}",
+    ),
+]  # fmt: skip
+TimeJitterOption = Annotated[
+    float | None,
+    typer.Option(
+        "--time-jitter-us", min=0.0, metavar="X", show_default=False,
+        help="Shift the time of each event of a training sample at random, with this standard "
+        f"deviation in µs. {_RECIPE_DEFAULT}",
     ),
 ]  # fmt: skip
 GroupSizeOption = Annotated[
