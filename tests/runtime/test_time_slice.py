@@ -6,8 +6,9 @@ import weakref
 
 import pytest
 
+from neuroasync.errors import CpuTimeLimitError
 from neuroasync.runtime import time_slice
-from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
+from neuroasync.runtime.time_slice import CpuAccount, TimeSlice, check_max_cpu
 
 
 async def test_time_slice_is_exhausted_when_its_time_has_passed(clock):
@@ -17,6 +18,50 @@ async def test_time_slice_is_exhausted_when_its_time_has_passed(clock):
     assert not t.is_exhausted()
     clock.now += time_slice.SLICE_S
     assert t.is_exhausted()
+
+
+async def test_session_may_begin_within_a_grace_period_unless_others_wait(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    assert not t.must_wait()
+    clock.now += 1.5 * time_slice.SLICE_S
+    assert t.is_exhausted()
+    assert not t.must_wait()
+    waits = asyncio.create_task(t.wait_turn())
+    await asyncio.sleep(0)
+    assert t.must_wait()
+    await waits
+    assert not t.must_wait()
+    clock.now += 2.5 * time_slice.SLICE_S
+    assert t.must_wait()
+
+
+def test_used_time_counts_less_the_longer_ago_it_was(clock):
+    old, new = CpuAccount(), CpuAccount()
+    old.charge(1e-3)
+    clock.now += 20.0
+    new.charge(6e-4)
+    assert old.rank() < new.rank()
+
+
+def test_sample_may_use_its_maximum_of_cpu_time_and_no_more(clock):
+    account = CpuAccount(0.5)
+    account.charge(0.25)
+    account.charge(0.25)
+    with pytest.raises(CpuTimeLimitError, match=r"more than 0\.5 s"):
+        account.charge(0.25)
+    account.begin_sample()
+    account.charge(0.5)
+    assert check_max_cpu(0.5) == 0.5
+
+
+async def test_speed_falls_at_once_and_rises_little_by_little(clock):
+    t = TimeSlice(1.0)
+    assert not t.is_exhausted()
+    before = t.work()
+    t.measured(before // 10, 0.25)
+    assert t.work() == pytest.approx(before / 10, rel=1e-3)
+    t.measured(before, 0.25)
+    assert t.work() == pytest.approx(before / 10 + before * 0.9 / 8, rel=1e-3)
 
 
 async def test_sessions_share_one_slice_and_take_turns_in_order(clock, no_leaks):
