@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from neuroasync.core.formats.spike_file import read_spikes, write_spikes
     from neuroasync.core.kernels.order_keys import order_key, sample_seed
-    from neuroasync.core.model.connections import Conv2d, Dense, Sparse
+    from neuroasync.core.model.connections import Conv1d, Conv2d, Dense, Pool, Sparse
     from neuroasync.core.model.model import Model, Population
     from neuroasync.core.model.neurons import LI, LIF, Adaptation
     from neuroasync.core.model.topology import parse_topology
@@ -89,6 +89,7 @@ __all__ = [
     "Calibration",
     "Clock",
     "ClosedError",
+    "Conv1d",
     "Conv2d",
     "Counts",
     "CpuTimeLimitError",
@@ -122,6 +123,7 @@ __all__ = [
     "PolicyError",
     "PolicyName",
     "PolicySpec",
+    "Pool",
     "Population",
     "PopulationCoroutine",
     "PopulationError",
@@ -175,6 +177,7 @@ _MODULE_OF: Final = {
     "Calibration": "core.formats.bundle",
     "Clock": "runtime.clock",
     "ClosedError": "errors",
+    "Conv1d": "core.model.connections",
     "Conv2d": "core.model.connections",
     "Counts": "runtime.counts",
     "CpuTimeLimitError": "errors",
@@ -208,6 +211,7 @@ _MODULE_OF: Final = {
     "PolicyError": "errors",
     "PolicyName": "core.engine.policies",
     "PolicySpec": "core.formats.bundle",
+    "Pool": "core.model.connections",
     "Population": "core.model.model",
     "PopulationCoroutine": "runtime.populations.coroutine",
     "PopulationError": "errors",

@@ -11,7 +11,7 @@ from neuroasync.cli.output import format_number
 from neuroasync.cli.tables import table
 from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.core.formats.bundle import Bundle, Calibration, PolicySpec, dump_bundle
-from neuroasync.core.model.connections import Connection, Conv2d, Dense
+from neuroasync.core.model.connections import Connection, Pool
 from neuroasync.core.model.neurons import LIF, Neuron, Parameter
 
 __all__ = [
@@ -70,8 +70,8 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
             {
                 "source": c.source,
                 "target": c.target,
-                "kind": _kind(c),
-                "weight": list(c.weight.shape),
+                "kind": c.kind,
+                "weight": None if isinstance(c, Pool) else list(c.weight.shape),
                 "bias": c.bias is not None,
                 "delay_us": c.delay_us,
             }
@@ -163,7 +163,7 @@ def connection_table(bundle: Bundle) -> RenderableType:
     """Return a table of the connections."""
     rows = [
         (
-            f"{c.source} → {c.target}", _kind(c), _shape(c.weight.shape),
+            f"{c.source} → {c.target}", c.kind, _weights(c),
             "yes" if c.bias is not None else "no", format_number(c.delay_us),
             f"{c.weight.size + (0 if c.bias is None else c.bias.size):,}",
         )
@@ -178,10 +178,10 @@ def policy_text(policy: PolicySpec) -> str:
     return f"{policy.name}, F = {policy.group_size}, {policy.input} input"
 
 
-def _kind(connection: Connection) -> str:
-    if isinstance(connection, Dense):
-        return "dense"
-    return "conv2d" if isinstance(connection, Conv2d) else "sparse"
+def _weights(connection: Connection) -> str:
+    if isinstance(connection, Pool):
+        return f"{connection.mode} of {_shape(connection.size)}"
+    return _shape(connection.weight.shape)
 
 
 def _duration(bundle: Bundle) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.model.connections import INPUT
+from neuroasync.core.model.kernel_forms import kernel_form
 from neuroasync.core.model.model import Model
 from neuroasync.core.recording.recording import Recording
 from neuroasync.explain.synapses import bias_of, decay_factors, weights_to
@@ -181,6 +182,7 @@ class AttributionBuilder:
         self._origin = recording.delivered_origin[slots]
         self._count = recording.delivered_count[slots]
         self._connection = recording.delivered_connection[slots]
+        self._forms = [kernel_form(model, c) for c in model.connections]
         self._neurons: dict[int, _Neuron] = {}
 
     def build(self, row: int) -> SpikeAttribution:
@@ -250,7 +252,7 @@ class AttributionBuilder:
             source = self._origin - starts[c.source]
             sent = (source >= 0) & (source < sizes[c.source])
             slots = np.flatnonzero(sent & (self._connection == (number if c.delay_us else -1)))
-            weight = weights_to(self._model, c, source[slots], position)
+            weight = weights_to(self._model, self._forms[number], source[slots], position)
             columns.append((slots, np.full(slots.size, number), weight))
         slot, connection, weight = (np.concatenate(column) for column in zip(*columns, strict=True))
         order = np.lexsort((connection, slot))

@@ -5,7 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
+from neuroasync.core.model.connections import INPUT, Connection, Conv1d, Conv2d, Dense
+from neuroasync.core.model.kernel_forms import kernel_form, planes_of
 from neuroasync.core.model.model import Model
 
 __all__ = ["bias_of", "decay_factors", "weights_to"]
@@ -25,7 +26,7 @@ def weights_to(
     Returns:
         f64[n]; 0 where there is no synapse.
     """
-    c = connection
+    c = kernel_form(model, connection)
     if isinstance(c, Dense):
         return np.asarray(c.weight[target, sources], np.float64)
     if isinstance(c, Conv2d):
@@ -42,7 +43,7 @@ def bias_of(model: Model, population: int, position: int) -> float:
     total = 0.0
     for c in model.connections:
         if c.target == target.name and c.bias is not None:
-            channel = math.prod(target.shape[1:]) if isinstance(c, Conv2d) else 1
+            channel = math.prod(target.shape[1:]) if isinstance(c, Conv1d | Conv2d) else 1
             total += float(c.bias[position // channel])
     return total
 
@@ -74,8 +75,10 @@ def _conv2d(
     shape = model.input_shape
     if c.source != INPUT:
         shape = model.populations[model.index(c.source)].shape
-    out, oy, ox = np.unravel_index(target, model.populations[model.index(c.target)].shape)
-    channel, y, x = np.unravel_index(sources, shape)
+    out, oy, ox = np.unravel_index(
+        target, planes_of(model.populations[model.index(c.target)].shape)
+    )
+    channel, y, x = np.unravel_index(sources, planes_of(shape))
     ky = y + c.padding[0] - oy * c.stride[0]
     kx = x + c.padding[1] - ox * c.stride[1]
     height, width = c.weight.shape[2:]

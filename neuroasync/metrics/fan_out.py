@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
+from neuroasync.core.model.kernel_forms import kernel_form, planes_of
 from neuroasync.core.model.model import Model
 
 __all__ = ["FanOut", "fan_out", "shape_of"]
@@ -28,7 +29,7 @@ class FanOut(NamedTuple):
 
 def fan_out(model: Model, connection: Connection) -> FanOut:
     """Compute the fan-out of a connection of ``model``."""
-    c = connection
+    c = kernel_form(model, connection)
     if isinstance(c, Conv2d):
         return _conv2d(model, c)
     sources, targets = (math.prod(shape_of(model, end)) for end in (c.source, c.target))
@@ -50,7 +51,7 @@ def shape_of(model: Model, name: str) -> tuple[int, ...]:
 def _conv2d(model: Model, c: Conv2d) -> FanOut:
     # Each tap (one weight of the kernel) connects every source below it to one output per output
     # channel. Rows and columns are independent, so the counts multiply.
-    source, target = shape_of(model, c.source), shape_of(model, c.target)
+    source, target = (planes_of(shape_of(model, end)) for end in (c.source, c.target))
     rows, columns = (
         _under_tap(c.weight.shape[2 + a], source[1 + a], target[1 + a], c.stride[a], c.padding[a])
         for a in (0, 1)

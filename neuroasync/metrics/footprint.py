@@ -73,7 +73,7 @@ def connection_sparsity(model: Model) -> float:
         ends = (shape_of(model, c.source), shape_of(model, c.target))
         weights += math.prod(map(math.prod, ends)) if isinstance(c, Sparse) else c.weight.size
         non_zero += int(np.count_nonzero(c.weight))
-    return (weights - non_zero) / weights
+    return (weights - non_zero) / weights if weights else 0.0  # pools have no weights of their own
 
 
 def _neuron_parameters(neuron: Neuron) -> int:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.model.connections import INPUT, Connection
+from neuroasync.core.model.connections import INPUT, Connection, Pool
 from neuroasync.core.model.model import Model
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import RecordingError
@@ -90,6 +90,8 @@ def workload(recording: Recording, bundle: Bundle) -> Workload:
     model, samples = bundle.model, len(recording)
     acs = macs = 0
     for number, connection in enumerate(model.connections):
+        if isinstance(connection, Pool):
+            continue  # NeuroBench does not count pooling
         plain, graded = _operations(recording, model, number, connection)
         acs, macs = acs + plain, macs + graded
     passes = int(recording.passes.sum())
@@ -114,7 +116,8 @@ def counted_workload(
 
     Activation sparsity follows from the counts if neurons fire at most once per pass, as refractory
     neurons do. Effective operations equal the runtime's counts if, in addition, no weight is 0 and
-    no input index has two events in one bin. Otherwise these values are None; use :func:`workload`.
+    no input index has two events in one bin. Otherwise, and for networks with pools, these
+    values are None; use :func:`workload`.
 
     Args:
         decisions: One decision per sample.
@@ -131,7 +134,8 @@ def counted_workload(
         raise ValueError(
             f"`events` must have one sample per decision, {samples}, got {len(trains)}"
         )
-    no_zeros = all(np.all(c.weight) for c in model.connections)
+    has_pools = any(isinstance(c, Pool) for c in model.connections)
+    no_zeros = all(np.all(c.weight) for c in model.connections) and not has_pools
     plain = once and no_zeros and all(_is_binary(train, model.timestep_us) for train in trains)
     synops = _mean(sum(d.synops for d in decisions), samples)
     spikes = sum(d.total_spikes for d in decisions)
@@ -184,7 +188,7 @@ def _is_binary(train: SpikeTrain, timestep_us: int) -> bool:
 
 
 def _dense(model: Model) -> int:
-    return sum(fan_out(model, c).dense for c in model.connections)
+    return sum(fan_out(model, c).dense for c in model.connections if not isinstance(c, Pool))
 
 
 def _sparsity(active: int, cells: int) -> float | None:

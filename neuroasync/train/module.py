@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from neuroasync.core.durations import Duration
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
+from neuroasync.core.model.connections import Conv1d, Conv2d, Dense, Pool, Sparse
+from neuroasync.core.model.kernel_forms import kernel_form
 from neuroasync.core.model.model import Model
 from neuroasync.train.autograd_function import ForwardResult, run_event_record
 from neuroasync.train.batch import Batch, make_batch
@@ -76,7 +77,9 @@ class SpikingNetwork(nn.Module):
                 self.add_module(name.replace(".", "_"), self._connections[name])
         else:
             self.values = nn.Parameter(flat)
-        self.register_buffer("_spread", _spread(model), persistent=False)
+        spread, fixed = _layout(model)
+        self.register_buffer("_spread", spread, persistent=False)
+        self.register_buffer("_fixed", fixed, persistent=False)
         self._recorder = EventRecordRunner(model, threads)
         self.to(self.device)
 
@@ -134,7 +137,8 @@ class SpikingNetwork(nn.Module):
 
     def packed(self) -> Tensor:
         """Return all weights and biases, f32[..], laid out like ``PackedArrays.weights``."""
-        spread, flat = self.get_buffer("_spread"), self._joined()
+        spread, flat, fixed = self.get_buffer("_spread"), self._joined(), self.get_buffer("_fixed")
+        flat = torch.cat([flat, fixed]) if fixed.numel() else flat
         return flat.index_select(0, spread) if spread.numel() else flat
 
     def parts(self, flat: Tensor | None = None) -> list[tuple[Tensor, Tensor | None]]:
@@ -175,7 +179,9 @@ class SpikingNetwork(nn.Module):
         """Return the network with its current weights as a model."""
         parts = zip(self.model.connections, self.parts(), strict=True)
         connections = tuple(
-            replace(c, weight=_array(weight), bias=None if bias is None else _array(bias))
+            c
+            if isinstance(c, Pool)
+            else replace(c, weight=_array(weight), bias=None if bias is None else _array(bias))
             for c, (weight, bias) in parts
         )
         return replace(self.model, connections=connections)
@@ -196,6 +202,8 @@ class SpikingNetwork(nn.Module):
         generator = torch.Generator("cpu").manual_seed(seed & (2**63 - 1))
         parts = zip(self.model.connections, self.parts(), strict=True)
         for c, (weight, bias) in parts:
+            if isinstance(c, Pool):
+                continue
             if bias is not None:
                 bias.zero_()
             bound = math.sqrt(6 / max(sum(_fans(self.model, c)), 1e-9))
@@ -235,16 +243,30 @@ def _flat(model: Model) -> NDArray[np.float32]:
     return np.concatenate([*parts, np.zeros(1, np.float32)])
 
 
-def _spread(model: Model) -> Tensor:
-    """Return the index into ``values`` of each entry in the kernels' layout.
+def _layout(model: Model) -> tuple[Tensor, Tensor]:
+    """Return how the kernels' layout follows from ``values`` and from weights that are fixed.
 
-    The two differ where a convolution has biases: the kernels need one bias per neuron. Otherwise,
-    the result is empty.
+    The two layouts differ where a convolution has biases, because the kernels need one bias per
+    neuron, and where there are pools, whose weights are not trained.
+
+    Returns:
+        i64[..], the index of each entry in ``values`` followed by the fixed weights, empty if the
+        layouts are equal; and f32[..], the fixed weights.
     """
-    if not any(isinstance(c, Conv2d) and c.bias is not None for c in model.connections):
-        return torch.from_numpy(np.zeros(0, np.int64))
-    parts, at = [], 0
+    convs = (c for c in model.connections if isinstance(c, Conv1d | Conv2d))
+    pools = [c for c in model.connections if isinstance(c, Pool)]
+    if not pools and all(c.bias is None for c in convs):
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+    parts: list[NDArray[np.int64]] = []
+    fixed: list[np.float32] = []
+    at = 0
+    first_fixed = model.parameters + 1  # `values` ends with a 0
     for c in model.connections:
+        if isinstance(c, Pool):
+            form = kernel_form(model, c)
+            parts.append(np.full(form.weight.size, first_fixed + len(fixed)))
+            fixed.append(form.weight[0])
+            continue
         parts.append(np.arange(at, at + c.weight.size))
         at += c.weight.size
         if c.bias is not None:
@@ -252,10 +274,11 @@ def _spread(model: Model) -> Tensor:
             times = target.size // c.bias.size
             parts.append(np.repeat(np.arange(at, at + c.bias.size), times))
             at += c.bias.size
-    return torch.from_numpy(np.concatenate([*parts, [at]]))
+    spread = torch.from_numpy(np.concatenate([*parts, [at]]))
+    return spread, torch.from_numpy(np.array(fixed, np.float32))
 
 
-def _fans(model: Model, c: Connection) -> tuple[float, float]:
+def _fans(model: Model, c: Dense | Conv1d | Conv2d | Sparse) -> tuple[float, float]:
     """Return the mean number of synapses into a target neuron, and out of a source neuron."""
     if isinstance(c, Sparse):
         targets = model.populations[model.index(c.target)].size

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.kernels.layout import BLOCK, ConnectionKind, Connections, Context, Populations
-from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense, Sparse
+from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Sparse
+from neuroasync.core.model.kernel_forms import KernelForm, kernel_form, planes_of
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ModelError
@@ -44,6 +45,7 @@ class PackedNetwork:
 
     Attributes:
         model: the model.
+        connections: its connections in the kinds that kernels have.
         arrays: the packed arrays.
         max_delayed_fan_out: maximum number of connections with a delay that leave a population.
         blocks: number of blocks of neurons that decay together.
@@ -53,12 +55,13 @@ class PackedNetwork:
     def __init__(self, model: Model, external: Iterable[str] = ()) -> None:
         _check_neurons(model)
         self.model = model
+        self.connections = tuple(kernel_form(model, c) for c in model.connections)
         self._external = external = frozenset(external)
         self._order = {p.name: k for k, p in enumerate(model.populations)}
         self._order[INPUT] = len(model.populations)
         out = _leaving(model)
         packer = _Packer([c for leaving in out for c in leaving])
-        rows = [self._connection_row(c, packer) for c in model.connections]
+        rows = [self._connection_row(c, packer) for c in self.connections]
         connections = np.array(rows, np.int64).reshape(-1, len(Connections))
         is_homogeneous = all(_is_homogeneous(p) for p in model.populations)
         factors = self.decay(model.timestep_us)
@@ -133,7 +136,7 @@ class PackedNetwork:
             targets = {model.connections[c].target for c in leaving}
             rows[k, Populations.DISJOINT_TARGETS] = len(targets) == len(leaving)
             rows[k, Populations.OUT_START], rows[k, Populations.OUT_STOP] = at, at + len(leaving)
-            fan_out = sum(self._fan_out(model.connections[c]) for c in leaving)
+            fan_out = sum(self._fan_out(self.connections[c]) for c in leaving)
             rows[k, Populations.SPIKES_PER_CHECK] = max(1, _SYNOPS // max(1, fan_out))
             rows[k, Populations.HAS_DELAYS] = any(model.connections[c].delay_us for c in leaving)
             at += len(leaving)
@@ -163,14 +166,14 @@ class PackedNetwork:
         rows[-1, Populations.TURN] = -1
         return rows
 
-    def _fan_out(self, c: Connection) -> int:
+    def _fan_out(self, c: KernelForm) -> int:
         """Return the maximum number of targets of one source neuron."""
         if isinstance(c, Sparse):
             return int(np.diff(c.indptr).max(initial=0))
         kernel = math.prod(c.weight.shape[2:]) if isinstance(c, Conv2d) else 1
         return int(c.weight.shape[0]) * kernel
 
-    def _connection_row(self, c: Connection, packer: "_Packer") -> NDArray[np.int64]:
+    def _connection_row(self, c: KernelForm, packer: "_Packer") -> NDArray[np.int64]:
         row = np.zeros(len(Connections), np.int64)
         row[Connections.SOURCE], row[Connections.TARGET] = (
             self._order[c.source],
@@ -198,13 +201,13 @@ class PackedNetwork:
     def _pack_conv2d(self, c: Conv2d, row: NDArray[np.int64], packer: "_Packer") -> None:
         row[Connections.KIND] = ConnectionKind.CONV2D
         row[Connections.WEIGHT] = packer.add_weights(c.weight)
-        channels, height, width = self._shape(c.source)
+        channels, height, width = planes_of(self._shape(c.source))
         row[Connections.CHANNELS_IN], row[Connections.HEIGHT_IN], row[Connections.WIDTH_IN] = (
             channels,
             height,
             width,
         )
-        channels, height, width = self._shape(c.target)
+        channels, height, width = planes_of(self._shape(c.target))
         row[Connections.CHANNELS_OUT], row[Connections.HEIGHT_OUT], row[Connections.WIDTH_OUT] = (
             channels,
             height,

@@ -22,11 +22,14 @@ body is a map. A reader must accept its keys in any order; the first five are re
                   or, for leaky integrators,
                     "neuron": {"model": "li", "tau_mem_us", "tau_syn_us"?}
     connections   [{"source": name of a population or "input", "target": name of a population,
-                    "kind": "dense", "conv2d" or "sparse",
+                    "kind": "dense", "conv1d", "conv2d", "pool" or "sparse",
                     "bias"?: array f32, "delay_us"?: int, ..}, ..]; and depending on the kind:
                       dense   "weight": array f32 [target, source]
+                      conv1d  "weight": array f32 [out, in, k], "stride": int, "padding": int
                       conv2d  "weight": array f32 [out, in, kh, kw], "stride": [y, x],
                               "padding": [y, x]
+                      pool    "mode": "sum" or "average", "size": [int, ..], "stride": [int, ..],
+                              "padding": [int, ..], one entry per axis; it has no "bias"
                       sparse  "indptr": array i64 [source + 1], "indices": array i64 [synapses],
                               "weight": array f32 [synapses]
     output        name of a population
@@ -44,7 +47,8 @@ body is a map. A reader must accept its keys in any order; the first five are re
 lists stop rules with the accuracy that each guarantees. Without ``duration_us``, a sample ends with
 the bin of its last event. A ``?`` marks an optional key of an inner
 map. The meaning of the fields, their ranges and their defaults are those of the classes ``Model``,
-``LIF``, ``LI``, ``Population``, ``Dense``, ``Conv2d``, ``Sparse``, ``PolicySpec``,
+``LIF``, ``LI``, ``Population``, ``Dense``, ``Conv1d``, ``Conv2d``, ``Pool``, ``Sparse``,
+``PolicySpec``,
 ``GoldenSample`` and ``Calibration``.
 
 An array is a map ``{"dtype": "<f4" or "<i8", "shape": [int, ..], "data": bin}``; the data is in C

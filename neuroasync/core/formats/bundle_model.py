@@ -16,7 +16,7 @@ from neuroasync.core.formats.field_checks import (
     located,
 )
 from neuroasync.core.model.checks import must_be, shown
-from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
+from neuroasync.core.model.connections import Connection, Conv1d, Conv2d, Dense, Pool, Sparse
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LI, LIF, Adaptation, Neuron
 from neuroasync.errors import BundleError
@@ -37,7 +37,9 @@ _NEURON_KEYS = {
 
 _CONNECTION_KEYS = {
     "dense": ("weight",),
+    "conv1d": ("weight", "stride", "padding"),
     "conv2d": ("weight", "stride", "padding"),
+    "pool": ("mode", "size", "stride", "padding"),
     "sparse": ("indptr", "indices", "weight"),
 }
 """Keys of each kind of connection, beyond source, target, kind, bias and delay."""
@@ -160,6 +162,12 @@ def _number(path: str, value: Any) -> Any:
 def _connection_map(c: Connection) -> dict[str, Any]:
     fields: dict[str, Any] = {"source": c.source, "target": c.target, "kind": c.kind}
     match c:
+        case Conv1d():
+            fields |= {"weight": array_map(c.weight, "<f4")}
+            fields |= {"stride": c.stride, "padding": c.padding}
+        case Pool():
+            fields |= {"mode": c.mode, "size": list(c.size)}
+            fields |= {"stride": list(c.stride or ()), "padding": list(c.padding or ())}
         case Conv2d():
             fields |= {"weight": array_map(c.weight, "<f4")}
             fields |= {"stride": list(c.stride), "padding": list(c.padding)}
@@ -180,14 +188,22 @@ def _connection(path: str, value: object) -> Connection:
     kind = as_text(f"{path}.kind", as_map(path, value, ("kind",), None)["kind"])
     as_choice(f"{path}.kind", kind, tuple(_CONNECTION_KEYS))
     keys = ("source", "target", "kind", *_CONNECTION_KEYS[kind])
-    fields = as_map(path, value, keys, ("bias", "delay_us"))
+    optional = ("delay_us",) if kind == "pool" else ("bias", "delay_us")
+    fields = as_map(path, value, keys, optional)
     source = as_text(f"{path}.source", fields["source"])
     target = as_text(f"{path}.target", fields["target"])
+    delay_us = fields.get("delay_us", 0)
+    if kind == "pool":
+        size, stride, padding = (
+            tuple(as_list(f"{path}.{key}", fields[key])) for key in ("size", "stride", "padding")
+        )
+        return Pool(source, target, fields["mode"], size, stride, padding, delay_us)
     weight = as_array(f"{path}.weight", fields["weight"], "<f4")
     bias = None
     if "bias" in fields:
         bias = as_array(f"{path}.bias", fields["bias"], "<f4")
-    delay_us = fields.get("delay_us", 0)
+    if kind == "conv1d":
+        return Conv1d(source, target, weight, fields["stride"], fields["padding"], bias, delay_us)
     if kind == "dense":
         return Dense(source, target, weight, bias, delay_us)
     if kind == "sparse":

@@ -17,7 +17,8 @@ from neuroasync.core.model.checks import (
     must_be,
     shown,
 )
-from neuroasync.core.model.connections import INPUT, Connection, check_connection
+from neuroasync.core.model.connection_checks import check_connection, check_pools
+from neuroasync.core.model.connections import INPUT, Connection
 from neuroasync.core.model.neurons import LI, LIF, Neuron, check_neuron
 from neuroasync.core.quantity import quantity
 from neuroasync.errors import ModelError
@@ -94,6 +95,7 @@ class Model:
             check_connection(f"connections[{k}]", c, shapes, self.timestep_us)
             for k, c in enumerate(self.connections)
         )
+        check_pools(connections, shapes)
         object.__setattr__(self, "connections", connections)
         _check_sources(connections, populations)
 

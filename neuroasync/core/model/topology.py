@@ -23,19 +23,23 @@ that ends with the line. Items appear in this order:
    Their meaning is that of the fields of :class:`~neuroasync.core.model.neurons.LIF` and
    :class:`~neuroasync.core.model.neurons.Adaptation`. ``neuron=li`` makes a population one of
    :class:`~neuroasync.core.model.neurons.LI`, to which only the time constants apply.
-   ``bias=true`` gives the connections that come with populations a bias, which starts at 0.
-2. The input: ``input``, then a size, or a shape such as ``channels x height x width`` (without
-   spaces), which convolutions require.
-3. Populations: a name, then ``d`` and a number of neurons, or ``c`` and a number of channels with
-   a kernel. Each population is connected to the one before it, the first to the input. Neuron
-   parameters and ``bias`` after it apply to this population only.
+   ``bias=true`` gives the connections that come with populations a bias, which starts at 0. Pools
+   have none.
+2. The input: ``input``, then a size, or a shape (without spaces) such as
+   ``channels x height x width`` or ``channels x length``, which convolutions and pools require.
+3. Populations: a name, then ``d`` and a number of neurons, ``c`` and a number of channels with a
+   kernel, or a pool: ``sum`` or ``avg`` with a kernel. Each population is connected to the one
+   before it, the first to the input. Neuron parameters and ``bias`` after it apply to this
+   population only.
 4. Arrows: further connections, between any two populations or from the input. ``delay_us`` must
-   be a multiple of the timestep; ``bias`` is false if it is not set. An arrow is dense; followed
-   by a kernel, as in ``conv1 -> conv3 k3s2p1``, it is a convolution.
+   be a multiple of the timestep; ``bias`` is false if it is not set. An arrow is dense; followed by
+   a kernel, as in ``conv1 -> conv3 k3s2p1``, it is a convolution, and followed by a pool, as in
+   ``conv1 -> conv3 avgk2``, it is a pool.
 
 A kernel is ``k`` and its size, then optionally ``s`` and a stride, then optionally ``p`` and a
-padding. All three may differ by axis: ``k5x1`` is 5 high (y) and 1 wide (x). There is no pooling;
-use strides instead.
+padding. All three may differ by axis: ``k5x1`` is 5 high (y) and 1 wide (x). In a pool, the kernel
+is the window: each neuron sums or averages the spikes of its channel in it, with weights that are
+not trained, and the stride defaults to the size.
 """
 
 import math
@@ -48,17 +52,15 @@ import numpy as np
 
 from neuroasync import limits
 from neuroasync.core.model.checks import check_shape
-from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Dense
+from neuroasync.core.model.connections import INPUT, Connection, Dense, Pool
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LI, LIF, RESETS, Adaptation, Neuron
 from neuroasync.core.model.topology_lexer import (
-    KERNEL_PATTERN,
     KINDS,
     Item,
-    Kernel,
-    parse_kernel,
     split_items,
 )
+from neuroasync.core.model.topology_windows import WINDOW_FORMS, Window, parse_window
 from neuroasync.errors import ModelError
 
 __all__ = ["parse_topology", "same_topology"]
@@ -71,7 +73,10 @@ _LI_KEYS: Final = ("neuron", "decay", "tau_mem_us", "tau_syn_us")
 _ADAPTATION_KEYS: Final = ("adapt_tau_us", "adapt_increment")
 _TRUE_OR_FALSE: Final = {"true": True, "false": False}
 _LEAK_KEYS: Final = frozenset({"decay", "tau_mem_us"})
-_FORMS: Final = "d64 (64 neurons) or c8k5s2p1 (8 channels, kernel 5, stride 2, padding 1)"
+_FORMS: Final = (
+    "d64 (64 neurons), c8k5s2p1 (8 channels, kernel 5, stride 2, padding 1) or sumk2 or avgk2 (a "
+    "pool)"
+)
 _TIME_CONSTANTS_TO_ZERO: Final = 200
 """Time constants per timestep that stand for ``decay=0``: exp(-200) is 0 in float32."""
 
@@ -137,6 +142,8 @@ def same_topology(one: Model, other: Model) -> bool:
 
 def _without_values(model: Model) -> Model:
     def with_zeros(c: Connection) -> Connection:
+        if isinstance(c, Pool):
+            return c
         bias = None if c.bias is None else np.zeros_like(c.bias)
         return replace(c, weight=np.zeros_like(c.weight), bias=bias)
 
@@ -191,18 +198,20 @@ def _read_population(item: Item, draft: _Draft) -> None:
     if name in draft.shapes:
         item.fail(f"the name {name!r} is used twice; choose another")
     source = list(draft.shapes)[-1]
-    kernel = None
+    window = None
     if dense := re.fullmatch(r"d(\d{1,9})", form):
         shape: tuple[int, ...] = (int(dense[1]),)
-    elif conv := re.fullmatch(rf"c(\d{{1,9}}){KERNEL_PATTERN}", form):
-        kernel = parse_kernel(conv.groups()[1:])
-        shape = (int(conv[1]), *_output_extents(item, source, draft.shapes[source], kernel))
     else:
-        item.fail(f"the form of a population must be {_FORMS}, got {form!r:.80}")
+        conv = re.fullmatch(r"c(\d{1,9})(k.*)", form)
+        window = parse_window(item, conv[2] if conv else form, source, draft.shapes[source])
+        if window is None or (conv is None) == (window.mode == "convolution"):
+            item.fail(f"the form of a population must be {_FORMS}, got {form!r:.80}")
+        channels = int(conv[1]) if conv else draft.shapes[source][0]
+        shape = (channels, *window.extents(item, source, draft.shapes[source]))
     _check_shape(item, shape, limits.MAX_NEURONS)
     draft.shapes[name] = shape
     draft.populations.append(Population(name, shape, _neuron(item, draft)))
-    _connect(item, draft, source, name, kernel, 0)
+    _connect(item, draft, source, name, window, 0)
 
 
 def _check_shape(item: Item, shape: tuple[int, ...], max_size: int) -> None:
@@ -221,56 +230,26 @@ def _read_arrow(item: Item, draft: _Draft) -> None:
     for end, name, known in (("source", source, names), ("target", target, names[1:])):
         if name not in known:
             item.fail(f"the {end} of an arrow must be one of {known!s:.200}, got {name!r:.80}")
-    kernel = _arrow_kernel(item, draft, source, target, form[0]) if form else None
+    window = None
+    if form:
+        window = parse_window(item, form[0], source, draft.shapes[source])
+        if window is None:
+            item.fail(f"after a target, write nothing (dense), {WINDOW_FORMS}, got {form[0]!r:.80}")
+        window.check_fit(item, source, target, draft.shapes)
     delay_us = item.integer("delay_us", item.settings.get("delay_us", "0"))
     if draft.timestep_us and delay_us % draft.timestep_us:
         timestep = f"`timestep_us` ({draft.timestep_us})"
         item.fail(f"`delay_us` must be a multiple of {timestep}, got {delay_us}")
-    _connect(item, draft, source, target, kernel, delay_us)
-
-
-def _arrow_kernel(item: Item, draft: _Draft, source: str, target: str, form: str) -> Kernel:
-    if not (match := re.fullmatch(KERNEL_PATTERN, form)):
-        item.fail(f"after a target, write nothing (dense) or a kernel (k3s2p1), got {form!r:.80}")
-    kernel, expected = parse_kernel(match.groups()), draft.shapes[target]
-    extents = _output_extents(item, source, draft.shapes[source], kernel)
-    if extents != expected[1:]:
-        item.fail(
-            f"the convolution gives planes of {_by(extents)}, which do not fit {target!r} "
-            f"({_by(expected)}); choose another kernel, stride or padding, or write no kernel "
-            "(dense)"
-        )
-    return kernel
-
-
-def _output_extents(
-    item: Item, source: str, shape: tuple[int, ...], kernel: Kernel
-) -> tuple[int, int]:
-    """Return the height and width that a convolution of ``source`` results in."""
-    if len(shape) != 3:
-        item.fail(
-            f"the source of a convolution must have shape channels x height x width, as in "
-            f"'input 2x34x34', but {source!r} has shape {_by(shape)}"
-        )
-    if min(kernel.size) < 1 or min(kernel.stride) < 1:
-        item.fail("kernel size and stride must be at least 1")
-    padded = (shape[1] + 2 * kernel.padding[0], shape[2] + 2 * kernel.padding[1])
-    if kernel.size[0] > padded[0] or kernel.size[1] > padded[1]:
-        item.fail(
-            f"the kernel size must be at most {_by(padded)}, the size of {source!r} with its "
-            f"padding, got {_by(kernel.size)}"
-        )
-    y, x = ((padded[a] - kernel.size[a]) // kernel.stride[a] + 1 for a in (0, 1))
-    return y, x
+    _connect(item, draft, source, target, window, delay_us)
 
 
 def _connect(
-    item: Item, draft: _Draft, source: str, target: str, kernel: Kernel | None, delay_us: int
+    item: Item, draft: _Draft, source: str, target: str, window: Window | None, delay_us: int
 ) -> None:
     source_shape, target_shape = draft.shapes[source], draft.shapes[target]
     shape: tuple[int, ...] = (math.prod(target_shape), math.prod(source_shape))
-    if kernel is not None:
-        shape = (target_shape[0], source_shape[0], *kernel.size)
+    if window is not None:
+        shape = window.weight_shape(source_shape, target_shape)
     draft.weights += math.prod(shape)
     # Check before allocating: a few characters can ask for terabytes. A network with more weights
     # than this does not fit into a bundle.
@@ -279,14 +258,17 @@ def _connect(
             f"the network may have at most {limit} weights, the limit of a bundle, "
             f"but has {draft.weights} so far"
         )
+    is_pool = window is not None and window.is_pool
+    if is_pool and item.settings.get("bias") == "true":
+        item.fail("a pool has no bias")
     default = draft.defaults.get("bias", "false") if item.kind == "population" else "false"
     has_bias = item.choice("bias", item.settings.get("bias", default), _TRUE_OR_FALSE)
-    weight, bias = np.zeros(shape, np.float32), np.zeros(shape[0], np.float32) if has_bias else None
-    if kernel is None:
+    weight = np.zeros(shape, np.float32)
+    bias = np.zeros(shape[0], np.float32) if has_bias and not is_pool else None
+    if window is None:
         draft.connections.append(Dense(source, target, weight, bias, delay_us))
         return
-    conv = Conv2d(source, target, weight, kernel.stride, kernel.padding, bias, delay_us)
-    draft.connections.append(conv)
+    draft.connections.append(window.connection(source, target, weight, bias, delay_us))
 
 
 def _neuron(item: Item, draft: _Draft) -> Neuron:
@@ -340,7 +322,3 @@ def _tau_mem_us(item: Item, text: str, timestep_us: int) -> float:
     if decay == 0:
         return timestep_us / _TIME_CONSTANTS_TO_ZERO
     return math.inf if decay == 1 else -timestep_us / math.log(decay)
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
+from neuroasync.core.model.connections import Connection, Conv1d, Conv2d, Dense, Pool, Sparse
 from neuroasync.interchange.torch_modules.expressions import (
     Kernel,
     LinearExpression,
@@ -180,8 +180,10 @@ def _with_bias(
     if not bias.any():
         return connections
     for k, connection in enumerate(connections):
+        if isinstance(connection, Pool):
+            continue
         values = bias
-        if isinstance(connection, Conv2d):
+        if isinstance(connection, Conv1d | Conv2d):
             by_channel = bias.reshape(shapes[target][0], -1)
             if np.any(by_channel != by_channel[:, :1]):
                 continue

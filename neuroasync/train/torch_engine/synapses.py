@@ -9,6 +9,7 @@ from torch.nn.functional import conv2d
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.layout import Connections
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense
+from neuroasync.core.model.kernel_forms import planes_of
 
 __all__ = ["Link", "links_of"]
 
@@ -30,7 +31,7 @@ class Link:
     """
 
     def __init__(self, packed: PackedNetwork, c: int, flat: Tensor) -> None:
-        model, connection = packed.model, packed.model.connections[c]
+        model, connection = packed.model, packed.connections[c]
         row = packed.arrays.connections[c]
         bounds = list(pairwise([*model.starts, model.starts[-1] + model.input_size]))
         self.target_population = model.index(connection.target)
@@ -45,7 +46,8 @@ class Link:
         self._shape: tuple[int, ...] = ()
         if isinstance(connection, Conv2d):
             population = model.populations[model.index(connection.source)] if not is_input else None
-            self._shape = model.input_shape if population is None else population.shape
+            shape = model.input_shape if population is None else population.shape
+            self._shape = planes_of(shape)
             self._stride, self._padding = connection.stride, connection.padding
             self._weight = values.view(connection.weight.shape)
             self._synapses = torch.ones_like(self._weight)

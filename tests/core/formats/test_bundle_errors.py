@@ -128,7 +128,10 @@ NEURON = ("populations", 0, "neuron")
         ),
         (set_in(*NEURON, "sync_threshold", 1.5), r"^`populations\[0\]\.neuron\.sync_threshold` mu"),
         (set_in(*CONV, "kind", "gone"), r"^`connections\[0\]\.kind` is missing$"),
-        (set_in(*CONV, "kind", "pool"), r"^`connections\[0\]\.kind` must be one of \['dense', 'co"),
+        (
+            set_in(*CONV, "kind", "conv3d"),
+            r"^`connections\[0\]\.kind` must be one of \['dense', 'co",
+        ),
         (set_in(*CONV, "kind", []), r"^`connections\[0\]\.kind` must be text, got a list$"),
         (set_in(*CONV, "kind", "dense"), r"^`connections\[0\]\.stride` is an unknown key; known k"),
         (set_in(*CONV, "source", "x"), r"^`connections\[0\]\.source` must be one of \['input', 'c"),

@@ -115,7 +115,10 @@ def conv(target=(2, 3, 3), **changes) -> dict:
         (dense(weight=ONES.astype(str)), r"^`connections\[0\]\.weight` must be an array of float3"),
         (dense(bias=np.ones(3)), r"^`connections\[0\]\.bias` must be of shape \(2,\), got shape"),
         (dense(bias=np.array([1, -np.inf])), r"^`connections\[0\]\.bias\[1\]` must be finite, got"),
-        ({"connections": ("c",)}, r"^`connections\[0\]` must be a Dense, Conv2d or Sparse, got st"),
+        (
+            {"connections": ("c",)},
+            r"^`connections\[0\]` must be a Dense, Conv1d, Conv2d, Pool or Sparse, got st",
+        ),
         (sparse(indptr=(0, 1, 2)), r"^`connections\[0\]\.indptr` must be an int64 array of shape"),
         (sparse(indptr=(0, 1, 2, 3)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
         (sparse(indptr=(0, 2, 1, 2)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),

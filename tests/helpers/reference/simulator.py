@@ -41,7 +41,7 @@ import numpy as np
 from neuroasync.core.engine.policies import LayerSync, Policy
 from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.model.connections import INPUT, Conv2d
+from neuroasync.core.model.connections import INPUT, Conv1d, Conv2d
 from neuroasync.core.model.model import Model
 from neuroasync.errors import ForwardStepLimitError
 from tests.helpers.reference.pending import Pending, ordered
@@ -188,8 +188,8 @@ class ReferenceSimulator:
     def add_bias(self) -> None:
         for c in self.model.connections:
             if c.bias is not None:
-                shape = self.shapes[c.target]
-                bias = c.bias[:, None, None] if isinstance(c, Conv2d) else c.bias.reshape(shape)
+                shape, conv = self.shapes[c.target], isinstance(c, Conv1d | Conv2d)
+                bias = c.bias.reshape(shape[0], *[1] * (len(shape) - 1) if conv else shape[1:])
                 for j, b in enumerate(np.broadcast_to(bias, shape).flat):
                     self.v[self.start[c.target] + j] += b
 

@@ -4,13 +4,26 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from neuroasync.core.model.connections import Connection, Conv2d, Dense
+from neuroasync.core.model.connections import Connection, Conv1d, Conv2d, Dense, Pool
 
 
 def synapses(c: Connection, shapes: dict[str, tuple[int, ...]], i: int) -> Iterator[tuple]:
     """Yield (target, weight) of each synapse of source neuron ``i``."""
     if isinstance(c, Dense):
         yield from enumerate(c.weight[:, i])
+    elif isinstance(c, Conv1d):
+        channel, x = np.unravel_index(i, shapes[c.source])
+        for o, tx in np.ndindex(*shapes[c.target]):
+            k = x + c.padding - tx * c.stride
+            if 0 <= k < c.weight.shape[2]:
+                yield int(np.ravel_multi_index((o, tx), shapes[c.target])), c.weight[o, channel, k]
+    elif isinstance(c, Pool):
+        at = np.unravel_index(i, shapes[c.source])
+        weight = np.float32(1 if c.mode == "sum" else 1 / np.prod(c.size))
+        for to in np.ndindex(*shapes[c.target]):
+            taps = np.add(at[1:], c.padding) - np.multiply(to[1:], c.stride)
+            if to[0] == at[0] and np.all((taps >= 0) & (taps < c.size)):
+                yield int(np.ravel_multi_index(to, shapes[c.target])), weight
     elif isinstance(c, Conv2d):
         channel, y, x = np.unravel_index(i, shapes[c.source])
         for o, ty, tx in np.ndindex(*shapes[c.target]):
