@@ -63,10 +63,11 @@ class Window:
         """Check that windows on ``source`` result in the planes of ``target``."""
         extents, expected = self.extents(item, source, shapes[source]), shapes[target]
         if extents != expected[1:]:
+            what = "pool" if self.is_pool else "convolution"
             item.fail(
-                f"the {'pool' if self.is_pool else 'convolution'} gives planes of {by_text(extents)}, "
-                f"which do not fit {target!r} ({by_text(expected)}); choose another kernel, stride "
-                "or padding, or write no kernel (dense)"
+                f"the {what} gives planes of {by_text(extents)}, which do not fit {target!r} "
+                f"({by_text(expected)}); choose another kernel, stride or padding, or write no "
+                "kernel (dense)"
             )
         if self.is_pool and (channels := shapes[source][0]) != expected[0]:
             item.fail(
