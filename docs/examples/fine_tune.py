@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import neuroasync as na
 from neuroasync.datasets import load_dataset
-from neuroasync.train.recipes import RECIPES, fine_tuning
-from neuroasync.train.recipes.training import train_dataset
+from neuroasync.train.recipes import RECIPES, fine_tuning, train_dataset
 
 start = na.shipped.shipped_bundle("layered")
 recipe = fine_tuning(RECIPES["digits"]["unlayered-momentum"], start)

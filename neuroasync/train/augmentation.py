@@ -72,6 +72,7 @@ class Shift:
             place[axis] = place[axis] + by[sample]
             inside &= (place[axis] >= 0) & (place[axis] < shape[axis])
         index = np.ravel_multi_index([x[inside] for x in place], shape)
+        # Events that are sorted as batches need them stay sorted, because all move alike.
         return _with_events(trains, sample[inside], trains.t_us[inside], index.astype(np.int64))
 
 
@@ -135,7 +136,8 @@ class JitterTimes:
         by_us = self.sd_us * radius * np.cos(2 * np.pi * _uniform(own, _JITTER, 2 * number + 1))
         last_us = trains.t_us[trains.offsets[sample + 1] - 1]
         t_us = np.clip(np.rint(trains.t_us + by_us), 0, last_us).astype(np.int64)
-        return _with_events(trains, sample, t_us, trains.index)
+        order = np.lexsort((trains.index, t_us, sample))
+        return _with_events(trains, sample, t_us[order], trains.index[order])
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -170,10 +172,9 @@ def _with_events(
     t_us: NDArray[np.int64],
     index: NDArray[np.int64],
 ) -> SpikeTrains:
-    """Return the samples with these events, in the order that batches need."""
-    order = np.lexsort((index, t_us, sample))
+    """Return the samples with these events, whose samples must ascend."""
     offsets = np.concatenate(([0], np.cumsum(np.bincount(sample, minlength=len(trains)))))
-    return replace(trains, t_us=t_us[order], index=index[order], offsets=offsets)
+    return replace(trains, t_us=t_us, index=index, offsets=offsets)
 
 
 def _hash(seeds: NDArray[np.uint64], kind: np.uint64, number: NDArray[Any]) -> NDArray[np.uint64]:

@@ -15,6 +15,7 @@ from neuroasync.train.recipes.recipe import (
     recipes_for_topology,
     recipes_of,
 )
+from neuroasync.train.recipes.training import train_dataset
 
 __all__ = [
     "ENCODINGS_PER_IMAGE",
@@ -30,4 +31,5 @@ __all__ = [
     "recipes_for_bundle",
     "recipes_for_topology",
     "recipes_of",
+    "train_dataset",
 ]
