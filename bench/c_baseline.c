@@ -2,8 +2,8 @@
  *
  * It has the semantics of neuroasync, to the bit: layer-sync, random, momentum (no noise) and fifo
  * order, any group size, prioritised input, reset to zero or by subtraction, refractory neurons,
- * late firing, votes. No biases, delays, skips or recurrence. The loop allocates
- * nothing.
+ * turns (layer-sync) or late firing (else), votes. No biases, delays, skips or recurrence. The loop
+ * allocates nothing.
  *
  * Neurons of a layer are padded to a multiple of LANES; the padding has weight 0 and never fires.
  * Compile without contraction to fused multiply-add: sums must be those of float32, in slot order.
@@ -149,7 +149,7 @@ static void smallest(Net *n, int64_t pending, int64_t k) {
 static int64_t choose(Net *n, uint64_t seed_key, int32_t step, int64_t *pending) {
     const int64_t all = *pending;
     int64_t k = all < n->group_size ? all : n->group_size;
-    if (n->policy == LAYER_SYNC) k = all; /* in a stack one layer is pending, in order */
+    if (n->policy == LAYER_SYNC) k = all; /* the spikes of one turn */
     if (n->policy == LAYER_SYNC || n->policy == FIFO) { /* the pending set is in the order of arrival */
         memcpy(n->group, n->neuron, k * sizeof(int32_t));
         memcpy(n->group_layer, n->layer, k * sizeof(int32_t));
@@ -210,9 +210,8 @@ static void deliver(Net *n, int64_t slots, int32_t pass, int32_t step, int64_t s
     }
 }
 
-/* The pass's input as one group, in ascending index, to the first layer. */
-static void deliver_input(Net *n, const int64_t *index, int64_t events, int32_t pass,
-                          int64_t serial, int64_t *pending, int64_t *counters) {
+/* Write the pass's input as one group, in ascending index; return its slots. */
+static int64_t group_input(Net *n, const int64_t *index, int64_t events, int64_t *counters) {
     int64_t slots = 0;
     for (int64_t e = 0; e < events; e++) {
         uint64_t *word = n->present + index[e] / 64, bit = 1ull << (index[e] % 64);
@@ -226,11 +225,26 @@ static void deliver_input(Net *n, const int64_t *index, int64_t events, int32_t 
         }
         n->present[w] = 0;
     }
-    if (!slots) return;
-    n->reached[0] = 1;
     counters[SYNOPS] += events * n->size[0];
-    gather(n, 0, slots, n->times);
-    fire(n, 0, 0, pass, 0, serial, pending, counters);
+    return slots;
+}
+
+/* Layer-sync: each layer in turn is evaluated as a whole, and its spikes are the next group. */
+static void take_turns(Net *n, int64_t slots, int32_t pass, int64_t *serial, int64_t *pending,
+                       int64_t *counters) {
+    int32_t step = 0;
+    for (int64_t l = 0; l < n->layers; l++) {
+        if (slots) gather(n, l, slots, l ? NULL : n->times);
+        /* A layer that nothing reached fires what a subtracting reset left above threshold. */
+        if (slots || n->subtract) fire(n, l, !slots, pass, step, *serial, pending, counters);
+        slots = *pending;
+        if (!slots) continue;
+        counters[STEPS]++, step++, (*serial)++;
+        counters[ROUNDS] += (slots + n->group_size - 1) / n->group_size;
+        choose(n, 0, step, pending);
+        log_slots(n, pass, step, slots, counters);
+        if (l + 1 < n->layers) counters[SYNOPS] += slots * n->size[l + 1];
+    }
 }
 
 /* First layer that nothing reached with a neuron above threshold, or -1. */
@@ -274,7 +288,17 @@ void decide(Net *n, const int64_t *t_us, const int64_t *index, int64_t events, u
         const uint64_t seed_key = mix(seeded + G * ((uint64_t)pass + 1));
         const int64_t first = read, end = (pass + 1) * n->timestep_us;
         while (read < events && t_us[read] < end) read++;
-        deliver_input(n, index + first, read - first, pass, ++serial, &pending, counters);
+        const int64_t inputs = group_input(n, index + first, read - first, counters);
+        serial++;
+        if (n->policy == LAYER_SYNC) {
+            take_turns(n, inputs, pass, &serial, &pending, counters);
+            continue;
+        }
+        if (inputs) {
+            n->reached[0] = 1;
+            gather(n, 0, inputs, n->times);
+            fire(n, 0, 0, pass, 0, serial, &pending, counters);
+        }
         for (int32_t step = 1;; step++) {
             int64_t late = -1;
             if (!pending && (late = late_layer(n)) < 0) break;
