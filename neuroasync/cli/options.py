@@ -173,8 +173,8 @@ PolicyOption = Annotated[
     PolicyName | None,
     typer.Option(
         "--policy", show_default=False,
-        help="Which pending spikes are delivered next. layer-sync: all spikes of the lowest layer "
-        "that has any; random: by a key computed from the seed; momentum: highest membrane "
+        help="Which pending spikes are delivered next. layer-sync: one layer after the other, each "
+        "as a whole; random: by a key computed from the seed; momentum: highest membrane "
         "potential first; fifo: in the order in which they fired. Default: the policy that the "
         "network was trained for.",
     ),

@@ -30,7 +30,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class LayerSync:
-    """Deliver all pending spikes of the lowest-ranked population that has any, as one group."""
+    """Evaluate one population after the other, as a whole and by ascending rank, as frameworks do.
+
+    What is delivered to a population is summed until its turn. Its spikes are then delivered at
+    once, as one group, whatever the group size is.
+    """
 
     name: str = "layer-sync"
 

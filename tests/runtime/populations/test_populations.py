@@ -244,3 +244,47 @@ async def test_report_timeout_starts_again_for_each_wait(no_leaks):
             await clock.advance(100_000)
         assert (await deciding).spikes["hidden2"] == 0
         assert waits > 2
+
+
+async def test_under_layer_sync_a_custom_population_gets_all_groups_at_its_turn(no_leaks):
+    """b is reached by the input and by a; another population c has its turn in between."""
+    seen = []
+
+    async def notes(inbox, fired, population):
+        async for events in inbox:
+            seen.append((events.sample, events.pass_index, events.step, events.origin.tolist(),
+                         events.count.tolist(), events.current.tolist()))  # fmt: skip
+            await fired.put([0])
+
+    def dense(source, target, weight):
+        return na.Dense(source, target, np.array(weight, np.float32))
+
+    lif = na.LIF()
+    names = ("a", "c", "b", "d")
+    model = na.Model(
+        1000,
+        (2,),
+        tuple(na.Population(name, (1,), lif) for name in names),
+        (
+            dense("input", "a", [[2, 0]]),
+            dense("input", "b", [[0.25, 0.5]]),
+            dense("a", "c", [[2]]),
+            dense("a", "b", [[1]]),
+            dense("c", "d", [[2]]),
+            dense("b", "d", [[2]]),
+        ),
+        "d",
+    )
+    bundle = na.Bundle(model)
+    train = na.SpikeTrain([0, 0, 0, 2000], [0, 1, 1, 1])
+    async with (
+        na.Network(bundle, populations={"b": notes}) as network,
+        network.session() as session,
+    ):
+        for _ in range(2):
+            decision = await session.decide(train)
+            assert decision.spikes == {"a": 1, "c": 1, "b": 2, "d": 2}
+    # Inputs 0 and 1 are origins 4 and 5. Nothing reaches b in pass 1.
+    first = (0, 2, [4, 5, 0], [1, 2, 1], [2.25])
+    second = (2, 0, [5], [1], [0.5])
+    assert seen == [(sample, *turn) for sample in (0, 1) for turn in (first, second)]
