@@ -86,7 +86,9 @@ def import_nir(
     chosen = {"timestep_us": timestep_us, "step_us": step_us, "jump": jump, "decay": decay}
     how = replace(_discretisation(graph, chosen), reset=reset, reset_delay=reset_delay)
     try:
-        model = _model(graph, how)
+        # Numbers that overflow become inf or NaN, which the checks of the model find.
+        with np.errstate(all="ignore"):
+            model = _model(graph, how)
         return restored(model, graph.note, how)
     except ModelError as error:
         raise InterchangeError(f"the graph cannot become a bundle: {error}") from error

@@ -171,6 +171,10 @@ CASES = {
         plain(n0=nir.Linear(ONES * 1e38), n1=lif(3, r=1e9)), {},
         r"the graph cannot become a bundle: `connections\[0\].weight\[0, 0\]` must be finite",
     ),
+    "overflow of a product": (
+        plain(n1=lif(3, r=1e308)), {"step_us": 1e9, "decay": "exact"},
+        r"the graph cannot become a bundle: `connections\[0\].weight\[0, 0\]` must be finite",
+    ),
     "name": (
         chain(nir.Linear(ONES), lif(3), shape=[4], names=["n0", "x" * 200]), {},
         r"the graph cannot become a bundle: `populations\[0\].name` must be text of 1 to 128",
