@@ -106,6 +106,11 @@ class _Norse:
         recurrent = functional.linear(previous(feedforward.shape), layer.recurrent_weights)
         return feedforward + recurrent
 
+    def state(self, layer: Any, args: Sequence[Any]) -> list[Tensor] | None:
+        """Return the tensors of the state that the layer was given."""
+        state = args[1] if len(args) > 1 else None
+        return [] if state is None else list(state)
+
     def check_layer(self, layer: Any, name: str) -> None:
         """Refuse a layer that has no counterpart, whatever its shape is."""
         kind, p = type(layer).__name__, layer.p

@@ -95,6 +95,10 @@ class _Sinabs:
             current = current + layer.rec_connect(spikes).reshape(current.shape)
         return current
 
+    def state(self, layer: Any, args: Sequence[Any]) -> list[Tensor] | None:
+        """Return None, because a layer takes all timesteps at once."""
+        return None
+
     def check_layer(self, layer: Any, name: str) -> None:
         """Refuse a layer that has no counterpart, whatever its shape is."""
         kind = type(layer).__name__

@@ -104,6 +104,11 @@ class _SnnTorch:
             current = current + layer.recurrent(previous(current.shape))
         return current
 
+    def state(self, layer: Any, args: Sequence[Any]) -> list[Tensor] | None:
+        """Return the potentials, which are the last argument or belong to the layer."""
+        given = args[-1] if len(args) > 1 else None
+        return [layer.mem if given is None else given]
+
     def check_layer(self, layer: Any, name: str) -> None:
         """Refuse a layer that has no counterpart, whatever its shape is."""
         kind = type(layer).__name__

@@ -39,6 +39,9 @@ class PlainFramework:
     def whole_input(self, layer: Any, args: Any, previous: Any) -> Tensor:
         return args[0]
 
+    def state(self, layer: Any, args: Any) -> list[Tensor] | None:
+        return [layer.mem]
+
     def check_layer(self, layer: Any, name: str) -> None:
         pass
 

@@ -84,6 +84,12 @@ class Framework(Protocol):
             previous: Returns its own spikes of the previous timestep, given their shape.
         """
 
+    def state(self, layer: Any, args: Sequence[Any]) -> list[Tensor] | None:
+        """Return the state that a layer starts from when it is called with ``args``.
+
+        None if the layer cannot be called once per timestep.
+        """
+
     def check_layer(self, layer: Any, name: str) -> None:
         """Check what does not depend on the shape of a layer, before the module runs.
 

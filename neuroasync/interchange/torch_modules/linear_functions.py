@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from neuroasync.interchange.torch_modules.expressions import Kernel, LinearStep
 
-__all__ = ["JOINING", "linear_step", "name_of", "wide"]
+__all__ = ["CREATING", "JOINING", "linear_step", "name_of", "wide"]
 
 Arguments: TypeAlias = Mapping[str, Any]
 Affine: TypeAlias = tuple[LinearStep, Tensor | None]
@@ -24,6 +24,12 @@ Affine: TypeAlias = tuple[LinearStep, Tensor | None]
 
 JOINING: Final = frozenset({"add", "sub", "rsub", "cat", "concat", "concatenate", "stack"})
 """Functions of several tensors that are linear in all of them together."""
+
+CREATING: Final = frozenset({
+    "zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like", "new_zeros",
+    "new_ones", "new_empty", "new_full", "new_tensor",
+})  # fmt: skip
+"""Functions whose result has nothing to do with the values of their argument."""
 
 _KEEPS_ORDER: Final = frozenset({
     "clone", "contiguous", "cpu", "detach", "flatten", "float", "identity", "reshape",

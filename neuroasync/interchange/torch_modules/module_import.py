@@ -168,7 +168,7 @@ def _traced_run(
     layout: Layout,
     shape: tuple[int, ...],
 ) -> Trace:
-    trace = Trace(layers, framework.whole_input)
+    trace = Trace(layers, framework.whole_input, framework.state)
 
     def mark(tensor: torch.Tensor, timestep: int) -> None:
         if layout in (Layout.LOOP, Layout.LOOP_BATCH_FIRST):

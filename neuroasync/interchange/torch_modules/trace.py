@@ -16,15 +16,19 @@ from neuroasync.interchange.torch_modules.expressions import (
     Unmappable,
 )
 from neuroasync.interchange.torch_modules.linear_functions import (
+    CREATING,
     JOINING,
     linear_step,
     name_of,
     wide,
 )
 
-__all__ = ["LayerInput", "LayoutError", "Trace"]
+__all__ = ["LayerInput", "LayerState", "LayoutError", "Trace"]
 
 Meaning: TypeAlias = LinearExpression | Unmappable
+
+LayerState: TypeAlias = Callable[[nn.Module, Sequence[Any]], list[Tensor] | None]
+"""See ``Framework.state``."""
 
 LayerInput: TypeAlias = Callable[
     [nn.Module, Sequence[Any], Callable[[Sequence[int]], Tensor]], Tensor
@@ -45,6 +49,7 @@ class Trace(TorchFunctionMode):
     Args:
         layers: The spiking layers, by name.
         layer_input: Function that computes the whole input current of a layer.
+        layer_state: Function that returns the state that a layer starts from.
 
     Attributes:
         calls: How often each layer was called.
@@ -53,10 +58,12 @@ class Trace(TorchFunctionMode):
         unused: Labels of the steps with weights whose result reached no layer at the latest call.
     """
 
-    def __init__(self, layers: Mapping[str, nn.Module], layer_input: LayerInput) -> None:
+    def __init__(
+        self, layers: Mapping[str, nn.Module], layer_input: LayerInput, layer_state: LayerState
+    ) -> None:
         super().__init__()
         self._layers = layers
-        self._layer_input = layer_input
+        self._layer_input, self._layer_state = layer_input, layer_state
         # The tensors are kept, so that no other one gets the same id.
         self._meanings: dict[int, tuple[Tensor, Meaning]] = {}
         self._frames: tuple[Tensor, str, int] | None = None
@@ -122,7 +129,7 @@ class Trace(TorchFunctionMode):
         if self._frames is not None and args and args[0] is self._frames[0]:
             return self._frame(func, args, result)
         traced = [t for t in _tensors([*args, *kwargs.values()]) if id(t) in self._meanings]
-        if not traced:
+        if not traced or name_of(func) in CREATING:
             return result
         if isinstance(result, Iterator):
             result = list(result)
@@ -244,8 +251,8 @@ class Trace(TorchFunctionMode):
                 return
             spikes, *states = output if isinstance(output, tuple) else (output,)
             timestep = self.calls[name] - 1
-            for state in _tensors(states):
-                self._note(state, Unmappable(f"the state of `{name}`"))
+            for state in _tensors([states, self._layer_state(layer, ()) or []]):
+                self._note(state, Unmappable(_state_of(name)))
             self.mark(spikes, name, timestep)
 
         return hook
@@ -253,6 +260,8 @@ class Trace(TorchFunctionMode):
     def _record(self, name: str, layer: nn.Module, args: Sequence[Any]) -> None:
         """Note the input current of a layer that is about to be called."""
         timestep = self.calls[name]
+        if timestep:
+            self._check_state(name, self._layer_state(layer, args), timestep - 1)
         self.calls[name] += 1
         if name not in self.order:
             self.order.append(name)
@@ -276,6 +285,27 @@ class Trace(TorchFunctionMode):
         self._used |= {step.label for _, path in meaning.paths for step in path}
         self.inputs[name], self.shapes[name] = meaning, tuple(current.shape)
 
+    def _check_state(self, name: str, state: list[Tensor] | None, timestep: int) -> None:
+        """Check that a layer continues from where it ended in the previous timestep."""
+        if state is None:
+            return
+        for tensor in state:
+            meaning = self._meanings.get(id(tensor), (tensor, None))[1]
+            if isinstance(meaning, LinearExpression):  # its own spikes, which are states of some
+                sources = [(source.name, source.timestep) for source, _ in meaning.paths]
+                is_own = sources == [(name, timestep)]
+            else:
+                is_own = meaning == Unmappable(_state_of(name))
+            if not is_own:
+                break
+        else:
+            if state:
+                return
+        raise LayoutError(
+            f"layer `{name}` does not continue from its state of the previous timestep; the module "
+            "must keep the state, and may reset it before the first timestep only"
+        )
+
     def _enter(self, label: str) -> None:
         if not self._depth:
             self._modules.append(label)
@@ -289,6 +319,10 @@ class Trace(TorchFunctionMode):
 
     def _place(self) -> str:
         return f" in {self._modules[-1]}" if self._modules else ""
+
+
+def _state_of(name: str) -> str:
+    return f"the state of `{name}`"
 
 
 def _index_of(index: Any, dim: int) -> Any:

@@ -274,6 +274,19 @@ class StateAsInput(nn.Module):
         return self.last(torch.relu(z - 0.5))
 
 
+class Forgets(nn.Module):
+    """A module that resets its layer in every timestep."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.lif = nn.Linear(4, 3), PlainLIF()
+
+    def forward(self, frame):
+        if isinstance(self.lif.mem, torch.Tensor):
+            self.lif.mem = torch.zeros_like(self.lif.mem)
+        return self.lif(self.linear(frame))
+
+
 @pytest.mark.parametrize(
     ("module", "shape", "message"),
     [
@@ -285,6 +298,7 @@ class StateAsInput(nn.Module):
          "`linear` in Linear `2` leads to no spiking layer"),
         (nn.Sequential(nn.Linear(4, 3)), (4,), "has no spiking layer of plain"),
         (StaticImage(), (4,), "layer `lif` was called 12 times for 3 timesteps"),
+        (Forgets(), (4,), "layer `lif` does not continue from its state of the previous timestep"),
         (StateAsInput(), (4,), "layer `last` gets `relu`"),
         (nn.Sequential(nn.Linear(4, 3), PlainLIF()), (5,), r"on an input of shape \(5,\)"),
         (3, (5,), "`module` must be a torch module, got int"),
