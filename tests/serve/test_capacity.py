@@ -88,6 +88,56 @@ async def test_request_above_the_limits_of_its_share_holds_up_no_other(no_leaks)
     assert await waiting
 
 
+@pytest.mark.parametrize("samples, events", [(1, 0), (0, 1)])
+async def test_any_held_capacity_makes_a_share_wait_behind_new_ones(samples, events, no_leaks):
+    limiter = CapacityLimiter(4, 100)
+    one, two, three, holding, new = (CapacityShare(limiter) for _ in range(5))
+    assert one.acquire_nowait(2, 0)
+    assert two.acquire_nowait(1, 0)
+    assert three.acquire_nowait(1 - samples, 0)
+    assert holding.acquire_nowait(samples, events)
+    order = []
+
+    async def acquire(name, share):
+        await share.acquire(1, 1)
+        order.append(name)
+
+    waiters = [asyncio.create_task(acquire("holding", holding))]
+    await asyncio.sleep(0)
+    waiters.append(asyncio.create_task(acquire("new", new)))
+    await asyncio.sleep(0)
+    assert not order
+    two.release(1, 0)
+    one.release(2, 0)
+    await asyncio.gather(*waiters)
+    assert order == ["new", "holding"]
+
+
+@pytest.mark.parametrize("is_holding", [False, True])
+async def test_cancelled_request_lets_those_behind_it_go(is_holding, no_leaks):
+    limiter = CapacityLimiter(10, 12)
+    holder, large, small = (CapacityShare(limiter) for _ in range(3))
+    assert holder.acquire_nowait(0, 6)
+    if is_holding:
+        assert large.acquire_nowait(0, 1)
+        assert small.acquire_nowait(0, 1)
+    first = asyncio.create_task(large.acquire(0, 7))
+    second = asyncio.create_task(small.acquire(0, 1))
+    await asyncio.sleep(0)
+    assert not second.done()
+    first.cancel()
+    async with asyncio.timeout(1):
+        assert await second
+    await asyncio.gather(first, return_exceptions=True)
+
+
+def test_share_with_all_its_samples_may_hold_more_events():
+    share = CapacityShare(CapacityLimiter(10, 100), 1, 50)
+    assert share.acquire_nowait(1, 1)
+    assert share.hold_nowait(1)
+    assert not share.hold_nowait(49)
+
+
 async def test_request_can_be_let_through_without_capacity(no_leaks):
     limiter = CapacityLimiter(1, 10)
     holder, share = CapacityShare(limiter), CapacityShare(limiter)
