@@ -136,6 +136,12 @@ def _routes(server_state: ServerState) -> list[BaseRoute]:
             return _unauthorized(server_state, _remote(request))
         return await answer_decide_request(server_state, request)
 
+    async def stream(_request: Request) -> Response:
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket"}
+        return JSONResponse(
+            {"error": "/stream is a websocket; connect to it with ws://"}, 426, headers
+        )
+
     async def health(request: Request) -> Response:
         if server_state.is_draining:
             return JSONResponse({"status": "draining"}, 503)
@@ -153,6 +159,7 @@ def _routes(server_state: ServerState) -> list[BaseRoute]:
 
     return [
         WebSocketRoute("/stream", _StreamEndpoint(server_state)),
+        Route("/stream", stream),
         Route("/decide", decide, methods=["POST"]),
         Route("/health", health),
         Route("/metrics", metrics),

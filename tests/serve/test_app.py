@@ -87,3 +87,16 @@ def test_missing_bundle_raises_bundle_error(tmp_path):
 def test_limits_out_of_range_raise_value_error(field, value):
     with pytest.raises(ValueError, match=f"^`{field.name}` must be an? .*, got {value!r}$"):
         ServerLimits(**{field.name: value})
+
+
+async def test_request_to_the_websocket_without_an_upgrade_gets_status_426(network):
+    transport = httpx.ASGITransport(create_app(network))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        response = await http.get("/stream")
+        assert response.status_code == 426
+        assert (response.headers["upgrade"], response.headers["connection"]) == (
+            "websocket",
+            "Upgrade",
+        )
+        assert "websocket" in response.json()["error"]
+        assert (await http.post("/stream")).status_code == 405
