@@ -8,18 +8,22 @@ import asyncio
 from collections import OrderedDict
 from typing import Final, NamedTuple
 
+from neuroasync.errors import QueueFullError
+
 __all__ = ["CapacityLimiter", "CapacityShare"]
 
 _UNLIMITED: Final = 2**62
+_MAX_WAITING_BYTES: Final = 2**24
 
 
 class _Waiter(NamedTuple):
-    """A request that waits. The future tells whether capacity was acquired for it."""
+    """A request that waits. The future tells whether it got capacity; None if it was refused."""
 
-    granted: asyncio.Future[bool]
+    granted: asyncio.Future[bool | None]
     share: "CapacityShare"
     samples: int
     events: int
+    size: int
 
 
 class CapacityLimiter:
@@ -32,9 +36,12 @@ class CapacityLimiter:
     connections take turns. Those of shares that hold nothing go first. None of them overtakes an
     earlier one, so that small requests cannot starve a large one.
 
+    What waits takes memory, too. If it takes more than a limit, the largest request is refused.
+
     Args:
         max_samples: Maximum number of samples at a time.
         max_events: Maximum number of events at a time.
+        max_waiting_bytes: Maximum size of everything that waits.
 
     Attributes:
         free_samples: Number of samples that can be acquired now.
@@ -42,11 +49,19 @@ class CapacityLimiter:
         max_events: Maximum number of events at a time.
     """
 
-    __slots__ = ("_holding", "_new", "free_events", "free_samples", "max_events")
+    __slots__ = (
+        "_holding", "_max_waiting_bytes", "_new", "_waiting", "_waiting_bytes", "free_events",
+        "free_samples", "max_events",
+    )  # fmt: skip
 
-    def __init__(self, max_samples: int, max_events: int) -> None:
+    def __init__(
+        self, max_samples: int, max_events: int, max_waiting_bytes: int = _MAX_WAITING_BYTES
+    ) -> None:
         self.free_samples = max_samples
         self.free_events = self.max_events = max_events
+        self._max_waiting_bytes = max_waiting_bytes
+        self._waiting: dict[_Waiter, None] = {}
+        self._waiting_bytes = 0
         self._new: OrderedDict[_Waiter, None] = OrderedDict()
         self._holding: OrderedDict[_Waiter, None] = OrderedDict()
 
@@ -72,6 +87,17 @@ class CapacityLimiter:
         self._move(share, -samples, -events)
         self.serve()
 
+    def begin_wait(self, waiter: _Waiter) -> None:
+        """Count a request that waits. If all together are too large, refuse the largest one."""
+        self._waiting[waiter] = None
+        self._waiting_bytes += waiter.size
+        while self._waiting_bytes > self._max_waiting_bytes:
+            # Of several, the last one is refused.
+            largest = max(reversed(self._waiting), key=lambda waiter: waiter.size)
+            self._end_wait(largest)
+            if not largest.granted.done():
+                largest.granted.set_result(None)
+
     def enqueue(self, waiter: _Waiter) -> None:
         """Let a request wait for its turn."""
         queue = self._holding if waiter.share.is_holding else self._new
@@ -80,6 +106,7 @@ class CapacityLimiter:
 
     def remove(self, waiter: _Waiter) -> None:
         """Remove a request that waits no longer."""
+        self._end_wait(waiter)
         self._new.pop(waiter, None)
         self._holding.pop(waiter, None)
         # It may have been the one that held up others.
@@ -96,6 +123,11 @@ class CapacityLimiter:
                     self._move(waiter.share, waiter.samples, waiter.events)
                     waiter.granted.set_result(True)
                 del queue[waiter]
+
+    def _end_wait(self, waiter: _Waiter) -> None:
+        if waiter in self._waiting:
+            del self._waiting[waiter]
+            self._waiting_bytes -= waiter.size
 
     def _may_have(self, share: "CapacityShare", samples: int, events: int) -> bool:
         has_samples = not samples or share.samples + samples <= self.free_samples
@@ -162,22 +194,31 @@ class CapacityShare:
         """
         return self.may_hold(0, events) and self._limiter.grow_nowait(self, 0, events)
 
-    async def acquire(self, samples: int, events: int) -> bool:
+    async def acquire(self, samples: int, events: int, size: int = 0) -> bool:
         """Wait until capacity can be acquired, and acquire it. One call at a time.
 
         Cancellation: safe. No capacity is acquired.
 
+        Args:
+            samples: Number of samples.
+            events: Number of events.
+            size: Size in bytes of what waits.
+
         Returns:
             Whether the capacity was acquired. False after :meth:`let_through`.
+
+        Raises:
+            QueueFullError: Too much waits, and of all connections this one waits with the most.
         """
         if self.acquire_nowait(samples, events):
             return True
-        granted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiter = waiter = _Waiter(granted, self, samples, events)
-        if self.may_hold(samples, events):
+        granted: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self._waiter = waiter = _Waiter(granted, self, samples, events, size)
+        self._limiter.begin_wait(waiter)
+        if not granted.done() and self.may_hold(samples, events):
             self._limiter.enqueue(waiter)
         try:
-            return await granted
+            is_acquired = await granted
         except asyncio.CancelledError:
             # The capacity may have been granted in the same turn of the event loop.
             if not granted.cancelled() and granted.result():
@@ -186,6 +227,9 @@ class CapacityShare:
         finally:
             self._waiter = None
             self._limiter.remove(waiter)
+        if is_acquired is None:
+            raise QueueFullError("the queue of the server is full, and so is the space for waiting")
+        return is_acquired
 
     def let_through(self, max_events: int) -> None:
         """Let the request that waits go on without capacity, if it has at most so many events."""

@@ -17,6 +17,7 @@ from neuroasync.errors import (
     MessageError,
     NeuroasyncError,
     PassLimitError,
+    QueueFullError,
 )
 from neuroasync.messages import format_decision, parse_events
 from neuroasync.serve.capacity import CapacityShare
@@ -145,7 +146,7 @@ async def _decide_message(
     # A sample without events takes capacity, too, so that the number of requests is limited.
     events = max(1, peek.events, len(data) // _BYTES_PER_EVENT)
     share = CapacityShare(server_state.capacity)
-    await _acquire_capacity(server_state, share, events)
+    await _acquire_capacity(server_state, share, events, len(data))
     try:
         with _counting_malformed(metrics):
             train = parse_events(data, limits.max_message_bytes).events
@@ -167,7 +168,9 @@ def _counting_malformed(metrics: ServerMetrics) -> Iterator[None]:
         raise _RequestError(400, str(error), "malformed") from error
 
 
-async def _acquire_capacity(server_state: ServerState, share: CapacityShare, events: int) -> None:
+async def _acquire_capacity(
+    server_state: ServerState, share: CapacityShare, events: int, size: int
+) -> None:
     """Acquire capacity for a sample. Wait for it only in the mode ``block``."""
     capacity = server_state.capacity
     if events > capacity.max_events:
@@ -177,7 +180,10 @@ async def _acquire_capacity(server_state: ServerState, share: CapacityShare, eve
         )
         raise _RequestError(413, error, "too-large")
     if server_state.when_full == "block":
-        await share.acquire(1, events)
+        try:
+            await share.acquire(1, events, size)
+        except QueueFullError as error:
+            raise _RequestError(503, f"{error}; try again", "server-full") from error
     elif not share.acquire_nowait(1, events):
         raise _RequestError(503, "the queue of the server is full; try again", "server-full")
 

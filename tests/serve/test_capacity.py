@@ -1,11 +1,13 @@
 """The capacity limiter shares capacity fairly, serves waiters in turn and loses nothing."""
 
 import asyncio
+import contextlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuroasync import QueueFullError
 from neuroasync.serve.capacity import CapacityLimiter, CapacityShare
 
 
@@ -179,6 +181,35 @@ async def test_cancelled_waiter_acquires_nothing_and_does_not_block_others(ticks
     assert free(limiter) == (0, 7)
 
 
+async def test_of_requests_that_are_too_large_together_the_largest_is_refused(no_leaks):
+    limiter = CapacityLimiter(1, 100, max_waiting_bytes=100)
+    first = CapacityShare(limiter)
+    assert first.acquire_nowait(1, 10)
+    sizes = {"a": 30, "b": 40, "c": 40, "d": 20}
+    waiting = {}
+    for name, size in sizes.items():
+        waiting[name] = asyncio.create_task(CapacityShare(limiter).acquire(1, 1, size))
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [name for name, task in waiting.items() if task.done()] == ["c"]  # the last of two
+    with pytest.raises(QueueFullError, match="the queue of the server is full"):
+        await waiting["c"]
+    too_large = CapacityShare(limiter)
+    with pytest.raises(QueueFullError):
+        await too_large.acquire(1, 1, 101)
+    waiting["b"].cancel()
+    await asyncio.sleep(0)
+    later = asyncio.create_task(CapacityShare(limiter).acquire(1, 1, 50))
+    await asyncio.sleep(0)
+    assert not later.done()  # what was refused or cancelled no longer counts
+    first.release(1, 10)
+    assert await waiting["a"]
+    for task in (waiting["d"], later):
+        task.cancel()
+    await asyncio.sleep(0)
+    assert free(limiter) == (0, 99)
+
+
 ACTIONS = st.tuples(
     st.sampled_from(("acquire", "release", "cancel", "let through", "tick")),
     st.integers(0, 3),
@@ -191,13 +222,14 @@ ACTIONS = st.tuples(
 @given(steps=st.lists(ACTIONS, max_size=60))
 def test_no_capacity_is_lost_and_no_request_waits_forever(steps):
     async def run():
-        limiter = CapacityLimiter(4, 12)
+        limiter = CapacityLimiter(4, 12, max_waiting_bytes=10)
         shares = [CapacityShare(limiter, 2, 8) for _ in range(4)]
         waiting = {}
 
         async def acquire(share, samples, events):
-            if await share.acquire(samples, events):
-                held.append((share, samples, events))
+            with contextlib.suppress(QueueFullError):
+                if await share.acquire(samples, events, events):
+                    held.append((share, samples, events))
 
         held = []
         for action, k, samples, events in steps:

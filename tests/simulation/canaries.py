@@ -30,11 +30,11 @@ def _replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[N
 def _lost_capacity():
     """A request that is cancelled just after it got capacity keeps it for ever."""
 
-    async def acquire(self, samples, events):
+    async def acquire(self, samples, events, size=0):
         if self.acquire_nowait(samples, events):
             return True
         granted = asyncio.get_running_loop().create_future()
-        self._waiter = waiter = _Waiter(granted, self, samples, events)
+        self._waiter = waiter = _Waiter(granted, self, samples, events, size)
         if self.may_hold(samples, events):
             self._limiter.enqueue(waiter)
         try:

@@ -224,12 +224,7 @@ class SampleInbox:
         return RefusalNotice(sample.number, error, False, sample.is_binary)
 
     def refuse(self, sample: IncomingSample, reason: str, error: str) -> RefusalNotice | None:
-        """Refuse a running sample.
-
-        Args:
-            sample: The sample.
-            reason: Label of the metric ``samples_refused``.
-            error: Explanation for the client.
+        """Refuse a running sample, with a label of the metric ``samples_refused`` as the reason.
 
         Returns:
             A notice for the client, or None if the sample was settled while it ran.
@@ -266,7 +261,11 @@ class SampleInbox:
         if not (events <= _SMALL and self._is_awaited(sample)):
             holds = self._share.acquire_nowait(samples, events)
             if not holds and self._when_full == "block":
-                holds = await self._share.acquire(samples, events)
+                try:
+                    holds = await self._share.acquire(samples, events, len(chunk.data))
+                except QueueFullError as error:
+                    if not sample.discards_chunks:
+                        notices = (self._refuse(sample, "server-full", str(error)),)
             elif not holds:
                 notices = self._make_capacity(sample, samples, events)
                 holds = not sample.is_settled

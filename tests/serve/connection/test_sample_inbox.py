@@ -250,6 +250,24 @@ async def test_sample_that_was_refused_while_it_ran_gets_no_second_notice():
     assert total(metrics, "samples_accepted") == 0
 
 
+async def test_largest_message_is_refused_if_those_that_wait_take_too_much_memory():
+    server_capacity, metrics = CapacityLimiter(9, 40, max_waiting_bytes=100), ServerMetrics()
+    full, waits, refused = (
+        SampleInbox(ServerLimits(), "block", server_capacity, metrics) for _ in range(3)
+    )
+    assert await full.put(*message(20, False)) == ()
+    peek = MessagePeek(30, True, False)
+    waiting = asyncio.create_task(waits.put("x" * 40, peek, 0.0, False))
+    await asyncio.sleep(0)
+    [notice] = await refused.put(b"x" * 70, peek, 0.0, False)
+    assert (notice.sample, notice.is_dropped, notice.is_binary) == (0, False, True)
+    assert metrics.total("samples_refused", "server-full") == 1
+    assert not waiting.done()
+    full.abandon()
+    assert await waiting == ()
+    assert (await waits.next_sample()).state is SampleState.COMPLETE
+
+
 async def test_sample_that_is_settled_while_its_decision_is_made_is_counted_once():
     metrics = ServerMetrics()
     inbox = SampleInbox(LIMITS, "block", CapacityLimiter(9, 99), metrics)
