@@ -152,6 +152,7 @@ class ClientConnection:
                 if self._has_left:  # the connection was aborted while the message waited
                     return
                 await self._accept_message(data, arrived_s)
+                del data  # it would stay in memory until the next message
         except GoneError:
             self._leave()
 
@@ -247,6 +248,7 @@ class ClientConnection:
                 # One call for the last chunk is faster than sending it and then finishing.
                 return await session.decide(events), arrived_s
             await session.send(events)
+            del events  # they would stay in memory until the next chunk
             if session.is_decided:
                 break
         if sample.is_settled:
