@@ -5,27 +5,23 @@ import ctypes
 import sys
 from typing import Final
 
-__all__ = ["fix_mmap_threshold"]
+__all__ = ["return_free_memory", "set_mmap_threshold"]
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 """Numbers of the settings in ``malloc.h`` of glibc."""
-
-_THRESHOLD_BYTES: Final = 2**16
-"""Blocks of this size or more have pages of their own. The initial threshold of glibc is twice as
-large."""
 
 _KEPT_BYTES: Final = 2**23
 """Free memory at the end of the heap that is kept. A fixed threshold for large blocks would also
 fix this one at 128 KiB, and the heap would shrink and grow again with every sample."""
 
 
-def fix_mmap_threshold() -> bool:
-    """Make the C library return each large block to the system as soon as it is freed.
+def set_mmap_threshold(size: int) -> bool:
+    """Let blocks of ``size`` bytes or more return to the system as soon as they are freed.
 
-    By default, glibc raises the threshold for large blocks once one was freed, so that later ones
-    come from the heap. Many large unfinished messages then leave a heap with holes, which stays
-    several times as large as its content. Other C libraries have no such setting.
+    By default, glibc raises its threshold of 128 KiB once a larger block was freed, so that later
+    ones come from the heap. Many large unfinished messages then leave a heap with holes, which
+    stays several times as large as its content. Other C libraries have no such setting.
 
     Returns:
         Whether the setting was changed.
@@ -35,5 +31,20 @@ def fix_mmap_threshold() -> bool:
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        return bool(mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES))
+        return bool(mallopt(_M_MMAP_THRESHOLD, size))
+    return False
+
+
+def return_free_memory() -> bool:
+    """Return free memory within the heap of the C library to the system, which takes some ms.
+
+    Small blocks that stay would otherwise keep the free memory between them.
+
+    Returns:
+        Whether memory was returned. Other C libraries than glibc have no such function.
+    """
+    if sys.platform != "linux":
+        return False
+    with contextlib.suppress(OSError, AttributeError):
+        return bool(ctypes.CDLL(None).malloc_trim(0))
     return False

@@ -1,13 +1,15 @@
 """All connections of a worker: how many there are, for whom they wait, and how much they hold."""
 
+import gc
 import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from neuroasync.serve.process.allocator import fix_mmap_threshold
+from neuroasync.serve.process.allocator import return_free_memory, set_mmap_threshold
 from neuroasync.serve.process.connection_limits import ConnectionLimits
+from neuroasync.serve.process.read_turns import ReadTurns
 
 __all__ = ["CloseReason", "ConnectionSlot", "ConnectionTable", "address_key"]
 
@@ -20,6 +22,13 @@ _DEFAULT_PER_ADDRESS: Final = 256
 _MUCH_HELD_BYTES: Final = 2**22
 """Bytes of unfinished requests and messages that honest clients do not reach. Above them, the
 allocator is set for large blocks, which costs about 10 % of the CPU time of a sample."""
+
+_LARGE_BLOCK_BYTES: Final = 2**14
+_USUAL_BLOCK_BYTES: Final = 2**22
+"""Size of blocks that return to the system at once, while clients hold much and otherwise."""
+
+_MANY_ENDED: Final = 128
+"""Number of connections that have ended from which their memory is returned to the system."""
 
 _LOCAL: Final = "local"
 _IPV6_PREFIX: Final = 64
@@ -53,6 +62,10 @@ class ConnectionTable:
         limits: Limits of the worker.
         clock: Returns the time in seconds.
         on_close: Called with the reason, for the metrics, if a connection is refused or closed.
+
+    Attributes:
+        limits: Limits of the worker.
+        read_turns: Turns of the connections that read long requests and messages.
     """
 
     def __init__(
@@ -62,6 +75,7 @@ class ConnectionTable:
         on_close: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self.limits = limits
+        self.read_turns = ReadTurns()
         self._clock = clock
         self._on_close = on_close
         self._slots: set[ConnectionSlot] = set()
@@ -70,8 +84,8 @@ class ConnectionTable:
         # Dictionaries keep the order in which connections began to wait, or to hold bytes.
         self._deadlines: dict[ConnectionSlot, float] = {}
         self._holders: dict[ConnectionSlot, None] = {}
-        self._held = 0
-        self._is_threshold_fixed = False
+        self._held = self._ended = 0
+        self._is_threshold_low = self._is_uncollected = False
         # Requests other than websockets find room even if every client opens websockets.
         self._max_websockets = limits.max_connections - max(1, limits.max_connections // 10)
 
@@ -103,6 +117,7 @@ class ConnectionTable:
         if slot not in self._slots:
             return
         self._slots.remove(slot)
+        self._ended += 1
         self._by_address[slot.key] -= 1
         if not self._by_address[slot.key]:
             del self._by_address[slot.key]
@@ -145,9 +160,9 @@ class ConnectionTable:
             self._holders.setdefault(slot)
         else:
             self._holders.pop(slot, None)
-        if self._held > _MUCH_HELD_BYTES and not self._is_threshold_fixed:
-            self._is_threshold_fixed = True
-            fix_mmap_threshold()
+        if self._held > _MUCH_HELD_BYTES and not self._is_threshold_low:
+            self._is_threshold_low = True
+            set_mmap_threshold(_LARGE_BLOCK_BYTES)
         while self._held > self.limits.max_unfinished_bytes and self._holders:
             self._evict(next(iter(self._holders)))
 
@@ -162,6 +177,22 @@ class ConnectionTable:
             if self._deadlines.pop(slot, None) is not None:
                 self._on_close("timeout")
                 slot.close("timeout")
+
+    def return_memory(self) -> None:
+        """Return the memory of connections that have ended to the system. Call this once a second.
+
+        What is left of a session is found only by a full collection, which takes 0.1 s beside a
+        thousand other sessions and therefore waits until there are few.
+        """
+        if self._is_threshold_low and self._held < _MUCH_HELD_BYTES // 2:
+            self._is_threshold_low = False
+            set_mmap_threshold(_USUAL_BLOCK_BYTES)
+        has_few = len(self._slots) < _MANY_ENDED
+        if self._ended >= _MANY_ENDED or (self._is_uncollected and has_few):
+            self._ended, self._is_uncollected = 0, not has_few
+            if has_few:
+                gc.collect()
+            return_free_memory()
 
     def _is_full_for(self, key: str) -> bool:
         limit = self.limits.max_connections_per_address

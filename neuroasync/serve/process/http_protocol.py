@@ -9,8 +9,6 @@ a server needs to notice and cut off a client that does not read.
 """
 
 import asyncio
-import base64
-import binascii
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, cast
@@ -24,7 +22,9 @@ from neuroasync.serve.process.connection_table import (
     ConnectionSlot,
     ConnectionTable,
 )
+from neuroasync.serve.process.read_turns import TurnFlowControl
 from neuroasync.serve.process.uvicorn_protocol import WebsocketProtocol
+from neuroasync.serve.process.websocket_handshake import handshake_error
 
 __all__ = ["HttpProtocol"]
 
@@ -48,10 +48,8 @@ _WRITE_BUFFER_BYTES: Final = 2**13
 """Responses above this size count as unread until the client has read them."""
 
 _MIN_HELD_BYTES: Final = 2**12
-"""Smaller requests are not counted while they wait for the server."""
-
-_WEBSOCKET_VERSION: Final = b"13"
-_KEY_BYTES: Final = 16
+"""Smaller requests are not counted while they wait for the server, and smaller parts of bodies do
+not wait for their turn."""
 
 
 class _Phase(Enum):
@@ -83,13 +81,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._table = table
         self._slot: ConnectionSlot | None = None
         self._phase = _Phase.HEAD
-        self._has_begun = self._is_in_head = self._is_in_body = False
+        self._has_begun = self._is_in_head = self._is_in_body = self._is_upgrading = False
         self._received = self._ignored = 0
         self._refusal = (400, "the request is not valid HTTP")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a slot of the table, or refuse the connection."""
         super().connection_made(transport)
+        self.flow = self._turn_flow = TurnFlowControl(transport, self._table.read_turns)
         address = None if self.client is None else self.client[0]
         self._slot = self._table.admit(address, self._end)
         if self._slot is None:
@@ -101,10 +100,15 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Return the slot."""
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()
         if self.cycle is not None:
             self.cycle.body.clear()
         if self._slot is not None:
             self._table.release(self._slot)
+        # Without reference cycles, all memory is free at once, and not at the next collection.
+        self._slot = None
+        self.cycle = cast(Any, None)
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parse received data."""
@@ -126,6 +130,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._refusal = 413, f"the body must have at most {limits.max_body_bytes} bytes"
             self.send_400_response("")
         self._update()
+        if self._is_in_body and len(data) >= _MIN_HELD_BYTES and not self.transport.is_closing():
+            self._turn_flow.wait_turn(self.loop)
 
     def on_message_begin(self) -> None:
         """Begin a request, unless too many others wait."""
@@ -171,9 +177,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over to the websocket protocol, or refuse the handshake."""
-        slot, cycle = self._slot, self.cycle
-        refusal = self._handshake_error()
+        """Refuse the handshake of a websocket, or accept it in the turn of this connection."""
+        slot, cycle, parser = self._slot, self.cycle, self.parser
+        refusal = handshake_error(parser.get_method(), parser.get_http_version(), self.headers)
         if slot is None or self.transport.is_closing():
             return
         if cycle is not None and not cycle.response_complete:
@@ -183,13 +189,11 @@ class HttpProtocol(HttpToolsProtocol):
         elif not self._table.upgrade(slot):
             self._close_with_error(503, "the server has too many websockets; try again later")
         else:
+            # A websocket takes several times as long to begin as a request.
+            self._is_upgrading = True
+            self.transport.pause_reading()
             self._table.hold(slot, 0)
-            self._table.stop_waiting(slot)
-            self._slot = None
-            self.transport.set_write_buffer_limits()
-            super().handle_websocket_upgrade()
-            websocket = cast(WebsocketProtocol, self.transport.get_protocol())
-            websocket.take_slot(self._table, slot)
+            self._table.read_turns.wait(self.loop, self._upgrade)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a request that cannot be read any further, and close the connection."""
@@ -219,6 +223,18 @@ class HttpProtocol(HttpToolsProtocol):
             self._close_with_error(503, "the server is shutting down")
         elif self._phase in (_Phase.IDLE, _Phase.HEAD):
             self.transport.close()
+
+    def _upgrade(self) -> None:
+        """Hand the connection over to the websocket protocol."""
+        slot = self._slot
+        if slot is None or self.transport.is_closing():
+            return
+        self.transport.set_write_buffer_limits()
+        super().handle_websocket_upgrade()
+        self._slot = None
+        self.cycle = self.parser = cast(Any, None)
+        websocket = cast(WebsocketProtocol, self.transport.get_protocol())
+        websocket.take_slot(self._table, slot)
 
     def _update(self) -> None:
         """Find out what the connection waits for, and tell the table."""
@@ -256,7 +272,7 @@ class HttpProtocol(HttpToolsProtocol):
         is_answered = self.cycle is None or self.cycle.response_complete
         if self._is_in_body:
             return _Phase.DISCARDING if is_answered else _Phase.BODY
-        if not is_answered:
+        if not is_answered or self._is_upgrading:
             return _Phase.SERVER
         # Before its first request, a connection has no more time than for a request head.
         is_new = self.cycle is None
@@ -306,23 +322,6 @@ class HttpProtocol(HttpToolsProtocol):
         # The list is a part of the scope, so it must remain the same.
         self.headers[:] = [header for header in self.headers if header[0] != b"host"]
         self.headers.append((b"host", target.host + port))
-
-    def _handshake_error(self) -> tuple[int, str] | None:
-        """Return a status and an error, unless the request is a websocket handshake."""
-        headers = dict(self.headers)
-        if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
-            return 400, "a websocket begins with a GET request of HTTP/1.1"
-        if b"transfer-encoding" in headers or int(headers.get(b"content-length", b"0")):
-            return 400, "a websocket begins with a request without a body"
-        if headers.get(b"sec-websocket-version") != _WEBSOCKET_VERSION:
-            return 426, "the server supports version 13 of the websocket protocol"
-        try:
-            key = base64.b64decode(headers.get(b"sec-websocket-key", b""), validate=True)
-        except binascii.Error:
-            key = b""
-        if len(key) != _KEY_BYTES:
-            return 400, "the header Sec-WebSocket-Key must be 16 bytes in Base64"
-        return None
 
 
 def _error_response(status: int, error: str) -> bytes:

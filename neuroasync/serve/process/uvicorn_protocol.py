@@ -6,6 +6,7 @@ frame in place if it is complete, masked and a whole message, and writes a respo
 The library does everything else: handshake, fragments, pings, closing, and protocol errors.
 """
 
+import asyncio
 from typing import Any, Final, cast
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -63,13 +64,9 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._unread = bytearray()
-        self._needed = 0
-        self._bytes_ahead = 0
-        self._was_heard = False
-        self._is_fragmented = False
-        self._fragment_bytes = 0
-        self._is_pong_unread = False
-        self._is_yielding = False
+        self._needed = self._bytes_ahead = self._fragment_bytes = 0
+        self._was_heard = self._is_fragmented = self._is_pong_unread = self._is_yielding = False
+        self._abort_timer: asyncio.TimerHandle | None = None
         self._table: ConnectionTable | None = None
         self._slot: ConnectionSlot | None = None
         # The fast path cannot read compressed frames.
@@ -81,19 +78,22 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         slot.close = lambda _reason: self.transport.abort()
         if self.disconnected:
             table.release(slot)
-        elif not self.handshake_complete and not self.read_paused:
+        elif not self.handshake_complete:
             # The app accepts soon. The library, which would parse what arrives before, is slow.
-            self.read_paused = True
-            self.transport.pause_reading()
+            self._pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Return the slot."""
         super().connection_lost(exc)
-        # A timer may keep this object for a while.
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
         self._unread.clear()
         self.frames = []
         if self._table is not None and self._slot is not None:
             self._table.release(self._slot)
+        # Without reference cycles, all memory is free at once, and not at the next collection.
+        self._slot = None
+        self.conn.parser.close()
 
     def abort(self) -> None:
         """Close the connection without waiting for the client."""
@@ -116,8 +116,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         """Run the app for this connection."""
-        cast("dict[str, object]", self.scope["extensions"])[RAW_CONNECTION_EXTENSION] = self
-        app = self.app
+        extensions, app = cast("dict[str, object]", self.scope["extensions"]), self.app
+        extensions[RAW_CONNECTION_EXTENSION] = self
 
         async def run_app(*arguments: Any) -> None:
             await app(*arguments)
@@ -129,6 +129,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         try:
             await super().run_asgi()
         finally:
+            self.app = app
+            del extensions[RAW_CONNECTION_EXTENSION]
             self._abort_later()
 
     def send_keepalive_ping(self) -> None:
@@ -165,6 +167,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self._parse()
         if len(self._unread) >= _MIN_HELD_BYTES and not self.read_paused:
             self._hold(len(self._unread))
+            self._yield_turn()
 
     def resume_writing(self) -> None:
         """Read on if a pong has waited for the client to read."""
@@ -254,9 +257,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             if others == _MAX_FRAMES_PER_TURN and at < len(data):
                 self._yield_turn()
         self._unread += data[at:]
-        if self._is_ahead() and not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
+        if self._is_ahead():
+            self._pause_reading()
 
     def _parse_by_library(self) -> None:
         """Let the library parse some received data in this turn of the event loop."""
@@ -269,12 +271,13 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self._yield_turn()
 
     def _yield_turn(self) -> None:
-        """Stop parsing and reading until the next turn of the event loop."""
+        """Stop parsing and reading until it is the turn of this connection."""
         self._is_yielding = True
-        if not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
-        self.loop.call_soon(self._take_turn)
+        self._pause_reading()
+        if self._table is None:
+            self.loop.call_soon(self._take_turn)
+        else:
+            self._table.read_turns.wait(self.loop, self._take_turn)
 
     def _take_turn(self) -> None:
         self._is_yielding = False
@@ -320,6 +323,11 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             or self._is_yielding
         )
 
+    def _pause_reading(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
     def _resume_reading(self) -> None:
         if self.read_paused and not self._is_ahead():
             self.read_paused = False
@@ -330,9 +338,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         if self.writable.is_set() or self._is_pong_unread:
             return
         self._is_pong_unread = True
-        if not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
+        self._pause_reading()
         if self._table is not None and self._slot is not None:
             self._table.wait_for_client(self._slot, self._table.limits.send_timeout_s)
 
@@ -342,9 +348,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             self._table.hold(self._slot, size)
 
     def _abort_later(self) -> None:
-        """Abort the connection after a while.
-
-        A transport closes only once its buffer is empty, which may never happen if the client does
-        not read.
-        """
-        self.loop.call_later(_LINGER_S, self.transport.abort)
+        """Abort the connection after a while, as it cannot close while its client does not read."""
+        if not self.disconnected and self._abort_timer is None:
+            self._abort_timer = self.loop.call_later(_LINGER_S, self.transport.abort)

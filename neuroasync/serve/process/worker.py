@@ -33,7 +33,7 @@ log: Final = logging.getLogger("neuroasync.serve")
 _UVICORN_SHUTDOWN_S: Final = 1
 """How long uvicorn may take to shut down after draining, in seconds."""
 
-_ACCEPTS_PER_TURN: Final = 16
+_ACCEPTS_PER_TURN: Final = 32
 """Maximum number of connections that are accepted in one turn of the event loop."""
 
 
@@ -179,6 +179,7 @@ def serve_app(
 
     async def once_per_second() -> None:
         table.close_overdue()
+        table.return_memory()
         server_state.update_task_count()
 
     # Requests that are not HTTP are counted. A log line for each would let clients fill the log.

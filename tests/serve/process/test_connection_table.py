@@ -1,6 +1,7 @@
 """The connection table keeps the number of connections, and what they hold, within the limits."""
 
 import dataclasses
+import gc
 import sys
 
 import pytest
@@ -192,13 +193,40 @@ def test_limits_out_of_range_raise_value_error(field, value):
         ConnectionLimits(**{field.name: value})
 
 
-def test_allocator_is_set_once_when_clients_hold_much(monkeypatch):
-    calls = []
-    monkeypatch.setattr(connection_table, "fix_mmap_threshold", lambda: calls.append(1))
+def test_allocator_returns_large_blocks_while_clients_hold_much(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(connection_table, "set_mmap_threshold", sizes.append)
     h = Harness()
     slot = h.admit("large")
     h.table.hold(slot, 2**22)
-    assert not calls
+    assert not sizes
     h.table.hold(slot, 2**22 + 1)
     h.table.hold(slot, 2**23)
-    assert calls == [1]
+    h.table.return_memory()
+    assert sizes == [2**14]
+    h.table.hold(slot, 2**20)
+    h.table.return_memory()
+    h.table.return_memory()
+    assert sizes == [2**14, 2**22]
+
+
+def test_memory_returns_after_many_connections_have_ended(monkeypatch):
+    calls = []
+    monkeypatch.setattr(connection_table, "return_free_memory", lambda: calls.append("return"))
+    monkeypatch.setattr(gc, "collect", lambda: calls.append("collect"))
+    h = Harness()
+    slots = [h.admit(k, "127.0.0.1") for k in range(300)]
+    for slot in slots[:100]:
+        h.table.release(slot)
+    h.table.return_memory()
+    assert not calls
+    for slot in slots[100:150]:
+        h.table.release(slot)
+    h.table.return_memory()
+    h.table.return_memory()
+    assert calls == ["return"]  # A full collection would take long beside so many connections.
+    for slot in slots[150:200]:
+        h.table.release(slot)
+    h.table.return_memory()
+    h.table.return_memory()
+    assert calls == ["return", "collect", "return"]
