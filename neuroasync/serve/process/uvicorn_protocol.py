@@ -152,10 +152,6 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse received data. The library handles the handshake and all data before its end."""
         self._was_heard = True
-        if self._uses_library and self.handshake_complete:
-            self._unread += data
-            self._parse()
-            return
         if not self.handshake_complete:
             # Data that arrives before the app has accepted goes to the library's own buffer, so the
             # library must also parse all later data of this connection.
@@ -163,7 +159,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
             super().data_received(data)
             return
         self._unread += data
-        if len(self._unread) >= self._needed:
+        if self._uses_library or len(self._unread) >= self._needed:
             self._parse()
         if len(self._unread) >= _MIN_HELD_BYTES and not self.read_paused:
             self._hold(len(self._unread))
