@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.checks import printable
-from neuroasync.core.model.connections import INPUT, Connection, Conv2d, Sparse
+from neuroasync.core.model.connections import INPUT, Connection, Conv1d, Conv2d, Pool, Sparse
 from neuroasync.core.model.model import Model, Population
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.nir.annexe import annexe
@@ -172,6 +172,8 @@ class _Exporter:
         return self._how.delay_s(c.delay_us)
 
     def _linear(self, where: str, k: int, c: Connection) -> "nir.NIRNode":
+        if isinstance(c, Conv1d | Pool):
+            raise InterchangeError(f"`{where}` is of kind {c.kind}, which export cannot write")
         note: dict[str, Any] = {"index": k}
         if c.bias is not None and not c.bias.any():
             note["zero_bias"] = True

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from neuroasync import (
     LIF,
     Bundle,
+    Conv1d,
     Conv2d,
     Dense,
     InterchangeError,
     Model,
+    Pool,
     Population,
     Sparse,
     dump_bundle,
@@ -215,4 +217,19 @@ def test_a_huge_sparse_connection_is_refused(tmp_path):
     sparse = Sparse("input", "out", np.zeros(2**20 + 1, int), np.zeros(0, int), np.zeros(0, "f4"))
     model = Model(1, (2**20,), (Population("out", (128,)),), (sparse,), "out")
     with pytest.raises(InterchangeError, match=r"^`connections\[0\]` is sparse; as the full"):
+        export_nir(Bundle(model), tmp_path / "a.nir")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        Pool("input", "out", "sum", (2,)),
+        Conv1d("input", "out", np.ones((1, 1, 2), np.float32), 2),
+    ],
+    ids=["pool", "conv1d"],
+)
+def test_a_kind_of_connection_that_export_does_not_write_is_refused(tmp_path, first):
+    model = Model(1000, (1, 4), (Population("out", (1, 2)),), (first,), "out")
+    error = rf"^`connections\[0\]` is of kind {first.kind}, which export cannot write$"
+    with pytest.raises(InterchangeError, match=error):
         export_nir(Bundle(model), tmp_path / "a.nir")
