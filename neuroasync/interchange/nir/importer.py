@@ -4,14 +4,14 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from neuroasync import limits
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.checks import as_integer, printable
-from neuroasync.core.model.connections import INPUT, Connection
+from neuroasync.core.model.connections import INPUT, Connection, Sparse
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import Neuron
 from neuroasync.errors import InterchangeError, ModelError
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["import_nir"]
 
-_LEAKY = ("CubaLI", "CubaLIF", "LI", "LIF")
+_LEAKY: Final = ("CubaLI", "CubaLIF", "LI", "LIF")
+
+_MAX_ELEMENTS: Final = 2**26
+"""Values that all linear nodes send, counted for each path."""
 
 
 def import_nir(
@@ -129,6 +132,7 @@ def _model(graph: Graph, how: Discretisation) -> Model:
     if len(graph.of_kind(NEURONS)) > limits.MAX_POPULATIONS:
         raise InterchangeError(f"the graph has more than {limits.MAX_POPULATIONS} neuron nodes")
     paths = find_paths(graph)
+    _check_size(graph, shapes, paths)
     order = population_order(graph, paths)
     neurons = {}
     for name in order:
@@ -142,6 +146,27 @@ def _model(graph: Graph, how: Discretisation) -> Model:
     return Model(
         how.timestep_us, shapes[inputs[0].name], tuple(populations.values()), connections, output
     )
+
+
+def _check_size(
+    graph: Graph, shapes: Mapping[str, Shape], paths: Mapping[str, Sequence[Path]]
+) -> None:
+    """Raise InterchangeError if a graph would take too much memory or time."""
+    neurons = sum(math.prod(shapes[node.name]) for node in graph.of_kind(NEURONS))
+    if neurons > limits.MAX_NEURONS:
+        raise InterchangeError(
+            f"the graph has {neurons} neurons, the limit is {limits.MAX_NEURONS}"
+        )
+    elements = sum(
+        math.prod(shapes[node.name])
+        for found in paths.values()
+        for path in found
+        for node in path.chain
+    )
+    if elements > _MAX_ELEMENTS:
+        raise InterchangeError(
+            f"the nodes between neurons send {elements} values, the limit is {_MAX_ELEMENTS}"
+        )
 
 
 def _population(node: Node, shape: Shape, neuron: Neuron) -> Population:
@@ -175,6 +200,7 @@ def _connections(
     """Return the connections, sorted by target and source, or as an exported bundle had them."""
     place = {name: k for k, name in enumerate(populations)}
     found: list[tuple[tuple[int, ...], Connection]] = []
+    left = limits.MAX_BUNDLE_BYTES
     for target, population in populations.items():
         if not paths[target]:
             raise graph.nodes[target].error("it receives nothing")
@@ -190,7 +216,9 @@ def _connections(
             noted = (node.note.get("index") for node in path.chain)
             known = [n for n in noted if type(n) is int]
             key = (0, known[0]) if known else (1, place[target], begin)
-            found += [(key, c) for c in connections_of(path, ends, shapes, how)]
+            for connection in connections_of(path, ends, shapes, how):
+                found.append((key, connection))
+                left -= _bytes_of(connection, left)
             offset = 0 * offset  # counted once
     for _, connection in found:
         if how.timestep_us == 0 and connection.bias is not None and connection.bias.any():
@@ -199,6 +227,22 @@ def _connections(
                 "not its `v_reset`: these act in each step, so they require a timestep above 0"
             )
     return tuple(connection for _, connection in sorted(found, key=lambda entry: entry[0]))
+
+
+def _bytes_of(connection: Connection, left: int) -> int:
+    """Return the size of a connection in a bundle.
+
+    Raises:
+        InterchangeError: it is more than what is left.
+    """
+    # The index of a synapse takes twice as many bytes as its weight.
+    size = connection.weight.nbytes * (3 if isinstance(connection, Sparse) else 1)
+    if size > left:
+        raise InterchangeError(
+            "the connections of the graph are larger than a bundle may be "
+            f"({limits.MAX_BUNDLE_BYTES} bytes)"
+        )
+    return size
 
 
 def _check_sends_spikes(node: Node) -> None:

@@ -19,7 +19,8 @@ __all__ = ["Full", "Listed", "Map", "compose", "convolution", "diagonal", "scale
 Pair = tuple[int, int]
 
 _MAX_ENTRIES: Final = 2**24
-"""Entries of a map, and products that composing two maps may take; 24 bytes each, 384 MiB."""
+"""Entries of a map, and products that composing two maps may take; 24 bytes each, 384 MiB,
+and up to four times that while they are sorted."""
 
 
 @dataclass(frozen=True, eq=False)

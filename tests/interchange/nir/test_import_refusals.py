@@ -280,6 +280,22 @@ def test_too_many_paths_are_refused():
         import_nir(graph, timestep_us=1000, **EULER)
 
 
+def test_a_graph_that_grows_huge_from_little_is_refused():
+    one = [np.array(value) for value in (0.01, 1.0, 0.0, 1.0)]
+    graph = chain(*[nir.LIF(*one) for _ in range(9)], shape=[2**21])
+    with pytest.raises(InterchangeError, match=r"^the graph has 18874368 neurons, the limit is"):
+        import_nir(graph, timestep_us=1000, **EULER)
+    graph = chain(*[nir.Scale(np.ones(1))] * 65, nir.LIF(*one), shape=[2**20])
+    with pytest.raises(InterchangeError, match=r"^the nodes between neurons send 68157440 values"):
+        import_nir(graph, timestep_us=1000, **EULER)
+
+
+def test_connections_that_no_bundle_may_have_are_refused(monkeypatch):
+    monkeypatch.setattr("neuroasync.limits.MAX_BUNDLE_BYTES", 40)
+    with pytest.raises(InterchangeError, match=r"^the connections of the graph are larger than"):
+        import_nir(plain(), timestep_us=1000, **EULER)
+
+
 def test_long_chains_and_deep_subgraphs_are_no_recursion():
     graph = chain(*[nir.Scale(np.ones(1))] * 3000, lif(1), shape=[1])
     for _ in range(17):
