@@ -123,7 +123,7 @@ class SpikingNetwork(nn.Module):
         return [p for p in range(len(self.model.populations)) if p != output]
 
     def parameters_by_connection(self) -> dict[str, list[nn.Parameter]]:
-        """Return the weight and the bias, if there is one, of each connection.
+        """Return the weight and the bias, if there is one, of each connection except pools.
 
         The keys are such as ``"input -> hidden"``; a delay in µs follows, and a number if several
         connections would have the same name. Torch's own ``named_parameters`` has the same names.
@@ -133,7 +133,11 @@ class SpikingNetwork(nn.Module):
         """
         if "values" in self._parameters:
             raise ValueError("`by_connection` must be True to have a parameter for each connection")
-        return {name: list(module.parameters()) for name, module in self._connections.items()}
+        return {
+            name: list(module.parameters())
+            for name, module in self._connections.items()
+            if module.weight.numel()
+        }
 
     def packed(self) -> Tensor:
         """Return all weights and biases, f32[..], laid out like ``PackedArrays.weights``."""
@@ -256,7 +260,7 @@ def _layout(model: Model) -> tuple[Tensor, Tensor]:
     convs = (c for c in model.connections if isinstance(c, Conv1d | Conv2d))
     pools = [c for c in model.connections if isinstance(c, Pool)]
     if not pools and all(c.bias is None for c in convs):
-        return torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+        return torch.from_numpy(np.zeros(0, np.int64)), torch.from_numpy(np.zeros(0, np.float32))
     parts: list[NDArray[np.int64]] = []
     fixed: list[np.float32] = []
     at = 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroasync import dump_bundle
+from neuroasync import dump_bundle, parse_topology
 from neuroasync.core.model.connections import Conv2d, Dense
 from neuroasync.core.model.model import LIF, Model, Population
 from neuroasync.errors import BundleError
@@ -134,3 +134,12 @@ def test_an_unknown_loss_is_refused():
 
 def test_the_output_is_not_hidden():
     assert SpikingNetwork(TINY, device="cpu").hidden == [0]
+
+
+def test_a_pool_has_no_parameters():
+    model = parse_topology("timestep_us=1000; input 1x2x4; a c2k1 bias=true; p sumk2; output d3")
+    split = SpikingNetwork(model, device="cpu", by_connection=True)
+    split.reset_parameters(1)
+    assert set(split.parameters_by_connection()) == {"input -> a", "p -> output"}
+    one = SpikingNetwork(split.to_model(), device="cpu")
+    assert torch.equal(split.packed(), one.packed())
