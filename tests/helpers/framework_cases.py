@@ -40,6 +40,11 @@ class Case:
         """Path of the recorded spikes."""
         return FOLDER / f"{self.name}.npz"
 
+    def recorded(self) -> dict[str, np.ndarray]:
+        """Return the recorded arrays: source, bundle, frames and spikes."""
+        with np.load(self.path) as file:
+            return dict(file)
+
     def module(self) -> Any:
         """Return the module, with the same parameters at every call."""
         import torch
