@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.model.connections import Connection, Conv2d, Dense, Sparse
+from neuroasync.core.model.connections import Connection, Conv1d, Conv2d, Dense, Sparse
 from neuroasync.interchange.nir.discretisation import Discretisation
 from neuroasync.interchange.nir.linear_map import (
     Full,
@@ -157,7 +157,9 @@ def _applied(given: Map, values: Floats) -> Floats:
     return np.asarray(np.bincount(given.target, products, given.shape[0]), np.float64)
 
 
-def _convolution(path: Path, branch: _Branch, ends: Ends, bias: Floats | None) -> Conv2d | None:
+def _convolution(
+    path: Path, branch: _Branch, ends: Ends, bias: Floats | None
+) -> Conv1d | Conv2d | None:
     """Return the convolution that the path consists of; None if it is another map."""
     nodes = [node for node in path.chain if node.kind != "Delay"]
     if len(nodes) != 1 or not is_plain_convolution(nodes[0]) or not branch.is_whole:
@@ -169,7 +171,12 @@ def _convolution(path: Path, branch: _Branch, ends: Ends, bias: Floats | None) -
         return None
     (node,) = nodes
     (top, _), (left, _) = paddings(node)
-    weight = _f32(node.values["weight"] * gain[:, None, None, None])
+    kernel = node.values["weight"]
+    weight = _f32(kernel * gain.reshape(-1, *[1] * (kernel.ndim - 1)))
+    if node.kind == "Conv1d":
+        rounded = None if channel_bias is None else _f32(channel_bias)
+        stride = pair(node, "stride")[0]
+        return Conv1d(ends.source, ends.target, weight, stride, top, rounded, branch.delay_us)
     return Conv2d(
         ends.source,
         ends.target,

@@ -108,11 +108,13 @@ class _Exporter:
         if not incoming:
             raise refusal(population.name, "it receives nothing, and NIR has no such neurons")
         flat = (population.size,)
-        is_flat = any(not isinstance(c, Conv2d) for c in incoming) or len(population.shape) == 1
+        is_flat = (
+            any(not isinstance(c, Conv1d | Conv2d) for c in incoming) or len(population.shape) == 1
+        )
         convolved = [
             c
             for c in self._model.connections
-            if isinstance(c, Conv2d) and population.name in (c.source, c.target)
+            if isinstance(c, Conv1d | Conv2d) and population.name in (c.source, c.target)
         ]
         if is_flat and convolved:
             raise refusal(
@@ -150,7 +152,7 @@ class _Exporter:
             delays = np.full(self._shapes[c.source], delay_s)
             chain.append((f"delay_{k}", self._nir.Delay(delays)))
         shape = self._shapes[c.source]
-        if not isinstance(c, Conv2d) and len(shape) > 1:
+        if not isinstance(c, Conv1d | Conv2d) and len(shape) > 1:
             flatten = self._nir.Flatten({"input": np.array(shape)}, 0, -1)
             chain.append((f"flatten_{k}", flatten))
         chain.append((f"connection_{k}", self._linear(where, k, c)))
@@ -172,11 +174,17 @@ class _Exporter:
         return self._how.delay_s(c.delay_us)
 
     def _linear(self, where: str, k: int, c: Connection) -> "nir.NIRNode":
-        if isinstance(c, Conv1d | Pool):
+        if isinstance(c, Pool):
             raise InterchangeError(f"`{where}` is of kind {c.kind}, which export cannot write")
         note: dict[str, Any] = {"index": k}
         if c.bias is not None and not c.bias.any():
             note["zero_bias"] = True
+        if isinstance(c, Conv1d):
+            bias = np.zeros(len(c.weight), np.float32) if c.bias is None else np.array(c.bias)
+            return self._nir.Conv1d(
+                self._shapes[c.source][1], np.array(c.weight), c.stride, c.padding, 1, 1, bias,
+                metadata=_note(note),
+            )  # fmt: skip
         if isinstance(c, Conv2d):
             bias = np.zeros(len(c.weight), np.float32) if c.bias is None else np.array(c.bias)
             return self._nir.Conv2d(

@@ -43,8 +43,8 @@ def bias_of(node: Node, elements: int) -> NDArray[np.float64] | None:
 
 
 def is_plain_convolution(node: Node) -> bool:
-    """Return whether a node is a 2-d convolution that a connection can have as it is."""
-    if node.kind != "Conv2d":
+    """Return whether a node is a convolution that a connection can have as it is."""
+    if node.kind not in ("Conv1d", "Conv2d"):
         return False
     before, after = zip(*paddings(node), strict=True)
     return node.sizes["groups"][0] == 1 and pair(node, "dilation") == (1, 1) and before == after

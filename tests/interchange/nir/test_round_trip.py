@@ -43,15 +43,18 @@ def refusals(model):
         synaptic = np.ravel(np.asarray(1.0 if n.tau_syn_us is None else n.tau_syn_us, float))
         incoming = [c for c in model.connections if c.target == p.name]
         conv = [
-            c for c in model.connections if isinstance(c, Conv2d) and p.name in (c.source, c.target)
+            c
+            for c in model.connections
+            if isinstance(c, Conv1d | Conv2d) and p.name in (c.source, c.target)
         ]
         yield n.sync_threshold or n.adaptation is not None or n.reset_amount is not None
         yield isinstance(n, LIF) and n.reset == "none"
         yield n.tau_syn_us is not None and not model.timestep_us
         yield np.isinf(synaptic).any() or (n.tau_syn_us is not None and np.isinf(taus).any())
         yield np.isinf(taus).any() and not np.isinf(taus).all()
-        yield conv and any(not isinstance(c, Conv2d) for c in incoming)
+        yield conv and any(not isinstance(c, Conv1d | Conv2d) for c in incoming)
     for c in model.connections:
+        yield isinstance(c, Pool)
         yield order[c.source] >= order[c.target] and c.delay_us == 0
         yield c.bias is not None and c.bias.any() and not model.timestep_us
 
@@ -220,16 +223,16 @@ def test_a_huge_sparse_connection_is_refused(tmp_path):
         export_nir(Bundle(model), tmp_path / "a.nir")
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
-        Pool("input", "out", "sum", (2,)),
-        Conv1d("input", "out", np.ones((1, 1, 2), np.float32), 2),
-    ],
-    ids=["pool", "conv1d"],
-)
-def test_a_kind_of_connection_that_export_does_not_write_is_refused(tmp_path, first):
+def test_convolutions_of_signals_come_back(tmp_path):
+    weight = np.array([[[1.0, -2.0]], [[0.0, 3.0]]], np.float32)
+    first = Conv1d("input", "out", weight, 2, 1, np.array([0.0, 0.5], np.float32))
+    bundle = Bundle(Model(1000, (1, 4), (Population("out", (2, 3)),), (first,), "out"))
+    assert after_round_trip(bundle, tmp_path / "a.nir") == bundle
+
+
+def test_a_pool_between_populations_is_refused(tmp_path):
+    first = Pool("input", "out", "sum", (2,))
     model = Model(1000, (1, 4), (Population("out", (1, 2)),), (first,), "out")
-    error = rf"^`connections\[0\]` is of kind {first.kind}, which export cannot write$"
+    error = r"^`connections\[0\]` is of kind pool, which export cannot write$"
     with pytest.raises(InterchangeError, match=error):
         export_nir(Bundle(model), tmp_path / "a.nir")
