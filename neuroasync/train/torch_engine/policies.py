@@ -39,11 +39,15 @@ def _mix(z: Tensor) -> Tensor:
     return z ^ _shifted(z, 31)
 
 
-def step_prefix(seeds: Tensor, pass_index: int, step: int) -> Tensor:
-    """Return the common prefix i64[B] of a forward step's order keys, from seeds i64[B]."""
+def step_prefix(seeds: Tensor, pass_index: int, step: int | Tensor) -> Tensor:
+    """Return the common prefix i64[B] of a forward step's order keys, from seeds i64[B].
+
+    ``step`` may be i64[B], the step of each sample.
+    """
     h = _mix(seeds + _G)
     h = _mix(h + signed(_G * (pass_index + 1)))
-    return _mix(h + signed(_G * (step + 1)))
+    g_step = signed(_G * (step + 1)) if isinstance(step, int) else _G * (step + 1)
+    return _mix(h + g_step)
 
 
 def neuron_keys(prefix: Tensor, neurons: int) -> Tensor:

@@ -25,6 +25,7 @@ class Link:
     Attributes:
         source, target: Ranges of the source and target neurons in the network. Inputs come after
             all neurons.
+        source_population: Index of the source population; None for the input.
         target_population: Index of the target population.
         lag: Delay in passes.
         bias: [targets], or None.
@@ -36,6 +37,7 @@ class Link:
         bounds = list(pairwise([*model.starts, model.starts[-1] + model.input_size]))
         self.target_population = model.index(connection.target)
         is_input = connection.source == INPUT
+        self.source_population = None if is_input else model.index(connection.source)
         self.source = slice(*bounds[-1 if is_input else model.index(connection.source)])
         self.target = slice(*bounds[self.target_population])
         self.lag = connection.delay_us // max(model.timestep_us, 1)
@@ -45,9 +47,8 @@ class Link:
         self.bias = flat[at : at + targets] if at >= 0 else None
         self._shape: tuple[int, ...] = ()
         if isinstance(connection, Conv2d):
-            population = model.populations[model.index(connection.source)] if not is_input else None
-            shape = model.input_shape if population is None else population.shape
-            self._shape = planes_of(shape)
+            p = self.source_population
+            self._shape = planes_of(model.input_shape if p is None else model.populations[p].shape)
             self._stride, self._padding = connection.stride, connection.padding
             self._weight = values.view(connection.weight.shape)
             self._synapses = torch.ones_like(self._weight)

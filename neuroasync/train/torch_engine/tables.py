@@ -95,22 +95,6 @@ class Tables:
         )
         return counts.scatter_add_(1, self._origin, chosen.to(self._dtype))
 
-    def first_layer(self, pending: Tensor) -> Tensor:
-        """Return the pending spikes of the lowest-ranked population with any, bool[B, N + E].
-
-        Queued input has the lowest rank of all.
-        """
-        n = self.neurons
-        queued = pending[:, n:].any(1, keepdim=True)
-        chosen, found = torch.zeros_like(pending), queued
-        chosen[:, n:] = queued
-        for p in self.by_rank:
-            start, stop = self.bounds[p]
-            has = pending[:, start:stop].any(1, keepdim=True)
-            chosen[:, start:stop] = has & ~found
-            found = found | has
-        return chosen
-
     def empty_result(self) -> ForwardResult:
         """Return the result of a batch without passes."""
         start, stop = self.output
