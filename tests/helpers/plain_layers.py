@@ -34,31 +34,31 @@ class PlainLayers:
 
     Args:
         model: The network, with a timestep.
-        dtype: Type of all numbers.
         max_steps: Maximum number of layers that may send spikes in one timestep.
 
     Attributes:
         parameters: Weight and bias (or None) of each connection.
-        rows: (pass, step, neuron) of each spike, after :meth:`run`.
+        repeated_turns: Number of times that a layer was computed again in a timestep, because a
+            back edge had reached it.
     """
 
-    def __init__(self, model: Model, dtype: torch.dtype, max_steps: int = 60) -> None:
-        self.model, self.dtype, self.max_steps = model, dtype, max_steps
+    def __init__(self, model: Model, max_steps: int) -> None:
+        self.model, self.max_steps = model, max_steps
         self.shapes = {INPUT: model.input_shape} | {p.name: p.shape for p in model.populations}
         self.order = sorted(range(len(model.ranks)), key=lambda p: (model.ranks[p], p))
         self.parameters = [
             tuple(
-                None if x is None else torch.tensor(x, dtype=dtype, requires_grad=True)
+                None if x is None else torch.tensor(x, requires_grad=True)
                 for x in (c.weight, c.bias)
             )
             for c in model.connections
         ]
-        self.rows: list[tuple[int, int, int]] = []
+        self.repeated_turns = 0
 
     def run(self, x: Tensor) -> Tensor:
         """Return the number of spikes of each neuron, [T, N], for the input counts [T, inputs]."""
         model, counts = self.model, []
-        v = {p.name: torch.zeros(p.size, dtype=self.dtype) for p in model.populations}
+        v = {p.name: torch.zeros(p.size) for p in model.populations}
         thresholds = {p.name: self.spread(p, p.neuron.v_threshold) for p in model.populations}
         late: list[list[tuple[int, Tensor]]] = [[] for _ in x]
         for t, now in enumerate(x):
@@ -66,7 +66,7 @@ class PlainLayers:
             received = {name: torch.zeros_like(v[name]) for name in v}
             fired = {name: torch.zeros_like(v[name]) for name in v}
             total = dict(fired)
-            waiting, step = set(v), 0
+            waiting, step, turns = set(v), 0, dict.fromkeys(v, 0)
 
             def send(source, spikes, t=t, current=current, received=received, waiting=waiting):
                 for k, c in enumerate(self.model.connections):
@@ -110,26 +110,26 @@ class PlainLayers:
                     v[p.name] = v[p.name] * (1 - s)
                 fired[p.name] = fired[p.name] + s
                 total[p.name] = total[p.name] + spikes
-                first = model.starts[index]
-                self.rows += [(t, step, first + int(i)) for i in s.nonzero()]
+                turns[p.name] += 1
                 if s.any():
                     if step == self.max_steps:
                         raise ForwardStepLimitError
                     step += 1
                 send(p.name, spikes)
+            self.repeated_turns += sum(turns.values()) - len(turns)
             counts.append(torch.cat([total[p.name] for p in model.populations]))
-        return torch.stack(counts) if counts else torch.zeros(0, model.size, dtype=self.dtype)
+        return torch.stack(counts) if counts else torch.zeros(0, model.size)
 
     def spread(self, population, value) -> Tensor:
         """Return a parameter of a neuron model for each neuron of a population."""
         values = np.broadcast_to(np.asarray(value, np.float32), population.shape)
-        return torch.tensor(values.ravel(), dtype=self.dtype)
+        return torch.tensor(values.ravel())
 
     def decay(self, population) -> Tensor:
         """Return the decay factor of each neuron for one timestep."""
         taus = np.broadcast_to(population.neuron.tau_mem_us, population.shape).ravel()
         factors = [np.float32(math.exp(-self.model.timestep_us / tau)) for tau in taus]
-        return torch.tensor(np.array(factors), dtype=self.dtype)
+        return torch.tensor(np.array(factors))
 
     def apply(self, k: int, spikes: Tensor) -> Tensor:
         """Return the current that spikes cause over connection ``k``."""
@@ -147,6 +147,6 @@ class PlainLayers:
             planes = spikes.reshape(1, *self.shapes[c.source])
             return conv2d(planes, weight, None, c.stride, c.padding).flatten()
         sources = np.repeat(np.arange(c.indptr.size - 1), np.diff(c.indptr))
-        current = torch.zeros(math.prod(self.shapes[c.target]), dtype=self.dtype)
+        current = torch.zeros(math.prod(self.shapes[c.target]))
         at = torch.tensor(c.indices.astype(np.int64))
         return current.index_add(0, at, spikes[torch.tensor(sources)] * weight)
