@@ -19,12 +19,15 @@ from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
+from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.kernels.layout import Context, Control, Interrupt, SpikeLog
+from neuroasync.core.engine.scratch_buffers import grown
+from neuroasync.core.kernels.layout import Context, Control, Interrupt, SpikeLog, TurnLog
 from neuroasync.core.model.model import Model
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch
 from neuroasync.train.kernels.backward import backward_samples
+from neuroasync.train.kernels.backward_turns import backward_turns
 from neuroasync.train.kernels.forward import forward_samples
 
 __all__ = ["EventRecord", "EventRecordRunner", "check_trainable"]
@@ -75,30 +78,43 @@ class _Chunk:
         self.state = NetworkState(plan)
         self.peaks = np.zeros((0, 0, 0), np.float32)
         self.peak_steps = np.zeros((0, 0, 0), np.int32)
-        self.ends = np.zeros((3, 0), np.int64)
+        self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
+        self.turn_potentials = np.zeros(0, np.float32)
+        self.ends = np.zeros((4, 0), np.int64)
         self.samples = slice(0, 0)
         self.grad = np.zeros(0, np.float32)
 
-    def open(self, samples: slice, passes: int, neurons: int, arrays: PackedArrays) -> None:
+    def open(self, samples: slice, passes: int, arrays: PackedArrays) -> None:
         """Prepare the chunk for ``samples``.
 
         Args:
             samples: Range of samples in the batch.
-            passes: Passes whose highest silent potentials are recorded; 0 records none, for
-                forward passes without a backward pass.
-            neurons: Neurons of the network.
+            passes: Passes whose potentials are recorded; 0 records none, for forward passes
+                without a backward pass.
             arrays: The network with the weights to use.
         """
-        shape = (samples.stop - samples.start, passes, neurons if passes else 0)
+        count, plan = samples.stop - samples.start, self.state.plan
+        has_turns = isinstance(plan.run.policy, LayerSync)
+        neurons, populations = plan.packed.model.size, len(plan.packed.model.populations)
+        shape = (count, passes, neurons) if passes and not has_turns else (count, 0, 0)
         if self.peaks.shape != shape:
             self.peaks, self.peak_steps = np.empty(shape, np.float32), np.empty(shape, np.int32)
+        if passes and has_turns:
+            # One turn of each population in a pass; back edges may add others, for which the
+            # logs grow. Kernels want room for one more turn.
+            self._grow_turns((count * passes + 1) * populations, (count * passes + 1) * neurons)
+        else:
+            self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
+            self.turn_potentials = np.zeros(0, np.float32)
         self.samples = samples
-        self.ends = np.zeros((3, shape[0]), np.int64)
+        self.ends = np.zeros((4, count), np.int64)
         self.state.keep = True
         context = self.state.acquire_scratch().context
         context[Context.WEIGHTS] = arrays.weights.ctypes.data
         context[Context.PEAK_PASSES] = passes
         context[Context.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
+        context[Context.TURNS] = 0
+        self._place_turns()
         control = self.state.control
         control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
 
@@ -115,6 +131,22 @@ class _Chunk:
             int(control[Control.SPIKE_LOG]) + neurons, int(control[Control.DELIVERY_LOG]) + slots
         )
         self.state.make_room()
+        if turns := self.turn_log.shape[1]:
+            self._grow_turns(turns + 1, self.turn_potentials.size + neurons)
+            self._place_turns()
+
+    def _grow_turns(self, turns: int, potentials: int) -> None:
+        """Make room for this many turns and potentials in all, and keep the contents."""
+        self.turn_log = grown(self.turn_log, turns)
+        self.turn_potentials = grown(self.turn_potentials, potentials)
+
+    def _place_turns(self) -> None:
+        """Write the addresses and sizes of the logs of turns to the context."""
+        context = self.state.acquire_scratch().context
+        context[Context.TURN_LOG] = self.turn_log.ctypes.data
+        context[Context.TURN_LOG_CAPACITY] = self.turn_log.shape[1]
+        context[Context.TURN_POTENTIALS] = self.turn_potentials.ctypes.data
+        context[Context.TURN_POTENTIALS_CAPACITY] = self.turn_potentials.size
 
     def sample_rows(self) -> Iterable[NDArray[np.int64]]:
         """Return each sample's spikes as i64[spikes, 3]: pass, step, neuron."""
@@ -188,7 +220,7 @@ class EventRecordRunner:
             if start < stop:
                 chunk = idle.pop() if idle else _Chunk(plan)
                 passes = batch.timesteps if keep else 0
-                chunk.open(slice(start, stop), passes, self.model.size, record.arrays)
+                chunk.open(slice(start, stop), passes, record.arrays)
                 record.chunks.append(chunk)
         # When the record is garbage-collected, a later batch can reuse its chunks.
         weakref.finalize(record, idle.extend, list(record.chunks))
@@ -225,10 +257,17 @@ class EventRecordRunner:
                 chunk.grad = np.empty(size, np.float32)
             chunk.grad[:] = 0
             logs, at = chunk.state.acquire_scratch(), chunk.samples
+            target = (grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad)
+            if isinstance(record.settings.policy, LayerSync):
+                backward_turns(
+                    *record.arrays[:5], self._lags, decays, decay_of[at], logs.spike_log,
+                    logs.delivery_log, chunk.turn_log, chunk.turn_potentials, chunk.ends, *target,
+                )  # fmt: skip
+                return
             backward_samples(
                 *record.arrays[:5], self._owner, self._by_rank, self._lags, decays, decay_of[at],
                 logs.spike_log, logs.spike_log_momentum, logs.delivery_log, chunk.ends, chunk.peaks,
-                chunk.peak_steps, grad_votes[at], grad_spikes[at], output, kind, slope, chunk.grad,
+                chunk.peak_steps, *target,
             )  # fmt: skip
 
         self._each(backward_chunk, record.chunks)

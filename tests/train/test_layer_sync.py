@@ -71,7 +71,7 @@ def plain_results(model, trains, max_steps):
 
 
 def check_same_as_plain_layers(run, case, direction=0):
-    """Check equal spikes, and equal gradients up to 1e-5 of the largest.
+    """Check equal spikes, and equal gradients up to the precision of float32.
 
     Returns:
         The number of votes, and of turns of populations that had one in the same pass before.
@@ -97,13 +97,15 @@ def check_same_as_plain_layers(run, case, direction=0):
     flat = [x for pair in layers.parameters for x in pair if x is not None]
     (losses[0] + 0 * network.values.sum()).backward()
     (losses[1] + 0 * sum(x.sum() for x in flat)).backward()
+    # Gradients of float32 may cancel out, so that the largest one is small.
     largest = max((float(x.grad.abs().max()) for x in flat if x.numel()), default=0.0)
+    tolerance = 1e-5 * max(1.0, largest)
     for (weight, bias), pair in zip(
         network.parts(network.values.grad), layers.parameters, strict=True
     ):
         for gradient, parameter in zip((weight, bias), pair, strict=True):
             if parameter is not None and parameter.numel():
-                assert (gradient - parameter.grad).abs().max() <= 1e-5 * largest
+                assert (gradient - parameter.grad).abs().max() <= tolerance
     return sum(int(x.sum()) for x in votes), layers.repeated_turns
 
 

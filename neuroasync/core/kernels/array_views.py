@@ -1,6 +1,6 @@
 """Views of the arrays whose addresses a context holds.
 
-Each function takes the context ``c``, i64[56], and returns arrays that share memory with the
+Each function takes the context ``c``, i64[61], and returns arrays that share memory with the
 session. :mod:`neuroasync.core.kernels.layout` describes their contents and the letters in shapes.
 """
 
@@ -22,6 +22,7 @@ from neuroasync.core.kernels.layout import (
     Settings,
     SpikeLog,
     StepCounts,
+    TurnLog,
     Votes,
 )
 
@@ -312,6 +313,17 @@ def peaks_of(c):
     shape = (c[Context.PEAK_PASSES], c[Context.NEURONS])
     peaks = carray(pointer_at(c[Context.PEAKS]), shape, np.float32)
     return peaks, carray(pointer_at(c[Context.PEAK_STEPS]), shape, np.int32)
+
+
+@kernel
+def turn_log_of(c):
+    """Return the table ``TurnLog``, i64[4, L], and the potentials of the turns, f32[..].
+
+    Exists only if ``context[TURN_LOG_CAPACITY]`` is not 0.
+    """
+    shape = (len(TurnLog), c[Context.TURN_LOG_CAPACITY])
+    potentials = f32_at(c[Context.TURN_POTENTIALS], c[Context.TURN_POTENTIALS_CAPACITY])
+    return carray(pointer_at(c[Context.TURN_LOG]), shape, np.int64), potentials
 
 
 @kernel

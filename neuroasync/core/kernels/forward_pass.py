@@ -64,6 +64,7 @@ from neuroasync.core.kernels.spontaneous_firing import (
     find_spontaneous_population,
     mark_spontaneous_targets,
 )
+from neuroasync.core.kernels.training.turn_log import lacks_turn_capacity
 from neuroasync.core.kernels.turns import (
     MAX_IN_A_MASK,
     choose_turn,
@@ -271,7 +272,7 @@ def _open_pass(c, end_us):
     slots, added = 0, last - first
     if not settings[Settings.QUEUED]:  # all events of an input share a slot
         slots, added = min(added, c[Context.INPUTS]), 0
-    lacks = lacks_pending_capacity(c, added)
+    lacks = lacks_pending_capacity(c, added) or lacks_turn_capacity(c)
     if lacks_capacity(c, slots + control[Control.IN_FLIGHT]) or lacks:
         return Interrupt.NEEDS_ROOM
     start_pass(c, time)

@@ -63,6 +63,7 @@ from neuroasync.core.kernels.layout import (
 )
 from neuroasync.core.kernels.pending_spikes import count_spikes, count_step, lacks_capacity
 from neuroasync.core.kernels.spontaneous_firing import find_spontaneous_population
+from neuroasync.core.kernels.training.turn_log import lacks_turn_capacity, log_turn
 
 __all__ = [
     "MAX_IN_A_MASK",
@@ -132,7 +133,7 @@ def choose_turn(c):
     control, n = control_of(c), control_of(c)[Control.PENDING]
     if n and control[Control.STEP] >= settings_of(c)[Settings.MAX_STEPS]:
         return Interrupt.STEP_LIMIT
-    if lacks_capacity(c, n):
+    if lacks_capacity(c, n) or lacks_turn_capacity(c):
         return Interrupt.NEEDS_ROOM
     if n:
         count_step(c, n)
@@ -190,7 +191,7 @@ def _next_turn(c, skips):
             control[Control.FIRST_TURNS] = at + 1
         elif counts[StepCounts.WAITING, p] == 0:
             continue
-        can_fire = _can_fire(c, p)
+        can_fire = _can_fire(c, p) or c[Context.TURN_LOG_CAPACITY] > 0
         counts[StepCounts.WAITING, p] = 0
         if can_fire:
             return p
@@ -244,6 +245,8 @@ def end_turn(c):
         start = populations_of(c)[p, Populations.START]
         if n:
             count_spikes(c, p, fired_of(c)[start : start + n])
+        if c[Context.TURN_LOG_CAPACITY]:
+            log_turn(c, p, n)
         control[Control.PENDING] = n
         counts[StepCounts.TOUCHED, p] = counts[StepCounts.REACHED, p] = 0
 

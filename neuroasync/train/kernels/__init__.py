@@ -1,11 +1,12 @@
 """Compiled kernels of the trainer. They call the runtime's kernels, never the reverse.
 
-============ =====================================================================
-surrogate    surrogate derivatives of the spike function
-forward      forward passes of a chunk of samples, with their event record
-sites        where the neurons of a pass have their surrogate sites
-backward     the backward pass over an event record, by the peak rule
-accumulate   products of weights, spikes and adjoints for each kind of connection
-random_draws gathering of samples, shuffling and input dropout from counter-based keys
-============ =====================================================================
+============== =====================================================================
+surrogate      surrogate derivatives of the spike function
+forward        forward passes of a chunk of samples, with their event record
+backward_turns the backward pass under layer-sync: backpropagation through time
+backward       the backward pass under any other policy, by the peak rule
+sites          where the neurons of a pass have their surrogate sites, by the peak rule
+accumulate     products of weights, spikes and adjoints for each kind of connection
+random_draws   gathering of samples, shuffling and input dropout from counter-based keys
+============== =====================================================================
 """

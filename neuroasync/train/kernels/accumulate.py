@@ -12,15 +12,22 @@ from functools import partial
 
 import numpy as np
 
+from neuroasync.core.kernels.array_views import i64_at
 from neuroasync.core.kernels.delivery.synapses import receptive_field
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
 
-__all__ = ["add_outer", "add_weighted"]
+__all__ = ["add_outer", "add_weighted", "borrowed"]
 
 # LLVM vectorises a sum only if it may reorder the additions, fuse them with products, and ignore
 # the sign of zero. The forward pass never allows this.
 _FAST = {"reassoc", "contract", "nsz"}
+
+
+@kernel
+def borrowed(array):
+    """Return a view of an i64 array that does not take part in reference counting."""
+    return i64_at(array.ctypes.data, array.size).reshape(array.shape)
 
 
 @partial(kernel, fastmath=_FAST)

@@ -1,4 +1,4 @@
-"""Backward pass over an event record: the gradients of the weights, sample by sample.
+"""Backward pass over an event record, under any policy except layer-sync, sample by sample.
 
 **The peak rule.** A spike is a step function of the membrane potential v, and the derivative of a
 step function is useless for training. The backward pass therefore uses a surrogate derivative,
@@ -26,10 +26,10 @@ The reset itself is not differentiated. dL/ds has three parts:
   own next site in the same pass (over a delayed connection: in the pass in which the spike would
   have arrived). This is the gradient of a spike that is delivered there with zero current.
 
-For a layered network under layer-sync, this equals ordinary backpropagation through time with a
-surrogate: each neuron has one site per pass, and it comes after all sites of the layer before.
-Under any other order, the gradient still describes the effect of a spike that fires slightly
-earlier or later, and it is zero wherever the order makes an effect impossible.
+The gradient describes the effect of a spike that fires slightly earlier or later, and it is zero
+wherever the order makes an effect impossible. If groups are as large as a layered network, it is
+that of backpropagation through time (see :mod:`.backward_turns`): each neuron has one site per
+pass, and it comes after all sites of the layer before.
 
 Source: backpropagation through forward steps is due to Koopman et al., arXiv 2408.05098. The
 choice of the highest potential in a pass as the silent site is original to this project.
@@ -37,10 +37,10 @@ choice of the highest potential in a pass as the silent site is original to this
 
 import numpy as np
 
-from neuroasync.core.kernels.array_views import f32_at, i64_at
+from neuroasync.core.kernels.array_views import f32_at
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import Connections, DeliveryLog, Populations, SpikeLog
-from neuroasync.train.kernels.accumulate import add_outer, add_weighted
+from neuroasync.train.kernels.accumulate import add_outer, add_weighted, borrowed
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
 from neuroasync.train.kernels.surrogate import derivative
 
@@ -85,8 +85,8 @@ def backward_samples(
     """
     # Accessing the arrays by address avoids atomic reference counts, on which the threads would
     # wait for each other.
-    populations, connections = _borrowed(populations), _borrowed(connections)
-    rows, slots, links = _borrowed(rows), _borrowed(slots), _borrowed(links)
+    populations, connections = borrowed(populations), borrowed(connections)
+    rows, slots, links = borrowed(rows), borrowed(slots), borrowed(links)
     weights = f32_at(weights.ctypes.data, weights.size)
     thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
     grad = f32_at(grad.ctypes.data, grad.size)
@@ -138,12 +138,6 @@ def backward_samples(
                 work[_V] *= decays[decay_of[k, now]]
             row1, slot1 = row, slot
         row0, slot0 = ends[1, k], ends[2, k]
-
-
-@kernel
-def _borrowed(array):
-    """Return a view of an i64 array that does not take part in reference counting."""
-    return i64_at(array.ctypes.data, array.size).reshape(array.shape)
 
 
 @kernel

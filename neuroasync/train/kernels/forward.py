@@ -47,8 +47,8 @@ def forward_samples(
         peaks: i64[3], addresses of the highest silent potentials f32[S, T, N] and of their steps
             i32[S, T, N], and the number of bytes per sample in each; all 0 if they are not
             needed.
-        ends: i64[3, S], written: number of passes of each sample, and the ends of its rows and
-            slots in the logs.
+        ends: i64[4, S], written: number of passes of each sample, and the ends of its rows, slots
+            and turns in the logs.
         owner: i32[N], population of each neuron.
         votes: f32[S, T, classes], written: spikes of the output population in each pass.
         spikes: f32[S, T, P], written: spikes of each population in each pass.
@@ -80,6 +80,7 @@ def forward_samples(
         ends[0, k] = control[Control.PASS] + 1
         ends[1, k] = control[Control.SPIKE_LOG]
         ends[2, k] = control[Control.DELIVERY_LOG]
+        ends[3, k] = c[Context.TURNS]
         labels[k] = leader(votes_of(c))
         rows, _ = spike_log_of(c)
         for r in range(ends[1, k - 1] if k else 0, ends[1, k]):

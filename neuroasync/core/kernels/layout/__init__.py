@@ -6,8 +6,8 @@ that twenty array arguments would cost more than the arithmetic on eight spikes.
 :mod:`neuroasync.core.kernels.array_views` makes arrays from the addresses.
 
 Letters in shapes: N neurons, P populations, C connections, B blocks of 16 neurons, D spikes in
-flight, H remembered passes, K pending spikes, R logged spikes, S logged deliveries, T passes of a
-training sample.
+flight, H remembered passes, K pending spikes, R logged spikes, S logged deliveries, L logged turns,
+T passes of a training sample.
 
 The packed network (:mod:`.network`) is shared by all its sessions and never written:
 
@@ -63,6 +63,9 @@ spike_momentum  f32[R]              momentum of each logged spike
 delivery_log    i64[6, S]           a column per delivered spike event, see ``DeliveryLog``
 peaks           f32[T, N]           training: highest potential at which the neuron stayed silent
 peak_steps      i32[T, N]           training: forward step of the peak; -1: none, -2: it fired
+turn_log        i64[4, L]           training: a column per turn under layer-sync, see ``TurnLog``
+turn_potentials f32[..]             training: potentials that were compared with the thresholds at
+                                    each turn; -inf where too few spikes had been received
 =============== =================== ==========================================================
 
 A *mark* is ``GROUP_UNIT`` times the number of a group of the session. The two lowest bits of an
@@ -81,7 +84,14 @@ from neuroasync.core.kernels.layout.codes import (
 )
 from neuroasync.core.kernels.layout.context import Context
 from neuroasync.core.kernels.layout.network import BLOCK, Connections, Populations, Uniform
-from neuroasync.core.kernels.layout.scratch import DeliveryLog, Group, Pending, SpikeLog, StepCounts
+from neuroasync.core.kernels.layout.scratch import (
+    DeliveryLog,
+    Group,
+    Pending,
+    SpikeLog,
+    StepCounts,
+    TurnLog,
+)
 from neuroasync.core.kernels.layout.session import (
     GROUP_LIMIT,
     GROUP_UNIT,
@@ -118,6 +128,7 @@ __all__ = [
     "Settings",
     "SpikeLog",
     "StepCounts",
+    "TurnLog",
     "Uniform",
     "Votes",
 ]

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 
 class _Context(NamedTuple):
-    """Columns of ``context``, i64[56].
+    """Columns of ``context``, i64[61].
 
     Entries are absolute addresses, except that names ending in ``_AT`` are byte offsets from
     ``SESSION``. Counts and capacities say so in their names.
@@ -92,6 +92,16 @@ class _Context(NamedTuple):
     PREFETCHES: int = 54
     """1 if the state of the network exceeds a core's own cache, so that deliveries prefetch."""
     INPUT_RANKS: int = 55
+
+    # Training under layer-sync.
+    TURN_LOG: int = 56
+    TURN_LOG_CAPACITY: int = 57
+    """0 if turns are not logged."""
+    TURNS: int = 58
+    """Number of turns in the log."""
+    TURN_POTENTIALS: int = 59
+    TURN_POTENTIALS_CAPACITY: int = 60
+    """Number of potentials that ``turn_potentials`` has room for."""
 
 
 Context: Final = _Context()

@@ -89,3 +89,17 @@ class _DeliveryLog(NamedTuple):
 
 
 DeliveryLog: Final = _DeliveryLog()
+
+
+class _TurnLog(NamedTuple):
+    """Rows of ``turn_log``, i64[4, L]: a column per turn under layer-sync, in their order."""
+
+    PASS: int = 0
+    STEP: int = 1
+    """Forward step that came before the turn. The spikes of the turn carry its number."""
+    POPULATION: int = 2
+    POTENTIALS: int = 3
+    """Position in ``turn_potentials`` of the population's first neuron."""
+
+
+TurnLog: Final = _TurnLog()

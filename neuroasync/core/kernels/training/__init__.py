@@ -1,0 +1,1 @@
+"""What the kernels of the forward pass record for the trainer, and never otherwise."""

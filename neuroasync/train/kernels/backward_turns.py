@@ -1,0 +1,225 @@
+"""Backward pass over the turns of layer synchronization: backpropagation through time.
+
+Under layer-sync, populations take turns, and each is evaluated as a whole. Every turn is therefore
+a surrogate site of all its neurons that are not refractory, whether they fire or not. Write L for
+the loss, g = dL/dv for the adjoint of the potential after the turn, s for the spike, and theta for
+the threshold. In reverse, a turn computes
+
+    dL/ds = gradient of the spike counts + sum over targets of weight * dL/dI
+    dL/dv = dL/ds * surrogate(v - theta) + (0 if the neuron fired with a reset to zero, else g)
+
+dL/dI is the adjoint of the current that a target integrates at its next turn: its dL/dv there, or
+0 if it is refractory or has no turn any more. Over a delayed connection, it is that of the target's
+first turn in the pass in which the spike arrives. The reset itself is not differentiated.
+
+This is what torch computes when it differentiates a loop over the layers with the same surrogate.
+
+Source: Werbos, Backpropagation through time: what it does and how to do it, Proceedings of the
+IEEE 78 (1990). Surrogates: see :mod:`.surrogate`.
+"""
+
+import numpy as np
+
+from neuroasync.core.kernels.array_views import f32_at
+from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.layout import (
+    Connections,
+    DeliveryLog,
+    Populations,
+    SpikeLog,
+    TurnLog,
+)
+from neuroasync.train.kernels.accumulate import add_outer, add_weighted, borrowed
+from neuroasync.train.kernels.surrogate import derivative
+
+__all__ = ["backward_turns"]
+
+
+@kernel
+def backward_turns(
+    populations, connections, links, weights, thresholds, lags, decays, decay_of, rows, slots,
+    turns, potentials, ends, grad_votes, grad_spikes, output, kind, slope, grad,
+):  # fmt: skip
+    """Add the gradients of the samples in a chunk to ``grad``.
+
+    Args:
+        populations, connections, links, weights, thresholds: The network; see
+            ``neuroasync.core.kernels.layout``.
+        lags: i64[C], delay of each connection in passes.
+        decays: f32[D, N], decay factors of each distinct interval between passes.
+        decay_of: i64[S, T], row of ``decays`` for the interval before each pass.
+        rows, slots, turns, potentials, ends: The event record; see ``forward``.
+        grad_votes: f32[S, T, classes], gradient of the loss with respect to the output
+            population's spikes in each pass.
+        grad_spikes: f32[S, T, P], gradient of the loss with respect to each population's spikes
+            in each pass.
+        output: Index of the output population.
+        kind, slope: Surrogate derivative; see ``surrogate``.
+        grad: f32[..], laid out like the weights. The gradients are added to it.
+    """
+    # Accessing the arrays by address avoids atomic reference counts, on which the threads would
+    # wait for each other.
+    populations, connections, links = borrowed(populations), borrowed(connections), borrowed(links)
+    rows, slots, turns = borrowed(rows), borrowed(slots), borrowed(turns)
+    weights = f32_at(weights.ctypes.data, weights.size)
+    thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
+    potentials = f32_at(potentials.ctypes.data, potentials.size)
+    grad = f32_at(grad.ctypes.data, grad.size)
+    neurons, count = thresholds.size, populations.shape[0] - 1
+    # A spike reaches at most lags.max() passes ahead, so a ring of that many passes and the
+    # current one holds everything that earlier passes need of later ones.
+    ring = 1 + (lags.max() if lags.size else 0)
+    v, spike_grad = np.empty(neurons, np.float32), np.empty(neurons, np.float32)
+    current_grad = np.empty((ring, neurons), np.float32)
+    has_turn = np.empty((ring, count), np.bool_)
+    is_refractory = np.zeros(neurons, np.bool_)
+    sites, everyone = np.empty(neurons, np.int64), np.arange(neurons)
+    once = np.ones(neurons, np.int64)
+    row0, slot0, turn0 = 0, 0, 0
+    for k in range(ends.shape[1]):
+        row1, slot1, turn1 = ends[1, k], ends[2, k], ends[3, k]
+        v[:] = 0
+        current_grad[:] = 0
+        has_turn[:] = False
+        for now in range(ends[0, k] - 1, -1, -1):
+            row, slot, turn = row1, slot1, turn1
+            while row > row0 and rows[SpikeLog.PASS, row - 1] == now:
+                row -= 1
+            while slot > slot0 and slots[DeliveryLog.PASS, slot - 1] == now:
+                slot -= 1
+            while turn > turn0 and turns[TurnLog.PASS, turn - 1] == now:
+                turn -= 1
+            _pass(
+                now, ring, populations, connections, links, weights, thresholds, lags, rows, row,
+                row1, slots, slot, slot1, turns, turn, turn1, potentials, grad_votes[k, now],
+                grad_spikes[k, now], output, kind, slope, grad, v, spike_grad, current_grad,
+                has_turn, is_refractory, sites, everyone, once,
+            )  # fmt: skip
+            if now:
+                v *= decays[decay_of[k, now]]
+            row1, slot1, turn1 = row, slot, turn
+        row0, slot0, turn0 = ends[1, k], ends[2, k], ends[3, k]
+
+
+@kernel
+def _pass(
+    now, ring, populations, connections, links, weights, thresholds, lags, rows, row0, row1, slots,
+    slot0, slot1, turns, turn0, turn1, potentials, grad_votes, grad_spikes, output, kind, slope,
+    grad, v, spike_grad, current_grad, has_turn, is_refractory, sites, everyone, once,
+):  # fmt: skip
+    """Visit one pass in reverse.
+
+    On entry, ``v`` holds the adjoint of the potential at the end of the pass; on return, the
+    adjoint before the pass's bias was added. ``current_grad`` and ``has_turn`` have a row for each
+    pass of the ring: dL/dI of each neuron, and whether a population has had a turn.
+    """
+    here = now % ring
+    # The ring's entry still belongs to a pass that no spike of this one can reach.
+    current_grad[here] = 0
+    has_turn[here] = False
+    for r in range(row0, row1):
+        if rows[SpikeLog.BECAME_REFRACTORY, r]:
+            is_refractory[rows[SpikeLog.NEURON, r]] = True
+    for t in range(turn1 - 1, turn0 - 1, -1):
+        p, at = turns[TurnLog.POPULATION, t], turns[TurnLog.POTENTIALS, t]
+        start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
+        row = row1
+        while (
+            row > row0
+            and rows[SpikeLog.STEP, row - 1] == turns[TurnLog.STEP, t]
+            and start <= rows[SpikeLog.NEURON, row - 1] < stop
+        ):
+            row -= 1
+        fired = rows[SpikeLog.NEURON, row:row1]
+        for i in fired:
+            is_refractory[i] = False  # until it fired
+            if populations[p, Populations.SUBTRACTS] == 0:
+                v[i] = 0
+        evaluated = _evaluated(start, stop, is_refractory, sites, everyone)
+        _spike_grads(
+            now, ring, p, evaluated, fired, populations, connections, links, weights, lags,
+            grad_votes, grad_spikes, output, grad, spike_grad, current_grad, has_turn, once,
+        )  # fmt: skip
+        current_grad[here, start:stop] = 0
+        for i in evaluated:
+            v[i] += spike_grad[i] * derivative(
+                kind, slope, potentials[at + i - start] - thresholds[i]
+            )
+            current_grad[here, i] = v[i]
+        has_turn[here, p] = True
+        row1 = row
+    _input_outer(
+        slots, slot0, slot1, populations, connections, links, lags, current_grad[here], grad
+    )
+    for c in range(connections.shape[0]):
+        bias = connections[c, Connections.BIAS]
+        if bias >= 0:
+            p = connections[c, Connections.TARGET]
+            start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
+            grad[bias : bias + stop - start] += v[start:stop]
+
+
+@kernel
+def _evaluated(start, stop, is_refractory, sites, everyone):
+    """Return the neurons from ``start`` to ``stop`` that are not refractory, ascending."""
+    n = 0
+    for i in range(start, stop):
+        sites[n] = i
+        n += not is_refractory[i]
+    return everyone[start:stop] if n == stop - start else sites[:n]
+
+
+@kernel
+def _spike_grads(
+    now, ring, p, evaluated, fired, populations, connections, links, weights, lags, grad_votes,
+    grad_spikes, output, grad, spike_grad, current_grad, has_turn, once,
+):  # fmt: skip
+    """Write dL/ds of the neurons of a turn; add the gradients of the weights of its spikes.
+
+    Args:
+        evaluated: i64[K], neurons of population ``p`` that were not refractory.
+        fired: i64[..], neurons that fired.
+        once: i64[N], ones.
+    """
+    first = populations[p, Populations.START]
+    for i in evaluated:
+        spike_grad[i] = grad_spikes[p]
+        if p == output:
+            spike_grad[i] += grad_votes[i - first]
+    for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
+        c = links[j]
+        q, there = connections[c, Connections.TARGET], (now + lags[c]) % ring
+        if has_turn[there, q]:
+            start, stop = populations[q, Populations.START], populations[q, Populations.STOP]
+            g = current_grad[there, start:stop]
+            add_weighted(connections[c], evaluated, first, links, weights, g, spike_grad)
+            add_outer(connections[c], fired, once[: fired.size], first, links, g, grad)
+
+
+@kernel
+def _input_outer(slots, slot0, slot1, populations, connections, links, lags, current_grad, grad):
+    """Add the gradients of the weights over which input events arrived in a pass.
+
+    All input is delivered before the first turn.
+    """
+    row = populations[populations.shape[0] - 1]
+    origins, vias = slots[DeliveryLog.ORIGIN], slots[DeliveryLog.CONNECTION]
+    s = slot0
+    while s < slot1:  # Each iteration takes the slots of input that arrived in the same way.
+        begun, via = s, vias[s]
+        while s < slot1 and vias[s] == via and origins[s] >= row[Populations.START]:
+            s += 1
+        if s == begun:  # a spike
+            s += 1
+            continue
+        for j in range(row[Populations.OUT_START], row[Populations.OUT_STOP]):
+            c = links[j]
+            if (c == via) if via >= 0 else (lags[c] == 0):
+                q = connections[c, Connections.TARGET]
+                g = current_grad[
+                    populations[q, Populations.START] : populations[q, Populations.STOP]
+                ]
+                counts = slots[DeliveryLog.MULTIPLICITY, begun:s]
+                add_outer(
+                    connections[c], origins[begun:s], counts, row[Populations.START], links, g, grad
+                )
