@@ -37,7 +37,9 @@ def run_event_record(
 ) -> ForwardResult:
     """Run a batch through the runtime's kernels.
 
-    Gradients follow the peak rule; see ``neuroasync.train.kernels.backward``.
+    Under layer-sync, the gradient is that of backpropagation through time; see
+    ``neuroasync.train.kernels.backward_turns``. Otherwise it follows the peak rule; see
+    ``neuroasync.train.kernels.backward``.
 
     Args:
         weights: f32[..] on the CPU, laid out like ``PackedArrays.weights``.

@@ -236,7 +236,9 @@ class EventRecordRunner:
     ) -> NDArray[np.float32]:
         """Return the gradient of the loss with respect to the weights.
 
-        It follows the peak rule; see ``neuroasync.train.kernels.backward``.
+        Under layer-sync, this is backpropagation through time; see
+        ``neuroasync.train.kernels.backward_turns``. Otherwise the gradient follows the peak rule;
+        see ``neuroasync.train.kernels.backward``.
 
         Args:
             record: Record of a :meth:`run` with ``keep=True``.

@@ -78,6 +78,7 @@ from neuroasync.core.kernels.layout import (
 )
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.smallest_keys import sort
+from neuroasync.core.kernels.training.peaks import note_peak
 
 __all__ = ["integrate_and_fire", "start_pass"]
 
@@ -277,7 +278,7 @@ def _integrate_touched(c, p, n):
             if c[Context.PEAKS]:
                 peaks_of(c)[1][control[Control.PASS], i] = -2
         elif ready and c[Context.PEAKS]:
-            _note_peak(c, i, charge)
+            note_peak(c, i, charge)
     return fires
 
 
@@ -332,18 +333,3 @@ def _drops_refractoriness(c, neuron):
     return (
         uniform(neuron_key(prefix, neuron)) < float_settings_of(c)[FloatSettings.REFRACTORY_DROPOUT]
     )
-
-
-@kernel
-def _note_peak(c, neuron, charge):
-    """Store the potential if it is the highest of the pass at which the neuron stayed silent.
-
-    The trainer takes the gradient of a silent neuron at that potential. A neuron that fired in
-    the pass (step -2) has none.
-    """
-    control = control_of(c)
-    peaks, steps = peaks_of(c)
-    at = control[Control.PASS]
-    if steps[at, neuron] != -2 and (steps[at, neuron] == -1 or charge > peaks[at, neuron]):
-        peaks[at, neuron] = charge
-        steps[at, neuron] = control[Control.STEP]
