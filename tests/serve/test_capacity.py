@@ -90,7 +90,7 @@ async def test_request_above_the_limits_of_its_share_holds_up_no_other(no_leaks)
     assert await waiting
 
 
-@pytest.mark.parametrize("samples, events", [(1, 0), (0, 1)])
+@pytest.mark.parametrize(("samples", "events"), [(1, 0), (0, 1)])
 async def test_any_held_capacity_makes_a_share_wait_behind_new_ones(samples, events, no_leaks):
     limiter = CapacityLimiter(4, 100)
     one, two, three, holding, new = (CapacityShare(limiter) for _ in range(5))
