@@ -122,14 +122,14 @@ def test_verdict_has_three_lines_with_the_figures_of_the_rows(cli):
     lines = cli("demo").stdout.splitlines()
     at = lines.index("Verdict: without waiting for layers")
     robust, fragile, both = lines[at + 1 : at + 4]
-    assert robust.startswith("- unlayered: ")
+    assert robust.startswith("- layered to unlayered: ")
     assert fragile.startswith("- layered-paper: ")
 
     def row(name, policy):
         options = name, policy, "prioritised"
         return next(r for r in rows if (r["bundle"], r["policy"], r["input"]) == options)
 
-    before, after = row("unlayered", "layer-sync"), row("unlayered", "random")
+    before, after = row("layered", "layer-sync"), row("unlayered", "random")
     paper = row("layered-paper", "layer-sync")
 
     def change(one, other, key):
