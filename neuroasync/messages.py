@@ -26,9 +26,12 @@ A message with a decision::
 ``rounds``       int: rounds until the decision
 ``latency_ms``   float: time that the decision took, ms
 ``final``        bool: false for a provisional decision
+``potentials``   list of float: potentials at the end of the sample; only if the output consists of
+                 leaky integrators, whose label is the class with the highest one
 """
 
 import json
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -175,19 +178,21 @@ def format_decision(
         latency_ms: time that the decision took, ms. The sender chooses what it measures.
         binary: whether to write MessagePack instead of JSON.
     """
-    return _pack(
-        {
-            "sample": sample,
-            "label": decision.label,
-            "class_name": decision.class_name,
-            "votes": decision.votes.tolist(),
-            "spikes": decision.total_spikes,
-            "rounds": decision.rounds,
-            "latency_ms": round(latency_ms, 3),
-            "final": decision.is_final,
-        },
-        binary,
-    )
+    fields: dict[str, object] = {
+        "sample": sample,
+        "label": decision.label,
+        "class_name": decision.class_name,
+        "votes": decision.votes.tolist(),
+        "spikes": decision.total_spikes,
+        "rounds": decision.rounds,
+        "latency_ms": round(latency_ms, 3),
+        "final": decision.is_final,
+    }
+    if decision.potentials is not None:  # JSON has no infinity
+        fields["potentials"] = [
+            x if math.isfinite(x) else None for x in decision.potentials.tolist()
+        ]
+    return _pack(fields, binary)
 
 
 def _pack(fields: dict[str, object], binary: bool) -> str | bytes:

@@ -16,7 +16,9 @@ from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.model.connections import INPUT
 from neuroasync.core.model.kernel_forms import kernel_form
 from neuroasync.core.model.model import Model
+from neuroasync.core.model.neurons import Neuron, Parameter
 from neuroasync.core.recording.recording import Recording
+from neuroasync.errors import RecordingError
 from neuroasync.explain.synapses import bias_of, decay_factors, weights_to
 
 __all__ = ["AttributionBuilder", "Contribution", "Place", "SpikeAttribution"]
@@ -136,19 +138,22 @@ class _Neuron(NamedTuple):
     Attributes:
         place: population and position.
         threshold: firing threshold.
-        subtracts: whether a reset subtracts the threshold.
+        amount: what a reset subtracts; None if it sets the potential to 0.
+        delayed: whether a reset takes effect at the start of the next pass.
         refractory: whether the neuron fires at most once per pass.
         bias: sum of its biases, added once per pass.
         decay: f64[passes], factor of the potential from the pass before.
         spikes: positions of its spikes in the rows of the sample.
         arrivals: deliveries that reached it, in order.
         arrival_steps: (pass, step) of each arrival.
-        residuals: potential that the reset after each spike left; empty if resets set it to 0.
+        residuals: potential that the reset after each spike left, of a delayed one in the pass in
+            which it took effect; empty if resets set it to 0.
     """
 
     place: Place
     threshold: float
-    subtracts: bool
+    amount: float | None
+    delayed: bool
     refractory: bool
     bias: float
     decay: NDArray[np.float64]
@@ -214,23 +219,36 @@ class AttributionBuilder:
         if i not in self._neurons:
             neuron = self._neurons[i] = self._describe(i)
             # Each residual is a term of the next potential, so they are computed in order.
-            for nth in range(len(neuron.spikes) if neuron.subtracts else 0):
+            for nth, spike in enumerate(neuron.spikes if neuron.amount is not None else ()):
                 potential = math.fsum(c.value for c in self._contributions(neuron, nth))
-                neuron.residuals.append(potential - neuron.threshold)
+                after = int(self._pass[spike]) + 1
+                if neuron.delayed and after < neuron.decay.size:
+                    potential *= neuron.decay[after]
+                neuron.residuals.append(potential - (neuron.amount or 0.0))
         return self._neurons[i]
 
     def _describe(self, i: int) -> _Neuron:
         name, position = self._info.place(i)
         p = self._model.index(name)
         lif = self._model.populations[p].neuron
-        threshold = lif.v_threshold
-        if not isinstance(threshold, float):
-            threshold = threshold.ravel()[position]
+        _check_explicable(name, lif)
+
+        def own(value: Parameter) -> float:
+            return float(np.float32(value if isinstance(value, float) else value.ravel()[position]))
+
+        threshold, amount = own(lif.v_threshold), None
+        if lif.reset != "zero":
+            amount = (
+                0.0
+                if lif.reset == "none"
+                else own(lif.v_threshold if lif.reset_amount is None else lif.reset_amount)
+            )
         arrivals = self._arrivals(i)
         return _Neuron(
             place=Place(name, position),
-            threshold=float(np.float32(threshold)),
-            subtracts=lif.reset == "subtract",
+            threshold=threshold,
+            amount=amount,
+            delayed=lif.reset_delayed,
             refractory=lif.refractory,
             bias=bias_of(self._model, p, position),
             decay=decay_factors(self._model, p, position, self._times),
@@ -270,7 +288,7 @@ class AttributionBuilder:
         terms = []
         if nth and neuron.residuals and (residual := neuron.residuals[nth - 1]):
             row = self._first + neuron.spikes[nth - 1]
-            value = residual * kept[0]
+            value = residual * kept[1 if neuron.delayed else 0]
             terms.append(Contribution(value, "reset", neuron.place, residual, 1, *begin, row=row))
         for q in range(begin[0] + 1, now + 1) if neuron.bias else ():
             value = neuron.bias * kept[q - first]
@@ -315,3 +333,19 @@ class AttributionBuilder:
             fired &= (self._pass == pass_index) & (self._step < step)
         rows = np.flatnonzero(fired)
         return self._first + int(rows[-1]) if rows.size else None
+
+
+def _check_explicable(name: str, neuron: Neuron) -> None:
+    """Refuse neurons whose potential is not a sum of single deliveries, biases and one reset.
+
+    Raises:
+        RecordingError: the neurons have such a feature; the message names it.
+    """
+    for feature, is_there in (
+        ("a synaptic current", neuron.tau_syn_us is not None),
+        ("an adaptive threshold", neuron.adaptation is not None),
+        ("a delayed reset without refractoriness", neuron.reset_delayed and not neuron.refractory),
+    ):
+        if is_there:
+            reason = f"its neurons have {feature}"
+            raise RecordingError(f"spikes of population {name!r} cannot be explained: {reason}")

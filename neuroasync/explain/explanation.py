@@ -131,6 +131,11 @@ def deciding_spike(recording: Recording, k: int) -> int:
     votes, latest = np.zeros((2, sizes[recording.info.output]), np.int64)
     leader, deciding = -1, -1
     at = np.flatnonzero((classes >= 0) & (classes < votes.size))
+    if at.size == 0:
+        raise RecordingError(
+            f"sample {recording.number[k]} was decided by the potentials of leaky integrators, not "
+            "by a spike"
+        )
     moments = np.stack((recording.pass_[rows], recording.step[rows]), axis=1)[at]
     # Neurons that fire in the same forward step vote at the same time.
     steps = np.flatnonzero(np.any(np.diff(moments, axis=0), axis=1)) + 1

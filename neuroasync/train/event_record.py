@@ -24,6 +24,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.scratch_buffers import grown
 from neuroasync.core.kernels.layout import Context, Control, Interrupt, SpikeLog, TurnLog
 from neuroasync.core.model.model import Model
+from neuroasync.core.model.neurons import LI
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch
 from neuroasync.train.kernels.backward import backward_samples
@@ -39,6 +40,22 @@ as the weights."""
 
 def check_trainable(model: Model) -> None:
     """Raise ValueError if the trainer does not support the network."""
+    for population in model.populations:
+        neuron = population.neuron
+        features = {
+            "leaky integrators (`LI`)": isinstance(neuron, LI),
+            "a delayed reset (`reset_delayed`)": neuron.reset_delayed,
+            "its own amount to subtract (`reset_amount`)": neuron.reset_amount is not None,
+            "no reset (`reset='none'`)": neuron.reset == "none",
+            "a synaptic current (`tau_syn_us`)": neuron.tau_syn_us is not None,
+            "an adaptive threshold (`adaptation`)": neuron.adaptation is not None,
+        }
+        for feature, is_there in features.items():
+            if is_there:
+                raise ValueError(
+                    f"population {population.name!r} has {feature}, which the trainer does not "
+                    "support; train it in another framework and import it"
+                )
     if model.timestep_us == 0 and any(c.delay_us for c in model.connections):
         # The backward pass counts delays in passes, which needs passes of equal length.
         raise ValueError("`timestep_us` must be at least 1 to train a network with delays, got 0")

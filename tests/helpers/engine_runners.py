@@ -137,6 +137,9 @@ def _result(state: NetworkState, stopped: bool) -> Result:
     votes, control = state.votes, state.control.tolist()
     rows, slots = _columns(state.spike_log_blocks), _columns(state.delivery_log_blocks)
     label = int(leader(votes))
+    readout = state.plan.readout(state.head)
+    if readout is not None:
+        label = int(np.argmax(readout)) if control[Control.PASS] >= 0 else -1
     led = votes[[Votes.LED_SPIKES, Votes.LED_STEPS, Votes.LED_ROUNDS]].T.tolist()
     first = tuple(
         control[c]
@@ -149,6 +152,7 @@ def _result(state: NetworkState, stopped: bool) -> Result:
             for at, group in groupby(slots, key=lambda slot: slot[:2])
         ],
         v=tuple(state.potential),
+        extras=_extras(state),
         m=tuple(state.momentum),
         votes=votes[Votes.COUNT].tolist(),
         label=None if label < 0 else label,
@@ -163,6 +167,14 @@ def _result(state: NetworkState, stopped: bool) -> Result:
         first_led={c: tuple(at) for c, at in enumerate(led) if at[0]},
         undelivered=control[Control.IN_FLIGHT],
     )
+
+
+def _extras(state: NetworkState) -> tuple[tuple[float, ...], ...]:
+    """Return the variables that few neurons have, as a tuple for each neuron."""
+    extras = state.extra_state
+    if extras is None:
+        return ((0.0, 0.0, 0.0),) * state.plan.packed.model.size
+    return tuple(map(tuple, extras.T))
 
 
 def _columns(blocks: list[NDArray[np.int64]] | None) -> Iterator[tuple[int, ...]]:

@@ -74,6 +74,7 @@ def models(
     refractory: bool | None = None,
     reset: str | None = None,
     sync_threshold: bool = True,
+    any_reset: bool = False,
     extended: bool = False,
     timestep_us: int | None = None,
 ) -> Model:
@@ -95,15 +96,15 @@ def models(
             is False and ``recurrent`` is True, a forward pass may not end.
         reset: ``"zero"`` or ``"subtract"`` for all populations; None draws it for each.
         sync_threshold: Whether neurons may need several spikes before they fire.
-        extended: Whether neurons may have other resets than the two of ``reset``, a synaptic
-            current or an adaptive threshold, and whether an output that nothing leaves may
-            consist of leaky integrators.
+        any_reset: Whether neurons may have other resets than the two of ``reset``.
+        extended: The same, and whether neurons may have a synaptic current or an adaptive
+            threshold, and an output that nothing leaves may consist of leaky integrators.
         timestep_us: Timestep, µs. None draws one, which may be 0.
     """
     step = draw(st.sampled_from(TIMESTEPS_US)) if timestep_us is None else timestep_us
     weights = dyadic() if weights is None else weights
     on = _Features(weights, kinds, max_neurons, skip, recurrent, delays, bias, step)
-    neurons = _neurons(leak, per_neuron, refractory, reset, sync_threshold, extended)
+    neurons = _neurons(leak, per_neuron, refractory, reset, sync_threshold, any_reset, extended)
     input_shape = draw(_shapes(on))
     shapes = {INPUT: input_shape}
     populations: list[Population] = []
@@ -125,6 +126,12 @@ def models(
             for p in populations
         ]
     return Model(step, input_shape, tuple(populations), tuple(connections), output)
+
+
+def rule_for(model: Model, rule: str) -> str:
+    """Return the stop rule, or ``"quiet"`` for an output of leaky integrators, which needs it."""
+    output = model.populations[model.index(model.output)]
+    return "quiet" if isinstance(output.neuron, LI) else rule
 
 
 @st.composite
@@ -171,7 +178,7 @@ def streams(draw: st.DrawFn, model: Model, window: str, *, max_events: int = 20)
     return in_us, SpikeTrain(np.cumsum(gaps), index)
 
 
-def _neurons(leak, per_neuron, refractory, reset, sync_threshold, extended):
+def _neurons(leak, per_neuron, refractory, reset, sync_threshold, any_reset, extended):
     """Return a function that gives a strategy for the neuron parameters of a shape."""
 
     def lif(shape):
@@ -190,17 +197,19 @@ def _neurons(leak, per_neuron, refractory, reset, sync_threshold, extended):
             refractory=booleans if refractory is None else st.just(refractory),
             sync_threshold=st.sampled_from((0, 0, 1, 2, 3)) if sync_threshold else st.just(0),
         )
-        if not extended:
+        if not (any_reset or extended):
             return plain
-        adaptation = st.builds(Adaptation, tau, threshold)
+        current, adaptation = st.none(), st.none()
+        if extended:
+            current, adaptation = current | tau, adaptation | st.builds(Adaptation, tau, threshold)
         return st.builds(
             _extended,
             plain,
             st.sampled_from(("zero", "subtract", "none")) if reset is None else resets,
             booleans,
             st.none() | threshold,
-            st.none() | tau,
-            st.none() | adaptation,
+            current,
+            adaptation,
         )
 
     return lif

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import neuroasync as na
 from tests.helpers.small_networks import chain, sample
-from tests.helpers.strategies import models, streams
+from tests.helpers.strategies import models, rule_for, streams
 
 LIF = na.LIF(tau_mem_us=np.inf, v_threshold=0.5)
 ONE = np.ones((1, 1), np.float32)
@@ -268,7 +268,7 @@ async def streamed(network, parts, window, **options):
 @settings(deadline=None, max_examples=150)
 @given(
     data=st.data(),
-    model=models(refractory=True, max_populations=3, max_neurons=6),
+    model=models(refractory=True, max_populations=3, max_neurons=6, extended=True),
     window=st.sampled_from(["time(2)", "time(7)", "events(1)", "events(4)", "silence(3)"]),
     policy=st.sampled_from(["layer-sync", "fifo", "momentum"]),
     queued=st.booleans(),
@@ -277,6 +277,7 @@ async def streamed(network, parts, window, **options):
 def test_windows_that_carry_state_equal_one_long_run(data, model, window, policy, queued, rule):
     """For any windows, chunks, engine and stop rule, the spikes equal those of one sample."""
     window, train = data.draw(streams(model, window, max_events=25))
+    rule = rule_for(model, rule)
     t_us, index = train.t_us, train.index
     cuts = sorted(data.draw(st.lists(st.integers(0, t_us.size), max_size=5)))
     parts = [
@@ -392,7 +393,7 @@ async def test_carry_state_must_be_bool_or_none(carry_state):
 @settings(deadline=None, max_examples=60)
 @given(
     data=st.data(),
-    model=models(refractory=True, max_populations=3, max_neurons=6),
+    model=models(refractory=True, max_populations=3, max_neurons=6, extended=True),
     window=st.sampled_from(["time(2)", "time(7)", "events(1)", "events(4)", "silence(3)"]),
     carry_state=st.booleans(),
     rule=st.sampled_from(["quiet", "first-spike"]),
@@ -403,6 +404,7 @@ def test_real_time_stream_gives_the_decisions_of_the_virtual_clock(
     """This includes a pause after which another session continues the stream."""
     unit = model.timestep_us or 1000
     window, train = data.draw(streams(model, window, max_events=15))
+    rule = rule_for(model, rule)
     size = data.draw(st.integers(1, 5))
     parts = [
         (train.t_us[k : k + size], train.index[k : k + size]) for k in range(0, len(train), size)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.connections import INPUT, Conv2d
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError
 from tests.helpers.engine_runners import compiled, stepwise
 from tests.helpers.hand_networks import (

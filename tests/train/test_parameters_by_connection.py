@@ -8,7 +8,8 @@ import torch
 
 from neuroasync import dump_bundle, parse_topology
 from neuroasync.core.model.connections import Conv2d, Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import BundleError
 from neuroasync.train import (
     Batches,

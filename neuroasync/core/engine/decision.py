@@ -27,7 +27,9 @@ class Decision:
     """The decision on a sample, and its cost.
 
     Attributes:
-        label: index of the decided class, or None if the output never fired.
+        label: index of the decided class, or None if the output never fired. If the output consists
+            of leaky integrators, the class of the highest potential (ties: the lowest index), or
+            None if there was no pass.
         class_name: name of the class, if the bundle has class names.
         votes: i64[classes], output spikes of each class.
         stopped: whether the stop rule fired before the sample became quiet.
@@ -48,6 +50,8 @@ class Decision:
             :meth:`neuroasync.Session.watch` is not final.
         calibrations: the calibrations of the bundle that are valid for the policy, the group size
             and the input mode of the run; none with custom populations.
+        potentials: f32[classes], membrane potentials after the last pass, if the output consists of
+            leaky integrators (``LI``); otherwise None.
     """
 
     label: int | None
@@ -67,6 +71,7 @@ class Decision:
     wall_s: float
     is_final: bool = True
     calibrations: tuple[Calibration, ...] = ()
+    potentials: NDArray[np.float32] | None = None
 
     @property
     def margin(self) -> int:
@@ -100,13 +105,18 @@ class Decision:
         """Return one line with the label, the votes and the cost."""
         kind = "Decision" if self.is_final else "Provisional decision"
         name = "" if self.class_name in (None, str(self.label)) else f" {self.class_name!r:.60}"
+        return (
+            f"<{kind} label={self.label}{name}, {self._grounds()}, {self.passes} passes, "
+            f"{self.rounds} rounds, {self.total_spikes} spikes>"
+        )
+
+    def _grounds(self) -> str:
+        if self.potentials is not None:
+            highest = self.potentials.max() if self.passes else 0.0
+            return f"potential {highest:.6g}"
         votes = 0 if self.label is None else self.votes[self.label]
         sure = "" if self.confidence is None else f", confidence={self.confidence}"
-        return (
-            f"<{kind} label={self.label}{name}, {votes} of {self.votes.sum()} votes, "
-            f"margin={self.margin}{sure}, {self.passes} passes, {self.rounds} rounds, "
-            f"{self.total_spikes} spikes>"
-        )
+        return f"{votes} of {self.votes.sum()} votes, margin={self.margin}{sure}"
 
     def _repr_html_(self) -> str:
         """Return a bar chart of the votes for a notebook."""
@@ -123,7 +133,9 @@ class Decision:
     def _key(self) -> tuple[object, ...]:
         counted = (self.passes, self.steps, self.rounds, self.synops, self.input_events)
         ends = (self.label, self.stopped, self.t_us, self.first_spike, self.undelivered)
-        return (self.is_final, *ends, *counted, self.votes.tolist(), self.spikes, self.first_led)
+        potentials = None if self.potentials is None else self.potentials.tolist()
+        votes = (self.votes.tolist(), potentials)
+        return (self.is_final, *ends, *counted, *votes, self.spikes, self.first_led)
 
 
 def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
@@ -131,7 +143,7 @@ def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
 
     Args:
         plan: the execution plan of the session.
-        head: i64[plan.head], the first words of the session's memory: control, votes and spikes.
+        head: i64[plan.head], the first words of the session's memory; see ``NetworkState.head``.
     """
     control, votes, _ = plan.split_head(head)
     label = int(leader(votes))
@@ -153,7 +165,7 @@ def decision_of(
 
     Args:
         plan: the execution plan of the session.
-        head: i64[plan.head], the first words of the session's memory: control, votes and spikes.
+        head: i64[plan.head], the first words of the session's memory; see ``NetworkState.head``.
         wall_s: wall time to report, s.
         classes: names of the classes, or None.
     """
@@ -162,6 +174,9 @@ def decision_of(
     led, moments = votes[Votes.LED_SPIKES].nonzero()[0], votes[Votes.LED_SPIKES :].T
     first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
     passes = numbers[Control.PASS] + 1
+    potentials = plan.readout(head)
+    if potentials is not None:
+        label = int(potentials.argmax()) if passes else -1
     return Decision(
         label=None if label < 0 else label,
         class_name=None if label < 0 or classes is None else classes[label],
@@ -179,4 +194,5 @@ def decision_of(
         undelivered=numbers[Control.IN_FLIGHT],
         wall_s=wall_s,
         calibrations=plan.calibrations,
+        potentials=None if potentials is None else potentials.copy(),
     )

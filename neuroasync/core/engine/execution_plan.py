@@ -15,12 +15,16 @@ from neuroasync.core.formats.bundle_calibration import Calibration
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
+    ExtraState,
     PolicyCode,
     Populations,
     RuleCode,
     Settings,
     Votes,
 )
+from neuroasync.core.model.checks import shown
+from neuroasync.core.model.neurons import LI
+from neuroasync.errors import StopRuleError
 
 __all__ = ["ALIGNED_FROM", "LINE", "ExecutionPlan"]
 
@@ -60,7 +64,8 @@ class ExecutionPlan:
         has_turns: whether populations have turns (layer-sync).
         names: names of the populations.
         size: size of a session's memory, in words of 8 bytes.
-        head: size of its first part (control, votes and spikes), in words of 8 bytes.
+        head: size of its first part (control, votes, spikes and readout), in words of 8 bytes.
+        has_extra_state: whether neurons have variables beyond potential and momentum.
         idle_scratch: scratch buffers that no session uses at the moment.
     """
 
@@ -100,7 +105,11 @@ class ExecutionPlan:
             self.offset_of(Context.VOTES_AT) // 8,
             self.offset_of(Context.SPIKES_AT) // 8,
         )
-        self.head = self._spikes_at + len(self.names)
+        self._readout_at = self._spikes_at + len(self.names)
+        has_readout = self.offset_of(Context.READOUT_AT) >= 0
+        classes = int(packed.context[Context.CLASSES])
+        self.head = self._readout_at + (-(-classes // 2) if has_readout else 0)
+        self.has_extra_state = self.offset_of(Context.EXTRA_STATE_AT) >= 0
         self._place(Context.SETTINGS, self.settings.ctypes.data)
         self._place(Context.FLOAT_SETTINGS, self.float_settings.ctypes.data)
 
@@ -116,8 +125,15 @@ class ExecutionPlan:
         return (
             head[: len(Control)],
             head[votes:spikes].reshape(len(Votes), -1),
-            head[spikes : self.head],
+            head[spikes : self._readout_at],
         )
+
+    def readout(self, head: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """Return the readout in ``head``, f32[classes]; None if the output can vote."""
+        if self.offset_of(Context.READOUT_AT) < 0:
+            return None
+        classes = int(self.packed.context[Context.CLASSES])
+        return head[self._readout_at : self.head].view(np.float32)[:classes]
 
     def acquire_scratch(self) -> ScratchBuffers:
         """Return scratch buffers, idle or new, whose context has this plan's entries."""
@@ -140,15 +156,16 @@ class ExecutionPlan:
         """Assign each array its offset in a session's memory; return the size in words."""
         model = self.packed.model
         n, count = model.size, len(model.populations)
-        classes = model.populations[model.index(model.output)].size
+        output = model.populations[model.index(model.output)]
         ring = 0 if model.timestep_us else _ring_room(n)
         fires_again = (populations[:, Populations.REFRACTORY] == 0) | (
             populations[:, Populations.CUSTOM] == 1
         )
         parts = (
             (Context.CONTROL_AT, True, 8 * len(Control)),
-            (Context.VOTES_AT, True, 8 * len(Votes) * classes),
+            (Context.VOTES_AT, True, 8 * len(Votes) * output.size),
             (Context.SPIKES_AT, True, 8 * count),
+            (Context.READOUT_AT, isinstance(output.neuron, LI), 4 * output.size),
             (Context.V_AT, True, 4 * n),
             (Context.MOMENTUM_AT, True, 4 * n),
             (Context.LAST_GROUP_AT, True, 4 * n),
@@ -163,6 +180,11 @@ class ExecutionPlan:
                 Context.SUPRATHRESHOLD_AT,
                 bool(populations[:, Populations.FIRES_SPONTANEOUSLY].any()),
                 8 * n,
+            ),
+            (
+                Context.EXTRA_STATE_AT,
+                bool(populations[:, Populations.HAS_EXTRAS].any()),
+                4 * len(ExtraState) * n,
             ),
             (Context.RING_AT, ring > 0, 8 * ring + 4 * ring * count),
         )
@@ -183,6 +205,12 @@ class ExecutionPlan:
 def _packed_settings(packed: PackedNetwork, settings: RunSettings) -> NDArray[np.int64]:
     model = packed.model
     rule = settings.until
+    votes = not isinstance(model.populations[model.index(model.output)].neuron, LI)
+    if not (votes or callable(rule) or rule.name == "quiet"):
+        raise StopRuleError(
+            f"`until` must be 'quiet', because the output {model.output!r} consists of leaky "
+            f"integrators, which never vote, got {shown(str(rule))}"
+        )
     code, arguments = (RuleCode.CALLABLE, ()) if callable(rule) else rule.code
     row = np.zeros(len(Settings) + len(arguments), np.int64)
     row[Settings.STOP_RULE], row[Settings.RULE_ARGUMENTS] = code, len(arguments)

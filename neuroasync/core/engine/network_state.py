@@ -10,7 +10,7 @@ from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionP
 from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
 from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
-from neuroasync.core.kernels.layout import Context, Control, InFlight, Phase
+from neuroasync.core.kernels.layout import Context, Control, ExtraState, InFlight, Phase
 from neuroasync.core.kernels.turns import MAX_IN_A_MASK
 
 __all__ = ["NetworkState", "positions"]
@@ -82,7 +82,7 @@ class NetworkState:
 
     @property
     def head(self) -> NDArray[np.int64]:
-        """Control, votes and spikes, i64[plan.head]: all that a decision depends on."""
+        """Control, votes, spikes and readout, i64[plan.head]: what a decision depends on."""
         if self._is_fresh:  # the numbers are still those of the previous sample
             self.acquire_scratch()
             self.release_scratch()
@@ -117,6 +117,14 @@ class NetworkState:
         if self.plan.offset_of(Context.MULTIPLICITY_AT) < 0:
             return None
         return self.view_of(Context.MULTIPLICITY_AT, np.int32, self.plan.packed.model.size)
+
+    @property
+    def extra_state(self) -> NDArray[np.float32] | None:
+        """Variables ``layout.ExtraState``, f32[3, N], as of :meth:`apply_decay`; None if unused."""
+        if not self.plan.has_extra_state:
+            return None
+        size = len(ExtraState) * self.plan.packed.model.size
+        return self.view_of(Context.EXTRA_STATE_AT, np.float32, size).reshape(len(ExtraState), -1)
 
     @property
     def in_flight(self) -> NDArray[np.int64]:

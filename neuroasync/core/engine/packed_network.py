@@ -2,18 +2,23 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.engine.packed_neurons import (
+    can_be_above,
+    decay_factors,
+    describe_neuron,
+    dynamics,
+    is_homogeneous,
+    per_neuron,
+)
 from neuroasync.core.kernels.layout import BLOCK, ConnectionKind, Connections, Context, Populations
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Sparse
 from neuroasync.core.model.kernel_forms import KernelForm, kernel_form, planes_of
-from neuroasync.core.model.model import Model, Population
-from neuroasync.core.model.neurons import LIF
-from neuroasync.errors import ModelError
+from neuroasync.core.model.model import Model
 
 __all__ = ["PackedArrays", "PackedNetwork"]
 
@@ -34,6 +39,7 @@ class PackedArrays(NamedTuple):
     factors: NDArray[np.float32]
     taus: NDArray[np.float64]
     uniform: NDArray[np.float32]
+    dynamics: NDArray[np.float64]
 
 
 class PackedNetwork:
@@ -49,11 +55,10 @@ class PackedNetwork:
         arrays: the packed arrays.
         max_delayed_fan_out: maximum number of connections with a delay that leave a population.
         blocks: number of blocks of neurons that decay together.
-        context: i64[61], a context whose entries are 0 except those of the network.
+        context: i64[64], a context whose entries are 0 except those of the network.
     """
 
     def __init__(self, model: Model, external: Iterable[str] = ()) -> None:
-        _check_neurons(model)
         self.model = model
         self.connections = tuple(kernel_form(model, c) for c in model.connections)
         self._external = external = frozenset(external)
@@ -63,9 +68,9 @@ class PackedNetwork:
         packer = _Packer([c for leaving in out for c in leaving])
         rows = [self._connection_row(c, packer) for c in self.connections]
         connections = np.array(rows, np.int64).reshape(-1, len(Connections))
-        is_homogeneous = all(_is_homogeneous(p) for p in model.populations)
+        is_all_homogeneous = all(is_homogeneous(p.neuron) for p in model.populations)
         factors = self.decay(model.timestep_us)
-        thresholds = np.concatenate([_per_neuron(p) for p in model.populations])
+        thresholds = per_neuron(model, [p.neuron.v_threshold for p in model.populations])
         starts = np.array(model.starts[:-1])
         self.arrays = PackedArrays(
             populations=self._population_rows(out, external),
@@ -73,9 +78,10 @@ class PackedNetwork:
             links=np.concatenate(packer.links),
             weights=np.concatenate([*packer.weights, np.zeros(1, np.float32)]),
             thresholds=thresholds,
-            factors=factors[:0] if is_homogeneous else factors,
-            taus=_taus(model, is_homogeneous),
+            factors=factors[:0] if is_all_homogeneous else factors,
+            taus=_taus(model, is_all_homogeneous),
             uniform=np.stack([thresholds[starts], factors[starts]], axis=1),
+            dynamics=dynamics(model),
         )
         self.max_delayed_fan_out = max(
             sum(model.connections[c].delay_us > 0 for c in leaving) for leaving in out
@@ -88,22 +94,9 @@ class PackedNetwork:
         return type(self), (self.model, self._external)
 
     def decay(self, interval_us: int) -> NDArray[np.float32]:
-        """Return the decay factors, f32[N], for ``interval_us`` between two passes.
-
-        They are exp(-interval / tau), computed in float64 by ``math.exp`` and rounded once. The
-        bits of numpy's ``exp`` differ between processors.
-        """
-        parts = []
-        for population in self.model.populations:
-            tau = population.neuron.tau_mem_us
-            if isinstance(tau, float):
-                factor = np.float32(math.exp(-interval_us / tau))
-                parts.append(np.full(population.size, factor, np.float32))
-            else:
-                distinct, inverse = np.unique(tau.ravel(), return_inverse=True)
-                factors = [math.exp(-interval_us / float(t)) for t in distinct]
-                parts.append(np.array(factors).astype(np.float32)[inverse])
-        return np.concatenate(parts)
+        """Return the decay factors of the membrane potentials, f32[N], for an interval in µs."""
+        taus = [p.neuron.tau_mem_us for p in self.model.populations]
+        return decay_factors(self.model, taus, interval_us)
 
     def _context(self) -> NDArray[np.int64]:
         context = np.zeros(len(Context), np.int64)
@@ -117,6 +110,7 @@ class PackedNetwork:
             (Context.FACTORS, arrays.factors),
             (Context.TAUS, arrays.taus),
             (Context.UNIFORM, arrays.uniform),
+            (Context.DYNAMICS, arrays.dynamics),
         ):
             context[column] = array.ctypes.data
         output = model.populations[model.index(model.output)]
@@ -145,19 +139,12 @@ class PackedNetwork:
         rows[by_turn, Populations.TURN] = np.arange(by_turn.size)
         rows[:-1, Populations.AT_TURN] = by_turn
         for k, population in enumerate(model.populations):
-            neuron, mine = population.neuron, population.name in external
             rows[k, Populations.START], rows[k, Populations.STOP] = starts[k], starts[k + 1]
-            rows[k, Populations.SUBTRACTS] = neuron.reset == "subtract"
-            rows[k, Populations.REFRACTORY] = neuron.refractory
-            rows[k, Populations.SYNC_THRESHOLD] = neuron.sync_threshold
-            may_be_above = neuron.reset == "subtract" or population.name in biased
-            rows[k, Populations.FIRES_SPONTANEOUSLY] = (
-                may_be_above and neuron.sync_threshold == 0 and not mine
-            )
-            rows[k, Populations.CUSTOM] = mine
-            rows[k, Populations.HOMOGENEOUS], rows[k, Populations.HAS_BIAS] = (
-                _is_homogeneous(population),
-                population.name in biased,
+            is_biased, is_custom = population.name in biased, population.name in external
+            rows[k, Populations.HAS_BIAS], rows[k, Populations.CUSTOM] = is_biased, is_custom
+            describe_neuron(rows[k], population.neuron)
+            rows[k, Populations.FIRES_SPONTANEOUSLY] = not is_custom and can_be_above(
+                population.neuron, is_biased
             )
             rows[k, Populations.FIRST_BLOCK] = block
             block += -(-population.size // BLOCK)
@@ -223,20 +210,6 @@ class PackedNetwork:
         return self.model.populations[self._order[name]].shape
 
 
-def _check_neurons(model: Model) -> None:
-    """Refuse neurons that the kernels do not support yet."""
-    for population in model.populations:
-        neuron = population.neuron
-        plain = replace(
-            neuron, reset_delayed=False, reset_amount=None, tau_syn_us=None, adaptation=None
-        ) if isinstance(neuron, LIF) else None  # fmt: skip
-        if neuron != plain or neuron.reset == "none":
-            raise ModelError(
-                f"population {population.name!r} has {neuron!r:.200}; running such neurons is not "
-                "supported yet"
-            )
-
-
 class _Packer:
     """Concatenator of arrays that returns the offset of each."""
 
@@ -264,19 +237,6 @@ def _leaving(model: Model) -> list[list[int]]:
     for k, connection in enumerate(model.connections):
         leaving[connection.source].append(k)
     return list(leaving.values())
-
-
-def _per_neuron(population: Population) -> NDArray[np.float32]:
-    threshold = population.neuron.v_threshold
-    if isinstance(threshold, float):
-        return np.full(population.size, threshold, np.float32)
-    return threshold.ravel()
-
-
-def _is_homogeneous(population: Population) -> bool:
-    """Return whether all neurons have the same threshold and time constant."""
-    neuron = population.neuron
-    return isinstance(neuron.v_threshold, float) and isinstance(neuron.tau_mem_us, float)
 
 
 def _taus(model: Model, is_homogeneous: bool) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ class ScratchBuffers:
 
     Attributes:
         packed: the packed network.
-        context: i64[61], the addresses and sizes of all arrays.
+        context: i64[64], the addresses and sizes of all arrays.
         address: address of the context, with which kernels are called.
     """
 

@@ -10,6 +10,7 @@ from neuroasync.core.engine.custom_selection import choose_by_policy
 from neuroasync.core.engine.decision import Decision, decision_of, progress_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.network_state import NetworkState, positions
+from neuroasync.core.engine.quiescence import is_quiescent
 from neuroasync.core.engine.stop_rules import Progress, should_stop
 from neuroasync.core.kernels.entry_points import (
     integrate_and_fire,
@@ -17,7 +18,7 @@ from neuroasync.core.kernels.entry_points import (
     run_to_delivery,
     take_chosen,
 )
-from neuroasync.core.kernels.layout import Control, Group, Interrupt, Phase, Populations, StepCounts
+from neuroasync.core.kernels.layout import Control, Group, Interrupt, Phase, StepCounts
 from neuroasync.core.kernels.voting import leader
 from neuroasync.errors import ForwardStepLimitError, PassLimitError
 
@@ -92,10 +93,7 @@ class Simulator:
     @property
     def is_quiescent(self) -> bool:
         """Whether further passes without input would do nothing but decay potentials."""
-        control, packed = self.state.control, self.plan.packed
-        biased = packed.arrays.populations[:, Populations.HAS_BIAS]
-        fires = packed.model.timestep_us and (control[Control.SUPRATHRESHOLD] or biased.any())
-        return not (control[Control.IN_FLIGHT] or fires)
+        return is_quiescent(self.state)
 
     def skip_idle_passes(self, passes: int) -> bool:
         """Run passes without input in one operation, while :attr:`is_quiescent`; timesteps only.
@@ -104,14 +102,18 @@ class Simulator:
             passes: number of passes.
 
         Returns:
-            Whether they changed a membrane potential. If not, further passes would not change any.
+            Whether they changed a variable of a neuron. If not, further passes would not either.
         """
+        before = self._neurons()
+        self.state.control[Control.CLOCK] += passes
+        return not np.array_equal(before, self._neurons())
+
+    def _neurons(self) -> NDArray[np.float32]:
+        """Return a copy of all variables of the neurons that decay, up to date."""
         state = self.state
         state.apply_decay()
-        before = state.potential.copy()
-        state.control[Control.CLOCK] += passes
-        state.apply_decay()
-        return not np.array_equal(before, state.potential)
+        extras = state.extra_state
+        return np.concatenate([state.potential, *([] if extras is None else extras)])
 
     def take_decision(self) -> None:
         """Continue the sample after its decision; the stop rule is not evaluated again."""

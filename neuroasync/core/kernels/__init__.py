@@ -6,7 +6,8 @@ forward_pass        the forward pass as a state machine, which both engines and 
 input_delivery      the input group, and spikes in flight on delayed connections
 pending_spikes      enqueueing spikes, moving the selected ones to the group
 synapses            delivery of a group to the synaptic input of its targets
-integrate_and_fire  bias, integration, threshold, reset, refractoriness, spontaneous firing
+integrate_and_fire  the equations of neurons; integration and threshold
+neurons             starts of passes, resets, and variables that few neurons have
 decay               lazy decay of membrane potentials
 voting              votes and stop rules
 order_keys          counter-based order keys

@@ -1,6 +1,6 @@
 """Views of the arrays whose addresses a context holds.
 
-Each function takes the context ``c``, i64[61], and returns arrays that share memory with the
+Each function takes the context ``c``, i64[64], and returns arrays that share memory with the
 session. :mod:`neuroasync.core.kernels.layout` describes their contents and the letters in shapes.
 """
 
@@ -54,7 +54,7 @@ def f32_at(address, n):
 
 @kernel
 def populations_of(c):
-    """Return the table ``Populations``: i64[P + 1, 17], the input last."""
+    """Return the table ``Populations``: i64[P + 1, 25], the input last."""
     rows = c[Context.POPULATION_COUNT] + 1
     return carray(pointer_at(c[Context.POPULATIONS]), (rows, len(Populations)), np.int64)
 

@@ -17,6 +17,8 @@ With a timestep, all factors are equal and lie in the packed network. Without on
 remembers the factors of the latest passes, and a sweep applies the decay of each block before the
 ring forgets a pass that the block still needs.
 
+Neurons with further state variables: :mod:`neuroasync.core.kernels.neurons.extra_decay`.
+
 Source of the neuron model: Koopman et al., arXiv 2408.05098.
 """
 
@@ -39,6 +41,8 @@ from neuroasync.core.kernels.array_views import (
 )
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import BLOCK, Context, Control, Populations, Settings, Uniform
+from neuroasync.core.kernels.neurons.extra_decay import decay_with_extras
+from neuroasync.core.kernels.neurons.views import extra_state_of
 
 __all__ = ["catch_up_decay", "catch_up_decay_of_all", "catch_up_decay_of_block", "note_interval"]
 
@@ -99,12 +103,17 @@ def _rest(c, start, stop):
     momenta_of(c)[start:stop] = 0
     if c[Context.MULTIPLICITY_AT] >= 0:
         multiplicity_of(c)[start:stop] = 0
+    if c[Context.EXTRA_STATE_AT] >= 0:
+        extra_state_of(c)[:, start:stop] = 0
 
 
 @kernel
 def _decay(c, p, start, stop, then, now):
     """Multiply by the factors of the passes from ``then + 1`` to ``now``."""
     v, populations = potentials_of(c)[start:stop], populations_of(c)
+    if populations[p, Populations.HAS_EXTRAS]:
+        decay_with_extras(c, p, start, stop, then, now)
+        return
     is_homogeneous = populations[p, Populations.HOMOGENEOUS] != 0
     if settings_of(c)[Settings.TIMESTEP_US] > 0:
         if is_homogeneous:

@@ -38,7 +38,7 @@ from neuroasync.core.kernels.delivery.input_delivery import (
     read_input,
 )
 from neuroasync.core.kernels.delivery.synapses import deliver
-from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire, start_pass
+from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     Context,
@@ -51,6 +51,7 @@ from neuroasync.core.kernels.layout import (
     Settings,
     StepCounts,
 )
+from neuroasync.core.kernels.neurons.pass_start import start_pass
 from neuroasync.core.kernels.pending_spikes import (
     begin_group,
     enqueue_fired,
@@ -73,7 +74,7 @@ from neuroasync.core.kernels.turns import (
     start_turns,
     turn_after_delivery,
 )
-from neuroasync.core.kernels.voting import leader, should_stop
+from neuroasync.core.kernels.voting import leader, read_out, should_stop
 
 __all__ = ["run_compiled", "run_to_delivery"]
 
@@ -142,6 +143,7 @@ def run_to_delivery(c, end_us, work):
                 settings_of(c)[Settings.STOP_RULE] == RuleCode.CALLABLE
                 and control[Control.IS_DECIDED] == 0
             ):
+                read_out(c)
                 return Interrupt.NEEDS_RULE
         if control[Control.WATCHED_LEADER] and control[Control.WATCHED_LEADER] != 2 + leader(
             votes_of(c)
@@ -261,6 +263,7 @@ def _open_pass(c, end_us):
     timestep = settings[Settings.TIMESTEP_US]
     time = _next_pass_time(c, t_us, timestep)
     if time < 0 or time > end_us:
+        read_out(c)
         return Interrupt.DONE
     if (
         control[Control.PASS] + 1 >= settings[Settings.MAX_PASSES]

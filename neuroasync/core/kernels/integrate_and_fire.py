@@ -1,4 +1,4 @@
-"""The integrate-and-fire kernel: decay, bias, integration, threshold, reset and refractoriness.
+"""The integrate-and-fire kernel: the equations of all neurons, and integration with threshold.
 
 A forward pass at virtual time t changes the membrane potential v (float32) of a neuron like this:
 
@@ -11,33 +11,50 @@ A forward pass at virtual time t changes the membrane potential v (float32) of a
 * Threshold: a neuron that is not refractory fires if ``v > v_threshold`` (strictly). With a sync
   threshold k > 0, it also must have received at least k spikes in this pass.
 * Reset: the neuron keeps its momentum ``m = v`` for the momentum order. Then ``v = 0``, or
-  ``v -= v_threshold`` with a subtracting reset.
+  ``v -= v_threshold`` with a subtracting reset, or ``v -= reset_amount``, or nothing.
 * Refractoriness: unless the population is non-refractory, a neuron that fired cannot fire or
   integrate again until the pass ends.
 * Under layer-sync, a population integrates once per turn and as a whole, with ``I`` summed over all
   groups since its latest turn; see :mod:`neuroasync.core.kernels.turns`.
 * Spontaneous firing under any other policy: when no spike is pending, a neuron that no group has
-  reached in this pass may still be above threshold, because of its bias or a subtracting reset. The
-  lowest-ranked population that has such neurons fires them in a forward step of its own. Neurons
-  with a sync threshold never fire this way.
+  reached in this pass may still be above threshold: because of its bias or synaptic current,
+  because of what its reset left, or because its threshold fell. The lowest-ranked population that
+  has such neurons fires them in a forward step of its own. Neurons with a sync threshold never fire
+  this way.
+
+Populations may have further features, which the others do not pay for:
+
+* Delayed reset: a spike leaves v alone and adds its amount to r (the threshold that it exceeded,
+  or ``reset_amount``). The next pass begins, after the decay, with ``v -= r`` (or ``v = 0``, if the
+  reset is to zero) and ``r = 0``.
+* Synaptic current i: the pass begins, after decay and delayed reset, with
+  ``i *= exp(-(t - t_prev) / tau_syn)`` and ``v += i``. Each bias and each ``I`` is added to i as
+  well as to v; i takes ``I`` even if the neuron is refractory.
+* Adaptive threshold ``v_threshold + a``: the pass begins with ``a *= exp(-(t - t_prev) / tau_a)``,
+  and a spike adds ``increment`` to a after the reset.
+* Leaky integrators have an infinite threshold. At the end of a sample, their potentials are its
+  readout.
 
 Decay is applied lazily, when a neuron is first reached; see
 :mod:`neuroasync.core.kernels.decay`.
 
-Source: the asynchronous forward pass of Koopman et al., "Overcoming the Limitations of Layer
-Synchronization in Spiking Neural Networks", arXiv 2408.05098.
+Sources: the asynchronous forward pass of Koopman et al., "Overcoming the Limitations of Layer
+Synchronization in Spiking Neural Networks", arXiv 2408.05098. Delayed reset: ``Leaky`` and
+``Synaptic`` of snnTorch (https://snntorch.readthedocs.io/en/latest/snn.neurons_leaky.html), whose
+reset is a function of the spike of the previous timestep. Synaptic current: the current-based LIF
+neuron of Pedersen et al., "Neuromorphic Intermediate Representation", arXiv 2311.14641, with
+exponential steps, as in ``Synaptic``; leaky integrators: LI there. Adaptive threshold: Bellec et
+al., "Long short-term memory and learning-to-learn in networks of spiking neurons", arXiv
+1803.09574. These papers do not define steps within a pass.
 """
 
 import numpy as np
 
 from neuroasync.core.kernels.array_views import (
-    connections_of,
     control_of,
     counts_of,
     current_of,
-    f32_at,
     fired_of,
-    float_settings_of,
     last_group_of,
     momenta_of,
     peaks_of,
@@ -45,127 +62,34 @@ from neuroasync.core.kernels.array_views import (
     potentials_of,
     received_of,
     settings_of,
-    suprathreshold_of,
     thresholds_of,
     touched_of,
     uniform_of,
 )
-from neuroasync.core.kernels.decay import (
-    catch_up_decay,
-    catch_up_decay_of_all,
-    catch_up_decay_of_block,
-    note_interval,
-)
+from neuroasync.core.kernels.decay import catch_up_decay, catch_up_decay_of_block
 from neuroasync.core.kernels.delivery.dense_rows import LANES, charge
 from neuroasync.core.kernels.delivery.synapses import valid_flags
 from neuroasync.core.kernels.intrinsics import trailing_zeros
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     BLOCK,
-    GROUP_LIMIT,
     GROUP_UNIT,
     REFRACTORY_BIT,
-    SUPRATHRESHOLD_BIT,
-    Connections,
     Context,
     Control,
-    FloatSettings,
+    ExtraState,
     PolicyCode,
     Populations,
     Settings,
     StepCounts,
     Uniform,
 )
-from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
+from neuroasync.core.kernels.neurons.resets import reset, resets_of
+from neuroasync.core.kernels.neurons.views import extra_state_of, threshold_at
 from neuroasync.core.kernels.smallest_keys import sort
 from neuroasync.core.kernels.training.peaks import note_peak
 
-__all__ = ["integrate_and_fire", "start_pass"]
-
-DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
-"""Changes the seed, so that refractory dropout and the random order draw different numbers."""
-
-
-@kernel
-def start_pass(c, time):
-    """Begin the pass at virtual time ``time``: end refractoriness and add biases.
-
-    Populations without a bias stay untouched here: their decay is applied when they are reached.
-    """
-    control, populations = control_of(c), populations_of(c)
-    if control[Control.PASS] >= 0 or control[Control.CARRIES]:
-        note_interval(c, time - control[Control.TIME])
-    if control[Control.GROUP_MARK] >= GROUP_LIMIT:
-        _renumber_groups(c)
-    control[Control.CLOCK] += 1
-    control[Control.GROUP_MARK] += GROUP_UNIT
-    control[Control.PASS_MARK] = control[Control.GROUP_MARK]
-    control[Control.PASS] += 1
-    control[Control.TIME] = time
-    if c[Context.PEAKS]:  # the trainer reads every potential, also of neurons never reached
-        catch_up_decay_of_all(c)
-    for p in range(c[Context.POPULATION_COUNT]):
-        if populations[p, Populations.HAS_BIAS]:
-            _add_biases(c, p)
-    if c[Context.PEAKS]:
-        peaks, peak_steps = peaks_of(c)
-        peaks[control[Control.PASS], :] = potentials_of(c)
-        peak_steps[control[Control.PASS], :] = -1
-
-
-@kernel
-def _renumber_groups(c):
-    """Renumber the groups from 0, before their marks exceed 32 bits.
-
-    Entries of ``last_group`` keep the flags that are still valid in the pass that begins.
-    """
-    last_group, control = last_group_of(c), control_of(c)
-    # The new pass has begun for this purpose: refractory flags of the previous one have expired.
-    control[Control.PASS_MARK] = control[Control.GROUP_MARK] + GROUP_UNIT
-    for i in range(last_group.size):
-        last_group[i] = np.int32(valid_flags(np.int64(last_group[i]), control))
-    control[Control.SAMPLE_MARK] = 0
-    control[Control.GROUP_MARK] = 0
-
-
-@kernel
-def _add_biases(c, p):
-    """Add the biases of all connections to population ``p``, in declared order."""
-    catch_up_decay(c, p)
-    populations, connections = populations_of(c), connections_of(c)
-    start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
-    v = potentials_of(c)[start:stop]
-    for k in range(connections.shape[0]):
-        at = connections[k, Connections.BIAS]
-        if at >= 0 and connections[k, Connections.TARGET] == p:
-            biases = f32_at(c[Context.WEIGHTS] + 4 * at, v.size)
-            for i in range(v.size):
-                v[i] += biases[i]
-    control_of(c)[Control.WORK] += v.size // 4  # an addition costs about a quarter of a synop
-    if populations[p, Populations.FIRES_SPONTANEOUSLY]:
-        thresholds = thresholds_of(c)
-        for i in range(start, stop):
-            if v[i - start] > thresholds[i]:
-                _note_suprathreshold(c, i)
-
-
-@kernel
-def _note_suprathreshold(c, neuron):
-    """Add the neuron to ``suprathreshold``, unless it is an entry already."""
-    last_group, control = last_group_of(c), control_of(c)
-    mark = np.int64(last_group[neuron])
-    now = valid_flags(mark, control)
-    if now & SUPRATHRESHOLD_BIT:
-        return
-    suprathreshold_of(c)[control[Control.SUPRATHRESHOLD]] = neuron
-    control[Control.SUPRATHRESHOLD] += 1
-    # An entry of an earlier pass has flags that no longer hold. They are removed, but the mark must
-    # stay below the current pass's: the neuron has not been reached in it.
-    if mark < control[Control.SAMPLE_MARK]:
-        mark = control[Control.SAMPLE_MARK]
-    elif mark < control[Control.PASS_MARK]:
-        mark &= ~np.int64(REFRACTORY_BIT)
-    last_group[neuron] = np.int32(mark | SUPRATHRESHOLD_BIT)
+__all__ = ["integrate_and_fire"]
 
 
 @kernel
@@ -210,7 +134,9 @@ def _integrate_homogeneous(c, p):
     now, pass_mark = np.int32(_mark_of_reached(c)), np.int32(control[Control.PASS_MARK])
     sample_mark = np.int32(control[Control.SAMPLE_MARK])
     fired, momenta, potentials = fired_of(c), momenta_of(c), potentials_of(c)
-    subtracts, may_stay_above, becomes_refractory = _resets(c, p)
+    resets = resets_of(c, p)
+    if populations[p, Populations.HAS_CURRENT]:
+        _add_to_current(c, start, stop)
     first = start
     while first < stop:
         at = 4 * first
@@ -230,9 +156,17 @@ def _integrate_homogeneous(c, p):
             fired[fires] = i
             fires += 1
             momenta[i] = potentials[i]
-            _reset(c, i, threshold, subtracts, may_stay_above, becomes_refractory)
+            reset(c, p, i, threshold, resets)
         first += LANES
     return fires - start
+
+
+@kernel
+def _add_to_current(c, start, stop):
+    """Add what the group delivers to the synaptic currents of the neurons ``start`` to ``stop``."""
+    delivered, current = current_of(c), extra_state_of(c)[ExtraState.CURRENT]
+    for i in range(start, stop):
+        current[i] += delivered[i]
 
 
 @kernel
@@ -254,7 +188,9 @@ def _integrate_touched(c, p, n):
     threshold, fires = np.float32(0.0), 0
     if is_homogeneous:
         threshold = uniform_of(c)[p, Uniform.THRESHOLD]
-    subtracts, may_stay_above, becomes_refractory = _resets(c, p)
+    resets = resets_of(c, p)
+    row = populations[p]
+    has_current, adapts = row[Populations.HAS_CURRENT] != 0, row[Populations.ADAPTS] != 0
     is_turn, mark = settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC, _mark_of_reached(c)
     for k in range(n):
         i = touched[start + k]
@@ -263,16 +199,20 @@ def _integrate_touched(c, p, n):
             last_group[i] = np.int32(mark | (last_group[i] & (GROUP_UNIT - 1)))
         charge = current[i]
         current[i] = np.float32(0.0)
+        if has_current:
+            extra_state_of(c)[ExtraState.CURRENT, i] += charge
         if last_group[i] & REFRACTORY_BIT:
             continue
         charge += v[i]
         v[i] = charge
         if not is_homogeneous:
             threshold = thresholds[i]
+        if adapts:
+            threshold = threshold_at(c, row, i)
         ready = sync == 0 or received_of(c)[i] >= sync
         if ready and charge > threshold:
             momenta[i] = charge
-            _reset(c, i, threshold, subtracts, may_stay_above, becomes_refractory)
+            reset(c, p, i, threshold, resets)
             fired[start + fires] = i
             fires += 1
             if c[Context.PEAKS]:
@@ -292,44 +232,3 @@ def _mark_of_reached(c):
     if settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC:
         return control_of(c)[Control.PASS_MARK]
     return control_of(c)[Control.GROUP_MARK]
-
-
-@kernel
-def _resets(c, p):
-    """Return what a spike does to a neuron of ``p``.
-
-    Returns:
-        Whether the reset subtracts the threshold; whether it can leave the neuron above threshold;
-        whether the neuron becomes refractory.
-    """
-    row = populations_of(c)[p]
-    return (
-        row[Populations.SUBTRACTS] != 0,
-        row[Populations.FIRES_SPONTANEOUSLY] != 0,
-        row[Populations.REFRACTORY] != 0,
-    )
-
-
-@kernel
-def _reset(c, neuron, threshold, subtracts, may_stay_above, becomes_refractory):
-    """Reset a neuron that fires, after its potential was stored as its momentum."""
-    v = potentials_of(c)
-    v[neuron] = v[neuron] - threshold if subtracts else np.float32(0.0)
-    if may_stay_above and v[neuron] > threshold:
-        _note_suprathreshold(c, neuron)
-    if becomes_refractory and not (
-        float_settings_of(c)[FloatSettings.REFRACTORY_DROPOUT] > 0.0
-        and _drops_refractoriness(c, neuron)
-    ):
-        last_group_of(c)[neuron] |= np.int32(REFRACTORY_BIT)
-
-
-@kernel
-def _drops_refractoriness(c, neuron):
-    """Return whether refractory dropout leaves the neuron non-refractory after this spike."""
-    control = control_of(c)
-    seed = np.uint64(control[Control.SEED]) ^ DROPOUT_STREAM
-    prefix = step_prefix(seed, control[Control.PASS], control[Control.STEP])
-    return (
-        uniform(neuron_key(prefix, neuron)) < float_settings_of(c)[FloatSettings.REFRACTORY_DROPOUT]
-    )

@@ -9,7 +9,6 @@ from neuroasync.core.kernels.array_views import (
     populations_of,
     potentials_of,
     suprathreshold_of,
-    thresholds_of,
 )
 from neuroasync.core.kernels.decay import (
     catch_up_decay_of_block,
@@ -23,6 +22,7 @@ from neuroasync.core.kernels.layout import (
     Populations,
     StepCounts,
 )
+from neuroasync.core.kernels.neurons.views import threshold_at
 
 __all__ = ["find_spontaneous_population", "mark_spontaneous_targets"]
 
@@ -47,7 +47,7 @@ def find_spontaneous_population(c):
         p = _owner(populations, i)
         block = (i - populations[p, Populations.START]) // BLOCK
         catch_up_decay_of_block(c, p, populations[p, Populations.FIRST_BLOCK] + block)
-        if potentials_of(c)[i] <= thresholds_of(c)[i]:
+        if potentials_of(c)[i] <= threshold_at(c, populations[p], i):
             last_group[i] &= ~np.int32(SUPRATHRESHOLD_BIT)
             continue
         suprathreshold[kept] = i

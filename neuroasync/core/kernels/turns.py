@@ -12,17 +12,17 @@ is not refractory integrates, and those above threshold fire together::
     v[i] += I[i];  I[i] = 0
     neuron i fires if v[i] > v_threshold[i], and if it has received enough spikes (sync threshold)
 
-Neurons fire because of what arrived, because of a bias, or because of what a subtracting reset
-left. Refractory neurons lose the current. The spikes of a turn carry the number of the latest
-forward step. They are delivered at once, as one group, in a step of their own. A turn in which no
-neuron fires is no step. A stop rule is evaluated after each turn, and after a delivery that no turn
-follows. The pass is over when no population has a turn coming. Queued input counts as the first
-turn of a pass.
+Neurons fire because of what arrived, because of a bias, or because of what a reset left above
+threshold, a synaptic current brought there, or a falling threshold passed. Refractory neurons lose
+the current. The spikes of a turn carry the number of the latest forward step. They are delivered at
+once, as one group, in a step of their own. A turn in which no neuron fires is no step. A stop rule
+is evaluated after each turn, and after a delivery that no turn follows. The pass is over when no
+population has a turn coming. Queued input counts as the first turn of a pass.
 
 Without recurrence, this equals a loop over the layers: for each of them in ascending rank,
 ``v = v * decay + bias + weight @ spikes``.
 
-A population that nothing reached, and which has neither a bias nor a subtracting reset, cannot
+A population that nothing reached, and whose neurons cannot be above threshold without input, cannot
 fire. Its neurons are not visited at its turn, so that their decay stays lazy. Otherwise only the
 neurons that may be above threshold are visited, unless they are many.
 
@@ -212,7 +212,7 @@ def _can_fire(c, p):
     size = row[Populations.STOP] - row[Populations.START]
     if row[Populations.CUSTOM]:
         return is_waiting
-    if row[Populations.SYNC_THRESHOLD] and row[Populations.SUBTRACTS] and is_waiting:
+    if row[Populations.SYNC_THRESHOLD] and row[Populations.STAYS_ABOVE] and is_waiting:
         # It may have received enough spikes before an earlier turn of this pass.
         for i in range(row[Populations.START], row[Populations.STOP]):
             mark_target(c, p, i, 0)

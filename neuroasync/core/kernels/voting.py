@@ -10,15 +10,34 @@ With ``first`` and ``second`` as the two highest vote counts, a rule stops the s
     margin(k)   first - second >= k; with several k, pass i uses the i-th or the last; 0 never stops
     steps(n)    n forward steps have followed the one in which the output first fired
 
+An output of leaky integrators never votes. Its readout is its membrane potentials after the last
+pass.
+
 ``quiet`` never stops a sample: the sample ends when no pass is left. No rule applies before the
 first vote.
 """
 
-from neuroasync.core.kernels.array_views import control_of, rule_arguments_of, settings_of, votes_of
+from neuroasync.core.kernels.array_views import (
+    control_of,
+    populations_of,
+    potentials_of,
+    rule_arguments_of,
+    settings_of,
+    votes_of,
+)
+from neuroasync.core.kernels.decay import catch_up_decay
 from neuroasync.core.kernels.jit import kernel
-from neuroasync.core.kernels.layout import Control, RuleCode, Settings, Votes
+from neuroasync.core.kernels.layout import (
+    Context,
+    Control,
+    Populations,
+    RuleCode,
+    Settings,
+    Votes,
+)
+from neuroasync.core.kernels.neurons.views import readout_of
 
-__all__ = ["leader", "should_stop"]
+__all__ = ["leader", "read_out", "should_stop"]
 
 
 @kernel
@@ -57,3 +76,14 @@ def should_stop(c):
         return first >= arguments[0]
     lead = arguments[min(control[Control.PASS], arguments.size - 1)]
     return lead > 0 and first - second >= lead
+
+
+@kernel
+def read_out(c):
+    """Store the potentials of the output, if it consists of leaky integrators."""
+    if c[Context.READOUT_AT] < 0:
+        return
+    p = settings_of(c)[Settings.OUTPUT]
+    catch_up_decay(c, p)
+    row = populations_of(c)[p]
+    readout_of(c)[:] = potentials_of(c)[row[Populations.START] : row[Populations.STOP]]

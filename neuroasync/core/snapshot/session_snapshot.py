@@ -21,6 +21,8 @@ The inner map has these keys, in this order::
     momentum    array f32[neurons]
     due         array i64[5, n], spikes in flight, columns as in ``kernels.layout.InFlight``
     stream      nil, or the state of a stream with a window, see ``stream_snapshot``
+    extra       array f32[3, neurons], columns as in ``kernels.layout.ExtraState``; only of networks
+                in which neurons have such variables
 
 ``counters`` has these keys, in this order::
 
@@ -73,6 +75,7 @@ from neuroasync.core.kernels.layout import (
     SUPRATHRESHOLD_BIT,
     Context,
     Control,
+    ExtraState,
     Phase,
     Populations,
     Votes,
@@ -123,6 +126,7 @@ class Snapshot:
         potential, momentum: f32[neurons].
         due: i64[5, n], spikes in flight.
         stream: state of the stream, if the sample belongs to a stream with a window.
+        extra: f32[3, neurons], variables that few neurons have; None if the network has none.
     """
 
     sample: int
@@ -135,6 +139,7 @@ class Snapshot:
     momentum: NDArray[np.float32]
     due: NDArray[np.int64]
     stream: StreamState | None
+    extra: NDArray[np.float32] | None
 
 
 def dump_snapshot(
@@ -172,6 +177,8 @@ def dump_snapshot(
         "due": array_map(state.in_flight[:, : int(control[Control.IN_FLIGHT])], "<i8"),
         "stream": None if stream is None else dump_stream(stream),
     }
+    if state.extra_state is not None:
+        fields["extra"] = array_map(state.extra_state, "<f4")
     simulator.release_scratch()
     return bytes(msgpack.packb(_ENVELOPE.close(msgpack.packb(fields))))
 
@@ -193,7 +200,8 @@ def read_snapshot(data: bytes, simulator: Simulator, digest: bytes) -> Snapshot:
     if (message := wrong_kind(data, FileKind.SNAPSHOT)) is not None:
         raise SnapshotError(message)
     try:
-        fields = as_map("", decode(_ENVELOPE.open(decode(data))), _KEYS)
+        keys = (*_KEYS, "extra") if simulator.plan.has_extra_state else _KEYS
+        fields = as_map("", decode(_ENVELOPE.open(decode(data))), keys)
         if not isinstance(fields["bundle"], memoryview) or fields["bundle"] != digest:
             raise SnapshotError("`bundle` is the digest of another network than the session's")
         _check_run(fields["run"], _run_of(simulator.plan.run))
@@ -220,6 +228,10 @@ def _restore_neurons(state: NetworkState, snapshot: Snapshot) -> None:
     """Set the neurons to their state after the latest pass of the snapshot."""
     packed, control = state.plan.packed, state.control
     state.potential[:], state.momentum[:] = snapshot.potential, snapshot.momentum
+    thresholds = packed.arrays.thresholds
+    if state.extra_state is not None and snapshot.extra is not None:
+        state.extra_state[:] = snapshot.extra
+        thresholds = thresholds + snapshot.extra[ExtraState.ADAPTATION]
     # The potentials in a snapshot have decayed up to its latest pass, so no decay is outstanding.
     control[Control.SAMPLE_CLOCK] = control[Control.CLOCK]
     state.view_of(Context.CLOCKS_AT, np.int64, packed.blocks)[:] = control[Control.CLOCK]
@@ -234,7 +246,7 @@ def _restore_neurons(state: NetworkState, snapshot: Snapshot) -> None:
         can_fire_late[row[Populations.START] : row[Populations.STOP]] = (
             row[Populations.FIRES_SPONTANEOUSLY] != 0
         )
-    above = np.flatnonzero(can_fire_late & (state.potential > packed.arrays.thresholds))
+    above = np.flatnonzero(can_fire_late & (state.potential > thresholds))
     if above.size:
         state.view_of(Context.SUPRATHRESHOLD_AT, np.int64, packed.model.size)[: above.size] = above
         marks = state.view_of(Context.LAST_GROUP_AT, np.int32, packed.model.size)
@@ -291,8 +303,16 @@ def _read_fields(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
         counters=counters,
         votes=read_counts("votes", fields["votes"], (len(Votes), classes)),
         spikes=read_counts("spikes", fields["spikes"], (len(model.populations),)),
-        potential=read_state("potential", fields["potential"], model.size),
-        momentum=read_state("momentum", fields["momentum"], model.size),
+        potential=read_state("potential", fields["potential"], (model.size,)),
+        momentum=read_state("momentum", fields["momentum"], (model.size,)),
         due=due,
         stream=stream,
+        extra=_read_extra(fields, model.size),
     )
+
+
+def _read_extra(fields: Mapping[str, Any], neurons: int) -> NDArray[np.float32] | None:
+    if "extra" not in fields:
+        return None
+    shape = (len(ExtraState), neurons)
+    return read_state("extra", fields["extra"], shape)

@@ -200,14 +200,14 @@ def read_counts(path: str, value: object, shape: tuple[int, ...]) -> NDArray[np.
     return array
 
 
-def read_state(path: str, value: object, size: int) -> NDArray[np.float32]:
-    """Return an array f32[size] of state variables.
+def read_state(path: str, value: object, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return an array of state variables, f32 of this shape.
 
     Raises:
         SnapshotError: the array has another shape.
         BundleError: ``value`` is not an array.
     """
     array = as_array(path, value, "<f4")
-    if array.shape != (size,):
-        raise SnapshotError(must_be(path, f"of shape [{size}]", f"shape {list(array.shape)}"))
+    if array.shape != shape:
+        raise SnapshotError(must_be(path, f"of shape {list(shape)}", f"shape {list(array.shape)}"))
     return array

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.kernels.integrate_and_fire import DROPOUT_STREAM
+from neuroasync.core.kernels.neurons.resets import DROPOUT_STREAM
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.surrogate import Surrogate

@@ -12,7 +12,7 @@ import neuroasync as na
 from neuroasync.core.snapshot.session_snapshot import read_snapshot
 from tests.helpers.malformed_files import sealed, unsealed
 from tests.helpers.small_networks import chain, sample
-from tests.helpers.strategies import models, spike_trains
+from tests.helpers.strategies import models, rule_for, spike_trains
 
 BUNDLE, SAMPLE = chain(), sample()
 
@@ -55,7 +55,7 @@ async def test_restored_session_continues_unchanged(at, no_leaks):
 @settings(max_examples=150, deadline=None)
 @given(
     data=st.data(),
-    model=models(refractory=True),
+    model=models(refractory=True, extended=True),
     policy=st.sampled_from(("layer-sync", "random", "momentum", "fifo")),
     mode=st.sampled_from(("prioritised", "queued")),
     until=st.sampled_from(("quiet", "votes(2)", "margin(2)")),
@@ -64,6 +64,7 @@ def test_any_network_continues_from_a_snapshot_spike_for_spike(data, model, poli
     train = data.draw(spike_trains(model))
     at = data.draw(st.integers(0, len(train)))
     bundle = na.Bundle(model, policy=na.PolicySpec(policy, 2))
+    until = rule_for(model, until)
 
     async def run():
         async with na.Network(bundle, input=mode, until=until) as network:

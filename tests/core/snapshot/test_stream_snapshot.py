@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import neuroasync as na
 from tests.helpers.malformed_files import sealed, unsealed
 from tests.helpers.small_networks import chain, sample
-from tests.helpers.strategies import models, streams
+from tests.helpers.strategies import models, rule_for, streams
 
 BUNDLE = chain()
 TRAIN = sample(events=120, duration_us=60_000)
@@ -88,7 +88,7 @@ async def test_stream_moves_to_another_session_after_each_decision(window, carry
 @settings(deadline=None, max_examples=60)
 @given(
     data=st.data(),
-    model=models(refractory=True, max_populations=3, max_neurons=6),
+    model=models(refractory=True, max_populations=3, max_neurons=6, extended=True),
     window=st.sampled_from(["time(2)", "events(1)", "events(4)", "silence(3)"]),
     carry_state=st.booleans(),
     policy=st.sampled_from(["random", "momentum"]),
@@ -96,6 +96,7 @@ async def test_stream_moves_to_another_session_after_each_decision(window, carry
 )
 def test_any_stream_continues_spike_for_spike(data, model, window, carry_state, policy, rule):
     window, train = data.draw(streams(model, window))
+    rule = rule_for(model, rule)
     after, at = data.draw(st.integers(0, 6)), data.draw(st.integers(1, 6))
 
     async def run():

@@ -17,6 +17,9 @@ class Result:
             plus the input index, except that the key of the i-th queued event is N + i. ``count``
             is the multiplicity, and ``via`` the connection that delayed the spike, or -1.
         v: f32[N], membrane potentials after the last pass.
+        extras: (synaptic current, adaptation of the threshold, reset that the next pass applies) of
+            each neuron after the last pass; 0 for those that it does not have. Of a delayed reset
+            to zero, the third is 1 per spike.
         m: f32[N], momentum of each neuron: its potential at its latest spike, before the reset.
         votes, label, stopped, t_us, passes, steps, rounds, synops, input_events, first_spike,
             first_led: see Decision.
@@ -26,6 +29,7 @@ class Result:
     rows: list[Row] = field(default_factory=list)
     groups: list[tuple[int, int, tuple[Slot, ...]]] = field(default_factory=list)
     v: tuple[float, ...] = ()
+    extras: tuple[tuple[float, float, float], ...] = ()
     m: tuple[float, ...] = ()
     votes: list[int] = field(default_factory=list)
     label: int | None = None

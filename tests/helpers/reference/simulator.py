@@ -22,7 +22,6 @@ The specification leaves some details open. They are settled as follows:
   the synaptic operations and for ``sync_threshold``.
 * ``sync_threshold`` and the synaptic operations count spikes per synapse.
 * Biases are added to ``v`` one by one, in the order in which the connections are declared.
-* The decay factor is ``float32(math.exp(-dt / tau))``.
 * Queued events of the same time and index are separate events. Prioritised ones share one slot.
 * A pass takes place at the start of its bin. ``duration_us`` limits passes to t < duration_us.
   Without it, the last pass is that of the last event, so that an empty sample has no pass.
@@ -43,7 +42,9 @@ from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.model.connections import INPUT, Conv1d, Conv2d
 from neuroasync.core.model.model import Model
+from neuroasync.core.model.neurons import LI
 from neuroasync.errors import ForwardStepLimitError
+from tests.helpers.reference.neurons import Neurons
 from tests.helpers.reference.pending import Pending, ordered
 from tests.helpers.reference.result import Result, Slot
 from tests.helpers.reference.stop_rules import stop_rule
@@ -70,29 +71,26 @@ class ReferenceSimulator:
         self.shapes = {INPUT: model.input_shape} | {p.name: p.shape for p in model.populations}
         self.start = dict(zip(self.shapes, (0, *model.starts), strict=False))
         self.home = [k for k, p in enumerate(model.populations) for _ in range(p.size)]
-        self.threshold = self.per_neuron("v_threshold", f32)
-        self.tau = self.per_neuron("tau_mem_us", float)
-        self.v, self.m = [f32(0)] * model.size, [f32(0)] * model.size
+        self.neurons = Neurons(model)
         self.due: dict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
         self.votes = [0] * model.populations[model.index(model.output)].size
         self.when: dict[tuple[int, int], tuple[int, int]] = {}
         self.result = Result()
 
-    def per_neuron(self, name: str, cast: Callable[[float], float]) -> list[float]:
-        values = [(p, getattr(p.neuron, name)) for p in self.model.populations]
-        return [cast(x) for p, value in values for x in np.broadcast_to(value, p.shape).flat]
-
     def run(self, train: SpikeTrain, duration_us: int | None) -> Result:
         events = sorted(zip(train.t_us.tolist(), train.index.tolist(), strict=True))
         r, previous = self.result, None
         while not r.stopped and (t := self.next_time(events, previous, duration_us)) is not None:
-            self.decay(t, previous)
+            if previous is not None:
+                self.neurons.start_pass(t - previous)
             now = [i for time, i in events if self.bin(time) == t]
             r.t_us, r.passes, r.input_events = t, r.passes + 1, r.input_events + len(now)
             r.stopped = self.forward_pass(t, now)
             previous = t
         r.undelivered = sum(len(spikes) for spikes in self.due.values())
-        r.v, r.m, r.votes, r.label = tuple(self.v), tuple(self.m), self.votes, self.label()
+        neurons = self.neurons
+        r.v, r.m, r.votes, r.label = tuple(neurons.v), tuple(neurons.m), self.votes, self.label()
+        r.extras = tuple(zip(neurons.i, neurons.a, neurons.r, strict=True))
         return r
 
     def bin(self, time: int) -> int:
@@ -111,11 +109,6 @@ class ReferenceSimulator:
             times = {time for time, _ in events} | set(self.due)
             t = min((x for x in times if previous is None or x > previous), default=end)
         return t if t < end else None
-
-    def decay(self, t: int, previous: int | None) -> None:
-        if previous is not None:
-            for j, tau in enumerate(self.tau):
-                self.v[j] *= f32(math.exp(-(t - previous) / tau))
 
     def forward_pass(self, t: int, now: list[int]) -> bool:
         """Run a pass at time ``t``; return whether the stop rule ended the sample."""
@@ -190,8 +183,8 @@ class ReferenceSimulator:
             if c.bias is not None:
                 shape, conv = self.shapes[c.target], isinstance(c, Conv1d | Conv2d)
                 bias = c.bias.reshape(shape[0], *[1] * (len(shape) - 1) if conv else shape[1:])
-                for j, b in enumerate(np.broadcast_to(bias, shape).flat):
-                    self.v[self.start[c.target] + j] += b
+                for k, b in enumerate(np.broadcast_to(bias, shape).flat):
+                    self.neurons.add(self.start[c.target] + k, b)
 
     def next_step(self) -> None:
         if self.step == self.max_forward_steps:
@@ -256,12 +249,11 @@ class ReferenceSimulator:
 
     def integrate(self, current: dict[int, np.float32]) -> None:
         for j, charge in current.items():
-            if j not in self.refractory:
-                self.v[j] += charge
+            self.neurons.add(j, charge, is_refractory=j in self.refractory)
 
     def may_fire(self, j: int) -> bool:
-        needed = self.model.populations[self.home[j]].neuron.sync_threshold
-        above = self.v[j] > self.threshold[j]
+        needed = self.neurons.of[j].sync_threshold
+        above = self.neurons.v[j] > self.neurons.threshold(j)
         return above and j not in self.refractory and self.received[j] >= needed
 
     def late(self) -> list[int]:
@@ -273,9 +265,8 @@ class ReferenceSimulator:
         at = (self.result.passes - 1, self.step)
         for j in neurons:
             population = self.model.populations[self.home[j]]
-            m, local = self.v[j], j - self.start[population.name]
-            self.m[j] = m
-            self.v[j] = f32(0) if population.neuron.reset == "zero" else m - self.threshold[j]
+            m, local = self.neurons.v[j], j - self.start[population.name]
+            self.neurons.spike(j)
             if population.neuron.refractory:
                 self.refractory.add(j)
             spike = Pending(population.name, local, self.home[j], m, self.step)
@@ -293,10 +284,15 @@ class ReferenceSimulator:
                     r.first_led.setdefault(local, now)
 
     def label(self) -> int | None:
-        """Return the class with the most votes.
+        """Return the class with the most votes, or with the highest potential of integrators.
 
-        A tie goes to the class that reached its count first, then to the lower class.
+        A tie of votes goes to the class that reached its count first, then to the lower class.
         """
+        output = self.model.populations[self.model.index(self.model.output)]
+        if isinstance(output.neuron, LI):
+            start = self.start[output.name]
+            v = self.neurons.v[start : start + output.size]
+            return v.index(max(v)) if self.result.passes else None
         voted = [k for k, n in enumerate(self.votes) if n]
         at = self.when
         return min(voted, key=lambda k: (-self.votes[k], at[k, self.votes[k]], k), default=None)

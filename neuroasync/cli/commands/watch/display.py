@@ -98,6 +98,8 @@ class WindowReport:
         lead = int(votes[-1] - votes[-2]) if votes.size > 1 else int(votes[-1])
         noun = "votes," if votes[-1] != 1 else "vote, "
         counted = f"{votes[-1]:3} {noun} {lead:3} ahead" if votes[-1] else "no vote"
+        if (potentials := self.decision.potentials) is not None:
+            counted = f"potential {potentials.max():.4g}"
         rate = _rate(self.events * 1e6 / self.window_us)
         line = f"{self.end_us / 1e6:9.3f} s  {_label(self.decision):>6}"[:width]
         losses = self.losses.brief()

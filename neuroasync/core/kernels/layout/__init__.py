@@ -14,7 +14,7 @@ The packed network (:mod:`.network`) is shared by all its sessions and never wri
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-populations     i64[P + 1, 17]      a row per population, see ``Populations``; the last: the input
+populations     i64[P + 1, 25]      a row per population, see ``Populations``; the last: the input
 connections     i64[C, 18]          a row per connection in declared order, see ``Connections``
 links           i64[..]             connections that leave each population; CSR of sparse ones
 weights         f32[..]             weights of all connections (dense: source-major), and biases
@@ -23,6 +23,7 @@ factors         f32[N] or f32[0]    decay over a timestep, if it differs within 
 taus            f64[P] or f64[P+N]  time constants in µs: of populations, then of neurons if they
                                     differ within a population
 uniform         f32[P, 2]           a row per population, see ``Uniform``
+dynamics        f64[6, N] or [6, 0] parameters of features that few neurons have, see ``Dynamics``
 =============== =================== ==========================================================
 
 The state of a session (:mod:`.session`) lies in one block of memory, except ``in_flight``:
@@ -39,6 +40,8 @@ clocks          i64[B]              number of the pass up to which the block has
 received        i32[N] or i32[0]    spikes received in the pass, for sync thresholds
 multiplicity    i32[N] or i32[0]    how many times the neuron fired since its last delivery
 suprathreshold  i64[N] or i64[0]    neurons that may exceed their threshold without any input
+extra_state     f32[3, N] or none   variables that few neurons have, see ``ExtraState``
+readout         f32[classes], none  potentials of an output of leaky integrators at the end
 ring            i64[H], f32[H, P]   intervals before the latest passes, and their decay factors
 in_flight       i64[5, D]           spikes on delayed connections, see ``InFlight``
 =============== =================== ==========================================================
@@ -83,7 +86,13 @@ from neuroasync.core.kernels.layout.codes import (
     RuleCode,
 )
 from neuroasync.core.kernels.layout.context import Context
-from neuroasync.core.kernels.layout.network import BLOCK, Connections, Populations, Uniform
+from neuroasync.core.kernels.layout.network import (
+    BLOCK,
+    Connections,
+    Dynamics,
+    Populations,
+    Uniform,
+)
 from neuroasync.core.kernels.layout.scratch import (
     DeliveryLog,
     Group,
@@ -98,6 +107,7 @@ from neuroasync.core.kernels.layout.session import (
     REFRACTORY_BIT,
     SUPRATHRESHOLD_BIT,
     Control,
+    ExtraState,
     FloatSettings,
     InFlight,
     Settings,
@@ -115,6 +125,8 @@ __all__ = [
     "Context",
     "Control",
     "DeliveryLog",
+    "Dynamics",
+    "ExtraState",
     "FloatSettings",
     "Group",
     "InFlight",

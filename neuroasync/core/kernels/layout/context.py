@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 
 class _Context(NamedTuple):
-    """Columns of ``context``, i64[61].
+    """Columns of ``context``, i64[64].
 
     Entries are absolute addresses, except that names ending in ``_AT`` are byte offsets from
     ``SESSION``. Counts and capacities say so in their names.
@@ -19,88 +19,93 @@ class _Context(NamedTuple):
     FACTORS: int = 5
     TAUS: int = 6
     UNIFORM: int = 7
-    NEURONS: int = 8
+    DYNAMICS: int = 8
+    NEURONS: int = 9
     """Number of neurons."""
-    POPULATION_COUNT: int = 9
+    POPULATION_COUNT: int = 10
     """Number of populations, without the input."""
-    CONNECTION_COUNT: int = 10
-    CLASSES: int = 11
+    CONNECTION_COUNT: int = 11
+    CLASSES: int = 12
     """Number of neurons in the output population."""
-    INPUTS: int = 12
+    INPUTS: int = 13
     """Number of input neurons."""
-    BLOCKS: int = 13
+    BLOCKS: int = 14
     """Number of blocks of 16 neurons that decay together."""
 
     # How the network is run, and where a session's arrays lie: given by the execution plan.
-    SETTINGS: int = 14
-    FLOAT_SETTINGS: int = 15
-    SESSION: int = 16
+    SETTINGS: int = 15
+    FLOAT_SETTINGS: int = 16
+    SESSION: int = 17
     """Address of the session's memory."""
-    CONTROL_AT: int = 17
-    VOTES_AT: int = 18
-    SPIKES_AT: int = 19
-    V_AT: int = 20
-    MOMENTUM_AT: int = 21
-    LAST_GROUP_AT: int = 22
-    CLOCKS_AT: int = 23
-    RECEIVED_AT: int = 24
+    CONTROL_AT: int = 18
+    VOTES_AT: int = 19
+    SPIKES_AT: int = 20
+    V_AT: int = 21
+    MOMENTUM_AT: int = 22
+    LAST_GROUP_AT: int = 23
+    CLOCKS_AT: int = 24
+    RECEIVED_AT: int = 25
     """-1 if no population has a sync threshold."""
-    MULTIPLICITY_AT: int = 25
+    MULTIPLICITY_AT: int = 26
     """-1 if no neuron can fire while an earlier spike of it is pending."""
-    SUPRATHRESHOLD_AT: int = 26
+    SUPRATHRESHOLD_AT: int = 27
     """-1 if no neuron can exceed its threshold without input."""
-    RING_AT: int = 27
+    EXTRA_STATE_AT: int = 28
+    """-1 if no neuron has a synaptic current, an adaptive threshold or a delayed reset."""
+    READOUT_AT: int = 29
+    """-1 unless the output population consists of leaky integrators."""
+    RING_AT: int = 30
     """-1 if the network has a timestep, because its decay factors are then constant."""
-    RING_CAPACITY: int = 28
+    RING_CAPACITY: int = 31
     """Number of passes that the ring remembers."""
-    IN_FLIGHT: int = 29
-    IN_FLIGHT_CAPACITY: int = 30
-    SESSION_END: int = 31
+    IN_FLIGHT: int = 32
+    IN_FLIGHT_CAPACITY: int = 33
+    SESSION_END: int = 34
     """Not an entry: the end of the columns that the execution plan fills."""
 
     # Scratch buffers.
-    CURRENT: int = 32
-    TOUCHED: int = 33
-    FIRED: int = 34
-    COUNTS: int = 35
-    PENDING: int = 36
-    PENDING_CAPACITY: int = 37
-    GROUP: int = 38
-    GROUP_CAPACITY: int = 39
-    KEYS: int = 40
-    CHOSEN: int = 41
-    INPUT_BITS: int = 42
-    SPIKE_LOG: int = 43
-    SPIKE_LOG_CAPACITY: int = 44
+    CURRENT: int = 35
+    TOUCHED: int = 36
+    FIRED: int = 37
+    COUNTS: int = 38
+    PENDING: int = 39
+    PENDING_CAPACITY: int = 40
+    GROUP: int = 41
+    GROUP_CAPACITY: int = 42
+    KEYS: int = 43
+    CHOSEN: int = 44
+    INPUT_BITS: int = 45
+    SPIKE_LOG: int = 46
+    SPIKE_LOG_CAPACITY: int = 47
     """0 if spikes are not logged."""
-    SPIKE_LOG_MOMENTUM: int = 45
-    DELIVERY_LOG: int = 46
-    DELIVERY_LOG_CAPACITY: int = 47
+    SPIKE_LOG_MOMENTUM: int = 48
+    DELIVERY_LOG: int = 49
+    DELIVERY_LOG_CAPACITY: int = 50
     """0 if deliveries are not logged."""
-    PEAKS: int = 48
+    PEAKS: int = 51
     """0 outside of training."""
-    PEAK_STEPS: int = 49
-    PEAK_PASSES: int = 50
+    PEAK_STEPS: int = 52
+    PEAK_PASSES: int = 53
     """Number of passes that ``peaks`` and ``peak_steps`` have rows for."""
 
     # The input events of the sample.
-    T_US: int = 51
-    INDEX: int = 52
-    EVENTS: int = 53
+    T_US: int = 54
+    INDEX: int = 55
+    EVENTS: int = 56
     """Number of input events available."""
 
-    PREFETCHES: int = 54
+    PREFETCHES: int = 57
     """1 if the state of the network exceeds a core's own cache, so that deliveries prefetch."""
-    INPUT_RANKS: int = 55
+    INPUT_RANKS: int = 58
 
     # Training under layer-sync.
-    TURN_LOG: int = 56
-    TURN_LOG_CAPACITY: int = 57
+    TURN_LOG: int = 59
+    TURN_LOG_CAPACITY: int = 60
     """0 if turns are not logged."""
-    TURNS: int = 58
+    TURNS: int = 61
     """Number of turns in the log."""
-    TURN_POTENTIALS: int = 59
-    TURN_POTENTIALS_CAPACITY: int = 60
+    TURN_POTENTIALS: int = 62
+    TURN_POTENTIALS_CAPACITY: int = 63
     """Number of potentials that ``turn_potentials`` has room for."""
 
 

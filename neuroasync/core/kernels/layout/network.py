@@ -7,7 +7,7 @@ BLOCK: Final = 16
 
 
 class _Populations(NamedTuple):
-    """Columns of ``populations``, i64[P + 1, 17]: a row per population, the input last."""
+    """Columns of ``populations``, i64[P + 1, 25]: a row per population, the input last."""
 
     START: int = 0
     """Network-wide index of the first neuron; of the input: N."""
@@ -17,13 +17,14 @@ class _Populations(NamedTuple):
     """Place in ascending (rank, position); the rank is the longest path from the input over
     connections without delay. Of the input: -1."""
     SUBTRACTS: int = 3
-    """1 if a spike subtracts the threshold, 0 if it sets the membrane potential to 0."""
+    """1 if a spike subtracts the threshold or another amount from the membrane potential."""
     REFRACTORY: int = 4
     """1 if a neuron that fired stays silent until the pass ends."""
     SYNC_THRESHOLD: int = 5
     """Spikes that a neuron must receive in a pass before it may fire; 0 for none."""
     FIRES_SPONTANEOUSLY: int = 6
-    """1 if a bias or a subtracting reset can put a neuron above threshold without input."""
+    """1 if a neuron can be above threshold without input: by a bias or a synaptic current, or
+    because its reset may leave it there, or because its threshold may fall."""
     OUT_START: int = 7
     OUT_STOP: int = 8
     """``links[OUT_START:OUT_STOP]`` are the connections that leave the population."""
@@ -43,6 +44,22 @@ class _Populations(NamedTuple):
     """Spikes of the population that are delivered between two checks of the work budget."""
     AT_TURN: int = 16
     """Not of this population: the position of the one whose ``TURN`` is the row's number."""
+    STAYS_ABOVE: int = 17
+    """1 if a spike may leave its neuron above threshold in the same pass."""
+    KEEPS: int = 18
+    """1 if there is no reset: a spike leaves the membrane potential as it is."""
+    DELAYED: int = 19
+    """1 if the reset takes effect at the start of the next pass."""
+    HAS_AMOUNT: int = 20
+    """1 if the amount that a reset subtracts is not the threshold; see ``Dynamics.AMOUNT``."""
+    HAS_CURRENT: int = 21
+    """1 if neurons have a synaptic current."""
+    ADAPTS: int = 22
+    """1 if thresholds are adaptive."""
+    HAS_EXTRAS: int = 23
+    """1 if neurons have any of the variables of ``ExtraState``."""
+    IS_SPECIAL: int = 24
+    """1 if a spike does more than the two resets of plain neurons."""
 
 
 Populations: Final = _Populations()
@@ -60,6 +77,29 @@ class _Uniform(NamedTuple):
 
 
 Uniform: Final = _Uniform()
+
+
+class _Dynamics(NamedTuple):
+    """Rows of ``dynamics``, f64[6, N]: a column per neuron, for features that few networks have.
+
+    Those that become factors or terms of potentials are float32 values.
+    """
+
+    AMOUNT: int = 0
+    """What a reset subtracts, if it is not the threshold."""
+    TAU_CURRENT: int = 1
+    """Time constant of the synaptic current, µs."""
+    CURRENT_FACTOR: int = 2
+    """Decay factor of the synaptic current over one timestep."""
+    TAU_ADAPTATION: int = 3
+    """Time constant of the adaptation, µs."""
+    ADAPTATION_FACTOR: int = 4
+    """Decay factor of the adaptation over one timestep."""
+    INCREMENT: int = 5
+    """What a spike adds to the adaptation."""
+
+
+Dynamics: Final = _Dynamics()
 
 
 class _Connections(NamedTuple):

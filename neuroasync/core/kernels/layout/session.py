@@ -151,6 +151,23 @@ class _Votes(NamedTuple):
 Votes: Final = _Votes()
 
 
+class _ExtraState(NamedTuple):
+    """Rows of ``extra_state``, f32[3, N]: further variables of neurons, 0 at rest.
+
+    They decay lazily, in blocks, like the membrane potentials.
+    """
+
+    CURRENT: int = 0
+    """Synaptic current."""
+    ADAPTATION: int = 1
+    """What the threshold exceeds ``thresholds`` by."""
+    DELAYED_RESET: int = 2
+    """What the next pass subtracts from the membrane potential; of a reset to zero, 1."""
+
+
+ExtraState: Final = _ExtraState()
+
+
 class _InFlight(NamedTuple):
     """Rows of ``in_flight``, i64[5, D]: a column per spike event on a delayed connection."""
 
