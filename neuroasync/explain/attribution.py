@@ -16,10 +16,9 @@ from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.model.connections import INPUT
 from neuroasync.core.model.kernel_forms import kernel_form
 from neuroasync.core.model.model import Model
-from neuroasync.core.model.neurons import Neuron, Parameter
+from neuroasync.core.model.neurons import Parameter
 from neuroasync.core.recording.recording import Recording
-from neuroasync.errors import RecordingError
-from neuroasync.explain.synapses import bias_of, decay_factors, weights_to
+from neuroasync.explain.synapses import bias_of, check_explicable, decay_factors, weights_to
 
 __all__ = ["AttributionBuilder", "Contribution", "Place", "SpikeAttribution"]
 
@@ -231,7 +230,7 @@ class AttributionBuilder:
         name, position = self._info.place(i)
         p = self._model.index(name)
         lif = self._model.populations[p].neuron
-        _check_explicable(name, lif)
+        check_explicable(name, lif)
 
         def own(value: Parameter) -> float:
             return float(np.float32(value if isinstance(value, float) else value.ravel()[position]))
@@ -333,19 +332,3 @@ class AttributionBuilder:
             fired &= (self._pass == pass_index) & (self._step < step)
         rows = np.flatnonzero(fired)
         return self._first + int(rows[-1]) if rows.size else None
-
-
-def _check_explicable(name: str, neuron: Neuron) -> None:
-    """Refuse neurons whose potential is not a sum of single deliveries, biases and one reset.
-
-    Raises:
-        RecordingError: the neurons have such a feature; the message names it.
-    """
-    for feature, is_there in (
-        ("a synaptic current", neuron.tau_syn_us is not None),
-        ("an adaptive threshold", neuron.adaptation is not None),
-        ("a delayed reset without refractoriness", neuron.reset_delayed and not neuron.refractory),
-    ):
-        if is_there:
-            reason = f"its neurons have {feature}"
-            raise RecordingError(f"spikes of population {name!r} cannot be explained: {reason}")

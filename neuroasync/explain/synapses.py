@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from neuroasync.core.model.connections import INPUT, Connection, Conv1d, Conv2d, Dense
 from neuroasync.core.model.kernel_forms import kernel_form, planes_of
 from neuroasync.core.model.model import Model
+from neuroasync.core.model.neurons import Neuron
+from neuroasync.errors import RecordingError
 
-__all__ = ["bias_of", "decay_factors", "weights_to"]
+__all__ = ["bias_of", "check_explicable", "decay_factors", "weights_to"]
 
 
 def weights_to(
@@ -85,3 +87,19 @@ def _conv2d(
     inside = (ky >= 0) & (ky < height) & (kx >= 0) & (kx < width)
     weights = c.weight[out, channel, ky.clip(0, height - 1), kx.clip(0, width - 1)]
     return np.where(inside, weights, 0).astype(np.float64)
+
+
+def check_explicable(name: str, neuron: Neuron) -> None:
+    """Refuse neurons whose potential is not a sum of single deliveries, biases and one reset.
+
+    Raises:
+        RecordingError: the neurons have such a feature; the message names it.
+    """
+    for feature, is_there in (
+        ("a synaptic current", neuron.tau_syn_us is not None),
+        ("an adaptive threshold", neuron.adaptation is not None),
+        ("a delayed reset without refractoriness", neuron.reset_delayed and not neuron.refractory),
+    ):
+        if is_there:
+            reason = f"its neurons have {feature}"
+            raise RecordingError(f"spikes of population {name!r} cannot be explained: {reason}")

@@ -10,10 +10,18 @@ from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionP
 from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
 from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
-from neuroasync.core.kernels.layout import Context, Control, ExtraState, InFlight, Phase
+from neuroasync.core.kernels.layout import (
+    Context,
+    Control,
+    Dynamics,
+    ExtraState,
+    InFlight,
+    Phase,
+    Populations,
+)
 from neuroasync.core.kernels.turns import MAX_IN_A_MASK
 
-__all__ = ["NetworkState", "positions"]
+__all__ = ["NetworkState", "is_quiescent", "positions"]
 
 # Comparing a NumPy integer with a member of an ``IntEnum`` takes microseconds, hence plain ints.
 _BETWEEN_PASSES: Final = int(Phase.BETWEEN_PASSES)
@@ -24,6 +32,8 @@ _MAX_IDLE: Final = 4
 _SPIKES_PER_COPY: Final = 16384
 """Spikes in flight that are copied at once when their array grows."""
 _NO_CONTEXT: Final = 0
+_ROUNDING: Final = 1.01
+"""Factor of a sum of float32 additions that covers the rounding of all of them."""
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 
@@ -288,3 +298,43 @@ def _zeros(plan: ExecutionPlan) -> NDArray[np.int64]:
 def positions(mask: int) -> tuple[int, ...]:
     """Return the positions of the bits that are set in ``mask``, ascending."""
     return tuple(p for p in range(MAX_IN_A_MASK) if mask >> p & 1)
+
+
+def is_quiescent(state: NetworkState) -> bool:
+    """Return whether further passes without input would do nothing but decay the neurons."""
+    control, packed = state.control, state.plan.packed
+    if control[Control.IN_FLIGHT]:
+        return False
+    if not packed.model.timestep_us:  # there is no pass without input
+        return True
+    populations = packed.arrays.populations
+    if control[Control.SUPRATHRESHOLD] or populations[:, Populations.HAS_BIAS].any():
+        return False
+    changes = populations[:, Populations.HAS_CURRENT] | populations[:, Populations.ADAPTS]
+    watched = populations[(changes & populations[:, Populations.FIRES_SPONTANEOUSLY]) != 0]
+    if not watched.size:
+        return True
+    state.apply_decay()
+    may_fire = any(_may_cross(state, row) for row in watched)
+    state.release_scratch()
+    return not may_fire
+
+
+def _may_cross(state: NetworkState, row: NDArray[np.int64]) -> bool:
+    """Return whether neurons of a population may rise above their thresholds without input.
+
+    Without input, an adaptive threshold stays above ``v_threshold``, and the potential v is at most
+    its present value plus all that the synaptic current i adds: i (f + f**2 + ..), where f is the
+    decay factor of i.
+    """
+    mine = slice(row[Populations.START], row[Populations.STOP])
+    arrays = state.plan.packed.arrays
+    highest = np.maximum(state.potential[mine], 0).astype(np.float64)
+    if row[Populations.HAS_CURRENT] and state.extra_state is not None:
+        current = state.extra_state[ExtraState.CURRENT, mine]
+        # A current that is too small to change the potential never changes it.
+        counts = (current > 0) & (state.potential[mine] + current != state.potential[mine])
+        factor = arrays.dynamics[Dynamics.CURRENT_FACTOR, mine][counts]
+        with np.errstate(divide="ignore"):  # a current that does not decay adds up without a bound
+            highest[counts] += current[counts] * _ROUNDING * factor / (1 - factor)
+    return bool(np.any(highest > arrays.thresholds[mine]))

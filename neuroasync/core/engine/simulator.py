@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.custom_selection import choose_by_policy
 from neuroasync.core.engine.decision import Decision, decision_of, progress_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.network_state import NetworkState, positions
-from neuroasync.core.engine.quiescence import is_quiescent
+from neuroasync.core.engine.network_state import NetworkState, is_quiescent, positions
 from neuroasync.core.engine.stop_rules import Progress, should_stop
 from neuroasync.core.kernels.entry_points import (
     integrate_and_fire,
