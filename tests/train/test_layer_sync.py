@@ -16,7 +16,8 @@ from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
 from neuroasync.core.model.connections import Conv2d, Dense
-from neuroasync.core.model.model import LIF, Model, Population
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train import SpikingNetwork
 from neuroasync.train.torch_engine.forward import run_torch_engine
