@@ -13,20 +13,11 @@ from tests.helpers.framework_cases import CASES, TIMESTEPS, importer
 MANY = 200
 
 
-def skip_unless_engines_run(bundle):
-    """Skip the test if the engines do not support the neurons of a network."""
-    try:
-        na.Network(bundle)
-    except na.ModelError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_network_fires_the_recorded_spikes_in_every_layer(case):
     recorded = case.recorded()
     bundle = na.read_bundle(recorded["bundle"].tobytes())
     assert str(recorded["source"]) == bundle.meta["framework"]
-    skip_unless_engines_run(bundle)
     samples = ReferenceSamples(recorded["frames"], bundle.model.timestep_us)
     async with na.Network(bundle) as network:
         recorder = network.recorder()
@@ -43,7 +34,6 @@ async def test_network_fires_the_recorded_spikes_in_every_layer(case):
 def test_imported_network_agrees_with_its_framework_on_random_samples(case):
     pytest.importorskip(case.package, reason="needs the framework")
     recorded = na.read_bundle(case.recorded()["bundle"].tobytes())
-    skip_unless_engines_run(recorded)
     imported = importer(case.package)(case.module(), timestep_us=1000, reference=case.frames(MANY))
     report = imported.agreement
     assert report.exact == report.samples == MANY, str(report)
