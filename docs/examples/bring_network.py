@@ -19,9 +19,9 @@ class Digits(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fc1 = nn.Linear(64, 64)
-        self.lif1 = snn.Leaky(beta=0.9, reset_mechanism="zero")
+        self.lif1 = snn.Leaky(beta=0.9)
         self.fc2 = nn.Linear(64, 10)
-        self.lif2 = snn.Leaky(beta=0.9, reset_mechanism="zero")
+        self.lif2 = snn.Leaky(beta=0.9)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
