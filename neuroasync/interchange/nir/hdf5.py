@@ -30,7 +30,7 @@ _MAX_ENTRIES: Final = 2**20
 """Groups and data sets of a file. A node has at most ten."""
 
 _FILTERS: Final = ("gzip", "lzf", None)
-"""Compression that h5py brings along; others would be loaded from libraries on the disk."""
+"""Compression filters that are part of h5py. Others would be loaded from libraries on the disk."""
 
 _TEXT_BUDGET: Final = 2**28
 """Bytes that one step of reading texts may take, if each text were as long as the file."""

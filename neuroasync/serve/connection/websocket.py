@@ -22,7 +22,7 @@ class RawConnection(Protocol):
         """Close the connection without waiting for the client."""
 
     def send_nowait(self, data: str | bytes) -> bool:
-        """Send a message, unless this takes a wait or is not simple; return whether it was sent."""
+        """Send a message if that is simple and needs no wait; return whether it was sent."""
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""

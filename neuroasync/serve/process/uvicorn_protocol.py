@@ -100,7 +100,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def send_nowait(self, data: str | bytes) -> bool:
-        """Send a message, unless this takes a wait or the library; return whether it was sent."""
+        """Send a message unless it needs a wait or the library; return whether it was sent."""
         is_open = self.handshake_complete and not (self.disconnected or self.close_sent)
         # The library also answers protocol errors, after which it accepts no messages.
         is_simple = not self._uses_library and self.conn.state is State.OPEN

@@ -1,8 +1,8 @@
 """Topology texts for the user's data: a default network, and a good output for any network.
 
-Networks decide better without layers if their output neurons can vote several times in a pass, and
-if every population has a direct connection to the output. The recipes of the data sets are built
-this way; these functions do the same for a network of the user.
+Networks are more accurate without layer synchronization if their output neurons can vote several
+times in a pass, and if every population has a direct connection to the output. The recipes of the
+data sets are built this way; these functions do the same for a network of the user.
 """
 
 import math
@@ -62,7 +62,7 @@ def _timestep_us(samples: SpikeTrains) -> int:
 
 
 def with_good_output(topology: str) -> str:
-    """Return a topology text whose output votes more than once and hears all populations.
+    """Return a topology text whose output votes repeatedly, with connections from all populations.
 
     An output whose ``reset`` or ``refractory`` the text sets keeps them, and a network with an
     arrow to the output keeps its arrows. A comment explains what was added.

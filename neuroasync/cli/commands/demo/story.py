@@ -153,7 +153,8 @@ def _verdict(comparisons: Sequence[Comparison]) -> list[str]:
     """Return three sentences on what layer synchronization cost or saved in this run.
 
     Each network is compared as it was trained: an output that was trained to vote several times in
-    a pass votes once under layer-sync, so its own runs would flatter the asynchronous ones.
+    a pass votes once under layer-sync, so a comparison of its own runs would favour the
+    asynchronous one.
     """
     robust, layered, fragile = (
         [comparison for comparison in comparisons if comparison.network == name]

@@ -70,7 +70,7 @@ class LossName(StrEnum):
 
 
 class KeepName(StrEnum):
-    """Whose weights a trained network has."""
+    """The epoch whose weights a trained network has."""
 
     LAST = "last"
     BEST = "best"
@@ -155,8 +155,8 @@ KeepOption = Annotated[
     KeepName | None,
     typer.Option(
         "--keep", show_default=False,
-        help="Whose weights the network has. last: those after the last epoch; best: those after "
-        f"the epoch with the highest validation accuracy. {_RECIPE_DEFAULT}",
+        help="The epoch whose weights the network has. last: the last epoch; best: the epoch with "
+        f"the highest validation accuracy. {_RECIPE_DEFAULT}",
     ),
 ]  # fmt: skip
 PatienceOption = Annotated[

@@ -106,7 +106,7 @@ class _Context(NamedTuple):
     """Number of turns in the log."""
     TURN_POTENTIALS: int = 62
     TURN_POTENTIALS_CAPACITY: int = 63
-    """Number of potentials that ``turn_potentials`` has room for."""
+    """Number of potentials that ``turn_potentials`` can hold."""
 
 
 Context: Final = _Context()

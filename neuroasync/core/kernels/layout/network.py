@@ -43,7 +43,7 @@ class _Populations(NamedTuple):
     SPIKES_PER_CHECK: int = 15
     """Spikes of the population that are delivered between two checks of the work budget."""
     AT_TURN: int = 16
-    """Not of this population: the position of the one whose ``TURN`` is the row's number."""
+    """Position of the population whose ``TURN`` is the number of this row."""
     STAYS_ABOVE: int = 17
     """1 if a spike may leave its neuron above threshold in the same pass."""
     KEEPS: int = 18
