@@ -15,6 +15,7 @@ from neuroasync.errors import StopRuleError
 from tests.helpers.engine_runners import compiled
 from tests.helpers.hand_networks import (
     MS,
+    by_step,
     dense,
     events,
     fired,
@@ -233,6 +234,22 @@ def test_decision_reports_the_potentials_of_leaky_integrators():
     assert (decision.label, decision.class_name, decision.margin) == (2, "c", 0)
     assert repr(decision).startswith("<Decision label=2 'c', potential 4, 2 passes")
     assert (empty.label, empty.class_name) == (None, None)
+
+
+async def test_a_sample_without_a_pass_has_no_potentials_of_the_sample_before_it():
+    bundle = na.Bundle(readout([[5, 0], [1, 3]]))
+    async with na.Network(bundle) as network, network.session() as session:
+        empty = await session.decide(na.SpikeTrain([], []))
+        await session.decide(events((0, 0)))
+        assert (await session.decide(na.SpikeTrain([], []))) == empty
+
+
+@by_step
+@in_any_order
+def test_a_stop_rule_gets_the_label_of_leaky_integrators(run, policy):
+    model, train = readout([[5, 0], [1, 3]]), events((0, 0), *((k * MS, 1) for k in range(1, 5)))
+    result = run(model, train, policy, until=lambda progress: progress.label == 1)
+    assert (result.passes, result.label, result.v) == (3, 1, (5, 7))
 
 
 def test_only_the_end_of_a_sample_can_decide_by_potentials():

@@ -146,12 +146,15 @@ def progress_of(plan: ExecutionPlan, head: NDArray[np.int64]) -> Progress:
         head: i64[plan.head], the first words of the session's memory; see ``NetworkState.head``.
     """
     control, votes, _ = plan.split_head(head)
+    passes, readout = int(control[Control.PASS]) + 1, plan.readout(head)
     label = int(leader(votes))
+    if readout is not None:
+        label = int(readout.argmax()) if passes else -1
     return Progress(
         votes=votes[Votes.COUNT].copy(),  # the kernels go on counting in the session's memory
         label=None if label < 0 else label,
         t_us=int(control[Control.TIME]),
-        passes=int(control[Control.PASS]) + 1,
+        passes=passes,
         steps=int(control[Control.STEPS]),
         rounds=int(control[Control.ROUNDS]),
         spikes=int(control[Control.SPIKES]),

@@ -18,6 +18,7 @@ from neuroasync.core.kernels.layout import (
     InFlight,
     Phase,
     Populations,
+    Uniform,
 )
 from neuroasync.core.kernels.turns import MAX_IN_A_MASK
 
@@ -311,29 +312,34 @@ def is_quiescent(state: NetworkState) -> bool:
     if control[Control.SUPRATHRESHOLD] or populations[:, Populations.HAS_BIAS].any():
         return False
     changes = populations[:, Populations.HAS_CURRENT] | populations[:, Populations.ADAPTS]
-    watched = populations[(changes & populations[:, Populations.FIRES_SPONTANEOUSLY]) != 0]
+    watched = np.flatnonzero(changes & populations[:, Populations.FIRES_SPONTANEOUSLY])
     if not watched.size:
         return True
     state.apply_decay()
-    may_fire = any(_may_cross(state, row) for row in watched)
+    may_fire = any(_may_cross(state, p) for p in watched.tolist())
     state.release_scratch()
     return not may_fire
 
 
-def _may_cross(state: NetworkState, row: NDArray[np.int64]) -> bool:
+def _may_cross(state: NetworkState, position: int) -> bool:
     """Return whether neurons of a population may rise above their thresholds without input.
 
     Without input, an adaptive threshold stays above ``v_threshold``, and the potential v is at most
     its present value plus all that the synaptic current i adds: i (f + f**2 + ..), where f is the
     decay factor of i.
     """
-    mine = slice(row[Populations.START], row[Populations.STOP])
     arrays = state.plan.packed.arrays
+    row = arrays.populations[position]
+    mine = slice(row[Populations.START], row[Populations.STOP])
     highest = np.maximum(state.potential[mine], 0).astype(np.float64)
     if row[Populations.HAS_CURRENT] and state.extra_state is not None:
         current = state.extra_state[ExtraState.CURRENT, mine]
-        # A current that is too small to change the potential never changes it.
-        counts = (current > 0) & (state.potential[mine] + current != state.potential[mine])
+        # A current that is too small to change a potential without leak never changes it.
+        factors = arrays.uniform[position, Uniform.FACTOR]
+        if not row[Populations.HOMOGENEOUS]:
+            factors = arrays.factors[mine]
+        changes = (factors != 1) | (state.potential[mine] + current != state.potential[mine])
+        counts = (current > 0) & changes
         factor = arrays.dynamics[Dynamics.CURRENT_FACTOR, mine][counts]
         with np.errstate(divide="ignore"):  # a current that does not decay adds up without a bound
             highest[counts] += current[counts] * _ROUNDING * factor / (1 - factor)

@@ -23,7 +23,8 @@ class Progress:
 
     Attributes:
         votes: i64[classes], output spikes so far.
-        label: the leading class, or None.
+        label: the leading class, or None. If the output consists of leaky integrators, the class
+            of the highest potential so far.
         t_us: virtual time of the pass, µs.
         passes, steps, rounds, spikes: counts so far in the sample.
     """

@@ -16,6 +16,7 @@ from neuroasync.core.kernels.layout import (
     InFlight,
     Populations,
 )
+from neuroasync.core.kernels.neurons.views import readout_of
 
 __all__ = ["begin", "carry_over"]
 
@@ -30,6 +31,8 @@ def begin(c, seed):
     control = control_of(c)
     votes_of(c)[:] = 0
     spikes_of(c)[:] = 0
+    if c[Context.READOUT_AT] >= 0:
+        readout_of(c)[:] = 0
     clock, mark, work = control[Control.CLOCK], control[Control.GROUP_MARK], control[Control.WORK]
     sweep = control[Control.NEXT_BLOCK]
     control[:] = 0

@@ -232,6 +232,10 @@ def _restore_neurons(state: NetworkState, snapshot: Snapshot) -> None:
     if state.extra_state is not None and snapshot.extra is not None:
         state.extra_state[:] = snapshot.extra
         thresholds = thresholds + snapshot.extra[ExtraState.ADAPTATION]
+    readout = state.plan.readout(state.head)
+    if readout is not None:
+        output = packed.model.index(packed.model.output)
+        readout[:] = snapshot.potential[packed.model.starts[output] :][: readout.size]
     # The potentials in a snapshot have decayed up to its latest pass, so no decay is outstanding.
     control[Control.SAMPLE_CLOCK] = control[Control.CLOCK]
     state.view_of(Context.CLOCKS_AT, np.int64, packed.blocks)[:] = control[Control.CLOCK]

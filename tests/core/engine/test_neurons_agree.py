@@ -126,3 +126,21 @@ def test_a_network_is_quiescent_only_if_its_synaptic_currents_cannot_make_it_fir
     if not fires:
         assert simulator.skip_idle_passes(10**9)
         assert not simulator.skip_idle_passes(10**9)
+
+
+def test_a_current_that_is_too_small_for_now_keeps_a_leaky_network_from_being_quiescent():
+    # The reset leaves v = -1e6, to which i = 0.02 adds nothing. As v decays, i brings it to 2.
+    model = one_neuron(
+        0.02,
+        v_threshold=0.01,
+        reset="subtract",
+        reset_amount=1e6,
+        tau_mem_us=100 * MS,
+        tau_syn_us=math.inf,
+    )
+    simulator = Simulator(ExecutionPlan(PackedNetwork(model), RunSettings(LayerSync(), 1)))
+    simulator.begin(0)
+    advanced(simulator, events((0, 0)))
+    assert not simulator.is_quiescent
+    advanced(simulator, events(), 2000 * MS)
+    assert simulator.state.spikes.tolist() == [2]

@@ -266,3 +266,19 @@ async def test_sample_stopped_within_a_pass_does_not_affect_a_restored_session()
         assert (await session.decide(([0, 1000, 2000], [0, 0, 0]))).stopped
         session.restore(data)
         assert await continued(session, rest) == expected
+
+
+async def test_a_stopped_sample_of_leaky_integrators_keeps_its_decision():
+    out = na.Population("out", (3,), na.LI())
+    weight = np.array([[1], [2], [4]], np.float32)
+    model = na.Model(1000, (1,), (out,), (na.Dense("input", "out", weight),), "out")
+    options = {"until": lambda progress: progress.passes == 2}
+    async with na.Network(na.Bundle(model), **options) as network:
+        async with network.session() as before:
+            await before.send(([0, 1000, 2000, 3000], [0, 0, 0, 0]))
+            data = before.snapshot()
+            expected = await before.finish_sample()
+        async with network.session() as after:
+            after.restore(data)
+            assert await after.finish_sample() == expected
+        assert (expected.stopped, expected.potentials.tolist()) == (True, [2, 4, 8])
