@@ -117,7 +117,7 @@ class _Norse:
         place = f"layer `{name}` ({kind})"
         if kind not in _KINDS:
             known = ", ".join(_KINDS)
-            raise InterchangeError(f"{place} has no exact counterpart; these layers do: {known}")
+            raise InterchangeError(f"{place} cannot be imported; these layers can: {known}")
         if p.method in _STOCHASTIC:
             raise InterchangeError(f"{place} must not have method={p.method!r}, which is random")
         for key in ("v_leak", "v_reset"):

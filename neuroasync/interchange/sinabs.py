@@ -156,7 +156,7 @@ FRAMEWORK: Final[Framework] = _Sinabs()
 def _check_layer(layer: Any, kind: str, place: str) -> None:
     if kind not in _KINDS:
         known = ", ".join(_KINDS)
-        raise InterchangeError(f"{place} has no exact counterpart; these layers do: {known}")
+        raise InterchangeError(f"{place} cannot be imported; these layers can: {known}")
     if getattr(layer.spike_fn, "__name__", "") != "SingleSpike":
         found = getattr(layer.spike_fn, "__name__", type(layer.spike_fn).__name__)
         raise InterchangeError(

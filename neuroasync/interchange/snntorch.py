@@ -161,7 +161,7 @@ FRAMEWORK: Final[Framework] = _SnnTorch()
 def _check_layer(layer: Any, kind: str, place: str) -> None:
     if kind not in _KINDS:
         known = ", ".join(f"snn.{k}" for k in _KINDS)
-        raise InterchangeError(f"{place} has no exact counterpart; these layers have one: {known}")
+        raise InterchangeError(f"{place} cannot be imported; these layers can: {known}")
     if layer.inhibition:
         raise InterchangeError(f"{place} must not have inhibition=True, which has no counterpart")
     if layer.state_quant:

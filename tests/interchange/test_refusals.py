@@ -33,7 +33,7 @@ def refusal(function, layer, **options):
         ("Lapicque", {"reset_mechanism": "zero"}, "loses the input of the timestep"),
         ("RSynaptic", {"alpha": 0.5, "linear_features": 3, "reset_delay": False},
          "must have reset_delay=True"),
-        ("Alpha", {"alpha": 0.9, "beta": 0.8}, r"\(snn.Alpha\) has no exact counterpart"),
+        ("Alpha", {"alpha": 0.9, "beta": 0.8}, r"\(snn.Alpha\) cannot be imported"),
     ],
 )  # fmt: skip
 def test_layers_of_snntorch(kind, options, message):
@@ -69,7 +69,7 @@ def test_parameters_of_another_shape():
         ("LIFCell", {"v_reset": -0.5}, "must have v_reset=0, got -0.5"),
         ("LIFCell", {"method": "logistic"}, "must not have method='logistic', which is random"),
         ("LIFCell", {"tau_mem_inv": 2000.0}, r"must have 1 - dt \* tau_mem_inv from 0 to 1"),
-        ("LICell", {}, r"\(LICell\) has no exact counterpart"),
+        ("LICell", {}, r"\(LICell\) cannot be imported"),
     ],
 )
 def test_layers_of_norse(kind, options, message):
