@@ -74,7 +74,7 @@ def error_line(result, files, before):
         (("run", "net.nab", "events.npz", "--seed", str(2**64)), "--seed"),
         (
             ("run", "net.nab", "events.npz", "--until", "margin(0)"),
-            "or, in a calibrated network, confidence(p), got 'margin(0)'",
+            "confidence(p) and trained, got 'margin(0)'",
         ),
         (
             ("run", "net.nab", "events.npz", "--until", "soon"),
