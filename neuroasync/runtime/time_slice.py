@@ -104,7 +104,7 @@ class TimeSlice:
 
     Args:
         slice_s: how long sessions may run in one turn of the event loop, s.
-        grace_s: how long after it a session that nobody waits before may still begin, s.
+        grace_s: how long after it a session may still begin if no other one waits before it, s.
 
     Attributes:
         deadline: end of the current time slice, by ``time.perf_counter``, s.

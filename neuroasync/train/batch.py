@@ -58,7 +58,7 @@ class Batch:
             raise ValueError("the arrays do not describe a batch; use `make_batch` to make one")
 
     def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
-        """Return how to make a pickle or a copy, with arrays that nobody can write."""
+        """Return how to make a pickle or a copy, with read-only arrays."""
         return type(self), tuple(getattr(self, field.name) for field in fields(self))
 
     def __len__(self) -> int:

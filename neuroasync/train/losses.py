@@ -93,7 +93,7 @@ def spike_penalty(
 def _beside(tensor: Tensor, values: Tensor | NDArray[Any]) -> Tensor:
     """Return values as a tensor on the device of ``tensor``."""
     if not isinstance(values, Tensor):
-        # Torch warns if it shares the memory of an array that nobody can write.
+        # Torch warns if it shares the memory of a read-only array.
         values = torch.from_numpy(np.array(values))
     return values.to(tensor.device)
 

@@ -96,7 +96,7 @@ def read_arrays(
         skipped: names of arrays that the file may also have; they are not unpacked.
 
     Returns:
-        Arrays that nobody can write, by name. Optional arrays that the file does not have are
+        Read-only arrays, by name. Optional arrays that the file does not have are
         left out.
 
     Raises:

@@ -147,7 +147,7 @@ def choose_turn(c):
 
 @kernel
 def _begin_turn(c, p):
-    """Let population ``p`` integrate, if it is one; return its mask."""
+    """Begin the integration of ``p``; return its mask, or 0 if ``p`` is no population."""
     control_of(c)[Control.PHASE] = Phase.INTEGRATING
     if p < 0:
         return 0
@@ -160,7 +160,7 @@ def _begin_turn(c, p):
 
 @kernel
 def _look_back(c, owner):
-    """Give populations that the group of ``owner`` reached after their turn another one."""
+    """Give another turn to populations that the group of ``owner`` reached after their turn."""
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)
     links = i64_at(c[Context.LINKS], 1)
     for j in range(

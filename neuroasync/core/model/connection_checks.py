@@ -36,7 +36,7 @@ _AXES: Final = {1: "[channels, length]", 2: "[channels, height, width]"}
 def check_connection(
     path: str, connection: Connection, shapes: dict[str, tuple[int, ...]], timestep_us: int
 ) -> Connection:
-    """Check a connection and return it with arrays of the right types that nobody can write.
+    """Check a connection and return it with read-only arrays of the right types.
 
     Args:
         path: path of the connection, for errors.

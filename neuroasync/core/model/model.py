@@ -76,7 +76,7 @@ class Model:
     _places: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Check all fields, and replace arrays by C-contiguous ones that nobody can write."""
+        """Check all fields, and replace arrays by read-only C-contiguous ones."""
         check_ints(self, {"timestep_us": (0, limits.MAX_TIME_US)})
         input_shape = check_shape("input.shape", self.input_shape, limits.MAX_INPUTS)
         object.__setattr__(self, "input_shape", input_shape)

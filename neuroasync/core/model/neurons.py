@@ -100,7 +100,7 @@ class LI:
     They are a readout: if the output is a population of them, the label of a sample is the class
     with the highest membrane potential. No connection may leave them.
 
-    To the engines, they are LIF neurons with an infinite threshold. The class attributes say so.
+    Engines run them as LIF neurons with an infinite threshold, which the class attributes state.
 
     Attributes:
         tau_mem_us: membrane time constant in µs: one number, or f32 of the population's shape.
@@ -145,7 +145,7 @@ def _repr(neuron: Neuron) -> str:
 
 
 def check_neuron(path: str, neuron: Neuron, shape: tuple[int, ...]) -> Neuron:
-    """Check the parameters of neurons, and return them with arrays that nobody can write.
+    """Check the parameters of neurons, and return them with read-only arrays.
 
     Args:
         path: path of the neuron, for errors.

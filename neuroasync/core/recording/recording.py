@@ -94,7 +94,7 @@ class Recording:
     input_offsets: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        """Check all arrays, and replace them by arrays that nobody can write."""
+        """Check all arrays, and replace them by read-only arrays."""
         types: dict[str, type[np.generic]] = {"seed": np.uint64, "stopped": np.bool_}
         arrays = {
             name: read_only(name, array, types.get(name, np.int64), 1 + (name == "votes"))

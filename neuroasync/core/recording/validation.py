@@ -57,7 +57,7 @@ _MINIMA: Final = {"label": -1, "target": -1, "duration_us": -1, "delivered_conne
 
 
 def read_only(name: str, values: object, dtype: type[np.generic], ndim: int = 1) -> NDArray[Any]:
-    """Return ``values`` as a contiguous array that nobody can write; nothing is rounded.
+    """Return ``values`` as a contiguous read-only array; nothing is rounded.
 
     Raises:
         RecordingError: the values are not integers in ``ndim`` dimensions, or do not fit ``dtype``.

@@ -60,8 +60,8 @@ def graph_of(tree: Tree) -> Graph:
 class _Builder:
     """Collects the nodes and edges of a graph and of its subgraphs.
 
-    The Input and Output of a subgraph are passages: what enters a subgraph reaches the nodes that
-    its Input leads to.
+    The Input and Output of a subgraph are passages: they do not become nodes, and edges to them
+    continue to the nodes that they lead to.
     """
 
     def __init__(self) -> None:

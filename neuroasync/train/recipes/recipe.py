@@ -140,7 +140,7 @@ def _topology_text(bundle: Bundle) -> str:
         if isinstance(text, str) and same_topology(parse_topology(text), bundle.model):
             return text
     except ModelError:
-        pass  # Anybody can write anything into the meta of a bundle.
+        pass  # The meta of a bundle can hold any text.
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Networks for the user's data get an output that votes often and hears all populations."""
+"""Networks for the user's data get an output that votes repeatedly, with connections from all."""
 
 import numpy as np
 import pytest

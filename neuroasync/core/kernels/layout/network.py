@@ -15,7 +15,7 @@ class _Populations(NamedTuple):
     """Network-wide index after the last neuron."""
     TURN: int = 2
     """Place in ascending (rank, position); the rank is the longest path from the input over
-    connections without delay. Of the input: -1."""
+    connections without delay. It is -1 for the input."""
     SUBTRACTS: int = 3
     """1 if a spike subtracts the threshold or another amount from the membrane potential."""
     REFRACTORY: int = 4
