@@ -25,7 +25,9 @@ def test_quick_run_measures_and_checks_every_contender():
     arguments = [sys.executable, "-m", "bench.training", "--quick", "--json", "--threads", "1"]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)["results"]
+    steps, batches = map(json.loads, done.stdout.splitlines())
+    assert 0 < batches["batches"]["batch_ms"] < batches["batches"]["batch_unsorted_ms"]
+    results = steps["results"]
     assert {"neuroasync", "dense"} <= set(results)
     assert results["neuroasync"]["votes_per_sample"] == results["dense"]["votes_per_sample"] > 0
     assert all(figures["min_s"] > 0 <= figures["extra_bytes"] for figures in results.values())

@@ -17,7 +17,7 @@ from neuroasync.cli.options import (
     UntilOption,
     chosen_samples,
 )
-from neuroasync.cli.output import echo_json, format_number
+from neuroasync.cli.output import echo_json, echo_text, format_number
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, table
@@ -85,7 +85,9 @@ def compare(
     if json:
         echo_json({"samples": len(numbers), "runs": [run.to_json() for run in runs]})
         return
-    echo(_table(runs), *([] if plot is None else [f"drawn in {plot}"]))
+    echo(_table(runs))
+    if plot is not None:
+        echo_text(f"drawn in {plot}")  # a path must not be folded
 
 
 def _check_matplotlib() -> None:
