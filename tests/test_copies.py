@@ -180,6 +180,20 @@ def test_a_copy_of_a_network_in_training_computes_the_same(duplicate):
     assert found.votes.tolist() == expected.votes.tolist()
 
 
+@pytest.mark.parametrize("duplicate", COPIES)
+def test_a_copy_of_batches_yields_the_same(duplicate):
+    from neuroasync.train import Batches
+
+    trains = na.SpikeTrains.from_trains([SAMPLE] * 5, (12,), [0, 1, 0, 1, 1])
+    batches = Batches(BUNDLE.model, trains, 2, seed=3, dropout=0.5)
+    twin = duplicate(batches)
+    pairs = zip(batches.epoch(1), twin.epoch(1), strict=True)
+    assert len(batches) == len(twin) == 3
+    for (batch, labels), (other, other_labels) in pairs:
+        assert [a.tolist() for a in arrays_of(batch)] == [a.tolist() for a in arrays_of(other)]
+        assert labels.tolist() == other_labels.tolist()
+
+
 def test_every_public_class_with_behaviour_is_tested_here():
     has_behaviour = {
         value.__name__
@@ -189,7 +203,7 @@ def test_every_public_class_with_behaviour_is_tested_here():
         and not getattr(value, "_is_protocol", False)
     }
     assert has_behaviour == {
-        "ArraySource", "BoundedQueue", "Buffered", "CameraFileSource", "JsonLines", "ManualClock",
-        "Network", "Paced", "RealTimeClock", "Recorder", "Session", "Source", "SpikeFileSource",
+        "ArraySource", "Batches", "BoundedQueue", "Buffered", "CameraFileSource", "JsonLines",
+        "ManualClock", "Network", "Paced", "RealTimeClock", "Recorder", "Session", "Source", "SpikeFileSource",
         "SpikingNetwork", "Tap", "UdpSource", "VirtualClock", "WebsocketSink", "WebsocketSource",
     }  # fmt: skip
