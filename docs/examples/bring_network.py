@@ -1,4 +1,7 @@
-"""Train a network in snnTorch, and see what it does without layers. Needs torch and snnTorch."""
+"""Train a network in snnTorch, and run it without waiting for its layers.
+
+The example needs torch and snnTorch.
+"""
 
 # --8<-- [start:train]
 import numpy as np

@@ -36,7 +36,7 @@ class CapacityLimiter:
     connections take turns. Those of shares that hold nothing go first. None of them overtakes an
     earlier one, so that small requests cannot starve a large one.
 
-    What waits takes memory, too. If it takes more than a limit, the largest request is refused.
+    Waiting requests take memory, too. If they take more than a limit, the largest is refused.
 
     Args:
         max_samples: Maximum number of samples at a time.

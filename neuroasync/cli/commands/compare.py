@@ -92,7 +92,7 @@ def compare(
 
 def _check_matplotlib() -> None:
     try:
-        import matplotlib  # noqa: F401
+        import matplotlib  # noqa: F401  # only whether it is installed
     except ModuleNotFoundError as error:
         raise CliError("--plot needs matplotlib: pip install 'neuroasync[viz]'") from error
 

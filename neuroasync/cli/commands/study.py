@@ -136,7 +136,7 @@ def _check_extras() -> None:
     """Raise CliError unless torch and matplotlib are installed."""
     check_torch()
     try:
-        import neuroasync.plot  # noqa: F401
+        import neuroasync.plot  # noqa: F401  # only whether it can be imported
     except ImportError as error:
         raise CliError(
             "the figures of the report require matplotlib; pip install 'neuroasync[viz]'"

@@ -3,6 +3,10 @@
 =================== =============================================================================
 entry_points        the kernels that Python calls, given the address of a context
 forward_pass        the forward pass as a state machine, which both engines and the trainer run
+turns               the turns of populations under layer-sync
+sample_start        the start of a sample
+spontaneous_firing  neurons that fire without being reached
+training            what a backward pass needs to know: peaks of potentials, and a log of turns
 input_delivery      the input group, and spikes in flight on delayed connections
 pending_spikes      enqueueing spikes, moving the selected ones to the group
 synapses            delivery of a group to the synaptic input of its targets
@@ -14,7 +18,6 @@ order_keys          counter-based order keys
 selection           the ordering policies, which select the next group
 smallest_keys       the k smallest of n keys, in order
 dense_rows          vectorised inner loops of dense connections
-batch               many samples in one call
 array_views         arrays from the addresses in a context
 layout              the context, and the columns of all arrays
 jit                 the decorator of all kernels

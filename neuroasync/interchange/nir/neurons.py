@@ -125,7 +125,8 @@ def _reset(node: Node, how: Discretisation) -> Reset:
             "with reset 'subtract', `v_reset` must be 0, because NIR does not say whether the "
             "threshold or its distance from `v_reset` is subtracted"
         )
-    return reset  # type: ignore[no-any-return]
+    checked: Reset = reset
+    return checked
 
 
 def _flag(node: Node, key: str, default: bool) -> bool:

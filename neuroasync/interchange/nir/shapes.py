@@ -20,8 +20,8 @@ def infer_shapes(graph: Graph) -> dict[str, Shape]:
     """Return the shape of each node's output, without a batch.
 
     Raises:
-        InterchangeError: a node does not fit what it receives, or no path from the input leads to
-            it.
+        InterchangeError: the shape of a node does not fit that of its source, or no path from the
+            input leads to it.
     """
     targets: dict[str, list[str]] = {name: [] for name in graph.nodes}
     for name, sources in graph.sources.items():
@@ -63,7 +63,7 @@ def pair(node: Node, key: str) -> tuple[int, int]:
 
 
 def _own_shape(node: Node) -> Shape | None:
-    """Return the shape that a node has without knowing what it receives."""
+    """Return the shape that a node has by itself, whatever its source is."""
     if node.kind == "Input":
         return tuple(node.sizes["shape"])
     if node.kind in NEURONS:

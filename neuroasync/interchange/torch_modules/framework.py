@@ -80,7 +80,7 @@ class Framework(Protocol):
 
         Args:
             layer: The layer.
-            args: What it was called with.
+            args: The arguments of the call.
             previous: Returns its own spikes of the previous timestep, given their shape.
         """
 
