@@ -1,14 +1,15 @@
 """The counts of many connections balance under any order of messages and decisions."""
 
 import asyncio
+import gc
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroasync import ClosedError
+from neuroasync import ClosedError, QueueFullError
 from neuroasync.serve.capacity import CapacityLimiter
-from neuroasync.serve.connection.incoming_sample import SampleState
+from neuroasync.serve.connection.incoming_sample import IncomingSample, SampleState
 from neuroasync.serve.connection.message_peek import MessagePeek
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.limits import ServerLimits
@@ -293,3 +294,34 @@ async def test_states_of_a_sample_follow_its_chunks_and_its_decision():
     assert len(sample.chunks) == 0
     inbox.count_accepted(sample, "answered")
     assert sample.state is SampleState.SETTLED
+
+
+async def test_many_unread_events_of_a_sample_that_held_none_need_capacity():
+    limits = ServerLimits()
+    inbox = SampleInbox(limits, "block", CapacityLimiter(9, 100), ServerMetrics())
+    await inbox.put(*message(5, False))
+    sample = await inbox.next_sample()
+    await inbox.next_chunk(sample, 0)
+    waiting = asyncio.create_task(inbox.next_chunk(sample, 1024))  # the last number that is free
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
+    sample.held_events = 0
+    with pytest.raises(QueueFullError, match="1200 events of the sample wait for one pass"):
+        await inbox.next_chunk(sample, 1200)
+
+
+async def test_settled_samples_are_not_kept():
+    inbox = make_inbox("block")
+
+    def kept():
+        gc.collect()
+        return sum(
+            isinstance(each, IncomingSample) for each in gc.get_referrers(SampleState.SETTLED)
+        )
+
+    before = kept()
+    for _ in range(5):
+        await inbox.put(*message(5, True))
+        inbox.count_accepted(await inbox.next_sample(), "answered")
+    assert kept() - before <= 1  # the inbox may remember the latest sample
