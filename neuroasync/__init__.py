@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from neuroasync.core.engine.run_settings import Engine, InputMode, RunOptions
     from neuroasync.core.engine.stop_rules import Progress, StopRule, Until
+    from neuroasync.core.events.labels_over_time import LabelsOverTime
     from neuroasync.core.events.spike_train import Events, SpikeTrain, SpikeTrains
     from neuroasync.core.events.window import Window, parse_window
     from neuroasync.core.formats.bundle import (
@@ -107,6 +108,7 @@ __all__ = [
     "Inbox",
     "InputMode",
     "InterchangeError",
+    "LabelsOverTime",
     "Late",
     "LayerSync",
     "LimitError",
@@ -195,6 +197,7 @@ _MODULE_OF: Final = {
     "Inbox": "runtime.populations.coroutine",
     "InputMode": "core.engine.run_settings",
     "InterchangeError": "errors",
+    "LabelsOverTime": "core.events.labels_over_time",
     "Late": "runtime.streams.late_events",
     "LayerSync": "core.engine.policies",
     "LimitError": "errors",

@@ -62,6 +62,7 @@ def arrays_of(value, depth=4) -> Iterator[np.ndarray]:
 VALUES = [
     SAMPLE,
     na.SpikeTrains.from_trains([SAMPLE, SAMPLE], (12,), [0, 1]),
+    na.LabelsOverTime([0, 1, -1], [0, 2, 3], 50_000),
     BUNDLE.model,
     BUNDLE,
     record(BUNDLE, [SAMPLE], RunSettings()),

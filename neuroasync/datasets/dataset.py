@@ -7,6 +7,7 @@ from typing import Self, TypeAlias
 
 import numpy as np
 
+from neuroasync.core.events.labels_over_time import LabelsOverTime
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.model.checks import check_int
 from neuroasync.datasets.folds import Ints, Split, hold_out
@@ -236,17 +237,20 @@ def _checked_fold(k: int, folds: int) -> int:
 
 
 def join(parts: list[SpikeTrains]) -> SpikeTrains:
-    """Concatenate samples. All parts have labels and the same shape."""
+    """Concatenate samples. All parts have labels of the same kind and the same shape."""
     if len(parts) == 1:
         return parts[0]
     sizes = np.concatenate([np.diff(part.offsets) for part in parts])
     labels = [part.labels for part in parts if part.labels is not None]
+    over = [part.labels_over_time for part in parts if part.labels_over_time is not None]
+    rows = (each[k] for each in over for k in range(len(each)))
     return SpikeTrains(
         np.concatenate([part.t_us for part in parts]),
         np.concatenate([part.index for part in parts]),
         np.concatenate(([0], np.cumsum(sizes))),
-        np.concatenate(labels),
+        np.concatenate(labels) if labels else None,
         parts[0].shape,
+        LabelsOverTime.from_samples(rows, over[0].every_us) if over else None,
     )
 
 

@@ -88,7 +88,13 @@ def fingerprint(model: Model, train: SpikeTrains, validation: SpikeTrains | None
     for trains in (train, validation):
         if trains is not None:
             labels = np.zeros(0, np.int64) if trains.labels is None else trains.labels
-            for values in (trains.t_us, trains.index, trains.offsets, labels):
+            over, arrays = (
+                trains.labels_over_time,
+                [trains.t_us, trains.index, trains.offsets, labels],
+            )
+            if over is not None:
+                arrays += [over.labels, over.offsets, np.array([over.every_us])]
+            for values in arrays:
                 digest.update(np.ascontiguousarray(values, "<i8").data)
     return digest.digest()
 

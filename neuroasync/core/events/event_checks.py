@@ -91,21 +91,23 @@ def check_below(t_us: NDArray[np.int64], index: NDArray[np.int64], inputs: int, 
         raise EventsError(message + swapped_hint(t_us, index, inputs))
 
 
-def check_offsets(offsets: NDArray[np.int64], events: int) -> None:
-    """Check that the offsets ascend from 0 to the number of events."""
+def check_offsets(
+    offsets: NDArray[np.int64], count: int, field: str = "offsets", what: str = "events"
+) -> None:
+    """Check that the offsets ascend from 0 to ``count``, the number of events or labels."""
     if not offsets.size:
         requirement = "one longer than the number of samples"
-        raise EventsError(must_be("offsets", requirement, "an empty list"))
+        raise EventsError(must_be(field, requirement, "an empty list"))
     if offsets[0] != 0:
-        raise EventsError(must_be("offsets[0]", "0", str(offsets[0])))
+        raise EventsError(must_be(f"{field}[0]", "0", str(offsets[0])))
     falls = offsets[1:] < offsets[:-1]
     if falls.any():
         at = int(np.argmax(falls)) + 1
         requirement = f"at least {offsets[at - 1]}, the offset before it"
-        raise EventsError(must_be(f"offsets[{at}]", requirement, str(offsets[at])))
-    if offsets[-1] != events:
-        requirement = f"{events}, the number of events"
-        raise EventsError(must_be(f"offsets[{offsets.size - 1}]", requirement, str(offsets[-1])))
+        raise EventsError(must_be(f"{field}[{at}]", requirement, str(offsets[at])))
+    if offsets[-1] != count:
+        requirement = f"{count}, the number of {what}"
+        raise EventsError(must_be(f"{field}[{offsets.size - 1}]", requirement, str(offsets[-1])))
 
 
 def check_labels(labels: NDArray[np.int64], samples: int) -> None:

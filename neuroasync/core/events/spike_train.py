@@ -18,6 +18,7 @@ from neuroasync.core.events.event_checks import (
     int64_array,
 )
 from neuroasync.core.events.hints import kind_of, pair_hint
+from neuroasync.core.events.labels_over_time import LabelsOverTime
 from neuroasync.core.events.pixel_grid import PixelGrid, View
 from neuroasync.core.events.sensor_array import sensor_pixels, sensor_times
 from neuroasync.core.events.time_unit import UserCall, warn_of_time_unit
@@ -25,7 +26,7 @@ from neuroasync.core.model.checks import check_shape, must_be
 from neuroasync.core.quantity import quantity
 from neuroasync.errors import EventsError
 
-__all__ = ["Events", "SpikeTrain", "SpikeTrains", "as_train", "event_count"]
+__all__ = ["Events", "SpikeTrain", "SpikeTrains", "as_train"]
 
 _UNKNOWN: Final = -2
 
@@ -146,6 +147,8 @@ class SpikeTrains:
             A sample may be empty.
         labels: i64[samples], classes of at least 0; None if they are not known.
         shape: shape of the input.
+        labels_over_time: classes of the intervals of each sample, in the place of ``labels``;
+            None if there are none.
 
     Raises:
         EventsError: a field breaks these rules. The message names the field and the position.
@@ -156,6 +159,7 @@ class SpikeTrains:
     offsets: NDArray[np.int64]
     labels: NDArray[np.int64] | None
     shape: tuple[int, ...]
+    labels_over_time: LabelsOverTime | None
 
     def __init__(
         self,
@@ -164,6 +168,7 @@ class SpikeTrains:
         offsets: ArrayLike,
         labels: ArrayLike | None,
         shape: tuple[int, ...],
+        labels_over_time: LabelsOverTime | None = None,
     ) -> None:
         """Check the samples, and keep them as contiguous, read-only int64 arrays."""
         extents = check_shape("shape", shape, limits.MAX_INPUTS, EventsError)
@@ -178,7 +183,12 @@ class SpikeTrains:
         check_below(fields["t_us"], fields["index"], math.prod(extents), "`shape` has")
         if classes is not None:
             check_labels(classes, fields["offsets"].size - 1)
-        for name, value in (fields | {"labels": classes, "shape": extents}).items():
+        if labels_over_time is not None:
+            if classes is not None:
+                raise EventsError(must_be("labels", "None beside `labels_over_time`", "labels"))
+            labels_over_time.check_covers(fields["t_us"], fields["offsets"])
+        rest = {"labels": classes, "shape": extents, "labels_over_time": labels_over_time}
+        for name, value in (fields | rest).items():
             object.__setattr__(self, name, value)
 
     @classmethod
@@ -187,6 +197,7 @@ class SpikeTrains:
         trains: Iterable[SpikeTrain],
         shape: tuple[int, ...],
         labels: ArrayLike | None = None,
+        labels_over_time: LabelsOverTime | None = None,
     ) -> Self:
         """Join single samples.
 
@@ -194,6 +205,7 @@ class SpikeTrains:
             trains: one train per sample; there may be none.
             shape: shape of the input.
             labels: i64[samples], the classes, if they are known.
+            labels_over_time: the classes of the intervals of each sample, in their place.
 
         Raises:
             EventsError: an index is outside ``shape``, or the labels do not fit.
@@ -203,7 +215,7 @@ class SpikeTrains:
         t_us = np.concatenate([nothing, *(train.t_us for train in trains)])
         index = np.concatenate([nothing, *(train.index for train in trains)])
         offsets = np.cumsum([0, *map(len, trains)], dtype=np.int64)
-        return cls(t_us, index, offsets, labels, shape)
+        return cls(t_us, index, offsets, labels, shape, labels_over_time)
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -251,15 +263,24 @@ class SpikeTrains:
         offsets = np.concatenate(([0], np.cumsum(sizes)))
         at = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], sizes)
         labels = None if self.labels is None else self.labels[chosen]
-        return type(self)(self.t_us[at], self.index[at], offsets, labels, self.shape)
+        over = None if self.labels_over_time is None else self.labels_over_time.take(chosen)
+        return type(self)(self.t_us[at], self.index[at], offsets, labels, self.shape, over)
 
     def before(self, t_us: int | None) -> Self:
-        """Return the samples without their events at ``t_us`` µs and later; None keeps all."""
+        """Return the samples without their events at ``t_us`` µs and later; None keeps all.
+
+        Of labels over time, those of intervals that end at ``t_us`` or earlier are kept.
+        """
+        over = self.labels_over_time
+        if t_us is not None and over is not None:
+            over = over.before(t_us)
+            t_us = t_us // over.every_us * over.every_us
         is_kept = self.t_us < (limits.MAX_TIME_US + 1 if t_us is None else t_us)
-        if is_kept.all():
+        if is_kept.all() and over is self.labels_over_time:
             return self
         offsets = np.concatenate(([0], np.cumsum(is_kept)))[self.offsets]
-        return type(self)(self.t_us[is_kept], self.index[is_kept], offsets, self.labels, self.shape)
+        kept = self.t_us[is_kept], self.index[is_kept], offsets
+        return type(self)(*kept, self.labels, self.shape, over)
 
     def __iter__(self) -> Iterator[SpikeTrain]:
         """Iterate over the samples in order."""
@@ -274,19 +295,22 @@ class SpikeTrains:
         return all(
             np.array_equal(getattr(self, name), getattr(other, name))
             for name in ("t_us", "index", "offsets", "labels")
-        )
+        ) and (self.labels_over_time == other.labels_over_time)
 
     __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
 
     def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
         """Return how to make equal trains of a pickle or a copy, with read-only arrays."""
-        return type(self), (self.t_us, self.index, self.offsets, self.labels, self.shape)
+        arrays = (self.t_us, self.index, self.offsets, self.labels)
+        return type(self), (*arrays, self.shape, self.labels_over_time)
 
     def __repr__(self) -> str:
         """Return one line: the numbers of samples and events, the shape and the labels."""
         labels = "no labels"
         if self.labels is not None and self.labels.size:
             labels = f"labels {self.labels.min()} to {self.labels.max()}"
+        if self.labels_over_time is not None:
+            labels = f"labels every {self.labels_over_time.every_us} µs"
         samples = quantity(len(self), "sample")
         return (
             f"<SpikeTrains: {samples} of shape {self.shape}, {labels}, "
@@ -297,9 +321,10 @@ class SpikeTrains:
         offsets = self.offsets[start : stop + 1]
         events = slice(int(offsets[0]), int(offsets[-1]))
         labels = None if self.labels is None else self.labels[start:stop]
-        return type(self)(
-            self.t_us[events], self.index[events], offsets - offsets[0], labels, self.shape
-        )
+        over = self.labels_over_time
+        over = None if over is None else over.take(np.arange(start, stop))
+        t_us, index = self.t_us[events], self.index[events]
+        return type(self)(t_us, index, offsets - offsets[0], labels, self.shape, over)
 
 
 Events: TypeAlias = SpikeTrain | tuple[ArrayLike, ArrayLike]
@@ -321,20 +346,3 @@ def as_train(events: Events) -> SpikeTrain:
             hint = "; pass one of its samples, such as spikes[0], or use decide_all"
         raise EventsError(must_be("events", requirement, kind_of(events)) + hint)
     return SpikeTrain(events[0], events[1])
-
-
-def event_count(events: object) -> int:
-    """Return the number of events in a possibly invalid argument; 0 if it has none.
-
-    It serves to count the events of a call that was rejected.
-    """
-    if isinstance(events, SpikeTrain):
-        return len(events)
-    if not isinstance(events, tuple) or not events:
-        return 0
-    try:
-        if isinstance(events[0], list | tuple):  # converting it to an array would take long
-            return len(events[0])
-        return int(np.size(events[0]))
-    except (ValueError, OverflowError):  # for example lists of different lengths, or a huge range
-        return 0

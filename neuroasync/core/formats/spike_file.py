@@ -13,19 +13,34 @@ The file is a zip archive of these arrays, one ``NAME.npy`` each:
 ``shape``    int64   [dimensions]    shape of the input
 ============ ======= =============== ===================================================
 
+If the class changes within a sample, ``labels`` has a class for each interval of it, or -1 where
+there is none, and the file has two more arrays. The intervals of a sample cover all of its events,
+and the sample ends with its last interval:
+
+================== ===== ============= =======================================================
+``labels``         int64 [intervals]   classes of the intervals of all samples, one after the other
+``label_offsets``  int64 [samples + 1] sample k has the labels ``label_offsets[k]`` to
+                                       ``label_offsets[k + 1] - 1``
+``label_every_us`` int64 [1]           length of an interval in µs
+================== ===== ============= =======================================================
+
 Types are little-endian. ``numpy.savez`` and ``numpy.savez_compressed`` write valid spike files.
 """
 
 import os
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.events.labels_over_time import LabelsOverTime
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bounded_open import PathOrBytes
 from neuroasync.core.formats.file_kind import FileKind, name_file_in_errors
 from neuroasync.core.formats.npz import Field, read_arrays, write_arrays
+from neuroasync.core.model.checks import must_be
 from neuroasync.errors import EventsError, SpikeFileError
 
 __all__ = ["read_spikes", "write_spikes"]
@@ -36,6 +51,8 @@ _FIELDS: Final = {
     "offsets": Field("<i8"),
     "labels": Field("<i8", optional=True),
     "shape": Field("<i8"),
+    "label_offsets": Field("<i8", optional=True),
+    "label_every_us": Field("<i8", optional=True),
 }
 
 
@@ -54,11 +71,28 @@ def read_spikes(source: PathOrBytes, max_bytes: int = limits.MAX_SPIKE_FILE_BYTE
         arrays = read_arrays(source, _FIELDS, max_bytes, SpikeFileError)
         shape = tuple(arrays["shape"][: limits.MAX_DIMENSIONS + 1].tolist())
         try:
+            labels, over = arrays.get("labels"), _labels_over_time(arrays)
+            labels = labels if over is None else None
             return SpikeTrains(
-                arrays["t_us"], arrays["index"], arrays["offsets"], arrays.get("labels"), shape
+                arrays["t_us"], arrays["index"], arrays["offsets"], labels, shape, over
             )
         except EventsError as error:
             raise SpikeFileError(str(error)) from error
+
+
+def _labels_over_time(arrays: Mapping[str, NDArray[Any]]) -> LabelsOverTime | None:
+    """Return the classes of the intervals of the samples, if the file has them."""
+    needed = {"labels", "label_offsets", "label_every_us"}
+    if not (needed - {"labels"}).intersection(arrays):
+        return None
+    if missing := sorted(needed.difference(arrays)):
+        raise SpikeFileError(
+            f"labels over time need the arrays labels, label_offsets and label_every_us, but "
+            f"{missing[0]} is missing"
+        )
+    if (every_us := arrays["label_every_us"]).size != 1:
+        raise SpikeFileError(must_be("label_every_us", "one integer", f"{every_us.size}"))
+    return LabelsOverTime(arrays["labels"], arrays["label_offsets"], int(every_us[0]))
 
 
 def write_spikes(spikes: SpikeTrains, path: str | os.PathLike[str]) -> None:
@@ -71,12 +105,15 @@ def write_spikes(spikes: SpikeTrains, path: str | os.PathLike[str]) -> None:
     Raises:
         SpikeFileError: the file system refuses.
     """
+    over = spikes.labels_over_time
     arrays = {
         "t_us": spikes.t_us,
         "index": spikes.index,
         "offsets": spikes.offsets,
-        "labels": spikes.labels,
+        "labels": spikes.labels if over is None else over.labels,
         "shape": np.array(spikes.shape),
+        "label_offsets": None if over is None else over.offsets,
+        "label_every_us": None if over is None else np.array([over.every_us]),
     }
     little_endian = {
         name: np.ascontiguousarray(array, _FIELDS[name].dtype)

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Callable
 
+import numpy as np
+
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.input_buffer import InputBuffer
-from neuroasync.core.events.spike_train import Events, SpikeTrain, event_count
+from neuroasync.core.events.spike_train import Events, SpikeTrain
 from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.input.many_events import train_of_many
 from neuroasync.runtime.input.thread_calls import ThreadCalls
@@ -120,6 +122,23 @@ class SampleInput:
         self.buffer.set_merged(await self.thread_calls.run(self.buffer.merge()))
 
     def _refuse(self, events: Events, error: Exception) -> None:
-        count = event_count(events)
+        count = _event_count(events)
         self._counts.refused += count
         _log.debug("refused %d events: %s", count, error, extra=self._log_fields(refused=count))
+
+
+def _event_count(events: object) -> int:
+    """Return the number of events in a possibly invalid argument; 0 if it has none.
+
+    It serves to count the events of a call that was rejected.
+    """
+    if isinstance(events, SpikeTrain):
+        return len(events)
+    if not isinstance(events, tuple) or not events:
+        return 0
+    try:
+        if isinstance(events[0], list | tuple):  # converting it to an array would take long
+            return len(events[0])
+        return int(np.size(events[0]))
+    except (ValueError, OverflowError):  # for example lists of different lengths, or a huge range
+        return 0

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from neuroasync.core.events.labels_over_time import LabelsOverTime
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.spike_file import read_spikes, write_spikes
 from neuroasync.errors import SpikeFileError
@@ -243,3 +244,48 @@ def test_write_error_names_the_path(tmp_path):
     ):
         write_spikes(some_spikes(), tmp_path / "none" / "a.npz")
     assert os.listdir(tmp_path) == []
+
+
+def over_time():
+    labels = LabelsOverTime([0, 1, -1], [0, 2, 3], 1000)
+    return SpikeTrains([0, 1500, 10], [0, 1, 2], [0, 2, 3], None, (4,), labels)
+
+
+def test_labels_over_time_survive(tmp_path):
+    path = tmp_path / "spikes.npz"
+    write_spikes(over_time(), path)
+    assert read_spikes(path) == over_time()
+    with np.load(path) as arrays:
+        assert {name: arrays[name].tolist() for name in arrays if "label" in name} == {
+            "labels": [0, 1, -1],
+            "label_offsets": [0, 2, 3],
+            "label_every_us": [1000],
+        }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label_offsets": None}, "label_offsets is missing"),
+        ({"label_every_us": None}, "label_every_us is missing"),
+        ({"labels": None}, "labels is missing"),
+        ({"label_every_us": [1000, 1]}, "`label_every_us` must be one integer, got 2"),
+        ({"label_every_us": [0]}, "`label_every_us` must be an integer of at least 1, got 0"),
+        ({"label_offsets": [0, 2]}, r"`label_offsets\[1\]` must be 3, the number of labels, got 2"),
+        ({"labels": [0, -2, 1]}, r"`labels\[1\]` must be at least -1, got -2"),
+        ({"label_every_us": [700]}, "must be labelled until its last event at 1500 µs"),
+    ],
+)
+def test_malformed_labels_over_time_are_refused(tmp_path, change, message):
+    path = tmp_path / "spikes.npz"
+    write_spikes(over_time(), path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    for name, value in change.items():
+        if value is None:
+            del arrays[name]
+        else:
+            arrays[name] = np.array(value, np.int64)
+    np.savez(path, **arrays)
+    with pytest.raises(SpikeFileError, match=message):
+        read_spikes(path)
