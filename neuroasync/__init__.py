@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Calibration,
         GoldenSample,
         PolicySpec,
+        VoteWindow,
         dump_bundle,
         read_bundle,
         write_bundle,
@@ -70,6 +71,9 @@ if TYPE_CHECKING:
     from neuroasync.runtime.clock import Clock, ManualClock, RealTimeClock, VirtualClock
     from neuroasync.runtime.counts import Counts
     from neuroasync.runtime.network import Network
+    from neuroasync.runtime.over_time.decide import decide_over_time
+    from neuroasync.runtime.over_time.decisions import DecisionsOverTime
+    from neuroasync.runtime.over_time.stream import stream_over_time
     from neuroasync.runtime.populations.coroutine import (
         Fired,
         Inbox,
@@ -96,6 +100,7 @@ __all__ = [
     "CpuTimeLimitError",
     "DatasetError",
     "Decision",
+    "DecisionsOverTime",
     "Dense",
     "Duration",
     "Engine",
@@ -153,7 +158,9 @@ __all__ = [
     "TimeUnitWarning",
     "Until",
     "VirtualClock",
+    "VoteWindow",
     "Window",
+    "decide_over_time",
     "dump_bundle",
     "order_key",
     "parse_topology",
@@ -162,6 +169,7 @@ __all__ = [
     "read_recording",
     "read_spikes",
     "sample_seed",
+    "stream_over_time",
     "write_bundle",
     "write_recording",
     "write_spikes",
@@ -185,6 +193,7 @@ _MODULE_OF: Final = {
     "CpuTimeLimitError": "errors",
     "DatasetError": "errors",
     "Decision": "core.engine.decision",
+    "DecisionsOverTime": "runtime.over_time.decisions",
     "Dense": "core.model.connections",
     "Duration": "core.durations",
     "Engine": "core.engine.run_settings",
@@ -242,7 +251,9 @@ _MODULE_OF: Final = {
     "TimeUnitWarning": "errors",
     "Until": "core.engine.stop_rules",
     "VirtualClock": "runtime.clock",
+    "VoteWindow": "core.formats.bundle",
     "Window": "core.events.window",
+    "decide_over_time": "runtime.over_time.decide",
     "dump_bundle": "core.formats.bundle",
     "order_key": "core.kernels.order_keys",
     "parse_topology": "core.model.topology",
@@ -251,6 +262,7 @@ _MODULE_OF: Final = {
     "read_recording": "core.recording.file",
     "read_spikes": "core.formats.spike_file",
     "sample_seed": "core.kernels.order_keys",
+    "stream_over_time": "runtime.over_time.stream",
     "write_bundle": "core.formats.bundle",
     "write_recording": "core.recording.file",
     "write_spikes": "core.formats.spike_file",

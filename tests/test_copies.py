@@ -21,6 +21,13 @@ from tests.helpers.small_networks import chain, sample
 from tests.test_public_api import SUBMODULES
 
 BUNDLE, SAMPLE = chain(), sample()
+(DECISIONS,) = na.decide_over_time(
+    BUNDLE,
+    na.SpikeTrains.from_trains(
+        [SAMPLE], (12,), labels_over_time=na.LabelsOverTime([-1] * 9, [0, 9], 1000)
+    ),
+    vote_window=na.VoteWindow(2000),
+)
 
 
 def pickled(value):
@@ -63,6 +70,7 @@ VALUES = [
     SAMPLE,
     na.SpikeTrains.from_trains([SAMPLE, SAMPLE], (12,), [0, 1]),
     na.LabelsOverTime([0, 1, -1], [0, 2, 3], 50_000),
+    na.VoteWindow(50_000),
     BUNDLE.model,
     BUNDLE,
     record(BUNDLE, [SAMPLE], RunSettings()),
@@ -79,6 +87,11 @@ def test_copies_of_data_are_equal_and_nobody_can_write_their_arrays(value, dupli
     for array in (*arrays_of(value), *arrays_of(twin)):
         with pytest.raises(ValueError, match="cannot set WRITEABLE flag"):
             array.flags.writeable = True
+
+
+@pytest.mark.parametrize("duplicate", COPIES)
+def test_copies_of_decisions_over_time_are_equal(duplicate):
+    assert duplicate(DECISIONS) == DECISIONS
 
 
 @pytest.mark.parametrize("duplicate", COPIES)

@@ -42,21 +42,21 @@ body is a map. A reader must accept its keys in any order; the first five are re
     calibration   [{"accuracy": float, "error": float, "measured": float, "samples": int,
                     "leads": [int, ..], "policy": as above}, ..]
     duration_us   int, length of each sample in µs
+    vote_window   {"duration_us": int, "scale": float}
 
 ``golden`` lists samples with the digest of the spikes that the network must fire; ``calibration``
 lists stop rules with the accuracy that each guarantees. Without ``duration_us``, a sample ends with
-the bin of its last event. A ``?`` marks an optional key of an inner
-map. The meaning of the fields, their ranges and their defaults are those of the classes ``Model``,
-``LIF``, ``LI``, ``Population``, ``Dense``, ``Conv1d``, ``Conv2d``, ``Pool``, ``Sparse``,
-``PolicySpec``,
-``GoldenSample`` and ``Calibration``.
+the bin of its last event. ``vote_window`` says how a network decides over time. A ``?`` marks an
+optional key of an inner map. The meaning of the fields, their ranges and their defaults are those
+of the classes ``Model``, ``LIF``, ``LI``, ``Population``, ``Dense``, ``Conv1d``, ``Conv2d``,
+``Pool``, ``Sparse``, ``PolicySpec``, ``GoldenSample``, ``Calibration`` and ``VoteWindow``.
 
 An array is a map ``{"dtype": "<f4" or "<i8", "shape": [int, ..], "data": bin}``; the data is in C
 order. The MessagePack must be strict, see :mod:`neuroasync.core.formats.strict_msgpack`.
 
 The writer is canonical: it writes keys in the order above, sorts ``meta`` by key, and leaves out
 optional keys whose value is the default, as well as empty ``golden``, ``meta`` and
-``calibration``, and ``duration_us`` if there is none.
+``calibration``, and ``duration_us`` and ``vote_window`` if there is none.
 """
 
 import hashlib
@@ -92,6 +92,7 @@ from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import as_list, as_map, located
 from neuroasync.core.formats.file_kind import FileKind, name_file_in_errors
 from neuroasync.core.formats.strict_msgpack import MAX_ITEMS, decode
+from neuroasync.core.formats.vote_window import VoteWindow, read_vote_window, vote_window_map
 from neuroasync.core.model.checks import as_number, check_int, check_text, must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.core.quantity import quantity
@@ -103,13 +104,15 @@ __all__ = [
     "GoldenSample",
     "PolicySpec",
     "Scalar",
+    "VoteWindow",
     "dump_bundle",
     "read_bundle",
     "write_bundle",
 ]
 
 _ENVELOPE: Final = Envelope("bundle", "neuroasync-bundle", 1, "network", BundleError)
-_OPTIONAL: Final = ("classes", "policy", "golden", "meta", "calibration", "duration_us")
+_OPTIONAL: Final = ("classes", "policy", "golden", "meta", "calibration", "duration_us",
+                    "vote_window")  # fmt: skip
 
 Scalar: TypeAlias = str | int | float | bool | None
 """A value in a bundle's ``meta``."""
@@ -133,6 +136,7 @@ class Bundle:
         duration_us: length of the samples that the network was trained on, µs, at least 1. It is
             the default of every call that takes a ``duration_us``, and golden samples last as long.
             If None, a sample ends with its last event.
+        vote_window: how the network decides over time, if it was trained to.
 
     Raises:
         BundleError: the parts do not fit each other. The message names the path of the field.
@@ -145,6 +149,7 @@ class Bundle:
     meta: Mapping[str, Scalar] = field(default_factory=dict)
     calibration: tuple[Calibration, ...] = ()
     duration_us: int | None = None
+    vote_window: VoteWindow | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
@@ -255,6 +260,8 @@ def _body_map(bundle: Bundle) -> dict[str, Any]:
         body["calibration"] = [calibration_map(entry) for entry in bundle.calibration]
     if bundle.duration_us is not None:
         body["duration_us"] = bundle.duration_us
+    if bundle.vote_window is not None:
+        body["vote_window"] = vote_window_map(bundle.vote_window)
     return body
 
 
@@ -276,7 +283,10 @@ def _read_body(value: object) -> Bundle:
     if "duration_us" in body:  # nil is no duration
         with located():
             duration_us = _checked_duration(body["duration_us"])
-    return Bundle(model, classes, policy, golden, meta, calibration, duration_us)
+    window = None
+    if "vote_window" in body:
+        window = read_vote_window("vote_window", body["vote_window"])
+    return Bundle(model, classes, policy, golden, meta, calibration, duration_us, window)
 
 
 def _checked_duration(duration_us: object) -> int:

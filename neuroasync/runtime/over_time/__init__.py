@@ -1,0 +1,1 @@
+"""Decisions over time: of the samples of a data set, and of a stream."""
