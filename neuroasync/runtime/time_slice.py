@@ -33,9 +33,17 @@ it, thus need not wait for a turn."""
 _MIN_WORK: Final = 2000
 """Minimum number of synaptic operations of a speed measurement, and of a result of `work`."""
 
-_MAX_SHARE: Final = 0.25
-"""Maximum share of a slice that one measurement may use. A wrong estimate of the speed, after the
-density of the events has changed, then delays the event loop by little."""
+_MIN_S: Final = 2e-5
+"""Minimum estimate of the time that the result of `work` takes, s. A call of a kernel costs a few
+µs, so the rest of a slice is not divided further."""
+
+_MIN_SHARE: Final = 0.25
+"""Maximum share of a slice that the result of `work` takes after the speed was overestimated. A
+wrong estimate, after the density of the events has changed, then delays the event loop by little.
+The share doubles with each estimate that was right."""
+
+_RIGHT: Final = 0.8
+"""Minimum ratio between a measured speed and its estimate for which the estimate was right."""
 
 _MAX_WOKEN: Final = 64
 """Maximum number of sessions that are woken in one turn, which they use one after the other."""
@@ -131,6 +139,7 @@ class TimeSlice:
         self.deadline = 0.0
         self._is_open = False
         self._rate = 1e8
+        self._share = _MIN_SHARE
 
     @classmethod
     def of_running_loop(cls) -> "TimeSlice":
@@ -147,7 +156,7 @@ class TimeSlice:
             if self._waiting or self._unserved:
                 return True
             self._open()
-        return time.perf_counter() > self.deadline
+        return time.perf_counter() > self.deadline - _MIN_S
 
     def must_wait(self) -> bool:
         """Return whether a new session has to wait for earlier ones, or for the next slice."""
@@ -158,15 +167,18 @@ class TimeSlice:
     def work(self) -> int:
         """Return how many synaptic operations to run before looking at the time again.
 
-        They are estimated to fit into the rest of the slice, and into a quarter of a whole slice.
+        They are estimated to fit into the rest of the slice. Unless the latest estimates were
+        right, they also fit into a share of a whole slice.
         """
-        left = min(self.deadline - time.perf_counter(), _MAX_SHARE * self._slice_s)
-        return max(_MIN_WORK, int(left * self._rate))
+        left_s = min(self.deadline - time.perf_counter(), self._share * self._slice_s)
+        return max(_MIN_WORK, int(max(left_s, _MIN_S) * self._rate))
 
     def measured(self, work: int, seconds: float) -> None:
         """Update the speed estimate: ``work`` synaptic operations took ``seconds``."""
         if seconds > 0 and work >= _MIN_WORK:
             rate = work / seconds
+            is_right = rate > _RIGHT * self._rate
+            self._share = min(1.0, 2 * self._share) if is_right else _MIN_SHARE
             # A lower speed counts at once, so that the next measurement is not too long as well.
             self._rate = rate if rate < self._rate else self._rate + (rate - self._rate) / 8
 
@@ -178,6 +190,25 @@ class TimeSlice:
         Args:
             account: the CPU time that the session has used lately; None if it has used none.
         """
+        if not self._woken and not self._waiting and not self._unserved:
+            await self._wait_alone()
+        else:
+            await self._wait_in_queue(account)
+
+    async def _wait_alone(self) -> None:
+        """Wait for the next turn without a queue, as nobody else waits. Cancellation: safe."""
+        self._woken = 1  # sessions that come meanwhile join the queue
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self._woken -= 1
+        if not self._is_open:
+            self._open()
+        # Sessions that were woken in this turn run in the next one, and have a slice of their own.
+        self.deadline = time.perf_counter() + self._slice_s
+
+    async def _wait_in_queue(self, account: CpuAccount | None) -> None:
+        """Wait in the queues until this session may run in a slice. Cancellation: safe."""
         loop, arrival = asyncio.get_running_loop(), next(self._arrivals)
         rank = -math.inf if account is None else account.rank()
         woken_in_vain = 0

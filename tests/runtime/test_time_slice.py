@@ -61,7 +61,72 @@ async def test_speed_falls_at_once_and_rises_little_by_little(clock):
     t.measured(before // 10, 0.25)
     assert t.work() == pytest.approx(before / 10, rel=1e-3)
     t.measured(before, 0.25)
-    assert t.work() == pytest.approx(before / 10 + before * 0.9 / 8, rel=1e-3)
+    # The speed was not overestimated, so the call may take twice the share of the slice.
+    assert t.work() == pytest.approx(2 * (before / 10 + before * 0.9 / 8), rel=1e-3)
+
+
+async def test_calls_take_a_whole_slice_once_the_speed_is_known(clock):
+    t = TimeSlice(1.0)
+    assert not t.is_exhausted()
+    assert t.work() == pytest.approx(0.25e8)
+    t.measured(10**7, 0.1)
+    assert t.work() == pytest.approx(0.5e8)
+    t.measured(10**7, 0.1)
+    assert t.work() == pytest.approx(1e8)
+    t.measured(10**7, 0.2)  # the estimate was wrong
+    assert t.work() == pytest.approx(0.25 * 0.5e8)
+
+
+async def test_lonely_session_yields_one_turn_of_the_loop_for_each_slice(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    turns = 0
+
+    async def count_turns():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_turns())
+    await asyncio.sleep(0)
+    before = turns
+    for _ in range(10):
+        assert not t.is_exhausted()
+        clock.now += 2 * time_slice.SLICE_S
+        await t.wait_turn(CpuAccount())
+    counting.cancel()
+    assert turns - before == 10
+
+
+async def test_lonely_session_alternates_with_one_that_comes_later(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    order = []
+
+    async def session(name):
+        for _ in range(4):
+            if t.must_wait():
+                await t.wait_turn(CpuAccount())
+            order.append(name)
+            clock.now += 3 * time_slice.SLICE_S
+
+    async def late():
+        await asyncio.sleep(0)
+        await session("b")
+
+    await asyncio.gather(session("a"), late())
+    # "a" yields already for its third turn when "b" comes; from then on, they alternate.
+    assert "".join(order) == "aaababbb"
+
+
+async def test_cancelled_lonely_session_keeps_nobody_waiting(clock, no_leaks):
+    t = TimeSlice.of_running_loop()
+    waits = asyncio.create_task(t.wait_turn(CpuAccount()))
+    await asyncio.sleep(0)
+    waits.cancel()
+    assert t.must_wait()
+    with pytest.raises(asyncio.CancelledError):
+        await waits
+    assert not t.must_wait()
 
 
 async def test_sessions_share_one_slice_and_take_turns_in_order(clock, no_leaks):
@@ -204,6 +269,7 @@ async def test_other_tasks_run_between_two_time_slices(clock, no_leaks):
             beats += 1
 
     heart = asyncio.create_task(heartbeat())
+    await asyncio.sleep(0)
     for expected in range(20):
         assert beats >= expected
         clock.now += 2 * time_slice.SLICE_S
