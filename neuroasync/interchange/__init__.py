@@ -5,6 +5,9 @@
   the extra ``train`` installs.
 - :func:`import_nir` and :func:`export_nir` read and write files of the Neuromorphic Intermediate
   Representation (NIR). They need the extra ``nir``.
+- :mod:`neuroasync.interchange.neurobench` runs a network in the harness of NeuroBench. It needs the
+  extra ``neurobench``.
+- :func:`frames_of` turns spike trains into the frames that layered frameworks take.
 - :func:`compare` runs a network under every ordering policy, group size and input mode.
 """
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from neuroasync.interchange.norse import from_norse
     from neuroasync.interchange.sinabs import from_sinabs
     from neuroasync.interchange.snntorch import from_snntorch
+    from neuroasync.interchange.torch_modules.reference_samples import frames_of
 
 __all__ = [
     "Agreement",
@@ -26,6 +30,7 @@ __all__ = [
     "Difference",
     "compare",
     "export_nir",
+    "frames_of",
     "from_norse",
     "from_sinabs",
     "from_snntorch",
@@ -38,6 +43,7 @@ _MODULE_OF: Final = {
     "Difference": "agreement",
     "compare": "comparison",
     "export_nir": "nir",
+    "frames_of": "torch_modules.reference_samples",
     "from_norse": "norse",
     "from_sinabs": "sinabs",
     "from_snntorch": "snntorch",

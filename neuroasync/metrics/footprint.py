@@ -15,10 +15,16 @@ import numpy as np
 
 from neuroasync.core.model.connections import Sparse
 from neuroasync.core.model.model import Model
-from neuroasync.core.model.neurons import LIF, Neuron
+from neuroasync.core.model.neurons import LIF, Neuron, Parameter
 from neuroasync.metrics.fan_out import shape_of
 
-__all__ = ["Footprint", "connection_sparsity", "footprint"]
+__all__ = [
+    "Footprint",
+    "connection_sparsity",
+    "footprint",
+    "neuron_parameters",
+    "state_variables",
+]
 
 _FLOAT_BYTES: Final = 4
 """Size of a float32: a weight, a bias, a neuron parameter or a membrane potential."""
@@ -54,8 +60,13 @@ def footprint(model: Model) -> Footprint:
     return Footprint(
         weights=_FLOAT_BYTES * model.parameters,
         indices=sum(c.indptr.nbytes + c.indices.nbytes for c in sparse),
-        neurons=_FLOAT_BYTES * sum(_neuron_parameters(p.neuron) for p in model.populations),
-        state=_FLOAT_BYTES * sum(_variables(p.neuron) * p.size for p in model.populations),
+        neurons=_FLOAT_BYTES
+        * sum(
+            np.size(value)
+            for p in model.populations
+            for value in neuron_parameters(p.neuron).values()
+        ),
+        state=_FLOAT_BYTES * sum(state_variables(p.neuron) * p.size for p in model.populations),
     )
 
 
@@ -76,16 +87,22 @@ def connection_sparsity(model: Model) -> float:
     return (weights - non_zero) / weights if weights else 0.0  # pools have no weights of their own
 
 
-def _neuron_parameters(neuron: Neuron) -> int:
-    values = [neuron.tau_mem_us, neuron.reset_amount, neuron.tau_syn_us]
+def neuron_parameters(neuron: Neuron) -> dict[str, Parameter]:
+    """Return the numbers of a neuron model that it needs, by name."""
+    values: dict[str, Parameter | None] = {
+        "tau_mem_us": neuron.tau_mem_us,
+        "reset_amount": neuron.reset_amount,
+        "tau_syn_us": neuron.tau_syn_us,
+    }
     if isinstance(neuron, LIF):
-        values.append(neuron.v_threshold)
+        values["v_threshold"] = neuron.v_threshold
     if neuron.adaptation is not None:
-        values += [neuron.adaptation.tau_us, neuron.adaptation.increment]
-    return sum(np.size(value) for value in values if value is not None)
+        values["adaptation_tau_us"] = neuron.adaptation.tau_us
+        values["adaptation_increment"] = neuron.adaptation.increment
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _variables(neuron: Neuron) -> int:
+def state_variables(neuron: Neuron) -> int:
     """Return the number of float32 state variables of each neuron."""
     optional = (neuron.tau_syn_us is not None, neuron.adaptation is not None, neuron.reset_delayed)
     return 1 + sum(optional)

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.model.connections import INPUT, Connection, Pool
+from neuroasync.core.model.connections import Pool
 from neuroasync.core.model.model import Model
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import RecordingError
+from neuroasync.metrics.connection_inputs import connection_inputs
 from neuroasync.metrics.fan_out import fan_out
 
 __all__ = ["Workload", "counted_workload", "workload"]
@@ -92,7 +93,7 @@ def workload(recording: Recording, bundle: Bundle) -> Workload:
     for number, connection in enumerate(model.connections):
         if isinstance(connection, Pool):
             continue  # NeuroBench does not count pooling
-        plain, graded = _operations(recording, model, number, connection)
+        plain, graded = _operations(recording, model, number)
         acs, macs = acs + plain, macs + graded
     passes = int(recording.passes.sum())
     call = _runs(recording.sample, recording.pass_)
@@ -151,26 +152,16 @@ def counted_workload(
     )
 
 
-def _operations(
-    recording: Recording, model: Model, number: int, connection: Connection
-) -> tuple[int, int]:
+def _operations(recording: Recording, model: Model, number: int) -> tuple[int, int]:
     """Return the effective ACs and MACs of one connection over all samples."""
-    name = connection.source
-    start = model.size if name == INPUT else model.starts[model.index(name)]
-    effective = fan_out(model, connection).effective
-    # Delayed deliveries name their connection; all connections without delay share the value -1.
-    via = number if connection.delay_us else -1
-    source = recording.delivered_origin - start
-    carried = (source >= 0) & (source < effective.size) & (recording.delivered_connection == via)
-    # One input of this connection is everything that one source sends in one pass.
-    call = _runs(recording.delivered_sample[carried], recording.delivered_pass[carried])
-    cell, at = np.unique(call * effective.size + source[carried], return_inverse=True)
-    value = np.bincount(at, recording.delivered_count[carried], cell.size)
-    call, source = cell // effective.size, cell % effective.size
+    effective = fan_out(model, model.connections[number]).effective
+    inputs = connection_inputs(recording, model, number)
+    # One input of a connection is everything that its source sends in one pass.
+    call = _runs(inputs.sample, inputs.pass_)
     is_graded = np.zeros(int(call.max(initial=-1)) + 1, np.bool_)
-    is_graded[call[value > 1]] = True
-    graded = int(effective[source[is_graded[call]]].sum())
-    return int(effective[source].sum()) - graded, graded
+    is_graded[call[inputs.value > 1]] = True
+    graded = int(effective[inputs.source[is_graded[call]]].sum())
+    return int(effective[inputs.source].sum()) - graded, graded
 
 
 def _runs(sample: NDArray[np.int64], pass_: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -32,6 +32,9 @@ EXPECTED = {
     "measure.py": r"at the end: 97\.2%\nfirst-spike: .*\nmargin\(3\): 95\.8% after 7\.1 rounds\n"
     r"about .* pJ on Loihi.*\n",
     "move_session.py": r"\d+ bytes\nsame decision: True\n",
+    "neurobench_harness.py": r"Footprint 57672\nParameterCount 14208\nConnectionSparsity 0.0\n"
+    r"ClassificationAccuracy 0\.97\d+\nActivationSparsity 0\.903\d+\nSynapticOperations .*\n"
+    r"MembraneUpdates \d+\.\d+\n",
     "own_events.py": r"<SpikeTrain: 3 events, .*>\n<SpikeTrains: 2 samples .*>\n",
     "own_loop.py": r"(epoch \d: \d+%, \d+ spikes\n){5}epoch 5: (8|9)\d%, \d+ spikes\n",
     "quickstart.py": r"\d after \d+ rounds\n(\d \[.*\]\n){5}",
@@ -59,7 +62,11 @@ def run(path, folder):
     return done.stdout
 
 
-NEEDS = {"bring_network.py": "snntorch", "interchange_nir.py": "nir"}
+NEEDS = {
+    "bring_network.py": "snntorch",
+    "interchange_nir.py": "nir",
+    "neurobench_harness.py": "neurobench",
+}
 """Packages that an example needs and that may not be installed."""
 
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync import limits
+from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
-from neuroasync.core.model.checks import must_be
+from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.errors import EventsError
 
-__all__ = ["ReferenceSamples"]
+__all__ = ["ReferenceSamples", "frames_of"]
 
 
 class ReferenceSamples:
@@ -70,6 +72,29 @@ class ReferenceSamples:
             train: SpikeTrain = self.trains[k]
             np.add.at(frames[row], (train.t_us // self._timestep_us, train.index), 1)
         return frames.reshape(len(samples), self.timesteps, *self.shape)
+
+
+def frames_of(
+    samples: SpikeTrains, timestep_us: Duration, timesteps: int | None = None
+) -> NDArray[np.float32]:
+    r"""Return spike trains as frames, the numbers of spikes of each input in each timestep.
+
+    Args:
+        samples: At least one sample.
+        timestep_us: Duration of a timestep, µs or such as ``"1ms"``.
+        timesteps: Number of timesteps. Defaults to that of the last event of all samples.
+
+    Returns:
+        f32[samples, timesteps, \*shape].
+
+    Raises:
+        EventsError: There are no samples.
+        ValueError: An event comes after ``timesteps``, or an argument is out of range.
+    """
+    step_us = microseconds(timestep_us, "timestep_us", at_least=1)
+    if timesteps is not None:
+        timesteps = check_int("timesteps", timesteps, 1, limits.MAX_PASSES, ValueError)
+    return ReferenceSamples(samples, step_us, timesteps).frames(range(len(samples)))
 
 
 def _trains_of(given: Any, timestep_us: int) -> tuple[SpikeTrains, int]:
