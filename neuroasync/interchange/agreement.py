@@ -3,6 +3,10 @@
 The network runs under ``layer-sync``, as every layered framework does. Two samples agree in a layer
 if the same neurons fire in the same timesteps. Labels are the classes with the most votes. A
 framework takes the lowest index of a tie; a decision takes the class that reached its count first.
+
+Leaky integrators do not fire. Two samples agree in them if all potentials are equal in each
+timestep, up to the rounding of sums: they differ by at most 1e-5 of the largest potential of the
+sample. Labels are then the classes of the highest potential after the last timestep.
 """
 
 from dataclasses import dataclass
@@ -25,7 +29,8 @@ class Difference:
         timestep: Number of the timestep, from 0.
         layer: Name of the layer.
         neuron: Position of the neuron in its layer.
-        fired: Whether the neuron fired in the network; in the framework it did the opposite.
+        fired: Whether the neuron fired in the network; in the framework it did the opposite. None
+            for a leaky integrator, whose potential differs.
         potential: Membrane potential in the network when the neuron was evaluated.
         framework_potential: Membrane potential in the framework after the timestep; None if it is
             not known.
@@ -36,20 +41,22 @@ class Difference:
     timestep: int
     layer: str
     neuron: int
-    fired: bool
+    fired: bool | None
     potential: float
     framework_potential: float | None
     threshold: float
 
     def __str__(self) -> str:
         """Return the difference as a sentence."""
-        who = "the network" if self.fired else "the framework"
+        place = f"sample {self.sample}, timestep {self.timestep}: {self.layer}[{self.neuron}]"
         known = self.framework_potential
         theirs = "" if known is None else f", in the framework {known:.9g}"
+        if self.fired is None:
+            return f"{place} has the potential {self.potential:.9g} in the network{theirs}"
+        fired_in = "the network" if self.fired else "the framework"
         return (
-            f"sample {self.sample}, timestep {self.timestep}: {self.layer}[{self.neuron}] fired in "
-            f"{who} only; its potential is {self.potential:.9g} in the network{theirs}, and its "
-            f"threshold {self.threshold:.9g}"
+            f"{place} fired in {fired_in} only; its potential is {self.potential:.9g} in the "
+            f"network{theirs}, and its threshold {self.threshold:.9g}"
         )
 
 
@@ -61,13 +68,17 @@ class Agreement:
         framework: Name and version of the framework.
         layers: Names of the layers.
         timesteps: Number of timesteps of each sample.
-        agrees: bool[samples, layers], whether all spikes of a layer are the same.
+        agrees: bool[samples, layers], whether all spikes of a layer are the same, or the potentials
+            of leaky integrators.
         votes: i64[samples, classes], spikes of the output in the network.
         framework_votes: i64[samples, classes], spikes of the output in the framework.
         labels: i64[samples], labels of the network; -1 without a vote.
         spikes: i64[layers], spikes of each layer of the framework in all samples.
         differences: The first difference of each sample that differs, at most 10.
         notes: Sentences about what the import maps under a condition only.
+        potentials: f32[samples, timesteps, classes], potentials of the output in the network if it
+            consists of leaky integrators, else None.
+        framework_potentials: The same in the framework.
     """
 
     framework: str
@@ -80,6 +91,8 @@ class Agreement:
     spikes: NDArray[np.int64]
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+    potentials: NDArray[np.float32] | None = None
+    framework_potentials: NDArray[np.float32] | None = None
 
     @property
     def samples(self) -> int:
@@ -93,14 +106,29 @@ class Agreement:
 
     @cached_property
     def framework_labels(self) -> NDArray[np.int64]:
-        """i64[samples], the first class with the most votes; -1 without a vote."""
+        """i64[samples], the first class with the most votes, or with the highest potential at last.
+
+        -1 without a vote.
+        """
+        if self.framework_potentials is not None:
+            return np.asarray(self.framework_potentials[:, -1].argmax(axis=1), np.int64)
         return np.where(self.framework_votes.any(axis=1), self.framework_votes.argmax(axis=1), -1)
 
     @cached_property
     def ties(self) -> int:
-        """Number of samples in which two classes of the framework share the most votes."""
+        """Number of samples in which two classes of the framework share the first place."""
+        if self.framework_potentials is not None:
+            last = self.framework_potentials[:, -1]
+            return int(((last == last.max(axis=1, keepdims=True)).sum(axis=1) > 1).sum())
         most = self.framework_votes.max(axis=1, keepdims=True)
         return int(((self.framework_votes == most).sum(axis=1) > 1)[most[:, 0] > 0].sum())
+
+    @property
+    def largest_error(self) -> float | None:
+        """Largest difference of two potentials of the output; None if the output fires."""
+        if self.potentials is None or self.framework_potentials is None:
+            return None
+        return float(np.abs(self.potentials - self.framework_potentials).max())
 
     @property
     def same_votes(self) -> int:
@@ -120,13 +148,18 @@ class Agreement:
             f"({self.framework}, {self.timesteps} timesteps)"
         ]
         for k, name in enumerate(self.layers):
-            same = int(self.agrees[:, k].sum())
-            lines.append(f"  {name}: {same} of {n} samples, {int(self.spikes[k])} spikes")
-        lines.append(
-            f"votes: the same in {self.same_votes} of {n}; labels: in {self.same_labels} of {n} "
-            f"({self.ties} ties, which the framework gives to the lowest class and the network to "
-            "the first)"
-        )
+            same, spikes = int(self.agrees[:, k].sum()), f"{int(self.spikes[k])} spikes"
+            if k == len(self.layers) - 1 and self.largest_error is not None:
+                spikes = f"potentials that differ by at most {self.largest_error:.2g}"
+            lines.append(f"  {name}: {same} of {n} samples, {spikes}")
+        labels = f"in {self.same_labels} of {n}"
+        if self.potentials is not None:
+            lines.append(f"labels by the last potentials: the same {labels} ({self.ties} ties)")
+        else:
+            lines.append(
+                f"votes: the same in {self.same_votes} of {n}; labels: {labels} ({self.ties} ties, "
+                "which the framework gives to the lowest class and the network to the first)"
+            )
         lines += [f"difference: {difference}" for difference in self.differences]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)

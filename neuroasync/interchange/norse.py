@@ -7,6 +7,7 @@ with the input x, the synaptic current i and the potential v:
     LIF, LIFCell  i += x,  v += dt tau_mem_inv ((v_leak - v) + i),  i -= dt tau_syn_inv i
     IAF, IAFCell  v += x
     LIFRecurrent, LIFRecurrentCell    LIF with x = W z_in[t] + R z[t - 1]
+    LIBoxCell; LI, LICell, LILinearCell    LIFBoxCell; LIF without spikes, for readouts
 
 A neuron fires if v > v_th, and its potential becomes v_reset, or v - v_th. So the membrane decays
 by 1 - dt tau_mem_inv per timestep, the synapse by 1 - dt tau_syn_inv, and the input is scaled by
@@ -24,7 +25,7 @@ from torch.nn import functional
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.model.neurons import LIF
+from neuroasync.core.model.neurons import LI, LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, time_constant
 from neuroasync.interchange.torch_modules.framework import Framework, Layout, SpikingLayer
@@ -32,8 +33,11 @@ from neuroasync.interchange.torch_modules.from_module import Imported, from_modu
 
 __all__ = ["FRAMEWORK", "from_norse"]
 
-_CURRENT_BASED: Final = ("LIFCell", "LIF", "LIFRecurrentCell", "LIFRecurrent")
-_KINDS: Final = ("LIFBoxCell", "IAFCell", "IAF", *_CURRENT_BASED)
+_READOUTS: Final = ("LIBoxCell", "LICell", "LI", "LILinearCell")
+_CURRENT_BASED: Final = (
+    "LIFCell", "LIF", "LIFRecurrentCell", "LIFRecurrent", *_READOUTS[1:],
+)  # fmt: skip
+_KINDS: Final = ("LIFBoxCell", "IAFCell", "IAF", "LIBoxCell", *_CURRENT_BASED)
 _RECURRENT: Final = ("LIFRecurrentCell", "LIFRecurrent")
 _BASES: Final = frozenset({"SNNCell", "SNN", "SNNRecurrentCell", "SNNRecurrent"})
 _STOCHASTIC: Final = ("logistic",)
@@ -56,8 +60,10 @@ def from_norse(
 
     Args:
         module: The module, with layers ``LIFBoxCell``, ``LIF``, ``LIFCell``, ``LIFRecurrent``,
-            ``LIFRecurrentCell``, ``IAF`` or ``IAFCell``. It stays as it is. The last spiking layer
-            is the output.
+            ``LIFRecurrentCell``, ``IAF`` or ``IAFCell``. It stays as it is. The last layer is the
+            output: a spiking one, whose spikes are votes, or ``LIBoxCell``, ``LI``, ``LICell`` or
+            ``LILinearCell``. Then the label is the class of the highest potential after the last
+            timestep.
         timestep_us: Duration of one timestep, µs or such as ``"1ms"``. It need not be Norse's dt.
         input_shape: Shape of the input at one timestep. Defaults to that of ``reference``.
         reference: Samples to compare both on: spike trains, or numbers of spikes, [samples,
@@ -85,7 +91,8 @@ class _Norse:
     def is_layer(self, module: nn.Module) -> bool:
         """Return whether a module is a spiking layer."""
         return any(
-            c.__module__ == "norse.torch.module.snn" and c.__name__ in _BASES
+            (c.__module__ == "norse.torch.module.snn" and c.__name__ in _BASES)
+            or (c.__module__ == "norse.torch.module.leaky_integrator" and c.__name__ in _READOUTS)
             for c in type(module).__mro__
         )
 
@@ -100,6 +107,8 @@ class _Norse:
     ) -> Tensor:
         """Return the input current, with that of the recurrent connection."""
         current: Tensor = args[0]
+        if type(layer).__name__ == "LILinearCell":
+            return functional.linear(current, layer.input_weights)
         if type(layer).__name__ not in _RECURRENT:
             return current
         feedforward = functional.linear(current, layer.input_weights)
@@ -118,27 +127,26 @@ class _Norse:
         if kind not in _KINDS:
             known = ", ".join(_KINDS)
             raise InterchangeError(f"{place} cannot be imported; these layers can: {known}")
-        if p.method in _STOCHASTIC:
+        if getattr(p, "method", "") in _STOCHASTIC:
             raise InterchangeError(f"{place} must not have method={p.method!r}, which is random")
         for key in ("v_leak", "v_reset"):
             value = torch.as_tensor(getattr(p, key, 0.0))
             if value.any():
                 raise InterchangeError(f"{place} must have {key}=0, got {value.tolist()}")
-        _reset(p, place)
+        if kind not in _READOUTS:
+            _reset(p, place)
 
     def spiking_layer(
-        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
+        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int, is_output: bool
     ) -> SpikingLayer:
         """Return the population of a layer."""
         kind, p = type(layer).__name__, layer.p
         place = f"layer `{name}` ({kind})"
-        reset = _reset(p, place)
-        threshold = number_or_array(p.v_th, shape, place, "v_th")
         if kind in ("IAF", "IAFCell"):
-            return SpikingLayer(LIF(v_threshold=threshold, **reset), np.ones(shape))
+            return SpikingLayer(LIF(**_firing(p, shape, place)), np.ones(shape))
         rate = layer.dt * torch.as_tensor(p.tau_mem_inv).double()
         tau, notes = time_constant(1 - rate, shape, timestep_us, place, "1 - dt * tau_mem_inv")
-        values: dict[str, Any] = {"tau_mem_us": tau, "v_threshold": threshold, **reset}
+        values: dict[str, Any] = {"tau_mem_us": tau}
         if kind in _CURRENT_BASED:
             decay = 1 - layer.dt * torch.as_tensor(p.tau_syn_inv).double()
             values["tau_syn_us"], more = time_constant(
@@ -146,7 +154,9 @@ class _Norse:
             )
             notes += more
         gain = np.broadcast_to(rate.detach().numpy(), (1, *shape))[0]
-        return SpikingLayer(LIF(**values), gain, tuple(notes))
+        if kind in _READOUTS:
+            return SpikingLayer(LI(**values), gain, tuple(notes))
+        return SpikingLayer(LIF(**values, **_firing(p, shape, place)), gain, tuple(notes))
 
     def reset(self, module: nn.Module) -> None:
         """Do nothing, because the state is passed along."""
@@ -158,12 +168,21 @@ class _Norse:
 
     def potential(self, layer: Any, output: Any) -> Tensor | None:
         """Return the potentials after a timestep, if they are known."""
-        is_cell = type(layer).__name__.endswith("Cell")
+        kind = type(layer).__name__
+        if kind in _READOUTS:
+            readout: Tensor = output[0]
+            return readout
+        is_cell = kind.endswith("Cell")
         return output[1].v if is_cell and isinstance(output, tuple) else None
 
 
 FRAMEWORK: Final[Framework] = _Norse()
 """Norse, for the import of modules."""
+
+
+def _firing(p: Any, shape: tuple[int, ...], place: str) -> dict[str, Any]:
+    """Return the parameters of a neuron that fires."""
+    return {"v_threshold": number_or_array(p.v_th, shape, place, "v_th"), **_reset(p, place)}
 
 
 def _reset(p: Any, place: str) -> dict[str, Any]:

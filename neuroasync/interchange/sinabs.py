@@ -6,10 +6,10 @@ The neurons of sinabs (SynSense) with the input x, the synaptic current i and th
     IAF   the same with alpha_mem = 1 and without the factor (1 - alpha_mem)
 
 where alpha = exp(-1 / tau). Without tau_syn, i = x. With ``norm_input=False``, there is no factor
-(1 - alpha_mem). A neuron with ``SingleSpike`` fires if v >= spike_threshold; that is, if v is above
-the next smaller float32, which becomes the threshold of the population. Then its potential becomes
-0, or the threshold of the layer is subtracted. The factors of the input are multiplied into the
-weights.
+(1 - alpha_mem). An ``ExpLeak``, which is for readouts, is a LIF without spikes. A neuron with
+``SingleSpike`` fires if v >= spike_threshold; that is, if v is above the next smaller float32,
+which becomes the threshold of the population. Then its potential becomes 0, or the threshold of the
+layer is subtracted. The factors of the input are multiplied into the weights.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.model.neurons import LIF
+from neuroasync.core.model.neurons import LI, LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
 from neuroasync.interchange.torch_modules.framework import Framework, Layout, SpikingLayer
@@ -30,7 +30,10 @@ from neuroasync.interchange.torch_modules.from_module import Imported, from_modu
 
 __all__ = ["FRAMEWORK", "from_sinabs"]
 
-_KINDS: Final = ("LIF", "LIFSqueeze", "LIFRecurrent", "IAF", "IAFSqueeze", "IAFRecurrent")
+_READOUTS: Final = ("ExpLeak", "ExpLeakSqueeze")
+_KINDS: Final = (
+    "LIF", "LIFSqueeze", "LIFRecurrent", "IAF", "IAFSqueeze", "IAFRecurrent", *_READOUTS,
+)  # fmt: skip
 
 
 def from_sinabs(
@@ -51,7 +54,9 @@ def from_sinabs(
     Args:
         module: The module, with layers ``LIF``, ``LIFSqueeze``, ``LIFRecurrent``, ``IAF``,
             ``IAFSqueeze`` or ``IAFRecurrent`` that have ``spike_fn=SingleSpike``. It stays as it
-            is. The last spiking layer is the output.
+            is. The last layer is the output: a spiking one, whose spikes are votes, or ``ExpLeak``
+            or ``ExpLeakSqueeze``. Then the label is the class of the highest potential after the
+            last timestep.
         timestep_us: Duration of one timestep, µs or such as ``"1ms"``.
         input_shape: Shape of the input at one timestep. Defaults to that of ``reference``.
         reference: Samples to compare both on: spike trains, or numbers of spikes, [samples,
@@ -104,23 +109,18 @@ class _Sinabs:
         kind = type(layer).__name__
         place = f"layer `{name}` ({kind})"
         _check_layer(layer, kind, place)
-        _reset(layer.reset_fn, 1.0, place)
+        if kind not in _READOUTS:
+            _reset(layer.reset_fn, 1.0, place)
 
     def spiking_layer(
-        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
+        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int, is_output: bool
     ) -> SpikingLayer:
         """Return the population of a layer."""
         kind = type(layer).__name__
         place = f"layer `{name}` ({kind})"
         alpha = layer.alpha_mem_calculated
         tau, notes = time_constant(alpha, shape, timestep_us, place, "alpha_mem")
-        threshold = number_or_array(layer.spike_threshold, shape, place, "spike_threshold")
-        below = np.nextafter(np.float32(threshold), np.float32(0))
-        values: dict[str, Any] = {
-            "tau_mem_us": tau,
-            "v_threshold": below if below.ndim else float(below),
-            **_reset(layer.reset_fn, threshold, place),
-        }
+        values: dict[str, Any] = {"tau_mem_us": tau}
         gain = np.ones(shape)
         if layer.norm_input:
             gain = 1 - spread(alpha, shape, place, "alpha_mem").astype(np.float64)
@@ -130,7 +130,9 @@ class _Sinabs:
             )
             gain = gain * spread(synapse, shape, place, "alpha_syn").astype(np.float64)
             notes += more
-        return SpikingLayer(LIF(**values), gain, tuple(notes))
+        if kind in _READOUTS:
+            return SpikingLayer(LI(**values), gain, tuple(notes))
+        return SpikingLayer(LIF(**values, **_firing(layer, shape, place)), gain, tuple(notes))
 
     def reset(self, module: nn.Module) -> None:
         """Forget the state of all layers."""
@@ -145,8 +147,8 @@ class _Sinabs:
         return module(frame)
 
     def potential(self, layer: Any, output: Any) -> Tensor | None:
-        """Return None, because a layer keeps its last potentials only."""
-        return None
+        """Return the output of a readout; other layers keep their last potentials only."""
+        return output if type(layer).__name__ in _READOUTS else None
 
 
 FRAMEWORK: Final[Framework] = _Sinabs()
@@ -157,7 +159,7 @@ def _check_layer(layer: Any, kind: str, place: str) -> None:
     if kind not in _KINDS:
         known = ", ".join(_KINDS)
         raise InterchangeError(f"{place} cannot be imported; these layers can: {known}")
-    if getattr(layer.spike_fn, "__name__", "") != "SingleSpike":
+    if kind not in _READOUTS and getattr(layer.spike_fn, "__name__", "") != "SingleSpike":
         found = getattr(layer.spike_fn, "__name__", type(layer.spike_fn).__name__)
         raise InterchangeError(
             f"{place} must have spike_fn=SingleSpike, because a neuron fires at most once per "
@@ -174,6 +176,14 @@ def _check_layer(layer: Any, kind: str, place: str) -> None:
         )
     if layer.min_v_mem is not None:
         raise InterchangeError(f"{place} must have min_v_mem=None, which has no counterpart")
+
+
+def _firing(layer: Any, shape: tuple[int, ...], place: str) -> dict[str, Any]:
+    """Return the parameters of a neuron that fires."""
+    threshold = number_or_array(layer.spike_threshold, shape, place, "spike_threshold")
+    below = np.nextafter(np.float32(threshold), np.float32(0))
+    reset = _reset(layer.reset_fn, threshold, place)
+    return {"v_threshold": below if below.ndim else float(below), **reset}
 
 
 def _reset(function: Any, threshold: float | NDArray[np.float32], place: str) -> dict[str, Any]:

@@ -11,10 +11,11 @@ potential U, the synaptic current S, and the reset R, which is 1 after a spike:
 A neuron fires if U > threshold. With ``reset_delay`` (the default), the reset takes effect at the
 next timestep, after the decay; without it, at once. A reset of ``Leaky`` to zero is the same with
 and without the delay, because a neuron of a population fires once per pass and then ignores input.
+With ``readout="potential"``, the output of the network is U of the last layer, without resets.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import torch
@@ -23,13 +24,17 @@ from torch import Tensor, nn
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.model.neurons import LIF
+from neuroasync.core.model.checks import must_be, shown
+from neuroasync.core.model.neurons import LI, LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
-from neuroasync.interchange.torch_modules.framework import Framework, Layout, SpikingLayer
+from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer
 from neuroasync.interchange.torch_modules.from_module import Imported, from_module
 
-__all__ = ["FRAMEWORK", "from_snntorch"]
+__all__ = ["Readout", "SnnTorch", "from_snntorch"]
+
+Readout = Literal["spikes", "potential"]
+"""What the output of a network is."""
 
 _KINDS: Final = ("Leaky", "Synaptic", "Lapicque", "RLeaky", "RSynaptic")
 _RECURRENT: Final = ("RLeaky", "RSynaptic")
@@ -47,6 +52,7 @@ def from_snntorch(
     reference: SpikeTrains | NDArray[Any] | None = None,
     timesteps: int | None = None,
     classes: tuple[str, ...] | None = None,
+    readout: Readout = "spikes",
 ) -> Imported:
     r"""Import a trained snnTorch module, and compare it with snnTorch on reference samples.
 
@@ -66,6 +72,9 @@ def from_snntorch(
             timesteps, \*input_shape].
         timesteps: Number of timesteps of a sample. Defaults to that of ``reference``.
         classes: Names of the classes, one per output neuron.
+        readout: What the output is: ``"spikes"`` of the last layer, or its ``"potential"``. In that
+            case, the layer must have ``reset_mechanism="none"``, its threshold does not matter, and
+            the label is the class of the highest potential after the last timestep.
 
     Returns:
         The bundle, and the agreement report if there is a ``reference``.
@@ -75,14 +84,24 @@ def from_snntorch(
         EventsError: ``reference`` is invalid.
         ValueError: An argument is out of range.
     """
-    return from_module(FRAMEWORK, module, timestep_us, input_shape, reference, timesteps, classes)
+    if readout not in get_args(Readout):
+        raise ValueError(must_be("readout", f"one of {list(get_args(Readout))}", shown(readout)))
+    framework = SnnTorch(readout)
+    return from_module(framework, module, timestep_us, input_shape, reference, timesteps, classes)
 
 
-class _SnnTorch:
-    """What the import needs to know about snnTorch."""
+class SnnTorch:
+    """What the import needs to know about snnTorch; a :class:`Framework`.
+
+    Args:
+        readout: What the output of the network is.
+    """
 
     name = "snnTorch"
     package = "snntorch"
+
+    def __init__(self, readout: Readout = "spikes") -> None:
+        self._readout = readout
 
     def is_layer(self, module: nn.Module) -> bool:
         """Return whether a module is a spiking layer."""
@@ -117,7 +136,7 @@ class _SnnTorch:
         _reset(layer, kind, place)
 
     def spiking_layer(
-        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
+        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int, is_output: bool
     ) -> SpikingLayer:
         """Return the population of a layer."""
         kind = type(layer).__name__
@@ -128,12 +147,15 @@ class _SnnTorch:
             rate = layer.R * (1 / (layer.R * layer.C)) * layer.time_step
             gain = spread(rate, shape, place, "C").astype(np.float64)
         tau_mem_us, notes = time_constant(decay, shape, timestep_us, place, "beta")
-        threshold = number_or_array(layer.threshold, shape, place, "threshold")
-        values: dict[str, Any] = {"tau_mem_us": tau_mem_us, "v_threshold": threshold}
+        values: dict[str, Any] = {"tau_mem_us": tau_mem_us}
         if hasattr(layer, "alpha"):
             alpha = layer.alpha.clamp(0, 1)
             values["tau_syn_us"], more = time_constant(alpha, shape, timestep_us, place, "alpha")
             notes += more
+        if is_output and self._readout == "potential":
+            _check_readout(layer, kind, place)
+            return SpikingLayer(LI(**values), gain, tuple(notes))
+        values["v_threshold"] = number_or_array(layer.threshold, shape, place, "threshold")
         reset = _reset(layer, kind, place)
         condition = f"{place} {_AT_ONCE}" if reset == {"reset": "subtract"} else None
         return SpikingLayer(LIF(**values, **reset), gain, tuple(notes), condition)
@@ -152,10 +174,6 @@ class _SnnTorch:
         """Return the potentials, which a layer holds."""
         potential: Tensor = layer.mem
         return potential
-
-
-FRAMEWORK: Final[Framework] = _SnnTorch()
-"""snnTorch, for the import of modules."""
 
 
 def _check_layer(layer: Any, kind: str, place: str) -> None:
@@ -191,3 +209,15 @@ def _reset(layer: Any, kind: str, place: str) -> dict[str, Any]:
     if mechanism == "subtract" and is_delayed:
         return {"reset": "subtract", "reset_delayed": True}
     return {"reset": mechanism}
+
+
+def _check_readout(layer: Any, kind: str, place: str) -> None:
+    if kind in _RECURRENT:
+        raise InterchangeError(
+            f"{place} must not be recurrent, because its output is its potential"
+        )
+    if layer.reset_mechanism != "none":
+        raise InterchangeError(
+            f"{place} must have reset_mechanism='none', because its output is its potential, got "
+            f"{layer.reset_mechanism!r}"
+        )

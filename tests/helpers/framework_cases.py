@@ -1,12 +1,13 @@
 """Small networks of snnTorch, Norse and sinabs, and their recorded spikes.
 
-``python -m tests.helpers.framework_cases`` records all cases again. It needs the frameworks, the
-tests that read the files do not.
+``python -m tests.helpers.framework_cases [NAME]..`` records cases again. It needs the frameworks,
+the tests that read the files do not.
 """
 
 import io
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ class Case:
         package: Package of the framework.
         shape: Shape of the input.
         build: Function that returns the module.
+        options: Options of the import.
     """
 
     name: str
     package: str
     shape: tuple[int, ...]
     build: Callable[[], Any]
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -171,6 +174,33 @@ def _norse_current() -> Any:
     )
 
 
+def _norse_readout(kind: str) -> Callable[[], Any]:
+    def build() -> Any:
+        import norse.torch as norse
+        import torch
+        from norse.torch.module.leaky_integrator_box import LIBoxCell
+        from torch import nn
+
+        slow, fast = torch.tensor(120.0), torch.tensor(250.0)
+        p = norse.LIFBoxParameters(tau_mem_inv=torch.tensor(300.0), v_th=torch.tensor(0.3))
+        current = norse.LIParameters(tau_mem_inv=slow, tau_syn_inv=fast)
+        if kind == "LI":
+            values = norse.LIFParameters(tau_mem_inv=torch.tensor(300.0), tau_syn_inv=fast)
+            return norse.SequentialState(
+                nn.Linear(12, 10), norse.LIF(values), nn.Linear(10, 5), norse.LI(current)
+            )
+        last = {
+            "LIBoxCell": lambda: (
+                nn.Linear(10, 5), LIBoxCell(norse.LIBoxParameters(tau_mem_inv=slow)),
+            ),
+            "LICell": lambda: (nn.Linear(10, 5), norse.LICell(current)),
+            "LILinearCell": lambda: (norse.LILinearCell(10, 5, current),),
+        }[kind]()  # fmt: skip
+        return norse.SequentialState(nn.Linear(12, 10), norse.LIFBoxCell(p), *last)
+
+    return build
+
+
 def _norse_sequence() -> Any:
     import norse.torch as norse
     import torch
@@ -216,6 +246,30 @@ def _sinabs_conv() -> Any:
     )
 
 
+def _sinabs_readout() -> Any:
+    from sinabs import layers
+    from sinabs.activation import SingleSpike
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Linear(12, 10),
+        layers.LIF(tau_mem=5.0, spike_fn=SingleSpike, norm_input=False),
+        nn.Linear(10, 5),
+        layers.ExpLeak(tau_mem=8.0, norm_input=True),
+    )
+
+
+def _snn_readout(kind: str, **options: Any) -> Callable[[], Any]:
+    def build() -> Any:
+        from torch import nn
+
+        first = _snn("Leaky", beta=0.9)
+        last = _snn(kind, reset_mechanism="none", threshold=1e9, output=True, **options)
+        return nn.Sequential(nn.Linear(12, 10), first, nn.Linear(10, 5), last)
+
+    return build
+
+
 CASES = (
     Case("snntorch-zero", "snntorch", FLAT, _snn_dense("Leaky", beta=0.9, reset_mechanism="zero")),
     Case("snntorch-subtract", "snntorch", FLAT, _snn_dense("Leaky", beta=0.9)),
@@ -234,11 +288,18 @@ CASES = (
     Case("snntorch-rleaky", "snntorch", FLAT, _snn_recurrent("RLeaky", beta=0.8)),
     Case("snntorch-rsynaptic", "snntorch", FLAT,
          _snn_recurrent("RSynaptic", alpha=0.6, beta=0.8, threshold=2.0)),
+    Case("snntorch-readout", "snntorch", FLAT, _snn_readout("Leaky", beta=0.85),
+         {"readout": "potential"}),
+    Case("snntorch-readout-synaptic", "snntorch", FLAT,
+         _snn_readout("Synaptic", alpha=0.7, beta=0.8), {"readout": "potential"}),
     Case("norse-box", "norse", GRID, _norse_box),
     Case("norse-current", "norse", FLAT, _norse_current),
     Case("norse-sequence", "norse", GRID, _norse_sequence),
+    *(Case(f"norse-{kind.lower()}", "norse", FLAT, _norse_readout(kind))
+      for kind in ("LIBoxCell", "LICell", "LI", "LILinearCell")),
     Case("sinabs-dense", "sinabs", FLAT, _sinabs_dense),
     Case("sinabs-conv", "sinabs", GRID, _sinabs_conv),
+    Case("sinabs-expleak", "sinabs", FLAT, _sinabs_readout),
 )  # fmt: skip
 
 
@@ -250,20 +311,25 @@ def importer(package: str) -> Any:
 
 
 def record(case: Case) -> None:
-    """Write the network, the samples and the spikes of a case, as its framework computes them."""
+    """Write the network, the samples, and the spikes and readouts that the framework computes."""
     from neuroasync import dump_bundle
     from neuroasync.interchange import norse, sinabs, snntorch
     from neuroasync.interchange.torch_modules.module_import import import_module
     from neuroasync.interchange.torch_modules.reference_run import FrameworkRun
     from neuroasync.interchange.torch_modules.reference_samples import ReferenceSamples
 
-    frameworks = {"snntorch": snntorch, "norse": norse, "sinabs": sinabs}
-    framework = frameworks[case.package].FRAMEWORK
+    framework = {
+        "snntorch": snntorch.SnnTorch(**case.options) if case.package == "snntorch" else None,
+        "norse": norse.FRAMEWORK,
+        "sinabs": sinabs.FRAMEWORK,
+    }[case.package]
+    assert framework is not None
     module, frames = case.module(), case.frames(SAMPLES)
     samples = ReferenceSamples(frames, 1000)
     imported = import_module(framework, module, 1000, case.shape, TIMESTEPS)
     bundle = imported.bundle(framework, None, TIMESTEPS)
-    spikes = FrameworkRun(framework, module, imported, samples).spikes(0)
+    spikes, potentials = FrameworkRun(framework, module, imported, samples).batch(0)
+    readouts = {} if potentials is None else {"potentials": potentials}
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -271,6 +337,7 @@ def record(case: Case) -> None:
         bundle=np.frombuffer(dump_bundle(bundle), np.uint8),
         frames=frames,
         spikes=spikes,
+        **readouts,
     )
     FOLDER.mkdir(exist_ok=True)
     case.path.write_bytes(buffer.getvalue())
@@ -280,4 +347,5 @@ def record(case: Case) -> None:
 
 if __name__ == "__main__":
     for each in CASES:
-        record(each)
+        if not sys.argv[1:] or each.name in sys.argv[1:]:
+            record(each)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neuroasync.core.model.neurons import LIF
+from neuroasync.core.model.neurons import LI, LIF
 from neuroasync.interchange.torch_modules.framework import Layout, SpikingLayer
 
 
@@ -25,8 +25,17 @@ class PlainLIF(nn.Module):
         return spikes
 
 
+class PlainLI(PlainLIF):
+    """The same neurons, which do not fire, and whose output is their potentials."""
+
+    def forward(self, current: Tensor) -> Tensor:
+        """Return the potentials after one timestep."""
+        self.mem = self.mem + current
+        return self.mem.clone()
+
+
 class PlainFramework:
-    """What the import needs to know about :class:`PlainLIF`."""
+    """What the import needs to know about :class:`PlainLIF` and :class:`PlainLI`."""
 
     name, package = "plain", "plain"
 
@@ -45,8 +54,11 @@ class PlainFramework:
     def check_layer(self, layer: Any, name: str) -> None:
         pass
 
-    def spiking_layer(self, layer: Any, name: str, shape: Any, timestep_us: int) -> SpikingLayer:
-        return SpikingLayer(LIF(), np.ones(shape))
+    def spiking_layer(
+        self, layer: Any, name: str, shape: Any, timestep_us: int, is_output: bool
+    ) -> SpikingLayer:
+        neuron = LI() if isinstance(layer, PlainLI) else LIF()
+        return SpikingLayer(neuron, np.ones(shape))
 
     def reset(self, module: nn.Module) -> None:
         for part in module.modules():

@@ -12,15 +12,15 @@ from neuroasync.interchange.torch_modules.from_module import from_module
 from neuroasync.interchange.torch_modules.module_import import import_module
 from neuroasync.interchange.torch_modules.reference_run import agreement
 from neuroasync.interchange.torch_modules.reference_samples import ReferenceSamples
-from tests.helpers.plain_framework import PlainFramework, PlainLIF
+from tests.helpers.plain_framework import PlainFramework, PlainLI, PlainLIF
 
 FRAMEWORK = PlainFramework()
 
 
-def two_layers():
+def two_layers(last=PlainLIF):
     """Return 2 inputs, 2 hidden neurons that copy them, and 2 outputs that copy these."""
     module = nn.Sequential(
-        nn.Linear(2, 2, bias=False), PlainLIF(), nn.Linear(2, 2, bias=False), PlainLIF()
+        nn.Linear(2, 2, bias=False), PlainLIF(), nn.Linear(2, 2, bias=False), last()
     )
     for k in (0, 2):
         module[k].weight.data = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
@@ -36,9 +36,9 @@ FRAMES = np.array(
 )
 
 
-def report(change=None, frames=FRAMES):
+def report(change=None, frames=FRAMES, last=PlainLIF):
     """Compare the module with its network, in which ``change`` may alter connections."""
-    module, samples = two_layers(), ReferenceSamples(frames, 1000)
+    module, samples = two_layers(last), ReferenceSamples(frames, 1000)
     imported = import_module(FRAMEWORK, module, 1000, (2,), None)
     bundle = imported.bundle(FRAMEWORK, None, samples.timesteps)
     if change is not None:
@@ -62,6 +62,30 @@ def test_a_tie_goes_to_the_first_class_in_the_network_and_the_lowest_in_the_fram
     assert found.labels.tolist() == [0, 1, -1]
     assert found.framework_labels.tolist() == [0, 0, -1]
     assert (found.ties, found.same_labels, found.same_votes) == (1, 2, 3)
+
+
+def test_potentials_of_a_readout_and_the_labels_by_them_agree():
+    found = report(last=PlainLI)
+    assert (found.exact, found.same_labels, found.largest_error) == (3, 3, 0.0)
+    np.testing.assert_array_equal(found.potentials, found.framework_potentials)
+    assert found.potentials[0].tolist() == [[2, 0], [2, 0], [4, 0]]
+    assert found.labels.tolist() == found.framework_labels.tolist() == [0, 0, 0]
+    assert found.spikes.tolist() == [4, 0]
+    assert "layer3: 3 of 3 samples, potentials that differ by at most 0" in str(found)
+    assert "labels by the last potentials: the same in 3 of 3 (2 ties)" in str(found)
+
+
+def test_the_first_difference_of_potentials_is_located():
+    def weaken(first, second):
+        return first, replace(second, weight=np.array([[0.75, 0], [0, 2]], np.float32))
+
+    found = report(weaken, last=PlainLI)
+    assert found.agrees.tolist() == [[True, False], [True, False], [True, True]]
+    one = found.differences[0]
+    assert (one.sample, one.timestep, one.layer, one.neuron) == (0, 0, "layer3", 0)
+    assert (one.fired, one.potential, one.framework_potential) == (None, 0.75, 2.0)
+    assert "layer3[0] has the potential 0.75 in the network, in the framework 2" in str(found)
+    assert found.largest_error == 2.5
 
 
 def test_the_first_difference_is_located():

@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 
 import neuroasync as na
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.simulator import Simulator
+from neuroasync.interchange.pass_potentials import decide_with_potentials
 from neuroasync.interchange.torch_modules.reference_samples import ReferenceSamples
 from tests.helpers.framework_cases import CASES, TIMESTEPS, importer
 
@@ -26,7 +31,20 @@ async def test_network_fires_the_recorded_spikes_in_every_layer(case):
     spikes = np.zeros_like(recorded["spikes"])
     spikes[recording.sample, recording.pass_, recording.neuron] = True
     np.testing.assert_array_equal(spikes, recorded["spikes"])
+    if "potentials" in recorded:
+        check_readout(bundle, samples, recorded["potentials"])
     assert (recording.passes == TIMESTEPS).all()
+
+
+def check_readout(bundle, samples, expected):
+    """Compare the potentials of the output, and the labels that follow from them."""
+    simulator = Simulator(ExecutionPlan(PackedNetwork(bundle.model), RunSettings()))
+    for train, theirs in zip(samples.trains, expected, strict=True):
+        decision, potentials = decide_with_potentials(simulator, train, 0, TIMESTEPS)
+        own = potentials[:, -theirs.shape[1] :]
+        np.testing.assert_allclose(own, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+        np.testing.assert_array_equal(decision.potentials, own[-1])
+        assert decision.label == own[-1].argmax() == theirs[-1].argmax()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -34,10 +52,17 @@ async def test_network_fires_the_recorded_spikes_in_every_layer(case):
 def test_imported_network_agrees_with_its_framework_on_random_samples(case):
     pytest.importorskip(case.package, reason="needs the framework")
     recorded = na.read_bundle(case.recorded()["bundle"].tobytes())
-    imported = importer(case.package)(case.module(), timestep_us=1000, reference=case.frames(MANY))
+    imported = importer(case.package)(
+        case.module(), timestep_us=1000, reference=case.frames(MANY), **case.options
+    )
     report = imported.agreement
     assert report.exact == report.samples == MANY, str(report)
-    assert report.spikes.all(), "a silent layer proves nothing"
+    if report.potentials is None:
+        assert report.spikes.all(), "a silent layer proves nothing"
+    else:
+        assert report.spikes[:-1].all()
+        assert report.largest_error < 1e-5 * np.abs(report.potentials).max()
+        np.testing.assert_array_equal(report.labels, report.framework_labels)
     np.testing.assert_array_equal(report.votes, report.framework_votes)
     assert imported.bundle.model.connections == recorded.model.connections
     assert imported.bundle.model.populations == recorded.model.populations

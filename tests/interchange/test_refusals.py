@@ -69,13 +69,18 @@ def test_parameters_of_another_shape():
         ("LIFCell", {"v_reset": -0.5}, "must have v_reset=0, got -0.5"),
         ("LIFCell", {"method": "logistic"}, "must not have method='logistic', which is random"),
         ("LIFCell", {"tau_mem_inv": 2000.0}, r"must have 1 - dt \* tau_mem_inv from 0 to 1"),
-        ("LICell", {}, r"\(LICell\) cannot be imported"),
+        ("LICell", {"v_leak": 0.5}, "must have v_leak=0, got 0.5"),
+        ("LIFAdExCell", {}, r"\(LIFAdExCell\) cannot be imported"),
     ],
 )
 def test_layers_of_norse(kind, options, message):
     torch = pytest.importorskip("torch")
     norse = pytest.importorskip("norse.torch", reason="needs the framework")
-    parameters = {"LIFBoxCell": "LIFBoxParameters", "LICell": "LIParameters"}
+    parameters = {
+        "LIFBoxCell": "LIFBoxParameters",
+        "LICell": "LIParameters",
+        "LIFAdExCell": "LIFAdExParameters",
+    }
     values = {k: v if isinstance(v, str) else torch.tensor(v) for k, v in options.items()}
     p = getattr(norse, parameters.get(kind, "LIFParameters"))(**values)
     module = norse.SequentialState(nn.Linear(4, 3), getattr(norse, kind)(p))
@@ -107,3 +112,31 @@ def test_layers_of_sinabs(change, message):
     module = nn.Sequential(nn.Linear(4, 3), layer)
     with pytest.raises(na.InterchangeError, match=message):
         from_sinabs(module, timestep_us=1000, input_shape=(4,))
+
+
+def test_a_readout_must_be_the_last_layer():
+    pytest.importorskip("torch")
+    norse = pytest.importorskip("norse.torch", reason="needs the framework")
+    module = norse.SequentialState(
+        nn.Linear(4, 3), norse.LICell(), nn.Linear(3, 2), norse.LIFBoxCell()
+    )
+    with pytest.raises(na.InterchangeError, match="layer `1` sends its potentials, so it must be"):
+        from_norse(module, timestep_us=1000, input_shape=(4,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("Leaky", {}, "must have reset_mechanism='none', because its output is its potential, got"),
+        ("RLeaky", {"linear_features": 3, "reset_mechanism": "none"}, "must not be recurrent"),
+    ],
+)
+def test_layers_of_snntorch_whose_potential_cannot_be_the_output(kind, options, message):
+    snn = pytest.importorskip("snntorch", reason="needs the framework")
+    layer = getattr(snn, kind)(beta=0.5, init_hidden=True, **options)
+    assert message in refusal(from_snntorch, layer, readout="potential")
+
+
+def test_an_unknown_readout():
+    with pytest.raises(ValueError, match="`readout` must be one of"):
+        from_snntorch(nn.Linear(1, 1), timestep_us=1000, input_shape=(1,), readout="votes")

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from neuroasync.core.model.neurons import LIF
+from neuroasync.core.model.neurons import Neuron
 
 __all__ = ["Framework", "Layout", "SpikingLayer", "evaluation", "output_frames", "run_module"]
 
@@ -44,13 +44,13 @@ class SpikingLayer:
     """A spiking layer of a framework as a population.
 
     Attributes:
-        neuron: Parameters of the neurons.
+        neuron: Parameters of the neurons; leaky integrators if the output is potentials.
         gain: Factor of the input current, f64 of the layer's shape.
         notes: Sentences about parameters that are not exact to the last bit.
         condition: Sentence about when the population computes the same, if it does not always.
     """
 
-    neuron: LIF
+    neuron: Neuron
     gain: NDArray[np.float64]
     notes: tuple[str, ...] = ()
     condition: str | None = None
@@ -98,9 +98,16 @@ class Framework(Protocol):
         """
 
     def spiking_layer(
-        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int
+        self, layer: Any, name: str, shape: tuple[int, ...], timestep_us: int, is_output: bool
     ) -> SpikingLayer:
         """Return the population that computes what a layer computes.
+
+        Args:
+            layer: The layer.
+            name: Its name in the module.
+            shape: Shape of its neurons.
+            timestep_us: Duration of a timestep, µs.
+            is_output: Whether it is the last layer.
 
         Raises:
             InterchangeError: No population does.
@@ -113,7 +120,10 @@ class Framework(Protocol):
         """Run one timestep and return the state for the next one."""
 
     def potential(self, layer: Any, output: Any) -> Tensor | None:
-        """Return the membrane potentials after a call; None if they are not known."""
+        """Return the membrane potentials after a call; None if they are not known.
+
+        Those of leaky integrators are always known.
+        """
 
 
 @contextmanager

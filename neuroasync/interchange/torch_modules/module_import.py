@@ -13,7 +13,7 @@ from neuroasync import limits
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.connections import INPUT, Connection
 from neuroasync.core.model.model import Model, Population
-from neuroasync.core.model.neurons import LIF
+from neuroasync.core.model.neurons import LI, Neuron
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.torch_modules.framework import (
     Framework,
@@ -103,10 +103,12 @@ def import_module(
         )
     mapped = {
         name: framework.spiking_layer(
-            layers[name], name, trace.shapes[name][_lead_dims(layout):], timestep_us
+            layers[name], name, trace.shapes[name][_lead_dims(layout):], timestep_us,
+            name == trace.order[-1],
         )
         for name in trace.order
     }  # fmt: skip
+    _check_readouts(mapped)
     populations, connections = _parts(trace, mapped, layout, lead, input_shape, timestep_us)
     model = Model(timestep_us, input_shape, populations, connections, populations[-1].name)
     conditions = tuple(layer.condition for layer in mapped.values() if layer.condition)
@@ -181,6 +183,14 @@ def _traced_run(
     return trace
 
 
+def _check_readouts(mapped: Mapping[str, SpikingLayer]) -> None:
+    for name in list(mapped)[:-1]:
+        if isinstance(mapped[name].neuron, LI):
+            raise InterchangeError(
+                f"layer `{name}` sends its potentials, so it must be the last one"
+            )
+
+
 def _lead_dims(layout: Layout) -> int:
     return 2 if layout in (Layout.TIME_FIRST, Layout.BATCH_FIRST) else 1
 
@@ -218,7 +228,7 @@ def _renamed(connection: Connection, names: Mapping[str, str]) -> Connection:
     return replace(connection, source=source, target=target)
 
 
-def _reshaped(neuron: LIF, shape: tuple[int, ...]) -> LIF:
+def _reshaped(neuron: Neuron, shape: tuple[int, ...]) -> Neuron:
     """Return the neuron with its arrays in the shape of its population."""
     arrays: dict[str, Any] = {
         f.name: value.reshape(shape)

@@ -18,9 +18,11 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.neurons import LI
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.agreement import Agreement, Difference
+from neuroasync.interchange.pass_potentials import decide_with_potentials
 from neuroasync.interchange.torch_modules.framework import (
     Framework,
     evaluation,
@@ -36,6 +38,8 @@ __all__ = ["FrameworkRun", "agreement"]
 _BATCH: Final = 100
 """Samples that the framework runs at once."""
 _MAX_DIFFERENCES: Final = 10
+_TOLERANCE: Final = 1e-5
+"""Difference of potentials that is due to rounding, as a share of the largest of the sample."""
 
 
 def agreement(
@@ -51,17 +55,20 @@ def agreement(
         InterchangeError: The module fires something other than 0 or 1, or runs another number of
             timesteps.
     """
-    run = FrameworkRun(framework, module, imported, samples)
-    network = _NetworkRun(bundle, samples)
+    run, network = FrameworkRun(framework, module, imported, samples), _NetworkRun(bundle, samples)
     model = bundle.model
     spans = [slice(a, b) for a, b in pairwise(model.starts)]
     output = spans[model.index(model.output)]
     agrees, theirs, votes = [], [], []
+    potentials: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
     spikes = np.zeros(len(spans), np.int64)
-    places: list[tuple[int, int, int, bool]] = []
+    places: list[tuple[int, int, int, bool | None]] = []
     for first in range(0, len(samples), _BATCH):
-        given, found = run.spikes(first), network.spikes(first)
+        (given, above), (found, own) = run.batch(first), network.batch(first)
         differs = given != found
+        if above is not None and own is not None:
+            potentials.append((own, above))
+            differs[:, :, output] = _differ(own, above)
         agrees.append(np.stack([~differs[:, :, s].any(axis=(1, 2)) for s in spans], axis=1))
         theirs.append(given[:, :, output].sum(axis=1).astype(np.int64))
         votes.append(found[:, :, output].sum(axis=1).astype(np.int64))
@@ -69,7 +76,10 @@ def agreement(
         wrong = np.flatnonzero(differs.any(axis=(1, 2))).tolist()
         for k in wrong:
             timestep, neuron = _first(differs[k])
-            places.append((first + k, timestep, neuron, bool(found[k, timestep, neuron])))
+            is_readout = own is not None and output.start <= neuron < output.stop
+            fired = None if is_readout else bool(found[k, timestep, neuron])
+            places.append((first + k, timestep, neuron, fired))
+    readouts = [np.concatenate(parts) for parts in zip(*potentials, strict=True)]
     return Agreement(
         str(bundle.meta["framework"]),
         tuple(p.name for p in model.populations),
@@ -81,6 +91,7 @@ def agreement(
         spikes,
         tuple(network.difference(run, *place) for place in places[:_MAX_DIFFERENCES]),
         (*imported.conditions, *imported.notes),
+        *readouts,
     )
 
 
@@ -104,20 +115,38 @@ class FrameworkRun:
         self._framework, self._module = framework, module
         self._imported, self._samples = imported, samples
 
-    def spikes(self, first: int) -> NDArray[np.bool_]:
-        """Return the spikes of the batch from ``first`` on, bool[samples, timesteps, neurons]."""
-        outputs: dict[str, dict[int, Tensor]] = {name: {} for name in self._imported.layers}
+    def batch(self, first: int) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
+        """Return spikes and readouts of the batch from ``first`` on.
 
-        def keep(name: str, _: nn.Module, output: Any) -> None:
+        Returns:
+            bool[samples, timesteps, neurons], the spikes; and f32[samples, timesteps, classes], the
+            potentials of the output if it consists of leaky integrators, else None.
+        """
+        outputs: dict[str, dict[int, Tensor]] = {name: {} for name in self._imported.layers}
+        model = self._imported.model
+        is_readout = isinstance(model.populations[-1].neuron, LI)
+
+        def keep(name: str, part: nn.Module, output: Any) -> None:
+            kept = outputs[name]
+            if is_readout and name == model.output:
+                potentials = self._framework.potential(part, output)
+                if potentials is None:
+                    raise InterchangeError(f"the potentials of layer `{name}` are not known")
+                kept[len(kept)] = potentials.clone()
+                return
             spikes = output[0] if isinstance(output, tuple) else output
             if ((spikes != 0) & (spikes != 1)).any():
                 raise InterchangeError(
                     f"layer `{name}` must fire 0 or 1, got {float(spikes.max())}"
                 )
-            outputs[name][len(outputs[name])] = spikes != 0
+            kept[len(kept)] = spikes != 0
 
         samples = self._run(first, keep)
-        return np.concatenate([self._frames(outputs[name], samples) for name in outputs], axis=2)
+        frames = [self._frames(outputs[name], samples) for name in outputs]
+        readouts = frames[-1] if is_readout else None
+        if is_readout:
+            frames[-1] = np.zeros(frames[-1].shape, np.bool_)
+        return np.concatenate(frames, axis=2), readouts
 
     def potential(self, sample: int, timestep: int, name: str, neuron: int) -> float | None:
         """Return the potential of a neuron in the same batch as before, if it is known."""
@@ -175,8 +204,8 @@ class _NetworkRun:
         self._plan = ExecutionPlan(PackedNetwork(bundle.model), RunSettings())
         self.labels: list[int] = []
 
-    def spikes(self, first: int) -> NDArray[np.bool_]:
-        """Return the spikes of the batch from ``first`` on, bool[samples, timesteps, neurons]."""
+    def batch(self, first: int) -> tuple[NDArray[np.bool_], NDArray[np.float32] | None]:
+        """Return spikes and readouts of the batch from ``first`` on; see :class:`FrameworkRun`."""
         bundle, timesteps = self._bundle, self._samples.timesteps
         trains = self._samples.trains[first : first + _BATCH]
         recorder = Recorder(bundle, self._plan.run)
@@ -188,10 +217,14 @@ class _NetworkRun:
         self.labels += recording.label.tolist()
         spikes = np.zeros((len(trains), timesteps, bundle.model.size), np.bool_)
         spikes[recording.sample, recording.pass_, recording.neuron] = True
-        return spikes
+        if not isinstance(bundle.model.populations[-1].neuron, LI):
+            return spikes, None
+        simulator, start = Simulator(self._plan), bundle.model.starts[-2]
+        runs = [decide_with_potentials(simulator, train, 0, timesteps) for train in trains]
+        return spikes, np.stack([potentials[:, start:] for _, potentials in runs])
 
     def difference(
-        self, run: FrameworkRun, sample: int, timestep: int, neuron: int, fired: bool
+        self, run: FrameworkRun, sample: int, timestep: int, neuron: int, fired: bool | None
     ) -> Difference:
         """Return a difference with the potentials of both."""
         model, train = self._bundle.model, self._samples.trains[sample]
@@ -210,6 +243,12 @@ class _NetworkRun:
             run.potential(sample, timestep, population.name, at),
             float(threshold.reshape(-1)[at]),
         )  # fmt: skip
+
+
+def _differ(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which potentials differ by more than rounding, bool[samples, timesteps, classes]."""
+    largest = np.abs(other).max(axis=(1, 2), keepdims=True)
+    return np.asarray(np.abs(one - other) > _TOLERANCE * largest)
 
 
 def _first(differs: NDArray[np.bool_]) -> tuple[int, int]:
