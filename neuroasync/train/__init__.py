@@ -26,10 +26,16 @@ from neuroasync.train.batches import Batches
 from neuroasync.train.checkpoint import CheckpointError
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.export import export_bundle
-from neuroasync.train.loop.evaluation import evaluate
+from neuroasync.train.loop.evaluation import evaluate, evaluate_over_time
 from neuroasync.train.loop.health import TrainingWarning
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
-from neuroasync.train.losses import LossKind, spike_penalty, vote_loss
+from neuroasync.train.losses import (
+    LossKind,
+    spike_penalty,
+    vote_loss,
+    window_votes,
+    windowed_vote_loss,
+)
 from neuroasync.train.module import SpikingNetwork
 from neuroasync.train.schedule import learning_rate_factor, penalty_factor
 from neuroasync.train.surrogate import Surrogate
@@ -60,6 +66,7 @@ __all__ = [
     "TrainConfig",
     "TrainingWarning",
     "evaluate",
+    "evaluate_over_time",
     "export_bundle",
     "firing_rates",
     "fit",
@@ -70,4 +77,6 @@ __all__ = [
     "scale_to_firing_rate",
     "spike_penalty",
     "vote_loss",
+    "window_votes",
+    "windowed_vote_loss",
 ]

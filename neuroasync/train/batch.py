@@ -128,8 +128,8 @@ def make_batch(
         trains: The data set.
         samples: Numbers of the samples, in the order of the batch.
         seeds: Seed of each sample, from 0 to 2**64 - 1.
-        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with the bin of
-            its last event.
+        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with its labels
+            over time, or else with the bin of its last event.
         dropout: Probability that an input event is dropped (training only).
 
     Raises:
@@ -169,6 +169,8 @@ def make_batch(
     end_us = times[0]
     if length_us is not None:
         end_us = np.full(chosen.size, length_us - 1, np.int64)
+    elif trains.labels_over_time is not None:
+        end_us = trains.labels_over_time.durations_us[chosen] - 1
     passes = times[1]
     timestep = model.timestep_us
     if timestep:

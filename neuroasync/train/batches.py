@@ -33,14 +33,15 @@ class Batches:
         trains: Samples with labels.
         batch_size: Samples in each batch; the last batch of an epoch may have fewer.
         seed: Seed of the order, of the seeds of the samples and of the dropout.
-        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with the bin of
-            its last event.
+        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with its labels
+            over time, or else with the bin of its last event.
         dropout: Probability that an input event is dropped, from 0 to 1.
         augmentation: Function that changes the samples of each batch, such as ``Shift(2)``; see
             :mod:`neuroasync.train.augmentation`. It does not change when a sample ends.
 
     Attributes:
-        labels: i64[samples], the classes.
+        labels: i64[samples], the classes; or i64[samples, intervals], the classes over time, -1
+            where there is none.
 
     Raises:
         ValueError: The samples have no labels, or an argument is out of range.
@@ -57,9 +58,7 @@ class Batches:
         dropout: float = 0.0,
         augmentation: Augmentation | None = None,
     ) -> None:
-        if trains.labels is None:
-            raise ValueError("`trains` must have labels, got samples without labels")
-        self.labels = torch.from_numpy(np.array(trains.labels, np.int64))
+        self.labels = torch.from_numpy(_labels(trains))
         self._model, self._trains = model, sorted_by_time(trains)
         self._size = check_int("batch_size", batch_size, 1, 2**53 - 1, ValueError)
         self._seed = check_seed(seed)
@@ -71,7 +70,7 @@ class Batches:
         return math.ceil(len(self._trains) / self._size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Batch, Tensor]]:
-        """Yield the batches of an epoch, each with the classes of its samples, i64[B].
+        """Yield the batches of an epoch, each with its part of :attr:`labels`.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -107,3 +106,17 @@ class Batches:
         # A sample must not end earlier because its last event was dropped or moved.
         whole = make_batch(self._model, taken, everyone, seeds, self._duration_us)
         return replace(batch, end_us=whole.end_us, passes=whole.passes)
+
+
+def _labels(trains: SpikeTrains) -> NDArray[np.int64]:
+    """Return the classes as a new array; see :class:`Batches`."""
+    over = trains.labels_over_time
+    if over is None:
+        if trains.labels is None:
+            raise ValueError("`trains` must have labels, got samples without labels")
+        return np.array(trains.labels, np.int64)
+    sizes = np.diff(over.offsets)
+    places = np.arange(sizes.max(initial=0))
+    labels = np.full((len(over), places.size), -1, np.int64)
+    labels[places < sizes[:, None]] = over.labels
+    return labels

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from neuroasync.core.engine.policies import LayerSync, Momentum, make_policy
 from neuroasync.core.engine.run_settings import InputMode, RunSettings, check_seed
-from neuroasync.core.formats.bundle import PolicySpec
+from neuroasync.core.formats.bundle import PolicySpec, VoteWindow
 from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
 from neuroasync.train.augmentation import Augmentation, Compose, JitterTimes, Shift
 from neuroasync.train.losses import LOSSES, LossKind
@@ -19,6 +19,7 @@ __all__ = ["TrainConfig"]
 
 _LATER: Final[Mapping[str, Any]] = {
     "keep": "last", "patience": None, "stop_after": None, "shift": 0, "time_jitter_us": 0.0,
+    "vote_window_us": None,
 }  # fmt: skip
 """Fields that were added after the first bundles were written, and their defaults."""
 
@@ -36,8 +37,8 @@ class TrainConfig:
         warmup: Fraction of the training run, from 0 to 1, in which the learning rate rises. After
             that, the learning rate falls to 0 along a cosine.
         surrogate, surrogate_slope: Surrogate derivative of the spike; see ``Surrogate``.
-        loss: Loss of the votes: ``"accumulated"``, ``"timestep"`` or ``"final"``; see
-            ``neuroasync.train.losses``.
+        loss: Loss of the votes: ``"accumulated"``, ``"timestep"`` or ``"final"``; or
+            ``"windowed"`` for labels over time; see ``neuroasync.train.losses``.
         vote_scale: Factor by which the votes (output spikes per class) are multiplied before the
             softmax.
         penalty: Weight of the spike penalty, which is off at first; see ``penalty_factor``.
@@ -59,7 +60,7 @@ class TrainConfig:
             0; see ``scale_to_firing_rate``. If None, the weights of the model are
             kept.
         duration_us: End of every sample, µs. If None, each sample ends with the bin of its last
-            event.
+            event, or with its labels over time.
         seed: Seed of initialisation, shuffling, order keys and dropout.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         keep: Whose weights the trained network has: ``"last"``, those after the last epoch, or
@@ -69,6 +70,8 @@ class TrainConfig:
             ``keep="best"``. If None, it does not end early.
         stop_after: Number of epochs after which the training ends, although its schedules are
             those of ``epochs``. If None, all epochs.
+        vote_window_us: Length of the vote window, µs; required by ``loss="windowed"``, otherwise
+            None. See :class:`neuroasync.VoteWindow`.
 
     Raises:
         ValueError: A field is out of range. The message names it.
@@ -100,11 +103,13 @@ class TrainConfig:
     stop_after: int | None = None
     shift: int = 0
     time_jitter_us: float = 0.0
+    vote_window_us: int | None = None
 
     def __post_init__(self) -> None:
         """Check every field."""
         lowest = {"epochs": 0, "batch_size": 1, "shift": 0}
-        optional = {"layered_epochs": 0, "duration_us": 1, "patience": 1, "stop_after": 1}
+        optional = {"layered_epochs": 0, "duration_us": 1, "patience": 1, "stop_after": 1,
+                    "vote_window_us": 1}  # fmt: skip
         lowest |= {k: low for k, low in optional.items() if getattr(self, k) is not None}
         check_ints(self, {name: (low, 2**53 - 1) for name, low in lowest.items()}, ValueError)
         for name in (
@@ -128,6 +133,7 @@ class TrainConfig:
                 raise ValueError("`init_rate` must be a number above 0, or None, got 0")
         if self.loss not in LOSSES:
             raise ValueError(f"`loss` must be one of {list(LOSSES)}, got {self.loss!r:.80}")
+        self._check_windowed()
         if self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"`device` must be 'auto', 'cpu' or 'cuda', got {self.device!r:.80}")
         if self.keep not in ("last", "best"):
@@ -149,6 +155,17 @@ class TrainConfig:
             raise ValueError(
                 f"`momentum_noise` must be 0 with policy {self.policy!r}, got {self.momentum_noise}"
             )
+
+    def _check_windowed(self) -> None:
+        if self.loss == "windowed":
+            if self.vote_window_us is None:
+                raise ValueError(must_be("vote_window_us", "given with `loss='windowed'`", "None"))
+            if self.duration_us is not None:
+                requirement = "None with `loss='windowed'`, because the labels end a sample"
+                raise ValueError(must_be("duration_us", requirement, str(self.duration_us)))
+        elif self.vote_window_us is not None:
+            requirement = "None unless `loss` is 'windowed'"
+            raise ValueError(must_be("vote_window_us", requirement, str(self.vote_window_us)))
 
     def _check_number(self, name: str, high: float) -> None:
         value = as_number(getattr(self, name))
@@ -193,6 +210,13 @@ class TrainConfig:
         """Run settings of the trained network, without the momentum noise of training."""
         policy = Momentum() if self.policy == "momentum" else make_policy(self.policy)
         return RunSettings(policy, self.group_size, self.input)
+
+    @property
+    def vote_window(self) -> VoteWindow | None:
+        """The vote window of the training, for its bundle; None without labels over time."""
+        if self.vote_window_us is None:
+            return None
+        return VoteWindow(self.vote_window_us, self.vote_scale)
 
     @property
     def policy_spec(self) -> PolicySpec:

@@ -1,6 +1,7 @@
 """Export a trained network as a bundle, with a description of its training and golden samples."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -10,7 +11,13 @@ from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
-from neuroasync.core.formats.bundle import Bundle, GoldenSample, PolicySpec, Scalar
+from neuroasync.core.formats.bundle import (
+    Bundle,
+    GoldenSample,
+    PolicySpec,
+    Scalar,
+    VoteWindow,
+)
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.topology import parse_topology, same_topology
@@ -34,6 +41,7 @@ def export_bundle(
     classes: Sequence[str] | None = None,
     topology: str | None = None,
     meta: Mapping[str, Scalar] | None = None,
+    vote_window: VoteWindow | None = None,
 ) -> Bundle:
     """Return a bundle of a trained network.
 
@@ -53,6 +61,7 @@ def export_bundle(
             ``topology``.
         meta: Additional entries, for example data set and licence. They override the entries
             that describe the training.
+        vote_window: How the network decides over time, if it was trained to. A ``Fit`` has its own.
 
     Raises:
         BundleError: The classes, samples or meta do not fit the network or the format, or the
@@ -91,7 +100,9 @@ def export_bundle(
         description["topology"] = topology
     if isinstance(trained, Fit):
         description |= _results(trained)
-    samples = samples[: max(golden, 0)].before(length_us)
+    # Golden samples end with their last events, whatever their labels over time say.
+    samples = replace(samples[: max(golden, 0)].before(length_us), labels_over_time=None)
+    window = trained.config.vote_window if isinstance(trained, Fit) else vote_window
     return Bundle(
         model,
         None if classes is None else tuple(classes),
@@ -99,6 +110,7 @@ def export_bundle(
         _golden_samples(model, spec, settings, seed, samples, length_us),
         description | dict(meta or {}),
         duration_us=length_us,
+        vote_window=window,
     )
 
 

@@ -8,6 +8,12 @@ loss of the sample is one of
 - ``"timestep"``:    1/T * sum over t of CE(a * n[t], y)
 - ``"final"``:       CE(a * (n[1] + ... + n[T]), y)
 
+If the class changes within the sample, let y[k] be the class of interval k, K the set of intervals
+that have one, and w[k, c] the votes of class c in the vote window that ends with interval k. Then
+the loss of the sample is
+
+- ``"windowed"``:    1/|K| * sum over k in K of CE(a * w[k], y[k])
+
 The spike penalty of the sample is the sum over the hidden populations of max(0, r - target)**2,
 where r is the population's mean number of spikes per pass. Both losses are means over the samples
 of a batch.
@@ -22,10 +28,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-__all__ = ["LOSSES", "LossKind", "spike_penalty", "vote_loss"]
+from neuroasync.core.model.checks import check_int
 
-LossKind = Literal["accumulated", "timestep", "final"]
-LOSSES: Final[tuple[LossKind, ...]] = ("accumulated", "timestep", "final")
+__all__ = [
+    "LOSSES",
+    "LossKind",
+    "spike_penalty",
+    "vote_loss",
+    "window_votes",
+    "windowed_vote_loss",
+]
+
+LossKind = Literal["accumulated", "timestep", "final", "windowed"]
+LOSSES: Final[tuple[LossKind, ...]] = ("accumulated", "timestep", "final", "windowed")
 
 
 def vote_loss(
@@ -52,8 +67,9 @@ def vote_loss(
     Raises:
         ValueError: The kind is unknown.
     """
-    if kind not in LOSSES:
-        raise ValueError(f"`loss` must be one of {list(LOSSES)}, got {kind!r:.80}")
+    if kind not in LOSSES or kind == "windowed":
+        kinds = [known for known in LOSSES if known != "windowed"]
+        raise ValueError(f"`loss` must be one of {kinds}, got {kind!r:.80}")
     labels, passes = _beside(votes, labels), _beside(votes, passes)
     if kind == "final":
         return cross_entropy(scale * votes.sum(1), labels)
@@ -66,6 +82,64 @@ def vote_loss(
         reduction="none",
     ).view(len(votes), timesteps)
     return _mean_over_passes(each, passes).mean()
+
+
+def window_votes(votes: Tensor, passes: int, intervals: int) -> Tensor:
+    """Return the votes in the vote window at the end of each interval.
+
+    Args:
+        votes: f32[B, T, classes], output spikes in each pass.
+        passes: Number of passes of an interval.
+        intervals: Number of intervals of the window.
+
+    Returns:
+        f32[B, T // passes, classes].
+    """
+    count = votes.shape[1] // passes
+    whole = votes[:, : count * passes].reshape(len(votes), count, passes, votes.shape[2])
+    length = min(intervals, max(count, 1))
+    # A difference of two running sums would leave rounding errors in the gradients of votes that
+    # do not count.
+    padded = torch.nn.functional.pad(whole.sum(2), (0, 0, length - 1, 0))
+    return padded.unfold(1, length, 1).sum(-1) if count else whole.sum(2)
+
+
+def windowed_vote_loss(
+    votes: Tensor,
+    labels: Tensor | NDArray[np.int64],
+    passes: int,
+    intervals: int = 1,
+    scale: float = 0.5,
+) -> Tensor:
+    """Return the cross-entropy of the votes in a window, for labels over time.
+
+    It is the mean over the labelled intervals of a sample, averaged over the samples. A sample
+    without a class counts as 0.
+
+    Args:
+        votes: f32[B, T, classes], output spikes in each pass.
+        labels: i64[B, intervals], class of each interval; -1 where there is none. Intervals after
+            the last pass do not count.
+        passes: Number of passes of an interval.
+        intervals: Number of intervals of the vote window.
+        scale: Factor of the votes before the softmax.
+
+    Returns:
+        f32[], the loss.
+
+    Raises:
+        ValueError: ``passes`` or ``intervals`` is less than 1.
+    """
+    for name, value in (("passes", passes), ("intervals", intervals)):
+        check_int(name, value, 1, 2**53, ValueError)
+    windows = window_votes(votes, passes, intervals)
+    samples, count, classes = windows.shape
+    labels = _beside(votes, labels)[:, :count]
+    windows = windows[:, : labels.shape[1]]
+    each = cross_entropy(
+        scale * windows.reshape(-1, classes), labels.reshape(-1), reduction="none", ignore_index=-1
+    ).view(samples, labels.shape[1])
+    return (each.sum(1) / (labels >= 0).sum(1).clamp(min=1)).mean()
 
 
 def spike_penalty(

@@ -88,7 +88,7 @@ def fit(
         raise ValueError("`validation` must be given with `keep='best'`, got None")
     for name, trains in (("train", train), ("validation", validation)):
         if trains is not None:
-            check_samples(name, trains, model, config.duration_us)
+            check_samples(name, trains, model, config)
     with ExitStack() as stack:
         if checkpoint is not None:
             check_replaceable(checkpoint, CheckpointError)

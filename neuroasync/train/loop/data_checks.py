@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.events.labels_over_time import LabelsOverTime
 from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.formats.bundle import VoteWindow
+from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
+from neuroasync.train.config import TrainConfig
 
-__all__ = ["check_samples"]
+__all__ = ["check_labels_over_time", "check_samples"]
 
 _MANY_PASSES: Final = 10_000
 _MAX_RATIO: Final = 1000
@@ -18,21 +22,25 @@ _MAX_RATIO: Final = 1000
 the samples, has a stray event."""
 
 
-def check_samples(name: str, trains: SpikeTrains, model: Model, duration_us: int | None) -> None:
+def check_samples(name: str, trains: SpikeTrains, model: Model, config: TrainConfig) -> None:
     """Check that a network can be trained or validated with these samples.
 
     Args:
         name: Name of the argument, for errors.
         trains: The samples.
         model: The network.
-        duration_us: End of every sample, µs, or None.
+        config: Configuration of the training.
 
     Raises:
         ValueError: Labels are missing, or the output population cannot vote for one; no sample
             has an event; or a sample is very much longer than the others.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
     """
-    _check_labels(name, trains, model)
+    duration_us = config.duration_us
+    if trains.labels_over_time is not None and config.vote_window is not None:
+        check_labels_over_time(name, trains.labels_over_time, model, config.vote_window)
+    else:
+        _check_labels(name, trains, model, config)
     begins, ends = trains.offsets[:-1], trains.offsets[1:]
     used = np.flatnonzero(begins < ends)
     if duration_us is not None:
@@ -45,12 +53,56 @@ def check_samples(name: str, trains: SpikeTrains, model: Model, duration_us: int
         )
     if model.timestep_us:
         last_us = np.full(used.size, (duration_us or 0) - 1)
-        if duration_us is None:
+        if trains.labels_over_time is not None:
+            last_us = trains.labels_over_time.durations_us[used] - 1
+        elif duration_us is None:
             last_us = trains.t_us[ends[used] - 1]
         _check_passes(name, used, last_us, last_us // model.timestep_us + 1)
 
 
-def _check_labels(name: str, trains: SpikeTrains, model: Model) -> None:
+def check_labels_over_time(
+    name: str, labels: LabelsOverTime, model: Model, window: VoteWindow
+) -> None:
+    """Check that a network can learn labels over time.
+
+    Args:
+        name: Name of the argument that has the labels, for errors.
+        labels: The labels.
+        model: The network.
+        window: The vote window.
+
+    Raises:
+        ValueError: No interval has a class, or the output population cannot vote for one; or the
+            intervals, the timestep and the vote window do not fit each other.
+    """
+    classes = model.populations[model.index(model.output)].size
+    if labels.labels.max(initial=-1) < 0:
+        raise ValueError(f"`{name}` must have at least one interval with a class")
+    if labels.labels.max() >= classes:
+        at = int(np.argmax(labels.labels))
+        raise ValueError(
+            f"{name}.labels_over_time.labels[{at}] must be from -1 to {classes - 1}, because the "
+            f"output population {model.output!r} has {classes} neurons, got {labels.labels[at]}"
+        )
+    timestep_us = model.timestep_us
+    if not timestep_us or labels.every_us % timestep_us:
+        found = f"{timestep_us} µs" if timestep_us else "none"
+        raise ValueError(
+            f"the network must have a timestep that divides the interval of the labels, "
+            f"{labels.every_us} µs, got {found}"
+        )
+    if window.duration_us % labels.every_us:
+        requirement = f"a multiple of the interval of the labels, {labels.every_us} µs"
+        raise ValueError(must_be("vote_window_us", requirement, str(window.duration_us)))
+
+
+def _check_labels(name: str, trains: SpikeTrains, model: Model, config: TrainConfig) -> None:
+    if trains.labels_over_time is not None:
+        requirement = "'windowed' for samples with labels over time"
+        raise ValueError(must_be("loss", requirement, repr(config.loss)))
+    if config.vote_window is not None:
+        raise ValueError(must_be(name, "samples with labels over time for `loss='windowed'`",
+                                 "samples without them"))  # fmt: skip
     classes = model.populations[model.index(model.output)].size
     if trains.labels is None or not len(trains):
         raise ValueError(f"`{name}` must have at least one sample, and labels")

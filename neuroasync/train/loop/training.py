@@ -20,11 +20,11 @@ from neuroasync.train.batches import Batches
 from neuroasync.train.checkpoint import TrainingState
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.loop.epoch_selection import best_epoch
-from neuroasync.train.loop.evaluation import evaluate
 from neuroasync.train.loop.length_split import split_by_length
+from neuroasync.train.loop.objective import make_objective
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.loop.torch_state import own_torch_state
-from neuroasync.train.losses import spike_penalty, vote_loss
+from neuroasync.train.losses import spike_penalty
 from neuroasync.train.module import SpikingNetwork
 from neuroasync.train.schedule import learning_rate_factor, penalty_factor
 from neuroasync.train.surrogate import Surrogate
@@ -65,6 +65,7 @@ class TrainingRun:
         threads: int | None,
     ) -> None:
         self._config, self._validation = config, validation
+        self._objective = make_objective(config, train, model)
         self.history: list[EpochResult] = []
         self._best: NDArray[np.float32] | None = None
         surrogate = Surrogate(config.surrogate, config.surrogate_slope)
@@ -206,18 +207,16 @@ class TrainingRun:
         config = self._config
         result = self.network(batch, settings, config.refractory_dropout)
         labels = self._labels[torch.from_numpy(chosen)]
-        passes = torch.from_numpy(batch.passes.copy()).to(labels.device)
-        loss = vote_loss(result.votes, labels, passes, config.loss, config.vote_scale)
+        loss, accuracy = self._objective.measure(result, batch, labels)
         penalty = loss.new_zeros(())
         if penalty_weight and (hidden := self.network.hidden):
             penalty = penalty_weight * spike_penalty(
-                result.spikes, passes, hidden, config.penalty_target
+                result.spikes, batch.passes, hidden, config.penalty_target
             )
             loss = loss + penalty
         value = float(loss.detach())
         if math.isfinite(value):
             (loss if share == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
-        accuracy = float((result.labels == labels).sum()) / chosen.size
         fired = result.spikes.detach()
         spikes = float(fired.sum()) / chosen.size
         populations = (fired.sum((0, 1), dtype=torch.float64) / chosen.size).tolist()
@@ -234,7 +233,4 @@ class TrainingRun:
         """Return accuracy and spikes per sample on the validation samples, if there are any."""
         if self._validation is None:
             return None, None
-        config, trains = self._config, self._validation
-        settings = config.run_settings
-        labels, spikes = evaluate(self.network, trains, settings, config.seed, config.duration_us)
-        return float(np.mean(labels == trains.labels)), float(spikes.sum())
+        return self._objective.validate(self.network, self._validation)

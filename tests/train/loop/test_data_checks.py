@@ -1,5 +1,7 @@
 """Samples that nothing can be learned from are refused before a training starts, by name."""
 
+from dataclasses import replace
+
 import pytest
 
 from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
@@ -17,7 +19,7 @@ def samples(*trains):
 
 
 def test_samples_of_which_some_are_silent_are_accepted():
-    check_samples("train", samples(SILENT, BUSY, SILENT), TINY, None)
+    check_samples("train", samples(SILENT, BUSY, SILENT), TINY, SHORT)
 
 
 def test_a_silent_set_is_refused_before_the_training():
@@ -30,7 +32,7 @@ def test_a_silent_set_is_refused_before_the_training():
 
 def test_a_set_that_is_silent_until_the_end_of_every_sample_is_refused():
     late = samples(SILENT, SpikeTrain([5000], [0]), SpikeTrain([9000], [0]))
-    check_samples("train", late, TINY, 5001)
+    check_samples("train", late, TINY, replace(SHORT, duration_us=5001))
     config = TrainConfig.from_dict(SHORT.to_dict() | {"duration_us": 5000})
     with pytest.raises(ValueError, match=r"at least one event before `duration_us` \(5000\), bec"):
         fit(TINY, late, config)
@@ -44,7 +46,7 @@ def test_a_sample_with_a_stray_event_is_refused_by_its_number():
         "the samples have at most 3; remove its stray events, or set `duration_us`",
     ):
         fit(TINY, stray, SHORT)
-    check_samples("train", stray, TINY, 20_000)
+    check_samples("train", stray, TINY, replace(SHORT, duration_us=20_000))
 
 
 def test_a_sample_with_too_many_passes_is_refused_by_its_number():
@@ -64,14 +66,14 @@ def test_a_sample_with_too_many_passes_is_refused_by_its_number():
     ],
 )
 def test_a_long_sample_is_accepted(last_us):
-    check_samples("train", samples(BUSY, BUSY, SpikeTrain([0, last_us], [0, 1])), TINY, None)
+    check_samples("train", samples(BUSY, BUSY, SpikeTrain([0, last_us], [0, 1])), TINY, SHORT)
 
 
 def test_long_samples_among_others_of_their_length_are_accepted():
     long = SpikeTrain([0, 100_000_000], [0, 1])
-    check_samples("train", samples(long, long, long, BUSY), TINY, None)
+    check_samples("train", samples(long, long, long, BUSY), TINY, SHORT)
 
 
 def test_without_a_timestep_late_events_cost_nothing():
     model = parse_topology("timestep_us=0 tau_mem_us=9000; input 6; hidden d5; output d3")
-    check_samples("train", samples(BUSY, BUSY, SpikeTrain([0, 10**12], [0, 1])), model, None)
+    check_samples("train", samples(BUSY, BUSY, SpikeTrain([0, 10**12], [0, 1])), model, SHORT)
