@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from neuroasync.core.model.connections import INPUT, Conv2d, Dense
+from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Pool
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import LI
 
@@ -58,6 +58,14 @@ def matrix(model: Model, c):
                     row = np.ravel_multi_index((o, y, x), target)
                     column = np.ravel_multi_index((i, sy, sx), source)
                     weights[row, column] += c.weight[o, i, ky, kx]
+    elif isinstance(c, Pool):
+        share = 1.0 if c.mode == "sum" else 1 / np.prod(c.size)
+        for row, (channel, *at) in enumerate(np.ndindex(*target)):
+            for offset in np.ndindex(*c.size):
+                below = np.array(at) * c.stride - c.padding + offset
+                if (below >= 0).all() and (below < source[1:]).all():
+                    column = np.ravel_multi_index((channel, *below), source)
+                    weights[row, column] += share
     else:
         columns = np.repeat(np.arange(c.indptr.size - 1), np.diff(c.indptr))
         weights[c.indices, columns] = c.weight

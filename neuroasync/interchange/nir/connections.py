@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.model.connections import Connection, Conv1d, Conv2d, Dense, Sparse
+from neuroasync.core.model.connections import Connection, Conv1d, Conv2d, Dense, Pool, Sparse
 from neuroasync.interchange.nir.discretisation import Discretisation
 from neuroasync.interchange.nir.linear_map import (
     Full,
@@ -19,7 +19,13 @@ from neuroasync.interchange.nir.linear_map import (
     select,
 )
 from neuroasync.interchange.nir.nodes import Node, Shape
-from neuroasync.interchange.nir.operators import bias_of, is_plain_convolution, map_of, paddings
+from neuroasync.interchange.nir.operators import (
+    bias_of,
+    is_plain_convolution,
+    map_of,
+    paddings,
+    pool_window,
+)
 from neuroasync.interchange.nir.paths import Path
 from neuroasync.interchange.nir.shapes import pair
 
@@ -83,7 +89,11 @@ def connections_of(
     if ends.is_feedback:
         branches = [_delayed(branch, how) for branch in branches]
     for branch in branches:
-        yield _convolution(path, branch, ends, bias) or _matrix(path, branch, ends, bias)
+        yield (
+            _pool(path, branch, ends, bias)
+            or _convolution(path, branch, ends, bias)
+            or _matrix(path, branch, ends, bias)
+        )
         bias = None
 
 
@@ -157,6 +167,17 @@ def _applied(given: Map, values: Floats) -> Floats:
     return np.asarray(np.bincount(given.target, products, given.shape[0]), np.float64)
 
 
+def _pool(path: Path, branch: _Branch, ends: Ends, bias: Floats | None) -> Pool | None:
+    """Return the pool that the path consists of; None if it is another map."""
+    nodes = [node for node in path.chain if node.kind != "Delay"]
+    if len(nodes) != 1 or not branch.is_whole or bias is not None or (ends.gain != 1).any():
+        return None
+    if (window := pool_window(nodes[0], ends.source_shape)) is None:
+        return None
+    mode, size, stride, padding = window
+    return Pool(ends.source, ends.target, mode, size, stride, padding, branch.delay_us)
+
+
 def _convolution(
     path: Path, branch: _Branch, ends: Ends, bias: Floats | None
 ) -> Conv1d | Conv2d | None:
@@ -200,11 +221,11 @@ def _matrix(path: Path, branch: _Branch, ends: Ends, bias: Floats | None) -> Con
     whole = diagonal(np.ones(elements)) if branch.map is None else branch.map
     weights = scaled(whole, ends.gain)
     rounded = None if bias is None else _f32(bias)
-    noted = [node for node in path.chain if node.note.get("kind") == Sparse.kind]
-    if isinstance(weights, Full) and not noted:
+    stored = [node for node in path.chain if node.metadata.get("kind") == Sparse.kind]
+    if isinstance(weights, Full) and not stored:
         weight = _f32(weights.weight)
         return Dense(ends.source, ends.target, weight, rounded, branch.delay_us)
-    listed = _existing(weights, noted[0]) if isinstance(weights, Full) else weights
+    listed = _existing(weights, stored[0]) if isinstance(weights, Full) else weights
     order = np.lexsort((listed.target, listed.source))
     indptr = np.searchsorted(listed.source[order], np.arange(elements + 1))
     return Sparse(
@@ -221,7 +242,7 @@ def _matrix(path: Path, branch: _Branch, ends: Ends, bias: Floats | None) -> Con
 def _existing(given: Full, node: Node) -> Listed:
     """Return the entries that the sparse connection of an exported bundle had."""
     exists = given.weight != 0
-    zeros = node.note.get("zeros", [])
+    zeros = node.metadata.get("zeros", [])
     if not isinstance(zeros, list) or not all(
         type(place) is int and 0 <= place < exists.size for place in zeros
     ):

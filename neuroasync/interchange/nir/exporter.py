@@ -1,25 +1,23 @@
 """Export a bundle as a NIR graph."""
 
 import io
-import json
 import os
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.checks import printable
-from neuroasync.core.model.connections import INPUT, Connection, Conv1d, Conv2d, Pool, Sparse
+from neuroasync.core.model.connections import INPUT, Connection, Conv1d, Conv2d, Pool
 from neuroasync.core.model.model import Model, Population
 from neuroasync.errors import InterchangeError
-from neuroasync.interchange.nir.annexe import annexe
+from neuroasync.interchange.nir.bundle_metadata import as_text, bundle_metadata
+from neuroasync.interchange.nir.connection_export import linear_node
 from neuroasync.interchange.nir.discretisation import Decay, Discretisation
-from neuroasync.interchange.nir.graph import NOTE
-from neuroasync.interchange.nir.neuron_export import neuron_node, note_of, refusal
+from neuroasync.interchange.nir.neuron_export import neuron_metadata, neuron_node, refusal
 from neuroasync.interchange.nir.nodes import Shape
 
 if TYPE_CHECKING:
@@ -29,9 +27,6 @@ __all__ = ["export_nir"]
 
 _EVENT_STEP_US: Final = 1000.0
 """Step that a graph is written for if its bundle runs one forward pass per timestamp."""
-
-_MAX_WEIGHTS: Final = 2**26
-"""Weights of a sparse connection as a full matrix, which NIR needs; 4 bytes each, 256 MiB."""
 
 
 def export_nir(bundle: Bundle, path: str | os.PathLike[str], *, decay: Decay = "exact") -> None:
@@ -59,7 +54,7 @@ def export_nir(bundle: Bundle, path: str | os.PathLike[str], *, decay: Decay = "
         raise ImportError(message) from error
     step_us = float(bundle.model.timestep_us or _EVENT_STEP_US)
     how = Discretisation(bundle.model.timestep_us, step_us, "euler", decay)
-    graph = _Exporter(bundle.model, how).graph(annexe(bundle, how))
+    graph = _Exporter(bundle.model, how).graph(bundle_metadata(bundle, how))
     file = io.BytesIO()
     nir.write(file, graph)
     with atomic_file(path, InterchangeError) as output:
@@ -100,7 +95,7 @@ class _Exporter:
         shape = np.array(self._shapes[model.output])
         self._nodes["output"] = self._nir.Output(output_type=shape)
         self._edges.append((self._node_of[model.output], "output"))
-        metadata = _note({**parts, "output": "output"})
+        metadata = as_text({**parts, "output": "output"})
         return self._nir.NIRGraph(self._nodes, self._edges, metadata, type_check=False)
 
     def _add_population(self, population: Population) -> None:
@@ -109,29 +104,33 @@ class _Exporter:
             raise refusal(population.name, "it receives nothing, and NIR has no such neurons")
         flat = (population.size,)
         is_flat = (
-            any(not isinstance(c, Conv1d | Conv2d) for c in incoming) or len(population.shape) == 1
+            any(not isinstance(c, Conv1d | Conv2d | Pool) for c in incoming)
+            or len(population.shape) == 1
         )
         convolved = [
             c
             for c in self._model.connections
-            if isinstance(c, Conv1d | Conv2d) and population.name in (c.source, c.target)
+            if isinstance(c, Conv1d | Conv2d | Pool) and population.name in (c.source, c.target)
         ]
         if is_flat and convolved:
             raise refusal(
                 population.name,
-                "it has a convolution and receives another connection that is none, but NIR has "
-                "no node that gives flat values a shape",
+                "it has a convolution or a pool, and receives another connection that is none, "
+                "but NIR has no node that gives flat values a shape",
             )
         shape = flat if is_flat else population.shape
-        note: dict[str, Any] = {"index": self._place[population.name], **note_of(population.neuron)}
+        metadata: dict[str, Any] = {
+            "index": self._place[population.name],
+            **neuron_metadata(population.neuron),
+        }
         name = self._node_name(population.name)
         if name != population.name:
-            note["name"] = population.name
+            metadata["name"] = population.name
         if shape != population.shape:
-            note["shape"] = list(population.shape)
+            metadata["shape"] = list(population.shape)
         self._node_of[population.name] = name
         self._shapes[population.name] = shape
-        self._nodes[name] = neuron_node(population, shape, self._how, _note(note))
+        self._nodes[name] = neuron_node(population, shape, self._how, as_text(metadata))
 
     def _node_name(self, name: str) -> str:
         """Return a name that HDF5 allows and that no other node has."""
@@ -152,10 +151,11 @@ class _Exporter:
             delays = np.full(self._shapes[c.source], delay_s)
             chain.append((f"delay_{k}", self._nir.Delay(delays)))
         shape = self._shapes[c.source]
-        if not isinstance(c, Conv1d | Conv2d) and len(shape) > 1:
+        if not isinstance(c, Conv1d | Conv2d | Pool) and len(shape) > 1:
             flatten = self._nir.Flatten({"input": np.array(shape)}, 0, -1)
             chain.append((f"flatten_{k}", flatten))
-        chain.append((f"connection_{k}", self._linear(where, k, c)))
+        targets = self._populations[c.target].size
+        chain.append((f"connection_{k}", linear_node(where, k, c, shape, targets)))
         self._nodes.update(chain)
         names = [self._node_of[c.source], *(name for name, _ in chain), self._node_of[c.target]]
         self._edges += pairwise(names)
@@ -173,54 +173,9 @@ class _Exporter:
             return 0.0
         return self._how.delay_s(c.delay_us)
 
-    def _linear(self, where: str, k: int, c: Connection) -> "nir.NIRNode":
-        if isinstance(c, Pool):
-            raise InterchangeError(f"`{where}` is of kind {c.kind}, which export cannot write")
-        note: dict[str, Any] = {"index": k}
-        if c.bias is not None and not c.bias.any():
-            note["zero_bias"] = True
-        if isinstance(c, Conv1d):
-            bias = np.zeros(len(c.weight), np.float32) if c.bias is None else np.array(c.bias)
-            return self._nir.Conv1d(
-                self._shapes[c.source][1], np.array(c.weight), c.stride, c.padding, 1, 1, bias,
-                metadata=_note(note),
-            )  # fmt: skip
-        if isinstance(c, Conv2d):
-            bias = np.zeros(len(c.weight), np.float32) if c.bias is None else np.array(c.bias)
-            return self._nir.Conv2d(
-                self._shapes[c.source][1:], np.array(c.weight), c.stride, c.padding, (1, 1), 1,
-                bias, metadata=_note(note),
-            )  # fmt: skip
-        if isinstance(c, Sparse):
-            weight, zeros = _full(where, c, self._populations[c.target].size)
-            note |= {"kind": c.kind, "zeros": zeros}
-        else:
-            weight = np.array(c.weight)
-        if c.bias is None:
-            return self._nir.Linear(weight, metadata=_note(note))
-        return self._nir.Affine(weight, np.array(c.bias), metadata=_note(note))
-
-
-def _full(where: str, c: Sparse, targets: int) -> tuple[NDArray[np.float32], list[int]]:
-    """Return a sparse connection as a full matrix, and where in it a synapse has the weight 0."""
-    sources = c.indptr.size - 1
-    if targets * sources > _MAX_WEIGHTS:
-        raise InterchangeError(
-            f"`{where}` is sparse; as the full matrix that NIR needs, it would have "
-            f"{targets * sources} weights, the limit is {_MAX_WEIGHTS}"
-        )
-    weight = np.zeros((targets, sources), np.float32)
-    place = c.indices * sources + np.repeat(np.arange(sources), np.diff(c.indptr))
-    weight.ravel()[place] = c.weight
-    return weight, place[c.weight == 0].tolist()
-
 
 def _is_ours(name: str) -> bool:
     """Return whether a name looks like those of the nodes between populations."""
     prefix, _, number = name.rpartition("_")
     ours = ("connection", "delay", "flatten", "population")
     return prefix in ours and number.isdecimal()
-
-
-def _note(content: Mapping[str, Any]) -> dict[str, str]:
-    return {NOTE: json.dumps(content)}

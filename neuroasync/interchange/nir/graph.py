@@ -8,13 +8,11 @@ from typing import Any, Final
 
 from neuroasync.core.model.checks import printable
 from neuroasync.errors import InterchangeError
+from neuroasync.interchange.nir.bundle_metadata import METADATA_KEY
 from neuroasync.interchange.nir.hdf5 import Tree
 from neuroasync.interchange.nir.nodes import Node, node_of
 
-__all__ = ["NOTE", "Graph", "graph_of"]
-
-NOTE: Final = "neuroasync"
-"""Key of the metadata that neuroasync writes: JSON with what NIR has no field for."""
+__all__ = ["Graph", "graph_of"]
 
 _MAX_NODES: Final = 2**16
 _MAX_EDGES: Final = 2**17
@@ -29,12 +27,12 @@ class Graph:
     Attributes:
         nodes: the nodes by name.
         sources: for each node, the names of the nodes whose outputs it receives.
-        note: what neuroasync wrote into the metadata of the graph.
+        metadata: what neuroasync wrote into the metadata of the graph.
     """
 
     nodes: Mapping[str, Node]
     sources: Mapping[str, tuple[str, ...]]
-    note: Mapping[str, Any]
+    metadata: Mapping[str, Any]
 
     def of_kind(self, kinds: Iterable[str]) -> list[Node]:
         """Return the nodes of these types, in the order of their names."""
@@ -54,20 +52,20 @@ def graph_of(tree: Tree) -> Graph:
     builder.add("", tree, 1)
     sources = builder.joined()
     nodes = {name: builder.nodes[name] for name in sorted(builder.nodes, key=_natural)}
-    return Graph(nodes, sources, _note(tree))
+    return Graph(nodes, sources, _metadata(tree))
 
 
 class _Builder:
     """Collects the nodes and edges of a graph and of its subgraphs.
 
-    The Input and Output of a subgraph are passages: they do not become nodes, and edges to them
+    The Input and Output of a subgraph do not become nodes, and edges to them
     continue to the nodes that they lead to.
     """
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self._edges: list[tuple[str, str]] = []
-        self._passages: set[str] = set()
+        self._subgraph_ends: set[str] = set()
 
     def add(self, prefix: str, tree: Tree, depth: int) -> tuple[list[str], list[str]]:
         """Add a graph whose nodes get ``prefix``; return the names of its Inputs and Outputs."""
@@ -89,7 +87,7 @@ class _Builder:
             if kind == "NIRGraph":
                 enters[key], leaves[key] = self._add_subgraph(name, fields, depth)
                 continue
-            self._add_node(name, kind, fields, passage=bool(prefix))
+            self._add_node(name, kind, fields, is_inner=bool(prefix))
             enters[key] = leaves[key] = name
             if kind in ("Input", "Output"):
                 (inputs if kind == "Input" else outputs).append(name)
@@ -111,37 +109,39 @@ class _Builder:
             )
         return inputs[0], outputs[0]
 
-    def _add_node(self, name: str, kind: str, fields: Tree, passage: bool) -> None:
+    def _add_node(self, name: str, kind: str, fields: Tree, is_inner: bool) -> None:
         if name in self.nodes:
             raise InterchangeError(f"two nodes have the name {printable(name)!r}")
-        self.nodes[name] = node_of(name, kind, fields, _note(fields))
-        if passage and kind in ("Input", "Output"):
-            self._passages.add(name)
+        self.nodes[name] = node_of(name, kind, fields, _metadata(fields))
+        if is_inner and kind in ("Input", "Output"):
+            self._subgraph_ends.add(name)
         if len(self.nodes) > _MAX_NODES:
             raise InterchangeError(f"the graph has more than {_MAX_NODES} nodes")
 
     def joined(self) -> dict[str, tuple[str, ...]]:
-        """Return the sources of each node; remove passages from the nodes."""
+        """Return the sources of each node; remove the ends of subgraphs."""
         sources: dict[str, list[str]] = {name: [] for name in self.nodes}
         for source, target in dict.fromkeys(self._edges):
             sources[target].append(source)
         joined = {
-            name: tuple(sorted(_without_passages(name, sources, self._passages), key=_natural))
+            name: tuple(
+                sorted(_without_subgraph_ends(name, sources, self._subgraph_ends), key=_natural)
+            )
             for name in self.nodes
-            if name not in self._passages
+            if name not in self._subgraph_ends
         }
-        for name in self._passages:
+        for name in self._subgraph_ends:
             del self.nodes[name]
         return joined
 
 
-def _without_passages(name: str, sources: Mapping[str, list[str]], passages: set[str]) -> set[str]:
+def _without_subgraph_ends(name: str, sources: Mapping[str, list[str]], ends: set[str]) -> set[str]:
     found: set[str] = set()
     seen: set[str] = set()
     waiting = list(sources[name])
     while waiting:
         source = waiting.pop()
-        if source not in passages:
+        if source not in ends:
             found.add(source)
         elif source not in seen:
             seen.add(source)
@@ -160,19 +160,19 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _note(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+def _metadata(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what neuroasync wrote into the metadata; nothing if there is none."""
     metadata = fields.get("metadata")
-    text = metadata.get(NOTE) if isinstance(metadata, dict) else None
+    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     if text is None:
         return {}
     try:
-        note = json.loads(_text(text))
+        content = json.loads(_text(text))
     except (ValueError, RecursionError):
-        note = None
-    if not isinstance(note, dict):
-        raise InterchangeError(f"the metadata {NOTE!r} must be a JSON object")
-    return note
+        content = None
+    if not isinstance(content, dict):
+        raise InterchangeError(f"the metadata {METADATA_KEY!r} must be a JSON object")
+    return content
 
 
 def _natural(name: str) -> tuple[tuple[int, str], ...]:

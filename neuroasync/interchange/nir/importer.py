@@ -15,7 +15,7 @@ from neuroasync.core.model.connections import INPUT, Connection, Sparse
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import Neuron
 from neuroasync.errors import InterchangeError, ModelError
-from neuroasync.interchange.nir.annexe import restored
+from neuroasync.interchange.nir.bundle_metadata import bundle_with_metadata
 from neuroasync.interchange.nir.connections import Ends, connections_of
 from neuroasync.interchange.nir.discretisation import Decay, Discretisation, Jump, Reset
 from neuroasync.interchange.nir.graph import Graph, graph_of
@@ -92,7 +92,7 @@ def import_nir(
         # Numbers that overflow become inf or NaN, which the checks of the model find.
         with np.errstate(all="ignore"):
             model = _model(graph, how)
-        return restored(model, graph.note, how)
+        return bundle_with_metadata(model, graph.metadata, how)
     except ModelError as error:
         raise InterchangeError(f"the graph cannot become a bundle: {error}") from error
 
@@ -100,7 +100,7 @@ def import_nir(
 def _discretisation(graph: Graph, chosen: Mapping[str, Any]) -> Discretisation:
     """Return the arguments, completed by what an exported file says, and by defaults."""
     found: dict[str, Any] = {
-        key: graph.note.get(key) if v is None else v for key, v in chosen.items()
+        key: graph.metadata.get(key) if v is None else v for key, v in chosen.items()
     }
     if found["timestep_us"] is None:
         raise InterchangeError("`timestep_us` must be given, because NIR does not store it")
@@ -171,9 +171,9 @@ def _check_size(
 
 def _population(node: Node, shape: Shape, neuron: Neuron) -> Population:
     """Return the population of a node, with the name and shape that an exported one had."""
-    name = node.note.get("name", node.name)
-    noted = node.note.get("shape", shape)
-    extents = [as_integer(n) for n in noted] if isinstance(noted, list | tuple) else []
+    name = node.metadata.get("name", node.name)
+    stored = node.metadata.get("shape", shape)
+    extents = [as_integer(n) for n in stored] if isinstance(stored, list | tuple) else []
     valid = tuple(n for n in extents if n is not None and n > 0)
     if (
         not isinstance(name, str)
@@ -213,8 +213,8 @@ def _connections(
                 source, population.name, shapes[path.source], shapes[target],
                 neurons[target].gain.ravel(), offset, begin >= place[target],
             )  # fmt: skip
-            noted = (node.note.get("index") for node in path.chain)
-            known = [n for n in noted if type(n) is int]
+            stored = (node.metadata.get("index") for node in path.chain)
+            known = [n for n in stored if type(n) is int]
             key = (0, known[0]) if known else (1, place[target], begin)
             for connection in connections_of(path, ends, shapes, how):
                 found.append((key, connection))
@@ -253,9 +253,9 @@ def _check_sends_spikes(node: Node) -> None:
 def _output(graph: Graph, paths: Mapping[str, Sequence[Path]]) -> str:
     """Return the name of the neuron node whose spikes are votes."""
     outputs = graph.of_kind(("Output",))
-    noted = graph.note.get("output")
-    if len(outputs) > 1 and isinstance(noted, str):
-        outputs = [node for node in outputs if node.name == noted]
+    stored = graph.metadata.get("output")
+    if len(outputs) > 1 and isinstance(stored, str):
+        outputs = [node for node in outputs if node.name == stored]
     if len(outputs) != 1:
         names = ", ".join(repr(printable(node.name)) for node in outputs) or "none"
         raise InterchangeError(f"the graph must have one Output, got {names:.200}")

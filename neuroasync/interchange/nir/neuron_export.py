@@ -18,7 +18,7 @@ from neuroasync.interchange.nir.nodes import Shape
 if TYPE_CHECKING:
     import nir
 
-__all__ = ["neuron_node", "note_of", "refusal"]
+__all__ = ["neuron_metadata", "neuron_node", "refusal"]
 
 Floats = NDArray[np.float64]
 
@@ -65,21 +65,21 @@ def neuron_node(
     return kind(tau_mem=tau_s, tau_syn=tau_syn_s, w_in=tau_syn_s / step_s, **fields)
 
 
-def note_of(neuron: Neuron) -> Mapping[str, Any]:
+def neuron_metadata(neuron: Neuron) -> Mapping[str, Any]:
     """Return what NIR has no field for, as metadata of a node."""
     keys = ("tau_mem_us", "tau_syn_us", *(("v_threshold",) if isinstance(neuron, LIF) else ()))
-    note: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     for key in keys:
         value = getattr(neuron, key)
         # JSON has no infinity; a node of another type says the same.
         if isinstance(value, np.ndarray):
-            note[key] = AN_ARRAY
+            metadata[key] = AN_ARRAY
         elif value is not None and value != math.inf:
-            note[key] = value
+            metadata[key] = value
     if isinstance(neuron, LIF):
-        note |= {"reset": neuron.reset, "refractory": neuron.refractory}
-        note |= {"reset_delayed": True} if neuron.reset_delayed else {}
-    return note
+        metadata |= {"reset": neuron.reset, "refractory": neuron.refractory}
+        metadata |= {"reset_delayed": True} if neuron.reset_delayed else {}
+    return metadata
 
 
 def refusal(name: str, reason: str) -> InterchangeError:

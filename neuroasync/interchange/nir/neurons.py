@@ -27,7 +27,7 @@ __all__ = ["AN_ARRAY", "Neurons", "neurons_of"]
 Floats = NDArray[np.float64]
 
 AN_ARRAY: Final = "array"
-"""What a note says of a parameter that has one value per neuron in the bundle."""
+"""What the metadata say of a parameter that has one value per neuron in the bundle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ def _spiking(
 
 
 def _reset(node: Node, how: Discretisation) -> Reset:
-    reset: Any = how.reset or node.note.get("reset")
+    reset: Any = how.reset or node.metadata.get("reset")
     if reset is None:
         raise node.error(
             "NIR does not say what a reset does: choose the reset 'zero' (Norse and most others) "
@@ -130,7 +130,7 @@ def _reset(node: Node, how: Discretisation) -> Reset:
 
 
 def _flag(node: Node, key: str, default: bool) -> bool:
-    value = node.note.get(key, default)
+    value = node.metadata.get(key, default)
     if type(value) is not bool:
         raise node.error(f"its metadata of neuroasync are damaged ({key})")
     return value
@@ -158,25 +158,25 @@ def _check_current(node: Node, offset: Floats, how: Discretisation) -> None:
 def _parameter(node: Node, key: str, values: Floats, how: Discretisation) -> Parameter:
     """Return one number if all values are equal, or else an array.
 
-    If a bundle was exported, a note tells which of both it had, and the number that it had. The
-    note counts only if the file still has what follows from it.
+    If a bundle was exported, the metadata tell which of both it had, and the number that it had.
+    The metadata count only if the file still has what follows from it.
     """
     first = float(values.flat[0])
-    noted = node.note.get(key)
-    if not (values == first).all() or noted == AN_ARRAY:
+    stored = node.metadata.get(key)
+    if not (values == first).all() or stored == AN_ARRAY:
         return values.astype(np.float32)
     if (
-        isinstance(noted, float)
-        and 0 < noted < math.inf
-        and _is_in_file(node, key, noted, first, how)
+        isinstance(stored, float)
+        and 0 < stored < math.inf
+        and _is_in_file(node, key, stored, first, how)
     ):
-        return noted
+        return stored
     return first
 
 
-def _is_in_file(node: Node, key: str, noted: float, found: float, how: Discretisation) -> bool:
-    """Return whether exporting ``noted`` gives what the node has."""
+def _is_in_file(node: Node, key: str, stored: float, found: float, how: Discretisation) -> bool:
+    """Return whether exporting ``stored`` gives what the node has."""
     field = {"tau_syn_us": "tau_syn", "tau_mem_us": "tau" if "tau" in node.values else "tau_mem"}
     if field.get(key) in node.values:
-        return bool(how.tau_s(np.array(noted)) == node.values[field[key]].flat[0])
-    return noted == found
+        return bool(how.tau_s(np.array(stored)) == node.values[field[key]].flat[0])
+    return stored == found

@@ -75,14 +75,14 @@ class Node:
         kind: its type in NIR.
         values: f64 arrays by the name of the field.
         sizes: integers and paddings by the name of the field.
-        note: what neuroasync wrote about the node into its metadata.
+        metadata: what neuroasync wrote about the node into its metadata.
     """
 
     name: str
     kind: str
     values: Mapping[str, NDArray[np.float64]]
     sizes: Mapping[str, Any]
-    note: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
@@ -99,7 +99,7 @@ class Node:
         return InterchangeError(f"node {printable(self.name)!r} ({self.kind}): {reason}")
 
 
-def node_of(name: str, kind: str, fields: Mapping[str, Any], note: Mapping[str, Any]) -> Node:
+def node_of(name: str, kind: str, fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> Node:
     """Return the node with these fields.
 
     Raises:
@@ -110,10 +110,10 @@ def node_of(name: str, kind: str, fields: Mapping[str, Any], note: Mapping[str, 
             f"node {printable(name)!r} has the type {printable(kind)!r}, which cannot be imported; "
             f"known types are {', '.join(KINDS)}"
         )
-    node = Node(name, kind, {}, {}, note)
+    node = Node(name, kind, {}, {}, metadata)
     values = {key: _floats(node, key, fields) for key in _FLOATS.get(kind, ())}
     sizes = {key: _sizes(node, key, fields) for key in _OTHERS.get(kind, ())}
-    return Node(name, kind, values, sizes, note)
+    return Node(name, kind, values, sizes, metadata)
 
 
 def values_of(node: Node, key: str, shape: Shape) -> NDArray[np.float64]:

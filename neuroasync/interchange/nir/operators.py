@@ -1,13 +1,16 @@
 """The linear nodes of NIR as linear maps with a bias."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.model.connections import Pool
 from neuroasync.interchange.nir.linear_map import Full, Map, convolution, diagonal
 from neuroasync.interchange.nir.nodes import Node, Shape
 from neuroasync.interchange.nir.shapes import pair
 
-__all__ = ["bias_of", "is_plain_convolution", "map_of", "paddings"]
+__all__ = ["bias_of", "is_plain_convolution", "map_of", "paddings", "pool_window"]
 
 Pair = tuple[int, int]
 
@@ -37,7 +40,7 @@ def bias_of(node: Node, elements: int) -> NDArray[np.float64] | None:
     A bias of 0 that an exported bundle had is kept.
     """
     bias = node.values.get("bias")
-    if bias is None or not (bias.any() or node.note.get("zero_bias")):
+    if bias is None or not (bias.any() or node.metadata.get("zero_bias")):
         return None
     return np.repeat(bias.ravel(), elements // bias.size)
 
@@ -48,6 +51,36 @@ def is_plain_convolution(node: Node) -> bool:
         return False
     before, after = zip(*paddings(node), strict=True)
     return node.sizes["groups"][0] == 1 and pair(node, "dilation") == (1, 1) and before == after
+
+
+def pool_window(
+    node: Node, given: Shape
+) -> tuple[Literal["sum", "average"], tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+    """Return mode, size, stride and padding of a pooling; None if a pool cannot have them.
+
+    A pool of signals was exported as a convolution of each channel with equal weights.
+
+    Args:
+        node: the node.
+        given: shape of its input.
+    """
+    if node.kind in ("SumPool2d", "AvgPool2d"):
+        size, padding = pair(node, "kernel_size"), pair(node, "padding")
+        if any(pad >= k for pad, k in zip(padding, size, strict=True)):
+            return None
+        mode: Literal["sum", "average"] = "sum" if node.kind == "SumPool2d" else "average"
+        return mode, size, pair(node, "stride"), padding
+    if node.kind != "Conv1d" or node.metadata.get("kind") != Pool.kind:
+        return None
+    mode = "average" if node.metadata.get("mode") == "average" else "sum"
+    weight = node.values["weight"]
+    entry = np.float32(1.0 if mode == "sum" else 1.0 / weight.shape[2])
+    (pad, after), _ = paddings(node)
+    groups, stride, dilation = node.sizes["groups"][0], pair(node, "stride"), pair(node, "dilation")
+    is_pool = groups == given[0] == len(weight) and (weight == entry).all()
+    if not is_pool or dilation != (1, 1) or pad != after or pad >= weight.shape[2]:
+        return None
+    return mode, (weight.shape[2],), stride[:1], (pad,)
 
 
 def paddings(node: Node) -> tuple[Pair, Pair]:

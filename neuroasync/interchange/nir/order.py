@@ -18,9 +18,9 @@ def population_order(graph: Graph, paths: Mapping[str, Sequence[Path]]) -> list[
     and by name. Bundles that were exported keep their order.
     """
     names = [node.name for node in graph.of_kind(NEURONS)]
-    places = [graph.nodes[name].note.get("index") for name in names]
+    places = [graph.nodes[name].metadata.get("index") for name in names]
     if all(type(place) is int for place in places) and len(set(places)) == len(places):
-        return sorted(names, key=lambda name: graph.nodes[name].note["index"])
+        return sorted(names, key=lambda name: graph.nodes[name].metadata["index"])
     forward = _forward_sources(names, paths)
     distance: dict[str, int] = {}
     for name in TopologicalSorter(forward).static_order():

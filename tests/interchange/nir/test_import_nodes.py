@@ -4,7 +4,7 @@ import nir
 import numpy as np
 import pytest
 
-from neuroasync.core.model.connections import Conv2d, Dense, Sparse
+from neuroasync.core.model.connections import Conv2d, Dense, Pool, Sparse
 from neuroasync.core.model.neurons import LI
 from neuroasync.interchange import import_nir
 from tests.helpers.layered_loop import run_layers
@@ -125,6 +125,17 @@ def test_maps_of_pictures(node, shape, kind):
     graph = chain(node, lif(shape, r=20, v_threshold=0.7), shape=[2, 5, 6])
     bundle = assert_same_spikes(graph, (2, 5, 6), ["n1"])
     assert type(bundle.model.connections[0]) is kind
+
+
+@pytest.mark.parametrize("kind", [nir.SumPool2d, nir.AvgPool2d])
+def test_a_pooling_alone_between_neurons_is_a_pool(kind):
+    node = kind(np.array([2, 3]), np.array([1, 2]), np.array([0, 1]))
+    integrators = nir.IF(np.full((2, 4, 3), 1.0), np.full((2, 4, 3), 0.9))
+    graph = chain(node, integrators, shape=[2, 5, 6])
+    bundle = assert_same_spikes(graph, (2, 5, 6), ["n1"])
+    mode = "sum" if kind is nir.SumPool2d else "average"
+    expected = Pool("input", "n1", mode, (2, 3), (1, 2), (0, 1))
+    assert bundle.model.connections == (expected,)
 
 
 @pytest.mark.parametrize("options", [

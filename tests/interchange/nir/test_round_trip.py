@@ -45,16 +45,15 @@ def refusals(model):
         conv = [
             c
             for c in model.connections
-            if isinstance(c, Conv1d | Conv2d) and p.name in (c.source, c.target)
+            if isinstance(c, Conv1d | Conv2d | Pool) and p.name in (c.source, c.target)
         ]
         yield n.sync_threshold or n.adaptation is not None or n.reset_amount is not None
         yield isinstance(n, LIF) and n.reset == "none"
         yield n.tau_syn_us is not None and not model.timestep_us
         yield np.isinf(synaptic).any() or (n.tau_syn_us is not None and np.isinf(taus).any())
         yield np.isinf(taus).any() and not np.isinf(taus).all()
-        yield conv and any(not isinstance(c, Conv1d | Conv2d) for c in incoming)
+        yield conv and any(not isinstance(c, Conv1d | Conv2d | Pool) for c in incoming)
     for c in model.connections:
-        yield isinstance(c, Pool)
         yield order[c.source] >= order[c.target] and c.delay_us == 0
         yield c.bias is not None and c.bias.any() and not model.timestep_us
 
@@ -230,9 +229,40 @@ def test_convolutions_of_signals_come_back(tmp_path):
     assert after_round_trip(bundle, tmp_path / "a.nir") == bundle
 
 
-def test_a_pool_between_populations_is_refused(tmp_path):
-    first = Pool("input", "out", "sum", (2,))
-    model = Model(1000, (1, 4), (Population("out", (1, 2)),), (first,), "out")
-    error = r"^`connections\[0\]` is of kind pool, which export cannot write$"
-    with pytest.raises(InterchangeError, match=error):
-        export_nir(Bundle(model), tmp_path / "a.nir")
+@pytest.mark.parametrize("mode", ["sum", "average"])
+@pytest.mark.parametrize(("shape", "size", "stride", "padding"), [
+    ((3, 9), (3,), None, None),
+    ((3, 9), (1,), (2,), None),
+    ((1, 9), (4,), (2,), (3,)),
+    ((2, 6, 8), (2, 4), None, None),
+    ((2, 6, 8), (1, 1), (2, 1), None),
+    ((1, 6, 8), (3, 2), (1, 2), (1, 1)),
+])  # fmt: skip
+@pytest.mark.parametrize("neuron", [
+    LIF(), LIF(tau_mem_us=3000.0), LIF(tau_mem_us=5000.0, tau_syn_us=2000.0),
+])  # fmt: skip
+def test_pools_come_back(mode, shape, size, stride, padding, neuron, tmp_path):
+    pads, steps = padding or (0,) * len(size), stride or size
+    extents = [
+        (n + 2 * pad - k) // step + 1
+        for n, k, step, pad in zip(shape[1:], size, steps, pads, strict=True)
+    ]
+    pooled = (shape[0], *extents)
+    first = Pool("input", "pool", mode, size, stride, padding)
+    readout = Dense("pool", "out", np.ones((2, int(np.prod(pooled))), np.float32))
+    skip = Pool("input", "pool", mode, size, stride, padding, delay_us=2000)
+    populations = (Population("pool", pooled, neuron), Population("out", (2,)))
+    bundle = Bundle(Model(1000, shape, populations, (first, readout, skip), "out"))
+    for decay in ("exact", "euler"):
+        found = after_round_trip(bundle, tmp_path / "a.nir", decay=decay)
+        assert dump_bundle(found) == dump_bundle(bundle)
+
+
+def test_a_pool_of_signals_whose_weights_were_changed_becomes_a_matrix(tmp_path):
+    pool = Pool("input", "out", "average", (2,))
+    model = Model(1000, (1, 4), (Population("out", (1, 2)),), (pool,), "out")
+    export_nir(Bundle(model), tmp_path / "a.nir")
+    graph = nir.read(tmp_path / "a.nir")
+    graph.nodes["connection_0"].weight[0, 0, 0] = 2
+    (changed,) = import_nir(graph).model.connections
+    assert isinstance(changed, Sparse | Conv1d)

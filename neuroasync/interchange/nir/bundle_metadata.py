@@ -7,6 +7,7 @@ they come back only if the network is still the one that was exported.
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -28,12 +29,20 @@ from neuroasync.core.model.model import Model
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.nir.discretisation import Discretisation
 
-__all__ = ["annexe", "restored"]
+__all__ = ["METADATA_KEY", "as_text", "bundle_metadata", "bundle_with_metadata"]
+
+METADATA_KEY: Final = "neuroasync"
+"""Key of the metadata that neuroasync writes: JSON with what NIR has no field for."""
 
 _KEYS: Final = ("classes", "policy", "golden", "meta", "calibration", "duration_us")
 
 
-def annexe(bundle: Bundle, how: Discretisation) -> dict[str, Any]:
+def as_text(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the metadata of a graph or a node with this content."""
+    return {METADATA_KEY: json.dumps(content)}
+
+
+def bundle_metadata(bundle: Bundle, how: Discretisation) -> dict[str, Any]:
     """Return what the metadata of an exported graph says about the whole bundle."""
     parts = {
         "classes": None if bundle.classes is None else list(bundle.classes),
@@ -53,19 +62,19 @@ def annexe(bundle: Bundle, how: Discretisation) -> dict[str, Any]:
     }
 
 
-def restored(model: Model, note: Mapping[str, Any], how: Discretisation) -> Bundle:
+def bundle_with_metadata(model: Model, metadata: Mapping[str, Any], how: Discretisation) -> Bundle:
     """Return the bundle of an imported model.
 
     Args:
         model: the model.
-        note: what :func:`annexe` wrote; empty for graphs of others.
+        metadata: what :func:`bundle_metadata` wrote; empty for graphs of others.
         how: how the model was imported.
 
     Raises:
-        InterchangeError: the note is damaged.
-        BundleError: a part of the note is damaged, or does not fit the model.
+        InterchangeError: the metadata are damaged.
+        BundleError: a part of the metadata are damaged, or does not fit the model.
     """
-    if "parts" not in note:
+    if "parts" not in metadata:
         meta: dict[str, Scalar] = {
             "origin": "NIR",
             "step_us": how.step_us,
@@ -74,7 +83,7 @@ def restored(model: Model, note: Mapping[str, Any], how: Discretisation) -> Bund
         }
         return Bundle(model, meta=meta)
     try:
-        data = base64.b64decode(note["parts"], validate=True)
+        data = base64.b64decode(metadata["parts"], validate=True)
     except (TypeError, ValueError) as error:
         raise InterchangeError("the metadata of neuroasync are damaged (parts)") from error
     parts = as_map("metadata", decode(data), _KEYS)
@@ -82,9 +91,9 @@ def restored(model: Model, note: Mapping[str, Any], how: Discretisation) -> Bund
     policy: PolicySpec = read_policy("policy", parts["policy"])
     meta = as_map("meta", parts["meta"], (), None)
     names = None if classes is None else tuple(as_list("classes", classes))
-    same_time = note.get("timestep_us") == how.timestep_us
+    same_time = metadata.get("timestep_us") == how.timestep_us
     duration_us = parts["duration_us"] if same_time else None
-    if note.get("model_sha256") != _digest(model):
+    if metadata.get("model_sha256") != _digest(model):
         return Bundle(model, names, policy, meta=meta, duration_us=duration_us)
     golden = as_list("golden", parts["golden"])
     calibration = as_list("calibration", parts["calibration"])
