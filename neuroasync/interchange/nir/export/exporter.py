@@ -15,9 +15,9 @@ from neuroasync.core.model.connections import INPUT, Connection, Conv1d, Conv2d,
 from neuroasync.core.model.model import Model, Population
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.nir.bundle_metadata import as_text, bundle_metadata
-from neuroasync.interchange.nir.connection_export import linear_node
 from neuroasync.interchange.nir.discretisation import Decay, Discretisation
-from neuroasync.interchange.nir.neuron_export import neuron_metadata, neuron_node, refusal
+from neuroasync.interchange.nir.export.linear_nodes import linear_node
+from neuroasync.interchange.nir.export.neuron_nodes import neuron_metadata, neuron_node, refusal
 from neuroasync.interchange.nir.nodes import Shape
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Bundles as graphs of NIR."""
