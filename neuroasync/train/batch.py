@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.durations import Duration, optional_microseconds
+from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_train import SpikeTrains
@@ -18,7 +19,7 @@ from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
 from neuroasync.train.kernels.random_draws import gather
 
-__all__ = ["Batch", "make_batch", "sorted_by_time"]
+__all__ = ["Batch", "decay_table", "make_batch", "sorted_by_time"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,3 +200,25 @@ def sorted_by_time(trains: SpikeTrains) -> SpikeTrains:
     sample = np.repeat(np.arange(len(trains)), np.diff(trains.offsets))
     order = np.lexsort((trains.index, trains.t_us, sample))
     return replace(trains, t_us=trains.t_us[order], index=trains.index[order])
+
+
+def decay_table(
+    packed: PackedNetwork, batch: Batch
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the decay factors of each distinct interval between two passes.
+
+    Returns:
+        f32[D, N], the factors; and i64[B, T], the row for the time before each pass of a sample.
+    """
+    timestep, shape = packed.model.timestep_us, (len(batch), batch.timesteps)
+    if timestep:
+        return packed.decay(timestep)[None], np.zeros(shape, np.int64)
+    if not shape[0] * shape[1]:
+        return np.ones((1, packed.model.size), np.float32), np.zeros(shape, np.int64)
+    intervals = np.zeros(shape, np.int64)
+    for k in range(len(batch)):
+        times = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])
+        intervals[k, 1 : times.size] = np.diff(times)
+    distinct, rows = np.unique(intervals, return_inverse=True)
+    table = np.stack([packed.decay(int(interval)) for interval in distinct])
+    return table, rows.reshape(shape).astype(np.int64)

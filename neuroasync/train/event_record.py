@@ -26,7 +26,7 @@ from neuroasync.core.kernels.layout import Context, Control, Interrupt, SpikeLog
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import LI
 from neuroasync.errors import ForwardStepLimitError
-from neuroasync.train.batch import Batch
+from neuroasync.train.batch import Batch, decay_table
 from neuroasync.train.kernels.backward import backward_samples
 from neuroasync.train.kernels.backward_turns import backward_turns
 from neuroasync.train.kernels.forward import forward_samples
@@ -267,7 +267,7 @@ class EventRecordRunner:
             f32[..], laid out like the weights.
         """
         kind, slope = surrogate[0], np.float32(surrogate[1])
-        decays, decay_of = self._decays(record.batch)
+        decays, decay_of = decay_table(self.packed, record.batch)
         size = record.arrays.weights.size
         output = self.model.index(self.model.output)
 
@@ -327,18 +327,3 @@ class EventRecordRunner:
                 )
             else:
                 return
-
-    def _decays(self, batch: Batch) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return decay factors f32[D, N], and their row i64[B, T] for the time before each pass."""
-        timestep, shape = self.model.timestep_us, (len(batch), batch.timesteps)
-        if timestep:
-            return self.packed.decay(timestep)[None], np.zeros(shape, np.int64)
-        if not shape[0] * shape[1]:
-            return np.ones((1, self.model.size), np.float32), np.zeros(shape, np.int64)
-        intervals = np.zeros(shape, np.int64)
-        for k in range(len(batch)):
-            times = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])
-            intervals[k, 1 : times.size] = np.diff(times)
-        distinct, rows = np.unique(intervals, return_inverse=True)
-        table = np.stack([self.packed.decay(int(interval)) for interval in distinct])
-        return table, rows.reshape(shape).astype(np.int64)

@@ -7,7 +7,6 @@ spends per parameter does not depend on its size.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,20 +21,19 @@ from neuroasync.core.model.kernel_forms import kernel_form
 from neuroasync.core.model.model import Model
 from neuroasync.train.autograd_function import ForwardResult, run_event_record
 from neuroasync.train.batch import Batch, make_batch
+from neuroasync.train.cuda.autograd_function import run_cuda_record
+from neuroasync.train.cuda.selection import Device, cuda_runner
 from neuroasync.train.event_record import EventRecordRunner, check_trainable
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["Device", "SpikingNetwork"]
 
-Device = Literal["auto", "cpu", "cuda"]
-"""``"auto"`` chooses a CUDA device if torch finds one, and the CPU otherwise."""
-
 
 class SpikingNetwork(nn.Module):
     """A torch module whose forward passes are those of the runtime, and are differentiable.
 
-    On the CPU, the runtime's kernels run the passes and keep an event record. On a GPU, they run
-    in plain torch (``neuroasync.train.torch_engine``).
+    On the CPU, the runtime's kernels run the passes and keep an event record. On a GPU, the CUDA
+    engine does (``neuroasync.train.cuda``), with the same spikes to the bit.
 
     Attributes:
         model: Populations, connections and initial weights.
@@ -44,15 +42,16 @@ class SpikingNetwork(nn.Module):
     Args:
         model: Populations, connections and initial weights.
         surrogate: Surrogate derivative of the spike function. Defaults to ``Surrogate()``.
-        device: Device to run on.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for the faster of those that there are. A
+            network that the CUDA engine does not support runs on the CPU, which is logged.
         threads: Maximum number of threads on the CPU. None takes the number of available cores.
             The result does not depend on it.
         by_connection: Make a parameter of each weight and each bias, for optimisers with groups of
             parameters; see :meth:`parameters_by_connection`.
 
     Raises:
-        ValueError: The network has delays and a ``timestep_us`` of 0, or torch does not have the
-            device.
+        ValueError: The network has delays and a ``timestep_us`` of 0, or the device or what it
+            needs is missing.
     """
 
     def __init__(
@@ -67,7 +66,9 @@ class SpikingNetwork(nn.Module):
         check_trainable(model)
         self.model = model
         self.surrogate = surrogate or Surrogate()
-        self.device = _device(device)
+        self._recorder = EventRecordRunner(model, threads)
+        self._runner = cuda_runner(device, self._recorder.packed)
+        self.device = self._runner.device if self._runner else torch.device("cpu")
         flat = torch.from_numpy(_flat(model))
         self._connections: dict[str, _ConnectionParameters] = {}
         if by_connection:
@@ -80,7 +81,6 @@ class SpikingNetwork(nn.Module):
         spread, fixed = _layout(model)
         self.register_buffer("_spread", spread, persistent=False)
         self.register_buffer("_fixed", fixed, persistent=False)
-        self._recorder = EventRecordRunner(model, threads)
         self.to(self.device)
 
     def forward(self, batch: Batch, settings: RunSettings, dropout: float = 0.0) -> ForwardResult:
@@ -95,14 +95,12 @@ class SpikingNetwork(nn.Module):
         Raises:
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
-        if self.device.type == "cpu":
-            return run_event_record(
-                self.packed(), self._recorder, batch, settings, self.surrogate, dropout
+        if self._runner:
+            return run_cuda_record(
+                self.packed(), self._runner, batch, settings, self.surrogate, dropout
             )
-        from neuroasync.train.torch_engine.forward import run_torch_engine
-
-        return run_torch_engine(
-            self.packed(), self._recorder.packed, batch, settings, self.surrogate, dropout
+        return run_event_record(
+            self.packed(), self._recorder, batch, settings, self.surrogate, dropout
         )
 
     def batch(
@@ -289,16 +287,6 @@ def _fans(model: Model, c: Dense | Conv1d | Conv2d | Sparse) -> tuple[float, flo
         return c.weight.size / targets, c.weight.size / (c.indptr.size - 1)
     out, into, *kernel = c.weight.shape
     return into * math.prod(kernel), out * math.prod(kernel)
-
-
-def _device(name: Device) -> torch.device:
-    has_cuda = torch.cuda.is_available()
-    if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not has_cuda):
-        raise ValueError(
-            f"`device` must be 'auto', 'cpu', or 'cuda' if torch finds a CUDA device, "
-            f"got {name!r:.80}"
-        )
-    return torch.device("cuda" if has_cuda and name != "cpu" else "cpu")
 
 
 def _array(parameter: Tensor) -> NDArray[np.float32]:

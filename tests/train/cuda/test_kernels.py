@@ -1,0 +1,79 @@
+"""The CUDA kernels, run on the CPU, have the spikes and the gradients of the CPU's event record."""
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
+from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.errors import ForwardStepLimitError
+from neuroasync.train import Surrogate, make_batch
+from neuroasync.train.autograd_function import run_event_record
+from neuroasync.train.cuda.autograd_function import run_cuda_record
+from neuroasync.train.cuda.runner import CudaRunner
+from neuroasync.train.event_record import EventRecordRunner
+from tests.helpers.cuda_shim import CpuLauncher
+from tests.helpers.strategies import models, spike_trains
+
+POLICIES = [LayerSync(), Random(), Momentum(), Momentum(noise=0.5), Fifo()]
+SURROGATES = [Surrogate(), Surrogate("fast-sigmoid", 2.0), Surrogate("sigmoid", 4.0)]
+EXAMPLES = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow,
+                                                            HealthCheck.filter_too_much],
+)  # fmt: skip
+
+
+@st.composite
+def runs(draw, **features):
+    """Draw a model, samples and run settings."""
+    model = draw(models(**features))
+    assume(model.timestep_us or not any(c.delay_us for c in model.connections))
+    trains = [draw(spike_trains(model)) for _ in range(draw(st.integers(1, 3)))]
+    seeds = [draw(st.integers(0, 2**64 - 1)) for _ in trains]
+    data = SpikeTrains.from_trains(trains, model.input_shape)
+    run_settings = RunSettings(
+        draw(st.sampled_from(POLICIES)),
+        draw(st.integers(1, 20)),
+        draw(st.sampled_from(["prioritised", "queued"])),
+        max_forward_steps=60,
+    )
+    duration = draw(st.sampled_from([None, 4 * (model.timestep_us or 500)]))
+    return model, make_batch(model, data, range(len(trains)), seeds, duration), run_settings
+
+
+def outcome(run, runner, flat, batch, run_settings, surrogate, dropout):
+    """Return the result, and the gradient of a random loss; or the text of an error."""
+    weights = torch.from_numpy(flat.copy()).requires_grad_()
+    try:
+        out = run(weights, runner, batch, run_settings, surrogate, dropout)
+    except ForwardStepLimitError as error:
+        return str(error), None
+    rng = np.random.default_rng(0)
+    loss = (out.votes * torch.from_numpy(rng.normal(size=out.votes.shape)).float()).sum()
+    loss = loss + (out.spikes * torch.from_numpy(rng.normal(size=out.spikes.shape)).float()).sum()
+    loss.backward()
+    return [array.detach().numpy() for array in out], weights.grad.numpy()
+
+
+def check_same(model, batch, run_settings, surrogate=SURROGATES[0], dropout=0.0, launcher=None):
+    """Check that a batch has the same spikes and gradients on both."""
+    recorder = EventRecordRunner(model, threads=1)
+    flat = recorder.packed.arrays.weights
+    arguments = (flat, batch, run_settings, surrogate, dropout)
+    expected, grad = outcome(run_event_record, recorder, *arguments)
+    runner = CudaRunner(recorder.packed, launcher or CpuLauncher())
+    found, other = outcome(run_cuda_record, runner, *arguments)
+    if grad is None:
+        assert found == expected
+        return
+    for a, b in zip(found, expected, strict=True):
+        assert np.array_equal(a, b)
+    assert np.abs(other - grad).max(initial=0) <= 1e-5 * np.abs(grad).max(initial=0)
+
+
+@given(run=runs(), surrogate=st.sampled_from(SURROGATES), dropout=st.sampled_from([0.0, 0.4]))
+@EXAMPLES
+def test_kernels_have_the_spikes_and_gradients_of_the_event_record(run, surrogate, dropout):
+    check_same(*run, surrogate, dropout)
