@@ -13,10 +13,19 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train import SpikingNetwork, make_batch, scale_to_firing_rate
+from neuroasync.train.cuda.selection import Device
 from neuroasync.train.losses import vote_loss
 from neuroasync.train.torch_engine.forward import run_torch_engine
 
-__all__ = ["GROUP_SIZE", "STEPS", "TIMESTEPS", "Step", "Task"]
+__all__ = [
+    "GROUP_SIZE",
+    "STEPS",
+    "TIMESTEPS",
+    "Step",
+    "Task",
+    "neuroasync_step",
+    "snntorch_step",
+]
 
 TIMESTEPS: Final = 10
 DECAY: Final = 0.9
@@ -62,10 +71,10 @@ Step = Callable[[SpikeTrains], tuple[Tensor, list[Tensor]]]
 """A step: from samples to the votes of each sample and the gradient of each weight [out, in]."""
 
 
-def neuroasync_step(task: Task, model: Model) -> Step:
+def neuroasync_step(task: Task, model: Model, device: Device = "cpu") -> Step:
     """Return a step of the event record; torch itself uses one thread, as in ``fit``."""
     torch.set_num_threads(1)
-    network = SpikingNetwork(model, device="cpu", threads=task.threads)
+    network = SpikingNetwork(model, device=device, threads=task.threads)
     optimizer = torch.optim.Adam([network.values], LR, fused=True)
 
     def step(samples: SpikeTrains) -> tuple[Tensor, list[Tensor]]:
@@ -97,21 +106,21 @@ def dense_step(task: Task, model: Model) -> Step:
     return step
 
 
-def snntorch_step(task: Task, model: Model) -> Step:
+def snntorch_step(task: Task, model: Model, device: Device = "cpu") -> Step:
     """Return a step of layer-synchronous snnTorch with its arctangent surrogate."""
     import snntorch
 
     layers = [
-        torch.nn.Linear(a, b, bias=False)
+        torch.nn.Linear(a, b, bias=False, device=device)
         for a, b in zip(task.layers[:-1], task.layers[1:], strict=True)
     ]
     for layer, connection in zip(layers, model.connections, strict=True):
-        layer.weight.data = torch.from_numpy(connection.weight.copy())
+        layer.weight.data = torch.from_numpy(connection.weight.copy()).to(device)
     neurons = [
         snntorch.Leaky(
             beta=DECAY, spike_grad=snntorch.surrogate.atan(alpha=3.0), reset_mechanism="zero",
             reset_delay=False,
-        )
+        ).to(device)
         for _ in layers
     ]  # fmt: skip
     optimizer = torch.optim.Adam([layer.weight for layer in layers], LR, fused=True)
@@ -120,6 +129,7 @@ def snntorch_step(task: Task, model: Model) -> Step:
         frames = torch.zeros(TIMESTEPS, len(samples), task.layers[0])
         sample = np.repeat(np.arange(len(samples)), np.diff(samples.offsets))
         frames[np.array(samples.t_us // 1000), sample, np.array(samples.index)] = 1.0
+        frames = frames.to(device)
         optimizer.zero_grad()
         potentials = [neuron.init_leaky() for neuron in neurons]
         votes = []
@@ -145,8 +155,8 @@ STEPS: Final[dict[str, Callable[[Task, Model], Step]]] = {
 
 
 def _loss(votes: Tensor, samples: SpikeTrains) -> Tensor:
-    labels = torch.from_numpy(np.array(samples.labels))
-    passes = torch.full((len(samples),), votes.shape[1])
+    labels = torch.from_numpy(np.array(samples.labels)).to(votes.device)
+    passes = torch.full((len(samples),), votes.shape[1], device=votes.device)
     return vote_loss(votes, labels, passes, "accumulated", 0.5)
 
 

@@ -7,6 +7,7 @@ spends per parameter does not depend on its size.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -113,6 +114,11 @@ class SpikingNetwork(nn.Module):
     ) -> Batch:
         """Return a batch of samples; see :func:`neuroasync.train.make_batch`."""
         return make_batch(self.model, trains, samples, seeds, duration_us, dropout)
+
+    @property
+    def engine(self) -> Literal["cpu", "cuda"]:
+        """What runs the passes: the compiled kernels on the CPU, or the CUDA engine."""
+        return "cuda" if self._runner else "cpu"
 
     @property
     def hidden(self) -> list[int]:

@@ -69,7 +69,13 @@ def cuda_runner(device: Device, packed: PackedNetwork) -> CudaRunner | None:
         return None
     if feature := unsupported_feature(packed):
         level = logging.WARNING if device == "cuda" else logging.INFO
-        _log.log(level, "the CUDA engine does not support %s, so the CPU trains", feature)
+        _log.log(
+            level, "the CUDA engine does not support %s, so the CPU trains this network", feature
+        )
         return None
-    launcher: Launcher = CudaLauncher(torch.cuda.current_device())
-    return CudaRunner(packed, launcher)
+    return CudaRunner(packed, current_launcher())
+
+
+def current_launcher() -> Launcher:
+    """Return the kernels on torch's current CUDA device."""
+    return CudaLauncher(torch.cuda.current_device())

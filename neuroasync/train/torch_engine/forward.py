@@ -1,8 +1,9 @@
 """Forward passes and gradients in plain torch, on any device, under the rules of the event record.
 
-All samples of a batch are processed at once. On a CPU this is slower than the event record, but it
-is short enough to read, it can compute in float64, and it runs on a GPU. Sums are not in slot order
-here, so the spikes are the event record's wherever sums are exact.
+This is the reference that the event record and the CUDA engine are tested against. No training uses
+it, because it is many times slower; but it is short enough to read, and it can compute in float64.
+All samples of a batch are processed at once. Sums are not in slot order here, so the spikes are the
+event record's wherever sums are exact.
 
 Shapes: B samples, N neurons, P populations, I inputs, E queued input events, T passes.
 """

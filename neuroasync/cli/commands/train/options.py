@@ -268,6 +268,7 @@ DeviceOption = Annotated[
     Device | None,
     typer.Option(
         "--device", show_default=False,
-        help="Device to train on; auto uses a CUDA device if there is one. Default: auto.",
+        help="Device to train on; auto uses a CUDA device if there is one and the extra cuda is "
+        "installed, and the CPU otherwise. Default: auto.",
     ),
 ]  # fmt: skip
