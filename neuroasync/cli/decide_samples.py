@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from neuroasync.core.recording.recorder import Recorder
     from neuroasync.runtime.network import Network
 
-__all__ = ["check_fit", "decide_samples", "load_inputs", "run_in_loop", "targets_of"]
+__all__ = [
+    "check_fit",
+    "check_over_time",
+    "decide_samples",
+    "load_inputs",
+    "run_in_loop",
+    "targets_of",
+]
 
 T = TypeVar("T")
 
@@ -73,10 +80,30 @@ def check_fit(bundle: "Bundle", spikes: "SpikeTrains") -> None:
             f"{expected}"
         )
     outputs = bundle.model.populations[bundle.model.index(bundle.model.output)].size
-    if spikes.labels is not None and spikes.labels.size and spikes.labels.max() >= outputs:
+    over = spikes.labels_over_time
+    labels = spikes.labels if over is None else over.labels
+    if labels is not None and labels.max(initial=-1) >= outputs:
         raise CliError(
-            f"the spike file has labels up to {spikes.labels.max()}, but the network has classes "
+            f"the spike file has labels up to {labels.max()}, but the network has classes "
             f"0 to {outputs - 1}"
+        )
+
+
+def check_over_time(bundle: "Bundle", until: str = "quiet") -> None:
+    """Check that a network can run samples with labels over time.
+
+    Raises:
+        CliError: There is a stop rule, or the network has no vote window.
+    """
+    if until != "quiet":
+        raise CliError(
+            f"--until must be quiet for samples with labels over time, which have a decision at "
+            f"the end of each interval, got {until!r:.80}"
+        )
+    if bundle.vote_window is None:
+        raise CliError(
+            "the samples have labels over time, but the network has no vote window: train it on "
+            "such samples, or set `vote_window` of its bundle"
         )
 
 

@@ -10,6 +10,8 @@
 - :func:`calibrate` and :func:`boldest_lead` compute from such a recording how early a network may
   stop and still be accurate; :func:`calibrate` also states a coverage guarantee.
   :func:`slowest_lead` finds the latest stop that stays within a share of the rounds.
+- :func:`summarise_over_time` computes accuracy, confusion, latency and :func:`reliability` from
+  decisions over time; :func:`calibrate_over_time` fits their confidence to validation samples.
 """
 
 from neuroasync.metrics.anytime import AnytimeCurve, StopPoint, anytime_curve, stop_points
@@ -23,6 +25,13 @@ from neuroasync.metrics.energy import (
     estimate_energy,
 )
 from neuroasync.metrics.footprint import Footprint, connection_sparsity, footprint
+from neuroasync.metrics.over_time import (
+    Reliability,
+    SummaryOverTime,
+    calibrate_over_time,
+    reliability,
+    summarise_over_time,
+)
 from neuroasync.metrics.risk_coverage import RiskCoverage, risk_coverage
 from neuroasync.metrics.summary import Moment, Summary, spike_density, summarise
 from neuroasync.metrics.workload import Workload, counted_workload, workload
@@ -36,21 +45,26 @@ __all__ = [
     "EnergyEstimate",
     "Footprint",
     "Moment",
+    "Reliability",
     "RiskCoverage",
     "StopPoint",
     "Summary",
+    "SummaryOverTime",
     "Workload",
     "anytime_curve",
     "boldest_lead",
     "calibrate",
+    "calibrate_over_time",
     "connection_sparsity",
     "counted_workload",
     "estimate_energy",
     "footprint",
+    "reliability",
     "risk_coverage",
     "slowest_lead",
     "spike_density",
     "stop_points",
     "summarise",
+    "summarise_over_time",
     "workload",
 ]

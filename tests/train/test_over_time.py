@@ -143,7 +143,7 @@ def test_a_network_learns_labels_over_time(policy):
     assert bundle.vote_window == na.VoteWindow(4000, 1.0)
     decisions = na.decide_over_time(bundle, validation, seed=config.seed)
     assert np.concatenate([d.labels for d in decisions]).tolist() == found.tolist()
-    assert all(result.ok for result in na.replay.verify(bundle))
+    assert all(result.holds for result in na.replay.verify(bundle))
 
 
 def test_a_resumed_training_ends_with_the_same_bits(tmp_path):

@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neuroasync.cli.decide_samples import decide_samples, load_inputs, run_in_loop
+from neuroasync.cli.decide_samples import (
+    check_over_time,
+    decide_samples,
+    load_inputs,
+    run_in_loop,
+)
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import (
     GroupSizeOption,
@@ -20,10 +25,15 @@ from neuroasync.cli.options import (
     chosen_samples,
     mode_of,
 )
-from neuroasync.cli.output import echo_json
+from neuroasync.cli.output import echo_json, format_number
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, key_value_table
+
+if TYPE_CHECKING:
+    from neuroasync.core.engine.run_settings import RunOptions
+    from neuroasync.core.events.spike_train import SpikeTrains
+    from neuroasync.core.formats.bundle import Bundle
 
 __all__ = ["calibrate"]
 
@@ -68,6 +78,9 @@ def calibrate(
     The samples must have labels, and must not have been used for training. A calibration holds for
     the ordering policy, group size and input mode that it was measured with, and for samples of the
     same kind. In 95 of 100 calibrations, the accuracy is at most `error` lower than promised.
+
+    Samples with labels over time have no stop rule. For them, the confidence of the decisions is
+    fitted to the samples, and the bundle stores its scale.
     """  # noqa: D301  # \b keeps the line breaks of the examples
     from neuroasync import metrics
     from neuroasync.cli.bundle_tables import calibration_json, calibration_table
@@ -77,13 +90,19 @@ def calibrate(
 
     check_output(output, bundle, events)
     net, spikes = load_inputs(bundle, events)
-    if spikes.labels is None:
+    if spikes.labels is None and spikes.labels_over_time is None:
         raise CliError(f"{events!r} must have the label of every sample, but has no labels")
     numbers = chosen_samples(samples, len(spikes))
-    network = Network(
-        net, seed=seed, policy=None if policy is None else policy.value, group_size=group_size,
-        input=mode_of(input_mode),
-    )  # fmt: skip
+    options: RunOptions = {
+        "policy": None if policy is None else policy.value, "group_size": group_size,
+        "input": mode_of(input_mode),
+    }  # fmt: skip
+    if spikes.labels_over_time is not None:
+        if accuracy:
+            raise CliError("--accuracy is for stop rules; samples with labels over time have none")
+        _calibrate_over_time(net, spikes, numbers, seed, options, output, json)
+        return
+    network = Network(net, seed=seed, **options)
     recorder = network.recorder()
     with progress("deciding", len(numbers)) as advance:
         run_in_loop(decide_samples(network, spikes, numbers, seed, recorder, advance))
@@ -122,3 +141,60 @@ def calibrate(
         for c, n in zip(calibrations, rounds, strict=True)
     ]
     echo(key_value_table([*summary, *saved]), "", calibration_table(calibrations))
+
+
+def _calibrate_over_time(
+    net: "Bundle",
+    spikes: "SpikeTrains",
+    numbers: range,
+    seed: int,
+    options: "RunOptions",
+    output: Path,
+    json: bool,
+) -> None:
+    """Fit the confidence of decisions over time, and write the bundle.
+
+    Raises:
+        CliError: The samples do not fit the network, or none of their intervals has a class.
+    """
+    from neuroasync import metrics
+    from neuroasync.core.formats.bundle import write_bundle
+    from neuroasync.runtime.over_time.decide import decide_over_time
+
+    check_over_time(net)
+    selected = spikes[numbers.start : numbers.stop]
+    labels, window = selected.labels_over_time, net.vote_window
+    if labels is None or window is None:
+        raise CliError("calibration over time requires labels over time and a vote window")
+    with progress("deciding", len(numbers)) as advance:
+        before = decide_over_time(
+            net, selected, seed=seed, first=numbers.start, on_decision=advance, **options
+        )
+    try:
+        fitted = metrics.calibrate_over_time(before, labels, window)
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    calibrated = replace(net, vote_window=fitted)
+    after = [each.with_window(fitted) for each in before]
+    errors = [
+        metrics.summarise_over_time(found, labels).reliability.error for found in (before, after)
+    ]
+    write_bundle(calibrated, output)
+    if json:
+        window_json = {"duration_us": fitted.duration_us, "scale": fitted.scale}
+        echo_json(
+            {
+                "written": str(output),
+                "sha256": calibrated.digest.hex(),
+                "vote_window": window_json,
+                "calibration_error": dict(zip(("before", "after"), errors, strict=True)),
+            }
+        )
+        return
+    summary = [
+        ("written", output),
+        ("sha256", calibrated.digest.hex()),
+        ("scale", f"{fitted.scale:.4g}, {window.scale:.4g} before"),
+        ("calibration error", " before, ".join(format_number(e, "%") for e in errors) + " after"),
+    ]
+    echo(key_value_table(summary))

@@ -1,12 +1,18 @@
 """``neuroasync run``: classify the samples of a spike file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from neuroasync import limits
-from neuroasync.cli.decide_samples import decide_samples, load_inputs, run_in_loop, targets_of
+from neuroasync.cli.decide_samples import (
+    check_over_time,
+    decide_samples,
+    load_inputs,
+    run_in_loop,
+    targets_of,
+)
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import (
     EngineName,
@@ -29,6 +35,10 @@ from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo
 
+if TYPE_CHECKING:
+    from neuroasync.core.engine.run_settings import RunOptions
+    from neuroasync.runtime.over_time.decisions import DecisionsOverTime
+
 __all__ = ["run"]
 
 RecordOption = Annotated[
@@ -37,6 +47,15 @@ RecordOption = Annotated[
         "--record", metavar="OUT.npz", show_default=False,
         help="Write every spike of the run to this file, for `replay` and `explain`. "
         "Default: no recording.",
+    ),
+]  # fmt: skip
+DecisionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--decisions", metavar="OUT.npz", show_default=False,
+        help="Write the decision at the end of each interval of each sample to this file: arrays "
+        "`labels` and `confidence`, one sample after the other, with `offsets` and `every_us`. "
+        "Requires samples with labels over time. Default: no file.",
     ),
 ]  # fmt: skip
 DurationOption = Annotated[
@@ -62,6 +81,7 @@ def run(
     max_forward_steps: MaxForwardStepsOption = limits.MAX_FORWARD_STEPS,
     engine: EngineOption = EngineName.AUTO,
     record: RecordOption = None,
+    decisions: DecisionsOption = None,
     json: JsonOption = False,
 ) -> None:
     """Classify the samples of a spike file; report accuracy and cost.
@@ -72,42 +92,77 @@ def run(
       neuroasync run unlayered digits --samples 0:10 --record run.npz
       neuroasync run unlayered digits --json
 
+    If the class changes within the samples (labels over time), there is a decision at the end of
+    each labelled interval, and the report has the accuracy over the intervals, the confusion of the
+    classes, and the time from a change of the class to the first decision for the new one.
+
     Each sample starts with the network at rest. The same files, options and seed give the same
     spikes on every machine.
     """  # noqa: D301  # \b keeps the line breaks of the examples.
-    from neuroasync.cli.run_summary import neurobench_json, summary_table
+    from neuroasync.cli.run_summary import (
+        confusion_table,
+        neurobench_json,
+        over_time_json,
+        summary_table,
+        write_decisions,
+    )
     from neuroasync.core.recording.file import write_recording
     from neuroasync.core.recording.recorder import Recorder
-    from neuroasync.metrics import counted_workload, summarise, workload
+    from neuroasync.metrics import counted_workload, summarise, summarise_over_time, workload
     from neuroasync.runtime.network import Network
+    from neuroasync.runtime.over_time.decide import decide_over_time
 
-    if record is not None:
-        check_output(record, bundle, events)
+    for path in (record, decisions):
+        if path is not None:
+            check_output(path, bundle, events)
     net, spikes = load_inputs(bundle, events)
     numbers, duration_us = chosen_samples(samples, len(spikes)), _duration_us(duration)
-    network = Network(
-        net, seed=seed, policy=None if policy is None else policy.value, group_size=group_size,
-        input=mode_of(input_mode), until=until, max_forward_steps=max_forward_steps,
-        engine=engine.value,
-    )  # fmt: skip
+    options: RunOptions = {
+        "policy": None if policy is None else policy.value, "group_size": group_size,
+        "input": mode_of(input_mode), "until": until, "max_forward_steps": max_forward_steps,
+        "engine": engine.value,
+    }  # fmt: skip
+    selected = spikes[numbers.start : numbers.stop]
+    over_time = spikes.labels_over_time is not None
+    if over_time:
+        check_over_time(net, until)
+        if duration is not None:
+            raise CliError("--duration cannot be used with labels over time, which end a sample")
+    elif decisions is not None:
+        raise CliError("--decisions requires samples with labels over time")
+    network = Network(net, seed=seed, **options)
     recorder = None if record is None else Recorder(net, network.settings)
+    found: list[DecisionsOverTime] = []
     with progress("deciding", len(numbers)) as advance:
-        decisions = run_in_loop(
-            decide_samples(network, spikes, numbers, seed, recorder, advance, duration_us)
-        )
+        if over_time:
+            found = decide_over_time(
+                net, selected, seed=seed, first=numbers.start, recorder=recorder,
+                on_decision=advance, **options,
+            )  # fmt: skip
+            made = [each.decision for each in found]
+        else:
+            made = run_in_loop(
+                decide_samples(network, spikes, numbers, seed, recorder, advance, duration_us)
+            )
     recording = None if recorder is None else recorder.finish()
     if recording is not None and record is not None:
         write_recording(recording, record)
-    summary = summarise(decisions, targets_of(spikes, numbers), neurons=net.model.size)
+    summary = summarise(made, targets_of(spikes, numbers), neurons=net.model.size)
+    labels = selected.labels_over_time
+    timeline = None if labels is None else summarise_over_time(found, labels)
+    if decisions is not None:
+        write_decisions(found, decisions)
     if json:
-        selected = spikes[numbers.start : numbers.stop]
         if recording is None:
-            work = counted_workload(decisions, net.model, selected)
+            work = counted_workload(made, net.model, selected)
         else:
             work = workload(recording, net)
-        echo_json(summary.to_json() | neurobench_json(net.model, work))
+        whole = summary.to_json() | neurobench_json(net.model, work)
+        echo_json(whole if timeline is None else whole | over_time_json(timeline, found))
     else:
-        echo(summary_table(network.settings, summary, record))
+        echo(summary_table(network.settings, summary, record, timeline))
+        if timeline is not None:
+            echo("", confusion_table(timeline, net.classes))
 
 
 def _duration_us(text: str | None) -> int | None:

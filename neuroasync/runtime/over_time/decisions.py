@@ -54,6 +54,10 @@ class DecisionsOverTime:
         confidence = window.probabilities(scores).max(1, initial=0.0)
         return cls(scores, labels, np.where(labels < 0, 0.0, confidence), every_us, decision)
 
+    def with_window(self, window: VoteWindow) -> Self:
+        """Return the same decisions with the confidence by the scale of another vote window."""
+        return self.from_scores(self.scores, window, self.every_us, self.decision)
+
     def __len__(self) -> int:
         """Return the number of decisions."""
         return self.labels.size
