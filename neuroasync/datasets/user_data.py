@@ -89,7 +89,8 @@ def user_dataset(
     given = {part: spikes for part, spikes in parts.items() if spikes is not None}
     _check(name, given, classes)
     spikes = join(list(given.values()))
-    labels = np.zeros(0, np.int64) if spikes.labels is None else spikes.labels
+    # Samples with labels over time are not stratified by class.
+    labels = np.zeros(len(spikes), np.int64) if spikes.labels is None else spikes.labels
     numbers = np.arange(len(spikes))
     sizes = [len(given[part]) if part in given else 0 for part in parts]
     split = Split(*np.split(numbers, np.cumsum(sizes)[:-1]))
@@ -109,15 +110,26 @@ def user_dataset(
 
 def _check(name: str, given: Mapping[str, SpikeTrains], classes: int) -> None:
     """Raise DatasetError unless the parts have labels and fit each other."""
-    shape = given["train"].shape
+    shape, every_us = given["train"].shape, _interval_us(given["train"])
     for part, spikes in given.items():
-        if spikes.labels is None or not len(spikes):
+        labels = spikes.labels
+        if spikes.labels_over_time is not None:
+            labels = spikes.labels_over_time.labels
+        if labels is None or not len(spikes):
             raise DatasetError(f"{name}: {part} must have at least one sample, and labels")
+        if _interval_us(spikes) != every_us:
+            kinds = [
+                f"one every {us} µs" if us else "one per sample"
+                for us in (every_us, _interval_us(spikes))
+            ]
+            raise DatasetError(
+                f"{name}: {part} must have labels as train has, {kinds[0]}, got {kinds[1]}"
+            )
         if spikes.shape != shape:
             raise DatasetError(
                 f"{name}: {part} must have the input shape of train, {shape}, got {spikes.shape}"
             )
-        if (highest := int(spikes.labels.max())) >= classes:
+        if (highest := int(labels.max(initial=-1))) >= classes:
             raise DatasetError(
                 f"{name}: labels of {part} must be from 0 to {classes - 1}, got {highest}"
             )
@@ -126,3 +138,8 @@ def _check(name: str, given: Mapping[str, SpikeTrains], classes: int) -> None:
             f"{name}: train must have at least 5 samples if there is no validation file, "
             f"got {len(given['train'])}"
         )
+
+
+def _interval_us(spikes: SpikeTrains) -> int:
+    """Return the interval of labels over time, µs; 0 without them."""
+    return 0 if spikes.labels_over_time is None else spikes.labels_over_time.every_us

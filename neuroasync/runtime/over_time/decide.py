@@ -115,6 +115,10 @@ class _Job:
 
     def run(self, workers: int) -> list[DecisionsOverTime]:
         """Decide all samples. An error, or an interrupt of the caller, ends all threads soon."""
+        # Load the kernels first, so that no sample's time includes loading them.
+        simulator = Simulator(self._plan)
+        feed_sample(simulator, SpikeTrain([], []), 0)
+        _run_passes(simulator, -1, self._check)
         with ThreadPoolExecutor(workers, "neuroasync") as pool:
             try:
                 return list(pool.map(self._decide, range(len(self._samples))))

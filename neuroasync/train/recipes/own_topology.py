@@ -34,15 +34,21 @@ def default_topology(samples: SpikeTrains) -> str:
 
     The timestep is the largest of which all times are multiples. If half of the samples would then
     have more than 200 passes, it is one of the form 1, 2 or 5 times a power of ten with which half
-    of the samples have about 50 passes or fewer.
+    of the samples have about 50 passes or fewer. With labels over time, it is the largest divisor
+    of their interval up to that.
 
     Args:
         samples: Training samples with labels.
     """
     shape = "x".join(map(str, samples.shape))
-    classes = 1 if samples.labels is None else int(samples.labels.max(initial=0)) + 1
+    over = samples.labels_over_time
+    labels = samples.labels if over is None else over.labels
+    classes = 1 if labels is None else int(labels.max(initial=0)) + 1
+    timestep_us = _timestep_us(samples)
+    if over is not None:
+        timestep_us = _largest_divisor(over.every_us, timestep_us)
     return (
-        f"timestep_us={_timestep_us(samples)}; input {shape}; "
+        f"timestep_us={timestep_us}; input {shape}; "
         f"hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}"
     )
 
@@ -59,6 +65,14 @@ def _timestep_us(samples: SpikeTrains) -> int:
     smallest = max(1, math.ceil(usual / _PASSES))
     power = int(10 ** (len(str(smallest)) - 1))
     return power * next(k for k in (1, 2, 5, 10) if power * k >= smallest)
+
+
+def _largest_divisor(number: int, highest: int) -> int:
+    """Return the largest divisor of ``number`` up to ``highest``, at least 1."""
+    small = np.arange(1, math.isqrt(number) + 1)
+    small = small[number % small == 0]
+    divisors = np.concatenate([small, number // small])
+    return int(divisors[divisors <= highest].max())
 
 
 def with_good_output(topology: str) -> str:

@@ -15,6 +15,7 @@ keeps firing sparse. Every population has a direct connection to the output. Out
 fire several times in a pass, so that their votes show how certain they are.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
@@ -36,6 +37,7 @@ __all__ = [
     "Training",
     "fine_tuning",
     "for_input",
+    "for_labels_over_time",
     "recipes_for_bundle",
     "recipes_for_topology",
     "recipes_of",
@@ -57,6 +59,8 @@ _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons as in the paper: no memory between timesteps, and a low threshold."""
 _LEAKY: Final = "decay=0.9 v_threshold=1.0"
 """Neurons whose membrane potential persists from timestep to timestep."""
+_WINDOW_TIMESTEPS: Final = 10
+"""Smallest vote window that is chosen by default, in timesteps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,21 @@ def for_input(recipe: Recipe, mode: InputMode) -> Recipe:
     if recipe.config.policy == "layer-sync":
         return recipe  # The input mode makes no difference under layer-sync.
     return replace(recipe, config=replace(recipe.config, input=mode))
+
+
+def for_labels_over_time(recipe: Recipe, every_us: int, timestep_us: int) -> Recipe:
+    """Return the recipe for samples with labels over time.
+
+    The vote window is one interval, or as many as ten timesteps take.
+
+    Args:
+        recipe: The recipe.
+        every_us: Interval of the labels, µs.
+        timestep_us: Timestep of the network, µs.
+    """
+    window = math.ceil(max(every_us, _WINDOW_TIMESTEPS * timestep_us) / every_us) * every_us
+    config = replace(recipe.config, loss="windowed", vote_window_us=window)
+    return replace(recipe, config=config)
 
 
 def _stack(

@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, TypeAlias
 
+from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset
+from neuroasync.metrics import calibrate_over_time
+from neuroasync.runtime.over_time.decide import decide_over_time
 from neuroasync.train.export import export_bundle
 from neuroasync.train.loop.results import BatchResult, Fit
 from neuroasync.train.recipes.recipe import Recipe
@@ -38,7 +42,8 @@ def train_dataset(
 ) -> Bundle:
     """Train a network by a recipe, choose and calibrate stop rules, and export it.
 
-    The stop rules are chosen and calibrated on the validation samples. The same arguments and
+    The stop rules are chosen and calibrated on the validation samples; with labels over time, the
+    confidence is calibrated instead. The same arguments and
     the same build of torch give the same bundle, to the byte.
 
     Args:
@@ -90,7 +95,7 @@ def train_dataset(
             meta={**_origin(dataset, start), "recipe": name, **entries, **(meta or {})},
         )
 
-    bundle = with_stop_rules(export(fitted, {}), dataset.validation, config.seed, _STOP_LOSS)
+    bundle = _finished(export(fitted, {}), dataset.validation, config.seed)
     if not all_data:
         return bundle
     second = None if checkpoint is None else f"{os.fspath(checkpoint)}.all"
@@ -100,7 +105,20 @@ def train_dataset(
         resume=resume and second is not None and os.path.exists(second),
     )  # fmt: skip
     kept = {key: value for key, value in bundle.meta.items() if key.startswith(_OF_VALIDATION)}
-    return export(refitted, {"trained_on": "all samples, after a first training", **kept})
+    whole = export(refitted, {"trained_on": "all samples, after a first training", **kept})
+    return replace(whole, vote_window=bundle.vote_window)
+
+
+def _finished(bundle: Bundle, validation: SpikeTrains, seed: int) -> Bundle:
+    """Return the bundle with what is chosen on validation samples.
+
+    These are stop rules or, for decisions over time, the scale of their confidence.
+    """
+    over, window = validation.labels_over_time, bundle.vote_window
+    if over is None or window is None:
+        return with_stop_rules(bundle, validation, seed, _STOP_LOSS)
+    decisions = decide_over_time(bundle, validation, seed=seed)
+    return replace(bundle, vote_window=calibrate_over_time(decisions, over, window))
 
 
 def _classes(dataset: Dataset, start: Bundle | None) -> list[str]:

@@ -1,16 +1,14 @@
 """``neuroasync train``: train a network with one of the recipes."""
 
 import importlib.util
-import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from neuroasync.cli.commands.train.messages import note_over_time, one_line_warnings, report
 from neuroasync.cli.commands.train.options import (
     AllDataOption,
     BatchSizeOption,
@@ -38,12 +36,14 @@ from neuroasync.cli.commands.train.options import (
     ShiftOption,
     TimeJitterOption,
     TrainSeedOption,
+    VoteWindowOption,
+    vote_window_us,
 )
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import CodingName, DataOption, DatasetName, JsonOption
-from neuroasync.cli.output import echo_json, one_line
+from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_output
-from neuroasync.cli.progress import ProgressCallback, progress
+from neuroasync.cli.progress import progress
 from neuroasync.cli.tables import echo, key_value_table
 from neuroasync.cli.user_data_options import (
     TopologyOption,
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from neuroasync.core.formats.bundle import Bundle
     from neuroasync.datasets import Dataset
     from neuroasync.datasets.user_data import UserFiles
-    from neuroasync.train import BatchResult
     from neuroasync.train.recipes import Recipe
 
 __all__ = ["check_torch", "train"]
@@ -92,6 +91,7 @@ def train(
     batch_size: BatchSizeOption = None,
     lr: LrOption = None,
     loss: LossOption = None,
+    vote_window: VoteWindowOption = None,
     penalty: PenaltyOption = None,
     penalty_target: PenaltyTargetOption = None,
     input_dropout: InputDropoutOption = None,
@@ -131,7 +131,7 @@ def train(
         "keep": keep, "patience": patience, "batch_size": batch_size, "lr": lr, "loss": loss,
         "penalty": penalty, "penalty_target": penalty_target, "input_dropout": input_dropout,
         "shift": shift, "time_jitter_us": time_jitter_us, "group_size": group_size,
-        "seed": seed, "device": device,
+        "seed": seed, "device": device, "vote_window_us": vote_window_us(vote_window),
     }  # fmt: skip
     run = RunFile() if config is None else read_run_file(config, _KEYS)
     run = run.with_options({key: None if v is None else str(v) for key, v in options.items()})
@@ -145,11 +145,11 @@ def train(
     _check_outputs(path, written, checkpoint, resume, config)
     check_torch()
     given = {k: str(v) if isinstance(v, StrEnum) else v for k, v in training.items()}
-    with progress("training", 1) as advance, _one_line_warnings():
+    with progress("training", 1) as advance, one_line_warnings():
         try:
             bundle, used = _train(
                 run, files, {k: v for k, v in given.items() if v is not None},
-                checkpoint=checkpoint, resume=resume, on_batch=partial(_report, advance),
+                checkpoint=checkpoint, resume=resume, on_batch=partial(report, advance),
             )  # fmt: skip
         except (ImportError, ValueError, FloatingPointError) as error:
             raise CliError(str(error)) from error
@@ -221,7 +221,7 @@ def _train(
     from neuroasync.core.formats.spike_file import read_spikes
     from neuroasync.core.model.topology import parse_topology
     from neuroasync.shipped import load_bundle
-    from neuroasync.train.recipes import default_topology
+    from neuroasync.train.recipes import default_topology, for_labels_over_time
     from neuroasync.train.recipes.training import train_dataset
 
     source = run.text("from")
@@ -229,11 +229,12 @@ def _train(
         run = run.with_options({"topology": default_topology(read_spikes(files.train))})
     start = None if source is None else load_bundle(source)
     recipe = _recipe(run, start, training)
-    dataset = (
-        _load(run)
-        if files is None
-        else files.load(parse_topology(recipe.topology) if start is None else start.model)
-    )
+    model = parse_topology(recipe.topology) if start is None else start.model
+    dataset = _load(run) if files is None else files.load(model)
+    over = dataset.train.labels_over_time
+    if over is not None and not {"loss", "vote_window_us"} & {*run.training, *training}:
+        recipe = for_labels_over_time(recipe, over.every_us, model.timestep_us)
+        note_over_time(recipe.config)
     if start is not None:
         options["start"] = start
     if run.flag("all_data"):
@@ -269,6 +270,8 @@ def _recipe(run: "RunFile", start: "Bundle | None", training: Mapping[str, Any])
     if mode is not None:
         changed = for_input(changed, mode)
     rest = {key: value for key, value in training.items() if key != "input"}
+    if "vote_window_us" in rest:
+        rest.setdefault("loss", "windowed")
     return replace(changed, config=replace(changed.config, **rest))
 
 
@@ -317,25 +320,3 @@ def _write(
     write_bundle(bundle, path)
     if config is None or not (written.exists() and written.samefile(config)):
         write_run_file(used, written, __version__)
-
-
-@contextmanager
-def _one_line_warnings() -> Iterator[None]:
-    """Write each warning of a training as one line to stderr."""
-    from neuroasync.train import TrainingWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", TrainingWarning)
-        warnings.showwarning = lambda message, *_, **__: print(
-            f"warning: {one_line(str(message))}", file=sys.stderr
-        )
-        yield
-
-
-def _report(advance: ProgressCallback, batch: "BatchResult", epochs: int) -> None:
-    """Show the progress of the training after a batch."""
-    note = (
-        f"epoch {batch.epoch + 1}/{epochs}, loss {batch.loss:.3f}, accuracy {batch.accuracy:.0%}, "
-        f"{batch.spikes:.0f} spikes per sample"
-    )
-    advance(batch.epoch * batch.batches + batch.batch + 1, note, epochs * batch.batches)

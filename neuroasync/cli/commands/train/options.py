@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from neuroasync.cli.completion import network_names
+from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import CodingName, DatasetName, InputName
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
     "ShiftOption",
     "TimeJitterOption",
     "TrainSeedOption",
+    "VoteWindowOption",
+    "vote_window_us",
 ]
 
 _RECIPE_DEFAULT = "Default: as in the recipe."
@@ -67,6 +70,7 @@ class LossName(StrEnum):
     ACCUMULATED = "accumulated"
     TIMESTEP = "timestep"
     FINAL = "final"
+    WINDOWED = "windowed"
 
 
 class KeepName(StrEnum):
@@ -193,7 +197,17 @@ LossOption = Annotated[
     typer.Option(
         "--loss", show_default=False,
         help="Loss of the votes. accumulated: of all votes up to each timestep; timestep: of the "
-        f"votes of each timestep alone; final: of all votes at the end. {_RECIPE_DEFAULT}",
+        "votes of each timestep alone; final: of all votes at the end; windowed: of the votes in "
+        "the vote window at the end of each interval, for labels over time. Default: windowed for "
+        "labels over time, otherwise as in the recipe.",
+    ),
+]  # fmt: skip
+VoteWindowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--vote-window", metavar="TIME", show_default=False,
+        help="With labels over time: how long a vote counts for a decision, such as 100ms, in "
+        "whole intervals of the labels. Default: one interval, but at least ten timesteps.",
     ),
 ]  # fmt: skip
 PenaltyOption = Annotated[
@@ -272,3 +286,19 @@ DeviceOption = Annotated[
         "installed, and the CPU otherwise. Default: auto.",
     ),
 ]  # fmt: skip
+
+
+def vote_window_us(text: str | None) -> int | None:
+    """Return the value of ``--vote-window`` in µs, or None if it is not given.
+
+    Raises:
+        CliError: The text is no duration.
+    """
+    if text is None:
+        return None
+    from neuroasync.core.durations import microseconds
+
+    try:
+        return microseconds(text, "--vote-window", 1)
+    except ValueError as error:
+        raise CliError(str(error)) from error

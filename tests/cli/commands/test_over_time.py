@@ -1,0 +1,148 @@
+"""The commands ``run``, ``calibrate`` and ``train`` with labels over time."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import neuroasync as na
+from neuroasync import metrics
+from tests.helpers.cli_files import golden_bundle, some_trains
+from tests.helpers.labels_over_time import changing_samples
+
+MS = 1000
+
+
+@pytest.fixture
+def over(files):
+    """Write a network with a vote window and samples with labels over time; return both."""
+    bundle = replace(golden_bundle(), vote_window=na.VoteWindow(3 * MS))
+    na.write_bundle(bundle, files.folder / "over.nab")
+    rows = [[-1, *([k % 4] * 4), *([(k + 1) % 4] * (3 + k))] for k in range(6)]
+    spikes = na.SpikeTrains.from_trains(
+        some_trains(), (12,), labels_over_time=na.LabelsOverTime.from_samples(rows, MS)
+    )
+    na.write_spikes(spikes, files.folder / "over.npz")
+    return bundle, spikes
+
+
+def test_run_reports_what_the_metrics_say(cli, over):
+    bundle, spikes = over
+    result = cli("run", "over.nab", "over.npz", "--json", "--seed", 3, "--policy", "fifo",
+                 "--decisions", "d.npz")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    decisions = na.decide_over_time(bundle, spikes, seed=3, policy="fifo")
+    expected = metrics.summarise_over_time(decisions, spikes.labels_over_time).to_json()
+    each = found["over_time"].pop("decisions")
+    assert found["over_time"] == expected
+    assert found["accuracy"] == expected["accuracy"]
+    assert [d["labels"] for d in each] == [d.labels.tolist() for d in decisions]
+    with np.load("d.npz") as file:
+        assert file["labels"].tolist() == np.concatenate([d.labels for d in decisions]).tolist()
+        assert file["offsets"].tolist() == spikes.labels_over_time.offsets.tolist()
+        assert file["every_us"].tolist() == [MS]
+        assert file["confidence"].max() <= 1
+
+
+def test_run_prints_the_accuracy_and_the_confusion(cli, over):
+    result = cli("run", "over.nab", "over.npz", "--samples", "2:5", "--record", "r.npz")
+    assert result.exit_code == 0, result.stderr
+    for text in ("of the intervals", "balanced accuracy", "followed", "class, decided as %"):
+        assert text in result.stdout
+    assert na.read_recording("r.npz").number.tolist() == [2, 3, 4]
+    assert cli("replay", "r.npz", "--bundle", "over.nab").exit_code == 0
+
+
+def test_calibrate_changes_the_confidence_only(cli, over):
+    bundle, _ = over
+    result = cli("calibrate", "over.nab", "over.npz", "-o", "c.nab", "--json")
+    assert result.exit_code == 0, result.stderr
+    found, written = json.loads(result.stdout), na.read_bundle("c.nab")
+    assert replace(written, vote_window=bundle.vote_window) == bundle
+    assert found["vote_window"] == {"duration_us": 3 * MS, "scale": written.vote_window.scale}
+    assert set(found["calibration_error"]) == {"before", "after"}
+    assert "calibration error" in cli("calibrate", "over.nab", "over.npz", "-o", "d.nab").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "over.nab", "over.npz", "--until", "votes(2)"), "--until must be quiet for samp"),
+        (("run", "over.nab", "over.npz", "--duration", "8ms"), "--duration cannot be used with"),
+        (("run", "net.nab", "over.npz"), "the network has no vote window"),
+        (("run", "net.nab", "events.npz", "--decisions", "d.npz"), "--decisions requires samples"),
+        (("calibrate", "net.nab", "over.npz", "-o", "c.nab"), "the network has no vote window"),
+        (
+            ("calibrate", "over.nab", "over.npz", "-o", "c.nab", "--accuracy", 0.9),
+            "--accuracy is for stop rules",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(cli, files, over, arguments, message):
+    result = cli(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_labels_beyond_the_classes_are_refused(cli, files, over):
+    _, spikes = over
+    labels = na.LabelsOverTime(
+        spikes.labels_over_time.labels + 4, spikes.labels_over_time.offsets, MS
+    )
+    beyond = na.SpikeTrains(spikes.t_us, spikes.index, spikes.offsets, None, (12,), labels)
+    na.write_spikes(beyond, "beyond.npz")
+    result = cli("run", "over.nab", "beyond.npz")
+    assert result.exit_code == 2
+    assert "has labels up to 7, but the network has classes 0 to 3" in result.stderr
+
+
+TOPOLOGY = "timestep_us=1000; input 6; hidden d8; output d3"
+
+
+def test_train_chooses_the_loss_and_says_so(cli):
+    pytest.importorskip("torch")
+    na.write_spikes(changing_samples(20), "train.npz")
+    options = ("--recipe", "unlayered-random", "--topology", TOPOLOGY, "--epochs", 2)
+    result = cli("train", "--train", "train.npz", *options, "-o", "mine.nab")
+    assert result.exit_code == 0, result.stderr
+    assert (
+        "labels over time, so the loss is that of the votes of the last 10000 µs" in result.stderr
+    )
+    bundle = na.read_bundle("mine.nab")
+    assert bundle.vote_window.duration_us == 10_000
+    assert bundle.meta["train.loss"] == "windowed"
+    assert "until" not in bundle.meta
+    assert cli("run", "mine.nab", "train.npz").exit_code == 0
+    again = cli("train", "--config", "mine.toml", "-o", "again.nab")
+    assert again.exit_code == 0, again.stderr
+    assert na.read_bundle("again.nab") == bundle
+
+
+def test_train_takes_a_vote_window(cli):
+    pytest.importorskip("torch")
+    na.write_spikes(changing_samples(20), "train.npz")
+    options = ("--recipe", "layered", "--topology", TOPOLOGY, "--epochs", 1, "--vote-window")
+    result = cli("train", "--train", "train.npz", *options, "6ms", "-o", "mine.nab")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert na.read_bundle("mine.nab").vote_window.duration_us == 6000
+    for text, message in (
+        ("5ms", "`vote_window_us` must be a multiple of the interval of the labels, 2000 µs"),
+        ("x", "`--vote-window` must be"),
+    ):
+        result = cli("train", "--train", "train.npz", *options, text)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    mixed = changing_samples(20)
+    na.write_spikes(
+        na.SpikeTrains(mixed.t_us, mixed.index, mixed.offsets, [0] * 20, (6,)), "other.npz"
+    )
+    result = cli("train", "--train", "train.npz", "--validation", "other.npz", *options, "6ms")
+    assert (
+        "validation must have labels as train has, one every 2000 µs, got one per" in result.stderr
+    )
+    result = cli("train", "--train", "other.npz", *options, "6ms")
+    assert result.exit_code == 2
+    assert "must be samples with labels over time" in result.stderr
