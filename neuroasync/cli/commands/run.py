@@ -117,52 +117,51 @@ def run(
             check_output(path, bundle, events)
     net, spikes = load_inputs(bundle, events)
     numbers, duration_us = chosen_samples(samples, len(spikes)), _duration_us(duration)
-    options: RunOptions = {
-        "policy": None if policy is None else policy.value, "group_size": group_size,
-        "input": mode_of(input_mode), "until": until, "max_forward_steps": max_forward_steps,
-        "engine": engine.value,
-    }  # fmt: skip
     selected = spikes[numbers.start : numbers.stop]
-    over_time = spikes.labels_over_time is not None
-    if over_time:
+    if spikes.labels_over_time is not None:
         check_over_time(net, until)
         if duration is not None:
             raise CliError("--duration cannot be used with labels over time, which end a sample")
     elif decisions is not None:
         raise CliError("--decisions requires samples with labels over time")
+    options: RunOptions = {
+        "policy": None if policy is None else policy.value, "group_size": group_size,
+        "input": mode_of(input_mode), "until": until, "max_forward_steps": max_forward_steps,
+        "engine": engine.value,
+    }  # fmt: skip
     network = Network(net, seed=seed, **options)
     recorder = None if record is None else Recorder(net, network.settings)
-    found: list[DecisionsOverTime] = []
+    over_time: list[DecisionsOverTime] = []
     with progress("deciding", len(numbers)) as advance:
-        if over_time:
-            found = decide_over_time(
+        if spikes.labels_over_time is not None:
+            over_time = decide_over_time(
                 net, selected, seed=seed, first=numbers.start, recorder=recorder,
                 on_decision=advance, **options,
             )  # fmt: skip
-            made = [each.decision for each in found]
+            found = [each.decision for each in over_time]
         else:
-            made = run_in_loop(
+            found = run_in_loop(
                 decide_samples(network, spikes, numbers, seed, recorder, advance, duration_us)
             )
     recording = None if recorder is None else recorder.finish()
     if recording is not None and record is not None:
         write_recording(recording, record)
-    summary = summarise(made, targets_of(spikes, numbers), neurons=net.model.size)
-    labels = selected.labels_over_time
-    timeline = None if labels is None else summarise_over_time(found, labels)
     if decisions is not None:
-        write_decisions(found, decisions)
-    if json:
-        if recording is None:
-            work = counted_workload(made, net.model, selected)
-        else:
-            work = workload(recording, net)
-        whole = summary.to_json() | neurobench_json(net.model, work)
-        echo_json(whole if timeline is None else whole | over_time_json(timeline, found))
-    else:
+        write_decisions(over_time, decisions)
+    summary = summarise(found, targets_of(spikes, numbers), neurons=net.model.size)
+    labels = selected.labels_over_time
+    timeline = None if labels is None else summarise_over_time(over_time, labels)
+    if not json:
         echo(summary_table(network.settings, summary, record, timeline))
         if timeline is not None:
             echo("", confusion_table(timeline, net.classes))
+        return
+    if recording is None:
+        work = counted_workload(found, net.model, selected)
+    else:
+        work = workload(recording, net)
+    document = summary.to_json() | neurobench_json(net.model, work)
+    echo_json(document if timeline is None else document | over_time_json(timeline, over_time))
 
 
 def _duration_us(text: str | None) -> int | None:

@@ -45,6 +45,11 @@ class StudySamples:
         recipe: Recipe = next(iter(case.recipes.values()))
         if case.files is not None:
             self._all = case.files.load(parse_topology(recipe.topology))
+            if self._all.train.labels_over_time is not None:
+                raise DatasetError(
+                    f"{case.name}: a study compares decisions on whole samples, which must "
+                    "not have labels over time"
+                )
         else:
             self._all = load_dataset(
                 case.dataset,
