@@ -11,6 +11,16 @@ potential U, the synaptic current S, and the reset R, which is 1 after a spike:
 A neuron fires if U > threshold. With ``reset_delay`` (the default), the reset takes effect at the
 next timestep, after the decay; without it, at once. A reset of ``Leaky`` to zero is the same with
 and without the delay, because a neuron of a population fires once per pass and then ignores input.
+
+A reset by subtraction at once is another matter. In the code of snnTorch 1.0.0, it amounts to
+
+    fires if  beta U[t] + I[t+1] > threshold + R threshold,  with R = 1 if U[t] > threshold
+    U[t+1] = beta U[t] + I[t+1] - threshold   if it fires
+
+So the threshold is twice as high where the last reset left the potential above it. R does not
+follow from the spikes, so neither another amount to subtract nor an adaptive threshold gives the
+same. While no potential exceeds twice the threshold, R stays 0, and the population is exact.
+
 With ``readout="potential"``, the output of the network is U of the last layer, without resets.
 """
 

@@ -108,6 +108,22 @@ def _snn_dense(kind: str, skip: bool = False, **options: Any) -> Callable[[], An
     return build
 
 
+def _snn_at_once() -> Any:
+    """Return layers whose input is at most the threshold, so that no potential is above twice it.
+
+    With a potential of at most 1 and an input of at most 1, what a reset leaves is at most 1.
+    """
+    import torch
+    from torch import nn
+
+    parts = []
+    for sources, targets in ((12, 10), (10, 5)):
+        linear = nn.Linear(sources, targets, bias=False)
+        linear.weight.data = torch.rand(targets, sources) / sources / 2.5  # module() multiplies it
+        parts += [linear, _snn("Leaky", beta=1.0, reset_delay=False)]
+    return nn.Sequential(*parts)
+
+
 def _snn_recurrent(kind: str, **options: Any) -> Callable[[], Any]:
     def build() -> Any:
         from torch import nn
@@ -273,6 +289,9 @@ def _snn_readout(kind: str, **options: Any) -> Callable[[], Any]:
 CASES = (
     Case("snntorch-zero", "snntorch", FLAT, _snn_dense("Leaky", beta=0.9, reset_mechanism="zero")),
     Case("snntorch-subtract", "snntorch", FLAT, _snn_dense("Leaky", beta=0.9)),
+    Case("snntorch-zero-at-once", "snntorch", FLAT,
+         _snn_dense("Leaky", beta=0.9, reset_mechanism="zero", reset_delay=False)),
+    Case("snntorch-subtract-at-once", "snntorch", FLAT, _snn_at_once),
     Case("snntorch-none", "snntorch", FLAT,
          _snn_dense("Leaky", beta=0.8, reset_mechanism="none", threshold=1.5)),
     Case("snntorch-skip", "snntorch", FLAT, _snn_dense("Leaky", beta=0.9, skip=True)),
