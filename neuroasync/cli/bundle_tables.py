@@ -42,6 +42,9 @@ def bundle_facts(bundle: Bundle) -> list[tuple[str, object]]:
         ("output", model.output),
         ("golden samples", len(bundle.golden)),
     ]
+    if (window := bundle.vote_window) is not None:
+        text = f"{window.duration_us:,} µs, scale {window.scale:.4g} (decisions over time)"
+        pairs.append(("vote window", text))
     if bundle.classes is not None:
         pairs.append(("classes", ", ".join(bundle.classes)))
     return pairs
@@ -57,6 +60,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
         "input": list(model.input_shape),
         "timestep_us": model.timestep_us,
         "duration_us": bundle.duration_us,
+        "vote_window": None if bundle.vote_window is None else asdict(bundle.vote_window),
         "neurons": model.size,
         "parameters": model.parameters,
         "output": model.output,

@@ -43,11 +43,18 @@ CHECKPOINT_START = bytes(32)
 
 
 def bundles() -> list[bytes]:
-    return [dump_bundle(bundle) for bundle in (rich_bundle(), chain((3, 2, 2)), session_bundle())]
+    over_time = replace(chain((3, 2, 2)), vote_window=na.VoteWindow(2000))
+    return [dump_bundle(bundle) for bundle in (rich_bundle(), over_time, session_bundle())]
 
 
 def spike_files() -> list[bytes]:
-    return [archive(spike_members()), archive(spike_members(labels=None), 0)]
+    over_time = na.LabelsOverTime([0, 1, -1], [0, 1, 3], 1000)
+    train = na.SpikeTrains([3, 900, 1500], [0, 2, 1], [0, 1, 3], None, (3,), over_time)
+    return [
+        archive(spike_members()),
+        archive(spike_members(labels=None), 0),
+        _written(lambda path: na.write_spikes(train, path)),
+    ]
 
 
 def recordings() -> list[bytes]:

@@ -25,6 +25,7 @@ from neuroasync.core.formats.bundle_golden import (
 from neuroasync.core.formats.bundle_model import model_map
 from neuroasync.core.formats.field_checks import as_list, as_map
 from neuroasync.core.formats.strict_msgpack import decode
+from neuroasync.core.formats.vote_window import read_vote_window, vote_window_map
 from neuroasync.core.model.model import Model
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.nir.discretisation import Discretisation
@@ -52,6 +53,8 @@ def bundle_metadata(bundle: Bundle, how: Discretisation) -> dict[str, Any]:
         "calibration": [calibration_map(entry) for entry in bundle.calibration],
         "duration_us": bundle.duration_us,
     }
+    if bundle.vote_window is not None:
+        parts["vote_window"] = vote_window_map(bundle.vote_window)
     return {
         "timestep_us": how.timestep_us,
         "step_us": how.step_us,
@@ -86,15 +89,18 @@ def bundle_with_metadata(model: Model, metadata: Mapping[str, Any], how: Discret
         data = base64.b64decode(metadata["parts"], validate=True)
     except (TypeError, ValueError) as error:
         raise InterchangeError("the metadata of neuroasync are damaged (parts)") from error
-    parts = as_map("metadata", decode(data), _KEYS)
+    parts = as_map("metadata", decode(data), _KEYS, ("vote_window",))
     classes = parts["classes"]
     policy: PolicySpec = read_policy("policy", parts["policy"])
     meta = as_map("meta", parts["meta"], (), None)
     names = None if classes is None else tuple(as_list("classes", classes))
     same_time = metadata.get("timestep_us") == how.timestep_us
     duration_us = parts["duration_us"] if same_time else None
+    window = None
+    if same_time and "vote_window" in parts:
+        window = read_vote_window("vote_window", parts["vote_window"])
     if metadata.get("model_sha256") != _digest(model):
-        return Bundle(model, names, policy, meta=meta, duration_us=duration_us)
+        return Bundle(model, names, policy, meta=meta, duration_us=duration_us, vote_window=window)
     golden = as_list("golden", parts["golden"])
     calibration = as_list("calibration", parts["calibration"])
     return Bundle(
@@ -105,6 +111,7 @@ def bundle_with_metadata(model: Model, metadata: Mapping[str, Any], how: Discret
         meta,
         tuple(read_calibration(f"calibration[{k}]", e) for k, e in enumerate(calibration)),
         duration_us,
+        window,
     )
 
 

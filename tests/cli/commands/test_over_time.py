@@ -146,3 +146,19 @@ def test_train_takes_a_vote_window(cli):
     result = cli("train", "--train", "other.npz", *options, "6ms")
     assert result.exit_code == 2
     assert "must be samples with labels over time" in result.stderr
+
+
+def test_inspect_shows_the_vote_window(cli, files, over):
+    assert "3,000 µs, scale 0.5 (decisions over time)" in cli("inspect", "over.nab").stdout
+    found = json.loads(cli("inspect", "over.nab", "--json").stdout)
+    assert found["vote_window"] == {"duration_us": 3000, "scale": 0.5}
+    assert json.loads(cli("inspect", "net.nab", "--json").stdout)["vote_window"] is None
+
+
+def test_nir_files_keep_the_vote_window(cli, over):
+    pytest.importorskip("nir")
+    pytest.importorskip("h5py")
+    assert cli("export", "over.nab", "-o", "over.nir").exit_code == 0
+    result = cli("import", "over.nir", "-o", "again.nab")
+    assert result.exit_code == 0, result.stderr
+    assert na.read_bundle("again.nab") == over[0]
