@@ -4,8 +4,9 @@ The label is the class with the most votes; ties go to the class that reached th
 (:func:`neuroasync.core.kernels.voting.leader`).
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,42 @@ __all__ = ["Decision", "decision_of", "progress_of"]
 _STOPPED: Final = int(Phase.STOPPED)  # a plain int is faster to compare
 
 
+class _Outcome(NamedTuple):
+    """What the fields of a decision are computed from.
+
+    Attributes:
+        plan: the execution plan of the session.
+        head: i64[plan.head], a copy of the first words of the session's memory.
+        wall_s: wall time to report, s.
+        classes: names of the classes, or None.
+    """
+
+    plan: ExecutionPlan
+    head: NDArray[np.int64]
+    wall_s: float
+    classes: tuple[str, ...] | None
+
+
+class _DeferredFields:
+    """Fields that are computed when they are first read, because callers rarely read all."""
+
+    __slots__ = ("_outcome",)
+
+    _outcome: _Outcome
+
+    if not TYPE_CHECKING:  # type checkers report fields that do not exist
+
+        def __getattr__(self, name: str) -> Any:
+            """Compute a field that was not read before."""
+            if name not in _FIELDS:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            value = _FIELDS[name](self._outcome)
+            object.__setattr__(self, name, value)
+            return value
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Decision:
+class Decision(_DeferredFields):
     """The decision on a sample, and its cost.
 
     Attributes:
@@ -172,30 +207,75 @@ def decision_of(
         wall_s: wall time to report, s.
         classes: names of the classes, or None.
     """
-    control, votes, spikes = plan.split_head(head)
-    numbers, label = control.tolist(), int(leader(votes))
-    led, moments = votes[Votes.LED_SPIKES].nonzero()[0], votes[Votes.LED_SPIKES :].T
-    first_led = {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
-    passes = numbers[Control.PASS] + 1
+    decision = object.__new__(Decision)
+    object.__setattr__(decision, "_outcome", _Outcome(plan, head.copy(), wall_s, classes))
+    return decision
+
+
+def _passes(outcome: _Outcome) -> int:
+    return outcome.head.item(Control.PASS) + 1
+
+
+def _label(outcome: _Outcome) -> int | None:
+    plan, head = outcome.plan, outcome.head
     potentials = plan.readout(head)
     if potentials is not None:
-        label = int(potentials.argmax()) if passes else -1
-    return Decision(
-        label=None if label < 0 else label,
-        class_name=None if label < 0 or classes is None else classes[label],
-        votes=votes[Votes.COUNT].copy(),
-        stopped=numbers[Control.PHASE] == _STOPPED or numbers[Control.IS_DECIDED] == 1,
-        t_us=numbers[Control.TIME] if passes else -1,
-        passes=passes,
-        steps=numbers[Control.STEPS],
-        rounds=numbers[Control.ROUNDS],
-        spikes=dict(zip(plan.names, spikes.tolist(), strict=True)),
-        input_events=numbers[Control.INPUT_EVENTS],
-        synops=numbers[Control.SYNOPS],
-        first_led=first_led,
-        first_spike=min(first_led.values(), default=None),
-        undelivered=numbers[Control.IN_FLIGHT],
-        wall_s=wall_s,
-        calibrations=plan.calibrations,
-        potentials=None if potentials is None else potentials.copy(),
+        return int(potentials.argmax()) if _passes(outcome) else None
+    counts: list[int] = head[plan.vote_words].tolist()
+    highest = max(counts)
+    if not highest:
+        return None
+    return (
+        int(leader(plan.split_head(head)[1]))
+        if counts.count(highest) > 1
+        else counts.index(highest)
     )
+
+
+def _class_name(outcome: _Outcome) -> str | None:
+    label = _label(outcome)
+    return None if label is None or outcome.classes is None else outcome.classes[label]
+
+
+def _is_stopped(outcome: _Outcome) -> bool:
+    item = outcome.head.item
+    return item(Control.PHASE) == _STOPPED or item(Control.IS_DECIDED) == 1
+
+
+def _first_led(outcome: _Outcome) -> dict[int, tuple[int, int, int]]:
+    votes = outcome.plan.split_head(outcome.head)[1]
+    led, moments = votes[Votes.LED_SPIKES].nonzero()[0], votes[Votes.LED_SPIKES :].T
+    return {cls: tuple(moments[cls].tolist()) for cls in led.tolist()}
+
+
+def _spikes(outcome: _Outcome) -> dict[str, int]:
+    spikes = outcome.plan.split_head(outcome.head)[2]
+    return dict(zip(outcome.plan.names, spikes.tolist(), strict=True))
+
+
+def _potentials(outcome: _Outcome) -> NDArray[np.float32] | None:
+    potentials = outcome.plan.readout(outcome.head)
+    return None if potentials is None else potentials.copy()
+
+
+_FIELDS: Final[Mapping[str, Callable[[_Outcome], object]]] = {
+    "label": _label,
+    "class_name": _class_name,
+    "votes": lambda outcome: outcome.head[outcome.plan.vote_words].copy(),
+    "stopped": _is_stopped,
+    "t_us": lambda outcome: outcome.head.item(Control.TIME) if _passes(outcome) else -1,
+    "passes": _passes,
+    "steps": lambda outcome: outcome.head.item(Control.STEPS),
+    "rounds": lambda outcome: outcome.head.item(Control.ROUNDS),
+    "spikes": _spikes,
+    "input_events": lambda outcome: outcome.head.item(Control.INPUT_EVENTS),
+    "synops": lambda outcome: outcome.head.item(Control.SYNOPS),
+    "first_spike": lambda outcome: min(_first_led(outcome).values(), default=None),
+    "first_led": _first_led,
+    "undelivered": lambda outcome: outcome.head.item(Control.IN_FLIGHT),
+    "wall_s": lambda outcome: outcome.wall_s,
+    "is_final": lambda _: True,
+    "calibrations": lambda outcome: outcome.plan.calibrations,
+    "potentials": _potentials,
+}
+"""How each field of :class:`Decision` is computed."""

@@ -65,6 +65,7 @@ class ExecutionPlan:
         names: names of the populations.
         size: size of a session's memory, in words of 8 bytes.
         head: size of its first part (control, votes, spikes and readout), in words of 8 bytes.
+        vote_words: the words of the head that hold the votes of each class.
         has_extra_state: whether neurons have variables beyond potential and momentum.
         idle_scratch: scratch buffers that no session uses at the moment.
     """
@@ -108,6 +109,8 @@ class ExecutionPlan:
         self._readout_at = self._spikes_at + len(self.names)
         has_readout = self.offset_of(Context.READOUT_AT) >= 0
         classes = int(packed.context[Context.CLASSES])
+        first_vote = self._votes_at + Votes.COUNT * classes
+        self.vote_words = slice(first_vote, first_vote + classes)
         self.head = self._readout_at + (-(-classes // 2) if has_readout else 0)
         self.has_extra_state = self.offset_of(Context.EXTRA_STATE_AT) >= 0
         self._place(Context.SETTINGS, self.settings.ctypes.data)
