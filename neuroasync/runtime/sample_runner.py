@@ -125,7 +125,7 @@ class SampleRunner:
         """Add events that were checked."""
         if self._started_s is None:
             self._started_s = time.perf_counter()
-        self.counts.events += len(train)
+        self.counts.events += train.t_us.size
         self._buffer.accept(train, not self.simulator.is_stopped)
 
     async def accept_sample(self, events: Events, duration_us: int | None) -> int:
@@ -156,11 +156,11 @@ class SampleRunner:
         """
         if end_us >= 0 and not self.simulator.is_stopped:
             buffer = self._buffer
-            if is_many(buffer.unmerged):
+            if is_many(buffer.waiting) and is_many(buffer.unmerged):
                 await self.input.merge_in_thread()
                 self.check_open()
             consumed = await self._scheduler.run(*buffer.events, end_us)
-            if self.simulator.is_stopped:
+            if consumed < buffer.waiting and self.simulator.is_stopped:
                 consumed = buffer.waiting
             if not is_many(consumed):
                 buffer.drop(consumed)

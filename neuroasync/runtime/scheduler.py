@@ -110,12 +110,16 @@ class Scheduler:
             ClosedError: the session was closed meanwhile.
             ValueError: ``engine="compiled"`` was requested but cannot run this session.
         """
-        await self.yield_if_due()
+        if self._time_slice.must_wait():
+            await self.yield_if_due()
         uses_compiled_engine = self._uses_compiled_engine()
         self._resumed_cpu_s = time.thread_time()
-        self.simulator.feed(t_us, index)
+        simulator = self.simulator
+        simulator.feed(t_us, index)
         if uses_compiled_engine:
-            await self._run_compiled(end_us)
+            while not self._run_slice(end_us):
+                if self._time_slice.is_exhausted():
+                    await self._pause()
         else:
             if not self._direct_populations and not self._task_populations:
                 self._start_populations()
@@ -124,21 +128,17 @@ class Scheduler:
             else:
                 await self._run_direct(end_us)
         self._charge()
-        consumed = self.simulator.events_consumed
-        self.simulator.release_scratch()
+        consumed = simulator.events_consumed
+        simulator.release_scratch()
         return consumed
 
-    async def _run_compiled(self, end_us: int) -> None:
-        """Run passes in the compiled engine, one time slice after the other."""
-        simulator, time_slice = self.simulator, self._time_slice
-        while True:
-            work_before, began_s = simulator.work, time.perf_counter()
-            is_done = simulator.run_compiled(end_us, time_slice.work())
-            time_slice.measured(simulator.work - work_before, time.perf_counter() - began_s)
-            if is_done:
-                return
-            if time_slice.is_exhausted():
-                await self._pause()
+    def _run_slice(self, end_us: int) -> bool:
+        """Run passes in the compiled engine for a part of the slice; return whether all ran."""
+        simulator, time_slice, clock = self.simulator, self._time_slice, time.perf_counter
+        work_before, began_s = simulator.work, clock()
+        is_done = simulator.run_compiled(end_us, time_slice.work())
+        time_slice.measured(simulator.work - work_before, clock() - began_s)
+        return is_done
 
     async def _run_direct(self, end_us: int) -> None:
         """Run passes by resuming each built-in population that a group has reached."""
@@ -227,11 +227,14 @@ class Scheduler:
 
     def _uses_compiled_engine(self) -> bool:
         """Return whether the compiled engine runs the next passes."""
-        settings = self.simulator.plan.run
+        plan = self.simulator.plan
+        settings = plan.run
         if settings.engine == "coroutines":
             return False
-        is_tapped = any(not tap.is_closed for taps in self._taps.values() for tap in taps)
-        if not is_tapped and self.simulator.plan.is_built_in:
+        is_tapped = bool(self._taps) and any(
+            not tap.is_closed for taps in self._taps.values() for tap in taps
+        )
+        if not is_tapped and plan.is_built_in:
             return True
         if settings.engine == "auto":
             return False

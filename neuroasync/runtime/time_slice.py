@@ -170,12 +170,15 @@ class TimeSlice:
         They are estimated to fit into the rest of the slice. Unless the latest estimates were
         right, they also fit into a share of a whole slice.
         """
-        left_s = min(self.deadline - time.perf_counter(), self._share * self._slice_s)
-        return max(_MIN_WORK, int(max(left_s, _MIN_S) * self._rate))
+        left_s, most_s = self.deadline - time.perf_counter(), self._share * self._slice_s
+        if left_s > most_s:
+            left_s = most_s
+        work = int((left_s if left_s > _MIN_S else _MIN_S) * self._rate)
+        return work if work > _MIN_WORK else _MIN_WORK
 
     def measured(self, work: int, seconds: float) -> None:
         """Update the speed estimate: ``work`` synaptic operations took ``seconds``."""
-        if seconds > 0 and work >= _MIN_WORK:
+        if work >= _MIN_WORK and seconds > 0:
             rate = work / seconds
             is_right = rate > _RIGHT * self._rate
             self._share = min(1.0, 2 * self._share) if is_right else _MIN_SHARE

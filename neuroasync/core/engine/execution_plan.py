@@ -61,6 +61,7 @@ class ExecutionPlan:
         float_settings: f64[2], columns ``FloatSettings``.
         is_built_in: whether kernels alone can run the network, because the policy, the stop rule
             and all populations are built in.
+        has_delays: whether the network has connections with a delay.
         has_turns: whether populations have turns (layer-sync).
         names: names of the populations.
         size: size of a session's memory, in words of 8 bytes.
@@ -92,6 +93,7 @@ class ExecutionPlan:
         noise = settings.policy.noise if isinstance(settings.policy, Momentum) else 0.0
         self.float_settings = np.array([noise, dropout], np.float64)
         populations = packed.arrays.populations[:-1]
+        self.has_delays = packed.max_delayed_fan_out > 0
         self.is_built_in = (
             self.settings[Settings.POLICY] != PolicyCode.CUSTOM
             and self.settings[Settings.STOP_RULE] != RuleCode.CALLABLE
@@ -107,11 +109,11 @@ class ExecutionPlan:
             self.offset_of(Context.SPIKES_AT) // 8,
         )
         self._readout_at = self._spikes_at + len(self.names)
-        has_readout = self.offset_of(Context.READOUT_AT) >= 0
+        self._has_readout = self.offset_of(Context.READOUT_AT) >= 0
         classes = int(packed.context[Context.CLASSES])
         first_vote = self._votes_at + Votes.COUNT * classes
         self.vote_words = slice(first_vote, first_vote + classes)
-        self.head = self._readout_at + (-(-classes // 2) if has_readout else 0)
+        self.head = self._readout_at + (-(-classes // 2) if self._has_readout else 0)
         self.has_extra_state = self.offset_of(Context.EXTRA_STATE_AT) >= 0
         self._place(Context.SETTINGS, self.settings.ctypes.data)
         self._place(Context.FLOAT_SETTINGS, self.float_settings.ctypes.data)
@@ -133,7 +135,7 @@ class ExecutionPlan:
 
     def readout(self, head: NDArray[np.int64]) -> NDArray[np.float32] | None:
         """Return the readout in ``head``, f32[classes]; None if the output can vote."""
-        if self.offset_of(Context.READOUT_AT) < 0:
+        if not self._has_readout:
             return None
         classes = int(self.packed.context[Context.CLASSES])
         return head[self._readout_at : self.head].view(np.float32)[:classes]

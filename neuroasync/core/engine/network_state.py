@@ -153,13 +153,13 @@ class NetworkState:
     def reset(self, seed: int) -> None:
         """Start a new sample from rest, with an unsigned 64-bit ``seed``."""
         control = self.control
-        if int(control[Control.PHASE]) not in _CLEAN:
+        if control.item(Control.PHASE) not in _CLEAN:
             # The sample was abandoned within a pass, so its scratch buffers are not clean.
             self.scratch, self.context = None, _NO_CONTEXT
         if self.keep:
             self.spike_log_blocks, self.delivery_log_blocks = [], []
         # The kernel clears the rest when scratch buffers are next acquired.
-        control[Control.SEED] = _signed(seed)
+        control[Control.SEED] = seed if seed < 2**63 else _signed(seed)
         control[Control.PHASE], control[Control.PASS] = _BETWEEN_PASSES, -1
         control[Control.CARRIES] = control[Control.IS_DECIDED] = 0
         self._in_flight_copy = None
@@ -176,30 +176,33 @@ class NetworkState:
 
     def acquire_scratch(self) -> ScratchBuffers:
         """Return the session's scratch buffers; take idle or new ones if it has none."""
-        if self.scratch is None:
+        scratch = self.scratch
+        if scratch is None:
             self.scratch = scratch = self.plan.acquire_scratch()
             self.context, context = scratch.address, scratch.context
             context[Context.SESSION] = self._address
-            if self.plan.packed.max_delayed_fan_out:
+            if self.plan.has_delays:
                 context[Context.IN_FLIGHT], context[Context.IN_FLIGHT_CAPACITY] = (
                     self.in_flight.ctypes.data,
                     self.in_flight.shape[1],
                 )
         if self.keep:
-            self.scratch.start_logs()
+            scratch.start_logs()
         if self._is_fresh:
             self._is_fresh = False
-            begin(self.context, self.control[Control.SEED])
-        return self.scratch
+            begin(self.context, self.control.item(Control.SEED))
+        return scratch
 
     def release_scratch(self) -> None:
         """Return the scratch buffers to the plan, unless a pass is under way or logs are kept."""
-        if self.scratch is None or self.keep or self.scratch.has_logs:
+        scratch = self.scratch
+        if scratch is None or self.keep or scratch.has_logs:
             return
-        if int(self.control[Control.PHASE]) in _CLEAN:
-            self.scratch.forget_events()
-            if len(self.plan.idle_scratch) < _MAX_IDLE:
-                self.plan.idle_scratch.append(self.scratch)
+        if self.control.item(Control.PHASE) in _CLEAN:
+            scratch.forget_events()
+            idle = self.plan.idle_scratch
+            if len(idle) < _MAX_IDLE:
+                idle.append(scratch)
             self.scratch, self.context = None, _NO_CONTEXT
 
     def apply_decay(self) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.packed_network import PackedNetwork
+from neuroasync.core.kernels.entry_points import feed
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
@@ -42,6 +43,7 @@ class ScratchBuffers:
         self.packed = packed
         self.context = packed.context.copy()
         self.address: int = self.context.ctypes.data
+        self._events: tuple[NDArray[np.int64], ...]
         self._arrays: dict[int, NDArray[Any]] = {}
         n, populations = packed.model.size, len(packed.model.populations)
         # In most passes, a neuron fires at most once. `make_room` grows the arrays if needed.
@@ -58,7 +60,7 @@ class ScratchBuffers:
         self._hold(Context.CHOSEN, np.zeros(room, np.int64))
         self._hold(Context.GROUP, np.zeros((len(Group), room), np.int64))
         self.context[Context.PENDING_CAPACITY] = self.context[Context.GROUP_CAPACITY] = room
-        self.feed(np.empty(0, np.int64), np.empty(0, np.int64))
+        self._events = ()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied, because kernels have the addresses of its arrays."""
@@ -124,11 +126,11 @@ class ScratchBuffers:
             raise ValueError("events must be two int64 arrays of the same length")
         if not (t_us.flags.c_contiguous and index.flags.c_contiguous):
             raise ValueError("events must be contiguous arrays")
+        if t_us.flags.writeable or index.flags.writeable:
+            # The kernel takes read-only arrays, so that it is compiled once.
+            t_us, index = _read_only(t_us), _read_only(index)
         self._events: tuple[NDArray[np.int64], ...] = t_us, index
-        context = self.context
-        context[Context.T_US] = t_us.ctypes.data
-        context[Context.INDEX] = index.ctypes.data
-        context[Context.EVENTS] = t_us.size
+        feed(self.address, t_us, index)
 
     def start_logs(self) -> None:
         """Start to log spikes and deliveries."""
@@ -175,6 +177,12 @@ class ScratchBuffers:
         """Keep an array alive, and write its address to the context."""
         self._arrays[column] = array
         self.context[column] = array.ctypes.data
+
+
+def _read_only(array: NDArray[np.int64]) -> NDArray[np.int64]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def grown(array: NDArray[Any], room: int) -> NDArray[Any]:

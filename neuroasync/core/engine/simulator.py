@@ -122,7 +122,7 @@ class Simulator:
     @property
     def carries(self) -> bool:
         """Whether the sample continues after its decision; see :meth:`enable_carry_over`."""
-        return bool(self.state.control[Control.CARRIES])
+        return self.state.control.item(Control.CARRIES) == 1
 
     @property
     def is_decided(self) -> bool:
@@ -132,12 +132,12 @@ class Simulator:
     @property
     def is_stopped(self) -> bool:
         """Whether the stop rule has ended the sample."""
-        return int(self.state.control[Control.PHASE]) == _STOPPED
+        return self.state.control.item(Control.PHASE) == _STOPPED
 
     @property
     def passes(self) -> int:
         """Number of passes begun."""
-        return int(self.state.control[Control.PASS]) + 1
+        return self.state.control.item(Control.PASS) + 1
 
     @property
     def step(self) -> int:
@@ -152,20 +152,21 @@ class Simulator:
     @property
     def watermark_us(self) -> int:
         """Virtual time before which no pass will read events any more, µs; 0 if none was read."""
-        if self.is_stopped or not self.passes:
+        passes = self.passes
+        if not passes or self.is_stopped:
             return 0
         timestep_us = self.plan.packed.model.timestep_us
-        return self.passes * timestep_us if timestep_us else self.time_us + 1
+        return passes * timestep_us if timestep_us else self.time_us + 1
 
     @property
     def work(self) -> int:
         """Cost of the session so far. The unit is the time of one synaptic operation."""
-        return int(self.state.control[Control.WORK])
+        return self.state.control.item(Control.WORK)
 
     @property
     def events_consumed(self) -> int:
         """How many of the events given to :meth:`feed` were read."""
-        return int(self.state.control[Control.CURSOR])
+        return self.state.control.item(Control.CURSOR)
 
     def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
         """Replace the input events that are available to the sample.
@@ -248,7 +249,9 @@ class Simulator:
             ForwardStepLimitError, PassLimitError: see :meth:`run_to_delivery`.
         """
         while True:
-            reason = int(run_compiled(self.state.acquire_scratch().address, end_us, work))
+            reason: int = run_compiled(self.state.acquire_scratch().address, end_us, work)
+            if reason == _DONE:
+                return True
             if not self.handle_interrupt(reason) or (reason == _NEEDS_ROOM and work < UNBOUNDED):
                 return reason not in (_BUDGET_SPENT, _NEEDS_ROOM)
 

@@ -40,13 +40,13 @@ class InputBuffer:
         last_us: time of the last event of the sample so far, µs; -1 if there was none.
     """
 
-    __slots__ = ("_added", "_keeps", "_kept", "_max_passes", "_merged", "_model", "_sorts",
-                 "_waiting", "last_us")  # fmt: skip
+    __slots__ = ("_added", "_inputs", "_keeps", "_kept", "_max_passes", "_merged", "_sorts",
+                 "_timestep_us", "_waiting", "last_us")  # fmt: skip
 
     def __init__(
         self, model: Model, sorts: bool, keeps: bool, max_passes: int = limits.MAX_PASSES
     ) -> None:
-        self._model = model
+        self._inputs, self._timestep_us = model.input_size, model.timestep_us
         self._sorts = sorts
         self._keeps = keeps
         self._max_passes = max_passes
@@ -70,7 +70,7 @@ class InputBuffer:
     @property
     def unmerged(self) -> int:
         """The number of events that :attr:`events` has to copy or to sort."""
-        if not self._added or (self._waiting == len(self._added[0]) and not self._sorts):
+        if not self._added or (self._waiting == self._added[0].t_us.size and not self._sorts):
             return 0
         return self._waiting
 
@@ -80,7 +80,10 @@ class InputBuffer:
 
         Events of equal time are sorted by their index if the buffer was created with ``sorts``.
         """
-        if self._added:
+        added = self._added
+        if len(added) == 1 and added[0].t_us.size == self._waiting and not self._sorts:
+            self.set_merged((added[0].t_us, added[0].index))  # the usual case
+        elif added:
             self.set_merged(self.merge()())
         return self._merged
 
@@ -89,9 +92,7 @@ class InputBuffer:
 
         The result is valid for :meth:`set_merged` if the buffer has not changed meanwhile.
         """
-        return partial(
-            _merged, self._merged, tuple(self._added), self._model.input_size, self._sorts
-        )
+        return partial(_merged, self._merged, tuple(self._added), self._inputs, self._sorts)
 
     def set_merged(self, merged: MergedEvents) -> None:
         """Use the result of :meth:`merge`."""
@@ -112,9 +113,11 @@ class InputBuffer:
             PassLimitError: the sample would need too many passes.
         """
         train = as_train(events)
-        train.check_indices(self._model.input_size)
-        if len(train):
-            first_us = int(train.t_us[0])
+        if train.max_index >= self._inputs:
+            train.check_indices(self._inputs)
+        has_events = train.t_us.size > 0
+        if has_events:
+            first_us = train.t_us.item(0)
             if first_us < self.last_us:
                 requirement = f"at least {self.last_us}, the time of the last event sent"
                 message = must_be("t_us[0]", requirement, str(first_us))
@@ -122,10 +125,10 @@ class InputBuffer:
             if first_us < watermark_us:
                 requirement = f"at least {watermark_us}, because all passes before have begun"
                 raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
-        if not is_rest:
+        if not is_rest and self._waiting > limits.MAX_QUEUED_EVENTS:
             self.check_room()
-        if len(train):
-            self._check_passes(int(train.t_us[-1]))
+        if has_events:
+            self._check_passes(train.t_us.item(-1))
         return train
 
     def check_room(self) -> None:
@@ -153,7 +156,9 @@ class InputBuffer:
             ValueError: an event is at or after ``duration_us``.
             PassLimitError: the sample would need too many passes.
         """
-        last_us = int(train.t_us[-1]) if train is not None and len(train) else self.last_us
+        last_us = self.last_us
+        if train is not None and train.t_us.size:
+            last_us = train.t_us.item(-1)
         if duration_us is None:
             return self._pass_start(last_us) if last_us >= 0 else -1
         check_duration(duration_us, last_us)
@@ -195,21 +200,22 @@ class InputBuffer:
             is_wanted: whether a pass will read them. If not, they only set the time of the last
                 event (and are kept for :meth:`train`).
         """
-        if not len(train):
+        count = train.t_us.size
+        if not count:
             return
-        self.last_us = int(train.t_us[-1])
+        self.last_us = train.t_us.item(-1)
         if self._keeps:
             self._kept.append(train)
         if is_wanted:
-            self._waiting += len(train)
+            self._waiting += count
             self._added.append(train)
 
     def drop(self, count: int) -> None:
         """Remove the first ``count`` events, which passes have read."""
-        t_us, index = self.events
-        if count == t_us.size:
-            self._merged = (_NONE, _NONE)
+        if count == self._waiting:
+            self._merged, self._added = (_NONE, _NONE), []
         elif count:
+            t_us, index = self.events
             t_us, index = t_us[count:], index[count:]
             # A slice keeps the memory of the events that were read, but copying many takes long.
             if t_us.size <= _MAX_COPIED:
@@ -224,10 +230,10 @@ class InputBuffer:
 
     def _pass_start(self, t_us: int) -> int:
         """Return the virtual time of the pass that reads an event at ``t_us``."""
-        return t_us - t_us % max(self._model.timestep_us, 1)
+        return t_us - t_us % self._timestep_us if self._timestep_us else t_us
 
     def _check_passes(self, end_us: int) -> None:
-        timestep = self._model.timestep_us
+        timestep = self._timestep_us
         if timestep and end_us // timestep >= self._max_passes:
             raise PassLimitError(
                 f"a sample of {end_us} µs has {end_us // timestep + 1} timesteps of "

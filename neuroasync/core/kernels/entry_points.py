@@ -21,6 +21,7 @@ __all__ = [
     "begin",
     "carry_over",
     "catch_up_decay_of_all",
+    "feed",
     "integrate_and_fire",
     "run_compiled",
     "run_to_delivery",
@@ -38,6 +39,14 @@ def begin(context, seed):
 def carry_over(context, seed, shift_us):
     """Call :func:`neuroasync.core.kernels.sample_start.carry_over`."""
     _carry_over(i64_at(context, len(Context)), seed, shift_us)
+
+
+@kernel
+def feed(context, t_us, index):
+    """Let the context refer to input events: i64[events] each."""
+    c = i64_at(context, len(Context))
+    c[Context.T_US], c[Context.INDEX] = t_us.ctypes.data, index.ctypes.data
+    c[Context.EVENTS] = t_us.size
 
 
 @kernel

@@ -36,7 +36,7 @@ def is_many(count: int) -> bool:
 def are_many(events: Events) -> bool:
     """Return whether it takes longer than a time slice to check ``events``."""
     if isinstance(events, SpikeTrain):
-        return len(events) >= _MANY
+        return events.t_us.size >= _MANY
     try:
         return len(events[0]) >= _MANY  # type: ignore[arg-type]  # ArrayLike may be a scalar
     except (TypeError, LookupError, OverflowError):
