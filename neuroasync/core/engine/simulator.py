@@ -237,16 +237,11 @@ class Simulator:
     def run_compiled(self, end_us: int, work: int = UNBOUNDED) -> bool:
         """Run all passes up to ``end_us`` with the compiled engine.
 
-        Args:
-            end_us: run the passes at virtual times up to this one, µs.
-            work: approximate number of synaptic operations after which to return.
+        The arguments and the errors are those of :meth:`run_to_delivery`.
 
         Returns:
             False if the work budget is spent or a buffer grows, which may take several calls; True
             if no pass is left, the sample was stopped, or another class leads while watching.
-
-        Raises:
-            ForwardStepLimitError, PassLimitError: see :meth:`run_to_delivery`.
         """
         while True:
             reason: int = run_compiled(self.state.acquire_scratch().address, end_us, work)
