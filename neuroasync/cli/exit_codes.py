@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, Final, TextIO
 
 import typer
@@ -26,7 +27,14 @@ from neuroasync.cli.output import ASCII_ERRORS, one_line
 from neuroasync.core.model.checks import did_you_mean
 from neuroasync.errors import NeuroasyncError
 
-__all__ = ["BAD_INPUT", "CHECK_FAILED", "CliError", "Commands", "report_error"]
+__all__ = [
+    "BAD_INPUT",
+    "CHECK_FAILED",
+    "CliError",
+    "Commands",
+    "report_error",
+    "require_package",
+]
 
 CHECK_FAILED: Final = 1
 BAD_INPUT: Final = 2
@@ -46,6 +54,18 @@ _PARSER_WORDS: Final = (
 
 class CliError(Exception):
     """An error that the user can correct. Its message is the line that is shown."""
+
+
+def require_package(name: str, extra: str, purpose: str) -> None:
+    """Raise CliError unless a package is installed.
+
+    Args:
+        name: Name of the package.
+        extra: The extra that installs it.
+        purpose: What needs it, for the error.
+    """
+    if find_spec(name) is None:
+        raise CliError(f"{purpose} needs {name}: pip install 'neuroasync[{extra}]'")
 
 
 class Commands(TyperGroup):

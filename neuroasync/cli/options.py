@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from neuroasync.core.events.pixel_grid import View
 
 __all__ = [
-    "CodingName",
-    "DataOption",
-    "DatasetName",
     "EngineName",
     "EngineOption",
     "GroupSizeOption",
@@ -39,6 +36,7 @@ __all__ = [
     "ViewOption",
     "chosen_samples",
     "mode_of",
+    "output_option",
     "seed_option",
     "sensor_of",
     "sensor_option",
@@ -70,28 +68,6 @@ class InputName(StrEnum):
 
     PRIORITISED = "prioritised"
     QUEUED = "queued"
-
-
-class CodingName(StrEnum):
-    """The ways to encode a pixel's brightness as spikes."""
-
-    RATE = "rate"
-    LATENCY = "latency"
-
-
-# The names are repeated here, because importing ``neuroasync.datasets`` takes long and help needs
-# only the names. A test compares them with ``DATASETS``.
-class DatasetName(StrEnum):
-    """The data sets that can be loaded by name."""
-
-    DIGITS = "digits"
-    MNIST = "mnist"
-    NMNIST_SMALL = "nmnist-small"
-    SPOKEN_DIGITS = "spoken-digits"
-    BRAILLE = "braille"
-    NMNIST = "nmnist"
-    SHD = "shd"
-    DVS_GESTURE = "dvs-gesture"
 
 
 def seed_option(runs: str) -> object:
@@ -131,15 +107,16 @@ def sensor_option(default: str) -> object:
     )  # fmt: skip
 
 
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", metavar="DIR", show_default=False,
-        help="Folder with the files of the data set. Tonic downloads missing files into it. "
-        "Default: the folder in the environment variable NEUROASYNC_DATA; if it is not set, the "
-        "files that ship with neuroasync.",
-    ),
-]  # fmt: skip
+def output_option(metavar: str, text: str) -> object:
+    """Return the option ``--output``.
+
+    Args:
+        metavar: The value in the help, such as ``OUT.nab``.
+        text: What is written, and the default if there is one.
+    """
+    return typer.Option("--output", "-o", metavar=metavar, show_default=False, help=text)
+
+
 NetworkArgument = Annotated[
     str,
     typer.Argument(

@@ -5,7 +5,7 @@ import typer
 
 from neuroasync.cli.app import app
 from neuroasync.cli.command_table import COMMANDS
-from neuroasync.cli.options import DatasetName
+from neuroasync.cli.data_options import DatasetName
 from neuroasync.datasets import DATASETS
 
 NAMES = [entry.name for entry in COMMANDS]

@@ -24,6 +24,7 @@ from neuroasync.cli.options import (
     SeedOption,
     chosen_samples,
     mode_of,
+    output_option,
 )
 from neuroasync.cli.output import echo_json, format_number
 from neuroasync.cli.output_paths import check_output
@@ -39,11 +40,11 @@ __all__ = ["calibrate"]
 
 OutputOption = Annotated[
     Path,
-    typer.Option(
-        "--output", "-o", metavar="OUT.nab", show_default=False,
-        help="Bundle to write: the same network with the calibrations.",
+    output_option(
+        "OUT.nab",
+        "Bundle to write: the same network with the calibrations.",
     ),
-]  # fmt: skip
+]
 AccuracyOption = Annotated[
     list[float] | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neuroasync.cli.decide_samples import load_inputs
-from neuroasync.cli.exit_codes import CliError
+from neuroasync.cli.exit_codes import require_package
 from neuroasync.cli.options import (
     JsonOption,
     NetworkArgument,
@@ -71,7 +71,7 @@ def compare(
 
     if plot is not None:
         check_output(plot, bundle, events)
-        _check_matplotlib()
+        require_package("matplotlib", "viz", "--plot")
     net, spikes = load_inputs(bundle, events)
     numbers = chosen_samples(samples, len(spikes))
     sizes = tuple(dict.fromkeys(group_size or GROUP_SIZES))
@@ -88,13 +88,6 @@ def compare(
     echo(_table(runs))
     if plot is not None:
         echo_text(f"drawn in {plot}")  # a path must not be folded
-
-
-def _check_matplotlib() -> None:
-    try:
-        import matplotlib  # noqa: F401  # only whether it is installed
-    except ModuleNotFoundError as error:
-        raise CliError("--plot needs matplotlib: pip install 'neuroasync[viz]'") from error
 
 
 def _table(runs: "Sequence[ComparedRun]") -> "RenderableType":

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neuroasync.cli.data_options import CodingName, CodingOption, DataOption, DatasetName
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.options import (
-    CodingName,
-    DataOption,
-    DatasetName,
     JsonOption,
     SensorOption,
     ViewOption,
+    output_option,
     sensor_of,
     sizes_of,
     view_of,
@@ -48,15 +47,6 @@ SetArgument = Annotated[
         "--data.",
     ),
 ]  # fmt: skip
-CodingOption = Annotated[
-    CodingName | None,
-    typer.Option(
-        "--coding", show_default=False,
-        help="How images are encoded. rate: in each of 10 timesteps, a pixel spikes with a "
-        "probability that equals its brightness, from 0 to 1; latency: a pixel spikes once, and a "
-        "brighter pixel spikes earlier. Default: rate for digits, latency for mnist.",
-    ),
-]  # fmt: skip
 PartOption = Annotated[
     Part,
     typer.Option(
@@ -83,12 +73,12 @@ ShapeOption = Annotated[
 ]  # fmt: skip
 OutputOption = Annotated[
     Path | None,
-    typer.Option(
-        "--output", "-o", metavar="OUT.npz", show_default=False,
-        help="Spike file to write. Default: NAME-PART.npz, NAME-PART-CODING.npz if --coding is "
+    output_option(
+        "OUT.npz",
+        "Spike file to write. Default: NAME-PART.npz, NAME-PART-CODING.npz if --coding is "
         "given, or the name of the recording with .npz, in the current folder.",
     ),
-]  # fmt: skip
+]
 
 
 def encode(

@@ -7,7 +7,7 @@ import typer
 
 from neuroasync.cli.commands.import_ import DecayName
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import JsonOption, NetworkArgument
+from neuroasync.cli.options import JsonOption, NetworkArgument, output_option
 from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.tables import echo, key_value_table
@@ -16,10 +16,11 @@ __all__ = ["export"]
 
 OutputOption = Annotated[
     Path,
-    typer.Option(
-        "--output", "-o", metavar="OUT.nir", show_default=False, help="File of NIR to write."
+    output_option(
+        "OUT.nir",
+        "File of NIR to write.",
     ),
-]  # fmt: skip
+]
 DecayOption = Annotated[
     DecayName,
     typer.Option(

@@ -8,7 +8,7 @@ import typer
 
 from neuroasync import limits
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import JsonOption
+from neuroasync.cli.options import JsonOption, output_option
 from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.tables import echo, key_value_table
@@ -44,10 +44,11 @@ SourceArgument = Annotated[
 ]
 OutputOption = Annotated[
     Path,
-    typer.Option(
-        "--output", "-o", metavar="OUT.nab", show_default=False, help="Bundle to write."
+    output_option(
+        "OUT.nab",
+        "Bundle to write.",
     ),
-]  # fmt: skip
+]
 TimestepOption = Annotated[
     int | None,
     typer.Option(

@@ -1,7 +1,6 @@
 """``neuroasync serve``: serve networks over websockets and HTTP."""
 
 import contextlib
-import importlib.util
 import logging
 import os
 import sys
@@ -14,7 +13,7 @@ import typer
 
 from neuroasync import limits
 from neuroasync.cli.completion import network_names
-from neuroasync.cli.exit_codes import CHECK_FAILED, CliError
+from neuroasync.cli.exit_codes import CHECK_FAILED, CliError, require_package
 from neuroasync.cli.output import echo_text
 
 __all__ = ["serve"]
@@ -317,5 +316,4 @@ def _print_line(text: str) -> None:
 def _check_installed() -> None:
     """Raise a CliError unless the packages of the extra are installed."""
     for name in ("starlette", "uvicorn", "websockets", "prometheus_client"):
-        if importlib.util.find_spec(name) is None:
-            raise CliError(f"serving needs {name}: pip install 'neuroasync[serve]'")
+        require_package(name, "serve", "serving")

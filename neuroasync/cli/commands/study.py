@@ -5,14 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from neuroasync.cli.commands.train.command import check_torch
-from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import DataOption, DatasetName, JsonOption
-from neuroasync.cli.output import echo_json
-from neuroasync.cli.output_paths import check_folder
-from neuroasync.cli.progress import progress
-from neuroasync.cli.tables import echo, key_value_table
-from neuroasync.cli.user_data_options import (
+from neuroasync.cli.data_options import (
+    DataOption,
+    DatasetName,
     TestFileOption,
     TopologyOption,
     TrainFileOption,
@@ -20,6 +15,12 @@ from neuroasync.cli.user_data_options import (
     check_user_files,
     user_files,
 )
+from neuroasync.cli.exit_codes import CliError, require_package
+from neuroasync.cli.options import JsonOption
+from neuroasync.cli.output import echo_json
+from neuroasync.cli.output_paths import check_folder
+from neuroasync.cli.progress import progress
+from neuroasync.cli.tables import echo, key_value_table
 
 if TYPE_CHECKING:
     from neuroasync.datasets.user_data import UserFiles
@@ -106,7 +107,8 @@ def study(
     if regimes and (datasets or quick):
         raise CliError("--regimes cannot be combined with a DATASET or --quick")
     check_folder(output)
-    _check_extras()
+    require_package("torch", "train", "training")
+    require_package("matplotlib", "viz", "the report")
     from neuroasync.datasets.files import data_folder
     from neuroasync.study import StudyPlan, run_study
 
@@ -130,17 +132,6 @@ def study(
         echo_json({"written": [str(output / name) for name in names]})
         return
     echo(key_value_table([("written", output / name) for name in names]))
-
-
-def _check_extras() -> None:
-    """Raise CliError unless torch and matplotlib are installed."""
-    check_torch()
-    try:
-        import neuroasync.plot  # noqa: F401  # only whether it can be imported
-    except ImportError as error:
-        raise CliError(
-            "the figures of the report require matplotlib; pip install 'neuroasync[viz]'"
-        ) from error
 
 
 def _cases(

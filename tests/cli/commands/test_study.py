@@ -117,10 +117,7 @@ def test_ctrl_c_exits_with_130(monkeypatch, tmp_path):
     ("module", "message"),
     [
         ("torch", "error: training needs torch: pip install 'neuroasync[train]'\n"),
-        (
-            "neuroasync.plot",
-            "error: the figures of the report require matplotlib; pip install 'neuroasync[viz]'\n",
-        ),
+        ("matplotlib", "error: the report needs matplotlib: pip install 'neuroasync[viz]'\n"),
     ],
 )
 def test_missing_extra_is_named_in_the_error(cli, files, monkeypatch, module, message):

@@ -1,6 +1,5 @@
 """``neuroasync train``: train a network with one of the recipes."""
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from enum import StrEnum
@@ -13,7 +12,6 @@ from neuroasync.cli.commands.train.options import (
     AllDataOption,
     BatchSizeOption,
     CheckpointOption,
-    CodingOption,
     ConfigOption,
     DeviceOption,
     EpochsOption,
@@ -39,19 +37,23 @@ from neuroasync.cli.commands.train.options import (
     VoteWindowOption,
     vote_window_us,
 )
-from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import CodingName, DataOption, DatasetName, JsonOption
-from neuroasync.cli.output import echo_json
-from neuroasync.cli.output_paths import check_output
-from neuroasync.cli.progress import progress
-from neuroasync.cli.tables import echo, key_value_table
-from neuroasync.cli.user_data_options import (
+from neuroasync.cli.data_options import (
+    CodingName,
+    CodingOption,
+    DataOption,
+    DatasetName,
     TopologyOption,
     TrainFileOption,
     ValidationFileOption,
     check_user_files,
     user_files,
 )
+from neuroasync.cli.exit_codes import CliError, require_package
+from neuroasync.cli.options import JsonOption
+from neuroasync.cli.output import echo_json
+from neuroasync.cli.output_paths import check_output
+from neuroasync.cli.progress import progress
+from neuroasync.cli.tables import echo, key_value_table
 from neuroasync.core.model.checks import at_path, did_you_mean, printable
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     from neuroasync.datasets.user_data import UserFiles
     from neuroasync.train.recipes import Recipe
 
-__all__ = ["check_torch", "train"]
+__all__ = ["train"]
 
 _KEYS: Final[Mapping[str, tuple[str, ...] | type]] = {
     "dataset": tuple(DatasetName), "train": str, "validation": str, "data": str,
@@ -143,7 +145,7 @@ def train(
     path = output or Path(f"{name}-{chosen}.nab")
     written = path.with_suffix(".toml")
     _check_outputs(path, written, checkpoint, resume, config)
-    check_torch()
+    require_package("torch", "train", "training")
     given = {k: str(v) if isinstance(v, StrEnum) else v for k, v in training.items()}
     with progress("training", 1) as advance, one_line_warnings():
         try:
@@ -206,12 +208,6 @@ def _check_outputs(
         check_output(checkpoint, path, written, *inputs)
     elif resume:
         raise CliError("--resume also requires --checkpoint FILE")
-
-
-def check_torch() -> None:
-    """Raise CliError unless torch is installed."""
-    if importlib.util.find_spec("torch") is None:
-        raise CliError("training needs torch: pip install 'neuroasync[train]'")
 
 
 def _train(

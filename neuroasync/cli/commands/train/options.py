@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from neuroasync.cli.completion import network_names
+from neuroasync.cli.data_options import DatasetName
 from neuroasync.cli.exit_codes import CliError
-from neuroasync.cli.options import CodingName, DatasetName, InputName
+from neuroasync.cli.options import InputName, output_option
 
 __all__ = [
     "AllDataOption",
     "BatchSizeOption",
     "CheckpointOption",
-    "CodingOption",
     "ConfigOption",
     "Device",
     "DeviceOption",
@@ -127,20 +127,12 @@ InputOption = Annotated[
 ]  # fmt: skip
 OutputOption = Annotated[
     Path | None,
-    typer.Option(
-        "--output", "-o", metavar="OUT.nab", show_default=False,
-        help="Bundle to write, and OUT.toml with the configuration of the run. Default: "
+    output_option(
+        "OUT.nab",
+        "Bundle to write, and OUT.toml with the configuration of the run. Default: "
         "DATASET-RECIPE.nab in the current folder.",
     ),
-]  # fmt: skip
-CodingOption = Annotated[
-    CodingName | None,
-    typer.Option(
-        "--coding", show_default=False,
-        help="How the brightness of a pixel is encoded. rate: a brighter pixel spikes more often; "
-        "latency: a brighter pixel spikes earlier. Default: rate for digits, latency for mnist.",
-    ),
-]  # fmt: skip
+]
 EpochsOption = Annotated[
     int | None,
     typer.Option(

@@ -1,5 +1,6 @@
-"""Options to use the user's spike files and network instead of a data set."""
+"""Options that say which data a command uses: a data set, or the user's spike files."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from neuroasync.datasets.user_data import UserFiles
 
 __all__ = [
+    "CodingName",
+    "CodingOption",
+    "DataOption",
+    "DatasetName",
     "TestFileOption",
     "TopologyOption",
     "TrainFileOption",
@@ -20,6 +25,47 @@ __all__ = [
     "user_files",
 ]
 
+
+class CodingName(StrEnum):
+    """The ways to encode a pixel's brightness as spikes."""
+
+    RATE = "rate"
+    LATENCY = "latency"
+
+
+# The names are repeated here, because importing ``neuroasync.datasets`` takes long and help needs
+# only the names. A test compares them with ``DATASETS``.
+class DatasetName(StrEnum):
+    """The data sets that can be loaded by name."""
+
+    DIGITS = "digits"
+    MNIST = "mnist"
+    NMNIST_SMALL = "nmnist-small"
+    SPOKEN_DIGITS = "spoken-digits"
+    BRAILLE = "braille"
+    NMNIST = "nmnist"
+    SHD = "shd"
+    DVS_GESTURE = "dvs-gesture"
+
+
+CodingOption = Annotated[
+    CodingName | None,
+    typer.Option(
+        "--coding", show_default=False,
+        help="How images are encoded. rate: in each of 10 timesteps, a pixel spikes with a "
+        "probability that equals its brightness, from 0 to 1; latency: a pixel spikes once, and a "
+        "brighter pixel spikes earlier. Default: rate for digits, latency for mnist.",
+    ),
+]  # fmt: skip
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", show_default=False,
+        help="Folder with the files of the data set. Tonic downloads missing files into it. "
+        "Default: the folder in the environment variable NEUROASYNC_DATA; if it is not set, the "
+        "files that ship with neuroasync.",
+    ),
+]  # fmt: skip
 TrainFileOption = Annotated[
     Path | None,
     typer.Option(
