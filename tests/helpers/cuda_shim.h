@@ -11,6 +11,8 @@
 
 #define __device__
 #define __global__
+#define __noinline__
+#define __launch_bounds__(threads)
 #define __shared__ static
 #define __align__(n) __attribute__((aligned(n)))
 
@@ -67,6 +69,7 @@ static float __shfl_xor_sync(unsigned, float x, int distance) {
     return x;
 }
 
+static int min(int a, int b) { return a < b ? a : b; }
 static int __popc(unsigned bits) { return __builtin_popcount(bits); }
 static int __ffs(unsigned bits) { return __builtin_ffs(bits); }
 template <typename T> static T atomicAdd(T *at, T x) { T old = *at; *at = old + x; return old; }

@@ -8,12 +8,15 @@ from typing import Any, Final, Self
 import torch
 from torch import Tensor
 
-from neuroasync.train.cuda.source import KERNELS, cuda_source
+from neuroasync.train.cuda.source import KERNELS, MAX_THREADS, cuda_source
 
 __all__ = ["CudaLauncher", "compile_kernels", "has_compiler", "has_device"]
 
-_THREADS: Final = 256
-"""Threads of a block. The results do not depend on it."""
+_FEW_THREADS: Final = 128
+"""Threads of a block if its state is small, so that several blocks share a multiprocessor. The
+results do not depend on it."""
+_SMALL_BYTES: Final = 48 * 1024
+"""Size of a small state."""
 
 
 def has_device() -> bool:
@@ -71,6 +74,17 @@ class CudaLauncher:
         self._launch(kernel, blocks, shared_bytes, context)
 
 
+class _TorchStream:
+    """Torch's current stream, for cuda-core."""
+
+    def __init__(self, index: int) -> None:
+        self._handle = torch.cuda.current_stream(index).cuda_stream
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Return the version of this protocol and the address of the stream."""
+        return 0, self._handle
+
+
 @functools.cache
 def _loaded(index: int) -> tuple[int, Callable[[str, int, int, Tensor], None]]:
     """Return the dynamic shared memory of a block, and a function that launches a kernel."""
@@ -91,9 +105,11 @@ def _loaded(index: int) -> tuple[int, Callable[[str, int, int, Tensor], None]]:
             raise RuntimeError(f"the CUDA driver refused {shared} bytes of shared memory: {result}")
 
     def run(name: str, blocks: int, shared_bytes: int, context: Tensor) -> None:
+        is_small = 0 < shared_bytes <= _SMALL_BYTES
+        threads = _FEW_THREADS if is_small else MAX_THREADS
+        config = LaunchConfig(grid=blocks, block=threads, shmem_size=shared_bytes)
         with torch.cuda.device(index):
-            stream = device.create_stream(torch.cuda.current_stream(index))
-            config = LaunchConfig(grid=blocks, block=_THREADS, shmem_size=shared_bytes)
+            stream = device.create_stream(_TorchStream(index))
             launch(stream, config, kernels[name], context.data_ptr())
 
     return shared, run

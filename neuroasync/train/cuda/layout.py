@@ -7,7 +7,9 @@ of connections. The capacities of the record are per sample.
 
 from typing import Final, NamedTuple
 
-__all__ = ["CudaContext", "Status"]
+__all__ = ["SEVERAL", "CudaContext", "Status"]
+
+SEVERAL: Final = -2
 
 
 class _CudaContext(NamedTuple):
@@ -130,6 +132,9 @@ class _CudaContext(NamedTuple):
     """G"""
     GRAD: int = 62
     """f32[W], their sum."""
+    ROUTES: int = 63
+    """i32[P + 1, P], the connection without delay from one population to another; -1 if there is
+    none, ``SEVERAL`` if there are several."""
 
 
 CudaContext: Final = _CudaContext()

@@ -17,7 +17,7 @@ from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch
 from neuroasync.train.cuda.layout import CudaContext, Status
 from neuroasync.train.cuda.record import Capacity, CudaRecord
-from neuroasync.train.cuda.tables import BatchTables, Entries, NetworkTables, bits, write
+from neuroasync.train.cuda.tables import BatchTables, Entries, NetworkTables, bits, on_device, write
 
 __all__ = ["CudaRunner", "Launcher"]
 
@@ -31,6 +31,10 @@ _GRADIENTS: Final = 2**28
 """Maximum number of values in all gradient buffers together, 1 GiB."""
 _BUFFERS: Final = 1024
 """Maximum number of gradient buffers."""
+
+
+_STATES: Final = 2**30
+"""Maximum number of bytes of all states together that lie in global memory."""
 
 
 class Launcher(Protocol):
@@ -177,19 +181,20 @@ class CudaRunner:
     def _backward_bytes(self) -> int:
         """Return the size of a block's ``Unwinding``, which ``gradients.cuh`` defines."""
         model, ring = self._packed.model, self._network.ring
-        return 4 * ((6 + 2 * ring) * model.size + (2 + ring) * len(model.populations))
+        return 4 * ((6 + 2 * ring) * model.size + (3 + ring) * len(model.populations) + 1)
 
     def _launch(self, kernel: str, blocks: int, size: int, entries: Entries) -> None:
         """Launch a kernel whose blocks need ``size`` bytes of state."""
         entries, shared = dict(entries), size
         if size > self._launcher.shared_bytes:
             size, shared = -(-size // 8) * 8, 0
+            blocks = min(blocks, max(1, _STATES // size))  # a block can run several samples
             entries[CudaContext.STATE_BYTES] = size
             entries[CudaContext.STATE] = torch.empty(
                 blocks * size, dtype=torch.uint8, device=self._launcher.device
             )
         if blocks:
-            context = torch.from_numpy(write(entries)).to(self._launcher.device)
+            context = on_device(write(entries), self._launcher.device)
             self._launcher.launch(kernel, blocks, shared, context)
 
     def _step_limit(

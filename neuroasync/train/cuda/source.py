@@ -4,13 +4,15 @@ from importlib.resources import files
 from typing import Final
 
 from neuroasync.core.kernels.layout import ConnectionKind, Connections, PolicyCode, Populations
-from neuroasync.train.cuda.layout import CudaContext, Status
+from neuroasync.train.cuda.layout import SEVERAL, CudaContext, Status
 from neuroasync.train.kernels import surrogate
 
-__all__ = ["KERNELS", "cuda_source"]
+__all__ = ["KERNELS", "MAX_THREADS", "cuda_source"]
 
 KERNELS: Final = ("forward", "backward", "add_up")
 """The names of the kernels."""
+MAX_THREADS: Final = 512
+"""Maximum number of threads of a block."""
 _FILES: Final = (
     "common", "state", "delivery", "forward", "turns", "run", "gradients", "backward",
     "backward_turns", "unwind",
@@ -37,5 +39,6 @@ def _constants() -> str:
     }
     lines = [f"#define {t}_{name} {n}" for t, names in tables.items() for name, n in names.items()]
     columns = {"POPULATIONS": len(Populations), "CONNECTIONS": len(Connections), "STATUS": 6}
+    lines += [f"#define SEVERAL ({SEVERAL})", f"#define MAX_THREADS {MAX_THREADS}"]
     lines += [f"#define {table}_COLUMNS {n}" for table, n in columns.items()]
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """The network and a batch as tensors on the device of the kernels."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +11,9 @@ from torch import Tensor
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.layout import Connections, Populations
 from neuroasync.train.batch import Batch, decay_table
-from neuroasync.train.cuda.layout import CudaContext
+from neuroasync.train.cuda.layout import SEVERAL, CudaContext
 
-__all__ = ["BatchTables", "NetworkTables", "bits", "write"]
+__all__ = ["BatchTables", "NetworkTables", "bits", "on_device", "write"]
 
 Entries = dict[int, Tensor | int]
 """Entries of a context: tensors, whose addresses count, and numbers."""
@@ -29,6 +30,17 @@ def write(entries: Entries) -> NDArray[np.int64]:
     for column, value in entries.items():
         context[column] = value.data_ptr() if isinstance(value, Tensor) else value
     return context
+
+
+def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Return a copy of an array as a tensor on a device.
+
+    Pinned memory lets the copy to a GPU run while the CPU goes on.
+    """
+    tensor = torch.from_numpy(np.array(array))
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 class NetworkTables:
@@ -53,7 +65,7 @@ class NetworkTables:
         sizes = (rows[:, Populations.STOP] - rows[:, Populations.START])[:-1]
 
         def ints(array: NDArray[np.int64]) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array, np.int32)).to(device)
+            return on_device(array.astype(np.int32), device)
 
         self.ring = 1 + int(lags.max(initial=0))
         self.entries: Entries = {
@@ -61,7 +73,8 @@ class NetworkTables:
             CudaContext.CONNECTIONS: ints(connections),
             CudaContext.LINKS: ints(arrays.links),
             CudaContext.OWNER: ints(np.repeat(np.arange(sizes.size), sizes)),
-            CudaContext.THRESHOLDS: torch.from_numpy(arrays.thresholds.copy()).to(device),
+            CudaContext.ROUTES: ints(_routes(connections, sizes.size)),
+            CudaContext.THRESHOLDS: on_device(arrays.thresholds, device),
             CudaContext.DUE: ints(np.array(due, np.int64)),
             CudaContext.DUE_COUNT: len(due),
             CudaContext.NEURONS: model.size,
@@ -72,6 +85,16 @@ class NetworkTables:
             CudaContext.WEIGHT_COUNT: arrays.weights.size,
             CudaContext.RING: self.ring,
         }
+
+
+def _routes(connections: NDArray[np.int64], populations: int) -> NDArray[np.int64]:
+    """Return the connection without delay from each population, the input last, to each."""
+    routes = np.full((populations + 1, populations), -1, np.int64)
+    for c, row in enumerate(connections):
+        if row[Connections.DELAY] == 0:
+            pair = row[Connections.SOURCE], row[Connections.TARGET]
+            routes[pair] = c if routes[pair] == -1 else SEVERAL
+    return routes
 
 
 class BatchTables:
@@ -110,12 +133,12 @@ class BatchTables:
         self.queued_events = most if is_queued else 0
         self.input_slots = int(per_cell.view(len(batch), -1).sum(1).max()) if cells else 0
         self.entries: Entries = {
-            CudaContext.DECAYS: torch.from_numpy(np.ascontiguousarray(table)).to(device),
-            CudaContext.DECAY_OF: torch.from_numpy(row.astype(np.int32)).to(device),
+            CudaContext.DECAYS: on_device(table, device),
+            CudaContext.DECAY_OF: on_device(row.astype(np.int32), device),
             CudaContext.SAMPLES: len(batch),
             CudaContext.TIMESTEPS: passes,
-            CudaContext.SEEDS: torch.from_numpy(batch.seeds.view(np.int64).copy()).to(device),
-            CudaContext.PASSES: torch.from_numpy(_passes(batch).astype(np.int32)).to(device),
+            CudaContext.SEEDS: on_device(batch.seeds.view(np.int64), device),
+            CudaContext.PASSES: on_device(_passes(batch).astype(np.int32), device),
             CudaContext.INPUT_STARTS: starts.int(),
             CudaContext.INPUT_ORIGIN: (index + model.size).int(),
             CudaContext.INPUT_COUNT: count.int(),
@@ -125,9 +148,9 @@ class BatchTables:
 
 def _cells(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the (sample, pass) of each event as one number i64[events], and its input index."""
-    t_us = torch.from_numpy(batch.t_us.copy()).to(device)
-    index = torch.from_numpy(batch.index.copy()).to(device)
-    offsets = torch.from_numpy(batch.offsets.copy()).to(device)
+    t_us = on_device(batch.t_us, device)
+    index = on_device(batch.index, device)
+    offsets = on_device(batch.offsets, device)
     sample = torch.repeat_interleave(torch.arange(len(batch), device=device), offsets.diff())
     if batch.timestep_us:
         at = t_us // batch.timestep_us
@@ -136,7 +159,7 @@ def _cells(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
         is_new[1:] = (t_us.diff() != 0) | (sample.diff() != 0)
         number = torch.cumsum(is_new, 0)
         at = number - number[offsets[sample]] if t_us.numel() else t_us
-    end_us = torch.from_numpy(batch.end_us.copy()).to(device)
+    end_us = on_device(batch.end_us, device)
     runs = t_us <= end_us[sample]
     return (sample * batch.timesteps + at)[runs], index[runs]
 

@@ -15,7 +15,7 @@ from neuroasync.train.cuda.autograd_function import run_cuda_record
 from neuroasync.train.cuda.runner import CudaRunner
 from neuroasync.train.event_record import EventRecordRunner
 from tests.helpers.cuda_shim import CpuLauncher
-from tests.helpers.strategies import models, spike_trains
+from tests.helpers.strategies import dyadic, models, spike_trains
 
 POLICIES = [LayerSync(), Random(), Momentum(), Momentum(noise=0.5), Fifo()]
 SURROGATES = [Surrogate(), Surrogate("fast-sigmoid", 2.0), Surrogate("sigmoid", 4.0)]
@@ -77,3 +77,9 @@ def check_same(model, batch, run_settings, surrogate=SURROGATES[0], dropout=0.0,
 @EXAMPLES
 def test_kernels_have_the_spikes_and_gradients_of_the_event_record(run, surrogate, dropout):
     check_same(*run, surrogate, dropout)
+
+
+@given(run=runs(max_neurons=70, weights=dyadic(-16, 32)), threads=st.sampled_from([32, 64, 160]))
+@settings(EXAMPLES, max_examples=25)
+def test_populations_of_several_chunks_on_any_schedule(run, threads):
+    check_same(*run, launcher=CpuLauncher(threads, seed=threads))

@@ -97,6 +97,10 @@ __device__ inline float delivery_grad(const Unwind &u, const Slot &z) {
 __device__ inline void undo_deliveries(const Unwind &u, int slot0, int slot1) {
     const Network &net = u.net;
     int warps = blockDim.x >> 5, lane = threadIdx.x & 31;
+    for (int p = threadIdx.x; p <= net.populations_count; p += blockDim.x) u.state.present[p] = 0;
+    __syncthreads();
+    for (int e = slot0 + threadIdx.x; e < slot1; e += blockDim.x)
+        u.state.present[u.s.slot[e].owner] = 1;
     for (int e = slot0 + (threadIdx.x >> 5); e < slot1; e += warps) {
         Slot z = u.s.slot[e];
         if (z.owner == net.populations_count || z.via >= 0) continue;
@@ -118,8 +122,10 @@ __device__ inline void undo_deliveries(const Unwind &u, int slot0, int slot1) {
         }
         __syncthreads();
     }
+    __syncthreads();
     for (int c = 0; c < net.connections_count; ++c)
-        add_outer(u, c, slot0, slot1,
+        if (u.state.present[CONNECTION(net, c, SOURCE)])
+            add_outer(u, c, slot0, slot1,
                   u.state.active + POPULATION(net, CONNECTION(net, c, TARGET), START), false);
     __syncthreads();
 }

@@ -12,6 +12,9 @@ typedef long long i64;
 #define BLOCK_MEMORY(name) extern __shared__ u64 name[]
 #endif
 
+// More threads would leave fewer than 128 registers for each.
+#define KERNEL extern "C" __global__ void __launch_bounds__(MAX_THREADS)
+
 #define ALL_LANES 0xffffffffu
 
 // A slot of a group: `count` spikes of `origin` that are delivered over all connections without
@@ -28,7 +31,7 @@ struct Turn {
 
 // The read-only tables of a network.
 struct Network {
-    const int *populations, *connections, *links, *owner;
+    const int *populations, *connections, *links, *owner, *routes;
     const float *weights, *thresholds;
     int neurons, populations_count, connections_count, output;
 };
@@ -51,6 +54,7 @@ __device__ inline Network network_of(const i64 *context) {
     net.populations = address<const int>(context, CONTEXT_POPULATIONS);
     net.connections = address<const int>(context, CONTEXT_CONNECTIONS);
     net.links = address<const int>(context, CONTEXT_LINKS);
+    net.routes = address<const int>(context, CONTEXT_ROUTES);
     net.owner = address<const int>(context, CONTEXT_OWNER);
     net.weights = address<const float>(context, CONTEXT_WEIGHTS);
     net.thresholds = address<const float>(context, CONTEXT_THRESHOLDS);
@@ -168,14 +172,16 @@ __device__ inline int convolution_synapse(const Convolution &f, int source, int 
     return f.weight + ((out * f.channels_in + channel) * f.kernel_y + ky) * f.kernel_x + kx;
 }
 
+// The same as `synapse`, if the connection is not dense. It stays a call, because it is long.
+__device__ __noinline__ int scattered_synapse(const Network &net, int c, int source, int target) {
+    if (CONNECTION(net, c, KIND) == KIND_SPARSE) return sparse_synapse(net, c, source, target);
+    return convolution_synapse(convolution_of(net, c), source, target);
+}
+
 // Return the place of the weight from `source` to `target` in `net.weights`, or -1 if there is no
 // synapse. Both count from the start of their populations.
 __device__ inline int synapse(const Network &net, int c, int source, int target) {
-    int kind = CONNECTION(net, c, KIND);
-    if (kind == KIND_DENSE) {
-        int targets = size_of(net, CONNECTION(net, c, TARGET));
-        return CONNECTION(net, c, WEIGHT) + source * targets + target;
-    }
-    if (kind == KIND_SPARSE) return sparse_synapse(net, c, source, target);
-    return convolution_synapse(convolution_of(net, c), source, target);
+    if (CONNECTION(net, c, KIND) != KIND_DENSE) return scattered_synapse(net, c, source, target);
+    int targets = size_of(net, CONNECTION(net, c, TARGET));
+    return CONNECTION(net, c, WEIGHT) + source * targets + target;
 }

@@ -1,5 +1,8 @@
 // Input of a pass, delivery of groups, and integrate-and-fire.
 
+// Slots that a thread reads together.
+#define AT_ONCE 4
+
 // Begin a pass: decay, biases, and everything that is counted per pass.
 __device__ inline void begin_pass(const Launch &run, Sample &s) {
     const Network &net = run.net;
@@ -121,24 +124,54 @@ __device__ inline void find_reached(const Launch &run, const Sample &s, int begi
     __syncthreads();
 }
 
+// Return the place of the weight by which a slot reaches a neuron of `p`, -1 if it does not, or
+// `SEVERAL` if it does over several connections.
+__device__ inline int route(const Network &net, const Slot &z, int p, int target) {
+    int c = net.routes[z.owner * net.populations_count + p];
+    if (z.via >= 0) c = CONNECTION(net, z.via, TARGET) == p ? z.via : -1;
+    return c < 0 ? c : synapse(net, c, z.origin - POPULATION(net, z.owner, START), target);
+}
+
+// Add what a slot delivers to a neuron of `p` over several connections, in declared order.
+__device__ __noinline__ int add_several(const Network &net, const Slot &z, int p, int target,
+                                  float *current) {
+    int source = z.origin - POPULATION(net, z.owner, START), spikes = 0;
+    for (int j = POPULATION(net, z.owner, OUT_START); j < POPULATION(net, z.owner, OUT_STOP); ++j) {
+        int c = net.links[j];
+        if (CONNECTION(net, c, TARGET) != p || !takes_part(net, c, z.via)) continue;
+        int w = synapse(net, c, source, target);
+        if (w < 0) continue;
+        *current = __fadd_rn(*current, __fmul_rn(net.weights[w], (float)z.count));
+        spikes += z.count;
+    }
+    return spikes;
+}
+
 // Add what the slots from `begin` on deliver to a neuron of `p` to `sum`, in slot order; return
-// the number of spikes.
+// the number of spikes. The weights of several slots are loaded before the first is added, because
+// a thread would otherwise wait for each of them.
 __device__ inline int gather(const Launch &run, const Sample &s, int begin, int p, int target,
                              float *sum) {
     const Network &net = run.net;
     float current = *sum;
     int spikes = 0;
-    for (int e = begin; e < s.slots; ++e) {
-        Slot z = s.slot[e];
-        int source = z.origin - POPULATION(net, z.owner, START);
-        int stop = POPULATION(net, z.owner, OUT_STOP);
-        for (int j = POPULATION(net, z.owner, OUT_START); j < stop; ++j) {
-            int c = net.links[j];
-            if (CONNECTION(net, c, TARGET) != p || !takes_part(net, c, z.via)) continue;
-            int w = synapse(net, c, source, target);
-            if (w < 0) continue;
-            current = __fadd_rn(current, __fmul_rn(net.weights[w], (float)z.count));
-            spikes += z.count;
+    for (int first = begin; first < s.slots; first += AT_ONCE) {
+        int place[AT_ONCE], count[AT_ONCE];
+        float weight[AT_ONCE];
+#pragma unroll
+        for (int u = 0; u < AT_ONCE; ++u) {
+            Slot z = s.slot[min(first + u, s.slots - 1)];
+            place[u] = first + u < s.slots ? route(net, z, p, target) : -1;
+            count[u] = z.count;
+            weight[u] = place[u] >= 0 ? net.weights[place[u]] : 0.0f;
+        }
+#pragma unroll
+        for (int u = 0; u < AT_ONCE; ++u) {
+            if (place[u] >= 0) {
+                current = __fadd_rn(current, __fmul_rn(weight[u], (float)count[u]));
+                spikes += count[u];
+            } else if (place[u] == SEVERAL)
+                spikes += add_several(net, s.slot[first + u], p, target, &current);
         }
     }
     *sum = current;

@@ -7,6 +7,7 @@ struct Unwinding {
     float *site_grad, *delayed;                // [ring, N]
     int *site_step, *refractory;               // [N]
     int *first, *after;                        // [P]
+    int *present;                              // [P + 1]: whether a slot comes from there
     int *has_site;                             // [ring, P]
 };
 
@@ -22,7 +23,8 @@ __device__ inline Unwinding unwinding_at(void *memory, int neurons, int populati
     u.refractory = u.site_step + neurons;
     u.first = u.refractory + neurons;
     u.after = u.first + populations;
-    u.has_site = u.after + populations;
+    u.present = u.after + populations;
+    u.has_site = u.present + populations + 1;
     return u;
 }
 
@@ -63,7 +65,7 @@ __device__ inline float count_grad(const Unwind &u, int p, int i) {
 
 // Return the sum of weight * `g` over the targets of `source`. All lanes of a warp must call this;
 // each gets the sum.
-__device__ inline float weighted(const Network &net, int c, int source, const float *g) {
+__device__ __noinline__ float weighted(const Network &net, int c, int source, const float *g) {
     int kind = CONNECTION(net, c, KIND), lane = threadIdx.x & 31;
     float total = 0.0f;
     if (kind == KIND_DENSE) {
@@ -112,13 +114,20 @@ __device__ inline void add_dense(const Unwind &u, int c, int begin, int end, con
     int group = groups > 1 ? threadIdx.x / targets : 0;
     int column = groups > 1 ? threadIdx.x % targets : threadIdx.x;
     if (group >= groups) return;
-    for (int e = begin; e < end; ++e) {
-        Slot z = u.s.slot[e];
-        int source = z.origin - start;
-        if (!contributes(net, c, z, is_turn) || source % groups != group) continue;
-        float *row = u.grad + first_weight + (i64)source * targets;
-        for (int i = column; i < targets; i += blockDim.x)
-            atomicAdd(row + i, (float)z.count * g[i]);
+    for (int first = begin; first < end; first += AT_ONCE) {
+        Slot slots[AT_ONCE];
+#pragma unroll
+        for (int e = 0; e < AT_ONCE; ++e) slots[e] = u.s.slot[min(first + e, end - 1)];
+#pragma unroll
+        for (int e = 0; e < AT_ONCE; ++e) {
+            const Slot &z = slots[e];
+            int source = z.origin - start;
+            if (first + e >= end || !contributes(net, c, z, is_turn) || source % groups != group)
+                continue;
+            float *row = u.grad + first_weight + (i64)source * targets;
+            for (int i = column; i < targets; i += blockDim.x)
+                atomicAdd(row + i, (float)z.count * g[i]);
+        }
     }
 }
 
@@ -164,7 +173,7 @@ __device__ inline void add_convolution(const Unwind &u, int c, int begin, int en
 
 // Add count * `g` of the slots to the gradients of the weights of connection `c`. `g` starts at
 // the first neuron of its target.
-__device__ inline void add_outer(const Unwind &u, int c, int begin, int end, const float *g,
+__device__ __noinline__ void add_outer(const Unwind &u, int c, int begin, int end, const float *g,
                                  bool is_turn) {
     int kind = CONNECTION(u.net, c, KIND);
     if (kind == KIND_DENSE)

@@ -48,7 +48,7 @@ __device__ inline void run_sample(const Launch &run, int k) {
     }
 }
 
-extern "C" __global__ void forward(const i64 *context) {
+KERNEL forward(const i64 *context) {
     BLOCK_MEMORY(block_memory);
     Launch run = launch_of(context, block_memory);
     int samples = (int)context[CONTEXT_SAMPLES];

@@ -28,7 +28,7 @@ __device__ inline void unwind_sample(Unwind &u, int k) {
     }
 }
 
-extern "C" __global__ void backward(const i64 *context) {
+KERNEL backward(const i64 *context) {
     BLOCK_MEMORY(block_memory);
     Unwind u = {};
     u.context = context;
@@ -46,7 +46,7 @@ extern "C" __global__ void backward(const i64 *context) {
 }
 
 // Add up the gradients of all blocks, in their order.
-extern "C" __global__ void add_up(const i64 *context) {
+KERNEL add_up(const i64 *context) {
     i64 size = context[CONTEXT_WEIGHT_COUNT];
     const float *grads = address<const float>(context, CONTEXT_GRADS);
     for (i64 w = (i64)blockIdx.x * blockDim.x + threadIdx.x; w < size;
