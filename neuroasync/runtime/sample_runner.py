@@ -34,9 +34,9 @@ _log = logging.getLogger("neuroasync.session")
 class SampleRunner:
     """The samples of one session, one after the other.
 
-    A runner does not check who calls it: the owner of the sample must not let two of its
-    coroutines overlap, and must call :meth:`abandon` when one was cancelled or failed. A sample
-    starts from rest, or continues the one before (:meth:`Simulator.enable_carry_over`).
+    The owner of the sample must not let two coroutines of a runner overlap, and must call
+    :meth:`abandon` when one was cancelled or failed. A sample starts from rest, or continues the
+    one before (:meth:`Simulator.enable_carry_over`).
 
     Args:
         scheduler: runs the passes.
@@ -78,8 +78,8 @@ class SampleRunner:
             self.simulator, recorder is not None, self.counts, thread_calls, self._log_fields
         )
         self._buffer = self.input.buffer
-        # The sample that the next decision belongs to. With carry-over it is one more than
-        # `self.sample` between a window's decision and the start of the next window.
+        # The sample of the next decision. With carry-over it is one more than `self.sample` between
+        # a window's decision and the start of the next window.
         self._sample = 0
         self._started_s: float | None = None
         self._begin()
@@ -208,17 +208,13 @@ class SampleRunner:
         return replace(self._decision(), is_final=False)
 
     def length_us(self, duration_us: Duration | None) -> int | None:
-        """Return the length of a sample, µs: ``duration_us``, or that of the bundle if it is None.
-
-        Raises:
-            ValueError: ``duration_us`` is no duration.
-        """
+        """Return the length of a sample, µs; the bundle's for None. Raise ValueError if invalid."""
         return optional_microseconds(duration_us, "duration_us", self._bundle.duration_us)
 
     def finish(self, duration_us: int | None) -> Decision:
         """Return the decision of the sample, whose passes have run, and begin the next sample.
 
-        With carry-over the network runs on; :meth:`carry_over` begins the next sample.
+        With carry-over, :meth:`carry_over` begins it instead.
 
         Args:
             duration_us: length of the sample, µs, for the recording.
@@ -250,8 +246,25 @@ class SampleRunner:
             await self.run_until(end_us)
         return self.finish(duration_us)
 
+    @property
+    def may_decide_now(self) -> bool:
+        """Whether a sample may be decided by :meth:`decide_now`: the current one has no events."""
+        return self._started_s is None and self._scheduler.may_run_now
+
+    def decide_now(
+        self, train: SpikeTrain, end_us: int, duration_us: int | None
+    ) -> Decision | None:
+        """Decide a whole sample; None, with everything undone, if this slice is too short."""
+        self._started_s = time.perf_counter()
+        self._buffer.accept(train, True)
+        if end_us >= 0 and not self._scheduler.run_now(*self._buffer.events, end_us):
+            self.abandon()
+            return None
+        self.counts.events += len(train)
+        return self.finish(duration_us)
+
     def abandon(self) -> None:
-        """Discard the current sample; the next one has the same number and starts from rest."""
+        """Discard the current sample; the next one has its number and starts from rest."""
         if not self._scheduler.is_closed:
             self._scheduler.restart()
             self._begin()

@@ -132,6 +132,21 @@ class Scheduler:
         simulator.release_scratch()
         return consumed
 
+    @property
+    def may_run_now(self) -> bool:
+        """Whether :meth:`run_now` may run passes."""
+        return not self._time_slice.must_wait() and self._uses_compiled_engine()
+
+    def run_now(self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int) -> bool:
+        """Run passes as :meth:`run` does, but only in this time slice; return whether all ran."""
+        self._resumed_cpu_s = time.thread_time()
+        self.simulator.feed(t_us, index)
+        while not (is_done := self._run_slice(end_us)) and not self._time_slice.is_exhausted():
+            pass
+        self._charge()
+        self.simulator.release_scratch()
+        return is_done
+
     def _run_slice(self, end_us: int) -> bool:
         """Run passes in the compiled engine for a part of the slice; return whether all ran."""
         simulator, time_slice, clock = self.simulator, self._time_slice, time.perf_counter

@@ -3,7 +3,6 @@
 from __future__ import annotations  # help() then shows signatures as they are written
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-from contextlib import aclosing
 from typing import NoReturn, Self
 
 from neuroasync.core.copies import cannot_copy
@@ -32,8 +31,8 @@ class Session:
     A session decides samples one after another. Each sample starts from rest at its own time 0,
     except in a stream whose windows carry state, and runs in forward passes, one per timestep.
     A session serves one caller at a time; a second call raises RuntimeError while one is running,
-    and so does a call from another event loop or thread than the network's.
-    Its memory grows with the number of neurons and of events that wait for the next pass.
+    and so does a call from another event loop or thread than the network's. Its memory grows with
+    the number of neurons and of events that wait for the next pass.
 
     Cancellation: safe at every ``await``. The current sample is abandoned.
     """
@@ -144,6 +143,21 @@ class Session:
             await self._runner.run_until(end_us)
             return self._runner.finish(length_us)
 
+    def decide_nowait(self, events: Events) -> Decision | None:
+        """Decide one complete sample, and raise, like :meth:`decide`, if that needs no wait.
+
+        Returns:
+            The decision; None if other sessions wait, or if the time slice is too short. The state
+            is then the same as before, and :meth:`decide` can be called.
+        """
+        length_us = self._runner.length_us(None)
+        lease = self._ownership.acquire_for_call()
+        if are_many(events) or not self._runner.may_decide_now:
+            return None
+        train, end_us = self._runner.input.check(events, length_us)
+        with lease:
+            return self._runner.decide_now(train, end_us, length_us)
+
     def watch(
         self, events: Events | AsyncIterable[Events], *, duration_us: Duration | None = None
     ) -> AsyncGenerator[Decision, None]:
@@ -151,8 +165,8 @@ class Session:
 
         A provisional decision (``is_final`` is False) describes the sample right after the delivery
         that put another class in the lead, possibly in the middle of a pass. The last decision is
-        the one that :meth:`decide` would return. The sample and its source are suspended while the
-        caller handles a decision, and the ``wall_s`` of a decision includes that time.
+        that of :meth:`decide`. The sample and its source are suspended while the caller handles a
+        decision; ``wall_s`` includes that time.
 
         An error, a cancellation or ``aclose()`` abandons the sample at once. A ``break`` does not
         close the iterator, so that the next call to the session abandons the sample.
@@ -170,16 +184,8 @@ class Session:
             RuntimeError: the session is busy, or another call has taken over the sample.
             ClosedError: the session is closed.
         """
-        return GuardedDecisions(self._watch(events, duration_us), self._ownership.check_loop)
-
-    async def _watch(
-        self, events: Events | AsyncIterable[Events], duration_us: Duration | None
-    ) -> AsyncGenerator[Decision, None]:
-        length_us = self._runner.length_us(duration_us)
-        lease = self._ownership.acquire(Owner.WATCH)
-        async with aclosing(watch_sample(self._runner, lease, events, length_us)) as decisions:
-            async for decision in decisions:
-                yield decision
+        decisions = watch_sample(self._runner, self._ownership, events, duration_us)
+        return GuardedDecisions(decisions, self._ownership.check_loop)
 
     def stream(
         self,
@@ -200,9 +206,8 @@ class Session:
 
         With the network's virtual clock, passes run as soon as their input is complete. With a
         real-time clock, each pass runs when the clock reaches its time; see ``late`` and
-        :attr:`counts`. The source is read further only after the caller has taken all decisions so
-        far or, with a real-time clock, while few chunks wait. A slow caller therefore slows the
-        source down, and nothing accumulates.
+        :attr:`counts`. A slow caller slows the source down: it is read further only after all
+        decisions were taken or, with a real-time clock, while few chunks wait.
 
         The sample that is current when the stream begins is abandoned. The stream's own is if the
         iteration ends before the source does, or if another call uses the session.
@@ -241,18 +246,15 @@ class Session:
     async def advance(self, t_us: Duration) -> None:
         """Run every pass before ``t_us``; no earlier event can be sent afterwards.
 
-        Use it when time passes without events: delayed spikes then arrive, and the stop rule may
-        fire.
+        Use it when time passes without events: delayed spikes arrive, and the stop rule may fire.
 
         Cancellation: the sample is abandoned.
 
         Args:
-            t_us: time since the start of the sample, µs or such as ``"20ms"``; not before its last
-                event.
+            t_us: time since the start of the sample, µs or such as ``"20ms"``.
 
         Raises:
-            ValueError: ``t_us`` is before the last event, or exceeds the maximum length of a
-                sample.
+            ValueError: ``t_us`` is before the last event, or longer than a sample can be.
             LimitError: the sample would have too many passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
@@ -265,9 +267,9 @@ class Session:
     def snapshot(self) -> bytes:
         """Return the state of the session, from which :meth:`restore` continues spike for spike.
 
-        The snapshot includes the current sample with its delayed spikes and unread events. If a
-        stream with a window is in progress, it is included with everything that it has taken from
-        its source. :mod:`neuroasync.core.snapshot.session_snapshot` describes the format.
+        It includes the current sample with its delayed spikes and unread events, and the stream
+        with a window that is in progress, with everything that it has taken from its source. See
+        :mod:`neuroasync.core.snapshot.session_snapshot` for the format.
 
         Raises:
             RuntimeError: a call, a watch or a stream without a window is in progress; or the

@@ -159,6 +159,12 @@ class ServerMetrics:
         """Set this worker's share of a gauge."""
         self._cells[self._first + _SLOTS[name, ""]] = amount
 
+    def count_decision(self, spikes: int, latency_s: float) -> None:
+        """Count a decision, its spikes and its latency in seconds."""
+        self.add("decisions")
+        self.add("spikes", spikes)
+        self.observe_latency(latency_s)
+
     def observe_latency(self, seconds: float) -> None:
         """Add the latency of one decision to the histogram."""
         bucket = bisect_left(LATENCY_BUCKETS_S, seconds)

@@ -32,10 +32,16 @@ class Websocket:
         self._is_reading.set()
         self._has_left = False
         self.was_aborted = False
+        self._is_awaited = False
+        self.receiver: Callable[[str | bytes], bool] | None = None
         self.task: asyncio.Task[None]
 
     async def _receive(self) -> dict[str, Any]:
-        return await self._to_app.get()
+        self._is_awaited = True
+        try:
+            return await self._to_app.get()
+        finally:
+            self._is_awaited = False
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._is_reading.wait()
@@ -48,9 +54,14 @@ class Websocket:
         self.was_aborted = True
         self.disconnect()
 
+    @property
+    def can_send_nowait(self) -> bool:
+        """Read by the server, as ``RawConnection.can_send_nowait``."""
+        return not self._has_left and self._is_reading.is_set()
+
     def send_nowait(self, data: str | bytes) -> bool:
         """Called by the server, as ``RawConnection.send_nowait``."""
-        if self._has_left or not self._is_reading.is_set():
+        if not self.can_send_nowait:
             return False
         kind = "text" if isinstance(data, str) else "bytes"
         self._from_app.put_nowait({"type": "websocket.send", kind: data})
@@ -81,6 +92,9 @@ class Websocket:
         return self._to_app.qsize()
 
     def send(self, data: str | bytes) -> None:
+        is_next = self._is_awaited and self._to_app.empty()
+        if is_next and self.receiver is not None and self.receiver(data):
+            return
         kind = "text" if isinstance(data, str) else "bytes"
         self._to_app.put_nowait({"type": "websocket.receive", kind: data})
 

@@ -306,3 +306,40 @@ async def test_sample_without_events_has_no_votes_of_the_sample_before(engine, a
             await session.send(SAMPLES[1])
             getattr(session, abandon)()
         assert await session.decide(nothing) == await network.decide(nothing)
+
+
+@pytest.mark.parametrize("input_mode", ["prioritised", "queued"])
+async def test_decision_without_a_wait_is_the_same(input_mode, no_leaks):
+    network = na.Network(BUNDLE, input=input_mode)
+    async with network, network.session() as waits, network.session() as session:
+        for train in SAMPLES:
+            await asyncio.sleep(0)
+            expected = await waits.decide(train)
+            assert session.decide_nowait(train) in (None, expected)
+            if session.sample < waits.sample:  # the time slice was over
+                assert await session.decide(train) == expected
+        assert session.counts == waits.counts
+
+
+async def test_decision_that_must_wait_leaves_the_session_as_it_was(monkeypatch, no_leaks):
+    network = na.Network(BUNDLE)
+    async with network, network.session() as session:
+        expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 0))
+        with monkeypatch.context() as patch:
+            patch.setattr("neuroasync.runtime.time_slice.TimeSlice.is_exhausted", lambda _: True)
+            patch.setattr("neuroasync.runtime.time_slice.TimeSlice.must_wait", lambda _: False)
+            patch.setattr("neuroasync.runtime.time_slice.TimeSlice.work", lambda _: 1)
+            assert session.decide_nowait(SAMPLES[0]) is None
+        assert session.counts == na.Counts()
+        assert session.sample == 0
+        assert await session.decide(SAMPLES[0]) == expected
+
+
+async def test_decision_without_a_wait_needs_a_new_sample_and_the_compiled_engine(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        async with network.session() as session:
+            await session.send(([0], [0]))
+            assert session.decide_nowait(([10], [0])) is None
+            assert session.waiting_events == 1
+        async with network.session(engine="coroutines") as session:
+            assert session.decide_nowait(SAMPLES[0]) is None

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
+from neuroasync.core.durations import Duration
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
 from neuroasync.runtime.input.many_events import are_many
-from neuroasync.runtime.sample_ownership import Lease
+from neuroasync.runtime.sample_ownership import Lease, Owner, SampleOwnership
 from neuroasync.runtime.sample_runner import SampleRunner
 
 __all__ = ["watch_sample"]
@@ -13,9 +14,9 @@ __all__ = ["watch_sample"]
 
 async def watch_sample(
     runner: SampleRunner,
-    lease: Lease,
+    ownership: SampleOwnership,
     events: Events | AsyncIterable[Events],
-    duration_us: int | None,
+    duration: Duration | None,
 ) -> AsyncGenerator[Decision, None]:
     """Yield a provisional decision whenever another class leads, then the decision.
 
@@ -23,10 +24,13 @@ async def watch_sample(
 
     Args:
         runner: runs the sample.
-        lease: the right to use the session; checked before each step.
+        ownership: says who may use the sample; asked when the first decision is awaited.
         events: the complete sample, or an async source of its chunks.
-        duration_us: length of the sample, µs. If None, it ends with its last event.
+        duration: length of the sample, µs or such as ``"20ms"``. Defaults to the bundle's; if it
+            has none, the sample ends with its last event.
     """
+    duration_us = runner.length_us(duration)
+    lease = ownership.acquire(Owner.WATCH)
     runner.simulator.watch()
     try:
         if not isinstance(events, AsyncIterable):

@@ -21,6 +21,7 @@ from neuroasync.errors import (
 from neuroasync.messages import format_decision, parse_events
 from neuroasync.runtime.session import Session
 from neuroasync.runtime.time_slice import CpuAccount
+from neuroasync.serve.connection.arrival import ArrivalDecider
 from neuroasync.serve.connection.incoming_sample import Chunk, IncomingSample, SampleState
 from neuroasync.serve.connection.message_peek import peek_message
 from neuroasync.serve.connection.rate_limit import TokenBucket
@@ -43,10 +44,10 @@ _LONG_MESSAGE: Final = 2**14
 class ClientConnection:
     """A client that is served from its first message to its last response.
 
-    The reader puts messages into the inbox. The worker takes samples from the inbox, feeds their
-    chunks into the session as they arrive, and sends the responses. If a client does not read its
-    responses, the worker waits. The inbox then fills up, and the reader stops reading, drops or
-    refuses samples, as ``when_full`` says.
+    Small samples are decided as they arrive, if nothing has to wait. Otherwise, the reader puts
+    messages into the inbox. The worker takes samples from it, feeds their chunks into the session,
+    and sends the responses. If a client does not read its responses, the worker waits. The inbox
+    then fills up, and the reader stops reading, drops or refuses samples, as ``when_full`` says.
 
     Args:
         server_state: State that all connections share.
@@ -72,16 +73,14 @@ class ClientConnection:
         self._socket = socket
         self._session = session
         self._is_provisional = options.provisional
-        limits = server_state.limits
-        self._limits = limits
+        self._limits = limits = server_state.limits
         self._sample_inbox = SampleInbox(
             limits, server_state.when_full, server_state.capacity, self._metrics
         )
         self._token_bucket = TokenBucket(limits.max_messages_per_s, asyncio.get_running_loop().time)
         # The reader finds messages that cannot be peeked, the worker those that cannot be parsed.
         self._unreadable_in_a_row = self._malformed_in_a_row = 0
-        self._has_left = False
-        self._is_receiving = False
+        self._has_left = self._is_receiving = False
         self._read_account = CpuAccount()
         self._reader: asyncio.Task[None] | None = None
         self._close_frame: tuple[int, str] | None = None
@@ -99,6 +98,7 @@ class ClientConnection:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._reader = tasks.create_task(self._read())
+                self._socket.set_receiver(self._arrival_decider().decide)
                 # Draining may have begun between the acceptance and the registration.
                 if self._server_state.is_draining:
                     self.drain()
@@ -107,6 +107,7 @@ class ClientConnection:
                 finally:
                     self._reader.cancel()
         finally:
+            self._socket.set_receiver(None)
             self._sample_inbox.abandon()
             self._server_state.remove_connection(self, self._served)
             log.info(
@@ -135,6 +136,20 @@ class ClientConnection:
         if not self._is_receiving and self._socket.has_left():
             self.abort()
 
+    def _arrival_decider(self) -> ArrivalDecider:
+        inbox, bucket, read_slice = (
+            self._sample_inbox,
+            self._token_bucket,
+            self._server_state.read_slice,
+        )
+        return ArrivalDecider(
+            self._socket, self._session, inbox, bucket, read_slice, self._metrics,
+            self._forget_malformed,
+        )  # fmt: skip
+
+    def _forget_malformed(self) -> None:
+        self._unreadable_in_a_row = self._malformed_in_a_row = 0
+
     async def _read(self) -> None:
         """Run the reader task."""
         try:
@@ -145,7 +160,7 @@ class ClientConnection:
                 # Latency counts from here, so that delays by the server itself are not hidden.
                 arrived_s = time.perf_counter()
                 if self._server_state.read_slice.must_wait():
-                    await self._wait_to_read()
+                    await self._server_state.read_slice.wait_turn(self._read_account)
                 if delay_s := self._token_bucket.take():
                     self._metrics.add("messages_delayed")
                     await asyncio.sleep(delay_s)
@@ -226,7 +241,9 @@ class ClientConnection:
             # A sample that was refused while it was decided must not get a second answer.
             decision, arrived_s = result
             inbox.mark_decided(sample)
-            await self._answer(sample, decision, arrived_s)
+            latency_s = time.perf_counter() - arrived_s
+            self._metrics.count_decision(decision.total_spikes, latency_s)
+            await self._send_decision(sample, decision, latency_s)
             inbox.count_accepted(sample, "answered")
 
     async def _run_sample(self, sample: IncomingSample) -> tuple[Decision, float] | None:
@@ -256,7 +273,7 @@ class ClientConnection:
         return await session.finish_sample(), arrived_s
 
     async def _watch_sample(self, sample: IncomingSample) -> tuple[Decision, float] | None:
-        """Run a sample like :meth:`_run_sample`, and send provisional decisions meanwhile."""
+        """Run a sample like :meth:`_run_sample`, and send provisional decisions."""
         arrived_s = 0.0
 
         async def chunks() -> AsyncGenerator[SpikeTrain, None]:
@@ -284,17 +301,13 @@ class ClientConnection:
         """Return the events of a chunk. Raises MessageError if it is malformed."""
         is_long = len(chunk.data) > _LONG_MESSAGE
         if is_long and self._server_state.read_slice.must_wait():
-            await self._wait_to_read()
+            await self._server_state.read_slice.wait_turn(self._read_account)
         began_s = time.perf_counter()
         events = parse_events(chunk.data, self._limits.max_message_bytes).events
         if is_long:
             self._read_account.charge(time.perf_counter() - began_s)
         self._malformed_in_a_row = 0
         return events
-
-    async def _wait_to_read(self) -> None:
-        """Wait until this connection may spend time on reading."""
-        await self._server_state.read_slice.wait_turn(self._read_account)
 
     def _count_malformed(self, in_a_row: int) -> None:
         """Count a malformed message. After too many in a row, stop reading."""
@@ -311,20 +324,11 @@ class ClientConnection:
         if self._reader is not None:
             self._reader.cancel()
 
-    async def _answer(self, sample: IncomingSample, decision: Decision, arrived_s: float) -> None:
-        latency_s = time.perf_counter() - arrived_s
-        self._metrics.add("decisions")
-        self._metrics.add("spikes", decision.total_spikes)
-        self._metrics.observe_latency(latency_s)
-        await self._send_decision(sample, decision, latency_s)
-
     async def _send_decision(
         self, sample: IncomingSample, decision: Decision, latency_s: float
     ) -> None:
-        binary = sample.is_binary
-        await self._socket.send(
-            format_decision(decision, sample.number, 1e3 * latency_s, binary=binary)
-        )
+        number, binary = sample.number, sample.is_binary
+        await self._socket.send(format_decision(decision, number, 1e3 * latency_s, binary=binary))
 
     def _record_closing(self, reason: str) -> None:
         self._metrics.add("connections_cut", 1, reason)

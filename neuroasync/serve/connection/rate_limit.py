@@ -23,6 +23,11 @@ class TokenBucket:
         self._clock = clock
         self._last_s = clock()
 
+    @property
+    def has_token(self) -> bool:
+        """Whether :meth:`take` returns 0."""
+        return self._tokens + (self._clock() - self._last_s) * self._tokens_per_s >= 1
+
     def take(self) -> float:
         """Take a token and return how long to wait until it is available, in seconds."""
         now_s = self._clock()

@@ -93,11 +93,22 @@ class SampleInbox:
             self._current = None
         return notices
 
-    def refuse_unreadable(self, error: str, is_binary: bool) -> RefusalNotice:
-        """Refuse the sample that an unreadable message belongs to.
+    @property
+    def is_idle(self) -> bool:
+        """Whether no sample has begun and the worker waits for one."""
+        is_empty = self._current is None and not len(self._queue)
+        return is_empty and self._queue.is_awaited and not self._queue.is_closed
 
-        It is unknown whether the message was the last one of its sample, so the next message begins
-        a new sample.
+    def count_answered(self) -> None:
+        """Count a sample that was decided and answered without the worker, which is idle."""
+        self.samples_sent += 1
+        self._metrics.add("samples_sent")
+        self._metrics.add("samples_accepted", 1, "answered")
+
+    def refuse_unreadable(self, error: str, is_binary: bool) -> RefusalNotice:
+        """Refuse the sample of an unreadable message, which may or may not be its last one.
+
+        The next message begins a new sample.
 
         Args:
             error: Explanation for the client.
@@ -113,12 +124,8 @@ class SampleInbox:
     def close(self, reason: str, error: str) -> tuple[RefusalNotice, ...]:
         """Stop taking messages. Complete samples still get decisions; an open one is refused.
 
-        Args:
-            reason: Label of the metric ``samples_refused``.
-            error: Explanation for the client.
-
-        Returns:
-            A notice for the client about the refused sample, if there is one.
+        ``reason`` is a label of the metric ``samples_refused``. Return a notice with ``error`` for
+        the client about the refused sample, if there is one.
         """
         self._queue.close()
         sample, self._current = self._current, None
@@ -127,10 +134,7 @@ class SampleInbox:
         return (self._refuse(sample, reason, error),)
 
     def abandon(self) -> None:
-        """Settle all samples and release all capacity, because the client has left.
-
-        You may call this more than once.
-        """
+        """Settle all samples and release all capacity, as the client has left. Idempotent."""
         self._queue.close()
         self._current = None
         for sample in tuple(self._open):
@@ -215,8 +219,7 @@ class SampleInbox:
     ) -> RefusalNotice | None:
         """Count a running sample as accepted although its decision failed.
 
-        Returns:
-            A notice for the client, or None if the sample was settled while it ran.
+        Return a notice for the client, or None if the sample was settled while it ran.
         """
         if sample.is_settled:
             return None
@@ -226,8 +229,7 @@ class SampleInbox:
     def refuse(self, sample: IncomingSample, reason: str, error: str) -> RefusalNotice | None:
         """Refuse a running sample, with a label of the metric ``samples_refused`` as the reason.
 
-        Returns:
-            A notice for the client, or None if the sample was settled while it ran.
+        Return a notice for the client, or None if the sample was settled while it ran.
         """
         return None if sample.is_settled else self._refuse(sample, reason, error)
 

@@ -1,11 +1,12 @@
 """An accepted websocket: receive messages, send responses, and notice that the client has left."""
 
 import asyncio
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final, Protocol, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["RAW_CONNECTION_EXTENSION", "GoneError", "RawConnection", "Socket"]
+__all__ = ["RAW_CONNECTION_EXTENSION", "GoneError", "RawConnection", "Receiver", "Socket"]
 
 RAW_CONNECTION_EXTENSION: Final = "neuroasync.raw_connection"
 """Key of a :class:`RawConnection` in the extensions of the ASGI scope. It is present if
@@ -15,8 +16,17 @@ _MAX_REASON_BYTES: Final = 123
 """The websocket protocol allows 125 bytes in a control frame, of which the close code takes two."""
 
 
+Receiver: TypeAlias = Callable[[str | bytes], bool]
+"""A function that is offered a message, and returns whether it has answered it."""
+
+
 class RawConnection(Protocol):
-    """The connection below a websocket, with operations that ASGI does not offer."""
+    """The connection below a websocket, with operations that ASGI does not offer.
+
+    Attributes:
+        receiver: function that is offered each message that arrives while the app waits for one. A
+            message that it answers does not reach the app.
+    """
 
     def abort(self) -> None:
         """Close the connection without waiting for the client."""
@@ -26,6 +36,12 @@ class RawConnection(Protocol):
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
+
+    @property
+    def can_send_nowait(self) -> bool:
+        """Whether :meth:`send_nowait` would send a message."""
+
+    receiver: Receiver | None
 
 
 class GoneError(Exception):
@@ -96,6 +112,25 @@ class Socket:
             return
         kind = "text" if isinstance(data, str) else "bytes"
         await self._send_message({"type": "websocket.send", kind: data})
+
+    @property
+    def can_send_nowait(self) -> bool:
+        """Whether :meth:`send_nowait` can be called."""
+        raw = self._raw_connection
+        return raw is not None and not self._is_closed and raw.can_send_nowait
+
+    def send_nowait(self, data: str | bytes) -> None:
+        """Send a message, which requires :attr:`can_send_nowait`."""
+        if self._raw_connection is not None:
+            self._raw_connection.send_nowait(data)
+
+    def set_receiver(self, receiver: Receiver | None) -> None:
+        """Offer messages to a function that may answer them, if the web server supports it.
+
+        The function is called only while a call of :meth:`receive` waits.
+        """
+        if self._raw_connection is not None:
+            self._raw_connection.receiver = receiver
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection with a code and a reason.

@@ -1,9 +1,9 @@
 """A websocket protocol for uvicorn, with a fast path for ordinary messages.
 
-The throughput of a server depends mostly on the cost of a message. The ``websockets`` library
-parses frames in Python, with a generator and several objects for each frame. This module parses a
-frame in place if it is complete, masked and a whole message, and writes a response in one piece.
-The library does everything else: handshake, fragments, pings, closing, and protocol errors.
+The ``websockets`` library parses frames in Python, with a generator and several objects for each.
+This module parses a frame in place if it is complete, masked and a whole message, and writes a
+response in one piece. The library does everything else: handshake, fragments, pings, closing, and
+protocol errors.
 """
 
 import asyncio
@@ -14,12 +14,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # the library was built without its C extension
-    from websockets.utils import apply_mask
-
-from neuroasync.serve.connection.websocket import RAW_CONNECTION_EXTENSION
+from neuroasync.serve.connection.websocket import RAW_CONNECTION_EXTENSION, Receiver
 from neuroasync.serve.process.connection_table import ConnectionSlot, ConnectionTable
 from neuroasync.serve.process.socket_state import is_closed_by_peer
 from neuroasync.serve.process.websocket_frames import (
@@ -30,6 +25,7 @@ from neuroasync.serve.process.websocket_frames import (
     TEXT,
     find_payload,
     make_frame,
+    unmask,
 )
 
 __all__ = ["WebsocketProtocol"]
@@ -58,7 +54,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     """A websocket connection that a client cannot keep open by not reading.
 
     The app finds it in the extensions of its scope, as a
-    :class:`~neuroasync.serve.connection.websocket.RawConnection`.
+    :class:`~neuroasync.serve.connection.websocket.RawConnection`, which describes ``receiver``.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -66,6 +62,8 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._unread = bytearray()
         self._needed = self._bytes_ahead = self._fragment_bytes = 0
         self._was_heard = self._is_fragmented = self._is_pong_unread = self._is_yielding = False
+        self._is_awaited = False
+        self.receiver: Receiver | None = None
         self._abort_timer: asyncio.TimerHandle | None = None
         self._table: ConnectionTable | None = None
         self._slot: ConnectionSlot | None = None
@@ -85,14 +83,14 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Return the slot."""
         super().connection_lost(exc)
+        self.receiver = None
         if self._abort_timer is not None:
             self._abort_timer.cancel()
         self._unread.clear()
         self.frames = []
         if self._table is not None and self._slot is not None:
             self._table.release(self._slot)
-        # Without reference cycles, all memory is free at once, and not at the next collection.
-        self._slot = None
+        self._slot = None  # without reference cycles, all memory is free at once
         self.conn.parser.close()
 
     def abort(self) -> None:
@@ -101,14 +99,18 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def send_nowait(self, data: str | bytes) -> bool:
         """Send a message unless it needs a wait or the library; return whether it was sent."""
+        if can_send := self.can_send_nowait:
+            kind, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
+            self.transport.write(make_frame(kind, payload))
+        return can_send
+
+    @property
+    def can_send_nowait(self) -> bool:
+        """Whether a message needs neither a wait nor the library."""
         is_open = self.handshake_complete and not (self.disconnected or self.close_sent)
         # The library also answers protocol errors, after which it accepts no messages.
         is_simple = not self._uses_library and self.conn.state is State.OPEN
-        if not (is_open and is_simple and self.writable.is_set()):
-            return False
-        kind, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
-        self.transport.write(make_frame(kind, payload))
-        return True
+        return is_open and is_simple and self.writable.is_set()
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
@@ -121,8 +123,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
         async def run_app(*arguments: Any) -> None:
             await app(*arguments)
-            if self.initial_response is not None:
-                # Uvicorn would log an error for each handshake that was refused with a response.
+            if self.initial_response is not None:  # uvicorn would log an error for each refusal
                 raise ClientDisconnected
 
         self.app = run_app
@@ -140,8 +141,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Close the connection after a ping without a pong, unless the client may be alive."""
-        # The pong may be queued behind data that was not read yet, and any data proves that the
-        # client is alive.
+        # Any data proves that it is, and the pong may be queued behind data that was not read yet.
         if self._was_heard or self.read_paused:
             self.pong_timer = self.pending_ping_payload = None
             self.schedule_ping()
@@ -153,8 +153,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Parse received data. The library handles the handshake and all data before its end."""
         self._was_heard = True
         if not self.handshake_complete:
-            # Data that arrives before the app has accepted goes to the library's own buffer, so the
-            # library must also parse all later data of this connection.
+            # Earlier data goes to the library's buffer, so that it must also parse all later data.
             self._uses_library |= self.handshake_initiated
             super().data_received(data)
             return
@@ -201,13 +200,14 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         if self.queue.empty():
             self._bytes_ahead = 0
             self._read_on()
-        return await self.queue.get()
+        self._is_awaited = True
+        try:
+            return await self.queue.get()
+        finally:
+            self._is_awaited = False
 
     async def send(self, message: Any) -> None:
-        """Send a message of the app.
-
-        Cancellation: safe. The message was sent completely or not at all.
-        """
+        """Send a message of the app. Cancellation: safe; it was sent completely or not at all."""
         if message["type"] != "websocket.send" or not self.handshake_complete:
             await super().send(message)
             if message["type"] == "websocket.accept":
@@ -290,25 +290,26 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         """Queue a whole message for the app, or answer a ping. Return whether it was either."""
         kind = data[at]
         if kind == PING and self.conn.state is State.OPEN:
-            pong = apply_mask(data[payload:end], data[payload - 4 : payload])
-            self.transport.write(make_frame(PONG, pong))
+            self.transport.write(make_frame(PONG, unmask(data, payload, end)))
             self._check_pongs()
             return True
         if kind not in (TEXT, BINARY) or self._is_fragmented:
             if kind & 0x0F <= Opcode.BINARY:
                 self._is_fragmented = not kind & FIN
             return False
-        self._bytes_ahead += end - at
-        message = apply_mask(data[payload:end], data[payload - 4 : payload])
-        if kind == BINARY:
-            self.queue.put_nowait({"type": "websocket.receive", "bytes": message})
-            return True
+        message = unmask(data, payload, end)
         try:
-            self.queue.put_nowait({"type": "websocket.receive", "text": message.decode()})
+            content = message if kind == BINARY else message.decode()
         except UnicodeDecodeError:
             # The library does the same, but writes a traceback to the log.
             self.conn.send_close(1007)
             self.handle_parser_exception()
+            return True
+        is_next = self._is_awaited and self.queue.empty()
+        if self.receiver is None or not (is_next and self.receiver(content)):
+            self._bytes_ahead += end - at
+            field = "bytes" if kind == BINARY else "text"
+            self.queue.put_nowait({"type": "websocket.receive", field: content})
         return True
 
     def _is_ahead(self) -> bool:

@@ -4,7 +4,12 @@ from typing import Final
 
 from websockets.frames import Opcode
 
-__all__ = ["BINARY", "FIN", "PING", "PONG", "TEXT", "find_payload", "make_frame"]
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # the library was built without its C extension
+    from websockets.utils import apply_mask
+
+__all__ = ["BINARY", "FIN", "PING", "PONG", "TEXT", "find_payload", "make_frame", "unmask"]
 
 FIN: Final = 0x80
 TEXT: Final = FIN | Opcode.TEXT
@@ -43,6 +48,11 @@ def find_payload(data: bytes, at: int, max_bytes: int) -> tuple[int, int] | None
     if length > max_bytes:
         return None
     return payload, payload + length
+
+
+def unmask(data: bytes, payload: int, end: int) -> bytes:
+    """Return the content of the payload at the positions that :func:`find_payload` returned."""
+    return apply_mask(data[payload:end], data[payload - 4 : payload])
 
 
 def make_frame(kind: int, payload: bytes) -> bytes:

@@ -1,0 +1,123 @@
+"""Small samples are decided where their messages are read, if nothing has to wait."""
+
+import asyncio
+
+import pytest
+
+from neuroasync.runtime.session import Session
+from neuroasync.runtime.time_slice import TimeSlice
+from tests.helpers.asgi_client import assert_matches, connect, split
+
+
+@pytest.fixture
+def nowait_decisions(monkeypatch):
+    """The return values of ``decide_nowait``."""
+    decisions, decide_nowait = [], Session.decide_nowait
+
+    def recorded(session, events):
+        decisions.append(decide_nowait(session, events))
+        return decisions[-1]
+
+    monkeypatch.setattr(Session, "decide_nowait", recorded)
+    return decisions
+
+
+@pytest.fixture(autouse=True)
+def _slice_never_ends(monkeypatch):
+    """Let a slow machine decide in one slice, too."""
+    monkeypatch.setattr(TimeSlice, "must_wait", lambda _: False)
+    monkeypatch.setattr(TimeSlice, "is_exhausted", lambda _: False)
+
+
+async def settle():
+    """Let the reader and the worker reach their waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+async def test_sample_is_answered_before_its_arrival_returns(
+    make_app, trains, expected, binary, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        for n, train in enumerate(trains):
+            await settle()
+            socket.send_sample(train, binary=binary)
+            assert len(nowait_decisions) == n + 1
+            response = await socket.receive()
+            assert response["sample"] == n
+            assert response.get("binary", False) is binary
+            assert_matches(response, expected[n])
+    assert app.state.counts.of("samples_accepted") == {"answered": len(trains)}
+    app.state.counts.check_at_rest()
+
+
+async def test_sample_that_takes_longer_is_decided_by_the_worker(
+    make_app, trains, expected, monkeypatch, no_leaks
+):
+    monkeypatch.setattr(
+        "neuroasync.runtime.scheduler.Scheduler.run_now", lambda *_: False, raising=True
+    )
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        for train, decision in zip(trains, expected, strict=True):
+            await settle()
+            socket.send_sample(train)
+            assert_matches(await socket.receive(), decision)
+    app.state.counts.check_at_rest()
+
+
+async def test_later_samples_wait_for_one_that_has_begun(
+    make_app, trains, expected, nowait_decisions, no_leaks
+):
+    app = make_app()
+    first, rest = split(trains[0], (40,))
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        socket.send_sample(first, end=False)
+        await settle()
+        socket.send_sample(rest)
+        socket.send_sample(trains[1])
+        for n in range(2):
+            assert_matches(await socket.receive(), expected[n])
+    assert nowait_decisions == []
+    app.state.counts.check_at_rest()
+
+
+async def test_client_that_does_not_read_gets_no_decision_on_arrival(
+    make_app, trains, expected, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        socket.stop_reading()
+        socket.send_sample(trains[0])
+        assert nowait_decisions == []
+        socket.resume_reading()
+        assert_matches(await socket.receive(), expected[0])
+    app.state.counts.check_at_rest()
+
+
+async def test_malformed_message_is_answered_once(make_app, nowait_decisions, no_leaks):
+    app = make_app()
+    async with connect(app) as socket:
+        await settle()
+        socket.send('{"t_us": [0], "index": [10000000], "end": true}')
+        assert "error" in await socket.receive()
+    assert nowait_decisions == []
+    app.state.counts.check_at_rest()
+
+
+async def test_draining_server_decides_nothing_on_arrival(
+    make_app, trains, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app) as socket:
+        await settle()
+        drain = asyncio.create_task(app.state.server_state.drain())
+        await asyncio.sleep(0)
+        socket.send_sample(trains[0])
+        assert nowait_decisions == []
+        assert "close" in await socket.receive()
+    await drain
