@@ -31,6 +31,7 @@ from neuroasync.train.loop.health import TrainingWarning
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.losses import (
     LossKind,
+    potential_loss,
     spike_penalty,
     vote_loss,
     window_votes,
@@ -73,6 +74,7 @@ __all__ = [
     "learning_rate_factor",
     "make_batch",
     "penalty_factor",
+    "potential_loss",
     "refit",
     "scale_to_firing_rate",
     "spike_penalty",

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train.batch import Batch
-from neuroasync.train.event_record import EventRecordRunner
+from neuroasync.train.event_record import EventRecord, EventRecordRunner
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["ForwardResult", "run_event_record"]
@@ -20,11 +20,14 @@ class ForwardResult(NamedTuple):
         votes: f32[B, T, classes], spikes of the output population in each pass; differentiable.
         spikes: f32[B, T, P], spikes of each of the P populations in each pass; differentiable.
         labels: i64[B], decisions; -1 where there is none.
+        potentials: f32[B, T, classes], membrane potentials of the output at the end of each pass;
+            differentiable. None unless the output consists of leaky integrators.
     """
 
     votes: Tensor
     spikes: Tensor
     labels: Tensor
+    potentials: Tensor | None = None
 
 
 def run_event_record(
@@ -34,6 +37,7 @@ def run_event_record(
     settings: RunSettings,
     surrogate: Surrogate,
     dropout: float = 0.0,
+    logs: Tensor | None = None,
 ) -> ForwardResult:
     """Run a batch through the runtime's kernels.
 
@@ -48,20 +52,26 @@ def run_event_record(
         settings: Ordering policy, group size and input mode.
         surrogate: Surrogate derivative of the spike function.
         dropout: Probability that a spike leaves its neuron non-refractory.
+        logs: f32[..], logarithms of the runner's learned parameters; required if it has any.
 
     Raises:
         ForwardStepLimitError: A pass took more forward steps than the settings allow.
     """
-    if torch.is_grad_enabled() and weights.requires_grad:
-        return ForwardResult(
-            *_EventRecordFunction.apply(  # type: ignore[no-untyped-call]
-                weights, recorder, batch, settings, surrogate, dropout
-            )
+    needs_gradient = weights.requires_grad or (logs is not None and logs.requires_grad)
+    if torch.is_grad_enabled() and needs_gradient:
+        votes, spikes, labels, potentials = _EventRecordFunction.apply(  # type: ignore[no-untyped-call]
+            weights, logs, recorder, batch, settings, surrogate, dropout
         )
-    record = recorder.run(weights.detach().numpy(), batch, settings, dropout, keep=False)
-    return ForwardResult(
-        *(torch.from_numpy(a) for a in (record.votes, record.spikes, record.labels))
-    )
+    else:
+        values = None if logs is None else logs.detach().numpy()
+        record = recorder.run(weights.detach().numpy(), batch, settings, dropout, False, values)
+        votes, spikes, labels, potentials = _results(record)
+    return ForwardResult(votes, spikes, labels, potentials if potentials.shape[2] else None)
+
+
+def _results(record: EventRecord) -> tuple[Tensor, ...]:
+    arrays = (record.votes, record.spikes, record.labels, record.potentials)
+    return tuple(torch.from_numpy(array) for array in arrays)
 
 
 class _EventRecordFunction(torch.autograd.Function):
@@ -71,30 +81,34 @@ class _EventRecordFunction(torch.autograd.Function):
     def forward(
         ctx: Any,
         weights: Tensor,
+        logs: Tensor | None,
         recorder: EventRecordRunner,
         batch: Batch,
         settings: RunSettings,
         surrogate: Surrogate,
         dropout: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         # The record holds the weights; saving them here lets torch detect an in-place change.
         ctx.save_for_backward(weights)
         ctx.recorder, ctx.surrogate = recorder, surrogate
-        ctx.record = recorder.run(weights.detach().numpy(), batch, settings, dropout)
-        votes, spikes, labels = (
-            torch.from_numpy(a) for a in (ctx.record.votes, ctx.record.spikes, ctx.record.labels)
-        )
-        ctx.mark_non_differentiable(labels)
-        return votes, spikes, labels
+        values = None if logs is None else logs.detach().numpy()
+        ctx.record = recorder.run(weights.detach().numpy(), batch, settings, dropout, True, values)
+        results = _results(ctx.record)
+        ctx.mark_non_differentiable(results[2])
+        return results
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_votes: Tensor, grad_spikes: Tensor, _: Tensor) -> Any:
+    def backward(
+        ctx: Any, grad_votes: Tensor, grad_spikes: Tensor, _: Tensor, grad_potentials: Tensor
+    ) -> Any:
         _ = ctx.saved_tensors  # The access raises if the weights were changed in place.
-        grad = ctx.recorder.backward(
+        grad, grad_logs = ctx.recorder.backward(
             ctx.record,
             grad_votes.contiguous().numpy(),
             grad_spikes.contiguous().numpy(),
+            grad_potentials.contiguous().numpy(),
             ctx.surrogate.code,
         )
-        return torch.from_numpy(grad), None, None, None, None, None
+        of_logs = torch.from_numpy(grad_logs) if ctx.recorder.learned is not None else None
+        return torch.from_numpy(grad), of_logs, None, None, None, None, None

@@ -19,7 +19,7 @@ from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
 from neuroasync.train.kernels.random_draws import gather
 
-__all__ = ["Batch", "decay_table", "make_batch", "sorted_by_time"]
+__all__ = ["Batch", "decay_table", "make_batch", "pass_intervals", "sorted_by_time"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,6 +202,23 @@ def sorted_by_time(trains: SpikeTrains) -> SpikeTrains:
     return replace(trains, t_us=trains.t_us[order], index=trains.index[order])
 
 
+def pass_intervals(model: Model, batch: Batch) -> tuple[list[int], NDArray[np.int64]]:
+    """Return the distinct intervals between passes, µs, and which of them precedes each pass.
+
+    Returns:
+        The D intervals; and i64[B, T], the number of the interval before each pass.
+    """
+    shape = (len(batch), batch.timesteps)
+    if model.timestep_us or not shape[0] * shape[1]:
+        return [model.timestep_us], np.zeros(shape, np.int64)
+    intervals = np.zeros(shape, np.int64)
+    for k in range(len(batch)):
+        times = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])
+        intervals[k, 1 : times.size] = np.diff(times)
+    distinct, rows = np.unique(intervals, return_inverse=True)
+    return distinct.tolist(), rows.reshape(shape).astype(np.int64)
+
+
 def decay_table(
     packed: PackedNetwork, batch: Batch
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -210,15 +227,5 @@ def decay_table(
     Returns:
         f32[D, N], the factors; and i64[B, T], the row for the time before each pass of a sample.
     """
-    timestep, shape = packed.model.timestep_us, (len(batch), batch.timesteps)
-    if timestep:
-        return packed.decay(timestep)[None], np.zeros(shape, np.int64)
-    if not shape[0] * shape[1]:
-        return np.ones((1, packed.model.size), np.float32), np.zeros(shape, np.int64)
-    intervals = np.zeros(shape, np.int64)
-    for k in range(len(batch)):
-        times = np.unique(batch.t_us[batch.offsets[k] : batch.offsets[k + 1]])
-        intervals[k, 1 : times.size] = np.diff(times)
-    distinct, rows = np.unique(intervals, return_inverse=True)
-    table = np.stack([packed.decay(int(interval)) for interval in distinct])
-    return table, rows.reshape(shape).astype(np.int64)
+    intervals, rows = pass_intervals(packed.model, batch)
+    return np.stack([packed.decay(interval) for interval in intervals]), rows

@@ -13,6 +13,7 @@ from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
 from neuroasync.train.augmentation import Augmentation, Compose, JitterTimes, Shift
 from neuroasync.train.losses import LOSSES, LossKind
 from neuroasync.train.module import Device
+from neuroasync.train.neurons.learned import LearnPer, parse_learn
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["TrainConfig"]
@@ -20,6 +21,7 @@ __all__ = ["TrainConfig"]
 _LATER: Final[Mapping[str, Any]] = {
     "keep": "last", "patience": None, "stop_after": None, "shift": 0, "time_jitter_us": 0.0,
     "vote_window_us": None,
+    "learn": None, "learn_per": "population",
 }  # fmt: skip
 """Fields that were added after the first bundles were written, and their defaults."""
 
@@ -37,10 +39,11 @@ class TrainConfig:
         warmup: Fraction of the training run, from 0 to 1, in which the learning rate rises. After
             that, the learning rate falls to 0 along a cosine.
         surrogate, surrogate_slope: Surrogate derivative of the spike; see ``Surrogate``.
-        loss: Loss of the votes: ``"accumulated"``, ``"timestep"`` or ``"final"``; or
+        loss: Loss of the votes, or of the potentials of leaky integrators: ``"accumulated"``,
+            ``"timestep"`` (of votes only), ``"final"`` or ``"maximum"`` (of potentials only); or
             ``"windowed"`` for labels over time; see ``neuroasync.train.losses``.
-        vote_scale: Factor by which the votes (output spikes per class) are multiplied before the
-            softmax.
+        vote_scale: Factor by which the votes (output spikes per class) or potentials are multiplied
+            before the softmax.
         penalty: Weight of the spike penalty, which is off at first; see ``penalty_factor``.
         penalty_target: Number of spikes that a population may fire per forward pass without a
             penalty.
@@ -72,6 +75,11 @@ class TrainConfig:
             those of ``epochs``. If None, all epochs.
         vote_window_us: Length of the vote window, µs; required by ``loss="windowed"``, otherwise
             None. See :class:`neuroasync.VoteWindow`.
+        learn: What is learned besides weights and biases: one or several of ``tau_mem``,
+            ``tau_syn`` and ``threshold``, separated by commas; None for nothing. See
+            ``neuroasync.train.neurons.learned``.
+        learn_per: ``"population"`` or ``"neuron"``: whether all neurons of a population share a
+            learned factor, or each has its own.
 
     Raises:
         ValueError: A field is out of range. The message names it.
@@ -104,6 +112,8 @@ class TrainConfig:
     shift: int = 0
     time_jitter_us: float = 0.0
     vote_window_us: int | None = None
+    learn: str | None = None
+    learn_per: LearnPer = "population"
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -142,6 +152,7 @@ class TrainConfig:
             raise ValueError(
                 f"`patience` must be None unless `keep` is 'best', got {self.patience}"
             )
+        self._check_learn()
         object.__setattr__(self, "seed", check_seed(self.seed))
         Surrogate(self.surrogate, self.surrogate_slope)
         if not isinstance(self.policy, str):
@@ -166,6 +177,14 @@ class TrainConfig:
         elif self.vote_window_us is not None:
             requirement = "None unless `loss` is 'windowed'"
             raise ValueError(must_be("vote_window_us", requirement, str(self.vote_window_us)))
+
+    def _check_learn(self) -> None:
+        if self.learn is not None:
+            object.__setattr__(self, "learn", ",".join(parse_learn(self.learn)))
+        if self.learn_per not in ("population", "neuron"):
+            raise ValueError(
+                f"`learn_per` must be 'population' or 'neuron', got {self.learn_per!r:.80}"
+            )
 
     def _check_number(self, name: str, high: float) -> None:
         value = as_number(getattr(self, name))

@@ -1,4 +1,4 @@
-"""Losses on spike counts: cross-entropy of the votes, and a penalty on spikes.
+"""Losses: cross-entropy of votes or of membrane potentials, and a penalty on spikes.
 
 Let n[t, c] be the output spikes (votes) of class c in pass t of a sample with T passes, y the
 sample's class, and a the vote scale. With CE(z, y) = log(sum over c of exp(z[c])) - z[y], the vote
@@ -13,6 +13,16 @@ that have one, and w[k, c] the votes of class c in the vote window that ends wit
 the loss of the sample is
 
 - ``"windowed"``:    1/|K| * sum over k in K of CE(a * w[k], y[k])
+
+An output of leaky integrators does not vote. With its potential u[t, c] at the end of pass t, the
+potential loss of the sample is one of
+
+- ``"accumulated"``: 1/T * sum over t of CE(a * u[t], y); the potential accumulates by itself
+- ``"final"``:       CE(a * u[T], y), the potentials that decide
+- ``"maximum"``:     CE(a * max over t of u[t], y)
+
+Source of the last: Cramer et al., The Heidelberg spiking data sets for the systematic evaluation of
+spiking neural networks, IEEE TNNLS 33 (2022), arXiv 1910.07407, as the loss over the maximum.
 
 The spike penalty of the sample is the sum over the hidden populations of max(0, r - target)**2,
 where r is the population's mean number of spikes per pass. Both losses are means over the samples
@@ -33,14 +43,30 @@ from neuroasync.core.model.checks import check_int
 __all__ = [
     "LOSSES",
     "LossKind",
+    "check_loss",
+    "potential_loss",
     "spike_penalty",
     "vote_loss",
     "window_votes",
     "windowed_vote_loss",
 ]
 
-LossKind = Literal["accumulated", "timestep", "final", "windowed"]
-LOSSES: Final[tuple[LossKind, ...]] = ("accumulated", "timestep", "final", "windowed")
+LossKind = Literal["accumulated", "timestep", "final", "maximum", "windowed"]
+_OF_VOTES: Final[tuple[LossKind, ...]] = ("accumulated", "timestep", "final", "windowed")
+_OF_POTENTIALS: Final[tuple[LossKind, ...]] = ("accumulated", "final", "maximum")
+LOSSES: Final[tuple[LossKind, ...]] = (
+    "accumulated", "timestep", "final", "maximum", "windowed",
+)  # fmt: skip
+
+
+def check_loss(kind: LossKind, *, of_potentials: bool) -> None:
+    """Raise ValueError if there is no such loss of votes, or of potentials."""
+    kinds = _OF_POTENTIALS if of_potentials else _OF_VOTES
+    if kind not in kinds:
+        output = "leaky integrators" if of_potentials else "neurons that fire"
+        raise ValueError(
+            f"`loss` must be one of {list(kinds)} for an output of {output}, got {kind!r:.80}"
+        )
 
 
 def vote_loss(
@@ -67,21 +93,62 @@ def vote_loss(
     Raises:
         ValueError: The kind is unknown.
     """
-    if kind not in LOSSES or kind == "windowed":
-        kinds = [known for known in LOSSES if known != "windowed"]
+    if kind not in _OF_VOTES or kind == "windowed":
+        kinds = [known for known in _OF_VOTES if known != "windowed"]
         raise ValueError(f"`loss` must be one of {kinds}, got {kind!r:.80}")
     labels, passes = _beside(votes, labels), _beside(votes, passes)
     if kind == "final":
         return cross_entropy(scale * votes.sum(1), labels)
     if kind == "accumulated":
         votes = votes.cumsum(1)
-    classes, timesteps = votes.shape[2], votes.shape[1]
-    each = cross_entropy(
-        scale * votes.reshape(-1, classes),
-        labels.repeat_interleave(timesteps),
-        reduction="none",
-    ).view(len(votes), timesteps)
-    return _mean_over_passes(each, passes).mean()
+    return _mean_over_passes(_each_pass(scale * votes, labels), passes).mean()
+
+
+def potential_loss(
+    potentials: Tensor,
+    labels: Tensor | NDArray[np.int64],
+    passes: Tensor | NDArray[np.int64],
+    kind: LossKind = "accumulated",
+    scale: float = 0.5,
+) -> Tensor:
+    """Return the cross-entropy of ``scale * potentials``, averaged over the samples.
+
+    Args:
+        potentials: f32[B, T, classes], potentials of an output of leaky integrators at the end of
+            each pass.
+        labels: i64[B], the correct classes.
+        passes: i64[B], number of passes of each sample. Later passes do not count.
+        kind: ``"accumulated"`` averages over the passes; ``"final"`` uses the potentials at the end
+            of the sample; ``"maximum"`` uses the highest potential of each class.
+        scale: Factor of the potentials before the softmax.
+
+    Returns:
+        f32[], the loss.
+
+    Raises:
+        ValueError: The kind is unknown.
+    """
+    check_loss(kind, of_potentials=True)
+    labels, passes = _beside(potentials, labels), _beside(potentials, passes)
+    if not potentials.shape[1]:
+        return cross_entropy(scale * potentials.sum(1), labels)
+    if kind == "accumulated":
+        return _mean_over_passes(_each_pass(scale * potentials, labels), passes).mean()
+    if kind == "final":
+        last = (passes - 1).clamp(min=0)[:, None, None].expand(-1, 1, potentials.shape[2])
+        return cross_entropy(scale * potentials.gather(1, last)[:, 0], labels)
+    counts = torch.arange(potentials.shape[1], device=potentials.device) < passes[:, None]
+    counts[:, 0] = True  # a sample without passes stays at rest
+    highest = potentials.masked_fill(~counts[:, :, None], -torch.inf).max(1).values
+    return cross_entropy(scale * highest, labels)
+
+
+def _each_pass(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross-entropy in each pass, f32[B, T], from logits f32[B, T, classes]."""
+    samples, timesteps, classes = logits.shape
+    return cross_entropy(
+        logits.reshape(-1, classes), labels.repeat_interleave(timesteps), reduction="none"
+    ).view(samples, timesteps)
 
 
 def window_votes(votes: Tensor, passes: int, intervals: int) -> Tensor:

@@ -25,6 +25,12 @@ from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.cuda.autograd_function import run_cuda_record
 from neuroasync.train.cuda.selection import Device, cuda_runner
 from neuroasync.train.event_record import EventRecordRunner, check_trainable
+from neuroasync.train.neurons.learned import (
+    LearnedParameters,
+    LearnPer,
+    parse_learn,
+    with_neurons,
+)
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["Device", "SpikingNetwork"]
@@ -39,6 +45,7 @@ class SpikingNetwork(nn.Module):
     Attributes:
         model: Populations, connections and initial weights.
         values: f32[..], the parameter, unless there is one by connection. :meth:`parts` splits it.
+            It ends with the logarithms of the learned parameters of neurons.
 
     Args:
         model: Populations, connections and initial weights.
@@ -49,10 +56,15 @@ class SpikingNetwork(nn.Module):
             The result does not depend on it.
         by_connection: Make a parameter of each weight and each bias, for optimisers with groups of
             parameters; see :meth:`parameters_by_connection`.
+        learn: What is learned besides weights and biases: one or several of ``tau_mem``,
+            ``tau_syn`` and ``threshold``, separated by commas. See
+            ``neuroasync.train.neurons.learned``.
+        learn_per: ``"population"`` multiplies a parameter of all its neurons by the same learned
+            factor; with ``"neuron"``, each neuron has its own.
 
     Raises:
-        ValueError: The network has delays and a ``timestep_us`` of 0, or the device or what it
-            needs is missing.
+        ValueError: The network has delays and a ``timestep_us`` of 0, or nothing in it can be
+            learned, or the device or what it needs is missing.
     """
 
     def __init__(
@@ -62,23 +74,33 @@ class SpikingNetwork(nn.Module):
         device: Device = "auto",
         threads: int | None = None,
         by_connection: bool = False,
+        learn: str | None = None,
+        learn_per: LearnPer = "population",
     ) -> None:
         super().__init__()
         check_trainable(model)
         self.model = model
+        self._learned: LearnedParameters | None = None
+        if learn is not None:
+            self._learned = LearnedParameters(model, parse_learn(learn), learn_per)
         self.surrogate = surrogate or Surrogate()
-        self._recorder = EventRecordRunner(model, threads)
-        self._runner = cuda_runner(device, self._recorder.packed)
+        of_recorder = model if self._learned is None else self._learned.model
+        self._recorder = EventRecordRunner(of_recorder, threads, self._learned)
+        self._runner = cuda_runner(device, self._recorder.packed, learn)
         self.device = self._runner.device if self._runner else torch.device("cpu")
         flat = torch.from_numpy(_flat(model))
+        logs = torch.from_numpy(np.zeros(self._learned.size if self._learned else 0, np.float32))
+        self._weights = flat.numel()
         self._connections: dict[str, _ConnectionParameters] = {}
         if by_connection:
             for name, part in zip(_connection_names(model), self._split(flat), strict=True):
                 self._connections[name] = _ConnectionParameters(*part)
                 # Torch allows no dots in the names of modules.
                 self.add_module(name.replace(".", "_"), self._connections[name])
+            if self._learned:
+                self.neuron_logs = nn.Parameter(logs)
         else:
-            self.values = nn.Parameter(flat)
+            self.values = nn.Parameter(torch.cat([flat, logs]))
         spread, fixed = _layout(model)
         self.register_buffer("_spread", spread, persistent=False)
         self.register_buffer("_fixed", fixed, persistent=False)
@@ -101,7 +123,7 @@ class SpikingNetwork(nn.Module):
                 self.packed(), self._runner, batch, settings, self.surrogate, dropout
             )
         return run_event_record(
-            self.packed(), self._recorder, batch, settings, self.surrogate, dropout
+            self.packed(), self._recorder, batch, settings, self.surrogate, dropout, self._logs()
         )
 
     def batch(
@@ -130,7 +152,8 @@ class SpikingNetwork(nn.Module):
         """Return the weight and the bias, if there is one, of each connection except pools.
 
         The keys are such as ``"input -> hidden"``; a delay in µs follows, and a number if several
-        connections would have the same name. Torch's own ``named_parameters`` has the same names.
+        connections would have the same name. Torch's own ``named_parameters`` has the same
+        names, and ``neuron_logs`` for the learned parameters of neurons.
 
         Raises:
             ValueError: The network was not made with ``by_connection=True``.
@@ -175,7 +198,7 @@ class SpikingNetwork(nn.Module):
     def _joined(self) -> Tensor:
         """Return all weights and biases in the layout of ``values``."""
         if not self._connections:
-            return self.values
+            return self.values if self._learned is None else self.values[: self._weights]
         pieces = []
         for c, (weight, bias) in zip(self.model.connections, self.parts(), strict=True):
             pieces.append((weight.t() if isinstance(c, Dense) else weight).reshape(-1))
@@ -183,8 +206,14 @@ class SpikingNetwork(nn.Module):
                 pieces.append(bias)
         return torch.cat([*pieces, pieces[0].new_zeros(1)])
 
+    def _logs(self) -> Tensor | None:
+        """Return the logarithms of the learned parameters of neurons, if there are any."""
+        if self._learned is None:
+            return None
+        return self.neuron_logs if self._connections else self.values[self._weights :]
+
     def to_model(self) -> Model:
-        """Return the network with its current weights as a model."""
+        """Return the network with its current weights, time constants and thresholds as a model."""
         parts = zip(self.model.connections, self.parts(), strict=True)
         connections = tuple(
             c
@@ -192,13 +221,17 @@ class SpikingNetwork(nn.Module):
             else replace(c, weight=_array(weight), bias=None if bias is None else _array(bias))
             for c, (weight, bias) in parts
         )
-        return replace(self.model, connections=connections)
+        model = replace(self.model, connections=connections)
+        if self._learned is None or (logs := self._logs()) is None:
+            return model
+        return with_neurons(model, self._learned.neurons(_array(logs)))
 
     @torch.no_grad()
     def reset_parameters(self, seed: int) -> None:
         """Draw new weights from Xavier's uniform distribution, and set the biases to 0.
 
-        Weights are uniform in [-b, b] with b = sqrt(6 / (fan in + fan out)).
+        Learned parameters of neurons stay as they are. Weights are uniform in [-b, b] with
+        b = sqrt(6 / (fan in + fan out)).
 
         Args:
             seed: Seed of the random generator.

@@ -9,7 +9,8 @@ from typing import TypeVar
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.atomic_write import check_replaceable
 from neuroasync.core.formats.file_lock import lock_file
-from neuroasync.core.model.model import Model
+from neuroasync.core.model.model import Model, Population
+from neuroasync.core.model.neurons import LI
 from neuroasync.datasets.dataset import join
 from neuroasync.progress_bar import ProgressBar
 from neuroasync.train.batch import sorted_by_time
@@ -25,6 +26,7 @@ from neuroasync.train.loop.epoch_selection import is_finished
 from neuroasync.train.loop.health import HealthChecks
 from neuroasync.train.loop.results import BatchResult, EpochResult, Fit
 from neuroasync.train.loop.training import TrainingRun
+from neuroasync.train.losses import check_loss
 
 __all__ = ["fit", "refit"]
 
@@ -74,7 +76,8 @@ def fit(
 
     Raises:
         ValueError: Labels are missing or do not fit the network, all samples are silent, one is
-            very much longer than the others, or the network cannot be trained.
+            very much longer than the others, the network cannot be trained, or ``loss`` or
+            ``learn`` does not fit it.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
         CheckpointError: The checkpoint cannot be read or written, is in use, or belongs to another
             training.
@@ -86,6 +89,7 @@ def fit(
         raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
     if config.keep == "best" and validation is None:
         raise ValueError("`validation` must be given with `keep='best'`, got None")
+    check_loss(config.loss, of_potentials=isinstance(_output(model).neuron, LI))
     for name, trains in (("train", train), ("validation", validation)):
         if trains is not None:
             check_samples(name, trains, model, config)
@@ -159,6 +163,10 @@ def refit(
         model, join([train, validation]), config, on_batch=on_batch, on_epoch=on_epoch,
         progress=progress, checkpoint=checkpoint, resume=resume, threads=threads,
     )  # fmt: skip
+
+
+def _output(model: Model) -> Population:
+    return model.populations[model.index(model.output)]
 
 
 def _both(first: Callable[[_T], None], second: Callable[[_T], None] | None) -> Callable[[_T], None]:

@@ -13,6 +13,7 @@ import torch
 
 from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch
 from neuroasync.train.module import SpikingNetwork
@@ -35,8 +36,8 @@ def scale_to_firing_rate(network: SpikingNetwork, batch: Batch, rate: float, see
     """Draw new weights, and scale them until each population fires at ``rate``.
 
     Populations are scaled in ascending rank, under layer-sync. All weights into a population get
-    the same factor. A population that cannot reach the rate gets the factor that comes closest,
-    or keeps its Xavier weights if it does not fire with any factor.
+    the same factor. A population that cannot reach the rate gets the factor that comes closest, or
+    keeps its Xavier weights if it does not fire with any factor, as leaky integrators do.
 
     Args:
         network: The network to initialise. Its biases become 0.
@@ -49,11 +50,15 @@ def scale_to_firing_rate(network: SpikingNetwork, batch: Batch, rate: float, see
         layer by layer on a batch. Here, the target is a firing rate instead of a variance.
     """
     network.reset_parameters(seed)
-    ranked = sorted((rank, p) for p, rank in enumerate(network.model.ranks))
+    model = network.model
+    ranked = sorted((rank, p) for p, rank in enumerate(model.ranks))
+    fires = [isinstance(p.neuron, LIF) for p in model.populations]
     for _ in range(_MAX_SWEEPS):
         for _, p in ranked:
-            _scale(network, batch, p, rate)
-        if all(_is_close(measured, rate) for measured in firing_rates(network, batch)):
+            if fires[p]:
+                _scale(network, batch, p, rate)
+        rates = zip(firing_rates(network, batch), fires, strict=True)
+        if all(_is_close(measured, rate) for measured, can_fire in rates if can_fire):
             return
 
 

@@ -1,6 +1,7 @@
 """The trainer and the coroutine runtime fire the same spikes in the same forward steps."""
 
 import asyncio
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,12 +20,15 @@ from tests.semantics.test_reference_vectors import CASES, TIMESTEP_US, model_of,
 POLICIES = ["layer-sync", "random", "momentum", "fifo"]
 
 
-def trainer_rows(model, train, run_settings, seed, duration_us=None):
-    """Return (pass, step, neuron) of each spike in the trainer's forward passes."""
+def trainer_rows(model, train, run_settings, seed, duration_us=None, keep=True):
+    """Return (pass, step, neuron) of each spike in the trainer's forward passes.
+
+    With ``keep``, they are those of training, which record what the backward pass needs.
+    """
     trains = na.SpikeTrains.from_trains([train], model.input_shape)
     recorder = EventRecordRunner(model, threads=1)
     batch = make_batch(model, trains, [0], [seed], duration_us)
-    record = recorder.run(recorder.packed.arrays.weights, batch, run_settings, keep=False)
+    record = recorder.run(recorder.packed.arrays.weights, batch, run_settings, keep=keep)
     return record.rows()[0].tolist()
 
 
@@ -55,10 +59,21 @@ def rows_or_error(run, *arguments):
         return "did not end"
 
 
-@given(data=st.data(), policy=st.sampled_from(POLICIES), seed=st.integers(0, 2**64 - 1))
-@settings(max_examples=150, deadline=None)
-def test_trainer_and_runtime_fire_the_same_spikes(data, policy, seed):
-    model = data.draw(models(weights=dyadic()).filter(_can_be_trained))
+def any_float():
+    """Return weights that are not dyadic, so that sums depend on their order."""
+    return st.floats(-1.0, 1.0, width=32)
+
+
+@given(
+    data=st.data(),
+    policy=st.sampled_from(POLICIES),
+    seed=st.integers(0, 2**64 - 1),
+    weights=st.sampled_from([dyadic(), any_float()]),
+    keep=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_trainer_and_runtime_fire_the_same_spikes(data, policy, seed, weights, keep):
+    model = data.draw(models(weights=weights, extended=True).filter(_can_be_trained))
     train = data.draw(spike_trains(model))
     run_settings = RunSettings(
         make_policy(policy),
@@ -67,7 +82,8 @@ def test_trainer_and_runtime_fire_the_same_spikes(data, policy, seed):
         max_forward_steps=200,
     )
     arguments = (model, train, run_settings, seed)
-    assert rows_or_error(trainer_rows, *arguments) == rows_or_error(runtime_rows, *arguments)
+    trainer = rows_or_error(partial(trainer_rows, keep=keep), *arguments)
+    assert trainer == rows_or_error(runtime_rows, *arguments)
 
 
 def _can_be_trained(model):

@@ -18,6 +18,7 @@ from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train import Surrogate, make_batch
 from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
+from neuroasync.train.neurons.learned import LEARNABLE, LearnedParameters
 from neuroasync.train.torch_engine.forward import run_torch_engine
 from tests.helpers.strategies import models, spike_trains
 
@@ -43,38 +44,57 @@ def runs(draw, **features):
     return model, make_batch(model, data, range(len(trains)), seeds, duration), run_settings
 
 
-def both(model, batch, run_settings, surrogate, dropout=0.0, direction=0):
-    """Return outputs and gradient of a random loss, from the event record and from torch."""
-    recorder = EventRecordRunner(model, threads=1)
+def both(model, batch, run_settings, surrogate, dropout=0.0, direction=0, learn=()):
+    """Return outputs and gradients of a random loss, from the event record and from torch.
+
+    The gradients are those of the weights, and of the learned parameters of neurons. ``learn`` has
+    their names, and how many of them a population has.
+    """
+    learned = LearnedParameters(model, *learn) if learn else None
+    recorder = EventRecordRunner(learned.model if learned else model, 1, learned)
     flat = recorder.packed.arrays.weights
+    logs = np.random.default_rng(direction).integers(-8, 8, learned.size if learned else 0) / 16
     results = []
-    for run, dtype, extra in (
-        (run_event_record, torch.float32, recorder),
-        (run_torch_engine, torch.float64, recorder.packed),
-    ):
+    for dtype in (torch.float32, torch.float64):
         weights = torch.from_numpy(flat.copy()).to(dtype).requires_grad_()
-        out = run(weights, extra, batch, run_settings, surrogate, dropout)
-        rng = np.random.default_rng(direction)
-        loss = (out.votes * torch.from_numpy(rng.normal(size=out.votes.shape))).sum()
-        loss = loss + (out.spikes * torch.from_numpy(rng.normal(size=out.spikes.shape))).sum()
-        (loss + 0 * weights.sum()).backward()  # The loss may depend on no weight at all.
-        results.append((out, weights.grad.double().numpy()))
+        factors = torch.from_numpy(logs).to(dtype).requires_grad_()
+        given = factors if learned else None
+        if dtype == torch.float32:
+            out = run_event_record(
+                weights, recorder, batch, run_settings, surrogate, dropout, given
+            )
+        else:
+            out = run_torch_engine(
+                weights, recorder.packed, batch, run_settings, surrogate, dropout, learned, given
+            )
+        rng, loss = np.random.default_rng(direction), 0 * (weights.sum() + factors.sum())
+        for y in (out.votes, out.spikes, out.potentials):
+            if y is not None:
+                loss = loss + (y * torch.from_numpy(rng.normal(size=y.shape))).sum()
+        loss.backward()
+        results.append((out, weights.grad.double().numpy(), factors.grad.double().numpy()))
     return results
 
 
-def check_same(model, batch, run_settings, surrogate, dropout=0.0, direction=0):
+def check_same(model, batch, run_settings, surrogate, dropout=0.0, direction=0, learn=()):
     """Check that a batch has the same results and gradients as in the reference."""
     try:
-        (record, grad), (reference, expected) = both(
-            model, batch, run_settings, surrogate, dropout, direction
+        (record, *grads), (reference, *expected) = both(
+            model, batch, run_settings, surrogate, dropout, direction, learn
         )
     except ForwardStepLimitError:
         assume(False)
     assert np.array_equal(record.votes.detach().numpy(), reference.votes.detach().numpy())
     assert np.array_equal(record.spikes.detach().numpy(), reference.spikes.detach().numpy())
     assert record.labels.tolist() == reference.labels.tolist()
-    worst = np.abs(grad - expected).max(initial=0)
-    assert worst <= 1e-5 * np.abs(expected).max(initial=0)
+    assert (record.potentials is None) == (reference.potentials is None)
+    if record.potentials is not None:
+        assert np.array_equal(
+            record.potentials.detach().numpy(), reference.potentials.detach().numpy()
+        )
+    for grad, right in zip(grads, expected, strict=True):
+        worst = np.abs(grad - right).max(initial=0)
+        assert worst <= 1e-5 * np.abs(right).max(initial=0)
 
 
 EXAMPLES = settings(
@@ -102,6 +122,39 @@ def test_gradients_with_refractory_dropout_match_the_torch_engine(case, dropout)
     check_same(*case, Surrogate(), dropout)
 
 
+@EXAMPLES
+@given(
+    case=runs(max_populations=3, extended=True),
+    surrogate=st.sampled_from(SURROGATES),
+    direction=st.integers(0, 9),
+)
+def test_gradients_of_any_neuron_match_the_torch_engine(case, surrogate, direction):
+    check_same(*case, surrogate, direction=direction)
+
+
+@EXAMPLES
+@given(
+    case=runs(recurrent=False, refractory=False, extended=True), dropout=st.sampled_from([0.0, 0.5])
+)
+def test_gradients_of_any_neuron_that_fires_repeatedly_match_the_torch_engine(case, dropout):
+    check_same(*case, Surrogate(), dropout)
+
+
+@EXAMPLES
+@given(
+    case=runs(max_populations=3, extended=True),
+    learn=st.sampled_from([("threshold",), ("tau_mem",), ("tau_syn",), LEARNABLE]),
+    per=st.sampled_from(["population", "neuron"]),
+    direction=st.integers(0, 9),
+)
+def test_gradients_of_learned_parameters_match_the_torch_engine(case, learn, per, direction):
+    try:
+        LearnedParameters(case[0], learn, per)
+    except ValueError:
+        assume(False)
+    check_same(*case, Surrogate(), direction=direction, learn=(learn, per))
+
+
 def test_logs_grow_without_losing_spikes_or_gradients():
     rng = np.random.default_rng(0)
     lif = LIF(v_threshold=0.05)
@@ -124,7 +177,7 @@ def test_logs_grow_without_losing_spikes_or_gradients():
         one = make_batch(model, data, [k % 3], [k])
         record = recorder.run(weights, one, run_settings)
         votes, spikes = np.ones_like(record.votes), np.zeros_like(record.spikes)
-        total += recorder.backward(record, votes, spikes, (0, 1.5))
+        total += recorder.backward(record, votes, spikes, record.potentials, (0, 1.5))[0]
         rows += [record.rows()[0].copy()]
         del record
     recorder = EventRecordRunner(model, threads=2)
@@ -132,7 +185,7 @@ def test_logs_grow_without_losing_spikes_or_gradients():
     assert sum(len(r) for r in rows[:3]) > 2 * 2048 + 130  # initial capacity of a chunk's log
     assert all(np.array_equal(a, b) for a, b in zip(rows, record.rows(), strict=True))
     votes, spikes = np.ones_like(record.votes), np.zeros_like(record.spikes)
-    grad = recorder.backward(record, votes, spikes, (0, 1.5))
+    grad = recorder.backward(record, votes, spikes, record.potentials, (0, 1.5))[0]
     assert np.abs(grad - total).max() <= 1e-5 * np.abs(total).max()
 
 

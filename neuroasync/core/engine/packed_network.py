@@ -11,9 +11,7 @@ from neuroasync.core.engine.packed_neurons import (
     can_be_above,
     decay_factors,
     describe_neuron,
-    dynamics,
-    is_homogeneous,
-    per_neuron,
+    neuron_arrays,
 )
 from neuroasync.core.kernels.layout import BLOCK, ConnectionKind, Connections, Context, Populations
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Sparse
@@ -68,20 +66,12 @@ class PackedNetwork:
         packer = _Packer([c for leaving in out for c in leaving])
         rows = [self._connection_row(c, packer) for c in self.connections]
         connections = np.array(rows, np.int64).reshape(-1, len(Connections))
-        is_all_homogeneous = all(is_homogeneous(p.neuron) for p in model.populations)
-        factors = self.decay(model.timestep_us)
-        thresholds = per_neuron(model, [p.neuron.v_threshold for p in model.populations])
-        starts = np.array(model.starts[:-1])
         self.arrays = PackedArrays(
-            populations=self._population_rows(out, external),
-            connections=connections,
-            links=np.concatenate(packer.links),
-            weights=np.concatenate([*packer.weights, np.zeros(1, np.float32)]),
-            thresholds=thresholds,
-            factors=factors[:0] if is_all_homogeneous else factors,
-            taus=_taus(model, is_all_homogeneous),
-            uniform=np.stack([thresholds[starts], factors[starts]], axis=1),
-            dynamics=dynamics(model),
+            self._population_rows(out, external),
+            connections,
+            np.concatenate(packer.links),
+            np.concatenate([*packer.weights, np.zeros(1, np.float32)]),
+            *neuron_arrays(model, [p.neuron for p in model.populations]),
         )
         self.max_delayed_fan_out = max(
             sum(model.connections[c].delay_us > 0 for c in leaving) for leaving in out
@@ -237,12 +227,3 @@ def _leaving(model: Model) -> list[list[int]]:
     for k, connection in enumerate(model.connections):
         leaving[connection.source].append(k)
     return list(leaving.values())
-
-
-def _taus(model: Model, is_homogeneous: bool) -> NDArray[np.float64]:
-    """Return the time constant of each population's first neuron, then all if they differ."""
-    each = [
-        np.broadcast_to(np.asarray(p.neuron.tau_mem_us, np.float64).ravel(), p.size)
-        for p in model.populations
-    ]
-    return np.concatenate([[tau[0] for tau in each], *([] if is_homogeneous else each)])

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,57 @@ from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import LIF, Neuron, Parameter
 
 __all__ = [
+    "NeuronArrays",
     "can_be_above",
     "decay_factors",
     "describe_neuron",
-    "dynamics",
     "is_homogeneous",
+    "neuron_arrays",
     "per_neuron",
 ]
 
 _NEVER: Final = math.inf
 """Time constant of a variable that a population does not have."""
+
+
+class NeuronArrays(NamedTuple):
+    """Arrays of a packed network that hold parameters of neurons; ``kernels.layout`` has them."""
+
+    thresholds: NDArray[np.float32]
+    factors: NDArray[np.float32]
+    taus: NDArray[np.float64]
+    uniform: NDArray[np.float32]
+    dynamics: NDArray[np.float64]
+
+
+def neuron_arrays(model: Model, neurons: Sequence[Neuron]) -> NeuronArrays:
+    """Return the arrays for a model with other neurons.
+
+    Args:
+        model: the network.
+        neurons: parameters of the neurons of each population. Parameters that are one number in
+            the model must be one number here.
+    """
+    is_all_homogeneous = all(is_homogeneous(neuron) for neuron in neurons)
+    factors = decay_factors(model, [n.tau_mem_us for n in neurons], model.timestep_us)
+    thresholds = per_neuron(model, [n.v_threshold for n in neurons])
+    starts = np.array(model.starts[:-1])
+    return NeuronArrays(
+        thresholds=thresholds,
+        factors=factors[:0] if is_all_homogeneous else factors,
+        taus=_taus(model, neurons, is_all_homogeneous),
+        uniform=np.stack([thresholds[starts], factors[starts]], axis=1),
+        dynamics=_dynamics(model, neurons),
+    )
+
+
+def _taus(model: Model, neurons: Sequence[Neuron], is_homogeneous: bool) -> NDArray[np.float64]:
+    """Return the time constant of each population's first neuron, then all if they differ."""
+    each = [
+        np.broadcast_to(np.asarray(neuron.tau_mem_us, np.float64).ravel(), p.size)
+        for p, neuron in zip(model.populations, neurons, strict=True)
+    ]
+    return np.concatenate([[tau[0] for tau in each], *([] if is_homogeneous else each)])
 
 
 def per_neuron(model: Model, values: Sequence[Parameter]) -> NDArray[np.float32]:
@@ -99,9 +140,8 @@ def describe_neuron(row: NDArray[np.int64], neuron: Neuron) -> None:
     )
 
 
-def dynamics(model: Model) -> NDArray[np.float64]:
+def _dynamics(model: Model, neurons: Sequence[Neuron]) -> NDArray[np.float64]:
     """Return the table ``Dynamics``, f64[6, N]; without columns if no population needs it."""
-    neurons = [p.neuron for p in model.populations]
     table = np.zeros((len(Dynamics), model.size), np.float64)
     needs = False
     for tau, factor, taus in (

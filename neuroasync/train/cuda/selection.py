@@ -23,8 +23,15 @@ _MAX: Final = 2**31 - 1
 """Greatest integer of the kernels' tables."""
 
 
-def unsupported_feature(packed: PackedNetwork) -> str | None:
-    """Return what the CUDA engine does not support about a network, or None."""
+def unsupported_feature(packed: PackedNetwork, learn: str | None = None) -> str | None:
+    """Return what the CUDA engine does not support about a network, or None.
+
+    Args:
+        packed: The network.
+        learn: What is learned besides weights and biases, if anything.
+    """
+    if learn is not None:
+        return f"learning {learn}"
     model: Model = packed.model
     for population in model.populations:
         neuron = population.neuron
@@ -42,12 +49,15 @@ def unsupported_feature(packed: PackedNetwork) -> str | None:
     return None
 
 
-def cuda_runner(device: Device, packed: PackedNetwork) -> CudaRunner | None:
+def cuda_runner(
+    device: Device, packed: PackedNetwork, learn: str | None = None
+) -> CudaRunner | None:
     """Return a runner of the CUDA engine, or None if the network is trained on the CPU.
 
     Args:
         device: The device that was asked for.
         packed: The network.
+        learn: What is learned besides weights and biases, if anything.
 
     Raises:
         ValueError: The name of the device is unknown, or ``"cuda"`` is asked for and torch finds no
@@ -67,7 +77,7 @@ def cuda_runner(device: Device, packed: PackedNetwork) -> CudaRunner | None:
         return None
     if not has_cuda:
         return None
-    if feature := unsupported_feature(packed):
+    if feature := unsupported_feature(packed, learn):
         level = logging.WARNING if device == "cuda" else logging.INFO
         _log.log(
             level, "the CUDA engine does not support %s, so the CPU trains this network", feature

@@ -12,11 +12,12 @@ and it does so at *sites*. In each pass, a neuron has
 Write L for the loss, g = dL/dv for the adjoint of the potential, s for the spike at a site, and
 theta for the threshold. A site computes dL/ds and then updates the adjoint of its own neuron:
 
-    dL/dv = dL/ds * surrogate(v - theta) + (g if the neuron fired with a subtracting reset,
-                                            0 if it fired with a reset to zero,
-                                            g if it was silent)
+    dL/dv = dL/ds * surrogate(v - theta) + (0 if the neuron fired with a reset to zero at once,
+                                            else g)
 
-The reset itself is not differentiated. dL/ds has three parts:
+The spike is not differentiated where it resets its neuron. :mod:`.neurons` has the equations of
+delayed resets, synaptic currents, adaptive thresholds and learned parameters. dL/ds has three
+parts:
 
 - the gradient of the spike counts, which are the outputs that losses are computed from;
 - for a spike that fired: the sum over its deliveries of weight * g, where g is the adjoint of the
@@ -24,7 +25,8 @@ The reset itself is not differentiated. dL/ds has three parts:
   contributes nothing;
 - for a silent site: the sum over its targets of weight * g, where g is taken at the target's
   own next site in the same pass (over a delayed connection: in the pass in which the spike would
-  have arrived). This is the gradient of a spike that is delivered there with zero current.
+  have arrived). This is the gradient of a spike that is delivered there with zero current. A
+  leaky integrator takes it without a site, because it has no threshold.
 
 The gradient describes the effect of a spike that fires slightly earlier or later, and it is zero
 wherever the order makes an effect impossible. If groups are as large as a layered network, it is
@@ -39,49 +41,64 @@ import numpy as np
 
 from neuroasync.core.kernels.array_views import f32_at
 from neuroasync.core.kernels.jit import kernel
-from neuroasync.core.kernels.layout import Connections, DeliveryLog, Populations, SpikeLog
-from neuroasync.train.kernels.accumulate import add_outer, add_weighted, borrowed
+from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
+from neuroasync.train.kernels.accumulate import borrowed
+from neuroasync.train.kernels.deliveries import silent_spike_grads, undo_delivery
+from neuroasync.train.kernels.neurons import (
+    CURRENT,
+    ROWS,
+    V,
+    begin_reverse_pass,
+    end_reverse_pass,
+    reverse_biases,
+    reverse_silence,
+    reverse_spike,
+)
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
-from neuroasync.train.kernels.surrogate import derivative
 
 __all__ = ["backward_samples"]
 
-# Rows of the scratch array f32[_SCRATCH, N].
-_V = 0
-"""Adjoint g of each neuron's membrane potential."""
-_V_ACTIVE = 1
-"""The same for neurons that are not refractory, and 0 for those that are."""
-_PENDING = 2
+# Rows of the scratch array f32[_SCRATCH, N], after those of `neurons`.
+_V_ACTIVE = ROWS
+"""Adjoint of current that is delivered to each neuron."""
+_PENDING = ROWS + 1
 """Adjoint of each neuron's pending spike, from its deliveries that were already visited."""
-_SPIKE_GRAD = 3
+_SPIKE_GRAD = ROWS + 2
 """dL/ds of the sites that are being visited."""
-_SCRATCH = 4
+_SCRATCH = ROWS + 3
 
 
 @kernel
 def backward_samples(
-    populations, connections, links, weights, thresholds, owner, by_rank, lags, decays, decay_of,
-    rows, row_potential, slots, ends, peaks, peak_steps, grad_votes, grad_spikes, output, kind,
-    slope, grad,
+    populations, connections, links, weights, thresholds, increments, owner, by_rank, lags, decays,
+    slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states, grad_votes,
+    grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad,
 ):  # fmt: skip
-    """Add the gradients of the samples in a chunk to ``grad``.
+    """Add the gradients of the samples in a chunk to ``grad`` and ``neuron_grad``.
 
     Args:
         populations, connections, links, weights, thresholds: The network; see
             ``neuroasync.core.kernels.layout``.
+        increments: f32[N], what a spike adds to the adaptation of its neuron.
         owner: i32[N], population of each neuron.
         by_rank: i64[P], populations by ascending (rank, declaration).
         lags: i64[C], delay of each connection in passes.
-        decays: f32[D, N], decay factors of each distinct interval between passes.
+        decays: f32[D, 3, N], decay factors of each distinct interval between passes.
+        slopes: f32[D, 2, N], derivatives of the first two; without elements if nothing is learned.
         decay_of: i64[S, T], row of ``decays`` for the interval before each pass.
-        rows, row_potential, slots, ends, peaks, peak_steps: The event record; see ``forward``.
+        rows, row_potential, slots, ends, peaks, peak_steps, states: The event record; see
+            ``forward``.
         grad_votes: f32[S, T, classes], gradient of the loss with respect to the output
             population's spikes in each pass.
         grad_spikes: f32[S, T, P], gradient of the loss with respect to each population's spikes
             in each pass.
+        grad_potentials: f32[S, T, classes], gradient of the loss with respect to the output's
+            potentials at the end of each pass; without columns if they are not read.
         output: Index of the output population.
         kind, slope: Surrogate derivative; see ``surrogate``.
         grad: f32[..], laid out like the weights. The gradients are added to it.
+        neuron_grad: f32[3, N], gradients of learned parameters of neurons, added to; see
+            ``neurons``. Without columns if nothing is learned.
     """
     # Accessing the arrays by address avoids atomic reference counts, on which the threads would
     # wait for each other.
@@ -89,8 +106,10 @@ def backward_samples(
     rows, slots, links = borrowed(rows), borrowed(slots), borrowed(links)
     weights = f32_at(weights.ctypes.data, weights.size)
     thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
+    increments = f32_at(increments.ctypes.data, increments.size)
     grad = f32_at(grad.ctypes.data, grad.size)
     neurons, count = owner.size, by_rank.size
+    begin = populations[output, Populations.START]
     # A spike reaches at most lags.max() passes ahead, so a ring of that many passes and the
     # current one holds everything that earlier passes need of later ones.
     ring = 1 + (lags.max() if lags.size else 0)
@@ -127,48 +146,57 @@ def backward_samples(
                 slots, slot, slot1, steps, first, after,
             )  # fmt: skip
             bucket_sites(populations, first, peak_steps[k, now], steps, starts, sites)
+            begin_reverse_pass(k, now, begin, grad_potentials, states, work)
             _pass(
                 now, steps, ring, populations, connections, links,
-                weights, thresholds, owner, by_rank, lags, rows, row_potential, row,
+                weights, thresholds, increments, owner, by_rank, lags, rows, row_potential, row,
                 row1, slots, slot, slot1, peaks[k, now], grad_votes[k, now], grad_spikes[k, now],
-                output, kind, slope, grad, work, site_grad, delayed, has_site, starts, sites,
-                first, after,
+                output, kind, slope, grad, neuron_grad, work, site_grad, delayed, has_site, starts,
+                sites, first, after,
             )  # fmt: skip
+            reverse_biases(connections, populations, work, grad)
             if now:
-                work[_V] *= decays[decay_of[k, now]]
+                at = decay_of[k, now]
+                end_reverse_pass(
+                    k, now, populations, rows, row0, row, owner, decays[at], slopes[at], states,
+                    work, neuron_grad,
+                )  # fmt: skip
             row1, slot1 = row, slot
         row0, slot0 = ends[1, k], ends[2, k]
 
 
 @kernel
 def _pass(
-    now, steps, ring, populations, connections, links, weights, thresholds, owner, by_rank, lags,
-    rows, row_potential, row0, row1, slots, slot0, slot1, peaks, grad_votes, grad_spikes, output,
-    kind, slope, grad, work, site_grad, delayed, has_site, starts, sites, first, after,
+    now, steps, ring, populations, connections, links, weights, thresholds, increments, owner,
+    by_rank, lags, rows, row_potential, row0, row1, slots, slot0, slot1, peaks, grad_votes,
+    grad_spikes, output, kind, slope, grad, neuron_grad, work, site_grad, delayed, has_site, starts,
+    sites, first, after,
 ):  # fmt: skip
     """Visit one pass in reverse.
 
-    On entry, ``work[_V]`` holds the adjoint of the potential at the end of the pass; on return,
+    On entry, ``work[V]`` holds the adjoint of the potential at the end of the pass; on return,
     the adjoint before the pass's bias was added. ``row0`` to ``row1`` and ``slot0`` to ``slot1``
     are the pass's ranges in ``rows`` and ``slots``.
     """
-    v, v_active, pending, spike_grad = work[_V], work[_V_ACTIVE], work[_PENDING], work[_SPIKE_GRAD]
+    v, v_active, pending, spike_grad = work[V], work[_V_ACTIVE], work[_PENDING], work[_SPIKE_GRAD]
+    of_current = work[CURRENT]
     vias, origins = slots[DeliveryLog.CONNECTION], slots[DeliveryLog.ORIGIN]
     here = now % ring
     # The ring's entry still belongs to a pass that no spike of this one can reach.
     site_grad[here] = 0
     has_site[here] = False
-    v_active[:] = v
+    v_active[:] = v + of_current
+    _open_integrators(here, populations, thresholds, v_active, site_grad, has_site)
     for r in range(row0, row1):
         i = rows[SpikeLog.NEURON, r]
         if rows[SpikeLog.BECAME_REFRACTORY, r]:
             # After this spike, the neuron discarded all current that it received in the pass.
-            v_active[i] = 0
+            v_active[i] = of_current[i]
     begin, out_begin = row0, populations[output, Populations.START]
     _visit_unevaluated(
-        steps, now, ring, populations, connections, links, weights, thresholds, by_rank, lags,
-        peaks, grad_votes, grad_spikes, output, kind, slope, work, site_grad, has_site, first,
-        after,
+        steps, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
+        lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
+        has_site, first, after,
     )  # fmt: skip
     for step in range(steps - 1, -1, -1):
         row0, slot = row1, slot1
@@ -188,21 +216,28 @@ def _pass(
             p, begun = owner[sites[j]], j
             while j < starts[step + 1] and owner[sites[j]] == p:
                 j += 1
-            _silent_spike_grads(
+            silent_spike_grads(
                 p, sites[begun:j], now, ring, populations, connections, links, weights, lags,
                 grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
             )  # fmt: skip
         for r in range(row0, row1):
             i = rows[SpikeLog.NEURON, r]
             p = owner[i]
-            g = spike_grad[i] * derivative(kind, slope, row_potential[r] - thresholds[i])
-            if populations[p, Populations.SUBTRACTS]:
-                g += v[i]
-            v[i], v_active[i], site_grad[here, i], has_site[here, p] = g, g, g, True
+            v[i] = reverse_spike(
+                populations[p], i, spike_grad[i], row_potential[r] - thresholds[i], kind, slope,
+                increments, work, neuron_grad,
+            )  # fmt: skip
+            v_active[i] = site_grad[here, i] = v[i] + of_current[i]
+            has_site[here, p] = True
         for j in range(starts[step], starts[step + 1]):
             i = sites[j]
-            g = v[i] + spike_grad[i] * derivative(kind, slope, peaks[i] - thresholds[i])
-            v[i], v_active[i], site_grad[here, i], has_site[here, owner[i]] = g, g, g, True
+            p = owner[i]
+            v[i] = reverse_silence(
+                populations[p], i, spike_grad[i], peaks[i] - thresholds[i], kind, slope, increments,
+                work, neuron_grad,
+            )  # fmt: skip
+            v_active[i] = site_grad[here, i] = v[i] + of_current[i]
+            has_site[here, p] = True
         s = slot
         while s < slot1:  # Each iteration takes the slots of one origin population.
             begun, via = s, vias[s]
@@ -214,107 +249,51 @@ def _pass(
             )
             while s < slot1 and vias[s] == via and first_origin <= origins[s] <= last_origin:
                 s += 1
-            _undo_delivery(
+            undo_delivery(
                 now, ring, p, via, origins[begun:s], slots[DeliveryLog.MULTIPLICITY, begun:s],
                 populations, connections, links, weights, lags, grad, v_active, pending, delayed,
             )  # fmt: skip
         # A step in which nothing was delivered is a late step, see `first_steps`.
         if step and slot == slot1:
             _visit_unevaluated(
-                step, now, ring, populations, connections, links, weights, thresholds, by_rank,
-                lags, peaks, grad_votes, grad_spikes, output, kind, slope, work, site_grad,
-                has_site, first, after,
+                step, now, ring, populations, connections, links, weights, thresholds, increments,
+                by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad,
+                work, site_grad, has_site, first, after,
             )  # fmt: skip
         row1, slot1 = row0, slot
-    for c in range(connections.shape[0]):
-        if connections[c, Connections.BIAS] >= 0:
-            target = connections[c, Connections.TARGET]
-            start, stop = (
-                populations[target, Populations.START],
-                populations[target, Populations.STOP],
-            )
-            at = connections[c, Connections.BIAS]
-            grad[at : at + stop - start] += v[start:stop]
     delayed[here] = 0
 
 
 @kernel
+def _open_integrators(here, populations, thresholds, v_active, site_grad, has_site):
+    """Let leaky integrators take silent spikes during the whole pass, because they need no site."""
+    for p in range(populations.shape[0] - 1):
+        start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
+        if thresholds[start] == np.inf:
+            site_grad[here, start:stop] = v_active[start:stop]
+            has_site[here, p] = True
+
+
+@kernel
 def _visit_unevaluated(
-    step, now, ring, populations, connections, links, weights, thresholds, by_rank, lags, peaks,
-    grad_votes, grad_spikes, output, kind, slope, work, site_grad, has_site, first, after,
+    step, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
+    lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
+    has_site, first, after,
 ):  # fmt: skip
     """Visit the silent sites of never evaluated populations that were assigned to ``step``."""
-    v, v_active, spike_grad, here = work[_V], work[_V_ACTIVE], work[_SPIKE_GRAD], now % ring
+    v, v_active, spike_grad, here = work[V], work[_V_ACTIVE], work[_SPIKE_GRAD], now % ring
     for p in by_rank[::-1]:
         if first[p] >= 0 or after[p] != step or populations[p, Populations.SYNC_THRESHOLD] > 0:
             continue
         start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
-        _silent_spike_grads(
+        silent_spike_grads(
             p, np.arange(start, stop), now, ring, populations, connections, links, weights, lags,
             grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
         )  # fmt: skip
         for i in range(start, stop):
-            g = v[i] + spike_grad[i] * derivative(kind, slope, peaks[i] - thresholds[i])
-            v[i], v_active[i], site_grad[here, i] = g, g, g
-        has_site[here, p] = True
-
-
-@kernel
-def _silent_spike_grads(
-    p, sites, now, ring, populations, connections, links, weights, lags, grad_votes, grad_spikes,
-    output, site_grad, has_site, spike_grad,
-):  # fmt: skip
-    """Write dL/ds of silent sites of one population: from the loss and from later sites."""
-    first = populations[p, Populations.START]
-    for i in sites:
-        spike_grad[i] = grad_spikes[p]
-        if p == output:
-            spike_grad[i] += grad_votes[i - first]
-    for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
-        c = links[j]
-        target, there = connections[c, Connections.TARGET], (now + lags[c]) % ring
-        if has_site[there, target]:
-            start, stop = (
-                populations[target, Populations.START],
-                populations[target, Populations.STOP],
-            )
-            add_weighted(
-                connections[c], sites, first, links, weights, site_grad[there, start:stop],
-                spike_grad,
+            v[i] = reverse_silence(
+                populations[p], i, spike_grad[i], peaks[i] - thresholds[i], kind, slope, increments,
+                work, neuron_grad,
             )  # fmt: skip
-
-
-@kernel
-def _undo_delivery(
-    now, ring, p, via, origins, counts, populations, connections, links, weights, lags, grad,
-    v_active, pending, delayed,
-):  # fmt: skip
-    """Add the gradients of one delivery to the weights and to the delivered spikes.
-
-    Args:
-        p: Population of the spikes, or -1 for input events.
-        via: Delayed connection that delivered them, or -1 for all connections without delay.
-        origins: i64[K], neurons whose spikes were delivered.
-        counts: i64[K], multiplicity of each spike.
-    """
-    first = populations[p, Populations.START]
-    if p >= 0 and via < 0:
-        for origin in origins:
-            pending[origin] = 0
-    for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
-        c = links[j]
-        if (c != via) if via >= 0 else (lags[c] > 0):
-            continue
-        target = connections[c, Connections.TARGET]
-        g = v_active[populations[target, Populations.START] : populations[target, Populations.STOP]]
-        add_outer(connections[c], origins, counts, first, links, g, grad)
-        if p >= 0 and via < 0:
-            add_weighted(connections[c], origins, first, links, weights, g, pending)
-        elif p >= 0:
-            there = delayed[(now - lags[c]) % ring]
-            for k in range(origins.size):
-                # Spikes of one neuron that were delivered separately but arrive together have
-                # one slot each, but they share one adjoint.
-                if k == 0 or origins[k] != origins[k - 1]:
-                    one = origins[k : k + 1]
-                    add_weighted(connections[c], one, first, links, weights, g, there)
+            v_active[i] = site_grad[here, i] = v[i] + work[CURRENT, i]
+        has_site[here, p] = True

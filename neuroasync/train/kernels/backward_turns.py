@@ -6,11 +6,13 @@ the loss, g = dL/dv for the adjoint of the potential after the turn, s for the s
 the threshold. In reverse, a turn computes
 
     dL/ds = gradient of the spike counts + sum over targets of weight * dL/dI
-    dL/dv = dL/ds * surrogate(v - theta) + (0 if the neuron fired with a reset to zero, else g)
+    dL/dv = dL/ds * surrogate(v - theta) + (0 if it fired with a reset to zero at once, else g)
 
 dL/dI is the adjoint of the current that a target integrates at its next turn: its dL/dv there, or
 0 if it is refractory or has no turn any more. Over a delayed connection, it is that of the target's
-first turn in the pass in which the spike arrives. The reset itself is not differentiated.
+first turn in the pass in which the spike arrives. The spike is not differentiated where it resets
+its neuron. :mod:`.neurons` has the equations of delayed resets, synaptic currents, adaptive
+thresholds and learned parameters.
 
 This is what torch computes when it differentiates a loop over the layers with the same surrogate.
 
@@ -30,6 +32,19 @@ from neuroasync.core.kernels.layout import (
     TurnLog,
 )
 from neuroasync.train.kernels.accumulate import add_outer, add_weighted, borrowed
+from neuroasync.train.kernels.neurons import (
+    ADAPTATION,
+    CURRENT,
+    LEVEL,
+    RESET,
+    ROWS,
+    THRESHOLD,
+    V,
+    begin_reverse_pass,
+    end_reverse_pass,
+    reverse_biases,
+    takes_threshold,
+)
 from neuroasync.train.kernels.surrogate import derivative
 
 __all__ = ["backward_turns"]
@@ -37,25 +52,33 @@ __all__ = ["backward_turns"]
 
 @kernel
 def backward_turns(
-    populations, connections, links, weights, thresholds, lags, decays, decay_of, rows, slots,
-    turns, potentials, ends, grad_votes, grad_spikes, output, kind, slope, grad,
+    populations, connections, links, weights, thresholds, increments, owner, lags, decays, slopes,
+    decay_of, rows, slots, turns, potentials, ends, states, grad_votes, grad_spikes,
+    grad_potentials, output, kind, slope, grad, neuron_grad,
 ):  # fmt: skip
-    """Add the gradients of the samples in a chunk to ``grad``.
+    """Add the gradients of the samples in a chunk to ``grad`` and ``neuron_grad``.
 
     Args:
         populations, connections, links, weights, thresholds: The network; see
             ``neuroasync.core.kernels.layout``.
+        increments: f32[N], what a spike adds to the adaptation of its neuron.
+        owner: i32[N], population of each neuron.
         lags: i64[C], delay of each connection in passes.
-        decays: f32[D, N], decay factors of each distinct interval between passes.
+        decays: f32[D, 3, N], decay factors of each distinct interval between passes.
+        slopes: f32[D, 2, N], derivatives of the first two; without elements if nothing is learned.
         decay_of: i64[S, T], row of ``decays`` for the interval before each pass.
-        rows, slots, turns, potentials, ends: The event record; see ``forward``.
+        rows, slots, turns, potentials, ends, states: The event record; see ``forward``.
         grad_votes: f32[S, T, classes], gradient of the loss with respect to the output
             population's spikes in each pass.
         grad_spikes: f32[S, T, P], gradient of the loss with respect to each population's spikes
             in each pass.
+        grad_potentials: f32[S, T, classes], gradient of the loss with respect to the output's
+            potentials at the end of each pass; without columns if they are not read.
         output: Index of the output population.
         kind, slope: Surrogate derivative; see ``surrogate``.
         grad: f32[..], laid out like the weights. The gradients are added to it.
+        neuron_grad: f32[3, N], gradients of learned parameters of neurons, added to; see
+            ``neurons``. Without columns if nothing is learned.
     """
     # Accessing the arrays by address avoids atomic reference counts, on which the threads would
     # wait for each other.
@@ -64,12 +87,14 @@ def backward_turns(
     weights = f32_at(weights.ctypes.data, weights.size)
     thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
     potentials = f32_at(potentials.ctypes.data, potentials.size)
+    increments = f32_at(increments.ctypes.data, increments.size)
     grad = f32_at(grad.ctypes.data, grad.size)
+    begin = populations[output, Populations.START]
     neurons, count = thresholds.size, populations.shape[0] - 1
     # A spike reaches at most lags.max() passes ahead, so a ring of that many passes and the
     # current one holds everything that earlier passes need of later ones.
     ring = 1 + (lags.max() if lags.size else 0)
-    v, spike_grad = np.empty(neurons, np.float32), np.empty(neurons, np.float32)
+    adjoints, spike_grad = np.empty((ROWS, neurons), np.float32), np.empty(neurons, np.float32)
     current_grad = np.empty((ring, neurons), np.float32)
     has_turn = np.empty((ring, count), np.bool_)
     is_refractory = np.zeros(neurons, np.bool_)
@@ -78,7 +103,7 @@ def backward_turns(
     row0, slot0, turn0 = 0, 0, 0
     for k in range(ends.shape[1]):
         row1, slot1, turn1 = ends[1, k], ends[2, k], ends[3, k]
-        v[:] = 0
+        adjoints[:] = 0
         current_grad[:] = 0
         has_turn[:] = False
         for now in range(ends[0, k] - 1, -1, -1):
@@ -89,31 +114,38 @@ def backward_turns(
                 slot -= 1
             while turn > turn0 and turns[TurnLog.PASS, turn - 1] == now:
                 turn -= 1
+            begin_reverse_pass(k, now, begin, grad_potentials, states, adjoints)
             _pass(
-                now, ring, populations, connections, links, weights, thresholds, lags, rows, row,
-                row1, slots, slot, slot1, turns, turn, turn1, potentials, grad_votes[k, now],
-                grad_spikes[k, now], output, kind, slope, grad, v, spike_grad, current_grad,
-                has_turn, is_refractory, sites, everyone, once,
+                now, ring, populations, connections, links, weights, thresholds, increments, lags,
+                rows, row, row1, slots, slot, slot1, turns, turn, turn1, potentials,
+                grad_votes[k, now], grad_spikes[k, now], output, kind, slope, grad, neuron_grad,
+                adjoints, spike_grad, current_grad, has_turn, is_refractory, sites, everyone, once,
             )  # fmt: skip
+            reverse_biases(connections, populations, adjoints, grad)
             if now:
-                v *= decays[decay_of[k, now]]
+                at = decay_of[k, now]
+                end_reverse_pass(
+                    k, now, populations, rows, row0, row, owner, decays[at], slopes[at], states,
+                    adjoints, neuron_grad,
+                )  # fmt: skip
             row1, slot1, turn1 = row, slot, turn
         row0, slot0, turn0 = ends[1, k], ends[2, k], ends[3, k]
 
 
 @kernel
 def _pass(
-    now, ring, populations, connections, links, weights, thresholds, lags, rows, row0, row1, slots,
-    slot0, slot1, turns, turn0, turn1, potentials, grad_votes, grad_spikes, output, kind, slope,
-    grad, v, spike_grad, current_grad, has_turn, is_refractory, sites, everyone, once,
+    now, ring, populations, connections, links, weights, thresholds, increments, lags, rows, row0,
+    row1, slots, slot0, slot1, turns, turn0, turn1, potentials, grad_votes, grad_spikes, output,
+    kind, slope, grad, neuron_grad, adjoints, spike_grad, current_grad, has_turn, is_refractory,
+    sites, everyone, once,
 ):  # fmt: skip
     """Visit one pass in reverse.
 
-    On entry, ``v`` holds the adjoint of the potential at the end of the pass; on return, the
-    adjoint before the pass's bias was added. ``current_grad`` and ``has_turn`` have a row for each
-    pass of the ring: dL/dI of each neuron, and whether a population has had a turn.
+    On entry, ``adjoints`` are those at the end of the pass; on return, those before the pass's bias
+    was added. ``current_grad`` and ``has_turn`` have a row for each pass of the ring: dL/dI of each
+    neuron, and whether a population has had a turn.
     """
-    here = now % ring
+    here, v = now % ring, adjoints[V]
     # The ring's entry still belongs to a pass that no spike of this one can reach.
     current_grad[here] = 0
     has_turn[here] = False
@@ -133,7 +165,7 @@ def _pass(
         fired = rows[SpikeLog.NEURON, row:row1]
         for i in fired:
             is_refractory[i] = False  # until it fired
-            if populations[p, Populations.SUBTRACTS] == 0:
+            if populations[p, Populations.STAYS_ABOVE] == 0:
                 v[i] = 0
         evaluated = _evaluated(start, stop, is_refractory, sites, everyone)
         _spike_grads(
@@ -141,22 +173,65 @@ def _pass(
             grad_votes, grad_spikes, output, grad, spike_grad, current_grad, has_turn, once,
         )  # fmt: skip
         current_grad[here, start:stop] = 0
-        for i in evaluated:
-            v[i] += spike_grad[i] * derivative(
-                kind, slope, potentials[at + i - start] - thresholds[i]
-            )
-            current_grad[here, i] = v[i]
+        if populations[p, Populations.ADAPTS] or neuron_grad.shape[1]:
+            _reverse_thresholds(
+                populations[p], at - start, evaluated, fired, thresholds, increments, potentials,
+                kind, slope, spike_grad, adjoints, neuron_grad,
+            )  # fmt: skip
+            for i in evaluated:
+                v[i] += spike_grad[i]
+                current_grad[here, i] = v[i]
+        else:
+            for i in evaluated:
+                v[i] += spike_grad[i] * derivative(
+                    kind, slope, potentials[at + i - start] - thresholds[i]
+                )
+                current_grad[here, i] = v[i]
+        if populations[p, Populations.HAS_CURRENT]:  # also of neurons that are refractory
+            current_grad[here, start:stop] += adjoints[CURRENT, start:stop]
         has_turn[here, p] = True
         row1 = row
     _input_outer(
         slots, slot0, slot1, populations, connections, links, lags, current_grad[here], grad
     )
-    for c in range(connections.shape[0]):
-        bias = connections[c, Connections.BIAS]
-        if bias >= 0:
-            p = connections[c, Connections.TARGET]
-            start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
-            grad[bias : bias + stop - start] += v[start:stop]
+
+
+@kernel
+def _reverse_thresholds(
+    row, shift, evaluated, fired, thresholds, increments, potentials, kind, slope, spike_grad,
+    adjoints, neuron_grad,
+):  # fmt: skip
+    """Visit the spikes and thresholds of a turn: write d to ``spike_grad``, see :mod:`.neurons`.
+
+    Args:
+        row: i64[..], the population.
+        shift: The potential of neuron i is ``potentials[shift + i]``.
+        evaluated, fired: As in :func:`_spike_grads`.
+        thresholds, increments, potentials, kind, slope: As in :func:`backward_turns`.
+        spike_grad: f32[N], dL/ds without the part of the adaptation; replaced by d.
+        adjoints, neuron_grad: As in :func:`reverse_spike`.
+    """
+    adapts, learns = row[Populations.ADAPTS] != 0, neuron_grad.shape[1] > 0
+    if adapts:
+        for i in fired:
+            adjoints[LEVEL, i] -= increments[i]
+    for i in evaluated:
+        distance = potentials[shift + i] - thresholds[i]
+        if adapts:
+            distance -= adjoints[LEVEL, i]
+            spike_grad[i] += increments[i] * adjoints[ADAPTATION, i]
+        spike_grad[i] *= derivative(kind, slope, distance)
+        if adapts:
+            adjoints[ADAPTATION, i] -= spike_grad[i]
+        if learns:
+            neuron_grad[THRESHOLD, i] -= spike_grad[i]
+    if takes_threshold(row):
+        for i in fired:
+            g = adjoints[RESET, i] if row[Populations.DELAYED] else -adjoints[V, i]
+            if adapts:
+                adjoints[ADAPTATION, i] += g
+            if learns:
+                neuron_grad[THRESHOLD, i] += g
 
 
 @kernel

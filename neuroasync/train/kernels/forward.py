@@ -5,21 +5,27 @@ import numpy as np
 from neuroasync.core.kernels.array_views import (
     control_of,
     i64_at,
+    input_times,
     populations_of,
+    potentials_of,
     settings_of,
     spike_log_of,
     votes_of,
 )
+from neuroasync.core.kernels.decay import catch_up_decay_of_all
 from neuroasync.core.kernels.forward_pass import run_compiled
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
+    ExtraState,
     Interrupt,
+    Phase,
     Populations,
     Settings,
     SpikeLog,
 )
+from neuroasync.core.kernels.neurons.views import extra_state_of, readout_of
 from neuroasync.core.kernels.sample_start import begin
 from neuroasync.core.kernels.voting import leader
 
@@ -31,8 +37,9 @@ _UNLIMITED = np.int64(2**60)
 
 @kernel
 def forward_samples(
-    context, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, votes, spikes, labels
-):
+    context, k, resumes, events, end_us, seeds, offsets, peaks, ends, owner, states, votes, spikes,
+    potentials, labels,
+):  # fmt: skip
     """Run the samples from ``k`` on, until the chunk ends or the caller has to intervene.
 
     Args:
@@ -50,8 +57,12 @@ def forward_samples(
         ends: i64[4, S], written: number of passes of each sample, and the ends of its rows, slots
             and turns in the logs.
         owner: i32[N], population of each neuron.
+        states: f32[3, S, T, N], written: potential, synaptic current and adaptation of each
+            neuron at the end of each pass; without elements if they are not needed.
         votes: f32[S, T, classes], written: spikes of the output population in each pass.
         spikes: f32[S, T, P], written: spikes of each population in each pass.
+        potentials: f32[S, T, classes], written: potentials of the output at the end of each
+            pass; without columns unless they are the readout.
         labels: i64[S], written: the decision, or -1 if there is none.
 
     Returns:
@@ -74,7 +85,10 @@ def forward_samples(
             begin(c, np.int64(seeds[k]))
             control[Control.SPIKE_LOG], control[Control.DELIVERY_LOG] = log_rows, log_slots
         resumes = False
-        interrupt = run_compiled(c, end_us[k], _UNLIMITED)
+        if states.size or potentials.shape[2]:
+            interrupt = _run_pass_by_pass(c, end_us[k], k, start, states, potentials)
+        else:
+            interrupt = run_compiled(c, end_us[k], _UNLIMITED)
         if interrupt != Interrupt.DONE:
             return k, interrupt
         ends[0, k] = control[Control.PASS] + 1
@@ -82,6 +96,8 @@ def forward_samples(
         ends[2, k] = control[Control.DELIVERY_LOG]
         ends[3, k] = c[Context.TURNS]
         labels[k] = leader(votes_of(c))
+        if potentials.shape[2] and ends[0, k]:
+            labels[k] = np.argmax(readout_of(c))
         rows, _ = spike_log_of(c)
         for r in range(ends[1, k - 1] if k else 0, ends[1, k]):
             now, i = rows[SpikeLog.PASS, r], rows[SpikeLog.NEURON, r]
@@ -90,3 +106,45 @@ def forward_samples(
                 votes[k, now, i - start] += np.float32(1.0)
         k += 1
     return k, Interrupt.DONE
+
+
+@kernel
+def _run_pass_by_pass(c, end_us, k, start, states, potentials):
+    """Run sample ``k`` until it ends or needs an intervention; write the state after each pass.
+
+    Args:
+        c: The context.
+        end_us: Time of the last pass, µs.
+        k: The sample.
+        start: First neuron of the output.
+        states, potentials: As in :func:`forward_samples`.
+
+    Returns:
+        The ``Interrupt``.
+    """
+    control, timestep = control_of(c), settings_of(c)[Settings.TIMESTEP_US]
+    while True:
+        until = control[Control.TIME]  # of the pass that was interrupted
+        if control[Control.PHASE] == Phase.BETWEEN_PASSES:
+            until = end_us
+            if timestep:
+                until = min(end_us, (control[Control.PASS] + 1) * timestep)
+            elif control[Control.CURSOR] < c[Context.EVENTS]:
+                until = min(end_us, input_times(c)[control[Control.CURSOR]])
+        interrupt = run_compiled(c, until, _UNLIMITED)
+        if interrupt != Interrupt.DONE:
+            return interrupt
+        now = control[Control.PASS]
+        if now >= 0:
+            catch_up_decay_of_all(c)
+            v = potentials_of(c)
+            if potentials.shape[2]:
+                potentials[k, now] = v[start : start + potentials.shape[2]]
+            if states.size:
+                states[0, k, now] = v
+                if c[Context.EXTRA_STATE_AT] >= 0:
+                    extras = extra_state_of(c)
+                    states[1, k, now] = extras[ExtraState.CURRENT]
+                    states[2, k, now] = extras[ExtraState.ADAPTATION]
+        if until == end_us:
+            return interrupt

@@ -4,6 +4,7 @@ import warnings
 from typing import Final
 
 from neuroasync.core.model.model import Model
+from neuroasync.core.model.neurons import LIF
 from neuroasync.train.loop.results import EpochResult
 
 __all__ = ["HealthChecks", "TrainingWarning"]
@@ -24,7 +25,8 @@ class HealthChecks:
     """
 
     def __init__(self, model: Model) -> None:
-        self._names = [p.name for p in model.populations]
+        # Leaky integrators never fire.
+        self._names = [p.name if isinstance(p.neuron, LIF) else None for p in model.populations]
         self._output = model.output
         self._warned: set[str] = set()
 
@@ -36,7 +38,7 @@ class HealthChecks:
                 the spike penalty.
         """
         fired = dict(zip(self._names, result.population_spikes or (), strict=False))
-        silent = [name for name, spikes in fired.items() if spikes == 0]
+        silent = [name for name, spikes in fired.items() if name is not None and spikes == 0]
         epoch = f"in epoch {result.epoch + 1}"
         if self._output in silent:
             self._warn(

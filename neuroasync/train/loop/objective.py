@@ -13,7 +13,7 @@ from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.loop.evaluation import evaluate, evaluate_over_time
-from neuroasync.train.losses import vote_loss, window_votes, windowed_vote_loss
+from neuroasync.train.losses import potential_loss, vote_loss, window_votes, windowed_vote_loss
 from neuroasync.train.module import SpikingNetwork
 
 __all__ = ["Objective", "make_objective"]
@@ -43,7 +43,10 @@ class _PerSample:
 
     def measure(self, result: ForwardResult, batch: Batch, labels: Tensor) -> tuple[Tensor, float]:
         config, passes = self._config, torch.from_numpy(batch.passes.copy()).to(labels.device)
-        loss = vote_loss(result.votes, labels, passes, config.loss, config.vote_scale)
+        if result.potentials is None:
+            loss = vote_loss(result.votes, labels, passes, config.loss, config.vote_scale)
+        else:
+            loss = potential_loss(result.potentials, labels, passes, config.loss, config.vote_scale)
         return loss, float((result.labels == labels).sum()) / len(batch)
 
     def validate(self, network: SpikingNetwork, trains: SpikeTrains) -> tuple[float, float]:

@@ -69,7 +69,10 @@ class TrainingRun:
         self.history: list[EpochResult] = []
         self._best: NDArray[np.float32] | None = None
         surrogate = Surrogate(config.surrogate, config.surrogate_slope)
-        self.network = SpikingNetwork(model, surrogate, config.device, threads)
+        self.network = SpikingNetwork(
+            model, surrogate, config.device, threads, learn=config.learn,
+            learn_per=config.learn_per,
+        )  # fmt: skip
         self._batches = Batches(
             model, train, config.batch_size,
             seed=config.seed, duration_us=config.duration_us, dropout=config.input_dropout,

@@ -91,7 +91,8 @@ def train_dataset(
             trained,
             dataset.validation,
             classes=_classes(dataset, start),
-            topology=recipe.topology or None,
+            # A topology text does not describe neurons that were learned.
+            topology=recipe.topology or None if config.learn is None else None,
             meta={**_origin(dataset, start), "recipe": name, **entries, **(meta or {})},
         )
 

@@ -10,11 +10,12 @@ from neuroasync.core.kernels.neurons.resets import DROPOUT_STREAM
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.surrogate import Surrogate
+from neuroasync.train.torch_engine.neurons import NeuronState
 from neuroasync.train.torch_engine.policies import neuron_keys, signed, step_prefix, uniform
 from neuroasync.train.torch_engine.synapses import Link, links_of
 from neuroasync.train.torch_engine.tables import Tables
 
-__all__ = ["BatchRun", "Spike", "rounded"]
+__all__ = ["BatchRun", "Spike"]
 
 
 class Spike(torch.autograd.Function):
@@ -56,8 +57,10 @@ class BatchRun:
         self._links: list[Link] = links_of(tables.packed, flat)
         self._tables, self._settings = tables, settings
         self._surrogate, self._dropout = surrogate, dropout
-        b, n, t = tables.samples, tables.neurons, tables.timesteps
-        self._v = flat.new_zeros(b, n)
+        b, n, t = tables.samples, tables.size, tables.timesteps
+        zeros = flat.new_zeros(b, n)
+        self._state = NeuronState(zeros, zeros, zeros, zeros)
+        self._potentials: list[Tensor] = []
         self._counts = [flat.new_zeros(b, n) for _ in range(t)]
         self._delayed: list[list[tuple[Link, Tensor]]] = [[] for _ in range(t)]
         self._latest = torch.zeros(b, n, dtype=torch.int64, device=flat.device)
@@ -70,18 +73,30 @@ class BatchRun:
             self._decay_and_bias(t, active)
             due = [(link, z * active[:, None]) for link, z in self._delayed[t]]
             self._run_pass(t, active, due)
+            if tables.reads_potentials:
+                readout = self._state.v[:, slice(*tables.output)]
+                self._potentials.append(torch.where(active[:, None], readout, 0.0))
         if not self._counts:
             return tables.empty_result()
         counts = torch.stack(self._counts, 1)
         start, stop = tables.output
         spikes = torch.stack([counts[:, :, a:b].sum(2) for a, b in tables.bounds], 2)
         votes = counts[:, :, start:stop]
-        total = votes.detach().sum(1)
+        if not self._potentials:
+            return ForwardResult(votes, spikes, self._voted(votes.detach().sum(1)))
+        potentials = torch.stack(self._potentials, 1)
+        samples = torch.arange(tables.samples, device=potentials.device)
+        last = potentials.detach()[samples, (tables.passes - 1).clamp(min=0)]
+        labels = torch.where(tables.passes > 0, last.argmax(1), -1)
+        return ForwardResult(votes, spikes, labels, potentials)
+
+    def _voted(self, total: Tensor) -> Tensor:
+        """Return the decisions i64[B], given the votes [B, classes]."""
+        start, stop = self._tables.output
         best = total.max(1, keepdim=True).values
         # Of the classes with the most votes, the one that reached its count first wins.
         latest = torch.where(total == best, self._latest[:, start:stop], 2**62)
-        labels = torch.where(best[:, 0] > 0, latest.argmin(1), -1)
-        return ForwardResult(votes, spikes, labels)
+        return torch.where(best[:, 0] > 0, latest.argmin(1), -1)
 
     def _run_pass(self, t: int, active: Tensor, due: list[tuple[Link, Tensor]]) -> None:
         """Run pass ``t`` of all samples.
@@ -94,16 +109,16 @@ class BatchRun:
         raise NotImplementedError
 
     def _decay_and_bias(self, t: int, active: Tensor) -> None:
-        """Apply decay and biases to the potentials of the active samples."""
-        v = self._v
+        """Begin the pass of the active samples: apply decays and biases."""
+        state, neurons = self._state, self._tables.neurons
         if t:
-            v = torch.where(active[:, None], rounded(v * self._tables.decays(t)), v)
+            state.begin_pass(neurons, self._tables.decays(t), active[:, None])
         for link in self._links:
             if link.bias is not None:
-                change = torch.zeros_like(v)
+                change = torch.zeros_like(state.v)
                 change[:, link.target] = link.bias * active[:, None]
-                v = rounded(v + change)
-        self._v = v
+                everyone = torch.ones_like(change, dtype=torch.bool)
+                state.integrate(neurons, change, everyone, everyone)
 
     def _delay(self, t: int, link: Link, spikes: Tensor) -> None:
         """Keep spikes [B, sources] of pass ``t`` until the delay of their connection ends."""
@@ -118,9 +133,9 @@ class BatchRun:
             step: Forward step; or i64[B], that of each sample.
         """
         if self._dropout <= 0:
-            return torch.zeros(self._v.shape, dtype=torch.bool, device=self._v.device)
+            return torch.zeros(self._state.v.shape, dtype=torch.bool, device=self._latest.device)
         seeds = self._tables.seeds ^ signed(int(DROPOUT_STREAM))
-        keys = neuron_keys(step_prefix(seeds, t, step), self._tables.neurons)
+        keys = neuron_keys(step_prefix(seeds, t, step), self._tables.size)
         return uniform(keys) < self._dropout
 
     def _step_limit_error(self, t: int) -> ForwardStepLimitError:
@@ -129,10 +144,3 @@ class BatchRun:
             f"{self._settings.max_forward_steps}; raise the limit, or make the "
             "populations of the loop refractory"
         )
-
-
-def rounded(x: Tensor) -> Tensor:
-    """Round values to float32, but keep their type and pass gradients through unchanged."""
-    if x.dtype == torch.float32:
-        return x
-    return x + (x.float().to(x.dtype) - x).detach()

@@ -8,6 +8,7 @@ event record's wherever sums are exact.
 Shapes: B samples, N neurons, P populations, I inputs, E queued input events, T passes.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
+from neuroasync.train.neurons.learned import LearnedParameters
 from neuroasync.train.surrogate import Surrogate
 from neuroasync.train.torch_engine.policy_run import PolicyRun
 from neuroasync.train.torch_engine.tables import Tables
@@ -31,22 +33,30 @@ def run_torch_engine(
     settings: RunSettings,
     surrogate: Surrogate,
     dropout: float = 0.0,
+    learned: LearnedParameters | None = None,
+    logs: Tensor | None = None,
 ) -> ForwardResult:
     """Run a batch in plain torch.
 
     The arguments are those of :func:`neuroasync.train.autograd_function.run_event_record`, but
-    ``weights`` may be on any device, and of type float64. Membrane potentials are then still
-    rounded to float32 where the runtime rounds them. This keeps the spikes the same, while the
-    gradients are computed in float64.
+    ``weights`` and ``logs`` may be on any device, and of type float64. Membrane potentials are then
+    still rounded to float32 where the runtime rounds them. This keeps the spikes the same, while
+    the gradients are computed in float64.
 
     Raises:
         ValueError: The batch was made for another network.
         ForwardStepLimitError: A pass took more forward steps than the settings allow.
     """
     batch.check_fits(packed.model)
-    tables = Tables(packed, batch, weights.device, weights.dtype)
+    neurons, by_neuron = [p.neuron for p in packed.model.populations], None
+    if learned is not None and logs is not None:
+        neurons = learned.neurons(logs.detach().cpu().numpy().astype(np.float32))
+        index = torch.from_numpy(learned.index).to(logs.device)
+        by_neuron = torch.cat([logs, logs.new_zeros(1)])[index]
+    tables = Tables(packed, batch, neurons, by_neuron, weights.device, weights.dtype)
     arguments = (weights, tables, settings, surrogate, dropout)
-    has_gradient = torch.is_grad_enabled() and weights.requires_grad
+    needs_gradient = weights.requires_grad or (logs is not None and logs.requires_grad)
+    has_gradient = torch.is_grad_enabled() and needs_gradient
     with torch.backends.cudnn.flags(allow_tf32=False):
         if isinstance(settings.policy, LayerSync):
             result = TurnsRun(*arguments).run()
@@ -59,5 +69,6 @@ def run_torch_engine(
     if not has_gradient:
         return result
     # Where nothing can fire, the result depends on no weight, but a loss must be differentiable.
-    zero = weights[:0].sum()
-    return result._replace(votes=result.votes + zero, spikes=result.spikes + zero)
+    zero = weights[:0].sum() + (0 if logs is None else logs[:0].sum())
+    potentials = None if result.potentials is None else result.potentials + zero
+    return ForwardResult(result.votes + zero, result.spikes + zero, result.labels, potentials)

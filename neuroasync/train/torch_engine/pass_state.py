@@ -81,5 +81,5 @@ class Pass:
         after = torch.where(self.after == NONE, self.steps[:, None], self.after)
         unreached = torch.where(self.first == NONE, 2 * after, 2 * self.first + 1)
         unreached = unreached[:, tables.owner]
-        sites = torch.where((self.site == NONE) & (tables.sync == 0), unreached, self.site)
+        sites = torch.where((self.site == NONE) & (tables.neurons.sync == 0), unreached, self.site)
         return torch.where(self.active[:, None], sites, NONE)

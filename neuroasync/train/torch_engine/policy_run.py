@@ -14,7 +14,7 @@ from torch import Tensor
 
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train.surrogate import Surrogate
-from neuroasync.train.torch_engine.batch_run import BatchRun, Spike, rounded
+from neuroasync.train.torch_engine.batch_run import BatchRun, Spike
 from neuroasync.train.torch_engine.pass_state import NONE, Pass
 from neuroasync.train.torch_engine.policies import choose_spikes, step_prefix
 from neuroasync.train.torch_engine.synapses import Link
@@ -50,8 +50,8 @@ class PolicyRun(BatchRun):
         super().__init__(flat, tables, settings, surrogate, dropout)
         self._known_sites = known_sites
         self.sites: list[Tensor] = []
-        self._momentum = torch.zeros_like(self._v)
-        self._ghosts = [torch.zeros_like(self._v) for _ in self._counts]
+        self._momentum = torch.zeros_like(self._state.v)
+        self._ghosts = [torch.zeros_like(self._momentum) for _ in self._counts]
 
     def _run_pass(self, t: int, active: Tensor, due: list[tuple[Link, Tensor]]) -> None:
         """Run pass ``t`` of all samples, until no sample has pending spikes or fires late."""
@@ -79,14 +79,15 @@ class PolicyRun(BatchRun):
 
     def _begin_pass(self, t: int, active: Tensor) -> Pass:
         """Return the state of a new pass."""
-        v = self._v
+        v = self._state.v
         shape, populations = v.shape, len(self._tables.bounds)
         no, zero = torch.zeros(shape, dtype=torch.bool, device=v.device), torch.zeros_like(v)
         none = torch.full(shape, NONE, device=v.device)
         by_population = none.new_full((shape[0], populations), NONE)
+        ghosts = self._integrate_ghosts(self._ghosts[t])
         return Pass(
-            t, active, self._ghosts[t], zero, no, none, zero, no, no, v.detach(), none,
-            by_population, by_population, none.new_ones(shape[0]),
+            t, active, ghosts, zero, no, none, zero, no, no, v.detach(), none, by_population,
+            by_population, none.new_ones(shape[0]),
         )  # fmt: skip
 
     def _evaluate(
@@ -101,8 +102,8 @@ class PolicyRun(BatchRun):
             due: Connections whose delay ends now, with their spikes [B, sources].
             late: bool[B, N], neurons that fire late.
         """
-        tables = self._tables
-        current, count = torch.zeros_like(self._v), torch.zeros_like(self._v)
+        tables, cells = self._tables, self._state
+        current, count = torch.zeros_like(cells.v), torch.zeros_like(cells.v)
         carried = [(link, group[:, link.source]) for link in self._links if link.lag == 0]
         for link, z in [*carried, *due]:
             if z.any():
@@ -116,56 +117,63 @@ class PolicyRun(BatchRun):
         active = candidates & ~state.refractory
         state.received = state.received + count
         state.reached = state.reached | candidates
-        v = torch.where(active, rounded(self._v + current), self._v)
-        ready = active & (state.received >= tables.sync)
-        fire = ready & (v.detach() > tables.thresholds)
-        state.note_peaks(step, v.detach(), fire, ready & ~fire)
+        cells.integrate(tables.neurons, current, active, candidates)
+        v = cells.v.detach()
+        ready = active & (state.received >= tables.neurons.sync)
+        fire = ready & (v > cells.thresholds(tables.neurons).detach())
+        state.note_peaks(step, v, fire, ready & ~fire)
         is_site = (
             fire
             if self._known_sites is None
             else fire | (self._known_sites[state.index] == 2 * step + 1)
         )
-        self._momentum = torch.where(fire, v.detach(), self._momentum)
-        spike = self._spike_at_sites(state, v, fire, is_site)
-        reset = torch.where(tables.subtract, rounded(self._v - tables.thresholds), 0.0)
-        self._v = torch.where(fire, reset.to(v.dtype), self._v)
+        self._momentum = torch.where(fire, v, self._momentum)
+        spike = self._spike_at_sites(state, fire, is_site)
+        cells.fire(tables.neurons, fire, torch.where(fire, spike, 0.0))
         new = fire & (state.waiting.detach() == 0)
         state.arrival = torch.where(new, step, state.arrival)
         state.waiting = state.waiting + torch.where(fire, spike, 0.0)
         dropped = self._refractory_dropout(state.index, step)
-        state.refractory = state.refractory | (fire & tables.refractory & ~dropped)
+        state.refractory = state.refractory | (fire & tables.neurons.refractory & ~dropped)
         self._latest = torch.where(fire, (state.index << 32) + step, self._latest)
 
-    def _spike_at_sites(self, state: Pass, v: Tensor, fire: Tensor, is_site: Tensor) -> Tensor:
+    def _spike_at_sites(self, state: Pass, fire: Tensor, is_site: Tensor) -> Tensor:
         """Return the spikes [B, N] of the sites, with their surrogate gradients.
 
         A site first adds the ghosts that wait for it to its potential. A silent site then sends
         a ghost to its targets.
         """
-        t, tables = state.index, self._tables
+        t, tables, cells = state.index, self._tables, self._state
         if self._known_sites is None:
             # The first run has no gradients, and so neither ghosts nor silent sites.
-            self._v = v
             self._counts[t] = self._counts[t] + fire
-            return fire.to(v.dtype)
-        self._v = v + torch.where(is_site, state.ghost, 0.0)
+            return fire.to(cells.v.dtype)
+        cells.integrate(tables.neurons, state.ghost, is_site, is_site)
         waiting = torch.where(is_site, 0.0, state.ghost)
-        distance = self._v - tables.thresholds
+        distance = cells.v - cells.thresholds(tables.neurons)
         spike: Tensor = Spike.apply(distance, fire, is_site, self._surrogate)  # type: ignore[no-untyped-call]
         self._counts[t] = self._counts[t] + spike
         ghost = torch.where(is_site & ~fire, spike, 0.0)
-        change = torch.zeros_like(v)
+        # A silent site is also that of a spike of value 0 that raises the threshold.
+        cells.adaptation = cells.adaptation + tables.neurons.increments * ghost
+        change = torch.zeros_like(cells.v)
         for link in self._links:
-            if link.source.stop > tables.neurons:
+            if link.source.stop > tables.size:
                 continue  # Inputs have no sites.
             if link.lag == 0:
                 change[:, link.target] += link.current(ghost[:, link.source])
             elif t + link.lag < tables.timesteps:
-                later = torch.zeros_like(v)
+                later = torch.zeros_like(change)
                 later[:, link.target] = link.current(ghost[:, link.source])
                 self._ghosts[t + link.lag] = self._ghosts[t + link.lag] + later
-        state.ghost = waiting + change
+        state.ghost = self._integrate_ghosts(waiting + change)
         return spike
+
+    def _integrate_ghosts(self, ghosts: Tensor) -> Tensor:
+        """Add ghosts [B, N] to leaky integrators, which need no site; return all others."""
+        neurons = self._tables.neurons
+        self._state.integrate(neurons, ghosts, neurons.integrates, neurons.integrates)
+        return torch.where(neurons.integrates, 0.0, ghosts)
 
     def _visit_unevaluated(self, state: Pass, time: int) -> None:
         """Visit the sites of never evaluated populations at ``time``, see ``Pass.site``."""
@@ -175,7 +183,7 @@ class PolicyRun(BatchRun):
         for p in self._tables.by_rank:
             here = is_site & (self._tables.owner == p)
             if here.any():
-                self._spike_at_sites(state, self._v, torch.zeros_like(here), here)
+                self._spike_at_sites(state, torch.zeros_like(here), here)
 
     def _fire_late(self, state: Pass, allowed: Tensor, step: int) -> Tensor:
         """Return which neurons fire late, bool[B, N].
@@ -184,7 +192,8 @@ class PolicyRun(BatchRun):
         this pass, of the lowest-ranked population that has any.
         """
         tables = self._tables
-        above = (self._v.detach() > tables.thresholds) & ~state.reached & tables.late
+        cells = self._state
+        above = (cells.v > cells.thresholds(tables.neurons)) & ~state.reached & tables.neurons.late
         above = above & allowed[:, None]
         late, is_decided = torch.zeros_like(above), torch.zeros_like(allowed)
         passed_over: list[int] = []
@@ -203,7 +212,7 @@ class PolicyRun(BatchRun):
 
     def _select(self, state: Pass, pending: Tensor, step: int) -> Tensor:
         """Move the next spikes out of the pending set, and return them as a group [B, N + I]."""
-        tables, n = self._tables, self._tables.neurons
+        tables, n = self._tables, self._tables.size
         selected = pending & self._choose(state, pending, step)
         group = torch.where(selected[:, :n], state.waiting, 0.0)
         state.waiting = torch.where(selected[:, :n], 0.0, state.waiting)

@@ -1,5 +1,7 @@
 """The network's tables and a batch's input as tensors."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,8 +9,11 @@ from torch import Tensor
 
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.layout import Populations
+from neuroasync.core.model.neurons import LI, Neuron
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
+from neuroasync.train.neurons.decays import decay_slopes, decays_of
+from neuroasync.train.torch_engine.neurons import neurons_of
 
 __all__ = ["Tables"]
 
@@ -19,58 +24,75 @@ class Tables:
     Args:
         packed: The network.
         batch: The samples.
+        parameters: Parameters of the neurons of each population.
+        logs: [3, N], logarithms that the neurons depend on, if any are learned; see
+            ``neuroasync.train.neurons.learned``.
         device: Device of the tensors.
         dtype: Type of membrane potentials.
 
     Attributes:
-        samples, neurons, timesteps: Number of samples B, of neurons N, and of passes T.
+        samples, size, timesteps: Number of samples B, of neurons N, and of passes T.
         bounds: For each population, its first neuron and the one after its last.
         output: The same for the output population.
         by_rank: Populations by ascending (rank, declaration).
         owner: i64[N], population of each neuron.
-        thresholds: [N], firing thresholds.
-        subtract, refractory, late: bool[N], neurons with a subtracting reset, with
-            refractoriness, and which can fire late.
-        sync: [N], sync thresholds.
+        neurons: Parameters of the neurons.
+        reads_potentials: Whether the output consists of leaky integrators.
         seeds: i64[B], seeds with their bits as signed integers.
         passes: i64[B], number of passes of each sample.
     """
 
     def __init__(
-        self, packed: PackedNetwork, batch: Batch, device: torch.device, dtype: torch.dtype
+        self,
+        packed: PackedNetwork,
+        batch: Batch,
+        parameters: Sequence[Neuron],
+        logs: Tensor | None,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
         model, rows = packed.model, packed.arrays.populations[:-1]
         self.packed, self._batch, self._device, self._dtype = packed, batch, device, dtype
-        self.samples, self.timesteps, self.neurons = len(batch), batch.timesteps, model.size
+        self.samples, self.timesteps, self.size = len(batch), batch.timesteps, model.size
         self.bounds = [(int(r[Populations.START]), int(r[Populations.STOP])) for r in rows]
         self.output = self.bounds[model.index(model.output)]
         ranked = sorted((rank, p) for p, rank in enumerate(model.ranks))
         self.by_rank = [p for _, p in ranked]
         sizes = rows[:, Populations.STOP] - rows[:, Populations.START]
 
-        def spread(column: int) -> Tensor:
-            return torch.from_numpy(np.repeat(rows[:, column], sizes)).to(device)
-
         self.owner = torch.from_numpy(np.repeat(np.arange(len(rows)), sizes)).to(device)
-        self.thresholds = self._values(packed.arrays.thresholds)
-        self.subtract, self.refractory = (
-            spread(Populations.SUBTRACTS) > 0,
-            spread(Populations.REFRACTORY) > 0,
-        )
-        self.late, self.sync = (
-            spread(Populations.FIRES_SPONTANEOUSLY) > 0,
-            spread(Populations.SYNC_THRESHOLD),
-        )
+        self._parameters, self._logs = parameters, logs
+        of_threshold = None if logs is None else logs[2]
+        self.neurons = neurons_of(packed, parameters, device, dtype, of_threshold)
+        self.reads_potentials = isinstance(parameters[model.index(model.output)], LI)
         self.seeds = torch.from_numpy(batch.seeds.view(np.int64).copy()).to(device)
         self.passes = torch.from_numpy(batch.passes.copy()).to(device)
         self._times = self._pass_times()
 
-    def decays(self, t: int) -> Tensor:
-        """Return the decay factors [B or 1, N] for the interval before pass ``t``."""
-        if timestep := self.packed.model.timestep_us:
-            return self._values(self.packed.decay(timestep)[None])
-        intervals = np.maximum(self._times[:, t] - self._times[:, t - 1], 0)
-        return self._values(np.stack([self.packed.decay(int(i)) for i in intervals]))
+    def decays(self, t: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the decay factors [B or 1, N] for the interval before pass ``t``.
+
+        They are those of membrane potential, synaptic current and adaptation.
+        """
+        model = self.packed.model
+        intervals = [model.timestep_us]
+        if not model.timestep_us:
+            intervals = np.maximum(self._times[:, t] - self._times[:, t - 1], 0).tolist()
+        rows = [decays_of(model, self._parameters, interval) for interval in intervals]
+        membrane, current, adaptation = (self._stacked(row) for row in zip(*rows, strict=True))
+        if self._logs is not None:
+            slopes = [decay_slopes(model, self._parameters, interval) for interval in intervals]
+            change = self._logs - self._logs.detach()
+            membrane, current = (
+                factors + self._stacked(row) * change[k]
+                for k, (factors, row) in enumerate(
+                    zip((membrane, current), zip(*slopes, strict=True), strict=True)
+                )
+            )
+        return membrane, current, adaptation
+
+    def _stacked(self, rows: Sequence[NDArray[np.float32]]) -> Tensor:
+        return self._values(np.stack(rows))
 
     def input_group(self, t: int, is_queued: bool) -> tuple[Tensor, Tensor]:
         """Return the input of pass ``t``.
@@ -85,7 +107,7 @@ class Tables:
             inputs = torch.zeros_like(inputs)
         else:
             present = torch.zeros_like(present)
-        no_spikes = inputs.new_zeros(self.samples, self.neurons)
+        no_spikes = inputs.new_zeros(self.samples, self.size)
         return torch.cat([no_spikes, inputs], 1), present
 
     def gathered_input(self, t: int, chosen: Tensor) -> Tensor:
@@ -100,7 +122,8 @@ class Tables:
         start, stop = self.output
         votes = torch.zeros(self.samples, 0, stop - start, dtype=self._dtype, device=self._device)
         spikes = votes.new_zeros(self.samples, 0, len(self.bounds))
-        return ForwardResult(votes, spikes, torch.full_like(self.passes, -1))
+        potentials = torch.zeros_like(votes) if self.reads_potentials else None
+        return ForwardResult(votes, spikes, torch.full_like(self.passes, -1), potentials)
 
     def _values(self, values: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(np.array(values)).to(self._device, self._dtype)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuroasync.train.torch_engine.batch_run import BatchRun, Spike, rounded
+from neuroasync.train.torch_engine.batch_run import BatchRun, Spike
+from neuroasync.train.torch_engine.neurons import NeuronState
 from neuroasync.train.torch_engine.synapses import Link
 
 __all__ = ["TurnsRun"]
@@ -22,7 +23,7 @@ class _Pass:
 
     Attributes:
         index: Number of the pass.
-        v: [B, n], membrane potentials.
+        neurons: State of the neurons.
         current: [B, n], what was delivered since the latest turn.
         received: [B, n], number of spikes that each neuron received in this pass.
         refractory: bool[B, n], neurons that are refractory.
@@ -32,7 +33,7 @@ class _Pass:
     """
 
     index: int
-    v: list[Tensor]
+    neurons: list[NeuronState]
     current: list[Tensor]
     received: list[Tensor]
     refractory: list[Tensor]
@@ -61,21 +62,21 @@ class TurnsRun(BatchRun):
         # Samples in which this population has none wait.
         while (coming := state.coming.any(0)).any():
             self._take_turn(state, next(p for p in self._tables.by_rank if coming[p]))
-        self._v = torch.cat(state.v, 1)
+        self._state = NeuronState.joined(state.neurons)
         self._counts[t] = torch.cat(state.spikes, 1)
 
     def _begin_pass(self, t: int, active: Tensor) -> _Pass:
         """Return the state of a pass in which every population has a turn coming."""
-        v = [self._v[:, start:stop] for start, stop in self._tables.bounds]
-        zeros = [torch.zeros_like(part) for part in v]
+        neurons = [self._state.part(slice(*bounds)) for bounds in self._tables.bounds]
+        zeros = [torch.zeros_like(part.v) for part in neurons]
         return _Pass(
             index=t,
-            v=v,
+            neurons=neurons,
             current=list(zeros),
             received=list(zeros),
-            refractory=[torch.zeros_like(part, dtype=torch.bool) for part in v],
+            refractory=[torch.zeros_like(part, dtype=torch.bool) for part in zeros],
             spikes=list(zeros),
-            coming=active[:, None].repeat(1, len(v)),
+            coming=active[:, None].repeat(1, len(neurons)),
             step=torch.zeros_like(self._tables.passes),
         )
 
@@ -86,7 +87,7 @@ class TurnsRun(BatchRun):
         """
         tables = self._tables
         group, queued = tables.input_group(state.index, self._settings.input == "queued")
-        first = tables.neurons
+        first = tables.size
         self._send(state, None, group[:, first:])
         for link, spikes in due:
             state.deliver(link, spikes)
@@ -112,20 +113,20 @@ class TurnsRun(BatchRun):
 
     def _take_turn(self, state: _Pass, p: int) -> None:
         """Evaluate population ``p`` where it has a turn coming, and deliver its spikes."""
-        tables, here = self._tables, slice(*self._tables.bounds[p])
-        turn, threshold = state.coming[:, p].clone(), tables.thresholds[here]
+        here, cells = slice(*self._tables.bounds[p]), state.neurons[p]
+        turn, neurons = state.coming[:, p].clone(), self._tables.neurons.part(here)
         state.coming[:, p] = False
         may_integrate = turn[:, None] & ~state.refractory[p]
-        v = torch.where(may_integrate, rounded(state.v[p] + state.current[p]), state.v[p])
+        cells.integrate(neurons, state.current[p], may_integrate, turn[:, None])
         state.current[p] = torch.where(turn[:, None], 0.0, state.current[p])
-        may_fire = may_integrate & (state.received[p] >= tables.sync[here])
-        fire = may_fire & (v.detach() > threshold)
-        spikes: Tensor = Spike.apply(v - threshold, fire, may_fire, self._surrogate)  # type: ignore[no-untyped-call]
+        may_fire = may_integrate & (state.received[p] >= neurons.sync)
+        threshold = cells.thresholds(neurons)
+        fire = may_fire & (cells.v > threshold).detach()
+        spikes: Tensor = Spike.apply(cells.v - threshold, fire, may_fire, self._surrogate)  # type: ignore[no-untyped-call]
         state.spikes[p] = state.spikes[p] + spikes
-        reset = torch.where(tables.subtract[here], rounded(v - threshold), 0.0)
-        state.v[p] = torch.where(fire, reset, v)
+        cells.fire(neurons, fire, spikes)
         dropped = self._refractory_dropout(state.index, state.step)[:, here]
-        state.refractory[p] = state.refractory[p] | (fire & tables.refractory[here] & ~dropped)
+        state.refractory[p] = state.refractory[p] | (fire & neurons.refractory & ~dropped)
         latest = ((state.index << 32) + state.step)[:, None]
         self._latest[:, here] = torch.where(fire, latest, self._latest[:, here])
         self._begin_step(state, fire.any(1))

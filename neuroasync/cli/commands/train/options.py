@@ -26,6 +26,9 @@ __all__ = [
     "KeepName",
     "KeepOption",
     "LayeredEpochsOption",
+    "LearnOption",
+    "LearnPerName",
+    "LearnPerOption",
     "LossName",
     "LossOption",
     "LrOption",
@@ -65,12 +68,20 @@ class Device(StrEnum):
 
 
 class LossName(StrEnum):
-    """The losses of the votes."""
+    """The losses of votes and potentials."""
 
     ACCUMULATED = "accumulated"
     TIMESTEP = "timestep"
     FINAL = "final"
+    MAXIMUM = "maximum"
     WINDOWED = "windowed"
+
+
+class LearnPerName(StrEnum):
+    """What shares a learned parameter of neurons."""
+
+    POPULATION = "population"
+    NEURON = "neuron"
 
 
 class KeepName(StrEnum):
@@ -184,14 +195,33 @@ LrOption = Annotated[
         help=f"Highest learning rate of Adam. {_RECIPE_DEFAULT}",
     ),
 ]  # fmt: skip
+LearnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--learn", metavar="NAMES", show_default=False,
+        help="What to learn besides weights and biases: one or several of tau_mem (membrane time "
+        "constants), tau_syn (time constants of synaptic currents) and threshold, separated by "
+        "commas. Default: nothing.",
+    ),
+]  # fmt: skip
+LearnPerOption = Annotated[
+    LearnPerName | None,
+    typer.Option(
+        "--learn-per", show_default=False,
+        help="population: all neurons of a population share the factor by which --learn changes "
+        "a parameter; neuron: each neuron has its own. Default: population.",
+    ),
+]  # fmt: skip
 LossOption = Annotated[
     LossName | None,
     typer.Option(
         "--loss", show_default=False,
-        help="Loss of the votes. accumulated: of all votes up to each timestep; timestep: of the "
-        "votes of each timestep alone; final: of all votes at the end; windowed: of the votes in "
-        "the vote window at the end of each interval, for labels over time. Default: windowed for "
-        "labels over time, otherwise as in the recipe.",
+        help="Loss of the votes, or of the potentials of leaky integrators. accumulated: of all "
+        "votes up to each timestep, or the potentials after it; timestep: of the votes of each "
+        "timestep alone; final: of all votes or the potentials at the end; maximum: of each "
+        "class's highest potential; windowed: of the votes in the vote window at the end of each "
+        "interval, for labels over time. Default: windowed for labels over time, otherwise as in "
+        "the recipe.",
     ),
 ]  # fmt: skip
 VoteWindowOption = Annotated[

@@ -1,0 +1,124 @@
+"""Network state, logs and gradient buffers of some samples of a batch."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.network_state import NetworkState
+from neuroasync.core.engine.packed_network import PackedArrays
+from neuroasync.core.engine.policies import LayerSync
+from neuroasync.core.engine.scratch_buffers import grown
+from neuroasync.core.kernels.layout import Context, Control, SpikeLog, TurnLog
+
+__all__ = ["Chunk"]
+
+
+class Chunk:
+    """Network state, logs and gradient buffer of some samples, reused by later batches."""
+
+    def __init__(self, plan: ExecutionPlan) -> None:
+        self.state = NetworkState(plan)
+        self.peaks = np.zeros((0, 0, 0), np.float32)
+        self.peak_steps = np.zeros((0, 0, 0), np.int32)
+        self.states = np.zeros((3, 0, 0, 0), np.float32)
+        self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
+        self.turn_potentials = np.zeros(0, np.float32)
+        self.ends = np.zeros((4, 0), np.int64)
+        self.samples = slice(0, 0)
+        self.grad = np.zeros(0, np.float32)
+        self.neuron_grad = np.zeros((3, 0), np.float32)
+        self._arrays: PackedArrays | None = None
+
+    def open(self, samples: slice, passes: int, arrays: PackedArrays, keeps_states: bool) -> None:
+        """Prepare the chunk for ``samples``.
+
+        Args:
+            samples: Range of samples in the batch.
+            passes: Passes whose potentials are recorded; 0 records none, for forward passes
+                without a backward pass.
+            arrays: The network with the weights and the neurons to use.
+            keeps_states: Whether to record the state of each neuron at the end of each pass.
+        """
+        count, plan = samples.stop - samples.start, self.state.plan
+        has_turns = isinstance(plan.run.policy, LayerSync)
+        neurons, populations = plan.packed.model.size, len(plan.packed.model.populations)
+        shape = (count, passes, neurons) if passes and not has_turns else (count, 0, 0)
+        if self.peaks.shape != shape:
+            self.peaks, self.peak_steps = np.empty(shape, np.float32), np.empty(shape, np.int32)
+        if passes and has_turns:
+            # One turn of each population in a pass; back edges may add others, for which the
+            # logs grow. Kernels want room for one more turn.
+            self._grow_turns((count * passes + 1) * populations, (count * passes + 1) * neurons)
+        else:
+            self.turn_log = np.zeros((len(TurnLog), 0), np.int64)
+            self.turn_potentials = np.zeros(0, np.float32)
+        shape = (count, passes, neurons) if keeps_states else (0, 0, 0)
+        if self.states.shape[1:] != shape:
+            self.states = np.empty((3, *shape), np.float32)
+        self.samples = samples
+        self.ends = np.zeros((4, count), np.int64)
+        self.state.keep = True
+        context = self.state.acquire_scratch().context
+        self._arrays = arrays  # The context has their addresses.
+        for column, array in (
+            (Context.WEIGHTS, arrays.weights),
+            (Context.THRESHOLDS, arrays.thresholds),
+            (Context.FACTORS, arrays.factors),
+            (Context.TAUS, arrays.taus),
+            (Context.UNIFORM, arrays.uniform),
+            (Context.DYNAMICS, arrays.dynamics),
+        ):
+            context[column] = array.ctypes.data
+        context[Context.PEAK_PASSES] = passes
+        context[Context.PEAKS] = self.peaks.ctypes.data if self.peaks.size else 0
+        context[Context.TURNS] = 0
+        self._place_turns()
+        control = self.state.control
+        control[Control.SPIKE_LOG] = control[Control.DELIVERY_LOG] = 0
+
+    def peak_addresses(self) -> NDArray[np.int64]:
+        """Return the addresses of the peaks and of their steps, and the bytes per sample."""
+        size = self.peaks[0].nbytes if self.peaks.size else 0
+        return np.array([self.peaks.ctypes.data, self.peak_steps.ctypes.data, size], np.int64)
+
+    def clear_gradients(self, weights: int, columns: int) -> None:
+        """Prepare the gradient buffers for a number of weights and of neurons that learn."""
+        if self.grad.size != weights or self.neuron_grad.shape[1] != columns:
+            self.grad = np.empty(weights, np.float32)
+            self.neuron_grad = np.empty((3, columns), np.float32)
+        self.grad[:] = 0
+        self.neuron_grad[:] = 0
+
+    def grow(self) -> None:
+        """Enlarge the logs as a kernel requested, and keep their contents."""
+        control, scratch = self.state.control, self.state.acquire_scratch()
+        slots, neurons = int(control[Control.NEEDED_SLOTS]), self.state.plan.packed.model.size
+        scratch.grow_logs(
+            int(control[Control.SPIKE_LOG]) + neurons, int(control[Control.DELIVERY_LOG]) + slots
+        )
+        self.state.make_room()
+        if turns := self.turn_log.shape[1]:
+            self._grow_turns(turns + 1, self.turn_potentials.size + neurons)
+            self._place_turns()
+
+    def _grow_turns(self, turns: int, potentials: int) -> None:
+        """Make room for this many turns and potentials in all, and keep the contents."""
+        self.turn_log = grown(self.turn_log, turns)
+        self.turn_potentials = grown(self.turn_potentials, potentials)
+
+    def _place_turns(self) -> None:
+        """Write the addresses and sizes of the logs of turns to the context."""
+        context = self.state.acquire_scratch().context
+        context[Context.TURN_LOG] = self.turn_log.ctypes.data
+        context[Context.TURN_LOG_CAPACITY] = self.turn_log.shape[1]
+        context[Context.TURN_POTENTIALS] = self.turn_potentials.ctypes.data
+        context[Context.TURN_POTENTIALS_CAPACITY] = self.turn_potentials.size
+
+    def sample_rows(self) -> Iterable[NDArray[np.int64]]:
+        """Return each sample's spikes as i64[spikes, 3]: pass, step, neuron."""
+        spike_log = self.state.acquire_scratch().spike_log
+        rows = spike_log[[SpikeLog.PASS, SpikeLog.STEP, SpikeLog.NEURON]].T
+        starts = [0, *self.ends[1, :-1].tolist()]
+        return (rows[a:b] for a, b in zip(starts, self.ends[1].tolist(), strict=True))
