@@ -12,6 +12,7 @@ from typing import Final
 
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
+from neuroasync.core.model.neurons import LI
 from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics import StopPoint, boldest_lead, calibrate, stop_points
 from neuroasync.runtime.network import Network
@@ -39,6 +40,7 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
 
     The rule is stored in the meta as ``until``; the calibrations are for ``confidence(p)``. The
     samples run under the bundle's own ordering policy, so the results hold for that order only.
+    An output of leaky integrators does not vote: its rule is ``quiet``, without a calibration.
 
     Args:
         bundle: The trained network.
@@ -47,6 +49,9 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
         seed: Sample i runs with ``sample_seed(seed, i)``.
         loss: Accuracy that the rule may cost, as a fraction from 0 to 1.
     """
+    model = bundle.model
+    if isinstance(model.populations[model.index(model.output)].neuron, LI):
+        return replace(bundle, meta={**bundle.meta, "until": "quiet"})
     samples = validation[:_MAX_SAMPLES].before(bundle.duration_us)  # as in training
     recording = asyncio.run(_record(bundle, samples, seed))
     chosen = choose_until(recording, loss)
