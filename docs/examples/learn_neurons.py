@@ -7,7 +7,7 @@ from neuroasync.datasets import load_dataset
 from neuroasync.train import TrainConfig, export_bundle, fit
 
 model = na.parse_topology("timestep_us=1000 decay=0.9; input 8x8; hidden d32; output d10")
-config = TrainConfig(epochs=2, learn="tau_mem,threshold", learn_per="neuron", loss="final")
+config = TrainConfig(epochs=1, learn="tau_mem,threshold", learn_per="neuron", loss="final")
 digits = load_dataset("digits")
 fitted = fit(model, digits.train, config, validation=digits.validation)
 na.write_bundle(export_bundle(fitted, digits.validation), "learned.nab")

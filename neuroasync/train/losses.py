@@ -130,10 +130,10 @@ def potential_loss(
     """
     check_loss(kind, of_potentials=True)
     labels, passes = _beside(potentials, labels), _beside(potentials, passes)
-    if not potentials.shape[1]:
-        return cross_entropy(scale * potentials.sum(1), labels)
     if kind == "accumulated":
         return _mean_over_passes(_each_pass(scale * potentials, labels), passes).mean()
+    if not potentials.shape[1]:
+        return cross_entropy(scale * potentials.sum(1), labels)
     if kind == "final":
         last = (passes - 1).clamp(min=0)[:, None, None].expand(-1, 1, potentials.shape[2])
         return cross_entropy(scale * potentials.gather(1, last)[:, 0], labels)

@@ -29,6 +29,7 @@ EXPECTED = {
     "interchange_nir.py": r"the same bundle: True\n100 µs, LIF\(tau_mem_us=1949\..*subtract'\)\n",
     "labels_over_time.py": r"(\S+: 8\d\.\d% of the intervals are right, 8\d\.\d% .* 20 ms\n){2}"
     r"(.*QRS \(\d+% sure\) rest .*)\n",
+    "learn_neurons.py": r"((hidden|output): time constants from \d+ to \d+ µs\n){2}",
     "live_stream.py": r"(\w+ after \d+ rounds\n){5}Counts\(events=\d+, refused=0, .*\)\n",
     "log_training.py": r"(epoch \d: loss \d\.\d+\n){3}",
     "measure.py": r"at the end: 97\.2%\nfirst-spike: .*\nmargin\(3\): 95\.8% after 7\.1 rounds\n"
