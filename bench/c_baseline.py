@@ -1,6 +1,7 @@
 """The C baseline: a dense stack with the same semantics in a small C loop, without Python.
 
-The loop is compiled for this machine at first use and called through ctypes.
+There are two loops: a plain one, and one with vectors, which shows how fast a decision can be. They
+are compiled for this machine at first use and called through ctypes.
 """
 
 import ctypes
@@ -63,18 +64,29 @@ class CLoop:
         policy: ``"layer-sync"``, ``"random"``, ``"momentum"`` or ``"fifo"``.
         group_size: the group size F.
         capacity: maximum number of spikes per sample that :meth:`fired` and :meth:`delivered` keep.
+        vectorised: whether to run the loop of ``c_vectorised.c``, which gives the same spikes in
+            the random order without a branch that depends on a key.
 
     Raises:
         ValueError: the model is not a plain dense stack.
         RuntimeError: there is no C compiler, or compiling fails.
     """
 
-    def __init__(self, model: Model, policy: str, group_size: int, capacity: int = 2**16) -> None:
+    def __init__(
+        self,
+        model: Model,
+        policy: str,
+        group_size: int,
+        capacity: int = 2**16,
+        *,
+        vectorised: bool = False,
+    ) -> None:
         if not fits(model):
             raise ValueError(
                 "model must be a plain stack of dense layers; see bench.c_baseline.fits"
             )
-        self._decide = _library().decide
+        library = _library()
+        self._decide = library.decide_vectorised if vectorised else library.decide
         self._arrays = _layout(model) | _scratch(model, capacity)
         self._counters = np.zeros(len(_COUNTERS), np.int64)
         pointers = {name: array.ctypes.data for name, array in self._arrays.items()}
@@ -159,15 +171,16 @@ def _library() -> ctypes.CDLL:
         raise RuntimeError("no C compiler: `cc` is not on the path; install one (gcc, clang)")
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "c_baseline.so"
-        source = Path(__file__).with_name("c_baseline.c")
+        source = Path(__file__).with_name("c_vectorised.c")  # includes c_baseline.c
         command = [cc, *_FLAGS, str(source), "-o", str(built)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
         library = ctypes.CDLL(str(built))  # The library stays loaded after its file is deleted.
     at, number = ctypes.c_void_p, ctypes.c_int64
-    library.decide.argtypes = [at, at, at, number, ctypes.c_uint64, at]
-    library.decide.restype = None
+    for function in (library.decide, library.decide_vectorised):
+        function.argtypes = [at, at, at, number, ctypes.c_uint64, at]
+        function.restype = None
     return library
 
 

@@ -19,14 +19,12 @@ _TARGETS = {"compiled engine": "<= 1.5", "coroutines session": "<= 5"}
 async def measure(scale: Scale) -> Result:
     """Time whole decisions on the reference case, random order, F = 8, until quiet, batch 1."""
     bundle, trains = as_bundle(dense_stack()), samples(10)
-    checks, contenders = [], []
+    checks: list[str] = []
+    contenders: list[Contender] = []
     baseline = "compiled engine"
     if compiler():
-        c_loop = CLoop(bundle.model, bundle.policy.name, bundle.policy.group_size)
-        checks.append(await check_rows(bundle, trains[:3], c_loop))
-        contenders.append(
-            Contender("C loop", lambda k: c_loop.decide(trains[k % 10], sample_seed(0, k)))
-        )
+        for name, is_vectorised in (("C loop", False), ("C loop, vectorised", True)):
+            checks.append(await _add_c_loop(contenders, name, bundle, trains, is_vectorised))
         baseline = "C loop"
     async with AsyncExitStack() as stack:
         for engine in ("compiled", "coroutines"):
@@ -52,6 +50,20 @@ async def measure(scale: Scale) -> Result:
     )
 
 
+async def _add_c_loop(
+    contenders: list[Contender],
+    name: str,
+    bundle: Bundle,
+    trains: list[SpikeTrain],
+    is_vectorised: bool,
+) -> str:
+    """Add a C loop to the contenders, and return what its check says."""
+    policy = bundle.policy
+    c_loop = CLoop(bundle.model, policy.name, policy.group_size, vectorised=is_vectorised)
+    contenders.append(Contender(name, lambda k: c_loop.decide(trains[k % 10], sample_seed(0, k))))
+    return f"{name}: {await check_rows(bundle, trains[:3], c_loop)}"
+
+
 async def check_rows(bundle: Bundle, trains: list[SpikeTrain], c_loop: CLoop) -> str:
     """Compare every spike and every delivery of the C loop with a recording of neuroasync.
 
@@ -68,7 +80,7 @@ async def check_rows(bundle: Bundle, trains: list[SpikeTrain], c_loop: CLoop) ->
         if not same:
             raise CheckError(f"sample {k}: the C loop fires or delivers different spikes")
         rows += len(fired) + len(delivered)
-    return f"C loop: {rows} spikes fired and delivered, same as recorded, in order"
+    return f"{rows} spikes fired and delivered, same as recorded, in order"
 
 
 def _rates(timings: Timings, name: str) -> dict[str, float]:

@@ -36,16 +36,17 @@ needs_cc = pytest.mark.skipif(compiler() is None, reason="no C compiler")
     reset=st.sampled_from(["zero", "subtract"]),
     seed=st.integers(0, 2**64 - 1),
     events=st.integers(0, 60),
+    is_vectorised=st.booleans(),
 )
 def test_c_loop_fires_and_delivers_the_same_spikes_in_the_same_order(
-    sizes, policy, group_size, reset, seed, events
+    sizes, policy, group_size, reset, seed, events, is_vectorised
 ):
     rng = np.random.default_rng(seed)
     model = dense_stack(sizes, reset, seed % 1000)
     # Inputs may repeat within a timestep, which counts as multiplicity.
     t_us = np.sort(rng.integers(0, 5000, events))
     train = SpikeTrain(t_us, rng.integers(0, sizes[0], events))
-    c_loop = CLoop(model, policy, group_size)
+    c_loop = CLoop(model, policy, group_size, vectorised=is_vectorised)
     result = c_loop.decide(train, seed)
     fired, delivered = asyncio.run(recorded(as_bundle(model, policy, group_size), train, seed))
     assert np.array_equal(c_loop.fired(), fired)

@@ -1,0 +1,169 @@
+/* The C baseline with vectors: the same spikes, faster, as a bound of what an engine can reach.
+ *
+ * It differs from c_baseline.c in the random order only, which the comparison uses: up to 64 pending
+ * spikes are ordered by rank, without a branch that depends on a key, and the rows of each layer are
+ * listed before they are added. It calls the plain loop for everything else.
+ */
+#include "c_baseline.c"
+#if defined(__AVX512DQ__)
+#include <immintrin.h>
+#endif
+
+#define MAX_RANKED 64
+
+static inline uint32_t bits_of(i32v lanes) {
+#if defined(__AVX512DQ__)
+    return _mm512_movepi32_mask((__m512i)lanes);
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < LANES; i++) bits |= ((uint32_t)lanes[i] & 1u) << i;
+    return bits;
+#endif
+}
+
+/* Sum rows of weights into the current of layer l, in slot order. */
+static inline void add_rows(Net *n, int64_t l, const int32_t *rows, int64_t count) {
+    const int64_t stride = n->stride[l];
+    float *current = n->current + n->offset[l];
+    int64_t at = 0;
+    for (; at + 4 * LANES <= stride; at += 4 * LANES) {
+        f32v a = {0}, b = {0}, c = {0}, d = {0};
+        for (int64_t s = 0; s < count; s++) {
+            const f32v *row = (const f32v *)(n->weight[l] + rows[s] * stride + at);
+            a += row[0], b += row[1], c += row[2], d += row[3];
+        }
+        f32v *sums = (f32v *)(current + at);
+        sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+    }
+    for (; at < stride; at += LANES) {
+        f32v sum = {0};
+        for (int64_t s = 0; s < count; s++)
+            sum += *(const f32v *)(n->weight[l] + rows[s] * stride + at);
+        *(f32v *)(current + at) = sum;
+    }
+}
+
+/* Integrate the current of layer l and fire, as `fire` does. */
+static inline void fire_lanes(Net *n, int64_t l, int32_t pass, int32_t step, int64_t serial,
+                              int64_t *pending, int64_t *counters) {
+    const f32v threshold = n->threshold[l] - (f32v){0};
+    const i32v subtract = (i32v){0} - (int32_t)n->subtract;
+    for (int64_t at = 0; at < n->stride[l]; at += LANES) {
+        f32v *v = (f32v *)(n->v + n->offset[l] + at);
+        f32v *m = (f32v *)(n->momentum + n->offset[l] + at);
+        i32v *refractory = (i32v *)(n->refractory + n->offset[l] + at);
+        const i32v locked = *refractory;
+        const f32v charge = *(f32v *)(n->current + n->offset[l] + at) + *v;
+        const i32v fires = (charge > threshold) & ~locked;
+        const i32v after = fires & subtract & (i32v)(charge - threshold);
+        *v = (f32v)((locked & (i32v)*v) | (~locked & ~fires & (i32v)charge) | after);
+        uint32_t bits = bits_of(fires);
+        if (!bits) continue;
+        *m = (f32v)((fires & (i32v)charge) | (~fires & (i32v)*m));
+        *refractory = locked | fires;
+        for (; bits; bits &= bits - 1)
+            admit(n, l, (int32_t)at + __builtin_ctz(bits), pass, step, serial, pending, counters);
+    }
+}
+
+/* Move the spikes that go next from the pending set to the group, as `choose` does. */
+static int64_t choose_by_rank(Net *n, uint64_t seed_key, int32_t step, int64_t *pending) {
+    const int64_t all = *pending, k = all < n->group_size ? all : n->group_size;
+    if (all > MAX_RANKED) return choose(n, seed_key, step, pending);
+    const uint64_t prefix = mix(seed_key + G * ((uint64_t)step + 1));
+    int32_t key[MAX_RANKED] __attribute__((aligned(64)));
+    int32_t rank[MAX_RANKED] __attribute__((aligned(64)));
+    int32_t neuron[MAX_RANKED], layer[MAX_RANKED];
+    int64_t id[MAX_RANKED];
+    const int64_t wide = (all + LANES - 1) / LANES * LANES;
+    for (int64_t i = 0; i < all; i++) id[i] = n->start[n->layer[i]] + n->neuron[i] + 1;
+    for (int64_t i = all; i < wide; i++) id[i] = 0;
+    for (int64_t at = 0; at < wide; at += LANES)
+        for (int64_t i = at; i < at + LANES; i++)
+            key[i] = (int32_t)((mix(prefix + G * (uint64_t)id[i]) >> 32) ^ 0x80000000u);
+    int64_t total = 0;
+    for (int64_t at = 0; at < wide; at += LANES) {
+        const i32v mine = *(i32v *)(key + at);
+        i32v smaller = {0};
+        for (int64_t j = 0; j < all; j++) smaller -= (key[j] - (i32v){0}) < mine;
+        *(i32v *)(rank + at) = smaller;
+    }
+    for (int64_t i = 0; i < all; i++) total += rank[i];
+    if (total != all * (all - 1) / 2) return choose(n, seed_key, step, pending); /* equal halves */
+    for (int64_t i = 0; i < all; i++)
+        neuron[rank[i]] = n->neuron[i], layer[rank[i]] = n->layer[i];
+    memcpy(n->group, neuron, k * sizeof(int32_t));
+    memcpy(n->group_layer, layer, k * sizeof(int32_t));
+    memcpy(n->neuron, neuron + k, (all - k) * sizeof(int32_t));
+    memcpy(n->layer, layer + k, (all - k) * sizeof(int32_t));
+    *pending = all - k;
+    return k;
+}
+
+/* The group's targets integrate and fire, in the order of layers. */
+static void deliver_by_layer(Net *n, int64_t slots, int32_t pass, int32_t step, int64_t serial,
+                             int64_t *pending, int64_t *counters) {
+    for (int64_t l = 1; l < n->layers; l++) {
+        int64_t count = 0;
+        for (int64_t s = 0; s < slots; s++) {
+            n->chosen[count] = n->group[s];
+            count += n->group_layer[s] == l - 1;
+        }
+        if (!count) continue;
+        n->reached[l] = 1;
+        counters[SYNOPS] += count * n->size[l];
+        add_rows(n, l, n->chosen, count);
+        fire_lanes(n, l, pass, step, serial, pending, counters);
+    }
+}
+
+/* Decide on one sample from rest, until quiet, as `decide` does. */
+void decide_vectorised(Net *n, const int64_t *t_us, const int64_t *index, int64_t events,
+                       uint64_t seed, int64_t *counters) {
+    if (n->policy != RANDOM) {
+        decide(n, t_us, index, events, seed, counters);
+        return;
+    }
+    const int64_t last = n->layers - 1, padded = n->offset[last] + n->stride[last];
+    int64_t pending = 0, read = 0, serial = 0;
+    const int64_t passes = events ? t_us[events - 1] / n->timestep_us + 1 : 0;
+    const uint64_t seeded = mix(seed + G);
+    memset(counters, 0, COUNTERS * sizeof(int64_t));
+    memset(n->v, 0, padded * sizeof(float));
+    memset(n->votes, 0, n->size[last] * sizeof(int64_t));
+    for (int32_t pass = 0; pass < passes; pass++) {
+        if (pass)
+            for (int64_t l = 0; l < n->layers; l++)
+                for (int64_t i = 0; i < n->stride[l]; i++) n->v[n->offset[l] + i] *= n->decay[l];
+        memset(n->refractory, 0, padded * sizeof(int32_t));
+        memset(n->reached, 0, n->layers * sizeof(int32_t));
+        const uint64_t seed_key = mix(seeded + G * ((uint64_t)pass + 1));
+        const int64_t first = read, end = (pass + 1) * n->timestep_us;
+        while (read < events && t_us[read] < end) read++;
+        const int64_t inputs = group_input(n, index + first, read - first, counters);
+        serial++;
+        if (inputs) {
+            n->reached[0] = 1;
+            if (inputs == read - first)
+                add_rows(n, 0, n->group, inputs); /* no input has several events */
+            else
+                gather(n, 0, inputs, n->times);
+            fire_lanes(n, 0, pass, 0, serial, &pending, counters);
+        }
+        for (int32_t step = 1;; step++) {
+            int64_t late = -1;
+            if (!pending && (late = late_layer(n)) < 0) break;
+            counters[STEPS]++, serial++;
+            if (late >= 0) {
+                n->reached[late] = 1;
+                fire(n, late, 1, pass, step, serial, &pending, counters);
+                continue;
+            }
+            const int64_t slots = choose_by_rank(n, seed_key, step, &pending);
+            counters[ROUNDS] += (slots + n->group_size - 1) / n->group_size;
+            log_slots(n, pass, step, slots, counters);
+            deliver_by_layer(n, slots, pass, step, serial, &pending, counters);
+        }
+    }
+    counters[LABEL] = leader(n);
+}
