@@ -45,16 +45,20 @@ def runs(draw, **features):
 
 def outcome(run, runner, flat, batch, run_settings, surrogate, dropout):
     """Return the result, and the gradient of a random loss; or the text of an error."""
-    weights = torch.from_numpy(flat.copy()).requires_grad_()
+    device = torch.device("cpu") if run is run_event_record else runner.device
+    weights = torch.from_numpy(flat.copy()).to(device).requires_grad_()
     try:
         out = run(weights, runner, batch, run_settings, surrogate, dropout)
     except ForwardStepLimitError as error:
         return str(error), None
     rng = np.random.default_rng(0)
-    loss = (out.votes * torch.from_numpy(rng.normal(size=out.votes.shape)).float()).sum()
-    loss = loss + (out.spikes * torch.from_numpy(rng.normal(size=out.spikes.shape)).float()).sum()
+    loss = (out.votes * torch.from_numpy(rng.normal(size=out.votes.shape)).to(out.votes)).sum()
+    loss = (
+        loss
+        + (out.spikes * torch.from_numpy(rng.normal(size=out.spikes.shape)).to(out.spikes)).sum()
+    )
     loss.backward()
-    return [array.detach().numpy() for array in out], weights.grad.numpy()
+    return [array.detach().cpu().numpy() for array in out], weights.grad.cpu().numpy()
 
 
 def check_same(model, batch, run_settings, surrogate=SURROGATES[0], dropout=0.0, launcher=None):
