@@ -20,6 +20,7 @@ from bench.questions import (
     policies,
     real_time_passes,
     sessions,
+    single_events,
     sizes,
     startup,
 )
@@ -38,6 +39,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "lateness": event_loop_lateness.measure,
     "pace": real_time_passes.measure,
     "sessions": sessions.measure,
+    "events": single_events.measure,
     "start": startup.measure,
     "many": all_cores.measure,
 }

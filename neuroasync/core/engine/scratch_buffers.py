@@ -43,7 +43,6 @@ class ScratchBuffers:
         self.packed = packed
         self.context = packed.context.copy()
         self.address: int = self.context.ctypes.data
-        self._events: tuple[NDArray[np.int64], ...]
         self._arrays: dict[int, NDArray[Any]] = {}
         n, populations = packed.model.size, len(packed.model.populations)
         # In most passes, a neuron fires at most once. `make_room` grows the arrays if needed.
@@ -60,7 +59,7 @@ class ScratchBuffers:
         self._hold(Context.CHOSEN, np.zeros(room, np.int64))
         self._hold(Context.GROUP, np.zeros((len(Group), room), np.int64))
         self.context[Context.PENDING_CAPACITY] = self.context[Context.GROUP_CAPACITY] = room
-        self._events = ()
+        self._events: tuple[NDArray[np.int64], ...] = ()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied, because kernels have the addresses of its arrays."""
@@ -129,7 +128,7 @@ class ScratchBuffers:
         if t_us.flags.writeable or index.flags.writeable:
             # The kernel takes read-only arrays, so that it is compiled once.
             t_us, index = _read_only(t_us), _read_only(index)
-        self._events: tuple[NDArray[np.int64], ...] = t_us, index
+        self._events = t_us, index
         feed(self.address, t_us, index)
 
     def start_logs(self) -> None:

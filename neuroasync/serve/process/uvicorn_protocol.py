@@ -309,7 +309,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         if self.receiver is None or not (is_next and self.receiver(content)):
             self._bytes_ahead += end - at
             field = "bytes" if kind == BINARY else "text"
-            self.queue.put_nowait({"type": "websocket.receive", field: content})
+            self.queue.put_nowait(cast(Any, {"type": "websocket.receive", field: content}))
         return True
 
     def _is_ahead(self) -> bool:
