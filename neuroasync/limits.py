@@ -43,6 +43,15 @@ MAX_LEADS: Final = 4096
 MAX_CALIBRATIONS: Final = 64
 """Calibrations in a bundle."""
 
+MAX_RUN_MODES: Final = 256
+"""Run modes in a distribution over them, or in a certificate."""
+
+MAX_MODE_WEIGHT: Final = 1_000_000
+"""Weight of a run mode in a distribution."""
+
+MAX_CERTIFIED_ORDERS: Final = 4096
+"""Orders in which a certificate states the result of a run mode; 8 bytes each."""
+
 MAX_TIME_US: Final = 2**53
 """Largest time, delay or timestep, in µs (285 years). A float64 represents it exactly."""
 

@@ -75,6 +75,10 @@ VALUES = [
     BUNDLE,
     record(BUNDLE, [SAMPLE], RunSettings()),
     na.Window("time", 20_000),
+    na.parse_run_modes("layer-sync; random F=1,8 queued x2"),
+    na.OrderCertificate(
+        bytes(32), 2, bytes(32), 0, 0, "quiet", (na.CertifiedMode(na.PolicySpec(), (1,)),), 1
+    ),
     StopRule("votes", (2,)),
 ]
 

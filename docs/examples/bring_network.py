@@ -11,7 +11,8 @@ from torch import nn
 
 import neuroasync as na
 from neuroasync.datasets import load_dataset
-from neuroasync.interchange import compare, from_snntorch
+from neuroasync.interchange import from_snntorch
+from neuroasync.metrics import compare_modes
 
 TIMESTEPS, STEP_US = 10, 1000
 
@@ -68,6 +69,8 @@ na.write_spikes(digits.test, "digits.npz")
 # --8<-- [end:import]
 
 # --8<-- [start:compare]
-for run in compare(bundle, digits.test, inputs=["prioritised"]):
-    print(f"{run.policy:10} F={run.group_size} {run.summary.accuracy:.1%} right")
+compared = compare_modes(bundle, digits.test, "layer-sync,random,momentum,fifo F=1,8")
+for run in compared.runs:
+    print(f"{run.mode.name:10} F={run.mode.group_size} {run.summary.accuracy:.1%} right")
+print(f"worst order: {compared.certificate.worst:.1%} right")
 # --8<-- [end:compare]

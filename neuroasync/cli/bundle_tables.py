@@ -10,15 +10,25 @@ from rich.console import RenderableType
 from neuroasync.cli.output import format_number
 from neuroasync.cli.tables import table
 from neuroasync.core.engine.stop_rules import short_rule
-from neuroasync.core.formats.bundle import Bundle, Calibration, PolicySpec, dump_bundle
+from neuroasync.core.formats.bundle import (
+    Bundle,
+    Calibration,
+    OrderCertificate,
+    PolicySpec,
+    dump_bundle,
+)
+from neuroasync.core.formats.orders.run_modes import mode_text
 from neuroasync.core.model.connections import Connection, Pool
 from neuroasync.core.model.neurons import LIF, Neuron, Parameter
+from neuroasync.core.quantity import quantity
 
 __all__ = [
     "bundle_facts",
     "bundle_json",
     "calibration_json",
     "calibration_table",
+    "certificate_json",
+    "certificate_pairs",
     "connection_table",
     "policy_text",
     "population_table",
@@ -82,6 +92,7 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
             for c in model.connections
         ],
         "calibration": [calibration_json(c) for c in bundle.calibration],
+        "certificate": None if bundle.certificate is None else certificate_json(bundle.certificate),
         "meta": dict(bundle.meta),
     }
 
@@ -89,6 +100,47 @@ def bundle_json(bundle: Bundle) -> dict[str, Any]:
 def calibration_json(calibration: Calibration) -> dict[str, Any]:
     """Return what a calibration promises, and how that was measured."""
     return asdict(calibration) | {"until": f"confidence({calibration.accuracy})"}
+
+
+def certificate_json(certificate: OrderCertificate) -> dict[str, Any]:
+    """Return the accuracy in sampled orders, and what was sampled."""
+    mode, seed = certificate.worst_order
+    return {
+        "worst": certificate.worst,
+        "worst_order": {"policy": asdict(mode), "seed": seed},
+        "mean": certificate.mean,
+        "spread": certificate.spread,
+        "always": certificate.always,
+        "orders": certificate.orders,
+        "samples": certificate.samples,
+        "samples_sha256": certificate.samples_sha256.hex(),
+        "first": certificate.first,
+        "seed": certificate.seed,
+        "until": certificate.until,
+        "modes": [
+            {"policy": asdict(entry.mode), "weight": entry.weight, "correct": list(entry.correct)}
+            for entry in certificate.modes
+        ],
+    }
+
+
+def certificate_pairs(certificate: OrderCertificate) -> list[tuple[str, object]]:
+    """Return names and values of the accuracy in sampled orders, and what was sampled."""
+    mode, seed = certificate.worst_order
+    most = max(len(entry.correct) for entry in certificate.modes)
+    seeds = f"seeds {certificate.seed} to {certificate.seed + most - 1}"
+    if most == 1:
+        seeds = f"seed {certificate.seed}"
+    last = certificate.first + certificate.samples
+    return [
+        ("worst order", f"{certificate.worst:.1%} right ({mode_text(mode)}, seed {seed})"),
+        ("mean", f"{certificate.mean:.1%} right"),
+        ("spread", f"{100 * certificate.spread:.1f} points from the worst to the best order"),
+        ("in every order", f"{certificate.always:.1%} right"),
+        ("sampled", f"{quantity(certificate.orders, 'order')}: "
+         f"{quantity(len(certificate.modes), 'run mode')}, {seeds}"),
+        ("samples", f"{certificate.first}:{last}, until {short_rule(certificate.until)}"),
+    ]  # fmt: skip
 
 
 def _neuron_json(neuron: Neuron) -> dict[str, Any]:

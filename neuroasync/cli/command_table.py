@@ -52,7 +52,7 @@ COMMANDS: Final = (
     CommandEntry(
         "compare",
         f"{_PACKAGE}.compare",
-        "Run a network under every order, group size and input mode.",
+        "Run a network in many orders: the worst, the mean and the spread.",
     ),
     CommandEntry(
         "watch",

@@ -8,7 +8,6 @@
 - :mod:`neuroasync.interchange.neurobench` runs a network in the harness of NeuroBench. It needs the
   extra ``neurobench``.
 - :func:`frames_of` turns spike trains into the frames that layered frameworks take.
-- :func:`compare` runs a network under every ordering policy, group size and input mode.
 """
 
 from importlib import import_module
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 # Type checkers and editors read these imports; at run time, ``__getattr__`` makes them one by one.
 if TYPE_CHECKING:
     from neuroasync.interchange.agreement import Agreement, Difference
-    from neuroasync.interchange.comparison import ComparedRun, compare
     from neuroasync.interchange.nir import export_nir, import_nir
     from neuroasync.interchange.norse import from_norse
     from neuroasync.interchange.sinabs import from_sinabs
@@ -26,9 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agreement",
-    "ComparedRun",
     "Difference",
-    "compare",
     "export_nir",
     "frames_of",
     "from_norse",
@@ -39,9 +35,7 @@ __all__ = [
 
 _MODULE_OF: Final = {
     "Agreement": "agreement",
-    "ComparedRun": "comparison",
     "Difference": "agreement",
-    "compare": "comparison",
     "export_nir": "nir",
     "frames_of": "torch_modules.reference_samples",
     "from_norse": "norse",

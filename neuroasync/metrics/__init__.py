@@ -1,6 +1,8 @@
 """Metrics of models and runs, with one definition each.
 
 - :func:`summarise` computes accuracy, spikes, forward steps, rounds and latency from decisions.
+- :func:`compare_modes` runs a network in many orders: the accuracy in the worst of them, its mean
+  and its spread.
 - :func:`footprint` and :func:`connection_sparsity` describe a model; :func:`workload` and
   :func:`counted_workload` compute activation sparsity and synaptic operations of its runs. These
   five metrics follow NeuroBench.
@@ -25,6 +27,7 @@ from neuroasync.metrics.energy import (
     estimate_energy,
 )
 from neuroasync.metrics.footprint import Footprint, connection_sparsity, footprint
+from neuroasync.metrics.mode_comparison import ComparedRun, ModeComparison, compare_modes
 from neuroasync.metrics.over_time import (
     Reliability,
     SummaryOverTime,
@@ -42,8 +45,10 @@ __all__ = [
     "TRUENORTH",
     "AnytimeCurve",
     "Chip",
+    "ComparedRun",
     "EnergyEstimate",
     "Footprint",
+    "ModeComparison",
     "Moment",
     "Reliability",
     "RiskCoverage",
@@ -55,6 +60,7 @@ __all__ = [
     "boldest_lead",
     "calibrate",
     "calibrate_over_time",
+    "compare_modes",
     "connection_sparsity",
     "counted_workload",
     "estimate_energy",

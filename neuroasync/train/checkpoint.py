@@ -30,7 +30,6 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bounded_open import open_bounded
@@ -215,7 +214,7 @@ def _history(value: object, config: TrainConfig) -> tuple[EpochResult, ...]:
     return tuple(
         EpochResult(
             epoch=k,
-            policy=policy_name(config.settings(k).policy),
+            policy=config.epoch_policy(k),
             **{column: values[k] for column, values in read.items()},
         )
         for k in range(epochs)

@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 from neuroasync.core.engine.policies import LayerSync, Momentum, make_policy
 from neuroasync.core.engine.run_settings import InputMode, RunSettings, check_seed
 from neuroasync.core.formats.bundle import PolicySpec, VoteWindow
+from neuroasync.core.formats.orders.run_modes import parse_run_modes
+from neuroasync.core.kernels.order_keys import order_key
 from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
 from neuroasync.train.augmentation import Augmentation, Compose, JitterTimes, Shift
 from neuroasync.train.losses import LOSSES, LossKind
@@ -21,9 +23,11 @@ __all__ = ["TrainConfig"]
 _LATER: Final[Mapping[str, Any]] = {
     "keep": "last", "patience": None, "stop_after": None, "shift": 0, "time_jitter_us": 0.0,
     "vote_window_us": None,
-    "learn": None, "learn_per": "population",
+    "learn": None, "learn_per": "population", "modes": None,
 }  # fmt: skip
 """Fields that were added after the first bundles were written, and their defaults."""
+_MODE_DRAWS: Final = 2**40
+"""Counter of the draws of run modes. No network has so many neurons, so no order key is equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,8 @@ class TrainConfig:
         penalty: Weight of the spike penalty, which is off at first; see ``penalty_factor``.
         penalty_target: Number of spikes that a population may fire per forward pass without a
             penalty.
-        policy: Ordering policy that the network is trained for.
+        policy: Ordering policy that the network is trained for, unless there are ``modes``. It
+            is the default of the trained network in any case, and validation runs under it.
         group_size: Maximum number of pending spikes that a forward step delivers (F).
         input: ``"prioritised"`` or ``"queued"``.
         layered_epochs: Number of epochs under layer-sync, which come before those under
@@ -58,6 +63,10 @@ class TrainConfig:
             cells; see ``Shift``.
         time_jitter_us: Standard deviation of a random shift of the times of input events, µs; see
             ``JitterTimes``.
+        modes: Distribution over run modes as text, such as ``"layer-sync; random F=1,8 queued"``;
+            see :func:`~neuroasync.parse_run_modes`. After the epochs under layer-sync, the run mode
+            of each batch is drawn from it. If None, all of these batches run under ``policy``,
+            with ``group_size`` and ``input``.
         momentum_noise: Noise λ of the momentum policy.
         init_rate: Initial firing rate of every population, in spikes per neuron and pass, above
             0; see ``scale_to_firing_rate``. If None, the weights of the model are
@@ -114,6 +123,7 @@ class TrainConfig:
     vote_window_us: int | None = None
     learn: str | None = None
     learn_per: LearnPer = "population"
+    modes: str | None = None
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -166,6 +176,17 @@ class TrainConfig:
             raise ValueError(
                 f"`momentum_noise` must be 0 with policy {self.policy!r}, got {self.momentum_noise}"
             )
+        if self.modes is not None:
+            self._check_modes(self.modes)
+
+    def _check_modes(self, modes: str) -> None:
+        # The canonical text, so that equal distributions make equal configurations.
+        object.__setattr__(self, "modes", str(parse_run_modes(modes)))
+        if self.momentum_noise:
+            raise ValueError(
+                "`momentum_noise` must be 0 with `modes`, in which momentum has a noise of its "
+                f"own (noise=X), got {self.momentum_noise}"
+            )
 
     def _check_windowed(self) -> None:
         if self.loss == "windowed":
@@ -196,13 +217,26 @@ class TrainConfig:
         # No file holds larger integers.
         object.__setattr__(self, name, value if value < 2**63 else float(value))
 
-    def settings(self, epoch: int) -> RunSettings:
-        """Return the run settings of an epoch: layer-sync first, then the policy trained for."""
+    def settings(self, epoch: int, batch: int = 0) -> RunSettings:
+        """Return the run settings of a batch: layer-sync first, then what is trained for.
+
+        They depend on the configuration and the two numbers only, so that a training that was
+        interrupted continues with the same run modes.
+        """
         if epoch < self._layered:
             # Under layer-sync, queued and prioritised input give the same result.
             return RunSettings(LayerSync(), self.group_size)
-        policy = make_policy(self.policy, self.momentum_noise)
-        return RunSettings(policy, self.group_size, self.input)
+        if self.modes is None:
+            policy = make_policy(self.policy, self.momentum_noise)
+            return RunSettings(policy, self.group_size, self.input)
+        mode = parse_run_modes(self.modes).draw(order_key(self.seed, epoch, batch, _MODE_DRAWS))
+        return RunSettings(make_policy(mode.name, mode.noise), mode.group_size, mode.input)
+
+    def epoch_policy(self, epoch: int) -> str:
+        """Return the name of the ordering policy of an epoch; ``drawn`` if each batch has one."""
+        if epoch < self._layered:
+            return "layer-sync"
+        return self.policy if self.modes is None else "drawn"
 
     @property
     def _layered(self) -> int:
@@ -210,8 +244,9 @@ class TrainConfig:
 
     @property
     def first_selectable(self) -> int:
-        """The first epoch that ``keep="best"`` may choose: the first under ``policy``."""
-        never = self.policy == "layer-sync" or self._layered >= self.epochs
+        """The first epoch that ``keep="best"`` may choose: the first after those of layer-sync."""
+        only_layered = self.policy == "layer-sync" and self.modes is None
+        never = only_layered or self._layered >= self.epochs
         return 0 if never else self._layered
 
     @property

@@ -14,7 +14,8 @@ EXAMPLES = ROOT / "docs" / "examples"
 DECISION = r'\{"sample":\d,"label":\d,"class_name":"\d","votes":\[.*\],.*"final":true\}\n'
 EXPECTED = {
     "bring_network.py": r"(3[56]\d) of 360 samples give the same spikes in every layer .*\n(.*\n)+"
-    r"((layer-sync|random|momentum|fifo) +F=\d 9\d\.\d% right\n){8}",
+    r"((layer-sync|random|momentum|fifo) +F=\d 9\d\.\d% right\n){8}"
+    r"worst order: 9\d\.\d% right\n",
     "augmentation.py": r"\d+ of \d+ events\n",
     "calibrate.py": r"promised 90 %, at most \d\.\d points lower\n"
     r"test: (89|9\d)\.\d% right after \d\.\d rounds\n",
@@ -24,6 +25,8 @@ EXPECTED = {
     "custom_policy.py": r"fifo: \d\d of 40 right\nnewest-first: \d\d of 40 right\n",
     "custom_population.py": r"\d with the last vote at [0-4]000 µs\n",
     "data_sets.py": r"\('0', .* 10000\n50 180 180\n",
+    "every_order.py": r"((layer-sync|random|fifo) .*% right\n){6}22 orders: worst 9\d%, mean .*%\n"
+    r"right in every order: 9\d%\n",
     "fine_tune.py": r"9\d% of the validation samples are right\n",
     "first_network.py": r"left \{'hidden': 2, 'output': 1\}\noutput\[0\] fired(.|\n)*",
     "interchange_nir.py": r"the same bundle: True\n100 µs, LIF\(tau_mem_us=1949\..*subtract'\)\n",

@@ -20,6 +20,7 @@ def inspect(bundle: NetworkArgument, json: JsonOption = False) -> None:
         bundle_facts,
         bundle_json,
         calibration_table,
+        certificate_pairs,
         connection_table,
         population_table,
     )
@@ -38,5 +39,8 @@ def inspect(bundle: NetworkArgument, json: JsonOption = False) -> None:
     )
     if network.calibration:
         echo("", calibration_table(network.calibration))
+    if network.certificate is not None:
+        pairs = certificate_pairs(network.certificate)
+        echo("", key_value_table([("certificate", "accuracy in sampled orders"), *pairs]))
     if network.meta:
         echo("", key_value_table([("meta", ""), *network.meta.items()]))

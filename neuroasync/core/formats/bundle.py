@@ -43,29 +43,33 @@ body is a map. A reader must accept its keys in any order; the first five are re
                     "leads": [int, ..], "policy": as above}, ..]
     duration_us   int, length of each sample in µs
     vote_window   {"duration_us": int, "scale": float}
+    certificate   {"network_sha256": bin, "samples": int, "samples_sha256": bin, "first": int,
+                   "seed": int, "until": text,
+                   "modes": [{"policy": as above, "correct": [int, ..], "weight"?: int}, ..],
+                   "always_correct": int}
 
 ``golden`` lists samples with the digest of the spikes that the network must fire; ``calibration``
-lists stop rules with the accuracy that each guarantees. Without ``duration_us``, a sample ends with
-the bin of its last event. ``vote_window`` says how a network decides over time. A ``?`` marks an
-optional key of an inner map. The meaning of the fields, their ranges and their defaults are those
-of the classes ``Model``, ``LIF``, ``LI``, ``Population``, ``Dense``, ``Conv1d``, ``Conv2d``,
-``Pool``, ``Sparse``, ``PolicySpec``, ``GoldenSample``, ``Calibration`` and ``VoteWindow``.
+lists stop rules with the accuracy that each guarantees; ``certificate`` states the accuracy in
+sampled orders. Without ``duration_us``, a sample ends with the bin of its last event.
+``vote_window`` says how a network decides over time. A ``?`` marks an optional key of an inner map.
+The meaning of the fields, their ranges and their defaults are those of the classes ``Model``,
+``LIF``, ``LI``, ``Population``, ``Dense``, ``Conv1d``, ``Conv2d``, ``Pool``, ``Sparse``,
+``PolicySpec``, ``GoldenSample``, ``Calibration``, ``VoteWindow`` and ``OrderCertificate``.
 
 An array is a map ``{"dtype": "<f4" or "<i8", "shape": [int, ..], "data": bin}``; the data is in C
 order. The MessagePack must be strict, see :mod:`neuroasync.core.formats.strict_msgpack`.
 
 The writer is canonical: it writes keys in the order above, sorts ``meta`` by key, and leaves out
 optional keys whose value is the default, as well as empty ``golden``, ``meta`` and
-``calibration``, and ``duration_us`` and ``vote_window`` if there is none.
+``calibration``, and ``duration_us``, ``vote_window`` and ``certificate`` if there is none.
 """
 
 import hashlib
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgpack
 
@@ -89,11 +93,23 @@ from neuroasync.core.formats.bundle_golden import (
 )
 from neuroasync.core.formats.bundle_model import MODEL_KEYS, model_map, read_model
 from neuroasync.core.formats.envelope import Envelope
-from neuroasync.core.formats.field_checks import as_list, as_map, located
+from neuroasync.core.formats.field_checks import (
+    Scalar,
+    as_list,
+    as_map,
+    check_classes,
+    checked_meta,
+    located,
+)
 from neuroasync.core.formats.file_kind import FileKind, name_file_in_errors
-from neuroasync.core.formats.strict_msgpack import MAX_ITEMS, decode
+from neuroasync.core.formats.orders.certificate import (
+    OrderCertificate,
+    certificate_map,
+    read_certificate,
+)
+from neuroasync.core.formats.strict_msgpack import decode
 from neuroasync.core.formats.vote_window import VoteWindow, read_vote_window, vote_window_map
-from neuroasync.core.model.checks import as_number, check_int, check_text, must_be, shown
+from neuroasync.core.model.checks import check_int
 from neuroasync.core.model.model import Model
 from neuroasync.core.quantity import quantity
 from neuroasync.errors import BundleError
@@ -102,6 +118,7 @@ __all__ = [
     "Bundle",
     "Calibration",
     "GoldenSample",
+    "OrderCertificate",
     "PolicySpec",
     "Scalar",
     "VoteWindow",
@@ -111,11 +128,10 @@ __all__ = [
 ]
 
 _ENVELOPE: Final = Envelope("bundle", "neuroasync-bundle", 1, "network", BundleError)
-_OPTIONAL: Final = ("classes", "policy", "golden", "meta", "calibration", "duration_us",
-                    "vote_window")  # fmt: skip
-
-Scalar: TypeAlias = str | int | float | bool | None
-"""A value in a bundle's ``meta``."""
+_OPTIONAL: Final = (
+    "classes", "policy", "golden", "meta", "calibration", "duration_us", "vote_window",
+    "certificate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -137,6 +153,9 @@ class Bundle:
             the default of every call that takes a ``duration_us``, and golden samples last as long.
             If None, a sample ends with its last event.
         vote_window: how the network decides over time, if it was trained to.
+        certificate: the accuracy in sampled orders. It is dropped if it was measured with other
+            weights or another ``duration_us``, for example when :func:`dataclasses.replace` changes
+            the model.
 
     Raises:
         BundleError: the parts do not fit each other. The message names the path of the field.
@@ -150,6 +169,7 @@ class Bundle:
     calibration: tuple[Calibration, ...] = ()
     duration_us: int | None = None
     vote_window: VoteWindow | None = None
+    certificate: OrderCertificate | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit each other."""
@@ -157,14 +177,18 @@ class Bundle:
         with located():
             if self.classes is not None:
                 object.__setattr__(self, "classes", tuple(self.classes))
-                _check_classes(self.classes, outputs)
+                check_classes(self.classes, outputs)
             object.__setattr__(self, "golden", tuple(self.golden))
-            object.__setattr__(self, "meta", _checked_meta(self.meta))
+            object.__setattr__(self, "meta", checked_meta(self.meta))
             object.__setattr__(self, "calibration", tuple(self.calibration))
             check_calibrations(self.calibration)
             if self.duration_us is not None:
                 object.__setattr__(self, "duration_us", _checked_duration(self.duration_us))
             check_golden(self.golden, self.model.input_size, outputs, self.duration_us)
+        if self.certificate is not None and not self.certificate.holds_for(
+            self.model, self.duration_us
+        ):
+            object.__setattr__(self, "certificate", None)
 
     @cached_property
     def digest(self) -> bytes:
@@ -262,6 +286,8 @@ def _body_map(bundle: Bundle) -> dict[str, Any]:
         body["duration_us"] = bundle.duration_us
     if bundle.vote_window is not None:
         body["vote_window"] = vote_window_map(bundle.vote_window)
+    if bundle.certificate is not None:
+        body["certificate"] = certificate_map(bundle.certificate)
     return body
 
 
@@ -283,52 +309,18 @@ def _read_body(value: object) -> Bundle:
     if "duration_us" in body:  # nil is no duration
         with located():
             duration_us = _checked_duration(body["duration_us"])
-    window = None
+    window = certificate = None
     if "vote_window" in body:
         window = read_vote_window("vote_window", body["vote_window"])
-    return Bundle(model, classes, policy, golden, meta, calibration, duration_us, window)
+    if "certificate" in body:
+        certificate = read_certificate("certificate", body["certificate"], model, duration_us)
+    return Bundle(
+        model, classes, policy, golden, meta, calibration, duration_us, window, certificate
+    )
 
 
 def _checked_duration(duration_us: object) -> int:
     return check_int("duration_us", duration_us, 1, limits.MAX_TIME_US)
-
-
-def _check_classes(classes: tuple[str, ...], outputs: int) -> None:
-    # The decoder rejects lists of more than MAX_ITEMS entries, so a file with more classes would
-    # be unreadable.
-    if len(classes) != outputs or outputs > MAX_ITEMS:
-        requirement = f"a list of {outputs} names, one per output neuron (at most {MAX_ITEMS})"
-        raise BundleError(must_be("classes", requirement, f"{len(classes)}"))
-    seen: set[str] = set()
-    for k, name in enumerate(classes):
-        check_text(f"classes[{k}]", name, limits.MAX_NAME_CHARS)
-        if name in seen:
-            requirement = "different from all names before it"
-            raise BundleError(must_be(f"classes[{k}]", requirement, shown(name)))
-        seen.add(name)
-
-
-def _checked_meta(meta: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """Return the entries, with numbers of other types, for example of numpy, as int or float."""
-    if len(meta) > limits.MAX_META_ENTRIES:
-        requirement = f"a map of at most {limits.MAX_META_ENTRIES} entries"
-        raise BundleError(must_be("meta", requirement, f"{len(meta)}"))
-    checked: dict[str, Scalar] = {}
-    for key, given in meta.items():
-        check_text("key of meta", key, limits.MAX_NAME_CHARS)
-        path = f"meta[{key!r}]"
-        number = as_number(given)
-        value = given if number is None else number
-        if isinstance(value, str):
-            check_text(path, value, limits.MAX_TEXT_CHARS, 0)
-        elif type(value) is int:
-            check_int(path, value, -(2**63), 2**64 - 1)
-        elif not (value is None or type(value) is bool or type(value) is float):
-            raise BundleError(must_be(path, "text, a number, a bool or nil", shown(value)))
-        elif type(value) is float and not math.isfinite(value):
-            raise BundleError(must_be(path, "a finite number", shown(value)))
-        checked[key] = value
-    return checked
 
 
 def _pack(value: dict[str, Any]) -> bytes:

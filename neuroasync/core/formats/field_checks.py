@@ -1,18 +1,20 @@
 """Take decoded values apart, with errors that name the path of the field."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
+from neuroasync.core.formats.strict_msgpack import MAX_ITEMS
 from neuroasync.core.model.checks import (
     as_number,
     at_path,
     check_int,
+    check_text,
     must_be,
     printable,
     shown,
@@ -20,15 +22,21 @@ from neuroasync.core.model.checks import (
 from neuroasync.errors import BundleError, EventsError, ModelError
 
 __all__ = [
+    "Scalar",
     "array_map",
     "as_array",
     "as_choice",
     "as_list",
     "as_map",
     "as_text",
+    "check_classes",
     "check_number",
+    "checked_meta",
     "located",
 ]
+
+Scalar: TypeAlias = str | int | float | bool | None
+"""A value in a bundle's ``meta``."""
 
 _MAX_ELEMENTS: Final = 2**48
 """Elements of an array; more than any file holds, and few enough that no product overflows."""
@@ -187,3 +195,46 @@ def array_map(array: NDArray[Any], dtype: str) -> dict[str, Any]:
 def _wrong_kind(path: str, value: object, requirement: str) -> BundleError:
     kind = _KINDS.get(type(value), type(value).__name__)
     return BundleError(must_be(path or "bundle", requirement, kind))
+
+
+def check_classes(classes: tuple[str, ...], outputs: int) -> None:
+    """Check that there is a distinct name for each output neuron.
+
+    Raises:
+        ModelError: there are more or fewer names, or a name is malformed or occurs twice.
+    """
+    # The decoder rejects lists of more than MAX_ITEMS entries, so a file with more classes would
+    # be unreadable.
+    if len(classes) != outputs or outputs > MAX_ITEMS:
+        requirement = f"a list of {outputs} names, one per output neuron (at most {MAX_ITEMS})"
+        raise BundleError(must_be("classes", requirement, f"{len(classes)}"))
+    seen: set[str] = set()
+    for k, name in enumerate(classes):
+        check_text(f"classes[{k}]", name, limits.MAX_NAME_CHARS)
+        if name in seen:
+            requirement = "different from all names before it"
+            raise BundleError(must_be(f"classes[{k}]", requirement, shown(name)))
+        seen.add(name)
+
+
+def checked_meta(meta: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Return the entries, with numbers of other types, for example of numpy, as int or float."""
+    if len(meta) > limits.MAX_META_ENTRIES:
+        requirement = f"a map of at most {limits.MAX_META_ENTRIES} entries"
+        raise BundleError(must_be("meta", requirement, f"{len(meta)}"))
+    checked: dict[str, Scalar] = {}
+    for key, given in meta.items():
+        check_text("key of meta", key, limits.MAX_NAME_CHARS)
+        path = f"meta[{key!r}]"
+        number = as_number(given)
+        value = given if number is None else number
+        if isinstance(value, str):
+            check_text(path, value, limits.MAX_TEXT_CHARS, 0)
+        elif type(value) is int:
+            check_int(path, value, -(2**63), 2**64 - 1)
+        elif not (value is None or type(value) is bool or type(value) is float):
+            raise BundleError(must_be(path, "text, a number, a bool or nil", shown(value)))
+        elif type(value) is float and not math.isfinite(value):
+            raise BundleError(must_be(path, "a finite number", shown(value)))
+        checked[key] = value
+    return checked

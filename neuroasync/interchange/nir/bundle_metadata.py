@@ -1,8 +1,9 @@
 """The parts of a bundle that NIR has no field for, in the metadata of a graph.
 
 They are the choices of :class:`Discretisation`, and classes, policy, golden samples, ``meta``,
-calibration and ``duration_us``. Golden samples and calibrations are about one exact network, so
-they come back only if the network is still the one that was exported.
+calibration, ``duration_us`` and the certificate of orders. Golden samples, calibrations and the
+certificate are about one exact network, so they come back only if the network is still the one that
+was exported.
 """
 
 import base64
@@ -24,6 +25,7 @@ from neuroasync.core.formats.bundle_golden import (
 )
 from neuroasync.core.formats.bundle_model import model_map
 from neuroasync.core.formats.field_checks import as_list, as_map
+from neuroasync.core.formats.orders.certificate import certificate_map, read_certificate
 from neuroasync.core.formats.strict_msgpack import decode
 from neuroasync.core.formats.vote_window import read_vote_window, vote_window_map
 from neuroasync.core.model.model import Model
@@ -36,6 +38,8 @@ METADATA_KEY: Final = "neuroasync"
 """Key of the metadata that neuroasync writes: JSON with what NIR has no field for."""
 
 _KEYS: Final = ("classes", "policy", "golden", "meta", "calibration", "duration_us")
+_OPTIONAL: Final = ("vote_window", "certificate")
+"""Graphs of bundles without these parts keep the bytes that they had before there were any."""
 
 
 def as_text(content: Mapping[str, Any]) -> dict[str, str]:
@@ -55,6 +59,8 @@ def bundle_metadata(bundle: Bundle, how: Discretisation) -> dict[str, Any]:
     }
     if bundle.vote_window is not None:
         parts["vote_window"] = vote_window_map(bundle.vote_window)
+    if bundle.certificate is not None:
+        parts["certificate"] = certificate_map(bundle.certificate)
     return {
         "timestep_us": how.timestep_us,
         "step_us": how.step_us,
@@ -89,7 +95,7 @@ def bundle_with_metadata(model: Model, metadata: Mapping[str, Any], how: Discret
         data = base64.b64decode(metadata["parts"], validate=True)
     except (TypeError, ValueError) as error:
         raise InterchangeError("the metadata of neuroasync are damaged (parts)") from error
-    parts = as_map("metadata", decode(data), _KEYS, ("vote_window",))
+    parts = as_map("metadata", decode(data), _KEYS, _OPTIONAL)
     classes = parts["classes"]
     policy: PolicySpec = read_policy("policy", parts["policy"])
     meta = as_map("meta", parts["meta"], (), None)
@@ -103,6 +109,9 @@ def bundle_with_metadata(model: Model, metadata: Mapping[str, Any], how: Discret
         return Bundle(model, names, policy, meta=meta, duration_us=duration_us, vote_window=window)
     golden = as_list("golden", parts["golden"])
     calibration = as_list("calibration", parts["calibration"])
+    certificate = None
+    if same_time and "certificate" in parts:
+        certificate = read_certificate("certificate", parts["certificate"], model, duration_us)
     return Bundle(
         model,
         names,
@@ -112,6 +121,7 @@ def bundle_with_metadata(model: Model, metadata: Mapping[str, Any], how: Discret
         tuple(read_calibration(f"calibration[{k}]", e) for k, e in enumerate(calibration)),
         duration_us,
         window,
+        certificate,
     )
 
 

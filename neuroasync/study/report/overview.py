@@ -1,6 +1,7 @@
 """The first section of a report: all cases side by side."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.report.document import Block, Paragraph, Table
@@ -36,6 +37,7 @@ def overview(cases: Sequence[CaseResults]) -> list[Block]:
     ]
     if rows:
         blocks += [_comparison(rows), *map(Paragraph, _summary(rows))]
+    blocks.append(_every_order(cases))
     half_budget = [(results, row) for results in cases for row in half_budget_rows(results)]
     if half_budget:
         blocks.append(_half_budget(half_budget))
@@ -132,6 +134,32 @@ def _comparison(rows: Sequence[tuple[CaseResults, PairedRow]]) -> Table:
         ],
         cells,
     )  # fmt: skip
+
+
+def _every_order(cases: Sequence[CaseResults]) -> Table:
+    rows = []
+    for results in cases:
+        # Group size and input mode do not change what layer-sync decides, so it counts once.
+        modes = [mode for mode in results.case.grid if mode.policy != "layer-sync"]
+        layered = Mode("layer-sync", GROUP_SIZE, results.case.input)
+        for training in results.case.trainings:
+            each = {mode: results.accuracy(training, mode).value for mode in (layered, *modes)}
+            worst = min(each, key=each.__getitem__)
+            rows.append(
+                [
+                    f"{results.case.name}, {training}",
+                    f"{100 * fmean(each.values()):.1f}",
+                    f"{100 * each[worst]:.1f}",
+                    mode_name(worst, with_size=True),
+                    f"{100 * (max(each.values()) - each[worst]):.1f}",
+                ]
+            )
+    return Table(
+        "Every order: accuracy of each network over all run modes (policies, group sizes and both "
+        "input modes), means over seeds, until quiet",
+        ["case, training", "mean, %", "worst, %", "in", "spread, points"],
+        rows,
+    )
 
 
 def _half_budget(rows: Sequence[tuple[CaseResults, HalfBudgetRow]]) -> Table:

@@ -63,7 +63,9 @@ _TERMS: Final = (
 _NETWORKS: Final = (
     "Networks are named after their training. layered-paper was trained under layer-sync with the "
     "recipe of the paper. The unlayered networks were trained for the ordering policy in their "
-    "name. layered was trained with the recipe of the unlayered networks, but under layer-sync."
+    "name, and unlayered-any for all of them: the order, the group size and the input mode were "
+    "drawn anew for each batch. layered was trained with the recipe of the unlayered networks, but "
+    "under layer-sync."
 )
 
 

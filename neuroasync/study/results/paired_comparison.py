@@ -13,6 +13,7 @@ __all__ = ["CONTROL", "UNLAYERED", "PairedRow", "layer_sync_cost", "paired_rows"
 UNLAYERED: Final[tuple[Training, ...]] = (
     "unlayered-random",
     "unlayered-momentum",
+    "unlayered-any",
     "unlayered-fifo",
 )
 CONTROL: Final[Training] = "layered"

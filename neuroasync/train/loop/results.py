@@ -34,7 +34,8 @@ class EpochResult:
 
     Attributes:
         epoch: Number of the epoch, from 0.
-        policy: Name of the ordering policy of the epoch.
+        policy: Name of the ordering policy of the epoch; ``"drawn"`` if the run mode of each batch
+            was drawn from a distribution.
         loss: Loss, including the spike penalty.
         accuracy: Fraction of the samples that was decided correctly, from 0 to 1.
         spikes: Mean number of spikes per sample.

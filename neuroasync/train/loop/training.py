@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
@@ -98,18 +97,17 @@ class TrainingRun:
                 batch.
         """
         began, epoch = time.perf_counter(), len(self.history)
-        settings = self._config.settings(epoch)
         samples, batches = len(self._labels), len(self._batches)
         sums = np.zeros(_SCALARS + len(self.network.model.populations))
         for batch, chosen in enumerate(self._batches.chosen(epoch)):
-            measured = self._step(epoch, batch, chosen, settings)
+            measured = self._step(epoch, batch, chosen, self._config.settings(epoch, batch))
             sums += measured * chosen.size
             if on_batch is not None:
                 loss, accuracy, spikes = measured[: _SCALARS - 1].tolist()
                 on_batch(BatchResult(epoch, batch, batches, loss, accuracy, spikes))
         validated = self._validate()
         loss, accuracy, spikes, penalty, *populations = (sums / samples).tolist()
-        name = policy_name(settings.policy)
+        name = self._config.epoch_policy(epoch)
         seconds = time.perf_counter() - began
         result = EpochResult(
             epoch, name, loss, accuracy, spikes, *validated, seconds, penalty, tuple(populations)

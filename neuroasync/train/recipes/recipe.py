@@ -1,14 +1,15 @@
 """The recipes of each data set, and those for a network of the user.
 
-A *recipe* is a topology text and a training configuration. Each data set has a recipe for four of
-the study's *trainings*; some of the study's regimes also have one for the fifth,
+A *recipe* is a topology text and a training configuration. Each data set has a recipe for five of
+the study's *trainings*; some of the study's regimes also have one for the sixth,
 ``unlayered-fifo``.
 
 ``layered-paper`` follows the layered training of Koopman et al., arXiv 2408.05098: neurons have no
 memory between timesteps and a low threshold, the loss is computed for each timestep, and there is
 no spike penalty. The other trainings share the project's own recipe. They differ in the ordering
 policy of the second half of the training (or of the part that a recipe sets): layer-sync
-(``layered``), random, momentum or fifo order.
+(``layered``), random, momentum or fifo order, or an order that is drawn for each batch
+(``unlayered-any``).
 
 In the project's own recipe, membrane potentials persist from timestep to timestep, and a penalty
 keeps firing sparse. Every population has a direct connection to the output. Output neurons can
@@ -44,7 +45,12 @@ __all__ = [
 ]
 
 Training: TypeAlias = Literal[
-    "layered-paper", "layered", "unlayered-random", "unlayered-momentum", "unlayered-fifo"
+    "layered-paper",
+    "layered",
+    "unlayered-random",
+    "unlayered-momentum",
+    "unlayered-any",
+    "unlayered-fifo",
 ]
 
 TRAININGS: Final[tuple[Training, ...]] = (
@@ -52,8 +58,12 @@ TRAININGS: Final[tuple[Training, ...]] = (
     "layered",
     "unlayered-random",
     "unlayered-momentum",
+    "unlayered-any",
     "unlayered-fifo",
 )
+
+ANY_ORDER: Final = "layer-sync; random,momentum,fifo F=1,8 prioritised,queued"
+"""Run modes of ``unlayered-any``."""
 
 _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons as in the paper: no memory between timesteps, and a low threshold."""
@@ -82,7 +92,7 @@ Recipes: TypeAlias = Mapping[Training, Recipe]
 
 
 def recipes_of(paper: str, leaky: str, config: TrainConfig) -> Recipes:
-    """Return the recipes for four trainings.
+    """Return the recipes for five trainings.
 
     Args:
         paper: Topology text of the network for ``layered-paper``.
@@ -98,6 +108,7 @@ def recipes_of(paper: str, leaky: str, config: TrainConfig) -> Recipes:
         "layered": Recipe(leaky, config),
         "unlayered-random": Recipe(leaky, replace(config, policy="random")),
         "unlayered-momentum": Recipe(leaky, replace(config, policy="momentum")),
+        "unlayered-any": Recipe(leaky, replace(config, policy="random", modes=ANY_ORDER)),
     }
 
 

@@ -1,9 +1,11 @@
-"""The command ``compare``: its table, its JSON, its picture, and its errors."""
+"""The command ``compare``: its table, its JSON, its certificate, its picture, and its errors."""
 
 import json
 
+import pytest
+
 from neuroasync import read_bundle, read_spikes, write_spikes
-from neuroasync.interchange import compare
+from neuroasync.metrics import compare_modes
 from tests.helpers.cli_files import some_trains
 
 
@@ -12,12 +14,16 @@ def test_compare_prints_one_line_for_each_run_within_80_columns(cli, files, monk
     result = cli("compare", files.net, files.events)
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert [line.split()[:3] for line in lines[3:]] == [
-        [policy, mode, size]
-        for policy in ("layer-sync", "random", "momentum", "fifo")
+    modes = [("layer-sync", "prioritised")] + [
+        (policy, mode)
+        for policy in ("random", "momentum", "fifo")
         for mode in ("prioritised", "queued")
-        for size in ("1", "8")
     ]
+    expected = [[policy, mode, size] for policy, mode in modes for size in ("1", "8")]
+    assert [line.split()[:3] for line in lines[3:17]] == expected
+    titles = ("worst order", "mean", "spread", "in every order", "sampled", "samples")
+    for line, title in zip(lines[18:], titles, strict=True):
+        assert line.startswith(title)
     assert max(map(len, lines)) <= 80
 
 
@@ -28,12 +34,15 @@ def test_json_of_compare_has_the_runs_of_the_function(cli, files):
     )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     document = json.loads(result.stdout)
-    expected = compare(
-        read_bundle(files.net), read_spikes(files.events)[1:3], group_sizes=[2], seed=7, first=1,
+    modes = "layer-sync F=2; random,momentum,fifo F=2 prioritised,queued"
+    expected = compare_modes(
+        read_bundle(files.net), read_spikes(files.events)[1:3], modes, seed=7, first=1,
         until="votes(1)",
     )  # fmt: skip
     assert document["samples"] == 2
-    for found, run in zip(document["runs"], expected, strict=True):
+    assert document["certificate"]["worst"] == expected.certificate.worst
+    assert document["certificate"]["seed"] == 7
+    for found, run in zip(document["runs"], expected.runs, strict=True):
         without_time = {k: v for k, v in run.to_json().items() if k != "latency_ms"}
         assert {k: v for k, v in found.items() if k != "latency_ms"} == without_time
 
@@ -58,3 +67,43 @@ def test_the_picture_must_not_overwrite_an_input(cli, files):
     result = cli("compare", files.net, files.events, "--plot", files.events)
     assert result.exit_code == 2
     assert "must not overwrite an input" in result.stderr
+
+
+def test_compare_writes_the_certificate_into_a_bundle(cli, files):
+    path = files.folder / "certified.nab"
+    options = ("--modes", "random F=2 x2; fifo", "--orders", "3", "-o", path, "--json")
+    result = cli("compare", files.net, files.events, *options)
+    assert result.exit_code == 0, result.stderr
+    document, before = json.loads(result.stdout), read_bundle(files.net)
+    after = read_bundle(path)
+    assert document["written"] == str(path)
+    assert len(document["runs"]) == document["certificate"]["orders"] == 4
+    expected = compare_modes(
+        before, read_spikes(files.events), "random F=2 x2; fifo", orders=3
+    ).certificate
+    assert after.certificate == expected
+    assert (after.model, after.meta) == (before.model, before.meta)
+    shown = json.loads(cli("inspect", path, "--json").stdout)["certificate"]
+    assert shown == document["certificate"]
+    assert "worst order" in cli("inspect", path).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--modes", "rand"), "did you mean 'random'?"),
+        (("--modes", "fifo", "--group-size", "2"), "--group-size cannot be combined with --modes"),
+        (("--orders", "2", "--seed", str(2**64 - 1)), "--seed must be at most"),
+    ],
+)
+def test_bad_options_are_refused(cli, files, options, message):
+    result = cli("compare", files.net, files.events, *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_certificate_needs_labels(cli, files):
+    write_spikes(some_trains(labels=None), files.folder / "plain.npz")
+    result = cli("compare", files.net, files.folder / "plain.npz", "-o", files.folder / "c.nab")
+    assert result.exit_code == 2
+    assert "must have the label of every sample for -o" in result.stderr

@@ -27,7 +27,7 @@ HEADINGS = (
 FIGURES = (
     "accuracy-steps", "accuracy-rounds", "accuracy-spikes", "latency-rounds", "latency-ms",
     "density", "group-sizes", "raster-layered-paper", "raster-layered", "raster-unlayered-random",
-    "raster-unlayered-momentum",
+    "raster-unlayered-momentum", "raster-unlayered-any",
 )  # fmt: skip
 
 

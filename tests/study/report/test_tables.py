@@ -57,3 +57,25 @@ def test_policy_that_a_case_does_not_run_has_blank_cells(finished):
     assert table.columns == ["case", "layer-sync", "random", "momentum", "fifo"]
     assert [row[4] == "-" for row in table.rows] == [False, True]
     assert table.rows[0][:4] == table.rows[1][:4]
+
+
+def test_every_order_lists_the_mean_and_the_worst_of_all_run_modes(finished):
+    table = table_of(
+        overview([CaseResults(finished.plan.cases[0], finished.measurements)]), "Every"
+    )
+    assert [row[0] for row in table.rows] == [
+        f"task, {training}" for training in finished.plan.cases[0].trainings
+    ]
+    each = {}
+    for measurement in finished.measurements:
+        for run in measurement.runs:
+            mode = (run.policy, run.group_size, run.input)
+            is_twin = run.policy == "layer-sync" and mode[1:] != (8, "prioritised")
+            if run.training == "unlayered-any" and run.until == "quiet" and not is_twin:
+                each.setdefault(mode, []).append(run.accuracy)
+    means = [Mean.of(values).value for values in each.values()]
+    assert len(means) == 13
+    shown = table.rows[-1]
+    assert shown[1] == f"{100 * sum(means) / 13:.1f}"
+    assert shown[2] == f"{100 * min(means):.1f}"
+    assert shown[4] == f"{100 * (max(means) - min(means)):.1f}"

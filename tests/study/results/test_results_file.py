@@ -12,7 +12,7 @@ from neuroasync.study.design.stop_rules import FIXED
 from neuroasync.study.results.records import NetworkRecord, RunRecord
 from tests.helpers.small_studies import GRID, results_of
 
-TRAININGS = ("layered-paper", "layered", "unlayered-random", "unlayered-momentum")
+TRAININGS = ("layered-paper", "layered", "unlayered-random", "unlayered-momentum", "unlayered-any")
 REQUIRED_FIELDS = {
     "case", "dataset", "training", "seed", "policy", "group_size", "input", "until", "chosen",
     "accuracy", "spikes_per_sample", "rounds_per_sample", "rounds_to_decision", "config",

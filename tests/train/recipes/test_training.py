@@ -31,8 +31,8 @@ def short(recipe, **changes):
     return replace(recipe, config=replace(recipe.config, epochs=2, device="cpu", **changes))
 
 
-def test_every_data_set_has_four_recipes():
-    assert all(tuple(recipes) == TRAININGS[:4] for recipes in RECIPES.values())
+def test_every_data_set_has_five_recipes():
+    assert all(tuple(recipes) == TRAININGS[:5] for recipes in RECIPES.values())
 
 
 def test_only_unlayered_recipes_change_for_queued_input():
@@ -43,6 +43,7 @@ def test_only_unlayered_recipes_change_for_queued_input():
         "layered": "prioritised",
         "unlayered-random": "queued",
         "unlayered-momentum": "queued",
+        "unlayered-any": "queued",
     }
 
 

@@ -25,6 +25,7 @@ from neuroasync.cli.commands.train.options import (
     LearnPerOption,
     LossOption,
     LrOption,
+    ModesOption,
     OutputOption,
     PatienceOption,
     PenaltyOption,
@@ -89,6 +90,7 @@ def train(
     topology: TopologyOption = None,
     epochs: EpochsOption = None,
     layered_epochs: LayeredEpochsOption = None,
+    modes: ModesOption = None,
     keep: KeepOption = None,
     patience: PatienceOption = None,
     all_data: AllDataOption = None,
@@ -115,6 +117,7 @@ def train(
     \b
     Examples:
       neuroasync train digits --recipe unlayered-random -o mine.nab
+      neuroasync train digits --recipe unlayered-any -o any.nab
       neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt
       neuroasync train spoken-digits --recipe layered --checkpoint run.ckpt --resume
       neuroasync train digits --recipe unlayered-random --from mine.nab --epochs 4
@@ -134,11 +137,11 @@ def train(
     }  # fmt: skip
     training = {
         "input": input, "epochs": epochs, "layered_epochs": layered_epochs,
-        "keep": keep, "patience": patience, "batch_size": batch_size, "lr": lr, "loss": loss,
-        "learn": learn, "learn_per": learn_per,
-        "penalty": penalty, "penalty_target": penalty_target, "input_dropout": input_dropout,
-        "shift": shift, "time_jitter_us": time_jitter_us, "group_size": group_size,
-        "seed": seed, "device": device, "vote_window_us": vote_window_us(vote_window),
+        "modes": modes, "keep": keep, "patience": patience, "batch_size": batch_size, "lr": lr,
+        "learn": learn, "learn_per": learn_per, "loss": loss, "penalty": penalty,
+        "penalty_target": penalty_target, "input_dropout": input_dropout, "shift": shift, "time_jitter_us": time_jitter_us,
+        "group_size": group_size, "seed": seed, "device": device,
+        "vote_window_us": vote_window_us(vote_window),
     }  # fmt: skip
     run = RunFile() if config is None else read_run_file(config, _KEYS)
     run = run.with_options({key: None if v is None else str(v) for key, v in options.items()})

@@ -32,6 +32,7 @@ __all__ = [
     "LossName",
     "LossOption",
     "LrOption",
+    "ModesOption",
     "OutputOption",
     "PatienceOption",
     "PenaltyOption",
@@ -57,6 +58,7 @@ class RecipeName(StrEnum):
     LAYERED = "layered"
     UNLAYERED_RANDOM = "unlayered-random"
     UNLAYERED_MOMENTUM = "unlayered-momentum"
+    UNLAYERED_ANY = "unlayered-any"
 
 
 class Device(StrEnum):
@@ -104,8 +106,9 @@ RecipeOption = Annotated[
         "--recipe", show_default=False,
         help="layered-paper: train layer by layer, as in the paper; layered: train layer by layer, "
         "with membrane decay and a spike penalty; unlayered-random, unlayered-momentum: the same, "
-        "followed by training in the order in which the network will run. Default: the one that "
-        "--config names; required without.",
+        "followed by training in the order in which the network will run; unlayered-any: the same, "
+        "with another order, group size and input mode for each batch, for a network that works in "
+        "all of them. Default: the one that --config names; required without.",
     ),
 ]  # fmt: skip
 FromOption = Annotated[
@@ -156,6 +159,15 @@ LayeredEpochsOption = Annotated[
     typer.Option(
         "--layered-epochs", min=0, max=1_000_000, metavar="N", show_default=False,
         help="How many of the epochs, from the first, are under layer-sync. Default: half of them.",
+    ),
+]  # fmt: skip
+ModesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--modes", metavar="MODES", show_default=False,
+        help="Run modes to train in after the epochs under layer-sync, such as 'layer-sync; random "
+        "F=1,8 queued; momentum F=8 x2'. One is drawn for each batch, and x2 doubles its weight. "
+        f"{_RECIPE_DEFAULT}",
     ),
 ]  # fmt: skip
 KeepOption = Annotated[
