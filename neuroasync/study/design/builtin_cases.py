@@ -36,11 +36,11 @@ DEFAULT: Final = ("digits", "mnist", "nmnist-small", "spoken-digits", "braille")
 QUICK: Final = ("digits", "nmnist-small", "mnist")
 """The same for a quick study."""
 
-_QUICK_EPOCHS: Final = {"digits": 16}
+_QUICK_EPOCHS: Final = {"digits": 13}
 _QUICK_ENCODINGS: Final = {"digits": 2}
-_QUICK_DEFAULT_EPOCHS: Final = 20
-_QUICK_TRAIN: Final = 1200
-_QUICK_MEASURED: Final = 150
+_QUICK_DEFAULT_EPOCHS: Final = 16
+_QUICK_TRAIN: Final = 1000
+_QUICK_MEASURED: Final = 120
 
 
 def quick_case(case: Case) -> Case:

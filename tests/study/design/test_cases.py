@@ -81,7 +81,7 @@ def test_quick_case_keeps_the_share_of_layered_epochs():
     config = replace(base.recipes["layered"].config, epochs=60, layered_epochs=15)
     recipe = replace(base.recipes["layered"], config=config)
     quick = quick_case(case(USER_FILES, recipes={"layered": recipe})).recipes["layered"].config
-    assert (quick.epochs, quick.layered_epochs) == (20, 5)
+    assert (quick.epochs, quick.layered_epochs) == (16, 4)
 
 
 def test_each_seed_of_a_small_data_set_has_another_fold():
