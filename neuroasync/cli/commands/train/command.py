@@ -139,8 +139,8 @@ def train(
         "input": input, "epochs": epochs, "layered_epochs": layered_epochs,
         "modes": modes, "keep": keep, "patience": patience, "batch_size": batch_size, "lr": lr,
         "learn": learn, "learn_per": learn_per, "loss": loss, "penalty": penalty,
-        "penalty_target": penalty_target, "input_dropout": input_dropout, "shift": shift, "time_jitter_us": time_jitter_us,
-        "group_size": group_size, "seed": seed, "device": device,
+        "penalty_target": penalty_target, "input_dropout": input_dropout, "shift": shift,
+        "time_jitter_us": time_jitter_us, "group_size": group_size, "seed": seed, "device": device,
         "vote_window_us": vote_window_us(vote_window),
     }  # fmt: skip
     run = RunFile() if config is None else read_run_file(config, _KEYS)
