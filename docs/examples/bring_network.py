@@ -1,18 +1,20 @@
-"""Train a network in snnTorch, and run it without waiting for its layers.
+"""Train a network in snnTorch, import it, and fine-tune it to run without waiting for its layers.
 
 The example needs torch and snnTorch.
 """
 
 # --8<-- [start:train]
-import numpy as np
+from dataclasses import replace
+
 import snntorch as snn
 import torch
 from torch import nn
 
 import neuroasync as na
 from neuroasync.datasets import load_dataset
-from neuroasync.interchange import from_snntorch
+from neuroasync.interchange import frames_of, from_snntorch
 from neuroasync.metrics import compare_modes
+from neuroasync.train.recipes import RECIPES, fine_tuning, for_input, train_dataset
 
 TIMESTEPS, STEP_US = 10, 1000
 
@@ -37,16 +39,9 @@ class Digits(nn.Module):
         return torch.stack(spikes)
 
 
-def frames_of(samples: na.SpikeTrains) -> torch.Tensor:
-    """Return spike trains as frames, [samples, timesteps, 64]."""
-    frames = np.zeros((len(samples), TIMESTEPS, 64), np.float32)
-    for k, train in enumerate(samples):
-        np.add.at(frames[k], (train.t_us // STEP_US, train.index), 1)
-    return torch.from_numpy(frames)
-
-
 digits = load_dataset("digits")
-frames, labels = frames_of(digits.train), torch.from_numpy(digits.train.labels.copy())
+frames = torch.from_numpy(frames_of(digits.train, STEP_US, TIMESTEPS)).flatten(2)
+labels = torch.from_numpy(digits.train.labels.copy())
 torch.manual_seed(0)
 module = Digits()
 optimizer = torch.optim.Adam(module.parameters(), lr=2e-3)
@@ -68,9 +63,17 @@ na.write_bundle(bundle, "digits.nab")
 na.write_spikes(digits.test, "digits.npz")
 # --8<-- [end:import]
 
+# --8<-- [start:tune]
+recipe = for_input(fine_tuning(RECIPES["digits"]["unlayered-random"], bundle), "queued")
+recipe = replace(recipe, config=replace(recipe.config, epochs=4))
+tuned = train_dataset(digits, recipe, name="unlayered-random", start=bundle)
+na.write_bundle(tuned, "free.nab")
+# --8<-- [end:tune]
+
 # --8<-- [start:compare]
-compared = compare_modes(bundle, digits.test, "layer-sync,random,momentum,fifo F=1,8")
-for run in compared.runs:
-    print(f"{run.mode.name:10} F={run.mode.group_size} {run.summary.accuracy:.1%} right")
-print(f"worst order: {compared.certificate.worst:.1%} right")
+MODES = "layer-sync,random,momentum,fifo F=1,8 queued"
+before, after = (compare_modes(network, digits.test, MODES) for network in (bundle, tuned))
+for run, other in zip(before.runs, after.runs, strict=True):
+    accuracies = f"{run.summary.accuracy:.1%} imported, {other.summary.accuracy:.1%} fine-tuned"
+    print(f"{run.mode.name:10} F={run.mode.group_size} {accuracies}")
 # --8<-- [end:compare]

@@ -14,8 +14,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 DECISION = r'\{"sample":\d,"label":\d,"class_name":"\d","votes":\[.*\],.*"final":true\}\n'
 EXPECTED = {
     "bring_network.py": r"(3[56]\d) of 360 samples give the same spikes in every layer .*\n(.*\n)+"
-    r"((layer-sync|random|momentum|fifo) +F=\d 9\d\.\d% right\n){8}"
-    r"worst order: 9\d\.\d% right\n",
+    r"((layer-sync|random|momentum|fifo) +F=\d 9\d\.\d% imported, 9\d\.\d% fine-tuned\n){8}",
     "augmentation.py": r"\d+ of \d+ events\n",
     "calibrate.py": r"promised 90 %, at most \d\.\d points lower\n"
     r"test: (89|9\d)\.\d% right after \d\.\d rounds\n",

@@ -93,7 +93,10 @@ def check_neuroasync(arguments):
 
 
 def check_module(arguments):
-    """Check that the module run by ``python -m`` exists and has the options."""
+    """Check that the example, or the module run by ``python -m``, exists and has the options."""
+    if arguments[0].endswith(".py"):
+        assert (DOCS / "examples" / arguments[0]).exists()
+        return
     assert arguments[0] == "-m"
     module, options = arguments[1], [word for word in arguments[2:] if word.startswith("--")]
     if module == "venv":

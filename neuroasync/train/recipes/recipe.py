@@ -23,6 +23,7 @@ from typing import Final, Literal, TypeAlias
 
 from neuroasync.core.engine.run_settings import InputMode
 from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.neurons import LIF
 from neuroasync.core.model.topology import parse_topology, same_topology
 from neuroasync.errors import ModelError
 from neuroasync.train.config import TrainConfig
@@ -69,6 +70,8 @@ _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons as in the paper: no memory between timesteps, and a low threshold."""
 _LEAKY: Final = "decay=0.9 v_threshold=1.0"
 """Neurons whose membrane potential persists from timestep to timestep."""
+_FEW_VOTES_SCALE: Final = 2.0
+"""``vote_scale`` for an output that fires at most once per pass."""
 _WINDOW_TIMESTEPS: Final = 10
 """Smallest vote window that is chosen by default, in timesteps."""
 
@@ -138,13 +141,18 @@ def fine_tuning(recipe: Recipe, start: Bundle) -> Recipe:
     """Return the recipe for training the network of a bundle further.
 
     Its weights are kept, the learning rate is a quarter of the recipe's, because the weights are
-    good already, and all epochs are under the order that is trained for.
+    good already, and all epochs are under the order that is trained for. If the output fires at
+    most once per pass, as in imported networks, it has few votes: the loss is that of all votes at
+    the end, and each vote counts more in it. Recipes with the loss ``timestep`` keep theirs.
 
     Args:
         recipe: A recipe for the data set.
         start: The bundle; its network replaces that of the recipe.
     """
     config = replace(recipe.config, init_rate=None, layered_epochs=0, lr=recipe.config.lr / 4)
+    output = start.model.populations[start.model.index(start.model.output)].neuron
+    if isinstance(output, LIF) and output.refractory and config.loss != "timestep":
+        config = replace(config, loss="final", vote_scale=_FEW_VOTES_SCALE)
     return Recipe(_topology_text(start), config)
 
 

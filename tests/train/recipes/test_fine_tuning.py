@@ -1,0 +1,33 @@
+"""The recipe for training a network further follows from how its output votes."""
+
+from dataclasses import replace
+
+import pytest
+
+from neuroasync import LIF, Bundle
+from neuroasync.train.recipes import RECIPES, fine_tuning
+from tests.helpers.small_networks import chain
+
+
+def with_output(neuron):
+    bundle = chain()
+    *hidden, output = bundle.model.populations
+    populations = (*hidden, replace(output, neuron=neuron))
+    return Bundle(replace(bundle.model, populations=populations))
+
+
+@pytest.mark.parametrize("name", ["layered", "unlayered-random", "unlayered-momentum"])
+def test_few_votes_count_more_and_at_the_end(name):
+    recipe = RECIPES["mnist"][name]
+    tuned = fine_tuning(recipe, with_output(LIF())).config
+    assert (tuned.loss, tuned.vote_scale) == ("final", 2.0)
+    assert tuned.lr == recipe.config.lr / 4
+
+
+@pytest.mark.parametrize(
+    ("name", "neuron"), [("layered-paper", LIF()), ("unlayered-random", LIF(refractory=False))]
+)
+def test_other_losses_stay_as_in_the_recipe(name, neuron):
+    recipe = RECIPES["mnist"][name]
+    tuned = fine_tuning(recipe, with_output(neuron)).config
+    assert (tuned.loss, tuned.vote_scale) == (recipe.config.loss, recipe.config.vote_scale)
