@@ -118,7 +118,9 @@ class SampleRunner:
         """End the session. A pass that is suspended raises ClosedError."""
         if not self._scheduler.is_closed:
             self._scheduler.close()
-            _log.debug("closed: %s", self.counts, extra=self._log_fields())
+            self.input.close()
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("closed: %s", self.counts, extra=self._log_fields())
             self._on_close(self)
 
     def accept(self, train: SpikeTrain) -> None:

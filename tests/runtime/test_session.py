@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import gc
 
 import numpy as np
 import pytest
@@ -343,3 +345,23 @@ async def test_decision_without_a_wait_needs_a_new_sample_and_the_compiled_engin
             assert session.waiting_events == 1
         async with network.session(engine="coroutines") as session:
             assert session.decide_nowait(SAMPLES[0]) is None
+
+
+def test_every_count_is_added():
+    names = [field.name for field in dataclasses.fields(na.Counts)]
+    total = na.Counts(**{name: k for k, name in enumerate(names, 1)})
+    total.add(na.Counts(**{name: 100 * k for k, name in enumerate(names, 1)}))
+    assert total == na.Counts(**{name: 101 * k for k, name in enumerate(names, 1)})
+
+
+async def test_closed_session_leaves_no_reference_cycle(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        await network.decide(SAMPLES[0])
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await network.decide(SAMPLES[0])
+            assert gc.collect() == 0
+        finally:
+            gc.enable()

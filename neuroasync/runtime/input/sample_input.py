@@ -51,6 +51,10 @@ class SampleInput:
         self._counts = counts
         self._log_fields = log_fields
 
+    def close(self) -> None:
+        """Forget the owner, so that without a reference cycle all memory is free at once."""
+        self._log_fields = dict
+
     def check(
         self, events: Events, duration_us: int | None = None, is_rest: bool = False
     ) -> tuple[SpikeTrain, int]:
