@@ -21,6 +21,8 @@ VOTING: Final = "refractory=false reset=subtract"
 """Output neurons that can vote more than once in a pass."""
 
 _VOTING_KEYS: Final = ("refractory", "reset")
+_OUTPUT_DECAY: Final = 0.6
+"""Decay of the output for labels over time."""
 _WHY_VOTING: Final = "added: can vote more than once per pass"
 _WHY_ARROW: Final = "added: votes without waiting for the populations between"
 _MAX_PASSES: Final = 200
@@ -35,7 +37,7 @@ def default_topology(samples: SpikeTrains) -> str:
     The timestep is the largest of which all times are multiples. If half of the samples would then
     have more than 200 passes, it is one of the form 1, 2 or 5 times a power of ten with which half
     of the samples have about 50 passes or fewer. With labels over time, it is the largest divisor
-    of their interval up to that.
+    of their interval up to that, and the output forgets faster.
 
     Args:
         samples: Training samples with labels.
@@ -44,12 +46,14 @@ def default_topology(samples: SpikeTrains) -> str:
     over = samples.labels_over_time
     labels = samples.labels if over is None else over.labels
     classes = 1 if labels is None else int(labels.max(initial=0)) + 1
-    timestep_us = _timestep_us(samples)
+    timestep_us, decay = _timestep_us(samples), ""
     if over is not None:
+        # A vote against a class must be forgotten when the class changes.
+        decay = f" decay={_OUTPUT_DECAY}"
         timestep_us = _largest_divisor(over.every_us, timestep_us)
     return (
         f"timestep_us={timestep_us}; input {shape}; "
-        f"hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}"
+        f"hidden1 d64; hidden2 d64; hidden3 d64; output d{classes}{decay}"
     )
 
 

@@ -74,6 +74,10 @@ _FEW_VOTES_SCALE: Final = 2.0
 """``vote_scale`` for an output that fires at most once per pass."""
 _WINDOW_TIMESTEPS: Final = 10
 """Smallest vote window that is chosen by default, in timesteps."""
+_MAX_BATCH: Final = 8
+"""Batch size for samples with labels over time."""
+_LR_FACTOR: Final = 2.5
+"""Factor of the learning rate for samples with labels over time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +181,25 @@ def for_input(recipe: Recipe, mode: InputMode) -> Recipe:
 def for_labels_over_time(recipe: Recipe, every_us: int, timestep_us: int) -> Recipe:
     """Return the recipe for samples with labels over time.
 
-    The vote window is one interval, or as many as ten timesteps take.
+    Batches are small and the learning rate is higher, because each sample has many labels and there
+    are few samples. The vote window is one interval, or as many as ten timesteps take, unless the
+    recipe has one.
 
     Args:
         recipe: The recipe.
         every_us: Interval of the labels, µs.
         timestep_us: Timestep of the network, µs.
     """
-    window = math.ceil(max(every_us, _WINDOW_TIMESTEPS * timestep_us) / every_us) * every_us
-    config = replace(recipe.config, loss="windowed", vote_window_us=window)
-    return replace(recipe, config=config)
+    config, shortest = recipe.config, max(every_us, _WINDOW_TIMESTEPS * timestep_us)
+    window = config.vote_window_us or math.ceil(shortest / every_us) * every_us
+    changed = replace(
+        config,
+        loss="windowed",
+        vote_window_us=window,
+        batch_size=min(config.batch_size, _MAX_BATCH),
+        lr=config.lr * _LR_FACTOR,
+    )
+    return replace(recipe, config=changed)
 
 
 def _stack(

@@ -115,6 +115,7 @@ def test_train_chooses_the_loss_and_says_so(cli):
     assert bundle.vote_window.duration_us == 10_000
     assert bundle.meta["train.loss"] == "windowed"
     assert "until" not in bundle.meta
+    assert (bundle.meta["train.lr"], bundle.meta["train.batch_size"]) == (0.01, 8)
     assert cli("run", "mine.nab", "train.npz").exit_code == 0
     again = cli("train", "--config", "mine.toml", "-o", "again.nab")
     assert again.exit_code == 0, again.stderr
@@ -124,10 +125,22 @@ def test_train_chooses_the_loss_and_says_so(cli):
 def test_train_takes_a_vote_window(cli):
     pytest.importorskip("torch")
     na.write_spikes(changing_samples(20), "train.npz")
-    options = ("--recipe", "layered", "--topology", TOPOLOGY, "--epochs", 1, "--vote-window")
+    options = (
+        "--recipe",
+        "layered",
+        "--topology",
+        TOPOLOGY,
+        "--epochs",
+        1,
+        "--lr",
+        0.02,
+        "--vote-window",
+    )
     result = cli("train", "--train", "train.npz", *options, "6ms", "-o", "mine.nab")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert na.read_bundle("mine.nab").vote_window.duration_us == 6000
+    assert result.exit_code == 0, result.stderr
+    assert "the votes of the last 6000 µs" in result.stderr
+    bundle = na.read_bundle("mine.nab")
+    assert (bundle.vote_window.duration_us, bundle.meta["train.lr"]) == (6000, 0.02)
     for text, message in (
         ("5ms", "`vote_window_us` must be a multiple of the interval of the labels, 2000 µs"),
         ("x", "`--vote-window` must be"),

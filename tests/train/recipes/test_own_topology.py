@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neuroasync import SpikeTrain, SpikeTrains, parse_topology
+from neuroasync import LabelsOverTime, SpikeTrain, SpikeTrains, parse_topology
 from neuroasync.core.model.topology import same_topology
 from neuroasync.errors import ModelError
 from neuroasync.train.recipes import RECIPES, default_topology, recipes_for_topology
@@ -84,3 +84,14 @@ def test_the_default_timestep_fits_the_times(times, timestep_us):
     model = parse_topology(default_topology(samples))
     assert (model.timestep_us, model.input_shape) == (timestep_us, (2, 3))
     assert model.populations[-1].size == len(times)
+
+
+def test_labels_over_time_give_a_timestep_that_divides_their_interval():
+    labels = LabelsOverTime([0, 2, -1, 1], [0, 4], 30_000)
+    samples = SpikeTrains([0, 90_000, 110_000], [0, 1, 2], [0, 3], None, (3,), labels)
+    assert default_topology(samples) == (
+        "timestep_us=10000; input 3; hidden1 d64; hidden2 d64; hidden3 d64; output d3 decay=0.6"
+    )
+    parse_topology(default_topology(samples))
+    odd = SpikeTrains([0, 70, 117], [0, 1, 2], [0, 3], None, (3,), LabelsOverTime([0], [0, 1], 121))
+    assert default_topology(odd).startswith("timestep_us=1;")

@@ -236,8 +236,11 @@ def _train(
     model = parse_topology(recipe.topology) if start is None else start.model
     dataset = _load(run) if files is None else files.load(model)
     over = dataset.train.labels_over_time
-    if over is not None and not {"loss", "vote_window_us"} & {*run.training, *training}:
+    given = {**run.training, **training}
+    if over is not None and "loss" not in given:
         recipe = for_labels_over_time(recipe, over.every_us, model.timestep_us)
+        kept = {key: value for key, value in given.items() if key in ("lr", "batch_size")}
+        recipe = replace(recipe, config=replace(recipe.config, **kept))
         note_over_time(recipe.config)
     if start is not None:
         options["start"] = start
