@@ -20,6 +20,8 @@ potential loss of the sample is one of
 - ``"accumulated"``: 1/T * sum over t of CE(a * u[t], y); the potential accumulates by itself
 - ``"final"``:       CE(a * u[T], y), the potentials that decide
 - ``"maximum"``:     CE(a * max over t of u[t], y)
+- ``"windowed"``:    as above, with w[k, c] the sum of the potentials u[t, c] at the ends of the
+  intervals in the vote window
 
 Source of the last: Cramer et al., The Heidelberg spiking data sets for the systematic evaluation of
 spiking neural networks, IEEE TNNLS 33 (2022), arXiv 1910.07407, as the loss over the maximum.
@@ -53,7 +55,7 @@ __all__ = [
 
 LossKind = Literal["accumulated", "timestep", "final", "maximum", "windowed"]
 _OF_VOTES: Final[tuple[LossKind, ...]] = ("accumulated", "timestep", "final", "windowed")
-_OF_POTENTIALS: Final[tuple[LossKind, ...]] = ("accumulated", "final", "maximum")
+_OF_POTENTIALS: Final[tuple[LossKind, ...]] = ("accumulated", "final", "maximum", "windowed")
 LOSSES: Final[tuple[LossKind, ...]] = (
     "accumulated", "timestep", "final", "maximum", "windowed",
 )  # fmt: skip
@@ -128,7 +130,9 @@ def potential_loss(
     Raises:
         ValueError: The kind is unknown.
     """
-    check_loss(kind, of_potentials=True)
+    if kind not in _OF_POTENTIALS or kind == "windowed":
+        kinds = [known for known in _OF_POTENTIALS if known != "windowed"]
+        raise ValueError(f"`loss` must be one of {kinds}, got {kind!r:.80}")
     labels, passes = _beside(potentials, labels), _beside(potentials, passes)
     if kind == "accumulated":
         return _mean_over_passes(_each_pass(scale * potentials, labels), passes).mean()

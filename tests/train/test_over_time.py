@@ -146,6 +146,25 @@ def test_a_network_learns_labels_over_time(policy):
     assert all(result.holds for result in na.replay.verify(bundle))
 
 
+@pytest.mark.parametrize("window_us", [2000, 6000])
+def test_leaky_integrators_learn_labels_over_time(window_us):
+    model = parse_topology("timestep_us=1000; input 6; hidden d16 decay=0.6; output d3 decay=0.6")
+    (hidden, output), over = model.populations, {"loss": "windowed", "vote_window_us": window_us}
+    output = na.Population("output", (3,), na.LI(tau_mem_us=3000.0))
+    model = replace(model, populations=(hidden, output))
+    train, validation = changing_samples(32), changing_samples(8, seed=1)
+    config = replace(OVER_TIME, epochs=10, lr=0.03, policy="random", **over)
+    fitted = fit(model, train, config, validation=validation)
+    assert fitted.result.validation_accuracy > 0.7
+    bundle = export_bundle(fitted, validation)
+    decisions = na.decide_over_time(bundle, validation, seed=config.seed)
+    found, _ = evaluate_over_time(
+        SpikingNetwork(fitted.model, device="cpu"), validation, config.run_settings,
+        config.vote_window, config.seed,
+    )  # fmt: skip
+    assert np.concatenate([d.labels for d in decisions]).tolist() == found.tolist()
+
+
 def test_a_resumed_training_ends_with_the_same_bits(tmp_path):
     train, path = changing_samples(16), tmp_path / "run.ckpt"
     whole = fit(VOTERS, train, OVER_TIME)

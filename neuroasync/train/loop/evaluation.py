@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.engine.run_settings import RunSettings
@@ -21,7 +22,7 @@ from neuroasync.train.loop.torch_state import own_torch_state
 from neuroasync.train.losses import window_votes
 from neuroasync.train.module import SpikingNetwork
 
-__all__ = ["evaluate", "evaluate_over_time"]
+__all__ = ["evaluate", "evaluate_over_time", "window_scores"]
 
 
 @own_torch_state()
@@ -94,12 +95,29 @@ def evaluate_over_time(
     labels = np.empty(over.labels.size, np.int64)
     spikes = np.zeros(len(network.model.populations))
     for chosen, result in _results(network, trains, settings, seed, None, batch_size):
-        scores = window_votes(result.votes, passes, intervals).cpu().numpy()
-        for k, row in zip(chosen.tolist(), labels_of_scores(scores), strict=True):
+        scores = window_scores(result, passes, intervals).cpu().numpy()
+        found = labels_of_scores(scores, fires=result.potentials is None)
+        for k, row in zip(chosen.tolist(), found, strict=True):
             first, stop = over.offsets[k], over.offsets[k + 1]
             labels[first:stop] = row[: stop - first]
         spikes += _spikes(result)
     return labels, spikes / max(1, len(trains))
+
+
+def window_scores(result: ForwardResult, passes: int, intervals: int) -> Tensor:
+    """Return what decides at the end of each interval, f32[B, intervals of the batch, classes].
+
+    These are the votes in the vote window or, for leaky integrators, the sum of their potentials at
+    the ends of the intervals in it.
+
+    Args:
+        result: Result of a batch.
+        passes: Number of passes of an interval.
+        intervals: Number of intervals of the window.
+    """
+    if result.potentials is None:
+        return window_votes(result.votes, passes, intervals)
+    return window_votes(result.potentials[:, passes - 1 :: passes], 1, intervals)
 
 
 def _results(

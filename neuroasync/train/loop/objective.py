@@ -12,8 +12,8 @@ from neuroasync.core.model.model import Model
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
 from neuroasync.train.config import TrainConfig
-from neuroasync.train.loop.evaluation import evaluate, evaluate_over_time
-from neuroasync.train.losses import potential_loss, vote_loss, window_votes, windowed_vote_loss
+from neuroasync.train.loop.evaluation import evaluate, evaluate_over_time, window_scores
+from neuroasync.train.losses import potential_loss, vote_loss, windowed_vote_loss
 from neuroasync.train.module import SpikingNetwork
 
 __all__ = ["Objective", "make_objective"]
@@ -64,12 +64,14 @@ class _OverTime:
         self._config, self._passes, self._intervals = config, passes, intervals
 
     def measure(self, result: ForwardResult, batch: Batch, labels: Tensor) -> tuple[Tensor, float]:
-        votes, passes, intervals = result.votes, self._passes, self._intervals
-        loss = windowed_vote_loss(votes, labels, passes, intervals, self._config.vote_scale)
-        scores = window_votes(votes.detach(), passes, intervals)
-        best, found = scores.max(2)
+        scores = window_scores(result, self._passes, self._intervals)
+        # Each row of scores stands for an interval, so there is nothing left to sum.
+        loss = windowed_vote_loss(scores, labels, 1, 1, self._config.vote_scale)
+        best, found = scores.detach().max(2)
         labels = labels[:, : found.shape[1]]
-        is_right = (found == labels) & (best > 0)
+        is_right = found == labels
+        if result.potentials is None:
+            is_right &= best > 0
         return loss, float(is_right.sum()) / max(1, int((labels >= 0).sum()))
 
     def validate(self, network: SpikingNetwork, trains: SpikeTrains) -> tuple[float, float]:
