@@ -2,10 +2,12 @@
 
 import copy
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from neuroasync.core.model.neurons import LIF
 from neuroasync.train import SpikingNetwork, TrainConfig, fit
 from neuroasync.train.cuda import selection
 from tests.helpers.cuda_shim import CpuLauncher
@@ -59,14 +61,27 @@ def test_missing_compiler_names_the_extra(gpu):
     assert not uses_cuda(SpikingNetwork(TINY))
 
 
-def test_unsupported_network_is_trained_on_the_cpu_and_logged_once(gpu, caplog):
-    gpu.setattr(selection, "unsupported_feature", lambda packed: "the neurons of population 'a'")
+@pytest.mark.parametrize(
+    ("neuron", "learn", "feature"),
+    [
+        (LIF(tau_syn_us=2000.0), None, "the neurons of population 'hidden'"),
+        (LIF(reset="none"), None, "the neurons of population 'hidden'"),
+        (LIF(tau_mem_us=5000.0), "tau_mem", "learning tau_mem"),
+    ],
+    ids=["synaptic current", "no reset", "learned"],
+)
+def test_unsupported_network_is_trained_on_the_cpu_and_logged_once(
+    gpu, caplog, neuron, learn, feature
+):
+    hidden, output = TINY.populations
+    model = replace(TINY, populations=(replace(hidden, neuron=neuron), output))
     with caplog.at_level(logging.INFO, "neuroasync.train"):
-        assert not uses_cuda(SpikingNetwork(TINY, device="cuda"))
+        network = SpikingNetwork(model, device="cuda", learn=learn)
+    assert not uses_cuda(network)
+    assert network.device.type == "cpu"
     assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
-        ("WARNING", "the CUDA engine does not support the neurons of population 'a', so the CPU "
-                    "trains this network")
-    ]  # fmt: skip
+        ("WARNING", f"the CUDA engine does not support {feature}, so the CPU trains this network")
+    ]
 
 
 @pytest.mark.parametrize("changes", [{}, {"policy": "layer-sync"}], ids=["random", "layer-sync"])
