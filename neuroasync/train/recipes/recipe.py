@@ -63,8 +63,9 @@ TRAININGS: Final[tuple[Training, ...]] = (
     "unlayered-fifo",
 )
 
-ANY_ORDER: Final = "layer-sync; random,momentum,fifo F=1,8 prioritised,queued"
-"""Run modes of ``unlayered-any``."""
+ANY_ORDER: Final = "layer-sync x4; random,momentum,fifo F=1,8 prioritised,queued"
+"""Run modes of ``unlayered-any``. Each of the four policies is drawn equally often. With fewer
+batches under layer-sync, networks with a single timestep forget it."""
 
 _PAPER: Final = "decay=0.0 v_threshold=0.3"
 """Neurons as in the paper: no memory between timesteps, and a low threshold."""
