@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 import uvloop
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.messages import EventMessage, format_events
 
 __all__ = [

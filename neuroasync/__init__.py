@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from neuroasync.core.engine.run_settings import Engine, InputMode, RunOptions
     from neuroasync.core.engine.stop_rules import Progress, StopRule, Until
     from neuroasync.core.events.labels_over_time import LabelsOverTime
-    from neuroasync.core.events.spike_train import Events, SpikeTrain, SpikeTrains
+    from neuroasync.core.events.spike_train import Events, SpikeTrain
+    from neuroasync.core.events.spike_trains import SpikeTrains
     from neuroasync.core.events.window import Window, parse_window
     from neuroasync.core.formats.bundle import (
         Bundle,
@@ -253,7 +254,7 @@ _MODULE_OF: Final = {
     "SpikeEvents": "runtime.populations.coroutine",
     "SpikeFileError": "errors",
     "SpikeTrain": "core.events.spike_train",
-    "SpikeTrains": "core.events.spike_train",
+    "SpikeTrains": "core.events.spike_trains",
     "StopRule": "core.engine.stop_rules",
     "StopRuleError": "errors",
     "Tap": "runtime.tap",

@@ -36,7 +36,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.checks import as_integer, must_be, shown
 from neuroasync.encoders import encode_delta
 

@@ -1,4 +1,4 @@
-"""Encoders: spike trains from values such as pixels and sensor signals.
+"""Encoders: input events from numbers such as pixels and sensor signals.
 
 All random numbers are computed from a seed and a counter. The same values, seed and timesteps
 therefore give the same events on every machine.
@@ -15,11 +15,12 @@ from neuroasync import limits
 from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import as_number, check_int, must_be, shown
 
-__all__ = ["encode_delta", "encode_latency", "encode_rate", "uniforms"]
+__all__ = ["encode_current", "encode_delta", "encode_latency", "encode_rate", "uniforms"]
 
 _BLOCK: Final = 2**20
 """Random numbers that are drawn at a time; 8 bytes each."""
@@ -98,6 +99,61 @@ def encode_latency(
         labels=labels,
         shape=shape,
     )
+
+
+def encode_current(
+    values: ArrayLike,
+    timesteps: int | None,
+    timestep_us: Duration,
+    labels: ArrayLike | None = None,
+) -> SpikeTrains:
+    """Encode numbers as a current: each one that is not 0 gives an event with it as its value.
+
+    In each timestep, an input delivers weight times value. This is what a framework computes that
+    is given an image, or the frames of an array, instead of spikes.
+
+    Args:
+        values: [samples, ...], numbers that stay the same during all timesteps; or [samples,
+            timesteps, ...] if ``timesteps`` is None. They are rounded to float32.
+        timesteps: Number of timesteps, from 1 to ``limits.MAX_PASSES``; None if ``values`` has an
+            axis for them.
+        timestep_us: Length of a timestep, µs or such as ``"1ms"``. An event has the time at which
+            its timestep starts.
+        labels: [samples], classes.
+
+    Returns:
+        Events with values, of the shape of one sample in one timestep. A sample ends with its last
+        number that is not 0; pass ``duration_us`` to decide on samples that end with zeros.
+
+    Raises:
+        ValueError: A value is not finite or above ``limits.MAX_VALUE``, there are too many events,
+            or an argument is out of range.
+    """
+    array = _numbers("values", values)
+    needed = 2 if timesteps is not None else 3
+    if array.ndim < needed:
+        axes = "samples, ..." if timesteps is not None else "samples, timesteps, ..."
+        raise ValueError(f"`values` must have the shape [{axes}], got {array.shape}")
+    repeats = 1 if timesteps is None else timesteps
+    frames = array.shape[1] if timesteps is None else 1
+    shape = array.shape[needed - 1 :]
+    repeats, step_us = _checked_times(repeats, timestep_us)
+    _check_last_time(max(frames, repeats), step_us)
+    flat = array.reshape(len(array), frames, math.prod(shape))
+    sample, timestep, index = np.nonzero(flat)
+    if (events := sample.size * repeats) > _MAX_EVENTS:
+        requirement = f"such that there are at most {_MAX_EVENTS} events"
+        raise ValueError(must_be("values", requirement, f"{events}"))
+    value = flat[sample, timestep, index]
+    counts = np.bincount(sample, minlength=len(array))
+    if repeats > 1:  # the events of a sample, once for each timestep
+        starts, counts = np.cumsum(counts) - counts, counts * repeats
+        size = np.repeat(counts // repeats, counts)
+        place = np.arange(events) - np.repeat(np.cumsum(counts) - counts, counts)
+        at = np.repeat(starts, counts) + place % np.maximum(size, 1)
+        timestep, index, value = place // np.maximum(size, 1), index[at], value[at]
+    offsets = np.concatenate(([0], np.cumsum(counts)))
+    return SpikeTrains(timestep * step_us, index, offsets, labels, shape, value=value)
 
 
 def encode_delta(

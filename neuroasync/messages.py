@@ -10,6 +10,8 @@ A message with events::
                  and from message to message
 ``index``        list of int: flattened input indices, as many as times. ``t_us`` and ``index``
                  must both be present, or both be left out
+``value``        list of float or int, optional: what each event delivers, as a multiple of the
+                 weight, as many as times; rounded to float32. Without it, all events are spikes
 ``end``          bool, default false: the sample is complete
 ``provisional``  bool, default false: also report provisional decisions of this sample
 
@@ -99,9 +101,11 @@ def _decoders() -> _Decoders:
         ) from error
     time = Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_TIME_US)]
     index = Annotated[int, msgspec.Meta(ge=0, lt=limits.MAX_INPUTS)]
+    value = Annotated[float, msgspec.Meta(ge=-limits.MAX_VALUE, le=limits.MAX_VALUE)]
     fields = [
         ("t_us", list[time] | None, None),
         ("index", list[index] | None, None),
+        ("value", list[value] | None, None),
         ("end", bool, False),
         ("provisional", bool, False),
     ]
@@ -136,8 +140,10 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     if (fields.t_us is None) != (fields.index is None):
         given, missing = ("t_us", "index") if fields.index is None else ("index", "t_us")
         raise MessageError(f"`{missing}` is missing, but `{given}` is present; send both or none")
+    if fields.value is not None and fields.t_us is None:
+        raise MessageError("`t_us` and `index` are missing, but `value` is present")
     try:
-        events = SpikeTrain(_array(fields.t_us or []), _array(fields.index or []))
+        events = SpikeTrain(_array(fields.t_us or []), _array(fields.index or []), fields.value)
     except EventsError as error:
         raise MessageError(str(error)) from error
     return EventMessage(events, fields.end, fields.provisional)
@@ -160,6 +166,8 @@ def format_events(message: EventMessage, *, binary: bool = False) -> str | bytes
     """
     events = message.events
     fields: dict[str, object] = {"t_us": events.t_us.tolist(), "index": events.index.tolist()}
+    if events.value is not None:
+        fields["value"] = events.value.tolist()
     if message.end:
         fields["end"] = True
     if message.provisional:
@@ -215,6 +223,6 @@ def _reworded(error: Exception) -> str:
         return f"{subject} is empty or truncated"
     if "unknown field" in problem:
         key = printable(problem.partition("unknown field ")[2])
-        return f"{key} is an unknown key; known keys are t_us, index, end and provisional"
+        return f"{key} is an unknown key; known keys are t_us, index, value, end and provisional"
     # Other problems, such as "JSON is malformed", are whole sentences already.
     return f"{subject} is invalid: {problem}"

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from neuroasync import limits
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bounded_open import PathOrBytes
 from neuroasync.core.formats.bundle import Bundle, read_bundle
 from neuroasync.core.formats.npz import read_arrays

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import neuroasync as na
-from neuroasync.encoders import encode_delta, encode_latency, encode_rate, uniforms
+from neuroasync.encoders import encode_current, encode_delta, encode_latency, encode_rate, uniforms
 
 SIGNALS = hnp.arrays(
     np.int64, st.tuples(st.integers(1, 20), st.just(3)), elements=st.integers(-50, 50)
@@ -293,3 +293,43 @@ def test_a_delta_code_with_too_many_events_is_refused(signal, threshold):
         ValueError, match=r"`signals\[0\]` must give at most \d+ events, got more; "
     ):
         encode_delta([signal], threshold, 1000)
+
+
+def test_a_current_gives_each_number_that_is_not_0_in_every_timestep():
+    trains = encode_current([[0.5, 0.0, -2.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]], 2, 100, [0, 1, 2])
+    assert trains[0].t_us.tolist() == [0, 0, 100, 100]
+    assert trains[0].index.tolist() == [0, 2, 0, 2]
+    assert trains[0].value.tolist() == [0.5, -2.0, 0.5, -2.0]
+    assert len(trains[1]) == 0
+    assert trains[2].t_us.tolist() == [0, 100]
+    assert trains.labels.tolist() == [0, 1, 2]
+    assert trains.shape == (3,)
+
+
+@given(
+    hnp.arrays(np.float32, (2, 4, 3), elements=st.floats(-2, 2, width=32)),
+    st.integers(1, 5),
+)
+def test_a_constant_current_is_that_of_repeated_frames(values, timesteps):
+    constant = encode_current(values[:, 0], timesteps, 10)
+    assert constant == encode_current(np.repeat(values[:, :1], timesteps, axis=1), None, 10)
+    frames = np.zeros_like(values)
+    for sample, train in enumerate(encode_current(values, None, 10)):
+        frames[sample, train.t_us // 10, train.index] = train.value
+    assert frames.tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "timesteps", "message"),
+    [
+        ([1.0], 2, "`values` must have the shape .samples, ...., got"),
+        ([[1.0]], None, "`values` must have the shape .samples, timesteps, ...., got"),
+        ([[np.nan]], 2, "must be a number from"),
+        ([[2.0**25]], 2, "must be a number from"),
+        ([[1.0]], 0, "`timesteps` must be"),
+        (["a"], 1, "`values` must be an array of numbers"),
+    ],
+)
+def test_currents_that_cannot_be_encoded_are_refused(values, timesteps, message):
+    with pytest.raises(ValueError, match=message):
+        encode_current(values, timesteps, 1000)

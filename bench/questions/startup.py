@@ -13,7 +13,7 @@ from bench.paired_timing import quantiles
 from bench.reference_networks import as_bundle, dense_stack, samples
 from bench.result import CheckError, Line, Result, Scale, scaled
 from neuroasync import Network, write_bundle, write_spikes
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 
 __all__ = ["measure"]
 

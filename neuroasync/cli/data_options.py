@@ -31,6 +31,7 @@ class CodingName(StrEnum):
 
     RATE = "rate"
     LATENCY = "latency"
+    CURRENT = "current"
 
 
 # The names are repeated here, because importing ``neuroasync.datasets`` takes long and help needs
@@ -54,7 +55,8 @@ CodingOption = Annotated[
         "--coding", show_default=False,
         help="How images are encoded. rate: in each of 10 timesteps, a pixel spikes with a "
         "probability that equals its brightness, from 0 to 1; latency: a pixel spikes once, and a "
-        "brighter pixel spikes earlier. Default: rate for digits, latency for mnist.",
+        "brighter pixel spikes earlier; current: in each timestep, a pixel that is not black gives "
+        "an event with its brightness as the value. Default: rate for digits, latency for mnist.",
     ),
 ]  # fmt: skip
 DataOption = Annotated[

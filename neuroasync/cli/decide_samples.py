@@ -11,7 +11,7 @@ from neuroasync.errors import NeuroasyncError
 # The help of a command needs none of these, and they take long to import.
 if TYPE_CHECKING:
     from neuroasync.core.engine.decision import Decision
-    from neuroasync.core.events.spike_train import SpikeTrains
+    from neuroasync.core.events.spike_trains import SpikeTrains
     from neuroasync.core.formats.bundle import Bundle
     from neuroasync.core.recording.recorder import Recorder
     from neuroasync.runtime.network import Network

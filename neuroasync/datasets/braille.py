@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.npz import Field
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, dataset_from_files
 from neuroasync.datasets.files import (

@@ -8,7 +8,8 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from neuroasync.core.events.labels_over_time import LabelsOverTime
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
+from neuroasync.core.events.values import joined_values
 from neuroasync.core.model.checks import check_int
 from neuroasync.datasets.folds import Ints, Split, hold_out
 
@@ -251,6 +252,7 @@ def join(parts: list[SpikeTrains]) -> SpikeTrains:
         np.concatenate(labels) if labels else None,
         parts[0].shape,
         LabelsOverTime.from_samples(rows, over[0].every_us) if over else None,
+        joined_values((part.t_us.size, part.value) for part in parts),
     )
 
 

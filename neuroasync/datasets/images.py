@@ -6,7 +6,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.npz import Field
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, join
 from neuroasync.datasets.files import (
@@ -17,15 +18,17 @@ from neuroasync.datasets.files import (
     shipped_arrays,
 )
 from neuroasync.datasets.folds import Ints, Split, hold_out
-from neuroasync.encoders import encode_latency, encode_rate, uniforms
+from neuroasync.encoders import encode_current, encode_latency, encode_rate, uniforms
 
 __all__ = ["Coding", "encode_image", "load_digits", "load_mnist"]
 
-Coding: TypeAlias = Literal["rate", "latency"]
-"""How pixels become spikes, over 10 timesteps of 1 ms.
+Coding: TypeAlias = Literal["rate", "latency", "current"]
+"""How pixels become input events, over 10 timesteps of 1 ms.
 
 ``"rate"``: in each timestep, a pixel spikes with a probability equal to its value from 0 to 1.
 ``"latency"``: a pixel spikes once, and brighter pixels spike earlier.
+``"current"``: in each timestep, a pixel that is not black gives an event that has its brightness,
+from 0 to 1, as its value.
 """
 
 _TIMESTEPS: Final = 10
@@ -155,6 +158,8 @@ def _encoded(
     labels: Ints | None = None,
 ) -> SpikeTrains:
     """Encode images, f64[samples, height, width]."""
+    if coding == "current":
+        return encode_current(images, _TIMESTEPS, _TIMESTEP_US, labels)
     if coding == "latency":
         return encode_latency(images, _TIMESTEPS, _TIMESTEP_US, labels)
     return encode_rate(

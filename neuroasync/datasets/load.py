@@ -80,8 +80,8 @@ def load_dataset(
             f"got {coding!r:.80}"
         )
     chosen = coding or _CODINGS.get(name, "rate")
-    if chosen not in ("rate", "latency"):
-        raise ValueError(f"`coding` must be 'rate' or 'latency', got {coding!r:.80}")
+    if chosen not in ("rate", "latency", "current"):
+        raise ValueError(f"`coding` must be 'rate', 'latency' or 'current', got {coding!r:.80}")
     if encodings_per_image < 1 or (encodings_per_image > 1 and name not in _CODINGS):
         allowed = "at least 1" if name in _CODINGS else f"1 for {name}, whose code is not random"
         raise ValueError(f"`encodings_per_image` must be {allowed}, got {encodings_per_image}")

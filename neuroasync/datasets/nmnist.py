@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.npz import Field
 from neuroasync.core.formats.packed_events import PACKED_FIELDS, unpack
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, dataset_from_files

@@ -15,7 +15,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples
 from neuroasync.datasets.files import DATA_VARIABLE
 from neuroasync.datasets.folds import Ints, hold_out

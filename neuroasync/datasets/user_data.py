@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.spike_file import read_spikes
 from neuroasync.core.model.model import Model
 from neuroasync.datasets.dataset import Dataset, DatasetInfo, LazySamples, join

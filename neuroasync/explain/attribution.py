@@ -185,6 +185,8 @@ class AttributionBuilder:
         self._delivered_step = recording.delivered_step[slots]
         self._origin = recording.delivered_origin[slots]
         self._count = recording.delivered_count[slots]
+        given = recording.delivered_value
+        self._factor = self._count if given is None else given[slots]
         self._connection = recording.delivered_connection[slots]
         self._forms = [kernel_form(model, c) for c in model.connections]
         self._neurons: dict[int, _Neuron] = {}
@@ -319,7 +321,7 @@ class AttributionBuilder:
         if origin < self._info.neurons:
             row = self._row_of(origin, *time, delay)
         source, count = Place(*self._info.place(origin)), int(self._count[slot])
-        value = weight * count * kept
+        value = weight * float(self._factor[slot]) * kept
         return Contribution(value, "spike", source, weight, count, *time, delay_us=delay, row=row)
 
     def _row_of(self, origin: int, pass_index: int, step: int, delay_us: int) -> int | None:

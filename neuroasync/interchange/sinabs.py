@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from neuroasync.core.durations import Duration
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.neurons import LI, LIF
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.layer_parameters import number_or_array, spread, time_constant
@@ -59,8 +59,10 @@ def from_sinabs(
             last timestep.
         timestep_us: Duration of one timestep, µs or such as ``"1ms"``.
         input_shape: Shape of the input at one timestep. Defaults to that of ``reference``.
-        reference: Samples to compare both on: spike trains, or numbers of spikes, [samples,
-            timesteps, \*input_shape].
+        reference: Samples to compare both on: spike trains, or numbers, [samples, timesteps,
+            \*input_shape], or [samples, \*input_shape] if they stay the same during all
+            ``timesteps``. Numbers 0, 1, 2, ... are numbers of spikes. If there are others, all are
+            values, which reach the network as events with values.
         timesteps: Number of timesteps of a sample. Defaults to that of ``reference``.
         classes: Names of the classes, one per output neuron.
 

@@ -22,13 +22,14 @@ class ConnectionInputs(NamedTuple):
         sample: i64[entries], position of the sample in the recording.
         pass_: i64[entries], forward pass.
         source: i64[entries], neuron of the source population, or flattened input index.
-        value: i64[entries], number of spikes that are delivered, at least 1.
+        value: f64[entries], number of spikes that are delivered, or the sum of the values of input
+            events.
     """
 
     sample: NDArray[np.int64]
     pass_: NDArray[np.int64]
     source: NDArray[np.int64]
-    value: NDArray[np.int64]
+    value: NDArray[np.float64]
 
 
 def connection_inputs(recording: Recording, model: Model, number: int) -> ConnectionInputs:
@@ -50,6 +51,8 @@ def connection_inputs(recording: Recording, model: Model, number: int) -> Connec
     passes = int(recording.passes.max(initial=1))
     call = recording.delivered_sample[carried] * passes + recording.delivered_pass[carried]
     cell, at = np.unique(call * size + source[carried], return_inverse=True)
-    value = np.bincount(at, recording.delivered_count[carried], cell.size).astype(np.int64)
+    given = recording.delivered_value
+    factor = recording.delivered_count if given is None else given
+    value = np.bincount(at, factor[carried], cell.size)
     call = cell // size
     return ConnectionInputs(call // passes, call % passes, cell % size, value)

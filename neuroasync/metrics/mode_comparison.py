@@ -14,7 +14,7 @@ from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.policies import Momentum, Policy, PolicyName
 from neuroasync.core.engine.run_settings import RunOptions, check_seed
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, PolicySpec
 from neuroasync.core.formats.orders.certificate import (
     CertifiedMode,

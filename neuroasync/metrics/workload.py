@@ -159,7 +159,7 @@ def _operations(recording: Recording, model: Model, number: int) -> tuple[int, i
     # One input of a connection is everything that its source sends in one pass.
     call = _runs(inputs.sample, inputs.pass_)
     is_graded = np.zeros(int(call.max(initial=-1)) + 1, np.bool_)
-    is_graded[call[inputs.value > 1]] = True
+    is_graded[call[~np.isin(inputs.value, (-1, 0, 1))]] = True
     graded = int(effective[inputs.source[is_graded[call]]].sum())
     return int(effective[inputs.source].sum()) - graded, graded
 
@@ -171,7 +171,9 @@ def _runs(sample: NDArray[np.int64], pass_: NDArray[np.int64]) -> NDArray[np.int
 
 
 def _is_binary(train: SpikeTrain, timestep_us: int) -> bool:
-    """Return whether no input index has two events in one bin."""
+    """Return whether every input is 0, 1 or -1 in every bin."""
+    if train.value is not None and not np.isin(train.value, (-1, 1)).all():
+        return False
     bins = train.t_us // max(timestep_us, 1)
     order = np.lexsort((train.index, bins))
     same = (np.diff(bins[order]) == 0) & (np.diff(train.index[order]) == 0)

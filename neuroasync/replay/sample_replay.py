@@ -13,6 +13,7 @@ from neuroasync.core.engine.run_sample import feed_sample, last_pass_us
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import Progress
+from neuroasync.core.kernels.delivery.event_values import unpack
 from neuroasync.core.kernels.layout import Control, Group, Populations
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import ReplayError
@@ -49,13 +50,15 @@ class SampleReplay:
         self._fired = _Cursor(recording.pass_[rows], recording.step[rows])
         self._delivered = _Cursor(recording.delivered_pass[slots], recording.delivered_step[slots])
         self._neuron = recording.neuron[rows]
-        self._slots = np.stack(
-            (
-                recording.delivered_neuron[slots],
-                recording.delivered_origin[slots],
-                recording.delivered_count[slots],
-                recording.delivered_connection[slots],
-            )
+        value = None
+        if recording.delivered_value is not None:
+            value = recording.delivered_value[slots]
+        self._slots = _slots(
+            recording.delivered_neuron[slots],
+            recording.delivered_origin[slots],
+            recording.delivered_count[slots],
+            value,
+            recording.delivered_connection[slots],
         )
 
     def run(self) -> NDArray[np.int64]:
@@ -127,7 +130,10 @@ class SampleReplay:
         """Compare the group that is being delivered with the recording."""
         n = int(self._simulator.state.control[Control.GROUP])
         group = self._simulator.state.acquire_scratch().group
-        delivered = group[[Group.KEY, Group.ORIGIN, Group.MULTIPLICITY, Group.CONNECTION], :n]
+        count, value = unpack(group[Group.MULTIPLICITY, :n])
+        delivered = _slots(
+            group[Group.KEY, :n], group[Group.ORIGIN, :n], count, value, group[Group.CONNECTION, :n]
+        )
         now = self._delivered.take(self._simulator.passes - 1, self._simulator.step)
         expected = self._slots[:, now]
         if np.array_equal(delivered, expected):
@@ -192,8 +198,11 @@ class SampleReplay:
     def _slot_text(self, group: NDArray[np.int64], slot: int) -> str:
         if slot >= group.shape[1]:
             return "nothing"
-        _, origin, count, connection = group[:, slot].tolist()
+        _, origin, count, pattern, connection = group[:, slot].tolist()
+        value = float(np.int32(pattern).view(np.float32))
         times = f" {count} times" if count != 1 else ""
+        if value != count:
+            times += f" with the value {value:g}"
         over = f" over connection {connection}" if connection >= 0 else ""
         return f"{self._recording.info.describe(origin)}{times}{over}"
 
@@ -202,6 +211,18 @@ class SampleReplay:
         place = f"sample {self._recording.number[self._k]}, pass {simulator.passes - 1}"
         step = simulator.step if step is None else step
         return ReplayError(f"{place}, step {step} (t = {simulator.time_us} µs): {problem}")
+
+
+def _slots(
+    key: NDArray[np.int64],
+    origin: NDArray[np.int64],
+    count: NDArray[np.int64],
+    value: NDArray[np.float32] | None,
+    connection: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return slots to compare, i64[5, n]: keys, origins, counts, factors as bits, connections."""
+    factor = count.astype(np.float32) if value is None else value
+    return np.stack((key, origin, count, factor.view(np.int32), connection))
 
 
 class _Cursor:

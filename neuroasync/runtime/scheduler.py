@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.network_state import positions
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.values import Values
 from neuroasync.core.kernels.entry_points import run_to_delivery
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.errors import ClosedError, PopulationError
@@ -88,7 +89,9 @@ class Scheduler:
         self._task_populations = _NO_TASKS
         self._resumes: dict[int, tuple[Callable[[None], object], ...]] = {}
 
-    async def run(self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int) -> int:
+    async def run(
+        self, t_us: NDArray[np.int64], index: NDArray[np.int64], value: Values, end_us: int
+    ) -> int:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
 
         Cancellation: the pass is left incomplete, but no population loses a spike. The caller must
@@ -97,6 +100,7 @@ class Scheduler:
         Args:
             t_us: i64[events], times in ascending order, µs.
             index: i64[events], flattened input indices, ascending among equal times.
+            value: f32[events], their values; None if they are spikes.
             end_us: virtual time of the last pass, µs.
 
         Returns:
@@ -115,7 +119,7 @@ class Scheduler:
         uses_compiled_engine = self._uses_compiled_engine()
         self._resumed_cpu_s = time.thread_time()
         simulator = self.simulator
-        simulator.feed(t_us, index)
+        simulator.feed(t_us, index, value)
         if uses_compiled_engine:
             while not self._run_slice(end_us):
                 if self._time_slice.is_exhausted():

@@ -69,7 +69,7 @@ class Paced(Source):
         self._at = stop
         if self._clock.now_us() > due_us + self._every_us:
             self.counts.late += stop - start
-        return SpikeTrain(t_us[start:stop], self._chunk.index[start:stop])
+        return self._chunk.part(slice(start, stop))
 
     async def _close(self) -> None:
         if isinstance(self._source, Source) or inspect.isasyncgen(self._source):

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from neuroasync import limits
 from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.values import taken_values
 from neuroasync.core.formats.spike_file import read_spikes
 from neuroasync.errors import SpikeFileError
 from neuroasync.sources.base import Source
@@ -66,4 +67,6 @@ class SpikeFileSource(Source):
             t_us = sample.t_us + number * period_us
             for start in range(0, len(sample), limits.MAX_CHUNK_EVENTS):
                 chunk = slice(start, start + limits.MAX_CHUNK_EVENTS)
-                yield SpikeTrain(t_us[chunk], sample.index[chunk])
+                yield SpikeTrain(
+                    t_us[chunk], sample.index[chunk], taken_values(sample.value, chunk)
+                )

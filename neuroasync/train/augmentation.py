@@ -19,7 +19,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
+from neuroasync.core.events.values import taken_values
 from neuroasync.core.model.checks import as_number, check_int, must_be, shown
 
 __all__ = ["Augmentation", "Compose", "DropEvents", "JitterTimes", "Shift"]
@@ -73,7 +74,8 @@ class Shift:
             inside &= (place[axis] >= 0) & (place[axis] < shape[axis])
         index = np.ravel_multi_index([x[inside] for x in place], shape)
         # Events that are sorted as batches need them stay sorted, because all move alike.
-        return _with_events(trains, sample[inside], trains.t_us[inside], index.astype(np.int64))
+        index = index.astype(np.int64)
+        return _with_events(trains, sample[inside], trains.t_us[inside], index, inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class DropEvents:
         """Return the samples without the events that are dropped."""
         sample, number = _places(trains)
         kept = _uniform(seeds[sample], _DROP, number) >= self.probability
-        return _with_events(trains, sample[kept], trains.t_us[kept], trains.index[kept])
+        return _with_events(trains, sample[kept], trains.t_us[kept], trains.index[kept], kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ class JitterTimes:
         last_us = trains.t_us[trains.offsets[sample + 1] - 1]
         t_us = np.clip(np.rint(trains.t_us + by_us), 0, last_us).astype(np.int64)
         order = np.lexsort((trains.index, t_us, sample))
-        return _with_events(trains, sample, t_us[order], trains.index[order])
+        return _with_events(trains, sample, t_us[order], trains.index[order], order)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -171,10 +173,15 @@ def _with_events(
     sample: NDArray[np.int64],
     t_us: NDArray[np.int64],
     index: NDArray[np.int64],
+    events: NDArray[np.int64] | NDArray[np.bool_],
 ) -> SpikeTrains:
-    """Return the samples with these events, whose samples must ascend."""
+    """Return the samples with these events, whose samples must ascend.
+
+    ``events`` says which of the events of ``trains`` they were.
+    """
     offsets = np.concatenate(([0], np.cumsum(np.bincount(sample, minlength=len(trains)))))
-    return replace(trains, t_us=t_us, index=index, offsets=offsets)
+    value = taken_values(trains.value, events)
+    return replace(trains, t_us=t_us, index=index, offsets=offsets, value=value)
 
 
 def _hash(seeds: NDArray[np.uint64], kind: np.uint64, number: NDArray[Any]) -> NDArray[np.uint64]:

@@ -12,7 +12,8 @@ from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
+from neuroasync.core.events.values import taken_values
 from neuroasync.core.immutable import immutable
 from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.core.model.model import Model
@@ -138,6 +139,8 @@ def make_batch(
             is out of range.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
     """
+    if trains.value is not None:
+        raise ValueError("`trains` has events with values, which the trainer does not support")
     size = model.input_size
     if np.prod(trains.shape) > size:
         raise ValueError(
@@ -199,7 +202,8 @@ def sorted_by_time(trains: SpikeTrains) -> SpikeTrains:
         return trains
     sample = np.repeat(np.arange(len(trains)), np.diff(trains.offsets))
     order = np.lexsort((trains.index, trains.t_us, sample))
-    return replace(trains, t_us=trains.t_us[order], index=trains.index[order])
+    value = taken_values(trains.value, order)
+    return replace(trains, t_us=trains.t_us[order], index=trains.index[order], value=value)
 
 
 def pass_intervals(model: Model, batch: Batch) -> tuple[list[int], NDArray[np.int64]]:

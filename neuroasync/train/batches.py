@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.engine.run_settings import check_seed
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import check_int
 from neuroasync.core.model.model import Model

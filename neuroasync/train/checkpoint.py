@@ -30,7 +30,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bounded_open import open_bounded
 from neuroasync.core.formats.bundle import Bundle
@@ -95,6 +95,8 @@ def fingerprint(model: Model, train: SpikeTrains, validation: SpikeTrains | None
                 arrays += [over.labels, over.offsets, np.array([over.every_us])]
             for values in arrays:
                 digest.update(np.ascontiguousarray(values, "<i8").data)
+            if trains.value is not None:
+                digest.update(np.ascontiguousarray(trains.value, "<f4").data)
     return digest.digest()
 
 

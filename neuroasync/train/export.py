@@ -10,7 +10,7 @@ import torch
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.policies import policy_name
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import (
     Bundle,
     GoldenSample,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.connections import Conv1d, Conv2d, Dense, Pool, Sparse
 from neuroasync.core.model.kernel_forms import kernel_form
 from neuroasync.core.model.model import Model

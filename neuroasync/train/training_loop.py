@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TypeVar
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.atomic_write import check_replaceable
 from neuroasync.core.formats.file_lock import lock_file
 from neuroasync.core.model.model import Model, Population

@@ -88,7 +88,7 @@ def test_only_a_group_of_the_set_can_be_left_out(spoken, digits):
     ("name", "options", "message"),
     [
         ("cifar", {}, r"^`name` must be one of digits, mnist, .*, got 'cifar'"),
-        ("digits", {"coding": "phase"}, "`coding` must be 'rate' or 'latency', got 'phase'"),
+        ("digits", {"coding": "phase"}, "`coding` must be 'rate', 'latency' or 'current', got"),
         (
             "digits",
             {"encodings_per_image": 0},

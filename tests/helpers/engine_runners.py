@@ -15,10 +15,12 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import Progress, parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.values import Values
+from neuroasync.core.kernels.delivery.event_values import unpack
 from neuroasync.core.kernels.layout import Context, Control, Votes
 from neuroasync.core.kernels.voting import leader
 from neuroasync.core.model.model import Model
-from tests.helpers.reference.result import Result
+from tests.helpers.reference.result import Result, Slot
 
 __all__ = ["advanced", "compiled", "events_of", "stepwise", "take_steps"]
 
@@ -49,8 +51,8 @@ def take_steps(
     model = simulator.plan.packed.model
     simulator.state.keep = True
     simulator.begin(seed)
-    t_us, index = events_of(train)
-    simulator.feed(t_us, index)
+    t_us, index, value = events_of(train)
+    simulator.feed(t_us, index, value)
     while (reached := simulator.run_to_delivery(_last_pass(model, t_us, duration_us))) is not None:
         for p in reached:
             simulator.integrate(p)
@@ -96,18 +98,19 @@ def advanced(
     simulator: Simulator, train: SpikeTrain, duration_us: int | None = None, work: int = 2**60
 ) -> Result:
     """Run the compiled loop until a sample that ``simulator`` has begun is complete."""
-    t_us, index = events_of(train)
-    simulator.feed(t_us, index)
+    t_us, index, value = events_of(train)
+    simulator.feed(t_us, index, value)
     end_us = _last_pass(simulator.plan.packed.model, t_us, duration_us)
     while not simulator.run_compiled(end_us, work):
         pass
     return _result(simulator.state, simulator.is_stopped)
 
 
-def events_of(train: SpikeTrain) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the times and indices in (time, index) order."""
+def events_of(train: SpikeTrain) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
+    """Return the times, indices and values in (time, index) order."""
     order = np.lexsort((train.index, train.t_us))
-    return train.t_us[order], train.index[order]
+    value = None if train.value is None else train.value[order]
+    return train.t_us[order], train.index[order], value
 
 
 def _last_pass(model: Model, t_us: NDArray[np.int64], duration_us: int | None) -> int:
@@ -148,7 +151,7 @@ def _result(state: NetworkState, stopped: bool) -> Result:
     return Result(
         rows=[row[:4] for row in rows],
         groups=[
-            (*at, tuple(slot[2:] for slot in group))
+            (*at, tuple(_with_value(slot[2:]) for slot in group))
             for at, group in groupby(slots, key=lambda slot: slot[:2])
         ],
         v=tuple(state.potential),
@@ -167,6 +170,16 @@ def _result(state: NetworkState, stopped: bool) -> Result:
         first_led={c: tuple(at) for c, at in enumerate(led) if at[0]},
         undelivered=control[Control.IN_FLIGHT],
     )
+
+
+def _with_value(slot: tuple[int, ...]) -> Slot:
+    """Return the slot of a group; its count is (number of events, factor) if it has values."""
+    key, origin, count, via = slot
+    events, factors = unpack(np.array([count]))
+    if count >> 32:
+        factor = float(events[0]) if factors is None else float(factors[0])
+        return key, origin, (int(events[0]), factor), via
+    return key, origin, count, via
 
 
 def _extras(state: NetworkState) -> tuple[tuple[float, ...], ...]:

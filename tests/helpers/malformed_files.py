@@ -13,7 +13,8 @@ import zipfile
 import msgpack
 import numpy as np
 
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import (
     Bundle,
     Calibration,

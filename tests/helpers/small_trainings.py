@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.train import Fit, TrainConfig
 

@@ -7,7 +7,8 @@ import pytest
 
 from neuroasync.core.engine.policies import Random
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.connections import Dense
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF

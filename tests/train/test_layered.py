@@ -12,7 +12,8 @@ from torch.nn.functional import conv2d, linear
 
 from neuroasync.core.engine.policies import LayerSync, Random
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.connections import Conv2d, Dense
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.train import Surrogate, TrainConfig, TrainingWarning, fit, make_batch
 from neuroasync.train.autograd_function import run_event_record

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from neuroasync.core.engine.policies import make_policy
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import dump_bundle, read_bundle
 from neuroasync.core.model.connections import Dense
 from neuroasync.core.model.model import Model, Population

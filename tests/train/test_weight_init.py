@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.train import SpikingNetwork, firing_rates, scale_to_firing_rate
 

@@ -33,7 +33,7 @@ from neuroasync.cli.tables import echo, key_value_table
 
 if TYPE_CHECKING:
     from neuroasync.core.engine.run_settings import RunOptions
-    from neuroasync.core.events.spike_train import SpikeTrains
+    from neuroasync.core.events.spike_trains import SpikeTrains
     from neuroasync.core.formats.bundle import Bundle
 
 __all__ = ["calibrate"]

@@ -24,7 +24,7 @@ from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.tables import echo, key_value_table
 
 if TYPE_CHECKING:
-    from neuroasync.core.events.spike_train import SpikeTrains
+    from neuroasync.core.events.spike_trains import SpikeTrains
 
 __all__ = ["encode"]
 

@@ -53,7 +53,7 @@ class PackedNetwork:
         arrays: the packed arrays.
         max_delayed_fan_out: maximum number of connections with a delay that leave a population.
         blocks: number of blocks of neurons that decay together.
-        context: i64[64], a context whose entries are 0 except those of the network.
+        context: i64[65], a context whose entries are 0 except those of the network.
     """
 
     def __init__(self, model: Model, external: Iterable[str] = ()) -> None:

@@ -4,14 +4,23 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.values import Values
 from neuroasync.errors import PassLimitError
 
-__all__ = ["WORK_PER_CHECK", "check_passes", "feed_sample", "last_pass_us", "run_sample"]
+__all__ = [
+    "WORK_PER_CHECK",
+    "check_passes",
+    "feed_sample",
+    "in_queue_order",
+    "last_pass_us",
+    "run_sample",
+]
 
 
 WORK_PER_CHECK: Final = 30_000_000
@@ -66,10 +75,19 @@ def feed_sample(simulator: Simulator, events: SpikeTrain, seed: int) -> None:
     """
     events.check_indices(simulator.plan.packed.model.input_size)
     simulator.begin(seed)
-    index = events.index
+    index, value = events.index, events.value
     if simulator.plan.run.input == "queued":
-        index = index[np.lexsort((index, events.t_us))]
-    simulator.feed(events.t_us, index)
+        index, value = in_queue_order(events)
+    simulator.feed(events.t_us, index, value)
+
+
+def in_queue_order(events: SpikeTrain) -> tuple[NDArray[np.int64], Values]:
+    """Return the indices and values of events in ascending (time, index) order.
+
+    Events of one time and index stay in their order.
+    """
+    order = np.lexsort((events.index, events.t_us))
+    return events.index[order], None if events.value is None else events.value[order]
 
 
 def last_pass_us(events: SpikeTrain, duration_us: int | None) -> int:

@@ -35,7 +35,7 @@ class ScratchBuffers:
 
     Attributes:
         packed: the packed network.
-        context: i64[64], the addresses and sizes of all arrays.
+        context: i64[65], the addresses and sizes of all arrays.
         address: address of the context, with which kernels are called.
     """
 
@@ -115,11 +115,18 @@ class ScratchBuffers:
         """Whether spikes and deliveries are logged."""
         return Context.SPIKE_LOG in self._arrays
 
-    def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
+    def feed(
+        self,
+        t_us: NDArray[np.int64],
+        index: NDArray[np.int64],
+        value: NDArray[np.float32] | None = None,
+    ) -> None:
         """Set the available input events: i64[events] each, ascending in time.
 
+        Their values are f32[events], or None if they are spikes.
+
         Raises:
-            ValueError: they are not contiguous int64 arrays of the same length.
+            ValueError: they are not contiguous arrays of these types and of the same length.
         """
         if t_us.dtype != index.dtype or t_us.dtype != np.int64 or t_us.size != index.size:
             raise ValueError("events must be two int64 arrays of the same length")
@@ -130,6 +137,13 @@ class ScratchBuffers:
             t_us, index = _read_only(t_us), _read_only(index)
         self._events = t_us, index
         feed(self.address, t_us, index)
+        if value is not None:
+            if value.dtype != np.float32 or value.size != index.size:
+                raise ValueError("values must be a float32 array, as long as the events")
+            if not value.flags.c_contiguous:
+                raise ValueError("values must be a contiguous array")
+            self._events = t_us, index, value
+            self.context[Context.VALUE] = value.ctypes.data
 
     def start_logs(self) -> None:
         """Start to log spikes and deliveries."""
@@ -170,7 +184,7 @@ class ScratchBuffers:
     def forget_events(self) -> None:
         """Release the input events."""
         self._events = ()
-        self.context[Context.EVENTS] = 0
+        self.context[Context.EVENTS] = self.context[Context.VALUE] = 0
 
     def _hold(self, column: int, array: NDArray[Any]) -> None:
         """Keep an array alive, and write its address to the context."""

@@ -95,13 +95,9 @@ class Simulator:
         return is_quiescent(self.state)
 
     def skip_idle_passes(self, passes: int) -> bool:
-        """Run passes without input in one operation, while :attr:`is_quiescent`; timesteps only.
+        """Run ``passes`` timesteps without input at once, while :attr:`is_quiescent`.
 
-        Args:
-            passes: number of passes.
-
-        Returns:
-            Whether they changed a variable of a neuron. If not, further passes would not either.
+        Returns whether they changed a variable of a neuron. If not, further ones would not either.
         """
         before = self._neurons()
         self.state.control[Control.CLOCK] += passes
@@ -168,15 +164,20 @@ class Simulator:
         """How many of the events given to :meth:`feed` were read."""
         return self.state.control.item(Control.CURSOR)
 
-    def feed(self, t_us: NDArray[np.int64], index: NDArray[np.int64]) -> None:
+    def feed(
+        self,
+        t_us: NDArray[np.int64],
+        index: NDArray[np.int64],
+        value: NDArray[np.float32] | None = None,
+    ) -> None:
         """Replace the input events that are available to the sample.
 
         Args:
             t_us: i64[events], times in µs, ascending.
-            index: i64[events], flattened input indices. With queued input, they must ascend
-                within a time.
+            index: i64[events], flattened input indices; ascending within a time if queued.
+            value: f32[events], their values; None if they are spikes.
         """
-        self.state.acquire_scratch().feed(t_us, index)
+        self.state.acquire_scratch().feed(t_us, index, value)
         self.state.control[Control.CURSOR] = 0
 
     def watch(self) -> None:
@@ -210,9 +211,9 @@ class Simulator:
             work: approximate number of synaptic operations after which to return.
 
         Returns:
-            Positions of the populations that must integrate, ascending; they may be none. None if
-            no pass is left, the sample was stopped, another class leads while watching, or the
-            work budget is spent.
+            Ascending positions of the populations that must integrate, if any; None if no pass is
+            left, the sample was stopped, another class leads while watching, or the work budget is
+            spent.
 
         Raises:
             ForwardStepLimitError: a pass reached ``max_forward_steps``.

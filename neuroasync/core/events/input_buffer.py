@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
+from neuroasync.core.events.values import Values, joined_values
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.errors import EventsError, LimitError, PassLimitError
 
 __all__ = ["InputBuffer", "MergedEvents", "check_duration"]
 
-MergedEvents: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Times and indices of the events that wait in a buffer, i64[events] each."""
+MergedEvents: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Values]
+"""Times, indices and values of the events that wait in a buffer."""
 
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
 
@@ -54,7 +55,7 @@ class InputBuffer:
 
     def begin(self) -> None:
         """Start a new sample with an empty buffer."""
-        self._merged: MergedEvents = (_NONE, _NONE)
+        self._merged: MergedEvents = (_NONE, _NONE, None)
         # Events that are not merged yet. Merging at every call would take quadratic time while
         # many small chunks are added to one forward pass.
         self._added: list[SpikeTrain] = []
@@ -76,7 +77,7 @@ class InputBuffer:
 
     @property
     def events(self) -> MergedEvents:
-        """The events that no pass has read: (t_us, index), i64[events] each.
+        """The events that no pass has read: (t_us, index, value).
 
         Events of equal time are sorted by their index if the buffer was created with ``sorts``.
         """
@@ -102,7 +103,7 @@ class InputBuffer:
         """Return ``events`` as a spike train that may follow the events so far.
 
         Args:
-            events: a spike train, or a pair (t_us, index).
+            events: a spike train, or its arrays.
             watermark_us: time before which all passes have begun, µs. Earlier events would come
                 too late for their pass.
             is_rest: whether they are part of a chunk for which there was room.
@@ -213,20 +214,23 @@ class InputBuffer:
     def drop(self, count: int) -> None:
         """Remove the first ``count`` events, which passes have read."""
         if count == self._waiting:
-            self._merged, self._added = (_NONE, _NONE), []
+            self._merged, self._added = (_NONE, _NONE, None), []
         elif count:
-            t_us, index = self.events
+            t_us, index, value = self.events
             t_us, index = t_us[count:], index[count:]
+            value = None if value is None else value[count:]
             # A slice keeps the memory of the events that were read, but copying many takes long.
             if t_us.size <= _MAX_COPIED:
                 t_us, index = t_us.copy(), index.copy()
-            self._merged = t_us, index
+                value = None if value is None else value.copy()
+            self._merged = t_us, index, value
         self._waiting -= count
 
     def train(self) -> SpikeTrain:
         """Return all events of the sample so far; requires ``keeps``."""
         t_us = np.concatenate([_NONE, *(train.t_us for train in self._kept)])
-        return SpikeTrain(t_us, np.concatenate([_NONE, *(train.index for train in self._kept)]))
+        index = np.concatenate([_NONE, *(train.index for train in self._kept)])
+        return SpikeTrain(t_us, index, joined_values((len(t), t.value) for t in self._kept))
 
     def _pass_start(self, t_us: int) -> int:
         """Return the virtual time of the pass that reads an event at ``t_us``."""
@@ -246,15 +250,19 @@ def _merged(
     before: MergedEvents, added: tuple[SpikeTrain, ...], inputs: int, sorts: bool
 ) -> MergedEvents:
     """Return the events ``before`` followed by those of ``added``, sorted if they have to be."""
-    t_us, index = before
+    t_us, index, value = before
     if t_us.size or len(added) > 1:
+        value = joined_values([(t_us.size, value), *((len(t), t.value) for t in added)])
         t_us = np.concatenate((t_us, *(train.t_us for train in added)))
         index = np.concatenate((index, *(train.index for train in added)))
     elif added:
-        t_us, index = added[0].t_us, added[0].index
+        t_us, index, value = added[0].t_us, added[0].index, added[0].value
     if sorts and t_us.size > 1:
-        index = _sorted_by_index(t_us, index, inputs)
-    return t_us, index
+        if value is None:
+            return t_us, _sorted_by_index(t_us, index, inputs), None
+        order = np.lexsort((index, t_us))  # events of one input stay in their order
+        return t_us, index[order], value[order]
+    return t_us, index, value
 
 
 def _sorted_by_index(

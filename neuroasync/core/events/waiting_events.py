@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.values import Values, joined_values
 
 __all__ = ["PlacedChunk", "WaitingEvents"]
 
@@ -93,13 +94,15 @@ class WaitingEvents:
         """Return the times of the first ``count`` events, i64[count], µs."""
         return _joined([chunk.times_us(start, stop) for chunk, start, stop in self._parts(count)])
 
-    def take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Remove the first ``count`` events, and return their (t_us, index), i64[count] each."""
+    def take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
+        """Remove the first ``count`` events, and return their (t_us, index, value)."""
         chunk, at, stop = self._chunks[0], self._at, self._at + count
         if stop < len(chunk.train):  # the usual case of a large chunk
             self._at = stop
             self._size -= count
-            return chunk.times_us(at, stop), chunk.train.index[at:stop]
+            value = chunk.train.value
+            values = None if value is None else value[at:stop]
+            return chunk.times_us(at, stop), chunk.train.index[at:stop], values
         parts = self._parts(count)
         for chunk, _, stop in parts:
             self._at = stop
@@ -110,13 +113,14 @@ class WaitingEvents:
         return (
             _joined([chunk.times_us(start, stop) for chunk, start, stop in parts]),
             _joined([chunk.train.index[start:stop] for chunk, start, stop in parts]),
+            _values_of(parts),
         )
 
     def all(self) -> SpikeTrain:
         """Return all events; they keep waiting."""
         parts = self._parts(self._size)
         index = _joined([chunk.train.index[start:stop] for chunk, start, stop in parts])
-        return SpikeTrain(self.times_us(self._size), index)
+        return SpikeTrain(self.times_us(self._size), index, _values_of(parts))
 
     def _parts(self, count: int) -> list[tuple[PlacedChunk, int, int]]:
         """Return the chunks of the first ``count`` events, each with a first and a last number."""
@@ -129,6 +133,13 @@ class WaitingEvents:
             parts.append((chunk, at, stop))
             count -= stop - at
         return parts
+
+
+def _values_of(parts: list[tuple[PlacedChunk, int, int]]) -> Values:
+    return joined_values(
+        (stop - start, None if chunk.train.value is None else chunk.train.value[start:stop])
+        for chunk, start, stop in parts
+    )
 
 
 def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -149,6 +149,8 @@ def golden_map(golden: GoldenSample) -> dict[str, Any]:
         "t_us": array_map(golden.events.t_us, "<i8"),
         "index": array_map(golden.events.index, "<i8"),
     }
+    if golden.events.value is not None:
+        events["value"] = array_map(golden.events.value, "<f4")
     return {
         "events": events,
         "policy": golden.policy.name,
@@ -169,13 +171,16 @@ def read_golden(path: str, value: object) -> GoldenSample:
     required = ("events", "policy", "group_size", "seed", "label", "spikes_sha256")
     fields = as_map(path, value, required, _POLICY_KEYS)
     events_path = f"{path}.events"
-    events = as_map(events_path, fields["events"], ("t_us", "index"))
+    events = as_map(events_path, fields["events"], ("t_us", "index"), ("value",))
     t_us, index = (
         as_array(f"{events_path}.{key}", events[key], "<i8") for key in ("t_us", "index")
     )
+    value = None
+    if "value" in events:
+        value = np.array(as_array(f"{events_path}.value", events["value"], "<f4"))
     with located(f"{events_path}."):
         # Copy the arrays, because a view would keep the whole file in memory.
-        train = SpikeTrain(np.array(t_us, np.int64), np.array(index, np.int64))
+        train = SpikeTrain(np.array(t_us, np.int64), np.array(index, np.int64), value)
     name = as_choice(f"{path}.policy", fields["policy"], _POLICIES)
     options = {key: fields[key] for key in _POLICY_KEYS if key in fields}
     digest = fields["spikes_sha256"]

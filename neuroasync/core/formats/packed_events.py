@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.npz import Field
 
 __all__ = ["PACKED_FIELDS", "pack", "unpack"]
@@ -43,6 +43,8 @@ def pack(spikes: SpikeTrains) -> dict[str, NDArray[Any]]:
         raise ValueError(
             "`spikes` must have labels below 256, and a shape with dimensions of at most 256"
         )
+    if spikes.value is not None:
+        raise ValueError("`spikes` must have no values")
     since = np.diff(spikes.t_us, prepend=0)
     starts = spikes.offsets[:-1][np.diff(spikes.offsets) > 0]
     since[starts] = spikes.t_us[starts]

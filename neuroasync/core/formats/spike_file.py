@@ -11,6 +11,8 @@ The file is a zip archive of these arrays, one ``NAME.npy`` each:
                                      number of events
 ``labels``   int64   [samples]       class of each sample, from 0 on; the array may be left out
 ``shape``    int64   [dimensions]    shape of the input
+``value``    float32 [events]        what each event delivers, as a multiple of the weight; the
+                                     array may be left out, and all events are spikes then
 ============ ======= =============== ===================================================
 
 If the class changes within a sample, ``labels`` has a class for each interval of it, or -1 where
@@ -36,7 +38,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.labels_over_time import LabelsOverTime
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bounded_open import PathOrBytes
 from neuroasync.core.formats.file_kind import FileKind, name_file_in_errors
 from neuroasync.core.formats.npz import Field, read_arrays, write_arrays
@@ -53,6 +55,7 @@ _FIELDS: Final = {
     "shape": Field("<i8"),
     "label_offsets": Field("<i8", optional=True),
     "label_every_us": Field("<i8", optional=True),
+    "value": Field("<f4", optional=True),
 }
 
 
@@ -74,7 +77,13 @@ def read_spikes(source: PathOrBytes, max_bytes: int = limits.MAX_SPIKE_FILE_BYTE
             labels, over = arrays.get("labels"), _labels_over_time(arrays)
             labels = labels if over is None else None
             return SpikeTrains(
-                arrays["t_us"], arrays["index"], arrays["offsets"], labels, shape, over
+                arrays["t_us"],
+                arrays["index"],
+                arrays["offsets"],
+                labels,
+                shape,
+                over,
+                arrays.get("value"),
             )
         except EventsError as error:
             raise SpikeFileError(str(error)) from error
@@ -114,6 +123,7 @@ def write_spikes(spikes: SpikeTrains, path: str | os.PathLike[str]) -> None:
         "shape": np.array(spikes.shape),
         "label_offsets": None if over is None else over.offsets,
         "label_every_us": None if over is None else np.array([over.every_us]),
+        "value": spikes.value,
     }
     little_endian = {
         name: np.ascontiguousarray(array, _FIELDS[name].dtype)

@@ -7,6 +7,7 @@ turns               the turns of populations under layer-sync
 sample_start        the start of a sample
 spontaneous_firing  neurons that fire without being reached
 training            what a backward pass needs to know: peaks of potentials, and a log of turns
+event_values        values of input events, and how a slot holds them
 input_delivery      the input group, and spikes in flight on delayed connections
 pending_spikes      enqueueing spikes, moving the selected ones to the group
 synapses            delivery of a group to the synaptic input of its targets

@@ -1,6 +1,6 @@
 """Views of the arrays whose addresses a context holds.
 
-Each function takes the context ``c``, i64[64], and returns arrays that share memory with the
+Each function takes the context ``c``, i64[65], and returns arrays that share memory with the
 session. :mod:`neuroasync.core.kernels.layout` describes their contents and the letters in shapes.
 """
 
@@ -30,7 +30,8 @@ __all__ = [
     "chosen_of", "clocks_of", "connections_of", "control_of", "counts_of", "current_of",
     "delivery_log_of", "f32_at", "factors_of", "fired_of", "float_settings_of", "group_of",
     "i64_at", "in_flight_of", "input_bits", "input_index", "input_ranks", "input_times",
-    "last_group_of", "momenta_of", "multiplicity_of", "order_keys_of", "peaks_of", "pending_of",
+    "input_values", "last_group_of", "momenta_of", "multiplicity_of", "order_keys_of", "peaks_of",
+    "pending_of",
     "populations_of", "potentials_of", "received_of", "ring_of", "rule_arguments_of",
     "settings_of", "spike_log_of", "spikes_of", "suprathreshold_of", "taus_of", "thresholds_of",
     "touched_of", "uniform_of", "votes_of",
@@ -336,3 +337,12 @@ def input_times(c):
 def input_index(c):
     """Return the flattened indices of the input events: i64[events]."""
     return carray(pointer_at(c[Context.INDEX]), c[Context.EVENTS], np.int64)
+
+
+@kernel
+def input_values(c):
+    """Return the values of the input events: f32[events].
+
+    Exists only if ``context[VALUE]`` is not 0.
+    """
+    return carray(pointer_at(c[Context.VALUE]), c[Context.EVENTS], np.float32)

@@ -43,10 +43,10 @@ def carry_over(context, seed, shift_us):
 
 @kernel
 def feed(context, t_us, index):
-    """Let the context refer to input events: i64[events] each."""
+    """Let the context refer to input events without values: i64[events] each."""
     c = i64_at(context, len(Context))
     c[Context.T_US], c[Context.INDEX] = t_us.ctypes.data, index.ctypes.data
-    c[Context.EVENTS] = t_us.size
+    c[Context.EVENTS], c[Context.VALUE] = t_us.size, 0
 
 
 @kernel
@@ -80,7 +80,9 @@ def catch_up_decay_of_all(context):
 
 
 @kernel
-def run_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, work, heads, cycles):
+def run_samples(
+    context, k, resumes, t_us, index, value, offsets, seeds, end_us, work, heads, cycles
+):
     """Run samples from ``k`` on until all are done, or until Python must act.
 
     Args:
@@ -88,6 +90,7 @@ def run_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, work, 
         k: index of the first sample to run.
         resumes: whether sample ``k`` has begun and continues where an earlier call returned.
         t_us, index: i64[events] of all samples, in the order in which they are fed to a session.
+        value: f32[events], their values; f32[0] if they are spikes.
         offsets: i64[S + 1], position of each sample's first event, and the number of events.
         seeds: i64[S].
         end_us: i64[S], run the passes of each sample at virtual times up to this one, µs.
@@ -106,6 +109,7 @@ def run_samples(context, k, resumes, t_us, index, offsets, seeds, end_us, work, 
         began = cycle_count()
         c[Context.T_US] = t_us.ctypes.data + 8 * offsets[k]
         c[Context.INDEX] = index.ctypes.data + 8 * offsets[k]
+        c[Context.VALUE] = value.ctypes.data + 4 * offsets[k] if value.size else 0
         c[Context.EVENTS] = offsets[k + 1] - offsets[k]
         if not resumes:
             _begin(c, seeds[k])

@@ -1,11 +1,12 @@
-"""Machine instructions that kernels use: pointers, prefetching, bit and cycle counters."""
+"""Machine instructions that kernels use: pointers, prefetching, bit patterns and counters."""
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["cycle_count", "pointer_at", "population_count", "prefetch", "trailing_zeros"]
+__all__ = ["cycle_count", "float_of", "pattern_of", "pointer_at", "population_count", "prefetch",
+           "trailing_zeros"]  # fmt: skip
 
 
 @intrinsic
@@ -33,6 +34,27 @@ def prefetch(typing_context, address):
         return context.get_dummy_value()
 
     return types.void(types.int64), build
+
+
+@intrinsic
+def pattern_of(typing_context, value):
+    """Return the bit pattern of an f32, as an i64 whose upper half repeats the sign bit."""
+
+    def build(context, builder, signature, arguments):
+        pattern = builder.bitcast(arguments[0], ir.IntType(32))
+        return builder.sext(pattern, ir.IntType(64))
+
+    return types.int64(types.float32), build
+
+
+@intrinsic
+def float_of(typing_context, pattern):
+    """Return the f32 whose bit pattern is the lower half of an i64."""
+
+    def build(context, builder, signature, arguments):
+        return builder.bitcast(builder.trunc(arguments[0], ir.IntType(32)), ir.FloatType())
+
+    return types.float32(types.int64), build
 
 
 @intrinsic

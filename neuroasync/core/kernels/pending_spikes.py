@@ -19,6 +19,7 @@ from neuroasync.core.kernels.array_views import (
     spikes_of,
     votes_of,
 )
+from neuroasync.core.kernels.delivery.input_delivery import queued_multiplicity
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
     GROUP_UNIT,
@@ -209,6 +210,8 @@ def _move(c, begin, end):
             multiplicity = multiplicity_of(c)
             group[Group.MULTIPLICITY, s] = multiplicity[origin]
             multiplicity[origin] = 0
+        elif owner == inputs:
+            group[Group.MULTIPLICITY, s] = queued_multiplicity(c, pending[Pending.KEY, at])
         pending[Pending.OWNER, at] = -1  # marks the position as free for _close_gaps
 
 

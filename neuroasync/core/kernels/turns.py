@@ -45,6 +45,7 @@ from neuroasync.core.kernels.array_views import (
     suprathreshold_of,
 )
 from neuroasync.core.kernels.delivery.delayed_spikes import write_slot
+from neuroasync.core.kernels.delivery.input_delivery import queued_multiplicity
 from neuroasync.core.kernels.delivery.synapses import mark_target
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -292,5 +293,6 @@ def _group_input(c, begin, end):
     """Write the queued input events ``begin`` to ``end`` to the group."""
     group, pending = group_of(c), pending_of(c)
     for s in range(begin, end):
-        write_slot(group, s, pending[Pending.ORIGIN, s], pending[Pending.OWNER, s], 1, -1)
-        group[Group.KEY, s] = pending[Pending.KEY, s]
+        key, count = pending[Pending.KEY, s], queued_multiplicity(c, pending[Pending.KEY, s])
+        write_slot(group, s, pending[Pending.ORIGIN, s], pending[Pending.OWNER, s], count, -1)
+        group[Group.KEY, s] = key

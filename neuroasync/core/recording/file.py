@@ -2,11 +2,13 @@
 
 The file is a zip archive with one entry ``NAME.npy`` for each array of a
 :class:`~neuroasync.core.recording.recording.Recording`, which documents their meaning and shapes.
-All of them are required:
+All of them are required, except for two:
 
 - ``info``: uint8, a JSON text in UTF-8, one byte per element; see
   :mod:`neuroasync.core.recording.run_info`.
 - ``seed``: uint64. ``stopped``: uint8, 0 or 1. ``votes``: int64 in two dimensions.
+- ``input_value`` and ``delivered_value``: float32. Both are left out if all input events are
+  spikes.
 - All other arrays: int64 in one dimension. ``pass_`` is called ``pass`` in the file.
 
 Types are little-endian, arrays are in C order.
@@ -28,6 +30,7 @@ from neuroasync.core.recording.validation import (
     INPUT_ARRAYS,
     SAMPLE_ARRAYS,
     SPIKE_ARRAYS,
+    VALUE_ARRAYS,
 )
 from neuroasync.errors import RecordingError
 
@@ -40,6 +43,7 @@ _FIELDS: Final = {
     "votes": Field("<i8", 2),
     "seed": Field("<u8"),
     "stopped": Field("|u1"),
+    **{name: Field("<f4", optional=True) for name in VALUE_ARRAYS},
 }
 
 
@@ -75,6 +79,8 @@ def write_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     arrays = {name.rstrip("_"): array for name, array in recording.arrays()}
     arrays["info"] = np.frombuffer(dump_info(recording.info), np.uint8)
     little_endian = {
-        name: np.ascontiguousarray(arrays[name], field.dtype) for name, field in _FIELDS.items()
+        name: np.ascontiguousarray(arrays[name], field.dtype)
+        for name, field in _FIELDS.items()
+        if name in arrays
     }
     write_arrays(path, little_endian, RecordingError)

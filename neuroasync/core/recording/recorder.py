@@ -14,7 +14,9 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.values import joined_values
 from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.kernels.delivery.event_values import unpack
 from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
 from neuroasync.core.recording.recording import Recording
 from neuroasync.core.recording.run_info import run_info
@@ -86,7 +88,7 @@ class RecordingLog:
         arrays["stopped"] = np.array([s["stopped"] for s in samples], np.bool_)
         events = [0, *(s["input_t_us"].size for s in samples)]
         arrays["input_offsets"] = np.cumsum(events, dtype=np.int64)
-        return arrays
+        return arrays | _joined_values(samples)
 
 
 def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -> dict[str, Any]:
@@ -94,6 +96,7 @@ def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -
     state.flush()
     row = _joined(state.spike_log_blocks, len(SpikeLog))
     slot = _joined(state.delivery_log_blocks, len(DeliveryLog))
+    count, value = unpack(slot[DeliveryLog.MULTIPLICITY])
     return {
         "pass_": row[SpikeLog.PASS],
         "step": row[SpikeLog.STEP],
@@ -103,7 +106,8 @@ def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -
         "delivered_step": slot[DeliveryLog.STEP],
         "delivered_neuron": slot[DeliveryLog.KEY],
         "delivered_origin": slot[DeliveryLog.ORIGIN],
-        "delivered_count": slot[DeliveryLog.MULTIPLICITY],
+        "delivered_count": count,
+        "delivered_value": value,
         "delivered_connection": slot[DeliveryLog.CONNECTION],
         "label": -1 if decision.label is None else decision.label,
         "votes": decision.votes,
@@ -115,7 +119,21 @@ def sample_arrays(state: NetworkState, events: SpikeTrain, decision: Decision) -
         "stopped": decision.stopped,
         "input_t_us": events.t_us,
         "input_index": events.index,
+        "input_value": events.value,
     }
+
+
+def _joined_values(samples: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
+    """Return the values of the input events and of the deliveries, if any event has a value."""
+    inputs = joined_values((s["input_t_us"].size, s["input_value"]) for s in samples)
+    if inputs is None:
+        return {}
+    counts = [s["delivered_count"] for s in samples]
+    parts = [
+        count.astype(np.float32) if s["delivered_value"] is None else s["delivered_value"]
+        for count, s in zip(counts, samples, strict=True)
+    ]
+    return {"input_value": inputs, "delivered_value": np.concatenate(parts)}
 
 
 def custom_populations(packed: PackedNetwork) -> tuple[str, ...]:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.values import taken_values
 from neuroasync.core.model.checks import must_be
 from neuroasync.core.quantity import quantity
 from neuroasync.core.recording.raster_svg import raster_svg
 from neuroasync.core.recording.run_info import RunInfo
-from neuroasync.core.recording.validation import check_recording, read_only
+from neuroasync.core.recording.validation import VALUE_ARRAYS, check_recording, read_only
 from neuroasync.errors import RecordingError
 
 __all__ = ["Recording", "RunInfo", "rows_digest"]
@@ -59,6 +60,10 @@ class Recording:
         input_t_us, input_index: i64[events], the input events of all samples.
         input_offsets: i64[samples + 1], position of each sample's first input event, then the
             number of events.
+        input_value: f32[events], values of the input events; None if they are all spikes.
+        delivered_value: f32[deliveries], what the weights of each delivery were multiplied by: the
+            multiplicity, or of input events with values the sum of these; None if all input events
+            are spikes.
 
     Raises:
         RecordingError: the arrays do not fit each other. The message names the array.
@@ -92,10 +97,13 @@ class Recording:
     input_t_us: NDArray[np.int64]
     input_index: NDArray[np.int64]
     input_offsets: NDArray[np.int64]
+    input_value: NDArray[np.float32] | None = None
+    delivered_value: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         """Check all arrays, and replace them by read-only arrays."""
         types: dict[str, type[np.generic]] = {"seed": np.uint64, "stopped": np.bool_}
+        types |= dict.fromkeys(VALUE_ARRAYS, np.float32)
         arrays = {
             name: read_only(name, array, types.get(name, np.int64), 1 + (name == "votes"))
             for name, array in self.arrays()
@@ -112,8 +120,11 @@ class Recording:
         """Return whether the description and all arrays are equal."""
         if not isinstance(other, Recording):
             return NotImplemented
-        return self.info == other.info and all(
-            np.array_equal(array, getattr(other, name)) for name, array in self.arrays()
+        mine, others = dict(self.arrays()), dict(other.arrays())
+        return (
+            self.info == other.info
+            and mine.keys() == others.keys()
+            and all(np.array_equal(array, others[name]) for name, array in mine.items())
         )
 
     __hash__ = None  # type: ignore[assignment]  # arrays are not hashable
@@ -159,8 +170,9 @@ class Recording:
         return starts, starts[self.pass_[rows]] + self.step[rows]
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Iterate over the names and values of all arrays."""
-        return ((f.name, getattr(self, f.name)) for f in fields(self)[1:])
+        """Iterate over the names and values of all arrays that the recording has."""
+        arrays = ((f.name, getattr(self, f.name)) for f in fields(self)[1:])
+        return ((name, array) for name, array in arrays if array is not None)
 
     @property
     def digest(self) -> bytes:
@@ -182,7 +194,12 @@ class Recording:
     def events(self, k: int) -> SpikeTrain:
         """Return the input of sample ``k``."""
         start, stop = self.input_offsets[self._checked(k) :][:2].tolist()
-        return SpikeTrain(self.input_t_us[start:stop], self.input_index[start:stop])
+        events = slice(start, stop)
+        return SpikeTrain(
+            self.input_t_us[events],
+            self.input_index[events],
+            taken_values(self.input_value, events),
+        )
 
     def duration(self, k: int) -> int | None:
         """Return the requested duration of sample ``k``, µs; None if there was none."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync import limits
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.immutable import immutable
 from neuroasync.core.model.checks import at_path, must_be
 from neuroasync.errors import EventsError, RecordingError
@@ -17,6 +17,7 @@ __all__ = [
     "INPUT_ARRAYS",
     "SAMPLE_ARRAYS",
     "SPIKE_ARRAYS",
+    "VALUE_ARRAYS",
     "check_recording",
     "read_only",
 ]
@@ -52,6 +53,9 @@ shape."""
 INPUT_ARRAYS: Final = ("input_t_us", "input_index", "input_offsets")
 """The arrays of the input events."""
 
+VALUE_ARRAYS: Final = ("input_value", "delivered_value")
+"""The f32 arrays that a recording has if its input events have values."""
+
 _MINIMA: Final = {"label": -1, "target": -1, "duration_us": -1, "delivered_connection": -1}
 """Minimum of the values of an array; 0 for all arrays that are not listed."""
 
@@ -60,9 +64,15 @@ def read_only(name: str, values: object, dtype: type[np.generic], ndim: int = 1)
     """Return ``values`` as a contiguous read-only array; nothing is rounded.
 
     Raises:
-        RecordingError: the values are not integers in ``ndim`` dimensions, or do not fit ``dtype``.
+        RecordingError: the values are not integers in ``ndim`` dimensions, or do not fit ``dtype``;
+            or for float32, they are not finite numbers of this type.
     """
     array = np.asarray(values)
+    if dtype is np.float32:
+        if array.ndim != ndim or array.dtype != np.float32 or not np.isfinite(array).all():
+            got = f"{array.dtype} of shape {array.shape}"
+            raise RecordingError(must_be(name, f"{ndim}-dimensional finite float32", got))
+        return immutable(array, np.float32)
     if array.ndim != ndim or array.dtype.kind not in "iub":
         got = f"{array.dtype} of shape {array.shape}"
         raise RecordingError(must_be(name, f"{ndim}-dimensional integers", got))
@@ -88,6 +98,7 @@ def check_recording(
     """
     for names in (SPIKE_ARRAYS, DELIVERY_ARRAYS, (*SAMPLE_ARRAYS, "votes", "seed", "stopped")):
         _check_lengths(arrays, names)
+    _check_values(arrays)
     for name in (*SPIKE_ARRAYS, *DELIVERY_ARRAYS, *SAMPLE_ARRAYS, "votes"):
         _check_min(name, arrays[name], _MINIMA.get(name, 0))
     samples = arrays["number"].size
@@ -117,6 +128,17 @@ def _check_lengths(arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...]) -
         if len(arrays[name]) != expected:
             requirement = f"of the same length as `{names[0]}` ({expected})"
             raise RecordingError(must_be(name, requirement, f"length {len(arrays[name])}"))
+
+
+def _check_values(arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Check that there are values of both input events and deliveries, or of neither."""
+    present = [name for name in VALUE_ARRAYS if name in arrays]
+    if len(present) == 1:
+        missing = next(name for name in VALUE_ARRAYS if name not in arrays)
+        raise RecordingError(f"`{missing}` is missing, but `{present[0]}` is present")
+    if present:
+        _check_lengths(arrays, ("delivered_count", "delivered_value"))
+        _check_lengths(arrays, ("input_index", "input_value"))
 
 
 def _check_min(name: str, array: NDArray[Any], minimum: int) -> None:
@@ -160,7 +182,8 @@ def _check_times(arrays: Mapping[str, NDArray[Any]]) -> None:
 def _check_input(arrays: Mapping[str, NDArray[Any]], inputs: int, samples: int) -> None:
     try:
         t_us, index, offsets = (arrays[name] for name in INPUT_ARRAYS)
-        trains = SpikeTrains(t_us, index, offsets, None, (inputs,))
+        value = arrays.get("input_value")
+        trains = SpikeTrains(t_us, index, offsets, None, (inputs,), value=value)
     except EventsError as error:
         raise RecordingError(at_path("input_", str(error))) from error
     if len(trains) != samples:

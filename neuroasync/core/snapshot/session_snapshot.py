@@ -13,16 +13,20 @@ The inner map has these keys, in this order::
     run         the settings: policy, noise, group_size, input, until, max_forward_steps
     sample      number of the current sample
     last_us     time of the sample's last event so far, µs; -1: there was none
-    waiting     {"t_us": array, "index": array}, events that no pass has read
+    waiting     {"t_us": array, "index": array}, events that no pass has read; events with values
+                also have "value": array f32[events]
     counters    {name: int}, with the names below
     votes       array i64[5, classes], columns as in ``kernels.layout.Votes``
     spikes      array i64[populations], spikes of each population
     potential   array f32[neurons], membrane potentials after the latest pass
     momentum    array f32[neurons]
-    due         array i64[5, n], spikes in flight, columns as in ``kernels.layout.InFlight``
+    due         array i64[5, n], spikes in flight, columns as in ``kernels.layout.InFlight``; the
+                last one is the number of spikes or input events
     stream      nil, or the state of a stream with a window, see ``stream_snapshot``
     extra       array f32[3, neurons], columns as in ``kernels.layout.ExtraState``; only of networks
                 in which neurons have such variables
+    due_value   array f32[n], what the weights of each spike in flight are multiplied by; only if
+                input events with values are in flight
 
 ``counters`` has these keys, in this order::
 
@@ -71,11 +75,13 @@ from neuroasync.core.formats.envelope import Envelope
 from neuroasync.core.formats.field_checks import array_map, as_map
 from neuroasync.core.formats.file_kind import FileKind, wrong_kind
 from neuroasync.core.formats.strict_msgpack import decode
+from neuroasync.core.kernels.delivery.event_values import pack, unpack
 from neuroasync.core.kernels.layout import (
     SUPRATHRESHOLD_BIT,
     Context,
     Control,
     ExtraState,
+    InFlight,
     Phase,
     Populations,
     Votes,
@@ -126,6 +132,7 @@ class Snapshot:
         potential, momentum: f32[neurons].
         due: i64[5, n], spikes in flight.
         stream: state of the stream, if the sample belongs to a stream with a window.
+        due_value: f32[n], what their weights are multiplied by; None if it is their multiplicity.
         extra: f32[3, neurons], variables that few neurons have; None if the network has none.
     """
 
@@ -138,6 +145,7 @@ class Snapshot:
     potential: NDArray[np.float32]
     momentum: NDArray[np.float32]
     due: NDArray[np.int64]
+    due_value: NDArray[np.float32] | None
     stream: StreamState | None
     extra: NDArray[np.float32] | None
 
@@ -163,6 +171,8 @@ def dump_snapshot(
     state = simulator.state
     state.apply_decay()
     control = state.control
+    due = state.in_flight[:, : int(control[Control.IN_FLIGHT])].copy()
+    due[InFlight.MULTIPLICITY], due_value = unpack(due[InFlight.MULTIPLICITY])
     fields: dict[str, Any] = {
         "bundle": digest,
         "run": _run_of(simulator.plan.run),
@@ -174,11 +184,13 @@ def dump_snapshot(
         "spikes": array_map(state.spikes, "<i8"),
         "potential": array_map(state.potential, "<f4"),
         "momentum": array_map(state.momentum, "<f4"),
-        "due": array_map(state.in_flight[:, : int(control[Control.IN_FLIGHT])], "<i8"),
+        "due": array_map(due, "<i8"),
         "stream": None if stream is None else dump_stream(stream),
     }
     if state.extra_state is not None:
         fields["extra"] = array_map(state.extra_state, "<f4")
+    if due_value is not None:
+        fields["due_value"] = array_map(due_value, "<f4")
     simulator.release_scratch()
     return bytes(msgpack.packb(_ENVELOPE.close(msgpack.packb(fields))))
 
@@ -201,7 +213,7 @@ def read_snapshot(data: bytes, simulator: Simulator, digest: bytes) -> Snapshot:
         raise SnapshotError(message)
     try:
         keys = (*_KEYS, "extra") if simulator.plan.has_extra_state else _KEYS
-        fields = as_map("", decode(_ENVELOPE.open(decode(data))), keys)
+        fields = as_map("", decode(_ENVELOPE.open(decode(data))), keys, ("due_value",))
         if not isinstance(fields["bundle"], memoryview) or fields["bundle"] != digest:
             raise SnapshotError("`bundle` is the digest of another network than the session's")
         _check_run(fields["run"], _run_of(simulator.plan.run))
@@ -218,7 +230,9 @@ def restore_state(simulator: Simulator, snapshot: Snapshot) -> None:
     for name, column in COUNTERS.items():
         state.control[column] = snapshot.counters[name]
     state.votes[:], state.spikes[:] = snapshot.votes, snapshot.spikes
-    state.set_in_flight(snapshot.due)
+    due = snapshot.due.copy()
+    due[InFlight.MULTIPLICITY] = pack(due[InFlight.MULTIPLICITY], snapshot.due_value)
+    state.set_in_flight(due)
     if snapshot.counters["pass"] >= 0 or snapshot.counters["carries"]:
         _restore_neurons(state, snapshot)
     simulator.release_scratch()
@@ -310,9 +324,19 @@ def _read_fields(fields: Mapping[str, Any], simulator: Simulator) -> Snapshot:
         potential=read_state("potential", fields["potential"], (model.size,)),
         momentum=read_state("momentum", fields["momentum"], (model.size,)),
         due=due,
+        due_value=_read_due_value(fields, due.shape[1]),
         stream=stream,
         extra=_read_extra(fields, model.size),
     )
+
+
+def _read_due_value(fields: Mapping[str, Any], spikes: int) -> NDArray[np.float32] | None:
+    if "due_value" not in fields:
+        return None
+    values = read_state("due_value", fields["due_value"], (spikes,))
+    if not np.isfinite(values).all():
+        raise SnapshotError("`due_value` must be finite numbers")
+    return values
 
 
 def _read_extra(fields: Mapping[str, Any], neurons: int) -> NDArray[np.float32] | None:

@@ -181,7 +181,10 @@ def _read_segmenter(counters: dict[str, int], value: object, model: Model) -> Se
 
 def dump_train(train: SpikeTrain) -> dict[str, Any]:
     """Return the map that :func:`read_train` reads."""
-    return {"t_us": array_map(train.t_us, "<i8"), "index": array_map(train.index, "<i8")}
+    fields = {"t_us": array_map(train.t_us, "<i8"), "index": array_map(train.index, "<i8")}
+    if train.value is not None:
+        fields["value"] = array_map(train.value, "<f4")
+    return fields
 
 
 def read_train(path: str, value: object) -> SpikeTrain:
@@ -190,8 +193,9 @@ def read_train(path: str, value: object) -> SpikeTrain:
     Raises:
         BundleError, EventsError: the map is not a valid spike train.
     """
-    fields = as_map(path, value, ("t_us", "index"))
+    fields = as_map(path, value, ("t_us", "index"), ("value",))
     return SpikeTrain(
         as_array(f"{path}.t_us", fields["t_us"], "<i8"),
         as_array(f"{path}.index", fields["index"], "<i8"),
+        as_array(f"{path}.value", fields["value"], "<f4") if "value" in fields else None,
     )

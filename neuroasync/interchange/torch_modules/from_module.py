@@ -8,7 +8,7 @@ from torch import nn
 
 from neuroasync import limits
 from neuroasync.core.durations import Duration, microseconds
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
 from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.errors import InterchangeError

@@ -16,7 +16,6 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.neurons import LI
 from neuroasync.core.recording.recorder import Recorder
@@ -233,7 +232,7 @@ class _NetworkRun:
         end_us = (timestep + 1) * model.timestep_us
         until = int(np.searchsorted(train.t_us, end_us))
         simulator = Simulator(self._plan)
-        train = SpikeTrain(train.t_us[:until], train.index[:until])
+        train = train.part(slice(0, until))
         run_sample(simulator, train, duration_us=end_us)
         simulator.state.apply_decay()
         potentials = simulator.state.momentum if fired else simulator.state.potential

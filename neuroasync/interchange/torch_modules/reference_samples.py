@@ -1,4 +1,4 @@
-"""Reference samples as frames for a framework and as spike trains for a network."""
+"""Reference samples as frames for a framework and as input events for a network."""
 
 import math
 from typing import Any
@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.durations import Duration, microseconds
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.checks import check_int, must_be
+from neuroasync.encoders import encode_current
 from neuroasync.errors import EventsError
 
 __all__ = ["ReferenceSamples", "frames_of"]
@@ -19,7 +21,9 @@ class ReferenceSamples:
     """Samples in bins of one timestep.
 
     Args:
-        given: Spike trains, or numbers of spikes, [samples, timesteps, *input_shape].
+        given: Input events; or numbers, [samples, timesteps, *input_shape], or [samples,
+            *input_shape] if they stay the same during all ``timesteps``. Numbers 0, 1, 2, ... are
+            numbers of spikes. If there are others, all are the values of input events.
         timestep_us: Duration of a timestep, µs.
         timesteps: Number of timesteps of each sample. Defaults to that of the array, or to the bin
             of the last event of all spike trains.
@@ -30,7 +34,7 @@ class ReferenceSamples:
         timesteps: Number of timesteps of each sample.
 
     Raises:
-        EventsError: The array has negative or fractional numbers of spikes, or no samples.
+        EventsError: The array has numbers that are not finite or too large, or no samples.
         ValueError: An event comes after ``timesteps``.
     """
 
@@ -43,7 +47,7 @@ class ReferenceSamples:
     ) -> None:
         self._timestep_us = timestep_us
         if not isinstance(given, SpikeTrains):
-            given, counted = _trains_of(given, timestep_us)
+            given, counted = _trains_of(given, timestep_us, timesteps, shape)
             timesteps = counted if timesteps is None else timesteps
         self.trains = given
         last = int(given.t_us.max(initial=-1)) // timestep_us + 1
@@ -65,19 +69,20 @@ class ReferenceSamples:
         return len(self.trains)
 
     def frames(self, samples: range) -> NDArray[np.float32]:
-        """Return the numbers of spikes of some samples, f32[samples, timesteps, *shape]."""
+        """Return the input of some samples, f32[samples, timesteps, *shape]: values or counts."""
         size = math.prod(self.shape)
         frames = np.zeros((len(samples), self.timesteps, size), np.float32)
         for row, k in enumerate(samples):
             train: SpikeTrain = self.trains[k]
-            np.add.at(frames[row], (train.t_us // self._timestep_us, train.index), 1)
+            value = 1 if train.value is None else train.value
+            np.add.at(frames[row], (train.t_us // self._timestep_us, train.index), value)
         return frames.reshape(len(samples), self.timesteps, *self.shape)
 
 
 def frames_of(
     samples: SpikeTrains, timestep_us: Duration, timesteps: int | None = None
 ) -> NDArray[np.float32]:
-    r"""Return spike trains as frames, the numbers of spikes of each input in each timestep.
+    r"""Return spike trains as frames: the spikes, or the sum of the values, of each input and step.
 
     Args:
         samples: At least one sample.
@@ -97,11 +102,19 @@ def frames_of(
     return ReferenceSamples(samples, step_us, timesteps).frames(range(len(samples)))
 
 
-def _trains_of(given: Any, timestep_us: int) -> tuple[SpikeTrains, int]:
-    """Return an array of frames as spike trains, and its number of timesteps."""
+def _trains_of(
+    given: Any, timestep_us: int, timesteps: int | None, shape: tuple[int, ...] | None
+) -> tuple[SpikeTrains, int]:
+    """Return an array of frames, or of constant input, as events, and its number of timesteps."""
     array = np.asarray(given)
-    if array.ndim < 3 or array.dtype.kind not in "biuf":
-        requirement = "SpikeTrains or an array [samples, timesteps, *input_shape]"
+    is_constant = timesteps is not None and (
+        array.ndim == 2 or (shape is not None and array.shape[1:] == tuple(shape))
+    )
+    if array.ndim < (2 if is_constant else 3) or array.dtype.kind not in "biuf":
+        requirement = (
+            "SpikeTrains, an array [samples, timesteps, *input_shape], or with `timesteps` and "
+            "`input_shape` an array [samples, *input_shape]"
+        )
         raise EventsError(
             must_be("reference", requirement, f"{array.dtype} of shape {array.shape}")
         )
@@ -110,18 +123,23 @@ def _trains_of(given: Any, timestep_us: int) -> tuple[SpikeTrains, int]:
             "`reference` must have at least one sample, timestep and input, got shape "
             f"{array.shape}"
         )
-    with np.errstate(invalid="ignore"):  # NaN and infinity differ from what they become
-        counts = array.astype(np.int64)
-    if (counts != array).any() or (counts < 0).any():
-        raise EventsError(
-            "`reference` must hold numbers of spikes, such as 0 and 1, got other values; encode "
-            "them as spikes first (neuroasync.encoders)"
-        )
-    samples, timesteps = counts.shape[:2]
-    flat = counts.reshape(samples, timesteps, -1)
+    if not np.isfinite(array).all():
+        raise EventsError("`reference` must have finite values only")
+    constant_for = timesteps if is_constant else None
+    if (array < 0).any() or (array != np.rint(array)).any():
+        trains = encode_current(array, constant_for, timestep_us)
+        return trains, array.shape[1] if constant_for is None else constant_for
+    if constant_for is not None:
+        array = np.repeat(array[:, None], constant_for, axis=1)
+    return _spikes_of(array.astype(np.int64), timestep_us), array.shape[1]
+
+
+def _spikes_of(counts: NDArray[np.int64], timestep_us: int) -> SpikeTrains:
+    """Return numbers of spikes, i64[samples, timesteps, *shape], as spike trains."""
+    samples = len(counts)
+    flat = counts.reshape(samples, counts.shape[1], -1)
     sample, timestep, index = np.nonzero(flat)
     times = flat[sample, timestep, index]
     sample, timestep, index = (np.repeat(a, times) for a in (sample, timestep, index))
     offsets = np.concatenate(([0], np.cumsum(np.bincount(sample, minlength=samples))))
-    trains = SpikeTrains(timestep * timestep_us, index, offsets, None, counts.shape[2:])
-    return trains, timesteps
+    return SpikeTrains(timestep * timestep_us, index, offsets, None, counts.shape[2:])

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.events.spike_train import Events, SpikeTrain, SpikeTrains, as_train
+from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import EventsError
 from neuroasync.runtime.batch.job import BatchJob

@@ -8,13 +8,22 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from neuroasync.core.engine.decision import Decision, decision_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.run_sample import WORK_PER_CHECK, check_passes, last_pass_us, run_sample
+from neuroasync.core.engine.run_sample import (
+    WORK_PER_CHECK,
+    check_passes,
+    in_queue_order,
+    last_pass_us,
+    run_sample,
+)
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.input_buffer import check_duration
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
+from neuroasync.core.events.values import Values, joined_values
 from neuroasync.core.kernels.entry_points import run_samples
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.core.kernels.order_keys import sample_seed
@@ -217,12 +226,14 @@ class _Batch:
         seeds: list[int],
         duration_us: int | None,
     ) -> None:
-        index = [train.index for train in trains]
-        if plan.run.input == "queued":  # queued input is delivered in (time, index) order
-            index = [t.index[np.lexsort((t.index, t.t_us))] for t in trains]
+        parts: list[tuple[NDArray[np.int64], Values]] = [(t.index, t.value) for t in trains]
+        if plan.run.input == "queued":
+            parts = [in_queue_order(train) for train in trains]
+        value = joined_values((index.size, values) for index, values in parts)
         self._plan = plan
         self._t_us = np.concatenate([_NO_EVENTS, *(train.t_us for train in trains)])
-        self._index = np.concatenate([_NO_EVENTS, *index])
+        self._index = np.concatenate([_NO_EVENTS, *(index for index, _ in parts)])
+        self._value = np.empty(0, np.float32) if value is None else value
         self._offsets = np.cumsum([0, *(len(train) for train in trains)], dtype=np.int64)
         self._seeds = np.array(seeds, np.uint64).view(np.int64)
         self._end_us = np.array([last_pass_us(train, duration_us) for train in trains], np.int64)
@@ -241,8 +252,8 @@ class _Batch:
         while failure is None:
             simulator.state.acquire_scratch()
             k, reason, is_resumed = run_samples(
-                simulator.state.context, k, is_resumed, self._t_us, self._index, self._offsets,
-                self._seeds, self._end_us, WORK_PER_CHECK, heads, cycles,
+                simulator.state.context, k, is_resumed, self._t_us, self._index, self._value,
+                self._offsets, self._seeds, self._end_us, WORK_PER_CHECK, heads, cycles,
             )  # fmt: skip
             check()
             if reason == Interrupt.DONE:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_train import Events, SpikeTrain, as_train
+from neuroasync.core.events.values import value_array
 from neuroasync.core.model.checks import must_be
 from neuroasync.errors import EventsError
 from neuroasync.runtime.input.thread_calls import ThreadCalls
@@ -51,8 +52,13 @@ async def train_of_many(events: Events, thread_calls: ThreadCalls) -> SpikeTrain
     Raises:
         EventsError: the events are not valid.
     """
-    if isinstance(events, tuple) and len(events) == 2:
-        events = (await _array("t_us", events[0]), await _array("index", events[1]))
+    if isinstance(events, tuple) and len(events) in (2, 3):
+        value = events[2] if len(events) == 3 else None
+        events = (
+            await _array("t_us", events[0]),
+            await _array("index", events[1]),
+            await _values(value),
+        )
     return await thread_calls.run(_train, events)
 
 
@@ -73,6 +79,19 @@ async def _array(field: str, values: ArrayLike) -> ArrayLike:
         if time_slice.is_exhausted():
             await time_slice.wait_turn()
     return elements
+
+
+async def _values(values: ArrayLike | None) -> ArrayLike | None:
+    """Return an array of the numbers of a list; anything else is returned as it is."""
+    if not isinstance(values, list | tuple | range):
+        return values
+    time_slice, parts = TimeSlice.of_running_loop(), []
+    for start in range(0, len(values), _CONVERTED_AT_ONCE):
+        part = values[start : start + _CONVERTED_AT_ONCE]
+        parts.append(value_array(part, len(part)))
+        if time_slice.is_exhausted():
+            await time_slice.wait_turn()
+    return np.concatenate([np.empty(0, np.float32), *parts])
 
 
 def _converted(field: str, values: Sequence[object], start: int, stop: int) -> NDArray[np.int64]:

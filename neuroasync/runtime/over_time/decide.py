@@ -17,7 +17,8 @@ from neuroasync.core.engine.run_settings import RunOptions, check_seed
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import StopRule
 from neuroasync.core.events.labels_over_time import LabelsOverTime
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, VoteWindow
 from neuroasync.core.kernels.layout import Votes
 from neuroasync.core.kernels.order_keys import sample_seed

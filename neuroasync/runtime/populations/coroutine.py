@@ -33,9 +33,11 @@ class SpikeEvents:
             input index for an input event. It contains the whole group, in slot order; under
             layer-sync, all that has arrived since the population's latest turn, in the order of
             delivery.
-        count: i64[slots], how many times each origin fired.
+        count: i64[slots], how many times each origin fired, or number of input events.
         current: f32[n], the input current of each neuron of this population: weights times
-            counts, summed in slot order.
+            counts or values, summed in slot order.
+        value: f32[slots], what the weights of each origin are multiplied by; None if it is the
+            count, because no input event has a value.
     """
 
     sample: int
@@ -45,6 +47,7 @@ class SpikeEvents:
     origin: NDArray[np.int64]
     count: NDArray[np.int64]
     current: NDArray[np.float32]
+    value: NDArray[np.float32] | None = None
 
 
 Inbox: TypeAlias = BoundedQueue[SpikeEvents]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.kernels.delivery.event_values import unpack
 from neuroasync.core.kernels.layout import Control, Group
 from neuroasync.core.model.connections import INPUT
 from neuroasync.errors import ClosedError, PopulationError
@@ -110,7 +111,8 @@ class TaskPopulation:
         else:
             origin, count = s.group()
         current = s.current(self._p)
-        events = SpikeEvents(sample, s.passes - 1, s.step, s.time_us, origin, count, current)
+        count, value = unpack(count)
+        events = SpikeEvents(sample, s.passes - 1, s.step, s.time_us, origin, count, current, value)
         with contextlib.suppress(ClosedError):  # the coroutine has ended; collect() reports that
             self._inbox.push(events)
 

@@ -88,8 +88,12 @@ def _samples(bundle: Bundle) -> Iterator[dict[str, Any]]:
                 "name": name,
                 "number": number,
                 "label": label,
-                "events": {"t_us": times, "index": indices},
+                "events": {"t_us": times, "index": indices, **_values(events)},
             }
+
+
+def _values(events: SpikeTrain) -> dict[str, list[float]]:
+    return {} if events.value is None else {"value": events.value.tolist()}
 
 
 def _test_digits(bundle: Bundle) -> list[_Sample]:

@@ -8,7 +8,7 @@ from neuroasync.datasets.images import Coding
 
 __all__ = ["Drawing", "drawing_for", "reads_digits", "test_samples_for"]
 
-_CODINGS: Final = ("rate", "latency")
+_CODINGS: Final = ("rate", "latency", "current")
 _SIDES: Final = range(4, 65)
 _DIGIT_NAMES: Final = tuple("0123456789")
 _NMNIST_SHAPE: Final = (2, 34, 34)
@@ -21,7 +21,7 @@ class Drawing:
     Attributes:
         height: Height of the image, in cells.
         width: Width of the image, in cells.
-        coding: How cells are encoded as spikes.
+        coding: How cells are encoded.
         box: Length of the drawing's longer side, as a fraction of the image's height.
         widest: Maximum width of the drawing, as a fraction of the image's width. If it is set, a
             drawing that is not very wide fills the height ``box`` and is narrowed to this width if
@@ -56,7 +56,8 @@ def reads_digits(bundle: Bundle) -> bool:
 def test_samples_for(bundle: Bundle) -> str | None:
     """Return the name of the shipped samples that the network reads, or None."""
     if reads_digits(bundle):
-        return "digits-latency" if bundle.meta.get("coding") == "latency" else "digits"
+        names = {"latency": "digits-latency", "current": None}
+        return names.get(str(bundle.meta.get("coding")), "digits")
     is_nmnist = bundle.model.input_shape == _NMNIST_SHAPE and bundle.classes == _DIGIT_NAMES
     return "nmnist" if is_nmnist else None
 

@@ -117,16 +117,15 @@ def _check_option(name: str, value: Any) -> str | int:
 
 
 def _check_events(value: object, bundle: Bundle) -> SpikeTrain:
-    if not isinstance(value, dict) or set(value) != {"t_us", "index"}:
+    if not isinstance(value, dict) or set(value) - {"value"} != {"t_us", "index"}:
         raise ValueError(
             f'`events` must be an object {{"t_us": [...], "index": [...]}}, got {value!r:.80}'
         )
-    for name in ("t_us", "index"):
+    for name in value:
         if not isinstance(value[name], list) or len(value[name]) > MAX_TRACE_EVENTS:
-            raise ValueError(
-                f"`events.{name}` must be a list of at most {MAX_TRACE_EVENTS} integers"
-            )
-    train = SpikeTrain(value["t_us"], value["index"])
+            kind = "numbers" if name == "value" else "integers"
+            raise ValueError(f"`events.{name}` must be a list of at most {MAX_TRACE_EVENTS} {kind}")
+    train = SpikeTrain(value["t_us"], value["index"], value.get("value"))
     train.check_indices(bundle.model.input_size)
     timestep = bundle.model.timestep_us
     if timestep and len(train) and train.t_us[-1] // timestep >= MAX_TRACE_PASSES:

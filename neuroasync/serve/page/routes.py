@@ -146,6 +146,8 @@ class _Tracer:
 def _trace_response(request: TraceRequest, recorder: Recorder, decision: Decision) -> Response:
     recording = recorder.finish()
     events = {"t_us": request.events.t_us.tolist(), "index": request.events.index.tolist()}
+    if request.events.value is not None:
+        events["value"] = request.events.value.tolist()
     trace = make_trace(recording)
     populations = [{"name": name, "size": size} for name, size in recording.info.populations]
     run = _run_fields(recorder.settings) | {"seed": request.seed, "number": request.number}

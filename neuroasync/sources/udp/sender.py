@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterable, Iterable
 
 from neuroasync.core.events.spike_train import Events
-from neuroasync.errors import SourceError
+from neuroasync.errors import EventsError, SourceError
 from neuroasync.runtime.streams.chunks import ChunkIterator
 from neuroasync.sources.udp.address import addressable, checked_host, checked_port, open_endpoint
 from neuroasync.sources.udp.spif_packets import format_packets
@@ -42,7 +42,8 @@ async def send_udp(
 
     Raises:
         ValueError: ``shape``, ``host`` or ``port`` is not valid.
-        EventsError: an index is outside the shape.
+        EventsError: an index is outside the shape, or events have values, which packets cannot
+            hold.
         SourceError: the address is not available.
     """
     grid = addressable(shape)
@@ -56,6 +57,11 @@ async def send_udp(
     try:
         async for chunk in ChunkIterator(chunks):
             chunk.check_indices(grid.size)
+            if chunk.value is not None:
+                raise EventsError(
+                    "UDP packets hold spikes of pixels and no values; send events with values over "
+                    "a websocket"
+                )
             for data, events in format_packets(
                 chunk.index, chunk.t_us if timestamps else None, grid
             ):

@@ -97,4 +97,6 @@ def _digest(dataset: Dataset) -> str:
         labels = np.zeros(0, np.int64) if part.labels is None else part.labels
         for values in (part.t_us, part.index, part.offsets, labels):
             digest.update(np.ascontiguousarray(values, "<i8").data)
+        if part.value is not None:
+            digest.update(np.ascontiguousarray(part.value, "<f4").data)
     return digest.hexdigest()

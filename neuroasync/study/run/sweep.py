@@ -8,7 +8,7 @@ import numpy as np
 
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import Engine, RunOptions
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Calibration
 from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics import StopPoint, stop_points

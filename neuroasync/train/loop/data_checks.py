@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.labels_over_time import LabelsOverTime
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import VoteWindow
 from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neuroasync.core.durations import Duration
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import VoteWindow
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import must_be

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.model import Model
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.neurons import LIF
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.core.model.topology_lexer import Item, split_items

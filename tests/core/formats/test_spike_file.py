@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neuroasync.core.events.labels_over_time import LabelsOverTime
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.spike_file import read_spikes, write_spikes
 from neuroasync.errors import SpikeFileError
 from tests.helpers.malformed_files import (

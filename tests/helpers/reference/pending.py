@@ -17,11 +17,16 @@ class Pending:
     population: int
     momentum: np.float32
     arrival: int
-    count: int = 1
+    count: int | tuple[int, np.float32] = 1
 
     def columns(self) -> tuple[int, np.float32, int, int]:
         """Return the fields that :class:`PendingSpikes` also has."""
-        return self.population, self.momentum, self.arrival, self.count
+        return self.population, self.momentum, self.arrival, self.spikes
+
+    @property
+    def spikes(self) -> int:
+        """How many spikes or input events it stands for."""
+        return self.count[0] if isinstance(self.count, tuple) else self.count
 
 
 def ordered(

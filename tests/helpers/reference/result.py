@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 Row = tuple[int, int, int, int]
-Slot = tuple[int, int, int, int]
+Slot = tuple[int, int, int | tuple[int, float], int]
 
 
 @dataclass
@@ -15,7 +15,8 @@ class Result:
         groups: (pass, step, slots) of each group that is not empty. A slot is (key, origin, count,
             via). For a spike of a neuron, key and origin are the neuron. For input, they are N
             plus the input index, except that the key of the i-th queued event is N + i. ``count``
-            is the multiplicity, and ``via`` the connection that delayed the spike, or -1.
+            is the multiplicity, or of input events with values, (number of events, sum of the
+            values); ``via`` is the connection that delayed the spike, or -1.
         v: f32[N], membrane potentials after the last pass.
         extras: (synaptic current, adaptation of the threshold, reset that the next pass applies) of
             each neuron after the last pass; 0 for those that it does not have. Of a delayed reset

@@ -23,6 +23,9 @@ The specification leaves some details open. They are settled as follows:
 * ``sync_threshold`` and the synaptic operations count spikes per synapse.
 * Biases are added to ``v`` one by one, in the order in which the connections are declared.
 * Queued events of the same time and index are separate events. Prioritised ones share one slot.
+* An event with a value delivers weight * value. Events that share a slot deliver weight * the sum
+  of their values, added one by one in the order of time. Each counts once in the synaptic
+  operations and for ``sync_threshold``. Their count is a pair (number of events, value).
 * A pass takes place at the start of its bin. ``duration_us`` limits passes to t < duration_us.
   Without it, the last pass is that of the last event, so that an empty sample has no pass.
 * With ``timestep_us = 0``, passes take place at the times of events and of due spikes.
@@ -51,6 +54,31 @@ from tests.helpers.reference.stop_rules import stop_rule
 from tests.helpers.reference.synapses import synapses
 
 f32 = np.float32
+Count = int | tuple[int, np.float32]
+
+
+def number(count: Count) -> int:
+    """Return how many spikes or events a slot stands for."""
+    return count[0] if isinstance(count, tuple) else count
+
+
+def factor(count: Count) -> np.float32:
+    """Return what a slot multiplies weights by."""
+    return count[1] if isinstance(count, tuple) else f32(count)
+
+
+def summed(events: list[tuple[int, Count]]) -> dict[int, Count]:
+    """Return the count of each input of a pass, whose events share a slot."""
+    counts: dict[int, Count] = {}
+    for i, count in events:
+        before = counts.get(i)
+        if before is None:
+            counts[i] = count
+        elif isinstance(count, tuple):
+            counts[i] = number(before) + 1, factor(before) + count[1]
+        else:
+            counts[i] = before + 1
+    return counts
 
 
 class ReferenceSimulator:
@@ -72,18 +100,20 @@ class ReferenceSimulator:
         self.start = dict(zip(self.shapes, (0, *model.starts), strict=False))
         self.home = [k for k, p in enumerate(model.populations) for _ in range(p.size)]
         self.neurons = Neurons(model)
-        self.due: dict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
+        self.due: dict[int, list[tuple[int, int, int, Count]]] = defaultdict(list)
         self.votes = [0] * model.populations[model.index(model.output)].size
         self.when: dict[tuple[int, int], tuple[int, int]] = {}
         self.result = Result()
 
     def run(self, train: SpikeTrain, duration_us: int | None) -> Result:
-        events = sorted(zip(train.t_us.tolist(), train.index.tolist(), strict=True))
+        values = [1] * len(train) if train.value is None else [(1, x) for x in train.value]
+        events = list(zip(train.t_us.tolist(), train.index.tolist(), values, strict=True))
+        events.sort(key=lambda event: event[:2])
         r, previous = self.result, None
         while not r.stopped and (t := self.next_time(events, previous, duration_us)) is not None:
             if previous is not None:
                 self.neurons.start_pass(t - previous)
-            now = [i for time, i in events if self.bin(time) == t]
+            now = [event[1:] for event in events if self.bin(event[0]) == t]
             r.t_us, r.passes, r.input_events = t, r.passes + 1, r.input_events + len(now)
             r.stopped = self.forward_pass(t, now)
             previous = t
@@ -98,7 +128,7 @@ class ReferenceSimulator:
         return time // width * width if width else time
 
     def next_time(
-        self, events: list[tuple[int, int]], previous: int | None, duration_us: int | None
+        self, events: list[tuple[int, int, Count]], previous: int | None, duration_us: int | None
     ) -> int | None:
         end = duration_us
         if end is None:
@@ -106,11 +136,11 @@ class ReferenceSimulator:
         if self.model.timestep_us:
             t = 0 if previous is None else previous + self.model.timestep_us
         else:
-            times = {time for time, _ in events} | set(self.due)
+            times = {time for time, _, _ in events} | set(self.due)
             t = min((x for x in times if previous is None or x > previous), default=end)
         return t if t < end else None
 
-    def forward_pass(self, t: int, now: list[int]) -> bool:
+    def forward_pass(self, t: int, now: list[tuple[int, Count]]) -> bool:
         """Run a pass at time ``t``; return whether the stop rule ended the sample."""
         self.step = 0
         self.refractory, self.reached = set(), set()
@@ -118,13 +148,13 @@ class ReferenceSimulator:
         self.pending: dict[int, Pending] = {}
         self.add_bias()
         if self.queued:
-            for i, index in enumerate(now):
+            for i, (index, count) in enumerate(now):
                 input_population = len(self.model.populations)
                 key = self.model.size + i
-                self.pending[key] = Pending(INPUT, index, input_population, f32(0), -1)
+                self.pending[key] = Pending(INPUT, index, input_population, f32(0), -1, count)
             now = []
         first = self.model.size
-        slots = [(first + i, first + i, n, -1) for i, n in sorted(Counter(now).items())]
+        slots = [(first + i, first + i, n, -1) for i, n in sorted(summed(now).items())]
         group = [x for _, i, n, _ in slots for x in self.over_undelayed(INPUT, i - first, n)]
         for _, k, i, n in sorted(self.due.pop(t, []), key=lambda spike: spike[:3]):
             origin = self.origin(self.model.connections[k].source, i)
@@ -146,7 +176,7 @@ class ReferenceSimulator:
                 return False
         return True
 
-    def take_turns(self, group: list[tuple[int, int, int]]) -> bool:
+    def take_turns(self, group: list[tuple[int, int, Count]]) -> bool:
         """Let each population fire as a whole, in ascending rank; return as `forward_pass` does.
 
         What is delivered to a population is summed until its turn.
@@ -199,7 +229,7 @@ class ReferenceSimulator:
         if slots:
             self.result.groups.append((self.result.passes - 1, self.step, tuple(slots)))
 
-    def over_undelayed(self, source: str, i: int, count: int) -> list[tuple[int, int, int]]:
+    def over_undelayed(self, source: str, i: int, count: Count) -> list[tuple[int, int, Count]]:
         """Return the connections without delay that deliver a spike now.
 
         For the connections with a delay, the spike is stored as due.
@@ -212,7 +242,7 @@ class ReferenceSimulator:
                 now.append((k, i, count))
         return now
 
-    def select(self) -> list[tuple[int, int, int]]:
+    def select(self) -> list[tuple[int, int, Count]]:
         """Remove the first F pending spikes in the order of the policy, or all of a turn."""
         slots = ordered(
             self.pending, self.policy, self.group_size, self.seed, self.result.passes - 1, self.step
@@ -226,7 +256,7 @@ class ReferenceSimulator:
         self.note_group(list(zip(slots, origins, counts, [-1] * len(slots), strict=True)))
         return [x for p in taken for x in self.over_undelayed(p.source, p.index, p.count)]
 
-    def deliver(self, group: list[tuple[int, int, int]]) -> None:
+    def deliver(self, group: list[tuple[int, int, Count]]) -> None:
         """Deliver the group; its targets integrate and fire."""
         current = self.sums(group)
         self.reached.update(current)
@@ -234,7 +264,7 @@ class ReferenceSimulator:
         self.fire(sorted(j for j in current if self.may_fire(j)))
 
     def sums(
-        self, group: list[tuple[int, int, int]], current: dict[int, np.float32] | None = None
+        self, group: list[tuple[int, int, Count]], current: dict[int, np.float32] | None = None
     ) -> dict[int, np.float32]:
         """Add each (connection, source index, count) of the group to the currents."""
         current = {} if current is None else current
@@ -242,9 +272,9 @@ class ReferenceSimulator:
             c = self.model.connections[k]
             for target, weight in synapses(c, self.shapes, i):
                 j = self.start[c.target] + target
-                current[j] = current.get(j, f32(0)) + weight * f32(count)
-                self.received[j] += count
-                self.result.synops += count
+                current[j] = current.get(j, f32(0)) + weight * factor(count)
+                self.received[j] += number(count)
+                self.result.synops += number(count)
         return current
 
     def integrate(self, current: dict[int, np.float32]) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train import Surrogate, make_batch
 from neuroasync.train.autograd_function import run_event_record

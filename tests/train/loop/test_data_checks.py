@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.errors import LimitError
 from neuroasync.train import TrainConfig, fit

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.train import SpikingNetwork, TrainConfig, evaluate, fit
 from neuroasync.train.loop import length_split

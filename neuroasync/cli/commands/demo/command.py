@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from neuroasync.cli.commands.demo.runs import Row, RowResult
-    from neuroasync.core.events.spike_train import SpikeTrains
+    from neuroasync.core.events.spike_trains import SpikeTrains
     from neuroasync.core.formats.bundle import Bundle
 
 __all__ = ["demo"]

@@ -14,7 +14,7 @@ from neuroasync.cli.commands.demo.story import FRAGILE, ROBUST, Comparison
 from neuroasync.cli.decide_samples import decide_samples, run_in_loop
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.cli.output import format_number
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.recording.recording import Recording
 

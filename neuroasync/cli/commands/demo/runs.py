@@ -8,7 +8,7 @@ from neuroasync.cli.decide_samples import decide_samples, run_in_loop, targets_o
 from neuroasync.cli.options import PolicyName
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.run_settings import InputMode
-from neuroasync.core.events.spike_train import SpikeTrains
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.metrics import Summary, summarise
 

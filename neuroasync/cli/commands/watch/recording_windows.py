@@ -9,7 +9,9 @@ from neuroasync import limits
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.core.events.pixel_grid import View
 from neuroasync.core.events.segmenter import NEVER, Segment, Segmenter
-from neuroasync.core.events.spike_train import SpikeTrain, SpikeTrains
+from neuroasync.core.events.spike_train import SpikeTrain
+from neuroasync.core.events.spike_trains import SpikeTrains
+from neuroasync.core.events.values import joined_values
 from neuroasync.core.events.waiting_events import PlacedChunk
 from neuroasync.core.events.window import Window
 from neuroasync.sources import CameraFileSource
@@ -86,5 +88,6 @@ class _Windows:
         if segment.ends:
             t_us = np.concatenate([part.t_us for part in self._parts])
             index = np.concatenate([part.index for part in self._parts])
-            self.done.append(SpikeTrain(t_us, index))
+            value = joined_values((len(part), part.value) for part in self._parts)
+            self.done.append(SpikeTrain(t_us, index, value))
             self._parts = []

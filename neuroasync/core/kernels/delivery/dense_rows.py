@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from neuroasync.core.kernels.jit import kernel
 
-__all__ = ["LANES", "add_rows", "charge"]
+__all__ = ["LANES", "add_rows", "add_scaled_rows", "charge"]
 
 LANES: Final = 16
 """Neurons of one vector operation."""
@@ -74,8 +74,19 @@ def _first(builder: Any, n: Any) -> Any:
     return builder.icmp_signed("<", lanes, _splat(builder, n))
 
 
-def _adder(registers: int, *, is_masked: bool) -> Any:
-    """Return an intrinsic that adds rows to ``registers`` * 16 sums, or masked to fewer than 16."""
+def _factor(builder: Any, count: Any) -> Any:
+    """Return what a multiplicity multiplies weights by; see :mod:`.event_values`."""
+    upper = builder.ashr(count, _I64(32))
+    value = builder.bitcast(builder.trunc(builder.not_(upper), _I32), _F32)
+    has_factor = builder.icmp_signed("!=", upper, _I64(0))
+    return builder.select(has_factor, value, builder.sitofp(count, _F32))
+
+
+def _adder(registers: int, *, is_masked: bool, is_scaled: bool = False) -> Any:
+    """Return an intrinsic that adds rows to ``registers`` * 16 sums, or masked to fewer than 16.
+
+    ``is_scaled`` says whether multiplicities may have factors of their own.
+    """
 
     @intrinsic
     def add(typing_context, sums, rows, stride, origins, counts, n, columns):
@@ -92,7 +103,8 @@ def _adder(registers: int, *, is_masked: bool) -> Any:
                 pointer = _I64.as_pointer()
                 origin = builder.load(builder.inttoptr(builder.add(origins, at), pointer))
                 count = builder.load(builder.inttoptr(builder.add(counts, at), pointer))
-                times = _splat(builder, builder.sitofp(count, _F32))
+                factor = _factor(builder, count) if is_scaled else builder.sitofp(count, _F32)
+                times = _splat(builder, factor)
                 row = builder.add(rows, builder.mul(origin, stride))
                 for offset, register in zip(offsets, kept, strict=True):
                     weights = _load(builder, _FLOATS, builder.add(row, offset), mask)
@@ -111,6 +123,8 @@ def _adder(registers: int, *, is_masked: bool) -> Any:
 _add_tile: Final = _adder(_REGISTERS, is_masked=False)
 _add_strip: Final = _adder(1, is_masked=False)
 _add_rest: Final = _adder(1, is_masked=True)
+_add_scaled_tile: Final = _adder(_REGISTERS, is_masked=False, is_scaled=True)
+_add_scaled_rest: Final = _adder(1, is_masked=True, is_scaled=True)
 
 
 @kernel
@@ -134,6 +148,19 @@ def add_rows(sums, rows, columns, origins, counts, n):
         at += LANES
     if at < columns:
         _add_rest(sums + 4 * at, rows + 4 * at, stride, origins, counts, n, columns - at)
+
+
+@kernel
+def add_scaled_rows(sums, rows, columns, origins, counts, n):
+    """Add rows as :func:`add_rows` does; their multiplicities may have factors of their own."""
+    at, stride = np.int64(0), 4 * columns
+    while columns - at >= LANES * _REGISTERS:
+        _add_scaled_tile(sums + 4 * at, rows + 4 * at, stride, origins, counts, n, 0)
+        at += LANES * _REGISTERS
+    while at < columns:
+        left = min(columns - at, LANES)
+        _add_scaled_rest(sums + 4 * at, rows + 4 * at, stride, origins, counts, n, left)
+        at += left
 
 
 def _charger(*, is_masked: bool) -> Any:

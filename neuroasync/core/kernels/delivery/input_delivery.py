@@ -3,6 +3,7 @@
 Prioritised input is one group: the input events of the pass by ascending input index, each
 multiplied by its count, then the spikes that are due, by (time fired, connection, neuron). With
 queued input, the events join the pending spikes, and only the spikes that are due form the group.
+Events with values deliver weight * value; those that share a slot, the sum of their values.
 
 A pass may have a million events. They are read in chunks, and :func:`read_input` returns between
 two chunks when the work budget is spent, so that a dense pass does not block the event loop.
@@ -18,6 +19,7 @@ from neuroasync.core.kernels.array_views import (
     input_bits,
     input_index,
     input_ranks,
+    input_values,
     pending_of,
     populations_of,
     settings_of,
@@ -27,6 +29,7 @@ from neuroasync.core.kernels.delivery.delayed_spikes import (
     begin_due_spikes,
     write_slot,
 )
+from neuroasync.core.kernels.delivery.event_values import add_value, with_value
 from neuroasync.core.kernels.intrinsics import population_count, trailing_zeros
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -40,7 +43,7 @@ from neuroasync.core.kernels.layout import (
     Settings,
 )
 
-__all__ = ["begin_input", "read_input"]
+__all__ = ["begin_input", "queued_multiplicity", "read_input"]
 
 _ONE = np.uint64(1)
 _MAX_AT_ONCE: Final = 4096
@@ -61,10 +64,11 @@ def begin_input(c, first):
     control[Control.GROUP_NUMBER] += 1
     control[Control.INPUT_EVENTS] += control[Control.CURSOR] - first
     control[Control.GROUP] = 0
-    control[Control.READ_FIRST] = first
+    control[Control.READ_FIRST] = control[Control.FIRST_EVENT] = first
     control[Control.READ_AT] = first
     control[Control.READ_STAGE] = ReadStage.EVENTS
-    control[Control.REPEATED] = 0
+    # Values are added to the slots like counts.
+    control[Control.REPEATED] = 1 if c[Context.VALUE] else 0
     control[Control.PHASE] = Phase.READING
 
 
@@ -117,6 +121,15 @@ def _enqueue_input(c, limit):
 
 
 @kernel
+def queued_multiplicity(c, key):
+    """Return the multiplicity of the pending input event with this key."""
+    if c[Context.VALUE] == 0:
+        return np.int64(1)
+    event = control_of(c)[Control.FIRST_EVENT] + key - c[Context.NEURONS]
+    return with_value(1, input_values(c)[event])
+
+
+@kernel
 def _group_input(c, limit):
     """Write the events to the group by ascending input index; see :func:`read_input`.
 
@@ -143,8 +156,14 @@ def _write_if_ascending(c, first, last):
         is_ascending = is_ascending and index[k] > index[k - 1]
     if is_ascending:
         start = populations_of(c)[inputs, Populations.START]
-        for k in range(n):
-            write_slot(group, k, start + index[first + k], inputs, 1, -1)
+        if c[Context.VALUE]:
+            value = input_values(c)
+            for k in range(n):
+                count = with_value(1, value[first + k])
+                write_slot(group, k, start + index[first + k], inputs, count, -1)
+        else:
+            for k in range(n):
+                write_slot(group, k, start + index[first + k], inputs, 1, -1)
         control[Control.GROUP] = n
         control[Control.WORK] += _EVENT_COST * n
     return is_ascending
@@ -155,14 +174,34 @@ def _group_by_sorting(c, first, last):
     """Write the events to the group by sorting a copy."""
     group, inputs, n = group_of(c), c[Context.POPULATION_COUNT], 0
     start = populations_of(c)[inputs, Populations.START]
-    for i in np.sort(input_index(c)[first:last]):
-        if n and group[Group.ORIGIN, n - 1] == start + i:
-            group[Group.MULTIPLICITY, n - 1] += 1
-            continue
-        write_slot(group, n, start + i, inputs, 1, -1)
-        n += 1
+    if c[Context.VALUE]:
+        n = _group_values_by_sorting(c, first, last)
+    else:
+        for i in np.sort(input_index(c)[first:last]):
+            if n and group[Group.ORIGIN, n - 1] == start + i:
+                group[Group.MULTIPLICITY, n - 1] += 1
+                continue
+            write_slot(group, n, start + i, inputs, 1, -1)
+            n += 1
     control_of(c)[Control.GROUP] = n
     control_of(c)[Control.WORK] += _EVENT_COST * (last - first)
+
+
+@kernel
+def _group_values_by_sorting(c, first, last):
+    """Write events with values to the group by sorting a copy; return the number of slots."""
+    group, value, inputs, slots = group_of(c), input_values(c), c[Context.POPULATION_COUNT], 0
+    start, n = populations_of(c)[inputs, Populations.START], last - first
+    # The numbers of the events keep those of one input in their order.
+    for key in np.sort(input_index(c)[first:last] * n + np.arange(n)):
+        origin, x = start + key // n, value[first + key % n]
+        if slots and group[Group.ORIGIN, slots - 1] == origin:
+            count = group[Group.MULTIPLICITY, slots - 1]
+            group[Group.MULTIPLICITY, slots - 1] = add_value(count, x)
+            continue
+        write_slot(group, slots, origin, inputs, with_value(1, x), -1)
+        slots += 1
+    return slots
 
 
 @kernel
@@ -244,8 +283,13 @@ def _write_slots(c, bits, begin, end):
 def _count_events(c, bits, begin, end):
     """Add each event from ``begin`` to ``end`` to the multiplicity of its slot."""
     index, group, ranks = input_index(c), group_of(c), input_ranks(c)
+    has_values, value = c[Context.VALUE] != 0, input_values(c)
     for k in range(begin, end):
         i = np.uint64(index[k])
         word = i >> np.uint64(6)
         below = bits[word] & ((_ONE << (i & np.uint64(63))) - _ONE)
-        group[Group.MULTIPLICITY, ranks[word] + population_count(below)] += 1
+        slot = ranks[word] + population_count(below)
+        if has_values:
+            group[Group.MULTIPLICITY, slot] = add_value(group[Group.MULTIPLICITY, slot], value[k])
+        else:
+            group[Group.MULTIPLICITY, slot] += 1

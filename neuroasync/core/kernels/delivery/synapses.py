@@ -2,7 +2,7 @@
 
 For each slot of the group in turn, and for each connection of its neuron in declared order,
 
-    current[target] += weight * multiplicity        (float32)
+    current[target] += weight * multiplicity        (float32; or * value, see :mod:`.event_values`)
 
 Sums are always taken in this order, so that every engine obtains the same bits. A spike event
 without a delay uses all connections that have none; a delayed one uses the connection on which it
@@ -30,7 +30,8 @@ from neuroasync.core.kernels.array_views import (
     settings_of,
     touched_of,
 )
-from neuroasync.core.kernels.delivery.dense_rows import add_rows
+from neuroasync.core.kernels.delivery.dense_rows import add_rows, add_scaled_rows
+from neuroasync.core.kernels.delivery.event_values import count_of, factor_of, total_of
 from neuroasync.core.kernels.intrinsics import prefetch
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -112,7 +113,7 @@ def deliver(c, limit):
                 for q in range(s, e):
                     source, count = group[Group.ORIGIN, q] - first, group[Group.MULTIPLICITY, q]
                     targets = _scatter(c, k, p, source, count)
-                    synops += targets * count
+                    synops += targets * count_of(count)
                     work += _TARGET_COST * targets
         s = e
         if control[Control.WORK] + work > limit:
@@ -210,20 +211,22 @@ def _dense(c, k, p, first, s, e):
     size = populations[p, Populations.STOP] - start
     # Origins are network-wide, so the address is shifted to where the row of neuron 0 would be.
     rows = c[Context.WEIGHTS] + 4 * (connections_of(c)[k, Connections.WEIGHT] - size * first)
-    at = c[Context.GROUP] + 8 * s
-    add_rows(
-        c[Context.CURRENT] + 4 * start, rows, size, at + 8 * room * Group.ORIGIN,
-        at + 8 * room * Group.MULTIPLICITY, e - s,
-    )  # fmt: skip
-    count = 0
-    for q in range(s, e):
-        count += group[Group.MULTIPLICITY, q]
+    at, sums = c[Context.GROUP] + 8 * s, c[Context.CURRENT] + 4 * start
+    origins, counts = at + 8 * room * Group.ORIGIN, at + 8 * room * Group.MULTIPLICITY
+    count, has_factors = total_of(group[Group.MULTIPLICITY], s, e)
+    if has_factors:
+        add_scaled_rows(sums, rows, size, origins, counts, e - s)
+    else:
+        add_rows(sums, rows, size, origins, counts, e - s)
     return size * count
 
 
 @kernel
 def _scatter(c, k, p, source, count):
-    """Deliver one spike event target by target; return the number of targets."""
+    """Deliver one spike event target by target; return the number of targets.
+
+    ``count`` is its multiplicity, which may have a factor of its own.
+    """
     kind = connections_of(c)[k, Connections.KIND]
     if kind == ConnectionKind.SPARSE:
         return _sparse(c, k, p, source, count)
@@ -237,7 +240,7 @@ def _scatter(c, k, p, source, count):
     row = f32_at(
         c[Context.WEIGHTS] + 4 * (connections_of(c)[k, Connections.WEIGHT] + source * size), size
     )
-    times = np.float32(count)
+    times, count = factor_of(count), count_of(count)
     for i in range(size):
         current[start + i] += row[i] * times
         mark_target(c, p, start + i, count)
@@ -248,7 +251,8 @@ def _scatter(c, k, p, source, count):
 def _sparse(c, k, p, source, count):
     """Deliver one spike event over a sparse connection; return the number of targets."""
     row, current = connections_of(c)[k], current_of(c)
-    start, times = populations_of(c)[p, Populations.START], np.float32(count)
+    start, times = populations_of(c)[p, Populations.START], factor_of(count)
+    count = count_of(count)
     indptr = i64_at(c[Context.LINKS] + 8 * (row[Connections.INDPTR] + source), 2)
     first, n = indptr[0], indptr[1] - indptr[0]
     targets = i64_at(c[Context.LINKS] + 8 * (row[Connections.INDICES] + first), n)
@@ -288,7 +292,8 @@ def receptive_field(row, source):
 @kernel
 def _conv2d(c, k, p, source, count):
     """Deliver one spike event over a convolution; return the number of targets."""
-    row, current, times = connections_of(c)[k], current_of(c), np.float32(count)
+    row, current, times = connections_of(c)[k], current_of(c), factor_of(count)
+    count = count_of(count)
     y, x, first_y, last_y, first_x, last_x = receptive_field(row, source)
     if last_y < first_y or last_x < first_x:
         return 0

@@ -31,7 +31,7 @@ The state of a session (:mod:`.session`) lies in one block of memory, except ``i
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-control         i64[51]             counters of the sample and position in it, see ``Control``
+control         i64[52]             counters of the sample and position in it, see ``Control``
 votes           i64[5, classes]     a column per class, see ``Votes``
 spikes          i64[P]              spikes of each population in the sample
 v, momentum     f32[N]              membrane potential; its value at the latest spike

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 
 class _Context(NamedTuple):
-    """Columns of ``context``, i64[64].
+    """Columns of ``context``, i64[65].
 
     Entries are absolute addresses, except that names ending in ``_AT`` are byte offsets from
     ``SESSION``. Counts and capacities say so in their names.
@@ -107,6 +107,9 @@ class _Context(NamedTuple):
     TURN_POTENTIALS: int = 62
     TURN_POTENTIALS_CAPACITY: int = 63
     """Number of potentials that ``turn_potentials`` can hold."""
+
+    VALUE: int = 64
+    """Values of the input events of the sample; 0 if they are spikes."""
 
 
 Context: Final = _Context()

@@ -50,7 +50,8 @@ class _Group(NamedTuple):
     ORIGIN: int = 1
     """As in ``Pending``."""
     MULTIPLICITY: int = 2
-    """How many spikes of the neuron the slot stands for."""
+    """How many spikes of the neuron the slot stands for. Of input events with values, it also
+    holds what the weights are multiplied by; see :mod:`neuroasync.core.kernels.delivery`."""
     OWNER: int = 3
     """As in ``Pending``."""
     CONNECTION: int = 4

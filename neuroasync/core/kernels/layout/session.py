@@ -16,7 +16,7 @@ GROUP_LIMIT: Final = 2**30
 
 
 class _Control(NamedTuple):
-    """Columns of ``control``, i64[51]: counters of the sample and its position.
+    """Columns of ``control``, i64[52]: counters of the sample and its position.
 
     Unless stated otherwise, counts begin at 0 with each sample.
     """
@@ -128,6 +128,8 @@ class _Control(NamedTuple):
     a turn coming."""
     FIRST_TURNS: int = 50
     """Number of places whose populations have had a turn in this pass."""
+    FIRST_EVENT: int = 51
+    """Position of the first input event of the pass."""
 
 
 Control: Final = _Control()
@@ -179,6 +181,7 @@ class _InFlight(NamedTuple):
     ORIGIN: int = 3
     """Network-wide index of the neuron, or N + flattened input index."""
     MULTIPLICITY: int = 4
+    """As in ``Group``."""
 
 
 InFlight: Final = _InFlight()
