@@ -53,6 +53,6 @@ def connection_inputs(recording: Recording, model: Model, number: int) -> Connec
     cell, at = np.unique(call * size + source[carried], return_inverse=True)
     given = recording.delivered_value
     factor = recording.delivered_count if given is None else given
-    value = np.bincount(at, factor[carried], cell.size)
+    value = np.bincount(at, factor[carried], cell.size).astype(np.float64)
     call = cell // size
     return ConnectionInputs(call // passes, call % passes, cell % size, value)

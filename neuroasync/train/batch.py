@@ -13,7 +13,7 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_trains import SpikeTrains
-from neuroasync.core.events.values import taken_values
+from neuroasync.core.events.values import taken_values, value_array
 from neuroasync.core.immutable import immutable
 from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.core.model.model import Model
@@ -38,6 +38,7 @@ class Batch:
         seeds: u64[B], seed of each sample.
         input_size: Number of inputs of the network.
         timestep_us: Timestep of the network, µs; 0 for none.
+        value: f32[events], values of the events; None if they are spikes.
 
     Raises:
         ValueError: The arrays do not describe such a batch.
@@ -51,8 +52,11 @@ class Batch:
     seeds: NDArray[np.uint64]
     input_size: int
     timestep_us: int
+    value: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
+        if self.value is not None:
+            object.__setattr__(self, "value", value_array(self.value, self.t_us.size))
         for name in ("t_us", "index", "offsets", "end_us", "passes"):
             object.__setattr__(self, name, immutable(getattr(self, name), np.int64))
         object.__setattr__(self, "seeds", immutable(self.seeds, np.uint64))
@@ -139,8 +143,6 @@ def make_batch(
             is out of range.
         LimitError: A sample has more than ``limits.MAX_PASSES`` passes.
     """
-    if trains.value is not None:
-        raise ValueError("`trains` has events with values, which the trainer does not support")
     size = model.input_size
     if np.prod(trains.shape) > size:
         raise ValueError(
@@ -159,11 +161,13 @@ def make_batch(
     t_us, index = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
     offsets = np.empty(chosen.size + 1, np.int64)
     times = np.empty((2, chosen.size), np.int64)
+    given = np.empty(0, np.float32) if trains.value is None else trains.value
+    value = np.empty(0 if trains.value is None else capacity, np.float32)
     length_us = optional_microseconds(duration_us, "duration_us")
     before_us = limits.MAX_TIME_US + 1 if length_us is None else length_us
     is_sorted = gather(
-        trains.t_us, trains.index, trains.offsets, chosen, sample_seeds, before_us, dropout, t_us,
-        index, offsets, times,
+        trains.t_us, trains.index, given, trains.offsets, chosen, sample_seeds, before_us, dropout,
+        t_us, index, value, offsets, times,
     )  # fmt: skip
     if not is_sorted:
         # Only the chosen samples are sorted: the whole data set would cost its size at every batch.
@@ -184,7 +188,8 @@ def make_batch(
             f"a sample must have at most {limits.MAX_PASSES} passes, got {longest}; "
             "use a longer timestep or a shorter duration_us"
         )
-    return Batch(t_us, index, offsets, end_us, passes, sample_seeds, size, timestep)
+    values = None if trains.value is None else value[: offsets[-1]]
+    return Batch(t_us, index, offsets, end_us, passes, sample_seeds, size, timestep, values)
 
 
 def sorted_by_time(trains: SpikeTrains) -> SpikeTrains:

@@ -243,7 +243,8 @@ class EventRecordRunner:
     def _forward(self, record: EventRecord, chunk: Chunk) -> None:
         """Run the samples of a chunk, and enlarge its logs whenever they are full."""
         batch, at, state = record.batch, chunk.samples, chunk.state
-        events = np.array([batch.t_us.ctypes.data, batch.index.ctypes.data], np.int64)
+        value = 0 if batch.value is None else batch.value.ctypes.data
+        events = np.array([batch.t_us.ctypes.data, batch.index.ctypes.data, value], np.int64)
         k, resumes = 0, False
         while True:
             k, interrupt = forward_samples(

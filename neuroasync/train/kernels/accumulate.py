@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from neuroasync.core.kernels.array_views import i64_at
+from neuroasync.core.kernels.delivery.event_values import factor_of
 from neuroasync.core.kernels.delivery.synapses import receptive_field
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
@@ -72,24 +73,24 @@ def add_outer(row, sources, counts, first, links, g, grad):
 
     Args:
         row, sources, first, links, g: As for :func:`add_weighted`.
-        counts: i64[K], number of spikes of each source.
+        counts: i64[K], multiplicity of each source, which may have a factor of its own.
         grad: f32[..], laid out like the weights, added to.
     """
     if row[Connections.KIND] == ConnectionKind.DENSE:
         size = g.size
         begin = row[Connections.WEIGHT] - first * size
         for k in range(sources.size):
-            at, times = np.uint64(begin + sources[k] * size), np.float32(counts[k])
+            at, times = np.uint64(begin + sources[k] * size), factor_of(counts[k])
             for i in range(size):
                 grad[at + np.uint64(i)] += times * g[i]
     elif row[Connections.KIND] == ConnectionKind.SPARSE:
         for k in range(sources.size):
-            at, times = row[Connections.INDPTR] + sources[k] - first, np.float32(counts[k])
+            at, times = row[Connections.INDPTR] + sources[k] - first, factor_of(counts[k])
             for i in range(links[at], links[at + 1]):
                 grad[row[Connections.WEIGHT] + i] += times * g[links[row[Connections.INDICES] + i]]
     else:
         for k in range(sources.size):
-            _conv2d_outer(row, sources[k] - first, np.float32(counts[k]), g, grad)
+            _conv2d_outer(row, sources[k] - first, factor_of(counts[k]), g, grad)
 
 
 @partial(kernel, fastmath=_FAST)

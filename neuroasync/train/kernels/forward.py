@@ -46,8 +46,8 @@ def forward_samples(
         context: Address of the runtime's context. Its logs hold all samples, one after another.
         k: First sample of the chunk to run.
         resumes: Whether sample ``k`` was interrupted earlier and continues from there.
-        events: i64[2], addresses of the events' times (µs) and input indices, in (time, index)
-            order within a sample.
+        events: i64[3], addresses of the events' times (µs), input indices and values, in (time,
+            index) order within a sample; the last is 0 if they are spikes.
         end_us: i64[S], time of each sample's last pass, µs.
         seeds: u64[S], seed of each sample's order keys.
         offsets: i64[S + 1], start of each sample's events.
@@ -75,6 +75,7 @@ def forward_samples(
     while k < seeds.size:
         c[Context.T_US] = events[0] + 8 * offsets[k]
         c[Context.INDEX] = events[1] + 8 * offsets[k]
+        c[Context.VALUE] = events[2] + 4 * offsets[k] if events[2] else 0
         c[Context.EVENTS] = offsets[k + 1] - offsets[k]
         if peaks[2]:
             c[Context.PEAKS] = peaks[0] + k * peaks[2]

@@ -28,16 +28,21 @@ def shuffle_keys(seed, epoch, n):
 
 
 @kernel
-def gather(t_us, index, offsets, chosen, seeds, before_us, dropout, to_t, to_i, to_offsets, times):
+def gather(
+    t_us, index, value, offsets, chosen, seeds, before_us, dropout, to_t, to_i, to_value,
+    to_offsets, times,
+):  # fmt: skip
     """Copy the events of the chosen samples, and drop some of them at random.
 
     Args:
-        t_us, index, offsets: The data set; see ``SpikeTrains``.
+        t_us, index, value, offsets: The data set; see ``SpikeTrains``. ``value`` is f32[0] if its
+            events are spikes.
         chosen: i64[B], numbers of the samples.
         seeds: u64[B], seed of each sample's dropout.
         before_us: Events at this time or later are left out, µs.
         dropout: Probability that an event is dropped.
         to_t, to_i: i64[events], written: times and indices of the copied events.
+        to_value: f32[events], written: values of the copied events; f32[0] if they are spikes.
         to_offsets: i64[B + 1], written: start of each sample in ``to_t`` and ``to_i``.
         times: i64[2, B], written: time of each sample's last event, µs, dropped events
             included (-1 without events); and the number of distinct times that were kept.
@@ -63,6 +68,8 @@ def gather(t_us, index, offsets, chosen, seeds, before_us, dropout, to_t, to_i, 
             if at == begin or to_t[at - 1] != t_us[e]:
                 times[1, k] += 1
             to_t[at], to_i[at] = t_us[e], index[e]
+            if value.size:
+                to_value[at] = value[e]
             at += 1
         to_offsets[k + 1] = at
     return True

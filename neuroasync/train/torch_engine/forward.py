@@ -44,10 +44,15 @@ def run_torch_engine(
     the gradients are computed in float64.
 
     Raises:
-        ValueError: The batch was made for another network.
+        ValueError: The batch was made for another network, or has events with values.
         ForwardStepLimitError: A pass took more forward steps than the settings allow.
     """
     batch.check_fits(packed.model)
+    if batch.value is not None:
+        raise ValueError(
+            "the torch engine does not support input events with values; train on "
+            "the CPU in float32, which uses the runtime's kernels"
+        )
     neurons, by_neuron = [p.neuron for p in packed.model.populations], None
     if learned is not None and logs is not None:
         neurons = learned.neurons(logs.detach().cpu().numpy().astype(np.float32))
