@@ -121,7 +121,7 @@ async def test_empty_sample_has_no_pass_and_no_label(no_leaks):
         (([0], [12]), r"^`index\[0\]` must be at most 11 \(the network has 12 inputs\), got 12$"),
         (([5, 4], [0, 0]), r"^`t_us\[1\]` must be at least 5, the time of the event before it in"),
         (([0.5], [0]), "t_us"),
-        ([0], r"^`events` must be a SpikeTrain or a pair \(t_us, index\), got list$"),
+        ([0], r"^`events` must be a SpikeTrain, a pair \(t_us, index\) or a triple"),
     ],
 )
 async def test_invalid_events_are_rejected_with_their_position(events, message, no_leaks):

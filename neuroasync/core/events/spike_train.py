@@ -162,10 +162,18 @@ def as_train(events: Events) -> SpikeTrain:
     """
     if isinstance(events, SpikeTrain):
         return events
-    if not isinstance(events, tuple) or len(events) not in (2, 3):
+    if not isinstance(events, tuple) or len(events) not in (2, 3) or _are_rows(events):
         requirement = "a SpikeTrain, a pair (t_us, index) or a triple (t_us, index, value)"
         hint = pair_hint(events)
         if hasattr(events, "offsets"):  # those of many samples
             hint = "; pass one of its samples, such as spikes[0], or use decide_all"
         raise EventsError(must_be("events", requirement, kind_of(events)) + hint)
     return SpikeTrain(*events)
+
+
+def _are_rows(events: tuple[object, ...]) -> bool:
+    """Return whether a triple looks like three events (t_us, index) instead of three arrays."""
+    return len(events) == 3 and all(
+        isinstance(row, list | tuple) and len(row) == 2 and all(type(x) is int for x in row)
+        for row in events
+    )

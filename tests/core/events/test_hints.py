@@ -44,7 +44,7 @@ class Frame:
 def test_other_things_than_a_pair_are_refused_with_a_remedy(events, hint):
     with pytest.raises(na.EventsError, match=hint) as caught:
         as_train(events)
-    assert str(caught.value).startswith("`events` must be a SpikeTrain or a pair (t_us, index), ")
+    assert str(caught.value).startswith("`events` must be a SpikeTrain, a pair (t_us, index) or ")
 
 
 def test_the_remedies_for_pairs_work():

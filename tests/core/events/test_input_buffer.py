@@ -21,7 +21,8 @@ def test_chunks_are_merged_once_and_in_order(sorts, monkeypatch):
         buffer.accept(na.SpikeTrain([7], [99 - k]), True)
     assert buffer.waiting == 50
     assert merges == []
-    t_us, index = buffer.events
+    t_us, index, value = buffer.events
+    assert value is None
     assert t_us.tolist() == [7] * 50
     assert index.tolist() == (sorted if sorts else list)(range(99, 49, -1))
     assert buffer.events[0] is t_us
@@ -34,7 +35,7 @@ def test_events_that_were_read_are_dropped():
     buffer.accept(na.SpikeTrain([2], [3]), True)
     buffer.drop(2)
     assert buffer.waiting == 2
-    assert [array.tolist() for array in buffer.events] == [[2, 2], [3, 7]]
+    assert [array.tolist() for array in buffer.events[:2]] == [[2, 2], [3, 7]]
     buffer.drop(2)
     assert buffer.waiting == 0
     assert buffer.events[0].size == 0
@@ -47,7 +48,7 @@ def test_merging_changes_nothing_until_the_result_is_set():
     buffer.accept(na.SpikeTrain([4], [2]), True)
     assert buffer.unmerged == 2
     merged = buffer.merge()()
-    assert [array.tolist() for array in merged] == [[4, 4], [2, 5]]
+    assert [array.tolist() for array in merged[:2]] == [[4, 4], [2, 5]]
     assert buffer.unmerged == 2
     buffer.set_merged(merged)
     assert buffer.unmerged == 0
@@ -61,5 +62,5 @@ def test_many_events_are_not_copied_when_others_are_dropped(most, shares, monkey
     train = na.SpikeTrain([0, 1, 2, 3, 4], [5, 6, 7, 8, 9])
     buffer.accept(train, True)
     buffer.drop(2)
-    assert [array.tolist() for array in buffer.events] == [[2, 3, 4], [7, 8, 9]]
+    assert [array.tolist() for array in buffer.events[:2]] == [[2, 3, 4], [7, 8, 9]]
     assert np.shares_memory(buffer.events[0], train.t_us) == shares
