@@ -59,7 +59,7 @@ class ScratchBuffers:
         self._hold(Context.CHOSEN, np.zeros(room, np.int64))
         self._hold(Context.GROUP, np.zeros((len(Group), room), np.int64))
         self.context[Context.PENDING_CAPACITY] = self.context[Context.GROUP_CAPACITY] = room
-        self._events: tuple[NDArray[np.int64], ...] = ()
+        self._events: tuple[NDArray[Any], ...] = ()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied, because kernels have the addresses of its arrays."""

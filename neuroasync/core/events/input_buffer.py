@@ -83,7 +83,8 @@ class InputBuffer:
         """
         added = self._added
         if len(added) == 1 and added[0].t_us.size == self._waiting and not self._sorts:
-            self.set_merged((added[0].t_us, added[0].index))  # the usual case
+            train = added[0]
+            self.set_merged((train.t_us, train.index, train.value))  # the usual case
         elif added:
             self.set_merged(self.merge()())
         return self._merged

@@ -97,6 +97,10 @@ class CudaRunner:
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
         batch.check_fits(self._packed.model)
+        if batch.value is not None:
+            raise ValueError(
+                "the CUDA engine does not support input events with values; train on device='cpu'"
+            )
         if type(settings.policy) not in _POLICIES:
             raise ValueError(must_be("policy", "built in", policy_name(settings.policy)))
         device = self._launcher.device
