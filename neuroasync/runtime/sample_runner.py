@@ -161,7 +161,7 @@ class SampleRunner:
             if is_many(buffer.waiting) and is_many(buffer.unmerged):
                 await self.input.merge_in_thread()
                 self.check_open()
-            consumed = await self._scheduler.run(*buffer.events, end_us)
+            consumed = await self._scheduler.run(buffer.events, end_us)
             if consumed < buffer.waiting and self.simulator.is_stopped:
                 consumed = buffer.waiting
             if not is_many(consumed):
@@ -259,7 +259,7 @@ class SampleRunner:
         """Decide a whole sample; None, with everything undone, if this slice is too short."""
         self._started_s = time.perf_counter()
         self._buffer.accept(train, True)
-        if end_us >= 0 and not self._scheduler.run_now(*self._buffer.events, end_us):
+        if end_us >= 0 and not self._scheduler.run_now(self._buffer.events, end_us):
             self.abandon()
             return None
         self.counts.events += len(train)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.network_state import positions
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.events.values import Values
+from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.kernels.entry_points import run_to_delivery
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.errors import ClosedError, PopulationError
@@ -89,18 +89,14 @@ class Scheduler:
         self._task_populations = _NO_TASKS
         self._resumes: dict[int, tuple[Callable[[None], object], ...]] = {}
 
-    async def run(
-        self, t_us: NDArray[np.int64], index: NDArray[np.int64], value: Values, end_us: int
-    ) -> int:
+    async def run(self, events: MergedEvents, end_us: int) -> int:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
 
         Cancellation: the pass is left incomplete, but no population loses a spike. The caller must
         call :meth:`restart` and begin a new sample.
 
         Args:
-            t_us: i64[events], times in ascending order, µs.
-            index: i64[events], flattened input indices, ascending among equal times.
-            value: f32[events], their values; None if they are spikes.
+            events: times, indices and values of the events, as :meth:`Simulator.feed` takes them.
             end_us: virtual time of the last pass, µs.
 
         Returns:
@@ -119,7 +115,7 @@ class Scheduler:
         uses_compiled_engine = self._uses_compiled_engine()
         self._resumed_cpu_s = time.thread_time()
         simulator = self.simulator
-        simulator.feed(t_us, index, value)
+        simulator.feed(*events)
         if uses_compiled_engine:
             while not self._run_slice(end_us):
                 if self._time_slice.is_exhausted():
@@ -141,10 +137,10 @@ class Scheduler:
         """Whether :meth:`run_now` may run passes."""
         return not self._time_slice.must_wait() and self._uses_compiled_engine()
 
-    def run_now(self, t_us: NDArray[np.int64], index: NDArray[np.int64], end_us: int) -> bool:
+    def run_now(self, events: MergedEvents, end_us: int) -> bool:
         """Run passes as :meth:`run` does, but only in this time slice; return whether all ran."""
         self._resumed_cpu_s = time.thread_time()
-        self.simulator.feed(t_us, index)
+        self.simulator.feed(*events)
         while not (is_done := self._run_slice(end_us)) and not self._time_slice.is_exhausted():
             pass
         self._charge()
