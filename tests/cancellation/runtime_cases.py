@@ -271,6 +271,18 @@ async def stream_by_a_clock(cut: Cut) -> None:
         assert decision == await network.decide(SAMPLE, seed=na.sample_seed(0, number))
 
 
+@case("stream_over_time")
+async def stream_over_time(cut: Cut) -> None:
+    window = na.VoteWindow(4000)
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        decisions = na.stream_over_time(session, Parts(), BUNDLE, "2ms", vote_window=window)
+        await cut(collected(decisions))
+        await decisions.aclose()
+        number = session.sample
+        decision = await session.decide(SAMPLE)
+        assert decision == await network.decide(SAMPLE, seed=na.sample_seed(0, number))
+
+
 @case("Tap.__anext__", "Tap.__aenter__", "Tap.__aexit__")
 async def read_a_tap(cut: Cut) -> None:
     async with na.Network(BUNDLE) as network:
