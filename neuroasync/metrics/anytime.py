@@ -93,7 +93,8 @@ def anytime_curve(
             the answer of a sample changes, and the cost of the most expensive sample.
 
     Raises:
-        RecordingError: The recording has samples that may have stopped early, or an unknown class.
+        RecordingError: The recording has samples that may have stopped early, or an unknown class,
+            or its output does not vote.
         ValueError: The unit is unknown, or the budgets are negative or do not ascend.
     """
     _checked(unit)
@@ -128,7 +129,8 @@ def stop_points(recording: Recording, rules: Iterable[str | StopRule]) -> tuple[
         rules: Built-in stop rules; ``"quiet"`` never stops a sample early.
 
     Raises:
-        RecordingError: The recording has samples that may have stopped early, or an unknown class.
+        RecordingError: The recording has samples that may have stopped early, or an unknown class,
+            or its output does not vote.
         StopRuleError: A rule does not exist, or is a function.
     """
     known = trajectories(recording)

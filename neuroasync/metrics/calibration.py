@@ -128,7 +128,7 @@ def calibrate(
 
     Raises:
         RecordingError: The recording has no samples, has samples that may have stopped early or an
-            unknown class, or uses a custom policy or population.
+            unknown class, or uses a custom policy or population; or its output does not vote.
         ValueError: An accuracy is out of range, or the samples do not reach it even without early
             stopping.
     """
@@ -176,7 +176,8 @@ def boldest_lead(recording: Recording, min_correct: int) -> StopRule:
             without early stopping.
 
     Raises:
-        RecordingError: The recording has samples that may have stopped early, or an unknown class.
+        RecordingError: The recording has samples that may have stopped early, or an unknown class,
+            or its output does not vote.
     """
     known = trajectories(recording)
     sequence = rule_sequence(known, correct_at(known, recording.target))
@@ -197,7 +198,8 @@ def slowest_lead(recording: Recording, share: float) -> StopRule:
 
     Raises:
         ValueError: The share is out of range.
-        RecordingError: The recording has samples that may have stopped early, or an unknown class.
+        RecordingError: The recording has samples that may have stopped early, or an unknown class,
+            or its output does not vote.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"`share` must be a number from 0 to 1, got {share!r:.80}")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.recording.recording import Recording
-from neuroasync.metrics.trajectory import check_targets
+from neuroasync.metrics.trajectory import check_targets, check_votes
 
 __all__ = ["RiskCoverage", "risk_coverage"]
 
@@ -37,13 +37,14 @@ def risk_coverage(recording: Recording) -> RiskCoverage:
             early.
 
     Raises:
-        RecordingError: The correct class of a sample is not known.
+        RecordingError: The correct class of a sample is not known, or the output does not vote.
 
     Source:
         El-Yaniv and Wiener, On the foundations of noise-free selective classification, Journal of
         Machine Learning Research 11, 2010.
     """
     check_targets(recording)
+    check_votes(recording)
     answered = recording.label >= 0
     votes = np.sort(recording.votes[answered], axis=1)
     second = votes[:, -2] if votes.shape[1] > 1 else 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import RecordingError
 
-__all__ = ["UNITS", "Trajectory", "check_targets", "trajectories"]
+__all__ = ["UNITS", "Trajectory", "check_targets", "check_votes", "trajectories"]
 
 UNITS: Final = ("spikes", "steps", "rounds")
 """The units of cost."""
@@ -45,7 +45,8 @@ def trajectories(recording: Recording) -> tuple[Trajectory, ...]:
     """Return the trajectory of each sample; computed once per recording, which never changes.
 
     Raises:
-        RecordingError: The samples may have stopped early, or a correct class is not known.
+        RecordingError: The samples may have stopped early, a correct class is not known, or the
+            output does not vote.
     """
     if recording.info.until != "quiet":
         raise RecordingError(
@@ -53,6 +54,7 @@ def trajectories(recording: Recording) -> tuple[Trajectory, ...]:
             "stops can only be computed from recordings of complete samples"
         )
     check_targets(recording)
+    check_votes(recording)
     known: tuple[Trajectory, ...] | None = vars(recording).get(_CACHE_NAME)
     if known is None:
         known = tuple(_trajectory(recording, k) for k in range(len(recording)))
@@ -67,6 +69,17 @@ def check_targets(recording: Recording) -> None:
         raise RecordingError(
             f"target[{int(np.argmax(unknown))}] is not known, but every sample needs its correct "
             "class; record with for_sample(number, target)"
+        )
+
+
+def check_votes(recording: Recording) -> None:
+    """Raise RecordingError if labels do not come from votes, as with leaky integrators."""
+    unvoted = (recording.label >= 0) & ~recording.votes.any(axis=1)
+    if unvoted.any():
+        raise RecordingError(
+            f"label[{int(np.argmax(unvoted))}] was decided without votes, because the output "
+            f"{recording.info.output!r} consists of leaky integrators; this metric requires an "
+            "output that fires"
         )
 
 

@@ -1,8 +1,10 @@
 """Small networks and samples for the tests of the runtime, the server and the commands."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from neuroasync import LIF, Bundle, Dense, Model, PolicySpec, Population, SpikeTrain
+from neuroasync import LI, LIF, Bundle, Dense, Model, PolicySpec, Population, SpikeTrain
 from neuroasync.encoders import uniforms
 
 
@@ -23,6 +25,14 @@ def chain(sizes=(12, 8, 8, 4), policy="random", group_size=2, seed=0, gain=24) -
         connections.append(Dense(names[k], names[k + 1], weight))
     model = Model(1000, (sizes[0],), populations, tuple(connections), "output")
     return Bundle(model, policy=PolicySpec(policy, group_size))
+
+
+def readout() -> Bundle:
+    """Return the network ``chain`` with leaky integrators as output."""
+    bundle = chain()
+    *hidden, output = bundle.model.populations
+    populations = (*hidden, replace(output, neuron=LI(tau_mem_us=5000.0)))
+    return replace(bundle, model=replace(bundle.model, populations=populations))
 
 
 def sample(events=60, inputs=12, duration_us=8000, seed=7) -> SpikeTrain:

@@ -17,9 +17,17 @@ from neuroasync.core.engine.stop_rules import StopRule, parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.errors import RecordingError, StopRuleError
-from neuroasync.metrics import anytime_curve, risk_coverage, stop_points, summarise
+from neuroasync.metrics import (
+    anytime_curve,
+    boldest_lead,
+    calibrate,
+    risk_coverage,
+    stop_points,
+    summarise,
+)
 from tests.helpers.hand_networks import dense, network, population
 from tests.helpers.recordings import BUILT_IN, moderate, record, recordings, relay, relay_recording
+from tests.helpers.small_networks import readout, sample
 
 UNITS = ("spikes", "steps", "rounds")
 RULES = ("quiet", "first-spike", "votes(2)", "margin(1)", "margin(2)", "steps(0)", "steps(2)")
@@ -127,6 +135,18 @@ def test_unknown_class_is_rejected():
     unknown = replace(two_samples(), target=np.array([1, -1]))
     for call in (lambda: anytime_curve(unknown, "steps"), lambda: risk_coverage(unknown)):
         with pytest.raises(RecordingError, match=r"^target\[1\] is not known"):
+            call()
+
+
+def test_recording_of_leaky_integrators_is_rejected():
+    potentials = record(readout(), [sample()], RunSettings(Fifo(), 1), targets=[0])
+    for call in (
+        lambda: stop_points(potentials, ["quiet"]),
+        lambda: calibrate(potentials),
+        lambda: boldest_lead(potentials, 1),
+        lambda: risk_coverage(potentials),
+    ):
+        with pytest.raises(RecordingError, match=r"^label\[0\] was decided without votes, because"):
             call()
 
 

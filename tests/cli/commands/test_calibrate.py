@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroasync import read_bundle, write_spikes
+from neuroasync import read_bundle, write_bundle, write_spikes
 from neuroasync.cli.decide_samples import run_in_loop
 from neuroasync.runtime.network import Network
 from tests.helpers.cli_files import SAMPLES, some_trains
+from tests.helpers.small_networks import readout
 
 
 @pytest.fixture
@@ -100,3 +101,12 @@ def test_calibration_that_is_not_possible_is_rejected_and_nothing_is_written(
         assert result.exit_code == 2
         assert message in result.stderr
         assert not out.exists()
+
+
+def test_calibration_of_leaky_integrators_is_rejected(cli, files, validation):
+    network, out = files.folder / "readout.nab", files.folder / "out.nab"
+    write_bundle(readout(), network)
+    result = cli("calibrate", network, validation, "-o", out)
+    assert result.exit_code == 2
+    assert "error: the output 'output' consists of leaky integrators" in result.stderr
+    assert not out.exists()
