@@ -250,8 +250,9 @@ class SampleRunner:
 
     @property
     def may_decide_now(self) -> bool:
-        """Whether a sample may be decided by :meth:`decide_now`: the current one has no events."""
-        return self._started_s is None and self._scheduler.may_run_now
+        """Whether a sample may be decided by :meth:`decide_now`: the current one has not begun."""
+        has_begun = self._buffer.last_us >= 0 or self.simulator.passes > 0
+        return not has_begun and self._scheduler.may_run_now
 
     def decide_now(
         self, train: SpikeTrain, end_us: int, duration_us: int | None

@@ -343,8 +343,21 @@ async def test_decision_without_a_wait_needs_a_new_sample_and_the_compiled_engin
             await session.send(([0], [0]))
             assert session.decide_nowait(([10], [0])) is None
             assert session.waiting_events == 1
+        async with network.session() as session:
+            await session.advance("3ms")
+            assert session.decide_nowait(SAMPLES[0]) is None
+            assert (await session.finish_sample()).passes == 3
         async with network.session(engine="coroutines") as session:
             assert session.decide_nowait(SAMPLES[0]) is None
+
+
+async def test_decision_without_a_wait_does_not_continue_a_restored_sample(no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        await session.send(([0, 1500], [0, 0]))
+        snapshot = session.snapshot()
+        session.restore(snapshot)
+        assert session.decide_nowait(([2000], [0])) is None
+        assert session.snapshot() == snapshot
 
 
 def test_every_count_is_added():
