@@ -98,7 +98,8 @@ class ClientConnection:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._reader = tasks.create_task(self._read())
-                self._socket.set_receiver(self._arrival_decider().decide)
+                if not self._is_provisional:  # only the worker sends provisional decisions
+                    self._socket.set_receiver(self._arrival_decider().decide)
                 # Draining may have begun between the acceptance and the registration.
                 if self._server_state.is_draining:
                     self.drain()
@@ -137,14 +138,9 @@ class ClientConnection:
             self.abort()
 
     def _arrival_decider(self) -> ArrivalDecider:
-        inbox, bucket, read_slice = (
-            self._sample_inbox,
-            self._token_bucket,
-            self._server_state.read_slice,
-        )
         return ArrivalDecider(
-            self._socket, self._session, inbox, bucket, read_slice, self._metrics,
-            self._forget_malformed,
+            self._socket, self._session, self._sample_inbox, self._token_bucket,
+            self._server_state.read_slice, self._metrics, self._forget_malformed,
         )  # fmt: skip
 
     def _forget_malformed(self) -> None:

@@ -99,6 +99,34 @@ async def test_client_that_does_not_read_gets_no_decision_on_arrival(
     app.state.counts.check_at_rest()
 
 
+async def test_provisional_decisions_are_sent_for_small_samples_too(
+    make_app, trains, expected, nowait_decisions, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5&provisional=1") as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        responses = [await socket.receive()]
+        while not responses[-1]["final"]:
+            responses.append(await socket.receive())
+    assert len(responses) > 1
+    assert_matches(responses[-1], expected[0])
+    assert nowait_decisions == []
+    app.state.counts.check_at_rest()
+
+
+async def test_sample_too_large_for_the_queue_is_refused_on_arrival_too(
+    make_app, trains, nowait_decisions, no_leaks
+):
+    app = make_app(max_queued_events=len(trains[0]) - 1)
+    async with connect(app) as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        assert "error" in await socket.receive()
+    assert nowait_decisions == []
+    assert app.state.counts.of("samples_refused") == {"too-large": 1}
+
+
 async def test_malformed_message_is_answered_once(make_app, nowait_decisions, no_leaks):
     app = make_app()
     async with connect(app) as socket:
