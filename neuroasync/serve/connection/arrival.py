@@ -7,6 +7,7 @@ from typing import Final
 from neuroasync.messages import format_decision, parse_events
 from neuroasync.runtime.session import Session
 from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.serve.connection.incoming_sample import Chunk
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox
 from neuroasync.serve.connection.websocket import Socket
@@ -83,6 +84,9 @@ class ArrivalDecider:
             message = parse_events(data, _MAX_BYTES)
             if not message.end or message.provisional:
                 return False
+            chunk = Chunk.of_message(data, arrived_s, len(message.events))
+            if chunk.cost > self._inbox.max_events:
+                return False  # the inbox refuses it
             # Dropped and refused samples keep their numbers, so that later ones get their seeds.
             while session.sample < number:
                 session.skip()

@@ -1,11 +1,13 @@
 """A sample that a client sends, from its first message until the server has counted its outcome."""
 
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple, Self
 
 from neuroasync.runtime.bounded_queue import BoundedQueue
 
 __all__ = ["Chunk", "IncomingSample", "SampleState"]
+
+_BYTES_PER_EVENT: Final = 16
 
 
 class Chunk(NamedTuple):
@@ -25,6 +27,12 @@ class Chunk(NamedTuple):
     arrived_s: float
     cost: int
     held: int = 0
+
+    @classmethod
+    def of_message(cls, data: str | bytes, arrived_s: float, events: int) -> Self:
+        """Return the chunk of a message with this number of events."""
+        # Bytes count as well, because a long message with few events takes memory, too.
+        return cls(data, arrived_s, max(1, events, len(data) // _BYTES_PER_EVENT))
 
 
 class SampleState(Enum):

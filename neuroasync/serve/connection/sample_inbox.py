@@ -20,7 +20,6 @@ from neuroasync.serve.metrics import ServerMetrics
 
 __all__ = ["SampleInbox"]
 
-_BYTES_PER_EVENT: Final = 16
 _SMALL: Final = 1024
 """Maximum number of events of a connection that need no capacity: those of a chunk that the worker
 is waiting for, and those that wait for the next pass. With all connections, this is 32 MB."""
@@ -36,11 +35,12 @@ class SampleInbox:
         metrics: Counters for the outcome of each sample.
 
     Attributes:
+        max_events: Maximum cost of a message; see :class:`Chunk`.
         samples_sent: Number of samples that the client has begun to send.
     """
 
     __slots__ = (
-        "_current", "_limits", "_max_events", "_metrics", "_open", "_queue", "_share", "_when_full",
+        "_current", "_limits", "_metrics", "_open", "_queue", "_share", "_when_full", "max_events",
         "samples_sent",
     )  # fmt: skip
 
@@ -53,7 +53,7 @@ class SampleInbox:
     ) -> None:
         self._limits = limits
         self._when_full = when_full
-        self._max_events = min(limits.max_queued_events, server_capacity.max_events)
+        self.max_events = min(limits.max_queued_events, server_capacity.max_events)
         self._share = CapacityShare(
             server_capacity, limits.max_queued_samples, limits.max_queued_events
         )
@@ -86,9 +86,8 @@ class SampleInbox:
         sample = self._current or self._begin(not isinstance(data, str), is_provisional)
         notices: tuple[RefusalNotice, ...] = ()
         if not sample.discards_chunks:
-            # Bytes count as well, because a long message with few events takes memory, too.
-            cost = max(1, peek.events, len(data) // _BYTES_PER_EVENT)
-            notices = await self._admit(sample, Chunk(data, arrived_s, cost), peek.end)
+            chunk = Chunk.of_message(data, arrived_s, peek.events)
+            notices = await self._admit(sample, chunk, peek.end)
         if peek.end:
             self._current = None
         return notices
@@ -252,10 +251,10 @@ class SampleInbox:
     ) -> tuple[RefusalNotice, ...]:
         """Acquire capacity for a chunk and queue it, or settle its sample."""
         samples, events = int(sample.state is SampleState.NEW), chunk.cost
-        if events > self._max_events:
+        if events > self.max_events:
             error = (
                 f"a message counts as {events} events (at least one per 16 bytes), but at most "
-                f"{self._max_events} can be queued; send the sample in smaller chunks"
+                f"{self.max_events} can be queued; send the sample in smaller chunks"
             )
             return (self._refuse(sample, "too-large", error),)
         notices: tuple[RefusalNotice, ...] = ()
