@@ -68,7 +68,9 @@ def arrays_of(value, depth=4) -> Iterator[np.ndarray]:
 
 VALUES = [
     SAMPLE,
+    na.SpikeTrain([0, 5], [1, 0], [0.5, -2.0]),
     na.SpikeTrains.from_trains([SAMPLE, SAMPLE], (12,), [0, 1]),
+    na.SpikeTrains([0, 5], [1, 0], [0, 2], None, (2,), na.LabelsOverTime([1], [0, 1], 9), [1, 2]),
     na.LabelsOverTime([0, 1, -1], [0, 2, 3], 50_000),
     na.VoteWindow(50_000),
     BUNDLE.model,
@@ -185,11 +187,13 @@ async def test_a_copy_of_a_recorder_continues_on_its_own(duplicate):
         assert (len(recorder.finish()), len(twin.finish())) == (2, 1)
 
 
+@pytest.mark.parametrize("learn", [None, "tau_mem,threshold"])
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, pickled])
-def test_a_copy_of_a_network_in_training_computes_the_same(duplicate):
+def test_a_copy_of_a_network_in_training_computes_the_same(duplicate, learn):
     from neuroasync.train import SpikingNetwork
 
-    network, settings = SpikingNetwork(BUNDLE.model, device="cpu", threads=2), RunSettings()
+    network = SpikingNetwork(BUNDLE.model, device="cpu", threads=2, learn=learn)
+    settings = RunSettings()
     trains = na.SpikeTrains.from_trains([SAMPLE], (12,))
     expected = network(network.batch(trains, [0], [1]), settings)
     twin = duplicate(network)

@@ -12,6 +12,7 @@ import numpy as np
 
 import neuroasync as na
 from neuroasync.core.formats.bundle import Calibration, dump_bundle
+from neuroasync.core.formats.orders.certificate import network_digest
 from neuroasync.core.recording.file import write_recording
 from neuroasync.messages import EventMessage, format_events
 from tests.helpers.malformed_files import archive, rich_bundle, spike_members
@@ -44,7 +45,20 @@ CHECKPOINT_START = bytes(32)
 
 def bundles() -> list[bytes]:
     over_time = replace(chain((3, 2, 2)), vote_window=na.VoteWindow(2000))
-    return [dump_bundle(bundle) for bundle in (rich_bundle(), over_time, session_bundle())]
+    all_bundles = (rich_bundle(), over_time, certified_bundle(), session_bundle())
+    return [dump_bundle(bundle) for bundle in all_bundles]
+
+
+def certified_bundle() -> na.Bundle:
+    """Return a network with a certificate of two run modes."""
+    bundle = chain((3, 2, 2))
+    modes = (
+        na.CertifiedMode(na.PolicySpec("random", 2), (3, 2), 2),
+        na.CertifiedMode(na.PolicySpec("momentum", 1, "queued", noise=0.5), (4,)),
+    )
+    digest = network_digest(bundle.model, None)
+    certificate = na.OrderCertificate(digest, 5, bytes(32), 0, 7, "quiet", modes, 1)
+    return replace(bundle, certificate=certificate)
 
 
 def spike_files() -> list[bytes]:
