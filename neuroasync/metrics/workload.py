@@ -160,8 +160,10 @@ def _operations(recording: Recording, model: Model, number: int) -> tuple[int, i
     call = _runs(inputs.sample, inputs.pass_)
     is_graded = np.zeros(int(call.max(initial=-1)) + 1, np.bool_)
     is_graded[call[~np.isin(inputs.value, (-1, 0, 1))]] = True
-    graded = int(effective[inputs.source[is_graded[call]]].sum())
-    return int(effective[inputs.source].sum()) - graded, graded
+    # Values of input events may be 0, or add up to it.
+    operations = np.where(inputs.value != 0, effective[inputs.source], 0)
+    graded = int(operations[is_graded[call]].sum())
+    return int(operations.sum()) - graded, graded
 
 
 def _runs(sample: NDArray[np.int64], pass_: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from neuroasync.core.engine.policies import Fifo, Random
 from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Sparse
 from neuroasync.core.model.model import Model, Population
@@ -91,6 +92,15 @@ def test_two_events_of_one_input_are_one_multiply_accumulate():
     # Pass 0: input (2, 1), 3 + 2 weights, graded. Pass 1: input (0, 1), 2 weights.
     assert (result.effective_macs, result.effective_acs) == (5, 2)
     assert (result.synops, result.dense) == (4 * 3, 2 * 6)
+
+
+def test_input_events_whose_values_add_up_to_0_take_no_operations():
+    model = network([population("a", 3)], [dense(INPUT, "a", [[1, 1], [1, 0], [1, 1]])], inputs=2)
+    bundle = Bundle(model)
+    train = SpikeTrain([0, 0, 0, MS, MS], [0, 0, 1, 0, 1], [1, -1, 1, 0, 0.5])
+    result = workload(record(bundle, [train], FIFO), bundle)
+    # Pass 0: input (0, 1), 2 weights. Pass 1: input (0, 0.5), 2 weights, graded.
+    assert (result.effective_acs, result.effective_macs) == (2, 2)
 
 
 def test_neuron_that_fires_twice_in_a_pass_is_one_input():
