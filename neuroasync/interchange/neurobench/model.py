@@ -95,13 +95,13 @@ class NeuroasyncModel(NeuroBenchModel):  # type: ignore[misc]  # NeuroBench has 
         r"""Decide a batch of samples.
 
         Args:
-            batch: [samples, timesteps, \*input_shape], numbers of spikes.
+            batch: [samples, timesteps, \*input_shape], numbers of spikes, or values of events.
 
         Returns:
             i64[samples], the labels; -1 for a sample without a label.
 
         Raises:
-            EventsError: The shape does not fit the network, or a value is no number of spikes.
+            EventsError: The shape does not fit the network, or a value is not finite.
             ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
         """
         model = self._bundle.model
@@ -159,15 +159,15 @@ class NeuroasyncModel(NeuroBenchModel):  # type: ignore[misc]  # NeuroBench has 
     def _inputs(self, recording: Recording, number: int, timesteps: int) -> list[Tensor]:
         """Return the inputs of a connection in all passes, [calls, *source_shape].
 
-        NeuroBench tells accumulates from multiply-accumulates once per call, so that the inputs of
-        the passes with a value above 1 come apart from the others.
+        NeuroBench tells accumulates from multiply-accumulates once per call, so that passes with
+        a value other than -1, 0 and 1 are separate from the others.
         """
         model = self._bundle.model
         shape = shape_of(model, model.connections[number].source)
         found = connection_inputs(recording, model, number)
         given = np.zeros((len(recording) * timesteps, int(np.prod(shape))), np.float32)
         given[found.sample * timesteps + found.pass_, found.source] = found.value
-        is_graded = (given > 1).any(axis=1)
+        is_graded = ~np.isin(given, (-1, 0, 1)).all(axis=1)
         flat = isinstance(self._network.connections[number], torch.nn.Linear)
         parts = [given[~is_graded], given[is_graded]]
         return [

@@ -98,6 +98,18 @@ def test_any_network_measures_the_same_in_both(data):
     check(benchmark(wrapped, frames, batch_size=4), bundle, metrics.workload(recording, bundle))
 
 
+def test_values_of_input_events_are_multiplied_in_both():
+    dense = na.Dense("input", "out", np.full((4, 3), 0.3, np.float32))
+    model = na.Model(MS, (3,), (na.Population("out", (4,)),), (dense,), "out")
+    bundle = na.Bundle(model)
+    frames = np.array([[[1, 0, 1], [0.5, 0, 1], [0, -1, 0]], [[0, 0, 0], [1, 1, 0], [0, 0.25, 2]]])
+    samples = ReferenceSamples(frames, MS)
+    recording = record(bundle, samples.trains, RunSettings(), duration_us=3 * MS)
+    found = benchmark(NeuroasyncModel(bundle), frames, batch_size=2)
+    check(found, bundle, metrics.workload(recording, bundle))
+    assert found["SynapticOperations"]["Effective_MACs"] == 8
+
+
 def spiking_module():
     import snntorch as snn
 
