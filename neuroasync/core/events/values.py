@@ -21,10 +21,15 @@ Values: TypeAlias = NDArray[np.float32] | None
 """The values of events, f32[events]; None if they are all spikes."""
 
 
-def value_array(values: object, events: int) -> NDArray[np.float32]:
+def value_array(values: object, events: int, first: int = 0) -> NDArray[np.float32]:
     """Return ``values`` as a contiguous array f32[events] that cannot be written.
 
     Floating-point numbers are rounded to the nearest float32. Integers are exact.
+
+    Args:
+        values: the numbers.
+        events: number of events.
+        first: position of the first event in the argument of the caller, for errors.
 
     Raises:
         EventsError: they are not numbers, not finite, too large, or too few or too many.
@@ -44,7 +49,7 @@ def value_array(values: object, events: int) -> NDArray[np.float32]:
     if not is_valid.all():
         at = int(np.argmin(is_valid))
         requirement = f"a number from {-limits.MAX_VALUE} to {limits.MAX_VALUE}"
-        raise EventsError(must_be(f"value[{at}]", requirement, str(array[at])))
+        raise EventsError(must_be(f"value[{first + at}]", requirement, str(array[at])))
     return immutable(array, np.float32)
 
 

@@ -88,7 +88,7 @@ async def _values(values: ArrayLike | None) -> ArrayLike | None:
     time_slice, parts = TimeSlice.of_running_loop(), []
     for start in range(0, len(values), _CONVERTED_AT_ONCE):
         part = values[start : start + _CONVERTED_AT_ONCE]
-        parts.append(value_array(part, len(part)))
+        parts.append(value_array(part, len(part), start))
         if time_slice.is_exhausted():
             await time_slice.wait_turn()
     return np.concatenate([np.empty(0, np.float32), *parts])

@@ -52,6 +52,15 @@ async def test_invalid_events_are_refused_and_the_sample_continues(no_leaks):
         assert (await session.finish_sample()).votes.tolist() == expected.votes.tolist()
 
 
+async def test_error_in_a_long_list_of_values_names_the_position(monkeypatch, no_leaks):
+    monkeypatch.setattr(many_events, "_CONVERTED_AT_ONCE", 8)
+    values = [1.0] * 20
+    values[17] = np.inf
+    async with na.Network(BUNDLE) as network:
+        with pytest.raises(na.EventsError, match=r"^`value\[17\]` must be a number from"):
+            await network.decide(([0] * 20, [0] * 20, values))
+
+
 async def test_session_is_busy_while_events_are_checked(paused_check, no_leaks):
     began, may_end = paused_check
     async with na.Network(BUNDLE) as network, network.session() as session:
