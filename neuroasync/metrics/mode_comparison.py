@@ -22,7 +22,7 @@ from neuroasync.core.formats.orders.certificate import (
     network_digest,
 )
 from neuroasync.core.formats.orders.run_modes import RunModes, parse_run_modes
-from neuroasync.core.model.checks import check_int
+from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.metrics.summary import Summary, summarise
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.option_resolver import OptionResolver
@@ -96,7 +96,7 @@ def compare_modes(
 
     Args:
         bundle: The network.
-        samples: At least one sample.
+        samples: At least one sample; labels over time are not supported.
         modes: Run modes, or their text form, such as ``"random F=1,8 queued; momentum F=8"``. Their
             weights count in the mean of the certificate.
         orders: Number of seeds for each run mode, from 1. Modes in which seeds make no difference
@@ -116,6 +116,9 @@ def compare_modes(
     """
     if not len(samples):
         raise ValueError("`samples` must have at least one sample, got none")
+    if samples.labels_over_time is not None:
+        requirement = "samples with one label each, or without labels"
+        raise ValueError(must_be("samples", requirement, "labels over time"))
     modes = parse_run_modes(modes) if isinstance(modes, str) else modes
     count = check_int("orders", orders, 1, limits.MAX_CERTIFIED_ORDERS, ValueError)
     base = check_int("seed", check_seed(seed), 0, 2**64 - count, ValueError)
@@ -183,4 +186,6 @@ def _digest(samples: SpikeTrains) -> bytes:
     labels = np.zeros(0) if samples.labels is None else samples.labels
     for values in (samples.t_us, samples.index, samples.offsets, labels):
         digest.update(np.ascontiguousarray(values, "<i8").data)
+    if samples.value is not None:
+        digest.update(np.ascontiguousarray(samples.value, "<f4").data)
     return digest.digest()

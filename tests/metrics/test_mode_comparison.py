@@ -116,6 +116,23 @@ def test_samples_without_labels_have_no_certificate(digits):
     assert compared.runs[0].summary.accuracy is None
 
 
+def test_the_certificate_tells_samples_with_other_values_apart(digits):
+    bundle, samples = digits
+    ones = np.ones(samples[:5].t_us.size, np.float32)
+    digests = {
+        compare_modes(bundle, replace(samples[:5], value=value), "fifo").certificate.samples_sha256
+        for value in (None, ones, ones / 2)
+    }
+    assert len(digests) == 3
+
+
+def test_labels_over_time_are_refused(digits):
+    bundle, samples = digits
+    over = na.LabelsOverTime.from_samples([[0]], 1_000_000)
+    with pytest.raises(ValueError, match=r"^`samples` must be samples with one label each, or wit"):
+        compare_modes(bundle, replace(samples[:1], labels=None, labels_over_time=over))
+
+
 def test_no_samples_and_bad_options_are_refused(digits):
     bundle, samples = digits
     with pytest.raises(ValueError, match="`samples` must have at least one sample"):

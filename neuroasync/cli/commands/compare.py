@@ -108,11 +108,15 @@ def compare(
     for path in (output, plot):
         if path is not None:
             check_output(path, bundle, events)
+    if output is not None and output == plot:
+        raise CliError(f"-o and --plot must be different files, got {str(output)!r}")
     if plot is not None:
         require_package("matplotlib", "viz", "--plot")
     chosen = parse_run_modes(_modes_text(modes, group_size))
     net, spikes = load_inputs(bundle, events)
     numbers = chosen_samples(samples, len(spikes))
+    if spikes.labels_over_time is not None:
+        raise CliError(f"{events!r} has labels over time, which `compare` does not support")
     if output is not None and spikes.labels is None:
         raise CliError(f"{events!r} must have the label of every sample for -o, but has no labels")
     if seed > 2**64 - orders:

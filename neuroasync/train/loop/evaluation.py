@@ -41,8 +41,8 @@ def evaluate(
         trains: The samples.
         settings: Ordering policy, group size and input mode.
         seed: Sample i runs with ``sample_seed(seed, i)``.
-        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with the bin of
-            its last event.
+        duration_us: End of every sample, µs or such as ``"20ms"``. None ends each with its labels
+            over time, or else with the bin of its last event.
         batch_size: Number of samples that run at a time. It does not change the result.
 
     Returns:

@@ -77,7 +77,7 @@ class OrderCertificate:
             certificate of other weights.
         samples: number of samples that ran in each order.
         samples_sha256: 32 bytes, SHA-256 of the samples: times, input indices, offsets and labels
-            as little-endian int64.
+            as little-endian int64, then the values of the events, if they have any, as float32.
         first: number of the first sample. In an order with seed s, sample number i runs with
             ``sample_seed(s, i)``.
         seed: seed of the first order of each mode.
