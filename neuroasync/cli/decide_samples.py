@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from neuroasync.cli.exit_codes import CliError
 from neuroasync.errors import NeuroasyncError
@@ -11,14 +11,17 @@ from neuroasync.errors import NeuroasyncError
 # The help of a command needs none of these, and they take long to import.
 if TYPE_CHECKING:
     from neuroasync.core.engine.decision import Decision
+    from neuroasync.core.engine.run_settings import RunOptions
     from neuroasync.core.events.spike_trains import SpikeTrains
     from neuroasync.core.formats.bundle import Bundle
     from neuroasync.core.recording.recorder import Recorder
     from neuroasync.runtime.network import Network
+    from neuroasync.runtime.over_time.decisions import DecisionsOverTime
 
 __all__ = [
     "check_fit",
     "check_over_time",
+    "decide_intervals",
     "decide_samples",
     "load_inputs",
     "run_in_loop",
@@ -113,6 +116,34 @@ def targets_of(spikes: "SpikeTrains", numbers: range) -> list[int] | None:
         return None
     labels: list[int] = spikes.labels[numbers.start : numbers.stop].tolist()
     return labels
+
+
+def decide_intervals(
+    bundle: "Bundle",
+    spikes: "SpikeTrains",
+    numbers: range,
+    seed: int,
+    on_decision: Callable[[int], None],
+    recorder: "Recorder | None" = None,
+    **options: "Unpack[RunOptions]",
+) -> "list[DecisionsOverTime]":
+    """Decide on the labelled intervals of the samples ``numbers``, as :func:`decide_samples` does.
+
+    Raises:
+        CliError: The intervals do not fit the network, or an option does not support them.
+        NeuroasyncError: A sample exceeds a limit.
+    """
+    from neuroasync.runtime.over_time.decide import decide_over_time
+
+    try:
+        return decide_over_time(
+            bundle, spikes[numbers.start : numbers.stop], seed=seed, first=numbers.start,
+            on_decision=on_decision, recorder=recorder, **options,
+        )  # fmt: skip
+    except NeuroasyncError:
+        raise
+    except ValueError as error:
+        raise CliError(str(error)) from error
 
 
 async def decide_samples(

@@ -8,6 +8,7 @@ import typer
 
 from neuroasync.cli.decide_samples import (
     check_over_time,
+    decide_intervals,
     decide_samples,
     load_inputs,
     run_in_loop,
@@ -167,17 +168,13 @@ def _calibrate_over_time(
     """
     from neuroasync import metrics
     from neuroasync.core.formats.bundle import write_bundle
-    from neuroasync.runtime.over_time.decide import decide_over_time
 
     check_over_time(net)
-    selected = spikes[numbers.start : numbers.stop]
-    labels, window = selected.labels_over_time, net.vote_window
+    labels, window = spikes[numbers.start : numbers.stop].labels_over_time, net.vote_window
     if labels is None or window is None:
         raise CliError("calibration over time requires labels over time and a vote window")
     with progress("deciding", len(numbers)) as advance:
-        before = decide_over_time(
-            net, selected, seed=seed, first=numbers.start, on_decision=advance, **options
-        )
+        before = decide_intervals(net, spikes, numbers, seed, advance, **options)
     try:
         fitted = metrics.calibrate_over_time(before, labels, window)
     except ValueError as error:

@@ -8,6 +8,7 @@ import typer
 from neuroasync import limits
 from neuroasync.cli.decide_samples import (
     check_over_time,
+    decide_intervals,
     decide_samples,
     load_inputs,
     run_in_loop,
@@ -110,11 +111,12 @@ def run(
     from neuroasync.core.recording.recorder import Recorder
     from neuroasync.metrics import counted_workload, summarise, summarise_over_time, workload
     from neuroasync.runtime.network import Network
-    from neuroasync.runtime.over_time.decide import decide_over_time
 
     for path in (record, decisions):
         if path is not None:
             check_output(path, bundle, events)
+    if record is not None and record == decisions:
+        raise CliError(f"--record and --decisions must be different files, got {str(record)!r}")
     net, spikes = load_inputs(bundle, events)
     numbers, duration_us = chosen_samples(samples, len(spikes)), _duration_us(duration)
     selected = spikes[numbers.start : numbers.stop]
@@ -134,10 +136,7 @@ def run(
     over_time: list[DecisionsOverTime] = []
     with progress("deciding", len(numbers)) as advance:
         if spikes.labels_over_time is not None:
-            over_time = decide_over_time(
-                net, selected, seed=seed, first=numbers.start, recorder=recorder,
-                on_decision=advance, **options,
-            )  # fmt: skip
+            over_time = decide_intervals(net, spikes, numbers, seed, advance, recorder, **options)
             found = [each.decision for each in over_time]
         else:
             found = run_in_loop(

@@ -58,14 +58,15 @@ def decide_over_time(
         recorder: records every spike.
         on_decision: called in one of the threads with the number of samples decided so far.
         **options: options that differ from those of the training; see :class:`RunOptions`. The stop
-            rule must be ``quiet``.
+            rule must be ``quiet``, and the engine must not be ``coroutines``.
 
     Returns:
         The decisions, in the order of the samples. They do not depend on the number of workers.
 
     Raises:
         ValueError: an argument is out of range, the samples have no labels over time, the stop rule
-            is not ``quiet``, or the vote window does not consist of whole intervals.
+            is not ``quiet``, the engine cannot run the network, or the vote window does not consist
+            of whole intervals.
         PolicyError, StopRuleError: an option is invalid.
         EventsError, ForwardStepLimitError, LimitError: a sample does not fit the network, or
             exceeded a limit; a note has its number.
@@ -78,6 +79,10 @@ def decide_over_time(
     settings = resolver.defaults
     if settings.until != StopRule():
         raise ValueError(must_be("until", "quiet with labels over time", f"{settings.until!s:.80}"))
+    plan = resolver.plan(settings)
+    if settings.engine == "coroutines" or (settings.engine == "compiled" and not plan.is_built_in):
+        requirement = "'auto', or 'compiled' without a custom policy"
+        raise ValueError(must_be("engine", requirement, repr(settings.engine)))
     timestep_us = bundle.model.timestep_us
     if timestep_us and labels.every_us % timestep_us:
         requirement = f"a multiple of the network's timestep, {timestep_us} µs"
@@ -86,7 +91,7 @@ def decide_over_time(
     first = check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
     if workers is not None:
         workers = check_int("workers", workers, 1, limits.MAX_TIME_US, ValueError)
-    job = _Job(bundle, resolver.plan(settings), samples, labels, window)
+    job = _Job(bundle, plan, samples, labels, window)
     job.seed, job.first = check_seed(seed), first
     job.recorder, job.on_decision = recorder, on_decision
     return job.run(min(workers or cores(), max(len(samples), 1)))

@@ -55,6 +55,29 @@ def test_run_prints_the_accuracy_and_the_confusion(cli, over):
     assert cli("replay", "r.npz", "--bundle", "over.nab").exit_code == 0
 
 
+@pytest.mark.parametrize("command", ["run", "calibrate"])
+def test_intervals_that_do_not_fit_the_vote_window_are_refused(cli, over, command):
+    bundle, _ = over
+    na.write_bundle(replace(bundle, vote_window=na.VoteWindow(2500)), "other.nab")
+    output = ("-o", "c.nab") if command == "calibrate" else ()
+    result = cli(command, "other.nab", "over.npz", *output)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: `vote_window` must be a multiple of the interval")
+
+
+def test_options_that_labels_over_time_do_not_support_are_refused(cli, over):
+    for options, message in (
+        (("--engine", "coroutines"), "error: `engine` must be 'auto'"),
+        (("--record", "x.npz", "--decisions", "x.npz"), "error: --record and --decisions must be"),
+    ):
+        result = cli("run", "over.nab", "over.npz", *options)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(message)
+    result = cli("compare", "over.nab", "over.npz")
+    assert result.exit_code == 2
+    assert "has labels over time, which `compare` does not support" in result.stderr
+
+
 def test_calibrate_changes_the_confidence_only(cli, over):
     bundle, _ = over
     result = cli("calibrate", "over.nab", "over.npz", "-o", "c.nab", "--json")

@@ -113,6 +113,10 @@ def test_the_spikes_are_those_of_an_ordinary_run(policy):
         ({"vote_window": na.VoteWindow(2500)}, r"`vote_window` must be a multiple of the interval"),
         ({"seed": -1}, "`seed` must be"),
         ({"workers": 0}, "`workers` must be"),
+        (
+            {"engine": "coroutines"},
+            "`engine` must be 'auto', or 'compiled' without a custom policy",
+        ),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(change, message):
