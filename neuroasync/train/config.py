@@ -206,6 +206,9 @@ class TrainConfig:
             raise ValueError(
                 f"`learn_per` must be 'population' or 'neuron', got {self.learn_per!r:.80}"
             )
+        if self.learn_per != "population" and self.learn is None:
+            requirement = "'population' unless `learn` is given"
+            raise ValueError(must_be("learn_per", requirement, "'neuron'"))
 
     def _check_number(self, name: str, high: float) -> None:
         value = as_number(getattr(self, name))

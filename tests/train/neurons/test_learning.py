@@ -88,7 +88,7 @@ def test_a_network_whose_readout_is_potentials_learns_a_task(loss):
 @pytest.mark.parametrize(
     ("output", "loss", "allowed"),
     [
-        ("neuron=li", "timestep", "['accumulated', 'final', 'maximum'] for an output of leaky int"),
+        ("neuron=li", "timestep", "['accumulated', 'final', 'maximum', 'windowed'] for an out"),
         ("", "maximum", "['accumulated', 'timestep', 'final', 'windowed'] for an output of neuro"),
     ],
 )
@@ -130,3 +130,5 @@ def test_a_configuration_names_what_is_learned_in_one_order():
     assert TrainConfig(learn=" threshold, tau_mem").learn == "tau_mem,threshold"
     with pytest.raises(ValueError, match="`learn_per` must be 'population' or 'neuron', got 'x'"):
         TrainConfig(learn_per="x")
+    with pytest.raises(ValueError, match="`learn_per` must be 'population' unless `learn` is giv"):
+        TrainConfig(learn_per="neuron")
