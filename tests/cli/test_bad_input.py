@@ -162,7 +162,7 @@ def error_line(result, files, before):
         ((*STUDY, "--test", "no.npz", "--topology", NETWORK), "cannot be read: No such file"),
         ((*STUDY, "--test", "other.npz", "--topology", "input 3"), "does not set `timestep_us`"),
         (
-            (*STUDY, "--test", "other.npz", "--topology", f"decay=0.5; {NETWORK}"),
+            (*STUDY, "--test", "other.npz", "--topology", f"decay=0.5; decay=0.6; {NETWORK}"),
             "`decay` is set twice",
         ),
         (

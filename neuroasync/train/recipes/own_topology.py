@@ -86,7 +86,7 @@ def with_good_output(topology: str) -> str:
     arrow to the output keeps its arrows. A comment explains what was added.
 
     Args:
-        topology: Topology text, without ``decay`` and ``v_threshold`` for all populations.
+        topology: Topology text.
 
     Raises:
         ModelError: The text cannot be parsed.

@@ -25,6 +25,7 @@ from neuroasync.core.engine.run_settings import InputMode
 from neuroasync.core.formats.bundle import Bundle
 from neuroasync.core.model.neurons import LIF
 from neuroasync.core.model.topology import parse_topology, same_topology
+from neuroasync.core.model.topology_lexer import split_items
 from neuroasync.errors import ModelError
 from neuroasync.train.config import TrainConfig
 from neuroasync.train.recipes.own_topology import VOTING, with_good_output
@@ -127,14 +128,23 @@ def recipes_for_topology(topology: str) -> Recipes:
     a connection to it, unless the text says otherwise; see :func:`with_good_output`.
 
     Args:
-        topology: Topology text of the network. Decay and threshold of all neurons come from the
-            recipe, so the text may only set them for single populations.
+        topology: Topology text of the network. A decay or threshold for all populations that it
+            does not set comes from the recipe.
 
     Raises:
         ModelError: The text cannot be parsed.
     """
-    leaky = f"{_LEAKY}\n{with_good_output(topology)}"
-    return recipes_of(f"{_PAPER}; {topology}", leaky, _DEFAULT)
+    leaky = f"{_unset(_LEAKY, topology)}\n{with_good_output(topology)}"
+    return recipes_of(f"{_unset(_PAPER, topology)}; {topology}", leaky, _DEFAULT)
+
+
+def _unset(settings: str, topology: str) -> str:
+    """Return those of the settings that a topology text does not set for all populations."""
+    items = (item for item in split_items(topology) if item.kind == "settings")
+    given = {key for item in items for key in item.settings}
+    if "tau_mem_us" in given:
+        given.add("decay")
+    return " ".join(word for word in settings.split() if word.partition("=")[0] not in given)
 
 
 def recipes_for_bundle() -> Recipes:

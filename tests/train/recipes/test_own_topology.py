@@ -67,6 +67,24 @@ def test_the_network_of_a_data_set_is_that_of_its_recipe():
 
 
 @pytest.mark.parametrize(
+    ("settings", "leaky", "paper"),
+    [
+        ("decay=0.5", "decay=0.5 v_threshold=1.0", "decay=0.5 v_threshold=0.3"),
+        ("v_threshold=2", "decay=0.9 v_threshold=2", "decay=0.0 v_threshold=2"),
+        ("v_threshold=2; decay=0.5", "decay=0.5 v_threshold=2", "decay=0.5 v_threshold=2"),
+        ("tau_mem_us=9000", "tau_mem_us=9000 v_threshold=1", "tau_mem_us=9000 v_threshold=0.3"),
+    ],
+)
+def test_a_decay_or_threshold_for_all_populations_replaces_that_of_the_recipe(
+    settings, leaky, paper
+):
+    rest = "input 4; a d3; output d2 refractory=false reset=subtract"
+    own = recipes_for_topology(f"timestep_us=1000 {settings}; {rest}")
+    assert same(own["layered"].topology, f"timestep_us=1000 {leaky}; {rest}")
+    assert same(own["layered-paper"].topology, f"timestep_us=1000 {paper}; {rest}")
+
+
+@pytest.mark.parametrize(
     ("times", "timestep_us"),
     [
         ([[0, 1000, 5000], [3000], []], 1000),
