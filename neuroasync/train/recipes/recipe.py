@@ -156,7 +156,8 @@ def fine_tuning(recipe: Recipe, start: Bundle) -> Recipe:
     """Return the recipe for training the network of a bundle further.
 
     Its weights are kept, the learning rate is a quarter of the recipe's, because the weights are
-    good already, and all epochs are under the order that is trained for. If the output fires at
+    good already, and all epochs are under the order that is trained for. Samples are as long as
+    the bundle says. If the output fires at
     most once per pass, as in imported networks, it has few votes: the loss is that of all votes at
     the end, and each vote counts more in it. Recipes with the loss ``timestep`` keep theirs.
 
@@ -164,7 +165,13 @@ def fine_tuning(recipe: Recipe, start: Bundle) -> Recipe:
         recipe: A recipe for the data set.
         start: The bundle; its network replaces that of the recipe.
     """
-    config = replace(recipe.config, init_rate=None, layered_epochs=0, lr=recipe.config.lr / 4)
+    config = replace(
+        recipe.config,
+        init_rate=None,
+        layered_epochs=0,
+        lr=recipe.config.lr / 4,
+        duration_us=start.duration_us or recipe.config.duration_us,
+    )
     output = start.model.populations[start.model.index(start.model.output)].neuron
     if isinstance(output, LIF) and output.refractory and config.loss != "timestep":
         config = replace(config, loss="final", vote_scale=_FEW_VOTES_SCALE)
@@ -207,6 +214,7 @@ def for_labels_over_time(recipe: Recipe, every_us: int, timestep_us: int) -> Rec
         config,
         loss="windowed",
         vote_window_us=window,
+        duration_us=None,  # the labels end a sample
         batch_size=min(config.batch_size, _MAX_BATCH),
         lr=config.lr * _LR_FACTOR,
     )

@@ -78,6 +78,7 @@ def test_a_configuration_that_is_its_own_output_is_left_alone(cli, files, traine
     [
         ("x = ", "'run.toml' is not a TOML file: "),
         ("lr = 0.1", "'run.toml': `lr` is an unknown key; the keys are dataset, "),
+        ('keep = "best"', "such as epochs, keep and shift belong in that table"),
         ('datset = "digits"', "`datset` is an unknown key; did you mean 'dataset'?"),
         ("dataset = 5", "'run.toml': `dataset` must be one of digits, mnist, "),
         ('recipe = "layred"', "`recipe` must be one of layered-paper, layered, "),
@@ -130,6 +131,18 @@ def test_a_network_is_trained_further_from_a_bundle(cli, files):
     assert run_file(files.folder, "two.toml")["from"] == "one.nab"
     assert cli("train", "--config", "two.toml", "-o", "three.nab").exit_code == 0
     assert (files.folder / "three.nab").read_bytes() == dump_bundle(two)
+
+
+@pytest.mark.parametrize(("options", "duration_us"), [((), 7000), (("--vote-window", "1ms"), None)])
+def test_a_fine_tuning_keeps_the_duration_of_the_bundle(cli, files, trained, options, duration_us):
+    model = parse_topology("timestep_us=1000; input 12; hidden d6; output d4")
+    write_bundle(Bundle(model, duration_us=7000), files.folder / "start.nab")
+    result = cli(
+        "train", "--from", "start.nab", "--train", "events.npz", "--recipe", "layered", *options
+    )
+    assert result.exit_code == 0, result.stderr
+    ((_, recipe, _),) = trained
+    assert recipe.config.duration_us == duration_us
 
 
 def test_a_learning_rate_of_0_keeps_the_weights_classes_and_neurons(cli, files):

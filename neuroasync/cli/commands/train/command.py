@@ -270,6 +270,10 @@ def _recipe(run: "RunFile", start: "Bundle | None", training: Mapping[str, Any])
     chosen = recipes[RecipeName(str(name)).value]
     if start is not None:
         chosen = fine_tuning(chosen, start)
+        given = {**run.training, **training}
+        if given.get("loss") == "windowed" or "vote_window_us" in given:
+            # The labels end a sample, not the duration in the bundle.
+            chosen = replace(chosen, config=replace(chosen.config, duration_us=None))
     changed = _changed(chosen, run)
     mode = training.get("input")
     if mode == "queued" and changed.config.policy == "layer-sync":
