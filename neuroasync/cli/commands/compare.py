@@ -116,7 +116,10 @@ def compare(
     net, spikes = load_inputs(bundle, events)
     numbers = chosen_samples(samples, len(spikes))
     if spikes.labels_over_time is not None:
-        raise CliError(f"{events!r} has labels over time, which `compare` does not support")
+        raise CliError(
+            f"{events!r} has labels over time, which `compare` does not support; use "
+            "`neuroasync run` once for each --policy"
+        )
     if output is not None and spikes.labels is None:
         raise CliError(f"{events!r} must have the label of every sample for -o, but has no labels")
     if seed > 2**64 - orders:
