@@ -44,7 +44,7 @@ def bundle_facts(bundle: Bundle) -> list[tuple[str, object]]:
         ("size", f"{len(dump_bundle(bundle)):,} bytes"),
         ("sha256", bundle.digest.hex()),
         ("trained for", policy_text(policy) + noise),
-        ("input", f"{_shape(model.input_shape)} = {model.input_size:,} indices"),
+        ("input", _input(bundle)),
         ("timestep", steps),
         ("samples last", _duration(bundle)),
         ("neurons", f"{model.size:,}"),
@@ -240,6 +240,11 @@ def _weights(connection: Connection) -> str:
     return _shape(connection.weight.shape)
 
 
+def _input(bundle: Bundle) -> str:
+    shape, size = bundle.model.input_shape, bundle.model.input_size
+    return f"{size:,} indices" if len(shape) == 1 else f"{_shape(shape)} = {size:,} indices"
+
+
 def _duration(bundle: Bundle) -> str:
     if bundle.duration_us is None:
         return "until their last event"
@@ -255,7 +260,12 @@ def _range(value: Parameter | None) -> str:
     if value is None:
         return "-"
     low, high = float(np.min(value)), float(np.max(value))
-    return f"{low:,.6g}" if low == high else f"{low:,.4g} to {high:,.4g}"
+    return f"{low:,.6g}" if low == high else f"{_rounded(low)} to {_rounded(high)}"
+
+
+def _rounded(number: float) -> str:
+    """Return a number with four digits, or as a whole number if it has more before the point."""
+    return f"{number:,.4g}" if abs(number) < 9999.5 else f"{number:,.0f}"
 
 
 def calibration_table(calibrations: Iterable[Calibration]) -> RenderableType:
