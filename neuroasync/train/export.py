@@ -93,10 +93,7 @@ def export_bundle(
         "parameters": model.parameters,
     }
     if topology is not None:
-        if not same_topology(parse_topology(topology), model):
-            raise ValueError(
-                "`topology` must describe the trained network, but it describes another one"
-            )
+        _check_topology(parse_topology(topology), model)
         description["topology"] = topology
     if isinstance(trained, Fit):
         description |= _results(trained)
@@ -112,6 +109,20 @@ def export_bundle(
         duration_us=length_us,
         vote_window=window,
     )
+
+
+def _check_topology(described: Model, model: Model) -> None:
+    """Raise ValueError unless a topology text describes the trained network."""
+    if same_topology(described, model):
+        return
+    problem = "it describes another one"
+    shapes, found = ([(p.name, p.shape) for p in m.populations] for m in (described, model))
+    if shapes == found and same_topology(replace(described, populations=model.populations), model):
+        problem = (
+            "its neurons have other parameters; if these were learned, leave `topology` out, "
+            "because a text does not describe learned values"
+        )
+    raise ValueError(f"`topology` must describe the trained network, but {problem}")
 
 
 def _policy_spec(settings: RunSettings) -> PolicySpec:

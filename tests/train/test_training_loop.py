@@ -184,6 +184,8 @@ def test_an_exported_bundle_keeps_its_topology_text(train):
     assert same_topology(parse_topology(bundle.meta["topology"]), bundle.model)
     with pytest.raises(ValueError, match=r"`topology` must describe the trained network"):
         export_bundle(fitted, train, topology=text.replace("delay_us=1000", "delay_us=2000"))
+    with pytest.raises(ValueError, match="if these were learned, leave `topology` out"):
+        export_bundle(fitted, train, topology=text.replace("decay=0.9", "decay=0.8"))
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,11 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option(
         "--config", metavar="RUN.toml", show_default=False,
-        help="Configuration file with any of these options, and in its table [training] any field "
-        "of `neuroasync.train.TrainConfig`. Options on the command line come first. Each run "
-        "writes the file that repeats it beside its bundle. Default: none.",
+        help="Configuration file with the keys dataset, train, validation, data, coding, topology, "
+        "from, recipe and all_data, and the table [training] with any fields of "
+        "`neuroasync.train.TrainConfig`, such as epochs, keep and shift. Options on the command "
+        "line come first. Each run writes the file that repeats it beside its bundle. Default: "
+        "none.",
     ),
 ]  # fmt: skip
 InputOption = Annotated[

@@ -106,7 +106,8 @@ def _check(
     if key not in choices:
         raise CliError(
             f"{name!r}: `{printable(key)}` is an unknown key{did_you_mean(key, choices) or ';'} "
-            f"the keys are {', '.join(choices)} and the table training"
+            f"the keys are {', '.join(choices)} and the table training; settings such as epochs, "
+            "keep and shift belong in that table"
         )
     allowed = choices[key]
     if isinstance(allowed, type):
