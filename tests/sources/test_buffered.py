@@ -152,7 +152,7 @@ async def test_an_async_generator_is_closed_with_the_block(no_leaks):
 async def test_chunks_may_be_pairs_of_arrays(no_leaks):
     async with buffered(each(([0, 1], [2, 3]), ([5], [0]))) as chunks:
         assert await all_of(chunks) == [(0, 2), (1, 3), (5, 0)]
-    with pytest.raises(na.EventsError, match=r"^`events` must be a SpikeTrain or a pair "):
+    with pytest.raises(na.EventsError, match=r"^`events` must be a SpikeTrain, a pair "):
         async with buffered(each("events")) as chunks:
             await anext(chunks)
 

@@ -99,8 +99,8 @@ def test_neurons_of_other_frameworks_are_written_as_settings():
 
 def test_shipped_networks_have_the_topology_of_their_recipes():
     recipes = pytest.importorskip("neuroasync.train.recipes").RECIPES["digits"]
-    for name, recipe in zip(NETWORKS, recipes.values(), strict=True):
-        assert same_topology(parse_topology(recipe.topology), shipped_bundle(name).model)
+    for bundle in map(shipped_bundle, NETWORKS):
+        assert same_topology(parse_topology(recipes[bundle.meta["recipe"]].topology), bundle.model)
 
 
 def test_same_topology_ignores_weights_but_not_delays():
