@@ -18,6 +18,7 @@ from neuroasync.train.batch import Batch
 from neuroasync.train.batches import Batches
 from neuroasync.train.checkpoint import TrainingState
 from neuroasync.train.config import TrainConfig
+from neuroasync.train.cuda.selection import Device
 from neuroasync.train.loop.epoch_selection import best_epoch
 from neuroasync.train.loop.length_split import split_by_length
 from neuroasync.train.loop.objective import make_objective
@@ -68,8 +69,11 @@ class TrainingRun:
         self.history: list[EpochResult] = []
         self._best: NDArray[np.float32] | None = None
         surrogate = Surrogate(config.surrogate, config.surrogate_slope)
+        # The CUDA engine does not support input events with values.
+        on_cpu = config.device == "auto" and train.value is not None
+        device: Device = "cpu" if on_cpu else config.device
         self.network = SpikingNetwork(
-            model, surrogate, config.device, threads, learn=config.learn,
+            model, surrogate, device, threads, learn=config.learn,
             learn_per=config.learn_per,
         )  # fmt: skip
         self._batches = Batches(

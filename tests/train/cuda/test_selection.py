@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.neurons import LIF
 from neuroasync.train import SpikingNetwork, TrainConfig, fit
 from neuroasync.train.cuda import selection
@@ -52,6 +53,16 @@ def test_auto_and_cuda_take_the_cuda_engine_where_there_is_one(gpu):
     assert uses_cuda(SpikingNetwork(TINY, device="cuda"))
     assert uses_cuda(copy.deepcopy(SpikingNetwork(TINY)))
     assert not uses_cuda(SpikingNetwork(TINY, device="cpu"))
+
+
+def test_auto_trains_input_events_with_values_on_the_cpu(gpu):
+    values = np.full(TRAIN.t_us.size, 0.5)
+    weighted = SpikeTrains(
+        TRAIN.t_us, TRAIN.index, TRAIN.offsets, TRAIN.labels, TRAIN.shape, value=values
+    )
+    assert fit(TINY, weighted, on("auto", epochs=1)).history
+    with pytest.raises(ValueError, match="does not support input events with values"):
+        fit(TINY, weighted, on("cuda", epochs=1))
 
 
 def test_missing_compiler_names_the_extra(gpu):
