@@ -33,9 +33,9 @@ it, thus need not wait for a turn."""
 _MIN_WORK: Final = 2000
 """Minimum number of synaptic operations of a speed measurement, and of a result of `work`."""
 
-_MIN_S: Final = 2e-5
-"""Minimum estimate of the time that the result of `work` takes, s. A call of a kernel costs a few
-µs, so the rest of a slice is not divided further."""
+_MIN_S: Final = 1e-4
+"""Minimum estimate of the time that the result of `work` takes, s. A call of a kernel costs about
+5 µs, so a slice ends rather than be divided further."""
 
 _MIN_SHARE: Final = 0.25
 """Maximum share of a slice that the result of `work` takes after the speed was overestimated. A
