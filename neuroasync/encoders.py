@@ -107,10 +107,10 @@ def encode_current(
     timestep_us: Duration,
     labels: ArrayLike | None = None,
 ) -> SpikeTrains:
-    """Encode numbers as a current: each one that is not 0 gives an event with it as its value.
+    """Encode numbers as a current: each number except 0 becomes an event that has it as its value.
 
-    In each timestep, an input delivers weight times value. This is what a framework computes that
-    is given an image, or the frames of an array, instead of spikes.
+    In each timestep, an input delivers weight times value. Frameworks compute the same if they get
+    an image, or the frames of an array, instead of spikes.
 
     Args:
         values: [samples, ...], numbers that stay the same during all timesteps; or [samples,

@@ -56,8 +56,8 @@ MAX_TIME_US: Final = 2**53
 """Largest time, delay or timestep, in µs (285 years). A float64 represents it exactly."""
 
 MAX_VALUE: Final = 2**24
-"""Largest magnitude of the value of an input event. Every integer up to it is a float32, and a sum
-of such values stays far from the largest float32."""
+"""Largest magnitude of the value of an input event. A float32 represents every integer up to
+it exactly, and a sum of such values stays far from the largest float32."""
 
 MAX_SPIKE_FILE_BYTES: Final = 2**31
 """Size of a spike file or a recording in bytes, counted in its unpacked arrays."""

@@ -106,7 +106,7 @@ class Agreement:
 
     @cached_property
     def framework_labels(self) -> NDArray[np.int64]:
-        """i64[samples], the first class with the most votes, or with the highest potential at last.
+        """i64[samples], the first class with the most votes, or the highest last potential.
 
         -1 without a vote.
         """

@@ -12,7 +12,7 @@ A neuron fires if U > threshold. With ``reset_delay`` (the default), the reset t
 next timestep, after the decay; without it, at once. A reset of ``Leaky`` to zero is the same with
 and without the delay, because a neuron of a population fires once per pass and then ignores input.
 
-A reset by subtraction at once is another matter. In the code of snnTorch 1.0.0, it amounts to
+A reset by subtraction at once is different. In the code of snnTorch 1.0.0, it amounts to
 
     fires if  beta U[t] + I[t+1] > threshold + R threshold,  with R = 1 if U[t] > threshold
     U[t+1] = beta U[t] + I[t+1] - threshold   if it fires
@@ -44,7 +44,7 @@ from neuroasync.interchange.torch_modules.from_module import Imported, from_modu
 __all__ = ["Readout", "SnnTorch", "from_snntorch"]
 
 Readout = Literal["spikes", "potential"]
-"""What the output of a network is."""
+"""The output of a network: the spikes or the potentials of its last layer."""
 
 _KINDS: Final = ("Leaky", "Synaptic", "Lapicque", "RLeaky", "RSynaptic")
 _RECURRENT: Final = ("RLeaky", "RSynaptic")

@@ -71,19 +71,19 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SummaryOverTime:
-    """Summary of decisions over time. A value is None if nothing is there to compute it from.
+    """Summary of decisions over time. A value is None if there are no data for it.
 
     Attributes:
         samples: Number of samples.
         intervals: Number of intervals that have a class.
         accuracy: Share of these that were decided correctly; no decision counts as wrong.
-        sample_accuracy: Mean over the samples of their own share.
-        balanced_accuracy: Mean over the classes of the share of their intervals.
+        sample_accuracy: Mean over the samples of this share within each sample.
+        balanced_accuracy: Mean over the classes of this share within each class.
         undecided: Number of these intervals without a decision.
         confusion: i64[classes, classes + 1], number of intervals by class and decision; the last
             column counts those without a decision.
         changes: Number of changes of the class: intervals whose class differs from that of the
-            interval before. An interval before may have no class.
+            interval before, which may have no class.
         followed: Number of changes after which the new class was decided before it ended.
         latency_ms_p50, latency_ms_p90: Median and 90th percentile of the time from such a change to
             the first decision for the new class, ms.

@@ -257,7 +257,7 @@ class SampleRunner:
     def decide_now(
         self, train: SpikeTrain, end_us: int, duration_us: int | None
     ) -> Decision | None:
-        """Decide a whole sample; None, with everything undone, if this slice is too short."""
+        """Decide a whole sample. Return None, with nothing changed, if the slice is too short."""
         self._started_s = time.perf_counter()
         self._buffer.accept(train, True)
         if end_us >= 0 and not self._scheduler.run_now(self._buffer.events, end_us):

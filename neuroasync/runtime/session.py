@@ -144,11 +144,14 @@ class Session:
             return self._runner.finish(length_us)
 
     def decide_nowait(self, events: Events) -> Decision | None:
-        """Decide one complete sample, and raise, like :meth:`decide`, if that needs no wait.
+        """Decide one complete sample without waiting, or return None.
+
+        Raises the errors of :meth:`decide`.
 
         Returns:
-            The decision; None if other sessions wait, or if the time slice is too short. The state
-            is then the same as before, and :meth:`decide` can be called.
+            The decision; None if the time slice is too short, another session waits, a sample has
+            begun, or the engine is not the compiled one. The state is then the same as before, and
+            :meth:`decide` can be called.
         """
         length_us = self._runner.length_us(None)
         lease = self._ownership.acquire_for_call()

@@ -199,7 +199,7 @@ class TimeSlice:
             await self._wait_in_queue(account)
 
     async def _wait_alone(self) -> None:
-        """Wait for the next turn without a queue, as nobody else waits. Cancellation: safe."""
+        """Wait for the next turn of the loop while no other session waits. Cancellation: safe."""
         self._woken = 1  # sessions that come meanwhile join the queue
         try:
             await asyncio.sleep(0)

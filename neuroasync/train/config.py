@@ -74,7 +74,8 @@ class TrainConfig:
         duration_us: End of every sample, µs. If None, each sample ends with the bin of its last
             event, or with its labels over time.
         seed: Seed of initialisation, shuffling, order keys and dropout.
-        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for the faster of those that there are.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for the CUDA engine if it can be used, else
+            the CPU.
         keep: Whose weights the trained network has: ``"last"``, those after the last epoch, or
             ``"best"``, those after the epoch with the highest validation accuracy, which must be
             one under ``policy``; the earliest of several.

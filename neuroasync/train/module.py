@@ -50,8 +50,8 @@ class SpikingNetwork(nn.Module):
     Args:
         model: Populations, connections and initial weights.
         surrogate: Surrogate derivative of the spike function. Defaults to ``Surrogate()``.
-        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for the faster of those that there are. A
-            network that the CUDA engine does not support runs on the CPU, which is logged.
+        device: ``"cpu"``, ``"cuda"``, or ``"auto"`` for the CUDA engine if it can be used, else the
+            CPU. A network that the CUDA engine does not support runs on the CPU, which is logged.
         threads: Maximum number of threads on the CPU. None takes the number of available cores.
             The result does not depend on it.
         by_connection: Make a parameter of each weight and each bias, for optimisers with groups of

@@ -53,7 +53,7 @@ OrdersOption = Annotated[
     typer.Option(
         "--orders", metavar="N", min=1, max=limits.MAX_CERTIFIED_ORDERS,
         help="Number of seeds for each run mode, S to S+N-1: in random order, each seed is another "
-        "order. Run modes without chance run once.",
+        "order. Run modes that ignore the seed run once.",
     ),
 ]  # fmt: skip
 FirstSeedOption = Annotated[

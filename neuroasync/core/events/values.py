@@ -44,7 +44,7 @@ def value_array(values: object, events: int, first: int = 0) -> NDArray[np.float
     if array.size != events:
         requirement = f"of the same length as `t_us` ({events})"
         raise EventsError(must_be("value", requirement, f"{array.size} values"))
-    # A float64 tells 2**24 from the integer after it, which a float32 and a float16 do not.
+    # As a float32, 2**24 + 1 would be rounded to 2**24, which is valid.
     is_valid = np.abs(array.astype(np.float64)) <= limits.MAX_VALUE  # not if it is NaN
     if not is_valid.all():
         at = int(np.argmin(is_valid))

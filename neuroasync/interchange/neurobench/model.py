@@ -41,15 +41,16 @@ class NeuroasyncModel(NeuroBenchModel):  # type: ignore[misc]  # NeuroBench has 
     connection receives and which neurons fire in each pass, and compute their values from that.
     Every sample runs to its end, because they count complete samples.
 
-    Sample number i of all that one model has seen runs with ``sample_seed(seed, i)``. So a new
-    model and a data loader that does not shuffle give the labels of ``Network.decide_all``.
+    A model counts its samples over all batches, and sample number i runs with
+    ``sample_seed(seed, i)``. So a new model and a data loader that does not shuffle give the labels
+    of ``Network.decide_all``.
 
     Args:
         bundle: The network, which must have a timestep.
-        policy: Ordering policy. Defaults to that which the network was trained for.
-        group_size: Maximum number of pending spikes that a forward step delivers. Defaults to that
-            which the network was trained for.
-        input: Input mode. Defaults to that which the network was trained for.
+        policy: Ordering policy. Defaults to the one that the network was trained for.
+        group_size: Maximum number of pending spikes that a forward step delivers. Defaults to the
+            one that the network was trained for.
+        input: Input mode. Defaults to the one that the network was trained for.
         seed: Seed of the order keys.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Decides small samples where their messages are read, without a queue and another task."""
+"""Decides small samples where their messages are read, without a queue or another task."""
 
 import time
 from collections.abc import Callable

@@ -133,7 +133,7 @@ class SampleInbox:
         return (self._refuse(sample, reason, error),)
 
     def abandon(self) -> None:
-        """Settle all samples and release all capacity, as the client has left. Idempotent."""
+        """Settle all samples and release all capacity, because the client left. Idempotent."""
         self._queue.close()
         self._current = None
         for sample in tuple(self._open):

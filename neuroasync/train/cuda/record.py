@@ -19,7 +19,7 @@ _TURN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """For how much of each part the record of a sample has room.
+    """Number of entries for which each part of a sample's record has room.
 
     Attributes:
         rows: Spikes that fire.

@@ -38,7 +38,7 @@ _STATES: Final = 2**30
 
 
 class Launcher(Protocol):
-    """What compiles the kernels and launches them.
+    """Compiles the kernels and launches them.
 
     Attributes:
         device: Device of all tensors.
@@ -57,7 +57,7 @@ class CudaRunner:
 
     Args:
         packed: The network. Its weights are not used.
-        launcher: What runs the kernels.
+        launcher: Compiles and launches the kernels.
     """
 
     def __init__(self, packed: PackedNetwork, launcher: Launcher) -> None:

@@ -157,9 +157,9 @@ def fine_tuning(recipe: Recipe, start: Bundle) -> Recipe:
 
     Its weights are kept, the learning rate is a quarter of the recipe's, because the weights are
     good already, and all epochs are under the order that is trained for. Samples are as long as
-    the bundle says. If the output fires at
-    most once per pass, as in imported networks, it has few votes: the loss is that of all votes at
-    the end, and each vote counts more in it. Recipes with the loss ``timestep`` keep theirs.
+    the bundle states. If the output fires at most once per pass, as in imported networks, it has
+    few votes: the loss is that of all votes at the end, and each vote counts more in it. Recipes
+    with the loss ``timestep`` keep theirs.
 
     Args:
         recipe: A recipe for the data set.

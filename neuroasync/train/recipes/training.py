@@ -111,9 +111,9 @@ def train_dataset(
 
 
 def _finished(bundle: Bundle, validation: SpikeTrains, seed: int) -> Bundle:
-    """Return the bundle with what is chosen on validation samples.
+    """Return the bundle with stop rules that are chosen on validation samples.
 
-    These are stop rules or, for decisions over time, the scale of their confidence.
+    With labels over time, the scale of the confidence is fitted to them instead.
     """
     over, window = validation.labels_over_time, bundle.vote_window
     if over is None or window is None:

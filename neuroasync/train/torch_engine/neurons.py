@@ -3,12 +3,12 @@
 The equations are those of ``neuroasync.core.kernels.integrate_and_fire``. Gradients follow from
 differentiating them, with three conventions:
 
-- A reset is a function of the potential and of what it subtracts, but not of the spike. If it is
-  to zero, the gradient of the potential ends there. Source: the detached reset of snnTorch,
-  Eshraghian et al., Training spiking neural networks using lessons from deep learning, Proceedings
-  of the IEEE 111 (2023), arXiv 2109.12894.
-- The adaptation a is a function of the spike: da/ds is its ``increment``. Source: Bellec et al.,
-  A solution to the learning dilemma for recurrent networks of spiking neurons, Nature
+- A reset has no gradient with respect to the spike that causes it. A reset that subtracts has one
+  with respect to the potential and to the amount; a reset to zero has none. Source: the detached
+  reset of snnTorch, Eshraghian et al., Training spiking neural networks using lessons from deep
+  learning, Proceedings of the IEEE 111 (2023), arXiv 2109.12894.
+- The adaptation a has a gradient with respect to the spike: da/ds is its ``increment``. Source:
+  Bellec et al., A solution to the learning dilemma for recurrent networks of spiking neurons, Nature
   Communications 11 (2020).
 - The derivative of the spike is a surrogate, at its distance from the threshold v_threshold + a.
 """
@@ -69,8 +69,9 @@ class NeuronState:
     Attributes:
         v: Membrane potentials.
         current: Synaptic currents.
-        adaptation: What the thresholds exceed ``Neurons.thresholds`` by.
-        reset: What the next pass subtracts from the potentials; of a reset to zero, above 0.
+        adaptation: Difference between the thresholds and ``Neurons.thresholds``.
+        reset: What the next pass subtracts from the potentials. Every number above 0 stands for a
+            reset, if it is to zero.
     """
 
     v: Tensor

@@ -132,7 +132,8 @@ def test_train_chooses_the_loss_and_says_so(cli):
     result = cli("train", "--train", "train.npz", *options, "-o", "mine.nab")
     assert result.exit_code == 0, result.stderr
     assert (
-        "labels over time, so the loss is that of the votes of the last 10000 µs" in result.stderr
+        "so the loss is windowed: at the end of each interval, the votes of the last 10000 µs count"
+        in result.stderr
     )
     bundle = na.read_bundle("mine.nab")
     assert bundle.vote_window.duration_us == 10_000

@@ -41,7 +41,7 @@ def note_over_time(config: "TrainConfig") -> None:
     """Write which loss and vote window labels over time are trained with."""
     if sys.stderr is not None:
         print(
-            "note: the samples have labels over time, so the loss is that of the votes of the last "
-            f"{config.vote_window_us} µs at the end of each interval (windowed)",
+            "note: the samples have labels over time, so the loss is windowed: at the end of each "
+            f"interval, the votes of the last {config.vote_window_us} µs count",
             file=sys.stderr,
         )

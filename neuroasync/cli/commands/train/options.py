@@ -80,7 +80,7 @@ class LossName(StrEnum):
 
 
 class LearnPerName(StrEnum):
-    """What shares a learned parameter of neurons."""
+    """The neurons that share a learned factor."""
 
     POPULATION = "population"
     NEURON = "neuron"
@@ -128,8 +128,8 @@ ConfigOption = Annotated[
         help="Configuration file with the keys dataset, train, validation, data, coding, topology, "
         "from, recipe and all_data, and the table [training] with any fields of "
         "`neuroasync.train.TrainConfig`, such as epochs, keep and shift. Options on the command "
-        "line come first. Each run writes the file that repeats it beside its bundle. Default: "
-        "none.",
+        "line take precedence. Each run writes the file that repeats it beside its bundle. "
+        "Default: none.",
     ),
 ]  # fmt: skip
 InputOption = Annotated[

@@ -1,4 +1,4 @@
-// What both backward passes share: state, surrogate, and products with the weights. The equations
+// Shared by both backward passes: state, surrogate, and products with the weights. The equations
 // are those of `neuroasync.train.kernels.backward` and `backward_turns`.
 
 // Arrays in shared memory, or in global memory if the network is too large.
@@ -53,7 +53,7 @@ __device__ inline float surrogate_derivative(const Unwind &u, float x) {
     return u.slope * e / ((1.0f + e) * (1.0f + e));
 }
 
-// Return the row of a ring that pass `pass` uses; a pass before the first one uses some row, too.
+// Return the row of a ring that pass `pass` uses; passes before the first one have rows as well.
 __device__ inline int ring_row(const Unwind &u, int pass) { return (pass + u.ring) % u.ring; }
 
 // Return the gradient of the loss with respect to the number of spikes of neuron `i` in `p`.

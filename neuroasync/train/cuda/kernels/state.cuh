@@ -7,8 +7,8 @@
 #define OVERFLOWED 1
 #define STEP_LIMIT 2
 
-// Arrays in shared memory, or in global memory if the network is too large. `state_bytes` in
-// `launches.py` computes their size.
+// Arrays in shared memory, or in global memory if the network is too large. `CudaRunner`
+// computes their size.
 struct State {
     u64 *keys;                                                  // [N + E]
     int *list;                                                  // [N + E]
@@ -43,7 +43,7 @@ __device__ inline State state_at(void *memory, int neurons, int populations, int
     return s;
 }
 
-// What all samples of a launch have in common.
+// Data that all samples of a launch share.
 struct Launch {
     const i64 *context;
     Network net;
