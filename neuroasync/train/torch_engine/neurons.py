@@ -8,8 +8,8 @@ differentiating them, with three conventions:
   reset of snnTorch, Eshraghian et al., Training spiking neural networks using lessons from deep
   learning, Proceedings of the IEEE 111 (2023), arXiv 2109.12894.
 - The adaptation a has a gradient with respect to the spike: da/ds is its ``increment``. Source:
-  Bellec et al., A solution to the learning dilemma for recurrent networks of spiking neurons, Nature
-  Communications 11 (2020).
+  Bellec et al., A solution to the learning dilemma for recurrent networks of spiking neurons,
+  Nature Communications 11 (2020).
 - The derivative of the spike is a surrogate, at its distance from the threshold v_threshold + a.
 """
 
