@@ -7,6 +7,8 @@ import pytest
 from neuroasync.messages import EventMessage, format_events
 from tests.helpers.asgi_client import assert_matches, block_and_queue, connect, split, wait_until
 
+LOST = ("samples_dropped", "samples_refused")
+
 
 def send_unfinished(socket, train, app):
     """Send a sample without its end and wait until the worker has taken its first chunk."""
@@ -87,6 +89,8 @@ async def test_chunk_that_does_not_fit_drops_or_refuses_its_whole_sample(
         socket.send_sample(first, end=False)  # 90
         socket.send_sample(second, end=False)  # 120: above the limit
         socket.send_sample(second)
+        # The worker, which goes on once the client reads, must not take a sample before that.
+        await wait_until(lambda: sum(app.state.counts.sum(name) for name in LOST) == 1)
         socket.resume_reading()
         responses = await socket.receive_by_sample(3)
         lost = 1 if when_full == "drop-oldest" else 2
