@@ -47,14 +47,15 @@ class SampleRunner:
         on_close: called once, when the runner is closed.
 
     Attributes:
+        bundle: as given.
         simulator: the passes of the current sample.
         check_open: raises ClosedError if the session is closed.
         counts: the numbers of events and decisions so far.
         input: the events that are added to the current sample.
     """
 
-    __slots__ = ("_buffer", "_bundle", "_on_close", "_recorder", "_sample", "_scheduler",
-                 "_seed_of", "_started_s", "check_open", "counts", "input",
+    __slots__ = ("_buffer", "_on_close", "_recorder", "_sample", "_scheduler",
+                 "_seed_of", "_started_s", "bundle", "check_open", "counts", "input",
                  "simulator")  # fmt: skip
 
     def __init__(
@@ -70,7 +71,7 @@ class SampleRunner:
         self.simulator = scheduler.simulator
         self.check_open = scheduler.check_open
         self._seed_of = seed_of
-        self._bundle = bundle
+        self.bundle = bundle
         self._recorder = recorder
         self._on_close = on_close
         self.counts = Counts()
@@ -181,22 +182,17 @@ class SampleRunner:
             await self.run_until(end_us)
 
     async def advance(self, t_us: int, end_us: int) -> None:
-        """Run every pass before ``t_us`` (sample time, µs), and allow no earlier events any more.
+        """Run every pass up to ``end_us``, and allow no events before ``t_us`` any more, µs.
 
-        ``end_us`` is what :meth:`SampleInput.check_advance` returned.
-
-        Cancellation: as :meth:`run_until`.
+        :meth:`SampleInput.check_advance` returns ``end_us``. Cancellation: as :meth:`run_until`.
         """
         await self.run_until(end_us)
         self._buffer.last_us = max(self._buffer.last_us, t_us - 1)
 
     async def run_to_new_leader(self, end_us: int) -> bool:
-        """Run passes until another class leads, or every pass up to ``end_us`` has run.
+        """Run passes up to ``end_us`` or until another class leads; return whether one does.
 
         Cancellation: as :meth:`run_until`.
-
-        Returns:
-            Whether another class leads.
         """
         await self.run_until(end_us)
         return self.simulator.poll_new_leader()
@@ -211,7 +207,7 @@ class SampleRunner:
 
     def length_us(self, duration_us: Duration | None) -> int | None:
         """Return the length of a sample, µs; the bundle's for None. Raise ValueError if invalid."""
-        return optional_microseconds(duration_us, "duration_us", self._bundle.duration_us)
+        return optional_microseconds(duration_us, "duration_us", self.bundle.duration_us)
 
     def finish(self, duration_us: int | None) -> Decision:
         """Return the decision of the sample, whose passes have run, and begin the next sample.
@@ -248,23 +244,27 @@ class SampleRunner:
             await self.run_until(end_us)
         return self.finish(duration_us)
 
-    @property
-    def may_decide_now(self) -> bool:
-        """Whether a sample may be decided by :meth:`decide_now`: the current one has not begun."""
-        has_begun = self._buffer.last_us >= 0 or self.simulator.passes > 0
-        return not has_begun and self._scheduler.may_run_now
-
-    def decide_now(
-        self, train: SpikeTrain, end_us: int, duration_us: int | None
-    ) -> Decision | None:
-        """Decide a whole sample. Return None, with nothing changed, if the slice is too short."""
-        self._started_s = time.perf_counter()
-        self._buffer.accept(train, True)
-        if end_us >= 0 and not self._scheduler.run_now(self._buffer.events, end_us):
+    def decide_now(self, events: Events) -> Decision | None:
+        """Decide a whole sample at once; None, with nothing changed, if that is not possible."""
+        buffer, length_us = self._buffer, self.bundle.duration_us
+        if buffer.last_us >= 0 or self.simulator.passes or are_many(events):
+            return None  # the current sample has begun, or the check takes long
+        decision = None
+        try:
+            if not self._scheduler.may_run_now:
+                return None
+            train = buffer.checked(events)
+            end_us = buffer.last_pass_us(length_us, train)
+            self._started_s = time.perf_counter()
+            buffer.accept(train, True)
+            if end_us < 0 or self._scheduler.run_now(buffer.events, end_us):
+                decision = self.finish(length_us)
+                self.counts.events += train.t_us.size
+        except Exception:  # `decide` makes the same error, and raises it
+            decision = None
+        if decision is None:
             self.abandon()
-            return None
-        self.counts.events += len(train)
-        return self.finish(duration_us)
+        return decision
 
     def abandon(self) -> None:
         """Discard the current sample; the next one has its number and starts from rest."""
@@ -272,9 +272,9 @@ class SampleRunner:
             self._scheduler.restart()
             self._begin()
 
-    def skip(self) -> None:
-        """Discard the current sample and use up its number."""
-        self._sample += 1
+    def skip(self, samples: int) -> None:
+        """Discard the current sample and use up this many numbers."""
+        self._sample += samples
         self.abandon()
 
     async def carry_over(self, after_us: int) -> None:
@@ -298,7 +298,7 @@ class SampleRunner:
     def dump(self, stream: StreamState | None) -> bytes:
         """Return a snapshot of the sample and its stream; raise as :meth:`read_snapshot`."""
         self._check_portable()
-        buffer, digest = self.input.buffer, self._bundle.digest
+        buffer, digest = self.input.buffer, self.bundle.digest
         waiting, last_us = SpikeTrain(*buffer.events), buffer.last_us
         return dump_snapshot(self.simulator, digest, self._sample, last_us, waiting, stream)
 
@@ -310,7 +310,7 @@ class SampleRunner:
             RuntimeError: the session is recording or has custom populations.
         """
         self._check_portable()
-        return read_snapshot(data, self.simulator, self._bundle.digest)
+        return read_snapshot(data, self.simulator, self.bundle.digest)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Discard the current sample and continue the one in the snapshot."""
@@ -332,7 +332,7 @@ class SampleRunner:
 
     def _decision(self) -> Decision:
         wall_s = 0.0 if self._started_s is None else time.perf_counter() - self._started_s
-        return self.simulator.decision(wall_s, self._bundle.classes)
+        return self.simulator.decision(wall_s, self.bundle.classes)
 
     def _check_portable(self) -> None:
         """Raise RuntimeError unless the session itself holds the complete state of its sample."""

@@ -10,7 +10,10 @@ from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
 from neuroasync.core.events.window import Window
+from neuroasync.core.formats.bundle import Bundle
+from neuroasync.core.model.checks import check_int
 from neuroasync.core.quantity import quantity
+from neuroasync.limits import MAX_TIME_US
 from neuroasync.runtime.clock import Clock
 from neuroasync.runtime.counts import Counts
 from neuroasync.runtime.input.many_events import are_many
@@ -56,6 +59,11 @@ class Session:
         raise cannot_copy(self, "take a snapshot(), and restore() it in another session")
 
     @property
+    def bundle(self) -> Bundle:
+        """The network that the session runs."""
+        return self._runner.bundle
+
+    @property
     def counts(self) -> Counts:
         """The numbers of events and decisions so far."""
         return self._runner.counts
@@ -80,7 +88,7 @@ class Session:
 
         The input of a pass is complete once an event of a later pass has been sent;
         :meth:`finish_sample` runs the last pass. After the stop rule has fired, further events are
-        counted in :attr:`counts` but otherwise ignored.
+        only counted in :attr:`counts`.
 
         Cancellation: the sample is abandoned.
 
@@ -107,9 +115,8 @@ class Session:
         Cancellation: the sample is abandoned.
 
         Args:
-            duration_us: length of the sample, µs or such as ``"20ms"``; every pass before this
-                time runs. Defaults to the bundle's; if it has none, the last event has the last
-                pass.
+            duration_us: length of the sample, µs or such as ``"20ms"``; every pass before it runs.
+                Defaults to the bundle's; without one, the last event has the last pass.
 
         Raises:
             ValueError: an event came at or after ``duration_us``; the sample continues.
@@ -144,22 +151,17 @@ class Session:
             return self._runner.finish(length_us)
 
     def decide_nowait(self, events: Events) -> Decision | None:
-        """Decide one complete sample without waiting, or return None.
-
-        Raises the errors of :meth:`decide`.
+        """Decide one complete sample like :meth:`decide`, if that needs no wait.
 
         Returns:
-            The decision; None if the time slice is too short, another session waits, a sample has
-            begun, or the engine is not the compiled one. The state is then the same as before, and
-            :meth:`decide` can be called.
+            The decision; None if other sessions wait, if the time slice is too short, or if there
+            is an error. Nothing has changed then; :meth:`decide` decides, or raises the error.
+
+        Raises:
+            RuntimeError, ClosedError: the session is busy or closed.
         """
-        length_us = self._runner.length_us(None)
-        lease = self._ownership.acquire_for_call()
-        if are_many(events) or not self._runner.may_decide_now:
-            return None
-        train, end_us = self._runner.input.check(events, length_us)
-        with lease:
-            return self._runner.decide_now(train, end_us, length_us)
+        with self._ownership.acquire_for_call():
+            return self._runner.decide_now(events)
 
     def watch(
         self, events: Events | AsyncIterable[Events], *, duration_us: Duration | None = None
@@ -168,16 +170,15 @@ class Session:
 
         A provisional decision (``is_final`` is False) describes the sample right after the delivery
         that put another class in the lead, possibly in the middle of a pass. The last decision is
-        that of :meth:`decide`. The sample and its source are suspended while the caller handles a
-        decision; ``wall_s`` includes that time.
+        that of :meth:`decide`. The sample is suspended while the caller handles a decision;
+        ``wall_s`` includes that time.
 
-        An error, a cancellation or ``aclose()`` abandons the sample at once. A ``break`` does not
-        close the iterator, so that the next call to the session abandons the sample.
+        An error, a cancellation or ``aclose()`` abandons the sample at once; after a ``break``, the
+        next call to the session does.
 
         Args:
-            events: the complete sample, or an async source that yields it in chunks, each not
-                earlier than the chunks before. The source is not read further after the stop rule
-                has fired; closing it is up to the caller.
+            events: the complete sample, or an async source of its chunks in order of time, which is
+                not read after the stop rule has fired; closing it is up to the caller.
             duration_us: as for :meth:`finish_sample`.
 
         Raises:
@@ -202,10 +203,9 @@ class Session:
         """Yield a decision for each sample of a stream, as soon as it is made.
 
         Without a window, each chunk that the source yields is one sample, which lasts as long as
-        the bundle says. With a window, the
-        chunks form one endless stream of events, which the window splits into samples. When the
-        stop rule has fired, the remaining events of the window are ignored, unless windows carry
-        state.
+        the bundle says. With a window, the chunks form one endless stream of events, which the
+        window splits into samples. When the stop rule has fired, the remaining events of the window
+        are ignored, unless windows carry state.
 
         With the network's virtual clock, passes run as soon as their input is complete. With a
         real-time clock, each pass runs when the clock reaches its time; see ``late`` and
@@ -215,8 +215,7 @@ class Session:
         The sample that is current when the stream begins is abandoned. The stream's own is if the
         iteration ends before the source does, or if another call uses the session.
 
-        Cancellation: the stream's sample is abandoned, and so are chunks that were read ahead of
-        the clock.
+        Cancellation: the stream's sample and chunks that were read ahead of the clock are lost.
 
         Args:
             source: yields samples, or chunks of the stream in order of time.
@@ -225,12 +224,10 @@ class Session:
             carry_state: whether the network continues from window to window. If True, membrane
                 potentials are kept and delayed spikes arrive in a later window; a window only says
                 which votes count for which sample, and votes between windows count for none. If
-                False, each sample starts from rest, as in training; spikes still in flight at its
-                end are dropped, and its decision reports their number. If None, state is carried if
-                the network has connections with a delay.
+                False, each sample starts from rest, as in training; its decision has the number of
+                spikes in flight, which are dropped. If None, state is carried if there are delays.
             late: how to treat an event that arrives after its pass has begun: ``"drop"`` it,
-                ``"merge"`` it into the next pass, or ``"shift"`` it to the next pass together with
-                all later events.
+                ``"merge"`` it into the next pass, or ``"shift"`` it and all later events to that.
             jitter_buffer_us: with a real-time clock, how long every pass is delayed, µs or such as
                 ``"5ms"``, to compensate for events that arrive unevenly and inaccurate timers.
 
@@ -282,9 +279,8 @@ class Session:
         self._runner.check_open()
         self._loop_guard.check_caller()
         lease = self._ownership.lease
-        if self._ownership.is_busy or (
-            lease.owner in (Owner.WATCH, Owner.STREAM) and lease.stream is None
-        ):
+        has_no_state = lease.owner in (Owner.WATCH, Owner.STREAM) and lease.stream is None
+        if self._ownership.is_busy or has_no_state:
             raise RuntimeError("the session is busy with a call, a watch or a windowless stream")
         stream = lease.restored if lease.stream is None else lease.stream.save()
         return self._runner.dump(stream)
@@ -294,9 +290,8 @@ class Session:
 
         The current sample is abandoned. Later samples use this session's seeds for their numbers.
         If the snapshot was taken within a stream with a window, call :meth:`stream` with the same
-        window and the rest of the source (what the stream had not taken from it); any other call
-        abandons the restored stream. With a real-time clock, the time of the stream continues from
-        its next event.
+        window and what the stream had not taken from the source; any other call abandons it. With a
+        real-time clock, the time of the stream continues from its next event.
 
         Args:
             snapshot: the return value of :meth:`snapshot`.
@@ -314,14 +309,16 @@ class Session:
         if restored.stream is not None:
             self._ownership.acquire(Owner.SNAPSHOT).restored = restored.stream
 
-    def skip(self) -> None:
-        """Abandon the current sample and use up its number.
+    def skip(self, samples: int = 1) -> None:
+        """Abandon the current sample and use up its number, or several numbers from it on.
 
         Raises:
+            ValueError: ``samples`` is not an integer of at least 1.
             RuntimeError, ClosedError: the session is busy or closed.
         """
+        samples = check_int("samples", samples, 1, MAX_TIME_US, ValueError)
         self._ownership.acquire_for_call()
-        self._runner.skip()
+        self._runner.skip(samples)
 
     def reset(self) -> None:
         """Abandon the current sample; the next one has the same number and starts from rest.

@@ -199,7 +199,10 @@ class TimeSlice:
             await self._wait_in_queue(account)
 
     async def _wait_alone(self) -> None:
-        """Wait for the next turn of the loop while no other session waits. Cancellation: safe."""
+        """Wait for the next turn while no other session waits, which needs no queue.
+
+        Cancellation: safe.
+        """
         self._woken = 1  # sessions that come meanwhile join the queue
         try:
             await asyncio.sleep(0)
@@ -211,7 +214,10 @@ class TimeSlice:
         self.deadline = time.perf_counter() + self._slice_s
 
     async def _wait_in_queue(self, account: CpuAccount | None) -> None:
-        """Wait in the queues until this session may run in a slice. Cancellation: safe."""
+        """Wait in the queues until this session may run in a slice.
+
+        Cancellation: safe.
+        """
         loop, arrival = asyncio.get_running_loop(), next(self._arrivals)
         rank = -math.inf if account is None else account.rank()
         woken_in_vain = 0

@@ -360,6 +360,41 @@ async def test_decision_without_a_wait_does_not_continue_a_restored_sample(no_le
         assert session.snapshot() == snapshot
 
 
+@pytest.mark.parametrize(
+    "invalid", [([0], [10**6]), ([5, 0], [0, 0]), ([10**12], [0]), ([0], [0], [1.0, 2.0])]
+)
+async def test_decision_without_a_wait_leaves_errors_to_one_that_waits(invalid, no_leaks):
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        assert session.decide_nowait(invalid) is None
+        assert session.counts == na.Counts()
+        with pytest.raises(na.NeuroasyncError):
+            await session.decide(invalid)
+        assert session.counts.refused == len(invalid[0])
+        assert session.sample == 0
+
+
+async def test_decision_without_a_wait_leaves_a_pass_that_fails_to_one_that_waits(no_leaks):
+    network = na.Network(BUNDLE, max_forward_steps=1)
+    async with network, network.session() as session:
+        assert session.decide_nowait(SAMPLES[0]) is None
+        assert session.counts == na.Counts()
+        with pytest.raises(na.ForwardStepLimitError):
+            await session.decide(SAMPLES[0])
+
+
+async def test_skipped_samples_use_up_their_numbers(no_leaks):
+    async with na.Network(BUNDLE, policy="random") as network, network.session() as session:
+        await session.send(SAMPLES[1])
+        session.skip(10**9)
+        assert session.sample == 10**9
+        expected = await network.decide(SAMPLES[0], seed=na.sample_seed(0, 10**9))
+        assert await session.decide(SAMPLES[0]) == expected
+        for count in (0, -1, True, 1.0):
+            with pytest.raises(ValueError, match="`samples` must be"):
+                session.skip(count)
+        assert session.sample == 10**9 + 1
+
+
 def test_every_count_is_added():
     names = [field.name for field in dataclasses.fields(na.Counts)]
     total = na.Counts(**{name: k for k, name in enumerate(names, 1)})

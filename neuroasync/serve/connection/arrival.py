@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from neuroasync.errors import NeuroasyncError
 from neuroasync.messages import format_decision, parse_events
 from neuroasync.runtime.session import Session
-from neuroasync.runtime.time_slice import TimeSlice
+from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
 from neuroasync.serve.connection.incoming_sample import Chunk
 from neuroasync.serve.connection.rate_limit import TokenBucket
 from neuroasync.serve.connection.sample_inbox import SampleInbox
@@ -19,7 +20,7 @@ _MAX_BYTES: Final = 2**14
 """Maximum size of a message that is parsed where it is read. Parsing it takes about 0.3 ms."""
 
 _MAX_SKIPPED: Final = 256
-"""Maximum number of samples that go through the queue after one that took too long."""
+"""Maximum number of messages that go through the queue after an attempt in vain."""
 
 
 class ArrivalDecider:
@@ -27,8 +28,8 @@ class ArrivalDecider:
 
     A sample is decided here only if nothing has to wait: the worker of the connection is idle, the
     client reads its responses, and the time slice is long enough. All other messages, and those
-    that get no decision, go through the inbox. If a sample takes longer than the slice, a growing
-    number of the next ones goes there directly, because the attempt was in vain.
+    that get no decision, go through the inbox. If a sample takes longer than the slice, or has an
+    error, a growing number of the next ones goes there directly, as the attempt was in vain.
 
     Args:
         socket: The accepted websocket.
@@ -36,12 +37,13 @@ class ArrivalDecider:
         inbox: The inbox of the connection.
         bucket: The rate limit of the connection.
         read_slice: Time that all connections together may spend on reading.
+        read_account: What this connection has spent on it.
         metrics: Counters of the server.
         on_decided: Called after each sample that was decided.
     """
 
-    __slots__ = ("_bucket", "_inbox", "_metrics", "_on_decided", "_read_slice", "_run_slice",
-                 "_session", "_skipped", "_socket", "_to_skip")  # fmt: skip
+    __slots__ = ("_bucket", "_inbox", "_metrics", "_on_decided", "_read_account", "_read_slice",
+                 "_run_slice", "_session", "_skipped", "_socket", "_to_skip")  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class ArrivalDecider:
         inbox: SampleInbox,
         bucket: TokenBucket,
         read_slice: TimeSlice,
+        read_account: CpuAccount,
         metrics: ServerMetrics,
         on_decided: Callable[[], None],
     ) -> None:
@@ -58,6 +61,7 @@ class ArrivalDecider:
         self._inbox = inbox
         self._bucket = bucket
         self._read_slice = read_slice
+        self._read_account = read_account
         self._run_slice = TimeSlice.of_running_loop()
         self._metrics = metrics
         self._on_decided = on_decided
@@ -82,16 +86,17 @@ class ArrivalDecider:
         session, number = self._session, self._inbox.samples_sent
         try:
             message = parse_events(data, _MAX_BYTES)
+            self._read_account.charge(time.perf_counter() - arrived_s)
             if not message.end or message.provisional:
                 return False
             chunk = Chunk.of_message(data, arrived_s, len(message.events))
             if chunk.cost > self._inbox.max_events:
                 return False  # the inbox refuses it
             # Dropped and refused samples keep their numbers, so that later ones get their seeds.
-            while session.sample < number:
-                session.skip()
+            if lost := number - session.sample:
+                session.skip(lost)
             decision = session.decide_nowait(message.events)
-        except Exception:
+        except NeuroasyncError:
             return False  # the worker makes the same error, and reports it
         if decision is None:
             self._skipped = min(_MAX_SKIPPED, 2 * self._skipped + 1)

@@ -140,7 +140,8 @@ class ClientConnection:
     def _arrival_decider(self) -> ArrivalDecider:
         return ArrivalDecider(
             self._socket, self._session, self._sample_inbox, self._token_bucket,
-            self._server_state.read_slice, self._metrics, self._forget_malformed,
+            self._server_state.read_slice, self._read_account, self._metrics,
+            self._forget_malformed,
         )  # fmt: skip
 
     def _forget_malformed(self) -> None:
@@ -203,8 +204,8 @@ class ClientConnection:
         """Decide a sample and send the decision, or a notice that explains why there is none."""
         session, inbox = self._session, self._sample_inbox
         # Dropped and refused samples keep their numbers, so that later samples get the right seed.
-        while session.sample < sample.number:
-            session.skip()
+        if lost := sample.number - session.sample:
+            session.skip(lost)
         notice = result = None
         try:
             result = await self._run_sample(sample)

@@ -127,13 +127,30 @@ async def test_sample_too_large_for_the_queue_is_refused_on_arrival_too(
     assert app.state.counts.of("samples_refused") == {"too-large": 1}
 
 
-async def test_malformed_message_is_answered_once(make_app, nowait_decisions, no_leaks):
+async def test_invalid_sample_is_answered_once(make_app, nowait_decisions, no_leaks):
     app = make_app()
     async with connect(app) as socket:
         await settle()
         socket.send('{"t_us": [0], "index": [10000000], "end": true}')
         assert "error" in await socket.receive()
-    assert nowait_decisions == []
+    assert nowait_decisions == [None]
+    app.state.counts.check_at_rest()
+
+
+async def test_sample_after_many_refused_ones_keeps_its_number(
+    make_app, trains, expected, no_leaks
+):
+    app = make_app(max_queued_events=len(trains[0]))
+    too_large = '{"t_us": [], "index": [], "end": true}' + " " * 16 * len(trains[0])
+    async with connect(app, "seed=5") as socket:
+        for n in range(3):
+            await settle()
+            socket.send(too_large)
+            assert (await socket.receive())["sample"] == n
+        await settle()
+        socket.send_sample(trains[3])
+        assert_matches(await socket.receive(), expected[3])
+    assert app.state.counts.of("samples_refused") == {"too-large": 3}
     app.state.counts.check_at_rest()
 
 
