@@ -102,7 +102,7 @@ async def follow(bundle):
     )
     latest = None
     async with na.Network(bundle) as network, network.session() as session:
-        async for decision in na.stream_over_time(session, chunks, bundle, "20ms"):
+        async for decision in na.stream_over_time(session, chunks, "20ms"):
             if decision.class_name not in (latest, None):
                 latest = decision.class_name
                 sure = bundle.vote_window.probabilities(decision.votes).max()

@@ -275,7 +275,7 @@ async def stream_by_a_clock(cut: Cut) -> None:
 async def stream_over_time(cut: Cut) -> None:
     window = na.VoteWindow(4000)
     async with na.Network(BUNDLE) as network, network.session() as session:
-        decisions = na.stream_over_time(session, Parts(), BUNDLE, "2ms", vote_window=window)
+        decisions = na.stream_over_time(session, Parts(), "2ms", vote_window=window)
         await cut(collected(decisions))
         await decisions.aclose()
         number = session.sample

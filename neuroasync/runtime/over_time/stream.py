@@ -10,7 +10,7 @@ import numpy as np
 from neuroasync.core.durations import Duration, microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.events.spike_train import Events
-from neuroasync.core.formats.bundle import Bundle, VoteWindow
+from neuroasync.core.formats.bundle import VoteWindow
 from neuroasync.core.model.checks import must_be
 from neuroasync.runtime.over_time.decisions import checked_window, labels_of_scores
 from neuroasync.runtime.session import Session
@@ -22,7 +22,6 @@ __all__ = ["stream_over_time"]
 async def stream_over_time(
     session: Session,
     source: AsyncIterable[Events] | Iterable[Events],
-    bundle: Bundle,
     every_us: Duration,
     *,
     vote_window: VoteWindow | None = None,
@@ -34,7 +33,7 @@ async def stream_over_time(
     The intervals are windows ``time(every_us)`` of :meth:`Session.stream` that carry state, so the
     network runs on without a break. The votes, the label and the potentials of a decision are
     those of the vote window; all other fields, such as the spikes, are those of the interval alone.
-    ``bundle.vote_window.probabilities(decision.votes)`` returns the probabilities of the classes.
+    ``vote_window.probabilities(decision.votes)`` returns the probabilities of the classes.
 
     Each interval has a sample number, and so order keys of its own. Under random order, the spikes
     are therefore not those of :func:`decide_over_time`; under all other orders they are.
@@ -44,9 +43,8 @@ async def stream_over_time(
     Args:
         session: a session without a stop rule.
         source: yields chunks of the stream in order of time.
-        bundle: the network of the session.
         every_us: length of an interval, µs or such as ``"10ms"``; a multiple of the timestep.
-        vote_window: which votes count for a decision. Defaults to the bundle's.
+        vote_window: which votes count for a decision. Defaults to that of the session's bundle.
         late: as for :meth:`Session.stream`.
         jitter_buffer_us: as for :meth:`Session.stream`.
 
@@ -55,7 +53,7 @@ async def stream_over_time(
             there is none; or a stop rule has fired.
         EventsError, LimitError, RuntimeError, ClosedError: as for :meth:`Session.stream`.
     """
-    every = microseconds(every_us, "every_us", 1)
+    every, bundle = microseconds(every_us, "every_us", 1), session.bundle
     counted = checked_window(bundle, vote_window).intervals(every)
     recent: deque[Decision] = deque(maxlen=counted)
     stream = session.stream(

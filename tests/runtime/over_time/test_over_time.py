@@ -140,7 +140,7 @@ async def test_a_stream_decides_at_the_end_of_each_interval():
     bundle = relay()
     chunks = [([t], [i]) for t, i in EVENTS]
     async with na.Network(bundle) as network, network.session() as session:
-        found = [d async for d in na.stream_over_time(session, chunks, bundle, "1ms")]
+        found = [d async for d in na.stream_over_time(session, chunks, "1ms")]
     assert [d.votes.tolist() for d in found] == [[1, 0], [1, 1], [0, 2], [0, 1], [1, 0]]
     assert [d.class_name for d in found] == ["left", "left", "right", "right", "left"]
     assert bundle.vote_window.probabilities(found[0].votes).sum() == pytest.approx(1)
@@ -155,7 +155,7 @@ async def test_a_stream_decides_as_a_sample_does(policy):
     spikes = na.SpikeTrains.from_trains([train], (12,), labels_over_time=labels)
     (expected,) = na.decide_over_time(bundle, spikes)
     async with na.Network(bundle) as network, network.session() as session:
-        found = [d async for d in na.stream_over_time(session, [train], bundle, MS)]
+        found = [d async for d in na.stream_over_time(session, [train], MS)]
     assert [d.votes.tolist() for d in found] == expected.scores[: len(found)].tolist()
     assert len(found) >= 19
 
@@ -164,7 +164,7 @@ async def test_a_stream_of_leaky_integrators_has_potentials():
     bundle = relay(na.LI(tau_mem_us=np.inf), window=MS)
     chunks = [([t], [i]) for t, i in EVENTS]
     async with na.Network(bundle) as network, network.session() as session:
-        found = [d async for d in na.stream_over_time(session, chunks, bundle, MS)]
+        found = [d async for d in na.stream_over_time(session, chunks, MS)]
     assert [d.potentials.tolist() for d in found] == [[1, 0], [1, 1], [1, 2], [1, 2], [2, 2]]
     assert [d.label for d in found] == [0, 0, 1, 1, 0]
 
@@ -173,5 +173,5 @@ async def test_a_stream_with_a_stop_rule_is_refused():
     bundle = relay()
     async with na.Network(bundle, until="votes(1)") as network, network.session() as session:
         with pytest.raises(ValueError, match="`until` must be quiet"):
-            async for _ in na.stream_over_time(session, [([0], [0])], bundle, MS):
+            async for _ in na.stream_over_time(session, [([0], [0])], MS):
                 pass
