@@ -5,6 +5,8 @@
  * turns (layer-sync) or late firing (else), votes. No biases, delays, skips or recurrence. The loop
  * allocates nothing.
  *
+ * c_vectorised.c includes this file: it shares all but the functions in `Loop`.
+ *
  * Neurons of a layer are padded to a multiple of LANES; the padding has weight 0 and never fires.
  * Compile without contraction to fused multiply-add: sums must be those of float32, in slot order.
  */
@@ -83,26 +85,40 @@ static inline void admit(Net *n, int64_t l, int32_t i, int32_t pass, int32_t ste
     if (l == n->layers - 1) n->votes[i]++, n->latest[i] = serial;
 }
 
-/* Integrate the current of layer l, or with late its potential alone, and fire. */
-static void fire(Net *n, int64_t l, int late, int32_t pass, int32_t step, int64_t serial,
-                 int64_t *pending, int64_t *counters) {
+static inline uint32_t bits_of_lanes(i32v lanes) {
+    uint32_t bits = 0;
+    for (int i = 0; i < LANES; i++) bits |= ((uint32_t)lanes[i] & 1u) << i;
+    return bits;
+}
+
+/* Integrate the current of layer l, or with late its potential alone, and fire. With skip, lanes in
+ * which no neuron fires write only their potentials. */
+static inline void fire_with(uint32_t (*bits_of)(i32v), int skip, Net *n, int64_t l, int late,
+                             int32_t pass, int32_t step, int64_t serial, int64_t *pending,
+                             int64_t *counters) {
     const f32v threshold = n->threshold[l] - (f32v){0};
     const i32v subtract = (i32v){0} - (int32_t)n->subtract;
     for (int64_t at = 0; at < n->stride[l]; at += LANES) {
         f32v *v = (f32v *)(n->v + n->offset[l] + at);
         f32v *m = (f32v *)(n->momentum + n->offset[l] + at);
         i32v *refractory = (i32v *)(n->refractory + n->offset[l] + at);
+        const i32v locked = *refractory;
         const f32v charge = late ? *v : *(f32v *)(n->current + n->offset[l] + at) + *v;
-        const i32v fires = (charge > threshold) & ~*refractory;
+        const i32v fires = (charge > threshold) & ~locked;
         const i32v after = fires & subtract & (i32v)(charge - threshold);
-        *v = (f32v)((*refractory & (i32v)*v) | (~*refractory & ~fires & (i32v)charge) | after);
+        *v = (f32v)((locked & (i32v)*v) | (~locked & ~fires & (i32v)charge) | after);
+        uint32_t bits = bits_of(fires);
+        if (skip && !bits) continue;
         *m = (f32v)((fires & (i32v)charge) | (~fires & (i32v)*m));
-        *refractory |= fires;
-        uint32_t bits = 0;
-        for (int i = 0; i < LANES; i++) bits |= ((uint32_t)fires[i] & 1u) << i;
+        *refractory = locked | fires;
         for (; bits; bits &= bits - 1)
             admit(n, l, (int32_t)at + __builtin_ctz(bits), pass, step, serial, pending, counters);
     }
+}
+
+static void fire(Net *n, int64_t l, int late, int32_t pass, int32_t step, int64_t serial,
+                 int64_t *pending, int64_t *counters) {
+    fire_with(bits_of_lanes, 0, n, l, late, pass, step, serial, pending, counters);
 }
 
 static inline int less(const Net *n, int32_t a, int32_t b) {
@@ -269,9 +285,29 @@ static int64_t leader(const Net *n) {
     return best;
 }
 
-/* Decide on one sample from rest, until quiet; write counters[COUNTERS]. */
-void decide(Net *n, const int64_t *t_us, const int64_t *index, int64_t events, uint64_t seed,
-            int64_t *counters) {
+/* The first layer integrates the pass's input and fires. */
+static void deliver_input(Net *n, int64_t slots, int64_t events, int32_t pass, int64_t serial,
+                          int64_t *pending, int64_t *counters) {
+    (void)events;
+    gather(n, 0, slots, n->times);
+    fire(n, 0, 0, pass, 0, serial, pending, counters);
+}
+
+/* The functions in which the plain and the vectorised loop differ. */
+typedef struct {
+    void (*deliver_input)(Net *n, int64_t slots, int64_t events, int32_t pass, int64_t serial,
+                          int64_t *pending, int64_t *counters);
+    int64_t (*choose)(Net *n, uint64_t seed_key, int32_t step, int64_t *pending);
+    void (*deliver)(Net *n, int64_t slots, int32_t pass, int32_t step, int64_t serial,
+                    int64_t *pending, int64_t *counters);
+} Loop;
+
+/* Decide on one sample from rest, until quiet; write counters[COUNTERS]. It is inlined, so that the
+ * functions of a loop are known when it is compiled. */
+static inline __attribute__((always_inline)) void decide_with(Loop loop, Net *n,
+                                                              const int64_t *t_us,
+                                                              const int64_t *index, int64_t events,
+                                                              uint64_t seed, int64_t *counters) {
     const int64_t last = n->layers - 1, padded = n->offset[last] + n->stride[last];
     int64_t pending = 0, read = 0, serial = 0;
     const int64_t passes = events ? t_us[events - 1] / n->timestep_us + 1 : 0;
@@ -296,8 +332,7 @@ void decide(Net *n, const int64_t *t_us, const int64_t *index, int64_t events, u
         }
         if (inputs) {
             n->reached[0] = 1;
-            gather(n, 0, inputs, n->times);
-            fire(n, 0, 0, pass, 0, serial, &pending, counters);
+            loop.deliver_input(n, inputs, read - first, pass, serial, &pending, counters);
         }
         for (int32_t step = 1;; step++) {
             int64_t late = -1;
@@ -308,11 +343,17 @@ void decide(Net *n, const int64_t *t_us, const int64_t *index, int64_t events, u
                 fire(n, late, 1, pass, step, serial, &pending, counters);
                 continue;
             }
-            const int64_t slots = choose(n, seed_key, step, &pending);
+            const int64_t slots = loop.choose(n, seed_key, step, &pending);
             counters[ROUNDS] += (slots + n->group_size - 1) / n->group_size;
             log_slots(n, pass, step, slots, counters);
-            deliver(n, slots, pass, step, serial, &pending, counters);
+            loop.deliver(n, slots, pass, step, serial, &pending, counters);
         }
     }
     counters[LABEL] = leader(n);
+}
+
+void decide(Net *n, const int64_t *t_us, const int64_t *index, int64_t events, uint64_t seed,
+            int64_t *counters) {
+    const Loop plain = {deliver_input, choose, deliver};
+    decide_with(plain, n, t_us, index, events, seed, counters);
 }

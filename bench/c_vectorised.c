@@ -15,9 +15,7 @@ static inline uint32_t bits_of(i32v lanes) {
 #if defined(__AVX512DQ__)
     return _mm512_movepi32_mask((__m512i)lanes);
 #else
-    uint32_t bits = 0;
-    for (int i = 0; i < LANES; i++) bits |= ((uint32_t)lanes[i] & 1u) << i;
-    return bits;
+    return bits_of_lanes(lanes);
 #endif
 }
 
@@ -43,27 +41,9 @@ static inline void add_rows(Net *n, int64_t l, const int32_t *rows, int64_t coun
     }
 }
 
-/* Integrate the current of layer l and fire, as `fire` does. */
-static inline void fire_lanes(Net *n, int64_t l, int32_t pass, int32_t step, int64_t serial,
-                              int64_t *pending, int64_t *counters) {
-    const f32v threshold = n->threshold[l] - (f32v){0};
-    const i32v subtract = (i32v){0} - (int32_t)n->subtract;
-    for (int64_t at = 0; at < n->stride[l]; at += LANES) {
-        f32v *v = (f32v *)(n->v + n->offset[l] + at);
-        f32v *m = (f32v *)(n->momentum + n->offset[l] + at);
-        i32v *refractory = (i32v *)(n->refractory + n->offset[l] + at);
-        const i32v locked = *refractory;
-        const f32v charge = *(f32v *)(n->current + n->offset[l] + at) + *v;
-        const i32v fires = (charge > threshold) & ~locked;
-        const i32v after = fires & subtract & (i32v)(charge - threshold);
-        *v = (f32v)((locked & (i32v)*v) | (~locked & ~fires & (i32v)charge) | after);
-        uint32_t bits = bits_of(fires);
-        if (!bits) continue;
-        *m = (f32v)((fires & (i32v)charge) | (~fires & (i32v)*m));
-        *refractory = locked | fires;
-        for (; bits; bits &= bits - 1)
-            admit(n, l, (int32_t)at + __builtin_ctz(bits), pass, step, serial, pending, counters);
-    }
+static void fire_lanes(Net *n, int64_t l, int32_t pass, int32_t step, int64_t serial,
+                       int64_t *pending, int64_t *counters) {
+    fire_with(bits_of, 1, n, l, 0, pass, step, serial, pending, counters);
 }
 
 /* Move the spikes that go next from the pending set to the group, as `choose` does. */
@@ -117,53 +97,21 @@ static void deliver_by_layer(Net *n, int64_t slots, int32_t pass, int32_t step, 
     }
 }
 
-/* Decide on one sample from rest, until quiet, as `decide` does. */
+/* The first layer integrates the pass's input and fires, as in `deliver_input`. */
+static void deliver_input_rows(Net *n, int64_t slots, int64_t events, int32_t pass, int64_t serial,
+                               int64_t *pending, int64_t *counters) {
+    if (slots == events)
+        add_rows(n, 0, n->group, slots); /* no input has several events */
+    else
+        gather(n, 0, slots, n->times);
+    fire_lanes(n, 0, pass, 0, serial, pending, counters);
+}
+
 void decide_vectorised(Net *n, const int64_t *t_us, const int64_t *index, int64_t events,
                        uint64_t seed, int64_t *counters) {
-    if (n->policy != RANDOM) {
+    const Loop vectorised = {deliver_input_rows, choose_by_rank, deliver_by_layer};
+    if (n->policy == RANDOM)
+        decide_with(vectorised, n, t_us, index, events, seed, counters);
+    else
         decide(n, t_us, index, events, seed, counters);
-        return;
-    }
-    const int64_t last = n->layers - 1, padded = n->offset[last] + n->stride[last];
-    int64_t pending = 0, read = 0, serial = 0;
-    const int64_t passes = events ? t_us[events - 1] / n->timestep_us + 1 : 0;
-    const uint64_t seeded = mix(seed + G);
-    memset(counters, 0, COUNTERS * sizeof(int64_t));
-    memset(n->v, 0, padded * sizeof(float));
-    memset(n->votes, 0, n->size[last] * sizeof(int64_t));
-    for (int32_t pass = 0; pass < passes; pass++) {
-        if (pass)
-            for (int64_t l = 0; l < n->layers; l++)
-                for (int64_t i = 0; i < n->stride[l]; i++) n->v[n->offset[l] + i] *= n->decay[l];
-        memset(n->refractory, 0, padded * sizeof(int32_t));
-        memset(n->reached, 0, n->layers * sizeof(int32_t));
-        const uint64_t seed_key = mix(seeded + G * ((uint64_t)pass + 1));
-        const int64_t first = read, end = (pass + 1) * n->timestep_us;
-        while (read < events && t_us[read] < end) read++;
-        const int64_t inputs = group_input(n, index + first, read - first, counters);
-        serial++;
-        if (inputs) {
-            n->reached[0] = 1;
-            if (inputs == read - first)
-                add_rows(n, 0, n->group, inputs); /* no input has several events */
-            else
-                gather(n, 0, inputs, n->times);
-            fire_lanes(n, 0, pass, 0, serial, &pending, counters);
-        }
-        for (int32_t step = 1;; step++) {
-            int64_t late = -1;
-            if (!pending && (late = late_layer(n)) < 0) break;
-            counters[STEPS]++, serial++;
-            if (late >= 0) {
-                n->reached[late] = 1;
-                fire(n, late, 1, pass, step, serial, &pending, counters);
-                continue;
-            }
-            const int64_t slots = choose_by_rank(n, seed_key, step, &pending);
-            counters[ROUNDS] += (slots + n->group_size - 1) / n->group_size;
-            log_slots(n, pass, step, slots, counters);
-            deliver_by_layer(n, slots, pass, step, serial, &pending, counters);
-        }
-    }
-    counters[LABEL] = leader(n);
 }
