@@ -14,6 +14,7 @@ from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.policies import Momentum, Policy, PolicyName
 from neuroasync.core.engine.run_settings import RunOptions, check_seed
+from neuroasync.core.events.sample_bytes import sample_bytes
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, PolicySpec
 from neuroasync.core.formats.orders.certificate import (
@@ -137,10 +138,8 @@ def compare_modes(
     right: list[NDArray[np.bool_]] = []
     for mode, order_seed in pairs:
         decisions = decide(mode, order_seed)
-        summary, labels = (
-            summarise(decisions, targets, neurons=bundle.model.size),
-            _labels(decisions),
-        )
+        summary = summarise(decisions, targets, neurons=bundle.model.size)
+        labels = _labels(decisions)
         runs.append(ComparedRun(mode, order_seed, summary, float(np.mean(labels == layered))))
         right.append(labels == samples.labels)
         if on_run is not None:
@@ -183,9 +182,6 @@ def _labels(decisions: Sequence[Decision]) -> NDArray[np.int64]:
 def _digest(samples: SpikeTrains) -> bytes:
     """Return the SHA-256 of samples with labels."""
     digest = hashlib.sha256()
-    labels = np.zeros(0) if samples.labels is None else samples.labels
-    for values in (samples.t_us, samples.index, samples.offsets, labels):
-        digest.update(np.ascontiguousarray(values, "<i8").data)
-    if samples.value is not None:
-        digest.update(np.ascontiguousarray(samples.value, "<f4").data)
+    for data in sample_bytes(samples):
+        digest.update(data)
     return digest.digest()

@@ -30,6 +30,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.events.sample_bytes import sample_bytes
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.atomic_write import atomic_file
 from neuroasync.core.formats.bounded_open import open_bounded
@@ -86,17 +87,8 @@ def fingerprint(model: Model, train: SpikeTrains, validation: SpikeTrains | None
     digest = hashlib.sha256(Bundle(model).digest)
     for trains in (train, validation):
         if trains is not None:
-            labels = np.zeros(0, np.int64) if trains.labels is None else trains.labels
-            over, arrays = (
-                trains.labels_over_time,
-                [trains.t_us, trains.index, trains.offsets, labels],
-            )
-            if over is not None:
-                arrays += [over.labels, over.offsets, np.array([over.every_us])]
-            for values in arrays:
-                digest.update(np.ascontiguousarray(values, "<i8").data)
-            if trains.value is not None:
-                digest.update(np.ascontiguousarray(trains.value, "<f4").data)
+            for data in sample_bytes(trains):
+                digest.update(data)
     return digest.digest()
 
 

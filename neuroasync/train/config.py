@@ -160,9 +160,7 @@ class TrainConfig:
         if self.keep not in ("last", "best"):
             raise ValueError(f"`keep` must be 'last' or 'best', got {self.keep!r:.80}")
         if self.patience is not None and self.keep != "best":
-            raise ValueError(
-                f"`patience` must be None unless `keep` is 'best', got {self.patience}"
-            )
+            raise ValueError(must_be("keep", "'best' with `patience`", f"{self.keep!r}"))
         self._check_learn()
         object.__setattr__(self, "seed", check_seed(self.seed))
         Surrogate(self.surrogate, self.surrogate_slope)
@@ -197,8 +195,8 @@ class TrainConfig:
                 requirement = "None with `loss='windowed'`, because the labels end a sample"
                 raise ValueError(must_be("duration_us", requirement, str(self.duration_us)))
         elif self.vote_window_us is not None:
-            requirement = "None unless `loss` is 'windowed'"
-            raise ValueError(must_be("vote_window_us", requirement, str(self.vote_window_us)))
+            requirement = "'windowed' with `vote_window_us`"
+            raise ValueError(must_be("loss", requirement, f"{self.loss!r}"))
 
     def _check_learn(self) -> None:
         if self.learn is not None:

@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 
 import neuroasync as na
+from neuroasync.core.engine.policies import Fifo
+from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.formats.bundle import Calibration, dump_bundle
+from neuroasync.core.formats.field_checks import array_map
 from neuroasync.core.formats.orders.certificate import network_digest
 from neuroasync.core.recording.file import write_recording
 from neuroasync.messages import EventMessage, format_events
-from tests.helpers.malformed_files import archive, rich_bundle, spike_members
+from tests.helpers.malformed_files import archive, rich_bundle, sealed, spike_members, unsealed
 from tests.helpers.paths import DATA
-from tests.helpers.recordings import relay_recording
-from tests.helpers.small_networks import chain, sample
+from tests.helpers.recordings import record, relay, relay_recording
+from tests.helpers.small_networks import chain, readout, sample
 
 __all__ = [
     "CHECKPOINT_PARAMETERS",
@@ -45,7 +48,7 @@ CHECKPOINT_START = bytes(32)
 
 def bundles() -> list[bytes]:
     over_time = replace(chain((3, 2, 2)), vote_window=na.VoteWindow(2000))
-    all_bundles = (rich_bundle(), over_time, certified_bundle(), session_bundle())
+    all_bundles = (rich_bundle(), over_time, certified_bundle(), session_bundle(), readout())
     return [dump_bundle(bundle) for bundle in all_bundles]
 
 
@@ -64,15 +67,22 @@ def certified_bundle() -> na.Bundle:
 def spike_files() -> list[bytes]:
     over_time = na.LabelsOverTime([0, 1, -1], [0, 1, 3], 1000)
     train = na.SpikeTrains([3, 900, 1500], [0, 2, 1], [0, 1, 3], None, (3,), over_time)
+    values = na.SpikeTrains([3, 900], [0, 2], [0, 1, 2], [1, 0], (3,), value=[0.5, -2.0])
     return [
         archive(spike_members()),
         archive(spike_members(labels=None), 0),
         _written(lambda path: na.write_spikes(train, path)),
+        _written(lambda path: na.write_spikes(values, path)),
     ]
 
 
 def recordings() -> list[bytes]:
-    return [_written(lambda path: write_recording(relay_recording(), path))]
+    train = na.SpikeTrain([0, 1000], [0, 1], [1.5, -0.5])
+    values = record(relay(), [train], RunSettings(Fifo(), 1), targets=[1])
+    return [
+        _written(lambda path, recording=recording: write_recording(recording, path))
+        for recording in (relay_recording(), values)
+    ]
 
 
 @cache
@@ -106,7 +116,7 @@ def snapshots() -> list[bytes]:
 
 
 async def _snapshots() -> list[bytes]:
-    """Return snapshots within a sample, at its start, and within a stream."""
+    """Return snapshots within a sample, at its start, within a stream, and of values."""
     found = []
     train = sample(30, duration_us=5000)
     async with na.Network(session_bundle()) as network:
@@ -118,6 +128,13 @@ async def _snapshots() -> list[bytes]:
             stream = session.stream(_as_source(train), window="time(2ms)")
             await anext(stream)
             found.append(session.snapshot())
+        async with network.session() as session:
+            value = np.linspace(-1, 2, len(train))
+            await session.send(na.SpikeTrain(train.t_us, train.index, value))
+            fields = unsealed(session.snapshot())
+            spikes = fields["due"]["shape"][1]
+            fields["due_value"] = array_map(np.full(spikes, 0.5), "<f4")
+            found.append(sealed(fields))
     return found
 
 
@@ -142,7 +159,8 @@ def checkpoints() -> list[bytes]:
 
 def messages() -> list[bytes]:
     """Return messages in JSON and in MessagePack."""
-    events = (na.SpikeTrain([], []), na.SpikeTrain([0, 140, 900], [3, 17, 3]), sample(20))
+    values = na.SpikeTrain([0, 140], [3, 17], [0.25, -3.0])
+    events = (na.SpikeTrain([], []), na.SpikeTrain([0, 140, 900], [3, 17, 3]), values, sample(20))
     kinds = [EventMessage(train, end, end) for train in events for end in (False, True)]
     texts = [format_events(message).encode() for message in kinds]
     return texts + [format_events(message, binary=True) for message in kinds] + [b"{}"]
@@ -185,6 +203,7 @@ def trace_requests() -> list[bytes]:
     return [
         b'{"events": {"t_us": [0, 1500], "index": [3, 11]}, "policy": "fifo", "seed": 3}',
         b'{"events": {"t_us": [], "index": []}, "group_size": 2, "until": "votes(2)", "number": 1}',
+        b'{"events": {"t_us": [0, 1500], "index": [3, 11], "value": [0.5, -2]}, "seed": 3}',
         json.dumps({"image": [[0, 0.5, 1, 0] * 2] * 8, "input": "queued"}).encode(),
     ]
 

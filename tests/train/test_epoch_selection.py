@@ -87,7 +87,7 @@ def test_a_network_is_trained_anew_on_all_samples_for_as_many_epochs_as_were_bes
 def test_the_best_epoch_needs_validation_and_patience_needs_the_best():
     with pytest.raises(ValueError, match="`validation` must be given with `keep='best'`"):
         fit(TINY, TRAIN, BEST)
-    with pytest.raises(ValueError, match="`patience` must be None unless `keep` is 'best', got 3"):
+    with pytest.raises(ValueError, match="`keep` must be 'best' with `patience`, got 'last'"):
         TrainConfig(patience=3)
     with pytest.raises(ValueError, match="`keep` must be 'last' or 'best', got 'first'"):
         TrainConfig(keep="first")

@@ -200,7 +200,10 @@ def relabelled(labels):
         (lambda: fit(TINY, changing_samples(4), SHORT), "`loss` must be 'windowed' for samples"),
         (lambda: fit(TINY, tiny_samples(), OVER_TIME), "`train` must be samples with labels over"),
         (lambda: replace(SHORT, loss="windowed"), "`vote_window_us` must be given with"),
-        (lambda: replace(SHORT, vote_window_us=5), "`vote_window_us` must be None unless `loss`"),
+        (
+            lambda: replace(SHORT, vote_window_us=5),
+            "`loss` must be 'windowed' with `vote_window_us`",
+        ),
         (lambda: replace(OVER_TIME, duration_us=5), "`duration_us` must be None with"),
         (lambda: replace(OVER_TIME, vote_window_us=0), "`vote_window_us` must be an integer"),
         (

@@ -1,5 +1,6 @@
 """``neuroasync import``: make a bundle of a network that another framework exported."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from neuroasync.cli.options import JsonOption, output_option
 from neuroasync.cli.output import echo_json
 from neuroasync.cli.output_paths import check_output
 from neuroasync.cli.tables import echo, key_value_table
+from neuroasync.errors import InterchangeError
 
 __all__ = ["import_"]
 
@@ -146,6 +148,9 @@ def import_(
         )
     except ImportError as error:
         raise CliError(str(error)) from error
+    except InterchangeError as error:
+        message = re.sub(r"`(timestep|step)_us`", r"--\1-us", str(error))
+        raise CliError(message) from error
     write_bundle(bundle, output)
     if json:
         echo_json({"written": str(output), **bundle_json(bundle)})

@@ -3,8 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-import numpy as np
-
+from neuroasync.core.events.sample_bytes import sample_bytes
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.datasets import Dataset, load_dataset
 from neuroasync.errors import DatasetError
@@ -94,9 +93,6 @@ class StudySamples:
 def _digest(dataset: Dataset) -> str:
     digest = hashlib.sha256()
     for part in (dataset.train, dataset.validation, dataset.test):
-        labels = np.zeros(0, np.int64) if part.labels is None else part.labels
-        for values in (part.t_us, part.index, part.offsets, labels):
-            digest.update(np.ascontiguousarray(values, "<i8").data)
-        if part.value is not None:
-            digest.update(np.ascontiguousarray(part.value, "<f4").data)
+        for data in sample_bytes(part):
+            digest.update(data)
     return digest.hexdigest()

@@ -51,7 +51,7 @@ def test_a_network_that_is_exported_and_imported_is_the_same(cli, tmp_path):
 
 
 @pytest.mark.parametrize(("args", "message"), [
-    (("import", LIF, "-o", "a.nab"), "`timestep_us` must be given, because NIR does not store it"),
+    (("import", LIF, "-o", "a.nab"), "--timestep-us must be given, because NIR does not store it"),
     (("import", LIF, "-o", "a.nab", "--timestep-us", "100"), "node '1' (LIF): NIR does not say"),
     (("import", "no.nir", "-o", "a.nab"), "'no.nir': cannot be read: No such file or directory"),
     (("import", LIF, "-o", LIF), "the output must not overwrite an input"),

@@ -94,6 +94,8 @@ def test_a_configuration_that_is_its_own_output_is_left_alone(cli, files, traine
         ("[training]\npolicy = []", "'run.toml': `training.policy` must be"),
         ("[training]\nsurrogate = []", "'run.toml': `training.surrogate` must be"),
         ("[training]\nsurrogate_slope = []", "'run.toml': `training.surrogate_slope` must be"),
+        ("[training]\npatience = 2", "`training.keep` must be 'best' with `patience`, got 'last'"),
+        ("[training]\ninit_rate = 0", '`training.init_rate` must be a number above 0, or "none"'),
         ("[training]\nseed = 1979-05-27", "'run.toml': `training.seed` must be an integer"),
     ],
 )

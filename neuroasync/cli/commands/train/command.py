@@ -1,5 +1,6 @@
 """``neuroasync train``: train a network with one of the recipes."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from enum import StrEnum
@@ -303,7 +304,8 @@ def _changed(recipe: "Recipe", run: "RunFile") -> "Recipe":
     try:
         return replace(recipe, config=replace(recipe.config, **run.training))
     except (ValueError, TypeError) as error:
-        raise CliError(f"{run.path!r}: {at_path('training.', str(error))}") from error
+        message = re.sub(r"\bNone\b", '"none"', at_path("training.", str(error)))
+        raise CliError(f"{run.path!r}: {message}") from error
 
 
 def _load(run: "RunFile") -> "Dataset":
