@@ -15,7 +15,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train import SpikingNetwork, make_batch, scale_to_firing_rate
 from neuroasync.train.cuda.selection import Device
 from neuroasync.train.losses import vote_loss
-from neuroasync.train.torch_engine.forward import run_torch_engine
+from tests.helpers.torch_engine.forward import run_torch_engine
 
 __all__ = [
     "GROUP_SIZE",

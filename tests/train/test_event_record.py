@@ -20,7 +20,7 @@ from neuroasync.train import Surrogate, make_batch
 from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.neurons.learned import LEARNABLE, LearnedParameters
-from neuroasync.train.torch_engine.forward import run_torch_engine
+from tests.helpers.torch_engine.forward import run_torch_engine
 from tests.helpers.strategies import models, spike_trains
 
 SURROGATES = [Surrogate(), Surrogate("fast-sigmoid", 2.0), Surrogate("sigmoid", 4.0)]

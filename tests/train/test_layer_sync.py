@@ -21,7 +21,7 @@ from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train import SpikingNetwork
-from neuroasync.train.torch_engine.forward import run_torch_engine
+from tests.helpers.torch_engine.forward import run_torch_engine
 from tests.helpers.plain_layers import PlainLayers
 from tests.helpers.strategies import dyadic, models, spike_trains
 

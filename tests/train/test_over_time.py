@@ -24,7 +24,7 @@ from neuroasync.train import (
     vote_loss,
     windowed_vote_loss,
 )
-from neuroasync.train.torch_engine.forward import run_torch_engine
+from tests.helpers.torch_engine.forward import run_torch_engine
 from tests.helpers.labels_over_time import changing_samples
 from tests.helpers.small_trainings import SHORT, TINY, outcome, tiny_samples
 from tests.train.test_losses import nll

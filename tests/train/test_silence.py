@@ -12,7 +12,7 @@ from neuroasync.train import Surrogate, TrainConfig, TrainingWarning, fit, make_
 from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.losses import vote_loss
-from neuroasync.train.torch_engine.forward import run_torch_engine
+from tests.helpers.torch_engine.forward import run_torch_engine
 from tests.helpers.small_trainings import SHORT, TINY, outcome, tiny_samples
 
 SILENT = SpikeTrain([], [])

@@ -55,6 +55,7 @@ from neuroasync.train.kernels.neurons import (
     reverse_spike,
 )
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
+from neuroasync.train.kernels.surrogate import derivative
 
 __all__ = ["backward_samples"]
 
@@ -223,19 +224,28 @@ def _pass(
         for r in range(row0, row1):
             i = rows[SpikeLog.NEURON, r]
             p = owner[i]
-            v[i] = reverse_spike(
-                populations[p], i, spike_grad[i], row_potential[r] - thresholds[i], kind, slope,
-                increments, work, neuron_grad,
-            )  # fmt: skip
+            distance = row_potential[r] - thresholds[i]
+            if populations[p, Populations.ADAPTS] or neuron_grad.shape[1]:
+                v[i] = reverse_spike(
+                    populations[p], i, spike_grad[i], distance, kind, slope, increments, work,
+                    neuron_grad,
+                )  # fmt: skip
+            else:  # The same with a constant threshold, for which the call would cost the most.
+                d = spike_grad[i] * derivative(kind, slope, distance)
+                v[i] = d + v[i] if populations[p, Populations.STAYS_ABOVE] else d
             v_active[i] = site_grad[here, i] = v[i] + of_current[i]
             has_site[here, p] = True
         for j in range(starts[step], starts[step + 1]):
             i = sites[j]
             p = owner[i]
-            v[i] = reverse_silence(
-                populations[p], i, spike_grad[i], peaks[i] - thresholds[i], kind, slope, increments,
-                work, neuron_grad,
-            )  # fmt: skip
+            distance = peaks[i] - thresholds[i]
+            if populations[p, Populations.ADAPTS] or neuron_grad.shape[1]:
+                v[i] = reverse_silence(
+                    populations[p], i, spike_grad[i], distance, kind, slope, increments, work,
+                    neuron_grad,
+                )  # fmt: skip
+            else:
+                v[i] += spike_grad[i] * derivative(kind, slope, distance)
             v_active[i] = site_grad[here, i] = v[i] + of_current[i]
             has_site[here, p] = True
         s = slot
@@ -291,9 +301,13 @@ def _visit_unevaluated(
             grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
         )  # fmt: skip
         for i in range(start, stop):
-            v[i] = reverse_silence(
-                populations[p], i, spike_grad[i], peaks[i] - thresholds[i], kind, slope, increments,
-                work, neuron_grad,
-            )  # fmt: skip
+            distance = peaks[i] - thresholds[i]
+            if populations[p, Populations.ADAPTS] or neuron_grad.shape[1]:
+                v[i] = reverse_silence(
+                    populations[p], i, spike_grad[i], distance, kind, slope, increments, work,
+                    neuron_grad,
+                )  # fmt: skip
+            else:
+                v[i] += spike_grad[i] * derivative(kind, slope, distance)
             v_active[i] = site_grad[here, i] = v[i] + work[CURRENT, i]
         has_site[here, p] = True

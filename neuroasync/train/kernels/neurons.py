@@ -19,7 +19,7 @@ and the start of a pass, whose decay factors are alpha, alpha_syn and alpha_a, c
 
 Current that is delivered to a neuron has the adjoint dL/dv + dL/di, or dL/di if the neuron is
 refractory. Derivatives of decay factors: ``neuroasync.train.neurons.learned``. Sources of the
-conventions: ``neuroasync.train.torch_engine.neurons``.
+conventions: ``tests.helpers.torch_engine.neurons``.
 """
 
 from neuroasync.core.kernels.jit import kernel

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train.surrogate import Surrogate
-from neuroasync.train.torch_engine.batch_run import BatchRun, Spike
-from neuroasync.train.torch_engine.pass_state import NONE, Pass
-from neuroasync.train.torch_engine.policies import choose_spikes, step_prefix
-from neuroasync.train.torch_engine.synapses import Link
-from neuroasync.train.torch_engine.tables import Tables
+from tests.helpers.torch_engine.batch_run import BatchRun, Spike
+from tests.helpers.torch_engine.pass_state import NONE, Pass
+from tests.helpers.torch_engine.policies import choose_spikes, step_prefix
+from tests.helpers.torch_engine.synapses import Link
+from tests.helpers.torch_engine.tables import Tables
 
 __all__ = ["PolicyRun"]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from neuroasync.train.torch_engine.batch_run import BatchRun, Spike
-from neuroasync.train.torch_engine.neurons import NeuronState
-from neuroasync.train.torch_engine.synapses import Link
+from tests.helpers.torch_engine.batch_run import BatchRun, Spike
+from tests.helpers.torch_engine.neurons import NeuronState
+from tests.helpers.torch_engine.synapses import Link
 
 __all__ = ["TurnsRun"]
 

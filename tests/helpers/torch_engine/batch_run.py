@@ -10,10 +10,10 @@ from neuroasync.core.kernels.neurons.resets import DROPOUT_STREAM
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.surrogate import Surrogate
-from neuroasync.train.torch_engine.neurons import NeuronState
-from neuroasync.train.torch_engine.policies import neuron_keys, signed, step_prefix, uniform
-from neuroasync.train.torch_engine.synapses import Link, links_of
-from neuroasync.train.torch_engine.tables import Tables
+from tests.helpers.torch_engine.neurons import NeuronState
+from tests.helpers.torch_engine.policies import neuron_keys, signed, step_prefix, uniform
+from tests.helpers.torch_engine.synapses import Link, links_of
+from tests.helpers.torch_engine.tables import Tables
 
 __all__ = ["BatchRun", "Spike"]
 

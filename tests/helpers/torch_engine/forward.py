@@ -19,9 +19,9 @@ from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
 from neuroasync.train.neurons.learned import LearnedParameters
 from neuroasync.train.surrogate import Surrogate
-from neuroasync.train.torch_engine.policy_run import PolicyRun
-from neuroasync.train.torch_engine.tables import Tables
-from neuroasync.train.torch_engine.turns_run import TurnsRun
+from tests.helpers.torch_engine.policy_run import PolicyRun
+from tests.helpers.torch_engine.tables import Tables
+from tests.helpers.torch_engine.turns_run import TurnsRun
 
 __all__ = ["run_torch_engine"]
 
