@@ -4,7 +4,7 @@ A step comprises the conversion of events to tensors, the forward pass, the loss
 and Adam. All contenders use the same samples, weights, loss and number of threads:
 
 - ``neuroasync``: the event record, as ``fit`` runs it, in random order;
-- ``dense``: ``tests.helpers.torch_engine.forward``, the same forward steps and gradient in plain
+- ``dense``: ``bench.torch_engine.forward``, the same forward steps and gradient in plain
   torch, float32, on the CPU. It processes the whole network and all samples, one forward step after
   the other. It does so twice, because the places where the surrogate gradient acts are known only
   at the end of a pass;

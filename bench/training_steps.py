@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.torch_engine.forward import run_torch_engine
 from neuroasync import Model, SpikeTrains, parse_topology
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import Random
@@ -15,7 +16,6 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train import SpikingNetwork, make_batch, scale_to_firing_rate
 from neuroasync.train.cuda.selection import Device
 from neuroasync.train.losses import vote_loss
-from tests.helpers.torch_engine.forward import run_torch_engine
 
 __all__ = [
     "GROUP_SIZE",

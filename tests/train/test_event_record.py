@@ -8,6 +8,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from bench.torch_engine.forward import run_torch_engine
 from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain
@@ -20,7 +21,6 @@ from neuroasync.train import Surrogate, make_batch
 from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.neurons.learned import LEARNABLE, LearnedParameters
-from tests.helpers.torch_engine.forward import run_torch_engine
 from tests.helpers.strategies import models, spike_trains
 
 SURROGATES = [Surrogate(), Surrogate("fast-sigmoid", 2.0), Surrogate("sigmoid", 4.0)]

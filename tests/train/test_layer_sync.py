@@ -11,6 +11,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from bench.torch_engine.forward import run_torch_engine
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_settings import RunSettings
@@ -21,7 +22,6 @@ from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train import SpikingNetwork
-from tests.helpers.torch_engine.forward import run_torch_engine
 from tests.helpers.plain_layers import PlainLayers
 from tests.helpers.strategies import dyadic, models, spike_trains
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neuroasync as na
+from bench.torch_engine.forward import run_torch_engine
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.model.topology import parse_topology
 from neuroasync.train import (
@@ -24,7 +25,6 @@ from neuroasync.train import (
     vote_loss,
     windowed_vote_loss,
 )
-from tests.helpers.torch_engine.forward import run_torch_engine
 from tests.helpers.labels_over_time import changing_samples
 from tests.helpers.small_trainings import SHORT, TINY, outcome, tiny_samples
 from tests.train.test_losses import nll

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.torch_engine.forward import run_torch_engine
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.spike_trains import SpikeTrains
@@ -12,7 +13,6 @@ from neuroasync.train import Surrogate, TrainConfig, TrainingWarning, fit, make_
 from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.losses import vote_loss
-from tests.helpers.torch_engine.forward import run_torch_engine
 from tests.helpers.small_trainings import SHORT, TINY, outcome, tiny_samples
 
 SILENT = SpikeTrain([], [])

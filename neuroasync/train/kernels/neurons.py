@@ -18,8 +18,13 @@ and the start of a pass, whose decay factors are alpha, alpha_syn and alpha_a, c
     dL/dv = alpha * (0 if the pass began with a reset to zero, else dL/dv)
 
 Current that is delivered to a neuron has the adjoint dL/dv + dL/di, or dL/di if the neuron is
-refractory. Derivatives of decay factors: ``neuroasync.train.neurons.learned``. Sources of the
-conventions: ``tests.helpers.torch_engine.neurons``.
+refractory. Derivatives of decay factors: ``neuroasync.train.neurons.learned``.
+
+A reset has no gradient with respect to the spike that causes it. Source: the detached reset of
+snnTorch, Eshraghian et al., Training spiking neural networks using lessons from deep learning,
+Proceedings of the IEEE 111 (2023), arXiv 2109.12894. The adaptation has one: da/ds is its
+increment. Source: Bellec et al., A solution to the learning dilemma for recurrent networks of
+spiking neurons, Nature Communications 11 (2020).
 """
 
 from neuroasync.core.kernels.jit import kernel

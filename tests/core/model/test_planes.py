@@ -163,7 +163,7 @@ def test_training_changes_weights_but_no_pool():
 
 
 def test_both_engines_of_the_trainer_give_the_same_gradient():
-    from tests.helpers.torch_engine.forward import run_torch_engine
+    from bench.torch_engine.forward import run_torch_engine
 
     network = SpikingNetwork(pooled("sum", np.full(3, 0.125, np.float32)), device="cpu")
     batch, run_settings = network.batch(TRAINS, [0], [0]), RunSettings(Random(), 4)

@@ -5,15 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.torch_engine.neurons import NeuronState
+from bench.torch_engine.policies import neuron_keys, signed, step_prefix, uniform
+from bench.torch_engine.synapses import Link, links_of
+from bench.torch_engine.tables import Tables
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.neurons.resets import DROPOUT_STREAM
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.surrogate import Surrogate
-from tests.helpers.torch_engine.neurons import NeuronState
-from tests.helpers.torch_engine.policies import neuron_keys, signed, step_prefix, uniform
-from tests.helpers.torch_engine.synapses import Link, links_of
-from tests.helpers.torch_engine.tables import Tables
 
 __all__ = ["BatchRun", "Spike"]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tests.helpers.torch_engine.batch_run import BatchRun, Spike
-from tests.helpers.torch_engine.neurons import NeuronState
-from tests.helpers.torch_engine.synapses import Link
+from bench.torch_engine.batch_run import BatchRun, Spike
+from bench.torch_engine.neurons import NeuronState
+from bench.torch_engine.synapses import Link
 
 __all__ = ["TurnsRun"]
 

@@ -12,13 +12,13 @@ each target until the target's next site.
 import torch
 from torch import Tensor
 
+from bench.torch_engine.batch_run import BatchRun, Spike
+from bench.torch_engine.pass_state import NONE, Pass
+from bench.torch_engine.policies import choose_spikes, step_prefix
+from bench.torch_engine.synapses import Link
+from bench.torch_engine.tables import Tables
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.train.surrogate import Surrogate
-from tests.helpers.torch_engine.batch_run import BatchRun, Spike
-from tests.helpers.torch_engine.pass_state import NONE, Pass
-from tests.helpers.torch_engine.policies import choose_spikes, step_prefix
-from tests.helpers.torch_engine.synapses import Link
-from tests.helpers.torch_engine.tables import Tables
 
 __all__ = ["PolicyRun"]
 

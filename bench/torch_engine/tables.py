@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.torch_engine.neurons import neurons_of
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.layout import Populations
 from neuroasync.core.model.neurons import LI, Neuron
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
 from neuroasync.train.neurons.decays import decay_slopes, decays_of
-from tests.helpers.torch_engine.neurons import neurons_of
 
 __all__ = ["Tables"]
 

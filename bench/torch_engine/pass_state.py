@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from tests.helpers.torch_engine.tables import Tables
+from bench.torch_engine.tables import Tables
 
 __all__ = ["FIRED", "NONE", "Pass"]
 

@@ -12,6 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.torch_engine.policy_run import PolicyRun
+from bench.torch_engine.tables import Tables
+from bench.torch_engine.turns_run import TurnsRun
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import LayerSync
 from neuroasync.core.engine.run_settings import RunSettings
@@ -19,9 +22,6 @@ from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
 from neuroasync.train.neurons.learned import LearnedParameters
 from neuroasync.train.surrogate import Surrogate
-from tests.helpers.torch_engine.policy_run import PolicyRun
-from tests.helpers.torch_engine.tables import Tables
-from tests.helpers.torch_engine.turns_run import TurnsRun
 
 __all__ = ["run_torch_engine"]
 
