@@ -19,6 +19,7 @@ __all__ = [
     "feed_sample",
     "in_queue_order",
     "last_pass_us",
+    "run_passes",
     "run_sample",
 ]
 
@@ -52,6 +53,23 @@ def run_sample(
     end_us = last_pass_us(events, duration_us)
     check_passes(simulator.plan, end_us)
     feed_sample(simulator, events, seed)
+    run_passes(simulator, end_us, check)
+    decision = simulator.decision(0.0)
+    simulator.release_scratch()
+    return decision
+
+
+def run_passes(simulator: Simulator, end_us: int, check: Callable[[], None]) -> None:
+    """Run the passes up to a virtual time.
+
+    Args:
+        simulator: the simulator, whose sample has its input up to ``end_us``.
+        end_us: latest time of a pass, µs.
+        check: as for :func:`run_sample`.
+
+    Raises:
+        ForwardStepLimitError, PolicyError, StopRuleError: as for :func:`run_sample`.
+    """
     if simulator.plan.is_built_in:
         while not simulator.run_compiled(end_us, WORK_PER_CHECK):
             check()
@@ -60,9 +78,6 @@ def run_sample(
             for p in reached:
                 simulator.integrate(p)
             check()
-    decision = simulator.decision(0.0)
-    simulator.release_scratch()
-    return decision
 
 
 def feed_sample(simulator: Simulator, events: SpikeTrain, seed: int) -> None:

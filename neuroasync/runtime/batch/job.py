@@ -3,8 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -29,12 +29,10 @@ from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import ClosedError, NeuroasyncError
+from neuroasync.runtime.batch.sample_threads import SampleThreads, Worker
 
 __all__ = ["BatchJob"]
 
-_MAX_CHUNK: Final = 32
-"""Maximum number of samples in one kernel call."""
-_MAX_WORKERS: Final = 64
 _NO_EVENTS: Final = np.empty(0, np.int64)
 
 
@@ -67,20 +65,12 @@ class BatchJob:
         self._plan = plan
         self._trains = trains
         self._seed = seed
-        self._workers = workers = min(workers, max(len(trains), 1), _MAX_WORKERS)
         self._first = first
         self._duration_us = duration_us
         self._classes = classes
         self._recorder_of = recorder_of
-        self._on_decision: Callable[[int], object] | None = None
-        self._decisions: dict[int, Decision] = {}
-        self._errors: dict[int, BaseException] = {}
-        # Chunks are small enough that no thread is idle for long at the end.
-        self._chunk = max(1, min(_MAX_CHUNK, len(trains) // (4 * workers)))
-        self._next = 0
-        self._is_stopped = False
+        self._threads = SampleThreads[Decision](len(trains), workers, first)
         self._ended = threading.Event()
-        self._lock = threading.Lock()
 
     def run(self, on_decision: Callable[[int], object] | None = None) -> list[Decision]:
         """Decide all samples. Blocks the calling thread until the worker threads have ended.
@@ -98,21 +88,14 @@ class BatchJob:
                 sample that has one, with a note of its number.
             ClosedError: the job was stopped.
         """
-        self._on_decision = on_decision
         try:
             _warm_up(self._plan)
-            with ThreadPoolExecutor(self._workers, "neuroasync") as pool:
-                for worker in [pool.submit(self._work) for _ in range(self._workers)]:
-                    worker.result()
+            decisions = self._threads.run(self._worker, on_decision)
         finally:
             self._ended.set()
-        if self._errors:
-            first = min(self._errors)
-            self._errors[first].add_note(f"in sample {self._first + first}")
-            raise self._errors[first]
-        if self._is_stopped:
+        if self._threads.is_stopped:
             raise ClosedError("the network was closed while it was deciding a data set")
-        return [self._decisions[k] for k in range(len(self._decisions))]
+        return decisions
 
     def join(self) -> None:
         """Wait until all threads have ended."""
@@ -120,38 +103,13 @@ class BatchJob:
 
     def stop(self) -> None:
         """Make all threads end soon; decisions in progress are discarded."""
-        self._is_stopped = True
+        self._threads.stop()
 
-    def _next_chunk(self) -> range:
-        """Return the positions of the next samples; empty if none is left."""
-        with self._lock:
-            first = self._next
-            stop = min(first + self._chunk, len(self._trains))
-            if not self._is_stopped:
-                self._next = max(first, stop)
-                return range(first, stop)
-            return range(0)
-
-    def _work(self) -> None:
+    def _worker(self) -> Worker[Decision]:
         simulator = Simulator(self._plan)
         simulator.state.keep = self._recorder_of is not None
         decide = self._decide_together if self._recorder_of is None else self._decide_and_record
-        while samples := self._next_chunk():
-            done = samples.start
-            try:
-                for k, decision in decide(simulator, samples):
-                    done = k + 1
-                    with self._lock:
-                        self._decisions[k] = decision
-                        if self._on_decision is not None:
-                            self._on_decision(len(self._decisions))
-            except _StoppedError:
-                return
-            except BaseException as error:  # run() raises it, unless an earlier sample failed too
-                with self._lock:
-                    self._errors[done] = error
-                    self._next = len(self._trains)
-                return
+        return partial(decide, simulator)
 
     def _decide_and_record(
         self, simulator: Simulator, samples: range
@@ -162,14 +120,14 @@ class BatchJob:
             if self._duration_us is not None:
                 check_duration(self._duration_us, int(train.t_us[-1]) if len(train) else -1)
             began = time.perf_counter()
-            decision = run_sample(simulator, train, seed, self._duration_us, self._check)
+            decision = run_sample(simulator, train, seed, self._duration_us, self._threads.check)
             label, wall_s = decision.label, time.perf_counter() - began
             name = None if label is None or self._classes is None else self._classes[label]
             decision = replace(decision, class_name=name, wall_s=wall_s)
             if self._recorder_of is not None:
                 number, duration = self._first + k, self._duration_us
                 recorder = self._recorder_of(number)
-                with self._lock:
+                with self._threads.lock:
                     recorder.add(
                         simulator, train, decision, number=number, seed=seed, duration_us=duration
                     )
@@ -195,25 +153,17 @@ class BatchJob:
                     yield from self._decide_together(simulator, range(samples.start, k))
                 raise
         batch = _Batch(plan, trains, [self._seed_of(k) for k in samples], self._duration_us)
-        for n, decision in enumerate(batch.run(simulator, self._check, self._classes)):
+        for n, decision in enumerate(batch.run(simulator, self._threads.check, self._classes)):
             yield samples[n], decision
 
     def _seed_of(self, k: int) -> int:
         return sample_seed(self._seed, self._first + k)
-
-    def _check(self) -> None:
-        if self._is_stopped:
-            raise _StoppedError
 
 
 def _warm_up(plan: ExecutionPlan) -> None:
     """Load the kernel, so that no sample's time includes loading it."""
     for _ in _Batch(plan, [], [], None).run(Simulator(plan), lambda: None, None):
         raise RuntimeError("the kernel returned a decision for an empty batch")
-
-
-class _StoppedError(Exception):
-    """Raised in a thread to leave a sample of a stopped job."""
 
 
 class _Batch:

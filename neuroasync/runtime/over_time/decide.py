@@ -1,10 +1,9 @@
 """Decide over time: a decision at the end of each interval of each sample of a data set."""
 
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Unpack
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from neuroasync import limits
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.run_sample import WORK_PER_CHECK, check_passes, feed_sample
+from neuroasync.core.engine.run_sample import check_passes, feed_sample, run_passes
 from neuroasync.core.engine.run_settings import RunOptions, check_seed
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import StopRule
@@ -24,6 +23,7 @@ from neuroasync.core.kernels.layout import Votes
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.core.recording.recorder import Recorder
+from neuroasync.runtime.batch.sample_threads import SampleThreads, Worker
 from neuroasync.runtime.option_resolver import OptionResolver
 from neuroasync.runtime.over_time.decisions import DecisionsOverTime, checked_window, window_sums
 
@@ -91,18 +91,12 @@ def decide_over_time(
     first = check_int("first", first, 0, limits.MAX_TIME_US, ValueError)
     if workers is not None:
         workers = check_int("workers", workers, 1, limits.MAX_TIME_US, ValueError)
-    job = _Job(bundle, plan, samples, labels, window)
-    job.seed, job.first = check_seed(seed), first
-    job.recorder, job.on_decision = recorder, on_decision
-    return job.run(min(workers or cores(), max(len(samples), 1)))
+    job = _Job(bundle, plan, samples, labels, window, check_seed(seed), first, recorder)
+    return job.run(workers or cores(), on_decision)
 
 
 class _Job:
-    """The samples of one call, decided in threads; the kernels release the GIL.
-
-    Attributes:
-        seed, first, recorder, on_decision: as given to :func:`decide_over_time`.
-    """
+    """The samples of one call, as given to :func:`decide_over_time`."""
 
     def __init__(
         self,
@@ -111,65 +105,52 @@ class _Job:
         samples: SpikeTrains,
         labels: LabelsOverTime,
         window: VoteWindow,
+        seed: int,
+        first: int,
+        recorder: Recorder | None,
     ) -> None:
         self._classes, self._plan, self._samples = bundle.classes, plan, samples
         self._labels, self._window = labels, window
-        self.seed, self.first = 0, 0
-        self.recorder: Recorder | None = None
-        self.on_decision: Callable[[int], object] | None = None
-        self._lock, self._done, self._is_stopped = threading.Lock(), 0, False
+        self._seed, self._first, self._recorder = seed, first, recorder
+        self._threads: SampleThreads[DecisionsOverTime]
 
-    def run(self, workers: int) -> list[DecisionsOverTime]:
-        """Decide all samples. An error, or an interrupt of the caller, ends all threads soon."""
+    def run(
+        self, workers: int, on_decision: Callable[[int], object] | None
+    ) -> list[DecisionsOverTime]:
+        """Decide all samples."""
+        self._threads = SampleThreads(len(self._samples), workers, self._first)
         # Load the kernels first, so that no sample's time includes loading them.
         simulator = Simulator(self._plan)
         feed_sample(simulator, SpikeTrain([], []), 0)
-        _run_passes(simulator, -1, self._check)
-        with ThreadPoolExecutor(workers, "neuroasync") as pool:
-            try:
-                return list(pool.map(self._decide, range(len(self._samples))))
-            except BaseException:
-                self._is_stopped = True
-                pool.shutdown(cancel_futures=True)
-                raise
+        run_passes(simulator, -1, self._threads.check)
+        return self._threads.run(self._worker, on_decision)
 
-    def _decide(self, k: int) -> DecisionsOverTime:
-        """Decide a sample."""
-        number, train = self.first + k, self._samples[k]
-        simulator, seed = Simulator(self._plan), sample_seed(self.seed, number)
-        simulator.state.keep = self.recorder is not None
-        every_us, intervals = self._labels.every_us, self._labels[k].size
-        began = time.perf_counter()
-        try:
+    def _worker(self) -> Worker[DecisionsOverTime]:
+        simulator = Simulator(self._plan)
+        simulator.state.keep = self._recorder is not None
+        return partial(self._decide, simulator)
+
+    def _decide(
+        self, simulator: Simulator, positions: range
+    ) -> Iterator[tuple[int, DecisionsOverTime]]:
+        every_us = self._labels.every_us
+        for k in positions:
+            number, train, intervals = self._first + k, self._samples[k], self._labels[k].size
+            seed, began = sample_seed(self._seed, number), time.perf_counter()
             found = _run_sample(
-                simulator, train, seed, intervals, every_us, self._window, self._check
+                simulator, train, seed, intervals, every_us, self._window, self._threads.check
             )
-        except Exception as error:
-            error.add_note(f"in sample {number}")
-            raise
-        decision = found.decision
-        name = None
-        if decision.label is not None and self._classes is not None:
-            name = self._classes[decision.label]
-        decision = replace(decision, class_name=name, wall_s=time.perf_counter() - began)
-        with self._lock:
-            if self.recorder is not None:
-                self.recorder.add(
-                    simulator, train, decision,
-                    number=number, seed=seed, duration_us=intervals * every_us,
-                )  # fmt: skip
-            self._done += 1
-            if self.on_decision is not None:
-                self.on_decision(self._done)
-        return replace(found, decision=decision)
-
-    def _check(self) -> None:
-        if self._is_stopped:
-            raise _StoppedError
-
-
-class _StoppedError(Exception):
-    """Raised in a thread to leave a sample after another one has failed."""
+            label, wall_s = found.decision.label, time.perf_counter() - began
+            name = None if label is None or self._classes is None else self._classes[label]
+            decision = replace(found.decision, class_name=name, wall_s=wall_s)
+            if self._recorder is not None:
+                duration_us = intervals * every_us
+                with self._threads.lock:
+                    self._recorder.add(
+                        simulator, train, decision,
+                        number=number, seed=seed, duration_us=duration_us,
+                    )  # fmt: skip
+            yield k, replace(found, decision=decision)
 
 
 def _run_sample(
@@ -179,7 +160,7 @@ def _run_sample(
     intervals: int,
     every_us: int,
     window: VoteWindow,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], None],
 ) -> DecisionsOverTime:
     """Run one sample to its end, and decide at the end of each of its intervals.
 
@@ -204,7 +185,7 @@ def _run_sample(
     feed_sample(simulator, events, seed)
     rows = []
     for k in range(intervals):
-        _run_passes(simulator, (k + 1) * every_us - 1, check)
+        run_passes(simulator, (k + 1) * every_us - 1, check)
         rows.append(_row(simulator))
     decision = simulator.decision(0.0)
     simulator.release_scratch()
@@ -214,18 +195,6 @@ def _run_sample(
         values = np.diff(values, axis=0, prepend=np.zeros((1, classes)))
     scores = window_sums(values, window.intervals(every_us))
     return DecisionsOverTime.from_scores(scores, window, every_us, decision)
-
-
-def _run_passes(simulator: Simulator, end_us: int, check: Callable[[], None]) -> None:
-    """Run the passes up to a virtual time."""
-    if simulator.plan.is_built_in:
-        while not simulator.run_compiled(end_us, WORK_PER_CHECK):
-            check()
-    else:
-        while (reached := simulator.run_to_delivery(end_us)) is not None:
-            for p in reached:
-                simulator.integrate(p)
-    check()
 
 
 def _row(simulator: Simulator) -> list[float]:
