@@ -14,7 +14,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.engine.stop_rules import Progress
 from neuroasync.core.kernels.delivery.event_values import unpack
-from neuroasync.core.kernels.layout import Control, Group, Populations
+from neuroasync.core.kernels.layout import Group, Populations
 from neuroasync.core.recording.recording import Recording
 from neuroasync.errors import ReplayError
 
@@ -128,17 +128,17 @@ class SampleReplay:
 
     def _check_group(self) -> None:
         """Compare the group that is being delivered with the recording."""
-        n = int(self._simulator.state.control[Control.GROUP])
-        group = self._simulator.state.acquire_scratch().group
-        count, value = unpack(group[Group.MULTIPLICITY, :n])
+        state = self._simulator.state
+        group = state.acquire_scratch().slots(state.control)
+        count, value = unpack(group[Group.MULTIPLICITY])
         delivered = _slots(
-            group[Group.KEY, :n], group[Group.ORIGIN, :n], count, value, group[Group.CONNECTION, :n]
+            group[Group.KEY], group[Group.ORIGIN], count, value, group[Group.CONNECTION]
         )
         now = self._delivered.take(self._simulator.passes - 1, self._simulator.step)
         expected = self._slots[:, now]
         if np.array_equal(delivered, expected):
             return
-        shared = min(n, expected.shape[1])
+        shared = min(delivered.shape[1], expected.shape[1])
         differs = (delivered[:, :shared] != expected[:, :shared]).any(axis=0)
         slot = int(np.argmax(differs)) if differs.any() else shared
         here, recorded = (self._slot_text(slots, slot) for slots in (delivered, expected))

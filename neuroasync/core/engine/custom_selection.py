@@ -74,16 +74,17 @@ def _pending(state: NetworkState) -> PendingSpikes:
     """Return copies of the pending spikes for a custom policy."""
     control, pending = state.control, state.acquire_scratch().pending
     k = int(control[Control.PENDING])
-    origin, owner = pending[Pending.ORIGIN, :k].copy(), pending[Pending.OWNER, :k].copy()
-    is_input = owner == len(state.plan.packed.model.populations)
-    neuron = np.where(is_input, 0, origin)
+    key, starts = pending[Pending.KEY, :k].astype(np.int64), state.plan.packed.model.starts
+    is_input = key >= starts[-1]
+    population = np.searchsorted(starts, key, side="right") - 1
+    neuron = np.where(is_input, 0, key)
     multiplicity = state.multiplicity
     count = np.ones(k, np.int64) if multiplicity is None else multiplicity[neuron].astype(np.int64)
     return PendingSpikes(
-        neuron=pending[Pending.KEY, :k].copy(),
-        population=owner,
+        neuron=key,
+        population=np.where(is_input, len(starts) - 1, population),
         momentum=np.where(is_input, np.float32(0), state.momentum[neuron]),
-        arrival=pending[Pending.ARRIVAL, :k].copy(),
+        arrival=pending[Pending.ARRIVAL, :k].astype(np.int64),
         multiplicity=np.where(is_input, 1, count),
         seed=int(control[Control.SEED]) & MASK,
         pass_index=int(control[Control.PASS]),

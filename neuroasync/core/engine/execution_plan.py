@@ -125,7 +125,7 @@ class ExecutionPlan:
     def split_head(
         self, head: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Return control i64[52], votes i64[5, classes] and spikes i64[P] as views of ``head``."""
+        """Return control i64[54], votes i64[5, classes] and spikes i64[P] as views of ``head``."""
         votes, spikes = self._votes_at, self._spikes_at
         return (
             head[: len(Control)],

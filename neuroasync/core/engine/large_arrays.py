@@ -1,4 +1,4 @@
-"""Arrays that are large, and are written little by little in the event loop."""
+"""Arrays whose place in memory matters: at cache lines, or taken little by little."""
 
 import mmap
 from math import prod
@@ -7,7 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["zeros_on_demand"]
+__all__ = ["aligned", "zeros_on_demand"]
+
+_LINE: Final = 64
+"""Size in bytes of a cache line, and of the vectors of the widest processors."""
 
 _LARGE: Final = 2**22
 """Size in bytes from which NumPy asks Linux for huge pages."""
@@ -15,6 +18,15 @@ _LARGE: Final = 2**22
 _PRIVATE: Final[dict[str, int]] = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 )
+
+
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy that begins at a cache line, so that vectors of 64 bytes need one line each."""
+    memory = np.empty(array.nbytes + _LINE, np.uint8)
+    skipped = -memory.ctypes.data % _LINE
+    copy = memory[skipped : skipped + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def zeros_on_demand(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:

@@ -55,7 +55,7 @@ class NetworkState:
         delivery_log_blocks: if logs are kept, blocks i64[6, S] of the delivery log; else None.
         scratch: the scratch buffers while a pass is under way, else None.
         context: address of the context, with which kernels are called; 0 without scratch buffers.
-        control: i64[52], counters and position of the sample; see ``kernels.layout.Control``.
+        control: i64[54], counters and position of the sample; see ``kernels.layout.Control``.
     """
 
     __slots__ = (

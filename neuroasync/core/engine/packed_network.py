@@ -7,13 +7,21 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.engine.large_arrays import aligned
 from neuroasync.core.engine.packed_neurons import (
     can_be_above,
     decay_factors,
     describe_neuron,
     neuron_arrays,
 )
-from neuroasync.core.kernels.layout import BLOCK, ConnectionKind, Connections, Context, Populations
+from neuroasync.core.kernels.layout import (
+    BLOCK,
+    OWNER_BLOCK,
+    ConnectionKind,
+    Connections,
+    Context,
+    Populations,
+)
 from neuroasync.core.model.connections import INPUT, Conv2d, Dense, Sparse
 from neuroasync.core.model.kernel_forms import KernelForm, kernel_form, planes_of
 from neuroasync.core.model.model import Model
@@ -22,6 +30,8 @@ __all__ = ["PackedArrays", "PackedNetwork"]
 
 _SYNOPS: Final = 2**16
 """Approximate synaptic operations between two checks of the work budget."""
+_FEW: Final = 8
+"""Maximum number of populations by which the slots of a group are sorted."""
 _FAR_FROM: Final = 2**16
 """Number of neurons whose state, 16 bytes each, fills the private cache of a core."""
 
@@ -38,6 +48,7 @@ class PackedArrays(NamedTuple):
     taus: NDArray[np.float64]
     uniform: NDArray[np.float32]
     dynamics: NDArray[np.float64]
+    owners: NDArray[np.int32]
 
 
 class PackedNetwork:
@@ -53,7 +64,7 @@ class PackedNetwork:
         arrays: the packed arrays.
         max_delayed_fan_out: maximum number of connections with a delay that leave a population.
         blocks: number of blocks of neurons that decay together.
-        context: i64[65], a context whose entries are 0 except those of the network.
+        context: i64[67], a context whose entries are 0 except those of the network.
     """
 
     def __init__(self, model: Model, external: Iterable[str] = ()) -> None:
@@ -70,8 +81,9 @@ class PackedNetwork:
             self._population_rows(out, external),
             connections,
             np.concatenate(packer.links),
-            np.concatenate([*packer.weights, np.zeros(1, np.float32)]),
+            aligned(np.concatenate([*packer.weights, np.zeros(1, np.float32)])),
             *neuron_arrays(model, [p.neuron for p in model.populations]),
+            _owners(model),
         )
         self.max_delayed_fan_out = max(
             sum(model.connections[c].delay_us > 0 for c in leaving) for leaving in out
@@ -101,12 +113,14 @@ class PackedNetwork:
             (Context.TAUS, arrays.taus),
             (Context.UNIFORM, arrays.uniform),
             (Context.DYNAMICS, arrays.dynamics),
+            (Context.OWNERS, arrays.owners),
         ):
             context[column] = array.ctypes.data
         output = model.populations[model.index(model.output)]
         context[Context.NEURONS], context[Context.BLOCKS] = model.size, self.blocks
         context[Context.POPULATION_COUNT] = len(model.populations)
         context[Context.CONNECTION_COUNT] = len(model.connections)
+        context[Context.IS_SEPARABLE] = _is_separable(model)
         context[Context.PREFETCHES] = model.size >= _FAR_FROM
         context[Context.CLASSES], context[Context.INPUTS] = output.size, model.input_size
         return context
@@ -227,3 +241,18 @@ def _leaving(model: Model) -> list[list[int]]:
     for k, connection in enumerate(model.connections):
         leaving[connection.source].append(k)
     return list(leaving.values())
+
+
+def _owners(model: Model) -> NDArray[np.int32]:
+    """Return the population of the first of each ``OWNER_BLOCK`` neurons."""
+    firsts = np.arange(0, model.size, OWNER_BLOCK)
+    return (np.searchsorted(model.starts, firsts, side="right") - 1).astype(np.int32)
+
+
+def _is_separable(model: Model) -> bool:
+    """Return whether the spikes of each of a few populations can be delivered together.
+
+    A population receives over one connection without delay at most, so that it sums in slot order.
+    """
+    targets = [c.target for c in model.connections if not c.delay_us]
+    return len(set(targets)) == len(targets) and len(model.populations) <= _FEW

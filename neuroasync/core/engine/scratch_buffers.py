@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.copies import cannot_copy
-from neuroasync.core.engine.large_arrays import zeros_on_demand
+from neuroasync.core.engine.large_arrays import aligned, zeros_on_demand
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.entry_points import feed
 from neuroasync.core.kernels.layout import (
+    FULL,
+    MIXED,
     Context,
     Control,
     DeliveryLog,
@@ -18,6 +20,7 @@ from neuroasync.core.kernels.layout import (
     SpikeLog,
     StepCounts,
 )
+from neuroasync.core.kernels.vectors.ranking import MAX_RANKED
 
 __all__ = ["ScratchBuffers", "grown"]
 
@@ -35,7 +38,7 @@ class ScratchBuffers:
 
     Attributes:
         packed: the packed network.
-        context: i64[65], the addresses and sizes of all arrays.
+        context: i64[67], the addresses and sizes of all arrays.
         address: address of the context, with which kernels are called.
     """
 
@@ -46,15 +49,15 @@ class ScratchBuffers:
         self._arrays: dict[int, NDArray[Any]] = {}
         n, populations = packed.model.size, len(packed.model.populations)
         # In most passes, a neuron fires at most once. `make_room` grows the arrays if needed.
-        room = n + 64
-        self._hold(Context.CURRENT, np.zeros(n, np.float32))
+        room = n + MAX_RANKED
+        self._hold(Context.CURRENT, aligned(np.zeros(n, np.float32)))
         self._hold(Context.TOUCHED, np.zeros(n, np.int64))
         self._hold(Context.FIRED, np.zeros(n, np.int64))
         self._hold(Context.COUNTS, np.zeros((len(StepCounts), populations), np.int64))
         words = packed.model.input_size // 64 + 1
         self._hold(Context.INPUT_BITS, np.zeros(words, np.uint64))
         self._hold(Context.INPUT_RANKS, np.zeros(words, np.int64))
-        self._hold(Context.PENDING, np.zeros((len(Pending), room), np.int64))
+        self._hold(Context.PENDING, np.zeros((len(Pending), room), np.int32))
         self._hold(Context.KEYS, np.zeros(room, np.uint64))
         self._hold(Context.CHOSEN, np.zeros(room, np.int64))
         self._hold(Context.GROUP, np.zeros((len(Group), room), np.int64))
@@ -81,8 +84,8 @@ class ScratchBuffers:
         return self._arrays[Context.COUNTS]
 
     @property
-    def pending(self) -> NDArray[np.int64]:
-        """Pending spikes, i64[4, K]."""
+    def pending(self) -> NDArray[np.int32]:
+        """Pending spikes, i32[3, K]."""
         return self._arrays[Context.PENDING]
 
     @property
@@ -114,6 +117,17 @@ class ScratchBuffers:
     def has_logs(self) -> bool:
         """Whether spikes and deliveries are logged."""
         return Context.SPIKE_LOG in self._arrays
+
+    def slots(self, control: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a copy of the slots of the group, all rows ``layout.Group``: i64[5, slots]."""
+        slots = self.group[:, : int(control[Control.GROUP])].copy()
+        if (owner := int(control[Control.GROUP_OWNER])) != FULL:
+            slots[Group.KEY], slots[Group.MULTIPLICITY] = slots[Group.ORIGIN], 1
+            slots[Group.CONNECTION], slots[Group.OWNER] = -1, owner
+            if owner == MIXED:
+                starts = self.packed.model.starts
+                slots[Group.OWNER] = np.searchsorted(starts, slots[Group.ORIGIN], side="right") - 1
+        return slots
 
     def feed(
         self,
@@ -172,7 +186,7 @@ class ScratchBuffers:
         slots, room = int(control[Control.NEEDED_SLOTS]), int(control[Control.NEEDED_PENDING])
         if room > self.pending.shape[1]:
             room = max(room, 2 * self.pending.shape[1])
-            self._hold(Context.PENDING, zeros_on_demand((len(Pending), room), np.int64))
+            self._hold(Context.PENDING, zeros_on_demand((len(Pending), room), np.int32))
             self._hold(Context.KEYS, zeros_on_demand((room,), np.uint64))
             self._hold(Context.CHOSEN, zeros_on_demand((room,), np.int64))
             self.context[Context.PENDING_CAPACITY] = room

@@ -319,9 +319,8 @@ class Simulator:
 
         An origin is a network-wide neuron index, or N + a flattened input index.
         """
-        n = int(self.state.control[Control.GROUP])
-        group = self.state.acquire_scratch().group
-        return group[Group.ORIGIN, :n].copy(), group[Group.MULTIPLICITY, :n].copy()
+        slots = self.state.acquire_scratch().slots(self.state.control)
+        return slots[Group.ORIGIN], slots[Group.MULTIPLICITY]
 
     def _apply_custom_rule(self) -> None:
         """Evaluate the custom stop rule, which may end the sample."""

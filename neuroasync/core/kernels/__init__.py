@@ -7,10 +7,8 @@ turns               the turns of populations under layer-sync
 sample_start        the start of a sample
 spontaneous_firing  neurons that fire without being reached
 training            what a backward pass needs to know: peaks of potentials, and a log of turns
-event_values        values of input events, and how a slot holds them
-input_delivery      the input group, and spikes in flight on delayed connections
-pending_spikes      enqueueing spikes, moving the selected ones to the group
-synapses            delivery of a group to the synaptic input of its targets
+pending_spikes      enqueueing and counting spikes, opening the next group
+delivery            moving the selected spikes to a group, and delivery to their targets
 integrate_and_fire  the equations of neurons; integration and threshold
 neurons             starts of passes, resets, and variables that few neurons have
 decay               lazy decay of membrane potentials
@@ -18,7 +16,7 @@ voting              votes and stop rules
 order_keys          counter-based order keys
 selection           the ordering policies, which select the next group
 smallest_keys       the k smallest of n keys, in order
-dense_rows          vectorised inner loops of dense connections
+vectors             vectorised inner loops: integration, and the order of few keys
 array_views         arrays from the addresses in a context
 layout              the context, and the columns of all arrays
 jit                 the decorator of all kernels

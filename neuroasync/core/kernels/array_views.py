@@ -1,6 +1,6 @@
 """Views of the arrays whose addresses a context holds.
 
-Each function takes the context ``c``, i64[65], and returns arrays that share memory with the
+Each function takes the context ``c``, i64[67], and returns arrays that share memory with the
 session. :mod:`neuroasync.core.kernels.layout` describes their contents and the letters in shapes.
 """
 
@@ -29,10 +29,10 @@ from neuroasync.core.kernels.layout import (
 __all__ = [
     "chosen_of", "clocks_of", "connections_of", "control_of", "counts_of", "current_of",
     "delivery_log_of", "f32_at", "factors_of", "fired_of", "float_settings_of", "group_of",
-    "i64_at", "in_flight_of", "input_bits", "input_index", "input_ranks", "input_times",
-    "input_values", "last_group_of", "momenta_of", "multiplicity_of", "order_keys_of", "peaks_of",
-    "pending_of",
-    "populations_of", "potentials_of", "received_of", "ring_of", "rule_arguments_of",
+    "i32_at", "i64_at", "in_flight_of", "input_bits", "input_index", "input_ranks", "input_times",
+    "input_values", "last_group_of", "momenta_of", "multiplicity_of", "order_keys_of", "ordered_of",
+    "peaks_of", "pending_of", "populations_of", "potentials_of", "received_of", "ring_of",
+    "rule_arguments_of",
     "settings_of", "spike_log_of", "spikes_of", "suprathreshold_of", "taus_of", "thresholds_of",
     "touched_of", "uniform_of", "votes_of",
 ]  # fmt: skip
@@ -42,6 +42,12 @@ __all__ = [
 def i64_at(address, n):
     """Return the i64[n] at an address."""
     return carray(pointer_at(address), n, np.int64)
+
+
+@kernel
+def i32_at(address, n):
+    """Return the i32[n] at an address."""
+    return carray(pointer_at(address), n, np.int32)
 
 
 @kernel
@@ -155,17 +161,13 @@ def momenta_of(c):
 @kernel
 def last_group_of(c):
     """Return the mark of the last group that reached each neuron, with flags: i32[N]."""
-    return carray(
-        pointer_at(c[Context.SESSION] + c[Context.LAST_GROUP_AT]), c[Context.NEURONS], np.int32
-    )
+    return i32_at(c[Context.SESSION] + c[Context.LAST_GROUP_AT], c[Context.NEURONS])
 
 
 @kernel
 def clocks_of(c):
     """Return the pass up to which the decay of each block was applied: i64[B]."""
-    return carray(
-        pointer_at(c[Context.SESSION] + c[Context.CLOCKS_AT]), c[Context.BLOCKS], np.int64
-    )
+    return i64_at(c[Context.SESSION] + c[Context.CLOCKS_AT], c[Context.BLOCKS])
 
 
 @kernel
@@ -174,9 +176,7 @@ def received_of(c):
 
     Exists only if ``context[RECEIVED_AT]`` is not -1.
     """
-    return carray(
-        pointer_at(c[Context.SESSION] + c[Context.RECEIVED_AT]), c[Context.NEURONS], np.int32
-    )
+    return i32_at(c[Context.SESSION] + c[Context.RECEIVED_AT], c[Context.NEURONS])
 
 
 @kernel
@@ -185,9 +185,7 @@ def multiplicity_of(c):
 
     Exists only if ``context[MULTIPLICITY_AT]`` is not -1.
     """
-    return carray(
-        pointer_at(c[Context.SESSION] + c[Context.MULTIPLICITY_AT]), c[Context.NEURONS], np.int32
-    )
+    return i32_at(c[Context.SESSION] + c[Context.MULTIPLICITY_AT], c[Context.NEURONS])
 
 
 @kernel
@@ -196,9 +194,7 @@ def suprathreshold_of(c):
 
     Exists only if ``context[SUPRATHRESHOLD_AT]`` is not -1.
     """
-    return carray(
-        pointer_at(c[Context.SESSION] + c[Context.SUPRATHRESHOLD_AT]), c[Context.NEURONS], np.int64
-    )
+    return i64_at(c[Context.SESSION] + c[Context.SUPRATHRESHOLD_AT], c[Context.NEURONS])
 
 
 @kernel
@@ -252,9 +248,9 @@ def counts_of(c):
 
 @kernel
 def pending_of(c):
-    """Return the table ``Pending``: i64[4, K], the pending spikes."""
+    """Return the table ``Pending``: i32[3, K], the pending spikes."""
     shape = (len(Pending), c[Context.PENDING_CAPACITY])
-    return carray(pointer_at(c[Context.PENDING]), shape, np.int64)
+    return carray(pointer_at(c[Context.PENDING]), shape, np.int32)
 
 
 @kernel
@@ -273,6 +269,12 @@ def order_keys_of(c):
 def chosen_of(c):
     """Return the positions of the pending spikes that were selected: i64[K]."""
     return carray(pointer_at(c[Context.CHOSEN]), c[Context.PENDING_CAPACITY], np.int64)
+
+
+@kernel
+def ordered_of(c):
+    """Return the pending spikes in the order of the policy, if they are few: i32[..]."""
+    return carray(pointer_at(c[Context.CHOSEN]), c[Context.PENDING_CAPACITY], np.int32)
 
 
 @kernel

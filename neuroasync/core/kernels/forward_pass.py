@@ -37,9 +37,10 @@ from neuroasync.core.kernels.delivery.input_delivery import (
     begin_input,
     read_input,
 )
+from neuroasync.core.kernels.delivery.selected_spikes import move_to_group
 from neuroasync.core.kernels.delivery.synapses import deliver
 from neuroasync.core.kernels.integrate_and_fire import integrate_and_fire
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
@@ -58,7 +59,6 @@ from neuroasync.core.kernels.pending_spikes import (
     lacks_capacity,
     lacks_pending_capacity,
     log_slots,
-    move_to_group,
 )
 from neuroasync.core.kernels.selection import choose
 from neuroasync.core.kernels.spontaneous_firing import (
@@ -161,7 +161,7 @@ def run_to_delivery(c, end_us, work):
             return Interrupt.BUDGET_SPENT
 
 
-@kernel
+@inlined
 def _move(c, limit):
     """Move the spikes that are delivered next to the group; return whether all are moved."""
     if settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC:
@@ -169,7 +169,7 @@ def _move(c, limit):
     return move_to_group(c, limit)
 
 
-@kernel
+@inlined
 def _reached(c):
     """Return a mask of the populations that the group reached, or ``MANY_POPULATIONS``."""
     reached, mask = counts_of(c)[StepCounts.REACHED], 0
@@ -180,7 +180,7 @@ def _reached(c):
     return mask
 
 
-@kernel
+@inlined
 def _enqueue_all_fired(c):
     """Add the spikes of this step to the pending spikes, by ascending (population, neuron)."""
     reached = counts_of(c)[StepCounts.REACHED]
@@ -210,7 +210,7 @@ def _log_and_put_in_flight(c, has_delays, limit):
     return True
 
 
-@kernel
+@inlined
 def _choose_group(c, limit):
     """Select the next group of the pass.
 

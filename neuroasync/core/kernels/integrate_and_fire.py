@@ -55,6 +55,7 @@ from neuroasync.core.kernels.array_views import (
     counts_of,
     current_of,
     fired_of,
+    float_settings_of,
     last_group_of,
     momenta_of,
     peaks_of,
@@ -67,10 +68,9 @@ from neuroasync.core.kernels.array_views import (
     uniform_of,
 )
 from neuroasync.core.kernels.decay import catch_up_decay, catch_up_decay_of_block
-from neuroasync.core.kernels.delivery.dense_rows import LANES, charge
 from neuroasync.core.kernels.delivery.synapses import valid_flags
 from neuroasync.core.kernels.intrinsics import trailing_zeros
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import (
     BLOCK,
     GROUP_UNIT,
@@ -78,16 +78,19 @@ from neuroasync.core.kernels.layout import (
     Context,
     Control,
     ExtraState,
+    FloatSettings,
     PolicyCode,
     Populations,
     Settings,
     StepCounts,
     Uniform,
 )
-from neuroasync.core.kernels.neurons.resets import reset, resets_of
+from neuroasync.core.kernels.neurons.resets import note_suprathreshold, reset, resets_of
 from neuroasync.core.kernels.neurons.views import extra_state_of, threshold_at
 from neuroasync.core.kernels.smallest_keys import sort
 from neuroasync.core.kernels.training.peaks import note_peak
+from neuroasync.core.kernels.vectors.firing import KEEPS, SUBTRACTS, TO_ZERO, integrate_lanes
+from neuroasync.core.kernels.vectors.lanes import LANES
 
 __all__ = ["integrate_and_fire"]
 
@@ -122,42 +125,43 @@ def integrate_and_fire(c, p):
     return n
 
 
-@kernel
+@inlined
 def _integrate_homogeneous(c, p):
     """Integrate all neurons of a homogeneous population; return how many fire."""
     catch_up_decay(c, p)
     populations, control = populations_of(c), control_of(c)
     start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
     threshold, fires = uniform_of(c)[p, Uniform.THRESHOLD], start
-    v, current = c[Context.SESSION] + c[Context.V_AT], c[Context.CURRENT]
-    last_group = c[Context.SESSION] + c[Context.LAST_GROUP_AT]
-    now, pass_mark = np.int32(_mark_of_reached(c)), np.int32(control[Control.PASS_MARK])
-    sample_mark = np.int32(control[Control.SAMPLE_MARK])
-    fired, momenta, potentials = fired_of(c), momenta_of(c), potentials_of(c)
-    resets = resets_of(c, p)
+    v, momentum = c[Context.SESSION] + c[Context.V_AT], c[Context.SESSION] + c[Context.MOMENTUM_AT]
+    current, last_group = c[Context.CURRENT], c[Context.SESSION] + c[Context.LAST_GROUP_AT]
+    marks = (
+        np.int32(_mark_of_reached(c)),
+        np.int32(control[Control.PASS_MARK]),
+        np.int32(control[Control.SAMPLE_MARK]),
+    )
+    fired, potentials, resets = fired_of(c), potentials_of(c), resets_of(c, p)
+    subtracts, may_stay_above, becomes_refractory, is_special = resets
+    is_special |= float_settings_of(c)[FloatSettings.REFRACTORY_DROPOUT] > 0.0
+    kind, locks = SUBTRACTS if subtracts else TO_ZERO, np.int32(becomes_refractory)
+    if is_special:
+        kind, locks = KEEPS, np.int32(0)
     if populations[p, Populations.HAS_CURRENT]:
         _add_to_current(c, start, stop)
-    first = start
-    while first < stop:
+    for first in range(start, stop, LANES):
         at = 4 * first
-        bits = charge(
-            v + at,
-            current + at,
-            last_group + at,
-            threshold,
-            now,
-            pass_mark,
-            sample_mark,
+        bits = integrate_lanes(
+            v + at, momentum + at, current + at, last_group + at, threshold, marks, kind, locks,
             stop - first,
-        )
+        )  # fmt: skip
         while bits:
-            i = first + trailing_zeros(bits)
+            i = np.uint64(first + trailing_zeros(bits))
             bits &= bits - np.uint64(1)
-            fired[fires] = i
+            fired[np.uint64(fires)] = i
             fires += 1
-            momenta[i] = potentials[i]
-            reset(c, p, i, threshold, resets)
-        first += LANES
+            if is_special:
+                reset(c, p, np.int64(i), threshold, resets)
+            elif may_stay_above and potentials[i] > threshold:
+                note_suprathreshold(c, np.int64(i))
     return fires - start
 
 

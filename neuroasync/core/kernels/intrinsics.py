@@ -59,10 +59,10 @@ def float_of(typing_context, pattern):
 
 @intrinsic
 def trailing_zeros(typing_context, word):
-    """Return the number of trailing zero bits of a u64 other than 0."""
+    """Return the number of trailing zero bits of a u64; 64 if it is 0."""
 
     def build(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), build
 

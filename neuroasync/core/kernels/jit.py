@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -37,6 +37,7 @@ __all__ = [
     "cache_folders",
     "counts",
     "fill_cache",
+    "inlined",
     "is_writable",
     "kernel",
 ]
@@ -74,13 +75,17 @@ class CompilationCounts:
 counts: Final = CompilationCounts()
 
 
-def kernel(function: Callable[..., Any], *, fastmath: bool | set[str] = False) -> Any:
+def kernel(
+    function: Callable[..., Any], *, fastmath: bool | set[str] = False, inline: bool = False
+) -> Any:
     """Compile ``function`` when it is first called, and cache the code on disk.
 
     Args:
         function: a function in the subset of Python that numba compiles.
         fastmath: permission to reorder floating-point operations. Use it for gradients only:
             forward passes must give the same bits on every machine.
+        inline: whether to copy the code into its callers. Use it for kernels that are called in
+            every forward step: a call passes a view of the context as seven numbers.
 
     Raises:
         NeuroasyncError: numba's compiler is switched off.
@@ -90,9 +95,15 @@ def kernel(function: Callable[..., Any], *, fastmath: bool | set[str] = False) -
             "networks cannot run while numba's compiler is switched off: unset NUMBA_DISABLE_JIT "
             "(or `disable_jit` in .numba_config.yaml)"
         )
-    dispatcher = njit(nogil=True, fastmath=fastmath)(function)
+    dispatcher = njit(nogil=True, fastmath=fastmath, forceinline=inline, error_model="numpy")(
+        function
+    )
     dispatcher._cache = _DiskCache(function)
     return dispatcher
+
+
+inlined: Final = partial(kernel, inline=True)
+"""The decorator of kernels whose code is copied into their callers."""
 
 
 def fill_cache() -> None:

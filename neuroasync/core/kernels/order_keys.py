@@ -29,7 +29,10 @@ import numpy as np
 from neuroasync.core.kernels.jit import kernel
 
 __all__ = [
+    "GOLDEN",
     "MASK",
+    "MUL1",
+    "MUL2",
     "mix",
     "mix_int",
     "neuron_key",
@@ -41,9 +44,9 @@ __all__ = [
 
 MASK: Final = 2**64 - 1
 _G: Final = 0x9E3779B97F4A7C15
-_GOLDEN: Final = np.uint64(_G)
-_MUL1: Final = np.uint64(0xBF58476D1CE4E5B9)
-_MUL2: Final = np.uint64(0x94D049BB133111EB)
+GOLDEN: Final = np.uint64(_G)
+MUL1: Final = np.uint64(0xBF58476D1CE4E5B9)
+MUL2: Final = np.uint64(0x94D049BB133111EB)
 _S30: Final = np.uint64(30)
 _S27: Final = np.uint64(27)
 _S31: Final = np.uint64(31)
@@ -54,23 +57,23 @@ _ONE: Final = np.uint64(1)
 @kernel
 def mix(z):
     """Return the mixed bits of a u64."""
-    z = (z ^ (z >> _S30)) * _MUL1
-    z = (z ^ (z >> _S27)) * _MUL2
+    z = (z ^ (z >> _S30)) * MUL1
+    z = (z ^ (z >> _S27)) * MUL2
     return z ^ (z >> _S31)
 
 
 @kernel
 def step_prefix(seed, pass_index, step):
     """Return the hash of (seed, pass, step), which all keys of a forward step share."""
-    h = mix(np.uint64(seed) + _GOLDEN)
-    h = mix(h + _GOLDEN * (np.uint64(pass_index) + _ONE))
-    return mix(h + _GOLDEN * (np.uint64(step) + _ONE))
+    h = mix(np.uint64(seed) + GOLDEN)
+    h = mix(h + GOLDEN * (np.uint64(pass_index) + _ONE))
+    return mix(h + GOLDEN * (np.uint64(step) + _ONE))
 
 
 @kernel
 def neuron_key(prefix, neuron):
     """Return ``order_key(seed, pass, step, neuron)``, given the step's :func:`step_prefix`."""
-    return mix(prefix + _GOLDEN * (np.uint64(neuron) + _ONE))
+    return mix(prefix + GOLDEN * (np.uint64(neuron) + _ONE))
 
 
 @kernel

@@ -1,9 +1,8 @@
-"""The pending spikes: enqueue the neurons that fired, and move the selected ones to the group."""
+"""The pending spikes: enqueue and count the neurons that fired, and open the next group."""
 
-from typing import Final
+import numpy as np
 
 from neuroasync.core.kernels.array_views import (
-    chosen_of,
     control_of,
     counts_of,
     delivery_log_of,
@@ -19,10 +18,11 @@ from neuroasync.core.kernels.array_views import (
     spikes_of,
     votes_of,
 )
-from neuroasync.core.kernels.delivery.input_delivery import queued_multiplicity
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import (
+    FULL,
     GROUP_UNIT,
+    MIXED,
     REFRACTORY_BIT,
     Context,
     Control,
@@ -37,6 +37,7 @@ from neuroasync.core.kernels.layout import (
     StepCounts,
     Votes,
 )
+from neuroasync.core.kernels.vectors.ranking import MAX_RANKED
 
 __all__ = [
     "begin_group",
@@ -46,18 +47,10 @@ __all__ = [
     "lacks_capacity",
     "lacks_pending_capacity",
     "log_slots",
-    "move_to_group",
 ]
 
-_SPIKES_PER_CHECK: Final = 8192
-"""Pending spikes that are moved between two checks of the work budget."""
-_MOVE_COST: Final = 16
-"""Cost of moving a pending spike to the group, in synaptic operations (measured)."""
-_SCAN_COST: Final = 4
-"""Cost of searching a pending spike for a gap (measured)."""
 
-
-@kernel
+@inlined
 def enqueue_fired(c, p):
     """Add the spikes that ``p`` fired in this step to the pending spikes, and count them.
 
@@ -67,10 +60,24 @@ def enqueue_fired(c, p):
     n = counts_of(c)[StepCounts.FIRED, p]
     if n == 0:
         return
-    control, populations = control_of(c), populations_of(c)
-    pending, start, step = pending_of(c), populations[p, Populations.START], control[Control.STEP]
-    fired, room = fired_of(c)[start : start + n], c[Context.PENDING_CAPACITY]
-    for k in range(n):
+    control, start = control_of(c), populations_of(c)[p, Populations.START]
+    pending, fired = pending_of(c)[Pending.KEY], fired_of(c)[start : start + n]
+    policy, room = settings_of(c)[Settings.POLICY], c[Context.PENDING_CAPACITY]
+    at = control[Control.HEAD] + control[Control.PENDING]
+    if c[Context.MULTIPLICITY_AT] < 0 and policy != PolicyCode.CUSTOM and at + n <= room:
+        for k in range(n):
+            pending[np.uint64(at + k)] = fired[k]
+        control[Control.PENDING] += n
+    else:
+        _enqueue_one_by_one(c, fired)
+    count_spikes(c, p, fired)
+
+
+@kernel
+def _enqueue_one_by_one(c, fired):
+    """Add spikes to the pending spikes; see :func:`enqueue_fired`."""
+    control, pending, room = control_of(c), pending_of(c), c[Context.PENDING_CAPACITY]
+    for k in range(fired.size):
         if c[Context.MULTIPLICITY_AT] >= 0:
             multiplicity = multiplicity_of(c)
             multiplicity[fired[k]] += 1
@@ -80,14 +87,11 @@ def enqueue_fired(c, p):
         if at >= room:  # the array is circular
             at -= room
         pending[Pending.KEY, at] = fired[k]
-        pending[Pending.ORIGIN, at] = fired[k]
-        pending[Pending.ARRIVAL, at] = step
-        pending[Pending.OWNER, at] = p
+        pending[Pending.ARRIVAL, at] = control[Control.STEP]
         control[Control.PENDING] += 1
-    count_spikes(c, p, fired)
 
 
-@kernel
+@inlined
 def count_spikes(c, p, fired):
     """Log the spikes that ``p`` fired in this step, and count them and their votes."""
     control = control_of(c)
@@ -137,18 +141,20 @@ def _vote(c, fired, start):
             control[Control.FIRST_VOTE_SPIKES] = control[Control.SPIKES] + k + 1
 
 
-@kernel
+@inlined
 def begin_group(c, n):
-    """Open the next forward step, which delivers the pending spikes at ``chosen[:n]``.
+    """Open the next forward step, which delivers the ``n`` pending spikes that were selected.
 
     :func:`move_to_group` then moves the spikes.
     """
     counts_of(c)[:] = 0
     control_of(c)[Control.GROUP_MARK] += GROUP_UNIT
+    is_plain = c[Context.MULTIPLICITY_AT] < 0 and settings_of(c)[Settings.QUEUED] == 0
+    control_of(c)[Control.GROUP_OWNER] = MIXED if is_plain else FULL
     count_step(c, n)
 
 
-@kernel
+@inlined
 def count_step(c, n):
     """Count a forward step that delivers ``n`` spikes, and its rounds; move them next."""
     control, size = control_of(c), settings_of(c)[Settings.GROUP_SIZE]
@@ -163,129 +169,22 @@ def count_step(c, n):
 
 
 @kernel
-def move_to_group(c, limit):
-    """Move the selected spikes from the pending spikes to the group.
-
-    Args:
-        c: the context.
-        limit: value of ``control[WORK]`` after which to return; the next call continues there.
-
-    Returns:
-        Whether all selected spikes were moved.
-    """
-    control = control_of(c)
-    n, begin = control[Control.GROUP], control[Control.MOVED]
-    while begin < n:
-        end = min(n, begin + _SPIKES_PER_CHECK)
-        _move(c, begin, end)
-        control[Control.WORK] += _MOVE_COST * (end - begin)
-        begin = end
-        if end < n and control[Control.WORK] > limit:
-            control[Control.MOVED] = end
-            return False
-    left = control[Control.PENDING] - n
-    if left == 0:
-        control[Control.HEAD] = 0
-    elif not _close_gaps(c, n, left, limit):
-        control[Control.MOVED] = n
-        return False
-    control[Control.PENDING] = left
-    return True
-
-
-@kernel
-def _move(c, begin, end):
-    """Write the slots ``begin`` to ``end`` of the group; mark the spikes as moved."""
-    group, pending, chosen = group_of(c), pending_of(c), chosen_of(c)
-    inputs = c[Context.POPULATION_COUNT]
-    for s in range(begin, end):
-        at = chosen[s]
-        owner, origin = pending[Pending.OWNER, at], pending[Pending.ORIGIN, at]
-        group[Group.KEY, s] = pending[Pending.KEY, at]
-        group[Group.ORIGIN, s] = origin
-        group[Group.OWNER, s] = owner
-        group[Group.MULTIPLICITY, s] = 1
-        group[Group.CONNECTION, s] = -1
-        if owner != inputs and c[Context.MULTIPLICITY_AT] >= 0:
-            multiplicity = multiplicity_of(c)
-            group[Group.MULTIPLICITY, s] = multiplicity[origin]
-            multiplicity[origin] = 0
-        elif owner == inputs:
-            group[Group.MULTIPLICITY, s] = queued_multiplicity(c, pending[Pending.KEY, at])
-        pending[Pending.OWNER, at] = -1  # marks the position as free for _close_gaps
-
-
-@kernel
-def _close_gaps(c, n, left, limit):
-    """Remove the ``n`` entries of the pending spikes whose owner is -1; see `move_to_group`.
-
-    ``left`` entries remain, at least one.
-    """
-    control, policy = control_of(c), settings_of(c)[Settings.POLICY]
-    if policy == PolicyCode.FIFO:
-        head, room = control[Control.HEAD] + n, c[Context.PENDING_CAPACITY]
-        control[Control.HEAD] = head - room if head >= room else head
-        return True
-    # The order of random and momentum does not depend on positions. Custom policies rely on the
-    # order of firing.
-    fills = policy == PolicyCode.RANDOM or policy == PolicyCode.MOMENTUM
-    total = n if fills else left + n
-    begin = control[Control.SCANNED]
-    while begin < total:
-        end = min(total, begin + _SPIKES_PER_CHECK)
-        if fills:
-            _fill_gaps(c, begin, end, left, n)
-        else:
-            _close_up(c, begin, end)
-            control[Control.WORK] += _SCAN_COST * (end - begin)
-        begin = end
-        if end < total and control[Control.WORK] > limit:
-            control[Control.SCANNED] = end
-            return False
-    return True
-
-
-@kernel
-def _fill_gaps(c, begin, end, left, n):
-    """Fill the gaps that the selected spikes ``begin`` to ``end`` left with the last entries."""
-    control, pending, chosen = control_of(c), pending_of(c), chosen_of(c)
-    last = left + n - 1 - control[Control.KEPT]
-    for s in range(begin, end):
-        at = chosen[s]
-        while last >= left and pending[Pending.OWNER, last] < 0:
-            last -= 1
-        if at < left:
-            for r in range(len(Pending)):
-                pending[r, at] = pending[r, last]
-            last -= 1
-    control[Control.KEPT] = left + n - 1 - last
-
-
-@kernel
-def _close_up(c, begin, end):
-    """Move the entries from ``begin`` to ``end`` that were not selected to the front."""
-    control, pending = control_of(c), pending_of(c)
-    kept = control[Control.KEPT]
-    for k in range(begin, end):
-        if pending[Pending.OWNER, k] >= 0:
-            for r in range(len(Pending)):
-                pending[r, kept] = pending[r, k]
-            kept += 1
-    control[Control.KEPT] = kept
-
-
-@kernel
 def log_slots(c, begin, end):
     """Append the slots ``begin`` to ``end`` of the group to the delivery log."""
     control, group, delivery_log = control_of(c), group_of(c), delivery_log_of(c)
+    is_full = control[Control.GROUP_OWNER] == FULL
     for s in range(begin, end):
         at = control[Control.DELIVERY_LOG]
         delivery_log[DeliveryLog.PASS, at] = control[Control.PASS]
         delivery_log[DeliveryLog.STEP, at] = control[Control.STEP]
-        delivery_log[DeliveryLog.KEY, at] = group[Group.KEY, s]
         delivery_log[DeliveryLog.ORIGIN, at] = group[Group.ORIGIN, s]
-        delivery_log[DeliveryLog.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
-        delivery_log[DeliveryLog.CONNECTION, at] = group[Group.CONNECTION, s]
+        key, count, via = group[Group.ORIGIN, s], 1, -1
+        if is_full:
+            key, count = group[Group.KEY, s], group[Group.MULTIPLICITY, s]
+            via = group[Group.CONNECTION, s]
+        delivery_log[DeliveryLog.KEY, at] = key
+        delivery_log[DeliveryLog.MULTIPLICITY, at] = count
+        delivery_log[DeliveryLog.CONNECTION, at] = via
         control[Control.DELIVERY_LOG] = at + 1
 
 
@@ -294,10 +193,10 @@ def lacks_pending_capacity(c, added):
     """Return whether a pass in which ``added`` input events become pending needs a larger array.
 
     The array is grown between passes only, when it is empty. A neuron has at most one entry: it
-    fires once in the pass, or its multiplicity grows.
+    fires once in the pass, or its multiplicity grows. Ranking needs the rest.
     """
     control = control_of(c)
-    control[Control.NEEDED_PENDING] = added + c[Context.NEURONS]
+    control[Control.NEEDED_PENDING] = added + c[Context.NEURONS] + MAX_RANKED
     return c[Context.PENDING_CAPACITY] < control[Control.NEEDED_PENDING]
 
 

@@ -23,34 +23,43 @@ from neuroasync.core.kernels.array_views import (
     chosen_of,
     control_of,
     float_settings_of,
+    i32_at,
     momenta_of,
     order_keys_of,
+    ordered_of,
     pending_of,
     settings_of,
 )
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
     FloatSettings,
     Pending,
     PolicyCode,
+    Selected,
     Settings,
 )
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
 from neuroasync.core.kernels.smallest_keys import (
-    MAX_COUNTED,
     MAX_INSERTED,
     heap_further,
     select_further,
-    sort_by_counting,
     sort_further,
+)
+from neuroasync.core.kernels.vectors.ranking import (
+    MAX_RANKED,
+    order_by_rank,
+    write_random_keys,
 )
 
 __all__ = ["choose"]
 
 _SPIKES_PER_CHECK: Final = 16384
 """Pending spikes that are compared between two checks of the work budget."""
+_HALF = np.uint64(32)
+_HIGHEST = np.int32(2**31 - 1)
+_LOWEST = np.int64(-(2**31))
 _HEAPED_PER_CHECK: Final = 512
 """Pending spikes that are compared with those in a heap, or added to it, between two checks."""
 _SORTED_PER_CHECK: Final = 256
@@ -65,9 +74,11 @@ _ALL: Final = np.uint64(2**64 - 1)
 """All bits of a u64; the exclusive or with it, or the difference from it, reverses the order."""
 
 
-@kernel
+@inlined
 def choose(c, limit):
-    """Write the positions of the pending spikes to deliver next to ``chosen``, in policy order.
+    """Select the pending spikes to deliver next, in policy order.
+
+    ``control[SELECTED]`` tells where they are.
 
     Args:
         c: the context.
@@ -82,14 +93,17 @@ def choose(c, limit):
     n, policy = control[Control.PENDING], settings[Settings.POLICY]
     count = min(n, settings[Settings.GROUP_SIZE])
     if policy == PolicyCode.FIFO:
-        return _choose_first(c, count, limit)
+        control[Control.SELECTED] = Selected.FIRST
+        return count
+    if n <= MAX_RANKED and _order_few(c, n):
+        control[Control.SELECTED] = Selected.ORDERED
+        return count
+    control[Control.SELECTED] = Selected.CHOSEN
     keys, ties = order_keys_of(c), pending_of(c)[Pending.KEY]
     begin = control[Control.COMPARED]
     while begin < n:
         end = min(n, begin + (_SPIKES_PER_CHECK if count <= MAX_INSERTED else _HEAPED_PER_CHECK))
         _write_keys(c, begin, end)
-        if n <= MAX_COUNTED and sort_by_counting(keys, n, chosen):
-            return count
         replaced = select_further(keys, ties, begin, end, count, chosen)
         begin = end
         if count > MAX_INSERTED:
@@ -106,25 +120,45 @@ def choose(c, limit):
     return count
 
 
-@kernel
-def _choose_first(c, count, limit):
-    """Select the spikes that are pending longest; see :func:`choose`.
+@inlined
+def _order_few(c, n):
+    """Write the ``n`` pending spikes to ``ordered`` in policy order, by keys of 32 bits.
 
-    They are stored in the order of firing.
+    Returns:
+        Whether these keys determine the order.
     """
-    control, chosen, room = control_of(c), chosen_of(c), c[Context.PENDING_CAPACITY]
-    head, begin = control[Control.HEAD], control[Control.COMPARED]
-    while begin < count:
-        end = min(count, begin + _SPIKES_PER_CHECK)
-        for s in range(begin, end):
-            chosen[s] = head + s if head + s < room else head + s - room
-        control[Control.WORK] += _SPIKE_COST * (end - begin) // 2
-        begin = end
-        if end < count and control[Control.WORK] > limit:
-            control[Control.COMPARED] = end
-            return -1
-    control[Control.COMPARED] = 0
-    return count
+    control, pending, room = control_of(c), pending_of(c)[Pending.KEY], MAX_RANKED
+    keys, ranks = i32_at(c[Context.KEYS], room), i32_at(c[Context.KEYS] + 4 * room, room)
+    ordered, has_ties, noise = ordered_of(c), False, float_settings_of(c)[FloatSettings.NOISE]
+    if settings_of(c)[Settings.POLICY] == PolicyCode.RANDOM:
+        write_random_keys(c[Context.KEYS], c[Context.PENDING], _step_prefix(c), n)
+    elif noise == 0.0:
+        _write_momenta(c, keys, pending, n)
+        has_ties = True
+    else:
+        prefix, momenta = _step_prefix(c), momenta_of(c)
+        for k in range(n):
+            key = np.int64(_momentum_key(momenta, noise, prefix, pending[k]) >> _HALF)
+            keys[k] = np.int32(key + _LOWEST)
+    control[Control.WORK] += _SPIKE_COST * n
+    return order_by_rank(keys, pending, n, ranks, ordered, False) or (
+        has_ties and order_by_rank(keys, pending, n, ranks, ordered, True)
+    )
+
+
+@kernel
+def _write_momenta(c, keys, pending, n):
+    """Write keys of 32 bits that ascend as the momenta of ``n`` pending spikes descend.
+
+    Adding 0.0 turns -0.0 into 0.0, so that both have the same key.
+    """
+    momenta, neurons = momenta_of(c), c[Context.NEURONS]
+    for k in range(n):
+        i, m = np.uint32(pending[k]), np.float32(0.0)
+        if i < neurons:
+            m = momenta[i] + np.float32(0.0)
+        bits = np.float32(m).view(np.int32)
+        keys[k] = ~(bits ^ _HIGHEST) if bits < 0 else ~bits
 
 
 @kernel
@@ -167,29 +201,35 @@ def _sort_heap(c, count, limit):
 @kernel
 def _write_keys(c, begin, end):
     """Write the keys of the pending spikes from ``begin`` to ``end``; the smallest go first."""
-    control, settings, keys, pending = (
-        control_of(c),
-        settings_of(c),
-        order_keys_of(c),
-        pending_of(c),
-    )
-    prefix = step_prefix(
-        np.uint64(control[Control.SEED]), control[Control.PASS], control[Control.STEP] + 1
-    )
+    control, keys, pending = control_of(c), order_keys_of(c), pending_of(c)[Pending.KEY]
+    prefix = _step_prefix(c)
     control[Control.WORK] += _SPIKE_COST * (end - begin)
-    if settings[Settings.POLICY] == PolicyCode.RANDOM:
+    if settings_of(c)[Settings.POLICY] == PolicyCode.RANDOM:
         for k in range(begin, end):
-            keys[k] = neuron_key(prefix, pending[Pending.KEY, k])
+            keys[k] = neuron_key(prefix, pending[k])
         return
-    momenta, inputs = momenta_of(c), c[Context.POPULATION_COUNT]
-    noise = float_settings_of(c)[FloatSettings.NOISE]
+    momenta, noise = momenta_of(c), float_settings_of(c)[FloatSettings.NOISE]
     for k in range(begin, end):
-        m = np.float64(0.0)
-        if pending[Pending.OWNER, k] != inputs:
-            m = np.float64(momenta[pending[Pending.ORIGIN, k]])
-        if noise != 0.0:
-            m += noise * uniform(neuron_key(prefix, pending[Pending.KEY, k]))
-        keys[k] = _ALL - _ascending(m)
+        keys[k] = _momentum_key(momenta, noise, prefix, pending[k])
+
+
+@inlined
+def _step_prefix(c):
+    """Return the hash that the order keys of the step that begins share."""
+    control = control_of(c)
+    seed = np.uint64(control[Control.SEED])
+    return step_prefix(seed, control[Control.PASS], control[Control.STEP] + 1)
+
+
+@inlined
+def _momentum_key(momenta, noise, prefix, neuron):
+    """Return a u64 that ascends as the momentum of a pending spike, with its noise, descends."""
+    m = np.float64(0.0)
+    if neuron < momenta.size:
+        m = np.float64(momenta[np.uint32(neuron)])
+    if noise != 0.0:
+        m += noise * uniform(neuron_key(prefix, neuron))
+    return _ALL - _ascending(m)
 
 
 @kernel

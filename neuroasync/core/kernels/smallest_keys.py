@@ -1,13 +1,13 @@
 """The k smallest of n keys, in order.
 
 The order is that of the pairs (key, tie). Ties are distinct, so the order is total and does not
-depend on the algorithm. Nothing is allocated. There are three algorithms:
+depend on the algorithm. Nothing is allocated. There are two algorithms:
 
-* counting sort by rank if n <= 64: the rank of a key is the number of smaller keys;
 * insertion into a sorted prefix if k <= 16;
 * otherwise a max-heap of the k smallest so far, which is then sorted.
 
-All except the first work in pieces: a call continues what earlier calls have done.
+Both work in pieces: a call continues what earlier calls have done. Few keys are ordered by
+:mod:`neuroasync.core.kernels.vectors.ranking` instead.
 """
 
 from typing import Final
@@ -17,20 +17,16 @@ import numpy as np
 from neuroasync.core.kernels.jit import kernel
 
 __all__ = [
-    "MAX_COUNTED",
     "MAX_INSERTED",
     "heap_further",
     "insert",
     "select_further",
     "sort",
-    "sort_by_counting",
     "sort_further",
 ]
 
 MAX_INSERTED: Final = 16
 """Maximum number of selected keys for which insertion is faster than a heap (measured)."""
-MAX_COUNTED: Final = 64
-"""Maximum number of keys for which ranking by counting, which has no branches, is fastest."""
 
 
 @kernel
@@ -47,7 +43,7 @@ def select_further(keys, ties, begin, end, k, out):
 
     Args:
         keys: u64[>= end], compared first.
-        ties: i64[>= end], distinct, compared if keys are equal.
+        ties: integers [>= end], distinct, compared if keys are equal.
         begin: number of keys that earlier calls have compared. ``out`` holds the smallest of them.
         end: number of keys that are compared after this call.
         k: number of keys to select.
@@ -69,23 +65,6 @@ def select_further(keys, ties, begin, end, k, out):
             _sift_down(out, k, keys, ties, 0)
             replaced += 1
     return replaced
-
-
-@kernel
-def sort_by_counting(keys, n, out):
-    """Write the positions of all keys in order; return False if two keys are equal.
-
-    Equal keys have equal ranks, so that the sum of all ranks is less than n (n - 1) / 2. The
-    contents of ``out`` are then undefined.
-    """
-    total = 0
-    for i in range(n):
-        rank, key = 0, keys[i]
-        for j in range(n):
-            rank += 1 if keys[j] < key else 0
-        out[rank] = i
-        total += rank
-    return total == n * (n - 1) // 2
 
 
 @kernel

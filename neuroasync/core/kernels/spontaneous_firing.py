@@ -13,6 +13,7 @@ from neuroasync.core.kernels.array_views import (
 from neuroasync.core.kernels.decay import (
     catch_up_decay_of_block,
 )
+from neuroasync.core.kernels.delivery.owners import owner_of
 from neuroasync.core.kernels.delivery.synapses import mark_target
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
@@ -44,7 +45,7 @@ def find_spontaneous_population(c):
     )
     for k in range(control[Control.SUPRATHRESHOLD]):
         i = suprathreshold[k]
-        p = _owner(populations, i)
+        p = owner_of(c, i)
         block = (i - populations[p, Populations.START]) // BLOCK
         catch_up_decay_of_block(c, p, populations[p, Populations.FIRST_BLOCK] + block)
         if potentials_of(c)[i] <= threshold_at(c, populations[p], i):
@@ -58,15 +59,6 @@ def find_spontaneous_population(c):
             best = p
     control[Control.SUPRATHRESHOLD] = kept
     return best
-
-
-@kernel
-def _owner(populations, neuron):
-    """Return the population that a neuron belongs to."""
-    p = 0
-    while populations[p, Populations.STOP] <= neuron:
-        p += 1
-    return p
 
 
 @kernel

@@ -44,11 +44,12 @@ from neuroasync.core.kernels.array_views import (
     settings_of,
     suprathreshold_of,
 )
-from neuroasync.core.kernels.delivery.delayed_spikes import write_slot
 from neuroasync.core.kernels.delivery.input_delivery import queued_multiplicity
+from neuroasync.core.kernels.delivery.slots import write_slot
 from neuroasync.core.kernels.delivery.synapses import mark_target
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
+    FULL,
     GROUP_UNIT,
     Connections,
     Context,
@@ -265,6 +266,7 @@ def group_turn(c, limit):
     """
     control, p = control_of(c), control_of(c)[Control.LAYER]
     n = control[Control.GROUP]
+    control[Control.GROUP_OWNER] = p if p >= 0 else FULL
     while control[Control.MOVED] < n:
         begin = control[Control.MOVED]
         end = min(n, begin + _SPIKES_PER_CHECK)
@@ -283,9 +285,10 @@ def group_turn(c, limit):
 @kernel
 def _group_fired(c, p, begin, end):
     """Write the neurons ``begin`` to ``end`` that ``p`` fired to the group."""
-    group, fired, start = group_of(c), fired_of(c), populations_of(c)[p, Populations.START]
+    origins, start = group_of(c)[Group.ORIGIN], populations_of(c)[p, Populations.START]
+    fired = fired_of(c)
     for s in range(begin, end):
-        write_slot(group, s, fired[start + s], p, 1, -1)
+        origins[s] = fired[start + s]
 
 
 @kernel
@@ -294,5 +297,5 @@ def _group_input(c, begin, end):
     group, pending = group_of(c), pending_of(c)
     for s in range(begin, end):
         key, count = pending[Pending.KEY, s], queued_multiplicity(c, pending[Pending.KEY, s])
-        write_slot(group, s, pending[Pending.ORIGIN, s], pending[Pending.OWNER, s], count, -1)
+        write_slot(group, s, pending[Pending.QUEUED, s], c[Context.POPULATION_COUNT], count, -1)
         group[Group.KEY, s] = key

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.kernels.delivery.event_values import unpack
-from neuroasync.core.kernels.layout import Control, Group
+from neuroasync.core.kernels.layout import Group
 from neuroasync.core.model.connections import INPUT
 from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.runtime.bounded_queue import BoundedQueue
@@ -212,8 +212,8 @@ class TaskPopulation:
 
 def _arrivals(simulator: Simulator, p: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return origins and multiplicities of the slots of the group that reach population ``p``."""
-    n, model = int(simulator.state.control[Control.GROUP]), simulator.plan.packed.model
-    group, target = simulator.state.acquire_scratch().group[:, :n], model.populations[p].name
+    state, model = simulator.state, simulator.plan.packed.model
+    group, target = state.acquire_scratch().slots(state.control), model.populations[p].name
     names = [*(q.name for q in model.populations), INPUT]
     mine = [(k, c) for k, c in enumerate(model.connections) if c.target == target]
     delayed = [k for k, c in mine if c.delay_us]

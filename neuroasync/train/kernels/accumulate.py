@@ -14,7 +14,7 @@ import numpy as np
 
 from neuroasync.core.kernels.array_views import i64_at
 from neuroasync.core.kernels.delivery.event_values import factor_of
-from neuroasync.core.kernels.delivery.synapses import receptive_field
+from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
 

@@ -15,9 +15,16 @@ from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.kernels.delivery.dense_rows import add_rows, charge
+from neuroasync.core.kernels.delivery.dense_rows import add_rows
 from neuroasync.core.kernels.layout import GROUP_LIMIT, Control
-from neuroasync.core.kernels.smallest_keys import sort, sort_by_counting
+from neuroasync.core.kernels.order_keys import order_key, step_prefix
+from neuroasync.core.kernels.smallest_keys import sort
+from neuroasync.core.kernels.vectors.firing import KEEPS, SUBTRACTS, TO_ZERO, integrate_lanes
+from neuroasync.core.kernels.vectors.ranking import (
+    MAX_RANKED,
+    order_by_rank,
+    write_random_keys,
+)
 from neuroasync.core.model.connections import Dense, Sparse
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF
@@ -26,13 +33,33 @@ from tests.helpers.reference import simulator as oracle
 
 
 @settings(deadline=None)
-@given(keys=st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9), max_size=70))
-def test_counting_sorts_distinct_keys(keys):
-    out = np.zeros(len(keys), np.int64)
-    is_sorted = sort_by_counting(np.array(keys, np.uint64), len(keys), out)
-    assert is_sorted == (len(set(keys)) == len(keys))
-    if is_sorted:
-        assert out.tolist() == sorted(range(len(keys)), key=keys.__getitem__)
+@given(
+    keys=st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(0, 5), max_size=MAX_RANKED),
+    has_ties=st.booleans(),
+    data=st.data(),
+)
+def test_ranks_order_neurons_by_key_unless_keys_are_equal_and_ties_have_no_order(
+    keys, has_ties, data
+):
+    n = len(keys)
+    neurons = data.draw(st.permutations(range(n)))
+    arrays = [np.full(MAX_RANKED, -7, np.int32) for _ in range(4)]
+    arrays[0][:n], arrays[1][:n] = keys, neurons
+    ordered = arrays[3].copy()
+    is_ordered = order_by_rank(arrays[0], arrays[1], n, arrays[2], ordered, has_ties)
+    assert is_ordered == (has_ties or len(set(keys)) == n)
+    expected = [neuron for _, neuron in sorted(zip(keys, neurons, strict=True))]
+    assert ordered.tolist() == [*(expected if is_ordered else [-7] * n), *[-7] * (MAX_RANKED - n)]
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 64])
+def test_keys_of_the_random_order_are_the_upper_halves_of_the_order_keys(n):
+    neurons = np.random.default_rng(n).integers(0, 2**31, MAX_RANKED).astype(np.int32)
+    keys = np.zeros(MAX_RANKED, np.int32)
+    prefix = step_prefix(np.uint64(5), 3, 2)
+    write_random_keys(keys.ctypes.data, neurons.ctypes.data, np.uint64(prefix), n)
+    expected = [(order_key(5, 3, 2, int(i)) >> 32) - 2**31 for i in neurons[:n]]
+    assert keys[:n].tolist() == expected
 
 
 @settings(deadline=None)
@@ -57,26 +84,46 @@ def test_add_rows_sums_in_order_and_writes_only_its_columns(columns):
     assert_array_equal(sums, expected)
 
 
+@pytest.mark.parametrize("columns", [1, 16, 63, 80, 200])
+def test_add_rows_without_counts_adds_each_row_once(columns):
+    rng = np.random.default_rng(columns)
+    rows = rng.normal(size=(9, columns)).astype(np.float32)
+    origins, sums = rng.integers(0, 9, 13), np.full(columns + 16, np.float32(0.3))
+    expected = sums.copy()
+    for origin in origins:
+        expected[:columns] += rows[origin]
+    add_rows(sums.ctypes.data, rows.ctypes.data, columns, origins.ctypes.data, 0, 13)
+    assert_array_equal(sums, expected)
+
+
 @pytest.mark.parametrize("n", [1, 5, 15, 16])
-def test_charge_updates_potentials_and_marks_of_its_neurons_only(n):
-    rng = np.random.default_rng(n)
-    v, current = rng.normal(size=(2, 32)).astype(np.float32)
+@pytest.mark.parametrize("kind", [KEEPS, TO_ZERO, SUBTRACTS])
+@pytest.mark.parametrize("locks", [0, 1])
+def test_integration_changes_its_neurons_only(n, kind, locks):
+    rng, threshold = np.random.default_rng(n), np.float32(0.5)
+    v, momentum, current = rng.normal(size=(3, 32)).astype(np.float32)
     marks = rng.choice([4, 6, 12, 13, 14, 15, 17, 19], 32).astype(np.int32)
-    before = v.copy(), current.copy(), marks.copy()
-    now, pass_mark, sample_mark = np.int32(20), np.int32(16), np.int32(8)
-    places = (a.ctypes.data for a in (v, current, marks))
-    bits = charge(*places, np.float32(0.5), now, pass_mark, sample_mark, n)
+    arrays = v, momentum, current, marks
+    before = [array.copy() for array in arrays]
+    now, pass_mark, sample_mark = times = np.int32(20), np.int32(16), np.int32(8)
+    places = (a.ctypes.data for a in arrays)
+    bits = integrate_lanes(*places, threshold, times, kind, np.int32(locks), n)
     for i in range(32):
-        charged, mark = before[0][i], before[2][i]
-        locked = mark >= pass_mark and mark & 1
+        after, mark = before[0][i], before[3][i]
         if i >= n:  # Lanes beyond the population must not change.
-            assert (v[i], current[i], marks[i]) == tuple(array[i] for array in before)
+            assert [array[i] for array in arrays] == [array[i] for array in before]
             continue
-        if not locked:
-            charged += before[1][i]
+        was_locked = mark >= pass_mark and mark & 1
+        if not was_locked:
+            after += before[2][i]
+        fires = after > threshold and not was_locked
+        assert bool(bits >> i & 1) == fires
+        assert momentum[i] == (after if fires else before[1][i])
+        if fires and kind != KEEPS:
+            after = after - threshold if kind == SUBTRACTS else np.float32(0)
         kept = mark & 2 if mark >= sample_mark else 0
-        assert (v[i], current[i], marks[i]) == (charged, 0, now | kept | bool(locked))
-        assert bool(bits >> i & 1) == (charged > np.float32(0.5) and not locked)
+        is_locked = bool(was_locked or (fires and locks))
+        assert (v[i], current[i], marks[i]) == (after, 0, now | kept | is_locked)
 
 
 def chain_of(count, timestep_us=1000, tau_us=2000.0, size=2):

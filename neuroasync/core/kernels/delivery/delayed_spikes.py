@@ -10,8 +10,11 @@ from neuroasync.core.kernels.array_views import (
     in_flight_of,
     populations_of,
 )
+from neuroasync.core.kernels.delivery.owners import owner_of
+from neuroasync.core.kernels.delivery.slots import write_slot
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
+    FULL,
     Connections,
     Context,
     Control,
@@ -21,7 +24,7 @@ from neuroasync.core.kernels.layout import (
     ReadStage,
 )
 
-__all__ = ["append_due_spikes", "begin_due_spikes", "put_in_flight", "write_slot"]
+__all__ = ["append_due_spikes", "begin_due_spikes", "put_in_flight"]
 
 _SPIKES_PER_CHECK: Final = 4096
 """Spikes in flight, or due, that are read between two checks of the work budget."""
@@ -31,16 +34,6 @@ _SPIKE_COST: Final = 16
 """Cost of reading a spike in flight or completing a slot, in synaptic operations (measured)."""
 _SIFT_COST: Final = 800
 """Cost of moving a slot within the heap (measured for 300,000 slots)."""
-
-
-@kernel
-def write_slot(group, at, origin, owner, count, via):
-    """Write one slot of the group; its key is its origin."""
-    group[Group.KEY, at] = origin
-    group[Group.ORIGIN, at] = origin
-    group[Group.MULTIPLICITY, at] = count
-    group[Group.OWNER, at] = owner
-    group[Group.CONNECTION, at] = via
 
 
 @kernel
@@ -112,7 +105,7 @@ def _append_some(c, stage, begin, end, total):
     else:
         for s in range(first + begin, first + end):
             group[Group.KEY, s] = group[Group.ORIGIN, s]
-            group[Group.OWNER, s] = _owner(c, group[Group.ORIGIN, s])
+            group[Group.OWNER, s] = owner_of(c, group[Group.ORIGIN, s])
 
 
 @kernel
@@ -143,15 +136,6 @@ def _take_due(c, begin, end):
         n += 1
     control[Control.KEPT] = kept
     control[Control.GROUP] = n
-
-
-@kernel
-def _owner(c, origin):
-    """Return the population of a neuron, or P for an input."""
-    populations, owner = populations_of(c), c[Context.POPULATION_COUNT]
-    while populations[owner, Populations.START] > origin:
-        owner -= 1
-    return owner
 
 
 @kernel
@@ -192,10 +176,14 @@ def put_in_flight(c, begin, end):
     """Put the slots ``begin`` to ``end`` in flight on each connection that has a delay."""
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)
     group, in_flight, links = group_of(c), in_flight_of(c), i64_at(c[Context.LINKS], 1)
+    is_full = control[Control.GROUP_OWNER] == FULL
     for s in range(begin, end):
-        owner = group[Group.OWNER, s]
-        if group[Group.CONNECTION, s] >= 0 or populations[owner, Populations.HAS_DELAYS] == 0:
+        if is_full and group[Group.CONNECTION, s] >= 0:
             continue
+        owner = group[Group.OWNER, s] if is_full else owner_of(c, group[Group.ORIGIN, s])
+        if populations[owner, Populations.HAS_DELAYS] == 0:
+            continue
+        count = group[Group.MULTIPLICITY, s] if is_full else 1
         for j in range(
             populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
         ):
@@ -206,5 +194,5 @@ def put_in_flight(c, begin, end):
                 in_flight[InFlight.FIRED_US, at] = control[Control.TIME]
                 in_flight[InFlight.CONNECTION, at] = links[j]
                 in_flight[InFlight.ORIGIN, at] = group[Group.ORIGIN, s]
-                in_flight[InFlight.MULTIPLICITY, at] = group[Group.MULTIPLICITY, s]
+                in_flight[InFlight.MULTIPLICITY, at] = count
                 control[Control.IN_FLIGHT] = at + 1

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from neuroasync.core.kernels.intrinsics import float_of, pattern_of
 from neuroasync.core.kernels.jit import kernel
 
-__all__ = ["add_value", "count_of", "factor_of", "pack", "total_of", "unpack", "with_value"]
+__all__ = ["add_value", "count_of", "factor_of", "pack", "unpack", "with_value"]
 
 _COUNT: Final = 0xFFFFFFFF
 """Mask of the number of events."""
@@ -41,21 +41,6 @@ def factor_of(multiplicity):
     if multiplicity >> 32 != 0:
         return float_of(~(multiplicity >> 32))
     return np.float32(multiplicity)
-
-
-@kernel
-def total_of(multiplicities, begin, end):
-    """Return the number of spikes or events of some slots, and whether any has its own factor."""
-    count, all_bits = np.int64(0), np.int64(0)
-    for s in range(begin, end):
-        count += multiplicities[s]
-        all_bits |= multiplicities[s]
-    has_factors = all_bits >> 32 != 0
-    if has_factors:
-        count = np.int64(0)
-        for s in range(begin, end):
-            count += count_of(multiplicities[s])
-    return count, has_factors
 
 
 @kernel

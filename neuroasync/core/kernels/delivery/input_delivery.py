@@ -21,24 +21,23 @@ from neuroasync.core.kernels.array_views import (
     input_ranks,
     input_values,
     pending_of,
-    populations_of,
     settings_of,
 )
 from neuroasync.core.kernels.delivery.delayed_spikes import (
     append_due_spikes,
     begin_due_spikes,
-    write_slot,
 )
 from neuroasync.core.kernels.delivery.event_values import add_value, with_value
+from neuroasync.core.kernels.delivery.slots import write_slot
 from neuroasync.core.kernels.intrinsics import population_count, trailing_zeros
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import (
+    FULL,
     Context,
     Control,
     Group,
     Pending,
     Phase,
-    Populations,
     ReadStage,
     Settings,
 )
@@ -51,6 +50,8 @@ _MAX_AT_ONCE: Final = 4096
 _EVENTS_PER_CHECK: Final = 8192
 _WORDS_PER_CHECK: Final = 128
 """64-bit words of input bits that are turned into slots between two checks of the work budget."""
+_SLOTS_AT_ONCE: Final = 8
+"""Slots that are written without a branch."""
 _EVENT_COST: Final = 12
 """Cost of reading an event once or of writing a slot, in synaptic operations (measured)."""
 
@@ -67,8 +68,12 @@ def begin_input(c, first):
     control[Control.READ_FIRST] = control[Control.FIRST_EVENT] = first
     control[Control.READ_AT] = first
     control[Control.READ_STAGE] = ReadStage.EVENTS
+    has_values = c[Context.VALUE] != 0
     # Values are added to the slots like counts.
-    control[Control.REPEATED] = 1 if c[Context.VALUE] else 0
+    control[Control.REPEATED] = 1 if has_values else 0
+    queued, in_flight = settings_of(c)[Settings.QUEUED], control[Control.IN_FLIGHT]
+    is_full = has_values or queued != 0 or in_flight > 0
+    control[Control.GROUP_OWNER] = FULL if is_full else c[Context.POPULATION_COUNT]
     control[Control.PHASE] = Phase.READING
 
 
@@ -101,17 +106,15 @@ def _enqueue_input(c, limit):
     No spike is pending when a pass begins.
     """
     control, pending, index = control_of(c), pending_of(c), input_index(c)
-    inputs = c[Context.POPULATION_COUNT]
-    start = populations_of(c)[inputs, Populations.START]
+    start = c[Context.NEURONS]
     first, last = control[Control.READ_FIRST], control[Control.CURSOR]
     while control[Control.READ_AT] < last:
         begin = control[Control.READ_AT]
         end = min(last, begin + _EVENTS_PER_CHECK)
         for k in range(begin, end):
             pending[Pending.KEY, k - first] = start + k - first
-            pending[Pending.ORIGIN, k - first] = start + index[k]
+            pending[Pending.QUEUED, k - first] = start + index[k]
             pending[Pending.ARRIVAL, k - first] = -1
-            pending[Pending.OWNER, k - first] = inputs
         control[Control.READ_AT] = end
         control[Control.WORK] += _EVENT_COST * (end - begin)
         if end < last and control[Control.WORK] > limit:
@@ -123,9 +126,14 @@ def _enqueue_input(c, limit):
 @kernel
 def queued_multiplicity(c, key):
     """Return the multiplicity of the pending input event with this key."""
+    return _multiplicity(c, control_of(c)[Control.FIRST_EVENT] + key - c[Context.NEURONS])
+
+
+@kernel
+def _multiplicity(c, event):
+    """Return the multiplicity of a slot for one input event."""
     if c[Context.VALUE] == 0:
         return np.int64(1)
-    event = control_of(c)[Control.FIRST_EVENT] + key - c[Context.NEURONS]
     return with_value(1, input_values(c)[event])
 
 
@@ -150,38 +158,40 @@ def _group_input(c, limit):
 @kernel
 def _write_if_ascending(c, first, last):
     """Write a slot for each event if their input indices ascend; return whether they do."""
-    group, index, n = group_of(c), input_index(c), last - first
-    inputs, control, is_ascending = c[Context.POPULATION_COUNT], control_of(c), True
+    index, control, is_ascending = input_index(c), control_of(c), True
     for k in range(first + 1, last):
         is_ascending = is_ascending and index[k] > index[k - 1]
     if is_ascending:
-        start = populations_of(c)[inputs, Populations.START]
-        if c[Context.VALUE]:
-            value = input_values(c)
-            for k in range(n):
-                count = with_value(1, value[first + k])
-                write_slot(group, k, start + index[first + k], inputs, count, -1)
-        else:
-            for k in range(n):
-                write_slot(group, k, start + index[first + k], inputs, 1, -1)
-        control[Control.GROUP] = n
-        control[Control.WORK] += _EVENT_COST * n
+        for k in range(last - first):
+            _write_slot(c, k, index[first + k], _multiplicity(c, first + k))
+        control[Control.GROUP] = last - first
+        control[Control.WORK] += _EVENT_COST * (last - first)
     return is_ascending
+
+
+@kernel
+def _write_slot(c, at, i, count):
+    """Write a slot of the group for ``count`` events of input ``i``."""
+    group, origin = group_of(c), c[Context.NEURONS] + i
+    if control_of(c)[Control.GROUP_OWNER] == FULL:
+        write_slot(group, at, origin, c[Context.POPULATION_COUNT], count, -1)
+    else:
+        group[Group.ORIGIN, at] = origin
 
 
 @kernel
 def _group_by_sorting(c, first, last):
     """Write the events to the group by sorting a copy."""
-    group, inputs, n = group_of(c), c[Context.POPULATION_COUNT], 0
-    start = populations_of(c)[inputs, Populations.START]
+    group, n = group_of(c), 0
+    control_of(c)[Control.GROUP_OWNER] = FULL
     if c[Context.VALUE]:
         n = _group_values_by_sorting(c, first, last)
     else:
         for i in np.sort(input_index(c)[first:last]):
-            if n and group[Group.ORIGIN, n - 1] == start + i:
+            if n and group[Group.ORIGIN, n - 1] == c[Context.NEURONS] + i:
                 group[Group.MULTIPLICITY, n - 1] += 1
                 continue
-            write_slot(group, n, start + i, inputs, 1, -1)
+            _write_slot(c, n, i, 1)
             n += 1
     control_of(c)[Control.GROUP] = n
     control_of(c)[Control.WORK] += _EVENT_COST * (last - first)
@@ -190,16 +200,15 @@ def _group_by_sorting(c, first, last):
 @kernel
 def _group_values_by_sorting(c, first, last):
     """Write events with values to the group by sorting a copy; return the number of slots."""
-    group, value, inputs, slots = group_of(c), input_values(c), c[Context.POPULATION_COUNT], 0
-    start, n = populations_of(c)[inputs, Populations.START], last - first
+    group, value, slots, n = group_of(c), input_values(c), 0, last - first
     # The numbers of the events keep those of one input in their order.
     for key in np.sort(input_index(c)[first:last] * n + np.arange(n)):
-        origin, x = start + key // n, value[first + key % n]
-        if slots and group[Group.ORIGIN, slots - 1] == origin:
+        i, x = key // n, value[first + key % n]
+        if slots and group[Group.ORIGIN, slots - 1] == c[Context.NEURONS] + i:
             count = group[Group.MULTIPLICITY, slots - 1]
             group[Group.MULTIPLICITY, slots - 1] = add_value(count, x)
             continue
-        write_slot(group, slots, origin, inputs, with_value(1, x), -1)
+        _write_slot(c, slots, i, with_value(1, x))
         slots += 1
     return slots
 
@@ -253,6 +262,7 @@ def _set_bits(c, bits, begin, end):
         bits[i >> np.uint64(6)] |= bit
     if repeated:
         control_of(c)[Control.REPEATED] = 1
+        control_of(c)[Control.GROUP_OWNER] = FULL
 
 
 @kernel
@@ -261,19 +271,27 @@ def _write_slots(c, bits, begin, end):
 
     If no input has several events, the slots are complete, and the bits are cleared.
     """
-    control, group, ranks = control_of(c), group_of(c), input_ranks(c)
-    inputs, repeats = c[Context.POPULATION_COUNT], control[Control.REPEATED]
-    start, at = populations_of(c)[inputs, Populations.START], control[Control.GROUP]
+    control, ranks, repeats = control_of(c), input_ranks(c), control_of(c)[Control.REPEATED]
+    at, origins, start = control[Control.GROUP], group_of(c)[Group.ORIGIN], c[Context.NEURONS]
+    is_full = control[Control.GROUP_OWNER] == FULL
     for word in range(begin, end):
         left = bits[word]
         if repeats:
             ranks[word] = at
         else:
             bits[word] = 0
-        while left:
-            write_slot(group, at, start + 64 * word + trailing_zeros(left), inputs, 1 - repeats, -1)
+        while left and is_full:
+            _write_slot(c, at, 64 * word + trailing_zeros(left), 1 - repeats)
             left &= left - _ONE
             at += 1
+        while left:
+            # A branch for each bit would be mispredicted once in a word. Slots that are written
+            # in vain are overwritten, or lie in the next column, which a plain group leaves alone.
+            bits_left = population_count(left)
+            for k in range(_SLOTS_AT_ONCE):
+                origins[np.uint64(at + k)] = start + 64 * word + trailing_zeros(left)
+                left &= left - _ONE
+            at += min(bits_left, _SLOTS_AT_ONCE)
     slots = at - control[Control.GROUP]
     control[Control.GROUP] = at
     return slots

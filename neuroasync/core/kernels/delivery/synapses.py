@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from neuroasync.core.kernels.array_views import (
+    chosen_of,
     connections_of,
     control_of,
     counts_of,
@@ -30,12 +31,19 @@ from neuroasync.core.kernels.array_views import (
     settings_of,
     touched_of,
 )
-from neuroasync.core.kernels.delivery.dense_rows import add_rows, add_scaled_rows
-from neuroasync.core.kernels.delivery.event_values import count_of, factor_of, total_of
-from neuroasync.core.kernels.intrinsics import prefetch
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.delivery.dense_rows import add_rows
+from neuroasync.core.kernels.delivery.event_values import count_of, factor_of
+from neuroasync.core.kernels.delivery.owners import owner_of
+from neuroasync.core.kernels.delivery.prefetching import (
+    prefetch_neuron,
+    prefetch_receptive_fields,
+    prefetch_rows,
+)
+from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import (
-    BLOCK,
+    FULL,
+    MIXED,
     REFRACTORY_BIT,
     SUPRATHRESHOLD_BIT,
     ConnectionKind,
@@ -49,14 +57,14 @@ from neuroasync.core.kernels.layout import (
     StepCounts,
 )
 
-__all__ = ["deliver", "mark_target", "receptive_field", "takes_part"]
+__all__ = ["deliver", "mark_target", "takes_part"]
 
 _AHEAD: Final = 16
 """Slots whose targets are prefetched together. More would evict each other from the cache."""
+_MAX_SORTED: Final = 64
+"""Maximum number of slots that are put in the order of their populations."""
 _TARGET_COST: Final = 4
 """Cost of delivering a spike to one target, in synaptic operations of a dense connection."""
-_LINE: Final = 16
-"""Neurons whose f32 or i32 values fill one cache line."""
 
 
 @kernel
@@ -76,21 +84,27 @@ def deliver(c, limit):
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
     links = i64_at(c[Context.LINKS], 1)
     n, s, synops, work = control[Control.GROUP], control[Control.SLOT], 0, 0
+    common, origins = control[Control.GROUP_OWNER], group[Group.ORIGIN]
+    if common == MIXED and c[Context.IS_SEPARABLE] and 1 < n <= _MAX_SORTED:
+        origins = _by_owner(c, n)
     has_turns = settings_of(c)[Settings.POLICY] == PolicyCode.LAYER_SYNC
     reached = StepCounts.WAITING if has_turns else StepCounts.REACHED
     prefetched = s if c[Context.PREFETCHES] else n
     while s < n:
         if s >= prefetched:
             prefetched = min(n, s + _AHEAD)
-            _prefetch_rows(c, s, prefetched)
-            _prefetch_receptive_fields(c, s, prefetched)
-        owner, via, e = group[Group.OWNER, s], group[Group.CONNECTION, s], s + 1
+            prefetch_rows(c, origins, s, prefetched)
+            prefetch_receptive_fields(c, origins, s, prefetched)
+        owner, via, e = common, -1, s + 1
+        if common == FULL:
+            owner, via = group[Group.OWNER, s], group[Group.CONNECTION, s]
+        elif common == MIXED:
+            owner = owner_of(c, origins[s])
         # If no two connections of a population share a target, its consecutive slots can be
         # delivered one connection at a time: each target still sums in slot order.
         if via < 0 and populations[owner, Populations.DISJOINT_TARGETS]:
             max_end = min(n, s + populations[owner, Populations.SPIKES_PER_CHECK])
-            while e < max_end and group[Group.OWNER, e] == owner and group[Group.CONNECTION, e] < 0:
-                e += 1
+            e = max_end if common >= 0 else _end_of_run(c, origins, e, max_end, owner)
         first = populations[owner, Populations.START]
         for j in range(
             populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
@@ -105,13 +119,15 @@ def deliver(c, limit):
                 and populations[p, Populations.SYNC_THRESHOLD] == 0
             ):
                 counts[StepCounts.TOUCHED, p] = -1
-                synops += _dense(c, k, p, first, s, e)
+                synops += _dense(c, k, p, first, origins, s, e)
                 work += (populations[p, Populations.STOP] - populations[p, Populations.START]) * (
                     e - s
                 )
             else:
                 for q in range(s, e):
-                    source, count = group[Group.ORIGIN, q] - first, group[Group.MULTIPLICITY, q]
+                    source, count = origins[q] - first, 1
+                    if common == FULL:
+                        count = group[Group.MULTIPLICITY, q]
                     targets = _scatter(c, k, p, source, count)
                     synops += targets * count_of(count)
                     work += _TARGET_COST * targets
@@ -124,74 +140,38 @@ def deliver(c, limit):
     return s == n
 
 
-@kernel
-def _prefetch_rows(c, s, e):
-    """Prefetch the rows of sparse connections for slots ``s`` to ``e``.
+@inlined
+def _by_owner(c, n):
+    """Return the origins of the group by population, those of one population in slot order.
 
-    The first round prefetches the row pointers, the second reads them and prefetches the rows.
+    If each population receives from one other population only, each target still sums in slot
+    order.
     """
-    group, populations, connections = group_of(c), populations_of(c), connections_of(c)
-    links = i64_at(c[Context.LINKS], 1)
-    for round_ in range(2):
-        for q in range(s, e):
-            owner = group[Group.OWNER, q]
-            for j in range(
-                populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
-            ):
-                k = links[j]
-                if connections[k, Connections.KIND] != ConnectionKind.SPARSE:
-                    continue
-                source = group[Group.ORIGIN, q] - populations[owner, Populations.START]
-                place = connections[k, Connections.INDPTR] + source
-                if round_ == 0:
-                    prefetch(c[Context.LINKS] + 8 * place)
-                else:
-                    first = links[place]
-                    prefetch(c[Context.LINKS] + 8 * (connections[k, Connections.INDICES] + first))
-                    prefetch(
-                        c[Context.LINKS] + 8 * (connections[k, Connections.INDICES] + first + 8)
-                    )
-                    prefetch(c[Context.WEIGHTS] + 4 * (connections[k, Connections.WEIGHT] + first))
+    ordered, origins, populations = chosen_of(c), group_of(c)[Group.ORIGIN], populations_of(c)
+    at = np.uint64(0)
+    for p in range(c[Context.POPULATION_COUNT]):
+        start = populations[p, Populations.START]
+        size = np.uint64(populations[p, Populations.STOP] - start)
+        for s in range(n):
+            ordered[at] = origins[s]
+            at += np.uint64(np.uint64(origins[s] - start) < size)
+    return ordered
 
 
-@kernel
-def _prefetch_receptive_fields(c, s, e):
-    """Prefetch the neurons that slots ``s`` to ``e`` reach over convolutions."""
-    group, populations, connections = group_of(c), populations_of(c), connections_of(c)
-    links = i64_at(c[Context.LINKS], 1)
-    for q in range(s, e):
-        owner = group[Group.OWNER, q]
-        source = group[Group.ORIGIN, q] - populations[owner, Populations.START]
-        for j in range(
-            populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
-        ):
-            row = connections[links[j]]
-            if row[Connections.KIND] != ConnectionKind.CONV2D:
-                continue
-            p = row[Connections.TARGET]
-            _, _, first_y, last_y, first_x, last_x = receptive_field(row, source)
-            for out in range(row[Connections.CHANNELS_OUT]):
-                for oy in range(first_y, last_y + 1):
-                    line = (out * row[Connections.HEIGHT_OUT] + oy) * row[Connections.WIDTH_OUT]
-                    for ox in range(first_x, last_x + 1, _LINE):
-                        _prefetch_neuron(c, p, line + ox)
-                    _prefetch_neuron(c, p, line + last_x)
+@inlined
+def _end_of_run(c, origins, e, max_end, owner):
+    """Return the first slot from ``e`` to ``max_end`` that another population or delay begins."""
+    row, group = populations_of(c)[owner], group_of(c)
+    start, stop = row[Populations.START], row[Populations.STOP]
+    is_full = control_of(c)[Control.GROUP_OWNER] == FULL
+    while e < max_end and start <= origins[e] < stop:
+        if is_full and group[Group.CONNECTION, e] >= 0:
+            break
+        e += 1
+    return e
 
 
-@kernel
-def _prefetch_neuron(c, p, target):
-    """Prefetch all state of a neuron that its delivery and integration will read."""
-    session = c[Context.SESSION]
-    at = 4 * (populations_of(c)[p, Populations.START] + target)
-    prefetch(c[Context.CURRENT] + at)
-    prefetch(session + c[Context.LAST_GROUP_AT] + at)
-    prefetch(session + c[Context.V_AT] + at)
-    prefetch(session + c[Context.MOMENTUM_AT] + at)
-    block = populations_of(c)[p, Populations.FIRST_BLOCK] + target // BLOCK
-    prefetch(session + c[Context.CLOCKS_AT] + 8 * block)
-
-
-@kernel
+@inlined
 def takes_part(connections, k, via):
     """Return whether a spike event is delivered over connection ``k``.
 
@@ -203,21 +183,24 @@ def takes_part(connections, k, via):
     return k == via if via >= 0 else connections[k, Connections.DELAY] == 0
 
 
-@kernel
-def _dense(c, k, p, first, s, e):
+@inlined
+def _dense(c, k, p, first, origins, s, e):
     """Deliver slots ``s`` to ``e`` over a dense connection; return the synaptic operations."""
     populations, group = populations_of(c), group_of(c)
     start, room = populations[p, Populations.START], c[Context.GROUP_CAPACITY]
     size = populations[p, Populations.STOP] - start
     # Origins are network-wide, so the address is shifted to where the row of neuron 0 would be.
     rows = c[Context.WEIGHTS] + 4 * (connections_of(c)[k, Connections.WEIGHT] - size * first)
-    at, sums = c[Context.GROUP] + 8 * s, c[Context.CURRENT] + 4 * start
-    origins, counts = at + 8 * room * Group.ORIGIN, at + 8 * room * Group.MULTIPLICITY
-    count, has_factors = total_of(group[Group.MULTIPLICITY], s, e)
-    if has_factors:
-        add_scaled_rows(sums, rows, size, origins, counts, e - s)
-    else:
-        add_rows(sums, rows, size, origins, counts, e - s)
+    sums, places = c[Context.CURRENT] + 4 * start, origins.ctypes.data + 8 * s
+    if control_of(c)[Control.GROUP_OWNER] != FULL:
+        add_rows(sums, rows, size, places, 0, e - s)
+        return size * (e - s)
+    add_rows(
+        sums, rows, size, places, c[Context.GROUP] + 8 * (s + room * Group.MULTIPLICITY), e - s
+    )
+    count = 0
+    for q in range(s, e):
+        count += count_of(group[Group.MULTIPLICITY, q])
     return size * count
 
 
@@ -259,34 +242,11 @@ def _sparse(c, k, p, source, count):
     weights = f32_at(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + first), n)
     if c[Context.PREFETCHES]:
         for i in range(n):  # targets are scattered over memory
-            _prefetch_neuron(c, p, targets[i])
+            prefetch_neuron(c, p, targets[i])
     for i in range(n):
         current[start + targets[i]] += weights[i] * times
         mark_target(c, p, start + targets[i], count)
     return n
-
-
-@kernel
-def receptive_field(row, source):
-    """Return the outputs of a convolution whose receptive fields contain a source neuron.
-
-    Args:
-        row: i64[18], the connection.
-        source: flattened index of the source neuron.
-
-    Returns:
-        y and x of the source with padding, then first y, last y, first x and last x of the
-        outputs. The ranges are empty if no output has the source in its receptive field.
-    """
-    place = source % (row[Connections.HEIGHT_IN] * row[Connections.WIDTH_IN])
-    y = place // row[Connections.WIDTH_IN] + (row[Connections.PADDING] >> 20)
-    x = place % row[Connections.WIDTH_IN] + (row[Connections.PADDING] & 0xFFFFF)
-    stride_y, stride_x = row[Connections.STRIDE] >> 20, row[Connections.STRIDE] & 0xFFFFF
-    first_y = max(0, (y - row[Connections.KERNEL_Y] + stride_y) // stride_y)
-    first_x = max(0, (x - row[Connections.KERNEL_X] + stride_x) // stride_x)
-    last_y = min(row[Connections.HEIGHT_OUT] - 1, y // stride_y)
-    last_x = min(row[Connections.WIDTH_OUT] - 1, x // stride_x)
-    return y, x, first_y, last_y, first_x, last_x
 
 
 @kernel

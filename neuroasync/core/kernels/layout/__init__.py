@@ -24,6 +24,7 @@ taus            f64[P] or f64[P+N]  time constants in µs: of populations, then 
                                     differ within a population
 uniform         f32[P, 2]           a row per population, see ``Uniform``
 dynamics        f64[6, N] or [6, 0] parameters of features that few neurons have, see ``Dynamics``
+owners          i32[N / 64]         population of the first of each 64 neurons
 =============== =================== ==========================================================
 
 The state of a session (:mod:`.session`) lies in one block of memory, except ``in_flight``:
@@ -31,7 +32,7 @@ The state of a session (:mod:`.session`) lies in one block of memory, except ``i
 =============== =================== ==========================================================
 array           type                contents
 =============== =================== ==========================================================
-control         i64[52]             counters of the sample and position in it, see ``Control``
+control         i64[54]             counters of the sample and position in it, see ``Control``
 votes           i64[5, classes]     a column per class, see ``Votes``
 spikes          i64[P]              spikes of each population in the sample
 v, momentum     f32[N]              membrane potential; its value at the latest spike
@@ -55,10 +56,12 @@ current         f32[N]              synaptic input of the group; 0 between steps
 touched         i64[N]              neurons that the group reaches, at their population's offset
 fired           i64[N]              neurons that fire in this step, at their population's offset
 counts          i64[4, P]           a column per population, see ``StepCounts``
-pending         i64[4, K]           a column per pending spike, see ``Pending``
+pending         i32[3, K]           a column per pending spike, see ``Pending``
 group           i64[5, K]           a column per slot of the group, see ``Group``
 order_keys      u64[K]              sort key of each pending spike
-chosen          i64[K]              positions of the pending spikes that were selected
+chosen          i64[K]              positions of the pending spikes that were selected; then the
+                                    origins of the group, by population
+ordered         i32[K]              the same memory: few pending spikes in the order of the policy
 input_bits      u64[..]             a bit per input: whether it has an event in this pass
 input_ranks     i64[..]             per word of ``input_bits``: number of slots before its inputs
 spike_log       i64[5, R]           a column per spike, see ``SpikeLog``
@@ -84,10 +87,12 @@ from neuroasync.core.kernels.layout.codes import (
     PolicyCode,
     ReadStage,
     RuleCode,
+    Selected,
 )
 from neuroasync.core.kernels.layout.context import Context
 from neuroasync.core.kernels.layout.network import (
     BLOCK,
+    OWNER_BLOCK,
     Connections,
     Dynamics,
     Populations,
@@ -102,8 +107,10 @@ from neuroasync.core.kernels.layout.scratch import (
     TurnLog,
 )
 from neuroasync.core.kernels.layout.session import (
+    FULL,
     GROUP_LIMIT,
     GROUP_UNIT,
+    MIXED,
     REFRACTORY_BIT,
     SUPRATHRESHOLD_BIT,
     Control,
@@ -116,8 +123,11 @@ from neuroasync.core.kernels.layout.session import (
 
 __all__ = [
     "BLOCK",
+    "FULL",
     "GROUP_LIMIT",
     "GROUP_UNIT",
+    "MIXED",
+    "OWNER_BLOCK",
     "REFRACTORY_BIT",
     "SUPRATHRESHOLD_BIT",
     "ConnectionKind",
@@ -137,6 +147,7 @@ __all__ = [
     "Populations",
     "ReadStage",
     "RuleCode",
+    "Selected",
     "Settings",
     "SpikeLog",
     "StepCounts",

@@ -41,6 +41,17 @@ class RuleCode(IntEnum):
     """A function supplied by the user, which Python calls."""
 
 
+class Selected(IntEnum):
+    """Where the pending spikes that go next are (``Control.SELECTED``)."""
+
+    CHOSEN = 0
+    """At the positions in ``chosen``."""
+    FIRST = 1
+    """At the head of the pending spikes."""
+    ORDERED = 2
+    """The first ones of ``ordered``, which holds all pending spikes."""
+
+
 class ReadStage(IntEnum):
     """What reading the input of a pass does next (``Control.READ_STAGE``)."""
 

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 
 class _Context(NamedTuple):
-    """Columns of ``context``, i64[65].
+    """Columns of ``context``, i64[67].
 
     Entries are absolute addresses, except that names ending in ``_AT`` are byte offsets from
     ``SESSION``. Counts and capacities say so in their names.
@@ -110,6 +110,11 @@ class _Context(NamedTuple):
 
     VALUE: int = 64
     """Values of the input events of the sample; 0 if they are spikes."""
+
+    # The packed network again.
+    OWNERS: int = 65
+    IS_SEPARABLE: int = 66
+    """1 if the populations are few, and at most one connection without delay ends in each."""
 
 
 Context: Final = _Context()

@@ -5,6 +5,9 @@ from typing import Final, NamedTuple
 BLOCK: Final = 16
 """Neurons that decay together. A block never extends beyond the end of its population."""
 
+OWNER_BLOCK: Final = 64
+"""Neurons that share an entry of ``owners``."""
+
 
 class _Populations(NamedTuple):
     """Columns of ``populations``, i64[P + 1, 25]: a row per population, the input last."""

@@ -25,18 +25,16 @@ StepCounts: Final = _StepCounts()
 
 
 class _Pending(NamedTuple):
-    """Rows of ``pending``, i64[4, K]: a column per pending spike."""
+    """Rows of ``pending``, i32[3, K]: a column per pending spike."""
 
     KEY: int = 0
     """Number of the neuron in order keys and ties: its network-wide index, or N + i for input
     event i of the pass."""
-    ORIGIN: int = 1
-    """Number of the neuron for its connections: its network-wide index, or N + its flattened
-    input index."""
-    ARRIVAL: int = 2
-    """Forward step in which it fired; -1 for an input event."""
-    OWNER: int = 3
-    """Position of the neuron's population; P for the input."""
+    ARRIVAL: int = 1
+    """Forward step in which it fired; -1 for an input event. Only custom policies have it."""
+    QUEUED: int = 2
+    """Not of the pending spike of this column, but of queued input event i of the pass: N + its
+    flattened input index."""
 
 
 Pending: Final = _Pending()
@@ -48,12 +46,13 @@ class _Group(NamedTuple):
     KEY: int = 0
     """As in ``Pending``."""
     ORIGIN: int = 1
-    """As in ``Pending``."""
+    """Number of the neuron for its connections: its network-wide index, or N + its flattened
+    input index."""
     MULTIPLICITY: int = 2
     """How many spikes of the neuron the slot stands for. Of input events with values, it also
     holds what the weights are multiplied by; see :mod:`neuroasync.core.kernels.delivery`."""
     OWNER: int = 3
-    """As in ``Pending``."""
+    """Position of the neuron's population; P for the input."""
     CONNECTION: int = 4
     """Connection by which a delayed spike arrives; -1 for all connections without delay."""
 

@@ -11,12 +11,16 @@ SUPRATHRESHOLD_BIT: Final = 2
 """Flag in ``last_group``: the neuron is in ``suprathreshold``. It holds until the sample ends."""
 GROUP_UNIT: Final = 4
 """Difference between the marks of two consecutive groups. It leaves two bits for flags."""
+MIXED: Final = -1
+"""``Control.GROUP_OWNER`` of a group of several populations, whose origins tell the owners."""
+FULL: Final = -2
+"""``Control.GROUP_OWNER`` of a group of which all columns are written."""
 GROUP_LIMIT: Final = 2**30
 """Mark at which groups are renumbered from 0, because a mark must fit a signed 32-bit integer."""
 
 
 class _Control(NamedTuple):
-    """Columns of ``control``, i64[52]: counters of the sample and its position.
+    """Columns of ``control``, i64[54]: counters of the sample and its position.
 
     Unless stated otherwise, counts begin at 0 with each sample.
     """
@@ -130,6 +134,12 @@ class _Control(NamedTuple):
     """Number of places whose populations have had a turn in this pass."""
     FIRST_EVENT: int = 51
     """Position of the first input event of the pass."""
+    SELECTED: int = 52
+    """A ``Selected``."""
+    GROUP_OWNER: int = 53
+    """Population of all slots of the group, ``MIXED`` or ``FULL``. Unless it is ``FULL``, each slot
+    stands for one spike, on all connections without delay, whose key is its origin; of the columns
+    of ``group``, only ``ORIGIN`` is then written."""
 
 
 Control: Final = _Control()

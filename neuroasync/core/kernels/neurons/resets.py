@@ -14,7 +14,7 @@ from neuroasync.core.kernels.array_views import (
     suprathreshold_of,
 )
 from neuroasync.core.kernels.delivery.synapses import valid_flags
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import (
     REFRACTORY_BIT,
     SUPRATHRESHOLD_BIT,
@@ -33,7 +33,7 @@ DROPOUT_STREAM = np.uint64(0xD1B54A32D192ED03)
 """Changes the seed, so that refractory dropout and the random order draw different numbers."""
 
 
-@kernel
+@inlined
 def resets_of(c, p):
     """Return what a spike does to a neuron of ``p``.
 
