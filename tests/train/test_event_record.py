@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bench.torch_engine.forward import run_torch_engine
-from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
+from neuroasync.core.engine.policies import Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.spike_trains import SpikeTrains
@@ -21,28 +21,7 @@ from neuroasync.train import Surrogate, make_batch
 from neuroasync.train.autograd_function import run_event_record
 from neuroasync.train.event_record import EventRecordRunner
 from neuroasync.train.neurons.learned import LEARNABLE, LearnedParameters
-from tests.helpers.strategies import models, spike_trains
-
-SURROGATES = [Surrogate(), Surrogate("fast-sigmoid", 2.0), Surrogate("sigmoid", 4.0)]
-POLICIES = [LayerSync(), Random(), Momentum(), Momentum(noise=0.5), Fifo()]
-
-
-@st.composite
-def runs(draw, **features):
-    """Draw a model, samples and run settings."""
-    model = draw(models(**features))
-    assume(model.timestep_us or not any(c.delay_us for c in model.connections))
-    trains = [draw(spike_trains(model)) for _ in range(draw(st.integers(1, 3)))]
-    seeds = [draw(st.integers(0, 2**64 - 1)) for _ in trains]
-    data = SpikeTrains.from_trains(trains, model.input_shape)
-    run_settings = RunSettings(
-        draw(st.sampled_from(POLICIES)),
-        draw(st.integers(1, 20)),
-        draw(st.sampled_from(["prioritised", "queued"])),
-        max_forward_steps=60,
-    )
-    duration = draw(st.sampled_from([None, 4 * (model.timestep_us or 500)]))
-    return model, make_batch(model, data, range(len(trains)), seeds, duration), run_settings
+from tests.helpers.training_runs import SURROGATES, runs
 
 
 def both(model, batch, run_settings, surrogate, dropout=0.0, direction=0, learn=()):

@@ -12,7 +12,8 @@ from neuroasync.train import SpikingNetwork, fit
 from neuroasync.train.cuda.device import CudaLauncher, has_compiler, has_device
 from tests.helpers.small_trainings import TINY, tiny_samples
 from tests.helpers.strategies import dyadic
-from tests.train.cuda.test_kernels import EXAMPLES, SURROGATES, check_same, runs
+from tests.helpers.training_runs import SURROGATES, runs
+from tests.train.cuda.test_kernels import EXAMPLES, check_same
 from tests.train.cuda.test_runner import CASES, POLICIES, shipped
 from tests.train.cuda.test_selection import on, weights_of
 
