@@ -95,10 +95,7 @@ def vote_loss(
     Raises:
         ValueError: The kind is unknown.
     """
-    if kind not in _OF_VOTES or kind == "windowed":
-        kinds = [known for known in _OF_VOTES if known != "windowed"]
-        raise ValueError(f"`loss` must be one of {kinds}, got {kind!r:.80}")
-    labels, passes = _beside(votes, labels), _beside(votes, passes)
+    labels, passes = _targets(votes, labels, passes, kind, _OF_VOTES)
     if kind == "final":
         return cross_entropy(scale * votes.sum(1), labels)
     if kind == "accumulated":
@@ -130,10 +127,7 @@ def potential_loss(
     Raises:
         ValueError: The kind is unknown.
     """
-    if kind not in _OF_POTENTIALS or kind == "windowed":
-        kinds = [known for known in _OF_POTENTIALS if known != "windowed"]
-        raise ValueError(f"`loss` must be one of {kinds}, got {kind!r:.80}")
-    labels, passes = _beside(potentials, labels), _beside(potentials, passes)
+    labels, passes = _targets(potentials, labels, passes, kind, _OF_POTENTIALS)
     if kind == "accumulated":
         return _mean_over_passes(_each_pass(scale * potentials, labels), passes).mean()
     if not potentials.shape[1]:
@@ -233,6 +227,20 @@ def spike_penalty(
     passes = _beside(spikes, passes)
     rate = spikes[:, :, list(hidden)].sum(1) / passes.clamp(min=1)[:, None]
     return torch.relu(rate - target).square().sum(1).mean()
+
+
+def _targets(
+    outputs: Tensor,
+    labels: Tensor | NDArray[np.int64],
+    passes: Tensor | NDArray[np.int64],
+    kind: LossKind,
+    kinds: tuple[LossKind, ...],
+) -> tuple[Tensor, Tensor]:
+    """Return labels and passes beside ``outputs``, for a loss with one label for each sample."""
+    allowed = [known for known in kinds if known != "windowed"]
+    if kind not in allowed:
+        raise ValueError(f"`loss` must be one of {allowed}, got {kind!r:.80}")
+    return _beside(outputs, labels), _beside(outputs, passes)
 
 
 def _beside(tensor: Tensor, values: Tensor | NDArray[Any]) -> Tensor:
