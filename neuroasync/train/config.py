@@ -15,7 +15,7 @@ from neuroasync.core.model.checks import as_number, check_ints, must_be, shown
 from neuroasync.train.augmentation import Augmentation, Compose, JitterTimes, Shift
 from neuroasync.train.losses import LOSSES, LossKind
 from neuroasync.train.module import Device
-from neuroasync.train.neurons.learned import LearnPer, parse_learn
+from neuroasync.train.neurons.learned import LearnPer, check_learn_per, parse_learn
 from neuroasync.train.surrogate import Surrogate
 
 __all__ = ["TrainConfig"]
@@ -201,13 +201,7 @@ class TrainConfig:
     def _check_learn(self) -> None:
         if self.learn is not None:
             object.__setattr__(self, "learn", ",".join(parse_learn(self.learn)))
-        if self.learn_per not in ("population", "neuron"):
-            raise ValueError(
-                f"`learn_per` must be 'population' or 'neuron', got {self.learn_per!r:.80}"
-            )
-        if self.learn_per != "population" and self.learn is None:
-            requirement = "'population' unless `learn` is given"
-            raise ValueError(must_be("learn_per", requirement, "'neuron'"))
+        check_learn_per(self.learn_per, self.learn)
 
     def _check_number(self, name: str, high: float) -> None:
         value = as_number(getattr(self, name))

@@ -28,6 +28,7 @@ from neuroasync.train.event_record import EventRecordRunner, check_trainable
 from neuroasync.train.neurons.learned import (
     LearnedParameters,
     LearnPer,
+    check_learn_per,
     parse_learn,
     with_neurons,
 )
@@ -64,7 +65,8 @@ class SpikingNetwork(nn.Module):
 
     Raises:
         ValueError: The network has delays and a ``timestep_us`` of 0, or nothing in it can be
-            learned, or the device or what it needs is missing.
+            learned, or ``learn_per`` is given without ``learn``, or the device or what it needs is
+            missing.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class SpikingNetwork(nn.Module):
         check_trainable(model)
         self.model = model
         self._learned: LearnedParameters | None = None
+        check_learn_per(learn_per, learn)
         if learn is not None:
             self._learned = LearnedParameters(model, parse_learn(learn), learn_per)
         self.surrogate = surrogate or Surrogate()

@@ -24,10 +24,11 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import LIF, Neuron, Parameter
 
-__all__ = ["LEARNABLE", "LearnPer", "LearnedParameters", "parse_learn"]
+__all__ = ["LEARNABLE", "LearnPer", "LearnedParameters", "check_learn_per", "parse_learn"]
 
 LearnPer = Literal["population", "neuron"]
 """Whether all neurons of a population share a learned factor, or each has its own."""
@@ -53,6 +54,14 @@ def parse_learn(learn: object) -> tuple[str, ...]:
             f"got {learn!r:.80}"
         )
     return tuple(name for name in LEARNABLE if name in names)
+
+
+def check_learn_per(learn_per: object, learn: str | None) -> None:
+    """Raise ValueError if ``learn_per`` is unknown, or has no effect because nothing is learned."""
+    if learn_per not in ("population", "neuron"):
+        raise ValueError(f"`learn_per` must be 'population' or 'neuron', got {learn_per!r:.80}")
+    if learn_per != "population" and learn is None:
+        raise ValueError(must_be("learn_per", "'population' unless `learn` is given", "'neuron'"))
 
 
 class LearnedParameters:

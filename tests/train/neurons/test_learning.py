@@ -10,7 +10,7 @@ import torch
 
 import neuroasync as na
 from neuroasync.core.formats.bundle import dump_bundle
-from neuroasync.train import TrainConfig, export_bundle, fit, potential_loss
+from neuroasync.train import SpikingNetwork, TrainConfig, export_bundle, fit, potential_loss
 from tests.train.test_training_loop import CONFIG, StopTrainingError, task
 
 LEARN = replace(CONFIG, learn="threshold,tau_mem", learn_per="neuron")
@@ -132,3 +132,5 @@ def test_a_configuration_names_what_is_learned_in_one_order():
         TrainConfig(learn_per="x")
     with pytest.raises(ValueError, match="`learn_per` must be 'population' unless `learn` is giv"):
         TrainConfig(learn_per="neuron")
+    with pytest.raises(ValueError, match="`learn_per` must be 'population' unless `learn` is giv"):
+        SpikingNetwork(network(""), device="cpu", learn_per="neuron")
