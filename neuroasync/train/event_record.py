@@ -19,9 +19,10 @@ from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
 from neuroasync.core.engine.packed_neurons import neuron_arrays
-from neuroasync.core.engine.policies import LayerSync
+from neuroasync.core.engine.policies import LayerSync, custom_policy, policy_name
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.layout import Control, Dynamics, Interrupt
+from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import LI, Neuron
 from neuroasync.errors import ForwardStepLimitError
@@ -33,7 +34,7 @@ from neuroasync.train.kernels.forward import forward_samples
 from neuroasync.train.neurons.decays import decay_slopes, decays_of
 from neuroasync.train.neurons.learned import LearnedParameters
 
-__all__ = ["EventRecord", "EventRecordRunner", "check_trainable"]
+__all__ = ["EventRecord", "EventRecordRunner", "check_settings", "check_trainable"]
 
 _CHUNKS: Final = 8
 """Number of chunks, and so of threads that a batch can use. Each needs a gradient buffer as large
@@ -45,6 +46,14 @@ def check_trainable(model: Model) -> None:
     if model.timestep_us == 0 and any(c.delay_us for c in model.connections):
         # The backward pass counts delays in passes, which needs passes of equal length.
         raise ValueError("`timestep_us` must be at least 1 to train a network with delays, got 0")
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Raise ValueError if the trainer does not support the ordering policy or the stop rule."""
+    if custom_policy(settings.policy) is not None:
+        raise ValueError(must_be("policy", "built in", policy_name(settings.policy)))
+    if callable(settings.until) or settings.until.name != "quiet":
+        raise ValueError(must_be("until", "'quiet'", shown(str(settings.until))))
 
 
 class EventRecord:
@@ -146,10 +155,12 @@ class EventRecordRunner:
             logs: f32[..], logarithms of the learned parameters; required if there are any.
 
         Raises:
-            ValueError: The batch was made for another network.
+            ValueError: The batch was made for another network, the policy is custom, or the stop
+                rule is not ``quiet``.
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
         batch.check_fits(self.model)
+        check_settings(settings)
         arrays, neurons = self.packed.arrays, [p.neuron for p in self.model.populations]
         if self.learned is not None and logs is not None:
             neurons = self.learned.neurons(logs)

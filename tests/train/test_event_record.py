@@ -1,5 +1,6 @@
 """The event record has the same spikes and gradients as the torch engine in float64."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from bench.torch_engine.forward import run_torch_engine
 from neuroasync.core.engine.policies import Random
 from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.stop_rules import parse_stop_rule
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.model.connections import Dense
@@ -193,6 +195,30 @@ def test_two_records_of_one_network_do_not_disturb_each_other():
     ]
     together = torch.autograd.grad(sum(out.votes.sum() for out in outs), weights)[0]
     assert torch.allclose(together, alone[0] + alone[1])
+
+
+class Latest:
+    """A custom policy, which the trainer does not support."""
+
+    def order(self, pending, group_size):
+        return range(len(pending.index))
+
+
+@pytest.mark.parametrize(
+    ("run_settings", "message"),
+    [
+        (RunSettings(Latest()), "`policy` must be built in, got Latest"),
+        (RunSettings(until=parse_stop_rule("margin(3)")), "`until` must be 'quiet', got "),
+        (RunSettings(until=lambda state: True), "`until` must be 'quiet', got "),
+    ],
+)
+def test_settings_that_need_the_runtime_are_refused(run_settings, message):
+    connection = Dense("input", "a", np.ones((1, 1)))
+    model = Model(1000, (1,), (Population("a", (1,)),), (connection,), "a")
+    data = SpikeTrains.from_trains([SpikeTrain([0], [0])], (1,))
+    recorder, batch = EventRecordRunner(model, threads=1), make_batch(model, data, [0], [0])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        recorder.run(recorder.packed.arrays.weights, batch, run_settings)
 
 
 def test_changing_the_weights_in_place_before_the_backward_pass_is_an_error():

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random, policy_name
+from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.layout import PolicyCode
-from neuroasync.core.model.checks import must_be
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch
 from neuroasync.train.cuda.layout import CudaContext, Status
 from neuroasync.train.cuda.record import Capacity, CudaRecord
 from neuroasync.train.cuda.tables import BatchTables, Entries, NetworkTables, bits, on_device, write
+from neuroasync.train.event_record import check_settings
 
 __all__ = ["CudaRunner", "Launcher"]
 
@@ -93,7 +93,8 @@ class CudaRunner:
             keep: Whether :meth:`backward` will be called with the record.
 
         Raises:
-            ValueError: The batch was made for another network, or the policy is custom.
+            ValueError: The batch was made for another network, the policy is custom, or the stop
+                rule is not ``quiet``.
             ForwardStepLimitError: A pass took more forward steps than the settings allow.
         """
         batch.check_fits(self._packed.model)
@@ -101,8 +102,7 @@ class CudaRunner:
             raise ValueError(
                 "the CUDA engine does not support input events with values; train on device='cpu'"
             )
-        if type(settings.policy) not in _POLICIES:
-            raise ValueError(must_be("policy", "built in", policy_name(settings.policy)))
+        check_settings(settings)
         device = self._launcher.device
         tables = BatchTables(self._packed, batch, settings.input == "queued", device)
         entries = self._network.entries | tables.entries | _settings(settings, dropout)
