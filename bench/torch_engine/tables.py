@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.torch_engine.neurons import neurons_of
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.kernels.layout import Populations
-from neuroasync.core.model.neurons import LI, Neuron
+from neuroasync.core.model.neurons import Neuron
 from neuroasync.train.autograd_function import ForwardResult
 from neuroasync.train.batch import Batch
 from neuroasync.train.neurons.decays import decay_slopes, decays_of
@@ -64,7 +64,7 @@ class Tables:
         self._parameters, self._logs = parameters, logs
         of_threshold = None if logs is None else logs[2]
         self.neurons = neurons_of(packed, parameters, device, dtype, of_threshold)
-        self.reads_potentials = isinstance(parameters[model.index(model.output)], LI)
+        self.reads_potentials = model.decides_by_potential
         self.seeds = torch.from_numpy(batch.seeds.view(np.int64).copy()).to(device)
         self.passes = torch.from_numpy(batch.passes.copy()).to(device)
         self._times = self._pass_times()

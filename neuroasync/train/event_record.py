@@ -24,7 +24,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.layout import Control, Dynamics, Interrupt
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
-from neuroasync.core.model.neurons import LI, Neuron
+from neuroasync.core.model.neurons import Neuron
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch, pass_intervals
 from neuroasync.train.event_chunk import Chunk
@@ -83,8 +83,8 @@ class EventRecord:
         classes = model.populations[model.index(model.output)].size
         self.votes = np.zeros((samples, passes, classes), np.float32)
         self.spikes = np.zeros((samples, passes, len(model.populations)), np.float32)
-        is_readout = isinstance(neurons[model.index(model.output)], LI)
-        self.potentials = np.zeros((samples, passes, classes if is_readout else 0), np.float32)
+        columns = classes if model.decides_by_potential else 0
+        self.potentials = np.zeros((samples, passes, columns), np.float32)
         self.labels = np.zeros(samples, np.int64)
         self.chunks: list[Chunk] = []
 

@@ -9,8 +9,7 @@ from typing import TypeVar
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.atomic_write import check_replaceable
 from neuroasync.core.formats.file_lock import lock_file
-from neuroasync.core.model.model import Model, Population
-from neuroasync.core.model.neurons import LI
+from neuroasync.core.model.model import Model
 from neuroasync.datasets.dataset import join
 from neuroasync.progress_bar import ProgressBar
 from neuroasync.train.batch import sorted_by_time
@@ -89,7 +88,7 @@ def fit(
         raise ValueError("`resume=True` needs a `checkpoint` to continue from, got None")
     if config.keep == "best" and validation is None:
         raise ValueError("`validation` must be given with `keep='best'`, got None")
-    check_loss(config.loss, of_potentials=isinstance(_output(model).neuron, LI))
+    check_loss(config.loss, of_potentials=model.decides_by_potential)
     for name, trains in (("train", train), ("validation", validation)):
         if trains is not None:
             check_samples(name, trains, model, config)
@@ -163,10 +162,6 @@ def refit(
         model, join([train, validation]), config, on_batch=on_batch, on_epoch=on_epoch,
         progress=progress, checkpoint=checkpoint, resume=resume, threads=threads,
     )  # fmt: skip
-
-
-def _output(model: Model) -> Population:
-    return model.populations[model.index(model.output)]
 
 
 def _both(first: Callable[[_T], None], second: Callable[[_T], None] | None) -> Callable[[_T], None]:

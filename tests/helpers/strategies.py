@@ -130,8 +130,7 @@ def models(
 
 def rule_for(model: Model, rule: str) -> str:
     """Return the stop rule, or ``"quiet"`` for an output of leaky integrators, which needs it."""
-    output = model.populations[model.index(model.output)]
-    return "quiet" if isinstance(output.neuron, LI) else rule
+    return "quiet" if model.decides_by_potential else rule
 
 
 @st.composite

@@ -88,7 +88,6 @@ def calibrate(
     from neuroasync.cli.bundle_tables import calibration_json, calibration_table
     from neuroasync.core.formats.bundle import write_bundle
     from neuroasync.core.formats.bundle_calibration import with_calibrations
-    from neuroasync.core.model.neurons import LI
     from neuroasync.runtime.network import Network
 
     check_output(output, bundle, events)
@@ -105,8 +104,7 @@ def calibrate(
             raise CliError("--accuracy is for stop rules; samples with labels over time have none")
         _calibrate_over_time(net, spikes, numbers, seed, options, output, json)
         return
-    output_neuron = net.model.populations[net.model.index(net.model.output)].neuron
-    if isinstance(output_neuron, LI):
+    if net.model.decides_by_potential:
         raise CliError(
             f"the output {net.model.output!r} consists of leaky integrators, which never vote, so "
             "no stop rule can be calibrated; only samples with labels over time can be used"

@@ -23,7 +23,6 @@ from neuroasync.core.kernels.layout import (
     Votes,
 )
 from neuroasync.core.model.checks import shown
-from neuroasync.core.model.neurons import LI
 from neuroasync.errors import StopRuleError
 
 __all__ = ["ALIGNED_FROM", "LINE", "ExecutionPlan"]
@@ -170,7 +169,7 @@ class ExecutionPlan:
             (Context.CONTROL_AT, True, 8 * len(Control)),
             (Context.VOTES_AT, True, 8 * len(Votes) * output.size),
             (Context.SPIKES_AT, True, 8 * count),
-            (Context.READOUT_AT, isinstance(output.neuron, LI), 4 * output.size),
+            (Context.READOUT_AT, model.decides_by_potential, 4 * output.size),
             (Context.V_AT, True, 4 * n),
             (Context.MOMENTUM_AT, True, 4 * n),
             (Context.LAST_GROUP_AT, True, 4 * n),
@@ -210,8 +209,7 @@ class ExecutionPlan:
 def _packed_settings(packed: PackedNetwork, settings: RunSettings) -> NDArray[np.int64]:
     model = packed.model
     rule = settings.until
-    votes = not isinstance(model.populations[model.index(model.output)].neuron, LI)
-    if not (votes or callable(rule) or rule.name == "quiet"):
+    if model.decides_by_potential and not (callable(rule) or rule.name == "quiet"):
         raise StopRuleError(
             f"`until` must be 'quiet', because the output {model.output!r} consists of leaky "
             f"integrators, which never vote, got {shown(str(rule))}"

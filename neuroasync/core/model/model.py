@@ -134,6 +134,14 @@ class Model:
         return self._starts
 
     @property
+    def decides_by_potential(self) -> bool:
+        """Whether the output consists of leaky integrators, which never vote.
+
+        The decision is then the class with the highest membrane potential at the end of a sample.
+        """
+        return isinstance(self.populations[self.index(self.output)].neuron, LI)
+
+    @property
     def parameters(self) -> int:
         """The number of trained values: weights and biases."""
         return sum(c.weight.size + (0 if c.bias is None else c.bias.size) for c in self.connections)

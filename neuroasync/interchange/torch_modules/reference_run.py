@@ -17,7 +17,6 @@ from neuroasync.core.engine.run_sample import run_sample
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.formats.bundle import Bundle
-from neuroasync.core.model.neurons import LI
 from neuroasync.core.recording.recorder import Recorder
 from neuroasync.errors import InterchangeError
 from neuroasync.interchange.agreement import Agreement, Difference
@@ -123,7 +122,7 @@ class FrameworkRun:
         """
         outputs: dict[str, dict[int, Tensor]] = {name: {} for name in self._imported.layers}
         model = self._imported.model
-        is_readout = isinstance(model.populations[-1].neuron, LI)
+        is_readout = model.decides_by_potential
 
         def keep(name: str, part: nn.Module, output: Any) -> None:
             kept = outputs[name]
@@ -216,7 +215,7 @@ class _NetworkRun:
         self.labels += recording.label.tolist()
         spikes = np.zeros((len(trains), timesteps, bundle.model.size), np.bool_)
         spikes[recording.sample, recording.pass_, recording.neuron] = True
-        if not isinstance(bundle.model.populations[-1].neuron, LI):
+        if not bundle.model.decides_by_potential:
             return spikes, None
         simulator, start = Simulator(self._plan), bundle.model.starts[-2]
         runs = [decide_with_potentials(simulator, train, 0, timesteps) for train in trains]

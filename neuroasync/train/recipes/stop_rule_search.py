@@ -12,7 +12,6 @@ from typing import Final
 
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, Scalar
-from neuroasync.core.model.neurons import LI
 from neuroasync.core.recording.recording import Recording
 from neuroasync.metrics import StopPoint, boldest_lead, calibrate, stop_points
 from neuroasync.runtime.network import Network
@@ -50,7 +49,7 @@ def with_stop_rules(bundle: Bundle, validation: SpikeTrains, seed: int, loss: fl
         loss: Accuracy that the rule may cost, as a fraction from 0 to 1.
     """
     model = bundle.model
-    if isinstance(model.populations[model.index(model.output)].neuron, LI):
+    if model.decides_by_potential:
         return replace(bundle, meta={**bundle.meta, "until": "quiet"})
     samples = validation[:_MAX_SAMPLES].before(bundle.duration_us)  # as in training
     recording = asyncio.run(_record(bundle, samples, seed))

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from neuroasync.core.model.connections import Conv2d, Dense, Sparse
 from neuroasync.core.model.model import Model, Population
 from neuroasync.core.model.neurons import LIF
+from neuroasync.core.model.topology import parse_topology
 from neuroasync.errors import ModelError
 from tests.helpers.malformed_files import rich_bundle
 from tests.helpers.strategies import models
@@ -182,6 +183,12 @@ def test_equality_includes_every_field(changes):
     assert small() == small()
     assert small(**changes) == small(**changes)
     assert small(**changes) != small()
+
+
+def test_a_model_decides_by_potential_if_its_output_never_fires():
+    text = "timestep_us=1000 decay=0.9; input 3; hidden d2; output d2"
+    assert not parse_topology(text).decides_by_potential
+    assert parse_topology(f"{text} neuron=li").decides_by_potential
 
 
 def test_counts_of_a_model_worked_out_by_hand():
