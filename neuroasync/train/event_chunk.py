@@ -1,4 +1,4 @@
-"""Network state, logs and gradient buffers of some samples of a batch."""
+"""Network state and logs of some samples of a batch."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ __all__ = ["Chunk"]
 
 
 class Chunk:
-    """Network state, logs and gradient buffer of some samples, reused by later batches."""
+    """Network state and logs of some samples, reused by later batches."""
 
     def __init__(self, plan: ExecutionPlan) -> None:
         self.state = NetworkState(plan)
@@ -27,8 +27,6 @@ class Chunk:
         self.turn_potentials = np.zeros(0, np.float32)
         self.ends = np.zeros((4, 0), np.int64)
         self.samples = slice(0, 0)
-        self.grad = np.zeros(0, np.float32)
-        self.neuron_grad = np.zeros((3, 0), np.float32)
         self._arrays: PackedArrays | None = None
 
     def open(self, samples: slice, passes: int, arrays: PackedArrays, keeps_states: bool) -> None:
@@ -82,14 +80,6 @@ class Chunk:
         """Return the addresses of the peaks and of their steps, and the bytes per sample."""
         size = self.peaks[0].nbytes if self.peaks.size else 0
         return np.array([self.peaks.ctypes.data, self.peak_steps.ctypes.data, size], np.int64)
-
-    def clear_gradients(self, weights: int, columns: int) -> None:
-        """Prepare the gradient buffers for a number of weights and of neurons that learn."""
-        if self.grad.size != weights or self.neuron_grad.shape[1] != columns:
-            self.grad = np.empty(weights, np.float32)
-            self.neuron_grad = np.empty((3, columns), np.float32)
-        self.grad[:] = 0
-        self.neuron_grad[:] = 0
 
     def grow(self) -> None:
         """Enlarge the logs as a kernel requested, and keep their contents."""

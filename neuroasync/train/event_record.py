@@ -1,16 +1,16 @@
 """Event records: forward passes of a batch by the runtime's kernels, and their backward pass.
 
-A batch is divided into a fixed number of chunks of samples. Each chunk has its own network state,
-logs and gradient buffer. The chunks run in parallel threads, since the kernels release the GIL.
+A batch is divided into a fixed number of chunks of samples. Each chunk has its own network state
+and logs. The chunks run in parallel threads, since the kernels release the GIL.
 Gradients are summed in the order of the chunks, so the result does not depend on the number of
 threads, to the bit.
 """
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,11 @@ from neuroasync.train.neurons.learned import LearnedParameters
 
 __all__ = ["EventRecord", "EventRecordRunner", "check_settings", "check_trainable"]
 
+_Result = TypeVar("_Result")
+
 _CHUNKS: Final = 8
-"""Number of chunks, and so of threads that a batch can use. Each needs a gradient buffer as large
-as the weights."""
+"""Number of chunks, and so of threads that a batch can use. Each thread needs a gradient buffer as
+large as the weights."""
 
 
 def check_trainable(model: Model) -> None:
@@ -116,6 +118,7 @@ class EventRecordRunner:
         self.threads = min(_CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._idle: dict[tuple[RunSettings, float], list[Chunk]] = {}
+        self._buffers: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
         sizes = [p.size for p in model.populations]
         self._owner = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         ranked = sorted((rank, p) for p, rank in enumerate(model.ranks))
@@ -179,7 +182,8 @@ class EventRecordRunner:
                 record.chunks.append(chunk)
         # When the record is garbage-collected, a later batch can reuse its chunks.
         weakref.finalize(record, idle.extend, list(record.chunks))
-        self._each(lambda chunk: self._forward(record, chunk), record.chunks)
+        for _ in self._each(lambda chunk: self._forward(record, chunk), record.chunks):
+            pass
         return record
 
     def backward(
@@ -211,12 +215,12 @@ class EventRecordRunner:
         size, columns = record.arrays.weights.size, 0 if self.learned is None else self.model.size
         output = self.model.index(self.model.output)
 
-        def backward_chunk(chunk: Chunk) -> None:
-            chunk.clear_gradients(size, columns)
+        def backward_chunk(chunk: Chunk) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            grad, neuron_grad = self._cleared_gradients(size, columns)
             logs, at = chunk.state.acquire_scratch(), chunk.samples
             target = (
                 chunk.states, grad_votes[at], grad_spikes[at], grad_potentials[at], output, kind,
-                slope, chunk.grad, chunk.neuron_grad,
+                slope, grad, neuron_grad,
             )  # fmt: skip
             network = (*record.arrays[:5], self._increments, self._owner)
             if isinstance(record.settings.policy, LayerSync):
@@ -224,32 +228,41 @@ class EventRecordRunner:
                     *network, self._lags, decays, slopes, decay_of[at], logs.spike_log,
                     logs.delivery_log, chunk.turn_log, chunk.turn_potentials, chunk.ends, *target,
                 )  # fmt: skip
-                return
+                return grad, neuron_grad
             backward_samples(
                 *network, self._by_rank, self._lags, decays, slopes, decay_of[at], logs.spike_log,
                 logs.spike_log_momentum, logs.delivery_log, chunk.ends, chunk.peaks,
                 chunk.peak_steps, *target,
             )  # fmt: skip
+            return grad, neuron_grad
 
-        self._each(backward_chunk, record.chunks)
         total, of_neurons = np.zeros(size, np.float32), np.zeros((3, columns), np.float32)
-        for chunk in record.chunks:
-            total += chunk.grad
-            of_neurons += chunk.neuron_grad
+        for gradients in self._each(backward_chunk, record.chunks):
+            total += gradients[0]
+            of_neurons += gradients[1]
+            # A single thread visits the next chunk now: its buffer stays in the processor's cache.
+            self._buffers.append(gradients)
         if self.learned is None:
             return total, np.zeros(0, np.float32)
         thresholds = record.arrays.thresholds
         of_neurons[2] *= np.where(np.isinf(thresholds), 0, thresholds)
         return total, self.learned.gathered(of_neurons)
 
-    def _each(self, work: Callable[["Chunk"], None], chunks: list["Chunk"]) -> None:
-        """Apply ``work`` to all chunks, in threads if there are several."""
-        if self._pool is None:
-            for chunk in chunks:
-                work(chunk)
-            return
-        for _ in self._pool.map(work, chunks):
-            pass
+    def _cleared_gradients(
+        self, size: int, columns: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return zeros f32[size] and f32[3, columns] for the gradients of a chunk."""
+        try:
+            buffers = self._buffers.pop()
+        except IndexError:
+            return np.zeros(size, np.float32), np.zeros((3, columns), np.float32)
+        for buffer in buffers:
+            buffer.fill(0)
+        return buffers
+
+    def _each(self, work: Callable[[Chunk], _Result], chunks: list[Chunk]) -> Iterator[_Result]:
+        """Apply ``work`` to all chunks, in threads if there are several; yield in their order."""
+        return map(work, chunks) if self._pool is None else self._pool.map(work, chunks)
 
     def _forward(self, record: EventRecord, chunk: Chunk) -> None:
         """Run the samples of a chunk, and enlarge its logs whenever they are full."""
