@@ -11,10 +11,11 @@ other there. A signed index might be negative, and LLVM does not vectorise the c
 from functools import partial
 
 import numpy as np
+from numba import carray
 
-from neuroasync.core.kernels.array_views import i64_at
 from neuroasync.core.kernels.delivery.event_values import factor_of
 from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
+from neuroasync.core.kernels.intrinsics import pointer_at
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
 
@@ -27,8 +28,13 @@ _FAST = {"reassoc", "contract", "nsz"}
 
 @kernel
 def borrowed(array):
-    """Return a view of an i64 array that does not take part in reference counting."""
-    return i64_at(array.ctypes.data, array.size).reshape(array.shape)
+    """Return a view of a C-contiguous array that does not take part in reference counting.
+
+    Counts are atomic: each slice would pay for them, and threads would wait for each other. The
+    caller of the calling kernel must hold the array, because numba frees one of the same kernel
+    after its last use by name.
+    """
+    return carray(pointer_at(array.ctypes.data), array.shape, array.dtype)
 
 
 @partial(kernel, fastmath=_FAST)

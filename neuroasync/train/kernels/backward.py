@@ -39,7 +39,6 @@ choice of the highest potential in a pass as the silent site is original to this
 
 import numpy as np
 
-from neuroasync.core.kernels.array_views import f32_at
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
 from neuroasync.train.kernels.accumulate import borrowed
@@ -51,11 +50,10 @@ from neuroasync.train.kernels.neurons import (
     begin_reverse_pass,
     end_reverse_pass,
     reverse_biases,
-    reverse_silence,
-    reverse_spike,
+    reverse_silences,
+    reverse_spikes,
 )
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
-from neuroasync.train.kernels.surrogate import derivative
 
 __all__ = ["backward_samples"]
 
@@ -101,27 +99,40 @@ def backward_samples(
         neuron_grad: f32[3, N], gradients of learned parameters of neurons, added to; see
             ``neurons``. Without columns if nothing is learned.
     """
-    # Accessing the arrays by address avoids atomic reference counts, on which the threads would
-    # wait for each other.
-    populations, connections = borrowed(populations), borrowed(connections)
-    rows, slots, links = borrowed(rows), borrowed(slots), borrowed(links)
-    weights = f32_at(weights.ctypes.data, weights.size)
-    thresholds = f32_at(thresholds.ctypes.data, thresholds.size)
-    increments = f32_at(increments.ctypes.data, increments.size)
-    grad = f32_at(grad.ctypes.data, grad.size)
-    neurons, count = owner.size, by_rank.size
-    begin = populations[output, Populations.START]
     # A spike reaches at most lags.max() passes ahead, so a ring of that many passes and the
     # current one holds everything that earlier passes need of later ones.
     ring = 1 + (lags.max() if lags.size else 0)
-    work = np.empty((_SCRATCH, neurons), np.float32)
-    site_grad = np.empty((ring, neurons), np.float32)
-    delayed = np.empty((ring, neurons), np.float32)
-    has_site = np.empty((ring, count), np.bool_)
-    sites = np.empty(neurons, np.int64)
-    first = np.empty(count, np.int64)
-    after = np.empty(count, np.int64)
+    neurons, count = owner.size, by_rank.size
+    _backward_samples(
+        ring, populations, connections, links, weights, thresholds, increments, owner, by_rank,
+        lags, decays, slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states,
+        grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad,
+        np.empty((_SCRATCH, neurons), np.float32), np.empty((2, ring, neurons), np.float32),
+        np.empty((ring, count), np.bool_), np.empty(neurons, np.int64),
+        np.empty((2, count), np.int64),
+    )  # fmt: skip
+
+
+@kernel
+def _backward_samples(
+    ring, populations, connections, links, weights, thresholds, increments, owner, by_rank, lags,
+    decays, slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states,
+    grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad, work, rings,
+    has_site, sites, evaluations,
+):  # fmt: skip
+    """Visit all samples; see :func:`backward_samples`, which holds the arrays."""
+    populations, connections, links = borrowed(populations), borrowed(connections), borrowed(links)
+    weights, thresholds, increments = borrowed(weights), borrowed(thresholds), borrowed(increments)
+    owner, by_rank, lags, grad = borrowed(owner), borrowed(by_rank), borrowed(lags), borrowed(grad)
+    decays, slopes, states = borrowed(decays), borrowed(slopes), borrowed(states)
+    rows, slots, row_potential = borrowed(rows), borrowed(slots), borrowed(row_potential)
+    peaks, peak_steps, neuron_grad = borrowed(peaks), borrowed(peak_steps), borrowed(neuron_grad)
+    grad_votes, grad_spikes = borrowed(grad_votes), borrowed(grad_spikes)
+    work, site_grad, delayed = borrowed(work), borrowed(rings)[0], borrowed(rings)[1]
+    has_site, sites = borrowed(has_site), borrowed(sites)
+    first, after = borrowed(evaluations)[0], borrowed(evaluations)[1]
     starts = np.empty(64, np.int64)
+    begin = populations[output, Populations.START]
     row0, slot0 = 0, 0
     for k in range(ends.shape[1]):
         row1, slot1 = ends[1, k], ends[2, k]
@@ -221,33 +232,23 @@ def _pass(
                 p, sites[begun:j], now, ring, populations, connections, links, weights, lags,
                 grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
             )  # fmt: skip
+        reverse_spikes(
+            rows, row0, row1, owner, populations, row_potential, thresholds, spike_grad, kind,
+            slope, increments, work, neuron_grad,
+        )  # fmt: skip
         for r in range(row0, row1):
             i = rows[SpikeLog.NEURON, r]
-            p = owner[i]
-            distance = row_potential[r] - thresholds[i]
-            if populations[p, Populations.ADAPTS] or neuron_grad.shape[1]:
-                v[i] = reverse_spike(
-                    populations[p], i, spike_grad[i], distance, kind, slope, increments, work,
-                    neuron_grad,
-                )  # fmt: skip
-            else:  # The same with a constant threshold, for which the call would cost the most.
-                d = spike_grad[i] * derivative(kind, slope, distance)
-                v[i] = d + v[i] if populations[p, Populations.STAYS_ABOVE] else d
             v_active[i] = site_grad[here, i] = v[i] + of_current[i]
-            has_site[here, p] = True
-        for j in range(starts[step], starts[step + 1]):
-            i = sites[j]
-            p = owner[i]
-            distance = peaks[i] - thresholds[i]
-            if populations[p, Populations.ADAPTS] or neuron_grad.shape[1]:
-                v[i] = reverse_silence(
-                    populations[p], i, spike_grad[i], distance, kind, slope, increments, work,
-                    neuron_grad,
-                )  # fmt: skip
-            else:
-                v[i] += spike_grad[i] * derivative(kind, slope, distance)
-            v_active[i] = site_grad[here, i] = v[i] + of_current[i]
-            has_site[here, p] = True
+            has_site[here, owner[i]] = True
+        j = starts[step]
+        while j < starts[step + 1]:
+            p, begun = owner[sites[j]], j
+            while j < starts[step + 1] and owner[sites[j]] == p:
+                j += 1
+            _visit_silences(
+                p, sites[begun:j], here, populations, peaks, thresholds, kind, slope, increments,
+                neuron_grad, work, site_grad, has_site,
+            )  # fmt: skip
         s = slot
         while s < slot1:  # Each iteration takes the slots of one origin population.
             begun, via = s, vias[s]
@@ -291,23 +292,32 @@ def _visit_unevaluated(
     has_site, first, after,
 ):  # fmt: skip
     """Visit the silent sites of never evaluated populations that were assigned to ``step``."""
-    v, v_active, spike_grad, here = work[V], work[_V_ACTIVE], work[_SPIKE_GRAD], now % ring
+    spike_grad, here = work[_SPIKE_GRAD], now % ring
     for p in by_rank[::-1]:
         if first[p] >= 0 or after[p] != step or populations[p, Populations.SYNC_THRESHOLD] > 0:
             continue
-        start, stop = populations[p, Populations.START], populations[p, Populations.STOP]
+        silent = np.arange(populations[p, Populations.START], populations[p, Populations.STOP])
         silent_spike_grads(
-            p, np.arange(start, stop), now, ring, populations, connections, links, weights, lags,
+            p, silent, now, ring, populations, connections, links, weights, lags,
             grad_votes, grad_spikes, output, site_grad, has_site, spike_grad,
         )  # fmt: skip
-        for i in range(start, stop):
-            distance = peaks[i] - thresholds[i]
-            if populations[p, Populations.ADAPTS] or neuron_grad.shape[1]:
-                v[i] = reverse_silence(
-                    populations[p], i, spike_grad[i], distance, kind, slope, increments, work,
-                    neuron_grad,
-                )  # fmt: skip
-            else:
-                v[i] += spike_grad[i] * derivative(kind, slope, distance)
-            v_active[i] = site_grad[here, i] = v[i] + work[CURRENT, i]
-        has_site[here, p] = True
+        _visit_silences(
+            p, silent, here, populations, peaks, thresholds, kind, slope, increments,
+            neuron_grad, work, site_grad, has_site,
+        )  # fmt: skip
+
+
+@kernel
+def _visit_silences(
+    p, sites, here, populations, peaks, thresholds, kind, slope, increments, neuron_grad, work,
+    site_grad, has_site,
+):  # fmt: skip
+    """Visit silent sites of population ``p`` whose dL/ds are known."""
+    v, of_current, v_active = work[V], work[CURRENT], work[_V_ACTIVE]
+    reverse_silences(
+        populations[p], sites, peaks, thresholds, work[_SPIKE_GRAD], kind, slope, increments, work,
+        neuron_grad,
+    )  # fmt: skip
+    for i in sites:
+        v_active[i] = site_grad[here, i] = v[i] + of_current[i]
+    has_site[here, p] = True

@@ -209,7 +209,7 @@ def _reverse_thresholds(
         evaluated, fired: As in :func:`_spike_grads`.
         thresholds, increments, potentials, kind, slope: As in :func:`backward_turns`.
         spike_grad: f32[N], dL/ds without the part of the adaptation; replaced by d.
-        adjoints, neuron_grad: As in :func:`reverse_spike`.
+        adjoints, neuron_grad: As in :func:`reverse_spikes`.
     """
     adapts, learns = row[Populations.ADAPTS] != 0, neuron_grad.shape[1] > 0
     if adapts:

@@ -44,8 +44,8 @@ __all__ = [
     "begin_reverse_pass",
     "end_reverse_pass",
     "reverse_biases",
-    "reverse_silence",
-    "reverse_spike",
+    "reverse_silences",
+    "reverse_spikes",
     "takes_threshold",
 ]
 
@@ -76,50 +76,72 @@ def takes_threshold(row):
 
 
 @kernel
-def reverse_spike(
-    row, i, spike_grad, distance, kind, slope, increments, adjoints, neuron_grad
+def reverse_spikes(
+    rows, row0, row1, owner, populations, potentials, thresholds, spike_grad, kind, slope,
+    increments, adjoints, neuron_grad,
 ):  # fmt: skip
-    """Visit a site at which neuron ``i`` fired; return its dL/dv.
+    """Visit the sites at which neurons fired, and update their adjoints.
 
     Args:
-        row: i64[..], the neuron's population.
-        i: The neuron.
-        spike_grad: dL/ds, without the part of the adaptation.
-        distance: f32, potential minus threshold, without the adaptation.
+        rows: i64[5, R], the spikes ``row0`` to ``row1`` of the log; no neuron occurs twice.
+        owner: i32[N], population of each neuron.
+        populations: See ``neuroasync.core.kernels.layout``.
+        potentials: f32[R], the potential at which each neuron fired.
+        thresholds: f32[N], without the adaptation.
+        spike_grad: f32[N], dL/ds, without the part of the adaptation.
         kind, slope: Surrogate derivative; see :mod:`.surrogate`.
         increments: f32[N], what a spike adds to the adaptation.
         adjoints: f32[ROWS, N].
         neuron_grad: f32[3, N], added to; or f32[3, 0].
     """
-    if row[Populations.ADAPTS]:
-        adjoints[LEVEL, i] -= increments[i]
-        distance -= adjoints[LEVEL, i]
-        spike_grad += increments[i] * adjoints[ADAPTATION, i]
-    d = spike_grad * derivative(kind, slope, distance)
-    of_threshold = -d
-    if takes_threshold(row):
-        of_threshold += adjoints[RESET, i] if row[Populations.DELAYED] else -adjoints[V, i]
-    if row[Populations.ADAPTS]:
-        adjoints[ADAPTATION, i] += of_threshold
-    if neuron_grad.shape[1]:
-        neuron_grad[THRESHOLD, i] += of_threshold
-    return d + adjoints[V, i] if row[Populations.STAYS_ABOVE] else d
+    learns = neuron_grad.shape[1] > 0
+    for r in range(row0, row1):
+        i = rows[SpikeLog.NEURON, r]
+        p, ds, distance = owner[i], spike_grad[i], potentials[r] - thresholds[i]
+        adapts = populations[p, Populations.ADAPTS] != 0
+        if adapts:
+            adjoints[LEVEL, i] -= increments[i]
+            distance -= adjoints[LEVEL, i]
+            ds += increments[i] * adjoints[ADAPTATION, i]
+        d = ds * derivative(kind, slope, distance)
+        if adapts or learns:
+            of_threshold = -d
+            if takes_threshold(populations[p]):
+                is_delayed = populations[p, Populations.DELAYED]
+                of_threshold += adjoints[RESET, i] if is_delayed else -adjoints[V, i]
+            if adapts:
+                adjoints[ADAPTATION, i] += of_threshold
+            if learns:
+                neuron_grad[THRESHOLD, i] += of_threshold
+        adjoints[V, i] = d + adjoints[V, i] if populations[p, Populations.STAYS_ABOVE] else d
 
 
 @kernel
-def reverse_silence(
-    row, i, spike_grad, distance, kind, slope, increments, adjoints, neuron_grad
+def reverse_silences(
+    row, sites, potentials, thresholds, spike_grad, kind, slope, increments, adjoints, neuron_grad
 ):  # fmt: skip
-    """Visit a silent site of neuron ``i``; return its dL/dv. See :func:`reverse_spike`."""
-    if row[Populations.ADAPTS]:
-        distance -= adjoints[LEVEL, i]
-        spike_grad += increments[i] * adjoints[ADAPTATION, i]
-    d = spike_grad * derivative(kind, slope, distance)
-    if row[Populations.ADAPTS]:
-        adjoints[ADAPTATION, i] -= d
-    if neuron_grad.shape[1]:
-        neuron_grad[THRESHOLD, i] -= d
-    return adjoints[V, i] + d
+    """Visit the silent sites of one population, and update the adjoints of their neurons.
+
+    Args:
+        row: i64[..], the population.
+        sites: i64[K], the neurons.
+        potentials: f32[N], the potential of each neuron at its site.
+        thresholds, spike_grad, kind, slope, increments, adjoints, neuron_grad: As in
+            :func:`reverse_spikes`.
+    """
+    # Flags that are constant in the loop: the compiler makes a loop of each case.
+    adapts, learns = row[Populations.ADAPTS] != 0, neuron_grad.shape[1] > 0
+    for i in sites:
+        ds, distance = spike_grad[i], potentials[i] - thresholds[i]
+        if adapts:
+            distance -= adjoints[LEVEL, i]
+            ds += increments[i] * adjoints[ADAPTATION, i]
+        d = ds * derivative(kind, slope, distance)
+        if adapts:
+            adjoints[ADAPTATION, i] -= d
+        if learns:
+            neuron_grad[THRESHOLD, i] -= d
+        adjoints[V, i] += d
 
 
 @kernel
