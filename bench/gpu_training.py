@@ -20,7 +20,9 @@ import json
 import os
 import statistics
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -29,7 +31,7 @@ import torch
 from bench.training import check_same
 from bench.training_steps import GROUP_SIZE, TIMESTEPS, Step, Task, neuroasync_step, snntorch_step
 
-__all__ = ["main", "measure", "report"]
+__all__ = ["main", "measure", "report", "table", "times_in_turn"]
 
 BATCHES: Final = (64, 256, 1024)
 
@@ -49,12 +51,19 @@ def measure(task: Task, rounds: int) -> dict[str, dict[str, float]]:
         steps["snntorch"] = snntorch_step(task, model, "cuda")
     first = {name: _arrays(step(samples)) for name, step in steps.items()}
     check_same(first["cuda"], first["cpu"])
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    return times_in_turn({name: partial(step, samples) for name, step in steps.items()}, rounds)
+
+
+def times_in_turn(
+    calls: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, dict[str, float]]:
+    """Return the seconds that each call takes, and their ratio to those of ``cuda``."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
-        for name, step in steps.items():
+        for name, call in calls.items():
             torch.cuda.synchronize()
             began = time.perf_counter()
-            step(samples)
+            call()
             torch.cuda.synchronize()
             seconds[name].append(time.perf_counter() - began)
     return {
@@ -80,13 +89,21 @@ def report(task: Task, results: dict[str, dict[str, float]]) -> str:
     lines = [
         f"batch {task.batch_size}, {layers}, {TIMESTEPS} timesteps, {task.events} events each, "
         f"F = {GROUP_SIZE}, CPU threads: {task.threads}",
-        f"{'':11}{'p50 ms':>9}{'min ms':>9}{'time':>8}",
-    ]
-    lines += [
-        f"{name:11}{1e3 * line['p50_s']:9.1f}{1e3 * line['min_s']:9.1f}{line['time_ratio']:7.1f}x"
-        for name, line in results.items()
+        *table(results),
     ]
     return "\n".join([*lines, "same votes and gradients: cuda, cpu"])
+
+
+def table(results: dict[str, dict[str, float]]) -> list[str]:
+    """Return the lines of a table of the results of :func:`times_in_turn`."""
+    return [
+        f"{'':11}{'p50 ms':>9}{'min ms':>9}{'time':>8}",
+        *(
+            f"{name:11}{1e3 * line['p50_s']:9.1f}{1e3 * line['min_s']:9.1f}"
+            f"{line['time_ratio']:7.1f}x"
+            for name, line in results.items()
+        ),
+    ]
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from neuroasync.train.batch import Batch, make_batch
 from neuroasync.train.batches import Batches
 from neuroasync.train.checkpoint import CheckpointError
 from neuroasync.train.config import TrainConfig
+from neuroasync.train.cuda.decide_all import decide_all
 from neuroasync.train.export import export_bundle
 from neuroasync.train.loop.evaluation import evaluate, evaluate_over_time
 from neuroasync.train.loop.health import TrainingWarning
@@ -66,6 +67,7 @@ __all__ = [
     "Surrogate",
     "TrainConfig",
     "TrainingWarning",
+    "decide_all",
     "evaluate",
     "evaluate_over_time",
     "export_bundle",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.limit_errors import forward_step_limit_error
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
 from neuroasync.core.engine.packed_neurons import neuron_arrays
 from neuroasync.core.engine.policies import LayerSync, custom_policy, policy_name
@@ -25,7 +26,6 @@ from neuroasync.core.kernels.layout import Control, Dynamics, Interrupt
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import Neuron
-from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch, pass_intervals
 from neuroasync.train.event_chunk import Chunk
 from neuroasync.train.kernels.backward import backward_samples
@@ -281,12 +281,9 @@ class EventRecordRunner:
             if interrupt == Interrupt.NEEDS_ROOM:
                 chunk.grow()
             elif interrupt == Interrupt.STEP_LIMIT:
-                raise ForwardStepLimitError(
-                    f"sample {at.start + k} of the batch: pass {control[Control.PASS]} did not "
-                    f"end within max_forward_steps = {record.settings.max_forward_steps}; "
-                    f"{state.last_to_fire()}. Raise the limit, or make the populations of the "
-                    "loop refractory"
-                )
+                place = f"sample {at.start + k} of the batch: pass {control[Control.PASS]}"
+                owner = int(control[Control.LAST_OWNER])
+                raise forward_step_limit_error(place, record.settings, self.model, owner)
             else:
                 return
 

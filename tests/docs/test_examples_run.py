@@ -24,6 +24,7 @@ EXPECTED = {
     "custom_policy.py": r"fifo: \d\d of 40 right\nnewest-first: \d\d of 40 right\n",
     "custom_population.py": r"\d with the last vote at [0-4]000 µs\n",
     "data_sets.py": r"\('0', .* 10000\n50 180 180\n",
+    "decide_on_gpu.py": r"9\d\.\d% right after \d+ rounds\n",
     "every_order.py": r"((layer-sync|random|fifo) .*% right\n){6}22 orders: worst 9\d%, mean .*%\n"
     r"right in every order: 9\d%\n",
     "fine_tune.py": r"9\d% of the validation samples are right\n",

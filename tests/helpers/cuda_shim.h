@@ -70,6 +70,7 @@ static float __shfl_xor_sync(unsigned, float x, int distance) {
 }
 
 static int min(int a, int b) { return a < b ? a : b; }
+static int max(int a, int b) { return a > b ? a : b; }
 static int __popc(unsigned bits) { return __builtin_popcount(bits); }
 static int __ffs(unsigned bits) { return __builtin_ffs(bits); }
 template <typename T> static T atomicAdd(T *at, T x) { T old = *at; *at = old + x; return old; }

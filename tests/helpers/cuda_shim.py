@@ -23,6 +23,7 @@ def compiled() -> ctypes.CDLL:
     if compiler is None:
         pytest.skip("needs g++")
     launchers = "\n".join(
+        f'extern "C" void {name}(const long long *);\n'
         f'extern "C" void run_{name}(const long long *context, unsigned blocks, unsigned threads, '
         f"uint64_t seed) {{ run_grid({name}, context, blocks, threads, seed); }}"
         for name in KERNELS

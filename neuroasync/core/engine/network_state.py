@@ -254,14 +254,6 @@ class NetworkState:
             context[Context.IN_FLIGHT] = self.in_flight.ctypes.data
             context[Context.IN_FLIGHT_CAPACITY] = self.in_flight.shape[1]
 
-    def last_to_fire(self) -> str:
-        """Return a clause that names the population that fired last in this pass."""
-        owner = int(self.control[Control.LAST_OWNER])
-        if owner < 0:
-            return "no population fired, because the input is queued"
-        name = self.plan.packed.model.populations[owner].name
-        return f"population {name!r} was the last to fire"
-
     def flush(self) -> None:
         """Move the logs of spikes and deliveries into the blocks."""
         control, scratch = self.control, self.scratch

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.simulator import Simulator
+from neuroasync.core.events.input_buffer import check_duration
 from neuroasync.core.events.spike_train import SpikeTrain
 from neuroasync.core.events.values import Values
 from neuroasync.errors import PassLimitError
@@ -16,6 +17,7 @@ from neuroasync.errors import PassLimitError
 __all__ = [
     "WORK_PER_CHECK",
     "check_passes",
+    "check_sample",
     "feed_sample",
     "in_queue_order",
     "last_pass_us",
@@ -110,6 +112,21 @@ def last_pass_us(events: SpikeTrain, duration_us: int | None) -> int:
     if duration_us is not None:
         return duration_us - 1
     return int(events.t_us[-1]) if len(events) else -1
+
+
+def check_sample(plan: ExecutionPlan, events: SpikeTrain, duration_us: int | None) -> None:
+    """Check a whole sample before it runs.
+
+    Raises:
+        EventsError: an event is not one of the network's inputs, or comes at or after
+            ``duration_us``.
+        ValueError: no sample can have this length.
+        PassLimitError: the sample has too many passes.
+    """
+    events.check_indices(plan.packed.model.input_size)
+    if duration_us is not None:
+        check_duration(duration_us, int(events.t_us[-1]) if len(events) else -1)
+    check_passes(plan, last_pass_us(events, duration_us))
 
 
 def check_passes(plan: ExecutionPlan, end_us: int) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.custom_selection import choose_by_policy
 from neuroasync.core.engine.decision import Decision, decision_of, progress_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.limit_errors import forward_step_limit_error, pass_limit_error
 from neuroasync.core.engine.network_state import NetworkState, is_quiescent, positions
 from neuroasync.core.engine.stop_rules import Progress, should_stop
 from neuroasync.core.kernels.entry_points import (
@@ -19,7 +20,6 @@ from neuroasync.core.kernels.entry_points import (
 )
 from neuroasync.core.kernels.layout import Control, Group, Interrupt, Phase, StepCounts
 from neuroasync.core.kernels.voting import leader
-from neuroasync.errors import ForwardStepLimitError, PassLimitError
 
 __all__ = ["UNBOUNDED", "Simulator"]
 
@@ -278,17 +278,12 @@ class Simulator:
             self._decided = self.state.head.copy()
             return True
         if reason == Interrupt.STEP_LIMIT:
-            raise ForwardStepLimitError(
-                f"pass {self.passes - 1} (t = {self.time_us} µs) did not end within "
-                f"max_forward_steps = {self.plan.run.max_forward_steps}; "
-                f"{self.state.last_to_fire()}. "
-                "Raise the limit, or make the populations of the loop refractory"
-            )
+            place = f"pass {self.passes - 1} (t = {self.time_us} µs)"
+            owner = int(self.state.control[Control.LAST_OWNER])
+            model = self.plan.packed.model
+            raise forward_step_limit_error(place, self.plan.run, model, owner)
         if reason == Interrupt.PASS_LIMIT:
-            raise PassLimitError(
-                f"the sample took {self.passes} passes by t = {self.time_us} µs; "
-                f"the limit is {self.plan.run.max_passes}"
-            )
+            raise pass_limit_error(self.passes, self.time_us, self.plan.run)
         return False
 
     def integrate(self, p: int) -> None:

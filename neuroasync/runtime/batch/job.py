@@ -14,7 +14,7 @@ from neuroasync.core.engine.decision import Decision, decision_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.run_sample import (
     WORK_PER_CHECK,
-    check_passes,
+    check_sample,
     in_queue_order,
     last_pass_us,
     run_sample,
@@ -141,11 +141,7 @@ class BatchJob:
         plan = self._plan
         for k, train in zip(samples, trains, strict=True):
             try:
-                train.check_indices(plan.packed.model.input_size)
-                if self._duration_us is not None:
-                    last_us = int(train.t_us[-1]) if len(train) else -1
-                    check_duration(self._duration_us, last_us)
-                check_passes(plan, last_pass_us(train, self._duration_us))
+                check_sample(plan, train, self._duration_us)
             except Exception:
                 # run() raises the error of the first sample that fails. A sample before this one
                 # may fail in a pass, so those samples are still decided.

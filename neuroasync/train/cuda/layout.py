@@ -7,7 +7,7 @@ of connections. The capacities of the record are per sample.
 
 from typing import Final, NamedTuple
 
-__all__ = ["SEVERAL", "CudaContext", "Status"]
+__all__ = ["SEVERAL", "STATUS_COLUMNS", "CudaContext", "Status"]
 
 SEVERAL: Final = -2
 
@@ -135,6 +135,20 @@ class _CudaContext(NamedTuple):
     ROUTES: int = 63
     """i32[P + 1, P], the connection without delay from one population to another; -1 if there is
     none, ``SEVERAL`` if there are several."""
+    RULE: int = 64
+    """A ``RuleCode``: the stop rule. ``decide_samples`` alone uses this entry and the following."""
+    RULE_ARGUMENTS: int = 65
+    """i64[..]"""
+    RULE_ARGUMENT_COUNT: int = 66
+    HEADS: int = 67
+    """i64[B, words], the first words of a session's memory after each sample, from which decisions
+    are made; initially 0."""
+    HEAD_WORDS: int = 68
+    """Words of a head."""
+    HEAD_VOTES: int = 69
+    """Position of the votes in a head."""
+    HEAD_SPIKES: int = 70
+    """Position of the spikes in a head."""
 
 
 CudaContext: Final = _CudaContext()
@@ -158,3 +172,4 @@ class _Status(NamedTuple):
 
 
 Status: Final = _Status()
+STATUS_COLUMNS: Final = 6

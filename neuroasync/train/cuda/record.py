@@ -6,7 +6,7 @@ from typing import Final, Self
 import torch
 from torch import Tensor
 
-from neuroasync.train.cuda.layout import CudaContext
+from neuroasync.train.cuda.layout import STATUS_COLUMNS, CudaContext
 from neuroasync.train.cuda.tables import Entries
 
 __all__ = ["Capacity", "CudaRecord"]
@@ -80,7 +80,7 @@ class CudaRecord:
         self.votes = floats(b, t, of(CudaContext.CLASSES)).zero_()
         self.spikes = floats(b, t, p).zero_()
         self.labels = torch.full((b,), -1, dtype=torch.int64, device=device)
-        self.status = ints(b, 6).zero_()
+        self.status = ints(b, STATUS_COLUMNS).zero_()
         self.rows = ints(b, capacity.rows if keeps else 1)
         self.slots = ints(b, capacity.slots, _SLOT)
         self.step_rows, self.step_slots = ints(b, capacity.steps), ints(b, capacity.steps)

@@ -1,55 +1,28 @@
 """Forward and backward passes of batches by the CUDA kernels."""
 
 from dataclasses import replace
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from neuroasync.core.engine.limit_errors import forward_step_limit_error
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
-from neuroasync.core.kernels.layout import PolicyCode
-from neuroasync.errors import ForwardStepLimitError
 from neuroasync.train.batch import Batch
+from neuroasync.train.cuda.launching import Launcher, forward_bytes, launch, settings_entries
 from neuroasync.train.cuda.layout import CudaContext, Status
 from neuroasync.train.cuda.record import Capacity, CudaRecord
-from neuroasync.train.cuda.tables import BatchTables, Entries, NetworkTables, bits, on_device, write
+from neuroasync.train.cuda.tables import BatchTables, NetworkTables, bits
 from neuroasync.train.event_record import check_settings
 
-__all__ = ["CudaRunner", "Launcher"]
+__all__ = ["CudaRunner"]
 
-_POLICIES: Final = {
-    LayerSync: PolicyCode.LAYER_SYNC,
-    Random: PolicyCode.RANDOM,
-    Momentum: PolicyCode.MOMENTUM,
-    Fifo: PolicyCode.FIFO,
-}
 _GRADIENTS: Final = 2**28
 """Maximum number of values in all gradient buffers together, 1 GiB."""
 _BUFFERS: Final = 1024
 """Maximum number of gradient buffers."""
-
-
-_STATES: Final = 2**30
-"""Maximum number of bytes of all states together that lie in global memory."""
-
-
-class Launcher(Protocol):
-    """Compiles the kernels and launches them.
-
-    Attributes:
-        device: Device of all tensors.
-        shared_bytes: Maximum dynamic shared memory of a block.
-    """
-
-    device: torch.device
-    shared_bytes: int
-
-    def launch(self, kernel: str, blocks: int, shared_bytes: int, context: Tensor) -> None:
-        """Run a kernel on the device, after everything that was launched before."""
 
 
 class CudaRunner:
@@ -103,15 +76,16 @@ class CudaRunner:
                 "the CUDA engine does not support input events with values; train on device='cpu'"
             )
         check_settings(settings)
+        of_settings = settings_entries(settings, dropout)
         device = self._launcher.device
         tables = BatchTables(self._packed, batch, settings.input == "queued", device)
-        entries = self._network.entries | tables.entries | _settings(settings, dropout)
+        entries = self._network.entries | tables.entries | of_settings
         entries[CudaContext.WEIGHTS] = weights
         self._capacity = self._first_capacity(batch, tables)
-        size = self._forward_bytes(tables)
+        size = forward_bytes(self._packed, tables)
         while True:
             record = CudaRecord(entries, self._capacity, keep, device)
-            self._launch("forward", len(batch), size, record.entries)
+            launch(self._launcher, "forward", len(batch), size, record.entries)
             status = record.status.cpu().numpy()
             if not (status[:, Status.CODE] == 1).any():
                 break
@@ -119,7 +93,9 @@ class CudaRunner:
             self._capacity = self._capacity.grown(Capacity(*needed))
         failed = np.flatnonzero(status[:, Status.CODE])
         if failed.size:
-            raise self._step_limit(int(failed[0]), status[failed[0]], settings)
+            k, model = int(failed[0]), self._packed.model
+            place = f"sample {k} of the batch: pass {status[k, Status.PASS]}"
+            raise forward_step_limit_error(place, settings, model, int(status[k, Status.OWNER]))
         return record
 
     def backward(
@@ -153,8 +129,8 @@ class CudaRunner:
             CudaContext.GRAD: total,
         }
         if samples:
-            self._launch("backward", buffers, self._backward_bytes(), entries)
-            self._launch("add_up", -(-size // 256), 0, entries)
+            launch(self._launcher, "backward", buffers, self._backward_bytes(), entries)
+            launch(self._launcher, "add_up", -(-size // 256), 0, entries)
         return total
 
     def _first_capacity(self, batch: Batch, tables: BatchTables) -> Capacity:
@@ -175,54 +151,7 @@ class CudaRunner:
                          for name in Capacity.__slots__}
         )  # fmt: skip
 
-    def _forward_bytes(self, tables: BatchTables) -> int:
-        """Return the size of a block's ``State``, which ``state.cuh`` defines."""
-        model = self._packed.model
-        n, e = model.size, tables.queued_events
-        classes = int(self._network.entries[CudaContext.CLASSES])
-        return 8 * (n + e) + 4 * (n + e + 9 * n + 4 * len(model.populations) + 2 * classes + e)
-
     def _backward_bytes(self) -> int:
         """Return the size of a block's ``Unwinding``, which ``gradients.cuh`` defines."""
         model, ring = self._packed.model, self._network.ring
         return 4 * ((6 + 2 * ring) * model.size + (3 + ring) * len(model.populations) + 1)
-
-    def _launch(self, kernel: str, blocks: int, size: int, entries: Entries) -> None:
-        """Launch a kernel whose blocks need ``size`` bytes of state."""
-        entries, shared = dict(entries), size
-        if size > self._launcher.shared_bytes:
-            size, shared = -(-size // 8) * 8, 0
-            blocks = min(blocks, max(1, _STATES // size))  # a block can run several samples
-            entries[CudaContext.STATE_BYTES] = size
-            entries[CudaContext.STATE] = torch.empty(
-                blocks * size, dtype=torch.uint8, device=self._launcher.device
-            )
-        if blocks:
-            context = on_device(write(entries), self._launcher.device)
-            self._launcher.launch(kernel, blocks, shared, context)
-
-    def _step_limit(
-        self, sample: int, status: NDArray[np.int32], settings: RunSettings
-    ) -> ForwardStepLimitError:
-        owner = int(status[Status.OWNER])
-        latest = "no population fired, because the input is queued"
-        if owner >= 0:
-            name = self._packed.model.populations[owner].name
-            latest = f"population {name!r} was the last to fire"
-        return ForwardStepLimitError(
-            f"sample {sample} of the batch: pass {status[Status.PASS]} did not end within "
-            f"max_forward_steps = {settings.max_forward_steps}; {latest}. Raise the limit, or make "
-            "the populations of the loop refractory"
-        )
-
-
-def _settings(settings: RunSettings, dropout: float) -> Entries:
-    policy = settings.policy
-    return {
-        CudaContext.POLICY: _POLICIES[type(policy)],
-        CudaContext.GROUP_SIZE: min(settings.group_size, 2**31 - 1),
-        CudaContext.QUEUED: int(settings.input == "queued"),
-        CudaContext.MAX_STEPS: min(settings.max_forward_steps, 2**31 - 1),
-        CudaContext.NOISE: bits(policy.noise if isinstance(policy, Momentum) else 0.0),
-        CudaContext.DROPOUT: bits(dropout),
-    }

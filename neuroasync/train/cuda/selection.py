@@ -1,4 +1,4 @@
-"""Whether a network is trained by the CUDA engine or by the compiled kernels of the CPU."""
+"""Whether the CUDA engine runs a network, or the compiled kernels of the CPU."""
 
 import logging
 from typing import Final, Literal
@@ -9,9 +9,10 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.model.model import Model
 from neuroasync.core.model.neurons import LIF
 from neuroasync.train.cuda.device import CudaLauncher, has_compiler, has_device
-from neuroasync.train.cuda.runner import CudaRunner, Launcher
+from neuroasync.train.cuda.launching import Launcher
+from neuroasync.train.cuda.runner import CudaRunner
 
-__all__ = ["Device", "cuda_runner", "unsupported_feature"]
+__all__ = ["Device", "cuda_runner", "current_launcher", "has_engine", "unsupported_feature"]
 
 Device = Literal["auto", "cpu", "cuda"]
 """``"cuda"`` is the CUDA engine, and ``"cpu"`` the compiled kernels. ``"auto"`` chooses the CUDA
@@ -60,6 +61,26 @@ def cuda_runner(
         learn: What is learned besides weights and biases, if anything.
 
     Raises:
+        ValueError: As for :func:`has_engine`.
+    """
+    if not has_engine(device):
+        return None
+    if feature := unsupported_feature(packed, learn):
+        level = logging.WARNING if device == "cuda" else logging.INFO
+        _log.log(
+            level, "the CUDA engine does not support %s, so the CPU trains this network", feature
+        )
+        return None
+    return CudaRunner(packed, current_launcher())
+
+
+def has_engine(device: Device) -> bool:
+    """Return whether the CUDA engine was asked for and can run.
+
+    Args:
+        device: The device that was asked for.
+
+    Raises:
         ValueError: The name of the device is unknown, or ``"cuda"`` is asked for and torch finds no
             CUDA device or cuda-core is missing.
     """
@@ -70,20 +91,12 @@ def cuda_runner(
             f"got {device!r:.80}"
         )
     if has_cuda and not has_compiler():
-        needs = "training on a GPU needs cuda-core: pip install 'neuroasync[cuda]'"
+        needs = "the CUDA engine needs cuda-core: pip install 'neuroasync[cuda]'"
         if device == "cuda":
             raise ValueError(needs)
         _log.info("%s", needs)
-        return None
-    if not has_cuda:
-        return None
-    if feature := unsupported_feature(packed, learn):
-        level = logging.WARNING if device == "cuda" else logging.INFO
-        _log.log(
-            level, "the CUDA engine does not support %s, so the CPU trains this network", feature
-        )
-        return None
-    return CudaRunner(packed, current_launcher())
+        return False
+    return has_cuda
 
 
 def current_launcher() -> Launcher:

@@ -102,6 +102,8 @@ class BatchTables:
 
     Attributes:
         entries: Entries of the context.
+        passes: i64[B], number of passes of each sample.
+        pass_events: Maximum number of input slots of a pass; if queued, of input events.
         queued_events: Maximum number of queued input events in a pass.
         input_slots: Maximum number of input slots of a sample.
 
@@ -116,6 +118,7 @@ class BatchTables:
         self, packed: PackedNetwork, batch: Batch, is_queued: bool, device: torch.device
     ) -> None:
         model, passes = packed.model, batch.timesteps
+        self.passes = _passes(batch)
         table, row = decay_table(packed, batch)
         cell, index = _cells(batch, device)
         cells = len(batch) * passes
@@ -129,8 +132,8 @@ class BatchTables:
         per_cell = torch.bincount(cell, minlength=cells)
         starts = torch.zeros(cells + 1, dtype=torch.int64, device=device)
         torch.cumsum(per_cell, 0, out=starts[1:])
-        most = int(per_cell.max()) if cells else 0
-        self.queued_events = most if is_queued else 0
+        self.pass_events = int(per_cell.max()) if cells else 0
+        self.queued_events = self.pass_events if is_queued else 0
         self.input_slots = int(per_cell.view(len(batch), -1).sum(1).max()) if cells else 0
         self.entries: Entries = {
             CudaContext.DECAYS: on_device(table, device),
@@ -138,7 +141,7 @@ class BatchTables:
             CudaContext.SAMPLES: len(batch),
             CudaContext.TIMESTEPS: passes,
             CudaContext.SEEDS: on_device(batch.seeds.view(np.int64), device),
-            CudaContext.PASSES: on_device(_passes(batch).astype(np.int32), device),
+            CudaContext.PASSES: on_device(self.passes.astype(np.int32), device),
             CudaContext.INPUT_STARTS: starts.int(),
             CudaContext.INPUT_ORIGIN: (index + model.size).int(),
             CudaContext.INPUT_COUNT: count.int(),

@@ -8,11 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuroasync.shipped import shipped_bundle, shipped_spikes
 from neuroasync.train import SpikingNetwork, fit
 from neuroasync.train.cuda.device import CudaLauncher, has_compiler, has_device
 from tests.helpers.small_trainings import TINY, tiny_samples
 from tests.helpers.strategies import dyadic
 from tests.helpers.training_runs import SURROGATES, runs
+from tests.train.cuda.test_decide_all import check_same as check_same_decisions
+from tests.train.cuda.test_decide_all import runs as decided_runs
 from tests.train.cuda.test_kernels import EXAMPLES, check_same
 from tests.train.cuda.test_runner import CASES, POLICIES, shipped
 from tests.train.cuda.test_selection import on, weights_of
@@ -38,6 +41,21 @@ def test_trained_networks_have_the_same_spikes_and_gradients(bundle, policy):
     mode = "queued" if bundle == "queued" else "prioritised"
     run = shipped(bundle, samples=64, policy=policy, group_size=8, input=mode)
     check_same(*run, launcher=CudaLauncher(0))
+
+
+@given(run=decided_runs(max_neurons=70, weights=dyadic(-16, 32)))
+@settings(EXAMPLES, max_examples=300)
+def test_gpu_decides_like_the_runtime(run):
+    bundle, samples, options = run
+    check_same_decisions(bundle, samples, CudaLauncher(0), **options)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.name)
+@pytest.mark.parametrize("bundle", CASES)
+def test_trained_networks_decide_alike(bundle, policy):
+    options = {"policy": policy, "group_size": 8, "until": "margin(3)"}
+    samples = shipped_spikes(CASES[bundle])
+    check_same_decisions(shipped_bundle(bundle), samples, CudaLauncher(0), **options)
 
 
 def test_state_in_global_memory_changes_nothing():

@@ -12,6 +12,7 @@ from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.errors import ForwardStepLimitError
 from neuroasync.shipped import shipped_bundle, shipped_spikes
 from neuroasync.train import Surrogate, make_batch
+from neuroasync.train.cuda import launching
 from neuroasync.train.cuda import runner as runner_module
 from neuroasync.train.cuda.autograd_function import run_cuda_record
 from neuroasync.train.cuda.runner import CudaRunner
@@ -102,7 +103,7 @@ def test_step_limit_names_the_population():
 
 
 def test_one_block_runs_all_samples_if_states_are_too_large_for_several(monkeypatch):
-    monkeypatch.setattr(runner_module, "_STATES", 1)
+    monkeypatch.setattr(launching, "_STATES", 1)
     monkeypatch.setattr(runner_module, "_GRADIENTS", 1)
     run = shipped("unlayered", policy=Random(), group_size=8)
     check_same(*run, launcher=CpuLauncher(shared_bytes=0))

@@ -32,8 +32,7 @@ __device__ inline void begin_pass(const Launch &run, Sample &s) {
     s.last_owner = -1;
     s.votes = address<float>(run.context, CONTEXT_VOTES) + cell * run.classes;
     s.spikes = address<float>(run.context, CONTEXT_SPIKES) + cell * net.populations_count;
-    if (!run.keeps && !run.has_delays) s.slots = s.steps = 0;
-    if (threadIdx.x == 0) {
+    if (run.logs && threadIdx.x == 0) {
         s.pass_steps[s.pass] = s.steps;
         s.pass_turns[s.pass] = s.turns;
     }
@@ -93,8 +92,8 @@ __device__ inline int read_input(const Launch &run, Sample &s) {
         Flight f = flight_of(run, s, order[d]);
         due += f.end - f.begin;
     }
-    if (!has_room(run, s, due + n)) return -1;
-    open_step(s);
+    if (!make_room(run, s, due + n)) return -1;
+    open_step(run, s);
     const int *origins = address<const int>(run.context, CONTEXT_INPUT_ORIGIN) + first;
     const int *counts = address<const int>(run.context, CONTEXT_INPUT_COUNT) + first;
     for (int e = threadIdx.x; e < n; e += blockDim.x) {
@@ -109,17 +108,21 @@ __device__ inline int read_input(const Launch &run, Sample &s) {
     return run.is_queued ? n : 0;
 }
 
-// Find the populations to which the slots from `begin` on have a connection.
-__device__ inline void find_reached(const Launch &run, const Sample &s, int begin) {
+// Find the populations to which the group has a connection, and count its synaptic operations.
+__device__ inline void find_reached(const Launch &run, Sample &s) {
     const Network &net = run.net;
     for (int p = threadIdx.x; p < net.populations_count; p += blockDim.x) run.state.reached[p] = 0;
     __syncthreads();
-    for (int e = begin + threadIdx.x; e < s.slots; e += blockDim.x) {
+    for (int e = s.begin + threadIdx.x; e < s.slots; e += blockDim.x) {
         Slot z = s.slot[e];
+        int source = z.origin - POPULATION(net, z.owner, START);
         for (int j = POPULATION(net, z.owner, OUT_START); j < POPULATION(net, z.owner, OUT_STOP);
-             ++j)
-            if (takes_part(net, net.links[j], z.via))
-                run.state.reached[CONNECTION(net, net.links[j], TARGET)] = 1;
+             ++j) {
+            int c = net.links[j];
+            if (!takes_part(net, c, z.via)) continue;
+            run.state.reached[CONNECTION(net, c, TARGET)] = 1;
+            if (DECIDES) s.tally.synops += (u64)targets_of(net, c, source) * z.count;
+        }
     }
     __syncthreads();
 }
@@ -147,15 +150,14 @@ __device__ __noinline__ int add_several(const Network &net, const Slot &z, int p
     return spikes;
 }
 
-// Add what the slots from `begin` on deliver to a neuron of `p` to `sum`, in slot order; return
-// the number of spikes. The weights of several slots are loaded before the first is added, because
-// a thread would otherwise wait for each of them.
-__device__ inline int gather(const Launch &run, const Sample &s, int begin, int p, int target,
-                             float *sum) {
+// Add what the group delivers to a neuron of `p` to `sum`, in slot order; return the number of
+// spikes. The weights of several slots are loaded before the first is added, because a thread would
+// otherwise wait for each of them.
+__device__ inline int gather(const Launch &run, const Sample &s, int p, int target, float *sum) {
     const Network &net = run.net;
     float current = *sum;
     int spikes = 0;
-    for (int first = begin; first < s.slots; first += AT_ONCE) {
+    for (int first = s.begin; first < s.slots; first += AT_ONCE) {
         int place[AT_ONCE], count[AT_ONCE];
         float weight[AT_ONCE];
 #pragma unroll
@@ -194,7 +196,7 @@ __device__ inline bool fire(const Launch &run, const Sample &s, int p, int i, fl
         int at = i - POPULATION(net, p, START);
         ++state.votes[at];
         state.latest[at] = s.group_number;
-        s.votes[at] += 1.0f;
+        if (!DECIDES) s.votes[at] += 1.0f;
     }
     return refractory;
 }
@@ -210,6 +212,9 @@ __device__ inline int log_fired(const Launch &run, Sample &s, int p, int i, bool
     }
     if (run.keeps) s.rows += total;
     if (total) s.last_owner = p;
-    if (threadIdx.x == 0) s.spikes[p] += (float)total;
+    if (DECIDES)
+        count_spikes(run, s, p, i, fires, *rank, total);
+    else if (threadIdx.x == 0)
+        s.spikes[p] += (float)total;
     return total;
 }

@@ -1,16 +1,16 @@
 // Forward passes under the policies random, momentum and fifo: one block runs one sample.
 
-// Let a neuron of `p` integrate what the slots from `begin` on deliver; return whether it fires.
-// In a late step, neurons that nothing reached are evaluated without any current.
-__device__ inline bool integrate(const Launch &run, const Sample &s, int begin, int p, int i,
-                                 bool is_late, bool *refractory) {
+// Let a neuron of `p` integrate what the group delivers; return whether it fires. In a late step,
+// neurons that nothing reached are evaluated without any current.
+__device__ inline bool integrate(const Launch &run, const Sample &s, int p, int i, bool is_late,
+                                 bool *refractory) {
     const Network &net = run.net;
     const State &state = run.state;
     float v = 0.0f, threshold = net.thresholds[i];
     if (is_late) {
         if ((state.mark[i] & REACHED) || !(state.v[i] > threshold)) return false;
     } else {
-        int spikes = gather(run, s, begin, p, i - POPULATION(net, p, START), &v);
+        int spikes = gather(run, s, p, i - POPULATION(net, p, START), &v);
         if (spikes == 0) return false;
         state.received[i] += spikes;
     }
@@ -32,24 +32,23 @@ __device__ inline bool integrate(const Launch &run, const Sample &s, int begin, 
     return false;
 }
 
-__device__ inline void integrate_population(const Launch &run, Sample &s, int begin, int p,
-                                            bool is_late) {
+__device__ inline void integrate_population(const Launch &run, Sample &s, int p, bool is_late) {
     int stop = POPULATION(run.net, p, STOP), rank;
     for (int base = POPULATION(run.net, p, START); base < stop; base += blockDim.x) {
         int i = base + threadIdx.x;
         bool refractory = false;
-        bool fires = i < stop && integrate(run, s, begin, p, i, is_late, &refractory);
+        bool fires = i < stop && integrate(run, s, p, i, is_late, &refractory);
         log_fired(run, s, p, i, fires, refractory, &rank);
     }
 }
 
-// Deliver the slots from `begin` on; every population that they reach integrates.
-__device__ inline void deliver(const Launch &run, Sample &s, int begin) {
-    find_reached(run, s, begin);
+// Deliver the group; every population that it reaches integrates.
+__device__ inline void deliver(const Launch &run, Sample &s) {
+    find_reached(run, s);
     for (int p = 0; p < run.net.populations_count; ++p) {
         if (!run.state.reached[p]) continue;
         if (threadIdx.x == 0 && run.state.first[p] < 0) run.state.first[p] = s.step;
-        integrate_population(run, s, begin, p, false);
+        integrate_population(run, s, p, false);
     }
     __syncthreads();
 }
@@ -141,7 +140,7 @@ __device__ inline void fire_late(const Launch &run, Sample &s, int p) {
             if (run.state.after[before] < 0) run.state.after[before] = s.step;
         }
     }
-    integrate_population(run, s, s.slots, p, true);
+    integrate_population(run, s, p, true);
     __syncthreads();
 }
 
@@ -163,29 +162,27 @@ __device__ inline void keep_peaks(const Launch &run, const Sample &s) {
     }
 }
 
-// Run one pass; return whether it could be completed.
+// Run one pass, or the part before the sample is stopped; return whether it could be completed.
 __device__ inline bool run_pass(const Launch &run, Sample &s) {
-    int begin = s.slots, queued = read_input(run, s);
+    int queued = read_input(run, s);
     if (queued < 0) return false;
-    deliver(run, s, begin);
-    while (true) {
+    deliver(run, s);
+    while (!(s.is_stopped = should_stop(run, s))) {
         int n = list_pending(run, s, queued), late = -1;
         int count = n < run.group_size ? n : run.group_size;
         if (n == 0) {
             late = late_population(run);
             if (late < 0) break;
         }
-        if (!may_step(run, s) || !has_room(run, s, count)) return false;
-        open_step(s);
-        ++s.step;
+        if (!may_step(run, s) || !make_room(run, s, count)) return false;
+        take_step(run, s, count);
         if (n == 0) {
             fire_late(run, s, late);
             continue;
         }
         move_to_group(run, s, n, count);
-        begin = s.slots;
         s.slots += count;
-        deliver(run, s, begin);
+        deliver(run, s);
     }
     if (run.keeps) keep_peaks(run, s);
     return true;

@@ -1,4 +1,4 @@
-// The kernel that runs the forward passes of a batch.
+// The kernels that run the forward passes of a batch.
 
 // Write the sample's decision: most votes, then the class that reached them first.
 __device__ inline void decide(const Launch &run, const Sample &s) {
@@ -20,15 +20,16 @@ __device__ inline void run_sample(const Launch &run, int k) {
     s.k = k;
     s.seed = address<const u64>(run.context, CONTEXT_SEEDS)[k];
     place_record(run.context, s, run.timesteps);
+    if (DECIDES) open_head(run, s);
     int passes = address<const int>(run.context, CONTEXT_PASSES)[k];
     for (int c = threadIdx.x; c < run.classes; c += blockDim.x)
         run.state.votes[c] = run.state.latest[c] = 0;
-    for (s.pass = 0; s.pass < passes; ++s.pass) {
+    for (; s.pass < passes && !s.is_stopped; ++s.pass) {
         begin_pass(run, s);
         bool is_complete =
             run.policy == POLICY_LAYER_SYNC ? run_turns(run, s) : run_pass(run, s);
         if (!is_complete) return;
-        if (threadIdx.x == 0) {  // the ends of the pass, unless another one begins
+        if (run.logs && threadIdx.x == 0) {  // the ends of the pass, unless another one begins
             s.pass_steps[s.pass + 1] = s.steps;
             s.pass_turns[s.pass + 1] = s.turns;
             s.step_rows[s.steps] = s.rows;
@@ -37,7 +38,10 @@ __device__ inline void run_sample(const Launch &run, int k) {
         __syncthreads();
     }
     __syncthreads();
-    decide(run, s);
+    if (DECIDES)
+        write_head(run, s, s.pass);
+    else
+        decide(run, s);
     if (threadIdx.x == 0) {
         s.status[STATUS_CODE] = DONE;
         s.status[STATUS_ROWS] = s.rows;
@@ -48,7 +52,7 @@ __device__ inline void run_sample(const Launch &run, int k) {
     }
 }
 
-KERNEL forward(const i64 *context) {
+KERNEL FORWARD(const i64 *context) {
     BLOCK_MEMORY(block_memory);
     Launch run = launch_of(context, block_memory);
     int samples = (int)context[CONTEXT_SAMPLES];

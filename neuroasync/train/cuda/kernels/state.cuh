@@ -48,9 +48,18 @@ struct Launch {
     const i64 *context;
     Network net;
     State state;
-    int policy, group_size, max_steps, timesteps, classes;
-    bool is_queued, keeps, has_delays;
+    int policy, group_size, max_steps, timesteps, classes, rule, head_votes, head_spikes;
+    bool is_queued, keeps, logs;  // `logs`: slots of earlier groups are needed later
     double noise, dropout;
+};
+
+// Counters of a sample that gets a decision, and its head, which the host reads. Every thread has a
+// copy with the same values, except that `synops` counts what the thread itself has seen.
+struct Tally {
+    i64 *head;
+    i64 spikes, steps, rounds, first_vote;
+    u64 synops;
+    int top;  // highest number of votes of a class
 };
 
 // Position and counters of one sample, and the places of its event record. Every thread has a copy
@@ -58,8 +67,11 @@ struct Launch {
 struct Sample {
     int k, pass, step, group_number, last_owner;
     int rows, slots, steps, turns, potentials;
+    int begin;  // first slot of the current group
+    bool is_stopped;
     u64 seed;
-    float *votes, *spikes;  // of the current pass
+    Tally tally;
+    float *votes, *spikes;  // of the current pass, if there is no decision
     int *row_neuron, *step_rows, *step_slots, *pass_steps, *pass_turns, *status;
     float *row_potential, *turn_potentials;
     Slot *slot;
@@ -80,8 +92,11 @@ __device__ inline Launch launch_of(const i64 *context, void *shared) {
     run.max_steps = (int)context[CONTEXT_MAX_STEPS];
     run.timesteps = (int)context[CONTEXT_TIMESTEPS];
     run.is_queued = context[CONTEXT_QUEUED] != 0;
-    run.keeps = context[CONTEXT_KEEPS] != 0;
-    run.has_delays = context[CONTEXT_DUE_COUNT] != 0;
+    run.keeps = !DECIDES && context[CONTEXT_KEEPS] != 0;
+    run.logs = run.keeps || context[CONTEXT_DUE_COUNT] != 0;
+    run.rule = (int)context[CONTEXT_RULE];
+    run.head_votes = (int)context[CONTEXT_HEAD_VOTES];
+    run.head_spikes = (int)context[CONTEXT_HEAD_SPIKES];
     run.noise = number(context, CONTEXT_NOISE);
     run.dropout = number(context, CONTEXT_DROPOUT);
     return run;
@@ -104,12 +119,15 @@ __device__ inline void place_record(const i64 *context, Sample &s, int timesteps
 }
 
 // Return whether the record has room for a step with this many slots, in which every neuron may
-// fire. If not, the host enlarges the record and runs the batch again.
-__device__ inline bool has_room(const Launch &run, Sample &s, int slots) {
+// fire. If not, the host enlarges the record and runs the batch again. If nothing is logged, the
+// step overwrites the group before it.
+__device__ inline bool make_room(const Launch &run, Sample &s, int slots) {
     const i64 *context = run.context;
     int n = run.net.neurons;
-    bool fits = s.rows + n <= context[CONTEXT_ROWS] && s.slots + slots <= context[CONTEXT_SLOTS] &&
-                s.steps + 2 <= context[CONTEXT_STEPS];
+    if (!run.logs) s.slots = s.steps = 0;
+    bool fits = s.slots + slots <= context[CONTEXT_SLOTS];
+    if (run.keeps) fits = fits && s.rows + n <= context[CONTEXT_ROWS];
+    if (run.logs) fits = fits && s.steps + 2 <= context[CONTEXT_STEPS];
     if (run.policy == POLICY_LAYER_SYNC && run.keeps)
         fits = fits && s.turns + 2 <= context[CONTEXT_TURNS] &&
                s.potentials + n <= context[CONTEXT_POTENTIALS];
@@ -136,13 +154,22 @@ __device__ inline bool may_step(const Launch &run, const Sample &s) {
 }
 
 // Note where the rows and slots of the step that begins start.
-__device__ inline void open_step(Sample &s) {
-    if (threadIdx.x == 0) {
+__device__ inline void open_step(const Launch &run, Sample &s) {
+    if (run.logs && threadIdx.x == 0) {
         s.step_rows[s.steps] = s.rows;
         s.step_slots[s.steps] = s.slots;
     }
     ++s.steps;
     ++s.group_number;
+    s.begin = s.slots;
+}
+
+// Take a forward step, which delivers this many slots.
+__device__ inline void take_step(const Launch &run, Sample &s, int slots) {
+    open_step(run, s);
+    ++s.step;
+    ++s.tally.steps;
+    s.tally.rounds += slots / run.group_size + (slots % run.group_size != 0);
 }
 
 // Write the slot `at` of the sample.

@@ -1,14 +1,13 @@
 // Forward passes under layer-sync: populations take turns, each evaluated as a whole.
 
-// Add what the slots from `begin` on deliver to the currents of their targets.
-__device__ inline void add_currents(const Launch &run, const Sample &s, int begin) {
-    find_reached(run, s, begin);
+// Add what the group delivers to the currents of its targets.
+__device__ inline void add_currents(const Launch &run, Sample &s) {
+    find_reached(run, s);
     for (int p = 0; p < run.net.populations_count; ++p) {
         if (!run.state.reached[p]) continue;
         int start = POPULATION(run.net, p, START), stop = POPULATION(run.net, p, STOP);
         for (int i = start + threadIdx.x; i < stop; i += blockDim.x)
-            run.state.received[i] +=
-                gather(run, s, begin, p, i - start, run.state.current + i);
+            run.state.received[i] += gather(run, s, p, i - start, run.state.current + i);
         if (threadIdx.x == 0) run.state.waiting[p] = 1;
     }
     __syncthreads();
@@ -87,42 +86,42 @@ __device__ inline void look_back(const Network &net, int p, int *next) {
 // Deliver all queued input as one group, in a step of its own; return whether that was possible.
 __device__ inline bool deliver_queued(const Launch &run, Sample &s, int queued) {
     if (queued == 0) return true;
-    if (!may_step(run, s) || !has_room(run, s, queued)) return false;
-    open_step(s);
-    ++s.step;
+    if (!may_step(run, s) || !make_room(run, s, queued)) return false;
+    take_step(run, s, queued);
     i64 cell = (i64)s.k * run.timesteps + s.pass;
     const int *origins = address<const int>(run.context, CONTEXT_INPUT_ORIGIN) +
                          address<const int>(run.context, CONTEXT_INPUT_STARTS)[cell];
     for (int e = threadIdx.x; e < queued; e += blockDim.x)
         write_slot(s, s.slots + e, origins[e], 1, -1, run.net.populations_count);
     __syncthreads();
-    int begin = s.slots;
     s.slots += queued;
-    add_currents(run, s, begin);
+    add_currents(run, s);
     return true;
 }
 
-// Run one pass under layer-sync; return whether it could be completed.
+// Run one pass under layer-sync, or the part before the sample is stopped; return whether it could
+// be completed.
 __device__ inline bool run_turns(const Launch &run, Sample &s) {
-    int begin = s.slots, next = 0, had = 0, queued = read_input(run, s);
+    int next = 0, had = 0, queued = read_input(run, s);
     if (queued < 0) return false;
-    add_currents(run, s, begin);
+    add_currents(run, s);
+    if (queued && (s.is_stopped = should_stop(run, s))) return true;
     if (!deliver_queued(run, s, queued)) return false;
     while (true) {
         int p = next_turn(run, &next, &had);
+        if (p < 0) s.is_stopped = should_stop(run, s);
         if (p < 0) return true;
         __syncthreads();  // all threads have read `waiting`
-        if (!has_room(run, s, run.net.neurons)) return false;
+        if (!make_room(run, s, run.net.neurons)) return false;
         log_turn(run, s, p);
         int fired = take_turn(run, s, p);
         if (run.keeps) s.potentials += size_of(run.net, p);
+        if ((s.is_stopped = should_stop(run, s))) return true;
         if (fired == 0) continue;
         if (!may_step(run, s)) return false;
-        open_step(s);
-        ++s.step;
-        begin = s.slots;
+        take_step(run, s, fired);
         s.slots += fired;
-        add_currents(run, s, begin);
+        add_currents(run, s);
         look_back(run.net, p, &next);
     }
 }
