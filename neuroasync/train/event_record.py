@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from neuroasync.core.cpu import cores
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.limit_errors import forward_step_limit_error
 from neuroasync.core.engine.packed_network import PackedArrays, PackedNetwork
 from neuroasync.core.engine.packed_neurons import neuron_arrays
 from neuroasync.core.engine.policies import LayerSync, custom_policy, policy_name
-from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.run_settings import RunSettings, forward_step_limit_error
 from neuroasync.core.kernels.layout import Control, Dynamics, Interrupt
 from neuroasync.core.model.checks import must_be, shown
 from neuroasync.core.model.model import Model

@@ -1,4 +1,4 @@
-"""Run settings: ordering policy, group size, input mode, stop rule and limits."""
+"""Run settings: ordering policy, group size, input mode, stop rule and limits, and their errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,8 +14,18 @@ from neuroasync.core.engine.stop_rules import (
     short_rule,
 )
 from neuroasync.core.model.checks import as_integer, check_ints, did_you_mean, must_be, shown
+from neuroasync.core.model.model import Model
+from neuroasync.errors import ForwardStepLimitError, PassLimitError
 
-__all__ = ["Engine", "InputMode", "RunOptions", "RunSettings", "check_seed"]
+__all__ = [
+    "Engine",
+    "InputMode",
+    "RunOptions",
+    "RunSettings",
+    "check_seed",
+    "forward_step_limit_error",
+    "pass_limit_error",
+]
 
 InputMode: TypeAlias = Literal["prioritised", "queued"]
 """Whether the input of a pass is delivered first or joins the pending spikes."""
@@ -130,3 +140,30 @@ def check_seed(seed: object) -> int:
     if number is None or not 0 <= number < 2**64:
         raise ValueError(must_be("seed", "an integer from 0 to 2**64 - 1", shown(seed)))
     return number
+
+
+def forward_step_limit_error(
+    place: str, settings: RunSettings, model: Model, owner: int
+) -> ForwardStepLimitError:
+    """Return the error of a pass that did not end.
+
+    Args:
+        place: the pass, such as ``"pass 3 (t = 3000 µs)"``.
+        settings: the run settings.
+        model: the network.
+        owner: position of the population that fired last in the pass, or -1.
+    """
+    latest = "no population fired, because the input is queued"
+    if owner >= 0:
+        latest = f"population {model.populations[owner].name!r} was the last to fire"
+    return ForwardStepLimitError(
+        f"{place} did not end within max_forward_steps = {settings.max_forward_steps}; {latest}. "
+        "Raise the limit, or make the populations of the loop refractory"
+    )
+
+
+def pass_limit_error(passes: int, time_us: int, settings: RunSettings) -> PassLimitError:
+    """Return the error of a sample that needs another pass after ``passes``, at ``time_us`` µs."""
+    return PassLimitError(
+        f"the sample took {passes} passes by t = {time_us} µs; the limit is {settings.max_passes}"
+    )

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.custom_selection import choose_by_policy
 from neuroasync.core.engine.decision import Decision, decision_of, progress_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.limit_errors import forward_step_limit_error, pass_limit_error
 from neuroasync.core.engine.network_state import NetworkState, is_quiescent, positions
+from neuroasync.core.engine.run_settings import forward_step_limit_error, pass_limit_error
 from neuroasync.core.engine.stop_rules import Progress, should_stop
 from neuroasync.core.kernels.entry_points import (
     integrate_and_fire,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from neuroasync.core.engine.decision import Decision, decision_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.limit_errors import forward_step_limit_error, pass_limit_error
 from neuroasync.core.engine.policies import LayerSync
+from neuroasync.core.engine.run_settings import forward_step_limit_error, pass_limit_error
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.kernels.layout import Context, Control, Phase, Settings
 from neuroasync.core.kernels.order_keys import sample_seed

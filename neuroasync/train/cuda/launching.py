@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random, policy_name
+from neuroasync.core.engine.policies import Fifo, LayerSync, Momentum, Random
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.kernels.layout import PolicyCode
-from neuroasync.core.model.checks import must_be
 from neuroasync.train.cuda.layout import CudaContext
 from neuroasync.train.cuda.tables import BatchTables, Entries, bits, on_device, write
 
@@ -66,15 +65,10 @@ def settings_entries(settings: RunSettings, dropout: float = 0.0) -> Entries:
     """Return the entries of run settings, without the stop rule.
 
     Args:
-        settings: Ordering policy, group size and input mode.
+        settings: Ordering policy, which is built in, group size and input mode.
         dropout: Probability that a neuron does not become refractory when it fires.
-
-    Raises:
-        ValueError: The policy is custom.
     """
     policy = settings.policy
-    if type(policy) not in _POLICIES:
-        raise ValueError(must_be("policy", "built in", policy_name(policy)))
     return {
         CudaContext.POLICY: _POLICIES[type(policy)],
         CudaContext.GROUP_SIZE: min(settings.group_size, 2**31 - 1),

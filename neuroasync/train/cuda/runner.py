@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroasync.core.engine.limit_errors import forward_step_limit_error
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.engine.run_settings import RunSettings
+from neuroasync.core.engine.run_settings import RunSettings, forward_step_limit_error
 from neuroasync.train.batch import Batch
 from neuroasync.train.cuda.launching import Launcher, forward_bytes, launch, settings_entries
 from neuroasync.train.cuda.layout import CudaContext, Status
