@@ -20,7 +20,8 @@ from neuroasync.train import decide_all
 from neuroasync.train.cuda import decider, selection
 from tests.helpers.cuda_shim import CpuLauncher
 from tests.helpers.strategies import dyadic, models, spike_trains
-from tests.train.cuda.test_kernels import EXAMPLES, POLICIES
+from tests.helpers.training_runs import POLICIES
+from tests.train.cuda.test_kernels import EXAMPLES
 
 # The package has a function of the same name.
 decide_all_module = import_module("neuroasync.train.cuda.decide_all")
