@@ -16,6 +16,7 @@ import neuroasync as na
 from neuroasync import sinks, sources
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.stop_rules import StopRule
+from neuroasync.metrics import Stress, stress_test
 from tests.helpers.recordings import record
 from tests.helpers.small_networks import chain, sample
 from tests.test_public_api import SUBMODULES
@@ -82,6 +83,8 @@ VALUES = [
         bytes(32), 2, bytes(32), 0, 0, "quiet", (na.CertifiedMode(na.PolicySpec(), (1,)),), 1
     ),
     StopRule("votes", (2,)),
+    Stress("input-loss", 0.1),
+    stress_test(BUNDLE, na.SpikeTrains.from_trains([SAMPLE], (12,)), "weight-bits 4", seeds=1),
 ]
 
 

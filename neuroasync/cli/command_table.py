@@ -55,6 +55,11 @@ COMMANDS: Final = (
         "Run a network in many orders: the worst, the mean and the spread.",
     ),
     CommandEntry(
+        "stress",
+        f"{_PACKAGE}.stress",
+        "Measure what lost spikes, inexact weights and other orders do.",
+    ),
+    CommandEntry(
         "watch",
         f"{_PACKAGE}.watch.command",
         "Decide on the events of a camera while they arrive.",

@@ -3,6 +3,8 @@
 - :func:`summarise` computes accuracy, spikes, forward steps, rounds and latency from decisions.
 - :func:`compare_modes` runs a network in many orders: the accuracy in the worst of them, its mean
   and its spread.
+- :func:`stress_test` runs a network with lost spikes, inexact weights, other orders, delays and
+  jitter: what each of them does to accuracy and cost.
 - :func:`footprint` and :func:`connection_sparsity` describe a model; :func:`workload` and
   :func:`counted_workload` compute activation sparsity and synaptic operations of its runs. These
   five metrics follow NeuroBench.
@@ -27,6 +29,7 @@ from neuroasync.metrics.energy import (
     estimate_energy,
 )
 from neuroasync.metrics.footprint import Footprint, connection_sparsity, footprint
+from neuroasync.metrics.mean import Mean
 from neuroasync.metrics.mode_comparison import ComparedRun, ModeComparison, compare_modes
 from neuroasync.metrics.over_time import (
     Reliability,
@@ -36,6 +39,14 @@ from neuroasync.metrics.over_time import (
     summarise_over_time,
 )
 from neuroasync.metrics.risk_coverage import RiskCoverage, risk_coverage
+from neuroasync.metrics.stress.report import StressedRun, StressReport
+from neuroasync.metrics.stress.stress_test import stress_test
+from neuroasync.metrics.stress.stresses import (
+    Stress,
+    StressKind,
+    default_stresses,
+    parse_stresses,
+)
 from neuroasync.metrics.summary import Moment, Summary, spike_density, summarise
 from neuroasync.metrics.workload import Workload, counted_workload, workload
 
@@ -48,11 +59,16 @@ __all__ = [
     "ComparedRun",
     "EnergyEstimate",
     "Footprint",
+    "Mean",
     "ModeComparison",
     "Moment",
     "Reliability",
     "RiskCoverage",
     "StopPoint",
+    "Stress",
+    "StressKind",
+    "StressReport",
+    "StressedRun",
     "Summary",
     "SummaryOverTime",
     "Workload",
@@ -63,13 +79,16 @@ __all__ = [
     "compare_modes",
     "connection_sparsity",
     "counted_workload",
+    "default_stresses",
     "estimate_energy",
     "footprint",
+    "parse_stresses",
     "reliability",
     "risk_coverage",
     "slowest_lead",
     "spike_density",
     "stop_points",
+    "stress_test",
     "summarise",
     "summarise_over_time",
     "workload",

@@ -1,9 +1,8 @@
 """What one network does in many orders: run modes, each under several seeds."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,8 @@ from neuroasync import limits
 from neuroasync.core.cpu import cores
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
-from neuroasync.core.engine.policies import Momentum, Policy, PolicyName
-from neuroasync.core.engine.run_settings import RunOptions, check_seed
-from neuroasync.core.events.sample_bytes import sample_bytes
+from neuroasync.core.engine.run_settings import check_seed
+from neuroasync.core.events.sample_bytes import samples_digest
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.formats.bundle import Bundle, PolicySpec
 from neuroasync.core.formats.orders.certificate import (
@@ -23,7 +21,8 @@ from neuroasync.core.formats.orders.certificate import (
     network_digest,
 )
 from neuroasync.core.formats.orders.run_modes import RunModes, parse_run_modes
-from neuroasync.core.model.checks import check_int, must_be
+from neuroasync.core.model.checks import check_int
+from neuroasync.metrics.mode_runs import check_samples, labels_of, run_options, seeds_of
 from neuroasync.metrics.summary import Summary, summarise
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.option_resolver import OptionResolver
@@ -115,11 +114,7 @@ def compare_modes(
         EventsError: An event is not one of the network's inputs.
         ForwardStepLimitError, PassLimitError: A sample exceeded a limit.
     """
-    if not len(samples):
-        raise ValueError("`samples` must have at least one sample, got none")
-    if samples.labels_over_time is not None:
-        requirement = "samples with one label each, or without labels"
-        raise ValueError(must_be("samples", requirement, "labels over time"))
+    check_samples(samples)
     modes = parse_run_modes(modes) if isinstance(modes, str) else modes
     count = check_int("orders", orders, 1, limits.MAX_CERTIFIED_ORDERS, ValueError)
     base = check_int("seed", check_seed(seed), 0, 2**64 - count, ValueError)
@@ -127,19 +122,19 @@ def compare_modes(
     resolver = OptionResolver(bundle, {"until": until}, ())
 
     def decide(mode: PolicySpec, order_seed: int) -> list[Decision]:
-        plan = resolver.plan(resolver.resolve(_options(mode)))
+        plan = resolver.plan(resolver.resolve(run_options(mode)))
         job = BatchJob(plan, samples, order_seed, cores(), first=first, duration_us=length_us)
         return job.run()
 
-    layered = _labels(decide(PolicySpec(), base))
+    layered = labels_of(decide(PolicySpec(), base))
     targets = None if samples.labels is None else samples.labels.tolist()
-    pairs = [(mode, base + k) for mode in modes.modes for k in range(_seeds(mode, count))]
+    pairs = [(mode, base + k) for mode in modes.modes for k in range(seeds_of(mode, count))]
     runs: list[ComparedRun] = []
     right: list[NDArray[np.bool_]] = []
     for mode, order_seed in pairs:
         decisions = decide(mode, order_seed)
         summary = summarise(decisions, targets, neurons=bundle.model.size)
-        labels = _labels(decisions)
+        labels = labels_of(decisions)
         runs.append(ComparedRun(mode, order_seed, summary, float(np.mean(labels == layered))))
         right.append(labels == samples.labels)
         if on_run is not None:
@@ -152,7 +147,7 @@ def compare_modes(
     certificate = OrderCertificate(
         network_sha256=network_digest(bundle.model, length_us),
         samples=len(samples),
-        samples_sha256=_digest(samples),
+        samples_sha256=samples_digest(samples),
         first=first,
         seed=base,
         until=until,
@@ -160,28 +155,3 @@ def compare_modes(
         always_correct=int(np.logical_and.reduce(right).sum()),
     )
     return ModeComparison(tuple(runs), certificate)
-
-
-def _options(mode: PolicySpec) -> RunOptions:
-    """Return a run mode as options of the runtime."""
-    policy: PolicyName | Policy = cast("PolicyName", mode.name)
-    if mode.noise:
-        policy = Momentum(mode.noise)
-    return {"policy": policy, "group_size": mode.group_size, "input": mode.input}
-
-
-def _seeds(mode: PolicySpec, count: int) -> int:
-    """Return the number of seeds that a run mode runs with."""
-    return count if mode.name == "random" or mode.noise else 1
-
-
-def _labels(decisions: Sequence[Decision]) -> NDArray[np.int64]:
-    return np.array([-1 if d.label is None else d.label for d in decisions], np.int64)
-
-
-def _digest(samples: SpikeTrains) -> bytes:
-    """Return the SHA-256 of samples with labels."""
-    digest = hashlib.sha256()
-    for data in sample_bytes(samples):
-        digest.update(data)
-    return digest.digest()

@@ -10,6 +10,7 @@ from neuroasync.plot.costs import AnytimeRun, plot_anytime, plot_density, plot_g
 from neuroasync.plot.decisions import DecisionPanel, plot_decisions, rounds_of
 from neuroasync.plot.latency import plot_latency
 from neuroasync.plot.rasters import RasterPanel, decided_at, raster, steps_of
+from neuroasync.plot.stress import plot_stress
 
 __all__ = [
     "AnytimeRun",
@@ -22,6 +23,7 @@ __all__ = [
     "plot_density",
     "plot_group_sizes",
     "plot_latency",
+    "plot_stress",
     "raster",
     "rounds_of",
     "save_png",

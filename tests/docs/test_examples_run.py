@@ -48,6 +48,7 @@ EXPECTED = {
     "record_replay_explain.py": r"replayed 721 spikes, all of them equal\noutput\[5\](.|\n)*",
     "train_your_data.py": r"(9\d|100)% of 100 test samples are right\n",
     "udp_gateway.py": rf"({DECISION}){{3}}",
+    "under_stress.py": r"no stress .* right, .* rounds\n((input|weight|jitter).* rounds\n){6}",
     "values.py": r"<SpikeTrain: 3 events, .* values -1 to 0.5>\n\[ 3\.5   0\.25 -2\.  \]\n"
     r"9\d% of the test images are right\n",
     "watch.py": r"(\d leads after \d+ rounds\n)+\d decided after \d+ rounds\n",

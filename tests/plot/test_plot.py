@@ -77,6 +77,18 @@ def test_latency_boxes_span_the_middle_half():
     assert [tick.get_text() for tick in axis.get_yticklabels()] == ["a", "none"]
 
 
+def test_stress_has_a_panel_for_each_kind_and_a_line_for_the_untouched_network():
+    points = {"weight-bits": [("4", 0.9, 0.01), ("2", 0.5, None)], "order": [("fifo F=1", 0.8, 0)]}
+    first, second = plot.plot_stress(points, 0.95, "accuracy", "title").axes
+    assert [first.get_title(), second.get_title()] == ["weight-bits", "order"]
+    untouched, marks = first.lines[:2]
+    assert list(untouched.get_xdata()) == [95, 95]
+    assert list(marks.get_xdata()) == [90, 50]
+    assert [tick.get_text() for tick in first.get_yticklabels()] == ["4", "2"]
+    with pytest.raises(ValueError, match="`points` must have at least one kind of stress"):
+        plot.plot_stress({}, 0.95, "accuracy", "title")
+
+
 def test_missing_runs_and_mixed_units_are_rejected():
     with pytest.raises(ValueError, match=r"^`runs` must have at least one run"):
         plot.plot_density({}, "title")

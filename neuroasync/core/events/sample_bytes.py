@@ -1,12 +1,13 @@
 """The bytes of samples that digests cover."""
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from neuroasync.core.events.spike_trains import SpikeTrains
 
-__all__ = ["sample_bytes"]
+__all__ = ["sample_bytes", "samples_digest"]
 
 
 def sample_bytes(samples: SpikeTrains) -> Iterator[memoryview]:
@@ -25,3 +26,11 @@ def sample_bytes(samples: SpikeTrains) -> Iterator[memoryview]:
         yield np.ascontiguousarray(array, "<i8").data
     if samples.value is not None:
         yield np.ascontiguousarray(samples.value, "<f4").data
+
+
+def samples_digest(samples: SpikeTrains) -> bytes:
+    """Return the SHA-256 of the bytes of samples."""
+    digest = hashlib.sha256()
+    for data in sample_bytes(samples):
+        digest.update(data)
+    return digest.digest()

@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from neuroasync.metrics.mean import Mean
 from neuroasync.study.report.document import Table
 from neuroasync.study.report.number_format import counted, input_name, percent, points
 from neuroasync.study.results.records import RunRecord
-from neuroasync.study.results.statistics import CaseResults, Mean
+from neuroasync.study.results.statistics import CaseResults
 from neuroasync.train.recipes import Training
 
 __all__ = ["CalibrationCheck", "calibration_table"]

@@ -1,8 +1,8 @@
 """Formats of numbers and modes in the report."""
 
 from neuroasync.core.engine.run_settings import InputMode
+from neuroasync.metrics.mean import Mean
 from neuroasync.study.design.case import Mode
-from neuroasync.study.results.statistics import Mean
 
 __all__ = ["counted", "input_name", "mode_name", "percent", "points", "share"]
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from neuroasync.core.engine.stop_rules import short_rule
 from neuroasync.metrics import LOIHI
+from neuroasync.metrics.mean import Mean
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.design.stop_rules import FIXED
 from neuroasync.study.report.calibration_check import calibration_table
@@ -13,7 +14,7 @@ from neuroasync.study.report.document import Table
 from neuroasync.study.report.number_format import counted, input_name, mode_name, percent, points
 from neuroasync.study.results.paired_comparison import UNLAYERED
 from neuroasync.study.results.records import RunRecord
-from neuroasync.study.results.statistics import CaseResults, Mean
+from neuroasync.study.results.statistics import CaseResults
 from neuroasync.train.recipes import Training
 
 __all__ = ["case_tables", "mean_density"]

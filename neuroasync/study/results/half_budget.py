@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from neuroasync.metrics.mean import Mean
 from neuroasync.study.design.case import GROUP_SIZE, Mode
 from neuroasync.study.results.paired_comparison import CONTROL, UNLAYERED
 from neuroasync.study.results.records import RunRecord
-from neuroasync.study.results.statistics import CaseResults, Mean
+from neuroasync.study.results.statistics import CaseResults
 from neuroasync.train.recipes import Training
 
 __all__ = ["HalfBudgetRow", "full_budget_mode", "half_budget_rows"]

@@ -1,37 +1,15 @@
 """Means over seeds and differences between trainings, with their standard errors."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from neuroasync.metrics.mean import Mean
 from neuroasync.study.design.case import Case, Mode
 from neuroasync.study.results.records import Measurement, RunRecord
 from neuroasync.train.recipes import Training
 
-__all__ = ["CaseResults", "Mean", "PairedDifference"]
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean over seeds.
-
-    Attributes:
-        value: The mean.
-        error: Its standard error, or None for a single seed.
-    """
-
-    value: float
-    error: float | None
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> "Mean":
-        """Return the mean of at least one value."""
-        known = list(values)
-        mean = math.fsum(known) / len(known)
-        if len(known) < 2:
-            return cls(mean, None)
-        variance = math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)
-        return cls(mean, math.sqrt(variance / len(known)))
+__all__ = ["CaseResults", "PairedDifference"]
 
 
 @dataclass(frozen=True, slots=True)

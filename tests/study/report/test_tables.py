@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from neuroasync.metrics.mean import Mean
 from neuroasync.study.report.number_format import percent
 from neuroasync.study.report.overview import overview
 from neuroasync.study.report.tables import case_tables
-from neuroasync.study.results.statistics import CaseResults, Mean
+from neuroasync.study.results.statistics import CaseResults
 from tests.helpers.small_studies import GRID
 
 

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from neuroasync.metrics.mean import Mean
 from neuroasync.study import Mode
 from neuroasync.study.results.half_budget import full_budget_mode, half_budget_rows
-from neuroasync.study.results.statistics import CaseResults, Mean
+from neuroasync.study.results.statistics import CaseResults
 
 FULL = Mode("layer-sync", 8, "queued")
 RANDOM = Mode("random", 8, "queued")

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from neuroasync.metrics.mean import Mean
 from neuroasync.study import Mode
 from neuroasync.study.report.number_format import counted, mode_name, percent, points, share
-from neuroasync.study.results.statistics import CaseResults, Mean, PairedDifference
+from neuroasync.study.results.statistics import CaseResults, PairedDifference
 
 
 def test_mean_and_its_standard_error():

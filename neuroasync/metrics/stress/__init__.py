@@ -1,0 +1,1 @@
+"""What faults of the hardware and other orders do to a network."""
