@@ -211,12 +211,11 @@ class Network:
         if (time_slice := TimeSlice.of_running_loop()).must_wait():
             await time_slice.wait_turn(account)
         plan = self._resolver.plan(self._resolver.resolve(options))
-        runner = self._lifecycle.open_runner(plan, lambda _: seed, recorder, account)
+        runner = self._lifecycle.lend_runner(plan, lambda _: seed, recorder, account)
         try:
-            await runner.run_until(await runner.accept_sample(events, length_us))
-            return runner.finish(length_us)
+            return await runner.decide(events, length_us)
         finally:
-            runner.close()
+            self._lifecycle.take_back(runner)
 
     async def decide_all(
         self,

@@ -32,6 +32,9 @@ __all__ = ["NetworkLifecycle"]
 
 _NOT_OPEN: Final = "the network is not open; use it inside `async with`, or await its open()"
 
+_MAX_IDLE: Final = 4
+"""Maximum number of runners that wait for the next ``decide``, with one plan each."""
+
 _log = logging.getLogger("neuroasync.network")
 
 
@@ -65,6 +68,7 @@ class NetworkLifecycle:
         self._closed_counts = Counts()
         self._taps: dict[int, weakref.WeakSet[Tap]] = {}
         self._runners: set[SampleRunner] = set()
+        self._idle: dict[ExecutionPlan, SampleRunner] = {}  # open, but no session
         self._jobs: set[BatchJob] = set()
         self._sessions_opened = 0
         self._on_close = self._remove_runner  # one bound method for all sessions
@@ -98,7 +102,7 @@ class NetworkLifecycle:
     @property
     def open_sessions(self) -> int:
         """The number of open sessions, including one for each ``decide`` that is running."""
-        return len(self._runners)
+        return len(self._runners) - len(self._idle)
 
     @property
     def is_tapped(self) -> bool:
@@ -151,6 +155,7 @@ class NetworkLifecycle:
                     self._loop_guard = None
 
     async def _close(self, task_group: asyncio.TaskGroup) -> None:
+        self._idle.clear()
         for runner in tuple(self._runners):
             runner.close()
         for job in self._jobs:
@@ -234,6 +239,38 @@ class NetworkLifecycle:
         )
         self._runners.add(runner)
         return runner
+
+    def lend_runner(
+        self,
+        plan: ExecutionPlan,
+        seed_of: Callable[[int], int],
+        recorder: Recorder | None,
+        account: CpuAccount,
+    ) -> SampleRunner:
+        """Return a runner for one sample: an idle one, or a new one, which takes long.
+
+        The caller must call :meth:`take_back` afterwards. The arguments and the errors are those of
+        :meth:`open_runner`.
+        """
+        self.check_open()
+        runner = None if recorder is not None else self._idle.pop(plan, None)
+        if runner is None:
+            return self.open_runner(plan, seed_of, recorder, account)
+        runner.reuse(self._sessions_opened, seed_of, account)
+        self._sessions_opened += 1
+        return runner
+
+    def take_back(self, runner: SampleRunner) -> None:
+        """End the session of a runner that was lent; keep it if it is open and can be reused."""
+        plan, idle = runner.simulator.plan, self._idle
+        # A custom population may keep something of a sample.
+        is_reusable = not (runner.is_closed or runner.is_recording or self._custom_populations)
+        if not is_reusable or plan in idle:
+            runner.close()
+            return
+        idle[plan] = runner
+        if len(idle) > _MAX_IDLE:
+            idle.pop(next(iter(idle))).close()  # the one that has waited longest
 
     def add_tap(self, tap: Tap) -> None:
         """Let ``tap`` receive what its population fires, until it is closed or no longer used.

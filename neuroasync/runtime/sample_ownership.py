@@ -131,10 +131,11 @@ class SampleOwnership:
             RuntimeError: the session is busy, or the network is open in another event loop.
         """
         self.check_usable()
-        if self._lease is not self._call_lease:
+        lease = self._call_lease
+        if self._lease is not lease:
             self._abandon()
-            self._lease = self._call_lease
-        return self._call_lease
+            self._lease = lease
+        return lease
 
     def acquire(self, owner: Literal[Owner.WATCH, Owner.STREAM, Owner.SNAPSHOT]) -> Lease:
         """Make ``owner`` the owner of the sample and return a new lease.

@@ -19,12 +19,13 @@ from neuroasync.core.snapshot.session_snapshot import (
 )
 from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.counts import Counts
-from neuroasync.runtime.input.many_events import are_many, is_many
+from neuroasync.runtime.input.many_events import are_many
 from neuroasync.runtime.input.sample_input import SampleInput
 from neuroasync.runtime.input.thread_calls import ThreadCalls
+from neuroasync.runtime.pass_runner import PassRunner
 from neuroasync.runtime.populations.report_timeout import StartTask
 from neuroasync.runtime.scheduler import Scheduler
-from neuroasync.runtime.window_gap import run_window_gap
+from neuroasync.runtime.time_slice import CpuAccount
 
 __all__ = ["SampleRunner"]
 
@@ -52,11 +53,12 @@ class SampleRunner:
         check_open: raises ClosedError if the session is closed.
         counts: the numbers of events and decisions so far.
         input: the events that are added to the current sample.
+        passes: runs the passes of the current sample.
     """
 
     __slots__ = ("_buffer", "_on_close", "_recorder", "_sample", "_scheduler",
                  "_seed_of", "_started_s", "bundle", "check_open", "counts", "input",
-                 "simulator")  # fmt: skip
+                 "passes", "simulator")  # fmt: skip
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class SampleRunner:
             self.simulator, recorder is not None, self.counts, thread_calls, self._log_fields
         )
         self._buffer = self.input.buffer
+        self.passes = PassRunner(scheduler, self.input)
         # The sample of the next decision. With carry-over it is one more than `self.sample` between
         # a window's decision and the start of the next window.
         self._sample = 0
@@ -131,70 +134,50 @@ class SampleRunner:
         self.counts.events += train.t_us.size
         self._buffer.accept(train, not self.simulator.is_stopped)
 
-    async def accept_sample(self, events: Events, duration_us: int | None) -> int:
-        """Check and add all events of a sample, and return the time of its last pass, µs.
+    async def decide(self, events: Events, duration_us: int | None) -> Decision:
+        """Decide one whole sample, with no other in progress. If that fails, close the runner.
 
-        Cancellation: safe; no event was added.
+        Cancellation: the runner is closed.
 
         Raises:
             EventsError, LimitError, ValueError: see :meth:`SampleInput.check`.
             ClosedError: the network was closed meanwhile.
+            NeuroasyncError: a pass failed.
         """
-        if are_many(events):
-            events = await self.input.train_of_many(events)
-            self.check_open()
-        train, end_us = self.input.check(events, duration_us)
-        self.accept(train)
-        return end_us
+        try:
+            if are_many(events):
+                events = await self.input.train_of_many(events)
+                self.check_open()
+            train, end_us = self.input.check(events, duration_us)
+            self.accept(train)
+            if not self.passes.run_now(end_us):
+                await self.passes.run_until(end_us)
+            return self.finish(duration_us)
+        except BaseException:
+            self.close()
+            raise
 
     async def discard(self, count: int) -> None:
         """Count ``count`` events as accepted, though no pass will read them. Cancellation: safe."""
         self.counts.events += count
         await self._scheduler.yield_if_due()
 
-    async def run_until(self, end_us: int) -> None:
-        """Run every pass at a virtual time up to and including ``end_us``.
-
-        Cancellation: the sample is incomplete; call :meth:`abandon`.
-        """
-        if end_us >= 0 and not self.simulator.is_stopped:
-            buffer = self._buffer
-            if is_many(buffer.waiting) and is_many(buffer.unmerged):
-                await self.input.merge_in_thread()
-                self.check_open()
-            consumed = await self._scheduler.run(buffer.events, end_us)
-            if consumed < buffer.waiting and self.simulator.is_stopped:
-                consumed = buffer.waiting
-            if not is_many(consumed):
-                buffer.drop(consumed)
-            else:  # freeing the memory of many events takes about as long as a time slice
-                await self._scheduler.yield_if_due()
-                buffer.drop(consumed)
-                await self._scheduler.yield_if_due()
-
-    async def run_ready_passes(self) -> None:
-        """Run every pass that has all its events. Cancellation: as :meth:`run_until`."""
-        end_us = self._buffer.ready_until_us()
-        timestep_us = self.simulator.plan.packed.model.timestep_us
-        if end_us < 0 or (timestep_us and end_us < self.simulator.watermark_us):
-            await self._scheduler.yield_if_due()  # no timestep is complete
-        else:
-            await self.run_until(end_us)
-
     async def advance(self, t_us: int, end_us: int) -> None:
         """Run every pass up to ``end_us``, and allow no events before ``t_us`` any more, µs.
 
-        :meth:`SampleInput.check_advance` returns ``end_us``. Cancellation: as :meth:`run_until`.
+        :meth:`SampleInput.check_advance` returns ``end_us``.
+
+        Cancellation: as :meth:`PassRunner.run_until`.
         """
-        await self.run_until(end_us)
+        await self.passes.run_until(end_us)
         self._buffer.last_us = max(self._buffer.last_us, t_us - 1)
 
     async def run_to_new_leader(self, end_us: int) -> bool:
         """Run passes up to ``end_us`` or until another class leads; return whether one does.
 
-        Cancellation: as :meth:`run_until`.
+        Cancellation: as :meth:`PassRunner.run_until`.
         """
-        await self.run_until(end_us)
+        await self.passes.run_until(end_us)
         return self.simulator.poll_new_leader()
 
     def ready_until_us(self) -> int:
@@ -238,10 +221,10 @@ class SampleRunner:
     async def run_and_finish(self, end_us: int, duration_us: int | None) -> Decision:
         """Run every pass up to ``end_us``, unless the stop rule has decided, and finish.
 
-        Cancellation: as :meth:`run_until`.
+        Cancellation: as :meth:`PassRunner.run_until`.
         """
-        if not self.simulator.is_decided:
-            await self.run_until(end_us)
+        if not (self.simulator.is_decided or self.passes.run_now(end_us)):
+            await self.passes.run_until(end_us)
         return self.finish(duration_us)
 
     def decide_now(self, events: Events) -> Decision | None:
@@ -249,15 +232,15 @@ class SampleRunner:
         buffer, length_us = self._buffer, self.bundle.duration_us
         if buffer.last_us >= 0 or self.simulator.passes or are_many(events):
             return None  # the current sample has begun, or the check takes long
+        if self._scheduler.must_wait():
+            return None
         decision = None
         try:
-            if not self._scheduler.may_run_now:
-                return None
             train = buffer.checked(events)
             end_us = buffer.last_pass_us(length_us, train)
             self._started_s = time.perf_counter()
             buffer.accept(train, True)
-            if end_us < 0 or self._scheduler.run_now(buffer.events, end_us):
+            if self.passes.run_now(end_us):
                 decision = self.finish(length_us)
                 self.counts.events += train.t_us.size
         except Exception:  # `decide` makes the same error, and raises it
@@ -265,6 +248,18 @@ class SampleRunner:
         if decision is None:
             self.abandon()
         return decision
+
+    def reuse(self, session: int, seed_of: Callable[[int], int], account: CpuAccount) -> None:
+        """Become the runner of another session; its counts continue.
+
+        Args:
+            session: number of the session.
+            seed_of: as for a new runner.
+            account: the CPU time of the session.
+        """
+        self._scheduler.reuse(session, account)
+        self._seed_of, self._sample = seed_of, 0
+        self._begin()
 
     def abandon(self) -> None:
         """Discard the current sample; the next one has its number and starts from rest."""
@@ -280,7 +275,7 @@ class SampleRunner:
     async def carry_over(self, after_us: int) -> None:
         """Run every pass before the next sample and begin it in the network's current state.
 
-        Cancellation: as :meth:`run_until`.
+        Cancellation: as :meth:`PassRunner.run_until`.
 
         Args:
             after_us: time from the beginning of this sample to that of the next one, µs.
@@ -288,9 +283,10 @@ class SampleRunner:
         Raises:
             LimitError: the gap has too many passes and the network never becomes quiescent.
         """
-        await self.run_until(self._buffer.last_pass_us(None))  # this consumes the remaining events
+        # This consumes the remaining events.
+        await self.passes.run_until(self._buffer.last_pass_us(None))
         self._buffer.begin()
-        await run_window_gap(self.simulator, self._scheduler, self.run_until, after_us)
+        await self.passes.run_gap(after_us)
         self.simulator.carry_over(self._seed_of(self._sample), after_us)
         self._scheduler.begin_sample(self._sample)
         self._started_s = None

@@ -5,20 +5,17 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from neuroasync.core.engine.network_state import positions
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.kernels.entry_points import run_to_delivery
 from neuroasync.core.kernels.layout import Interrupt
-from neuroasync.errors import ClosedError, PopulationError
+from neuroasync.errors import ClosedError
 from neuroasync.runtime.clock import Clock
-from neuroasync.runtime.populations.coroutine import PopulationCoroutine
-from neuroasync.runtime.populations.drivers import DirectPopulation, TaskPopulation
+from neuroasync.runtime.populations.coroutine import DirectInbox, PopulationCoroutine
+from neuroasync.runtime.populations.drivers import DirectPopulation, TaskPopulation, collect_report
 from neuroasync.runtime.populations.report_timeout import ReportTimeout
-from neuroasync.runtime.tap import Tap, TappedSpikes
+from neuroasync.runtime.tap import Tap, feed_taps
 from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
 
 __all__ = ["Scheduler"]
@@ -52,11 +49,13 @@ class Scheduler:
         sample: number of the current sample.
         simulator: as given.
         is_closed: whether :meth:`close` was called.
+        is_midway: whether passes have begun in the compiled engine that :meth:`run` must continue.
     """
 
-    __slots__ = ("_account", "_custom", "_direct_populations", "_report_timeout", "_resumed_cpu_s",
-                 "_resumes", "_started_tasks", "_taps", "_task_group", "_task_populations",
-                 "_time_slice", "is_closed", "sample", "session", "simulator")  # fmt: skip
+    __slots__ = ("_account", "_custom", "_direct_populations", "_inbox", "_report_timeout",
+                 "_resumed_cpu_s", "_resumes", "_started_tasks", "_taps", "_task_group",
+                 "_task_populations", "_time_slice", "is_closed", "is_midway", "sample",
+                 "session", "simulator")  # fmt: skip
 
     def __init__(
         self,
@@ -72,6 +71,7 @@ class Scheduler:
         self.simulator = simulator
         self._account = account
         self._resumed_cpu_s = 0.0
+        self.is_midway = False
         self.sample = 0
         self._custom = custom
         self._taps = taps
@@ -87,6 +87,7 @@ class Scheduler:
         self.is_closed = False
         self._direct_populations = _NO_DIRECT
         self._task_populations = _NO_TASKS
+        self._inbox = DirectInbox()
         self._resumes: dict[int, tuple[Callable[[None], object], ...]] = {}
 
     async def run(self, events: MergedEvents, end_us: int) -> int:
@@ -110,86 +111,108 @@ class Scheduler:
             ClosedError: the session was closed meanwhile.
             ValueError: ``engine="compiled"`` was requested but cannot run this session.
         """
-        if self._time_slice.must_wait():
+        if not self.is_midway:
             await self.yield_if_due()
-        uses_compiled_engine = self._uses_compiled_engine()
-        self._resumed_cpu_s = time.thread_time()
-        simulator = self.simulator
-        simulator.feed(*events)
-        if uses_compiled_engine:
-            while not self._run_slice(end_us):
-                if self._time_slice.is_exhausted():
-                    await self._pause()
-        else:
-            if not self._direct_populations and not self._task_populations:
-                self._start_populations()
-            if self._task_populations:
-                await self._run_tasks(end_us)
-            else:
-                await self._run_direct(end_us)
-        self._charge()
-        consumed = simulator.events_consumed
-        simulator.release_scratch()
-        return consumed
-
-    @property
-    def may_run_now(self) -> bool:
-        """Whether :meth:`run_now` may run passes."""
-        return not self._time_slice.must_wait() and self._uses_compiled_engine()
+            if not self._uses_compiled_engine():
+                return await self._run_coroutines(events, end_us)
+            if self._start(events, end_us):
+                return self.simulator.events_consumed
+        while True:
+            await self._pause()
+            if self._run_slices(end_us):
+                return self.simulator.events_consumed
 
     def run_now(self, events: MergedEvents, end_us: int) -> bool:
-        """Run passes as :meth:`run` does, but only in this time slice; return whether all ran."""
+        """Run passes as :meth:`run` does, but only in this time slice.
+
+        Returns:
+            Whether all ran. If not, call :meth:`run` with the same arguments, or :meth:`restart`.
+        """
+        if self._time_slice.must_wait() or not self._uses_compiled_engine():
+            return False
+        return self._start(events, end_us)
+
+    def _start(self, events: MergedEvents, end_us: int) -> bool:
+        """Run passes in the compiled engine for the rest of the slice; return whether all ran."""
         self._resumed_cpu_s = time.thread_time()
-        self.simulator.feed(*events)
-        while not (is_done := self._run_slice(end_us)) and not self._time_slice.is_exhausted():
-            pass
-        self._charge()
-        self.simulator.release_scratch()
+        return self._run_slice(end_us, events) or self._run_slices(end_us)
+
+    def _run_slices(self, end_us: int) -> bool:
+        """Continue the passes for the rest of the slice; return whether all ran."""
+        time_slice = self._time_slice
+        while self.is_midway and not time_slice.is_exhausted():
+            self._run_slice(end_us)
+        return not self.is_midway
+
+    def _run_slice(self, end_us: int, events: MergedEvents | None = None) -> bool:
+        """Run passes for a part of the slice, with new events if given; return whether all ran."""
+        simulator, time_slice = self.simulator, self._time_slice
+        work_before, began_s = simulator.work, time.perf_counter()
+        is_done = simulator.run_compiled(end_us, time_slice.work(), events)
+        time_slice.measured(simulator.work - work_before, time.perf_counter() - began_s)
+        self.is_midway = not is_done
+        if is_done:
+            self._charge()
+            simulator.release_scratch()
         return is_done
 
-    def _run_slice(self, end_us: int) -> bool:
-        """Run passes in the compiled engine for a part of the slice; return whether all ran."""
-        simulator, time_slice, clock = self.simulator, self._time_slice, time.perf_counter
-        work_before, began_s = simulator.work, clock()
-        is_done = simulator.run_compiled(end_us, time_slice.work())
-        time_slice.measured(simulator.work - work_before, clock() - began_s)
-        return is_done
+    async def _run_coroutines(self, events: MergedEvents, end_us: int) -> int:
+        """Run passes by coroutines, and return the number of events that were consumed."""
+        self._resumed_cpu_s = time.thread_time()
+        self.simulator.feed(*events)
+        if not self._direct_populations and not self._task_populations:
+            self._start_populations()
+        if self._task_populations:
+            await self._run_tasks(end_us)
+        else:
+            await self._run_direct(end_us)
+        self._charge()
+        consumed = self.simulator.events_consumed
+        self.simulator.release_scratch()
+        return consumed
 
     async def _run_direct(self, end_us: int) -> None:
         """Run passes by resuming each built-in population that a group has reached."""
         simulator, time_slice, clock = self.simulator, self._time_slice, time.perf_counter
-        context, resumes = simulator.state.context, self._resumes
-        work = time_slice.work()
+        state, resumes, inbox = simulator.state, self._resumes, self._inbox
+        inbox.end_us, inbox.work = end_us, time_slice.work()
+        reason = run_to_delivery(state.context, -1, end_us, inbox.work)
         while True:
-            reason = run_to_delivery(context, end_us, work)
-            if reason >= 0:  # a bit mask of the populations that the group has reached
+            # A tap is fed between two steps, so then no population runs on to the next one.
+            if reason > 0 and not self._taps:  # a bit mask of the populations that were reached
                 if reason not in resumes:
                     if len(resumes) >= _MAX_CACHED_SETS:
                         resumes.clear()
                     resumes[reason] = self._resumes_of(positions(reason))
-                for resume in resumes[reason]:
+                *others, last = resumes[reason]
+                for resume in others:
                     resume(None)
-                if self._taps:
-                    self._feed_taps(positions(reason))
-            elif reason == Interrupt.MANY_POPULATIONS:  # too many for a bit mask
-                reached = simulator.reached()
-                for resume in self._resumes_of(reached):
-                    resume(None)
-                self._feed_taps(reached)
-            elif not simulator.handle_interrupt(reason):
-                if reason != Interrupt.BUDGET_SPENT:
-                    return
+                inbox.runs_on = True
+                last(None)
+                inbox.runs_on = False
+                reason = inbox.reason
             else:
-                self.check_open()  # a custom policy or stop rule may have closed the session
+                if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:  # too many for a bit mask
+                    reached = simulator.reached()
+                    for resume in self._resumes_of(reached):
+                        resume(None)
+                    feed_taps(simulator, self._taps, self.session, self.sample, reached)
+                elif simulator.handle_interrupt(reason):
+                    self.check_open()  # a custom policy or stop rule may have closed the session
+                elif reason != Interrupt.BUDGET_SPENT:
+                    return
+                reason = None
             if clock() > time_slice.deadline:
                 await self._pause()
-                work = time_slice.work()
+                inbox.work = time_slice.work()
+            if reason is None:
+                reason = run_to_delivery(state.context, -1, end_us, inbox.work)
 
     async def _run_tasks(self, end_us: int) -> None:
         """Run passes of a network with custom populations, which work concurrently."""
         simulator, time_slice = self.simulator, self._time_slice
         while True:
-            reason = run_to_delivery(simulator.state.context, end_us, time_slice.work())
+            reason = run_to_delivery(simulator.state.context, -1, end_us, time_slice.work())
             if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:
                 if simulator.plan.has_turns:
                     for task in self._task_populations.values():
@@ -199,7 +222,7 @@ class Scheduler:
                 self._charge()
                 await self._deliver_to_tasks(reached)
                 self._resumed_cpu_s = time.thread_time()
-                self._feed_taps(reached)
+                feed_taps(simulator, self._taps, self.session, self.sample, reached)
             elif not simulator.handle_interrupt(reason):
                 if reason != Interrupt.BUDGET_SPENT:
                     return
@@ -212,33 +235,16 @@ class Scheduler:
         """Deliver the open group to the populations at ``reached``, and collect the reports."""
         # All custom populations get the group before the first report is awaited, so that they
         # work on it at the same time.
+        tasks = {p: self._task_populations[p] for p in reached if p in self._task_populations}
+        for task in tasks.values():
+            task.deliver(self.sample)
         for p in reached:
-            if p in self._task_populations:
-                self._task_populations[p].deliver(self.sample)
-        for p in reached:
-            if p in self._task_populations:
-                self.simulator.report(p, await self._collect(p, reached))
+            if p in tasks:
+                report = await collect_report(tasks, p, self._report_timeout)
+                self.simulator.report(p, report)
                 self.check_open()
             else:
                 self._direct_populations[p].resume(None)
-
-    async def _collect(self, p: int, reached: tuple[int, ...]) -> NDArray[np.int64]:
-        """Return the report of population ``p``; on a timeout, name all that have not reported."""
-        if self._report_timeout is None:
-            return await self._task_populations[p].collect()
-        try:
-            async with self._report_timeout.limit():
-                return await self._task_populations[p].collect()
-        except TimeoutError as error:
-            # The reports of the populations before ``p`` have been collected already.
-            custom = [
-                self._task_populations[q] for q in reached if q in self._task_populations and q >= p
-            ]
-            states = [task.describe_wait() for task in custom if not task.has_reported]
-            raise PopulationError(
-                f"no report within {self._report_timeout.limit_s:g} s for the group at t = "
-                f"{self.simulator.time_us} µs: {'; '.join(states)}"
-            ) from error
 
     def _uses_compiled_engine(self) -> bool:
         """Return whether the compiled engine runs the next passes."""
@@ -255,6 +261,10 @@ class Scheduler:
             return False
         reason = "a tap" if is_tapped else "a custom policy, stop rule or population"
         raise ValueError(f"engine 'compiled' does not support {reason}; use engine='auto'")
+
+    def must_wait(self) -> bool:
+        """Return whether :meth:`yield_if_due` waits."""
+        return self._time_slice.must_wait()
 
     async def yield_if_due(self) -> None:
         """Wait for a new time slice if other sessions wait or the current one is over.
@@ -284,8 +294,13 @@ class Scheduler:
         self.sample = number
         self._account.begin_sample()
 
+    def reuse(self, session: int, account: CpuAccount) -> None:
+        """Become the scheduler of the session with this number and account."""
+        self.session, self._account = session, account
+
     def restart(self) -> None:
         """End the populations after a cancelled or failed pass; the next pass starts new ones."""
+        self.is_midway = False
         self._end_populations()
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
@@ -310,32 +325,12 @@ class Scheduler:
     def _resumes_of(self, reached: tuple[int, ...]) -> tuple[Callable[[None], object], ...]:
         return tuple(self._direct_populations[p].resume for p in reached)
 
-    def _feed_taps(self, reached: tuple[int, ...]) -> None:
-        """Push what the populations at ``reached`` fired to their taps."""
-        simulator = self.simulator
-        for p in reached:
-            if not (taps := self._taps.get(p)):
-                continue
-            if (fired := simulator.fired(p)).size:
-                neurons = fired - simulator.plan.packed.model.starts[p]
-                neurons.flags.writeable = False  # all taps get the same array
-                item = TappedSpikes(
-                    self.session,
-                    self.sample,
-                    simulator.passes - 1,
-                    simulator.step,
-                    simulator.time_us,
-                    neurons,
-                )
-                for tap in tuple(taps):
-                    tap.push(item)
-
     def _start_populations(self) -> None:
         self._direct_populations, self._task_populations = {}, {}
         simulator, task_group = self.simulator, self._task_group
         for p, population in enumerate(simulator.plan.packed.model.populations):
             if (custom := self._custom.get(population.name)) is None:
-                self._direct_populations[p] = DirectPopulation(simulator, p)
+                self._direct_populations[p] = DirectPopulation(simulator, p, self._inbox)
             else:
                 self._task_populations[p] = TaskPopulation(simulator, p, custom, task_group)
 

@@ -107,7 +107,8 @@ class Session:
         train, _ = self._runner.input.check(events)
         with lease:
             self._runner.accept(train)
-            await self._runner.run_ready_passes()
+            if not self._runner.passes.run_ready_now():
+                await self._runner.passes.run_ready()
 
     async def finish_sample(self, duration_us: Duration | None = None) -> Decision:
         """Run the remaining passes of the sample and return its decision.
@@ -147,7 +148,8 @@ class Session:
         with lease:
             self._runner.accept(train)
             del events, train  # the buffer frees the memory of many events before the turn is over
-            await self._runner.run_until(end_us)
+            if not self._runner.passes.run_now(end_us):
+                await self._runner.passes.run_until(end_us)
             return self._runner.finish(length_us)
 
     def decide_nowait(self, events: Events) -> Decision | None:
@@ -278,12 +280,10 @@ class Session:
         """
         self._runner.check_open()
         self._loop_guard.check_caller()
-        lease = self._ownership.lease
-        has_no_state = lease.owner in (Owner.WATCH, Owner.STREAM) and lease.stream is None
-        if self._ownership.is_busy or has_no_state:
+        lease, is_busy = self._ownership.lease, self._ownership.is_busy
+        if is_busy or (lease.owner in (Owner.WATCH, Owner.STREAM) and lease.stream is None):
             raise RuntimeError("the session is busy with a call, a watch or a windowless stream")
-        stream = lease.restored if lease.stream is None else lease.stream.save()
-        return self._runner.dump(stream)
+        return self._runner.dump(lease.restored if lease.stream is None else lease.stream.save())
 
     def restore(self, snapshot: bytes) -> None:
         """Continue from a snapshot of a session that ran the same network with the same options.

@@ -1,5 +1,6 @@
 """Taps: async iterators over the spikes of a population."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, Self
 
@@ -7,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neuroasync.core.copies import cannot_copy
+from neuroasync.core.engine.simulator import Simulator
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.loop_guard import LoopGuard
 
-__all__ = ["Tap", "TappedSpikes"]
+__all__ = ["Tap", "TappedSpikes", "feed_taps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +110,32 @@ class Tap:
     async def __aexit__(self, *_: object) -> None:
         """Close the tap. This never suspends."""
         self.close()
+
+
+def feed_taps(
+    simulator: Simulator,
+    taps: Mapping[int, Collection[Tap]],
+    session: int,
+    sample: int,
+    reached: Iterable[int],
+) -> None:
+    """Push what populations have just fired to their taps.
+
+    Args:
+        simulator: the passes of the sample.
+        taps: open taps, by position of the population.
+        session: number of the session.
+        sample: number of the sample.
+        reached: positions of the populations that the group has reached.
+    """
+    for p in reached:
+        if not (listeners := taps.get(p)):
+            continue
+        if (fired := simulator.fired(p)).size:
+            neurons = fired - simulator.plan.packed.model.starts[p]
+            neurons.flags.writeable = False  # all taps get the same array
+            item = TappedSpikes(
+                session, sample, simulator.passes - 1, simulator.step, simulator.time_us, neurons
+            )
+            for tap in tuple(listeners):
+                tap.push(item)

@@ -162,7 +162,10 @@ class TimeSlice:
         """Return whether a new session has to wait for earlier ones, or for the next slice."""
         if self._woken or self._waiting or self._unserved:
             return True
-        return self.is_exhausted() and time.perf_counter() > self.deadline + self._grace_s
+        if not self._is_open:
+            self._open()
+            return False
+        return time.perf_counter() > self.deadline + self._grace_s
 
     def work(self) -> int:
         """Return how many synaptic operations to run before looking at the time again.

@@ -88,7 +88,7 @@ async def test_votes_between_windows_count_for_no_sample(no_leaks):
 
 
 async def test_long_gap_between_windows_does_not_hit_the_pass_limit(no_leaks, monkeypatch):
-    monkeypatch.setattr("neuroasync.runtime.window_gap._SILENT_PASSES", 10)
+    monkeypatch.setattr("neuroasync.runtime.pass_runner._SILENT_PASSES", 10)
     tau = na.LIF(tau_mem_us=100_000.0, v_threshold=0.5)
     bundle = relay(3000, weight=0.4, lif=tau)
     # 0.4 * exp(-t / 100 ms) + 0.4 > 0.5 up to 138 ms after the event before.
@@ -137,7 +137,7 @@ async def test_gap_with_ongoing_activity_hits_the_pass_limit(bundle, no_leaks):
 
 async def test_spikes_between_windows_have_times_of_the_earlier_window(no_leaks, monkeypatch):
     """A tap reports their times, and the stop rule is not evaluated."""
-    monkeypatch.setattr("neuroasync.runtime.window_gap._SILENT_PASSES", 7)
+    monkeypatch.setattr("neuroasync.runtime.pass_runner._SILENT_PASSES", 7)
     asked = []
 
     def never(progress):

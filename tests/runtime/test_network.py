@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import copy
+import gc
 import pickle
 import subprocess
 import sys
@@ -45,6 +46,43 @@ async def test_concurrent_decisions_equal_sequential_ones(no_leaks):
         alone = [await network.decide(s, seed=k) for k, s in enumerate(samples)]
         together = await asyncio.gather(*(network.decide(s, seed=k) for k, s in enumerate(samples)))
     assert together == alone
+
+
+async def test_decisions_one_after_another_share_one_session_and_no_state(no_leaks):
+    train, other = sample(seed=0), sample(seed=1)
+    async with na.Network(BUNDLE) as network:
+        expected = await network.decide(train, seed=1)
+        simulators = set()
+        for _ in range(3):
+            await network.decide(other, seed=2)
+            with contextlib.suppress(na.EventsError):
+                await network.decide(([5, 3], [0, 0]))
+            with pytest.raises(na.CpuTimeLimitError):
+                await network.decide(other, max_cpu_s=1e-9)
+            cancelled = asyncio.create_task(network.decide(other))
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+            assert await network.decide(train, seed=1) == expected
+            assert await network.decide(train, seed=1, until="votes(1)") != expected
+            assert network.open_sessions == 0
+            simulators |= {id(s) for s in gc.get_objects() if isinstance(s, Simulator)}
+        counts = network.counts
+        assert counts.decisions == 10
+        assert counts.events == 4 * len(train) + 3 * len(other) + 3 * len(other) + 3 * len(train)
+        assert counts.refused == 6
+    assert network.counts == counts
+    assert len(simulators) <= 2 + 3 + 3  # two plans, and the sessions that an error has closed
+
+
+async def test_tapped_decisions_have_sessions_of_their_own(no_leaks):
+    async with na.Network(BUNDLE) as network:
+        tap = network.tap("hidden1")
+        for _ in range(3):
+            await network.decide(SAMPLE)
+        tap.close()
+        numbers = [(item.session, item.sample) async for item in tap]
+    assert sorted(set(numbers)) == [(0, 0), (1, 0), (2, 0)]
 
 
 async def test_other_tasks_of_the_loop_do_not_change_a_decision(no_leaks):

@@ -337,6 +337,21 @@ async def test_decision_that_must_wait_leaves_the_session_as_it_was(monkeypatch,
         assert await session.decide(SAMPLES[0]) == expected
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 60])
+async def test_passes_that_take_many_time_slices_read_each_event_once(chunk, monkeypatch, no_leaks):
+    train = SAMPLES[0]
+    async with na.Network(BUNDLE) as network, network.session() as session:
+        expected = await network.decide(train, seed=na.sample_seed(0, 0))
+        monkeypatch.setattr("neuroasync.runtime.time_slice.TimeSlice.is_exhausted", lambda _: True)
+        monkeypatch.setattr("neuroasync.runtime.time_slice.TimeSlice.must_wait", lambda _: False)
+        monkeypatch.setattr("neuroasync.runtime.time_slice.TimeSlice.work", lambda _: 1)
+        for at in range(0, len(train), chunk):
+            await session.send(train.part(slice(at, at + chunk)))
+        assert await session.finish_sample() == expected
+        assert (await session.decide(train)).input_events == len(train)
+        assert await network.decide(train, seed=na.sample_seed(0, 0)) == expected
+
+
 async def test_decision_without_a_wait_needs_a_new_sample_and_the_compiled_engine(no_leaks):
     async with na.Network(BUNDLE) as network:
         async with network.session() as session:

@@ -9,20 +9,18 @@ from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.execution_plan import ALIGNED_FROM, LINE, ExecutionPlan
 from neuroasync.core.engine.large_arrays import zeros_on_demand
 from neuroasync.core.engine.scratch_buffers import ScratchBuffers, grown
+from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.kernels.entry_points import begin, carry_over, catch_up_decay_of_all
 from neuroasync.core.kernels.layout import (
     Context,
     Control,
-    Dynamics,
     ExtraState,
     InFlight,
     Phase,
-    Populations,
-    Uniform,
 )
 from neuroasync.core.kernels.turns import MAX_IN_A_MASK
 
-__all__ = ["NetworkState", "is_quiescent", "positions"]
+__all__ = ["NetworkState", "positions"]
 
 # Comparing a NumPy integer with a member of an ``IntEnum`` takes microseconds, hence plain ints.
 _BETWEEN_PASSES: Final = int(Phase.BETWEEN_PASSES)
@@ -33,8 +31,6 @@ _MAX_IDLE: Final = 4
 _SPIKES_PER_COPY: Final = 16384
 """Spikes in flight that are copied at once when their array grows."""
 _NO_CONTEXT: Final = 0
-_ROUNDING: Final = 1.01
-"""Factor of a sum of float32 additions that covers the rounding of all of them."""
 
 _Number = TypeVar("_Number", np.int32, np.int64, np.float32)
 
@@ -176,21 +172,32 @@ class NetworkState:
 
     def acquire_scratch(self) -> ScratchBuffers:
         """Return the session's scratch buffers; take idle or new ones if it has none."""
-        scratch = self.scratch
-        if scratch is None:
-            self.scratch = scratch = self.plan.acquire_scratch()
-            self.context, context = scratch.address, scratch.context
-            context[Context.SESSION] = self._address
-            if self.plan.has_delays:
-                context[Context.IN_FLIGHT], context[Context.IN_FLIGHT_CAPACITY] = (
-                    self.in_flight.ctypes.data,
-                    self.in_flight.shape[1],
-                )
+        scratch = self.scratch or self._place_scratch()
         if self.keep:
             scratch.start_logs()
         if self._is_fresh:
             self._is_fresh = False
             begin(self.context, self.control.item(Control.SEED))
+        return scratch
+
+    def run(self, events: MergedEvents | None, end_us: int, work: int) -> int:
+        """Call :meth:`ScratchBuffers.run` and return its result; begin the sample if necessary."""
+        scratch = self.scratch or self._place_scratch()
+        if self.keep:
+            scratch.start_logs()
+        begins, self._is_fresh = self._is_fresh, False
+        return scratch.run(begins, events, end_us, work)
+
+    def _place_scratch(self) -> ScratchBuffers:
+        """Take scratch buffers, and write the addresses of the session's memory to them."""
+        self.scratch = scratch = self.plan.acquire_scratch()
+        self.context, context = scratch.address, scratch.context
+        context[Context.SESSION] = self._address
+        if self.plan.has_delays:
+            context[Context.IN_FLIGHT], context[Context.IN_FLIGHT_CAPACITY] = (
+                self.in_flight.ctypes.data,
+                self.in_flight.shape[1],
+            )
         return scratch
 
     def release_scratch(self) -> None:
@@ -294,48 +301,3 @@ def _zeros(plan: ExecutionPlan) -> NDArray[np.int64]:
 def positions(mask: int) -> tuple[int, ...]:
     """Return the positions of the bits that are set in ``mask``, ascending."""
     return tuple(p for p in range(MAX_IN_A_MASK) if mask >> p & 1)
-
-
-def is_quiescent(state: NetworkState) -> bool:
-    """Return whether further passes without input would do nothing but decay the neurons."""
-    control, packed = state.control, state.plan.packed
-    if control[Control.IN_FLIGHT]:
-        return False
-    if not packed.model.timestep_us:  # there is no pass without input
-        return True
-    populations = packed.arrays.populations
-    if control[Control.SUPRATHRESHOLD] or populations[:, Populations.HAS_BIAS].any():
-        return False
-    changes = populations[:, Populations.HAS_CURRENT] | populations[:, Populations.ADAPTS]
-    watched = np.flatnonzero(changes & populations[:, Populations.FIRES_SPONTANEOUSLY])
-    if not watched.size:
-        return True
-    state.apply_decay()
-    may_fire = any(_may_cross(state, p) for p in watched.tolist())
-    state.release_scratch()
-    return not may_fire
-
-
-def _may_cross(state: NetworkState, position: int) -> bool:
-    """Return whether neurons of a population may rise above their thresholds without input.
-
-    Without input, an adaptive threshold stays above ``v_threshold``, and the potential v is at most
-    its present value plus all that the synaptic current i adds: i (f + f**2 + ..), where f is the
-    decay factor of i.
-    """
-    arrays = state.plan.packed.arrays
-    row = arrays.populations[position]
-    mine = slice(row[Populations.START], row[Populations.STOP])
-    highest = np.maximum(state.potential[mine], 0).astype(np.float64)
-    if row[Populations.HAS_CURRENT] and state.extra_state is not None:
-        current = state.extra_state[ExtraState.CURRENT, mine]
-        # A current that is too small to change a potential without leak never changes it.
-        factors = arrays.uniform[position, Uniform.FACTOR]
-        if not row[Populations.HOMOGENEOUS]:
-            factors = arrays.factors[mine]
-        changes = (factors != 1) | (state.potential[mine] + current != state.potential[mine])
-        counts = (current > 0) & changes
-        factor = arrays.dynamics[Dynamics.CURRENT_FACTOR, mine][counts]
-        with np.errstate(divide="ignore"):  # a current that does not decay adds up without a bound
-            highest[counts] += current[counts] * _ROUNDING * factor / (1 - factor)
-    return bool(np.any(highest > arrays.thresholds[mine]))

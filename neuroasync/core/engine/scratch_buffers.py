@@ -1,6 +1,6 @@
 """Scratch buffers: arrays, logs and the context that a session needs during a pass."""
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from neuroasync.core.copies import cannot_copy
 from neuroasync.core.engine.large_arrays import aligned, zeros_on_demand
 from neuroasync.core.engine.packed_network import PackedNetwork
-from neuroasync.core.kernels.entry_points import feed
+from neuroasync.core.events.input_buffer import MergedEvents
+from neuroasync.core.immutable import immutable
+from neuroasync.core.kernels.entry_points import feed, run_compiled
 from neuroasync.core.kernels.layout import (
     FULL,
     MIXED,
@@ -23,6 +25,8 @@ from neuroasync.core.kernels.layout import (
 from neuroasync.core.kernels.vectors.ranking import MAX_RANKED
 
 __all__ = ["ScratchBuffers", "grown"]
+
+_NONE: Final = immutable(np.empty(0, np.int64), np.int64)
 
 _LOG: int = 2048
 """Initial number of slots of the delivery log, and of spikes beyond one per neuron."""
@@ -62,7 +66,7 @@ class ScratchBuffers:
         self._hold(Context.CHOSEN, np.zeros(room, np.int64))
         self._hold(Context.GROUP, np.zeros((len(Group), room), np.int64))
         self.context[Context.PENDING_CAPACITY] = self.context[Context.GROUP_CAPACITY] = room
-        self._events: tuple[NDArray[Any], ...] = ()
+        self._events: tuple[NDArray[Any] | None, ...] = ()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied, because kernels have the addresses of its arrays."""
@@ -158,6 +162,24 @@ class ScratchBuffers:
                 raise ValueError("values must be a contiguous array")
             self._events = t_us, index, value
             self.context[Context.VALUE] = value.ctypes.data
+
+    def run(self, begins: bool, events: MergedEvents | None, end_us: int, work: int) -> int:
+        """Run the compiled engine and return its ``Interrupt``; feed it ``events`` before, if any.
+
+        The events must be those of a spike train, or as valid: kernels index memory with them.
+
+        Args:
+            begins: whether to start a sample from rest before.
+            events: times, indices and values, as for :meth:`feed`, in arrays that are read-only.
+            end_us: run the passes at virtual times up to this one, µs.
+            work: approximate number of synaptic operations after which to return.
+        """
+        if events is None:
+            return run_compiled(self.address, begins, False, _NONE, _NONE, 0, end_us, work)  # type: ignore[no-any-return]
+        self._events = events  # kernels have the addresses of the arrays
+        t_us, index, value = events
+        values = 0 if value is None else value.ctypes.data
+        return run_compiled(self.address, begins, True, t_us, index, values, end_us, work)  # type: ignore[no-any-return]
 
     def start_logs(self) -> None:
         """Start to log spikes and deliveries."""

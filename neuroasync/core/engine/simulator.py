@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from neuroasync.core.engine.custom_selection import choose_by_policy
 from neuroasync.core.engine.decision import Decision, decision_of, progress_of
 from neuroasync.core.engine.execution_plan import ExecutionPlan
-from neuroasync.core.engine.network_state import NetworkState, is_quiescent, positions
+from neuroasync.core.engine.network_state import NetworkState, positions
+from neuroasync.core.engine.quiescence import is_quiescent, skip_passes
 from neuroasync.core.engine.run_settings import forward_step_limit_error, pass_limit_error
 from neuroasync.core.engine.stop_rules import Progress, should_stop
+from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.kernels.entry_points import (
     integrate_and_fire,
-    run_compiled,
     run_to_delivery,
     take_chosen,
 )
@@ -99,16 +100,7 @@ class Simulator:
 
         Returns whether they changed a variable of a neuron. If not, further ones would not either.
         """
-        before = self._neurons()
-        self.state.control[Control.CLOCK] += passes
-        return not np.array_equal(before, self._neurons())
-
-    def _neurons(self) -> NDArray[np.float32]:
-        """Return a copy of all variables of the neurons that decay, up to date."""
-        state = self.state
-        state.apply_decay()
-        extras = state.extra_state
-        return np.concatenate([state.potential, *([] if extras is None else extras)])
+        return skip_passes(self.state, passes)
 
     def take_decision(self) -> None:
         """Continue the sample after its decision; the stop rule is not evaluated again."""
@@ -222,7 +214,7 @@ class Simulator:
             StopRuleError: a custom stop rule did not return a bool.
         """
         while True:
-            reason = int(run_to_delivery(self.state.acquire_scratch().address, end_us, work))
+            reason = int(run_to_delivery(self.state.acquire_scratch().address, -1, end_us, work))
             if reason >= 0:
                 return positions(reason)
             if reason == _MANY_POPULATIONS:
@@ -235,19 +227,27 @@ class Simulator:
         is_reached = self.state.acquire_scratch().counts[StepCounts.REACHED]
         return tuple(np.flatnonzero(is_reached).tolist())
 
-    def run_compiled(self, end_us: int, work: int = UNBOUNDED) -> bool:
+    def run_compiled(
+        self, end_us: int, work: int = UNBOUNDED, events: MergedEvents | None = None
+    ) -> bool:
         """Run all passes up to ``end_us`` with the compiled engine.
 
-        The arguments and the errors are those of :meth:`run_to_delivery`.
+        The errors are those of :meth:`run_to_delivery`.
+
+        Args:
+            end_us: as for :meth:`run_to_delivery`.
+            work: as for :meth:`run_to_delivery`.
+            events: first replaces the events as :meth:`feed` does, which would take longer. They
+                are not checked, and must be those of an :class:`InputBuffer` or a spike train.
 
         Returns:
             False if the work budget is spent or a buffer grows, which may take several calls; True
             if no pass is left, the sample was stopped, or another class leads while watching.
         """
         while True:
-            reason: int = run_compiled(self.state.acquire_scratch().address, end_us, work)
-            if reason == _DONE:
+            if (reason := self.state.run(events, end_us, work)) == _DONE:
                 return True
+            events = None
             if not self.handle_interrupt(reason) or (reason == _NEEDS_ROOM and work < UNBOUNDED):
                 return reason not in (_BUDGET_SPENT, _NEEDS_ROOM)
 

@@ -17,9 +17,12 @@ from neuroasync.errors import EventsError, LimitError, PassLimitError
 __all__ = ["InputBuffer", "MergedEvents", "check_duration"]
 
 MergedEvents: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Values]
-"""Times, indices and values of the events that wait in a buffer."""
+"""Times, indices and values of the events that wait in a buffer, in arrays that are read-only."""
 
 _NONE: Final[NDArray[np.int64]] = np.empty(0, np.int64)
+_NONE.flags.writeable = False
+
+_NO_EVENTS: Final[MergedEvents] = (_NONE, _NONE, None)
 
 _MAX_COPIED: Final = 100_000
 """Largest number of events that are copied to free the memory of others, in about 0.1 ms."""
@@ -55,7 +58,7 @@ class InputBuffer:
 
     def begin(self) -> None:
         """Start a new sample with an empty buffer."""
-        self._merged: MergedEvents = (_NONE, _NONE, None)
+        self._merged: MergedEvents = _NO_EVENTS
         # Events that are not merged yet. Merging at every call would take quadratic time while
         # many small chunks are added to one forward pass.
         self._added: list[SpikeTrain] = []
@@ -215,7 +218,7 @@ class InputBuffer:
     def drop(self, count: int) -> None:
         """Remove the first ``count`` events, which passes have read."""
         if count == self._waiting:
-            self._merged, self._added = (_NONE, _NONE, None), []
+            self._merged, self._added = _NO_EVENTS, []
         elif count:
             t_us, index, value = self.events
             t_us, index = t_us[count:], index[count:]
@@ -224,7 +227,7 @@ class InputBuffer:
             if t_us.size <= _MAX_COPIED:
                 t_us, index = t_us.copy(), index.copy()
                 value = None if value is None else value.copy()
-            self._merged = t_us, index, value
+            self._merged = _read_only(t_us, index, value)
         self._waiting -= count
 
     def train(self) -> SpikeTrain:
@@ -260,9 +263,15 @@ def _merged(
         t_us, index, value = added[0].t_us, added[0].index, added[0].value
     if sorts and t_us.size > 1:
         if value is None:
-            return t_us, _sorted_by_index(t_us, index, inputs), None
+            return _read_only(t_us, _sorted_by_index(t_us, index, inputs), None)
         order = np.lexsort((index, t_us))  # events of one input stay in their order
-        return t_us, index[order], value[order]
+        return _read_only(t_us, index[order], value[order])
+    return _read_only(t_us, index, value)
+
+
+def _read_only(t_us: NDArray[np.int64], index: NDArray[np.int64], value: Values) -> MergedEvents:
+    """Return the arrays of events, which were just made, after forbidding to write to them."""
+    t_us.flags.writeable = index.flags.writeable = False
     return t_us, index, value
 
 

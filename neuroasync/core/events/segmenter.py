@@ -1,14 +1,12 @@
 """Divides a stream of events into segments; windows group the segments into samples."""
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.events.spike_train import SpikeTrain
-from neuroasync.core.events.values import Values
 from neuroasync.core.events.waiting_events import PlacedChunk, WaitingEvents
 from neuroasync.core.events.window import Window, check_whole
 from neuroasync.core.model.checks import must_be
@@ -19,17 +17,13 @@ __all__ = ["NEVER", "Segment", "Segmenter", "SegmenterState"]
 NEVER: Final = limits.MAX_TIME_US + 1
 """A time later than any event, µs."""
 
-_Taken: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Values]
-"""Times, indices and values of events that were taken."""
-
-_NO_EVENTS: Final[_Taken] = (np.empty(0, np.int64), np.empty(0, np.int64), None)
+_NO_EVENTS: Final = SpikeTrain([], [])
 
 _MAX_EVENTS: Final = 16_384
 """Largest number of events of a segment; this bounds the time of a call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A step of the current sample: send events, advance the time, then possibly end the sample.
 
     Attributes:
@@ -191,20 +185,21 @@ class Segmenter:
         latest = None
         if self._carry_state:
             latest = max(self._step_after(self._latest_us), self._passed())
-        return self._end(*_NO_EVENTS, durations.get(self.window.name, latest))
+        return self._end(_NO_EVENTS, durations.get(self.window.name, latest))
 
     def _open(self, t_us: int) -> None:
         unit = self.window.argument if self.window.name == "time" else self._timestep_us
         self.start_us = self._reached_us = t_us - t_us % unit
         self._count, self._latest_us = 0, t_us
 
-    def _take(self, count: int) -> _Taken:
+    def _take(self, count: int) -> SpikeTrain:
         """Remove the first ``count`` waiting events; return them with times of the sample."""
         if not count:
             return _NO_EVENTS
-        t_us, index, value = self._waiting.take(count)
-        self._latest_us = int(t_us[-1])
-        return t_us - self._start(), index, value
+        start_us = self._start()
+        events = self._waiting.take(count, start_us)
+        self._latest_us = start_us + events.t_us.item(-1)
+        return events
 
     def _start(self) -> int:
         return 0 if self.start_us is None else self.start_us
@@ -218,20 +213,12 @@ class Segmenter:
         """Return the number of waiting events before ``t_us``, but not more than fit a segment."""
         return self._waiting.before(t_us, _MAX_EVENTS)
 
-    def _end(
-        self,
-        t_us: NDArray[np.int64],
-        index: NDArray[np.int64],
-        value: Values,
-        duration_us: int | None,
-    ) -> Segment:
+    def _end(self, events: SpikeTrain, duration_us: int | None) -> Segment:
         start_us, self.start_us = self._start(), None
-        return Segment(start_us, SpikeTrain(t_us, index, value), ends=True, duration_us=duration_us)
+        return Segment(start_us, events, ends=True, duration_us=duration_us)
 
-    def _continue(
-        self, t_us: NDArray[np.int64], index: NDArray[np.int64], value: Values
-    ) -> Segment | None:
-        return Segment(self._start(), SpikeTrain(t_us, index, value)) if t_us.size else None
+    def _continue(self, events: SpikeTrain) -> Segment | None:
+        return Segment(self._start(), events) if len(events) else None
 
     def _step_after(self, t_us: int) -> int:
         """Return the end, in the sample's time, of the timestep that holds stream time ``t_us``."""
@@ -241,18 +228,18 @@ class Segmenter:
     def _by_time(self, limit_us: int) -> Segment | None:
         length, start = self.window.argument, self._start()
         end = start + length
-        t_us, index, value = self._take(self._before(min(end, limit_us)))
+        events = self._take(self._before(min(end, limit_us)))
         if limit_us < end or (limit_us == NEVER and not self._waiting):
-            return self._continue(t_us, index, value)
+            return self._continue(events)
         next_us = self._waiting.first_us if self._waiting else NEVER
         if next_us < end:  # the window has more events than a segment
-            return self._continue(t_us, index, value)
+            return self._continue(events)
         if limit_us == NEVER and (next_us - end) // length >= limits.MAX_PASSES:
             raise LimitError(
                 f"the next event, at {next_us} µs, is more than {limits.MAX_PASSES} "
                 f"windows of {length} µs after {end} µs; if the times are ns, divide them by 1000"
             )
-        segment = self._end(t_us, index, value, length)
+        segment = self._end(events, length)
         self.start_us = end  # windows by time follow each other without a gap
         return segment
 
@@ -260,32 +247,32 @@ class Segmenter:
         missing = max(self.window.argument - self._count, 0)
         available = self._before(limit_us)
         if available < missing or not self._carry_state:
-            t_us, index, value = self._take(min(missing, available))
-            self._count += t_us.size
+            events = self._take(min(missing, available))
+            self._count += len(events)
             if available < missing:
-                return self._continue(t_us, index, value)
-            return self._end(t_us, index, value, None)
+                return self._continue(events)
+            return self._end(events, None)
         # The window has its events, and also takes all others in the timestep of the last one.
         last_us = int(self._waiting.times_us(missing)[-1]) if missing else self._latest_us
         duration_us = self._step_after(last_us)
         end = self._start() + duration_us
-        t_us, index, value = self._take(self._before(min(end, limit_us)))
-        self._count += t_us.size
+        events = self._take(self._before(min(end, limit_us)))
+        self._count += len(events)
         if self._waiting and self._waiting.first_us < min(end, limit_us):
-            return self._continue(t_us, index, value)  # the timestep has more events than a segment
+            return self._continue(events)  # the timestep has more events than a segment
         if end <= limit_us < NEVER or (self._waiting and limit_us == NEVER):
-            return self._end(t_us, index, value, duration_us)
-        return self._continue(t_us, index, value)
+            return self._end(events, duration_us)
+        return self._continue(events)
 
     def _by_silence(self, limit_us: int) -> Segment | None:
         scanned = self._before(limit_us)
         times = np.concatenate(([self._latest_us], self._waiting.times_us(scanned)))
         gaps = np.flatnonzero(np.diff(times) >= self.window.argument)
-        t_us, index, value = self._take(int(gaps[0]) if gaps.size else scanned)
+        events = self._take(int(gaps[0]) if gaps.size else scanned)
         is_silent = self._latest_us + self.window.argument <= limit_us < NEVER
         if gaps.size or (is_silent and not self._before(limit_us)):
-            return self._end(t_us, index, value, self._silence_ends_us())
-        return self._continue(t_us, index, value)
+            return self._end(events, self._silence_ends_us())
+        return self._continue(events)
 
     def _silence_ends_us(self) -> int:
         """Return the end of the silence after the latest event, in the sample's time, µs."""
@@ -295,7 +282,7 @@ class Segmenter:
     def _by_decision(self, limit_us: int, is_decided: bool) -> Segment | None:
         """Return one timestep per call: events after the decision belong to the next sample."""
         if is_decided:
-            return self._end(*_NO_EVENTS, self._decided_by(limit_us) if self._carry_state else None)
+            return self._end(_NO_EVENTS, self._decided_by(limit_us) if self._carry_state else None)
         if not self._before(limit_us):
             return None
         first = self._waiting.first_us
@@ -303,8 +290,8 @@ class Segmenter:
         if begins > self._reached_us:
             self._reached_us = begins
             reached_us = begins - self._start()
-            return Segment(self._start(), SpikeTrain(*_NO_EVENTS), reached_us=reached_us)
-        return self._continue(*self._take(self._before(min(begins + self._timestep_us, limit_us))))
+            return Segment(self._start(), _NO_EVENTS, reached_us=reached_us)
+        return self._continue(self._take(self._before(min(begins + self._timestep_us, limit_us))))
 
     def _decided_by(self, limit_us: int) -> int:
         """Return the length of a sample that the stop rule ended: its complete timesteps, µs."""

@@ -123,6 +123,31 @@ class SpikeTrain:
         since_first = t_us - t_us[:1].sum()
         return cls(since_first[is_seen], pixels.index[is_seen])
 
+    @classmethod
+    def of_checked(
+        cls,
+        t_us: NDArray[np.int64],
+        index: NDArray[np.int64],
+        value: NDArray[np.float32] | None,
+        max_index: int | None = None,
+    ) -> Self:
+        """Return events of a train with other times, without checking them again.
+
+        Args:
+            t_us: i64[events], times in ascending order, which are at least 0, in an array that
+                only the caller can write; it becomes read-only.
+            index: i64[events], a contiguous part of the indices of a train.
+            value: f32[events], the same part of its values, or None.
+            max_index: the highest index, if it is known.
+        """
+        train = object.__new__(cls)
+        t_us.flags.writeable = index.flags.writeable = False
+        object.__setattr__(train, "t_us", t_us)
+        object.__setattr__(train, "index", index)
+        object.__setattr__(train, "value", value)
+        object.__setattr__(train, "_max_index", _UNKNOWN if max_index is None else max_index)
+        return train
+
     def part(self, events: slice | NDArray[np.int64]) -> Self:
         """Return the events of a slice, or with these numbers, whose times must ascend."""
         value = taken_values(self.value, events)

@@ -94,27 +94,33 @@ class WaitingEvents:
         """Return the times of the first ``count`` events, i64[count], µs."""
         return _joined([chunk.times_us(start, stop) for chunk, start, stop in self._parts(count)])
 
-    def take(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Values]:
-        """Remove the first ``count`` events, and return their (t_us, index, value)."""
+    def take(self, count: int, start_us: int) -> SpikeTrain:
+        """Remove the first ``count`` events, and return them with times from ``start_us`` on, µs.
+
+        There must be so many, none of them earlier.
+        """
         chunk, at, stop = self._chunks[0], self._at, self._at + count
-        if stop < len(chunk.train):  # the usual case of a large chunk
-            self._at = stop
-            self._size -= count
-            value = chunk.train.value
-            values = None if value is None else value[at:stop]
-            return chunk.times_us(at, stop), chunk.train.index[at:stop], values
+        if stop <= len(chunk.train):  # the usual case
+            train, t_us = chunk.train, chunk.times_us(at, stop) - start_us
+            self._remove([(chunk, at, stop)])
+            if count == len(train):
+                return SpikeTrain.of_checked(t_us, train.index, train.value, train.max_index)
+            value = None if train.value is None else train.value[at:stop]
+            return SpikeTrain.of_checked(t_us, train.index[at:stop], value)
         parts = self._parts(count)
-        for chunk, _, stop in parts:
+        t_us = _joined([chunk.times_us(start, stop) for chunk, start, stop in parts]) - start_us
+        index = _joined([chunk.train.index[start:stop] for chunk, start, stop in parts])
+        value = _values_of(parts)
+        self._remove(parts)
+        return SpikeTrain.of_checked(t_us, index, value)
+
+    def _remove(self, parts: list[tuple[PlacedChunk, int, int]]) -> None:
+        for chunk, start, stop in parts:
             self._at = stop
+            self._size -= stop - start
             if stop == len(chunk.train):
                 self._chunks.popleft()
                 self._at = self._chunks[0].start if self._chunks else 0
-        self._size -= count
-        return (
-            _joined([chunk.times_us(start, stop) for chunk, start, stop in parts]),
-            _joined([chunk.train.index[start:stop] for chunk, start, stop in parts]),
-            _values_of(parts),
-        )
 
     def all(self) -> SpikeTrain:
         """Return all events; they keep waiting."""

@@ -5,7 +5,7 @@ a kernel, passing on such an array costs more than most of the work done with it
 from an address inside the kernel is not reference-counted.
 """
 
-from neuroasync.core.kernels.array_views import i64_at
+from neuroasync.core.kernels.array_views import control_of, i64_at
 from neuroasync.core.kernels.decay import catch_up_decay_of_all as _catch_up_decay_of_all
 from neuroasync.core.kernels.forward_pass import run_compiled as _run_compiled
 from neuroasync.core.kernels.forward_pass import run_to_delivery as _run_to_delivery
@@ -50,15 +50,38 @@ def feed(context, t_us, index):
 
 
 @kernel
-def run_to_delivery(context, end_us, work):
-    """Call :func:`neuroasync.core.kernels.forward_pass.run_to_delivery`."""
-    return _run_to_delivery(i64_at(context, len(Context)), end_us, work)
+def run_to_delivery(context, p, end_us, work):
+    """Call :func:`neuroasync.core.kernels.forward_pass.run_to_delivery`.
+
+    Let population ``p`` integrate the group before it; -1 for none. The coroutine engine thus needs
+    one call for each group that reaches one population.
+    """
+    c = i64_at(context, len(Context))
+    if p >= 0:
+        _integrate_and_fire(c, p)
+    return _run_to_delivery(c, end_us, work)
 
 
 @kernel
-def run_compiled(context, end_us, work):
-    """Call :func:`neuroasync.core.kernels.forward_pass.run_compiled`."""
-    return _run_compiled(i64_at(context, len(Context)), end_us, work)
+def run_compiled(context, begins, feeds, t_us, index, value, end_us, work):
+    """Call :func:`neuroasync.core.kernels.forward_pass.run_compiled`.
+
+    Args:
+        context: address of the context.
+        begins: whether to start a sample from rest before, with the seed in ``control``.
+        feeds: whether to replace the input events before.
+        t_us, index: i64[events] each, the new input events.
+        value: address of their values, f32[events]; 0 if they are spikes.
+        end_us, work: passed on.
+    """
+    c = i64_at(context, len(Context))
+    if begins:
+        _begin(c, control_of(c)[Control.SEED])
+    if feeds:
+        c[Context.T_US], c[Context.INDEX] = t_us.ctypes.data, index.ctypes.data
+        c[Context.EVENTS], c[Context.VALUE] = t_us.size, value
+        control_of(c)[Control.CURSOR] = 0
+    return _run_compiled(c, end_us, work)
 
 
 @kernel

@@ -78,7 +78,9 @@ class SampleInput:
         """
         buffer = self.buffer
         try:
-            train = buffer.checked(events, self._simulator.watermark_us, is_rest)
+            # No pass has begun if there was no event and no call of `advance`.
+            watermark_us = self._simulator.watermark_us if buffer.last_us >= 0 else 0
+            train = buffer.checked(events, watermark_us, is_rest)
             return train, buffer.last_pass_us(duration_us, train)
         except Exception as error:
             self._refuse(events, error)

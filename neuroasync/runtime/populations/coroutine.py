@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.kernels.entry_points import integrate_and_fire
+from neuroasync.core.kernels.entry_points import integrate_and_fire, run_to_delivery
 from neuroasync.core.model.model import Model, Population
 from neuroasync.runtime.bounded_queue import BoundedQueue
 
@@ -79,15 +79,25 @@ class PopulationCoroutine(Protocol):
 
 
 class DirectInbox:
-    """The inbox of a built-in population: holds at most one group of spike events.
+    """The inbox of the built-in populations: holds at most one group of spike events.
 
     The group itself is in the memory of the session, where the scheduler has delivered it;
     awaiting the inbox only waits for it. No future and no event loop is involved: a round trip
     takes 0.3 µs, compared with 8 µs through two asyncio queues.
+
+    Attributes:
+        runs_on: whether the population is the last one that the group has reached. It then runs
+            the pass up to the next group, in the same call of a kernel.
+        end_us, work: how far it runs; see ``kernels.forward_pass.run_to_delivery``.
+        reason: what that kernel returned.
     """
 
-    __slots__ = ()
+    __slots__ = ("end_us", "reason", "runs_on", "work")
     _waits: ClassVar = (None,)
+
+    def __init__(self) -> None:
+        self.runs_on = False
+        self.end_us = self.work = self.reason = 0
 
     def __await__(self) -> Generator[None, None, None]:
         """Suspend once. Cancellation: safe; nothing is held."""
@@ -110,7 +120,10 @@ async def run_population(simulator: Simulator, p: int, inbox: DirectInbox) -> No
         await inbox
         # Taking, integrating and handing on happen without an await in between, so that a
         # cancellation can never lose a group.
-        integrate_and_fire(state.context, p)
+        if inbox.runs_on:
+            inbox.reason = run_to_delivery(state.context, p, inbox.end_us, inbox.work)
+        else:
+            integrate_and_fire(state.context, p)
 
 
 def check_populations(

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +22,9 @@ from neuroasync.runtime.populations.coroutine import (
     SpikeEvents,
     run_population,
 )
+from neuroasync.runtime.populations.report_timeout import ReportTimeout
 
-__all__ = ["DirectPopulation", "TaskPopulation"]
+__all__ = ["DirectPopulation", "TaskPopulation", "collect_report"]
 
 
 class DirectPopulation:
@@ -32,13 +33,14 @@ class DirectPopulation:
     Args:
         simulator: runs the passes of the sample.
         p: position of the population.
+        inbox: the inbox of all built-in populations of the session.
 
     Attributes:
         resume: integrates the group that has reached the population; call it with None.
     """
 
-    def __init__(self, simulator: Simulator, p: int) -> None:
-        self._coroutine = run_population(simulator, p, DirectInbox())
+    def __init__(self, simulator: Simulator, p: int, inbox: DirectInbox) -> None:
+        self._coroutine = run_population(simulator, p, inbox)
         self.resume: Callable[[None], object] = self._coroutine.send
         self.resume(None)  # runs the coroutine up to its first await
 
@@ -142,6 +144,11 @@ class TaskPopulation:
         return self._checked(report) + self._start
 
     @property
+    def time_us(self) -> int:
+        """Virtual time of the current pass, µs."""
+        return self._simulator.time_us
+
+    @property
     def has_reported(self) -> bool:
         """Whether there is a report that was not collected yet."""
         return len(self._fired) > 0
@@ -208,6 +215,40 @@ class TaskPopulation:
                 f"the report of population {name!r} contains a neuron twice: {report!r:.120}"
             )
         return unique
+
+
+async def collect_report(
+    tasks: Mapping[int, TaskPopulation], p: int, report_timeout: ReportTimeout | None
+) -> NDArray[np.int64]:
+    """Return the report of the population at ``p``, as :meth:`TaskPopulation.collect` does.
+
+    Cancellation: as :meth:`TaskPopulation.collect`.
+
+    Args:
+        tasks: the custom populations that the group has reached, by ascending position. The
+            reports of those before ``p`` have been collected already.
+        p: position of the population.
+        report_timeout: how long it may take; None for no limit.
+
+    Raises:
+        PopulationError: the population failed, or did not report in time. The message names all
+            that have not reported.
+        ClosedError: the population was closed meanwhile.
+    """
+    if report_timeout is None:
+        return await tasks[p].collect()
+    try:
+        async with report_timeout.limit():
+            return await tasks[p].collect()
+    except TimeoutError as error:
+        states = [
+            task.describe_wait() for q, task in tasks.items() if q >= p and not task.has_reported
+        ]
+        t_us = tasks[p].time_us
+        raise PopulationError(
+            f"no report within {report_timeout.limit_s:g} s for the group at t = {t_us} µs: "
+            f"{'; '.join(states)}"
+        ) from error
 
 
 def _arrivals(simulator: Simulator, p: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

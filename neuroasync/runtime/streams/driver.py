@@ -162,7 +162,9 @@ class StreamDriver:
             return None
         if limit_us <= start_us or (self._decision_emitted and not self._carries):
             return None
-        await self._begin_at(start_us)
+        if self._carries:
+            await self._carry_over_to(start_us)
+        self._start_us = start_us
         await self._advance(limit_us - start_us)
         self.segmenter.passed_us = limit_us
         if self.segmenter.ends_when_decided:
@@ -184,7 +186,9 @@ class StreamDriver:
         return self._runner.is_decided and not self._decision_emitted
 
     async def _apply(self, segment: Segment) -> Decision | None:
-        await self._begin_at(segment.start_us)
+        if self._carries:
+            await self._carry_over_to(segment.start_us)
+        self._start_us = segment.start_us
         was_emitted = self._decision_emitted
         if segment.ends:
             # This is cleared before the awaits below: a snapshot that is taken while this
@@ -200,7 +204,7 @@ class StreamDriver:
             self._lease.check()
             await self._runner.discard(len(segment.events))
         if not segment.ends:
-            return await self._emit_early_decision()
+            return await self._emit_early_decision() if self._is_decided() else None
         return None if was_emitted else await self._finish(segment.duration_us)
 
     async def _emit_early_decision(self) -> Decision | None:
@@ -210,19 +214,19 @@ class StreamDriver:
         self._decision_emitted = True
         return await self._finish(None)
 
-    async def _begin_at(self, start_us: int) -> None:
+    async def _carry_over_to(self, start_us: int) -> None:
         """Make the sample that begins at ``start_us`` the runner's current one."""
-        if self._carries and self._start_us is not None and self._start_us != start_us:
+        if self._start_us is not None and self._start_us != start_us:
             with self._lease:
                 await self._runner.carry_over(start_us - self._start_us)
-        self._start_us = start_us
 
     async def _send(self, events: SpikeTrain) -> None:
         self._lease.check()
         train, _ = self._runner.input.check(events, is_rest=True)
         with self._lease:
             self._runner.accept(train)
-            await self._runner.run_ready_passes()
+            if not self._runner.passes.run_ready_now():
+                await self._runner.passes.run_ready()
 
     async def _advance(self, t_us: int) -> None:
         self._lease.check()
@@ -232,7 +236,7 @@ class StreamDriver:
 
     async def _run_between_windows(self, t_us: int) -> None:
         with self._lease:
-            await self._runner.run_until(t_us - 1)
+            await self._runner.passes.run_until(t_us - 1)
 
     async def _finish(self, duration_us: int | None) -> Decision:
         self._lease.check()

@@ -35,7 +35,8 @@ async def stream_samples(
         train, end_us = runner.input.check(chunk, length_us)
         with lease:
             runner.accept(train)
-            await runner.run_until(end_us)
+            if not runner.passes.run_now(end_us):
+                await runner.passes.run_until(end_us)
             decision = runner.finish(length_us)
         yield decision
 
