@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from neuroasync.core.engine.network_state import positions
 from neuroasync.core.engine.simulator import Simulator
@@ -22,6 +22,8 @@ __all__ = ["Scheduler"]
 
 _MAX_CACHED_SETS: Final = 1024
 """Maximum number of cache entries; each has the functions that resume one set of populations."""
+
+_Resume: TypeAlias = Callable[[None], object]
 
 _NO_DIRECT: Final[dict[int, DirectPopulation]] = {}
 _NO_TASKS: Final[dict[int, TaskPopulation]] = {}
@@ -88,7 +90,7 @@ class Scheduler:
         self._direct_populations = _NO_DIRECT
         self._task_populations = _NO_TASKS
         self._inbox = DirectInbox()
-        self._resumes: dict[int, tuple[Callable[[None], object], ...]] = {}
+        self._resumes: dict[int, tuple[tuple[_Resume, ...], _Resume | None]] = {}
 
     async def run(self, events: MergedEvents, end_us: int) -> int:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
@@ -175,27 +177,30 @@ class Scheduler:
         """Run passes by resuming each built-in population that a group has reached."""
         simulator, time_slice, clock = self.simulator, self._time_slice, time.perf_counter
         state, resumes, inbox = simulator.state, self._resumes, self._inbox
-        inbox.end_us, inbox.work = end_us, time_slice.work()
+        inbox.end_us, inbox.work, inbox.runs_on = end_us, time_slice.work(), False
         reason = run_to_delivery(state.context, -1, end_us, inbox.work)
         while True:
             # A tap is fed between two steps, so then no population runs on to the next one.
-            if reason > 0 and not self._taps:  # a bit mask of the populations that were reached
+            if reason >= 0 and not self._taps:  # a bit mask of the populations that were reached
                 if reason not in resumes:
                     if len(resumes) >= _MAX_CACHED_SETS:
                         resumes.clear()
                     resumes[reason] = self._resumes_of(positions(reason))
-                *others, last = resumes[reason]
+                others, last = resumes[reason]
                 for resume in others:
                     resume(None)
-                inbox.runs_on = True
-                last(None)
-                inbox.runs_on = False
-                reason = inbox.reason
+                if last is None:  # output spikes may reach no population
+                    reason = None
+                else:
+                    inbox.runs_on = True
+                    last(None)
+                    inbox.runs_on = False
+                    reason = inbox.reason
             else:
                 if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:  # too many for a bit mask
                     reached = simulator.reached()
-                    for resume in self._resumes_of(reached):
-                        resume(None)
+                    for p in reached:
+                        self._direct_populations[p].resume(None)
                     feed_taps(simulator, self._taps, self.session, self.sample, reached)
                 elif simulator.handle_interrupt(reason):
                     self.check_open()  # a custom policy or stop rule may have closed the session
@@ -322,8 +327,10 @@ class Scheduler:
         if self.is_closed:
             raise ClosedError("the session is closed")
 
-    def _resumes_of(self, reached: tuple[int, ...]) -> tuple[Callable[[None], object], ...]:
-        return tuple(self._direct_populations[p].resume for p in reached)
+    def _resumes_of(self, reached: tuple[int, ...]) -> tuple[tuple[_Resume, ...], _Resume | None]:
+        """Return what resumes all populations but the last one, and what resumes that."""
+        resumes = tuple(self._direct_populations[p].resume for p in reached)
+        return (resumes[:-1], resumes[-1]) if resumes else ((), None)
 
     def _start_populations(self) -> None:
         self._direct_populations, self._task_populations = {}, {}
