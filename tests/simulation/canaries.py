@@ -95,9 +95,9 @@ def _order_dependence():
     """The seed of a sample depends on how many sessions happen to be open."""
     open_runner = NetworkLifecycle.open_runner
 
-    def biased(self, plan, seed_of, recorder):
+    def biased(self, plan, seed_of, recorder, account):
         others = self.open_sessions
-        return open_runner(self, plan, lambda number: seed_of(number) + others, recorder)
+        return open_runner(self, plan, lambda number: seed_of(number) + others, recorder, account)
 
     return _replaced(NetworkLifecycle, "open_runner", biased)
 
