@@ -121,7 +121,7 @@ class Scheduler:
                 return self.simulator.events_consumed
         while True:
             await self._pause()
-            if self._run_slices(end_us):
+            if self._run_slice(end_us) or self._run_slices(end_us):
                 return self.simulator.events_consumed
 
     def run_now(self, events: MergedEvents, end_us: int) -> bool:

@@ -17,6 +17,7 @@ from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.run_settings import RunSettings
 from neuroasync.core.engine.simulator import Simulator
 from tests.helpers.small_networks import chain, sample
+from tests.helpers.time_slices import end_after_each_step
 
 BUNDLE, SAMPLE = chain(), sample()
 
@@ -66,7 +67,7 @@ async def test_decisions_one_after_another_share_one_session_and_no_state(no_lea
             assert await network.decide(train, seed=1) == expected
             assert await network.decide(train, seed=1, until="votes(1)") != expected
             assert network.open_sessions == 0
-            simulators |= {id(s) for s in gc.get_objects() if isinstance(s, Simulator)}
+            simulators |= {id(s) for s in gc.get_objects() if type(s) is Simulator}
         counts = network.counts
         assert counts.decisions == 10
         assert counts.events == 4 * len(train) + 3 * len(other) + 3 * len(other) + 3 * len(train)
@@ -219,8 +220,7 @@ def test_options_out_of_range_are_rejected_immediately(options, error):
 @pytest.fixture(params=["coroutines", "compiled"])
 def engine(request, monkeypatch):
     """Each engine, with a time slice that ends after every forward step, so it yields often."""
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
+    end_after_each_step(monkeypatch)
     return request.param
 
 

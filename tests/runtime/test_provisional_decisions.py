@@ -22,6 +22,7 @@ from neuroasync.runtime.session import Session
 from neuroasync.runtime.time_slice import CpuAccount
 from tests.helpers.recordings import BUILT_IN, record, recordings, relay
 from tests.helpers.small_networks import chain, sample
+from tests.helpers.time_slices import end_after_each_step
 
 BUNDLE = chain()
 SAMPLE = sample()
@@ -263,8 +264,7 @@ async def test_closing_the_session_ends_its_watch(no_leaks):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("ticks", range(0, 40, 3))
 async def test_cancelled_watch_leaves_the_session_usable(engine, ticks, monkeypatch, no_leaks):
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
+    end_after_each_step(monkeypatch)
     async with na.Network(BUNDLE, engine=engine) as network, network.session() as session:
         attempt = asyncio.create_task(watched(session, SAMPLE))
         for _ in range(ticks):

@@ -11,6 +11,7 @@ import pytest
 import neuroasync as na
 from neuroasync.runtime.option_resolver import OptionResolver
 from tests.helpers.small_networks import chain, sample
+from tests.helpers.time_slices import end_after_each_step
 
 BUNDLE = chain()
 SAMPLES = [sample(seed=k) for k in range(5)]
@@ -131,8 +132,7 @@ async def test_reset_abandons_the_sample(no_leaks):
 @pytest.fixture(params=["coroutines", "compiled"])
 def engine(request, monkeypatch):
     """Each engine, with a time slice that ends after every forward step, so it yields often."""
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "is_exhausted", lambda self: True)
-    monkeypatch.setattr(na.runtime.time_slice.TimeSlice, "work", lambda self: 1)
+    end_after_each_step(monkeypatch)
     return request.param
 
 
