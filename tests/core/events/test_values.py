@@ -128,6 +128,6 @@ def test_waiting_events_are_taken_with_their_values():
     for chunk in (SPIKES, VALUED):
         waiting.append(PlacedChunk(chunk))
     assert waiting.all().value.tolist() == [1, 1, 0.5, -1, 0.25]
-    assert waiting.take(1)[2] is None
-    assert waiting.take(2)[2].tolist() == [1, 0.5]
-    assert waiting.take(1)[2].tolist() == [-1]
+    assert waiting.take(1, 0).value is None
+    assert waiting.take(2, 0).value.tolist() == [1, 0.5]
+    assert waiting.take(1, 0).value.tolist() == [-1]
