@@ -45,11 +45,11 @@ def warm(target: TargetOption = TargetName.NATIVE) -> None:
       neuroasync warm --target portable
       NUMBA_CACHE_DIR=/srv/kernels neuroasync warm
 
-    Without this command, the first start compiles the kernels, which takes about 30 s of processor
-    time. All commands except `train` and `study` then start without compiling. The compiled code is
-    saved in the folder that the environment variable NUMBA_CACHE_DIR names; if it is not set, in
-    the folder of the installed package, or in the user's cache if that cannot be written. Code for
-    this processor is preferred to portable code.
+    Without this command, the first start compiles the kernels, which takes about a minute of
+    processor time. All commands except `train` and `study` then start without compiling. The
+    compiled code is saved in the folder that the environment variable NUMBA_CACHE_DIR names; if it
+    is not set, in the folder of the installed package, or in the user's cache if that cannot be
+    written. Code for this processor is preferred to portable code.
     """  # noqa: D301  # \b keeps the line breaks of the examples.
     if target is TargetName.PORTABLE:
         if "numba" in sys.modules:

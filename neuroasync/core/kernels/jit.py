@@ -48,7 +48,7 @@ PORTABLE_CPU: Final = "generic"
 _LATEST_KNOWN: Final = (0, 68)
 """Latest numba for which cached code is known to need only numba's runtime to be loaded."""
 
-_DURATION: Final = " (about 30 s)"
+_DURATION: Final = " (about a minute)"
 """How long all kernels of forward passes take, for notes."""
 
 _Key: TypeAlias = tuple[object, tuple[str, str, str]]

@@ -179,7 +179,7 @@ LOG = "import logging; logging.basicConfig(level=logging.INFO, format='%(levelna
 def test_compilation_is_noted_once_in_a_program(package):
     done = process(package, SHOW + CALL + "; outer(1.5)")
     assert done.stderr == (
-        "note: compiling kernels (about 30 s); `neuroasync warm` does this ahead\n"
+        "note: compiling kernels (about a minute); `neuroasync warm` does this ahead\n"
     )
     assert process(package, SHOW + CALL).stderr == ""
 
@@ -196,7 +196,7 @@ def test_a_program_without_a_cache_is_told_what_to_set(package):
         assert done.stdout == "2\n"
         assert done.stderr.count("\n") == 1
         assert done.stderr.startswith(
-            "note: compiling kernels at every start (about 30 s), because "
+            "note: compiling kernels at every start (about a minute), because "
         )
         assert str(package.parent / "cache") in done.stderr
         assert "set NUMBA_CACHE_DIR to a folder that can be written" in done.stderr
