@@ -151,7 +151,7 @@ class PolicyRun(BatchRun):
         cells.integrate(tables.neurons, state.ghost, is_site, is_site)
         waiting = torch.where(is_site, 0.0, state.ghost)
         distance = cells.v - cells.thresholds(tables.neurons)
-        spike: Tensor = Spike.apply(distance, fire, is_site, self._surrogate)  # type: ignore[no-untyped-call]
+        spike: Tensor = Spike.apply(distance, fire, is_site, self._surrogate)  # type: ignore[no-untyped-call]  # untyped in torch
         self._counts[t] = self._counts[t] + spike
         ghost = torch.where(is_site & ~fire, spike, 0.0)
         # A silent site is also that of a spike of value 0 that raises the threshold.

@@ -122,7 +122,7 @@ class TurnsRun(BatchRun):
         may_fire = may_integrate & (state.received[p] >= neurons.sync)
         threshold = cells.thresholds(neurons)
         fire = may_fire & (cells.v > threshold).detach()
-        spikes: Tensor = Spike.apply(cells.v - threshold, fire, may_fire, self._surrogate)  # type: ignore[no-untyped-call]
+        spikes: Tensor = Spike.apply(cells.v - threshold, fire, may_fire, self._surrogate)  # type: ignore[no-untyped-call]  # untyped in torch
         state.spikes[p] = state.spikes[p] + spikes
         cells.fire(neurons, fire, spikes)
         dropped = self._refractory_dropout(state.index, state.step)[:, here]

@@ -64,9 +64,9 @@ class SpikingNetwork(nn.Module):
             factor; with ``"neuron"``, each neuron has its own.
 
     Raises:
-        ValueError: The network has delays and a ``timestep_us`` of 0, or nothing in it can be
-            learned, or ``learn_per`` is given without ``learn``, or the device or what it needs is
-            missing.
+        ValueError: The network has delays and a ``timestep_us`` of 0, it has no parameter that
+            ``learn`` names, ``learn_per`` is given without ``learn``, or the name of the device is
+            unknown, or ``"cuda"`` is asked for and there is no CUDA device or no cuda-core.
     """
 
     def __init__(
