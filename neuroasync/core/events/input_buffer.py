@@ -272,6 +272,8 @@ def _merged(
 def _read_only(t_us: NDArray[np.int64], index: NDArray[np.int64], value: Values) -> MergedEvents:
     """Return the arrays of events, which were just made, after forbidding to write to them."""
     t_us.flags.writeable = index.flags.writeable = False
+    if value is not None:
+        value.flags.writeable = False
     return t_us, index, value
 
 

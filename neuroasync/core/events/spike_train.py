@@ -135,13 +135,15 @@ class SpikeTrain:
 
         Args:
             t_us: i64[events], times in ascending order, which are at least 0, in an array that
-                only the caller can write; it becomes read-only.
-            index: i64[events], a contiguous part of the indices of a train.
-            value: f32[events], the same part of its values, or None.
+                only the caller can write. All arrays become read-only.
+            index: i64[events], a contiguous part of the indices of a train, or a copy.
+            value: f32[events], the values of the same events, or None.
             max_index: the highest index, if it is known.
         """
         train = object.__new__(cls)
         t_us.flags.writeable = index.flags.writeable = False
+        if value is not None:
+            value.flags.writeable = False
         object.__setattr__(train, "t_us", t_us)
         object.__setattr__(train, "index", index)
         object.__setattr__(train, "value", value)

@@ -129,5 +129,8 @@ def test_waiting_events_are_taken_with_their_values():
         waiting.append(PlacedChunk(chunk))
     assert waiting.all().value.tolist() == [1, 1, 0.5, -1, 0.25]
     assert waiting.take(1, 0).value is None
-    assert waiting.take(2, 0).value.tolist() == [1, 0.5]
+    joined = waiting.take(2, 0)
+    assert joined.value.tolist() == [1, 0.5]
+    arrays = joined.t_us, joined.index, joined.value
+    assert not any(array.flags.writeable for array in arrays)
     assert waiting.take(1, 0).value.tolist() == [-1]
