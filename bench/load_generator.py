@@ -28,6 +28,7 @@ __all__ = [
     "Client",
     "ConnectionOutcome",
     "Load",
+    "WebsocketClient",
     "frame",
     "run_load",
     "sample_frames",
@@ -132,20 +133,34 @@ def sample_frames(spikes: SpikeTrains) -> list[bytes]:
     return frames
 
 
-class Client(asyncio.Protocol):
-    """One connection, which sends frames and records the responses."""
+class WebsocketClient(asyncio.Protocol):
+    """One websocket connection, which opens itself and is told of messages.
 
-    def __init__(self, path: str, outcome: ConnectionOutcome) -> None:
+    Args:
+        path: path and query of the request.
+
+    Attributes:
+        opened, lost: futures that complete once the connection is open, and once it has ended.
+        is_full: whether the socket is full.
+        transport: the transport of the connection.
+    """
+
+    def __init__(self, path: str) -> None:
         loop = asyncio.get_running_loop()
-        self.outcome = outcome
         self.opened: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
         self.is_full = False
-        self.due_s: list[float] = []
         self._path = path
         self._buffer = bytearray()
         self._is_open = self._is_leaving = False
         self.transport: asyncio.Transport
+
+    def message_received(self, payload: bytes) -> None:
+        """Handle a binary message."""
+        raise NotImplementedError
+
+    def close_received(self, code: int) -> None:
+        """Handle that the server closes the connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the websocket handshake."""
@@ -158,11 +173,11 @@ class Client(asyncio.Protocol):
         )
 
     def pause_writing(self) -> None:
-        """Withhold samples while the socket is full."""
+        """Note that the socket is full."""
         self.is_full = True
 
     def resume_writing(self) -> None:
-        """Send again once the socket has drained."""
+        """Note that the socket has drained."""
         self.is_full = False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -172,15 +187,6 @@ class Client(asyncio.Protocol):
             if not future.done():
                 future.set_result(None)
 
-    def send(self, data: bytes, due_s: float) -> None:
-        """Send the next sample, or withhold it while the socket is full."""
-        if self.is_full:
-            self.outcome.withheld += 1
-            return
-        self.due_s.append(due_s)
-        self.outcome.sent += 1
-        self.transport.write(data)
-
     def leave(self) -> None:
         """Close the connection."""
         self._is_leaving = True
@@ -189,7 +195,7 @@ class Client(asyncio.Protocol):
         self.transport.write(frame(struct.pack("!H", 1000), _CLOSE))
 
     def data_received(self, data: bytes) -> None:
-        """Parse the frames of the server and record them."""
+        """Parse the frames of the server."""
         buffer = self._buffer
         buffer += data
         if not self._is_open:
@@ -217,14 +223,38 @@ class Client(asyncio.Protocol):
 
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == _BINARY:
-            self._note(_DECODER.decode(payload), time.monotonic())
+            self.message_received(payload)
         elif opcode == _CLOSE and not self._is_leaving:
-            self.outcome.code = int.from_bytes(payload[:2], "big")
+            self.close_received(int.from_bytes(payload[:2], "big"))
             self.transport.write(frame(payload[:2], _CLOSE))
         elif opcode == 0x89:
             self.transport.write(frame(payload, 0x8A))
 
-    def _note(self, response: Response, now_s: float) -> None:
+
+class Client(WebsocketClient):
+    """A connection that sends samples and records the responses."""
+
+    def __init__(self, path: str, outcome: ConnectionOutcome) -> None:
+        super().__init__(path)
+        self.outcome = outcome
+        self.due_s: list[float] = []
+
+    def send(self, data: bytes, due_s: float) -> None:
+        """Send the next sample, or withhold it while the socket is full."""
+        if self.is_full:
+            self.outcome.withheld += 1
+            return
+        self.due_s.append(due_s)
+        self.outcome.sent += 1
+        self.transport.write(data)
+
+    def close_received(self, code: int) -> None:
+        """Record why the server closes the connection."""
+        self.outcome.code = code
+
+    def message_received(self, payload: bytes) -> None:
+        """Record the response to a sample."""
+        response, now_s = _DECODER.decode(payload), time.monotonic()
         out, n = self.outcome, response.sample
         if n is None or n in out.decided or n in out.dropped or n in out.refused:
             out.twice += 1

@@ -1,4 +1,4 @@
-"""The command ``neuroasync serve`` as a process: start, observe and end it."""
+"""Servers as processes, such as the command ``neuroasync serve``: start, observe and end them."""
 
 import os
 import re
@@ -11,33 +11,38 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-__all__ = ["ServerProcess"]
+__all__ = ["PythonServer", "ServerProcess"]
 
 _TIMEOUT_S: Final = 120.0
+_PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED of Linux
 _NETWORK_LABEL: Final = re.compile(r'network="[^"]*",?')
 
 
-class ServerProcess:
-    """A server process that runs inside a ``with`` block.
+class PythonServer:
+    """A Python module that runs as a server inside a ``with`` block.
+
+    The first line that it prints has its address, such as ``http://127.0.0.1:8000``.
 
     Args:
-        bundle: path of the bundle.
-        *options: options of the command.
+        module: name of the module.
+        *arguments: arguments of its command line.
 
     Attributes:
         port: port at 127.0.0.1.
     """
 
-    def __init__(self, bundle: Path, *options: str) -> None:
-        command = [sys.executable, "-m", "neuroasync", "serve", str(bundle), "--port", "0"]
+    def __init__(self, module: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, text=True, start_new_session=True
+            [sys.executable, "-m", module, *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if "http://" not in line:
             raise RuntimeError(f"the server did not start: {line!r}, {self._process.wait()}")
-        self.port = int(line.partition("http://")[2].partition(":")[2].split(",")[0])
+        self.port = int(re.split(r"\D", line.partition("http://127.0.0.1:")[2])[0])
 
     def __enter__(self) -> Self:
         """Return the server, which accepts connections already."""
@@ -62,6 +67,36 @@ class ServerProcess:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(_TIMEOUT_S), time.monotonic() - began
 
+    def rss_mb(self) -> float:
+        """Return the resident memory of all processes (MB)."""
+        return sum(_status_kb(pid, "VmRSS") for pid in self._pids()) / 1024
+
+    def files(self) -> int:
+        """Return the number of open files of all processes."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._pids())
+
+    def cpu_s(self) -> float:
+        """Return the CPU time of all processes so far (s)."""
+        # A negative number is the clock of the CPU time of another process; see clock_getres(2).
+        return sum(time.clock_gettime((~pid << 3) | _PROCESS_CLOCK) for pid in self._pids())
+
+    def _pids(self) -> list[int]:
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
+
+
+class ServerProcess(PythonServer):
+    """The command ``neuroasync serve``.
+
+    Args:
+        bundle: path of the bundle.
+        *options: options of the command.
+    """
+
+    def __init__(self, bundle: Path, *options: str) -> None:
+        super().__init__("neuroasync", "serve", str(bundle), "--port", "0", *options)
+
     def counts(self) -> dict[str, float]:
         """Return the values of ``/metrics`` by name, without the prefix ``neuroasync_``.
 
@@ -83,27 +118,6 @@ class ServerProcess:
             if family != name and "_bucket" not in family:
                 counts_by_name[family] = counts_by_name.get(family, 0.0) + float(value)
         return counts_by_name
-
-    def rss_mb(self) -> float:
-        """Return the resident memory of all processes (MB)."""
-        return sum(_status_kb(pid, "VmRSS") for pid in self._pids()) / 1024
-
-    def files(self) -> int:
-        """Return the number of open files of all processes."""
-        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._pids())
-
-    def cpu_s(self) -> float:
-        """Return the CPU time of all processes so far (s)."""
-        ticks = 0
-        for pid in self._pids():
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
-
-    def _pids(self) -> list[int]:
-        parent = self._process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        return [parent, *map(int, children)]
 
 
 def _status_kb(pid: int, key: str) -> int:
