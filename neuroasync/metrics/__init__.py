@@ -3,6 +3,8 @@
 - :func:`summarise` computes accuracy, spikes, forward steps, rounds and latency from decisions.
 - :func:`compare_modes` runs a network in many orders: the accuracy in the worst of them, its mean
   and its spread.
+- :func:`order_dependence` computes from a recording how much of the delivered charge can make the
+  order matter: inhibition, and what refractory neurons lose.
 - :func:`stress_test` runs a network with lost spikes, inexact weights, other orders, delays and
   jitter: what each of them does to accuracy and cost.
 - :func:`footprint` and :func:`connection_sparsity` describe a model; :func:`workload` and
@@ -30,7 +32,8 @@ from neuroasync.metrics.energy import (
 )
 from neuroasync.metrics.footprint import Footprint, connection_sparsity, footprint
 from neuroasync.metrics.mean import Mean
-from neuroasync.metrics.mode_comparison import ComparedRun, ModeComparison, compare_modes
+from neuroasync.metrics.orders.mode_comparison import ComparedRun, ModeComparison, compare_modes
+from neuroasync.metrics.orders.order_dependence import OrderDependence, order_dependence
 from neuroasync.metrics.over_time import (
     Reliability,
     SummaryOverTime,
@@ -62,6 +65,7 @@ __all__ = [
     "Mean",
     "ModeComparison",
     "Moment",
+    "OrderDependence",
     "Reliability",
     "RiskCoverage",
     "StopPoint",
@@ -82,6 +86,7 @@ __all__ = [
     "default_stresses",
     "estimate_energy",
     "footprint",
+    "order_dependence",
     "parse_stresses",
     "reliability",
     "risk_coverage",

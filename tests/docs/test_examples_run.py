@@ -41,6 +41,8 @@ EXPECTED = {
     "neurobench_harness.py": r"Footprint 57672\nParameterCount 14208\nConnectionSparsity 0.0\n"
     r"ClassificationAccuracy 0\.97\d+\nActivationSparsity 0\.903\d+\nSynapticOperations .*\n"
     r"MembraneUpdates \d+\.\d+\n",
+    "order_dependence.py": r"(layered-paper +(layer-sync|random) .*, \d+% lost\n){2}"
+    r"(unlayered +(layer-sync|random) +9\d% right, 3\d% inhibitory, [01]% lost\n){2}",
     "own_events.py": r"<SpikeTrain: 3 events, .*>\n<SpikeTrains: 2 samples .*>\n",
     "own_loop.py": r"(epoch \d: \d+%, \d+ spikes\n){5}epoch 5: (8|9)\d%, \d+ spikes\n",
     "quickstart.py": r"\d after \d+ rounds\n(\d \[.*\]\n){5}",

@@ -140,7 +140,7 @@ def compare(
 
 def _modes_text(modes: str | None, sizes: list[int] | None) -> str:
     """Return the run modes that the options choose, in text form."""
-    from neuroasync.metrics.mode_comparison import ALL_MODES
+    from neuroasync.metrics.orders.mode_comparison import ALL_MODES
 
     if modes is not None and sizes:
         raise CliError("--group-size cannot be combined with --modes; write F=1,8 in the run modes")

@@ -21,7 +21,7 @@ from neuroasync.core.model.checks import must_be
 from neuroasync.core.model.connections import INPUT, Connection, Pool
 from neuroasync.core.model.model import Model
 from neuroasync.metrics.stress.stresses import Stress
-from neuroasync.metrics.stress.synapse_lists import check_synapses, synapse_list
+from neuroasync.metrics.synapse_lists import check_synapses, synapse_list
 
 __all__ = [
     "check_fits",

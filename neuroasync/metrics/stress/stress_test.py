@@ -19,7 +19,7 @@ from neuroasync.core.formats.orders.certificate import network_digest
 from neuroasync.core.kernels.order_keys import sample_seed
 from neuroasync.core.model.checks import check_int, must_be, shown
 from neuroasync.core.model.model import Model
-from neuroasync.metrics.mode_runs import check_samples, labels_of, run_options, seeds_of
+from neuroasync.metrics.orders.mode_runs import check_samples, labels_of, run_options, seeds_of
 from neuroasync.metrics.stress.changes import (
     check_fits,
     delayed,

@@ -31,7 +31,7 @@ from neuroasync.core.formats.orders.run_modes import mode_text, parse_run_modes
 from neuroasync.core.model.checks import as_number, check_int, did_you_mean, must_be, shown
 from neuroasync.core.model.connections import INPUT
 from neuroasync.core.model.model import Model
-from neuroasync.metrics.mode_comparison import ALL_MODES
+from neuroasync.metrics.orders.mode_comparison import ALL_MODES
 
 __all__ = ["Stress", "StressKind", "check_stresses", "default_stresses", "parse_stresses"]
 

@@ -155,7 +155,7 @@ def test_a_delay_that_is_too_long_is_refused():
 
 
 def test_a_convolution_with_too_many_synapses_is_refused(monkeypatch):
-    monkeypatch.setattr("neuroasync.metrics.stress.synapse_lists._MAX_SYNAPSES", 99)
+    monkeypatch.setattr("neuroasync.metrics.synapse_lists._MAX_SYNAPSES", 99)
     plane = na.Population("plane", (1, 6, 6), na.LIF())
     connections = (
         na.Conv2d("input", "plane", np.ones((1, 1, 1, 1))),

@@ -22,7 +22,7 @@ from neuroasync.core.formats.orders.certificate import (
 )
 from neuroasync.core.formats.orders.run_modes import RunModes, parse_run_modes
 from neuroasync.core.model.checks import check_int
-from neuroasync.metrics.mode_runs import check_samples, labels_of, run_options, seeds_of
+from neuroasync.metrics.orders.mode_runs import check_samples, labels_of, run_options, seeds_of
 from neuroasync.metrics.summary import Summary, summarise
 from neuroasync.runtime.batch.job import BatchJob
 from neuroasync.runtime.option_resolver import OptionResolver
