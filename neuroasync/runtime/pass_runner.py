@@ -27,13 +27,14 @@ class PassRunner:
         sample_input: the events that they read.
     """
 
-    __slots__ = ("_buffer", "_input", "_scheduler", "_simulator")
+    __slots__ = ("_buffer", "_input", "_scheduler", "_simulator", "_timestep_us")
 
     def __init__(self, scheduler: Scheduler, sample_input: SampleInput) -> None:
         self._scheduler = scheduler
         self._simulator = scheduler.simulator
         self._input = sample_input
         self._buffer = sample_input.buffer
+        self._timestep_us = scheduler.simulator.plan.packed.model.timestep_us
 
     def run_now(self, end_us: int) -> bool:
         """Run every pass up to ``end_us``, if that needs no wait.
@@ -47,7 +48,7 @@ class PassRunner:
         buffer = self._buffer
         if is_many(buffer.waiting) or not self._scheduler.run_now(buffer.events, end_us):
             return False
-        buffer.drop(self._consumed(self._simulator.events_consumed))
+        buffer.drop(self._unneeded())
         return True
 
     async def run_until(self, end_us: int) -> None:
@@ -60,17 +61,19 @@ class PassRunner:
             if is_many(buffer.waiting) and is_many(buffer.unmerged):
                 await self._input.merge_in_thread()
                 self._scheduler.check_open()
-            consumed = self._consumed(await self._scheduler.run(buffer.events, end_us))
-            if not is_many(consumed):
-                buffer.drop(consumed)
+            await self._scheduler.run(buffer.events, end_us)
+            unneeded = self._unneeded()
+            if not is_many(unneeded):
+                buffer.drop(unneeded)
             else:  # freeing the memory of many events takes about as long as a time slice
                 await self._scheduler.yield_if_due()
-                buffer.drop(consumed)
+                buffer.drop(unneeded)
                 await self._scheduler.yield_if_due()
 
-    def _consumed(self, count: int) -> int:
-        """Return how many events can be dropped after ``count`` were read."""
-        return self._buffer.waiting if self._simulator.is_stopped else count
+    def _unneeded(self) -> int:
+        """Return how many of the waiting events were read, or come too late to be."""
+        simulator = self._simulator
+        return self._buffer.waiting if simulator.is_stopped else simulator.events_consumed
 
     def run_ready_now(self) -> bool:
         """Run every pass that has all its events, if that needs no wait.
@@ -80,7 +83,7 @@ class PassRunner:
             :meth:`SampleRunner.abandon`.
         """
         end_us = self._ready_until_us()
-        return not self._scheduler.must_wait() if end_us < 0 else self.run_now(end_us)
+        return self.run_now(end_us) if end_us >= 0 else not self._scheduler.must_wait()
 
     async def run_ready(self) -> None:
         """Run every pass that has all its events. Cancellation: as :meth:`run_until`."""
@@ -95,7 +98,7 @@ class PassRunner:
         """Return the time up to which passes can run now, µs; -1 if there is none to run."""
         end_us = self._buffer.ready_until_us()
         # Without a timestep, the input alone says whether there is a pass.
-        timestep_us = self._simulator.plan.packed.model.timestep_us
+        timestep_us = self._timestep_us
         return -1 if timestep_us and end_us < self._simulator.passes * timestep_us else end_us
 
     async def run_gap(self, until_us: int) -> None:
@@ -109,8 +112,7 @@ class PassRunner:
         Raises:
             LimitError: there are too many passes and the network never becomes quiescent.
         """
-        simulator = self._simulator
-        timestep_us = simulator.plan.packed.model.timestep_us
+        simulator, timestep_us = self._simulator, self._timestep_us
         max_passes = simulator.plan.run.max_passes
         t_us, first_pass = simulator.watermark_us, simulator.passes
         while not simulator.is_quiescent:

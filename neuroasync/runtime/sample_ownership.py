@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from neuroasync.core.snapshot.stream_snapshot import StreamState
 from neuroasync.runtime.loop_guard import LoopGuard, running_loop
@@ -53,6 +53,9 @@ class SavableStream(Protocol):
 
 class SampleOwnership:
     """The state that decides who may use the current sample of a session.
+
+    It is the context manager around the step of a call, after :meth:`acquire_for_call`. Leaving the
+    block by an exception abandons the sample.
 
     Args:
         check_open: raises ClosedError if the session is closed.
@@ -120,8 +123,8 @@ class SampleOwnership:
             self._check_open()
             self._loop_guard.check_running()
 
-    def acquire_for_call(self) -> Lease:
-        """Make a call the owner of the sample, and return the lease that all calls share.
+    def acquire_for_call(self) -> Self:
+        """Make a call the owner of the sample, and return the context manager of its step.
 
         A watch, a stream or a restored stream that owned the sample is evicted, and its sample is
         abandoned. The step must begin before the caller awaits anything.
@@ -131,11 +134,25 @@ class SampleOwnership:
             RuntimeError: the session is busy, or the network is open in another event loop.
         """
         self.check_usable()
-        lease = self._call_lease
-        if self._lease is not lease:
+        if self._lease is not self._call_lease:
             self._abandon()
-            self._lease = lease
-        return lease
+            self._lease = self._call_lease
+        return self
+
+    def __enter__(self) -> None:
+        """Begin the step of a call, which was checked when it became the owner."""
+        self._is_busy = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the step of the call, and abandon the sample if there was an exception."""
+        self._is_busy = False
+        if kind is not None:
+            self.abandon(self._call_lease)
 
     def acquire(self, owner: Literal[Owner.WATCH, Owner.STREAM, Owner.SNAPSHOT]) -> Lease:
         """Make ``owner`` the owner of the sample and return a new lease.
@@ -173,9 +190,7 @@ class SampleOwnership:
 
     def begin_step(self, lease: Lease) -> None:
         """Mark the session as busy for the owner of ``lease``; raise as :meth:`check`."""
-        # A call acquired its lease just before, and was checked then.
-        if lease is not self._call_lease:
-            self.check(lease)
+        self.check(lease)
         self._is_busy = True
 
     def end_step(self, lease: Lease, has_failed: bool) -> None:

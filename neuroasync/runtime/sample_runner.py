@@ -140,7 +140,7 @@ class SampleRunner:
         Cancellation: the runner is closed.
 
         Raises:
-            EventsError, LimitError, ValueError: see :meth:`SampleInput.check`.
+            EventsError, LimitError, ValueError: see :meth:`SampleInput.checked_sample`.
             ClosedError: the network was closed meanwhile.
             NeuroasyncError: a pass failed.
         """
@@ -148,7 +148,7 @@ class SampleRunner:
             if are_many(events):
                 events = await self.input.train_of_many(events)
                 self.check_open()
-            train, end_us = self.input.check(events, duration_us)
+            train, end_us = self.input.checked_sample(events, duration_us)
             self.accept(train)
             if not self.passes.run_now(end_us):
                 await self.passes.run_until(end_us)

@@ -92,7 +92,7 @@ class Scheduler:
         self._inbox = DirectInbox()
         self._resumes: dict[int, tuple[tuple[_Resume, ...], _Resume | None]] = {}
 
-    async def run(self, events: MergedEvents, end_us: int) -> int:
+    async def run(self, events: MergedEvents, end_us: int) -> None:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
 
         Cancellation: the pass is left incomplete, but no population loses a spike. The caller must
@@ -101,9 +101,6 @@ class Scheduler:
         Args:
             events: times, indices and values of the events, as :meth:`Simulator.feed` takes them.
             end_us: virtual time of the last pass, µs.
-
-        Returns:
-            The number of events that were consumed.
 
         Raises:
             PopulationError: a custom population failed or did not report in time.
@@ -116,13 +113,14 @@ class Scheduler:
         if not self.is_midway:
             await self.yield_if_due()
             if not self._uses_compiled_engine():
-                return await self._run_coroutines(events, end_us)
+                await self._run_coroutines(events, end_us)
+                return
             if self._start(events, end_us):
-                return self.simulator.events_consumed
+                return
         while True:
             await self._pause()
             if self._run_slice(end_us) or self._run_slices(end_us):
-                return self.simulator.events_consumed
+                return
 
     def run_now(self, events: MergedEvents, end_us: int) -> bool:
         """Run passes as :meth:`run` does, but only in this time slice.
@@ -158,8 +156,8 @@ class Scheduler:
             simulator.release_scratch()
         return is_done
 
-    async def _run_coroutines(self, events: MergedEvents, end_us: int) -> int:
-        """Run passes by coroutines, and return the number of events that were consumed."""
+    async def _run_coroutines(self, events: MergedEvents, end_us: int) -> None:
+        """Run passes by coroutines."""
         self._resumed_cpu_s = time.thread_time()
         self.simulator.feed(*events)
         if not self._direct_populations and not self._task_populations:
@@ -169,9 +167,7 @@ class Scheduler:
         else:
             await self._run_direct(end_us)
         self._charge()
-        consumed = self.simulator.events_consumed
         self.simulator.release_scratch()
-        return consumed
 
     async def _run_direct(self, end_us: int) -> None:
         """Run passes by resuming each built-in population that a group has reached."""

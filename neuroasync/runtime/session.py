@@ -100,12 +100,12 @@ class Session:
             LimitError: the sample exceeded a limit, for example of its passes.
             RuntimeError, ClosedError: the session is busy or closed.
         """
-        lease = self._ownership.acquire_for_call()
+        self._ownership.acquire_for_call()
         if are_many(events):
-            with lease.reserve():
+            with self._ownership.lease.reserve():
                 events = await self._runner.input.train_of_many(events)
-        train, _ = self._runner.input.check(events)
-        with lease:
+        train = self._runner.input.checked(events)
+        with self._ownership:
             self._runner.accept(train)
             if not self._runner.passes.run_ready_now():
                 await self._runner.passes.run_ready()
@@ -125,9 +125,9 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         length_us = self._runner.length_us(duration_us)
-        lease = self._ownership.acquire_for_call()
+        self._ownership.acquire_for_call()
         end_us = self._runner.input.last_pass_us(length_us)
-        with lease:
+        with self._ownership:
             return await self._runner.run_and_finish(end_us, length_us)
 
     async def decide(self, events: Events, *, duration_us: Duration | None = None) -> Decision:
@@ -140,12 +140,12 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         length_us = self._runner.length_us(duration_us)
-        lease = self._ownership.acquire_for_call()
+        self._ownership.acquire_for_call()
         if are_many(events):
-            with lease.reserve():
+            with self._ownership.lease.reserve():
                 events = await self._runner.input.train_of_many(events)
-        train, end_us = self._runner.input.check(events, length_us)
-        with lease:
+        train, end_us = self._runner.input.checked_sample(events, length_us)
+        with self._ownership:
             self._runner.accept(train)
             del events, train  # the buffer frees the memory of many events before the turn is over
             if not self._runner.passes.run_now(end_us):
@@ -261,9 +261,9 @@ class Session:
             RuntimeError, ClosedError: the session is busy or closed.
         """
         until_us = microseconds(t_us, "t_us")
-        lease = self._ownership.acquire_for_call()
+        self._ownership.acquire_for_call()
         end_us = self._runner.input.check_advance(until_us)
-        with lease:
+        with self._ownership:
             await self._runner.advance(until_us, end_us)
 
     def snapshot(self) -> bytes:

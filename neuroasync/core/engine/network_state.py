@@ -56,6 +56,7 @@ class NetworkState:
 
     __slots__ = (
         "_address",
+        "_head",
         "_in_flight",
         "_in_flight_copy",
         "_is_fresh",
@@ -80,6 +81,7 @@ class NetworkState:
         self._in_flight_copy: tuple[NDArray[np.int64], int] | None = None
         self._memory = _zeros(plan)
         self._address: int = self._memory.ctypes.data
+        self._head = self._memory[: plan.head]
         self.control = self._memory[: len(Control)]
         self.reset(0)
 
@@ -93,7 +95,7 @@ class NetworkState:
         if self._is_fresh:  # the numbers are still those of the previous sample
             self.acquire_scratch()
             self.release_scratch()
-        return self._memory[: self.plan.head]
+        return self._head
 
     @property
     def votes(self) -> NDArray[np.int64]:

@@ -53,12 +53,13 @@ class Simulator:
         state: membrane potentials, spikes in flight, votes and counters.
     """
 
-    __slots__ = ("_choose", "_decided", "plan", "state")
+    __slots__ = ("_choose", "_decided", "_timestep_us", "plan", "state")
 
     def __init__(
         self, plan: ExecutionPlan, choose: Callable[[NetworkState], int] | None = None
     ) -> None:
         self.plan = plan
+        self._timestep_us = plan.packed.model.timestep_us
         self.state = NetworkState(plan)
         self._choose = choose
         self._decided: NDArray[np.int64] | None = None
@@ -140,11 +141,11 @@ class Simulator:
     @property
     def watermark_us(self) -> int:
         """Virtual time before which no pass will read events any more, µs; 0 if none was read."""
-        passes = self.passes
-        if not passes or self.is_stopped:
+        item = self.state.control.item
+        passes = item(Control.PASS) + 1
+        if not passes or item(Control.PHASE) == _STOPPED:
             return 0
-        timestep_us = self.plan.packed.model.timestep_us
-        return passes * timestep_us if timestep_us else self.time_us + 1
+        return passes * self._timestep_us if self._timestep_us else item(Control.TIME) + 1
 
     @property
     def work(self) -> int:

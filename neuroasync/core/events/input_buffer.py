@@ -42,10 +42,11 @@ class InputBuffer:
 
     Attributes:
         last_us: time of the last event of the sample so far, µs; -1 if there was none.
+        waiting: number of events that no pass has read.
     """
 
     __slots__ = ("_added", "_inputs", "_keeps", "_kept", "_max_passes", "_merged", "_sorts",
-                 "_timestep_us", "_waiting", "last_us")  # fmt: skip
+                 "_timestep_us", "last_us", "waiting")  # fmt: skip
 
     def __init__(
         self, model: Model, sorts: bool, keeps: bool, max_passes: int = limits.MAX_PASSES
@@ -62,21 +63,16 @@ class InputBuffer:
         # Events that are not merged yet. Merging at every call would take quadratic time while
         # many small chunks are added to one forward pass.
         self._added: list[SpikeTrain] = []
-        self._waiting = 0
+        self.waiting = 0
         self._kept: list[SpikeTrain] = []
         self.last_us = -1
 
     @property
-    def waiting(self) -> int:
-        """The number of events that no pass has read."""
-        return self._waiting
-
-    @property
     def unmerged(self) -> int:
         """The number of events that :attr:`events` has to copy or to sort."""
-        if not self._added or (self._waiting == self._added[0].t_us.size and not self._sorts):
+        if not self._added or (self.waiting == self._added[0].t_us.size and not self._sorts):
             return 0
-        return self._waiting
+        return self.waiting
 
     @property
     def events(self) -> MergedEvents:
@@ -85,9 +81,10 @@ class InputBuffer:
         Events of equal time are sorted by their index if the buffer was created with ``sorts``.
         """
         added = self._added
-        if len(added) == 1 and added[0].t_us.size == self._waiting and not self._sorts:
+        if len(added) == 1 and not self._sorts and added[0].t_us.size == self.waiting:
             train = added[0]
-            self.set_merged((train.t_us, train.index, train.value))  # the usual case
+            self._merged = train.t_us, train.index, train.value  # the usual case
+            self._added = []
         elif added:
             self.set_merged(self.merge()())
         return self._merged
@@ -130,7 +127,7 @@ class InputBuffer:
             if first_us < watermark_us:
                 requirement = f"at least {watermark_us}, because all passes before have begun"
                 raise EventsError(must_be("t_us[0]", requirement, str(first_us)))
-        if not is_rest and self._waiting > limits.MAX_QUEUED_EVENTS:
+        if not is_rest and self.waiting > limits.MAX_QUEUED_EVENTS:
             self.check_room()
         if has_events:
             self._check_passes(train.t_us.item(-1))
@@ -142,9 +139,9 @@ class InputBuffer:
         Raises:
             LimitError: too many events wait for one pass.
         """
-        if self._waiting > limits.MAX_QUEUED_EVENTS:
+        if self.waiting > limits.MAX_QUEUED_EVENTS:
             raise LimitError(
-                f"{self._waiting} events wait for one pass, the limit is "
+                f"{self.waiting} events wait for one pass, the limit is "
                 f"{limits.MAX_QUEUED_EVENTS}; this sample accepts no more events, so send fewer "
                 "events per timestep, and check that the times are in µs"
             )
@@ -172,8 +169,12 @@ class InputBuffer:
 
     def ready_until_us(self) -> int:
         """Return the time up to which passes have all their events; -1 for none."""
-        # Further events may still belong to the pass of the last one.
-        return self._pass_start(self.last_us) - 1 if self.last_us >= 0 else -1
+        # Further events may still belong to the pass of the last one, which starts at a multiple of
+        # the timestep.
+        last_us, timestep_us = self.last_us, self._timestep_us
+        if last_us < 0:
+            return -1
+        return last_us - (last_us % timestep_us if timestep_us else 0) - 1
 
     def ready_after_advance_us(self, t_us: int) -> int:
         """Return the time up to which passes run if no event comes before ``t_us``; -1 for none.
@@ -212,12 +213,12 @@ class InputBuffer:
         if self._keeps:
             self._kept.append(train)
         if is_wanted:
-            self._waiting += count
+            self.waiting += count
             self._added.append(train)
 
     def drop(self, count: int) -> None:
         """Remove the first ``count`` events, which passes have read."""
-        if count == self._waiting:
+        if count == self.waiting:
             self._merged, self._added = _NO_EVENTS, []
         elif count:
             t_us, index, value = self.events
@@ -228,7 +229,7 @@ class InputBuffer:
                 t_us, index = t_us.copy(), index.copy()
                 value = None if value is None else value.copy()
             self._merged = _read_only(t_us, index, value)
-        self._waiting -= count
+        self.waiting -= count
 
     def train(self) -> SpikeTrain:
         """Return all events of the sample so far; requires ``keeps``."""

@@ -55,39 +55,58 @@ class SampleInput:
         """Forget the owner, so that without a reference cycle all memory is free at once."""
         self._log_fields = dict
 
-    def check(
-        self, events: Events, duration_us: int | None = None, is_rest: bool = False
-    ) -> tuple[SpikeTrain, int]:
-        """Validate events that are to be added to the sample. Nothing is accepted yet.
+    def checked(self, events: Events, is_rest: bool = False) -> SpikeTrain:
+        """Return events that are to be added to the sample as a spike train. Nothing is accepted.
 
         Rejected events are counted as refused.
 
         Args:
             events: a spike train, or its (t_us, index).
-            duration_us: length of the sample, µs; None if it ends with its last event.
             is_rest: whether they are part of a chunk for which there was room.
-
-        Returns:
-            The events as a spike train, and the virtual time of the last pass, µs, assuming these
-            are the sample's last events (-1: there is no pass).
 
         Raises:
             EventsError: the events are not valid for the network, or go back in time.
             LimitError: too many events wait for one pass, or the sample has too many passes.
+        """
+        try:
+            return self.buffer.checked(events, self._watermark_us(), is_rest)
+        except Exception as error:
+            self._refuse(events, error)
+            raise
+
+    def checked_sample(
+        self, events: Events, duration_us: int | None = None
+    ) -> tuple[SpikeTrain, int]:
+        """Return the sample's last events, and the virtual time of its last pass.
+
+        Nothing is accepted, and rejected events are counted as refused.
+
+        Args:
+            events: as for :meth:`checked`.
+            duration_us: length of the sample, µs; None if it ends with its last event.
+
+        Returns:
+            The events as a spike train, and the time in µs (-1: there is no pass).
+
+        Raises:
+            EventsError, LimitError: as for :meth:`checked`.
             ValueError: an event comes at or after ``duration_us``.
         """
         buffer = self.buffer
         try:
-            # No pass has begun if there was no event and no call of `advance`.
-            watermark_us = self._simulator.watermark_us if buffer.last_us >= 0 else 0
-            train = buffer.checked(events, watermark_us, is_rest)
+            train = buffer.checked(events, self._watermark_us())
             return train, buffer.last_pass_us(duration_us, train)
         except Exception as error:
             self._refuse(events, error)
             raise
 
+    def _watermark_us(self) -> int:
+        """Return the time before which all passes have begun, µs."""
+        # No pass has begun if there was no event and no call of `advance`.
+        return self._simulator.watermark_us if self.buffer.last_us >= 0 else 0
+
     async def train_of_many(self, events: Events) -> SpikeTrain:
-        """Return many events as a spike train that :meth:`check` accepts or refuses at once.
+        """Return many events as a spike train that :meth:`checked` accepts or refuses at once.
 
         Events that are not valid are counted as refused.
 

@@ -222,7 +222,7 @@ class StreamDriver:
 
     async def _send(self, events: SpikeTrain) -> None:
         self._lease.check()
-        train, _ = self._runner.input.check(events, is_rest=True)
+        train = self._runner.input.checked(events, is_rest=True)
         with self._lease:
             self._runner.accept(train)
             if not self._runner.passes.run_ready_now():

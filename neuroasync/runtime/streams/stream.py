@@ -32,7 +32,7 @@ async def stream_samples(
     length_us = runner.length_us(None)
     async for chunk in ChunkIterator(source, runner.input.thread_calls):
         lease.check()
-        train, end_us = runner.input.check(chunk, length_us)
+        train, end_us = runner.input.checked_sample(chunk, length_us)
         with lease:
             runner.accept(train)
             if not runner.passes.run_now(end_us):

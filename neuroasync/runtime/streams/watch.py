@@ -60,7 +60,7 @@ async def _accept(
     if are_many(events):
         with lease.reserve():
             events = await runner.input.train_of_many(events)
-    runner.accept(runner.input.check(events, duration_us)[0])
+    runner.accept(runner.input.checked_sample(events, duration_us)[0])
 
 
 async def _run_to_new_leader(runner: SampleRunner, lease: Lease, end_us: int) -> bool:
