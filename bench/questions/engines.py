@@ -13,7 +13,11 @@ from neuroasync import Bundle, SpikeTrain, sample_seed
 
 __all__ = ["check_rows", "measure"]
 
-_TARGETS = {"compiled engine": "<= 1.5", "coroutines session": "<= 5"}
+_TARGETS = {
+    "compiled engine": "<= 0.8",
+    "compiled session": "<= 1.3",
+    "coroutines session": "<= 3",
+}
 
 
 async def measure(scale: Scale) -> Result:

@@ -105,10 +105,10 @@ def _order_dependence():
 def _kept_sample():
     """A cancelled call does not abandon its sample."""
 
-    def end_step(self, lease, has_failed):
+    def leave(self, kind, error, traceback):
         self._is_busy = False
 
-    return _replaced(SampleOwnership, "end_step", end_step)
+    return _replaced(SampleOwnership, "__exit__", leave)
 
 
 def _swallowed_cancellation():
