@@ -67,6 +67,13 @@ class Timings:
         """Return the mean seconds of a call of ``name``, for rates."""
         return float(self.seconds[self.names.index(name)].mean())
 
+    def least(self, name: str) -> float:
+        """Return the seconds of a call of ``name`` that nothing interrupted.
+
+        It is the mean over the calls of a round, of the least time that each took in any round.
+        """
+        return float(self.seconds[self.names.index(name)].min(axis=0).mean())
+
     def ratios(self, name: str, baseline: str) -> NDArray[np.float64]:
         """Return the time of ``name`` divided by that of the baseline, f64[rounds].
 

@@ -96,13 +96,19 @@ Question: TypeAlias = Callable[[Scale], Coroutine[Any, Any, Result]]
 
 
 def lines_of(timings: Timings, baseline: str, unit_s: float = 1e-3) -> list[Line]:
-    """Return a line per contender, with quantiles in units of ``unit_s`` seconds and the ratio."""
+    """Return a line per contender, with quantiles in units of ``unit_s`` seconds and the ratio.
+
+    It also has the least time, and its ratio to that of the baseline: a busy machine adds to most
+    calls, and more to long ones, but hardly to the least.
+    """
     lines = []
     for name in timings.names:
         ratios = timings.ratios(name, baseline)
         low, high = np.quantile(ratios, (0.1, 0.9)).tolist()
         values = scaled(timings.quantiles(name), unit_s)
-        lines.append(Line(name, values, float(np.median(ratios)), (low, high)))
+        least = timings.least(name)
+        figures = {"min": least / unit_s, "min ratio": least / timings.least(baseline)}
+        lines.append(Line(name, values, float(np.median(ratios)), (low, high), figures=figures))
     return lines
 
 

@@ -12,8 +12,6 @@ from neuroasync import Bundle, Decision, Network, Session, SpikeTrain
 from neuroasync.core.engine.execution_plan import ExecutionPlan
 from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.kernels.layout import Control, Votes
-from neuroasync.core.kernels.voting import leader
 
 __all__ = ["ResultCounts", "bare_decider", "counts", "open_session", "recorded", "session_decider"]
 
@@ -55,33 +53,32 @@ def session_decider(
 
     Call k must be the k-th decision of the session, so that its seeds match.
     """
-    return lambda k: session.decide(trains[k % len(trains)])
+
+    async def decide(k: int) -> Decision:
+        return _labelled(await session.decide(trains[k % len(trains)]))
+
+    return decide
+
+
+def _labelled(decision: Decision) -> Decision:
+    """Return the decision, after its label was computed: that happens when it is first read."""
+    decision.label  # noqa: B018
+    return decision
 
 
 def bare_decider(
     bundle: Bundle, trains: Sequence[SpikeTrain], seed_of: Callable[[int], int], **options: Any
-) -> Callable[[int], ResultCounts]:
+) -> Callable[[int], Decision]:
     """Return a function that runs the compiled engine alone, without an event loop."""
     plan = ExecutionPlan(PackedNetwork(bundle.model), Network(bundle, **options).settings)
     simulator = Simulator(plan)
 
-    def decide(k: int) -> ResultCounts:
+    def decide(k: int) -> Decision:
         train = trains[k % len(trains)]
         simulator.begin(seed_of(k))
-        simulator.feed(train.t_us, train.index)
-        simulator.run_compiled(int(train.t_us[-1]))
+        simulator.run_compiled(train.t_us.item(-1), events=(train.t_us, train.index, train.value))
         simulator.release_scratch()
-        state = simulator.state
-        control, votes = state.control.tolist(), state.votes
-        label = int(leader(votes))
-        return ResultCounts(
-            None if label < 0 else label,
-            tuple(votes[Votes.COUNT].tolist()),
-            control[Control.STEPS],
-            control[Control.ROUNDS],
-            control[Control.SYNOPS],
-            control[Control.SPIKES],
-        )
+        return _labelled(simulator.decision(0.0))
 
     return decide
 
