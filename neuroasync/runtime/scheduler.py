@@ -2,30 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from typing import Final, TypeAlias
+from collections.abc import Collection, Coroutine, Mapping
+from typing import Final
 
-from neuroasync.core.engine.network_state import positions
 from neuroasync.core.engine.simulator import Simulator
 from neuroasync.core.events.input_buffer import MergedEvents
 from neuroasync.core.kernels.entry_points import run_to_delivery
 from neuroasync.core.kernels.layout import Interrupt
 from neuroasync.errors import ClosedError
 from neuroasync.runtime.clock import Clock
-from neuroasync.runtime.populations.coroutine import DirectInbox, PopulationCoroutine
-from neuroasync.runtime.populations.drivers import DirectPopulation, TaskPopulation, collect_report
+from neuroasync.runtime.populations.coroutine import PopulationCoroutine
+from neuroasync.runtime.populations.direct import DirectPopulations
 from neuroasync.runtime.populations.report_timeout import ReportTimeout
+from neuroasync.runtime.populations.tasks import TaskPopulation, collect_report
 from neuroasync.runtime.tap import Tap, feed_taps
 from neuroasync.runtime.time_slice import CpuAccount, TimeSlice
 
 __all__ = ["Scheduler"]
 
-_MAX_CACHED_SETS: Final = 1024
-"""Maximum number of cache entries; each has the functions that resume one set of populations."""
-
-_Resume: TypeAlias = Callable[[None], object]
-
-_NO_DIRECT: Final[dict[int, DirectPopulation]] = {}
 _NO_TASKS: Final[dict[int, TaskPopulation]] = {}
 
 
@@ -54,10 +48,9 @@ class Scheduler:
         is_midway: whether passes have begun in the compiled engine that :meth:`run` must continue.
     """
 
-    __slots__ = ("_account", "_custom", "_direct_populations", "_inbox", "_report_timeout",
-                 "_resumed_cpu_s", "_resumes", "_started_tasks", "_taps", "_task_group",
-                 "_task_populations", "_time_slice", "is_closed", "is_midway", "sample",
-                 "session", "simulator")  # fmt: skip
+    __slots__ = ("_account", "_custom", "_direct", "_report_timeout", "_resumed_cpu_s",
+                 "_started_tasks", "_taps", "_task_group", "_task_populations", "_time_slice",
+                 "is_closed", "is_midway", "sample", "session", "simulator")  # fmt: skip
 
     def __init__(
         self,
@@ -87,10 +80,8 @@ class Scheduler:
         )
         self._time_slice = TimeSlice.of_running_loop()
         self.is_closed = False
-        self._direct_populations = _NO_DIRECT
+        self._direct: DirectPopulations | None = None  # None until the coroutine engine runs
         self._task_populations = _NO_TASKS
-        self._inbox = DirectInbox()
-        self._resumes: dict[int, tuple[tuple[_Resume, ...], _Resume | None]] = {}
 
     async def run(self, events: MergedEvents, end_us: int) -> None:
         """Run every pass at a virtual time up to ``end_us``, unless the stop rule ends the sample.
@@ -160,60 +151,56 @@ class Scheduler:
         """Run passes by coroutines."""
         self._resumed_cpu_s = time.thread_time()
         self.simulator.feed(*events)
-        if not self._direct_populations and not self._task_populations:
-            self._start_populations()
+        direct = self._direct or self._start_populations()
         if self._task_populations:
-            await self._run_tasks(end_us)
+            await self._run_tasks(direct, end_us)
         else:
-            await self._run_direct(end_us)
+            await self._run_direct(direct, end_us)
         self._charge()
         self.simulator.release_scratch()
 
-    async def _run_direct(self, end_us: int) -> None:
+    async def _run_direct(self, direct: DirectPopulations, end_us: int) -> None:
         """Run passes by resuming each built-in population that a group has reached."""
-        simulator, time_slice, clock = self.simulator, self._time_slice, time.perf_counter
-        state, resumes, inbox = simulator.state, self._resumes, self._inbox
-        inbox.end_us, inbox.work, inbox.runs_on = end_us, time_slice.work(), False
-        reason = run_to_delivery(state.context, -1, end_us, inbox.work)
+        simulator, time_slice = self.simulator, self._time_slice
+        work_before, began_s = simulator.work, time.perf_counter()
+        direct.begin_slice(end_us, time_slice.work())
+        reason = direct.advance()
         while True:
-            # A tap is fed between two steps, so then no population runs on to the next one.
-            if reason >= 0 and not self._taps:  # a bit mask of the populations that were reached
-                if reason not in resumes:
-                    if len(resumes) >= _MAX_CACHED_SETS:
-                        resumes.clear()
-                    resumes[reason] = self._resumes_of(positions(reason))
-                others, last = resumes[reason]
-                for resume in others:
-                    resume(None)
-                if last is None:  # output spikes may reach no population
-                    reason = None
-                else:
-                    inbox.runs_on = True
-                    last(None)
-                    inbox.runs_on = False
-                    reason = inbox.reason
-            else:
-                if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:  # too many for a bit mask
-                    reached = simulator.reached()
-                    for p in reached:
-                        self._direct_populations[p].resume(None)
-                    feed_taps(simulator, self._taps, self.session, self.sample, reached)
-                elif simulator.handle_interrupt(reason):
-                    self.check_open()  # a custom policy or stop rule may have closed the session
-                elif reason != Interrupt.BUDGET_SPENT:
-                    return
-                reason = None
-            if clock() > time_slice.deadline:
-                await self._pause()
-                inbox.work = time_slice.work()
-            if reason is None:
-                reason = run_to_delivery(state.context, -1, end_us, inbox.work)
+            is_spent, is_handled = reason == Interrupt.BUDGET_SPENT, True
+            if reason >= 0 and not self._taps:
+                reason, is_handled = direct.run(reason), False
+            elif reason >= 0 or reason == Interrupt.MANY_POPULATIONS:
+                self._deliver_to_direct(direct)
+            elif simulator.handle_interrupt(reason):
+                self.check_open()  # a custom policy or stop rule may have closed the session
+            elif not is_spent:
+                return
+            now_s = time.perf_counter()
+            if is_spent or now_s > time_slice.deadline:
+                time_slice.measured(simulator.work - work_before, now_s - began_s)
+                if now_s > time_slice.deadline:
+                    await self._pause()
+                work_before, began_s = simulator.work, time.perf_counter()
+                direct.begin_slice(end_us, time_slice.work())
+            if is_handled:
+                reason = direct.advance()
 
-    async def _run_tasks(self, end_us: int) -> None:
+    def _deliver_to_direct(self, direct: DirectPopulations) -> None:
+        """Let all populations that the open group has reached integrate it, and feed the taps.
+
+        A tap is fed between two steps, so then no population runs on to the next one. Nor does one
+        if there are too many populations for a bit mask.
+        """
+        reached = self.simulator.reached()
+        for p in reached:
+            direct.integrate(p)
+        feed_taps(self.simulator, self._taps, self.session, self.sample, reached)
+
+    async def _run_tasks(self, direct: DirectPopulations, end_us: int) -> None:
         """Run passes of a network with custom populations, which work concurrently."""
         simulator, time_slice = self.simulator, self._time_slice
         while True:
-            reason = run_to_delivery(simulator.state.context, -1, end_us, time_slice.work())
+            reason = run_to_delivery(simulator.state.context, end_us, time_slice.work())
             if reason >= 0 or reason == Interrupt.MANY_POPULATIONS:
                 if simulator.plan.has_turns:
                     for task in self._task_populations.values():
@@ -221,7 +208,7 @@ class Scheduler:
                 reached = simulator.reached()
                 # Other sessions use the thread while the populations work on the group.
                 self._charge()
-                await self._deliver_to_tasks(reached)
+                await self._deliver_to_tasks(direct, reached)
                 self._resumed_cpu_s = time.thread_time()
                 feed_taps(simulator, self._taps, self.session, self.sample, reached)
             elif not simulator.handle_interrupt(reason):
@@ -232,7 +219,7 @@ class Scheduler:
             if time_slice.is_exhausted():
                 await self._pause()
 
-    async def _deliver_to_tasks(self, reached: tuple[int, ...]) -> None:
+    async def _deliver_to_tasks(self, direct: DirectPopulations, reached: tuple[int, ...]) -> None:
         """Deliver the open group to the populations at ``reached``, and collect the reports."""
         # All custom populations get the group before the first report is awaited, so that they
         # work on it at the same time.
@@ -245,7 +232,7 @@ class Scheduler:
                 self.simulator.report(p, report)
                 self.check_open()
             else:
-                self._direct_populations[p].resume(None)
+                direct.integrate(p)
 
     def _uses_compiled_engine(self) -> bool:
         """Return whether the compiled engine runs the next passes."""
@@ -323,24 +310,21 @@ class Scheduler:
         if self.is_closed:
             raise ClosedError("the session is closed")
 
-    def _resumes_of(self, reached: tuple[int, ...]) -> tuple[tuple[_Resume, ...], _Resume | None]:
-        """Return what resumes all populations but the last one, and what resumes that."""
-        resumes = tuple(self._direct_populations[p].resume for p in reached)
-        return (resumes[:-1], resumes[-1]) if resumes else ((), None)
-
-    def _start_populations(self) -> None:
-        self._direct_populations, self._task_populations = {}, {}
-        simulator, task_group = self.simulator, self._task_group
-        for p, population in enumerate(simulator.plan.packed.model.populations):
-            if (custom := self._custom.get(population.name)) is None:
-                self._direct_populations[p] = DirectPopulation(simulator, p, self._inbox)
-            else:
-                self._task_populations[p] = TaskPopulation(simulator, p, custom, task_group)
+    def _start_populations(self) -> DirectPopulations:
+        """Start the coroutines and tasks of all populations."""
+        simulator, names = self.simulator, enumerate(self.simulator.plan.packed.model.populations)
+        custom = {p: self._custom[q.name] for p, q in names if q.name in self._custom}
+        count = len(simulator.plan.packed.model.populations)
+        self._direct = DirectPopulations(simulator, (p for p in range(count) if p not in custom))
+        self._task_populations = {
+            p: TaskPopulation(simulator, p, coroutine, self._task_group)
+            for p, coroutine in custom.items()
+        }
+        return self._direct
 
     def _end_populations(self) -> None:
-        for direct in self._direct_populations.values():
-            direct.close()
+        if self._direct is not None:
+            self._direct.close()
         for task in self._task_populations.values():
             task.close()
-        self._direct_populations, self._task_populations = _NO_DIRECT, _NO_TASKS
-        self._resumes = {}
+        self._direct, self._task_populations = None, _NO_TASKS

@@ -215,7 +215,7 @@ class Simulator:
             StopRuleError: a custom stop rule did not return a bool.
         """
         while True:
-            reason = int(run_to_delivery(self.state.acquire_scratch().address, -1, end_us, work))
+            reason = int(run_to_delivery(self.state.acquire_scratch().address, end_us, work))
             if reason >= 0:
                 return positions(reason)
             if reason == _MANY_POPULATIONS:

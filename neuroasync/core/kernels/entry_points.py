@@ -19,11 +19,13 @@ from neuroasync.core.kernels.sample_start import carry_over as _carry_over
 
 __all__ = [
     "begin",
+    "begin_slice",
     "carry_over",
     "catch_up_decay_of_all",
     "feed",
     "integrate_and_fire",
     "run_compiled",
+    "run_on",
     "run_to_delivery",
     "take_chosen",
 ]
@@ -50,16 +52,34 @@ def feed(context, t_us, index):
 
 
 @kernel
-def run_to_delivery(context, p, end_us, work):
-    """Call :func:`neuroasync.core.kernels.forward_pass.run_to_delivery`.
+def run_to_delivery(context, end_us, work):
+    """Call :func:`neuroasync.core.kernels.forward_pass.run_to_delivery`."""
+    return _run_to_delivery(i64_at(context, len(Context)), end_us, work)
 
-    Let population ``p`` integrate the group before it; -1 for none. The coroutine engine thus needs
-    one call for each group that reaches one population.
+
+@kernel
+def begin_slice(context, end_us, work):
+    """Set how far :func:`run_on` runs, which takes fewer arguments and so less time.
+
+    Args:
+        context: address of the context.
+        end_us: virtual time of the last pass to run, µs.
+        work: approximate number of synaptic operations of the slice.
+    """
+    c = i64_at(context, len(Context))
+    c[Context.END_US], c[Context.LIMIT] = end_us, control_of(c)[Control.WORK] + work
+
+
+@kernel
+def run_on(context, p):
+    """Let population ``p`` integrate the group (-1: none does), and run to the next delivery.
+
+    The coroutine engine thus needs one call for each group that reaches one population.
     """
     c = i64_at(context, len(Context))
     if p >= 0:
         _integrate_and_fire(c, p)
-    return _run_to_delivery(c, end_us, work)
+    return _run_to_delivery(c, c[Context.END_US], c[Context.LIMIT] - control_of(c)[Control.WORK])
 
 
 @kernel

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neuroasync.core.engine.simulator import Simulator
-from neuroasync.core.kernels.entry_points import integrate_and_fire, run_to_delivery
+from neuroasync.core.kernels.entry_points import integrate_and_fire, run_on
 from neuroasync.core.model.model import Model, Population
 from neuroasync.runtime.bounded_queue import BoundedQueue
 
@@ -88,16 +88,15 @@ class DirectInbox:
     Attributes:
         runs_on: whether the population is the last one that the group has reached. It then runs
             the pass up to the next group, in the same call of a kernel.
-        end_us, work: how far it runs; see ``kernels.forward_pass.run_to_delivery``.
-        reason: what that kernel returned.
+        reason: what that kernel returned; see ``kernels.forward_pass.run_to_delivery``.
     """
 
-    __slots__ = ("end_us", "reason", "runs_on", "work")
+    __slots__ = ("reason", "runs_on")
     _waits: ClassVar = (None,)
 
     def __init__(self) -> None:
         self.runs_on = False
-        self.end_us = self.work = self.reason = 0
+        self.reason = 0
 
     def __await__(self) -> Generator[None, None, None]:
         """Suspend once. Cancellation: safe; nothing is held."""
@@ -121,7 +120,7 @@ async def run_population(simulator: Simulator, p: int, inbox: DirectInbox) -> No
         # Taking, integrating and handing on happen without an await in between, so that a
         # cancellation can never lose a group.
         if inbox.runs_on:
-            inbox.reason = run_to_delivery(state.context, p, inbox.end_us, inbox.work)
+            inbox.reason = run_on(state.context, p)
         else:
             integrate_and_fire(state.context, p)
 

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 
 class _Context(NamedTuple):
-    """Columns of ``context``, i64[67].
+    """Columns of ``context``, i64[69].
 
     Entries are absolute addresses, except that names ending in ``_AT`` are byte offsets from
     ``SESSION``. Counts and capacities say so in their names.
@@ -115,6 +115,12 @@ class _Context(NamedTuple):
     OWNERS: int = 65
     IS_SEPARABLE: int = 66
     """1 if the populations are few, and at most one connection without delay ends in each."""
+
+    # The time slice of the coroutine engine.
+    END_US: int = 67
+    """Virtual time of the last pass to run, µs."""
+    LIMIT: int = 68
+    """Value of ``control[WORK]`` at which the slice is over."""
 
 
 Context: Final = _Context()

@@ -1,8 +1,8 @@
-"""The two ways in which the scheduler runs a population: resumed directly, or as a task."""
+"""Custom populations, which run as tasks of the event loop."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,38 +15,14 @@ from neuroasync.errors import ClosedError, PopulationError
 from neuroasync.runtime.bounded_queue import BoundedQueue
 from neuroasync.runtime.cancellation import ends_this_task
 from neuroasync.runtime.populations.coroutine import (
-    DirectInbox,
     Fired,
     Inbox,
     PopulationCoroutine,
     SpikeEvents,
-    run_population,
 )
 from neuroasync.runtime.populations.report_timeout import ReportTimeout
 
-__all__ = ["DirectPopulation", "TaskPopulation", "collect_report"]
-
-
-class DirectPopulation:
-    """A built-in population, whose coroutine the scheduler resumes directly.
-
-    Args:
-        simulator: runs the passes of the sample.
-        p: position of the population.
-        inbox: the inbox of all built-in populations of the session.
-
-    Attributes:
-        resume: integrates the group that has reached the population; call it with None.
-    """
-
-    def __init__(self, simulator: Simulator, p: int, inbox: DirectInbox) -> None:
-        self._coroutine = run_population(simulator, p, inbox)
-        self.resume: Callable[[None], object] = self._coroutine.send
-        self.resume(None)  # runs the coroutine up to its first await
-
-    def close(self) -> None:
-        """End the coroutine."""
-        self._coroutine.close()
+__all__ = ["TaskPopulation", "collect_report"]
 
 
 class TaskPopulation:
