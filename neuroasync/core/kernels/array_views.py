@@ -13,7 +13,6 @@ from neuroasync.core.kernels.layout import (
     Connections,
     Context,
     Control,
-    DeliveryLog,
     FloatSettings,
     Group,
     InFlight,
@@ -28,7 +27,7 @@ from neuroasync.core.kernels.layout import (
 
 __all__ = [
     "chosen_of", "clocks_of", "connections_of", "control_of", "counts_of", "current_of",
-    "delivery_log_of", "f32_at", "factors_of", "fired_of", "float_settings_of", "group_of",
+    "f32_at", "factors_of", "fired_of", "float_settings_of", "group_of",
     "i32_at", "i64_at", "in_flight_of", "input_bits", "input_index", "input_ranks", "input_times",
     "input_values", "last_group_of", "momenta_of", "multiplicity_of", "order_keys_of", "ordered_of",
     "peaks_of", "pending_of", "populations_of", "potentials_of", "received_of", "ring_of",
@@ -295,16 +294,6 @@ def spike_log_of(c):
     room = c[Context.SPIKE_LOG_CAPACITY]
     spike_log = carray(pointer_at(c[Context.SPIKE_LOG]), (len(SpikeLog), room), np.int64)
     return spike_log, carray(pointer_at(c[Context.SPIKE_LOG_MOMENTUM]), room, np.float32)
-
-
-@kernel
-def delivery_log_of(c):
-    """Return the table ``DeliveryLog``: i64[6, S]."""
-    return carray(
-        pointer_at(c[Context.DELIVERY_LOG]),
-        (len(DeliveryLog), c[Context.DELIVERY_LOG_CAPACITY]),
-        np.int64,
-    )
 
 
 @kernel

@@ -88,7 +88,7 @@ from neuroasync.core.kernels.layout import (
 from neuroasync.core.kernels.neurons.resets import note_suprathreshold, reset, resets_of
 from neuroasync.core.kernels.neurons.views import extra_state_of, threshold_at
 from neuroasync.core.kernels.smallest_keys import sort
-from neuroasync.core.kernels.training.peaks import note_peak
+from neuroasync.core.kernels.training.peaks import note_peak, note_peaks
 from neuroasync.core.kernels.vectors.firing import KEEPS, SUBTRACTS, TO_ZERO, integrate_lanes
 from neuroasync.core.kernels.vectors.lanes import LANES
 
@@ -110,8 +110,10 @@ def integrate_and_fire(c, p):
         n = _integrate_touched(c, p, n)
         if n > 1:  # the neurons were touched in the order of delivery
             sort(fired_of(c)[start : start + n])
-    elif c[Context.PEAKS] == 0 and populations[p, Populations.HOMOGENEOUS]:
+    elif populations[p, Populations.HOMOGENEOUS]:
         n = _integrate_homogeneous(c, p)
+        if c[Context.PEAKS]:
+            note_peaks(c, start, populations[p, Populations.STOP], n)
     else:  # a dense connection reached all neurons, but they are not alike: list them one by one
         touched, control = touched_of(c), control_of(c)
         counts[StepCounts.TOUCHED, p] = 0

@@ -5,9 +5,8 @@ import numpy as np
 from neuroasync.core.kernels.array_views import (
     control_of,
     counts_of,
-    delivery_log_of,
     fired_of,
-    group_of,
+    i64_at,
     last_group_of,
     momenta_of,
     multiplicity_of,
@@ -171,21 +170,37 @@ def count_step(c, n):
 @kernel
 def log_slots(c, begin, end):
     """Append the slots ``begin`` to ``end`` of the group to the delivery log."""
-    control, group, delivery_log = control_of(c), group_of(c), delivery_log_of(c)
-    is_full = control[Control.GROUP_OWNER] == FULL
-    for s in range(begin, end):
-        at = control[Control.DELIVERY_LOG]
-        delivery_log[DeliveryLog.PASS, at] = control[Control.PASS]
-        delivery_log[DeliveryLog.STEP, at] = control[Control.STEP]
-        delivery_log[DeliveryLog.ORIGIN, at] = group[Group.ORIGIN, s]
-        key, count, via = group[Group.ORIGIN, s], 1, -1
-        if is_full:
-            key, count = group[Group.KEY, s], group[Group.MULTIPLICITY, s]
-            via = group[Group.CONNECTION, s]
-        delivery_log[DeliveryLog.KEY, at] = key
-        delivery_log[DeliveryLog.MULTIPLICITY, at] = count
-        delivery_log[DeliveryLog.CONNECTION, at] = via
-        control[Control.DELIVERY_LOG] = at + 1
+    control, n = control_of(c), end - begin
+    log, row = c[Context.DELIVERY_LOG] + 8 * control[Control.DELIVERY_LOG], 8 * c[Context.DELIVERY_LOG_CAPACITY]
+    slots, slot_row = c[Context.GROUP] + 8 * begin, 8 * c[Context.GROUP_CAPACITY]
+    _fill(log + row * DeliveryLog.PASS, n, control[Control.PASS])
+    _fill(log + row * DeliveryLog.STEP, n, control[Control.STEP])
+    _copy(log + row * DeliveryLog.ORIGIN, n, slots + slot_row * Group.ORIGIN)
+    if control[Control.GROUP_OWNER] == FULL:
+        _copy(log + row * DeliveryLog.KEY, n, slots + slot_row * Group.KEY)
+        _copy(log + row * DeliveryLog.MULTIPLICITY, n, slots + slot_row * Group.MULTIPLICITY)
+        _copy(log + row * DeliveryLog.CONNECTION, n, slots + slot_row * Group.CONNECTION)
+    else:
+        _copy(log + row * DeliveryLog.KEY, n, slots + slot_row * Group.ORIGIN)
+        _fill(log + row * DeliveryLog.MULTIPLICITY, n, 1)
+        _fill(log + row * DeliveryLog.CONNECTION, n, -1)
+    control[Control.DELIVERY_LOG] += n
+
+
+@kernel
+def _fill(address, n, value):
+    """Write ``value`` to the i64[n] at an address."""
+    to = i64_at(address, n)
+    for k in range(n):
+        to[k] = value
+
+
+@kernel
+def _copy(address, n, source):
+    """Copy the i64[n] at ``source`` to an address."""
+    to, values = i64_at(address, n), i64_at(source, n)
+    for k in range(n):
+        to[k] = values[k]
 
 
 @kernel
