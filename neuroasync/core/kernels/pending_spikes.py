@@ -171,7 +171,10 @@ def count_step(c, n):
 def log_slots(c, begin, end):
     """Append the slots ``begin`` to ``end`` of the group to the delivery log."""
     control, n = control_of(c), end - begin
-    log, row = c[Context.DELIVERY_LOG] + 8 * control[Control.DELIVERY_LOG], 8 * c[Context.DELIVERY_LOG_CAPACITY]
+    log, row = (
+        c[Context.DELIVERY_LOG] + 8 * control[Control.DELIVERY_LOG],
+        8 * c[Context.DELIVERY_LOG_CAPACITY],
+    )
     slots, slot_row = c[Context.GROUP] + 8 * begin, 8 * c[Context.GROUP_CAPACITY]
     _fill(log + row * DeliveryLog.PASS, n, control[Control.PASS])
     _fill(log + row * DeliveryLog.STEP, n, control[Control.STEP])

@@ -16,7 +16,7 @@ from numba import carray
 from neuroasync.core.kernels.delivery.event_values import factor_of
 from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
 from neuroasync.core.kernels.intrinsics import pointer_at
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import ConnectionKind, Connections
 
 __all__ = ["add_outer", "add_weighted", "borrowed"]
@@ -26,7 +26,7 @@ __all__ = ["add_outer", "add_weighted", "borrowed"]
 _FAST = {"reassoc", "contract", "nsz"}
 
 
-@kernel
+@inlined
 def borrowed(array):
     """Return a view of a C-contiguous array that does not take part in reference counting.
 
@@ -37,7 +37,7 @@ def borrowed(array):
     return carray(pointer_at(array.ctypes.data), array.shape, array.dtype)
 
 
-@partial(kernel, fastmath=_FAST)
+@partial(inlined, fastmath=_FAST)
 def _dense_weighted(begin, sources, weights, g, out):
     for s in sources:
         total, at = np.float32(0.0), np.uint64(begin + s * g.size)
@@ -46,7 +46,7 @@ def _dense_weighted(begin, sources, weights, g, out):
         out[s] += total
 
 
-@kernel
+@inlined
 def add_weighted(row, sources, first, links, weights, g, out):
     """For each source s, add the sum of ``weight * g`` over its targets to ``out[s]``.
 
@@ -73,7 +73,7 @@ def add_weighted(row, sources, first, links, weights, g, out):
             out[s] += _conv2d_weighted(row, s - first, weights, g)
 
 
-@kernel
+@inlined
 def add_outer(row, sources, counts, first, links, g, grad):
     """Add ``counts[k] * g`` to the gradients of the weights that leave each ``sources[k]``.
 

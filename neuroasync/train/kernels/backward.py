@@ -39,7 +39,7 @@ choice of the highest potential in a pass as the silent site is original to this
 
 import numpy as np
 
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import DeliveryLog, Populations, SpikeLog
 from neuroasync.train.kernels.accumulate import borrowed
 from neuroasync.train.kernels.deliveries import silent_spike_grads, undo_delivery
@@ -52,6 +52,16 @@ from neuroasync.train.kernels.neurons import (
     reverse_biases,
     reverse_silences,
     reverse_spikes,
+)
+from neuroasync.train.kernels.runs import (
+    BEGIN,
+    POPULATION,
+    RUN_ROWS,
+    STEP,
+    VIA,
+    find_runs,
+    most_steps,
+    start_of_last,
 )
 from neuroasync.train.kernels.sites import bucket_sites, first_steps
 
@@ -109,16 +119,17 @@ def backward_samples(
         grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad,
         np.empty((_SCRATCH, neurons), np.float32), np.empty((2, ring, neurons), np.float32),
         np.empty((ring, count), np.bool_), np.empty(neurons, np.int64),
-        np.empty((2, count), np.int64),
+        np.empty((2, count), np.int64), np.empty(most_steps(rows, slots, ends) + 4, np.int64),
+        np.empty((RUN_ROWS, ends[2, -1]), np.int64),
     )  # fmt: skip
 
 
-@kernel
+@inlined
 def _backward_samples(
     ring, populations, connections, links, weights, thresholds, increments, owner, by_rank, lags,
     decays, slopes, decay_of, rows, row_potential, slots, ends, peaks, peak_steps, states,
     grad_votes, grad_spikes, grad_potentials, output, kind, slope, grad, neuron_grad, work, rings,
-    has_site, sites, evaluations,
+    has_site, sites, evaluations, starts, runs,
 ):  # fmt: skip
     """Visit all samples; see :func:`backward_samples`, which holds the arrays."""
     populations, connections, links = borrowed(populations), borrowed(connections), borrowed(links)
@@ -131,7 +142,7 @@ def _backward_samples(
     work, site_grad, delayed = borrowed(work), borrowed(rings)[0], borrowed(rings)[1]
     has_site, sites = borrowed(has_site), borrowed(sites)
     first, after = borrowed(evaluations)[0], borrowed(evaluations)[1]
-    starts = np.empty(64, np.int64)
+    starts, runs = borrowed(starts), borrowed(runs)
     begin = populations[output, Populations.START]
     row0, slot0 = 0, 0
     for k in range(ends.shape[1]):
@@ -143,28 +154,24 @@ def _backward_samples(
         for now in range(ends[0, k] - 1, -1, -1):
             # Find the pass's first row and slot, and the number of its forward steps.
             row, slot, steps = row1, slot1, 1
-            while row > row0 and rows[SpikeLog.PASS, row - 1] == now:
-                row -= 1
-            while slot > slot0 and slots[DeliveryLog.PASS, slot - 1] == now:
-                slot -= 1
-            if row < row1:
+            if row > row0 and rows[SpikeLog.PASS, row - 1] == now:
+                row = start_of_last(rows[SpikeLog.PASS], row0, row1)
                 steps = max(steps, rows[SpikeLog.STEP, row1 - 1] + 1)
-            if slot < slot1:
+            if slot > slot0 and slots[DeliveryLog.PASS, slot - 1] == now:
+                slot = start_of_last(slots[DeliveryLog.PASS], slot0, slot1)
                 steps = max(steps, slots[DeliveryLog.STEP, slot1 - 1] + 1)
-            if starts.size < steps + 1:
-                starts = np.empty(2 * steps + 1, np.int64)
+            found = runs[:, : find_runs(populations, owner, slots, slot, slot1, runs)]
             first_steps(
-                populations, connections, links, owner, by_rank, rows, row, row1,
-                slots, slot, slot1, steps, first, after,
+                populations, connections, links, owner, by_rank, rows, row, row1, found, steps,
+                first, after,
             )  # fmt: skip
             bucket_sites(populations, first, peak_steps[k, now], steps, starts, sites)
             begin_reverse_pass(k, now, begin, grad_potentials, states, work)
             _pass(
-                now, steps, ring, populations, connections, links,
-                weights, thresholds, increments, owner, by_rank, lags, rows, row_potential, row,
-                row1, slots, slot, slot1, peaks[k, now], grad_votes[k, now], grad_spikes[k, now],
-                output, kind, slope, grad, neuron_grad, work, site_grad, delayed, has_site, starts,
-                sites, first, after,
+                now, steps, ring, populations, connections, links, weights, thresholds, increments,
+                owner, by_rank, lags, rows, row_potential, row, row1, slots, slot1, found,
+                peaks[k, now], grad_votes[k, now], grad_spikes[k, now], output, kind, slope, grad,
+                neuron_grad, work, site_grad, delayed, has_site, starts, sites, first, after,
             )  # fmt: skip
             reverse_biases(connections, populations, work, grad)
             if now:
@@ -177,22 +184,22 @@ def _backward_samples(
         row0, slot0 = ends[1, k], ends[2, k]
 
 
-@kernel
+@inlined
 def _pass(
     now, steps, ring, populations, connections, links, weights, thresholds, increments, owner,
-    by_rank, lags, rows, row_potential, row0, row1, slots, slot0, slot1, peaks, grad_votes,
+    by_rank, lags, rows, row_potential, row0, row1, slots, slot1, runs, peaks, grad_votes,
     grad_spikes, output, kind, slope, grad, neuron_grad, work, site_grad, delayed, has_site, starts,
     sites, first, after,
 ):  # fmt: skip
     """Visit one pass in reverse.
 
     On entry, ``work[V]`` holds the adjoint of the potential at the end of the pass; on return,
-    the adjoint before the pass's bias was added. ``row0`` to ``row1`` and ``slot0`` to ``slot1``
-    are the pass's ranges in ``rows`` and ``slots``.
+    the adjoint before the pass's bias was added. ``row0`` to ``row1`` is the pass's range in
+    ``rows``; ``runs`` are its deliveries, which end before ``slot1``.
     """
     v, v_active, pending, spike_grad = work[V], work[_V_ACTIVE], work[_PENDING], work[_SPIKE_GRAD]
     of_current = work[CURRENT]
-    vias, origins = slots[DeliveryLog.CONNECTION], slots[DeliveryLog.ORIGIN]
+    origins, counts = slots[DeliveryLog.ORIGIN], slots[DeliveryLog.MULTIPLICITY]
     here = now % ring
     # The ring's entry still belongs to a pass that no spike of this one can reach.
     site_grad[here] = 0
@@ -205,17 +212,18 @@ def _pass(
             # After this spike, the neuron discarded all current that it received in the pass.
             v_active[i] = of_current[i]
     begin, out_begin = row0, populations[output, Populations.START]
+    run1 = runs.shape[1]
     _visit_unevaluated(
         steps, now, ring, populations, connections, links, weights, thresholds, increments, by_rank,
         lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad, work, site_grad,
         has_site, first, after,
     )  # fmt: skip
     for step in range(steps - 1, -1, -1):
-        row0, slot = row1, slot1
+        row0, run = row1, run1
         while row0 > begin and rows[SpikeLog.STEP, row0 - 1] == step:
             row0 -= 1
-        while slot > slot0 and slots[DeliveryLog.STEP, slot - 1] == step:
-            slot -= 1
+        while run > 0 and runs[STEP, run - 1] == step:
+            run -= 1
         # Compute dL/ds of all sites in the step before any potential's adjoint is updated: the
         # neurons of a step are evaluated together and cannot influence each other.
         for r in range(row0, row1):
@@ -223,10 +231,10 @@ def _pass(
             spike_grad[i] = grad_spikes[owner[i]] + pending[i] + delayed[here, i]
             if owner[i] == output:
                 spike_grad[i] += grad_votes[i - out_begin]
-        j = starts[step]
-        while j < starts[step + 1]:  # Each iteration takes the sites of one population.
+        j = starts[step + 2]
+        while j < starts[step + 3]:  # Each iteration takes the sites of one population.
             p, begun = owner[sites[j]], j
-            while j < starts[step + 1] and owner[sites[j]] == p:
+            while j < starts[step + 3] and owner[sites[j]] == p:
                 j += 1
             silent_spike_grads(
                 p, sites[begun:j], now, ring, populations, connections, links, weights, lags,
@@ -240,42 +248,36 @@ def _pass(
             i = rows[SpikeLog.NEURON, r]
             v_active[i] = site_grad[here, i] = v[i] + of_current[i]
             has_site[here, owner[i]] = True
-        j = starts[step]
-        while j < starts[step + 1]:
+        j = starts[step + 2]
+        while j < starts[step + 3]:
             p, begun = owner[sites[j]], j
-            while j < starts[step + 1] and owner[sites[j]] == p:
+            while j < starts[step + 3] and owner[sites[j]] == p:
                 j += 1
             _visit_silences(
                 p, sites[begun:j], here, populations, peaks, thresholds, kind, slope, increments,
                 neuron_grad, work, site_grad, has_site,
             )  # fmt: skip
-        s = slot
-        while s < slot1:  # Each iteration takes the slots of one origin population.
-            begun, via = s, vias[s]
-            # Input events come from no population; index -1 selects the last row, the input's.
-            p = owner[origins[s]] if origins[s] < owner.size else -1
-            first_origin, last_origin = (
-                populations[p, Populations.START],
-                populations[p, Populations.STOP] - 1,
-            )
-            while s < slot1 and vias[s] == via and first_origin <= origins[s] <= last_origin:
-                s += 1
+        for u in range(run, run1):
+            end = runs[BEGIN, u + 1] if u + 1 < run1 else slot1
             undo_delivery(
-                now, ring, p, via, origins[begun:s], slots[DeliveryLog.MULTIPLICITY, begun:s],
-                populations, connections, links, weights, lags, grad, v_active, pending, delayed,
+                now, ring, runs[POPULATION, u], runs[VIA, u], origins[runs[BEGIN, u] : end],
+                counts[runs[BEGIN, u] : end], populations, connections, links, weights, lags, grad,
+                v_active, pending, delayed,
             )  # fmt: skip
         # A step in which nothing was delivered is a late step, see `first_steps`.
-        if step and slot == slot1:
+        if step and run == run1:
             _visit_unevaluated(
                 step, now, ring, populations, connections, links, weights, thresholds, increments,
                 by_rank, lags, peaks, grad_votes, grad_spikes, output, kind, slope, neuron_grad,
                 work, site_grad, has_site, first, after,
             )  # fmt: skip
-        row1, slot1 = row0, slot
+        if run < run1:
+            slot1 = runs[BEGIN, run]
+        row1, run1 = row0, run
     delayed[here] = 0
 
 
-@kernel
+@inlined
 def _open_integrators(here, populations, thresholds, v_active, site_grad, has_site):
     """Let leaky integrators take silent spikes during the whole pass, because they need no site."""
     for p in range(populations.shape[0] - 1):
@@ -307,7 +309,7 @@ def _visit_unevaluated(
         )  # fmt: skip
 
 
-@kernel
+@inlined
 def _visit_silences(
     p, sites, here, populations, peaks, thresholds, kind, slope, increments, neuron_grad, work,
     site_grad, has_site,

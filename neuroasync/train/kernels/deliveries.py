@@ -1,13 +1,13 @@
 """Adjoints of spikes from the deliveries that they cause, for the backward pass of policies."""
 
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined
 from neuroasync.core.kernels.layout import Connections, Populations
 from neuroasync.train.kernels.accumulate import add_outer, add_weighted
 
 __all__ = ["silent_spike_grads", "undo_delivery"]
 
 
-@kernel
+@inlined
 def silent_spike_grads(
     p, sites, now, ring, populations, connections, links, weights, lags, grad_votes, grad_spikes,
     output, site_grad, has_site, spike_grad,
@@ -32,7 +32,7 @@ def silent_spike_grads(
             )  # fmt: skip
 
 
-@kernel
+@inlined
 def undo_delivery(
     now, ring, p, via, origins, counts, populations, connections, links, weights, lags, grad,
     v_active, pending, delayed,

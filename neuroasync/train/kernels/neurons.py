@@ -27,7 +27,7 @@ increment. Source: Bellec et al., A solution to the learning dilemma for recurre
 spiking neurons, Nature Communications 11 (2020).
 """
 
-from neuroasync.core.kernels.jit import kernel
+from neuroasync.core.kernels.jit import inlined, kernel
 from neuroasync.core.kernels.layout import Connections, Populations, SpikeLog
 from neuroasync.train.kernels.surrogate import derivative
 
@@ -69,13 +69,13 @@ TAU_SYN = 1
 THRESHOLD = 2
 
 
-@kernel
+@inlined
 def takes_threshold(row):
     """Return whether a reset of the population subtracts the threshold."""
     return row[Populations.SUBTRACTS] != 0 and row[Populations.HAS_AMOUNT] == 0
 
 
-@kernel
+@inlined
 def reverse_spikes(
     rows, row0, row1, owner, populations, potentials, thresholds, spike_grad, kind, slope,
     increments, adjoints, neuron_grad,
@@ -116,7 +116,7 @@ def reverse_spikes(
         adjoints[V, i] = d + adjoints[V, i] if populations[p, Populations.STAYS_ABOVE] else d
 
 
-@kernel
+@inlined
 def reverse_silences(
     row, sites, potentials, thresholds, spike_grad, kind, slope, increments, adjoints, neuron_grad
 ):  # fmt: skip
@@ -144,7 +144,7 @@ def reverse_silences(
         adjoints[V, i] += d
 
 
-@kernel
+@inlined
 def begin_reverse_pass(k, now, start, grad_potentials, states, adjoints):
     """Begin to visit pass ``now`` of sample ``k`` in reverse.
 
@@ -163,7 +163,7 @@ def begin_reverse_pass(k, now, start, grad_potentials, states, adjoints):
         adjoints[LEVEL] = states[2, k, now]
 
 
-@kernel
+@inlined
 def reverse_biases(connections, populations, adjoints, grad):
     """Add the gradients of all biases, which the pass added before anything else."""
     for c in range(connections.shape[0]):
@@ -176,7 +176,7 @@ def reverse_biases(connections, populations, adjoints, grad):
                 grad[at : at + stop - start] += adjoints[CURRENT, start:stop]
 
 
-@kernel
+@inlined
 def end_reverse_pass(
     k, now, populations, rows, row0, row, owner, decays, slopes, states, adjoints, neuron_grad
 ):  # fmt: skip

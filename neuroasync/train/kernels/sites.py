@@ -3,16 +3,18 @@
 This runs before the backward pass visits the pass in reverse.
 """
 
-from neuroasync.core.kernels.jit import kernel
-from neuroasync.core.kernels.layout import Connections, DeliveryLog, Populations, SpikeLog
+import numpy as np
+
+from neuroasync.core.kernels.jit import inlined
+from neuroasync.core.kernels.layout import Connections, Populations, SpikeLog
+from neuroasync.train.kernels.runs import POPULATION, STEP, VIA
 
 __all__ = ["bucket_sites", "first_steps"]
 
 
-@kernel
+@inlined
 def first_steps(
-    populations, connections, links, owner, by_rank, rows, row0, row1, slots, slot0, slot1, steps,
-    first, after,
+    populations, connections, links, owner, by_rank, rows, row0, row1, runs, steps, first, after
 ):  # fmt: skip
     """Find the step in which each population was first evaluated in a pass.
 
@@ -21,10 +23,11 @@ def first_steps(
     or else the end of the pass.
 
     Args:
-        populations, connections, links, rows, slots: See ``neuroasync.core.kernels.layout``.
+        populations, connections, links, rows: See ``neuroasync.core.kernels.layout``.
         owner: i32[N], population of each neuron.
         by_rank: i64[P], populations by ascending (rank, declaration).
-        row0, row1, slot0, slot1: The pass's ranges in ``rows`` and ``slots``.
+        row0, row1: The pass's range in ``rows``.
+        runs: i64[4, R], the pass's deliveries; see :mod:`.runs`.
         steps: Number of forward steps in the pass, its input group included.
         first: i64[P], written: step of the first evaluation, or -1 if there was none.
         after: i64[P], written: for a population whose ``first`` is -1, its silent sites are
@@ -32,35 +35,31 @@ def first_steps(
     """
     first[:] = -1
     after[:] = steps
-    left, neurons = first.size, owner.size
-    latest_p, latest_via = -1, -1
-    for s in range(slot0, slot1):
+    left = first.size
+    for k in range(runs.shape[1]):
         if left == 0:
             break
-        via, origin = slots[DeliveryLog.CONNECTION, s], slots[DeliveryLog.ORIGIN, s]
-        p = owner[origin] if origin < neurons else first.size
-        if p == latest_p and via == latest_via:
-            continue  # This slot reaches the same populations as the one before it.
-        latest_p, latest_via = p, via
+        p, via = runs[POPULATION, k], runs[VIA, k]
         for j in range(populations[p, Populations.OUT_START], populations[p, Populations.OUT_STOP]):
             row = connections[links[j]]
             carried = links[j] == via if via >= 0 else row[Connections.DELAY] == 0
             if carried and first[row[Connections.TARGET]] < 0:
-                first[row[Connections.TARGET]] = slots[DeliveryLog.STEP, s]
+                first[row[Connections.TARGET]] = runs[STEP, k]
                 left -= 1
-    _note_late(by_rank, owner, rows, row0, row1, slots, slot0, slot1, first, after)
+    _note_late(by_rank, owner, rows, row0, row1, runs, first, after)
 
 
-@kernel
-def _note_late(by_rank, owner, rows, row0, row1, slots, slot0, slot1, first, after):
+@inlined
+def _note_late(by_rank, owner, rows, row0, row1, runs, first, after):
     """Account for late steps: steps with spikes, but without a delivery."""
-    s, steps = slot0, after[0]
+    k, steps = 0, after[0]
     for r in range(row0, row1):
-        step, p = rows[SpikeLog.STEP, r], owner[rows[SpikeLog.NEURON, r]]
-        while s < slot1 and slots[DeliveryLog.STEP, s] < step:
-            s += 1
-        if step == 0 or (s < slot1 and slots[DeliveryLog.STEP, s] == step):
+        step = rows[SpikeLog.STEP, r]
+        while k < runs.shape[1] and runs[STEP, k] < step:
+            k += 1
+        if step == 0 or (k < runs.shape[1] and runs[STEP, k] == step):
             continue  # Something was delivered, so this is not a late step.
+        p = owner[rows[SpikeLog.NEURON, r]]
         if first[p] < 0 or step < first[p]:
             first[p] = step
         for before in by_rank:
@@ -70,7 +69,7 @@ def _note_late(by_rank, owner, rows, row0, row1, slots, slot0, slot1, first, aft
                 after[before] = step
 
 
-@kernel
+@inlined
 def bucket_sites(populations, first, peak_steps, steps, starts, sites):
     """Sort the silent sites of a pass by step, with a counting sort.
 
@@ -83,19 +82,20 @@ def bucket_sites(populations, first, peak_steps, steps, starts, sites):
         peak_steps: i32[N], step of each neuron's highest silent evaluation in the pass; -1 if it
             was not reached, -2 if it fired.
         steps: Number of forward steps in the pass.
-        starts: i64[>= steps + 1], written: the sites of step s are
-            ``sites[starts[s]:starts[s + 1]]``.
-        sites: i64[N], written: neurons.
+        starts: i64[>= steps + 4], written: the sites of step s are
+            ``sites[starts[s + 2] : starts[s + 3]]``.
+        sites: i64[N], written: neurons; first those that have none.
     """
-    starts[: steps + 1] = 0
+    # The buckets of -2 and -1 take the neurons without a site, which needs no branch.
+    starts[: steps + 3] = 0
     for p in range(first.size):
         unreached = first[p] if populations[p, Populations.SYNC_THRESHOLD] == 0 else -1
         for i in range(populations[p, Populations.START], populations[p, Populations.STOP]):
-            step = unreached if peak_steps[i] == -1 else peak_steps[i]
-            if step >= 0:
-                starts[step] += 1
-    for s in range(steps):
+            step = np.int64(peak_steps[i])
+            starts[np.uint64((unreached if step == -1 else step) + 2)] += 1
+    for s in range(steps + 2):
         starts[s + 1] += starts[s]
+    starts[steps + 3] = starts[steps + 2]
     # Each entry of `starts` now holds the end of its bucket. Filling the buckets from the back
     # turns the ends into starts.
     for p in range(first.size - 1, -1, -1):
@@ -103,7 +103,8 @@ def bucket_sites(populations, first, peak_steps, steps, starts, sites):
         for i in range(
             populations[p, Populations.STOP] - 1, populations[p, Populations.START] - 1, -1
         ):
-            step = unreached if peak_steps[i] == -1 else peak_steps[i]
-            if step >= 0:
-                starts[step] -= 1
-                sites[starts[step]] = i
+            step = np.int64(peak_steps[i])
+            bucket = np.uint64((unreached if step == -1 else step) + 2)
+            at = starts[bucket] - 1
+            starts[bucket] = at
+            sites[np.uint64(at)] = i
