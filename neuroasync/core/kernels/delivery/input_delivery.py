@@ -158,12 +158,17 @@ def _group_input(c, limit):
 @kernel
 def _write_if_ascending(c, first, last):
     """Write a slot for each event if their input indices ascend; return whether they do."""
-    index, control, is_ascending = input_index(c), control_of(c), True
-    for k in range(first + 1, last):
-        is_ascending = is_ascending and index[k] > index[k - 1]
+    index, control, is_ascending = input_index(c)[first:last], control_of(c), True
+    for k in range(1, index.size):
+        is_ascending &= index[k] > index[k - 1]
     if is_ascending:
-        for k in range(last - first):
-            _write_slot(c, k, index[first + k], _multiplicity(c, first + k))
+        if control[Control.GROUP_OWNER] == FULL:
+            for k in range(index.size):
+                _write_slot(c, k, index[k], _multiplicity(c, first + k))
+        else:
+            origins = group_of(c)[Group.ORIGIN]
+            for k in range(index.size):
+                origins[k] = c[Context.NEURONS] + index[k]
         control[Control.GROUP] = last - first
         control[Control.WORK] += _EVENT_COST * (last - first)
     return is_ascending
