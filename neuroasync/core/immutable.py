@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["array_of_bytes", "immutable", "immutable_copy"]
+__all__ = ["array_of_bytes", "immutable", "immutable_copy", "immutable_memory"]
 
 _LARGE: Final = 2**18
 """Size of an array, in bytes, from which other threads may run while it is copied."""
@@ -46,21 +46,28 @@ def immutable(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 
 def immutable_copy(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     """Return a C-contiguous copy of ``array`` in memory that nobody can write."""
-    size = array.size * np.dtype(dtype).itemsize
-    if size < _LARGE:
+    if array.size * np.dtype(dtype).itemsize < _LARGE:
         return array_of_bytes(np.asarray(array, dtype).tobytes(), dtype, array.shape)
-    # `tobytes` would keep all other threads from running until it returns. The C API allows to
-    # write to the memory of new bytes that nothing else refers to, and NumPy copies to it without
-    # holding the interpreter's lock.
-    memory = _NEW_BYTES(None, size)
+    # `tobytes` would keep all other threads from running until it returns. NumPy copies to new
+    # memory without holding the interpreter's lock.
+    to, copy = immutable_memory(array.size, dtype)
+    np.copyto(to.reshape(array.shape), array, casting="unsafe")
+    return copy.reshape(array.shape)
+
+
+def immutable_memory(size: int, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return new memory as two arrays of ``size``: one to write to, and one that nobody can write.
+
+    Drop the first when the values are written, and before the second: it keeps no memory alive.
+    """
+    nbytes = size * np.dtype(dtype).itemsize
+    # The C API allows to write to the memory of new bytes that nothing else refers to.
+    memory = _NEW_BYTES(None, nbytes)
     address = _ADDRESS(memory)
-    if size >= _HUGE:
-        _use_huge_pages(address, size)
-    buffer = (ctypes.c_char * size).from_address(address)
-    np.copyto(
-        np.frombuffer(memoryview(buffer), dtype).reshape(array.shape), array, casting="unsafe"
-    )
-    return array_of_bytes(memory, dtype, array.shape)
+    if nbytes >= _HUGE:
+        _use_huge_pages(address, nbytes)
+    buffer = (ctypes.c_char * nbytes).from_address(address)
+    return np.frombuffer(memoryview(buffer), dtype), array_of_bytes(memory, dtype, (size,))
 
 
 def array_of_bytes(memory: bytes, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -14,10 +14,11 @@ from neuroasync.core.engine.run_settings import check_seed
 from neuroasync.core.events.event_checks import int64_array
 from neuroasync.core.events.spike_trains import SpikeTrains
 from neuroasync.core.events.values import taken_values, value_array
-from neuroasync.core.immutable import immutable
+from neuroasync.core.immutable import immutable, immutable_memory
 from neuroasync.core.model.checks import check_int, must_be
 from neuroasync.core.model.model import Model
 from neuroasync.errors import LimitError
+from neuroasync.train.kernels.batch_checks import is_consistent
 from neuroasync.train.kernels.random_draws import gather
 
 __all__ = ["Batch", "decay_table", "make_batch", "pass_intervals", "sorted_by_time"]
@@ -96,25 +97,12 @@ class Batch:
             self.end_us, samples), (self.passes, samples), (self.seeds, samples)  # fmt: skip
         if any(array.shape != (size,) for array, size in shapes):
             return False
-        starts, stops = self.offsets[:-1], self.offsets[1:]
-        if self.offsets[0] != 0 or self.offsets[-1] != events or (starts > stops).any():
-            return False
-        if self.index.min(initial=0) < 0 or self.index.max(initial=-1) >= self.input_size:
-            return False
-        later = np.diff(self.t_us)
-        begins = starts[(starts > 0) & (starts < events)]
-        falls = later < 0
-        falls[begins - 1] = False
-        if self.t_us.min(initial=0) < 0 or falls.any():
-            return False
-        if self.timestep_us:
-            needed = np.where(self.end_us < 0, 0, self.end_us // self.timestep_us + 1)
-        else:
-            is_new = np.concatenate(([True], later != 0))[:events]
-            is_new[begins] = True
-            times = np.concatenate(([0], np.cumsum(is_new)))
-            needed = times[stops] - times[starts]
-        return bool((self.passes >= needed).all())
+        return bool(
+            is_consistent(
+                self.t_us, self.index, self.offsets, self.end_us, self.passes, self.input_size,
+                self.timestep_us,
+            )
+        )  # fmt: skip
 
 
 def make_batch(
@@ -158,7 +146,8 @@ def make_batch(
         at = int(np.argmax((chosen < 0) | (chosen >= len(trains))))
         check_int(f"samples[{at}]", int(chosen[at]), 0, len(trains) - 1, ValueError)
     capacity = int(np.diff(trains.offsets)[chosen].sum())
-    t_us, index = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+    new_t_us, t_us = immutable_memory(capacity, np.int64)
+    new_index, index = immutable_memory(capacity, np.int64)
     offsets = np.empty(chosen.size + 1, np.int64)
     times = np.empty((2, chosen.size), np.int64)
     given = np.empty(0, np.float32) if trains.value is None else trains.value
@@ -167,8 +156,9 @@ def make_batch(
     before_us = limits.MAX_TIME_US + 1 if length_us is None else length_us
     is_sorted = gather(
         trains.t_us, trains.index, given, trains.offsets, chosen, sample_seeds, before_us, dropout,
-        t_us, index, value, offsets, times,
+        new_t_us, new_index, value, offsets, times,
     )  # fmt: skip
+    del new_t_us, new_index
     if not is_sorted:
         # Only the chosen samples are sorted: the whole data set would cost its size at every batch.
         some = sorted_by_time(trains.take(chosen))

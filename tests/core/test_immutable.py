@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from neuroasync.core.immutable import immutable, immutable_copy
+from neuroasync.core.immutable import immutable, immutable_copy, immutable_memory
 
 
 def is_fixed(array):
@@ -56,3 +56,14 @@ def test_a_large_array_is_copied_to_memory_that_nobody_can_write(source, size):
         assert copy.flags.c_contiguous
         np.testing.assert_array_equal(copy, array)
         assert is_fixed(copy)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**15, 2**20])
+def test_new_memory_is_written_through_one_array_and_fixed_in_the_other(size):
+    to, fixed = immutable_memory(size, np.int64)
+    to[:] = np.arange(size)
+    del to
+    np.testing.assert_array_equal(fixed, np.arange(size))
+    assert is_fixed(fixed)
+    part = fixed[size // 2 :]
+    assert immutable(part, np.int64) is part

@@ -7,6 +7,8 @@ backward_turns the backward pass under layer-sync: backpropagation through time
 backward       the backward pass under any other policy, by the peak rule
 sites          where the neurons of a pass have their surrogate sites, by the peak rule
 accumulate     products of weights, spikes and adjoints for each kind of connection
+runs           the deliveries of a pass in runs of one step and one origin
+batch_checks   the check of a batch, before kernels index memory with its values
 random_draws   gathering of samples, shuffling and input dropout from counter-based keys
 ============== =====================================================================
 """

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.order_keys import neuron_key, step_prefix, uniform
+from neuroasync.train.kernels.batch_checks import count_times
 
 __all__ = ["gather", "shuffle_keys"]
 
@@ -53,23 +54,34 @@ def gather(
     at = 0
     to_offsets[0] = 0
     for k in range(chosen.size):
-        prefix = step_prefix(seeds[k] ^ _DROP, 0, 0)
-        first, begin = offsets[chosen[k]], at
-        times[0, k], times[1, k] = -1, 0
-        for e in range(first, offsets[chosen[k] + 1]):
-            if t_us[e] >= before_us:
-                break
-            if e > first and t_us[e] == t_us[e - 1] and index[e] < index[e - 1]:
-                return False
-            # Dropout must not shorten a sample, so its last event counts even if it is dropped.
-            times[0, k] = t_us[e]
-            if dropout > 0.0 and uniform(neuron_key(prefix, e - first)) < dropout:
-                continue
-            if at == begin or to_t[at - 1] != t_us[e]:
-                times[1, k] += 1
-            to_t[at], to_i[at] = t_us[e], index[e]
+        first = offsets[chosen[k]]
+        stop = first + np.searchsorted(t_us[first : offsets[chosen[k] + 1]], before_us)
+        if not _is_ordered(t_us[first:stop], index[first:stop]):
+            return False
+        # Dropout must not shorten a sample, so its last event counts even if it is dropped.
+        times[0, k] = t_us[stop - 1] if stop > first else -1
+        begin = at
+        if dropout > 0.0:
+            prefix = step_prefix(seeds[k] ^ _DROP, 0, 0)
+            for e in range(first, stop):
+                to_t[at], to_i[at] = t_us[e], index[e]
+                if value.size:
+                    to_value[at] = value[e]
+                at += uniform(neuron_key(prefix, e - first)) >= dropout
+        else:
+            at += stop - first
+            to_t[begin:at], to_i[begin:at] = t_us[first:stop], index[first:stop]
             if value.size:
-                to_value[at] = value[e]
-            at += 1
+                to_value[begin:at] = value[first:stop]
+        times[1, k] = count_times(to_t[begin:at])
         to_offsets[k + 1] = at
     return True
+
+
+@kernel
+def _is_ordered(t_us, index):
+    """Return whether events with ascending times are in (time, index) order."""
+    is_ordered = True
+    for e in range(1, t_us.size):
+        is_ordered &= (t_us[e] != t_us[e - 1]) | (index[e] >= index[e - 1])
+    return is_ordered
