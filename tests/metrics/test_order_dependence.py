@@ -34,7 +34,9 @@ WEIGHTS = Dense("input", "hidden", [[1.25, -0.5]])
 
 def test_inhibition_and_lost_charge_of_a_run_by_hand():
     # Event 0 makes the hidden neuron fire, which loses event 1; its spike then inhibits the output.
-    found = order_dependence(recording_of(bundle_of(WEIGHTS), BOTH, **ONE_BY_ONE), bundle_of(WEIGHTS))
+    found = order_dependence(
+        recording_of(bundle_of(WEIGHTS), BOTH, **ONE_BY_ONE), bundle_of(WEIGHTS)
+    )
     assert found.charge == 1.25 + 0.5 + 2.0
     assert found.lost == pytest.approx(0.5 / 3.75)
     assert found.inhibitory == pytest.approx(2.0 / 3.75)
