@@ -90,7 +90,7 @@ def neuroasync_step(task: Task, model: Model, device: Device = "cpu") -> Step:
 
 def dense_step(task: Task, model: Model) -> Step:
     """Return a step with the same forward steps and gradient in plain torch."""
-    packed = PackedNetwork(model)
+    packed = PackedNetwork(model, contiguous=True)
     weights = torch.from_numpy(packed.arrays.weights.copy()).requires_grad_()
     surrogate = SpikingNetwork(model, device="cpu", threads=1).surrogate
     optimizer = torch.optim.Adam([weights], LR, fused=True)

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
@@ -56,8 +57,8 @@ class Link:
             self._weight = values.view(sources, targets)
             self._synapses = torch.ones_like(self._weight)
         else:
-            indptr = torch.from_numpy(connection.indptr.copy()).to(flat.device)
-            indices = torch.from_numpy(connection.indices.copy()).to(flat.device)
+            indptr = torch.from_numpy(connection.indptr.astype(np.int64)).to(flat.device)
+            indices = torch.from_numpy(connection.indices.astype(np.int64)).to(flat.device)
             source = torch.repeat_interleave(
                 torch.arange(sources, device=flat.device), indptr.diff()
             )

@@ -37,7 +37,7 @@ def fan_out(model: Model, connection: Connection) -> FanOut:
         synapses = np.full(sources, targets, np.int64)
         effective = np.count_nonzero(c.weight, axis=0)
     else:
-        synapses = np.diff(c.indptr)
+        synapses = np.diff(c.indptr).astype(np.int64)
         before = np.concatenate(([0], np.cumsum(c.weight != 0)))
         effective = np.diff(before[c.indptr])
     return FanOut(synapses, effective.astype(np.int64), sources * targets)

@@ -113,7 +113,7 @@ class EventRecordRunner:
         check_trainable(model)
         self.model = model
         self.learned = learned
-        self.packed = PackedNetwork(model)
+        self.packed = PackedNetwork(model, contiguous=True)
         self.threads = min(_CHUNKS, threads or cores())
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
         self._idle: dict[tuple[RunSettings, float], list[Chunk]] = {}

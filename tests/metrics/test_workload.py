@@ -252,7 +252,7 @@ def test_footprint_matches_the_hand_calculation():
     )  # fmt: skip
     result = footprint(model)
     assert result.weights == 4 * (6 + 3 + 2)
-    assert result.indices == 8 * (4 + 2)  # indptr of 3 sources, 2 indices, int64
+    assert result.indices == 4 * (4 + 2)  # indptr of 3 sources, 2 indices, int32
     assert result.neurons == 4 * (
         3 + 1 + 2
     )  # three time constants and one threshold in a; one of each in b

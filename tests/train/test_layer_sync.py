@@ -36,7 +36,7 @@ def run_compiled(network, batch, run_settings):
 def run_torch(network, batch, run_settings):
     """Run a batch in plain torch, in float64."""
     network.double()
-    packed = PackedNetwork(network.model)
+    packed = PackedNetwork(network.model, contiguous=True)
     return run_torch_engine(network.packed(), packed, batch, run_settings, network.surrogate)
 
 

@@ -100,7 +100,9 @@ def test_gradients_of_the_weights_match_the_torch_engine_in_float64(policy):
         network.values *= 2
     windowed_vote_loss(network(batch, run).votes, labels, 2, 2).backward()
     weights = network.packed().detach().double().requires_grad_()
-    result = run_torch_engine(weights, PackedNetwork(TINY), batch, run, Surrogate(), 0.0)
+    result = run_torch_engine(
+        weights, PackedNetwork(TINY, contiguous=True), batch, run, Surrogate(), 0.0
+    )
     windowed_vote_loss(result.votes, labels, 2, 2).backward()
     expected = weights.grad.numpy()
     assert np.abs(expected).max() > 0

@@ -1,8 +1,9 @@
 """The packed network: a model as the arrays that kernels read and never write."""
 
 import math
-from collections.abc import Iterable
-from typing import Final, NamedTuple, Self
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from neuroasync.core.model.model import Model
 
 __all__ = ["PackedArrays", "PackedNetwork"]
 
+_Number = TypeVar("_Number", np.int32, np.float32)
+
 _SYNOPS: Final = 2**16
 """Approximate synaptic operations between two checks of the work budget."""
 _FEW: Final = 8
@@ -41,7 +44,7 @@ class PackedArrays(NamedTuple):
 
     populations: NDArray[np.int64]
     connections: NDArray[np.int64]
-    links: NDArray[np.int64]
+    links: NDArray[np.int32]
     weights: NDArray[np.float32]
     thresholds: NDArray[np.float32]
     factors: NDArray[np.float32]
@@ -57,6 +60,9 @@ class PackedNetwork:
     Args:
         model: the model.
         external: names of the custom populations, which never fire spontaneously.
+        contiguous: whether ``arrays`` has all weights and all links, as training needs. Otherwise,
+            sparse connections and convolutions are used where the model has them, and there is
+            one copy of their weights.
 
     Attributes:
         model: the model.
@@ -67,21 +73,26 @@ class PackedNetwork:
         context: i64[67], a context whose entries are 0 except those of the network.
     """
 
-    def __init__(self, model: Model, external: Iterable[str] = ()) -> None:
+    def __init__(
+        self, model: Model, external: Iterable[str] = (), *, contiguous: bool = False
+    ) -> None:
         self.model = model
         self.connections = tuple(kernel_form(model, c) for c in model.connections)
-        self._external = external = frozenset(external)
+        external = frozenset(external)
+        self._rebuild = partial(type(self), model, external, contiguous=contiguous)
         self._order = {p.name: k for k, p in enumerate(model.populations)}
         self._order[INPUT] = len(model.populations)
         out = _leaving(model)
-        packer = _Packer([c for leaving in out for c in leaving])
-        rows = [self._connection_row(c, packer) for c in self.connections]
-        connections = np.array(rows, np.int64).reshape(-1, len(Connections))
+        connections = np.zeros((len(self.connections), len(Connections)), np.int64)
+        links = _Packer(np.array([c for leaving in out for c in leaving], np.int32), contiguous)
+        weights = _Packer(np.zeros(0, np.float32), contiguous)
+        for c, row in zip(self.connections, connections, strict=True):
+            self._describe_connection(c, row, links, weights)
         self.arrays = PackedArrays(
             self._population_rows(out, external),
             connections,
-            np.concatenate(packer.links),
-            aligned(np.concatenate([*packer.weights, np.zeros(1, np.float32)])),
+            links.pack(),
+            weights.pack(),
             *neuron_arrays(model, [p.neuron for p in model.populations]),
             _owners(model),
         )
@@ -91,9 +102,9 @@ class PackedNetwork:
         self.blocks = sum(-(-p.size // BLOCK) for p in model.populations)
         self.context = self._context()
 
-    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
         """Return how to make a pickle or a copy, because addresses hold in this process only."""
-        return type(self), (self.model, self._external)
+        return self._rebuild, ()
 
     def decay(self, interval_us: int) -> NDArray[np.float32]:
         """Return the decay factors of the membrane potentials, f32[N], for an interval in µs."""
@@ -164,8 +175,13 @@ class PackedNetwork:
         kernel = math.prod(c.weight.shape[2:]) if isinstance(c, Conv2d) else 1
         return int(c.weight.shape[0]) * kernel
 
-    def _connection_row(self, c: KernelForm, packer: "_Packer") -> NDArray[np.int64]:
-        row = np.zeros(len(Connections), np.int64)
+    def _describe_connection(
+        self,
+        c: KernelForm,
+        row: NDArray[np.int64],
+        links: "_Packer[np.int32]",
+        weights: "_Packer[np.float32]",
+    ) -> None:
         row[Connections.SOURCE], row[Connections.TARGET] = (
             self._order[c.source],
             self._order[c.target],
@@ -174,24 +190,23 @@ class PackedNetwork:
         match c:
             case Dense():
                 row[Connections.KIND] = ConnectionKind.DENSE
-                row[Connections.WEIGHT] = packer.add_weights(c.weight.T)
+                weights.copy(c.weight.T, row, Connections.WEIGHT)  # kernels read it by source
             case Sparse():
                 row[Connections.KIND] = ConnectionKind.SPARSE
-                row[Connections.WEIGHT] = packer.add_weights(c.weight)
-                row[Connections.INDPTR] = packer.add_links(c.indptr)
-                row[Connections.INDICES] = packer.add_links(c.indices)
+                weights.refer_to(c.weight, row, Connections.WEIGHT)
+                links.refer_to(c.indptr, row, Connections.INDPTR)
+                links.refer_to(c.indices, row, Connections.INDICES)
             case Conv2d():
-                self._pack_conv2d(c, row, packer)
+                weights.refer_to(c.weight, row, Connections.WEIGHT)
+                self._describe_conv2d(c, row)
         if c.bias is not None:
             bias = c.bias
             if isinstance(c, Conv2d):
                 bias = np.repeat(bias, math.prod(self._shape(c.target)[1:]))
-            row[Connections.BIAS] = packer.add_weights(bias)
-        return row
+            weights.copy(bias, row, Connections.BIAS)
 
-    def _pack_conv2d(self, c: Conv2d, row: NDArray[np.int64], packer: "_Packer") -> None:
+    def _describe_conv2d(self, c: Conv2d, row: NDArray[np.int64]) -> None:
         row[Connections.KIND] = ConnectionKind.CONV2D
-        row[Connections.WEIGHT] = packer.add_weights(c.weight)
         channels, height, width = planes_of(self._shape(c.source))
         row[Connections.CHANNELS_IN], row[Connections.HEIGHT_IN], row[Connections.WIDTH_IN] = (
             channels,
@@ -214,24 +229,40 @@ class PackedNetwork:
         return self.model.populations[self._order[name]].shape
 
 
-class _Packer:
-    """Concatenator of arrays that returns the offset of each."""
+class _Packer(Generic[_Number]):
+    """Builder of an array from which kernels reach the values of connections by their offsets.
 
-    def __init__(self, leaving: list[int]) -> None:
-        self.links: list[NDArray[np.int64]] = [np.array(leaving, np.int64)]
-        self.weights: list[NDArray[np.float32]] = []
-        self._links = len(leaving)
-        self._weights = 0
+    Args:
+        first: the values that come first.
+        copies_all: whether all values are copied to the array. Otherwise, those that are referred
+            to stay where they are, and their offsets lead out of the array.
+    """
 
-    def add_links(self, values: NDArray[np.int64]) -> int:
-        self.links.append(values)
-        self._links += values.size
-        return self._links - values.size
+    def __init__(self, first: NDArray[_Number], copies_all: bool) -> None:
+        self._parts: list[NDArray[_Number]] = [first]
+        self._size = first.size
+        self._copies_all = copies_all
+        self._elsewhere: list[tuple[NDArray[Any], NDArray[np.int64], int]] = []
 
-    def add_weights(self, values: NDArray[np.float32]) -> int:
-        self.weights.append(values.ravel())
-        self._weights += values.size
-        return self._weights - values.size
+    def copy(self, values: NDArray[Any], row: NDArray[np.int64], column: int) -> None:
+        """Copy values, and write their offset to ``row[column]``."""
+        row[column] = self._size
+        self._parts.append(values.ravel())
+        self._size += values.size
+
+    def refer_to(self, values: NDArray[Any], row: NDArray[np.int64], column: int) -> None:
+        """Refer to a C-contiguous array of the same type, which must live as long; see `copy`."""
+        if self._copies_all:
+            self.copy(values, row, column)
+        else:
+            self._elsewhere.append((values, row, column))
+
+    def pack(self) -> NDArray[_Number]:
+        """Return the array, which ends with a 0, and write the offsets of values outside of it."""
+        array = aligned(np.concatenate([*self._parts, np.zeros(1, self._parts[0].dtype)]))
+        for values, row, column in self._elsewhere:
+            row[column] = (values.ctypes.data - array.ctypes.data) // array.itemsize
+        return array
 
 
 def _leaving(model: Model) -> list[list[int]]:

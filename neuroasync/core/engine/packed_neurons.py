@@ -49,7 +49,7 @@ def neuron_arrays(model: Model, neurons: Sequence[Neuron]) -> NeuronArrays:
     starts = np.array(model.starts[:-1])
     return NeuronArrays(
         thresholds=thresholds,
-        factors=factors[:0] if is_all_homogeneous else factors,
+        factors=np.zeros(0, np.float32) if is_all_homogeneous else factors,
         taus=_taus(model, neurons, is_all_homogeneous),
         uniform=np.stack([thresholds[starts], factors[starts]], axis=1),
         dynamics=_dynamics(model, neurons),
@@ -140,10 +140,16 @@ def describe_neuron(row: NDArray[np.int64], neuron: Neuron) -> None:
     )
 
 
+def _has_dynamics(neuron: Neuron) -> bool:
+    features = neuron.tau_syn_us, neuron.adaptation, neuron.reset_amount
+    return neuron.reset_delayed or any(feature is not None for feature in features)
+
+
 def _dynamics(model: Model, neurons: Sequence[Neuron]) -> NDArray[np.float64]:
     """Return the table ``Dynamics``, f64[6, N]; without columns if no population needs it."""
+    if not any(_has_dynamics(neuron) for neuron in neurons):
+        return np.zeros((len(Dynamics), 0))
     table = np.zeros((len(Dynamics), model.size), np.float64)
-    needs = False
     for tau, factor, taus in (
         (Dynamics.TAU_CURRENT, Dynamics.CURRENT_FACTOR, [n.tau_syn_us for n in neurons]),
         (
@@ -152,16 +158,12 @@ def _dynamics(model: Model, neurons: Sequence[Neuron]) -> NDArray[np.float64]:
             [None if n.adaptation is None else n.adaptation.tau_us for n in neurons],
         ),
     ):
-        needs = needs or any(value is not None for value in taus)
         given = [_NEVER if value is None else value for value in taus]
         table[tau] = np.concatenate([
             np.broadcast_to(np.asarray(value, np.float64).ravel(), p.size)
             for p, value in zip(model.populations, given, strict=True)
         ])  # fmt: skip
         table[factor] = decay_factors(model, given, model.timestep_us)
-    needs = needs or any(n.reset_amount is not None or n.reset_delayed for n in neurons)
-    if not needs:
-        return table[:, :0]
     amounts = [n.reset_amount for n in neurons]
     increments = [None if n.adaptation is None else n.adaptation.increment for n in neurons]
     for row, values in ((Dynamics.AMOUNT, amounts), (Dynamics.INCREMENT, increments)):

@@ -38,7 +38,7 @@ from neuroasync.core.kernels.array_views import (
     current_of,
     fired_of,
     group_of,
-    i64_at,
+    i32_at,
     pending_of,
     populations_of,
     settings_of,
@@ -164,7 +164,7 @@ def _begin_turn(c, p):
 def _look_back(c, owner):
     """Give another turn to populations that the group of ``owner`` reached after their turn."""
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)
-    links = i64_at(c[Context.LINKS], 1)
+    links = i32_at(c[Context.LINKS], 1)
     for j in range(
         populations[owner, Populations.OUT_START], populations[owner, Populations.OUT_STOP]
     ):

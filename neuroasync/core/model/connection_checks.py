@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,10 @@ __all__ = ["check_connection", "check_pools"]
 
 _MAX_POOL_SYNAPSES: Final = 2**24
 """Most synapses of the pools of a network. A pool is stored in a few bytes, but runs as synapses
-of 12 bytes each."""
+of 8 bytes each."""
+
+_MAX_SYNAPSES: Final = 2**31 - 1
+"""Most synapses of a sparse connection. Their positions are stored in 32 bits, like targets."""
 
 _MAX_EXTENT: Final = 2**20
 """Sizes, strides and paddings are below this, so that sums of them cannot overflow."""
@@ -225,12 +228,16 @@ def _checked_extents(path: str, given: object, count: int, low: int) -> tuple[in
 
 
 def _checked_sparse(path: str, c: Sparse, sources: int, targets: int) -> Sparse:
-    indptr = _checked_ints(f"{path}.indptr", c.indptr, (sources + 1,))
-    indices = _checked_ints(f"{path}.indices", c.indices, (np.size(c.indices),))
-    weight = _checked_floats(f"{path}.weight", c.weight, indices.shape, " (one per index)")
-    if indptr[0] != 0 or indptr[-1] != indices.size or np.any(indptr[1:] < indptr[:-1]):
-        raise ModelError(f"`{path}.indptr` must ascend from 0 to {indices.size}")
-    if indices.size and (indices.min() < 0 or indices.max() >= targets):
+    synapses = np.size(c.indices)
+    if synapses > _MAX_SYNAPSES:
+        requirement = f"an array of at most {_MAX_SYNAPSES} synapses"
+        raise ModelError(must_be(f"{path}.indices", requirement, f"{synapses}"))
+    indptr = _checked_ints(f"{path}.indptr", c.indptr, sources + 1)
+    indices = _checked_ints(f"{path}.indices", c.indices, synapses)
+    weight = _checked_floats(f"{path}.weight", c.weight, (synapses,), " (one per index)")
+    if indptr is None or indptr[0] != 0 or indptr[-1] != synapses or np.any(np.diff(indptr) < 0):
+        raise ModelError(f"`{path}.indptr` must ascend from 0 to {synapses}")
+    if indices is None or (synapses and (indices.min() < 0 or indices.max() >= targets)):
         raise ModelError(f"`{path}.indices` must be integers from 0 to {targets - 1}")
     # Two neighbouring indices may descend only where a new row starts.
     same_row = np.ones(max(indices.size - 1, 0), bool)
@@ -260,10 +267,13 @@ def _checked_floats(
 
 
 def _checked_ints(
-    path: str, values: NDArray[np.int64], shape: tuple[int, ...]
-) -> NDArray[np.int64]:
-    array = np.asarray(values)
-    if array.shape != shape or array.dtype.kind not in "iu":
-        got = f"{array.dtype} of shape {array.shape}"
-        raise ModelError(must_be(path, f"an int64 array of shape {shape}", got))
-    return immutable_copy(array, np.int64)
+    path: str, values: NDArray[np.integer[Any]], size: int
+) -> NDArray[np.int32] | None:
+    """Return a copy of the integers, or None if any of them has more than 32 bits."""
+    given = np.asarray(values)
+    if given.shape != (size,) or given.dtype.kind not in "iu":
+        got = f"{given.dtype} of shape {given.shape}"
+        raise ModelError(must_be(path, f"an integer array of shape {(size,)}", got))
+    array = immutable_copy(given, np.int32)
+    is_equal = np.can_cast(given.dtype, np.int32) or np.array_equal(array, given)
+    return array if is_equal else None

@@ -1,7 +1,7 @@
 """Connections as plain data: dense, convolutional, pooling and sparse ones."""
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,12 +144,14 @@ class Pool:
 class Sparse:
     """A list of synapses in compressed sparse row (CSR) format, one row per source neuron.
 
+    Positions may be integers of any type; a :class:`~neuroasync.Model` stores them in 32 bits.
+
     Attributes:
         source: name of the source population, or ``"input"``.
         target: name of the target population.
-        indptr: i64[source + 1]; the targets of source neuron i are
+        indptr: i32[source + 1]; the targets of source neuron i are
             ``indices[indptr[i]:indptr[i + 1]]``.
-        indices: i64[synapses], target neurons, strictly ascending within a row.
+        indices: i32[synapses], target neurons, strictly ascending within a row.
         weight: f32[synapses]; a stored 0 counts as a synapse.
         bias: f32[target], added once per forward pass.
         delay_us: axonal delay in µs, a multiple of the network's timestep; 0 delivers within
@@ -159,8 +161,8 @@ class Sparse:
     kind: ClassVar[str] = "sparse"
     source: str
     target: str
-    indptr: NDArray[np.int64]
-    indices: NDArray[np.int64]
+    indptr: NDArray[np.integer[Any]]
+    indices: NDArray[np.integer[Any]]
     weight: NDArray[np.float32]
     bias: NDArray[np.float32] | None = None
     delay_us: int = 0

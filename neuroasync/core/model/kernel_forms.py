@@ -64,8 +64,8 @@ def _sparse(c: Pool, source: tuple[int, ...], target: tuple[int, ...]) -> Sparse
     return Sparse(
         c.source,
         c.target,
-        np.concatenate(([0], np.cumsum(counts))),
-        (channels * targets + above).ravel(),
+        np.concatenate(([0], np.cumsum(counts))).astype(np.int32),
+        (channels * targets + above).astype(np.int32).ravel(),
         np.full(channels.size * above.size, weight, np.float32),
         delay_us=c.delay_us,
     )

@@ -9,6 +9,7 @@ from neuroasync.core.cpu import cores
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
 from neuroasync.core.engine.execution_plan import ExecutionPlan
+from neuroasync.core.engine.packed_network import PackedNetwork
 from neuroasync.core.engine.policies import custom_policy, policy_name
 from neuroasync.core.engine.run_sample import check_sample
 from neuroasync.core.engine.run_settings import RunOptions, check_seed
@@ -83,6 +84,8 @@ def decide_all(
     plan = resolver.plan(resolver.defaults)
     _check_built_in(plan)
     if has_engine(device):
+        packed = PackedNetwork(bundle.model, contiguous=True)
+        plan = ExecutionPlan(packed, plan.run, calibrations=plan.calibrations)
         feature = _unsupported(plan, samples)
         if feature is None:
             return _decide_on_gpu(plan, bundle, samples, seed, first, length_us)

@@ -64,7 +64,7 @@ class NetworkTables:
         rows = arrays.populations
         sizes = (rows[:, Populations.STOP] - rows[:, Populations.START])[:-1]
 
-        def ints(array: NDArray[np.int64]) -> Tensor:
+        def ints(array: NDArray[np.int64] | NDArray[np.int32]) -> Tensor:
             return on_device(array.astype(np.int32), device)
 
         self.ring = 1 + int(lags.max(initial=0))

@@ -47,7 +47,7 @@ def dense(**changes) -> dict:
 
 def sparse(indptr=(0, 1, 2, 2), indices=(0, 1), weight=(1.0, 2.0)) -> dict:
     """Return model fields for one sparse connection."""
-    c = Sparse("input", "a", np.array(indptr), np.array(indices, np.int64), np.array(weight))
+    c = Sparse("input", "a", np.array(indptr), np.asarray(indices, np.int64), np.array(weight))
     return {"connections": (c,)}
 
 
@@ -120,7 +120,10 @@ def conv(target=(2, 3, 3), **changes) -> dict:
             {"connections": ("c",)},
             r"^`connections\[0\]` must be a Dense, Conv1d, Conv2d, Pool or Sparse, got st",
         ),
-        (sparse(indptr=(0, 1, 2)), r"^`connections\[0\]\.indptr` must be an int64 array of shape"),
+        (
+            sparse(indptr=(0, 1, 2)),
+            r"^`connections\[0\]\.indptr` must be an integer array of shape",
+        ),
         (sparse(indptr=(0, 1, 2, 3)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
         (sparse(indptr=(0, 2, 1, 2)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
         (sparse(indptr=(1, 1, 2, 2)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
@@ -128,6 +131,18 @@ def conv(target=(2, 3, 3), **changes) -> dict:
         (sparse(indices=(-1, 1)), r"^`connections\[0\]\.indices` must be integers from 0 to 1$"),
         (sparse(indptr=(0, 2, 2, 2), indices=(1, 0)), r"^`connections\[0\]\.indices` must be stri"),
         (sparse(indptr=(0, 0, 2, 2), indices=(1, 1)), r"^`connections\[0\]\.indices` must be stri"),
+        (
+            sparse(indices=(0, 2**32 + 1)),
+            r"^`connections\[0\]\.indices` must be integers from 0 to 1$",
+        ),
+        (
+            sparse(indptr=(0, 1, 2, 2**32 + 2)),
+            r"^`connections\[0\]\.indptr` must ascend from 0 to 2$",
+        ),
+        (
+            sparse(indices=np.broadcast_to(0, 2**31)),
+            r"^`connections\[0\]\.indices` must be an array of at most 2147483647 synapses, got ",
+        ),
         (sparse(weight=(1.0,)), r"^`connections\[0\]\.weight` must be of shape \(2,\) \(one per i"),
         (conv(target=(18,)), r"^`connections\[0\]\.target` must be a population of shape \[channe"),
         (conv(target=(2, 4, 4)), r"^`connections\[0\]\.target` must be a population of shape \(2,"),
@@ -152,6 +167,15 @@ def test_arrays_are_copied_and_frozen():
     assert model.connections[0].weight.max() == 1
     with pytest.raises(ValueError, match="read-only"):
         model.connections[0].weight[0, 0] = 7
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64, np.uint64])
+def test_positions_of_any_integer_type_take_32_bits(dtype):
+    indptr, indices = np.array([0, 1, 2, 2], dtype), np.array([0, 1], dtype)
+    model = small(connections=(Sparse("input", "a", indptr, indices, np.ones(2)),))
+    stored = model.connections[0]
+    assert stored.indptr.dtype == stored.indices.dtype == np.int32
+    assert (stored.indptr.tolist(), stored.indices.tolist()) == ([0, 1, 2, 2], [0, 1])
 
 
 def test_numbers_become_floats_and_arrays_float32():

@@ -121,7 +121,7 @@ def test_files_keep_them(model):
 def test_the_trainer_packs_the_weights_of_the_runtime(data, model, by_connection):
     network = SpikingNetwork(model, device="cpu", by_connection=by_connection)
     packed = network.packed().detach().numpy()
-    np.testing.assert_array_equal(packed, PackedNetwork(model).arrays.weights)
+    np.testing.assert_array_equal(packed, PackedNetwork(model, contiguous=True).arrays.weights)
     assert network.to_model() == model
     network.reset_parameters(3)
     assert same_topology(network.to_model(), model)
@@ -172,7 +172,7 @@ def test_both_engines_of_the_trainer_give_the_same_gradient():
         lambda: network(batch, run_settings),
         lambda: run_torch_engine(
             network.packed(),
-            PackedNetwork(network.model),
+            PackedNetwork(network.model, contiguous=True),
             batch,
             run_settings,
             network.surrogate,

@@ -6,7 +6,7 @@ from neuroasync.core.kernels.array_views import (
     connections_of,
     control_of,
     group_of,
-    i64_at,
+    i32_at,
     in_flight_of,
     populations_of,
 )
@@ -175,7 +175,7 @@ def _later(group, a, b):
 def put_in_flight(c, begin, end):
     """Put the slots ``begin`` to ``end`` in flight on each connection that has a delay."""
     control, populations, connections = control_of(c), populations_of(c), connections_of(c)
-    group, in_flight, links = group_of(c), in_flight_of(c), i64_at(c[Context.LINKS], 1)
+    group, in_flight, links = group_of(c), in_flight_of(c), i32_at(c[Context.LINKS], 1)
     is_full = control[Control.GROUP_OWNER] == FULL
     for s in range(begin, end):
         if is_full and group[Group.CONNECTION, s] >= 0:

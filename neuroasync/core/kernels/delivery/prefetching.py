@@ -2,14 +2,20 @@
 
 from typing import Final
 
-from neuroasync.core.kernels.array_views import connections_of, i64_at, populations_of
+from neuroasync.core.kernels.array_views import connections_of, i32_at, populations_of
 from neuroasync.core.kernels.delivery.owners import owner_of
 from neuroasync.core.kernels.delivery.receptive_fields import receptive_field
 from neuroasync.core.kernels.intrinsics import prefetch
 from neuroasync.core.kernels.jit import kernel
 from neuroasync.core.kernels.layout import BLOCK, ConnectionKind, Connections, Context, Populations
 
-__all__ = ["prefetch_neuron", "prefetch_receptive_fields", "prefetch_rows"]
+__all__ = [
+    "prefetch_for_delivery",
+    "prefetch_for_integration",
+    "prefetch_neuron",
+    "prefetch_receptive_fields",
+    "prefetch_rows",
+]
 
 _LINE: Final = 16
 """Neurons whose f32 or i32 values fill one cache line."""
@@ -22,7 +28,7 @@ def prefetch_rows(c, origins, s, e):
     The first round prefetches the row pointers, the second reads them and prefetches the rows.
     """
     populations, connections = populations_of(c), connections_of(c)
-    links = i64_at(c[Context.LINKS], 1)
+    links = i32_at(c[Context.LINKS], 1)
     for round_ in range(2):
         for q in range(s, e):
             owner = owner_of(c, origins[q])
@@ -33,23 +39,24 @@ def prefetch_rows(c, origins, s, e):
                 if connections[k, Connections.KIND] != ConnectionKind.SPARSE:
                     continue
                 source = origins[q] - populations[owner, Populations.START]
-                place = connections[k, Connections.INDPTR] + source
+                place = c[Context.LINKS] + 4 * (connections[k, Connections.INDPTR] + source)
                 if round_ == 0:
-                    prefetch(c[Context.LINKS] + 8 * place)
+                    prefetch(place)
                 else:
-                    first = links[place]
-                    prefetch(c[Context.LINKS] + 8 * (connections[k, Connections.INDICES] + first))
-                    prefetch(
-                        c[Context.LINKS] + 8 * (connections[k, Connections.INDICES] + first + 8)
-                    )
-                    prefetch(c[Context.WEIGHTS] + 4 * (connections[k, Connections.WEIGHT] + first))
+                    first = i32_at(place, 1)[0]
+                    targets = c[Context.LINKS] + 4 * (connections[k, Connections.INDICES] + first)
+                    weights = c[Context.WEIGHTS] + 4 * (connections[k, Connections.WEIGHT] + first)
+                    prefetch(targets)
+                    prefetch(targets + 4 * _LINE)
+                    prefetch(weights)
+                    prefetch(weights + 4 * _LINE)
 
 
 @kernel
 def prefetch_receptive_fields(c, origins, s, e):
     """Prefetch the neurons that slots ``s`` to ``e`` reach over convolutions."""
     populations, connections = populations_of(c), connections_of(c)
-    links = i64_at(c[Context.LINKS], 1)
+    links = i32_at(c[Context.LINKS], 1)
     for q in range(s, e):
         owner = owner_of(c, origins[q])
         source = origins[q] - populations[owner, Populations.START]
@@ -72,10 +79,23 @@ def prefetch_receptive_fields(c, origins, s, e):
 @kernel
 def prefetch_neuron(c, p, target):
     """Prefetch all state of a neuron that its delivery and integration will read."""
-    session = c[Context.SESSION]
+    prefetch_for_delivery(c, p, target)
+    prefetch_for_integration(c, p, target)
+
+
+@kernel
+def prefetch_for_delivery(c, p, target):
+    """Prefetch what the delivery to a neuron reads."""
     at = 4 * (populations_of(c)[p, Populations.START] + target)
     prefetch(c[Context.CURRENT] + at)
-    prefetch(session + c[Context.LAST_GROUP_AT] + at)
+    prefetch(c[Context.SESSION] + c[Context.LAST_GROUP_AT] + at)
+
+
+@kernel
+def prefetch_for_integration(c, p, target):
+    """Prefetch what the integration of a neuron reads."""
+    session = c[Context.SESSION]
+    at = 4 * (populations_of(c)[p, Populations.START] + target)
     prefetch(session + c[Context.V_AT] + at)
     prefetch(session + c[Context.MOMENTUM_AT] + at)
     block = populations_of(c)[p, Populations.FIRST_BLOCK] + target // BLOCK

@@ -24,7 +24,7 @@ from neuroasync.core.kernels.array_views import (
     current_of,
     f32_at,
     group_of,
-    i64_at,
+    i32_at,
     last_group_of,
     populations_of,
     received_of,
@@ -35,7 +35,8 @@ from neuroasync.core.kernels.delivery.dense_rows import add_rows
 from neuroasync.core.kernels.delivery.event_values import count_of, factor_of
 from neuroasync.core.kernels.delivery.owners import owner_of
 from neuroasync.core.kernels.delivery.prefetching import (
-    prefetch_neuron,
+    prefetch_for_delivery,
+    prefetch_for_integration,
     prefetch_receptive_fields,
     prefetch_rows,
 )
@@ -82,7 +83,7 @@ def deliver(c, limit):
     """
     control, populations = control_of(c), populations_of(c)
     group, connections, counts = group_of(c), connections_of(c), counts_of(c)
-    links = i64_at(c[Context.LINKS], 1)
+    links = i32_at(c[Context.LINKS], 1)
     n, s, synops, work = control[Control.GROUP], control[Control.SLOT], 0, 0
     common, origins = control[Control.GROUP_OWNER], group[Group.ORIGIN]
     if common == MIXED and c[Context.IS_SEPARABLE] and 1 < n <= _MAX_SORTED:
@@ -236,14 +237,17 @@ def _sparse(c, k, p, source, count):
     row, current = connections_of(c)[k], current_of(c)
     start, times = populations_of(c)[p, Populations.START], factor_of(count)
     count = count_of(count)
-    indptr = i64_at(c[Context.LINKS] + 8 * (row[Connections.INDPTR] + source), 2)
-    first, n = indptr[0], indptr[1] - indptr[0]
-    targets = i64_at(c[Context.LINKS] + 8 * (row[Connections.INDICES] + first), n)
+    indptr = i32_at(c[Context.LINKS] + 4 * (row[Connections.INDPTR] + source), 2)
+    first, n = np.int64(indptr[0]), np.int64(indptr[1] - indptr[0])
+    targets = i32_at(c[Context.LINKS] + 4 * (row[Connections.INDICES] + first), n)
     weights = f32_at(c[Context.WEIGHTS] + 4 * (row[Connections.WEIGHT] + first), n)
-    if c[Context.PREFETCHES]:
+    is_far = c[Context.PREFETCHES] != 0
+    if is_far:
         for i in range(n):  # targets are scattered over memory
-            prefetch_neuron(c, p, targets[i])
+            prefetch_for_delivery(c, p, targets[i])
     for i in range(n):
+        if is_far:  # the integration begins later, so this memory has time to arrive
+            prefetch_for_integration(c, p, targets[i])
         current[start + targets[i]] += weights[i] * times
         mark_target(c, p, start + targets[i], count)
     return n

@@ -16,7 +16,7 @@ array           type                contents
 =============== =================== ==========================================================
 populations     i64[P + 1, 25]      a row per population, see ``Populations``; the last: the input
 connections     i64[C, 18]          a row per connection in declared order, see ``Connections``
-links           i64[..]             connections that leave each population; CSR of sparse ones
+links           i32[..]             connections that leave each population; CSR of sparse ones
 weights         f32[..]             weights of all connections (dense: source-major), and biases
 thresholds      f32[N]              threshold of each neuron
 factors         f32[N] or f32[0]    decay over a timestep, if it differs within a population
@@ -26,6 +26,11 @@ uniform         f32[P, 2]           a row per population, see ``Uniform``
 dynamics        f64[6, N] or [6, 0] parameters of features that few neurons have, see ``Dynamics``
 owners          i32[N / 64]         population of the first of each 64 neurons
 =============== =================== ==========================================================
+
+Unless the packed network is contiguous, the CSR and the weights of sparse connections, and the
+weights of convolutions, stay in the memory of the model. Their offsets in ``Connections``, which
+count elements from the start of ``links`` or ``weights``, then lead out of these arrays. Kernels
+therefore compute addresses, and do not index the arrays.
 
 The state of a session (:mod:`.session`) lies in one block of memory, except ``in_flight``:
 

@@ -120,13 +120,13 @@ class _Connections(NamedTuple):
     DELAY: int = 3
     """Delay in µs; 0 delivers within the pass."""
     WEIGHT: int = 4
-    """Offset of the first weight in ``weights``."""
+    """Offset of the first weight from the start of ``weights``."""
     BIAS: int = 5
     """Offset of the first bias in ``weights``, one per target neuron; -1 if there is none."""
     INDPTR: int = 6
-    """Offset in ``links`` of a sparse connection's row pointers."""
+    """Offset of a sparse connection's row pointers from the start of ``links``."""
     INDICES: int = 7
-    """Offset in ``links`` of a sparse connection's targets."""
+    """Offset of a sparse connection's targets from the start of ``links``."""
     HEIGHT_IN: int = 8
     WIDTH_IN: int = 9
     CHANNELS_OUT: int = 10

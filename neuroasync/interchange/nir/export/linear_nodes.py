@@ -87,6 +87,6 @@ def _full(where: str, c: Sparse, targets: int) -> tuple[NDArray[np.float32], lis
             f"{targets * sources} weights, the limit is {_MAX_WEIGHTS}"
         )
     weight = np.zeros((targets, sources), np.float32)
-    place = c.indices * sources + np.repeat(np.arange(sources), np.diff(c.indptr))
+    place = c.indices.astype(np.int64) * sources + np.repeat(np.arange(sources), np.diff(c.indptr))
     weight.ravel()[place] = c.weight
     return weight, place[c.weight == 0].tolist()
