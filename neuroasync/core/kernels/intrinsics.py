@@ -29,8 +29,9 @@ def prefetch(typing_context, address):
         hint = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0"
         )
-        # The hint says: data that will be written and used again.
-        builder.call(hint, [pointer, *(ir.IntType(32)(value) for value in (1, 3, 1))])
+        # The hint says: data that will be read and used again. Most of it is written as well, but a
+        # hint that says so makes the delivery among 1 M neurons about 10 % slower.
+        builder.call(hint, [pointer, *(ir.IntType(32)(value) for value in (0, 3, 1))])
         return context.get_dummy_value()
 
     return types.void(types.int64), build
