@@ -257,7 +257,7 @@ def test_footprint_matches_the_hand_calculation():
         3 + 1 + 2
     )  # three time constants and one threshold in a; one of each in b
     assert result.state == 4 * 5
-    assert result.total == 44 + 48 + 24 + 20
+    assert result.total == 44 + 24 + 24 + 20
     # 6 of 6 dense weights are 0, and 4 of 6 possible sparse synapses do not exist: 10 of 12.
     assert connection_sparsity(model) == pytest.approx(10 / 12)
 
