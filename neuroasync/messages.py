@@ -42,7 +42,6 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgpack
 import numpy as np
-from numpy.typing import NDArray
 
 from neuroasync import limits
 from neuroasync.core.engine.decision import Decision
@@ -55,7 +54,7 @@ __all__ = ["EventMessage", "format_decision", "format_events", "parse_events"]
 
 
 _FEW: Final = 2048
-"""Number of integers up to which `struct` converts them, five times as fast as NumPy does."""
+"""Number of events up to which `struct` converts them, five times as fast as NumPy does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +142,23 @@ def parse_events(data: str | bytes, max_bytes: int = limits.MAX_MESSAGE_BYTES) -
     if fields.value is not None and fields.t_us is None:
         raise MessageError("`t_us` and `index` are missing, but `value` is present")
     try:
-        events = SpikeTrain(_array(fields.t_us or []), _array(fields.index or []), fields.value)
+        events = _train(fields.t_us or [], fields.index or [], fields.value)
     except EventsError as error:
         raise MessageError(str(error)) from error
     return EventMessage(events, fields.end, fields.provisional)
 
 
-def _array(values: list[int]) -> NDArray[np.int64]:
-    """Return integers, which the decoder has checked, as an array."""
-    n = len(values)
-    if n > _FEW:
-        return np.array(values, np.int64)
-    return array_of_bytes(struct.pack(f"{n}q", *values), np.int64, (n,))
+def _train(times: list[int], indices: list[int], values: list[float] | None) -> SpikeTrain:
+    """Return events whose ranges the decoder has checked.
+
+    Raises:
+        EventsError: the lists have different lengths, or the times are out of order.
+    """
+    n = len(times)
+    if not 0 < n == len(indices) <= _FEW or values is not None or sorted(times) != times:
+        return SpikeTrain(np.array(times, np.int64), np.array(indices, np.int64), values)
+    rows = array_of_bytes(struct.pack(f"{2 * n}q", *times, *indices), np.int64, (2, n))
+    return SpikeTrain.of_checked(rows[0], rows[1], None, int(np.maximum.reduce(rows[1])))
 
 
 def format_events(message: EventMessage, *, binary: bool = False) -> str | bytes:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from neuroasync.core.durations import Duration, optional_microseconds
 from neuroasync.core.engine.decision import Decision
@@ -28,6 +29,9 @@ from neuroasync.runtime.scheduler import Scheduler
 from neuroasync.runtime.time_slice import CpuAccount
 
 __all__ = ["SampleRunner"]
+
+_SMALL_WORK: Final = 50_000
+"""Synops of a small sample, which ends although its time slice is over: less than 0.5 ms."""
 
 _log = logging.getLogger("neuroasync.session")
 
@@ -240,7 +244,7 @@ class SampleRunner:
             end_us = buffer.last_pass_us(length_us, train)
             self._started_s = time.perf_counter()
             buffer.accept(train, True)
-            if self.passes.run_now(end_us):
+            if self.passes.run_now(end_us, _SMALL_WORK):
                 decision = self.finish(length_us)
                 self.counts.events += train.t_us.size
         except Exception:  # `decide` makes the same error, and raises it

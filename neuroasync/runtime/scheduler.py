@@ -113,25 +113,26 @@ class Scheduler:
             if self._run_slice(end_us) or self._run_slices(end_us):
                 return
 
-    def run_now(self, events: MergedEvents, end_us: int) -> bool:
-        """Run passes as :meth:`run` does, but only in this time slice.
+    def run_now(self, events: MergedEvents, end_us: int, small_work: int = 0) -> bool:
+        """Run passes as :meth:`run` does, but only in this time slice or for ``small_work`` synops.
 
         Returns:
             Whether all ran. If not, call :meth:`run` with the same arguments, or :meth:`restart`.
         """
         if self._time_slice.must_wait() or not self._uses_compiled_engine():
             return False
-        return self._start(events, end_us)
+        return self._start(events, end_us, small_work)
 
-    def _start(self, events: MergedEvents, end_us: int) -> bool:
+    def _start(self, events: MergedEvents, end_us: int, small_work: int = 0) -> bool:
         """Run passes in the compiled engine for the rest of the slice; return whether all ran."""
         self._resumed_cpu_s = time.thread_time()
-        return self._run_slice(end_us, events) or self._run_slices(end_us)
+        work = self.simulator.work + small_work
+        return self._run_slice(end_us, events) or self._run_slices(end_us, work)
 
-    def _run_slices(self, end_us: int) -> bool:
-        """Continue the passes for the rest of the slice; return whether all ran."""
+    def _run_slices(self, end_us: int, work: int = 0) -> bool:
+        """Continue the passes for the rest of the slice or up to ``work``; return if all ran."""
         time_slice = self._time_slice
-        while self.is_midway and not time_slice.is_exhausted():
+        while self.is_midway and (self.simulator.work < work or not time_slice.is_exhausted()):
             self._run_slice(end_us)
         return not self.is_midway
 
@@ -221,8 +222,7 @@ class Scheduler:
 
     async def _deliver_to_tasks(self, direct: DirectPopulations, reached: tuple[int, ...]) -> None:
         """Deliver the open group to the populations at ``reached``, and collect the reports."""
-        # All custom populations get the group before the first report is awaited, so that they
-        # work on it at the same time.
+        # All custom populations get the group before any report is awaited, to work concurrently.
         tasks = {p: self._task_populations[p] for p in reached if p in self._task_populations}
         for task in tasks.values():
             task.deliver(self.sample)

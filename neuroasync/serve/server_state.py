@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from neuroasync.runtime.bounded_queue import WhenFull, check_when_full
 from neuroasync.runtime.time_slice import TimeSlice
 from neuroasync.serve.capacity import CapacityLimiter
+from neuroasync.serve.connection.arrival_turns import ArrivalTurns
 from neuroasync.serve.limits import ServerLimits
 from neuroasync.serve.metrics import ServerMetrics
 from neuroasync.serve.served_networks import ServedNetwork, ServedNetworks
@@ -84,6 +85,7 @@ class ServerState:
             limits.max_queued_samples_total, limits.max_queued_events_total
         )
         self.read_slice = TimeSlice(_READ_SLICE_S)
+        self._arrival_turns: ArrivalTurns | None = None
         self.is_draining = False
         self._token = None if token is None else token.encode()
         self._connections: set[OpenConnection] = set()
@@ -92,6 +94,13 @@ class ServerState:
         self._idle = asyncio.Event()
         self._idle.set()
         self._connection_count = 0
+
+    @property
+    def arrival_turns(self) -> ArrivalTurns:
+        """The turns of connections whose small samples wait for a time slice."""
+        if self._arrival_turns is None:
+            self._arrival_turns = ArrivalTurns(TimeSlice.of_running_loop())
+        return self._arrival_turns
 
     def is_authorized(self, request: HTTPConnection) -> bool:
         """Return whether a request or websocket presents the token, if the server requires one."""

@@ -235,8 +235,10 @@ def _label(outcome: _Outcome) -> int | None:
 
 
 def _class_name(outcome: _Outcome) -> str | None:
+    if outcome.classes is None:
+        return None
     label = _label(outcome)
-    return None if label is None or outcome.classes is None else outcome.classes[label]
+    return None if label is None else outcome.classes[label]
 
 
 def _is_stopped(outcome: _Outcome) -> bool:
@@ -251,8 +253,8 @@ def _first_led(outcome: _Outcome) -> dict[int, tuple[int, int, int]]:
 
 
 def _spikes(outcome: _Outcome) -> dict[str, int]:
-    spikes = outcome.plan.split_head(outcome.head)[2]
-    return dict(zip(outcome.plan.names, spikes.tolist(), strict=True))
+    plan = outcome.plan
+    return dict(zip(plan.names, outcome.head[plan.spike_words].tolist(), strict=True))
 
 
 def _potentials(outcome: _Outcome) -> NDArray[np.float32] | None:

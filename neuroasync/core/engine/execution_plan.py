@@ -66,6 +66,7 @@ class ExecutionPlan:
         size: size of a session's memory, in words of 8 bytes.
         head: size of its first part (control, votes, spikes and readout), in words of 8 bytes.
         vote_words: the words of the head that hold the votes of each class.
+        spike_words: the words of the head that hold the spikes of each population.
         has_extra_state: whether neurons have variables beyond potential and momentum.
         idle_scratch: scratch buffers that no session uses at the moment.
     """
@@ -112,6 +113,7 @@ class ExecutionPlan:
         classes = int(packed.context[Context.CLASSES])
         first_vote = self._votes_at + Votes.COUNT * classes
         self.vote_words = slice(first_vote, first_vote + classes)
+        self.spike_words = slice(self._spikes_at, self._readout_at)
         self.head = self._readout_at + (-(-classes // 2) if self._has_readout else 0)
         self.has_extra_state = self.offset_of(Context.EXTRA_STATE_AT) >= 0
         self._place(Context.SETTINGS, self.settings.ctypes.data)

@@ -2,11 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum
 from typing import Final, Protocol, TypeAlias
 
 from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["RAW_CONNECTION_EXTENSION", "GoneError", "RawConnection", "Receiver", "Socket"]
+__all__ = [
+    "RAW_CONNECTION_EXTENSION",
+    "GoneError",
+    "Offer",
+    "RawConnection",
+    "Receiver",
+    "Socket",
+]
 
 RAW_CONNECTION_EXTENSION: Final = "neuroasync.raw_connection"
 """Key of a :class:`RawConnection` in the extensions of the ASGI scope. It is present if
@@ -16,17 +24,20 @@ _MAX_REASON_BYTES: Final = 123
 """The websocket protocol allows 125 bytes in a control frame, of which the close code takes two."""
 
 
-Receiver: TypeAlias = Callable[[str | bytes], bool]
-"""A function that is offered a message, and returns whether it has answered it."""
+class Offer(Enum):
+    """What a receiver does with a message that it is offered."""
+
+    ANSWERED = "it has answered the message"
+    DECLINED = "the app gets the message"
+    PUT_OFF = "it will call RawConnection.offer_again"
+
+
+Receiver: TypeAlias = Callable[[str | bytes], Offer]
+"""A function that is offered a message."""
 
 
 class RawConnection(Protocol):
-    """The connection below a websocket, with operations that ASGI does not offer.
-
-    Attributes:
-        receiver: function that is offered each message that arrives while the app waits for one. A
-            message that it answers does not reach the app.
-    """
+    """The connection below a websocket, with operations that ASGI does not offer."""
 
     def abort(self) -> None:
         """Close the connection without waiting for the client."""
@@ -37,11 +48,23 @@ class RawConnection(Protocol):
     def has_left(self) -> bool:
         """Return whether the client has closed the connection, even if data is still unread."""
 
+    def offer_again(self) -> None:
+        """Offer the message again that the receiver has put off, if it still waits."""
+
+    @property
+    def has_put_off(self) -> bool:
+        """Whether a message waits for :meth:`offer_again`."""
+
     @property
     def can_send_nowait(self) -> bool:
         """Whether :meth:`send_nowait` would send a message."""
 
-    receiver: Receiver | None
+    def set_receiver(self, receiver: Receiver | None) -> None:
+        """Offer each message that arrives while the app waits for one to a function.
+
+        A message that it answers does not reach the app. One that it puts off reaches the app if
+        anything else arrives before :meth:`offer_again`.
+        """
 
 
 class GoneError(Exception):
@@ -125,12 +148,19 @@ class Socket:
             self._raw_connection.send_nowait(data)
 
     def set_receiver(self, receiver: Receiver | None) -> None:
-        """Offer messages to a function that may answer them, if the web server supports it.
-
-        The function is called only while a call of :meth:`receive` waits.
-        """
+        """Offer messages to a function while :meth:`receive` waits, if the web server can."""
         if self._raw_connection is not None:
-            self._raw_connection.receiver = receiver
+            self._raw_connection.set_receiver(receiver)
+
+    def offer_again(self) -> None:
+        """Offer the message again that the receiver has put off, if it still waits."""
+        if self._raw_connection is not None:
+            self._raw_connection.offer_again()
+
+    @property
+    def has_put_off(self) -> bool:
+        """Whether a message waits for :meth:`offer_again`."""
+        return self._raw_connection is not None and self._raw_connection.has_put_off
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection with a code and a reason.

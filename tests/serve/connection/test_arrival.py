@@ -166,3 +166,67 @@ async def test_draining_server_decides_nothing_on_arrival(
         assert nowait_decisions == []
         assert "close" in await socket.receive()
     await drain
+
+
+@pytest.fixture
+def others_wait(monkeypatch):
+    """Let all samples wait for a turn, as if another session waited."""
+    monkeypatch.setattr(TimeSlice, "must_wait", lambda self: not self._is_calling)
+
+
+async def test_sample_that_waits_for_its_turn_is_decided_there(
+    make_app, trains, expected, nowait_decisions, others_wait, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        for n, train in enumerate(trains):
+            await settle()
+            socket.send_sample(train)
+            assert socket.has_put_off
+            assert len(nowait_decisions) == n
+            assert_matches(await socket.receive(), expected[n])
+            assert len(nowait_decisions) == n + 1
+    app.state.counts.check_at_rest()
+
+
+async def test_samples_that_follow_one_that_waits_go_through_the_inbox(
+    make_app, trains, expected, nowait_decisions, others_wait, no_leaks
+):
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        for train in trains:
+            socket.send_sample(train)
+        for decision in expected:
+            assert_matches(await socket.receive(), decision)
+    assert nowait_decisions == []
+    app.state.counts.check_at_rest()
+
+
+@pytest.mark.parametrize("is_small", [True, False])
+async def test_draining_server_answers_a_sample_that_waits_for_its_turn(
+    make_app, trains, expected, others_wait, no_leaks, monkeypatch, is_small
+):
+    if not is_small:
+        monkeypatch.setattr("neuroasync.runtime.scheduler.Scheduler.run_now", lambda *_: False)
+    app = make_app()
+    async with connect(app, "seed=5") as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        drain = asyncio.create_task(app.state.server_state.drain())
+        assert_matches(await socket.receive(), expected[0])
+        assert "close" in await socket.receive()
+    await drain
+    assert app.state.counts.of("samples_accepted") == {"answered": 1}
+
+
+async def test_client_that_leaves_while_its_sample_waits_releases_everything(
+    make_app, trains, others_wait, no_leaks
+):
+    app = make_app()
+    async with connect(app) as socket:
+        await settle()
+        socket.send_sample(trains[0])
+        socket.disconnect()
+        await settle()
+    app.state.counts.check_at_rest()
