@@ -38,10 +38,10 @@ class ArrivalDecider:
         session: The session of the connection.
         inbox: The inbox of the connection.
         bucket: The rate limit of the connection.
+        metrics: Counters of the server.
         on_decided: Called after each sample that was decided.
         turns: Turns of connections that wait for a time slice.
         account: CPU time that the connection has used for reading, and for decisions here.
-        metrics: Counters of the server.
     """
 
     __slots__ = ("_account", "_arrived_s", "_bucket", "_has_turn", "_inbox", "_is_waiting",
@@ -54,10 +54,10 @@ class ArrivalDecider:
         session: Session,
         inbox: SampleInbox,
         bucket: TokenBucket,
+        metrics: ServerMetrics,
         on_decided: Callable[[], None],
         turns: ArrivalTurns,
         account: CpuAccount,
-        metrics: ServerMetrics,
     ) -> None:
         self._socket = socket
         self._session = session

@@ -137,8 +137,8 @@ class ClientConnection:
 
     def _arrival_decider(self) -> ArrivalDecider:
         return ArrivalDecider(
-            self._socket, self._session, self._sample_inbox, self._token_bucket,
-            self._finish_arrival, self._server_state.arrival_turns, self._read_account, self._metrics,
+            self._socket, self._session, self._sample_inbox, self._token_bucket, self._metrics,
+            self._finish_arrival, self._server_state.arrival_turns, self._read_account,
         )  # fmt: skip
 
     def _finish_arrival(self) -> None:
