@@ -97,10 +97,11 @@ class ServerState:
 
     @property
     def arrival_turns(self) -> ArrivalTurns:
-        """The turns of connections whose small samples wait for a time slice."""
-        if self._arrival_turns is None:
-            self._arrival_turns = ArrivalTurns(TimeSlice.of_running_loop())
-        return self._arrival_turns
+        """The turns of connections in this event loop whose small samples wait for a slice."""
+        turns, time_slice = self._arrival_turns, TimeSlice.of_running_loop()
+        if turns is None or turns.time_slice is not time_slice:  # an app may run in several loops
+            self._arrival_turns = turns = ArrivalTurns(time_slice)
+        return turns
 
     def is_authorized(self, request: HTTPConnection) -> bool:
         """Return whether a request or websocket presents the token, if the server requires one."""

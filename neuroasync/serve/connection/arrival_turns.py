@@ -21,12 +21,15 @@ class ArrivalTurns:
 
     Args:
         time_slice: The time slice of the sessions.
+
+    Attributes:
+        time_slice: As given.
     """
 
-    __slots__ = ("_entries", "_time_slice", "_waiting")
+    __slots__ = ("_entries", "_waiting", "time_slice")
 
     def __init__(self, time_slice: TimeSlice) -> None:
-        self._time_slice = time_slice
+        self.time_slice = time_slice
         self._waiting: deque[Callable[[], None]] = deque()
         self._entries = 0
 
@@ -49,9 +52,9 @@ class ArrivalTurns:
             waiting = self._waiting
             while waiting:
                 waiting.popleft()()
-                if self._time_slice.is_exhausted():
+                if self.time_slice.is_exhausted():
                     break
             if len(waiting) > _PER_TURN * self._entries:
                 self._add_entry(account)
 
-        self._time_slice.call_in_turn(run, account)
+        self.time_slice.call_in_turn(run, account)
