@@ -134,12 +134,10 @@ class TimeSlice:
         self._unserved: list[_Entry] = []
         self._least_used_first = False
         self._max_woken = 1
-        self._woken = 0
-        self._served = 0
+        self._woken = self._served = 0
         self.deadline = 0.0
         self._is_open = self._is_calling = False
-        self._rate = 1e8
-        self._share = _MIN_SHARE
+        self._rate, self._share = 1e8, _MIN_SHARE
 
     @classmethod
     def of_running_loop(cls) -> "TimeSlice":
@@ -253,8 +251,10 @@ class TimeSlice:
         def take_turn(_: _Turn) -> None:
             if self._may_run():
                 self._is_calling = True
-                call()
-                self._is_calling = False
+                try:
+                    call()
+                finally:
+                    self._is_calling = False
             else:
                 self._call_once_woken(call, rank, arrival, woken_in_vain + 1)
 
