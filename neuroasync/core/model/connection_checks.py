@@ -235,7 +235,9 @@ def _checked_sparse(path: str, c: Sparse, sources: int, targets: int) -> Sparse:
     indptr = _checked_ints(f"{path}.indptr", c.indptr, sources + 1)
     indices = _checked_ints(f"{path}.indices", c.indices, synapses)
     weight = _checked_floats(f"{path}.weight", c.weight, (synapses,), " (one per index)")
-    if indptr is None or indptr[0] != 0 or indptr[-1] != synapses or np.any(np.diff(indptr) < 0):
+    # A difference of two integers of 32 bits could overflow, so they are compared.
+    ascends = indptr is not None and not np.any(indptr[1:] < indptr[:-1])
+    if indptr is None or not ascends or indptr[0] != 0 or indptr[-1] != synapses:
         raise ModelError(f"`{path}.indptr` must ascend from 0 to {synapses}")
     if indices is None or (synapses and (indices.min() < 0 or indices.max() >= targets)):
         raise ModelError(f"`{path}.indices` must be integers from 0 to {targets - 1}")

@@ -127,6 +127,10 @@ def conv(target=(2, 3, 3), **changes) -> dict:
         (sparse(indptr=(0, 1, 2, 3)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
         (sparse(indptr=(0, 2, 1, 2)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
         (sparse(indptr=(1, 1, 2, 2)), r"^`connections\[0\]\.indptr` must ascend from 0 to 2$"),
+        (  # the difference of the two in the middle does not fit into 32 bits
+            sparse(indptr=(0, 2**31 - 1, -2, 2)),
+            r"^`connections\[0\]\.indptr` must ascend from 0 to 2$",
+        ),
         (sparse(indices=(0, 2)), r"^`connections\[0\]\.indices` must be integers from 0 to 1$"),
         (sparse(indices=(-1, 1)), r"^`connections\[0\]\.indices` must be integers from 0 to 1$"),
         (sparse(indptr=(0, 2, 2, 2), indices=(1, 0)), r"^`connections\[0\]\.indices` must be stri"),
