@@ -47,7 +47,7 @@ async def measure(scale: Scale) -> Result:
             "times 1 k": float(sorted(ratios)[ratios.size // 2]),
         }
         large = line.name != small
-        lines.append(add_figures(line, figures, "times 1 k <= 3" if large else ""))
+        lines.append(add_figures(line, figures, "times 1 k <= 2.5" if large else ""))
     return Result(
         "neurons",
         "What does a delivered spike cost among 1 M neurons, relative to 1 k?",
