@@ -70,7 +70,7 @@ class PackedNetwork:
         arrays: the packed arrays.
         max_delayed_fan_out: maximum number of connections with a delay that leave a population.
         blocks: number of blocks of neurons that decay together.
-        context: i64[67], a context whose entries are 0 except those of the network.
+        context: i64[69], a context whose entries are 0 except those of the network.
     """
 
     def __init__(

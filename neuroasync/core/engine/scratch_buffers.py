@@ -42,7 +42,7 @@ class ScratchBuffers:
 
     Attributes:
         packed: the packed network.
-        context: i64[67], the addresses and sizes of all arrays.
+        context: i64[69], the addresses and sizes of all arrays.
         address: address of the context, with which kernels are called.
     """
 
