@@ -58,7 +58,8 @@ def immutable_copy(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
 def immutable_memory(size: int, dtype: DTypeLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return new memory as two arrays of ``size``: one to write to, and one that nobody can write.
 
-    Drop the first when the values are written, and before the second: it keeps no memory alive.
+    Delete the first array once the values are written, before the second: it does not keep the
+    memory alive.
     """
     nbytes = size * np.dtype(dtype).itemsize
     # The C API allows to write to the memory of new bytes that nothing else refers to.

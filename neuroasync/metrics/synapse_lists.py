@@ -21,7 +21,7 @@ def check_synapses(model: Model, connection: Connection) -> None:
     if isinstance(c, Conv2d) and (count := int(fan_out(model, c).synapses.sum())) > _MAX_SYNAPSES:
         raise ValueError(
             f"the convolution from {c.source!r} to {c.target!r} has {count} synapses, but at most "
-            f"{_MAX_SYNAPSES} can fail one by one"
+            f"{_MAX_SYNAPSES} can be listed"
         )
 
 

@@ -31,7 +31,7 @@ from neuroasync.runtime.time_slice import CpuAccount
 __all__ = ["SampleRunner"]
 
 _SMALL_WORK: Final = 50_000
-"""Synops of a small sample, which ends although its time slice is over: less than 0.5 ms."""
+"""Work of a small sample, which is finished although its slice is over. A step counts as 1,024."""
 
 _log = logging.getLogger("neuroasync.session")
 

@@ -238,10 +238,10 @@ class TimeSlice:
                 return
 
     def call_in_turn(self, call: Callable[[], None], account: CpuAccount) -> None:
-        """Call a function, which must not raise, when a session could run that waited from now on.
+        """Call a function in the turn that a session would get if it began to wait now.
 
-        While the function runs, :meth:`must_wait` returns False. It should look at
-        :meth:`is_exhausted` before it begins anything else.
+        The function must not raise. While it runs, :meth:`must_wait` returns False. It should look
+        at :meth:`is_exhausted` before it begins anything else.
         """
         self._call_once_woken(call, account.rank(), next(self._arrivals), 0)
 

@@ -151,18 +151,16 @@ def test_inhibition_does_not_commute():
 
 
 @pytest.mark.parametrize(
-    ("change", "forwards", "backwards"),
+    ("change", "weight", "forwards", "backwards"),
     [
-        # A reset to zero forgets what was above the threshold: 1.5 or 1.25.
-        ({"reset": "zero"}, (1, (0.0,)), (1, (0.75,))),
+        # A reset to zero forgets what was above the threshold: 0.5 of 1.5, or 1.25 of 2.25.
+        ({"reset": "zero"}, [1.5, 0.75], (1, (0.75,)), (1, (0.0,))),
         # A refractory neuron loses what arrives after its spike.
-        ({"refractory": True}, (1, (0.5,)), (2, (0.75,))),
+        ({"refractory": True}, [1.5, 0.5], (1, (0.5,)), (1, (1.0,))),
     ],
 )
-def test_other_neurons_do_not_commute(change, forwards, backwards):
-    weight = [[1.5, 0.75]] if change == {"reset": "zero"} else [[1.5, 0.5]]
-    found = in_both_orders(network(weight, **change), [0, 1])
-    assert found[0] != found[1]
+def test_other_neurons_do_not_commute(change, weight, forwards, backwards):
+    assert in_both_orders(network([weight], **change), [0, 1]) == [forwards, backwards]
 
 
 def test_a_delayed_reset_does_not_commute():

@@ -1,10 +1,11 @@
-"""The part of a run that can depend on the order: inhibition and lost charge.
+"""Charge that can make the order matter: inhibition, and what refractory neurons lose.
 
 A pass whose neurons have a subtracting reset and no refractoriness is an *abelian network* if
 nothing is inhibited: neither the number of spikes of any neuron nor its final potential depends on
-the order. What can break this within a pass is inhibition, which may arrive before or after a
-neuron crosses its threshold, and charge that arrives while a neuron is refractory, which is lost.
-The metric is the share of the delivered charge that does one of the two.
+the order. What breaks this within a pass is inhibition, which may arrive before or after a neuron
+crosses its threshold, and charge that arrives while a neuron is refractory, which is lost. The
+metric is the share of the delivered charge that does one of the two. It does not count what a reset
+to zero discards, or what a delayed reset changes.
 
 The first group of a pass is no such charge: it arrives before any neuron is evaluated.
 
@@ -15,7 +16,7 @@ Source:
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ from neuroasync.metrics.fan_out import shape_of
 from neuroasync.metrics.synapse_lists import check_synapses, synapse_list
 
 __all__ = ["OrderDependence", "order_dependence"]
+
+_DELIVERIES_AT_ONCE: Final = 1024
+"""Deliveries whose synapses are listed at once, so that memory stays bounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +116,19 @@ def _charges(
         carried = np.flatnonzero(
             is_carried & (source >= 0) & (source < math.prod(shape_of(model, c.source)))
         )
-        at, target, weight = _synapses(c, source[carried])
-        event = carried[at]
-        charge = weight.astype(np.float64) * factor[event]
-        cell = pass_[event] * model.size + model.starts[model.index(c.target)] + target
-        place = np.searchsorted(fired, cell).clip(max=max(fired.size - 1, 0))
-        is_lost = np.zeros(cell.size, np.bool_)
-        if fired.size:
-            is_lost = (fired[place] == cell) & (fired_step[place] < step[event])
-        is_inhibitory = (charge < 0) & (step[event] > 0) & ~is_lost
-        size = np.abs(charge)
-        totals += size.sum(), size[is_inhibitory].sum(), size[is_lost].sum()
+        for first in range(0, carried.size, _DELIVERIES_AT_ONCE):
+            some = carried[first : first + _DELIVERIES_AT_ONCE]
+            at, target, weight = _synapses(c, source[some])
+            event = some[at]
+            charge = weight.astype(np.float64) * factor[event]
+            cell = pass_[event] * model.size + model.starts[model.index(c.target)] + target
+            place = np.searchsorted(fired, cell).clip(max=max(fired.size - 1, 0))
+            is_lost = np.zeros(cell.size, np.bool_)
+            if fired.size:
+                is_lost = (fired[place] == cell) & (fired_step[place] < step[event])
+            is_inhibitory = (charge < 0) & (step[event] > 0) & ~is_lost
+            size = np.abs(charge)
+            totals += size.sum(), size[is_inhibitory].sum(), size[is_lost].sum()
     return totals
 
 

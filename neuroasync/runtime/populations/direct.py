@@ -83,6 +83,7 @@ class DirectPopulations:
 
     def close(self) -> None:
         """End the coroutines."""
+        self._sets.clear()  # its methods refer to this object
         for coroutine in self._coroutines.values():
             coroutine.close()
 

@@ -101,8 +101,10 @@ class ArrivalDecider:
 
     def _take_turn(self) -> None:
         self._is_waiting, self._has_turn = False, True
-        self._socket.offer_again()
-        self._has_turn = False
+        try:
+            self._socket.offer_again()
+        finally:
+            self._has_turn = False
 
     def _decide(self, data: str | bytes) -> bool:
         """Decide the sample of a message and answer it; return whether it was answered."""

@@ -50,11 +50,13 @@ class ArrivalTurns:
         def run() -> None:
             self._entries -= 1
             waiting = self._waiting
-            while waiting:
-                waiting.popleft()()
-                if self.time_slice.is_exhausted():
-                    break
-            if len(waiting) > _PER_TURN * self._entries:
-                self._add_entry(account)
+            try:
+                while waiting:
+                    waiting.popleft()()
+                    if self.time_slice.is_exhausted():
+                        break
+            finally:
+                if len(waiting) > _PER_TURN * self._entries:
+                    self._add_entry(account)
 
         self.time_slice.call_in_turn(run, account)

@@ -156,8 +156,7 @@ class ClientConnection:
                 self._is_receiving = True
                 data = await self._socket.receive()
                 self._is_receiving = False
-                # Latency counts from here, so that delays by the server itself are not hidden.
-                arrived_s = time.perf_counter()
+                arrived_s = self._socket.arrived_s
                 if self._server_state.read_slice.must_wait():
                     await self._server_state.read_slice.wait_turn(self._read_account)
                 if delay_s := self._token_bucket.take():

@@ -1,6 +1,7 @@
 """An accepted websocket: receive messages, send responses, and notice that the client has left."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol, TypeAlias
@@ -8,6 +9,7 @@ from typing import Final, Protocol, TypeAlias
 from starlette.types import Message, Receive, Scope, Send
 
 __all__ = [
+    "ARRIVED_S",
     "RAW_CONNECTION_EXTENSION",
     "GoneError",
     "Offer",
@@ -19,6 +21,9 @@ __all__ = [
 RAW_CONNECTION_EXTENSION: Final = "neuroasync.raw_connection"
 """Key of a :class:`RawConnection` in the extensions of the ASGI scope. It is present if
 ``neuroasync serve`` runs the app, and absent under other web servers."""
+
+ARRIVED_S: Final = "neuroasync.arrived_s"
+"""Key of an ASGI message that a receiver had put off: when it arrived, by ``perf_counter``, s."""
 
 _MAX_REASON_BYTES: Final = 123
 """The websocket protocol allows 125 bytes in a control frame, of which the close code takes two."""
@@ -49,7 +54,7 @@ class RawConnection(Protocol):
         """Return whether the client has closed the connection, even if data is still unread."""
 
     def offer_again(self) -> None:
-        """Offer the message again that the receiver has put off, if it still waits."""
+        """Offer again the message that the receiver has put off, if it still waits."""
 
     @property
     def has_put_off(self) -> bool:
@@ -86,10 +91,11 @@ class Socket:
     Attributes:
         is_slow: Whether the connection was aborted because the client did not read.
         is_blocked: Whether a response waits for the client to read.
+        arrived_s: When the latest message arrived, by ``time.perf_counter``, s.
     """
 
     __slots__ = ("_is_closed", "_raw_connection", "_receive", "_send", "_send_timeout_s",
-                 "is_blocked", "is_slow")  # fmt: skip
+                 "arrived_s", "is_blocked", "is_slow")  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, send_timeout_s: float) -> None:
         self._receive = receive
@@ -99,6 +105,7 @@ class Socket:
         self._raw_connection: RawConnection | None = extensions.get(RAW_CONNECTION_EXTENSION)
         self._is_closed = False
         self.is_slow = self.is_blocked = False
+        self.arrived_s = 0.0
 
     async def receive(self) -> str | bytes:
         """Wait for a message and return it.
@@ -114,6 +121,8 @@ class Socket:
         if message["type"] == "websocket.disconnect":
             self._is_closed = True
             raise GoneError
+        # Latency counts from here, so that delays by the server itself are not hidden.
+        self.arrived_s = message.get(ARRIVED_S) or time.perf_counter()
         text: str | None = message.get("text")
         if text is not None:
             return text
@@ -153,7 +162,7 @@ class Socket:
             self._raw_connection.set_receiver(receiver)
 
     def offer_again(self) -> None:
-        """Offer the message again that the receiver has put off, if it still waits."""
+        """Offer again the message that the receiver has put off, if it still waits."""
         if self._raw_connection is not None:
             self._raw_connection.offer_again()
 

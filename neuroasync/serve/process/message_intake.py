@@ -1,9 +1,10 @@
 """The whole messages of a websocket, on their way to the receiver or to the app."""
 
 import asyncio
+import time
 from typing import Any, Final, cast
 
-from neuroasync.serve.connection.websocket import Offer, Receiver
+from neuroasync.serve.connection.websocket import ARRIVED_S, Offer, Receiver
 
 __all__ = ["MessageIntake"]
 
@@ -29,7 +30,7 @@ class MessageIntake:
         self._queue = queue
         self._bytes_ahead = 0
         self._is_awaited = False
-        self._put_off: str | bytes | None = None
+        self._put_off: tuple[str | bytes, float] | None = None  # and when it arrived
         self.receiver: Receiver | None = None
 
     @property
@@ -58,27 +59,34 @@ class MessageIntake:
         """Offer a message to the receiver if the app waits for one; otherwise queue it."""
         if self._put_off is not None:
             self.queue_put_off()
+        self._offer(message, None)
+
+    def offer_again(self) -> None:
+        """Offer again the message that the receiver has put off, if it still waits."""
+        put_off, self._put_off = self._put_off, None
+        if put_off is not None:
+            self._offer(*put_off)
+
+    def queue_put_off(self) -> None:
+        """Queue a message that the receiver has put off, before what comes after it."""
+        put_off, self._put_off = self._put_off, None
+        if put_off is not None:
+            self._put(*put_off)
+
+    def _offer(self, message: str | bytes, arrived_s: float | None) -> None:
+        """Offer a message; ``arrived_s`` says when it arrived, unless it does so now."""
         offer = Offer.DECLINED
         if self.receiver is not None and self._is_awaited and self._queue.empty():
             offer = self.receiver(message)
         if offer is Offer.PUT_OFF:
-            self._put_off = message
+            self._put_off = message, time.perf_counter() if arrived_s is None else arrived_s
         elif offer is Offer.DECLINED:
-            self._put(message)
+            self._put(message, arrived_s)
 
-    def offer_again(self) -> None:
-        """Offer the message again that the receiver has put off, if it still waits."""
-        message, self._put_off = self._put_off, None
-        if message is not None:
-            self.take(message)
-
-    def queue_put_off(self) -> None:
-        """Queue a message that the receiver has put off, before what comes after it."""
-        message, self._put_off = self._put_off, None
-        if message is not None:
-            self._put(message)
-
-    def _put(self, message: str | bytes) -> None:
+    def _put(self, message: str | bytes, arrived_s: float | None) -> None:
         self._bytes_ahead += len(message)
         field = "text" if isinstance(message, str) else "bytes"
-        self._queue.put_nowait(cast(Any, {"type": "websocket.receive", field: message}))
+        queued: dict[str, Any] = {"type": "websocket.receive", field: message}
+        if arrived_s is not None:
+            queued[ARRIVED_S] = arrived_s
+        self._queue.put_nowait(cast(Any, queued))

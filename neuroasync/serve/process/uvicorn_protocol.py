@@ -118,7 +118,7 @@ class WebsocketProtocol(WebSocketsSansIOProtocol):
         self._intake.receiver = receiver
 
     def offer_again(self) -> None:
-        """Offer the message again that the receiver has put off, if it still waits."""
+        """Offer again the message that the receiver has put off, if it still waits."""
         self._intake.offer_again()
 
     @property

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest_asyncio
 
-from neuroasync.serve.connection.websocket import Offer
+from neuroasync.serve.connection.websocket import ARRIVED_S, Offer
 from neuroasync.serve.process.message_intake import MessageIntake
 
 
@@ -75,3 +75,13 @@ async def test_queue_is_full_after_many_bytes_or_messages():
     await intake.next()
     intake.forget_bytes()
     assert not intake.is_full
+
+
+async def test_message_that_is_put_off_keeps_the_time_of_its_arrival(waiting, monkeypatch):
+    intake, task = waiting
+    intake.receiver = Receiver(Offer.PUT_OFF, Offer.PUT_OFF, Offer.DECLINED)
+    for now_s in (5.0, 6.0):
+        monkeypatch.setattr("time.perf_counter", lambda now_s=now_s: now_s)
+        intake.take("a") if now_s == 5.0 else intake.offer_again()
+    intake.offer_again()
+    assert (await task)[ARRIVED_S] == 5.0

@@ -1,3 +1,5 @@
+"""Inhibitory and lost charge of runs that can be worked out by hand."""
+
 import asyncio
 
 import numpy as np

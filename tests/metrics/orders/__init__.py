@@ -1,0 +1,1 @@
+"""Tests of one network in many orders."""
