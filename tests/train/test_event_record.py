@@ -74,9 +74,11 @@ def check_same(model, batch, run_settings, surrogate, dropout=0.0, direction=0, 
         assert np.array_equal(
             record.potentials.detach().numpy(), reference.potentials.detach().numpy()
         )
-    for grad, right in zip(grads, expected, strict=True):
-        worst = np.abs(grad - right).max(initial=0)
-        assert worst <= 1e-5 * np.abs(right).max(initial=0)
+    of_weights, of_factors = (np.abs(right).max(initial=0) for right in expected)
+    # The gradient of a learned factor is a sum over neurons and passes, whose terms may cancel.
+    scales = of_weights, max(of_weights, of_factors)
+    for grad, right, scale in zip(grads, expected, scales, strict=True):
+        assert np.abs(grad - right).max(initial=0) <= 1e-5 * scale
 
 
 EXAMPLES = settings(
